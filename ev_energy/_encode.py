@@ -1,0 +1,95 @@
+"""Request bodies: keyword arguments and nested values, to JSON.
+
+``UNSET`` is left out, ``None`` is JSON null, a model or link where the API wants a URL becomes that
+URL, and a number that JSON cannot hold is refused (it would arrive as null, and clear the member).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, NamedTuple
+
+import attrs
+
+from ev_energy._refs import Ref
+from ev_energy._unset import UNSET
+from ev_energy._url import id_text, timestamp
+
+_COLLECTION = "collection"
+
+
+class Link(NamedTuple):
+    """A body member that the API wants as a URL, whatever form the caller has."""
+
+    collection: str
+    target: object
+
+
+def link(collection: str) -> Any:
+    """An attrs field, UNSET by default, that is sent as the URL of a member of *collection*."""
+    return attrs.field(default=UNSET, metadata={_COLLECTION: collection})
+
+
+def encode(body: Mapping[str, object], root: str) -> bytes:
+    """The JSON of *body*; *root* completes ids to URLs."""
+    return json.dumps(_object(body, root), separators=(",", ":"), allow_nan=False).encode()
+
+
+def _object(members: Mapping[str, object], root: str) -> dict[str, Any]:
+    return {n: _value(n, v, root) for n, v in members.items() if v is not UNSET}
+
+
+def _value(name: str, value: object, root: str) -> Any:  # noqa: PLR0911  (one return a kind)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Link):
+        return _url(name, value, root)
+    if name.endswith("_id"):
+        return id_text(name, value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, not {value}")
+        return value
+    if isinstance(value, datetime):
+        return timestamp(name, value)
+    if isinstance(value, Mapping):
+        return {str(k): _value(str(k), v, root) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # open JSON
+    if isinstance(value, Sequence):
+        return [_value(name, item, root) for item in value]  # pyright: ignore[reportUnknownVariableType]  # open JSON
+    if attrs.has(type(value)):
+        return _object(dict(_members(value)), root)
+    raise TypeError(f"{name} cannot be sent as a {type(value).__name__}")
+
+
+def _members(value: Any) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for field in attrs.fields(type(value)):
+        if field.name == "extra":
+            continue
+        member = getattr(value, field.name)
+        collection = field.metadata.get(_COLLECTION)
+        if collection and member is not None and member is not UNSET:
+            member = Link(collection, member)
+        found.append((field.name, member))
+    return found
+
+
+def _url(name: str, link: Link, root: str) -> str | None:
+    target = link.target
+    if target is None:
+        return None
+    if isinstance(target, Ref) and target.url:
+        return target.url
+    if isinstance(target, str) and "://" in target:
+        return target
+    if url := getattr(target, "url", None):
+        return str(url)
+    return f"{root}{link.collection}/{id_text(name, target)}"

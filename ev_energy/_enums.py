@@ -1,0 +1,38 @@
+"""Enums that the server may extend."""
+
+from __future__ import annotations
+
+import enum
+from contextvars import ContextVar
+from typing import Final, Self
+
+#: Where unknown texts are noted while a reply is decoded; None when nobody wants to know.
+unknown_texts: Final[ContextVar[list[OpenEnum] | None]] = ContextVar("unknown_texts", default=None)
+
+
+class OpenEnum(str, enum.Enum):
+    """A set of texts the server may extend: an unlisted text is kept, and is not ``known``.
+
+    Members compare, hash, pickle and print as their text. Checkers believe the set is closed, so
+    end a ``match`` over one with ``case _``.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        # Not remembered on the class: a server that invents texts must not grow our memory.
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        notes = unknown_texts.get()
+        if notes is not None:
+            notes.append(member)
+        return member
+
+    @property
+    def known(self) -> bool:
+        """Whether this text was listed when this version of the SDK was made."""
+        return self._name_ in type(self).__members__
+
+    def __str__(self) -> str:
+        return str(self._value_)

@@ -1,0 +1,46 @@
+"""Names that are imported when they are first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Generic, TypeVar, overload
+
+T = TypeVar("T")
+
+
+def door(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's ``__getattr__`` that fetches each name from its home on first use."""
+    import sys
+
+    def __getattr__(name: str) -> Any:  # noqa: N807  (it becomes the module's)
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(homes[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return __getattr__
+
+
+class Lazy(Generic[T]):
+    """``evses: Lazy[Evses] = Lazy("evses")``: one line a family, nothing imported until used."""
+
+    def __init__(self, module: str) -> None:
+        self.module = f"ev_energy.resources.{module}"
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name = name
+        self.type_name = "".join(word.title() for word in name.split("_"))
+
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> Lazy[T]: ...
+    @overload
+    def __get__(self, client: object, owner: type[Any]) -> T: ...
+    def __get__(self, client: Any, owner: type[Any]) -> Lazy[T] | T:
+        if client is None:
+            return self
+        made: T = getattr(import_module(self.module), self.type_name)(client.session)
+        # Found before this non-data descriptor from now on.
+        client.__dict__[self.name] = made
+        return made

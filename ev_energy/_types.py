@@ -1,0 +1,27 @@
+"""What the members of models are made of.
+
+Aliases rather than the bare standard names, because a model may well have a member called ``date``
+or ``time``, and annotations are looked up inside the class first.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+
+#: A point in time, always aware; a text without a zone is read as UTC.
+Instant: TypeAlias = Annotated[datetime.datetime, msgspec.Meta(tz=True)]
+#: A calendar day.
+Day: TypeAlias = datetime.date
+#: A time of day without a zone; the member's documentation says whose clock.
+ClockTime: TypeAlias = datetime.time
+#: A number that must not pass through binary floating point: money.
+Money: TypeAlias = decimal.Decimal
+#: A UUID.
+Uuid: TypeAlias = uuid.UUID
+#: A JSON object whose members nobody promises.
+JsonObject: TypeAlias = dict[str, Any]

@@ -1,0 +1,287 @@
+"""Everything that can go wrong.
+
+::
+
+    EvEnergyError
+    ├── ClientClosedError          the client was closed, or never opened
+    ├── NotExpandedError           ``ref.value`` of a link that the request did not expand
+    ├── ForeignOriginError         a link leads away from the API; the token stays here
+    ├── CursorError                a cursor of another query, another API, or no cursor at all
+    ├── TokenError                 the token endpoint refused (RFC 6749)
+    ├── CallError                  one call failed; it knows its request
+    │   ├── TransportError         no reply
+    │   │   ├── NotSentError           provably not sent: safe to try again
+    │   │   ├── UnconfirmedWriteError  a write may or may not have happened
+    │   │   └── DeadlineError          the time given to the call is over
+    │   ├── DecodeError            a reply that is not what the operation answers
+    │   └── ApiError               the server said no (RFC 9457 Problem Details)
+    │       ├── BadRequestError        400
+    │       ├── UnauthorizedError      401
+    │       ├── ForbiddenError         403
+    │       ├── NotFoundError          404
+    │       ├── NotAcceptableError     406
+    │       ├── ConflictError          409
+    │       ├── UnprocessableError     422
+    │       ├── RateLimitError         429
+    │       └── ServerError            5xx
+
+Arguments that cannot be right are a plain ``ValueError`` or ``TypeError`` that names the argument,
+raised before anything is sent. No message and no attribute here holds a token or a client secret.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from ev_energy._http import Request, Response
+    from ev_energy.models import Notification
+
+__all__ = [
+    "ApiError",
+    "BadRequestError",
+    "CallError",
+    "ClientClosedError",
+    "ConflictError",
+    "CursorError",
+    "DeadlineError",
+    "DecodeError",
+    "EvEnergyError",
+    "ForbiddenError",
+    "ForeignOriginError",
+    "NotAcceptableError",
+    "NotExpandedError",
+    "NotFoundError",
+    "NotSentError",
+    "RateLimitError",
+    "ServerError",
+    "TokenError",
+    "TransportError",
+    "UnauthorizedError",
+    "UnconfirmedWriteError",
+    "UnprocessableError",
+]
+
+
+class EvEnergyError(Exception):
+    """The root of every error this package raises, but for bad arguments."""
+
+    #: Set on every error raised while paging: resumes at the page that failed.
+    cursor: str | None = None
+
+    def __reduce__(self) -> Any:
+        # Subclasses take other arguments than their message; rebuild without __init__.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[EvEnergyError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ClientClosedError(EvEnergyError):
+    """The client was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this client is closed; make a new one, or call it inside `with`")
+
+
+class NotExpandedError(EvEnergyError):
+    """``ref.value`` was read, but the reply held only the link."""
+
+    def __init__(self, url: str, into: str) -> None:
+        super().__init__(
+            f"{url} was not expanded: pass expand=[...] to get the {into} in the same reply, "
+            "or fetch it with client.fetch(ref)"
+        )
+        self.url = url
+
+
+class ForeignOriginError(EvEnergyError):
+    """A link leads to another origin than the client's; it was not followed."""
+
+    def __init__(self, url: str, origin: str) -> None:
+        super().__init__(
+            f"{url} is not under {origin}: the access token goes nowhere else. "
+            "Is base_url the API that this link came from?"
+        )
+        self.url = url
+
+
+class CursorError(EvEnergyError):
+    """A cursor that does not belong to this listing."""
+
+
+class TokenError(EvEnergyError):
+    """The token endpoint refused.
+
+    ``error`` is the RFC 6749 code (``invalid_client``, ``invalid_grant``, ...), or the HTTP status
+    as text where the reply was no OAuth error. A full rate-limit bucket is not an auth error: that
+    is `RateLimitError`, here as anywhere.
+    """
+
+    def __init__(self, status: int, error: str, description: str = "") -> None:
+        more = f": {description}" if description else ""
+        hint = "; check the client id and secret" if error == "invalid_client" else ""
+        super().__init__(f"no token ({status} {error}{more}){hint}")
+        self.status, self.error, self.description = status, error, description
+
+
+class CallError(EvEnergyError):
+    """One call failed. ``request`` says which; it holds no token."""
+
+    def __init__(self, message: str, request: Request) -> None:
+        super().__init__(f"{request.label}: {message}")
+        self.request = request
+
+
+class TransportError(CallError):
+    """No reply: the connection could not be made, broke, or took too long."""
+
+
+class NotSentError(TransportError):
+    """The request provably never reached the server, so it is safe to send it again."""
+
+
+class UnconfirmedWriteError(TransportError):
+    """A write was sent and no reply came: it may or may not have been carried out.
+
+    It is never repeated for you. Read the resource back before you decide.
+    """
+
+
+class DeadlineError(TransportError):
+    """The call's ``deadline`` left no time for another attempt, or for the wait before it."""
+
+
+class DecodeError(CallError):
+    """The reply is not what the operation answers. ``response.body`` is the raw reply.
+
+    ``path`` says where in the JSON (``$[3].model.name``), as far as it is known.
+    """
+
+    def __init__(self, message: str, request: Request, response: Response, path: str = "$") -> None:
+        super().__init__(f"{message} (HTTP {response.status}, at {path})", request)
+        self.response, self.status, self.body = response, response.status, response.body
+        self.path = path
+
+
+class ApiError(CallError):
+    """The server answered with an error; where it sent a problem document, this reads it.
+
+    Attributes:
+        status: The HTTP status.
+        type: The problem's type as a slug (``"rate-limit-exceeded"``), or None: many problems say
+            all they have to say by their status.
+        title, detail: For people; never match on them.
+        instance: A URL of what the problem is about, or None.
+        field_errors: Member name to what is wrong with it; empty when not given. Nested bodies may
+            give nested values.
+        extensions: Every other member of the problem, as it came.
+        response: The whole reply; ``body`` is its raw body.
+    """
+
+    status: int
+    classes: ClassVar[dict[int, type[ApiError]]] = {}
+
+    def __init_subclass__(cls, status: int | None = None) -> None:
+        if status is not None:
+            ApiError.classes[status] = cls
+
+    def __init__(self, request: Request, response: Response) -> None:
+        problem = _problem(response.body)
+        self.title: str = _text(problem.pop("title", "")) or response.reason
+        self.detail: str = _text(problem.pop("detail", "")) or _first_line(response.body, problem)
+        self.instance: str | None = problem.pop("instance", None)
+        type_ = _text(problem.pop("type", "")).rstrip("/")
+        self.type: str | None = type_.rpartition("/")[2].rpartition(":")[2] or None
+        errors = problem.pop("field_errors", None)
+        self.field_errors: Mapping[str, Any] = errors if isinstance(errors, dict) else {}
+        problem.pop("status", None)  # the HTTP status is the one that counts
+        self.extensions: Mapping[str, Any] = problem
+        self.status, self.response, self.body = response.status, response, response.body
+        parts = [f"{response.status} {self.title}".strip(), self.detail]
+        parts += [f"{name}: {why}" for name, why in self.field_errors.items()]
+        super().__init__(" — ".join(filter(None, parts)), request)
+
+    @property
+    def notification(self) -> Notification | None:
+        """The notification that the server wants shown to the user, if the problem has one."""
+        from ev_energy.models import Notification
+
+        data = self.extensions.get("notification")
+        return Notification.from_dict(data) if isinstance(data, dict) else None
+
+    @staticmethod
+    def of(request: Request, response: Response) -> ApiError:
+        """The error of this reply, of the class for its status."""
+        if response.status >= 500:  # noqa: PLR2004  (the class of status codes, RFC 9110)
+            return ServerError(request, response)
+        return ApiError.classes.get(response.status, ApiError)(request, response)
+
+
+class BadRequestError(ApiError, status=400):
+    """400: an argument was refused; see ``field_errors``."""
+
+
+class UnauthorizedError(ApiError, status=401):
+    """401: the access token is missing, wrong or expired, also after one refresh."""
+
+
+class ForbiddenError(ApiError, status=403):
+    """403: the token lacks the scope, or the resource is not yours."""
+
+
+class NotFoundError(ApiError, status=404):
+    """404: no such resource, or none that this token may see."""
+
+
+class NotAcceptableError(ApiError, status=406):
+    """406: the server cannot answer in a form we accept."""
+
+
+class ConflictError(ApiError, status=409):
+    """409: the resource is not in a state that allows this."""
+
+
+class UnprocessableError(ApiError, status=422):
+    """422: the body was understood and refused; see ``field_errors``."""
+
+
+class RateLimitError(ApiError, status=429):
+    """429: the allowance of the rolling hour is used up. Never an auth error."""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds the server asked to wait, None if it did not say."""
+        return self.response.retry_after
+
+
+class ServerError(ApiError):
+    """5xx: the server failed; the body is often no problem document."""
+
+
+def _problem(body: bytes) -> dict[str, Any]:
+    try:
+        problem = json.loads(body)
+    except ValueError:  # an HTML page of a proxy, an empty body; UnicodeDecodeError is one too
+        return {}
+    except RecursionError:  # nested without end: whatever it is, it is no problem document
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _first_line(body: bytes, problem: Mapping[str, Any]) -> str:
+    """What a person should see of a body that is no problem document."""
+    if problem or not body:
+        return ""
+    line = body[:200].decode(errors="replace").strip().splitlines()
+    return f"not a problem document: {line[0]!r}" if line else ""

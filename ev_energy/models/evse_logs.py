@@ -1,0 +1,167 @@
+"""What EVSEs were told, what they answered, and what failed."""
+
+from __future__ import annotations
+
+from ev_energy._enums import OpenEnum
+from ev_energy._model import Model, model
+from ev_energy._refs import Ref
+from ev_energy._types import Instant, JsonObject, Uuid
+from ev_energy.models.evses import EVSE
+
+
+class EVSECommandLogReason(OpenEnum):
+    """Why a command was sent."""
+
+    SCHEDULED_CHARGING = "SCHEDULED_CHARGING"
+    REFRESH_SCHEDULES = "REFRESH_SCHEDULES"
+    STOP_CHARGE = "STOP_CHARGE"
+    START_CHARGE = "START_CHARGE"
+    SOLAR_CHARGE_NIGHTTIME_CHARGE_RATE = "SOLAR_CHARGE_NIGHTTIME_CHARGE_RATE"
+    API_TRIGGERED_COMMAND = "API_TRIGGERED_COMMAND"
+    COMMISSIONING = "COMMISSIONING"
+    CHARGING_SESSION = "CHARGING_SESSION"
+    VEHICLE_TO_HOME = "VEHICLE_TO_HOME"
+    FREE_VEND = "FREE_VEND"
+    MAINTAIN_EVSE_STATE = "MAINTAIN_EVSE_STATE"
+    CREATE_HOME_CHARGER = "CREATE_HOME_CHARGER"
+    LOCKED_MODE = "LOCKED_MODE"
+    SMART_CHARGE_ENABLED_CHANGED = "SMART_CHARGE_ENABLED_CHANGED"
+    SMART_CHARGE_ENABLED = "SMART_CHARGE_ENABLED"
+    SMART_CHARGE_DISABLED = "SMART_CHARGE_DISABLED"
+
+
+class EVSEOCPPLogDirection(OpenEnum):
+    """Which way an OCPP message went, seen from the server."""
+
+    SENT = "Sent"
+    RECEIVED = "Received"
+
+
+class EVSEOCPPLogAction(OpenEnum):
+    """OCPP 1.6 actions, those of the security extension included."""
+
+    AUTHORIZE = "Authorize"
+    BOOT_NOTIFICATION = "BootNotification"
+    CANCEL_RESERVATION = "CancelReservation"
+    CERTIFICATE_SIGNED = "CertificateSigned"
+    CHANGE_AVAILABILITY = "ChangeAvailability"
+    CHANGE_CONFIGURATION = "ChangeConfiguration"
+    CLEAR_CACHE = "ClearCache"
+    CLEAR_CHARGING_PROFILE = "ClearChargingProfile"
+    DATA_TRANSFER = "DataTransfer"
+    DELETE_CERTIFICATE = "DeleteCertificate"
+    DIAGNOSTICS_STATUS_NOTIFICATION = "DiagnosticsStatusNotification"
+    EXTENDED_TRIGGER_MESSAGE = "ExtendedTriggerMessage"
+    FIRMWARE_STATUS_NOTIFICATION = "FirmwareStatusNotification"
+    GET_COMPOSITE_SCHEDULE = "GetCompositeSchedule"
+    GET_CONFIGURATION = "GetConfiguration"
+    GET_DIAGNOSTICS = "GetDiagnostics"
+    GET_INSTALLED_CERTIFICATE_IDS = "GetInstalledCertificateIds"
+    GET_LOCAL_LIST_VERSION = "GetLocalListVersion"
+    GET_LOG = "GetLog"
+    HEARTBEAT = "Heartbeat"
+    INSTALL_CERTIFICATE = "InstallCertificate"
+    LOG_STATUS_NOTIFICATION = "LogStatusNotification"
+    METER_VALUES = "MeterValues"
+    REMOTE_START_TRANSACTION = "RemoteStartTransaction"
+    REMOTE_STOP_TRANSACTION = "RemoteStopTransaction"
+    RESERVE_NOW = "ReserveNow"
+    RESET = "Reset"
+    SECURITY_EVENT_NOTIFICATION = "SecurityEventNotification"
+    SEND_LOCAL_LIST = "SendLocalList"
+    SET_CHARGING_PROFILE = "SetChargingProfile"
+    SIGN_CERTIFICATE = "SignCertificate"
+    SIGNED_FIRMWARE_STATUS_NOTIFICATION = "SignedFirmwareStatusNotification"
+    SIGNED_UPDATE_FIRMWARE = "SignedUpdateFirmware"
+    START_TRANSACTION = "StartTransaction"
+    STATUS_NOTIFICATION = "StatusNotification"
+    STOP_TRANSACTION = "StopTransaction"
+    TRIGGER_MESSAGE = "TriggerMessage"
+    UNLOCK_CONNECTOR = "UnlockConnector"
+    UPDATE_FIRMWARE = "UpdateFirmware"
+
+
+class EVSEOCPPCallResponseErrorCode(OpenEnum):
+    """OCPP error codes, spelt as OCPP 1.6 spells them."""
+
+    NO_ERROR = "NoError"
+    NOT_IMPLEMENTED = "NotImplemented"
+    NOT_SUPPORTED = "NotSupported"
+    INTERNAL_ERROR = "InternalError"
+    PROTOCOL_ERROR = "ProtocolError"
+    SECURITY_ERROR = "SecurityError"
+    FORMATION_VIOLATION = "FormationViolation"
+    PROPERTY_CONSTRAINT_VIOLATION = "PropertyConstraintViolation"
+    OCCURENCE_CONSTRAINT_VIOLATION = "OccurenceConstraintViolation"
+    TYPE_CONSTRAINT_VIOLATION = "TypeConstraintViolation"
+    GENERIC_ERROR = "GenericError"
+    UNKNOWN_ERROR = "UnknownError"
+
+
+@model
+class EVSECommandLog(Model):
+    """A command that was sent to an EVSE. What it did not set is None."""
+
+    url: str | None = None
+    logged_at: Instant | None = None
+    """When it was sent; with the EVSE, the key of this entry."""
+    evse: Ref[EVSE] | None = None
+    max_load_target_milliamps: int | None = None
+    """The load it was told not to exceed."""
+    is_enabled_target: bool | None = None
+    """Free-vend: whether any vehicle may charge."""
+    always_enabled: bool | None = None
+    """Whether free-vend was to stay on."""
+    reason: EVSECommandLogReason | None = None
+    internal_command_id: Uuid | None = None
+    """The same in the error log of this command."""
+
+
+@model
+class EVSEAPIErrorLog(Model):
+    """A failure to reach an EVSE through its maker's API. What is not known is None."""
+
+    url: str | None = None
+    sampled_at: Instant | None = None
+    """When it happened; with the EVSE, the key of this entry."""
+    evse: Ref[EVSE] | None = None
+    status_code: int | None = None
+    """HTTP status of the maker's API."""
+    controller: str | None = None
+    """The integration in use, such as ``OCPP``."""
+    error_code: str | None = None
+    error_type: str | None = None
+    error_detail: str | None = None
+    external_request_id: str | None = None
+    """The maker's name for the request."""
+    internal_command_id: Uuid | None = None
+    """The same in the command log of the command that failed."""
+
+
+@model
+class EVSEOCPPCallResponse(Model):
+    """The answer to an OCPP call."""
+
+    sampled_at: Instant | None = None
+    payload: JsonObject | None = None
+    """Whatever OCPP says for the action."""
+    error_code: EVSEOCPPCallResponseErrorCode | None = None
+    error_description: str | None = None
+
+
+@model
+class EVSEOCPPLog(Model):
+    """An OCPP call between the server and an EVSE, with its answer."""
+
+    url: str | None = None
+    sampled_at: Instant | None = None
+    """When it went over the line; with the EVSE, the key of this entry."""
+    evse: Ref[EVSE] | None = None
+    direction: EVSEOCPPLogDirection | None = None
+    action: EVSEOCPPLogAction | None = None
+    payload: JsonObject | None = None
+    """Whatever OCPP says for the action."""
+    message_id: str | None = None
+    """What ties call and answer: a UUID, a number or any text, as text."""
+    response: EVSEOCPPCallResponse | None = None
+    """None until it was answered."""

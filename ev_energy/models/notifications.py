@@ -1,0 +1,40 @@
+"""Things a user should be told."""
+
+from __future__ import annotations
+
+from ev_energy._enums import OpenEnum
+from ev_energy._model import Model, model
+from ev_energy._types import Instant
+
+
+class NotificationCategory(OpenEnum):
+    """What a notification is for."""
+
+    ACTIONABLE = "ACTIONABLE"
+    SERVICE = "SERVICE"
+    RETRY = "RETRY"
+    MARKETING = "MARKETING"
+    INTERNAL = "INTERNAL"
+
+
+@model
+class Notification(Model):
+    """Something the user should know about, or do."""
+
+    id: str
+    url: str
+    message_id: str
+    """The kind of message, such as ``ERR0123``."""
+    category: NotificationCategory
+    event_time: Instant
+    """When it happened."""
+    short_text_title: str
+    short_text_body: str
+    detail_page_title: str
+    detail_page_body: str
+    external_link: str | None
+    """A web page with more about it."""
+    external_button_label: str
+    """What a button that leads there should say."""
+    read_at: Instant | None = None
+    resolved_at: Instant | None = None

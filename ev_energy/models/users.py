@@ -1,0 +1,85 @@
+"""Users, and where they charge."""
+
+from __future__ import annotations
+
+import attrs
+
+from ev_energy._encode import link
+from ev_energy._model import Model, model
+from ev_energy._refs import Id, Ref
+from ev_energy._types import Instant
+from ev_energy._unset import UNSET, Unset
+from ev_energy.models.common import LatLong
+from ev_energy.models.countries import CountryCode
+from ev_energy.models.sites import EVSESite
+from ev_energy.models.tariffs import Tariff
+
+
+@model
+class Location(Model):
+    """Where a user charges."""
+
+    address_1: str | None = None
+    address_2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+    country_code: CountryCode | None = None
+    coordinates: LatLong | None = None
+    tariff: Ref[Tariff] | None = None
+    evse_site: Ref[EVSESite] | None = None
+    """None unless the place is a shared site."""
+    current_carbon_intensity_grams_per_kilowatt_hour: int | None = None
+    """Carbon intensity of the grid there and now, in gCO2/kWh.
+
+    Only where a single user was asked for (the API calls that form of a location LocationDetail).
+    """
+
+
+@model
+class User(Model):
+    """Somebody with a vehicle, a charger, or both."""
+
+    id: str
+    url: str
+    email: str | None = None
+    full_name: str | None = None
+    joined_at: Instant | None = None
+    terms_consent_datetime: Instant | None = None
+    """When the user agreed to the terms; None if never."""
+    default_location: Location | None = None
+    """Never a link: always the place itself."""
+    vehicles: tuple[str, ...] | None = None
+    """URLs of the user's vehicles."""
+    evses: tuple[str, ...] | None = None
+    """URLs of the user's EVSEs."""
+
+
+@attrs.frozen(kw_only=True)
+class LocationWrite:
+    """A location to be set on a user.
+
+    What is left out stays as it is; ``None`` clears. An address is all or nothing: once any of
+    its parts or ``coordinates`` is given, ``address_1``, ``city``, ``postal_code`` and
+    ``country_code`` are needed too, or the API refuses (so does this class, with `ValueError`).
+    """
+
+    address_1: str | None | Unset = UNSET
+    address_2: str | None | Unset = UNSET
+    city: str | None | Unset = UNSET
+    state: str | None | Unset = UNSET
+    postal_code: str | None | Unset = UNSET
+    country_code: CountryCode | str | None | Unset = UNSET
+    coordinates: LatLong | None | Unset = UNSET
+    tariff: Id[Tariff] | None | Unset = link("/tariffs")
+    """The tariff, its URL, a link to it, or its id."""
+    evse_site: Id[EVSESite] | None | Unset = link("/evse_sites")
+
+    def __attrs_post_init__(self) -> None:
+        address = ("address_1", "address_2", "city", "state", "postal_code", "country_code")
+        given = [n for n in (*address, "coordinates") if getattr(self, n) not in {None, UNSET}]
+        needed = ("address_1", "city", "postal_code", "country_code")
+        if given and (missing := [n for n in needed if n not in given]):
+            raise ValueError(
+                f"default_location: with {given[0]} given, {', '.join(missing)} must be given too"
+            )
