@@ -14,7 +14,7 @@ from ev_energy.models.common import LatLong
 Text = TypeVar("Text", bound=str)
 
 
-def point(name: str, value: LatLong | None | Unset) -> LatLong | None | Unset:
+def point(name: str, value: LatLong | Unset | None) -> LatLong | Unset | None:
     """Coordinates on this planet."""
     if isinstance(value, LatLong):
         for part, limit in (("latitude", 90), ("longitude", 180)):

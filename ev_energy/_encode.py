@@ -43,7 +43,7 @@ def _object(members: Mapping[str, object], root: str) -> dict[str, Any]:
     return {n: _value(n, v, root) for n, v in members.items() if v is not UNSET}
 
 
-def _value(name: str, value: object, root: str) -> Any:  # noqa: PLR0911  (one return a kind)
+def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  (one return a kind)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Link):
@@ -72,8 +72,6 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: PLR0911  (one r
 def _members(value: Any) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for field in attrs.fields(type(value)):
-        if field.name == "extra":
-            continue
         member = getattr(value, field.name)
         collection = field.metadata.get(_COLLECTION)
         if collection and member is not None and member is not UNSET:

@@ -10,7 +10,7 @@ from typing import Final, Self
 unknown_texts: Final[ContextVar[list[OpenEnum] | None]] = ContextVar("unknown_texts", default=None)
 
 
-class OpenEnum(str, enum.Enum):
+class OpenEnum(enum.StrEnum):
     """A set of texts the server may extend: an unlisted text is kept, and is not ``known``.
 
     Members compare, hash, pickle and print as their text. Checkers believe the set is closed, so
@@ -33,6 +33,3 @@ class OpenEnum(str, enum.Enum):
     def known(self) -> bool:
         """Whether this text was listed when this version of the SDK was made."""
         return self._name_ in type(self).__members__
-
-    def __str__(self) -> str:
-        return str(self._value_)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, cast, overload
 
 T = TypeVar("T")
 
 
-def door(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+def door(
+    package: str, homes: Mapping[str, str], modules: Collection[str] = ()
+) -> Callable[[str], Any]:
     """A module's ``__getattr__`` that fetches each name from its home on first use."""
-    import sys
 
     def __getattr__(name: str) -> Any:  # noqa: N807  (it becomes the module's)
+        if name in modules:
+            return import_module(f"{package}.{name}")
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(homes[name]), name)
@@ -33,6 +37,10 @@ class Lazy(Generic[T]):
         self.name = name
         self.type_name = "".join(word.title() for word in name.split("_"))
 
+    def load(self) -> Callable[[Any], T]:
+        """The class of the family; imports it."""
+        return cast("Callable[[Any], T]", getattr(import_module(self.module), self.type_name))
+
     @overload
     def __get__(self, client: None, owner: type[Any]) -> Lazy[T]: ...
     @overload
@@ -40,7 +48,7 @@ class Lazy(Generic[T]):
     def __get__(self, client: Any, owner: type[Any]) -> Lazy[T] | T:
         if client is None:
             return self
-        made: T = getattr(import_module(self.module), self.type_name)(client.session)
+        made = self.load()(client._session)
         # Found before this non-data descriptor from now on.
         client.__dict__[self.name] = made
         return made

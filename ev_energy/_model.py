@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
+from typing import Any, Final, Self, TypeVar, cast, dataclass_transform
 
 import attrs
 
 from ev_energy._refs import Ref
 
 C = TypeVar("C", bound=type[Any])
-LINK = re.compile(r"Ref\[(\w+)\]")
+LINK: Final = re.compile(r"Ref\[(\w+)\]")
 
 
 class _Nothing(Mapping[str, Any]):
@@ -31,11 +32,13 @@ class _Nothing(Mapping[str, Any]):
     def __repr__(self) -> str:
         return "{}"
 
-    def __reduce__(self) -> str:
-        return "NOTHING"
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and not other
+
+    __hash__ = None  # type: ignore[assignment]  # mappings are not hashable
 
 
-NOTHING = _Nothing()
+NOTHING: Final = _Nothing()
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field,))
@@ -45,17 +48,19 @@ def model(cls: C) -> C:
     A link is stored as it came (a URL, or the expanded resource) and becomes a `Ref` when it is
     read. That is what lets msgspec build the whole graph natively: the annotation it sees says
     ``EVSE | str`` where the source says ``Ref[EVSE]``. Decoding a page of expanded EVSEs costs
-    half of what it costs with the `Ref` made while decoding, and no memory for links unread.
+    half of what it costs with the `Ref` made while decoding, and links cost no memory.
+
+    Comparing, printing and pickling are written once, in `Model`: methods made anew for each class
+    would double the time it takes to import them.
     """
-    made = attrs.frozen(kw_only=True)(cls)
+    made = attrs.frozen(
+        kw_only=True, eq=False, repr=False, weakref_slot=False, getstate_setstate=False
+    )(cls)
     links = {name: a for name, a in made.__annotations__.items() if LINK.search(a)}
     for name, annotation in links.items():
         made.__annotations__[name] = LINK.sub(r"\1 | str", annotation)
         # The class is named, not held: it may be defined further down in its module.
-        target = cast(re.Match[str], LINK.search(annotation))[1]
-        setattr(made, name, _link(made, name, target))
-    inherited: frozenset[str] = getattr(made, "__links__", frozenset())
-    made.__links__ = inherited | frozenset(links)
+        setattr(made, name, _link(made, name, cast(re.Match[str], LINK.search(annotation))[1]))
     return cast(C, made)
 
 
@@ -63,31 +68,20 @@ def _link(owner: type[Any], name: str, target: str) -> property:
     """A property over the slot *name* that shows what is stored there as `Ref`."""
     slot = owner.__dict__[name]
     read: Callable[[object], Any] = slot.__get__
-    module = owner.__module__
+    namespace = sys.modules[owner.__module__].__dict__
 
-    def ref(raw: Any) -> Any:
-        if raw.__class__ is str:
-            return Ref(raw, _class_named(module, target))
-        if isinstance(raw, Model):
-            return Ref(getattr(raw, "url", None) or "", type(raw), raw)
-        return raw  # a Ref that a caller put there, or a wrong type that was kept
-
+    # msgspec asks each new object whether it has all members, so this runs while decoding: lean.
     def get(self: object) -> Any:
         raw = read(self)
-        if raw is None:
-            return None
-        return tuple(map(ref, raw)) if raw.__class__ is tuple else ref(raw)
+        if raw is None or raw.__class__ is Ref:
+            return raw
+        if raw.__class__ is tuple:
+            return tuple([Ref(one, namespace[target]) for one in raw])
+        return Ref(raw, namespace[target])
 
     return property(get, slot.__set__, doc=f"Link to `{target}`.")
 
 
-def _class_named(module: str, name: str) -> type[Model]:
-    import sys
-
-    return cast("type[Model]", getattr(sys.modules[module], name))
-
-
-@model
 class Model:
     """The base of every model.
 
@@ -95,10 +89,13 @@ class Model:
     data: reading a member never sends a request. They compare, copy and pickle.
     """
 
-    __links__: ClassVar[frozenset[str]] = frozenset()
+    __slots__ = ("_extra",)
+    _extra: dict[str, Any]
 
-    #: Members of the reply that this version of the SDK does not know, as they came.
-    extra: Mapping[str, Any] = attrs.field(default=NOTHING, hash=False, repr=False)
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Members of the reply that this version of the SDK does not know, as they came."""
+        return getattr(self, "_extra", NOTHING)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object this stands for: members that are None are left out, unknown ones kept."""
@@ -112,3 +109,28 @@ class Model:
         from ev_energy._convert import from_dict
 
         return from_dict(data, cls)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return _values(self) == _values(cast(Model, other))
+
+    def __hash__(self) -> int:
+        return hash(_values(self)[:-1])
+
+    def __repr__(self) -> str:
+        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in _fields(self)]
+        shown += [f"extra={dict(self.extra)!r}"] if self.extra else []
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for name, value in state[1].items():
+            object.__setattr__(self, name, value)
+
+
+def _fields(value: Model) -> tuple[attrs.Attribute[Any], ...]:
+    return cast("tuple[attrs.Attribute[Any], ...]", getattr(type(value), "__attrs_attrs__", ()))
+
+
+def _values(value: Model) -> tuple[Any, ...]:
+    return (*(getattr(value, field.name) for field in _fields(value)), value.extra)

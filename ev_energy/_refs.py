@@ -5,18 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-import attrs
-
 from ev_energy.errors import NotExpandedError
 
 if TYPE_CHECKING:
-    from ev_energy._model import Model  # noqa: F401  (named in the bound below)
+    from ev_energy._model import Model
 
 T = TypeVar("T", bound="Model")
 T_co = TypeVar("T_co", bound="Model", covariant=True)
 
 
-@attrs.frozen(eq=False, repr=False)
 class Ref(Generic[T_co]):
     """A link to a resource; the resource too, where the request expanded it.
 
@@ -24,19 +21,31 @@ class Ref(Generic[T_co]):
     vehicle.user`` means what it says. To compare contents, compare ``.value`` or ``.to_dict()``.
     """
 
-    #: Where the link leads: an absolute URL, as the server wrote it.
-    url: str
-    #: The class of the resource at the end of the link.
-    into: type[T_co]
-    #: The resource if the reply held it, else None. ``value`` is the same with an error.
-    resource: T_co | None = None
+    __slots__ = ("_into", "_raw")
+
+    def __init__(self, target: str | T_co, into: type[T_co]) -> None:  # type: ignore[misc]  # a constructor may take it
+        self._raw = target
+        self._into = into
+
+    @property
+    def url(self) -> str:
+        """Where the link leads, as the server wrote it; empty if it sent a resource without."""
+        return self._raw if isinstance(self._raw, str) else str(getattr(self._raw, "url", "") or "")
 
     @property
     def id(self) -> str:
         """The id at the end of the URL (of a log entry: its timestamp, as the server wrote it)."""
-        if not self.url:
-            return str(getattr(self.resource, "id", ""))
-        return last_segment(self.url)
+        return last_segment(self.url) or str(getattr(self._raw, "id", ""))
+
+    @property
+    def into(self) -> type[T_co]:
+        """The class of the resource at the end of the link."""
+        return self._into
+
+    @property
+    def resource(self) -> T_co | None:
+        """The resource if the reply held it, else None. ``value`` is the same with an error."""
+        return self._raw if isinstance(self._raw, self._into) else None
 
     @property
     def is_expanded(self) -> bool:
@@ -46,21 +55,25 @@ class Ref(Generic[T_co]):
     @property
     def value(self) -> T_co:
         """The resource; `NotExpandedError` if the request did not expand it."""
-        if self.resource is None:
-            raise NotExpandedError(self.url, self.into.__name__)
-        return self.resource
+        resource = self.resource
+        if resource is None:
+            raise NotExpandedError(self.url, self._into.__name__)
+        return resource
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ref):
             return NotImplemented
-        return self.url.rstrip("/") == other.url.rstrip("/")
+        return self._place == other._place  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportPrivateUsage]  # whatever it leads to
 
     def __hash__(self) -> int:
-        return hash(self.url.rstrip("/"))
+        return hash(self._place)
+
+    @property
+    def _place(self) -> str:
+        return self.url.rstrip("/") or self.id
 
     def __repr__(self) -> str:
-        more = f", {self.resource!r}" if self.resource is not None else ""
-        return f"Ref({self.url!r}, {self.into.__name__}{more})"
+        return f"Ref({self._raw!r}, {self._into.__name__})"
 
 
 #: What is accepted wherever an id is wanted: the id, a link, the resource itself, or its URL.

@@ -23,7 +23,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 def fill(template: str, ids: Sequence[object]) -> str:
     """``/evses/{evse_id}`` and what names the EVSE, to a path. Each id stays one segment."""
     names = _BRACES.findall(template)
-    segments = dict(zip(names, map(_segment, names, ids, strict=True), strict=True))
+    segments = {name: _segment(name, id_) for name, id_ in zip(names, ids, strict=True)}
     return _BRACES.sub(lambda brace: segments[brace[1]], template)
 
 
@@ -92,7 +92,7 @@ def _text(name: str, value: object) -> str:
     raise TypeError(f"{name} cannot be sent as a {type(value).__name__}")
 
 
-def one_of(allowed: Any, name: str, values: Iterable[str]) -> tuple[str, ...]:
+def one_of(allowed: Any, values: Iterable[str], name: str = "expand") -> tuple[str, ...]:
     """*values*, each of which must be listed in the ``Literal`` *allowed*."""
     if isinstance(values, str):
         raise TypeError(f"{name} must be a list: {name}=[{values!r}]")

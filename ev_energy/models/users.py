@@ -64,16 +64,16 @@ class LocationWrite:
     ``country_code`` are needed too, or the API refuses (so does this class, with `ValueError`).
     """
 
-    address_1: str | None | Unset = UNSET
-    address_2: str | None | Unset = UNSET
-    city: str | None | Unset = UNSET
-    state: str | None | Unset = UNSET
-    postal_code: str | None | Unset = UNSET
-    country_code: CountryCode | str | None | Unset = UNSET
-    coordinates: LatLong | None | Unset = UNSET
-    tariff: Id[Tariff] | None | Unset = link("/tariffs")
+    address_1: str | Unset | None = UNSET
+    address_2: str | Unset | None = UNSET
+    city: str | Unset | None = UNSET
+    state: str | Unset | None = UNSET
+    postal_code: str | Unset | None = UNSET
+    country_code: CountryCode | str | Unset | None = UNSET
+    coordinates: LatLong | Unset | None = UNSET
+    tariff: Id[Tariff] | Unset | None = link("/tariffs")
     """The tariff, its URL, a link to it, or its id."""
-    evse_site: Id[EVSESite] | None | Unset = link("/evse_sites")
+    evse_site: Id[EVSESite] | Unset | None = link("/evse_sites")
 
     def __attrs_post_init__(self) -> None:
         address = ("address_1", "address_2", "city", "state", "postal_code", "country_code")

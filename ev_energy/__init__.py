@@ -1,0 +1,56 @@
+"""The ev.energy v2 API, for asyncio.
+
+``ev_energy_sync`` is the same, blocking. Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ev_energy._lazy import door
+
+if TYPE_CHECKING:
+    from ev_energy import errors as errors
+    from ev_energy import models as models
+    from ev_energy._capture import Call as Call
+    from ev_energy._client import SERVERS as SERVERS
+    from ev_energy._client import Client as Client
+    from ev_energy._drift import Drift as Drift
+    from ev_energy._drift import Kind as Kind
+    from ev_energy._http import RateLimit as RateLimit
+    from ev_energy._http import Request as Request
+    from ev_energy._http import Response as Response
+    from ev_energy._pages import Page as Page
+    from ev_energy._pages import Pager as Pager
+    from ev_energy._refs import Ref as Ref
+    from ev_energy._unset import UNSET as UNSET
+    from ev_energy._unset import Unset as Unset
+    from ev_energy.auth import ClientCredentials as ClientCredentials
+    from ev_energy.auth import StaticToken as StaticToken
+
+    __version__: str
+
+_HOMES = {
+    "Call": "ev_energy._capture",
+    "Client": "ev_energy._client",
+    "ClientCredentials": "ev_energy.auth",
+    "Drift": "ev_energy._drift",
+    "Kind": "ev_energy._drift",
+    "Page": "ev_energy._pages",
+    "Pager": "ev_energy._pages",
+    "RateLimit": "ev_energy._http",
+    "Ref": "ev_energy._refs",
+    "Request": "ev_energy._http",
+    "Response": "ev_energy._http",
+    "SERVERS": "ev_energy._client",
+    "StaticToken": "ev_energy.auth",
+    "UNSET": "ev_energy._unset",
+    "Unset": "ev_energy._unset",
+    "__version__": "ev_energy._version",
+}
+
+__getattr__ = door(__name__, _HOMES, modules=("auth", "errors", "models"))
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,90 @@
+"""The transport: the only module that imports aiohttp, and that late: it takes 0.2 s."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from ev_energy._http import ConnectionFault, Request, Response
+
+if TYPE_CHECKING:
+    import aiohttp
+
+# Sessions of other loops, kept so that nobody closes or collects them. After a fork the child
+# shares the parent's epoll: closing the inherited session there would unregister the parent's
+# sockets.
+_of_other_loops: Final[list[aiohttp.ClientSession]] = []
+
+
+class AiohttpTransport:
+    """Sends with one `aiohttp.ClientSession`: the caller's, or one of its own per event loop."""
+
+    def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
+        self._injected = session
+        self._own: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def send(
+        self, request: Request, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response:
+        """Send one request and read the whole reply."""
+        import aiohttp
+
+        try:
+            async with self._session().request(
+                request.method,
+                request.url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout),
+            ) as reply:
+                content = await reply.read()
+                return Response(reply.status, reply.reason or "", _plain(reply.headers), content)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise ConnectionFault(_say(error), sent=False) from error
+        except TimeoutError as error:
+            raise ConnectionFault(f"no reply within {timeout:g} s", sent=True) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise ConnectionFault(_say(error), sent=True) from error
+
+    async def close(self) -> None:
+        """Close the session, unless it is the caller's."""
+        own, self._own = self._own, None
+        if own is None:
+            return
+        if self._loop is asyncio.get_running_loop():
+            await own.close()
+        else:
+            _of_other_loops.append(own)
+
+    def _session(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._injected is not None:
+            return self._injected
+        loop = asyncio.get_running_loop()
+        if self._own is None or self._loop is not loop:
+            if self._own is not None:
+                _of_other_loops.append(self._own)
+            self._own = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            self._loop = loop
+        return self._own
+
+
+def preload() -> None:
+    """Import aiohttp now."""
+    import aiohttp  # noqa: F401
+
+
+def _plain(headers: Mapping[str, str]) -> dict[str, str]:
+    plain: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        plain[key] = f"{plain[key]}, {value}" if key in plain else value
+    return plain
+
+
+def _say(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")

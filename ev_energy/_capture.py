@@ -1,0 +1,84 @@
+"""``with client.capture() as calls``: what was sent and what came back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+import attrs
+
+from ev_energy._http import Request, Response
+
+
+@attrs.define
+class Call:
+    """One call: its request, every attempt, and the last reply. Prints as a ``curl`` command."""
+
+    request: Request
+    attempts: list[Response | Exception] = attrs.field(factory=list[Response | Exception])
+    """What came of each attempt: a reply, or why there was none."""
+
+    @property
+    def response(self) -> Response | None:
+        """The last reply; None if the last attempt brought none."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if isinstance(last, Response) else None
+
+    @property
+    def status(self) -> int | None:
+        """Status of the last reply."""
+        return self.response.status if self.response else None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the last reply; empty without one."""
+        return self.response.headers if self.response else {}
+
+    @property
+    def body(self) -> bytes | None:
+        """Raw body of the last reply."""
+        return self.response.body if self.response else None
+
+    def __str__(self) -> str:
+        request = self.request
+        words = ["curl", "-X", request.method, str(request.url)]
+        headers = dict(request.headers)
+        if request.authorised:
+            headers["Authorization"] = "Bearer ***"
+        for name, value in headers.items():
+            words += ["-H", f"{name}: {value}"]
+        if request.body is not None:
+            words += ["--data-raw", request.body.decode(errors="replace")]
+        return shlex.join(words)
+
+
+# Which recordings run, each with the client that it is about. Tasks started inside a recording
+# inherit it, as do calls that the blocking twin hands to its loop.
+_recordings: Final[ContextVar[tuple[tuple[object, list[Call]], ...]]] = ContextVar(
+    "recordings", default=()
+)
+
+
+@contextmanager
+def record(owner: object) -> Iterator[list[Call]]:
+    """Collect the calls of *owner* that start inside, also in tasks started inside."""
+    calls: list[Call] = []
+    token = _recordings.set((*_recordings.get(), (owner, calls)))
+    try:
+        yield calls
+    finally:
+        _recordings.reset(token)
+
+
+def begin(owner: object, request: Request) -> Call | None:
+    """A call of *owner*, entered into every recording of it; None if there is none."""
+    recordings = [calls for whose, calls in _recordings.get() if whose is owner]
+    if not recordings:
+        return None
+    call = Call(request)
+    for calls in recordings:
+        calls.append(call)
+    return call

@@ -1,0 +1,303 @@
+"""The client: what to call, and how."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import attrs
+from yarl import URL
+
+from ev_energy._http import RateLimit
+from ev_energy._lazy import Lazy
+from ev_energy._unset import UNSET, Unset
+from ev_energy.auth import Auth, ClientCredentials, StaticToken
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from ev_energy._capture import Call
+    from ev_energy._drift import DriftHook
+    from ev_energy._model import Model
+    from ev_energy._refs import Id, Ref
+    from ev_energy._session import Session
+    from ev_energy.models import User
+    from ev_energy.resources.ct_clamps import CtClamps
+    from ev_energy.resources.evse_catalogue import (
+        EvseCompatibility,
+        EvseFirmwareVersions,
+        EvseMakes,
+        EvseModels,
+    )
+    from ev_energy.resources.evse_onboarding import EvseOnboarding, EvseWaitlist
+    from ev_energy.resources.evses import Evses
+    from ev_energy.resources.users import Users
+
+M = TypeVar("M", bound="Model")
+
+#: The servers of the official description, by name.
+SERVERS: Final[Mapping[str, str]] = {
+    "live": "https://api.ev.energy/v2",
+    "mock": "https://developers.ev.energy/_mock/ev.energy-api-v2",
+    "staging": "https://api-staging.ev.energy/v2",
+}
+
+
+class Client:
+    """A client of the ev.energy v2 API. Close it, or use it in ``async with``.
+
+    Args:
+        auth: Credentials, or an access token as text. None: only public operations can be called.
+        base_url: ``"live"``, ``"mock"``, ``"staging"``, or the URL that paths are added to.
+        session: Your own `aiohttp.ClientSession`; it stays open when the client is closed.
+        timeout: Seconds for one attempt.
+        deadline: Seconds for a call as a whole: attempts and the pauses between them.
+        retries: How often a call may be tried again; see the errors module for what never is.
+        headers: Sent with every call.
+        version: ``EvEnergy-Version``; left out, the server uses what your application is set to.
+        language: ``Accept-Language``, such as ``"en-GB"``.
+        strict: Raise `DecodeError` where a reply deviates from the models, instead of reporting
+            it to *drift* and the log and reading on.
+        drift: Called once per deviation of a reply from the models.
+        allow_insecure: Allow ``http://`` to other hosts than this one.
+        clock, sleep: For tests: seconds that never run backwards, and waiting for some.
+    """
+
+    ct_clamps: Lazy[CtClamps] = Lazy("ct_clamps")
+    evse_compatibility: Lazy[EvseCompatibility] = Lazy("evse_catalogue")
+    evse_firmware_versions: Lazy[EvseFirmwareVersions] = Lazy("evse_catalogue")
+    evse_makes: Lazy[EvseMakes] = Lazy("evse_catalogue")
+    evse_models: Lazy[EvseModels] = Lazy("evse_catalogue")
+    evse_onboarding: Lazy[EvseOnboarding] = Lazy("evse_onboarding")
+    evse_waitlist: Lazy[EvseWaitlist] = Lazy("evse_onboarding")
+    evses: Lazy[Evses] = Lazy("evses")
+    users: Lazy[Users] = Lazy("users")
+
+    def __init__(
+        self,
+        auth: Auth | str | None = None,
+        *,
+        base_url: str | URL = "live",
+        session: aiohttp.ClientSession | None = None,
+        timeout: float = 30.0,
+        deadline: float = 120.0,
+        retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        version: str | None = None,
+        language: str | None = None,
+        strict: bool = False,
+        drift: DriftHook | None = None,
+        allow_insecure: bool = False,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
+    ) -> None:
+        from ev_energy import _session
+        from ev_energy._aiohttp import AiohttpTransport
+        from ev_energy._drift import Reporter
+
+        root = _root(base_url, allow_insecure=allow_insecure)
+        given = {"clock": clock, "sleep": sleep}
+        core = _session.Core(
+            root=root,
+            token_url=_token_url(auth, root, allow_insecure=allow_insecure),
+            transport=AiohttpTransport(session),
+            auth=StaticToken(auth) if isinstance(auth, str) else auth,
+            report=Reporter(drift, strict),
+            **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the two above
+        )
+        options = _session.Options(
+            timeout=timeout,
+            deadline=deadline,
+            retries=retries,
+            headers=_headers({}, headers, version, language),
+        )
+        self._session: Session = _session.Session(core, options)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
+        """A client from the environment.
+
+        ``EV_ENERGY_CLIENT_ID`` and ``EV_ENERGY_CLIENT_SECRET``, or ``EV_ENERGY_TOKEN``; and
+        ``EV_ENERGY_BASE_URL`` for another server than the live one. *settings* go to `Client`.
+        """
+        found = os.environ if environ is None else environ
+        names = ("EV_ENERGY_CLIENT_ID", "EV_ENERGY_CLIENT_SECRET")
+        if base_url := found.get("EV_ENERGY_BASE_URL"):
+            settings.setdefault("base_url", base_url)
+        if token := found.get("EV_ENERGY_TOKEN"):
+            return cls(StaticToken(token), **settings)
+        if missing := [name for name in names if not found.get(name)]:
+            raise ValueError(f"set {' and '.join(missing)} (or EV_ENERGY_TOKEN) in the environment")
+        client_id, client_secret = (found[name] for name in names)
+        return cls(ClientCredentials(client_id=client_id, client_secret=client_secret), **settings)
+
+    def acting_for(self, user: Id[User] | None) -> Self:
+        """This client, making its calls as *user* (``EvEnergy-User``); None: as itself again.
+
+        For client credentials. It shares this client's connections, token and allowance. The
+        bare id is sent, unless you give a URL as text, which is sent as it is: the vendor's pages
+        disagree on which of the two it should be.
+        """
+        from ev_energy._url import id_text
+
+        if user is None:
+            sent = None
+        else:
+            sent = user if isinstance(user, str) and "://" in user else id_text("user", user)
+        headers = {k: v for k, v in self._session.options.headers.items() if k != "EvEnergy-User"}
+        if sent is not None:
+            headers["EvEnergy-User"] = sent
+        return self._view(user=sent, headers=headers)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | Unset = UNSET,
+        deadline: float | Unset = UNSET,
+        retries: int | Unset = UNSET,
+        headers: Mapping[str, str] | None = None,
+        version: str | Unset | None = UNSET,
+        language: str | Unset | None = UNSET,
+    ) -> Self:
+        """This client with other settings, sharing its connections, token and allowance.
+
+        What is not given stays. *headers* are added; None for *version* or *language* removes it.
+        """
+        changes: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "retries": retries}
+        changes["headers"] = _headers(self._session.options.headers, headers, version, language)
+        return self._view(**{name: v for name, v in changes.items() if v is not UNSET})
+
+    def capture(self) -> AbstractContextManager[list[Call]]:
+        """``with client.capture() as calls:`` records the calls made inside, for a closer look.
+
+        Each has its request, every attempt, status, headers and raw body, and prints as a
+        ``curl`` command without the token. Calls in tasks that were started inside count too, and
+        those of clients made by `acting_for` and `with_options`. Token requests do not.
+        """
+        from ev_energy import _capture
+
+        return _capture.record(self._session.core)
+
+    async def fetch(self, ref: Ref[M]) -> M:
+        """The resource that *ref* leads to, fetched anew even if *ref* is expanded.
+
+        `ForeignOriginError` if it leads away from this API.
+        """
+        if not ref.url:
+            raise ValueError(f"{ref!r} has no URL to fetch; its .resource is all the server sent")
+        return await self._session.fetch(ref.url, ref.into)
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The allowance as the last reply stated it; None before the first."""
+        return self._session.core.rate_limit
+
+    @property
+    def base_url(self) -> URL:
+        """What paths are added to."""
+        return self._session.core.root
+
+    @staticmethod
+    def preload(*families: str) -> None:
+        """Import what calls will need, so that no call made in a running loop has to wait for it.
+
+        Call it before the loop starts, with the families you will use (``"evses"``), or with none
+        for all.
+        """
+        from ev_energy import _aiohttp
+
+        _aiohttp.preload()
+        for name in families or [n for n, v in vars(Client).items() if isinstance(v, Lazy)]:
+            family = getattr(Client, name, None)
+            if not isinstance(family, Lazy):
+                raise ValueError(f"there is no family {name!r}")  # noqa: TRY004  (the name is wrong)
+            family.load()  # pyright: ignore[reportUnknownMemberType]  # whatever family it is
+
+    async def close(self) -> None:
+        """Close every connection. Clients made by `acting_for` and `with_options` close too."""
+        core = self._session.core
+        core.closed = True
+        if core.tokens is not None:
+            await core.tokens.close()
+        await core.transport.close()
+
+    async def __aenter__(self) -> Self:
+        from ev_energy import _aiohttp
+
+        if "aiohttp" not in sys.modules:
+            # It takes its time; the loop has other tasks to run meanwhile.
+            await asyncio.to_thread(_aiohttp.preload)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        auth = self._session.core.auth
+        who = "anonymous" if auth is None else repr(auth)
+        user = self._session.options.user
+        return f"<Client of {self.base_url} as {who}{f' for {user}' if user else ''}>"
+
+    def _view(self, **changes: Any) -> Self:
+        view = object.__new__(type(self))
+        options = attrs.evolve(self._session.options, **changes)
+        view._session = attrs.evolve(self._session, options=options)
+        return view
+
+
+def _root(base_url: str | URL, *, allow_insecure: bool) -> URL:
+    url = URL(SERVERS.get(str(base_url), str(base_url)))
+    if not url.absolute or url.scheme not in {"http", "https"}:
+        names = ", ".join(map(repr, SERVERS))
+        raise ValueError(f"base_url must be {names} or an absolute URL, not {str(base_url)!r}")
+    if url.query_string or url.fragment or url.user or url.password:
+        raise ValueError("base_url must have no query, fragment or user in it")
+    _secure("base_url", url, allow_insecure=allow_insecure)
+    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def _token_url(auth: Auth | str | None, root: URL, *, allow_insecure: bool) -> URL:
+    given = auth.token_url if isinstance(auth, ClientCredentials) else None
+    url = URL(given) if given else root.origin().with_path("/o/token/")
+    if not url.absolute:
+        raise ValueError(f"token_url must be an absolute URL, not {given!r}")
+    _secure("token_url", url, allow_insecure=allow_insecure)
+    return url
+
+
+def _secure(name: str, url: URL, *, allow_insecure: bool) -> None:
+    local = url.host in {"localhost", "::1"} or (url.host or "").startswith("127.")
+    if url.scheme != "https" and not local and not allow_insecure:
+        raise ValueError(
+            f"{name} {url} would send the token in the clear: use https, or allow_insecure=True"
+        )
+
+
+def _headers(
+    base: Mapping[str, str],
+    more: Mapping[str, str] | None,
+    version: str | Unset | None,
+    language: str | Unset | None,
+) -> dict[str, str]:
+    headers = {"User-Agent": "ev-energy-python", **base, **(more or {})}
+    for name, value in (("EvEnergy-Version", version), ("Accept-Language", language)):
+        if value is None:
+            headers.pop(name, None)
+        elif value is not UNSET:
+            headers[name] = str(value)
+    for name, value in headers.items():
+        if name.lower() in {"authorization", "evenergy-user"} and name not in base:
+            raise ValueError(f"headers must not set {name}: use auth= or acting_for()")
+        if any(c in name + value for c in "\r\n\0"):
+            raise ValueError(f"headers: {name} holds a line break")
+    return headers

@@ -1,0 +1,128 @@
+"""The way in and the way out: replies to models, models to JSON objects.
+
+Three passes, each only where the one before it cannot vouch for the result: msgspec straight from
+the bytes; the same with unknown members put back; cattrs, tolerant, item by item. All three make
+equal objects of a reply that keeps to the description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar, cast, overload
+
+import msgspec
+
+from ev_energy import _fast
+from ev_energy._drift import Drift, Kind, Reporter
+from ev_energy._enums import OpenEnum, unknown_texts
+from ev_energy._model import Model
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+
+class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeError)
+    """These bytes are not what was expected; *path* says where."""
+
+    def __init__(self, message: str, path: str = "$") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+@overload
+def decode(body: bytes, into: type[M], report: Reporter) -> M: ...
+@overload
+def decode(body: bytes, into: type[M], report: Reporter, *, many: Literal[True]) -> list[M]: ...
+def decode(body: bytes, into: type[M], report: Reporter, *, many: bool = False) -> M | list[M]:
+    """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise."""
+    target: Any = list[into] if many else into
+    try:
+        with _noting_texts() as texts:
+            built: Any = _fast.decoder(target).decode(body)
+        if not texts or not report.wants_place(into, {type(text) for text in texts}):
+            return _guarded(body, target, built, report)
+    except msgspec.ValidationError:
+        pass  # item by item, then
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(f"not JSON: {error}") from None
+    except RecursionError:
+        raise Unreadable("nested too deeply") from None
+    data = msgspec.json.decode(body)
+    if not many:
+        return _one(data, into, "$", report)
+    if not isinstance(data, list):
+        raise Unreadable(f"expected an array, got {_kind(data)}")
+    items = cast("list[Any]", data)
+    return [_one(item, into, f"$[{index}]", report) for index, item in enumerate(items)]
+
+
+def _guarded(body: bytes, target: Any, built: T, report: Reporter) -> T:
+    try:
+        _fast.guard(target).decode(body)
+    except msgspec.ValidationError:
+        _put_back_unknown(msgspec.json.decode(body), built, "$", report)
+    return built
+
+
+def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
+    if not isinstance(data, dict):
+        raise Unreadable(f"expected an object, got {_kind(data)}", path)
+    try:
+        with _noting_texts() as texts:
+            built = msgspec.convert(data, into)
+    except msgspec.ValidationError:
+        return _tolerantly(cast("dict[str, Any]", data), into, path, report)
+    if texts:
+        return _tolerantly(cast("dict[str, Any]", data), into, path, report)
+    _put_back_unknown(data, built, path, report)
+    return built
+
+
+def _tolerantly(data: Mapping[str, Any], into: type[M], path: str, report: Reporter) -> M:
+    from ev_energy import _tolerant  # cattrs is imported by those who need it
+
+    built, notes = _tolerant.read(data, into, path)
+    for note in notes:
+        report(Drift(note.model.__name__, note.member, note.kind, note.path, note.value))
+    return cast(M, built)
+
+
+def _put_back_unknown(data: Any, built: Any, path: str, report: Reporter) -> None:
+    for where, model, member, value in _fast.attach_unknown(data, built, path):
+        report(Drift(model.__name__, member, Kind.UNKNOWN_MEMBER, where, value))
+
+
+@contextmanager
+def _noting_texts() -> Iterator[list[OpenEnum]]:
+    """What unknown enum texts come up inside."""
+    texts: list[OpenEnum] = []
+    token = unknown_texts.set(texts)
+    try:
+        yield texts
+    finally:
+        unknown_texts.reset(token)
+
+
+def _kind(data: object) -> str:
+    names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean"}
+    return "null" if data is None else names.get(type(data), "a number")
+
+
+def to_dict(value: Model) -> dict[str, Any]:
+    """The JSON object of a model."""
+    from ev_energy import _tolerant
+
+    return _tolerant.write(value)
+
+
+def from_dict(data: Mapping[str, Any], into: type[M]) -> M:
+    """A model from a JSON object, tolerantly."""
+    return _one(dict(data), into, "$", Reporter())
+
+
+def converter() -> Any:
+    """The cattrs converter of the models, to be used as part of one's own."""
+    from ev_energy import _tolerant
+
+    return _tolerant.converter()

@@ -1,0 +1,105 @@
+"""Requests and replies as values, and what a transport is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+import attrs
+from yarl import URL
+
+
+@attrs.frozen
+class Request:
+    """One call as it will be sent, but for the credentials: a `Request` never holds a secret."""
+
+    method: str
+    url: URL
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    body: bytes | None = None
+    authorised: bool = True
+    """Whether an access token goes along."""
+
+    @property
+    def label(self) -> str:
+        """Method and path: enough to recognise the call, and free of personal filters."""
+        return f"{self.method} {self.url.raw_path}"
+
+    @property
+    def is_write(self) -> bool:
+        """Whether sending it twice could do something twice."""
+        return self.method not in {"GET", "HEAD", "OPTIONS"}
+
+
+@attrs.frozen
+class Response:
+    """A reply, read to its end."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    """Names in lower case; a header sent twice is joined with commas."""
+    body: bytes
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait, from ``Retry-After`` or this API's ``RetryAfter``; never negative."""
+        text = self.headers.get("retry-after", self.headers.get("retryafter", "")).strip()
+        if text.isascii() and text.replace(".", "", 1).isdigit():
+            return float(text)
+        until = _date(text)
+        if until is None:
+            return None
+        now = _date(self.headers.get("date", "")) or datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@attrs.frozen
+class RateLimit:
+    """What the API last said of the allowance: requests per rolling hour."""
+
+    limit: int
+    remaining: int
+
+    @staticmethod
+    def of(response: Response) -> RateLimit | None:
+        """Read off a reply's headers; None where they are missing or no numbers."""
+        numbers: list[int] = []
+        for name in ("x-ratelimit-limit", "x-ratelimit-remaining"):
+            text = response.headers.get(name, "").partition(".")[0].strip()
+            if not (text.isascii() and text.isdigit() and len(text) < 12):  # noqa: PLR2004
+                return None
+            numbers.append(int(text))
+        return RateLimit(*numbers)
+
+
+class ConnectionFault(Exception):  # noqa: N818  (the session turns it into a TransportError)
+    """No reply. *sent* is False only where the server provably got nothing."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class Transport(Protocol):
+    """What sends requests. It follows no redirects and raises nothing but `ConnectionFault`."""
+
+    async def send(
+        self, request: Request, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response:
+        """Send *request* with these headers and this body, which may hold secrets."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...

@@ -1,0 +1,217 @@
+"""Listings: pages, cursors, and walking them. A page is one coroutine; nothing is held open."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Final, Generic, Literal, TypeVar
+
+import attrs
+from yarl import URL
+
+from ev_energy._http import RateLimit, Response
+from ev_energy.errors import CursorError, EvEnergyError
+
+T = TypeVar("T")
+_POSITION: Final = frozenset({"page", "page_after", "page_before", "page_size"})
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[T]):
+    """One page of a listing."""
+
+    items: Sequence[T]
+    url: URL
+    response: Response = attrs.field(repr=False)
+    """The reply it came in: status, headers, raw body."""
+    next_url: URL | None = None
+    previous_url: URL | None = None
+    scope: str = attrs.field(default="", repr=False)
+    """Which query of which API this is a page of; see `make_cursor`."""
+
+    @property
+    def cursor(self) -> str:
+        """A text that resumes at this page, in another process too: ``listing.resume(cursor)``."""
+        return make_cursor(self.url, self.scope)
+
+    @property
+    def next_cursor(self) -> str | None:
+        """A text that resumes at the page after this one; None on the last page.
+
+        Save it once this page is dealt with.
+        """
+        return make_cursor(self.next_url, self.scope) if self.next_url else None
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The allowance as this reply stated it."""
+        return RateLimit.of(self.response)
+
+
+class Pager(Generic[T]):
+    """A listing: ``async for`` over it gives every item; pages are fetched as you get there."""
+
+    def __init__(
+        self,
+        fetch: Callable[[URL], Coroutine[Any, Any, Page[T]]],
+        start: URL,
+        scope: str,
+        *,
+        direction: Literal["next", "previous"] = "next",
+        ahead: bool = False,
+    ) -> None:
+        self._fetch, self._start, self._scope = fetch, start, scope
+        self._direction: Literal["next", "previous"] = direction
+        self._ahead = ahead
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Every item."""
+        return _Items(self.pages())
+
+    def pages(self) -> AsyncIterator[Page[T]]:
+        """Every page; each has the reply's headers and a ``cursor``."""
+        return _Pages(self._fetch_page, self._start, self._direction, ahead=self._ahead)
+
+    async def page(self) -> Page[T]:
+        """The page this listing starts at."""
+        return await self._fetch_page(self._start)
+
+    async def first(self) -> T | None:
+        """The first item; None if there is none. Costs one request, unless pages are empty."""
+        async for item in self:
+            return item
+        return None
+
+    async def collect(self, *, limit: int | None = None) -> list[T]:
+        """The items in a list, *limit* of them at most."""
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit must not be negative, got {limit}")
+        found: list[T] = []
+        if limit == 0:
+            return found
+        async for page in self.pages():
+            found.extend(page.items)
+            if limit is not None and len(found) >= limit:
+                return found[:limit]
+        return found
+
+    def prefetch(self) -> Pager[T]:
+        """The same listing, fetching one page ahead of the one you are looking at."""
+        return self._like(ahead=True)
+
+    def backward(self) -> Pager[T]:
+        """The same listing towards its beginning, by the server's ``previous`` links.
+
+        For a listing that resumes somewhere. Pages come in reverse; inside each page the items
+        stay in the server's order.
+        """
+        return self._like(direction="previous")
+
+    def resume(self, cursor: str) -> Pager[T]:
+        """The same listing from the page of *cursor* on.
+
+        The listing must be made with the same arguments as the one the cursor came from, or it is
+        refused with `CursorError`; only ``page_size`` may differ, and stays as it was.
+        """
+        return self._like(start=read_cursor(cursor, self._start, self._scope))
+
+    def _like(
+        self,
+        *,
+        start: URL | None = None,
+        direction: Literal["next", "previous"] | None = None,
+        ahead: bool | None = None,
+    ) -> Pager[T]:
+        return Pager(
+            self._fetch,
+            start or self._start,
+            self._scope,
+            direction=direction or self._direction,
+            ahead=self._ahead if ahead is None else ahead,
+        )
+
+    async def _fetch_page(self, url: URL) -> Page[T]:
+        try:
+            return await self._fetch(url)
+        except EvEnergyError as error:
+            error.cursor = make_cursor(url, self._scope)
+            raise
+
+
+class _Pages(AsyncIterator[Page[T]], Generic[T]):
+    def __init__(
+        self,
+        fetch: Callable[[URL], Coroutine[Any, Any, Page[T]]],
+        start: URL,
+        direction: Literal["next", "previous"],
+        *,
+        ahead: bool,
+    ) -> None:
+        self._fetch, self._direction, self._ahead = fetch, direction, ahead
+        self._url: URL | None = start
+        self._coming: asyncio.Task[Page[T]] | None = None
+        self._visited: set[URL] = set()
+
+    async def __anext__(self) -> Page[T]:
+        # A link to a page already seen would go round for ever.
+        if self._url is None or self._url in self._visited:
+            raise StopAsyncIteration
+        coming, self._coming = self._coming, None
+        page = await (coming or self._fetch(self._url))
+        self._visited.add(self._url)
+        self._url = page.next_url if self._direction == "next" else page.previous_url
+        if self._ahead and self._url is not None and self._url not in self._visited:
+            self._coming = asyncio.ensure_future(self._fetch(self._url))
+            self._coming.add_done_callback(_seen)
+        return page
+
+
+class _Items(AsyncIterator[T], Generic[T]):
+    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
+        self._pages = pages
+        self._items = iter(tuple[T]())
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter((await anext(self._pages)).items)
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # if nobody asks for the page, nobody is to hear that it failed
+
+
+def scope_of(start: URL, user: str | None) -> str:
+    """What a listing is a listing of: its API, path and filters, and on whose behalf."""
+    query = sorted(pair for pair in start.query.items() if pair[0] not in _POSITION)
+    text = json.dumps([str(start.origin()), start.raw_path.rstrip("/"), query, user])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def make_cursor(url: URL, scope: str) -> str:
+    """*url* as a text to be saved; without the origin, which the client knows."""
+    text = json.dumps([scope, url.raw_path_qs])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, start: URL, scope: str) -> URL:
+    """The URL in *cursor*, which must belong to the listing that starts at *start*."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        whose, path = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        url = start.origin().join(URL(path, encoded=True))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise CursorError(f"{cursor!r} is no cursor of a page") from None
+    if whose != scope:
+        raise CursorError(
+            "this cursor belongs to another listing: make the listing with the same filters, "
+            "expand, base_url and user as the one it came from"
+        )
+    if url.origin() != start.origin():
+        raise CursorError(f"{cursor!r} is no cursor of a page")
+    return url

@@ -1,0 +1,246 @@
+"""The tolerant way in, and the way out: a cattrs converter that loses nothing.
+
+Unknown members go to ``.extra``, unknown enum texts are kept, a missing member reads None, a value
+of a wrong type stays as it came. Each such deviation is noted with its place in the JSON.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import functools
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import Enum
+from typing import Annotated, Any, NamedTuple, cast, get_args, get_origin
+
+import attrs
+import cattrs
+
+from ev_energy._drift import Kind
+from ev_energy._enums import OpenEnum
+from ev_energy._members import arms, is_model, members
+from ev_energy._model import Model
+from ev_energy._refs import Ref
+
+
+class Note(NamedTuple):
+    """One deviation from what the models say."""
+
+    path: str
+    model: type[Model]
+    member: str
+    kind: Kind
+    value: Any
+
+
+@attrs.define
+class _Reading:
+    """Where in the JSON the converter is, and what it found odd there."""
+
+    path: list[str] = attrs.field(factory=lambda: ["$"])
+    owner: tuple[type[Model], str] = (Model, "")
+    notes: list[Note] = attrs.field(factory=list[Note])
+
+    def note(self, kind: Kind, value: Any, member: str | None = None) -> None:
+        path = "".join(self.path) + (f".{member}" if member else "")
+        self.notes.append(Note(path, self.owner[0], member or self.owner[1], kind, value))
+
+    @contextmanager
+    def at(self, step: str, owner: tuple[type[Model], str] | None = None) -> Iterator[None]:
+        before = self.owner
+        self.path.append(step)
+        self.owner = owner or before
+        try:
+            yield
+        finally:
+            self.path.pop()
+            self.owner = before
+
+
+_reading: ContextVar[_Reading] = ContextVar("reading")
+
+
+def read(data: Any, into: Any, path: str = "$") -> tuple[Any, list[Note]]:
+    """*data* as *into*, and what was odd about it. `TypeError` where it is something else."""
+    reading = _Reading([path])
+    token = _reading.set(reading)
+    try:
+        return converter().structure(data, into), reading.notes
+    finally:
+        _reading.reset(token)
+
+
+def write(value: Model) -> dict[str, Any]:
+    """The JSON object of a model."""
+    return cast("dict[str, Any]", converter().unstructure(value))
+
+
+@functools.cache
+def converter() -> cattrs.Converter:
+    """The converter; cattrs picks the hook, each hook below does one kind of value."""
+    made = cattrs.Converter(detailed_validation=False)
+    for cls, hook in _SCALARS.items():
+        made.register_structure_hook(cls, hook)
+    made.register_structure_hook_func(lambda t: t is Any, lambda value, _: value)
+    made.register_structure_hook_func(lambda t: len(arms(t)) > 1, _union)
+    made.register_structure_hook_func(lambda t: get_origin(t) in {tuple, list}, _items)
+    made.register_structure_hook_func(lambda t: get_origin(t) is dict, _object)
+    made.register_structure_hook_func(
+        lambda t: get_origin(t) is Annotated,
+        lambda value, t: made.structure(value, get_args(t)[0]),
+    )
+    made.register_structure_hook_func(is_model, _model)
+    made.register_unstructure_hook(Model, _unmodel)
+    made.register_unstructure_hook(Ref, _unref)
+    made.register_unstructure_hook(datetime.datetime, _instant_text)
+    for cls in (datetime.date, datetime.time):
+        made.register_unstructure_hook(cls, lambda value: value.isoformat())
+    for cls in (decimal.Decimal, uuid.UUID):
+        made.register_unstructure_hook(cls, str)
+    made.register_unstructure_hook(Enum, lambda value: value.value)
+    return made
+
+
+def _model(data: Any, cls: type[Model]) -> Model:
+    if not isinstance(data, Mapping):
+        raise TypeError(f"expected an object, got {_kind(data)}")
+    data = cast("Mapping[str, Any]", data)
+    reading, known = _reading.get(), members(cls)
+    values: dict[str, Any] = {}
+    for name, member in known.items():
+        if name in data:
+            with reading.at(f".{name}", (cls, name)):
+                values[name] = _member(data[name], member.type, nullable=member.nullable)
+        else:
+            values[name] = None
+            if member.required:
+                with reading.at("", (cls, name)):
+                    reading.note(Kind.MISSING_MEMBER, None, name)
+    unknown = {name: value for name, value in data.items() if name not in known}
+    built = cls(**values)
+    if unknown:
+        object.__setattr__(built, "_extra", unknown)
+        with reading.at("", (cls, "")):
+            for name, value in unknown.items():
+                reading.note(Kind.UNKNOWN_MEMBER, value, name)
+    return built
+
+
+def _member(value: Any, type_: Any, *, nullable: bool) -> Any:
+    if value is None and nullable:
+        return None
+    try:
+        return converter().structure(value, type_)
+    except (TypeError, ValueError, ArithmeticError):
+        _reading.get().note(Kind.WRONG_TYPE, value)
+        return value
+
+
+def _union(value: Any, type_: Any) -> Any:
+    if value is None and type(None) in arms(type_):
+        return None
+    choices = [arm for arm in arms(type_) if arm is not type(None)]
+    for arm in choices:
+        if is_model(arm) == isinstance(value, Mapping) and (
+            (get_origin(arm) in {tuple, list}) == isinstance(value, list)
+        ):
+            return converter().structure(value, arm)
+    return converter().structure(value, choices[0])
+
+
+def _items(value: Any, type_: Any) -> Any:
+    if not isinstance(value, list):
+        raise TypeError(f"expected an array, got {_kind(value)}")
+    reading, item = _reading.get(), get_args(type_)[0]
+    found: list[Any] = []
+    for index, one in enumerate(cast("list[Any]", value)):
+        with reading.at(f"[{index}]"):
+            found.append(_member(one, item, nullable=False))
+    return tuple(found) if get_origin(type_) is tuple else found
+
+
+def _object(value: Any, _: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected an object, got {_kind(value)}")
+    return dict(cast("Mapping[str, Any]", value))
+
+
+def _text(value: Any, cls: type[str]) -> str:
+    text: str = _only(str, value)
+    if not issubclass(cls, OpenEnum):  # which cattrs takes for the str that it is
+        return text
+    member = cls(text)
+    if not member.known:
+        _reading.get().note(Kind.UNKNOWN_ENUM_TEXT, text)
+    return member
+
+
+def _bool(value: Any, _: Any) -> bool:
+    return _only(bool, value)
+
+
+def _int(value: Any, _: Any) -> int:
+    # To JSON Schema, 1.0 is an integer.
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return _only(int, value)
+
+
+def _float(value: Any, _: Any) -> float:
+    return value if isinstance(value, float) else float(_only(int, value))
+
+
+def _instant(value: Any, _: Any) -> datetime.datetime:
+    found = datetime.datetime.fromisoformat(_only(str, value))
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+
+
+def _decimal(value: Any, _: Any) -> decimal.Decimal:
+    return decimal.Decimal(str(value) if isinstance(value, float | int) else _only(str, value))
+
+
+_SCALARS: dict[type[Any], Callable[[Any, Any], Any]] = {
+    str: _text,
+    bool: _bool,
+    int: _int,
+    float: _float,
+    datetime.datetime: _instant,
+    datetime.date: lambda value, _: datetime.date.fromisoformat(_only(str, value)),
+    datetime.time: lambda value, _: datetime.time.fromisoformat(_only(str, value)),
+    decimal.Decimal: _decimal,
+    uuid.UUID: lambda value, _: uuid.UUID(_only(str, value)),
+}
+
+
+def _only(cls: type[Any], value: Any) -> Any:
+    if type(value) is not cls:  # True is no number here
+        raise TypeError(f"expected {cls.__name__}, got {_kind(value)}")
+    return value
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def _unmodel(value: Model) -> dict[str, Any]:
+    unstructure = converter().unstructure
+    found = {name: getattr(value, name) for name in members(type(value))}
+    written = {name: _unvalue(unstructure, one) for name, one in found.items() if one is not None}
+    return {**written, **value.extra}
+
+
+def _unvalue(unstructure: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_unvalue(unstructure, one) for one in cast("Sequence[Any]", value)]
+    return unstructure(value)
+
+
+def _unref(value: Ref[Any]) -> Any:
+    return value.url if value.resource is None else _unmodel(value.resource)
+
+
+def _instant_text(value: datetime.datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")

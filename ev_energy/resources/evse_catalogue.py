@@ -1,0 +1,147 @@
+"""What EVSEs there are: makes, models, firmware, and where they can be used.
+
+Without a token these may be called 50 times an hour from one address (but for firmware, which
+needs a token).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from ev_energy._pages import Pager
+from ev_energy._refs import Id
+from ev_energy._url import one_of
+from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
+from ev_energy.models.evses import EVSEFirmwareVersion, EVSEMake, EVSEModel
+from ev_energy.models.users import User
+from ev_energy.resources._base import PUBLIC, Resource
+
+EVSEModelExpand: TypeAlias = Literal["make"]
+
+
+class EvseMakes(Resource):
+    """Manufacturers of EVSEs. `Client.acting_for` puts the user into their onboarding URLs."""
+
+    def list(
+        self, *, available_for_user_id: Id[User] | None = None, page_size: int = 100
+    ) -> Pager[EVSEMake]:
+        """List makes; with *available_for_user_id*, those for that user's region and program.
+
+        GET /evse_makes, public.
+        """
+        return self._list(
+            EVSEMake,
+            "/evse_makes",
+            scope=PUBLIC,
+            available_for_user_id=available_for_user_id,
+            page_size=page_size,
+        )
+
+    async def get(self, evse_make_id: Id[EVSEMake]) -> EVSEMake:
+        """Retrieve one make.
+
+        GET /evse_makes/{evse_make_id}, public.
+        """
+        return await self._get(EVSEMake, "/evse_makes/{evse_make_id}", evse_make_id, scope=PUBLIC)
+
+
+class EvseModels(Resource):
+    """Models of EVSEs. `Client.acting_for` puts the user into their onboarding URLs."""
+
+    def list(
+        self,
+        *,
+        make_id: Id[EVSEMake] | None = None,
+        available_for_user_id: Id[User] | None = None,
+        page_size: int = 100,
+        expand: Sequence[EVSEModelExpand] = (),
+    ) -> Pager[EVSEModel]:
+        """List models, of one make or of all, for one user's region and program or for all.
+
+        GET /evse_models, public.
+        """
+        return self._list(
+            EVSEModel,
+            "/evse_models",
+            scope=PUBLIC,
+            make_id=make_id,
+            available_for_user_id=available_for_user_id,
+            page_size=page_size,
+            expand=one_of(EVSEModelExpand, expand),
+        )
+
+    async def get(
+        self, evse_model_id: Id[EVSEModel], *, expand: Sequence[EVSEModelExpand] = ()
+    ) -> EVSEModel:
+        """Retrieve one model.
+
+        GET /evse_models/{evse_model_id}, public.
+        """
+        return await self._get(
+            EVSEModel,
+            "/evse_models/{evse_model_id}",
+            evse_model_id,
+            scope=PUBLIC,
+            expand=one_of(EVSEModelExpand, expand),
+        )
+
+
+class EvseFirmwareVersions(Resource):
+    """Firmware releases meant for everybody."""
+
+    def list(self, *, page_size: int = 100) -> Pager[EVSEFirmwareVersion]:
+        """List firmware releases.
+
+        GET /evse_firmware_versions, scope evse:read.
+        """
+        return self._list(
+            EVSEFirmwareVersion, "/evse_firmware_versions", scope="evse:read", page_size=page_size
+        )
+
+    async def get(self, evse_firmware_version_id: Id[EVSEFirmwareVersion]) -> EVSEFirmwareVersion:
+        """Retrieve one firmware release.
+
+        GET /evse_firmware_versions/{evse_firmware_version_id}, scope evse:read.
+        """
+        return await self._get(
+            EVSEFirmwareVersion,
+            "/evse_firmware_versions/{evse_firmware_version_id}",
+            evse_firmware_version_id,
+            scope="evse:read",
+        )
+
+
+class EvseCompatibility(Resource):
+    """Whether a model can be used, before anybody has an account."""
+
+    async def check(
+        self,
+        *,
+        evse_model_id: Id[EVSEModel],
+        country: str | None = None,
+        program_id: str | None = None,
+        client_id: str | None = None,
+    ) -> EVSECompatibilityCheckResult:
+        """Check whether a model can be used in a country, or in a program.
+
+        Args:
+            evse_model_id: The model.
+            country: Two-letter code (ISO 3166-1). Left out, the client's *language* decides, then
+                ``US``; with *program_id* it is ignored.
+            program_id: The program, whose own list of models then counts too.
+            client_id: Your application; a sandbox application gets a canned answer.
+
+        `NotFoundError` of type ``evse-model-not-found`` or ``program-not-found``.
+
+        GET /evse_compatibility/check, public.
+        """
+        return await self._get(
+            EVSECompatibilityCheckResult,
+            "/evse_compatibility/check",
+            scope=PUBLIC,
+            evse_model_id=evse_model_id,
+            country=country,
+            program_id=program_id,
+            client_id=client_id,
+        )

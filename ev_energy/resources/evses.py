@@ -1,0 +1,314 @@
+"""EVSEs (charge points), and what they log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from ev_energy._checks import point
+from ev_energy._pages import Pager
+from ev_energy._refs import Id, Key
+from ev_energy._unset import UNSET, Unset
+from ev_energy._url import commas, one_of
+from ev_energy.models.common import LatLong
+from ev_energy.models.evse_logs import (
+    EVSEAPIErrorLog,
+    EVSECommandLog,
+    EVSEOCPPCallResponseErrorCode,
+    EVSEOCPPLog,
+    EVSEOCPPLogAction,
+)
+from ev_energy.models.evse_onboarding import EVSEReconnectionUrl
+from ev_energy.models.evses import EVSE, EVSEConnectivity, EVSEStatusLog, VPPModes
+from ev_energy.resources._base import Resource
+
+EVSEExpand: TypeAlias = Literal["user", "model", "model.make", "latest_status_log", "ct_clamp"]
+EVSELogExpand: TypeAlias = Literal["evse", "evse.model", "evse.model.make", "evse.user"]
+EVSEConnectivityExpand: TypeAlias = Literal["latest_status_log"]
+
+
+class Evses(Resource):
+    """Charge points, and what they log.
+
+    Logs come newest first. An entry is named by its EVSE and its timestamp; give the entry itself,
+    its `Ref` or its URL where you have one, since a datetime does not keep the server's spelling.
+    """
+
+    def list(
+        self, *, cpid: str | None = None, page_size: int = 100, expand: Sequence[EVSEExpand] = ()
+    ) -> Pager[EVSE]:
+        """List the EVSEs you may see; with *cpid*, the one of that exact charge point identity.
+
+        GET /evses, scope evse:read.
+        """
+        return self._list(
+            EVSE,
+            "/evses",
+            scope="evse:read",
+            cpid=cpid,
+            page_size=page_size,
+            expand=one_of(EVSEExpand, expand),
+        )
+
+    async def get(self, evse_id: Id[EVSE], *, expand: Sequence[EVSEExpand] = ()) -> EVSE:
+        """Retrieve one EVSE.
+
+        GET /evses/{evse_id}, scope evse:read.
+        """
+        return await self._get(
+            EVSE,
+            "/evses/{evse_id}",
+            evse_id,
+            scope="evse:read",
+            expand=one_of(EVSEExpand, expand),
+        )
+
+    async def update(
+        self,
+        evse_id: Id[EVSE],
+        *,
+        location: LatLong | Unset | None = UNSET,
+        expand: Sequence[EVSEExpand] = (),
+    ) -> EVSE:
+        """Move an EVSE; ``None`` clears its location. Nothing else about it can be changed.
+
+        Coordinates off the globe are a `ValueError`; what else the API refuses, a
+        `BadRequestError` of type ``validation-failed-update-evse``.
+
+        PATCH /evses/{evse_id}, scope evse:write.
+        """
+        return await self._patch(
+            EVSE,
+            "/evses/{evse_id}",
+            evse_id,
+            scope="evse:write",
+            json={"location": point("location", location)},
+            expand=one_of(EVSEExpand, expand),
+        )
+
+    async def delete(self, evse_id: Id[EVSE]) -> None:
+        """Decommission an EVSE: disconnect it from ev.energy.
+
+        DELETE /evses/{evse_id}, scope evse:write.
+        """
+        await self._delete("/evses/{evse_id}", evse_id, scope="evse:write")
+
+    async def reconnect(self, evse_id: Id[EVSE]) -> EVSEReconnectionUrl:
+        """Make a URL where the EVSE's user can sign in to it again; it must have a user.
+
+        POST /evses/{evse_id}/reconnect, scope evse:write.
+        """
+        return await self._post(
+            EVSEReconnectionUrl, "/evses/{evse_id}/reconnect", evse_id, scope="evse:write"
+        )
+
+    async def vpp_modes(self, evse_id: Id[EVSE]) -> VPPModes:
+        """Retrieve the ways a virtual power plant may control the EVSE.
+
+        GET /evses/{evse_id}/vpp_modes, scope evse:read.
+        """
+        return await self._get(VPPModes, "/evses/{evse_id}/vpp_modes", evse_id, scope="evse:read")
+
+    async def connectivity(
+        self, evse_id: Id[EVSE], *, expand: Sequence[EVSEConnectivityExpand] = ()
+    ) -> EVSEConnectivity:
+        """Retrieve how well the EVSE is connected.
+
+        GET /evses/{evse_id}/connectivity, scope evse:read.
+        """
+        return await self._get(
+            EVSEConnectivity,
+            "/evses/{evse_id}/connectivity",
+            evse_id,
+            scope="evse:read",
+            expand=one_of(EVSEConnectivityExpand, expand),
+        )
+
+    def status_logs(
+        self,
+        evse_id: Id[EVSE],
+        *,
+        sampled_at__gte: datetime | None = None,
+        sampled_at__lte: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[EVSELogExpand] = (),
+    ) -> Pager[EVSEStatusLog]:
+        """List the states an EVSE reported.
+
+        GET /evses/{evse_id}/status_logs, scope evse:read.
+        """
+        return self._list(
+            EVSEStatusLog,
+            "/evses/{evse_id}/status_logs",
+            evse_id,
+            scope="evse:read",
+            sampled_at__gte=sampled_at__gte,
+            sampled_at__lte=sampled_at__lte,
+            page_size=page_size,
+            expand=one_of(EVSELogExpand, expand),
+        )
+
+    async def status_log(
+        self,
+        evse_id: Id[EVSE],
+        sampled_at: Key[EVSEStatusLog],
+        *,
+        expand: Sequence[EVSELogExpand] = (),
+    ) -> EVSEStatusLog:
+        """Retrieve one state an EVSE reported.
+
+        GET /evses/{evse_id}/status_logs/{sampled_at}, scope evse:read.
+        """
+        return await self._get(
+            EVSEStatusLog,
+            "/evses/{evse_id}/status_logs/{sampled_at}",
+            evse_id,
+            sampled_at,
+            scope="evse:read",
+            expand=one_of(EVSELogExpand, expand),
+        )
+
+    def command_logs(
+        self,
+        evse_id: Id[EVSE],
+        *,
+        logged_at__gte: datetime | None = None,
+        logged_at__lte: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[EVSELogExpand] = (),
+    ) -> Pager[EVSECommandLog]:
+        """List the commands an EVSE was sent.
+
+        GET /evses/{evse_id}/command_logs, scope debug:read.
+        """
+        return self._list(
+            EVSECommandLog,
+            "/evses/{evse_id}/command_logs",
+            evse_id,
+            scope="debug:read",
+            logged_at__gte=logged_at__gte,
+            logged_at__lte=logged_at__lte,
+            page_size=page_size,
+            expand=one_of(EVSELogExpand, expand),
+        )
+
+    async def command_log(
+        self,
+        evse_id: Id[EVSE],
+        logged_at: Key[EVSECommandLog],
+        *,
+        expand: Sequence[EVSELogExpand] = (),
+    ) -> EVSECommandLog:
+        """Retrieve one command an EVSE was sent.
+
+        GET /evses/{evse_id}/command_logs/{logged_at}, scope debug:read.
+        """
+        return await self._get(
+            EVSECommandLog,
+            "/evses/{evse_id}/command_logs/{logged_at}",
+            evse_id,
+            logged_at,
+            scope="debug:read",
+            expand=one_of(EVSELogExpand, expand),
+        )
+
+    def error_logs(
+        self,
+        evse_id: Id[EVSE],
+        *,
+        sampled_at__gte: datetime | None = None,
+        sampled_at__lte: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[EVSELogExpand] = (),
+    ) -> Pager[EVSEAPIErrorLog]:
+        """List the failures to reach an EVSE through its maker's API.
+
+        GET /evses/{evse_id}/error_logs, scope debug:read.
+        """
+        return self._list(
+            EVSEAPIErrorLog,
+            "/evses/{evse_id}/error_logs",
+            evse_id,
+            scope="debug:read",
+            sampled_at__gte=sampled_at__gte,
+            sampled_at__lte=sampled_at__lte,
+            page_size=page_size,
+            expand=one_of(EVSELogExpand, expand),
+        )
+
+    async def error_log(
+        self,
+        evse_id: Id[EVSE],
+        sampled_at: Key[EVSEAPIErrorLog],
+        *,
+        expand: Sequence[EVSELogExpand] = (),
+    ) -> EVSEAPIErrorLog:
+        """Retrieve one failure to reach an EVSE.
+
+        GET /evses/{evse_id}/error_logs/{sampled_at}, scope debug:read.
+        """
+        return await self._get(
+            EVSEAPIErrorLog,
+            "/evses/{evse_id}/error_logs/{sampled_at}",
+            evse_id,
+            sampled_at,
+            scope="debug:read",
+            expand=one_of(EVSELogExpand, expand),
+        )
+
+    def ocpp_logs(
+        self,
+        evse_id: Id[EVSE],
+        *,
+        sampled_at__gte: datetime | None = None,
+        sampled_at__lte: datetime | None = None,
+        action: EVSEOCPPLogAction | str | None = None,
+        action__in: Sequence[EVSEOCPPLogAction | str] | None = None,
+        direction: Literal["SENT", "RECEIVED"] | None = None,
+        error_code: EVSEOCPPCallResponseErrorCode | str | None = None,
+        error_code__in: Sequence[EVSEOCPPCallResponseErrorCode | str] | None = None,
+        page_size: int = 100,
+        expand: Sequence[EVSELogExpand] = (),
+    ) -> Pager[EVSEOCPPLog]:
+        """List the OCPP messages between the server and an EVSE.
+
+        The filter *direction* is in capitals; the entries say ``Sent`` and ``Received``.
+
+        GET /evses/{evse_id}/ocpp_logs, scope debug:read.
+        """
+        return self._list(
+            EVSEOCPPLog,
+            "/evses/{evse_id}/ocpp_logs",
+            evse_id,
+            scope="debug:read",
+            sampled_at__gte=sampled_at__gte,
+            sampled_at__lte=sampled_at__lte,
+            action=action,
+            action__in=commas(action__in),
+            direction=direction,
+            error_code=error_code,
+            error_code__in=commas(error_code__in),
+            page_size=page_size,
+            expand=one_of(EVSELogExpand, expand),
+        )
+
+    async def ocpp_log(
+        self,
+        evse_id: Id[EVSE],
+        sampled_at: Key[EVSEOCPPLog],
+        *,
+        expand: Sequence[EVSELogExpand] = (),
+    ) -> EVSEOCPPLog:
+        """Retrieve one OCPP message.
+
+        GET /evses/{evse_id}/ocpp_logs/{sampled_at}, scope debug:read.
+        """
+        return await self._get(
+            EVSEOCPPLog,
+            "/evses/{evse_id}/ocpp_logs/{sampled_at}",
+            evse_id,
+            sampled_at,
+            scope="debug:read",
+            expand=one_of(EVSELogExpand, expand),
+        )
