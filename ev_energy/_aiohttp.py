@@ -11,9 +11,9 @@ from ev_energy._http import ConnectionFault, Request, Response
 if TYPE_CHECKING:
     import aiohttp
 
-# Sessions of other loops, kept so that nobody closes or collects them. After a fork the child
-# shares the parent's epoll: closing the inherited session there would unregister the parent's
-# sockets.
+# Sessions of loops that go on elsewhere, kept so that nobody closes or collects them. After a fork
+# the child shares the parent's epoll: closing the inherited session there would unregister the
+# parent's sockets.
 _of_other_loops: Final[list[aiohttp.ClientSession]] = []
 
 
@@ -31,8 +31,9 @@ class AiohttpTransport:
         """Send one request and read the whole reply."""
         import aiohttp
 
+        session = await self._session()
         try:
-            async with self._session().request(
+            async with session.request(
                 request.method,
                 request.url,
                 headers=headers,
@@ -57,9 +58,9 @@ class AiohttpTransport:
         if self._loop is asyncio.get_running_loop():
             await own.close()
         else:
-            _of_other_loops.append(own)
+            await _leave(own, self._loop)
 
-    def _session(self) -> aiohttp.ClientSession:
+    async def _session(self) -> aiohttp.ClientSession:
         import aiohttp
 
         if self._injected is not None:
@@ -67,15 +68,23 @@ class AiohttpTransport:
         loop = asyncio.get_running_loop()
         if self._own is None or self._loop is not loop:
             if self._own is not None:
-                _of_other_loops.append(self._own)
+                await _leave(self._own, self._loop)
             self._own = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
             self._loop = loop
         return self._own
 
 
+async def _leave(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop | None) -> None:
+    """Part with the session of another loop: close it if that loop has ended."""
+    if loop is not None and loop.is_closed():
+        await session.close()
+    else:
+        _of_other_loops.append(session)
+
+
 def preload() -> None:
     """Import aiohttp now."""
-    import aiohttp  # noqa: F401
+    import aiohttp  # noqa: F401  # pyright: ignore[reportUnusedImport]  # for its side effect
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -63,7 +63,7 @@ _recordings: Final[ContextVar[tuple[tuple[object, list[Call]], ...]]] = ContextV
 
 
 @contextmanager
-def record(owner: object) -> Iterator[list[Call]]:
+def record(owner: object) -> Generator[list[Call], None, None]:
     """Collect the calls of *owner* that start inside, also in tasks started inside."""
     calls: list[Call] = []
     token = _recordings.set((*_recordings.get(), (owner, calls)))

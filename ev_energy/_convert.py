@@ -7,9 +7,10 @@ equal objects of a reply that keeps to the description.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Literal, TypeVar, cast, overload
+import types
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, Literal, TypeVar, cast, overload
 
 import msgspec
 
@@ -20,6 +21,7 @@ from ev_energy._model import Model
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
+_ANYTHING: Final = msgspec.json.Decoder[Any]()
 
 
 class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeError)
@@ -36,32 +38,36 @@ def decode(body: bytes, into: type[M], report: Reporter) -> M: ...
 def decode(body: bytes, into: type[M], report: Reporter, *, many: Literal[True]) -> list[M]: ...
 def decode(body: bytes, into: type[M], report: Reporter, *, many: bool = False) -> M | list[M]:
     """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise."""
-    target: Any = list[into] if many else into
-    try:
-        with _noting_texts() as texts:
-            built: Any = _fast.decoder(target).decode(body)
+    target: Any = types.GenericAlias(list, (into,)) if many else into
+    with suppress(msgspec.ValidationError), _noting_texts() as texts:
+        built = _parsed(_fast.decoder(target), body)
         if not texts or not report.wants_place(into, {type(text) for text in texts}):
-            return _guarded(body, target, built, report)
-    except msgspec.ValidationError:
-        pass  # item by item, then
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unreadable(f"not JSON: {error}") from None
-    except RecursionError:
-        raise Unreadable("nested too deeply") from None
-    data = msgspec.json.decode(body)
+            return cast("M | list[M]", _guarded(body, target, built, report))
+    data = _parsed(_ANYTHING, body)
     if not many:
         return _one(data, into, "$", report)
     if not isinstance(data, list):
         raise Unreadable(f"expected an array, got {_kind(data)}")
-    items = cast("list[Any]", data)
-    return [_one(item, into, f"$[{index}]", report) for index, item in enumerate(items)]
+    places = enumerate(cast("Sequence[Any]", data))
+    return [_one(item, into, f"$[{index}]", report) for index, item in places]
+
+
+def _parsed(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(f"not JSON: {error}") from None
+    except RecursionError:
+        raise Unreadable("nested too deeply") from None
 
 
 def _guarded(body: bytes, target: Any, built: T, report: Reporter) -> T:
     try:
         _fast.guard(target).decode(body)
     except msgspec.ValidationError:
-        _put_back_unknown(msgspec.json.decode(body), built, "$", report)
+        _put_back_unknown(_parsed(_ANYTHING, body), built, "$", report)
     return built
 
 
@@ -94,7 +100,7 @@ def _put_back_unknown(data: Any, built: Any, path: str, report: Reporter) -> Non
 
 
 @contextmanager
-def _noting_texts() -> Iterator[list[OpenEnum]]:
+def _noting_texts() -> Generator[list[OpenEnum], None, None]:
     """What unknown enum texts come up inside."""
     texts: list[OpenEnum] = []
     token = unknown_texts.set(texts)
@@ -105,8 +111,8 @@ def _noting_texts() -> Iterator[list[OpenEnum]]:
 
 
 def _kind(data: object) -> str:
-    names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean"}
-    return "null" if data is None else names.get(type(data), "a number")
+    names = {"NoneType": "null", "dict": "an object", "list": "an array", "str": "a text"}
+    return names.get(type(data).__name__, "a number or a boolean")
 
 
 def to_dict(value: Model) -> dict[str, Any]:

@@ -11,11 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import attrs
 
-from ev_energy._refs import Ref
 from ev_energy._unset import UNSET
 from ev_energy._url import id_text, timestamp
 
@@ -61,9 +60,9 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
     if isinstance(value, datetime):
         return timestamp(name, value)
     if isinstance(value, Mapping):
-        return {str(k): _value(str(k), v, root) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # open JSON
+        return _object(cast("Mapping[str, object]", value), root)
     if isinstance(value, Sequence):
-        return [_value(name, item, root) for item in value]  # pyright: ignore[reportUnknownVariableType]  # open JSON
+        return [_value(name, item, root) for item in cast("Sequence[object]", value)]
     if attrs.has(type(value)):
         return _object(dict(_members(value)), root)
     raise TypeError(f"{name} cannot be sent as a {type(value).__name__}")
@@ -84,10 +83,8 @@ def _url(name: str, link: Link, root: str) -> str | None:
     target = link.target
     if target is None:
         return None
-    if isinstance(target, Ref) and target.url:
-        return target.url
     if isinstance(target, str) and "://" in target:
         return target
-    if url := getattr(target, "url", None):
+    if url := getattr(target, "url", None):  # of a Ref or a model
         return str(url)
     return f"{root}{link.collection}/{id_text(name, target)}"

@@ -45,8 +45,9 @@ def _shadow(type_: Any) -> Any:
             return Any
         # Beside an object or a list, only the text of a link or null may stand.
         return Union[tuple(s if _names_members(s) else a for s, a in zip(shadows, arms(type_)))]  # noqa: B905, UP007  # pyright: ignore[reportGeneralTypeIssues, reportInvalidTypeForm]  (a union made at run time)
-    if origin in {tuple, list} and _names_members(inner := _shadow(get_args(type_)[0])):
-        return list[inner]
+    if origin in {tuple, list}:
+        inner: Any = _shadow(get_args(type_)[0])
+        return types.GenericAlias(list, (inner,)) if _names_members(inner) else Any
     return Any
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import attrs
 from yarl import URL
@@ -54,6 +55,15 @@ class Response:
             return None
         now = _date(self.headers.get("date", "")) or datetime.now(UTC)
         return max(0.0, (until - now).total_seconds())
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in *body*; None if it holds anything else (a proxy's HTML page, say)."""
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _date(text: str) -> datetime | None:

@@ -48,7 +48,7 @@ class Lazy(Generic[T]):
     def __get__(self, client: Any, owner: type[Any]) -> Lazy[T] | T:
         if client is None:
             return self
-        made = self.load()(client._session)
+        made = self.load()(client._session)  # noqa: SLF001  (the client that this descriptor is part of)
         # Found before this non-data descriptor from now on.
         client.__dict__[self.name] = made
         return made

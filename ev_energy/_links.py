@@ -9,15 +9,14 @@ from yarl import URL
 
 # A target may hold commas and semicolons, a quoted parameter too: so neither can be split on.
 _LINK: Final = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s=;,"]+\s*(?:=\s*(?:"[^"]*"|[^\s;,"]*))?)*)')
-_REL: Final = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]*))', re.IGNORECASE)
+_PARAMETER: Final = re.compile(r';\s*([^\s=;,"]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,"]*)))?')
 
 
 def links(header: str, base: URL) -> dict[str, URL]:
     """Relation to absolute URL. The first link of a relation counts; ``about:blank`` is none."""
     found: dict[str, URL] = {}
     for target, parameters in _LINK.findall(header):
-        match = _REL.search(parameters)
-        if match is None or target.strip().lower() in {"", "about:blank"}:
+        if target.strip().lower() in {"", "about:blank"}:
             continue
         try:
             # As the server wrote it: a requoted `+` in a cursor would become a space.
@@ -25,6 +24,9 @@ def links(header: str, base: URL) -> dict[str, URL]:
         except ValueError:
             continue
         url = url if url.absolute else base.join(url)
-        for relation in (match[1] or match[2] or "").lower().split():
-            found.setdefault(relation, url)
+        for name, quoted, bare in _PARAMETER.findall(parameters):
+            if name.lower() == "rel":
+                for relation in (quoted or bare).lower().split():
+                    found.setdefault(relation, url)
+                break  # RFC 8288 §3.3: the first one counts
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -25,7 +25,9 @@ class Member:
 
 def members(cls: type[Model]) -> dict[str, Member]:
     """Every member of *cls*."""
-    return _members(cls)  # mypy takes a model class for one of its (maybe unhashable) objects
+    return _members(
+        cast(Any, cls)
+    )  # mypy takes a model class for one of its (maybe unhashable) objects
 
 
 @functools.cache

@@ -61,7 +61,7 @@ def model(cls: C) -> C:
         made.__annotations__[name] = LINK.sub(r"\1 | str", annotation)
         # The class is named, not held: it may be defined further down in its module.
         setattr(made, name, _link(made, name, cast(re.Match[str], LINK.search(annotation))[1]))
-    return cast(C, made)
+    return made
 
 
 def _link(owner: type[Any], name: str, target: str) -> property:
@@ -98,7 +98,7 @@ class Model:
         return getattr(self, "_extra", NOTHING)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object this stands for: members that are None are left out, unknown ones kept."""
+        """The JSON object this stands for, without the members that are None."""
         from ev_energy._convert import to_dict
 
         return to_dict(self)
@@ -113,7 +113,7 @@ class Model:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return _values(self) == _values(cast(Model, other))
+        return _values(self) == _values(other)
 
     def __hash__(self) -> int:
         return hash(_values(self)[:-1])

@@ -41,4 +41,4 @@ def pause_before_retry(
         return None
     if outcome.retry_after is not None:
         return outcome.retry_after
-    return chance * min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1))
+    return chance * min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1))

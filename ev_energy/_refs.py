@@ -23,7 +23,7 @@ class Ref(Generic[T_co]):
 
     __slots__ = ("_into", "_raw")
 
-    def __init__(self, target: str | T_co, into: type[T_co]) -> None:  # type: ignore[misc]  # a constructor may take it
+    def __init__(self, target: str | T_co, into: type[T_co]) -> None:
         self._raw = target
         self._into = into
 
@@ -84,4 +84,7 @@ Key: TypeAlias = datetime | str | T | Ref[T]
 
 def last_segment(url: str) -> str:
     """The last non-empty path segment of *url*, just as it stands there."""
-    return url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2]
+    path = url.partition("?")[0].partition("#")[0]
+    if "://" in path:
+        path = path.partition("://")[2].partition("/")[2]
+    return path.rstrip("/").rpartition("/")[2]

@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 from yarl import URL
@@ -79,7 +79,8 @@ class Core:
         """What must not be seen in any error, log or capture."""
         token = self.tokens.current if self.tokens else None
         secret = getattr(self.auth, "client_secret", None)
-        return [text for text in (token, secret) if text]
+        # A text this short is no secret, and would be found everywhere.
+        return [text for text in (token, secret) if text and len(text) >= 8]  # noqa: PLR2004
 
 
 @attrs.frozen
@@ -141,16 +142,16 @@ class Session:
         request = attrs.evolve(
             self._request("GET", path, query, None, None), headers={}, authorised=False
         )
-        response = await self._answer(request)
+        response = await self._answer(request, redirects=True)
         location = response.headers.get("location")
         if response.status not in {302, 303, 307} or not location:
-            raise DecodeError("expected a redirect with a Location", request, response)
+            raise DecodeError("expected a redirect with a Location", request, self._scrub(response))
         return location
 
     async def fetch(self, url: str, into: type[M]) -> M:
         """The resource at *url*, which must be on this API."""
         request = Request("GET", self._trusted(URL(url, encoded=True)), self._headers())
-        return self._decode(request, await self._answer(request), into)
+        return cast(M, self._decode(request, await self._answer(request), into))
 
     async def fetch_token(self, grant: Grant) -> Token:
         """A token from the token endpoint."""
@@ -191,13 +192,18 @@ class Session:
             raise ForeignOriginError(str(url), str(origin))
         return url
 
-    async def _answer(self, request: Request) -> Response:
-        """The reply, if it is no error."""
+    async def _answer(self, request: Request, *, redirects: bool = False) -> Response:
+        """The reply, if it is no error, and a redirect only where *redirects* are the answer."""
         response = await self._send(request)
         core = self.core
         core.rate_limit = RateLimit.of(response) or core.rate_limit
         if response.status >= 400:  # noqa: PLR2004  (the class of status codes, RFC 9110)
             raise ApiError.of(request, self._scrub(response))
+        if response.status >= 300 and not redirects:  # noqa: PLR2004
+            where = response.headers.get("location", "nowhere")
+            raise DecodeError(
+                f"redirected to {where}, which is not followed", request, self._scrub(response)
+            )
         return response
 
     async def _send(self, request: Request, grant: Grant | None = None) -> Response:
@@ -279,11 +285,6 @@ class Session:
     def _decode(
         self, request: Request, response: Response, into: type[M], *, many: Any = False
     ) -> Any:
-        if not 200 <= response.status < 300:  # noqa: PLR2004
-            where = response.headers.get("location", "nowhere")
-            raise DecodeError(
-                f"redirected to {where}, which is not followed", request, self._scrub(response)
-            )
         try:
             return decode(response.body, into, self.core.report, many=many)
         except Unreadable as error:

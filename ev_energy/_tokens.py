@@ -60,9 +60,9 @@ class TokenKeeper:
         asked = self._clock()
         token = await self._fetch(self._auth.grant())
         # A lifetime shorter than the leeway must not mean a token request per call.
-        usable = max(token.lifetime - LEEWAY, token.lifetime / 2) if token.lifetime else None
+        life = token.lifetime if token.lifetime and token.lifetime > 0 else float("inf")
         self._token = token
-        self._renew_at = asked + usable if usable is not None else float("inf")
+        self._renew_at = asked + max(life - LEEWAY, life / 2)
         return token
 
 

@@ -6,15 +6,15 @@ of a wrong type stays as it came. Each such deviation is noted with its place in
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import functools
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
-from typing import Annotated, Any, NamedTuple, cast, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -24,6 +24,8 @@ from ev_energy._enums import OpenEnum
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
 from ev_energy._refs import Ref
+
+V = TypeVar("V")
 
 
 class Note(NamedTuple):
@@ -49,7 +51,9 @@ class _Reading:
         self.notes.append(Note(path, self.owner[0], member or self.owner[1], kind, value))
 
     @contextmanager
-    def at(self, step: str, owner: tuple[type[Model], str] | None = None) -> Iterator[None]:
+    def at(
+        self, step: str, owner: tuple[type[Model], str] | None = None
+    ) -> Generator[None, None, None]:
         before = self.owner
         self.path.append(step)
         self.owner = owner or before
@@ -86,22 +90,25 @@ def converter() -> cattrs.Converter:
         made.register_structure_hook(cls, hook)
     made.register_structure_hook_func(lambda t: t is Any, lambda value, _: value)
     made.register_structure_hook_func(lambda t: len(arms(t)) > 1, _union)
-    made.register_structure_hook_func(lambda t: get_origin(t) in {tuple, list}, _items)
-    made.register_structure_hook_func(lambda t: get_origin(t) is dict, _object)
+    made.register_structure_hook_func(_is_of(tuple, list), _items)
+    made.register_structure_hook_func(_is_of(dict), _object)
     made.register_structure_hook_func(
-        lambda t: get_origin(t) is Annotated,
-        lambda value, t: made.structure(value, get_args(t)[0]),
+        _is_of(Annotated), lambda value, t: made.structure(value, get_args(t)[0])
     )
     made.register_structure_hook_func(is_model, _model)
     made.register_unstructure_hook(Model, _unmodel)
     made.register_unstructure_hook(Ref, _unref)
-    made.register_unstructure_hook(datetime.datetime, _instant_text)
-    for cls in (datetime.date, datetime.time):
+    made.register_unstructure_hook(dt.datetime, _instant_text)
+    for cls in (dt.date, dt.time):
         made.register_unstructure_hook(cls, lambda value: value.isoformat())
     for cls in (decimal.Decimal, uuid.UUID):
         made.register_unstructure_hook(cls, str)
     made.register_unstructure_hook(Enum, lambda value: value.value)
     return made
+
+
+def _is_of(*origins: Any) -> Callable[[Any], bool]:
+    return lambda type_: get_origin(type_) in origins
 
 
 def _model(data: Any, cls: type[Model]) -> Model:
@@ -156,7 +163,7 @@ def _items(value: Any, type_: Any) -> Any:
         raise TypeError(f"expected an array, got {_kind(value)}")
     reading, item = _reading.get(), get_args(type_)[0]
     found: list[Any] = []
-    for index, one in enumerate(cast("list[Any]", value)):
+    for index, one in enumerate(cast("Sequence[Any]", value)):
         with reading.at(f"[{index}]"):
             found.append(_member(one, item, nullable=False))
     return tuple(found) if get_origin(type_) is tuple else found
@@ -169,7 +176,7 @@ def _object(value: Any, _: Any) -> Any:
 
 
 def _text(value: Any, cls: type[str]) -> str:
-    text: str = _only(str, value)
+    text = _only(str, value)
     if not issubclass(cls, OpenEnum):  # which cattrs takes for the str that it is
         return text
     member = cls(text)
@@ -193,9 +200,9 @@ def _float(value: Any, _: Any) -> float:
     return value if isinstance(value, float) else float(_only(int, value))
 
 
-def _instant(value: Any, _: Any) -> datetime.datetime:
-    found = datetime.datetime.fromisoformat(_only(str, value))
-    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+def _instant(value: Any, _: Any) -> dt.datetime:
+    found = dt.datetime.fromisoformat(_only(str, value))
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def _decimal(value: Any, _: Any) -> decimal.Decimal:
@@ -207,15 +214,15 @@ _SCALARS: dict[type[Any], Callable[[Any, Any], Any]] = {
     bool: _bool,
     int: _int,
     float: _float,
-    datetime.datetime: _instant,
-    datetime.date: lambda value, _: datetime.date.fromisoformat(_only(str, value)),
-    datetime.time: lambda value, _: datetime.time.fromisoformat(_only(str, value)),
+    dt.datetime: _instant,
+    dt.date: lambda value, _: dt.date.fromisoformat(_only(str, value)),
+    dt.time: lambda value, _: dt.time.fromisoformat(_only(str, value)),
     decimal.Decimal: _decimal,
     uuid.UUID: lambda value, _: uuid.UUID(_only(str, value)),
 }
 
 
-def _only(cls: type[Any], value: Any) -> Any:
+def _only(cls: type[V], value: Any) -> V:
     if type(value) is not cls:  # True is no number here
         raise TypeError(f"expected {cls.__name__}, got {_kind(value)}")
     return value
@@ -242,5 +249,5 @@ def _unref(value: Ref[Any]) -> Any:
     return value.url if value.resource is None else _unmodel(value.resource)
 
 
-def _instant_text(value: datetime.datetime) -> str:
+def _instant_text(value: dt.datetime) -> str:
     return value.isoformat().replace("+00:00", "Z")

@@ -6,7 +6,7 @@ or ``time``, and annotations are looked up inside the class first.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import uuid
 from typing import Annotated, Any, TypeAlias
@@ -14,11 +14,11 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 #: A point in time, always aware; a text without a zone is read as UTC.
-Instant: TypeAlias = Annotated[datetime.datetime, msgspec.Meta(tz=True)]
+Instant: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 #: A calendar day.
-Day: TypeAlias = datetime.date
+Day: TypeAlias = dt.date
 #: A time of day without a zone; the member's documentation says whose clock.
-ClockTime: TypeAlias = datetime.time
+ClockTime: TypeAlias = dt.time
 #: A number that must not pass through binary floating point: money.
 Money: TypeAlias = decimal.Decimal
 #: A UUID.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 from urllib.parse import quote, unquote
 
 from yarl import URL
@@ -72,7 +72,8 @@ def pairs(query: Mapping[str, object]) -> list[tuple[str, str]]:
         if value is None or value is UNSET:
             continue
         if isinstance(value, Sequence) and not isinstance(value, str):
-            found.extend((name, _text(name, item)) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any sequence will do
+            items = cast("Sequence[object]", value)
+            found.extend((name, _text(name, item)) for item in items)
         else:
             found.append((name, _text(name, value)))
     return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, urlencode
 
 import attrs
 
+from ev_energy._http import json_object
 from ev_energy.errors import TokenError
 
 __all__ = ["Auth", "ClientCredentials", "Grant", "StaticToken", "Token"]
@@ -41,9 +41,8 @@ class StaticToken:
 
     token: str = attrs.field(repr=False)
 
-    @token.validator
-    def _check(self, _: Any, value: str) -> None:
-        if not value or not value.isascii() or any(c.isspace() for c in value):
+    def __attrs_post_init__(self) -> None:
+        if not self.token or not self.token.isascii() or any(c.isspace() for c in self.token):
             raise ValueError("token must be the bare access token: ASCII text without spaces")
 
 
@@ -54,20 +53,21 @@ class ClientCredentials:
     Every process with the same credentials shares one allowance of requests.
     """
 
-    client_id: str = attrs.field()
+    client_id: str
     client_secret: str = attrs.field(repr=False)
-    scopes: Sequence[str] = attrs.field(default=(), converter=tuple)
+    scopes: Sequence[str] = ()
     """Empty: whatever the application may have."""
     token_url: str | None = None
     """Default: ``/o/token/`` on the API's host."""
     method: Literal["basic", "form"] = "basic"
     """How the application shows who it is (RFC 6749 §2.3.1)."""
 
-    @client_id.validator
-    @client_secret.validator
-    def _check(self, attribute: attrs.Attribute[str], value: str) -> None:
-        if not value:
-            raise ValueError(f"{attribute.name} must not be empty")
+    def __attrs_post_init__(self) -> None:
+        for name in ("client_id", "client_secret"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must not be empty")
+        if isinstance(self.scopes, str):
+            raise TypeError(f"scopes must be a list: scopes=[{self.scopes!r}]")
 
     def grant(self) -> Grant:
         """What to post for a token."""
@@ -92,11 +92,8 @@ Auth: TypeAlias = StaticToken | ClientCredentials
 
 def read_token(status: int, body: bytes) -> Token:
     """The token in a reply of the token endpoint; `TokenError` if there is none."""
-    try:
-        data = json.loads(body)
-    except ValueError:
-        data = None
-    if not isinstance(data, dict):
+    data = json_object(body)
+    if data is None:
         raise TokenError(status, "no_token", "the reply is no JSON object")
     if status != 200:  # noqa: PLR2004  (RFC 6749 §5.1)
         error, description = data.get("error"), data.get("error_description")
@@ -108,5 +105,6 @@ def read_token(status: int, body: bytes) -> Token:
     value, lifetime = data.get("access_token"), data.get("expires_in")
     if not isinstance(value, str) or not value:
         raise TokenError(status, "no_token", "the reply has no access_token")
-    known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool)
-    return Token(value, float(lifetime) if known else None)
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float):
+        lifetime = None
+    return Token(value, lifetime)

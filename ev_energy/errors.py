@@ -31,9 +31,10 @@ raised before anything is sent. No message and no attribute here holds a token o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from ev_energy._http import json_object
 
 if TYPE_CHECKING:
     from ev_energy._http import Request, Response
@@ -193,14 +194,16 @@ class ApiError(CallError):
             ApiError.classes[status] = cls
 
     def __init__(self, request: Request, response: Response) -> None:
-        problem = _problem(response.body)
+        problem = json_object(response.body) or {}
         self.title: str = _text(problem.pop("title", "")) or response.reason
         self.detail: str = _text(problem.pop("detail", "")) or _first_line(response.body, problem)
         self.instance: str | None = problem.pop("instance", None)
         type_ = _text(problem.pop("type", "")).rstrip("/")
         self.type: str | None = type_.rpartition("/")[2].rpartition(":")[2] or None
         errors = problem.pop("field_errors", None)
-        self.field_errors: Mapping[str, Any] = errors if isinstance(errors, dict) else {}
+        self.field_errors: Mapping[str, Any] = (
+            cast("dict[str, Any]", errors) if isinstance(errors, dict) else {}
+        )
         problem.pop("status", None)  # the HTTP status is the one that counts
         self.extensions: Mapping[str, Any] = problem
         self.status, self.response, self.body = response.status, response, response.body
@@ -214,7 +217,9 @@ class ApiError(CallError):
         from ev_energy.models import Notification
 
         data = self.extensions.get("notification")
-        return Notification.from_dict(data) if isinstance(data, dict) else None
+        if not isinstance(data, dict):
+            return None
+        return Notification.from_dict(cast("dict[str, Any]", data))
 
     @staticmethod
     def of(request: Request, response: Response) -> ApiError:
@@ -263,16 +268,6 @@ class RateLimitError(ApiError, status=429):
 
 class ServerError(ApiError):
     """5xx: the server failed; the body is often no problem document."""
-
-
-def _problem(body: bytes) -> dict[str, Any]:
-    try:
-        problem = json.loads(body)
-    except ValueError:  # an HTML page of a proxy, an empty body; UnicodeDecodeError is one too
-        return {}
-    except RecursionError:  # nested without end: whatever it is, it is no problem document
-        return {}
-    return problem if isinstance(problem, dict) else {}
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,7 @@
 
 What comes back, the path as a literal, the ids in the order of the braces and under the same names,
 then ``scope`` (the OAuth scope the operation needs, or `PUBLIC`), ``json`` for a body, and the
-query by its wire names. The operation table, the blocking twin and the coverage test read these lines.
+query by its wire names. The operation table, the blocking twin and the tests read these lines.
 """
 
 from __future__ import annotations

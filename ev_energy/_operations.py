@@ -1,0 +1,199 @@
+"""The operation table, read off the explicit resource source; nothing of it is imported.
+
+One endpoint is one ``self._verb(Into, "/path/{id}", id, scope=..., query=query)`` inside one public
+method, and the last line of that method's docstring says the same for people. Tools and tests read
+this table; the client itself never does.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, NoReturn
+
+_HERE: Final = Path(__file__).parent
+_VERBS: Final = ("_get", "_list", "_post", "_patch", "_delete", "_redirect")
+_NO_INTO: Final = frozenset({"_delete", "_redirect"})
+_SCOPES: Final[Mapping[str, str | None]] = {"PUBLIC": None, "ANY_SCOPE": ""}
+_LAZY: Final = re.compile(r"(\w+): Lazy\[(\w+)\] = Lazy\('(\w+)'\)")
+_LITERAL: Final = re.compile(r"(\w+): TypeAlias = Literal\[(.*)\]")
+
+Kind = Literal["one", "list", "none", "redirect"]
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Operation(NamedTuple):
+    """One endpoint, as its method says it."""
+
+    family: str
+    """The attribute of the client: ``evse_models``."""
+    owner: str
+    """The class: ``EvseModels``."""
+    name: str
+    """The method: ``list``."""
+    method: str
+    path: str
+    kind: Kind
+    into: str | None
+    """The model that comes back; of a list, of each item."""
+    scope: str | None
+    """What the token needs; empty for any token, None for none at all."""
+    ids: tuple[str, ...]
+    query: tuple[str, ...]
+    json: tuple[str, ...] | None
+    """Members of the body; None where there is no body."""
+    expand: tuple[str, ...]
+    paginated: bool
+    module: str
+    line: int
+    doc: str
+
+    @property
+    def call(self) -> str:
+        """``evse_models.list``."""
+        return f"{self.family}.{self.name}"
+
+    @property
+    def summary(self) -> str:
+        """``GET /evse_models, public``: the last line of the docstring, without its full stop."""
+        scopes = {None: "public", "": "any scope"}
+        return f"{self.method} {self.path}, {scopes.get(self.scope, f'scope {self.scope}')}"
+
+
+class HouseFormError(Exception):
+    """An endpoint is not written in the house form; the message says where."""
+
+
+def table(package: Path = _HERE) -> tuple[Operation, ...]:
+    """Every operation of *package*, in the order of the client's families."""
+    client = package / "_client.py"
+    files = sorted((package / "resources").glob("[!_]*.py"))
+    sources = {path.stem: _Source(path) for path in files}
+    found: list[Operation] = []
+    nodes = ast.walk(ast.parse(client.read_text(encoding="utf-8")))
+    for node in [node for node in nodes if isinstance(node, ast.AnnAssign)]:
+        if (line := _LAZY.fullmatch(ast.unparse(node))) is None:
+            continue
+        family, owner, module = line.groups()
+        if module not in sources or owner not in sources[module].classes:
+            raise HouseFormError(f"{client}:{node.lineno}: there is no {owner} in {module}.py")
+        cls = sources[module].classes.pop(owner)
+        found += [
+            _operation(sources, module, family, cls, function)
+            for function in cls.body
+            if isinstance(function, Function) and not function.name.startswith("_")
+        ]
+    for source in sources.values():
+        for name, cls in source.classes.items():
+            _refuse(source, cls, f"{name} has no Lazy line in _client.py")
+    return tuple(found)
+
+
+class _Source:
+    """A module of resources, parsed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.body = path, ast.parse(path.read_text(encoding="utf-8")).body
+        classes = [node for node in self.body if isinstance(node, ast.ClassDef)]
+        self.classes = {c.name: c for c in classes if "Resource" in map(ast.unparse, c.bases)}
+
+
+def _refuse(source: _Source, node: ast.stmt | ast.expr, why: str) -> NoReturn:
+    raise HouseFormError(f"{source.path}:{node.lineno}: {why}")
+
+
+def _operation(
+    sources: Mapping[str, _Source], module: str, family: str, cls: ast.ClassDef, function: Function
+) -> Operation:
+    source = sources[module]
+    verb, call = _call(source, f"{cls.name}.{function.name}", function)
+    into, path, *ids = [ast.Constant(None), *call.args] if verb in _NO_INTO else call.args
+    if not isinstance(path, ast.Constant) or not isinstance(path.value, str):
+        _refuse(source, call, "the path must be a literal")
+    names = tuple(map(ast.unparse, ids))
+    if names != tuple(re.findall(r"{(\w+)}", path.value)):
+        _refuse(source, call, f"{path.value} is filled with {', '.join(names) or 'nothing'}")
+    given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    if len(given) != len(call.keywords):
+        _refuse(source, call, "every query parameter must be named")
+    scope = None if verb == "_redirect" else _scope(source, call, given.pop("scope", None))
+    body = given.pop("json", None)
+    what = ast.unparse(into)
+    kind: Kind = "list" if verb == "_list" else "one"
+    if what == "None":
+        kind = "redirect" if verb == "_redirect" else "none"
+    returns = ast.unparse(function.returns) if function.returns else "nothing"
+    if kind != "redirect" and returns != (f"Pager[{what}]" if kind == "list" else what):
+        _refuse(source, function, f"{function.name} returns {returns}, but asks for {what}")
+    made = Operation(
+        family=family,
+        owner=cls.name,
+        name=function.name,
+        method="GET" if verb in {"_list", "_redirect"} else verb[1:].upper(),
+        path=path.value,
+        kind=kind,
+        into=None if what == "None" else what,
+        scope=scope,
+        ids=names,
+        query=tuple(given),
+        json=None if body is None else _members(source, function, body),
+        expand=_expand(sources, source, given["expand"]) if "expand" in given else (),
+        paginated="page_size" in given,
+        module=module,
+        line=function.lineno,
+        doc=ast.get_docstring(function) or "",
+    )
+    if made.doc.rpartition("\n")[2] != f"{made.summary}.":
+        _refuse(source, function, f"the docstring of {made.call} must end in: {made.summary}.")
+    return made
+
+
+def _call(source: _Source, name: str, function: Function) -> tuple[str, ast.Call]:
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    own = [call for call in calls if ast.unparse(call.func).startswith("self.")]
+    if len(own) != 1:
+        _refuse(source, function, f"{name} makes {len(own)} calls; one method is one endpoint")
+    verb = ast.unparse(own[0].func).removeprefix("self.")
+    if verb not in _VERBS:
+        _refuse(source, own[0], f"{name} calls {verb}, which is none of {', '.join(_VERBS)}")
+    if len(own[0].args) < (1 if verb in _NO_INTO else 2):
+        _refuse(source, own[0], "what comes back and the path come first")
+    return verb, own[0]
+
+
+def _scope(source: _Source, call: ast.Call, value: ast.expr | None) -> str | None:
+    if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value:
+        return value.value
+    if not isinstance(value, ast.Name) or value.id not in _SCOPES:
+        _refuse(source, call, f"scope must be a text or one of {', '.join(_SCOPES)}")
+    return _SCOPES[value.id]
+
+
+def _members(source: _Source, function: Function, body: ast.expr) -> tuple[str, ...]:
+    """The keys of a dict display, or of the one that a local name stands for."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and [ast.unparse(body)] == [
+            *map(ast.unparse, node.targets)
+        ]:
+            body = node.value
+    keys = body.keys if isinstance(body, ast.Dict) else [None]
+    names = [str(key.value) for key in keys if isinstance(key, ast.Constant)]
+    if len(names) != len(keys):
+        _refuse(source, body, "the body must be a dict with literal keys")
+    return tuple(names)
+
+
+def _expand(sources: Mapping[str, _Source], source: _Source, value: ast.expr) -> tuple[str, ...]:
+    """The texts of ``one_of(Alias, expand)``, wherever the alias was made."""
+    call = re.fullmatch(r"one_of\((\w+), expand\)", ast.unparse(value))
+    if call is None:
+        _refuse(source, value, "expand must be one_of(Alias, expand)")
+    for node in source.body:
+        alias = isinstance(node, ast.AnnAssign) and _LITERAL.fullmatch(ast.unparse(node))
+        if alias and alias[1] == call[1]:
+            return tuple(map(str, ast.literal_eval(f"({alias[2]},)")))
+        if isinstance(node, ast.ImportFrom) and call[1] in {name.name for name in node.names}:
+            return _expand(sources, sources[(node.module or "").rpartition(".")[2]], value)
+    _refuse(source, value, f"there is no Literal called {call[1]}")

@@ -1,0 +1,1 @@
+"""The endpoints, one module a family, generated from ``ev_energy.resources``."""

@@ -1,0 +1,75 @@
+"""Servers and clients that the tests share. Everything listens on loopback only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from support import FakeTime, Handler, Seen, Server
+
+from ev_energy import Client, ClientCredentials
+from ev_energy.simulator import Simulator
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Server]]]:
+    """Start a server that answers with a handler of the test's."""
+    runners: list[web.AppRunner] = []
+
+    async def start(handler: Handler) -> Server:
+        server = Server(0)
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            body = await request.read()
+            server.seen.append(
+                Seen(
+                    request.method,
+                    request.raw_path.partition("?")[0],
+                    list(request.query.items()),
+                    request.headers.copy(),
+                    body,
+                )
+            )
+            return await handler(request)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(app, handler_cancellation=True)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server.port = runner.addresses[0][1]
+        return server
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(simulator: Simulator) -> AsyncIterator[Client]:
+    """A client of the simulator, with client credentials and every scope."""
+    auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
+    async with Client(auth, base_url=simulator.base_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In CI nothing may be skipped for want of the description."""
+    if os.environ.get("CI") and "EV_ENERGY_SPEC" in os.environ:
+        assert Path(os.environ["EV_ENERGY_SPEC"]).is_file(), "EV_ENERGY_SPEC is no file"
+        assert items

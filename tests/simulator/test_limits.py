@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+
+def standing(answer: Any) -> tuple[int, int]:
+    headers = answer.headers
+    return int(headers["X-RateLimit-Limit"]), int(headers["X-RateLimit-Remaining"])
+
+
+async def test_the_thousand_and_first_request_of_an_hour_is_refused(start: Any, clock: Any) -> None:
+    api = await start(rate_limit=3, clock=clock)
+    remaining = [standing(await api.get("/evse_firmware_versions")) for _ in range(3)]
+    assert remaining == [(3, 2), (3, 1), (3, 0)]
+    clock.run(seconds=1234.5)
+    refused = await api.get("/evse_firmware_versions")
+    assert refused.status == 429
+    assert refused.body["type"].endswith("/problems/rate-limit-exceeded/")
+    assert refused.headers["Retry-After"] == "2366"
+    assert "2366" in refused.body["detail"]
+    assert standing(refused) == (3, 0)
+
+
+async def test_the_window_rolls_and_refused_requests_do_not_count(start: Any, clock: Any) -> None:
+    api = await start(rate_limit=2, clock=clock)
+    await api.get("/evses")
+    clock.run(minutes=30)
+    await api.get("/evses")
+    assert [(await api.get("/evses")).status for _ in range(3)] == [429, 429, 429]
+    clock.run(minutes=30)
+    assert standing(await api.get("/evses")) == (2, 0)
+    assert (await api.get("/evses")).status == 429
+
+
+async def test_waiting_as_long_as_told_is_enough(start: Any, clock: Any) -> None:
+    api = await start(rate_limit=1, clock=clock)
+    await api.get("/evses")
+    clock.run(seconds=0.25)
+    wait = int((await api.get("/evses")).headers["Retry-After"])
+    clock.run(seconds=wait - 1)
+    assert (await api.get("/evses")).status == 429
+    clock.run(seconds=1)
+    assert (await api.get("/evses")).status == 200
+
+
+async def test_each_user_acted_for_and_each_application_has_its_own_bucket(start: Any) -> None:
+    api = await start(rate_limit=5)
+    assert standing(await api.get("/evses")) == (5, 4)
+    acting = {"EvEnergy-User": api.simulator.user_id}
+    assert standing(await api.get("/evses", headers=acting)) == (5, 4)
+    await api.log_in(*api.simulator.add_application(scopes=["evse:read"]))
+    assert standing(await api.get("/evses")) == (5, 4)
+
+
+async def test_errors_count_and_show_where_the_caller_stands(start: Any) -> None:
+    api = await start(rate_limit=5)
+    assert standing(await api.get("/evses/evse00000000000000000000000000")) == (5, 4)
+    assert standing(await api.get("/evses?page_size=0")) == (5, 3)
+    assert standing(await api.get("/evses", token=None)) == (5, 5)
+
+
+async def test_without_a_token_fifty_looks_at_the_catalogue_are_allowed(start: Any) -> None:
+    api = await start()
+    answers = [await api.get("/evse_makes", token=None) for _ in range(50)]
+    assert (standing(answers[0]), answers[-1].status) == ((50, 49), 200)
+    assert (await api.get("/evse_models", token=None)).status == 429
+    assert standing(await api.get("/evse_models")) == (1000, 999)
+
+
+async def test_without_a_limit_nothing_is_counted(api: Any) -> None:
+    answer = await api.get("/evses")
+    assert not [name for name in answer.headers if name.lower().startswith("x-ratelimit")]

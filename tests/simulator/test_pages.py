@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import re
+from itertools import chain
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+BLANK = "about:blank"
+
+
+def links(answer: Any) -> dict[str, str]:
+    found = re.fullmatch(r'<(.*)>; rel="previous", <(.*)>; rel="next"', answer.headers["Link"])
+    assert found, answer.headers["Link"]
+    return {"previous": found[1], "next": found[2]}
+
+
+async def walk(api: Any, path: str) -> tuple[list[list[str]], str]:
+    """Return the URLs of all items by page, and the address of the last page."""
+    pages, url = [], path
+    while True:
+        answer = await api.get(url)
+        assert answer.status == 200, answer.body
+        pages.append([item["url"] for item in answer.body])
+        if links(answer)["next"] == BLANK:
+            return pages, answer.url
+        url = links(answer)["next"]
+
+
+async def walk_back(api: Any, url: str) -> list[list[str]]:
+    pages: list[list[str]] = []
+    while url != BLANK:
+        answer = await api.get(url)
+        pages.insert(0, [item["url"] for item in answer.body])
+        url = links(answer)["previous"]
+    return pages
+
+
+@pytest.mark.parametrize("path", ["/evses", "/evse_models", "LOG"])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(size=st.integers(1, 100))
+async def test_paging_either_way_gives_each_item_once_for_any_page_size(
+    api: Any, path: str, size: int
+) -> None:
+    if path == "LOG":
+        path = (await api.get("/evses?page_size=1")).body[0]["url"] + "/error_logs"
+    everything = [item["url"] for item in (await api.get(f"{path}?page_size=100")).body]
+    forwards, last = await walk(api, f"{path}?page_size={size}")
+    assert list(chain(*forwards)) == everything
+    assert all(len(page) == size for page in forwards[:-1])
+    assert list(chain(*await walk_back(api, last))) == everything
+
+
+async def test_three_hundred_status_logs_come_in_pages_newest_first(api: Any) -> None:
+    evse = (await api.get("/evses?page_size=1")).body[0]
+    pages, _ = await walk(api, f"{evse['url']}/status_logs")
+    urls = list(chain(*pages))
+    assert {len(page) for page in pages} == {25}
+    assert len(urls) == 300
+    assert urls == sorted(set(urls), reverse=True)
+    assert urls[0] == evse["latest_status_log"]
+
+
+async def test_both_links_are_blank_where_there_is_no_neighbour(api: Any) -> None:
+    answer = await api.get("/evses?page_size=100")
+    assert links(answer) == {"previous": BLANK, "next": BLANK}
+    empty = await api.get("/evses?cpid=none")
+    assert (empty.body, links(empty)) == ([], {"previous": BLANK, "next": BLANK})
+
+
+async def test_links_keep_the_other_parameters_repeated_ones_too(api: Any) -> None:
+    evse_url = (await api.get("/evses?page_size=1")).body[0]["url"]
+    query = "page_size=2&expand=evse.user&expand=evse.model&action__in=Heartbeat,MeterValues"
+    answer = await api.get(
+        f"{evse_url}/ocpp_logs?{query}&sampled_at__gte=2026-01-01T01%3A00%3A00%2B01%3A00"
+    )
+    cursor = answer.body[-1]["sampled_at"]
+    assert parse_qsl(urlsplit(links(answer)["next"]).query) == [
+        ("page_size", "2"),
+        ("expand", "evse.user"),
+        ("expand", "evse.model"),
+        ("action__in", "Heartbeat,MeterValues"),
+        ("sampled_at__gte", "2026-01-01T01:00:00+01:00"),
+        ("page_after", cursor),
+    ]
+
+
+async def test_page_before_is_ignored_beside_page_after(api: Any) -> None:
+    ids = [evse["id"] for evse in (await api.get("/evses?page_size=100")).body]
+    answer = await api.get(f"/evses?page_size=2&page_after={ids[4]}&page_before={ids[2]}")
+    assert [evse["id"] for evse in answer.body] == ids[5:7]
+
+
+async def test_page_before_gives_the_items_just_before(api: Any) -> None:
+    ids = [evse["id"] for evse in (await api.get("/evses?page_size=100")).body]
+    answer = await api.get(f"/evses?page_size=2&page_before={ids[4]}")
+    assert [evse["id"] for evse in answer.body] == ids[2:4]
+
+
+async def test_a_cursor_works_when_its_item_is_gone(api: Any) -> None:
+    ids = [evse["id"] for evse in (await api.get("/evses?page_size=100")).body]
+    assert (await api("DELETE", f"/evses/{ids[3]}")).status == 204
+    answer = await api.get(f"/evses?page_size=2&page_after={ids[3]}")
+    assert [evse["id"] for evse in answer.body] == ids[4:6]
+    assert links(answer)["previous"] != BLANK
+
+
+async def test_the_default_page_holds_twenty_five(start: Any) -> None:
+    api = await start(evses=120)
+    assert len((await api.get("/evses")).body) == 25
+    assert len((await api.get("/evses?page_size=100")).body) == 100
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("page_size=0", "page_size=101", "page_size=ten", "page_size=", "page_size=-1"),
+        *("page_size=1.5", "page_after=nonsense", "page_before=user01HN2NJ9NMRZBXT1H6FT9N7735"),
+    ],
+)
+async def test_a_bad_paging_parameter_is_a_400_of_its_own_type(api: Any, query: str) -> None:
+    answer = await api.get(f"/evses?{query}")
+    assert answer.status == 400
+    assert answer.body["type"].endswith("/problems/pagination-parameters/")
+
+
+async def test_logs_are_paged_by_timestamps_not_by_ids(api: Any) -> None:
+    evse = (await api.get("/evses?page_size=1")).body[0]
+    answer = await api.get(f"{evse['url']}/status_logs?page_after={evse['id']}")
+    assert answer.body["type"].endswith("/problems/pagination-parameters/")
+    later = await api.get(f"{evse['url']}/status_logs?page_after=2026-05-30T12:00:00%2B02:00")
+    assert later.body[0]["sampled_at"] < "2026-05-30T10:00"

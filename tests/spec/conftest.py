@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+# The tests are no package; their helpers are found here.
+sys.path.append(str(Path(__file__).parent))
+
+import description
+
+_MISSING = "set EV_ENERGY_SPEC to the official OpenAPI description to run these"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with one of these arguments runs once for each of them in the description."""
+    found = description.at_hand()
+    lists = {
+        "described": lambda: {f"{o.method} {o.path}": o for o in found.operations},
+        "schema_name": lambda: {name: name for name in sorted(found.reached)},
+        "problem": lambda: {p.where: p for o in found.operations for p in o.problems},
+    }
+    for argument in set(lists) & set(metafunc.fixturenames):
+        if found is None:
+            skip = pytest.mark.skip(reason=_MISSING)
+            metafunc.parametrize(argument, [pytest.param(None, marks=skip)])
+        else:
+            values = lists[argument]()
+            metafunc.parametrize(argument, list(values.values()), ids=list(values))
+
+
+@pytest.fixture(scope="session")
+def spec() -> description.Description:
+    """The official description."""
+    found = description.at_hand()
+    if found is None:
+        pytest.skip(_MISSING)
+    return found

@@ -1,0 +1,243 @@
+"""The official description, read for what the tests ask of it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+#: What the tests hold the SDK to, both ways. Later families are added here.
+TAGS = frozenset({"EVSEs", "CT Clamps"})
+PATHS = frozenset({"/users", "/users/{user_id}"})
+
+#: Query parameters that only a ``Link`` header supplies.
+CURSORS = frozenset({"page_before", "page_after", "page"})
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+Schema = Mapping[str, Any]
+
+
+class Parameter(NamedTuple):
+    """A parameter of an operation."""
+
+    name: str
+    place: str
+    required: bool
+    schema: Schema
+    raw: Mapping[str, Any]
+
+
+class Success(NamedTuple):
+    """What an operation answers when all is well."""
+
+    status: int
+    kind: str
+    schema_name: str | None
+    examples: Mapping[str, Any]
+
+
+class Problem(NamedTuple):
+    """An error that the description shows an example of."""
+
+    where: str
+    status: int
+    example: Mapping[str, Any]
+
+
+class Described:
+    """One operation of the description."""
+
+    def __init__(self, whole: Description, method: str, path: str) -> None:
+        self.whole, self.method, self.path = whole, method.upper(), path
+        self.item = whole.data["paths"][path]
+        self.raw = self.item[method]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.method, self.path
+
+    @property
+    def covered(self) -> bool:
+        return self.path in PATHS or not TAGS.isdisjoint(self.raw.get("tags", ()))
+
+    @property
+    def parameters(self) -> dict[tuple[str, str], Parameter]:
+        """Every parameter by place and name; those of the operation win over the path's."""
+        found = {}
+        for node in [*self.item.get("parameters", ()), *self.raw.get("parameters", ())]:
+            raw = self.whole.resolve(node)
+            made = Parameter(
+                raw["name"], raw["in"], raw.get("required", False), raw["schema"], raw
+            )
+            found[made.place, made.name] = made
+        return found
+
+    def names(self, place: str) -> set[str]:
+        return {name for where, name in self.parameters if where == place}
+
+    @property
+    def expand(self) -> tuple[str, ...]:
+        parameter = self.parameters.get(("query", "expand"))
+        return tuple(parameter.schema["items"]["enum"]) if parameter else ()
+
+    @property
+    def scope(self) -> str | None:
+        """What the token needs; empty for any token, None for none at all."""
+        requirements = self.raw.get("security", self.whole.data.get("security", []))
+        if not requirements:
+            return None
+        (requirement,) = requirements
+        (scopes,) = requirement.values() or ([],)
+        return " ".join(sorted(scopes))
+
+    @property
+    def successes(self) -> list[Success]:
+        found = []
+        for status, node in self.raw["responses"].items():
+            if status < "400":
+                reply = self.whole.resolve(node)
+                found.append(self._success(int(status), reply.get("content", {})))
+        return found
+
+    def _success(self, status: int, content: Mapping[str, Any]) -> Success:
+        if not content:
+            return Success(status, "redirect" if 300 <= status < 400 else "none", None, {})
+        (media,) = [media for name, media in content.items() if name == "application/json"]
+        schema = media["schema"]
+        kind = "list" if schema.get("type") == "array" else "one"
+        named = schema["items"] if kind == "list" else schema
+        return Success(status, kind, ref_name(named), self.whole.examples(media))
+
+    @property
+    def body(self) -> Schema | None:
+        """The schema of the JSON body."""
+        content = self.whole.resolve(self.raw.get("requestBody", {})).get("content", {})
+        return content["application/json"]["schema"] if content else None
+
+    @property
+    def problems(self) -> Iterator[Problem]:
+        for status, node in self.raw["responses"].items():
+            if status >= "400":
+                media = self.whole.resolve(node).get("content", {}).get("application/problem+json")
+                where = f"{self.method} {self.path} {status}"
+                shown = self.whole.examples(media) if media else {}
+                for name, example in shown.items():
+                    yield Problem(f"{where} {name}", int(status), example)
+                if media and not shown:
+                    composed = self.whole.composed(media["schema"])
+                    yield Problem(f"{where} members", int(status), composed)
+
+
+class Description:
+    """The whole document."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+        self.schemas: Mapping[str, Schema] = data["components"]["schemas"]
+
+    @functools.cached_property
+    def operations(self) -> list[Described]:
+        """Every operation that the tests hold the SDK to."""
+        found = [
+            Described(self, method, path)
+            for path, item in self.data["paths"].items()
+            for method in item
+            if method in _METHODS
+        ]
+        return [operation for operation in found if operation.covered]
+
+    def resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        """*node*, or what it refers to."""
+        if "$ref" not in node:
+            return node
+        found: Any = self.data
+        for step in node["$ref"].split("/")[1:]:
+            found = found[step]
+        return self.resolve(found)
+
+    def object(self, schema: Schema) -> tuple[dict[str, Schema], set[str]]:
+        """Members and required members of an object, its ``allOf`` parts included."""
+        schema = self.resolve(schema)
+        members, required = dict(schema.get("properties", {})), set(schema.get("required", ()))
+        for part in schema.get("allOf", ()):
+            more, needed = self.object(part)
+            members |= more
+            required |= needed
+        return members, required
+
+    def examples(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """The examples of a media type, by name."""
+        found = {f"{n}": self.resolve(x)["value"] for n, x in node.get("examples", {}).items()}
+        return found | ({"example": node["example"]} if "example" in node else {})
+
+    def composed(self, schema: Schema) -> dict[str, Any]:
+        """An object made of the examples of its members, those that have one."""
+        found = {}
+        for name, member in self.object(schema)[0].items():
+            for arm in [member, *member.get("oneOf", ()), *member.get("anyOf", ())]:
+                shown = self.resolve(arm)
+                if "example" in shown or shown.get("examples"):
+                    found[name] = copy.deepcopy(shown.get("example", shown.get("examples", [0])[0]))
+                    break
+        return found
+
+    @functools.cached_property
+    def reached(self) -> dict[str, set[str]]:
+        """Every component schema that the operations lead to, and from where."""
+        found: dict[str, set[str]] = {}
+        todo: list[tuple[str, Any]] = []
+        for operation in self.operations:
+            where = f"{operation.method} {operation.path}"
+            todo += [(where, operation.raw)]
+        seen: set[str] = set()
+        while todo:
+            where, node = todo.pop()
+            if isinstance(node, list):
+                todo += [(where, item) for item in node]
+            elif isinstance(node, dict):
+                target = node.get("$ref")
+                if isinstance(target, str):
+                    name = ref_name(node)
+                    if name in self.schemas and "/schemas/" in target:
+                        found.setdefault(name, set()).add(where)
+                    if target not in seen:
+                        seen.add(target)
+                        todo.append((name or where, self.resolve(node)))
+                todo += [(where, value) for key, value in node.items() if key != "$ref"]
+        return found
+
+
+def ref_name(node: Mapping[str, Any]) -> str | None:
+    """The name at the end of a ``$ref``."""
+    target = node.get("$ref")
+    return target.rpartition("/")[2] if target else None
+
+
+def nullable(schema: Schema) -> bool:
+    """Whether null is a value of *schema*, as far as it says itself."""
+    types = schema.get("type")
+    arms = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+    return (
+        types == "null"
+        or (isinstance(types, list) and "null" in types)
+        or any(nullable(arm) for arm in arms)
+    )
+
+
+@functools.cache
+def load(path: str) -> Description:
+    """The description in the file *path*."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return Description(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader))
+
+
+def at_hand() -> Description | None:
+    """The description that ``EV_ENERGY_SPEC`` leads to; None if it leads nowhere."""
+    path = os.environ.get("EV_ENERGY_SPEC")
+    return load(path) if path else None

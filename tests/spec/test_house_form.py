@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ev_energy._operations import HouseFormError, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CLIENT = 'class Client:\n    things: Lazy[Things] = Lazy("things")\n'
+THINGS = '''
+from typing import Literal, TypeAlias
+from ev_energy.resources.others import Borrowed
+
+ThingExpand: TypeAlias = Literal["owner", "owner.home"]
+
+
+class Things(Resource):
+    """Things."""
+
+    def list(self, *, page_size: int = 100, expand: Sequence[ThingExpand] = ()) -> Pager[Thing]:
+        """List things.
+
+        GET /things, public.
+        """
+        return self._list(
+            Thing, "/things", scope=PUBLIC, page_size=page_size, expand=one_of(ThingExpand, expand)
+        )
+
+    async def update(self, thing_id: Id[Thing], *, name: str, expand: Any = ()) -> Thing:
+        """Change one.
+
+        PATCH /things/{thing_id}, any scope.
+        """
+        body = {"name": name, "made_by": "me"}
+        checked(body)
+        return await self._patch(
+            Thing,
+            "/things/{thing_id}",
+            thing_id,
+            scope=ANY_SCOPE,
+            json=body,
+            expand=one_of(Borrowed, expand),
+        )
+
+    async def delete(self, thing_id: Id[Thing]) -> None:
+        """Delete one.
+
+        DELETE /things/{thing_id}, scope thing:write.
+        """
+        await self._delete("/things/{thing_id}", thing_id, scope="thing:write")
+
+    def _private(self) -> None:
+        self.nothing()
+'''
+OTHERS = 'Borrowed: TypeAlias = Literal["owner"]\n'
+
+Package = "Callable[..., Path]"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a package with one family; each change is a text and what stands in its place."""
+
+    def write(*changes: tuple[str, str], client: str = CLIENT) -> Path:
+        things = THINGS
+        for before, after in changes:
+            assert before in things
+            things = things.replace(before, after, 1)
+        (tmp_path / "resources").mkdir()
+        (tmp_path / "resources" / "things.py").write_text(things)
+        (tmp_path / "resources" / "others.py").write_text(OTHERS)
+        (tmp_path / "resources" / "_base.py").write_text("not python, and not read")
+        (tmp_path / "_client.py").write_text(client)
+        return tmp_path
+
+    return write
+
+
+def test_the_table_holds_what_the_lines_say(package: Package) -> None:
+    listing, update, delete = table(package())
+    assert (listing.call, listing.owner, listing.module) == ("things.list", "Things", "things")
+    assert (listing.method, listing.path, listing.into, listing.kind) == (
+        "GET",
+        "/things",
+        "Thing",
+        "list",
+    )
+    assert listing.expand == ("owner", "owner.home")
+    assert listing.paginated
+    assert listing.scope is None
+    assert listing.doc.startswith("List things.")
+    assert THINGS.splitlines()[listing.line - 1].startswith("    def list(")
+    assert (update.ids, update.json, update.scope) == (("thing_id",), ("name", "made_by"), "")
+    assert update.expand == ("owner",)
+    assert (delete.kind, delete.into, delete.json) == ("none", None, None)
+    assert delete.scope == "thing:write"
+    assert not delete.paginated
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("return self._list(", "self._get(X, '/', scope=PUBLIC)\n        return self._list(", "makes 2 calls"),
+        ("await self._delete(", "await nobody._delete(", "makes 0 calls"),
+        ("await self._delete(", "await self._remove(", "calls _remove, which is none of"),
+        ('"/things", scope', 'f"/things", scope', "the path must be a literal"),
+        ('            thing_id,\n', "", "/things/{thing_id} is filled with nothing"),
+        ('            thing_id,\n', "            other_id,\n", "is filled with other_id"),
+        ("page_size=page_size, expand=", "**more, expand=", "must be named"),
+        ("scope=PUBLIC", "scope=scope", "scope must be a text or one of"),
+        ('scope="thing:write"', 'scope=""', "scope must be a text or one of"),
+        ("scope=PUBLIC, ", "", "scope must be a text or one of"),
+        ('body = {"name": name, "made_by": "me"}', "body = {**other}", "literal keys"),
+        ('body = {"name": name, "made_by": "me"}', "body = made()", "literal keys"),
+        ("expand=one_of(ThingExpand, expand)", "expand=expand", "expand must be one_of"),
+        ("one_of(ThingExpand, expand)", "one_of(Missing, expand)", "no Literal called Missing"),
+        ("-> Pager[Thing]", "-> list[Thing]", "returns list[Thing], but asks for Thing"),
+        ("-> Thing:", "-> Other:", "returns Other, but asks for Thing"),
+        ("GET /things, public.", "GET /things, scope x.", "must end in: GET /things, public."),
+        ("GET /things, public.", "GET /thing, public.", "must end in: GET /things, public."),
+        (", any scope.", ", public.", "must end in: PATCH /things/{thing_id}, any scope."),
+        ("scope thing:write.", "scope thing:write", "must end in: DELETE"),
+    ],
+)
+def test_another_form_is_refused_with_its_place(
+    package: Package, before: str, after: str, complaint: str
+) -> None:
+    with pytest.raises(HouseFormError, match=r"things\.py:\d+: ") as caught:
+        table(package((before, after)))
+    assert complaint in str(caught.value)
+
+
+def test_a_family_without_a_line_in_the_client_is_refused(package: Package) -> None:
+    with pytest.raises(HouseFormError, match=r"things\.py:8: Things has no Lazy line"):
+        table(package(client="class Client: ..."))
+
+
+def test_a_line_in_the_client_without_a_family_is_refused(package: Package) -> None:
+    lost = CLIENT + '    lost: Lazy[Lost] = Lazy("things")\n'
+    with pytest.raises(HouseFormError, match=r"_client\.py:3: there is no Lost in things\.py"):
+        table(package(client=lost))

@@ -1,0 +1,71 @@
+"""What tests share that is no fixture."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+import attrs
+from aiohttp import web
+
+from ev_energy import Client, ClientCredentials
+
+TOKEN = "t0ken-that-must-never-be-seen"
+SECRET = "s3cret-that-must-never-be-seen"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@attrs.define
+class Seen:
+    """A request as a server got it."""
+
+    method: str
+    raw_path: str
+    query: list[tuple[str, str]]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@attrs.define
+class Server:
+    """A server whose answers a test decides; it remembers what it was asked."""
+
+    port: int
+    seen: list[Seen] = attrs.field(factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v2"
+
+    def client(self, auth: Any = TOKEN, **settings: Any) -> Client:
+        return Client(auth, base_url=self.url, **settings)
+
+    def credentials(self, **more: Any) -> ClientCredentials:
+        return ClientCredentials(client_id="an-app", client_secret=SECRET, **more)
+
+
+class MockableResponse(aiohttp.ClientResponse):
+    """What aioresponses 0.7.9 makes its answers of, with the argument aiohttp 3.14 asks for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("stream_writer", None)
+        super().__init__(*args, **kwargs)
+
+
+@attrs.define
+class FakeTime:
+    """A clock that only moves when somebody sleeps, or when told."""
+
+    now: float = 1000.0
+    slept: list[float] = attrs.field(factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)

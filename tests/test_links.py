@@ -1,0 +1,55 @@
+"""The Link header."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from ev_energy._links import links
+
+BASE = URL("https://api.ev.energy/v2/evses?page_size=1")
+NEXT = "https://api.ev.energy/v2/evses?action__in=a,b&page_after=x;y&t=2024-01-01T00:00:00%2B00:00"
+URLS = st.from_regex(r"https://api\.ev\.energy/v2/[a-z]{1,5}\?[a-z=&,;:+]{1,20}", fullmatch=True)
+
+
+def test_both_directions_are_read_and_kept_as_written() -> None:
+    header = f'<about:blank>; rel="previous", <{NEXT}>; rel="next"'
+    assert links(header, BASE) == {"next": URL(NEXT, encoded=True)}
+    assert str(links(header, BASE)["next"]) == NEXT
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("", {}),
+        ("nonsense", {}),
+        ("<", {}),
+        ("<>; rel=next", {}),
+        ("<about:blank>; rel=next", {}),
+        ("<ABOUT:BLANK>; rel=next", {}),
+        ("<https://a/x>", {}),
+        ("<https://a/x>; title=next", {}),
+        ("<https://a/x>; rel=next", {"next": "https://a/x"}),
+        ("<https://a/x> ;  REL = next", {"next": "https://a/x"}),
+        ('<https://a/x>; rel="next last"', {"next": "https://a/x", "last": "https://a/x"}),
+        ('<https://a/x>; title="a, <b>; rel=no"; rel="next"', {"next": "https://a/x"}),
+        ("<https://a/1>; rel=next, <https://a/2>; rel=next", {"next": "https://a/1"}),
+        ("</v2/evses?page=2>; rel=next", {"next": "https://api.ev.energy/v2/evses?page=2"}),
+    ],
+)
+def test_a_header_is_read_as_rfc_8288_says(header: str, found: dict[str, str]) -> None:
+    assert {rel: str(url) for rel, url in links(header, BASE).items()} == found
+
+
+@given(URLS, URLS)
+def test_any_two_links_are_told_apart(previous: str, following: str) -> None:
+    found = links(f'<{previous}>; rel="previous", <{following}>; rel="next"', BASE)
+    assert str(found["previous"]) == previous
+    assert str(found["next"]) == following
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_without_an_error(header: str) -> None:
+    assert all(isinstance(url, URL) for url in links(header, BASE).values())

@@ -1,0 +1,159 @@
+"""Paths, ids, timestamps and queries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Literal
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from ev_energy import UNSET, Ref
+from ev_energy._url import commas, fill, id_text, join, one_of, page_size, pairs
+from ev_energy.models import EVSE, EVSECommandLog, EVSELockMode
+
+ROOT = URL("https://api.ev.energy/v2")
+EVSE_URL = "https://api.ev.energy/v2/evses/evse01HSH04KDEWF6Z4DB2J77J74K5"
+IDS = st.text(min_size=1).filter(
+    lambda t: t not in {".", ".."} and not set(t) & {"/", "\\"} and t.isprintable()
+)
+
+
+@given(IDS)
+def test_any_id_stays_one_segment_and_arrives_as_it_was(text: str) -> None:
+    if "://" in text:
+        return
+    path = fill("/evses/{evse_id}/status_logs", [text])
+    head, segment, tail = path.strip("/").split("/")
+    assert (head, tail) == ("evses", "status_logs")
+    assert unquote(segment) == text
+    assert join(ROOT, path, {}).raw_path == f"/v2{path}"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", ".", "..", "../users", "a/b", "a\\b", "a\nb", "a\0b", "https://api.ev.energy/"],
+)
+def test_what_cannot_be_an_id_is_refused_by_name(bad: str) -> None:
+    with pytest.raises(ValueError, match="evse_id=.* is not an id: pass the bare id"):
+        fill("/evses/{evse_id}", [bad])
+
+
+@pytest.mark.parametrize("bad", [None, 5, b"evse01", ["evse01"], UNSET])
+def test_an_id_of_another_kind_is_refused_by_name(bad: object) -> None:
+    with pytest.raises(TypeError, match="evse_id must be an id, a Ref, a model or a URL"):
+        id_text("evse_id", bad)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "evse01HSH04KDEWF6Z4DB2J77J74K5",
+        EVSE_URL,
+        EVSE_URL + "/",
+        EVSE_URL + "/?expand=user",
+        Ref(EVSE_URL, EVSE),
+        Ref(EVSE_URL + "/", EVSE),
+        EVSE(id="evse01HSH04KDEWF6Z4DB2J77J74K5", url=EVSE_URL, cpid="c"),
+        Ref(EVSE(id="evse01HSH04KDEWF6Z4DB2J77J74K5", url=EVSE_URL, cpid="c"), EVSE),
+    ],
+)
+def test_an_id_is_taken_from_every_form_a_caller_may_have(form: object) -> None:
+    assert id_text("evse_id", form) == "evse01HSH04KDEWF6Z4DB2J77J74K5"
+
+
+@pytest.mark.parametrize("text", ["2024-01-01T11:11:11.1111Z", "2024-01-01T11:11:11+00:00"])
+def test_the_servers_own_spelling_of_a_timestamp_survives(text: str) -> None:
+    url = f"https://api.ev.energy/v2/evses/e/command_logs/{text}/"
+    entry = EVSECommandLog.from_dict({"url": url, "logged_at": "2024-01-01T11:11:11.1111Z"})
+    for key in (entry, Ref(url, EVSECommandLog), url, text):
+        path = fill("/evses/{evse_id}/command_logs/{logged_at}", ["e", key])
+        assert path == f"/evses/e/command_logs/{text}"
+
+
+def test_a_datetime_in_a_path_has_microseconds_and_z() -> None:
+    for when, text in (
+        (datetime(2024, 4, 17, 9, 39, 45, 984584, UTC), "2024-04-17T09:39:45.984584Z"),
+        (datetime(2024, 4, 17, 9, 39, 45, tzinfo=UTC), "2024-04-17T09:39:45.000000Z"),
+        (
+            datetime(2024, 4, 17, 11, 39, 45, 5, timezone(timedelta(hours=2))),
+            "2024-04-17T09:39:45.000005Z",
+        ),
+    ):
+        assert fill("/logs/{logged_at}", [when]) == f"/logs/{text}"
+
+
+@given(st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.timezones()))
+def test_any_moment_is_written_so_that_it_reads_back(when: datetime) -> None:
+    try:
+        when.astimezone(UTC)
+    except OverflowError:
+        return
+    [(_, text)] = pairs({"start": when})
+    assert datetime.fromisoformat(text) == when.astimezone(UTC)
+
+
+def test_a_naive_datetime_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="logged_at__gte is a naive datetime: say which zone"):
+        pairs({"logged_at__gte": datetime(2024, 1, 1)})
+
+
+def test_a_query_holds_what_was_given_and_nothing_else() -> None:
+    query = {
+        "none": None,
+        "unset": UNSET,
+        "empty": (),
+        "yes": True,
+        "no": False,
+        "number": 5,
+        "mode": EVSELockMode.SMART,
+        "expand": ["user", "model.make"],
+        "make_id": Ref("https://api.ev.energy/v2/evse_makes/emak01", EVSE),
+    }
+    assert pairs(query) == [
+        ("yes", "true"),
+        ("no", "false"),
+        ("number", "5"),
+        ("mode", "SMART"),
+        ("expand", "user"),
+        ("expand", "model.make"),
+        ("make_id", "emak01"),
+    ]
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.text(), max_size=5))
+def test_any_text_in_a_query_arrives_as_it_was(query: dict[str, str]) -> None:
+    sent = join(ROOT, "/evses", query)
+    assert dict(URL(str(sent), encoded=True).query) == query
+    assert sent.path == "/v2/evses"
+
+
+def test_what_has_no_form_on_the_wire_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="cpid cannot be sent as a object"):
+        pairs({"cpid": object()})
+
+
+def test_an_unlisted_expand_value_is_refused_with_the_listed_ones() -> None:
+    allowed = Literal["user", "model"]
+    assert one_of(allowed, iter(["user"])) == ("user",)
+    with pytest.raises(ValueError, match="expand: 'usr' is none of user, model"):
+        one_of(allowed, ["usr"])
+    with pytest.raises(TypeError, match=r"expand must be a list: expand=\['user'\]"):
+        one_of(allowed, "user")
+
+
+@pytest.mark.parametrize("bad", [0, 101, -1, True, 2.5, "10"])
+def test_a_page_size_out_of_range_is_refused_by_name(bad: object) -> None:
+    with pytest.raises(ValueError, match="page_size must be 1 to 100"):
+        page_size(bad)  # type: ignore[arg-type]  # that is the point
+
+
+def test_values_of_an_in_filter_are_joined_and_a_comma_in_one_is_refused() -> None:
+    assert commas(["Heartbeat", EVSELockMode.SMART]) == "Heartbeat,SMART"
+    assert commas([]) is None
+    assert commas("a,b") == "a,b"
+    with pytest.raises(ValueError, match="'a,b' holds a comma"):
+        commas(["a,b"])
