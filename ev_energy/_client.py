@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -276,11 +277,19 @@ def _token_url(auth: Auth | str | None, root: URL, *, allow_insecure: bool) -> U
 
 
 def _secure(name: str, url: URL, *, allow_insecure: bool) -> None:
-    local = url.host in {"localhost", "::1"} or (url.host or "").startswith("127.")
-    if url.scheme != "https" and not local and not allow_insecure:
+    if url.scheme != "https" and not allow_insecure and not _is_loopback(url.host or ""):
         raise ValueError(
             f"{name} {url} would send the token in the clear: use https, or allow_insecure=True"
         )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _headers(

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeVar, cast, overload
 import msgspec
 
 from ev_energy import _fast
+from ev_energy._bare import bare
 from ev_energy._drift import Drift, Kind, Reporter
 from ev_energy._enums import OpenEnum, unknown_texts
 from ev_energy._model import Model
@@ -76,7 +77,7 @@ def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
         raise Unreadable(f"expected an object, got {_kind(data)}", path)
     try:
         with _noting_texts() as texts:
-            built = msgspec.convert(data, into)
+            built = cast(M, msgspec.convert(data, bare(into)))
     except msgspec.ValidationError:
         return _tolerantly(cast("dict[str, Any]", data), into, path, report)
     if texts:

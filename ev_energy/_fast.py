@@ -15,6 +15,7 @@ from typing import Any, Union, cast, get_args, get_origin
 
 import msgspec
 
+from ev_energy._bare import bare
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
 from ev_energy._refs import Ref
@@ -25,7 +26,7 @@ _structs: dict[type[Model], type[msgspec.Struct] | str] = {}
 @functools.cache
 def decoder(into: Any) -> msgspec.json.Decoder[Any]:
     """Decodes JSON into *into*; silent about unknown members."""
-    return msgspec.json.Decoder(into)
+    return msgspec.json.Decoder(bare(into))
 
 
 @functools.cache

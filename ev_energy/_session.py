@@ -77,10 +77,11 @@ class Core:
 
     def secrets(self) -> list[str]:
         """What must not be seen in any error, log or capture."""
-        token = self.tokens.current if self.tokens else None
-        secret = getattr(self.auth, "client_secret", None)
+        known = [] if self.auth is None else self.auth.secrets()
+        if self.tokens is not None and self.tokens.current is not None:
+            known.append(self.tokens.current)
         # A text this short is no secret, and would be found everywhere.
-        return [text for text in (token, secret) if text and len(text) >= 8]  # noqa: PLR2004
+        return [text for text in known if len(text) >= 8]  # noqa: PLR2004
 
 
 @attrs.frozen
@@ -159,6 +160,8 @@ class Session:
         response = await self._send(request, grant=grant)
         if response.status == 429 or response.status >= 500:  # noqa: PLR2004  (not about credentials)
             raise ApiError.of(request, self._scrub(response))
+        if response.status != 200:  # noqa: PLR2004  (RFC 6749 §5.1)
+            response = self._scrub(response)
         return read_token(response.status, response.body)
 
     def _request(

@@ -45,6 +45,10 @@ class StaticToken:
         if not self.token or not self.token.isascii() or any(c.isspace() for c in self.token):
             raise ValueError("token must be the bare access token: ASCII text without spaces")
 
+    def secrets(self) -> list[str]:
+        """The texts that nobody may see."""
+        return [self.token]
+
 
 @attrs.frozen(kw_only=True)
 class ClientCredentials:
@@ -79,11 +83,18 @@ class ClientCredentials:
             "Accept": "application/json",
         }
         if self.method == "basic":
-            pair = f"{quote(self.client_id, safe='')}:{quote(self.client_secret, safe='')}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            headers["Authorization"] = f"Basic {self._basic()}"
         else:
             form |= {"client_id": self.client_id, "client_secret": self.client_secret}
         return Grant(headers, urlencode(form).encode())
+
+    def secrets(self) -> list[str]:
+        """The texts that nobody may see."""
+        return [self.client_secret, quote(self.client_secret, safe=""), self._basic()]
+
+    def _basic(self) -> str:
+        pair = f"{quote(self.client_id, safe='')}:{quote(self.client_secret, safe='')}"
+        return base64.b64encode(pair.encode()).decode()
 
 
 #: Every kind of credentials a client takes.

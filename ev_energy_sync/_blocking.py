@@ -116,7 +116,7 @@ class Twin(Generic[T]):
     def __get__(self, client: Any, owner: type[Any]) -> Twin[T] | T:
         if client is None:
             return self
-        made = self.load()(getattr(client._aio, self.name), client._portal)
+        made = self.load()(getattr(client._aio, self.name), client._portal)  # noqa: SLF001  (our own)
         # Found before this non-data descriptor from now on.
         client.__dict__[self.name] = made
         return made

@@ -124,12 +124,9 @@ class LoopThread:
         finally:
             self._calls.discard(call)
         try:
-            task = call.task
-            if task is None or not task.done() or (task.cancelled() and not self.alive):
-                raise ClientClosedError
-            return task.result()
+            return self._result(call)
         finally:
-            del call, task  # an error would hold this frame, and the frame the error
+            del call  # an error would hold this frame, and the frame the error
 
     def end(self) -> None:
         """Have the loop run the farewell and end; does not wait."""
@@ -144,6 +141,15 @@ class LoopThread:
         """
         self.alive = False
         self._inherited = asyncio.all_tasks(self.loop)
+
+    def _result(self, call: _Call[T]) -> T:
+        task = call.task
+        if task is None or not task.done() or (task.cancelled() and not self.alive):
+            raise ClientClosedError
+        try:
+            return task.result()
+        finally:
+            del call, task
 
     def _soon(self, callback: Callable[[], None]) -> None:
         try:
@@ -246,8 +252,18 @@ def _after_fork() -> None:
     _starting = threading.Lock()
     for home in _homes:
         home.bury()
-    _buried.extend(_homes)
+        _keep_for_ever(home)
     _homes.clear()
+
+
+def _keep_for_ever(home: LoopThread) -> None:
+    # A list keeps it until the interpreter ends, when it would be collected after all: the child
+    # then crashes in uvloop. One reference too many keeps it for good.
+    _buried.append(home)
+    with contextlib.suppress(ImportError):
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(home))
 
 
 atexit.register(_stop_all)

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+from ev_energy.simulator._evse_logs import _backwards
+
 LOGS = {
     "status_logs": "sampled_at",
     "command_logs": "logged_at",
@@ -73,6 +75,16 @@ async def test_entries_are_strictly_newest_first_and_never_on_a_full_second(
     assert times == sorted(set(times), reverse=True)
     assert not [text for text in times if text.endswith(".000000Z")]
     assert max(times) <= "2026-06-01T12:00:00.000000Z"
+
+
+def test_an_instant_that_would_fall_on_a_full_second_is_moved() -> None:
+    class EvenChance:
+        def between(self, low: int, high: int, *about: object) -> int:
+            return 6_000_000
+
+    chance: Any = EvenChance()
+    instant = _backwards(chance, timedelta(minutes=15), timedelta(minutes=9))
+    assert [instant(number).microsecond for number in range(3)] == [999_999] * 3
 
 
 async def test_every_evse_obeys_the_same_physics(api: Any) -> None:

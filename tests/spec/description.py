@@ -171,6 +171,12 @@ class Description:
             required |= needed
         return members, required
 
+    def owner(self, name: str, member: str) -> str:
+        """The component schema that defines *member* of *name*, itself or one it is made of."""
+        parts = [ref_name(part) for part in self.schemas[name].get("allOf", ())]
+        within = [part for part in parts if part and member in self.object(self.schemas[part])[0]]
+        return self.owner(within[0], member) if within else name
+
     def examples(self, node: Mapping[str, Any]) -> dict[str, Any]:
         """The examples of a media type, by name."""
         found = {f"{n}": self.resolve(x)["value"] for n, x in node.get("examples", {}).items()}

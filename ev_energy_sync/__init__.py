@@ -1,0 +1,46 @@
+"""The ev.energy v2 API, blocking: `ev_energy` for code that does not await.
+
+Models, errors and credentials are those of `ev_energy`; `Client` and `Pager` are its own. Names are
+imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ev_energy
+from ev_energy._lazy import door
+
+if TYPE_CHECKING:
+    from ev_energy import SERVERS as SERVERS
+    from ev_energy import UNSET as UNSET
+    from ev_energy import Call as Call
+    from ev_energy import ClientCredentials as ClientCredentials
+    from ev_energy import Drift as Drift
+    from ev_energy import Kind as Kind
+    from ev_energy import Page as Page
+    from ev_energy import RateLimit as RateLimit
+    from ev_energy import Ref as Ref
+    from ev_energy import Request as Request
+    from ev_energy import Response as Response
+    from ev_energy import StaticToken as StaticToken
+    from ev_energy import Unset as Unset
+    from ev_energy import auth as auth
+    from ev_energy import errors as errors
+    from ev_energy import models as models
+    from ev_energy_sync._blocking import Pager as Pager
+    from ev_energy_sync._client import Client as Client
+
+    __version__: str
+
+_HOMES = {
+    **dict.fromkeys((*dir(ev_energy), "auth", "errors", "models"), "ev_energy"),
+    "Client": "ev_energy_sync._client",
+    "Pager": "ev_energy_sync._blocking",
+}
+
+__getattr__ = door(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return dir(ev_energy)

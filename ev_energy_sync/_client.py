@@ -1,0 +1,181 @@
+"""The blocking client: what to call, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from yarl import URL
+
+from ev_energy import _client as aio
+from ev_energy._http import RateLimit
+from ev_energy._unset import UNSET, Unset
+from ev_energy.auth import Auth
+from ev_energy_sync._blocking import Twin
+from ev_energy_sync._families import Families
+from ev_energy_sync._portal import Portal
+
+if TYPE_CHECKING:
+    from ev_energy._capture import Call
+    from ev_energy._drift import DriftHook
+    from ev_energy._model import Model
+    from ev_energy._refs import Id, Ref
+    from ev_energy.models import User
+
+M = TypeVar("M", bound="Model")
+
+
+class Client(Families):
+    """A client of the ev.energy v2 API whose calls block. Close it, or use it in ``with``.
+
+    Any thread may call it, also one that runs an event loop, such as a notebook's (which then
+    stands still meanwhile). The calls run on an event loop of its own, on a thread of its own.
+
+    The arguments are those of `ev_energy.Client`, but for its *session*: an aiohttp session belongs
+    to the event loop it was made on, and nobody else's can be used here. *drift* is called, and
+    *sleep* runs, on the client's own thread.
+    """
+
+    def __init__(
+        self,
+        auth: Auth | str | None = None,
+        *,
+        base_url: str | URL = "live",
+        timeout: float = 30.0,
+        deadline: float = 120.0,
+        retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        version: str | None = None,
+        language: str | None = None,
+        strict: bool = False,
+        drift: DriftHook | None = None,
+        allow_insecure: bool = False,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
+    ) -> None:
+        self._aio = aio.Client(
+            auth,
+            base_url=base_url,
+            timeout=timeout,
+            deadline=deadline,
+            retries=retries,
+            headers=headers,
+            version=version,
+            language=language,
+            strict=strict,
+            drift=drift,
+            allow_insecure=allow_insecure,
+            clock=clock,
+            sleep=sleep,
+        )
+        self._portal = Portal(self._aio.close)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
+        """A client from the environment.
+
+        ``EV_ENERGY_CLIENT_ID`` and ``EV_ENERGY_CLIENT_SECRET``, or ``EV_ENERGY_TOKEN``; and
+        ``EV_ENERGY_BASE_URL`` for another server than the live one. *settings* go to `Client`.
+        """
+        if "session" in settings:
+            raise TypeError("a blocking client takes no session")
+        found = aio.Client.from_env(environ, **settings)
+        return cls._of(found, Portal(found.close))
+
+    def acting_for(self, user: Id[User] | None) -> Self:
+        """This client, making its calls as *user* (``EvEnergy-User``); None: as itself again.
+
+        For client credentials. It shares this client's connections, token and allowance. The
+        bare id is sent, unless you give a URL as text, which is sent as it is: the vendor's pages
+        disagree on which of the two it should be.
+        """
+        return self._of(self._aio.acting_for(user), self._portal)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | Unset = UNSET,
+        deadline: float | Unset = UNSET,
+        retries: int | Unset = UNSET,
+        headers: Mapping[str, str] | None = None,
+        version: str | Unset | None = UNSET,
+        language: str | Unset | None = UNSET,
+    ) -> Self:
+        """This client with other settings, sharing its connections, token and allowance.
+
+        What is not given stays. *headers* are added; None for *version* or *language* removes it.
+        """
+        view = self._aio.with_options(
+            timeout=timeout,
+            deadline=deadline,
+            retries=retries,
+            headers=headers,
+            version=version,
+            language=language,
+        )
+        return self._of(view, self._portal)
+
+    def capture(self) -> AbstractContextManager[list[Call]]:
+        """``with client.capture() as calls:`` records the calls made inside, for a closer look.
+
+        Each has its request, every attempt, status, headers and raw body, and prints as a
+        ``curl`` command without the token. Calls of clients made by `acting_for` and
+        `with_options` count too; those of other threads and token requests do not.
+        """
+        return self._aio.capture()
+
+    def fetch(self, ref: Ref[M]) -> M:
+        """The resource that *ref* leads to, fetched anew even if *ref* is expanded.
+
+        `ForeignOriginError` if it leads away from this API.
+        """
+        return self._portal.call(self._aio.fetch(ref))
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The allowance as the last reply stated it; None before the first."""
+        return self._aio.rate_limit
+
+    @property
+    def base_url(self) -> URL:
+        """What paths are added to."""
+        return self._aio.base_url
+
+    @staticmethod
+    def preload(*families: str) -> None:
+        """Import what calls will need, so that the first ones are as quick as the others.
+
+        With the families you will use (``"evses"``), or with none for all. Before a fork of many
+        workers, it is done once for all of them.
+        """
+        aio.Client.preload(*families)
+        for name in families or vars(Families):
+            family = getattr(Families, name)
+            if isinstance(family, Twin):
+                family.load()  # pyright: ignore[reportUnknownMemberType]  # whatever family it is
+
+    def close(self) -> None:
+        """Close every connection. Clients made by `acting_for` and `with_options` close too."""
+        self._portal.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._aio)
+
+    @classmethod
+    def _of(cls, client: aio.Client, portal: Portal) -> Self:
+        made = object.__new__(cls)
+        made._aio, made._portal = client, portal
+        return made

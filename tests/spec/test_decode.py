@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import uuid
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import attrs
+import corrections
+import description
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from replies import JSON, TEXTS, Replies, Style
+
+import ev_energy.models
+from ev_energy import _fast, _tolerant
+from ev_energy._convert import Unreadable, decode
+from ev_energy._drift import Drift, Kind, Reporter
+from ev_energy._enums import OpenEnum
+from ev_energy._members import members
+from ev_energy._model import Model
+from ev_energy._refs import Ref
+
+# The names are all the spec has, so these run once for all models rather than once for each.
+FOUND = description.at_hand()
+NAMES = (
+    sorted(
+        name
+        for name in FOUND.reached.keys() - corrections.NO_MODEL.keys()
+        if issubclass(getattr(ev_energy.models, name), Model)
+    )
+    if FOUND
+    else []
+)
+if not FOUND:
+    pytest.skip("set EV_ENERGY_SPEC to the official description", allow_module_level=True)
+
+EXACT = [
+    Style(members="required"),
+    Style(members="all", nulls="no"),
+    Style(members="all", nulls="all"),
+    Style(members="some"),
+]
+some = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+many = settings(some, max_examples=300)
+models = pytest.mark.parametrize("name", NAMES)
+
+
+@cache
+def replies(name: str, style: Style) -> st.SearchStrategy[dict[str, Any]]:
+    assert FOUND
+    return Replies(FOUND, style).of(name)
+
+
+def cls_of(name: str) -> type[Model]:
+    found: type[Model] = getattr(ev_energy.models, name)
+    return found
+
+
+def tree(value: Any) -> Any:
+    """Everything in *value*, for comparing: links compare by their place alone."""
+    if isinstance(value, Model):
+        fields = {f.name: tree(getattr(value, f.name)) for f in attrs.fields(type(value))}
+        return type(value).__name__, fields, dict(value.extra)
+    if isinstance(value, Ref):
+        return "Ref", value.into.__name__, tree(value.resource or value.url)
+    if isinstance(value, tuple | list):
+        return type(value).__name__, [tree(one) for one in value]
+    if isinstance(value, datetime.datetime):
+        return "datetime", value.isoformat(), value.utcoffset()
+    return type(value).__name__, value
+
+
+def tolerantly(data: Mapping[str, Any], name: str) -> tuple[Any, list[_tolerant.Note]]:
+    return _tolerant.read(json.loads(json.dumps(data)), cls_of(name))
+
+
+def strictly(data: Any, name: str) -> Any:
+    return decode(json.dumps(data).encode(), cls_of(name), Reporter(strict=True))
+
+
+@models
+@pytest.mark.parametrize("style", EXACT, ids=["required", "all", "nulls", "some"])
+def test_the_fast_and_the_tolerant_pass_make_equal_objects(name: str, style: Style) -> None:
+    @some
+    @given(replies(name, style))
+    def check(data: dict[str, Any]) -> None:
+        fast = _fast.decoder(cls_of(name)).decode(json.dumps(data))
+        _fast.guard(cls_of(name)).decode(json.dumps(data))
+        slow, notes = tolerantly(data, name)
+        assert notes == []
+        assert tree(fast) == tree(slow)
+        assert fast == slow
+        assert fast.to_dict() == slow.to_dict()
+
+    check()
+
+
+@models
+def test_legal_spellings_of_times_and_numbers_are_no_deviation(name: str) -> None:
+    @some
+    @given(replies(name, Style(loose=True)))
+    def check(data: dict[str, Any]) -> None:
+        found = strictly(data, name)
+        slow, notes = tolerantly(data, name)
+        assert notes == []
+        assert tree(found) == tree(slow)
+        assert found.to_dict() == slow.to_dict()
+
+    check()
+
+
+@models
+def test_news_of_the_server_reads_the_same_either_way_and_is_told(name: str) -> None:
+    @some
+    @given(replies(name, Style(news=True)))
+    def check(data: dict[str, Any]) -> None:
+        drifts: list[Drift] = []
+        found = decode(json.dumps(data).encode(), cls_of(name), Reporter(drifts.append))
+        slow, notes = tolerantly(data, name)
+        assert tree(found) == tree(slow)
+        told = {(drift.model, drift.member, drift.kind) for drift in drifts}
+        assert told == {(note.model.__name__, note.member, note.kind) for note in notes}
+        assert {kind for _, _, kind in told} <= {Kind.UNKNOWN_MEMBER, Kind.UNKNOWN_ENUM_TEXT}
+        assert lost(data, found) == []
+
+    check()
+
+
+@models
+def test_what_was_read_is_written_and_reads_the_same(name: str) -> None:
+    @some
+    @given(replies(name, Style(news=True)))
+    def check(data: dict[str, Any]) -> None:
+        found = cls_of(name).from_dict(data)
+        again = cls_of(name).from_dict(json.loads(json.dumps(found.to_dict())))
+        assert tree(again) == tree(found)
+
+    check()
+
+
+@models
+def test_nothing_of_a_faulty_reply_is_lost(name: str) -> None:
+    @settings(some, max_examples=60)
+    @given(replies(name, Style(faults=True, news=True, loose=True)))
+    def check(data: dict[str, Any]) -> None:
+        body = json.dumps(data).encode()
+        drifts: list[Drift] = []
+        found = decode(body, cls_of(name), Reporter(drifts.append))
+        assert lost(data, found) == []
+        json.dumps(found.to_dict())
+
+    check()
+
+
+@models
+def test_nothing_of_any_json_object_is_lost(name: str) -> None:
+    keys = st.sampled_from(sorted(members(cls_of(name)))) | TEXTS
+
+    @settings(some, max_examples=60)
+    @given(st.dictionaries(keys, JSON, max_size=6))
+    def check(data: dict[str, Any]) -> None:
+        found = decode(json.dumps(data).encode(), cls_of(name), Reporter())
+        assert lost(data, found) == []
+
+    check()
+
+
+@models
+def test_a_bad_item_never_costs_another_item_of_the_page(name: str) -> None:
+    good = replies(name, Style())
+    bad = replies(name, Style(faults=True, news=True))
+
+    @some
+    @given(st.lists(good, max_size=2), bad, st.lists(good, max_size=2))
+    def check(before: list[Any], odd: dict[str, Any], after: list[Any]) -> None:
+        page = [*before, odd, *after]
+        found = decode(json.dumps(page).encode(), cls_of(name), Reporter(), many=True)
+        assert len(found) == len(page)
+        for data, item in zip([*before, *after], [*found[: len(before)], *found[len(before) + 1 :]], strict=True):
+            assert tree(item) == tree(strictly(data, name))
+        assert lost(odd, found[len(before)]) == []
+
+    check()
+
+
+@pytest.mark.parametrize("many_items", [False, True])
+def test_whatever_comes_only_unreadable_is_raised(many_items: bool) -> None:
+    @many
+    @given(JSON.map(json.dumps).map(str.encode) | st.binary(max_size=40))
+    def check(body: bytes) -> None:
+        try:
+            decode(body, cls_of("EVSE"), Reporter(), many=many_items)  # type: ignore[call-overload]
+        except Unreadable as error:
+            assert error.path.startswith("$")
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"{",
+        b"\xff",
+        b'{"id": "\xff"}',
+        b'{"id": "\\ud800"}',
+        b'{"id": NaN}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"id":1}' + b" x",
+        b'\xef\xbb\xbf{"id":1}',
+    ],
+)
+def test_what_is_no_object_is_unreadable_and_nothing_worse(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decode(body, cls_of("EVSE"), Reporter())
+
+
+@pytest.mark.parametrize(
+    "member", ["charge_rate_watts", "sampled_at", "mode", "is_charging", "evse", "voltage_millivolts"]
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1" * 400,
+        "1e999",
+        "-1e999",
+        '"9999-12-31T23:59:59-23:59"',
+        '"0001-01-01T00:00:00+23:59"',
+        '"2024-01-01T24:00:00Z"',
+        '"2024-01-01T00:00:60Z"',
+        '"2024-01-01"',
+        '""',
+        "{}",
+        "[[[]]]",
+        "0.1",
+        "-0.0",
+        "1e2",
+    ],
+)
+def test_a_value_beyond_all_reason_is_kept_or_unreadable(member: str, value: str) -> None:
+    body = f'{{"{member}": {value}}}'.encode()
+    try:
+        found = decode(body, cls_of("EVSEStatusLog"), Reporter())
+    except Unreadable:
+        assert "e999" in value
+    else:
+        assert lost(json.loads(body), found) == []
+
+
+def lost(data: Mapping[str, Any], found: Model) -> list[str]:
+    """The members of *data* that are neither in *found* nor null."""
+    written = found.to_dict()
+    unknown = data.keys() - members(type(found)).keys()
+    assert set(found.extra) == unknown
+    assert all(found.extra[name] == data[name] for name in unknown)
+    return [
+        name
+        for name, value in data.items()
+        if value is not None and not (name in written and same(value, written[name]))
+    ]
+
+
+def same(sent: Any, written: Any) -> bool:
+    """Whether *written* says what *sent* says: spelling and nulls aside."""
+    if isinstance(sent, dict) and isinstance(written, dict):
+        names = {name for name, value in sent.items() if value is not None}
+        return names <= written.keys() and all(same(sent[n], written[n]) for n in names)
+    if isinstance(sent, list) and isinstance(written, list):
+        return len(sent) == len(written) and all(map(same, sent, written))
+    if isinstance(sent, bool) or isinstance(written, bool):
+        return sent is written
+    if sent == written:
+        return True
+    for parse in (_instant, datetime.date.fromisoformat, datetime.time.fromisoformat, uuid.UUID):
+        try:
+            return parse(sent) == parse(written)
+        except (ValueError, TypeError, AttributeError):
+            continue
+    try:
+        return decimal.Decimal(str(sent)) == decimal.Decimal(written)
+    except (decimal.InvalidOperation, TypeError, ValueError):
+        return False
+
+
+def _instant(text: str) -> datetime.datetime:
+    found = datetime.datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+
+
+def test_the_comparisons_here_can_fail() -> None:
+    evse = cls_of("EVSE").from_dict({"id": "1", "url": "u", "cpid": "c", "x": 1})
+    assert lost({"id": "1", "x": 1}, evse) == []
+    assert lost({"id": "2", "x": 1}, evse) == ["id"]
+    assert not same("2024-01-01T00:00:00Z", "2024-01-01T00:00:01Z")
+    assert not same([1, 2], [1])
+    assert not same({"a": 1}, {})
+    assert not same(1, True)
+    assert tree(evse) != tree(cls_of("EVSE").from_dict({"id": "1", "url": "u", "cpid": "c"}))
+    assert not OpenEnum.__members__

@@ -1,0 +1,259 @@
+"""Listings, over a socket, against the simulator and against servers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from ev_energy import Client, Pager, errors
+from ev_energy._pages import Page, make_cursor, read_cursor, scope_of
+from ev_energy.models import EVSE
+
+
+def evse(number: int) -> dict[str, str]:
+    return {"id": f"evse{number}", "url": f"https://x/v2/evses/evse{number}", "cpid": "c"}
+
+
+class Listing:
+    """A listing of *count* EVSEs in pages of two; ``links`` may spoil the links of a page."""
+
+    def __init__(self, count: int = 7, links: dict[int, str] | None = None) -> None:
+        self.count, self.links = count, links or {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        await self.gate.wait()
+        number = int(request.query.get("page_after", "0"))
+        items = [evse(i) for i in range(number, min(number + 2, self.count))]
+        base = request.url.with_query([p for p in request.query.items() if p[0] != "page_after"])
+
+        def to(position: int) -> str:
+            if not 0 <= position < self.count:
+                return "about:blank"
+            return str(base.update_query(page_after=position))
+
+        link = f'<{to(number - 2)}>; rel="previous", <{to(number + 2)}>; rel="next"'
+        header = self.links.get(number, link)
+        return web.json_response(items, headers={"Link": header} if header else {})
+
+
+async def test_items_come_page_by_page_and_in_order(serve) -> None:
+    server = await serve(Listing())
+    async with server.client() as client:
+        pager = client.evses.list(cpid="c", expand=["user", "model.make"])
+        assert server.seen == []
+        assert [item.id async for item in pager] == [f"evse{i}" for i in range(7)]
+        assert [len(page.items) async for page in pager.pages()] == [2, 2, 2, 1]
+    for seen in server.seen:
+        assert [p for p in seen.query if p[0] != "page_after"] == [
+            ("cpid", "c"),
+            ("page_size", "100"),
+            ("expand", "user"),
+            ("expand", "model.make"),
+        ]
+
+
+async def test_only_as_many_pages_as_needed_are_asked_for(serve) -> None:
+    server = await serve(Listing())
+    async with server.client() as client:
+        first = await client.evses.list().first()
+        assert first is not None
+        assert first.id == "evse0"
+        assert len(server.seen) == 1
+        assert len(await client.evses.list().collect(limit=3)) == 3
+        assert len(server.seen) == 3
+        assert await client.evses.list().collect(limit=0) == []
+        assert len(server.seen) == 3
+        with pytest.raises(ValueError, match="limit must not be negative"):
+            await client.evses.list().collect(limit=-1)
+
+
+async def test_a_listing_without_items_has_no_first(serve) -> None:
+    server = await serve(Listing(0))
+    async with server.client() as client:
+        assert await client.evses.list().first() is None
+        assert await client.evses.list().collect() == []
+
+
+async def test_an_empty_page_in_the_middle_does_not_end_the_listing(serve) -> None:
+    pages = {"": ([evse(0)], "a"), "a": ([], "b"), "b": ([evse(1)], None)}
+
+    async def handler(request: web.Request) -> web.Response:
+        items, following = pages[request.query.get("page_after", "")]
+        url = request.url.update_query(page_after=following) if following else "about:blank"
+        return web.json_response(items, headers={"Link": f'<{url}>; rel="next"'})
+
+    server = await serve(handler)
+    async with server.client() as client:
+        assert [item.id async for item in client.evses.list()] == ["evse0", "evse1"]
+
+
+@pytest.mark.parametrize(
+    "end", ["", '<about:blank>; rel="next"', "<garbage", 'no link; rel="next"']
+)
+async def test_without_a_next_link_a_listing_ends(serve, end: str) -> None:
+    server = await serve(Listing(links={2: end}))
+    async with server.client() as client:
+        assert len(await client.evses.list().collect()) == 4
+
+
+async def test_a_link_back_to_a_page_already_seen_ends_the_listing(serve) -> None:
+    async def round_and_round(request: web.Request) -> web.Response:
+        back = request.url.update_query(page_after=2)
+        return await Listing(links={4: f'<{back}>; rel="next"'})(request)
+
+    server = await serve(round_and_round)
+    async with server.client() as client:
+        assert len(await client.evses.list().collect()) == 6
+    assert len(server.seen) == 3
+
+
+async def test_a_link_to_another_origin_is_an_error_and_gets_nothing(serve) -> None:
+    thief = await serve(Listing())
+    server = await serve(Listing(links={2: f'<{thief.url}/evses?page_after=4>; rel="next"'}))
+    async with server.client() as client:
+        pager = client.evses.list()
+        seen = []
+        with pytest.raises(errors.ForeignOriginError, match="the access token goes nowhere else"):
+            async for item in pager:
+                seen.append(item.id)
+    assert seen == ["evse0", "evse1", "evse2", "evse3"]
+    assert thief.seen == []
+
+
+async def test_a_cursor_resumes_in_another_client(serve) -> None:
+    server = await serve(Listing())
+    async with server.client() as client:
+        pages = client.evses.list(cpid="c").pages()
+        await anext(pages)
+        second = await anext(pages)
+    saved = json.loads(json.dumps([second.cursor, second.next_cursor]))
+    async with server.client() as client:
+        again = client.evses.list(cpid="c", page_size=50)
+        assert [i.id async for i in again.resume(saved[0])] == [f"evse{i}" for i in range(2, 7)]
+        assert [i.id async for i in again.resume(saved[1])] == ["evse4", "evse5", "evse6"]
+        last = await again.resume(saved[1]).page()
+        assert last.next_cursor is not None
+        assert (await again.resume(last.next_cursor).page()).next_cursor is None
+
+
+async def test_a_cursor_of_another_listing_is_refused_before_anything_is_sent(serve) -> None:
+    server, other = await serve(Listing()), await serve(Listing())
+    async with server.client() as client, other.client() as elsewhere:
+        cursor = (await client.evses.list(cpid="c").page()).cursor
+        asked = len(server.seen)
+        for pager in (
+            client.evses.list(cpid="d"),
+            client.evses.list(cpid="c", expand=["user"]),
+            client.evse_models.list(),
+            client.acting_for("user01").evses.list(cpid="c"),
+            elsewhere.evses.list(cpid="c"),
+        ):
+            with pytest.raises(errors.CursorError, match="belongs to another listing"):
+                pager.resume(cursor)
+        for bad in ("", "x", "!!", cursor[:-3], "WzEsMl0", "bnVsbA"):
+            with pytest.raises(errors.CursorError):
+                client.evses.list(cpid="c").resume(bad)
+        assert len(server.seen) == asked
+        assert other.seen == []
+
+
+async def test_an_error_while_paging_says_where_to_go_on(serve) -> None:
+    listing, broken = Listing(), True
+
+    async def handler(request: web.Request) -> web.Response:
+        if broken and request.query.get("page_after") == "4":
+            return web.json_response({"title": "Gone mad"}, status=500)
+        return await listing(request)
+
+    server = await serve(handler)
+    async with server.client() as client:
+        pager = client.evses.list()
+        got = []
+        with pytest.raises(errors.ServerError) as caught:
+            async for item in pager:
+                got.append(item.id)
+        broken = False
+        assert caught.value.cursor is not None
+        got += [item.id async for item in pager.resume(caught.value.cursor)]
+    assert got == [f"evse{i}" for i in range(7)]
+
+
+async def test_a_listing_can_be_walked_back(client: Client) -> None:
+    target = await client.evses.list().first()
+    assert target is not None
+    there = client.evses.status_logs(target, page_size=25)
+    pages = [page async for page in there.pages()]
+    assert len(pages) > 4
+    back = [page async for page in there.resume(pages[3].cursor).backward().pages()]
+    assert [[log.url for log in page.items] for page in back] == [
+        [log.url for log in page.items] for page in reversed(pages[:4])
+    ]
+
+
+async def test_prefetching_gives_the_same_and_asks_one_page_ahead(serve) -> None:
+    listing = Listing()
+    server = await serve(listing)
+    async with server.client() as client:
+        pages = client.evses.list().prefetch().pages()
+        first = await anext(pages)
+        assert len(first.items) == 2
+        while len(server.seen) < 2:
+            await asyncio.sleep(0)
+        rest = [item.id async for page in pages for item in page.items]
+        assert rest == ["evse2", "evse3", "evse4", "evse5", "evse6"]
+        assert [i.id async for i in client.evses.list().prefetch()] == [
+            f"evse{i}" for i in range(7)
+        ]
+
+
+async def test_a_page_knows_its_reply(client: Client) -> None:
+    page = await client.evses.list(page_size=3).page()
+    assert len(page.items) == 3
+    assert page.response.status == 200
+    assert json.loads(page.response.body)[0]["id"] == page.items[0].id
+    assert page.rate_limit is not None
+    assert page.rate_limit.limit == 1000
+    assert page.previous_url is None
+    assert page.next_url is not None
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["cpid", "expand", "page_size"]), st.text(max_size=8))),
+    st.none() | st.text(max_size=8),
+)
+def test_any_cursor_reads_back_to_its_page(
+    query: Sequence[tuple[str, str]], user: str | None
+) -> None:
+    start = URL("https://api.ev.energy/v2/evses").with_query(query)
+    url = start.update_query(page_after="2024-01-01T00:00:00+00:00")
+    scope = scope_of(start, user)
+    assert read_cursor(make_cursor(url, scope), start, scope) == url
+
+
+@given(st.text(max_size=60))
+def test_any_other_text_is_refused_as_a_cursor(text: str) -> None:
+    start = URL("https://api.ev.energy/v2/evses")
+    with pytest.raises(errors.CursorError):
+        read_cursor(text, start, scope_of(start, None))
+
+
+async def test_a_pager_can_be_made_by_hand_and_walked_twice() -> None:
+    start = URL("https://api.ev.energy/v2/evses")
+    model = EVSE(id="e", url="u", cpid="c")
+    response: object = None
+
+    async def fetch(url: URL) -> Page[EVSE]:
+        return Page(items=[model], url=url, response=response)  # type: ignore[arg-type]  # unused
+
+    pager = Pager(fetch, start, "scope")
+    assert [item async for item in pager] == [model]
+    assert [item async for item in pager] == [model]
