@@ -11,6 +11,8 @@ from __future__ import annotations
 import types
 from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
+import attrs
+
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
 
@@ -44,7 +46,7 @@ def _make(model: type[Model]) -> None:
     def become(self: object) -> None:
         self.__class__ = model
 
-    fields: tuple[Any, ...] = model.__attrs_attrs__  # type: ignore[attr-defined]  # attrs adds it  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    fields = attrs.fields(cast(Any, model))
     twin = type(
         f"_Bare{model.__name__}",
         model.__bases__,

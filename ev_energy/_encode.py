@@ -63,7 +63,7 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
         return _object(cast("Mapping[str, object]", value), root)
     if isinstance(value, Sequence):
         return [_value(name, item, root) for item in cast("Sequence[object]", value)]
-    if attrs.has(type(value)):
+    if attrs.has(cast(Any, value).__class__):
         return _object(dict(_members(value)), root)
     raise TypeError(f"{name} cannot be sent as a {type(value).__name__}")
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ev_energy._aiohttp import preload
 from ev_energy.errors import ClientClosedError
+from ev_energy_sync._loop import new_loop
 
 T = TypeVar("T")
 Farewell: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -88,7 +89,7 @@ class LoopThread:
         self._calls: set[_Call[Any]] = set()
         self._inherited: set[asyncio.Task[Any]] = set()
         self.alive = True
-        self.loop = _new_loop()
+        self.loop = new_loop()
         self.thread = threading.Thread(target=self._main, name="ev-energy", daemon=True)
         try:
             self.thread.start()
@@ -225,14 +226,6 @@ class _Call(Generic[T]):
         self.ended.release()
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
 _starting = threading.Lock()
 _homes: Final[set[LoopThread]] = set()
 _buried: Final[list[LoopThread]] = []
@@ -252,18 +245,8 @@ def _after_fork() -> None:
     _starting = threading.Lock()
     for home in _homes:
         home.bury()
-        _keep_for_ever(home)
+    _buried.extend(_homes)
     _homes.clear()
-
-
-def _keep_for_ever(home: LoopThread) -> None:
-    # A list keeps it until the interpreter ends, when it would be collected after all: the child
-    # then crashes in uvloop. One reference too many keeps it for good.
-    _buried.append(home)
-    with contextlib.suppress(ImportError):
-        import ctypes
-
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(home))
 
 
 atexit.register(_stop_all)

@@ -1,0 +1,47 @@
+"""The event loop of a portal: uvloop's where it is installed, else asyncio's."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from functools import lru_cache, partial
+from typing import Any
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """A loop that does not run yet."""
+    kind = _uvloop()
+    return asyncio.new_event_loop() if kind is None else kind()
+
+
+@lru_cache(maxsize=1)
+def _uvloop() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+
+    class Loop(uvloop.Loop):
+        """Looks names up in Python's threads instead of libuv's.
+
+        At the end of a forked child libuv waits for its threads, which that child does not have,
+        and crashes (libuv #4443). uvloop asks it for addresses, too, that need no looking up.
+        """
+
+        async def getaddrinfo(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self,
+            host: Any,
+            port: Any,
+            *,
+            family: int = 0,
+            type: int = 0,  # noqa: A002  (named by asyncio)
+            proto: int = 0,
+            flags: int = 0,
+        ) -> list[Any]:
+            look_up = partial(socket.getaddrinfo, host, port, family, type, proto)
+            try:
+                return look_up(flags | socket.AI_NUMERICHOST)
+            except socket.gaierror:
+                return await self.run_in_executor(None, look_up, flags)
+
+    return Loop
