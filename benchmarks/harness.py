@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import gc
+import os
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
@@ -47,6 +53,16 @@ class Row(NamedTuple):
     best: float | None = None
     target: Target | None = None
     note: str = ""
+
+
+class Settings(NamedTuple):
+    """How thorough a run is to be."""
+
+    quick: bool = False
+    peers: bool = False
+
+    def rounds(self, count: int) -> int:
+        return max(3, count // 3) if self.quick else count
 
 
 Samples = Mapping[str, list[Sample]]
@@ -116,13 +132,62 @@ def ratio(samples: Samples, name: str, base: str) -> Ratio:
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """The base URL of a server in a process of its own."""
+    """The base URL of a server in a process of its own, on a core of its own where that can be."""
     command = [sys.executable, str(HERE / "server.py")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
         try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v2"
+            with _apart(process.pid):
+                yield f"http://127.0.0.1:{int(process.stdout.readline())}/v2"
         finally:
             process.stdin.close()
             process.wait(10)
+
+
+@contextlib.contextmanager
+def _apart(other: int) -> Iterator[None]:
+    """Keep this process and *other* off each other's cores."""
+    if not hasattr(os, "sched_setaffinity") or len(cores := os.sched_getaffinity(0)) < 2:
+        yield
+        return
+    first, *_, last = sorted(cores)
+    os.sched_setaffinity(other, {last})
+    os.sched_setaffinity(0, {first})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def run_code(code: str, *, path: Path | None = None) -> tuple[float, str]:
+    """CPU seconds and output of a fresh interpreter that runs *code*."""
+    before = _children()
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=_environment(path), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{code}\n{done.stderr}")
+    return _children() - before, done.stdout
+
+
+def _environment(path: Path | None) -> dict[str, str]:
+    """With byte code in a folder of our own: what is compiled twice is not what is installed."""
+    variables = {**os.environ, "PYTHONPYCACHEPREFIX": _byte_code()}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    if path:
+        variables["PYTHONPATH"] = str(path)
+    return variables
+
+
+@functools.cache
+def _byte_code() -> str:
+    folder = tempfile.mkdtemp(prefix="bytecode-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ev_energy._lazy import door
 
 if TYPE_CHECKING:
+    from ev_energy import auth as auth
     from ev_energy import errors as errors
     from ev_energy import models as models
     from ev_energy._capture import Call as Call
@@ -49,8 +50,10 @@ _HOMES = {
     "__version__": "ev_energy._version",
 }
 
-__getattr__ = door(__name__, _HOMES, modules=("auth", "errors", "models"))
+_MODULES = ("auth", "errors", "models")
+
+__getattr__ = door(__name__, _HOMES, _MODULES)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    return sorted([*_HOMES, *_MODULES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,8 @@ from ev_energy._http import ConnectionFault, Request, Response
 
 if TYPE_CHECKING:
     import aiohttp
+
+_NO_TYPE: Final = ("Content-Type",)
 
 # Sessions of loops that go on elsewhere, kept so that nobody closes or collects them. After a fork
 # the child shares the parent's epoll: closing the inherited session there would unregister the
@@ -39,7 +42,9 @@ class AiohttpTransport:
                 headers=headers,
                 data=body,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout),
+                timeout=_client_timeout(timeout),
+                # aiohttp would call a body that is not there an octet stream.
+                skip_auto_headers=_NO_TYPE if body is None and request.is_write else None,
             ) as reply:
                 content = await reply.read()
                 return Response(reply.status, reply.reason or "", _plain(reply.headers), content)
@@ -80,6 +85,13 @@ async def _leave(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop
         await session.close()
     else:
         _of_other_loops.append(session)
+
+
+@functools.lru_cache(8)
+def _client_timeout(total: float) -> aiohttp.ClientTimeout:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=total)
 
 
 def preload() -> None:

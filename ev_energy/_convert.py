@@ -7,9 +7,9 @@ equal objects of a reply that keeps to the description.
 
 from __future__ import annotations
 
+import json
 import types
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar, cast, overload
 
 import msgspec
@@ -40,10 +40,12 @@ def decode(body: bytes, into: type[M], report: Reporter, *, many: Literal[True])
 def decode(body: bytes, into: type[M], report: Reporter, *, many: bool = False) -> M | list[M]:
     """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise."""
     target: Any = types.GenericAlias(list, (into,)) if many else into
-    with suppress(msgspec.ValidationError), _noting_texts() as texts:
-        built = _parsed(_fast.decoder(target), body)
+    try:
+        built, texts = _noting_texts(_parsed, _fast.decoder(target), body)
         if not texts or not report.wants_place(into, {type(text) for text in texts}):
             return cast("M | list[M]", _guarded(body, target, built, report))
+    except msgspec.ValidationError:
+        pass  # item by item, then
     data = _parsed(_ANYTHING, body)
     if not many:
         return _one(data, into, "$", report)
@@ -57,11 +59,20 @@ def _parsed(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError:
+        if decoder is _ANYTHING:  # it is JSON, with a number that msgspec has no type for
+            return _with_any_number(body)
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unreadable(f"not JSON: {error}") from None
     except RecursionError:
         raise Unreadable("nested too deeply") from None
+
+
+def _with_any_number(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise Unreadable(f"not JSON: {error}") from None
 
 
 def _guarded(body: bytes, target: Any, built: T, report: Reporter) -> T:
@@ -76,14 +87,13 @@ def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
     if not isinstance(data, dict):
         raise Unreadable(f"expected an object, got {_kind(data)}", path)
     try:
-        with _noting_texts() as texts:
-            built = cast(M, msgspec.convert(data, bare(into)))
+        built, texts = _noting_texts(msgspec.convert, data, bare(into))
     except msgspec.ValidationError:
-        return _tolerantly(cast("dict[str, Any]", data), into, path, report)
-    if texts:
+        built, texts = None, []
+    if built is None or texts:
         return _tolerantly(cast("dict[str, Any]", data), into, path, report)
     _put_back_unknown(data, built, path, report)
-    return built
+    return cast(M, built)
 
 
 def _tolerantly(data: Mapping[str, Any], into: type[M], path: str, report: Reporter) -> M:
@@ -100,13 +110,14 @@ def _put_back_unknown(data: Any, built: Any, path: str, report: Reporter) -> Non
         report(Drift(model.__name__, member, Kind.UNKNOWN_MEMBER, where, value))
 
 
-@contextmanager
-def _noting_texts() -> Generator[list[OpenEnum], None, None]:
-    """What unknown enum texts come up inside."""
+def _noting_texts(
+    decode_: Callable[[Any, Any], Any], one: Any, two: Any
+) -> tuple[Any, list[OpenEnum]]:
+    """What *decode_* makes of its arguments, and the unknown enum texts that came up."""
     texts: list[OpenEnum] = []
     token = unknown_texts.set(texts)
     try:
-        yield texts
+        return decode_(one, two), texts
     finally:
         unknown_texts.reset(token)
 

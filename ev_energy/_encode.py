@@ -63,9 +63,10 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
         return _object(cast("Mapping[str, object]", value), root)
     if isinstance(value, Sequence):
         return [_value(name, item, root) for item in cast("Sequence[object]", value)]
-    if attrs.has(cast(Any, value).__class__):
+    kind: type[Any] = value.__class__
+    if attrs.has(kind):
         return _object(dict(_members(value)), root)
-    raise TypeError(f"{name} cannot be sent as a {type(value).__name__}")
+    raise TypeError(f"{name} cannot be sent as a {kind.__name__}")
 
 
 def _members(value: Any) -> list[tuple[str, object]]:

@@ -140,9 +140,9 @@ class Session:
 
     async def redirect(self, path: str, query: Mapping[str, object]) -> str:
         """Where a public operation redirects to. It is not followed, and gets no token."""
-        request = attrs.evolve(
-            self._request("GET", path, query, None, None), headers={}, authorised=False
-        )
+        request = self._request("GET", path, query, None, None)
+        plain = {"User-Agent": request.headers["User-Agent"]}
+        request = attrs.evolve(request, headers=plain, authorised=False)
         response = await self._answer(request, redirects=True)
         location = response.headers.get("location")
         if response.status not in {302, 303, 307} or not location:
@@ -190,9 +190,11 @@ class Session:
 
     def _trusted(self, url: URL) -> URL:
         """*url*, if the token may go there: links come from the wire."""
-        origin = self.core.root.origin()
-        if not url.absolute or url.origin() != origin:
-            raise ForeignOriginError(str(url), str(origin))
+        root = self.core.root
+        if url.raw_authority == root.raw_authority and url.scheme == root.scheme:
+            return url
+        if not url.absolute or url.origin() != root.origin():  # another spelling of ours, perhaps
+            raise ForeignOriginError(str(url), str(root.origin()))
         return url
 
     async def _answer(self, request: Request, *, redirects: bool = False) -> Response:
@@ -221,6 +223,8 @@ class Session:
             came = await self._attempt(request, token, grant, over - core.clock())
             if call is not None:
                 call.attempts.append(self._scrub(came) if isinstance(came, Response) else came)
+            if isinstance(came, Response) and came.status < 400:  # noqa: PLR2004
+                return came
             outcome = _policy.Outcome(sent=isinstance(came, ConnectionFault) and came.sent)
             if isinstance(came, Response):
                 if came.status == 401 and token and not renewed and self._renewable(token):  # noqa: PLR2004
@@ -260,7 +264,8 @@ class Session:
         except ConnectionFault as fault:
             _log.debug("%s: %s", request.label, fault)
             return fault
-        _log.debug("%s: %s", request.label, response.status)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s: %s", request.label, response.status)
         return response
 
     async def _token(self, request: Request) -> str | None:

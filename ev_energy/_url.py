@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,12 +23,18 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 def fill(template: str, ids: Sequence[object]) -> str:
     """``/evses/{evse_id}`` and what names the EVSE, to a path. Each id stays one segment."""
-    names = _BRACES.findall(template)
-    segments = {name: _segment(name, id_) for name, id_ in zip(names, ids, strict=True)}
-    return _BRACES.sub(lambda brace: segments[brace[1]], template)
+    names, shape = _shape(template)
+    return shape % tuple(_segment(name, id_) for name, id_ in zip(names, ids, strict=True))
+
+
+@functools.cache
+def _shape(template: str) -> tuple[list[str], str]:
+    return _BRACES.findall(template), _BRACES.sub("%s", template)
 
 
 def _segment(name: str, value: object) -> str:
+    if isinstance(value, str) and value.isalnum() and value.isascii():  # as nearly every id is
+        return value
     text = id_text(name, value)
     # A timestamp keeps the characters that the server itself leaves bare in its URLs.
     return quote(text, safe=":+" if _TIMESTAMP.match(text) else "")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
-from itertools import chain
 from typing import Any, Generic, TypeVar, cast, overload
 
 from ev_energy._pages import Page
@@ -37,7 +36,7 @@ class Pager(Blocking[AsyncPager[T]]):
 
     def __iter__(self) -> Iterator[T]:
         """Every item."""
-        return chain.from_iterable(map(_items, self.pages()))
+        return _Items(self.pages())
 
     def pages(self) -> Iterator[Page[T]]:
         """Every page; each has the reply's headers and a ``cursor``."""
@@ -77,7 +76,7 @@ class Pager(Blocking[AsyncPager[T]]):
 
 
 class _Pages(Blocking[AsyncIterator[Page[T]]], Iterator[Page[T]]):
-    """One trip to the loop a page. No generator, so that it goes on after an error, as async."""
+    """One trip to the loop a page. No generator: those are over after an error."""
 
     def __next__(self) -> Page[T]:
         page = self._portal.call(_next(self._aio))
@@ -86,12 +85,20 @@ class _Pages(Blocking[AsyncIterator[Page[T]]], Iterator[Page[T]]):
         return page
 
 
+class _Items(Iterator[T]):
+    def __init__(self, pages: Iterator[Page[T]]) -> None:
+        self._pages = pages
+        self._items = iter(tuple[T]())
+
+    def __next__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter(next(self._pages).items)
+
+
 async def _next(pages: AsyncIterator[Page[T]]) -> Page[T] | None:
     return await anext(pages, None)
-
-
-def _items(page: Page[T]) -> Sequence[T]:
-    return page.items
 
 
 class Twin(Generic[T]):

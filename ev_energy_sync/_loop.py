@@ -10,12 +10,13 @@ from typing import Any
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """A loop that does not run yet."""
-    kind = _uvloop()
-    return asyncio.new_event_loop() if kind is None else kind()
+    found = kind()
+    return asyncio.new_event_loop() if found is None else found()
 
 
 @lru_cache(maxsize=1)
-def _uvloop() -> type[asyncio.AbstractEventLoop] | None:
+def kind() -> type[asyncio.AbstractEventLoop] | None:
+    """The class of uvloop's loop, for use here; None without uvloop."""
     try:
         import uvloop
     except ImportError:
@@ -28,7 +29,7 @@ def _uvloop() -> type[asyncio.AbstractEventLoop] | None:
         and crashes (libuv #4443). uvloop asks it for addresses, too, that need no looking up.
         """
 
-        async def getaddrinfo(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        async def getaddrinfo(  # pyright: ignore[reportIncompatibleMethodOverride]  # uvloop has narrower types
             self,
             host: Any,
             port: Any,

@@ -64,7 +64,7 @@ class Portal:
             home, self._home = self._home, None
         if home is not None and home.alive:
             home.end()
-            home.thread.join()
+            home.thread.join(3 * PATIENCE)
 
     def _start(self) -> LoopThread:
         with _starting:
@@ -88,7 +88,8 @@ class LoopThread:
         self._farewell = farewell
         self._calls: set[_Call[Any]] = set()
         self._inherited: set[asyncio.Task[Any]] = set()
-        self.alive = True
+        self.alive = True  # takes calls
+        self._over = False  # runs nothing any more
         self.loop = new_loop()
         self.thread = threading.Thread(target=self._main, name="ev-energy", daemon=True)
         try:
@@ -153,9 +154,11 @@ class LoopThread:
             del call, task
 
     def _soon(self, callback: Callable[[], None]) -> None:
+        if self._over:
+            raise ClientClosedError
         try:
             self.loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # the loop was closed meanwhile
+        except RuntimeError:  # closed since
             raise ClientClosedError from None
 
     def _main(self) -> None:
@@ -170,12 +173,16 @@ class LoopThread:
                     # task; the calls of other threads go on.
                     continue
             loop.run_until_complete(self._leave())
+        except BaseException:
+            # Not to be expected. What lives on the loop cannot be closed any more: let it be.
+            _buried.append(self)
+            raise
         finally:
-            self.alive = False
-            loop.close()
+            self.alive, self._over = False, True
             _homes.discard(self)
             for call in tuple(self._calls):
                 call.abandon()
+        loop.close()
 
     async def _leave(self) -> None:
         self.alive = False

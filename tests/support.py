@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import attrs
@@ -51,7 +52,7 @@ class MockableResponse(aiohttp.ClientResponse):
     """What aioresponses 0.7.9 makes its answers of, with the argument aiohttp 3.14 asks for."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("stream_writer", None)
+        kwargs.setdefault("stream_writer", Mock(output_size=0))
         super().__init__(*args, **kwargs)
 
 

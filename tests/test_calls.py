@@ -279,6 +279,30 @@ async def test_a_reply_that_takes_too_long_is_given_up(serve) -> None:
             await client.evses.get("evse01")
 
 
+async def test_a_cancelled_call_is_gone_at_once_and_the_client_works_on(serve) -> None:
+    started, left = asyncio.Event(), asyncio.Event()
+
+    async def slow_once(_: web.Request) -> web.Response:
+        if started.is_set():
+            return web.json_response(EVSE)
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+        raise AssertionError
+
+    server = await serve(slow_once)
+    async with server.client() as client:
+        call = asyncio.ensure_future(client.evses.get("evse01"))
+        await started.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await left.wait()
+        assert (await client.evses.get("evse01")).id == "evse01"
+
+
 async def test_a_closed_client_says_so(serve) -> None:
     server = await serve(one_after_the_other({"data": EVSE}))
     client = server.client()

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ev_energy.models.evses import VPPModes as VPPModes
     from ev_energy.models.notifications import Notification as Notification
     from ev_energy.models.notifications import NotificationCategory as NotificationCategory
+    from ev_energy.models.onboarding import OnboardingLink as OnboardingLink
     from ev_energy.models.sites import EVSESite as EVSESite
     from ev_energy.models.sites import EVSESiteCpmsConnection as EVSESiteCpmsConnection
     from ev_energy.models.tariffs import DailyPrices as DailyPrices
@@ -80,6 +81,7 @@ _NAMES = {
         "EVSEStatusLogMode VPPModes"
     ),
     "notifications": "Notification NotificationCategory",
+    "onboarding": "OnboardingLink",
     "sites": "EVSESite EVSESiteCpmsConnection",
     "tariffs": "DailyPrices PriceSummary Supplier Tariff TariffBase TariffBaseType Times",
     "users": "Location LocationWrite User",

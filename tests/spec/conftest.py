@@ -10,8 +10,6 @@ sys.path.append(str(Path(__file__).parent))
 
 import description
 
-_MISSING = "set EV_ENERGY_SPEC to the official OpenAPI description to run these"
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test with one of these arguments runs once for each of them in the description."""
@@ -23,7 +21,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     }
     for argument in set(lists) & set(metafunc.fixturenames):
         if found is None:
-            skip = pytest.mark.skip(reason=_MISSING)
+            skip = pytest.mark.skip(reason=description.MISSING)
             metafunc.parametrize(argument, [pytest.param(None, marks=skip)])
         else:
             values = lists[argument]()
@@ -35,5 +33,5 @@ def spec() -> description.Description:
     """The official description."""
     found = description.at_hand()
     if found is None:
-        pytest.skip(_MISSING)
+        pytest.skip(description.MISSING)
     return found

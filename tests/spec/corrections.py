@@ -67,10 +67,12 @@ FAULTY_EXAMPLES = {
     "GET /evses/{evse_id} 200 Example 1": "cpid is missing, and url of the embedded model and make",
 }
 
-#: Parameter examples that cannot be used as they are.
+#: Parameter values for the tests where the description has no example of use.
 PARAMETER_VALUES = {
     "country": ("GB", "has no example"),
     "program_id": ("prog01HRS4TSK26BPBV7127DH7E0HA", "has no example as a query parameter"),
     "sampled_at": ("2024-04-17T09:39:45.984584Z", "has an example in some operations only"),
+    "sampled_at__lte": ("2024-04-18T09:39:45.984584Z", "has the example of sampled_at__gte"),
+    "logged_at__lte": ("2024-04-18T09:39:45.984584Z", "has the example of logged_at__gte"),
     "logged_at": ("2024-04-17T09:39:45.984584Z", "has an example in some operations only"),
 }

@@ -18,6 +18,8 @@ PATHS = frozenset({"/users", "/users/{user_id}"})
 #: Query parameters that only a ``Link`` header supplies.
 CURSORS = frozenset({"page_before", "page_after", "page"})
 
+MISSING = "set EV_ENERGY_SPEC to the official OpenAPI description to run these"
+
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 Schema = Mapping[str, Any]
@@ -72,9 +74,7 @@ class Described:
         found = {}
         for node in [*self.item.get("parameters", ()), *self.raw.get("parameters", ())]:
             raw = self.whole.resolve(node)
-            made = Parameter(
-                raw["name"], raw["in"], raw.get("required", False), raw["schema"], raw
-            )
+            made = Parameter(raw["name"], raw["in"], raw.get("required", False), raw["schema"], raw)
             found[made.place, made.name] = made
         return found
 

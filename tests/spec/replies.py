@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import string
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ URLS = st.builds(
     st.sampled_from(["evses", "users", "evse_models"]),
     st.text(string.ascii_letters + string.digits, min_size=1, max_size=6),
 )
-_MOMENTS = st.datetimes(datetime.datetime(1970, 1, 2), datetime.datetime(2199, 12, 30))
+_MOMENTS = st.datetimes(dt.datetime(1970, 1, 2), dt.datetime(2199, 12, 30))
 
 
 class Style(NamedTuple):
@@ -78,7 +78,9 @@ class Replies:
             made = {"some": made | st.none(), "all": st.none(), "no": made}[self.style.nulls]
         return made | JSON if self.style.faults else made
 
-    def _right(self, owner: str, name: str, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
+    def _right(  # noqa: PLR0911  (one return a form)
+        self, owner: str, name: str, schema: Schema, depth: int
+    ) -> st.SearchStrategy[Any]:
         fixed = corrections.MEMBER_TYPES.get((owner, name), ("",))[0]
         if fixed == "Money":
             return st.decimals(-1000, 1000, places=3).map("{:f}".format)
@@ -108,7 +110,9 @@ class Replies:
         known = st.sampled_from([text for text in schema["enum"] if text is not None])
         return known | st.just("BRAND_NEW") if self.style.news else known
 
-    def _plain(self, owner: str, name: str, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
+    def _plain(  # noqa: PLR0911  (one return a type)
+        self, owner: str, name: str, schema: Schema, depth: int
+    ) -> st.SearchStrategy[Any]:
         if "enum" in schema:
             return self._texts(schema)
         types = schema["type"]

@@ -104,12 +104,16 @@ def test_the_table_holds_what_the_lines_say(package: Package) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "complaint"),
     [
-        ("return self._list(", "self._get(X, '/', scope=PUBLIC)\n        return self._list(", "makes 2 calls"),
+        (
+            "return self._list(",
+            "self._get(X, '/', scope=PUBLIC)\n        return self._list(",
+            "makes 2 calls",
+        ),
         ("await self._delete(", "await nobody._delete(", "makes 0 calls"),
         ("await self._delete(", "await self._remove(", "calls _remove, which is none of"),
         ('"/things", scope', 'f"/things", scope', "the path must be a literal"),
-        ('            thing_id,\n', "", "/things/{thing_id} is filled with nothing"),
-        ('            thing_id,\n', "            other_id,\n", "is filled with other_id"),
+        ("            thing_id,\n", "", "/things/{thing_id} is filled with nothing"),
+        ("            thing_id,\n", "            other_id,\n", "is filled with other_id"),
         ("page_size=page_size, expand=", "**more, expand=", "must be named"),
         ("scope=PUBLIC", "scope=scope", "scope must be a text or one of"),
         ('scope="thing:write"', 'scope=""', "scope must be a text or one of"),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import inspect
 import types
@@ -20,9 +20,9 @@ from ev_energy._enums import OpenEnum
 from ev_energy._model import Model
 
 _PLAIN = {
-    datetime.datetime: "Instant",
-    datetime.date: "Day",
-    datetime.time: "ClockTime",
+    dt.datetime: "Instant",
+    dt.date: "Day",
+    dt.time: "ClockTime",
     decimal.Decimal: "Money",
     uuid.UUID: "Uuid",
 }
@@ -41,7 +41,7 @@ def ours(hint: Any) -> str:
     (arm,) = arms
     if get_origin(arm) is Annotated:
         inner, *_ = get_args(arm)
-        assert inner is datetime.datetime
+        assert inner is dt.datetime
         return "Instant" if arm.__metadata__[0].tz else "naive"
     if get_origin(arm) is tuple:
         item, dots = get_args(arm)
@@ -49,7 +49,7 @@ def ours(hint: Any) -> str:
         return f"tuple of {ours(item)}"
     if get_origin(arm) is dict:
         return "JsonObject" if get_args(arm) == (str, Any) else str(arm)
-    assert arm is not datetime.datetime, "a datetime must be an Instant"
+    assert arm is not dt.datetime, "a datetime must be an Instant"
     return _PLAIN.get(arm, arm.__name__)
 
 
@@ -57,7 +57,9 @@ def _arms(hint: Any) -> list[Any]:
     return list(get_args(hint)) if get_origin(hint) in {types.UnionType, Union} else [hint]
 
 
-def theirs(spec: Description, owner: str, name: str, schema: Schema) -> str:
+def theirs(  # noqa: PLR0911  (one return a form)
+    spec: Description, owner: str, name: str, schema: Schema
+) -> str:
     """What a schema says."""
     arms = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
     arms = [arm for arm in arms if arm.get("type") != "null"]
@@ -146,9 +148,11 @@ def _public() -> dict[str, type[Any]]:
     found: dict[str, type[Any]] = {}
     for path in Path(ev_energy.models.__file__ or "").parent.glob("[!_]*.py"):
         module = import_module(f"ev_energy.models.{path.stem}")
-        for name, cls in vars(module).items():
-            if inspect.isclass(cls) and cls.__module__ == module.__name__ and name[0] != "_":
-                found[name] = cls
+        found |= {
+            name: cls
+            for name, cls in vars(module).items()
+            if inspect.isclass(cls) and cls.__module__ == module.__name__ and name[0] != "_"
+        }
     return found
 
 
@@ -211,7 +215,7 @@ class _Slips:
     """EVSECommandLog with one of each slip that can be made."""
 
     url: str = ""
-    logged_at: datetime.date | None = None
+    logged_at: dt.date | None = None
     evse: str | None = None
     max_load_target_milliamps: float | None = None
     is_enabled_target: bool | None

@@ -65,7 +65,9 @@ def _differences(
     yield from same("body", body, (set(members) - unwritten) if members else None)
 
     success = expected_success(operation, described, fixes)
-    yield from same("answers", (operation.kind, operation.into), (success.kind, success.schema_name))
+    yield from same(
+        "answers", (operation.kind, operation.into), (success.kind, success.schema_name)
+    )
 
 
 def writable(spec: Description, described: Described) -> dict[str, Any]:
@@ -151,6 +153,12 @@ class _Fixes:
                 setattr(self, name, kept)
 
 
+def test_every_correction_of_what_is_needed_is_needed(spec: Description) -> None:
+    for call, name in corrections.NOT_NEEDED:
+        (operation,) = [o for o in TABLE if o.call == call]
+        assert name in spec.object(_described(spec, operation).body or {})[1]
+
+
 @pytest.mark.parametrize("name", ["SECOND_FORMS", "QUERY_LEFT_OUT", "BODY_LEFT_OUT"])
 def test_every_correction_of_an_operation_is_needed(spec: Description, name: str) -> None:
     for entry in getattr(corrections, name):
@@ -189,7 +197,9 @@ def test_an_argument_can_be_left_out_just_where_the_parameter_can(
 def test_arguments_are_keywords_but_for_the_ids_and_named_as_they_are_sent(
     operation: Operation,
 ) -> None:
-    arguments = [p for n, p in inspect.signature(_function(operation)).parameters.items() if n != "self"]
+    arguments = [
+        p for n, p in inspect.signature(_function(operation)).parameters.items() if n != "self"
+    ]
     positional = tuple(p.name for p in arguments if p.kind is p.POSITIONAL_OR_KEYWORD)
     keywords = {p.name for p in arguments if p.kind is p.KEYWORD_ONLY}
     sent = {*operation.query, *(operation.json or ())} - {"response_type"}
@@ -222,9 +232,9 @@ def test_an_argument_lists_the_texts_that_its_parameter_lists(
     hints = get_type_hints(_function(operation))
     schemas = {p.name: p.schema for p in described.parameters.values() if p.place == "query"}
     for name, schema in {**schemas, **writable(spec, described)}.items():
-        schema = schema.get("items", schema)
-        if "enum" in schema and name in hints:
-            assert sorted(set(_texts(hints[name]))) == sorted(schema["enum"]), name
+        listed = schema.get("items", schema).get("enum")
+        if listed and name in hints:
+            assert sorted(set(_texts(hints[name]))) == sorted(listed), name
 
 
 def _classes(hint: Any) -> list[type]:

@@ -47,8 +47,9 @@ async def listing(request: web.Request) -> web.Response:
     page = int(request.query.get("page", "0"))
     if request.query.get("cpid") == "slow-from-page-1" and page:
         await wait_for_long()
-    if request.query.get("cpid") == "fails-once" and page == 1 and not stats["failed"]:
-        stats["failed"] += 1
+    cpid = request.query.get("cpid", "")
+    if cpid.startswith("fails-once") and page == 1 and not stats[cpid]:
+        stats[cpid] += 1
         return web.json_response({"title": "Bad luck"}, status=400)
     links = {"next": page + 1, "previous": page - 1}
     header = ", ".join(

@@ -1,0 +1,77 @@
+"""Decoding pages of 100, from bytes to models, over orjson and json, which make dicts."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import data
+import peers
+from harness import Row, Settings, Target, ratio, rounds
+
+
+def rows(settings: Settings) -> Iterator[Row]:
+    peers.need("orjson")
+    logging.getLogger("ev_energy").setLevel(logging.CRITICAL)  # deviations are the point here
+    kinds = _peer_decoders() if settings.peers else {}
+    for name, (model, body) in data.pages().items():
+        odd = "," in name
+        peer = None if odd else kinds.get(model)
+        yield from _page(name, body, _decoder(model), peer, settings, None if odd else Target(3.0))
+    if settings.peers and (why := peers.why_not()):
+        yield Row(f"{peers.GENERATOR}", None, note=f"skipped: {why}")
+
+
+def _page(
+    name: str,
+    body: bytes,
+    decode: Callable[[bytes], Any],
+    peer: Callable[[bytes], Any] | None,
+    settings: Settings,
+    target: Target | None,
+) -> Iterator[Row]:
+    import orjson
+
+    repeat = 5 if len(body) > 100_000 else 20
+
+    def case(read: Callable[[bytes], Any]) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(repeat):
+                read(body)
+
+        return run
+
+    cases = {"orjson": case(orjson.loads), "json": case(json.loads), "ours": case(decode)}
+    if peer is not None:
+        cases["peer"] = case(peer)
+    samples = rounds(cases, settings.rounds(15))
+    stock = ratio(samples, "ours", "json")
+    yield ratio(samples, "ours", "orjson").row(
+        f"100 {name}", target, f"over json.loads {stock.median:.2f}"
+    )
+    if peer is not None:
+        yield ratio(samples, "peer", "orjson").row(f"{peers.GENERATOR}: 100 {name}", note="peer")
+
+
+def _decoder(model: str) -> Callable[[bytes], Any]:
+    from ev_energy import models
+    from ev_energy._convert import decode
+    from ev_energy._drift import Reporter
+
+    into, report = getattr(models, model), Reporter()
+    return lambda body: decode(body, into, report, many=True)
+
+
+def _peer_decoders() -> dict[str, Callable[[bytes], Any]]:
+    if peers.generated() is None:
+        return {}
+    from generated_peer.models.evse import EVSE
+    from generated_peer.models.evse_command_log import EVSECommandLog
+
+    # As its endpoints do, which call httpx's response.json().
+    return {
+        "EVSE": lambda body: [EVSE.from_dict(item) for item in json.loads(body)],
+        "EVSECommandLog": lambda body: [EVSECommandLog.from_dict(i) for i in json.loads(body)],
+    }

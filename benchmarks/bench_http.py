@@ -1,0 +1,213 @@
+"""Requests over a socket: one by one, 64 at a time, and a listing of 20,000 items in pages.
+
+The server answers prebuilt bytes in another process. Every request has another URL, as in life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+import data
+import peers
+from harness import Row, Samples, Settings, Target, async_rounds, ratio, server
+
+EXPAND: Final = ("model", "model.make", "user", "latest_status_log")
+IDS: Final = tuple(data.Maker(9).id("evse") for _ in range(1000))
+_WORKERS: Final = 64
+Get = Callable[[str], Awaitable[object]]
+Walk = Callable[[], Awaitable[int]]
+
+
+class Contender(NamedTuple):
+    """One way of talking to the API."""
+
+    get: Get
+    walk: Walk
+
+
+def rows(settings: Settings) -> Iterator[Row]:
+    peers.need("orjson")
+    yield from asyncio.run(_rows(settings))
+
+
+async def _rows(settings: Settings) -> list[Row]:
+    found: list[Row] = []
+    async with AsyncExitStack() as stack:
+        url = stack.enter_context(server())
+        ways = {
+            name: await stack.enter_async_context(make(url))
+            for name, make in _contenders(settings).items()
+        }
+        others = [name for name in ways if name not in {"raw", "ours"}]
+
+        samples = await _sequential(ways, settings)
+        found.append(ratio(samples, "ours", "raw").row("one GET", Target(1.10)))
+        found += [ratio(samples, n, "raw").row(f"{n}: one GET", note="peer") for n in others]
+
+        samples = await _concurrent(ways, settings)
+        goal = Target(0.85, at_least=True)
+        rate = ratio(samples, "ours", "raw").inverse()
+        found.append(rate.row("64 concurrent, requests/s", goal))
+        for name in others:
+            rate = ratio(samples, name, "raw").inverse()
+            found.append(rate.row(f"{name}: 64 concurrent, requests/s"))
+
+        samples = await _paging(ways, settings)
+        goal = Target(0.60, at_least=True)
+        rate = ratio(samples, "ours", "raw").inverse()
+        found.append(rate.row("20,000 expanded EVSEs in pages, items/s", goal))
+        for name in others:
+            rate = ratio(samples, name, "raw").inverse()
+            found.append(rate.row(f"{name}: 20,000 in pages, items/s"))
+    if settings.peers and (why := peers.why_not()):
+        found.append(Row(peers.GENERATOR, None, note=f"skipped: {why}"))
+    return found
+
+
+async def _sequential(ways: dict[str, Contender], settings: Settings) -> Samples:
+    def case(get: Get) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            for id_ in IDS[:200]:
+                await get(id_)
+
+        return run
+
+    cases = {name: case(way.get) for name, way in ways.items()}
+    return await async_rounds(cases, settings.rounds(45))
+
+
+async def _concurrent(ways: dict[str, Contender], settings: Settings) -> Samples:
+    def case(get: Get) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            ids = iter(IDS)
+
+            async def work() -> None:
+                for id_ in ids:
+                    await get(id_)
+
+            await asyncio.gather(*(work() for _ in range(_WORKERS)))
+
+        return run
+
+    cases = {name: case(way.get) for name, way in ways.items()}
+    return await async_rounds(cases, settings.rounds(9 if settings.peers else 21))
+
+
+async def _paging(ways: dict[str, Contender], settings: Settings) -> Samples:
+    def case(walk: Walk) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            assert await walk() == data.ITEMS
+
+        return run
+
+    cases = {name: case(way.walk) for name, way in ways.items()}
+    return await async_rounds(cases, settings.rounds(3 if settings.peers else 9))
+
+
+def _contenders(settings: Settings) -> dict[str, Any]:
+    found: dict[str, Any] = {"raw": _raw, "ours": _ours}
+    if settings.peers and peers.installed("httpx"):
+        found["httpx"] = _httpx
+    if settings.peers and peers.generated():
+        found[peers.GENERATOR] = _generated
+    return found
+
+
+def _first_page(url: str) -> str:
+    return f"{url}/evses?page_size=100&" + "&".join(f"expand={name}" for name in EXPAND)
+
+
+@asynccontextmanager
+async def _raw(url: str) -> AsyncIterator[Contender]:
+    """What one writes with aiohttp and orjson by hand."""
+    import aiohttp
+    import orjson
+    from yarl import URL
+
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer benchmark"}) as session:
+
+        async def get(id_: str) -> object:
+            async with session.get(f"{url}/evses/{id_}") as reply:
+                return orjson.loads(await reply.read())
+
+        async def walk() -> int:
+            count, target = 0, _first_page(url)
+            while target:
+                async with session.get(URL(target, encoded=True)) as reply:
+                    for _ in orjson.loads(await reply.read()):
+                        count += 1
+                    target = str(reply.links.get("next", {}).get("url", ""))
+            return count
+
+        yield Contender(get, walk)
+
+
+@asynccontextmanager
+async def _ours(url: str) -> AsyncIterator[Contender]:
+    import ev_energy
+
+    auth = ev_energy.ClientCredentials(client_id="benchmark", client_secret="benchmark")
+    async with ev_energy.Client(auth, base_url=url) as client:
+
+        async def walk() -> int:
+            count = 0
+            async for _ in client.evses.list(expand=EXPAND):
+                count += 1
+            return count
+
+        yield Contender(client.evses.get, walk)
+
+
+@asynccontextmanager
+async def _httpx(url: str) -> AsyncIterator[Contender]:
+    import httpx
+
+    headers = {"Authorization": "Bearer benchmark"}
+    async with httpx.AsyncClient(headers=headers) as session:
+
+        async def get(id_: str) -> object:
+            return (await session.get(f"{url}/evses/{id_}")).json()
+
+        async def walk() -> int:
+            count, target = 0, _first_page(url)
+            while target:
+                reply = await session.get(target)
+                for _ in reply.json():
+                    count += 1
+                target = reply.links.get("next", {}).get("url", "")
+            return count
+
+        yield Contender(get, walk)
+
+
+@asynccontextmanager
+async def _generated(url: str) -> AsyncIterator[Contender]:
+    from generated_peer.api.evs_es import get_evses, get_evses_evse_id
+    from generated_peer.client import AuthenticatedClient
+    from generated_peer.models.get_evses_expand_item import GetEvsesExpandItem
+
+    expand = [GetEvsesExpandItem(name) for name in EXPAND]
+    async with AuthenticatedClient(base_url=url, token="benchmark") as client:
+
+        async def get(id_: str) -> object:
+            return await get_evses_evse_id.asyncio(id_, client=client)
+
+        async def walk() -> int:
+            count, position = 0, {}
+            while True:
+                reply = await get_evses.asyncio_detailed(
+                    client=client, page_size=100, expand=expand, **position
+                )
+                for _ in reply.parsed:
+                    count += 1
+                # It does not follow pages: its users read the header themselves.
+                found = re.search(r"page_after=(\d+)>; rel=\"next\"", reply.headers["link"])
+                if found is None:
+                    return count
+                position = {"page_after": found[1]}
+
+        yield Contender(get, walk)

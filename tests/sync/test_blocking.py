@@ -1,0 +1,355 @@
+"""What a caller of the blocking client may rely on, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import inspect
+import threading
+import time
+import traceback
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import ev_energy
+from ev_energy_sync import Client, ClientCredentials, Ref, errors, models
+from ev_energy_sync._portal import Portal
+
+
+def loop_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "ev-energy"]
+
+
+def eventually(holds: Any) -> bool:
+    over = time.monotonic() + 10
+    while not holds():
+        if time.monotonic() > over:
+            return False
+        gc.collect()
+        time.sleep(0.01)
+    return True
+
+
+async def tasks() -> int:
+    """How many tasks there are on the loop, besides this one."""
+    return len(asyncio.all_tasks()) - 1
+
+
+def test_calls_return_what_the_async_ones_return(client, server):
+    evse = client.evses.get("evse01")
+    assert (type(evse), evse.id) == (models.EVSE, "evse01")
+    assert client.evses.delete("evse01") is None
+    assert client.fetch(Ref(evse.url, models.EVSE)) == evse
+    assert client.rate_limit.remaining == 999
+    assert str(client.base_url) == server.url
+
+
+def test_a_listing_gives_every_item_of_every_page_in_order(client):
+    listing = client.evses.list()
+    ids = [f"evse{page}{i}" for page in range(3) for i in range(3)]
+    assert [evse.id for evse in listing] == ids
+    assert [evse.id for evse in listing.prefetch()] == ids
+    assert [[evse.id for evse in page.items] for page in listing.pages()] == [
+        ids[:3],
+        ids[3:6],
+        ids[6:],
+    ]
+    assert [evse.id for evse in listing.page().items] == ids[:3]
+    assert listing.first().id == ids[0]
+    assert [evse.id for evse in listing.collect()] == ids
+    assert [evse.id for evse in listing.collect(limit=4)] == ids[:4]
+
+
+def test_a_listing_resumes_at_a_cursor_in_both_directions(client):
+    *_, last = client.evses.list().pages()
+    resumed = client.evses.list().resume(last.cursor)
+    assert [evse.id for evse in resumed] == ["evse20", "evse21", "evse22"]
+    assert [page.items[0].id for page in resumed.backward().pages()] == ["evse20", "evse10", "evse00"]
+
+
+def test_a_listing_makes_one_trip_to_the_loop_a_page(client, monkeypatch):
+    trips = 0
+    call = Portal.call
+
+    def counting(portal, coro):
+        nonlocal trips
+        trips += 1
+        return call(portal, coro)
+
+    monkeypatch.setattr(Portal, "call", counting)
+    assert len(list(client.evses.list())) == 9
+    assert trips == 4  # three pages, and the end
+
+
+def test_an_iterator_goes_on_after_an_error_at_the_page_that_failed(client, loop):
+    items = iter(client.evses.list(cpid=f"fails-once-{loop}"))
+    found = [next(items) for _ in range(3)]
+    with pytest.raises(errors.BadRequestError) as raised:
+        next(items)
+    assert raised.value.cursor
+    ids = [f"evse{page}{i}" for page in range(3) for i in range(3)]
+    assert [evse.id for evse in [*found, *items]] == ids
+
+
+def test_errors_are_those_of_the_async_client_and_the_traceback_names_the_call(client):
+    with pytest.raises(errors.NotFoundError) as raised:
+        client.evses.get("missing")
+    frames = traceback.extract_tb(raised.value.__traceback__)
+    assert ("ev_energy_sync/resources/evses.py", "get") in {
+        ("/".join(frame.filename.split("/")[-3:]), frame.name) for frame in frames
+    }
+
+
+def test_an_error_does_not_hold_what_the_call_held(client):
+    class Argument(str):
+        __slots__ = ("__weakref__",)
+
+    argument = Argument("missing")
+    gone = weakref.ref(argument)
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            client.evses.get(argument)
+        except errors.NotFoundError:
+            pass
+        del argument
+        client.evses.get("another")  # the loop lets go of its last task
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_inside_a_running_loop_it_blocks_but_works(server, loop):
+    async def notebook() -> str:
+        with Client("a-token", base_url=server.url) as client:
+            return client.evses.get("evse01").id
+
+    assert asyncio.run(notebook()) == "evse01"
+
+
+def test_on_its_own_loop_it_refuses_rather_than_deadlocks(client):
+    async def callback() -> str:
+        return client.evses.get("evse01").id
+
+    async def closing() -> None:
+        client.close()
+
+    for coro in (callback(), closing()):
+        with pytest.raises(RuntimeError, match="would never return"):
+            client._portal.call(coro)
+    assert client.evses.get("evse01").id == "evse01"
+
+
+def test_many_threads_share_one_client_and_one_loop_thread(client):
+    ids = [f"evse{i}" for i in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        assert [evse.id for evse in pool.map(client.evses.get, ids)] == ids
+    assert len(loop_threads()) == 1
+
+
+def test_threads_that_come_first_together_start_one_loop(server, loop):
+    with Client("a-token", base_url=server.url) as client:
+        together = threading.Barrier(8)
+
+        def call(evse_id: str) -> str:
+            together.wait()
+            return client.evses.get(evse_id).id
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(call, map(str, range(8))))) == 8
+        assert len(loop_threads()) == 1
+
+
+def test_nothing_is_started_before_the_first_call(server, loop):
+    with Client("a-token", base_url=server.url) as client:
+        _ = client.evses.list(), client.acting_for("user01").users
+        assert loop_threads() == []
+
+
+def test_an_abandoned_iteration_leaves_no_task_behind(client):
+    for _ in client.evses.list():
+        break
+    assert client._portal.call(tasks()) == 0
+
+
+def test_the_page_fetched_ahead_of_an_abandoned_iteration_does_no_harm(client, server):
+    listed = server.seen("listing")
+    for _ in client.evses.list().prefetch():
+        break
+    assert eventually(lambda: client._portal.call(tasks()) == 0)
+    assert server.seen("listing") - listed <= 2
+    assert client.evses.get("evse01").id == "evse01"
+
+
+def test_closing_ends_a_page_that_is_being_fetched_ahead(server, loop):
+    slow, left = server.seen("slow"), server.seen("left")
+    with Client("a-token", base_url=server.url) as client:
+        for _ in client.evses.list(cpid="slow-from-page-1").prefetch():
+            break
+        server.wait_for("slow", slow + 1)
+    server.wait_for("left", left + 1)
+
+
+def test_the_context_variables_of_the_caller_are_seen_by_the_call(client):
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    async def look() -> str:
+        return variable.get()
+
+    variable.set("main")
+    assert client._portal.call(look()) == "main"
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(client._portal.call, look()).result() == "unset"
+
+
+def test_capture_records_the_calls_of_this_thread_only(client):
+    with client.capture() as calls:
+        client.acting_for("user01").evses.get("evse01")
+        list(client.evses.list())
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(client.evses.get, "of-another-thread").result()
+            mine = contextvars.copy_context()
+            pool.submit(mine.run, client.evses.get, "in-my-context").result()
+    client.evses.get("afterwards")
+    assert [call.request.url.name for call in calls] == ["evse01", *["evses"] * 3, "in-my-context"]
+    assert [call.status for call in calls] == [200] * 5
+    assert calls[0].request.headers["EvEnergy-User"] == "user01"
+
+
+def test_views_share_the_loop_and_closing_one_closes_all(server, loop):
+    client = Client("a-token", base_url=server.url)
+    view = client.acting_for("user01").with_options(timeout=5)
+    assert view.evses.get("evse01") == client.evses.get("evse01")
+    assert len(loop_threads()) == 1
+    assert repr(view) != repr(client)
+    view.close()
+    for closed in (client, view):
+        with pytest.raises(errors.ClientClosedError):
+            closed.evses.get("evse01")
+
+
+def test_closing_twice_is_closing_once_and_later_calls_are_refused(server, loop):
+    with Client("a-token", base_url=server.url) as client:
+        listing = client.evses.list()
+        assert listing.first() is not None
+        client.close()
+        assert loop_threads() == []
+        for call in (listing.first, listing.collect, lambda: client.evses.get("evse01")):
+            with pytest.raises(errors.ClientClosedError):
+                call()
+    client.close()
+    assert loop_threads() == []
+
+
+def test_with_closes_also_after_an_error(server, loop):
+    with pytest.raises(LookupError), Client("a-token", base_url=server.url) as client:
+        client.evses.get("evse01")
+        raise LookupError
+    assert loop_threads() == []
+
+
+def test_closing_ends_the_calls_of_other_threads(server, loop):
+    slow = server.seen("slow")
+    client = Client("a-token", base_url=server.url)
+    with ThreadPoolExecutor(2) as pool:
+        read = pool.submit(client.evses.get, "slow")
+        write = pool.submit(client.evses.update, "evse01", location=None)
+        server.wait_for("slow", slow + 2)
+        start = time.monotonic()
+        client.close()
+        assert isinstance(read.exception(10), errors.ClientClosedError)
+        # It may have been carried out, and nothing else says so.
+        assert isinstance(write.exception(10), errors.UnconfirmedWriteError)
+        assert time.monotonic() - start < 5
+
+
+def test_calls_that_race_with_closing_either_succeed_or_are_refused(server, loop):
+    for _ in range(10):
+        client = Client("a-token", base_url=server.url)
+        client.evses.get("warm")
+        with ThreadPoolExecutor(6) as pool:
+            calls = [pool.submit(client.evses.get, f"evse{i}") for i in range(30)]
+            client.close()
+            wrong = [
+                error
+                for call in calls
+                if (error := call.exception(20)) and not isinstance(error, errors.EvEnergyError)
+            ]
+        assert wrong == []
+
+
+def test_a_client_that_nobody_holds_any_more_ends_its_thread(server, loop):
+    client = Client("a-token", base_url=server.url)
+    client.evses.get("evse01")
+    assert len(loop_threads()) == 1
+    del client
+    assert eventually(lambda: loop_threads() == [])
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_what_would_end_a_thread_reaches_its_caller_and_the_loop_goes_on(client, error):
+    async def raising() -> None:
+        raise error("from the coroutine")
+
+    for _ in range(3):
+        with pytest.raises(error, match="from the coroutine"):
+            client._portal.call(raising())
+    assert client.evses.get("evse01").id == "evse01"
+    assert len(loop_threads()) == 1
+
+
+def test_the_token_is_fetched_once_for_threads_that_come_together(server, loop):
+    asked = server.seen("token")
+    auth = ClientCredentials(client_id="id", client_secret="secret")
+    with Client(auth, base_url=server.url) as client, ThreadPoolExecutor(8) as pool:
+        assert len(list(pool.map(client.evses.get, map(str, range(20))))) == 20
+    assert server.seen("token") == asked + 1
+
+
+def test_a_client_is_made_from_the_environment(server):
+    environ = {"EV_ENERGY_TOKEN": "a-token", "EV_ENERGY_BASE_URL": server.url}
+    with Client.from_env(environ, timeout=5) as client:
+        assert client.evses.get("evse01").id == "evse01"
+    with pytest.raises(ValueError, match="EV_ENERGY_CLIENT_ID"):
+        Client.from_env({})
+    with pytest.raises(TypeError, match="session"):
+        Client.from_env(environ, session=None)
+
+
+def test_preload_refuses_a_family_that_is_none():
+    Client.preload("evses")
+    with pytest.raises(ValueError, match="no family 'vehicels'"):
+        Client.preload("vehicels")
+
+
+def members(cls: type) -> Iterator[tuple[str, Any]]:
+    for name in dir(cls):
+        if not name.startswith("_"):
+            yield name, inspect.getattr_static(cls, name)
+
+
+@pytest.mark.parametrize(
+    ("blocking", "aio"),
+    [(Client, ev_energy.Client), (__import__("ev_energy_sync").Pager, ev_energy.Pager)],
+    ids=["Client", "Pager"],
+)
+def test_every_public_member_of_the_async_class_has_a_blocking_one(blocking, aio):
+    theirs, ours = dict(members(aio)), dict(members(blocking))
+    assert ours.keys() == theirs.keys()
+    for name, member in theirs.items():
+        if not inspect.isfunction(member):
+            continue
+        expected = inspect.signature(member).parameters
+        assert inspect.signature(ours[name]).parameters == expected, name
+
+
+def test_the_constructor_takes_what_the_async_one_takes_but_for_the_session():
+    theirs = dict(inspect.signature(ev_energy.Client).parameters)
+    del theirs["session"]
+    assert dict(inspect.signature(Client).parameters) == theirs

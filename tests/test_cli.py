@@ -1,0 +1,99 @@
+"""The command line, as a person would run it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ev_energy.__main__ import main
+from ev_energy.simulator import Simulator
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
+    return {**kept, **more}
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "ev_energy", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean_environment(**environment),
+        check=False,
+    )
+
+
+def test_the_demo_does_the_main_job_against_the_simulator() -> None:
+    done = run("demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    for said in (
+        "Source: the embedded simulator at http://127.0.0.1:",
+        "make and model",
+        "entries on 3 pages, newest first",
+        "fetched by its timestamp 2026-",
+        "would open\n  http://127.0.0.1:",
+    ):
+        assert said in done.stdout
+    assert max(map(len, done.stdout.splitlines())) < 130
+
+
+def test_the_demo_reads_from_the_api_it_is_given_and_changes_nothing() -> None:
+    with Simulator.in_thread() as simulator:
+        done = run(
+            "demo",
+            EV_ENERGY_CLIENT_ID=simulator.client_id,
+            EV_ENERGY_CLIENT_SECRET=simulator.client_secret,
+            EV_ENERGY_BASE_URL=simulator.base_url,
+        )
+        asked, base_url = simulator.requests, simulator.base_url
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Source: {base_url}, with your credentials" in done.stdout
+    assert simulator.client_secret not in done.stdout
+    assert {request.method for request in asked if "/o/token" not in request.path} == {"GET"}
+    assert not any("onboarding" in request.path for request in asked)
+
+
+def test_the_demo_says_what_is_wrong_without_a_traceback() -> None:
+    with Simulator.in_thread() as simulator:
+        done = run(
+            "demo",
+            EV_ENERGY_CLIENT_ID=simulator.client_id,
+            EV_ENERGY_CLIENT_SECRET="not-the-secret",
+            EV_ENERGY_BASE_URL=simulator.base_url,
+        )
+    assert done.returncode == 1
+    assert "TokenError: no token (401 invalid_client" in done.stdout
+    assert "not-the-secret" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    incomplete = run("demo", EV_ENERGY_CLIENT_ID="an-app")
+    assert "set EV_ENERGY_CLIENT_SECRET" in incomplete.stdout
+
+
+def test_the_simulator_serves_until_it_is_interrupted() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ev_energy", "simulator", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "base URL" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["demmo"])
+    assert left.value.code == 2
+    assert "demmo" in capsys.readouterr().err

@@ -1,0 +1,156 @@
+"""Models as values."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+
+from ev_energy import UNSET, Ref
+from ev_energy.errors import NotExpandedError
+from ev_energy.models import EVSE, EVSELockMode, EVSEModel, Location, Tariff, User
+
+ROOT = "https://api.ev.energy/v2"
+DATA: dict[str, Any] = {
+    "id": "evse01",
+    "url": f"{ROOT}/evses/evse01",
+    "cpid": "SHIR1",
+    "model": {"id": "emod01", "url": f"{ROOT}/evse_models/emod01", "name": "EVWC", "make": "m"},
+    "user": f"{ROOT}/users/user01/",
+    "latest_status_log": {"url": "l", "sampled_at": "2024-01-01T11:11:11.111100Z"},
+    "lock_mode": "SMART",
+    "location": {"latitude": 51.5, "longitude": -0.1, "altitude": 11},
+    "new": {"a": [1]},
+}
+
+
+def test_a_model_goes_to_json_and_back_unchanged() -> None:
+    evse = EVSE.from_dict(DATA)
+    assert evse.to_dict() == DATA
+    assert EVSE.from_dict(evse.to_dict()) == evse
+    assert evse.extra == {"new": {"a": [1]}}
+    assert evse.location is not None
+    assert evse.location.extra == {"altitude": 11}
+
+
+def test_models_copy_pickle_compare_and_print() -> None:
+    evse = EVSE.from_dict(DATA)
+    for twin in (copy.copy(evse), copy.deepcopy(evse), pickle.loads(pickle.dumps(evse))):
+        assert twin == evse
+        assert twin.to_dict() == DATA
+        assert type(twin) is EVSE
+    assert EVSE.from_dict({**DATA, "cpid": "other"}) != evse
+    assert EVSE.from_dict({k: v for k, v in DATA.items() if k != "new"}) != evse
+    assert evse != DATA
+    assert "cpid='SHIR1'" in repr(evse)
+    assert "extra={'new': {'a': [1]}}" in repr(evse)
+    assert len({evse, EVSE.from_dict(DATA)}) == 1
+
+
+def test_a_model_cannot_be_changed_but_evolved() -> None:
+    evse = EVSE.from_dict(DATA)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        evse.cpid = "x"  # type: ignore[misc]  # that is the point
+    assert attrs.evolve(evse, cpid="x").cpid == "x"
+    assert attrs.evolve(evse, cpid="x").model == evse.model
+
+
+def test_a_model_can_be_made_by_hand_for_tests() -> None:
+    evse = EVSE(
+        id="evse01", url=f"{ROOT}/evses/evse01", cpid="c", user=Ref(f"{ROOT}/users/u", User)
+    )
+    assert evse.user is not None
+    assert evse.user.id == "u"
+    assert evse.model is None
+    with pytest.raises(TypeError, match="cpid"):
+        EVSE(id="evse01", url="u")  # type: ignore[call-arg]  # that is the point
+
+
+def test_a_link_reads_alike_expanded_or_not() -> None:
+    evse = EVSE.from_dict(DATA)
+    assert evse.model is not None
+    assert evse.user is not None
+    assert (evse.model.url, evse.model.id) == (f"{ROOT}/evse_models/emod01", "emod01")
+    assert (evse.user.url, evse.user.id) == (f"{ROOT}/users/user01/", "user01")
+    assert evse.model.is_expanded
+    assert evse.model.value.name == "EVWC"
+    assert evse.model.into is EVSEModel
+    assert not evse.user.is_expanded
+    assert evse.user.resource is None
+    with pytest.raises(NotExpandedError, match=r"pass expand=\[\.\.\.\] to get the User"):
+        _ = evse.user.value
+
+
+def test_links_are_equal_when_they_lead_to_the_same_place() -> None:
+    evse = EVSE.from_dict(DATA)
+    assert evse.user == Ref(f"{ROOT}/users/user01", User)
+    assert hash(evse.user) == hash(Ref(f"{ROOT}/users/user01", User))
+    assert evse.model == Ref(f"{ROOT}/evse_models/emod01", EVSEModel)
+    assert evse.user != Ref(f"{ROOT}/users/user02", User)
+    assert evse.user != f"{ROOT}/users/user01"
+
+
+def test_an_expanded_link_without_a_url_still_has_its_id() -> None:
+    evse = EVSE.from_dict({**DATA, "model": {"id": "emod01", "name": "EVWC"}})
+    assert evse.model is not None
+    assert (evse.model.url, evse.model.id) == ("", "emod01")
+
+
+def test_moments_are_aware_and_naive_ones_are_utc() -> None:
+    for text in ("2024-01-01T11:11:11.1111", "2024-01-01T11:11:11.1111Z"):
+        user = User.from_dict({"id": "u", "url": "u", "joined_at": text})
+        assert user.joined_at == datetime(2024, 1, 1, 11, 11, 11, 111100, UTC)
+
+
+def test_prices_are_decimals_and_clock_times_times() -> None:
+    tariff = Tariff.from_dict(
+        {
+            "id": "t",
+            "url": "t",
+            "supplier": "s",
+            "name": "n",
+            "currency": "GBP",
+            "daily_prices": {"peak": {"price": "0.10", "times": [{"start": "18:00:00"}]}},
+        }
+    )
+    assert tariff.daily_prices is not None
+    assert tariff.daily_prices.peak.price == Decimal("0.10")
+    assert str(tariff.daily_prices.peak.price) == "0.10"
+    times = tariff.daily_prices.peak.times
+    assert times is not None
+    assert times[0].start is not None
+    assert times[0].start.hour == 18
+
+
+def test_an_open_enum_keeps_what_it_does_not_know() -> None:
+    known, unknown = EVSELockMode("SMART"), EVSELockMode("NEW")
+    assert known is EVSELockMode.SMART
+    assert known.known
+    assert not unknown.known
+    assert unknown == "NEW" == str(unknown)
+    assert unknown == EVSELockMode("NEW")
+    assert hash(unknown) == hash("NEW")
+    assert pickle.loads(pickle.dumps(unknown)) == unknown
+    assert list(EVSELockMode) == ["UNLOCKED", "SMART", "LOCKED"]
+    with pytest.raises(ValueError, match="5 is not a valid"):
+        EVSELockMode(5)
+
+
+def test_unset_has_no_truth() -> None:
+    with pytest.raises(TypeError, match="compare with `is UNSET`"):
+        bool(UNSET)
+    assert repr(UNSET) == "UNSET"
+    assert pickle.loads(pickle.dumps(UNSET)) is UNSET
+
+
+def test_a_location_of_a_list_and_of_one_user_is_the_same_class() -> None:
+    location = Location.from_dict(
+        {"city": "London", "current_carbon_intensity_grams_per_kilowatt_hour": 300}
+    )
+    assert location.current_carbon_intensity_grams_per_kilowatt_hour == 300
+    assert Location.from_dict({"city": "London"}).extra == {}

@@ -1,0 +1,201 @@
+"""What users write, blocking. mypy and pyright must accept all of it, strictly. It is never run."""
+
+# ruff: noqa: I001  (in the order of api.py)
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, assert_never, assert_type
+
+from ev_energy_sync import (
+    UNSET,
+    Client,
+    ClientCredentials,
+    Drift,
+    Page,
+    Pager,
+    RateLimit,
+    Ref,
+    Response,
+    StaticToken,
+    Unset,
+    errors,
+    models,
+)
+from ev_energy.errors import ApiError, BadRequestError, RateLimitError, UnconfirmedWriteError
+from ev_energy.models import EVSE, CTClamp, EVSEModel, EVSEStatusLog, LatLong, LocationWrite, User
+from ev_energy.models.onboarding import OnboardingLink
+
+if TYPE_CHECKING:
+    from ev_energy.resources.evses import EVSEExpand
+
+
+def making_clients() -> None:
+    with Client(StaticToken("token"), base_url="mock", language="en-GB") as client:
+        assert_type(client, Client)
+    credentials = ClientCredentials(client_id="id", client_secret="secret", scopes=["evse:read"])
+    told: list[Drift] = []
+    client = Client(credentials, timeout=5, deadline=20, retries=0, drift=told.append)
+    assert_type(client.acting_for("user1"), Client)
+    assert_type(client.with_options(version=None, retries=3), Client)
+    assert_type(Client.from_env(), Client)
+    assert_type(client.rate_limit, RateLimit | None)
+    Client.preload("evses", "users")
+    client.close()
+
+
+def one_resource_and_its_links(client: Client) -> None:
+    evse = client.evses.get("evse1", expand=["user", "model.make"])
+    assert_type(evse, EVSE)
+    assert_type(evse.cpid, str)
+    assert_type(evse.model, Ref[EVSEModel] | None)
+    if evse.model is not None:
+        assert_type(evse.model.url, str)
+        assert_type(evse.model.id, str)
+        assert_type(evse.model.value, EVSEModel)
+        assert_type(evse.model.resource, EVSEModel | None)
+        if make := evse.model.value.make:
+            assert_type(make.value.name, str)
+        assert_type(client.fetch(evse.model), EVSEModel)
+    if evse.user is not None:
+        assert_type(evse.user.value, User)
+        client.acting_for(evse.user)
+    if evse.location is not None:
+        assert_type(evse.location.latitude, float)
+    assert_type(evse.extra.get("anything"), Any | None)
+    assert_type(evse.to_dict(), dict[str, Any])
+    assert_type(EVSE.from_dict({}), EVSE)
+
+
+def ids_in_every_form(client: Client, evse: EVSE, log: EVSEStatusLog) -> None:
+    client.evses.get("evse1")
+    client.evses.get("https://api.ev.energy/v2/evses/evse1")
+    client.evses.get(evse)
+    if log.evse is not None:
+        client.evses.get(log.evse)
+    client.evses.status_log(evse, log)
+    client.evses.status_log(evse, "2024-01-01T11:11:11.1111Z")
+    client.evses.status_log(evse, dt.datetime(2024, 1, 1, tzinfo=dt.UTC))
+    if evse.latest_status_log is not None:
+        client.evses.status_log(evse, evse.latest_status_log)
+
+
+def listings(client: Client) -> None:
+    pager = client.evses.list(page_size=50, expand=("user",))
+    assert_type(pager, Pager[EVSE])
+    for evse in pager:
+        assert_type(evse, EVSE)
+    for page in pager.prefetch().pages():
+        assert_type(page, Page[EVSE])
+        assert_type(page.items, Sequence[EVSE])
+        assert_type(page.cursor, str)
+        assert_type(page.next_cursor, str | None)
+        assert_type(page.response, Response)
+    assert_type(pager.first(), EVSE | None)
+    assert_type(pager.collect(limit=10), list[EVSE])
+    assert_type(pager.resume("cursor").backward(), Pager[EVSE])
+    since = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    assert_type(client.evses.status_logs("evse1", sampled_at__gte=since), Pager[EVSEStatusLog])
+    assert_type(client.ct_clamps.list(), Pager[CTClamp])
+    client.evses.ocpp_logs(
+        "evse1",
+        action=models.EVSEOCPPLogAction.HEARTBEAT,
+        action__in=["Heartbeat", models.EVSEOCPPLogAction.RESET],
+        direction="SENT",
+    )
+
+
+def expanding_what_is_decided_elsewhere(client: Client, more: bool) -> None:
+    wanted: list[EVSEExpand] = ["user"]
+    if more:
+        wanted.append("model")
+    client.evses.get("evse1", expand=wanted)
+    client.evses.get("evse1", expand=("user", "model") if more else ())
+
+
+def writing(client: Client, email: str | Unset) -> None:
+    place = LatLong(latitude=51.5, longitude=-0.1)
+    assert_type(client.evses.update("evse1", location=place), EVSE)
+    client.evses.update("evse1", location=None)
+    client.evses.update("evse1", location=UNSET)
+    client.evses.update("evse1")
+    assert_type(client.evses.delete("evse1"), None)
+    assert_type(client.users.create(email=email), User)
+    client.users.update(
+        "me",
+        email="a@example.com",
+        default_location=LocationWrite(
+            address_1="1 The Hill",
+            address_2=None,
+            city="Hobbiton",
+            postal_code="SH1 1RE",
+            country_code="GB",
+            tariff="tari1",
+        ),
+    )
+    if email is not UNSET:
+        assert_type(email, str)
+    client.evse_onboarding.import_(provider="Wallbox", serial_number="1")
+    link = client.evse_onboarding.get(user_id="user1", client_id="app")
+    assert_type(link, OnboardingLink)
+    assert_type(link.url, str)
+
+
+def enums(log: EVSEStatusLog, evse: EVSE) -> str:
+    assert_type(evse.lock_mode, models.EVSELockMode | None)
+    if evse.lock_mode == "LOCKED":
+        return "locked"
+    if evse.lock_mode is models.EVSELockMode.SMART:
+        return "smart"
+    if evse.lock_mode is not None:
+        assert_type(evse.lock_mode.known, bool)
+    match log.mode:
+        case models.EVSEStatusLogMode.CHARGE | models.EVSEStatusLogMode.DISCHARGE:
+            return "busy"
+        case None:
+            return "unknown"
+        case other:
+            return other.lower()
+
+
+def money_and_time(price: models.PriceSummary, times: models.Times, tariff: models.Tariff) -> None:
+    assert_type(price.price, Decimal | None)
+    assert_type(times.start, dt.time | None)
+    assert_type(tariff.valid_until, dt.date | None)
+    assert_type(tariff.supplier.value.name, str)
+
+
+def failing(client: Client) -> None:
+    try:
+        client.evses.update("evse1", location=None)
+    except BadRequestError as error:
+        assert_type(error.type, str | None)
+        for name, why in error.field_errors.items():
+            assert_type(name, str)
+            assert_type(why, Any)
+    except RateLimitError as error:
+        assert_type(error.retry_after, float | None)
+    except ApiError as error:
+        assert_type(error.status, int)
+        assert_type(error.body, bytes)
+        assert_type(error.notification, models.Notification | None)
+    except UnconfirmedWriteError as error:
+        assert_type(error.request.method, str)
+    except errors.DecodeError as error:
+        assert_type(error.path, str)
+    except errors.EvEnergyError as error:
+        assert_type(error.cursor, str | None)
+
+
+def unset_has_one_value(value: Unset) -> None:
+    if value is not UNSET:
+        assert_never(value)
+
+
+def capturing(client: Client) -> None:
+    with client.capture() as calls:
+        client.users.list().first()
+    assert_type(calls[0].status, int | None)
+    assert_type(str(calls[0]), str)

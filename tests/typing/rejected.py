@@ -1,0 +1,65 @@
+"""What users must not get away with. mypy and pyright must refuse the marked lines alone."""
+
+from __future__ import annotations
+
+from ev_energy import UNSET, Client, Ref
+from ev_energy.models import EVSE, LatLong, LocationWrite, User
+
+
+async def names(client: Client, evse: EVSE) -> None:
+    client.evsses.list()  # expect-error
+    client.evses.lst()  # expect-error
+    evse.cpidd  # expect-error  # noqa: B018
+    client.evses.list(cpidd="1")  # expect-error
+    client.evses.status_logs("evse1", logged_at__gte=None)  # expect-error
+
+
+async def ids(client: Client, evse: EVSE, user: User, to_user: Ref[User]) -> None:
+    await client.evses.get(1)  # expect-error
+    await client.evses.get(None)  # expect-error
+    await client.evses.get()  # expect-error
+    await client.evses.get(user)  # expect-error
+    await client.evses.get(to_user)  # expect-error
+    await client.evses.status_log("evse1", evse)  # expect-error
+    await client.evses.get("evse1", ["user"])  # expect-error
+    client.acting_for(evse)  # expect-error
+
+
+async def expanding(client: Client) -> None:
+    await client.evses.get("evse1", expand=["usr"])  # expect-error
+    await client.evses.get("evse1", expand=["make"])  # expect-error
+    await client.evses.get("evse1", expand="user")  # expect-error
+    fields = ["user"]
+    await client.evses.get("evse1", expand=fields)  # expect-error
+
+
+async def arguments(client: Client) -> None:
+    client.evses.status_logs("evse1", sampled_at__gte="2024-01-01")  # expect-error
+    client.evses.list(page_size="50")  # expect-error
+    client.evses.ocpp_logs("evse1", direction="Sent")  # expect-error
+    client.evses.ocpp_logs("evse1", action__in=[1])  # expect-error
+    await client.evse_onboarding.get(user_id="user1")  # expect-error
+    await client.evse_compatibility.check()  # expect-error
+    await client.evse_waitlist.create(email=None)  # expect-error
+    await client.users.create(default_location=LatLong(latitude=1, longitude=1))  # expect-error
+    await client.users.create(email=None)  # expect-error
+    await client.evses.update("evse1", location=(51.5, -0.1))  # expect-error
+    LatLong(51.5, -0.1)  # expect-error
+    LatLong(latitude=51.5)  # expect-error
+    LocationWrite(address1="1 The Hill")  # expect-error
+    Client("token", retries="2")  # expect-error
+
+
+async def results(client: Client, evse: EVSE) -> None:
+    client.evses.get("evse1").cpid  # expect-error  # noqa: B018
+    client.evses.get("evse1")  # expect-error
+    client.users.delete("user1")  # expect-error
+    for _ in client.evses.list():  # expect-error
+        pass
+    await client.evses.list()  # expect-error
+    evse.cpid = "other"  # expect-error
+    evse.user.id  # expect-error  # noqa: B018
+    length: int = (await client.users.get("me")).email  # expect-error
+    await client.fetch(evse)  # expect-error
+    email: str = UNSET  # expect-error
+    print(length, email)
