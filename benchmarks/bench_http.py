@@ -77,7 +77,7 @@ async def _sequential(ways: dict[str, Contender], settings: Settings) -> Samples
         return run
 
     cases = {name: case(way.get) for name, way in ways.items()}
-    return await async_rounds(cases, settings.rounds(45))
+    return await async_rounds(cases, settings.rounds(21 if settings.peers else 45))
 
 
 async def _concurrent(ways: dict[str, Contender], settings: Settings) -> Samples:
@@ -197,7 +197,8 @@ async def _generated(url: str) -> AsyncIterator[Contender]:
             return await get_evses_evse_id.asyncio(id_, client=client)
 
         async def walk() -> int:
-            count, position = 0, {}
+            count = 0
+            position: dict[str, str] = {}
             while True:
                 reply = await get_evses.asyncio_detailed(
                     client=client, page_size=100, expand=expand, **position

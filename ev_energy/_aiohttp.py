@@ -12,6 +12,7 @@ from ev_energy._http import ConnectionFault, Request, Response
 if TYPE_CHECKING:
     import aiohttp
 
+_running_loop = asyncio.get_running_loop
 _NO_TYPE: Final = ("Content-Type",)
 
 # Sessions of loops that go on elsewhere, kept so that nobody closes or collects them. After a fork
@@ -32,9 +33,9 @@ class AiohttpTransport:
         self, request: Request, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
         """Send one request and read the whole reply."""
-        import aiohttp
-
-        session = await self._session()
+        session = self._injected or self._own
+        if session is None or (session is self._own and self._loop is not _running_loop()):
+            session = await self._session()
         try:
             async with session.request(
                 request.method,
@@ -47,13 +48,12 @@ class AiohttpTransport:
                 skip_auto_headers=_NO_TYPE if body is None and request.is_write else None,
             ) as reply:
                 content = await reply.read()
-                return Response(reply.status, reply.reason or "", _plain(reply.headers), content)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise ConnectionFault(_say(error), sent=False) from error
-        except TimeoutError as error:
-            raise ConnectionFault(f"no reply within {timeout:g} s", sent=True) from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise ConnectionFault(_say(error), sent=True) from error
+                return Response(reply.status, reply.reason or "", reply.headers, content)
+        except Exception as error:
+            fault = _fault_of(error, timeout)
+            if fault is None:
+                raise
+            raise fault from error
 
     async def close(self) -> None:
         """Close the session, unless it is the caller's."""
@@ -99,12 +99,17 @@ def preload() -> None:
     import aiohttp  # noqa: F401  # pyright: ignore[reportUnusedImport]  # for its side effect
 
 
-def _plain(headers: Mapping[str, str]) -> dict[str, str]:
-    plain: dict[str, str] = {}
-    for name, value in headers.items():
-        key = name.lower()
-        plain[key] = f"{plain[key]}, {value}" if key in plain else value
-    return plain
+def _fault_of(error: Exception, timeout: float) -> ConnectionFault | None:
+    """What *error* says of the connection; None if it is no matter of connections."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return ConnectionFault(_say(error), sent=False)
+    if isinstance(error, TimeoutError):
+        return ConnectionFault(f"no reply within {timeout:g} s", sent=True)
+    if isinstance(error, aiohttp.ClientError | ConnectionError):
+        return ConnectionFault(_say(error), sent=True)
+    return None
 
 
 def _say(error: BaseException) -> str:

@@ -9,7 +9,7 @@ bases being equal, Python lets it change its class, and nothing is copied.
 from __future__ import annotations
 
 import types
-from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, cast, get_args, get_origin
 
 import attrs
 
@@ -58,8 +58,7 @@ def _make(model: type[Model]) -> None:
         },
     )
     _twins[model] = twin  # what a cycle of links comes back to
-    hints = get_type_hints(model, include_extras=True)
-    twin.__annotations__ = {field.name: bare(hints[field.name]) for field in fields}
+    twin.__annotations__ = {name: bare(member.type) for name, member in members(model).items()}
 
 
 def _has_links(model: type[Model], seen: set[type[Model]]) -> bool:

@@ -13,7 +13,7 @@ import attrs
 from ev_energy._http import Request, Response
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Call:
     """One call: its request, every attempt, and the last reply. Prints as a ``curl`` command."""
 
@@ -75,7 +75,8 @@ def record(owner: object) -> Generator[list[Call], None, None]:
 
 def begin(owner: object, request: Request) -> Call | None:
     """A call of *owner*, entered into every recording of it; None if there is none."""
-    recordings = [calls for whose, calls in _recordings.get() if whose is owner]
+    running = _recordings.get()
+    recordings = [calls for whose, calls in running if whose is owner] if running else None
     if not recordings:
         return None
     call = Call(request)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ev_energy._drift import DriftHook
     from ev_energy._model import Model
     from ev_energy._refs import Id, Ref
-    from ev_energy._session import Session
     from ev_energy.models import User
     from ev_energy.resources.ct_clamps import CtClamps
     from ev_energy.resources.evse_catalogue import (
@@ -97,13 +96,14 @@ class Client:
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        from ev_energy import _session
+        from ev_energy import _sending
         from ev_energy._aiohttp import AiohttpTransport
         from ev_energy._drift import Reporter
+        from ev_energy._session import Session
 
         root = _root(base_url, allow_insecure=allow_insecure)
         given = {"clock": clock, "sleep": sleep}
-        core = _session.Core(
+        core = _sending.Core(
             root=root,
             token_url=_token_url(auth, root, allow_insecure=allow_insecure),
             transport=AiohttpTransport(session),
@@ -111,13 +111,13 @@ class Client:
             report=Reporter(drift, strict),
             **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the two above
         )
-        options = _session.Options(
+        options = _sending.Options(
             timeout=timeout,
             deadline=deadline,
             retries=retries,
             headers=_headers({}, headers, version, language),
         )
-        self._session: Session = _session.Session(core, options)
+        self._session = Session(core, options)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
@@ -298,7 +298,12 @@ def _headers(
     version: str | Unset | None,
     language: str | Unset | None,
 ) -> dict[str, str]:
-    headers = {"User-Agent": "ev-energy-python", **base, **(more or {})}
+    headers = {
+        "Accept": "application/json",
+        "User-Agent": "ev-energy-python",
+        **base,
+        **(more or {}),
+    }
     for name, value in (("EvEnergy-Version", version), ("Accept-Language", language)):
         if value is None:
             headers.pop(name, None)

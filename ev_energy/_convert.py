@@ -8,21 +8,18 @@ equal objects of a reply that keeps to the description.
 from __future__ import annotations
 
 import json
-import types
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, TypeVar, cast, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, cast, overload
 
 import msgspec
 
 from ev_energy import _fast
 from ev_energy._bare import bare
-from ev_energy._drift import Drift, Kind, Reporter
+from ev_energy._drift import Drift, Reporter
 from ev_energy._enums import OpenEnum, unknown_texts
 from ev_energy._model import Model
 
 M = TypeVar("M", bound=Model)
-T = TypeVar("T")
-_ANYTHING: Final = msgspec.json.Decoder[Any]()
 
 
 class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeError)
@@ -39,14 +36,26 @@ def decode(body: bytes, into: type[M], report: Reporter) -> M: ...
 def decode(body: bytes, into: type[M], report: Reporter, *, many: Literal[True]) -> list[M]: ...
 def decode(body: bytes, into: type[M], report: Reporter, *, many: bool = False) -> M | list[M]:
     """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise."""
-    target: Any = types.GenericAlias(list, (into,)) if many else into
+    read, check = _fast.readers(cast(Any, into), many)
+    texts: list[OpenEnum] = []
+    noting = unknown_texts.set(texts)
     try:
-        built, texts = _noting_texts(_parsed, _fast.decoder(target), body)
-        if not texts or not report.wants_place(into, {type(text) for text in texts}):
-            return cast("M | list[M]", _guarded(body, target, built, report))
+        built = read(body)
     except msgspec.ValidationError:
-        pass  # item by item, then
-    data = _parsed(_ANYTHING, body)
+        built = None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(f"not JSON: {error}") from None
+    except RecursionError:
+        raise Unreadable("nested too deeply") from None
+    finally:
+        unknown_texts.reset(noting)
+    if built is not None and not (texts and report.wants_place(into, {type(t) for t in texts})):
+        try:
+            check(body)
+        except msgspec.ValidationError:
+            _fast.put_back_unknown(_any_json(body), built, "$", report)
+        return cast("M | list[M]", built)
+    data = _any_json(body)
     if not many:
         return _one(data, into, "$", report)
     if not isinstance(data, list):
@@ -55,44 +64,35 @@ def decode(body: bytes, into: type[M], report: Reporter, *, many: bool = False) 
     return [_one(item, into, f"$[{index}]", report) for index, item in places]
 
 
-def _parsed(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def _any_json(body: bytes) -> Any:
     try:
-        return decoder.decode(body)
-    except msgspec.ValidationError:
-        if decoder is _ANYTHING:  # it is JSON, with a number that msgspec has no type for
-            return _with_any_number(body)
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unreadable(f"not JSON: {error}") from None
+        return msgspec.json.decode(body)
+    except msgspec.ValidationError:  # JSON, with a number that msgspec has no type for
+        pass
     except RecursionError:
         raise Unreadable("nested too deeply") from None
-
-
-def _with_any_number(body: bytes) -> Any:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(f"not JSON: {error}") from None
     try:
         return json.loads(body)
     except ValueError as error:
         raise Unreadable(f"not JSON: {error}") from None
 
 
-def _guarded(body: bytes, target: Any, built: T, report: Reporter) -> T:
-    try:
-        _fast.guard(target).decode(body)
-    except msgspec.ValidationError:
-        _put_back_unknown(_parsed(_ANYTHING, body), built, "$", report)
-    return built
-
-
 def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
     if not isinstance(data, dict):
         raise Unreadable(f"expected an object, got {_kind(data)}", path)
+    texts: list[OpenEnum] = []
+    noting = unknown_texts.set(texts)
     try:
-        built, texts = _noting_texts(msgspec.convert, data, bare(into))
+        built = msgspec.convert(data, bare(into))
     except msgspec.ValidationError:
-        built, texts = None, []
-    if built is None or texts:
+        built = None
+    finally:
+        unknown_texts.reset(noting)
+    if built is None or (texts and report.wants_place(into, {type(text) for text in texts})):
         return _tolerantly(cast("dict[str, Any]", data), into, path, report)
-    _put_back_unknown(data, built, path, report)
+    _fast.put_back_unknown(data, built, path, report)
     return cast(M, built)
 
 
@@ -103,23 +103,6 @@ def _tolerantly(data: Mapping[str, Any], into: type[M], path: str, report: Repor
     for note in notes:
         report(Drift(note.model.__name__, note.member, note.kind, note.path, note.value))
     return cast(M, built)
-
-
-def _put_back_unknown(data: Any, built: Any, path: str, report: Reporter) -> None:
-    for where, model, member, value in _fast.attach_unknown(data, built, path):
-        report(Drift(model.__name__, member, Kind.UNKNOWN_MEMBER, where, value))
-
-
-def _noting_texts(
-    decode_: Callable[[Any, Any], Any], one: Any, two: Any
-) -> tuple[Any, list[OpenEnum]]:
-    """What *decode_* makes of its arguments, and the unknown enum texts that came up."""
-    texts: list[OpenEnum] = []
-    token = unknown_texts.set(texts)
-    try:
-        return decode_(one, two), texts
-    finally:
-        unknown_texts.reset(token)
 
 
 def _kind(data: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -21,7 +21,7 @@ class Kind(Enum):
     WRONG_TYPE = "wrong type"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Drift:
     """One deviation of a reply from the models: the API moved on, or the description was wrong."""
 
@@ -48,7 +48,7 @@ class Deviation(Exception):  # noqa: N818  (the session turns it into a DecodeEr
         self.drift = drift
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Reporter:
     """Tells each deviation once per (model, member, kind), to the log and to the hook.
 
@@ -64,13 +64,23 @@ class Reporter:
         """Tell *drift*, unless it was told before."""
         if self.strict:
             raise Deviation(drift)
-        key = (drift.model, drift.member, drift.kind)
-        if key in self._told or len(self._told) >= 10_000:  # noqa: PLR2004  (a hostile server)
+        if not self._is_news(drift.model, drift.member, drift.kind):
             return
-        self._told.add(key)
+        self._told.add((drift.model, drift.member, drift.kind))
         _log.warning("the API and this SDK differ: %s", drift)
         if self.hook is not None:
             self.hook(drift)
+
+    def unknown_members(self, model: type, found: Mapping[str, Any], path: Sequence[str]) -> None:
+        """Tell members that *model* does not know; cheap where they were told before."""
+        for name, value in found.items():
+            if self._is_news(model.__name__, name, Kind.UNKNOWN_MEMBER):
+                where = "".join([*path, f".{name}"])
+                self(Drift(model.__name__, name, Kind.UNKNOWN_MEMBER, where, value))
+
+    def _is_news(self, model: str, member: str, kind: Kind) -> bool:
+        told = (model, member, kind) in self._told
+        return self.strict or (not told and len(self._told) < 10_000)  # noqa: PLR2004  (a hostile server)
 
     def wants_place(self, into: type, enums: set[type]) -> bool:
         """Whether unknown texts of *enums* inside *into* are news, so that finding them pays.

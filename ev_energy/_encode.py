@@ -71,7 +71,7 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
 
 def _members(value: Any) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
-    for field in attrs.fields(type(value)):
+    for field in attrs.fields(value.__class__):
         member = getattr(value, field.name)
         collection = field.metadata.get(_COLLECTION)
         if collection and member is not None and member is not UNSET:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Union, cast, get_args, get_origin
 
 import msgspec
 
 from ev_energy._bare import bare
+from ev_energy._drift import Reporter
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
 from ev_energy._refs import Ref
@@ -24,15 +25,12 @@ _structs: dict[type[Model], type[msgspec.Struct] | str] = {}
 
 
 @functools.cache
-def decoder(into: Any) -> msgspec.json.Decoder[Any]:
-    """Decodes JSON into *into*; silent about unknown members."""
-    return msgspec.json.Decoder(bare(into))
-
-
-@functools.cache
-def guard(into: Any) -> msgspec.json.Decoder[Any]:
-    """Refuses JSON with a member that the models in *into* do not know."""
-    return msgspec.json.Decoder(_shadow(into))
+def readers(into: Any, many: bool) -> tuple[Callable[[bytes], Any], Callable[[bytes], object]]:
+    """What decodes JSON into *into*, or a list of them; and what refuses unknown members in it."""
+    built, guard = bare(into), _shadow(into)
+    if many:
+        built, guard = types.GenericAlias(list, (built,)), types.GenericAlias(list, (guard,))
+    return msgspec.json.Decoder[Any](built).decode, msgspec.json.Decoder[Any](guard).decode
 
 
 def _shadow(type_: Any) -> Any:
@@ -68,21 +66,35 @@ def _struct(cls: type[Model]) -> Any:
     return _structs[cls]
 
 
-def attach_unknown(data: Any, built: Any, path: str) -> Iterator[tuple[str, type[Model], str, Any]]:
-    """Put the members that *built* does not know into its ``.extra``; yield each."""
-    if isinstance(built, Ref):
-        built = cast("Ref[Model]", built).resource
-    if isinstance(built, Model) and isinstance(data, Mapping):
-        data = cast("Mapping[str, Any]", data)
-        known = members(type(built))
-        unknown = {name: value for name, value in data.items() if name not in known}
-        if unknown:
+def put_back_unknown(data: Any, built: Any, path: str, report: Reporter) -> None:
+    """Put the members that *built* does not know into its ``.extra``, and report them."""
+    if isinstance(built, list):
+        for index, item in enumerate(cast("Sequence[Any]", built)):
+            _compare(data[index], item, [f"{path}[{index}]"], report)
+    else:
+        _compare(data, built, [path], report)
+
+
+def _compare(data: Any, built: Any, path: list[str], report: Reporter) -> None:
+    if built.__class__ is Ref:
+        built = built.resource
+    if data.__class__ is list and isinstance(built, tuple):
+        for index, item in enumerate(cast("Sequence[Any]", built)):
+            _compare(data[index], item, [*path, f"[{index}]"], report)
+    elif data.__class__ is dict and isinstance(built, Model):
+        names, inner = _plan(cast(Any, type(built)))
+        if not data.keys() <= names:
+            unknown = {name: value for name, value in data.items() if name not in names}
             object.__setattr__(built, "_extra", unknown)
-        for name, value in unknown.items():
-            yield f"{path}.{name}", type(built), name, value
-        for name, member in known.items():
-            if member.models and data.get(name) is not None:
-                yield from attach_unknown(data[name], getattr(built, name), f"{path}.{name}")
-    elif isinstance(built, list | tuple):
-        for index, (one, item) in enumerate(zip(data, cast("Sequence[Any]", built), strict=True)):
-            yield from attach_unknown(one, item, f"{path}[{index}]")
+            report.unknown_members(built.__class__, unknown, path)
+        for name in inner:
+            value = data.get(name)
+            if value.__class__ is dict or value.__class__ is list:
+                _compare(value, getattr(built, name), [*path, f".{name}"], report)
+
+
+@functools.cache
+def _plan(cls: Any) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The names of the members of *cls*, and of those that may hold models."""
+    known = members(cls)
+    return frozenset(known), tuple(name for name, member in known.items() if member.models)

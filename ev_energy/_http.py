@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import attrs
+from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Request:
     """One call as it will be sent, but for the credentials: a `Request` never holds a secret."""
 
@@ -34,15 +35,30 @@ class Request:
         return self.method not in {"GET", "HEAD", "OPTIONS"}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Response:
     """A reply, read to its end."""
 
     status: int
     reason: str
     headers: Mapping[str, str]
-    """Names in lower case; a header sent twice is joined with commas."""
+    """By name, in any case. Of a header that was sent twice, this gives the first."""
     body: bytes
+
+    def header(self, name: str) -> str:
+        """A header whole: sent twice, joined with commas (RFC 9110 §5.3); empty if not sent."""
+        found = self.headers
+        if isinstance(found, MultiMapping):
+            return ", ".join(found.getall(name, ()))
+        return found.get(name, "")
+
+    def without(self, secrets: Sequence[str]) -> Response:
+        """This reply with stars for each of *secrets*, and headers that pickle."""
+        headers, body = CIMultiDict(self.headers), self.body
+        for secret in secrets:
+            headers = CIMultiDict((n, v.replace(secret, "***")) for n, v in headers.items())
+            body = body.replace(secret.encode(), b"***")
+        return Response(self.status, self.reason, headers, body)
 
     @property
     def retry_after(self) -> float | None:
@@ -74,19 +90,18 @@ def _date(text: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-@attrs.frozen
-class RateLimit:
+class RateLimit(NamedTuple):
     """What the API last said of the allowance: requests per rolling hour."""
 
     limit: int
     remaining: int
 
     @staticmethod
-    def of(response: Response) -> RateLimit | None:
+    def of(headers: Mapping[str, str]) -> RateLimit | None:
         """Read off a reply's headers; None where they are missing or no numbers."""
         numbers: list[int] = []
         for name in ("x-ratelimit-limit", "x-ratelimit-remaining"):
-            text = response.headers.get(name, "").partition(".")[0].strip()
+            text = headers.get(name, "").partition(".")[0].strip()
             if not (text.isascii() and text.isdigit() and len(text) < 12):  # noqa: PLR2004
                 return None
             numbers.append(int(text))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 
 from ev_energy._model import Model
 
 
-@attrs.frozen
-class Member:
+class Member(NamedTuple):
     """One member of a model. A link's type is ``Resource | str``: what may come over the wire."""
 
     name: str

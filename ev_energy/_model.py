@@ -48,7 +48,7 @@ def model(cls: C) -> C:
     A link is stored as it came (a URL, or the expanded resource) and becomes a `Ref` when it is
     read. That is what lets msgspec build the whole graph natively: the annotation it sees says
     ``EVSE | str`` where the source says ``Ref[EVSE]``. Decoding a page of expanded EVSEs costs
-    half of what it costs with the `Ref` made while decoding, and links cost no memory.
+    half of what it costs with each `Ref` made while decoding, and links cost no memory.
 
     Comparing, printing and pickling are written once, in `Model`: methods made anew for each class
     would double the time it takes to import them.
@@ -70,14 +70,13 @@ def _link(owner: type[Any], name: str, target: str) -> property:
     read: Callable[[object], Any] = slot.__get__
     namespace = sys.modules[owner.__module__].__dict__
 
-    # msgspec asks each new object whether it has all members, so this runs while decoding: lean.
+    def ref(raw: Any) -> Any:
+        # What is neither was no link: a wrong type that was kept, or a Ref that a caller gave.
+        return Ref(raw, namespace[target]) if isinstance(raw, str | Model) else raw
+
     def get(self: object) -> Any:
         raw = read(self)
-        if raw is None or raw.__class__ is Ref:
-            return raw
-        if raw.__class__ is tuple:
-            return tuple([Ref(one, namespace[target]) for one in raw])
-        return Ref(raw, namespace[target])
+        return tuple(map(ref, raw)) if raw.__class__ is tuple else ref(raw)
 
     return property(get, slot.__set__, doc=f"Link to `{target}`.")
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 _POSITION: Final = frozenset({"page", "page_after", "page_before", "page_size"})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Page(Generic[T]):
     """One page of a listing."""
 
@@ -48,7 +48,7 @@ class Page(Generic[T]):
     @property
     def rate_limit(self) -> RateLimit | None:
         """The allowance as this reply stated it."""
-        return RateLimit.of(self.response)
+        return RateLimit.of(self.response.headers)
 
 
 class Pager(Generic[T]):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 _TEMPORARY: Final = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 8.0
 
 
-@attrs.frozen
-class Outcome:
+class Outcome(NamedTuple):
     """What came of one attempt."""
 
     status: int | None = None

@@ -27,10 +27,16 @@ class TokenKeeper:
         """The token at hand, whether still good or not."""
         return self._token.value if self._token else None
 
-    async def get(self) -> str:
-        """A token that is good for a while. Callers that come together wait for one request."""
+    def at_hand(self) -> str | None:
+        """The token, if it is good for a while yet."""
         if self._token is not None and self._clock() < self._renew_at:
             return self._token.value
+        return None
+
+    async def get(self) -> str:
+        """A token that is good for a while. Callers that come together wait for one request."""
+        if token := self.at_hand():
+            return token
         loop = asyncio.get_running_loop()
         renewal = self._renewal
         # A renewal of another loop (a fork, a second asyncio.run) will never end here.

@@ -24,6 +24,8 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 def fill(template: str, ids: Sequence[object]) -> str:
     """``/evses/{evse_id}`` and what names the EVSE, to a path. Each id stays one segment."""
     names, shape = _shape(template)
+    if len(names) == len(ids) == 1:
+        return shape % _segment(names[0], ids[0])
     return shape % tuple(_segment(name, id_) for name, id_ in zip(names, ids, strict=True))
 
 
@@ -76,7 +78,7 @@ def pairs(query: Mapping[str, object]) -> list[tuple[str, str]]:
     """A query as it goes on the wire: nothing for None and UNSET, one pair an item of a list."""
     found: list[tuple[str, str]] = []
     for name, value in query.items():
-        if value is None or value is UNSET:
+        if value is None or value is UNSET or value == ():
             continue
         if isinstance(value, Sequence) and not isinstance(value, str):
             items = cast("Sequence[object]", value)
@@ -104,6 +106,8 @@ def one_of(allowed: Any, values: Iterable[str], name: str = "expand") -> tuple[s
     """*values*, each of which must be listed in the ``Literal`` *allowed*."""
     if isinstance(values, str):
         raise TypeError(f"{name} must be a list: {name}=[{values!r}]")
+    if values == ():
+        return ()
     given, listed = tuple(values), get_args(allowed)
     for value in given:
         if value not in listed:
@@ -121,7 +125,7 @@ def commas(values: Sequence[str] | str | None) -> str | None:
     return ",".join(texts) or None
 
 
-def page_size(value: int) -> int:
+def page_size(value: object) -> object:
     """A page size the API takes."""
     if isinstance(value, bool) or value not in PAGE_SIZES:
         raise ValueError(f"page_size must be {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {value!r}")

@@ -18,7 +18,7 @@ __all__ = ["Auth", "ClientCredentials", "Grant", "StaticToken", "Token"]
 LEEWAY: Final = 60.0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Token:
     """An access token."""
 
@@ -27,7 +27,7 @@ class Token:
     """Seconds it is good for, counted from the reply; None if the server did not say."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Grant:
     """What to post to the token endpoint. Both parts hold secrets."""
 

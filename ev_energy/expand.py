@@ -1,7 +1,7 @@
 """What ``expand=`` takes, resource by resource.
 
-For lists that are made before the call: to a type checker, a bare ``fields = ["user"]`` is a list of
-any text, and ``fields: list[EVSEExpand] = ["user"]`` is one that ``expand=`` takes.
+For lists that are made before the call: to a type checker, a bare ``fields = ["user"]`` is a list
+of any text, and ``fields: list[EVSEExpand] = ["user"]`` is one that ``expand=`` takes.
 """
 
 from ev_energy.resources.ct_clamps import CTClampExpand, CTClampLogExpand

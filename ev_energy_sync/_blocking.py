@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 from ev_energy._pages import Page
 from ev_energy._pages import Pager as AsyncPager
 from ev_energy_sync._portal import Portal
+from ev_energy_sync._starting import starting
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -113,7 +114,8 @@ class Twin(Generic[T]):
 
     def load(self) -> Callable[[Any, Portal], T]:
         """The class of the family; imports it."""
-        found = getattr(import_module(self.module), self.type_name)
+        with starting:
+            found = getattr(import_module(self.module), self.type_name)
         return cast("Callable[[Any, Portal], T]", found)
 
     @overload
@@ -123,7 +125,8 @@ class Twin(Generic[T]):
     def __get__(self, client: Any, owner: type[Any]) -> Twin[T] | T:
         if client is None:
             return self
-        made = self.load()(getattr(client._aio, self.name), client._portal)  # noqa: SLF001  (our own)
+        load = self.load()  # first: the async family is imported with it, under the lock
+        made = load(getattr(client._aio, self.name), client._portal)  # noqa: SLF001  (our own)
         # Found before this non-data descriptor from now on.
         client.__dict__[self.name] = made
         return made

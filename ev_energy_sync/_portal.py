@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from ev_energy._aiohttp import preload
 from ev_energy.errors import ClientClosedError
 from ev_energy_sync._loop import new_loop
+from ev_energy_sync._starting import starting
 
 T = TypeVar("T")
 Farewell: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -57,17 +58,17 @@ class Portal:
 
     def stop(self) -> None:
         """Run the farewell, and end the loop and its thread. Later calls are refused."""
-        if self._home is not None and self._home.alive:
+        if self._home is not None:
             self._home.refuse_own_thread()
-        with _starting:
+        with starting:
             self._stopped = True
             home, self._home = self._home, None
-        if home is not None and home.alive:
+        if home is not None:
             home.end()
             home.thread.join(3 * PATIENCE)
 
     def _start(self) -> LoopThread:
-        with _starting:
+        with starting:
             if self._stopped:
                 raise ClientClosedError
             if self._home is None or not self._home.alive:
@@ -75,8 +76,8 @@ class Portal:
             return self._home
 
     def __del__(self) -> None:
-        # May run anywhere, even inside _start: no lock, no waiting.
-        if self._home is not None and self._home.alive:
+        # May run anywhere, even where the lock is held: no lock, no waiting.
+        if self._home is not None:
             self._home.end()
 
 
@@ -101,7 +102,7 @@ class LoopThread:
 
     def refuse_own_thread(self) -> None:
         """Raise in a thread that would wait for itself."""
-        if threading.get_ident() == self.thread.ident:
+        if self.alive and threading.get_ident() == self.thread.ident:
             raise RuntimeError(
                 "a blocking call on the client's own event loop would never return: "
                 "make it in another thread"
@@ -133,7 +134,7 @@ class LoopThread:
     def end(self) -> None:
         """Have the loop run the farewell and end; does not wait."""
         with contextlib.suppress(ClientClosedError):
-            self._soon(self.loop.stop)
+            self._soon(self._stop)
 
     def bury(self) -> None:
         """Give up, in a forked child, a loop whose thread lives on in the parent only.
@@ -141,7 +142,7 @@ class LoopThread:
         Nothing of it may be closed or collected here: parent and child share its epoll, so that
         would unregister the parent's sockets.
         """
-        self.alive = False
+        self.alive, self._over = False, True
         self._inherited = asyncio.all_tasks(self.loop)
 
     def _result(self, call: _Call[T]) -> T:
@@ -164,14 +165,11 @@ class LoopThread:
     def _main(self) -> None:
         loop = self.loop
         try:
-            while True:
-                try:
+            while self.alive:
+                # What a task raises of these, asyncio lets through. The task's caller gets it all
+                # the same, and the calls of other threads must go on.
+                with contextlib.suppress(KeyboardInterrupt, SystemExit):
                     loop.run_forever()
-                    break
-                except (KeyboardInterrupt, SystemExit):
-                    # A task raised it, and asyncio lets it through. Its caller gets it from the
-                    # task; the calls of other threads go on.
-                    continue
             loop.run_until_complete(self._leave())
         except BaseException:
             # Not to be expected. What lives on the loop cannot be closed any more: let it be.
@@ -184,8 +182,12 @@ class LoopThread:
                 call.abandon()
         loop.close()
 
+    def _stop(self) -> None:
+        if self.alive:  # asked twice, it would stop the farewell
+            self.alive = False
+            self.loop.stop()
+
     async def _leave(self) -> None:
-        self.alive = False
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self._farewell(), PATIENCE)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -233,13 +235,12 @@ class _Call(Generic[T]):
         self.ended.release()
 
 
-_starting = threading.Lock()
 _homes: Final[set[LoopThread]] = set()
 _buried: Final[list[LoopThread]] = []
 
 
 def _stop_all() -> None:
-    homes = [home for home in tuple(_homes) if home.alive]
+    homes = tuple(_homes)
     for home in homes:
         home.end()
     over = time.monotonic() + 2 * PATIENCE
@@ -248,8 +249,6 @@ def _stop_all() -> None:
 
 
 def _after_fork() -> None:
-    global _starting  # noqa: PLW0603  (a thread that is gone may hold the old one for ever)
-    _starting = threading.Lock()
     for home in _homes:
         home.bury()
     _buried.extend(_homes)

@@ -23,13 +23,13 @@ LAYERS = (
     "errors",
     "auth _refs _pages _aiohttp _capture",
     "_model _url _tokens",
-    "_members _encode",
+    "_members _encode _sending",
     "models _bare",
     "_checks _fast _tolerant",
     "_convert",
     "resources._base _session",
     "resources",
-    "_client",
+    "_client expand",
     "__init__",
 )
 
@@ -411,6 +411,20 @@ def test_every_model_is_in_the_door_of_the_models() -> None:
     assert public.keys() - set(dir(door)) == set()
     for name, module in public.items():
         assert getattr(door, name).__module__ == f"ev_energy.models.{module}"
+
+
+def test_every_list_of_expand_values_is_in_its_door() -> None:
+    aliases = {
+        ast.unparse(node.target): path.stem
+        for path in (ROOT / "ev_energy" / "resources").glob("[!_]*.py")
+        for node in tree(path).body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target).endswith("Expand")
+    }
+    door = import_module("ev_energy.expand")
+    assert set(door.__all__) == aliases.keys()
+    for name, module in aliases.items():
+        home = import_module(f"ev_energy.resources.{module}")
+        assert getattr(door, name) is getattr(home, name)
 
 
 def test_every_error_is_in_the_list_of_the_errors_and_in_the_drawing() -> None:

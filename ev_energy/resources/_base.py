@@ -7,8 +7,8 @@ query by its wire names. The operation table, the blocking twin and the tests re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ev_energy._model import Model
 from ev_energy._pages import Pager
@@ -37,17 +37,17 @@ class Resource:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._session.core.root}>"
 
-    async def _get(
+    def _get(
         self, into: type[M], path: str, *ids: object, scope: str | None, **query: object
-    ) -> M:
-        return cast(M, await self._session.call("GET", into, path, ids, scope=scope, query=query))
+    ) -> Coroutine[Any, Any, M]:
+        return self._session.call("GET", into, path, ids, scope, query)
 
     def _list(
         self, of: type[M], path: str, *ids: object, scope: str | None, **query: object
     ) -> Pager[M]:
-        return self._session.pager(of, path, ids, scope=scope, query=query)
+        return self._session.pager(of, path, ids, scope, query)
 
-    async def _post(
+    def _post(
         self,
         into: type[M],
         path: str,
@@ -55,11 +55,10 @@ class Resource:
         scope: str | None,
         json: Body | None = None,
         **query: object,
-    ) -> M:
-        call = self._session.call
-        return cast(M, await call("POST", into, path, ids, scope=scope, query=query, body=json))
+    ) -> Coroutine[Any, Any, M]:
+        return self._session.call("POST", into, path, ids, scope, query, json)
 
-    async def _patch(
+    def _patch(
         self,
         into: type[M],
         path: str,
@@ -67,12 +66,11 @@ class Resource:
         scope: str | None,
         json: Body,
         **query: object,
-    ) -> M:
-        call = self._session.call
-        return cast(M, await call("PATCH", into, path, ids, scope=scope, query=query, body=json))
+    ) -> Coroutine[Any, Any, M]:
+        return self._session.call("PATCH", into, path, ids, scope, query, json)
 
-    async def _delete(self, path: str, *ids: object, scope: str | None) -> None:
-        await self._session.call("DELETE", None, path, ids, scope=scope, query={})
+    def _delete(self, path: str, *ids: object, scope: str | None) -> Coroutine[Any, Any, None]:
+        return self._session.call("DELETE", None, path, ids, scope, {})
 
-    async def _redirect(self, path: str, **query: object) -> str:
-        return await self._session.redirect(path, query)
+    def _redirect(self, path: str, **query: object) -> Coroutine[Any, Any, str]:
+        return self._session.redirect(path, query)

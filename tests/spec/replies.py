@@ -15,7 +15,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | NUMBERS | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=6,
+    max_leaves=4,
 )
 URLS = st.builds(
     "https://api.ev.energy/v2/{}/{}".format,

@@ -40,6 +40,8 @@ EXACT = [
     Style(members="all", nulls="all"),
     Style(members="some"),
 ]
+# Made-up replies are large; nobody wants to read them but after a failure.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 some = settings(
     max_examples=15,
     deadline=None,
@@ -54,7 +56,7 @@ models = pytest.mark.parametrize("name", NAMES)
 
 @cache
 def replies(name: str, style: Style) -> st.SearchStrategy[dict[str, Any]]:
-    return Replies(FOUND, style).of(name)
+    return Replies(FOUND, style).of(name, depth=1 if style.faults else 2)
 
 
 def cls_of(name: str) -> type[Model]:
@@ -90,8 +92,9 @@ def test_the_fast_and_the_tolerant_pass_make_equal_objects(name: str, style: Sty
     @some
     @given(replies(name, style))
     def check(data: dict[str, Any]) -> None:
-        fast = _fast.decoder(cls_of(name)).decode(json.dumps(data))
-        _fast.guard(cls_of(name)).decode(json.dumps(data))
+        read, check = _fast.readers(cls_of(name), False)
+        fast = read(json.dumps(data))
+        check(json.dumps(data))
         slow, notes = tolerantly(data, name)
         assert notes == []
         assert tree(fast) == tree(slow)
@@ -310,6 +313,8 @@ def same(sent: Any, written: Any) -> bool:  # noqa: PLR0911  (one return a kind)
         return sent is written
     if sent == written:
         return True
+    if isinstance(sent, int) and isinstance(written, float):
+        return float(sent) == written
     for parse in (_instant, dt.time.fromisoformat, uuid.UUID):
         try:
             there, here = parse(sent), parse(written)

@@ -63,7 +63,7 @@ class Script:
 
     def finish(self) -> tuple[int, str, str]:
         """Exit status, output and errors."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=30)
         return self.process.returncode, out, err
 
 

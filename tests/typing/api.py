@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, assert_never, assert_type
+from typing import Any, assert_never, assert_type
 
 from ev_energy import (
     UNSET,
@@ -23,11 +23,9 @@ from ev_energy import (
     models,
 )
 from ev_energy.errors import ApiError, BadRequestError, RateLimitError, UnconfirmedWriteError
+from ev_energy.expand import EVSEExpand
 from ev_energy.models import EVSE, CTClamp, EVSEModel, EVSEStatusLog, LatLong, LocationWrite, User
 from ev_energy.models.onboarding import OnboardingLink
-
-if TYPE_CHECKING:
-    from ev_energy.resources.evses import EVSEExpand
 
 
 async def making_clients() -> None:
