@@ -39,7 +39,16 @@ def _twin(model: type[Model]) -> type[Any]:
             _make(model)
         else:
             _twins[model] = model
+            for name, member in members(model).items():
+                _annotated(model, name)[name] = bare(member.type)
     return _twins[model]
+
+
+def _annotated(model: type[Model], name: str) -> dict[str, Any]:
+    """The annotations that *name* stands in: of the model, or of one it inherits from."""
+    return next(
+        c.__annotations__ for c in model.__mro__ if name in vars(c).get("__annotations__", ())
+    )
 
 
 def _make(model: type[Model]) -> None:

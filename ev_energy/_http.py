@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol, cast
 
 import attrs
@@ -83,6 +82,10 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _date(text: str) -> datetime | None:
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime  # takes its time, and is hardly ever needed
+
     try:
         found = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
-from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
 import attrs
 
-from ev_energy._model import Model
+from ev_energy._model import LINK, Model
 
 
 class Member(NamedTuple):
@@ -31,17 +32,28 @@ def members(cls: type[Model]) -> dict[str, Member]:
 
 @functools.cache
 def _members(cls: Any) -> dict[str, Member]:
-    hints = get_type_hints(cls, include_extras=True)
-    return {
-        field.name: Member(
+    found: dict[str, Member] = {}
+    for field in attrs.fields(cls):
+        type_ = _resolve(_home(cls, field.name), LINK.sub(r"\1 | str", field.type))
+        found[field.name] = Member(
             field.name,
-            hints[field.name],
+            type_,
             required=field.default is attrs.NOTHING,
-            nullable=type(None) in arms(hints[field.name]),
-            models=tuple(_models(hints[field.name])),
+            nullable=type(None) in arms(type_),
+            models=tuple(_models(type_)),
         )
-        for field in attrs.fields(cls)
-    }
+    return found
+
+
+@functools.cache
+def _resolve(module: str, annotation: str) -> Any:
+    """The type that *annotation* names in *module*. Most are written many times."""
+    return eval(annotation, vars(sys.modules[module]))  # noqa: S307  (our own source)
+
+
+def _home(cls: type[Any], name: str) -> str:
+    """The module that the member *name* was declared in."""
+    return next(c.__module__ for c in cls.__mro__ if name in vars(c).get("__annotations__", ()))
 
 
 def arms(type_: Any) -> tuple[Any, ...]:

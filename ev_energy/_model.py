@@ -46,21 +46,18 @@ def model(cls: C) -> C:
     """Make *cls* a model: frozen, slotted, keyword-only, its ``Ref`` members read as links.
 
     A link is stored as it came (a URL, or the expanded resource) and becomes a `Ref` when it is
-    read. That is what lets msgspec build the whole graph natively: the annotation it sees says
-    ``EVSE | str`` where the source says ``Ref[EVSE]``. Decoding a page of expanded EVSEs costs
-    half of what it costs with each `Ref` made while decoding, and links cost no memory.
+    read. That is what lets msgspec build the whole graph natively, and links unread cost nothing.
 
-    Comparing, printing and pickling are written once, in `Model`: methods made anew for each class
-    would double the time it takes to import them.
+    Making, comparing, printing and pickling are written once, in `Model`: methods made anew for
+    each class would double the time it takes to import them.
     """
     made = attrs.frozen(
-        kw_only=True, eq=False, repr=False, weakref_slot=False, getstate_setstate=False
+        init=False, kw_only=True, eq=False, repr=False, weakref_slot=False, getstate_setstate=False
     )(cls)
-    links = {name: a for name, a in made.__annotations__.items() if LINK.search(a)}
-    for name, annotation in links.items():
-        made.__annotations__[name] = LINK.sub(r"\1 | str", annotation)
-        # The class is named, not held: it may be defined further down in its module.
-        setattr(made, name, _link(made, name, cast(re.Match[str], LINK.search(annotation))[1]))
+    for name, annotation in made.__annotations__.items():
+        if found := LINK.search(annotation):
+            # The class is named, not held: it may be defined further down in its module.
+            setattr(made, name, _link(made, name, found[1]))
     return made
 
 
@@ -90,6 +87,17 @@ class Model:
 
     __slots__ = ("_extra",)
     _extra: dict[str, Any]
+
+    def __init__(self, **values: Any) -> None:
+        for field in _fields(self):
+            if field.name in values:
+                object.__setattr__(self, field.name, values.pop(field.name))
+            elif field.default is attrs.NOTHING:
+                raise TypeError(f"{type(self).__name__}() needs {field.name}")
+            else:
+                object.__setattr__(self, field.name, field.default)
+        if values:
+            raise TypeError(f"{type(self).__name__}() has no {', '.join(values)}")
 
     @property
     def extra(self) -> Mapping[str, Any]:

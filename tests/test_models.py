@@ -67,8 +67,10 @@ def test_a_model_can_be_made_by_hand_for_tests() -> None:
     assert evse.user is not None
     assert evse.user.id == "u"
     assert evse.model is None
-    with pytest.raises(TypeError, match="cpid"):
+    with pytest.raises(TypeError, match=r"EVSE\(\) needs cpid"):
         EVSE(id="evse01", url="u")  # type: ignore[call-arg]  # that is the point
+    with pytest.raises(TypeError, match=r"EVSE\(\) has no cpidd"):
+        EVSE(id="evse01", url="u", cpid="c", cpidd="d")  # type: ignore[call-arg]  # as above
 
 
 def test_a_link_reads_alike_expanded_or_not() -> None:

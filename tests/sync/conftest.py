@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -107,11 +109,13 @@ def run(server: Server, loop: str) -> Iterator[Callable[[str], Script]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         started.append(process)
         return Script(process)
 
     yield start
     for process in started:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # it and what it forked
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
