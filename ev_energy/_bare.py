@@ -16,42 +16,46 @@ import attrs
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
 
-_twins: Final[dict[type[Model], type[Any]]] = {}
+_twins: Final[dict[tuple[type[Model], bool], type[Any]]] = {}
 
 
-def bare(type_: Any) -> Any:
-    """*type_* with the twins of models in the places of the models."""
+def bare(type_: Any, *, links: bool = True) -> Any:
+    """*type_* with the twins of models in the places of the models.
+
+    Without *links* a link may not be expanded, and no model behind one is looked at.
+    """
     if is_model(type_):
-        return _twin(type_)
+        return _twin(type_, links)
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
         # A union made at run time, which is none of the checkers' business.
-        return cast(Any, Union)[tuple(map(bare, arms(type_)))]
+        return cast(Any, Union)[tuple(bare(arm, links=links) for arm in arms(type_))]
     if origin in {tuple, list}:
-        return types.GenericAlias(origin, tuple(map(bare, get_args(type_))))
+        inner = tuple(bare(argument, links=links) for argument in get_args(type_))
+        return types.GenericAlias(origin, inner)
     return type_
 
 
-def _twin(model: type[Model]) -> type[Any]:
-    if model not in _twins:
+def _twin(model: type[Model], links: bool) -> type[Any]:
+    if (model, links) not in _twins:
         # A model that inherits members has slots in two places; it is built as it is, and slower.
-        if model.__bases__ == (Model,) and _has_links(model, set()):
-            _make(model)
+        if model.__bases__ == (Model,):
+            _make(model, links)
         else:
-            _twins[model] = model
+            _twins[model, links] = model
             for name, member in members(model).items():
-                _annotated(model, name)[name] = bare(member.type)
-    return _twins[model]
+                _annotations(model, name)[name] = bare(member.type)
+    return _twins[model, links]
 
 
-def _annotated(model: type[Model], name: str) -> dict[str, Any]:
+def _annotations(model: type[Model], name: str) -> dict[str, Any]:
     """The annotations that *name* stands in: of the model, or of one it inherits from."""
     return next(
         c.__annotations__ for c in model.__mro__ if name in vars(c).get("__annotations__", ())
     )
 
 
-def _make(model: type[Model]) -> None:
+def _make(model: type[Model], links: bool) -> None:
     def become(self: object) -> None:
         self.__class__ = model
 
@@ -66,16 +70,6 @@ def _make(model: type[Model]) -> None:
             "__module__": __name__,
         },
     )
-    _twins[model] = twin  # what a cycle of links comes back to
-    twin.__annotations__ = {name: bare(member.type) for name, member in members(model).items()}
-
-
-def _has_links(model: type[Model], seen: set[type[Model]]) -> bool:
-    """Whether a link stands in *model*, or in a model inside it."""
-    if model in seen:
-        return False
-    seen.add(model)
-    own = members(model).values()
-    return any(isinstance(vars(model).get(member.name), property) for member in own) or any(
-        _has_links(inner, seen) for member in own for inner in member.models
-    )
+    _twins[model, links] = twin  # what a cycle of links comes back to
+    own = members(model, links=links)
+    twin.__annotations__ = {n: bare(member.type, links=links) for n, member in own.items()}

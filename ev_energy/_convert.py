@@ -31,12 +31,20 @@ class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeE
 
 
 @overload
-def decode(body: bytes, into: type[M], report: Reporter) -> M: ...
+def decode(body: bytes, into: type[M], report: Reporter, *, links: bool = True) -> M: ...
 @overload
-def decode(body: bytes, into: type[M], report: Reporter, *, many: Literal[True]) -> list[M]: ...
-def decode(body: bytes, into: type[M], report: Reporter, *, many: bool = False) -> M | list[M]:
-    """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise."""
-    read, check = _fast.readers(cast(Any, into), many)
+def decode(
+    body: bytes, into: type[M], report: Reporter, *, many: Literal[True], links: bool = True
+) -> list[M]: ...
+def decode(
+    body: bytes, into: type[M], report: Reporter, *, many: bool = False, links: bool = True
+) -> M | list[M]:
+    """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise.
+
+    Without *links* no link is expected to be expanded, which needs fewer models. One that is
+    expanded all the same is read too.
+    """
+    read, check = _fast.readers(cast(Any, into), many, links)
     texts: list[OpenEnum] = []
     noting = unknown_texts.set(texts)
     try:
@@ -49,6 +57,8 @@ def decode(body: bytes, into: type[M], report: Reporter, *, many: bool = False) 
         raise Unreadable("nested too deeply") from None
     finally:
         unknown_texts.reset(noting)
+    if built is None and not links:
+        return cast("M | list[M]", decode(body, into, report, many=cast(Any, many)))
     if built is not None and not (texts and report.wants_place(into, {type(t) for t in texts})):
         try:
             check(body)
@@ -90,7 +100,7 @@ def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
         built = None
     finally:
         unknown_texts.reset(noting)
-    if built is None or (texts and report.wants_place(into, {type(text) for text in texts})):
+    if built is None or texts:
         return _tolerantly(cast("dict[str, Any]", data), into, path, report)
     _fast.put_back_unknown(data, built, path, report)
     return cast(M, built)

@@ -21,31 +21,36 @@ from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
 from ev_energy._refs import Ref
 
-_structs: dict[type[Model], type[msgspec.Struct] | str] = {}
+_structs: dict[tuple[type[Model], bool], type[msgspec.Struct] | str] = {}
 
 
 @functools.cache
-def readers(into: Any, many: bool) -> tuple[Callable[[bytes], Any], Callable[[bytes], object]]:
-    """What decodes JSON into *into*, or a list of them; and what refuses unknown members in it."""
-    built, guard = bare(into), _shadow(into)
+def readers(
+    into: Any, many: bool, links: bool
+) -> tuple[Callable[[bytes], Any], Callable[[bytes], object]]:
+    """What decodes JSON into *into*, or a list of them; and what refuses unknown members in it.
+
+    Without *links*, both refuse JSON with an expanded link in it.
+    """
+    built, guard = bare(into, links=links), _shadow(into, links)
     if many:
         built, guard = types.GenericAlias(list, (built,)), types.GenericAlias(list, (guard,))
     return msgspec.json.Decoder[Any](built).decode, msgspec.json.Decoder[Any](guard).decode
 
 
-def _shadow(type_: Any) -> Any:
+def _shadow(type_: Any, links: bool) -> Any:
     """The type that lets the same JSON through as *type_* does, looking at member names only."""
     if is_model(type_):
-        return _struct(type_)
+        return _struct(type_, links)
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
-        shadows = [_shadow(arm) for arm in arms(type_)]
+        shadows = [_shadow(arm, links) for arm in arms(type_)]
         if not any(map(_names_members, shadows)):
             return Any
         # Beside an object or a list, only the text of a link or null may stand.
         return Union[tuple(s if _names_members(s) else a for s, a in zip(shadows, arms(type_)))]  # noqa: B905, UP007  # pyright: ignore[reportGeneralTypeIssues, reportInvalidTypeForm]  (a union made at run time)
     if origin in {tuple, list}:
-        inner: Any = _shadow(get_args(type_)[0])
+        inner: Any = _shadow(get_args(type_)[0], links)
         return types.GenericAlias(list, (inner,)) if _names_members(inner) else Any
     return Any
 
@@ -54,16 +59,20 @@ def _names_members(shadow: Any) -> bool:
     return shadow is not Any and shadow is not str and shadow is not type(None)
 
 
-def _struct(cls: type[Model]) -> Any:
-    if cls not in _structs:
-        name = f"_Names{cls.__name__}"
-        _structs[cls] = name  # what a cycle comes back to
-        fields = [(m.name, _shadow(m.type), None) for m in members(cls).values()]
+def _struct(cls: type[Model], links: bool) -> Any:
+    if (cls, links) not in _structs:
+        name = f"_Names{cls.__name__}{'AndLinks' if links else ''}"
+        _structs[cls, links] = name  # what a cycle comes back to
+        own = members(cls, links=links).values()
         struct = msgspec.defstruct(
-            name, fields, forbid_unknown_fields=True, module=__name__, gc=False
+            name,
+            [(member.name, _shadow(member.type, links), None) for member in own],
+            forbid_unknown_fields=True,
+            module=__name__,
+            gc=False,
         )
-        globals()[name] = _structs[cls] = struct  # where msgspec looks a cycle's names up
-    return _structs[cls]
+        globals()[name] = _structs[cls, links] = struct  # where msgspec looks a cycle's names up
+    return _structs[cls, links]
 
 
 def put_back_unknown(data: Any, built: Any, path: str, report: Reporter) -> None:

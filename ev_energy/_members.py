@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import sys
 import types
 from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
 import attrs
 
-from ev_energy._model import LINK, Model
+from ev_energy._model import LINK, Model, Names
 
 
 class Member(NamedTuple):
@@ -23,18 +22,18 @@ class Member(NamedTuple):
     """The models that may stand inside it."""
 
 
-def members(cls: type[Model]) -> dict[str, Member]:
-    """Every member of *cls*."""
-    return _members(
-        cast(Any, cls)
-    )  # mypy takes a model class for one of its (maybe unhashable) objects
+def members(cls: type[Model], *, links: bool = True) -> dict[str, Member]:
+    """Every member of *cls*; without *links*, a link is the text of its URL and nothing else."""
+    # Through Any: mypy takes a model class for one of its objects, which may be unhashable.
+    return _members(cast(Any, cls), links)
 
 
 @functools.cache
-def _members(cls: Any) -> dict[str, Member]:
+def _members(cls: Any, links: bool) -> dict[str, Member]:
     found: dict[str, Member] = {}
     for field in attrs.fields(cls):
-        type_ = _resolve(_home(cls, field.name), LINK.sub(r"\1 | str", field.type))
+        annotation = LINK.sub(r"\1 | str" if links else "str", field.type)
+        type_ = _resolve(_home(cls, field.name), annotation)
         found[field.name] = Member(
             field.name,
             type_,
@@ -48,7 +47,7 @@ def _members(cls: Any) -> dict[str, Member]:
 @functools.cache
 def _resolve(module: str, annotation: str) -> Any:
     """The type that *annotation* names in *module*. Most are written many times."""
-    return eval(annotation, vars(sys.modules[module]))  # noqa: S307  (our own source)
+    return eval(annotation, {}, Names(module))  # noqa: S307  (our own source)
 
 
 def _home(cls: type[Any], name: str) -> str:

@@ -65,17 +65,41 @@ def _link(owner: type[Any], name: str, target: str) -> property:
     """A property over the slot *name* that shows what is stored there as `Ref`."""
     slot = owner.__dict__[name]
     read: Callable[[object], Any] = slot.__get__
-    namespace = sys.modules[owner.__module__].__dict__
+    module = owner.__module__
 
     def ref(raw: Any) -> Any:
         # What is neither was no link: a wrong type that was kept, or a Ref that a caller gave.
-        return Ref(raw, namespace[target]) if isinstance(raw, str | Model) else raw
+        return Ref(raw, Names(module)[target]) if isinstance(raw, str | Model) else raw
 
     def get(self: object) -> Any:
         raw = read(self)
         return tuple(map(ref, raw)) if raw.__class__ is tuple else ref(raw)
 
     return property(get, slot.__set__, doc=f"Link to `{target}`.")
+
+
+class Names(dict[str, Any]):
+    """What annotations in a module of models may name: also models of families not imported yet.
+
+    A family imports another one for type checkers only. So a reply without expanded links needs
+    the classes of its own family, and importing a family stays cheap whatever it links to.
+    """
+
+    def __init__(self, module: str) -> None:
+        super().__init__()
+        self._module = sys.modules[module]
+
+    def __missing__(self, name: str) -> Any:
+        try:
+            return getattr(self._module, name)
+        except AttributeError:
+            pass
+        from ev_energy import models
+
+        try:
+            return getattr(models, name)
+        except AttributeError:
+            raise KeyError(name) from None  # a builtin
 
 
 class Model:

@@ -64,7 +64,9 @@ class Session:
         """One operation, to a model; to None where *into* is None and the reply has no body."""
         request = self._request(method, fill(path, ids), query, body, scope)
         response = await self._answer(request)
-        return None if into is None else cast(M, self._decode(request, response, into))
+        if into is None:
+            return None
+        return cast(M, self._decode(request, response, into, links=bool(query.get("expand"))))
 
     def pager(
         self,
@@ -79,11 +81,12 @@ class Session:
             query = {**query, "page_size": page_size(query["page_size"])}
         start = self._request("GET", fill(path, ids), query, None, scope)
         within = scope_of(start.url, self.options.user)
+        links_too = bool(query.get("expand"))
 
         async def fetch(url: URL) -> Page[M]:
             request = attrs.evolve(start, url=self.core.trusted(url))
             response = await self._answer(request)
-            items = self._decode(request, response, of, many=True)
+            items = self._decode(request, response, of, many=True, links=links_too)
             found = links(response.header("link"), url)
             return Page(
                 items=items,
@@ -111,7 +114,7 @@ class Session:
         """The resource at *url*, which must be on this API."""
         target = self.core.trusted(URL(url, encoded=True))
         request = Request("GET", target, self.options.headers)
-        return cast(M, self._decode(request, await self._answer(request), into))
+        return cast(M, self._decode(request, await self._answer(request), into, links=False))
 
     def _request(
         self,
@@ -148,10 +151,16 @@ class Session:
         return response
 
     def _decode(
-        self, request: Request, response: Response, into: type[M], *, many: Any = False
+        self,
+        request: Request,
+        response: Response,
+        into: type[M],
+        *,
+        links: bool,
+        many: Any = False,
     ) -> Any:
         try:
-            return decode(response.body, into, self.core.report, many=many)
+            return decode(response.body, into, self.core.report, many=many, links=links)
         except Unreadable as error:
             kind = response.headers.get("content-type", "no content type")
             expected = f"a list of {into.__name__}" if many else into.__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -18,21 +18,25 @@ __all__ = ["Auth", "ClientCredentials", "Grant", "StaticToken", "Token"]
 LEEWAY: Final = 60.0
 
 
-@attrs.frozen(eq=False)
-class Token:
+class Token(NamedTuple):
     """An access token."""
 
-    value: str = attrs.field(repr=False)
+    value: str
     lifetime: float | None = None
     """Seconds it is good for, counted from the reply; None if the server did not say."""
 
+    def __repr__(self) -> str:
+        return f"Token(lifetime={self.lifetime})"
 
-@attrs.frozen(eq=False)
-class Grant:
+
+class Grant(NamedTuple):
     """What to post to the token endpoint. Both parts hold secrets."""
 
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return "Grant()"
 
 
 @attrs.frozen

@@ -36,6 +36,7 @@ LAYERS = (
 #: Imports inside functions that go the other way, and why that is right.
 UPWARD = {
     ("_model", "_convert"): "to_dict() and from_dict() are the converter's",
+    ("_model", "models"): "the class at the end of a link is imported when it is needed",
     ("errors", "models"): "a problem may hold a notification",
 }
 

@@ -90,6 +90,24 @@ async def test_one_bad_item_does_not_cost_the_page(serve) -> None:
     ]
 
 
+@pytest.mark.parametrize("expand", [(), ("model",)])
+async def test_a_link_is_read_as_it_comes_whatever_was_asked_for(serve, expand) -> None:
+    model = {"id": "emod01", "url": "https://api.ev.energy/v2/evse_models/emod01", "name": "EV"}
+    forms = [{**EVSE, "model": model}, {**EVSE, "model": model["url"]}, {**EVSE, "model": None}]
+    drift: list[Any] = []
+    server = await serve(one_after_the_other({"data": forms}, *({"data": f} for f in forms)))
+    async with server.client(drift=drift.append, strict=True) as client:
+        listed = await client.evses.list(expand=expand).collect()
+        single = [await client.evses.get("evse01", expand=expand) for _ in forms]
+    assert listed == single
+    for expanded, linked, absent in (listed, single):
+        assert expanded.model.value.name == "EV"
+        assert not linked.model.is_expanded
+        assert linked.model == expanded.model
+        assert absent.model is None
+    assert drift == []
+
+
 async def test_a_deviation_is_told_once_and_unknown_members_are_kept(serve, caplog) -> None:
     server = await serve(always(body=b'[{"id":"e","url":"u","cpid":"c","new":[1]}]'))
     drift: list[Any] = []

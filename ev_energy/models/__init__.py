@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ev_energy.models.evse_onboarding import (
         EVSEOnboardingJsonResponse as EVSEOnboardingJsonResponse,
     )
-    from ev_energy.models.evse_onboarding import EVSEReconnectionUrl as EVSEReconnectionUrl
     from ev_energy.models.evse_onboarding import EVSEWaitlistResponse as EVSEWaitlistResponse
     from ev_energy.models.evses import EVSE as EVSE
     from ev_energy.models.evses import CTClamp as CTClamp
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from ev_energy.models.evses import EVSELockMode as EVSELockMode
     from ev_energy.models.evses import EVSEMake as EVSEMake
     from ev_energy.models.evses import EVSEModel as EVSEModel
+    from ev_energy.models.evses import EVSEReconnectionUrl as EVSEReconnectionUrl
     from ev_energy.models.evses import EVSEStatusLog as EVSEStatusLog
     from ev_energy.models.evses import (
         EVSEStatusLogControlPilotStatus as EVSEStatusLogControlPilotStatus,
@@ -73,12 +73,12 @@ _NAMES = {
     ),
     "evse_onboarding": (
         "EVSECompatibilityCheckResult EVSEImportRequestProvider EVSEOnboardingJsonResponse "
-        "EVSEReconnectionUrl EVSEWaitlistResponse"
+        "EVSEWaitlistResponse"
     ),
     "evses": (
         "CTClamp CTClampLog EVSE EVSEConnectivity EVSEFirmwareVersion EVSELifecycleState "
-        "EVSELockMode EVSEMake EVSEModel EVSEStatusLog EVSEStatusLogControlPilotStatus "
-        "EVSEStatusLogMode VPPModes"
+        "EVSELockMode EVSEMake EVSEModel EVSEReconnectionUrl EVSEStatusLog "
+        "EVSEStatusLogControlPilotStatus EVSEStatusLogMode VPPModes"
     ),
     "notifications": "Notification NotificationCategory",
     "onboarding": "OnboardingLink",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ev_energy._enums import OpenEnum
 from ev_energy._model import Model, model
 from ev_energy._refs import Ref
 from ev_energy._types import Instant, JsonObject, Uuid
-from ev_energy.models.evses import EVSE
+
+if TYPE_CHECKING:
+    from ev_energy.models.evses import EVSE
 
 
 class EVSECommandLogReason(OpenEnum):

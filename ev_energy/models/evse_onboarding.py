@@ -37,13 +37,6 @@ class EVSEOnboardingJsonResponse(Model):
 
 
 @model
-class EVSEReconnectionUrl(Model):
-    """Where a driver signs in again to an EVSE that lost its authorisation."""
-
-    url: str | None = None
-
-
-@model
 class EVSEWaitlistResponse(Model):
     """A place on the waiting list. It cannot be looked up again."""
 

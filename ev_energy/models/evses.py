@@ -5,12 +5,16 @@ EVSE, status log and CT clamp refer to each other, so they share a module.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ev_energy._enums import OpenEnum
 from ev_energy._model import Model, model
 from ev_energy._refs import Ref
 from ev_energy._types import Instant
-from ev_energy.models.common import LatLong
-from ev_energy.models.users import User
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
+    from ev_energy.models.users import User
 
 
 class EVSELockMode(OpenEnum):
@@ -182,6 +186,13 @@ class EVSEStatusLog(Model):
     state_of_charge_percentage: int | None = None
     """Of the vehicle's battery, 0 to 100, where the EVSE is told."""
     mode: EVSEStatusLogMode | None = None
+
+
+@model
+class EVSEReconnectionUrl(Model):
+    """Where a driver signs in again to an EVSE that lost its authorisation."""
+
+    url: str | None = None
 
 
 @model

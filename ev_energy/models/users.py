@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from ev_energy._encode import link
@@ -9,10 +11,12 @@ from ev_energy._model import Model, model
 from ev_energy._refs import Id, Ref
 from ev_energy._types import Instant
 from ev_energy._unset import UNSET, Unset
-from ev_energy.models.common import LatLong
-from ev_energy.models.countries import CountryCode
-from ev_energy.models.sites import EVSESite
-from ev_energy.models.tariffs import Tariff
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
+    from ev_energy.models.countries import CountryCode
+    from ev_energy.models.sites import EVSESite
+    from ev_energy.models.tariffs import Tariff
 
 
 @model

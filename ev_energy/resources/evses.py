@@ -19,8 +19,13 @@ from ev_energy.models.evse_logs import (
     EVSEOCPPLog,
     EVSEOCPPLogAction,
 )
-from ev_energy.models.evse_onboarding import EVSEReconnectionUrl
-from ev_energy.models.evses import EVSE, EVSEConnectivity, EVSEStatusLog, VPPModes
+from ev_energy.models.evses import (
+    EVSE,
+    EVSEConnectivity,
+    EVSEReconnectionUrl,
+    EVSEStatusLog,
+    VPPModes,
+)
 from ev_energy.resources._base import Resource
 
 EVSEExpand: TypeAlias = Literal["user", "model", "model.make", "latest_status_log", "ct_clamp"]

@@ -18,8 +18,13 @@ from ev_energy.models.evse_logs import (
     EVSEOCPPLog,
     EVSEOCPPLogAction,
 )
-from ev_energy.models.evse_onboarding import EVSEReconnectionUrl
-from ev_energy.models.evses import EVSE, EVSEConnectivity, EVSEStatusLog, VPPModes
+from ev_energy.models.evses import (
+    EVSE,
+    EVSEConnectivity,
+    EVSEReconnectionUrl,
+    EVSEStatusLog,
+    VPPModes,
+)
 from ev_energy.resources import evses as aio
 from ev_energy.resources.evses import EVSEConnectivityExpand, EVSEExpand, EVSELogExpand
 from ev_energy_sync._blocking import Blocking, Pager

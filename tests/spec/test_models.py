@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import attrs
 import corrections
@@ -17,6 +17,7 @@ from description import Description, Schema, nullable, ref_name
 
 import ev_energy.models
 from ev_energy._enums import OpenEnum
+from ev_energy._members import members as members_of
 from ev_energy._model import Model
 
 _PLAIN = {
@@ -91,7 +92,7 @@ def differences(
         yield from _enum_differences(name, cls, schema["enum"])
         return
     members, required = spec.object(schema)
-    hints = get_type_hints(cls, include_extras=True)
+    hints = {name: member.type for name, member in members_of(cls).items()}
     fields = {field.name: field for field in attrs.fields(cls)}
     added = {member for owner, member in fixes.MEMBERS_ADDED if owner == name}
     for member in sorted(members.keys() ^ (fields.keys() - added)):

@@ -95,6 +95,25 @@ def test_exit_without_close_is_prompt_and_silent(run, server, last):
     assert (code, out.split()[0], err) == (0, "evse01", "")
 
 
+def test_exit_closes_what_was_left_open(run):
+    script = run("""
+        from ev_energy_sync._portal import Portal
+
+        async def farewell():
+            os.write(1, b"closed\\n")  # in one go
+
+        async def nothing():
+            pass
+
+        portals = [Portal(farewell) for _ in range(3)]
+        for portal in portals[:2]:
+            portal.call(nothing())
+        keep = sys.modules["keep"] = portals  # whatever is collected, and when
+        print("end", flush=True)
+    """)
+    assert script.finish() == (0, "end\nclosed\nclosed\n", "")
+
+
 def test_exit_does_not_wait_for_the_request_of_a_daemon_thread(run, server):
     slow, left = server.seen("slow"), server.seen("left")
     script = run("""
