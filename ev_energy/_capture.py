@@ -76,7 +76,9 @@ def record(owner: object) -> Generator[list[Call], None, None]:
 def begin(owner: object, request: Request) -> Call | None:
     """A call of *owner*, entered into every recording of it; None if there is none."""
     running = _recordings.get()
-    recordings = [calls for whose, calls in running if whose is owner] if running else None
+    if not running:
+        return None
+    recordings = [calls for whose, calls in running if whose is owner]
     if not recordings:
         return None
     call = Call(request)

@@ -1,6 +1,6 @@
 """Copy an EVSE's status log to a file, a page at a time, and go on where the last run stopped.
 
-    python follow_log.py evse01... log.jsonl
+Run it as ``python follow_log.py evse01... log.jsonl``.
 """
 
 from __future__ import annotations
