@@ -17,6 +17,7 @@ from yarl import URL
 from ev_energy._http import RateLimit
 from ev_energy._lazy import Lazy
 from ev_energy._unset import UNSET, Unset
+from ev_energy._version import __version__
 from ev_energy.auth import Auth, ClientCredentials, StaticToken
 
 if TYPE_CHECKING:
@@ -300,7 +301,7 @@ def _headers(
 ) -> dict[str, str]:
     headers = {
         "Accept": "application/json",
-        "User-Agent": "ev-energy-python",
+        "User-Agent": f"ev-energy-python/{__version__}",
         **base,
         **(more or {}),
     }

@@ -44,6 +44,10 @@ class Response:
     """By name, in any case. Of a header that was sent twice, this gives the first."""
     body: bytes
 
+    def __reduce__(self) -> Any:
+        # A live reply's headers are a view, which does not pickle; errors and pages should.
+        return Response, (self.status, self.reason, CIMultiDict(self.headers), self.body)
+
     def header(self, name: str) -> str:
         """A header whole: sent twice, joined with commas (RFC 9110 §5.3); empty if not sent."""
         found = self.headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -11,6 +12,11 @@ from support import FakeTime, Handler, Seen, Server
 
 from ev_energy import Client, ClientCredentials
 from ev_energy.simulator import Simulator
+
+
+# Under a runner that ignores Ctrl-C, the processes that tests start would ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from aioresponses import CallbackResult, aioresponses
 from support import TOKEN, FakeTime, MockableResponse
 from yarl import URL
 
-from ev_energy import Client, errors
+from ev_energy import Client, __version__, errors
 
 EVSE = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": "SHIR1"}
 ONE = "https://api.ev.energy/v2/evses/evse01"
@@ -28,6 +28,7 @@ async def test_a_call_goes_to_the_live_api_with_the_token(mocked: aioresponses) 
     assert mocked.requests.keys() == {("GET", URL(ONE))}
     assert sent.kwargs["headers"]["Authorization"] == f"Bearer {TOKEN}"
     assert sent.kwargs["headers"]["Accept"] == "application/json"
+    assert sent.kwargs["headers"]["User-Agent"] == f"ev-energy-python/{__version__}"
     assert sent.kwargs["allow_redirects"] is False
 
 

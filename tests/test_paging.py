@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 from collections.abc import Sequence
 
 import pytest
@@ -215,8 +216,12 @@ async def test_prefetching_gives_the_same_and_asks_one_page_ahead(serve) -> None
         ]
 
 
-async def test_a_page_knows_its_reply(client: Client) -> None:
+async def test_a_page_knows_its_reply_and_pickles_with_it(client: Client) -> None:
     page = await client.evses.list(page_size=3).page()
+    copy = pickle.loads(pickle.dumps(page))
+    assert copy.items == page.items
+    assert (copy.cursor, copy.next_cursor) == (page.cursor, page.next_cursor)
+    assert copy.response.header("LINK") == page.response.header("link") != ""
     assert len(page.items) == 3
     assert page.response.status == 200
     assert json.loads(page.response.body)[0]["id"] == page.items[0].id
