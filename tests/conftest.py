@@ -13,7 +13,6 @@ from support import FakeTime, Handler, Seen, Server
 from ev_energy import Client, ClientCredentials
 from ev_energy.simulator import Simulator
 
-
 # Under a runner that ignores Ctrl-C, the processes that tests start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
