@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -69,13 +70,18 @@ def _link(owner: type[Any], name: str, target: str) -> property:
 
     def ref(raw: Any) -> Any:
         # What is neither was no link: a wrong type that was kept, or a Ref that a caller gave.
-        return Ref(raw, Names(module)[target]) if isinstance(raw, str | Model) else raw
+        return Ref(raw, _named(module, target)) if isinstance(raw, str | Model) else raw
 
     def get(self: object) -> Any:
         raw = read(self)
         return tuple(map(ref, raw)) if raw.__class__ is tuple else ref(raw)
 
     return property(get, slot.__set__, doc=f"Link to `{target}`.")
+
+
+@functools.cache
+def _named(module: str, name: str) -> Any:
+    return Names(module)[name]
 
 
 class Names(dict[str, Any]):
