@@ -39,7 +39,7 @@ def bare(type_: Any, *, links: bool = True) -> Any:
 def _twin(model: type[Model], links: bool) -> type[Any]:
     if (model, links) not in _twins:
         # A model that inherits members has slots in two places; it is built as it is, and slower.
-        if model.__bases__ == (Model,):
+        if model.__bases__ == (Model,) and _has_links(model, set()):
             _make(model, links)
         else:
             _twins[model, links] = model
@@ -73,3 +73,14 @@ def _make(model: type[Model], links: bool) -> None:
     _twins[model, links] = twin  # what a cycle of links comes back to
     own = members(model, links=links)
     twin.__annotations__ = {n: bare(member.type, links=links) for n, member in own.items()}
+
+
+def _has_links(model: type[Model], seen: set[type[Model]]) -> bool:
+    """Whether a link stands in *model*, or in a model that is part of it."""
+    if model in seen:
+        return False
+    seen.add(model)
+    own = members(model, links=False).values()
+    return any(isinstance(vars(model).get(member.name), property) for member in own) or any(
+        _has_links(inner, seen) for member in own for inner in member.models
+    )
