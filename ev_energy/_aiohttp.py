@@ -45,7 +45,7 @@ class AiohttpTransport:
                 allow_redirects=False,
                 timeout=_client_timeout(timeout),
                 # aiohttp would call a body that is not there an octet stream.
-                skip_auto_headers=_NO_TYPE if body is None and request.is_write else None,
+                skip_auto_headers=None if body or request.method == "GET" else _NO_TYPE,
             ) as reply:
                 content = await reply.read()
                 return Response(reply.status, reply.reason or "", reply.headers, content)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 import attrs
 from yarl import URL
 
-from ev_energy._http import RateLimit
 from ev_energy._lazy import Lazy
 from ev_energy._unset import UNSET, Unset
 from ev_energy._version import __version__
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from ev_energy._capture import Call
     from ev_energy._drift import DriftHook
+    from ev_energy._http import RateLimit
     from ev_energy._model import Model
     from ev_energy._refs import Id, Ref
     from ev_energy.models import User

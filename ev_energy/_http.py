@@ -1,24 +1,25 @@
-"""Requests and replies as values, and what a transport is."""
+"""Requests and replies as values, and what a transport is.
+
+Two of these are made for every call, so they are the cheapest kind of frozen class there is.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
-import attrs
+import msgspec
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 
-@attrs.frozen(eq=False)
-class Request:
+class Request(msgspec.Struct, frozen=True, eq=False):
     """One call as it will be sent, but for the credentials: a `Request` never holds a secret."""
 
     method: str
     url: URL
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     body: bytes | None = None
     authorised: bool = True
     """Whether an access token goes along."""
@@ -34,8 +35,7 @@ class Request:
         return self.method not in {"GET", "HEAD", "OPTIONS"}
 
 
-@attrs.frozen(eq=False)
-class Response:
+class Response(msgspec.Struct, frozen=True, eq=False):
     """A reply, read to its end."""
 
     status: int
@@ -74,15 +74,6 @@ class Response:
             return None
         now = _date(self.headers.get("date", "")) or datetime.now(UTC)
         return max(0.0, (until - now).total_seconds())
-
-
-def json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in *body*; None if it holds anything else (a proxy's HTML page, say)."""
-    try:
-        found: Any = json.loads(body)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _date(text: str) -> datetime | None:

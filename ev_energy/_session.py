@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast, overload
 
 import attrs
+from msgspec.structs import replace
 from yarl import URL
 
 from ev_energy._convert import Unreadable, decode
@@ -84,7 +85,7 @@ class Session:
         links_too = bool(query.get("expand"))
 
         async def fetch(url: URL) -> Page[M]:
-            request = attrs.evolve(start, url=self.core.trusted(url))
+            request = replace(start, url=self.core.trusted(url))
             response = await self._answer(request)
             items = self._decode(request, response, of, many=True, links=links_too)
             found = links(response.header("link"), url)
@@ -103,7 +104,7 @@ class Session:
         """Where a public operation redirects to. It is not followed, and gets no token."""
         request = self._request("GET", path, query, None, None)
         plain = {"User-Agent": request.headers["User-Agent"]}
-        request = attrs.evolve(request, headers=plain, authorised=False)
+        request = replace(request, headers=plain, authorised=False)
         response = await self._answer(request, redirects=True)
         location = response.headers.get("location")
         if response.status not in {302, 303, 307} or not location:

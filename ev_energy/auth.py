@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from ev_energy._http import json_object
+from ev_energy._json import json_object
 from ev_energy.errors import TokenError
 
 __all__ = ["Auth", "ClientCredentials", "Grant", "StaticToken", "Token"]

@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from ev_energy._http import json_object
+from ev_energy._json import json_object
 
 if TYPE_CHECKING:
     from ev_energy._http import Request, Response

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from yarl import URL
 
 from ev_energy import _client as aio
-from ev_energy._http import RateLimit
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth
 from ev_energy_sync._blocking import Twin
@@ -20,6 +19,7 @@ from ev_energy_sync._portal import Portal
 if TYPE_CHECKING:
     from ev_energy._capture import Call
     from ev_energy._drift import DriftHook
+    from ev_energy._http import RateLimit
     from ev_energy._model import Model
     from ev_energy._refs import Id, Ref
     from ev_energy.models import User
