@@ -232,8 +232,11 @@ class Client:
         from ev_energy import _aiohttp
 
         if "aiohttp" not in sys.modules:
-            # It takes its time; the loop has other tasks to run meanwhile.
-            await asyncio.to_thread(_aiohttp.preload)
+            # It takes its time, which the loop's other tasks should not have to wait for.
+            if len(asyncio.all_tasks()) > 1:
+                await asyncio.to_thread(_aiohttp.preload)
+            else:
+                _aiohttp.preload()
         return self
 
     async def __aexit__(

@@ -64,7 +64,7 @@ class Session:
     ) -> M | None:
         """One operation, to a model; to None where *into* is None and the reply has no body."""
         request = self._request(method, fill(path, ids), query, body, scope)
-        response = await self._answer(request)
+        response = self._checked(request, await send(self.core, self.options, request))
         if into is None:
             return None
         return cast(M, self._decode(request, response, into, links=bool(query.get("expand"))))
@@ -86,7 +86,7 @@ class Session:
 
         async def fetch(url: URL) -> Page[M]:
             request = replace(start, url=self.core.trusted(url))
-            response = await self._answer(request)
+            response = self._checked(request, await send(self.core, self.options, request))
             items = self._decode(request, response, of, many=True, links=links_too)
             found = links(response.header("link"), url)
             return Page(
@@ -105,7 +105,8 @@ class Session:
         request = self._request("GET", path, query, None, None)
         plain = {"User-Agent": request.headers["User-Agent"]}
         request = replace(request, headers=plain, authorised=False)
-        response = await self._answer(request, redirects=True)
+        response = await send(self.core, self.options, request)
+        self._checked(request, response, redirects=True)
         location = response.headers.get("location")
         if response.status not in {302, 303, 307} or not location:
             raise self._unfit("expected a redirect with a Location", request, response)
@@ -115,7 +116,8 @@ class Session:
         """The resource at *url*, which must be on this API."""
         target = self.core.trusted(URL(url, encoded=True))
         request = Request("GET", target, self.options.headers)
-        return cast(M, self._decode(request, await self._answer(request), into, links=False))
+        response = self._checked(request, await send(self.core, self.options, request))
+        return cast(M, self._decode(request, response, into, links=False))
 
     def _request(
         self,
@@ -138,10 +140,11 @@ class Session:
         url = join(core.root, path, query)
         return Request(method, url, headers, content, core.auth is not None)
 
-    async def _answer(self, request: Request, *, redirects: bool = False) -> Response:
+    def _checked(
+        self, request: Request, response: Response, *, redirects: bool = False
+    ) -> Response:
         """The reply, if it is no error, and a redirect only where *redirects* are the answer."""
         core = self.core
-        response = await send(core, self.options, request)
         if "x-ratelimit-remaining" in response.headers:
             core.rate_limit_headers = response.headers
         if response.status >= 400:  # noqa: PLR2004  (the class of status codes, RFC 9110)

@@ -39,7 +39,7 @@ class Grant(NamedTuple):
         return "Grant()"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class StaticToken:
     """An access token that somebody else looks after. It is never renewed."""
 
@@ -54,7 +54,7 @@ class StaticToken:
         return [self.token]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class ClientCredentials:
     """The OAuth 2 client-credentials grant: the token stands for the application.
 

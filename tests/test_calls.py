@@ -6,6 +6,8 @@ import asyncio
 import gc
 import pickle
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -360,6 +362,29 @@ async def test_one_client_serves_one_loop_after_another(serve) -> None:
     assert (await client.evses.get("evse01")).id == "evse01"
     await client.close()
     gc.collect()  # so that what those loops left open is complained of here
+
+
+@pytest.mark.parametrize(("others", "thread"), [(0, "MainThread"), (1, "asyncio_0")])
+def test_opening_a_client_does_not_hold_up_the_other_tasks_of_a_loop(others, thread) -> None:
+    script = f"""if True:
+        import asyncio, threading
+        from ev_energy import Client, _aiohttp
+        real = _aiohttp.preload
+        def preload():
+            print(threading.current_thread().name)
+            real()
+        _aiohttp.preload = preload
+        async def main():
+            others = [asyncio.ensure_future(asyncio.Event().wait()) for _ in range({others})]
+            async with Client("a-token"): pass
+            async with Client("a-token"): pass
+            for other in others: other.cancel()
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == (f"{thread}\n", "")
 
 
 async def test_options_are_added_to_a_view_and_leave_the_client_alone(serve) -> None:
