@@ -52,6 +52,8 @@ def id_text(name: str, value: object) -> str:
         text = unquote(last_segment(value)) if "://" in value else str(value)
     elif url := getattr(value, "url", None) or getattr(value, "id", None):
         text = unquote(last_segment(url))
+    elif isinstance(when := getattr(value, name, None), datetime):
+        return timestamp(name, when)  # a log entry that came without its URL
     else:
         raise TypeError(
             f"{name} must be an id, a Ref, a model or a URL, not {type(value).__name__}"

@@ -74,6 +74,14 @@ def test_the_servers_own_spelling_of_a_timestamp_survives(text: str) -> None:
         assert path == f"/evses/e/command_logs/{text}"
 
 
+def test_a_log_entry_without_its_url_is_named_by_its_timestamp() -> None:
+    entry = EVSECommandLog.from_dict({"logged_at": "2024-01-01T11:11:11.1111Z"})
+    path = fill("/evses/{evse_id}/command_logs/{logged_at}", ["e", entry])
+    assert path == "/evses/e/command_logs/2024-01-01T11:11:11.111100Z"
+    with pytest.raises(TypeError, match="logged_at must be an id"):
+        fill("/command_logs/{logged_at}", [EVSECommandLog()])
+
+
 def test_a_datetime_in_a_path_has_microseconds_and_z() -> None:
     for when, text in (
         (datetime(2024, 4, 17, 9, 39, 45, 984584, UTC), "2024-04-17T09:39:45.984584Z"),
