@@ -6,12 +6,18 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import hypothesis
 import pytest
 from aiohttp import web
 from support import FakeTime, Handler, Seen, Server
 
 from ev_energy import Client, ClientCredentials
 from ev_energy.simulator import Simulator
+
+# No test is about how fast this machine is. (In CI, hypothesis has a profile that says so.)
+hypothesis.settings.register_profile("unhurried", deadline=None)
+if "CI" not in os.environ:
+    hypothesis.settings.load_profile("unhurried")
 
 # Under a runner that ignores Ctrl-C, the processes that tests start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
