@@ -313,9 +313,10 @@ def _headers(
             headers.pop(name, None)
         elif value is not UNSET:
             headers[name] = str(value)
-    for name, value in headers.items():
-        if name.lower() in {"authorization", "evenergy-user"} and name not in base:
+    for name in more or ():
+        if name.lower() in {"authorization", "evenergy-user"}:
             raise ValueError(f"headers must not set {name}: use auth= or acting_for()")
+    for name, value in headers.items():
         if any(c in name + value for c in "\r\n\0"):
             raise ValueError(f"headers: {name} holds a line break")
     return headers

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Final, Literal, TypeVar, cast, overload
 
 import msgspec
 
@@ -20,6 +20,8 @@ from ev_energy._enums import OpenEnum, unknown_texts
 from ev_energy._model import Model
 
 M = TypeVar("M", bound=Model)
+#: What `from_dict` finds odd is told once, like what a client finds odd.
+_OUTSIDE_CLIENTS: Final = Reporter()
 
 
 class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeError)
@@ -129,11 +131,4 @@ def to_dict(value: Model) -> dict[str, Any]:
 
 def from_dict(data: Mapping[str, Any], into: type[M]) -> M:
     """A model from a JSON object, tolerantly."""
-    return _one(dict(data), into, "$", Reporter())
-
-
-def converter() -> Any:
-    """The cattrs converter of the models, to be used as part of one's own."""
-    from ev_energy import _tolerant
-
-    return _tolerant.converter()
+    return _one(dict(data), into, "$", _OUTSIDE_CLIENTS)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ev_energy.auth import LEEWAY, Auth, Grant, StaticToken, Token
+from ev_energy.errors import ClientClosedError
 
 
 class TokenKeeper:
@@ -43,8 +44,14 @@ class TokenKeeper:
         if renewal is None or renewal.done() or renewal.get_loop() is not loop:
             renewal = self._renewal = loop.create_task(self._renew())
             renewal.add_done_callback(_seen)
-        # One caller's cancellation must not take the token from the others.
-        return (await asyncio.shield(renewal)).value
+        try:
+            # One caller's cancellation must not take the token from the others.
+            return (await asyncio.shield(renewal)).value
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if renewal.cancelled() and caller is not None and not caller.cancelling():
+                raise ClientClosedError from None  # `close` cancelled it, nobody the caller
+            raise
 
     def drop(self, token: str) -> bool:
         """Forget *token*, which the API refused; whether another one can be had."""

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from enum import Enum
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import attrs
@@ -104,7 +103,8 @@ def converter() -> cattrs.Converter:
         made.register_unstructure_hook(cls, lambda value: value.isoformat())
     for cls in (decimal.Decimal, uuid.UUID):
         made.register_unstructure_hook(cls, str)
-    made.register_unstructure_hook(Enum, lambda value: value.value)
+    # Not `Enum`: cattrs would take an open enum for the str that it also is.
+    made.register_unstructure_hook(OpenEnum, lambda value: value.value)
     return made
 
 

@@ -32,6 +32,7 @@ DATA: dict[str, Any] = {
 def test_a_model_goes_to_json_and_back_unchanged() -> None:
     evse = EVSE.from_dict(DATA)
     assert evse.to_dict() == DATA
+    assert type(evse.to_dict()["lock_mode"]) is str
     assert EVSE.from_dict(evse.to_dict()) == evse
     assert evse.extra == {"new": {"a": [1]}}
     assert evse.location is not None

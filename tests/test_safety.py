@@ -174,4 +174,4 @@ def test_headers_that_would_do_harm_are_refused(headers: dict[str, str], message
     with pytest.raises(ValueError, match=message):
         Client(TOKEN, headers=headers)
     with pytest.raises(ValueError, match=message):
-        Client(TOKEN).with_options(headers=headers)
+        Client(TOKEN).acting_for("user01").with_options(headers=headers)
