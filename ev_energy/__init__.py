@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ev_energy import auth as auth
     from ev_energy import errors as errors
     from ev_energy import models as models
+    from ev_energy import webhooks as webhooks
     from ev_energy._capture import Call as Call
     from ev_energy._client import SERVERS as SERVERS
     from ev_energy._client import Client as Client
@@ -50,7 +51,7 @@ _HOMES = {
     "__version__": "ev_energy._version",
 }
 
-_MODULES = ("auth", "errors", "models")
+_MODULES = ("auth", "errors", "models", "webhooks")
 
 __getattr__ = door(__name__, _HOMES, _MODULES)
 

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from ev_energy._http import ConnectionFault, Request, Response
+from ev_energy._http import Body, ConnectionFault, Request, Response
 
 if TYPE_CHECKING:
     import aiohttp
@@ -30,7 +30,7 @@ class AiohttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(
-        self, request: Request, headers: Mapping[str, str], body: bytes | None, timeout: float
+        self, request: Request, headers: Mapping[str, str], body: Body | None, timeout: float
     ) -> Response:
         """Send one request and read the whole reply."""
         session = self._injected or self._own

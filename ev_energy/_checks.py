@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TypeVar
+from decimal import Decimal
+from typing import Any, TypeVar, cast, get_args
 
 from yarl import URL
 
@@ -12,6 +13,8 @@ from ev_energy._unset import UNSET, Unset
 from ev_energy.models.common import LatLong
 
 Text = TypeVar("Text", bound=str)
+Number = TypeVar("Number", bound=int | Unset | None)
+Choice = TypeVar("Choice", bound=str | int | Unset | None)
 
 
 def point(name: str, value: LatLong | Unset | None) -> LatLong | Unset | None:
@@ -21,6 +24,38 @@ def point(name: str, value: LatLong | Unset | None) -> LatLong | Unset | None:
             number = getattr(value, part)
             if not math.isfinite(number) or abs(number) > limit:
                 raise ValueError(f"{name}.{part} must be -{limit} to {limit}, not {number}")
+    return value
+
+
+def lat_long(name: str, value: LatLong | str | None) -> str | None:
+    """A point as a query has it: latitude before longitude, with a comma."""
+    if isinstance(value, LatLong):
+        point(name, value)
+        return ",".join(
+            f"{Decimal(repr(float(part))):f}" for part in (value.latitude, value.longitude)
+        )
+    return value
+
+
+def within(name: str, value: Number, low: int, high: int | None = None) -> Number:
+    """A number (if it is given) from *low* to *high*, both included."""
+    number = cast("object", value)
+    if number is None or number is UNSET:
+        return value
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{name} must be a whole number, not {number!r}")
+    if number < low or (high is not None and number > high):
+        limits = f"{low} or more" if high is None else f"{low} to {high}"
+        raise ValueError(f"{name} must be {limits}, not {number}")
+    return value
+
+
+def listed(name: str, value: Choice, allowed: Any) -> Choice:
+    """One (if it is given) of what the ``Literal`` *allowed* lists."""
+    given: object = value
+    if given is not None and given is not UNSET and given not in get_args(allowed):
+        texts = ", ".join(map(repr, get_args(allowed)))
+        raise ValueError(f"{name} must be one of {texts}, not {value!r}")
     return value
 
 

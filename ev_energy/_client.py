@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 import attrs
 from yarl import URL
@@ -17,7 +17,8 @@ from yarl import URL
 from ev_energy._lazy import Lazy
 from ev_energy._unset import UNSET, Unset
 from ev_energy._version import __version__
-from ev_energy.auth import Auth, ClientCredentials, StaticToken
+from ev_energy.auth import Auth as Credentials
+from ev_energy.auth import ClientCredentials, StaticToken
 
 if TYPE_CHECKING:
     import aiohttp
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
     from ev_energy._model import Model
     from ev_energy._refs import Id, Ref
     from ev_energy.models import User
+    from ev_energy.resources.account import Auth, Notifications, Root, Timezones, WebhookPortal
+    from ev_energy.resources.boundary_meters import (
+        BoundaryMeterMakes,
+        BoundaryMeterModels,
+        BoundaryMeters,
+    )
+    from ev_energy.resources.charging import ChargingSessions, ChargingSubSessions, DispatcherLogs
     from ev_energy.resources.ct_clamps import CtClamps
+    from ev_energy.resources.dispatch import DispatchCoordinators
+    from ev_energy.resources.energy_feeds import CarbonFeeds, GridFeeds
     from ev_energy.resources.evse_catalogue import (
         EvseCompatibility,
         EvseFirmwareVersions,
@@ -37,7 +47,41 @@ if TYPE_CHECKING:
     )
     from ev_energy.resources.evse_onboarding import EvseOnboarding, EvseWaitlist
     from ev_energy.resources.evses import Evses
+    from ev_energy.resources.hem_systems import HemSystems
+    from ev_energy.resources.home_batteries import (
+        HomeBatteries,
+        HomeBatteryMakes,
+        HomeBatteryModels,
+    )
+    from ev_energy.resources.inverters import (
+        InverterMakes,
+        InverterModels,
+        InverterOnboarding,
+        Inverters,
+    )
+    from ev_energy.resources.programs import IncentiveSchemes, Programs
+    from ev_energy.resources.rebate_upload import Rebates
+    from ev_energy.resources.rebates import (
+        RebateEvidenceFiles,
+        RebateEvidenceTypes,
+        RebateTypes,
+        UserRebates,
+    )
+    from ev_energy.resources.regions import RegionGroups, Regions
+    from ev_energy.resources.sites import CpmsProviders, EvseSites
+    from ev_energy.resources.solar import SolarArrays, SolarForecasts
+    from ev_energy.resources.subscriptions import SubscriptionOfferings, Subscriptions
+    from ev_energy.resources.support_tickets import SupportTickets, SupportTicketStats
+    from ev_energy.resources.tariffs import Suppliers, Tariffs
     from ev_energy.resources.users import Users
+    from ev_energy.resources.vehicle_catalogue import (
+        VehicleCompatibility,
+        VehicleMakes,
+        VehicleModels,
+        VehicleTrims,
+    )
+    from ev_energy.resources.vehicle_onboarding import VehicleOnboarding, VehicleWaitlist
+    from ev_energy.resources.vehicles import Vehicles
 
 M = TypeVar("M", bound="Model")
 
@@ -69,19 +113,67 @@ class Client:
         clock, sleep: For tests: seconds that never run backwards, and waiting for some.
     """
 
+    auth: Lazy[Auth] = Lazy("account")
+    boundary_meter_makes: Lazy[BoundaryMeterMakes] = Lazy("boundary_meters")
+    boundary_meter_models: Lazy[BoundaryMeterModels] = Lazy("boundary_meters")
+    boundary_meters: Lazy[BoundaryMeters] = Lazy("boundary_meters")
+    carbon_feeds: Lazy[CarbonFeeds] = Lazy("energy_feeds")
+    charging_sessions: Lazy[ChargingSessions] = Lazy("charging")
+    charging_sub_sessions: Lazy[ChargingSubSessions] = Lazy("charging")
+    cpms_providers: Lazy[CpmsProviders] = Lazy("sites")
     ct_clamps: Lazy[CtClamps] = Lazy("ct_clamps")
+    dispatch_coordinators: Lazy[DispatchCoordinators] = Lazy("dispatch")
+    dispatcher_logs: Lazy[DispatcherLogs] = Lazy("charging")
     evse_compatibility: Lazy[EvseCompatibility] = Lazy("evse_catalogue")
     evse_firmware_versions: Lazy[EvseFirmwareVersions] = Lazy("evse_catalogue")
     evse_makes: Lazy[EvseMakes] = Lazy("evse_catalogue")
     evse_models: Lazy[EvseModels] = Lazy("evse_catalogue")
     evse_onboarding: Lazy[EvseOnboarding] = Lazy("evse_onboarding")
+    evse_sites: Lazy[EvseSites] = Lazy("sites")
     evse_waitlist: Lazy[EvseWaitlist] = Lazy("evse_onboarding")
     evses: Lazy[Evses] = Lazy("evses")
+    grid_feeds: Lazy[GridFeeds] = Lazy("energy_feeds")
+    hem_systems: Lazy[HemSystems] = Lazy("hem_systems")
+    home_batteries: Lazy[HomeBatteries] = Lazy("home_batteries")
+    home_battery_makes: Lazy[HomeBatteryMakes] = Lazy("home_batteries")
+    home_battery_models: Lazy[HomeBatteryModels] = Lazy("home_batteries")
+    incentive_schemes: Lazy[IncentiveSchemes] = Lazy("programs")
+    inverter_makes: Lazy[InverterMakes] = Lazy("inverters")
+    inverter_models: Lazy[InverterModels] = Lazy("inverters")
+    inverter_onboarding: Lazy[InverterOnboarding] = Lazy("inverters")
+    inverters: Lazy[Inverters] = Lazy("inverters")
+    notifications: Lazy[Notifications] = Lazy("account")
+    programs: Lazy[Programs] = Lazy("programs")
+    rebate_evidence_files: Lazy[RebateEvidenceFiles] = Lazy("rebates")
+    rebate_evidence_types: Lazy[RebateEvidenceTypes] = Lazy("rebates")
+    rebate_types: Lazy[RebateTypes] = Lazy("rebates")
+    rebates: Lazy[Rebates] = Lazy("rebate_upload")
+    region_groups: Lazy[RegionGroups] = Lazy("regions")
+    regions: Lazy[Regions] = Lazy("regions")
+    root: Lazy[Root] = Lazy("account")
+    solar_arrays: Lazy[SolarArrays] = Lazy("solar")
+    solar_forecasts: Lazy[SolarForecasts] = Lazy("solar")
+    subscription_offerings: Lazy[SubscriptionOfferings] = Lazy("subscriptions")
+    subscriptions: Lazy[Subscriptions] = Lazy("subscriptions")
+    suppliers: Lazy[Suppliers] = Lazy("tariffs")
+    support_ticket_stats: Lazy[SupportTicketStats] = Lazy("support_tickets")
+    support_tickets: Lazy[SupportTickets] = Lazy("support_tickets")
+    tariffs: Lazy[Tariffs] = Lazy("tariffs")
+    timezones: Lazy[Timezones] = Lazy("account")
+    user_rebates: Lazy[UserRebates] = Lazy("rebates")
     users: Lazy[Users] = Lazy("users")
+    vehicle_compatibility: Lazy[VehicleCompatibility] = Lazy("vehicle_catalogue")
+    vehicle_makes: Lazy[VehicleMakes] = Lazy("vehicle_catalogue")
+    vehicle_models: Lazy[VehicleModels] = Lazy("vehicle_catalogue")
+    vehicle_onboarding: Lazy[VehicleOnboarding] = Lazy("vehicle_onboarding")
+    vehicle_trims: Lazy[VehicleTrims] = Lazy("vehicle_catalogue")
+    vehicle_waitlist: Lazy[VehicleWaitlist] = Lazy("vehicle_onboarding")
+    vehicles: Lazy[Vehicles] = Lazy("vehicles")
+    webhook_portal: Lazy[WebhookPortal] = Lazy("account")
 
     def __init__(
         self,
-        auth: Auth | str | None = None,
+        auth: Credentials | str | None = None,
         *,
         base_url: str | URL = "live",
         session: aiohttp.ClientSession | None = None,
@@ -188,11 +280,22 @@ class Client:
     async def fetch(self, ref: Ref[M]) -> M:
         """The resource that *ref* leads to, fetched anew even if *ref* is expanded.
 
-        `ForeignOriginError` if it leads away from this API.
+        `ForeignOriginError` if it leads away from this API; `ValueError` if the API has no
+        operation that gives one such resource (an entry of an inverter's log, say).
         """
+        from ev_energy import models
+        from ev_energy._places import PLACES
+
         if not ref.url:
             raise ValueError(f"{ref!r} has no URL to fetch; its .resource is all the server sent")
-        return await self._session.fetch(ref.url, ref.into)
+        name = ref.into.__name__
+        if name not in PLACES:
+            raise ValueError(
+                f"the API has no one operation that gets a single {name}, so that {ref!r} cannot "
+                "be fetched; ask for it with expand=, or call the method that answers with it"
+            )
+        path, into = PLACES[name]
+        return await self._session.fetch(ref.url, path, cast("type[M]", getattr(models, into)))
 
     @property
     def rate_limit(self) -> RateLimit | None:
@@ -271,7 +374,7 @@ def _root(base_url: str | URL, *, allow_insecure: bool) -> URL:
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
 
 
-def _token_url(auth: Auth | str | None, root: URL, *, allow_insecure: bool) -> URL:
+def _token_url(auth: Credentials | str | None, root: URL, *, allow_insecure: bool) -> URL:
     given = auth.token_url if isinstance(auth, ClientCredentials) else None
     url = URL(given) if given else root.origin().with_path("/o/token/")
     if not url.absolute:

@@ -33,18 +33,32 @@ class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeE
 
 
 @overload
-def decode(body: bytes, into: type[M], report: Reporter, *, links: bool = True) -> M: ...
+def decode(
+    body: bytes, into: type[M], report: Reporter, *, links: bool = True, at: str = "$"
+) -> M: ...
 @overload
 def decode(
-    body: bytes, into: type[M], report: Reporter, *, many: Literal[True], links: bool = True
+    body: bytes,
+    into: type[M],
+    report: Reporter,
+    *,
+    many: Literal[True],
+    links: bool = True,
+    at: str = "$",
 ) -> list[M]: ...
 def decode(
-    body: bytes, into: type[M], report: Reporter, *, many: bool = False, links: bool = True
+    body: bytes,
+    into: type[M],
+    report: Reporter,
+    *,
+    many: bool = False,
+    links: bool = True,
+    at: str = "$",
 ) -> M | list[M]:
     """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise.
 
     Without *links* no link is expected to be expanded, which needs fewer models. One that is
-    expanded all the same is read too.
+    expanded all the same is read too. *at* says where in the reply the body stands.
     """
     read, check = _fast.readers(cast(Any, into), many, links)
     texts: list[OpenEnum] = []
@@ -60,20 +74,34 @@ def decode(
     finally:
         unknown_texts.reset(noting)
     if built is None and not links:
-        return cast("M | list[M]", decode(body, into, report, many=cast(Any, many)))
+        return cast("M | list[M]", decode(body, into, report, many=cast(Any, many), at=at))
     if built is not None and not (texts and report.wants_place(into, {type(t) for t in texts})):
         try:
             check(body)
         except msgspec.ValidationError:
-            _fast.put_back_unknown(_any_json(body), built, "$", report)
+            _fast.put_back_unknown(_any_json(body), built, at, report)
         return cast("M | list[M]", built)
     data = _any_json(body)
     if not many:
-        return _one(data, into, "$", report)
+        return _one(data, into, at, report)
     if not isinstance(data, list):
-        raise Unreadable(f"expected an array, got {_kind(data)}")
+        raise Unreadable(f"expected an array, got {_kind(data)}", at)
     places = enumerate(cast("Sequence[Any]", data))
-    return [_one(item, into, f"$[{index}]", report) for index, item in places]
+    return [_one(item, into, f"{at}[{index}]", report) for index, item in places]
+
+
+def unwrap(body: bytes, inside: str) -> tuple[bytes, dict[str, Any]]:
+    """The JSON of the member *inside* of an object, and the other members.
+
+    Where the API did not wrap it after all, the JSON as it is.
+    """
+    try:
+        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        wrapped = found.pop(inside, None)
+        around = {name: _any_json(bytes(value)) for name, value in found.items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        wrapped, around = None, {}  # `decode` complains of it, if it is wrong
+    return (body, {}) if wrapped is None else (bytes(wrapped), around)
 
 
 def _any_json(body: bytes) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import attrs
 
-from ev_energy._unset import UNSET
+from ev_energy._unset import UNSET, Unset
 from ev_energy._url import id_text, timestamp
 
 _COLLECTION = "collection"
@@ -33,8 +33,39 @@ def link(collection: str) -> Any:
     return attrs.field(default=UNSET, metadata={_COLLECTION: collection})
 
 
+class AsGiven(dict[str, object]):
+    """A whole body that is sent as the caller made it."""
+
+
+def as_given(name: str, body: Mapping[str, object]) -> AsGiven:
+    """A body whose members nobody but the caller knows; *name* is the argument it came in."""
+    try:
+        text = json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be a JSON object: {error}") from None
+    if not text.startswith("{"):
+        raise TypeError(f"{name} must be a JSON object")
+    return AsGiven(body)
+
+
+def as_link(collection: str, target: object) -> Any:
+    """*target* as the URL of a member of *collection*."""
+    return target if target is None or target is UNSET else Link(collection, target)
+
+
+def as_links(name: str, collection: str, targets: Sequence[object] | Unset) -> Any:
+    """Each of *targets* as the URL of a member of *collection*; *name* is the argument."""
+    if targets is UNSET:
+        return targets
+    if isinstance(targets, str):  # which is a sequence, too
+        raise TypeError(f"{name} must be a list: {name}=[{targets!r}]")
+    return [Link(collection, target) for target in targets]
+
+
 def encode(body: Mapping[str, object], root: str) -> bytes:
     """The JSON of *body*; *root* completes ids to URLs."""
+    if isinstance(body, AsGiven):
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
     return json.dumps(_object(body, root), separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -45,6 +76,8 @@ def _object(members: Mapping[str, object], root: str) -> dict[str, Any]:
 def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  (one return a kind)
     if value is None or isinstance(value, bool | int):
         return value
+    if value.__class__ in {list, tuple}:
+        return _items(name, cast("Sequence[object]", value), root)
     if isinstance(value, Link):
         return _url(name, value, root)
     if name.endswith("_id"):
@@ -62,11 +95,20 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
     if isinstance(value, Mapping):
         return _object(cast("Mapping[str, object]", value), root)
     if isinstance(value, Sequence):
-        return [_value(name, item, root) for item in cast("Sequence[object]", value)]
+        return _items(name, cast("Sequence[object]", value), root)
     kind: type[Any] = value.__class__
     if attrs.has(kind):
         return _object(dict(_members(value)), root)
     raise TypeError(f"{name} cannot be sent as a {kind.__name__}")
+
+
+def _items(name: str, items: Sequence[object], root: str) -> list[Any]:
+    # A boundary may have half a million positions: numbers need no closer look.
+    if {item.__class__ for item in items} == {float} and all(
+        map(math.isfinite, cast("Sequence[float]", items))
+    ):
+        return list(items)
+    return [_value(name, item, root) for item in items]
 
 
 def _members(value: Any) -> list[tuple[str, object]]:

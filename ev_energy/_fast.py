@@ -87,19 +87,34 @@ def put_back_unknown(data: Any, built: Any, path: str, report: Reporter) -> None
 def _compare(data: Any, built: Any, path: list[str], report: Reporter) -> None:
     if built.__class__ is Ref:
         built = built.resource
-    if data.__class__ is list and isinstance(built, tuple):
+    if isinstance(built, tuple) and data.__class__ in {list, dict}:
+        data = data if data.__class__ is list else [data]  # one by itself, of several
         for index, item in enumerate(cast("Sequence[Any]", built)):
             _compare(data[index], item, [*path, f"[{index}]"], report)
     elif data.__class__ is dict and isinstance(built, Model):
         names, inner = _plan(cast(Any, type(built)))
         if not data.keys() <= names:
             unknown = {name: value for name, value in data.items() if name not in names}
-            object.__setattr__(built, "_extra", unknown)
-            report.unknown_members(built.__class__, unknown, path)
+            _take_other_spellings(built, unknown)
+            if unknown:
+                object.__setattr__(built, "_extra", unknown)
+                report.unknown_members(built.__class__, unknown, path)
         for name in inner:
             value = data.get(name)
             if value.__class__ is dict or value.__class__ is list:
                 _compare(value, getattr(built, name), [*path, f".{name}"], report)
+
+
+def _take_other_spellings(built: Model, unknown: dict[str, Any]) -> None:
+    """Move what is known under another name out of *unknown*, where it is of the right type."""
+    for member in members(type(built)).values():
+        if member.also in unknown and getattr(built, member.name) is None:
+            try:
+                value = msgspec.convert(unknown[member.also], member.type)
+            except msgspec.ValidationError:
+                continue
+            object.__setattr__(built, member.name, value)
+            del unknown[member.also]
 
 
 @functools.cache

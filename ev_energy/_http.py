@@ -5,9 +5,9 @@ Two of these are made for every call, so they are the cheapest kind of frozen cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 from multidict import CIMultiDict, MultiMapping
@@ -114,11 +114,15 @@ class ConnectionFault(Exception):  # noqa: N818  (the session turns it into a Tr
         self.sent = sent
 
 
+#: The body of a request, whole or in pieces.
+Body: TypeAlias = bytes | AsyncIterable[bytes]
+
+
 class Transport(Protocol):
     """What sends requests. It follows no redirects and raises nothing but `ConnectionFault`."""
 
     async def send(
-        self, request: Request, headers: Mapping[str, str], body: bytes | None, timeout: float
+        self, request: Request, headers: Mapping[str, str], body: Body | None, timeout: float
     ) -> Response:
         """Send *request* with these headers and this body, which may hold secrets."""
         ...

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
 import attrs
 
-from ev_energy._model import LINK, Model, Names
+from ev_energy._model import ALSO, LINK, SEVERAL, Model, Names
 
 
 class Member(NamedTuple):
@@ -17,9 +17,13 @@ class Member(NamedTuple):
     name: str
     type: Any
     required: bool
+    default: Any
+    """What it reads where it is absent."""
     nullable: bool
     models: tuple[type[Model], ...]
     """The models that may stand inside it."""
+    also: str | None
+    """Another name it may come under."""
 
 
 def members(cls: type[Model], *, links: bool = True) -> dict[str, Member]:
@@ -33,13 +37,16 @@ def _members(cls: Any, links: bool) -> dict[str, Member]:
     found: dict[str, Member] = {}
     for field in attrs.fields(cls):
         annotation = LINK.sub(r"\1 | str" if links else "str", field.type)
+        annotation = SEVERAL.sub(r"\1 | tuple[\1, ...]", annotation)
         type_ = _resolve(_home(cls, field.name), annotation)
         found[field.name] = Member(
             field.name,
             type_,
             required=field.default is attrs.NOTHING,
+            default=None if field.default is attrs.NOTHING else field.default,
             nullable=type(None) in arms(type_),
             models=tuple(_models(type_)),
+            also=field.metadata.get(ALSO),
         )
     return found
 

@@ -14,6 +14,8 @@ from ev_energy._refs import Ref
 
 C = TypeVar("C", bound=type[Any])
 LINK: Final = re.compile(r"Ref\[(\w+)\]")
+SEVERAL: Final = re.compile(r"Several\[(\w+)\]")
+ALSO: Final = "also"
 
 
 class _Nothing(Mapping[str, Any]):
@@ -42,7 +44,14 @@ class _Nothing(Mapping[str, Any]):
 NOTHING: Final = _Nothing()
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field,))
+def also(spelling: str) -> Any:
+    """A member, None by default, that the API sends under another name too: *spelling*."""
+    return attrs.field(default=None, metadata={ALSO: spelling})
+
+
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field, also)
+)
 def model(cls: C) -> C:
     """Make *cls* a model: frozen, slotted, keyword-only, its ``Ref`` members read as links.
 
@@ -59,6 +68,8 @@ def model(cls: C) -> C:
         if found := LINK.search(annotation):
             # The class is named, not held: it may be defined further down in its module.
             setattr(made, name, _link(made, name, found[1]))
+        elif SEVERAL.search(annotation):
+            setattr(made, name, _several(made, name))
     return made
 
 
@@ -77,6 +88,18 @@ def _link(owner: type[Any], name: str, target: str) -> property:
         return tuple(map(ref, raw)) if raw.__class__ is tuple else ref(raw)
 
     return property(get, slot.__set__, doc=f"Link to `{target}`.")
+
+
+def _several(owner: type[Any], name: str) -> property:
+    """A property over the slot *name* that shows one model by itself as a tuple of one."""
+    slot = owner.__dict__[name]
+    read: Callable[[object], Any] = slot.__get__
+
+    def get(self: object) -> Any:
+        raw = read(self)
+        return (raw,) if isinstance(raw, Model) else raw
+
+    return property(get, slot.__set__)
 
 
 @functools.cache

@@ -14,8 +14,19 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, NoReturn
 
 _HERE: Final = Path(__file__).parent
-_VERBS: Final = ("_get", "_list", "_post", "_patch", "_delete", "_redirect")
-_NO_INTO: Final = frozenset({"_delete", "_redirect"})
+_VERBS: Final[Mapping[str, str]] = {
+    "_get": "GET",
+    "_list": "GET",
+    "_redirect": "GET",
+    "_post": "POST",
+    "_patch": "PATCH",
+    "_delete": "DELETE",
+    "_delete_counting": "DELETE",
+}
+#: What comes back of the verbs that are not told.
+_NO_INTO: Final = {"_delete": "None", "_delete_counting": "Counts", "_redirect": "None"}
+#: The members of a body that the caller makes as a whole.
+AS_GIVEN: Final = ("...",)
 _SCOPES: Final[Mapping[str, str | None]] = {"PUBLIC": None, "ANY_SCOPE": ""}
 _LAZY: Final = re.compile(r"(\w+): Lazy\[(\w+)\] = Lazy\('(\w+)'\)")
 _LITERAL: Final = re.compile(r"(\w+): TypeAlias = Literal\[(.*)\]")
@@ -43,7 +54,9 @@ class Operation(NamedTuple):
     ids: tuple[str, ...]
     query: tuple[str, ...]
     json: tuple[str, ...] | None
-    """Members of the body; None where there is no body."""
+    """Members of the body, `AS_GIVEN` where it is the caller's; None where there is no body."""
+    inside: str | None
+    """The member of the reply that holds what comes back, where the API wraps it."""
     expand: tuple[str, ...]
     paginated: bool
     module: str
@@ -57,7 +70,7 @@ class Operation(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """``GET /evse_models, public``: the last line of the docstring, without its full stop."""
+        """``GET /evse_models, public``: the end of the docstring, without its full stop."""
         scopes = {None: "public", "": "any scope"}
         return f"{self.method} {self.path}, {scopes.get(self.scope, f'scope {self.scope}')}"
 
@@ -79,6 +92,8 @@ def table(package: Path = _HERE) -> tuple[Operation, ...]:
         family, owner, module = line.groups()
         if module not in sources or owner not in sources[module].classes:
             raise HouseFormError(f"{client}:{node.lineno}: there is no {owner} in {module}.py")
+        if owner in sources[module].workflows:
+            continue
         cls = sources[module].classes.pop(owner)
         found += [
             _operation(sources, module, family, cls, function)
@@ -87,7 +102,8 @@ def table(package: Path = _HERE) -> tuple[Operation, ...]:
         ]
     for source in sources.values():
         for name, cls in source.classes.items():
-            _refuse(source, cls, f"{name} has no Lazy line in _client.py")
+            if name not in source.workflows:
+                _refuse(source, cls, f"{name} has no Lazy line in _client.py")
     return tuple(found)
 
 
@@ -97,7 +113,9 @@ class _Source:
     def __init__(self, path: Path) -> None:
         self.path, self.body = path, ast.parse(path.read_text(encoding="utf-8")).body
         classes = [node for node in self.body if isinstance(node, ast.ClassDef)]
-        self.classes = {c.name: c for c in classes if "Resource" in map(ast.unparse, c.bases)}
+        bases = {c.name: set(map(ast.unparse, c.bases)) for c in classes}
+        self.workflows = {name for name, names in bases.items() if "Workflow" in names}
+        self.classes = {c.name: c for c in classes if bases[c.name] & {"Resource", "Workflow"}}
 
 
 def _refuse(source: _Source, node: ast.stmt | ast.expr, why: str) -> NoReturn:
@@ -109,7 +127,8 @@ def _operation(
 ) -> Operation:
     source = sources[module]
     verb, call = _call(source, f"{cls.name}.{function.name}", function)
-    into, path, *ids = [ast.Constant(None), *call.args] if verb in _NO_INTO else call.args
+    told: list[ast.expr] = [ast.Name(_NO_INTO[verb])] if verb in _NO_INTO else []
+    into, path, *ids = [*told, *call.args]
     if not isinstance(path, ast.Constant) or not isinstance(path.value, str):
         _refuse(source, call, "the path must be a literal")
     names = tuple(map(ast.unparse, ids))
@@ -118,8 +137,8 @@ def _operation(
     given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     if len(given) != len(call.keywords):
         _refuse(source, call, "every query parameter must be named")
-    scope = None if verb == "_redirect" else _scope(source, call, given.pop("scope", None))
-    body = given.pop("json", None)
+    scope = _scope(source, call, given.pop("scope", None))
+    body, inside = given.pop("json", None), given.pop("inside", None)
     what = ast.unparse(into)
     kind: Kind = "list" if verb == "_list" else "one"
     if what == "None":
@@ -131,7 +150,7 @@ def _operation(
         family=family,
         owner=cls.name,
         name=function.name,
-        method="GET" if verb in {"_list", "_redirect"} else verb[1:].upper(),
+        method=_VERBS[verb],
         path=path.value,
         kind=kind,
         into=None if what == "None" else what,
@@ -139,13 +158,14 @@ def _operation(
         ids=names,
         query=tuple(given),
         json=None if body is None else _members(source, function, body),
+        inside=None if inside is None else str(ast.literal_eval(inside)),
         expand=_expand(sources, source, given["expand"]) if "expand" in given else (),
         paginated="page_size" in given,
         module=module,
         line=function.lineno,
         doc=ast.get_docstring(function) or "",
     )
-    if made.doc.rpartition("\n")[2] != f"{made.summary}.":
+    if " ".join(made.doc.rpartition("\n\n")[2].split()) != f"{made.summary}.":
         _refuse(source, function, f"the docstring of {made.call} must end in: {made.summary}.")
     return made
 
@@ -178,6 +198,8 @@ def _members(source: _Source, function: Function, body: ast.expr) -> tuple[str, 
             *map(ast.unparse, node.targets)
         ]:
             body = node.value
+    if isinstance(body, ast.Call) and ast.unparse(body.func) == "as_given":
+        return AS_GIVEN
     keys = body.keys if isinstance(body, ast.Dict) else [None]
     names = [str(key.value) for key in keys if isinstance(key, ast.Constant)]
     if len(names) != len(keys):

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import attrs
@@ -29,6 +29,8 @@ class Page(Generic[T]):
     """The reply it came in: status, headers, raw body."""
     next_url: URL | None = None
     previous_url: URL | None = None
+    around: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+    """What else the reply held, in a listing whose items the API wraps into an object."""
     scope: str = attrs.field(default="", repr=False)
     """Which query of which API this is a page of; see `make_cursor`."""
 

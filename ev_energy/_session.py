@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import attrs
 from msgspec.structs import replace
 from yarl import URL
 
-from ev_energy._convert import Unreadable, decode
+from ev_energy._convert import Unreadable, decode, unwrap
 from ev_energy._drift import Deviation
 from ev_energy._encode import encode
 from ev_energy._http import Request, Response
@@ -17,8 +17,13 @@ from ev_energy._links import links
 from ev_energy._model import Model
 from ev_energy._pages import Page, Pager, scope_of
 from ev_energy._sending import Core, Options, send
-from ev_energy._url import fill, join, page_size
+from ev_energy._types import Counts
+from ev_energy._url import at_place, fill, join, page_size
 from ev_energy.errors import ApiError, DecodeError
+
+if TYPE_CHECKING:
+    from ev_energy._http import ConnectionFault
+    from ev_energy._uploads import Progress, Source
 
 M = TypeVar("M", bound=Model)
 
@@ -40,6 +45,7 @@ class Session:
         scope: str | None,
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
+        inside: str | None = None,
     ) -> M: ...
     @overload
     async def call(
@@ -51,6 +57,7 @@ class Session:
         scope: str | None,
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
+        inside: str | None = None,
     ) -> None: ...
     async def call(
         self,
@@ -61,13 +68,25 @@ class Session:
         scope: str | None,
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
+        inside: str | None = None,
     ) -> M | None:
         """One operation, to a model; to None where *into* is None and the reply has no body."""
         request = self._request(method, fill(path, ids), query, body, scope)
         response = self._checked(request, await send(self.core, self.options, request))
         if into is None:
             return None
-        return cast(M, self._decode(request, response, into, links=bool(query.get("expand"))))
+        links_too = bool(query.get("expand"))
+        return cast(M, self._decode(request, response, into, links=links_too, inside=inside))
+
+    async def delete_counting(
+        self, path: str, ids: tuple[object, ...], scope: str | None
+    ) -> Counts:
+        """A deletion that may answer with numbers; without any where the reply has no body."""
+        request = self._request("DELETE", fill(path, ids), {}, None, scope)
+        response = self._checked(request, await send(self.core, self.options, request))
+        if not response.body:
+            return {}
+        return cast(Counts, self._decode(request, response, Counts, links=False))
 
     def pager(
         self,
@@ -76,6 +95,7 @@ class Session:
         ids: tuple[object, ...],
         scope: str | None,
         query: Mapping[str, object],
+        inside: str | None = None,
     ) -> Pager[M]:
         """One listing. Nothing is sent until it is walked."""
         if "page_size" in query:
@@ -87,10 +107,14 @@ class Session:
         async def fetch(url: URL) -> Page[M]:
             request = replace(start, url=self.core.trusted(url))
             response = self._checked(request, await send(self.core, self.options, request))
-            items = self._decode(request, response, of, many=True, links=links_too)
+            around: dict[str, Any] = {}
+            items = self._decode(
+                request, response, of, many=True, links=links_too, inside=inside, around=around
+            )
             found = links(response.header("link"), url)
             return Page(
                 items=items,
+                around=around,
                 url=url,
                 response=response,
                 next_url=found.get("next"),
@@ -100,11 +124,12 @@ class Session:
 
         return Pager(fetch, start.url, within)
 
-    async def redirect(self, path: str, query: Mapping[str, object]) -> str:
-        """Where a public operation redirects to. It is not followed, and gets no token."""
-        request = self._request("GET", path, query, None, None)
-        plain = {"User-Agent": request.headers["User-Agent"]}
-        request = replace(request, headers=plain, authorised=False)
+    async def redirect(self, path: str, scope: str | None, query: Mapping[str, object]) -> str:
+        """Where an operation redirects to. It is not followed; a public one gets no token."""
+        request = self._request("GET", path, query, None, scope)
+        if scope is None:  # what it is told, a browser could be told
+            plain = {"User-Agent": request.headers["User-Agent"]}
+            request = replace(request, headers=plain, authorised=False)
         response = await send(self.core, self.options, request)
         self._checked(request, response, redirects=True)
         location = response.headers.get("location")
@@ -112,12 +137,37 @@ class Session:
             raise self._unfit("expected a redirect with a Location", request, response)
         return location
 
-    async def fetch(self, url: str, into: type[M]) -> M:
-        """The resource at *url*, which must be on this API."""
-        target = self.core.trusted(URL(url, encoded=True))
+    async def fetch(self, url: str, place: str, into: type[M]) -> M:
+        """The resource that *url* names, which must be on this API, from its *place* there."""
+        named = self.core.trusted(URL(url, encoded=True))
+        target = join(self.core.root, at_place(place, named), {})
         request = Request("GET", target, self.options.headers)
         response = self._checked(request, await send(self.core, self.options, request))
         return cast(M, self._decode(request, response, into, links=False))
+
+    async def put(
+        self,
+        url: str,
+        source: Source,
+        *,
+        content_type: str | None,
+        progress: Progress | None,
+        timeout: float,
+    ) -> Response | ConnectionFault:
+        """What came of putting a file to a presigned *url*, which is outside the API."""
+        from ev_energy import _uploads
+
+        if URL(url).scheme != "https" and self.core.root.scheme == "https":
+            raise ValueError("the URL for the file is not https: the file would go in the clear")
+        return await _uploads.put(
+            self.core,
+            self.options,
+            url,
+            source,
+            content_type=content_type,
+            progress=progress,
+            timeout=timeout,
+        )
 
     def _request(
         self,
@@ -158,13 +208,20 @@ class Session:
         self,
         request: Request,
         response: Response,
-        into: type[M],
+        into: Any,
         *,
         links: bool,
-        many: Any = False,
+        many: bool = False,
+        inside: str | None = None,
+        around: dict[str, Any] | None = None,
     ) -> Any:
+        body, at, report = response.body, "$", self.core.report
         try:
-            return decode(response.body, into, self.core.report, many=many, links=links)
+            if inside is not None:
+                body, others = unwrap(body, inside)
+                at = f"$.{inside}" if body is not response.body else "$"
+                (around if around is not None else {}).update(others)
+            return decode(body, into, report, many=cast(Any, many), links=links, at=at)
         except Unreadable as error:
             kind = response.headers.get("content-type", "no content type")
             expected = f"a list of {into.__name__}" if many else into.__name__

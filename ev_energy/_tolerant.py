@@ -119,15 +119,17 @@ def _model(data: Any, cls: type[Model]) -> Model:
     reading, known = _reading.get(), members(cls)
     values: dict[str, Any] = {}
     for name, member in known.items():
-        if name in data:
-            with reading.at(f".{name}", (cls, name)):
-                values[name] = _member(data[name], member.type, nullable=member.nullable)
+        sent = name if name in data or member.also not in data else member.also
+        if sent in data:
+            with reading.at(f".{sent}", (cls, name)):
+                values[name] = _member(data[sent], member.type, nullable=member.nullable)
         else:
-            values[name] = None
+            values[name] = member.default
             if member.required:
                 with reading.at("", (cls, name)):
                     reading.note(Kind.MISSING_MEMBER, None, name)
-    unknown = {name: value for name, value in data.items() if name not in known}
+    read = {*known, *(m.also for m in known.values() if m.also and m.name not in data)}
+    unknown = {name: value for name, value in data.items() if name not in read}
     built = cls(**values)
     if unknown:
         object.__setattr__(built, "_extra", unknown)
@@ -162,18 +164,26 @@ def _union(value: Any, type_: Any) -> Any:
 def _items(value: Any, type_: Any) -> Any:
     if not isinstance(value, list):
         raise TypeError(f"expected an array, got {_kind(value)}")
-    reading, item = _reading.get(), get_args(type_)[0]
+    reading, (item, *more) = _reading.get(), get_args(type_)
+    items = cast("Sequence[Any]", value)
+    if more and Ellipsis not in more and len(items) != 1 + len(more):
+        raise TypeError(f"expected {1 + len(more)} items, got {len(items)}")
     found: list[Any] = []
-    for index, one in enumerate(cast("Sequence[Any]", value)):
+    for index, one in enumerate(items):
         with reading.at(f"[{index}]"):
             found.append(_member(one, item, nullable=False))
     return tuple(found) if get_origin(type_) is tuple else found
 
 
-def _object(value: Any, _: Any) -> Any:
+def _object(value: Any, type_: Any) -> Any:
     if not isinstance(value, Mapping):
         raise TypeError(f"expected an object, got {_kind(value)}")
-    return dict(cast("Mapping[str, Any]", value))
+    reading, of = _reading.get(), get_args(type_)[1]
+    found: dict[str, Any] = {}
+    for name, one in cast("Mapping[str, Any]", value).items():
+        with reading.at(f".{name}"):
+            found[name] = _member(one, of, nullable=False)
+    return found
 
 
 def _text(value: Any, cls: type[str]) -> str:

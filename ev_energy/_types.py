@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import uuid
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 #: A point in time, always aware; a text without a zone is read as UTC.
 Instant: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
@@ -25,3 +27,7 @@ Money: TypeAlias = decimal.Decimal
 Uuid: TypeAlias = uuid.UUID
 #: A JSON object whose members nobody promises.
 JsonObject: TypeAlias = dict[str, Any]
+#: Whole numbers by name; nobody promises which.
+Counts: TypeAlias = dict[str, int]
+#: Some of them, where the API may send one by itself instead of a list of one.
+Several: TypeAlias = tuple[T, ...]

@@ -66,6 +66,26 @@ def id_text(name: str, value: object) -> str:
     return text
 
 
+def at_place(template: str, url: URL) -> str:
+    """The path that *template* makes of *url*, whose last segments hold the ids.
+
+    Not the path of *url* itself: the API spells some collections wrongly in its links
+    (``/evse/…``), leaves ``/v2`` out of others, and ends some in a slash. The ids stay as they are.
+    """
+    names, shape = _shape(template)
+    wanted = template.strip("/").split("/")
+    there = [segment for segment in url.raw_path.split("/") if segment]
+    ids = [
+        segment for word, segment in zip(wanted[::-1], there[::-1], strict=False) if word[0] == "{"
+    ][::-1]
+    # A word of the template in the place of an id: the URL of a collection, or of what is above.
+    if len(there) < len(wanted) or not set(ids).isdisjoint(wanted):
+        raise ValueError(f"{url} names no {template}")
+    for name, text in zip(names, ids, strict=True):
+        id_text(name, unquote(text))
+    return shape % tuple(quote(text, safe="%:+,;=@!$&'()*~") for text in ids)
+
+
 def timestamp(name: str, value: datetime) -> str:
     """A datetime as the API writes them: UTC, microseconds always, ``Z``."""
     if value.tzinfo is None:
@@ -124,7 +144,19 @@ def commas(values: Sequence[str] | str | None) -> str | None:
     texts = [_text("", value) for value in values]
     if bad := [text for text in texts if "," in text]:
         raise ValueError(f"{bad[0]!r} holds a comma, which separates the values of this filter")
-    return ",".join(texts) or None
+    if not texts:
+        raise ValueError("an empty list would filter nothing: leave the filter out, or give values")
+    return ",".join(texts)
+
+
+def between(name: str, values: tuple[datetime, datetime] | None) -> str | None:
+    """Two points in time in the one comma-separated text that a ``...__range`` filter takes."""
+    if values is None:
+        return None
+    first, last = values
+    if first > last:
+        raise ValueError(f"{name} must not end before it starts")
+    return f"{timestamp(name, first)},{timestamp(name, last)}"
 
 
 def page_size(value: object) -> object:

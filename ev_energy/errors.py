@@ -8,6 +8,8 @@
     ├── ForeignOriginError         a link leads away from the API; the token stays here
     ├── CursorError                a cursor of another query, another API, or no cursor at all
     ├── TokenError                 the token endpoint refused (RFC 6749)
+    ├── WebhookError               a delivery to a webhook holds no event
+    ├── UploadError                a file did not arrive; it knows how to go on
     ├── CallError                  one call failed; it knows its request
     │   ├── TransportError         no reply
     │   │   ├── NotSentError           provably not sent: safe to try again
@@ -38,7 +40,7 @@ from ev_energy._json import json_object
 
 if TYPE_CHECKING:
     from ev_energy._http import Request, Response
-    from ev_energy.models import Notification
+    from ev_energy.models import Notification, RebateEvidenceUpload
 
 __all__ = [
     "ApiError",
@@ -63,6 +65,8 @@ __all__ = [
     "UnauthorizedError",
     "UnconfirmedWriteError",
     "UnprocessableError",
+    "UploadError",
+    "WebhookError",
 ]
 
 
@@ -157,6 +161,36 @@ class UnconfirmedWriteError(TransportError):
 
 class DeadlineError(TransportError):
     """The call's ``deadline`` left no time for another attempt, or for the wait before it."""
+
+
+class WebhookError(EvEnergyError):
+    """A delivery holds no event. ``body`` is its body, ``path`` says where in the JSON."""
+
+    def __init__(self, message: str, body: bytes, path: str = "$") -> None:
+        super().__init__(f"{message} (at {path})")
+        self.body, self.path = body, path
+
+
+class UploadError(EvEnergyError):
+    """The bytes of a file did not arrive where they were to be put, or were not taken note of.
+
+    Nothing is lost: ``client.rebates.resume_upload(error.upload, file)`` goes on.
+
+    Attributes:
+        upload: The upload that was started.
+        status: What the storage answered; None if it gave no answer.
+        body: The storage's answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        upload: RebateEvidenceUpload,
+        status: int | None = None,
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(message)
+        self.upload, self.status, self.body = upload, status, body
 
 
 class DecodeError(CallError):

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from ev_energy import auth as auth
     from ev_energy import errors as errors
     from ev_energy import models as models
+    from ev_energy import webhooks as webhooks
     from ev_energy_sync._blocking import Pager as Pager
     from ev_energy_sync._client import Client as Client
 
     __version__: str
 
 _HOMES = {
-    **dict.fromkeys((*dir(ev_energy), "auth", "errors", "models"), "ev_energy"),
+    **dict.fromkeys(dir(ev_energy), "ev_energy"),
     "Client": "ev_energy_sync._client",
     "Pager": "ev_energy_sync._blocking",
 }

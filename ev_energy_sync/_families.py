@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING
 from ev_energy_sync._blocking import Twin
 
 if TYPE_CHECKING:
+    from ev_energy_sync.resources.account import Auth, Notifications, Root, Timezones, WebhookPortal
+    from ev_energy_sync.resources.boundary_meters import (
+        BoundaryMeterMakes,
+        BoundaryMeterModels,
+        BoundaryMeters,
+    )
+    from ev_energy_sync.resources.charging import (
+        ChargingSessions,
+        ChargingSubSessions,
+        DispatcherLogs,
+    )
     from ev_energy_sync.resources.ct_clamps import CtClamps
+    from ev_energy_sync.resources.dispatch import DispatchCoordinators
+    from ev_energy_sync.resources.energy_feeds import CarbonFeeds, GridFeeds
     from ev_energy_sync.resources.evse_catalogue import (
         EvseCompatibility,
         EvseFirmwareVersions,
@@ -18,18 +31,100 @@ if TYPE_CHECKING:
     )
     from ev_energy_sync.resources.evse_onboarding import EvseOnboarding, EvseWaitlist
     from ev_energy_sync.resources.evses import Evses
+    from ev_energy_sync.resources.hem_systems import HemSystems
+    from ev_energy_sync.resources.home_batteries import (
+        HomeBatteries,
+        HomeBatteryMakes,
+        HomeBatteryModels,
+    )
+    from ev_energy_sync.resources.inverters import (
+        InverterMakes,
+        InverterModels,
+        InverterOnboarding,
+        Inverters,
+    )
+    from ev_energy_sync.resources.programs import IncentiveSchemes, Programs
+    from ev_energy_sync.resources.rebate_upload import Rebates
+    from ev_energy_sync.resources.rebates import (
+        RebateEvidenceFiles,
+        RebateEvidenceTypes,
+        RebateTypes,
+        UserRebates,
+    )
+    from ev_energy_sync.resources.regions import RegionGroups, Regions
+    from ev_energy_sync.resources.sites import CpmsProviders, EvseSites
+    from ev_energy_sync.resources.solar import SolarArrays, SolarForecasts
+    from ev_energy_sync.resources.subscriptions import SubscriptionOfferings, Subscriptions
+    from ev_energy_sync.resources.support_tickets import SupportTickets, SupportTicketStats
+    from ev_energy_sync.resources.tariffs import Suppliers, Tariffs
     from ev_energy_sync.resources.users import Users
+    from ev_energy_sync.resources.vehicle_catalogue import (
+        VehicleCompatibility,
+        VehicleMakes,
+        VehicleModels,
+        VehicleTrims,
+    )
+    from ev_energy_sync.resources.vehicle_onboarding import VehicleOnboarding, VehicleWaitlist
+    from ev_energy_sync.resources.vehicles import Vehicles
 
 
 class Families:
     """What the blocking client has by generation."""
 
+    auth: Twin[Auth] = Twin("account")
+    boundary_meter_makes: Twin[BoundaryMeterMakes] = Twin("boundary_meters")
+    boundary_meter_models: Twin[BoundaryMeterModels] = Twin("boundary_meters")
+    boundary_meters: Twin[BoundaryMeters] = Twin("boundary_meters")
+    carbon_feeds: Twin[CarbonFeeds] = Twin("energy_feeds")
+    charging_sessions: Twin[ChargingSessions] = Twin("charging")
+    charging_sub_sessions: Twin[ChargingSubSessions] = Twin("charging")
+    cpms_providers: Twin[CpmsProviders] = Twin("sites")
     ct_clamps: Twin[CtClamps] = Twin("ct_clamps")
+    dispatch_coordinators: Twin[DispatchCoordinators] = Twin("dispatch")
+    dispatcher_logs: Twin[DispatcherLogs] = Twin("charging")
     evse_compatibility: Twin[EvseCompatibility] = Twin("evse_catalogue")
     evse_firmware_versions: Twin[EvseFirmwareVersions] = Twin("evse_catalogue")
     evse_makes: Twin[EvseMakes] = Twin("evse_catalogue")
     evse_models: Twin[EvseModels] = Twin("evse_catalogue")
     evse_onboarding: Twin[EvseOnboarding] = Twin("evse_onboarding")
+    evse_sites: Twin[EvseSites] = Twin("sites")
     evse_waitlist: Twin[EvseWaitlist] = Twin("evse_onboarding")
     evses: Twin[Evses] = Twin("evses")
+    grid_feeds: Twin[GridFeeds] = Twin("energy_feeds")
+    hem_systems: Twin[HemSystems] = Twin("hem_systems")
+    home_batteries: Twin[HomeBatteries] = Twin("home_batteries")
+    home_battery_makes: Twin[HomeBatteryMakes] = Twin("home_batteries")
+    home_battery_models: Twin[HomeBatteryModels] = Twin("home_batteries")
+    incentive_schemes: Twin[IncentiveSchemes] = Twin("programs")
+    inverter_makes: Twin[InverterMakes] = Twin("inverters")
+    inverter_models: Twin[InverterModels] = Twin("inverters")
+    inverter_onboarding: Twin[InverterOnboarding] = Twin("inverters")
+    inverters: Twin[Inverters] = Twin("inverters")
+    notifications: Twin[Notifications] = Twin("account")
+    programs: Twin[Programs] = Twin("programs")
+    rebate_evidence_files: Twin[RebateEvidenceFiles] = Twin("rebates")
+    rebate_evidence_types: Twin[RebateEvidenceTypes] = Twin("rebates")
+    rebate_types: Twin[RebateTypes] = Twin("rebates")
+    rebates: Twin[Rebates] = Twin("rebate_upload")
+    region_groups: Twin[RegionGroups] = Twin("regions")
+    regions: Twin[Regions] = Twin("regions")
+    root: Twin[Root] = Twin("account")
+    solar_arrays: Twin[SolarArrays] = Twin("solar")
+    solar_forecasts: Twin[SolarForecasts] = Twin("solar")
+    subscription_offerings: Twin[SubscriptionOfferings] = Twin("subscriptions")
+    subscriptions: Twin[Subscriptions] = Twin("subscriptions")
+    suppliers: Twin[Suppliers] = Twin("tariffs")
+    support_ticket_stats: Twin[SupportTicketStats] = Twin("support_tickets")
+    support_tickets: Twin[SupportTickets] = Twin("support_tickets")
+    tariffs: Twin[Tariffs] = Twin("tariffs")
+    timezones: Twin[Timezones] = Twin("account")
+    user_rebates: Twin[UserRebates] = Twin("rebates")
     users: Twin[Users] = Twin("users")
+    vehicle_compatibility: Twin[VehicleCompatibility] = Twin("vehicle_catalogue")
+    vehicle_makes: Twin[VehicleMakes] = Twin("vehicle_catalogue")
+    vehicle_models: Twin[VehicleModels] = Twin("vehicle_catalogue")
+    vehicle_onboarding: Twin[VehicleOnboarding] = Twin("vehicle_onboarding")
+    vehicle_trims: Twin[VehicleTrims] = Twin("vehicle_catalogue")
+    vehicle_waitlist: Twin[VehicleWaitlist] = Twin("vehicle_onboarding")
+    vehicles: Twin[Vehicles] = Twin("vehicles")
+    webhook_portal: Twin[WebhookPortal] = Twin("account")

@@ -103,7 +103,7 @@ def _bracketed(head: str, items: Sequence[str], tail: str, indent: str) -> str:
 
 def from_import(module: str, names: Iterable[str], indent: str = "") -> str:
     """One ``from`` import, its names in ruff's order."""
-    ordered = sorted(set(names), key=lambda name: (_rank(name), name))
+    ordered = sorted(set(names), key=order)
     line = f"{indent}from {module} import {', '.join(ordered)}"
     if len(line) <= WIDTH:
         return line
@@ -111,9 +111,10 @@ def from_import(module: str, names: Iterable[str], indent: str = "") -> str:
     return f"{indent}from {module} import (\n{lines}{indent})"
 
 
-def _rank(name: str) -> int:
+def order(name: str) -> tuple[int, str, str]:
     """Constants, then classes, then the rest."""
-    return 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
+    rank = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
+    return rank, name.lower(), name
 
 
 class Imports:

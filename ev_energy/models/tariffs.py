@@ -5,10 +5,10 @@ from __future__ import annotations
 from ev_energy._enums import OpenEnum
 from ev_energy._model import Model, model
 from ev_energy._refs import Ref
-from ev_energy._types import ClockTime, Day, Money
+from ev_energy._types import ClockTime, Day, Instant, Money
 
 
-class TariffBaseType(OpenEnum):
+class TariffType(OpenEnum):
     """How a tariff's price varies over time."""
 
     FLAT_RATE = "FLAT_RATE"
@@ -59,8 +59,8 @@ class DailyPrices(Model):
 
 
 @model
-class TariffBase(Model):
-    """What every form of a tariff has."""
+class Tariff(Model):
+    """What a household pays for electricity."""
 
     id: str
     url: str
@@ -70,10 +70,10 @@ class TariffBase(Model):
     """ISO 4217 code."""
     highlighted: bool | None = None
     """Whether many users choose it."""
-    type: TariffBaseType | None = None
+    type: TariffType | None = None
     """Only sent under contract."""
     daily_prices: DailyPrices | None = None
-    """Only sent under contract, and when asked for."""
+    """Only sent under contract; in a list, only if ``include_optional`` asks for it."""
     timezone_name: str | None = None
     """IANA name of the zone that clock times of this tariff are in."""
     price_chart_url: str | None = None
@@ -84,14 +84,31 @@ class TariffBase(Model):
     """First day new customers could choose it."""
     valid_until: Day | None = None
     """Last day new customers can choose it; None while it is on sale."""
-
-
-@model
-class Tariff(TariffBase):
-    """What a household pays for electricity."""
-
     scheduler_tariff: Ref[Tariff] | None = None
     """The tariff that charging is planned by, where it is another one than is billed.
 
     Expanded, it holds the basic members only.
+    """
+
+
+@model
+class Price(Model):
+    """What electricity costs during an interval."""
+
+    started_at: Instant
+    interval_seconds: int
+    price_minor_units: int
+    """In **minor** units of the tariff's currency, whole ones: 10 is ten pence."""
+
+
+@model
+class TariffDetail(Tariff):
+    """A tariff with its prices, as it is told where a single one is asked for."""
+
+    current_price: int | None = None
+    """The price now, in **minor** units of ``currency``: 10 is ten pence."""
+    prices: tuple[Price, ...] | str | None = None
+    """URL of the list of prices; expanded, the prices of the last 24 hours.
+
+    Needs the scope ``tariff:prices:read``.
     """

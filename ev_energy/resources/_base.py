@@ -1,20 +1,22 @@
 """The verbs that every endpoint is one line of.
 
 What comes back, the path as a literal, the ids in the order of the braces and under the same names,
-then ``scope`` (the OAuth scope the operation needs, or `PUBLIC`), ``json`` for a body, and the
-query by its wire names. The operation table, the blocking twin and the tests read these lines.
+then ``scope`` (the OAuth scope the operation needs, or `PUBLIC`), ``json`` for a body, ``inside``
+where the API wraps what comes back into an object, under that name, and the query by its wire
+names. The operation table, the blocking twin and the tests read these lines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ev_energy._model import Model
 from ev_energy._pages import Pager
 
 if TYPE_CHECKING:
     from ev_energy._session import Session
+    from ev_energy._types import Counts
 
 M = TypeVar("M", bound=Model)
 
@@ -43,10 +45,17 @@ class Resource:
         return self._session.call("GET", into, path, ids, scope, query)
 
     def _list(
-        self, of: type[M], path: str, *ids: object, scope: str | None, **query: object
+        self,
+        of: type[M],
+        path: str,
+        *ids: object,
+        scope: str | None,
+        inside: str | None = None,
+        **query: object,
     ) -> Pager[M]:
-        return self._session.pager(of, path, ids, scope, query)
+        return self._session.pager(of, path, ids, scope, query, inside)
 
+    @overload
     def _post(
         self,
         into: type[M],
@@ -55,7 +64,26 @@ class Resource:
         scope: str | None,
         json: Body | None = None,
         **query: object,
-    ) -> Coroutine[Any, Any, M]:
+    ) -> Coroutine[Any, Any, M]: ...
+    @overload
+    def _post(
+        self,
+        into: None,
+        path: str,
+        *ids: object,
+        scope: str | None,
+        json: Body | None = None,
+        **query: object,
+    ) -> Coroutine[Any, Any, None]: ...
+    def _post(
+        self,
+        into: Any,
+        path: str,
+        *ids: object,
+        scope: str | None,
+        json: Body | None = None,
+        **query: object,
+    ) -> Coroutine[Any, Any, Any]:
         return self._session.call("POST", into, path, ids, scope, query, json)
 
     def _patch(
@@ -65,12 +93,26 @@ class Resource:
         *ids: object,
         scope: str | None,
         json: Body,
+        inside: str | None = None,
         **query: object,
     ) -> Coroutine[Any, Any, M]:
-        return self._session.call("PATCH", into, path, ids, scope, query, json)
+        return self._session.call("PATCH", into, path, ids, scope, query, json, inside)
 
     def _delete(self, path: str, *ids: object, scope: str | None) -> Coroutine[Any, Any, None]:
         return self._session.call("DELETE", None, path, ids, scope, {})
 
-    def _redirect(self, path: str, **query: object) -> Coroutine[Any, Any, str]:
-        return self._session.redirect(path, query)
+    def _delete_counting(
+        self, path: str, *ids: object, scope: str | None
+    ) -> Coroutine[Any, Any, Counts]:
+        return self._session.delete_counting(path, ids, scope)
+
+    def _redirect(
+        self, path: str, *, scope: str | None, **query: object
+    ) -> Coroutine[Any, Any, str]:
+        return self._session.redirect(path, scope, query)
+
+
+class Workflow(Resource):
+    """What takes several calls of endpoints, and is no endpoint itself."""
+
+    __slots__ = ()

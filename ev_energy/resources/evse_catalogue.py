@@ -28,6 +28,8 @@ class EvseMakes(Resource):
     ) -> Pager[EVSEMake]:
         """List makes; with *available_for_user_id*, those for that user's region and program.
 
+        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+
         GET /evse_makes, public.
         """
         return self._list(
@@ -58,6 +60,8 @@ class EvseModels(Resource):
         expand: Sequence[EVSEModelExpand] = (),
     ) -> Pager[EVSEModel]:
         """List models, of one make or of all, for one user's region and program or for all.
+
+        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
 
         GET /evse_models, public.
         """

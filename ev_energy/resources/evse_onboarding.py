@@ -55,6 +55,7 @@ class EvseOnboarding(Resource):
         return OnboardingLink(
             await self._redirect(
                 "/evse_onboarding",
+                scope=PUBLIC,
                 user_id=user_id,
                 client_id=not_empty("client_id", client_id),
                 make_id=make_id,

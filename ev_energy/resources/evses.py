@@ -45,6 +45,8 @@ class Evses(Resource):
     ) -> Pager[EVSE]:
         """List the EVSEs you may see; with *cpid*, the one of that exact charge point identity.
 
+        Of the user that the client acts for (`acting_for`), or of everybody you may see.
+
         GET /evses, scope evse:read.
         """
         return self._list(

@@ -42,6 +42,8 @@ class Evses(Blocking[aio.Evses]):
     ) -> Pager[EVSE]:
         """List the EVSEs you may see; with *cpid*, the one of that exact charge point identity.
 
+        Of the user that the client acts for (`acting_for`), or of everybody you may see.
+
         GET /evses, scope evse:read.
         """
         return self._pager(self._aio.list(cpid=cpid, page_size=page_size, expand=expand))

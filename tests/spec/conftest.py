@@ -16,8 +16,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     found = description.at_hand()
     lists = {
         "described": lambda: {f"{o.method} {o.path}": o for o in found.operations},
-        "schema_name": lambda: {name: name for name in sorted(found.reached)},
-        "problem": lambda: {p.where: p for o in found.operations for p in o.problems},
+        "schema_name": lambda: {name: name for name in sorted(found.schemas.keys() - {"Counts"})},
+        # Of the many that are alike, one.
+        "problem": lambda: {p.where: p for p in found.different_problems},
     }
     for argument in set(lists) & set(metafunc.fixturenames):
         if found is None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import corrections
 import yaml
-
-#: What the tests hold the SDK to, both ways. Later families are added here.
-TAGS = frozenset({"EVSEs", "CT Clamps"})
-PATHS = frozenset({"/users", "/users/{user_id}"})
 
 #: Query parameters that only a ``Link`` header supplies.
 CURSORS = frozenset({"page_before", "page_after", "page"})
@@ -65,10 +63,11 @@ class Described:
         return self.method, self.path
 
     @property
-    def covered(self) -> bool:
-        return self.path in PATHS or not TAGS.isdisjoint(self.raw.get("tags", ()))
+    def inside(self) -> str | None:
+        """The member that the reply is wrapped into."""
+        return corrections.INSIDE.get(self.key)
 
-    @property
+    @functools.cached_property
     def parameters(self) -> dict[tuple[str, str], Parameter]:
         """Every parameter by place and name; those of the operation win over the path's."""
         found = {}
@@ -84,7 +83,10 @@ class Described:
     @property
     def expand(self) -> tuple[str, ...]:
         parameter = self.parameters.get(("query", "expand"))
-        return tuple(parameter.schema["items"]["enum"]) if parameter else ()
+        if parameter is None:
+            return ()
+        # A free text lists nothing.
+        return tuple(parameter.schema.get("items", {}).get("enum", ()))
 
     @property
     def scope(self) -> str | None:
@@ -96,7 +98,7 @@ class Described:
         (scopes,) = requirement.values() or ([],)
         return " ".join(sorted(scopes))
 
-    @property
+    @functools.cached_property
     def successes(self) -> list[Success]:
         found = []
         for status, node in self.raw["responses"].items():
@@ -110,9 +112,13 @@ class Described:
             return Success(status, "redirect" if 300 <= status < 400 else "none", None, {})
         (media,) = [media for name, media in content.items() if name == "application/json"]
         schema = media["schema"]
+        examples = self.whole.examples(media)
+        if self.inside:
+            schema = self.whole.object(schema)[0][self.inside]
         kind = "list" if schema.get("type") == "array" else "one"
         named = schema["items"] if kind == "list" else schema
-        return Success(status, kind, ref_name(named), self.whole.examples(media))
+        name = ref_name(named) or corrections.INLINE_REPLIES.get(self.key, (None,))[0]
+        return Success(status, kind, name, examples)
 
     @property
     def body(self) -> Schema | None:
@@ -139,18 +145,44 @@ class Description:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
-        self.schemas: Mapping[str, Schema] = data["components"]["schemas"]
+        self.components: Mapping[str, Schema] = data["components"]["schemas"]
+        #: Every schema that a model stands for: components, and what is described in place.
+        self.schemas: dict[str, Schema] = dict(self.components)
+        for (method, path), (name, _) in corrections.INLINE_REPLIES.items():
+            for status, node in data["paths"][path][method.lower()]["responses"].items():
+                content = self.resolve(node).get("content", {})
+                if status < "300" and content and name not in self.schemas:
+                    self.schemas[name] = content["application/json"]["schema"]
+        for name in list(self.schemas):
+            self._name_inner(name)
+
+    def _name_inner(self, owner: str) -> None:
+        """Name the objects that are described inside the schema *owner*."""
+        for member, schema in self.object(self.schemas[owner])[0].items():
+            if (self.owner(owner, member), member) in corrections.MEMBER_TYPES:
+                continue
+            for arm, item in _arms(schema):
+                if arm.get("properties"):
+                    name = class_name(self.owner(owner, member), member, item=item)
+                    if name not in self.schemas:
+                        self.schemas[name] = arm
+                        self._name_inner(name)
 
     @functools.cached_property
     def operations(self) -> list[Described]:
-        """Every operation that the tests hold the SDK to."""
-        found = [
+        """Every operation."""
+        return [
             Described(self, method, path)
             for path, item in self.data["paths"].items()
             for method in item
             if method in _METHODS
         ]
-        return [operation for operation in found if operation.covered]
+
+    @property
+    def different_problems(self) -> list[Problem]:
+        """The problems of all operations, without those that show the same."""
+        every = [problem for operation in self.operations for problem in operation.problems]
+        return list({(p.status, json.dumps(p.example)): p for p in every}.values())
 
     def resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
         """*node*, or what it refers to."""
@@ -172,9 +204,15 @@ class Description:
         return members, required
 
     def owner(self, name: str, member: str) -> str:
-        """The component schema that defines *member* of *name*, itself or one it is made of."""
+        """The schema with a model that defines *member* of *name*, itself or one it is made of."""
         parts = [ref_name(part) for part in self.schemas[name].get("allOf", ())]
-        within = [part for part in parts if part and member in self.object(self.schemas[part])[0]]
+        within = [
+            part
+            for part in parts
+            if part
+            and part not in corrections.NO_MODEL
+            and member in self.object(self.schemas[part])[0]
+        ]
         return self.owner(within[0], member) if within else name
 
     def examples(self, node: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,30 +231,29 @@ class Description:
                     break
         return found
 
-    @functools.cached_property
-    def reached(self) -> dict[str, set[str]]:
-        """Every component schema that the operations lead to, and from where."""
-        found: dict[str, set[str]] = {}
-        todo: list[tuple[str, Any]] = []
-        for operation in self.operations:
-            where = f"{operation.method} {operation.path}"
-            todo += [(where, operation.raw)]
-        seen: set[str] = set()
-        while todo:
-            where, node = todo.pop()
-            if isinstance(node, list):
-                todo += [(where, item) for item in node]
-            elif isinstance(node, dict):
-                target = node.get("$ref")
-                if isinstance(target, str):
-                    name = ref_name(node)
-                    if name in self.schemas and "/schemas/" in target:
-                        found.setdefault(name, set()).add(where)
-                    if target not in seen:
-                        seen.add(target)
-                        todo.append((name or where, self.resolve(node)))
-                todo += [(where, value) for key, value in node.items() if key != "$ref"]
-        return found
+
+def _arms(schema: Schema) -> Iterator[tuple[Schema, bool]]:
+    """The forms of *schema*, and whether each is one of the items of a list."""
+    for arm in [schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())]:
+        yield arm, False
+        if "items" in arm:
+            yield from ((inner, True) for inner, _ in _arms(arm["items"]))
+
+
+def class_name(owner: str, member: str, *, item: bool = False) -> str:
+    """What a class is called that is described in place, as *member* of *owner*.
+
+    Both names together, what they have in common once; of the items of a list, in the singular.
+    """
+    words = "".join(word.title() for word in member.split("_"))
+    if item and not words.endswith("Series"):
+        words = (
+            words.removesuffix("ies") + "y" if words.endswith("ies") else words.removesuffix("s")
+        )
+    for start in range(len(owner)):
+        if owner[start].isupper() and words.startswith(owner[start:]):
+            return owner[:start] + words
+    return owner + words
 
 
 def ref_name(node: Mapping[str, Any]) -> str | None:
@@ -230,7 +267,8 @@ def nullable(schema: Schema) -> bool:
     types = schema.get("type")
     arms = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
     return (
-        types == "null"
+        schema.get("nullable", False)  # a keyword of OpenAPI 3.0
+        or types == "null"
         or (isinstance(types, list) and "null" in types)
         or any(nullable(arm) for arm in arms)
     )

@@ -1,17 +1,20 @@
-"""A local server that answers any operation minimally and remembers what it was asked."""
+"""A local server, on a thread of its own, that answers any operation and remembers the question."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from aiohttp import web
-from description import Description
+from description import Described, Description, Success
 from multidict import CIMultiDict
+from wire import least
 
 
 class Asked(NamedTuple):
@@ -25,67 +28,102 @@ class Asked(NamedTuple):
 
 
 class Recorder:
-    """Remembers requests; answers by the description."""
+    """Remembers requests; answers by the description, or what it is told to."""
 
     def __init__(self, spec: Description) -> None:
         self.spec = spec
         self.asked: list[Asked] = []
         self.base_url = ""
+        self.reply: Any = None
+        """The JSON to answer with; None: the least that the operation may answer."""
+        self._patterns = [
+            (
+                o,
+                re.compile(
+                    re.sub(r"{\w+}", "[^/:]+", re.sub(r"{(\w+_at|\w+_start)}", "[^/]+", o.path))
+                ),
+            )
+            for o in spec.operations
+        ]
+
+    def take(self) -> Asked:
+        """The one request since the last."""
+        (asked,) = self.asked
+        self.asked.clear()
+        return asked
 
     async def answer(self, request: web.Request) -> web.Response:
-        """The least that the operation may answer."""
+        """Remember the request, and answer it."""
         raw_path, _, query = request.raw_path.partition("?")
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
         body = await request.read()
         self.asked.append(Asked(request.method, raw_path, pairs, request.headers.copy(), body))
         path = raw_path.removeprefix("/v2")
-        for operation in self.spec.operations:
-            pattern = re.sub(r"{\w+}", "[^/]+", operation.path)
-            if operation.method == request.method and re.fullmatch(pattern, path):
-                return self._reply(operation, dict(pairs))
-        return web.json_response({"title": "No such operation", "detail": path}, status=404)
+        found = [
+            operation
+            for operation, pattern in self._patterns
+            if operation.method == request.method and pattern.fullmatch(path)
+        ]
+        if not found:
+            return web.json_response({"title": "No such operation", "detail": path}, status=404)
+        # A word of the path goes before an id in its place.
+        operation = min(found, key=lambda one: one.path.count("{"))
+        return self._reply(operation, {name for name, _ in pairs})
 
-    def _reply(self, operation: Any, query: Mapping[str, str]) -> web.Response:
-        successes = operation.successes
-        if len(successes) > 1:
-            json_form = query.get("response_type") == "json"
-            successes = [s for s in successes if (s.kind == "redirect") != json_form]
-        (success,) = successes
+    def _reply(self, operation: Described, query: set[str]) -> web.Response:
+        success = success_of(operation, as_json="response_type" in query)
         if success.kind == "redirect":
             return web.Response(status=success.status, headers={"Location": "https://go.example/"})
         if success.kind == "none":
             return web.Response(status=success.status)
-        least = least_of(self.spec, success.schema_name)
-        reply = [least] if success.kind == "list" else least
-        return web.json_response(reply, status=success.status, dumps=json.dumps)
+        made = self.reply
+        if made is None:
+            one = least(self.spec, self.spec.schemas[str(success.schema_name)])
+            made = wrapped(operation, [one] if success.kind == "list" else one)
+        return web.json_response(made, status=success.status, dumps=json.dumps)
 
 
-def least_of(spec: Description, name: str) -> dict[str, Any]:
-    """An object of the schema *name* with its required members only."""
-    members, required = spec.object(spec.schemas[name])
-    shown = spec.composed(spec.schemas[name])
-    plain = {"boolean": False, "integer": 1, "string": "text", "array": []}
-
-    def value(member: str) -> Any:
-        types = members[member].get("type", "string")
-        return None if isinstance(types, list) else plain[types]
-
-    return {member: shown.get(member, value(member)) for member in members if member in required}
+def _pattern(path: str) -> re.Pattern[str]:
+    """What a path looks like once it is filled; of ids, only timestamps hold a colon."""
+    path = re.sub(r"{\w+(_at|_start)}", "[^/]+", path)
+    return re.compile(re.sub(r"{\w+}", "[^/:]+", path))
 
 
-@asynccontextmanager
-async def recording(spec: Description) -> AsyncIterator[Recorder]:
+def success_of(operation: Described, *, as_json: bool = False) -> Success:
+    """The success to answer with: of several, the redirect or its JSON form, or the first."""
+    successes = operation.successes
+    if "redirect" in {success.kind for success in successes}:
+        return next(s for s in successes if (s.kind == "redirect") != as_json)
+    return successes[0]
+
+
+def wrapped(operation: Described, reply: Any) -> Any:
+    """*reply* in the object that the description wraps it into, if it does."""
+    return reply if operation.inside is None else {operation.inside: reply}
+
+
+@contextmanager
+def recording(spec: Description) -> Iterator[Recorder]:
     """A recorder on a real socket."""
-    recorder = Recorder(spec)
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", recorder.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+    recorder, loop = Recorder(spec), asyncio.new_event_loop()
+
+    async def start() -> web.AppRunner:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", recorder.answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
         recorder.base_url = f"http://{host}:{port}/v2"
+        return runner
+
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    try:
         yield recorder
     finally:
-        await runner.cleanup()
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

@@ -22,9 +22,12 @@ def examples(spec: Description) -> Iterator[tuple[str, type[Model], Any]]:
     for operation in spec.operations:
         for success in operation.successes:
             for name, value in success.examples.items():
+                if success.schema_name == "Counts":
+                    continue
                 cls = getattr(ev_energy.models, str(success.schema_name))
-                yield f"{operation.method} {operation.path} {success.status} {name}", cls, value
-    for name in sorted(spec.reached.keys() - corrections.NO_MODEL.keys()):
+                found = value.get(operation.inside, value) if operation.inside else value
+                yield f"{operation.method} {operation.path} {success.status} {name}", cls, found
+    for name in sorted(spec.schemas.keys() - corrections.NO_MODEL.keys() - {"Counts"}):
         cls, schema = getattr(ev_energy.models, name), spec.schemas[name]
         if not issubclass(cls, Model):
             continue
@@ -60,7 +63,9 @@ def test_every_example_reads_whole_and_tolerantly(spec: Description) -> None:
             read(value, cls, Reporter(drifts.append)),
             strict=True,
         ):
-            assert set(data) <= {*built.to_dict(), *built.extra}, name
+            sent = {member for member, value in data.items() if value is not None}
+            other_spellings = {"expiry"} if hasattr(built, "expires_at") else set()
+            assert sent - other_spellings <= {*built.to_dict(), *built.extra}, name
         assert bool(drifts) == (name in corrections.FAULTY_EXAMPLES or "made-up" in name), name
 
 
@@ -87,7 +92,9 @@ def test_a_strict_client_refuses_just_the_examples_that_are_known_to_be_faulty(
 
 def test_a_faulty_example_tells_what_is_missing_and_where(spec: Description) -> None:
     ((cls, value),) = [
-        (cls, value) for name, cls, value in examples(spec) if name in corrections.FAULTY_EXAMPLES
+        (cls, value)
+        for name, cls, value in examples(spec)
+        if name.startswith("GET /evses/{evse_id} ")
     ]
     drifts: list[Drift] = []
     read(value, cls, Reporter(drifts.append))
@@ -113,8 +120,11 @@ def test_a_problem_becomes_the_error_of_its_status(problem: Problem) -> None:
         404: errors.NotFoundError,
         405: errors.ApiError,
         406: errors.NotAcceptableError,
+        409: errors.ConflictError,
+        413: errors.ApiError,
         422: errors.UnprocessableError,
         429: errors.RateLimitError,
+        503: errors.ServerError,
     }
     assert type(error) is classes[problem.status]
     assert error.status == problem.status
@@ -146,7 +156,15 @@ def test_the_problem_types_of_the_families_are_known(spec: Description) -> None:
         "pagination-parameters",
         "rate-limit-exceeded",
         "validation-failed-create-vehicle",
+        "validation-failed-create-vehicle-model-connector",
+        "validation-failed-password-reset",
+        "validation-failed-saved-route",
         "validation-failed-update-evse",
+        "validation-failed-update-notification-preferences",
+        "validation-failed-update-payout-method",
+        "validation-failed-update-route-planner-preferences",
+        "validation-failed-update-vehicle-connectors",
+        "validation-failed-update-vehicle-state-of-charge",
     }
 
 

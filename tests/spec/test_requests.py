@@ -1,24 +1,26 @@
+"""Every operation, called over a socket with values made from its schemas."""
+
 from __future__ import annotations
 
-import datetime as dt
-import inspect
 import json
-from collections.abc import AsyncIterator, Mapping
-from importlib import import_module
-from typing import Any, get_args, get_type_hints
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, get_type_hints
 from urllib.parse import quote
 
-import attrs
-import corrections
 import pytest
-from description import CURSORS, Described, Description
+from description import Described, Description
+from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
-from recorder import Asked, Recorder, least_of, recording
+from multidict import CIMultiDict
+from recorder import Asked, Recorder, recording
+from wire import RULES, Wire, function_of, least
 
-from ev_energy import Client, Pager, models
+from ev_energy import Ref
 from ev_energy._model import Model
-from ev_energy._operations import Operation, table
-from ev_energy.models.users import LocationWrite
+from ev_energy._operations import AS_GIVEN, Operation, table
+from ev_energy.models import EVSE
+from ev_energy_sync import Client, Pager
 
 TABLE = table()
 ids = pytest.mark.parametrize("operation", TABLE, ids=[o.call for o in TABLE])
@@ -26,66 +28,32 @@ TOKEN, USER = "token-of-a-test", "user01HN2NJ9NMRZBXT1H6FT9N7735"
 
 #: What the transport adds to any request.
 TRANSPORT = {"Host", "Accept-Encoding", "User-Agent"}
-
-#: Nested bodies: what to pass, and what must arrive for it.
-NESTED: dict[str, tuple[Any, Any]] = {
-    "location": (
-        models.LatLong(latitude=51.5, longitude=-0.25),
-        {"latitude": 51.5, "longitude": -0.25},
-    ),
-    "default_location": (
-        LocationWrite(
-            address_1="1 The Hill",
-            address_2=None,
-            city="Hobbiton",
-            state="Westfarthing",
-            postal_code="SH1 1RE",
-            country_code="GB",
-            coordinates=models.LatLong(latitude=51.5, longitude=-0.25),
-            tariff="tari01HN2NJ9NMRZBXT1H6FT9N7735",
-            evse_site="site01JX2SZ0WAFTDYVYY0JRAYREY7",
-        ),
-        {
-            "address_1": "1 The Hill",
-            "address_2": None,
-            "city": "Hobbiton",
-            "state": "Westfarthing",
-            "postal_code": "SH1 1RE",
-            "country_code": "GB",
-            "coordinates": {"latitude": 51.5, "longitude": -0.25},
-            "tariff": "{root}/tariffs/tari01HN2NJ9NMRZBXT1H6FT9N7735",
-            "evse_site": "{root}/evse_sites/site01JX2SZ0WAFTDYVYY0JRAYREY7",
-        },
-    ),
-}
-
-#: Arguments that exclude each other: calls that together give every argument.
-FORMS: dict[str, list[set[str]]] = {
-    "evse_waitlist.create": [{"evse_model_id"}, {"evse_make_name", "evse_model_name"}],
-}
-
-#: Arguments that may be left out each, but not all together.
-ONE_IS_NEEDED = {
-    "evse_onboarding.get_json": {"make_id"},
-    "evse_waitlist.create": {"evse_model_id"},
-}
+some = settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
-def forms(operation: Operation) -> list[set[str]]:
-    """For each call to make: the arguments to leave out."""
-    exclusive = FORMS.get(operation.call, [set()])
-    return [set().union(*exclusive) - form for form in exclusive]
-
-
-@pytest.fixture
-async def server(spec: Description) -> AsyncIterator[Recorder]:
-    async with recording(spec) as recorder:
+@pytest.fixture(scope="module")
+def server(spec: Description) -> Iterator[Recorder]:
+    with recording(spec) as recorder:
         yield recorder
 
 
-@pytest.fixture
-async def client(server: Recorder) -> AsyncIterator[Client]:
-    async with Client(TOKEN, base_url=server.base_url, strict=True) as made:
+@pytest.fixture(autouse=True)
+def _nothing_asked_yet(request: pytest.FixtureRequest) -> None:
+    if "server" in request.fixturenames:
+        recorder = request.getfixturevalue("server")
+        recorder.reply = None
+        recorder.asked.clear()
+
+
+@pytest.fixture(scope="module")
+def client(server: Recorder) -> Iterator[Client]:
+    with Client(TOKEN, base_url=server.base_url, strict=True) as made:
         yield made
 
 
@@ -94,89 +62,48 @@ def described(spec: Description, operation: Operation) -> Described:
     return found
 
 
-def values(spec: Description, operation: Operation) -> dict[str, Any]:
-    """A value as JSON has it for every argument, from the examples of the description."""
-    there = described(spec, operation)
-    found: dict[str, Any] = {}
-    for parameter in there.parameters.values():
-        if parameter.place == "header" or parameter.name in CURSORS:
-            continue
-        schema = parameter.schema
-        shown = [*schema.get("examples", ()), *schema.get("enum", ())]
-        for source in (parameter.raw, schema):
-            shown = [source["example"], *shown] if "example" in source else shown
-        if parameter.name == "expand":
-            shown = [schema["items"]["enum"]]
-        if parameter.name in corrections.PARAMETER_VALUES:
-            shown = [corrections.PARAMETER_VALUES[parameter.name][0]]
-        found[parameter.name] = shown[0] if shown else _elsewhere(spec, parameter.name)
-    if operation.json is not None:
-        members = spec.object(there.body or {})[0]
-        shown = spec.composed(there.body or {})
-        for name in operation.json:
-            found[name] = NESTED[name][1] if name in NESTED else shown.get(name, "user@example.com")
-            assert name in members
-    return found
-
-
-def _elsewhere(spec: Description, name: str) -> Any:
-    """An example that another operation, or a schema, has for *name*."""
-    for operation in spec.operations:
-        for place in ("path", "query"):
-            parameter = operation.parameters.get((place, name))
-            if parameter and "example" in parameter.schema:
-                return parameter.schema["example"]
-    raise AssertionError(f"no example of {name}: give one in corrections.PARAMETER_VALUES")
-
-
-def arguments(operation: Operation, wire: Mapping[str, Any], left_out: set[str]) -> dict[str, Any]:
-    """What to call the method with, so that *wire* arrives."""
-    made: dict[str, Any] = {}
-    function = inspect.signature(_unbound(operation)).parameters
-    hints = get_type_hints(_unbound(operation))
-    for name in function:
-        if name == "self" or name in left_out:
-            continue
-        value = wire[name]
-        if name in NESTED:
-            value = NESTED[name][0]
-        elif dt.datetime in get_args(hints[name]):
-            value = dt.datetime.fromisoformat(value)
-        elif name.endswith("__in"):
-            value = value.split(",")
-        made[name] = value
-    return made
-
-
-def _unbound(operation: Operation) -> Any:
-    module = import_module(f"ev_energy.resources.{operation.module}")
-    return getattr(getattr(module, operation.owner), operation.name)
-
-
-async def call(client: Client, operation: Operation, given: dict[str, Any]) -> Any:
+def call(client: Client, operation: Operation, given: Mapping[str, Any]) -> Any:
     """Call the method; of a listing, fetch its first page."""
-    positional = [given.pop(name) for name in operation.ids]
+    keywords = dict(given)
+    positional = [keywords.pop(name) for name in operation.ids]
     method = getattr(getattr(client, operation.family), operation.name)
-    answer = method(*positional, **given)
-    return (await answer.page()).items if isinstance(answer, Pager) else await answer
+    answer = method(*positional, **keywords)
+    return answer.page().items if isinstance(answer, Pager) else answer
 
 
-def expected_query(operation: Operation, wire: Mapping[str, Any], left_out: set[str]) -> Any:
+def expected_path(operation: Operation, wire: Mapping[str, Any]) -> str:
+    path = operation.path
+    for name in operation.ids:
+        path = path.replace(f"{{{name}}}", quote(wire[name], safe=":"))
+    return f"/v2{path}"
+
+
+def expected_query(operation: Operation, wire: Mapping[str, Any]) -> list[tuple[str, str]]:
+    fixed = {"page_size": 100, "response_type": "json"}
     pairs = []
     for name in operation.query:
-        value = "json" if name == "response_type" else wire[name]
-        if name not in left_out:
-            many = value if isinstance(value, list) else [value]
-            pairs += [(name, str(one)) for one in many]
+        value = wire.get(name, fixed.get(name))
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                pairs.append((name, json.dumps(one) if isinstance(one, bool) else str(one)))
     return sorted(pairs)
 
 
+def expected_body(operation: Operation, wire: Mapping[str, Any]) -> Any:
+    if operation.json == AS_GIVEN:
+        (body,) = [v for n, v in wire.items() if n not in {*operation.ids, *operation.query}]
+        return body
+    return {name: wire[name] for name in operation.json or () if name in wire}
+
+
 def own_headers(asked: Asked) -> dict[str, str]:
-    return {n: v for n, v in asked.headers.items() if n.title() not in TRANSPORT}
+    """Without those of the transport, and of the body."""
+    left_out = {*TRANSPORT, "Content-Length", "Content-Type"}
+    return {n: v for n, v in asked.headers.items() if n.title() not in left_out}
 
 
 def expected_headers(operation: Operation, *, token: bool = True) -> dict[str, str]:
-    if operation.kind == "redirect":
+    if operation.kind == "redirect" and operation.scope is None:
         return {"Accept": "*/*"}
     headers = {"Accept": "application/json"}
     if token:
@@ -184,52 +111,80 @@ def expected_headers(operation: Operation, *, token: bool = True) -> dict[str, s
     return headers
 
 
-def without_length(headers: dict[str, str]) -> dict[str, str]:
-    return {n: v for n, v in headers.items() if n not in {"Content-Length", "Content-Type"}}
+@cache
+def _validator(spec: Description, key: tuple[str, str], not_needed: frozenset[str]) -> Any:
+    """jsonschema over the body of an operation."""
+    (there,) = [operation for operation in spec.operations if operation.key == key]
+    schema = dict(spec.resolve(there.body or {}))
+    # Of a body that is the model of the reply, what is read-only is not to be sent.
+    schema["required"] = [n for n in schema.get("required", ()) if n not in not_needed]
+    whole = {"components": spec.data["components"], **schema}
+    return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 def complaints(spec: Description, schema: Any, value: Any) -> list[str]:
     """What jsonschema says against *value*."""
-    whole = {"components": spec.data["components"], **schema}
     checker = Draft202012Validator.FORMAT_CHECKER
-    return [
-        e.message for e in Draft202012Validator(whole, format_checker=checker).iter_errors(value)
-    ]
+    validator = Draft202012Validator(spec.resolve(schema), format_checker=checker)
+    return [error.message for error in validator.iter_errors(value)]
+
+
+def assert_valid(spec: Description, there: Described, asked: Asked) -> None:
+    """What was asked is what the schemas allow; an independent validator says so."""
+    sent: dict[str, list[str]] = {}
+    for name, text in asked.query:
+        sent.setdefault(name, []).append(text)
+    for name, texts in sent.items():
+        schema = spec.resolve(there.parameters["query", name].schema)
+        value: Any = texts if schema["type"] == "array" else texts[-1]
+        if schema["type"] in {"integer", "boolean", "number"}:
+            value = json.loads(texts[0])
+        assert complaints(spec, schema, value) == [], name
+    assert {n for n, p in _query(there) if p.required} <= sent.keys()
+    segments = asked.raw_path.removeprefix("/v2").split("/")
+    for word, segment in zip(there.path.split("/"), segments, strict=True):
+        if word.startswith("{"):
+            name, _, verb = word.partition("}")
+            schema = there.parameters["path", name.strip("{")].schema
+            assert complaints(spec, schema, segment.removesuffix(verb)) == [], word
+    if asked.body:
+        _, required = spec.object(there.body or {})
+        members = spec.object(there.body or {})[0]
+        read_only = frozenset(n for n in required if members[n].get("readOnly"))
+        found = _validator(spec, there.key, read_only).iter_errors(json.loads(asked.body))
+        assert [error.message for error in found] == []
+
+
+def _query(there: Described) -> list[tuple[str, Any]]:
+    return [(name, p) for (place, name), p in there.parameters.items() if place == "query"]
 
 
 @ids
-def test_no_two_values_of_a_call_are_alike_so_that_none_can_be_taken_for_another(
-    spec: Description, operation: Operation
-) -> None:
-    texts = [json.dumps(value) for value in values(spec, operation).values()]
-    assert len(texts) == len(set(texts))
-
-
-@ids
-async def test_a_call_sends_just_what_the_description_says(
+def test_a_call_sends_just_what_the_description_says(
     spec: Description, server: Recorder, client: Client, operation: Operation
 ) -> None:
-    wire = values(spec, operation)
-    for left_out in forms(operation):
-        answer = await call(client, operation, arguments(operation, wire, left_out))
-        asked = server.asked.pop()
-        assert server.asked == []
+    there = described(spec, operation)
+    made = Wire(spec, operation, there)
+
+    @some
+    @given(made.values())
+    def check(wire: dict[str, Any]) -> None:
+        answer = call(client, operation, made.arguments(wire))
+        asked = server.take()
         assert asked.method == operation.method
-        path = operation.path
-        for name in operation.ids:
-            path = path.replace(f"{{{name}}}", quote(wire[name], safe=":"))
-        assert asked.raw_path == f"/v2{path}"
-        assert sorted(asked.query) == expected_query(operation, wire, left_out)
-        assert without_length(own_headers(asked)) == expected_headers(operation)
+        assert asked.raw_path == expected_path(operation, wire)
+        assert sorted(asked.query) == expected_query(operation, wire)
+        assert own_headers(asked) == expected_headers(operation)
         if operation.json is None:
             assert asked.body == b""
             assert "Content-Type" not in asked.headers
         else:
             assert asked.headers["Content-Type"] == "application/json"
-            body = {name: wire[name] for name in operation.json if name not in left_out}
-            text = json.dumps(body).replace("{root}", server.base_url)
-            assert json.loads(asked.body) == json.loads(text)
+            assert json.loads(asked.body) == expected_body(operation, wire)
+        assert_valid(spec, there, asked)
         assert_answer(spec, operation, answer)
+
+    check()
 
 
 def assert_answer(spec: Description, operation: Operation, answer: Any) -> None:
@@ -238,126 +193,141 @@ def assert_answer(spec: Description, operation: Operation, answer: Any) -> None:
         assert answer is None
     elif operation.kind == "redirect":
         assert str(answer) == "https://go.example/"
+    elif operation.into == "Counts":
+        assert answer == {}
     else:
-        least = least_of(spec, str(operation.into))
+        sent = least(spec, spec.schemas[str(operation.into)])
         for item in answer if operation.kind == "list" else [answer]:
             assert isinstance(item, Model)
             assert type(item).__name__ == operation.into
-            assert item.to_dict() == {n: v for n, v in least.items() if v is not None}
+            assert item.to_dict() == without_nulls(sent)
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    return value
 
 
 @ids
-async def test_what_is_sent_is_valid_by_the_schemas(
+def test_an_id_may_be_a_url_or_a_link_too(
     spec: Description, server: Recorder, client: Client, operation: Operation
 ) -> None:
-    there = described(spec, operation)
-    wire = values(spec, operation)
-    for left_out in forms(operation):
-        await call(client, operation, arguments(operation, wire, left_out))
-        asked = server.asked.pop()
-        sent: dict[str, list[str]] = {}
-        for name, text in asked.query:
-            sent.setdefault(name, []).append(text)
-        for name, texts in sent.items():
-            schema = there.parameters["query", name].schema
-            value: Any = texts if schema["type"] == "array" else texts[0]
-            value = int(texts[0]) if schema["type"] == "integer" else value
-            assert complaints(spec, schema, value) == [], name
-        segments = asked.raw_path.removeprefix("/v2").split("/")
-        for word, segment in zip(operation.path.split("/"), segments, strict=True):
-            if word.startswith("{"):
-                schema = there.parameters["path", word.strip("{}")].schema
-                assert complaints(spec, schema, segment) == [], word
-        if there.body and operation.json is not None:
-            assert (
-                complaints(spec, body_schema(spec, operation, there), json.loads(asked.body)) == []
-            )
+    made = Wire(spec, operation, described(spec, operation))
+    wire = made.least()
+    named = [n for n in made.signature if n in operation.ids or n.endswith("_id")]
+    given = {n: wire.get(n, "thing0123456789") for n in named if "Ref" in str(made.hints[n])}
+    legal = RULES.get(operation.call, dict)({**wire, **given})
+    found = {name: legal[name] for name in given if name in legal}
+    urls = {n: f"https://api.ev.energy/v2/things/{quote(i, safe=':')}" for n, i in found.items()}
+    fitting = made.arguments({n: v for n, v in legal.items() if n not in found})
+    seen = []
+    for form in (urls, {n: Ref(url, EVSE) for n, url in urls.items()}, found):
+        call(client, operation, {**fitting, **form})
+        asked = server.take()
+        seen.append((asked.raw_path, asked.query, asked.body))
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][0] == expected_path(operation, {**wire, **found})
 
 
-def body_schema(spec: Description, operation: Operation, there: Described) -> dict[str, Any]:
-    """The schema of a body without the members that are required of a reply only."""
-    schema = dict(spec.resolve(there.body or {}))
-    not_needed = {name for call, name in corrections.NOT_NEEDED if call == operation.call}
-    schema["required"] = [n for n in schema.get("required", ()) if n not in not_needed]
-    return schema
+def _links() -> Iterator[tuple[Operation, str]]:
+    """The members of bodies that the API wants as URLs and callers may give as ids."""
+    for operation in TABLE:
+        hints = get_type_hints(function_of(operation))
+        for name in operation.json or ():
+            if "Ref[" in str(hints.get(name)) and not name.endswith("_id"):
+                yield operation, name
+
+
+#: Of the bodies that want URLs: of which collection. One of them wants the bare id.
+COLLECTIONS = {
+    "evidence_type": "rebate_evidence_types",
+    "preferred_vehicle": "vehicles",
+    "rebate_evidence_type": "rebate_evidence_types",
+    "rebate_type": "rebate_types",
+    "region_groups": "region_groups",
+    "user": "users",
+    ("inverters.create", "model"): "inverter_models",
+    ("vehicles.create", "model"): "vehicle_models",
+    ("vehicle_trims.create", "model"): "vehicle_models",
+    ("vehicle_models.create", "make"): "vehicle_makes",
+    ("vehicle_onboarding.onboarding_link", "make"): None,
+}
+
+
+@pytest.mark.parametrize(("operation", "name"), list(_links()), ids=lambda v: getattr(v, "call", v))
+def test_a_body_that_wants_a_url_takes_id_link_and_model_too(
+    spec: Description, server: Recorder, client: Client, operation: Operation, name: str
+) -> None:
+    made = Wire(spec, operation, described(spec, operation))
+    given = made.arguments(made.least())
+    collection = COLLECTIONS[name if name in COLLECTIONS else (operation.call, name)]
+    id_ = "thing0123456789"
+    own = f"{server.base_url}/{collection}/{id_}" if collection else id_
+    there = f"https://api.ev.energy/v2/things/{id_}" if collection else id_
+    url = "https://api.ev.energy/v2/things/thing0123456789"
+    model = EVSE(id=id_, url=url, cpid="")
+    for form, expected in ((id_, own), (url, there), (Ref(url, EVSE), there), (model, there)):
+        many = name == "region_groups"
+        call(client, operation, {**given, name: [form] if many else form})
+        sent = json.loads(server.take().body)[name]
+        assert sent == ([expected] if many else expected)
 
 
 @ids
-async def test_only_what_is_set_is_sent(
+def test_settings_of_the_client_become_headers_where_they_belong(
     spec: Description, server: Recorder, client: Client, operation: Operation
 ) -> None:
-    wire = values(spec, operation)
-    function = inspect.signature(_unbound(operation)).parameters
-    optional = {n for n, p in function.items() if p.default is not p.empty}
-    kept = ONE_IS_NEEDED.get(operation.call, set())
-    await call(client, operation, arguments(operation, wire, optional - kept))
-    asked = server.asked.pop()
-    mandatory = {name for name in operation.query if name not in optional} | kept
-    fixed = {"page_size": "100", "response_type": "json"}
-    assert {name for name, _ in asked.query} == (mandatory | fixed.keys()) & set(operation.query)
-    assert all(fixed.get(name, value) == value for name, value in asked.query)
-    if operation.json is not None:
-        names = {name for name in operation.json if name not in optional or name in kept}
-        assert set(json.loads(asked.body)) == names
-
-
-@ids
-async def test_settings_of_the_client_become_headers_where_they_belong(
-    spec: Description, server: Recorder, client: Client, operation: Operation
-) -> None:
-    wire = values(spec, operation)
+    made = Wire(spec, operation, described(spec, operation))
     setting = client.with_options(version="2", language="en-GB").acting_for(USER)
-    await call(setting, operation, arguments(operation, wire, forms(operation)[0]))
+    call(setting, operation, made.arguments(made.least()))
     expected = expected_headers(operation)
-    if operation.kind != "redirect":
+    if "Authorization" in expected:
         expected |= {"EvEnergy-Version": "2", "Accept-Language": "en-GB", "EvEnergy-User": USER}
-    assert without_length(own_headers(server.asked.pop())) == expected
+    asked = server.take()
+    assert own_headers(asked) == expected
+    known = {name.title() for name in described(spec, operation).names("header")}
+    settings_sent = {name.title() for name in expected} - {"Accept", "Authorization"}
+    assert known <= settings_sent
 
 
 @ids
-async def test_without_a_token_public_operations_are_called_and_others_are_not(
+def test_without_a_token_public_operations_are_called_and_others_are_not(
     spec: Description, server: Recorder, operation: Operation
 ) -> None:
-    given = arguments(operation, values(spec, operation), forms(operation)[0])
-    async with Client(base_url=server.base_url) as anonymous:
+    made = Wire(spec, operation, described(spec, operation))
+    given = made.arguments(made.least())
+    with Client(base_url=server.base_url) as anonymous:
         if operation.scope is None:
-            await call(anonymous, operation, given)
-            asked = server.asked.pop()
-            expected = expected_headers(operation, token=False)
-            assert without_length(own_headers(asked)) == expected
+            call(anonymous, operation, given)
+            assert own_headers(server.take()) == expected_headers(operation, token=False)
         else:
-            with pytest.raises(ValueError, match=operation.scope):
-                await call(anonymous, operation, given)
+            wanted = f"the scope {operation.scope}" if operation.scope else "an access token"
+            with pytest.raises(ValueError, match=wanted):
+                call(anonymous, operation, given)
     assert server.asked == []
 
 
-async def test_every_operation_of_the_table_can_be_exercised(
-    spec: Description, server: Recorder, client: Client
-) -> None:
-    called: set[tuple[str, str]] = set()
-    for operation in TABLE:
-        wire = values(spec, operation)
-        for left_out in forms(operation):
-            given = arguments(operation, wire, left_out)
-            await call(client, operation, given)
-            path = server.asked[-1].raw_path.removeprefix("/v2")
-            called |= {
-                o.key
-                for o in spec.operations
-                if o.method == server.asked[-1].method
-                and path.split("/") == _filled(o.path, wire).split("/")
-            }
-    assert called == {operation.key for operation in spec.operations}
-    every = {name for form in FORMS.values() for one in form for name in one}
-    assert every <= {name for o in TABLE for name in [*o.query, *(o.json or ())]}
+def test_every_operation_of_the_description_is_among_these(spec: Description) -> None:
+    assert {(o.method, o.path) for o in TABLE} == {o.key for o in spec.operations}
+    assert len(spec.operations) == 210
 
 
-def _filled(path: str, wire: Mapping[str, Any]) -> str:
-    for name, value in wire.items():
-        path = path.replace(f"{{{name}}}", str(value))
-    return path
-
-
-def test_a_nested_body_is_given_whole() -> None:
-    for given, sent in NESTED.values():
-        assert {field.name for field in attrs.fields(type(given))} == set(sent)
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ([], {"smart_charging_enabled": 1}),
+        ([], {"maximum_charge_limit_percentage": 101}),
+        ([], {"maximum_charge_limit_percentage": None}),
+        ([("expand", "everything")], {}),
+    ],
+)
+def test_the_validator_can_say_no(spec: Description, query: Any, body: Any) -> None:
+    (there,) = [o for o in spec.operations if o.key == ("PATCH", "/vehicles/{vehicle_id}")]
+    path = "/v2/vehicles/vhcl01HN2NJ9NMRZBXT1H6FT9N7735"
+    right = Asked("PATCH", path, [], CIMultiDict(), b"{}")
+    assert_valid(spec, there, right)
+    with pytest.raises(AssertionError):
+        assert_valid(spec, there, right._replace(query=query, body=json.dumps(body).encode()))
+    with pytest.raises(AssertionError):
+        assert_valid(spec, there, right._replace(raw_path="/v2/vehicles/1"))

@@ -126,11 +126,11 @@ def test_a_class_that_inherits_endpoints_is_refused_by_name():
 
 
 def test_what_is_refused_is_said_and_nothing_is_written(copy, capsys):
-    source = copy / "ev_energy/resources/users.py"
+    source = copy / "ev_energy/resources/ct_clamps.py"
     source.write_text(source.read_text() + '\n    def url(self) -> str:\n        """U."""\n')
     before = digests(copy)
     assert _generate.main([]) == 2
-    assert "users.py: Users.url is neither" in capsys.readouterr().err
+    assert "ct_clamps.py: CtClamps.url is neither" in capsys.readouterr().err
     assert digests(copy) == before
 
 

@@ -1,0 +1,65 @@
+"""Boundary meters, their catalogue, and what they report."""
+
+from __future__ import annotations
+
+from ev_energy._enums import OpenEnum
+from ev_energy._model import Model, model
+from ev_energy._refs import Ref
+from ev_energy._types import Instant
+
+
+class BoundaryMeterStatusLogStatus(OpenEnum):
+    """Which way power crosses a boundary meter."""
+
+    IMPORTING = "IMPORTING"
+    """From the grid into the home."""
+    EXPORTING = "EXPORTING"
+    """From the home to the grid."""
+    IDLE = "IDLE"
+    UNKNOWN = "UNKNOWN"
+
+
+@model
+class BoundaryMeterMake(Model):
+    """A manufacturer of boundary meters."""
+
+    id: str
+    url: str
+    name: str
+
+
+@model
+class BoundaryMeterModel(Model):
+    """A product of a make."""
+
+    id: str
+    url: str
+    name: str
+    make: Ref[BoundaryMeterMake] | None = None
+
+
+@model
+class BoundaryMeter(Model):
+    """One physical meter between a home and the grid."""
+
+    id: str
+    url: str
+    model: Ref[BoundaryMeterModel] | None = None
+    created_at: Instant | None = None
+    """When it was first connected to ev.energy."""
+    latest_status_log: Ref[BoundaryMeterStatusLog] | None = None
+    """None before the first report."""
+
+
+@model
+class BoundaryMeterStatusLog(Model):
+    """What a boundary meter measured at one moment."""
+
+    url: str | None = None
+    sampled_at: Instant | None = None
+    """When the meter measured; with the meter, the key of this entry."""
+    boundary_meter: Ref[BoundaryMeter] | None = None
+    power_watts: int | None = None
+    """Positive: import from the grid. Negative: export to it. None if not measured."""
+    status: BoundaryMeterStatusLogStatus | None = None
+    """Worked out from ``power_watts``."""

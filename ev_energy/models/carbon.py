@@ -1,0 +1,27 @@
+"""How much CO2 electricity causes, by source and time."""
+
+from __future__ import annotations
+
+from ev_energy._model import Model, model
+from ev_energy._types import Instant
+
+
+@model
+class CarbonFeed(Model):
+    """A source of carbon intensities, for one region or grid."""
+
+    id: str
+    url: str
+    name: str
+
+
+@model
+class CarbonIntensity(Model):
+    """The carbon intensity during an interval. It has neither id nor URL."""
+
+    started_at: Instant
+    interval_seconds: int
+    co2_intensity_grams_per_kilowatt_hour: int
+    """In gCO2/kWh."""
+    created_at: Instant
+    """When it was written down, which may be before ``started_at``."""

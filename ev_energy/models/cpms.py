@@ -1,0 +1,24 @@
+"""Charge point management systems (CPMS)."""
+
+from __future__ import annotations
+
+from ev_energy._enums import OpenEnum
+from ev_energy._model import Model, model
+
+
+class CPMSProviderId(OpenEnum):
+    """Ids of the providers: names, other than most ids."""
+
+    CHARGEPOINT = "CHARGEPOINT"
+    SWTCH = "SWTCH"
+
+
+@model
+class CPMSProvider(Model):
+    """A charge point management system that ev.energy is connected to."""
+
+    id: CPMSProviderId
+    url: str
+    name: str
+    icon: str | None
+    """URL of a logo; None without one."""

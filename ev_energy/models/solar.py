@@ -1,0 +1,65 @@
+"""Solar arrays, and forecasts of what the sun will yield."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ev_energy._model import Model, model
+from ev_energy._refs import Ref
+from ev_energy._types import Instant
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
+    from ev_energy.models.inverters import Inverter
+    from ev_energy.models.users import User
+
+
+@model
+class SolarArrayForecast(Model):
+    """What solar charging alone should bring by midnight. Whose midnight is not said."""
+
+    solar_watt_hours_until_midnight: int | None = None
+    """A rough figure, in Wh."""
+    percent_vehicle_battery_charge_until_midnight: int | None = None
+    """The same as percentage points of a vehicle's battery; None unless asked with *vehicle_id*."""
+    last_updated_at: Instant | None = None
+    """When the figures were worked out. It may come without a zone, and is read as UTC then."""
+
+
+@model
+class SolarArray(Model):
+    """The solar panels of a user."""
+
+    id: str
+    url: str
+    capacity_watts: int | None = None
+    inverter: Ref[Inverter] | None = None
+    """None while no inverter is connected."""
+    forecast: SolarArrayForecast | None = None
+    """None for all but ev.energy's internal users."""
+    user: Ref[User] | None = None
+
+
+@model
+class SolarForecast(Model):
+    """A place whose solar yield is forecast."""
+
+    id: str
+    url: str
+    location: LatLong
+
+
+@model
+class SolarForecastLog(Model):
+    """The yield that was forecast for one period at one place."""
+
+    url: str
+    started_at: Instant
+    """Start of the period; with the forecast, the key of this entry (``valid_period_start``)."""
+    sampled_at: Instant
+    """When the forecast was made."""
+    interval_seconds: int
+    """Length of the period."""
+    forecast_watts_per_kilowatt: int
+    """Expected output, in W for each kW of panels installed."""
+    solar_forecast: Ref[SolarForecast]

@@ -1,0 +1,15 @@
+"""Time zones."""
+
+from __future__ import annotations
+
+from ev_energy._model import Model, model
+
+
+@model
+class Timezone(Model):
+    """A time zone that the API knows."""
+
+    id: str
+    url: str
+    name: str
+    """Its IANA name, such as ``Europe/London``, as `zoneinfo.ZoneInfo` takes it."""

@@ -1,0 +1,46 @@
+"""What the API sends to a webhook endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ev_energy._model import Model, model
+from ev_energy._types import Instant, JsonObject
+
+if TYPE_CHECKING:
+    from ev_energy.models.charging import ChargingSubSession
+
+
+@model
+class ChargingSubSessionCreatedWebhook(Model):
+    """A charging sub-session began: from now on, a vehicle charges in one mode."""
+
+    type: str
+    """Always ``charging_sub_session.created``."""
+    timestamp: Instant
+    """When it happened."""
+    data: ChargingSubSession
+    """The sub-session as it then was, with its links not expanded."""
+
+
+@model
+class ChargingSubSessionEndedWebhook(Model):
+    """A charging sub-session ended."""
+
+    type: str
+    """Always ``charging_sub_session.ended``."""
+    timestamp: Instant
+    """When it happened."""
+    data: ChargingSubSession
+    """The sub-session as it then was, with its links not expanded."""
+
+
+@model
+class UnknownEvent(Model):
+    """An event that this version of the SDK does not know. Answer 200 all the same."""
+
+    type: str | None = None
+    timestamp: Instant | None = None
+    """When it happened."""
+    data: JsonObject | None = None
+    """Whatever it is about, as it came."""

@@ -1,0 +1,378 @@
+"""Charging sessions, their sub-sessions, and what devices were told meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from ev_energy._pages import Pager
+from ev_energy._refs import Id
+from ev_energy._unset import UNSET, Unset
+from ev_energy._url import one_of
+from ev_energy.models.charging import (
+    ChargingSession,
+    ChargingSubSession,
+    ChargingSubSessionMode,
+)
+from ev_energy.models.charging_assessment import (
+    ChargingSubSessionAssessment,
+    ChargingSubSessionDebugMetadata,
+    ChargingSubSessionFlags,
+)
+from ev_energy.models.charging_energy import EnergyUsage, EnergyUsageRecalculation
+from ev_energy.models.evses import EVSE
+from ev_energy.models.schedules import DispatcherLog, SchedulePlan, SchedulePlans, Schedules
+from ev_energy.models.users import User
+from ev_energy.models.vehicles import Vehicle
+from ev_energy.resources._base import Resource
+
+ChargingSessionExpand: TypeAlias = Literal["vehicle", "evse", "sub_sessions"]
+ChargingSubSessionExpand: TypeAlias = Literal[
+    "evse",
+    "evse.latest_status_log",
+    "evse.model",
+    "evse.model.make",
+    "evse.user",
+    "vehicle",
+    "vehicle.latest_status_log",
+    "vehicle.trim",
+    "vehicle.trim.model",
+    "vehicle.trim.model.make",
+    "vehicle.user",
+    "energy_usage",
+    "schedules",
+    "assessment",
+    "flags",
+    "debug_metadata",
+    "tariff",
+    "tariff.supplier",
+    "carbon_feed",
+    "grid_feeds",
+]
+ChargingSubSessionPartExpand: TypeAlias = Literal["charging_sub_session"]
+SchedulePlansExpand: TypeAlias = Literal["charging_sub_session", "price_data"]
+
+
+class ChargingSessions(Resource):
+    """Plug-in episodes, recorded since July 2026.
+
+    For what was before, and for what happened within one, see `ChargingSubSessions`.
+    """
+
+    def list(
+        self, *, page_size: int = 100, expand: Sequence[ChargingSessionExpand] = ()
+    ) -> Pager[ChargingSession]:
+        """List plug-in episodes, newest first.
+
+        Of the user that the client acts for (`acting_for`), or of all you may see.
+
+        GET /charging_sessions, scope charging_session:read.
+        """
+        return self._list(
+            ChargingSession,
+            "/charging_sessions",
+            scope="charging_session:read",
+            page_size=page_size,
+            expand=one_of(ChargingSessionExpand, expand),
+        )
+
+    async def get(
+        self,
+        charging_session_id: Id[ChargingSession],
+        *,
+        expand: Sequence[ChargingSessionExpand] = (),
+    ) -> ChargingSession:
+        """Retrieve one plug-in episode; with `acting_for`, as that user.
+
+        GET /charging_sessions/{charging_session_id}, scope charging_session:read.
+        """
+        return await self._get(
+            ChargingSession,
+            "/charging_sessions/{charging_session_id}",
+            charging_session_id,
+            scope="charging_session:read",
+            expand=one_of(ChargingSessionExpand, expand),
+        )
+
+    async def boost_start(self, charging_session_id: Id[ChargingSession]) -> ChargingSession:
+        """Have the session's vehicle charge at once, rather than at the best times.
+
+        This ends the smart sub-session and begins a boost; the session goes on. `ConflictError`:
+        smart charging is off for the vehicle, or the current sub-session is no smart one that
+        could be boosted. `ServerError` with status 503: vehicle or charger was not reached.
+
+        POST /charging_sessions/{charging_session_id}/boost_start, scope charging_session:write.
+        """
+        return await self._post(
+            ChargingSession,
+            "/charging_sessions/{charging_session_id}/boost_start",
+            charging_session_id,
+            scope="charging_session:write",
+        )
+
+    async def boost_end(self, charging_session_id: Id[ChargingSession]) -> ChargingSession:
+        """Have the session's vehicle charge at the best times again.
+
+        This ends the boost and begins a smart sub-session; the session goes on. `ConflictError`:
+        smart charging is off for the vehicle, or it is not boosting. `ServerError` with status
+        503: vehicle or charger was not reached.
+
+        POST /charging_sessions/{charging_session_id}/boost_end, scope charging_session:write.
+        """
+        return await self._post(
+            ChargingSession,
+            "/charging_sessions/{charging_session_id}/boost_end",
+            charging_session_id,
+            scope="charging_session:write",
+        )
+
+
+class ChargingSubSessions(Resource):
+    """Stretches of plug-in episodes in one charging mode, and all that is known about them.
+
+    They go further back than `ChargingSessions`. Expanding wants more scopes for some members:
+    ``debug:read`` for ``assessment`` and ``debug_metadata``, ``tariff:read`` for ``tariff``,
+    ``carbon:read`` for ``carbon_feed`` and ``grid:read`` for ``grid_feeds``.
+    """
+
+    def list(
+        self,
+        *,
+        evse_id: Id[EVSE] | None = None,
+        vehicle_id: Id[Vehicle] | None = None,
+        user_id: Id[User] | None = None,
+        energy_delivered_watt_hours__gte: int | None = None,
+        energy_delivered_watt_hours__lte: int | None = None,
+        is_finished: bool | None = None,
+        mode: ChargingSubSessionMode | str | None = None,
+        start__gt: datetime | None = None,
+        start__lt: datetime | None = None,
+        end__gt: datetime | None = None,
+        end__lt: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[ChargingSubSessionExpand] = (),
+    ) -> Pager[ChargingSubSession]:
+        """List sub-sessions, newest first.
+
+        Of the user that the client acts for (`acting_for`), or of all you may see. As *user_id*,
+        ``"me"`` is accepted: the user the token stands for. What starts or ends exactly at a
+        bound is not listed; the bounds of the energy are inclusive.
+
+        GET /charging_sub_sessions, scope charging_session:read.
+        """
+        return self._list(
+            ChargingSubSession,
+            "/charging_sub_sessions",
+            scope="charging_session:read",
+            evse_id=evse_id,
+            vehicle_id=vehicle_id,
+            user_id=user_id,
+            energy_delivered_watt_hours__gte=energy_delivered_watt_hours__gte,
+            energy_delivered_watt_hours__lte=energy_delivered_watt_hours__lte,
+            is_finished=is_finished,
+            mode=mode,
+            start__gt=start__gt,
+            start__lt=start__lt,
+            end__gt=end__gt,
+            end__lt=end__lt,
+            page_size=page_size,
+            expand=one_of(ChargingSubSessionExpand, expand),
+        )
+
+    async def get(
+        self,
+        charging_sub_session_id: Id[ChargingSubSession],
+        *,
+        expand: Sequence[ChargingSubSessionExpand] = (),
+    ) -> ChargingSubSession:
+        """Retrieve one sub-session.
+
+        GET /charging_sub_sessions/{charging_sub_session_id}, scope charging_session:read.
+        """
+        return await self._get(
+            ChargingSubSession,
+            "/charging_sub_sessions/{charging_sub_session_id}",
+            charging_sub_session_id,
+            scope="charging_session:read",
+            expand=one_of(ChargingSubSessionExpand, expand),
+        )
+
+    async def energy_usage(
+        self,
+        charging_sub_session_id: Id[ChargingSubSession],
+        *,
+        energy_delivered_watt_hours__gt: int | None = None,
+        merge_consecutive_intervals: bool | None = None,
+        expand: Sequence[ChargingSubSessionPartExpand] = (),
+    ) -> EnergyUsage:
+        """Retrieve when energy flowed during a sub-session, and how much.
+
+        The intervals are of one length, and those without energy are among them, unless
+        *energy_delivered_watt_hours__gt* is 0 or more. With *merge_consecutive_intervals*,
+        neighbours with energy become one, and so do neighbours without.
+
+        GET /charging_sub_sessions/{charging_sub_session_id}/energy_usage, scope charging_session:read.
+        """  # noqa: E501  (the operation stays on one line)
+        return await self._get(
+            EnergyUsage,
+            "/charging_sub_sessions/{charging_sub_session_id}/energy_usage",
+            charging_sub_session_id,
+            scope="charging_session:read",
+            energy_delivered_watt_hours__gt=energy_delivered_watt_hours__gt,
+            merge_consecutive_intervals=merge_consecutive_intervals,
+            expand=one_of(ChargingSubSessionPartExpand, expand),
+        )
+
+    async def flags(
+        self,
+        charging_sub_session_id: Id[ChargingSubSession],
+        *,
+        expand: Sequence[ChargingSubSessionPartExpand] = (),
+    ) -> ChargingSubSessionFlags:
+        """Retrieve what looks wrong about a sub-session.
+
+        GET /charging_sub_sessions/{charging_sub_session_id}/flags, scope charging_session:read.
+        """
+        return await self._get(
+            ChargingSubSessionFlags,
+            "/charging_sub_sessions/{charging_sub_session_id}/flags",
+            charging_sub_session_id,
+            scope="charging_session:read",
+            expand=one_of(ChargingSubSessionPartExpand, expand),
+        )
+
+    async def debug_metadata(
+        self,
+        charging_sub_session_id: Id[ChargingSubSession],
+        *,
+        expand: Sequence[ChargingSubSessionPartExpand] = (),
+    ) -> ChargingSubSessionDebugMetadata:
+        """Retrieve how a sub-session and its figures came about.
+
+        GET /charging_sub_sessions/{charging_sub_session_id}/debug_metadata, scope debug:read.
+        """
+        return await self._get(
+            ChargingSubSessionDebugMetadata,
+            "/charging_sub_sessions/{charging_sub_session_id}/debug_metadata",
+            charging_sub_session_id,
+            scope="debug:read",
+            expand=one_of(ChargingSubSessionPartExpand, expand),
+        )
+
+    async def schedules(
+        self,
+        charging_sub_session_id: Id[ChargingSubSession],
+        *,
+        started_at__gte: datetime | None = None,
+        started_at__lte: datetime | None = None,
+        schedule_plan_id: Id[SchedulePlan] | None = None,
+        only_most_recently_created: bool | None = None,
+        expand: Sequence[ChargingSubSessionPartExpand] = (),
+    ) -> Schedules:
+        """Retrieve what the device was to do during a sub-session, and when.
+
+        Of several instructions for the same time the server answers with the newest alone, unless
+        *only_most_recently_created* is False. Only here the scope is spelt without an underscore.
+
+        GET /charging_sub_sessions/{charging_sub_session_id}/schedules, scope chargingsession:read.
+        """
+        return await self._get(
+            Schedules,
+            "/charging_sub_sessions/{charging_sub_session_id}/schedules",
+            charging_sub_session_id,
+            scope="chargingsession:read",
+            started_at__gte=started_at__gte,
+            started_at__lte=started_at__lte,
+            schedule_plan_id=schedule_plan_id,
+            only_most_recently_created=only_most_recently_created,
+            expand=one_of(ChargingSubSessionPartExpand, expand),
+        )
+
+    async def schedule_plans(
+        self,
+        charging_sub_session_id: Id[ChargingSubSession],
+        *,
+        created_at__gte: datetime | None = None,
+        created_at__lte: datetime | None = None,
+        expand: Sequence[SchedulePlansExpand] = (),
+    ) -> SchedulePlans:
+        """Retrieve what the instructions of a sub-session were planned from.
+
+        GET /charging_sub_sessions/{charging_sub_session_id}/schedule_plans, scope debug:read.
+        """
+        return await self._get(
+            SchedulePlans,
+            "/charging_sub_sessions/{charging_sub_session_id}/schedule_plans",
+            charging_sub_session_id,
+            scope="debug:read",
+            created_at__gte=created_at__gte,
+            created_at__lte=created_at__lte,
+            expand=one_of(SchedulePlansExpand, expand),
+        )
+
+    async def assessment(
+        self,
+        charging_sub_session_id: Id[ChargingSubSession],
+        *,
+        expand: Sequence[ChargingSubSessionPartExpand] = (),
+    ) -> ChargingSubSessionAssessment:
+        """Retrieve how well a sub-session went, once it is over.
+
+        GET /charging_sub_sessions/{charging_sub_session_id}/assessment, scope debug:read.
+        """
+        return await self._get(
+            ChargingSubSessionAssessment,
+            "/charging_sub_sessions/{charging_sub_session_id}/assessment",
+            charging_sub_session_id,
+            scope="debug:read",
+            expand=one_of(ChargingSubSessionPartExpand, expand),
+        )
+
+    async def recalculate_energy_usages(
+        self,
+        charging_sub_session_id: Id[ChargingSubSession],
+        *,
+        dry_run: bool | Unset = UNSET,
+        cap_overages: bool | Unset = UNSET,
+    ) -> EnergyUsageRecalculation:
+        """Work out the energy of a finished sub-session anew, and its assessment.
+
+        The result is stored, unless *dry_run* is True (left out, it is false at the server). Energy
+        in excess is capped, unless *cap_overages* is False (left out, it is true).
+
+        POST /charging_sub_sessions/{charging_sub_session_id}/recalculate_energy_usages, scope charging_session:write.
+        """  # noqa: E501  (the operation stays on one line)
+        return await self._post(
+            EnergyUsageRecalculation,
+            "/charging_sub_sessions/{charging_sub_session_id}/recalculate_energy_usages",
+            charging_sub_session_id,
+            scope="charging_session:write",
+            json={"dry_run": dry_run, "cap_overages": cap_overages},
+        )
+
+
+class DispatcherLogs(Resource):
+    """Commands to devices in the course of sub-sessions: sent, or not."""
+
+    def list(
+        self,
+        *,
+        charging_sub_session_id: Id[ChargingSubSession],
+        logged_at__gte: datetime | None = None,
+        logged_at__lte: datetime | None = None,
+        expand: Sequence[ChargingSubSessionPartExpand] = (),
+    ) -> Pager[DispatcherLog]:
+        """List the commands of one sub-session, newest first, all in one page.
+
+        GET /dispatcher_logs, scope debug:read.
+        """
+        return self._list(
+            DispatcherLog,
+            "/dispatcher_logs",
+            scope="debug:read",
+            charging_sub_session_id=charging_sub_session_id,
+            logged_at__gte=logged_at__gte,
+            logged_at__lte=logged_at__lte,
+            expand=one_of(ChargingSubSessionPartExpand, expand),
+        )

@@ -1,0 +1,122 @@
+"""Uploading evidence for a rebate: start, put the bytes, finish."""
+
+from __future__ import annotations
+
+from yarl import URL
+
+from ev_energy._http import ConnectionFault
+from ev_energy._refs import Id
+from ev_energy._uploads import File, FileFault, Progress, Source
+from ev_energy.errors import EvEnergyError, UploadError
+from ev_energy.models.rebates import (
+    RebateEvidenceFile,
+    RebateEvidenceType,
+    RebateEvidenceUpload,
+    UserRebate,
+)
+from ev_energy.resources._base import Workflow
+from ev_energy.resources.rebates import RebateEvidenceFiles
+
+
+class Rebates(Workflow):
+    """What several calls do together for a rebate. The single calls are families of their own."""
+
+    async def upload_evidence(
+        self,
+        file: File,
+        *,
+        user_rebate: Id[UserRebate],
+        rebate_evidence_type: Id[RebateEvidenceType],
+        file_name: str | None = None,
+        content_type: str | None = None,
+        progress: Progress | None = None,
+        timeout: float = 600.0,
+    ) -> RebateEvidenceFile:
+        """Upload a file as evidence for a user's rebate; what comes back has its id and URL.
+
+        The bytes go to a storage outside the API, which gets no token. They are streamed, and sent
+        anew after a fault, as often as the client's *retries* say. If they do not arrive, or the
+        API does not take note of it, `UploadError` has what `resume_upload` needs to go on.
+
+        Args:
+            file: A path, the bytes, or a binary file, from where it stands on. A file must be one
+                that can be rewound, and stays open.
+            user_rebate: Whose rebate it is evidence for.
+            rebate_evidence_type: What kind of evidence it is.
+            file_name: What the file is called; left out, its own name.
+            content_type: Sent to the storage as ``Content-Type``; left out, none is.
+            progress: Called with the bytes sent so far and their number in all; from the thread
+                that the client runs on.
+            timeout: Seconds for one attempt to put the bytes.
+        """
+        _positive(timeout)
+        with Source.of(file) as source:
+            name = file_name or source.name
+            if not name:
+                raise ValueError("file_name must be given: the file has no name of its own")
+            upload = await RebateEvidenceFiles(self._session).start_upload(
+                user_rebate=user_rebate, rebate_evidence_type=rebate_evidence_type, file_name=name
+            )
+            return await self._go_on(upload, source, content_type, progress, timeout)
+
+    async def resume_upload(
+        self,
+        upload: RebateEvidenceUpload,
+        file: File,
+        *,
+        content_type: str | None = None,
+        progress: Progress | None = None,
+        timeout: float = 600.0,
+    ) -> RebateEvidenceFile:
+        """Put the bytes of an upload that was started, and finish it.
+
+        After an `UploadError`, with its ``.upload`` and the same file. The bytes are put from the
+        start; that does no harm where they had arrived. The presigned URL does not last for ever:
+        once the storage refuses it, start again.
+        """
+        _positive(timeout)
+        with Source.of(file) as source:
+            return await self._go_on(upload, source, content_type, progress, timeout)
+
+    async def _go_on(
+        self,
+        upload: RebateEvidenceUpload,
+        source: Source,
+        content_type: str | None,
+        progress: Progress | None,
+        timeout: float,
+    ) -> RebateEvidenceFile:
+        url, named = upload.presigned_url, upload.id or upload.url
+        if not url or not _is_on_the_web(url) or not named:
+            raise UploadError("the API did not say where to put the file, or its id", upload)
+        try:
+            came = await self._session.put(
+                url, source, content_type=content_type, progress=progress, timeout=timeout
+            )
+        except FileFault as fault:
+            raise UploadError(str(fault), upload) from fault
+        if isinstance(came, ConnectionFault):
+            raise UploadError(f"the file did not arrive at the storage: {came}", upload) from came
+        if not 200 <= came.status < 300:  # noqa: PLR2004  (the class of status codes, RFC 9110)
+            raise UploadError(
+                f"the storage answered {came.status} {came.reason}", upload, came.status, came.body
+            )
+        try:
+            return await RebateEvidenceFiles(self._session).finish_upload(named)
+        except EvEnergyError as error:
+            raise UploadError(
+                f"the file arrived, but the upload could not be finished: {error}", upload
+            ) from error
+
+
+def _positive(timeout: float) -> None:
+    if not timeout > 0:
+        raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
+
+
+def _is_on_the_web(url: object) -> bool:
+    """Whether bytes can be put there. Replies hold what they hold, so this may be no text even."""
+    try:
+        return isinstance(url, str) and URL(url).absolute and URL(url).scheme in {"http", "https"}
+    except ValueError:
+        return False

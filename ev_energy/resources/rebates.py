@@ -1,0 +1,269 @@
+"""Rebates, users' applications for them, and the files that are evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from ev_energy._encode import as_link
+from ev_energy._pages import Pager
+from ev_energy._refs import Id
+from ev_energy._unset import UNSET, Unset
+from ev_energy._url import id_text, one_of
+from ev_energy.models.rebates import (
+    EvidenceDataWrite,
+    RebateEvidenceFile,
+    RebateEvidenceType,
+    RebateEvidenceUpload,
+    RebateType,
+    UserRebate,
+    UserRebateCreated,
+)
+from ev_energy.resources._base import ANY_SCOPE, Resource
+
+RebateTypeExpand: TypeAlias = Literal["required_evidence"]
+UserRebateExpand: TypeAlias = Literal["rebate_type", "rebate_type.required_evidence"]
+RebateEvidenceFileExpand: TypeAlias = Literal["rebate_evidence_type"]
+
+
+class RebateTypes(Resource):
+    """Rebates that users can apply for. The vendor marks these operations as internal.
+
+    Lists are not paged.
+    """
+
+    def list(self, *, expand: Sequence[RebateTypeExpand] = ()) -> Pager[RebateType]:
+        """List the rebates that are open to the user.
+
+        GET /rebate_types, any scope.
+        """
+        return self._list(
+            RebateType, "/rebate_types", scope=ANY_SCOPE, expand=one_of(RebateTypeExpand, expand)
+        )
+
+    async def get(
+        self, rebate_type_id: Id[RebateType], *, expand: Sequence[RebateTypeExpand] = ()
+    ) -> RebateType:
+        """Retrieve one rebate; its texts come in the client's *language*.
+
+        GET /rebate_types/{rebate_type_id}, any scope.
+        """
+        return await self._get(
+            RebateType,
+            "/rebate_types/{rebate_type_id}",
+            rebate_type_id,
+            scope=ANY_SCOPE,
+            expand=one_of(RebateTypeExpand, expand),
+        )
+
+
+class RebateEvidenceTypes(Resource):
+    """Kinds of evidence, and what the user has handed in of each. Lists are not paged.
+
+    The vendor marks `get` as internal.
+    """
+
+    def list(self) -> Pager[RebateEvidenceType]:
+        """List the kinds of evidence that the user may be asked for.
+
+        GET /rebate_evidence_types, any scope.
+        """
+        return self._list(RebateEvidenceType, "/rebate_evidence_types", scope=ANY_SCOPE)
+
+    async def get(self, rebate_evidence_type_id: Id[RebateEvidenceType]) -> RebateEvidenceType:
+        """Retrieve one kind of evidence; its texts come in the client's *language*.
+
+        GET /rebate_evidence_types/{rebate_evidence_type_id}, any scope.
+        """
+        return await self._get(
+            RebateEvidenceType,
+            "/rebate_evidence_types/{rebate_evidence_type_id}",
+            rebate_evidence_type_id,
+            scope=ANY_SCOPE,
+        )
+
+
+class UserRebates(Resource):
+    """Users' applications for rebates. Lists are not paged.
+
+    With a user's own token they are that user's; with client credentials, make the client act for
+    one first (`Client.acting_for`).
+
+    `create` an application, then for each kind of evidence `update` its data and upload its file
+    (`RebateEvidenceFiles`), then `submit`. The vendor marks `create` and `list` as internal.
+    """
+
+    async def create(self, *, rebate_type: Id[RebateType]) -> UserRebateCreated:
+        """Start an application, of the user that the client acts for (`acting_for`).
+
+        Only its id and URL come back.
+
+        POST /user_rebates, any scope.
+        """
+        return await self._post(
+            UserRebateCreated,
+            "/user_rebates",
+            scope=ANY_SCOPE,
+            json={"rebate_type": as_link("/rebate_types", rebate_type)},
+        )
+
+    def list(self, *, expand: Sequence[UserRebateExpand] = ()) -> Pager[UserRebate]:
+        """List the applications of the user that the client acts for (`acting_for`).
+
+        GET /user_rebates, any scope.
+        """
+        return self._list(
+            UserRebate, "/user_rebates", scope=ANY_SCOPE, expand=one_of(UserRebateExpand, expand)
+        )
+
+    async def get(
+        self, user_rebate_id: Id[UserRebate], *, expand: Sequence[UserRebateExpand] = ()
+    ) -> UserRebate:
+        """Retrieve one application, of the user that the client acts for (`acting_for`).
+
+        GET /user_rebates/{user_rebate_id}, any scope.
+        """
+        return await self._get(
+            UserRebate,
+            "/user_rebates/{user_rebate_id}",
+            user_rebate_id,
+            scope=ANY_SCOPE,
+            expand=one_of(UserRebateExpand, expand),
+        )
+
+    async def update(
+        self,
+        user_rebate_id: Id[UserRebate],
+        *,
+        rebate_type: Id[RebateType],
+        evidence_type: Id[RebateEvidenceType],
+        evidence_data: Sequence[EvidenceDataWrite],
+    ) -> UserRebateCreated:
+        """Enter the data of one kind of evidence, for the user the client acts for (`acting_for`).
+
+        All three arguments are needed each time. Only id and URL of the application come back.
+
+        Args:
+            user_rebate_id: The application.
+            rebate_type: The rebate it is for.
+            evidence_type: The kind of evidence that the data are.
+            evidence_data: One entry a field. A field is named by a number that no reply shows:
+                see `EvidenceDataWrite`.
+
+        PATCH /user_rebates/{user_rebate_id}, any scope.
+        """
+        return await self._patch(
+            UserRebateCreated,
+            "/user_rebates/{user_rebate_id}",
+            user_rebate_id,
+            scope=ANY_SCOPE,
+            json={
+                "rebate_type": as_link("/rebate_types", rebate_type),
+                "evidence_type": as_link("/rebate_evidence_types", evidence_type),
+                "evidence_data": evidence_data,
+            },
+        )
+
+    async def submit(self, user_rebate_id: Id[UserRebate]) -> None:
+        """Hand an application in for review, for the user that the client acts for (`acting_for`).
+
+        All its data and files must be there by then.
+
+        POST /user_rebates/{user_rebate_id}:submit, any scope.
+        """
+        await self._post(
+            None, "/user_rebates/{user_rebate_id}:submit", user_rebate_id, scope=ANY_SCOPE
+        )
+
+
+class RebateEvidenceFiles(Resource):
+    """Files that are evidence. Lists are not paged.
+
+    Whose they are goes by token and `Client.acting_for`, as in `UserRebates`.
+
+    A file takes three steps: `start_upload`; ``PUT`` its bytes to the ``presigned_url`` that comes
+    back, which is on another host and must not be given the access token; `finish_upload`.
+    """
+
+    def list(
+        self,
+        *,
+        user_rebate: Id[UserRebate] | None = None,
+        expand: Sequence[RebateEvidenceFileExpand] = (),
+    ) -> Pager[RebateEvidenceFile]:
+        """List the files of the user that the client acts for (`acting_for`).
+
+        With *user_rebate*, only those of that application.
+
+        GET /rebate_evidence_files, any scope.
+        """
+        return self._list(
+            RebateEvidenceFile,
+            "/rebate_evidence_files",
+            scope=ANY_SCOPE,
+            user_rebate=None if user_rebate is None else id_text("user_rebate", user_rebate),
+            expand=one_of(RebateEvidenceFileExpand, expand),
+        )
+
+    async def get(
+        self,
+        rebate_evidence_file_id: Id[RebateEvidenceFile],
+        *,
+        expand: Sequence[RebateEvidenceFileExpand] = (),
+    ) -> RebateEvidenceFile:
+        """Retrieve one file's details, of the user that the client acts for (`acting_for`).
+
+        GET /rebate_evidence_files/{rebate_evidence_file_id}, any scope.
+        """
+        return await self._get(
+            RebateEvidenceFile,
+            "/rebate_evidence_files/{rebate_evidence_file_id}",
+            rebate_evidence_file_id,
+            scope=ANY_SCOPE,
+            expand=one_of(RebateEvidenceFileExpand, expand),
+        )
+
+    async def start_upload(
+        self,
+        *,
+        user_rebate: Id[UserRebate] | None = None,
+        file_name: str | Unset = UNSET,
+        rebate_evidence_type: Id[RebateEvidenceType] | Unset = UNSET,
+    ) -> RebateEvidenceUpload:
+        """Announce a file, and get the URL to ``PUT`` its bytes to.
+
+        It is filed for the user that the client acts for (`acting_for`).
+
+        Args:
+            user_rebate: The application that it belongs to.
+            file_name: Its name with the extension.
+            rebate_evidence_type: The kind of evidence that it is.
+
+        POST /rebate_evidence_files:start_upload, any scope.
+        """
+        return await self._post(
+            RebateEvidenceUpload,
+            "/rebate_evidence_files:start_upload",
+            scope=ANY_SCOPE,
+            json={
+                "file_name": file_name,
+                "rebate_evidence_type": as_link("/rebate_evidence_types", rebate_evidence_type),
+            },
+            user_rebate=None if user_rebate is None else id_text("user_rebate", user_rebate),
+        )
+
+    async def finish_upload(
+        self, rebate_evidence_file_id: Id[RebateEvidenceFile]
+    ) -> RebateEvidenceFile:
+        """Say that the bytes of a file are all there; only its id and URL come back.
+
+        For the user that the client acts for (`acting_for`).
+
+        POST /rebate_evidence_files/{rebate_evidence_file_id}:finish_upload, any scope.
+        """
+        return await self._post(
+            RebateEvidenceFile,
+            "/rebate_evidence_files/{rebate_evidence_file_id}:finish_upload",
+            rebate_evidence_file_id,
+            scope=ANY_SCOPE,
+        )

@@ -1,0 +1,180 @@
+"""Solar arrays, and forecasts of what the sun will yield."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from ev_energy._checks import within
+from ev_energy._pages import Pager
+from ev_energy._refs import Id, Key
+from ev_energy._unset import UNSET, Unset
+from ev_energy._url import one_of
+from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
+from ev_energy.models.vehicles import Vehicle
+from ev_energy.resources._base import Resource
+
+SolarArrayExpand: TypeAlias = Literal["user", "inverter"]
+SolarForecastLogExpand: TypeAlias = Literal["solar_forecast"]
+
+
+class SolarArrays(Resource):
+    """Solar arrays. Their ``forecast`` is for ev.energy's internal users; others read None.
+
+    With *vehicle_id* the forecast also tells what it means for the battery of that vehicle:
+    ``percent_vehicle_battery_charge_until_midnight``.
+    """
+
+    def list(
+        self,
+        *,
+        vehicle_id: Id[Vehicle] | None = None,
+        page_size: int = 100,
+        expand: Sequence[SolarArrayExpand] = (),
+    ) -> Pager[SolarArray]:
+        """List the solar arrays you may see; with `acting_for`, those of that user.
+
+        Texts come in the client's *language*.
+
+        GET /solar_arrays, scope solar:read.
+        """
+        return self._list(
+            SolarArray,
+            "/solar_arrays",
+            scope="solar:read",
+            vehicle_id=vehicle_id,
+            page_size=page_size,
+            expand=one_of(SolarArrayExpand, expand),
+        )
+
+    async def create(self, *, capacity_watts: int | Unset = UNSET) -> SolarArray:
+        """Create a solar array for the user that the token stands for.
+
+        *capacity_watts* is 0 or more. With client credentials, the API does not document whose the
+        array becomes. Texts come in the client's *language*.
+
+        POST /solar_arrays, scope solar:write.
+        """
+        return await self._post(
+            SolarArray,
+            "/solar_arrays",
+            scope="solar:write",
+            json={"capacity_watts": within("capacity_watts", capacity_watts, 0)},
+        )
+
+    async def get(
+        self,
+        solar_array_id: Id[SolarArray],
+        *,
+        vehicle_id: Id[Vehicle] | None = None,
+        expand: Sequence[SolarArrayExpand] = (),
+    ) -> SolarArray:
+        """Retrieve one solar array, with texts in the client's *language*.
+
+        GET /solar_arrays/{solar_array_id}, scope solar:read.
+        """
+        return await self._get(
+            SolarArray,
+            "/solar_arrays/{solar_array_id}",
+            solar_array_id,
+            scope="solar:read",
+            vehicle_id=vehicle_id,
+            expand=one_of(SolarArrayExpand, expand),
+        )
+
+    async def update(
+        self,
+        solar_array_id: Id[SolarArray],
+        *,
+        capacity_watts: int | Unset = UNSET,
+        expand: Sequence[SolarArrayExpand] = (),
+    ) -> SolarArray:
+        """Change the capacity of a solar array, 0 or more. Nothing else about it can be changed.
+
+        Texts come in the client's *language*.
+
+        PATCH /solar_arrays/{solar_array_id}, scope solar:write.
+        """
+        return await self._patch(
+            SolarArray,
+            "/solar_arrays/{solar_array_id}",
+            solar_array_id,
+            scope="solar:write",
+            json={"capacity_watts": within("capacity_watts", capacity_watts, 0)},
+            expand=one_of(SolarArrayExpand, expand),
+        )
+
+
+class SolarForecasts(Resource):
+    """Forecasts of solar yield, one a place, and what they said for each period.
+
+    Log entries come newest first. An entry is named by its forecast and the start of its period
+    (``valid_period_start`` in the path, ``started_at`` in the entry); give the entry itself or its
+    URL where you have one, since a datetime does not keep the server's spelling.
+    """
+
+    def list(self, *, page_size: int = 100) -> Pager[SolarForecast]:
+        """List the solar forecasts you may see.
+
+        GET /solar_forecasts, scope solar_forecast:read.
+        """
+        return self._list(
+            SolarForecast, "/solar_forecasts", scope="solar_forecast:read", page_size=page_size
+        )
+
+    async def get(self, solar_forecast_id: Id[SolarForecast]) -> SolarForecast:
+        """Retrieve one solar forecast: where it is for.
+
+        GET /solar_forecasts/{solar_forecast_id}, scope solar_forecast:read.
+        """
+        return await self._get(
+            SolarForecast,
+            "/solar_forecasts/{solar_forecast_id}",
+            solar_forecast_id,
+            scope="solar_forecast:read",
+        )
+
+    def forecast_logs(
+        self,
+        solar_forecast_id: Id[SolarForecast],
+        *,
+        started_at__gte: datetime | None = None,
+        started_at__lte: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[SolarForecastLogExpand] = (),
+    ) -> Pager[SolarForecastLog]:
+        """List what was forecast. The filters go by the start of the period, ``started_at``.
+
+        GET /solar_forecasts/{solar_forecast_id}/forecast_logs, scope solar_forecast:read.
+        """
+        return self._list(
+            SolarForecastLog,
+            "/solar_forecasts/{solar_forecast_id}/forecast_logs",
+            solar_forecast_id,
+            scope="solar_forecast:read",
+            started_at__gte=started_at__gte,
+            started_at__lte=started_at__lte,
+            page_size=page_size,
+            expand=one_of(SolarForecastLogExpand, expand),
+        )
+
+    async def forecast_log(
+        self,
+        solar_forecast_id: Id[SolarForecast],
+        valid_period_start: Key[SolarForecastLog],
+        *,
+        expand: Sequence[SolarForecastLogExpand] = (),
+    ) -> SolarForecastLog:
+        """Retrieve what was forecast for one period.
+
+        GET /solar_forecasts/{solar_forecast_id}/forecast_logs/{valid_period_start}, scope solar_forecast:read.
+        """  # noqa: E501  (the path is that long)
+        return await self._get(
+            SolarForecastLog,
+            "/solar_forecasts/{solar_forecast_id}/forecast_logs/{valid_period_start}",
+            solar_forecast_id,
+            valid_period_start,
+            scope="solar_forecast:read",
+            expand=one_of(SolarForecastLogExpand, expand),
+        )

@@ -1,0 +1,52 @@
+"""Subscriptions, and what can be subscribed to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from ev_energy._pages import Pager
+from ev_energy._refs import Id
+from ev_energy._url import one_of
+from ev_energy.models.subscriptions import Subscription, SubscriptionOffering
+from ev_energy.resources._base import Resource
+
+SubscriptionExpand: TypeAlias = Literal["user", "offering"]
+
+
+class Subscriptions(Resource):
+    """What users have subscribed to."""
+
+    def list(
+        self, *, page_size: int = 100, expand: Sequence[SubscriptionExpand] = ()
+    ) -> Pager[Subscription]:
+        """List the subscriptions that are valid.
+
+        Of the user that the client acts for (`acting_for`), or of all you may see. Texts come in
+        the client's *language*.
+
+        GET /subscriptions, scope subscription:read.
+        """
+        return self._list(
+            Subscription,
+            "/subscriptions",
+            scope="subscription:read",
+            page_size=page_size,
+            expand=one_of(SubscriptionExpand, expand),
+        )
+
+
+class SubscriptionOfferings(Resource):
+    """What can be subscribed to. There is no list: the ids come with subscriptions."""
+
+    async def get(self, offering_id: Id[SubscriptionOffering]) -> SubscriptionOffering:
+        """Retrieve one offering; its name comes in the client's *language*.
+
+        GET /subscription_offerings/{offering_id}, scope subscription:read.
+        """
+        return await self._get(
+            SubscriptionOffering,
+            "/subscription_offerings/{offering_id}",
+            offering_id,
+            scope="subscription:read",
+        )

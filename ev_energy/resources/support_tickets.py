@@ -1,0 +1,313 @@
+"""Support tickets, and numbers about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from ev_energy._checks import listed, within
+from ev_energy._pages import Pager
+from ev_energy._refs import Id
+from ev_energy._unset import UNSET, Unset
+from ev_energy._url import between, commas, id_text, one_of
+from ev_energy.models.support_ticket_stats import (
+    SupportTicketPriorityStats,
+    SupportTicketResolutionStats,
+    SupportTicketSankeyStats,
+    SupportTicketSourceStats,
+    SupportTicketStatusStats,
+    SupportTicketTopCategoriesStats,
+    SupportTicketVolumeStats,
+)
+from ev_energy.models.support_tickets import (
+    SupportTicket,
+    SupportTicketCategories,
+    SupportTicketCategoryEnum,
+    SupportTicketMessage,
+    SupportTicketMessageTypeEnum,
+    SupportTicketSubcategoryEnum,
+)
+from ev_energy.models.users import User
+from ev_energy.resources._base import ANY_SCOPE, Resource
+
+SupportTicketExpand: TypeAlias = Literal["user", "messages"]
+SupportTicketPeriod: TypeAlias = Literal["day", "week", "month"]
+
+
+class SupportTickets(Resource):
+    """Support tickets, read from a support system; only their categories can be changed here.
+
+    You see the tickets of the users that you may see. Those without a user take a token with full
+    access: to any other they are a `NotFoundError`, and so are their messages.
+    """
+
+    def list(
+        self,
+        *,
+        external_ticket_id: str | None = None,
+        human_verified_category: SupportTicketCategoryEnum | str | None = None,
+        human_verified_subcategory: SupportTicketSubcategoryEnum | str | None = None,
+        ai_generated_category: SupportTicketCategoryEnum | str | None = None,
+        ai_generated_subcategory: SupportTicketSubcategoryEnum | str | None = None,
+        human_verified_category__isnull: bool | None = None,
+        human_verified_subcategory__isnull: bool | None = None,
+        ai_generated_category__isnull: bool | None = None,
+        ai_generated_subcategory__isnull: bool | None = None,
+        status: str | None = None,
+        status__in: Sequence[str] | str | None = None,
+        priority: str | None = None,
+        priority__in: Sequence[str] | str | None = None,
+        priority__isnull: bool | None = None,
+        created_at__gte: datetime | None = None,
+        created_at__lte: datetime | None = None,
+        created_at__range: tuple[datetime, datetime] | None = None,
+        user: Id[User] | None = None,
+        user__isnull: bool | None = None,
+        tags: str | None = None,
+        source: str | None = None,
+        source__in: Sequence[str] | str | None = None,
+        resolved_at__gte: datetime | None = None,
+        resolved_at__lte: datetime | None = None,
+        resolved_at__range: tuple[datetime, datetime] | None = None,
+        resolved_at__isnull: bool | None = None,
+        ticket_updated_at__gte: datetime | None = None,
+        ticket_updated_at__lte: datetime | None = None,
+        ticket_updated_at__range: tuple[datetime, datetime] | None = None,
+        ticket_updated_at__isnull: bool | None = None,
+        page_size: int = 100,
+        expand: Sequence[SupportTicketExpand] = (),
+    ) -> Pager[SupportTicket]:
+        """List tickets: of the user the client acts for (`acting_for`), or all that you may see.
+
+        Filters add up. *status*, *priority* and *source* are texts as tickets have them, such as
+        ``Open``, ``High`` and ``Email``; *tags* is a single tag. An ``...__isnull`` filter wants
+        tickets that lack the member (True) or have it (False): with ``resolved_at__isnull=True``,
+        the unresolved ones. Of times, ``gte`` and ``lte`` include the moment itself, and a
+        ``...__range`` is the first and the last moment.
+
+        Of *user* the bare id is sent, unless you give a URL as text, which is sent as it is: the
+        API's description calls it an id in words and a URL by its type.
+
+        GET /support_tickets, scope support:read.
+        """
+        return self._list(
+            SupportTicket,
+            "/support_tickets",
+            scope="support:read",
+            external_ticket_id=external_ticket_id,
+            human_verified_category=human_verified_category,
+            human_verified_subcategory=human_verified_subcategory,
+            ai_generated_category=ai_generated_category,
+            ai_generated_subcategory=ai_generated_subcategory,
+            human_verified_category__isnull=human_verified_category__isnull,
+            human_verified_subcategory__isnull=human_verified_subcategory__isnull,
+            ai_generated_category__isnull=ai_generated_category__isnull,
+            ai_generated_subcategory__isnull=ai_generated_subcategory__isnull,
+            status=status,
+            status__in=commas(status__in),
+            priority=priority,
+            priority__in=commas(priority__in),
+            priority__isnull=priority__isnull,
+            created_at__gte=created_at__gte,
+            created_at__lte=created_at__lte,
+            created_at__range=between("created_at__range", created_at__range),
+            user=_user(user),
+            user__isnull=user__isnull,
+            tags=tags,
+            source=source,
+            source__in=commas(source__in),
+            resolved_at__gte=resolved_at__gte,
+            resolved_at__lte=resolved_at__lte,
+            resolved_at__range=between("resolved_at__range", resolved_at__range),
+            resolved_at__isnull=resolved_at__isnull,
+            ticket_updated_at__gte=ticket_updated_at__gte,
+            ticket_updated_at__lte=ticket_updated_at__lte,
+            ticket_updated_at__range=between("ticket_updated_at__range", ticket_updated_at__range),
+            ticket_updated_at__isnull=ticket_updated_at__isnull,
+            page_size=page_size,
+            expand=one_of(SupportTicketExpand, expand),
+        )
+
+    async def get(
+        self, support_ticket_id: Id[SupportTicket], *, expand: Sequence[SupportTicketExpand] = ()
+    ) -> SupportTicket:
+        """Retrieve one ticket.
+
+        GET /support_tickets/{support_ticket_id}, scope support:read.
+        """
+        return await self._get(
+            SupportTicket,
+            "/support_tickets/{support_ticket_id}",
+            support_ticket_id,
+            scope="support:read",
+            expand=one_of(SupportTicketExpand, expand),
+        )
+
+    async def update(
+        self,
+        support_ticket_id: Id[SupportTicket],
+        *,
+        human_verified_category: SupportTicketCategoryEnum | str | Unset | None = UNSET,
+        human_verified_subcategory: SupportTicketSubcategoryEnum | str | Unset | None = UNSET,
+        ai_generated_category: SupportTicketCategoryEnum | str | Unset | None = UNSET,
+        ai_generated_subcategory: SupportTicketSubcategoryEnum | str | Unset | None = UNSET,
+    ) -> SupportTicket:
+        """Put a ticket into other categories; what is left out stays, ``None`` clears.
+
+        PATCH /support_tickets/{support_ticket_id}, scope support:write.
+        """
+        return await self._patch(
+            SupportTicket,
+            "/support_tickets/{support_ticket_id}",
+            support_ticket_id,
+            scope="support:write",
+            json={
+                "human_verified_category": human_verified_category,
+                "human_verified_subcategory": human_verified_subcategory,
+                "ai_generated_category": ai_generated_category,
+                "ai_generated_subcategory": ai_generated_subcategory,
+            },
+        )
+
+    def messages(
+        self,
+        support_ticket_id: Id[SupportTicket],
+        *,
+        message_type: SupportTicketMessageTypeEnum | str | None = None,
+        message_type__in: Sequence[SupportTicketMessageTypeEnum | str] | str | None = None,
+        position: int | None = None,
+        position__gte: int | None = None,
+        position__lte: int | None = None,
+    ) -> Pager[SupportTicketMessage]:
+        """List the messages of a ticket, oldest first; the list is not paged.
+
+        Positions count from 0, and ``gte`` and ``lte`` include the one they name.
+
+        GET /support_tickets/{support_ticket_id}/messages, scope support:read.
+        """
+        return self._list(
+            SupportTicketMessage,
+            "/support_tickets/{support_ticket_id}/messages",
+            support_ticket_id,
+            scope="support:read",
+            message_type=message_type,
+            message_type__in=commas(message_type__in),
+            position=position,
+            position__gte=position__gte,
+            position__lte=position__lte,
+        )
+
+    async def message(
+        self, support_ticket_id: Id[SupportTicket], message_id: Id[SupportTicketMessage]
+    ) -> SupportTicketMessage:
+        """Retrieve one message of a ticket.
+
+        GET /support_tickets/{support_ticket_id}/messages/{message_id}, scope support:read.
+        """
+        return await self._get(
+            SupportTicketMessage,
+            "/support_tickets/{support_ticket_id}/messages/{message_id}",
+            support_ticket_id,
+            message_id,
+            scope="support:read",
+        )
+
+    async def categories(self) -> SupportTicketCategories:
+        """Retrieve the categories and subcategories that there are, with labels for people.
+
+        Which subcategory goes with which category is not said.
+
+        GET /support_tickets/categories, any scope.
+        """
+        return await self._get(
+            SupportTicketCategories, "/support_tickets/categories", scope=ANY_SCOPE
+        )
+
+
+class SupportTicketStats(Resource):
+    """Numbers about support tickets. Shares are fractions, 0 to 1, also where called percentages.
+
+    Statuses, priorities and sources may be spelt in another case than on tickets: the vendor's
+    examples have ``open`` here, and ``Open`` there.
+    """
+
+    async def sankey(self) -> SupportTicketSankeyStats:
+        """Count tickets by category and subcategory, for a Sankey diagram.
+
+        GET /support-ticket-stats/sankey, any scope.
+        """
+        return await self._get(
+            SupportTicketSankeyStats, "/support-ticket-stats/sankey", scope=ANY_SCOPE
+        )
+
+    async def volume(
+        self, *, group_by: SupportTicketPeriod | None = None
+    ) -> SupportTicketVolumeStats:
+        """Count the tickets created in each day, week or month; left out, *group_by* is ``day``.
+
+        GET /support-ticket-stats/volume, any scope.
+        """
+        return await self._get(
+            SupportTicketVolumeStats,
+            "/support-ticket-stats/volume",
+            scope=ANY_SCOPE,
+            group_by=listed("group_by", group_by, SupportTicketPeriod),
+        )
+
+    async def resolution(self) -> SupportTicketResolutionStats:
+        """Retrieve how many tickets were resolved, and how fast.
+
+        GET /support-ticket-stats/resolution, any scope.
+        """
+        return await self._get(
+            SupportTicketResolutionStats, "/support-ticket-stats/resolution", scope=ANY_SCOPE
+        )
+
+    async def status(self) -> SupportTicketStatusStats:
+        """Count tickets by status.
+
+        GET /support-ticket-stats/status, any scope.
+        """
+        return await self._get(
+            SupportTicketStatusStats, "/support-ticket-stats/status", scope=ANY_SCOPE
+        )
+
+    async def priority(self) -> SupportTicketPriorityStats:
+        """Count tickets by priority.
+
+        GET /support-ticket-stats/priority, any scope.
+        """
+        return await self._get(
+            SupportTicketPriorityStats, "/support-ticket-stats/priority", scope=ANY_SCOPE
+        )
+
+    async def source(self) -> SupportTicketSourceStats:
+        """Count tickets by the way they came in.
+
+        GET /support-ticket-stats/source, any scope.
+        """
+        return await self._get(
+            SupportTicketSourceStats, "/support-ticket-stats/source", scope=ANY_SCOPE
+        )
+
+    async def top_categories(self, *, limit: int | None = None) -> SupportTicketTopCategoriesStats:
+        """Retrieve the most frequent categories and subcategories.
+
+        *limit*, 1 or more, is how many of them at most; left out, it is 10.
+
+        GET /support-ticket-stats/top-categories, any scope.
+        """
+        return await self._get(
+            SupportTicketTopCategoriesStats,
+            "/support-ticket-stats/top-categories",
+            scope=ANY_SCOPE,
+            limit=within("limit", limit, 1),
+        )
+
+
+def _user(value: Id[User] | None) -> str | None:
+    """The bare id, or the URL that was given as text."""
+    if value is None or (isinstance(value, str) and "://" in value):
+        return value
+    return id_text("user", value)

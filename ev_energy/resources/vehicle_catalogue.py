@@ -1,0 +1,353 @@
+"""What vehicles there are: makes, models, trims, and where they can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from ev_energy._checks import listed, not_empty, within
+from ev_energy._encode import as_link
+from ev_energy._pages import Pager
+from ev_energy._refs import Id
+from ev_energy._unset import UNSET, Unset
+from ev_energy._url import one_of
+from ev_energy.models.programs import Program
+from ev_energy.models.users import User
+from ev_energy.models.vehicle_onboarding import VehicleCompatibilityCheckResult
+from ev_energy.models.vehicles import (
+    ConnectorType,
+    VehicleMake,
+    VehicleModel,
+    VehicleModelConnector,
+    VehicleModelConnectorConfidence,
+    VehicleModelConnectorRegion,
+    VehicleModelConnectorSource,
+    VehicleModelConnectorType,
+    VehicleTrim,
+)
+from ev_energy.resources._base import PUBLIC, Resource
+
+VehicleModelExpand: TypeAlias = Literal["make"]
+VehicleTrimExpand: TypeAlias = Literal["model", "model.make"]
+VehicleOrdering: TypeAlias = Literal["name", "-name"]
+
+
+class VehicleMakes(Resource):
+    """Manufacturers of vehicles.
+
+    Without a token they may be asked for 50 times an hour from one address. Lists are in order of
+    creation, unless *ordering* is ``name`` or, backwards, ``-name``.
+    """
+
+    def list(
+        self,
+        *,
+        available_for_user_id: Id[User] | None = None,
+        ordering: VehicleOrdering | None = None,
+        page_size: int = 100,
+    ) -> Pager[VehicleMake]:
+        """List makes; with *available_for_user_id*, those for that user's region and program.
+
+        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+
+        GET /vehicle_makes, public.
+        """
+        return self._list(
+            VehicleMake,
+            "/vehicle_makes",
+            scope=PUBLIC,
+            available_for_user_id=available_for_user_id,
+            ordering=listed("ordering", ordering, VehicleOrdering),
+            page_size=page_size,
+        )
+
+    async def get(self, vehicle_make_id: Id[VehicleMake]) -> VehicleMake:
+        """Retrieve one make.
+
+        GET /vehicle_makes/{vehicle_make_id}, public.
+        """
+        return await self._get(
+            VehicleMake, "/vehicle_makes/{vehicle_make_id}", vehicle_make_id, scope=PUBLIC
+        )
+
+
+class VehicleModels(Resource):
+    """Models of vehicles, and the plugs they have for DC charging.
+
+    Without a token models may be asked for 50 times an hour from one address. Lists are in order of
+    creation, unless *ordering* is ``name`` or, backwards, ``-name``. Scope
+    ``vehicle_catalogue:write`` is for those who keep the catalogue, not for usual applications.
+    """
+
+    def list(
+        self,
+        *,
+        make_id: Id[VehicleMake] | None = None,
+        available_for_user_id: Id[User] | None = None,
+        ordering: VehicleOrdering | None = None,
+        page_size: int = 100,
+        expand: Sequence[VehicleModelExpand] = (),
+    ) -> Pager[VehicleModel]:
+        """List models, of one make or of all, for one user's region and program or for all.
+
+        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+
+        GET /vehicle_models, public.
+        """
+        return self._list(
+            VehicleModel,
+            "/vehicle_models",
+            scope=PUBLIC,
+            make_id=make_id,
+            available_for_user_id=available_for_user_id,
+            ordering=listed("ordering", ordering, VehicleOrdering),
+            page_size=page_size,
+            expand=one_of(VehicleModelExpand, expand),
+        )
+
+    async def create(self, *, name: str, make: Id[VehicleMake]) -> VehicleModel:
+        """Add a model that is missing. It stays hidden until it has been reviewed.
+
+        It is made in the name of the user the client acts for (`acting_for`), where it does.
+
+        POST /vehicle_models, scope vehicle:write.
+        """
+        return await self._post(
+            VehicleModel,
+            "/vehicle_models",
+            scope="vehicle:write",
+            json={"name": not_empty("name", name), "make": as_link("/vehicle_makes", make)},
+        )
+
+    async def get(
+        self, vehicle_model_id: Id[VehicleModel], *, expand: Sequence[VehicleModelExpand] = ()
+    ) -> VehicleModel:
+        """Retrieve one model.
+
+        GET /vehicle_models/{vehicle_model_id}, public.
+        """
+        return await self._get(
+            VehicleModel,
+            "/vehicle_models/{vehicle_model_id}",
+            vehicle_model_id,
+            scope=PUBLIC,
+            expand=one_of(VehicleModelExpand, expand),
+        )
+
+    async def update(
+        self,
+        vehicle_model_id: Id[VehicleModel],
+        *,
+        default_connector_type: ConnectorType | str | Unset | None = UNSET,
+    ) -> VehicleModel:
+        """Change a model's default plug; ``None`` makes it unknown. Nothing else can be changed.
+
+        Vehicles without a plug of their own change with it.
+
+        PATCH /vehicle_models/{vehicle_model_id}, scope vehicle_catalogue:write.
+        """
+        return await self._patch(
+            VehicleModel,
+            "/vehicle_models/{vehicle_model_id}",
+            vehicle_model_id,
+            scope="vehicle_catalogue:write",
+            json={"default_connector_type": default_connector_type},
+        )
+
+    def connectors(
+        self, vehicle_model_id: Id[VehicleModel], *, page_size: int = 100
+    ) -> Pager[VehicleModelConnector]:
+        """List the plugs of a model, one a region.
+
+        GET /vehicle_models/{vehicle_model_id}/connectors, public.
+        """
+        return self._list(
+            VehicleModelConnector,
+            "/vehicle_models/{vehicle_model_id}/connectors",
+            vehicle_model_id,
+            scope=PUBLIC,
+            page_size=page_size,
+        )
+
+    async def create_connector(
+        self,
+        vehicle_model_id: Id[VehicleModel],
+        *,
+        region: VehicleModelConnectorRegion | str,
+        connector_type: VehicleModelConnectorType | str,
+        source: VehicleModelConnectorSource | str | Unset | None = UNSET,
+        confidence: VehicleModelConnectorConfidence | str | Unset | None = UNSET,
+        verified_at: datetime | Unset | None = UNSET,
+    ) -> VehicleModelConnector:
+        """Say which plug a model has in a region that has none yet.
+
+        A second plug for a region is a `BadRequestError` of type
+        ``validation-failed-create-vehicle-model-connector``.
+
+        POST /vehicle_models/{vehicle_model_id}/connectors, scope vehicle_catalogue:write.
+        """
+        return await self._post(
+            VehicleModelConnector,
+            "/vehicle_models/{vehicle_model_id}/connectors",
+            vehicle_model_id,
+            scope="vehicle_catalogue:write",
+            json={
+                "region": region,
+                "connector_type": connector_type,
+                "source": source,
+                "confidence": confidence,
+                "verified_at": verified_at,
+            },
+        )
+
+    async def connector(
+        self, vehicle_model_id: Id[VehicleModel], region: VehicleModelConnectorRegion | str
+    ) -> VehicleModelConnector:
+        """Retrieve the plug of a model in one region.
+
+        GET /vehicle_models/{vehicle_model_id}/connectors/{region}, public.
+        """
+        return await self._get(
+            VehicleModelConnector,
+            "/vehicle_models/{vehicle_model_id}/connectors/{region}",
+            vehicle_model_id,
+            region,
+            scope=PUBLIC,
+        )
+
+    async def update_connector(
+        self,
+        vehicle_model_id: Id[VehicleModel],
+        region: VehicleModelConnectorRegion | str,
+        *,
+        connector_type: VehicleModelConnectorType | str | Unset = UNSET,
+        source: VehicleModelConnectorSource | str | Unset | None = UNSET,
+        confidence: VehicleModelConnectorConfidence | str | Unset | None = UNSET,
+        verified_at: datetime | Unset | None = UNSET,
+    ) -> VehicleModelConnector:
+        """Change the plug of a model in one region; what is left out stays.
+
+        What the API refuses is a `BadRequestError` of type
+        ``validation-failed-create-vehicle-model-connector``, the same as for `create_connector`.
+
+        PATCH /vehicle_models/{vehicle_model_id}/connectors/{region}, scope vehicle_catalogue:write.
+        """
+        return await self._patch(
+            VehicleModelConnector,
+            "/vehicle_models/{vehicle_model_id}/connectors/{region}",
+            vehicle_model_id,
+            region,
+            scope="vehicle_catalogue:write",
+            json={
+                "connector_type": connector_type,
+                "source": source,
+                "confidence": confidence,
+                "verified_at": verified_at,
+            },
+        )
+
+
+class VehicleTrims(Resource):
+    """Variants of models. Unlike makes and models, they are not public.
+
+    Lists are in order of creation, unless *ordering* is ``name`` or, backwards, ``-name``.
+    """
+
+    def list(
+        self,
+        *,
+        model_id: Id[VehicleModel] | None = None,
+        ordering: VehicleOrdering | None = None,
+        page_size: int = 100,
+        expand: Sequence[VehicleTrimExpand] = (),
+    ) -> Pager[VehicleTrim]:
+        """List trims, of one model or of all; not those that `create` made.
+
+        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+
+        GET /vehicle_trims, scope vehicle:read.
+        """
+        return self._list(
+            VehicleTrim,
+            "/vehicle_trims",
+            scope="vehicle:read",
+            model_id=model_id,
+            ordering=listed("ordering", ordering, VehicleOrdering),
+            page_size=page_size,
+            expand=one_of(VehicleTrimExpand, expand),
+        )
+
+    async def create(
+        self, *, name: str, model: Id[VehicleModel], battery_size_watt_hours: int
+    ) -> VehicleTrim:
+        """Add a trim that is missing, with a battery of 1000 to 300000 Wh.
+
+        It never shows up in `list`: keep its id.
+
+        POST /vehicle_trims, scope vehicle:write.
+        """
+        return await self._post(
+            VehicleTrim,
+            "/vehicle_trims",
+            scope="vehicle:write",
+            json={
+                "name": not_empty("name", name),
+                "model": as_link("/vehicle_models", model),
+                "battery_size_watt_hours": within(
+                    "battery_size_watt_hours", battery_size_watt_hours, 1_000, 300_000
+                ),
+            },
+        )
+
+    async def get(
+        self, vehicle_trim_id: Id[VehicleTrim], *, expand: Sequence[VehicleTrimExpand] = ()
+    ) -> VehicleTrim:
+        """Retrieve one trim.
+
+        GET /vehicle_trims/{vehicle_trim_id}, scope vehicle:read.
+        """
+        return await self._get(
+            VehicleTrim,
+            "/vehicle_trims/{vehicle_trim_id}",
+            vehicle_trim_id,
+            scope="vehicle:read",
+            expand=one_of(VehicleTrimExpand, expand),
+        )
+
+
+class VehicleCompatibility(Resource):
+    """Whether a model can be used, before anybody has an account."""
+
+    async def check(
+        self,
+        *,
+        vehicle_model_id: Id[VehicleModel],
+        country: str | None = None,
+        client_id: str | None = None,
+        program_id: Id[Program] | None = None,
+    ) -> VehicleCompatibilityCheckResult:
+        """Check whether a model can be used in a country, or in a program.
+
+        Args:
+            vehicle_model_id: The model.
+            country: Two-letter code (ISO 3166-1). Left out, the client's *language* decides, then
+                ``US``; with *program_id* it is ignored.
+            client_id: Your application; a sandbox application gets a canned answer.
+            program_id: The program, whose country and own list of models then count.
+
+        `BadRequestError` of type ``validation-failed-vehicle-compatibility-check``;
+        `NotFoundError` of type ``vehicle-model-not-found`` or
+        ``program-not-found-vehicle-compatibility``.
+
+        GET /vehicle_compatibility/check, public.
+        """
+        return await self._get(
+            VehicleCompatibilityCheckResult,
+            "/vehicle_compatibility/check",
+            scope=PUBLIC,
+            vehicle_model_id=vehicle_model_id,
+            country=country,
+            client_id=client_id,
+            program_id=program_id,
+        )

@@ -1,0 +1,464 @@
+"""Vehicles, how full they are and what they plug into, and what they log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from ev_energy._checks import within
+from ev_energy._encode import as_link
+from ev_energy._pages import Pager
+from ev_energy._refs import Id, Key
+from ev_energy._types import Counts
+from ev_energy._unset import UNSET, Unset
+from ev_energy._url import one_of
+from ev_energy.models.evses import VPPModes
+from ev_energy.models.users import User
+from ev_energy.models.vehicle_logs import VehicleAPIErrorLog, VehicleCommandLog, VehicleLocationLog
+from ev_energy.models.vehicles import (
+    ConnectorType,
+    Vehicle,
+    VehicleClass,
+    VehicleConnectors,
+    VehicleModel,
+    VehicleReconnectionUrl,
+    VehicleStateOfCharge,
+    VehicleStatusLog,
+)
+from ev_energy.resources._base import ANY_SCOPE, Resource
+
+VehicleExpand: TypeAlias = Literal[
+    "user", "trim", "trim.model", "trim.model.make", "latest_status_log"
+]
+VehicleLogExpand: TypeAlias = Literal[
+    "vehicle", "vehicle.trim", "vehicle.trim.model", "vehicle.trim.model.make", "vehicle.user"
+]
+
+
+class Vehicles(Resource):
+    """Electric vehicles, and what they log.
+
+    Logs come newest first. An entry is named by its vehicle and a timestamp: of errors and commands
+    ``logged_at``, of states and locations ``sampled_at``. Give the entry itself, its `Ref` or its
+    URL where you have one, since a datetime does not keep the server's spelling.
+    """
+
+    def list(self, *, page_size: int = 100, expand: Sequence[VehicleExpand] = ()) -> Pager[Vehicle]:
+        """List the vehicles of the user the client acts for (`acting_for`), or all you may see.
+
+        GET /vehicles, scope vehicle:read.
+        """
+        return self._list(
+            Vehicle,
+            "/vehicles",
+            scope="vehicle:read",
+            page_size=page_size,
+            expand=one_of(VehicleExpand, expand),
+        )
+
+    async def create(
+        self,
+        *,
+        model: Id[VehicleModel],
+        battery_size_watt_hours: int | Unset = UNSET,
+        description: str | Unset = UNSET,
+        vehicle_class: VehicleClass | str | Unset | None = UNSET,
+        user: Id[User] | Unset = UNSET,
+        expand: Sequence[VehicleExpand] = (),
+    ) -> Vehicle:
+        """Create a vehicle that ev.energy cannot connect to; others come by `vehicle_onboarding`.
+
+        With client credentials, give *user* and act for that user too (`acting_for`): the API
+        documents both as needed.
+
+        Args:
+            model: Its model. A trim is found for it, or made and hidden.
+            battery_size_watt_hours: 1000 to 300000.
+            description: A label of at most 200 characters, which cannot be changed later. Left out,
+                it is made of the user's e-mail address and the names of make and model.
+            vehicle_class: What it is for; ``None`` leaves that open.
+            user: Whose it is.
+            expand: Links to expand in the answer; the API documents a single one here.
+
+        POST /vehicles, scope vehicle:write.
+        """
+        return await self._post(
+            Vehicle,
+            "/vehicles",
+            scope="vehicle:write",
+            json={
+                "model": as_link("/vehicle_models", model),
+                "battery_size_watt_hours": within(
+                    "battery_size_watt_hours", battery_size_watt_hours, 1_000, 300_000
+                ),
+                "description": description,
+                "vehicle_class": vehicle_class,
+                "user": as_link("/users", user),
+            },
+            expand=one_of(VehicleExpand, expand),
+        )
+
+    async def get(
+        self, vehicle_id: Id[Vehicle], *, expand: Sequence[VehicleExpand] = ()
+    ) -> Vehicle:
+        """Retrieve one vehicle, as the user the client acts for (`acting_for`) may see it.
+
+        GET /vehicles/{vehicle_id}, scope vehicle:read.
+        """
+        return await self._get(
+            Vehicle,
+            "/vehicles/{vehicle_id}",
+            vehicle_id,
+            scope="vehicle:read",
+            expand=one_of(VehicleExpand, expand),
+        )
+
+    async def update(
+        self,
+        vehicle_id: Id[Vehicle],
+        *,
+        battery_size_watt_hours: int | Unset = UNSET,
+        maximum_charge_limit_percentage: int | Unset = UNSET,
+        smart_charging_enabled: bool | Unset = UNSET,
+        vehicle_class: VehicleClass | str | Unset | None = UNSET,
+        expand: Sequence[VehicleExpand] = (),
+    ) -> Vehicle:
+        """Change a vehicle; what is left out stays.
+
+        Args:
+            vehicle_id: The vehicle.
+            battery_size_watt_hours: 1000 to 300000, kept to the nearest 10. Only of an unintegrated
+                vehicle: for others the API refuses it.
+            maximum_charge_limit_percentage: How full smart charging may make it, 50 to 100.
+            smart_charging_enabled: Whether it is charged smartly.
+            vehicle_class: What it is for; ``None`` clears it.
+            expand: Links to expand in the answer.
+
+        PATCH /vehicles/{vehicle_id}, scope vehicle:write.
+        """
+        return await self._patch(
+            Vehicle,
+            "/vehicles/{vehicle_id}",
+            vehicle_id,
+            scope="vehicle:write",
+            json={
+                "battery_size_watt_hours": within(
+                    "battery_size_watt_hours", battery_size_watt_hours, 1_000, 300_000
+                ),
+                "maximum_charge_limit_percentage": within(
+                    "maximum_charge_limit_percentage", maximum_charge_limit_percentage, 50, 100
+                ),
+                "smart_charging_enabled": smart_charging_enabled,
+                "vehicle_class": vehicle_class,
+            },
+            expand=one_of(VehicleExpand, expand),
+        )
+
+    async def delete(self, vehicle_id: Id[Vehicle]) -> Counts:
+        """Disconnect a vehicle from ev.energy and remove it.
+
+        What comes back are numbers by name, such as ``{"remaining_car_count": 0}``. A vehicle of
+        the sandbox is not removed; then it is ``{}``.
+
+        DELETE /vehicles/{vehicle_id}, scope vehicle:write.
+        """
+        return await self._delete_counting(
+            "/vehicles/{vehicle_id}", vehicle_id, scope="vehicle:write"
+        )
+
+    async def connectors(self, vehicle_id: Id[Vehicle]) -> VehicleConnectors:
+        """Retrieve the plugs a vehicle can use for DC charging.
+
+        GET /vehicles/{vehicle_id}/connectors, scope vehicle:read.
+        """
+        return await self._get(
+            VehicleConnectors, "/vehicles/{vehicle_id}/connectors", vehicle_id, scope="vehicle:read"
+        )
+
+    async def update_connectors(
+        self,
+        vehicle_id: Id[Vehicle],
+        *,
+        native_connector: ConnectorType | str | Unset | None = UNSET,
+        adaptors: Sequence[ConnectorType | str] | Unset = UNSET,
+    ) -> VehicleConnectors:
+        """Change the plugs of a vehicle; what is left out stays.
+
+        What the API refuses is a `BadRequestError` of type
+        ``validation-failed-update-vehicle-connectors``.
+
+        Args:
+            vehicle_id: The vehicle.
+            native_connector: The plug built into this one; ``None``: what its model has.
+            adaptors: All the others it has adaptors for, each once and without the built-in one;
+                they replace those known before, and ``[]`` leaves none.
+
+        PATCH /vehicles/{vehicle_id}/connectors, scope vehicle:write.
+        """
+        return await self._patch(
+            VehicleConnectors,
+            "/vehicles/{vehicle_id}/connectors",
+            vehicle_id,
+            scope="vehicle:write",
+            json={
+                "native_connector": native_connector,
+                "adaptors": _adaptors(native_connector, adaptors),
+            },
+        )
+
+    async def state_of_charge(self, vehicle_id: Id[Vehicle]) -> VehicleStateOfCharge:
+        """Retrieve how full the battery is, as far as known: what route plans start from.
+
+        GET /vehicles/{vehicle_id}/state_of_charge, scope vehicle:read.
+        """
+        return await self._get(
+            VehicleStateOfCharge,
+            "/vehicles/{vehicle_id}/state_of_charge",
+            vehicle_id,
+            scope="vehicle:read",
+        )
+
+    async def update_state_of_charge(
+        self, vehicle_id: Id[Vehicle], *, state_of_charge_percentage: int | Unset | None = UNSET
+    ) -> VehicleStateOfCharge:
+        """Enter by hand how full the battery is, 0 to 100; ``None`` takes the entry back.
+
+        What the API refuses is a `BadRequestError` of type
+        ``validation-failed-update-vehicle-state-of-charge``.
+
+        PATCH /vehicles/{vehicle_id}/state_of_charge, scope vehicle:write.
+        """
+        return await self._patch(
+            VehicleStateOfCharge,
+            "/vehicles/{vehicle_id}/state_of_charge",
+            vehicle_id,
+            scope="vehicle:write",
+            json={
+                "state_of_charge_percentage": within(
+                    "state_of_charge_percentage", state_of_charge_percentage, 0, 100
+                )
+            },
+        )
+
+    def status_logs(
+        self,
+        vehicle_id: Id[Vehicle],
+        *,
+        sampled_at__gte: datetime | None = None,
+        sampled_at__lte: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[VehicleLogExpand] = (),
+    ) -> Pager[VehicleStatusLog]:
+        """List the states a vehicle reported.
+
+        GET /vehicles/{vehicle_id}/status_logs, scope vehicle:read.
+        """
+        return self._list(
+            VehicleStatusLog,
+            "/vehicles/{vehicle_id}/status_logs",
+            vehicle_id,
+            scope="vehicle:read",
+            sampled_at__gte=sampled_at__gte,
+            sampled_at__lte=sampled_at__lte,
+            page_size=page_size,
+            expand=one_of(VehicleLogExpand, expand),
+        )
+
+    async def status_log(
+        self,
+        vehicle_id: Id[Vehicle],
+        sampled_at: Key[VehicleStatusLog],
+        *,
+        expand: Sequence[VehicleLogExpand] = (),
+    ) -> VehicleStatusLog:
+        """Retrieve one state a vehicle reported.
+
+        GET /vehicles/{vehicle_id}/status_logs/{sampled_at}, scope vehicle:read.
+        """
+        return await self._get(
+            VehicleStatusLog,
+            "/vehicles/{vehicle_id}/status_logs/{sampled_at}",
+            vehicle_id,
+            sampled_at,
+            scope="vehicle:read",
+            expand=one_of(VehicleLogExpand, expand),
+        )
+
+    def error_logs(
+        self,
+        vehicle_id: Id[Vehicle],
+        *,
+        logged_at__gte: datetime | None = None,
+        logged_at__lte: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[VehicleLogExpand] = (),
+    ) -> Pager[VehicleAPIErrorLog]:
+        """List the failures to reach a vehicle through its provider's API.
+
+        GET /vehicles/{vehicle_id}/error_logs, scope vehicle:read.
+        """
+        return self._list(
+            VehicleAPIErrorLog,
+            "/vehicles/{vehicle_id}/error_logs",
+            vehicle_id,
+            scope="vehicle:read",
+            logged_at__gte=logged_at__gte,
+            logged_at__lte=logged_at__lte,
+            page_size=page_size,
+            expand=one_of(VehicleLogExpand, expand),
+        )
+
+    async def error_log(
+        self,
+        vehicle_id: Id[Vehicle],
+        logged_at: Key[VehicleAPIErrorLog],
+        *,
+        expand: Sequence[VehicleLogExpand] = (),
+    ) -> VehicleAPIErrorLog:
+        """Retrieve one failure to reach a vehicle.
+
+        GET /vehicles/{vehicle_id}/error_logs/{logged_at}, scope vehicle:read.
+        """
+        return await self._get(
+            VehicleAPIErrorLog,
+            "/vehicles/{vehicle_id}/error_logs/{logged_at}",
+            vehicle_id,
+            logged_at,
+            scope="vehicle:read",
+            expand=one_of(VehicleLogExpand, expand),
+        )
+
+    def location_logs(
+        self,
+        vehicle_id: Id[Vehicle],
+        *,
+        sampled_at__gte: datetime | None = None,
+        sampled_at__lte: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[VehicleLogExpand] = (),
+    ) -> Pager[VehicleLocationLog]:
+        """List when a vehicle told where it was, and whether that was home; not where.
+
+        GET /vehicles/{vehicle_id}/location_logs, scope vehicle:read.
+        """
+        return self._list(
+            VehicleLocationLog,
+            "/vehicles/{vehicle_id}/location_logs",
+            vehicle_id,
+            scope="vehicle:read",
+            sampled_at__gte=sampled_at__gte,
+            sampled_at__lte=sampled_at__lte,
+            page_size=page_size,
+            expand=one_of(VehicleLogExpand, expand),
+        )
+
+    async def location_log(
+        self,
+        vehicle_id: Id[Vehicle],
+        sampled_at: Key[VehicleLocationLog],
+        *,
+        expand: Sequence[VehicleLogExpand] = (),
+    ) -> VehicleLocationLog:
+        """Retrieve one time a vehicle told where it was.
+
+        GET /vehicles/{vehicle_id}/location_logs/{sampled_at}, scope vehicle:read.
+        """
+        return await self._get(
+            VehicleLocationLog,
+            "/vehicles/{vehicle_id}/location_logs/{sampled_at}",
+            vehicle_id,
+            sampled_at,
+            scope="vehicle:read",
+            expand=one_of(VehicleLogExpand, expand),
+        )
+
+    def command_logs(
+        self,
+        vehicle_id: Id[Vehicle],
+        *,
+        logged_at__gte: datetime | None = None,
+        logged_at__lte: datetime | None = None,
+        page_size: int = 100,
+        expand: Sequence[VehicleLogExpand] = (),
+    ) -> Pager[VehicleCommandLog]:
+        """List the commands a vehicle was sent.
+
+        GET /vehicles/{vehicle_id}/command_logs, scope debug:read.
+        """
+        return self._list(
+            VehicleCommandLog,
+            "/vehicles/{vehicle_id}/command_logs",
+            vehicle_id,
+            scope="debug:read",
+            logged_at__gte=logged_at__gte,
+            logged_at__lte=logged_at__lte,
+            page_size=page_size,
+            expand=one_of(VehicleLogExpand, expand),
+        )
+
+    async def command_log(
+        self,
+        vehicle_id: Id[Vehicle],
+        logged_at: Key[VehicleCommandLog],
+        *,
+        expand: Sequence[VehicleLogExpand] = (),
+    ) -> VehicleCommandLog:
+        """Retrieve one command a vehicle was sent.
+
+        GET /vehicles/{vehicle_id}/command_logs/{logged_at}, scope debug:read.
+        """
+        return await self._get(
+            VehicleCommandLog,
+            "/vehicles/{vehicle_id}/command_logs/{logged_at}",
+            vehicle_id,
+            logged_at,
+            scope="debug:read",
+            expand=one_of(VehicleLogExpand, expand),
+        )
+
+    async def vpp_modes(self, vehicle_id: Id[Vehicle]) -> VPPModes:
+        """Retrieve the ways a virtual power plant may control the vehicle.
+
+        GET /vehicles/{vehicle_id}/vpp_modes, scope vehicle:read.
+        """
+        return await self._get(
+            VPPModes, "/vehicles/{vehicle_id}/vpp_modes", vehicle_id, scope="vehicle:read"
+        )
+
+    async def reconnect(self, vehicle_id: Id[Vehicle]) -> VehicleReconnectionUrl:
+        """Make a URL where the vehicle's user can sign in to it again; it expires.
+
+        POST /vehicles/{vehicle_id}/reconnect, any scope.
+        """
+        return await self._post(
+            VehicleReconnectionUrl, "/vehicles/{vehicle_id}/reconnect", vehicle_id, scope=ANY_SCOPE
+        )
+
+    async def disconnect(self, vehicle_id: Id[Vehicle]) -> Vehicle:
+        """Give up the connection to a vehicle: the provider's tokens are revoked.
+
+        The vehicle becomes ``INACTIVE``, and `reconnect` can bring it back. The account behind it
+        is cut off as a whole: open charging sessions end for every vehicle that shares it. May be
+        repeated; without a connection nothing happens, and the vehicle stays ``UNINTEGRATED``.
+
+        POST /vehicles/{vehicle_id}/disconnect, scope vehicle:write.
+        """
+        return await self._post(
+            Vehicle, "/vehicles/{vehicle_id}/disconnect", vehicle_id, scope="vehicle:write"
+        )
+
+
+def _adaptors(
+    native: ConnectorType | str | Unset | None, adaptors: Sequence[ConnectorType | str] | Unset
+) -> Sequence[ConnectorType | str] | Unset:
+    """Adaptors, each once, and none for the plug that is given as the built-in one."""
+    if isinstance(adaptors, Unset):
+        return adaptors
+    if isinstance(adaptors, str):
+        raise TypeError(f"adaptors must be a list: adaptors=[{adaptors!r}]")
+    if len(set(adaptors)) < len(adaptors):
+        raise ValueError("adaptors must not hold a connector twice")
+    if native in adaptors:
+        raise ValueError(f"adaptors must not hold the native_connector, {native}")
+    return adaptors
