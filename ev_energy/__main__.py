@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ev_energy.cli import demo, simulator
+from ev_energy.cli import demo, operations, simulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module, said in (
         ("demo", demo, "a tour of the SDK, against the embedded simulator or the live API"),
+        ("operations", operations, "list every operation of the API and its method"),
         ("simulator", simulator, "serve the embedded simulator until interrupted"),
     ):
         command = commands.add_parser(name, help=said, description=module.__doc__)

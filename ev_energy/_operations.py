@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, NoReturn
 
+from ev_energy._operation_ids import operation_id
+
 _HERE: Final = Path(__file__).parent
 _VERBS: Final[Mapping[str, str]] = {
     "_get": "GET",
@@ -59,6 +61,7 @@ class Operation(NamedTuple):
     """The member of the reply that holds what comes back, where the API wraps it."""
     expand: tuple[str, ...]
     paginated: bool
+    """Whether it takes a position to go on from; ``page_size=None`` if it takes no size."""
     module: str
     line: int
     doc: str
@@ -67,6 +70,11 @@ class Operation(NamedTuple):
     def call(self) -> str:
         """``evse_models.list``."""
         return f"{self.family}.{self.name}"
+
+    @property
+    def operation_id(self) -> str:
+        """What the API's description calls it."""
+        return operation_id(self.method, self.path)
 
     @property
     def summary(self) -> str:
@@ -156,7 +164,7 @@ def _operation(
         into=None if what == "None" else what,
         scope=scope,
         ids=names,
-        query=tuple(given),
+        query=tuple(name for name, value in given.items() if ast.unparse(value) != "None"),
         json=None if body is None else _members(source, function, body),
         inside=None if inside is None else str(ast.literal_eval(inside)),
         expand=_expand(sources, source, given["expand"]) if "expand" in given else (),

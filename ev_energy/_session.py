@@ -98,7 +98,7 @@ class Session:
         inside: str | None = None,
     ) -> Pager[M]:
         """One listing. Nothing is sent until it is walked."""
-        if "page_size" in query:
+        if query.get("page_size") is not None:
             query = {**query, "page_size": page_size(query["page_size"])}
         start = self._request("GET", fill(path, ids), query, None, scope)
         within = scope_of(start.url, self.options.user)

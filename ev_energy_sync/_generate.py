@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ev_energy._operations import HouseFormError, table
+from ev_energy_sync._generate_docs import operations_page
 from ev_energy_sync._generate_doors import expand_door, models_door
 from ev_energy_sync._generate_places import places
 from ev_energy_sync._generate_text import Imports, Method, Refused, from_import, signature, wrap
@@ -45,7 +46,9 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         head = HEAD.format(source=f"{folders[name]}/*.py", command=COMMAND)
         made[name] = head + door(root / folders[name])
     head = HEAD.format(source=f"{RESOURCES}/*.py", command=COMMAND)
-    made["ev_energy/_places.py"] = head + places(table(root / "ev_energy"))
+    operations = table(root / "ev_energy")
+    made["ev_energy/_places.py"] = head + places(operations)
+    made["docs/operations.md"] = operations_page(operations)
     return made
 
 

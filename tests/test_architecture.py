@@ -19,7 +19,8 @@ PACKAGES = ("ev_energy", "ev_energy_sync")
 #: Who may import whom when it is imported itself: only what stands above it here. A package stands
 #: for all its modules; a new module must be given a place.
 LAYERS = (
-    "_unset _json _version _types _enums _lazy _policy _http _links _drift _operations _places",
+    "_unset _json _version _types _enums _lazy _policy _http _links _drift _places _operation_ids",
+    "_operations",
     "errors",
     "auth _refs _pages _aiohttp _capture",
     "_model _url _tokens",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -97,3 +98,29 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         main(["demmo"])
     assert left.value.code == 2
     assert "demmo" in capsys.readouterr().err
+
+
+def test_the_operations_are_listed_for_people_and_for_programs() -> None:
+    listed = run("operations")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "210 operations" in listed.stdout
+    (line,) = [line for line in listed.stdout.splitlines() if " GET /suppliers " in line]
+    assert line.split() == ["suppliers.list", "GET", "/suppliers", "tariff:read", "yes"]
+    as_json = run("operations", "--json")
+    found = json.loads(as_json.stdout)
+    assert len(found) == 210
+    assert len({one["operation_id"] for one in found}) == 210
+    (onboarding,) = [one for one in found if one["path"] == "/evse_onboarding"]
+    assert onboarding == {
+        "operation_id": "get-evse_onboarding",
+        "method": "GET",
+        "path": "/evse_onboarding",
+        "call": "evse_onboarding.get",
+        "scopes": [],
+        "public": True,
+        "paginated": False,
+        "expand": [],
+    }
+    (prices,) = [one for one in found if one["path"] == "/tariffs/{tariff_id}/prices"]
+    assert prices["scopes"] == ["tariff:prices:read", "tariff:read"]
+    assert prices["paginated"]

@@ -40,7 +40,7 @@ class CpmsProviders(Resource):
 
         GET /cpms_providers, any scope.
         """
-        return self._list(CPMSProvider, "/cpms_providers", scope=ANY_SCOPE)
+        return self._list(CPMSProvider, "/cpms_providers", scope=ANY_SCOPE, page_size=None)
 
     async def get(self, cpms_provider_id: Id[CPMSProvider]) -> CPMSProvider:
         """Retrieve one provider, by its name in capitals (`CPMSProviderId`).

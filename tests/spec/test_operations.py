@@ -58,7 +58,8 @@ def _differences(
     yield from same("query", set(operation.query) | left_out, query)
     yield from same("expand", operation.expand, expand)
     yield from same("scope", operation.scope, described.scope)
-    yield from same("paginated", operation.paginated, "page_size" in query)
+    yield from same("paginated", operation.paginated, bool(described.names("query") & CURSORS))
+    yield from same("operation_id", operation.operation_id, described.raw["operationId"])
     for name in set(operation.query) & left_out:
         yield f"{name} is corrected away, and sent"
 

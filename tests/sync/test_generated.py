@@ -21,8 +21,8 @@ ROOT = _generate.ROOT
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
-    """The two packages, to be meddled with."""
-    for package in ("ev_energy", "ev_energy_sync"):
+    """The two packages and the documentation, to be meddled with."""
+    for package in ("ev_energy", "ev_energy_sync", "docs"):
         shutil.copytree(
             ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
         )
