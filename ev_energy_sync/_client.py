@@ -11,7 +11,7 @@ from yarl import URL
 
 from ev_energy import _client as aio
 from ev_energy._unset import UNSET, Unset
-from ev_energy.auth import Auth
+from ev_energy.auth import Auth as Credentials
 from ev_energy_sync._blocking import Twin
 from ev_energy_sync._families import Families
 from ev_energy_sync._portal import Portal
@@ -40,7 +40,7 @@ class Client(Families):
 
     def __init__(
         self,
-        auth: Auth | str | None = None,
+        auth: Credentials | str | None = None,
         *,
         base_url: str | URL = "live",
         timeout: float = 30.0,

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from ev_energy import Client
+from ev_energy._lazy import Lazy
+from ev_energy._operations import table
 from ev_energy.simulator import Simulator
+from ev_energy.simulator._operations import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+#: Pages that are made of tables, and need no code.
+TABLES = {"families.md", "index.md", "operations.md"}
 
 # What the fragments on the pages of docs/ stand in: names that a reader has at that point.
 FRAME = """
@@ -33,10 +42,46 @@ async def page():
         since = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
         saved = []
         load, save, store = lambda: saved[-1] if saved else None, saved.append, list
+        body = {event!r}
 {body}
 
 asyncio.run(page())
 """
+
+# The same for docs/uploads.md, whose operations the simulator does not have yet.
+UPLOADS_FRAME = """
+import asyncio
+import ev_energy
+
+async def page():
+    async with ev_energy.Client.from_env() as client:
+        application, kind = "rbtu01", "rbte01"
+{body}
+
+asyncio.run(page())
+"""
+
+EVENT = {
+    "type": "charging_sub_session.ended",
+    "timestamp": "2026-01-01T07:00:00Z",
+    "data": {
+        "id": "csub01",
+        "url": "https://api.ev.energy/v2/charging_sub_sessions/csub01",
+        "start": "2026-01-01T01:00:00Z",
+        "end": "2026-01-01T07:00:00Z",
+        "mode": "SMART",
+        "energy_delivered_watt_hours": 21_000,
+        "cost": 189,
+        "location": {"name": "Home"},
+        "currency": "GBP",
+        "total_co2_grams": None,
+        "co2_intensity_grams_per_kilowatt_hour": None,
+        "co2_intensity_classification": None,
+        "duration_minutes": 180,
+        "grid_energy_delivered_watt_hours": None,
+        "solar_energy_delivered_watt_hours": None,
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +96,54 @@ def environment() -> Iterator[dict[str, str]]:
         }
 
 
-def run(code: str, environment: dict[str, str], *words: str) -> str:
+class Storage(BaseHTTPRequestHandler):
+    """An API that has uploads and nothing else, with the storage that the files go to."""
+
+    files: list[bytes]
+    refuses: bool
+    """Whether the storage is to refuse the next file."""
+
+    def do_POST(self) -> None:
+        here = f"http://127.0.0.1:{self.server.server_address[1]}"
+        made = {"id": "rbtf01", "url": f"{here}/v2/rebate_evidence_files/rbtf01"}
+        target = {"presigned_url": f"{here}/storage/rbtf01?signature=s"}
+        self.answer(200, {**made, **(target if ":start_upload" in self.path else {})})
+
+    def do_PUT(self) -> None:
+        refused, Storage.refuses = Storage.refuses, False
+        Storage.files += [] if refused else [self.rfile.read(int(self.headers["Content-Length"]))]
+        self.answer(403 if refused else 200, {})
+
+    def answer(self, status: int, body: dict[str, str]) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def storage() -> Iterator[dict[str, str]]:
+    """The environment of somebody who uploads files."""
+    Storage.files, Storage.refuses = [], False
+    with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/v2"
+        yield {**os.environ, "EV_ENERGY_TOKEN": "a-token", "EV_ENERGY_BASE_URL": url}
+        server.shutdown()
+
+
+def run(code: str, environment: dict[str, str], *words: str, folder: Path = ROOT) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *words],
         capture_output=True,
         text=True,
         timeout=60,
         env=environment,
+        cwd=folder,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
@@ -107,10 +193,21 @@ def test_the_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_p
     assert "Traceback" not in rest
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def fragments_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def framed(frame: str, code: str) -> str:
+    indented = "".join(f"        {line}\n" if line else "\n" for line in code.splitlines())
+    return frame.format(body=indented, event=json.dumps(EVENT).encode())
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.name != "uploads.md"], ids=lambda page: page.name
+)
 def test_every_fragment_in_the_docs_runs(page: Path, environment: dict[str, str]) -> None:
-    fragments = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert fragments or page.name == "index.md"
+    fragments = fragments_of(page)
+    assert fragments or page.name in TABLES
     for fragment in fragments:
         code = fragment.replace('"evse01..."', "evse")
         if "ev_energy_sync" in code:
@@ -120,8 +217,36 @@ def test_every_fragment_in_the_docs_runs(page: Path, environment: dict[str, str]
             )
             run(code, environment)
             continue
-        indented = "".join(f"        {line}\n" for line in code.splitlines())
-        run(FRAME.format(body=indented), environment)
+        run(framed(FRAME, code), environment)
+
+
+def test_every_fragment_about_uploads_runs(storage: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7")
+    plain, watched, resumed = fragments_of(ROOT / "docs" / "uploads.md")
+    assert run(framed(UPLOADS_FRAME, plain), storage, folder=tmp_path) == "rbtf01\n"
+    shown = run(framed(UPLOADS_FRAME, watched), storage, folder=tmp_path)
+    assert shown == "0 of 12 bytes\n12 of 12 bytes\n"
+    Storage.refuses = True
+    shown = run(framed(UPLOADS_FRAME, resumed), storage, folder=tmp_path)
+    assert shown.endswith(" 403\n")
+    assert Storage.files == [b"%PDF-1.7", b"%PDF-1.7 ...", b"%PDF-1.7"]
+
+
+def test_the_page_of_the_families_and_the_readme_name_each_of_them_once() -> None:
+    families = sorted(name for name, value in vars(Client).items() if isinstance(value, Lazy))
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "families.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == families
+    listed = README.partition("## Families")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"`(\w+)`", listed)) == families
+
+
+def test_the_readme_counts_right() -> None:
+    operations = {(o.method, o.path) for o in table()}
+    simulated = len(OPERATIONS)
+    assert f"all {len(operations)} operations" in README
+    assert f"{simulated} of the {len(operations)} operations" in README
+    page = (ROOT / "docs" / "simulator.md").read_text()
+    assert f"{simulated} of the {len(operations)} operations" in page
 
 
 def test_the_examples_run(environment: dict[str, str], tmp_path: Path) -> None:

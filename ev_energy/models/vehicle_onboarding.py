@@ -33,7 +33,7 @@ class VehicleOnboardingJsonResponse(Model):
 
 @model
 class VehicleOnboardingCompleteResponseVehicle(Model):
-    """A vehicle that has just been connected; `Vehicles.get` tells the rest."""
+    """A vehicle that has just been connected: its ``id`` goes wherever a vehicle is wanted."""
 
     id: str
     url: str

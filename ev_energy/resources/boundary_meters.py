@@ -96,7 +96,7 @@ class BoundaryMeters(Resource):
         """Retrieve one measurement.
 
         GET /boundary_meters/{boundary_meter_id}/status_logs/{sampled_at}, scope boundary_meter:read.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return await self._get(
             BoundaryMeterStatusLog,
             "/boundary_meters/{boundary_meter_id}/status_logs/{sampled_at}",

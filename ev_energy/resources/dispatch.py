@@ -84,7 +84,7 @@ class DispatchCoordinators(Resource):
             target_power_watts: The power to hold; None or left out, no target.
 
         POST /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events, scope dispatch_event:write.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         _check_order(start_time, end_time)
         return await self._post(
             DispatchEvent,
@@ -111,7 +111,7 @@ class DispatchCoordinators(Resource):
         """List what the coordinator's fleet drew.
 
         GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs, scope dispatch_coordinator:read.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return self._list(
             DispatchLog,
             "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs",
@@ -128,7 +128,7 @@ class DispatchCoordinators(Resource):
         """Retrieve what the fleet drew at one moment.
 
         GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs/{logged_at}, scope dispatch_coordinator:read.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return await self._get(
             DispatchLog,
             "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs/{logged_at}",
@@ -145,7 +145,7 @@ class DispatchCoordinators(Resource):
         Give the event that `create_dispatch_event` returned, or its id.
 
         POST /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events/{dispatch_event_id}/cancel, scope dispatch_event:write.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return await self._post(
             DispatchEventCancelResponse,
             "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events/{dispatch_event_id}/cancel",

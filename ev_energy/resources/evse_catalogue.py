@@ -14,6 +14,7 @@ from ev_energy._refs import Id
 from ev_energy._url import one_of
 from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
 from ev_energy.models.evses import EVSEFirmwareVersion, EVSEMake, EVSEModel
+from ev_energy.models.programs import Program
 from ev_energy.models.users import User
 from ev_energy.resources._base import PUBLIC, Resource
 
@@ -21,7 +22,7 @@ EVSEModelExpand: TypeAlias = Literal["make"]
 
 
 class EvseMakes(Resource):
-    """Manufacturers of EVSEs. `Client.acting_for` puts the user into their onboarding URLs."""
+    """Manufacturers of EVSEs."""
 
     def list(
         self, *, available_for_user_id: Id[User] | None = None, page_size: int = 100
@@ -49,7 +50,7 @@ class EvseMakes(Resource):
 
 
 class EvseModels(Resource):
-    """Models of EVSEs. `Client.acting_for` puts the user into their onboarding URLs."""
+    """Models of EVSEs."""
 
     def list(
         self,
@@ -124,7 +125,7 @@ class EvseCompatibility(Resource):
         *,
         evse_model_id: Id[EVSEModel],
         country: str | None = None,
-        program_id: str | None = None,
+        program_id: Id[Program] | None = None,
         client_id: str | None = None,
     ) -> EVSECompatibilityCheckResult:
         """Check whether a model can be used in a country, or in a program.

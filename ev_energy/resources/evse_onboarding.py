@@ -17,6 +17,7 @@ from ev_energy.models.evse_onboarding import (
 )
 from ev_energy.models.evses import EVSE, EVSEMake, EVSEModel
 from ev_energy.models.onboarding import OnboardingLink
+from ev_energy.models.programs import Program
 from ev_energy.models.users import User
 from ev_energy.resources._base import PUBLIC, Resource
 from ev_energy.resources.evses import EVSEExpand
@@ -126,7 +127,7 @@ class EvseWaitlist(Resource):
         evse_model_id: Id[EVSEModel] | Unset = UNSET,
         evse_make_name: str | Unset = UNSET,
         evse_model_name: str | Unset = UNSET,
-        program_id: str | Unset | None = UNSET,
+        program_id: Id[Program] | Unset | None = UNSET,
         client_id: str | None = None,
     ) -> EVSEWaitlistResponse:
         """Put somebody on the waiting list, to be told when their EVSE is supported.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from ev_energy._checks import point
+from ev_energy._checks import listed, point
 from ev_energy._pages import Pager
 from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
@@ -30,6 +30,7 @@ from ev_energy.resources._base import Resource
 
 EVSEExpand: TypeAlias = Literal["user", "model", "model.make", "latest_status_log", "ct_clamp"]
 EVSELogExpand: TypeAlias = Literal["evse", "evse.model", "evse.model.make", "evse.user"]
+OcppDirection: TypeAlias = Literal["SENT", "RECEIVED"]
 EVSEConnectivityExpand: TypeAlias = Literal["latest_status_log"]
 
 
@@ -272,7 +273,7 @@ class Evses(Resource):
         sampled_at__lte: datetime | None = None,
         action: EVSEOCPPLogAction | str | None = None,
         action__in: Sequence[EVSEOCPPLogAction | str] | None = None,
-        direction: Literal["SENT", "RECEIVED"] | None = None,
+        direction: OcppDirection | None = None,
         error_code: EVSEOCPPCallResponseErrorCode | str | None = None,
         error_code__in: Sequence[EVSEOCPPCallResponseErrorCode | str] | None = None,
         page_size: int = 100,
@@ -293,7 +294,7 @@ class Evses(Resource):
             sampled_at__lte=sampled_at__lte,
             action=action,
             action__in=commas(action__in),
-            direction=direction,
+            direction=listed("direction", direction, OcppDirection),
             error_code=error_code,
             error_code__in=commas(error_code__in),
             page_size=page_size,

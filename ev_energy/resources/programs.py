@@ -185,7 +185,7 @@ class Programs(Resource):
         """Retrieve one version of a program's participation agreement.
 
         GET /programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}, public.
-        """  # noqa: E501  (the operation is one line)
+        """  # noqa: E501  (the operation stays on one line)
         return await self._get(
             ParticipationAgreementVersion,
             "/programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}",
@@ -221,7 +221,7 @@ class Programs(Resource):
         The call may be repeated; the version stays accepted once.
 
         POST /programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}/accept, scope programs:write.
-        """  # noqa: E501  (the operation is one line)
+        """  # noqa: E501  (the operation stays on one line)
         await self._post(
             None,
             "/programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}/accept",

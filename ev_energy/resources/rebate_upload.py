@@ -13,6 +13,7 @@ from ev_energy.models.rebates import (
     RebateEvidenceType,
     RebateEvidenceUpload,
     UserRebate,
+    UserRebateCreated,
 )
 from ev_energy.resources._base import Workflow
 from ev_energy.resources.rebates import RebateEvidenceFiles
@@ -25,7 +26,7 @@ class Rebates(Workflow):
         self,
         file: File,
         *,
-        user_rebate: Id[UserRebate],
+        user_rebate: Id[UserRebate | UserRebateCreated],
         rebate_evidence_type: Id[RebateEvidenceType],
         file_name: str | None = None,
         content_type: str | None = None,

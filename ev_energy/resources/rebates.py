@@ -117,7 +117,10 @@ class UserRebates(Resource):
         )
 
     async def get(
-        self, user_rebate_id: Id[UserRebate], *, expand: Sequence[UserRebateExpand] = ()
+        self,
+        user_rebate_id: Id[UserRebate | UserRebateCreated],
+        *,
+        expand: Sequence[UserRebateExpand] = (),
     ) -> UserRebate:
         """Retrieve one application, of the user that the client acts for (`acting_for`).
 
@@ -133,7 +136,7 @@ class UserRebates(Resource):
 
     async def update(
         self,
-        user_rebate_id: Id[UserRebate],
+        user_rebate_id: Id[UserRebate | UserRebateCreated],
         *,
         rebate_type: Id[RebateType],
         evidence_type: Id[RebateEvidenceType],
@@ -164,7 +167,7 @@ class UserRebates(Resource):
             },
         )
 
-    async def submit(self, user_rebate_id: Id[UserRebate]) -> None:
+    async def submit(self, user_rebate_id: Id[UserRebate | UserRebateCreated]) -> None:
         """Hand an application in for review, for the user that the client acts for (`acting_for`).
 
         All its data and files must be there by then.
@@ -188,7 +191,7 @@ class RebateEvidenceFiles(Resource):
     def list(
         self,
         *,
-        user_rebate: Id[UserRebate] | None = None,
+        user_rebate: Id[UserRebate | UserRebateCreated] | None = None,
         expand: Sequence[RebateEvidenceFileExpand] = (),
     ) -> Pager[RebateEvidenceFile]:
         """List the files of the user that the client acts for (`acting_for`).
@@ -207,7 +210,7 @@ class RebateEvidenceFiles(Resource):
 
     async def get(
         self,
-        rebate_evidence_file_id: Id[RebateEvidenceFile],
+        rebate_evidence_file_id: Id[RebateEvidenceFile | RebateEvidenceUpload],
         *,
         expand: Sequence[RebateEvidenceFileExpand] = (),
     ) -> RebateEvidenceFile:
@@ -226,7 +229,7 @@ class RebateEvidenceFiles(Resource):
     async def start_upload(
         self,
         *,
-        user_rebate: Id[UserRebate] | None = None,
+        user_rebate: Id[UserRebate | UserRebateCreated] | None = None,
         file_name: str | Unset = UNSET,
         rebate_evidence_type: Id[RebateEvidenceType] | Unset = UNSET,
     ) -> RebateEvidenceUpload:
@@ -253,7 +256,7 @@ class RebateEvidenceFiles(Resource):
         )
 
     async def finish_upload(
-        self, rebate_evidence_file_id: Id[RebateEvidenceFile]
+        self, rebate_evidence_file_id: Id[RebateEvidenceFile | RebateEvidenceUpload]
     ) -> RebateEvidenceFile:
         """Say that the bytes of a file are all there; only its id and URL come back.
 

@@ -169,7 +169,7 @@ class SolarForecasts(Resource):
         """Retrieve what was forecast for one period.
 
         GET /solar_forecasts/{solar_forecast_id}/forecast_logs/{valid_period_start}, scope solar_forecast:read.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return await self._get(
             SolarForecastLog,
             "/solar_forecasts/{solar_forecast_id}/forecast_logs/{valid_period_start}",

@@ -82,7 +82,7 @@ class BoundaryMeters(Blocking[aio.BoundaryMeters]):
         """Retrieve one measurement.
 
         GET /boundary_meters/{boundary_meter_id}/status_logs/{sampled_at}, scope boundary_meter:read.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return self._portal.call(self._aio.status_log(boundary_meter_id, sampled_at, expand=expand))
 
 

@@ -75,7 +75,7 @@ class DispatchCoordinators(Blocking[aio.DispatchCoordinators]):
             target_power_watts: The power to hold; None or left out, no target.
 
         POST /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events, scope dispatch_event:write.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return self._portal.call(
             self._aio.create_dispatch_event(
                 dispatch_coordinator_id,
@@ -98,7 +98,7 @@ class DispatchCoordinators(Blocking[aio.DispatchCoordinators]):
         """List what the coordinator's fleet drew.
 
         GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs, scope dispatch_coordinator:read.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return self._pager(
             self._aio.dispatch_logs(
                 dispatch_coordinator_id,
@@ -114,7 +114,7 @@ class DispatchCoordinators(Blocking[aio.DispatchCoordinators]):
         """Retrieve what the fleet drew at one moment.
 
         GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs/{logged_at}, scope dispatch_coordinator:read.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return self._portal.call(self._aio.dispatch_log(dispatch_coordinator_id, logged_at))
 
     def cancel_dispatch_event(
@@ -125,7 +125,7 @@ class DispatchCoordinators(Blocking[aio.DispatchCoordinators]):
         Give the event that `create_dispatch_event` returned, or its id.
 
         POST /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events/{dispatch_event_id}/cancel, scope dispatch_event:write.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return self._portal.call(
             self._aio.cancel_dispatch_event(dispatch_coordinator_id, dispatch_event_id)
         )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from ev_energy._refs import Id
 from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
 from ev_energy.models.evses import EVSEFirmwareVersion, EVSEMake, EVSEModel
+from ev_energy.models.programs import Program
 from ev_energy.models.users import User
 from ev_energy.resources import evse_catalogue as aio
 from ev_energy.resources.evse_catalogue import EVSEModelExpand
@@ -20,7 +21,7 @@ from ev_energy_sync._blocking import Blocking, Pager
 
 
 class EvseMakes(Blocking[aio.EvseMakes]):
-    """Manufacturers of EVSEs. `Client.acting_for` puts the user into their onboarding URLs."""
+    """Manufacturers of EVSEs."""
 
     def list(
         self, *, available_for_user_id: Id[User] | None = None, page_size: int = 100
@@ -44,7 +45,7 @@ class EvseMakes(Blocking[aio.EvseMakes]):
 
 
 class EvseModels(Blocking[aio.EvseModels]):
-    """Models of EVSEs. `Client.acting_for` puts the user into their onboarding URLs."""
+    """Models of EVSEs."""
 
     def list(
         self,
@@ -105,7 +106,7 @@ class EvseCompatibility(Blocking[aio.EvseCompatibility]):
         *,
         evse_model_id: Id[EVSEModel],
         country: str | None = None,
-        program_id: str | None = None,
+        program_id: Id[Program] | None = None,
         client_id: str | None = None,
     ) -> EVSECompatibilityCheckResult:
         """Check whether a model can be used in a country, or in a program.

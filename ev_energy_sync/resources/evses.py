@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
 
 from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
@@ -26,7 +25,12 @@ from ev_energy.models.evses import (
     VPPModes,
 )
 from ev_energy.resources import evses as aio
-from ev_energy.resources.evses import EVSEConnectivityExpand, EVSEExpand, EVSELogExpand
+from ev_energy.resources.evses import (
+    EVSEConnectivityExpand,
+    EVSEExpand,
+    EVSELogExpand,
+    OcppDirection,
+)
 from ev_energy_sync._blocking import Blocking, Pager
 
 
@@ -217,7 +221,7 @@ class Evses(Blocking[aio.Evses]):
         sampled_at__lte: datetime | None = None,
         action: EVSEOCPPLogAction | str | None = None,
         action__in: Sequence[EVSEOCPPLogAction | str] | None = None,
-        direction: Literal["SENT", "RECEIVED"] | None = None,
+        direction: OcppDirection | None = None,
         error_code: EVSEOCPPCallResponseErrorCode | str | None = None,
         error_code__in: Sequence[EVSEOCPPCallResponseErrorCode | str] | None = None,
         page_size: int = 100,

@@ -144,7 +144,7 @@ class Programs(Blocking[aio.Programs]):
         """Retrieve one version of a program's participation agreement.
 
         GET /programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}, public.
-        """  # noqa: E501  (the operation is one line)
+        """  # noqa: E501  (the operation stays on one line)
         return self._portal.call(
             self._aio.participation_agreement_version(
                 program_id, participation_agreement_version_id
@@ -173,7 +173,7 @@ class Programs(Blocking[aio.Programs]):
         The call may be repeated; the version stays accepted once.
 
         POST /programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}/accept, scope programs:write.
-        """  # noqa: E501  (the operation is one line)
+        """  # noqa: E501  (the operation stays on one line)
         self._portal.call(
             self._aio.accept_participation_agreement_version(
                 program_id, participation_agreement_version_id

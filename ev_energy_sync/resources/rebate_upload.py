@@ -11,6 +11,7 @@ from ev_energy.models.rebates import (
     RebateEvidenceType,
     RebateEvidenceUpload,
     UserRebate,
+    UserRebateCreated,
 )
 from ev_energy.resources import rebate_upload as aio
 from ev_energy_sync._blocking import Blocking
@@ -23,7 +24,7 @@ class Rebates(Blocking[aio.Rebates]):
         self,
         file: File,
         *,
-        user_rebate: Id[UserRebate],
+        user_rebate: Id[UserRebate | UserRebateCreated],
         rebate_evidence_type: Id[RebateEvidenceType],
         file_name: str | None = None,
         content_type: str | None = None,

@@ -93,7 +93,10 @@ class UserRebates(Blocking[aio.UserRebates]):
         return self._pager(self._aio.list(expand=expand))
 
     def get(
-        self, user_rebate_id: Id[UserRebate], *, expand: Sequence[UserRebateExpand] = ()
+        self,
+        user_rebate_id: Id[UserRebate | UserRebateCreated],
+        *,
+        expand: Sequence[UserRebateExpand] = (),
     ) -> UserRebate:
         """Retrieve one application, of the user that the client acts for (`acting_for`).
 
@@ -103,7 +106,7 @@ class UserRebates(Blocking[aio.UserRebates]):
 
     def update(
         self,
-        user_rebate_id: Id[UserRebate],
+        user_rebate_id: Id[UserRebate | UserRebateCreated],
         *,
         rebate_type: Id[RebateType],
         evidence_type: Id[RebateEvidenceType],
@@ -131,7 +134,7 @@ class UserRebates(Blocking[aio.UserRebates]):
             )
         )
 
-    def submit(self, user_rebate_id: Id[UserRebate]) -> None:
+    def submit(self, user_rebate_id: Id[UserRebate | UserRebateCreated]) -> None:
         """Hand an application in for review, for the user that the client acts for (`acting_for`).
 
         All its data and files must be there by then.
@@ -153,7 +156,7 @@ class RebateEvidenceFiles(Blocking[aio.RebateEvidenceFiles]):
     def list(
         self,
         *,
-        user_rebate: Id[UserRebate] | None = None,
+        user_rebate: Id[UserRebate | UserRebateCreated] | None = None,
         expand: Sequence[RebateEvidenceFileExpand] = (),
     ) -> Pager[RebateEvidenceFile]:
         """List the files of the user that the client acts for (`acting_for`).
@@ -166,7 +169,7 @@ class RebateEvidenceFiles(Blocking[aio.RebateEvidenceFiles]):
 
     def get(
         self,
-        rebate_evidence_file_id: Id[RebateEvidenceFile],
+        rebate_evidence_file_id: Id[RebateEvidenceFile | RebateEvidenceUpload],
         *,
         expand: Sequence[RebateEvidenceFileExpand] = (),
     ) -> RebateEvidenceFile:
@@ -179,7 +182,7 @@ class RebateEvidenceFiles(Blocking[aio.RebateEvidenceFiles]):
     def start_upload(
         self,
         *,
-        user_rebate: Id[UserRebate] | None = None,
+        user_rebate: Id[UserRebate | UserRebateCreated] | None = None,
         file_name: str | Unset = UNSET,
         rebate_evidence_type: Id[RebateEvidenceType] | Unset = UNSET,
     ) -> RebateEvidenceUpload:
@@ -202,7 +205,9 @@ class RebateEvidenceFiles(Blocking[aio.RebateEvidenceFiles]):
             )
         )
 
-    def finish_upload(self, rebate_evidence_file_id: Id[RebateEvidenceFile]) -> RebateEvidenceFile:
+    def finish_upload(
+        self, rebate_evidence_file_id: Id[RebateEvidenceFile | RebateEvidenceUpload]
+    ) -> RebateEvidenceFile:
         """Say that the bytes of a file are all there; only its id and URL come back.
 
         For the user that the client acts for (`acting_for`).

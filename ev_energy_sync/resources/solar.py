@@ -138,7 +138,7 @@ class SolarForecasts(Blocking[aio.SolarForecasts]):
         """Retrieve what was forecast for one period.
 
         GET /solar_forecasts/{solar_forecast_id}/forecast_logs/{valid_period_start}, scope solar_forecast:read.
-        """  # noqa: E501  (the path is that long)
+        """  # noqa: E501  (the operation stays on one line)
         return self._portal.call(
             self._aio.forecast_log(solar_forecast_id, valid_period_start, expand=expand)
         )
