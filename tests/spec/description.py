@@ -161,7 +161,7 @@ class Description:
         for member, schema in self.object(self.schemas[owner])[0].items():
             if (self.owner(owner, member), member) in corrections.MEMBER_TYPES:
                 continue
-            for arm, item in _arms(schema):
+            for arm, item in forms_of(schema):
                 if arm.get("properties"):
                     name = class_name(self.owner(owner, member), member, item=item)
                     if name not in self.schemas:
@@ -232,12 +232,12 @@ class Description:
         return found
 
 
-def _arms(schema: Schema) -> Iterator[tuple[Schema, bool]]:
+def forms_of(schema: Schema) -> Iterator[tuple[Schema, bool]]:
     """The forms of *schema*, and whether each is one of the items of a list."""
     for arm in [schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())]:
         yield arm, False
         if "items" in arm:
-            yield from ((inner, True) for inner, _ in _arms(arm["items"]))
+            yield from ((inner, True) for inner, _ in forms_of(arm["items"]))
 
 
 def class_name(owner: str, member: str, *, item: bool = False) -> str:

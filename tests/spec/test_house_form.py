@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ev_energy._operations import HouseFormError, table
+from ev_energy._operations import AS_GIVEN, HouseFormError, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,45 @@ class Things(Resource):
         """
         await self._delete("/things/{thing_id}", thing_id, scope="thing:write")
 
+    def parts(self, thing_id: Id[Thing]) -> Pager[Part]:
+        """List its parts.
+
+        GET /things/{thing_id}/parts, public.
+        """
+        return self._list(
+            Part, "/things/{thing_id}/parts", thing_id, scope=PUBLIC, inside="parts", page_size=None
+        )
+
+    async def tell(self, thing_id: Id[Thing], *, story: Mapping[str, object]) -> None:
+        """Tell one something, whatever it is: a line this long may well be
+        broken.
+
+        POST /things/{thing_id}/tell,
+        any scope.
+        """
+        await self._post(
+            None, "/things/{thing_id}/tell", thing_id, scope=ANY_SCOPE, json=as_given("story", story)
+        )
+
+    async def crush(self, thing_id: Id[Thing]) -> Counts:
+        """Crush one.
+
+        DELETE /things/{thing_id}/crush, any scope.
+        """
+        return await self._delete_counting(
+            "/things/{thing_id}/crush", thing_id, scope=ANY_SCOPE
+        )
+
     def _private(self) -> None:
         self.nothing()
+
+
+class ThingWork(Workflow):
+    """What takes several calls is no endpoint."""
+
+    async def build(self) -> None:
+        """Build."""
+        await Things(self._session).update("1", name="x")
 '''
 OTHERS = 'Borrowed: TypeAlias = Literal["owner"]\n'
 
@@ -70,7 +107,7 @@ def package(tmp_path: Path) -> Callable[..., Path]:
         for before, after in changes:
             assert before in things
             things = things.replace(before, after, 1)
-        (tmp_path / "resources").mkdir()
+        (tmp_path / "resources").mkdir(exist_ok=True)
         (tmp_path / "resources" / "things.py").write_text(things)
         (tmp_path / "resources" / "others.py").write_text(OTHERS)
         (tmp_path / "resources" / "_base.py").write_text("not python, and not read")
@@ -81,7 +118,7 @@ def package(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_the_table_holds_what_the_lines_say(package: Package) -> None:
-    listing, update, delete = table(package())
+    listing, update, delete, parts, tell, crush = table(package())
     assert (listing.call, listing.owner, listing.module) == ("things.list", "Things", "things")
     assert (listing.method, listing.path, listing.into, listing.kind) == (
         "GET",
@@ -99,6 +136,15 @@ def test_the_table_holds_what_the_lines_say(package: Package) -> None:
     assert (delete.kind, delete.into, delete.json) == ("none", None, None)
     assert delete.scope == "thing:write"
     assert not delete.paginated
+    assert (parts.inside, parts.paginated, parts.query) == ("parts", True, ())
+    assert listing.inside is None
+    assert (tell.kind, tell.into, tell.json) == ("none", None, AS_GIVEN)
+    assert (crush.method, crush.kind, crush.into) == ("DELETE", "one", "Counts")
+
+
+def test_a_workflow_is_no_operation_wherever_it_stands(package: Package) -> None:
+    line = '    thing_work: Lazy[ThingWork] = Lazy("things")\n'
+    assert table(package(client=CLIENT + line)) == table(package(client=CLIENT))
 
 
 @pytest.mark.parametrize(
