@@ -44,8 +44,8 @@ class AiohttpTransport:
                 data=body,
                 allow_redirects=False,
                 timeout=_client_timeout(timeout),
-                # aiohttp would call a body that is not there an octet stream.
-                skip_auto_headers=None if body or request.method == "GET" else _NO_TYPE,
+                # aiohttp would call any body an octet stream, also one that is not there.
+                skip_auto_headers=None if request.method == "GET" else _NO_TYPE,
             ) as reply:
                 content = await reply.read()
                 return Response(reply.status, reply.reason or "", reply.headers, content)

@@ -140,7 +140,7 @@ class Session:
     async def fetch(self, url: str, place: str, into: type[M]) -> M:
         """The resource that *url* names, which must be on this API, from its *place* there."""
         named = self.core.trusted(URL(url, encoded=True))
-        target = join(self.core.root, at_place(place, named), {})
+        target = join(self.core.root, at_place(place, named), named.query)
         request = Request("GET", target, self.options.headers)
         response = self._checked(request, await send(self.core, self.options, request))
         return cast(M, self._decode(request, response, into, links=False))
@@ -157,8 +157,6 @@ class Session:
         """What came of putting a file to a presigned *url*, which is outside the API."""
         from ev_energy import _uploads
 
-        if URL(url).scheme != "https" and self.core.root.scheme == "https":
-            raise ValueError("the URL for the file is not https: the file would go in the clear")
         return await _uploads.put(
             self.core,
             self.options,
@@ -220,7 +218,10 @@ class Session:
             if inside is not None:
                 body, others = unwrap(body, inside)
                 at = f"$.{inside}" if body is not response.body else "$"
-                (around if around is not None else {}).update(others)
+                if around is not None:
+                    around.update(others)
+                else:  # there is nowhere to keep them
+                    report.unknown_members(into, others, ["$"])
             return decode(body, into, report, many=cast(Any, many), links=links, at=at)
         except Unreadable as error:
             kind = response.headers.get("content-type", "no content type")

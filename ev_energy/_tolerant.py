@@ -119,7 +119,7 @@ def _model(data: Any, cls: type[Model]) -> Model:
     reading, known = _reading.get(), members(cls)
     values: dict[str, Any] = {}
     for name, member in known.items():
-        sent = name if name in data or member.also not in data else member.also
+        sent = member.also if member.also in data and data.get(name) is None else name
         if sent in data:
             with reading.at(f".{sent}", (cls, name)):
                 values[name] = _member(data[sent], member.type, nullable=member.nullable)
@@ -128,7 +128,7 @@ def _model(data: Any, cls: type[Model]) -> Model:
             if member.required:
                 with reading.at("", (cls, name)):
                     reading.note(Kind.MISSING_MEMBER, None, name)
-    read = {*known, *(m.also for m in known.values() if m.also and m.name not in data)}
+    read = {*known, *(m.also for m in known.values() if m.also and data.get(m.name) is None)}
     unknown = {name: value for name, value in data.items() if name not in read}
     built = cls(**values)
     if unknown:

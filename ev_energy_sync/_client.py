@@ -129,7 +129,8 @@ class Client(Families):
     def fetch(self, ref: Ref[M]) -> M:
         """The resource that *ref* leads to, fetched anew even if *ref* is expanded.
 
-        `ForeignOriginError` if it leads away from this API.
+        `ForeignOriginError` if it leads away from this API; `ValueError` if the API has no
+        operation that gives one such resource (an entry of an inverter's log, say).
         """
         return self._portal.call(self._aio.fetch(ref))
 

@@ -90,6 +90,8 @@ class Rebates(Workflow):
         url, named = upload.presigned_url, upload.id or upload.url
         if not url or not _is_on_the_web(url) or not named:
             raise UploadError("the API did not say where to put the file, or its id", upload)
+        if URL(url).scheme != "https" and self._session.core.root.scheme == "https":
+            raise UploadError("the URL for the file is not https: it would go in the clear", upload)
         try:
             came = await self._session.put(
                 url, source, content_type=content_type, progress=progress, timeout=timeout

@@ -184,8 +184,9 @@ class RebateEvidenceFiles(Resource):
 
     Whose they are goes by token and `Client.acting_for`, as in `UserRebates`.
 
-    `Rebates.upload_evidence` does all of it. A file takes three steps: `start_upload`; ``PUT`` its bytes to the ``presigned_url`` that comes
+    A file takes three steps: `start_upload`; ``PUT`` its bytes to the ``presigned_url`` that comes
     back, which is on another host and must not be given the access token; `finish_upload`.
+    `Rebates.upload_evidence` takes all of them.
     """
 
     def list(

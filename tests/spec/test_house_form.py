@@ -70,7 +70,11 @@ class Things(Resource):
         any scope.
         """
         await self._post(
-            None, "/things/{thing_id}/tell", thing_id, scope=ANY_SCOPE, json=as_given("story", story)
+            None,
+            "/things/{thing_id}/tell",
+            thing_id,
+            scope=ANY_SCOPE,
+            json=as_given("story", story),
         )
 
     async def crush(self, thing_id: Id[Thing]) -> Counts:
