@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -24,8 +23,9 @@ Farewell: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 PATIENCE: Final = 2.0
 # Writes under way when the client is closed learn that they are unconfirmed; that takes no time.
 _GRACE: Final = 0.1
-# Windows does not interrupt the wait for a lock: look up from it now and then.
-_LOOK_UP: Final = 0.1 if sys.platform == "win32" else -1
+# Seconds after which a waiting thread looks up. Windows does not interrupt the wait for a lock, and
+# elsewhere a Ctrl-C that comes while the thread is on its way into the wait would not be noticed.
+_LOOK_UP: Final = 0.1
 
 
 class Portal:
