@@ -20,6 +20,9 @@ def rows(settings: Settings) -> Iterator[Row]:
         odd = "," in name
         peer = None if odd else kinds.get(model)
         yield from _page(name, body, _decoder(model), peer, settings, None if odd else Target(3.0))
+    model, body = data.pages()["sub-sessions"]
+    decode = _decoder(model, links=False)  # as a request without expand has it
+    yield from _page("sub-sessions, no link in them", body, decode, None, settings, Target(3.0))
     if settings.peers and (why := peers.why_not()):
         yield Row(f"{peers.GENERATOR}", None, note=f"skipped: {why}")
 
@@ -55,23 +58,25 @@ def _page(
         yield ratio(samples, "peer", "orjson").row(f"{peers.GENERATOR}: 100 {name}", note="peer")
 
 
-def _decoder(model: str) -> Callable[[bytes], Any]:
+def _decoder(model: str, *, links: bool = True) -> Callable[[bytes], Any]:
     from ev_energy import models
     from ev_energy._convert import decode
     from ev_energy._drift import Reporter
 
     into, report = getattr(models, model), Reporter()
-    return lambda body: decode(body, into, report, many=True)
+    return lambda body: decode(body, into, report, many=True, links=links)
 
 
 def _peer_decoders() -> dict[str, Callable[[bytes], Any]]:
     if peers.generated() is None:
         return {}
+    from generated_peer.models.charging_sub_session import ChargingSubSession
     from generated_peer.models.evse import EVSE
     from generated_peer.models.evse_command_log import EVSECommandLog
 
     # As its endpoints do, which call httpx's response.json().
     return {
+        "ChargingSubSession": lambda b: [ChargingSubSession.from_dict(i) for i in json.loads(b)],
         "EVSE": lambda body: [EVSE.from_dict(item) for item in json.loads(body)],
         "EVSECommandLog": lambda body: [EVSECommandLog.from_dict(i) for i in json.loads(body)],
     }

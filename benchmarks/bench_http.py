@@ -1,4 +1,4 @@
-"""Requests over a socket: one by one, 64 at a time, and a listing of 20,000 items in pages.
+"""Requests over a socket: one by one, 64 at a time, and listings of 20,000 items in pages.
 
 The server answers prebuilt bytes in another process. Every request has another URL, as in life.
 """
@@ -13,13 +13,22 @@ from typing import Any, Final, NamedTuple
 
 import data
 import peers
+import sub_sessions
 from harness import Row, Samples, Settings, Target, async_rounds, ratio, server
 
-EXPAND: Final = ("model", "model.make", "user", "latest_status_log")
+#: What is listed: where, and what is to be expanded.
+LISTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "expanded EVSEs": ("evses", ("model", "model.make", "user", "latest_status_log")),
+    **{
+        shape: ("charging_sub_sessions", expand)
+        for shape, expand in sub_sessions.EXPAND.items()
+        if expand
+    },
+}
 IDS: Final = tuple(data.Maker(9).id("evse") for _ in range(1000))
 _WORKERS: Final = 64
 Get = Callable[[str], Awaitable[object]]
-Walk = Callable[[], Awaitable[int]]
+Walk = Callable[[str], Awaitable[int]]
 
 
 class Contender(NamedTuple):
@@ -56,13 +65,14 @@ async def _rows(settings: Settings) -> list[Row]:
             rate = ratio(samples, name, "raw").inverse()
             found.append(rate.row(f"{name}: 64 concurrent, requests/s"))
 
-        samples = await _paging(ways, settings)
         goal = Target(0.60, at_least=True)
-        rate = ratio(samples, "ours", "raw").inverse()
-        found.append(rate.row("20,000 expanded EVSEs in pages, items/s", goal))
-        for name in others:
-            rate = ratio(samples, name, "raw").inverse()
-            found.append(rate.row(f"{name}: 20,000 in pages, items/s"))
+        for what in LISTS:
+            samples = await _paging(ways, what, settings)
+            rate = ratio(samples, "ours", "raw").inverse()
+            found.append(rate.row(f"20,000 {what}, items/s", goal))
+            for name in others:
+                rate = ratio(samples, name, "raw").inverse()
+                found.append(rate.row(f"{name}: the same, items/s", note="peer"))
     if settings.peers and (why := peers.why_not()):
         found.append(Row(peers.GENERATOR, None, note=f"skipped: {why}"))
     return found
@@ -97,10 +107,10 @@ async def _concurrent(ways: dict[str, Contender], settings: Settings) -> Samples
     return await async_rounds(cases, settings.rounds(9 if settings.peers else 21))
 
 
-async def _paging(ways: dict[str, Contender], settings: Settings) -> Samples:
+async def _paging(ways: dict[str, Contender], what: str, settings: Settings) -> Samples:
     def case(walk: Walk) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
-            assert await walk() == data.ITEMS
+            assert await walk(what) == data.ITEMS
 
         return run
 
@@ -117,8 +127,9 @@ def _contenders(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def _first_page(url: str) -> str:
-    return f"{url}/evses?page_size=100&" + "&".join(f"expand={name}" for name in EXPAND)
+def _first_page(url: str, what: str) -> str:
+    path, expand = LISTS[what]
+    return f"{url}/{path}?page_size=100&" + "&".join(f"expand={name}" for name in expand)
 
 
 @asynccontextmanager
@@ -134,8 +145,8 @@ async def _raw(url: str) -> AsyncIterator[Contender]:
             async with session.get(f"{url}/evses/{id_}") as reply:
                 return orjson.loads(await reply.read())
 
-        async def walk() -> int:
-            count, target = 0, _first_page(url)
+        async def walk(what: str) -> int:
+            count, target = 0, _first_page(url, what)
             while target:
                 async with session.get(URL(target, encoded=True)) as reply:
                     for _ in orjson.loads(await reply.read()):
@@ -153,9 +164,10 @@ async def _ours(url: str) -> AsyncIterator[Contender]:
     auth = ev_energy.ClientCredentials(client_id="benchmark", client_secret="benchmark")
     async with ev_energy.Client(auth, base_url=url) as client:
 
-        async def walk() -> int:
+        async def walk(what: str) -> int:
+            family, expand = LISTS[what]
             count = 0
-            async for _ in client.evses.list(expand=EXPAND):
+            async for _ in getattr(client, family).list(expand=expand):
                 count += 1
             return count
 
@@ -172,8 +184,8 @@ async def _httpx(url: str) -> AsyncIterator[Contender]:
         async def get(id_: str) -> object:
             return (await session.get(f"{url}/evses/{id_}")).json()
 
-        async def walk() -> int:
-            count, target = 0, _first_page(url)
+        async def walk(what: str) -> int:
+            count, target = 0, _first_page(url, what)
             while target:
                 reply = await session.get(target)
                 for _ in reply.json():
@@ -186,21 +198,31 @@ async def _httpx(url: str) -> AsyncIterator[Contender]:
 
 @asynccontextmanager
 async def _generated(url: str) -> AsyncIterator[Contender]:
+    from generated_peer.api.charging_sessions import get_charging_sub_sessions
     from generated_peer.api.evs_es import get_evses, get_evses_evse_id
     from generated_peer.client import AuthenticatedClient
+    from generated_peer.models.get_charging_sub_sessions_expand_item import (
+        GetChargingSubSessionsExpandItem,
+    )
     from generated_peer.models.get_evses_expand_item import GetEvsesExpandItem
 
-    expand = [GetEvsesExpandItem(name) for name in EXPAND]
+    lists = {
+        "evses": (get_evses, GetEvsesExpandItem),
+        "charging_sub_sessions": (get_charging_sub_sessions, GetChargingSubSessionsExpandItem),
+    }
     async with AuthenticatedClient(base_url=url, token="benchmark") as client:
 
         async def get(id_: str) -> object:
             return await get_evses_evse_id.asyncio(id_, client=client)
 
-        async def walk() -> int:
+        async def walk(what: str) -> int:
+            family, names = LISTS[what]
+            endpoint, item = lists[family]
+            expand = [item(name) for name in names]
             count = 0
             position: dict[str, str] = {}
             while True:
-                reply = await get_evses.asyncio_detailed(
+                reply = await endpoint.asyncio_detailed(
                     client=client, page_size=100, expand=expand, **position
                 )
                 for _ in reply.parsed:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import peers
-from harness import Row, Sample, Samples, Settings, Target, ratio, run_code, server
+from harness import Row, Settings, Target, fresh, ratio, run_code, server
 
-_RAW_REPLY: Final = """
+RAW_REPLY: Final = """
 import asyncio, json, aiohttp
 async def main():
     async with aiohttp.ClientSession(headers={{"Authorization": "Bearer benchmark"}}) as session:
@@ -43,7 +42,6 @@ _MODULES: Final = "import sys; before = len(sys.modules); {code}; print(len(sys.
 
 def rows(settings: Settings) -> Iterator[Row]:
     codes = {
-        "nothing": "pass",
         "aiohttp": "import aiohttp",
         "import ev_energy": "import ev_energy",
         "from ev_energy import Client": "from ev_energy import Client",
@@ -53,7 +51,7 @@ def rows(settings: Settings) -> Iterator[Row]:
         if peers.installed(peer):
             codes[f"import {peer}"] = f"import {peer}"
     with server() as url:
-        codes["raw reply"] = _RAW_REPLY.format(url=url)
+        codes["raw reply"] = RAW_REPLY.format(url=url)
         codes["our reply"] = _OUR_REPLY.format(url=url)
         if generated:
             package = peers.PACKAGE
@@ -61,7 +59,7 @@ def rows(settings: Settings) -> Iterator[Row]:
                 f"import {package}.client; import {package}.api.evs_es.get_evses_evse_id"
             )
             codes["peer reply"] = _PEER_REPLY.format(url=url, package=package)
-        samples = _measure(codes, generated, settings.rounds(15))
+        samples = fresh(codes, settings.rounds(15), generated)
 
     yield ratio(samples, "import ev_energy", "aiohttp").row("import ev_energy", Target(0.35), " ")
     yield ratio(samples, "from ev_energy import Client", "aiohttp").row(
@@ -79,21 +77,6 @@ def rows(settings: Settings) -> Iterator[Row]:
         )
     yield from _modules()
     yield _size()
-
-
-def _measure(codes: dict[str, str], path: Path | None, rounds: int) -> Samples:
-    """As `harness.rounds`, in fresh interpreters, less what a bare one takes."""
-    samples: dict[str, list[Sample]] = {name: [] for name in codes}
-    for number in range(-1, rounds):
-        took = {name: run_code(code, path=path)[0] for name, code in codes.items()}
-        if number >= 0:  # the first one compiles
-            for name, cpu in took.items():
-                samples[name].append(Sample(cpu, cpu))
-    bare = statistics.median(sample.cpu for sample in samples.pop("nothing"))
-    return {
-        name: [Sample(s.cpu - bare, s.wall - bare) for s in found]
-        for name, found in samples.items()
-    }
 
 
 def _modules() -> Iterator[Row]:

@@ -1,39 +1,97 @@
-"""Bytes held by 20,000 expanded EVSEs over what the same held as dicts takes."""
+"""Bytes held by decoded items over what the same held as dicts takes."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Final
 
 import peers
 from harness import HERE, Row, Settings, Target, run_code
 
+#: 5,500 of 7,184 bytes: the target and the dict of the design's sub-session.
+_TARGET: Final = Target(0.77)
 _HOLD: Final = """
 import gc, tracemalloc
 import data
+from sub_sessions import sub_sessions
 {prepare}
-pages = [data.body(data.evses(expanded=True, seed=seed)) for seed in range(20)]
+make = {make}
+pages = [data.body(make(seed)) for seed in range(20)]
 decode(pages[0])
 gc.collect()
-tracemalloc.start()
-held = [decode(pages[number % len(pages)]) for number in range(data.ITEMS // data.PAGE)]
-gc.collect()
-print(tracemalloc.get_traced_memory()[0])
+gc.disable()  # it takes long, and frees nothing here
+{before}
+held = [decode(pages[number % len(pages)]) for number in range({count} // data.PAGE)]
+print({after})
 """
+_TRACED: Final = {"before": "tracemalloc.start()", "after": "tracemalloc.get_traced_memory()[0]"}
+_RESIDENT: Final = {
+    "before": "size = lambda: int(open('/proc/self/statm').read().split()[1]); before = size()",
+    "after": "(size() - before) * __import__('resource').getpagesize()",
+}
 _OURS: Final = """
+from ev_energy import models
 from ev_energy._convert import decode as read
 from ev_energy._drift import Reporter
-from ev_energy.models import EVSE
 report = Reporter()
-decode = lambda body: read(body, EVSE, report, many=True)
+decode = lambda body: read(body, models.{model}, report, many=True)
 """
 _THEIRS: Final = "from orjson import loads as decode"
+_EVSES: Final = ("EVSE", "lambda seed: data.evses(expanded=True, seed=seed)")
+_MANY: Final = 100_000
+#: What a page of 100 may need at most, for dicts, with room to spare.
+_BYTES_A_PAGE: Final = 5_000_000
 
 
-def rows(_: Settings) -> Iterator[Row]:
+def rows(settings: Settings) -> Iterator[Row]:
     peers.need("orjson")
+    count = 2000 if settings.quick else 20_000
+    ours, theirs = _both(_EVSES, count, _TRACED)
+    yield Row("bytes held per expanded EVSE", ours / theirs, None, _TARGET, _note(ours, theirs))
+    for shape in ("sub-sessions with vehicle and EVSE", "expanded sub-sessions"):
+        ours, theirs = _both(_sub_sessions(shape), count, _TRACED)
+        name = f"bytes held: {shape}"
+        yield Row(name, ours / theirs, None, _TARGET, _note(ours, theirs))
+    if settings.quick:
+        return
+    yield from _resident()
+
+
+def _resident() -> Iterator[Row]:
+    """What the process grows by, which is what the machine must have."""
+    free = _free()
+    if free is None:
+        yield Row("resident bytes", None, note="skipped: needs /proc")
+        return
+    for shape in ("sub-sessions with vehicle and EVSE", "expanded sub-sessions"):
+        count = min(_MANY, 100 * (free // _BYTES_A_PAGE))
+        ours, theirs = _both(_sub_sessions(shape), count, _RESIDENT)
+        name = f"resident: {count:,} {shape.replace('sub-sessions with', 'with')}"
+        yield Row(name, ours / theirs, None, None, _note(ours, theirs))
+
+
+def _both(what: tuple[str, str], count: int, measure: dict[str, str]) -> tuple[float, float]:
+    """Bytes an item, as models and as dicts."""
+    model, make = what
     ours, theirs = (
-        int(run_code(_HOLD.format(prepare=prepare), path=HERE)[1]) for prepare in (_OURS, _THEIRS)
+        run_code(_HOLD.format(prepare=prepare, make=make, count=count, **measure), path=HERE)[1]
+        for prepare in (_OURS.format(model=model), _THEIRS)
     )
-    # 5,500 of 7,184 bytes: the target and the dict of the design's sub-session.
-    yield Row("bytes held per expanded EVSE", ours / theirs, None, Target(0.77), "over orjson's")
+    return int(ours) / count, int(theirs) / count
+
+
+def _sub_sessions(shape: str) -> tuple[str, str]:
+    return "ChargingSubSession", f"lambda seed: sub_sessions({shape!r}, seed=seed)"
+
+
+def _note(ours: float, theirs: float) -> str:
+    return f"{ours:,.0f} bytes over orjson's {theirs:,.0f}"
+
+
+def _free() -> int | None:
+    """Bytes that this machine has left."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -179,12 +179,12 @@ def _unknown_member(items: list[Json]) -> list[Json]:
 
 
 def _unknown_text(items: list[Json]) -> list[Json]:
-    name = "reason" if "reason" in items[0] else "lock_mode"
+    name = next(name for name in ("reason", "lock_mode", "mode") if name in items[0])
     return [{**item, name: "BRAND_NEW"} for item in items]
 
 
 def _one_bad(items: list[Json]) -> list[Json]:
-    name = "logged_at" if "reason" in items[0] else "cpid"
+    name = next(name for name in ("logged_at", "cpid", "currency") if name in items[0])
     return [*items[:-1], {**items[-1], name: 5}]
 
 
@@ -199,12 +199,16 @@ ODD: dict[str, Callable[[list[Json]], list[Json]]] = {
 @functools.cache
 def pages() -> dict[str, tuple[str, bytes]]:
     """Pages of 100 by name: which model, and the bytes."""
+    from sub_sessions import EXPAND, sub_sessions  # which takes its start from here
+
     kinds = {
         "command logs": ("EVSECommandLog", command_logs()),
         "EVSEs": ("EVSE", evses(expanded=False)),
         "expanded EVSEs": ("EVSE", evses(expanded=True)),
+        **{shape: ("ChargingSubSession", sub_sessions(shape)) for shape in EXPAND},
     }
     made = {name: (model, body(items)) for name, (model, items) in kinds.items()}
+    del kinds["sub-sessions with vehicle and EVSE"]  # odd in the same way as the other two
     for name, (model, items) in kinds.items():
         for what, change in ODD.items():
             made[f"{name}, {what}"] = (model, body(change(items)))

@@ -172,6 +172,24 @@ def run_code(code: str, *, path: Path | None = None) -> tuple[float, str]:
     return _children() - before, done.stdout
 
 
+def fresh(
+    codes: Mapping[str, str], count: int, path: Path | None = None, *, warm: bool = False
+) -> Samples:
+    """`rounds` of fresh interpreters, less what a bare one takes. Once *warm*, none unmeasured."""
+    codes = {"nothing": "pass", **codes}
+    samples: dict[str, list[Sample]] = {name: [] for name in codes}
+    for number in range(0 if warm else -1, count):
+        took = {name: run_code(codes[name], path=path)[0] for name in _order(codes, number)}
+        if number >= 0:  # the first one compiles
+            for name, cpu in took.items():
+                samples[name].append(Sample(cpu, cpu))
+    bare = statistics.median(sample.cpu for sample in samples.pop("nothing"))
+    return {
+        name: [Sample(s.cpu - bare, s.wall - bare) for s in found]
+        for name, found in samples.items()
+    }
+
+
 def _environment(path: Path | None) -> dict[str, str]:
     """With byte code in a folder of our own: what is compiled twice is not what is installed."""
     variables = {**os.environ, "PYTHONPYCACHEPREFIX": _byte_code()}

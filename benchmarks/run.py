@@ -12,7 +12,7 @@ from typing import Final
 
 from harness import Row, Settings, Skip
 
-NAMES: Final = ("import", "decode", "memory", "http", "blocking")
+NAMES: Final = ("import", "families", "size", "decode", "memory", "http", "blocking")
 _SHOWN: Final = ("aiohttp", "attrs", "msgspec", "orjson", "requests", "uvloop", "httpx")
 
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(_versions())
     began = time.perf_counter()
     for name in given.only or NAMES:
-        print(f"\n{name:<52}{'ratio':>8}{'best':>8}{'target':>9}")
+        print(f"\n{name:<56}{'ratio':>8}{'best':>8}{'target':>9}")
         try:
             for row in importlib.import_module(f"bench_{name}").rows(settings):
                 print(_line(row), flush=True)
@@ -37,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _line(row: Row) -> str:
     if row.median is None:
-        return f"  {row.name:<50}{'-':>8}{'':17}         {row.note}"
+        return f"  {row.name:<54}{'-':>8}{'':17}         {row.note}"
     best = f"{row.best:.2f}" if row.best is not None else ""
     verdict = "" if row.target is None else "met" if row.target.met(row.median) else "MISSED"
     target = str(row.target or "")
     return (
-        f"  {row.name:<50}{row.median:>8.2f}{best:>8}{target:>9} {verdict:<7} {row.note}".rstrip()
+        f"  {row.name:<54}{row.median:>8.2f}{best:>8}{target:>9} {verdict:<7} {row.note}".rstrip()
     )
 
 

@@ -1,24 +1,29 @@
 """The server of the HTTP rows: prebuilt bytes over bare asyncio, in a process of its own.
 
 ``python server.py`` prints its port and serves until its standard input is closed. It knows
-``/o/token/``, one EVSE, the list of EVSEs in 200 pages of 100 (``expand=`` decides which form),
-and the command logs of an EVSE, in one page.
+``/o/token/``, one EVSE, the lists of EVSEs and of sub-sessions in 200 pages of 100 (``expand=``
+decides which form), the command logs of an EVSE, in one page, and a reply of each family.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
 import sys
 from typing import Final, cast
 
 import data
+import families
+import sub_sessions
 
 _PATH: Final = re.compile(rb"(?:GET|POST) (/[^ ?]*)(?:\?(\S*))? ")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _AFTER: Final = re.compile(rb"page_after=(\d+)")
 _TOKEN: Final = b'{"access_token":"benchmark","token_type":"Bearer","expires_in":3600}'
+_LISTS: Final = {b"/v2/evses", b"/v2/charging_sub_sessions"}
+_SEEDS: Final = range(3, 7)
 _LAST: Final = data.ITEMS // data.PAGE - 1
 
 
@@ -28,44 +33,51 @@ class Replies:
     def __init__(self) -> None:
         self.port = 0
         self._evse = {e: data.body(data.evses(1, expanded=e)[0]) for e in (False, True)}
-        self._evses = {
-            e: [data.body(data.evses(expanded=e, seed=seed)) for seed in range(3, 7)]
-            for e in (False, True)
-        }
         self._logs = data.body(data.command_logs())
-        self._ready: dict[tuple[bytes, bytes], bytes] = {}
+        self._ready: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
 
     def of(self, path: bytes, query: bytes) -> bytes:
         key = (path, query)
         if key not in self._ready:
             self._ready[key] = self._make(path.rstrip(b"/"), query)
-        return self._ready[key]
+        return b"".join(self._ready[key])
 
-    def _make(self, path: bytes, query: bytes) -> bytes:
+    def _make(self, path: bytes, query: bytes) -> tuple[bytes, bytes]:
         expanded = b"expand=" in query
         if path == b"/o/token":
             return _reply(_TOKEN)
-        if path == b"/v2/evses":
+        if path in _LISTS:
             found = _AFTER.search(query)
             number = int(found[1]) if found else 0
-            pages = self._evses[expanded]
-            return _reply(pages[number % len(pages)], self._link(number, query))
+            pages = _pages(path, query.count(b"expand="))
+            return _reply(pages[number % len(pages)], self._link(path, number, query))
         if path.endswith(b"/command_logs"):
             return _reply(self._logs)
-        if path.startswith(b"/v2/evses/"):
+        if path.startswith(b"/v2/evses/") and path.count(b"/") == 3:
             return _reply(self._evse[expanded])
+        if found := families.replies().get(path.decode().removeprefix("/v2")):
+            return _reply(found)
         return _reply(b'{"type":"not-found","status":404}', status="404 Not Found")
 
-    def _link(self, number: int, query: bytes) -> str:
+    def _link(self, path: bytes, number: int, query: bytes) -> str:
         kept = [p for p in query.decode().split("&") if p and not p.startswith("page_after")]
-        root = f"http://127.0.0.1:{self.port}/v2/evses?{''.join(f'{p}&' for p in kept)}"
+        root = f"http://127.0.0.1:{self.port}{path.decode()}?{''.join(f'{p}&' for p in kept)}"
         found = [f'<{root}page_after={number - 1}>; rel="previous"'] if number else []
         if number < _LAST:
             found.append(f'<{root}page_after={number + 1}>; rel="next"')
         return f"Link: {', '.join(found)}\r\n"
 
 
-def _reply(content: bytes, more: str = "", status: str = "200 OK") -> bytes:
+@functools.cache
+def _pages(path: bytes, expanded: int) -> list[bytes]:
+    """Four pages, in the shape that so many members to expand stand for."""
+    if path == b"/v2/evses":
+        return [data.body(data.evses(expanded=bool(expanded), seed=s)) for s in _SEEDS]
+    shape = next(name for name, e in sub_sessions.EXPAND.items() if len(e) == expanded)
+    return [data.body(sub_sessions.sub_sessions(shape, seed=s)) for s in _SEEDS]
+
+
+def _reply(content: bytes, more: str = "", status: str = "200 OK") -> tuple[bytes, bytes]:
     head = (
         f"HTTP/1.1 {status}\r\n"
         "Content-Type: application/json\r\n"
@@ -75,7 +87,7 @@ def _reply(content: bytes, more: str = "", status: str = "200 OK") -> bytes:
         "x-ratelimit-remaining: 999\r\n"
         f"{more}\r\n"
     )
-    return head.encode() + content
+    return head.encode(), content
 
 
 class Connection(asyncio.Protocol):
