@@ -123,18 +123,29 @@ class Imports:
     def __init__(self, tree: ast.Module, module: str) -> None:
         self._known: dict[str, tuple[str, str]] = {"Pager": ("ev_energy_sync._blocking", "Pager")}
         self._wanted: dict[str, set[str]] = {}
+        self._for_checkers: set[str] = set()
+        """Modules that the source imports for type checkers alone."""
         for node in tree.body:
             match node:
-                case ast.ImportFrom(module=str(home), names=aliases, level=0):
-                    for a in aliases:
-                        name = f"{a.name} as {a.asname}" if a.asname else a.name
-                        self._known.setdefault(a.asname or a.name, (home, name))
+                case ast.ImportFrom():
+                    self._learn(node)
+                case ast.If(test=ast.Name("TYPE_CHECKING")):
+                    for inner in node.body:
+                        if isinstance(inner, ast.ImportFrom):
+                            self._for_checkers.add(self._learn(inner))
                 case ast.AnnAssign(target=ast.Name(own)) | ast.Assign(targets=[ast.Name(own)]):
                     self._known[own] = (module, own)
                 case ast.ClassDef(name=own):
                     self._known[own] = (module, own)
                 case _:
                     pass
+
+    def _learn(self, node: ast.ImportFrom) -> str:
+        home = str(node.module)
+        for a in node.names:
+            name = f"{a.name} as {a.asname}" if a.asname else a.name
+            self._known.setdefault(a.asname or a.name, (home, name))
+        return home
 
     def use(self, names: Iterable[str], where: str) -> None:
         """Import these, as the source does; *where* is for the complaint."""
@@ -147,13 +158,21 @@ class Imports:
     def add(self, module: str, name: str) -> None:
         """``from module import name``."""
         self._wanted.setdefault(module, set()).add(name)
+        if module in self._for_checkers:
+            self._wanted.setdefault("typing", set()).add("TYPE_CHECKING")
 
     def text(self) -> str:
-        """The lines: standard library, others, this distribution."""
+        """The lines: standard library, others, this distribution; then those for checkers."""
         sections: list[list[str]] = [[], [], []]
+        checked: list[str] = []
         for module in sorted(self._wanted):
+            if module in self._for_checkers:
+                checked.append(from_import(module, self._wanted[module], "    "))
+                continue
             root = module.partition(".")[0]
             section = 2 if root in {"ev_energy", "ev_energy_sync"} else 1
             section = 0 if root in sys.stdlib_module_names else section
             sections[section].append(from_import(module, self._wanted[module]))
+        if checked:
+            sections.append(["if TYPE_CHECKING:", *checked])
         return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"

@@ -247,6 +247,32 @@ def test_resources_keep_to_themselves() -> None:
         assert part(found.imported) not in {"_client", "_convert", "_aiohttp"}, found
 
 
+def _used_at_run_time(path: Path) -> set[str]:
+    """Names outside of annotations."""
+    used: set[str] = set()
+    todo: list[ast.AST] = [tree(path)]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Name):
+            used.add(node.id)
+        skipped = {"annotation", "returns"}
+        for name, value in ast.iter_fields(node):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST) and name not in skipped:
+                    todo.append(child)
+    return used
+
+
+def test_a_family_imports_the_models_of_others_for_checkers_only() -> None:
+    """What is but the type of an id need not be made for the first reply."""
+    for path in (ROOT / "ev_energy" / "resources").glob("[!_]*.py"):
+        used = _used_at_run_time(path)
+        for node in tree(path).body:
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("ev_energy.models"):
+                names = {alias.name for alias in node.names}
+                assert names & used, f"{path.name}: {node.module} is for checkers only"
+
+
 def test_the_blocking_twin_stands_on_the_doors_of_the_async_package() -> None:
     inner = "_session _aiohttp _convert _fast _tolerant _tokens _policy _encode simulator cli"
     crossing = {

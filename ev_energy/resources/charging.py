@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
@@ -21,11 +21,13 @@ from ev_energy.models.charging_assessment import (
     ChargingSubSessionFlags,
 )
 from ev_energy.models.charging_energy import EnergyUsage, EnergyUsageRecalculation
-from ev_energy.models.evses import EVSE
 from ev_energy.models.schedules import DispatcherLog, SchedulePlan, SchedulePlans, Schedules
-from ev_energy.models.users import User
-from ev_energy.models.vehicles import Vehicle
 from ev_energy.resources._base import Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.evses import EVSE
+    from ev_energy.models.users import User
+    from ev_energy.models.vehicles import Vehicle
 
 ChargingSessionExpand: TypeAlias = Literal["vehicle", "evse", "sub_sessions"]
 ChargingSubSessionExpand: TypeAlias = Literal[

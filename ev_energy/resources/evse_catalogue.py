@@ -7,16 +7,18 @@ needs a token).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._url import one_of
 from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
 from ev_energy.models.evses import EVSEFirmwareVersion, EVSEMake, EVSEModel
-from ev_energy.models.programs import Program
-from ev_energy.models.users import User
 from ev_energy.resources._base import PUBLIC, Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.programs import Program
+    from ev_energy.models.users import User
 
 EVSEModelExpand: TypeAlias = Literal["make"]
 

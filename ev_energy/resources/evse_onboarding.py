@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from yarl import URL
 
@@ -17,10 +18,12 @@ from ev_energy.models.evse_onboarding import (
 )
 from ev_energy.models.evses import EVSE, EVSEMake, EVSEModel
 from ev_energy.models.onboarding import OnboardingLink
-from ev_energy.models.programs import Program
-from ev_energy.models.users import User
 from ev_energy.resources._base import PUBLIC, Resource
 from ev_energy.resources.evses import EVSEExpand
+
+if TYPE_CHECKING:
+    from ev_energy.models.programs import Program
+    from ev_energy.models.users import User
 
 
 class EvseOnboarding(Resource):

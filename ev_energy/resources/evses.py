@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import listed, point
 from ev_energy._pages import Pager
 from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
 from ev_energy._url import commas, one_of
-from ev_energy.models.common import LatLong
 from ev_energy.models.evse_logs import (
     EVSEAPIErrorLog,
     EVSECommandLog,
@@ -27,6 +26,9 @@ from ev_energy.models.evses import (
     VPPModes,
 )
 from ev_energy.resources._base import Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
 
 EVSEExpand: TypeAlias = Literal["user", "model", "model.make", "latest_status_log", "ct_clamp"]
 EVSELogExpand: TypeAlias = Literal["evse", "evse.model", "evse.model.make", "evse.user"]

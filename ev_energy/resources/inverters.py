@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import not_empty
 from ev_energy._encode import as_link
@@ -13,8 +13,10 @@ from ev_energy._unset import UNSET, Unset
 from ev_energy._url import one_of
 from ev_energy.models.inverters import Inverter, InverterMake, InverterModel
 from ev_energy.models.onboarding import OnboardingLink
-from ev_energy.models.users import User
 from ev_energy.resources._base import ANY_SCOPE, Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.users import User
 
 InverterExpand: TypeAlias = Literal["model", "model.make", "latest_status_log"]
 InverterModelExpand: TypeAlias = Literal["make"]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import lat_long
 from ev_energy._encode import as_given
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._url import one_of
-from ev_energy.models.common import LatLong
-from ev_energy.models.countries import CountryCode
 from ev_energy.models.programs import (
     IncentiveScheme,
     ParticipationAgreementVersion,
@@ -20,6 +18,10 @@ from ev_energy.models.programs import (
     ProgramVehicleCompatibility,
 )
 from ev_energy.resources._base import ANY_SCOPE, PUBLIC, Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
+    from ev_energy.models.countries import CountryCode
 
 ProgramVehicleCompatibilityExpand: TypeAlias = Literal["model"]
 

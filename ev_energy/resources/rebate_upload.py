@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from yarl import URL
 
 from ev_energy._http import ConnectionFault
 from ev_energy._refs import Id
 from ev_energy._uploads import File, FileFault, Progress, Source
 from ev_energy.errors import EvEnergyError, UploadError
-from ev_energy.models.rebates import (
-    RebateEvidenceFile,
-    RebateEvidenceType,
-    RebateEvidenceUpload,
-    UserRebate,
-    UserRebateCreated,
-)
 from ev_energy.resources._base import Workflow
 from ev_energy.resources.rebates import RebateEvidenceFiles
+
+if TYPE_CHECKING:
+    from ev_energy.models.rebates import (
+        RebateEvidenceFile,
+        RebateEvidenceType,
+        RebateEvidenceUpload,
+        UserRebate,
+        UserRebateCreated,
+    )
 
 
 class Rebates(Workflow):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ev_energy._checks import lat_long, not_empty
 from ev_energy._encode import as_links
@@ -11,7 +12,6 @@ from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
 from ev_energy._url import commas
-from ev_energy.models.common import LatLong
 from ev_energy.models.regions import (
     GeoJsonMultiPolygon,
     GeoJsonPolygon,
@@ -23,6 +23,9 @@ from ev_energy.models.regions import (
     RegionType,
 )
 from ev_energy.resources._base import Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
 
 
 class Regions(Resource):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import within
 from ev_energy._pages import Pager
@@ -12,8 +12,10 @@ from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
 from ev_energy._url import one_of
 from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
-from ev_energy.models.vehicles import Vehicle
 from ev_energy.resources._base import Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.vehicles import Vehicle
 
 SolarArrayExpand: TypeAlias = Literal["user", "inverter"]
 SolarForecastLogExpand: TypeAlias = Literal["solar_forecast"]

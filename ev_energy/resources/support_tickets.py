@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import listed, within
 from ev_energy._pages import Pager
@@ -28,8 +28,10 @@ from ev_energy.models.support_tickets import (
     SupportTicketMessageTypeEnum,
     SupportTicketSubcategoryEnum,
 )
-from ev_energy.models.users import User
 from ev_energy.resources._base import ANY_SCOPE, Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.users import User
 
 SupportTicketExpand: TypeAlias = Literal["user", "messages"]
 SupportTicketPeriod: TypeAlias = Literal["day", "week", "month"]

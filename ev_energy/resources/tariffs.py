@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import listed
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._url import one_of
 from ev_energy.models.tariffs import Price, Supplier, Tariff, TariffDetail
-from ev_energy.models.users import User
 from ev_energy.resources._base import Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.users import User
 
 TariffExpand: TypeAlias = Literal["supplier", "scheduler_tariff"]
 TariffDetailExpand: TypeAlias = Literal["supplier", "scheduler_tariff", "prices"]

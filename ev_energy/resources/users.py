@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from ev_energy._checks import listed, point, within
 from ev_energy._encode import as_link
@@ -22,8 +22,10 @@ from ev_energy.models.preferences import (
 )
 from ev_energy.models.saved_routes import RoutePoint, SavedRoute
 from ev_energy.models.users import LocationWrite, User
-from ev_energy.models.vehicles import Vehicle
 from ev_energy.resources._base import Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.vehicles import Vehicle
 
 UserExpand: TypeAlias = Literal[
     "default_location.tariff", "default_location.tariff.supplier", "default_location.evse_site"

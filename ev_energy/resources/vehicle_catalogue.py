@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import listed, not_empty, within
 from ev_energy._encode import as_link
@@ -12,8 +12,6 @@ from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
 from ev_energy._url import one_of
-from ev_energy.models.programs import Program
-from ev_energy.models.users import User
 from ev_energy.models.vehicle_onboarding import VehicleCompatibilityCheckResult
 from ev_energy.models.vehicles import (
     ConnectorType,
@@ -27,6 +25,10 @@ from ev_energy.models.vehicles import (
     VehicleTrim,
 )
 from ev_energy.resources._base import PUBLIC, Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.programs import Program
+    from ev_energy.models.users import User
 
 VehicleModelExpand: TypeAlias = Literal["make"]
 VehicleTrimExpand: TypeAlias = Literal["model", "model.make"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from yarl import URL
 
 from ev_energy._checks import absolute_url, any_of, either_model_or_names, not_empty
@@ -10,15 +12,17 @@ from ev_energy._types import Uuid
 from ev_energy._unset import UNSET, Unset
 from ev_energy._url import id_text
 from ev_energy.models.onboarding import OnboardingLink
-from ev_energy.models.programs import Program
-from ev_energy.models.users import User
 from ev_energy.models.vehicle_onboarding import (
     VehicleOnboardingCompleteResponse,
     VehicleOnboardingJsonResponse,
     VehicleWaitlistResponse,
 )
-from ev_energy.models.vehicles import VehicleMake, VehicleModel, VehicleTrim
 from ev_energy.resources._base import PUBLIC, Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.programs import Program
+    from ev_energy.models.users import User
+    from ev_energy.models.vehicles import VehicleMake, VehicleModel, VehicleTrim
 
 
 class VehicleOnboarding(Resource):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import within
 from ev_energy._encode import as_link
@@ -14,7 +14,6 @@ from ev_energy._types import Counts
 from ev_energy._unset import UNSET, Unset
 from ev_energy._url import one_of
 from ev_energy.models.evses import VPPModes
-from ev_energy.models.users import User
 from ev_energy.models.vehicle_logs import VehicleAPIErrorLog, VehicleCommandLog, VehicleLocationLog
 from ev_energy.models.vehicles import (
     ConnectorType,
@@ -27,6 +26,9 @@ from ev_energy.models.vehicles import (
     VehicleStatusLog,
 )
 from ev_energy.resources._base import ANY_SCOPE, Resource
+
+if TYPE_CHECKING:
+    from ev_energy.models.users import User
 
 VehicleExpand: TypeAlias = Literal[
     "user", "trim", "trim.model", "trim.model.make", "latest_status_log"

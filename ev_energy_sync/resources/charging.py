@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
@@ -16,10 +17,7 @@ from ev_energy.models.charging_assessment import (
     ChargingSubSessionFlags,
 )
 from ev_energy.models.charging_energy import EnergyUsage, EnergyUsageRecalculation
-from ev_energy.models.evses import EVSE
 from ev_energy.models.schedules import DispatcherLog, SchedulePlan, SchedulePlans, Schedules
-from ev_energy.models.users import User
-from ev_energy.models.vehicles import Vehicle
 from ev_energy.resources import charging as aio
 from ev_energy.resources.charging import (
     ChargingSessionExpand,
@@ -28,6 +26,11 @@ from ev_energy.resources.charging import (
     SchedulePlansExpand,
 )
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.evses import EVSE
+    from ev_energy.models.users import User
+    from ev_energy.models.vehicles import Vehicle
 
 
 class ChargingSessions(Blocking[aio.ChargingSessions]):

@@ -9,15 +9,18 @@ needs a token).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
 from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
 from ev_energy.models.evses import EVSEFirmwareVersion, EVSEMake, EVSEModel
-from ev_energy.models.programs import Program
-from ev_energy.models.users import User
 from ev_energy.resources import evse_catalogue as aio
 from ev_energy.resources.evse_catalogue import EVSEModelExpand
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.programs import Program
+    from ev_energy.models.users import User
 
 
 class EvseMakes(Blocking[aio.EvseMakes]):

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
-from ev_energy.models.common import LatLong
 from ev_energy.models.evse_logs import (
     EVSEAPIErrorLog,
     EVSECommandLog,
@@ -32,6 +32,9 @@ from ev_energy.resources.evses import (
     OcppDirection,
 )
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
 
 
 class Evses(Blocking[aio.Evses]):

@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models.inverters import Inverter, InverterMake, InverterModel
 from ev_energy.models.onboarding import OnboardingLink
-from ev_energy.models.users import User
 from ev_energy.resources import inverters as aio
 from ev_energy.resources.inverters import InverterExpand, InverterModelExpand
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.users import User
 
 
 class Inverters(Blocking[aio.Inverters]):

@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
-from ev_energy.models.common import LatLong
-from ev_energy.models.countries import CountryCode
 from ev_energy.models.programs import (
     IncentiveScheme,
     ParticipationAgreementVersion,
@@ -19,6 +18,10 @@ from ev_energy.models.programs import (
 from ev_energy.resources import programs as aio
 from ev_energy.resources.programs import ProgramVehicleCompatibilityExpand
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
+    from ev_energy.models.countries import CountryCode
 
 
 class Programs(Blocking[aio.Programs]):

@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ev_energy._refs import Id
 from ev_energy._uploads import File, Progress
-from ev_energy.models.rebates import (
-    RebateEvidenceFile,
-    RebateEvidenceType,
-    RebateEvidenceUpload,
-    UserRebate,
-    UserRebateCreated,
-)
 from ev_energy.resources import rebate_upload as aio
 from ev_energy_sync._blocking import Blocking
+
+if TYPE_CHECKING:
+    from ev_energy.models.rebates import (
+        RebateEvidenceFile,
+        RebateEvidenceType,
+        RebateEvidenceUpload,
+        UserRebate,
+        UserRebateCreated,
+    )
 
 
 class Rebates(Blocking[aio.Rebates]):

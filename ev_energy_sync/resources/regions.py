@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy.models.common import LatLong
 from ev_energy.models.regions import (
     GeoJsonMultiPolygon,
     GeoJsonPolygon,
@@ -21,6 +21,9 @@ from ev_energy.models.regions import (
 )
 from ev_energy.resources import regions as aio
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.common import LatLong
 
 
 class Regions(Blocking[aio.Regions]):

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
-from ev_energy.models.vehicles import Vehicle
 from ev_energy.resources import solar as aio
 from ev_energy.resources.solar import SolarArrayExpand, SolarForecastLogExpand
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.vehicles import Vehicle
 
 
 class SolarArrays(Blocking[aio.SolarArrays]):

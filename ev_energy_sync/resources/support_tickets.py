@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
@@ -26,10 +27,12 @@ from ev_energy.models.support_tickets import (
     SupportTicketMessageTypeEnum,
     SupportTicketSubcategoryEnum,
 )
-from ev_energy.models.users import User
 from ev_energy.resources import support_tickets as aio
 from ev_energy.resources.support_tickets import SupportTicketExpand, SupportTicketPeriod
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.users import User
 
 
 class SupportTickets(Blocking[aio.SupportTickets]):

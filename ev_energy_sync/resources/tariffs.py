@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
 from ev_energy.models.tariffs import Price, Supplier, Tariff, TariffDetail
-from ev_energy.models.users import User
 from ev_energy.resources import tariffs as aio
 from ev_energy.resources.tariffs import TariffDetailExpand, TariffExpand, TariffOptional
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.users import User
 
 
 class Suppliers(Blocking[aio.Suppliers]):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
@@ -18,10 +19,12 @@ from ev_energy.models.preferences import (
 )
 from ev_energy.models.saved_routes import RoutePoint, SavedRoute
 from ev_energy.models.users import LocationWrite, User
-from ev_energy.models.vehicles import Vehicle
 from ev_energy.resources import users as aio
 from ev_energy.resources.users import MinChargerPower, UserExpand
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.vehicles import Vehicle
 
 
 class Users(Blocking[aio.Users]):

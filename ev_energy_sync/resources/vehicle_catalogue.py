@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy.models.programs import Program
-from ev_energy.models.users import User
 from ev_energy.models.vehicle_onboarding import VehicleCompatibilityCheckResult
 from ev_energy.models.vehicles import (
     ConnectorType,
@@ -30,6 +29,10 @@ from ev_energy.resources.vehicle_catalogue import (
     VehicleTrimExpand,
 )
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.programs import Program
+    from ev_energy.models.users import User
 
 
 class VehicleMakes(Blocking[aio.VehicleMakes]):

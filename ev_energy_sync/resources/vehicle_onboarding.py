@@ -4,22 +4,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from yarl import URL
 
 from ev_energy._refs import Id
 from ev_energy._types import Uuid
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models.onboarding import OnboardingLink
-from ev_energy.models.programs import Program
-from ev_energy.models.users import User
 from ev_energy.models.vehicle_onboarding import (
     VehicleOnboardingCompleteResponse,
     VehicleOnboardingJsonResponse,
     VehicleWaitlistResponse,
 )
-from ev_energy.models.vehicles import VehicleMake, VehicleModel, VehicleTrim
 from ev_energy.resources import vehicle_onboarding as aio
 from ev_energy_sync._blocking import Blocking
+
+if TYPE_CHECKING:
+    from ev_energy.models.programs import Program
+    from ev_energy.models.users import User
+    from ev_energy.models.vehicles import VehicleMake, VehicleModel, VehicleTrim
 
 
 class VehicleOnboarding(Blocking[aio.VehicleOnboarding]):

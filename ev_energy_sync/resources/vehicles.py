@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ev_energy._refs import Id, Key
 from ev_energy._types import Counts
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models.evses import VPPModes
-from ev_energy.models.users import User
 from ev_energy.models.vehicle_logs import VehicleAPIErrorLog, VehicleCommandLog, VehicleLocationLog
 from ev_energy.models.vehicles import (
     ConnectorType,
@@ -26,6 +26,9 @@ from ev_energy.models.vehicles import (
 from ev_energy.resources import vehicles as aio
 from ev_energy.resources.vehicles import VehicleExpand, VehicleLogExpand
 from ev_energy_sync._blocking import Blocking, Pager
+
+if TYPE_CHECKING:
+    from ev_energy.models.users import User
 
 
 class Vehicles(Blocking[aio.Vehicles]):

@@ -4,13 +4,13 @@ import enum
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from importlib import import_module
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import attrs
 import corrections
 import pytest
 from description import CURSORS, Described, Description, forms_of, ref_name
+from wire import function_of, hints_of
 
 from ev_energy._operations import AS_GIVEN, Operation, table
 from ev_energy._unset import UNSET
@@ -211,11 +211,6 @@ def test_every_correction_of_an_operation_is_needed(spec: Description, name: str
         assert list(differences(spec, TABLE, _Fixes(name, entry))), f"{name} {entry} is stale"
 
 
-def _function(operation: Operation) -> Any:
-    module = import_module(f"ev_energy.resources.{operation.module}")
-    return getattr(getattr(module, operation.owner), operation.name)
-
-
 def _described(spec: Description, operation: Operation) -> Described:
     (found,) = [o for o in spec.operations if o.key == (operation.method, operation.path)]
     return found
@@ -226,7 +221,7 @@ def test_an_argument_can_be_left_out_just_where_the_parameter_can(
     spec: Description, operation: Operation
 ) -> None:
     described = _described(spec, operation)
-    arguments = inspect.signature(_function(operation)).parameters
+    arguments = inspect.signature(function_of(operation)).parameters
     needed = {p.name for p in described.parameters.values() if p.required and p.place != "header"}
     if described.body:
         required = spec.object(described.body)[1]
@@ -246,7 +241,7 @@ def test_arguments_are_keywords_but_for_the_ids_and_named_as_they_are_sent(
     operation: Operation,
 ) -> None:
     arguments = [
-        p for n, p in inspect.signature(_function(operation)).parameters.items() if n != "self"
+        p for n, p in inspect.signature(function_of(operation)).parameters.items() if n != "self"
     ]
     positional = tuple(p.name for p in arguments if p.kind is p.POSITIONAL_OR_KEYWORD)
     keywords = {p.name for p in arguments if p.kind is p.KEYWORD_ONLY}
@@ -260,7 +255,7 @@ def test_arguments_are_keywords_but_for_the_ids_and_named_as_they_are_sent(
 
 @ids
 def test_members_of_a_body_default_to_unset_and_parameters_to_none(operation: Operation) -> None:
-    for name, argument in inspect.signature(_function(operation)).parameters.items():
+    for name, argument in inspect.signature(function_of(operation)).parameters.items():
         if argument.default is not argument.empty:
             expected = {"page_size": 100, "expand": ()}.get(name)
             assert argument.default is (UNSET if name in (operation.json or ()) else expected)
@@ -280,7 +275,7 @@ def test_an_argument_lists_the_texts_that_its_parameter_lists(
     spec: Description, operation: Operation
 ) -> None:
     described = _described(spec, operation)
-    hints = get_type_hints(_function(operation))
+    hints = hints_of(operation)
     schemas = {p.name: p.schema for p in described.parameters.values() if p.place == "query"}
     for name, schema in {**schemas, **writable(spec, described)}.items():
         listed = schema.get("items", schema).get("enum")
@@ -299,7 +294,7 @@ def _classes(hint: Any) -> list[type]:
 def test_a_nested_body_has_the_members_of_its_schema(
     spec: Description, operation: Operation
 ) -> None:
-    hints = get_type_hints(_function(operation))
+    hints = hints_of(operation)
     for name, schema in writable(spec, _described(spec, operation)).items():
         members = {member for arm, _ in forms_of(schema) for member in spec.object(arm)[0]}
         if not members:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from multidict import CIMultiDict
 from recorder import Asked, Recorder, recording
-from wire import RULES, Wire, function_of, least
+from wire import RULES, Wire, hints_of, least
 
 from ev_energy import Ref
 from ev_energy._model import Model
@@ -233,7 +233,7 @@ def test_an_id_may_be_a_url_or_a_link_too(
 def _links() -> Iterator[tuple[Operation, str]]:
     """The members of bodies that the API wants as URLs and callers may give as ids."""
     for operation in TABLE:
-        hints = get_type_hints(function_of(operation))
+        hints = hints_of(operation)
         for name in operation.json or ():
             if "Ref[" in str(hints.get(name)) and not name.endswith("_id"):
                 yield operation, name

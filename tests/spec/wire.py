@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import inspect
 import re
 import string
@@ -14,6 +15,7 @@ import attrs
 from description import CURSORS, Described, Description, Schema, nullable
 from hypothesis import strategies as st
 
+from ev_energy import models
 from ev_energy._model import Model, Names
 from ev_energy._operations import AS_GIVEN, Operation
 from ev_energy.models import LatLong
@@ -142,7 +144,7 @@ class Wire:
         self.spec, self.operation, self.described = spec, operation, described
         self.function = function_of(operation)
         self.signature = inspect.signature(self.function).parameters
-        self.hints = get_type_hints(self.function)
+        self.hints = hints_of(operation)
         self.schemas = dict(self._schemas())
 
     def _schemas(self) -> Iterator[tuple[str, Schema]]:
@@ -279,6 +281,16 @@ def function_of(operation: Operation) -> Any:
     """The method of an operation, unbound."""
     module = import_module(f"ev_energy.resources.{operation.module}")
     return getattr(getattr(module, operation.owner), operation.name)
+
+
+def hints_of(operation: Operation) -> dict[str, Any]:
+    """The types of its arguments; those of other families are imported for checkers only."""
+    return get_type_hints(function_of(operation), localns=_models())
+
+
+@functools.cache
+def _models() -> dict[str, Any]:
+    return {name: getattr(models, name) for name in dir(models)}
 
 
 def _degrees(limit: int) -> st.SearchStrategy[str]:
