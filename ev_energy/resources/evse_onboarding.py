@@ -127,7 +127,7 @@ class EvseWaitlist(Resource):
         self,
         *,
         email: str,
-        evse_model_id: Id[EVSEModel] | Unset = UNSET,
+        evse_model_id: Id[EVSEModel] | Unset | None = UNSET,
         evse_make_name: str | Unset = UNSET,
         evse_model_name: str | Unset = UNSET,
         program_id: Id[Program] | Unset | None = UNSET,

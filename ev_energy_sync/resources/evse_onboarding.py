@@ -116,7 +116,7 @@ class EvseWaitlist(Blocking[aio.EvseWaitlist]):
         self,
         *,
         email: str,
-        evse_model_id: Id[EVSEModel] | Unset = UNSET,
+        evse_model_id: Id[EVSEModel] | Unset | None = UNSET,
         evse_make_name: str | Unset = UNSET,
         evse_model_name: str | Unset = UNSET,
         program_id: Id[Program] | Unset | None = UNSET,

@@ -55,6 +55,13 @@ QUERY_LEFT_OUT = {
     ("vehicle_onboarding.get", "response_type"): "sent by get_json only",
 }
 
+#: Members of a body that may be null by their schema, and may not here.
+NULL_LEFT_OUT = {
+    ("users.update_payout_method", "receiver"): (
+        "two of the wallets need a receiver, and the third must be given none"
+    ),
+}
+
 #: Members of a body that a method leaves out.
 BODY_LEFT_OUT: dict[tuple[str, str], str] = {}
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import attrs
 import corrections
 import pytest
-from description import CURSORS, Described, Description, forms_of, ref_name
+from description import CURSORS, Described, Description, forms_of, nullable, ref_name
 from wire import function_of, hints_of
 
 from ev_energy._operations import AS_GIVEN, Operation, table
@@ -380,3 +380,14 @@ def test_every_scope_is_one_that_the_credentials_can_ask_for(spec: Description) 
     known: Mapping[str, str] = flows["clientCredentials"]["scopes"]
     wanted = {scope for o in TABLE if o.scope for scope in o.scope.split()}
     assert wanted - known.keys() == corrections.UNDECLARED_SCOPES.keys()
+
+
+@ids
+def test_none_is_an_argument_just_where_null_is_legal(
+    spec: Description, operation: Operation
+) -> None:
+    hints = hints_of(operation)
+    for name, schema in writable(spec, _described(spec, operation)).items():
+        if name in hints:
+            left_out = (operation.call, name) in corrections.NULL_LEFT_OUT
+            assert (type(None) in get_args(hints[name])) == (nullable(schema) != left_out), name
