@@ -1,0 +1,105 @@
+"""The families of the client, a GET of each, and the reply to it: made from the models.
+
+Every member is there; links are URLs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import functools
+import importlib
+import inspect
+import json
+import uuid
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
+
+_TEXTS: Final = {
+    dt.datetime: "2026-03-01T12:30:00.250000Z",
+    dt.date: "2026-03-01",
+    dt.time: "12:30:00",
+    decimal.Decimal: "12.75",
+    uuid.UUID: "8f14e45f-ceea-467f-a1d1-9b2c6f3e5a70",
+}
+#: What a call does not do without, though none of it is mandatory by itself.
+_ALSO: Final = {
+    "evse_onboarding.get_json": ("make_id",),
+    "vehicle_onboarding.get_json": ("make_id",),
+}
+
+
+class Family(NamedTuple):
+    """One module of families, and one of its GETs: the one with the longest reply."""
+
+    module: str
+    attributes: tuple[str, ...]
+    """Those of the client that the module holds."""
+    call: str = ""
+    """``evses.get``; empty where no GET answers with one resource."""
+    arguments: tuple[str, ...] = ()
+    path: str = ""
+    reply: bytes = b""
+
+
+@functools.cache
+def families() -> dict[str, Family]:
+    """Every module of families, by name."""
+    from ev_energy import Client
+    from ev_energy._lazy import Lazy
+    from ev_energy._operations import table
+
+    lazy = {name: value for name, value in vars(Client).items() if isinstance(value, Lazy)}
+    modules = sorted({value.module for value in lazy.values()})
+    found: dict[str, Family] = {}
+    for module in modules:
+        name = module.rpartition(".")[2]
+        attributes = tuple(one for one, value in lazy.items() if value.module == module)
+        found[name] = Family(name, attributes)
+    for operation in table():
+        if operation.method == "GET" and operation.kind == "one" and not operation.inside:
+            family = _with_call(found[operation.module], operation)
+            found[operation.module] = max(
+                found[operation.module], family, key=lambda one: len(one.reply)
+            )
+    return found
+
+
+def replies() -> dict[str, bytes]:
+    """What the server says, by path."""
+    return {family.path: family.reply for family in families().values() if family.call}
+
+
+def _with_call(family: Family, operation: Any) -> Family:
+    from ev_energy import models
+
+    home = importlib.import_module(f"ev_energy.resources.{family.module}")
+    method = getattr(getattr(home, operation.owner), operation.name)
+    wanted = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty][1:]
+    if not all(str(parameter.annotation).startswith(("Id[", "str")) for parameter in wanted):
+        return family  # a timestamp or the like
+    names = tuple(parameter.name for parameter in wanted) + _ALSO.get(operation.call, ())
+    path = operation.path.format_map(dict.fromkeys(operation.ids, "x01"))
+    reply = json.dumps(_of(getattr(models, operation.into)), separators=(",", ":")).encode()
+    return Family(family.module, family.attributes, operation.call, names, path.rstrip("/"), reply)
+
+
+def _of(type_: Any) -> Any:
+    """Some JSON that reads as *type_*."""
+    from ev_energy._members import arms, is_model, members
+
+    type_ = next(arm for arm in arms(type_) if arm is not type(None))
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin in {Annotated, Literal}:
+        return _of(arguments[0]) if origin is Annotated else arguments[0]
+    if origin is dict:
+        return {"one": _of(arguments[1])}
+    if origin is tuple:
+        return [_of(one) for one in arguments if one is not ...]
+    if is_model(type_):
+        own = members(type_, links=False).values()
+        return {member.name: _of(member.type) for member in own}
+    if isinstance(type_, type) and issubclass(type_, enum.Enum):
+        return next(iter(type_)).value
+    plain: dict[Any, Any] = {**_TEXTS, bool: True, int: 12, float: 1.5, Any: "some"}
+    return plain.get(type_, "some text, made up")
