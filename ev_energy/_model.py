@@ -6,7 +6,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Self, TypeVar, cast, dataclass_transform
+from typing import Any, Final, NamedTuple, Never, Self, TypeVar, cast, dataclass_transform
 
 import attrs
 
@@ -44,14 +44,18 @@ class _Nothing(Mapping[str, Any]):
 NOTHING: Final = _Nothing()
 
 
+class _Also(NamedTuple):
+    """The default of a member with another spelling."""
+
+    spelling: str
+
+
 def also(spelling: str) -> Any:
     """A member, None by default, that the API sends under another name too: *spelling*."""
-    return attrs.field(default=None, metadata={ALSO: spelling})
+    return _Also(spelling)
 
 
-@dataclass_transform(
-    kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field, also)
-)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(also,))
 def model(cls: C) -> C:
     """Make *cls* a model: frozen, slotted, keyword-only, its ``Ref`` members read as links.
 
@@ -61,9 +65,7 @@ def model(cls: C) -> C:
     Making, comparing, printing and pickling are written once, in `Model`: methods made anew for
     each class would double the time it takes to import them.
     """
-    made = attrs.frozen(
-        init=False, kw_only=True, eq=False, repr=False, weakref_slot=False, getstate_setstate=False
-    )(cls)
+    made = _slotted(cls)
     for name, annotation in made.__annotations__.items():
         if found := LINK.search(annotation):
             # The class is named, not held: it may be defined further down in its module.
@@ -71,6 +73,59 @@ def model(cls: C) -> C:
         elif SEVERAL.search(annotation):
             setattr(made, name, _several(made, name))
     return made
+
+
+#: What attrs says of a member without default. Others are made from it.
+_MEMBER: Final = attrs.fields(attrs.make_class("_Any", {"it": attrs.field(kw_only=True)}))[0]
+
+
+class _Members(tuple["attrs.Attribute[Any]", ...]):
+    """What `attrs.fields` gives: by place, and by name."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> attrs.Attribute[Any]:
+        for member in self:
+            if member.name == name:
+                return member
+        raise AttributeError(name)
+
+
+def _slotted(cls: C) -> C:
+    """*cls* as the attrs class that ``attrs.frozen(init=False, eq=False, repr=False)`` would make.
+
+    That compiles a constructor for each class all the same, which nobody calls: half of the time
+    that importing the models took.
+    """
+    own: dict[str, Any] = dict(vars(cls))
+    members = list(getattr(cls.__base__, "__attrs_attrs__", ()))
+    for name, annotation in cls.__annotations__.items():
+        default = own.pop(name, attrs.NOTHING)
+        also_as = default.spelling if isinstance(default, _Also) else None
+        members.append(
+            _MEMBER.evolve(
+                name=name,
+                alias=name,
+                type=annotation,
+                default=None if also_as else default,
+                metadata={ALSO: also_as} if also_as else {},
+            )
+        )
+    for name in ("__dict__", "__weakref__"):
+        own.pop(name, None)
+    own |= {
+        "__slots__": tuple(cls.__annotations__),
+        "__attrs_attrs__": _Members(members),
+        "__setattr__": _frozen,
+        "__delattr__": _frozen,
+    }
+    make = cast("Callable[..., C]", type(cls))
+    return make(cls.__name__, cls.__bases__, own)
+
+
+def _frozen(*_: object) -> Never:
+    """Instead of setting or deleting an attribute."""
+    raise attrs.exceptions.FrozenInstanceError
 
 
 def _link(owner: type[Any], name: str, target: str) -> property:

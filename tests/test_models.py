@@ -13,7 +13,17 @@ import pytest
 
 from ev_energy import UNSET, Ref
 from ev_energy.errors import NotExpandedError
-from ev_energy.models import EVSE, EVSELockMode, EVSEModel, Location, Tariff, User
+from ev_energy.models import (
+    EVSE,
+    EVSELockMode,
+    EVSEMake,
+    EVSEModel,
+    Location,
+    Region,
+    RegionDetail,
+    Tariff,
+    User,
+)
 
 ROOT = "https://api.ev.energy/v2"
 DATA: dict[str, Any] = {
@@ -157,3 +167,29 @@ def test_a_location_of_a_list_and_of_one_user_is_the_same_class() -> None:
     )
     assert location.current_carbon_intensity_grams_per_kilowatt_hour == 300
     assert Location.from_dict({"city": "London"}).extra == {}
+
+
+def test_a_model_is_a_frozen_attrs_class_to_whoever_asks() -> None:
+    make = EVSEMake(id="1", url="u", name="Acme")
+    assert attrs.has(EVSEMake)
+    assert [field.name for field in attrs.fields(EVSEMake)][:3] == ["id", "url", "name"]
+    assert attrs.fields(EVSEMake).icon.default is None
+    assert attrs.fields(EVSEMake).name.default is attrs.NOTHING
+    assert attrs.fields_dict(EVSEMake)["icon"].type == "str | None"
+    assert attrs.evolve(make, name="Other") == EVSEMake(id="1", url="u", name="Other")
+    assert attrs.asdict(make)["name"] == "Acme"
+    for change in (lambda: setattr(make, "name", "x"), lambda: delattr(make, "name")):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            change()
+    with pytest.raises(AttributeError):
+        _ = attrs.fields(EVSEMake).nonesuch
+    with pytest.raises(AttributeError):
+        object.__setattr__(make, "nonesuch", 1)  # slotted
+
+
+def test_a_model_that_inherits_has_the_members_of_both() -> None:
+    detail = RegionDetail.from_dict({"id": "r", "name": "n", "geometry": None})
+    assert isinstance(detail, Region)
+    assert [field.name for field in attrs.fields(RegionDetail)][-1] == "geometry"
+    assert detail.name == "n"
+    assert pickle.loads(pickle.dumps(detail)) == detail
