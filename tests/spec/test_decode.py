@@ -40,7 +40,7 @@ EXACT = [
 # Made-up replies are large; nobody wants to read them but after a failure.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 some = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     database=None,
@@ -52,8 +52,12 @@ models = pytest.mark.parametrize("name", NAMES)
 
 
 @cache
+def of_style(style: Style) -> Replies:
+    return Replies(FOUND, style)
+
+
 def replies(name: str, style: Style) -> st.SearchStrategy[dict[str, Any]]:
-    return Replies(FOUND, style).of(name, depth=1 if style.faults else 2)
+    return of_style(style).of(name, depth=1 if style.faults else 2)
 
 
 def cls_of(name: str) -> type[Model]:
@@ -148,7 +152,7 @@ def test_what_was_read_is_written_and_reads_the_same(name: str) -> None:
 
 @models
 def test_nothing_of_a_faulty_reply_is_lost(name: str) -> None:
-    @settings(some, max_examples=20)
+    @settings(some, max_examples=12)
     @given(replies(name, Style(faults=True, news=True, loose=True)))
     def check(data: dict[str, Any]) -> None:
         body = json.dumps(data).encode()
@@ -164,7 +168,7 @@ def test_nothing_of_a_faulty_reply_is_lost(name: str) -> None:
 def test_nothing_of_any_json_object_is_lost(name: str) -> None:
     keys = st.sampled_from(sorted(members(cls_of(name)))) | TEXTS
 
-    @settings(some, max_examples=20)
+    @settings(some, max_examples=12)
     @given(st.dictionaries(keys, JSON, max_size=6))
     def check(data: dict[str, Any]) -> None:
         found = decode(json.dumps(data).encode(), cls_of(name), Reporter())
