@@ -9,13 +9,13 @@ from typing import Any
 
 import corrections
 import pytest
+from calls import TABLE, call, described
 from compare import same, tree
 from description import Description
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorder import Recorder, recording, success_of, wrapped
 from replies import Replies, Style
-from test_requests import TABLE, call, described
 from wire import Wire
 
 from ev_energy import Drift, Kind

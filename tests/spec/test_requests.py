@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from calls import TABLE, call, described
 from description import Described, Description
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
@@ -18,11 +19,10 @@ from wire import RULES, Wire, hints_of, least
 
 from ev_energy import Ref
 from ev_energy._model import Model
-from ev_energy._operations import AS_GIVEN, Operation, table
+from ev_energy._operations import AS_GIVEN, Operation
 from ev_energy.models import EVSE
-from ev_energy_sync import Client, Pager
+from ev_energy_sync import Client
 
-TABLE = table()
 ids = pytest.mark.parametrize("operation", TABLE, ids=[o.call for o in TABLE])
 TOKEN, USER = "token-of-a-test", "user01HN2NJ9NMRZBXT1H6FT9N7735"
 
@@ -55,20 +55,6 @@ def _nothing_asked_yet(request: pytest.FixtureRequest) -> None:
 def client(server: Recorder) -> Iterator[Client]:
     with Client(TOKEN, base_url=server.base_url, strict=True) as made:
         yield made
-
-
-def described(spec: Description, operation: Operation) -> Described:
-    (found,) = [o for o in spec.operations if o.key == (operation.method, operation.path)]
-    return found
-
-
-def call(client: Client, operation: Operation, given: Mapping[str, Any]) -> Any:
-    """Call the method; of a listing, fetch its first page."""
-    keywords = dict(given)
-    positional = [keywords.pop(name) for name in operation.ids]
-    method = getattr(getattr(client, operation.family), operation.name)
-    answer = method(*positional, **keywords)
-    return answer.page().items if isinstance(answer, Pager) else answer
 
 
 def expected_path(operation: Operation, wire: Mapping[str, Any]) -> str:
