@@ -85,6 +85,6 @@ def any_of(**given: object) -> None:
 def either_model_or_names(kind: str, given: Mapping[str, object]) -> None:
     """A waiting list wants a model's id, or make and model by name: one way, and that whole."""
     model, names = f"{kind}_model_id", (f"{kind}_make_name", f"{kind}_model_name")
-    has = {name for name in (model, *names) if given[name] not in {None, UNSET}}
+    has = {n for n in (model, *names) if given[n] is not None and given[n] is not UNSET}
     if has not in ({model}, set(names)):
         raise ValueError(f"give either {model}, or both {names[0]} and {names[1]}")

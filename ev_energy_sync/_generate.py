@@ -40,16 +40,16 @@ def generate(root: Path = ROOT) -> dict[str, str]:
     for path in sorted((root / RESOURCES).glob("[!_]*.py")):
         source = f"{RESOURCES}/{path.name}"
         made[f"{TARGET}/{path.name}"] = twin(path.read_text("utf-8"), source)
-    doors = {f"{MODELS}/__init__.py": models_door, "ev_energy/expand.py": expand_door}
-    folders = {f"{MODELS}/__init__.py": MODELS, "ev_energy/expand.py": RESOURCES}
-    for name, door in doors.items():
-        head = HEAD.format(source=f"{folders[name]}/*.py", command=COMMAND)
-        made[name] = head + door(root / folders[name])
-    head = HEAD.format(source=f"{RESOURCES}/*.py", command=COMMAND)
+    of_models = HEAD.format(source=f"{MODELS}/*.py", command=COMMAND)
+    of_resources = HEAD.format(source=f"{RESOURCES}/*.py", command=COMMAND)
     operations = table(root / "ev_energy")
-    made["ev_energy/_places.py"] = head + places(operations)
-    made["docs/operations.md"] = operations_page(operations)
-    return made
+    return {
+        **made,
+        f"{MODELS}/__init__.py": of_models + models_door(root / MODELS),
+        "ev_energy/expand.py": of_resources + expand_door(root / RESOURCES),
+        "ev_energy/_places.py": of_resources + places(operations),
+        "docs/operations.md": operations_page(operations),
+    }
 
 
 def stale(made: Mapping[str, str], root: Path = ROOT) -> list[str]:

@@ -1368,3 +1368,13 @@ async def test_bodies_hold_moments_urls_and_nested_values_in_the_form_of_the_api
         {"location": {"latitude": -90, "longitude": 180}},
         {"model": f"{server.url}/inverter_models/imod01", "user": "https://x/v2/users/user01/"},
     ]
+
+
+async def test_a_waitlist_takes_a_model_with_something_in_it_that_has_no_hash(serve) -> None:
+    model = models.EVSEModel.from_dict({"id": "emod01", "url": "u/emod01", "name": ["odd"]})
+    with pytest.raises(TypeError):
+        hash(model)
+    server = await serve(always({"id": "ewlt01"}))
+    async with server.client() as client:
+        await client.evse_waitlist.create(email="a@example.com", evse_model_id=model)
+    assert json.loads(server.seen[0].body)["evse_model_id"] == "emod01"
