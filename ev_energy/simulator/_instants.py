@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 #: The moment the world is generated for. Fixed, so that its data are the same in every run.
-ANCHOR: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
+ANCHOR: Final = datetime(2026, 10, 5, 12, tzinfo=UTC)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC_3339: Final = re.compile(

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ev_energy.simulator._clock import Clock
+from ev_energy.simulator._instants import ANCHOR
+
+NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
+END = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Real:
+    """Real seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def real() -> Real:
+    return Real()
+
+
+def standing(start: datetime = NOON) -> Clock:
+    return Clock(start, speed=0)
+
+
+async def until_waiting(clock: Clock, tasks: int = 1) -> None:
+    while len(clock._moved._listening) < tasks:
+        await asyncio.sleep(0)
+
+
+def test_it_starts_at_the_worlds_own_date_and_keeps_pace_with_ours(real: Real) -> None:
+    clock = Clock(monotonic=real)
+    real.seconds += 90
+    assert clock() == clock.now() == ANCHOR + timedelta(seconds=90)
+    assert clock.now().tzinfo is UTC
+
+
+def test_it_runs_faster_stands_still_and_goes_on(real: Real) -> None:
+    clock = Clock(NOON, monotonic=real)
+    clock.run(3600)
+    real.seconds += 2
+    assert clock() == NOON + timedelta(hours=2)
+    clock.stop()
+    real.seconds += 1000
+    assert clock() == NOON + timedelta(hours=2)
+    assert clock.speed == 0
+    clock.run()
+    real.seconds += 1
+    assert clock() == NOON + timedelta(hours=2, seconds=1)
+
+
+def test_it_jumps_and_says_where_it_is_then() -> None:
+    clock = standing()
+    assert clock.advance(timedelta(hours=1), days=1, minutes=2, seconds=3) == clock()
+    assert clock() == NOON + timedelta(days=1, hours=1, minutes=2, seconds=3)
+    assert clock.jump_to(NOON + timedelta(days=2)) == clock() == NOON + timedelta(days=2)
+
+
+def test_an_instant_of_another_zone_is_the_same_instant() -> None:
+    clock = Clock(datetime(2026, 10, 5, 14, tzinfo=timezone(timedelta(hours=2))), speed=0)
+    assert clock().isoformat() == "2026-10-05T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda c: c.advance(seconds=-1),
+        lambda c: c.advance(timedelta(hours=1), hours=-2),
+        lambda c: c.jump_to(NOON - timedelta(microseconds=1)),
+        lambda c: c.jump_to(datetime(2026, 12, 1)),
+        lambda c: c.jump_to(datetime(9999, 12, 31, tzinfo=UTC)),
+        lambda c: c.jump_to(datetime.max.replace(tzinfo=timezone(timedelta(hours=-9)))),
+        lambda c: c.advance(days=365 * 9000),
+        lambda c: c.advance(days=1e300),
+        lambda c: c.advance(seconds=float("inf")),
+        lambda c: c.advance(seconds=float("nan")),
+        lambda c: c.run(-1),
+        lambda c: c.run(float("nan")),
+        lambda c: c.run(float("inf")),
+        lambda c: Clock(speed=-0.5),
+        lambda c: Clock(datetime(2026, 1, 1)),
+        lambda c: c.load({"now": "2026-13-01T00:00:00Z", "speed": 1}),
+        lambda c: c.load({"now": "2026-11-01T00:00:00Z", "speed": -1}),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(wrong: Any) -> None:
+    clock = standing()
+    with pytest.raises(ValueError, match=r"\w"):
+        wrong(clock)
+    assert (clock(), clock.speed) == (NOON, 0)
+
+
+def test_a_clock_that_runs_to_the_end_of_the_calendar_stops_there(real: Real) -> None:
+    clock = Clock(NOON, speed=1e300, monotonic=real)
+    real.seconds += 1e100
+    assert clock() == END
+    clock.run(5)
+    real.seconds += 5
+    assert clock() == END
+    with pytest.raises(ValueError, match="calendar|ends"):
+        clock.advance(seconds=1)
+
+
+def test_it_goes_on_where_it_was_dumped_whatever_time_passed_since(real: Real) -> None:
+    clock = Clock(NOON, speed=60, monotonic=real)
+    real.seconds += 60
+    dumped = json.loads(json.dumps(clock.dump()))
+    real.seconds += 10_000
+    other = Clock(monotonic=real)
+    other.load(dumped)
+    assert other() == NOON + timedelta(hours=1)
+    real.seconds += 1
+    assert other() == NOON + timedelta(hours=1, minutes=1)
+
+
+MOVES = st.one_of(
+    st.tuples(st.just("pass"), st.floats(0, 1e4)),
+    st.tuples(st.just("run"), st.floats(0, 1e6)),
+    st.tuples(st.just("advance"), st.floats(0, 1e7)),
+)
+
+
+@given(st.lists(MOVES, max_size=30))
+def test_it_never_goes_back_and_is_where_its_moves_lead(moves: list[tuple[str, float]]) -> None:
+    real = Real()
+    clock = Clock(NOON, speed=1, monotonic=real)
+    expected, speed = NOON, 1.0
+    for kind, amount in moves:
+        before = clock()
+        match kind:
+            case "pass":
+                real.seconds += amount
+                expected += timedelta(seconds=amount * speed)
+            case "run":
+                clock.run(amount)
+                speed = amount
+            case _:
+                assert clock.advance(seconds=amount) == clock()
+                expected += timedelta(seconds=amount)
+        assert clock() >= before
+        # Floating-point numbers of real seconds tell microseconds, times the speed.
+        assert abs(clock() - expected) <= timedelta(seconds=1e-3 * len(moves))
+
+
+async def test_who_waits_for_the_past_or_the_present_goes_on_at_once() -> None:
+    clock = standing()
+    await clock.wait_until(NOON)
+    await clock.wait_until(NOON - timedelta(days=1))
+
+
+async def test_a_jump_wakes_those_whose_time_has_come_and_no_others() -> None:
+    clock = standing()
+    soon = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
+    late = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=3)))
+    never = asyncio.create_task(clock.wait_until(datetime.max.replace(tzinfo=UTC)))
+    await until_waiting(clock, 3)
+    clock.advance(hours=1)
+    async with asyncio.timeout(5):
+        await soon
+    assert not late.done()
+    clock.jump_to(NOON + timedelta(days=1))
+    async with asyncio.timeout(5):
+        await late
+    assert not never.done()
+    never.cancel()
+
+
+async def test_a_running_clock_wakes_its_waiters_by_itself() -> None:
+    clock = Clock(NOON, speed=360_000)  # an hour is ten milliseconds
+    async with asyncio.timeout(5):
+        await clock.wait_until(NOON + timedelta(hours=1))
+    assert clock() >= NOON + timedelta(hours=1)
+
+
+async def test_a_new_speed_is_taken_up_by_those_who_wait_already() -> None:
+    clock = standing()
+    waiting = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
+    await until_waiting(clock)
+    clock.run(1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    clock.run(3_600_000)
+    async with asyncio.timeout(5):
+        await waiting
+
+
+async def test_another_thread_may_move_the_clock_that_a_loop_waits_for() -> None:
+    clock = standing()
+    waiting = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
+    await until_waiting(clock)
+    mover = threading.Thread(target=lambda: clock.advance(hours=2))
+    mover.start()
+    async with asyncio.timeout(5):
+        await waiting
+    mover.join()
+
+
+async def test_waiting_can_be_cancelled_and_leaves_nothing_behind() -> None:
+    loop: Any = asyncio.get_running_loop()
+    clock = Clock(NOON, speed=1)
+    waiting = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
+    await until_waiting(clock)
+    await asyncio.sleep(0)
+    timers = [handle for handle in loop._scheduled if not handle.cancelled()]
+    assert timers
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert all(handle.cancelled() for handle in timers)
+    assert not clock._moved._listening
+
+
+async def test_waiting_costs_nothing_while_nothing_happens(real: Real) -> None:
+    reads = 0
+
+    def counted() -> float:
+        nonlocal reads
+        reads += 1
+        return real()
+
+    clock = Clock(NOON, speed=0, monotonic=counted)
+    waiting = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
+    await until_waiting(clock)
+    await asyncio.sleep(0)
+    before = reads
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert reads == before
+    waiting.cancel()
+
+
+def test_a_loop_that_was_closed_while_it_waited_does_not_hinder_the_clock() -> None:
+    clock = standing()
+    loop = asyncio.new_event_loop()
+    waiting = loop.create_task(clock.wait_until(NOON + timedelta(hours=1)))
+    loop.run_until_complete(asyncio.sleep(0))
+    waiting.cancel()
+    loop.close()
+    assert clock.advance(hours=2) == clock()
+    assert not clock._moved._listening
+
+
+def test_each_jump_is_told_in_the_thread_of_the_jumper_until_nobody_cares() -> None:
+    clock, told = standing(), []
+    remove = clock.on_jump(lambda: told.append((clock(), threading.current_thread())))
+    clock.advance(hours=1)
+    clock.advance()
+    clock.run(0)
+    mover = threading.Thread(target=lambda: clock.jump_to(NOON + timedelta(hours=5)))
+    mover.start()
+    mover.join()
+    remove()
+    remove()
+    clock.advance(hours=1)
+    assert told == [
+        (NOON + timedelta(hours=1), threading.current_thread()),
+        (NOON + timedelta(hours=5), mover),
+    ]
+
+
+def test_threads_that_move_the_clock_at_once_lose_no_move() -> None:
+    clock = standing()
+    seen: list[list[datetime]] = []
+
+    def work() -> None:
+        mine = [clock()]
+        for _ in range(500):
+            clock.advance(seconds=1)
+            mine.append(clock())
+        seen.append(mine)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert clock() == NOON + timedelta(seconds=2000)
+    assert all(mine == sorted(mine) for mine in seen)
