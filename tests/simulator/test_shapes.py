@@ -1,0 +1,337 @@
+"""What the simulator makes of queries and bodies, and what it says of those it refuses."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ev_energy.simulator._contract import CONTRACT
+from ev_energy.simulator._formats import FORMATS
+from ev_energy.simulator._shapes import read_body, read_query, written
+
+USERS = CONTRACT["GET", "/users"]
+LOGS = CONTRACT["GET", "/evses/{evse_id}/status_logs"]
+SUB_SESSIONS = CONTRACT["GET", "/charging_sub_sessions"]
+ROUTES = CONTRACT["POST", "/users/{user_id}/saved_routes"]
+POINT = {"latitude": 51.5, "longitude": -0.1, "name": "Home"}
+ROUTE = {"name": "x", "origin": POINT, "destination": POINT, "arrive_with_min_percent": 10}
+RING = [[0, 0], [0, 1], [1, 1], [0, 0]]
+
+
+def errors_of(facts: Any, *pairs: tuple[str, str]) -> Any:
+    return read_query(facts, pairs)[1]
+
+
+def test_a_query_is_read_as_values() -> None:
+    pairs = [
+        ("is_finished", "true"),
+        ("energy_delivered_watt_hours__gte", "-5"),
+        ("start__gt", "2026-10-05T13:00:00.25+01:00"),
+        ("mode", "SMART"),
+        ("expand", "evse"),
+        ("expand", "evse.model"),
+    ]
+    values, errors = read_query(SUB_SESSIONS, pairs)
+    assert errors == {}
+    assert values == {
+        "is_finished": True,
+        "energy_delivered_watt_hours__gte": -5,
+        "start__gt": datetime(2026, 10, 5, 12, 0, 0, 250000, tzinfo=UTC),
+        "mode": "SMART",
+        "expand": ["evse", "evse.model"],
+        "page_size": 25,
+    }
+
+
+def test_cursors_stay_as_they_were_sent_whatever_they_are_made_of() -> None:
+    time = "2026-10-05T13:00:00.1234+01:00"
+    assert read_query(LOGS, [("page_after", time)])[0]["page_after"] == time
+
+
+def test_an_empty_list_parameter_is_not_there() -> None:
+    assert "expand" not in read_query(USERS, [])[0]
+
+
+@pytest.mark.parametrize("text", ["True", "TRUE", "1", "0", "yes", "", " true", "null"])
+def test_only_true_and_false_are_booleans(text: str) -> None:
+    assert errors_of(SUB_SESSIONS, ("is_finished", text)) == {
+        "is_finished": ["Must be true or false."]
+    }
+
+
+@pytest.mark.parametrize("text", ["0", "101", "1.0", "+5", " 5", "²", "٣", "", "1e1", "9" * 9999])
+def test_a_size_is_a_number_within_its_range_and_its_default_stands_in(text: str) -> None:
+    values, errors = read_query(USERS, [("page_size", text)])
+    assert errors == {"page_size": ["Must be a whole number from 1 to 100."]}
+    assert values == {"page_size": 25}
+    assert set(errors) <= USERS.paging_parameters
+
+
+def test_a_parameter_that_the_operation_has_not_is_refused_with_a_guess() -> None:
+    assert errors_of(USERS, ("page_siz", "1"), ("page", "1"), ("\ud800", "")) == {
+        "page_siz": ["There is no such parameter here. Is page_size meant?"],
+        "page": ["There is no such parameter here. Is page_size meant?"],
+        "\ud800": ["There is no such parameter here."],
+    }
+
+
+def test_a_parameter_is_given_once_unless_it_is_a_list() -> None:
+    assert errors_of(USERS, ("email", "a@b.example"), ("email", "a@b.example")) == {
+        "email": ["This can be given only once."]
+    }
+
+
+def test_a_list_joined_by_commas_is_told_apart_from_a_wrong_value() -> None:
+    (told,) = errors_of(LOGS, ("expand", "evse,evse.user"))["expand"]
+    assert told.endswith("Of several, each has a parameter of its own.")
+    (told,) = errors_of(LOGS, ("expand", "evse"), ("expand", "nobody"))["expand"]
+    assert told == "Must be one of evse, evse.model, evse.model.make, evse.user."
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "text"),
+    [
+        (LOGS, "sampled_at__gte", "2026-10-05T12:00:00 01:00"),
+        (LOGS, "page_after", "2026-10-05T12:00:00 01:00"),
+        (USERS, "email", "somebody else@example.com"),
+    ],
+)
+def test_a_plus_sign_that_became_a_space_is_recognised(facts: Any, name: str, text: str) -> None:
+    (told,) = errors_of(facts, (name, text))[name]
+    assert told.endswith("A plus sign in a query is written %2B.")
+
+
+@pytest.mark.parametrize("text", ["2026-10-05T12:00:00", "2026-10-05", "0001-01-01T00:00:00+01:00"])
+def test_a_time_needs_a_zone_and_a_place_in_the_calendar(text: str) -> None:
+    assert errors_of(LOGS, ("sampled_at__lte", text)) == {
+        "sampled_at__lte": ["Must be a date and time with its zone, such as 2026-10-05T12:00:00Z."]
+    }
+
+
+def test_a_parameter_that_is_needed_is_asked_for() -> None:
+    facts = CONTRACT["GET", "/hem_systems/{hem_system_id}/energy_stats"]
+    assert errors_of(facts, ("resolution", "P1D"), ("end", "now")) == {
+        "start": ["This is needed."],
+        "end": ["Must be a date and time with its zone, such as 2026-10-05T12:00:00Z."],
+    }
+
+
+@pytest.mark.parametrize("text", ["51.5,-0.12", "90,180", "-90.0, +179.9"])
+def test_a_place_is_latitude_and_longitude(text: str) -> None:
+    facts = CONTRACT["GET", "/regions"]
+    assert errors_of(facts, ("contains", text)) == {}
+    assert errors_of(facts, ("contains", text + "\n")) == {
+        "contains": ["Must be a text of the form latitude,longitude."]
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("date", "2024-02-29", "2023-02-29 20240229 2024-2-9 ٢024-02-29 2024-02-29Z"),
+        ("date-time", "2024-02-29T00:00:00Z", "2024-02-30T00:00:00Z 2024-02-29T24:00:00Z 2024"),
+        ("decimal", "-12.50", "1. .5 1,5 1e5 ٣ NaN"),
+        ("email", "a+b@c.example", "a@b @b.example a@.b a@b. a@b@c.example a"),
+        ("uri", "https://h:1/p?q#f", "//h/p h/p http://h/ä http://h:x/ http://[::1]x http://[1]"),
+        (
+            "uuid",
+            "123E4567-e89b-12d3-a456-426614174000",
+            "123e4567e89b12d3a456426614174000 123e4567-e89b12d3-a456-426614174000 {} x",
+        ),
+    ],
+)
+def test_a_text_is_of_its_format_from_end_to_end(name: str, good: str, bad: str) -> None:
+    is_met = FORMATS[name].is_met
+    assert is_met(good)
+    assert [
+        text for text in [*bad.split(), "", f" {good}", f"{good} ", f"{good}\n"] if is_met(text)
+    ] == []
+
+
+def test_errors_lie_where_the_body_has_them() -> None:
+    route = ROUTE | {
+        "name": "x" * 201,
+        "origin": POINT | {"latitude": 91, "name": 1},
+        "waypoints": [POINT, {"latitude": 1, "longitude": True}, None],
+        "preferred_departure_minutes": 1440,
+        "favourite": None,
+    }
+    del route["arrive_with_min_percent"]
+    assert read_body(ROUTES, route) == {
+        "name": ["Must be a text of at most 200 characters."],
+        "origin": {
+            "latitude": ["Must be a number from -90 to 90."],
+            "name": ["Must be a text of at most 100 characters."],
+        },
+        "waypoints": {
+            "1": {
+                "longitude": ["Must be a number from -180 to 180."],
+                "name": ["This is needed."],
+            },
+            "2": ["Must be an object."],
+        },
+        "preferred_departure_minutes": ["Must be a whole number from 0 to 1439 or null."],
+        "favourite": ["Must be true or false."],
+        "arrive_with_min_percent": ["This is needed."],
+    }
+    assert read_body(ROUTES, ROUTE | {"name": "x" * 200}) == {}
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 1, 1.5, True])
+def test_a_body_that_is_no_object_is_refused_as_a_whole(value: object) -> None:
+    assert read_body(ROUTES, value) == {"body": ["Must be an object."]}
+
+
+def test_an_address_is_given_whole_or_taken_away_whole() -> None:
+    facts = CONTRACT["PATCH", "/users/{user_id}"]
+    needed = ("address_1", "city", "postal_code", "country_code")
+    whole = dict.fromkeys(needed, "GB")
+    assert read_body(facts, {"default_location": whole}) == {}
+    assert read_body(facts, {"default_location": dict.fromkeys(whole)}) == {}
+    assert read_body(facts, {"default_location": {"tariff": None, "evse_site": None}}) == {}
+    for given_name in (*needed, "address_2", "state"):
+        wrong = read_body(facts, {"default_location": {"city": None, given_name: "GB"}})
+        assert wrong == {
+            "default_location": {
+                name: [f"This is needed where there is {given_name}."]
+                for name in needed
+                if name != given_name
+            }
+        }
+
+
+def test_members_that_are_only_told_or_unknown_do_not_matter_and_are_not_written() -> None:
+    facts = CONTRACT["PATCH", "/users/{user_id}"]
+    body = {"id": 5, "full_name": None, "joined_at": "now", "who": [], "email": "a@b.example"}
+    assert read_body(facts, body) == {}
+    assert written(facts, body) == {"email": "a@b.example"}
+    waypoint = {**POINT, "colour": "red"}
+    assert written(ROUTES, {"waypoints": [waypoint]}) == {"waypoints": [POINT]}
+
+
+def test_a_closed_object_has_no_other_members() -> None:
+    preferences = CONTRACT["PATCH", "/users/{user_id}/notification_preferences"]
+    assert read_body(preferences, {"groups": {"charging_flow": True, "sales": True}}) == {
+        "groups": {"sales": ["There is no such member."]}
+    }
+    path = (
+        "/programs/{program_id}/participation_agreement_versions"
+        "/{participation_agreement_version_id}/accept"
+    )
+    assert read_body(CONTRACT["POST", path], {}) == {}
+    assert read_body(CONTRACT["POST", path], {"x": 1}) == {"x": ["There is no such member."]}
+
+
+def test_what_may_hold_anything_is_written_as_it_is() -> None:
+    facts = CONTRACT["POST", "/programs/{program_id}/user_verification"]
+    body = {"account": [{"number": 1.0}], "x": None}
+    assert read_body(facts, body) == {}
+    assert written(facts, body) == body
+
+
+def test_a_whole_number_may_have_a_fraction_of_zero_and_is_written_without() -> None:
+    facts = CONTRACT["PATCH", "/vehicles/{vehicle_id}"]
+    body = {"battery_size_watt_hours": 50000.0, "vehicle_class": None}
+    assert read_body(facts, body) == {}
+    assert json.dumps(written(facts, body)) == (
+        '{"battery_size_watt_hours": 50000, "vehicle_class": null}'
+    )
+    for value in (50000.5, True, "50000"):
+        assert "battery_size_watt_hours" in read_body(facts, {"battery_size_watt_hours": value})
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2**63, -(2**63) - 1, 1e300])
+def test_a_whole_number_fits_into_64_bits(value: float) -> None:
+    facts = CONTRACT["POST", "/solar_arrays"]
+    dispatch = CONTRACT["POST", "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events"]
+    assert "capacity_watts" in read_body(facts, {"capacity_watts": value})
+    assert "target_power_watts" in read_body(dispatch, {"target_power_watts": value})
+    assert read_body(facts, {"capacity_watts": 2**63 - 1}) == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 10**400, "1", False])
+def test_what_json_has_not_is_no_number(value: object) -> None:
+    facts = CONTRACT["PATCH", "/user_rebates/{user_rebate_id}"]
+    body = {"evidence_data": [{"id": value, "value": "x"}]}
+    assert read_body(facts, body)["evidence_data"] == {"0": {"id": ["Must be a number."]}}
+
+
+@pytest.mark.parametrize("text", ["\0", "a\ud800", "\udfff"])
+def test_text_that_cannot_be_stored_is_refused(text: str) -> None:
+    assert read_body(ROUTES, ROUTE | {"name": text}) == {
+        "name": ["Must be without NUL and without halves of surrogate pairs."]
+    }
+    assert "cpid" in errors_of(CONTRACT["GET", "/evses"], ("cpid", text))
+
+
+@pytest.mark.parametrize("coordinates", [[RING], [[RING]]])
+def test_a_geometry_is_judged_by_what_it_says_it_is(coordinates: object) -> None:
+    facts = CONTRACT["POST", "/regions"]
+    kinds = ("Polygon", "MultiPolygon")
+    kind = kinds[coordinates == [[RING]]]
+    for other in kinds:
+        body = {"name": "x", "geometries": [{"type": other, "coordinates": coordinates}]}
+        assert (read_body(facts, body) == {}) == (other == kind)
+    body = {"name": "x", "geometries": [{"type": "Point", "coordinates": [0, 0]}, 5]}
+    assert read_body(facts, body)["geometries"] == {
+        "0": ["Must be a Polygon or a MultiPolygon."],
+        "1": ["Must be a Polygon or a MultiPolygon."],
+    }
+
+
+def test_of_a_long_list_not_everything_that_is_wrong_is_told() -> None:
+    body = {"name": "x", "geometries": [None] * 1000}
+    told = read_body(CONTRACT["POST", "/regions"], body)["geometries"]
+    assert list(told) == [str(number) for number in range(25)]
+
+
+def test_of_many_values_that_would_do_some_are_named() -> None:
+    body = {"default_location": {"country_code": "XX"}}
+    told = read_body(CONTRACT["PATCH", "/users/{user_id}"], body)["default_location"]
+    assert told["country_code"][0].startswith("Must be one of AD, AE, ")
+    assert told["country_code"][0].endswith(" … (249 in all) or null.")
+
+
+def test_what_is_nested_deeper_than_it_may_be_is_refused() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    body = {"name": "x", "geometries": [{"type": "Polygon", "coordinates": deep}], "type": deep}
+    assert set(read_body(CONTRACT["POST", "/regions"], body)) == {"geometries", "type"}
+
+
+BODIES = [facts.body for facts in CONTRACT.values() if facts.body is not None]
+#: Members of bodies, so that what is drawn gets past the first look.
+NAMES = st.sampled_from(
+    sorted({name for body in BODIES for name in CONTRACT.shape(body.shape).properties or ()})
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@given(value=ANYTHING)
+def test_no_body_is_too_much(value: object) -> None:
+    for facts in CONTRACT.values():
+        errors = read_body(facts, value)
+        assert json.loads(json.dumps(errors)) == errors
+        if not errors:
+            written(facts, value)
+
+
+@given(pairs=st.lists(st.tuples(st.text(st.characters()), st.text(st.characters())), max_size=4))
+def test_no_query_is_too_much(pairs: list[tuple[str, str]]) -> None:
+    for facts in CONTRACT.values():
+        texts = [text for _, text in pairs]
+        known = list(zip(facts.query, texts, strict=False))
+        values, errors = read_query(facts, pairs + known)
+        assert not values.keys() & errors.keys() - {
+            name for name, shape in facts.query.items() if shape.default is not None
+        }
