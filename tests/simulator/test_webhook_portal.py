@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+from aiohttp import ClientSession, CookieJar, web
+
+from ev_energy.simulator._chance import Chance
+from ev_energy.simulator._clock import Clock
+from ev_energy.simulator._html import Visitors
+from ev_energy.simulator._webhooks import Outcome, Portal, Webhooks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MINE = "simulated-mine"
+THEIRS = "simulated-theirs"
+CREATED = "charging_sub_session.created"
+#: Nobody listens there.
+NOWHERE = "http://127.0.0.1:1/"
+
+
+@attrs.frozen
+class Page:
+    status: int
+    text: str
+    url: str
+
+    @property
+    def seal(self) -> str:
+        found = re.search(r'name="seal" value="([^"]+)"', self.text)
+        assert found
+        return found[1]
+
+
+@attrs.define
+class Browser:
+    """What a person does with the pages, form by form."""
+
+    session: ClientSession
+    last: Page | None = None
+
+    async def open(self, url: str) -> Page:
+        async with self.session.get(url) as response:
+            self.last = Page(response.status, await response.text(), str(response.url))
+        return self.last
+
+    async def submit(self, *pairs: tuple[str, str], seal: str | None = None) -> Page:
+        assert self.last
+        form = [("seal", self.last.seal if seal is None else seal), *pairs]
+        async with self.session.post(self.last.url, data=form) as response:
+            return Page(response.status, await response.text(), str(response.url))
+
+
+@attrs.frozen
+class Site:
+    origin: str
+    portal: Portal
+    webhooks: Webhooks
+    clock: Clock
+
+    def link(self, client_id: str = MINE) -> str:
+        return self.portal.link(client_id, self.origin)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    clock, chance = Clock(speed=0), Chance(1)
+    webhooks = Webhooks(clock, chance)
+    portal = Portal(webhooks, chance, Visitors())
+    app = web.Application()
+    portal.install(app)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with webhooks:
+            origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield Site(origin, portal, webhooks, clock)
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+        yield Browser(session)
+
+
+async def test_a_link_opens_the_portal_once_and_the_browser_may_come_back(
+    site: Site, browser: Browser
+) -> None:
+    link = site.link()
+    page = await browser.open(link)
+    assert page.status == 200
+    assert page.url == f"{site.origin}/webhooks/"  # nobody reads the token over a shoulder
+    assert MINE in page.text
+    assert (await browser.open(f"{site.origin}/webhooks/")).status == 200
+
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+        other = Browser(session)
+        assert (await other.open(link)).status == 403
+        assert (await other.open(f"{site.origin}/webhooks/")).status == 403
+        assert (await other.open(f"{site.origin}/webhooks/?token=guessed")).status == 403
+
+
+async def test_an_endpoint_is_added_with_the_events_that_were_ticked(
+    site: Site, browser: Browser
+) -> None:
+    page = await browser.open(site.link())
+    assert "None yet" in page.text
+    url = "http://localhost:8000/hooks?a=1&b=<2>"
+    page = await browser.submit(("do", "add"), ("url", f" {url} "), ("event", CREATED))
+    [endpoint] = site.webhooks.endpoints
+    assert (endpoint.url, endpoint.events, endpoint.application) == (url, (CREATED,), MINE)
+    assert page.status == 200
+    assert html.escape(url) in page.text
+    assert "<2>" not in page.text
+    assert endpoint.secret in page.text
+
+
+async def test_a_url_that_makes_no_sense_is_shown_again_with_what_is_wrong(
+    site: Site, browser: Browser
+) -> None:
+    await browser.open(site.link())
+    page = await browser.submit(("do", "add"), ("url", "ftp://x/"), ("event", CREATED))
+    assert page.status == 400
+    assert 'value="ftp://x/"' in page.text
+    assert "Not a URL of a web server" in page.text
+    assert not site.webhooks.endpoints
+
+
+async def test_secrets_are_rotated_and_endpoints_removed(site: Site, browser: Browser) -> None:
+    old = site.webhooks.add(NOWHERE)
+    await browser.open(site.link())
+    page = await browser.submit(("do", "rotate"), ("endpoint", old.id))
+    [new] = site.webhooks.endpoints
+    assert new.secret != old.secret
+    assert new.secret in page.text
+    page = await browser.submit(("do", "remove"), ("endpoint", old.id))
+    assert not site.webhooks.endpoints
+    assert NOWHERE not in page.text
+    page = await browser.submit(("do", "remove"), ("endpoint", old.id))
+    assert (page.status, "gone" in page.text) == (404, True)
+
+
+async def test_deliveries_are_shown_and_can_be_replayed(site: Site, browser: Browser) -> None:
+    endpoint = site.webhooks.add(NOWHERE)
+    message_id = site.webhooks.publish(CREATED, {})
+    await site.webhooks.settled()
+    page = await browser.open(site.link())
+    assert message_id in page.text
+    assert "retrying" in page.text
+    about = (("message", message_id), ("endpoint", endpoint.id))
+    page = await browser.submit(("do", "replay"), *about)
+    assert page.status == 200
+    await site.webhooks.settled()
+    assert [d.outcome for d in site.webhooks.deliveries] == [Outcome.RETRYING, Outcome.FAILED]
+    for wrong in ([("endpoint", endpoint.id)], [("message", message_id)]):
+        assert (await browser.submit(("do", "replay"), *wrong)).status == 404
+
+
+async def test_an_application_neither_sees_nor_changes_what_belongs_to_another(
+    site: Site, browser: Browser
+) -> None:
+    theirs = site.webhooks.add(NOWHERE, application=THEIRS)
+    message_id = site.webhooks.publish(CREATED, {})
+    await site.webhooks.settled()
+    page = await browser.open(site.link(MINE))
+    assert theirs.secret not in page.text
+    assert message_id not in page.text
+    for what in ("remove", "rotate", "replay"):
+        about = (("endpoint", theirs.id), ("message", message_id))
+        assert (await browser.submit(("do", what), *about)).status == 404
+    assert site.webhooks.endpoints == [theirs]
+    assert len(site.webhooks.deliveries) == 1
+
+
+async def test_forms_that_come_from_elsewhere_change_nothing(site: Site, browser: Browser) -> None:
+    await browser.open(site.link())
+    add = (("do", "add"), ("url", NOWHERE))
+    assert (await browser.submit(*add, seal="0" * 64)).status == 403
+    assert (await browser.submit(*add, seal="")).status == 403
+    assert (await browser.submit(("do", "dance"))).status == 400
+    url = f"{site.origin}/webhooks/"
+    async with browser.session.post(url, json={"do": "add"}) as response:
+        assert response.status == 400
+    async with ClientSession() as stranger, stranger.post(url, data=dict(add)) as response:
+        assert response.status == 403
+    assert not site.webhooks.endpoints
