@@ -1,0 +1,25 @@
+"""The pages on which drivers connect what they own, on the way from an application and back."""
+
+from ev_energy.simulator._journeys._connector import (
+    KINDS,
+    Account,
+    ConnectError,
+    Connector,
+    Kind,
+    Option,
+)
+from ev_energy.simulator._journeys._steps import install
+from ev_energy.simulator._journeys._urls import journey_url, legacy_id, reconnect_url
+
+__all__ = [
+    "KINDS",
+    "Account",
+    "ConnectError",
+    "Connector",
+    "Kind",
+    "Option",
+    "install",
+    "journey_url",
+    "legacy_id",
+    "reconnect_url",
+]
