@@ -110,11 +110,21 @@ def stories(draw: st.DrawFn) -> tuple[Town, Bay]:
     town = Town(40, draw(st.integers(1, 3)))
     bay = draw(st.sampled_from(town.everybody()))
     life = life_of(town)
-    edges = [at for e in told(life, bay, 9) for at in (e.start, e.end) if at is not None]
+    episodes = told(life, bay, 9)
+    edges = [at for e in episodes for at in (e.start, e.end) if at is not None]
     edges += life.changes(bay, ANCHOR - timedelta(days=5), ANCHOR + timedelta(days=5))
     moments = st.integers(-9 * 86400, 9 * 86400).map(lambda s: ANCHOR + timedelta(seconds=s))
     near = st.tuples(st.sampled_from(edges or [ANCHOR]), st.integers(-2, 2)).map(
         lambda pair: pair[0] + timedelta(microseconds=pair[1])
+    )
+    inside = st.tuples(st.sampled_from(episodes or [None]), st.integers(1, 99)).map(
+        lambda pair: (
+            instant_of(
+                pair[0].start_us + ((pair[0].end_us or 0) - pair[0].start_us) * pair[1] // 100
+            )
+            if pair[0] is not None
+            else ANCHOR
+        )
     )
     values: dict[str, st.SearchStrategy[Any]] = {
         "limit": st.one_of(st.none(), st.integers(50, 100)),
@@ -124,7 +134,7 @@ def stories(draw: st.DrawFn) -> tuple[Town, Bay]:
     deeds = [
         Deed(at, what, draw(values.get(what, st.none())))
         for at, what in draw(
-            st.lists(st.tuples(moments | near, st.sampled_from(WHATS)), max_size=7)
+            st.lists(st.tuples(moments | near | inside, st.sampled_from(WHATS)), max_size=7)
         )
     ]
     town.done[bay.number] = tuple(sorted(deeds, key=lambda deed: deed.at))
@@ -380,13 +390,14 @@ def test_identifiers_are_all_different() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(stories(), st.integers(0, 8 * 86400), st.integers(1, 40 * 3600))
+@given(stories(), st.integers(1, 14 * 3600), st.integers(1, 40 * 3600), st.data())
 def test_events_are_what_the_bays_periods_begin_and_end_with(
-    story: tuple[Town, Bay], since: int, seconds: int
+    story: tuple[Town, Bay], since: int, seconds: int, data: st.DataObject
 ) -> None:
-    town, _ = story
+    town, bay = story
     life = life_of(town)
-    after = ANCHOR - timedelta(days=4) + timedelta(seconds=since)
+    middle = data.draw(st.sampled_from([ANCHOR, *(deed.at for deed in town.done[bay.number])]))
+    after = middle - timedelta(seconds=since)
     until = after + timedelta(seconds=seconds)
     expected = sorted(
         (at, bay.number, number, what == "ended", what)
@@ -503,6 +514,7 @@ def first_night(life: Life, town: Town) -> Episode:
         and episode.segments
         and episode.segments[0].start_us - episode.start_us > 2 * HALF_HOUR
         and episode.car is not None
+        and episode.car.telematics
         and episode.point is not None
     )
 
@@ -524,6 +536,17 @@ def test_a_boost_charges_at_once_and_then_the_plan_goes_on() -> None:
     assert life.state(boosted.bay, begin).mode is Mode.BOOST
     assert not life.state(boosted.bay, begin + timedelta(minutes=11)).charging
     assert boosted.energy(boosted.end_us or 0) == episode.energy(episode.end_us or 0)
+    events = life.events(begin - timedelta(seconds=1), begin + timedelta(minutes=10))
+    assert [
+        (event.what, event.number, event.at)
+        for event in events
+        if event.episode.bay.number == episode.bay.number
+    ] == [
+        ("ended", 0, begin),
+        ("created", 1, begin),
+        ("ended", 1, begin + timedelta(minutes=10)),
+        ("created", 2, begin + timedelta(minutes=10)),
+    ]
 
 
 def test_a_boost_ends_when_the_battery_is_as_full_as_it_should_be() -> None:
@@ -572,6 +595,11 @@ def test_what_is_gone_ends_the_episode_and_what_is_left_goes_on(what: Any) -> No
         assert {(one.car, one.point) for one in later} == {(None, bay.point)}
     else:
         assert bool(later) == bay.car.telematics
+        if later:  # it was not moved in between, and lost nothing
+            before = life.state(bay, gone)
+            after = life.state(bay, later[0].start - timedelta(microseconds=1))
+            assert (before.stored_wh, before.odometer_m) == (after.stored_wh, after.odometer_m)
+            assert after.at_home
         assert {(one.car, one.point) for one in later} <= {(bay.car, None)}
     town.done[bay.number] += (
         Deed(gone + timedelta(days=3), "car_gone"),
@@ -579,6 +607,17 @@ def test_what_is_gone_ends_the_episode_and_what_is_left_goes_on(what: Any) -> No
     )
     over = life_of(town).of_bay(bay, after=gone + timedelta(days=3), now=gone + timedelta(days=20))
     assert list(over) == []
+
+
+def test_before_something_is_gone_nothing_tells_that_it_will_be() -> None:
+    town = Town(60)
+    episode = first_night(life_of(town), town)
+    off, gone = episode.start + timedelta(minutes=3), episode.start + timedelta(minutes=9)
+    town.done[episode.bay.number] = (Deed(off, "smart", value=False),)
+    earlier = life_of(town).episode_at(episode.bay, gone - timedelta(microseconds=1))
+    town.done[episode.bay.number] += (Deed(gone, "car_gone"),)
+    assert life_of(town).episode_at(episode.bay, gone - timedelta(microseconds=1)) == earlier
+    assert life_of(town).episode_at(episode.bay, gone) is None
 
 
 def test_a_changed_battery_counts_from_the_next_departure_and_keeps_its_percent() -> None:

@@ -92,13 +92,18 @@ class Ledger:
         ``day`` is of the latest slot.
         """
         for one in (day, day + 1):
-            if self._habits.kind(book.bay, one) is Kind.PUBLIC:
-                leg = self._habits.legs(book.bay, one)[1]
-                episode = self.episode(book, one) if at > leg.start_us else None
-                if episode is not None and (episode.end_us is None or at < episode.end_us):
-                    rate = book.chapter(episode.start_us).rate
-                    used = leg.trip_m * leg.part(at) // PARTS * rate // RATE
-                    return used - episode.energy(at)
+            if self._habits.kind(book.bay, one) is not Kind.PUBLIC:
+                continue
+            leg = self._habits.legs(book.bay, one)[1]
+            chapter = book.chapter(min(at, leg.end_us))
+            if at <= leg.start_us or not chapter.reports or leg.end_us < chapter.resumes_us:
+                continue
+            used = leg.trip_m * leg.part(at) // PARTS * chapter.rate // RATE
+            episode = self.episode(book, one) if at >= leg.end_us else None
+            if episode is None:
+                return used if at < leg.end_us else 0
+            if episode.end_us is None or at < episode.end_us:
+                return used - episode.energy(at)
         return 0
 
     def delivered(self, book: Book, day: int, at: Micros) -> int:

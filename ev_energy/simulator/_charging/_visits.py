@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator._charging._bay import Bay, Fleet
     from ev_energy.simulator._charging._habits import Habits
+    from ev_energy.simulator._charging._order import Order
     from ev_energy.simulator._charging._timetable import Cohort, Timetable
 
 #: No boost of habit lasts until later after the arrival.
 LAST_BOOST: Final = 4 * HOUR
+#: Where there are so many places for each who has begun, it is quicker to go through the latter.
+_FEW: Final = 16
 #: What roundings may shift, generously.
 _SLACK: Final = 10
 
@@ -65,8 +68,7 @@ class Visits:
         for cohort in self._timetable.cohorts():
             low, high = after + cohort.offset_us, until + cohort.offset_us
             for day, places in cohort.departures.after(low, high):
-                for place in places:
-                    yield from self._visit(cohort, cohort.departures.rank(place, day), day - 1)
+                yield from self._visits(cohort, cohort.departures, places, day, day - 1)
             for day in range(low // DAY, high // DAY + 1):
                 begin, end = (arrival_before(at - day * DAY) for at in (low, high))
                 begin, end = max(begin - _SLACK, 0), min(end + _SLACK, AFTERNOON)
@@ -90,8 +92,8 @@ class Visits:
             for day, places in cohort.arrivals.after(low, high):
                 turn = cohort.arrivals.turn(day)
                 first = places.start + (turn - places.start) % BOOSTERS
-                for place in range(first, places.stop, BOOSTERS):
-                    yield from self._visit(cohort, cohort.arrivals.rank(place, day), day)
+                boosters = range(first, places.stop, BOOSTERS)
+                yield from self._visits(cohort, cohort.arrivals, boosters, day, day)
 
     def _after(self, cohort: Cohort, at: Micros, until: Micros) -> Iterator[Visit]:
         low = max(at, cohort.began_us - 1) + cohort.offset_us
@@ -100,16 +102,24 @@ class Visits:
     def _before(self, cohort: Cohort, at: Micros) -> Iterator[Visit]:
         low, high = cohort.began_us + cohort.offset_us, at + cohort.offset_us
         for day, places in cohort.arrivals.before(high, low):
-            for place in places:
-                yield from self._visit(cohort, cohort.arrivals.rank(place, day), day)
+            yield from self._visits(cohort, cohort.arrivals, places, day, day)
 
     def _cells(self, cohort: Cohort, low: Micros, high: Micros) -> Iterator[Visit]:
         for day, places in cohort.arrivals.after(low, high):
-            for place in places:
-                yield from self._visit(cohort, cohort.arrivals.rank(place, day), day)
+            yield from self._visits(cohort, cohort.arrivals, places, day, day)
 
-    def _visit(self, cohort: Cohort, rank: int, day: int) -> Iterator[Visit]:
-        if rank < self._begun(cohort, day):
+    def _visits(
+        self, cohort: Cohort, order: Order, places: range, on: int, day: int
+    ) -> Iterator[Visit]:
+        # The visits of a day by who has these places in an order, on the same day or the next.
+        begun = self._begun(cohort, day)
+        if begun * _FEW < len(places):
+            found = ((order.place(rank, on), rank) for rank in range(begun))
+            taken = sorted((one for one in found if one[0] in places), reverse=places.step < 0)
+            ranks = iter([rank for _, rank in taken])
+        else:
+            ranks = (rank for place in places if (rank := order.rank(place, on)) < begun)
+        for rank in ranks:
             bay = self._fleet.bay(cohort.group, cohort.first + rank)
             if self._habits.kind(bay, day) is not Kind.NONE:
                 start = self._timetable.start(bay, day)
