@@ -12,7 +12,9 @@ from typing import Final
 
 from harness import Row, Settings, Skip
 
-NAMES: Final = ("import", "families", "size", "decode", "memory", "http", "blocking")
+NAMES: Final = (
+    *("import", "families", "size", "decode", "memory", "http", "blocking", "simulator"),
+)
 _SHOWN: Final = ("aiohttp", "attrs", "msgspec", "orjson", "requests", "uvloop", "httpx")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 import hypothesis
 import pytest
 from aiohttp import web
+from conformity.watch import WATCH
 from support import FakeTime, Handler, Seen, Server
 
 from ev_energy import Client, ClientCredentials
@@ -19,9 +20,26 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 if "CI" not in os.environ:
     hypothesis.settings.load_profile("unhurried")
 
+#: Whatever a simulator answers in any test is compared with the official description.
+if os.environ.get("EV_ENERGY_SPEC"):
+    Simulator._middlewares = (*Simulator._middlewares, WATCH.middleware)
+
 # Under a runner that ignores Ctrl-C, the processes that tests start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    yield
+    WATCH.settle()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """What a failed test left to say, and what was asked while it was taken down."""
+    yield
+    WATCH.settle()
 
 
 @pytest.fixture

@@ -48,10 +48,12 @@ BESIDE = {
     "cli": {"__init__", "cli", "simulator", "_operations", "errors", "models"},
     # A mistake that client and simulator shared would hide: nothing of the client's work in there.
     "simulator": {"models", "simulator", "_operations", "_version"},
+    # Loaded in every run of pytest, so all but the fixtures themselves is imported late.
+    "testing": {"__init__", "simulator"},
 }
 
 #: Packages that are installed with an extra, and the modules that may import them.
-EXTRAS = {"uvloop": {"_loop"}}
+EXTRAS = {"uvloop": {"_loop"}, "pytest": {"testing"}, "pytest_asyncio": {"testing"}}
 
 #: Packages that a dependency brings along as part of its own interface.
 BROUGHT_ALONG = {"multidict": "the headers of aiohttp and the queries of yarl are made of it"}
@@ -203,6 +205,7 @@ def test_aiohttp_is_imported_by_the_transport_alone_and_late() -> None:
 
 def test_cattrs_is_imported_by_the_tolerant_pass_alone_and_that_late() -> None:
     users = {found.importer for found in imports() if found.imported.split(".")[0] == "cattrs"}
+    users = {user for user in users if part(user) not in BESIDE}  # what stands beside costs nobody
     assert users == {"ev_energy._tolerant"}
     places = {found.place for found in imports() if found.imported == "ev_energy._tolerant"}
     assert places == {"function"}
@@ -283,11 +286,12 @@ def test_the_blocking_twin_stands_on_the_doors_of_the_async_package() -> None:
     # The thread of the loop imports aiohttp before the loop runs.
     allowed = {("ev_energy_sync._portal", "_aiohttp", "preload")}
     assert {cross for cross in crossing if cross[1] in inner.split()} - allowed == set()
-    assert not [
-        found
+    back = {
+        found.importer
         for found in imports()
         if found.importer.startswith("ev_energy.") and found.imported.startswith("ev_energy_sync")
-    ]
+    }
+    assert back == {"ev_energy.testing"}, "only the pytest plugin has something of both"
 
 
 def test_what_is_imported_is_installed_with_the_package() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,11 @@ import pytest
 from ev_energy import Client
 from ev_energy._lazy import Lazy
 from ev_energy._operations import table
+from ev_energy.cli import simulator
 from ev_energy.simulator import Simulator
+from ev_energy.simulator._control import DOORS
+from ev_energy.simulator._control import ROOT as CONTROL
+from ev_energy.simulator._faults import kinds
 from ev_energy.simulator._operations import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +34,9 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 #: Pages that are made of tables, and need no code.
 TABLES = {"families.md", "index.md", "operations.md"}
+
+#: Pages whose code is run in ways of their own.
+SPECIAL = {"testing.md", "uploads.md"}
 
 # What the fragments on the pages of docs/ stand in: names that a reader has at that point.
 FRAME = """
@@ -157,8 +166,8 @@ def snippet(mark: str) -> str:
 
 def test_the_async_and_the_blocking_snippet_print_the_same(environment: dict[str, str]) -> None:
     asynchronous = run(snippet("asyncio.run"), environment)
-    blocking = run(snippet("ev_energy_sync"), environment)
-    assert len(asynchronous.splitlines()) == 40
+    blocking = run(snippet("from ev_energy_sync"), environment)
+    assert len(asynchronous.splitlines()) == 51
     assert re.match(r"evse\w{26} .+ \d+ W\n", asynchronous)
     assert asynchronous == blocking
 
@@ -203,7 +212,7 @@ def framed(frame: str, code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "page", [p for p in PAGES if p.name != "uploads.md"], ids=lambda page: page.name
+    "page", [p for p in PAGES if p.name not in SPECIAL], ids=lambda page: page.name
 )
 def test_every_fragment_in_the_docs_runs(page: Path, environment: dict[str, str]) -> None:
     fragments = fragments_of(page)
@@ -240,13 +249,89 @@ def test_the_page_of_the_families_and_the_readme_name_each_of_them_once() -> Non
     assert sorted(re.findall(r"`(\w+)`", listed)) == families
 
 
-def test_the_readme_counts_right() -> None:
+def test_every_test_in_the_docs_passes(tmp_path: Path) -> None:
+    tests = [snippet("def test_a_day_later"), *fragments_of(ROOT / "docs" / "testing.md")]
+    for number, test in enumerate(tests):
+        (tmp_path / f"test_{number}.py").write_text(test)
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    plugin = "ev_energy.testing"
+    installed = plugin in {e.value for e in entry_points(group="pytest11")}
+    words = ["-q", "-W", "error", "-p", "no:cacheprovider", *([] if installed else ["-p", plugin])]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = sum(test.count("def test_") for test in tests)
+    assert f"{written} passed" in done.stdout
+
+
+def test_the_readme_and_the_page_of_the_simulator_count_right() -> None:
     operations = {(o.method, o.path) for o in table()}
-    simulated = len(OPERATIONS)
-    assert f"all {len(operations)} operations" in README
-    assert f"{simulated} of the {len(operations)} operations" in README
+    assert set(OPERATIONS) == operations
     page = (ROOT / "docs" / "simulator.md").read_text()
-    assert f"{simulated} of the {len(operations)} operations" in page
+    for text in (README, page):
+        assert f"all {len(operations)} operations" in text
+        assert not re.search(r"\d+ of the \d+ operations", text)
+    assert f"{len(kinds())} kinds of faults" in README
+
+
+def rows_of(page: str, heading: str) -> list[list[str]]:
+    """The cells of the table whose first heading is this one."""
+    text = (ROOT / "docs" / page).read_text()
+    (found,) = re.findall(rf"^\| {heading} \|.*\n\|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in row.split(" | ")] for row in found.strip().splitlines()]
+
+
+def test_the_table_of_faults_is_that_of_the_registry() -> None:
+    assert rows_of("simulator.md", "Kind") == [
+        [
+            f"| `{name}`",
+            ", ".join(f"`{detail}`" for detail in kind["details"]) or "-",
+            "yes" if kind["handled"] else "no",
+            f"{kind['about']} |",
+        ]
+        for name, kind in kinds().items()
+    ]
+
+
+def test_the_table_of_the_control_surface_is_what_there_is() -> None:
+    assert rows_of("simulator.md", "Request") == [
+        [
+            f"| `{door.method} {CONTROL}{door.path}`",
+            ", ".join(f"`{name}`" for name in door.takes or ()) or "-",
+            f"{door.about} |",
+        ]
+        for door in DOORS
+    ]
+
+
+def test_the_options_in_the_docs_are_those_of_the_command() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    simulator.add_arguments(parser)
+    text = (ROOT / "docs" / "simulator.md").read_text().partition("| Option |")[2]
+    listed = re.findall(r"`(--[\w-]+)", text.partition("\n\n")[0])
+    assert sorted(listed) == sorted(parser._option_string_actions)
+
+
+def test_the_demo_prints_what_the_readme_says_it_prints() -> None:
+    (shown,) = re.findall(r"```text\n(Source: .*?)```", README, re.DOTALL)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
+    printed = run("from ev_energy.__main__ import main; main(['demo'])", environment)
+    assert _portless(printed) == _portless(shown)
+
+
+def _portless(text: str) -> str:
+    """The text without the port, which the cursor of a listing vouches for."""
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
+    return re.sub(r"goes on from \S+", "goes on from CURSOR", text)
 
 
 def test_the_examples_run(environment: dict[str, str], tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
+from ev_energy.simulator._instants import read_instant, write_instant
 from ev_energy.simulator._problems import too_many_requests
 
 if TYPE_CHECKING:
@@ -62,3 +63,17 @@ class Budget:
         while taken and taken[0] <= past:
             taken.popleft()
         return taken
+
+    def dump(self) -> list[Any]:
+        """Return the requests that still count, as JSON."""
+        return [
+            [list(cast("tuple[Any, ...]", who)), [write_instant(at) for at in taken]]
+            for who, taken in self._taken.items()
+            if taken
+        ]
+
+    def load(self, dumped: list[Any]) -> None:
+        """Take what `dump` returned in place of everything."""
+        self._taken.clear()
+        for who, taken in dumped:
+            self._taken[tuple(who)] = deque(map(read_instant, taken))

@@ -2,19 +2,75 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ev_energy.simulator._batteries import add_batteries
 from ev_energy.simulator._catalogue import add_catalogue
-from ev_energy.simulator._evse_logs import add_logs
-from ev_energy.simulator._households import add_households
+from ev_energy.simulator._dispatch import add_dispatch
+from ev_energy.simulator._evse_logs import add_evse_logs
+from ev_energy.simulator._feeds import add_feeds
+from ev_energy.simulator._households import (
+    add_evses,
+    add_users,
+    add_vehicles,
+    add_waitlists,
+)
+from ev_energy.simulator._meters import add_meters
+from ev_energy.simulator._notifications import add_notifications
+from ev_energy.simulator._programs import add_programs
+from ev_energy.simulator._rebate_types import add_rebate_types
+from ev_energy.simulator._rebates import add_rebates
+from ev_energy.simulator._regions import add_regions
+from ev_energy.simulator._saved_routes import add_saved_routes
+from ev_energy.simulator._sessions import add_sessions
+from ev_energy.simulator._sites import add_sites
+from ev_energy.simulator._solar import add_solar
+from ev_energy.simulator._subscriptions import add_subscriptions
 from ev_energy.simulator._suppliers import add_suppliers
+from ev_energy.simulator._support import add_support
+from ev_energy.simulator._timezones import add_timezones
+from ev_energy.simulator._vehicle_catalogue import add_vehicle_catalogue
+from ev_energy.simulator._vehicle_logs import add_vehicle_logs
 from ev_energy.simulator._world import World
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def build_world(seed: int, evses: int) -> World:
+    from ev_energy.simulator._clock import Clock
+
+#: What opens collections, in an order in which each finds what it builds upon.
+_PARTS: tuple[Callable[[World], None], ...] = (
+    add_suppliers,
+    add_feeds,
+    add_timezones,
+    add_catalogue,
+    add_vehicle_catalogue,
+    add_users,
+    add_sites,
+    add_evses,
+    add_vehicles,
+    add_solar,
+    add_batteries,
+    add_meters,
+    add_dispatch,
+    add_evse_logs,
+    add_vehicle_logs,
+    add_sessions,
+    add_waitlists,
+    add_notifications,
+    add_saved_routes,
+    add_subscriptions,
+    add_support,
+    add_regions,
+    add_programs,
+    add_rebate_types,
+    add_rebates,
+)
+
+
+def build_world(seed: int, vehicles: int, clock: Clock) -> World:
     """Return a world that is the same for the same arguments."""
-    world = World(seed)
-    add_logs(world)
-    add_suppliers(world)
-    add_catalogue(world)
-    world.table("evse_waitlist", "ewlt")
-    add_households(world, evses)
+    world = World(seed, vehicles, clock)
+    for add in _PARTS:
+        add(world)
     return world

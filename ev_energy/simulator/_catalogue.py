@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 import attrs
 
 from ev_energy.simulator._instants import ANCHOR
-from ev_energy.simulator._world import Address, Link
+from ev_energy.simulator._rows import Address, Link
+from ev_energy.simulator._tables import Made
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._world import Row, Viewer, World
+    from ev_energy.simulator._rows import Row, Viewer
+    from ev_energy.simulator._world import World
 
 EUROPE: Final = frozenset({"GB", "IE", "NL", "DE", "BE", "FR", "NO", "SE", "DK"})
 EVERYWHERE: Final = EUROPE | {"US", "CA"}
@@ -118,13 +120,13 @@ def _model_view(row: Row, viewer: Viewer) -> Row:
 
 def add_catalogue(world: World) -> None:
     """Fill the tables of makes, models and firmware versions."""
-    makes = world.table("evse_makes", "emak", view=_make_view)
-    models = world.table("evse_models", "emod", view=_model_view)
-    firmware = world.table("evse_firmware_versions", "evsf")
+    makes: list[Row] = []
+    models: list[Row] = []
+    firmware: list[Row] = []
     began = ANCHOR - timedelta(days=800)
     for number, maker in enumerate(MAKERS):
         make_id = world.chance.uid("emak", began + timedelta(days=number, minutes=7), maker.name)
-        makes.add({
+        makes.append({
             "id": make_id,
             "name": maker.name,
             "display_name": maker.display_name,
@@ -136,7 +138,7 @@ def add_catalogue(world: World) -> None:
         for product in maker.products:
             name = (maker.name, product.name)
             day = began + timedelta(days=30 + number, seconds=world.chance.between(1, 80000, *name))
-            models.add({
+            models.append({
                 "id": world.chance.uid("emod", day, *name),
                 "name": product.name,
                 "display_name": f"{maker.name} {product.name}" if product.telemetry else None,
@@ -148,7 +150,7 @@ def add_catalogue(world: World) -> None:
                 version = f"{2 + release}.{world.chance.between(0, 30, *name, release)}.0"
                 text = f"{maker.serial}-{version}+build.{world.chance.between(100, 999, *name)}"
                 published = day + timedelta(days=200 * (release + 1))
-                firmware.add({
+                firmware.append({
                     "id": world.chance.uid("evsf", published, *name, release),
                     "version": text,
                     "public_version": version if release else None,
@@ -158,3 +160,15 @@ def add_catalogue(world: World) -> None:
                     else None,
                     "_model": product,
                 })  # fmt: skip
+    world.table("evse_makes", "emak", Made.of(makes), view=_make_view)
+    world.table("evse_models", "emod", Made.of(models), view=_model_view)
+    world.table("evse_firmware_versions", "evsf", Made.of(firmware))
+
+
+def product_of(world: World, evse: Row) -> Product:
+    """Return what an EVSE can do."""
+    model = world.follow(evse["model"])
+    if model is None:
+        raise LookupError(evse["model"])
+    product: Product = model["_product"]
+    return product

@@ -5,30 +5,60 @@ from __future__ import annotations
 import functools
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 from aiohttp import hdrs, web
 
 from ev_energy.simulator import _problems as problems
+from ev_energy.simulator._contract import CONTRACT
 from ev_energy.simulator._problems import ProblemError
-from ev_energy.simulator._routes import Access, Call, Reply
-from ev_energy.simulator._world import Viewer
+from ev_energy.simulator._render import Tree
+from ev_energy.simulator._routes import Call, Reply
+from ev_energy.simulator._rows import Viewer
+from ev_energy.simulator._shapes import read_body, read_query, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Iterable, Sequence
 
     from ev_energy.simulator._budget import Bucket, Budget
+    from ev_energy.simulator._contract import OperationFacts
     from ev_energy.simulator._oauth import Authority, Grant
-    from ev_energy.simulator._routes import Route, Routes
+    from ev_energy.simulator._routes import Handler, Routes
     from ev_energy.simulator._world import World
 
 _VERSION: Final = "EvEnergy-Version"
 _USER: Final = "EvEnergy-User"
+_ROOT: Final = "/v2"
 _JSON: Final = "application/json"
-_WITH_BODY: Final = frozenset({hdrs.METH_POST, hdrs.METH_PATCH, hdrs.METH_PUT})
 _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+#: It does not declare the header, and has no other way to say whose the EVSE is to be.
+_FOR_SOMEBODY: Final = frozenset({"/evse_onboarding/import"})
+_MOST_BYTES: Final = 20 * 2**20
+
+#: Scopes that expanding a member takes, besides the ones of the operation.
+_EXPAND_SCOPES: Final = {
+    "prices": "tariff:prices:read",
+    "assessment": "debug:read",
+    "debug_metadata": "debug:read",
+    "tariff": "tariff:read",
+    "tariff.supplier": "tariff:read",
+    "carbon_feed": "carbon:read",
+    "grid_feeds": "grid:read",
+}
+
+
+@attrs.frozen
+class Operation:
+    """One operation: what the contract says of it, and what answers it."""
+
+    facts: OperationFacts
+    handler: Handler
+
+    @property
+    def for_browsers(self) -> bool:
+        """Whether people are sent here: then versions, media types and limits do not matter."""
+        return self.facts.declares(302) and self.facts.public
 
 
 @attrs.frozen
@@ -36,64 +66,55 @@ class _Caller:
     grant: Grant | None
     viewer: Viewer
     bucket: Bucket
-    unknown_user: str | None = None
 
 
 class Desk:
     """Receives requests for operations, checks them, and has them answered."""
 
-    def __init__(
-        self,
-        world: World,
-        authority: Authority,
-        budget: Budget,
-        clock: Callable[[], datetime],
-        routes: Routes,
-    ) -> None:
+    def __init__(self, world: World, authority: Authority, budget: Budget, routes: Routes) -> None:
         self._world = world
         self._authority = authority
         self._budget = budget
-        self._clock = clock
-        self._operations: defaultdict[str, dict[str, Route]] = defaultdict(dict)
-        for (method, template), route in routes.items():
-            self._operations[template][method] = route
+        self._operations: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
+        for key, handler in routes.items():
+            method, template = key
+            self._operations[template][method] = Operation(CONTRACT[key], handler)
 
     def install(self, router: web.UrlDispatcher, prefix: str) -> None:
         """Serve all operations, with and without a slash at the end of the path."""
-        for template in self._operations:
+        # Paths with a fixed word where others have a parameter come first.
+        for template in sorted(self._operations, key=lambda path: path.replace("{", "~") + "~"):
             handler = functools.partial(self._serve, template)
-            router.add_route("*", prefix + template, handler)
-            router.add_route("*", f"{prefix}{template}/", handler)
+            path = prefix + template.rstrip("/")
+            router.add_route("*", path, handler)
+            router.add_route("*", f"{path}/", handler)
         router.add_route("*", prefix + r"/{rest:[\s\S]*}", functools.partial(self._serve, None))
 
     async def _serve(self, template: str | None, request: web.Request) -> web.Response:
         headers = {_VERSION: "2"}
-        address = request.remote or ""
+        bucket = self._budget.bucket(request.remote or "", "usual")
+        operation: Operation | None = None
         try:
-            route = self._route(template, request.method)
-            caller = self._caller(route, request, address)
-            try:
-                if route.access is not Access.BROWSER:
-                    self._budget.take(caller.bucket)
-                reply = await self._answer(template or "", route, caller, request)
-            finally:
-                address = ""
-                headers |= self._budget.headers(caller.bucket)
+            operation = self._operation(template, request.method)
+            caller = self._caller(operation, request)
+            bucket = caller.bucket
+            if operation.facts.declares(429):
+                self._budget.take(bucket)
+            reply = await self._answer(operation, caller, request)
         except ProblemError as problem:
-            if address:  # refused before it was known who asks
-                headers |= self._budget.headers(self._budget.bucket(address, "usual"))
+            facts = None if operation is None else operation.facts
             return web.Response(
-                text=json.dumps(problem.body),
+                text=json.dumps(_typed(problem, facts)),
                 status=problem.status,
                 content_type="application/problem+json",
-                headers=headers | problem.headers,
+                headers=headers | self._budget.headers(bucket) | problem.headers,
             )
-        headers |= reply.headers
+        headers |= self._budget.headers(bucket) | dict(reply.headers)
         if reply.body is None:
             return web.Response(status=reply.status, headers=headers)
         return web.json_response(reply.body, status=reply.status, headers=headers)
 
-    def _route(self, template: str | None, method: str) -> Route:
+    def _operation(self, template: str | None, method: str) -> Operation:
         if template is None:
             raise problems.not_found()
         methods = self._operations[template]
@@ -101,61 +122,109 @@ class Desk:
             raise problems.method_not_allowed(", ".join(methods))
         return methods[method]
 
-    def _caller(self, route: Route, request: web.Request, address: str) -> _Caller:
+    def _caller(self, operation: Operation, request: web.Request) -> _Caller:
+        facts, address = operation.facts, request.remote or ""
         header = request.headers.get(hdrs.AUTHORIZATION)
-        if route.access is Access.BROWSER or (header is None and route.access is Access.PUBLIC):
-            limit = route.anonymous_limit
+        if operation.for_browsers or (header is None and facts.public):
+            limit = facts.anonymous_limit
             pool = "few" if limit else "usual"
-            bucket = self._budget.bucket(address, pool, at_most=limit)
-            return _Caller(None, Viewer(), bucket)
+            return _Caller(None, Viewer(), self._budget.bucket(address, pool, at_most=limit))
         if header is None:
             raise problems.unauthorized("A token is needed, and there was none.")
         scheme, _, token = header.partition(" ")
         grant = self._authority.grant(token.strip()) if scheme.lower() == "bearer" else None
         if grant is None:
             raise problems.unauthorized("The token is unknown or has expired.")
-
         client_id = grant.application.client_id
-        sent = request.headers.get(_USER)
-        user_id = sent and sent.rstrip("/").rpartition("/")[2]  # the id, or the user's URL
-        if user_id and self._world.tables["users"].get(user_id) is None:
-            return _Caller(grant, Viewer(client_id), self._budget.bucket(client_id, None), user_id)
-        viewer = Viewer(client_id, user_id or None)
-        return _Caller(grant, viewer, self._budget.bucket(client_id, viewer.user_id))
+        viewer = Viewer(client_id, grant.user_id)
+        return _Caller(grant, viewer, self._budget.bucket(client_id, grant.user_id))
 
-    async def _answer(
-        self, template: str, route: Route, caller: _Caller, request: web.Request
-    ) -> Reply:
-        scopes = caller.grant.scopes if caller.grant else frozenset[str]()
-        if route.access is Access.TOKEN:
-            for scope in route.scopes:
-                if scope not in scopes:
-                    raise problems.forbidden(scope)
-        if route.access is not Access.BROWSER:
-            _check_accept(request.headers.get(hdrs.ACCEPT, ""))
-            version = request.headers.get(_VERSION, "2")
-            if version not in {"2", "2.0"}:
-                raise problems.unsupported_version(version)
-        if any("/" in text for text in request.match_info.values()):
-            raise problems.not_found()  # a quoted slash is part of an id, and no id has one
-        if caller.unknown_user is not None:
-            raise ProblemError(400, "Unknown user", f"{_USER}: no user {caller.unknown_user}")
-        query = list(request.query.items())
-        return route.answer(
+    async def _answer(self, operation: Operation, caller: _Caller, request: web.Request) -> Reply:
+        facts, grant = operation.facts, caller.grant
+        scopes = grant.scopes if grant else frozenset[str]()
+        if not facts.public:
+            _check_scopes(facts.scopes, scopes)
+        _check_headers(facts, request)
+        params, viewer = self._place(facts, caller, request)
+        pairs = list(request.query.items())
+        query = _query(facts, pairs)
+        names: list[str] = query.get("expand", [])
+        _check_scopes([_EXPAND_SCOPES[name] for name in names if name in _EXPAND_SCOPES], scopes)
+        body = await _body(facts, request)
+        if facts.user_header == "required" and grant is not None and viewer.user_id is None:
+            named = isinstance(body, dict) and "user" in cast("dict[str, Any]", body)
+            if not named:
+                raise ProblemError(400, "Who is it for?", f"{_USER} is needed with this token.")
+        origin = f"{request.scheme}://{request.host}"
+        return operation.handler(
             Call(
                 world=self._world,
-                now=self._clock(),
-                root=f"{request.scheme}://{request.host}/v2",
-                template=template,
-                params=request.match_info,
+                facts=facts,
+                now=self._world.now,
+                root=f"{origin}{_ROOT}",
+                url=origin + request.rel_url.raw_path.rstrip("/"),
+                params=params,
                 query=query,
-                accept_language=request.headers.get(hdrs.ACCEPT_LANGUAGE),
-                body=await _body(request) if request.method in _WITH_BODY else None,
+                pairs=pairs,
+                body=body,
+                language=request.headers.get(hdrs.ACCEPT_LANGUAGE),
                 applications=self._authority.applications,
-                viewer=caller.viewer,
-                expand=route.tree([text for name, text in query if name == "expand"], scopes),
+                viewer=viewer,
+                by_user=grant is not None and grant.user_id is not None,
+                expand=Tree.of(names),
             )
         )
+
+    def _place(
+        self, facts: OperationFacts, caller: _Caller, request: web.Request
+    ) -> tuple[dict[str, str], Viewer]:
+        """Return the parameters of the path, and who looks."""
+        params, viewer = dict(request.match_info), caller.viewer
+        if any("/" in text for text in params.values()):
+            raise problems.not_found()  # a quoted slash is part of an id, and no id has one
+        myself = params.get("user_id") == "me"
+        if caller.grant is not None and caller.grant.user_id is None:
+            viewer = self._for_user(facts, viewer, request, me=myself)
+        if myself:
+            if viewer.user_id is None:
+                raise problems.not_found()
+            params["user_id"] = viewer.user_id
+        return params, viewer
+
+    def _for_user(
+        self, facts: OperationFacts, viewer: Viewer, request: web.Request, *, me: bool
+    ) -> Viewer:
+        """Return the viewer whom the application acts for, if the operation looks at that."""
+        sent = request.headers.get(_USER)
+        if not sent or not (me or facts.user_header is not None or facts.path in _FOR_SOMEBODY):
+            return viewer
+        user_id = sent.rstrip("/").rpartition("/")[2]  # the id, or the user's URL
+        if self._world.tables["users"].get(user_id) is None:
+            raise ProblemError(400, "Unknown user", f"{_USER}: no user {user_id}")
+        return attrs.evolve(viewer, user_id=user_id)
+
+
+def _typed(problem: ProblemError, facts: OperationFacts | None) -> dict[str, Any]:
+    """Return a problem's body, with the type the operation has for a request it refuses."""
+    body = problem.body
+    slug = facts.problem if facts else None
+    if slug and "field_errors" in body and "type" not in body and problem.status in {400, 422}:
+        return {"type": problems.type_of(slug), **body}
+    return body
+
+
+def _check_scopes(needed: Iterable[str], scopes: frozenset[str]) -> None:
+    for scope in needed:
+        if scope not in scopes:
+            raise problems.forbidden(scope)
+
+
+def _check_headers(facts: OperationFacts, request: web.Request) -> None:
+    if facts.declares(406):
+        _check_accept(request.headers.get(hdrs.ACCEPT, ""))
+    version = request.headers.get(_VERSION, "2")
+    if facts.version_header and version not in {"2", "2.0"}:
+        raise problems.unsupported_version(version)
 
 
 def _check_accept(header: str) -> None:
@@ -171,14 +240,49 @@ def _check_accept(header: str) -> None:
     raise problems.not_acceptable()
 
 
-async def _body(request: web.Request) -> Any:
-    if request.content_type in _FORMS:
-        form: Mapping[str, Any] = await request.post()
-        return dict(form)
-    raw = await request.read()
+def _query(facts: OperationFacts, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    query, errors = read_query(facts, pairs)
+    if not errors:
+        return query
+    paging = [name for name in errors if name in facts.paging_parameters]
+    if paging:
+        raise problems.bad_paging(paging[0])
+    if facts.refusal_status is None:  # nothing is documented for it, so nothing is refused
+        return query
+    raise problems.invalid(errors, status=facts.refusal_status)
+
+
+async def _body(facts: OperationFacts, request: web.Request) -> Any:
+    """Return what a body holds; an operation that takes none does not look at one."""
+    declared = facts.body
+    if declared is None:
+        return {}
+    status = facts.body_refusal_status or 400
+    if (request.content_length or 0) > _MOST_BYTES:
+        raise problems.too_large()
+    if request.content_type in _FORMS and request.content_type in declared.media:
+        value: Any = dict(await request.post())
+        return _checked(facts, value, status)
+    raw = await request.content.read(_MOST_BYTES + 1)
+    while not request.content.at_eof() and len(raw) <= _MOST_BYTES:
+        raw += await request.content.read(_MOST_BYTES + 1 - len(raw))
+    if len(raw) > _MOST_BYTES:
+        raise problems.too_large()
     if not raw:
-        return None
+        if declared.required:
+            raise ProblemError(status, "Malformed request", "A body is needed.")
+        return _checked(facts, {}, status)
+    if hdrs.CONTENT_TYPE in request.headers and request.content_type not in declared.media:
+        raise problems.unsupported_media_type(declared.media)
     try:
-        return json.loads(raw)
-    except ValueError:
-        raise ProblemError(400, "Malformed request", "The body is not JSON.") from None
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ProblemError(status, "Malformed request", "The body is not JSON.") from None
+    return _checked(facts, value, status)
+
+
+def _checked(facts: OperationFacts, value: Any, status: int) -> Any:
+    errors = read_body(facts, value)
+    if errors:
+        raise problems.invalid(errors, status=status)
+    return written(facts, value)

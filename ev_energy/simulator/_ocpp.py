@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy.simulator._chance import Chance
-    from ev_energy.simulator._world import Row
+    from ev_energy.simulator._rows import Row
 
 _ACTIONS: Final = (
     *(Action.METER_VALUES,) * 5,
@@ -34,7 +34,7 @@ _FAULTS: Final = (
 
 
 def _request(  # noqa: PLR0911 - one for each kind of message
-    action: Action, at: str, meter: int, *, charging: bool
+    action: Action, at: str, meter: int, *, status: str, limit: int
 ) -> Row:
     match action:
         case Action.METER_VALUES:
@@ -48,10 +48,9 @@ def _request(  # noqa: PLR0911 - one for each kind of message
                 "meterValue": [{"timestamp": at, "sampledValue": [sample]}],
             }
         case Action.STATUS_NOTIFICATION:
-            status = "Charging" if charging else "SuspendedEVSE"
             return {"connectorId": 1, "errorCode": "NoError", "status": status, "timestamp": at}
         case Action.SET_CHARGING_PROFILE:
-            period = {"startPeriod": 0, "limit": 32.0 if charging else 0.0}
+            period = {"startPeriod": 0, "limit": float(limit)}
             schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [period]}
             return {"connectorId": 1, "csChargingProfiles": {"chargingSchedule": schedule}}
         case Action.CHANGE_CONFIGURATION:
@@ -77,9 +76,18 @@ def _answer(action: Action, at: str) -> Row:
 
 
 def ocpp_call(
-    chance: Chance, about: tuple[object, ...], instant: datetime, meter: int, *, charging: bool
+    chance: Chance,
+    about: tuple[object, ...],
+    instant: datetime,
+    meter: int,
+    *,
+    status: str,
+    limit: int,
 ) -> Row:
-    """Return the members of one call, with its answer if there was one."""
+    """Return the members of one call, with its answer if there was one.
+
+    ``status`` is the connector's, ``limit`` how many amperes may flow.
+    """
     action = chance.pick(_ACTIONS, *about, "action")
     from_server = action in _FROM_SERVER
     answered_at = write_instant(
@@ -105,7 +113,7 @@ def ocpp_call(
     return {
         "direction": str(Direction.SENT if from_server else Direction.RECEIVED),
         "action": str(action),
-        "payload": _request(action, write_instant(instant), meter, charging=charging),
+        "payload": _request(action, write_instant(instant), meter, status=status, limit=limit),
         # Charge points number their messages, servers send UUIDs.
         "message_id": chance.uuid(*about, "message") if from_server else str(number % 10**6),
         "response": response,

@@ -2,69 +2,119 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import itertools
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from ev_energy.simulator._problems import bad_paging
+from ev_energy.simulator._problems import bad_paging, not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ev_energy.simulator._world import Collection, Row
+    from ev_energy.simulator._rows import Row
+    from ev_energy.simulator._tables import Collection
 
     Pairs = Sequence[tuple[str, str]]
+    Keep = Callable[[Row], bool]
 
 _DEFAULT_SIZE: Final = 25
-_LARGEST_SIZE: Final = 100
-_CURSORS: Final = ("page_after", "page_before")
+_NOWHERE: Final = "about:blank"
+_FAR: Final = 10**9  # farther than any list goes
+_CURSORS: Final = frozenset({"page_after", "page_before"})
 
 
-def _size(text: str | None) -> int:
-    if text is None:
-        return _DEFAULT_SIZE
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _LARGEST_SIZE):
-        raise bad_paging("page_size")
-    return int(text)
+class LookedLongEnoughError(Exception):
+    """Raised by what looks through a list when little is found: others want answers too.
+
+    The page ends there, and the next one goes on behind ``cursor``.
+    """
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(cursor)
+        self.cursor = cursor
 
 
-def _position(collection: Collection, name: str, text: str | None) -> str | None:
-    if text is None:
+def _position(collection: Collection, given: Mapping[str, Any], name: str) -> Any:
+    if name not in given:
         return None
     try:
-        return collection.position_at(text)
+        return collection.position_at(given[name])
     except ValueError:
         raise bad_paging(name) from None
 
 
 def page(
-    collection: Collection, rows: Sequence[Row], url: str, query: Pairs
+    collection: Collection, keep: Keep, url: str, given: Mapping[str, Any], pairs: Pairs
 ) -> tuple[Sequence[Row], str]:
-    """Return the rows of the page that ``query`` asks for, and its Link header.
+    """Return the rows of the page that a query asks for, and its Link header.
 
-    A cursor is a position, not a row: it works when the row it was taken from is gone.
+    A cursor is a position, not a row: it works when the row it was taken from is gone. Only the
+    rows of the page are made, and one beyond each end.
     """
-    given = dict(query)
-    size = _size(given.get("page_size"))
-    after = _position(collection, "page_after", given.get("page_after"))
-    before = _position(collection, "page_before", given.get("page_before"))
-    at = [collection.position(row) for row in rows]
-    if after is not None:
-        start = sum(position <= after for position in at)
-        end = start + size
-    elif before is not None:
-        end = sum(position < before for position in at)
-        start = max(0, end - size)
+    size: int = given.get("page_size", _DEFAULT_SIZE)
+    after = _position(collection, given, "page_after")
+    before = _position(collection, given, "page_before")
+    kept = [(name, text) for name, text in pairs if name not in _CURSORS]
+    previous = following = _NOWHERE
+    if after is None and before is not None:
+        shown, stopped = _taken(filter(keep, collection.before(before)), size)
+        shown.reverse()
+        if stopped is not None:
+            previous = _address(url, [*kept, ("page_before", stopped)])
     else:
-        start, end = 0, size
-    shown = rows[start:end]
-
-    kept = [(name, text) for name, text in query if name not in _CURSORS]
-    previous = following = "about:blank"
-    if shown and start > 0:
+        shown, stopped = _taken(filter(keep, collection.after(after)), size)
+        if stopped is not None:
+            following = _address(url, [*kept, ("page_after", stopped)])
+    if (
+        shown
+        and previous == _NOWHERE
+        and _any(keep, collection.before(collection.position(shown[0])))
+    ):
         previous = _address(url, [*kept, ("page_before", collection.cursor(shown[0]))])
-    if shown and end < len(rows):
+    if (
+        shown
+        and following == _NOWHERE
+        and _any(keep, collection.after(collection.position(shown[-1])))
+    ):
         following = _address(url, [*kept, ("page_after", collection.cursor(shown[-1]))])
-    return shown, f'<{previous}>; rel="previous", <{following}>; rel="next"'
+    return shown, links(previous, following)
+
+
+def numbered_page(
+    rows: Iterator[Row], url: str, given: Mapping[str, Any], pairs: Pairs
+) -> tuple[Sequence[Row], str]:
+    """Return a page of a list whose pages have numbers; past the end there is none."""
+    size: int = given.get("page_size", _DEFAULT_SIZE)
+    number = int(given.get("page", 1))
+    start = min((number - 1) * size, _FAR)
+    shown = list(itertools.islice(rows, start, start + size))
+    if not shown and number > 1:
+        raise not_found()
+    kept = [(name, text) for name, text in pairs if name != "page"]
+    previous = _address(url, [*kept, ("page", str(number - 1))]) if number > 1 else _NOWHERE
+    more = next(rows, None) is not None
+    following = _address(url, [*kept, ("page", str(number + 1))]) if more else _NOWHERE
+    return shown, links(previous, following)
+
+
+def links(previous: str = _NOWHERE, following: str = _NOWHERE) -> str:
+    """Return a Link header."""
+    return f'<{previous}>; rel="previous", <{following}>; rel="next"'
+
+
+def _taken(rows: Iterator[Row], size: int) -> tuple[list[Row], str | None]:
+    """Return the first rows, and where to go on if looking for them took too long."""
+    shown: list[Row] = []
+    try:
+        shown.extend(itertools.islice(rows, size))
+    except LookedLongEnoughError as error:
+        return shown, error.cursor
+    return shown, None
+
+
+def _any(keep: Keep, rows: Iterator[Row]) -> bool:
+    shown, stopped = _taken(filter(keep, rows), 1)
+    return bool(shown) or stopped is not None  # there may be more
 
 
 def _address(url: str, query: Pairs) -> str:

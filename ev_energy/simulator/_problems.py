@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _TYPES: Final = "https://api.ev.energy/v2/problems/"
 
@@ -34,15 +34,23 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
         self.body: dict[str, Any] = {"status": status, "title": title, "detail": detail}
         if slug is not None:
-            self.body = {"type": f"{_TYPES}{slug}/", **self.body}
+            self.body = {"type": type_of(slug), **self.body}
         if field_errors is not None:
             self.body["field_errors"] = field_errors
 
 
-def invalid(errors: FieldErrors, *, slug: str | None = None) -> ProblemError:
-    """Return a 400 that names the members at fault."""
+def type_of(slug: str) -> str:
+    """Return the URL that names a type of problem."""
+    return f"{_TYPES}{slug}/"
+
+
+def invalid(errors: FieldErrors, *, slug: str | None = None, status: int = 400) -> ProblemError:
+    """Return a refusal that names the members at fault.
+
+    Where the operation has a type of its own for it, that is added on the way out.
+    """
     detail = f"These were not accepted: {', '.join(errors)}"
-    return ProblemError(400, "Invalid request", detail, slug=slug, field_errors=errors)
+    return ProblemError(status, "Invalid request", detail, slug=slug, field_errors=errors)
 
 
 def bad_paging(name: str) -> ProblemError:
@@ -88,6 +96,23 @@ def method_not_allowed(allowed: str) -> ProblemError:
 def not_acceptable() -> ProblemError:
     """Return the 406 for a client that takes no JSON."""
     return ProblemError(406, "Not Acceptable", "There is nothing but JSON here.")
+
+
+def conflict(detail: str) -> ProblemError:
+    """Return the 409 for something that cannot be done as things stand."""
+    return ProblemError(409, "Conflict", detail)
+
+
+def too_large() -> ProblemError:
+    """Return the 413 for a body of more than 20 MiB."""
+    return ProblemError(
+        413, "Payload Too Large", "The body has more than 20 MiB.", slug="payload-too-large"
+    )
+
+
+def unsupported_media_type(media: Iterable[str]) -> ProblemError:
+    """Return the 415, with the types that would do."""
+    return ProblemError(415, "Unsupported Media Type", f"Send {' or '.join(media)}.")
 
 
 def too_many_requests(seconds: int) -> ProblemError:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from ev_energy.simulator._world import Address, Link, Row, Viewer, World
+from ev_energy.simulator._rows import Address, Link, Row, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ev_energy.simulator._world import World
 
 
 class Tree(dict[str, "Tree"]):

@@ -1,38 +1,40 @@
-"""What an operation is: who may call it, what it expands, and the function that answers."""
+"""What an operation is, and the ways most of them are answered.
+
+Who may call it, what it takes and expands, how it is paged: all that is the contract's. A family
+only says what is done.
+"""
 
 from __future__ import annotations
 
-import enum
+import functools
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ev_energy.simulator._paging import page
-from ev_energy.simulator._problems import forbidden, invalid, not_found
+from ev_energy.simulator._filters import by_name
+from ev_energy.simulator._paging import numbered_page, page
+from ev_energy.simulator._problems import invalid, not_found
 from ev_energy.simulator._render import Renderer, Tree
-from ev_energy.simulator._world import Link
+from ev_energy.simulator._rows import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from ev_energy.simulator._contract import OperationFacts
     from ev_energy.simulator._filters import Filter
     from ev_energy.simulator._oauth import Application
-    from ev_energy.simulator._world import Collection, Row, Viewer, World
+    from ev_energy.simulator._paging import Keep
+    from ev_energy.simulator._rows import Row, Viewer
+    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._world import World
 
     Handler = Callable[["Call"], "Reply"]
     Extra = Callable[["Call", Row], Row]
+    Source = Callable[["Call"], Collection]
 
-
-class Access(enum.Enum):
-    """Who may call an operation."""
-
-    TOKEN = "token"  # noqa: S105 - the word, not one of them
-    """Callers with a token that has all its scopes."""
-    PUBLIC = "public"
-    """Everybody; but a token that is sent must be good."""
-    BROWSER = "browser"
-    """People in a browser: tokens, versions and media types do not matter."""
+#: What answers each operation, by method and path.
+Routes = dict[tuple[str, str], "Handler"]
 
 
 @attrs.frozen(kw_only=True)
@@ -40,37 +42,57 @@ class Call:
     """One request that passed all the general checks."""
 
     world: World
+    facts: OperationFacts
     now: datetime
     root: str
     """The API's root as this caller reaches it."""
-    template: str
+    url: str
+    """What was asked for, without the query and a slash at the end."""
     params: Mapping[str, str]
-    query: Sequence[tuple[str, str]]
-    accept_language: str | None
+    """Parameters of the path; ``me`` is the user who is meant."""
+    query: Mapping[str, Any]
+    """Parameters of the query as values: numbers, booleans, datetimes, lists, texts."""
+    pairs: Sequence[tuple[str, str]]
+    """The query as it was sent."""
     body: Any
+    """What the body holds, checked against the contract; an empty object if there was none."""
+    language: str | None
+    """The Accept-Language header."""
     applications: Mapping[str, Application]
     viewer: Viewer
+    by_user: bool
+    """Whether the token is a user's own."""
     expand: Tree
 
-    @property
+    @functools.cached_property
     def path(self) -> str:
         """The path with its parameters filled in, without the root and the slashes around."""
-        return self.template.format_map(self.params).strip("/")
-
-    def given(self, name: str) -> str | None:
-        """Return a query parameter, the last one if it was repeated."""
-        return dict(self.query).get(name)
+        return self.facts.path.format_map(self.params).strip("/")
 
     def show(self, row: Row) -> dict[str, Any]:
         """Return the JSON of a row, with what was asked for expanded."""
         return Renderer(self.world, self.root, self.viewer).row(row, self.expand)
 
+    def may_see(self, collection: Collection, row: Row) -> bool:
+        """Return whether a row is the caller's to see."""
+        user_id = self.viewer.user_id
+        return user_id is None or collection.owner(row) in {None, user_id}
+
+    def stored(self, folder: str, key: str) -> tuple[Collection, Row]:
+        """Return a row as it is kept, if the caller may see it, or refuse with 404."""
+        found = self.world.find(Link(folder, key))
+        if found is None or not self.may_see(*found):
+            raise not_found()
+        return found
+
+    def find(self, folder: str, key: str) -> Row:
+        """Return a row as the caller sees it, or refuse with 404."""
+        collection, row = self.stored(folder, key)
+        return collection.seen_by(row, self.viewer)
+
     def row(self, folder: str, name: str) -> Row:
         """Return the row that a path parameter names, or refuse with 404."""
-        row = self.world.tables[folder].get(self.params[name])
-        if row is None:
-            raise not_found()
-        return row
+        return self.find(folder, self.params[name])
 
 
 @attrs.frozen
@@ -82,79 +104,83 @@ class Reply:
     headers: Mapping[str, str] = attrs.Factory(dict[str, str])
 
 
-@attrs.frozen
-class Route:
-    """One operation."""
-
-    answer: Handler
-    scopes: tuple[str, ...] = ()
-    access: Access = Access.TOKEN
-    expand: tuple[str, ...] = ()
-    expand_scopes: Mapping[str, str] = attrs.Factory(dict[str, str])
-    """Scopes that expanding a member takes, besides the ones of the operation."""
-    anonymous_limit: int | None = None
-    """How many requests an hour it allows an address without a token, if fewer than usual."""
-
-    def tree(self, names: Sequence[str], scopes: frozenset[str]) -> Tree:
-        """Return what to expand, or refuse what the operation does not document."""
-        if not self.expand:
-            return Tree()
-        if unknown := [name for name in names if name not in self.expand]:
-            wrong = f"Not among {', '.join(self.expand)}: {', '.join(unknown)}"
-            raise invalid({"expand": [wrong]})
-        for name in names:
-            if (scope := self.expand_scopes.get(name, "")) and scope not in scopes:
-                raise forbidden(scope)
-        return Tree.of(names)
+def collection_at(call: Call) -> Collection:
+    """Return the collection at the operation's path, as far as the caller may see it."""
+    folder = call.path
+    owners, _, key = folder.rpartition("/")[0].rpartition("/")
+    if owners:
+        call.stored(owners, key)  # what is below a row that may not be seen may not be seen either
+    collection = call.world.collection(folder)
+    if collection is None:
+        raise not_found()
+    user_id = call.viewer.user_id
+    return collection if user_id is None else collection.of_user(user_id)
 
 
-Routes = dict[tuple[str, str], Route]
+def keep_by(call: Call, filters: Mapping[str, Filter | None]) -> Keep:
+    """Return the test that rows must pass to be listed.
 
-
-def _kept(call: Call, rows: Sequence[Row], filters: Mapping[str, Filter]) -> Sequence[Row]:
+    ``None`` stands for a parameter that the source of the rows has dealt with.
+    """
+    tests: list[Keep] = []
     errors: dict[str, Any] = {}
-    for name, read in filters.items():
-        text = call.given(name)
-        if text is None:
+    for name, value in call.query.items():
+        if name in call.facts.paging_parameters or name == "expand":
+            continue
+        made = filters[name] if name in filters else by_name(name)
+        if made is None:
             continue
         try:
-            keep = read(text)
+            tests.append(made(value))
         except ValueError as error:
             errors[name] = [str(error)]
-        else:
-            rows = [row for row in rows if keep(row)]
     if errors:
         raise invalid(errors)
-    return rows
+    return lambda row: all(test(row) for test in tests)
 
 
-def _mine(collection: Collection, rows: Sequence[Row], user_id: str | None) -> Sequence[Row]:
-    if user_id is None:
-        return rows
-    return [row for row in rows if collection.owner(row) in {None, user_id}]
+def shown_page(call: Call, collection: Collection, keep: Keep) -> Reply:
+    """Return a page of a collection in the style of the operation."""
+    def body(rows: Sequence[Row]) -> list[Any]:
+        return [call.show(collection.seen_by(row, call.viewer)) for row in rows]
+
+    match call.facts.paging:
+        case "cursor":
+            rows, links = page(collection, keep, call.url, call.query, call.pairs)
+        case "page":
+            every: Iterator[Row] = filter(keep, collection.after(None))
+            rows, links = numbered_page(every, call.url, call.query, call.pairs)
+        case _:
+            return Reply(body(list(filter(keep, collection.after(None)))))
+    return Reply(body(rows), headers={"Link": links})
 
 
-def list_of(
-    filters: Mapping[str, Filter],
-    also: Callable[[Call, Sequence[Row]], Sequence[Row]] | None = None,
+def listing(
+    source: Source = collection_at, *, filters: Mapping[str, Filter | None] | None = None
 ) -> Handler:
-    """Return a handler that lists the collection at the operation's path, page by page."""
+    """Return a handler that lists a collection, page by page where the operation is paged."""
 
     def answer(call: Call) -> Reply:
-        collection = call.world.collection(call.path)
-        if collection is None:
-            raise not_found()
-        rows = _mine(collection, collection.rows(), call.viewer.user_id)
-        rows = _kept(call, rows, filters)
-        rows = rows if also is None else also(call, rows)
-        shown, links = page(collection, rows, f"{call.root}/{call.path}", call.query)
-        body = [call.show(collection.seen_by(row, call.viewer)) for row in shown]
-        return Reply(body, headers={"Link": links})
+        keep = keep_by(call, filters or {})
+        return shown_page(call, source(call), keep)
 
     return answer
 
 
-def one_of_list(extra: Extra | None = None) -> Handler:
+def log(member: str, *, filters: Mapping[str, Filter | None] | None = None) -> Handler:
+    """Return a handler that lists the log at the operation's path by its instants."""
+    bounds: dict[str, Filter | None] = {f"{member}__gte": None, f"{member}__lte": None}
+
+    def source(call: Call) -> Collection:
+        owners, _, key = call.path.rpartition("/")[0].rpartition("/")
+        _, owner = call.stored(owners, key)
+        series = call.world.series(owner, call.path.rpartition("/")[2])
+        return series.between(call.query.get(f"{member}__gte"), call.query.get(f"{member}__lte"))
+
+    return listing(source, filters={**bounds, **(filters or {})})
+
+
+def detail(extra: Extra | None = None) -> Handler:
     """Return a handler that shows the row at the operation's path.
 
     ``extra`` makes the members that only a single row has.
@@ -162,23 +188,11 @@ def one_of_list(extra: Extra | None = None) -> Handler:
 
     def answer(call: Call) -> Reply:
         folder, _, key = call.path.rpartition("/")
-        found = call.world.find(Link(folder, key))
-        if found is None:
-            raise not_found()
-        collection, row = found
-        shown = collection.seen_by(row, call.viewer)
+        home, _, _ = folder.rpartition("/")
+        owners, _, owner = home.rpartition("/")
+        if owners:
+            call.stored(owners, owner)
+        shown = call.find(folder, key)
         return Reply(call.show(shown if extra is None else shown | extra(call, shown)))
 
     return answer
-
-
-def listing(
-    scope: str, *, expand: tuple[str, ...] = (), filters: Mapping[str, Filter] | None = None
-) -> Route:
-    """Return an operation that lists the collection at its path."""
-    return Route(list_of(filters or {}), (scope,), expand=expand)
-
-
-def detail(scope: str, *, expand: tuple[str, ...] = (), extra: Extra | None = None) -> Route:
-    """Return an operation that shows the row at its path."""
-    return Route(one_of_list(extra), (scope,), expand=expand)

@@ -1,261 +1,194 @@
-"""The state behind the API: rows of JSON members in collections, and links between them."""
+"""The state behind the API: collections by the path they have there."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-import attrs
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ev_energy.simulator._chance import Chance
-from ev_energy.simulator._instants import micros, read_instant, write_instant
+from ev_energy.simulator._charging._life import Life
+from ev_energy.simulator._energy import roof_share
+from ev_energy.simulator._fleet import WorldFleet
+from ev_energy.simulator._homes import Homes
+from ev_energy.simulator._instants import write_instant
+from ev_energy.simulator._rows import Link, Row
+from ev_energy.simulator._tables import Made, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
-#: Members as they go over the wire, but with `Link` and `Address` in place of URLs.
-#: A member whose name starts with ``_`` is known to the world alone.
-Row = dict[str, Any]
-
-_FAR: Final = 10**17
-
-
-@attrs.frozen
-class Address:
-    """A URL below the API's root that is never expanded."""
-
-    path: str
+    from ev_energy.simulator._charging._bay import Doing
+    from ev_energy.simulator._clock import Clock
+    from ev_energy.simulator._homes import Kind, Layout
+    from ev_energy.simulator._rows import Viewer
+    from ev_energy.simulator._series import Series
+    from ev_energy.simulator._tables import Collection
 
 
-@attrs.frozen
-class Link:
-    """A reference to a row of a collection."""
-
-    folder: str
-    key: str
-
-    @property
-    def path(self) -> str:
-        """Where the row is, below the API's root; entries of logs end in a slash."""
-        return f"/{self.folder}/{self.key}" + ("/" if "/" in self.folder else "")
+T = TypeVar("T")
 
 
-@attrs.frozen
-class Viewer:
-    """Who looks: some rows are not the same for everybody."""
-
-    client_id: str | None = None
-    user_id: str | None = None
-
-
-class Collection(Protocol):
-    """Rows in the order the API lists them."""
-
-    def rows(self) -> Sequence[Row]:
-        """Return all rows, in list order."""
-        ...
-
-    def get(self, key: str) -> Row | None:
-        """Return the row with this key."""
-        ...
-
-    def position(self, row: Row) -> str:
-        """Return a text that sorts like the list does."""
-        ...
-
-    def cursor(self, row: Row) -> str:
-        """Return what a page link calls this row."""
-        ...
-
-    def position_at(self, cursor: str) -> str:
-        """Return the position a cursor means, its row being there or not."""
-        ...
-
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:
-        """Return the row as this viewer sees it."""
-        ...
-
-    def owner(self, row: Row) -> str | None:
-        """Return the id of the user the row belongs to, None if to everybody."""
-        ...
-
-
-def _same(row: Row, _viewer: Viewer) -> Row:
-    return row
-
-
-def _nobody(_row: Row) -> str | None:
-    return None
-
-
-@attrs.define
-class Table:
-    """Rows with an id; listed by it, oldest first."""
-
-    folder: str
-    prefix: str
-    view: Callable[[Row, Viewer], Row] = _same
-    owned_by: Callable[[Row], str | None] = _nobody
-    _rows: dict[str, Row] = attrs.Factory(dict[str, Row])
-    _sorted: list[Row] | None = None
-
-    def add(self, row: Row) -> Row:
-        """Keep a row, and return it as it is kept: it knows its place."""
-        key = row["id"]
-        row = self._rows[key] = {"id": key, "url": Link(self.folder, key), **row}
-        self._sorted = None
-        return row
-
-    def remove(self, key: str) -> None:
-        """Forget a row."""
-        del self._rows[key]
-        self._sorted = None
-
-    def rows(self) -> Sequence[Row]:
-        """Return all rows by id."""
-        if self._sorted is None:
-            self._sorted = [self._rows[key] for key in sorted(self._rows)]
-        return self._sorted
-
-    def get(self, key: str) -> Row | None:
-        """Return the row with this id."""
-        return self._rows.get(key)
-
-    def position(self, row: Row) -> str:
-        """Return the id: its letters sort by age."""
-        return str(row["id"])
-
-    def cursor(self, row: Row) -> str:
-        """Return the id."""
-        return str(row["id"])
-
-    def position_at(self, cursor: str) -> str:
-        """Return the id, if it can be one; the row itself may be gone."""
-        if not re.fullmatch(self.prefix + "[A-Z0-9]{26}", cursor):
-            raise ValueError(cursor)
-        return cursor
-
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:
-        """Return the row as this viewer sees it."""
-        return self.view(row, viewer)
-
-    def owner(self, row: Row) -> str | None:
-        """Return the id of the user the row belongs to."""
-        return self.owned_by(row)
-
-
-@attrs.define
-class Series:
-    """Entries of a log, newest first; each is made when it is first asked for."""
-
-    folder: str
-    member: str
-    """The member whose instant is the key of an entry."""
-    count: int
-    instant: Callable[[int], datetime]
-    """When entry number n happened; 0 is the newest, and no two are the same."""
-    make: Callable[[int, datetime], Row]
-    """The members of entry number n, besides its key and its URL."""
-    _rows: list[Row] | None = None
-    _by_instant: dict[int, Row] = attrs.Factory(dict[int, Row])
-
-    def _entry(self, number: int) -> Row:
-        instant = self.instant(number)
-        text = write_instant(instant)
-        row = {"url": Link(self.folder, text), self.member: text, **self.make(number, instant)}
-        row["_instant"] = micros(instant)
-        return row
-
-    def latest(self) -> Link | None:
-        """Return a link to the newest entry, without making any."""
-        return Link(self.folder, write_instant(self.instant(0))) if self.count else None
-
-    def rows(self) -> Sequence[Row]:
-        """Return all entries, newest first."""
-        if self._rows is None:
-            self._rows = [self._entry(number) for number in range(self.count)]
-            self._by_instant = {row["_instant"]: row for row in self._rows}
-        return self._rows
-
-    def get(self, key: str) -> Row | None:
-        """Return the entry of an instant, however it is spelt."""
-        try:
-            instant = micros(read_instant(key))
-        except ValueError:
-            return None
-        if self._rows is None and self.count and instant == micros(self.instant(0)):
-            return self._entry(0)  # the one most often asked for, in lists of owners
-        self.rows()
-        return self._by_instant.get(instant)
-
-    def position(self, row: Row) -> str:
-        """Return a text that is the greater the older the entry is."""
-        return f"{_FAR - row['_instant']:020}"
-
-    def cursor(self, row: Row) -> str:
-        """Return the instant."""
-        return str(row[self.member])
-
-    def position_at(self, cursor: str) -> str:
-        """Return where an instant would stand."""
-        return f"{_FAR - micros(read_instant(cursor)):020}"
-
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
-        """Return the entry."""
-        return row
-
-    def owner(self, row: Row) -> str | None:  # noqa: ARG002 - entries are found by their owner
-        """Return None: an entry belongs to whatever it is below."""
-        return None
+def owner_of(row: Row) -> str | None:
+    """Return the id of the user that a row links to; nobody's row is seen by no user."""
+    link: Link | None = row["user"]
+    return "" if link is None else link.key
 
 
 class World:
-    """All collections, by the path they have in the API."""
+    """Everything there is."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, vehicles: int, clock: Clock) -> None:
+        self.clock = clock
         self.chance = Chance(seed)
+        self.homes = Homes(self.chance, vehicles)
         self.tables: dict[str, Table] = {}
+        self.collections: dict[str, Collection] = {}
+        """Collections that are no tables, by folder."""
         self.logs: dict[str, Callable[[Row], Series]] = {}
         """How to make the log of a row, by ``folder/log``."""
-        self._series: dict[str, Series] = {}
-        self._made = 0
+        self.kept: dict[str, dict[str, Any]] = {}
+        """What requests set and no table holds, as JSON, by kind and name."""
+
+        self.portal_link: Callable[[str, str], str] | None = None
+        """Makes a link to the page where an application manages its webhooks."""
+        self.on_deed: Callable[[], None] | None = None
+        """Called when a request did something that charging follows from."""
+        self.fleet, self.life = self._begin()
+        self._made_once: dict[object, Any] = {}
+
+    def once(self, name: object, make: Callable[[], T]) -> T:
+        """Return what ``make`` returned the first time: for what never changes."""
+        if name not in self._made_once:
+            self._made_once[name] = make()
+        made: T = self._made_once[name]
+        return made
+
+    def _begin(self) -> tuple[WorldFleet, Life]:
+        fleet = WorldFleet(self)
+        return fleet, Life(fleet, self.chance, solar=functools.partial(roof_share, self))
+
+    @property
+    def now(self) -> datetime:
+        """What time it is in the world."""
+        return self.clock()
 
     def table(
         self,
         folder: str,
         prefix: str,
+        made: Made | None = None,
         *,
-        view: Callable[[Row, Viewer], Row] = _same,
-        owned_by: Callable[[Row], str | None] = _nobody,
+        view: Callable[[Row, Viewer], Row] | None = None,
+        owned_by: Callable[[Row], str | None] | None = None,
     ) -> Table:
         """Open a table."""
-        table = self.tables[folder] = Table(folder, prefix, view, owned_by)
+        options: dict[str, Any] = {}
+        if view is not None:
+            options["view"] = view
+        if owned_by is not None:
+            options["owned_by"] = owned_by
+        table = Table(folder, prefix, made or Made.of(()), **options)
+        self.tables[folder] = table
         return table
 
-    def new_id(self, folder: str, made_at: datetime) -> str:
+    def owned_table(
+        self,
+        folder: str,
+        prefix: str,
+        of: Callable[[Kind], int] | Layout,
+        make: Callable[[int, int, int], Row],
+        *,
+        view: Callable[[Row, Viewer], Row] | None = None,
+    ) -> Table:
+        """Open a table of things that homes have.
+
+        ``make`` takes the number of the home, which of its things it is, and the thing's own
+        number; it returns the members, without those that every such row has.
+        """
+        homes = self.homes
+        layout = homes.layout(of) if callable(of) else of
+
+        def made_at(number: int) -> datetime:
+            home, slot = layout.home_of(number)
+            return homes.made_at(folder, home, slot, len(layout.of_home(home)))
+
+        @functools.lru_cache(8192)
+        def key(number: int) -> str:
+            return self.chance.uid(prefix, made_at(number), number)
+
+        def row(number: int) -> Row:
+            home, slot = layout.home_of(number)
+            user = Link("users", self.user_id(home))
+            known_since = write_instant(made_at(number))
+            return {"user": user, "_made_at": known_since, **make(home, slot, number)}
+
+        def of_owner(user_id: str) -> range:
+            home = self.home_of_user(user_id)
+            return range(0) if home is None else layout.of_home(home)
+
+        made = Made(layout.total, key, row, of_owner)
+        return self.table(folder, prefix, made, view=view, owned_by=owner_of)
+
+    def user_id(self, home: int) -> str:
+        """Return the id of the user of a home."""
+        return self.tables["users"].made.key(home)
+
+    def home_of_user(self, user_id: str) -> int | None:
+        """Return the number of a user's home, None if a request made the user."""
+        return self.tables["users"].made.number(user_id)
+
+    def key_of(self, folder: str, number: int) -> str:
+        """Return the id of a row that was made with this number."""
+        return self.tables[folder].made.key(number)
+
+    def number_of(self, row: Row) -> int | None:
+        """Return the number a row was made with, None if a request made it."""
+        return self.tables[row["url"].folder].made.number(row["id"])
+
+    def things_of(self, user_id: str, folder: str) -> Iterator[Row]:
+        """Return the rows of a table that belong to a user."""
+        return self.tables[folder].of_user(user_id).after(None)
+
+    def new_id(self, folder: str) -> str:
         """Return an id for a row that a request makes."""
-        self._made += 1
-        return self.chance.uid(self.tables[folder].prefix, made_at, "made", self._made)
+        made = self.kept.setdefault("counters", {})
+        made["rows"] = number = made.get("rows", 0) + 1
+        return self.chance.uid(self.tables[folder].prefix, self.now, "made", number)
+
+    def change(self, row: Row, **members: Any) -> Row:
+        """Set members of a row, and return the row as it is then."""
+        link: Link = row["url"]
+        return self.tables[link.folder].change(link.key, members)
+
+    def do(self, row: Row, what: Doing, value: bool | int | None = None) -> None:
+        """Note what a request did to a vehicle or an EVSE; its charging follows from now on."""
+        self.fleet.do(row, what, value)
+        if self.on_deed is not None:
+            self.on_deed()
 
     def series(self, owner: Row, log: str) -> Series:
         """Return a log of a row."""
         home: Link = owner["url"]
-        folder = f"{home.folder}/{home.key}/{log}"
-        if folder not in self._series:
-            self._series[folder] = self.logs[f"{home.folder}/{log}"](owner)
-        return self._series[folder]
+        return self.logs[f"{home.folder}/{log}"](owner)
+
+    def latest(self, owner: Row, log: str) -> Link | None:
+        """Return a link to the newest entry of a log."""
+        return self.series(owner, log).latest()
 
     def collection(self, folder: str) -> Collection | None:
         """Return the collection at a path, None if it belongs to a row that is not there."""
-        if folder in self.tables:
-            return self.tables[folder]
+        found: Collection | None = self.tables.get(folder)
+        if found is None:
+            found = self.collections.get(folder)
+        if found is not None:
+            return found
         home, _, log = folder.rpartition("/")
         owners, _, key = home.rpartition("/")
         if f"{owners}/{log}" not in self.logs:
             return None
-        owner = self.tables[owners].get(key)
-        return None if owner is None else self.series(owner, log)
+        owner = self.find(Link(owners, key))
+        return None if owner is None else self.series(owner[1], log)
 
     def find(self, link: Link) -> tuple[Collection, Row] | None:
         """Return the row a link leads to, and where it is from."""
@@ -263,10 +196,19 @@ class World:
         row = None if collection is None else collection.get(link.key)
         return None if collection is None or row is None else (collection, row)
 
-    def forget(self, folder: str, key: str) -> None:
-        """Remove a row, and its logs with it."""
-        self.tables[folder].remove(key)
-        gone = f"{folder}/{key}/"
-        self._series = {
-            path: series for path, series in self._series.items() if not path.startswith(gone)
-        }
+    def follow(self, link: Link | None) -> Row | None:
+        """Return the row a link leads to, None if there is none."""
+        found = None if link is None else self.find(link)
+        return None if found is None else found[1]
+
+    def dump(self) -> Row:
+        """Return what requests did to the world, as JSON."""
+        tables = {folder: table.dump() for folder, table in self.tables.items()}
+        return {"tables": tables, "kept": self.kept}
+
+    def load(self, state: Row) -> None:
+        """Do to this world what `dump` told of another one like it."""
+        for folder, changes in state["tables"].items():
+            self.tables[folder].load(changes)
+        self.kept = state["kept"]
+        self.fleet, self.life = self._begin()  # the others remember what is not so any more

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import attrs
 import pytest
 import yaml
 
-from ev_energy.simulator import Simulator
+from ev_energy.simulator import Clock, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -77,22 +76,10 @@ class Api:
         return answer
 
 
-class Clock:
-    """A clock that only moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 6, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def run(self, **duration: float) -> None:
-        self.now += timedelta(**duration)
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    """A clock that only moves when it is told to."""
+    return Clock(speed=0)
 
 
 @pytest.fixture

@@ -101,7 +101,10 @@ def told(life: Life, bay: Bay, days: float = 12) -> list[Episode]:
     return list(life.of_bay(bay, after=first, before=last, now=later))
 
 
-WHATS = ("boost_start", "boost_end", "limit", "smart", "battery", "car_gone", "point_gone")
+WHATS = (
+    *("boost_start", "boost_end", "limit", "smart", "battery", "car_gone", "car_back"),
+    "point_gone",
+)
 
 
 @st.composite

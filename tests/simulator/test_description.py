@@ -1,248 +1,277 @@
-"""Everything the simulator does is compared with the official description of the API."""
+"""Every operation, asked what it can be asked and refused what it can be refused.
+
+That replies are as described is looked at by the watch over all simulators, here as anywhere;
+what is asserted here is that there is a reply of each kind to look at.
+"""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from conformity import bench as benches
+from conformity.bench import Bench
+from conformity.calls import Call, Calls, Key, nowhere
+from description import Described, Description
 
 from ev_energy.simulator._operations import OPERATIONS
-from ev_energy.simulator._routes import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Operation = tuple[str, str]
-IDS = [f"{method} {path}" for method, path in OPERATIONS]
+_EVENT = "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events/{dispatch_event_id}"
+_AGREEMENT = (
+    "/programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}"
+)
+
+#: Operations about things of which a new world has none, and how they come into it.
+NOTHING_THERE: dict[Key, str] = {
+    ("POST", f"{_EVENT}/cancel"): "an event is made by a request; no list shows it",
+}
+
+#: Operations that the least a schema allows is not enough for, and what it takes.
+NOT_SO_SIMPLE: dict[Key, str] = {
+    ("POST", "/vehicle_onboarding/complete"): "completes what was started, which is told only once",
+    ("POST", f"{_AGREEMENT}/accept"): "only users agree to anything, applications do not for them",
+    ("POST", "/user_rebates/{user_rebate_id}:submit"): "the evidence has to be there first",
+}
+
+#: Operations that need another one before.
+AFTER: dict[Key, Key] = {
+    ("POST", "/charging_sessions/{charging_session_id}/boost_end"): (
+        "POST",
+        "/charging_sessions/{charging_session_id}/boost_start",
+    ),
+}
+
+#: Values of ``expand`` that never show an object, and why.
+NEVER_EXPANDED: dict[tuple[str, str], str] = {
+    ("/tariffs", "prices"): "a tariff of a list has no such member",
+    ("/carbon_feeds/{carbon_feed_id}/carbon_intensities", "carbon_feed"): "only a URL is described",
+    (
+        "/charging_sub_sessions/{charging_sub_session_id}/energy_usage",
+        "charging_sub_session",
+    ): "only a URL is described",
+    ("/subscription_offerings/{offering_id}", "user"): "an offering has no such member",
+    ("/subscription_offerings/{offering_id}", "offering"): "an offering has no such member",
+}
+
+every = pytest.mark.parametrize("key", OPERATIONS, ids=[f"{m} {path}" for m, path in OPERATIONS])
+reads = pytest.mark.parametrize(
+    "key",
+    [key for key in OPERATIONS if key[0] == "GET"],
+    ids=[p for m, p in OPERATIONS if m == "GET"],
+)
+writes = pytest.mark.parametrize(
+    "key",
+    [key for key in OPERATIONS if key[0] != "GET"],
+    ids=[f"{m} {path}" for m, path in OPERATIONS if m != "GET"],
+)
 
 
-def resolve(description: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        target: Any = description
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = target
-    return node
+@pytest.fixture(scope="module")
+def spec(description: dict[str, Any]) -> Description:
+    return Description(description)
 
 
-def operation(description: dict[str, Any], key: Operation) -> dict[str, Any]:
-    method, path = key
-    return description["paths"][path][method.lower()]
+@pytest.fixture(scope="module")
+def bench(spec: Description) -> Iterator[Bench]:
+    with benches.bench() as made:
+        yield made
 
 
-def parameters(description: dict[str, Any], key: Operation) -> dict[str, dict[str, Any]]:
-    shared = description["paths"][key[1]].get("parameters", [])
-    listed = [*shared, *operation(description, key).get("parameters", [])]
-    found = [resolve(description, one) for one in listed]
-    return {one["name"]: one for one in found}
+@pytest.fixture(scope="module")
+def calls(spec: Description, bench: Bench) -> Calls:
+    return Calls(spec, bench.things())
 
 
-def check(description: dict[str, Any], key: Operation, answer: Any) -> None:
-    """Validate a reply against the response its operation declares for its status."""
-    declared = operation(description, key)["responses"]
-    assert str(answer.status) in declared, (key, answer.status, answer.body)
-    response = resolve(description, declared[str(answer.status)])
-    content = response.get("content")
-    if not content:
-        assert answer.body is None
-        return
-    media = answer.headers["Content-Type"].partition(";")[0]
-    schema = {**content[media]["schema"], "components": description["components"]}
-    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-    errors = [
-        f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(answer.body)
-    ]
-    assert not errors, (key, errors[:5])
-    for name in response.get("headers", {}):
-        if name == "Link":
-            assert answer.headers["Link"]
-
-
-@pytest.mark.parametrize("key", OPERATIONS, ids=IDS)
-def test_the_operation_exists_with_these_scopes_and_expansions(
-    description: dict[str, Any], key: Operation
-) -> None:
-    route, declared = OPERATIONS[key], operation(description, key)
-    security = declared.get("security", description.get("security", []))
-    if route.access is Access.TOKEN:
-        assert [set(route.scopes)] == [set(one["oauth2"]) for one in security]
-    else:
-        assert security == []
-    expand = parameters(description, key).get("expand")
-    names = expand["schema"]["items"]["enum"] if expand else []
-    assert set(route.expand) == set(names)
-
-
-def test_every_described_operation_on_evses_clamps_and_users_themselves_is_simulated(
-    description: dict[str, Any],
-) -> None:
-    wanted = re.compile(
-        r"/(evses|evse_(?!sites)|ct_clamps).*|/users(/{user_id})?"
-        r"|/(tariffs/{tariff_id}|suppliers/{supplier_id})"
-    )
-    described = {
-        (method.upper(), path)
-        for path, methods in description["paths"].items()
-        for method in methods
-        if wanted.fullmatch(path) and method in {"get", "post", "patch", "delete"}
-    }
-    assert len(described) == 35
-    assert described <= set(OPERATIONS)
-
-
-class Examples:
-    """Values for the parameters of paths, taken from a running simulator."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    async def collect(self, api: Any) -> None:
-        user = (
-            await api.get(f"/users/{api.simulator.user_id}?expand=default_location.tariff")
-        ).body
-        evses = [(await api.get(f"{url}?expand=model")).body for url in user["evses"]]
-        evse = next(one for one in evses if one["ct_clamp"])
-        sites = [one["default_location"]["evse_site"] for one in (await api.get("/users")).body]
-        tariff = user["default_location"]["tariff"]
-        urls = {
-            "user_id": user["url"],
-            "evse_id": evse["url"],
-            "ct_clamp_id": evse["ct_clamp"],
-            "evse_model_id": evse["model"]["url"],
-            "evse_make_id": evse["model"]["make"],
-            "tariff_id": tariff["url"],
-            "supplier_id": tariff["supplier"],
-            "evse_site_id": next(url for url in sites if url),
-        }
-        self.values = {name: url.rpartition("/")[2] for name, url in urls.items()}
-        firmware = await api.get("/evse_firmware_versions")
-        self.values["evse_firmware_version_id"] = firmware.body[0]["id"]
-
-    async def fill(self, api: Any, path: str) -> str:
-        """Return the path with its parameters; the time of a log is that of its first entry."""
-        for name in re.findall(r"{(\w+)}", path):
-            if name not in {"sampled_at", "logged_at"}:
-                path = path.replace(f"{{{name}}}", self.values[name])
-                continue
-            log = path.rpartition("/")[0]
-            path = f"{log}/{(await api.get(log)).body[0][name]}"
-        return path
+@pytest.fixture(scope="module")
+def exhausted(spec: Description) -> Iterator[Bench]:
+    """A simulator that has nothing left to give this hour, to its application or to anybody."""
+    with benches.bench(rate_limit=1) as made:
+        made.ask("GET", "/timezones")
+        made.ask("GET", "/programs", headers={"Authorization": None})
+        yield made
 
 
 @pytest.fixture
-async def examples(api: Any) -> Examples:
-    examples = Examples()
-    await examples.collect(api)
-    return examples
+def operation(spec: Description, key: Key) -> Described:
+    (found,) = (operation for operation in spec.operations if operation.key == key)
+    return found
 
 
-def expansions(key: Operation) -> Iterator[str]:
-    names = OPERATIONS[key].expand
-    yield ""
-    yield from (f"expand={name}" for name in names)
-    yield "&".join(f"expand={name}" for name in names)
+@pytest.fixture
+def call(calls: Calls, key: Key) -> Call:
+    """The least the operation can be asked; about nothing, if there is nothing."""
+    made = calls.least(key)
+    assert (made is None) is (key in NOTHING_THERE)
+    if made is None:
+        pytest.xfail(NOTHING_THERE[key])
+    return made
 
 
-READS = [
-    key
-    for key in OPERATIONS
-    if key[0] == "GET" and key[1] not in {"/evse_onboarding", "/evse_compatibility/check"}
-]
+def test_every_described_operation_is_simulated_and_no_other(spec: Description) -> None:
+    assert set(OPERATIONS) == {operation.key for operation in spec.operations}
 
 
-@pytest.mark.parametrize("key", READS, ids=[path for _, path in READS])
-async def test_every_read_answers_as_described_with_every_expansion(
-    description: dict[str, Any], api: Any, examples: Examples, key: Operation
+def test_all_that_lists_and_links_lead_to_is_as_described(spec: Description) -> None:
+    walker, verdicts = benches.walked()
+    assert len(walker.found) > 20
+    assert verdicts == []
+
+
+@reads
+def test_every_read_answers_with_every_expansion(
+    bench: Bench, calls: Calls, operation: Described, key: Key, call: Call
 ) -> None:
-    path = await examples.fill(api, key[1])
-    for query in expansions(key):
-        answer = await api.get(f"{path}?page_size=100&{query}")
-        assert answer.status == 200
-        check(description, key, answer)
+    due = set(operation.expand)
+    for pick in range(60):
+        about = calls.least(key, pick) or call
+        for expand in [[], *([name] for name in operation.expand), list(operation.expand)]:
+            answer = bench.send(about, params={**about.query, **larger(operation, expand)})
+            assert answer.status_code in {200, 302}, answer.text
+            body = answer.json() if answer.content else None
+            shown = {name for name in operation.expand if is_expanded(body, name.split("."))}
+            # What is asked for comes with all that it is inside of, and nothing else does.
+            wanted = {name for name in operation.expand if is_part(name, expand)}
+            assert shown <= wanted
+            due -= shown
+        if not due:
+            break
+    assert due == {name for name in operation.expand if (key[1], name) in NEVER_EXPANDED}
 
 
-@pytest.mark.parametrize("key", READS, ids=[path for _, path in READS])
-async def test_every_refusal_of_a_read_is_as_described(
-    description: dict[str, Any], start: Any, key: Operation
+def larger(operation: Described, expand: list[str]) -> dict[str, Any]:
+    """Parameters for expanding, on as large a page as there is."""
+    size = {"page_size": 100} if "page_size" in operation.names("query") else {}
+    return {**size, "expand": expand} if expand else size
+
+
+def is_part(name: str, expand: list[str]) -> bool:
+    return any(f"{one}.".startswith(f"{name}.") for one in expand)
+
+
+def is_expanded(body: Any, steps: list[str]) -> bool:
+    """Whether there is an object at the end of a way through a body, at least once."""
+    if isinstance(body, list):
+        return any(is_expanded(one, steps) for one in body)
+    if not isinstance(body, dict):
+        return False
+    if not steps:
+        return True
+    if steps[0] in body:
+        return is_expanded(body[steps[0]], steps[1:])
+    # A wrapper: what is expanded is in what it holds.
+    return any(is_expanded(held, steps) for held in body.values() if isinstance(held, list))
+
+
+@writes
+def test_every_write_succeeds_with_the_least_that_it_needs(
+    calls: Calls, key: Key, call: Call
 ) -> None:
-    api = await start(rate_limit=15)
-    examples = Examples()
-    examples.values = dict.fromkeys(re.findall(r"{(\w+)}", key[1]), "2026-06-01T00:00:00.000001Z")
-    path = key[1].format_map(examples.values)
-    requests = [
-        (400, {"headers": {"EvEnergy-Version": "3.0"}}),
-        (401, {"token": "stale"}),
-        (406, {"headers": {"Accept": "text/csv"}}),
-    ]
-    if "{" in key[1]:
-        requests.append((404, {}))
-    if OPERATIONS[key].access is Access.TOKEN:
-        poor = api.simulator.add_application(scopes=["nothing:read"])
-        rich, _ = api.token, await api.log_in(*poor)
-        requests.append((403, {"token": api.token}))
-        api.token = rich
-    for status, options in requests:
-        answer = await api.get(path, **options)
-        assert answer.status == status, answer.body
-        check(description, key, answer)
-    while (answer := await api.get(path)).status != 429:
-        pass
-    check(description, key, answer)
+    with benches.bench() as own:
+        for pick in range(30):  # not all things are in a state that allows it
+            before = calls.least(AFTER[key], pick) if key in AFTER else None
+            if before is not None:
+                own.send(before)
+            answer = own.send(calls.least(key, pick) or call)
+            if answer.is_success:
+                break
+    assert answer.is_success is (key not in NOT_SO_SIMPLE), answer.text
 
 
-async def test_every_other_operation_answers_as_described(
-    description: dict[str, Any], api: Any, examples: Examples
+@every
+def test_the_scopes_that_are_described_are_enough_and_needed(
+    bench: Bench, operation: Described, call: Call
 ) -> None:
-    point = {"location": {"latitude": 51.5, "longitude": -0.1}}
-    home = {
-        "address_1": "1 Test Road",
-        "city": "Leeds",
-        "postal_code": "LS1 1UR",
-        "country_code": "GB",
-    }
-    who = f"client_id={api.simulator.client_id}&user_id={api.simulator.user_id}"
-    model = examples.values["evse_model_id"]
-    make = examples.values["evse_make_id"]
-    serial = {"provider": "Easee", "serial_number": "EH1"}
-    waiting = {"email": "a@b.example", "evse_model_id": model}
-    calls: list[tuple[str, str, str, int, Any]] = [
-        ("POST", "/users", "", 201, {"email": "a@b.example", "default_location": home}),
-        ("POST", "/users", "", 201, {}),
-        ("POST", "/users", "", 400, {"email": 1}),
-        (
-            "PATCH",
-            "/users/{user_id}",
-            "expand=default_location.tariff",
-            200,
-            {"email": "a@b.example"},
-        ),
-        ("PATCH", "/users/{user_id}", "", 400, {"default_location": {"city": "Leeds"}}),
-        ("GET", "/evse_compatibility/check", f"evse_model_id={model}", 200, None),
-        ("GET", "/evse_compatibility/check", "", 400, None),
-        ("GET", "/evse_compatibility/check", "evse_model_id=emod" + "0" * 26, 404, None),
-        ("GET", "/evse_onboarding", who, 302, None),
-        ("GET", "/evse_onboarding", f"{who}&response_type=json&make_id={make}", 200, None),
-        ("GET", "/evse_onboarding", "", 400, None),
-        ("GET", "/evse_onboarding", f"{who}&make_id=none", 404, None),
-        ("POST", "/evse_waitlist", "", 201, waiting),
-        ("POST", "/evse_waitlist", "", 400, {}),
-        ("POST", "/evse_onboarding/import", "expand=user&expand=model.make", 201, serial),
-        ("POST", "/evse_onboarding/import", "", 422, serial),
-        ("POST", "/evse_onboarding/import", "", 404, serial | {"serial_number": "UNKNOWN"}),
-        ("POST", "/evse_onboarding/import", "", 400, {}),
-        ("PATCH", "/evses/{evse_id}", "expand=user&expand=ct_clamp", 200, point),
-        ("PATCH", "/evses/{evse_id}", "", 200, {"location": None}),
-        ("PATCH", "/evses/{evse_id}", "", 400, {"location": 1}),
-        ("POST", "/evses/{evse_id}/reconnect", "", 201, None),
-        ("DELETE", "/evses/{evse_id}", "", 204, None),
-        ("DELETE", "/evses/{evse_id}", "", 404, None),
-    ]
-    for method, path, query, status, body in calls:
-        url = f"{await examples.fill(api, path)}?{query}"
-        options = {} if body is None else {"json": body}
-        answer = await api(method, url, **options)
-        assert answer.status == status, (method, path, answer.body)
-        check(description, (method, path), answer)
-    assert {(method, path) for method, path, *_ in calls} | set(READS) == set(OPERATIONS)
+    scopes = set((operation.scope or "").split())
+    for granted in [scopes, *(scopes - {scope} for scope in scopes)]:
+        if granted != scopes or call.method == "GET":  # nothing is to be changed
+            simulator = bench.simulator
+            application = simulator.add_application(scopes=[*granted, "nothing:read"])
+            headers = bench.authorized(*application)
+            answer = bench.send(call, headers)
+            assert (answer.status_code == 403) is (granted != scopes), answer.text
+
+
+@every
+def test_a_token_that_is_missing_or_stale_is_refused(
+    bench: Bench, operation: Described, call: Call
+) -> None:
+    for authorization in (None, "Bearer stale", "Basic c3RhbGU6"):
+        headers = {"Authorization": authorization}
+        needed = operation.scope is not None or (
+            authorization is not None and "401" in operation.raw["responses"]
+        )
+        if needed:
+            answer = bench.send(call, headers)
+            assert answer.status_code == 401, answer.text
+            assert answer.headers["WWW-Authenticate"]
+
+
+@every
+def test_what_is_not_there_is_not_found(
+    bench: Bench, operation: Described, key: Key, call: Call
+) -> None:
+    if key in NOT_SO_SIMPLE:
+        return
+    if "404" not in operation.raw["responses"] or "{" not in operation.path:
+        assert "{" not in operation.path or operation.path.startswith("/vehicle_models")
+        return
+    answer = bench.send(call._replace(path=nowhere(operation, call.path)))
+    assert answer.status_code == 404, answer.text
+
+
+@every
+def test_a_version_or_a_user_that_does_not_exist_is_refused(
+    bench: Bench, operation: Described, call: Call
+) -> None:
+    for header, value in [("EvEnergy-Version", "3.0"), ("EvEnergy-User", "user" + "0" * 26)]:
+        if header in operation.names("header"):
+            headers = {header: value}
+            answer = bench.send(call, headers)
+            assert answer.status_code == 400, answer.text
+
+
+@every
+def test_a_caller_who_wants_no_json_is_refused(
+    bench: Bench, operation: Described, call: Call
+) -> None:
+    if "406" in operation.raw["responses"]:
+        headers = {"Accept": "text/csv"}
+        answer = bench.send(call, headers)
+        assert answer.status_code == 406, answer.text
+
+
+@every
+def test_another_method_is_refused_with_those_that_would_do(bench: Bench, call: Call) -> None:
+    answer = bench.ask("PUT", call.path)
+    assert answer.status_code == 405
+    assert call.method in answer.headers["Allow"].split(", ")
+
+
+@writes
+def test_a_body_that_is_no_json_is_refused(bench: Bench, operation: Described, call: Call) -> None:
+    if operation.body is None:
+        return
+    for media_type, body, statuses in [
+        ("text/csv", b"a,b", {415}),
+        ("application/json", b'{"a', {400, 422}),
+        ("application/json", b"[]", {400, 422}),
+        ("application/json", b"\xff", {400, 422}),
+    ]:
+        raw = call._replace(body=None)
+        answer = bench.send(raw, {"Content-Type": media_type}, content=body)
+        assert answer.status_code in statuses, answer.text
+
+
+@every
+def test_whoever_has_asked_too_much_has_to_wait(
+    exhausted: Bench, operation: Described, call: Call
+) -> None:
+    answer = exhausted.send(call)
+    declared = "429" in operation.raw["responses"]
+    assert (answer.status_code == 429) is declared
+    if declared:
+        assert answer.headers["X-RateLimit-Remaining"] == "0"
+        assert int(answer.headers["Retry-After"]) == 3600

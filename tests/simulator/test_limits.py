@@ -12,7 +12,7 @@ async def test_the_thousand_and_first_request_of_an_hour_is_refused(start: Any, 
     api = await start(rate_limit=3, clock=clock)
     remaining = [standing(await api.get("/evse_firmware_versions")) for _ in range(3)]
     assert remaining == [(3, 2), (3, 1), (3, 0)]
-    clock.run(seconds=1234.5)
+    clock.advance(seconds=1234.5)
     refused = await api.get("/evse_firmware_versions")
     assert refused.status == 429
     assert refused.body["type"].endswith("/problems/rate-limit-exceeded/")
@@ -24,10 +24,10 @@ async def test_the_thousand_and_first_request_of_an_hour_is_refused(start: Any, 
 async def test_the_window_rolls_and_refused_requests_do_not_count(start: Any, clock: Any) -> None:
     api = await start(rate_limit=2, clock=clock)
     await api.get("/evses")
-    clock.run(minutes=30)
+    clock.advance(minutes=30)
     await api.get("/evses")
     assert [(await api.get("/evses")).status for _ in range(3)] == [429, 429, 429]
-    clock.run(minutes=30)
+    clock.advance(minutes=30)
     answer = await api.get("/evses")
     assert (answer.status, standing(answer)) == (200, (2, 0))
     assert (await api.get("/evses")).status == 429
@@ -36,19 +36,19 @@ async def test_the_window_rolls_and_refused_requests_do_not_count(start: Any, cl
 async def test_waiting_as_long_as_told_is_enough(start: Any, clock: Any) -> None:
     api = await start(rate_limit=1, clock=clock)
     await api.get("/evses")
-    clock.run(seconds=0.25)
+    clock.advance(seconds=0.25)
     wait = int((await api.get("/evses")).headers["Retry-After"])
-    clock.run(seconds=wait - 1)
+    clock.advance(seconds=wait - 1)
     assert (await api.get("/evses")).status == 429
-    clock.run(seconds=1)
+    clock.advance(seconds=1)
     assert (await api.get("/evses")).status == 200
 
 
-async def test_each_user_acted_for_and_each_application_has_its_own_bucket(start: Any) -> None:
+async def test_each_application_has_its_own_bucket_whoever_it_acts_for(start: Any) -> None:
     api = await start(rate_limit=5)
     assert standing(await api.get("/evses")) == (5, 4)
     acting = {"EvEnergy-User": api.simulator.user_id}
-    assert standing(await api.get("/evses", headers=acting)) == (5, 4)
+    assert standing(await api.get("/evses", headers=acting)) == (5, 3)
     await api.log_in(*api.simulator.add_application(scopes=["evse:read"]))
     assert standing(await api.get("/evses")) == (5, 4)
 

@@ -69,7 +69,7 @@ async def test_any_page_of_a_registered_host_may_be_returned_to(api: Any) -> Non
 
 @pytest.mark.parametrize("name", ["user_id", "make_id", "model_id"])
 async def test_onboarding_somebody_or_something_unknown_is_a_404(api: Any, name: str) -> None:
-    query = who(api) | {name: "0" * 30}
+    query = who(api) | {name: "user" + "0" * 26}
     assert (await api.get("/evse_onboarding", params=query, token=None)).status == 404
 
 
@@ -216,7 +216,11 @@ async def test_compatibility_goes_by_country_then_language_then_us(
             400,
             "validation-failed-evse-compatibility-check",
         ),
-        ({"evse_model_id": "emod" + "0" * 26, "program_id": "prog1"}, 404, "program-not-found"),
+        (
+            {"evse_model_id": "emod" + "0" * 26, "program_id": "prog" + "0" * 26},
+            404,
+            "program-not-found",
+        ),
     ],
 )
 async def test_a_compatibility_check_that_cannot_be_has_a_type_of_its_own(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -56,12 +57,14 @@ async def test_paging_either_way_gives_each_item_once_for_any_page_size(
     assert list(chain(*await walk_back(api, last))) == everything
 
 
-async def test_three_hundred_status_logs_come_in_pages_newest_first(api: Any) -> None:
+async def test_a_day_of_status_logs_comes_in_pages_newest_first(start: Any, clock: Any) -> None:
+    api = await start(rate_limit=None, clock=clock)
     evse = (await api.get("/evses?page_size=1")).body[0]
-    pages, _ = await walk(api, f"{evse['url']}/status_logs")
+    since = (clock.now() - timedelta(days=1)).isoformat().replace("+00:00", "Z")
+    pages, _ = await walk(api, f"{evse['url']}/status_logs?sampled_at__gte={since}")
     urls = list(chain(*pages))
-    assert {len(page) for page in pages} == {25}
-    assert len(urls) == 300
+    assert {len(page) for page in pages[:-1]} == {25}
+    assert len(urls) > 90
     assert urls == sorted(set(urls), reverse=True)
     assert urls[0] == evse["latest_status_log"]
 
@@ -111,7 +114,7 @@ async def test_a_cursor_works_when_its_item_is_gone(api: Any) -> None:
 
 
 async def test_the_default_page_holds_twenty_five(start: Any) -> None:
-    api = await start(evses=120)
+    api = await start(vehicles=120)
     assert len((await api.get("/evses")).body) == 25
     assert len((await api.get("/evses?page_size=100")).body) == 100
 

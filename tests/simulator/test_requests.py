@@ -12,7 +12,7 @@ async def test_every_path_answers_with_and_without_a_slash_and_never_redirects(a
         assert bare.body == slashed.body
 
 
-@pytest.mark.parametrize("path", ["/moons", "/evses/evse00000000000000000000000000/moons", "/"])
+@pytest.mark.parametrize("path", ["/moons", "/evses/evse00000000000000000000000000/moons"])
 async def test_an_unknown_path_is_a_404_problem(api: Any, path: str) -> None:
     answer = await api.get(path)
     assert answer.status == 404
@@ -62,9 +62,9 @@ async def test_acting_for_a_user_shows_that_users_things_alone(api: Any, form: s
     evses = await api.get("/evses", headers=headers)
     assert {evse["url"] for evse in evses.body} == set(users.body[0]["evses"])
     assert len(evses.body) >= 3
+    # Where the API does not declare the header, it changes nothing.
     clamps = await api.get("/ct_clamps", headers=headers)
-    assert {clamp["evse"] for clamp in clamps.body} <= set(users.body[0]["evses"])
-    assert clamps.body
+    assert clamps.body == (await api.get("/ct_clamps")).body
 
 
 async def test_acting_for_an_unknown_user_is_a_400(api: Any) -> None:
@@ -103,9 +103,9 @@ async def test_the_simulator_remembers_what_it_saw_but_no_credentials(api: Any) 
 
 async def test_each_request_is_told_to_the_log(start: Any) -> None:
     lines: list[str] = []
-    api = await start(log=lines.append)
+    api = await start(log=lambda seen: lines.append(str(seen)))
     await api.get("/evses?page_size=1")
-    assert lines[-1].split() == ["200", "GET", "/v2/evses?page_size=1"]
+    assert lines[-1].split()[:3] == ["200", "GET", "/v2/evses?page_size=1"]
 
 
 async def test_following_any_reference_of_an_evse_leads_somewhere(api: Any) -> None:

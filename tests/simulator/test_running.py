@@ -2,18 +2,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from ev_energy.cli import simulator as simulator_command
 from ev_energy.simulator import Simulator
 
 
@@ -24,7 +30,7 @@ def ask(url: str) -> Any:
 
 def test_in_a_thread_it_answers_blocking_code_and_leaves_no_thread() -> None:
     before = set(threading.enumerate())
-    with Simulator.in_thread(evses=3) as simulator:
+    with Simulator.in_thread(vehicles=3) as simulator:
         assert len(set(threading.enumerate()) - before) == 1
         assert len(ask(f"{simulator.base_url}/evse_makes")) == 9
         assert simulator.requests[0].path == "/v2/evse_makes"
@@ -55,7 +61,7 @@ def test_a_thread_that_cannot_listen_says_so_and_ends() -> None:
 
 
 async def test_it_closes_its_port_and_can_be_entered_again() -> None:
-    simulator = Simulator(evses=1)
+    simulator = Simulator(vehicles=1)
     for _ in range(2):
         async with simulator:
             port = int(simulator.base_url.split(":")[2].split("/")[0])
@@ -77,24 +83,25 @@ def test_before_it_runs_it_has_no_url() -> None:
         _ = Simulator().base_url
 
 
-@pytest.mark.parametrize("evses", [1, 2, 3, 40, 250])
-async def test_there_are_as_many_evses_as_asked_for_each_with_its_user(
-    start: Any, evses: int
+@pytest.mark.parametrize("vehicles", [1, 2, 3, 40, 250])
+async def test_there_are_as_many_vehicles_as_asked_for_each_with_its_user(
+    start: Any, vehicles: int
 ) -> None:
-    api = await start(evses=evses, rate_limit=None)
-    found, url = [], "/evses?page_size=100"
+    api = await start(vehicles=vehicles, rate_limit=None)
+    found, url = [], "/vehicles?page_size=100"
     while url != "about:blank":
         answer = await api.get(url)
         found += answer.body
         url = answer.headers["Link"].rpartition("<")[2].partition(">")[0]
-    assert len({evse["id"] for evse in found}) == len({evse["cpid"] for evse in found}) == evses
+    assert len({vehicle["id"] for vehicle in found}) == vehicles
     first = (await api.get(f"/users/{api.simulator.user_id}")).body
-    assert len(first["evses"]) == min(3, evses)
+    assert len(first["vehicles"]) == min(2, vehicles)
+    assert len(first["evses"]) == 3
 
 
-def test_a_world_without_evses_is_refused() -> None:
-    with pytest.raises(ValueError, match="evses"):
-        Simulator(evses=0)
+def test_a_world_without_vehicles_is_refused() -> None:
+    with pytest.raises(ValueError, match="vehicles"):
+        Simulator(vehicles=0)
 
 
 def test_the_secret_and_tokens_are_not_shown_by_repr() -> None:
@@ -112,36 +119,219 @@ sys.exit(run(parser.parse_args()))
 """
 
 
+class Command:
+    """The command, running in a process of its own."""
+
+    def __init__(self, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", COMMAND, "--port", "0", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert self.process.stdout
+        self.screen = ""
+        while "Requests:" not in self.screen:
+            line = self.process.stdout.readline()
+            assert line, self.process.communicate()
+            self.screen += line
+        self.base_url = self.row("base URL")
+
+    def row(self, name: str) -> str:
+        """What the start-up screen says of something."""
+        (line,) = [line for line in self.screen.splitlines() if line.startswith(f"  {name}  ")]
+        return line.removeprefix(f"  {name}").strip()
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> tuple[str, str]:
+        """What it says after it was told to end."""
+        self.process.send_signal(how)
+        out, errors = self.process.communicate(timeout=20)
+        assert self.process.returncode == 0, errors
+        return out, errors
+
+
+def steer(url: str, body: Any) -> Any:
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
+
+
 def test_the_command_shows_where_it_serves_logs_requests_and_ends_quietly() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "--port", "0", "--seed", "5", "--evses", "4"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    ) as process:
-        assert process.stdout
-        screen = ""
-        while "Requests:" not in screen:
-            line = process.stdout.readline()
-            assert line, process.stderr and process.stderr.read()
-            screen += line
-        base_url = next(line.split()[-1] for line in screen.splitlines() if "base URL" in line)
-        for word in ("token URL", "client id", "client secret", "a user", f"curl {base_url}/"):
-            assert word in screen
-        assert len(ask(f"{base_url}/evse_makes?page_size=2")) == 2
-        process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=20)
-    assert rest.split() == ["200", "GET", "/v2/evse_makes?page_size=2"]
-    assert (process.returncode, errors) == (0, "")
+    command = Command("--seed", "5", "--vehicles", "4", "--speed", "60")
+    screen, base_url = command.screen, command.base_url
+    assert "4 vehicles, seed 5" in screen
+    for name in ("token URL", "client id", "client secret", "a user", "for browsers", "control"):
+        assert command.row(name)
+    assert re.fullmatch(r"2026-10-05 12:\d\d:\d\d UTC, 60 times as .*", command.row("the clock"))
+    assert f"curl {base_url}/evse_makes" in screen
+    assert "\x1b" not in screen
+    assert len(ask(f"{base_url}/evse_makes?page_size=2")) == 2
+    steer(command.row("control") + "clock", {"speed": 0})
+    out, errors = command.end()
+    api, control = filter(None, out.splitlines())
+    assert re.fullmatch(r"200 GET    /v2/evse_makes\?page_size=2  \d+ ms  -", api)
+    assert re.fullmatch(r"    200 POST   /__sim/clock  \d+ ms", control)
+    assert errors == ""
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_lines_to_try_work_as_they_stand() -> None:
+    with Simulator.in_thread() as simulator:
+        done = subprocess.run(
+            ["sh", "-c", simulator.curl()],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            env={"PATH": os.environ["PATH"], "NO_PROXY": "*"},
+            check=True,
+        )
+    assert [evse["model"]["id"][:4] for evse in json.loads(done.stdout)] == ["emod", "emod"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_saves_when_it_is_ended_and_goes_on_from_there(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    path = tmp_path / "state.json"
+    command = Command("--vehicles", "4", "--speed", "0", "--state", str(path))
+    assert command.row("state") == f"{path}, new"
+    steer(command.row("control") + "clock", {"advance": {"hours": 6}})
+    out, errors = command.end(how)
+    assert out.endswith(f"Saved in {path}.\n")
+    assert errors == ""
+    resumed = Command("--state", str(path))
+    assert resumed.row("state") == f"{path}, resumed"
+    assert "4 vehicles, seed 1" in resumed.screen
+    assert resumed.row("the clock") == "2026-10-05 18:00:00 UTC, standing still"
+    resumed.end(how)
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    simulator_command.add_arguments(parser)
+    return parser.parse_args(words)
 
 
 def test_the_command_says_when_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    from ev_energy.cli.simulator import run
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        args = argparse.Namespace(port=taken.getsockname()[1], seed=1, evses=1)
-        assert run(args) == 1
+        port = taken.getsockname()[1]
+        assert simulator_command.run(parsed("--port", str(port), "--vehicles", "1")) == 1
     assert "address already in use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--vehicles", "0"), "vehicles"),
+        (("--speed", "-1"), "speed"),
+        (("--state", "{folder}"), "directory"),
+        (("--state", "{folder}/foreign.json"), "foreign.json: not a state file"),
+    ],
+)
+def test_the_command_says_what_is_wrong_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "foreign.json").write_text("{}")
+    given = [word.replace("{folder}", str(tmp_path)) for word in words]
+    assert simulator_command.run(parsed("--port", "0", *given)) == 1
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert shown.err.startswith("simulator: ")
+    assert shown.out == ""
+
+
+def test_another_host_than_this_machine_is_warned_of() -> None:
+    command = Command("--host", "0.0.0.0", "--vehicles", "1")
+    port = command.base_url.split(":")[2].partition("/")[0]
+    assert ask(f"http://127.0.0.1:{port}/v2/evse_makes")
+    assert "0.0.0.0 can read all secrets" in command.end()[1]
+    assert Command("--host", "localhost", "--vehicles", "1").end()[1] == ""
+
+
+@pytest.mark.parametrize(("words", "limit"), [((), 1000), (("3",), 3), (("none",), None)])
+def test_the_rate_limit_is_a_number_or_none(words: tuple[str, ...], limit: int | None) -> None:
+    assert parsed(*(f"--rate-limit={word}" for word in words)).rate_limit == limit
+
+
+@pytest.mark.parametrize("word", ["-1", "many"])
+def test_another_rate_limit_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed(f"--rate-limit={word}")
+    assert "--rate-limit" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("out", "environment", "coloured"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (io.StringIO(), {}, False),
+    ],
+)
+def test_there_are_colours_on_terminals_of_people_who_like_them(
+    monkeypatch: pytest.MonkeyPatch, out: io.StringIO, environment: Any, coloured: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b" in simulator_command.painter()("31", "text")) is coloured
+
+
+async def test_the_live_log_tells_who_sent_what_and_what_went_wrong(start: Any) -> None:
+    lines: list[str] = []
+
+    def painted(colour: str, text: str) -> str:
+        return f"<{colour} {text}>"
+
+    api = await start(log=lambda seen: lines.append(simulator_command.line(seen, painted)))
+    client_id, user_id = api.simulator.client_id, api.simulator.user_id
+    lines.clear()
+    await api.get("/evses/evse00")
+    tokens = api.simulator.sign_in()
+    await api.get("/users/me", token=tokens["access_token"])
+    api.simulator.faults.add("reset_before", count=1)
+    with pytest.raises(aiohttp.ClientError):
+        await api("POST", "/users", token=None, json={})
+    await api.get(api.simulator.control_url + "/clock", token=None)
+    lines = [re.sub(r"\d+ ms", "7 ms", line) for line in lines]
+    assert lines == [
+        f"<33 404> GET    /v2/evses/evse00  <2 7 ms  {client_id}>",
+        f"<32 200> GET    /v2/users/me  <2 7 ms  {client_id} {user_id}>",
+        "<31 ---> POST   /v2/users  <2 7 ms  ->  <31 reset_before>",
+        "<2     200 GET    /__sim/clock  7 ms>",
+    ]
+
+
+async def test_a_request_cannot_steer_the_terminal_of_the_log(start: Any) -> None:
+    lines: list[str] = []
+    api = await start(log=lambda seen: lines.append(simulator_command.line(seen, lambda _, t: t)))
+    port = int(api.simulator.base_url.split(":")[2].split("/")[0])
+    for path in (b"/v2/\xc2\x9b31m", b"/v2/%1b[31m", b"/v2/\xe2\x80\xae", b"/v2/?a=%0a"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_line_of_the_log_can_be_printed_by_anybody() -> None:
+    seen: list[Any] = []
+    with Simulator.in_thread(vehicles=1, log=seen.append) as simulator:
+        ask(f"{simulator.base_url}/evse_makes?page_size=1")
+    (one,) = seen
+    assert re.fullmatch(r"200 GET    /v2/evse_makes\?page_size=1 \d+ ms -", str(one))
+    assert one in simulator.requests

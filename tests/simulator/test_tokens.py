@@ -117,7 +117,7 @@ async def test_expire_tokens_makes_every_token_useless_until_the_next_one(api: A
 
 async def test_a_token_ends_when_the_clock_says_so(start: Any, clock: Any) -> None:
     api = await start(clock=clock)
-    clock.run(seconds=35999)
+    clock.advance(seconds=35999)
     assert (await api.get("/evses")).status == 200
-    clock.run(seconds=1)
+    clock.advance(seconds=1)
     assert (await api.get("/evses")).status == 401

@@ -68,7 +68,8 @@ class Bay:
 
 
 Doing = Literal[
-    "boost_start", "boost_end", "limit", "smart", "battery", "tariff", "car_gone", "point_gone"
+    "boost_start", "boost_end", "limit", "smart", "battery", "tariff", "car_gone", "car_back",
+    "point_gone",
 ]
 
 

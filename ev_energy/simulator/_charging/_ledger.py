@@ -28,10 +28,21 @@ if TYPE_CHECKING:
     from ev_energy.simulator._charging._prices import Prices
     from ev_energy.simulator._charging._timetable import Slot, Timetable
 
-_CHAPTERS: Final = frozenset({"car_gone", "point_gone", "battery"})
+_CHAPTERS: Final = frozenset({"car_gone", "car_back", "point_gone", "battery"})
 #: So many days after a deed a battery is as full as it should be again, at the latest: when it has
 #: lost what was too much, or gained what was too little, by what is left of the days in between.
 _SETTLES: Final = 8
+
+
+def _means_something(book: Book, last: Chapter, what: str) -> bool:
+    """Return whether there is what a deed takes away, or is not what it brings back."""
+    match what:
+        case "point_gone":
+            return last.point is not None
+        case "car_back":
+            return last.car is None and book.bay.car is not None
+        case _:
+            return last.car is not None
 
 
 class Ledger:
@@ -192,7 +203,7 @@ class Ledger:
         waiting: tuple[Micros, int] | None = None  # a battery, for the car to be unplugged
         for at, what, value in book.deeds:
             last = book.chapters[-1]
-            if what not in _CHAPTERS or (last.point if what == "point_gone" else last.car) is None:
+            if what not in _CHAPTERS or not _means_something(book, last, what):
                 continue
             if waiting is not None and waiting[0] <= at:
                 self._resize(book, *waiting)
@@ -200,7 +211,10 @@ class Ledger:
             if what == "battery":
                 waiting = (self._unplugged(book, at), max(1, cast("int", value)))
                 continue
-            self._remove(book, at, what)
+            if what == "car_back":
+                self._bring_back(book, at)
+            else:
+                self._remove(book, max(at, last.at_us + 1), what)
             if waiting is not None and book.chapters[-1].car is not None:
                 self._resize(book, book.chapters[-1].at_us, waiting[1])
             waiting = None
@@ -227,6 +241,13 @@ class Ledger:
             point=None if what == "point_gone" else last.point,
         )
         book.chapters.append(after)
+
+    def _bring_back(self, book: Book, at: Micros) -> None:
+        at = max(self._unplugged(book, at), book.chapters[-1].at_us + 1)
+        bay, last = book.bay, book.chapters[-1]
+        day = self._timetable.day_of(bay, at)
+        stored = self.net(book, last, day, self._habits.road(bay, day, at).base_m)
+        book.chapters.append(attrs.evolve(self._carried_on(book, at, stored, at), car=bay.car))
 
     def _resize(self, book: Book, at: Micros, battery_wh: int) -> None:
         bay, last, traits = book.bay, book.chapters[-1], self._habits.traits(book.bay)

@@ -5,42 +5,30 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._filters import links_to
 from ev_energy.simulator._problems import ProblemError, invalid
-from ev_energy.simulator._routes import (
-    Access,
-    Reply,
-    Route,
-    detail,
-    list_of,
-    listing,
-    one_of_list,
-)
+from ev_energy.simulator._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator._tables import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ev_energy.simulator._catalogue import Maker
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._world import Row
+    from ev_energy.simulator._routes import Call, Routes
+    from ev_energy.simulator._tables import Collection
 
-_ANONYMOUS_LIMIT: Final = 50
 _FALLBACK_COUNTRY: Final = "US"
 
 
-def _public(answer: Handler, expand: tuple[str, ...] = ()) -> Route:
-    return Route(answer, access=Access.PUBLIC, expand=expand, anonymous_limit=_ANONYMOUS_LIMIT)
-
-
-def _sold_where_user_lives(call: Call, rows: Sequence[Row]) -> Sequence[Row]:
-    user_id = call.given("available_for_user_id")
+def _sold(call: Call) -> Collection:
+    """Return what is sold where a user lives, if one is named."""
+    everything = collection_at(call)
+    user_id = call.query.get("available_for_user_id")
     if user_id is None:
-        return rows
+        return everything
     user = call.world.tables["users"].get(user_id)
     if user is None:
         raise invalid({"available_for_user_id": ["No such user."]})
     country = user.get("default_location", {}).get("country_code")
-    return [row for row in rows if country in row["_maker"].countries]
+    rows = everything.after(None)
+    return Rows(everything, (row for row in rows if country in row["_maker"].countries))
 
 
 def country_of(accept_language: str | None) -> str:
@@ -50,19 +38,20 @@ def country_of(accept_language: str | None) -> str:
 
 
 def _check(call: Call) -> Reply:
-    slug = "validation-failed-evse-compatibility-check"
-    model_id, country = call.given("evse_model_id"), call.given("country")
-    if model_id is None or not re.fullmatch("emod[A-Z0-9]{26}", model_id):
-        raise invalid({"evse_model_id": ["Not the id of a model."]}, slug=slug)
-    if country is not None and not re.fullmatch("[A-Za-z]{2}", country):
-        raise invalid({"country": ["Not a code of two letters."]}, slug=slug)
-    if call.given("program_id") is not None:
-        raise ProblemError(404, "Not found", "There is no such program.", slug="program-not-found")
+    country: str | None = call.query.get("country")
+    program_id = call.query.get("program_id")
+    if program_id is not None:
+        program = call.world.tables["programs"].get(program_id)
+        if program is None:
+            detail = "There is no such program."
+            raise ProblemError(404, "Not found", detail, slug="program-not-found")
+        country = program.get("_country", country)
+    model_id = call.query["evse_model_id"]
     model = call.world.tables["evse_models"].get(model_id)
     if model is None:
         raise ProblemError(404, "Not found", "There is no such model.", slug="evse-model-not-found")
     maker: Maker = model["_maker"]
-    country = country.upper() if country else country_of(call.accept_language)
+    country = country.upper() if country else country_of(call.language)
     compatible = model["_product"].supported and country in maker.countries
     return Reply({
         "compatible": compatible,
@@ -72,13 +61,11 @@ def _check(call: Call) -> Reply:
 
 
 EVSE_CATALOGUE: Final[Routes] = {
-    ("GET", "/evse_makes"): _public(list_of({}, _sold_where_user_lives)),
-    ("GET", "/evse_makes/{evse_make_id}"): _public(one_of_list()),
-    ("GET", "/evse_models"): _public(
-        list_of({"make_id": links_to("make")}, _sold_where_user_lives), ("make",)
-    ),
-    ("GET", "/evse_models/{evse_model_id}"): _public(one_of_list(), ("make",)),
-    ("GET", "/evse_compatibility/check"): Route(_check, access=Access.PUBLIC),
-    ("GET", "/evse_firmware_versions"): listing("evse:read"),
-    ("GET", "/evse_firmware_versions/{evse_firmware_version_id}"): detail("evse:read"),
+    ("GET", "/evse_makes"): listing(_sold, filters={"available_for_user_id": None}),
+    ("GET", "/evse_makes/{evse_make_id}"): detail(),
+    ("GET", "/evse_models"): listing(_sold, filters={"available_for_user_id": None}),
+    ("GET", "/evse_models/{evse_model_id}"): detail(),
+    ("GET", "/evse_compatibility/check"): _check,
+    ("GET", "/evse_firmware_versions"): listing(),
+    ("GET", "/evse_firmware_versions/{evse_firmware_version_id}"): detail(),
 }

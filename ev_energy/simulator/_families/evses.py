@@ -5,56 +5,62 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.models.evse_logs import EVSEOCPPCallResponseErrorCode, EVSEOCPPLogAction
-from ev_energy.simulator._bodies import members, point_errors
-from ev_energy.simulator._filters import equals, one_of, spelt, within
-from ev_energy.simulator._households import remove_evse
-from ev_energy.simulator._pages import page_url
-from ev_energy.simulator._problems import invalid
-from ev_energy.simulator._routes import Reply, Route, detail, listing
+from ev_energy.simulator._catalogue import product_of
+from ev_energy.simulator._filters import among, equals, spelt
+from ev_energy.simulator._households import number_of_cpid
+from ev_energy.simulator._journeys import reconnect_url
+from ev_energy.simulator._routes import Reply, collection_at, detail, listing, log
+from ev_energy.simulator._tables import Rows
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._catalogue import Product
     from ev_energy.simulator._routes import Call, Routes
+    from ev_energy.simulator._tables import Collection
 
-#: What operations that answer an EVSE expand.
-EVSE_EXPANDS: Final = ("user", "model", "model.make", "latest_status_log", "ct_clamp")
-_LOG: Final = ("evse", "evse.model", "evse.model.make", "evse.user")
-_WRITES: Final = ("evse:write",)
-_OCPP_FILTERS: Final = within("sampled_at") | {
-    "action": one_of("action", EVSEOCPPLogAction),
-    "action__in": one_of("action", EVSEOCPPLogAction, several=True),
+_ACTIONS: Final = frozenset(action.value for action in EVSEOCPPLogAction)
+_ERRORS: Final = frozenset(code.value for code in EVSEOCPPCallResponseErrorCode)
+_OCPP_FILTERS: Final = {
+    "action__in": among("action", _ACTIONS),
     "direction": spelt("direction", {"SENT": "Sent", "RECEIVED": "Received"}),
-    "error_code": one_of("response.error_code", EVSEOCPPCallResponseErrorCode),
-    "error_code__in": one_of("response.error_code", EVSEOCPPCallResponseErrorCode, several=True),
+    "error_code": equals("response.error_code"),
+    "error_code__in": among("response.error_code", _ERRORS),
 }
+
+
+def _listed(call: Call) -> Collection:
+    """Return the EVSEs to look through: a serial number belongs to one of very few."""
+    evses = collection_at(call)
+    if "cpid" not in call.query or call.viewer.user_id is not None:
+        return evses
+    table = call.world.tables["evses"]
+    rows = list(table.touched())
+    number = number_of_cpid(call.query["cpid"])
+    if number is not None and number < table.made.count:
+        rows += filter(None, [table.numbered(number)])
+    return Rows(table, {row["id"]: row for row in rows}.values())
 
 
 def _update(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
-    body = members(call.body)
-    if "location" in body:
-        location = body["location"]
-        if location is not None:
-            if errors := point_errors(location):
-                raise invalid({"location": errors}, slug="validation-failed-update-evse")
-            location = {name: location[name] for name in ("latitude", "longitude")}
-        row["location"] = location
-    return Reply(call.show(row))
+    given = {name: call.body[name] for name in call.body.keys() & {"location"}}
+    changed = call.world.change(row, **given)
+    return Reply(call.show(call.world.tables["evses"].seen_by(changed, call.viewer)))
 
 
 def _delete(call: Call) -> Reply:
-    remove_evse(call.world, call.row("evses", "evse_id"))
+    row = call.row("evses", "evse_id")
+    call.world.do(row, "point_gone")
+    call.world.tables["evses"].remove(row["id"])
     return Reply(status=204)
 
 
 def _reconnect(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
-    request = call.world.chance.uuid("reconnect", row["id"])
-    return Reply({"url": page_url(call.root, "reconnect", {"request": request})}, 201)
+    about = {"device_id": row["id"], "client_id": call.viewer.client_id or ""}
+    return Reply({"url": reconnect_url(call.root, "evses", about)}, 201)
 
 
 def _vpp_modes(call: Call) -> Reply:
-    product: Product = call.row("evses", "evse_id")["_product"]
+    product = product_of(call.world, call.row("evses", "evse_id"))
     return Reply({
         "target_power": product.bidirectional,
         "import_max_power": True,
@@ -65,10 +71,10 @@ def _vpp_modes(call: Call) -> Reply:
 
 def _connectivity(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
-    chance, product = call.world.chance, row["_product"]
+    chance, product = call.world.chance, product_of(call.world, row)
     mobile = product.telemetry and chance.odds(60, row["id"], "sim")
     signal = -chance.between(58, 80, row["id"], "signal")
-    releases = call.world.tables["evse_firmware_versions"].rows()
+    releases = call.world.tables["evse_firmware_versions"]
     versions = [release["version"] for release in releases if release["_model"] is product]
     digits = f"{chance.number(row['id'], 'iccid') % 10**13:013}"
     return Reply(call.show({
@@ -84,29 +90,19 @@ def _connectivity(call: Call) -> Reply:
 
 
 EVSES: Final[Routes] = {
-    ("GET", "/evses"): listing("evse:read", expand=EVSE_EXPANDS, filters={"cpid": equals("cpid")}),
-    ("GET", "/evses/{evse_id}"): detail("evse:read", expand=EVSE_EXPANDS),
-    ("PATCH", "/evses/{evse_id}"): Route(_update, _WRITES, expand=EVSE_EXPANDS),
-    ("DELETE", "/evses/{evse_id}"): Route(_delete, _WRITES),
-    ("POST", "/evses/{evse_id}/reconnect"): Route(_reconnect, _WRITES),
-    ("GET", "/evses/{evse_id}/vpp_modes"): Route(_vpp_modes, ("evse:read",)),
-    ("GET", "/evses/{evse_id}/connectivity"): Route(
-        _connectivity, ("evse:read",), expand=("latest_status_log",)
-    ),
-    ("GET", "/evses/{evse_id}/status_logs"): listing(
-        "evse:read", expand=_LOG, filters=within("sampled_at")
-    ),
-    ("GET", "/evses/{evse_id}/status_logs/{sampled_at}"): detail("evse:read", expand=_LOG),
-    ("GET", "/evses/{evse_id}/command_logs"): listing(
-        "debug:read", expand=_LOG, filters=within("logged_at")
-    ),
-    ("GET", "/evses/{evse_id}/command_logs/{logged_at}"): detail("debug:read", expand=_LOG),
-    ("GET", "/evses/{evse_id}/error_logs"): listing(
-        "debug:read", expand=_LOG, filters=within("sampled_at")
-    ),
-    ("GET", "/evses/{evse_id}/error_logs/{sampled_at}"): detail("debug:read", expand=_LOG),
-    ("GET", "/evses/{evse_id}/ocpp_logs"): listing(
-        "debug:read", expand=_LOG, filters=_OCPP_FILTERS
-    ),
-    ("GET", "/evses/{evse_id}/ocpp_logs/{sampled_at}"): detail("debug:read", expand=_LOG),
+    ("GET", "/evses"): listing(_listed),
+    ("GET", "/evses/{evse_id}"): detail(),
+    ("PATCH", "/evses/{evse_id}"): _update,
+    ("DELETE", "/evses/{evse_id}"): _delete,
+    ("POST", "/evses/{evse_id}/reconnect"): _reconnect,
+    ("GET", "/evses/{evse_id}/vpp_modes"): _vpp_modes,
+    ("GET", "/evses/{evse_id}/connectivity"): _connectivity,
+    ("GET", "/evses/{evse_id}/status_logs"): log("sampled_at"),
+    ("GET", "/evses/{evse_id}/status_logs/{sampled_at}"): detail(),
+    ("GET", "/evses/{evse_id}/command_logs"): log("logged_at"),
+    ("GET", "/evses/{evse_id}/command_logs/{logged_at}"): detail(),
+    ("GET", "/evses/{evse_id}/error_logs"): log("sampled_at"),
+    ("GET", "/evses/{evse_id}/error_logs/{sampled_at}"): detail(),
+    ("GET", "/evses/{evse_id}/ocpp_logs"): log("sampled_at", filters=_OCPP_FILTERS),
+    ("GET", "/evses/{evse_id}/ocpp_logs/{sampled_at}"): detail(),
 }

@@ -4,95 +4,87 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
-from ev_energy.simulator._bodies import LOCATION, is_email, members, read_location
+from ev_energy.simulator._bodies import LOCATION, read_location
+from ev_energy.simulator._feeds import carbon_of
 from ev_energy.simulator._filters import equals_ignoring_case
-from ev_energy.simulator._instants import write_instant
-from ev_energy.simulator._problems import invalid, not_found
-from ev_energy.simulator._routes import Reply, Route, list_of, one_of_list
+from ev_energy.simulator._households import home_of_email
+from ev_energy.simulator._instants import micros, write_instant
+from ev_energy.simulator._markets import feed_of
+from ev_energy.simulator._problems import invalid
+from ev_energy.simulator._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator._tables import Rows
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._world import Row
-
-_EXPANDS: Final = (
-    "default_location.tariff",
-    "default_location.tariff.supplier",
-    "default_location.evse_site",
-)
+    from ev_energy.simulator._routes import Call, Routes
+    from ev_energy.simulator._rows import Link, Row
+    from ev_energy.simulator._tables import Collection
 
 
-def _write(call: Call, row: Row) -> None:
-    """Set what a body may set, all of it or nothing; other members are ignored."""
-    body = members(call.body)
-    errors: FieldErrors = {}
-    location: Row = {}
-    if "email" in body and not is_email(body["email"]):
-        errors["email"] = ["Not an e-mail address."]
-    if "default_location" in body:
-        location, wrong = read_location(call.world, body["default_location"])
-        errors |= wrong
-    if errors:
-        raise invalid(errors)
-    if "email" in body:
-        row["email"] = body["email"]
-    if "default_location" in body:
+def _written(call: Call, before: Row) -> Row:
+    """Return the members that a body sets, all of them or none; others are ignored."""
+    row: Row = {}
+    if "email" in call.body:
+        row["email"] = call.body["email"]
+    if "default_location" in call.body:
+        location, wrong = read_location(call.world, call.body["default_location"])
+        if wrong:
+            raise invalid(wrong)
         blank = dict.fromkeys(LOCATION)
-        row["default_location"] = {**blank, **row.get("default_location", {}), **location}
+        row["default_location"] = {**blank, **before.get("default_location", {}), **location}
+    return row
 
 
-def _single(_call: Call, row: Row) -> Row:
+def _listed(call: Call) -> Collection:
+    """Return the users to look through: an address belongs to one of very few."""
+    users = collection_at(call)
+    if "email" not in call.query or call.viewer.user_id is not None:
+        return users
+    table = call.world.tables["users"]
+    rows = list(table.touched())
+    home = home_of_email(call.query["email"])
+    if home is not None and home < table.made.count:
+        rows += filter(None, [table.numbered(home)])
+    return Rows(table, {row["id"]: row for row in rows}.values())
+
+
+def _single(call: Call, row: Row) -> Row:
     """Return the members that only a user asked for alone has."""
     location = row.get("default_location")
     if location is None:
         return {}
+    grams = carbon_of(call.world).intensity(feed_of(location.get("country_code")), micros(call.now))
     return {
-        "default_location": {**location, "current_carbon_intensity_grams_per_kilowatt_hour": 164}
+        "default_location": {**location, "current_carbon_intensity_grams_per_kilowatt_hour": grams}
     }
-
-
-def _me(answer: Handler) -> Handler:
-    """Let ``me`` stand for the user whom the caller acts for; without one there is no such user."""
-
-    def answer_for_me(call: Call) -> Reply:
-        if call.params["user_id"] != "me":
-            return answer(call)
-        if call.viewer.user_id is None:
-            raise not_found()
-        return answer(attrs.evolve(call, params={"user_id": call.viewer.user_id}))
-
-    return answer_for_me
 
 
 def _create(call: Call) -> Reply:
-    row: Row = {
-        "id": call.world.new_id("users", call.now),
+    row = call.world.tables["users"].add({
+        "id": call.world.new_id("users"),
         "joined_at": write_instant(call.now),
         "terms_consent_datetime": None,
-        "vehicles": [],
-        "evses": [],
-    }
-    _write(call, row)
-    row = call.world.tables["users"].add(row)
-    return Reply(call.show(row | _single(call, row)), 201)
+        **_written(call, {}),
+    })  # fmt: skip
+    return _shown(call, row, 201)
 
 
 def _update(call: Call) -> Reply:
     row = call.row("users", "user_id")
-    _write(call, row)
-    return Reply(call.show(row | _single(call, row)))
+    written = _written(call, row)
+    tariff: Link | None = written.get("default_location", {}).get("tariff")
+    if tariff is not None and tariff != (row.get("default_location") or {}).get("tariff"):
+        call.world.fleet.move_to(row["id"], tariff)
+    return _shown(call, call.world.change(row, **written))
 
 
-_READ: Final = ("user:read",)
-_WRITE: Final = ("user:write",)
+def _shown(call: Call, row: Row, status: int = 200) -> Reply:
+    row = call.world.tables["users"].seen_by(row, call.viewer)
+    return Reply(call.show(row | _single(call, row)), status)
+
 
 USERS: Final[Routes] = {
-    ("GET", "/users"): Route(
-        list_of({"email": equals_ignoring_case("email")}), _READ, expand=_EXPANDS
-    ),
-    ("POST", "/users"): Route(_create, _WRITE),
-    ("GET", "/users/{user_id}"): Route(_me(one_of_list(_single)), _READ, expand=_EXPANDS),
-    ("PATCH", "/users/{user_id}"): Route(_me(_update), _WRITE, expand=_EXPANDS),
+    ("GET", "/users"): listing(_listed, filters={"email": equals_ignoring_case("email")}),
+    ("POST", "/users"): _create,
+    ("GET", "/users/{user_id}"): detail(_single),
+    ("PATCH", "/users/{user_id}"): _update,
 }

@@ -1,0 +1,52 @@
+"""The clock, from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ev_energy.simulator._control._door import Door, refused
+from ev_energy.simulator._instants import read_instant
+from ev_energy.simulator._problems import invalid
+
+if TYPE_CHECKING:
+    from ev_energy.simulator._control._door import Ask
+
+_UNITS: Final = frozenset({"days", "hours", "minutes", "seconds"})
+_WAYS: Final = {
+    "advance": "how far to jump ahead: an object with any of days, hours, minutes, seconds",
+    "jump_to": "a later instant to jump to, as in 2026-10-06T07:00:00Z",
+    "speed": "seconds of the world in a real one; 0 stands still",
+}
+
+
+def _tell(ask: Ask) -> Any:
+    return ask.simulator.clock.dump()
+
+
+def _move(ask: Ask) -> Any:
+    clock = ask.simulator.clock
+    if len(ask.body) != 1:
+        raise invalid({name: ["One of these, and one only."] for name in _WAYS})
+    (way,) = ask.body
+    try:
+        if way == "advance":
+            clock.advance(**_span(ask.need(way, dict[str, float])))
+        elif way == "jump_to":
+            clock.jump_to(read_instant(ask.need(way, str)))
+        else:
+            clock.run(ask.need(way, float))
+    except ValueError as error:
+        raise refused(error, way) from None
+    return clock.dump()
+
+
+def _span(units: dict[str, float]) -> Any:
+    if not units or units.keys() - _UNITS:
+        raise ValueError(f"Some of {', '.join(sorted(_UNITS))}, and nothing else, must be in it")
+    return units
+
+
+CLOCK: Final = (
+    Door(method="GET", path="/clock", about="What time it is in the world.", answer=_tell),
+    Door(method="POST", path="/clock", about="Move the clock.", answer=_move, takes=_WAYS),
+)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ev_energy.simulator import Clock
+
+SEAL = re.compile(r'name="seal" value="([^"]+)"')
+
+
+class Browser:
+    """Somebody who looks at the status page, and presses its buttons."""
+
+    def __init__(self, simulator: Any, session: aiohttp.ClientSession) -> None:
+        self.simulator = simulator
+        self.session = session
+        self.status = 0
+        self.source = ""
+
+    async def open(self, query: str = "") -> str:
+        """What is to be read there."""
+        async with self.session.get(self.simulator.page_url + query) as reply:
+            return await self._read(reply)
+
+    async def press(self, **fields: str) -> str:
+        """Send a form of the page, and read what follows."""
+        (seal, *_) = SEAL.findall(self.source)
+        data = {"seal": seal, **fields}
+        async with self.session.post(self.simulator.page_url, data=data) as reply:
+            return await self._read(reply)
+
+    async def _read(self, reply: aiohttp.ClientResponse) -> str:
+        self.status, self.source = reply.status, await reply.text()
+        text = re.sub(r"<style>.*?</style>", "", self.source, flags=re.DOTALL)
+        words = html.unescape(re.sub(r"<[^>]+>", " ", text)).split()
+        return " ".join(words)
+
+
+@pytest.fixture
+async def browser(start: Any, clock: Clock) -> Any:
+    api = await start(clock=clock)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+        browser = Browser(api.simulator, session)
+        browser.api = api  # type: ignore[attr-defined]
+        yield browser
+
+
+async def test_it_tells_the_time_the_fleet_the_first_home_and_how_to_call_the_api(
+    browser: Any,
+) -> None:
+    shown = await browser.open()
+    simulator = browser.simulator
+    assert "Monday 05 October 2026, 12:00:00 UTC" in shown
+    assert "It stands still." in shown
+    assert re.search(r"Homes Vehicles EVSEs .*Seed 46 50 51 .*1 A home", shown)
+    user = (await browser.api.get(f"/users/{simulator.user_id}")).body
+    for thing in (user["id"], user["email"]):
+        assert thing in shown
+    for url in (*user["vehicles"], *user["evses"]):
+        assert url.rpartition("/")[2] in shown
+    assert simulator.client_id in shown
+    assert simulator.client_secret in shown
+    assert simulator.curl() in html.unescape(browser.source)
+    assert "None yet." not in shown.partition("Last requests")[0]
+
+
+async def test_the_cars_that_it_says_are_charging_are_charging_by_the_api(browser: Any) -> None:
+    browser.simulator.clock.advance(hours=7)
+    shown = (await browser.open()).partition("Charging now")[2].partition("In this world")[0]
+    vehicles = re.findall(r"vhcl\w{26}", shown)
+    now = browser.simulator.clock()
+    browser.simulator.clock.advance(minutes=30)
+    about = {"sampled_at__gte": (now - timedelta(minutes=30)).isoformat(), "page_size": "100"}
+    told = 0
+    for vehicle_id in vehicles:
+        logs = (await browser.api.get(f"/vehicles/{vehicle_id}/status_logs", params=about)).body
+        assert not logs or any(log["is_charging"] for log in logs)
+        told += bool(logs)
+    assert told  # some cars tell nothing
+
+
+async def test_its_buttons_move_the_clock(browser: Any) -> None:
+    await browser.open()
+    assert "18:00:00" in await browser.press(advance="6")
+    assert "19:00:00" in await browser.press(advance="1")
+    assert "60 times as fast" in await browser.press(speed="60")
+    assert "keeps pace" in await browser.press(speed="1")
+    assert "stands still" in await browser.press(speed="0")
+    assert browser.simulator.clock.speed == 0
+
+
+@pytest.mark.parametrize(
+    "fields", [{"advance": "-1"}, {"advance": "soon"}, {"speed": "nan"}, {"speed": ""}, {}]
+)
+async def test_a_button_that_makes_no_sense_moves_nothing(browser: Any, fields: Any) -> None:
+    await browser.open()
+    before = browser.simulator.clock()
+    await browser.press(**fields)
+    assert browser.status == 400
+    assert browser.simulator.clock() == before
+
+
+async def test_a_form_of_somebody_elses_page_moves_nothing(browser: Any) -> None:
+    await browser.open()
+    await browser.press(seal="guessed", advance="6")
+    assert browser.status == 403
+    await browser.open()
+    browser.session.cookie_jar.clear()
+    await browser.press(advance="6")
+    assert browser.status == 403
+    assert browser.simulator.clock() == Clock(speed=0)()
+
+
+async def test_what_is_no_form_and_what_calls_this_machine_otherwise_is_refused(
+    browser: Any,
+) -> None:
+    url, session = browser.simulator.page_url, browser.session
+    async with session.post(url, json={"advance": "6"}) as reply:
+        assert reply.status == 400
+    async with session.post(url, data={"advance": "6"}, headers={"Host": "evil.example"}) as reply:
+        assert reply.status == 403
+    assert browser.simulator.clock() == Clock(speed=0)()
+
+
+async def test_it_shows_the_last_requests_but_not_its_own(browser: Any) -> None:
+    await browser.open()
+    assert "None yet." in (await browser.open()).partition("Last requests")[2]
+    browser.simulator.faults.add("rate_limited", operation="/evses")
+    browser.simulator.webhooks.add("http://127.0.0.1:9/hook", events=["charging_sub_session.ended"])
+    await browser.api.get("/evses?page_size=%3Cb%3E")
+    await browser.api.get("/evses/evse00")
+    shown = (await browser.open()).partition("Last requests")[2]
+    newest = shown.index("404 GET /v2/evses/evse00")
+    assert newest < shown.index("429 GET /v2/evses?page_size=")
+    assert browser.simulator.client_id in shown[newest : newest + 80]
+    assert "fault-1 rate_limited /evses 1 no end" in shown
+    assert "http://127.0.0.1:9/hook charging_sub_session.ended 0 none" in shown
+    assert not any(seen.path == "/" for seen in browser.simulator.requests)
+
+
+async def test_what_others_sent_is_shown_as_text(browser: Any) -> None:
+    await browser.api("PATCH", f"/users/{browser.simulator.user_id}",
+                      json={"email": '"<script>"@example.com'})  # fmt: skip
+    await browser.api.get("/evses?cpid='><script>alert(1)</script>")
+    await browser.open()
+    assert "<script" not in browser.source
+
+
+async def test_it_reloads_only_if_asked(browser: Any) -> None:
+    await browser.open()
+    assert "http-equiv" not in browser.source
+    await browser.open("?refresh=5")
+    assert '<meta http-equiv="refresh" content="5">' in browser.source
+    for nonsense in ("?refresh=0;url=//evil.example", "?refresh=-1", "?refresh=", "?refresh=soon"):
+        await browser.open(nonsense)
+        assert "http-equiv" not in browser.source
+
+
+async def test_a_home_whose_user_is_gone_is_shown_as_such(browser: Any) -> None:
+    simulator = browser.simulator
+    await browser.open()
+    simulator._world.tables["users"].remove(simulator.user_id)
+    assert "User gone" in await browser.open()
+
+
+async def test_a_fleet_of_a_hundred_thousand_is_looked_at_in_part(start: Any, clock: Clock) -> None:
+    api = await start(vehicles=100_000, clock=clock)
+    simulator, asked = api.simulator, []
+    state = simulator._world.life.state
+
+    def counted(*about: Any) -> Any:
+        asked.append(about)
+        return state(*about)
+
+    simulator._world.life.state = counted
+    clock.advance(hours=8)
+    shown = await Browser(simulator, api.session).open()
+    assert "100,000" in shown
+    assert "And others: these came last." in shown
+    assert len(asked) < 250

@@ -1,0 +1,261 @@
+"""The pytest plugin, in projects of other people."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import textwrap
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import ev_energy_sync
+from ev_energy import Client, _aiohttp
+
+pytest_plugins = "pytester"
+
+# What is imported in a run within this process is forgotten after it; twice the same class are two.
+Client.preload()
+assert ev_energy_sync.Client
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = "ev_energy.testing"
+#: An installation that is older than the entry point does not load the plugin by itself.
+BY_HAND = [] if PLUGIN in {e.value for e in entry_points(group="pytest11")} else ["-p", PLUGIN]
+
+AUTO = "asyncio_mode = auto"
+STRICT = "asyncio_mode = strict"
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Project:
+    return Project(pytester)
+
+
+class Project:
+    """Somebody's tests."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+
+    def run(
+        self, tests: str, *words: str, ini: str = STRICT, apart: bool = False
+    ) -> pytest.RunResult:
+        """Run tests, in this process or ``apart`` from it; every warning is an error."""
+        loops = "" if "no:asyncio" in words else "asyncio_default_fixture_loop_scope = function\n"
+        self.pytester.makeini(f"[pytest]\nxfail_strict = true\n{loops}{ini}\n")
+        self.pytester.makepyfile(test_theirs=textwrap.dedent(tests))
+        run = self.pytester.runpytest_subprocess if apart else self.pytester.runpytest_inprocess
+        # What is of no use here but takes its time, or looks at other projects' settings.
+        unused = [f"-pno:{name}" for name in ("cov", "hypothesispytest", "schemathesis", "timeout")]
+        return run(
+            *("-W", "error", "--strict-markers", "-p", "no:cacheprovider"),
+            *unused,
+            *BY_HAND,
+            *words,
+        )
+
+
+ASYNC = """
+    import pytest
+
+    {mark}
+    async def test_lists(ev_energy_client, ev_energy_simulator):
+        evses = await ev_energy_client.evses.list().collect()
+        assert len(evses) == 51
+        (made, *_) = [seen.path for seen in ev_energy_simulator.requests if "/o/" not in seen.path]
+        assert made == "/v2/evses"
+"""
+
+
+def test_an_async_client_works_in_auto_mode(project: Project) -> None:
+    project.run(ASYNC.format(mark=""), ini=AUTO).assert_outcomes(passed=1)
+
+
+def test_an_async_client_works_in_strict_mode(project: Project) -> None:
+    project.run(ASYNC.format(mark="@pytest.mark.asyncio")).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
+def test_a_client_lives_in_the_loop_of_the_test_however_far_that_reaches(
+    project: Project, scope: str
+) -> None:
+    tests = f"""
+        import asyncio, pytest
+        pytestmark = pytest.mark.asyncio(loop_scope="{scope}")
+        loops = []
+
+        class TestTwo:
+            async def test_one(self, ev_energy_client):
+                loops.append(asyncio.get_running_loop())
+                await ev_energy_client.evses.list().first()
+
+            async def test_other(self, ev_energy_client):
+                loops.append(asyncio.get_running_loop())
+                await ev_energy_client.evses.list().first()
+                assert (loops[0] is loops[1]) == ({scope!r} != "function")
+    """
+    left = len(_aiohttp._of_other_loops)
+    project.run(tests).assert_outcomes(passed=2)
+    assert len(_aiohttp._of_other_loops) == left  # each was closed where it was opened
+
+
+def test_the_loop_scope_of_the_settings_holds_too(project: Project) -> None:
+    ini = f"{AUTO}\nasyncio_default_test_loop_scope = session"
+    project.run(ASYNC.format(mark=""), ini=ini).assert_outcomes(passed=1)
+
+
+def test_a_blocking_client_works_and_sees_what_the_test_does_to_the_simulator(
+    project: Project,
+) -> None:
+    tests = """
+        import pytest
+        from ev_energy import errors
+
+        def test_lists(ev_energy_sync_client, ev_energy_simulator):
+            assert len(ev_energy_sync_client.evses.list().collect()) == 51
+            ev_energy_simulator.faults.add("problem", operation="/evses", status=403, count=1)
+            with pytest.raises(errors.ForbiddenError):
+                ev_energy_sync_client.evses.list().first()
+            ev_energy_simulator.clock.advance(hours=11)
+            ev_energy_sync_client.evses.list().first()
+            tokens = [seen for seen in ev_energy_simulator.requests if "/o/token" in seen.path]
+            assert len(tokens) == 2
+    """
+    project.run(tests).assert_outcomes(passed=1)
+
+
+def test_the_clock_stands_still_there_is_no_limit_and_each_test_has_its_own(
+    project: Project,
+) -> None:
+    tests = """
+        import pytest
+
+        @pytest.mark.parametrize("turn", range(2))
+        def test_fresh(turn, ev_energy_simulator, ev_energy_sync_client):
+            assert ev_energy_simulator.clock.speed == 0
+            assert ev_energy_simulator.vehicles == 50
+            ev_energy_sync_client.evses.list().first()
+            assert ev_energy_sync_client.rate_limit is None
+            users, me = ev_energy_sync_client.users, ev_energy_simulator.user_id
+            assert users.get(me).email != "eve@example.com"
+            users.update(me, email="eve@example.com")
+            assert users.get(me).email == "eve@example.com"
+    """
+    project.run(tests).assert_outcomes(passed=2)
+
+
+def test_the_marker_says_how_the_simulator_is_and_the_nearest_one_holds(project: Project) -> None:
+    tests = """
+        import pytest
+        pytestmark = pytest.mark.ev_energy_simulator(vehicles=3, seed=7)
+
+        @pytest.mark.ev_energy_simulator(vehicles=4, speed=60, rate_limit=2)
+        class TestThem:
+            def test_class(self, ev_energy_simulator, ev_energy_sync_client):
+                sim = ev_energy_simulator
+                assert (sim.vehicles, sim.seed, sim.clock.speed) == (4, 7, 60)
+                ev_energy_sync_client.evses.list().first()
+                assert ev_energy_sync_client.rate_limit.limit == 2
+
+            @pytest.mark.ev_energy_simulator(vehicles=5, speed=0)
+            def test_function(self, ev_energy_simulator):
+                sim = ev_energy_simulator
+                assert (sim.vehicles, sim.seed, sim.clock.speed) == (5, 7, 0)
+    """
+    project.run(tests).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(("said", "named"), [("vehicels=3", "vehicels"), ("3", "3")])
+def test_a_marker_with_a_mistake_names_it(project: Project, said: str, named: str) -> None:
+    tests = f"""
+        import pytest
+
+        @pytest.mark.ev_energy_simulator({said})
+        def test_it(ev_energy_simulator):
+            pass
+    """
+    result = project.run(tests)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*takes vehicles, seed, rate_limit, speed, not {named}*"])
+
+
+def test_without_an_async_plugin_only_the_async_client_says_what_it_lacks(
+    project: Project,
+) -> None:
+    tests = """
+        def test_blocking(ev_energy_sync_client):
+            assert ev_energy_sync_client.evses.list().first()
+
+        def test_async(ev_energy_client):
+            pass
+    """
+    result = project.run(tests, "-p", "no:asyncio", "-p", "no:anyio", ini="")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ev_energy_client needs pytest-asyncio*"])
+    assert "Traceback" not in result.stdout.str()
+
+
+ON_ANYIO = """
+    import pytest
+
+    @pytest.fixture
+    def anyio_backend():
+        return "{backend}"
+
+    @pytest.mark.anyio
+    async def test_lists(ev_energy_client):
+        assert len(await ev_energy_client.evses.list().collect()) == 51
+"""
+
+
+@pytest.mark.parametrize("words", [(), ("-p", "no:asyncio")], ids=["beside asyncio", "alone"])
+def test_an_async_client_works_in_tests_that_anyio_runs(
+    project: Project, words: tuple[str, ...]
+) -> None:
+    pytest.importorskip("anyio")
+    tests = ON_ANYIO.format(backend="asyncio")
+    project.run(tests, *words, ini="" if words else STRICT).assert_outcomes(passed=1)
+
+
+def test_a_project_that_does_not_use_it_loads_next_to_nothing(project: Project) -> None:
+    tests = """
+        import sys
+
+        def test_it():
+            heavy = {"aiohttp", "msgspec", "cattrs", "yarl", "ev_energy.models", "ev_energy.auth"}
+            assert "ev_energy.testing" in sys.modules
+            assert heavy.isdisjoint(sys.modules)
+            assert "ev_energy.simulator" not in sys.modules
+            assert "ev_energy_sync" not in sys.modules
+    """
+    words = ["-p", "no:asyncio", "-p", "no:anyio"]
+    project.run(tests, *words, ini="", apart=True).assert_outcomes(passed=1)
+
+
+def test_pytest_lists_the_fixtures_and_the_marker(project: Project) -> None:
+    project.run("").assert_outcomes()
+    shown = project.run("", "--markers").stdout.str()
+    assert "@pytest.mark.ev_energy_simulator(vehicles=50, seed=1," in shown
+    shown = project.run("", "--fixtures").stdout.str()
+    for name in ("ev_energy_simulator", "ev_energy_client", "ev_energy_sync_client"):
+        assert name in shown
+
+
+def test_the_entry_point_leads_to_the_plugin() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert declared == {"pytest11": {"ev_energy": PLUGIN}}
+
+
+@pytest.mark.parametrize("path", ["__init__.py", "_lazy.py", "testing.py"])
+def test_what_pytest_loads_before_coverage_is_measured_loads_once_more(path: str) -> None:
+    spec = importlib.util.spec_from_file_location("loaded_again", ROOT / "ev_energy" / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = set(sys.modules)
+    spec.loader.exec_module(module)
+    assert module.__doc__
+    assert set(sys.modules) == before
