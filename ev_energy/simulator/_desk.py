@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ev_energy.simulator import _problems as problems
 from ev_energy.simulator._contract import CONTRACT
@@ -196,7 +197,8 @@ class Desk:
     ) -> Viewer:
         """Return the viewer whom the application acts for, if the operation looks at that."""
         sent = request.headers.get(_USER)
-        if not sent or not (me or facts.user_header is not None or facts.path in _FOR_SOMEBODY):
+        looked_at = me or facts.user_header is not None or facts.path in _FOR_SOMEBODY
+        if sent is None or not looked_at:
             return viewer
         user_id = sent.rstrip("/").rpartition("/")[2]  # the id, or the user's URL
         if self._world.tables["users"].get(user_id) is None:
@@ -261,8 +263,7 @@ async def _body(facts: OperationFacts, request: web.Request) -> Any:
     if (request.content_length or 0) > _MOST_BYTES:
         raise problems.too_large()
     if request.content_type in _FORMS and request.content_type in declared.media:
-        value: Any = dict(await request.post())
-        return _checked(facts, value, status)
+        return _checked(facts, await _form(request, status), status)
     raw = await request.content.read(_MOST_BYTES + 1)
     while not request.content.at_eof() and len(raw) <= _MOST_BYTES:
         raw += await request.content.read(_MOST_BYTES + 1 - len(raw))
@@ -279,6 +280,13 @@ async def _body(facts: OperationFacts, request: web.Request) -> Any:
     except (ValueError, RecursionError):
         raise ProblemError(status, "Malformed request", "The body is not JSON.") from None
     return _checked(facts, value, status)
+
+
+async def _form(request: web.Request, status: int) -> dict[str, Any]:
+    try:
+        return dict(await request.post())
+    except (ValueError, HttpProcessingError):
+        raise ProblemError(status, "Malformed request", "The body is not a form.") from None
 
 
 def _checked(facts: OperationFacts, value: Any, status: int) -> Any:

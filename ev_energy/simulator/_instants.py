@@ -17,7 +17,8 @@ _RFC_3339: Final = re.compile(
 
 def write_instant(instant: datetime) -> str:
     """Return the text that goes over the wire, microseconds always included."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime, which writes the year 999 with three digits.
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def read_instant(text: str) -> datetime:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _DEFAULT_SIZE: Final = 25
 _NOWHERE: Final = "about:blank"
+#: So many rows are looked at for a page, if hardly any pass the filters.
+_PATIENCE: Final = 10_000
 _FAR: Final = 10**9  # farther than any list goes
 _CURSORS: Final = frozenset({"page_after", "page_before"})
 
@@ -57,24 +59,24 @@ def page(
     kept = [(name, text) for name, text in pairs if name not in _CURSORS]
     previous = following = _NOWHERE
     if after is None and before is not None:
-        shown, stopped = _taken(filter(keep, collection.before(before)), size)
+        shown, stopped = _taken(_kept(keep, collection, collection.before(before)), size)
         shown.reverse()
         if stopped is not None:
             previous = _address(url, [*kept, ("page_before", stopped)])
     else:
-        shown, stopped = _taken(filter(keep, collection.after(after)), size)
+        shown, stopped = _taken(_kept(keep, collection, collection.after(after)), size)
         if stopped is not None:
             following = _address(url, [*kept, ("page_after", stopped)])
     if (
         shown
         and previous == _NOWHERE
-        and _any(keep, collection.before(collection.position(shown[0])))
+        and _any(keep, collection, collection.before(collection.position(shown[0])))
     ):
         previous = _address(url, [*kept, ("page_before", collection.cursor(shown[0]))])
     if (
         shown
         and following == _NOWHERE
-        and _any(keep, collection.after(collection.position(shown[-1])))
+        and _any(keep, collection, collection.after(collection.position(shown[-1])))
     ):
         following = _address(url, [*kept, ("page_after", collection.cursor(shown[-1]))])
     return shown, links(previous, following)
@@ -112,9 +114,21 @@ def _taken(rows: Iterator[Row], size: int) -> tuple[list[Row], str | None]:
     return shown, None
 
 
-def _any(keep: Keep, rows: Iterator[Row]) -> bool:
-    shown, stopped = _taken(filter(keep, rows), 1)
-    return bool(shown) or stopped is not None  # there may be more
+def _kept(keep: Keep, collection: Collection, rows: Iterator[Row]) -> Iterator[Row]:
+    """Return the rows that pass a test, as long as some do now and then."""
+    for looked_at, row in enumerate(rows):
+        if keep(row):
+            yield row
+        elif looked_at >= _PATIENCE:
+            raise LookedLongEnoughError(collection.cursor(row))
+
+
+def _any(keep: Keep, collection: Collection, rows: Iterator[Row]) -> bool:
+    """Return whether any row passes a test; perhaps one does, where looking takes too long."""
+    try:
+        return next(_kept(keep, collection, rows), None) is not None
+    except LookedLongEnoughError:
+        return True
 
 
 def _address(url: str, query: Pairs) -> str:

@@ -141,6 +141,7 @@ def keep_by(call: Call, filters: Mapping[str, Filter | None]) -> Keep:
 
 def shown_page(call: Call, collection: Collection, keep: Keep) -> Reply:
     """Return a page of a collection in the style of the operation."""
+
     def body(rows: Sequence[Row]) -> list[Any]:
         return [call.show(collection.seen_by(row, call.viewer)) for row in rows]
 

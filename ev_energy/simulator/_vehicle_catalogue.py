@@ -145,6 +145,7 @@ def add_vehicle_catalogue(world: World) -> None:
             "subscription_name": None,
             "subscription_package": None,
             "_connected": maker.connected,
+            "_america": any(model.america for model in maker.models),
         })  # fmt: skip
         for model in maker.models:
             model_id = world.chance.uid("vmod", made_at, maker.name, model.name)

@@ -68,7 +68,14 @@ class Bay:
 
 
 Doing = Literal[
-    "boost_start", "boost_end", "limit", "smart", "battery", "tariff", "car_gone", "car_back",
+    "boost_start",
+    "boost_end",
+    "limit",
+    "smart",
+    "battery",
+    "tariff",
+    "car_gone",
+    "car_back",
     "point_gone",
 ]
 
