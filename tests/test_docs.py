@@ -23,10 +23,10 @@ from ev_energy._lazy import Lazy
 from ev_energy._operations import table
 from ev_energy.cli import simulator
 from ev_energy.simulator import Simulator
+from ev_energy.simulator._api._operations import OPERATIONS
 from ev_energy.simulator._control import DOORS
 from ev_energy.simulator._control import ROOT as CONTROL
 from ev_energy.simulator._faults import kinds
-from ev_energy.simulator._operations import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -6,20 +6,20 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator._chance import ID_LETTERS
+from ev_energy.simulator._api._render import Renderer, Tree
 from ev_energy.simulator._charging._time import instant_of
-from ev_energy.simulator._instants import ANCHOR, read_instant, write_instant
-from ev_energy.simulator._render import Renderer, Tree
-from ev_energy.simulator._rows import Viewer
-from ev_energy.simulator._session_rows import sub_session_row
+from ev_energy.simulator._content._session_rows import sub_session_row
+from ev_energy.simulator._store._chance import ID_LETTERS
+from ev_energy.simulator._store._instants import ANCHOR, read_instant, write_instant
+from ev_energy.simulator._store._rows import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ev_energy.simulator._charging._events import Event
     from ev_energy.simulator._charging._life import Life
+    from ev_energy.simulator._store._world import World
     from ev_energy.simulator._webhooks import Endpoint, Webhooks
-    from ev_energy.simulator._world import World
 
 _TOLD: Final = "announced"
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._households import add_evse, serial_is_known
-from ev_energy.simulator._instants import write_instant
+from ev_energy.simulator._content._households import add_evse, serial_is_known
+from ev_energy.simulator._content._solar import connect_inverter
 from ev_energy.simulator._journeys import Account, ConnectError, Option
-from ev_energy.simulator._rows import Link
-from ev_energy.simulator._solar import connect_inverter
+from ev_energy.simulator._store._instants import write_instant
+from ev_energy.simulator._store._rows import Link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._world import World
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._world import World
 
 _MAKES: Final = {
     "evses": "evse_makes",

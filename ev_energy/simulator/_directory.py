@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._households import home_of_email
+from ev_energy.simulator._content._households import home_of_email
 from ev_energy.simulator._oauth import Person
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._world import World
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._world import World
 
 _SUGGESTED: Final = 3
 

@@ -16,19 +16,19 @@ from ev_energy.simulator import _oauth as oauth
 from ev_energy.simulator import _status as status
 from ev_energy.simulator import _uploads as uploads
 from ev_energy.simulator._announcer import Announcer
-from ev_energy.simulator._budget import Budget
-from ev_energy.simulator._build import build_world
-from ev_energy.simulator._clock import Clock
+from ev_energy.simulator._api._budget import Budget
+from ev_energy.simulator._api._desk import Desk
+from ev_energy.simulator._api._operations import OPERATIONS
 from ev_energy.simulator._connecting import WorldConnector
+from ev_energy.simulator._content._organisations import HOUSE, link_organisation
 from ev_energy.simulator._control import Guard
-from ev_energy.simulator._desk import Desk
 from ev_energy.simulator._directory import WorldDirectory
 from ev_energy.simulator._faults import Faults
 from ev_energy.simulator._html import Visitors
 from ev_energy.simulator._journal import Journal, SeenRequest
-from ev_energy.simulator._operations import OPERATIONS
-from ev_energy.simulator._organisations import HOUSE, link_organisation
 from ev_energy.simulator._state import Keeper, Kept, chosen, read_state, write_state
+from ev_energy.simulator._store._build import build_world
+from ev_energy.simulator._store._clock import Clock
 from ev_energy.simulator._threads import done_in, entered_in_thread
 from ev_energy.simulator._webhooks import Portal, Webhooks
 

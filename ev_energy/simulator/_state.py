@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import attrs
 
 from ev_energy._version import __version__
-from ev_energy.simulator._budget import Budget
+from ev_energy.simulator._api._budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ev_energy.simulator._clock import Clock
     from ev_energy.simulator._oauth import Authority
+    from ev_energy.simulator._store._clock import Clock
+    from ev_energy.simulator._store._world import World
     from ev_energy.simulator._webhooks import Webhooks
-    from ev_energy.simulator._world import World
 
 #: Raised when older files cannot be read any more, or mean something else.
 FORMAT: Final = 1

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from ev_energy.simulator._api._problems import ProblemError
 from ev_energy.simulator._html import (
     Markup,
     button,
@@ -20,7 +21,6 @@ from ev_energy.simulator._html import (
     table,
     tag,
 )
-from ev_energy.simulator._problems import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator._charging._episodes import Episode
     from ev_energy.simulator._charging._state import State
-    from ev_energy.simulator._clock import Clock
     from ev_energy.simulator._control import Guard
     from ev_energy.simulator._html import Content, Visitors
     from ev_energy.simulator._journal import SeenRequest
-    from ev_energy.simulator._rows import Row
     from ev_energy.simulator._server import Simulator
-    from ev_energy.simulator._world import World
+    from ev_energy.simulator._store._clock import Clock
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._world import World
 
 _PATH: Final = "/"
 _SHOWN: Final = 10

@@ -14,11 +14,11 @@ from xml.sax.saxutils import escape
 
 from aiohttp import hdrs, web
 
-from ev_energy.simulator._instants import micros, read_instant
+from ev_energy.simulator._store._instants import micros, read_instant
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._world import World
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._world import World
 
 #: How long a signed URL is good.
 LIFETIME: Final = timedelta(hours=1)

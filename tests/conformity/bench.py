@@ -17,8 +17,8 @@ from conformity.real import Things
 from conformity.walker import Walker
 from conformity.watch import WATCH
 from ev_energy.simulator import Simulator
-from ev_energy.simulator._clock import Clock
-from ev_energy.simulator._operations import OPERATIONS
+from ev_energy.simulator._api._operations import OPERATIONS
+from ev_energy.simulator._store._clock import Clock
 
 
 class Bench:

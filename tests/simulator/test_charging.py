@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
-from ev_energy.simulator._chance import ID_LETTERS, Chance
 from ev_energy.simulator._charging import _ledger
 from ev_energy.simulator._charging._bay import Bay, Car, Deed, Group, Point
 from ev_energy.simulator._charging._carbon import Feed
@@ -20,7 +19,8 @@ from ev_energy.simulator._charging._life import Life, Mark
 from ev_energy.simulator._charging._order import Order, curve
 from ev_energy.simulator._charging._prices import Band, Prices, Tariff
 from ev_energy.simulator._charging._time import DAY, HALF_HOUR, instant_of, micros
-from ev_energy.simulator._instants import ANCHOR
+from ev_energy.simulator._store._chance import ID_LETTERS, Chance
+from ev_energy.simulator._store._instants import ANCHOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -14,7 +14,7 @@ from conformity.bench import Bench
 from conformity.calls import Call, Calls, Key, nowhere
 from description import Described, Description
 
-from ev_energy.simulator._operations import OPERATIONS
+from ev_energy.simulator._api._operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

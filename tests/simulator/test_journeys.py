@@ -9,9 +9,7 @@ import pytest
 from aiohttp import web
 from driver import Driver, Site, browsing
 
-from ev_energy.simulator._chance import Chance
 from ev_energy.simulator._html import Visitors
-from ev_energy.simulator._instants import write_instant
 from ev_energy.simulator._journeys import (
     KINDS,
     Account,
@@ -23,11 +21,13 @@ from ev_energy.simulator._journeys import (
     reconnect_url,
 )
 from ev_energy.simulator._oauth import Authority, Person
+from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator._store._instants import write_instant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from ev_energy.simulator._clock import Clock
+    from ev_energy.simulator._store._clock import Clock
 
 BACK = "https://acme.example/back?keep=1#part"
 NASTY = "<script>Garage</script>"

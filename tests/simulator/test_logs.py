@@ -10,8 +10,8 @@ import pytest
 from sessions import at, everything, query
 
 from ev_energy.simulator import Clock
-from ev_energy.simulator._log_times import off_the_second, soon_after
-from ev_energy.simulator._series import ORIGIN
+from ev_energy.simulator._store._log_times import off_the_second, soon_after
+from ev_energy.simulator._store._series import ORIGIN
 
 LOGS = {
     "status_logs": "sampled_at",

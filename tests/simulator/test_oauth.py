@@ -14,10 +14,10 @@ from driver import Driver, Site
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._chance import Chance
-from ev_energy.simulator._clock import Clock
 from ev_energy.simulator._html import Visitors
 from ev_energy.simulator._oauth import Application, Authority, Person, TokenRefusedError, install
+from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator._store._clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,6 @@ from driver import Driver, Page, Site
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._chance import Chance
 from ev_energy.simulator._html import Visitors, tag
 from ev_energy.simulator._oauth import (
     ALL_SCOPES,
@@ -23,11 +22,12 @@ from ev_energy.simulator._oauth import (
     return_url,
 )
 from ev_energy.simulator._oauth._scopes import in_words
+from ev_energy.simulator._store._chance import Chance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ev_energy.simulator._clock import Clock
+    from ev_energy.simulator._store._clock import Clock
 
 BACK = "https://acme.example/back?keep=1"
 NASTY = '<script>alert("x")</script>&amp;'

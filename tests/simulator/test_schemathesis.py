@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from ev_energy.simulator._operations import OPERATIONS
+from ev_energy.simulator._api._operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

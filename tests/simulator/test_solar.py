@@ -8,13 +8,18 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ev_energy.simulator import Clock
-from ev_energy.simulator._build import build_world
-from ev_energy.simulator._dispatch import add_event, events_of
-from ev_energy.simulator._energy import home_of
-from ev_energy.simulator._instants import read_instant
-from ev_energy.simulator._rows import Viewer
-from ev_energy.simulator._solar import add_array, add_inverter, change_array, connect_inverter
-from ev_energy.simulator._totals import totals
+from ev_energy.simulator._content._dispatch import add_event, events_of
+from ev_energy.simulator._content._energy import home_of
+from ev_energy.simulator._content._solar import (
+    add_array,
+    add_inverter,
+    change_array,
+    connect_inverter,
+)
+from ev_energy.simulator._content._totals import totals
+from ev_energy.simulator._store._build import build_world
+from ev_energy.simulator._store._instants import read_instant
+from ev_energy.simulator._store._rows import Viewer
 
 
 def acting(user_id: str) -> dict[str, str]:

@@ -8,9 +8,9 @@ import attrs
 import pytest
 from aiohttp import ClientSession, CookieJar, web
 
-from ev_energy.simulator._chance import Chance
-from ev_energy.simulator._clock import Clock
 from ev_energy.simulator._html import Visitors
+from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator._store._clock import Clock
 from ev_energy.simulator._webhooks import Outcome, Portal, Webhooks
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_energy import webhooks as sdk
-from ev_energy.simulator._chance import Chance
-from ev_energy.simulator._clock import Clock
+from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator._store._clock import Clock
 from ev_energy.simulator._webhooks import Delivery, Outcome, Webhooks, sign
 
 if TYPE_CHECKING:

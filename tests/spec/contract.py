@@ -20,7 +20,7 @@ import description
 from contract_corrections import BODY_IS_422, CORRECTIONS, PROBLEMS_IN_PROSE, Correction, merge
 from description import Described, Description, ref_name
 
-FILE = Path(__file__).parents[2] / "ev_energy" / "simulator" / "_contract.json"
+FILE = Path(__file__).parents[2] / "ev_energy" / "simulator" / "_api" / "_contract.json"
 
 #: Members of a schema that say nothing about what may be sent.
 _SAYS_NOTHING = {"description", "title", "example", "examples", "readOnly", "writeOnly"}

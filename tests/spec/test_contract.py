@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from ev_energy._operations import table
-from ev_energy.simulator._contract import CONTRACT, OperationFacts
-from ev_energy.simulator._shapes import read_body, read_query, written
+from ev_energy.simulator._api._contract import CONTRACT, OperationFacts
+from ev_energy.simulator._api._shapes import read_body, read_query, written
 
 TABLE = {(operation.method, operation.path): operation for operation in table()}
 BODIES = [key for key, facts in CONTRACT.items() if facts.body is not None]

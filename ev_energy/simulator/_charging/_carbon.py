@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from ev_energy.simulator._chance import Chance
+    from ev_energy.simulator._store._chance import Chance
 
 #: What is burnt at which time of the day, in percent of the mean.
 _BURNT: Final = (

@@ -19,9 +19,9 @@ from ev_energy.simulator._charging._timetable import LEAST_STAY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ev_energy.simulator._chance import Chance
     from ev_energy.simulator._charging._bay import Bay
     from ev_energy.simulator._charging._timetable import Timetable
+    from ev_energy.simulator._store._chance import Chance
 
 #: Of each weekday's drive, the twentieths of an average one that were driven before it.
 _WEEK: Final = (0, 21, 42, 63, 84, 106, 124)

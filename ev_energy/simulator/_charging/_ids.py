@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._chance import ID_LETTERS
+from ev_energy.simulator._store._chance import ID_LETTERS
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._chance import Chance
     from ev_energy.simulator._charging._time import Micros
+    from ev_energy.simulator._store._chance import Chance
 
 _VALUES: Final = {letter: value for value, letter in enumerate(ID_LETTERS)}
 _LENGTH: Final = 26

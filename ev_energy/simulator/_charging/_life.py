@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from ev_energy.simulator._chance import Chance
     from ev_energy.simulator._charging._bay import Bay, Fleet
     from ev_energy.simulator._charging._episodes import Episode
     from ev_energy.simulator._charging._events import Event
     from ev_energy.simulator._charging._usage import Solar
+    from ev_energy.simulator._store._chance import Chance
 
 _SESSION: Final = "cses"
 _SUB_SESSION: Final = "csub"

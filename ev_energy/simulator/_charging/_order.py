@@ -16,7 +16,7 @@ from ev_energy.simulator._charging._time import DAY, HOUR, MINUTE, SECOND, Micro
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ev_energy.simulator._chance import Chance
+    from ev_energy.simulator._store._chance import Chance
 
 #: Minutes after midnight, and how many of a thousand have come by then.
 Curve = tuple[tuple[int, int], ...]

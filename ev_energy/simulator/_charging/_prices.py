@@ -25,7 +25,7 @@ from ev_energy.simulator._charging._time import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ev_energy.simulator._chance import Chance
+    from ev_energy.simulator._store._chance import Chance
 
 WEEKDAYS: Final = frozenset(range(5))
 WEEKEND: Final = frozenset({5, 6})

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from ev_energy.simulator._instants import micros
+from ev_energy.simulator._store._instants import micros
 
 #: Microseconds: since 1970 where a point in time is meant.
 Micros = int

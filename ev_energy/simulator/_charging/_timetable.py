@@ -25,8 +25,8 @@ from ev_energy.simulator._charging._time import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ev_energy.simulator._chance import Chance
     from ev_energy.simulator._charging._bay import Bay, Fleet
+    from ev_energy.simulator._store._chance import Chance
 
 _ARRIVALS: Final = curve(
     (6.5, 0), (9, 40), (12, 100), (15, 200), (16, 270), (17.5, 500), (19, 740), (20.5, 870),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ev_energy.simulator._api._problems import not_found
+from ev_energy.simulator._content._organisations import HOUSE, organisation_of
 from ev_energy.simulator._control._door import Door, refused
-from ev_energy.simulator._organisations import HOUSE, organisation_of
-from ev_energy.simulator._problems import not_found
 
 if TYPE_CHECKING:
     from ev_energy.simulator._control._door import Ask

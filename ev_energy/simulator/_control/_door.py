@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import attrs
 import msgspec
 
-from ev_energy.simulator._problems import invalid
+from ev_energy.simulator._api._problems import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ev_energy.simulator._api._problems import ProblemError
     from ev_energy.simulator._oauth import Authority
-    from ev_energy.simulator._problems import ProblemError
     from ev_energy.simulator._server import Simulator
-    from ev_energy.simulator._world import World
+    from ev_energy.simulator._store._world import World
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import hdrs
 from yarl import URL
 
-from ev_energy.simulator._problems import ProblemError
+from ev_energy.simulator._api._problems import ProblemError
 
 if TYPE_CHECKING:
     from aiohttp import web

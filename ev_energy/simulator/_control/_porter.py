@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 from aiohttp import hdrs, web
 
-from ev_energy.simulator._control._access import ACCESS
-from ev_energy.simulator._control._door import Ask, Door
-from ev_energy.simulator._control._post import WEBHOOKS
-from ev_energy.simulator._control._record import RECORD
-from ev_energy.simulator._control._time import CLOCK
-from ev_energy.simulator._control._trouble import FAULTS
-from ev_energy.simulator._problems import (
+from ev_energy.simulator._api._problems import (
     ProblemError,
     invalid,
     method_not_allowed,
     not_found,
     unsupported_media_type,
 )
+from ev_energy.simulator._control._access import ACCESS
+from ev_energy.simulator._control._door import Ask, Door
+from ev_energy.simulator._control._post import WEBHOOKS
+from ev_energy.simulator._control._record import RECORD
+from ev_energy.simulator._control._time import CLOCK
+from ev_energy.simulator._control._trouble import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ev_energy.simulator._control._guard import Guard
     from ev_energy.simulator._oauth import Authority
     from ev_energy.simulator._server import Simulator
-    from ev_energy.simulator._world import World
+    from ev_energy.simulator._store._world import World
 
 ROOT: Final = "/__sim"
 _JSON: Final = "application/json"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from ev_energy.simulator._api._problems import conflict, invalid
 from ev_energy.simulator._control._door import Door
-from ev_energy.simulator._instants import write_instant
-from ev_energy.simulator._problems import conflict, invalid
+from ev_energy.simulator._store._instants import write_instant
 
 if TYPE_CHECKING:
     from ev_energy.simulator._control._door import Ask

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ev_energy.simulator._api._problems import invalid
 from ev_energy.simulator._control._door import Door, refused
-from ev_energy.simulator._instants import read_instant
-from ev_energy.simulator._problems import invalid
+from ev_energy.simulator._store._instants import read_instant
 
 if TYPE_CHECKING:
     from ev_energy.simulator._control._door import Ask

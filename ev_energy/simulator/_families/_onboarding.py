@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ev_energy.simulator._api._problems import invalid, not_found
+from ev_energy.simulator._api._routes import Reply
 from ev_energy.simulator._journeys import journey_url
-from ev_energy.simulator._problems import invalid, not_found
-from ev_energy.simulator._routes import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._routes import Call
+    from ev_energy.simulator._api._problems import FieldErrors
+    from ev_energy.simulator._api._routes import Call
 
 
 def check_start(call: Call, kind: str, choices: Mapping[str, str]) -> str:

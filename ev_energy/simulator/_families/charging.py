@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
+from ev_energy.simulator._api._problems import ProblemError, conflict, invalid
+from ev_energy.simulator._api._routes import Reply, detail, listing
 from ev_energy.simulator._charging._episodes import MOST_PERIODS
-from ev_energy.simulator._instants import micros
-from ev_energy.simulator._problems import ProblemError, conflict, invalid
-from ev_energy.simulator._routes import Reply, detail, listing
-from ev_energy.simulator._rows import Link
-from ev_energy.simulator._session_energy import delivered, energy_usage, recalculate
-from ev_energy.simulator._session_parts import assessment, debug_metadata, flags
-from ev_energy.simulator._session_plans import dispatches, schedule_plans, schedules
-from ev_energy.simulator._session_rows import FOLDER, SUB_FOLDER
-from ev_energy.simulator._sessions import all_sub_sessions
-from ev_energy.simulator._stays import LONGEST, Stays
+from ev_energy.simulator._content._session_energy import delivered, energy_usage, recalculate
+from ev_energy.simulator._content._session_parts import assessment, debug_metadata, flags
+from ev_energy.simulator._content._session_plans import dispatches, schedule_plans, schedules
+from ev_energy.simulator._content._session_rows import FOLDER, SUB_FOLDER
+from ev_energy.simulator._content._sessions import all_sub_sessions
+from ev_energy.simulator._content._stays import LONGEST, Stays
+from ev_energy.simulator._store._instants import micros
+from ev_energy.simulator._store._rows import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
     from ev_energy.simulator._charging._bay import Doing
     from ev_energy.simulator._charging._episodes import Episode
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._sessions import SubSessions
-    from ev_energy.simulator._tables import Collection
-    from ev_energy.simulator._world import World
+    from ev_energy.simulator._content._sessions import SubSessions
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._tables import Collection
+    from ev_energy.simulator._store._world import World
 
 _MYSELF: Final = "me"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._routes import detail, listing, log
+from ev_energy.simulator._api._routes import detail, listing, log
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Routes
+    from ev_energy.simulator._api._routes import Routes
 
 CT_CLAMPS: Final[Routes] = {
     ("GET", "/ct_clamps"): listing(),

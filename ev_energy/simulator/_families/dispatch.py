@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._dispatch import (
+from ev_energy.simulator._api._problems import ProblemError, invalid, not_found
+from ev_energy.simulator._api._routes import Reply, detail, listing, log
+from ev_energy.simulator._content._dispatch import (
     COORDINATORS,
     EVENTS,
     add_event,
@@ -12,18 +14,16 @@ from ev_energy.simulator._dispatch import (
     event_ends,
     events_of,
 )
-from ev_energy.simulator._home_devices import country_of
-from ev_energy.simulator._instants import read_instant, write_instant
-from ev_energy.simulator._problems import ProblemError, invalid, not_found
-from ev_energy.simulator._routes import Reply, detail, listing, log
+from ev_energy.simulator._content._home_devices import country_of
+from ev_energy.simulator._store._instants import read_instant, write_instant
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ev_energy.simulator._dispatch import Coordinator
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._rows import Row
+    from ev_energy.simulator._api._problems import FieldErrors
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
+    from ev_energy.simulator._content._dispatch import Coordinator
+    from ev_energy.simulator._store._rows import Row
 
 _LIMITS: Final = ("import_limit_watts", "export_limit_watts")
 _TARGET: Final = "target_power_watts"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._problems import ProblemError
-from ev_energy.simulator._routes import Reply, detail, listing
+from ev_energy.simulator._api._problems import ProblemError
+from ev_energy.simulator._api._routes import Reply, detail, listing
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
+    from ev_energy.simulator._api._routes import Call, Routes
 
 #: The collections that the root leads to.
 _ENTRIES: Final = (

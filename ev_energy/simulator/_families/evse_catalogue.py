@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._problems import ProblemError, invalid
-from ev_energy.simulator._routes import Reply, collection_at, detail, listing
-from ev_energy.simulator._tables import Rows
+from ev_energy.simulator._api._problems import ProblemError, invalid
+from ev_energy.simulator._api._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._catalogue import Maker
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._content._catalogue import Maker
+    from ev_energy.simulator._store._tables import Collection
 
 _FALLBACK_COUNTRY: Final = "US"
 

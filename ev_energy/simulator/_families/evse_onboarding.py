@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ev_energy.simulator._api._problems import ProblemError
+from ev_energy.simulator._api._routes import Reply
+from ev_energy.simulator._content._households import add_evse, serial_is_known
 from ev_energy.simulator._families._onboarding import check_start, wait
-from ev_energy.simulator._households import add_evse, serial_is_known
-from ev_energy.simulator._problems import ProblemError
-from ev_energy.simulator._routes import Reply
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
+    from ev_energy.simulator._api._routes import Call, Routes
 
 
 _CHOICES: Final = {"make_id": "evse_makes", "model_id": "evse_models"}

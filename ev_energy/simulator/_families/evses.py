@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.models.evse_logs import EVSEOCPPCallResponseErrorCode, EVSEOCPPLogAction
-from ev_energy.simulator._catalogue import product_of
-from ev_energy.simulator._filters import among, equals, spelt
-from ev_energy.simulator._households import number_of_cpid
+from ev_energy.simulator._api._filters import among, equals, spelt
+from ev_energy.simulator._api._routes import Reply, collection_at, detail, listing, log
+from ev_energy.simulator._content._catalogue import product_of
+from ev_energy.simulator._content._households import number_of_cpid
 from ev_energy.simulator._journeys import reconnect_url
-from ev_energy.simulator._routes import Reply, collection_at, detail, listing, log
-from ev_energy.simulator._tables import Rows
+from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._store._tables import Collection
 
 _ACTIONS: Final = frozenset(action.value for action in EVSEOCPPLogAction)
 _ERRORS: Final = frozenset(code.value for code in EVSEOCPPCallResponseErrorCode)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._feeds import constant_level, half_hours_with_level, level_of
-from ev_energy.simulator._half_hours import half_hours_page
-from ev_energy.simulator._paging import numbered_page
-from ev_energy.simulator._routes import Reply, detail, listing, log
+from ev_energy.simulator._api._paging import numbered_page
+from ev_energy.simulator._api._routes import Reply, detail, listing, log
+from ev_energy.simulator._content._feeds import constant_level, half_hours_with_level, level_of
+from ev_energy.simulator._content._half_hours import half_hours_page
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Handler, Routes
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
 
 _INTENSITIES: Final[Handler] = log("started_at")
 

@@ -6,13 +6,13 @@ import itertools
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._energy_stats import RESOLUTIONS, System, faults
-from ev_energy.simulator._instants import write_instant
-from ev_energy.simulator._problems import invalid
-from ev_energy.simulator._routes import Reply, detail, listing
+from ev_energy.simulator._api._problems import invalid
+from ev_energy.simulator._api._routes import Reply, detail, listing
+from ev_energy.simulator._content._energy_stats import RESOLUTIONS, System, faults
+from ev_energy.simulator._store._instants import write_instant
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
+    from ev_energy.simulator._api._routes import Call, Routes
 
 
 def _system(call: Call) -> System:

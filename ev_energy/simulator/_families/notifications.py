@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator._instants import read_instant, write_instant
-from ev_energy.simulator._languages import preferred
-from ev_energy.simulator._notification_texts import LANGUAGES, texts_of
-from ev_energy.simulator._routes import Reply, detail, listing
+from ev_energy.simulator._api._languages import preferred
+from ev_energy.simulator._api._routes import Reply, detail, listing
+from ev_energy.simulator._content._notification_texts import LANGUAGES, texts_of
+from ev_energy.simulator._store._instants import read_instant, write_instant
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._rows import Row
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
+    from ev_energy.simulator._store._rows import Row
 
 _LISTING: Final[Handler] = listing()
 _FOLDER: Final = "notifications"

@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator._bodies import read_link
-from ev_energy.simulator._formats import FORMATS
-from ev_energy.simulator._instants import write_instant
-from ev_energy.simulator._preferences import (
+from ev_energy.simulator._api._bodies import read_link
+from ev_energy.simulator._api._formats import FORMATS
+from ev_energy.simulator._api._problems import invalid
+from ev_energy.simulator._api._routes import Reply
+from ev_energy.simulator._content._preferences import (
     billing_account,
     kept_of,
     notification_groups,
     payout_method,
     route_planner,
 )
-from ev_energy.simulator._problems import invalid
-from ev_energy.simulator._routes import Reply
+from ev_energy.simulator._store._instants import write_instant
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._rows import Row
+    from ev_energy.simulator._api._problems import FieldErrors
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._store._rows import Row
 
 _PHONE: Final = re.compile(r"\+?\d(?:[ ()./-]*\d){6,14}", re.ASCII)
 

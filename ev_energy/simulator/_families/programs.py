@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._incentives import schemes_for
-from ev_energy.simulator._membership import (
+from ev_energy.simulator._api._paging import links
+from ev_energy.simulator._api._problems import ProblemError, invalid, not_found
+from ev_energy.simulator._api._routes import Reply, detail, listing
+from ev_energy.simulator._content._incentives import schemes_for
+from ev_energy.simulator._content._membership import (
     accept,
     default_tier,
     join,
@@ -14,19 +17,16 @@ from ev_energy.simulator._membership import (
     membership_of,
     verify,
 )
-from ev_energy.simulator._paging import links
-from ev_energy.simulator._problems import ProblemError, invalid, not_found
-from ev_energy.simulator._programs import agreements_of, is_postal_code
-from ev_energy.simulator._routes import Reply, detail, listing
-from ev_energy.simulator._vehicle_catalogue import REGIONS
+from ev_energy.simulator._content._programs import agreements_of, is_postal_code
+from ev_energy.simulator._content._vehicle_catalogue import REGIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._programs import Program
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._rows import Row
+    from ev_energy.simulator._api._problems import FieldErrors
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
+    from ev_energy.simulator._content._programs import Program
+    from ev_energy.simulator._store._rows import Row
 
 #: First and last years of models that are not of the last few.
 _YEARS: Final = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._bodies import read_link
-from ev_energy.simulator._filters import equals
-from ev_energy.simulator._instants import write_instant
-from ev_energy.simulator._languages import preferred
-from ev_energy.simulator._membership import location_of
-from ev_energy.simulator._problems import ProblemError, invalid
-from ev_energy.simulator._rebate_types import types_in
-from ev_energy.simulator._rebates import (
+from ev_energy.simulator._api._bodies import read_link
+from ev_energy.simulator._api._filters import equals
+from ev_energy.simulator._api._languages import preferred
+from ev_energy.simulator._api._problems import ProblemError, invalid
+from ev_energy.simulator._api._routes import Reply, detail, listing
+from ev_energy.simulator._content._membership import location_of
+from ev_energy.simulator._content._rebate_types import types_in
+from ev_energy.simulator._content._rebates import (
     apply,
     begin,
     entry_faults,
@@ -23,15 +23,15 @@ from ev_energy.simulator._rebates import (
     start_file,
     submit,
 )
-from ev_energy.simulator._routes import Reply, detail, listing
-from ev_energy.simulator._tables import Rows
+from ev_energy.simulator._store._instants import write_instant
+from ev_energy.simulator._store._tables import Rows
 from ev_energy.simulator._uploads import LIFETIME, file_url, presigned_url
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._rows import Link, Row
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._problems import FieldErrors
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._store._rows import Link, Row
+    from ev_energy.simulator._store._tables import Collection
 
 
 def _country(call: Call) -> str | None:

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ev_energy.simulator._bodies import read_link
-from ev_energy.simulator._geometry import area_sq_km, contains, faults, polygons_of
-from ev_energy.simulator._organisations import organisation_of
-from ev_energy.simulator._problems import ProblemError, invalid, not_found
-from ev_energy.simulator._regions import create_group, create_region, geometry, named
-from ev_energy.simulator._routes import Reply, listing
-from ev_energy.simulator._tables import Rows
-from ev_energy.simulator._union import union
+from ev_energy.simulator._api._bodies import read_link
+from ev_energy.simulator._api._problems import ProblemError, invalid, not_found
+from ev_energy.simulator._api._routes import Reply, listing
+from ev_energy.simulator._content._geometry import area_sq_km, contains, faults, polygons_of
+from ev_energy.simulator._content._organisations import organisation_of
+from ev_energy.simulator._content._regions import create_group, create_region, geometry, named
+from ev_energy.simulator._content._union import union
+from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ev_energy.simulator._geometry import Polygon
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._rows import Link, Row
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._problems import FieldErrors
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
+    from ev_energy.simulator._content._geometry import Polygon
+    from ev_energy.simulator._store._rows import Link, Row
+    from ev_energy.simulator._store._tables import Collection
 
 
 @attrs.frozen

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._instants import read_instant, write_instant
-from ev_energy.simulator._problems import invalid, not_found
-from ev_energy.simulator._routes import Reply, listing
-from ev_energy.simulator._rows import Link
-from ev_energy.simulator._saved_routes import routes_of_user
+from ev_energy.simulator._api._problems import invalid, not_found
+from ev_energy.simulator._api._routes import Reply, listing
+from ev_energy.simulator._content._saved_routes import routes_of_user
+from ev_energy.simulator._store._instants import read_instant, write_instant
+from ev_energy.simulator._store._rows import Link
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._tables import Collection, Table
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._tables import Collection, Table
 
 _MOST: Final = 50
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._paging import links
-from ev_energy.simulator._routes import Reply, detail, listing
+from ev_energy.simulator._api._paging import links
+from ev_energy.simulator._api._routes import Reply, detail, listing
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
+    from ev_energy.simulator._api._routes import Call, Routes
 
 
 def _sites(call: Call) -> Reply:

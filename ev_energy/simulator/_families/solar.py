@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator._bodies import read_link
-from ev_energy.simulator._home_devices import country_of
-from ev_energy.simulator._instants import write_instant
-from ev_energy.simulator._journeys import journey_url
-from ev_energy.simulator._problems import ProblemError, invalid, not_found
-from ev_energy.simulator._routes import (
+from ev_energy.simulator._api._bodies import read_link
+from ev_energy.simulator._api._problems import ProblemError, invalid, not_found
+from ev_energy.simulator._api._routes import (
     Reply,
     collection_at,
     detail,
@@ -18,7 +15,8 @@ from ev_energy.simulator._routes import (
     log,
     shown_page,
 )
-from ev_energy.simulator._solar import (
+from ev_energy.simulator._content._home_devices import country_of
+from ev_energy.simulator._content._solar import (
     ARRAYS,
     add_array,
     add_inverter,
@@ -26,13 +24,15 @@ from ev_energy.simulator._solar import (
     expected_wh,
     last_run,
 )
-from ev_energy.simulator._tables import Rows
+from ev_energy.simulator._journeys import journey_url
+from ev_energy.simulator._store._instants import write_instant
+from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._problems import FieldErrors
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._tables import Collection
 
 
 def _forecast(call: Call, array: Row, vehicle: Row | None) -> dict[str, Any] | None:

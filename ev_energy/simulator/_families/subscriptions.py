@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._languages import preferred
-from ev_energy.simulator._routes import Reply, detail, listing
-from ev_energy.simulator._subscriptions import LANGUAGES, name_in
+from ev_energy.simulator._api._languages import preferred
+from ev_energy.simulator._api._routes import Reply, detail, listing
+from ev_energy.simulator._content._subscriptions import LANGUAGES, name_in
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._rows import Row
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
+    from ev_energy.simulator._store._rows import Row
 
 _LISTING: Final[Handler] = listing()
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator._filters import equals
+from ev_energy.simulator._api._filters import equals
+from ev_energy.simulator._api._problems import not_found
+from ev_energy.simulator._api._routes import Reply, keep_by, shown_page
+from ev_energy.simulator._content._support import messages_of
+from ev_energy.simulator._content._ticket_topics import CATEGORIES, SUBCATEGORIES
 from ev_energy.simulator._oauth import ALL_SCOPES
-from ev_energy.simulator._problems import not_found
-from ev_energy.simulator._routes import Reply, keep_by, shown_page
-from ev_energy.simulator._support import messages_of
-from ev_energy.simulator._tables import Rows
-from ev_energy.simulator._ticket_topics import CATEGORIES, SUBCATEGORIES
+from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ev_energy.simulator._filters import Filter
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._filters import Filter
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._tables import Collection
 
 _FOLDER: Final = "support_tickets"
 

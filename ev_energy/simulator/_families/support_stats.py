@@ -7,16 +7,16 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from ev_energy.simulator._api._routes import Reply
+from ev_energy.simulator._content._ticket_topics import label_of
 from ev_energy.simulator._families.support import tickets_seen
-from ev_energy.simulator._instants import read_instant
-from ev_energy.simulator._routes import Reply
-from ev_energy.simulator._ticket_topics import label_of
+from ev_energy.simulator._store._instants import read_instant
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._rows import Row
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
+    from ev_energy.simulator._store._rows import Row
 
 _HOUR: Final = timedelta(hours=1)
 _CATEGORY: Final = "human_verified_category"

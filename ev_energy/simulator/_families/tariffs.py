@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator._filters import equals
-from ev_energy.simulator._half_hours import half_hours_page
-from ev_energy.simulator._offers import gsp_group_at
-from ev_energy.simulator._problems import invalid, not_found
-from ev_energy.simulator._routes import Reply, collection_at, detail, listing
-from ev_energy.simulator._rows import Address
-from ev_energy.simulator._suppliers import daily_prices, half_hours_with_price, is_sold, price_of
-from ev_energy.simulator._tables import Rows
+from ev_energy.simulator._api._filters import equals
+from ev_energy.simulator._api._problems import invalid, not_found
+from ev_energy.simulator._api._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator._content._half_hours import half_hours_page
+from ev_energy.simulator._content._offers import gsp_group_at
+from ev_energy.simulator._content._suppliers import (
+    daily_prices,
+    half_hours_with_price,
+    is_sold,
+    price_of,
+)
+from ev_energy.simulator._store._rows import Address
+from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._offers import Offer
-    from ev_energy.simulator._routes import Call, Handler, Routes
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._routes import Call, Handler, Routes
+    from ev_energy.simulator._content._offers import Offer
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._tables import Collection
 
 _A_DAY: Final = 48
 

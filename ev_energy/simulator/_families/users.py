@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._bodies import LOCATION, read_location
-from ev_energy.simulator._feeds import carbon_of
-from ev_energy.simulator._filters import equals_ignoring_case
-from ev_energy.simulator._households import home_of_email
-from ev_energy.simulator._instants import micros, write_instant
-from ev_energy.simulator._markets import feed_of
-from ev_energy.simulator._problems import invalid
-from ev_energy.simulator._routes import Reply, collection_at, detail, listing
-from ev_energy.simulator._tables import Rows
+from ev_energy.simulator._api._bodies import LOCATION, read_location
+from ev_energy.simulator._api._filters import equals_ignoring_case
+from ev_energy.simulator._api._problems import invalid
+from ev_energy.simulator._api._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator._content._feeds import carbon_of
+from ev_energy.simulator._content._households import home_of_email
+from ev_energy.simulator._content._markets import feed_of
+from ev_energy.simulator._store._instants import micros, write_instant
+from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._rows import Link, Row
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._store._rows import Link, Row
+    from ev_energy.simulator._store._tables import Collection
 
 
 def _written(call: Call, before: Row) -> Row:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator._bodies import read_link
+from ev_energy.simulator._api._bodies import read_link
+from ev_energy.simulator._api._paging import numbered_page
+from ev_energy.simulator._api._problems import ProblemError, invalid, not_found
+from ev_energy.simulator._api._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator._content._vehicle_catalogue import REGIONS
+from ev_energy.simulator._content._vehicle_rows import connectors_of, hidden_trim
 from ev_energy.simulator._families.evse_catalogue import country_of
-from ev_energy.simulator._instants import read_instant, write_instant
-from ev_energy.simulator._paging import numbered_page
-from ev_energy.simulator._problems import ProblemError, invalid, not_found
-from ev_energy.simulator._routes import Reply, collection_at, detail, listing
-from ev_energy.simulator._rows import Address
-from ev_energy.simulator._tables import Rows
-from ev_energy.simulator._vehicle_catalogue import REGIONS
-from ev_energy.simulator._vehicle_rows import connectors_of, hidden_trim
+from ev_energy.simulator._store._instants import read_instant, write_instant
+from ev_energy.simulator._store._rows import Address
+from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._rows import Row
-    from ev_energy.simulator._tables import Collection
+    from ev_energy.simulator._api._routes import Call, Routes
+    from ev_energy.simulator._store._rows import Row
+    from ev_energy.simulator._store._tables import Collection
 
 #: Those a driver is offered first.
 _RANKS: Final = {"Tesla": 1, "Nissan": 2, "Volkswagen": 3, "Kia": 4, "Hyundai": 5}

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from ev_energy.simulator._api._problems import ProblemError, invalid, not_found
+from ev_energy.simulator._api._routes import Reply
 from ev_energy.simulator._connecting import WorldConnector
 from ev_energy.simulator._families._onboarding import check_start, wait
-from ev_energy.simulator._instants import read_instant, write_instant
 from ev_energy.simulator._journeys import ConnectError
-from ev_energy.simulator._problems import ProblemError, invalid, not_found
-from ev_energy.simulator._routes import Reply
-from ev_energy.simulator._rows import Link
+from ev_energy.simulator._store._instants import read_instant, write_instant
+from ev_energy.simulator._store._rows import Link
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._routes import Call, Routes
+    from ev_energy.simulator._api._routes import Call, Routes
 
 _CHOICES: Final = {
     "make_id": "vehicle_makes",

@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator._bodies import read_link
-from ev_energy.simulator._instants import write_instant
+from ev_energy.simulator._api._bodies import read_link
+from ev_energy.simulator._api._problems import ProblemError, invalid
+from ev_energy.simulator._api._routes import Reply, detail, listing, log
+from ev_energy.simulator._content._vehicle_rows import default_connector, disconnect, hidden_trim
 from ev_energy.simulator._journeys import reconnect_url
-from ev_energy.simulator._problems import ProblemError, invalid
-from ev_energy.simulator._routes import Reply, detail, listing, log
-from ev_energy.simulator._rows import Address, Link
-from ev_energy.simulator._vehicle_rows import default_connector, disconnect, hidden_trim
+from ev_energy.simulator._store._instants import write_instant
+from ev_energy.simulator._store._rows import Address, Link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ev_energy.simulator._api._problems import FieldErrors
+    from ev_energy.simulator._api._routes import Call, Routes
     from ev_energy.simulator._charging._bay import Doing
-    from ev_energy.simulator._problems import FieldErrors
-    from ev_energy.simulator._routes import Call, Routes
-    from ev_energy.simulator._rows import Row
+    from ev_energy.simulator._store._rows import Row
 
 _LINK_LASTS: Final = timedelta(hours=24)
 #: Batteries are kept to the nearest of so many watt-hours.

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import attrs
 from aiohttp import web
 
+from ev_energy.simulator._api._operations import OPERATIONS
 from ev_energy.simulator._faults._details import Number
 from ev_energy.simulator._faults._kind import Incident, Tools
 from ev_energy.simulator._faults._kinds import KINDS, make
 from ev_energy.simulator._faults._where import Where, operation_of
-from ev_energy.simulator._operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
 
     from aiohttp.typedefs import Handler
 
-    from ev_energy.simulator._chance import Chance
     from ev_energy.simulator._faults._kind import Kind
     from ev_energy.simulator._faults._where import Operation
+    from ev_energy.simulator._store._chance import Chance
 
 _PARTS: Final = 1_000_000
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.typedefs import Handler
 
-    from ev_energy.simulator._chance import Chance
+    from ev_energy.simulator._store._chance import Chance
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import attrs
 from aiohttp import hdrs, web
 
+from ev_energy.simulator._api._problems import ProblemError, too_many_requests
 from ev_energy.simulator._faults._answer import http_date
 from ev_energy.simulator._faults._details import Address, Choice, Errors, Flag, Number, Text
 from ev_energy.simulator._faults._kind import Incident, Kind
-from ev_energy.simulator._problems import ProblemError, too_many_requests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

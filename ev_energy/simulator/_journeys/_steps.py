@@ -8,10 +8,10 @@ import attrs
 from aiohttp import hdrs, web
 
 from ev_energy.simulator._html import read_form
-from ev_energy.simulator._instants import read_instant
 from ev_energy.simulator._journeys import _screens as screens
 from ev_energy.simulator._journeys._connector import KINDS, ConnectError
 from ev_energy.simulator._journeys._visit import LostError, Visit
+from ev_energy.simulator._store._instants import read_instant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -18,9 +18,9 @@ from ev_energy.simulator._oauth._tokens import LIFETIME, Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ev_energy.simulator._chance import Chance
     from ev_energy.simulator._oauth._requests import AuthorizationRequest
     from ev_energy.simulator._oauth._tokens import Code
+    from ev_energy.simulator._store._chance import Chance
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ev_energy.simulator._instants import micros
+from ev_energy.simulator._store._instants import micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from ev_energy.simulator._chance import Chance
+    from ev_energy.simulator._store._chance import Chance
 
 LIFETIME: Final = timedelta(seconds=36000)
 _CODE_LIFETIME: Final = timedelta(minutes=1)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 from yarl import URL
 
-from ev_energy.simulator._bell import Bell
-from ev_energy.simulator._instants import write_instant
+from ev_energy.simulator._store._bell import Bell
+from ev_energy.simulator._store._instants import write_instant
 from ev_energy.simulator._webhooks import _state
 from ev_energy.simulator._webhooks._mischief import Mischief
 from ev_energy.simulator._webhooks._schedule import Schedule, follow_up_of
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from ev_energy.simulator._chance import Chance
-    from ev_energy.simulator._clock import Clock
+    from ev_energy.simulator._store._chance import Chance
+    from ev_energy.simulator._store._clock import Clock
 
 _OLD_SECRET_SIGNS: Final = timedelta(hours=24)
 #: Each is served on its own, so this bounds how many requests are on their way at once.

@@ -21,8 +21,8 @@ from ev_energy.simulator._html import (
 )
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._chance import Chance
     from ev_energy.simulator._html import Content, Markup, Visitors
+    from ev_energy.simulator._store._chance import Chance
     from ev_energy.simulator._webhooks._sender import Webhooks
     from ev_energy.simulator._webhooks._state import Delivery, Endpoint
 

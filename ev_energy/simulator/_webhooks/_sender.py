@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from ev_energy.simulator._chance import Chance
-    from ev_energy.simulator._clock import Clock
+    from ev_energy.simulator._store._chance import Chance
+    from ev_energy.simulator._store._clock import Clock
     from ev_energy.simulator._webhooks._state import Endpoint, Errand, Message
 
 #: Receivers refuse what is more than five minutes old.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 from cattrs import Converter
 
-from ev_energy.simulator._instants import read_instant, write_instant
+from ev_energy.simulator._store._instants import read_instant, write_instant
 
 
 class Trick(enum.StrEnum):

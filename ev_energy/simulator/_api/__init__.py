@@ -1,0 +1,1 @@
+"""The contract of the API, and the desk at which requests are checked and answered."""

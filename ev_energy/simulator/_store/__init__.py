@@ -1,0 +1,1 @@
+"""Where things are kept, who owns what, and what time it is."""
