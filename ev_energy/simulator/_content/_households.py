@@ -162,7 +162,7 @@ def serial_is_known(world: World, cpid: str) -> bool:
 def add_evse(world: World, user_id: str, model: Row, cpid: str, *, reports: bool = False) -> Row:
     """Add an EVSE to a user's home. One that does not report yet has empty logs."""
     user = world.tables["users"].get(user_id)
-    location = (user or {}).get("default_location") or {}
+    location: Row = (user or {}).get("default_location") or {}
     return world.tables["evses"].add({
         "id": world.new_id("evses"),
         "cpid": cpid,

@@ -71,8 +71,10 @@ def _create(call: Call) -> Reply:
 def _update(call: Call) -> Reply:
     row = call.row("users", "user_id")
     written = _written(call, row)
-    tariff: Link | None = written.get("default_location", {}).get("tariff")
-    if tariff is not None and tariff != (row.get("default_location") or {}).get("tariff"):
+    before: Row = row.get("default_location") or {}
+    after: Row = written.get("default_location") or {}
+    tariff: Link | None = after.get("tariff")
+    if tariff is not None and tariff != before.get("tariff"):
         call.world.fleet.move_to(row["id"], tariff)
     return _shown(call, call.world.change(row, **written))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from ev_energy.simulator._charging._bay import Bay, Car, Deed, Group, Point
 from ev_energy.simulator._content._catalogue import product_of
@@ -136,17 +138,31 @@ class WorldFleet:
         done.append([write_instant(self._world.now), what, value])
 
     def welcome(self, user_id: str, *, vehicle: Row | None = None, evse: Row | None = None) -> None:
-        """Open a bay for what a request connected."""
-        guest = {"user": user_id, "began": write_instant(self._world.now)}
+        """Open a bay for what a request connected.
+
+        A bay never changes, so what it was made of is kept, not where to look that up.
+        """
+        user = self._world.tables["users"].get(user_id) or {}
+        location: Row = user.get("default_location") or {}
+        tariff: Link | None = location.get("tariff")
+        number = self._world.homes.bays.total + len(self._guests())
+        guest: Row = {
+            "user": user_id,
+            "began": write_instant(self._world.now),
+            "tariff": tariff and tariff.key,
+            "country": location.get("country_code") or "GB",
+        }
         if vehicle is not None:
             guest[_VEHICLE] = vehicle["id"]
+            guest["car"] = attrs.asdict(self._car(vehicle, number))
         if evse is not None:
             guest[_EVSE] = evse["id"]
+            guest["point"] = attrs.asdict(self._point(evse, number))
         self._guests().append(guest)
 
-    def _guests(self) -> list[dict[str, str]]:
-        kept: Any = self._world.kept.setdefault("guests", {}).setdefault("bays", [])
-        return cast("list[dict[str, str]]", kept)
+    def _guests(self) -> list[Row]:
+        kept: list[Row] = self._world.kept.setdefault("guests", {}).setdefault("bays", [])
+        return kept
 
     def _bay(self, group: int, rank: int) -> Bay:
         return self._guest(rank) if group == GUESTS else self._own(group, rank)
@@ -177,23 +193,19 @@ class WorldFleet:
         )
 
     def _guest(self, rank: int) -> Bay:
-        world, guest = self._world, self._guests()[rank]
-        number = world.homes.bays.total + rank
-        vehicle = world.tables[_VEHICLE].get(guest.get(_VEHICLE, ""))
-        evse = world.tables[_EVSE].get(guest.get(_EVSE, ""))
-        user = world.tables["users"].get(guest["user"]) or {}
-        location = user.get("default_location") or {}
+        guest = self._guests()[rank]
+        tariff: str | None = guest["tariff"]
         return Bay(
-            number=number,
+            number=self._world.homes.bays.total + rank,
             group=GUESTS,
             rank=rank,
-            car=None if vehicle is None else self._car(vehicle, number),
-            point=None if evse is None else self._point(evse, number),
+            car=Car(**guest["car"]) if "car" in guest else None,
+            point=Point(**guest["point"]) if "point" in guest else None,
             offset=timedelta(0),
-            tariff=pricing_of(world, location.get("tariff")),
-            feed=feed_of(location.get("country_code")),
+            tariff=pricing_of(self._world, None if tariff is None else Link("tariffs", tariff)),
+            feed=feed_of(guest["country"]),
             began=read_instant(guest["began"]),
-            country=location.get("country_code") or "GB",
+            country=guest["country"],
         )
 
     def _car(self, row: Row, number: int) -> Car:
