@@ -29,11 +29,7 @@ class WorldDirectory:
 
     def by_email(self, email: str) -> Person | None:
         """Return who has this e-mail address, however it is capitalised."""
-        rows = list(self._users.touched())
-        home = home_of_email(email)
-        if home is not None and home < self._users.made.count:
-            rows += filter(None, [self._users.numbered(home)])
-        people = map(_person, rows)
+        people = map(_person, self._users.perhaps(home_of_email(email)))
         return next((who for who in people if who.email.lower() == email.strip().lower()), None)
 
     def by_id(self, user_id: str) -> Person | None:

@@ -152,10 +152,7 @@ def number_of_cpid(cpid: str) -> int | None:
 
 def serial_is_known(world: World, cpid: str) -> bool:
     """Return whether there is an EVSE with this serial number."""
-    evses, number = world.tables["evses"], number_of_cpid(cpid)
-    rows = list(evses.touched())
-    if number is not None and number < evses.made.count:
-        rows += filter(None, [evses.numbered(number)])
+    rows = world.tables["evses"].perhaps(number_of_cpid(cpid))
     return any(row["cpid"] == cpid for row in rows)
 
 

@@ -32,11 +32,7 @@ def _listed(call: Call) -> Collection:
     if "cpid" not in call.query or call.viewer.user_id is not None:
         return evses
     table = call.world.tables["evses"]
-    rows = list(table.touched())
-    number = number_of_cpid(call.query["cpid"])
-    if number is not None and number < table.made.count:
-        rows += filter(None, [table.numbered(number)])
-    return Rows(table, {row["id"]: row for row in rows}.values())
+    return Rows(table, table.perhaps(number_of_cpid(call.query["cpid"])))
 
 
 def _update(call: Call) -> Reply:

@@ -174,6 +174,17 @@ class Table:
         yield from self._added.values()
         yield from filter(None, (self.get(key) for key in self._changed))
 
+    def perhaps(self, number: int | None) -> list[Row]:
+        """Return the few rows to look through for one that tells its number by what it is called.
+
+        What requests made or changed may be called anything.
+        """
+        rows = {row["id"]: row for row in self.touched()}
+        made = None if number is None or number >= self.made.count else self.numbered(number)
+        if made is not None:
+            rows[made["id"]] = made
+        return list(rows.values())
+
     def __len__(self) -> int:
         """Return how many rows there are."""
         return self.made.count - len(self._gone) + len(self._added)
