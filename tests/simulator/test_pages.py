@@ -138,3 +138,18 @@ async def test_logs_are_paged_by_timestamps_not_by_ids(api: Any) -> None:
     assert answer.body["type"].endswith("/problems/pagination-parameters/")
     later = await api.get(f"{evse['url']}/status_logs?page_after=2026-05-30T12:00:00%2B02:00")
     assert later.body[0]["sampled_at"] < "2026-05-30T10:00"
+
+
+async def test_a_page_ends_early_where_hardly_anything_passes_the_filter_and_nothing_is_lost(
+    start: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await start(rate_limit=None, clock=clock)
+    evse = (await api.get("/evses?page_size=1")).body[0]
+    since = (clock.now() - timedelta(days=1)).isoformat().replace("+00:00", "Z")
+    url = f"{evse['url']}/ocpp_logs?sampled_at__gte={since}&action=BootNotification"
+    whole, _ = await walk(api, url)
+    monkeypatch.setattr("ev_energy.simulator._api._paging._PATIENCE", 20)
+    pages, _ = await walk(api, url)
+    assert list(chain(*pages)) == list(chain(*whole))
+    assert len(pages) > len(whole)
+    assert any(len(page) == 0 for page in pages)
