@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import Mock
 
@@ -17,6 +18,20 @@ TOKEN = "t0ken-that-must-never-be-seen"
 SECRET = "s3cret-that-must-never-be-seen"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def receiving(receive: Handler) -> AsyncIterator[str]:
+    """Serve whatever is posted, wherever to; yields the URL of it all."""
+    app = web.Application()
+    app.router.add_post("/{path:.*}", receive)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
 
 
 @attrs.define

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import attrs
 import pytest
 from aiohttp import web
 from sessions import at, everything, ongoing, query
+from support import receiving
 
 from ev_energy import webhooks as sdk
 from ev_energy.simulator import Clock, Simulator
@@ -51,25 +51,11 @@ class Receiver:
         return [(m["timestamp"], m["type"], m["data"]["id"]) for m in self.arrived]
 
 
-@asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_post("/{path:.*}", receiver.receive)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-        yield receiver
-    finally:
-        await runner.cleanup()
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as one:
-        yield one
+    receiver = Receiver()
+    async with receiving(receiver.receive) as receiver.url:
+        yield receiver
 
 
 @pytest.fixture

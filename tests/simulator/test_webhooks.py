@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+import support
 from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,16 +99,8 @@ class Played:
 async def receiving(clock: Clock) -> AsyncIterator[Receiver]:
     receiver = Receiver(clock)
     receiver.open.set()
-    app = web.Application()
-    app.router.add_post("/{path:.*}", receiver.receive)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    async with support.receiving(receiver.receive) as receiver.url:
         yield receiver
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture

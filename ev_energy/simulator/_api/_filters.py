@@ -116,4 +116,4 @@ def by_name(parameter: str) -> Filter:
         case "range":
             return within(name)
         case _:
-            return equals(name.removesuffix("_id") if name != "_id" else name)
+            return equals(name.removesuffix("_id"))

@@ -45,7 +45,6 @@ class Assessment:
     """How well a period went."""
 
     delivered_wh: int
-    required_wh: int
     capacity_percent: int
     """Delivered, of what the battery can hold."""
     delivery_percent: int
@@ -125,7 +124,6 @@ def assess(episode: Episode, number: int, usage: Usage) -> Assessment:
     last = usage.intervals[-1].end_us if period.end_us is None else period.end_us
     return Assessment(
         delivered_wh=usage.wh,
-        required_wh=required,
         capacity_percent=100 * usage.wh // episode.battery_wh,
         delivery_percent=100 * usage.wh // required if required else 100,
         average_watts=min(episode.watts, usage.wh * HOUR // max(1, usage.charging_us)),

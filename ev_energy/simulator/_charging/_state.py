@@ -41,15 +41,10 @@ class State:
     """Whether smart charging is on."""
     meter_wh: int | None
     odometer_m: int | None
-    range_m: int | None
     driving: bool
     at_home: bool
     added_wh: int
     """By the running episode."""
-    plugged_at: datetime | None
-    """When the running episode began."""
-    charge_started_at: datetime | None
-    """When power last set in, in the running episode."""
     ready_by: datetime | None
     """Of the running episode."""
     seconds_left: int | None
@@ -86,7 +81,6 @@ def state_of(ledger: Ledger, timetable: Timetable, habits: Habits, book: Book, a
     missing = max(0, target - stored)
     if episode is not None and episode.public:
         missing = episode.plans[0].need_wh - episode.energy(at)
-    begun = [one for one in episode.segments if one.start_us <= at] if episode else []
     windows = episode.plan_at(at).windows if episode else ()
     return State(
         plugged_in=episode is not None,
@@ -105,12 +99,9 @@ def state_of(ledger: Ledger, timetable: Timetable, habits: Habits, book: Book, a
         if chapter.point
         else None,
         odometer_m=chapter.odometer_m + ledger.moved(book, chapter, day, at) if car else None,
-        range_m=stored * 1_000_000 // chapter.rate if car else None,
         driving=road.driving and not still,
         at_home=road.at_home or still,
         added_wh=episode.energy(at) if episode else 0,
-        plugged_at=instant_of(episode.start_us) if episode else None,
-        charge_started_at=instant_of(begun[-1].start_us) if begun else None,
         ready_by=instant_of(episode.ready_us) if episode else None,
         seconds_left=-(-missing * HOUR // episode.watts) // 1_000_000 if episode else None,
         episode=episode.seen(at) if episode else None,

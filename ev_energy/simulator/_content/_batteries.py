@@ -6,16 +6,16 @@ import functools
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator._content._battery import Battery, Policy
-from ev_energy.simulator._content._cells import CELLS_OF_HOUR, latest_sample, samples
+from ev_energy.simulator._content._cells import CELLS_OF_HOUR, samples
 from ev_energy.simulator._content._energy import home_of
 from ev_energy.simulator._content._home_devices import (
     BATTERIES,
     add_branch,
+    device_view,
     list_of,
     models_sold,
     picture,
     user_of,
-    without_user,
 )
 from ev_energy.simulator._content._totals import totals
 from ev_energy.simulator._store._rows import Link
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy.simulator._content._home_devices import Device, Maker
-    from ev_energy.simulator._store._rows import Row, Viewer
+    from ev_energy.simulator._store._rows import Row
     from ev_energy.simulator._store._series import Series
     from ev_energy.simulator._store._world import World
 
@@ -53,7 +53,7 @@ def add_batteries(world: World) -> None:
         "hoba",
         lambda kind: kind.home_batteries,
         functools.partial(_battery, world),
-        view=functools.partial(_view, world),
+        view=functools.partial(device_view, world),
     )
     world.logs[f"{_FOLDER}/{_LOG}"] = functools.partial(_log, world)
 
@@ -70,13 +70,6 @@ def _battery(world: World, home: int, _slot: int, number: int) -> Row:
         Policy.TIME_OF_USE if number == 0 else chance.pick(tuple(Policy), "policy", number),
     )
     return {"model": Link(BATTERIES.models, model["id"]), "_battery": battery}
-
-
-def _view(world: World, row: Row, _viewer: Viewer) -> Row:
-    return without_user(row) | {
-        "created_at": row["_made_at"],
-        "latest_status_log": latest_sample(world, row, _LOG),
-    }
 
 
 def _log(world: World, row: Row) -> Series:

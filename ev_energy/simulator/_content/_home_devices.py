@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import attrs
 
 from ev_energy.simulator._content._catalogue import EUROPE, EVERYWHERE
+from ev_energy.simulator._content._cells import latest_sample
 from ev_energy.simulator._store._instants import ANCHOR
 from ev_energy.simulator._store._rows import Address, Link
 from ev_energy.simulator._store._tables import Made
@@ -193,3 +194,11 @@ def user_of(row: Row) -> str:
     """Return whose a device is, be it a row as it is kept or as it is shown."""
     link: Link = row["_user"] if "_user" in row else row["user"]
     return link.key
+
+
+def device_view(world: World, row: Row, _viewer: Viewer) -> Row:
+    """Return a metered device as it is shown: since when it is known, and what it told last."""
+    return without_user(row) | {
+        "created_at": row["_made_at"],
+        "latest_status_log": latest_sample(world, row, "status_logs"),
+    }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._content._cells import CELLS_OF_HOUR, latest_sample, samples
+from ev_energy.simulator._content._cells import CELLS_OF_HOUR, samples
 from ev_energy.simulator._content._energy import home_of
 from ev_energy.simulator._content._home_devices import (
     METERS,
     add_branch,
+    device_view,
     models_sold,
     user_of,
     without_user,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy.simulator._content._home_devices import Maker
-    from ev_energy.simulator._store._rows import Row, Viewer
+    from ev_energy.simulator._store._rows import Row
     from ev_energy.simulator._store._series import Series
     from ev_energy.simulator._store._world import World
 
@@ -43,7 +44,7 @@ def add_meters(world: World) -> None:
         "bmet",
         lambda kind: kind.boundary_meters,
         functools.partial(_meter, world),
-        view=functools.partial(_view, world),
+        view=functools.partial(device_view, world),
     )
     world.owned_table(
         "hem_systems",
@@ -59,13 +60,6 @@ def _meter(world: World, home: int, _slot: int, number: int) -> Row:
     sold = models_sold(world, METERS, world.homes.kind(home).city.country)
     model = world.chance.pick(sold, "meter", number)
     return {"model": Link(METERS.models, model["id"])}
-
-
-def _view(world: World, row: Row, _viewer: Viewer) -> Row:
-    return without_user(row) | {
-        "created_at": row["_made_at"],
-        "latest_status_log": latest_sample(world, row, _LOG),
-    }
 
 
 def _log(world: World, row: Row) -> Series:

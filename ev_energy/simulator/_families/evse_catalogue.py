@@ -5,33 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator._api._problems import ProblemError, invalid
-from ev_energy.simulator._api._routes import Reply, collection_at, detail, listing
-from ev_energy.simulator._store._tables import Rows
+from ev_energy.simulator._api._problems import ProblemError
+from ev_energy.simulator._api._routes import Reply, detail, listing
+from ev_energy.simulator._families._sold import SOLD
 
 if TYPE_CHECKING:
     from ev_energy.simulator._api._routes import Call, Routes
     from ev_energy.simulator._content._catalogue import Maker
-    from ev_energy.simulator._store._tables import Collection
 
 _FALLBACK_COUNTRY: Final = "US"
 
 
-def _sold(call: Call) -> Collection:
-    """Return what is sold where a user lives, if one is named."""
-    everything = collection_at(call)
-    user_id = call.query.get("available_for_user_id")
-    if user_id is None:
-        return everything
-    user = call.world.tables["users"].get(user_id)
-    if user is None:
-        raise invalid({"available_for_user_id": ["No such user."]})
-    country = user.get("default_location", {}).get("country_code")
-    rows = everything.after(None)
-    return Rows(everything, (row for row in rows if country in row["_maker"].countries))
-
-
-def country_of(accept_language: str | None) -> str:
+def country_named(accept_language: str | None) -> str:
     """Return the country that a language tag names first, such as GB in en-GB."""
     found = re.search(r"\b[A-Za-z]{2,3}-([A-Za-z]{2})\b", accept_language or "")
     return found[1].upper() if found else _FALLBACK_COUNTRY
@@ -51,7 +36,7 @@ def _check(call: Call) -> Reply:
     if model is None:
         raise ProblemError(404, "Not found", "There is no such model.", slug="evse-model-not-found")
     maker: Maker = model["_maker"]
-    country = country.upper() if country else country_of(call.language)
+    country = country.upper() if country else country_named(call.language)
     compatible = model["_product"].supported and country in maker.countries
     return Reply({
         "compatible": compatible,
@@ -61,9 +46,9 @@ def _check(call: Call) -> Reply:
 
 
 EVSE_CATALOGUE: Final[Routes] = {
-    ("GET", "/evse_makes"): listing(_sold, filters={"available_for_user_id": None}),
+    ("GET", "/evse_makes"): SOLD,
     ("GET", "/evse_makes/{evse_make_id}"): detail(),
-    ("GET", "/evse_models"): listing(_sold, filters={"available_for_user_id": None}),
+    ("GET", "/evse_models"): SOLD,
     ("GET", "/evse_models/{evse_model_id}"): detail(),
     ("GET", "/evse_compatibility/check"): _check,
     ("GET", "/evse_firmware_versions"): listing(),

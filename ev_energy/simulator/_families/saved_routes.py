@@ -77,10 +77,13 @@ def _delete(call: Call) -> Reply:
     return Reply(status=204)
 
 
+_ALL: Final = "/users/{user_id}/saved_routes"
+_ONE: Final = f"{_ALL}/{{saved_route_id}}"
+
 SAVED_ROUTES: Final[Routes] = {
-    ("GET", "/users/{user_id}/saved_routes"): listing(_listed),
-    ("POST", "/users/{user_id}/saved_routes"): _create,
-    ("GET", "/users/{user_id}/saved_routes/{saved_route_id}"): _get,
-    ("PATCH", "/users/{user_id}/saved_routes/{saved_route_id}"): _update,
-    ("DELETE", "/users/{user_id}/saved_routes/{saved_route_id}"): _delete,
+    ("GET", _ALL): listing(_listed),
+    ("POST", _ALL): _create,
+    ("GET", _ONE): _get,
+    ("PATCH", _ONE): _update,
+    ("DELETE", _ONE): _delete,
 }

@@ -15,7 +15,6 @@ from ev_energy.simulator._api._routes import (
     log,
     shown_page,
 )
-from ev_energy.simulator._content._home_devices import country_of
 from ev_energy.simulator._content._solar import (
     ARRAYS,
     add_array,
@@ -24,15 +23,14 @@ from ev_energy.simulator._content._solar import (
     expected_wh,
     last_run,
 )
+from ev_energy.simulator._families._sold import SOLD
 from ev_energy.simulator._journeys import journey_url
 from ev_energy.simulator._store._instants import write_instant
-from ev_energy.simulator._store._tables import Rows
 
 if TYPE_CHECKING:
     from ev_energy.simulator._api._problems import FieldErrors
     from ev_energy.simulator._api._routes import Call, Routes
     from ev_energy.simulator._store._rows import Row
-    from ev_energy.simulator._store._tables import Collection
 
 
 def _forecast(call: Call, array: Row, vehicle: Row | None) -> dict[str, Any] | None:
@@ -111,19 +109,6 @@ def _create_inverter(call: Call) -> Reply:
     return Reply(call.show(world.tables["inverters"].seen_by(row, call.viewer)), 201)
 
 
-def _sold(call: Call) -> Collection:
-    """Return what is sold where a user lives, if one is named."""
-    everything = collection_at(call)
-    user_id = call.query.get("available_for_user_id")
-    if user_id is None:
-        return everything
-    if call.world.tables["users"].get(user_id) is None:
-        raise invalid({"available_for_user_id": ["No such user."]})
-    country = country_of(call.world, user_id)
-    rows = everything.after(None)
-    return Rows(everything, (row for row in rows if country in row["_maker"].countries))
-
-
 def _onboard(call: Call) -> Reply:
     given, world = call.query, call.world
     if call.applications.get(given["client_id"]) is None:
@@ -162,7 +147,7 @@ SOLAR: Final[Routes] = {
     ("GET", "/inverters"): listing(),
     ("POST", "/inverters"): _create_inverter,
     ("GET", "/inverters/{inverter_id}"): detail(),
-    ("GET", "/inverter_makes"): listing(_sold, filters={"available_for_user_id": None}),
+    ("GET", "/inverter_makes"): SOLD,
     ("GET", "/inverter_makes/{inverter_make_id}"): detail(),
     ("GET", "/inverter_models"): listing(),
     ("GET", "/inverter_models/{inverter_model_id}"): detail(),

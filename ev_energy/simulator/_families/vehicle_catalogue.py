@@ -10,7 +10,7 @@ from ev_energy.simulator._api._problems import ProblemError, invalid, not_found
 from ev_energy.simulator._api._routes import Reply, collection_at, detail, listing
 from ev_energy.simulator._content._vehicle_catalogue import REGIONS
 from ev_energy.simulator._content._vehicle_rows import connectors_of, hidden_trim
-from ev_energy.simulator._families.evse_catalogue import country_of
+from ev_energy.simulator._families.evse_catalogue import country_named
 from ev_energy.simulator._store._instants import read_instant, write_instant
 from ev_energy.simulator._store._rows import Address
 from ev_energy.simulator._store._tables import Rows
@@ -133,7 +133,7 @@ def _check(call: Call) -> Reply:
     if model is None:
         detail = "There is no such model."
         raise ProblemError(404, "Not found", detail, slug="vehicle-model-not-found")
-    country = str(call.query.get("country") or country_of(call.language)).upper()
+    country = str(call.query.get("country") or country_named(call.language)).upper()
     program_id = call.query.get("program_id")
     if program_id is not None:
         program = world.tables["programs"].get(program_id)
