@@ -136,7 +136,7 @@ class SubSessions:
         return part_of(world, row, part) if slash else row
 
     def after(self, position: Place | None) -> Iterator[Row]:
-        """Return the sub-sessions in front of a place, the newest first."""
+        """Return the sub-sessions that are older than a place, the newest first."""
         now = self.stays.world.now
         # The episode of the place itself may have more of them.
         before = None if position is None else _beside(position.mark, 1)
@@ -149,7 +149,7 @@ class SubSessions:
             self._check(looked_at, episode, 0)
 
     def before(self, position: Place | None) -> Iterator[Row]:
-        """Return the sub-sessions behind a place, the oldest first."""
+        """Return the sub-sessions that are newer than a place, the oldest first."""
         now = self.stays.world.now
         after = None if position is None else _beside(position.mark, -1)
         found = self.stays.find(now, after=after, before=None, newest_first=False)
