@@ -11,11 +11,12 @@ from ev_energy._lazy import door
 
 if TYPE_CHECKING:
     from ev_energy import auth as auth
+    from ev_energy import budget as budget
     from ev_energy import errors as errors
+    from ev_energy import hooks as hooks
     from ev_energy import models as models
     from ev_energy import webhooks as webhooks
     from ev_energy._capture import Call as Call
-    from ev_energy._client import SERVERS as SERVERS
     from ev_energy._client import Client as Client
     from ev_energy._drift import Drift as Drift
     from ev_energy._drift import Kind as Kind
@@ -24,34 +25,41 @@ if TYPE_CHECKING:
     from ev_energy._http import Response as Response
     from ev_energy._pages import Page as Page
     from ev_energy._pages import Pager as Pager
+    from ev_energy._policy import RetryPolicy as RetryPolicy
     from ev_energy._refs import Ref as Ref
+    from ev_energy._settings import SERVERS as SERVERS
     from ev_energy._unset import UNSET as UNSET
     from ev_energy._unset import Unset as Unset
+    from ev_energy.auth import AuthorizationCode as AuthorizationCode
     from ev_energy.auth import ClientCredentials as ClientCredentials
     from ev_energy.auth import StaticToken as StaticToken
+    from ev_energy.budget import MemoryBudget as MemoryBudget
 
     __version__: str
 
 _HOMES = {
+    "AuthorizationCode": "ev_energy.auth",
     "Call": "ev_energy._capture",
     "Client": "ev_energy._client",
     "ClientCredentials": "ev_energy.auth",
     "Drift": "ev_energy._drift",
     "Kind": "ev_energy._drift",
+    "MemoryBudget": "ev_energy.budget",
     "Page": "ev_energy._pages",
     "Pager": "ev_energy._pages",
     "RateLimit": "ev_energy._http",
     "Ref": "ev_energy._refs",
     "Request": "ev_energy._http",
     "Response": "ev_energy._http",
-    "SERVERS": "ev_energy._client",
+    "RetryPolicy": "ev_energy._policy",
+    "SERVERS": "ev_energy._settings",
     "StaticToken": "ev_energy.auth",
     "UNSET": "ev_energy._unset",
     "Unset": "ev_energy._unset",
     "__version__": "ev_energy._version",
 }
 
-_MODULES = ("auth", "errors", "models", "webhooks")
+_MODULES = ("auth", "budget", "errors", "hooks", "models", "webhooks")
 
 __getattr__ = door(__name__, _HOMES, _MODULES)
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import functools
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import attrs
 from yarl import URL
 
 from ev_energy._lazy import Lazy
+from ev_energy._settings import endpoints_of, headers_of, root_of
 from ev_energy._unset import UNSET, Unset
-from ev_energy._version import __version__
 from ev_energy.auth import Auth as Credentials
 from ev_energy.auth import ClientCredentials, StaticToken
 
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
     from ev_energy._drift import DriftHook
     from ev_energy._http import RateLimit
     from ev_energy._model import Model
+    from ev_energy._policy import RetryPolicy
     from ev_energy._refs import Id, Ref
+    from ev_energy._reservation import Reservation
+    from ev_energy.auth import AuthorizationRequest
+    from ev_energy.budget import Budget, Priority
+    from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
     from ev_energy.models import User
     from ev_energy.resources.account import Auth, Notifications, Root, Timezones, WebhookPortal
     from ev_energy.resources.boundary_meters import (
@@ -85,13 +91,6 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Model")
 
-#: The servers of the official description, by name.
-SERVERS: Final[Mapping[str, str]] = {
-    "live": "https://api.ev.energy/v2",
-    "mock": "https://developers.ev.energy/_mock/ev.energy-api-v2",
-    "staging": "https://api-staging.ev.energy/v2",
-}
-
 
 class Client:
     """A client of the ev.energy v2 API. Close it, or use it in ``async with``.
@@ -100,17 +99,28 @@ class Client:
         auth: Credentials, or an access token as text. None: only public operations can be called.
         base_url: ``"live"``, ``"mock"``, ``"staging"``, or the URL that paths are added to.
         session: Your own `aiohttp.ClientSession`; it stays open when the client is closed.
-        timeout: Seconds for one attempt.
-        deadline: Seconds for a call as a whole: attempts and the pauses between them.
-        retries: How often a call may be tried again; see the errors module for what never is.
+        timeout: Seconds for one attempt, from its first byte to the last.
+        deadline: Seconds for a call as a whole: its turn, attempts and the pauses between them.
+        retries: How often a call may be tried again, or a `RetryPolicy`.
+        budget: Who may send when. Left out, the client keeps the allowance of its application, or
+            of its user, as the API states it. Give the same `MemoryBudget` to clients that share
+            an allowance, a `ev_energy.redis.RedisBudget` to processes that do, None for none.
+        priority: ``"batch"`` lets other calls of the same budget go first.
+        when_exhausted: What to do if no request is left: ``"wait"`` as long as the deadline
+            allows, or ``"raise"`` `BudgetExceeded` at once.
+        max_pages: How many pages a listing may have.
         headers: Sent with every call.
         version: ``EvEnergy-Version``; left out, the server uses what your application is set to.
         language: ``Accept-Language``, such as ``"en-GB"``.
         strict: Raise `DecodeError` where a reply deviates from the models, instead of reporting
             it to *drift* and the log and reading on.
         drift: Called once per deviation of a reply from the models.
+        on_request, on_response, on_retry, on_wait: Called as an attempt begins, as it ends, before
+            a pause that another attempt follows, and as a wait begins. On the event loop.
+        tracer: What surrounds calls and attempts; `ev_energy.otel` has one.
         allow_insecure: Allow ``http://`` to other hosts than this one.
-        clock, sleep: For tests: seconds that never run backwards, and waiting for some.
+        clock, sleep, now: For tests: seconds that never run backwards, waiting for some, and
+            seconds since 1970.
     """
 
     auth: Lazy[Auth] = Lazy("account")
@@ -179,36 +189,66 @@ class Client:
         session: aiohttp.ClientSession | None = None,
         timeout: float = 30.0,
         deadline: float = 120.0,
-        retries: int = 2,
+        retries: int | RetryPolicy = 2,
+        budget: Budget | Unset | None = UNSET,
+        priority: Priority = "interactive",
+        when_exhausted: Literal["wait", "raise"] = "wait",
+        max_pages: int = 100_000,
         headers: Mapping[str, str] | None = None,
         version: str | None = None,
         language: str | None = None,
         strict: bool = False,
         drift: DriftHook | None = None,
+        on_request: RequestHook | None = None,
+        on_response: ResponseHook | None = None,
+        on_retry: RetryHook | None = None,
+        on_wait: WaitHook | None = None,
+        tracer: Tracer | None = None,
         allow_insecure: bool = False,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
-        from ev_energy import _sending
         from ev_energy._aiohttp import AiohttpTransport
+        from ev_energy._core import Core, Options
         from ev_energy._drift import Reporter
+        from ev_energy._policy import RetryPolicy
+        from ev_energy._sending import post
         from ev_energy._session import Session
+        from ev_energy._tokens import TokenKeeper
+        from ev_energy.budget import MemoryBudget
+        from ev_energy.hooks import Hooks
 
-        root = _root(base_url, allow_insecure=allow_insecure)
-        given = {"clock": clock, "sleep": sleep}
-        core = _sending.Core(
+        root = root_of(base_url, allow_insecure=allow_insecure)
+        clock, sleep, now = clock or time.monotonic, sleep or asyncio.sleep, now or time.time
+        core = Core(
             root=root,
-            token_url=_token_url(auth, root, allow_insecure=allow_insecure),
+            endpoints=endpoints_of(auth, root, allow_insecure=allow_insecure),
             transport=AiohttpTransport(session),
             auth=StaticToken(auth) if isinstance(auth, str) else auth,
             report=Reporter(drift, strict),
-            **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the two above
+            budget=MemoryBudget(clock=clock, sleep=sleep) if isinstance(budget, Unset) else budget,
+            hooks=Hooks(
+                on_request=on_request,
+                on_response=on_response,
+                on_retry=on_retry,
+                on_wait=on_wait,
+                tracer=tracer,
+            ),
+            clock=clock,
+            sleep=sleep,
+            now=now,
         )
-        options = _sending.Options(
+        if core.auth is not None:
+            core.tokens = TokenKeeper(core.auth, functools.partial(post, core), now)
+        options = Options(
             timeout=timeout,
             deadline=deadline,
-            retries=retries,
-            headers=_headers({}, headers, version, language),
+            retries=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries),
+            headers=headers_of({}, headers, version, language),
+            priority=priority,
+            when_exhausted=when_exhausted,
+            max_pages=max_pages,
         )
         self._session = Session(core, options)
 
@@ -253,7 +293,10 @@ class Client:
         *,
         timeout: float | Unset = UNSET,
         deadline: float | Unset = UNSET,
-        retries: int | Unset = UNSET,
+        retries: int | RetryPolicy | Unset = UNSET,
+        priority: Priority | Unset = UNSET,
+        when_exhausted: Literal["wait", "raise"] | Unset = UNSET,
+        max_pages: int | Unset = UNSET,
         headers: Mapping[str, str] | None = None,
         version: str | Unset | None = UNSET,
         language: str | Unset | None = UNSET,
@@ -262,8 +305,17 @@ class Client:
 
         What is not given stays. *headers* are added; None for *version* or *language* removes it.
         """
-        changes: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "retries": retries}
-        changes["headers"] = _headers(self._session.options.headers, headers, version, language)
+        changes: dict[str, Any] = {
+            "timeout": timeout,
+            "deadline": deadline,
+            "retries": attrs.evolve(self._session.options.retries, retries=retries)
+            if isinstance(retries, int)
+            else retries,
+            "priority": priority,
+            "when_exhausted": when_exhausted,
+            "max_pages": max_pages,
+        }
+        changes["headers"] = headers_of(self._session.options.headers, headers, version, language)
         return self._view(**{name: v for name, v in changes.items() if v is not UNSET})
 
     def capture(self) -> AbstractContextManager[list[Call]]:
@@ -297,9 +349,40 @@ class Client:
         path, into = PLACES[name]
         return await self._session.fetch(ref.url, path, cast("type[M]", getattr(models, into)))
 
+    async def sign_in(self, request: AuthorizationRequest, callback: str) -> None:
+        """Exchange the code that somebody came back with for a token, and keep that.
+
+        For `AuthorizationCode` credentials: *request* is what its ``begin`` gave before they left,
+        *callback* the URL (or path and query) they came back at. `AuthorizationError` if they said
+        no or are not who left, `InvalidGrantError` if the code is too old: it lives for a minute.
+        """
+        await self._session.core.keeper.sign_in(request, callback)
+
+    async def sign_out(self) -> None:
+        """Have the token revoked, and forget it, here and in the token store.
+
+        With `AuthorizationCode` credentials, later calls raise `SignInRequiredError`; with
+        `ClientCredentials`, they ask for a new token.
+        """
+        await self._session.core.keeper.sign_out()
+
+    def reserve(self, count: int) -> Reservation[Self]:
+        """``async with client.reserve(300) as reserved:`` sets aside that many requests.
+
+        *reserved* is this client, whose calls use them up first; what is left is given back in the
+        end. Waits until there are as many at once, or raises `BudgetExceeded`, as calls do.
+        """
+        from ev_energy._reservation import Reservation
+
+        session = self._session
+        return Reservation(
+            lambda: session.core.reserve(session.options, count),
+            lambda share: self._view(share=share),
+        )
+
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The allowance as the last reply stated it; None before the first."""
+        """How the allowance stands, by the budget's reckoning; None before the API stated one."""
         return self._session.core.rate_limit
 
     @property
@@ -325,11 +408,7 @@ class Client:
 
     async def close(self) -> None:
         """Close every connection. Clients made by `acting_for` and `with_options` close too."""
-        core = self._session.core
-        core.closed = True
-        if core.tokens is not None:
-            await core.tokens.close()
-        await core.transport.close()
+        await self._session.core.close()
 
     async def __aenter__(self) -> Self:
         from ev_energy import _aiohttp
@@ -361,65 +440,3 @@ class Client:
         options = attrs.evolve(self._session.options, **changes)
         view._session = attrs.evolve(self._session, options=options)
         return view
-
-
-def _root(base_url: str | URL, *, allow_insecure: bool) -> URL:
-    url = URL(SERVERS.get(str(base_url), str(base_url)))
-    if not url.absolute or url.scheme not in {"http", "https"}:
-        names = ", ".join(map(repr, SERVERS))
-        raise ValueError(f"base_url must be {names} or an absolute URL, not {str(base_url)!r}")
-    if url.query_string or url.fragment or url.user or url.password:
-        raise ValueError("base_url must have no query, fragment or user in it")
-    _secure("base_url", url, allow_insecure=allow_insecure)
-    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
-
-
-def _token_url(auth: Credentials | str | None, root: URL, *, allow_insecure: bool) -> URL:
-    given = auth.token_url if isinstance(auth, ClientCredentials) else None
-    url = URL(given) if given else root.origin().with_path("/o/token/")
-    if not url.absolute:
-        raise ValueError(f"token_url must be an absolute URL, not {given!r}")
-    _secure("token_url", url, allow_insecure=allow_insecure)
-    return url
-
-
-def _secure(name: str, url: URL, *, allow_insecure: bool) -> None:
-    if url.scheme != "https" and not allow_insecure and not _is_loopback(url.host or ""):
-        raise ValueError(
-            f"{name} {url} would send the token in the clear: use https, or allow_insecure=True"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _headers(
-    base: Mapping[str, str],
-    more: Mapping[str, str] | None,
-    version: str | Unset | None,
-    language: str | Unset | None,
-) -> dict[str, str]:
-    headers = {
-        "Accept": "application/json",
-        "User-Agent": f"ev-energy-python/{__version__}",
-        **base,
-        **(more or {}),
-    }
-    for name, value in (("EvEnergy-Version", version), ("Accept-Language", language)):
-        if value is None:
-            headers.pop(name, None)
-        elif value is not UNSET:
-            headers[name] = str(value)
-    for name in more or ():
-        if name.lower() in {"authorization", "evenergy-user"}:
-            raise ValueError(f"headers must not set {name}: use auth= or acting_for()")
-    for name, value in headers.items():
-        if any(c in name + value for c in "\r\n\0"):
-            raise ValueError(f"headers: {name} holds a line break")
-    return headers

@@ -23,6 +23,13 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     body: bytes | None = None
     authorised: bool = True
     """Whether an access token goes along."""
+    template: str = ""
+    """The path as the API's documentation has it: ``/evses/{evse_id}``. Empty outside the API."""
+
+    @property
+    def operation(self) -> str:
+        """Method and path template: what kind of call it is, with nothing personal in it."""
+        return f"{self.method} {self.template}"
 
     @property
     def label(self) -> str:
@@ -89,10 +96,17 @@ def _date(text: str) -> datetime | None:
 
 
 class RateLimit(NamedTuple):
-    """What the API last said of the allowance: requests per rolling hour."""
+    """An allowance of requests per rolling hour, as the API stated it or as a budget knows it."""
 
     limit: int
     remaining: int
+    """How many may be sent now."""
+    reserved: int = 0
+    """How many are set aside for somebody."""
+    waiting: int = 0
+    """How many calls of this process wait for their turn."""
+    wait: float = 0.0
+    """Seconds until the next one may be sent, as far as is known."""
 
     @staticmethod
     def of(headers: Mapping[str, str]) -> RateLimit | None:
@@ -114,12 +128,20 @@ class ConnectionFault(Exception):  # noqa: N818  (the session turns it into a Tr
         self.sent = sent
 
 
+class LimitFault(Exception):  # noqa: N818  (the session turns it into a LimitError)
+    """A reply that was not read on, because it went beyond *limit*; *status* if it had one."""
+
+    def __init__(self, message: str, *, limit: str, status: int | None) -> None:
+        super().__init__(message)
+        self.limit, self.status = limit, status
+
+
 #: The body of a request, whole or in pieces.
 Body: TypeAlias = bytes | AsyncIterable[bytes]
 
 
 class Transport(Protocol):
-    """What sends requests. It follows no redirects and raises nothing but `ConnectionFault`."""
+    """What sends requests. It follows no redirects and raises nothing but these two faults."""
 
     async def send(
         self, request: Request, headers: Mapping[str, str], body: Body | None, timeout: float

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
-_TEMPORARY: Final = frozenset({429, 502, 503, 504})
-_FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 8.0
+import attrs
+
+_REFUSED: Final = 429
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How often and how soon to try again.
+
+    What may be tried again is no matter of taste: a read after a fault of the connection or one of
+    ``statuses``; a write only where it provably was not carried out, which is when it was never
+    sent, or refused with 429.
+    """
+
+    retries: int = 2
+    """How many more attempts there may be."""
+    first_pause: float = 0.5
+    """Seconds before the second attempt, at most; each further pause may be twice as long."""
+    longest_pause: float = 8.0
+    """Seconds, at most. Where the server says how long to wait, that counts instead."""
+    statuses: AbstractSet[int] = frozenset({429, 502, 503, 504})
+    """After which a read is tried again."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.retries < 0:
+            raise ValueError(f"retries must be 0 or more, not {self.retries}")
+        for name in ("first_pause", "longest_pause"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more seconds, not {getattr(self, name)}")
+        if odd := [status for status in self.statuses if not 400 <= status <= 599]:  # noqa: PLR2004
+            raise ValueError(f"statuses must be those of errors, not {odd}")
 
 
 class Outcome(NamedTuple):
@@ -19,23 +48,31 @@ class Outcome(NamedTuple):
 
 
 def pause_before_retry(
-    attempt: int, outcome: Outcome, *, is_write: bool, retries: int, chance: float
+    policy: RetryPolicy,
+    attempt: int,
+    outcome: Outcome,
+    *,
+    is_write: bool,
+    left: float,
+    chance: float,
 ) -> float | None:
     """Seconds to wait before attempt number *attempt* + 1; None to leave it at this outcome.
 
-    A read is repeated after a fault or a temporary status. A write is repeated only where it
-    provably was not carried out: it was never sent, or the server refused it with 429. *chance*,
-    0 to 1, spreads callers that failed together (full jitter). A pause that the server asked for
-    is taken in full.
+    *chance*, 0 to 1, spreads callers that failed together (full jitter). A pause that the server
+    asked for is taken in full. A pause that does not end within the *left* seconds is not begun.
     """
-    if attempt > retries:
-        return None
-    if outcome.status is None:
-        repeatable = not is_write or not outcome.sent
-    else:
-        repeatable = outcome.status in _TEMPORARY and (not is_write or outcome.status == 429)  # noqa: PLR2004
-    if not repeatable:
+    if attempt > policy.retries or not _is_repeatable(policy, outcome, is_write=is_write):
         return None
     if outcome.retry_after is not None:
-        return outcome.retry_after
-    return chance * min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1))
+        pause = outcome.retry_after
+    else:
+        pause = chance * min(policy.longest_pause, policy.first_pause * 2.0 ** (attempt - 1))
+    return pause if pause < left else None
+
+
+def _is_repeatable(policy: RetryPolicy, outcome: Outcome, *, is_write: bool) -> bool:
+    if outcome.status is None:
+        return not is_write or not outcome.sent
+    if is_write:
+        return outcome.status == _REFUSED
+    return outcome.status in policy.statuses

@@ -1,112 +1,63 @@
-"""Getting a request answered: authorise, send, decide whether again. Only here is the token."""
+"""Getting a request answered: a turn, a token, an attempt, and whether to try again."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
-
-import attrs
-from yarl import URL
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from ev_energy import _capture, _policy
-from ev_energy._drift import Reporter
-from ev_energy._http import ConnectionFault, RateLimit, Request, Response, Transport
-from ev_energy._tokens import TokenKeeper
-from ev_energy.auth import Auth, Grant, Token, read_token
+from ev_energy._core import Core, Options
+from ev_energy._grants import Grant
+from ev_energy._http import Body, ConnectionFault, LimitFault, RateLimit, Request, Response
+from ev_energy._logging import log_attempt
+from ev_energy.auth import Endpoint
+from ev_energy.budget import Ticket
 from ev_energy.errors import (
     ApiError,
     ClientClosedError,
     DeadlineError,
-    ForeignOriginError,
+    LimitError,
     NotSentError,
     TransportError,
     UnconfirmedWriteError,
 )
+from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent
 
 _log: Final = logging.getLogger("ev_energy")
+_REFUSED: Final = 429
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Options:
-    """What a call may be told besides its arguments."""
-
-    timeout: float = 30.0
-    deadline: float = 120.0
-    retries: int = 2
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    user: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        for name in ("timeout", "deadline"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0 seconds, not {getattr(self, name)}")
-        if self.retries < 0:
-            raise ValueError(f"retries must be 0 or more, not {self.retries}")
-
-
-@attrs.define(eq=False, repr=False)
-class Core:
-    """What every view of a client shares: connections, token, what was learnt."""
-
-    root: URL
-    token_url: URL
-    transport: Transport
-    auth: Auth | None
-    report: Reporter
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    rate_limit_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Of the last reply that had some. Read when somebody asks, not for every reply."""
-    closed: bool = False
-    tokens: TokenKeeper | None = attrs.field(init=False, default=None)
-
-    def __attrs_post_init__(self) -> None:
-        if self.auth is not None:
-            self.tokens = TokenKeeper(self.auth, self._fetch_token, self.clock)
-
-    @property
-    def rate_limit(self) -> RateLimit | None:
-        """The allowance as last stated."""
-        return RateLimit.of(self.rate_limit_headers)
-
-    def trusted(self, url: URL) -> URL:
-        """*url*, if the token may go there: links come from the wire."""
-        root = self.root
-        if url.raw_authority == root.raw_authority and url.scheme == root.scheme:
-            return url
-        if not url.absolute or url.origin() != root.origin():  # another spelling of ours, perhaps
-            raise ForeignOriginError(str(url), str(root.origin()))
-        return url
-
-    def scrub(self, response: Response) -> Response:
-        """*response* without our secrets, should the server have sent one back."""
-        known = [] if self.auth is None else self.auth.secrets()
-        if self.tokens is not None and self.tokens.current is not None:
-            known.append(self.tokens.current)
-        # A text this short is no secret, and would be found everywhere.
-        return response.without([text for text in known if len(text) >= 8])  # noqa: PLR2004
-
-    async def _fetch_token(self, grant: Grant) -> Token:
-        request = Request("POST", self.token_url, authorised=False)
-        response = await send(self, Options(), request, grant)
-        if response.status == 429 or response.status >= 500:  # noqa: PLR2004  (not about credentials)
-            raise ApiError.of(request, self.scrub(response))
-        if response.status != 200:  # noqa: PLR2004  (RFC 6749 §5.1)
-            response = self.scrub(response)
-        return read_token(response.status, response.body)
-
-
-async def send(  # noqa: C901, PLR0912  (the straight line; every turn of it is a call)
+async def send(
     core: Core, options: Options, request: Request, grant: Grant | None = None
 ) -> Response:
     """The reply that the retry policy leads to, error or not; `TransportError` if there is none.
 
     A *grant* goes to the token endpoint instead of a token to the API. It may be sent again.
     """
+    tracer = core.hooks.tracer
+    if tracer is None:
+        return await _send(core, options, request, grant)
+    with tracer.call(request):
+        return await _send(core, options, request, grant)
+
+
+async def post(core: Core, endpoint: Endpoint, grant: Grant) -> Response:
+    """The reply of an OAuth endpoint to *grant*, without secrets if it is an error."""
+    url = core.endpoints[endpoint]
+    request = Request("POST", url, authorised=False, template=url.path)
+    reply = await send(core, Options(), request, grant)
+    if reply.status != 200:  # noqa: PLR2004  (RFC 6749 §5.1, RFC 7009 §2.2)
+        reply = core.scrub(reply).without(grant.secrets)
+    if reply.status == _REFUSED or reply.status >= 500:  # noqa: PLR2004  (not about credentials)
+        raise ApiError.of(request, reply)
+    return reply
+
+
+async def _send(  # noqa: C901  (the straight line; every turn of it is a call)
+    core: Core, options: Options, request: Request, grant: Grant | None
+) -> Response:
     over = core.clock() + options.deadline
     call = _capture.begin(core, request) if grant is None else None
     is_write = request.is_write and grant is None
@@ -115,50 +66,139 @@ async def send(  # noqa: C901, PLR0912  (the straight line; every turn of it is 
         attempt += 1
         if core.closed:
             raise ClientClosedError
-        headers, body, token = request.headers, request.body, None
         if grant is not None:
-            headers, body = grant.headers, grant.body
+            ready = _Ready(grant.headers, grant.body)
         elif request.authorised and core.tokens is not None:
-            core.trusted(request.url)
-            token = core.tokens.at_hand() or await core.tokens.get()
-            headers = {**headers, "Authorization": f"Bearer {token}"}
+            ready = await _authorised(core, options, request, over)
+        else:
+            ready = _Ready(request.headers, request.body)
         left = over - core.clock()
         if left <= 0:
+            if ready.ticket is not None:
+                ready.ticket.give_back()
             raise DeadlineError(f"not done within {options.deadline:g} s", request)
-        came: Response | ConnectionFault
-        try:
-            came = await core.transport.send(request, headers, body, min(options.timeout, left))
-        except ConnectionFault as fault:
-            came = fault
+        came = await _attempt(core, request, ready, min(options.timeout, left), attempt)
         if call is not None:
             call.attempts.append(core.scrub(came) if isinstance(came, Response) else came)
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s: %s", request.label, getattr(came, "status", came))
         if isinstance(came, Response) and came.status < 400:  # noqa: PLR2004  (RFC 9110)
             return came
-        if token is not None and not renewed and _was_refused(core, came, token):
+        if not renewed and _was_refused(core, came, ready.token):
             attempt, renewed = attempt - 1, True  # an old token is no failure of the API
             continue
         pause = _policy.pause_before_retry(
+            options.retries,
             attempt,
             _outcome(came),
             is_write=is_write,
-            retries=options.retries,
+            left=over - core.clock(),
             chance=random.random(),  # noqa: S311  (jitter, no secret)
         )
-        if pause is not None and core.clock() + pause < over:
-            _log.debug("%s: trying again in %.2f s", request.label, pause)
-            await core.sleep(pause)
-        elif isinstance(came, Response):
-            return came
+        if pause is None:
+            return _left_at(request, came, is_write=is_write)
+        await _pause(core, request, attempt, pause, came)
+
+
+class _Ready(NamedTuple):
+    """What is sent besides the request, and the turn it is sent in."""
+
+    headers: Mapping[str, str]
+    body: Body | None
+    token: str | None = None
+    ticket: Ticket | None = None
+
+
+async def _authorised(core: Core, options: Options, request: Request, over: float) -> _Ready:
+    """*request* with a token, once the budget gives it its turn."""
+    assert core.tokens is not None and core.bucket is not None  # noqa: S101, PT018  (asked before)
+    core.trusted(request.url)
+    ticket = None
+    if core.budget is not None:
+        ticket = core.budget.at_once(core.bucket, options.share)
+        if ticket is None:
+            with core.waiting_for_budget(request) as tell:
+                ticket = await core.budget.acquire(core.ask(options, over - core.clock(), tell))
+    token = core.tokens.at_hand()
+    if token is None:
+        try:
+            with core.waits.ended_by_close():
+                token = await core.tokens.get()
+        except BaseException:
+            if ticket is not None:
+                ticket.give_back()
+            raise
+    headers = {**request.headers, "Authorization": f"Bearer {token}"}
+    return _Ready(headers, request.body, token, ticket)
+
+
+async def _attempt(
+    core: Core, request: Request, ready: _Ready, timeout: float, attempt: int
+) -> Response | ConnectionFault:
+    """What came of sending *request* once. Its turn is settled, however this ends."""
+    hooks, began = core.hooks, core.clock()
+    try:
+        if hooks.on_request is not None:
+            hooks.on_request(RequestEvent(request, attempt))
+        if hooks.tracer is None:
+            came = await _over_the_wire(core, request, ready, timeout)
         else:
-            raise _fault(request, came, is_write=is_write) from came
+            with hooks.tracer.attempt(request, attempt) as span:
+                came = await _over_the_wire(core, request, ready, timeout)
+                span.ended(came)
+    except BaseException as error:  # a cancellation, a hook: it may have been sent
+        _settle(ready.ticket, None)
+        if isinstance(error, LimitFault):
+            raise LimitError(str(error), request, error.limit, error.status) from error
+        raise
+    _settle(ready.ticket, came)
+    if _log.isEnabledFor(logging.DEBUG):
+        log_attempt(request, attempt, came, core.clock() - began)
+    if hooks.on_response is not None:
+        reply, error = (came, None) if isinstance(came, Response) else (None, came)
+        hooks.on_response(ResponseEvent(request, attempt, core.clock() - began, reply, error))
+    return came
 
 
-def _was_refused(core: Core, came: Any, token: str) -> bool:
+async def _over_the_wire(
+    core: Core, request: Request, ready: _Ready, timeout: float
+) -> Response | ConnectionFault:
+    try:
+        return await core.transport.send(request, ready.headers, ready.body, timeout)
+    except ConnectionFault as fault:
+        return fault
+
+
+def _settle(ticket: Ticket | None, came: Response | ConnectionFault | None) -> None:
+    """Tell the budget what became of a turn; None: nobody knows, so it may have been sent."""
+    if ticket is None:
+        return
+    if isinstance(came, Response):
+        ticket.settle(
+            RateLimit.of(came.headers),
+            success=came.status < 400,  # noqa: PLR2004  (the class of status codes, RFC 9110)
+            retry_after=came.retry_after if came.status == _REFUSED else None,
+        )
+    elif came is not None and not came.sent:
+        ticket.give_back()
+    else:
+        ticket.settle(None, success=False, retry_after=None)
+
+
+async def _pause(core: Core, request: Request, attempt: int, pause: float, came: object) -> None:
+    """Wait before the next attempt, and tell who wants to know."""
+    hooks, status = core.hooks, getattr(came, "status", None)
+    _log.debug("%s: trying again in %.2f s", request.label, pause)
+    if hooks.on_retry is not None:
+        hooks.on_retry(RetryEvent(request, attempt, pause, status))
+    if hooks.on_wait is not None and pause > 0:
+        hooks.on_wait(WaitEvent(request, pause, "retry"))
+    await core.pause(pause)
+
+
+def _was_refused(core: Core, came: Response | ConnectionFault, token: str | None) -> bool:
     """Whether the API refused *token*, and another one can be had."""
-    refused = isinstance(came, Response) and came.status == 401  # noqa: PLR2004
-    return refused and core.tokens is not None and core.tokens.drop(token)
+    if token is None or not isinstance(came, Response) or came.status != 401:  # noqa: PLR2004
+        return False
+    return core.tokens is not None and core.tokens.drop(token)
 
 
 def _outcome(came: Response | ConnectionFault) -> _policy.Outcome:
@@ -167,9 +207,13 @@ def _outcome(came: Response | ConnectionFault) -> _policy.Outcome:
     return _policy.Outcome(sent=came.sent)
 
 
-def _fault(request: Request, fault: ConnectionFault, *, is_write: bool) -> TransportError:
-    if not fault.sent:
-        return NotSentError(str(fault), request)
+def _left_at(request: Request, came: Response | ConnectionFault, *, is_write: bool) -> Response:
+    """The reply that it is left at, or the error that says why there is none."""
+    if isinstance(came, Response):
+        return came
+    if not came.sent:
+        raise NotSentError(str(came), request) from came
     if is_write:
-        return UnconfirmedWriteError(f"{fault}; it may or may not have been carried out", request)
-    return TransportError(str(fault), request)
+        message = f"{came}; it may or may not have been carried out"
+        raise UnconfirmedWriteError(message, request) from came
+    raise TransportError(str(came), request) from came

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from yarl import URL
 
 from ev_energy._convert import Unreadable, decode, unwrap
+from ev_energy._core import Core, Options
 from ev_energy._drift import Deviation
 from ev_energy._encode import encode
 from ev_energy._http import Request, Response
 from ev_energy._links import links
 from ev_energy._model import Model
 from ev_energy._pages import Page, Pager, scope_of
-from ev_energy._sending import Core, Options, send
+from ev_energy._sending import send
 from ev_energy._types import Counts
 from ev_energy._url import at_place, fill, join, page_size
 from ev_energy.errors import ApiError, DecodeError
@@ -71,7 +72,7 @@ class Session:
         inside: str | None = None,
     ) -> M | None:
         """One operation, to a model; to None where *into* is None and the reply has no body."""
-        request = self._request(method, fill(path, ids), query, body, scope)
+        request = self._request(method, path, ids, query, body, scope)
         response = self._checked(request, await send(self.core, self.options, request))
         if into is None:
             return None
@@ -82,7 +83,7 @@ class Session:
         self, path: str, ids: tuple[object, ...], scope: str | None
     ) -> Counts:
         """A deletion that may answer with numbers; without any where the reply has no body."""
-        request = self._request("DELETE", fill(path, ids), {}, None, scope)
+        request = self._request("DELETE", path, ids, {}, None, scope)
         response = self._checked(request, await send(self.core, self.options, request))
         if not response.body:
             return {}
@@ -100,7 +101,7 @@ class Session:
         """One listing. Nothing is sent until it is walked."""
         if query.get("page_size") is not None:
             query = {**query, "page_size": page_size(query["page_size"])}
-        start = self._request("GET", fill(path, ids), query, None, scope)
+        start = self._request("GET", path, ids, query, None, scope)
         within = scope_of(start.url, self.options.user)
         links_too = bool(query.get("expand"))
 
@@ -126,7 +127,7 @@ class Session:
 
     async def redirect(self, path: str, scope: str | None, query: Mapping[str, object]) -> str:
         """Where an operation redirects to. It is not followed; a public one gets no token."""
-        request = self._request("GET", path, query, None, scope)
+        request = self._request("GET", path, (), query, None, scope)
         if scope is None:  # what it is told, a browser could be told
             plain = {"User-Agent": request.headers["User-Agent"]}
             request = replace(request, headers=plain, authorised=False)
@@ -141,7 +142,7 @@ class Session:
         """The resource that *url* names, which must be on this API, from its *place* there."""
         named = self.core.trusted(URL(url, encoded=True))
         target = join(self.core.root, at_place(place, named), named.query)
-        request = Request("GET", target, self.options.headers)
+        request = Request("GET", target, self.options.headers, template=place)
         response = self._checked(request, await send(self.core, self.options, request))
         return cast(M, self._decode(request, response, into, links=False))
 
@@ -170,12 +171,13 @@ class Session:
     def _request(
         self,
         method: str,
-        path: str,
+        template: str,
+        ids: tuple[object, ...],
         query: Mapping[str, object],
         body: Mapping[str, object] | None,
         scope: str | None,
     ) -> Request:
-        core = self.core
+        core, path = self.core, fill(template, ids)
         if scope is not None and core.auth is None:
             raise ValueError(
                 f"{method} {path} needs an access token"
@@ -186,7 +188,7 @@ class Session:
             content = encode(body, str(core.root))
             headers = {**headers, "Content-Type": "application/json"}
         url = join(core.root, path, query)
-        return Request(method, url, headers, content, core.auth is not None)
+        return Request(method, url, headers, content, core.auth is not None, template)
 
     def _checked(
         self, request: Request, response: Response, *, redirects: bool = False

@@ -21,8 +21,8 @@ import attrs
 from yarl import URL
 
 from ev_energy import _policy
+from ev_energy._core import Core, Options
 from ev_energy._http import ConnectionFault, Request, Response
-from ev_energy._sending import Core, Options
 from ev_energy.errors import ClientClosedError
 
 _CHUNK: Final = 256 * 1024
@@ -150,15 +150,16 @@ async def put(
         if raised:  # which aiohttp takes for a fault of the connection
             raise raised[0]
         pause = _policy.pause_before_retry(
+            options.retries,
             attempt,
             outcome,
             is_write=False,
-            retries=options.retries,
+            left=options.deadline,
             chance=random.random(),  # noqa: S311  (jitter, no secret)
         )
-        if pause is None or pause > options.deadline:
+        if pause is None:
             return came
-        await core.sleep(pause)
+        await core.pause(pause)
 
 
 async def _noting(chunks: AsyncIterator[bytes], raised: list[Exception]) -> AsyncIterator[bytes]:

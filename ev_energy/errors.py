@@ -7,10 +7,23 @@
     ├── NotExpandedError           ``ref.value`` of a link that the request did not expand
     ├── ForeignOriginError         a link leads away from the API; the token stays here
     ├── CursorError                a cursor of another query, another API, or no cursor at all
+    ├── AuthorizationError         somebody who was to sign in came back without a code
+    ├── SignInRequiredError        there is no token, and none to be had without signing in
+    ├── TokenStoreError            a token store cannot be read, written or locked
     ├── TokenError                 the token endpoint refused (RFC 6749)
+    │   ├── InvalidRequestError        invalid_request
+    │   ├── InvalidClientError         invalid_client
+    │   ├── InvalidGrantError          invalid_grant: a code or refresh token that is no good
+    │   ├── UnauthorizedClientError    unauthorized_client
+    │   ├── UnsupportedGrantTypeError  unsupported_grant_type
+    │   └── InvalidScopeError          invalid_scope
     ├── WebhookError               a delivery to a webhook holds no event
     ├── UploadError                a file did not arrive; it knows how to go on
+    ├── BudgetExceeded             no request is left in time; says when one will be
+    ├── BudgetUnavailableError     the budget that is shared with others cannot be asked
     ├── CallError                  one call failed; it knows its request
+    │   ├── LimitError             a reply beyond what a sane server sends
+    │   ├── PagingError            the links between pages lead nowhere
     │   ├── TransportError         no reply
     │   │   ├── NotSentError           provably not sent: safe to try again
     │   │   ├── UnconfirmedWriteError  a write may or may not have happened
@@ -39,12 +52,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from ev_energy._json import json_object
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ev_energy._http import Request, Response
     from ev_energy.models import Notification, RebateEvidenceUpload
 
 __all__ = [
     "ApiError",
+    "AuthorizationError",
     "BadRequestError",
+    "BudgetExceeded",
+    "BudgetUnavailableError",
     "CallError",
     "ClientClosedError",
     "ConflictError",
@@ -54,17 +72,27 @@ __all__ = [
     "EvEnergyError",
     "ForbiddenError",
     "ForeignOriginError",
+    "InvalidClientError",
+    "InvalidGrantError",
+    "InvalidRequestError",
+    "InvalidScopeError",
+    "LimitError",
     "NotAcceptableError",
     "NotExpandedError",
     "NotFoundError",
     "NotSentError",
+    "PagingError",
     "RateLimitError",
     "ServerError",
+    "SignInRequiredError",
     "TokenError",
+    "TokenStoreError",
     "TransportError",
+    "UnauthorizedClientError",
     "UnauthorizedError",
     "UnconfirmedWriteError",
     "UnprocessableError",
+    "UnsupportedGrantTypeError",
     "UploadError",
     "WebhookError",
 ]
@@ -121,19 +149,85 @@ class CursorError(EvEnergyError):
     """A cursor that does not belong to this listing."""
 
 
+class AuthorizationError(EvEnergyError):
+    """Somebody was sent away to sign in, and came back without a code that is good for anything.
+
+    ``error`` is the RFC 6749 code (``access_denied`` if they said no, ...), or ``state_mismatch``
+    or ``no_code`` where what came back is no answer to what was asked.
+    """
+
+    def __init__(self, error: str, description: str = "") -> None:
+        super().__init__(f"not signed in ({error}{f': {description}' if description else ''})")
+        self.error, self.description = error, description
+
+
+class SignInRequiredError(EvEnergyError):
+    """There is no token for ``account``, and none to be had without signing in (again).
+
+    Raised from `InvalidGrantError` if there was one that the server does not renew any more.
+    """
+
+    def __init__(self, account: str) -> None:
+        super().__init__(
+            f"no token for {account!r}: send them to the URL of AuthorizationCode.begin(), and "
+            "call client.sign_in() when they come back"
+        )
+        self.account = account
+
+
+class TokenStoreError(EvEnergyError):
+    """A token store cannot be read, written or locked. What it kept is left as it was."""
+
+
 class TokenError(EvEnergyError):
     """The token endpoint refused.
 
-    ``error`` is the RFC 6749 code (``invalid_client``, ``invalid_grant``, ...), or the HTTP status
-    as text where the reply was no OAuth error. A full rate-limit bucket is not an auth error: that
-    is `RateLimitError`, here as anywhere.
+    ``error`` is the RFC 6749 code (``invalid_client``, ``invalid_grant``, ...), each with a class
+    of its own, or the HTTP status as text where the reply was no OAuth error. A full rate-limit
+    bucket is not an auth error: that is `RateLimitError`, here as anywhere.
     """
+
+    classes: ClassVar[dict[str, type[TokenError]]] = {}
+
+    def __init_subclass__(cls, error: str) -> None:
+        TokenError.classes[error] = cls
 
     def __init__(self, status: int, error: str, description: str = "") -> None:
         more = f": {description}" if description else ""
         hint = "; check the client id and secret" if error == "invalid_client" else ""
         super().__init__(f"no token ({status} {error}{more}){hint}")
         self.status, self.error, self.description = status, error, description
+
+    @staticmethod
+    def of(status: int, data: Mapping[str, Any]) -> TokenError:
+        """The error in a reply of the endpoint, of the class for its code."""
+        error = _text(data.get("error")) or str(status)
+        description = _text(data.get("error_description"))
+        return TokenError.classes.get(error, TokenError)(status, error, description)
+
+
+class InvalidRequestError(TokenError, error="invalid_request"):
+    """The endpoint misses a parameter, or understands one otherwise."""
+
+
+class InvalidClientError(TokenError, error="invalid_client"):
+    """The application is unknown, or its secret is wrong or shown the wrong way (``method``)."""
+
+
+class InvalidGrantError(TokenError, error="invalid_grant"):
+    """A code or refresh token that was used, has expired, was revoked, or is somebody else's."""
+
+
+class UnauthorizedClientError(TokenError, error="unauthorized_client"):
+    """The application may not use this grant."""
+
+
+class UnsupportedGrantTypeError(TokenError, error="unsupported_grant_type"):
+    """The server has no such grant."""
+
+
+class InvalidScopeError(TokenError, error="invalid_scope"):
+    """A scope that does not exist, or that the application may not have."""
 
 
 class CallError(EvEnergyError):
@@ -161,6 +255,48 @@ class UnconfirmedWriteError(TransportError):
 
 class DeadlineError(TransportError):
     """The call's ``deadline`` left no time for another attempt, or for the wait before it."""
+
+
+class BudgetExceeded(EvEnergyError):  # noqa: N818  (what it is called wherever budgets are kept)
+    """The allowance leaves no request in time. Nothing was sent.
+
+    Attributes:
+        request: What was to be sent; None for a reservation.
+        wait: Seconds until there would have been one, as far as is known.
+        at: The same as a moment, in UTC.
+    """
+
+    def __init__(self, request: Request | None, wait: float, at: datetime) -> None:
+        what = "reserve" if request is None else request.label
+        super().__init__(
+            f"{what}: the allowance has no request left; the next in {wait:.0f} s, at "
+            f"{at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        self.request, self.wait, self.at = request, wait, at
+
+
+class BudgetUnavailableError(EvEnergyError):
+    """The budget that is shared with other processes cannot be asked. Nothing was sent."""
+
+
+class LimitError(CallError):
+    """A reply beyond what a sane server sends: too large, too deep, inflated. It was not read on.
+
+    Attributes:
+        limit: The name of the limit.
+        status: The status of the reply: a write may have been carried out. None if none was read.
+    """
+
+    def __init__(self, message: str, request: Request, limit: str, status: int | None) -> None:
+        super().__init__(message, request)
+        self.limit, self.status = limit, status
+
+
+class PagingError(CallError):
+    """The links between pages lead nowhere: unreadable, in a circle, or without an end.
+
+    ``cursor`` is that of the page whose link is wrong; its items were delivered.
+    """
 
 
 class WebhookError(EvEnergyError):

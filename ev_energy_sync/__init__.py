@@ -14,19 +14,24 @@ from ev_energy._lazy import door
 if TYPE_CHECKING:
     from ev_energy import SERVERS as SERVERS
     from ev_energy import UNSET as UNSET
+    from ev_energy import AuthorizationCode as AuthorizationCode
     from ev_energy import Call as Call
     from ev_energy import ClientCredentials as ClientCredentials
     from ev_energy import Drift as Drift
     from ev_energy import Kind as Kind
+    from ev_energy import MemoryBudget as MemoryBudget
     from ev_energy import Page as Page
     from ev_energy import RateLimit as RateLimit
     from ev_energy import Ref as Ref
     from ev_energy import Request as Request
     from ev_energy import Response as Response
+    from ev_energy import RetryPolicy as RetryPolicy
     from ev_energy import StaticToken as StaticToken
     from ev_energy import Unset as Unset
     from ev_energy import auth as auth
+    from ev_energy import budget as budget
     from ev_energy import errors as errors
+    from ev_energy import hooks as hooks
     from ev_energy import models as models
     from ev_energy import webhooks as webhooks
     from ev_energy_sync._blocking import Pager as Pager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from yarl import URL
 
@@ -17,11 +17,15 @@ from ev_energy_sync._families import Families
 from ev_energy_sync._portal import Portal
 
 if TYPE_CHECKING:
+    from ev_energy import RetryPolicy
     from ev_energy._capture import Call
     from ev_energy._drift import DriftHook
     from ev_energy._http import RateLimit
     from ev_energy._model import Model
     from ev_energy._refs import Id, Ref
+    from ev_energy.auth import AuthorizationRequest
+    from ev_energy.budget import Budget, Priority
+    from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
     from ev_energy.models import User
 
 M = TypeVar("M", bound="Model")
@@ -34,8 +38,8 @@ class Client(Families):
     stands still meanwhile). The calls run on an event loop of its own, on a thread of its own.
 
     The arguments are those of `ev_energy.Client`, but for its *session*: an aiohttp session belongs
-    to the event loop it was made on, and nobody else's can be used here. *drift* is called, and
-    *sleep* runs, on the client's own thread.
+    to the event loop it was made on, and nobody else's can be used here. *drift* and the hooks are
+    called, and *sleep* runs, on the client's own thread.
     """
 
     def __init__(
@@ -45,15 +49,25 @@ class Client(Families):
         base_url: str | URL = "live",
         timeout: float = 30.0,
         deadline: float = 120.0,
-        retries: int = 2,
+        retries: int | RetryPolicy = 2,
+        budget: Budget | Unset | None = UNSET,
+        priority: Priority = "interactive",
+        when_exhausted: Literal["wait", "raise"] = "wait",
+        max_pages: int = 100_000,
         headers: Mapping[str, str] | None = None,
         version: str | None = None,
         language: str | None = None,
         strict: bool = False,
         drift: DriftHook | None = None,
+        on_request: RequestHook | None = None,
+        on_response: ResponseHook | None = None,
+        on_retry: RetryHook | None = None,
+        on_wait: WaitHook | None = None,
+        tracer: Tracer | None = None,
         allow_insecure: bool = False,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._aio = aio.Client(
             auth,
@@ -61,14 +75,24 @@ class Client(Families):
             timeout=timeout,
             deadline=deadline,
             retries=retries,
+            budget=budget,
+            priority=priority,
+            when_exhausted=when_exhausted,
+            max_pages=max_pages,
             headers=headers,
             version=version,
             language=language,
             strict=strict,
             drift=drift,
+            on_request=on_request,
+            on_response=on_response,
+            on_retry=on_retry,
+            on_wait=on_wait,
+            tracer=tracer,
             allow_insecure=allow_insecure,
             clock=clock,
             sleep=sleep,
+            now=now,
         )
         self._portal = Portal(self._aio.close)
 
@@ -98,7 +122,10 @@ class Client(Families):
         *,
         timeout: float | Unset = UNSET,
         deadline: float | Unset = UNSET,
-        retries: int | Unset = UNSET,
+        retries: int | RetryPolicy | Unset = UNSET,
+        priority: Priority | Unset = UNSET,
+        when_exhausted: Literal["wait", "raise"] | Unset = UNSET,
+        max_pages: int | Unset = UNSET,
         headers: Mapping[str, str] | None = None,
         version: str | Unset | None = UNSET,
         language: str | Unset | None = UNSET,
@@ -111,6 +138,9 @@ class Client(Families):
             timeout=timeout,
             deadline=deadline,
             retries=retries,
+            priority=priority,
+            when_exhausted=when_exhausted,
+            max_pages=max_pages,
             headers=headers,
             version=version,
             language=language,
@@ -134,9 +164,40 @@ class Client(Families):
         """
         return self._portal.call(self._aio.fetch(ref))
 
+    def sign_in(self, request: AuthorizationRequest, callback: str) -> None:
+        """Exchange the code that somebody came back with for a token, and keep that.
+
+        For `AuthorizationCode` credentials: *request* is what its ``begin`` gave before they left,
+        *callback* the URL (or path and query) they came back at. `AuthorizationError` if they said
+        no or are not who left, `InvalidGrantError` if the code is too old: it lives for a minute.
+        """
+        self._portal.call(self._aio.sign_in(request, callback))
+
+    def sign_out(self) -> None:
+        """Have the token revoked, and forget it, here and in the token store.
+
+        With `AuthorizationCode` credentials, later calls raise `SignInRequiredError`; with
+        `ClientCredentials`, they ask for a new token.
+        """
+        self._portal.call(self._aio.sign_out())
+
+    @contextmanager
+    def reserve(self, count: int) -> Generator[Self]:
+        """``with client.reserve(300) as reserved:`` sets aside that many requests.
+
+        *reserved* is this client, whose calls use them up first; what is left is given back in the
+        end. Waits until there are as many at once, or raises `BudgetExceeded`, as calls do.
+        """
+        reservation = self._aio.reserve(count)
+        reserved = self._portal.call(reservation.__aenter__())
+        try:
+            yield self._of(reserved, self._portal)
+        finally:
+            self._portal.call(reservation.__aexit__(None, None, None))
+
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The allowance as the last reply stated it; None before the first."""
+        """How the allowance stands, by the budget's reckoning; None before the API stated one."""
         return self._aio.rate_limit
 
     @property

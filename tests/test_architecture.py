@@ -20,10 +20,13 @@ PACKAGES = ("ev_energy", "ev_energy_sync")
 #: for all its modules; a new module must be given a place.
 LAYERS = (
     "_unset _json _version _types _enums _lazy _policy _http _links _drift _places _operation_ids",
-    "_operations",
-    "errors",
-    "auth _refs _pages _aiohttp _capture",
-    "_model _url _tokens",
+    "_operations _rolling",
+    "errors hooks budget",
+    "_waits _grants _logging _reservation",
+    "_stores _refs _pages _aiohttp _capture",
+    "_token_file",
+    "auth",
+    "_model _url _tokens _core _settings",
     "_members _encode _sending",
     "models _bare",
     "_checks _geojson _fast _tolerant",

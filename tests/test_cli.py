@@ -69,7 +69,7 @@ def test_the_demo_says_what_is_wrong_without_a_traceback() -> None:
             EV_ENERGY_BASE_URL=simulator.base_url,
         )
     assert done.returncode == 1
-    assert "TokenError: no token (401 invalid_client" in done.stdout
+    assert "InvalidClientError: no token (401 invalid_client" in done.stdout
     assert "not-the-secret" not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     incomplete = run("demo", EV_ENERGY_CLIENT_ID="an-app")

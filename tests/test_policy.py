@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ev_energy import RetryPolicy
 from ev_energy._http import RateLimit, Response
 from ev_energy._policy import Outcome, pause_before_retry
 
 
 def pause(outcome: Outcome, *, attempt: int = 1, is_write: bool = False, chance: float = 1.0):
-    return pause_before_retry(attempt, outcome, is_write=is_write, retries=2, chance=chance)
+    return pause_before_retry(
+        RetryPolicy(), attempt, outcome, is_write=is_write, left=1e9, chance=chance
+    )
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -34,7 +37,9 @@ def test_a_write_is_repeated_only_where_it_was_not_carried_out() -> None:
 
 @given(st.integers(1, 50), st.floats(0, 1))
 def test_pauses_grow_but_never_beyond_eight_seconds(attempt: int, chance: float) -> None:
-    found = pause_before_retry(attempt, Outcome(503), is_write=False, retries=50, chance=chance)
+    found = pause_before_retry(
+        RetryPolicy(retries=50), attempt, Outcome(503), is_write=False, left=1e9, chance=chance
+    )
     assert found is not None
     assert 0 <= found <= min(8.0, 0.5 * 2 ** (attempt - 1))
 

@@ -46,7 +46,7 @@ def test_calls_return_what_the_async_ones_return(client, server):
     assert (type(evse), evse.id) == (models.EVSE, "evse01")
     assert client.evses.delete("evse01") is None
     assert client.fetch(Ref(evse.url, models.EVSE)) == evse
-    assert client.rate_limit.remaining == 999
+    assert client.rate_limit.limit == 1000
     assert str(client.base_url) == server.url
 
 
