@@ -144,10 +144,10 @@ async def _attempt(
             with hooks.tracer.attempt(request, attempt) as span:
                 came = await _over_the_wire(core, request, ready, timeout)
                 span.ended(came)
-    except BaseException as error:  # a cancellation, a hook: it may have been sent
+    except BaseException as broken:  # a cancellation, a hook: it may have been sent
         _settle(ready.ticket, None)
-        if isinstance(error, LimitFault):
-            raise LimitError(str(error), request, error.limit, error.status) from error
+        if isinstance(broken, LimitFault):
+            raise LimitError(str(broken), request, broken.limit, broken.status) from broken
         raise
     _settle(ready.ticket, came)
     if _log.isEnabledFor(logging.DEBUG):
