@@ -13,7 +13,7 @@ from typing import Final
 from harness import Row, Settings, Skip
 
 NAMES: Final = (
-    *("import", "families", "size", "decode", "memory", "http", "blocking", "simulator"),
+    *("import", "families", "size", "decode", "memory", "http", "blocking", "simulator", "leak"),
 )
 _SHOWN: Final = ("aiohttp", "attrs", "msgspec", "orjson", "requests", "uvloop", "httpx")
 

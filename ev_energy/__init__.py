@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ev_energy._pages import Pager as Pager
     from ev_energy._policy import RetryPolicy as RetryPolicy
     from ev_energy._refs import Ref as Ref
-    from ev_energy._settings import SERVERS as SERVERS
+    from ev_energy._servers import SERVERS as SERVERS
     from ev_energy._unset import UNSET as UNSET
     from ev_energy._unset import Unset as Unset
     from ev_energy.auth import AuthorizationCode as AuthorizationCode
@@ -52,7 +52,7 @@ _HOMES = {
     "Request": "ev_energy._http",
     "Response": "ev_energy._http",
     "RetryPolicy": "ev_energy._policy",
-    "SERVERS": "ev_energy._settings",
+    "SERVERS": "ev_energy._servers",
     "StaticToken": "ev_energy.auth",
     "UNSET": "ev_energy._unset",
     "Unset": "ev_energy._unset",

@@ -4,38 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ev_energy._body import read_body
+from ev_energy._homes import Home, Homes
 from ev_energy._http import Body, ConnectionFault, Request, Response
 
 if TYPE_CHECKING:
     import aiohttp
 
 _running_loop = asyncio.get_running_loop
+_clock = time.monotonic
+#: Seconds without a request, after which a server may have closed a connection.
+_IDLE: Final = 1.0
 _NO_TYPE: Final = ("Content-Type",)
-
-# Sessions of loops that go on elsewhere, kept so that nobody closes or collects them. After a fork
-# the child shares the parent's epoll: closing the inherited session there would unregister the
-# parent's sockets.
-_of_other_loops: Final[list[aiohttp.ClientSession]] = []
+#: Bytes a body may have, unless somebody says otherwise. A page of 100 has some 200 thousand.
+MAX_BODY: Final = 64 * 1024 * 1024
 
 
 class AiohttpTransport:
     """Sends with one `aiohttp.ClientSession`: the caller's, or one of its own per event loop."""
 
-    def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
-        self._injected = session
-        self._own: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(
+        self,
+        session: aiohttp.ClientSession | None = None,
+        owner: Callable[[], str] = lambda: "client",
+        max_body: int = MAX_BODY,
+    ) -> None:
+        self._injected, self._owner = session, owner
+        self._homes = Homes(_new_session)
+        self._home: Home | None = None
+        """The one that was used last."""
+        self._around: Sequence[aiohttp.ClientMiddlewareType] = ()
+        """What surrounds each request: the session's own, and what has it sent only once."""
+        self._used_at = 0.0
+        if max_body < 1:
+            raise ValueError(f"max_body must be 1 byte or more, not {max_body}")
+        self._max_body = max_body
 
     async def send(
         self, request: Request, headers: Mapping[str, str], body: Body | None, timeout: float
     ) -> Response:
         """Send one request and read the whole reply."""
-        session = self._injected or self._own
-        if session is None or (session is self._own and self._loop is not _running_loop()):
-            session = await self._session()
+        session = self._injected
+        if session is None:
+            home = self._home
+            if home is None or home.loop is not _running_loop():
+                home = self._home = await self._homes.here()
+            session = home.session
+        around = self._around or self._surround(session)
+        now = _clock()
+        if request.is_write or now - self._used_at > _IDLE:
+            await _look_around()
+        self._used_at = now
+        status: int | None = None
         try:
             async with session.request(
                 request.method,
@@ -44,47 +69,53 @@ class AiohttpTransport:
                 data=body,
                 allow_redirects=False,
                 timeout=_client_timeout(timeout),
+                middlewares=around,
                 # aiohttp would call any body an octet stream, also one that is not there.
                 skip_auto_headers=None if request.method == "GET" else _NO_TYPE,
             ) as reply:
-                content = await reply.read()
-                return Response(reply.status, reply.reason or "", reply.headers, content)
+                status = reply.status
+                content = await read_body(reply, self._max_body)
+                return Response(status, reply.reason or "", reply.headers, content)
         except Exception as error:
-            fault = _fault_of(error, timeout)
-            if fault is None:
+            from ev_energy import _connection
+
+            fault = _connection.fault_of(error, timeout, status)
+            if session.closed and str(error) == "Session is closed":  # a plain RuntimeError
+                fault = ConnectionFault(str(error), sent=False)
+            if fault is None or fault is error:
                 raise
-            raise fault from error
+            cause = _connection.cause_of(error)
+        raise fault from cause  # out here, where the error is no context of it either
+
+    def _surround(self, session: aiohttp.ClientSession) -> Sequence[aiohttp.ClientMiddlewareType]:
+        from ev_energy import _connection
+
+        # Those of one request take the place of the session's, which has no public name for them.
+        own: Sequence[aiohttp.ClientMiddlewareType] = getattr(session, "_middlewares", ())
+        self._around = (*own, _connection.once)
+        return self._around
 
     async def close(self) -> None:
-        """Close the session, unless it is the caller's."""
-        own, self._own = self._own, None
-        if own is None:
+        """Close what was opened here; the caller's session stays open."""
+        self._home = None
+        await self._homes.close()
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        if not self._homes:  # closed, or never used, or only by the process this was forked from
             return
-        if self._loop is asyncio.get_running_loop():
-            await own.close()
-        else:
-            await _leave(own, self._loop)
-
-    async def _session(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        if self._injected is not None:
-            return self._injected
-        loop = asyncio.get_running_loop()
-        if self._own is None or self._loop is not loop:
-            if self._own is not None:
-                await _leave(self._own, self._loop)
-            self._own = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-            self._loop = loop
-        return self._own
+        self._homes.abandon()
+        _warn(
+            f"unclosed {self._owner()}: close it with `await client.close()`, or open it with "
+            "`async with`",
+            ResourceWarning,
+            source=self,
+        )
 
 
-async def _leave(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop | None) -> None:
-    """Part with the session of another loop: close it if that loop has ended."""
-    if loop is not None and loop.is_closed():
-        await session.close()
-    else:
-        _of_other_loops.append(session)
+def _new_session() -> aiohttp.ClientSession:
+    import aiohttp
+
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
 
 
 @functools.lru_cache(8)
@@ -94,23 +125,16 @@ def _client_timeout(total: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total)
 
 
+async def _look_around() -> None:
+    """Let the loop notice which connections the servers have closed.
+
+    What is sent over one of those gets no reply, and of a write nobody knows whether it was carried
+    out. The loop notices within two turns, but had none yet if it was held up or stood still.
+    """
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 def preload() -> None:
     """Import aiohttp now."""
-    import aiohttp  # noqa: F401  # pyright: ignore[reportUnusedImport]  # for its side effect
-
-
-def _fault_of(error: Exception, timeout: float) -> ConnectionFault | None:
-    """What *error* says of the connection; None if it is no matter of connections."""
-    import aiohttp
-
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return ConnectionFault(_say(error), sent=False)
-    if isinstance(error, TimeoutError):
-        return ConnectionFault(f"no reply within {timeout:g} s", sent=True)
-    if isinstance(error, aiohttp.ClientError | ConnectionError):
-        return ConnectionFault(_say(error), sent=True)
-    return None
-
-
-def _say(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+    from ev_energy import _connection  # noqa: F401  # pyright: ignore[reportUnusedImport]

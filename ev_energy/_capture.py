@@ -1,4 +1,7 @@
-"""``with client.capture() as calls``: what was sent and what came back."""
+"""``with client.capture() as calls``: what was sent and what came back.
+
+Who asks for this wants to see a call as it was, e-mail addresses and all; but no secret.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,27 @@ from typing import Final
 import attrs
 
 from ev_energy._http import Request, Response
+from ev_energy._redact import STARS, shown_url
+
+#: Headers that are no secret. Others may be: a gateway's key, say.
+_PLAIN: Final = frozenset(
+    {
+        "accept",
+        "accept-language",
+        "content-type",
+        "evenergy-user",
+        "evenergy-version",
+        "user-agent",
+    }
+)
 
 
 @attrs.define(eq=False)
 class Call:
-    """One call: its request, every attempt, and the last reply. Prints as a ``curl`` command."""
+    """One call: its request, every attempt, and the last reply. Prints as a ``curl`` command.
+
+    In print, the token and headers of your own are stars, and a presigned URL is but its origin.
+    """
 
     request: Request
     attempts: list[Response | Exception] = attrs.field(factory=list[Response | Exception])
@@ -44,12 +63,13 @@ class Call:
 
     def __str__(self) -> str:
         request = self.request
-        words = ["curl", "-X", request.method, str(request.url)]
-        headers = dict(request.headers)
+        is_inside = bool(request.template)
+        url = str(request.url) if is_inside else shown_url(request.url, inside=False)
+        words = ["curl", "-X", request.method, url]
+        for name, value in request.headers.items():
+            words += ["-H", f"{name}: {value if name.lower() in _PLAIN else STARS}"]
         if request.authorised:
-            headers["Authorization"] = "Bearer ***"
-        for name, value in headers.items():
-            words += ["-H", f"{name}: {value}"]
+            words += ["-H", f"Authorization: Bearer {STARS}"]
         if request.body is not None:
             words += ["--data-raw", request.body.decode(errors="replace")]
         return shlex.join(words)

@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -16,10 +17,12 @@ import attrs
 from yarl import URL
 
 from ev_energy._lazy import Lazy
-from ev_energy._settings import endpoints_of, headers_of, root_of
+from ev_energy._servers import root_of
+from ev_energy._settings import endpoints_of, headers_of
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.auth import ClientCredentials, StaticToken
+from ev_energy.errors import ClientClosedError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -109,6 +112,7 @@ class Client:
         when_exhausted: What to do if no request is left: ``"wait"`` as long as the deadline
             allows, or ``"raise"`` `BudgetExceeded` at once.
         max_pages: How many pages a listing may have.
+        max_body: How many bytes the body of a reply may have, unpacked.
         headers: Sent with every call.
         version: ``EvEnergy-Version``; left out, the server uses what your application is set to.
         language: ``Accept-Language``, such as ``"en-GB"``.
@@ -194,6 +198,7 @@ class Client:
         priority: Priority = "interactive",
         when_exhausted: Literal["wait", "raise"] = "wait",
         max_pages: int = 100_000,
+        max_body: int = 64 * 1024 * 1024,
         headers: Mapping[str, str] | None = None,
         version: str | None = None,
         language: str | None = None,
@@ -220,12 +225,13 @@ class Client:
         from ev_energy.hooks import Hooks
 
         root = root_of(base_url, allow_insecure=allow_insecure)
+        credentials = StaticToken(auth) if isinstance(auth, str) else auth
         clock, sleep, now = clock or time.monotonic, sleep or asyncio.sleep, now or time.time
         core = Core(
             root=root,
             endpoints=endpoints_of(auth, root, allow_insecure=allow_insecure),
-            transport=AiohttpTransport(session),
-            auth=StaticToken(auth) if isinstance(auth, str) else auth,
+            transport=AiohttpTransport(session, lambda: _named(root, credentials), max_body),
+            auth=credentials,
             report=Reporter(drift, strict),
             budget=MemoryBudget(clock=clock, sleep=sleep) if isinstance(budget, Unset) else budget,
             hooks=Hooks(
@@ -239,8 +245,6 @@ class Client:
             sleep=sleep,
             now=now,
         )
-        if core.auth is not None:
-            core.tokens = TokenKeeper(core.auth, functools.partial(post, core), now)
         options = Options(
             timeout=timeout,
             deadline=deadline,
@@ -250,6 +254,12 @@ class Client:
             when_exhausted=when_exhausted,
             max_pages=max_pages,
         )
+        if core.auth is not None:
+            origin = str(root.origin())
+            # Weak: without a circle, a client that is dropped is gone at once.
+            core.tokens = TokenKeeper(
+                core.auth, functools.partial(post, weakref.ref(core), options), now, origin
+            )
         self._session = Session(core, options)
 
     @classmethod
@@ -349,14 +359,17 @@ class Client:
         path, into = PLACES[name]
         return await self._session.fetch(ref.url, path, cast("type[M]", getattr(models, into)))
 
-    async def sign_in(self, request: AuthorizationRequest, callback: str) -> None:
+    async def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
         """Exchange the code that somebody came back with for a token, and keep that.
 
         For `AuthorizationCode` credentials: *request* is what its ``begin`` gave before they left,
         *callback* the URL (or path and query) they came back at. `AuthorizationError` if they said
         no or are not who left, `InvalidGrantError` if the code is too old: it lives for a minute.
         """
-        await self._session.core.keeper.sign_in(request, callback)
+        core = self._session.core
+        if "authorize" in core.endpoints:
+            request.must_be_for(core.endpoints["authorize"])
+        await core.keeper.sign_in(request, callback)
 
     async def sign_out(self) -> None:
         """Have the token revoked, and forget it, here and in the token store.
@@ -370,13 +383,16 @@ class Client:
         """``async with client.reserve(300) as reserved:`` sets aside that many requests.
 
         *reserved* is this client, whose calls use them up first; what is left is given back in the
-        end. Waits until there are as many at once, or raises `BudgetExceeded`, as calls do.
+        end. Waits until there are as many at once, or raises `BudgetExceeded`, as calls do;
+        `ValueError` if the allowance never has as many. Within, ``reserved.reserve()`` sets aside
+        others.
         """
         from ev_energy._reservation import Reservation
 
         session = self._session
         return Reservation(
             lambda: session.core.reserve(session.options, count),
+            session.core.end,
             lambda share: self._view(share=share),
         )
 
@@ -413,6 +429,8 @@ class Client:
     async def __aenter__(self) -> Self:
         from ev_energy import _aiohttp
 
+        if self._session.core.closed:
+            raise ClientClosedError
         if "aiohttp" not in sys.modules:
             # It takes its time, which the loop's other tasks should not have to wait for.
             if len(asyncio.all_tasks()) > 1:
@@ -429,14 +447,27 @@ class Client:
     ) -> None:
         await self.close()
 
+    if not TYPE_CHECKING:  # who checks types is told by those
+
+        def __enter__(self) -> None:
+            raise TypeError(
+                "open this client with `async with`, or use the one of ev_energy_sync, "
+                "whose calls block"
+            )
+
+        def __exit__(self, *_: object) -> None: ...
+
     def __repr__(self) -> str:
-        auth = self._session.core.auth
-        who = "anonymous" if auth is None else repr(auth)
-        user = self._session.options.user
-        return f"<Client of {self.base_url} as {who}{f' for {user}' if user else ''}>"
+        core = self._session.core
+        return _named(core.root, core.auth, self._session.options.user)
 
     def _view(self, **changes: Any) -> Self:
         view = object.__new__(type(self))
         options = attrs.evolve(self._session.options, **changes)
         view._session = attrs.evolve(self._session, options=options)
         return view
+
+
+def _named(root: URL, auth: Credentials | None, user: str | None = None) -> str:
+    who = "anonymous" if auth is None else repr(auth)
+    return f"<Client of {root} as {who}{f' for {user}' if user else ''}>"

@@ -17,11 +17,13 @@ from ev_energy import _fast
 from ev_energy._bare import bare
 from ev_energy._drift import Drift, Reporter
 from ev_energy._enums import OpenEnum, unknown_texts
+from ev_energy._json import is_deep
 from ev_energy._model import Model
 
 M = TypeVar("M", bound=Model)
 #: What `from_dict` finds odd is told once, like what a client finds odd.
 _OUTSIDE_CLIENTS: Final = Reporter()
+_TOO_DEEP: Final = "nested too deeply"
 
 
 class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeError)
@@ -70,7 +72,7 @@ def decode(
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unreadable(f"not JSON: {error}") from None
     except RecursionError:
-        raise Unreadable("nested too deeply") from None
+        raise Unreadable(_TOO_DEEP) from None
     finally:
         unknown_texts.reset(noting)
     if built is None and not links:
@@ -78,8 +80,11 @@ def decode(
     if built is not None and not (texts and report.wants_place(into, {type(t) for t in texts})):
         try:
             check(body)
-        except msgspec.ValidationError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # A member that is not known, or one whose name is no text: then it is not JSON at all.
             _fast.put_back_unknown(_any_json(body), built, at, report)
+        if _fast.bottomless(cast(Any, into), links) and is_deep(built, _fast.inside):
+            raise Unreadable(_TOO_DEEP)
         return cast("M | list[M]", built)
     data = _any_json(body)
     if not many:
@@ -105,16 +110,25 @@ def unwrap(body: bytes, inside: str) -> tuple[bytes, dict[str, Any]]:
 
 
 def _any_json(body: bytes) -> Any:
+    found = _json(body)
+    if is_deep(found):
+        raise Unreadable(_TOO_DEEP)
+    return found
+
+
+def _json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.ValidationError:  # JSON, with a number that msgspec has no type for
         pass
     except RecursionError:
-        raise Unreadable("nested too deeply") from None
+        raise Unreadable(_TOO_DEEP) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unreadable(f"not JSON: {error}") from None
     try:
         return json.loads(body)
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
     except ValueError as error:
         raise Unreadable(f"not JSON: {error}") from None
 
@@ -159,4 +173,6 @@ def to_dict(value: Model) -> dict[str, Any]:
 
 def from_dict(data: Mapping[str, Any], into: type[M]) -> M:
     """A model from a JSON object, tolerantly."""
+    if is_deep(dict(data)):
+        raise ValueError(f"this object is {_TOO_DEEP}")
     return _one(dict(data), into, "$", _OUTSIDE_CLIENTS)

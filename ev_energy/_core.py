@@ -15,10 +15,16 @@ from yarl import URL
 from ev_energy._drift import Reporter
 from ev_energy._http import RateLimit, Request, Response, Transport
 from ev_energy._policy import RetryPolicy
+from ev_energy._texts import hidden
 from ev_energy._waits import Waits
 from ev_energy.auth import Auth, Endpoint
 from ev_energy.budget import Ask, Budget, Exhausted, Priority, Share, Unavailable
-from ev_energy.errors import BudgetExceeded, BudgetUnavailableError, ForeignOriginError
+from ev_energy.errors import (
+    BudgetExceeded,
+    BudgetUnavailableError,
+    ClientClosedError,
+    ForeignOriginError,
+)
 from ev_energy.hooks import Hooks, WaitEvent
 
 if TYPE_CHECKING:
@@ -72,11 +78,13 @@ class Core:
     """Of the last reply that had some. Read when somebody asks, not for every reply."""
     closed: bool = False
     tokens: TokenKeeper | None = None
+    _shares: dict[int, Share] = attrs.field(init=False, factory=dict[int, Share])
+    """What is set aside for reservations, which end with the client at the latest."""
+    bucket: str | None = attrs.field(init=False)
+    """Whose allowance calls with a token use up; None without credentials."""
 
-    @property
-    def bucket(self) -> str | None:
-        """Whose allowance calls with a token use up; None without credentials."""
-        return None if self.auth is None else self.auth.bucket
+    def __attrs_post_init__(self) -> None:
+        self.bucket = None if self.auth is None else self.auth.bucket
 
     @property
     def keeper(self) -> TokenKeeper:
@@ -88,8 +96,10 @@ class Core:
     @property
     def rate_limit(self) -> RateLimit | None:
         """How the allowance stands: by the budget's reckoning, or as the API last stated it."""
-        if self.budget is not None and self.bucket is not None and self.rate_limit_headers:
-            return self.budget.state(self.bucket)
+        if self.budget is not None and self.bucket is not None:
+            known = self.budget.state(self.bucket)
+            if known is not None:
+                return known
         return RateLimit.of(self.rate_limit_headers)
 
     def trusted(self, url: URL) -> URL:
@@ -97,17 +107,25 @@ class Core:
         root = self.root
         if url.raw_authority == root.raw_authority and url.scheme == root.scheme:
             return url
-        if not url.absolute or url.origin() != root.origin():  # another spelling of ours, perhaps
-            raise ForeignOriginError(str(url), str(root.origin()))
+        # Another spelling of ours, perhaps. With a name and password in it, it is nobody's.
+        if "@" in url.raw_authority or not url.absolute or url.origin() != root.origin():
+            raise ForeignOriginError(self.hide(str(url)), str(root.origin()))
         return url
 
     def scrub(self, response: Response) -> Response:
         """*response* without our secrets, should the server have sent one back."""
+        return response.without(self._secrets())
+
+    def hide(self, text: str) -> str:
+        """*text* without our secrets, should what the server sent be in it."""
+        return hidden(text, self._secrets())
+
+    def _secrets(self) -> list[str]:
         known = [] if self.auth is None else self.auth.secrets()
         if self.tokens is not None:
             known += self.tokens.secrets()
         # A text this short is no secret, and would be found everywhere.
-        return response.without([text for text in known if len(text) >= 8])  # noqa: PLR2004
+        return [text for text in known if len(text) >= 8]  # noqa: PLR2004
 
     async def pause(self, seconds: float) -> None:
         """Wait, unless the client is closed meanwhile."""
@@ -125,18 +143,33 @@ class Core:
         )
 
     @contextmanager
+    def told_of_waits(
+        self, request: Request | None, reason: Literal["budget", "retry"]
+    ) -> Generator[Callable[[float], None]]:
+        """Around what may wait. What it yields is to be told how long, as the wait begins."""
+        hooks, began = self.hooks, None
+
+        def tell(seconds: float) -> None:
+            nonlocal began
+            if began is None:
+                began = self.clock()
+            if hooks.on_wait is not None:
+                hooks.on_wait(WaitEvent(request, seconds, reason))
+
+        try:
+            yield tell
+        finally:
+            if began is not None and hooks.tracer is not None:
+                hooks.tracer.waited(WaitEvent(request, self.clock() - began, reason))
+
+    @contextmanager
     def waiting_for_budget(self, request: Request | None) -> Generator[Callable[[float], None]]:
         """Around a wait for the budget: its failures become errors, and closing ends it.
 
         What it yields is to be told how long the wait will be.
         """
-
-        def tell(seconds: float) -> None:
-            if self.hooks.on_wait is not None:
-                self.hooks.on_wait(WaitEvent(request, seconds, "budget"))
-
         try:
-            with self.waits.ended_by_close():
+            with self.told_of_waits(request, "budget") as tell, self.waits.ended_by_close():
                 yield tell
         except Exhausted as found:
             at = datetime.fromtimestamp(self.now() + found.wait, UTC)
@@ -148,13 +181,26 @@ class Core:
         """*count* requests, set aside."""
         if self.budget is None or self.bucket is None:
             raise ValueError("reserve() needs a client with credentials and a budget")
+        if self.closed:
+            raise ClientClosedError
         with self.waiting_for_budget(None) as tell:
-            return await self.budget.reserve(self.ask(options, options.deadline, tell), count)
+            share = await self.budget.reserve(self.ask(options, options.deadline, tell), count)
+        self._shares[id(share)] = share
+        return share
+
+    async def end(self, share: Share) -> None:
+        """Give back what is left of *share*."""
+        self._shares.pop(id(share), None)
+        await share.end()
 
     async def close(self) -> None:
         """Let go of everything. Calls that wait end at once, calls under way with an error."""
         self.closed = True
         self.waits.end()
-        if self.tokens is not None:
-            await self.tokens.close()
-        await self.transport.close()
+        try:
+            for share in tuple(self._shares.values()):
+                await self.end(share)
+            if self.tokens is not None:
+                await self.tokens.close()
+        finally:  # also for who does not wait so long
+            await self.transport.close()

@@ -9,8 +9,9 @@ looking through the JSON in Python.
 from __future__ import annotations
 
 import functools
+import operator
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Union, cast, get_args, get_origin
 
 import msgspec
@@ -73,6 +74,62 @@ def _struct(cls: type[Model], links: bool) -> Any:
         )
         globals()[name] = _structs[cls, links] = struct  # where msgspec looks a cycle's names up
     return _structs[cls, links]
+
+
+@functools.cache
+def _reached(cls: Any, links: bool) -> frozenset[Any]:
+    """Every model that may stand in one of *cls*, however deep."""
+    found: set[Any] = set()
+    ahead: list[Any] = [cls]
+    while ahead:
+        inner = {m for member in members(ahead.pop(), links=links).values() for m in member.models}
+        ahead += inner - found
+        found |= inner
+    return frozenset(found)
+
+
+@functools.cache
+def bottomless(cls: Any, links: bool = True) -> tuple[str, ...]:
+    """The members of *cls* that may nest to any depth: by having any shape, or by going round."""
+    return tuple(
+        name
+        for name, member in members(cls, links=links).items()
+        if _is_any(member.type)
+        or any(
+            model in _reached(model, links) or bottomless(model, links)
+            for model in cast("tuple[Any, ...]", member.models)
+        )
+    )
+
+
+def _is_any(type_: Any) -> bool:
+    return type_ is Any or any(map(_is_any, get_args(type_)))
+
+
+def inside(value: Any) -> Iterable[Any]:
+    """What of *value* may nest to any depth."""
+    if value.__class__ is Ref:
+        value = value.resource
+    if isinstance(value, Model):
+        return _insides(cast(Any, value.__class__))(value)
+    if value.__class__ is dict:
+        return cast("dict[str, Any]", value).values()
+    return cast("Sequence[Any]", value) if value.__class__ in {list, tuple} else ()
+
+
+@functools.cache
+def _insides(cls: Any) -> Callable[[Any], Iterable[Any]]:
+    names = bottomless(cls)
+    if not names:
+        return lambda _: ()
+    # With two names, it gives a tuple. Most links are not expanded, and lead no deeper.
+    all_of = operator.attrgetter(*names, names[0])
+
+    def some_of(value: Any) -> list[Any]:
+        found = all_of(value)[:-1]
+        return [one for one in found if one.__class__ is not Ref or one.resource is not None]
+
+    return some_of
 
 
 def put_back_unknown(data: Any, built: Any, path: str, report: Reporter) -> None:

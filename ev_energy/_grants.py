@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, cast
 from urllib.parse import quote, urlencode
 
 import attrs
 
 from ev_energy._json import json_object
+from ev_energy._texts import hidden, one_line, spellings
 from ev_energy.errors import TokenError
 
 #: A token is renewed this many seconds before it expires, so that it does not expire under way.
@@ -37,6 +39,15 @@ class Token:
     lifetime: float | None = None
     scope: str | None = None
 
+    def __attrs_post_init__(self) -> None:
+        if not can_be_sent(self.access_token):
+            raise ValueError("access_token must be ASCII text without spaces")
+        if self.refresh_token is not None and not is_text(self.refresh_token):
+            raise ValueError("refresh_token must be text that can be sent")
+        for name in ("expires_at", "lifetime"):
+            if not _is_number(getattr(self, name) or 0):
+                raise ValueError(f"{name} must be a number of seconds")
+
     @property
     def renew_at(self) -> float:
         """When to ask for another, in seconds since 1970; infinite where nothing is known.
@@ -50,7 +61,7 @@ class Token:
 
     def secrets(self) -> list[str]:
         """The texts that nobody may see."""
-        return [text for text in (self.access_token, self.refresh_token) if text]
+        return spelled(self.access_token, self.refresh_token)
 
     def to_dict(self) -> dict[str, Any]:
         """This token as JSON, for a token store. Whoever reads it can act as its owner."""
@@ -59,18 +70,13 @@ class Token:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The token that `to_dict` wrote; ``ValueError`` if it is none."""
-        kinds = {
-            "access_token": str,
-            "refresh_token": str,
-            "expires_at": int | float,
-            "lifetime": int | float,
-            "scope": str,
-        }
-        found = {name: data[name] for name in kinds if data.get(name) is not None}
-        odd = [name for name, value in found.items() if not isinstance(value, kinds[name])]
-        if odd or not found.get("access_token"):
+        known: dict[str, Any] = {field.name: data.get(field.name) for field in attrs.fields(cls)}
+        odd = [
+            n for n in ("access_token", "refresh_token", "scope") if not _is_text_or_none(known[n])
+        ]
+        if odd or not known["access_token"]:
             raise ValueError(f"no token was stored here: {', '.join(odd) or 'access_token'}")
-        return cls(**found)
+        return cls(**known)
 
 
 class Grant(NamedTuple):
@@ -79,7 +85,7 @@ class Grant(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     secrets: tuple[str, ...]
-    """The texts in it that nobody may see."""
+    """The texts in it that nobody may see, in every spelling."""
 
     def __repr__(self) -> str:
         return "Grant()"
@@ -95,7 +101,7 @@ def grant(
     """*form* as it is posted, with who the application is; fields that are None are left out."""
     fields = {name: value for name, value in form.items() if value}
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    secrets = [fields[name] for name in _SECRET_FIELDS if name in fields]
+    secrets = spelled(*(fields.get(name) for name in _SECRET_FIELDS))
     if client_secret is None:  # a public client: PKCE shows that it is the one that began
         fields["client_id"] = client_id
     elif method == "basic":
@@ -114,8 +120,13 @@ def basic(client_id: str, client_secret: str) -> str:
     return base64.b64encode(pair.encode()).decode()
 
 
-def read_token(status: int, body: bytes, asked_at: float) -> Token:
-    """The token in a reply of the token endpoint; `TokenError` if there is none.
+def spelled(*secrets: str | None) -> list[str]:
+    """Every spelling of those of *secrets* that there are."""
+    return [text for secret in secrets if secret for text in spellings(secret)]
+
+
+def read_token(status: int, body: bytes, asked_at: float, secrets: Sequence[str] = ()) -> Token:
+    """The token in a reply of the token endpoint; `TokenError` without *secrets* if there is none.
 
     *asked_at* is when it was asked for, in seconds since 1970.
     """
@@ -123,23 +134,69 @@ def read_token(status: int, body: bytes, asked_at: float) -> Token:
     if data is None:
         raise TokenError(status, "no_token", "the reply is no JSON object")
     if status != 200:  # noqa: PLR2004  (RFC 6749 §5.1)
-        raise TokenError.of(status, data)
-    value = data.get("access_token")
-    if not isinstance(value, str) or not value or not _can_be_sent(value):
+        raise _refusal(status, data, secrets)
+    kind = data.get("token_type")
+    if isinstance(kind, str) and kind.lower() != "bearer":  # RFC 6749 §7.1: not to be used then
+        raise TokenError(status, "no_token", f"its type is {one_line(kind, 30)!r}, not 'Bearer'")
+    access, refresh, scope = (data.get(n) for n in ("access_token", "refresh_token", "scope"))
+    lifetime = _lifetime(data.get("expires_in"))
+    if not isinstance(access, str) or not can_be_sent(access):
         raise TokenError(status, "no_token", "the reply has no access_token")
-    lifetime = data.get("expires_in")
-    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or lifetime <= 0:
-        lifetime = None
-    refresh, scope = data.get("refresh_token"), data.get("scope")
+    if not _is_text_or_none(refresh):
+        raise TokenError(status, "no_token", "the reply has a refresh_token that cannot be sent")
     return Token(
-        access_token=value,
-        refresh_token=refresh if isinstance(refresh, str) and refresh else None,
+        access_token=access,
+        refresh_token=refresh or None,
         expires_at=None if lifetime is None else asked_at + lifetime,
         lifetime=lifetime,
-        scope=scope if isinstance(scope, str) else None,
+        scope=scope if isinstance(scope, str) and is_text(scope) else None,
     )
 
 
-def _can_be_sent(token: str) -> bool:
-    """Whether a header can hold it."""
-    return token.isascii() and token.isprintable() and " " not in token
+def check_revoked(status: int, body: bytes, secrets: Sequence[str] = ()) -> None:
+    """Return if this is how a token is confirmed to be good for nothing, else `TokenError`."""
+    if status == 200:  # noqa: PLR2004  (RFC 7009 §2.2; also of a token the server does not know)
+        return
+    if status == 405:  # noqa: PLR2004  (Method Not Allowed)
+        hint = "the revocation endpoint takes no POST: is a slash missing at the end of its URL?"
+        raise TokenError(status, str(status), hint)
+    raise _refusal(status, json_object(body) or {}, secrets)
+
+
+def can_be_sent(token: object) -> bool:
+    """Whether a header can hold it (as RFC 6750 has it, more or less)."""
+    return isinstance(token, str) and token.isascii() and is_text(token) and " " not in token
+
+
+def is_text(text: object) -> bool:
+    """Whether it is text that shows, and can be written in UTF-8."""
+    return isinstance(text, str) and text != "" and text.isprintable()
+
+
+def _is_text_or_none(value: object) -> bool:
+    return value is None or value == "" or is_text(value)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float} and math.isfinite(cast("float", value))
+
+
+def _lifetime(given: object) -> float | None:
+    """``expires_in`` in seconds; None if it makes no sense."""
+    if isinstance(given, str) and given.isascii() and given.isdigit():
+        given = int(given[:_MOST_DIGITS])
+    if type(given) not in {int, float} or not 0 < cast("float", given) <= _LONGEST_LIFE:
+        return None
+    return cast("float", given)
+
+
+#: Seconds: a hundred years.
+_LONGEST_LIFE: Final = 3.2e9
+_MOST_DIGITS: Final = 11
+
+
+def _refusal(status: int, data: Mapping[str, Any], secrets: Sequence[str]) -> TokenError:
+    # Hidden here as well as in the body: JSON spells any letter in more than one way.
+    said = {name: data.get(name) for name in ("error", "error_description")}
+    shown = {n: one_line(hidden(t, secrets)) for n, t in said.items() if isinstance(t, str)}
+    return TokenError.of(status, shown)

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
+
+from ev_energy._redact import STARS, shown_headers, shown_path, shown_url
+
+#: Seconds: some thirty years.
+_AGES: Final = 1e9
 
 
 class Request(msgspec.Struct, frozen=True, eq=False):
@@ -29,17 +34,24 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     @property
     def operation(self) -> str:
         """Method and path template: what kind of call it is, with nothing personal in it."""
-        return f"{self.method} {self.template}"
+        return f"{self.method} {self.template}".rstrip()
 
     @property
     def label(self) -> str:
         """Method and path: enough to recognise the call, and free of personal filters."""
-        return f"{self.method} {self.url.raw_path}"
+        inside = bool(self.template)
+        shown = shown_path(self.url) if inside else shown_url(self.url, inside=False)
+        return f"{self.method} {shown}"
 
     @property
     def is_write(self) -> bool:
         """Whether sending it twice could do something twice."""
         return self.method not in {"GET", "HEAD", "OPTIONS"}
+
+    def __repr__(self) -> str:
+        shown = shown_url(self.url, inside=bool(self.template))
+        size = "" if self.body is None else f" with {len(self.body)} bytes"
+        return f"<Request {self.method} {shown}{size}>"
 
 
 class Response(msgspec.Struct, frozen=True, eq=False):
@@ -50,6 +62,10 @@ class Response(msgspec.Struct, frozen=True, eq=False):
     headers: Mapping[str, str]
     """By name, in any case. Of a header that was sent twice, this gives the first."""
     body: bytes
+
+    def __repr__(self) -> str:
+        kind = shown_headers(self.headers).get("content-type", "no content type")
+        return f"<Response {self.status}, {kind}, {len(self.body)} bytes>"
 
     def __reduce__(self) -> Any:
         # A live reply's headers are a view, which does not pickle; errors and pages should.
@@ -63,19 +79,32 @@ class Response(msgspec.Struct, frozen=True, eq=False):
         return found.get(name, "")
 
     def without(self, secrets: Sequence[str]) -> Response:
-        """This reply with stars for each of *secrets*, and headers that pickle."""
-        headers, body = CIMultiDict(self.headers), self.body
-        for secret in secrets:
-            headers = CIMultiDict((n, v.replace(secret, "***")) for n, v in headers.items())
-            body = body.replace(secret.encode(), b"***")
-        return Response(self.status, self.reason, headers, body)
+        """This reply with stars for each of *secrets*; itself if it holds none."""
+        found = [secret for secret in secrets if self._holds(secret)]
+        if not found:
+            return self
+        reason, headers, body = self.reason, CIMultiDict(self.headers), self.body
+        for secret in found:
+            reason = reason.replace(secret, STARS)
+            headers = CIMultiDict(
+                (n.replace(secret, STARS), v.replace(secret, STARS)) for n, v in headers.items()
+            )
+            body = body.replace(secret.encode(), STARS.encode())
+        return Response(self.status, reason, headers, body)
+
+    def _holds(self, secret: str) -> bool:
+        return (
+            secret in self.reason
+            or secret.encode() in self.body
+            or any(secret in value or secret in name for name, value in self.headers.items())
+        )
 
     @property
     def retry_after(self) -> float | None:
         """Seconds to wait, from ``Retry-After`` or this API's ``RetryAfter``; never negative."""
         text = self.headers.get("retry-after", self.headers.get("retryafter", "")).strip()
         if text.isascii() and text.replace(".", "", 1).isdigit():
-            return float(text)
+            return min(float(text), _AGES)  # which else may be infinite
         until = _date(text)
         if until is None:
             return None
@@ -90,7 +119,7 @@ def _date(text: str) -> datetime | None:
 
     try:
         found = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

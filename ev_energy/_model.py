@@ -6,7 +6,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple, Never, Self, TypeVar, cast, dataclass_transform
+from typing import Any, ClassVar, Final, NamedTuple, Never, Self, TypeVar, cast, dataclass_transform
 
 import attrs
 
@@ -195,6 +195,8 @@ class Model:
 
     __slots__ = ("_extra",)
     _extra: dict[str, Any]
+    _secret: ClassVar[tuple[str, ...]] = ()
+    """Members that are not printed: whoever has them may do something."""
 
     def __init__(self, **values: Any) -> None:
         for field in _fields(self):
@@ -234,7 +236,9 @@ class Model:
         return hash(_values(self)[:-1])
 
     def __repr__(self) -> str:
-        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in _fields(self)]
+        values = {f.name: getattr(self, f.name) for f in _fields(self)}
+        hidden = {name: "***" for name in self._secret if values[name] is not None}
+        shown = [f"{name}={hidden.get(name) or repr(value)}" for name, value in values.items()]
         shown += [f"extra={dict(self.extra)!r}"] if self.extra else []
         return f"{type(self).__name__}({', '.join(shown)})"
 

@@ -12,11 +12,16 @@ from typing import Any, Final, Generic, Literal, TypeVar
 import attrs
 from yarl import URL
 
-from ev_energy._http import RateLimit, Response
-from ev_energy.errors import CursorError, EvEnergyError
+from ev_energy._http import RateLimit, Request, Response
+from ev_energy._redact import shown_url
+from ev_energy.errors import CursorError, EvEnergyError, PagingError
 
 T = TypeVar("T")
 _POSITION: Final = frozenset({"page", "page_after", "page_before", "page_size"})
+
+
+def _shown(url: URL | None) -> str:
+    return "None" if url is None else shown_url(url, inside=True)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -24,11 +29,11 @@ class Page(Generic[T]):
     """One page of a listing."""
 
     items: Sequence[T]
-    url: URL
+    url: URL = attrs.field(repr=_shown)
     response: Response = attrs.field(repr=False)
     """The reply it came in: status, headers, raw body."""
-    next_url: URL | None = None
-    previous_url: URL | None = None
+    next_url: URL | None = attrs.field(default=None, repr=_shown)
+    previous_url: URL | None = attrs.field(default=None, repr=_shown)
     around: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
     """What else the reply held, in a listing whose items the API wraps into an object."""
     scope: str = attrs.field(default="", repr=False)
@@ -53,6 +58,32 @@ class Page(Generic[T]):
         return RateLimit.of(self.response.headers)
 
 
+@attrs.frozen(eq=False)
+class _Walk(Generic[T]):
+    """Which pages, and in what order."""
+
+    fetch: Callable[[URL], Coroutine[Any, Any, Page[T]]]
+    start: URL
+    scope: str
+    template: str
+    max_pages: int
+    direction: Literal["next", "previous"] = "next"
+    ahead: bool = False
+
+    async def page(self, url: URL) -> Page[T]:
+        try:
+            return await self.fetch(url)
+        except EvEnergyError as error:
+            error.cursor = make_cursor(url, self.scope)
+            raise
+
+    def lost(self, message: str, url: URL, page: Page[T] | None = None) -> PagingError:
+        """The error of a walk that does not get beyond *url*."""
+        error = PagingError(message, Request("GET", url, template=self.template), page)
+        error.cursor = make_cursor(url, self.scope)
+        return error
+
+
 class Pager(Generic[T]):
     """A listing: ``async for`` over it gives every item; pages are fetched as you get there."""
 
@@ -62,12 +93,10 @@ class Pager(Generic[T]):
         start: URL,
         scope: str,
         *,
-        direction: Literal["next", "previous"] = "next",
-        ahead: bool = False,
+        template: str = "",
+        max_pages: int = 100_000,
     ) -> None:
-        self._fetch, self._start, self._scope = fetch, start, scope
-        self._direction: Literal["next", "previous"] = direction
-        self._ahead = ahead
+        self._walk = _Walk(fetch, start, scope, template, max_pages)
 
     def __aiter__(self) -> AsyncIterator[T]:
         """Every item."""
@@ -75,11 +104,11 @@ class Pager(Generic[T]):
 
     def pages(self) -> AsyncIterator[Page[T]]:
         """Every page; each has the reply's headers and a ``cursor``."""
-        return _Pages(self._fetch_page, self._start, self._direction, ahead=self._ahead)
+        return _Pages(self._walk)
 
     async def page(self) -> Page[T]:
         """The page this listing starts at."""
-        return await self._fetch_page(self._start)
+        return await self._walk.page(self._walk.start)
 
     async def first(self) -> T | None:
         """The first item; None if there is none. Costs one request, unless pages are empty."""
@@ -118,55 +147,46 @@ class Pager(Generic[T]):
         The listing must be made with the same arguments as the one the cursor came from, or it is
         refused with `CursorError`; only ``page_size`` may differ, and stays as it was.
         """
-        return self._like(start=read_cursor(cursor, self._start, self._scope))
+        return self._like(start=read_cursor(cursor, self._walk.start, self._walk.scope))
 
-    def _like(
-        self,
-        *,
-        start: URL | None = None,
-        direction: Literal["next", "previous"] | None = None,
-        ahead: bool | None = None,
-    ) -> Pager[T]:
-        return Pager(
-            self._fetch,
-            start or self._start,
-            self._scope,
-            direction=direction or self._direction,
-            ahead=self._ahead if ahead is None else ahead,
-        )
-
-    async def _fetch_page(self, url: URL) -> Page[T]:
-        try:
-            return await self._fetch(url)
-        except EvEnergyError as error:
-            error.cursor = make_cursor(url, self._scope)
-            raise
+    def _like(self, **changes: Any) -> Pager[T]:
+        like: Pager[T] = object.__new__(Pager)
+        like._walk = attrs.evolve(self._walk, **changes)
+        return like
 
 
 class _Pages(AsyncIterator[Page[T]], Generic[T]):
-    def __init__(
-        self,
-        fetch: Callable[[URL], Coroutine[Any, Any, Page[T]]],
-        start: URL,
-        direction: Literal["next", "previous"],
-        *,
-        ahead: bool,
-    ) -> None:
-        self._fetch, self._direction, self._ahead = fetch, direction, ahead
-        self._url: URL | None = start
+    def __init__(self, walk: _Walk[T]) -> None:
+        self._walk = walk
+        self._url: URL | None = walk.start
         self._coming: asyncio.Task[Page[T]] | None = None
-        self._visited: set[URL] = set()
+        self._visited: set[bytes] = set()
+        self._names_both = False
+        """Whether the page before named both its neighbours, as this API does on every page."""
 
     async def __anext__(self) -> Page[T]:
-        # A link to a page already seen would go round for ever.
-        if self._url is None or self._url in self._visited:
+        walk, url = self._walk, self._url
+        if url is None:
             raise StopAsyncIteration
+        if len(self._visited) >= walk.max_pages:
+            raise walk.lost(f"there are more than {walk.max_pages} pages (max_pages)", url)
         coming, self._coming = self._coming, None
-        page = await (coming or self._fetch(self._url))
-        self._visited.add(self._url)
-        self._url = page.next_url if self._direction == "next" else page.previous_url
-        if self._ahead and self._url is not None and self._url not in self._visited:
-            self._coming = asyncio.ensure_future(self._fetch(self._url))
+        page = await (coming or walk.page(url))
+        following = page.next_url if walk.direction == "next" else page.previous_url
+        here = _key(url)
+        if following is not None:
+            link = page.response.header("link")
+            self._names_both = "next" in link and "previous" in link
+        elif self._names_both and "link" not in page.response.headers:
+            # To take it for the last page would lose the others.
+            raise walk.lost("it has no Link header, unlike the page before", url, page)
+        if following is not None and (_key(following) == here or _key(following) in self._visited):
+            # It would go round for ever, and what lies behind the circle would be lost.
+            raise walk.lost(f"its {walk.direction} link leads to a page seen before", url, page)
+        self._visited.add(here)
+        self._url = following
+        if walk.ahead and following is not None and len(self._visited) < walk.max_pages:
+            self._coming = asyncio.ensure_future(walk.page(following))
             self._coming.add_done_callback(_seen)
         return page
 
@@ -181,6 +201,12 @@ class _Items(AsyncIterator[T], Generic[T]):
             for item in self._items:
                 return item
             self._items = iter((await anext(self._pages)).items)
+
+
+def _key(url: URL) -> bytes:
+    """What *url* is known again by, in any order of its query, and in few bytes."""
+    text = repr([url.raw_path, sorted(url.query.items())])
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _seen(task: asyncio.Task[Any]) -> None:
@@ -207,6 +233,7 @@ def read_cursor(cursor: str, start: URL, scope: str) -> URL:
         padded = cursor + "=" * (-len(cursor) % 4)
         whose, path = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         url = start.origin().join(URL(path, encoded=True))
+        origin = url.origin()
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise CursorError(f"{cursor!r} is no cursor of a page") from None
     if whose != scope:
@@ -214,6 +241,6 @@ def read_cursor(cursor: str, start: URL, scope: str) -> URL:
             "this cursor belongs to another listing: make the listing with the same filters, "
             "expand, base_url and user as the one it came from"
         )
-    if url.origin() != start.origin():
+    if origin != start.origin():
         raise CursorError(f"{cursor!r} is no cursor of a page")
     return url

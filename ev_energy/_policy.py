@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 import attrs
 
 _REFUSED: Final = 429
+#: How often a pause is doubled at most; more than anybody has time for, and no overflow.
+_DOUBLED: Final = 60
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +35,7 @@ class RetryPolicy:
         if self.retries < 0:
             raise ValueError(f"retries must be 0 or more, not {self.retries}")
         for name in ("first_pause", "longest_pause"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more seconds, not {getattr(self, name)}")
         if odd := [status for status in self.statuses if not 400 <= status <= 599]:  # noqa: PLR2004
             raise ValueError(f"statuses must be those of errors, not {odd}")
@@ -66,7 +69,8 @@ def pause_before_retry(
     if outcome.retry_after is not None:
         pause = outcome.retry_after
     else:
-        pause = chance * min(policy.longest_pause, policy.first_pause * 2.0 ** (attempt - 1))
+        longest = policy.first_pause * 2.0 ** min(attempt - 1, _DOUBLED)
+        pause = chance * min(policy.longest_pause, longest)
     return pause if pause < left else None
 
 

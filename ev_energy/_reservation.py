@@ -15,10 +15,14 @@ class Reservation(Generic[C]):
     """Sets requests aside when it is entered, and gives back what is left when it is left."""
 
     def __init__(
-        self, reserve: Callable[[], Awaitable[Share]], with_share: Callable[[Share], C]
+        self,
+        reserve: Callable[[], Awaitable[Share]],
+        end: Callable[[Share], Awaitable[None]],
+        with_share: Callable[[Share], C],
     ) -> None:
-        self._reserve, self._with_share = reserve, with_share
+        self._reserve, self._end, self._with_share = reserve, end, with_share
         self._share: Share | None = None
+        self._entered = False
 
     @property
     def left(self) -> int:
@@ -27,8 +31,9 @@ class Reservation(Generic[C]):
 
     async def __aenter__(self) -> C:
         """The client whose calls use them up."""
-        if self._share is not None:
+        if self._entered:
             raise RuntimeError("a reservation is entered once: make another with reserve()")
+        self._entered = True
         self._share = await self._reserve()
         return self._with_share(self._share)
 
@@ -39,4 +44,4 @@ class Reservation(Generic[C]):
         tb: TracebackType | None,
     ) -> None:
         if self._share is not None:
-            await self._share.end()
+            await self._end(self._share)

@@ -17,10 +17,11 @@ from ev_energy._http import Request, Response
 from ev_energy._links import links
 from ev_energy._model import Model
 from ev_energy._pages import Page, Pager, scope_of
+from ev_energy._redact import shown_link
 from ev_energy._sending import send
 from ev_energy._types import Counts
 from ev_energy._url import at_place, fill, join, page_size
-from ev_energy.errors import ApiError, DecodeError
+from ev_energy.errors import ApiError, DecodeError, ForeignOriginError, PagingError
 
 if TYPE_CHECKING:
     from ev_energy._http import ConnectionFault
@@ -112,18 +113,20 @@ class Session:
             items = self._decode(
                 request, response, of, many=True, links=links_too, inside=inside, around=around
             )
-            found = links(response.header("link"), url)
-            return Page(
-                items=items,
-                around=around,
-                url=url,
-                response=response,
+            page = Page(items=items, around=around, url=url, response=response, scope=within)
+            try:
+                found = links(response.header("link"), url)
+            except ValueError as error:  # to take it for the last page would lose the others
+                message = f"the Link header cannot be read: {error}"
+                raise PagingError(message, request, page) from None
+            return attrs.evolve(
+                page,
                 next_url=found.get("next"),
                 previous_url=found.get("previous") or found.get("prev"),
-                scope=within,
             )
 
-        return Pager(fetch, start.url, within)
+        most = self.options.max_pages
+        return Pager(fetch, start.url, within, template=path, max_pages=most)
 
     async def redirect(self, path: str, scope: str | None, query: Mapping[str, object]) -> str:
         """Where an operation redirects to. It is not followed; a public one gets no token."""
@@ -140,7 +143,10 @@ class Session:
 
     async def fetch(self, url: str, place: str, into: type[M]) -> M:
         """The resource that *url* names, which must be on this API, from its *place* there."""
-        named = self.core.trusted(URL(url, encoded=True))
+        try:
+            named = self.core.trusted(URL(url, encoded=True))
+        except ValueError:
+            raise ForeignOriginError(self.core.hide(url), str(self.core.root.origin())) from None
         target = join(self.core.root, at_place(place, named), named.query)
         request = Request("GET", target, self.options.headers, template=place)
         response = self._checked(request, await send(self.core, self.options, request))
@@ -199,8 +205,10 @@ class Session:
             core.rate_limit_headers = response.headers
         if response.status >= 400:  # noqa: PLR2004  (the class of status codes, RFC 9110)
             raise ApiError.of(request, core.scrub(response))
+        if response.status < 200:  # noqa: PLR2004
+            raise self._unfit("expected an answer", request, response)
         if response.status >= 300 and not redirects:  # noqa: PLR2004
-            where = response.headers.get("location", "nowhere")
+            where = shown_link(response.headers.get("location", "nowhere"))
             raise self._unfit(f"redirected to {where}, which is not followed", request, response)
         return response
 
@@ -236,4 +244,4 @@ class Session:
     def _unfit(
         self, message: str, request: Request, response: Response, path: str = "$"
     ) -> DecodeError:
-        return DecodeError(message, request, self.core.scrub(response), path)
+        return DecodeError(self.core.hide(message), request, self.core.scrub(response), path)

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
-from typing import Final
 
 from yarl import URL
 
+from ev_energy._servers import endpoint_of
 from ev_energy._unset import UNSET, Unset
 from ev_energy._version import __version__
-from ev_energy.auth import ENDPOINTS, Auth, Endpoint, StaticToken
-
-#: The servers of the official description, by name.
-SERVERS: Final[Mapping[str, str]] = {
-    "live": "https://api.ev.energy/v2",
-    "mock": "https://developers.ev.energy/_mock/ev.energy-api-v2",
-    "staging": "https://api-staging.ev.energy/v2",
-}
-
-
-def root_of(base_url: str | URL, *, allow_insecure: bool) -> URL:
-    """What paths are added to."""
-    url = URL(SERVERS.get(str(base_url), str(base_url)))
-    if not url.absolute or url.scheme not in {"http", "https"}:
-        names = ", ".join(map(repr, SERVERS))
-        raise ValueError(f"base_url must be {names} or an absolute URL, not {str(base_url)!r}")
-    if url.query_string or url.fragment or url.user or url.password:
-        raise ValueError("base_url must have no query, fragment or user in it")
-    _secure("base_url", url, allow_insecure=allow_insecure)
-    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+from ev_energy.auth import Auth, AuthorizationCode, Endpoint, StaticToken
 
 
 def endpoints_of(
@@ -38,30 +18,13 @@ def endpoints_of(
     """Where credentials are shown; empty for those that are shown nowhere."""
     if auth is None or isinstance(auth, str | StaticToken):
         return {}
-    found: dict[Endpoint, URL] = {}
-    for name in ENDPOINTS:
-        url = root.origin().join(URL(given := auth.endpoint(name)))
-        if given.partition("/")[0] and not URL(given).absolute:
-            raise ValueError(f"{name}_url must be an absolute URL, not {given!r}")
-        _secure(f"{name}_url", url, allow_insecure=allow_insecure)
-        found[name] = url
-    return found
-
-
-def _secure(name: str, url: URL, *, allow_insecure: bool) -> None:
-    if url.scheme != "https" and not allow_insecure and not _is_loopback(url.host or ""):
-        raise ValueError(
-            f"{name} {url} would send the token in the clear: use https, or allow_insecure=True"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    if isinstance(auth, AuthorizationCode) and not auth.account:
+        # With a default, one forgotten `of` would give every visitor the token of the last one.
+        raise ValueError("say whose token this client has: auth.of('your own name for the user')")
+    return {
+        name: endpoint_of(root, f"{name}_url", path, allow_insecure=allow_insecure)
+        for name, path in auth.endpoints().items()
+    }
 
 
 def headers_of(

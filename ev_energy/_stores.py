@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
@@ -12,6 +13,15 @@ from ev_energy._grants import Token
 
 _FIRST_LOOK: Final = 0.002
 _LONGEST_LOOK: Final = 0.1
+
+
+#: Who takes a lock is alone with this for as long as that takes. Forking waits for it, so that no
+#: child inherits half of what was done. Reentrant, for what the garbage collector does meanwhile.
+GATE: Final = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=GATE.acquire, after_in_parent=GATE.release, after_in_child=GATE.release
+    )
 
 
 class TokenStore(Protocol):
@@ -42,9 +52,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
-        # Who holds which lock. Of a process: a fork does not leave its child waiting for ever for
-        # a thread it does not have. No lock of asyncio: clients of several loops may share it.
-        self._held: dict[str, tuple[int, object]] = {}
+        # Who holds which lock: no lock of asyncio, since clients of several loops may share it.
+        self._held: dict[str, _Holder] = {}
 
     async def load(self, key: str) -> Token | None:
         """The token kept under *key*; None if there is none."""
@@ -60,20 +69,33 @@ class MemoryStore:
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncGenerator[None]:
         """Nobody else in this process is inside."""
-        me = (os.getpid(), object())
+        me = _Holder()
 
         def take() -> bool:
-            holder = self._held.setdefault(key, me)
-            if holder[0] != me[0]:
-                self._held[key] = me  # of the process this one was forked from
-            return self._held[key] is me
+            with GATE:
+                holder = self._held.get(key)
+                if holder is None or holder.is_gone():
+                    self._held[key] = holder = me
+            return holder is me
 
         await until(take)
         try:
             yield
         finally:
-            if self._held.get(key) is me:
-                del self._held[key]
+            with GATE:
+                if self._held.get(key) is me:
+                    del self._held[key]
+
+
+class _Holder:
+    """Who has a lock."""
+
+    def __init__(self) -> None:
+        self._process, self._loop = os.getpid(), asyncio.get_running_loop()
+
+    def is_gone(self) -> bool:
+        """It was of the process that this one was forked from, or waits in a loop that ended."""
+        return self._process != os.getpid() or self._loop.is_closed()
 
 
 async def until(taken: Callable[[], bool]) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import random
 import stat
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -20,10 +20,10 @@ from typing import IO, Any, Final, Self, TypeAlias, cast
 import attrs
 from yarl import URL
 
-from ev_energy import _policy
 from ev_energy._core import Core, Options
 from ev_energy._http import ConnectionFault, Request, Response
-from ev_energy.errors import ClientClosedError
+from ev_energy._sending import Ready, again, attempt_once
+from ev_energy.errors import ClientClosedError, LimitError
 
 _CHUNK: Final = 256 * 1024
 _REWOUND: Final = "file must be one that can be rewound: a path, bytes, or a real file"
@@ -127,39 +127,38 @@ async def put(
 ) -> Response | ConnectionFault:
     """What came of putting *source* to *url*. Whole and repeatable, it is tried as a read is.
 
+    All attempts together have the client's deadline, or *timeout* where that is longer. Hooks and
+    tracers are told, but not the path and the query, which are the key to the storage.
+
     What *source* (`FileFault`) or *progress* raise is raised here, and ends it.
     """
+    over = core.clock() + max(timeout, options.deadline)
     headers = {"Content-Length": str(source.size), "User-Agent": options.headers["User-Agent"]}
     if content_type is not None:
         headers["Content-Type"] = content_type
-    request = Request("PUT", URL(url, encoded=True), headers, None, authorised=False)
-    attempt = 0
-    while True:
-        attempt += 1
-        if core.closed:
-            raise ClientClosedError
-        came: Response | ConnectionFault
-        raised: list[Exception] = []
-        try:
-            body = _noting(source.chunks(progress), raised)
-            came = await core.transport.send(request, headers, body, timeout)
-            outcome = _policy.Outcome(came.status, retry_after=came.retry_after)
-        except ConnectionFault as fault:
-            came = ConnectionFault(_without(request.url, str(fault)), sent=fault.sent)
-            outcome = _policy.Outcome(sent=fault.sent)
-        if raised:  # which aiohttp takes for a fault of the connection
-            raise raised[0]
-        pause = _policy.pause_before_retry(
-            options.retries,
-            attempt,
-            outcome,
-            is_write=False,
-            left=options.deadline,
-            chance=random.random(),  # noqa: S311  (jitter, no secret)
-        )
-        if pause is None:
-            return came
-        await core.pause(pause)
+    target = URL(url, encoded=True)
+    shown = Request("PUT", target.origin() / "***", headers, None, authorised=False)
+    tracer = core.hooks.tracer
+    with nullcontext() if tracer is None else tracer.call(shown):
+        attempt = 0
+        while True:
+            attempt += 1
+            if core.closed:
+                raise ClientClosedError
+            raised: list[Exception] = []
+            ready = Ready(headers, _noting(source.chunks(progress), raised), secret_url=target)
+            left = min(timeout, over - core.clock())
+            try:
+                came = await attempt_once(core, shown, ready, left, attempt)
+            except LimitError as error:
+                return ConnectionFault(str(error), sent=True)
+            if raised:  # which aiohttp takes for a fault of the connection
+                raise raised[0]
+            if isinstance(came, Response) and came.status < 400:  # noqa: PLR2004  (RFC 9110)
+                return came
+            is_due = await again(core, options, shown, attempt, came, over, is_write=False)
+            if not is_due or core.clock() >= over:
+                return came
 
 
 async def _noting(chunks: AsyncIterator[bytes], raised: list[Exception]) -> AsyncIterator[bytes]:
@@ -170,14 +169,6 @@ async def _noting(chunks: AsyncIterator[bytes], raised: list[Exception]) -> Asyn
     except Exception as error:
         raised.append(error)
         raise
-
-
-def _without(url: URL, message: str) -> str:
-    """*message* without the *url*, which aiohttp puts into some."""
-    for secret in filter(None, (str(url), url.raw_path_qs, url.raw_query_string)):
-        if len(secret) > 1:  # the path may be but a slash
-            message = message.replace(secret, "***")
-    return message
 
 
 def _end_of(file: IO[bytes], start: int) -> int:

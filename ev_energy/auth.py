@@ -5,19 +5,33 @@ The values here say what to send; a `Client` sends it. Tokens are kept in a `Tok
 
 from __future__ import annotations
 
-import base64
+import functools
 import hashlib
-import secrets as _chance
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Self, TypeAlias
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from typing import ClassVar, Final, Literal, Self, TypeAlias
 
 import attrs
+from yarl import URL
 
-from ev_energy._grants import ClientMethod, Grant, Token, basic, grant
+from ev_energy._authorization import (
+    AuthorizationRequest,
+    authorization_request,
+    check_redirect_uri,
+)
+from ev_energy._grants import (
+    ClientMethod,
+    Grant,
+    Token,
+    basic,
+    can_be_sent,
+    grant,
+    is_text,
+    spelled,
+)
+from ev_energy._servers import endpoint_of, root_of
 from ev_energy._stores import MemoryStore, TokenStore
 from ev_energy._token_file import FileStore
-from ev_energy.errors import AuthorizationError, SignInRequiredError
+from ev_energy.errors import SignInRequiredError
 
 __all__ = [
     "Auth",
@@ -33,9 +47,8 @@ __all__ = [
 ]
 
 Endpoint: TypeAlias = Literal["authorize", "token", "revoke"]
-ENDPOINTS: Final[tuple[Endpoint, ...]] = ("authorize", "token", "revoke")
 #: Below ``/o`` on the API's host.
-_WORDS: Final[Mapping[str, str]] = {
+_WORDS: Final[Mapping[Endpoint, str]] = {
     "authorize": "authorize",
     "token": "token",
     "revoke": "revoke_token",
@@ -49,22 +62,24 @@ class StaticToken:
     token: str = attrs.field(repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not self.token or not self.token.isascii() or any(c.isspace() for c in self.token):
+        if not can_be_sent(self.token):
             raise ValueError("token must be the bare access token: ASCII text without spaces")
 
-    @property
+    @functools.cached_property
     def bucket(self) -> str:
         """Whose allowance of requests this is: a text without secrets."""
         return f"token:{_digest(self.token)}"
 
     def secrets(self) -> list[str]:
         """The texts that nobody may see."""
-        return [self.token]
+        return spelled(self.token)
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Application:
     """An application that is registered with the API, and where its tokens come from."""
+
+    ENDPOINTS: ClassVar[tuple[Endpoint, ...]] = ("token", "revoke")
 
     client_id: str
     client_secret: str | None = attrs.field(default=None, repr=False)
@@ -83,17 +98,28 @@ class _Application:
 
     def __attrs_post_init__(self) -> None:
         for name in ("client_id", "client_secret"):
-            if getattr(self, name) == "" or (name == "client_id" and not self.client_id):
-                raise ValueError(f"{name} must not be empty")
+            given = getattr(self, name)
+            if name == "client_secret" and given is None:
+                continue
+            if not is_text(given) or given != given.strip():
+                raise ValueError(
+                    f"{name} must be text without a line break or spaces around it, and not empty"
+                )
         if isinstance(self.scopes, str):
             raise TypeError(f"scopes must be a list: scopes=[{self.scopes!r}]")
+        for scope in self.scopes:
+            if not can_be_sent(scope):
+                raise ValueError(f"scopes must be a list with one scope each, not {scope!r}")
         if self.method not in {"basic", "form"}:
             raise ValueError(f"method must be 'basic' or 'form', not {self.method!r}")
 
-    def endpoint(self, name: Endpoint) -> str:
-        """The URL of an endpoint, absolute if it was given, else a path on the API's host."""
-        given = getattr(self, f"{name}_url", None)
-        return given or f"/o/{_WORDS[name]}{'/' if self.trailing_slash else ''}"
+    def endpoints(self) -> dict[Endpoint, str]:
+        """The URL of each endpoint, absolute if it was given, else a path on the API's host."""
+        slash = "/" if self.trailing_slash else ""
+        return {
+            name: getattr(self, f"{name}_url") or f"/o/{_WORDS[name]}{slash}"
+            for name in self.ENDPOINTS
+        }
 
     def revocation(self, token: Token) -> Grant:
         """What to post to have *token* revoked, with all that came of the same consent."""
@@ -105,18 +131,21 @@ class _Application:
 
     def secrets(self) -> list[str]:
         """The texts that nobody may see."""
+        return [*self._spelled]
+
+    @functools.cached_property
+    def _spelled(self) -> list[str]:
         secret = self.client_secret
-        if secret is None:
-            return []
-        return [secret, quote(secret, safe=""), basic(self.client_id, secret)]
+        return [] if secret is None else spelled(secret, basic(self.client_id, secret))
 
     def _grant(self, form: Mapping[str, str | None]) -> Grant:
-        return grant(
+        made = grant(
             form,
             client_id=self.client_id,
             client_secret=self.client_secret,
             method=self.method,
         )
+        return made._replace(secrets=(*made.secrets, *self._spelled))
 
     def _scope(self) -> str | None:
         return " ".join(self.scopes) or None
@@ -134,64 +163,18 @@ class ClientCredentials(_Application):
         if self.client_secret is None:
             raise ValueError("client_secret must be given: the application has nothing else")
 
-    @property
+    @functools.cached_property
     def bucket(self) -> str:
         """Whose allowance of requests this is: a text without secrets."""
         return f"application:{self.client_id}"
 
-    @property
-    def key(self) -> str:
-        """Under which its token is kept: one for each set of scopes."""
-        return f"{self.bucket}:{_digest(' '.join(sorted(self.scopes)))}"
+    def key(self, origin: str) -> str:
+        """Under which its token of the server at *origin* is kept: one for each set of scopes."""
+        return f"{self.bucket}:{_digest(' '.join(sorted(self.scopes)))}@{origin}"
 
     def grant(self, kept: Token | None) -> Grant:  # noqa: ARG002  (nothing is kept that renews it)
         """What to post for a token."""
         return self._grant({"grant_type": "client_credentials", "scope": self._scope()})
-
-
-@attrs.frozen(kw_only=True)
-class AuthorizationRequest:
-    """Somebody was sent away to sign in. Keep this until they come back, where nobody else sees it.
-
-    In a web application that is the visitor's session (`to_dict` and `from_dict`), and never a
-    place that others share: ``state`` and ``verifier`` show that who comes back is who left.
-    """
-
-    url: str = attrs.field(repr=False)
-    """Where to send them."""
-    state: str = attrs.field(repr=False)
-    verifier: str = attrs.field(repr=False)
-    redirect_uri: str
-    """Where they come back to."""
-
-    def to_dict(self) -> dict[str, str]:
-        """All of it, as JSON."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_dict` wrote."""
-        return cls(**{field.name: str(data[field.name]) for field in attrs.fields(cls)})
-
-    def code(self, callback: str) -> str:
-        """The code in the URL (or path and query) at which somebody came back.
-
-        `AuthorizationError` if they, or the server, said no; or if they are not who left.
-        """
-        found = parse_qs(urlsplit(callback).query, keep_blank_values=True)
-        given = {name: values[0] for name, values in found.items() if len(values) == 1}
-        if not _chance.compare_digest(given.get("state", "").encode(), self.state.encode()):
-            raise AuthorizationError(
-                "state_mismatch",
-                "whoever came back did not leave from here: send them to sign in again",
-            )
-        if "error" in found:
-            raise AuthorizationError(
-                given.get("error", "error"), given.get("error_description", "")
-            )
-        if not given.get("code"):
-            raise AuthorizationError("no_code", "they came back without a code")
-        return given["code"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -209,59 +192,60 @@ class AuthorizationCode(_Application):
     store. `SignInRequiredError` says that they must sign in (again).
     """
 
+    ENDPOINTS: ClassVar[tuple[Endpoint, ...]] = ("authorize", "token", "revoke")
+
     redirect_uri: str
     """Where the server sends them back to; one of those that are registered."""
     authorize_url: str | None = None
-    """Default: ``/o/authorize/`` on the live API's host."""
-    account: str = "default"
-    """Your own name for whose token this is; see `of`."""
+    """Default: ``/o/authorize/`` on the API's host."""
+    issuer: str | None = None
+    """What the server calls itself if it says so (``iss``, RFC 9207).
+
+    Default: anything on the origin of the authorize endpoint.
+    """
+    account: str = ""
+    """Your own name for whose token this is, such as an id; see `of`. A client must have one."""
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        for name in ("redirect_uri", "account"):
-            if not getattr(self, name):
-                raise ValueError(f"{name} must not be empty")
+        check_redirect_uri(self.redirect_uri)
 
-    @property
+    @functools.cached_property
     def bucket(self) -> str:
         """Whose allowance of requests this is: a text without secrets."""
         return f"application:{self.client_id}:user:{_digest(self.account)}"
 
-    @property
-    def key(self) -> str:
-        """Under which the token is kept."""
-        return self.bucket
+    def key(self, origin: str) -> str:
+        """Under which the token of the server at *origin* is kept. It is shown to no other."""
+        return f"{self.bucket}@{origin}"
 
     def of(self, account: str) -> Self:
         """The same application with the token of *account*, your own name for one user."""
+        if not account:
+            raise ValueError("account must not be empty")
         return attrs.evolve(self, account=account)
 
-    def begin(self, *, host: str = "https://api.ev.energy") -> AuthorizationRequest:
-        """Where to send somebody to sign in. *host* is where the default endpoint is."""
-        state, verifier = _chance.token_urlsafe(32), _chance.token_urlsafe(48)
-        challenge = hashlib.sha256(verifier.encode()).digest()
-        query = {
-            "response_type": "code",
-            "client_id": self.client_id,
-            "redirect_uri": self.redirect_uri,
-            "scope": self._scope(),
-            "state": state,
-            "code_challenge": base64.urlsafe_b64encode(challenge).decode().rstrip("="),
-            "code_challenge_method": "S256",
-        }
-        endpoint = self.endpoint("authorize")
-        base = endpoint if "://" in endpoint else host.rstrip("/") + endpoint
-        joint = "&" if urlsplit(base).query else "?"
-        given = urlencode({name: value for name, value in query.items() if value})
-        return AuthorizationRequest(
-            url=f"{base}{joint}{given}",
-            state=state,
-            verifier=verifier,
+    def begin(
+        self, base_url: str | URL = "live", *, allow_insecure: bool = False
+    ) -> AuthorizationRequest:
+        """Where to send somebody to sign in.
+
+        *base_url* and *allow_insecure* are those of the client that is to be signed in.
+        """
+        root = root_of(base_url, allow_insecure=allow_insecure)
+        given = self.endpoints()["authorize"]
+        return authorization_request(
+            endpoint_of(root, "authorize_url", given, allow_insecure=allow_insecure),
+            client_id=self.client_id,
             redirect_uri=self.redirect_uri,
+            scope=self._scope(),
+            issuer=self.issuer,
         )
 
-    def exchange(self, request: AuthorizationRequest, callback: str) -> Grant:
+    def exchange(self, request: AuthorizationRequest, callback: str | URL) -> Grant:
         """What to post for the first token, once somebody came back at the URL *callback*."""
+        if request.client_id != self.client_id:
+            raise ValueError(f"it was {request.client_id!r} that sent them away to sign in")
         return self._grant(
             {
                 "grant_type": "authorization_code",

@@ -7,28 +7,34 @@ text without secrets. `MemoryBudget` is for one process, `ev_energy.redis.RedisB
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
+import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Protocol
+from weakref import WeakSet
 
 import attrs
 
+from ev_energy._bucket import Bucket, Exhausted
 from ev_energy._http import RateLimit
 from ev_energy._rolling import RollingLog
+from ev_energy._turns import ASIDE, RANKS, Priority, Turn
 
-#: Whose turn is first: ``interactive`` before ``batch``.
-Priority: TypeAlias = Literal["interactive", "batch"]
-RANKS: Final[dict[str, int]] = {"interactive": 0, "batch": 1}
+__all__ = [
+    "RANKS",
+    "Ask",
+    "Budget",
+    "Exhausted",
+    "MemoryBudget",
+    "Priority",
+    "Share",
+    "Ticket",
+    "Unavailable",
+]
 
-
-class Exhausted(Exception):  # noqa: N818  (the session turns it into a BudgetExceeded)
-    """There will be nothing in time; in *wait* seconds there may."""
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(f"nothing for {wait:.1f} s")
-        self.wait = wait
+#: From how many allowances on it is worth looking which of them are forgotten.
+_MANY: Final = 256
 
 
 class Unavailable(Exception):  # noqa: N818  (the session turns it into a BudgetUnavailableError)
@@ -56,7 +62,7 @@ class Ticket(Protocol):
         """It was answered, or may have been sent.
 
         With what the reply stated, whether it was a success, and for a refusal by the rate limit
-        the seconds after which the server wants to see us again.
+        the seconds after which the server wants to see us again, 0 if it did not say.
         """
         ...
 
@@ -101,9 +107,13 @@ class Budget(Protocol):
 class MemoryBudget:
     """The budget of one process. Clients that are given the same one share it.
 
+    They may live on different event loops, in different threads. A forked child goes on with a
+    copy: what it and its parent send from then on, each learns of the other from replies.
+
     Args:
-        limit: Requests per window at most, whatever the server allows. None: what the server
-            states; a thousand until it does, and no limit if its first reply states none.
+        limit: How many requests may be sent from here in a window, whatever the server allows: a
+            fixed part of the allowance, say. The server's own limit is kept in any case: it is
+            what replies state, and if they state none, there is none.
         window: Seconds that a request counts for.
         clock: Seconds that never run backwards.
         sleep: Waits for some.
@@ -119,190 +129,220 @@ class MemoryBudget:
     ) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f"limit must be 1 or more, not {limit}")
-        if not window > 0:
-            raise ValueError(f"window must be more than 0 seconds, not {window}")
+        if not 0 < window < float("inf"):
+            raise ValueError(f"window must be more than 0 seconds, and finite, not {window}")
         self._limit, self._window = limit, window
         self.clock, self.sleep = clock, sleep
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._many = _MANY
+        self._lock = threading.Lock()
+        _budgets.add(self)
 
     def at_once(self, bucket: str, share: Share | None) -> Ticket | None:
         """One request that may be sent now; None if it would have to wait."""
-        found = self._bucket(bucket)
-        if not (isinstance(share, MemoryShare) and share.spend()) and not found.is_free(1):
-            return None
-        found.log.take()
-        return MemoryTicket(found, self.clock())
+        found = self._buckets.get(bucket) or self._bucket(bucket)
+        log = found.log
+        with found.lock:
+            now = self.clock()
+            if share is not None and isinstance(share, MemoryShare) and share.is_left_in(found):
+                if found.wait_for(now, ASIDE, 1) > 0:
+                    return None
+                share.claim()
+                log.set_aside(-1)
+                log.take(now)
+            elif found.turns.size or not log.try_take(now):
+                return None
+            return MemoryTicket(found, now, log.counted)
 
     async def acquire(self, ask: Ask) -> Ticket:
         """One request, once it may be sent."""
         if (ticket := self.at_once(ask.bucket, ask.share)) is not None:
             return ticket
-        bucket = self._bucket(ask.bucket)
-        await bucket.wait_for_turn(ask, 1, bucket.log.take)
-        return MemoryTicket(bucket, self.clock())
+        bucket, share = self._bucket(ask.bucket), ask.share
+        log = bucket.log
+        with bucket.lock:
+            claimed = share if isinstance(share, MemoryShare) and share.is_left_in(bucket) else None
+            if claimed is not None:
+                claimed.claim()
+        if claimed is not None:
+
+            def take(now: float) -> None:
+                log.set_aside(-1)
+                log.take(now)
+
+            def undo() -> None:
+                log.give_back()
+                log.set_aside(1)
+
+            try:
+                await bucket.wait_for_turn(self._turn(ask, ASIDE, 1, take, undo), ask.on_wait)
+            except BaseException:
+                claimed.unclaim()
+                raise
+        else:
+            turn = self._turn(ask, RANKS[ask.priority], 1, log.take, log.give_back)
+            await bucket.wait_for_turn(turn, ask.on_wait)
+        return MemoryTicket(bucket, self.clock(), log.counted)
 
     async def reserve(self, ask: Ask, count: int) -> Share:
-        """*count* requests, set aside at once."""
+        """*count* requests, set aside at once. What `ask.share` has left is not used for it."""
         bucket = self._bucket(ask.bucket)
         if count < 1:
             raise ValueError(f"count must be 1 or more, not {count}")
-        if bucket.log.limit is not None and count > bucket.log.limit:
-            raise ValueError(f"count must be {bucket.log.limit} or less, not {count}")
-        if bucket.is_free(count):
-            bucket.log.set_aside(count)
-        else:
-            await bucket.wait_for_turn(ask, count, lambda: bucket.log.set_aside(count))
+        self._check(bucket, count)
+        turn = self._turn(
+            ask,
+            RANKS[ask.priority],
+            count,
+            lambda _: bucket.log.set_aside(count),
+            lambda: bucket.log.set_aside(-count),
+        )
+        try:
+            await bucket.wait_for_turn(turn, ask.on_wait)
+        except Exhausted:
+            self._check(bucket, count)  # the limit may have become another one
+            raise
         return MemoryShare(bucket, count)
 
     def state(self, bucket: str) -> RateLimit | None:
-        """How an allowance stands."""
-        found = self._bucket(bucket)
-        log, now = found.log, self.clock()
-        free = log.free(now)
-        if log.limit is None or free is None:
+        """How an allowance stands; None before a reply told, and where there is no limit."""
+        found = self._buckets.get(bucket)
+        if found is None:
             return None
-        return RateLimit(log.limit, free, log.reserved, len(found.turns), log.wait(now))
+        with found.lock:
+            log, now = found.log, self.clock()
+            limit, free = log.capacity(), log.free(now)
+            if limit is None or free is None or not (log.stated or log.most is not None):
+                return None
+            wait = found.wait_for(now, RANKS["interactive"], 1)
+            return RateLimit(limit, free, log.reserved, found.turns.size, wait)
 
-    def _bucket(self, name: str) -> _Bucket:
-        bucket = self._buckets.get(name)
-        if bucket is None:
-            log = RollingLog(self._limit, window=self._window)
-            bucket = self._buckets.setdefault(name, _Bucket(log, self.clock, self.sleep))
-        return bucket
+    def _turn(
+        self,
+        ask: Ask,
+        rank: int,
+        count: int,
+        take: Callable[[float], None],
+        undo: Callable[[], None],
+    ) -> Turn:
+        loop, over = asyncio.get_running_loop(), self.clock() + ask.patience
+        return Turn(rank, count, over, take, undo, loop, loop.create_future())
+
+    def _check(self, bucket: Bucket, count: int) -> None:
+        capacity = bucket.log.capacity()
+        if capacity is not None and count > capacity:
+            raise ValueError(f"count must be {capacity} or less, not {count}")
+
+    def _bucket(self, name: str) -> Bucket:
+        with self._lock:
+            found = self._buckets.get(name)
+            if found is None:
+                if len(self._buckets) >= self._many:
+                    self._tidy()
+                found = self._buckets[name] = self._new(
+                    RollingLog(self._limit, window=self._window)
+                )
+            return found
+
+    def _new(self, log: RollingLog) -> Bucket:
+        return Bucket(log, self.clock, self.sleep)
+
+    def _tidy(self) -> None:
+        """Forget the allowances that nobody used for a window."""
+        now = self.clock()
+        for name, bucket in tuple(self._buckets.items()):
+            with bucket.lock:
+                if not bucket.turns.size and bucket.log.is_blank(now):
+                    del self._buckets[name]
+        self._many = max(_MANY, 2 * len(self._buckets))
+
+    def after_fork(self) -> None:
+        """In the child: nobody of those who held a lock, waited, or sent something is here."""
+        now, self._lock = self.clock(), threading.Lock()
+        for name, bucket in self._buckets.items():
+            log, blank = bucket.log, RollingLog(self._limit, window=self._window)
+            log.disown(now)
+            self._buckets[name] = self._new(log)
+            # What the parent's tickets and shares do here is to change nothing.
+            Bucket.__init__(bucket, blank, self.clock, self.sleep)
 
 
 class MemoryShare:
-    """Requests that were set aside in memory."""
+    """Requests that were set aside in memory. Each is free, or claimed by a call that waits."""
 
-    def __init__(self, bucket: _Bucket, count: int) -> None:
-        self._bucket, self._left = bucket, count
+    def __init__(self, bucket: Bucket, count: int) -> None:
+        self._bucket, self._left, self._ended = bucket, count, False
 
     @property
     def left(self) -> int:
         """How many are left."""
         return self._left
 
-    def spend(self) -> bool:
-        """Turn one of them into one that is free, if there is one left."""
-        if self._left < 1:
-            return False
+    def is_left_in(self, bucket: Bucket) -> bool:
+        """Whether one of this allowance is left."""
+        return self._left > 0 and self._bucket is bucket
+
+    def claim(self) -> None:
+        """Promise one of those that are left to a call."""
         self._left -= 1
-        self._bucket.log.set_aside(-1)
-        return True
+
+    def unclaim(self) -> None:
+        """The call did not make use of it."""
+        with self._bucket.lock:
+            if self._ended:
+                self._give_back(1)
+            else:
+                self._left += 1
 
     async def end(self) -> None:
         """Give back what is left."""
-        self._bucket.log.set_aside(-self._left)
-        self._left = 0
-        self._bucket.look_again()
+        with self._bucket.lock:
+            left, self._left, self._ended = self._left, 0, True
+            self._give_back(left)
+
+    def _give_back(self, count: int) -> None:
+        bucket = self._bucket
+        bucket.log.set_aside(-count)
+        bucket.look(bucket.clock())
 
 
 class MemoryTicket:
     """One request that may be sent."""
 
-    __slots__ = ("_bucket", "_since")
+    __slots__ = ("_bucket", "_mark", "_since")
 
-    def __init__(self, bucket: _Bucket, since: float) -> None:
-        self._bucket, self._since = bucket, since
+    def __init__(self, bucket: Bucket, since: float, mark: int) -> None:
+        self._bucket = bucket
+        self._since = since
+        self._mark = mark
 
     def settle(self, stated: RateLimit | None, *, success: bool, retry_after: float | None) -> None:
         """It was answered, or may have been sent."""
         bucket = self._bucket
-        log, now = bucket.log, bucket.clock()
-        log.settle(now)
-        if stated is not None:
-            log.learn(now, self._since, stated.limit, stated.remaining)
-        elif success:
-            log.learn_nothing()
-        if retry_after is not None:
-            log.block(now, retry_after)
-        bucket.look_again()
+        with bucket.lock:
+            now = bucket.clock()
+            bucket.log.settle(
+                now, self._since, self._mark, stated, success=success, retry_after=retry_after
+            )
+            if bucket.turns.size:
+                bucket.look(now)
 
     def give_back(self) -> None:
         """It was provably not sent."""
-        self._bucket.log.give_back()
-        self._bucket.look_again()
+        bucket = self._bucket
+        with bucket.lock:
+            bucket.log.give_back()
+            if bucket.turns.size:
+                bucket.look(bucket.clock())
 
 
-@attrs.define(eq=False)
-class _Turn:
-    """Somebody in the queue. Who is first waits for the time; the others for who is before them."""
-
-    rank: tuple[int, int]
-    count: int
-    woken: asyncio.Future[None]
-
-    def __lt__(self, other: _Turn) -> bool:
-        return self.rank < other.rank
-
-    def wake(self) -> None:
-        self.woken.get_loop().call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        if not self.woken.done():
-            self.woken.set_result(None)
+_budgets: Final[WeakSet[MemoryBudget]] = WeakSet()
 
 
-@attrs.define(eq=False)
-class _Bucket:
-    """One allowance, and who waits for it."""
+def _after_fork() -> None:
+    for budget in tuple(_budgets):
+        budget.after_fork()
 
-    log: RollingLog
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    turns: list[_Turn] = attrs.field(factory=list[_Turn])
-    _order: itertools.count[int] = attrs.field(factory=itertools.count)
 
-    def is_free(self, count: int) -> bool:
-        """Whether *count* can be taken now, and nobody waits."""
-        return not self.turns and self.log.wait(self.clock(), count) <= 0
-
-    def look_again(self) -> None:
-        """Something changed: whoever is first should see what that means for them."""
-        if self.turns:
-            self.turns[0].wake()
-
-    async def wait_for_turn(self, ask: Ask, count: int, take: Callable[[], None]) -> None:
-        """Wait until *count* are free and it is one's turn, and *take* them."""
-        over = self.clock() + ask.patience
-        loop = asyncio.get_running_loop()
-        turn = _Turn((RANKS[ask.priority], next(self._order)), count, loop.create_future())
-        before = sum(other.count for other in self.turns if other < turn)
-        self._in_time(self.log.wait(self.clock(), before + count), over)
-        told = ask.on_wait
-        heapq.heappush(self.turns, turn)
-        if self.turns[0] is turn and len(self.turns) > 1:
-            min(self.turns[1:]).wake()  # who was first is not any more
-        try:
-            while True:
-                wait = self.log.wait(self.clock(), count)
-                is_first = self.turns[0] is turn
-                if is_first and wait <= 0:
-                    break
-                self._in_time(wait, over)
-                if told is not None:
-                    told(wait)
-                    told = None
-                await self._nap(turn, wait if is_first else None)
-            take()
-        finally:
-            self.turns.remove(turn)
-            heapq.heapify(self.turns)
-            self.look_again()
-
-    def _in_time(self, wait: float, over: float) -> None:
-        if self.clock() + wait > over:
-            raise Exhausted(wait)
-
-    async def _nap(self, turn: _Turn, seconds: float | None) -> None:
-        """Until somebody wakes this turn, or the seconds are over."""
-        if turn.woken.done():
-            turn.woken = turn.woken.get_loop().create_future()
-        if seconds is None:
-            await turn.woken
-            return
-        timer = asyncio.ensure_future(self.sleep(seconds))
-        try:
-            await asyncio.wait({timer, turn.woken}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -50,11 +50,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ev_energy._json import json_object
+from ev_energy._redact import shown_link
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy._http import Request, Response
+    from ev_energy._pages import Page
     from ev_energy.models import Notification, RebateEvidenceUpload
 
 __all__ = [
@@ -139,7 +141,7 @@ class ForeignOriginError(EvEnergyError):
 
     def __init__(self, url: str, origin: str) -> None:
         super().__init__(
-            f"{url} is not under {origin}: the access token goes nowhere else. "
+            f"{shown_link(url)} is not under {origin}: the access token goes nowhere else. "
             "Is base_url the API that this link came from?"
         )
         self.url = url
@@ -152,8 +154,9 @@ class CursorError(EvEnergyError):
 class AuthorizationError(EvEnergyError):
     """Somebody was sent away to sign in, and came back without a code that is good for anything.
 
-    ``error`` is the RFC 6749 code (``access_denied`` if they said no, ...), or ``state_mismatch``
-    or ``no_code`` where what came back is no answer to what was asked.
+    ``error`` is the RFC 6749 code (``access_denied`` if they said no, ...), or ``state_mismatch``,
+    ``issuer_mismatch``, ``no_request`` or ``no_code`` where what came back is no answer to what was
+    asked.
     """
 
     def __init__(self, error: str, description: str = "") -> None:
@@ -234,7 +237,9 @@ class CallError(EvEnergyError):
     """One call failed. ``request`` says which; it holds no token."""
 
     def __init__(self, message: str, request: Request) -> None:
-        super().__init__(f"{request.label}: {message}")
+        # A server may send what is no text, and whoever logs this wants to write it down.
+        shown = message.encode(errors="backslashreplace").decode()
+        super().__init__(f"{request.label}: {shown}")
         self.request = request
 
 
@@ -280,14 +285,21 @@ class BudgetUnavailableError(EvEnergyError):
 
 
 class LimitError(CallError):
-    """A reply beyond what a sane server sends: too large, too deep, inflated. It was not read on.
+    """A reply beyond what a sane server sends. It was not read on, and is not asked for again.
+
+    Nobody knows whether a write was carried out: read the resource back before you decide.
 
     Attributes:
-        limit: The name of the limit.
-        status: The status of the reply: a write may have been carried out. None if none was read.
+        limit: Which limit: ``"max_body"``, ``"header_size"``, ``"headers"`` (their number), or
+            ``"members"`` (parts that a body was packed in).
+        status: The status of the reply; None if it was not read as far as that.
     """
 
     def __init__(self, message: str, request: Request, limit: str, status: int | None) -> None:
+        if status is not None:
+            message = f"{message} (HTTP {status})"
+        if request.is_write:
+            message = f"{message}; it may or may not have been carried out"
         super().__init__(message, request)
         self.limit, self.status = limit, status
 
@@ -295,8 +307,17 @@ class LimitError(CallError):
 class PagingError(CallError):
     """The links between pages lead nowhere: unreadable, in a circle, or without an end.
 
-    ``cursor`` is that of the page whose link is wrong; its items were delivered.
+    ``cursor`` resumes at the first page that was not delivered: where a link is wrong, that is the
+    page it stands on.
+
+    Attributes:
+        page: The page whose link is wrong, for who will do with what it holds. None where there
+            are too many pages, each of which was delivered.
     """
+
+    def __init__(self, message: str, request: Request, page: Page[Any] | None = None) -> None:
+        super().__init__(message, request)
+        self.page = page
 
 
 class WebhookError(EvEnergyError):
@@ -367,7 +388,7 @@ class ApiError(CallError):
         problem = json_object(response.body) or {}
         self.title: str = _text(problem.pop("title", "")) or response.reason
         self.detail: str = _text(problem.pop("detail", "")) or _first_line(response.body, problem)
-        self.instance: str | None = problem.pop("instance", None)
+        self.instance: str | None = _text(problem.pop("instance", None)) or None
         type_ = _text(problem.pop("type", "")).rstrip("/")
         self.type: str | None = type_.rpartition("/")[2].rpartition(":")[2] or None
         errors = problem.pop("field_errors", None)

@@ -1,4 +1,10 @@
-"""What a user is told while calls are made: plain functions, each with one event."""
+"""What a user is told while calls are made: plain functions, each with one event.
+
+Token requests are told too. No event holds a token, a client secret or an authorization code: what
+the token endpoint answers is told without its body, and what the API answers without our secrets,
+should it have sent one back. The rest is as it was sent: a `Request` knows whom a call is about.
+Its ``operation`` (``GET /evses/{evse_id}``) does not, and is what to count by.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +19,11 @@ from ev_energy._http import Request, Response
 
 @attrs.frozen(eq=False)
 class RequestEvent:
-    """An attempt begins."""
+    """An attempt begins. A `ResponseEvent` follows, however it ends."""
 
     request: Request
     attempt: int
-    """1 for the first."""
+    """1 for the first. One that is repeated at once, with a new token, keeps its number."""
 
 
 @attrs.frozen(eq=False)
@@ -29,8 +35,8 @@ class ResponseEvent:
     seconds: float
     response: Response | None
     """What came; None if there was no reply."""
-    error: Exception | None
-    """Why there was no reply."""
+    error: BaseException | None
+    """Why there was no reply: a broken connection, a limit, or the call was cancelled."""
 
 
 @attrs.frozen(eq=False)
@@ -44,11 +50,13 @@ class RetryEvent:
     """Seconds until the next one."""
     status: int | None
     """What the server answered; None if it did not."""
+    error: Exception | None
+    """Why it did not."""
 
 
 @attrs.frozen(eq=False)
 class WaitEvent:
-    """A call waits, and is not sent meanwhile."""
+    """A call begins to wait, and is not sent meanwhile."""
 
     request: Request | None
     """None for a reservation."""
@@ -66,6 +74,10 @@ class Tracer(Protocol):
 
     def attempt(self, request: Request, attempt: int) -> AbstractContextManager[Attempt, None]:
         """Entered when an attempt begins, and left when it ends."""
+        ...
+
+    def waited(self, wait: WaitEvent) -> None:
+        """A wait is over, also if it was in vain; ``seconds`` is how long it was."""
         ...
 
 
@@ -87,7 +99,8 @@ WaitHook: TypeAlias = Callable[[WaitEvent], object]
 class Hooks:
     """Who wants to be told of what. They are called on the event loop, so they must be quick.
 
-    What one raises goes to the caller of the call it was told of.
+    What one raises goes to the caller of the call it was told of, and ends that call; nothing else
+    is harmed. Where the call ends in an exception already, what ``on_response`` raises is logged.
     """
 
     on_request: RequestHook | None = None

@@ -59,6 +59,8 @@ def read(body: bytes | str, *, strict: bool = False, drift: DriftHook | None = N
         if into is UnknownEvent:
             return UnknownEvent.from_dict(found)
         return cast(Event, decode(raw, into, report, links=False))
+    except UnicodeEncodeError:
+        raise WebhookError("a delivery must hold text", raw) from None
     except Unreadable as error:
         raise WebhookError(f"no event: {error}", raw, error.path) from None
     except Deviation as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -12,6 +12,7 @@ from yarl import URL
 from ev_energy import _client as aio
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
+from ev_energy.errors import ClientClosedError
 from ev_energy_sync._blocking import Twin
 from ev_energy_sync._families import Families
 from ev_energy_sync._portal import Portal
@@ -54,6 +55,7 @@ class Client(Families):
         priority: Priority = "interactive",
         when_exhausted: Literal["wait", "raise"] = "wait",
         max_pages: int = 100_000,
+        max_body: int = 64 * 1024 * 1024,
         headers: Mapping[str, str] | None = None,
         version: str | None = None,
         language: str | None = None,
@@ -79,6 +81,7 @@ class Client(Families):
             priority=priority,
             when_exhausted=when_exhausted,
             max_pages=max_pages,
+            max_body=max_body,
             headers=headers,
             version=version,
             language=language,
@@ -164,7 +167,7 @@ class Client(Families):
         """
         return self._portal.call(self._aio.fetch(ref))
 
-    def sign_in(self, request: AuthorizationRequest, callback: str) -> None:
+    def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
         """Exchange the code that somebody came back with for a token, and keep that.
 
         For `AuthorizationCode` credentials: *request* is what its ``begin`` gave before they left,
@@ -186,14 +189,16 @@ class Client(Families):
         """``with client.reserve(300) as reserved:`` sets aside that many requests.
 
         *reserved* is this client, whose calls use them up first; what is left is given back in the
-        end. Waits until there are as many at once, or raises `BudgetExceeded`, as calls do.
+        end. Waits until there are as many at once, or raises `BudgetExceeded`, as calls do;
+        `ValueError` if the allowance never has as many. Within, ``reserved.reserve()`` sets aside
+        others.
         """
         reservation = self._aio.reserve(count)
-        reserved = self._portal.call(reservation.__aenter__())
-        try:
-            yield self._of(reserved, self._portal)
+        try:  # around the entry too: an interrupt may come when it is already done
+            yield self._of(self._portal.call(reservation.__aenter__()), self._portal)
         finally:
-            self._portal.call(reservation.__aexit__(None, None, None))
+            with suppress(ClientClosedError):  # closing has given it back
+                self._portal.call(reservation.__aexit__(None, None, None))
 
     @property
     def rate_limit(self) -> RateLimit | None:
@@ -223,6 +228,7 @@ class Client(Families):
         self._portal.stop()
 
     def __enter__(self) -> Self:
+        self._portal.refuse_if_stopped()
         return self
 
     def __exit__(
@@ -232,6 +238,15 @@ class Client(Families):
         tb: TracebackType | None,
     ) -> None:
         self.close()
+
+    if not TYPE_CHECKING:  # who checks types is told by those
+
+        async def __aenter__(self) -> None:
+            raise TypeError(
+                "open this client with `with`, or use the one of ev_energy, whose calls are awaited"
+            )
+
+        async def __aexit__(self, *_: object) -> None: ...
 
     def __repr__(self) -> str:
         return repr(self._aio)

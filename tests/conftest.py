@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
+import canaries
 import hypothesis
 import pytest
 from aiohttp import web
@@ -27,6 +28,11 @@ if os.environ.get("EV_ENERGY_SPEC"):
 # Under a runner that ignores Ctrl-C, the processes that tests start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whatever a test does, it must not show a secret."""
+    canaries.install(config)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,7 +71,7 @@ async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Server]]]:
 
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", answer)
-        runner = web.AppRunner(app, handler_cancellation=True)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()
         runners.append(runner)
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -16,6 +16,8 @@ from ev_energy import Client, ClientCredentials
 
 TOKEN = "t0ken-that-must-never-be-seen"
 SECRET = "s3cret-that-must-never-be-seen"
+#: Of a presigned URL.
+SIGNATURE = "s1gnature-that-must-never-be-seen"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

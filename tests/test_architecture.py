@@ -19,13 +19,18 @@ PACKAGES = ("ev_energy", "ev_energy_sync")
 #: Who may import whom when it is imported itself: only what stands above it here. A package stands
 #: for all its modules; a new module must be given a place.
 LAYERS = (
-    "_unset _json _version _types _enums _lazy _policy _http _links _drift _places _operation_ids",
-    "_operations _rolling",
-    "errors hooks budget",
-    "_waits _grants _logging _reservation",
-    "_stores _refs _pages _aiohttp _capture",
-    "_token_file",
-    "auth",
+    "_redact",
+    (
+        "_unset _json _version _types _enums _lazy _policy _http _links _drift _places"
+        " _operation_ids _servers _texts _redis_script _redis_news"
+    ),
+    "_operations _rolling _turns _redis_link",
+    "errors hooks _bucket _connection _body",
+    "_waits _homes _grants _logging otel budget",
+    "_reservation _authorization _redis_turns _stores _refs _pages _aiohttp _capture",
+    "_lock_file _redis_bucket _redis_tokens",
+    "_token_file keyring _redis_budget",
+    "auth redis",
     "_model _url _tokens _core _settings",
     "_members _encode _sending",
     "models _bare",
@@ -56,7 +61,14 @@ BESIDE = {
 }
 
 #: Packages that are installed with an extra, and the modules that may import them.
-EXTRAS = {"uvloop": {"_loop"}, "pytest": {"testing"}, "pytest_asyncio": {"testing"}}
+EXTRAS = {
+    "redis": {"_redis_link"},
+    "keyring": {"keyring"},
+    "opentelemetry": {"otel"},
+    "uvloop": {"_loop"},
+    "pytest": {"testing"},
+    "pytest_asyncio": {"testing"},
+}
 
 #: Packages that a dependency brings along as part of its own interface.
 BROUGHT_ALONG = {"multidict": "the headers of aiohttp and the queries of yarl are made of it"}
@@ -202,8 +214,15 @@ def test_aiohttp_is_imported_by_the_transport_alone_and_late() -> None:
         if found.imported.split(".")[0] == "aiohttp" and found.place != "checking"
     }
     assert {user for user in users if part(user[0]) not in BESIDE} == {
-        ("ev_energy._aiohttp", "function")
+        ("ev_energy._aiohttp", "function"),
+        ("ev_energy._connection", "top"),
     }
+    late = {
+        (found.importer, found.place)
+        for found in imports()
+        if part(found.imported) == "_connection"
+    }
+    assert late == {("ev_energy._aiohttp", "function")}
 
 
 def test_cattrs_is_imported_by_the_tolerant_pass_alone_and_that_late() -> None:

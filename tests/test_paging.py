@@ -98,7 +98,7 @@ async def test_an_empty_page_in_the_middle_does_not_end_the_listing(serve) -> No
 
 
 @pytest.mark.parametrize(
-    "end", ["", '<about:blank>; rel="next"', "<garbage", 'no link; rel="next"']
+    "end", [" ", '<about:blank>; rel="next"', '<>; rel="next"', '<https://x/>; rel="previous"']
 )
 async def test_without_a_next_link_a_listing_ends(serve, end: str) -> None:
     server = await serve(Listing(links={2: end}))
@@ -106,15 +106,135 @@ async def test_without_a_next_link_a_listing_ends(serve, end: str) -> None:
         assert len(await client.evses.list().collect()) == 4
 
 
-async def test_a_link_back_to_a_page_already_seen_ends_the_listing(serve) -> None:
-    async def round_and_round(request: web.Request) -> web.Response:
-        back = request.url.update_query(page_after=2)
-        return await Listing(links={4: f'<{back}>; rel="next"'})(request)
-
-    server = await serve(round_and_round)
+async def test_a_page_that_lost_its_links_is_no_end(serve) -> None:
+    listing = Listing(links={2: ""})
+    server = await serve(listing)
     async with server.client() as client:
+        got, error = await walked(client.evses.list())
+        assert got == ["evse0", "evse1"]
+        listing.links.clear()
+        rest = await client.evses.list().resume(error.cursor or "").collect()
+    assert got + [evse.id for evse in rest] == [f"evse{i}" for i in range(7)]
+
+
+async def test_where_pages_name_but_the_next_one_the_last_needs_no_links(serve) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if "page_after" in request.query:
+            return web.json_response([evse(1)])
+        following = f'<{request.url.update_query(page_after=1)}>; rel="next"'
+        return web.json_response([evse(0)], headers={"Link": following})
+
+    server = await serve(handler)
+    async with server.client() as client:
+        assert len(await client.evses.list().collect()) == 2
+
+
+async def walked(pager: Pager[EVSE]) -> tuple[list[str], errors.PagingError]:
+    """What a walk gave before it came to a wrong link, and the error it ended in."""
+    got: list[str] = []
+    with pytest.raises(errors.PagingError) as caught:
+        async for evse in pager:
+            assert evse.id is not None
+            got.append(evse.id)
+    return got, caught.value
+
+
+BROKEN = ["<garbage", 'no link; rel="next"', '<http://[x>; rel="next"', '<http://a b/>; rel="next"']
+
+
+@pytest.mark.parametrize("header", BROKEN)
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_link_that_cannot_be_read_is_no_end(serve, header: str, ahead: bool) -> None:
+    listing = Listing(links={2: header})
+    server = await serve(listing)
+    async with server.client() as client:
+        pager = client.evses.list(cpid="c")
+        got, error = await walked(pager.prefetch() if ahead else pager)
+        assert got == ["evse0", "evse1"]
+        assert str(error) == f"GET /v2/evses: the Link header cannot be read: {error.args[0][47:]}"
+        assert error.page is not None
+        assert [item.id for item in error.page.items] == ["evse2", "evse3"]
+        assert header not in str(error)
+        assert len(server.seen) == 2
+        assert error.cursor is not None
+        with pytest.raises(errors.PagingError):
+            await pager.resume(error.cursor).page()
+        listing.links.clear()
+        got += [item.id async for item in pager.resume(error.cursor)]
+    assert got == [f"evse{i}" for i in range(7)]
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "page_after=2&cpid=c&page_size=100",
+        "cpid=c&page_size=100",
+        "cpid=c&page_size=100&page_after=4",
+    ],
+    ids=["a page before", "the first page", "itself"],
+)
+async def test_a_link_to_a_page_seen_before_is_no_end(serve, back: str) -> None:
+    listing = Listing()
+    server = await serve(listing)
+    listing.links[4] = f'<{server.url}/evses?{back}>; rel="next"'
+    async with server.client(max_pages=10) as client:
+        pager = client.evses.list(cpid="c")
+        got, error = await walked(pager)
+        assert "its next link leads to a page seen before" in str(error)
+        assert error.request.label == "GET /v2/evses"
+        assert got == [f"evse{i}" for i in range(4)]
+        assert len(server.seen) == 3
+        assert error.page is not None
+        assert [item.id for item in error.page.items] == ["evse4", "evse5"]
+        pickled = pickle.loads(pickle.dumps(error))
+        assert pickled.cursor == error.cursor
+        assert [item.id for item in pickled.page.items] == ["evse4", "evse5"]
+        listing.links.clear()
+        assert error.cursor is not None
+        got += [item.id async for item in pager.resume(error.cursor)]
+    assert got == [f"evse{i}" for i in range(7)]
+
+
+async def test_a_walk_goes_on_where_the_server_mends_its_link(serve) -> None:
+    listing = Listing(links={2: "<garbage"})
+    server = await serve(listing)
+    async with server.client() as client:
+        items = aiter(client.evses.list())
+        got = [await anext(items), await anext(items)]
+        with pytest.raises(errors.PagingError):
+            await anext(items)
+        listing.links.clear()
+        got += [item async for item in items]
+    assert [item.id for item in got] == [f"evse{i}" for i in range(7)]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_listing_without_an_end_ends_at_max_pages(serve, ahead: bool) -> None:
+    async def endless(request: web.Request) -> web.Response:
+        number = int(request.query.get("page_after", "0"))
+        url = request.url.update_query(page_after=number + 1)
+        return web.json_response([evse(number)], headers={"Link": f'<{url}>; rel="next"'})
+
+    server = await serve(endless)
+    async with server.client(max_pages=3) as client:
+        pager = client.evses.list()
+        got, error = await walked(pager.prefetch() if ahead else pager)
+        assert got == ["evse0", "evse1", "evse2"]
+        assert "there are more than 3 pages (max_pages)" in str(error)
+        assert error.page is None
+        assert len(server.seen) == 3
+        assert error.cursor is not None
+        more, error = await walked(pager.resume(error.cursor))
+        assert more == ["evse3", "evse4", "evse5"]
+        one = client.with_options(max_pages=1).evses.list()
+        assert (await walked(one))[0] == ["evse0"]
+        assert (await one.first()) is not None
+
+
+async def test_as_many_pages_as_are_allowed_are_no_error(serve) -> None:
+    server = await serve(Listing(6))
+    async with server.client(max_pages=3) as client:
         assert len(await client.evses.list().collect()) == 6
-    assert len(server.seen) == 3
 
 
 async def test_a_link_to_another_origin_is_an_error_and_gets_nothing(serve) -> None:

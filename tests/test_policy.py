@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +55,85 @@ def test_after_the_last_retry_it_gives_up() -> None:
 @given(st.floats(0, 1e6), st.floats(0, 1))
 def test_a_pause_the_server_asks_for_is_taken_in_full(asked: float, chance: float) -> None:
     assert pause(Outcome(429, retry_after=asked), chance=chance) == asked
+
+
+POLICIES = st.builds(
+    RetryPolicy,
+    retries=st.integers(0, 5000),
+    first_pause=st.floats(0, 1e9),
+    longest_pause=st.floats(0, 1e9),
+    statuses=st.frozensets(st.integers(400, 599), max_size=9),
+)
+OUTCOMES = st.builds(
+    Outcome,
+    status=st.none() | st.integers(200, 599),
+    sent=st.booleans(),
+    retry_after=st.none() | st.floats(0, float("inf")),
+)
+SECONDS = st.floats(-1e3, float("inf"))
+
+
+@given(POLICIES, OUTCOMES, st.integers(1, 5000), st.booleans(), SECONDS, st.floats(0, 1))
+def test_whatever_comes_the_rules_hold(
+    policy: RetryPolicy,
+    outcome: Outcome,
+    attempt: int,
+    is_write: bool,
+    left: float,
+    chance: float,
+) -> None:
+    found = pause_before_retry(
+        policy, attempt, outcome, is_write=is_write, left=left, chance=chance
+    )
+    if found is None:
+        return
+    assert attempt <= policy.retries, "never more often than that"
+    assert 0 <= found < left, "never beyond the deadline"
+    if outcome.retry_after is not None:
+        assert found == outcome.retry_after, "never sooner than the server asks"
+    else:
+        assert found <= policy.longest_pause
+    if is_write:
+        assert outcome.status == 429 or (outcome.status is None and not outcome.sent)
+    else:
+        assert outcome.status is None or outcome.status in policy.statuses
+
+
+@given(POLICIES, OUTCOMES, st.integers(1, 50), st.floats(0, 1e4), st.floats(0, 1))
+def test_a_read_is_tried_again_wherever_a_write_is(
+    policy: RetryPolicy, outcome: Outcome, attempt: int, left: float, chance: float
+) -> None:
+    policy = attrs.evolve(policy, statuses=policy.statuses | {429})
+
+    def decide(*, is_write: bool) -> float | None:
+        return pause_before_retry(
+            policy, attempt, outcome, is_write=is_write, left=left, chance=chance
+        )
+
+    assert decide(is_write=True) in {None, decide(is_write=False)}
+
+
+@pytest.mark.parametrize("asked", [59.9, 60.0, 61.0])
+def test_a_pause_that_does_not_fit_is_not_made_shorter(asked: float) -> None:
+    found = pause_before_retry(
+        RetryPolicy(), 1, Outcome(429, retry_after=asked), is_write=False, left=60.0, chance=0.5
+    )
+    assert found == (asked if asked < 60 else None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"retries": -1},
+        {"first_pause": -0.1},
+        {"longest_pause": float("nan")},
+        {"first_pause": float("inf")},
+        {"statuses": {200}},
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        RetryPolicy(**wrong)
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,13 @@ import attrs
 import pytest
 from aiohttp import web
 from aioresponses import aioresponses
-from support import TOKEN, FakeTime, Handler, MockableResponse, Server
+from support import SIGNATURE, TOKEN, FakeTime, Handler, MockableResponse, Server
 from yarl import URL
 
 import ev_energy_sync
 from ev_energy import Client, errors
 from ev_energy.models import RebateEvidenceFile, RebateEvidenceUpload
 
-SIGNATURE = "s1gnature-that-must-never-be-seen"
 SECRET_QUERY = f"X-Amz-Signature={SIGNATURE}&x-id=PutObject&key=a%2Fb+c"
 #: More than two chunks, and no two of the same content.
 DATA = b"".join(number.to_bytes(4) for number in range(150_000))
@@ -490,6 +489,52 @@ async def test_a_pause_the_storage_asks_for_is_taken_unless_it_is_beyond_the_dea
         with pytest.raises(errors.UploadError, match="the storage answered 503"):
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
     assert time.slept == [40]
+
+
+async def test_all_attempts_together_have_the_deadline(serve: Serve, time: FakeTime) -> None:
+    left: list[float] = []
+
+    def slow(_: web.Request) -> web.Response:
+        time.now += 70
+        return web.Response(status=503)
+
+    async def sleep(seconds: float) -> None:
+        left.append(seconds)
+        await time.sleep(0)
+
+    there = await world(serve, slow)
+    async with there.client(clock=time, sleep=sleep, retries=9, deadline=120) as client:
+        with pytest.raises(errors.UploadError, match="the storage answered 503"):
+            await client.rebates.upload_evidence(b"1", **WHAT, file_name="a", timeout=30)
+        assert len(there.storage.seen) == 2, "70 s, and another 70 s"
+        there.storage.seen.clear()
+        with pytest.raises(errors.UploadError):
+            await client.rebates.upload_evidence(b"1", **WHAT, file_name="a", timeout=250)
+        assert len(there.storage.seen) == 4, "a longer timeout for the bytes is a longer deadline"
+
+
+async def test_hooks_are_told_of_attempts_at_the_storage_but_not_of_its_key(
+    serve: Serve, time: FakeTime
+) -> None:
+    told: list[Any] = []
+    there = await world(serve, answers(503), reset, stored)
+    hooks: dict[str, Any] = dict.fromkeys(
+        ("on_request", "on_response", "on_retry", "on_wait"), told.append
+    )
+    async with there.client(clock=time, sleep=time.sleep, **hooks) as client:
+        await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
+    puts = [event for event in told if event.request.method == "PUT"]
+    kinds = [type(event).__name__.removesuffix("Event") for event in puts]
+    assert [kind for kind in kinds if kind != "Wait"] == [
+        *("Request", "Response", "Retry"),
+        *("Request", "Response", "Retry"),
+        *("Request", "Response"),
+    ]
+    for event in puts:
+        assert event.request.url.host == "127.0.0.1"
+        shown = f"{event!r} {event.request.url} {getattr(event, 'error', None)!r}"
+        assert SIGNATURE not in shown
+        assert "bucket" not in shown
 
 
 async def test_what_takes_longer_than_the_timeout_has_not_arrived(serve: Serve) -> None:

@@ -53,7 +53,8 @@ class RebateEvidenceTypeFile(Model):
     name: str | None = None
     url: str | None = None
     """Where it can be looked at. The URL is signed: it needs no token, and whoever has it may look
-    until it expires."""
+    until it expires. It is not printed."""
+    _secret = ("url",)
 
 
 @model
@@ -126,8 +127,9 @@ class RebateEvidenceUpload(Model):
     presigned_url: str | None = None
     """Where to ``PUT`` the bytes, on another host, so **without the access token**.
 
-    The URL itself is the permission, for a while: keep it out of logs.
+    The URL itself is the permission, for a while: keep it out of logs. It is not printed.
     """
+    _secret = ("presigned_url",)
 
 
 @attrs.frozen(kw_only=True)

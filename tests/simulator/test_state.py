@@ -24,6 +24,9 @@ from hypothesis import strategies as st
 from ev_energy.simulator import Clock, Simulator, _state
 from ev_energy.simulator._api._operations import OPERATIONS
 
+pytestmark = pytest.mark.shows_secrets(
+    "files", reason="the state of a simulator holds its applications and their tokens"
+)
 HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "Link")
 
 

@@ -17,7 +17,7 @@ from ev_energy._lazy import Lazy
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 MARK = "# expect-error"
-THEMES = ["api", "api_homes", "api_people", "api_vehicles"]
+THEMES = ["api", "api_homes", "api_people", "api_running", "api_vehicles"]
 ACCEPTED = [f"{theme}{twin}.py" for theme in THEMES for twin in ("", "_sync")]
 REFUSED = ["rejected.py", "rejected_families.py"]
 FILES = [*ACCEPTED, *REFUSED]

@@ -6,7 +6,6 @@ import difflib
 from typing import TYPE_CHECKING, Final, Self
 
 import attrs
-from aiohttp import hdrs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,10 +17,15 @@ Operation = tuple[str, str]
 
 _ROOT: Final = "/v2"
 _ANY: Final = "*"
-_TOKEN: Final = "token"  # noqa: S105 - the word, not one of them
-_TOKEN_PATHS: Final = frozenset({"/o/token", "/o/revoke_token"})
+#: What is no operation of the API, by its path: only a fault for that name strikes there.
+_BESIDE: Final = {
+    "/o/token": "token",
+    "/o/revoke_token": "token",
+    "/uploads/{file_id}": "upload",
+}
 _HOW: Final = (
-    "'*' for all operations, 'token' for the OAuth endpoints, a method as in 'POST *', "
+    "'*' for all operations, 'token' for the OAuth endpoints, 'upload' for where files are put, "
+    "a method as in 'POST *', "
     "a path template as in '/evses/{evse_id}', or both"
 )
 
@@ -30,8 +34,8 @@ def operation_of(request: web.Request, table: Collection[Operation]) -> Operatio
     """Return the operation a request is for, None if for none."""
     resource = request.match_info.route.resource
     path = "" if resource is None else resource.canonical.rstrip("/")
-    if path in _TOKEN_PATHS:
-        return hdrs.METH_POST, _TOKEN
+    if path in _BESIDE:
+        return request.method, _BESIDE[path]
     operation = request.method, path.removeprefix(_ROOT) or "/"
     return operation if path.startswith(_ROOT) and operation in table else None
 
@@ -47,8 +51,8 @@ class Where:
     def read(cls, text: object, table: Collection[Operation]) -> Self:
         """Return what a text means; `ValueError` if it means nothing."""
         words = str(text).split()
-        if words == [_TOKEN]:
-            return cls(_ANY, _TOKEN)
+        if len(words) == 1 and words[0] in _BESIDE.values():
+            return cls(_ANY, words[0])
         if len(words) == 1:
             words = [_ANY, *words] if words[0].startswith(("/", _ANY)) else [*words, _ANY]
         if len(words) == 2:  # noqa: PLR2004 - a method and a path
@@ -62,10 +66,10 @@ class Where:
         )
 
     def covers(self, operation: Operation) -> bool:
-        """Whether an operation is one of them; the OAuth endpoints only by their name."""
+        """Whether an operation is one of them; what is beside the API only by its name."""
         method, template = operation
-        if template == _TOKEN:
-            return self.template == _TOKEN
+        if template in _BESIDE.values():
+            return self.template == template
         return self.method in {_ANY, method} and self.template in {_ANY, template}
 
     def __str__(self) -> str:

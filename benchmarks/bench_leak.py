@@ -1,0 +1,298 @@
+"""Whether anything is left of calls that are over: memory, file descriptors.
+
+``python benchmarks/bench_leak.py`` makes 200,000 calls of every kind in one process, over a socket,
+and ends with status 1 if the process has grown since it was warm. A few minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import itertools
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from harness import Row, Settings, Skip, Target
+from server import Connection
+
+import ev_energy_sync
+from ev_energy import Client, ClientCredentials, MemoryBudget, errors
+
+CALLS: Final = 200_000
+QUICK: Final = 6_000
+SAMPLES: Final = 12
+#: Of the samples, those before which the process is still warming up.
+WARM: Final = 3
+#: What may come and go by chance: bytes in Python's hands, bytes of the process, open files.
+TRACED: Final = 128 * 1024
+RESIDENT: Final = 4 * 1024 * 1024
+FILES: Final = 2
+#: Seconds after which it is given up.
+LONGEST: Final = 1800.0
+
+
+class Replies:
+    """Short replies, some of them bad."""
+
+    port = 0
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+
+    def of(self, path: bytes, query: bytes) -> bytes:
+        name = path.decode().rpartition("/")[2]
+        one = {"id": name, "url": f"https://api.ev.energy{path.decode()}", "cpid": "CP-1"}
+        if path == b"/o/token/":
+            return _reply({"access_token": f"t{next(self._numbers)}", "expires_in": 3600})
+        if path == b"/v2/evses":
+            found = re.search(rb"page=(\d+)", query)
+            page = int(found[1]) if found else 0
+            url = f"http://127.0.0.1:{self.port}/v2/evses?page={page + 1}"
+            return _reply([one] * 10, link=f'<{url}>; rel="next"' if page < 4 else "")
+        if "reconnect" in name:
+            return _reply({"url": "https://api.ev.energy/reconnect"})
+        if name == "missing":
+            return _reply({"title": "Not found"}, status=404)
+        if name == "busy" and next(self._numbers) % 2:
+            return _reply({"title": "Busy"}, status=503)
+        return b"" if name == "silent" else _reply(one)
+
+
+def _reply(body: object, *, status: int = 200, link: str = "") -> bytes:
+    content = json.dumps(body).encode()
+    head = (
+        f"HTTP/1.1 {status} So\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n" + (f"Link: {link}\r\n" if link else "")
+    )
+    return f"{head}\r\n".encode() + content
+
+
+async def serve() -> None:
+    replies, loop = Replies(), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(replies), "127.0.0.1", 0)
+    replies.port = server.sockets[0].getsockname()[1]
+    print(replies.port, flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    server.close()
+
+
+class Time:
+    """A clock that goes on by itself, and faster when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.ahead += seconds
+        await asyncio.sleep(0)
+
+
+class Sample(NamedTuple):
+    """The process at one moment, with nothing under way."""
+
+    calls: int
+    traced: int
+    resident: int
+    files: int
+
+
+class Calls:
+    """Everything a client can be doing, over and over."""
+
+    def __init__(self, url: str, *, leak: bool) -> None:
+        self._time = Time()
+        self._leak: list[bytes] | None = [] if leak else None
+        self.made = 0
+        auth = ClientCredentials(client_id="leak", client_secret="no-secret-at-all")
+        # An hour has a thousand requests here, too: the budget must wait, and forget.
+        settings = {
+            "base_url": url,
+            "budget": MemoryBudget(1000, clock=self._time, sleep=self._time.sleep),
+            "on_request": self._count,
+            "clock": self._time,
+            "sleep": self._time.sleep,
+            "now": self._time,
+            "deadline": 7200.0,
+        }
+        self.client = Client(auth, **settings)
+        self.blocking = ev_energy_sync.Client(auth, **settings)
+
+    def _count(self, _: object) -> None:
+        self.made += 1
+        if self._leak is not None:
+            self._leak.append(bytes(1000))
+
+    async def round(self) -> None:
+        """Some two hundred calls of every kind, most of them plain reads."""
+        client = self.client
+        await asyncio.gather(*(self._reads(client) for _ in range(16)))
+        view = client.with_options(headers={"X-Round": str(self.made)}, retries=3)
+        await asyncio.gather(self._walks(view), self._fails(view), self._breaks_off(view))
+        async with client.reserve(5) as reserved:
+            with reserved.capture() as calls:
+                await reserved.evses.reconnect("one")
+            assert len(calls) == 1
+        self._time.ahead += 1200  # every third round, the token is old
+        for name in ("one", "busy"):
+            self.blocking.evses.get(name)
+        with contextlib.suppress(errors.NotFoundError):
+            self.blocking.evses.get("missing")
+        assert len(self.blocking.evses.list().collect()) == 50
+
+    async def _reads(self, client: Client) -> None:
+        for _ in range(8):
+            await client.evses.get("one")
+
+    async def _walks(self, client: Client) -> None:
+        assert len(await client.evses.list().collect()) == 50
+        async for _ in client.evses.list().prefetch():  # and leaves one page under way
+            break
+
+    async def _fails(self, client: Client) -> None:
+        for _ in range(10):
+            with contextlib.suppress(errors.NotFoundError):
+                await client.evses.get("missing")
+            with contextlib.suppress(errors.ServerError):
+                await client.evses.get("busy")
+
+    async def _breaks_off(self, client: Client) -> None:
+        for turns in range(4):
+            call = asyncio.ensure_future(client.evses.get("silent"))
+            for _ in range(turns * 5):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.wait({call})
+        with contextlib.suppress(errors.TransportError):
+            await client.with_options(timeout=0.001, retries=0).evses.get("silent")
+
+    async def sample(self) -> Sample:
+        me = asyncio.current_task()
+        while len(asyncio.all_tasks()) > 1:  # a page that nobody waits for
+            await asyncio.wait(asyncio.all_tasks() - {me})
+        await asyncio.sleep(0.01)
+        gc.collect()
+        with open("/proc/self/statm") as file:  # noqa: PTH123, ASYNC230  (nothing else runs)
+            resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        traced, _ = tracemalloc.get_traced_memory()
+        files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  (as quick as can be)
+        return Sample(self.made, traced, resident, files)
+
+    async def close(self) -> None:
+        await self.client.close()
+        self.blocking.close()
+
+
+async def measure(url: str, count: int, *, leak: bool) -> list[Sample]:
+    """Samples of the process while it makes *count* calls."""
+    tracemalloc.start()
+    calls, samples = Calls(url, leak=leak), list[Sample]()
+    try:
+        async with asyncio.timeout(LONGEST):
+            for number in range(1, SAMPLES + 1):
+                while calls.made < count * number // SAMPLES:
+                    await calls.round()
+                samples.append(await calls.sample())
+    finally:
+        await calls.close()
+        tracemalloc.stop()
+    return samples
+
+
+class Growth(NamedTuple):
+    """What became more since the process was warm."""
+
+    traced: float
+    resident: float
+    files: float
+
+    @staticmethod
+    def of(samples: Sequence[Sample]) -> Growth:
+        """From the first third of the warm samples to the last one."""
+        warm = samples[WARM:]
+        third = len(warm) // 3
+        first, last = warm[:third], warm[-third:]
+        return Growth(
+            *(
+                statistics.median(getattr(s, name) for s in last)
+                - statistics.median(getattr(s, name) for s in first)
+                for name in Growth._fields
+            )
+        )
+
+    @property
+    def is_flat(self) -> bool:
+        return self.traced < TRACED and self.resident < RESIDENT and self.files <= FILES
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    command = [sys.executable, str(Path(__file__)), "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v2"
+        finally:
+            process.stdin.close()
+            process.wait(10)
+
+
+def samples_of(count: int, *, leak: bool = False) -> list[Sample]:
+    with server() as url:
+        return asyncio.run(measure(url, count, leak=leak))
+
+
+def rows(settings: Settings) -> Iterator[Row]:
+    if not Path("/proc/self/statm").exists():
+        raise Skip("needs Linux, to see memory and files of the process")
+    samples = samples_of(QUICK if settings.quick else CALLS // 10)
+    grown = Growth.of(samples)
+    warm, last = samples[WARM], samples[-1]
+    note = f"{grown.traced / 1024:+.0f} kB, {grown.files:+.0f} files in {last.calls} calls"
+    name = "memory after thousands of calls, over warm"
+    yield Row(name, last.traced / warm.traced, target=Target(1.02), note=note)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Whether anything is left of calls.")
+    parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--leak", action="store_true", help="leak, to see that it is noticed")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(serve())
+        return 0
+    began = time.perf_counter()
+    samples = samples_of(given.calls, leak=given.leak)
+    print(f"{'calls':>8}{'traced kB':>12}{'resident kB':>13}{'files':>7}")
+    for number, one in enumerate(samples):
+        mark = "" if number >= WARM else "  warming up"
+        print(
+            f"{one.calls:>8}{one.traced / 1024:>12.0f}{one.resident / 1024:>13.0f}"
+            f"{one.files:>7}{mark}"
+        )
+    grown = Growth.of(samples)
+    print(
+        f"grown by {grown.traced / 1024:+.0f} kB traced, {grown.resident / 1024:+.0f} kB resident, "
+        f"{grown.files:+.0f} files: {'flat' if grown.is_flat else 'NOT FLAT'}, "
+        f"{time.perf_counter() - began:.0f} s"
+    )
+    return 0 if grown.is_flat else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""One allowance and one set of tokens for many processes and machines, by Redis 5 or later.
+
+Installed with the extra: ``pip install ev-energy[redis]``.
+"""
+
+from __future__ import annotations
+
+from ev_energy._redis_budget import RedisBudget
+from ev_energy._redis_tokens import RedisTokenStore
+
+__all__ = ["RedisBudget", "RedisTokenStore"]

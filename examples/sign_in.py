@@ -1,0 +1,52 @@
+"""Sign in as a user of ev.energy, once, and list their EVSEs.
+
+Run it with EV_ENERGY_CLIENT_ID, EV_ENERGY_CLIENT_SECRET (if the application has one) and
+EV_ENERGY_REDIRECT_URI set, and the name of the file to keep the token in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from ev_energy import AuthorizationCode, Client
+from ev_energy.auth import FileStore
+from ev_energy.errors import AuthorizationError, InvalidGrantError, SignInRequiredError
+
+
+async def sign_in(client: Client, app: AuthorizationCode) -> None:
+    """Send the user away until they come back with a code."""
+    while True:
+        request = app.begin(client.base_url)
+        print("Sign in at", request.url)
+        came_back_at = await asyncio.to_thread(input, "The URL you came back at: ")
+        try:
+            await client.sign_in(request, came_back_at)
+        except (AuthorizationError, InvalidGrantError) as error:
+            print("That did not work:", error)
+        else:
+            return
+
+
+async def main(path: str) -> None:
+    """Print the user's EVSEs, after they signed in if need be."""
+    app = AuthorizationCode(
+        client_id=os.environ["EV_ENERGY_CLIENT_ID"],
+        client_secret=os.environ.get("EV_ENERGY_CLIENT_SECRET"),
+        redirect_uri=os.environ["EV_ENERGY_REDIRECT_URI"],
+        store=FileStore(path),
+    )
+    base_url = os.environ.get("EV_ENERGY_BASE_URL", "live")
+    async with Client(app.of("me"), base_url=base_url) as client:
+        try:
+            evses = await client.evses.list().collect()
+        except SignInRequiredError:
+            await sign_in(client, app)
+            evses = await client.evses.list().collect()
+    for evse in evses:
+        print(evse.id)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

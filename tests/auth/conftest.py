@@ -1,0 +1,61 @@
+"""A simulator whose clock stands still, and a browser in front of its pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from driver import Driver, browsing
+
+from ev_energy import AuthorizationCode
+from ev_energy.auth import AuthorizationRequest
+from ev_energy.simulator import Clock, Simulator
+
+BACK = "https://app.example.com/back"
+
+SignIn = Callable[[AuthorizationRequest], Awaitable[str]]
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with Simulator(clock=Clock(speed=0)) as running:
+        yield running
+
+
+@pytest.fixture
+def register(sim: Simulator) -> Callable[..., AuthorizationCode]:
+    """Register one more application, and return its credentials for one user."""
+
+    def make(*, public: bool = False, **settings: Any) -> AuthorizationCode:
+        client_id, secret = sim.add_application(redirect_uris=[BACK], public=public)
+        return AuthorizationCode(
+            client_id=client_id,
+            client_secret=None if public else secret,
+            redirect_uri=BACK,
+            **{"account": "me", **settings},
+        )
+
+    return make
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Driver]:
+    async with browsing() as opened:
+        yield opened
+
+
+@pytest.fixture
+def consent(browser: Driver) -> SignIn:
+    """Log in, say yes, and return the URL that the browser is sent back to."""
+
+    async def go(request: AuthorizationRequest) -> str:
+        page = await browser.open(request.url)
+        if page.heading == "Log in":
+            (email, *_) = (text for name, text in page.forms[1].fields if name == "email")
+            page = await browser.press("Log in", email=email, password="any")
+        page = await browser.press("Allow")
+        assert page.location is not None
+        return page.location
+
+    return go

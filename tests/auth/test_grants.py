@@ -1,0 +1,287 @@
+"""What is posted to the token endpoint, and what its replies are read as."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import Any
+from urllib.parse import parse_qsl, unquote, unquote_plus
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors
+from ev_energy._grants import check_revoked, read_token
+from ev_energy.auth import Grant, Token
+
+BACK = "https://app.example.com/back"
+PRINTED = st.text(min_size=1).filter(lambda text: text.isprintable() and text == text.strip())
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+#: Replies that have at least something of a token about them.
+REPLY = st.fixed_dictionaries(
+    {},
+    optional={
+        "access_token": st.just("access") | JSON,
+        "token_type": st.sampled_from(["Bearer", "bearer", "mac"]) | JSON,
+        "expires_in": st.floats() | st.integers() | st.integers().map(str) | JSON,
+        "refresh_token": st.just("refresh") | JSON,
+        "scope": JSON,
+        "error": st.sampled_from(sorted(errors.TokenError.classes)) | JSON,
+        "error_description": JSON,
+    },
+)
+
+
+def form_of(grant: Grant) -> dict[str, str]:
+    pairs = parse_qsl(grant.body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+@example("an:app", "a%41 secret+with:all/of it")
+@given(PRINTED, PRINTED)
+def test_any_id_and_secret_arrive_as_they_are(client_id: str, client_secret: str) -> None:
+    who = {"client_id": client_id, "client_secret": client_secret}
+    form = ClientCredentials(**who, method="form").grant(None)
+    assert form_of(form) == {"grant_type": "client_credentials", **who}
+    assert "Authorization" not in form.headers
+    basic = ClientCredentials(**who).grant(None)
+    assert form_of(basic) == {"grant_type": "client_credentials"}
+    scheme, _, pair = basic.headers["Authorization"].partition(" ")
+    assert scheme == "Basic"
+    sent = base64.b64decode(pair, validate=True).decode()
+    for decode in (unquote, unquote_plus):  # servers do either
+        assert [decode(part) for part in sent.split(":")] == [client_id, client_secret]
+
+
+@pytest.mark.parametrize("method", ["basic", "form"])
+def test_another_library_shows_the_same_secret(method: str) -> None:
+    auth = pytest.importorskip("authlib.oauth2.auth", reason="authlib is not installed")
+    name = {"basic": "client_secret_basic", "form": "client_secret_post"}[method]
+    theirs = auth.ClientAuth("an-app", "a-secret.with~some-letters", name)
+    body = "grant_type=client_credentials"
+    _, headers, sent = theirs.prepare("POST", "https://api.ev.energy/o/token/", {}, body)
+    ours = ClientCredentials(
+        client_id="an-app", client_secret="a-secret.with~some-letters", method=method
+    ).grant(None)
+    assert dict(parse_qsl(sent)) == form_of(ours)
+    assert headers.get("Authorization") == ours.headers.get("Authorization")
+
+
+def test_an_application_without_a_secret_names_itself() -> None:
+    app = AuthorizationCode(client_id="an-app", redirect_uri=BACK)
+    request = app.begin()
+    grant = app.exchange(request, f"{BACK}?code=a-code&state={request.state}")
+    assert form_of(grant) == {
+        "grant_type": "authorization_code",
+        "code": "a-code",
+        "redirect_uri": BACK,
+        "code_verifier": request.verifier,
+        "client_id": "an-app",
+    }
+    assert "Authorization" not in grant.headers
+    kept = Token(access_token="access", refresh_token="refresh")
+    renewal = form_of(app.grant(kept))
+    assert renewal == {
+        "grant_type": "refresh_token", "refresh_token": "refresh", "client_id": "an-app"
+    }  # fmt: skip
+
+
+def test_what_was_consented_to_is_revoked_as_a_whole() -> None:
+    app = AuthorizationCode(client_id="an-app", client_secret="a-secret", redirect_uri=BACK)
+    both = form_of(app.revocation(Token(access_token="access", refresh_token="refresh")))
+    assert both == {"token": "refresh", "token_type_hint": "refresh_token"}
+    one = form_of(app.revocation(Token(access_token="access")))
+    assert one == {"token": "access", "token_type_hint": "access_token"}
+
+
+def test_without_a_refresh_token_somebody_has_to_sign_in() -> None:
+    app = AuthorizationCode(client_id="an-app", redirect_uri=BACK, account="user 7")
+    for kept in (None, Token(access_token="access")):
+        with pytest.raises(errors.SignInRequiredError, match="user 7") as caught:
+            app.grant(kept)
+        assert caught.value.account == "user 7"
+
+
+@pytest.mark.parametrize("bad", ["", " x", "x\n", "x\0", "\ud800", "a\u202eb"])
+@pytest.mark.parametrize("name", ["client_id", "client_secret"])
+def test_an_id_or_secret_that_was_not_copied_well_is_refused_unseen(name: str, bad: str) -> None:
+    given = {"client_id": "an-app", "client_secret": "a-secret", name: bad}
+    with pytest.raises(ValueError, match=f"{name} must be text without a line break") as caught:
+        ClientCredentials(**given)
+    assert caught.value.__cause__ is None
+    assert bad == "" or bad not in str(caught.value)
+
+
+def test_scopes_are_a_list_of_single_ones() -> None:
+    given = {"client_id": "an-app", "client_secret": "a-secret"}
+    with pytest.raises(TypeError, match=r"scopes=\['evse:read'\]"):
+        ClientCredentials(**given, scopes="evse:read")
+    for scope in ("evse:read user:read", "", "ö", None):
+        with pytest.raises(ValueError, match="one scope each"):
+            ClientCredentials(**given, scopes=["user:write", scope])
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\n", "a\x7f", "ä", "a\0b"])
+def test_a_token_that_no_header_holds_is_refused_unseen(token: str) -> None:
+    for make in (lambda: StaticToken(token), lambda: Token(access_token=token)):
+        with pytest.raises(ValueError, match="ASCII text without spaces") as caught:
+            make()
+        assert len(token) < 2 or token not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "endpoints"),
+    [
+        ({}, ["/o/token/", "/o/revoke_token/"]),
+        ({"trailing_slash": False}, ["/o/token", "/o/revoke_token"]),
+        (
+            {"token_url": "https://login.example/t", "revoke_url": "/r"},
+            ["https://login.example/t", "/r"],
+        ),
+    ],
+)
+def test_endpoints_are_where_they_are_said_to_be(settings: Any, endpoints: list[str]) -> None:
+    auth = ClientCredentials(client_id="an-app", client_secret="a-secret", **settings)
+    assert [*auth.endpoints().values()] == endpoints
+    Client(auth)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "login.example/t",
+        "ftp://login.example/t",
+        "//login.example/t",
+        "https://u:p@login.example/t",
+        "https://login.example/t#f",
+        "http://login.example/t",
+        "javascript:alert(1)",
+    ],
+)
+@pytest.mark.parametrize("name", ["token_url", "revoke_url", "authorize_url"])
+def test_an_endpoint_that_cannot_be_right_is_refused(name: str, url: str) -> None:
+    given = {"client_id": "an-app", "client_secret": "a-secret", name: url}
+    if name != "authorize_url":
+        with pytest.raises(ValueError, match=name):
+            Client(ClientCredentials(**given))
+    app = AuthorizationCode(**given, redirect_uri=BACK, account="me")
+    with pytest.raises(ValueError, match=name):
+        Client(app)
+
+
+@given(st.integers(100, 599), REPLY | JSON, st.floats(0, 1e10))
+def test_any_json_is_a_token_that_works_or_a_token_error(
+    status: int, reply: object, now: float
+) -> None:
+    for code in (status, 200):
+        try:
+            token = read_token(code, json.dumps(reply).encode(), now)
+        except errors.TokenError as error:
+            assert error.status == code  # noqa: PT017
+            assert str(error).isprintable()  # noqa: PT017
+        else:
+            assert code == 200
+            assert token.access_token.isascii()
+            assert token.expires_at is None or now <= token.expires_at < math.inf
+            assert token.renew_at <= (token.expires_at or math.inf)
+            assert Token.from_dict(json.loads(json.dumps(token.to_dict()))) == token
+
+
+@given(st.binary())
+def test_any_bytes_are_a_token_error(body: bytes) -> None:
+    with pytest.raises(errors.TokenError):
+        read_token(200, body, 0)
+
+
+@pytest.mark.parametrize(
+    ("given_", "lifetime"),
+    [
+        ("3600", 3600), (3600, 3600), (0.5, 0.5), (0, None), (-1, None), ("-1", None), (None, None),
+        (math.nan, None), (math.inf, None), (10**400, None), ("9" * 5000, None), ("1e3", None),
+        (True, None), ("٣", None), ([], None),
+    ],
+)  # fmt: skip
+def test_a_lifetime_makes_sense_or_is_unknown(given_: object, lifetime: float | None) -> None:
+    body = json.dumps({"access_token": "access", "expires_in": given_}).encode()
+    token = read_token(200, body, 1000.0)
+    assert token.lifetime == lifetime
+    assert token.expires_at == (None if lifetime is None else 1000 + lifetime)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("invalid_request", errors.InvalidRequestError),
+        ("invalid_client", errors.InvalidClientError),
+        ("invalid_grant", errors.InvalidGrantError),
+        ("unauthorized_client", errors.UnauthorizedClientError),
+        ("unsupported_grant_type", errors.UnsupportedGrantTypeError),
+        ("invalid_scope", errors.InvalidScopeError),
+        ("something_new", errors.TokenError),
+    ],
+)
+def test_every_error_of_the_standard_has_a_class(error: str, kind: type[Exception]) -> None:
+    body = json.dumps({"error": error, "error_description": "Because"}).encode()
+    with pytest.raises(errors.TokenError, match=f"{error}: Because") as caught:
+        read_token(400, body, 0)
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ({"access_token": "x", "token_type": "mac"}, "'mac', not 'Bearer'"),
+        ({"access_token": "x y"}, "no access_token"),
+        ({"access_token": "x", "refresh_token": "\ud800"}, "refresh_token"),
+        ({"access_token": "x", "refresh_token": ["x"]}, "refresh_token"),
+    ],
+)
+def test_a_token_that_could_not_be_used_is_an_error_at_once(reply: object, said: str) -> None:
+    with pytest.raises(errors.TokenError, match=said):
+        read_token(200, json.dumps(reply).encode(), 0)
+
+
+def test_a_refusal_is_shown_in_one_short_line() -> None:
+    text = "evil\r\n\x1b[2J" + "x" * 5000
+    body = json.dumps({"error": text, "error_description": text}).encode()
+    with pytest.raises(errors.TokenError) as caught:
+        read_token(400, body, 0)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 700
+
+
+def test_a_revocation_is_done_or_an_error_that_helps() -> None:
+    check_revoked(200, b"")
+    with pytest.raises(errors.TokenError, match="slash missing"):
+        check_revoked(405, b"405: Method Not Allowed")
+    with pytest.raises(errors.InvalidClientError):
+        check_revoked(401, b'{"error": "invalid_client"}')
+    with pytest.raises(errors.TokenError, match="403"):
+        check_revoked(403, b"Forbidden")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"access_token": ""},
+        {"access_token": 5},
+        {"access_token": "x\r\nEvil: 1"},
+        {"access_token": "x", "expires_at": "soon"},
+        {"access_token": "x", "expires_at": math.nan},
+        {"access_token": "x", "expires_at": True},
+        {"access_token": "x", "lifetime": math.inf},
+        {"access_token": "x", "refresh_token": 5},
+        {"access_token": "x", "scope": ["evse:read"]},
+    ],
+)
+def test_what_is_no_stored_token_is_not_read_as_one(data: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="must be|no token was stored"):
+        Token.from_dict(data)

@@ -1,0 +1,101 @@
+"""A clock that is moved by hand, and people who want requests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ev_energy._http import RateLimit
+from ev_energy.budget import Ask, MemoryBudget, Share, Ticket
+
+
+class HandClock:
+    """Who sleeps by it wakes when it is moved that far."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    @property
+    def sleeping(self) -> int:
+        return sum(_waits(future) for _, future in self._sleepers)
+
+    async def sleep(self, seconds: float) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.now + seconds, future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        """Move on, and let everybody do what they do about it."""
+        over = self.now + seconds
+        await settled()
+        while due := [at for at, future in self._sleepers if at <= over and _waits(future)]:
+            self.now = max(self.now, min(due))
+            for at, future in self._sleepers:
+                if at <= self.now and _waits(future):
+                    future.set_result(None)
+            await settled()
+        self.now = over
+        self._sleepers = [entry for entry in self._sleepers if not entry[1].done()]
+
+
+def _waits(future: asyncio.Future[None]) -> bool:
+    return not future.done() and not future.get_loop().is_closed()
+
+
+async def settled() -> None:
+    """Until nobody has anything to do any more."""
+    for _ in range(12):
+        await asyncio.sleep(0)
+
+
+def budget(clock: HandClock, limit: int = 3, **settings: Any) -> MemoryBudget:
+    """A budget whose limit a reply stated long ago."""
+    made = MemoryBudget(clock=clock, sleep=clock.sleep, window=3600.0, **settings)
+    ticket = made.at_once("app", None)
+    assert ticket is not None
+    ticket.settle(RateLimit(limit, limit - 1), success=True, retry_after=None)
+    clock.now += 7200
+    return made
+
+
+def answered(ticket: Ticket, stated: RateLimit | None = None) -> None:
+    ticket.settle(stated, success=True, retry_after=None)
+
+
+def spend(made: MemoryBudget, count: int = 1, share: Share | None = None) -> None:
+    """Send that many requests, which are answered at once."""
+    for _ in range(count):
+        ticket = made.at_once("app", share)
+        assert ticket is not None
+        answered(ticket)
+
+
+class Queue:
+    """Calls that wait, by name, and what became of them in which order."""
+
+    def __init__(self, made: MemoryBudget) -> None:
+        self.made = made
+        self.told: dict[str, list[float]] = {}
+        self.served: list[str] = []
+        self.got: dict[str, Any] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def ask(self, name: str, count: int | None = None, **settings: Any) -> asyncio.Task[None]:
+        """Somebody comes and waits."""
+        told = self.told.setdefault(name, [])
+        wanted = Ask("app", on_wait=told.append, **settings)
+
+        async def wait() -> None:
+            if count is None:
+                self.got[name] = await self.made.acquire(wanted)
+            else:
+                self.got[name] = await self.made.reserve(wanted, count)
+            self.served.append(name)
+
+        task = self.tasks[name] = asyncio.create_task(wait())
+        await settled()
+        return task

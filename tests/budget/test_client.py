@@ -1,0 +1,339 @@
+"""The budget as users meet it: over a socket, with the simulator's rolling limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from support import FakeTime
+
+import ev_energy_sync
+from ev_energy import Client, ClientCredentials, MemoryBudget, RateLimit, errors
+from ev_energy.simulator import Clock, Simulator
+
+LIMIT = 100
+
+
+class World:
+    """A simulator whose hour passes when a client sleeps."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.stack = contextlib.AsyncExitStack()
+
+    def clock(self) -> float:
+        return self.simulator.clock.now().timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0.05)  # what is under way gets there first
+        self.simulator.clock.advance(seconds=math.ceil(seconds * 1e6) / 1e6)
+
+    async def client(self, **settings: Any) -> Client:
+        simulator = self.simulator
+        auth = ClientCredentials(
+            client_id=simulator.client_id, client_secret=simulator.client_secret
+        )
+        settings = {"deadline": 1e9, "retries": 20, **settings}
+        made = Client(
+            auth,
+            base_url=simulator.base_url,
+            clock=self.clock,
+            sleep=self.sleep,
+            now=self.clock,
+            **settings,
+        )
+        return await self.stack.enter_async_context(made)
+
+    def budget(self, limit: int | None = None) -> MemoryBudget:
+        return MemoryBudget(limit, clock=self.clock, sleep=self.sleep)
+
+    @property
+    def statuses(self) -> Counter[int | None]:
+        """Of what was asked of the API, tokens aside."""
+        seen = [r for r in self.simulator.requests if r.path.startswith("/v2")]
+        return Counter(request.status for request in seen)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with Simulator(vehicles=1, rate_limit=LIMIT, clock=Clock(speed=0)) as simulator:
+        made = World(simulator)
+        async with made.stack:
+            yield made
+
+
+async def work(client: Client, calls: int, width: int = 10) -> None:
+    """Make so many calls, some at a time."""
+
+    async def some(count: int) -> None:
+        for _ in range(count):
+            await client.timezones.list().first()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(width):
+            group.create_task(some(calls // width))
+
+
+async def test_a_thousand_calls_take_ten_hours_and_none_is_refused(world: World) -> None:
+    client = await world.client()
+    began = world.clock()
+    await client.timezones.list().first()  # the limit is not the usual one: this reply says so
+    await work(client, 990)
+    assert world.statuses == {200: 991}
+    # A window holds LIMIT, so 991 need nine of them and what the tenth has room for.
+    assert world.clock() - began < 9 * 3600 / 0.98
+
+
+async def test_clients_that_share_a_budget_are_not_refused(world: World) -> None:
+    budget = world.budget()
+    clients = [await world.client(budget=budget) for _ in range(3)]
+    await clients[0].timezones.list().first()
+    await asyncio.gather(*(work(client, 100) for client in clients))
+    assert world.statuses == {200: 301}
+
+
+async def test_clients_that_do_not_share_one_are_refused_now_and_then_and_get_there(
+    world: World,
+) -> None:
+    clients = [await world.client() for _ in range(2)]
+    for client in clients:
+        await client.timezones.list().first()
+    await asyncio.gather(*(work(client, 200, 5) for client in clients))
+    assert world.statuses[200] == 402
+    assert world.statuses[429] < 40
+
+
+async def test_the_first_reply_tells_what_an_earlier_run_has_used(world: World) -> None:
+    await work(await world.client(), 90)
+    restarted = await world.client()
+    assert restarted.rate_limit is None
+    await restarted.timezones.list().first()
+    assert restarted.rate_limit == RateLimit(LIMIT, 9)
+
+
+async def test_what_cannot_be_sent_in_time_is_refused_at_once_and_says_when(world: World) -> None:
+    client = await world.client(deadline=120)
+    await work(client, LIMIT)
+    began = world.clock()
+    with pytest.raises(errors.BudgetExceeded) as caught:
+        await client.timezones.list().first()
+    error = caught.value
+    assert world.clock() == began
+    assert error.wait == pytest.approx(3601)
+    assert error.at.timestamp() == pytest.approx(world.clock() + error.wait)
+    assert error.request is not None
+    assert error.request.template == "/timezones"
+    assert world.statuses == {200: LIMIT}
+    world.simulator.clock.advance(seconds=3600)
+    await client.timezones.list().first()  # 1 s: that is in time
+
+
+async def test_raise_means_that_nobody_waits(world: World) -> None:
+    client = await world.client()
+    await work(client, LIMIT)
+    with pytest.raises(errors.BudgetExceeded):
+        await client.with_options(when_exhausted="raise").timezones.list().first()
+    assert world.statuses == {200: LIMIT}
+
+
+async def test_each_wait_is_told_once(world: World) -> None:
+    told: list[Any] = []
+    client = await world.client(on_wait=told.append)
+    await work(client, LIMIT)
+    await client.timezones.list().first()
+    async with client.reserve(50) as reserved:
+        await reserved.timezones.list().first()
+    async with client.reserve(LIMIT - 1) as reserved:
+        await reserved.timezones.list().first()
+    assert [(event.reason, round(event.seconds)) for event in told] == [
+        ("budget", 3601),
+        ("budget", 3601),
+    ]
+    assert told[0].request.template == "/timezones"
+    assert told[1].request is None
+
+
+async def test_views_share_the_allowance_of_the_application(world: World) -> None:
+    client = await world.client()
+    await client.timezones.list().first()
+    await client.acting_for(world.simulator.user_id).timezones.list().first()
+    await client.with_options(priority="batch").timezones.list().first()
+    assert client.rate_limit == RateLimit(LIMIT, LIMIT - 3)
+    assert client.acting_for("user01").rate_limit == client.rate_limit
+
+
+async def test_each_user_has_an_allowance_of_their_own(serve) -> None:
+    async def reply(request: web.Request) -> web.Response:
+        left = {"Bearer one": "7", "Bearer two": "3"}.get(request.headers.get("Authorization", ""))
+        headers = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": left or "1"}
+        return web.json_response([], headers=headers)
+
+    server, budget = await serve(reply), MemoryBudget()
+    async with (
+        server.client("one", budget=budget) as one,
+        server.client("two", budget=budget) as two,
+        server.client(None, budget=budget) as nobody,
+    ):
+        for client in (one, two):
+            await client.timezones.list().first()
+        assert (one.rate_limit, two.rate_limit) == (RateLimit(10, 7), RateLimit(10, 3))
+        await nobody.evse_makes.list().first()
+        assert nobody.rate_limit == RateLimit(10, 1)
+        with pytest.raises(ValueError, match="needs a client with credentials and a budget"):
+            await nobody.reserve(1).__aenter__()
+    assert len(budget._buckets) == 2
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1"}]
+)
+async def test_a_server_that_states_no_limit_has_none(serve, time: FakeTime, headers) -> None:
+    async def reply(_: web.Request) -> web.Response:
+        return web.json_response([], headers=headers)
+
+    server = await serve(reply)
+    async with server.client(clock=time, sleep=time.sleep) as client:
+        await client.timezones.list().first()
+        await work(client, 1100, 50)
+        assert client.rate_limit is None
+        assert time.slept == []
+    budget = MemoryBudget(30, clock=time, sleep=time.sleep)
+    async with server.client(budget=budget, clock=time, sleep=time.sleep, deadline=1e9) as client:
+        await work(client, 90, 1)
+        assert client.rate_limit == RateLimit(30, 0, 0, 0, pytest.approx(3601))
+        assert time.now - 1000 == pytest.approx(2 * 3601)
+
+
+class TestReservations:
+    async def test_they_are_kept_for_the_calls_inside(self, world: World) -> None:
+        client = await world.client(when_exhausted="raise")
+        await client.timezones.list().first()
+        async with client.reserve(60) as reserved:
+            await work(client, 39, 13)
+            with pytest.raises(errors.BudgetExceeded):
+                await client.timezones.list().first()
+            assert client.rate_limit == RateLimit(LIMIT, 0, 60, 0, pytest.approx(3601))
+            await work(reserved, 50)
+            inner = reserved.with_options(priority="batch").acting_for(world.simulator.user_id)
+            await work(inner, 5, 5)
+        assert client.rate_limit == RateLimit(LIMIT, 5)
+        await work(client, 5, 5)
+        assert world.statuses == {200: LIMIT}
+
+    async def test_what_is_left_comes_back_after_an_error_and_a_cancellation(
+        self, world: World
+    ) -> None:
+        client = await world.client()
+        await client.timezones.list().first()
+        with pytest.raises(LookupError):
+            async with client.reserve(60):
+                raise LookupError
+        task = asyncio.current_task()
+        assert task is not None
+        with contextlib.suppress(asyncio.CancelledError):
+            async with client.reserve(60):
+                task.cancel()
+                await asyncio.sleep(0)
+        task.uncancel()
+        assert client.rate_limit == RateLimit(LIMIT, LIMIT - 1)
+
+    async def test_what_is_left_comes_back_when_the_client_is_closed(self, world: World) -> None:
+        budget = world.budget()
+        client, other = await world.client(budget=budget), await world.client(budget=budget)
+        await client.timezones.list().first()
+        async with client.reserve(60):
+            await client.close()
+            assert other.rate_limit == RateLimit(LIMIT, LIMIT - 1)
+        with pytest.raises(errors.ClientClosedError):
+            await client.reserve(1).__aenter__()
+        assert other.rate_limit == RateLimit(LIMIT, LIMIT - 1)
+
+    async def test_one_is_entered_once(self, world: World) -> None:
+        reservation = (await world.client()).reserve(5)
+        assert reservation.left == 0
+        async with reservation as reserved:
+            assert reservation.left == 5
+            await reserved.timezones.list().first()
+            assert reservation.left == 4
+        assert reservation.left == 0
+        with pytest.raises(RuntimeError, match="entered once"):
+            await reservation.__aenter__()
+
+    async def test_one_within_another_is_apart_from_it(self, world: World) -> None:
+        client = await world.client(when_exhausted="raise")
+        await client.timezones.list().first()
+        async with client.reserve(50) as outer, outer.reserve(49) as inner:
+            with pytest.raises(errors.BudgetExceeded):
+                await outer.reserve(1).__aenter__()
+            await inner.timezones.list().first()
+        assert client.rate_limit == RateLimit(LIMIT, LIMIT - 2)
+
+    async def test_more_than_there_ever_are_is_no_reservation(self, world: World) -> None:
+        client = await world.client()
+        await client.timezones.list().first()
+        with pytest.raises(ValueError, match=f"count must be {LIMIT} or less, not {LIMIT + 1}"):
+            await client.reserve(LIMIT + 1).__aenter__()
+
+
+async def test_closing_ends_a_wait_for_a_turn(serve, time: FakeTime) -> None:
+    async def reply(_: web.Request) -> web.Response:
+        headers = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0"}
+        return web.json_response([], headers=headers)
+
+    async def sleep(_: float) -> None:
+        await asyncio.Event().wait()
+
+    server = await serve(reply)
+    client = server.client(clock=time, sleep=sleep, deadline=1e9)
+    await client.timezones.list().first()
+    waiting = asyncio.create_task(client.timezones.list().first())
+    while client.rate_limit.waiting == 0:
+        await asyncio.sleep(0)
+    await client.close()
+    with pytest.raises(errors.ClientClosedError):
+        await waiting
+    assert client.rate_limit.waiting == 0
+
+
+class TestBlocking:
+    def test_the_blocking_client_does_all_of_it_too(self) -> None:
+        with Simulator.in_thread(vehicles=1, rate_limit=20, clock=Clock(speed=0)) as simulator:
+            world = World(simulator)
+            budget = world.budget()
+            settings: dict[str, Any] = {
+                "base_url": simulator.base_url,
+                "clock": world.clock,
+                "sleep": world.sleep,
+                "now": world.clock,
+                "budget": budget,
+            }
+            auth = ClientCredentials(
+                client_id=simulator.client_id, client_secret=simulator.client_secret
+            )
+            with (
+                ev_energy_sync.Client(auth, **settings) as client,
+                ev_energy_sync.Client(auth, **settings) as other,
+            ):
+                client.timezones.list().first()
+                with client.reserve(10) as reserved:
+                    assert other.rate_limit == RateLimit(20, 9, 10)
+                    reserved.timezones.list().first()
+                with pytest.raises(LookupError), client.reserve(10):
+                    raise LookupError
+                assert other.rate_limit == RateLimit(20, 18)
+                for _ in range(18):
+                    other.timezones.list().first()
+                with pytest.raises(errors.BudgetExceeded):
+                    client.timezones.list().first()
+                with client.with_options(deadline=4000).reserve(20) as reserved:
+                    reserved.timezones.list().first()
+                    client.close()
+                    assert other.rate_limit == RateLimit(20, 19)
+                assert other.rate_limit == RateLimit(20, 19)
+            assert world.statuses == {200: 21}

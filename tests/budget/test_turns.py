@@ -1,0 +1,414 @@
+"""Who is next, and that nobody is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Any
+
+import pytest
+from budget.hands import HandClock, Queue, answered, budget, settled, spend
+
+from ev_energy._http import RateLimit
+from ev_energy.budget import Ask, Exhausted, MemoryBudget
+
+HOUR = 3601.0
+"""Until one that is answered now is free again: a window and a second to spare."""
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+async def test_calls_are_served_in_the_order_they_came_and_interactive_ones_first(
+    clock: HandClock,
+) -> None:
+    made = budget(clock)
+    spend(made, 3)
+    queue = Queue(made)
+    for name in ("batch 1", "batch 2"):
+        await queue.ask(name, priority="batch")
+    for name in ("1", "2", "3", "4"):
+        await queue.ask(name)
+    await clock.advance(HOUR - 0.1)
+    assert queue.served == []
+    await clock.advance(0.1)
+    assert sorted(queue.served) == ["1", "2", "3"]
+    for name, then in ("1", "4"), ("2", "batch 1"), ("3", "batch 2"):
+        queue.got[name].give_back()
+        await settled()
+        assert queue.served[-1] == then
+
+
+async def test_one_wait_is_told_once_with_those_before_it_reckoned_in(clock: HandClock) -> None:
+    made = budget(clock)
+    spend(made, 1)
+    await clock.advance(100)
+    spend(made, 2)
+    queue = Queue(made)
+    for name in ("1", "2", "4"):
+        await queue.ask(name)
+    await queue.ask("5", 2)
+    await clock.advance(HOUR)
+    for name in ("1", "2", "4"):
+        assert name in queue.served
+        answered(queue.got[name])
+    await clock.advance(HOUR)
+    told = {name: [round(wait) for wait in waits] for name, waits in queue.told.items()}
+    assert told == {"1": [3501], "2": [3601], "4": [3601], "5": [7202]}
+
+
+async def test_a_call_that_can_be_sent_at_once_is_told_of_no_wait(clock: HandClock) -> None:
+    queue = Queue(budget(clock))
+    await queue.ask("1")
+    assert (queue.served, queue.told) == (["1"], {"1": []})
+
+
+async def test_a_big_reservation_is_not_overtaken_but_by_who_comes_before_it(
+    clock: HandClock,
+) -> None:
+    made = budget(clock)
+    spend(made, 2)
+    queue = Queue(made)
+    await queue.ask("many", 2, priority="batch")
+    await queue.ask("later", priority="batch")
+    assert queue.served == [], "one is free, but it is not enough for who is first"
+    await queue.ask("at a screen")
+    assert queue.served == ["at a screen"]
+    answered(queue.got["at a screen"])
+    await clock.advance(HOUR)
+    assert queue.served == ["at a screen", "many", "later"]
+
+
+async def test_what_is_given_back_goes_to_who_is_first_at_once(clock: HandClock) -> None:
+    made = budget(clock)
+    tickets = [made.at_once("app", None) for _ in range(3)]
+    queue = Queue(made)
+    await queue.ask("1")
+    await queue.ask("2")
+    assert tickets[0] is not None
+    tickets[0].give_back()
+    await settled()
+    assert queue.served == ["1"]
+
+
+async def test_a_reply_that_states_more_serves_all_who_wait(clock: HandClock) -> None:
+    made = budget(clock)
+    tickets = [made.at_once("app", None) for _ in range(3)]
+    queue = Queue(made)
+    for name in "12345":
+        await queue.ask(name)
+    assert tickets[0] is not None
+    answered(tickets[0], RateLimit(1000, 997))
+    await settled()
+    assert sorted(queue.served) == list("12345")
+
+
+@pytest.mark.parametrize("patience", [0.0, 3600.9])
+async def test_who_cannot_be_served_in_time_hears_so_at_once(
+    clock: HandClock, patience: float
+) -> None:
+    made = budget(clock)
+    spend(made, 3)
+    with pytest.raises(Exhausted) as caught:
+        await made.acquire(Ask("app", patience))
+    assert caught.value.wait == pytest.approx(HOUR)
+
+
+async def test_who_is_behind_too_many_others_hears_so_at_once_too(clock: HandClock) -> None:
+    made = budget(clock)
+    spend(made, 3)
+    queue = Queue(made)
+    for name in "123":
+        await queue.ask(name)
+    with pytest.raises(Exhausted) as caught:
+        await made.acquire(Ask("app", HOUR + 100))
+    assert caught.value.wait == pytest.approx(2 * HOUR)
+
+
+async def test_when_the_wait_becomes_too_long_all_it_is_too_long_for_hear_so(
+    clock: HandClock,
+) -> None:
+    made = budget(clock)
+    spend(made, 2)
+    last = made.at_once("app", None)
+    assert last is not None
+    queue = Queue(made)
+    await clock.advance(3000)
+    patient = await queue.ask("patient", patience=1e9)
+    hurried = await queue.ask("hurried", patience=700)
+    assert not hurried.done()
+    last.settle(RateLimit(3, 0), success=False, retry_after=2000.0)
+    await settled()
+    with pytest.raises(Exhausted) as caught:
+        await hurried
+    assert caught.value.wait == pytest.approx(2000)
+    assert not patient.done()
+    await clock.advance(2000)
+    assert queue.served == ["patient"]
+
+
+async def test_a_reservation_that_the_limit_became_too_small_for_is_refused(
+    clock: HandClock,
+) -> None:
+    made = budget(clock)
+    spend(made, 2)
+    last = made.at_once("app", None)
+    assert last is not None
+    queue = Queue(made)
+    many = await queue.ask("many", 3)
+    one = await queue.ask("one")
+    answered(last, RateLimit(2, 0))
+    await settled()
+    with pytest.raises(ValueError, match="count must be 2 or less, not 3"):
+        await many
+    await clock.advance(HOUR)
+    await one
+
+
+async def test_a_hook_that_fails_leaves_the_queue_as_it_was(clock: HandClock) -> None:
+    made = budget(clock)
+    spend(made, 3)
+
+    def broken(_: float) -> None:
+        raise LookupError("the hook's own")
+
+    with pytest.raises(LookupError):
+        await made.acquire(Ask("app", on_wait=broken))
+    state = made.state("app")
+    assert state is not None
+    assert state.waiting == 0
+
+
+async def test_the_state_says_what_there_is(clock: HandClock) -> None:
+    made = budget(clock, 5)
+    assert made.state("nobody") is None
+    spend(made, 2)
+    share = await made.reserve(Ask("app"), 2)
+    assert made.state("app") == RateLimit(5, 1, 2, 0, 0.0)
+    queue = Queue(made)
+    await queue.ask("1", 2)
+    assert made.state("app") == RateLimit(5, 1, 2, 1, pytest.approx(HOUR))
+    await share.end()
+    assert made.state("app") == RateLimit(5, 1, 2, 0, 0.0)
+    ticket = made.at_once("app", None)
+    assert ticket is not None
+    ticket.settle(RateLimit(5, 0), success=False, retry_after=50.0)
+    state = made.state("app")
+    assert state is not None
+    assert (state.remaining, state.wait) == (0, pytest.approx(50.0, abs=20))
+
+
+class TestShares:
+    async def test_calls_use_it_up_first_and_what_is_left_comes_back(
+        self, clock: HandClock
+    ) -> None:
+        made = budget(clock)
+        share = await made.reserve(Ask("app"), 2)
+        spend(made, 1)
+        assert made.at_once("app", None) is None
+        spend(made, 1, share)
+        assert share.left == 1
+        queue = Queue(made)
+        await queue.ask("1")
+        await share.end()
+        await settled()
+        assert (queue.served, share.left) == (["1"], 0)
+        await share.end()  # twice is once
+        assert made.at_once("app", share) is None
+
+    async def test_without_anything_left_calls_use_what_all_have(self, clock: HandClock) -> None:
+        made = budget(clock)
+        share = await made.reserve(Ask("app"), 1)
+        spend(made, 3, share)
+        assert made.at_once("app", share) is None
+
+    async def test_more_than_there_ever_are_is_refused(self, clock: HandClock) -> None:
+        made = budget(clock)
+        for count, text in ((4, "3 or less, not 4"), (0, "1 or more, not 0")):
+            with pytest.raises(ValueError, match=f"count must be {text}"):
+                await made.reserve(Ask("app"), count)
+
+    async def test_a_refusal_holds_for_it_too(self, clock: HandClock) -> None:
+        """Somebody else used what was set aside: it is no use to go on asking."""
+        made = budget(clock)
+        share = await made.reserve(Ask("app"), 2)
+        ticket = made.at_once("app", None)
+        assert ticket is not None
+        ticket.settle(RateLimit(3, 0), success=False, retry_after=60.0)
+        assert made.at_once("app", share) is None
+        queue = Queue(made)
+        first = await queue.ask("1", share=share)
+        await queue.ask("2", share=share)
+        await queue.ask("common")
+        assert share.left == 0, "promised to calls that wait"
+        first.cancel()
+        await settled()
+        assert share.left == 1
+        await clock.advance(60.0)
+        assert queue.served == ["2"]
+
+    async def test_it_may_end_while_a_call_waits_for_it(self, clock: HandClock) -> None:
+        made = budget(clock)
+        share = await made.reserve(Ask("app"), 2)
+        ticket = made.at_once("app", None)
+        assert ticket is not None
+        ticket.settle(None, success=False, retry_after=60.0)
+        queue = Queue(made)
+        task = await queue.ask("1", share=share)
+        await share.end()
+        task.cancel()
+        await settled()
+        assert made._buckets["app"].log.reserved == 0
+
+    async def test_one_of_another_allowance_is_none(self, clock: HandClock) -> None:
+        made = budget(clock)
+        share = await made.reserve(Ask("other"), 10)
+        spend(made, 3, share)
+        assert share.left == 10
+        assert made.at_once("app", share) is None
+
+
+class TestCancellation:
+    @pytest.mark.parametrize("victim", ["1", "2", "3"])
+    async def test_whoever_goes_the_others_are_served(self, clock: HandClock, victim: str) -> None:
+        made = budget(clock)
+        spend(made, 3)
+        queue = Queue(made)
+        for name in "123":
+            await queue.ask(name)
+        queue.tasks[victim].cancel()
+        await clock.advance(HOUR)
+        assert queue.served == [name for name in "123" if name != victim]
+
+    async def test_who_is_cancelled_when_served_gives_it_to_the_next(
+        self, clock: HandClock
+    ) -> None:
+        made = budget(clock)
+        held = [made.at_once("app", None) for _ in range(3)]
+        queue = Queue(made)
+        for name in "12":
+            await queue.ask(name)
+        assert held[0] is not None
+        held[0].give_back()  # it is the first's now, who has not noticed
+        queue.tasks["1"].cancel()
+        await settled()
+        assert queue.served == ["2"]
+        assert made._buckets["app"].log.pending == 3
+
+    @pytest.mark.parametrize("seed", range(40))
+    async def test_no_order_of_events_loses_anybody_or_anything(
+        self, clock: HandClock, seed: int
+    ) -> None:
+        """Calls, reservations, replies, cancellations, impatience, time: all at random."""
+        chance = random.Random(seed)
+        made = budget(clock, chance.randint(1, 6))
+        log = made._buckets["app"].log
+        queue = Queue(made)
+        for number in range(150):
+            await something(chance, queue, clock, str(number))
+            if chance.random() < 0.5:
+                await settled()
+        for _ in range(500):  # all that wait are served in the end, or were told
+            await clock.advance(1801.0)
+            while queue.got:
+                await done_with(queue.got.popitem()[1])
+            if all(task.done() for task in queue.tasks.values()):
+                break
+        results = await asyncio.gather(*queue.tasks.values(), return_exceptions=True)
+        # The last is for a reservation that the limit became too small for.
+        allowed = (type(None), asyncio.CancelledError, Exhausted, ValueError)
+        assert [r for r in results if not isinstance(r, allowed)] == []
+        await clock.advance(2 * HOUR)
+        state = made.state("app")
+        assert state is not None
+        assert (state.waiting, state.reserved, state.remaining) == (0, 0, state.limit)
+        assert (log.pending, made._buckets["app"].turns.ahead(2)) == (0, 0)
+        assert clock.sleeping == 0
+
+
+async def something(chance: random.Random, queue: Queue, clock: HandClock, name: str) -> None:
+    """Somebody comes, goes, is answered; or time goes by."""
+    event = chance.random()
+    if event < 0.3:
+        await queue.ask(
+            name,
+            priority=chance.choice(["interactive", "batch"]),
+            patience=chance.choice([1e9, 1e9, 0.0, 1800.0, 5000.0]),
+            share=chance.choice([None, *(g for g in queue.got.values() if hasattr(g, "left"))]),
+        )
+    elif event < 0.4:
+        await queue.ask(name, chance.randint(1, queue.made._buckets["app"].log.limit or 1))
+    elif event < 0.6 and queue.got:
+        await done_with(queue.got.pop(chance.choice(list(queue.got))), chance)
+    elif event < 0.75 and queue.tasks:
+        chance.choice(list(queue.tasks.values())).cancel()
+    elif event < 0.9:
+        await clock.advance(chance.choice([0.5, 60.0, 1800.0]))
+
+
+async def done_with(got: Any, chance: random.Random | None = None) -> None:
+    """A reservation ends, or a request does, in one way or another."""
+    lot = 1.0 if chance is None else chance.random()
+    if hasattr(got, "left"):
+        await got.end()
+    elif lot < 0.2:
+        got.give_back()
+    elif lot < 0.3:
+        got.settle(RateLimit(3, 0), success=False, retry_after=9.0)
+    elif lot < 0.4:
+        got.settle(None, success=False, retry_after=None)
+    else:
+        answered(got)
+
+
+async def test_ten_thousand_that_wait_cost_little_more_each_than_a_hundred() -> None:
+    async def cost(count: int) -> float:
+        clock = HandClock()
+        made = budget(clock, 1000)
+        spend(made, 1000)
+        began = time.process_time()
+        tasks = [asyncio.create_task(made.acquire(Ask("app"))) for _ in range(count)]
+        await settled()
+        for task in tasks[1::2]:
+            task.cancel()
+        await settled()
+        while not all(task.done() for task in tasks):
+            await clock.advance(HOUR)
+            for task in tasks:
+                if task.done() and not task.cancelled():
+                    answered(task.result())
+                    task.cancel()
+            tasks = [task for task in tasks if not task.done()]
+        return (time.process_time() - began) / count
+
+    await cost(100)  # warm
+    few, many = await cost(500), await cost(10_000)
+    assert many < 6 * few, f"{few * 1e6:.0f} and {many * 1e6:.0f} microseconds each"
+
+
+def test_allowances_that_nobody_uses_any_more_are_forgotten() -> None:
+    clock = HandClock()
+    made = MemoryBudget(clock=clock)
+    for number in range(2000):
+        ticket = made.at_once(f"user {number}", None)
+        assert ticket is not None
+        answered(ticket, RateLimit(1000, 999))
+        clock.now += 60
+    assert len(made._buckets) < 600
+    assert made.state("user 1999") is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"limit": 0}, "limit must be 1 or more"),
+        ({"window": 0}, "window must be more than 0 seconds"),
+        ({"window": float("nan")}, "window must be more than 0 seconds"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, float], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        MemoryBudget(**settings)

@@ -1,0 +1,167 @@
+"""What a hostile, broken or merely surprising server may send, made up at random.
+
+``EV_ENERGY_FUZZ`` is how many examples each test gets; the suite is content with few.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import os
+import pickle
+import types
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+
+import ev_energy.models
+from ev_energy import errors
+from ev_energy._members import arms, is_model, members
+from ev_energy._model import Model
+
+EXAMPLES = int(os.environ.get("EV_ENERGY_FUZZ", "60"))
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="EV_ENERGY_FUZZ" not in os.environ,
+    database=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+
+_doors: list[Any] = [getattr(ev_energy.models, name) for name in dir(ev_energy.models)]
+MODELS: list[type[Model]] = [found for found in _doors if is_model(found) and found is not Model]
+
+NUMBERS = st.one_of(
+    st.integers(-5, 5),
+    st.integers(),
+    st.sampled_from([2**63, -(2**63) - 1, 2**64, 10**30]),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        [
+            "",
+            "about:blank",
+            "http://127.0.0.1:9/v2/evses/e",
+            "2026-01-01T00:00:00Z",
+            "1.5",
+            "x" * 300,
+        ]
+    ),
+)
+ANY = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def _scalars(type_: Any) -> st.SearchStrategy[Any]:
+    if isinstance(type_, type) and issubclass(type_, Enum):
+        return st.sampled_from([one.value for one in type_])
+    return {
+        str: TEXTS,
+        int: st.integers(-(2**40), 2**40),
+        float: st.floats(allow_nan=False, allow_infinity=False),
+        bool: st.booleans(),
+        dt.datetime: st.datetimes().map(lambda moment: moment.isoformat() + "Z"),
+        dt.date: st.dates().map(dt.date.isoformat),
+        dt.time: st.times().map(dt.time.isoformat),
+        decimal.Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=2).map(str),
+        uuid.UUID: st.uuids().map(str),
+    }.get(type_, ANY)
+
+
+def fitting(type_: Any, depth: int = 2) -> st.SearchStrategy[Any]:
+    """JSON that is of *type_*."""
+    if is_model(type_):
+        return replies(type_, depth - 1) if depth else st.just({})
+    origin = get_origin(type_)
+    if origin in {types.UnionType, Union}:
+        return st.one_of([fitting(arm, depth) for arm in arms(type_)])
+    if origin is Annotated:
+        return fitting(get_args(type_)[0], depth)
+    if origin in {tuple, list}:
+        return st.lists(fitting(get_args(type_)[0], depth), max_size=2)
+    if origin is dict:
+        return st.dictionaries(st.text(max_size=4), fitting(get_args(type_)[1], depth), max_size=2)
+    return st.none() if type_ is type(None) else _scalars(type_)
+
+
+def replies(model: type[Model], depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
+    """JSON objects of *model*: whole or in part, right or wrong in places, with more besides."""
+
+    @st.composite
+    def made(draw: st.DrawFn) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        mood = draw(st.sampled_from(["right", "right", "mixed", "wild"]))
+        for name, member in members(model).items():
+            if mood != "right" and draw(st.integers(0, 3)) == 0:
+                continue
+            wild = mood == "wild" or (mood == "mixed" and draw(st.integers(0, 5)) == 0)
+            found[name] = draw(ANY if wild else fitting(member.type, depth))
+        if mood != "right":
+            found |= draw(st.dictionaries(st.text(max_size=5), ANY, max_size=2))
+        return found
+
+    return made()
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
+    """Bytes of *whole* with some of them lost, doubled, changed, or joined by others."""
+    found = bytearray(draw(whole))
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(found)))
+        end = min(len(found), start + draw(st.integers(0, 12)))
+        found[start:end] = draw(
+            st.one_of(
+                st.just(b""),
+                st.binary(max_size=6),
+                st.just(bytes(found[start:end]) * 2),
+                st.sampled_from(
+                    [b"[" * 200, b'"', b"\\", b"\xff", b"\xed\xa0\x80", b"\0", b"1" * 5000]
+                ),
+                st.sampled_from(
+                    [b"\r\n", b"null", b"NaN", b"1e999", b'{"a":', b"\\ud800", b",", b":"]
+                ),
+            )
+        )
+    return bytes(found)
+
+
+def as_bytes(values: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
+    """Each value as JSON, in one of the ways to write it."""
+    ways: list[Callable[[Any], bytes]] = [
+        lambda value: json.dumps(value).encode(),
+        lambda value: json.dumps(value, ensure_ascii=False, indent=1).encode(
+            "utf-8", "surrogatepass"
+        ),
+    ]
+    return st.tuples(values, st.sampled_from(ways)).map(lambda pair: pair[1](pair[0]))
+
+
+def show(error: BaseException) -> None:
+    """Print it, write it to a log, send it to another process: all that may be done with it."""
+    str(error).encode()
+    assert "a-token" not in repr(error)
+    assert type(pickle.loads(pickle.dumps(error))) is type(error)
+
+
+@contextmanager
+def shown(kind: type[errors.EvEnergyError]) -> Iterator[None]:
+    """Where an error of this *kind* may be raised, and no other."""
+    try:
+        yield
+    except kind as error:
+        show(error)

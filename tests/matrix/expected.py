@@ -1,0 +1,150 @@
+"""What comes of every fault of the simulator in every use: the data of the tests, and of the docs.
+
+An expectation is a class of errors (or ``ok``), the status that the error holds if it holds one,
+and how often the request was sent. Two with ``|`` between them are for a fault that strikes once,
+and for one that strikes every time; one alone is for both. A sentence in brackets says why there
+is no such case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+USES: Final = ("read", "write", "walk", "token", "upload")
+
+_NO_LINK: Final = "(no reply here has a Link header)"
+_NO_BODY: Final = "(the storage answers without a body)"
+_NO_JSON: Final = "(the storage answers with no JSON)"
+_NO_LINK_THERE: Final = "(the storage answers without a Link header)"
+
+
+class Row(NamedTuple):
+    """One kind of fault."""
+
+    read: str
+    write: str
+    walk: str
+    token: str
+    upload: str
+    details: Mapping[str, Any] = {}
+    timeout: float = 30.0
+    """For one attempt."""
+    retries: int = 2
+
+
+def _all(expected: str, *, upload: str | None = None, **more: Any) -> Row:
+    return Row(expected, expected, expected, expected, upload or expected, **more)
+
+
+def _lost(token_and_read: str, **more: Any) -> Row:
+    """No reply: a write is not sent again."""
+    read, upload = token_and_read, token_and_read.replace("TransportError", "UploadError")
+    return Row(read, "UnconfirmedWriteError 1", read, read, more.pop("upload", upload), **more)
+
+
+def _limit(**more: Any) -> Row:
+    """A reply whose head was read, and whose body was not read on."""
+    read, write = "LimitError 200 1", "LimitError 201 1"
+    return Row(read, write, read, read, "UploadError 1", **more)
+
+
+_LOST: Final = "ok 2 | TransportError 3"
+_LATE: Final = {"timeout": 0.35, "retries": 1}
+
+ROWS: Final[Mapping[str, Row]] = {
+    "rate_limited": _all("ok 2 | RateLimitError 429 3", upload="ok 2 | UploadError 429 3"),
+    "server_error": Row(
+        read="ok 2 | ServerError 502 3",
+        write="ServerError 502 1",
+        walk="ok 2 | ServerError 502 3",
+        token="ok 2 | ServerError 502 3",
+        upload="ok 2 | UploadError 502 3",
+    ),
+    "problem": Row(
+        read="ConflictError 409 1",
+        write="ConflictError 409 1",
+        walk="ConflictError 409 1",
+        token="TokenError 409 1",
+        upload="UploadError 409 1",
+    ),
+    "redirect": Row(
+        read="DecodeError 302 1",
+        write="DecodeError 302 1",
+        walk="DecodeError 302 1",
+        token="TokenError 302 1",
+        upload="UploadError 302 1",
+    ),
+    "token_revoked": Row(
+        read="ok 2 | UnauthorizedError 401 2",
+        write="ok 2 | UnauthorizedError 401 2",
+        walk="ok 2 | UnauthorizedError 401 2",
+        token="(no token is shown to get one)",
+        upload="(no token is shown to the storage)",
+    ),
+    "reset_before": _lost(_LOST),
+    "reset_after": _lost(_LOST),
+    "truncated": _lost(_LOST, upload=_NO_BODY),
+    "bad_chunk": _lost(_LOST, upload=_NO_BODY),
+    "slow_drip": _lost("ok 2 | TransportError 2", upload=_NO_BODY, **_LATE),
+    "slow_start": _lost("ok 2 | TransportError 2", **_LATE, details={"seconds": 60}),
+    "hang": _lost("ok 2 | TransportError 2", **_LATE),
+    "duplicate_reply": _all("ok 1"),
+    "informational": _all("ok 1"),
+    "connection_close": _all("ok 1"),
+    "wrong_content_type": _all("ok 1", upload=_NO_BODY),
+    "not_json": Row(
+        read="DecodeError 200 1",
+        write="DecodeError 201 1",
+        walk="DecodeError 200 1",
+        token="TokenError 200 1",
+        upload=_NO_JSON,
+    ),
+    "wrong_shape": Row(
+        read="DecodeError 200 1",
+        write="DecodeError 201 1",
+        walk="DecodeError 200 1",
+        token="TokenError 200 1",
+        upload=_NO_JSON,
+    ),
+    "empty_body": Row(
+        read="DecodeError 200 1",
+        write="DecodeError 201 1",
+        walk="DecodeError 200 1",
+        token="TokenError 200 1",
+        upload=_NO_BODY,
+    ),
+    "missing_link": Row(_NO_LINK, _NO_LINK, "PagingError 1", _NO_LINK, _NO_LINK_THERE),
+    "broken_link": Row(_NO_LINK, _NO_LINK, "PagingError 1", _NO_LINK, _NO_LINK_THERE),
+    "link_loop": Row(_NO_LINK, _NO_LINK, "PagingError 1", _NO_LINK, _NO_LINK_THERE),
+    "foreign_link": Row(_NO_LINK, _NO_LINK, "ForeignOriginError 1", _NO_LINK, _NO_LINK_THERE),
+    "huge_header": _all("LimitError 1", upload="UploadError 1"),
+    "many_headers": _all("LimitError 1", upload="UploadError 1"),
+    "clock_skew": _all("ok 1"),
+    "giant_body": _limit(details={"megabytes": 2}),
+    "gzip_bomb": _limit(details={"megabytes": 2}),
+    "deep_json": Row(
+        read="DecodeError 200 1",
+        write="DecodeError 201 1",
+        walk="DecodeError 200 1",
+        token="TokenError 200 1",
+        upload="ok 1",
+        details={"levels": 10_000},
+    ),
+    "unknown_members": _all("ok 1", upload=_NO_JSON),
+    "missing_members": Row(
+        read="ok 1",
+        write="ok 1",
+        walk="ok 1",
+        token="TokenError 200 1",
+        upload=_NO_JSON,
+        details={"names": ["name", "description", "access_token"]},
+    ),
+    "new_enum_value": Row(
+        read="ok 1",
+        write="(no member of the reply is an enum)",
+        walk="ok 1",
+        token="(no member of the reply is an enum)",
+        upload=_NO_JSON,
+    ),
+}

@@ -1,0 +1,308 @@
+"""What the hooks are told, event by event, of calls over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+from aiohttp import web
+from support import SECRET, TOKEN, FakeTime
+
+import ev_energy_sync
+from ev_energy import Client, errors
+from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent
+from ev_energy.simulator import Simulator
+
+EVSE = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": "SHIR1"}
+RATE = {"X-RateLimit-Limit": "2", "X-RateLimit-Remaining": "1"}
+
+
+@attrs.define
+class Told:
+    """The events, in short, in their order; a hook may raise."""
+
+    events: list[Any] = attrs.field(factory=list)
+    raising: type | None = None
+
+    def __call__(self, event: Any) -> None:
+        self.events.append(event)
+        if isinstance(event, self.raising or ()):
+            raise ZeroDivisionError("of a hook")
+
+    @property
+    def hooks(self) -> dict[str, Any]:
+        return dict.fromkeys(("on_request", "on_response", "on_retry", "on_wait"), self)
+
+    @property
+    def short(self) -> list[tuple[Any, ...]]:
+        return [_short(event) for event in self.events]
+
+
+def _short(event: Any) -> tuple[Any, ...]:
+    match event:
+        case RequestEvent():
+            return "request", event.request.operation, event.attempt
+        case ResponseEvent():
+            assert event.seconds >= 0
+            came = type(event.error).__name__ if event.error else event.response.status
+            return "response", event.attempt, came
+        case RetryEvent():
+            why = event.status if event.error is None else type(event.error).__name__
+            return "retry", event.attempt, event.pause, why
+        case WaitEvent():
+            return "wait", event.reason, event.seconds
+    raise AssertionError(event)
+
+
+GET = "GET /evses/{evse_id}"
+
+
+def replies(*script: Any) -> Callable[[web.Request], Any]:
+    """A server that plays *script*: a status, headers, or None for a broken connection."""
+    left = list(script)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        turn = left.pop(0) if left else 200
+        if turn is None:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        status, headers = turn if isinstance(turn, tuple) else (turn, {})
+        return web.json_response(EVSE, status=status, headers=headers)
+
+    return answer
+
+
+async def test_a_success_is_told_as_it_begins_and_as_it_ends(serve) -> None:
+    told, server = Told(), await serve(replies())
+    async with server.client(**told.hooks) as client:
+        await client.evses.get("evse01", expand=["user"])
+    assert told.short == [("request", GET, 1), ("response", 1, 200)]
+    begun, ended = told.events
+    assert begun.request is ended.request
+    assert str(begun.request.url) == f"{server.url}/evses/evse01?expand=user"
+    assert ended.response.body == b'{"id": "evse01", "url": "%s", "cpid": "SHIR1"}' % (
+        EVSE["url"].encode()
+    )
+
+
+async def test_a_retry_says_why_and_how_long_until_then(serve, time: FakeTime) -> None:
+    told, server = Told(), await serve(replies((429, {"Retry-After": "7"}), 200))
+    async with server.client(clock=time, sleep=time.sleep, budget=None, **told.hooks) as client:
+        await client.evses.get("evse01")
+    assert told.short == [
+        *[("request", GET, 1), ("response", 1, 429)],
+        *[("retry", 1, 7.0, 429), ("wait", "retry", 7.0)],
+        *[("request", GET, 2), ("response", 2, 200)],
+    ]
+    assert time.slept == [7.0]
+
+
+async def test_a_lost_connection_is_told_with_its_error(serve, time: FakeTime) -> None:
+    told, server = Told(), await serve(replies(None, 200))
+    async with server.client(clock=time, sleep=time.sleep, **told.hooks) as client:
+        await client.evses.get("evse01")
+    [pause] = time.slept
+    assert told.short == [
+        *[("request", GET, 1), ("response", 1, "ConnectionFault")],
+        *[("retry", 1, pause, "ConnectionFault"), ("wait", "retry", pause)],
+        *[("request", GET, 2), ("response", 2, 200)],
+    ]
+
+
+async def test_a_write_that_nobody_confirmed_is_told_once_and_not_repeated(serve) -> None:
+    told, server = Told(), await serve(replies(None))
+    async with server.client(**told.hooks) as client:
+        with pytest.raises(errors.UnconfirmedWriteError):
+            await client.evses.delete("evse01")
+    assert told.short == [
+        ("request", "DELETE /evses/{evse_id}", 1),
+        ("response", 1, "ConnectionFault"),
+    ]
+
+
+async def test_a_token_request_is_told_without_any_secret(serve) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/o/token/":
+            body = {"access_token": TOKEN, "expires_in": 3600}
+            return web.json_response(body, headers={"X-Heard": SECRET, "X-Request-Id": "r1"})
+        # An API that sends back what it got.
+        return web.json_response(EVSE | {"cpid": request.headers["Authorization"]})
+
+    told, server = Told(), await serve(answer)
+    async with server.client(server.credentials(), **told.hooks) as client:
+        await client.evses.get("evse01")
+    assert told.short == [
+        *[("request", "POST /o/token/", 1), ("response", 1, 200)],
+        *[("request", GET, 1), ("response", 1, 200)],
+    ]
+    token, call = told.events[1].response, told.events[3].response
+    assert (token.body, dict(token.headers)) == (
+        b"",
+        {"content-type": "application/json; charset=utf-8", "x-request-id": "r1"}
+        | {"content-length": token.headers["content-length"]},
+    )
+    assert b'"Bearer ***"' in call.body
+    for event in told.events:
+        for text in (repr(event), repr(event.request.headers), str(event.request.body)):
+            assert TOKEN not in text
+            assert SECRET not in text
+
+
+async def test_a_token_that_was_refused_is_renewed_in_sight(serve) -> None:
+    refused = iter([True, False])
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/o/token/":
+            return web.json_response({"access_token": TOKEN, "expires_in": 3600})
+        return web.json_response(EVSE, status=401 if next(refused) else 200)
+
+    told, server = Told(), await serve(answer)
+    async with server.client(server.credentials(), **told.hooks) as client:
+        await client.evses.get("evse01")
+    token = [("request", "POST /o/token/", 1), ("response", 1, 200)]
+    call = ("request", GET, 1)
+    assert told.short == [*token, call, ("response", 1, 401), *token, call, ("response", 1, 200)]
+
+
+async def test_a_page_walk_is_told_page_by_page(simulator: Simulator, client: Client) -> None:
+    await client.evses.list().first()  # it has its token now
+    told = Told()
+    auth = client._session.core.auth
+    async with Client(auth, base_url=simulator.base_url, **told.hooks) as watched:
+        pages = [page async for page in watched.evses.list(page_size=20).pages()]
+    calls = [event for event in told.events if event.request.template == "/evses"]
+    assert len(pages) > 1
+    assert [_short(event) for event in calls] == [
+        ("request", "GET /evses", 1),
+        ("response", 1, 200),
+    ] * len(pages)
+    asked = [event.request.url for event in calls[::2]]
+    assert asked == [page.url for page in pages]
+
+
+async def test_a_wait_for_the_budget_is_told_once_with_its_length(serve, time: FakeTime) -> None:
+    told = Told()
+    server = await serve(replies(*[(200, {**RATE, "X-RateLimit-Remaining": n}) for n in "1010"]))
+    async with server.client(clock=time, sleep=time.sleep, deadline=10_000, **told.hooks) as client:
+        for _ in range(3):
+            await client.evses.get("evse01")
+    waits = [event for event in told.events if isinstance(event, WaitEvent)]
+    assert [(wait.reason, wait.request.operation) for wait in waits] == [("budget", GET)]
+    assert waits[0].seconds == pytest.approx(sum(time.slept), abs=1)
+    assert 3000 < waits[0].seconds <= 3601
+    # It waits before it begins.
+    assert [event[0] for event in told.short[-3:]] == ["wait", "request", "response"]
+
+
+async def test_a_cancelled_call_is_told_as_ended(serve) -> None:
+    asked, told = asyncio.Event(), Told()
+
+    async def never(_: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    server = await serve(never)
+    async with server.client(**told.hooks) as client:
+        call = asyncio.ensure_future(client.evses.get("evse01"))
+        await asked.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert told.short == [("request", GET, 1), ("response", 1, "CancelledError")]
+
+
+async def test_a_hook_that_raises_cannot_end_a_cancellation(serve, caplog) -> None:
+    asked, told = asyncio.Event(), Told(raising=ResponseEvent)
+
+    async def never(_: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    server = await serve(never)
+    async with server.client(**told.hooks) as client:
+        call = asyncio.ensure_future(client.evses.get("evse01"))
+        await asked.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    [said] = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said.getMessage() == (
+        "GET /v2/evses/evse01: on_response raised while a call was failing"
+    )
+    assert said.exc_info is not None
+    assert said.exc_info[0] is ZeroDivisionError
+
+
+@pytest.mark.parametrize("kind", [RequestEvent, ResponseEvent, RetryEvent, WaitEvent])
+async def test_what_a_hook_raises_goes_to_the_caller_and_harms_nothing_else(
+    serve, time: FakeTime, kind: type
+) -> None:
+    """Four requests may be sent in an hour: if a turn were lost, the last call would wait."""
+
+    async def answer(request: web.Request) -> web.Response:
+        left = {"X-RateLimit-Limit": "4", "X-RateLimit-Remaining": str(4 - len(server.seen))}
+        is_bad = len(server.seen) == 2 and kind in {RetryEvent, WaitEvent}
+        return web.json_response(EVSE, status=503 if is_bad else 200, headers=left)
+
+    server, told = await serve(answer), Told()
+    async with server.client(clock=time, sleep=time.sleep, **told.hooks) as client:
+        await client.evses.get("evse01")  # it knows its allowance now
+        told.raising = kind
+        with pytest.raises(ZeroDivisionError, match="of a hook"):
+            await client.evses.get("evse01")
+        told.raising = None
+        sent = 1 if kind is RequestEvent else 2
+        assert len(server.seen) == sent
+        assert client.rate_limit is not None
+        assert (client.rate_limit.remaining, client.rate_limit.waiting) == (4 - sent, 0)
+        for _ in range(4 - sent):
+            await asyncio.wait_for(client.evses.get("evse01"), 5)
+        assert time.slept == []
+        with pytest.raises(errors.BudgetExceeded):
+            await client.with_options(when_exhausted="raise").evses.get("evse01")
+    assert len(server.seen) == 4
+
+
+async def test_a_hook_that_raises_keeps_the_connection(serve) -> None:
+    told, ports = Told(raising=ResponseEvent), []
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        ports.append(request.transport.get_extra_info("peername")[1])
+        return web.json_response(EVSE)
+
+    server = await serve(answer)
+    async with server.client(**told.hooks) as client:
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await client.evses.get("evse01")
+    assert len(ports) == 3
+    assert len(set(ports)) == 1
+
+
+async def test_the_blocking_twin_tells_the_same(simulator: Simulator) -> None:
+    def call(told: Told) -> None:
+        auth = ev_energy_sync.ClientCredentials(
+            client_id=simulator.client_id, client_secret=simulator.client_secret
+        )
+        with ev_energy_sync.Client(auth, base_url=simulator.base_url, **told.hooks) as client:
+            with pytest.raises(errors.NotFoundError):
+                client.evses.get("evse00")
+            told.raising = RequestEvent
+            with pytest.raises(ZeroDivisionError):
+                client.evses.get("evse00")
+
+    told = Told()
+    await asyncio.to_thread(call, told)
+    assert told.short == [
+        *[("request", "POST /o/token/", 1), ("response", 1, 200)],
+        *[("request", GET, 1), ("response", 1, 404)],
+        ("request", GET, 1),
+    ]

@@ -1,0 +1,466 @@
+"""The budget of many processes, as its users see it: over a real Redis, which comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+import ev_energy_sync
+from ev_energy import Client, ClientCredentials
+from ev_energy.budget import Ask, Exhausted, Unavailable
+from ev_energy.errors import BudgetExceeded, BudgetUnavailableError
+from ev_energy.redis import RedisBudget
+from ev_energy.simulator import Simulator
+
+MakeBudget = Callable[..., RedisBudget]
+
+
+@pytest.fixture
+async def make(lasting: Any, prefix: str) -> AsyncIterator[MakeBudget]:
+    async with AsyncExitStack() as stack:
+
+        def make(url: str = lasting.url, **settings: Any) -> RedisBudget:
+            made = RedisBudget(url, prefix=prefix, **settings)
+            stack.push_async_exit(made)
+            return made
+
+        yield make
+
+
+async def take(budget: RedisBudget, count: int = 1, **more: Any) -> list[Any]:
+    return await asyncio.gather(*(budget.acquire(Ask("app", **more)) for _ in range(count)))
+
+
+def settle(*tickets: Any, **more: Any) -> None:
+    for ticket in tickets:
+        ticket.settle(None, success=False, retry_after=more.get("retry_after"))
+
+
+async def test_two_budgets_on_one_redis_share_one_allowance(make: MakeBudget) -> None:
+    one, two = make(limit=5), make(limit=5)
+    tickets = await take(one, 3) + await take(two, 2)
+    with pytest.raises(Exhausted) as caught:
+        await take(one, patience=0.0)
+    assert caught.value.wait == pytest.approx(3720, abs=5)  # nothing is settled yet
+    settle(*tickets)
+    with pytest.raises(Exhausted) as caught:
+        await take(two, patience=10.0)
+    assert caught.value.wait == pytest.approx(3600, abs=130)
+
+
+async def test_what_is_given_back_goes_to_whoever_waits(make: MakeBudget) -> None:
+    one, two = make(limit=2, lease=1.0), make(limit=2, lease=1.0)
+    first, _ = await take(one, 2)
+    waiting = asyncio.ensure_future(take(two))
+    await asyncio.sleep(0.05)
+    first.give_back()
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_what_became_of_a_request_is_told_soon_though_nothing_follows(
+    make: MakeBudget,
+) -> None:
+    one, two = make(limit=2), make(limit=2)
+    first, second = await take(one, 2)
+    await asyncio.sleep(0.05)
+    first.give_back()
+    await asyncio.sleep(0.3)
+    settle(second)
+    await asyncio.sleep(0.3)
+    await take(two, patience=0.0)
+    with pytest.raises(Exhausted) as caught:
+        await take(two, patience=0.0)
+    assert caught.value.wait == pytest.approx(3600, abs=5)  # settled: no longer 3,720
+
+
+async def test_what_was_set_aside_leaves_nothing_behind(make: MakeBudget) -> None:
+    budget = make(limit=4)
+    for _ in range(3):
+        share = await budget.reserve(Ask("app"), 4)
+        await share.end()
+    assert budget._bucket("app")._leases == {}
+
+
+async def test_buckets_know_nothing_of_each_other(make: MakeBudget) -> None:
+    budget = make(limit=1)
+    await budget.acquire(Ask("one"))
+    await budget.acquire(Ask("another {one}", patience=0.0))
+    with pytest.raises(Exhausted):
+        await budget.acquire(Ask("one", patience=0.0))
+
+
+async def test_a_waiter_is_told_once_how_long_and_gets_its_turn_then(make: MakeBudget) -> None:
+    budget = make(limit=1, window=0.5)
+    told: list[float] = []
+    settle(*await take(budget))
+    began = time.monotonic()
+    await take(budget, on_wait=told.append)
+    assert time.monotonic() - began >= 0.4
+    assert len(told) == 1
+    assert 0.3 < told[0] < 0.6
+
+
+async def test_interactive_calls_go_before_batch_calls_that_came_first(make: MakeBudget) -> None:
+    budget, other = make(limit=1, window=0.3, lease=0.5), make(limit=1, window=0.3, lease=0.5)
+    settle(*await take(budget))
+    order: list[str] = []
+
+    async def one(where: RedisBudget, priority: Any) -> None:
+        settle(*await take(where, priority=priority))
+        order.append(priority)
+
+    slow = [asyncio.ensure_future(one(each, "batch")) for each in (budget, other)]
+    await asyncio.sleep(0.05)
+    await one(other, "interactive")
+    assert order == ["interactive"]
+    await asyncio.gather(*slow)
+
+
+async def test_what_is_set_aside_is_for_its_calls_alone_and_the_rest_comes_back(
+    make: MakeBudget,
+) -> None:
+    one, two = make(limit=4), make(limit=4)
+    share = await one.reserve(Ask("app"), 3)
+    assert one.state("app") == (4, 1, 3, 0, 0.0)
+    await take(two)
+    with pytest.raises(Exhausted):
+        await take(two, patience=0.0)
+    (ticket,) = await take(one, share=share, patience=0.0)
+    assert share.left == 2
+    ticket.give_back()
+    await share.end()
+    assert share.left == 0
+    await take(two, 3, patience=0.0)
+
+
+async def test_more_than_the_limit_is_never_set_aside(make: MakeBudget) -> None:
+    with pytest.raises(ValueError, match="4 or less"):
+        await make(limit=4).reserve(Ask("app"), 5)
+    with pytest.raises(ValueError, match="1000 or less"):
+        await make().reserve(Ask("app"), 1001)
+
+
+async def test_a_reservation_outlives_its_lease_while_its_process_lives(make: MakeBudget) -> None:
+    one, two = make(limit=3, lease=0.3), make(limit=3, lease=0.3)
+    share = await one.reserve(Ask("app"), 3)
+    await asyncio.sleep(1.0)
+    with pytest.raises(Exhausted):
+        await take(two, patience=0.0)
+    assert share.left == 3
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_a_waiter_that_is_cancelled_at_any_moment_takes_nothing_along(
+    make: MakeBudget, ticks: int
+) -> None:
+    budget = make(limit=2)
+    await budget.acquire(Ask("app"))
+    for work in (budget.acquire(Ask("app")), budget.reserve(Ask("app"), 1)):
+        task = asyncio.ensure_future(work)
+        for _ in range(ticks):
+            await asyncio.sleep(0.0005 * ticks)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            got = await task
+            await (got.end() if hasattr(got, "end") else asyncio.sleep(0, got.give_back()))
+        other = await budget.acquire(Ask("app", patience=0.0))
+        other.give_back()
+    with pytest.raises(Exhausted):
+        await take(budget, 2, patience=0.0)
+
+
+async def test_a_refusal_holds_back_every_process(make: MakeBudget) -> None:
+    one, two = make(lease=0.5), make(lease=0.5)
+    settle(*await take(one), retry_after=0.7)
+    began = time.monotonic()
+    await asyncio.sleep(0.2)
+    await take(two)
+    assert time.monotonic() - began >= 0.6
+
+
+@pytest.mark.parametrize("extra", ["", "?decode_responses=true", "?protocol=3"])
+async def test_it_works_with_any_kind_of_client(
+    make_redis: Callable[..., Any], extra: str, prefix: str
+) -> None:
+    server = make_redis(password="a pass/word")
+    server.password = "a%20pass%2Fword"
+    for redis in (server.url + extra, Redis.from_url(server.url + extra)):
+        async with RedisBudget(redis, limit=2, prefix=prefix) as budget:
+            settle(*await take(budget))
+        if not isinstance(redis, str):
+            assert await redis.execute_command("ZCARD", f"{prefix}:{{app}}") == 3
+            await redis.aclose()
+
+
+def test_a_given_client_serves_one_loop_and_a_url_serves_all(lasting: Any, prefix: str) -> None:
+    async def once(budget: RedisBudget) -> int:
+        (ticket,) = await take(budget)
+        ticket.settle(None, success=False, retry_after=None)
+        found = budget.state("app")
+        await budget.aclose()
+        assert found is not None
+        return found.remaining
+
+    budget = RedisBudget(lasting.url, prefix=prefix, limit=9)
+    assert [asyncio.run(once(budget)) for _ in range(3)] == [8, 7, 6]
+    threads: list[int] = []
+    both = [
+        threading.Thread(target=lambda: threads.append(asyncio.run(once(budget)))) for _ in "12"
+    ]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(20)
+    assert len(threads) == 2
+
+    client = Redis.from_url(lasting.url)
+    budget = RedisBudget(client, prefix=prefix)
+
+    async def with_client() -> None:
+        await take(budget)
+        await budget.aclose()
+        await client.aclose()
+
+    asyncio.run(with_client())
+    with pytest.raises(RuntimeError, match="give a URL"):
+        asyncio.run(once(budget))
+
+
+FORKED = """
+import asyncio, os, sys
+from ev_energy.budget import Ask
+from ev_energy.redis import RedisBudget
+
+async def once(budget):
+    ticket = await budget.acquire(Ask("app"))
+    ticket.settle(None, success=False, retry_after=None)
+    await asyncio.sleep(0.15)
+    print(budget.state("app").remaining, flush=True)
+
+async def main():
+    budget = RedisBudget(sys.argv[1], prefix=sys.argv[2], limit=9)
+    await once(budget)
+    child = os.fork()
+    if not child:
+        asyncio._set_running_loop(None)
+        asyncio.set_event_loop(None)
+        asyncio.run(once(budget))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    await once(budget)
+    await budget.aclose()
+
+asyncio.run(main())
+"""
+
+
+def test_a_forked_child_has_connections_and_a_name_of_its_own(lasting: Any, prefix: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, lasting.url, prefix],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["8", "7", "6"], "")
+
+
+async def test_a_client_learns_the_limit_from_the_replies_and_shows_how_it_stands(
+    make: MakeBudget,
+) -> None:
+    async with Simulator(rate_limit=5) as simulator:
+        settings = {"base_url": simulator.base_url}
+        auth = simulator_auth(simulator)
+        async with (
+            Client(auth, **settings, budget=make()) as one,
+            Client(auth, **settings, budget=make()) as two,
+        ):
+            for client in (one, two, one, two):
+                await client.users.get(simulator.user_id)
+            await asyncio.sleep(0.2)  # what became of a request is told with the next, or soon
+            await one.users.get(simulator.user_id)
+            assert one.rate_limit is not None
+            assert one.rate_limit[:2] == (5, 0)
+            with pytest.raises(BudgetExceeded) as caught:
+                await two.with_options(when_exhausted="raise").users.get(simulator.user_id)
+        assert 3500 < caught.value.wait < 3730
+        assert {seen.status for seen in simulator.requests} == {200}
+
+
+def simulator_auth(simulator: Simulator) -> Any:
+    return ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
+
+
+def test_the_blocking_client_shares_it_too(lasting: Any, prefix: str) -> None:
+    with Simulator.in_thread(rate_limit=9) as simulator:
+        budget = RedisBudget(lasting.url, prefix=prefix)
+        auth = simulator_auth(simulator)
+        for left in (8, 7):
+            client = ev_energy_sync.Client(auth, base_url=simulator.base_url, budget=budget)
+            with client, client.reserve(3) as reserved:
+                reserved.users.get(simulator.user_id)
+                assert client.rate_limit is not None
+                assert client.rate_limit[:3] == (9, left - 2, 2)
+        gc.collect()
+
+
+# Redis comes and goes.
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [
+        (record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name == "ev_energy" and record.levelno >= logging.INFO
+    ]
+
+
+async def test_while_redis_is_down_nothing_is_sent_and_it_is_said_once(
+    make: MakeBudget, redis: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ev_energy")
+    budget = make(redis.url, limit=9, lease=0.5, timeout=0.5)
+    settle(*await take(budget))
+    redis.kill()
+    began = time.monotonic()
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="Redis is down"):
+            await take(budget, patience=0.3)
+    assert time.monotonic() - began < 5
+    waiting = asyncio.ensure_future(take(budget, 5, patience=30.0))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    redis.start()
+    await asyncio.wait_for(waiting, 10)
+    levels = [(level, text.split(" (")[0]) for level, text in lines(caplog)]
+    assert levels == [
+        ("WARNING", "Redis, which keeps the budget, is down"),
+        ("WARNING", "Redis lost its record of requests; telling it what is known here"),
+        ("INFO", "Redis, which keeps the budget, is back"),
+    ]
+    assert budget.state("app") is not None
+    assert budget.state("app").remaining == 3  # type: ignore[union-attr]
+
+
+async def test_while_redis_is_down_a_share_may_be_spent_and_is_reported_later(
+    make: MakeBudget, redis: Any
+) -> None:
+    budget = make(redis.url, limit=100, lease=0.3, when_down="share", share=0.03)
+    settle(*await take(budget))
+    redis.kill()
+    settle(*await take(budget, 2, patience=5.0))
+    with pytest.raises(Exhausted) as caught:
+        await take(budget, patience=5.0)
+    assert caught.value.wait == pytest.approx(3600, abs=60)
+    redis.start()
+    await asyncio.sleep(0.5)
+    await take(budget, patience=20.0)
+    other = make(redis.url, limit=100)
+    await take(other)
+    assert other.state("app").remaining == 95  # type: ignore[union-attr]
+
+
+async def test_what_is_under_way_when_a_redis_that_forgot_nothing_goes_on_is_counted(
+    make: MakeBudget, redis: Any
+) -> None:
+    settings = {"limit": 100, "lease": 0.3, "timeout": 0.3}
+    budget = make(redis.url, when_down="share", share=0.03, **settings)
+    await take(budget)
+    os.kill(redis.process.pid, signal.SIGSTOP)
+    try:
+        await take(budget, 2, patience=20.0)
+    finally:
+        os.kill(redis.process.pid, signal.SIGCONT)
+    await asyncio.sleep(0.5)
+    await take(budget, patience=20.0)
+    other = make(redis.url, **settings)
+    await take(other)
+    assert other.state("app").remaining == 95  # type: ignore[union-attr]
+
+
+async def test_a_redis_that_accepts_and_says_nothing_hangs_nobody(make: MakeBudget) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        budget = make(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="Redis is down"):
+            await take(budget, patience=0.0)
+        assert time.monotonic() - began < 3
+
+
+async def test_a_call_says_that_its_budget_is_unavailable_and_that_nothing_was_sent(
+    make: MakeBudget, simulator: Simulator
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        budget = make(f"redis://:s3cret-w0rd@127.0.0.1:{nobody.getsockname()[1]}")
+        auth = simulator_auth(simulator)
+        async with Client(auth, base_url=simulator.base_url, budget=budget, deadline=0.5) as client:
+            with pytest.raises(BudgetUnavailableError, match="Redis is down") as caught:
+                await client.users.get(simulator.user_id)
+    assert "s3cret" not in str(caught.value)
+    assert simulator.requests == []
+
+
+async def test_a_redis_that_stood_still_and_goes_on_is_found_again(
+    make: MakeBudget, redis: Any
+) -> None:
+    budget = make(redis.url, limit=9, lease=0.5, timeout=0.3)
+    settle(*await take(budget))
+    os.kill(redis.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable):
+            await take(budget, patience=0.1)
+    finally:
+        os.kill(redis.process.pid, signal.SIGCONT)
+    tickets = await asyncio.wait_for(take(budget, 8), 10)
+    assert len(tickets) == 8
+    settle(*tickets)
+
+
+async def test_closing_tells_redis_all_and_gives_back_what_was_set_aside(
+    make: MakeBudget,
+) -> None:
+    one, two = make(limit=5, window=2.0), make(limit=5, window=2.0)
+    settle(*await take(one))
+    await one.reserve(Ask("app"), 4)
+    waiting = asyncio.ensure_future(take(one))
+    await asyncio.sleep(0.05)
+    await one.aclose()
+    with pytest.raises(Unavailable, match="closed"):
+        await waiting
+    assert len(await take(two, 4, patience=0.0)) == 4
+
+
+async def test_closing_gives_back_what_was_set_aside_though_nobody_waits(make: MakeBudget) -> None:
+    one, two = make(limit=4), make(limit=4)
+    await one.reserve(Ask("app"), 4)
+    await one.aclose()
+    assert len(await take(two, 4, patience=0.0)) == 4
+
+
+async def test_ten_thousand_waiters_are_no_burden(make: MakeBudget) -> None:
+    budget = make(limit=1, lease=0.3)
+    settle(*await take(budget))
+    began = time.monotonic()
+    waiting = [
+        asyncio.ensure_future(budget.acquire(Ask("app", patience=7200))) for _ in range(10_000)
+    ]
+    await asyncio.sleep(1.0)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    assert time.monotonic() - began < 15

@@ -1,0 +1,55 @@
+"""A process with a client whose token is in Redis; it does what it is told, line by line.
+
+``calls N`` makes N calls at once and prints how many of them ended how; ``hold`` takes the lock
+and keeps it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from typing import Any
+
+from ev_energy import Client
+from ev_energy.auth import AuthorizationCode
+from ev_energy.redis import RedisTokenStore
+
+
+def application(told: dict[str, Any], store: RedisTokenStore) -> AuthorizationCode:
+    return AuthorizationCode(
+        client_id=told["client_id"],
+        client_secret=told["client_secret"],
+        redirect_uri="https://app.example/back",
+        store=store,
+    ).of("ada")
+
+
+async def one_call(client: Client, user: str) -> str:
+    try:
+        await client.users.get(user)
+    except Exception as error:  # noqa: BLE001  (its name is the answer)
+        return type(error).__name__
+    return "ok"
+
+
+async def main(told: dict[str, Any]) -> None:
+    held = []
+    async with RedisTokenStore(told["redis"], prefix=told["prefix"], lock_seconds=1.0) as store:
+        auth = application(told, store)
+        async with Client(auth, base_url=told["url"], deadline=30) as client:
+            client.preload("users")
+            print("ready", flush=True)
+            while line := (await asyncio.to_thread(sys.stdin.readline)).split():
+                if line[0] == "calls":
+                    calls = (one_call(client, told["user"]) for _ in range(int(line[1])))
+                    print(json.dumps(Counter(await asyncio.gather(*calls))), flush=True)
+                else:
+                    held.append(store.lock(auth.key(told["url"].removesuffix("/v2"))))
+                    await held[-1].__aenter__()
+                    print("ready", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

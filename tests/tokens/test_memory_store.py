@@ -1,0 +1,15 @@
+"""The store that forgets, also shared by threads that have a loop each."""
+
+from __future__ import annotations
+
+import pytest
+from tokens.store_contract import Shared, TokenStoreContract
+
+from ev_energy.auth import MemoryStore
+
+
+class TestMemoryStore(TokenStoreContract):
+    @pytest.fixture
+    def shared(self) -> Shared:
+        store = MemoryStore()
+        return lambda: store
