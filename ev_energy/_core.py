@@ -80,11 +80,12 @@ class Core:
     tokens: TokenKeeper | None = None
     _shares: dict[int, Share] = attrs.field(init=False, factory=dict[int, Share])
     """What is set aside for reservations, which end with the client at the latest."""
-    bucket: str | None = attrs.field(init=False)
+    bucket: str | None = attrs.field(init=False, default=None)
     """Whose allowance calls with a token use up; None without credentials."""
 
     def __attrs_post_init__(self) -> None:
-        self.bucket = None if self.auth is None else self.auth.bucket
+        if self.auth is not None:  # of this server: the live API and a simulator count apart
+            self.bucket = f"{self.root.host}:{self.root.port}:{self.auth.bucket}"
 
     @property
     def keeper(self) -> TokenKeeper:

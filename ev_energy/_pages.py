@@ -150,7 +150,7 @@ class Pager(Generic[T]):
         return self._like(start=read_cursor(cursor, self._walk.start, self._walk.scope))
 
     def _like(self, **changes: Any) -> Pager[T]:
-        like: Pager[T] = object.__new__(Pager)
+        like = object.__new__(type(self))
         like._walk = attrs.evolve(self._walk, **changes)
         return like
 

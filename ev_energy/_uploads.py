@@ -20,9 +20,10 @@ from typing import IO, Any, Final, Self, TypeAlias, cast
 import attrs
 from yarl import URL
 
+from ev_energy._attempt import Ready, attempt_once
 from ev_energy._core import Core, Options
 from ev_energy._http import ConnectionFault, Request, Response
-from ev_energy._sending import Ready, again, attempt_once
+from ev_energy._sending import again
 from ev_energy.errors import ClientClosedError, LimitError
 
 _CHUNK: Final = 256 * 1024

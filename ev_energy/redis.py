@@ -5,7 +5,7 @@ Installed with the extra: ``pip install ev-energy[redis]``.
 
 from __future__ import annotations
 
-from ev_energy._redis_budget import RedisBudget
-from ev_energy._redis_tokens import RedisTokenStore
+from ev_energy._redis._budget import RedisBudget
+from ev_energy._redis._tokens import RedisTokenStore
 
 __all__ = ["RedisBudget", "RedisTokenStore"]

@@ -20,20 +20,17 @@ PACKAGES = ("ev_energy", "ev_energy_sync")
 #: for all its modules; a new module must be given a place.
 LAYERS = (
     "_redact",
-    (
-        "_unset _json _version _types _enums _lazy _policy _http _links _drift _places"
-        " _operation_ids _servers _texts _redis_script _redis_news"
-    ),
-    "_operations _rolling _turns _redis_link",
+    "_unset _json _version _types _enums _lazy _policy _http _links _drift _places _texts _operation_ids",
+    "_servers _operations _rolling _turns",
     "errors hooks _bucket _connection _body",
     "_waits _homes _grants _logging otel budget",
-    "_reservation _authorization _redis_turns _stores _refs _pages _aiohttp _capture",
-    "_lock_file _redis_bucket _redis_tokens",
-    "_token_file keyring _redis_budget",
+    "_reservation _authorization _stores _refs _pages _aiohttp _capture",
+    "_lock_file _redis",
+    "_token_file keyring",
     "auth redis",
     "_model _url _tokens _core _settings",
-    "_members _encode _sending",
-    "models _bare",
+    "_members _encode _attempt",
+    "models _bare _sending",
     "_checks _geojson _fast _tolerant",
     "_convert",
     "webhooks _uploads",
@@ -62,7 +59,7 @@ BESIDE = {
 
 #: Packages that are installed with an extra, and the modules that may import them.
 EXTRAS = {
-    "redis": {"_redis_link"},
+    "redis": {"_redis"},
     "keyring": {"keyring"},
     "opentelemetry": {"otel"},
     "uvloop": {"_loop"},

@@ -174,10 +174,18 @@ async def test_bytes_that_are_no_text_do_no_harm(wire, caplog) -> None:
         record.getMessage().encode()
 
 
+async def test_a_name_that_is_no_text_is_no_json(wire) -> None:
+    server = await wire(reply(b'{"\x80id": "", "url": "", "cpid": ""}'), GOOD)
+    async with server.client() as client:
+        with pytest.raises(errors.DecodeError, match="not JSON"):
+            await client.evses.get("evse01")
+        assert (await client.evses.get("evse01")).id == "evse01"
+
+
 @pytest.mark.parametrize(
     "target",
     [
-        "https://user:password@{host}/v2/evses?page_after=2",
+        "http://user:password@{host}/v2/evses?page_after=2",
         "https://[::1/v2/evses",
         "http://{host}:port/v2/evses",
         "http:///v2/evses",

@@ -283,7 +283,7 @@ async def assert_unharmed(w: World) -> None:
     async with asyncio.timeout(5):
         assert await read(w)
     w.time.now += 61  # whatever was counted has left by now, unless nobody settled it
-    state = w.budget.state(w.auth.bucket)
+    state = w.client.rate_limit
     assert state is not None
     assert (state.remaining, state.reserved, state.waiting) == (state.limit, 0, 0)
 

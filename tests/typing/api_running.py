@@ -1,9 +1,8 @@
-"""Credentials, budgets and hooks: what users write. Checkers must accept it; it is never run."""
+"""What users write to keep clients running. Checkers must accept it; it is never run."""
 
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import AbstractAsyncContextManager
 from typing import assert_type
 
 from ev_energy import (
@@ -17,24 +16,14 @@ from ev_energy import (
     RetryPolicy,
     errors,
 )
-from ev_energy.auth import AuthorizationRequest, FileStore, MemoryStore, Token, TokenStore
+from ev_energy.auth import AuthorizationRequest, FileStore, MemoryStore, TokenStore
 from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent
 from ev_energy.redis import RedisBudget, RedisTokenStore
 
 
-class Cupboard:
-    """A token store of one's own: three methods, and no base class."""
-
-    async def load(self, key: str) -> Token | None: ...
-
-    async def save(self, key: str, token: Token | None) -> None: ...
-
-    def lock(self, key: str) -> AbstractAsyncContextManager[None]: ...
-
-
 async def signing_in(came_back_at: str) -> None:
     app = AuthorizationCode(client_id="id", redirect_uri="https://example.com/back")
-    stores: list[TokenStore] = [MemoryStore(), FileStore("tokens.json"), Cupboard()]
+    stores: list[TokenStore] = [MemoryStore(), FileStore("tokens.json")]
     stores.append(RedisTokenStore("redis://localhost"))
     request = app.begin()
     assert_type(request, AuthorizationRequest)
@@ -76,7 +65,7 @@ def watching() -> Client:
 
     def ended(event: ResponseEvent) -> None:
         assert_type(event.response, Response | None)
-        assert_type(event.error, Exception | None)
+        assert_type(event.error, BaseException | None)
         assert_type(event.request.operation, str)
 
     pauses: list[float] = []

@@ -1,28 +1,89 @@
-"""As `api_running`, blocking. Checkers must accept it; it is never run."""
+"""What users write, blocking to keep clients running. Checkers must accept it; it is never run."""
+
+# ruff: noqa: I001  (in the order of api_running.py)
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import assert_type
 
-from ev_energy_sync import AuthorizationCode, Client, MemoryBudget, RateLimit, RetryPolicy, errors
+from ev_energy_sync import (
+    AuthorizationCode,
+    Client,
+    ClientCredentials,
+    MemoryBudget,
+    RateLimit,
+    Request,
+    Response,
+    RetryPolicy,
+    errors,
+)
+from ev_energy.auth import AuthorizationRequest, FileStore, MemoryStore, TokenStore
+from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent
+from ev_energy.redis import RedisBudget, RedisTokenStore
 
 
 def signing_in(came_back_at: str) -> None:
     app = AuthorizationCode(client_id="id", redirect_uri="https://example.com/back")
+    stores: list[TokenStore] = [MemoryStore(), FileStore("tokens.json")]
+    stores.append(RedisTokenStore("redis://localhost"))
     request = app.begin()
+    assert_type(request, AuthorizationRequest)
+    assert_type(request.url, str)
+    kept = AuthorizationRequest.from_dict(request.to_dict())
     with Client(app.of("user 7")) as client:
-        client.sign_in(request, came_back_at)
+        client.sign_in(kept, came_back_at)
+        try:
+            client.users.get("me")
+        except errors.SignInRequiredError as error:
+            assert_type(error.account, str)
         client.sign_out()
+    ClientCredentials(client_id="id", client_secret="secret", store=stores[-1], method="form")
 
 
 def keeping_the_allowance() -> None:
     budget = MemoryBudget(limit=500)
-    with Client("token", budget=budget, retries=RetryPolicy(retries=1)) as client:
+    with Client("token", budget=budget, priority="batch", max_pages=10) as client:
         with client.reserve(300) as reserved:
             assert_type(reserved, Client)
+            reserved.evses.get("evse1")
+        hasty = client.with_options(when_exhausted="raise", priority="interactive")
         try:
-            client.with_options(when_exhausted="raise").evses.get("evse1")
+            hasty.evses.get("evse1")
         except errors.BudgetExceeded as error:
             assert_type(error.at, dt.datetime)
-        assert_type(client.rate_limit, RateLimit | None)
+            assert_type(error.wait, float)
+        if client.rate_limit is not None:
+            assert_type(client.rate_limit, RateLimit)
+            assert_type(client.rate_limit.waiting, int)
+    Client("token", budget=None)
+    Client("token", budget=RedisBudget("redis://localhost"))
+
+
+def watching() -> Client:
+    def begins(event: RequestEvent) -> None:
+        assert_type(event.request, Request)
+        assert_type(event.attempt, int)
+
+    def ended(event: ResponseEvent) -> None:
+        assert_type(event.response, Response | None)
+        assert_type(event.error, BaseException | None)
+        assert_type(event.request.operation, str)
+
+    pauses: list[float] = []
+
+    def again(event: RetryEvent) -> None:
+        pauses.append(event.pause)
+
+    def waits(event: WaitEvent) -> None:
+        pauses.append(event.seconds)
+
+    policy = RetryPolicy(retries=5, longest_pause=30)
+    return Client(
+        "token",
+        retries=policy,
+        on_request=begins,
+        on_response=ended,
+        on_retry=again,
+        on_wait=waits,
+    ).with_options(retries=1)

@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from ev_energy._redis_script import Script
+from ev_energy._redis._script import Script
 
 _log: Final = logging.getLogger("ev_energy")
 _FIRST_PAUSE: Final = 0.05

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ev_energy._http import RateLimit
-from ev_energy._redis_news import News, Settings
-from ev_energy._redis_script import Question, Stated
+from ev_energy._redis._news import News, Settings
+from ev_energy._redis._script import Question, Stated
 from ev_energy.budget import Exhausted
 
 if TYPE_CHECKING:
-    from ev_energy._redis_bucket import Bucket
+    from ev_energy._redis._bucket import Bucket
 
 
 @attrs.define(eq=False)

@@ -87,6 +87,6 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-BUDGET: Final = Script(files("ev_energy").joinpath("_redis_budget.lua").read_text(encoding="utf-8"))
+BUDGET: Final = Script(files("ev_energy._redis").joinpath("budget.lua").read_text(encoding="utf-8"))
 encode: Final = msgspec.json.Encoder().encode
 decode: Final = msgspec.json.Decoder(Answer).decode

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from ev_energy._grants import Token
 from ev_energy._json import json_object
-from ev_energy._redis_link import Down, Link, PerLoop, RedisClient, Redises
-from ev_energy._redis_script import Script
+from ev_energy._redis._link import Down, Link, PerLoop, RedisClient, Redises
+from ev_energy._redis._script import Script
 from ev_energy.errors import TokenStoreError
 
 _log: Final = logging.getLogger("ev_energy")

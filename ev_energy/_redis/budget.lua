@@ -1,6 +1,6 @@
 -- One allowance of requests, kept for all who share it. Runs whole or not at all.
 --
--- KEYS[1] is a sorted set, ARGV[1] a JSON object: see `Question` and `Answer` in _redis_script.py.
+-- KEYS[1] is a sorted set, ARGV[1] a JSON object: see `Question` and `Answer` in _script.py.
 --
 -- The score of a member is the moment it is over, in microseconds of this server's clock. Requests
 -- are the positive side: each is a member and counts until then. All the rest is the negative

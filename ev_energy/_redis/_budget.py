@@ -9,10 +9,10 @@ from typing import Literal, Self
 from urllib.parse import quote
 
 from ev_energy._http import RateLimit
-from ev_energy._redis_bucket import Bucket
-from ev_energy._redis_link import Link, PerLoop, RedisClient, Redises
-from ev_energy._redis_news import Settings
-from ev_energy._redis_turns import Lease
+from ev_energy._redis._bucket import Bucket
+from ev_energy._redis._link import Link, PerLoop, RedisClient, Redises
+from ev_energy._redis._news import Settings
+from ev_energy._redis._turns import Lease
 from ev_energy.budget import Ask, Share, Ticket
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 from ev_energy._http import RateLimit
-from ev_energy._redis_link import Down, Link
-from ev_energy._redis_news import News, Settings
-from ev_energy._redis_script import BUDGET, Answer, Question, decode, encode
-from ev_energy._redis_turns import Lease, Ticket, Turn, compose
+from ev_energy._redis._link import Down, Link
+from ev_energy._redis._news import News, Settings
+from ev_energy._redis._script import BUDGET, Answer, Question, decode, encode
+from ev_energy._redis._turns import Lease, Ticket, Turn, compose
 from ev_energy._rolling import USUAL
 from ev_energy.budget import RANKS, Ask, Exhausted, Unavailable
 
