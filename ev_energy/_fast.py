@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Union, cast, get_args, get_origin
 
+import attrs
 import msgspec
 
 from ev_energy._bare import bare
@@ -91,6 +92,8 @@ def _reached(cls: Any, links: bool) -> frozenset[Any]:
 @functools.cache
 def bottomless(cls: Any, links: bool = True) -> tuple[str, ...]:
     """The members of *cls* that may nest to any depth: by having any shape, or by going round."""
+    if not attrs.has(cast(type, cls)):  # numbers by name, which have none
+        return ()
     return tuple(
         name
         for name, member in members(cls, links=links).items()

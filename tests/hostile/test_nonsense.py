@@ -175,7 +175,7 @@ async def test_bytes_that_are_no_text_do_no_harm(wire, caplog) -> None:
 
 
 async def test_a_name_that_is_no_text_is_no_json(wire) -> None:
-    server = await wire(reply(b'{"\x80id": "", "url": "", "cpid": ""}'), GOOD)
+    server = await wire(reply(b'{"id": "e", "url": "u", "cpid": "c", "\x80": 1}'), GOOD)
     async with server.client() as client:
         with pytest.raises(errors.DecodeError, match="not JSON"):
             await client.evses.get("evse01")

@@ -126,6 +126,7 @@ async def driver_app() -> AsyncIterator[DriverApp]:
     await site.close()
 
 
+@pytest.mark.shows_secrets("files", reason="a browser remembers the URL that the code came in")
 async def test_a_driver_logs_in_connects_a_charger_and_is_back_in_the_app(
     browser: Browser, driver_app: DriverApp, start: Any, clock: Any
 ) -> None:
