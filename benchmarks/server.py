@@ -83,8 +83,8 @@ def _reply(content: bytes, more: str = "", status: str = "200 OK") -> tuple[byte
         "Content-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\n"
         "Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
-        "x-ratelimit-limit: 1000\r\n"
-        "x-ratelimit-remaining: 999\r\n"
+        "x-ratelimit-limit: 1000000000\r\n"
+        "x-ratelimit-remaining: 999999999\r\n"
         f"{more}\r\n"
     )
     return head.encode(), content

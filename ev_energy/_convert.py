@@ -83,7 +83,7 @@ def decode(
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # A member that is not known, or one whose name is no text: then it is not JSON at all.
             _fast.put_back_unknown(_any_json(body), built, at, report)
-        if _fast.bottomless(cast(Any, into), links) and is_deep(built, _fast.inside):
+        if _fast.shapeless(cast(Any, into), links) and is_deep(built, _fast.inside):
             raise Unreadable(_TOO_DEEP)
         return cast("M | list[M]", built)
     data = _any_json(body)

@@ -4,6 +4,10 @@ msgspec builds attrs classes natively and validates on the way, but says nothing
 not know. A guard therefore reads the bytes too: a graph of throw-away msgspec structs with the
 models' member names that refuses an unknown one. Both passes run in C, and cost less together than
 looking through the JSON in Python.
+
+The guard also bounds the depth: where a model comes round to itself, it expects a link that is not
+expanded. No request can ask for more, and a reply that holds more all the same is read as JSON
+first, whose depth is looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import functools
 import operator
 import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Union, cast, get_args, get_origin
+from typing import Any, TypeAlias, Union, cast, get_args, get_origin
 
 import attrs
 import msgspec
@@ -23,7 +27,11 @@ from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
 from ev_energy._refs import Ref
 
-_structs: dict[tuple[type[Model], bool], type[msgspec.Struct] | str] = {}
+#: What is being made, from the outermost model inwards: models, and whether with links.
+_Path: TypeAlias = tuple[tuple[type[Model], bool], ...]
+
+# Made once for whatever it depends on besides the model: see `_struct`.
+_structs: dict[tuple[object, type[Model]], type[msgspec.Struct]] = {}
 
 
 @functools.cache
@@ -34,25 +42,25 @@ def readers(
 
     Without *links*, both refuse JSON with an expanded link in it.
     """
-    built, guard = bare(into, links=links), _shadow(into, links)
+    built, guard = bare(into, links=links), _shadow(into, links, ())
     if many:
         built, guard = types.GenericAlias(list, (built,)), types.GenericAlias(list, (guard,))
     return msgspec.json.Decoder[Any](built).decode, msgspec.json.Decoder[Any](guard).decode
 
 
-def _shadow(type_: Any, links: bool) -> Any:
+def _shadow(type_: Any, links: bool, path: _Path) -> Any:
     """The type that lets the same JSON through as *type_* does, looking at member names only."""
     if is_model(type_):
-        return _struct(type_, links)
+        return _struct(type_, links and (type_, links) not in path, path)
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
-        shadows = [_shadow(arm, links) for arm in arms(type_)]
+        shadows = [_shadow(arm, links, path) for arm in arms(type_)]
         if not any(map(_names_members, shadows)):
             return Any
         # Beside an object or a list, only the text of a link or null may stand.
         return Union[tuple(s if _names_members(s) else a for s, a in zip(shadows, arms(type_)))]  # noqa: B905, UP007  # pyright: ignore[reportGeneralTypeIssues, reportInvalidTypeForm]  (a union made at run time)
     if origin in {tuple, list}:
-        inner: Any = _shadow(get_args(type_)[0], links)
+        inner: Any = _shadow(get_args(type_)[0], links, path)
         return types.GenericAlias(list, (inner,)) if _names_members(inner) else Any
     return Any
 
@@ -61,48 +69,69 @@ def _names_members(shadow: Any) -> bool:
     return shadow is not Any and shadow is not str and shadow is not type(None)
 
 
-def _struct(cls: type[Model], links: bool) -> Any:
-    if (cls, links) not in _structs:
-        name = f"_Names{cls.__name__}{'AndLinks' if links else ''}"
-        _structs[cls, links] = name  # what a cycle comes back to
-        own = members(cls, links=links).values()
-        struct = msgspec.defstruct(
-            name,
-            [(member.name, _shadow(member.type, links), None) for member in own],
+def _struct(cls: type[Model], links: bool, path: _Path) -> Any:
+    # The outermost model decides what has come round. What is inside of that has no more links, and
+    # says so: without links from the outset, it is the models that refuse them.
+    outermost, is_inner = path[0] if path else (cls, links)
+    depends_on = outermost if links else is_inner
+    made = _structs.get((depends_on, cls))
+    if made is None:
+        own, inner = members(cls, links=links).values(), (*path, (cls, links))
+        made = _structs[depends_on, cls] = msgspec.defstruct(
+            f"_Names{cls.__name__}",
+            [
+                (
+                    member.name,
+                    _text(member.type)
+                    if is_inner and not links and not member.models
+                    else _shadow(member.type, links, inner),
+                    None,
+                )
+                for member in own
+            ],
             forbid_unknown_fields=True,
             module=__name__,
             gc=False,
         )
-        globals()[name] = _structs[cls, links] = struct  # where msgspec looks a cycle's names up
-    return _structs[cls, links]
+    return made
+
+
+def _text(type_: Any) -> Any:
+    """The type that lets neither an object nor a list through where a link may stand."""
+    if get_origin(type_) in {tuple, list}:
+        inner: Any = _text(get_args(type_)[0])
+        return Any if inner is Any else types.GenericAlias(list, (inner,))
+    return type_ if set(arms(type_)) <= {str, types.NoneType} else Any
 
 
 @functools.cache
-def _reached(cls: Any, links: bool) -> frozenset[Any]:
-    """Every model that may stand in one of *cls*, however deep."""
-    found: set[Any] = set()
-    ahead: list[Any] = [cls]
-    while ahead:
-        inner = {m for member in members(ahead.pop(), links=links).values() for m in member.models}
-        ahead += inner - found
-        found |= inner
-    return frozenset(found)
-
-
-@functools.cache
-def bottomless(cls: Any, links: bool = True) -> tuple[str, ...]:
-    """The members of *cls* that may nest to any depth: by having any shape, or by going round."""
+def shapeless(cls: Any, links: bool = True) -> tuple[str, ...]:
+    """The members of *cls* in which there may be JSON of any shape, and so of any depth."""
     if not attrs.has(cast(type, cls)):  # numbers by name, which have none
         return ()
     return tuple(
         name
         for name, member in members(cls, links=links).items()
         if _is_any(member.type)
-        or any(
-            model in _reached(model, links) or bottomless(model, links)
-            for model in cast("tuple[Any, ...]", member.models)
-        )
+        or any(_reaches_any(model, links) for model in cast(Any, member.models))
     )
+
+
+@functools.cache
+def _reaches_any(cls: Any, links: bool) -> bool:
+    """Whether there is a member of any shape in *cls*, or in what may stand in it."""
+    seen: set[Any] = set()
+    ahead: list[Any] = [cls]
+    while ahead:
+        one = ahead.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        for member in members(one, links=links).values():
+            if _is_any(member.type):
+                return True
+            ahead += member.models
+    return False
 
 
 def _is_any(type_: Any) -> bool:
@@ -122,7 +151,7 @@ def inside(value: Any) -> Iterable[Any]:
 
 @functools.cache
 def _insides(cls: Any) -> Callable[[Any], Iterable[Any]]:
-    names = bottomless(cls)
+    names = shapeless(cls)
     if not names:
         return lambda _: ()
     # With two names, it gives a tuple. Most links are not expanded, and lead no deeper.

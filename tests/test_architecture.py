@@ -20,7 +20,8 @@ PACKAGES = ("ev_energy", "ev_energy_sync")
 #: for all its modules; a new module must be given a place.
 LAYERS = (
     "_redact",
-    "_unset _json _version _types _enums _lazy _policy _http _links _drift _places _texts _operation_ids",
+    "_unset _json _version _types _enums _lazy _policy _http _links _drift _places _texts",
+    "_operation_ids",
     "_servers _operations _rolling _turns",
     "errors hooks _bucket _connection _body",
     "_waits _homes _grants _logging otel budget",
