@@ -61,6 +61,17 @@ class Link:
 
     async def command(self, *words: Any) -> Any:
         """The reply to a command; `Down` if there is none in time."""
+        task = asyncio.current_task()
+        before = 0 if task is None else task.cancelling()
+        try:
+            return await self._reply(words)
+        finally:
+            # The client writes by `asyncio.wait_for`, which in Python 3.11 loses a cancellation
+            # that comes just as the write is done. Who asks in a loop would ask for ever.
+            if task is not None and task.cancelling() > before:
+                raise asyncio.CancelledError
+
+    async def _reply(self, words: tuple[Any, ...]) -> Any:
         try:
             async with asyncio.timeout(self.timeout):
                 return await self.client.execute_command(*words)

@@ -195,6 +195,7 @@ async def test_a_clock_that_runs_tells_as_it_goes(start: Any, receiver: Receiver
     assert names == (await happened(api, began))[: len(names)]
 
 
+@pytest.mark.shows_secrets("files", reason="the state of a simulator has its tokens in it")
 async def test_a_file_that_was_resumed_tells_the_rest_once(
     tmp_path: Path, receiver: Receiver
 ) -> None:

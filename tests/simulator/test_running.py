@@ -193,6 +193,7 @@ def test_the_lines_to_try_work_as_they_stand() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.shows_secrets("files", reason="the state of a simulator has its tokens in it")
 def test_the_command_saves_when_it_is_ended_and_goes_on_from_there(
     tmp_path: Path, how: signal.Signals
 ) -> None:
