@@ -50,7 +50,7 @@ def _limit(**more: Any) -> Row:
 
 
 _LOST: Final = "ok 2 | TransportError 3"
-_LATE: Final = {"timeout": 0.35, "retries": 1}
+_LATE: Final = {"timeout": 1.0, "retries": 1}
 
 ROWS: Final[Mapping[str, Row]] = {
     "rate_limited": _all("ok 2 | RateLimitError 429 3", upload="ok 2 | UploadError 429 3"),
