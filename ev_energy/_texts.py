@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterable
@@ -22,6 +21,8 @@ def spellings(secret: str) -> list[str]:
 
     A server that repeats what it was sent, in an error say, seldom does so word for word.
     """
+    import html  # the names of all letters, which take their time
+
     found = [quote(secret, safe=""), quote_plus(secret), html.escape(secret)]
     found += [json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)]  # noqa: A001
     raw = secret.encode(errors="replace")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import attrs
 from yarl import URL
@@ -16,7 +16,6 @@ from ev_energy._http import Response
 from ev_energy.auth import (
     Auth,
     AuthorizationCode,
-    AuthorizationRequest,
     ClientCredentials,
     Endpoint,
     StaticToken,
@@ -27,6 +26,9 @@ from ev_energy.errors import (
     SignInRequiredError,
     TokenStoreError,
 )
+
+if TYPE_CHECKING:
+    from ev_energy.auth import AuthorizationRequest
 
 _log: Final = logging.getLogger("ev_energy")
 

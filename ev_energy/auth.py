@@ -8,16 +8,11 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
 
 import attrs
 from yarl import URL
 
-from ev_energy._authorization import (
-    AuthorizationRequest,
-    authorization_request,
-    check_redirect_uri,
-)
 from ev_energy._grants import (
     ClientMethod,
     Grant,
@@ -28,10 +23,14 @@ from ev_energy._grants import (
     is_text,
     spelled,
 )
+from ev_energy._lazy import door
 from ev_energy._servers import endpoint_of, root_of
 from ev_energy._stores import MemoryStore, TokenStore
-from ev_energy._token_file import FileStore
 from ev_energy.errors import SignInRequiredError
+
+if TYPE_CHECKING:
+    from ev_energy._authorization import AuthorizationRequest
+    from ev_energy._token_file import FileStore
 
 __all__ = [
     "Auth",
@@ -45,6 +44,15 @@ __all__ = [
     "Token",
     "TokenStore",
 ]
+
+if not TYPE_CHECKING:  # not everybody signs somebody in, or keeps tokens in files
+    __getattr__ = door(
+        __name__,
+        {
+            "AuthorizationRequest": "ev_energy._authorization",
+            "FileStore": "ev_energy._token_file",
+        },
+    )
 
 Endpoint: TypeAlias = Literal["authorize", "token", "revoke"]
 #: Below ``/o`` on the API's host.
@@ -207,6 +215,8 @@ class AuthorizationCode(_Application):
     """Your own name for whose token this is, such as an id; see `of`. A client must have one."""
 
     def __attrs_post_init__(self) -> None:
+        from ev_energy._authorization import check_redirect_uri
+
         super().__attrs_post_init__()
         check_redirect_uri(self.redirect_uri)
 
@@ -232,6 +242,8 @@ class AuthorizationCode(_Application):
 
         *base_url* and *allow_insecure* are those of the client that is to be signed in.
         """
+        from ev_energy._authorization import authorization_request
+
         root = root_of(base_url, allow_insecure=allow_insecure)
         given = self.endpoints()["authorize"]
         return authorization_request(
