@@ -21,8 +21,6 @@ _clock = time.monotonic
 #: Seconds without a request, after which a server may have closed a connection.
 _IDLE: Final = 1.0
 _NO_TYPE: Final = ("Content-Type",)
-#: Bytes a body may have, unless somebody says otherwise. A page of 100 has some 200 thousand.
-MAX_BODY: Final = 64 * 1024 * 1024
 
 
 class AiohttpTransport:
@@ -30,9 +28,9 @@ class AiohttpTransport:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession | None = None,
-        owner: Callable[[], str] = lambda: "client",
-        max_body: int = MAX_BODY,
+        session: aiohttp.ClientSession | None,
+        owner: Callable[[], str],
+        max_body: int,
     ) -> None:
         self._injected, self._owner = session, owner
         self._homes = Homes(_new_session)

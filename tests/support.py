@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from unittest.mock import Mock
 
@@ -34,6 +38,52 @@ async def receiving(receive: Handler) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def starting_scripts() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start Python code in processes of its own; what is left of them in the end is killed.
+
+    In development mode, so that leaks would be heard.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def start(code: str, *options: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-X", "dev", *options, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):  # it and what it forked
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def scripted(body: Any, *script: Any, headers: Mapping[str, str] | None = None) -> Handler:
+    """What answers *body* with one status after another, then with 200.
+
+    In place of a status, status and headers, or None for a connection that breaks.
+    """
+    left = list(script)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        turn = left.pop(0) if left else 200
+        if turn is None:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        status, more = turn if isinstance(turn, tuple) else (turn, headers)
+        return web.json_response(body, status=status, headers=more)
+
+    return answer
 
 
 @attrs.define

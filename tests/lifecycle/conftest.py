@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import os
 import re
 import signal
 import subprocess
@@ -19,6 +17,7 @@ from typing import Any
 import attrs
 import pytest
 from lifecycle.line import Line
+from support import starting_scripts
 
 HERE = Path(__file__).parent
 
@@ -95,24 +94,8 @@ URL = {url!r}
 
 @pytest.fixture
 def run(far: str) -> Iterator[Callable[..., Script]]:
-    """Start a script in development mode, so that leaks would be heard."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(body: str, *options: str) -> Script:
-        code = HEAD.format(url=far) + textwrap.dedent(body)
-        process = subprocess.Popen(
-            [sys.executable, "-X", "dev", *options, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
+    """Start a script."""
+    with starting_scripts() as start:
+        yield lambda body, *options: Script(
+            start(HEAD.format(url=far) + textwrap.dedent(body), *options)
         )
-        started.append(process)
-        return Script(process)
-
-    yield start
-    for process in started:
-        with contextlib.suppress(ProcessLookupError):  # it and what it forked
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()

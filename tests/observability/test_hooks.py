@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 from aiohttp import web
-from support import SECRET, TOKEN, FakeTime
+from support import SECRET, TOKEN, FakeTime, Handler, scripted
 
 import ev_energy_sync
 from ev_energy import Client, errors
@@ -61,20 +60,9 @@ def _short(event: Any) -> tuple[Any, ...]:
 GET = "GET /evses/{evse_id}"
 
 
-def replies(*script: Any) -> Callable[[web.Request], Any]:
+def replies(*script: Any) -> Handler:
     """A server that plays *script*: a status, headers, or None for a broken connection."""
-    left = list(script)
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        turn = left.pop(0) if left else 200
-        if turn is None:
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-        status, headers = turn if isinstance(turn, tuple) else (turn, {})
-        return web.json_response(EVSE, status=status, headers=headers)
-
-    return answer
+    return scripted(EVSE, *script)
 
 
 async def test_a_success_is_told_as_it_begins_and_as_it_ends(serve) -> None:

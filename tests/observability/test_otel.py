@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 import pytest
 from aiohttp import web
 from canaries import CANARIES
-from support import TOKEN, FakeTime
+from support import TOKEN, FakeTime, Handler, scripted
 
 import ev_energy_sync
 from ev_energy import errors
@@ -77,18 +77,8 @@ def telemetry() -> Iterator[Telemetry]:
     meters.shutdown()
 
 
-def replies(*script: Any) -> Callable[[web.Request], Any]:
-    left = list(script)
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        turn = left.pop(0) if left else 200
-        if turn is None:
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-        return web.json_response(EVSE, status=turn, headers=RATE)
-
-    return answer
+def replies(*script: Any) -> Handler:
+    return scripted(EVSE, *script, headers=RATE)
 
 
 async def test_a_call_is_a_span_around_one_for_its_attempt(serve, telemetry: Telemetry) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from support import starting_scripts
 
 from ev_energy_sync import Client, _loop
 
@@ -100,24 +99,8 @@ def client(server: Server, loop: str) -> Iterator[Client]:
 
 @pytest.fixture
 def run(server: Server, loop: str) -> Iterator[Callable[[str], Script]]:
-    """Start a script that has a client; in development mode, so that leaks would be heard."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(body: str) -> Script:
-        code = HEAD.format(loop=loop, url=server.url) + textwrap.dedent(body)
-        process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
+    """Start a script that has a client."""
+    with starting_scripts() as start:
+        yield lambda body: Script(
+            start(HEAD.format(loop=loop, url=server.url) + textwrap.dedent(body))
         )
-        started.append(process)
-        return Script(process)
-
-    yield start
-    for process in started:
-        with contextlib.suppress(ProcessLookupError):  # it and what it forked
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
