@@ -13,7 +13,7 @@ import attrs
 from yarl import URL
 
 from ev_energy._grants import is_text, spelled
-from ev_energy._texts import hidden, one_line
+from ev_energy._texts import hidden, printable
 from ev_energy.errors import AuthorizationError
 
 #: What the server adds to the URL it sends them back to (RFC 6749 §4.1.2, RFC 9207).
@@ -79,7 +79,7 @@ class AuthorizationRequest:
         if "error" in found:
             ours = spelled(self.state, self.verifier, *codes)
             said = [found.get(name, [""])[0] for name in ("error", "error_description")]
-            error, description = (one_line(hidden(text, ours)) for text in said)
+            error, description = (printable(hidden(text, ours)) for text in said)
             raise AuthorizationError(error or "error", description)
         if len(codes) != 1 or not is_text(codes[0]):
             raise AuthorizationError("no_code", "they came back without a code")

@@ -14,7 +14,8 @@ from typing import Final
 import attrs
 
 from ev_energy._http import Request, Response
-from ev_energy._redact import STARS, shown_url
+from ev_energy._redact import shown_url
+from ev_energy._texts import STARS
 
 #: Headers that are no secret. Others may be: a gateway's key, say.
 _PLAIN: Final = frozenset(

@@ -84,6 +84,7 @@ class Core:
     """Whose allowance calls with a token use up; None without credentials."""
 
     def __attrs_post_init__(self) -> None:
+        self.report.conceal = self.hide
         if self.auth is not None:  # of this server: the live API and a simulator count apart
             self.bucket = f"{self.root.host}:{self.root.port}:{self.auth.bucket}"
 

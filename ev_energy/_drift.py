@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -9,7 +10,16 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from ev_energy._texts import printable
+
 _log: Final = logging.getLogger("ev_energy.drift")
+#: Characters of a name that are looked at, and that are shown.
+_LONGEST_NAME: Final = 5000
+_LONGEST_SHOWN: Final = 150
+#: Characters of a name that are remembered as they are; a longer one is remembered by its digest.
+_LONGEST_KEPT: Final = 64
+#: Deviations that are remembered: a server that invents names must not fill the memory.
+_MOST_KEPT: Final = 10_000
 
 
 class Kind(Enum):
@@ -26,15 +36,23 @@ class Drift:
     """One deviation of a reply from the models: the API moved on, or the description was wrong."""
 
     model: str
-    member: str
+    member: str = attrs.field(repr=printable)
     kind: Kind
-    path: str
+    path: str = attrs.field(repr=printable)
     """Where it was first seen: ``$[3].model.name``."""
     value: Any = attrs.field(repr=False)
     """What stood there; it may be personal data."""
 
     def __str__(self) -> str:
-        return f"{self.kind.value} {self.model}.{self.member} at {self.path}"
+        return self.shown(str)
+
+    def shown(self, conceal: Callable[[str], str]) -> str:
+        """Return one short line about it; names that a server chose go through *conceal* first."""
+        member, path = (
+            printable(conceal(text[:_LONGEST_NAME]), _LONGEST_SHOWN)
+            for text in (self.member, self.path)
+        )
+        return f"{self.kind.value} {self.model}.{member} at {path}"
 
 
 DriftHook: TypeAlias = Callable[[Drift], None]
@@ -43,8 +61,8 @@ DriftHook: TypeAlias = Callable[[Drift], None]
 class Deviation(Exception):  # noqa: N818  (the session turns it into a DecodeError)
     """A deviation, to a client that tolerates none."""
 
-    def __init__(self, drift: Drift) -> None:
-        super().__init__(str(drift))
+    def __init__(self, drift: Drift, message: str) -> None:
+        super().__init__(message)
         self.drift = drift
 
 
@@ -52,22 +70,25 @@ class Deviation(Exception):  # noqa: N818  (the session turns it into a DecodeEr
 class Reporter:
     """Tells each deviation once per (model, member, kind), to the log and to the hook.
 
-    With ``strict`` it raises `Deviation` at the first one instead.
+    With ``strict`` it raises `Deviation` at the first one instead. What it remembers takes a few
+    megabytes at the most, however many and however long the names are.
     """
 
     hook: DriftHook | None = None
     strict: bool = False
+    conceal: Callable[[str], str] = str
+    """What masks the client's secrets in a name, before that is logged."""
     _told: set[tuple[str, str, Kind]] = attrs.field(factory=set[tuple[str, str, Kind]])
     _searched: set[tuple[type, type]] = attrs.field(factory=set[tuple[type, type]])
 
     def __call__(self, drift: Drift) -> None:
         """Tell *drift*, unless it was told before."""
         if self.strict:
-            raise Deviation(drift)
+            raise Deviation(drift, drift.shown(self.conceal))
         if not self._is_news(drift.model, drift.member, drift.kind):
             return
-        self._told.add((drift.model, drift.member, drift.kind))
-        _log.warning("the API and this SDK differ: %s", drift)
+        self._told.add((drift.model, _kept(drift.member), drift.kind))
+        _log.warning("the API and this SDK differ: %s", drift.shown(self.conceal))
         if self.hook is not None:
             self.hook(drift)
 
@@ -79,8 +100,8 @@ class Reporter:
                 self(Drift(model.__name__, name, Kind.UNKNOWN_MEMBER, where, value))
 
     def _is_news(self, model: str, member: str, kind: Kind) -> bool:
-        told = (model, member, kind) in self._told
-        return self.strict or (not told and len(self._told) < 10_000)  # noqa: PLR2004  (a hostile server)
+        told = (model, _kept(member), kind) in self._told
+        return self.strict or (not told and len(self._told) < _MOST_KEPT)
 
     def wants_place(self, into: type, enums: set[type]) -> bool:
         """Whether unknown texts of *enums* inside *into* are news, so that finding them pays.
@@ -91,3 +112,11 @@ class Reporter:
         if not self.strict:
             self._searched |= news
         return bool(news)
+
+
+def _kept(name: str) -> str:
+    """Return what *name* is remembered by, in few bytes."""
+    if len(name) <= _LONGEST_KEPT:
+        return name
+    digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=16)
+    return digest.hexdigest()

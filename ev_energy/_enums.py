@@ -6,6 +6,8 @@ import enum
 from contextvars import ContextVar
 from typing import Final, Self
 
+from ev_energy._texts import printable
+
 #: Where unknown texts are noted while a reply is decoded; None when nobody wants to know.
 unknown_texts: Final[ContextVar[list[OpenEnum] | None]] = ContextVar("unknown_texts", default=None)
 
@@ -28,6 +30,10 @@ class OpenEnum(enum.StrEnum):
         if notes is not None:
             notes.append(member)
         return member
+
+    def __repr__(self) -> str:
+        # The name of a text that is not listed is that text, which the server chose.
+        return f"<{type(self).__name__}.{printable(self._name_)}: {printable(self._value_)!r}>"
 
     @property
     def known(self) -> bool:

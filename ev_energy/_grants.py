@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from ev_energy._json import json_object
-from ev_energy._texts import hidden, one_line, spellings
+from ev_energy._texts import hidden, printable, spellings
 from ev_energy.errors import TokenError
 
 #: A token is renewed this many seconds before it expires, so that it does not expire under way.
@@ -137,7 +137,7 @@ def read_token(status: int, body: bytes, asked_at: float, secrets: Sequence[str]
         raise _refusal(status, data, secrets)
     kind = data.get("token_type")
     if isinstance(kind, str) and kind.lower() != "bearer":  # RFC 6749 §7.1: not to be used then
-        raise TokenError(status, "no_token", f"its type is {one_line(kind, 30)!r}, not 'Bearer'")
+        raise TokenError(status, "no_token", f"its type is {printable(kind, 30)!r}, not 'Bearer'")
     access, refresh, scope = (data.get(n) for n in ("access_token", "refresh_token", "scope"))
     lifetime = _lifetime(data.get("expires_in"))
     if not isinstance(access, str) or not can_be_sent(access):
@@ -198,5 +198,5 @@ _MOST_DIGITS: Final = 11
 def _refusal(status: int, data: Mapping[str, Any], secrets: Sequence[str]) -> TokenError:
     # Hidden here as well as in the body: JSON spells any letter in more than one way.
     said = {name: data.get(name) for name in ("error", "error_description")}
-    shown = {n: one_line(hidden(t, secrets)) for n, t in said.items() if isinstance(t, str)}
+    shown = {n: printable(hidden(t, secrets)) for n, t in said.items() if isinstance(t, str)}
     return TokenError.of(status, shown)

@@ -13,7 +13,8 @@ import msgspec
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from ev_energy._redact import STARS, shown_headers, shown_path, shown_url
+from ev_energy._redact import shown_headers, shown_path, shown_url
+from ev_energy._texts import hidden, hidden_in, printable
 
 #: Seconds: some thirty years.
 _AGES: Final = 1e9
@@ -79,25 +80,21 @@ class Response(msgspec.Struct, frozen=True, eq=False):
         return found.get(name, "")
 
     def without(self, secrets: Sequence[str]) -> Response:
-        """This reply with stars for each of *secrets*; itself if it holds none."""
-        found = [secret for secret in secrets if self._holds(secret)]
-        if not found:
-            return self
-        reason, headers, body = self.reason, CIMultiDict(self.headers), self.body
-        for secret in found:
-            reason = reason.replace(secret, STARS)
-            headers = CIMultiDict(
-                (n.replace(secret, STARS), v.replace(secret, STARS)) for n, v in headers.items()
-            )
-            body = body.replace(secret.encode(), STARS.encode())
-        return Response(self.status, reason, headers, body)
+        """This reply with stars for each of *secrets*, however it spells them; or itself.
 
-    def _holds(self, secret: str) -> bool:
-        return (
-            secret in self.reason
-            or secret.encode() in self.body
-            or any(secret in value or secret in name for name, value in self.headers.items())
-        )
+        A body in which a secret shows only once it is decoded is written anew; see `hidden_in`.
+        """
+        reason, body = hidden(self.reason, secrets), hidden_in(self.body, secrets)
+        sent = "\n".join(f"{name}\n{value}" for name, value in self.headers.items())
+        headers = self.headers
+        if hidden(sent, secrets) != sent:
+            headers = CIMultiDict(
+                (hidden(name, secrets), hidden(value, secrets))
+                for name, value in self.headers.items()
+            )
+        if headers is self.headers and reason == self.reason and body == self.body:
+            return self
+        return Response(self.status, reason, headers, body)
 
     @property
     def retry_after(self) -> float | None:
@@ -153,7 +150,7 @@ class ConnectionFault(Exception):  # noqa: N818  (the session turns it into a Tr
     """No reply. *sent* is False only where the server provably got nothing."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.sent = sent
 
 

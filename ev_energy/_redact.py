@@ -9,11 +9,14 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from ev_energy._texts import STARS, printable
+
 if TYPE_CHECKING:
     from yarl import URL
 
-#: What stands where something may not be shown.
-STARS: Final = "***"
+
+#: Characters of a path that are shown.
+_LONGEST_PATH: Final = 400
 
 _WORDS: Final = re.compile(r"-?[A-Za-z_]+(?:[,.]-?[A-Za-z_]+)*")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?")
@@ -84,16 +87,17 @@ def shown_query(url: URL, stars: str = STARS) -> str:
 
 def shown_path(url: URL, stars: str = STARS) -> str:
     """The path, without whatever in it may be an e-mail address."""
-    path = url.raw_path
-    if "@" not in path and "%40" not in path:
-        return path
-    words = path.split("/")
-    return "/".join(stars if "@" in word or "%40" in word else word for word in words)
+    # Cut first: a link leads anywhere, and its path may be as long as the server likes.
+    path = url.raw_path[: 2 * _LONGEST_PATH]
+    if "@" in path or "%40" in path:
+        words = path.split("/")
+        path = "/".join(stars if "@" in word or "%40" in word else word for word in words)
+    return printable(path, _LONGEST_PATH)
 
 
 def shown_origin(url: URL) -> str:
     """Scheme, host and port; never who logs in there."""
-    return str(url.origin()) if url.absolute else ""
+    return printable(url.origin()) if url.absolute else ""
 
 
 def shown_url(url: URL, *, inside: bool, stars: str = STARS) -> str:

@@ -19,6 +19,7 @@ from ev_energy._model import Model
 from ev_energy._pages import Page, Pager, scope_of
 from ev_energy._redact import shown_link
 from ev_energy._sending import send
+from ev_energy._texts import printable
 from ev_energy._types import Counts
 from ev_energy._url import at_place, fill, join, page_size
 from ev_energy.errors import ApiError, DecodeError, ForeignOriginError, PagingError
@@ -234,7 +235,9 @@ class Session:
                     report.unknown_members(into, others, ["$"])
             return decode(body, into, report, many=cast(Any, many), links=links, at=at)
         except Unreadable as error:
-            kind = response.headers.get("content-type", "no content type")
+            kind = printable(
+                self.core.hide(response.headers.get("content-type", "no content type"))
+            )
             expected = f"a list of {into.__name__}" if many else into.__name__
             message = f"expected {expected}: {error} ({kind})"
             raise self._unfit(message, request, response, error.path) from None
@@ -244,4 +247,5 @@ class Session:
     def _unfit(
         self, message: str, request: Request, response: Response, path: str = "$"
     ) -> DecodeError:
-        return DecodeError(self.core.hide(message), request, self.core.scrub(response), path)
+        hide = self.core.hide
+        return DecodeError(hide(message), request, self.core.scrub(response), hide(path))

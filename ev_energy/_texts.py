@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
-from typing import Final
-from urllib.parse import quote, quote_plus
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any, Final, cast
+from urllib.parse import quote, quote_plus, unquote
 
 #: A shorter text is no secret, and would be found everywhere.
 _SHORTEST: Final = 8
@@ -40,17 +41,222 @@ def spellings(secret: str) -> list[str]:
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
+#: What stands where something may not be shown.
+STARS: Final = "***"
+
+_LAYERS: Final = 4
+#: Escapes that are resolved, in a layer. A text with more of them is not searched to its end.
+_MOST_ESCAPES: Final = 50_000
+# Of plain letters, that is: a page of Cyrillic is full of escapes, and none of them hides a secret.
+_JSON_ESCAPE: Final = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|([^u]))")
+_ANY_JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([^u]))")
+_PERCENT_ESCAPE: Final = re.compile("%([2-7][0-9a-fA-F])")
+_ANY_PERCENT_ESCAPE: Final = re.compile("%([0-9a-fA-F]{2})")
+_HTML_ESCAPE: Final = re.compile("&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{1,12});?")
+
+
+class _TooManyEscapesError(Exception):
+    """A text with more escapes than are worth resolving."""
+
+
 def hidden(text: str, secrets: Iterable[str]) -> str:
-    """*text* with stars for each of *secrets*."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
+    r"""Return *text* with stars for each of *secrets*, however the text spells them.
+
+    Where one shows only once escapes are resolved (``\u002B`` in JSON, ``%2B``, ``&#43;``, several
+    of them on top of one another), the text is returned with these escapes resolved.
+    """
+    known = [secret for secret in secrets if secret]
+    for secret in known:
+        text = text.replace(secret, STARS)
+    try:
+        while (reading := _telling(text, known)) is not None:
+            for secret in known:
+                reading = reading.replace(secret, STARS)
+            text = reading
+    except _TooManyEscapesError:
+        return STARS
     return text
 
 
-def one_line(text: object, longest: int = 300) -> str:
-    """What somebody else wrote, fit for a message: one line of it, in letters that show."""
-    if not isinstance(text, str):
-        return ""
-    plain = "".join(c if c.isprintable() else " " for c in text[: longest + 1]).strip()
-    return plain if len(plain) <= longest else f"{plain[:longest]}…"
+def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Return *body* with stars for each of *secrets*, however the body spells them.
+
+    A secret that stands there word for word is replaced where it stands. For one that shows only
+    once the body is decoded (UTF-16, escapes), the body is written anew, in UTF-8: JSON as JSON,
+    another text with its escapes resolved. A body with too many escapes becomes stars.
+    """
+    known = [secret for secret in secrets if secret]
+    for secret in known:
+        body = body.replace(secret.encode(errors="replace"), STARS.encode())
+    if not known or (not _ESCAPES.intersection(body) and body[:2] not in _MARKS):
+        return body
+    try:
+        if not _tells(body, known):
+            return body
+        for rewrite in (_masked_json, _masked_text):
+            anew = rewrite(_decoded(body), known)
+            if anew is not None and not _tells(anew, known):
+                return anew
+    except _TooManyEscapesError:
+        pass
+    return STARS.encode()
+
+
+_ESCAPES: Final = frozenset(b"\\%&\0")
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _tells(body: bytes, secrets: Sequence[str]) -> bool:
+    """Whether *body* reads as one of *secrets* in any decoding of it."""
+    text = _decoded(body)
+    # Text in 16 or 32 bits a letter may begin anywhere.
+    narrow = [body.replace(b"\0", b"").decode(errors="replace")] if b"\0" in body else []
+    return any(
+        any(secret in one for secret in secrets) or _telling(one, secrets) is not None
+        for one in (text, *narrow)
+    )
+
+
+def _decoded(body: bytes) -> str:
+    """Return the text of *body*, in the encoding that JSON would be read in."""
+    return body.decode(json.detect_encoding(body), errors="replace")
+
+
+def _masked_json(text: str, secrets: Sequence[str]) -> bytes | None:
+    """Return the JSON in *text*, in UTF-8 and without *secrets*; None if it is not JSON."""
+    try:
+        masked = _masked(json.loads(text), secrets)
+        return json.dumps(masked, ensure_ascii=False).encode(errors="backslashreplace")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _masked(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        return hidden(value, secrets)
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {hidden(name, secrets): _masked(one, secrets) for name, one in items}
+    if isinstance(value, list):
+        return [_masked(one, secrets) for one in cast("Any", value)]
+    return value
+
+
+def _masked_text(text: str, secrets: Sequence[str]) -> bytes:
+    return hidden(text, secrets).encode(errors="backslashreplace")
+
+
+def _telling(text: str, secrets: Sequence[str]) -> str | None:
+    """Return *text* with as many escapes resolved as it takes to read one of *secrets* in it."""
+    is_ascii = all(secret.isascii() for secret in secrets)
+    for _ in range(_LAYERS):
+        before = text
+        for resolve in (_without_json, _without_percent, _without_html):
+            resolved = resolve(text, is_ascii=is_ascii)
+            if resolved != text and any(secret in resolved for secret in secrets):
+                return resolved
+            text = resolved
+        if text == before:
+            return None
+    return None
+
+
+_CONTROLS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def _without_json(text: str, *, is_ascii: bool) -> str:
+    if "\\" not in text:
+        return text
+
+    def resolved(found: re.Match[str]) -> str:
+        code, letter = found.groups()
+        return _CONTROLS.get(letter, letter) if code is None else chr(int(code, 16))
+
+    shown = _resolved(_JSON_ESCAPE if is_ascii else _ANY_JSON_ESCAPE, resolved, text)
+    if is_ascii or shown.isascii():
+        return shown
+    # Two surrogates are one letter.
+    return shown.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
+
+
+def _without_percent(text: str, *, is_ascii: bool) -> str:
+    if "%" not in text:
+        return text
+    if is_ascii:
+        return _resolved(_PERCENT_ESCAPE, lambda found: chr(int(found[1], 16)), text)
+    if len(_ANY_PERCENT_ESCAPE.findall(text)) > _MOST_ESCAPES:
+        raise _TooManyEscapesError
+    return unquote(text)
+
+
+def _without_html(text: str, *, is_ascii: bool) -> str:  # noqa: ARG001  (the names are not sorted so)
+    if "&" not in text:
+        return text
+    import html  # the names of all letters, which take their time
+
+    return _resolved(_HTML_ESCAPE, lambda found: html.unescape(found[0]), text)
+
+
+def _resolved(pattern: re.Pattern[str], resolve: Callable[[re.Match[str]], str], text: str) -> str:
+    shown, number = pattern.subn(resolve, text, _MOST_ESCAPES)
+    if number == _MOST_ESCAPES:
+        raise _TooManyEscapesError
+    return shown
+
+
+def printable(text: object, limit: int = 300) -> str:
+    """Return *text*, which somebody else may have chosen, as one short line of visible characters.
+
+    Control, format and bidirectional characters, line breaks, surrogates and unassigned code
+    points are escaped as Python writes them, so that they steer no terminal and forge no line of a
+    log. The length is cut first: a text of any size costs the same.
+    """
+    plain = _cut(text, limit)
+    if not plain.isprintable():
+        plain = "".join(c if c.isprintable() else _escaped(c) for c in plain)
+    return plain if len(plain) <= limit else f"{plain[:limit]}…"
+
+
+#: The spaces of Unicode that are no plain space, and no line break either.
+_SPACES: Final = frozenset(
+    "\xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+)
+
+
+def _escaped(character: str) -> str:
+    return " " if character in _SPACES else character.encode("unicode_escape").decode()
+
+
+def _cut(value: object, limit: int) -> str:
+    """Return the beginning of what *value* reads as, with one character more than *limit*."""
+    if isinstance(value, str):
+        return value[: limit + 1]
+    if isinstance(value, bytes | bytearray):
+        return bytes(value[: limit + 1]).decode(errors="backslashreplace")
+    if isinstance(value, dict | list | tuple):
+        return _brief(cast("Any", value), limit)[: limit + 1]
+    return str(value)[: limit + 1]
+
+
+def _brief(value: Any, limit: int, levels: int = 4) -> str:
+    """Return the beginning of the repr of JSON: the whole of it may be large, and deep."""
+    if isinstance(value, str):
+        return repr(value[:limit])
+    if not isinstance(value, dict | list | tuple):
+        return repr(value)
+    if not levels:
+        return "..."
+    items, is_object = cast("Any", value), isinstance(value, dict)
+    first: list[Any] = list(islice(items.items() if is_object else items, _ITEMS))
+    if is_object:
+        shown = [": ".join(_brief(one, limit, levels - 1) for one in pair) for pair in first]
+    else:
+        shown = [_brief(one, limit, levels - 1) for one in first]
+    if len(items) > len(first):
+        shown.append("...")
+    opening, closing = "{}" if is_object else "[]"
+    return f"{opening}{', '.join(shown)}{closing}"
+
+
+#: How many items of an object or array a message shows.
+_ITEMS: Final = 10

@@ -13,6 +13,7 @@ from yarl import URL
 
 from ev_energy._grants import Grant, Token, check_revoked, read_token
 from ev_energy._http import Response
+from ev_energy._texts import printable
 from ev_energy.auth import (
     Auth,
     AuthorizationCode,
@@ -138,7 +139,7 @@ class TokenKeeper:
             if not await _is_done(last, _PATIENCE):
                 last.cancel()
             elif error := last.exception():
-                _log.error("a new token is lost, since it could not be saved: %s", error)
+                _log.error("a new token is lost, since it could not be saved: %s", printable(error))
 
     def _renewable(self, otherwise: str) -> Renewable:
         if isinstance(self._auth, StaticToken):
@@ -205,7 +206,9 @@ class TokenKeeper:
             try:
                 await auth.store.save(self._key, token)
             except Exception as error:  # noqa: BLE001  (a store of the user's may raise anything)
-                _log.error("a new token is kept in memory only, and saved later: %s", error)
+                _log.error(
+                    "a new token is kept in memory only, and saved later: %s", printable(error)
+                )
             else:
                 self._unsaved = None
         return token

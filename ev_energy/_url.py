@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from yarl import URL
 
 from ev_energy._refs import Ref, last_segment
+from ev_energy._texts import printable
 from ev_energy._unset import UNSET
 
 PAGE_SIZES: Final = range(1, 101)
@@ -60,8 +61,8 @@ def id_text(name: str, value: object) -> str:
         )
     if text in {"", ".", ".."} or "/" in text or "\\" in text or _CONTROL.search(text):
         raise ValueError(
-            f"{name}={text!r} is not an id: pass the bare id (such as the .id of a model), "
-            "a Ref, a model, or the resource's whole URL"
+            f"{name}={printable(text, 100)!r} is not an id: pass the bare id (such as "
+            "the .id of a model), a Ref, a model, or the resource's whole URL"
         )
     return text
 
@@ -80,7 +81,7 @@ def at_place(template: str, url: URL) -> str:
     ][::-1]
     # A word of the template in the place of an id: the URL of a collection, or of what is above.
     if len(there) < len(wanted) or not set(ids).isdisjoint(wanted):
-        raise ValueError(f"{url} names no {template}")
+        raise ValueError(f"{printable(url)} names no {template}")
     for name, text in zip(names, ids, strict=True):
         id_text(name, unquote(text))
     return shape % tuple(quote(text, safe="%:+,;=@!$&'()*~") for text in ids)

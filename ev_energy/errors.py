@@ -47,10 +47,12 @@ raised before anything is sent. No message and no attribute here holds a token o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from ev_energy._json import json_object
 from ev_energy._redact import shown_link
+from ev_energy._texts import printable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -100,11 +102,28 @@ __all__ = [
 ]
 
 
+#: Characters of the longest message, and what of it each part that a server chooses may take.
+LONGEST_MESSAGE: Final = 2000
+_LONGEST_TITLE: Final = 200
+_LONGEST_DETAIL: Final = 500
+_LONGEST_PATH: Final = 200
+_MOST_FIELDS: Final = 10
+
+
 class EvEnergyError(Exception):
-    """The root of every error this package raises, but for bad arguments."""
+    """The root of every error this package raises, but for bad arguments.
+
+    The message is one line of visible characters, at most 2,000 of them, whatever a server sent;
+    attributes such as ``detail`` and ``response`` hold the whole.
+    """
 
     #: Set on every error raised while paging: resumes at the page that failed.
     cursor: str | None = None
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(
+            *(printable(arg, LONGEST_MESSAGE) if isinstance(arg, str) else arg for arg in args)
+        )
 
     def __reduce__(self) -> Any:
         # Subclasses take other arguments than their message; rebuild without __init__.
@@ -130,8 +149,8 @@ class NotExpandedError(EvEnergyError):
 
     def __init__(self, url: str, into: str) -> None:
         super().__init__(
-            f"{url} was not expanded: pass expand=[...] to get the {into} in the same reply, "
-            "or fetch it with client.fetch(ref)"
+            f"{printable(url)} was not expanded: pass expand=[...] to get the {into} in "
+            "the same reply, or fetch it with client.fetch(ref)"
         )
         self.url = url
 
@@ -196,9 +215,9 @@ class TokenError(EvEnergyError):
         TokenError.classes[error] = cls
 
     def __init__(self, status: int, error: str, description: str = "") -> None:
-        more = f": {description}" if description else ""
+        more = f": {printable(description)}" if description else ""
         hint = "; check the client id and secret" if error == "invalid_client" else ""
-        super().__init__(f"no token ({status} {error}{more}){hint}")
+        super().__init__(f"no token ({status} {printable(error)}{more}){hint}")
         self.status, self.error, self.description = status, error, description
 
     @staticmethod
@@ -237,9 +256,7 @@ class CallError(EvEnergyError):
     """One call failed. ``request`` says which; it holds no token."""
 
     def __init__(self, message: str, request: Request) -> None:
-        # A server may send what is no text, and whoever logs this wants to write it down.
-        shown = message.encode(errors="backslashreplace").decode()
-        super().__init__(f"{request.label}: {shown}")
+        super().__init__(f"{request.label}: {message}")
         self.request = request
 
 
@@ -324,7 +341,7 @@ class WebhookError(EvEnergyError):
     """A delivery holds no event. ``body`` is its body, ``path`` says where in the JSON."""
 
     def __init__(self, message: str, body: bytes, path: str = "$") -> None:
-        super().__init__(f"{message} (at {path})")
+        super().__init__(f"{printable(message)} (at {printable(path, _LONGEST_PATH)})")
         self.body, self.path = body, path
 
 
@@ -357,7 +374,8 @@ class DecodeError(CallError):
     """
 
     def __init__(self, message: str, request: Request, response: Response, path: str = "$") -> None:
-        super().__init__(f"{message} (HTTP {response.status}, at {path})", request)
+        shown, where = printable(message, _LONGEST_DETAIL), printable(path, _LONGEST_PATH)
+        super().__init__(f"{shown} (HTTP {response.status}, at {where})", request)
         self.response, self.status, self.body = response, response.status, response.body
         self.path = path
 
@@ -398,8 +416,14 @@ class ApiError(CallError):
         problem.pop("status", None)  # the HTTP status is the one that counts
         self.extensions: Mapping[str, Any] = problem
         self.status, self.response, self.body = response.status, response, response.body
-        parts = [f"{response.status} {self.title}".strip(), self.detail]
-        parts += [f"{name}: {why}" for name, why in self.field_errors.items()]
+        title = printable(self.title, _LONGEST_TITLE)
+        parts = [f"{response.status} {title}".strip(), printable(self.detail, _LONGEST_DETAIL)]
+        parts += [
+            f"{printable(name, _LONGEST_TITLE)}: {printable(why, _LONGEST_TITLE)}"
+            for name, why in islice(self.field_errors.items(), _MOST_FIELDS)
+        ]
+        if (more := len(self.field_errors) - _MOST_FIELDS) > 0:
+            parts.append(f"and {more} more")
         super().__init__(" — ".join(filter(None, parts)), request)
 
     @property

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from ev_energy._grants import Token
 from ev_energy._lock_file import locked
+from ev_energy._texts import printable
 from ev_energy.errors import TokenStoreError
 
 try:
@@ -107,7 +108,7 @@ class KeyringStore:
             raise error
         # Every backend has errors of its own besides those of the library.
         raise TokenStoreError(
-            f"the keyring cannot be used: {type(error).__name__}: {error}"
+            f"the keyring cannot be used: {type(error).__name__}: {printable(error)}"
         ) from error
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from ev_energy._http import RateLimit, Request, Response
 from ev_energy._redact import shown_url
+from ev_energy._texts import printable
 from ev_energy._version import __version__
 
 try:
@@ -193,7 +194,7 @@ class Tracing:
         found: dict[str, str | int] = {
             **self._always,
             "http.request.method": request.method,
-            "server.address": url.host or "",
+            "server.address": printable(url.host or ""),
             "server.port": url.port or 0,
         }
         if request.template:

@@ -19,8 +19,9 @@ PACKAGES = ("ev_energy", "ev_energy_sync")
 #: Who may import whom when it is imported itself: only what stands above it here. A package stands
 #: for all its modules; a new module must be given a place.
 LAYERS = (
+    "_texts",
     "_redact",
-    "_unset _json _version _types _enums _lazy _policy _http _links _drift _places _texts",
+    "_unset _json _version _types _enums _lazy _policy _http _links _drift _places",
     "_operation_ids",
     "_servers _operations _rolling _turns",
     "errors hooks _bucket _connection _body",
@@ -51,7 +52,7 @@ UPWARD = {
 #: Parts beside the client: what each may import of the package.
 BESIDE = {
     "__main__": {"cli", "_operations"},
-    "cli": {"__init__", "cli", "simulator", "_operations", "errors", "models"},
+    "cli": {"__init__", "cli", "simulator", "_operations", "_texts", "errors", "models"},
     # A mistake that client and simulator shared would hide: nothing of the client's work in there.
     "simulator": {"models", "simulator", "_operations", "_version"},
     # Loaded in every run of pytest, so all but the fixtures themselves is imported late.

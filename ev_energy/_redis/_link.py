@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from ev_energy._redis._script import Script
+from ev_energy._texts import printable
 
 _log: Final = logging.getLogger("ev_energy")
 _FIRST_PAUSE: Final = 0.05
@@ -80,7 +81,7 @@ class Link:
         except TimeoutError as error:
             raise Down(f"no reply within {self.timeout:g} s") from error
         except (RedisError, OSError) as error:
-            raise Down(f"{type(error).__name__}: {error}") from error
+            raise Down(f"{type(error).__name__}: {printable(error)}") from error
 
     def failed(self, down: Down, policy: str) -> None:
         """It did not answer. The first time, somebody should read about it."""

@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 
 from ev_energy import Client, ClientCredentials
+from ev_energy._texts import printable
 from ev_energy.cli._table import table
 from ev_energy.errors import EvEnergyError
 from ev_energy.models import EVSE, User
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         asyncio.run(_against_the_api() if live else _against_the_simulator())
     except (EvEnergyError, ValueError) as error:
-        print(f"{type(error).__name__}: {error}")
+        print(f"{type(error).__name__}: {printable(error, 2000)}")
         return 1
     return 0
 
@@ -56,7 +57,7 @@ async def _against_the_simulator() -> None:
             link = await client.evse_onboarding.get(
                 user_id=simulator.user_id, client_id=simulator.client_id
             )
-            print(f"\nTo connect another EVSE, {simulator.user_id} would open\n  {link}")
+            print(f"\nTo connect another EVSE, {simulator.user_id} would open\n  {printable(link)}")
 
 
 async def _read(client: Client) -> None:
@@ -97,7 +98,7 @@ async def _walk_status_logs(client: Client, evse: EVSE) -> None:
         charging += [log.charge_rate_watts or 0 for log in page.items if log.is_charging]
         if pages == LOG_PAGES:
             break
-    print(f"\nStatus log of {evse.id}: {items} entries on {pages} pages, newest first;")
+    print(f"\nStatus log of {printable(evse.id)}: {items} entries on {pages} pages, newest first;")
     print(f"  charging in {len(charging)} of them, at up to {max(charging, default=0):,} W.")
     if cursor:
         print(f"  Later, or in another process, it goes on from {cursor[:24]}...")
@@ -112,7 +113,8 @@ async def _fetch_command_log(client: Client, evses: Sequence[EVSE]) -> None:
         print("\nNo command was sent to any of them yet.")
         return
     log = await client.evses.command_log(evse, newest.logged_at, expand=["evse", "evse.model"])
-    print(f"\nThe newest command to {evse.id}, fetched by its timestamp {newest.logged_at}:")
+    named, when = printable(evse.id), printable(newest.logged_at)
+    print(f"\nThe newest command to {named}, fetched by its timestamp {when}:")
     load = log.max_load_target_milliamps
     rows = (
         ("reason", str(log.reason or "-")),

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ev_energy._texts import printable
 from ev_energy.simulator import Clock, Simulator
 from ev_energy.simulator._control import is_loopback
 
@@ -115,15 +116,17 @@ def _log(paint: Callable[[str, str], str]) -> Callable[[SeenRequest], None]:
 def line(seen: SeenRequest, paint: Callable[[str, str], str]) -> str:
     """Return what the live log says of a request."""
     # Whoever can send a request must not be able to steer the terminal with it.
-    what = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in seen.target)
+    what = printable(seen.target, 2000)
     status = str(seen.status or "---")
-    text = f"{seen.method:6} {what}"
+    text = f"{printable(seen.method, 20):6} {what}"
     took = f"{seen.seconds * 1000:.0f} ms"
     if seen.control:
         return paint(_DIM, f"    {status} {text}  {took}")
     struck = f"  {paint(_RED, seen.fault)}" if seen.fault else ""
     colour = _COLOURS.get(seen.status // 100, _RED)
-    return f"{paint(colour, status)} {text}  {paint(_DIM, f'{took}  {seen.who}')}{struck}"
+    return (
+        f"{paint(colour, status)} {text}  {paint(_DIM, f'{took}  {printable(seen.who)}')}{struck}"
+    )
 
 
 def welcome(

@@ -8,6 +8,7 @@ from yarl import URL
 
 from ev_energy._http import ConnectionFault
 from ev_energy._refs import Id
+from ev_energy._texts import printable
 from ev_energy._uploads import File, FileFault, Progress, Source
 from ev_energy.errors import EvEnergyError, UploadError
 from ev_energy.resources._base import Workflow
@@ -106,7 +107,10 @@ class Rebates(Workflow):
             raise UploadError(f"the file did not arrive at the storage: {came}", upload) from came
         if not 200 <= came.status < 300:  # noqa: PLR2004  (the class of status codes, RFC 9110)
             raise UploadError(
-                f"the storage answered {came.status} {came.reason}", upload, came.status, came.body
+                f"the storage answered {came.status} {printable(came.reason, 100)}",
+                upload,
+                came.status,
+                came.body,
             )
         try:
             return await RebateEvidenceFiles(self._session).finish_upload(named)
