@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ev_energy._body import read_body
 from ev_energy._homes import Home, Homes
 from ev_energy._http import Body, ConnectionFault, Request, Response
+from ev_energy._once import build_lock
 
 if TYPE_CHECKING:
     import aiohttp
@@ -135,4 +136,5 @@ async def _look_around() -> None:
 
 def preload() -> None:
     """Import aiohttp now."""
-    from ev_energy import _connection  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    with build_lock:
+        from ev_energy import _connection  # noqa: F401  # pyright: ignore[reportUnusedImport]

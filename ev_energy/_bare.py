@@ -9,70 +9,87 @@ bases being equal, Python lets it change its class, and nothing is copied.
 from __future__ import annotations
 
 import types
-from typing import Any, Final, Union, cast, get_args, get_origin
+from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
 import attrs
+import msgspec
 
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
+from ev_energy._once import built_once
 
+#: Complete twins only: one that is still being made is in the dictionary of its own build.
 _twins: Final[dict[tuple[type[Model], bool], type[Any]]] = {}
+_Twins: TypeAlias = dict[tuple[type[Model], bool], type[Any]]
 
 
+@built_once
 def bare(type_: Any, *, links: bool = True) -> Any:
-    """*type_* with the twins of models in the places of the models.
+    """Return *type_* with the twins of models in the places of the models.
 
     Without *links* a link may not be expanded, and no model behind one is looked at.
     """
+    building: _Twins = {}
+    built = _bare(type_, links, building)
+    # msgspec keeps what it knows about a class on the class, and publishes it before it is
+    # complete. Asking for a decoder here completes it before another thread can see the class.
+    msgspec.json.Decoder[Any](built)
+    _twins.update(building)
+    return built
+
+
+def _bare(type_: Any, links: bool, building: _Twins) -> Any:
     if is_model(type_):
-        return _twin(type_, links)
+        return _twin(type_, links, building)
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
         # A union made at run time, which is none of the checkers' business.
-        return cast(Any, Union)[tuple(bare(arm, links=links) for arm in arms(type_))]
+        return cast(Any, Union)[tuple(_bare(arm, links, building) for arm in arms(type_))]
     if origin in {tuple, list}:
-        inner = tuple(bare(argument, links=links) for argument in get_args(type_))
+        inner = tuple(_bare(argument, links, building) for argument in get_args(type_))
         return types.GenericAlias(origin, inner)
     return type_
 
 
-def _twin(model: type[Model], links: bool) -> type[Any]:
-    if (model, links) not in _twins:
-        # A model that inherits members has slots in two places; it is built as it is, and slower.
-        if model.__bases__ == (Model,) and _has_links(model, set()):
-            _make(model, links)
-        else:
-            _twins[model, links] = model
-            for name, member in members(model).items():
-                _annotations(model, name)[name] = bare(member.type)
-    return _twins[model, links]
+def _twin(model: type[Model], links: bool, building: _Twins) -> type[Any]:
+    key = model, links
+    if found := _twins.get(key) or building.get(key):
+        return found
+    if not _has_links(model, set()):
+        # Nothing to leave out: msgspec builds the model itself, by annotations it need not look up.
+        building[key] = model
+        for name, member in members(model).items():
+            _annotations(model, name)[name] = _bare(member.type, links, building)
+        return model
+    return _make(model, links, building)
 
 
 def _annotations(model: type[Model], name: str) -> dict[str, Any]:
-    """The annotations that *name* stands in: of the model, or of one it inherits from."""
+    """Return the annotations that *name* stands in: of the model, or of one it inherits from."""
     return next(
         c.__annotations__ for c in model.__mro__ if name in vars(c).get("__annotations__", ())
     )
 
 
-def _make(model: type[Model], links: bool) -> None:
+def _make(model: type[Model], links: bool, building: _Twins) -> type[Any]:
     def become(self: object) -> None:
         self.__class__ = model
 
-    fields = attrs.fields(cast(Any, model))
     twin = type(
         f"_Bare{model.__name__}",
         model.__bases__,
         {
-            "__slots__": tuple(field.name for field in fields),
-            "__attrs_attrs__": fields,
+            # Only its own: a model that inherits members has the others in its base.
+            "__slots__": model.__slots__,
+            "__attrs_attrs__": attrs.fields(cast(Any, model)),
             "__attrs_post_init__": become,
             "__module__": __name__,
         },
     )
-    _twins[model, links] = twin  # what a cycle of links comes back to
+    building[model, links] = twin  # what a cycle of links comes back to
     own = members(model, links=links)
-    twin.__annotations__ = {n: bare(member.type, links=links) for n, member in own.items()}
+    twin.__annotations__ = {n: _bare(m.type, links, building) for n, m in own.items()}
+    return twin
 
 
 def _has_links(model: type[Model], seen: set[type[Model]]) -> bool:

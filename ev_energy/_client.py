@@ -17,6 +17,7 @@ import attrs
 from yarl import URL
 
 from ev_energy._lazy import Lazy
+from ev_energy._once import build_lock
 from ev_energy._servers import root_of
 from ev_energy._settings import endpoints_of, headers_of
 from ev_energy._unset import UNSET, Unset
@@ -214,15 +215,16 @@ class Client:
         sleep: Callable[[float], Awaitable[None]] | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        from ev_energy._aiohttp import AiohttpTransport
-        from ev_energy._core import Core, Options
-        from ev_energy._drift import Reporter
-        from ev_energy._policy import RetryPolicy
-        from ev_energy._sending import post
-        from ev_energy._session import Session
-        from ev_energy._tokens import TokenKeeper
-        from ev_energy.budget import MemoryBudget
-        from ev_energy.hooks import Hooks
+        with build_lock:  # no fork in the middle of it
+            from ev_energy._aiohttp import AiohttpTransport
+            from ev_energy._core import Core, Options
+            from ev_energy._drift import Reporter
+            from ev_energy._policy import RetryPolicy
+            from ev_energy._sending import post
+            from ev_energy._session import Session
+            from ev_energy._tokens import TokenKeeper
+            from ev_energy.budget import MemoryBudget
+            from ev_energy.hooks import Hooks
 
         root = root_of(base_url, allow_insecure=allow_insecure)
         credentials = StaticToken(auth) if isinstance(auth, str) else auth

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, Final, Literal, TypeVar, cast, overload
 
 import msgspec
@@ -19,6 +20,7 @@ from ev_energy._drift import Drift, Reporter
 from ev_energy._enums import OpenEnum, unknown_texts
 from ev_energy._json import is_deep
 from ev_energy._model import Model
+from ev_energy._once import built_once
 
 M = TypeVar("M", bound=Model)
 #: What `from_dict` finds odd is told once, like what a client finds odd.
@@ -151,12 +153,18 @@ def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
 
 
 def _tolerantly(data: Mapping[str, Any], into: type[M], path: str, report: Reporter) -> M:
-    from ev_energy import _tolerant  # cattrs is imported by those who need it
-
-    built, notes = _tolerant.read(data, into, path)
+    built, notes = _tolerant().read(data, into, path)
     for note in notes:
         report(Drift(note.model.__name__, note.member, note.kind, note.path, note.value))
     return cast(M, built)
+
+
+@built_once
+def _tolerant() -> ModuleType:
+    """Import the tolerant pass and cattrs, which replies that keep to the models do not need."""
+    from ev_energy import _tolerant
+
+    return _tolerant
 
 
 def _kind(data: object) -> str:
@@ -166,9 +174,7 @@ def _kind(data: object) -> str:
 
 def to_dict(value: Model) -> dict[str, Any]:
     """The JSON object of a model."""
-    from ev_energy import _tolerant
-
-    return _tolerant.write(value)
+    return cast("dict[str, Any]", _tolerant().write(value))
 
 
 def from_dict(data: Mapping[str, Any], into: type[M]) -> M:

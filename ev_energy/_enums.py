@@ -35,6 +35,21 @@ class OpenEnum(enum.StrEnum):
         # The name of a text that is not listed is that text, which the server chose.
         return f"<{type(self).__name__}.{printable(self._name_)}: {printable(self._value_)!r}>"
 
+    # An unlisted text is not a member of the class. CPython 3.11.2 pickles and copies members by
+    # their name, which fails for such a text; so all three are defined here, alike on all Pythons.
+
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:
+        """Pickle by text, in every protocol."""
+        return type(self), (self._value_,)
+
+    def __copy__(self) -> Self:
+        """Return the same text, which cannot change."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return the same text, which cannot change."""
+        return self
+
     @property
     def known(self) -> bool:
         """Whether this text was listed when this version of the SDK was made."""

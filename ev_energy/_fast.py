@@ -25,16 +25,18 @@ from ev_energy._bare import bare
 from ev_energy._drift import Reporter
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
+from ev_energy._once import built_once
 from ev_energy._refs import Ref
 
 #: What is being made, from the outermost model inwards: models, and whether with links.
 _Path: TypeAlias = tuple[tuple[type[Model], bool], ...]
 
-# Made once for whatever it depends on besides the model: see `_struct`.
+# Made once for whatever it depends on besides the model: see `_struct`. Only `readers` gets here,
+# which is `built_once`, so that no two threads do at the same time.
 _structs: dict[tuple[object, type[Model]], type[msgspec.Struct]] = {}
 
 
-@functools.cache
+@built_once
 def readers(
     into: Any, many: bool, links: bool
 ) -> tuple[Callable[[bytes], Any], Callable[[bytes], object]]:
@@ -199,7 +201,7 @@ def _take_other_spellings(built: Model, unknown: dict[str, Any]) -> None:
     for member in members(type(built)).values():
         if member.also in unknown and getattr(built, member.name) is None:
             try:
-                value = msgspec.convert(unknown[member.also], member.type)
+                value = msgspec.convert(unknown[member.also], bare(member.type))
             except msgspec.ValidationError:
                 continue
             object.__setattr__(built, member.name, value)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any, Generic, TypeVar, cast, overload
 
+from ev_energy._once import build_lock
+
 T = TypeVar("T")
 
 
@@ -20,7 +22,8 @@ def door(
             return import_module(f"{package}.{name}")
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(homes[name]), name)
+        with build_lock:  # no fork in the middle of it
+            value = getattr(import_module(homes[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
@@ -39,7 +42,9 @@ class Lazy(Generic[T]):
 
     def load(self) -> Callable[[Any], T]:
         """The class of the family; imports it."""
-        return cast("Callable[[Any], T]", getattr(import_module(self.module), self.type_name))
+        with build_lock:
+            found = getattr(import_module(self.module), self.type_name)
+        return cast("Callable[[Any], T]", found)
 
     @overload
     def __get__(self, client: None, owner: type[Any]) -> Lazy[T]: ...
@@ -49,6 +54,6 @@ class Lazy(Generic[T]):
         if client is None:
             return self
         made = self.load()(client._session)  # noqa: SLF001  (the client that this descriptor is part of)
-        # Found before this non-data descriptor from now on.
-        client.__dict__[self.name] = made
-        return made
+        # Found before this non-data descriptor from now on. Threads that get here at the same time
+        # all use the one that is kept.
+        return cast(T, client.__dict__.setdefault(self.name, made))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Never, Self, TypeVar, cast,
 
 import attrs
 
+from ev_energy._once import built_once
 from ev_energy._refs import Ref
 
 C = TypeVar("C", bound=type[Any])
@@ -216,16 +217,12 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object this stands for, without the members that are None."""
-        from ev_energy._convert import to_dict
-
-        return to_dict(self)
+        return cast("dict[str, Any]", _codec().to_dict(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make one from a JSON object, as tolerant as the client is of replies."""
-        from ev_energy._convert import from_dict
-
-        return from_dict(data, cls)
+        return cast(Self, _codec().from_dict(data, cls))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -245,6 +242,14 @@ class Model:
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
         for name, value in state[1].items():
             object.__setattr__(self, name, value)
+
+
+@built_once
+def _codec() -> Any:
+    """Import what turns models into JSON objects and back, which stands above them."""
+    from ev_energy import _convert
+
+    return _convert
 
 
 def _fields(value: Model) -> tuple[attrs.Attribute[Any], ...]:

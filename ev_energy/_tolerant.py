@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import functools
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from ev_energy._drift import Kind
 from ev_energy._enums import OpenEnum
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model
+from ev_energy._once import built_once
 from ev_energy._refs import Ref
 
 V = TypeVar("V")
@@ -82,7 +82,7 @@ def write(value: Model) -> dict[str, Any]:
     return cast("dict[str, Any]", converter().unstructure(value))
 
 
-@functools.cache
+@built_once
 def converter() -> cattrs.Converter:
     """The converter; cattrs picks the hook, each hook below does one kind of value."""
     made = cattrs.Converter(detailed_validation=False)

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from typing import Any, Generic, TypeVar, cast, overload
 
+from ev_energy._once import build_lock
 from ev_energy._pages import Page
 from ev_energy._pages import Pager as AsyncPager
 from ev_energy_sync._portal import Portal
-from ev_energy_sync._starting import starting
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -114,7 +114,7 @@ class Twin(Generic[T]):
 
     def load(self) -> Callable[[Any, Portal], T]:
         """The class of the family; imports it."""
-        with starting:
+        with build_lock:
             found = getattr(import_module(self.module), self.type_name)
         return cast("Callable[[Any, Portal], T]", found)
 
@@ -127,6 +127,5 @@ class Twin(Generic[T]):
             return self
         load = self.load()  # first: the async family is imported with it, under the lock
         made = load(getattr(client._aio, self.name), client._portal)  # noqa: SLF001  (our own)
-        # Found before this non-data descriptor from now on.
-        client.__dict__[self.name] = made
-        return made
+        # Found before this non-data descriptor from now on, and the same one in every thread.
+        return cast(T, client.__dict__.setdefault(self.name, made))

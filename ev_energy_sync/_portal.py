@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ev_energy._aiohttp import preload
+from ev_energy._once import build_lock
 from ev_energy.errors import ClientClosedError
 from ev_energy_sync._loop import new_loop
-from ev_energy_sync._starting import starting
 
 T = TypeVar("T")
 Farewell: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -65,7 +65,7 @@ class Portal:
         """Run the farewell, and end the loop and its thread. Later calls are refused."""
         if self._home is not None:
             self._home.refuse_own_thread()
-        with starting:
+        with build_lock:
             self._stopped = True
             home, self._home = self._home, None
         if home is not None:
@@ -73,7 +73,7 @@ class Portal:
             home.thread.join(3 * PATIENCE)
 
     def _start(self) -> LoopThread:
-        with starting:
+        with build_lock:
             if self._stopped:
                 raise ClientClosedError
             if self._home is None or not self._home.alive:

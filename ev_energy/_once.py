@@ -1,0 +1,49 @@
+"""The one lock under which shared state is built on first use.
+
+Decoders, the types they decode into and the blocking client's event loops are built by the first
+call that needs them, in any thread. msgspec itself is not safe here: it publishes what it knows
+about a class before that is complete, and a second thread that decodes in the meantime can crash
+the interpreter. Therefore each of these is built whole under `build_lock` and only then published;
+reading what is published takes no lock.
+
+Modules are imported while the lock is held, which keeps a fork from falling into the middle of an
+import. So no module of the package may take the lock while it is itself being imported (by using a
+name that the package exports, say): another thread could hold the lock and wait for that module.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Reentrant, since building one thing builds others, and a signal handler may do so in between.
+build_lock: Final = threading.RLock()
+
+if hasattr(os, "register_at_fork"):
+    # A fork waits for the thread that is building: the child does not have that thread, and would
+    # find the lock taken and an import half done for ever.
+    os.register_at_fork(
+        before=build_lock.acquire,
+        after_in_parent=build_lock.release,
+        after_in_child=build_lock.release,
+    )
+
+
+def built_once(build: Callable[P, R]) -> Callable[P, R]:
+    """Decorate *build* to run once for each set of arguments, under `build_lock`."""
+    built = functools.cache(cast("Callable[..., Any]", build))
+
+    @functools.wraps(build)
+    @functools.cache
+    def published(*args: Any, **kwargs: Any) -> Any:
+        with build_lock:
+            # A thread that waited for the lock finds the result of the one that held it.
+            return built(*args, **kwargs)
+
+    return cast("Callable[P, R]", published)
