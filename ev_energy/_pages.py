@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
-import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import attrs
 from yarl import URL
 
+from ev_energy._cursors import Listing
 from ev_energy._http import RateLimit, Request, Response
 from ev_energy._redact import shown_url
 from ev_energy.errors import CursorError, EvEnergyError, PagingError
 
 T = TypeVar("T")
-_POSITION: Final = frozenset({"page", "page_after", "page_before", "page_size"})
 
 
 def _shown(url: URL | None) -> str:
@@ -36,13 +34,17 @@ class Page(Generic[T]):
     previous_url: URL | None = attrs.field(default=None, repr=_shown)
     around: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
     """What else the reply held, in a listing whose items the API wraps into an object."""
-    scope: str = attrs.field(default="", repr=False)
-    """Which query of which API this is a page of; see `make_cursor`."""
+    listing: Listing | None = attrs.field(default=None, repr=False)
+    """The listing this is a page of, which its cursors belong to; None: one that starts here."""
 
     @property
     def cursor(self) -> str:
-        """A text that resumes at this page, in another process too: ``listing.resume(cursor)``."""
-        return make_cursor(self.url, self.scope)
+        """A text that resumes at this page, in another process too: ``listing.resume(cursor)``.
+
+        `CursorError` in the odd case that the server's link names this page by a parameter that
+        the API does not document.
+        """
+        return self._within.cursor(self.url)
 
     @property
     def next_cursor(self) -> str | None:
@@ -50,7 +52,11 @@ class Page(Generic[T]):
 
         Save it once this page is dealt with.
         """
-        return make_cursor(self.next_url, self.scope) if self.next_url else None
+        return self._within.cursor(self.next_url) if self.next_url else None
+
+    @property
+    def _within(self) -> Listing:
+        return Listing(self.url) if self.listing is None else self.listing
 
     @property
     def rate_limit(self) -> RateLimit | None:
@@ -64,7 +70,7 @@ class _Walk(Generic[T]):
 
     fetch: Callable[[URL], Coroutine[Any, Any, Page[T]]]
     start: URL
-    scope: str
+    listing: Listing
     template: str
     max_pages: int
     direction: Literal["next", "previous"] = "next"
@@ -74,14 +80,21 @@ class _Walk(Generic[T]):
         try:
             return await self.fetch(url)
         except EvEnergyError as error:
-            error.cursor = make_cursor(url, self.scope)
+            error.cursor = self.cursor(url)
             raise
 
     def lost(self, message: str, url: URL, page: Page[T] | None = None) -> PagingError:
         """The error of a walk that does not get beyond *url*."""
         error = PagingError(message, Request("GET", url, template=self.template), page)
-        error.cursor = make_cursor(url, self.scope)
+        error.cursor = self.cursor(url)
         return error
+
+    def cursor(self, url: URL) -> str | None:
+        """Return the cursor of the page at *url*, or None if no cursor can lead there."""
+        try:
+            return self.listing.cursor(url)
+        except CursorError:
+            return None
 
 
 class Pager(Generic[T]):
@@ -91,12 +104,12 @@ class Pager(Generic[T]):
         self,
         fetch: Callable[[URL], Coroutine[Any, Any, Page[T]]],
         start: URL,
-        scope: str,
+        user: str | None = None,
         *,
         template: str = "",
         max_pages: int = 100_000,
     ) -> None:
-        self._walk = _Walk(fetch, start, scope, template, max_pages)
+        self._walk = _Walk(fetch, start, Listing(start, user), template, max_pages)
 
     def __aiter__(self) -> AsyncIterator[T]:
         """Every item."""
@@ -147,7 +160,7 @@ class Pager(Generic[T]):
         The listing must be made with the same arguments as the one the cursor came from, or it is
         refused with `CursorError`; only ``page_size`` may differ, and stays as it was.
         """
-        return self._like(start=read_cursor(cursor, self._walk.start, self._walk.scope))
+        return self._like(start=self._walk.listing.resume(cursor))
 
     def _like(self, **changes: Any) -> Pager[T]:
         like = object.__new__(type(self))
@@ -212,35 +225,3 @@ def _key(url: URL) -> bytes:
 def _seen(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
         task.exception()  # if nobody asks for the page, nobody is to hear that it failed
-
-
-def scope_of(start: URL, user: str | None) -> str:
-    """What a listing is a listing of: its API, path and filters, and on whose behalf."""
-    query = sorted(pair for pair in start.query.items() if pair[0] not in _POSITION)
-    text = json.dumps([str(start.origin()), start.raw_path.rstrip("/"), query, user])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def make_cursor(url: URL, scope: str) -> str:
-    """*url* as a text to be saved; without the origin, which the client knows."""
-    text = json.dumps([scope, url.raw_path_qs])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def read_cursor(cursor: str, start: URL, scope: str) -> URL:
-    """The URL in *cursor*, which must belong to the listing that starts at *start*."""
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        whose, path = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        url = start.origin().join(URL(path, encoded=True))
-        origin = url.origin()
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise CursorError(f"{cursor!r} is no cursor of a page") from None
-    if whose != scope:
-        raise CursorError(
-            "this cursor belongs to another listing: make the listing with the same filters, "
-            "expand, base_url and user as the one it came from"
-        )
-    if origin != start.origin():
-        raise CursorError(f"{cursor!r} is no cursor of a page")
-    return url

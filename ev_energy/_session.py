@@ -11,12 +11,13 @@ from yarl import URL
 
 from ev_energy._convert import Unreadable, decode, unwrap
 from ev_energy._core import Core, Options
+from ev_energy._cursors import Listing
 from ev_energy._drift import Deviation
 from ev_energy._encode import encode
 from ev_energy._http import Request, Response
 from ev_energy._links import links
 from ev_energy._model import Model
-from ev_energy._pages import Page, Pager, scope_of
+from ev_energy._pages import Page, Pager
 from ev_energy._redact import shown_link
 from ev_energy._sending import send
 from ev_energy._texts import printable
@@ -104,7 +105,7 @@ class Session:
         if query.get("page_size") is not None:
             query = {**query, "page_size": page_size(query["page_size"])}
         start = self._request("GET", path, ids, query, None, scope)
-        within = scope_of(start.url, self.options.user)
+        listing = Listing(start.url, self.options.user)
         links_too = bool(query.get("expand"))
 
         async def fetch(url: URL) -> Page[M]:
@@ -114,7 +115,7 @@ class Session:
             items = self._decode(
                 request, response, of, many=True, links=links_too, inside=inside, around=around
             )
-            page = Page(items=items, around=around, url=url, response=response, scope=within)
+            page = Page(items=items, around=around, url=url, response=response, listing=listing)
             try:
                 found = links(response.header("link"), url)
             except ValueError as error:  # to take it for the last page would lose the others
@@ -127,7 +128,7 @@ class Session:
             )
 
         most = self.options.max_pages
-        return Pager(fetch, start.url, within, template=path, max_pages=most)
+        return Pager(fetch, start.url, listing.user, template=path, max_pages=most)
 
     async def redirect(self, path: str, scope: str | None, query: Mapping[str, object]) -> str:
         """Where an operation redirects to. It is not followed; a public one gets no token."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
-from collections.abc import Sequence
 
 import pytest
 from aiohttp import web
-from hypothesis import given
-from hypothesis import strategies as st
 from yarl import URL
 
 from ev_energy import Client, Pager, errors
-from ev_energy._pages import Page, make_cursor, read_cursor, scope_of
+from ev_energy._pages import Page
 from ev_energy.models import EVSE
 
 
@@ -351,26 +348,6 @@ async def test_a_page_knows_its_reply_and_pickles_with_it(client: Client) -> Non
     assert page.next_url is not None
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["cpid", "expand", "page_size"]), st.text(max_size=8))),
-    st.none() | st.text(max_size=8),
-)
-def test_any_cursor_reads_back_to_its_page(
-    query: Sequence[tuple[str, str]], user: str | None
-) -> None:
-    start = URL("https://api.ev.energy/v2/evses").with_query(query)
-    url = start.update_query(page_after="2024-01-01T00:00:00+00:00")
-    scope = scope_of(start, user)
-    assert read_cursor(make_cursor(url, scope), start, scope) == url
-
-
-@given(st.text(max_size=60))
-def test_any_other_text_is_refused_as_a_cursor(text: str) -> None:
-    start = URL("https://api.ev.energy/v2/evses")
-    with pytest.raises(errors.CursorError):
-        read_cursor(text, start, scope_of(start, None))
-
-
 async def test_a_pager_can_be_made_by_hand_and_walked_twice() -> None:
     start = URL("https://api.ev.energy/v2/evses")
     model = EVSE(id="e", url="u", cpid="c")
@@ -379,6 +356,6 @@ async def test_a_pager_can_be_made_by_hand_and_walked_twice() -> None:
     async def fetch(url: URL) -> Page[EVSE]:
         return Page(items=[model], url=url, response=response)  # type: ignore[arg-type]  # unused
 
-    pager = Pager(fetch, start, "scope")
+    pager = Pager(fetch, start)
     assert [item async for item in pager] == [model]
     assert [item async for item in pager] == [model]

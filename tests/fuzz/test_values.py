@@ -20,13 +20,13 @@ from yarl import URL
 
 from ev_energy import _tolerant, errors, webhooks
 from ev_energy._convert import Unreadable, decode, unwrap
+from ev_energy._cursors import Listing
 from ev_energy._drift import Deviation, Reporter
 from ev_energy._grants import Token, read_token
 from ev_energy._http import RateLimit, Request, Response
 from ev_energy._json import json_object
 from ev_energy._links import links
 from ev_energy._model import Model
-from ev_energy._pages import make_cursor, read_cursor, scope_of
 
 BASE = URL("https://api.ev.energy/v2/evses?page_size=100")
 models = st.sampled_from(MODELS)
@@ -130,24 +130,34 @@ def test_links_are_read_as_aiohttp_reads_them(pairs: list[tuple[str, str]]) -> N
 
 
 def encoded(value: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+    text = json.dumps(value, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-HERE = scope_of(BASE, None)
+HERE = Listing(BASE)
+CURSOR = HERE.cursor(BASE.update_query(page_after="evse01"))
+FINGERPRINT = json.loads(base64.urlsafe_b64decode(f"{CURSOR}=="))[1]
 CURSORS = st.one_of(
     st.text(max_size=40),
-    spoilt(st.just(make_cursor(BASE, HERE).encode())).map(lambda text: text.decode("latin-1")),
+    spoilt(st.just(CURSOR.encode())).map(lambda text: text.decode("latin-1")),
     ANY.map(encoded),
-    st.tuples(st.just(HERE), ANY).map(encoded),
+    st.tuples(st.just(FINGERPRINT), ANY).map(encoded),
+    st.tuples(st.just(2), st.just(FINGERPRINT), ANY).map(encoded),
+    st.tuples(
+        st.just(2),
+        st.just(FINGERPRINT),
+        st.dictionaries(st.sampled_from(["page", "page_after", "page_size", "email"]), ANY),
+    ).map(encoded),
 )
 
 
 @fuzzed
 @given(CURSORS)
-def test_any_cursor_leads_to_this_api_or_nowhere(cursor: str) -> None:
+def test_any_cursor_leads_to_this_listing_or_nowhere(cursor: str) -> None:
     with shown(errors.CursorError):
-        url = read_cursor(cursor, BASE, HERE)
-        assert url.origin() == BASE.origin()
+        url = HERE.resume(cursor)
+        assert (url.origin(), url.raw_path) == (BASE.origin(), BASE.raw_path)
+        assert url.query.keys() <= {"page", "page_after", "page_before", "page_size"}
 
 
 REQUEST = Request("GET", BASE, template="/evses")
