@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast, get_args
 
 from yarl import URL
 
+from ev_energy._arguments import BYTES, text
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models.common import LatLong
 
@@ -34,7 +35,7 @@ def lat_long(name: str, value: LatLong | str | None) -> str | None:
         return ",".join(
             f"{Decimal(repr(float(part))):f}" for part in (value.latitude, value.longitude)
         )
-    return value
+    return value if value is None else text(name, value)
 
 
 def within(name: str, value: Number, low: int, high: int | None = None) -> Number:
@@ -53,6 +54,8 @@ def within(name: str, value: Number, low: int, high: int | None = None) -> Numbe
 def listed(name: str, value: Choice, allowed: Any) -> Choice:
     """One (if it is given) of what the ``Literal`` *allowed* lists."""
     given: object = value
+    if isinstance(given, BYTES):
+        text(name, given)
     if given is not None and given is not UNSET and given not in get_args(allowed):
         texts = ", ".join(map(repr, get_args(allowed)))
         raise ValueError(f"{name} must be one of {texts}, not {value!r}")
@@ -61,7 +64,7 @@ def listed(name: str, value: Choice, allowed: Any) -> Choice:
 
 def not_empty(name: str, value: Text) -> Text:
     """Some text."""
-    if not value.strip():
+    if not text(name, value).strip():
         raise ValueError(f"{name} must not be empty")
     return value
 
@@ -70,7 +73,10 @@ def absolute_url(name: str, value: str | URL | None) -> str | None:
     """A URL with scheme and host."""
     if value is None:
         return None
-    url = URL(value)
+    try:
+        url = URL(value if isinstance(value, URL) else text(name, value))
+    except ValueError:
+        url = URL()
     if not url.absolute or not url.scheme:
         raise ValueError(f"{name} must be an absolute URL such as https://example.com/done")
     return str(url)

@@ -19,7 +19,7 @@ from yarl import URL
 from ev_energy._lazy import Lazy
 from ev_energy._once import build_lock
 from ev_energy._servers import root_of
-from ev_energy._settings import endpoints_of, headers_of
+from ev_energy._settings import endpoints_of, headers_of, with_user
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.auth import ClientCredentials, StaticToken
@@ -251,7 +251,7 @@ class Client:
             timeout=timeout,
             deadline=deadline,
             retries=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries),
-            headers=headers_of({}, headers, version, language),
+            headers=headers_of({}, headers, version or UNSET, language or UNSET),
             priority=priority,
             when_exhausted=when_exhausted,
             max_pages=max_pages,
@@ -295,9 +295,7 @@ class Client:
             sent = None
         else:
             sent = user if isinstance(user, str) and "://" in user else id_text("user", user)
-        headers = {k: v for k, v in self._session.options.headers.items() if k != "EvEnergy-User"}
-        if sent is not None:
-            headers["EvEnergy-User"] = sent
+        headers = with_user(self._session.options.headers, sent)
         return self._view(user=sent, headers=headers)
 
     def with_options(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import attrs
 
+from ev_energy._arguments import is_list, items, kind_of
 from ev_energy._unset import UNSET, Unset
 from ev_energy._url import id_text, timestamp
 
@@ -57,9 +58,7 @@ def as_links(name: str, collection: str, targets: Sequence[object] | Unset) -> A
     """Each of *targets* as the URL of a member of *collection*; *name* is the argument."""
     if targets is UNSET:
         return targets
-    if isinstance(targets, str):  # which is a sequence, too
-        raise TypeError(f"{name} must be a list: {name}=[{targets!r}]")
-    return [Link(collection, target) for target in targets]
+    return [Link(collection, target) for target in items(name, targets)]
 
 
 def encode(body: Mapping[str, object], root: str) -> bytes:
@@ -80,8 +79,6 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
         return _items(name, cast("Sequence[object]", value), root)
     if isinstance(value, Link):
         return _url(name, value, root)
-    if name.endswith("_id"):
-        return id_text(name, value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
@@ -94,21 +91,21 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
         return timestamp(name, value)
     if isinstance(value, Mapping):
         return _object(cast("Mapping[str, object]", value), root)
-    if isinstance(value, Sequence):
+    if is_list(value):
         return _items(name, cast("Sequence[object]", value), root)
     kind: type[Any] = value.__class__
     if attrs.has(kind):
         return _object(dict(_members(value)), root)
-    raise TypeError(f"{name} cannot be sent as a {kind.__name__}")
+    raise TypeError(f"{name} cannot be sent as {kind_of(value)}")
 
 
-def _items(name: str, items: Sequence[object], root: str) -> list[Any]:
+def _items(name: str, values: Sequence[object], root: str) -> list[Any]:
     # A boundary may have half a million positions: numbers need no closer look.
-    if {item.__class__ for item in items} == {float} and all(
-        map(math.isfinite, cast("Sequence[float]", items))
+    if {item.__class__ for item in values} == {float} and all(
+        map(math.isfinite, cast("Sequence[float]", values))
     ):
-        return list(items)
-    return [_value(name, item, root) for item in items]
+        return list(values)
+    return [_value(name, item, root) for item in values]
 
 
 def _members(value: Any) -> list[tuple[str, object]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
+from ev_energy._arguments import is_list, kind_of
 from ev_energy.models.regions import GeoJsonMultiPolygon, GeoJsonPolygon, RegionGroupEntry
 
 Many = TypeVar("Many", bound=Sequence[Any])
@@ -58,10 +59,9 @@ def _rings(name: str, rings: object) -> None:
 
 
 def _is_position(value: Any) -> bool:
-    try:
-        longitude, latitude = value
-    except (TypeError, ValueError):
+    if not is_list(value) or len(value) != 2:  # noqa: PLR2004  (RFC 7946 §3.1.1, without altitude)
         return False
+    longitude, latitude = value
     return _is_within(longitude, 180) and _is_within(latitude, 90)
 
 
@@ -81,7 +81,7 @@ def _each(name: str, value: object, what: str, low: int, high: int) -> list[tupl
 
 
 def _several(name: str, value: object, what: str, low: int, high: int) -> Sequence[Any]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not is_list(value):
         raise TypeError(f"{name} must be a list of {what}, not {_kind(value)}")
     items = cast("Sequence[object]", value)
     if not low <= len(items) <= high:
@@ -90,4 +90,4 @@ def _several(name: str, value: object, what: str, low: int, high: int) -> Sequen
 
 
 def _kind(value: object) -> str:
-    return "null" if value is None else f"a {type(value).__name__}"
+    return "null" if value is None else kind_of(value)

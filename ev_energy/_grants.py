@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
+from ev_energy._arguments import text
 from ev_energy._json import json_object
 from ev_energy._texts import hidden, printable, spellings
 from ev_energy.errors import TokenError
@@ -40,9 +41,11 @@ class Token:
     scope: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        if not can_be_sent(self.access_token):
+        if not can_be_sent(text("access_token", self.access_token)):
             raise ValueError("access_token must be ASCII text without spaces")
-        if self.refresh_token is not None and not is_text(self.refresh_token):
+        if self.refresh_token is not None and not is_text(
+            text("refresh_token", self.refresh_token)
+        ):
             raise ValueError("refresh_token must be text that can be sent")
         for name in ("expires_at", "lifetime"):
             if not _is_number(getattr(self, name) or 0):

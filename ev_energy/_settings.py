@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final, cast
 
 from yarl import URL
 
+from ev_energy._arguments import kind_of, text
 from ev_energy._servers import endpoint_of
-from ev_energy._unset import UNSET, Unset
+from ev_energy._unset import Unset
 from ev_energy._version import __version__
-from ev_energy.auth import Auth, AuthorizationCode, Endpoint, StaticToken
+from ev_energy.auth import Auth, AuthorizationCode, ClientCredentials, Endpoint, StaticToken
+
+#: Headers that the client sets itself, and what to do instead of setting them.
+_OURS: Final[Mapping[str, str]] = {
+    "authorization": "use auth= or acting_for()",
+    "evenergy-user": "use auth= or acting_for()",
+    "content-type": "the client describes the bodies that it sends",
+    "content-length": "the client describes the bodies that it sends",
+    "transfer-encoding": "the client describes the bodies that it sends",
+    "host": "use base_url=",
+}
+#: RFC 9110 §5.5: no control character but the tab. A lone surrogate cannot be encoded at all.
+_HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def endpoints_of(
@@ -18,6 +34,9 @@ def endpoints_of(
     """Where credentials are shown; empty for those that are shown nowhere."""
     if auth is None or isinstance(auth, str | StaticToken):
         return {}
+    given = cast("object", auth)
+    if not isinstance(given, AuthorizationCode | ClientCredentials):
+        raise TypeError(f"auth must be credentials or an access token, not {kind_of(given)}")
     if isinstance(auth, AuthorizationCode) and not auth.account:
         # With a default, one forgotten `of` would give every visitor the token of the last one.
         raise ValueError("say whose token this client has: auth.of('your own name for the user')")
@@ -33,22 +52,54 @@ def headers_of(
     version: str | Unset | None,
     language: str | Unset | None,
 ) -> dict[str, str]:
-    """The headers of every call: *base*, with *more*; None takes one of the last two away."""
+    """Return the headers of every call: *base*, with *more*; None removes one of the last two.
+
+    Names are compared without regard to case (RFC 9110 §5.1), and the first spelling stays.
+    """
     headers = {
         "Accept": "application/json",
         "User-Agent": f"ev-energy-python/{__version__}",
         **base,
-        **(more or {}),
     }
-    for name, value in (("EvEnergy-Version", version), ("Accept-Language", language)):
-        if value is None:
-            headers.pop(name, None)
-        elif value is not UNSET:
-            headers[name] = str(value)
-    for name in more or ():
-        if name.lower() in {"authorization", "evenergy-user"}:
-            raise ValueError(f"headers must not set {name}: use auth= or acting_for()")
-    for name, value in headers.items():
-        if any(c in name + value for c in "\r\n\0"):
-            raise ValueError(f"headers: {name} holds a line break")
+    for name, value in (more or {}).items():
+        if instead := _OURS.get(text("a name in headers", name).lower()):
+            raise ValueError(f"headers must not set {name}: {instead}")
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"headers: {name!r} is not the name of a header")
+        _set(headers, name, _value(f"headers: {name}", value))
+    named: tuple[tuple[str, str, object], ...] = (
+        ("version", "EvEnergy-Version", version),
+        ("language", "Accept-Language", language),
+    )
+    for argument, name, given in named:
+        if given is None:
+            _set(headers, name, None)
+        elif not isinstance(given, Unset):
+            # The API's description has the version as a number.
+            found = str(given) if isinstance(given, int) else given
+            _set(headers, name, _value(argument, found))
     return headers
+
+
+def with_user(headers: Mapping[str, str], user: str | None) -> dict[str, str]:
+    """Return *headers* for calls on behalf of *user*; None for the application itself."""
+    found = dict(headers)
+    _set(found, "EvEnergy-User", None if user is None else _value("user", user))
+    return found
+
+
+def _set(headers: dict[str, str], name: str, value: str | None) -> None:
+    """Set the header *name* to *value*, however it is spelt in *headers*; None removes it."""
+    there = next((known for known in headers if known.lower() == name.lower()), name)
+    if value is None:
+        headers.pop(there, None)
+    else:
+        headers[there] = value
+
+
+def _value(name: str, value: object) -> str:
+    """Return *value* if a header can hold it; *name* is the argument that it was given as."""
+    found = text(name, value)
+    if not _HEADER_VALUE.fullmatch(found):
+        raise ValueError(f"{name} holds a line break or another control character")
+    return found

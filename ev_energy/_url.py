@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 from urllib.parse import quote, unquote
 
 from yarl import URL
 
+from ev_energy._arguments import items, kind_of, text
 from ev_energy._refs import Ref, last_segment
 from ev_energy._texts import printable
 from ev_energy._unset import UNSET
@@ -20,6 +21,12 @@ PAGE_SIZES: Final = range(1, 101)
 _BRACES = re.compile(r"{(\w+)}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+
+
+class Repeated(tuple[str, ...]):
+    """The values of a parameter that is sent once for each of them, as ``expand`` is."""
+
+    __slots__ = ()
 
 
 def fill(template: str, ids: Sequence[object]) -> str:
@@ -38,9 +45,9 @@ def _shape(template: str) -> tuple[list[str], str]:
 def _segment(name: str, value: object) -> str:
     if isinstance(value, str) and value.isalnum() and value.isascii():  # as nearly every id is
         return value
-    text = id_text(name, value)
+    found = id_text(name, value)
     # A timestamp keeps the characters that the server itself leaves bare in its URLs.
-    return quote(text, safe=":+" if _TIMESTAMP.match(text) else "")
+    return quote(found, safe=":+" if _TIMESTAMP.match(found) else "")
 
 
 def id_text(name: str, value: object) -> str:
@@ -48,23 +55,32 @@ def id_text(name: str, value: object) -> str:
     if isinstance(value, datetime):
         return timestamp(name, value)
     if isinstance(value, Ref):
-        text = unquote(value.id)
+        found = unquote(value.id)
     elif isinstance(value, str):
-        text = unquote(last_segment(value)) if "://" in value else str(value)
-    elif url := getattr(value, "url", None) or getattr(value, "id", None):
-        text = unquote(last_segment(url))
+        found = unquote(last_segment(value)) if "://" in value else str(value)
+    elif isinstance(url := getattr(value, "url", None) or getattr(value, "id", None), str):
+        found = unquote(last_segment(url))
     elif isinstance(when := getattr(value, name, None), datetime):
         return timestamp(name, when)  # a log entry that came without its URL
     else:
         raise TypeError(
             f"{name} must be an id, a Ref, a model or a URL, not {type(value).__name__}"
         )
-    if text in {"", ".", ".."} or "/" in text or "\\" in text or _CONTROL.search(text):
+    if found in {"", ".", ".."} or "/" in found or "\\" in found or _CONTROL.search(found):
         raise ValueError(
-            f"{name}={printable(text, 100)!r} is not an id: pass the bare id (such as "
+            f"{name}={printable(found, 100)!r} is not an id: pass the bare id (such as "
             "the .id of a model), a Ref, a model, or the resource's whole URL"
         )
-    return text
+    return found
+
+
+def as_id(name: str, value: object) -> Any:
+    """Return the id in *value*, if it is given: for what the API declares as an id of its own.
+
+    Every such argument is annotated with ``Id`` and passes through here (or through `as_link`).
+    Free text is sent as it is, also where its name ends in ``_id``.
+    """
+    return value if value is None or value is UNSET else id_text(name, value)
 
 
 def at_place(template: str, url: URL) -> str:
@@ -82,38 +98,45 @@ def at_place(template: str, url: URL) -> str:
     # A word of the template in the place of an id: the URL of a collection, or of what is above.
     if len(there) < len(wanted) or not set(ids).isdisjoint(wanted):
         raise ValueError(f"{printable(url)} names no {template}")
-    for name, text in zip(names, ids, strict=True):
-        id_text(name, unquote(text))
-    return shape % tuple(quote(text, safe="%:+,;=@!$&'()*~") for text in ids)
+    for name, segment in zip(names, ids, strict=True):
+        id_text(name, unquote(segment))
+    return shape % tuple(quote(segment, safe="%:+,;=@!$&'()*~") for segment in ids)
 
 
 def timestamp(name: str, value: datetime) -> str:
-    """A datetime as the API writes them: UTC, microseconds always, ``Z``."""
-    if value.tzinfo is None:
+    """Return a datetime as the API writes them: UTC, microseconds always, ``Z``.
+
+    All of these texts are equally long, so that they compare as the points in time do.
+    """
+    try:
+        # A zone that knows no offset leaves the datetime naive, by the definition of `datetime`.
+        in_utc = None if value.utcoffset() is None else value.astimezone(UTC)
+    except OverflowError:
+        clock = value.replace(tzinfo=None)
+        raise ValueError(f"{name} is {clock}, which UTC has no year from 1 to 9999 for") from None
+    if in_utc is None:
         raise ValueError(
             f"{name} is a naive datetime: say which zone it is in, "
             "for example with .replace(tzinfo=datetime.UTC)"
         )
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its %Y has four digits on some platforms only.
+    return f"{in_utc.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def pairs(query: Mapping[str, object]) -> list[tuple[str, str]]:
-    """A query as it goes on the wire: nothing for None and UNSET, one pair an item of a list."""
+    """Return a query as it goes on the wire; None and UNSET are left out."""
     found: list[tuple[str, str]] = []
     for name, value in query.items():
         if value is None or value is UNSET or value == ():
             continue
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            items = cast("Sequence[object]", value)
-            found.extend((name, _text(name, item)) for item in items)
+        if isinstance(value, Repeated):
+            found.extend((name, item) for item in value)
         else:
             found.append((name, _text(name, value)))
     return found
 
 
 def _text(name: str, value: object) -> str:
-    if name.endswith("_id"):
-        return id_text(name, value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Enum):
@@ -122,42 +145,52 @@ def _text(name: str, value: object) -> str:
         return timestamp(name, value)
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise TypeError(f"{name} cannot be sent as a {type(value).__name__}")
+    raise TypeError(f"{name} cannot be sent as {kind_of(value)}")
 
 
-def one_of(allowed: Any, values: Iterable[str], name: str = "expand") -> tuple[str, ...]:
-    """*values*, each of which must be listed in the ``Literal`` *allowed*."""
-    if isinstance(values, str):
-        raise TypeError(f"{name} must be a list: {name}=[{values!r}]")
-    if values == ():
-        return ()
-    given, listed = tuple(values), get_args(allowed)
+def one_of(allowed: Any, values: Sequence[str], name: str = "expand") -> Repeated:
+    """Return *values*, each of which must be listed in the ``Literal`` *allowed*."""
+    given, listed = Repeated(items(name, values)), get_args(allowed)
     for value in given:
-        if value not in listed:
+        if text(f"an item of {name}", value) not in listed:
             raise ValueError(f"{name}: {value!r} is none of {', '.join(listed)}")
     return given
 
 
-def commas(values: Sequence[str] | str | None) -> str | None:
-    """Several values in the one comma-separated text that an ``...__in`` filter takes."""
-    if values is None or isinstance(values, str):
-        return values
-    texts = [_text("", value) for value in values]
-    if bad := [text for text in texts if "," in text]:
-        raise ValueError(f"{bad[0]!r} holds a comma, which separates the values of this filter")
+def commas(name: str, values: Sequence[str] | None) -> str | None:
+    """Return *values* in the one comma-separated text that an ``...__in`` filter takes."""
+    if values is None:
+        return None
+    texts = [_text(f"an item of {name}", value) for value in items(name, values)]
+    if bad := [value for value in texts if "," in value]:
+        raise ValueError(f"{name}: {bad[0]!r} holds a comma, which separates its values")
     if not texts:
-        raise ValueError("an empty list would filter nothing: leave the filter out, or give values")
+        raise ValueError(
+            f"{name}: an empty list would filter nothing: leave the filter out, or give values"
+        )
     return ",".join(texts)
 
 
 def between(name: str, values: tuple[datetime, datetime] | None) -> str | None:
-    """Two points in time in the one comma-separated text that a ``...__range`` filter takes."""
+    """Return two points in time in the one text that a ``...__range`` filter takes."""
     if values is None:
         return None
-    first, last = values
+    given: Sequence[object] = items(name, values)
+    if len(given) != 2:  # noqa: PLR2004  (the first and the last)
+        raise ValueError(
+            f"{name} must hold two datetimes, the first and the last, not {len(given)}"
+        )
+    first, last = (_instant(f"an item of {name}", value) for value in given)
+    # Of one zone and one length. As datetimes, two in the hour that clocks repeat compare wrongly.
     if first > last:
         raise ValueError(f"{name} must not end before it starts")
-    return f"{timestamp(name, first)},{timestamp(name, last)}"
+    return f"{first},{last}"
+
+
+def _instant(name: str, value: object) -> str:
+    if not isinstance(value, datetime):
+        raise TypeError(f"{name} must be a datetime, not {kind_of(value)}")
+    return timestamp(name, value)
 
 
 def page_size(value: object) -> object:

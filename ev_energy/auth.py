@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
 import attrs
 from yarl import URL
 
+from ev_energy._arguments import items, text
 from ev_energy._grants import (
     ClientMethod,
     Grant,
@@ -70,7 +71,7 @@ class StaticToken:
     token: str = attrs.field(repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not can_be_sent(self.token):
+        if not can_be_sent(text("token", self.token)):
             raise ValueError("token must be the bare access token: ASCII text without spaces")
 
     @functools.cached_property
@@ -109,16 +110,17 @@ class _Application:
             given = getattr(self, name)
             if name == "client_secret" and given is None:
                 continue
-            if not is_text(given) or given != given.strip():
+            if not is_text(text(name, given)) or given != given.strip():
                 raise ValueError(
                     f"{name} must be text without a line break or spaces around it, and not empty"
                 )
-        if isinstance(self.scopes, str):
-            raise TypeError(f"scopes must be a list: scopes=[{self.scopes!r}]")
-        for scope in self.scopes:
-            if not can_be_sent(scope):
+        for scope in items("scopes", self.scopes):
+            if not can_be_sent(text("an item of scopes", scope)):
                 raise ValueError(f"scopes must be a list with one scope each, not {scope!r}")
-        if self.method not in {"basic", "form"}:
+        for name in self.ENDPOINTS:
+            if (given := getattr(self, f"{name}_url")) is not None:
+                text(f"{name}_url", given)
+        if self.method not in ("basic", "form"):
             raise ValueError(f"method must be 'basic' or 'form', not {self.method!r}")
 
     def endpoints(self) -> dict[Endpoint, str]:
@@ -218,7 +220,10 @@ class AuthorizationCode(_Application):
         from ev_energy._authorization import check_redirect_uri
 
         super().__attrs_post_init__()
-        check_redirect_uri(self.redirect_uri)
+        check_redirect_uri(text("redirect_uri", self.redirect_uri))
+        text("account", self.account)
+        if self.issuer is not None:
+            text("issuer", self.issuer)
 
     @functools.cached_property
     def bucket(self) -> str:
@@ -231,7 +236,7 @@ class AuthorizationCode(_Application):
 
     def of(self, account: str) -> Self:
         """The same application with the token of *account*, your own name for one user."""
-        if not account:
+        if not text("account", account):
             raise ValueError("account must not be empty")
         return attrs.evolve(self, account=account)
 

@@ -625,7 +625,7 @@ FILTERS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
         ({"user__isnull": False}, ["user__isnull=false"]),
         ({"resolved_at__isnull": True}, ["resolved_at__isnull=true"]),
         ({"status__in": ["Open", "On hold"]}, ["status__in=Open,On hold"]),
-        ({"source__in": "Email,Chat"}, ["source__in=Email,Chat"]),
+        ({"source__in": ("Email", "Chat")}, ["source__in=Email,Chat"]),
         (
             {"created_at__range": (WHEN, LATER)},
             [f"created_at__range={TEXT},2024-04-17T09:39:46.984584Z"],

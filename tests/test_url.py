@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from ev_energy import UNSET, Ref
-from ev_energy._url import commas, fill, id_text, join, one_of, page_size, pairs
+from ev_energy._url import as_id, commas, fill, id_text, join, one_of, page_size, pairs
 from ev_energy.models import EVSE, EVSECommandLog, EVSELockMode
 
 ROOT = URL("https://api.ev.energy/v2")
@@ -118,8 +118,9 @@ def test_a_query_holds_what_was_given_and_nothing_else() -> None:
         "no": False,
         "number": 5,
         "mode": EVSELockMode.SMART,
-        "expand": ["user", "model.make"],
-        "make_id": Ref("https://api.ev.energy/v2/evse_makes/emak01", EVSE),
+        "expand": one_of(Literal["user", "model.make"], ["user", "model.make"]),
+        "make_id": as_id("make_id", Ref("https://api.ev.energy/v2/evse_makes/emak01", EVSE)),
+        "external_id": "https://desk.example/tickets/42",
     }
     assert pairs(query) == [
         ("yes", "true"),
@@ -129,6 +130,7 @@ def test_a_query_holds_what_was_given_and_nothing_else() -> None:
         ("expand", "user"),
         ("expand", "model.make"),
         ("make_id", "emak01"),
+        ("external_id", "https://desk.example/tickets/42"),
     ]
 
 
@@ -146,7 +148,7 @@ def test_what_has_no_form_on_the_wire_is_refused_by_name() -> None:
 
 def test_an_unlisted_expand_value_is_refused_with_the_listed_ones() -> None:
     allowed = Literal["user", "model"]
-    assert one_of(allowed, iter(["user"])) == ("user",)
+    assert one_of(allowed, ["user"]) == ("user",)
     with pytest.raises(ValueError, match="expand: 'usr' is none of user, model"):
         one_of(allowed, ["usr"])
     with pytest.raises(TypeError, match=r"expand must be a list: expand=\['user'\]"):
@@ -160,9 +162,10 @@ def test_a_page_size_out_of_range_is_refused_by_name(bad: object) -> None:
 
 
 def test_values_of_an_in_filter_are_joined_and_a_comma_in_one_is_refused() -> None:
-    assert commas(["Heartbeat", EVSELockMode.SMART]) == "Heartbeat,SMART"
-    with pytest.raises(ValueError, match="an empty list would filter nothing"):
-        commas([])
-    assert commas("a,b") == "a,b"
-    with pytest.raises(ValueError, match="'a,b' holds a comma"):
-        commas(["a,b"])
+    assert commas("action__in", ["Heartbeat", EVSELockMode.SMART]) == "Heartbeat,SMART"
+    with pytest.raises(ValueError, match="action__in: an empty list would filter nothing"):
+        commas("action__in", [])
+    with pytest.raises(TypeError, match=r"action__in must be a list: action__in=\['a,b'\]"):
+        commas("action__in", "a,b")
+    with pytest.raises(ValueError, match="action__in: 'a,b' holds a comma"):
+        commas("action__in", ["a,b"])

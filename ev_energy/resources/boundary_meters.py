@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from ev_energy._pages import Pager
 from ev_energy._refs import Id, Key
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.boundary_meters import (
     BoundaryMeter,
     BoundaryMeterMake,
@@ -153,7 +153,7 @@ class BoundaryMeterModels(Resource):
             BoundaryMeterModel,
             "/boundary_meter_models",
             scope="boundary_meter:read",
-            make_id=make_id,
+            make_id=as_id("make_id", make_id),
             page_size=page_size,
             expand=one_of(BoundaryMeterModelExpand, expand),
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.charging import (
     ChargingSession,
     ChargingSubSession,
@@ -167,9 +167,9 @@ class ChargingSubSessions(Resource):
             ChargingSubSession,
             "/charging_sub_sessions",
             scope="charging_session:read",
-            evse_id=evse_id,
-            vehicle_id=vehicle_id,
-            user_id=user_id,
+            evse_id=as_id("evse_id", evse_id),
+            vehicle_id=as_id("vehicle_id", vehicle_id),
+            user_id=as_id("user_id", user_id),
             energy_delivered_watt_hours__gte=energy_delivered_watt_hours__gte,
             energy_delivered_watt_hours__lte=energy_delivered_watt_hours__lte,
             is_finished=is_finished,
@@ -286,7 +286,7 @@ class ChargingSubSessions(Resource):
             scope="chargingsession:read",
             started_at__gte=started_at__gte,
             started_at__lte=started_at__lte,
-            schedule_plan_id=schedule_plan_id,
+            schedule_plan_id=as_id("schedule_plan_id", schedule_plan_id),
             only_most_recently_created=only_most_recently_created,
             expand=one_of(ChargingSubSessionPartExpand, expand),
         )
@@ -373,7 +373,7 @@ class DispatcherLogs(Resource):
             DispatcherLog,
             "/dispatcher_logs",
             scope="debug:read",
-            charging_sub_session_id=charging_sub_session_id,
+            charging_sub_session_id=as_id("charging_sub_session_id", charging_sub_session_id),
             logged_at__gte=logged_at__gte,
             logged_at__lte=logged_at__lte,
             expand=one_of(ChargingSubSessionPartExpand, expand),

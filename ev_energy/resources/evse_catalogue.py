@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
 from ev_energy.models.evses import EVSEFirmwareVersion, EVSEMake, EVSEModel
 from ev_energy.resources._base import PUBLIC, Resource
@@ -39,7 +39,7 @@ class EvseMakes(Resource):
             EVSEMake,
             "/evse_makes",
             scope=PUBLIC,
-            available_for_user_id=available_for_user_id,
+            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             page_size=page_size,
         )
 
@@ -72,8 +72,8 @@ class EvseModels(Resource):
             EVSEModel,
             "/evse_models",
             scope=PUBLIC,
-            make_id=make_id,
-            available_for_user_id=available_for_user_id,
+            make_id=as_id("make_id", make_id),
+            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             page_size=page_size,
             expand=one_of(EVSEModelExpand, expand),
         )
@@ -147,8 +147,8 @@ class EvseCompatibility(Resource):
             EVSECompatibilityCheckResult,
             "/evse_compatibility/check",
             scope=PUBLIC,
-            evse_model_id=evse_model_id,
+            evse_model_id=as_id("evse_model_id", evse_model_id),
             country=country,
-            program_id=program_id,
+            program_id=as_id("program_id", program_id),
             client_id=client_id,
         )

@@ -10,7 +10,7 @@ from yarl import URL
 from ev_energy._checks import absolute_url, any_of, either_model_or_names, not_empty
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.evse_onboarding import (
     EVSEImportRequestProvider,
     EVSEOnboardingJsonResponse,
@@ -60,10 +60,10 @@ class EvseOnboarding(Resource):
             await self._redirect(
                 "/evse_onboarding",
                 scope=PUBLIC,
-                user_id=user_id,
+                user_id=as_id("user_id", user_id),
                 client_id=not_empty("client_id", client_id),
-                make_id=make_id,
-                model_id=model_id,
+                make_id=as_id("make_id", make_id),
+                model_id=as_id("model_id", model_id),
                 redirect_uri=absolute_url("redirect_uri", redirect_uri),
             )
         )
@@ -86,10 +86,10 @@ class EvseOnboarding(Resource):
             EVSEOnboardingJsonResponse,
             "/evse_onboarding",
             scope=PUBLIC,
-            user_id=user_id,
+            user_id=as_id("user_id", user_id),
             client_id=not_empty("client_id", client_id),
-            make_id=make_id,
-            model_id=model_id,
+            make_id=as_id("make_id", make_id),
+            model_id=as_id("model_id", model_id),
             response_type="json",
             redirect_uri=absolute_url("redirect_uri", redirect_uri),
         )
@@ -142,10 +142,10 @@ class EvseWaitlist(Resource):
         """
         body = {
             "email": not_empty("email", email),
-            "evse_model_id": evse_model_id,
+            "evse_model_id": as_id("evse_model_id", evse_model_id),
             "evse_make_name": evse_make_name,
             "evse_model_name": evse_model_name,
-            "program_id": program_id,
+            "program_id": as_id("program_id", program_id),
         }
         either_model_or_names("evse", body)
         return await self._post(

@@ -295,10 +295,10 @@ class Evses(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             action=action,
-            action__in=commas(action__in),
+            action__in=commas("action__in", action__in),
             direction=listed("direction", direction, OcppDirection),
             error_code=error_code,
-            error_code__in=commas(error_code__in),
+            error_code__in=commas("error_code__in", error_code__in),
             page_size=page_size,
             expand=one_of(EVSELogExpand, expand),
         )

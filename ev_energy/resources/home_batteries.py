@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from ev_energy._pages import Pager
 from ev_energy._refs import Id, Key
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.home_batteries import (
     HomeBattery,
     HomeBatteryMake,
@@ -152,7 +152,7 @@ class HomeBatteryModels(Resource):
             HomeBatteryModel,
             "/home_battery_models",
             scope="home_battery:read",
-            make_id=make_id,
+            make_id=as_id("make_id", make_id),
             page_size=page_size,
             expand=one_of(HomeBatteryModelExpand, expand),
         )

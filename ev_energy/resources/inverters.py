@@ -10,7 +10,7 @@ from ev_energy._encode import as_link
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.inverters import Inverter, InverterMake, InverterModel
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.resources._base import ANY_SCOPE, Resource
@@ -93,7 +93,7 @@ class InverterMakes(Resource):
             InverterMake,
             "/inverter_makes",
             scope="inverter:read",
-            available_for_user_id=available_for_user_id,
+            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             page_size=page_size,
         )
 
@@ -128,7 +128,7 @@ class InverterModels(Resource):
             InverterModel,
             "/inverter_models",
             scope="inverter:read",
-            make_id=make_id,
+            make_id=as_id("make_id", make_id),
             page_size=page_size,
             expand=one_of(InverterModelExpand, expand),
         )
@@ -177,9 +177,9 @@ class InverterOnboarding(Resource):
             await self._redirect(
                 "/inverter_onboarding",
                 scope=ANY_SCOPE,
-                user_id=user_id,
-                make_id=make_id,
-                inverter_id=inverter_id,
+                user_id=as_id("user_id", user_id),
+                make_id=as_id("make_id", make_id),
+                inverter_id=as_id("inverter_id", inverter_id),
                 client_id=not_empty("client_id", client_id),
             )
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+from ev_energy._arguments import items
 from ev_energy._encode import as_link
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import id_text, one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.rebates import (
     EvidenceDataWrite,
     RebateEvidenceFile,
@@ -163,7 +164,7 @@ class UserRebates(Resource):
             json={
                 "rebate_type": as_link("/rebate_types", rebate_type),
                 "evidence_type": as_link("/rebate_evidence_types", evidence_type),
-                "evidence_data": evidence_data,
+                "evidence_data": items("evidence_data", evidence_data),
             },
         )
 
@@ -205,7 +206,7 @@ class RebateEvidenceFiles(Resource):
             RebateEvidenceFile,
             "/rebate_evidence_files",
             scope=ANY_SCOPE,
-            user_rebate=None if user_rebate is None else id_text("user_rebate", user_rebate),
+            user_rebate=as_id("user_rebate", user_rebate),
             expand=one_of(RebateEvidenceFileExpand, expand),
         )
 
@@ -253,7 +254,7 @@ class RebateEvidenceFiles(Resource):
                 "file_name": file_name,
                 "rebate_evidence_type": as_link("/rebate_evidence_types", rebate_evidence_type),
             },
-            user_rebate=None if user_rebate is None else id_text("user_rebate", user_rebate),
+            user_rebate=as_id("user_rebate", user_rebate),
         )
 
     async def finish_upload(

@@ -11,7 +11,7 @@ from ev_energy._geojson import boundary, region_entries
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import commas
+from ev_energy._url import as_id, commas
 from ev_energy.models.regions import (
     GeoJsonMultiPolygon,
     GeoJsonPolygon,
@@ -38,7 +38,7 @@ class Regions(Resource):
         self,
         *,
         name: str | None = None,
-        name__in: Sequence[str] | str | None = None,
+        name__in: Sequence[str] | None = None,
         region_group_id: Id[RegionGroup] | None = None,
         type: RegionType | str | None = None,
         contains: LatLong | str | None = None,
@@ -57,8 +57,8 @@ class Regions(Resource):
             "/regions",
             scope="region:read",
             name=name,
-            name__in=commas(name__in),
-            region_group_id=region_group_id,
+            name__in=commas("name__in", name__in),
+            region_group_id=as_id("region_group_id", region_group_id),
             type=type,
             contains=lat_long("contains", contains),
             page_size=page_size,

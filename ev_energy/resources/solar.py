@@ -10,7 +10,7 @@ from ev_energy._checks import within
 from ev_energy._pages import Pager
 from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
 from ev_energy.resources._base import Resource
 
@@ -45,7 +45,7 @@ class SolarArrays(Resource):
             SolarArray,
             "/solar_arrays",
             scope="solar:read",
-            vehicle_id=vehicle_id,
+            vehicle_id=as_id("vehicle_id", vehicle_id),
             page_size=page_size,
             expand=one_of(SolarArrayExpand, expand),
         )
@@ -81,7 +81,7 @@ class SolarArrays(Resource):
             "/solar_arrays/{solar_array_id}",
             solar_array_id,
             scope="solar:read",
-            vehicle_id=vehicle_id,
+            vehicle_id=as_id("vehicle_id", vehicle_id),
             expand=one_of(SolarArrayExpand, expand),
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ev_energy._checks import listed
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.tariffs import Price, Supplier, Tariff, TariffDetail
 from ev_energy.resources._base import Resource
 
@@ -37,7 +37,7 @@ class Suppliers(Resource):
             Supplier,
             "/suppliers",
             scope="tariff:read",
-            available_for_user_id=available_for_user_id,
+            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             page_size=page_size,
         )
 
@@ -84,10 +84,10 @@ class Tariffs(Resource):
             Tariff,
             "/tariffs",
             scope="tariff:read",
-            supplier_id=supplier_id,
+            supplier_id=as_id("supplier_id", supplier_id),
             valid=valid,
             gsp_group=gsp_group,
-            available_for_user_id=available_for_user_id,
+            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             include_optional=listed("include_optional", include_optional, TariffOptional),
             page_size=page_size,
             expand=one_of(TariffExpand, expand),
@@ -112,7 +112,7 @@ class Tariffs(Resource):
             "/tariffs/{tariff_id}",
             tariff_id,
             scope="tariff:read",
-            available_for_user_id=available_for_user_id,
+            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             expand=one_of(TariffDetailExpand, expand),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
+from ev_energy._arguments import items
 from ev_energy._checks import listed, point, within
 from ev_energy._encode import as_link
 from ev_energy._pages import Pager
@@ -393,7 +394,7 @@ def _on_earth(name: str, place: Place) -> Place:
 def _stops(name: str, places: Places) -> Places:
     """Places on this planet, and not too many."""
     if not isinstance(places, Unset):
-        if len(places) > _MOST_WAYPOINTS:
+        if len(items(name, places)) > _MOST_WAYPOINTS:
             raise ValueError(f"{name} must be {_MOST_WAYPOINTS} or fewer, not {len(places)}")
         for number, place in enumerate(places):
             _on_earth(f"{name}[{number}]", place)

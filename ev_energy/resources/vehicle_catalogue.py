@@ -11,7 +11,7 @@ from ev_energy._encode import as_link
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import one_of
+from ev_energy._url import as_id, one_of
 from ev_energy.models.vehicle_onboarding import VehicleCompatibilityCheckResult
 from ev_energy.models.vehicles import (
     ConnectorType,
@@ -59,7 +59,7 @@ class VehicleMakes(Resource):
             VehicleMake,
             "/vehicle_makes",
             scope=PUBLIC,
-            available_for_user_id=available_for_user_id,
+            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             ordering=listed("ordering", ordering, VehicleOrdering),
             page_size=page_size,
         )
@@ -101,8 +101,8 @@ class VehicleModels(Resource):
             VehicleModel,
             "/vehicle_models",
             scope=PUBLIC,
-            make_id=make_id,
-            available_for_user_id=available_for_user_id,
+            make_id=as_id("make_id", make_id),
+            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             ordering=listed("ordering", ordering, VehicleOrdering),
             page_size=page_size,
             expand=one_of(VehicleModelExpand, expand),
@@ -274,7 +274,7 @@ class VehicleTrims(Resource):
             VehicleTrim,
             "/vehicle_trims",
             scope="vehicle:read",
-            model_id=model_id,
+            model_id=as_id("model_id", model_id),
             ordering=listed("ordering", ordering, VehicleOrdering),
             page_size=page_size,
             expand=one_of(VehicleTrimExpand, expand),
@@ -348,8 +348,8 @@ class VehicleCompatibility(Resource):
             VehicleCompatibilityCheckResult,
             "/vehicle_compatibility/check",
             scope=PUBLIC,
-            vehicle_model_id=vehicle_model_id,
+            vehicle_model_id=as_id("vehicle_model_id", vehicle_model_id),
             country=country,
             client_id=client_id,
-            program_id=program_id,
+            program_id=as_id("program_id", program_id),
         )

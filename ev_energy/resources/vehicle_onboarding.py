@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
+from ev_energy._arguments import text
 from ev_energy._checks import absolute_url, any_of, either_model_or_names, not_empty
 from ev_energy._refs import Id
 from ev_energy._types import Uuid
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import id_text
+from ev_energy._url import as_id, id_text
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.models.vehicle_onboarding import (
     VehicleOnboardingCompleteResponse,
@@ -63,11 +64,11 @@ class VehicleOnboarding(Resource):
             await self._redirect(
                 "/vehicle_onboarding",
                 scope=PUBLIC,
-                user_id=user_id,
+                user_id=as_id("user_id", user_id),
                 client_id=not_empty("client_id", client_id),
-                make_id=make_id,
-                model_id=model_id,
-                trim_id=trim_id,
+                make_id=as_id("make_id", make_id),
+                model_id=as_id("model_id", model_id),
+                trim_id=as_id("trim_id", trim_id),
                 redirect_uri=absolute_url("redirect_uri", redirect_uri),
             )
         )
@@ -93,11 +94,11 @@ class VehicleOnboarding(Resource):
             VehicleOnboardingJsonResponse,
             "/vehicle_onboarding",
             scope=PUBLIC,
-            user_id=user_id,
+            user_id=as_id("user_id", user_id),
             client_id=not_empty("client_id", client_id),
-            make_id=make_id,
-            model_id=model_id,
-            trim_id=trim_id,
+            make_id=as_id("make_id", make_id),
+            model_id=as_id("model_id", model_id),
+            trim_id=as_id("trim_id", trim_id),
             response_type="json",
             redirect_uri=absolute_url("redirect_uri", redirect_uri),
         )
@@ -128,7 +129,7 @@ class VehicleOnboarding(Resource):
             "/vehicle_onboarding/complete",
             scope=PUBLIC,
             json={
-                "authorization_request_uid": str(authorization_request_uid),
+                "authorization_request_uid": _uid(authorization_request_uid),
                 "auth_code": not_empty("auth_code", auth_code),
                 "smartcar_user_id": smartcar_user_id,
             },
@@ -173,10 +174,10 @@ class VehicleWaitlist(Resource):
         """
         body = {
             "email": not_empty("email", email),
-            "vehicle_model_id": vehicle_model_id,
+            "vehicle_model_id": as_id("vehicle_model_id", vehicle_model_id),
             "vehicle_make_name": vehicle_make_name,
             "vehicle_model_name": vehicle_model_name,
-            "program_id": program_id,
+            "program_id": as_id("program_id", program_id),
         }
         either_model_or_names("vehicle", body)
         return await self._post(
@@ -186,3 +187,8 @@ class VehicleWaitlist(Resource):
             json=body,
             client_id=client_id,
         )
+
+
+def _uid(value: Uuid | str) -> str:
+    """Return the text of a UUID, which the caller may have as text already."""
+    return str(value) if isinstance(value, Uuid) else text("authorization_request_uid", value)

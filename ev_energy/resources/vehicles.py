@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ev_energy._arguments import items
 from ev_energy._checks import within
 from ev_energy._encode import as_link
 from ev_energy._pages import Pager
@@ -457,9 +458,7 @@ def _adaptors(
     """Adaptors, each once, and none for the plug that is given as the built-in one."""
     if isinstance(adaptors, Unset):
         return adaptors
-    if isinstance(adaptors, str):
-        raise TypeError(f"adaptors must be a list: adaptors=[{adaptors!r}]")
-    if len(set(adaptors)) < len(adaptors):
+    if len(set(items("adaptors", adaptors))) < len(adaptors):
         raise ValueError("adaptors must not hold a connector twice")
     if native in adaptors:
         raise ValueError(f"adaptors must not hold the native_connector, {native}")

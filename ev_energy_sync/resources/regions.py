@@ -36,7 +36,7 @@ class Regions(Blocking[aio.Regions]):
         self,
         *,
         name: str | None = None,
-        name__in: Sequence[str] | str | None = None,
+        name__in: Sequence[str] | None = None,
         region_group_id: Id[RegionGroup] | None = None,
         type: RegionType | str | None = None,
         contains: LatLong | str | None = None,

@@ -123,7 +123,9 @@ def test_scopes_are_a_list_of_single_ones() -> None:
     given = {"client_id": "an-app", "client_secret": "a-secret"}
     with pytest.raises(TypeError, match=r"scopes=\['evse:read'\]"):
         ClientCredentials(**given, scopes="evse:read")
-    for scope in ("evse:read user:read", "", "ö", None):
+    with pytest.raises(TypeError, match="an item of scopes must be text, not None"):
+        ClientCredentials(**given, scopes=["user:write", None])  # type: ignore[list-item]  # wrong
+    for scope in ("evse:read user:read", "", "ö"):
         with pytest.raises(ValueError, match="one scope each"):
             ClientCredentials(**given, scopes=["user:write", scope])
 
