@@ -48,7 +48,7 @@ class AuthorizationRequest:
         """What `to_dict` wrote. `AuthorizationError` if it is not there, or not there any more."""
         given: Mapping[str, Any] = data or {}
         found: dict[str, Any] = {f.name: given.get(f.name) for f in attrs.fields(cls)}
-        if not all(isinstance(value, str) and value for value in found.values()):
+        if not all(map(is_text, found.values())):
             raise AuthorizationError(
                 "no_request", "nobody was sent away to sign in from here, or too long ago"
             )
@@ -85,12 +85,23 @@ class AuthorizationRequest:
             raise AuthorizationError("no_code", "they came back without a code")
         return codes[0]
 
-    def must_be_for(self, endpoint: URL) -> None:
-        """``ValueError`` if they were sent to another server than that of *endpoint*."""
+    def must_be_for(self, endpoint: URL, issuer: str | None = None) -> None:
+        """Raise ``ValueError`` if this request was made for another server than *endpoint*'s.
+
+        A request comes back as text from where it was kept, so what it says is compared with what
+        the client itself would have said: `code` believes the ``issuer`` that is kept here.
+        """
         mine, theirs = (str(url).partition("?")[0] for url in (endpoint, self.url))
         if mine != theirs:
             raise ValueError(
-                f"they were sent to {theirs}, and this client's is {mine}: begin(client.base_url)"
+                f"this AuthorizationRequest was made for {printable(theirs, 100)}, and the client "
+                f"signs in at {mine}: use begin(client.base_url)"
+            )
+        own = issuer or default_issuer(endpoint)
+        if self.issuer != own:
+            raise ValueError(
+                f"this AuthorizationRequest was made for the issuer {printable(self.issuer, 100)}, "
+                f"not {own}"
             )
 
     def _is_issuer(self, said: str) -> bool:
@@ -116,10 +127,15 @@ def authorization_request(
         url=f"{endpoint}{'&' if endpoint.query_string else '?'}{given}",
         client_id=client_id,
         redirect_uri=redirect_uri,
-        issuer=issuer or str(endpoint.origin()),
+        issuer=issuer or default_issuer(endpoint),
         state=state,
         verifier=verifier,
     )
+
+
+def default_issuer(endpoint: URL) -> str:
+    """Return what a server is taken to call itself (RFC 9207), unless the application knows."""
+    return str(endpoint.origin())
 
 
 def challenge(verifier: str) -> str:

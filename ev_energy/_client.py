@@ -367,9 +367,7 @@ class Client:
         no or are not who left, `InvalidGrantError` if the code is too old: it lives for a minute.
         """
         core = self._session.core
-        if "authorize" in core.endpoints:
-            request.must_be_for(core.endpoints["authorize"])
-        await core.keeper.sign_in(request, callback)
+        await core.keeper.sign_in(request, callback, core.endpoints.get("authorize"))
 
     async def sign_out(self) -> None:
         """Have the token revoked, and forget it, here and in the token store.

@@ -108,11 +108,18 @@ class TokenKeeper:
             self._token, self._refused = None, token
         return True
 
-    async def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
-        """Exchange the code that somebody came back with at *callback*."""
+    async def sign_in(
+        self, request: AuthorizationRequest, callback: str | URL, endpoint: URL | None
+    ) -> None:
+        """Exchange the code in *callback*, if *request* is one of these credentials' own.
+
+        *endpoint* is where they send users to sign in.
+        """
         auth = self._auth
         if not isinstance(auth, AuthorizationCode):
             raise TypeError("only a client with AuthorizationCode credentials can be signed in")
+        if endpoint is not None:
+            request.must_be_for(endpoint, auth.issuer)
         task = self._start(self._exchange(auth, auth.exchange(request, callback)))
         await _is_done(task)
         _result(task)

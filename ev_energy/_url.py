@@ -177,9 +177,7 @@ def between(name: str, values: tuple[datetime, datetime] | None) -> str | None:
         return None
     given: Sequence[object] = items(name, values)
     if len(given) != 2:  # noqa: PLR2004  (the first and the last)
-        raise ValueError(
-            f"{name} must hold two datetimes, the first and the last, not {len(given)}"
-        )
+        raise ValueError(f"{name} must hold two datetimes, not {len(given)}")
     first, last = (_instant(f"an item of {name}", value) for value in given)
     # Of one zone and one length. As datetimes, two in the hour that clocks repeat compare wrongly.
     if first > last:

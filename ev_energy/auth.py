@@ -27,6 +27,7 @@ from ev_energy._grants import (
 from ev_energy._lazy import door
 from ev_energy._servers import endpoint_of, root_of
 from ev_energy._stores import MemoryStore, TokenStore
+from ev_energy._texts import printable
 from ev_energy.errors import SignInRequiredError
 
 if TYPE_CHECKING:
@@ -261,13 +262,21 @@ class AuthorizationCode(_Application):
 
     def exchange(self, request: AuthorizationRequest, callback: str | URL) -> Grant:
         """What to post for the first token, once somebody came back at the URL *callback*."""
+        # Restored from text, a request may say anything: it must say what these credentials say.
         if request.client_id != self.client_id:
-            raise ValueError(f"it was {request.client_id!r} that sent them away to sign in")
+            client_id = printable(request.client_id, 100)
+            raise ValueError(f"it was {client_id!r} that sent them away to sign in")
+        if request.redirect_uri != self.redirect_uri:
+            redirect_uri = printable(request.redirect_uri, 100)
+            raise ValueError(
+                f"this AuthorizationRequest was made for redirect_uri {redirect_uri!r}, "
+                f"not {self.redirect_uri!r}"
+            )
         return self._grant(
             {
                 "grant_type": "authorization_code",
                 "code": request.code(callback),
-                "redirect_uri": request.redirect_uri,
+                "redirect_uri": self.redirect_uri,
                 "code_verifier": request.verifier,
             }
         )

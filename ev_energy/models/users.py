@@ -81,7 +81,7 @@ class LocationWrite:
 
     def __attrs_post_init__(self) -> None:
         address = ("address_1", "address_2", "city", "state", "postal_code", "country_code")
-        given = [n for n in (*address, "coordinates") if getattr(self, n) not in {None, UNSET}]
+        given = [n for n in (*address, "coordinates") if getattr(self, n) not in (None, UNSET)]
         needed = ("address_1", "city", "postal_code", "country_code")
         if given and (missing := [n for n in needed if n not in given]):
             raise ValueError(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
+from ev_energy._arguments import kind_of, text
+from ev_energy._checks import absolute_url
 from ev_energy._http import ConnectionFault
 from ev_energy._refs import Id
 from ev_energy._texts import printable
 from ev_energy._uploads import File, FileFault, Progress, Source
+from ev_energy._url import id_text
 from ev_energy.errors import EvEnergyError, UploadError
 from ev_energy.resources._base import Workflow
 from ev_energy.resources.rebates import RebateEvidenceFiles
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
         UserRebate,
         UserRebateCreated,
     )
+
+#: RFC 9110 §8.3.1: a type, a subtype and parameters, in the visible letters of ASCII.
+_MEDIA_TYPE: Final = re.compile(
+    r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[ -~]*)?", re.ASCII
+)
 
 
 class Rebates(Workflow):
@@ -55,9 +64,11 @@ class Rebates(Workflow):
                 that the client runs on.
             timeout: Seconds for one attempt to put the bytes.
         """
-        _positive(timeout)
+        _check(content_type, progress, timeout)
+        id_text("user_rebate", user_rebate)
+        id_text("rebate_evidence_type", rebate_evidence_type)
         with Source.of(file) as source:
-            name = file_name or source.name
+            name = text("file_name", file_name or source.name or "")
             if not name:
                 raise ValueError("file_name must be given: the file has no name of its own")
             upload = await RebateEvidenceFiles(self._session).start_upload(
@@ -70,6 +81,7 @@ class Rebates(Workflow):
         upload: RebateEvidenceUpload,
         file: File,
         *,
+        storage: str | URL | None = None,
         content_type: str | None = None,
         progress: Progress | None = None,
         timeout: float = 600.0,
@@ -79,8 +91,20 @@ class Rebates(Workflow):
         After an `UploadError`, with its ``.upload`` and the same file. The bytes are put from the
         start; that does no harm where they had arrived. The presigned URL does not last for ever:
         once the storage refuses it, start again.
+
+        Args:
+            upload: The upload as `upload_evidence` or `start_upload` announced it.
+            file: The same file.
+            storage: The origin that the file may go to, such as
+                ``"https://bucket.s3.eu-west-1.amazonaws.com"``. Nothing proves where an *upload*
+                that was restored from text would send the file: with this, an *upload* that names
+                another origin is a ``ValueError``, and nothing is sent.
+            content_type: As in `upload_evidence`.
+            progress: As in `upload_evidence`.
+            timeout: As in `upload_evidence`.
         """
-        _positive(timeout)
+        _check(content_type, progress, timeout)
+        _check_upload(upload, storage)
         with Source.of(file) as source:
             return await self._go_on(upload, source, content_type, progress, timeout)
 
@@ -93,7 +117,7 @@ class Rebates(Workflow):
         timeout: float,
     ) -> RebateEvidenceFile:
         url, named = upload.presigned_url, upload.id or upload.url
-        if not url or not _is_on_the_web(url) or not named:
+        if not url or not _is_on_the_web(url) or not named or not _is_id(named):
             raise UploadError("the API did not say where to put the file, or its id", upload)
         if URL(url).scheme != "https" and self._session.core.root.scheme == "https":
             raise UploadError("the URL for the file is not https: it would go in the clear", upload)
@@ -120,13 +144,46 @@ class Rebates(Workflow):
             ) from error
 
 
-def _positive(timeout: float) -> None:
+def _check(content_type: object, progress: object, timeout: object) -> None:
+    """Refuse what the storage would be sent in vain, before a file is announced to the API."""
+    if content_type is not None and not _MEDIA_TYPE.fullmatch(text("content_type", content_type)):
+        raise ValueError(
+            f"content_type must be a media type such as 'application/pdf', not {content_type!r:.80}"
+        )
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be a function, not {kind_of(progress)}")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds, not {kind_of(timeout)}")
     if not timeout > 0:
         raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
 
 
+def _check_upload(upload: object, storage: str | URL | None) -> None:
+    """Refuse an *upload* that is none, or that names another origin than *storage*."""
+    from ev_energy.models.rebates import RebateEvidenceUpload
+
+    if not isinstance(upload, RebateEvidenceUpload):
+        raise TypeError(
+            f"upload must be a RebateEvidenceUpload, not {kind_of(upload)}; "
+            "its from_dict() takes what its to_dict() gave"
+        )
+    allowed, url = absolute_url("storage", storage), upload.presigned_url
+    if allowed is None or not _is_on_the_web(url):
+        return
+    if URL(str(url)).origin() != URL(allowed).origin():
+        raise ValueError(f"the upload names another storage than {URL(allowed).origin()}")
+
+
+def _is_id(named: object) -> bool:
+    """Return whether *named* is an id, or a URL that ends in one."""
+    try:
+        return bool(id_text("upload", named))
+    except (TypeError, ValueError):
+        return False
+
+
 def _is_on_the_web(url: object) -> bool:
-    """Whether bytes can be put there. Replies hold what they hold, so this may be no text even."""
+    """Return whether bytes can be put to *url*: a reply may hold anything in its place."""
     try:
         return isinstance(url, str) and URL(url).absolute and URL(url).scheme in {"http", "https"}
     except ValueError:

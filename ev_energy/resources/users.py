@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-from ev_energy._arguments import items
+from ev_energy._arguments import items, text
 from ev_energy._checks import listed, point, within
 from ev_energy._encode import as_link
 from ev_energy._pages import Pager
@@ -377,7 +377,9 @@ class Users(Resource):
 
 def _receiver(wallet: str, receiver: str | Unset) -> str | Unset:
     """PayPal and Venmo must be told whom to pay; bill credits find the billing account alone."""
-    if wallet in {"PAYPAL", "VENMO"} and (isinstance(receiver, Unset) or not receiver):
+    if text("receiver_wallet", wallet) in {"PAYPAL", "VENMO"} and (
+        isinstance(receiver, Unset) or not receiver
+    ):
         raise ValueError(f"receiver is needed: whom {wallet} should pay")
     if wallet == "BILL_CREDITS" and receiver is not UNSET:
         raise ValueError("receiver must be left out: BILL_CREDITS go to the billing account")

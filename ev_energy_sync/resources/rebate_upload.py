@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from yarl import URL
+
 from ev_energy._refs import Id
 from ev_energy._uploads import File, Progress
 from ev_energy.resources import rebate_upload as aio
@@ -69,6 +71,7 @@ class Rebates(Blocking[aio.Rebates]):
         upload: RebateEvidenceUpload,
         file: File,
         *,
+        storage: str | URL | None = None,
         content_type: str | None = None,
         progress: Progress | None = None,
         timeout: float = 600.0,
@@ -78,9 +81,25 @@ class Rebates(Blocking[aio.Rebates]):
         After an `UploadError`, with its ``.upload`` and the same file. The bytes are put from the
         start; that does no harm where they had arrived. The presigned URL does not last for ever:
         once the storage refuses it, start again.
+
+        Args:
+            upload: The upload as `upload_evidence` or `start_upload` announced it.
+            file: The same file.
+            storage: The origin that the file may go to, such as
+                ``"https://bucket.s3.eu-west-1.amazonaws.com"``. Nothing proves where an *upload*
+                that was restored from text would send the file: with this, an *upload* that names
+                another origin is a ``ValueError``, and nothing is sent.
+            content_type: As in `upload_evidence`.
+            progress: As in `upload_evidence`.
+            timeout: As in `upload_evidence`.
         """
         return self._portal.call(
             self._aio.resume_upload(
-                upload, file, content_type=content_type, progress=progress, timeout=timeout
+                upload,
+                file,
+                storage=storage,
+                content_type=content_type,
+                progress=progress,
+                timeout=timeout,
             )
         )

@@ -1,0 +1,90 @@
+"""An `AuthorizationRequest` that comes back as text: a forged one sends a code nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+from support import Server
+
+from ev_energy import AuthorizationCode, errors
+from ev_energy.auth import AuthorizationRequest
+
+APP = AuthorizationCode(client_id="an-app", redirect_uri="https://app.example/back")
+
+
+async def token(_: web.Request) -> web.Response:
+    return web.json_response({"access_token": "a-new-token", "token_type": "Bearer"})
+
+
+def kept(server: Server, **change: Any) -> AuthorizationRequest:
+    """The request as it was kept, and restored from text after a change."""
+    return AuthorizationRequest.from_dict({**APP.begin(server.url).to_dict(), **change})
+
+
+FORGED = {
+    "url": "https://evil.example/o/authorize/?client_id=an-app",
+    "client_id": "another-app",
+    "redirect_uri": "https://evil.example/back",
+    "issuer": "https://evil.example",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), FORGED.items())
+async def test_a_forged_request_is_refused_before_the_code_is_sent(
+    serve, name: str, value: str
+) -> None:
+    server = await serve(token)
+    request = kept(server, **{name: value})
+    callback = f"/back?code=a-code&state={request.state}&iss={request.issuer}"
+    async with server.client(APP.of("ada")) as client:
+        with pytest.raises(
+            ValueError, match="this AuthorizationRequest was made for|it was 'another-app'"
+        ):
+            await client.sign_in(request, callback)
+    assert server.seen == []
+
+
+async def test_an_issuer_is_compared_with_the_applications_own(serve) -> None:
+    server = await serve(token)
+    app = AuthorizationCode(
+        client_id="an-app",
+        redirect_uri="https://app.example/back",
+        issuer="https://login.example",
+        account="ada",
+    )
+    own = app.begin(server.url)
+    other = AuthorizationRequest.from_dict({**own.to_dict(), "issuer": "https://evil.example"})
+    async with server.client(app) as client:
+        callback = f"/back?code=a-code&state={own.state}&iss=https://evil.example"
+        with pytest.raises(
+            ValueError, match=r"the issuer https://evil\.example, not https://login"
+        ):
+            await client.sign_in(other, callback)
+        with pytest.raises(errors.AuthorizationError, match="another server"):
+            await client.sign_in(own, callback)
+        assert server.seen == []
+        await client.sign_in(own, f"/back?code=a-code&state={own.state}&iss=https://login.example")
+    [seen] = server.seen
+    assert b"redirect_uri=https%3A%2F%2Fapp.example%2Fback" in seen.body
+
+
+@pytest.mark.parametrize(
+    "name", ["url", "client_id", "redirect_uri", "issuer", "state", "verifier"]
+)
+@pytest.mark.parametrize("value", ["a\r\nb", "\0", "", b"text", ["x"], "\ud800"])
+def test_a_text_that_cannot_be_sent_restores_no_request(name: str, value: Any) -> None:
+    data = {**APP.begin().to_dict(), name: value}
+    with pytest.raises(errors.AuthorizationError) as caught:
+        AuthorizationRequest.from_dict(data)
+    assert caught.value.error == "no_request"
+
+
+async def test_an_unchanged_request_signs_in(serve) -> None:
+    server = await serve(token)
+    request = kept(server)
+    async with server.client(APP.of("ada")) as client:
+        await client.sign_in(request, f"/back?code=a-code&state={request.state}")
+    [seen] = server.seen
+    assert seen.raw_path == "/o/token/"

@@ -1,0 +1,118 @@
+"""Headers of a client and of its views: names are compared without regard to case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+SPELLINGS = ["EvEnergy-Version", "evenergy-version", "EVENERGY-VERSION"]
+
+
+async def empty(_: web.Request) -> web.Response:
+    return web.json_response([])
+
+
+def sent(headers: Any, name: str) -> list[str]:
+    """Every value of a header that went over the wire."""
+    return list(headers.getall(name, []))
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_none_removes_a_header_however_it_was_spelt(serve, spelling: str) -> None:
+    server = await serve(empty)
+    async with server.client(headers={spelling: "2", "accept-language": "de"}) as client:
+        await client.users.list().page()
+        await client.with_options(version=None, language=None).users.list().page()
+    first, second = server.seen
+    assert sent(first.headers, "EvEnergy-Version") == ["2"]
+    assert sent(first.headers, "Accept-Language") == ["de"]
+    assert sent(second.headers, "EvEnergy-Version") == []
+    assert sent(second.headers, "Accept-Language") == []
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_a_later_value_replaces_an_earlier_one_in_any_case(serve, spelling: str) -> None:
+    server = await serve(empty)
+    async with server.client(headers={spelling: "1", "X-Trace": "a"}) as client:
+        for view in (
+            client.with_options(version="3"),
+            client.with_options(headers={"evEnergy-version": "3", "x-trace": "b"}),
+            client.with_options(version="3").with_options(headers={"X-TRACE": "b"}),
+        ):
+            await view.users.list().page()
+        await client.users.list().page()
+    for seen in server.seen[:3]:
+        assert sent(seen.headers, "EvEnergy-Version") == ["3"]
+    assert [sent(seen.headers, "X-Trace") for seen in server.seen] == [["a"], ["b"], ["b"], ["a"]]
+    assert sent(server.seen[3].headers, "EvEnergy-Version") == ["1"]
+
+
+async def test_the_clients_own_headers_are_replaced_in_any_case(serve) -> None:
+    server = await serve(empty)
+    own = {"user-agent": "mine/1", "ACCEPT": "application/vnd.ev+json"}
+    async with server.client(headers=own) as client:
+        await client.users.list().page()
+    [seen] = server.seen
+    assert sent(seen.headers, "User-Agent") == ["mine/1"]
+    assert sent(seen.headers, "Accept") == ["application/vnd.ev+json"]
+
+
+async def test_an_onboarding_link_is_asked_for_with_the_users_own_agent(serve) -> None:
+    async def redirect(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "https://x/"})
+
+    server = await serve(redirect)
+    async with server.client(headers={"user-agent": "mine/1"}) as client:
+        await client.evse_onboarding.get(user_id="u", client_id="c")
+    assert sent(server.seen[0].headers, "User-Agent") == ["mine/1"]
+
+
+async def test_the_user_is_set_replaced_and_removed(serve) -> None:
+    server = await serve(empty)
+    async with server.client() as client:
+        ada = client.acting_for("user0ada").with_options(headers={"X-A": "1"})
+        for view in (ada, ada.acting_for("user0bob"), ada.acting_for(None)):
+            await view.users.list().page()
+    users = [sent(seen.headers, "EvEnergy-User") for seen in server.seen]
+    assert users == [["user0ada"], ["user0bob"], []]
+
+
+REFUSED: list[tuple[Mapping[Any, Any], type[Exception], str]] = [
+    ({"authorization": "Bearer x"}, ValueError, "headers must not set authorization: use auth="),
+    ({"EVENERGY-USER": "u"}, ValueError, "headers must not set EVENERGY-USER: use auth= or acting"),
+    ({"content-type": "text/plain"}, ValueError, "headers must not set content-type"),
+    ({"Content-Length": "5"}, ValueError, "headers must not set Content-Length"),
+    ({"host": "evil.example"}, ValueError, "headers must not set host: use base_url="),
+    ({"X A": "x"}, ValueError, "headers: 'X A' is not the name of a header"),
+    ({"": "x"}, ValueError, "headers: '' is not the name of a header"),
+    ({"X-A": "b\r\nX-C: d"}, ValueError, "headers: X-A holds a line break"),
+    ({"X-A": "b\0"}, ValueError, "headers: X-A holds a line break or another control"),
+    ({"X-A": "\ud800"}, ValueError, "headers: X-A holds"),
+    ({"X-A": None}, TypeError, "headers: X-A must be text, not None"),
+]
+
+
+@pytest.mark.parametrize(("headers", "kind", "message"), REFUSED)
+async def test_headers_that_cannot_be_sent_are_refused_by_name(
+    serve, headers: Mapping[Any, Any], kind: type[Exception], message: str
+) -> None:
+    server = await serve(empty)
+    with pytest.raises(kind, match=message):
+        server.client(headers=headers)
+    async with server.client() as client:
+        with pytest.raises(kind, match=message):
+            client.with_options(headers=headers)
+
+
+async def test_version_language_and_user_are_checked_like_headers(serve) -> None:
+    server = await serve(empty)
+    async with server.client() as client:
+        with pytest.raises(ValueError, match="version holds a line break"):
+            client.with_options(version="2\r\nX-A: b")
+        with pytest.raises(ValueError, match="language holds a line break"):
+            client.with_options(language="de\n")
+        with pytest.raises(ValueError, match="user holds a line break"):
+            client.acting_for("https://x/users/u\r\nX-A: b")
