@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ev_energy import _clocks as _clocks  # bound now, whatever is frozen later
 from ev_energy._lazy import door
 
 if TYPE_CHECKING:

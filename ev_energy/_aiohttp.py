@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ev_energy._body import read_body
+from ev_energy._clocks import REAL
 from ev_energy._homes import Home, Homes
 from ev_energy._http import Body, ConnectionFault, Request, Response
-from ev_energy._once import build_lock
 
 if TYPE_CHECKING:
     import aiohttp
 
 _running_loop = asyncio.get_running_loop
-_clock = time.monotonic
+_clock = REAL.monotonic
 #: Seconds without a request, after which a server may have closed a connection.
 _IDLE: Final = 1.0
 _NO_TYPE: Final = ("Content-Type",)
@@ -132,9 +131,3 @@ async def _look_around() -> None:
     """
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-
-
-def preload() -> None:
-    """Import aiohttp now."""
-    with build_lock:
-        from ev_energy import _connection  # noqa: F401  # pyright: ignore[reportUnusedImport]

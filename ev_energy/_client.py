@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-import sys
-import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 import attrs
 from yarl import URL
 
+from ev_energy import _preload
+from ev_energy._clocks import REAL
+from ev_energy._in_thread import in_thread
 from ev_energy._lazy import Lazy
 from ev_energy._once import build_lock
 from ev_energy._servers import root_of
@@ -228,7 +229,7 @@ class Client:
 
         root = root_of(base_url, allow_insecure=allow_insecure)
         credentials = StaticToken(auth) if isinstance(auth, str) else auth
-        clock, sleep, now = clock or time.monotonic, sleep or asyncio.sleep, now or time.time
+        clock, sleep, now = clock or REAL.monotonic, sleep or asyncio.sleep, now or REAL.now
         core = Core(
             root=root,
             endpoints=endpoints_of(auth, root, allow_insecure=allow_insecure),
@@ -409,11 +410,11 @@ class Client:
         """Import what calls will need, so that no call made in a running loop has to wait for it.
 
         Call it before the loop starts, with the families you will use (``"evses"``), or with none
-        for all.
+        for all. Nothing is left to import then: not for an error, a reply that deviates from the
+        models, or a resource at the end of a link.
         """
-        from ev_energy import _aiohttp
-
-        _aiohttp.preload()
+        _preload.load()
+        _preload.load_models()
         for name in families or [n for n, v in vars(Client).items() if isinstance(v, Lazy)]:
             family = getattr(Client, name, None)
             if not isinstance(family, Lazy):
@@ -425,16 +426,14 @@ class Client:
         await self._session.core.close()
 
     async def __aenter__(self) -> Self:
-        from ev_energy import _aiohttp
-
         if self._session.core.closed:
             raise ClientClosedError
-        if "aiohttp" not in sys.modules:
+        if not _preload.is_loaded():
             # It takes its time, which the loop's other tasks should not have to wait for.
             if len(asyncio.all_tasks()) > 1:
-                await asyncio.to_thread(_aiohttp.preload)
+                await in_thread(_preload.load)
             else:
-                _aiohttp.preload()
+                _preload.load()
         return self
 
     async def __aexit__(

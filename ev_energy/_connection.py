@@ -25,6 +25,9 @@ def fault_of(
     """
     if isinstance(error, ConnectionFault | LimitFault):
         return error
+    if isinstance(error, RuntimeError) and _was_connecting(error):
+        # No thread can be had to look the host up: the process is exiting, or at its limit.
+        return ConnectionFault(say(error), sent=False)
     if not isinstance(error, aiohttp.ClientError | ConnectionError | TimeoutError):
         return None
     if (limit := _limit_of(error)) is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 from yarl import URL
 
+from ev_energy._clocks import REAL
 from ev_energy._drift import Reporter
 from ev_energy._http import RateLimit, Request, Response, Transport
 from ev_energy._policy import RetryPolicy
@@ -70,9 +70,9 @@ class Core:
     report: Reporter
     budget: Budget | None
     hooks: Hooks
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = REAL.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    now: Callable[[], float] = time.time
+    now: Callable[[], float] = REAL.now
     waits: Waits = attrs.field(factory=Waits)
     rate_limit_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Of the last reply that had some. Read when somebody asks, not for every reply."""

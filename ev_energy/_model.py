@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Never, Self, TypeVar, cast,
 
 import attrs
 
+from ev_energy._clocks import real_type
 from ev_energy._once import built_once
 from ev_energy._refs import Ref
 
@@ -176,7 +177,8 @@ class Names(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         try:
-            return getattr(self._module, name)
+            # A frozen clock replaces types in the namespaces of modules.
+            return real_type(getattr(self._module, name))
         except AttributeError:
             pass
         from ev_energy import models

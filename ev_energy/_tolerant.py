@@ -18,6 +18,7 @@ import attrs
 import cattrs
 import msgspec
 
+from ev_energy._clocks import REAL
 from ev_energy._drift import Kind
 from ev_energy._enums import OpenEnum
 from ev_energy._members import arms, is_model, members
@@ -98,8 +99,8 @@ def converter() -> cattrs.Converter:
     made.register_structure_hook_func(is_model, _model)
     made.register_unstructure_hook(Model, _unmodel)
     made.register_unstructure_hook(Ref, _unref)
-    made.register_unstructure_hook(dt.datetime, _instant_text)
-    for cls in (dt.date, dt.time):
+    made.register_unstructure_hook(REAL.datetime, _instant_text)
+    for cls in (REAL.date, REAL.time):
         made.register_unstructure_hook(cls, lambda value: value.isoformat())
     for cls in (decimal.Decimal, uuid.UUID):
         made.register_unstructure_hook(cls, str)
@@ -214,9 +215,9 @@ def _float(value: Any, _: Any) -> float:
 def _instant(value: Any, _: Any) -> dt.datetime:
     text = _only(str, value)
     try:  # as the fast pass does, which rounds what lies beyond microseconds
-        found = msgspec.convert(text, dt.datetime)
+        found = msgspec.convert(text, REAL.datetime)
     except msgspec.ValidationError:
-        found = dt.datetime.fromisoformat(text)
+        found = REAL.datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
@@ -229,9 +230,9 @@ _SCALARS: dict[type[Any], Callable[[Any, Any], Any]] = {
     bool: _bool,
     int: _int,
     float: _float,
-    dt.datetime: _instant,
-    dt.date: lambda value, _: dt.date.fromisoformat(_only(str, value)),
-    dt.time: lambda value, _: dt.time.fromisoformat(_only(str, value)),
+    REAL.datetime: _instant,
+    REAL.date: lambda value, _: REAL.date.fromisoformat(_only(str, value)),
+    REAL.time: lambda value, _: REAL.time.fromisoformat(_only(str, value)),
     decimal.Decimal: _decimal,
     uuid.UUID: lambda value, _: uuid.UUID(_only(str, value)),
 }

@@ -9,18 +9,25 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import uuid
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
+from ev_energy._clocks import REAL
+
 T = TypeVar("T")
 
-#: A point in time, always aware; a text without a zone is read as UTC.
-Instant: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
-#: A calendar day.
-Day: TypeAlias = dt.date
-#: A time of day without a zone; the member's documentation says whose clock.
-ClockTime: TypeAlias = dt.time
+if TYPE_CHECKING:
+    #: A point in time, always aware; a text without a zone is read as UTC.
+    Instant: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    #: A calendar day.
+    Day: TypeAlias = dt.date
+    #: A time of day without a zone; the member's documentation says whose clock.
+    ClockTime: TypeAlias = dt.time
+else:  # the same, whatever is frozen
+    Instant = Annotated[REAL.datetime, msgspec.Meta(tz=True)]
+    Day = REAL.date
+    ClockTime = REAL.time
 #: A number that must not pass through binary floating point: money.
 Money: TypeAlias = decimal.Decimal
 #: A UUID.

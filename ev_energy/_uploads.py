@@ -6,7 +6,6 @@ nor captured, nor in any message.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import stat
@@ -23,6 +22,7 @@ from yarl import URL
 from ev_energy._attempt import Ready, attempt_once
 from ev_energy._core import Core, Options
 from ev_energy._http import ConnectionFault, Request, Response
+from ev_energy._in_thread import in_thread
 from ev_energy._sending import again
 from ev_energy.errors import ClientClosedError, LimitError
 
@@ -97,7 +97,7 @@ class Source:
         while sent < self.size:
             # What is in memory needs no thread.
             is_quick = isinstance(self.file, io.BytesIO)
-            chunk = self._read(sent) if is_quick else await asyncio.to_thread(self._read, sent)
+            chunk = self._read(sent) if is_quick else await in_thread(self._read, sent)
             if not chunk:
                 raise FileFault(f"the file ended {self.size - sent} bytes before its end")
             yield chunk

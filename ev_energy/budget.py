@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 from weakref import WeakSet
@@ -17,6 +16,7 @@ from weakref import WeakSet
 import attrs
 
 from ev_energy._bucket import Bucket, Exhausted
+from ev_energy._clocks import REAL
 from ev_energy._http import RateLimit
 from ev_energy._rolling import RollingLog
 from ev_energy._turns import ASIDE, RANKS, Priority, Turn
@@ -124,7 +124,7 @@ class MemoryBudget:
         limit: int | None = None,
         *,
         window: float = 3600.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = REAL.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         if limit is not None and limit < 1:

@@ -138,7 +138,10 @@ def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=run, name="ev_energy keyring", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="ev_energy keyring", daemon=True).start()
+    except RuntimeError:  # none can be had: Python 3.12.1 starts no thread while it exits
+        run()
     return future
 
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from ev_energy._aiohttp import preload
+from ev_energy import _preload
 from ev_energy._once import build_lock
-from ev_energy.errors import ClientClosedError
+from ev_energy.errors import ClientClosedError, EvEnergyError
 from ev_energy_sync._loop import new_loop
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class LoopThread:
     """A running loop and its thread. It does not know its portal, so that one can be collected."""
 
     def __init__(self, farewell: Farewell) -> None:
-        preload()  # not on the loop, which it would hold up
+        _preload.load()  # not on the loop, which it would hold up
         self._farewell = farewell
         self._calls: set[_Call[Any]] = set()
         self._inherited: set[asyncio.Task[Any]] = set()
@@ -100,9 +100,12 @@ class LoopThread:
         self.thread = threading.Thread(target=self._main, name="ev-energy", daemon=True)
         try:
             self.thread.start()
-        except BaseException:  # 3.12: not while the interpreter shuts down
+        except BaseException as error:
             self.loop.close()
-            raise
+            if not isinstance(error, RuntimeError):
+                raise
+            # Python 3.12.1 starts no thread while it exits, and no Python beyond the user's limit.
+            raise EvEnergyError(f"the client's thread cannot be started: {error}") from error
         _homes.add(self)
 
     def refuse_own_thread(self) -> None:

@@ -368,12 +368,12 @@ async def test_one_client_serves_one_loop_after_another(serve) -> None:
 def test_opening_a_client_does_not_hold_up_the_other_tasks_of_a_loop(others, thread) -> None:
     script = f"""if True:
         import asyncio, threading
-        from ev_energy import Client, _aiohttp
-        real = _aiohttp.preload
-        def preload():
+        from ev_energy import Client, _preload
+        real = _preload.load
+        def load():
             print(threading.current_thread().name)
             real()
-        _aiohttp.preload = preload
+        _preload.load = load
         async def main():
             others = [asyncio.ensure_future(asyncio.Event().wait()) for _ in range({others})]
             async with Client("a-token"): pass

@@ -1,0 +1,62 @@
+"""Imports ahead of time: what calls import late, so that importing the package stays cheap."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import Final
+
+from ev_energy._once import build_lock
+
+#: What a call, an error or the end of a client may import, families of endpoints aside.
+_LATE: Final = (
+    "email.utils",
+    "html",
+    "encodings.idna",
+    "ev_energy._aiohttp",
+    "ev_energy._connection",
+    "ev_energy._convert",
+    "ev_energy._tolerant",
+    "ev_energy._core",
+    "ev_energy._sending",
+    "ev_energy._session",
+    "ev_energy._drift",
+    "ev_energy._policy",
+    "ev_energy._tokens",
+    "ev_energy.budget",
+    "ev_energy.hooks",
+    "ev_energy._authorization",
+    "ev_energy._capture",
+    "ev_energy._checks",
+    "ev_energy._geojson",
+    "ev_energy._places",
+    "ev_energy._reservation",
+    "ev_energy._uploads",
+    "ev_energy.models.notifications",
+)
+
+
+def is_loaded() -> bool:
+    """Return whether `load` has nothing left to do."""
+    return all(name in sys.modules for name in _LATE)
+
+
+def load() -> None:
+    """Import what any call may need."""
+    with build_lock:
+        # What asyncio needs to look hosts up. It cannot be imported while the process exits, when
+        # lookups do without (see `_in_thread`).
+        with suppress(RuntimeError):
+            import_module("concurrent.futures.thread")
+        for name in _LATE:
+            import_module(name)
+
+
+def load_models() -> None:
+    """Import every model: any may stand at the end of a link."""
+    from ev_energy import models
+
+    with build_lock:
+        for name in dir(models):
+            getattr(models, name)

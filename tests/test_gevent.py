@@ -1,0 +1,82 @@
+"""The blocking client in a process whose threads gevent has replaced by greenlets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytest.importorskip("gevent")
+
+# A greenlet as server, so that a client that held the only real thread would never be answered.
+HEAD = """
+from gevent import monkey
+{before}monkey.patch_all()
+import sys
+import gevent, gevent.pywsgi
+body = b'{{"id": "one", "url": "http://127.0.0.1/v2/evses/one", "cpid": "A"}}'
+def answer(environ, start):
+    gevent.sleep(0.2)
+    start("200 OK", [("Content-Type", "application/json")])
+    return [body]
+server = gevent.pywsgi.WSGIServer(("127.0.0.1", 0), answer, log=None)
+server.start()
+url = f"http://localhost:{{server.server_port}}"
+"""
+
+
+def run(code: str, before: str = "") -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", HEAD.format(before=before) + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("before", ["", "import ev_energy_sync; ev_energy_sync.Client\n"])
+def test_a_blocking_call_returns_under_gevent(before: str) -> None:
+    found = run(
+        """
+        from ev_energy_sync import Client
+        with Client("a-token-12345", base_url=url, timeout=5, deadline=10) as client:
+            print(client.evses.get("one").id)
+        """,
+        before,
+    )
+    assert found == "one"
+
+
+def test_greenlets_share_a_blocking_client_and_wait_at_the_same_time() -> None:
+    found = run("""
+        from ev_energy_sync import Client
+        ticks = []
+        def tick():
+            while True:
+                ticks.append(1)
+                gevent.sleep(0.01)
+        gevent.spawn(tick)
+        with Client("a-token-12345", base_url=url, timeout=5, deadline=10) as client:
+            calls = [gevent.spawn(lambda: client.evses.get("one").id) for _ in range(8)]
+            gevent.joinall(calls)
+        print([call.value for call in calls] == ["one"] * 8, len(ticks) > 3)
+    """)
+    assert found == "True True"
+
+
+def test_a_deadline_is_kept_under_gevent() -> None:
+    found = run("""
+        from ev_energy_sync import Client
+        from ev_energy.errors import TransportError
+        with Client("a-token-12345", base_url=url, timeout=0.05, retries=0) as client:
+            try:
+                client.evses.get("one")
+            except TransportError as error:
+                print(type(error).__name__)
+    """)
+    assert found == "TransportError"

@@ -1,0 +1,247 @@
+"""What is imported, and when: nothing on the event loop once a client was preloaded or opened."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from ev_energy import Client
+from ev_energy._lazy import Lazy
+
+FAMILIES = sorted(name for name, value in vars(Client).items() if isinstance(value, Lazy))
+#: One family of each module, which is what is imported.
+ONE_OF_EACH_MODULE = sorted({vars(Client)[name].module: name for name in FAMILIES}.values())
+
+
+REFUSED: set[str] = set()
+#: Status and body of what is refused, by the last segment of the path.
+PROBLEMS: dict[str, tuple[int, Any]] = {
+    "missing": (404, {"type": "not_found", "title": "No", "detail": "no", "a": [1]}),
+    "invalid": (400, {"type": "validation_error", "detail": {"location": ["no"]}}),
+    "conflict": (409, {"detail": "no", "notification": {"id": "n", "title": "t"}}),
+    "page": (200, "<!DOCTYPE html>"),
+}
+#: The same, the first time that it is asked for.
+AT_FIRST: dict[str, tuple[int, Any]] = {
+    "refused": (401, {"type": "authentication_error", "detail": "no"}),
+    "busy": (429, {"detail": "wait"}),
+}
+
+
+def answer(path: str, query: str) -> tuple[int, Any, dict[str, str]]:
+    """Return what the API would, and what it should not; *path* says which."""
+    name = path.rpartition("/")[2]
+    one: dict[str, Any] = {"id": name, "url": f"http://127.0.0.1{path}"}
+    one["user"] = "{origin}/v2/users/me"
+    if path.startswith("/o/"):
+        token = f"a-token-{len(REFUSED)}"
+        return 200, {"access_token": token, "token_type": "Bearer", "expires_in": 3600}, {}
+    if name in PROBLEMS:
+        return *PROBLEMS[name], {}
+    if name in AT_FIRST and name not in REFUSED:
+        REFUSED.add(name)
+        return *AT_FIRST[name], {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    if name == "deviating":
+        return 200, {**one, "lock_mode": "A_NEW_TEXT", "cpid": 5, "unheard_of": {"a": [1]}}, {}
+    if name in {"me", "one", *AT_FIRST}:
+        return 200, one, {}
+    link = {} if "page_after" in query else {"Link": f'<{path}?page_after=x>; rel="next"'}
+    return 200, [one], link
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by `answer`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def handle_one_request(self) -> None:
+        self.raw_requestline = self.rfile.readline()
+        if not self.raw_requestline or not self.parse_request():
+            self.close_connection = True
+            return
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        origin = f"http://127.0.0.1:{self.server.server_address[1]}"
+        asked = urlsplit(self.path)
+        status, body, headers = answer(asked.path.rstrip("/"), asked.query)
+        raw = json.dumps(body).replace("{origin}", origin).encode()
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value.replace("</", f"<{origin}/"))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v2"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+HEAD = """
+import asyncio, logging, random, sys
+from ev_energy import Client
+logging.disable(logging.CRITICAL)
+url, families = sys.argv[1], sys.argv[2:]
+"""
+#: Every kind of call and of its ends; what is imported meanwhile is printed.
+CALLS = """
+from ev_energy import (
+    AuthorizationCode, ClientCredentials, Drift, Page, Pager, Ref, RetryPolicy, errors, hooks,
+)
+
+async def expected(work):
+    try:
+        return await work
+    except errors.EvEnergyError as error:
+        return f"{error!r} {error}"
+
+async def list_family(client, name):
+    found = getattr(getattr(client, name), "list", None)
+    if found is not None and name not in {"charging_sub_sessions"}:
+        try:
+            listing = found()
+        except TypeError:  # it needs arguments
+            return
+        await expected(listing.collect(limit=1))
+
+async def calls(client, told):
+    evse = await client.evses.get("deviating")
+    repr(evse), hash(evse), evse.extra
+    evse.from_dict(evse.to_dict())
+    told("a reply that deviates")
+    user = await client.fetch(evse.user)
+    told("fetch")
+    async with client.reserve(2) as reserved:
+        await reserved.evses.get("one")
+    told("reserve")
+    for name in ("missing", "invalid", "conflict", "page"):
+        await expected(client.evses.get(name))
+        told(f"an error: {name}")
+    await client.evses.get("busy")
+    told("a retry")
+    await expected(client.evses.get("refused"))
+    told("a token that is refused")
+    with client.capture() as captured:
+        await client.acting_for("me").with_options(timeout=3).evses.get("one")
+    str(captured[0]), repr(captured[0])
+    told("capture")
+    async for page in client.evses.list().prefetch().pages():
+        page.next_cursor
+    async for item in client.evses.list():
+        pass
+    told("paging")
+    try:
+        client.evses.list().resume("no cursor")
+    except errors.CursorError as error:
+        str(error)
+    await expected(client.evses.update("one", location=None))
+    told("a write")
+    for name in families:
+        await list_family(client, name)
+        told(name)
+
+async def main():
+    seen = set(sys.modules)
+    def told(what):
+        nonlocal seen
+        if new := sorted(set(sys.modules) - seen):
+            print(f"{what}: {', '.join(new)}")
+        seen = set(sys.modules)
+    credentials = ClientCredentials(client_id="app", client_secret="a-secret-12345")
+    heard = []
+    client = Client(
+        credentials, base_url=url, drift=heard.append, retries=1, allow_insecure=True,
+        on_request=heard.append, on_response=heard.append, on_retry=heard.append,
+    )
+    told("making a client")
+    async with client:
+        told("opening it")
+        await calls(client, told)
+        await expected(client.sign_out())
+    told("closing it")
+    application = AuthorizationCode(
+        client_id="app", client_secret="a-secret-12345", redirect_uri="http://127.0.0.1/back",
+    ).of("a user")
+    async with Client(application, base_url=url, allow_insecure=True) as client:
+        await expected(client.evses.get("one"))
+        request = application.begin(base_url=url, allow_insecure=True)
+        await expected(client.sign_in(request, f"http://127.0.0.1/back?code=c&state={request.state}"))
+        await expected(client.evses.get("one"))
+    told("signing in")
+    async with Client("a-token-12345", base_url="http://127.0.0.1:1", retries=0) as client:
+        await expected(client.evses.get("one"))
+    told("a connection that is refused")
+    assert heard
+
+asyncio.run(main())
+"""
+
+
+def run(code: str, *options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", HEAD + textwrap.dedent(code), *options],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_no_call_of_a_preloaded_client_imports_anything(url: str) -> None:
+    assert run(f"Client.preload()\n{CALLS}", url, *FAMILIES) == ""
+
+
+@pytest.mark.parametrize("family", ONE_OF_EACH_MODULE)
+def test_a_preloaded_family_imports_nothing(family: str, url: str) -> None:
+    code = """
+    Client.preload(families[0])
+    async def main():
+        async with Client("a-token-12345", base_url=url, budget=None) as client:
+            before = set(sys.modules)
+            methods = getattr(client, families[0])
+            if hasattr(methods, "list"):
+                try:
+                    listing = methods.list()
+                except TypeError:  # it needs arguments
+                    pass
+                else:
+                    for item in await listing.collect(limit=1):
+                        repr(item), hash(item), item.to_dict()
+            print(sorted(set(sys.modules) - before))
+    asyncio.run(main())
+    """
+    assert run(code, url, family) == "[]\n"
+
+
+def test_an_opened_client_imports_no_more_than_the_families_it_is_asked_for(url: str) -> None:
+    """Opening imports everything but families, which are imported by their first use."""
+    found = run(CALLS, url)
+    late = {name for line in found.splitlines() for name in line.partition(": ")[2].split(", ")}
+    opening = next(line for line in found.splitlines() if line.startswith("opening it"))
+    late -= set(opening.partition(": ")[2].split(", "))
+    making = next(line for line in found.splitlines() if line.startswith("making a client"))
+    late -= set(making.partition(": ")[2].split(", "))
+    assert {
+        name for name in late if not name.startswith(("ev_energy.models", "ev_energy.resources"))
+    } == set()
