@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ev_energy._pages import Page as Page
     from ev_energy._pages import Pager as Pager
     from ev_energy._policy import RetryPolicy as RetryPolicy
+    from ev_energy._refs import Id as Id
+    from ev_energy._refs import Key as Key
     from ev_energy._refs import Ref as Ref
     from ev_energy._servers import SERVERS as SERVERS
     from ev_energy._unset import UNSET as UNSET
@@ -44,6 +46,8 @@ _HOMES = {
     "Client": "ev_energy._client",
     "ClientCredentials": "ev_energy.auth",
     "Drift": "ev_energy._drift",
+    "Id": "ev_energy._refs",
+    "Key": "ev_energy._refs",
     "Kind": "ev_energy._drift",
     "MemoryBudget": "ev_energy.budget",
     "Page": "ev_energy._pages",
@@ -62,7 +66,8 @@ _HOMES = {
 
 _MODULES = ("auth", "budget", "errors", "hooks", "models", "webhooks")
 
-__getattr__ = door(__name__, _HOMES, _MODULES)
+if not TYPE_CHECKING:  # a type checker would believe that every name exists
+    __getattr__ = door(__name__, _HOMES, _MODULES)
 
 
 def __dir__() -> list[str]:

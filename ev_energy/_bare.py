@@ -56,19 +56,10 @@ def _twin(model: type[Model], links: bool, building: _Twins) -> type[Any]:
     if found := _twins.get(key) or building.get(key):
         return found
     if not _has_links(model, set()):
-        # Nothing to leave out: msgspec builds the model itself, by annotations it need not look up.
+        # Nothing to leave out: msgspec builds the model itself.
         building[key] = model
-        for name, member in members(model).items():
-            _annotations(model, name)[name] = _bare(member.type, links, building)
         return model
     return _make(model, links, building)
-
-
-def _annotations(model: type[Model], name: str) -> dict[str, Any]:
-    """Return the annotations that *name* stands in: of the model, or of one it inherits from."""
-    return next(
-        c.__annotations__ for c in model.__mro__ if name in vars(c).get("__annotations__", ())
-    )
 
 
 def _make(model: type[Model], links: bool, building: _Twins) -> type[Any]:

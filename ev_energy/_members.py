@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
 import attrs
 
-from ev_energy._model import ALSO, LINK, SEVERAL, Model, Names
+from ev_energy._model import ALSO, LINK, SEVERAL, Annotations, Model, resolve
 
 
 class Member(NamedTuple):
@@ -36,9 +36,11 @@ def members(cls: type[Model], *, links: bool = True) -> dict[str, Member]:
 def _members(cls: Any, links: bool) -> dict[str, Member]:
     found: dict[str, Member] = {}
     for field in attrs.fields(cls):
-        annotation = LINK.sub(r"\1 | str" if links else "str", field.type)
+        # Not the field's type: `attrs.resolve_types` puts another in its place.
+        module, annotation = _home(cls, field.name)
+        annotation = LINK.sub(r"\1 | str" if links else "str", annotation)
         annotation = SEVERAL.sub(r"\1 | tuple[\1, ...]", annotation)
-        type_ = _resolve(_home(cls, field.name), annotation)
+        type_ = resolve(module, annotation)
         found[field.name] = Member(
             field.name,
             type_,
@@ -51,15 +53,13 @@ def _members(cls: Any, links: bool) -> dict[str, Member]:
     return found
 
 
-@functools.cache
-def _resolve(module: str, annotation: str) -> Any:
-    """The type that *annotation* names in *module*. Most are written many times."""
-    return eval(annotation, {}, Names(module))  # noqa: S307  (our own source)
-
-
-def _home(cls: type[Any], name: str) -> str:
-    """The module that the member *name* was declared in."""
-    return next(c.__module__ for c in cls.__mro__ if name in vars(c).get("__annotations__", ()))
+def _home(cls: type[Any], name: str) -> tuple[str, str]:
+    """Return the module that the member *name* was declared in, and its annotation there."""
+    return next(
+        (c.__module__, found.text(name))
+        for c in cls.__mro__
+        if isinstance(found := vars(c).get("__annotations__"), Annotations) and name in found
+    )
 
 
 def arms(type_: Any) -> tuple[Any, ...]:

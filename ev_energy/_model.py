@@ -68,7 +68,7 @@ def model(cls: C) -> C:
     each class would double the time it takes to import them.
     """
     made = _slotted(cls)
-    for name, annotation in made.__annotations__.items():
+    for name, annotation in cls.__annotations__.items():
         if found := LINK.search(annotation):
             # The class is named, not held: it may be defined further down in its module.
             setattr(made, name, _link(made, name, found[1]))
@@ -117,6 +117,7 @@ def _slotted(cls: C) -> C:
         own.pop(name, None)
     own |= {
         "__slots__": tuple(cls.__annotations__),
+        "__annotations__": Annotations(cls.__annotations__, cls.__module__),
         "__attrs_attrs__": _Members(members),
         "__setattr__": _frozen,
         "__delattr__": _frozen,
@@ -187,6 +188,45 @@ class Names(dict[str, Any]):
             return getattr(models, name)
         except AttributeError:
             raise KeyError(name) from None  # a builtin
+
+
+class Annotations(dict[str, Any]):
+    """The annotations of a model: texts, which become types when their values are read.
+
+    `typing.get_type_hints` and what builds on it would look names up in the module of the model,
+    where those of other families stand for type checkers only (see `Names`).
+    """
+
+    def __init__(self, texts: Mapping[str, str], module: str) -> None:
+        super().__init__(texts)
+        self._module = module
+
+    def text(self, name: str) -> str:
+        """Return the annotation of *name* as it is written."""
+        return cast(str, super().__getitem__(name))
+
+    def __getitem__(self, name: str) -> Any:
+        return resolve(self._module, self.text(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the type of *name*."""
+        if name not in self:
+            return default
+        return self[name]
+
+    def values(self) -> Any:
+        """Return the type of each name."""
+        return {name: self[name] for name in self}.values()
+
+    def items(self) -> Any:
+        """Return each name and its type."""
+        return {name: self[name] for name in self}.items()
+
+
+@functools.cache
+def resolve(module: str, annotation: str) -> Any:
+    """Return the type that *annotation* names in *module*. Most are written many times."""
+    return eval(annotation, {}, Names(module))  # noqa: S307  (our own source)
 
 
 class Model:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ev_energy import Call as Call
     from ev_energy import ClientCredentials as ClientCredentials
     from ev_energy import Drift as Drift
+    from ev_energy import Id as Id
+    from ev_energy import Key as Key
     from ev_energy import Kind as Kind
     from ev_energy import MemoryBudget as MemoryBudget
     from ev_energy import Page as Page
@@ -45,7 +47,8 @@ _HOMES = {
     "Pager": "ev_energy_sync._blocking",
 }
 
-__getattr__ = door(__name__, _HOMES)
+if not TYPE_CHECKING:  # a type checker would believe that every name exists
+    __getattr__ = door(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -48,7 +48,8 @@ _HOMES = {{
     }},
 }}
 
-__getattr__ = door(__name__, _HOMES)
+if not TYPE_CHECKING:  # a type checker would believe that every name exists
+    __getattr__ = door(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

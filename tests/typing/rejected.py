@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ev_energy import UNSET, Client, Ref
+import ev_energy
+import ev_energy_sync
+from ev_energy import UNSET, Client, Ref, models
 from ev_energy.models import EVSE, LatLong, LocationWrite, User
 
 
@@ -63,3 +65,18 @@ async def results(client: Client, evse: EVSE) -> None:
     await client.fetch(evse)  # expect-error
     email: str = UNSET  # expect-error
     print(length, email)
+
+
+def exports() -> None:
+    from ev_energy import Clint  # expect-error  # noqa: F401
+    from ev_energy.auth import StaticTokn  # expect-error  # noqa: F401
+    from ev_energy.errors import ApiEror  # expect-error  # noqa: F401
+    from ev_energy.expand import EVSEExpnd  # expect-error  # noqa: F401
+    from ev_energy.models import EVES  # expect-error  # noqa: F401
+    from ev_energy.simulator import Simulatr  # expect-error  # noqa: F401
+    from ev_energy_sync import Clientt  # expect-error  # noqa: F401
+
+    ev_energy.Clint  # expect-error  # noqa: B018
+    ev_energy_sync.Clint  # expect-error  # noqa: B018
+    models.EVES  # expect-error  # noqa: B018
+    ev_energy_sync.models.EVES  # expect-error  # noqa: B018
