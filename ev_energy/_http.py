@@ -99,14 +99,14 @@ class Response(msgspec.Struct, frozen=True, eq=False):
     @property
     def retry_after(self) -> float | None:
         """Seconds to wait, from ``Retry-After`` or this API's ``RetryAfter``; never negative."""
-        text = self.headers.get("retry-after", self.headers.get("retryafter", "")).strip()
-        if text.isascii() and text.replace(".", "", 1).isdigit():
-            return min(float(text), _AGES)  # which else may be infinite
-        until = _date(text)
-        if until is None:
-            return None
-        now = _date(self.headers.get("date", "")) or datetime.now(UTC)
-        return max(0.0, (until - now).total_seconds())
+        for name in ("retry-after", "retryafter"):
+            text = self.headers.get(name, "").strip()
+            if text.isascii() and text.replace(".", "", 1).isdigit():
+                return min(float(text), _AGES)  # which else may be infinite
+            if (until := _date(text)) is not None:
+                now = _date(self.headers.get("date", "")) or datetime.now(UTC)
+                return max(0.0, (until - now).total_seconds())
+        return None
 
 
 def _date(text: str) -> datetime | None:

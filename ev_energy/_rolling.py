@@ -16,6 +16,17 @@ HOUR: Final = 3600.0
 CROWD: Final = 100_000
 
 
+def blocked_seconds(retry_after: float, window: float) -> float:
+    """Return for how long a refusal (429) holds back all calls of its allowance.
+
+    That is what the server asked for, but a window at most (and a second an hour, for clocks that
+    do not run alike): by then everything that was sent before the refusal counts no longer. A
+    server, or something in between, that asks for years has made a mistake, and must not stop
+    every process for years.
+    """
+    return min(retry_after, window + window / HOUR) if retry_after > 0 else 0.0  # also for NaN
+
+
 class RollingLog:
     """What is known of one allowance: when each request was made that still counts.
 
@@ -205,11 +216,8 @@ class RollingLog:
         self._doubtful.sort()
 
     def _block(self, now: float, seconds: float) -> None:
-        """The server refused one, and said when to come back: one will be free then.
-
-        After a window without requests everything is, so it is never longer than that.
-        """
-        until = now + min(seconds, self._stay)
+        """The server refused one, and said when to come back: one will be free then."""
+        until = now + blocked_seconds(seconds, self.window)
         self._blocked_until = max(self._blocked_until, until)
         if self.limit is None:
             return

@@ -14,9 +14,14 @@
 --   lease PROCESS N LEFT        set aside; prolonged for as long as the process lives
 --   turn PROCESS RANK SINCE N   a process waits for N
 --   other SLOT N                requests of unknown origin, by when they are guessed to leave
+--   clock                       the time of the last call, kept `FAR` ahead of it
 --
 -- So what is over lies between minus and plus now. Everything that is told is absolute, so that
 -- a call whose reply was lost can be made again.
+--
+-- What is read here is not trusted: another version, or an operator, may have written it. A member
+-- that cannot be read is removed, no number is larger than `MOST`, and nothing ends later than it
+-- could if it were written now. So no value in this key can stop its users for longer than that.
 
 local key, ask = KEYS[1], cjson.decode(ARGV[1])
 local time = redis.call('TIME')
@@ -24,11 +29,42 @@ local now = time[1] * 1000000 + time[2]
 
 local USUAL, MOST = 1000, 1000000
 local SLOTS = 64 -- how finely requests of others are told apart
+local FAR = 1000000000000000 -- microseconds: 31 years, so that the mark of the clock is never over
+local SLACK = 1000000 -- microseconds by which a clock may step back without anything being done
 
 local function micros(seconds) return math.floor(seconds * 1000000 + 0.5) end
 local function text(number) return string.format('%.0f', number) end
 
 local window, hold, alive = micros(ask.window), micros(ask.hold), micros(ask.lease)
+local horizon = now + math.max(window, alive) + hold -- nothing written now ends later
+
+local refusal = window + window / 3600 -- how long a 429 stops all at most: `blocked_seconds`
+
+local function number(word)
+  local found = tonumber(word)
+  if found and found == found then return found end -- NaN is unequal to itself
+end
+
+-- If the clock was set back since the last call, or this is another server after a failover, all
+-- moments are moved along with it. Otherwise everything would last longer by that much.
+local mark = tonumber(redis.call('ZSCORE', key, 'clock') or nil)
+local back = mark and -mark - FAR - now or 0
+if back > SLACK and back < math.huge then
+  local all = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do
+    local member, score = all[i], tonumber(all[i + 1])
+    if score > 0 then score = math.max(1, score - back) else score = math.min(-1, score + back) end
+    local words = {}
+    for word in string.gmatch(member, '%S+') do words[#words + 1] = word end
+    local place = words[1] == 'epoch' and 3 or words[1] == 'turn' and 4
+    if place and number(words[place]) then
+      redis.call('ZREM', key, member)
+      words[place] = text(number(words[place]) - back)
+      member = table.concat(words, ' ')
+    end
+    redis.call('ZADD', key, score == -math.huge and '-inf' or text(score), member)
+  end
+end
 
 -- Requests that are over stay for a little: a reply may be about the time when they counted.
 redis.call('ZREMRANGEBYSCORE', key, text(-now), text(now - hold))
@@ -40,29 +76,45 @@ local function count(from, to) return redis.call('ZCOUNT', key, from, to) end
 
 -- The negative side.
 local epoch, created, limit, said, blocked, recovering
-local leases, turns, others = {}, {}, {}
+local leases, turns, others, guessed = {}, {}, {}, 0
+local LASTING = { epoch = true, limit = true, clock = true }
+local KINDS = { epoch = true, limit = true, lease = true, turn = true, other = true }
 local rest = redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. text(-now), 'WITHSCORES')
 for i = 1, #rest, 2 do
   local member, ends, words = rest[i], -tonumber(rest[i + 1]), {}
   for word in string.gmatch(member, '%S+') do words[#words + 1] = word end
   local kind = words[1]
-  if kind == 'epoch' then epoch, created = words[2], tonumber(words[3])
-  elseif kind == 'limit' then limit = words[2]
+  local latest = kind == 'blocked' and now + refusal or horizon
+  if ends > latest and not LASTING[kind] then
+    ends = latest
+    put(ends, member)
+  end
+  if kind == 'epoch' and words[2] and not epoch then
+    epoch, created = words[2], math.min(number(words[3]) or now, now)
+  elseif kind == 'limit' and not limit and (words[2] == 'none'
+    or (number(words[2]) or 0) >= 1 and number(words[2]) <= MOST) then
+    limit = words[2]
   elseif kind == 'word' then said = ends - window
   elseif kind == 'blocked' then blocked = ends
   elseif kind == 'recovering' then recovering = ends
-  elseif kind == 'lease' then
-    leases[#leases + 1] =
-      { member = member, process = words[2], number = words[3], left = tonumber(words[4]) }
-  elseif kind == 'turn' then
+  elseif kind == 'lease' and words[3] and number(words[4]) then
+    local left = math.max(0, math.min(number(words[4]), MOST))
+    leases[#leases + 1] = { member = member, process = words[2], number = words[3], left = left }
+  elseif kind == 'turn' and number(words[3]) and number(words[4]) and number(words[5]) then
     turns[#turns + 1] = {
-      member = member, process = words[2], rank = tonumber(words[3]),
-      since = tonumber(words[4]), want = tonumber(words[5]),
+      member = member, process = words[2], rank = number(words[3]),
+      since = math.min(number(words[4]), now),
+      want = math.max(0, math.min(number(words[5]), MOST)),
     }
-  elseif kind == 'other' then
-    others[#others + 1] = { member = member, ends = ends, left = tonumber(words[3]) }
-  end
+  elseif kind == 'other' and number(words[3]) then
+    local left = math.max(0, math.min(number(words[3]), MOST - guessed))
+    guessed = guessed + left
+    others[#others + 1] = { member = member, ends = ends, left = left }
+  elseif KINDS[kind] then drop(member) end
 end
+local late = redis.call(
+  'ZRANGEBYSCORE', key, '(' .. text(horizon), '+inf', 'LIMIT', 0, 10000)
+for _, id in ipairs(late) do redis.call('ZADD', key, text(horizon), id) end
 table.sort(others, function(a, b) return a.ends < b.ends end)
 
 -- Was this key lost since the process saw it last? Then it is asked what it holds, and nobody
@@ -82,6 +134,7 @@ end
 local reply = { epoch = epoch }
 
 local function finish()
+  put(now + FAR, 'clock')
   local keep = math.max(2 * window + hold, (blocked or now) - now) + alive
   redis.call('PEXPIRE', key, text(math.ceil(keep / 1000)))
   return cjson.encode(reply)
@@ -141,7 +194,7 @@ end
 
 local stated = ask.stated
 if stated then
-  local allowed = math.min(stated.limit, MOST)
+  local allowed = math.max(1, math.min(stated.limit, MOST)) -- with none, nobody would ask again
   if limit ~= text(allowed) then
     if limit then drop('limit ' .. limit) end
     limit = text(allowed)
@@ -183,11 +236,13 @@ if limit == nil then allowed = most or USUAL
 elseif limit == 'none' then allowed = most
 else allowed = math.min(tonumber(limit), most or MOST) end
 
--- What is set aside. A process says every time what it has; what it does not name has ended.
+-- What is set aside. A process says every time what it has; what it does not name has ended. None of
+-- it grows beyond what is free: either the process was held for dead, and others were given some,
+-- or a call that lowered it was carried out and its reply was lost.
 local reserved, mine = 0, {}
 for _, lease in ipairs(leases) do
   if lease.process == ask.me then
-    mine[lease.number] = true
+    mine[lease.number] = lease.left
     drop(lease.member)
   else
     reserved = reserved + lease.left
@@ -198,18 +253,23 @@ local function keep_lease(number, left)
   reserved = reserved + left
   put(now + alive, 'lease ' .. ask.me .. ' ' .. number .. ' ' .. text(left))
 end
+for _, lease in ipairs(ask.leases or {}) do reserved = reserved + (mine[text(lease[1])] or 0) end
 for _, lease in ipairs(ask.leases or {}) do
   local number, left = text(lease[1]), lease[2]
-  if not mine[number] and not ask.report and allowed then -- it was held for dead
-    left = math.min(left, math.max(0, allowed - used - reserved))
+  local kept = mine[number] or 0
+  if left > kept and not ask.report and allowed then
+    left = math.min(left, kept + math.max(0, allowed - used - reserved))
+  end
+  if not mine[number] and not ask.report and allowed or left < lease[2] then
     reply.leases = reply.leases or {}
     table.insert(reply.leases, { lease[1], left })
   end
+  reserved = reserved - kept
   if left > 0 then keep_lease(number, left) end
 end
 
 if ask.blocked then
-  blocked = math.max(blocked or 0, now + micros(math.min(ask.blocked, 1000000000)))
+  blocked = math.max(blocked or 0, now + math.min(micros(ask.blocked), refusal))
   put(blocked, 'blocked')
   if allowed and used + reserved >= allowed and held > 0 and others[1].ends > blocked then
     forget_others(1) -- one will be free by then

@@ -202,7 +202,7 @@ async def test_it_works_with_any_kind_of_client(
         async with RedisBudget(redis, limit=2, prefix=prefix) as budget:
             settle(*await take(budget))
         if not isinstance(redis, str):
-            assert await redis.execute_command("ZCARD", f"{prefix}:{{app}}") == 3
+            assert await redis.execute_command("ZCARD", f"{prefix}:{{app}}") == 4
             await redis.aclose()
 
 
