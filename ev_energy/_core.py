@@ -134,14 +134,15 @@ class Core:
         with self.waits.ended_by_close():
             await self.sleep(seconds)
 
-    def ask(self, options: Options, patience: float, on_wait: Callable[[float], None]) -> Ask:
-        """What a call asks the budget."""
+    def ask(self, options: Options, remaining: float, on_wait: Callable[[float], None]) -> Ask:
+        """Return what a call with *remaining* seconds of its deadline asks the budget."""
         return Ask(
             self.bucket or "",
-            patience if options.when_exhausted == "wait" else 0.0,
+            remaining if options.when_exhausted == "wait" else 0.0,
             options.priority,
             options.share,
             on_wait,
+            deadline=remaining,
         )
 
     @contextmanager

@@ -53,6 +53,8 @@ class Ask:
     """What was set aside for them."""
     on_wait: Callable[[float], None] | None = None
     """Told once if there is a wait, and how long it will be as far as is known."""
+    deadline: float = float("inf")
+    """Seconds until the call fails in any case, should the budget itself be slow to answer."""
 
 
 class Ticket(Protocol):

@@ -61,6 +61,11 @@ class Bucket:
     # What callers want.
 
     @property
+    def window(self) -> float:
+        """Seconds that a request counts for."""
+        return self._settings.window
+
+    @property
     def waiting(self) -> int:
         """How many wait for their turn."""
         return len(self._turns) + len(self._ready)
@@ -160,8 +165,9 @@ class Bucket:
             ask.on_wait,
         )
         if ask.patience < float("inf"):
-            # However little patience they have: one question is asked.
-            patience = max(ask.patience, 2.1 * self._link.timeout)
+            # A call that does not want to wait for its turn still waits for an answer of Redis,
+            # also over a new connection, as far as its deadline allows.
+            patience = min(max(ask.patience, 2.5 * self._link.timeout), ask.deadline)
             turn.timer = loop.call_later(patience, self._too_late, turn)
         return turn
 
@@ -266,9 +272,8 @@ class Bucket:
             ready, self._ready = self._ready, []
             news, self._news = self._news, News()
             wanted = self._first()
-            leases = list(self._leases.values())
             try:
-                answer = await self._ask(news, wanted, leases)
+                answer = await self._ask(news, wanted)
             except BaseException as error:
                 news.add(self._news)
                 self._news = news
@@ -284,9 +289,8 @@ class Bucket:
         finally:
             self._end_taps(taps)
 
-    async def _ask(self, news: News, wanted: list[Turn], leases: list[Lease]) -> Answer:
-        question = self._question(news, wanted, leases)
-        answer = await self._put(question)
+    async def _ask(self, news: News, wanted: list[Turn]) -> Answer:
+        answer = await self._put(news, wanted)
         while answer.lost:
             _log.warning("Redis lost its record of requests; telling it what is known here")
             news.add(
@@ -295,14 +299,24 @@ class Bucket:
                     settled={name: at for name, at in self._held.items() if at is not None},
                 )
             )
-            question = self._question(news, wanted, leases)
-            question.epoch, question.report = answer.epoch, True
-            answer = await self._put(question)
+            answer = await self._put(news, wanted, report_to=answer.epoch)
         self._epoch, self.heard_at = answer.epoch, time.monotonic()
         return answer
 
-    async def _put(self, question: Question) -> Answer:
-        reply = await self._link.run(BUDGET, 1, self._key, encode(question))
+    async def _put(self, news: News, wanted: list[Turn], report_to: str | None = None) -> Answer:
+        # As of now: what is taken from them while this is under way is news for the next question.
+        leases = [(lease.number, lease.left) for lease in self._leases.values()]
+
+        def question() -> bytes:
+            composed = self._question(news, wanted, leases)
+            if report_to is not None:
+                composed.epoch, composed.report = report_to, True
+            return encode(composed)
+
+        # Safe to repeat: requests and leases go by names that are used once, so that the script
+        # finds what it granted before; and all else that it is told is a state, not a change.
+        # Ages are measured for each attempt anew.
+        reply = await self._link.run(BUDGET, 1, self._key, question)
         try:
             return decode(reply)
         except ValueError as error:
@@ -319,7 +333,7 @@ class Bucket:
                 break
         return found
 
-    def _question(self, news: News, wanted: list[Turn], leases: list[Lease]) -> Question:
+    def _question(self, news: News, wanted: list[Turn], leases: list[tuple[int, int]]) -> Question:
         question = compose(self._me, self._settings, news, wanted, leases)
         if self._epoch and time.monotonic() - self.heard_at < self._settings.window:
             question.epoch = self._epoch

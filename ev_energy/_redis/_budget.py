@@ -68,7 +68,7 @@ class RedisBudget:
         self._prefix = prefix
         self._redises = Redises(redis, timeout)
         self._desks = PerLoop(
-            lambda: _Desk(Link(self._redises.client(), timeout, lease / 4)),
+            lambda: _Desk(self._redises.link(lease / 4)),
             self._close,
             with_loop=self._redises.are_ours,
         )

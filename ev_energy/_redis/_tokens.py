@@ -22,6 +22,26 @@ _log: Final = logging.getLogger("ev_energy")
 _FIRST_LOOK: Final = 0.005
 _LONGEST_LOOK: Final = 0.1
 
+# All of these, and GET, SET and DEL with the same words, may be carried out twice, and the second
+# time late: `Link` repeats a command whose reply was lost. A holder's name is used once, so a lock
+# that was taken, prolonged or released before is told from another holder's; and a token that
+# is written late does not replace one that another holder has written since.
+
+#: KEYS: the lock. ARGV: whose it should be, and for how many milliseconds.
+#: A lock ends by Redis's clock. If that is set back, the lock of a dead process would last longer
+#: by as much; so nobody's has more time left than it was given, which is in the holder's name.
+_TAKE: Final = Script("""
+local holder = redis.call('GET', KEYS[1])
+if not holder or holder == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return 1
+end
+local given = tonumber(string.match(holder, '^%x+:(%d+)$')) or math.max(60000, tonumber(ARGV[2]))
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 or left > given then redis.call('PEXPIRE', KEYS[1], string.format('%.0f', given)) end
+return 0
+""")
+
 #: KEYS: the lock. ARGV: whose it should be, and for how many milliseconds more.
 _PROLONG: Final = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -42,7 +62,7 @@ _SAVE: Final = Script("""
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
   if ARGV[2] == '' then return 0 end
   local kept = redis.call('GET', KEYS[1])
-  if kept then
+  if kept and kept ~= ARGV[2] then
     local ok, token = pcall(cjson.decode, kept)
     local ends = ok and type(token) == 'table' and tonumber(token.expires_at)
     if ends and ends >= (tonumber(ARGV[3]) or 0) then return 0 end
@@ -83,7 +103,7 @@ class RedisTokenStore:
         self._lock_seconds, self._prefix = lock_seconds, prefix
         self._redises = Redises(redis, timeout)
         self._links = PerLoop(
-            lambda: Link(self._redises.client(), timeout, lock_seconds / 4),
+            lambda: self._redises.link(lock_seconds / 4),
             lambda link: self._redises.close(link.client),
             with_loop=self._redises.are_ours,
         )
@@ -133,16 +153,16 @@ class RedisTokenStore:
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncGenerator[None]:
         """Nobody else who shares this Redis is inside."""
-        name, me = f"{self._key(key)}:lock", secrets.token_hex(12)
-        link = self._links.get()
+        name, link = f"{self._key(key)}:lock", self._links.get()
         milliseconds = max(1, int(self._lock_seconds * 1000))
+        me = f"{secrets.token_hex(12)}:{milliseconds}"
         taken = doubt = False
         prolonging: asyncio.Task[None] | None = None
         try:
             pause = _FIRST_LOOK
             while True:
                 doubt = True  # should this be cancelled, or the reply be lost
-                answer = link.command("SET", name, me, "NX", "PX", milliseconds)
+                answer = link.run(_TAKE, 1, name, me, milliseconds)
                 taken = doubt = bool(await self._do("lock", answer))
                 if taken:
                     break

@@ -16,6 +16,7 @@ import attrs
 from ev_energy._http import RateLimit
 from ev_energy._redis._news import News, Settings
 from ev_energy._redis._script import Question, Stated
+from ev_energy._rolling import blocked_seconds
 from ev_energy.budget import Exhausted
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class Ticket:
         if stated is not None:
             news.stated = stated.limit, stated.remaining, self._since
         if retry_after is not None:
-            news.blocked_until = time.monotonic() + retry_after
+            held_back = blocked_seconds(retry_after, self._bucket.window)
+            news.blocked_until = time.monotonic() + held_back
         self._bucket.settle(self._name, news)
 
     def give_back(self) -> None:
@@ -130,9 +132,9 @@ class Ticket:
 
 
 def compose(
-    me: str, settings: Settings, news: News, wanted: list[Turn], leases: list[Lease]
+    me: str, settings: Settings, news: News, wanted: list[Turn], leases: list[tuple[int, int]]
 ) -> Question:
-    """What to tell and to ask."""
+    """What to tell and to ask. *leases* are numbers, with what is left of each."""
     now = time.monotonic()
     question = Question(
         me=me,
@@ -146,7 +148,7 @@ def compose(
         returned=list(news.returned),
         pending=list(news.pending),
         settled=[(name, now - at) for name, at in news.settled.items()],
-        leases=[(lease.number, lease.left) for lease in leases],
+        leases=leases,
         unstated=news.unstated,
     )
     if news.stated is not None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal, Self
 
 import attrs
 import pytest
@@ -25,6 +28,8 @@ class PrivateRedis:
     port: int
     words: tuple[str, ...] = ()
     password: str | None = None
+    settings: Path | None = None
+    """A file of settings, which makes it a Sentinel."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -37,8 +42,12 @@ class PrivateRedis:
         words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self.words]
         if self.password:
             words += ["--requirepass", self.password]
+        command = ["redis-server", *words, "--appendonly", "no", "--dir", str(self.folder)]
+        if self.settings is not None:
+            port = ["--port", str(self.port), "--bind", "127.0.0.1"]
+            command = ["redis-server", str(self.settings), "--sentinel", *port]
         self.process = subprocess.Popen(
-            ["redis-server", *words, "--appendonly", "no", "--dir", str(self.folder)],
+            command,
             stdout=subprocess.DEVNULL,
         )
         over = time.monotonic() + 20
@@ -56,6 +65,88 @@ class PrivateRedis:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+class Relay:
+    """A proxy in front of Redis, which treats connections as firewalls and load balancers do.
+
+    *target* is the port that new connections lead to; those that exist stay where they are.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.url = ""
+        self.opened: list[int] = []
+        self._connections: list[_Relayed] = []
+        self._server: asyncio.Server | None = None
+        self.is_silent = False
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for each in self._connections:
+            each.abort()
+        await asyncio.gather(*(each.task for each in self._connections))
+        await self._server.wait_closed()
+
+    def treat(self, how: Treatment) -> None:
+        """Treat the connections that exist now in this way."""
+        for each in self._connections:
+            each.how = how
+            if how == "close":
+                each.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        made = _Relayed(task, reader, writer)
+        if self.is_silent:
+            made.how = "silence"
+        self._connections.append(made)
+        self.opened.append(self.target)
+        await made.serve(self.target)
+
+
+Treatment = Literal["pass", "silence", "reset", "close", "swallow replies"]
+
+
+@attrs.define(eq=False)
+class _Relayed:
+    task: asyncio.Task[None]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    how: Treatment = "pass"
+
+    def abort(self) -> None:
+        self.writer.transport.abort()
+
+    async def serve(self, target: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", target)
+        back = asyncio.ensure_future(self._back(reader))
+        with suppress(OSError):
+            while data := await self.reader.read(65536):
+                if self.how == "reset":
+                    wire = self.writer.get_extra_info("socket")
+                    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.abort()
+                elif self.how != "silence":
+                    writer.write(data)
+        back.cancel()
+        await asyncio.wait({back})
+        self.abort()
+        writer.transport.abort()
+
+    async def _back(self, reader: asyncio.StreamReader) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if self.how == "pass":
+                    self.writer.write(data)
+        self.abort()  # as Redis does when it closes the connection
 
 
 def free_port() -> int:
@@ -107,3 +198,73 @@ def redis(make_redis: Callable[..., PrivateRedis]) -> Iterator[PrivateRedis]:
 def prefix() -> str:
     """Keys of one test."""
     return f"test-{secrets.token_hex(4)}"
+
+
+class ScriptedRedis:
+    """A server that answers each connection from a list of its own, line by line.
+
+    What clients say when they connect is answered as Redis does, and not written down.
+    """
+
+    def __init__(self, *replies: list[str]) -> None:
+        self._replies = list(replies)
+        self.url = ""
+        self.commands: list[list[list[bytes]]] = []
+        """The commands of each connection that sent some."""
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"redis://127.0.0.1:{port}/0?protocol=2"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+        await asyncio.gather(*self._tasks)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        commands: list[list[bytes]] = []
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                words = await self._read(reader)
+                if words[0] in {b"CLIENT", b"HELLO", b"SELECT"}:
+                    writer.write(b"+OK\r\n")
+                    continue
+                if not commands:
+                    self.commands.append(commands)
+                    replies = self._replies.pop(0)
+                commands.append(words)
+                writer.write(f"{replies.pop(0)}\r\n".encode())
+        writer.transport.abort()
+
+    async def _read(self, reader: asyncio.StreamReader) -> list[bytes]:
+        count = int((await reader.readuntil(b"\r\n"))[1:])
+        words: list[bytes] = []
+        for _ in range(count):
+            size = int((await reader.readuntil(b"\r\n"))[1:])
+            words.append((await reader.readexactly(size + 2))[:-2])
+        return words
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedRedis]:
+    return ScriptedRedis
+
+
+@pytest.fixture
+def relayed() -> type[Relay]:
+    return Relay
+
+
+@pytest.fixture
+async def relay(lasting: PrivateRedis) -> AsyncIterator[Relay]:
+    """A proxy in front of the Redis that all tests share."""
+    async with Relay(lasting.port) as relay:
+        yield relay
