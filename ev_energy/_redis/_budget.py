@@ -34,7 +34,9 @@ class RedisBudget:
         window: Seconds that a request counts for.
         lease: Seconds after which a process that is silent is held for dead, and what it had set
             aside is free. Also how long a Redis that lost its data waits for reports.
-        timeout: Seconds that Redis may take to answer.
+        timeout: Seconds that Redis may take to answer. If a connection that worked before is
+            silent for that long, or leads to a server that is no primary any more, the command is
+            sent once more over a new one.
         prefix: What its keys begin with.
     """
 

@@ -86,7 +86,9 @@ class RedisTokenStore:
         redis: A URL, from which each event loop of each process makes a client of its own; or a
             client of ``redis.asyncio``, which stays yours to close and serves one event loop.
         lock_seconds: Seconds after which the lock of a process that died is free.
-        timeout: Seconds that Redis may take to answer.
+        timeout: Seconds that Redis may take to answer. If a connection that worked before is
+            silent for that long, or leads to a server that is no primary any more, the command is
+            sent once more over a new one.
         prefix: What its keys begin with.
     """
 

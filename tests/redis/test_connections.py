@@ -46,13 +46,13 @@ async def redis_for(url: str, kind: str) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def store(relay: Any, prefix: str) -> AsyncIterator[RedisTokenStore]:
-    async with RedisTokenStore(relay.url, prefix=prefix, timeout=0.5) as store:
+    async with RedisTokenStore(relay.url, prefix=prefix, timeout=1.0) as store:
         yield store
 
 
 @pytest.fixture
 async def budget(relay: Any, prefix: str) -> AsyncIterator[RedisBudget]:
-    async with RedisBudget(relay.url, prefix=prefix, limit=9, timeout=0.5) as budget:
+    async with RedisBudget(relay.url, prefix=prefix, limit=9, timeout=1.0) as budget:
         yield budget
 
 
@@ -226,8 +226,8 @@ async def test_a_connection_that_was_cut_costs_no_call(
     relay: Any, prefix: str, how: Any, kind: str
 ) -> None:
     async with redis_for(relay.url, kind) as redis:
-        store = RedisTokenStore(redis, prefix=prefix, timeout=0.5)
-        budget = RedisBudget(redis, prefix=prefix, limit=9, timeout=0.5)
+        store = RedisTokenStore(redis, prefix=prefix, timeout=1.0)
+        budget = RedisBudget(redis, prefix=prefix, limit=9, timeout=1.0)
         await store.save(KEY, NEW)
         await budget.acquire(Ask("app"))
         relay.treat(how)
@@ -244,13 +244,12 @@ async def test_a_connection_that_was_cut_costs_no_call(
         await store.aclose()
 
 
-async def test_many_idle_connections_that_were_cut_cost_no_call(
-    relay: Any, prefix: str, store: RedisTokenStore
-) -> None:
-    await store.save(KEY, NEW)
-    for _ in "12":
-        assert await asyncio.gather(*(store.load(KEY) for _ in range(50))) == [NEW] * 50
-        relay.treat("silence")
+async def test_many_idle_connections_that_were_cut_cost_no_call(relay: Any, prefix: str) -> None:
+    async with RedisTokenStore(relay.url, prefix=prefix, timeout=3) as store:
+        await store.save(KEY, NEW)
+        for _ in "12":
+            assert await asyncio.gather(*(store.load(KEY) for _ in range(20))) == [NEW] * 20
+            relay.treat("silence")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -340,11 +339,11 @@ async def test_a_redis_that_is_silent_on_new_connections_too_is_given_up_soon(
     relay.is_silent = True
     relay.treat("silence")
     began = time.monotonic()
-    with pytest.raises(TokenStoreError, match=r"no reply within 0\.5 s"):
+    with pytest.raises(TokenStoreError, match=r"no reply within 1 s"):
         await store.load(KEY)
     with pytest.raises(Unavailable, match="no reply"):
         await budget.acquire(Ask("app", patience=0.0))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     relay.is_silent = False
     assert await store.load(KEY) is None
     await asyncio.wait_for(budget.acquire(Ask("app")), 10)
