@@ -224,14 +224,16 @@ class ScriptedRedis:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
-        await asyncio.gather(*self._tasks)
+        for task in self._tasks:  # of a connection that the test left open, as one that fails does
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         commands: list[list[bytes]] = []
-        with suppress(asyncio.IncompleteReadError, OSError):
+        try:
             while True:
                 words = await self._read(reader)
                 if words[0] in {b"CLIENT", b"HELLO", b"SELECT"}:
@@ -242,7 +244,10 @@ class ScriptedRedis:
                     replies = self._replies.pop(0)
                 commands.append(words)
                 writer.write(f"{replies.pop(0)}\r\n".encode())
-        writer.transport.abort()
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        finally:
+            writer.transport.abort()
 
     async def _read(self, reader: asyncio.StreamReader) -> list[bytes]:
         count = int((await reader.readuntil(b"\r\n"))[1:])
