@@ -23,11 +23,21 @@ _TO_MONDAY: Final = 3
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = micros(datetime.min.replace(tzinfo=UTC))
+_LAST: Final = micros(datetime.max.replace(tzinfo=UTC))
 
 
 def instant_of(at: Micros) -> datetime:
     """Return the point in time that so many microseconds mean."""
     return _EPOCH + timedelta(microseconds=at)
+
+
+def nearest_instant(at: Micros) -> datetime:
+    """Return the point in time that so many microseconds mean, or the nearest end of the calendar.
+
+    Bounds that requests send may lie at an end of the calendar, and a microsecond beyond it.
+    """
+    return instant_of(min(max(at, _FIRST), _LAST))
 
 
 def micros_of(span: timedelta) -> Micros:
@@ -70,5 +80,6 @@ __all__ = [
     "instant_of",
     "micros",
     "micros_of",
+    "nearest_instant",
     "weekday",
 ]

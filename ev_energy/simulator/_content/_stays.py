@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ev_energy.simulator._charging._life import Mark
-from ev_energy.simulator._charging._time import instant_of
+from ev_energy.simulator._charging._time import nearest_instant
 from ev_energy.simulator._store._instants import ANCHOR, micros
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ HISTORY_BEGAN: Final = ANCHOR - timedelta(days=200)
 #: No car stays longer: all leave by the next morning.
 LONGEST: Final = timedelta(days=1)
 _LAST_BAY: Final = 1 << 62
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def _all(_episode: Episode) -> bool:
@@ -97,8 +96,8 @@ class Stays:
                 self.world.life.of_bay(
                     bay,
                     now=now,
-                    after=instant_of(low.start_us - 1),
-                    before=None if high is None else instant_of(high.start_us) + _MICROSECOND,
+                    after=nearest_instant(low.start_us - 1),
+                    before=None if high is None else nearest_instant(high.start_us + 1),
                     newest_first=newest_first,
                 )
                 for bay in self.bays

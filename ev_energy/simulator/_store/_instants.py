@@ -34,3 +34,8 @@ def read_instant(text: str) -> datetime:
 def micros(instant: datetime) -> int:
     """Return the microseconds since 1970."""
     return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def instant_at(at: int) -> datetime:
+    """Return the instant that a number of microseconds since 1970 means."""
+    return _EPOCH + timedelta(microseconds=at)

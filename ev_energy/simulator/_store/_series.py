@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ev_energy.simulator._store._instants import micros, read_instant, write_instant
+from ev_energy.simulator._store._instants import instant_at, micros, read_instant, write_instant
 from ev_energy.simulator._store._rows import Link, Row, Viewer
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 #: Chunks of every log are counted from here.
 ORIGIN: Final = datetime(2024, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 #: When an entry was, and its members besides its key and its URL, or what makes them.
 Entry = tuple[datetime, Row | Callable[[], Row]]
@@ -81,9 +80,12 @@ class Series:
 
     def after(self, position: Any) -> Iterator[Row]:
         """Return the entries that are older, the newest first."""
+        # Compared as numbers: one microsecond before the calendar begins is no datetime.
+        if position is not None and -position <= micros(self.began):
+            return
         high = self.now
-        if position is not None:
-            high = min(high, ORIGIN + (-position - micros(ORIGIN) - 1) * _MICROSECOND)
+        if position is not None and -position <= micros(high):
+            high = instant_at(-position - 1)
         for instant, members in self._instants(high):
             yield self._row(instant, members)
 
@@ -98,9 +100,11 @@ class Series:
 
     def before(self, position: Any) -> Iterator[Row]:
         """Return the entries that are newer, the oldest first."""
+        if position is not None and -position >= micros(self.now):
+            return
         low = self.began
-        if position is not None:
-            low = max(low, ORIGIN + (-position - micros(ORIGIN) + 1) * _MICROSECOND)
+        if position is not None and -position >= micros(low):
+            low = instant_at(-position + 1)
         for instant, members in self.entries(low, self.now):
             yield self._row(instant, members)
 
