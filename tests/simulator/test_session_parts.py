@@ -147,7 +147,8 @@ async def test_merged_intervals_are_the_times_with_and_without_energy(api: Any) 
         flows = [energy > 0 for energy in energies]
         assert all(one != other for one, other in pairwise(flows))
         for one in merged:
-            told = one["energy_delivered_by_price"]
+            told = one.get("energy_delivered_by_price")
+            assert ("energy_delivered_by_price" in one) == (sub["tariff"] is not None)
             if isinstance(told, list):
                 several += 1
                 assert (

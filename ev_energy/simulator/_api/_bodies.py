@@ -33,14 +33,16 @@ def read_link(world: World, folder: str, value: object) -> Link | None:
     return Link(folder, key)
 
 
-def read_location(world: World, given: Row) -> tuple[Row, FieldErrors]:
-    """Return the members to set in a location, and what is wrong with them."""
+def read_location(world: World, given: Row, before: Row) -> tuple[Row, FieldErrors]:
+    """Return the members to set in a location that was *before*, and what is wrong with them.
+
+    The four members that an address needs are there together or not at all, in the request and
+    afterwards. A request that clears all four clears the rest of the address as well.
+    """
     row: Row = {name: given[name] for name in LOCATION if name in given}
-    errors: FieldErrors = {}
-    if any(row.get(name) is not None for name in _ADDRESS):
-        for name in _NEEDED:
-            if row.get(name) is None:
-                errors[name] = ["Needed as soon as any part of an address is given."]
+    errors = _wrong_address(row, before)
+    if all(name in row and row[name] is None for name in _NEEDED) and not errors:
+        row |= dict.fromkeys(_ADDRESS)
     for name, folder in _LINKS.items():
         if row.get(name) is not None:
             row[name] = read_link(world, folder, row[name])
@@ -49,3 +51,13 @@ def read_location(world: World, given: Row) -> tuple[Row, FieldErrors]:
     if row.get("coordinates") is not None:
         row["coordinates"] = {name: row["coordinates"][name] for name in ("latitude", "longitude")}
     return ({}, {"default_location": errors}) if errors else (row, {})
+
+
+def _wrong_address(row: Row, before: Row) -> FieldErrors:
+    if any(row.get(name) is not None for name in _ADDRESS):
+        text = "Needed as soon as any part of an address is given."
+        return {name: [text] for name in _NEEDED if row.get(name) is None}
+    cleared = [name for name in _NEEDED if name in row]
+    if len(cleared) == len(_NEEDED) or all(before.get(name) is None for name in _ADDRESS):
+        return {}
+    return {name: [f"Cleared only along with all of {', '.join(_NEEDED)}."] for name in cleared}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from ev_energy.simulator._api import _problems as problems
 from ev_energy.simulator._api._contract import CONTRACT
+from ev_energy.simulator._api._forms import MULTIPART, URL_ENCODED, read_form
 from ev_energy.simulator._api._problems import ProblemError
 from ev_energy.simulator._api._render import Tree
 from ev_energy.simulator._api._routes import Call, Reply
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ev_energy.simulator._api._budget import Bucket, Budget
-    from ev_energy.simulator._api._contract import OperationFacts
+    from ev_energy.simulator._api._contract import BodyFacts, OperationFacts
     from ev_energy.simulator._api._routes import Handler, Routes
     from ev_energy.simulator._oauth import Authority, Grant
     from ev_energy.simulator._store._world import World
@@ -32,10 +32,12 @@ _VERSION: Final = "EvEnergy-Version"
 _USER: Final = "EvEnergy-User"
 _ROOT: Final = "/v2"
 _JSON: Final = "application/json"
-_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+_FORMS: Final = frozenset({URL_ENCODED, MULTIPART})
 #: It does not declare the header, and has no other way to say whose the EVSE is to be.
 _FOR_SOMEBODY: Final = frozenset({"/evse_onboarding/import"})
 _MOST_BYTES: Final = 20 * 2**20
+#: A form of names and addresses is small; each of its lines takes time to read.
+_MOST_BYTES_OF_FORM: Final = 2**20
 
 #: Scopes that expanding a member takes, besides the ones of the operation.
 _EXPAND_SCOPES: Final = {
@@ -262,8 +264,6 @@ async def _body(facts: OperationFacts, request: web.Request) -> Any:
     status = facts.body_refusal_status or 400
     if (request.content_length or 0) > _MOST_BYTES:
         raise problems.too_large()
-    if request.content_type in _FORMS and request.content_type in declared.media:
-        return _checked(facts, await _form(request, status), status)
     raw = await request.content.read(_MOST_BYTES + 1)
     while not request.content.at_eof() and len(raw) <= _MOST_BYTES:
         raw += await request.content.read(_MOST_BYTES + 1 - len(raw))
@@ -275,6 +275,8 @@ async def _body(facts: OperationFacts, request: web.Request) -> Any:
         return _checked(facts, {}, status)
     if hdrs.CONTENT_TYPE in request.headers and request.content_type not in declared.media:
         raise problems.unsupported_media_type(declared.media)
+    if request.content_type in _FORMS:
+        return _checked(facts, _form(facts, declared, request, raw), status)
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError):
@@ -282,11 +284,18 @@ async def _body(facts: OperationFacts, request: web.Request) -> Any:
     return _checked(facts, value, status)
 
 
-async def _form(request: web.Request, status: int) -> dict[str, Any]:
+def _form(
+    facts: OperationFacts, declared: BodyFacts, request: web.Request, raw: bytes
+) -> dict[str, Any]:
+    if len(raw) > _MOST_BYTES_OF_FORM:
+        raise problems.too_large()
+    header = request.headers[hdrs.CONTENT_TYPE]
     try:
-        return dict(await request.post())
-    except (ValueError, HttpProcessingError):
-        raise ProblemError(status, "Malformed request", "The body is not a form.") from None
+        return read_form(raw, header, CONTRACT.shape(declared.shape))
+    except ValueError as error:
+        status = facts.body_refusal_status or 400
+        detail = f"The body is not a form: {error}."
+        raise ProblemError(status, "Malformed request", detail) from None
 
 
 def _checked(facts: OperationFacts, value: Any, status: int) -> Any:

@@ -50,12 +50,13 @@ def page(
 ) -> tuple[Sequence[Row], str]:
     """Return the rows of the page that a query asks for, and its Link header.
 
-    A cursor is a position, not a row: it works when the row it was taken from is gone. Only the
-    rows of the page are made, and one beyond each end.
+    A cursor is a position, not a row: it works when the row it was taken from is gone. Where both
+    cursors are sent, ``page_after`` is the one that counts, and the other is not even looked at.
+    Only the rows of the page are made, and one beyond each end.
     """
     size: int = given.get("page_size", _DEFAULT_SIZE)
     after = _position(collection, given, "page_after")
-    before = _position(collection, given, "page_before")
+    before = None if after is not None else _position(collection, given, "page_before")
     kept = [(name, text) for name, text in pairs if name not in _CURSORS]
     previous = following = _NOWHERE
     if after is None and before is not None:
@@ -87,7 +88,10 @@ def numbered_page(
 ) -> tuple[Sequence[Row], str]:
     """Return a page of a list whose pages have numbers; past the end there is none."""
     size: int = given.get("page_size", _DEFAULT_SIZE)
-    number = int(given.get("page", 1))
+    asked: float = given.get("page", 1)
+    number = int(asked)
+    if number != asked:
+        raise bad_paging("page")
     start = min((number - 1) * size, _FAR)
     shown = list(itertools.islice(rows, start, start + size))
     if not shown and number > 1:

@@ -58,6 +58,9 @@ def read_query(
             errors[name] = wrong
         else:
             values[name] = texts[0] if name in _CURSORS else value
+    if "page_after" in values:  # then the other cursor does not count, whatever it is
+        values.pop("page_before", None)
+        errors.pop("page_before", None)
     return values, errors | {n: ["This is needed."] for n in facts.required if n not in sent}
 
 

@@ -26,11 +26,11 @@ def _written(call: Call, before: Row) -> Row:
     if "email" in call.body:
         row["email"] = call.body["email"]
     if "default_location" in call.body:
-        location, wrong = read_location(call.world, call.body["default_location"])
+        old: Row = before.get("default_location") or {}
+        location, wrong = read_location(call.world, call.body["default_location"], old)
         if wrong:
             raise invalid(wrong)
-        blank = dict.fromkeys(LOCATION)
-        row["default_location"] = {**blank, **before.get("default_location", {}), **location}
+        row["default_location"] = {**dict.fromkeys(LOCATION), **old, **location}
     return row
 
 
