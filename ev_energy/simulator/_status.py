@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from ev_energy.simulator._api._problems import ProblemError
 from ev_energy.simulator._html import (
     Markup,
     button,
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator._charging._episodes import Episode
     from ev_energy.simulator._charging._state import State
-    from ev_energy.simulator._control import Guard
     from ev_energy.simulator._html import Content, Visitors
     from ev_energy.simulator._journal import SeenRequest
     from ev_energy.simulator._server import Simulator
@@ -64,28 +62,21 @@ _BUTTONS: Final = (
 )
 
 
-def install(
-    app: web.Application, simulator: Simulator, world: World, visitors: Visitors, guard: Guard
-) -> None:
+def install(app: web.Application, simulator: Simulator, world: World, visitors: Visitors) -> None:
     """Serve the page."""
-    status = _Status(simulator, world, visitors, guard)
+    status = _Status(simulator, world, visitors)
     app.router.add_get(_PATH, status.show)
     app.router.add_post(_PATH, status.change)
 
 
 class _Status:
-    def __init__(
-        self, simulator: Simulator, world: World, visitors: Visitors, guard: Guard
-    ) -> None:
+    def __init__(self, simulator: Simulator, world: World, visitors: Visitors) -> None:
         self._simulator = simulator
         self._world = world
         self._visitors = visitors
-        self._guard = guard
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show how things are now."""
-        if (refusal := self._refusal(request)) is not None:
-            return refusal
         visitor = self._visitors.visitor(request)
         response = self._page(request, self._visitors.seal(visitor))
         self._visitors.remember(request, response, visitor)
@@ -93,8 +84,6 @@ class _Status:
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """Move the clock."""
-        if (refusal := self._refusal(request)) is not None:
-            return refusal
         try:
             sent = dict(await read_form(request))
         except ValueError as error:
@@ -106,13 +95,6 @@ class _Status:
         except ValueError as error:
             return page("Not possible", notice(str(error), error=True), status=400)
         raise web.HTTPSeeOther(request.path_qs)
-
-    def _refusal(self, request: web.Request) -> web.Response | None:
-        try:
-            self._guard.check(request)
-        except ProblemError as problem:
-            return page("No entry", notice(problem.body["detail"], error=True), status=403)
-        return None
 
     def _page(self, request: web.Request, seal: str) -> web.Response:
         simulator, world = self._simulator, self._world

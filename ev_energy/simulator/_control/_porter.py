@@ -27,7 +27,6 @@ from ev_energy.simulator._control._trouble import FAULTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ev_energy.simulator._control._guard import Guard
     from ev_energy.simulator._oauth import Authority
     from ev_energy.simulator._server import Simulator
     from ev_energy.simulator._store._world import World
@@ -63,17 +62,14 @@ DOORS: Final = (
 )
 
 
-def install(
-    app: web.Application, simulator: Simulator, world: World, authority: Authority, guard: Guard
-) -> None:
+def install(app: web.Application, simulator: Simulator, world: World, authority: Authority) -> None:
     """Serve all doors."""
-    _Porter(functools.partial(Ask, simulator, world, authority), guard).install(app.router)
+    _Porter(functools.partial(Ask, simulator, world, authority)).install(app.router)
 
 
 class _Porter:
-    def __init__(self, ask: Callable[..., Ask], guard: Guard) -> None:
+    def __init__(self, ask: Callable[..., Ask]) -> None:
         self._ask = ask
-        self._guard = guard
         self._doors: defaultdict[str, dict[str, Door]] = defaultdict(dict)
         for door in DOORS:
             self._doors[door.path][door.method] = door
@@ -87,7 +83,6 @@ class _Porter:
 
     async def _serve(self, path: str | None, request: web.Request) -> web.Response:
         try:
-            self._guard.check(request)
             door = self._door(path, request.method)
             body = await _body(request, door)
             _check_names("body", body, door.takes)

@@ -10,17 +10,24 @@ from ev_energy.simulator._store._instants import read_instant
 
 if TYPE_CHECKING:
     from ev_energy.simulator._control._door import Ask
+    from ev_energy.simulator._store._clock import Clock
 
 _UNITS: Final = frozenset({"days", "hours", "minutes", "seconds"})
 _WAYS: Final = {
-    "advance": "how far to jump ahead: an object with any of days, hours, minutes, seconds",
-    "jump_to": "a later instant to jump to, as in 2026-10-06T07:00:00Z",
-    "speed": "seconds of the world in a real one; 0 stands still",
+    "advance": "how far to jump ahead, 366 days at most: an object with any of days, hours, "
+    "minutes, seconds",
+    "jump_to": "an instant to jump to, 366 days ahead at most, as in 2026-10-06T07:00:00Z",
+    "speed": "seconds of the world in a real one, up to 3600000; 0 stands still",
 }
 
 
+def _shown(clock: Clock) -> dict[str, Any]:
+    dumped = clock.dump()
+    return {name: dumped[name] for name in ("now", "speed")}
+
+
 def _tell(ask: Ask) -> Any:
-    return ask.simulator.clock.dump()
+    return _shown(ask.simulator.clock)
 
 
 def _move(ask: Ask) -> Any:
@@ -37,7 +44,7 @@ def _move(ask: Ask) -> Any:
             clock.run(ask.need(way, float))
     except ValueError as error:
         raise refused(error, way) from None
-    return clock.dump()
+    return _shown(clock)
 
 
 def _span(units: dict[str, float]) -> Any:
