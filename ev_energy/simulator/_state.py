@@ -19,6 +19,7 @@ import attrs
 
 from ev_energy._version import __version__
 from ev_energy.simulator._api._budget import Budget
+from ev_energy.simulator._restored import try_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ev_energy.simulator._store._world import World
     from ev_energy.simulator._webhooks import Webhooks
 
+#: Far more than any simulator writes; a larger file is none, and would fill the memory.
+_MOST_BYTES: Final = 2**30
 #: Raised when older files cannot be read any more, or mean something else.
 FORMAT: Final = 1
 _LOGGER: Final = logging.getLogger("ev_energy.simulator")
@@ -66,19 +69,29 @@ class Kept:
             self.authority.load(state["oauth"])
             self.webhooks.load(state["webhooks"])
             self.budget.load(state["budget"])
+            self._try_out()
         except Exception as error:
-            raise ValueError(f"{where}: damaged: {error!r}") from error
+            raise ValueError(f"{where}: damaged: {type(error).__name__}: {error}") from error
+
+    def _try_out(self) -> None:
+        """Use all that was loaded once, so that damage shows now and not in a later request."""
+        try_out(self.world)
+        write_state(self.dump()).encode()
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
     """Return what a state file holds, None if there is none; `ValueError` says what is wrong."""
     try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise ValueError(f"{path}: no state file: it has {size:,} bytes")
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
-        state: Any = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        state: Any = json.loads(data, parse_constant=_refuse_constant)
+        json.dumps(state, ensure_ascii=False).encode()  # which halves of surrogate pairs are not
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"{path}: damaged, or no state file: {error}") from None
     if not isinstance(state, dict) or cast("dict[str, Any]", state).get("what") != _WHAT:
         raise ValueError(f"{path}: not a state file of this simulator")
@@ -97,6 +110,10 @@ def read_state(path: Path) -> dict[str, Any] | None:
                 f"{path}: damaged: {name} is {found.get(name)!r}"
             )
     return found
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
 
 
 def write_state(state: Mapping[str, Any]) -> str:

@@ -137,12 +137,18 @@ class Layout:
         return blocks * (len(self._starts) - 1) + home, rest - self._starts[home]
 
 
+#: The numbers of bays take 32 bits in the identifiers of sessions.
+MOST_VEHICLES: Final = 100_000_000
+
+
 class Homes:
     """All homes of a world with so many vehicles."""
 
     def __init__(self, chance: Chance, vehicles: int) -> None:
         if vehicles < 1:
             raise ValueError(f"vehicles: {vehicles} is fewer than one")
+        if vehicles > MOST_VEHICLES:
+            raise ValueError(f"vehicles: {vehicles} is more than {MOST_VEHICLES:,}")
         self._chance = chance
         self._vehicles = vehicles
         whole = Layout(tuple(kind.vehicles for kind in KINDS), vehicles * len(KINDS))

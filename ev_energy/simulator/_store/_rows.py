@@ -74,8 +74,15 @@ def from_json(value: Any) -> Any:
     members = cast("Row", value)
     match list(members):
         case [name] if name == _LINK:
-            return Link(*members[name])
+            folder, key = members[name]
+            return Link(_text(folder), _text(key))
         case [name] if name == _ADDRESS:
-            return Address(members[name])
+            return Address(_text(members[name]))
         case _:
             return {name: from_json(inner) for name, inner in members.items()}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no part of a link")  # noqa: TRY004 - the file is at fault
+    return value

@@ -258,9 +258,17 @@ class Table:
 
     def load(self, state: Row) -> None:
         """Do to the table what `dump` told of another one like it."""
-        self._added = {row["id"]: row for row in from_json(state["added"])}
-        self._changed = from_json(state["changed"])
-        self._gone = set(state["gone"])
+        added: dict[str, Row] = {row["id"]: row for row in from_json(state["added"])}
+        changed: dict[str, Row] = dict(from_json(state["changed"]))
+        gone = frozenset[str](state["gone"])
+        for key in added:
+            self.position_at(key)
+        for key in (*changed, *gone):
+            if self.made.number(key) is None:
+                raise ValueError(f"{self.folder} never had {key!r}")
+        if any("id" in members or "url" in members for members in changed.values()):
+            raise ValueError(f"the ids of {self.folder} do not change")
+        self._added, self._changed, self._gone = added, changed, set(gone)
         self._of_number.cache_clear()
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import enum
+import re
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import attrs
+import msgspec
 from cattrs import Converter
 
+from ev_energy.simulator._store._chance import ID_LETTERS
 from ev_energy.simulator._store._instants import read_instant, write_instant
+from ev_energy.simulator._webhooks._signing import key_of
+
+#: It tells when the endpoint was registered.
+_ENDPOINT_ID: Final = re.compile(f"ep_[0-7][{ID_LETTERS}]{{25}}", re.ASCII)
+#: The first attempt, and one after each wait between retries.
+_MOST_ATTEMPTS: Final = 8
 
 
 class Trick(enum.StrEnum):
@@ -153,5 +162,73 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def load(dumped: dict[str, Any]) -> Snapshot:
-    """Return the snapshot that was dumped."""
-    return _JSON.structure(dumped, Snapshot)
+    """Return the snapshot that was dumped; `ValueError` if its parts do not fit together."""
+    # cattrs makes a text of whatever stands where one is due, so that is looked at before.
+    msgspec.convert(dumped, _Dumped, strict=True)
+    snapshot = _JSON.structure(dumped, Snapshot)
+    endpoints = {endpoint.id for endpoint in snapshot.endpoints}
+    for endpoint in snapshot.endpoints:
+        if not _ENDPOINT_ID.fullmatch(endpoint.id):
+            raise ValueError(f"{endpoint.id!r} is no id of an endpoint")
+        for secret in (endpoint.secret, *(old.secret for old in endpoint.retired)):
+            key_of(secret)
+    messages = {message.id for message in snapshot.messages}
+    named = {errand.message_id for errand in snapshot.errands}
+    named |= {held.message_id for held in snapshot.held} | {*snapshot.finished}
+    if missing := named - messages:
+        raise ValueError(f"there is no message {min(missing)!r}")
+    if missing := {errand.endpoint_id for errand in snapshot.errands} - endpoints:
+        raise ValueError(f"there is no endpoint {min(missing)!r}")
+    if any(not 1 <= errand.attempt <= _MOST_ATTEMPTS for errand in snapshot.errands):
+        raise ValueError("an errand has a number of attempts that none has")
+    if any(times < 0 for times in snapshot.tricks.values()) or snapshot.delay < timedelta():
+        raise ValueError("less than nothing was ordered")
+    return snapshot
+
+
+class _DumpedEndpoint(TypedDict):
+    id: str
+    url: str
+    events: list[str] | None
+    secret: str
+    retired: list[dict[str, str]]
+    application: str | None
+
+
+class _DumpedErrand(TypedDict):
+    message_id: str
+    endpoint_id: str
+    due: str
+    order: int
+    attempt: int
+    tricks: list[str]
+    once: bool
+
+
+class _DumpedDelivery(TypedDict):
+    message_id: str
+    event_type: str
+    endpoint_id: str
+    attempt: int
+    at: str
+    status: int | None
+    error: str | None
+    outcome: str
+
+
+class _DumpedHeld(TypedDict):
+    message_id: str
+    due: str
+    tricks: list[str]
+
+
+class _Dumped(TypedDict):
+    made: int
+    endpoints: list[_DumpedEndpoint]
+    messages: list[dict[str, str]]
+    finished: list[str]
+    errands: list[_DumpedErrand]
+    held: list[_DumpedHeld]
+    deliveries: list[_DumpedDelivery]
+    tricks: dict[str, int]
+    delay: float

@@ -1,0 +1,215 @@
+"""A damaged or forged state file is a `ValueError`, or a state that works."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ev_energy.simulator import Clock, Simulator
+
+ADDRESS = {"address_1": "1 High St", "city": "Leeds", "postal_code": "LS1", "country_code": "GB"}
+
+
+async def _lived_in(path: Path) -> None:
+    """Write the state of a simulator that requests of many kinds have changed."""
+    options: Any = {"state": path, "vehicles": 4, "clock": Clock(speed=0)}
+    async with Simulator(**options) as simulator, aiohttp.ClientSession() as session:
+
+        async def send(method: str, path: str, **body: Any) -> Any:
+            async with session.request(
+                method, simulator.base_url + path, headers=await _token(simulator, session), **body
+            ) as reply:
+                return await reply.json(content_type=None)
+
+        await send("POST", "/users", json={"email": "a@b.example", "default_location": ADDRESS})
+        await send("PATCH", f"/users/{simulator.user_id}", json={"email": "q@b.example"})
+        vehicle = (await send("GET", "/vehicles"))[0]["id"]
+        await send("PATCH", f"/vehicles/{vehicle}", json={"maximum_charge_limit_percentage": 70})
+        await send("POST", f"/users/{simulator.user_id}/saved_routes", json={"name": "Work"})
+        simulator.add_application(scopes=["evse:read"], redirect_uris=["http://x.example/"])
+        simulator.sign_in()
+        simulator.webhooks.add("http://127.0.0.1:9/")
+        simulator.webhooks.drop(2)
+        simulator.webhooks.publish("an.event", {"number": 1})
+        simulator.clock.advance(hours=30)
+        await simulator.webhooks.settled()
+
+
+async def _token(simulator: Simulator, session: aiohttp.ClientSession) -> dict[str, str]:
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": simulator.client_id,
+        "client_secret": simulator.client_secret,
+    }
+    async with session.post(simulator.token_url, data=form) as reply:
+        token = (await reply.json()).get("access_token", "")
+        assert reply.status < 500
+    return {"Authorization": f"Bearer {token}", "EvEnergy-User": simulator.user_id}
+
+
+async def _resumed(path: Path) -> list[int]:
+    """Return the statuses of some requests to a simulator that resumes from a file."""
+    lists = ("/users", "/vehicles", "/evses", "/charging_sub_sessions", "/webhook_portal")
+    statuses: list[int] = []
+    options: Any = {"state": path, "clock": Clock(speed=0)}
+    async with Simulator(**options) as simulator, aiohttp.ClientSession() as session:
+        headers = await _token(simulator, session)
+        for folder in (*lists, f"/users/{simulator.user_id}/saved_routes"):
+            async with session.get(simulator.base_url + folder, headers=headers) as reply:
+                statuses.append(reply.status)
+        simulator.clock.advance(hours=1)
+        async with asyncio.timeout(30):
+            await simulator.webhooks.settled()
+    return statuses
+
+
+@pytest.fixture(scope="module")
+def lived_in() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        asyncio.run(_lived_in(path))
+        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return state
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the ways to everything in a state, without the state itself."""
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    found = []
+    for key, inner in members:
+        found.append((*at, key))
+        if isinstance(inner, dict | list):
+            found += places(inner, (*at, key))
+    return found
+
+
+WRONG = st.sampled_from(
+    [
+        *(None, True, -1, 0, 1e300, 10**300, "", "x", "\ud800", [], {}, [1], {"a": 1}, [[]]),
+        *("9999-99-99T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+        *({"$link": [1]}, {"$link": ["users", 3]}, {"$address": 5}),
+    ]
+)
+
+
+def spoil(state: dict[str, Any], at: tuple[Any, ...], wrong: Any, *, remove: bool) -> str:
+    spoilt = copy.deepcopy(state)
+    inner: Any = spoilt
+    for key in at[:-1]:
+        inner = inner[key]
+    if remove:
+        del inner[at[-1]]
+    else:
+        inner[at[-1]] = wrong
+    return json.dumps(spoilt)
+
+
+def attempt(text: str | bytes) -> list[int] | None:
+    """Return what came of requests, None where the file was refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        try:
+            return asyncio.run(_resumed(path))
+        except ValueError as error:
+            assert str(path) in str(error) or "vehicles" in str(error) or "seed" in str(error)  # noqa: PT017 - the other half is the value
+            return None
+
+
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_spoilt_state_is_refused_or_works(lived_in: dict[str, Any], data: st.DataObject) -> None:
+    section = data.draw(st.sampled_from(sorted(lived_in)))
+    ways = [way for way in places(lived_in) if way[0] == section]
+    text = spoil(
+        lived_in,
+        data.draw(st.sampled_from(ways)),
+        data.draw(WRONG),
+        remove=data.draw(st.booleans()),
+    )
+    statuses = attempt(text)
+    assert statuses is None or max(statuses) < 500
+
+
+def changed(lived_in: dict[str, Any], *at: Any, to: Any) -> str:
+    return spoil(lived_in, at, to, remove=False)
+
+
+@pytest.mark.parametrize(
+    ("at", "wrong"),
+    [
+        (("oauth", "applications", 0, "scopes", 0), True),
+        (("oauth", "applications"), []),
+        (("oauth", "tokens", "made"), "many"),
+        (("webhooks", "endpoints", 0, "secret"), "whsec_%%%"),
+        (("webhooks", "endpoints", 0, "id"), "ep_uuu"),
+        (("webhooks", "endpoints", 0, "url"), 5),
+        (("webhooks", "messages"), []),
+        (("webhooks", "tricks"), {"drop": -1}),
+        (("world", "kept", "counters"), {"rows": "one"}),
+        (("world", "kept", "deeds"), {"0": [["now", "limit", 70]]}),
+        (("world", "kept"), {"guests": {"bays": [{}]}}),
+        (("world", "tables", "users", "gone"), ["user00"]),
+        (("world", "tables", "users", "added", 0, "id"), "../../x"),
+        (("clock", "speed"), 1e308),
+        (("clock", "now"), "9999-12-31T23:59:59Z"),
+        (("clock", "service_now"), 5),
+        (("budget",), {"a": 1}),
+        (("vehicles",), 10**30),
+        (("vehicles",), -1),
+        (("seed",), "one"),
+        (("format",), True),
+        (("what",), None),
+    ],
+)
+def test_a_state_that_cannot_be_is_refused(
+    lived_in: dict[str, Any], at: tuple[Any, ...], wrong: Any
+) -> None:
+    assert attempt(changed(lived_in, *at, to=wrong)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"what": "state of the ev.energy simulator", "format": NaN}',
+        b'{"what": "state of the ev.energy simulator", "format": ' + b"9" * 5000 + b"}",
+        b'{"what": "state of the ev.energy simulator", "format": 1, "x": "\\ud800"}',
+        b'{"what": "state of the ev.energy simulator", "format": 1}',
+    ],
+)
+def test_a_file_that_holds_no_state_is_refused(text: bytes) -> None:
+    assert attempt(text) is None
+
+
+def test_a_forged_token_lives_no_longer_than_a_new_one(lived_in: dict[str, Any]) -> None:
+    forged = copy.deepcopy(lived_in)
+    client_id = forged["oauth"]["applications"][0]["client_id"]
+    forged["oauth"]["tokens"]["access"]["forged"] = {
+        "client_id": client_id,
+        "scope": "evse:read",
+        "user_id": None,
+        "ends": 10**18,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        path.write_text(json.dumps(forged), encoding="utf-8")
+        simulator = Simulator(state=path, clock=Clock(speed=0))
+        assert simulator._authority.grant("forged") is not None
+        simulator.clock.advance(hours=10, minutes=1)
+        assert simulator._authority.grant("forged") is None
