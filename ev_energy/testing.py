@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 _MARK: Final = "ev_energy_simulator"
 #: What the marker may say, and what holds if it does not.
-_USUAL: Final[dict[str, Any]] = {"vehicles": 50, "seed": 1, "rate_limit": None, "speed": 0}
+_USUAL: Final[dict[str, Any]] = {
+    "vehicles": 50,
+    "seed": 1,
+    "rate_limit": None,
+    "speed": 0,
+    "service_time": "real",
+    "webhook_timestamps": "real",
+}
 #: How far the event loop of a test may reach, in the words of pytest-asyncio.
 _LOOP_SCOPES: Final = ("function", "class", "module", "package", "session")
 
@@ -52,13 +59,9 @@ def ev_energy_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
 @pytest.fixture
 def ev_energy_sync_client(ev_energy_simulator: Simulator) -> Iterator[SyncClient]:
     """A blocking client of the simulator, with every scope."""
-    from ev_energy import ClientCredentials
     from ev_energy_sync import Client
 
-    auth = ClientCredentials(
-        client_id=ev_energy_simulator.client_id, client_secret=ev_energy_simulator.client_secret
-    )
-    with Client(auth, base_url=ev_energy_simulator.base_url) as client:
+    with Client(**_settings(ev_energy_simulator)) as client:
         yield client
 
 
@@ -99,11 +102,29 @@ def _run_by_asyncio() -> ModuleType:
 
 
 async def _client(simulator: Simulator) -> AsyncIterator[Client]:
-    from ev_energy import Client, ClientCredentials
+    from ev_energy import Client
 
-    auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
-    async with Client(auth, base_url=simulator.base_url) as client:
+    async with Client(**_settings(simulator)) as client:
         yield client
+
+
+def _settings(simulator: Simulator) -> dict[str, Any]:
+    """Return the arguments of a client that measures lifetimes and limits as the simulator does.
+
+    A jump of the clock renews its token and frees its budget. Its timeouts and deadlines are in
+    real seconds, so that a jump does not end a call that is on its way.
+    """
+    from ev_energy import ClientCredentials, MemoryBudget
+
+    clock = simulator.service_clock
+    return {
+        "auth": ClientCredentials(
+            client_id=simulator.client_id, client_secret=simulator.client_secret
+        ),
+        "base_url": simulator.base_url,
+        "budget": MemoryBudget(clock=clock.monotonic, sleep=clock.sleep),
+        "now": clock.timestamp,
+    }
 
 
 def _opened_by(request: pytest.FixtureRequest) -> str:

@@ -51,6 +51,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"requests in an hour, by application and user, or 'none' ({_LIMIT})",
     )
+    parser.add_argument(
+        "--fixed-secrets",
+        action="store_true",
+        help="the same client secret and tokens for the same seed (random ones)",
+    )
+    parser.add_argument(
+        "--service-time",
+        choices=("real", "world"),
+        default="real",
+        help="what lifetimes of tokens and the rate limit's hour go by (real)",
+    )
+    parser.add_argument(
+        "--webhook-timestamps",
+        choices=("real", "world"),
+        default="real",
+        help="which time webhooks are signed with (real)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,6 +84,9 @@ def run(args: argparse.Namespace) -> int:
             clock=None if args.speed is None else Clock(speed=args.speed),
             log=_log(painter()),
             state=state,
+            fixed_secrets=args.fixed_secrets,
+            service_time=args.service_time,
+            webhook_timestamps=args.webhook_timestamps,
         )
         if not is_loopback(args.host):
             print(

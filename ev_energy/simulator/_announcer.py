@@ -25,6 +25,14 @@ _TOLD: Final = "announced"
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: After this long it is looked again what comes next: there may be more cars by then.
 _PATIENCE: Final = timedelta(minutes=15)
+#: So many messages a jump within the event loop publishes before it returns.
+_AT_ONCE: Final = 250
+#: With more than these waiting to be sent, no more are made.
+_MOST_DUE: Final = 10_000
+#: In this span one vehicle begins and ends about thirty periods of charging.
+_VEHICLE_SPAN: Final = timedelta(days=15)
+_SHORTEST_SPAN: Final = timedelta(seconds=1)
+_LONGEST_SPAN: Final = timedelta(hours=1)
 #: Identifiers begin with their milliseconds, in so many letters.
 _TIME_LETTERS: Final = 10
 
@@ -32,8 +40,11 @@ _TIME_LETTERS: Final = 10
 class Announcer:
     """Follows the clock while there are endpoints, and publishes what happens.
 
-    What has happened during a jump is published before the jumper goes on. ``root`` tells how the
-    API is reached, ``in_loop`` does something in the event loop that owns the world.
+    What has happened during a jump is published before the jumping thread goes on, unless very
+    many messages wait to be sent: the rest follows as they go out. All of it is made in small
+    pieces, between which the event loop serves others. A jump from within the event loop cannot
+    wait for that; it goes on after some hundred messages. ``root`` tells how the API is reached,
+    ``in_loop`` runs a function in the event loop that owns the world.
     """
 
     def __init__(
@@ -42,19 +53,21 @@ class Announcer:
         webhooks: Webhooks,
         *,
         root: Callable[[], str],
-        in_loop: Callable[[Callable[[], None]], None],
     ) -> None:
         self._world = world
         self._webhooks = webhooks
         self._root = root
-        self._in_loop = in_loop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._following: asyncio.Task[None] | None = None
         self._deaf: Callable[[], None] | None = None
         self._next: tuple[Life, datetime] | None = None
+        self._goal = world.now
+        """Until when to publish what happened, as the latest jump left it."""
 
     def start(self) -> None:
         """Begin, in the running event loop."""
-        self._deaf = self._world.clock.on_jump(lambda: self._in_loop(self.catch_up))
+        self._loop = asyncio.get_running_loop()
+        self._deaf = self._world.clock.on_jump(self._on_jump)
         self._world.on_deed = self._on_deed
         self._following = asyncio.create_task(self._follow(), name="ev-energy-simulator events")
 
@@ -65,22 +78,74 @@ class Announcer:
             return
         self._deaf()
         self._world.on_deed = None
+        self._webhooks.expect(more=False)
         following.cancel()
         await asyncio.wait([following])
         if not following.cancelled():
             following.result()  # it broke down before: here is why
 
     def catch_up(self) -> None:
-        """Publish what has happened by now and was not published yet."""
+        """Publish what has happened by now, up to a few hundred messages; the rest follows."""
+        now, published = self._world.now, 0
+        self._goal = now
+        while published < _AT_ONCE:
+            made = self._publish_until(now)
+            if made is None:
+                self._webhooks.expect(more=False)
+                return
+            published += made
+        self._webhooks.expect(more=True)  # which also wakes the task that goes on with it
+
+    async def _catch_up_in_pieces(self, *, patient: bool) -> None:
+        """Publish what has happened by now, with turns of the event loop in between.
+
+        While too many messages wait to be sent, a *patient* caller waits until some are.
+        """
+        now = self._world.now
+        while self._following is not None:
+            if self._webhooks.due_count > _MOST_DUE:
+                self._webhooks.expect(more=True)
+                if not patient:
+                    return
+                await self._some_sent()
+            elif self._publish_until(now) is None:
+                if self._goal <= now:
+                    break
+                now = self._goal = self._world.now  # which a reset may have set back
+            await asyncio.sleep(0)
+        self._webhooks.expect(more=False)
+
+    async def _some_sent(self) -> None:
+        with self._webhooks.listen() as rung:
+            while self._webhooks.endpoints and self._webhooks.due_count > _MOST_DUE // 2:
+                rung.clear()
+                await rung.wait()
+
+    def _on_jump(self) -> None:
+        loop = self._loop
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if loop is None or here is loop:
+            self.catch_up()
+            return
+        self._goal = self._world.now
+        caught_up = self._catch_up_in_pieces(patient=False)
+        asyncio.run_coroutine_threadsafe(caught_up, loop).result()
+
+    def _publish_until(self, now: datetime) -> int | None:
+        """Publish what happened next, over a short span; None once all until ``now`` is told."""
         endpoints = self._webhooks.endpoints
         if not endpoints:
-            return
-        now = self._world.now
+            return None
         told: dict[str, Any] = self._world.kept.setdefault(_TOLD, {})
         until = read_instant(told.get("until", write_instant(ANCHOR)))
         since = max(until, min(_registered_at(endpoint) for endpoint in endpoints))
+        now = min(now, self._world.now)
+        end, published = min(now, since + self._span()), 0
         # What is done at the very instant that was looked at last may have come later.
-        for event in self._world.life.events(since - _MICROSECOND, now):
+        for event in self._world.life.events(since - _MICROSECOND, end):
             name = f"{event.what} {self._key(event)}"
             if event.at > until:
                 until = event.at
@@ -89,8 +154,15 @@ class Announcer:
                 continue
             told["events"].append(name)
             self._publish(event)
-        if now > until:
-            told.update(until=write_instant(now), events=[])
+            published += 1
+        if end > until:
+            told.update(until=write_instant(end), events=[])
+        return published if end < now else None
+
+    def _span(self) -> timedelta:
+        """Return a span in which a few dozen events are to be expected, an hour at most."""
+        vehicles = max(1, len(self._world.tables["vehicles"]))
+        return max(_SHORTEST_SPAN, min(_LONGEST_SPAN, _VEHICLE_SPAN / vehicles))
 
     def _on_deed(self) -> None:
         self._next = None
@@ -108,7 +180,7 @@ class Announcer:
         with self._webhooks.listen() as rung:
             while True:
                 rung.clear()
-                self.catch_up()
+                await self._catch_up_in_pieces(patient=True)
                 if not self._webhooks.endpoints:
                     await rung.wait()
                     continue

@@ -29,6 +29,8 @@ from ev_energy.simulator._journal import Journal, SeenRequest
 from ev_energy.simulator._state import Keeper, Kept, chosen, read_state, write_state
 from ev_energy.simulator._store._build import build_world
 from ev_energy.simulator._store._clock import Clock
+from ev_energy.simulator._store._secrets import Secrets
+from ev_energy.simulator._store._service_time import ServiceClock, checked_source
 from ev_energy.simulator._threads import done_in, entered_in_thread
 from ev_energy.simulator._webhooks import Portal, Webhooks
 
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from aiohttp.typedefs import Middleware
+
+    from ev_energy.simulator._store._service_time import TimeSource
 
 __all__ = ["SeenRequest", "Simulator"]
 
@@ -57,6 +61,9 @@ class _Options(TypedDict, total=False):
     clock: Clock | None
     log: Callable[[SeenRequest], None] | None
     state: str | os.PathLike[str] | None
+    fixed_secrets: bool
+    service_time: TimeSource
+    webhook_timestamps: TimeSource
 
 
 class Simulator:
@@ -78,6 +85,14 @@ class Simulator:
         log: Called with every request once it is answered; its text is a line for people.
         state: A file to go on from if it is there, and to save in, every few seconds and at the
             end. `ValueError` if it is damaged, or was made with another seed or other vehicles.
+        fixed_secrets: Whether client secrets, tokens, codes and the signing secrets of webhooks
+            follow from the seed, so that they are the same in every run. They are random
+            otherwise, and a state file keeps them.
+        service_time: What lifetimes of tokens and codes and the hour of the rate limit go by:
+            ``"real"`` seconds, whatever the speed of the clock, or those of the ``"world"``. In
+            both, a jump of the clock counts.
+        webhook_timestamps: Which time deliveries are signed with: the ``"real"`` one, which
+            receivers compare it with, or that of the ``"world"``.
     """
 
     _middlewares: ClassVar[Sequence[Middleware]] = ()
@@ -95,7 +110,12 @@ class Simulator:
         clock: Clock | None = None,
         log: Callable[[SeenRequest], None] | None = None,
         state: str | os.PathLike[str] | None = None,
+        fixed_secrets: bool = False,
+        service_time: TimeSource = "real",
+        webhook_timestamps: TimeSource = "real",
     ) -> None:
+        service_time = checked_source("service_time", service_time)
+        webhook_timestamps = checked_source("webhook_timestamps", webhook_timestamps)
         path = None if state is None else Path(state)
         found = None if path is None else read_state(path)
         self.seed = chosen(found, "seed", seed, 1)
@@ -109,26 +129,25 @@ class Simulator:
         self._runner: web.AppRunner | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._world = build_world(self.seed, self.vehicles, self.clock)
-        self._authority = oauth.Authority(self._world.chance, self.clock)
+        self._world.secrets = secrets = Secrets(self._world.chance, fixed=fixed_secrets)
+        self._world.service_clock = ServiceClock(self.clock, service_time)
+        self._authority = oauth.Authority(self._world.chance, self.service_clock, secrets)
         self._visitors = Visitors()
-        self.faults = Faults(
-            self._world.chance, revoke=self._authority.revoke_early, now=self.clock.now
-        )
+        self.faults = Faults(self._world.chance, revoke=self._authority.revoke_early)
         """What is to go wrong."""
-        self.webhooks = Webhooks(self.clock, self._world.chance)
-        """Who is told of charging, and what became of the deliveries."""
-        self._announcer = Announcer(
-            self._world, self.webhooks, root=lambda: self.base_url, in_loop=self._in_loop
+        self.webhooks = Webhooks(
+            self.clock, self._world.chance, secrets, timestamps=webhook_timestamps
         )
-        self._portal = Portal(self.webhooks, self._world.chance, self._visitors)
+        """Who is told of charging, and what became of the deliveries."""
+        self._announcer = Announcer(self._world, self.webhooks, root=lambda: self.base_url)
+        self._portal = Portal(self.webhooks, secrets, self._visitors)
         self._world.portal_link = self._portal.link
-        self._budget = Budget(rate_limit, self.clock)
+        self._budget = Budget(rate_limit, self.service_clock)
         self._desk = Desk(self._world, self._authority, self._budget, OPERATIONS)
         self._journal = Journal(self._authority, self.clock.now, log)
         application = self._authority.add(oauth.ALL_SCOPES, ("https://drivers.example.com/",))
         self.client_id = application.client_id
         """An application with all scopes, for the client credentials grant."""
-        self.client_secret = application.client_secret
         self.user_id: str = self._world.user_id(0)
         """A user with several EVSEs, two cars, solar panels and a home battery."""
         parts = self._world, self._authority, self.webhooks, self._budget
@@ -140,8 +159,22 @@ class Simulator:
         if found is not None:
             pace = self.clock.speed
             self._kept.load(found, str(path))
-            if clock is not None:  # whoever brings a clock knows how fast it is to run
+            if self.client_id not in self._authority.applications:
+                raise ValueError(f"{path}: damaged: its first application is missing")
+            if clock is not None:  # a clock that was passed in has the speed that is wanted
                 self.clock.run(pace)
+            # A reset leads back to the secret that clients were told, not to one of this run.
+            self._first_day = write_state(_with_secret(self._first_day, self.client_secret))
+
+    @property
+    def client_secret(self) -> str:
+        """The secret of `client_id`."""
+        return self._authority.applications[self.client_id].client_secret
+
+    @property
+    def service_clock(self) -> ServiceClock:
+        """The clock that lifetimes of tokens and the rate limit go by."""
+        return self._world.service_clock
 
     @property
     def requests(self) -> list[SeenRequest]:
@@ -321,7 +354,10 @@ class Simulator:
             yield simulator
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[self._journal.middleware], client_max_size=_MOST_BYTES)
+        guard = Guard(self._host)
+        app = web.Application(
+            middlewares=[self._journal.middleware, guard.middleware], client_max_size=_MOST_BYTES
+        )
         self.faults.install(app)
         app.middlewares.extend(self._middlewares)
         self._desk.install(app.router, "/v2")
@@ -337,9 +373,8 @@ class Simulator:
         )
         uploads.install(app, self._world)
         self._portal.install(app)
-        guard = Guard(self._host)
-        control.install(app, self, self._world, self._authority, guard)
-        status.install(app, self, self._world, self._visitors, guard)
+        control.install(app, self, self._world, self._authority)
+        status.install(app, self, self._world, self._visitors)
         return app
 
     def _in_loop(self, work: Callable[[], T]) -> T:
@@ -351,3 +386,10 @@ class Simulator:
         self.requests.clear()
         if self._keeper is not None:
             self._keeper.touch()
+
+
+def _with_secret(first_day: str, secret: str) -> dict[str, Any]:
+    """Return the state of the first day with this secret of the first application."""
+    state: dict[str, Any] = json.loads(first_day)
+    state["oauth"]["applications"][0]["client_secret"] = secret
+    return state

@@ -62,6 +62,11 @@ async def swarm(count: int, **told: Any) -> AsyncIterator[list[Worker]]:
             await worker.process.wait()
 
 
+def compressed(limit: int, window: float) -> Simulator:
+    """Return a simulator whose hour of the rate limit lasts *window* real seconds."""
+    return Simulator(rate_limit=limit, clock=Clock(speed=3600 / window), service_time="world")
+
+
 def about(simulator: Simulator) -> dict[str, Any]:
     """What a worker must know of the simulator."""
     return {
@@ -70,11 +75,6 @@ def about(simulator: Simulator) -> dict[str, Any]:
         "url": simulator.base_url,
         "user": simulator.user_id,
     }
-
-
-def accelerated(window: float) -> Clock:
-    """An hour of the API in *window* real seconds."""
-    return Clock(speed=3600 / window)
 
 
 def used_share(simulator: Simulator, limit: int) -> float:
@@ -94,7 +94,7 @@ async def test_five_thousand_requests_of_sixteen_processes_use_the_allowance_and
     lasting: Any, prefix: str
 ) -> None:
     window, limit, count = 18.0, 1000, 16
-    async with Simulator(rate_limit=limit, clock=accelerated(window)) as simulator:
+    async with compressed(limit, window) as simulator:
         told = about(simulator) | {
             "redis": lasting.url,
             "prefix": prefix,
@@ -125,7 +125,7 @@ async def test_when_redis_dies_and_comes_back_empty_in_the_middle_nothing_is_ref
     redis: Any, prefix: str
 ) -> None:
     window, limit, count = 8.0, 320, 8
-    async with Simulator(rate_limit=limit, clock=accelerated(window)) as simulator:
+    async with compressed(limit, window) as simulator:
         told = about(simulator) | {
             "redis": redis.url,
             "prefix": prefix,
@@ -152,7 +152,7 @@ async def test_a_process_that_is_killed_gives_back_what_it_had_set_aside(
     lasting: Any, prefix: str
 ) -> None:
     window = 60.0
-    async with Simulator(rate_limit=50, clock=accelerated(window)) as simulator:
+    async with compressed(50, window) as simulator:
         told = about(simulator) | {
             "redis": lasting.url,
             "prefix": prefix,

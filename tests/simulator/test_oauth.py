@@ -18,6 +18,7 @@ from ev_energy.simulator._html import Visitors
 from ev_energy.simulator._oauth import Application, Authority, Person, TokenRefusedError, install
 from ev_energy.simulator._store._chance import Chance
 from ev_energy.simulator._store._clock import Clock
+from ev_energy.simulator._store._secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -445,15 +446,18 @@ class Play:
 
     def __init__(self, *, saved: bool) -> None:
         self.clock = Clock(speed=0)
-        self.authority = Authority(Chance(7), self.clock)
+        self.authority = self.new_authority()
         self.saved = saved
         self.acme = self.authority.add(SCOPES, [BACK])
         self.made: list[str] = []
 
+    def new_authority(self) -> Authority:
+        return Authority(Chance(7), self.clock, Secrets(Chance(7), fixed=True))
+
     def do(self, step: str, number: int) -> Any:
         if self.saved:  # and loaded by another program
             dumped = json.loads(json.dumps(self.authority.dump()))
-            self.authority = Authority(Chance(7), self.clock)
+            self.authority = self.new_authority()
             self.authority.load(dumped)
         token = self.made[number % len(self.made)] if self.made else ""
         keys = {"client_id": self.acme.client_id, "client_secret": self.acme.client_secret}

@@ -11,6 +11,7 @@ from aiohttp import ClientSession, CookieJar, web
 from ev_energy.simulator._html import Visitors
 from ev_energy.simulator._store._chance import Chance
 from ev_energy.simulator._store._clock import Clock
+from ev_energy.simulator._store._secrets import Secrets
 from ev_energy.simulator._webhooks import Outcome, Portal, Webhooks
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     clock, chance = Clock(speed=0), Chance(1)
     webhooks = Webhooks(clock, chance)
-    portal = Portal(webhooks, chance, Visitors())
+    portal = Portal(webhooks, Secrets(chance), Visitors())
     app = web.Application()
     portal.install(app)
     runner = web.AppRunner(app, access_log=None)

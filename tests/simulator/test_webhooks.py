@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from ev_energy import webhooks as sdk
 from ev_energy.simulator._store._chance import Chance
 from ev_energy.simulator._store._clock import Clock
-from ev_energy.simulator._webhooks import Delivery, Outcome, Webhooks, sign
+from ev_energy.simulator._store._secrets import Secrets
+from ev_energy.simulator._webhooks import Delivery, Endpoint, Outcome, Webhooks, sign
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -165,13 +166,23 @@ async def test_an_event_arrives_signed_dated_and_as_the_sdk_reads_it(
     assert event.data.id == "chss01"
 
 
-def test_secrets_and_ids_look_like_those_of_svix_and_follow_from_the_seed(clock: Clock) -> None:
-    one, other = (Webhooks(clock, Chance(7)).add("http://localhost/") for _ in range(2))
-    assert one == other
+def added(clock: Clock, seed: int, *, fixed: bool) -> Endpoint:
+    chance = Chance(seed)
+    return Webhooks(clock, chance, Secrets(chance, fixed=fixed)).add("http://localhost/")
+
+
+def test_secrets_and_ids_look_like_those_of_svix(clock: Clock) -> None:
+    one, other = added(clock, 7, fixed=False), added(clock, 7, fixed=False)
     assert one.id.startswith("ep_")
     assert one.secret.startswith("whsec_")
     assert len(base64.b64decode(one.secret.removeprefix("whsec_"))) == 24
-    assert Webhooks(clock, Chance(8)).add("http://localhost/").secret != one.secret
+    assert one.id == other.id
+    assert one.secret != other.secret
+
+
+def test_fixed_secrets_follow_from_the_seed(clock: Clock) -> None:
+    assert added(clock, 7, fixed=True) == added(clock, 7, fixed=True)
+    assert added(clock, 7, fixed=True).secret != added(clock, 8, fixed=True).secret
 
 
 def test_no_secret_stands_in_what_is_printed(clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The hourly limit, as a rolling window."""
+"""The hourly limit, as a rolling window of the time that clients measure."""
 
 from __future__ import annotations
 
@@ -74,6 +74,10 @@ class Budget:
 
     def load(self, dumped: list[Any]) -> None:
         """Take what `dump` returned in place of everything."""
+        now = self._clock()
+        kept = {
+            tuple(who): deque(sorted(min(read_instant(at), now) for at in taken))
+            for who, taken in dumped
+        }
         self._taken.clear()
-        for who, taken in dumped:
-            self._taken[tuple(who)] = deque(map(read_instant, taken))
+        self._taken.update(kept)

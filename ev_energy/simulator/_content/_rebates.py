@@ -198,13 +198,15 @@ def start_file(
     world: World, application: Row, evidence: Link, name: str, *, until: datetime
 ) -> Row:
     """Keep a file that is to be uploaded until then."""
+    file_id = world.new_id("rebate_evidence_files")
     return world.tables["rebate_evidence_files"].add({
-        "id": world.new_id("rebate_evidence_files"),
+        "id": file_id,
         "user": application["_user"],
         "file_name": name,
         "rebate_evidence_type": evidence,
         "_rebate": application["id"],
         "_expires_at": write_instant(until),
+        "_upload_key": world.secrets.text("upload", file_id),
         "_upload": None,
         "_finished_at": None,
     })  # fmt: skip

@@ -159,9 +159,9 @@ def _start_upload(call: Call) -> Reply:
     if errors or row is None or link is None:
         raise invalid(errors)
     application = table.seen_by(row, call.viewer)
-    file = start_file(world, application, link, name, until=call.now + LIFETIME)
+    file = start_file(world, application, link, name, until=call.world.service_clock() + LIFETIME)
     begin(world, application)
-    url = presigned_url(world, call.root, file)
+    url = presigned_url(call.root, file)
     return Reply(_place(call, file) | {"presigned_url": url}, 201)
 
 

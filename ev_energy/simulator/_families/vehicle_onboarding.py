@@ -36,7 +36,7 @@ def _onboard(call: Call) -> Reply:
     if make is None or row is None or not row["_connected"]:
         raise ProblemError(422, "Not supported", "Vehicles of this make cannot be connected.")
     requests = call.world.kept.setdefault("authorization_requests", {})
-    request_id = call.world.chance.uuid("authorization", len(requests))
+    request_id = call.world.secrets.uuid("authorization", len(requests))
     requests[request_id] = {
         "user_id": call.query["user_id"],
         "about": about,

@@ -33,9 +33,8 @@ class Visitor:
 class Visitors:
     """All browsers that were here.
 
-    Their keys are the only true secrets in the simulator, and so the only things that do not
-    follow from its seed: a page of somebody else's that is open in the same browser must not be
-    able to guess them.
+    Their keys are random even where fixed secrets were asked for: a page from elsewhere that is
+    open in the same browser must not be able to guess them.
     """
 
     def __init__(self) -> None:

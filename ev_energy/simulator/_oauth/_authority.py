@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 import attrs
+import msgspec
 
 from ev_energy.simulator._oauth._applications import Application
 from ev_energy.simulator._oauth._errors import TokenRefusedError
 from ev_energy.simulator._oauth._tokens import LIFETIME, Tokens
+from ev_energy.simulator._store._secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -39,9 +41,12 @@ class Grant:
 class Authority:
     """Knows applications and tokens."""
 
-    def __init__(self, chance: Chance, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, chance: Chance, clock: Callable[[], datetime], secrets: Secrets | None = None
+    ) -> None:
         self._chance = chance
-        self._tokens = Tokens(chance, clock)
+        self._secrets = secrets or Secrets(chance)
+        self._tokens = Tokens(self._secrets, clock)
         self.applications: dict[str, Application] = {}
 
     def add(
@@ -55,14 +60,14 @@ class Authority:
     ) -> Application:
         """Register an application; `ValueError` for a URI that no browser can be sent to."""
         number = len(self.applications)
-        secret = f"secret-{self._chance.number('secret', number):032x}"
+        secret = f"secret-{self._secrets.text('secret', number)}"
         application = Application(
             client_id=f"simulated-{self._chance.number('client', number) % 16**12:012x}",
             client_secret="" if public else secret,
             scopes=frozenset(scopes),
             redirect_uris=tuple(redirect_uris),
             name=name or f"Application {number + 1}",
-            public=public,
+            public=bool(public),  # as state files have it
             onboarding_redirect_url=onboarding_redirect_url,
         )
         self.applications[application.client_id] = application
@@ -146,15 +151,12 @@ class Authority:
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Take what `dump` returned in place of everything."""
+        applications = msgspec.convert(dumped["applications"], list[Application], strict=True)
         self.applications.clear()  # others hold on to the mapping itself
-        for members in dumped["applications"]:
-            kept: dict[str, Any] = {
-                **members,
-                "scopes": frozenset(members["scopes"]),
-                "redirect_uris": tuple(members["redirect_uris"]),
-            }
-            self.applications[members["client_id"]] = Application(**kept)
+        self.applications.update({one.client_id: one for one in applications})
         self._tokens.load(dumped["tokens"])
+        if unknown := self._tokens.client_ids() - self.applications.keys():
+            raise ValueError(f"there is no application {min(unknown)!r}")
 
     def _for_itself(self, application: Application, form: Mapping[str, str]) -> dict[str, Any]:
         if application.public:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+import msgspec
 
 from ev_energy.simulator._store._instants import micros
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from ev_energy.simulator._store._chance import Chance
+    from ev_energy.simulator._store._secrets import Secrets
 
 LIFETIME: Final = timedelta(seconds=36000)
 _CODE_LIFETIME: Final = timedelta(minutes=1)
@@ -66,8 +67,8 @@ class Family:
 class Tokens:
     """Everything that was issued and can still matter."""
 
-    def __init__(self, chance: Chance, clock: Callable[[], datetime]) -> None:
-        self._chance = chance
+    def __init__(self, secrets: Secrets, clock: Callable[[], datetime]) -> None:
+        self._secrets = secrets
         self._clock = clock
         self._made = 0
         self._access: dict[str, Access] = {}
@@ -182,22 +183,37 @@ class Tokens:
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Take what `dump` returned in place of everything."""
-        self._made = dumped["made"]
-        self._access = {key: Access(**value) for key, value in dumped["access"].items()}
-        self._codes = {key: Code(**value) for key, value in dumped["codes"].items()}
-        self._families = {key: Family(**value) for key, value in dumped["families"].items()}
+        self._made = msgspec.convert(dumped["made"], int)
+        self._access = msgspec.convert(dumped["access"], dict[str, Access])
+        self._codes = msgspec.convert(dumped["codes"], dict[str, Code])
+        self._families = msgspec.convert(dumped["families"], dict[str, Family])
+        families = {code.family for code in self._codes.values()} - {None}
+        codes = {family.code for family in self._families.values()} - {None}
+        if not (families <= self._families.keys() and codes <= self._codes.keys()):
+            raise ValueError("a code and the tokens it was exchanged for do not know each other")
+        # A file cannot make a token live longer than a new one would.
+        latest = micros(self._clock() + LIFETIME)
+        self._access = {
+            token: attrs.evolve(access, ends=min(access.ends, latest))
+            for token, access in self._access.items()
+        }
         self._family_of = {
             refresh: name
             for name, family in self._families.items()
             for refresh in (*family.spent, family.refresh)
         }
 
+    def client_ids(self) -> set[str]:
+        """Return the applications that anything was issued to."""
+        issued = (self._access, self._codes, self._families)
+        return {one.client_id for kept in issued for one in kept.values()}
+
     def _now(self) -> int:
         return micros(self._clock())
 
     def _new(self, kind: str) -> str:
         self._made += 1
-        return f"{kind}-{self._chance.number(kind, self._made):032x}"
+        return f"{kind}-{self._secrets.text(kind, self._made)}"
 
     def _renew(self, name: str, family: Family, scope: str) -> None:
         self._access.pop(family.access, None)

@@ -12,6 +12,8 @@ from ev_energy.simulator._store._fleet import WorldFleet
 from ev_energy.simulator._store._homes import Homes
 from ev_energy.simulator._store._instants import write_instant
 from ev_energy.simulator._store._rows import Link, Row
+from ev_energy.simulator._store._secrets import Secrets
+from ev_energy.simulator._store._service_time import ServiceClock
 from ev_energy.simulator._store._tables import Made, Table
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ class World:
     def __init__(self, seed: int, vehicles: int, clock: Clock) -> None:
         self.clock = clock
         self.chance = Chance(seed)
+        self.secrets = Secrets(self.chance)
+        """What secrets that are given to clients are made by."""
+        self.service_clock = ServiceClock(clock, "real")
+        """What lifetimes that clients measure go by."""
         self.homes = Homes(self.chance, vehicles)
         self.tables: dict[str, Table] = {}
         self.collections: dict[str, Collection] = {}

@@ -13,6 +13,7 @@ from yarl import URL
 
 from ev_energy.simulator._store._bell import Bell
 from ev_energy.simulator._store._instants import write_instant
+from ev_energy.simulator._store._secrets import Secrets
 from ev_energy.simulator._webhooks import _state
 from ev_energy.simulator._webhooks._mischief import Mischief
 from ev_energy.simulator._webhooks._schedule import Schedule, follow_up_of
@@ -52,9 +53,10 @@ class Outbox:
     Any thread may use it. Moments are those of the simulated clock.
     """
 
-    def __init__(self, clock: Clock, chance: Chance) -> None:
+    def __init__(self, clock: Clock, chance: Chance, secrets: Secrets | None = None) -> None:
         self._clock = clock
         self._chance = chance
+        self._secrets = secrets or Secrets(chance)
         self._lock = threading.RLock()
         self._changed = Bell()
         self._made = 0
@@ -65,6 +67,7 @@ class Outbox:
         self._schedule = Schedule()
         self._mischief = Mischief()
         self._deliveries: deque[Delivery] = deque(maxlen=_DELIVERIES_KEPT)
+        self._more_to_come = False
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -83,6 +86,19 @@ class Outbox:
         """When the next attempt is due, as things stand; None if there is nothing to send."""
         with self._lock:
             return self._schedule.next_due()
+
+    @property
+    def due_count(self) -> int:
+        """How many attempts are due now and were not begun."""
+        with self._lock:
+            return self._schedule.count_due(self._clock.now())
+
+    def expect(self, *, more: bool) -> None:
+        """Note whether more will be published of what has happened already."""
+        with self._lock:
+            changed, self._more_to_come = more or self._more_to_come, more
+        if changed:
+            self._changed.ring()
 
     def listen(self) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set whenever there may be other endpoints or messages."""
@@ -344,5 +360,5 @@ class Outbox:
 
     def _new_secret(self) -> str:
         name = ("webhook secret", self._count())
-        halves = (self._chance.number(*name, half).to_bytes(16, "big")[:12] for half in (1, 2))
+        halves = (self._secrets.bits(*name, half).to_bytes(16, "big")[:12] for half in (1, 2))
         return make_secret(b"".join(halves))

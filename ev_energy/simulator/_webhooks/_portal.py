@@ -22,7 +22,7 @@ from ev_energy.simulator._html import (
 
 if TYPE_CHECKING:
     from ev_energy.simulator._html import Content, Markup, Visitors
-    from ev_energy.simulator._store._chance import Chance
+    from ev_energy.simulator._store._secrets import Secrets
     from ev_energy.simulator._webhooks._sender import Webhooks
     from ev_energy.simulator._webhooks._state import Delivery, Endpoint
 
@@ -37,9 +37,9 @@ _LINKS_KEPT: Final = 1000
 class Portal:
     """Lets applications in by links that work once, and knows their browsers from then on."""
 
-    def __init__(self, webhooks: Webhooks, chance: Chance, visitors: Visitors) -> None:
+    def __init__(self, webhooks: Webhooks, secrets: Secrets, visitors: Visitors) -> None:
         self._webhooks = webhooks
-        self._chance = chance
+        self._secrets = secrets
         self._visitors = visitors
         self._made = 0
         #: The application that each link is for.
@@ -50,7 +50,7 @@ class Portal:
     def link(self, client_id: str, origin: str) -> str:
         """Return a URL that opens the portal of an application, once."""
         self._made += 1
-        token = f"{self._chance.number('portal', client_id, self._made):032x}"
+        token = self._secrets.text("portal", client_id, self._made)
         _keep(self._links, token, client_id)
         return f"{origin}{_PATH}?token={token}"
 

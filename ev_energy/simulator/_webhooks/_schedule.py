@@ -108,6 +108,10 @@ class Schedule:
         """Return the endpoints that something should be sent to now."""
         return [name for name, queue in self._queues.items() if queue and queue[0][0] <= now]
 
+    def count_due(self, now: datetime) -> int:
+        """Return how many errands are due and wait to be taken."""
+        return sum(due <= now for queue in self._queues.values() for due, _, _ in queue)
+
     @property
     def flying(self) -> bool:
         """Whether anything is on its way."""

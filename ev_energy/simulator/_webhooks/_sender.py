@@ -1,8 +1,9 @@
-"""Webhooks as Svix delivers them: signed, retried, in the world's time."""
+"""Webhooks as Svix delivers them: signed, and retried in the world's time."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator._store._chance import Chance
     from ev_energy.simulator._store._clock import Clock
+    from ev_energy.simulator._store._secrets import Secrets
+    from ev_energy.simulator._store._service_time import TimeSource
     from ev_energy.simulator._webhooks._state import Endpoint, Errand, Message
 
 #: Receivers refuse what is more than five minutes old.
@@ -29,11 +32,22 @@ class Webhooks(Outbox):
     """Sends messages to endpoints while it runs: ``async with webhooks``.
 
     What is published before that waits. Each endpoint is served on its own, one message after the
-    other; ``timeout`` is how many real seconds it has to answer.
+    other; ``timeout`` is how many real seconds it has to answer. ``timestamps`` says which time
+    the deliveries are signed with: ``"real"`` is that of this machine, which receivers compare it
+    with, and ``"world"`` that of the simulated clock. Retries are signed anew.
     """
 
-    def __init__(self, clock: Clock, chance: Chance, *, timeout: float = 15.0) -> None:
-        super().__init__(clock, chance)
+    def __init__(
+        self,
+        clock: Clock,
+        chance: Chance,
+        secrets: Secrets | None = None,
+        *,
+        timeout: float = 15.0,
+        timestamps: TimeSource = "world",
+    ) -> None:
+        super().__init__(clock, chance, secrets)
+        self._signing_time = time.time if timestamps == "real" else lambda: clock.now().timestamp()
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._running: asyncio.Task[None] | None = None
         self._served: set[str] = set()
@@ -88,7 +102,8 @@ class Webhooks(Outbox):
     def _busy(self) -> bool:
         with self._lock:
             now = self._clock.now()
-            return self._schedule.flying or bool(self._schedule.endpoints_due(now))
+            due = self._schedule.endpoints_due(now)
+            return self._more_to_come or self._schedule.flying or bool(due)
 
     async def _run(self) -> None:
         # Nothing is reused: a connection that was closed meanwhile would count as a failure.
@@ -147,7 +162,7 @@ class Webhooks(Outbox):
     ) -> tuple[int | None, str | None]:
         now, body = self._clock.now(), message.body.encode()
         stale = Trick.STALE_TIMESTAMP in errand.tricks
-        timestamp = int(now.timestamp()) - (_STALE_SECONDS if stale else 0)
+        timestamp = int(self._signing_time()) - (_STALE_SECONDS if stale else 0)
         corrupt = Trick.CORRUPT_SIGNATURE in errand.tricks
         secrets = [_WRONG_SECRET] if corrupt else endpoint.secrets(now)
         headers = {

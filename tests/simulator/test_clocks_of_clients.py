@@ -1,0 +1,271 @@
+"""The world's clock, and what clients measure with clocks of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from ev_energy import Client, ClientCredentials
+from ev_energy.budget import MemoryBudget
+from ev_energy.simulator import Clock, Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MINUTES = timedelta(minutes=5)
+
+
+class Real:
+    """The real seconds, as far as a test lets them pass."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        """Return them."""
+        return self.seconds
+
+
+@pytest.fixture
+def real() -> Real:
+    return Real()
+
+
+@pytest.mark.parametrize("speed", [0, 1, 60, 3600])
+async def test_retry_after_is_in_real_seconds_at_any_speed(
+    start: Any, real: Real, speed: float
+) -> None:
+    api = await start(rate_limit=1, clock=Clock(speed=speed, monotonic=real))
+    assert (await api.get("/evses")).status == 200
+    refused = await api.get("/evses")
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "3600")
+    real.seconds += 3599
+    assert (await api.get("/evses")).headers["Retry-After"] == "1"
+    real.seconds += 1
+    assert (await api.get("/evses")).status == 200
+
+
+@pytest.mark.parametrize("speed", [0, 1, 60, 3600])
+async def test_expires_in_is_in_real_seconds_at_any_speed(
+    start: Any, real: Real, speed: float
+) -> None:
+    api = await start(clock=Clock(speed=speed, monotonic=real))
+    lasts = (await api.log_in()).body["expires_in"]
+    real.seconds += lasts - 1
+    assert (await api.get("/evses")).status == 200
+    real.seconds += 1
+    assert (await api.get("/evses")).status == 401
+
+
+async def test_a_jump_of_the_world_ends_tokens_and_frees_the_limit(start: Any) -> None:
+    api = await start(rate_limit=1, clock=Clock(speed=0))
+    await api.get("/evses")
+    api.simulator.clock.advance(minutes=61)
+    assert (await api.get("/evses")).status == 200
+    api.simulator.clock.advance(hours=12)
+    assert (await api.get("/evses")).status == 401
+
+
+async def test_service_time_of_the_world_goes_by_its_speed(start: Any, real: Real) -> None:
+    clock = Clock(speed=60, monotonic=real)
+    api = await start(rate_limit=1, clock=clock, service_time="world")
+    await api.get("/evses")
+    assert (await api.get("/evses")).headers["Retry-After"] == "3600"
+    real.seconds += 60
+    assert (await api.get("/evses")).status == 200
+    real.seconds += 600
+    assert (await api.get("/evses")).status == 401
+
+
+@pytest.mark.shows_secrets("files", reason="a state file keeps tokens")
+async def test_the_limit_goes_on_where_a_state_file_left_it(
+    start: Any, real: Real, tmp_path: Any
+) -> None:
+    options: Any = {"rate_limit": 1, "state": tmp_path / "state.json", "vehicles": 3}
+    api = await start(clock=Clock(speed=60, monotonic=real), **options)
+    await api.get("/evses")
+    real.seconds += 1800
+    api.simulator.save()
+    real.seconds += 100_000  # passes while no simulator runs
+    again = await start(clock=Clock(speed=60, monotonic=real), **options)
+    again.token = api.token
+    assert (await again.get("/evses")).headers["Retry-After"] == "1800"
+
+
+async def test_a_fault_states_a_date_in_real_time(start: Any) -> None:
+    api = await start(clock=Clock(speed=0))
+    api.simulator.clock.advance(days=300)
+    api.simulator.faults.add("rate_limited", seconds=90, as_date=True)
+    headers = (await api.get("/evses")).headers
+    until, date = (parsedate_to_datetime(headers[name]) for name in ("Retry-After", "Date"))
+    assert timedelta(seconds=88) <= until - date <= timedelta(seconds=92)
+
+
+def tied(simulator: Simulator, **options: Any) -> Client:
+    """Return a client that measures as the simulator does."""
+    clock = simulator.service_clock
+    auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
+    budget = MemoryBudget(clock=clock.monotonic, sleep=clock.sleep)
+    return Client(auth, base_url=simulator.base_url, budget=budget, now=clock.timestamp, **options)
+
+
+async def test_a_tied_client_renews_its_token_and_its_budget_with_a_jump() -> None:
+    async with (
+        Simulator(vehicles=2, rate_limit=1, clock=Clock(speed=0)) as simulator,
+        tied(simulator) as client,
+    ):
+        await client.evses.list().first()
+        simulator.clock.advance(hours=12)
+        await client.evses.list().first()
+        seen = [(one.path, one.status) for one in simulator.requests]
+    assert seen == [("/o/token/", 200), ("/v2/evses", 200)] * 2
+
+
+async def test_a_jump_wakes_a_tied_client_that_waits_for_the_limit() -> None:
+    async with (
+        Simulator(vehicles=2, rate_limit=1, clock=Clock(speed=0)) as simulator,
+        tied(simulator, deadline=4000) as client,
+    ):
+        await client.evses.list().first()
+        waiting = asyncio.create_task(client.evses.list().first())
+        async with asyncio.timeout(30):
+            while client.rate_limit is None or not client.rate_limit.waiting:
+                await asyncio.sleep(0)
+            simulator.clock.advance(minutes=61)
+            assert await waiting
+
+
+async def test_a_service_clock_can_be_waited_for_and_never_goes_back() -> None:
+    simulator = Simulator(vehicles=1, clock=Clock(speed=0))
+    clock = simulator.service_clock
+    before = clock.monotonic()
+    sleeper = asyncio.create_task(clock.sleep(3600))
+    await asyncio.sleep(0)
+    simulator.clock.advance(hours=1)
+    async with asyncio.timeout(10):
+        await sleeper
+        await clock.sleep(-1)
+    assert clock.monotonic() - before >= 3600
+
+
+class Receiver:
+    """An endpoint that checks signatures as a library of Svix does."""
+
+    def __init__(self, statuses: list[int]) -> None:
+        self.statuses = statuses
+        self.secret = ""
+        self.stamps: list[tuple[str, int, bool]] = []
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        message, stamp = request.headers["svix-id"], request.headers["svix-timestamp"]
+        key = base64.b64decode(self.secret.removeprefix("whsec_"))
+        digest = hmac.new(key, f"{message}.{stamp}.".encode() + body, hashlib.sha256).digest()
+        given = request.headers["svix-signature"].split(" ")
+        good = f"v1,{base64.b64encode(digest).decode()}" in given
+        self.stamps.append((message, int(stamp), good))
+        return web.Response(status=self.statuses.pop(0) if self.statuses else 204)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    found = Receiver([])
+    app = web.Application()
+    app.router.add_post("/events", found.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/events"
+    yield found
+    await runner.cleanup()
+
+
+async def test_deliveries_are_signed_with_the_time_of_the_receiver(receiver: Receiver) -> None:
+    async with Simulator(vehicles=30, clock=Clock(speed=0)) as simulator:
+        receiver.secret = simulator.webhooks.add(receiver.url).secret
+        simulator.clock.advance(hours=12)
+        await simulator.webhooks.settled()
+    assert receiver.stamps
+    assert all(good for *_, good in receiver.stamps)
+    assert all(abs(stamp - time.time()) < 240 for _, stamp, _ in receiver.stamps)
+
+
+async def test_deliveries_are_signed_with_the_time_of_the_world_on_request(
+    receiver: Receiver,
+) -> None:
+    clock = Clock(speed=0)
+    async with Simulator(vehicles=30, clock=clock, webhook_timestamps="world") as simulator:
+        receiver.secret = simulator.webhooks.add(receiver.url).secret
+        clock.advance(hours=12)
+        await simulator.webhooks.settled()
+        now = int(clock().timestamp())
+    assert receiver.stamps
+    assert {(stamp, good) for _, stamp, good in receiver.stamps} == {(now, True)}
+
+
+async def test_retries_are_signed_anew_in_real_time(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.statuses = [500, 500]
+    seconds = 1_800_000_000.0
+    monkeypatch.setattr(time, "time", lambda: seconds)
+    async with Simulator(vehicles=2, clock=Clock(speed=0)) as simulator:
+        receiver.secret = simulator.webhooks.add(receiver.url).secret
+        simulator.webhooks.publish("an.event", {})
+        await simulator.webhooks.settled()
+        for _ in range(2):
+            seconds += 7
+            simulator.clock.advance(minutes=30)
+            await simulator.webhooks.settled()
+    assert len({message for message, *_ in receiver.stamps}) == 1
+    stamps = [1_800_000_000, 1_800_000_007, 1_800_000_014]
+    assert receiver.stamps == [(receiver.stamps[0][0], stamp, True) for stamp in stamps]
+
+
+@pytest.mark.parametrize("name", ["service_time", "webhook_timestamps"])
+def test_an_unknown_source_of_time_is_refused_by_name(name: str) -> None:
+    options: Any = {name: "wall"}
+    with pytest.raises(ValueError, match=name):
+        Simulator(**options)
+
+
+async def test_a_long_jump_lets_other_requests_through(start: Any, receiver: Receiver) -> None:
+    api = await start(vehicles=60, rate_limit=None, clock=Clock(speed=0))
+    api.simulator.webhooks.add(receiver.url)
+    jump = asyncio.create_task(asyncio.to_thread(api.simulator.clock.advance, days=20))
+    slowest, asked = 0.0, 0
+    while not jump.done():
+        began = time.perf_counter()
+        await api.get("/", token=None)
+        slowest, asked = max(slowest, time.perf_counter() - began), asked + 1
+    assert await jump == datetime(2026, 10, 25, 12, tzinfo=UTC)
+    assert asked > 5
+    assert slowest < 2.5
+    assert len(api.simulator.webhooks.deliveries) > 0
+
+
+async def test_a_jump_within_the_loop_is_published_to_its_end(
+    start: Any, receiver: Receiver
+) -> None:
+    api = await start(vehicles=60, rate_limit=None, clock=Clock(speed=0))
+    receiver.secret = api.simulator.webhooks.add(receiver.url).secret
+    api.simulator.clock.advance(days=5)  # far more messages than are made at once
+    await api.simulator.webhooks.settled()
+    inside = len(receiver.stamps)
+    assert inside > 400
+
+    again = await start(vehicles=60, rate_limit=None, clock=Clock(speed=0))
+    receiver.stamps.clear()
+    receiver.secret = again.simulator.webhooks.add(receiver.url).secret
+    await asyncio.to_thread(again.simulator.clock.advance, days=5)
+    await again.simulator.webhooks.settled()
+    assert len({message for message, *_ in receiver.stamps}) == len(receiver.stamps) == inside
