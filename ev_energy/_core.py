@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -84,7 +85,9 @@ class Core:
     """Whose allowance calls with a token use up; None without credentials."""
 
     def __attrs_post_init__(self) -> None:
-        self.report.conceal = self.hide
+        # Weak: a client that is dropped without being closed is collected at once, not some day.
+        hide = weakref.WeakMethod(self.hide)
+        self.report.conceal = lambda text: found(text) if (found := hide()) else text
         if self.auth is not None:  # of this server: the live API and a simulator count apart
             self.bucket = f"{self.root.host}:{self.root.port}:{self.auth.bucket}"
 
