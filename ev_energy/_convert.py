@@ -18,7 +18,7 @@ from ev_energy import _fast
 from ev_energy._bare import bare
 from ev_energy._drift import Drift, Reporter
 from ev_energy._enums import OpenEnum, unknown_texts
-from ev_energy._json import is_deep
+from ev_energy._json import DEEPEST, is_deep
 from ev_energy._model import Model
 from ev_energy._once import built_once
 
@@ -146,7 +146,7 @@ def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
         built = None
     finally:
         unknown_texts.reset(noting)
-    if built is None or texts:
+    if built is None or (texts and report.wants_place(into, {type(text) for text in texts})):
         return _tolerantly(cast("dict[str, Any]", data), into, path, report)
     _fast.put_back_unknown(data, built, path, report)
     return cast(M, built)
@@ -178,7 +178,27 @@ def to_dict(value: Model) -> dict[str, Any]:
 
 
 def from_dict(data: Mapping[str, Any], into: type[M]) -> M:
-    """A model from a JSON object, tolerantly."""
-    if is_deep(dict(data)):
-        raise ValueError(f"this object is {_TOO_DEEP}")
+    """Make a model of a JSON object, tolerantly."""
+    _check_object(data, f"{into.__name__}.from_dict()")
     return _one(dict(data), into, "$", _OUTSIDE_CLIENTS)
+
+
+def _check_object(data: object, caller: str) -> None:
+    """Raise the error that tells why *data* is no JSON object, if it is none."""
+    if not isinstance(data, Mapping):
+        raise TypeError(f"{caller} wants a JSON object, not {type(data).__name__}")
+    level: dict[int, Any] = {id(data): data}  # by identity: what is shared is looked at once
+    for _ in range(DEEPEST):
+        inner: list[Any] = []
+        for one in level.values():
+            if isinstance(one, Mapping):
+                members = cast("Mapping[object, Any]", one)
+                if odd := [name for name in members if not isinstance(name, str)]:
+                    raise TypeError(f"{caller} wants names of members as text, not {odd[0]!r}")
+                inner += members.values()
+            else:
+                inner += one
+        level = {id(one): one for one in inner if isinstance(one, Mapping | list | tuple)}
+        if not level:
+            return
+    raise ValueError(f"{caller} was given an object that is {_TOO_DEEP}")

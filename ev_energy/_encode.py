@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 import attrs
 
 from ev_energy._arguments import is_list, items, kind_of
+from ev_energy._model import model_fields
 from ev_energy._unset import UNSET, Unset
 from ev_energy._url import id_text, timestamp
 
@@ -110,7 +111,7 @@ def _items(name: str, values: Sequence[object], root: str) -> list[Any]:
 
 def _members(value: Any) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
-    for field in attrs.fields(value.__class__):
+    for field in model_fields(value.__class__):
         member = getattr(value, field.name)
         collection = field.metadata.get(_COLLECTION)
         if collection and member is not None and member is not UNSET:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
 import attrs
 
-from ev_energy._model import ALSO, LINK, SEVERAL, Annotations, Model, resolve
+from ev_energy._model import ALSO, LINK, SEVERAL, Annotations, Model, model_fields, resolve
 
 
 class Member(NamedTuple):
@@ -35,7 +35,7 @@ def members(cls: type[Model], *, links: bool = True) -> dict[str, Member]:
 @functools.cache
 def _members(cls: Any, links: bool) -> dict[str, Member]:
     found: dict[str, Member] = {}
-    for field in attrs.fields(cls):
+    for field in model_fields(cls):
         # Not the field's type: `attrs.resolve_types` puts another in its place.
         module, annotation = _home(cls, field.name)
         annotation = LINK.sub(r"\1 | str" if links else "str", annotation)

@@ -5,8 +5,19 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Never, Self, TypeVar, cast, dataclass_transform
+from collections.abc import Callable, Mapping
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    NamedTuple,
+    Never,
+    Self,
+    SupportsIndex,
+    TypeVar,
+    cast,
+    dataclass_transform,
+)
 
 import attrs
 
@@ -18,29 +29,26 @@ C = TypeVar("C", bound=type[Any])
 LINK: Final = re.compile(r"Ref\[(\w+)\]")
 SEVERAL: Final = re.compile(r"Several\[(\w+)\]")
 ALSO: Final = "also"
+#: The slot of the unknown members. It is one of `attrs.fields`, so that `attrs.evolve` keeps them.
+EXTRA: Final = "_extra"
 
 
-class _Nothing(Mapping[str, Any]):
-    """An empty mapping that can be shared by all models, since nobody can write to it."""
+def _refuse(*_: object, **__: object) -> Never:
+    raise TypeError("the members of a reply cannot be changed")
+
+
+_refused: Final[Any] = _refuse
+
+
+class _Nothing(dict[str, Any]):
+    """An empty dictionary that all models can share, since it cannot be written to."""
 
     __slots__ = ()
+    __setitem__ = __delitem__ = __ior__ = _refused
+    clear = pop = popitem = setdefault = update = _refused
 
-    def __getitem__(self, key: str) -> Any:
-        raise KeyError(key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-    def __repr__(self) -> str:
-        return "{}"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Mapping) and not other
-
-    __hash__ = None  # type: ignore[assignment]  # mappings are not hashable
+    def __reduce__(self) -> str:
+        return "NOTHING"
 
 
 NOTHING: Final = _Nothing()
@@ -100,7 +108,8 @@ def _slotted(cls: C) -> C:
     that importing the models took.
     """
     own: dict[str, Any] = dict(vars(cls))
-    members = list(getattr(cls.__base__, "__attrs_attrs__", ()))
+    inherited = list(getattr(cls.__base__, "__attrs_attrs__", ()))
+    members = inherited.copy()
     for name, annotation in cls.__annotations__.items():
         default = own.pop(name, attrs.NOTHING)
         also_as = default.spelling if isinstance(default, _Also) else None
@@ -112,6 +121,10 @@ def _slotted(cls: C) -> C:
                 default=None if also_as else default,
                 metadata={ALSO: also_as} if also_as else {},
             )
+        )
+    if not inherited:
+        members.append(
+            _MEMBER.evolve(name=EXTRA, alias="extra", type=dict[str, Any], default=NOTHING)
         )
     for name in ("__dict__", "__weakref__"):
         own.pop(name, None)
@@ -148,14 +161,20 @@ def _link(owner: type[Any], name: str, target: str) -> property:
     return property(get, slot.__set__, doc=f"Link to `{target}`.")
 
 
+class Single(tuple[Any, ...]):
+    """A tuple of the one model that the API sent by itself, and that is written by itself again."""
+
+    __slots__ = ()
+
+
 def _several(owner: type[Any], name: str) -> property:
-    """A property over the slot *name* that shows one model by itself as a tuple of one."""
+    """Return a property over the slot *name* that shows one model by itself as a tuple of one."""
     slot = owner.__dict__[name]
     read: Callable[[object], Any] = slot.__get__
 
     def get(self: object) -> Any:
         raw = read(self)
-        return (raw,) if isinstance(raw, Model) else raw
+        return Single((raw,)) if isinstance(raw, Model) else raw
 
     return property(get, slot.__set__)
 
@@ -242,7 +261,10 @@ class Model:
     """Members that are not printed: whoever has them may do something."""
 
     def __init__(self, **values: Any) -> None:
-        for field in _fields(self):
+        extra = values.pop("extra", NOTHING)
+        unknown = NOTHING if extra is NOTHING else _unknown_members(type(self), extra)
+        object.__setattr__(self, EXTRA, unknown)
+        for field in model_fields(type(self)):
             if field.name in values:
                 object.__setattr__(self, field.name, values.pop(field.name))
             elif field.default is attrs.NOTHING:
@@ -255,15 +277,21 @@ class Model:
     @property
     def extra(self) -> Mapping[str, Any]:
         """Members of the reply that this version of the SDK does not know, as they came."""
-        return getattr(self, "_extra", NOTHING)
+        return self._extra
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object this stands for, without the members that are None."""
+        """Return the JSON object that this stands for; `from_dict` makes an equal model of it.
+
+        Members that are None are left out, or null where the API always sends the member.
+        """
         return cast("dict[str, Any]", _codec().to_dict(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make one from a JSON object, as tolerant as the client is of replies."""
+        """Make a model from a JSON object, as tolerant as the client is of replies.
+
+        `TypeError` where *data* is no JSON object, `ValueError` where it nests too deeply.
+        """
         return cast(Self, _codec().from_dict(data, cls))
 
     def __eq__(self, other: object) -> bool:
@@ -275,15 +303,25 @@ class Model:
         return hash(_values(self)[:-1])
 
     def __repr__(self) -> str:
-        values = {f.name: getattr(self, f.name) for f in _fields(self)}
+        values = {f.name: getattr(self, f.name) for f in model_fields(type(self))}
         hidden = {name: "***" for name in self._secret if values[name] is not None}
         shown = [f"{name}={hidden.get(name) or repr(value)}" for name, value in values.items()]
         shown += [f"extra={dict(self.extra)!r}"] if self.extra else []
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        for name, value in state[1].items():
-            object.__setattr__(self, name, value)
+    def __replace__(self, /, **changes: Any) -> Self:
+        """Return a copy with *changes*, for `copy.replace`."""
+        return cast("Self", attrs.evolve(cast("Any", self), **changes))
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        # Below protocol 2, `object` refuses what has slots.
+        return super().__reduce_ex__(max(int(protocol), 2))
+
+    def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
+        object.__setattr__(self, EXTRA, NOTHING)  # which earlier versions left out
+        for values in state:  # of the `__dict__` that a subclass may have, and of the slots
+            for name, value in (values or {}).items():
+                object.__setattr__(self, name, value)
 
 
 @built_once
@@ -294,9 +332,27 @@ def _codec() -> Any:
     return _convert
 
 
-def _fields(value: Model) -> tuple[attrs.Attribute[Any], ...]:
-    return cast("tuple[attrs.Attribute[Any], ...]", getattr(type(value), "__attrs_attrs__", ()))
+def model_fields(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
+    """Return what `attrs.fields` says of *cls*, unknown members aside."""
+    # Through Any: mypy takes a model class for one of its objects, which may be unhashable.
+    return _model_fields(cast("Any", cls))
+
+
+@functools.cache
+def _model_fields(cls: Any) -> tuple[attrs.Attribute[Any], ...]:
+    found: tuple[attrs.Attribute[Any], ...] = getattr(cls, "__attrs_attrs__", ())
+    return tuple(field for field in found if field.name != EXTRA)
+
+
+def _unknown_members(cls: type[Model], extra: Any) -> dict[str, Any]:
+    """Return *extra*, which must be a mapping that holds no member of the model."""
+    if not isinstance(extra, Mapping):
+        raise TypeError(f"{cls.__name__}() wants a mapping as extra, not {type(extra).__name__}")
+    unknown = dict(cast("Mapping[str, Any]", extra))
+    if known := [field.name for field in model_fields(cls) if field.name in unknown]:
+        raise TypeError(f"{cls.__name__}() has {', '.join(known)}, which extra must not hold")
+    return unknown or NOTHING
 
 
 def _values(value: Model) -> tuple[Any, ...]:
-    return (*(getattr(value, field.name) for field in _fields(value)), value.extra)
+    return (*(getattr(value, field.name) for field in model_fields(type(value))), value.extra)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeAlias, TypeVar
 
 from ev_energy.errors import NotExpandedError
 
@@ -71,6 +71,10 @@ class Ref(Generic[T_co]):
     @property
     def _place(self) -> str:
         return self.url.rstrip("/") or self.id
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        # Below protocol 2, `object` refuses what has slots.
+        return super().__reduce_ex__(max(int(protocol), 2))
 
     def __repr__(self) -> str:
         return f"Ref({self._raw!r}, {self._into.__name__})"

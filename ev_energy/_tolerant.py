@@ -22,7 +22,7 @@ from ev_energy._clocks import REAL
 from ev_energy._drift import Kind
 from ev_energy._enums import OpenEnum
 from ev_energy._members import arms, is_model, members
-from ev_energy._model import Model
+from ev_energy._model import Model, Single
 from ev_energy._once import built_once
 from ev_energy._refs import Ref
 
@@ -250,12 +250,18 @@ def _kind(value: object) -> str:
 
 def _unmodel(value: Model) -> dict[str, Any]:
     unstructure = converter().unstructure
-    found = {name: getattr(value, name) for name in members(type(value))}
-    written = {name: _unvalue(unstructure, one) for name, one in found.items() if one is not None}
+    written: dict[str, Any] = {}
+    for name, member in members(type(value)).items():
+        found = getattr(value, name)
+        # A required member that is null is written, since a reply without it is no such model.
+        if found is not None or (member.required and member.nullable):
+            written[name] = _unvalue(unstructure, found)
     return {**written, **value.extra}
 
 
 def _unvalue(unstructure: Callable[[Any], Any], value: Any) -> Any:
+    if value.__class__ is Single:
+        return unstructure(value[0])
     if isinstance(value, list | tuple):
         return [_unvalue(unstructure, one) for one in cast("Sequence[Any]", value)]
     return unstructure(value)

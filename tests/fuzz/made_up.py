@@ -117,6 +117,41 @@ def replies(model: type[Model], depth: int = 2) -> st.SearchStrategy[dict[str, A
     return made()
 
 
+def legal(model: type[Model], depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
+    """JSON objects that a model takes without a deviation: no link is expanded below *depth*."""
+
+    @st.composite
+    def made(draw: st.DrawFn) -> dict[str, Any]:
+        return {
+            name: draw(_legal_value(member.type, depth))
+            for name, member in members(model).items()
+            if member.required or draw(st.booleans())
+        }
+
+    return made()
+
+
+def _legal_value(type_: Any, depth: int) -> st.SearchStrategy[Any]:
+    if is_model(type_):
+        return legal(type_, depth - 1)
+    origin = get_origin(type_)
+    if origin in {types.UnionType, Union}:
+        shallow = [arm for arm in arms(type_) if not _holds_a_model(arm)]
+        usable = shallow if shallow and depth <= 0 else arms(type_)
+        return st.one_of([_legal_value(arm, depth) for arm in usable])
+    if origin in {tuple, list}:
+        items = [_legal_value(item, depth) for item in get_args(type_) if item is not Ellipsis]
+        fixed = origin is tuple and Ellipsis not in get_args(type_)
+        return st.tuples(*items).map(list) if fixed else st.lists(items[0], max_size=2)
+    if origin is Annotated:
+        return _legal_value(get_args(type_)[0], depth)
+    return fitting(type_, depth)
+
+
+def _holds_a_model(type_: Any) -> bool:
+    return is_model(type_) or any(map(_holds_a_model, get_args(type_)))
+
+
 @st.composite
 def spoilt(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
     """Bytes of *whole* with some of them lost, doubled, changed, or joined by others."""

@@ -18,7 +18,7 @@ from description import Description, Schema, class_name, nullable, ref_name
 import ev_energy.models
 from ev_energy._enums import OpenEnum
 from ev_energy._members import members as members_of
-from ev_energy._model import Model
+from ev_energy._model import Model, model_fields
 
 _PLAIN = {
     dt.datetime: "Instant",
@@ -105,7 +105,7 @@ def differences(
         return
     members, required = spec.object(schema)
     hints = {name: member.type for name, member in members_of(cls).items()}
-    fields = {field.name: field for field in attrs.fields(cls)}
+    fields = {field.name: field for field in model_fields(cls)}
     added = {member for owner, member in fixes.MEMBERS_ADDED if owner == name}
     for member in sorted(members.keys() ^ (fields.keys() - added)):
         yield f"{name}.{member} is {'missing' if member in members else 'in no schema'}"
@@ -166,7 +166,7 @@ def test_a_schema_has_a_model_that_says_the_same(spec: Description, schema_name:
         assert not hasattr(ev_energy.models, schema_name)
     elif schema_name in corrections.WRITTEN_ONLY:
         fields = {
-            field.name: field for field in attrs.fields(getattr(ev_energy.models, schema_name))
+            field.name: field for field in model_fields(getattr(ev_energy.models, schema_name))
         }
         members, required = spec.object(spec.schemas[schema_name])
         assert fields.keys() == members.keys()
@@ -287,6 +287,6 @@ def test_every_model_is_frozen_slotted_and_made_of_keywords() -> None:
     for cls in models:
         assert not hasattr(cls, "__dict__") or "__dict__" not in dir(cls), cls
         assert all(field.kw_only for field in attrs.fields(cls)), cls
-        values = dict.fromkeys(field.name for field in attrs.fields(cls))
+        values = dict.fromkeys(field.name for field in model_fields(cls))
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(cls(**values), next(iter(values)), "changed")
