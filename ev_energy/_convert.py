@@ -97,18 +97,21 @@ def decode(
     return [_one(item, into, f"{at}[{index}]", report) for index, item in places]
 
 
-def unwrap(body: bytes, inside: str) -> tuple[bytes, dict[str, Any]]:
-    """The JSON of the member *inside* of an object, and the other members.
+def unwrap(body: bytes, inside: str) -> tuple[bytes | None, dict[str, Any]]:
+    """Return the JSON of the member *inside* of an object, and the other members.
 
-    Where the API did not wrap it after all, the JSON as it is.
+    None for the first where the object has no such member. Where the API did not wrap it after
+    all, and sent no object, the JSON as it is.
     """
     try:
         found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        wrapped = found.pop(inside, None)
+        wrapped = found.get(inside, msgspec.Raw())
+        if not (absent := bytes(wrapped) in {b"", b"null"}):
+            del found[inside]
         around = {name: _any_json(bytes(value)) for name, value in found.items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        wrapped, around = None, {}  # `decode` complains of it, if it is wrong
-    return (body, {}) if wrapped is None else (bytes(wrapped), around)
+        return body, {}  # `decode` complains of it, if it is wrong
+    return None if absent else bytes(wrapped), around
 
 
 def _any_json(body: bytes) -> Any:
@@ -183,22 +186,22 @@ def from_dict(data: Mapping[str, Any], into: type[M]) -> M:
     return _one(dict(data), into, "$", _OUTSIDE_CLIENTS)
 
 
-def _check_object(data: object, caller: str) -> None:
+def _check_object(data: Any, caller: str) -> None:
     """Raise the error that tells why *data* is no JSON object, if it is none."""
     if not isinstance(data, Mapping):
         raise TypeError(f"{caller} wants a JSON object, not {type(data).__name__}")
-    level: dict[int, Any] = {id(data): data}  # by identity: what is shared is looked at once
+    level: list[Any] = [data]
     for _ in range(DEEPEST):
-        inner: list[Any] = []
-        for one in level.values():
+        inner: dict[int, Any] = {}  # by identity, so that what is shared is looked at once
+        for one in level:
             if isinstance(one, Mapping):
                 members = cast("Mapping[object, Any]", one)
                 if odd := [name for name in members if not isinstance(name, str)]:
                     raise TypeError(f"{caller} wants names of members as text, not {odd[0]!r}")
-                inner += members.values()
+                inner |= {id(value): value for value in members.values()}
             else:
-                inner += one
-        level = {id(one): one for one in inner if isinstance(one, Mapping | list | tuple)}
+                inner |= {id(value): value for value in one}
+        level = [one for one in inner.values() if isinstance(one, Mapping | list | tuple)]
         if not level:
             return
     raise ValueError(f"{caller} was given an object that is {_TOO_DEEP}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, cast
 from urllib.parse import quote, urlencode
 
 import attrs
 
 from ev_energy._arguments import text
-from ev_energy._json import json_object
+from ev_energy._json import is_confirmation, json_object
 from ev_energy._texts import hidden, printable, spellings
 from ev_energy.errors import TokenError
 
@@ -157,9 +158,16 @@ def read_token(status: int, body: bytes, asked_at: float, secrets: Sequence[str]
 
 
 def check_revoked(status: int, body: bytes, secrets: Sequence[str] = ()) -> None:
-    """Return if this is how a token is confirmed to be good for nothing, else `TokenError`."""
-    if status == 200:  # noqa: PLR2004  (RFC 7009 §2.2; also of a token the server does not know)
-        return
+    """Return if this is how a token is confirmed to be good for nothing, else `TokenError`.
+
+    The status says it all (RFC 7009 §2.2), but only where the authorization server gave it: a page
+    of a captive portal's confirms nothing.
+    """
+    if status == HTTPStatus.OK:  # also for a token that the server does not know
+        if is_confirmation(body):
+            return
+        message = "the reply is no authorization server's: the token may still be good"
+        raise TokenError(status, "not_revoked", message)
     if status == 405:  # noqa: PLR2004  (Method Not Allowed)
         hint = "the revocation endpoint takes no POST: is a slash missing at the end of its URL?"
         raise TokenError(status, str(status), hint)

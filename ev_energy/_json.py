@@ -42,3 +42,24 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     if not isinstance(found, dict) or is_deep(found):
         return None
     return cast("dict[str, Any]", found)
+
+
+#: Bytes of the longest reply that can confirm something and tell nothing.
+_LONGEST_CONFIRMATION: Final = 1 << 20
+
+
+def is_confirmation(body: bytes) -> bool:
+    """Return whether *body* can stand in a reply that tells no more than its status: none, or JSON.
+
+    A captive portal or a proxy answers any request with a page of its own, and calls it a success.
+    """
+    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    if not text:
+        return True
+    if len(text) > _LONGEST_CONFIRMATION:
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        return False
+    return True

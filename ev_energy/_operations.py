@@ -152,7 +152,10 @@ def _operation(
     if what == "None":
         kind = "redirect" if verb == "_redirect" else "none"
     returns = ast.unparse(function.returns) if function.returns else "nothing"
-    if kind != "redirect" and returns != (f"Pager[{what}]" if kind == "list" else what):
+    # What one reply wraps, it may leave out.
+    one = what if inside is None else f"{what} | None"
+    expected = f"Pager[{what}]" if kind == "list" else one
+    if kind != "redirect" and returns != expected:
         _refuse(source, function, f"{function.name} returns {returns}, but asks for {what}")
     made = Operation(
         family=family,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 import attrs
 from msgspec.structs import replace
@@ -12,16 +13,18 @@ from yarl import URL
 from ev_energy._convert import Unreadable, decode, unwrap
 from ev_energy._core import Core, Options
 from ev_energy._cursors import Listing
-from ev_energy._drift import Deviation
+from ev_energy._drift import Deviation, Drift, Kind
 from ev_energy._encode import encode
 from ev_energy._http import Request, Response
+from ev_energy._json import is_confirmation
 from ev_energy._links import links
+from ev_energy._members import members
 from ev_energy._model import Model
 from ev_energy._pages import Page, Pager
 from ev_energy._redact import shown_link
 from ev_energy._sending import send
 from ev_energy._texts import printable
-from ev_energy._types import Counts
+from ev_energy._types import Counts, name_of
 from ev_energy._url import at_place, fill, join, page_size
 from ev_energy.errors import ApiError, DecodeError, ForeignOriginError, PagingError
 
@@ -30,6 +33,18 @@ if TYPE_CHECKING:
     from ev_energy._uploads import Progress, Source
 
 M = TypeVar("M", bound=Model)
+#: The statuses of a whole reply where all is well; 203 is a success that a proxy changed.
+_SUCCESSES: Final = frozenset(
+    {
+        HTTPStatus.OK,
+        HTTPStatus.CREATED,
+        HTTPStatus.ACCEPTED,
+        HTTPStatus.NON_AUTHORITATIVE_INFORMATION,
+        HTTPStatus.NO_CONTENT,
+    }
+)
+#: The media type of an error (RFC 9457), whatever the status beside it says.
+_PROBLEM: Final = "application/problem+json"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -49,7 +64,20 @@ class Session:
         scope: str | None,
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
-        inside: str | None = None,
+        *,
+        inside: str,
+    ) -> M | None: ...
+    @overload
+    async def call(
+        self,
+        method: str,
+        into: type[M],
+        path: str,
+        ids: tuple[object, ...],
+        scope: str | None,
+        query: Mapping[str, object],
+        body: Mapping[str, object] | None = None,
+        inside: None = None,
     ) -> M: ...
     @overload
     async def call(
@@ -61,7 +89,7 @@ class Session:
         scope: str | None,
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
-        inside: str | None = None,
+        inside: None = None,
     ) -> None: ...
     async def call(
         self,
@@ -74,10 +102,13 @@ class Session:
         body: Mapping[str, object] | None = None,
         inside: str | None = None,
     ) -> M | None:
-        """One operation, to a model; to None where *into* is None and the reply has no body."""
+        """Call one operation. The result is None where it has none, or left *inside* out."""
         request = self._request(method, path, ids, query, body, scope)
         response = self._checked(request, await send(self.core, self.options, request))
         if into is None:
+            if not is_confirmation(response.body):
+                message = f"expected no result, got {self._media_type(response)}"
+                raise self._no_answer(message, request, response)
             return None
         links_too = bool(query.get("expand"))
         return cast(M, self._decode(request, response, into, links=links_too, inside=inside))
@@ -88,7 +119,7 @@ class Session:
         """A deletion that may answer with numbers; without any where the reply has no body."""
         request = self._request("DELETE", path, ids, {}, None, scope)
         response = self._checked(request, await send(self.core, self.options, request))
-        if not response.body:
+        if not response.body.strip():
             return {}
         return cast(Counts, self._decode(request, response, Counts, links=False))
 
@@ -212,6 +243,10 @@ class Session:
         if response.status >= 300 and not redirects:  # noqa: PLR2004
             where = shown_link(response.headers.get("location", "nowhere"))
             raise self._unfit(f"redirected to {where}, which is not followed", request, response)
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if response.status < 300 and (response.status not in _SUCCESSES or kind == _PROBLEM):  # noqa: PLR2004
+            message = f"no operation answers {response.status} with {self._media_type(response)}"
+            raise self._no_answer(message, request, response)
         return response
 
     def _decode(
@@ -225,28 +260,59 @@ class Session:
         inside: str | None = None,
         around: dict[str, Any] | None = None,
     ) -> Any:
-        body, at, report = response.body, "$", self.core.report
+        report, many_too = self.core.report, cast("Any", many)
         try:
+            body, at = _whole(response), "$"
             if inside is not None:
-                body, others = unwrap(body, inside)
-                at = f"$.{inside}" if body is not response.body else "$"
-                if around is not None:
-                    around.update(others)
-                else:  # there is nowhere to keep them
-                    report.unknown_members(into, others, ["$"])
-            return decode(body, into, report, many=cast(Any, many), links=links, at=at)
+                found = self._unwrap(body, into, inside, around)
+                if found is None:
+                    return [] if many else None
+                body, at = found
+            return decode(body, into, report, many=many_too, links=links, at=at)
         except Unreadable as error:
-            kind = printable(
-                self.core.hide(response.headers.get("content-type", "no content type"))
-            )
-            expected = f"a list of {into.__name__}" if many else into.__name__
-            message = f"expected {expected}: {error} ({kind})"
-            raise self._unfit(message, request, response, error.path) from None
+            expected = f"a list of {name_of(into)}" if many else name_of(into)
+            message = f"expected {expected}: {error} ({self._media_type(response)})"
+            raise self._no_answer(message, request, response, error.path) from None
         except Deviation as error:
             raise self._unfit(str(error), request, response, error.drift.path) from None
+
+    def _unwrap(
+        self, body: bytes, into: Any, inside: str, around: dict[str, Any] | None
+    ) -> tuple[bytes, str] | None:
+        """Return the JSON that the member *inside* holds, and its place; None if there is none."""
+        report = self.core.report
+        wrapped, others = unwrap(body, inside)
+        if inside in others:  # null, which is no list and no object
+            report(Drift(into.__name__, inside, Kind.WRONG_TYPE, f"$.{inside}", None))
+        if around is not None:
+            around.update(others)
+        elif wrapped is None and not others.keys().isdisjoint(members(into)):
+            return body, "$"  # it was not wrapped after all
+        else:  # there is nowhere to keep them
+            report.unknown_members(into, {n: v for n, v in others.items() if n != inside}, ["$"])
+        if wrapped is None:
+            return None
+        return wrapped, "$" if wrapped is body else f"$.{inside}"
+
+    def _no_answer(
+        self, message: str, request: Request, response: Response, path: str = "$"
+    ) -> DecodeError:
+        """Return the error for a success that cannot be the operation's."""
+        if request.is_write:
+            message += "; it may or may not have been carried out"
+        return self._unfit(message, request, response, path)
 
     def _unfit(
         self, message: str, request: Request, response: Response, path: str = "$"
     ) -> DecodeError:
         hide = self.core.hide
         return DecodeError(hide(message), request, self.core.scrub(response), hide(path))
+
+    def _media_type(self, response: Response) -> str:
+        return printable(self.core.hide(response.headers.get("content-type", "no content type")))
+
+
+def _whole(response: Response) -> bytes:
+    if not response.body.strip():
+        raise Unreadable("not JSON: the reply has no body")
+    return response.body

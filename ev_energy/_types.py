@@ -38,3 +38,8 @@ JsonObject: TypeAlias = dict[str, Any]
 Counts: TypeAlias = dict[str, int]
 #: Some of them, where the API may send one by itself instead of a list of one.
 Several: TypeAlias = tuple[T, ...]
+
+
+def name_of(type_: Any) -> str:
+    """Return the name of what a reply is read into: of a model, or ``Counts``."""
+    return "Counts" if type_ == Counts else str(type_.__name__)

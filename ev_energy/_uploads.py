@@ -23,10 +23,13 @@ from ev_energy._attempt import Ready, attempt_once
 from ev_energy._core import Core, Options
 from ev_energy._http import ConnectionFault, Request, Response
 from ev_energy._in_thread import in_thread
+from ev_energy._json import is_confirmation
 from ev_energy._sending import again
 from ev_energy.errors import ClientClosedError, LimitError
 
 _CHUNK: Final = 256 * 1024
+#: Bytes at the start of a web page that name it as one.
+_PAGE_STARTS_WITHIN: Final = 4096
 _REWOUND: Final = "file must be one that can be rewound: a path, bytes, or a real file"
 
 #: What can be uploaded: a path, the bytes, or a binary file that is open and can be rewound.
@@ -160,6 +163,17 @@ async def put(
             is_due = await again(core, options, shown, attempt, came, over, is_write=False)
             if not is_due or core.clock() >= over:
                 return came
+
+
+def is_a_storages(response: Response) -> bool:
+    """Return whether a storage can have answered this: nothing, XML or JSON, but no web page.
+
+    A captive portal or a proxy answers with a page of its own, and calls it a success.
+    """
+    if is_confirmation(response.body):
+        return True
+    start = response.body[:_PAGE_STARTS_WITHIN].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return start.startswith(b"<") and not (b"<html" in start or b"<!doctype html" in start)
 
 
 async def _noting(chunks: AsyncIterator[bytes], raised: list[Exception]) -> AsyncIterator[bytes]:

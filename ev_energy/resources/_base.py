@@ -86,6 +86,28 @@ class Resource:
     ) -> Coroutine[Any, Any, Any]:
         return self._session.call("POST", into, path, ids, scope, query, json)
 
+    @overload
+    def _patch(
+        self,
+        into: type[M],
+        path: str,
+        *ids: object,
+        scope: str | None,
+        json: Body,
+        inside: str,
+        **query: object,
+    ) -> Coroutine[Any, Any, M | None]: ...
+    @overload
+    def _patch(
+        self,
+        into: type[M],
+        path: str,
+        *ids: object,
+        scope: str | None,
+        json: Body,
+        inside: None = None,
+        **query: object,
+    ) -> Coroutine[Any, Any, M]: ...
     def _patch(
         self,
         into: type[M],
@@ -95,8 +117,10 @@ class Resource:
         json: Body,
         inside: str | None = None,
         **query: object,
-    ) -> Coroutine[Any, Any, M]:
-        return self._session.call("PATCH", into, path, ids, scope, query, json, inside)
+    ) -> Coroutine[Any, Any, M | None]:
+        if inside is None:
+            return self._session.call("PATCH", into, path, ids, scope, query, json)
+        return self._session.call("PATCH", into, path, ids, scope, query, json, inside=inside)
 
     def _delete(self, path: str, *ids: object, scope: str | None) -> Coroutine[Any, Any, None]:
         return self._session.call("DELETE", None, path, ids, scope, {})

@@ -59,8 +59,10 @@ class Notifications(Resource):
 
     async def update(
         self, notification_id: Id[Notification], *, read_at: datetime | Unset = UNSET
-    ) -> Notification:
+    ) -> Notification | None:
         """Note when the user read a notification. Nothing else about it can be changed.
+
+        The result is None where the API confirms that without showing the notification.
 
         PATCH /notifications/{notification_id}, any scope.
         """

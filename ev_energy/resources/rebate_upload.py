@@ -12,7 +12,7 @@ from ev_energy._checks import absolute_url
 from ev_energy._http import ConnectionFault
 from ev_energy._refs import Id
 from ev_energy._texts import printable
-from ev_energy._uploads import File, FileFault, Progress, Source
+from ev_energy._uploads import File, FileFault, Progress, Source, is_a_storages
 from ev_energy._url import id_text
 from ev_energy.errors import EvEnergyError, UploadError
 from ev_energy.resources._base import Workflow
@@ -136,6 +136,9 @@ class Rebates(Workflow):
                 came.status,
                 came.body,
             )
+        if not is_a_storages(came):
+            message = f"the storage did not answer, but something on the way did ({came.status})"
+            raise UploadError(message, upload, came.status, came.body)
         try:
             return await RebateEvidenceFiles(self._session).finish_upload(named)
         except EvEnergyError as error:

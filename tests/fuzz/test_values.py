@@ -72,7 +72,7 @@ def test_any_bytes_are_json_or_not(text: bytes) -> None:
     assert found is None or isinstance(found, dict)
     with suppress(Unreadable):
         inner, around = unwrap(text, "items")
-        assert isinstance(inner, bytes)
+        assert inner is not None or (found is not None and found.get("items") is None)
         assert isinstance(around, dict)
 
 

@@ -171,7 +171,7 @@ async def the_rest(client: Client, when: dt.datetime) -> None:
     offering = await client.subscription_offerings.get("offe1")
     assert_type(offering.name, str | None)
     assert_type(client.notifications.list(), Pager[Notification])
-    assert_type(await client.notifications.update("noti1", read_at=when), Notification)
+    assert_type(await client.notifications.update("noti1", read_at=when), Notification | None)
     sent = await client.auth.password_reset(email="a@example.com")
     assert_type(sent.status, models.PasswordResetResultStatus)
     assert_type((await client.root.get()).evses, str | None)

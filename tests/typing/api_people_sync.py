@@ -173,7 +173,7 @@ def the_rest(client: Client, when: dt.datetime) -> None:
     offering = client.subscription_offerings.get("offe1")
     assert_type(offering.name, str | None)
     assert_type(client.notifications.list(), Pager[Notification])
-    assert_type(client.notifications.update("noti1", read_at=when), Notification)
+    assert_type(client.notifications.update("noti1", read_at=when), Notification | None)
     sent = client.auth.password_reset(email="a@example.com")
     assert_type(sent.status, models.PasswordResetResultStatus)
     assert_type((client.root.get()).evses, str | None)
