@@ -8,6 +8,8 @@ bases being equal, Python lets it change its class, and nothing is copied.
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 import types
 from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
@@ -44,11 +46,17 @@ def _bare(type_: Any, links: bool, building: _Twins) -> Any:
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
         # A union made at run time, which is none of the checkers' business.
-        return cast(Any, Union)[tuple(_bare(arm, links, building) for arm in arms(type_))]
+        # Text that may be a number or a time is one to msgspec; other text is left to `_tolerant`.
+        alternatives = [arm for arm in arms(type_) if arm is not str or not _has_a_form(type_)]
+        return cast(Any, Union)[tuple(_bare(arm, links, building) for arm in alternatives)]
     if origin in {tuple, list}:
         inner = tuple(_bare(argument, links, building) for argument in get_args(type_))
         return types.GenericAlias(origin, inner)
     return type_
+
+
+def _has_a_form(type_: Any) -> bool:
+    return not {decimal.Decimal, dt.time}.isdisjoint(arms(type_))
 
 
 def _twin(model: type[Model], links: bool, building: _Twins) -> type[Any]:

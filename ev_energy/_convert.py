@@ -21,6 +21,7 @@ from ev_energy._enums import OpenEnum, unknown_texts
 from ev_energy._json import DEEPEST, is_deep
 from ev_energy._model import Model
 from ev_energy._once import built_once
+from ev_energy._types import name_of
 
 M = TypeVar("M", bound=Model)
 #: What `from_dict` finds odd is told once, like what a client finds odd.
@@ -158,7 +159,7 @@ def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
 def _tolerantly(data: Mapping[str, Any], into: type[M], path: str, report: Reporter) -> M:
     built, notes = _tolerant().read(data, into, path)
     for note in notes:
-        report(Drift(note.model.__name__, note.member, note.kind, note.path, note.value))
+        report(Drift(name_of(note.model), note.member, note.kind, note.path, note.value))
     return cast(M, built)
 
 

@@ -11,23 +11,16 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import attrs
 
 from ev_energy._arguments import is_list, items, kind_of
 from ev_energy._model import model_fields
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import id_text, timestamp
+from ev_energy._url import Link, link_text, timestamp
 
 _COLLECTION = "collection"
-
-
-class Link(NamedTuple):
-    """A body member that the API wants as a URL, whatever form the caller has."""
-
-    collection: str
-    target: object
 
 
 def link(collection: str) -> Any:
@@ -79,7 +72,7 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
     if value.__class__ in {list, tuple}:
         return _items(name, cast("Sequence[object]", value), root)
     if isinstance(value, Link):
-        return _url(name, value, root)
+        return None if value.target is None else link_text(name, value, root)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
@@ -118,14 +111,3 @@ def _members(value: Any) -> list[tuple[str, object]]:
             member = Link(collection, member)
         found.append((field.name, member))
     return found
-
-
-def _url(name: str, link: Link, root: str) -> str | None:
-    target = link.target
-    if target is None:
-        return None
-    if isinstance(target, str) and "://" in target:
-        return target
-    if url := getattr(target, "url", None):  # of a Ref or a model
-        return str(url)
-    return f"{root}{link.collection}/{id_text(name, target)}"

@@ -220,7 +220,7 @@ def _members(source: _Source, function: Function, body: ast.expr) -> tuple[str, 
 
 def _expand(sources: Mapping[str, _Source], source: _Source, value: ast.expr) -> tuple[str, ...]:
     """The texts of ``one_of(Alias, expand)``, wherever the alias was made."""
-    call = re.fullmatch(r"one_of\((\w+), expand\)", ast.unparse(value))
+    call = re.fullmatch(r"one_of\((\w+), expand(?:, single=True)?\)", ast.unparse(value))
     if call is None:
         _refuse(source, value, "expand must be one_of(Alias, expand)")
     for node in source.body:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -33,7 +33,8 @@ class Note(NamedTuple):
     """One deviation from what the models say."""
 
     path: str
-    model: type[Model]
+    model: type[Any]
+    """A model, or the type of a map that is no part of one."""
     member: str
     kind: Kind
     value: Any
@@ -44,7 +45,7 @@ class _Reading:
     """Where in the JSON the converter is, and what it found odd there."""
 
     path: list[str] = attrs.field(factory=lambda: ["$"])
-    owner: tuple[type[Model], str] = (Model, "")
+    owner: tuple[type[Any], str] = (Model, "")
     notes: list[Note] = attrs.field(factory=list[Note])
 
     def note(self, kind: Kind, value: Any, member: str | None = None) -> None:
@@ -53,7 +54,7 @@ class _Reading:
 
     @contextmanager
     def at(
-        self, step: str, owner: tuple[type[Model], str] | None = None
+        self, step: str, owner: tuple[type[Any], str] | None = None
     ) -> Generator[None, None, None]:
         before = self.owner
         self.path.append(step)
@@ -70,7 +71,7 @@ _reading: ContextVar[_Reading] = ContextVar("reading")
 
 def read(data: Any, into: Any, path: str = "$") -> tuple[Any, list[Note]]:
     """*data* as *into*, and what was odd about it. `TypeError` where it is something else."""
-    reading = _Reading([path])
+    reading = _Reading([path], (into, ""))
     token = _reading.set(reading)
     try:
         return converter().structure(data, into), reading.notes
@@ -154,12 +155,25 @@ def _union(value: Any, type_: Any) -> Any:
     if value is None and type(None) in arms(type_):
         return None
     choices = [arm for arm in arms(type_) if arm is not type(None)]
+    if set(choices) in _TEXTS_OF_A_FORM and isinstance(value, str):
+        return _of_a_form(value, choices[0])
     for arm in choices:
         if is_model(arm) == isinstance(value, Mapping) and (
             (get_origin(arm) in {tuple, list}) == isinstance(value, list)
         ):
             return converter().structure(value, arm)
     return converter().structure(value, choices[0])
+
+
+#: What the API declares as text of any form, and sends as a number or a time of day.
+_TEXTS_OF_A_FORM: Final = ({decimal.Decimal, str}, {dt.time, str})
+
+
+def _of_a_form(text: str, type_: Any) -> Any:
+    try:
+        return converter().structure(text, type_)
+    except (ValueError, ArithmeticError):
+        return text
 
 
 def _items(value: Any, type_: Any) -> Any:
@@ -182,7 +196,9 @@ def _object(value: Any, type_: Any) -> Any:
     reading, of = _reading.get(), get_args(type_)[1]
     found: dict[str, Any] = {}
     for name, one in cast("Mapping[str, Any]", value).items():
-        with reading.at(f".{name}"):
+        # A map that is a reply by itself has no member that it stands in.
+        owner = None if reading.owner[1] else (type_, str(name))
+        with reading.at(f".{name}", owner):
             found[name] = _member(one, of, nullable=False)
     return found
 

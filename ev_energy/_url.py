@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 from urllib.parse import quote, unquote
 
 from yarl import URL
@@ -74,6 +74,23 @@ def id_text(name: str, value: object) -> str:
     return found
 
 
+class Link(NamedTuple):
+    """What the API wants as a URL, whatever form the caller has."""
+
+    collection: str
+    target: object
+
+
+def link_text(name: str, link: Link, root: str) -> str:
+    """Return the URL of a link's target, which *root* completes where the target is an id."""
+    target = link.target
+    if isinstance(target, str) and "://" in target:
+        return target
+    if url := getattr(target, "url", None):  # of a Ref or a model
+        return str(url)
+    return f"{root}{link.collection}/{id_text(name, target)}"
+
+
 def as_id(name: str, value: object) -> Any:
     """Return the id in *value*, if it is given: for what the API declares as an id of its own.
 
@@ -123,14 +140,19 @@ def timestamp(name: str, value: datetime) -> str:
     return f"{in_utc.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
-def pairs(query: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return a query as it goes on the wire; None and UNSET are left out."""
+def pairs(query: Mapping[str, object], root: str) -> list[tuple[str, str]]:
+    """Return a query as it goes on the wire; None and UNSET are left out.
+
+    *root* completes ids to URLs, where the API wants those.
+    """
     found: list[tuple[str, str]] = []
     for name, value in query.items():
         if value is None or value is UNSET or value == ():
             continue
         if isinstance(value, Repeated):
             found.extend((name, item) for item in value)
+        elif isinstance(value, Link):
+            found.append((name, link_text(name, value, root)))
         else:
             found.append((name, _text(name, value)))
     return found
@@ -148,9 +170,18 @@ def _text(name: str, value: object) -> str:
     raise TypeError(f"{name} cannot be sent as {kind_of(value)}")
 
 
-def one_of(allowed: Any, values: Sequence[str], name: str = "expand") -> Repeated:
-    """Return *values*, each of which must be listed in the ``Literal`` *allowed*."""
+def one_of(
+    allowed: Any, values: Sequence[str], name: str = "expand", *, single: bool = False
+) -> Repeated:
+    """Return *values*, each of which must be listed in the ``Literal`` *allowed*.
+
+    There may be one of them at most where the API declares a *single* value.
+    """
     given, listed = Repeated(items(name, values)), get_args(allowed)
+    if single and len(given) > 1:
+        raise ValueError(
+            f"{name} takes one value here, not {len(given)}: {', '.join(map(repr, given))}"
+        )
     for value in given:
         if text(f"an item of {name}", value) not in listed:
             raise ValueError(f"{name}: {value!r} is none of {', '.join(listed)}")
@@ -201,5 +232,5 @@ def page_size(value: object) -> object:
 def join(root: URL, path: str, query: Mapping[str, object]) -> URL:
     """The URL of *path* (already quoted) under *root*."""
     url = root.with_path(root.raw_path.rstrip("/") + path, encoded=True)
-    found = pairs(query)
+    found = pairs(query, str(root))
     return url.with_query(found) if found else url

@@ -36,16 +36,20 @@ class Supplier(Model):
 class Times(Model):
     """A part of the day, on the tariff's own clock; it may run past midnight."""
 
-    start: ClockTime | None = None
-    end: ClockTime | None = None
+    start: ClockTime | str | None = None
+    """The text itself where it is no time of a day, such as ``24:00:00``."""
+    end: ClockTime | str | None = None
 
 
 @model
 class PriceSummary(Model):
     """One price, and when it applies."""
 
-    price: Money | None = None
-    """In **major** units of the tariff's currency: ``Decimal("0.10")`` is ten pence."""
+    price: Money | str | None = None
+    """In **major** units of the tariff's currency: ``Decimal("0.10")`` is ten pence.
+
+    The text itself where it is no number: the API declares text of any form.
+    """
     times: tuple[Times, ...] | None = None
 
 

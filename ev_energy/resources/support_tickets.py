@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._checks import listed, within
+from ev_energy._encode import as_link
 from ev_energy._pages import Pager
 from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import between, commas, id_text, one_of
+from ev_energy._url import between, commas, one_of
 from ev_energy.models.support_ticket_stats import (
     SupportTicketPriorityStats,
     SupportTicketResolutionStats,
@@ -88,8 +89,8 @@ class SupportTickets(Resource):
         the unresolved ones. Of times, ``gte`` and ``lte`` include the moment itself, and a
         ``...__range`` is the first and the last moment.
 
-        Of *user* the bare id is sent, unless you give a URL as text, which is sent as it is: the
-        API's description calls it an id in words and a URL by its type.
+        *user* is sent as the user's URL, whatever you give: the API declares a URL here, though its
+        words speak of an id.
 
         GET /support_tickets, scope support:read.
         """
@@ -114,7 +115,7 @@ class SupportTickets(Resource):
             created_at__gte=created_at__gte,
             created_at__lte=created_at__lte,
             created_at__range=between("created_at__range", created_at__range),
-            user=_user(user),
+            user=as_link("/users", user),
             user__isnull=user__isnull,
             tags=tags,
             source=source,
@@ -306,10 +307,3 @@ class SupportTicketStats(Resource):
             scope=ANY_SCOPE,
             limit=within("limit", limit, 1),
         )
-
-
-def _user(value: Id[User] | None) -> str | None:
-    """The bare id, or the URL that was given as text."""
-    if value is None or (isinstance(value, str) and "://" in value):
-        return value
-    return id_text("user", value)

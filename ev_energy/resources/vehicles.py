@@ -82,7 +82,7 @@ class Vehicles(Resource):
                 it is made of the user's e-mail address and the names of make and model.
             vehicle_class: What it is for; ``None`` leaves that open.
             user: Whose it is.
-            expand: Links to expand in the answer; the API documents a single one here.
+            expand: The link to expand in the answer: the API takes one here.
 
         POST /vehicles, scope vehicle:write.
         """
@@ -99,7 +99,7 @@ class Vehicles(Resource):
                 "vehicle_class": vehicle_class,
                 "user": as_link("/users", user),
             },
-            expand=one_of(VehicleExpand, expand),
+            expand=one_of(VehicleExpand, expand, single=True),
         )
 
     async def get(

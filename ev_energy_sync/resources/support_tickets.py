@@ -86,8 +86,8 @@ class SupportTickets(Blocking[aio.SupportTickets]):
         the unresolved ones. Of times, ``gte`` and ``lte`` include the moment itself, and a
         ``...__range`` is the first and the last moment.
 
-        Of *user* the bare id is sent, unless you give a URL as text, which is sent as it is: the
-        API's description calls it an id in words and a URL by its type.
+        *user* is sent as the user's URL, whatever you give: the API declares a URL here, though its
+        words speak of an id.
 
         GET /support_tickets, scope support:read.
         """

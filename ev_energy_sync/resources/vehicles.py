@@ -68,7 +68,7 @@ class Vehicles(Blocking[aio.Vehicles]):
                 it is made of the user's e-mail address and the names of make and model.
             vehicle_class: What it is for; ``None`` leaves that open.
             user: Whose it is.
-            expand: Links to expand in the answer; the API documents a single one here.
+            expand: The link to expand in the answer: the API takes one here.
 
         POST /vehicles, scope vehicle:write.
         """

@@ -190,7 +190,7 @@ MEMBERS_ADDED = {
 MEMBER_TYPES = {
     ("EVSE", "location"): ("LatLong", "the inline object has the members of LatLong"),
     ("SolarForecast", "location"): ("LatLong", "the inline object has the members of LatLong"),
-    ("PriceSummary", "price"): ("Money", "a decimal number as text, in major units"),
+    ("PriceSummary", "price"): ("Money or str", "a decimal number as text, in major units"),
     ("Tariff", "scheduler_tariff"): ("link Tariff", "the inline object is an incomplete Tariff"),
     ("UsageInterval", "energy_delivered_by_price"): (
         "several EnergyDeliveredByPrice",
@@ -220,8 +220,8 @@ MEMBER_TYPES = {
     ("VehicleModel", "default_connector_type"): ("ConnectorType", "the same texts as a vehicle's"),
     ("ChargingSubSessionCreatedWebhook", "type"): ("str", "has one value, which the class says"),
     ("ChargingSubSessionEndedWebhook", "type"): ("str", "has one value, which the class says"),
-    ("Times", "start"): ("ClockTime", "text of the form HH:MM:SS"),
-    ("Times", "end"): ("ClockTime", "text of the form HH:MM:SS"),
+    ("Times", "start"): ("ClockTime or str", "text of the form HH:MM:SS"),
+    ("Times", "end"): ("ClockTime or str", "text of the form HH:MM:SS"),
     ("User", "default_location"): ("Location", "Location or LocationDetail: one class for both"),
 }
 

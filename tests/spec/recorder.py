@@ -103,9 +103,9 @@ def wrapped(operation: Described, reply: Any) -> Any:
 
 
 @contextmanager
-def recording(spec: Description) -> Iterator[Recorder]:
+def recording(spec: Description, kind: type[Recorder] = Recorder) -> Iterator[Any]:
     """A recorder on a real socket."""
-    recorder, loop = Recorder(spec), asyncio.new_event_loop()
+    recorder, loop = kind(spec), asyncio.new_event_loop()
 
     async def start() -> web.AppRunner:
         app = web.Application()

@@ -110,9 +110,9 @@ class Replies:
 
     def _corrected(self, fixed: str, depth: int) -> st.SearchStrategy[Any] | None:  # noqa: PLR0911
         """Values of a member that `corrections.MEMBER_TYPES` gives another type."""
-        if fixed == "Money":
+        if fixed == "Money or str":
             return MONEY
-        if fixed == "ClockTime":
+        if fixed == "ClockTime or str":
             return st.times().map(lambda time: time.strftime("%H:%M:%S"))
         if fixed == "LatLong":
             return self.of("LatLong", 0)

@@ -17,6 +17,7 @@ from description import Description, Schema, class_name, nullable, ref_name
 
 import ev_energy.models
 from ev_energy._enums import OpenEnum
+from ev_energy._members import is_model
 from ev_energy._members import members as members_of
 from ev_energy._model import Model, model_fields
 
@@ -37,8 +38,8 @@ def ours(hint: Any) -> str:  # noqa: PLR0911  (one return a form)
     if len(arms) == 2:
         said = [ours(arm) for arm in arms]
         if str in arms and arms[0] is not str:
-            lists = said[0].startswith("tuple of ")
-            return f"{said[0]} or str" if lists else f"link {said[0]}"
+            links = is_model(arms[0])
+            return f"link {said[0]}" if links else f"{said[0]} or str"
         assert said[1] == f"tuple of {said[0]}", f"{hint} has odd forms"
         return f"several {said[0]}"
     assert len(arms) == 1, f"{hint} has too many forms"

@@ -20,7 +20,7 @@ from wire import RULES, Wire, hints_of, least
 from ev_energy import Ref
 from ev_energy._model import Model
 from ev_energy._operations import AS_GIVEN, Operation
-from ev_energy.models import EVSE
+from ev_energy.models import EVSE, User
 from ev_energy_sync import Client
 
 ids = pytest.mark.parametrize("operation", TABLE, ids=[o.call for o in TABLE])
@@ -122,6 +122,7 @@ def assert_valid(spec: Description, there: Described, asked: Asked) -> None:
         sent.setdefault(name, []).append(text)
     for name, texts in sent.items():
         schema = spec.resolve(there.parameters["query", name].schema)
+        assert schema["type"] == "array" or len(texts) == 1, name
         value: Any = texts if schema["type"] == "array" else texts[-1]
         if schema["type"] in {"integer", "boolean", "number"}:
             value = json.loads(texts[0])
@@ -214,6 +215,49 @@ def test_an_id_may_be_a_url_or_a_link_too(
         seen.append((asked.raw_path, asked.query, asked.body))
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][0] == expected_path(operation, {**wire, **found})
+
+
+@pytest.mark.parametrize(
+    "operation", [o for o in TABLE if o.expand], ids=[o.call for o in TABLE if o.expand]
+)
+def test_two_links_are_expanded_just_where_the_description_takes_a_list(
+    spec: Description, server: Recorder, client: Client, operation: Operation
+) -> None:
+    there = described(spec, operation)
+    made = Wire(spec, operation, there)
+    given = {**made.arguments(made.least()), "expand": [operation.expand[0]] * 2}
+    if spec.resolve(there.parameters["query", "expand"].schema)["type"] == "array":
+        call(client, operation, given)
+        sent = [text for name, text in server.take().query if name == "expand"]
+        assert sent == given["expand"]
+    else:
+        with pytest.raises(ValueError, match="expand takes one value here"):
+            call(client, operation, given)
+        assert server.asked == []
+
+
+def test_a_filter_that_is_described_as_a_url_takes_every_form_of_an_id(
+    spec: Description, server: Recorder, client: Client
+) -> None:
+    asked_for = {
+        (operation.call, name)
+        for operation in TABLE
+        for name in operation.query
+        if "Ref[" in str(hints_of(operation).get(name))
+        and described(spec, operation).parameters["query", name].schema.get("format") == "uri"
+    }
+    assert asked_for == {("support_tickets.list", "user")}
+    own, there = f"{server.base_url}/users/{USER}", f"https://api.ev.energy/v2/users/{USER}"
+    forms: list[tuple[Any, str]] = [
+        (USER, own),
+        (there, there),
+        (Ref(there, User), there),
+        (User.from_dict({"id": USER, "url": there}), there),
+        (User.from_dict({"id": USER}).id, own),
+    ]
+    for form, expected in forms:
+        assert list(client.support_tickets.list(user=form))
+        assert ("user", expected) in server.take().query
 
 
 def _links() -> Iterator[tuple[Operation, str]]:

@@ -157,8 +157,8 @@ def enums(log: EVSEStatusLog, evse: EVSE) -> str:
 
 
 def money_and_time(price: models.PriceSummary, times: models.Times, tariff: models.Tariff) -> None:
-    assert_type(price.price, Decimal | None)
-    assert_type(times.start, dt.time | None)
+    assert_type(price.price, Decimal | str | None)
+    assert_type(times.start, dt.time | str | None)
     assert_type(tariff.valid_until, dt.date | None)
     assert_type(tariff.supplier.value.name, str)
 

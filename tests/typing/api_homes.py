@@ -178,7 +178,7 @@ async def tariffs(client: Client, user: User) -> None:
     if isinstance(tariff.prices, tuple):
         assert_type(tariff.prices[0].price_minor_units, int)
     if tariff.daily_prices is not None:
-        assert_type(tariff.daily_prices.peak.price, Decimal | None)
+        assert_type(tariff.daily_prices.peak.price, Decimal | str | None)
     assert_type(client.tariffs.prices(tariff), Pager[Price])
 
 
