@@ -63,8 +63,8 @@ def _twin(model: type[Model], links: bool, building: _Twins) -> type[Any]:
     key = model, links
     if found := _twins.get(key) or building.get(key):
         return found
-    if not _has_links(model, set()):
-        # Nothing to leave out: msgspec builds the model itself.
+    if not _needs_a_twin(model, set()):
+        # Nothing to do otherwise: msgspec builds the model itself.
         building[key] = model
         return model
     return _make(model, links, building)
@@ -91,12 +91,15 @@ def _make(model: type[Model], links: bool, building: _Twins) -> type[Any]:
     return twin
 
 
-def _has_links(model: type[Model], seen: set[type[Model]]) -> bool:
-    """Whether a link stands in *model*, or in a model that is part of it."""
+def _needs_a_twin(model: type[Model], seen: set[type[Model]]) -> bool:
+    """Return whether *model*, or a part of it, has a link or text of a form that msgspec knows."""
     if model in seen:
         return False
     seen.add(model)
     own = members(model, links=False).values()
-    return any(isinstance(vars(model).get(member.name), property) for member in own) or any(
-        _has_links(inner, seen) for member in own for inner in member.models
+    return any(
+        isinstance(vars(model).get(member.name), property)
+        or (str in arms(member.type) and _has_a_form(member.type))
+        or any(_needs_a_twin(inner, seen) for inner in member.models)
+        for member in own
     )

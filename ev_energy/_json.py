@@ -60,6 +60,8 @@ def is_confirmation(body: bytes) -> bool:
         return False
     try:
         json.loads(text)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+    except ValueError:  # UnicodeDecodeError is one
         return False
+    except RecursionError:  # which takes JSON to bring about
+        return True
     return True
