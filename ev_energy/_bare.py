@@ -82,6 +82,8 @@ def _make(model: type[Model], links: bool, building: _Twins) -> type[Any]:
             "__slots__": model.__slots__,
             "__attrs_attrs__": attrs.fields(cast(Any, model)),
             "__attrs_post_init__": become,
+            # Not the one of a model that the twin inherits from, which is frozen.
+            "__setattr__": object.__setattr__,
             "__module__": __name__,
         },
     )
