@@ -6,12 +6,13 @@ import asyncio
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy._body import read_body
 from ev_energy._clocks import REAL
 from ev_energy._homes import Home, Homes
 from ev_energy._http import Body, ConnectionFault, Request, Response
+from ev_energy._network import DIRECT, Network, Route
 
 if TYPE_CHECKING:
     import aiohttp
@@ -21,6 +22,7 @@ _clock = REAL.monotonic
 #: Seconds without a request, after which a server may have closed a connection.
 _IDLE: Final = 1.0
 _NO_TYPE: Final = ("Content-Type",)
+_NO_OPTIONS: Final[Mapping[str, Any]] = {}
 
 
 class AiohttpTransport:
@@ -31,29 +33,46 @@ class AiohttpTransport:
         session: aiohttp.ClientSession | None,
         owner: Callable[[], str],
         max_body: int,
+        network: Network | None = None,
     ) -> None:
         self._injected, self._owner = session, owner
+        self._network = network or Network()
         self._homes = Homes(_new_session)
         self._home: Home | None = None
         """The one that was used last."""
-        self._around: Sequence[aiohttp.ClientMiddlewareType] = ()
-        """What surrounds each request: the session's own, and what has it sent only once."""
+        self._middlewares: Sequence[aiohttp.ClientMiddlewareType] = ()
+        """What surrounds each request of an own session."""
         self._used_at = 0.0
         if max_body < 1:
             raise ValueError(f"max_body must be 1 byte or more, not {max_body}")
         self._max_body = max_body
+        if session is not None:
+            from ev_energy import _sessions
+
+            _sessions.check(session)
 
     async def send(
         self, request: Request, headers: Mapping[str, str], body: Body | None, timeout: float
     ) -> Response:
         """Send one request and read the whole reply."""
-        session = self._injected
+        session, options = self._injected, _NO_OPTIONS
         if session is None:
             home = self._home
             if home is None or home.loop is not _running_loop():
                 home = self._home = await self._homes.here()
             session = home.session
-        around = self._around or self._surround(session)
+            route = self._network.route(request.url)
+            if route is not DIRECT:
+                options = _route_options(route)
+                if route.proxy is not None and request.url.scheme == "http":
+                    headers = {**headers, **route.proxy.headers}  # there is no CONNECT to hold them
+            middlewares = self._middlewares or self._load_middlewares()
+        else:
+            from ev_energy import _sessions
+
+            headers, middlewares, options = _sessions.adapt(
+                session, headers, is_inside=bool(request.template)
+            )
         now = _clock()
         if request.is_write or now - self._used_at > _IDLE:
             await _look_around()
@@ -67,9 +86,10 @@ class AiohttpTransport:
                 data=body,
                 allow_redirects=False,
                 timeout=_client_timeout(timeout),
-                middlewares=around,
+                middlewares=middlewares,
                 # aiohttp would call any body an octet stream, also one that is not there.
                 skip_auto_headers=None if request.method == "GET" else _NO_TYPE,
+                **options,
             ) as reply:
                 status = reply.status
                 content = await read_body(reply, self._max_body)
@@ -85,13 +105,11 @@ class AiohttpTransport:
             cause = _connection.cause_of(error)
         raise fault from cause  # out here, where the error is no context of it either
 
-    def _surround(self, session: aiohttp.ClientSession) -> Sequence[aiohttp.ClientMiddlewareType]:
+    def _load_middlewares(self) -> Sequence[aiohttp.ClientMiddlewareType]:
         from ev_energy import _connection
 
-        # Those of one request take the place of the session's, which has no public name for them.
-        own: Sequence[aiohttp.ClientMiddlewareType] = getattr(session, "_middlewares", ())
-        self._around = (*own, _connection.once)
-        return self._around
+        self._middlewares = (_connection.once,)
+        return self._middlewares
 
     async def close(self) -> None:
         """Close what was opened here; the caller's session stays open."""
@@ -113,7 +131,17 @@ class AiohttpTransport:
 def _new_session() -> aiohttp.ClientSession:
     import aiohttp
 
-    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+    from ev_energy._reply import Reply
+
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), response_class=Reply)
+
+
+def _route_options(route: Route) -> dict[str, Any]:
+    """Return the arguments of aiohttp for a request over *route*."""
+    options: dict[str, Any] = {"ssl": route.tls}
+    if route.proxy is not None:
+        options |= {"proxy": route.proxy.url, "proxy_headers": route.proxy.headers}
+    return options
 
 
 @functools.lru_cache(8)

@@ -20,13 +20,15 @@ from ev_energy._in_thread import in_thread
 from ev_energy._lazy import Lazy
 from ev_energy._once import build_lock
 from ev_energy._servers import root_of
-from ev_energy._settings import endpoints_of, headers_of, with_user
+from ev_energy._settings import endpoints_of, headers_of, network_of, with_user
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.auth import ClientCredentials, StaticToken
 from ev_energy.errors import ClientClosedError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     import aiohttp
 
     from ev_energy._capture import Call
@@ -103,7 +105,13 @@ class Client:
     Args:
         auth: Credentials, or an access token as text. None: only public operations can be called.
         base_url: ``"live"``, ``"mock"``, ``"staging"``, or the URL that paths are added to.
-        session: Your own `aiohttp.ClientSession`; it stays open when the client is closed.
+        session: Your own `aiohttp.ClientSession`, for its connections: its cookies and credentials
+            are not sent. It stays open when the client is closed.
+        proxy: The URL of an HTTP proxy for all requests, with user and password in it if need be.
+            Left out, proxies are those of the environment.
+        ssl: An `ssl.SSLContext`, for certificates of your own.
+        trust_env: Whether ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``,
+            ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count, in large letters and in small.
         timeout: Seconds for one attempt, from its first byte to the last.
         deadline: Seconds for a call as a whole: its turn, attempts and the pauses between them.
         retries: How often a call may be tried again, or a `RetryPolicy`.
@@ -116,7 +124,8 @@ class Client:
         max_pages: How many pages a listing may have.
         max_body: How many bytes the body of a reply may have, unpacked.
         headers: Sent with every call.
-        version: ``EvEnergy-Version``; left out, the server uses what your application is set to.
+        version: ``EvEnergy-Version`` of every call. The models are those of version 2; with None,
+            no version is sent, and the server uses the one that your application is set to.
         language: ``Accept-Language``, such as ``"en-GB"``.
         strict: Raise `DecodeError` where a reply deviates from the models, instead of reporting
             it to *drift* and the log and reading on.
@@ -193,6 +202,9 @@ class Client:
         *,
         base_url: str | URL = "live",
         session: aiohttp.ClientSession | None = None,
+        proxy: str | URL | None = None,
+        ssl: SSLContext | None = None,
+        trust_env: bool = True,
         timeout: float = 30.0,
         deadline: float = 120.0,
         retries: int | RetryPolicy = 2,
@@ -228,12 +240,16 @@ class Client:
             from ev_energy.hooks import Hooks
 
         root = root_of(base_url, allow_insecure=allow_insecure)
+        network = network_of(root, session, proxy, ssl, trust_env=trust_env)
         credentials = StaticToken(auth) if isinstance(auth, str) else auth
         clock, sleep, now = clock or REAL.monotonic, sleep or asyncio.sleep, now or REAL.now
         core = Core(
             root=root,
             endpoints=endpoints_of(auth, root, allow_insecure=allow_insecure),
-            transport=AiohttpTransport(session, lambda: _named(root, credentials), max_body),
+            transport=AiohttpTransport(
+                session, lambda: _named(root, credentials), max_body, network
+            ),
+            network_secrets=network.secrets,
             auth=credentials,
             report=Reporter(drift, strict),
             budget=MemoryBudget(clock=clock, sleep=sleep) if isinstance(budget, Unset) else budget,

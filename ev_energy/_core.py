@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+from msgspec.structs import replace
 from yarl import URL
 
 from ev_energy._clocks import REAL
 from ev_energy._drift import Reporter
 from ev_energy._http import RateLimit, Request, Response, Transport
 from ev_energy._policy import RetryPolicy
+from ev_energy._slashes import with_slash
 from ev_energy._texts import hidden
 from ev_energy._waits import Waits
 from ev_energy.auth import Auth, Endpoint
@@ -79,6 +81,10 @@ class Core:
     """Of the last reply that had some. Read when somebody asks, not for every reply."""
     closed: bool = False
     tokens: TokenKeeper | None = None
+    network_secrets: Sequence[str] = ()
+    """The credentials of proxies."""
+    slashes: dict[str, bool] = attrs.field(init=False, factory=dict[str, bool])
+    """Path templates that the server redirected, and whether their paths end in a slash there."""
     _shares: dict[int, Share] = attrs.field(init=False, factory=dict[int, Share])
     """What is set aside for reservations, which end with the client at the latest."""
     bucket: str | None = attrs.field(init=False, default=None)
@@ -117,6 +123,12 @@ class Core:
             raise ForeignOriginError(self.hide(str(url)), str(root.origin()))
         return url
 
+    def in_slash_form(self, request: Request) -> Request:
+        """Return *request* with or without the slash that the server last redirected it to."""
+        if request.template not in self.slashes:
+            return request
+        return replace(request, url=with_slash(request.url, self.slashes[request.template]))
+
     def scrub(self, response: Response) -> Response:
         """*response* without our secrets, should the server have sent one back."""
         return response.without(self._secrets())
@@ -126,7 +138,9 @@ class Core:
         return hidden(text, self._secrets())
 
     def _secrets(self) -> list[str]:
-        known = [] if self.auth is None else self.auth.secrets()
+        known = [*self.network_secrets]
+        if self.auth is not None:
+            known += self.auth.secrets()
         if self.tokens is not None:
             known += self.tokens.secrets()
         # A text this short is no secret, and would be found everywhere.

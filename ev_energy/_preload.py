@@ -16,6 +16,9 @@ _LATE: Final = (
     "encodings.idna",
     "ev_energy._aiohttp",
     "ev_energy._connection",
+    "ev_energy._network",
+    "ev_energy._reply",
+    "ev_energy._sessions",
     "ev_energy._convert",
     "ev_energy._tolerant",
     "ev_energy._core",
@@ -51,6 +54,7 @@ def load() -> None:
             import_module("concurrent.futures.thread")
         for name in _LATE:
             import_module(name)
+        import_module("ev_energy._network").preload()  # certificates that the environment names
 
 
 def load_models() -> None:

@@ -12,6 +12,7 @@ from ev_energy._attempt import REFUSED, Ready, attempt_once
 from ev_energy._core import Core, Options
 from ev_energy._grants import Grant
 from ev_energy._http import ConnectionFault, Request, Response
+from ev_energy._slashes import other_slash_form
 from ev_energy.auth import Endpoint
 from ev_energy.errors import (
     ApiError,
@@ -61,17 +62,13 @@ async def _send(  # noqa: C901  (the straight line; every turn of it is a call)
     over = core.clock() + options.deadline
     call = _capture.begin(core, request) if grant is None else None
     is_write = request.is_write and grant is None
-    attempt, renewed = 0, False
+    attempt, renewed, redirected = 0, False, False
+    request = core.in_slash_form(request)
     while True:
         attempt += 1
         if core.closed:
             raise ClientClosedError
-        if grant is not None:
-            ready = Ready(grant.headers, grant.body)
-        elif request.authorised and core.tokens is not None:
-            ready = await _authorised(core, options, request, over)
-        else:
-            ready = Ready(request.headers, request.body)
+        ready = await _prepare(core, options, request, grant, over)
         left = over - core.clock()
         if left <= 0:
             if ready.ticket is not None:
@@ -81,7 +78,11 @@ async def _send(  # noqa: C901  (the straight line; every turn of it is a call)
         if call is not None:
             call.attempts.append(core.scrub(came) if isinstance(came, Response) else came)
         if isinstance(came, Response) and came.status < 400:  # noqa: PLR2004  (RFC 9110)
-            return came
+            if redirected or not _is_for_other_slash_form(core, request, came, grant):
+                return came
+            # Once, and through the budget as any request.
+            request, attempt, redirected = core.in_slash_form(request), attempt - 1, True
+            continue
         if core.closed and isinstance(came, ConnectionFault) and not (is_write and came.sent):
             raise ClientClosedError from came
         if not renewed and _was_refused(core, came, ready.token):
@@ -89,6 +90,30 @@ async def _send(  # noqa: C901  (the straight line; every turn of it is a call)
             continue
         if not await again(core, options, request, attempt, came, over, is_write=is_write):
             return _left_at(request, came, is_write=is_write)
+
+
+async def _prepare(
+    core: Core, options: Options, request: Request, grant: Grant | None, over: float
+) -> Ready:
+    """Return what to send: a grant, a request with a token, or a request as it is."""
+    if grant is not None:
+        return Ready(grant.headers, grant.body)
+    if request.authorised and core.tokens is not None:
+        return await _authorised(core, options, request, over)
+    return Ready(request.headers, request.body)
+
+
+def _is_for_other_slash_form(
+    core: Core, request: Request, response: Response, grant: Grant | None
+) -> bool:
+    """Whether to read from where *response* redirects to, which later calls are told of too.
+
+    A write is never sent again by itself: RFC 9110 §15.4 leaves open what 301 and 302 mean for one.
+    """
+    if grant is not None or (other := other_slash_form(request.url, response)) is None:
+        return False
+    core.slashes[request.template] = other.raw_path.endswith("/")
+    return not request.is_write
 
 
 async def again(

@@ -45,13 +45,14 @@ def endpoint_of(root: URL, name: str, given: str, *, allow_insecure: bool) -> UR
 
 
 def _secure(name: str, url: URL, *, allow_insecure: bool) -> None:
-    if url.scheme != "https" and not allow_insecure and not _is_loopback(url.host or ""):
+    if url.scheme != "https" and not allow_insecure and not is_loopback(url.host or ""):
         raise ValueError(
             f"{name} {url} would send the token in the clear: use https, or allow_insecure=True"
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine."""
     if host == "localhost":
         return True
     try:

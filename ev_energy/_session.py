@@ -23,6 +23,7 @@ from ev_energy._model import Model
 from ev_energy._pages import Page, Pager
 from ev_energy._redact import shown_link
 from ev_energy._sending import send
+from ev_energy._slashes import other_slash_form
 from ev_energy._texts import printable
 from ev_energy._types import Counts, name_of
 from ev_energy._url import at_place, fill, join, page_size
@@ -148,7 +149,7 @@ class Session:
             )
             page = Page(items=items, around=around, url=url, response=response, listing=listing)
             try:
-                found = links(response.header("link"), url)
+                found = links(response.header("link"), self.core.in_slash_form(request).url)
             except ValueError as error:  # to take it for the last page would lose the others
                 message = f"the Link header cannot be read: {error}"
                 raise PagingError(message, request, page) from None
@@ -242,7 +243,13 @@ class Session:
             raise self._unfit("expected an answer", request, response)
         if response.status >= 300 and not redirects:  # noqa: PLR2004
             where = shown_link(response.headers.get("location", "nowhere"))
-            raise self._unfit(f"redirected to {where}, which is not followed", request, response)
+            message = f"redirected to {where}, which is not followed"
+            if request.is_write and other_slash_form(request.url, response) is not None:
+                message = (
+                    f"not carried out, but redirected to {where}: a write is never sent again by "
+                    "itself. Call the method again; this client sends it there from now on"
+                )
+            raise self._unfit(message, request, response)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status < 300 and (response.status not in _SUCCESSES or kind == _PROBLEM):  # noqa: PLR2004
             message = f"no operation answers {response.status} with {self._media_type(response)}"

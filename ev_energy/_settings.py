@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from yarl import URL
 
 from ev_energy._arguments import kind_of, text
+from ev_energy._network import Network
 from ev_energy._servers import endpoint_of
 from ev_energy._unset import Unset
 from ev_energy._version import __version__
@@ -26,6 +27,11 @@ _OURS: Final[Mapping[str, str]] = {
 #: RFC 9110 §5.5: no control character but the tab. A lone surrogate cannot be encoded at all.
 _HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    import aiohttp
 
 
 def endpoints_of(
@@ -46,6 +52,23 @@ def endpoints_of(
     }
 
 
+def network_of(
+    root: URL,
+    session: aiohttp.ClientSession | None,
+    proxy: str | URL | None,
+    context: SSLContext | None,
+    *,
+    trust_env: bool,
+) -> Network:
+    """Return how to reach the API at *root*; `ValueError` if there is no way."""
+    if session is not None and (proxy is not None or context is not None):
+        name = "proxy" if proxy is not None else "ssl"
+        raise ValueError(f"{name}= does not go with session=: set it on the session's connector")
+    network = Network(proxy, context, trust_env=trust_env and session is None)
+    network.proxy_for(root)
+    return network
+
+
 def headers_of(
     base: Mapping[str, str],
     more: Mapping[str, str] | None,
@@ -61,12 +84,6 @@ def headers_of(
         "User-Agent": f"ev-energy-python/{__version__}",
         **base,
     }
-    for name, value in (more or {}).items():
-        if instead := _OURS.get(text("a name in headers", name).lower()):
-            raise ValueError(f"headers must not set {name}: {instead}")
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"headers: {name!r} is not the name of a header")
-        _set(headers, name, _value(f"headers: {name}", value))
     named: tuple[tuple[str, str, object], ...] = (
         ("version", "EvEnergy-Version", version),
         ("language", "Accept-Language", language),
@@ -78,6 +95,13 @@ def headers_of(
             # The API's description has the version as a number.
             found = str(given) if isinstance(given, int) else given
             _set(headers, name, _value(argument, found))
+    # Last: a header that is given outright wins over the default of a version.
+    for name, value in (more or {}).items():
+        if instead := _OURS.get(text("a name in headers", name).lower()):
+            raise ValueError(f"headers must not set {name}: {instead}")
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"headers: {name!r} is not the name of a header")
+        _set(headers, name, _value(f"headers: {name}", value))
     return headers
 
 

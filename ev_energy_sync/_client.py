@@ -18,6 +18,8 @@ from ev_energy_sync._families import Families
 from ev_energy_sync._portal import Portal
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from ev_energy import RetryPolicy
     from ev_energy._capture import Call
     from ev_energy._drift import DriftHook
@@ -48,6 +50,9 @@ class Client(Families):
         auth: Credentials | str | None = None,
         *,
         base_url: str | URL = "live",
+        proxy: str | URL | None = None,
+        ssl: SSLContext | None = None,
+        trust_env: bool = True,
         timeout: float = 30.0,
         deadline: float = 120.0,
         retries: int | RetryPolicy = 2,
@@ -74,6 +79,9 @@ class Client(Families):
         self._aio = aio.Client(
             auth,
             base_url=base_url,
+            proxy=proxy,
+            ssl=ssl,
+            trust_env=trust_env,
             timeout=timeout,
             deadline=deadline,
             retries=retries,

@@ -36,7 +36,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 TABLES = {"families.md", "index.md", "operations.md"}
 
 #: Pages whose code is run in ways of their own.
-SPECIAL = {"auth.md", "testing.md", "uploads.md", "redis.md"}
+SPECIAL = {"auth.md", "testing.md", "uploads.md", "redis.md", "proxies.md"}
 
 # What the fragments on the pages of docs/ stand in: names that a reader has at that point.
 FRAME = """
