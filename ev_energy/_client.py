@@ -214,7 +214,7 @@ class Client:
         max_pages: int = 100_000,
         max_body: int = 64 * 1024 * 1024,
         headers: Mapping[str, str] | None = None,
-        version: str | None = None,
+        version: str | None = "2",
         language: str | None = None,
         strict: bool = False,
         drift: DriftHook | None = None,

@@ -91,7 +91,7 @@ def own_headers(asked: Asked) -> dict[str, str]:
 def expected_headers(operation: Operation, *, token: bool = True) -> dict[str, str]:
     if operation.kind == "redirect" and operation.scope is None:
         return {"Accept": "*/*"}
-    headers = {"Accept": "application/json"}
+    headers = {"Accept": "application/json", "EvEnergy-Version": "2"}
     if token:
         headers["Authorization"] = f"Bearer {TOKEN}"
     return headers
@@ -309,11 +309,11 @@ def test_settings_of_the_client_become_headers_where_they_belong(
     spec: Description, server: Recorder, client: Client, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
-    setting = client.with_options(version="2", language="en-GB").acting_for(USER)
+    setting = client.with_options(version="3", language="en-GB").acting_for(USER)
     call(setting, operation, made.arguments(made.least()))
     expected = expected_headers(operation)
     if "Authorization" in expected:
-        expected |= {"EvEnergy-Version": "2", "Accept-Language": "en-GB", "EvEnergy-User": USER}
+        expected |= {"EvEnergy-Version": "3", "Accept-Language": "en-GB", "EvEnergy-User": USER}
     asked = server.take()
     assert own_headers(asked) == expected
     known = {name.title() for name in described(spec, operation).names("header")}
