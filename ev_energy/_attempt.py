@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
+import attrs
 from msgspec.structs import replace
 from yarl import URL
 
 from ev_energy._core import Core
+from ev_energy._frames import Concealed, trimmed
+from ev_energy._grants import Token
 from ev_energy._http import Body, ConnectionFault, LimitFault, RateLimit, Request, Response
 from ev_energy._logging import log_attempt
 from ev_energy._redact import shown_headers
@@ -22,15 +25,25 @@ _log: Final = logging.getLogger("ev_energy")
 REFUSED: Final = 429
 
 
-class Ready(NamedTuple):
-    """What is sent besides the request, and the turn it is sent in."""
+@attrs.frozen(eq=False, repr=False)
+class Ready:
+    """What is sent besides the request, and the turn it is sent in.
+
+    It stands in the frames of every error, so its repr shows nothing.
+    """
 
     headers: Mapping[str, str]
     body: Body | None
-    token: str | None = None
+    token: Token | None = None
     ticket: Ticket | None = None
-    secret_url: URL | None = None
-    """Where it is really sent to, if nobody may see that."""
+    secret_url: Concealed[URL] | None = None
+    """The presigned URL that it is sent to, in place of the request's."""
+
+    def headers_to_send(self) -> Mapping[str, str]:
+        """Return the headers with the token among them."""
+        if self.token is None:
+            return self.headers
+        return {**self.headers, "Authorization": f"Bearer {self.token.access_token}"}
 
 
 async def attempt_once(
@@ -94,21 +107,24 @@ def _told(
     if ready.body is not request.body:
         return Response(came.status, "", shown_headers(came.headers), b"")
     if came.status < 400:  # noqa: PLR2004  (its body may be large, and is the API's good work)
-        return came if ready.token is None else came.without([ready.token])
+        return came if ready.token is None else came.without([ready.token.access_token])
     return core.scrub(came)
 
 
 async def _over_the_wire(
     core: Core, request: Request, ready: Ready, timeout: float
 ) -> Response | ConnectionFault:
-    secret = ready.secret_url
-    if secret is not None:
-        request = replace(request, url=secret)
+    if ready.secret_url is not None:
+        request = replace(request, url=ready.secret_url.value)
     try:
-        return await core.transport.send(request, ready.headers, ready.body, timeout)
+        with trimmed():
+            return await core.transport.send(request, ready.headers_to_send(), ready.body, timeout)
     except ConnectionFault as fault:
-        # What caused it may name the URL.
-        return fault if secret is None else ConnectionFault(str(fault), sent=fault.sent)
+        # It may quote the server, and what caused it may name the URL.
+        known = ConnectionFault(core.hide(str(fault)), sent=fault.sent)
+        if ready.secret_url is None:
+            known.__cause__ = fault.__cause__
+    return known
 
 
 def _settle(ticket: Ticket | None, came: Response | ConnectionFault | None) -> None:

@@ -16,14 +16,23 @@ from yarl import URL
 
 from ev_energy import _preload
 from ev_energy._clocks import REAL
+from ev_energy._frames import Concealed
 from ev_energy._in_thread import in_thread
 from ev_energy._lazy import Lazy
 from ev_energy._once import build_lock
 from ev_energy._servers import root_of
-from ev_energy._settings import endpoints_of, headers_of, network_of, with_user
+from ev_energy._settings import (
+    credentials_in,
+    credentials_of,
+    described,
+    endpoints_of,
+    headers_of,
+    network_of,
+    server_in,
+    with_user,
+)
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
-from ev_energy.auth import ClientCredentials, StaticToken
 from ev_energy.errors import ClientClosedError
 
 if TYPE_CHECKING:
@@ -239,15 +248,17 @@ class Client:
             from ev_energy.budget import MemoryBudget
             from ev_energy.hooks import Hooks
 
+        given = Concealed(auth)
+        del auth  # it may be a token, and tools print the local variables of this frame
+        credentials = credentials_of(given)
         root = root_of(base_url, allow_insecure=allow_insecure)
         network = network_of(root, session, proxy, ssl, trust_env=trust_env)
-        credentials = StaticToken(auth) if isinstance(auth, str) else auth
         clock, sleep, now = clock or REAL.monotonic, sleep or asyncio.sleep, now or REAL.now
         core = Core(
             root=root,
-            endpoints=endpoints_of(auth, root, allow_insecure=allow_insecure),
+            endpoints=endpoints_of(credentials, root, allow_insecure=allow_insecure),
             transport=AiohttpTransport(
-                session, lambda: _named(root, credentials), max_body, network
+                session, lambda: described(root, credentials), max_body, network
             ),
             network_secrets=network.secrets,
             auth=credentials,
@@ -288,16 +299,9 @@ class Client:
         ``EV_ENERGY_CLIENT_ID`` and ``EV_ENERGY_CLIENT_SECRET``, or ``EV_ENERGY_TOKEN``; and
         ``EV_ENERGY_BASE_URL`` for another server than the live one. *settings* go to `Client`.
         """
-        found = os.environ if environ is None else environ
-        names = ("EV_ENERGY_CLIENT_ID", "EV_ENERGY_CLIENT_SECRET")
-        if base_url := found.get("EV_ENERGY_BASE_URL"):
-            settings.setdefault("base_url", base_url)
-        if token := found.get("EV_ENERGY_TOKEN"):
-            return cls(StaticToken(token), **settings)
-        if missing := [name for name in names if not found.get(name)]:
-            raise ValueError(f"set {' and '.join(missing)} (or EV_ENERGY_TOKEN) in the environment")
-        client_id, client_secret = (found[name] for name in names)
-        return cls(ClientCredentials(client_id=client_id, client_secret=client_secret), **settings)
+        given = Concealed(os.environ if environ is None else environ)
+        del environ  # tools print the local variables of this frame
+        return cls(credentials_in(given), **{**server_in(given), **settings})
 
     def acting_for(self, user: Id[User] | None) -> Self:
         """This client, making its calls as *user* (``EvEnergy-User``); None: as itself again.
@@ -384,7 +388,9 @@ class Client:
         no or are not who left, `InvalidGrantError` if the code is too old: it lives for a minute.
         """
         core = self._session.core
-        await core.keeper.sign_in(request, callback, core.endpoints.get("authorize"))
+        returned = Concealed(callback)
+        del callback  # there is a code in it, and tools print the local variables of this frame
+        await core.keeper.sign_in(request, returned, core.endpoints.get("authorize"))
 
     async def sign_out(self) -> None:
         """Have the token revoked, and forget it, here and in the token store.
@@ -471,16 +477,13 @@ class Client:
         def __exit__(self, *_: object) -> None: ...
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_session"):  # a traceback shows one that could not be made
+            return object.__repr__(self)
         core = self._session.core
-        return _named(core.root, core.auth, self._session.options.user)
+        return described(core.root, core.auth, self._session.options.user)
 
     def _view(self, **changes: Any) -> Self:
         view = object.__new__(type(self))
         options = attrs.evolve(self._session.options, **changes)
         view._session = attrs.evolve(self._session, options=options)
         return view
-
-
-def _named(root: URL, auth: Credentials | None, user: str | None = None) -> str:
-    who = "anonymous" if auth is None else repr(auth)
-    return f"<Client of {root} as {who}{f' for {user}' if user else ''}>"

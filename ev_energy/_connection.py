@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 
 import aiohttp
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
@@ -52,9 +52,17 @@ def cause_of(error: Exception) -> Exception | None:
     """*error*, if everybody may see it.
 
     That of a reply which is no HTTP holds the request's headers, with the token, and words of the
-    server's that may repeat it.
+    server's that may repeat it; so does one whose body or head broke off.
     """
-    return None if isinstance(error, aiohttp.ClientResponseError) else error
+    quotes = aiohttp.ClientResponseError | aiohttp.ClientPayloadError
+    return None if isinstance(error, quotes) or _has_head(error) else error
+
+
+def _has_head(error: BaseException) -> bool:
+    """Whether *error* holds the head of a reply, as far as that arrived."""
+    if not isinstance(error, aiohttp.ServerDisconnectedError):
+        return False
+    return not isinstance(cast("object", error.message), str)
 
 
 def _was_connecting(error: BaseException) -> bool:
@@ -87,7 +95,8 @@ async def once(
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise ConnectionFault(say(error), sent=not _was_connecting(error)) from error
+        fault = ConnectionFault(say(error), sent=not _was_connecting(error))
+        raise fault from cause_of(error)
 
 
 def _limit_of(error: BaseException | None) -> tuple[str, str] | None:
@@ -108,6 +117,8 @@ def say(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, aiohttp.ClientResponseError):
         text = error.message
+    elif _has_head(error):
+        text = "Server disconnected in the middle of the headers"
     elif isinstance(error, aiohttp.InvalidURL):
         text = error.description or ""
     return f"{type(error).__name__}: {text}".rstrip(": ")

@@ -10,7 +10,7 @@ from weakref import ref
 from ev_energy import _capture, _policy
 from ev_energy._attempt import REFUSED, Ready, attempt_once
 from ev_energy._core import Core, Options
-from ev_energy._grants import Grant
+from ev_energy._grants import Grant, Token
 from ev_energy._http import ConnectionFault, Request, Response
 from ev_energy._slashes import other_slash_form
 from ev_energy.auth import Endpoint
@@ -151,7 +151,7 @@ async def _authorised(core: Core, options: Options, request: Request, over: floa
         if ticket is None:
             with core.waiting_for_budget(request) as tell:
                 ticket = await core.budget.acquire(core.ask(options, over - core.clock(), tell))
-    token = core.tokens.at_hand()
+    token: Token | None = core.tokens.at_hand()
     if token is None:
         try:
             token = await _token(core, options, request, over)
@@ -159,11 +159,10 @@ async def _authorised(core: Core, options: Options, request: Request, over: floa
             if ticket is not None:
                 ticket.give_back()
             raise
-    headers = {**request.headers, "Authorization": f"Bearer {token}"}
-    return Ready(headers, request.body, token, ticket)
+    return Ready(request.headers, request.body, token, ticket)
 
 
-async def _token(core: Core, options: Options, request: Request, over: float) -> str:
+async def _token(core: Core, options: Options, request: Request, over: float) -> Token:
     """An access token, if there is one in time."""
     assert core.tokens is not None  # noqa: S101  (asked before)
     with core.waits.ended_by_close():
@@ -193,7 +192,7 @@ async def _pause(
         await core.pause(pause)
 
 
-def _was_refused(core: Core, came: Response | ConnectionFault, token: str | None) -> bool:
+def _was_refused(core: Core, came: Response | ConnectionFault, token: Token | None) -> bool:
     """Whether the API refused *token*, and another one can be had."""
     if token is None or not isinstance(came, Response) or came.status != 401:  # noqa: PLR2004
         return False

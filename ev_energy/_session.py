@@ -15,6 +15,7 @@ from ev_energy._core import Core, Options
 from ev_energy._cursors import Listing
 from ev_energy._drift import Deviation, Drift, Kind
 from ev_energy._encode import encode
+from ev_energy._frames import Concealed, trimmed
 from ev_energy._http import Request, Response
 from ev_energy._json import is_confirmation
 from ev_energy._links import links
@@ -188,7 +189,7 @@ class Session:
 
     async def put(
         self,
-        url: str,
+        url: Concealed[str],
         source: Source,
         *,
         content_type: str | None,
@@ -242,16 +243,8 @@ class Session:
         if response.status < 200:  # noqa: PLR2004
             raise self._unfit("expected an answer", request, response)
         if response.status >= 300 and not redirects:  # noqa: PLR2004
-            where = shown_link(response.headers.get("location", "nowhere"))
-            message = f"redirected to {where}, which is not followed"
-            if request.is_write and other_slash_form(request.url, response) is not None:
-                message = (
-                    f"not carried out, but redirected to {where}: a write is never sent again by "
-                    "itself. Call the method again; this client sends it there from now on"
-                )
-            raise self._unfit(message, request, response)
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if response.status < 300 and (response.status not in _SUCCESSES or kind == _PROBLEM):  # noqa: PLR2004
+            raise self._redirected(request, response)
+        if response.status < 300 and not _is_success(response):  # noqa: PLR2004
             message = f"no operation answers {response.status} with {self._media_type(response)}"
             raise self._no_answer(message, request, response)
         return response
@@ -267,21 +260,33 @@ class Session:
         inside: str | None = None,
         around: dict[str, Any] | None = None,
     ) -> Any:
-        report, many_too = self.core.report, cast("Any", many)
         try:
-            body, at = _whole(response), "$"
-            if inside is not None:
-                found = self._unwrap(body, into, inside, around)
-                if found is None:
-                    return [] if many else None
-                body, at = found
-            return decode(body, into, report, many=many_too, links=links, at=at)
+            with trimmed():  # the frames in there hold the body
+                return self._read(response, into, links, many, inside, around)
         except Unreadable as error:
             expected = f"a list of {name_of(into)}" if many else name_of(into)
             message = f"expected {expected}: {error} ({self._media_type(response)})"
             raise self._no_answer(message, request, response, error.path) from None
         except Deviation as error:
             raise self._unfit(str(error), request, response, error.drift.path) from None
+
+    def _read(
+        self,
+        response: Response,
+        into: Any,
+        links: bool,
+        many: bool,
+        inside: str | None,
+        around: dict[str, Any] | None,
+    ) -> Any:
+        report, many_too = self.core.report, cast("Any", many)
+        body, at = _whole(response), "$"
+        if inside is not None:
+            found = self._unwrap(body, into, inside, around)
+            if found is None:
+                return [] if many else None
+            body, at = found
+        return decode(body, into, report, many=many_too, links=links, at=at)
 
     def _unwrap(
         self, body: bytes, into: Any, inside: str, around: dict[str, Any] | None
@@ -309,6 +314,11 @@ class Session:
             message += "; it may or may not have been carried out"
         return self._unfit(message, request, response, path)
 
+    def _redirected(self, request: Request, response: Response) -> DecodeError:
+        # No local variable: it may repeat the token, and tools print those of a traceback.
+        message = Concealed(_redirection(request, response))
+        return self._unfit(message.value, request, response)
+
     def _unfit(
         self, message: str, request: Request, response: Response, path: str = "$"
     ) -> DecodeError:
@@ -317,6 +327,23 @@ class Session:
 
     def _media_type(self, response: Response) -> str:
         return printable(self.core.hide(response.headers.get("content-type", "no content type")))
+
+
+def _redirection(request: Request, response: Response) -> str:
+    """Return what there is to say of a redirect that is not followed."""
+    where = shown_link(response.headers.get("location", "nowhere"))
+    if request.is_write and other_slash_form(request.url, response) is not None:
+        return (
+            f"not carried out, but redirected to {where}: a write is never sent again by "
+            "itself. Call the method again; this client sends it there from now on"
+        )
+    return f"redirected to {where}, which is not followed"
+
+
+def _is_success(response: Response) -> bool:
+    """Return whether a reply below 300 can be the success of an operation."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return response.status in _SUCCESSES and kind != _PROBLEM
 
 
 def _whole(response: Response) -> bytes:

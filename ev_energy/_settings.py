@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from yarl import URL
 
 from ev_energy._arguments import kind_of, text
+from ev_energy._frames import Concealed, trimmed
 from ev_energy._network import Network
 from ev_energy._servers import endpoint_of
 from ev_energy._unset import Unset
@@ -127,3 +128,37 @@ def _value(name: str, value: object) -> str:
     if not _HEADER_VALUE.fullmatch(found):
         raise ValueError(f"{name} holds a line break or another control character")
     return found
+
+
+def credentials_of(auth: Concealed[Auth | str | None]) -> Auth | None:
+    """Return *auth*, of which a text is an access token."""
+    return StaticToken(auth.value) if isinstance(auth.value, str) else auth.value
+
+
+def credentials_in(environ: Concealed[Mapping[str, str]]) -> Auth:
+    """Return the credentials in *environ*; ``ValueError`` if there are none."""
+    with trimmed():
+        return _credentials_in(environ.value)
+
+
+def server_in(environ: Concealed[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the server in *environ*, as an argument of a client; empty if there is none."""
+    base_url = environ.value.get("EV_ENERGY_BASE_URL")
+    return {"base_url": base_url} if base_url else {}
+
+
+def _credentials_in(environ: Mapping[str, str]) -> Auth:
+    """Return the credentials in *environ*; ``ValueError`` if there are none."""
+    names = ("EV_ENERGY_CLIENT_ID", "EV_ENERGY_CLIENT_SECRET")
+    if token := environ.get("EV_ENERGY_TOKEN"):
+        return StaticToken(token)
+    if missing := [name for name in names if not environ.get(name)]:
+        raise ValueError(f"set {' and '.join(missing)} (or EV_ENERGY_TOKEN) in the environment")
+    client_id, client_secret = (environ[name] for name in names)
+    return ClientCredentials(client_id=client_id, client_secret=client_secret)
+
+
+def described(root: URL, auth: Auth | None, user: str | None = None) -> str:
+    """Return the repr of a client."""
+    who = "anonymous" if auth is None else repr(auth)
+    return f"<Client of {root} as {who}{f' for {user}' if user else ''}>"

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
+from ev_energy._frames import trims
 from ev_energy._grants import Token
 from ev_energy._lock_file import locked
 from ev_energy.errors import TokenStoreError
@@ -57,6 +58,7 @@ class FileStore:
     def __repr__(self) -> str:
         return f"FileStore({str(self._path)!r})"
 
+    @trims
     async def load(self, key: str) -> Token | None:
         """The token kept under *key*; None if there is none."""
         kept = self._read().get(key)
@@ -67,6 +69,7 @@ class FileStore:
         except (ValueError, AttributeError):  # whose text or place may hold the token
             raise self._damaged(f"the token of {key!r} is none") from None
 
+    @trims
     async def save(self, key: str, token: Token | None) -> None:
         """Keep *token* under *key*; None to forget it. It is on the disk when this returns."""
         async with self._locked("lock"):

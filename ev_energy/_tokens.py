@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import attrs
 from yarl import URL
 
+from ev_energy._frames import Concealed, trimmed
 from ev_energy._grants import Grant, Token, check_revoked, read_token
 from ev_energy._http import Response
 from ev_energy._texts import printable
@@ -65,7 +66,7 @@ class TokenKeeper:
         else:
             self._key = auth.key(origin)
         self._renew_at = float("inf")
-        self._refused: str | None = None
+        self._refused: Token | None = None
         self._renewal: asyncio.Task[Token] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         # How many of them would lose a token if they were stopped now.
@@ -77,13 +78,13 @@ class TokenKeeper:
         """The texts that nobody may see."""
         return [] if self._token is None else self._token.secrets()
 
-    def at_hand(self) -> str | None:
+    def at_hand(self) -> Token | None:
         """The token, if it is good for a while yet."""
         if self._token is not None and self._now() < self._renew_at:
-            return self._token.access_token
+            return self._token
         return None
 
-    async def get(self, patience: float | None = None) -> str | None:
+    async def get(self, patience: float | None = None) -> Token | None:
         """A token that is good for a while; None if it takes more than *patience* seconds."""
         if token := self.at_hand():
             return token
@@ -98,18 +99,21 @@ class TokenKeeper:
             renewal = self._renewal = self._start(self._renew(auth))
         if not await _is_done(renewal, patience):
             return None
-        return _result(renewal).access_token
+        return _result(renewal)
 
-    def drop(self, token: str) -> bool:
+    def drop(self, token: Token) -> bool:
         """Forget *token*, which the API refused; whether another one can be had."""
         if isinstance(self._auth, StaticToken):
             return False
-        if self._token is not None and self._token.access_token == token:
+        if self._token is not None and self._token.access_token == token.access_token:
             self._token, self._refused = None, token
         return True
 
     async def sign_in(
-        self, request: AuthorizationRequest, callback: str | URL, endpoint: URL | None
+        self,
+        request: AuthorizationRequest,
+        callback: Concealed[str | URL],
+        endpoint: URL | None,
     ) -> None:
         """Exchange the code in *callback*, if *request* is one of these credentials' own.
 
@@ -120,7 +124,9 @@ class TokenKeeper:
             raise TypeError("only a client with AuthorizationCode credentials can be signed in")
         if endpoint is not None:
             request.must_be_for(endpoint, auth.issuer)
-        task = self._start(self._exchange(auth, auth.exchange(request, callback)))
+        with trimmed():
+            grant = auth.exchange(request, callback.value)
+        task = self._start(self._exchange(auth, grant))
         await _is_done(task)
         _result(task)
 
@@ -200,7 +206,8 @@ class TokenKeeper:
             if kept is not None:
                 grant = auth.revocation(kept)
                 reply = await self._post("revoke", grant)
-                check_revoked(reply.status, reply.body, grant.secrets)
+                with trimmed():
+                    check_revoked(reply.status, reply.body, grant.secrets)
                 self._unsaved = None
                 await auth.store.save(self._key, None)
             self._token = None
@@ -224,7 +231,8 @@ class TokenKeeper:
         """The token that *grant* gets. It is nowhere else: this process can go on with it."""
         asked_at = self._now()
         reply = await self._post("token", grant)
-        token = read_token(reply.status, reply.body, asked_at, grant.secrets)
+        with trimmed():
+            token = read_token(reply.status, reply.body, asked_at, grant.secrets)
         if token.refresh_token is None and kept is not None:  # it was not rotated: RFC 6749 §6
             token = attrs.evolve(token, refresh_token=kept.refresh_token)
         return self._adopt(token)
@@ -275,7 +283,10 @@ class TokenKeeper:
             self._at_stake -= stake
 
     def _is_good(self, token: Token) -> bool:
-        return token.access_token != self._refused and self._now() < token.renew_at
+        refused = self._refused
+        if refused is not None and token.access_token == refused.access_token:
+            return False
+        return self._now() < token.renew_at
 
     def _adopt(self, token: Token) -> Token:
         self._token, self._renew_at = token, token.renew_at

@@ -21,15 +21,19 @@ from yarl import URL
 
 from ev_energy._attempt import Ready, attempt_once
 from ev_energy._core import Core, Options
+from ev_energy._frames import Concealed
 from ev_energy._http import ConnectionFault, Request, Response
 from ev_energy._in_thread import in_thread
 from ev_energy._json import is_confirmation
 from ev_energy._sending import again
+from ev_energy._texts import spellings
 from ev_energy.errors import ClientClosedError, LimitError
 
 _CHUNK: Final = 256 * 1024
 #: Bytes at the start of a web page that name it as one.
 _PAGE_STARTS_WITHIN: Final = 4096
+#: Characters that a signature, a credential or a policy in a presigned URL has at least.
+_LONG: Final = 20
 _REWOUND: Final = "file must be one that can be rewound: a path, bytes, or a real file"
 
 #: What can be uploaded: a path, the bytes, or a binary file that is open and can be rewound.
@@ -122,7 +126,7 @@ class Source:
 async def put(
     core: Core,
     options: Options,
-    url: str,
+    url: Concealed[str],
     source: Source,
     *,
     content_type: str | None,
@@ -140,8 +144,8 @@ async def put(
     headers = {"Content-Length": str(source.size), "User-Agent": options.headers["User-Agent"]}
     if content_type is not None:
         headers["Content-Type"] = content_type
-    target = URL(url, encoded=True)
-    shown = Request("PUT", target.origin() / "***", headers, None, authorised=False)
+    target = Concealed(URL(url.value, encoded=True))
+    shown = Request("PUT", target.value.origin() / "***", headers, None, authorised=False)
     tracer = core.hooks.tracer
     with nullcontext() if tracer is None else tracer.call(shown):
         attempt = 0
@@ -158,8 +162,10 @@ async def put(
                 return ConnectionFault(str(error), sent=True)
             if raised:  # which aiohttp takes for a fault of the connection
                 raise raised[0]
-            if isinstance(came, Response) and came.status < 400:  # noqa: PLR2004  (RFC 9110)
-                return came
+            if isinstance(came, Response):
+                came = _without_signature(core.scrub(came), target.value)
+                if came.status < 400:  # noqa: PLR2004  (RFC 9110)
+                    return came
             is_due = await again(core, options, shown, attempt, came, over, is_write=False)
             if not is_due or core.clock() >= over:
                 return came
@@ -174,6 +180,15 @@ def is_a_storages(response: Response) -> bool:
         return True
     start = response.body[:_PAGE_STARTS_WITHIN].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith(b"<") and not (b"<html" in start or b"<!doctype html" in start)
+
+
+def _without_signature(response: Response, url: URL) -> Response:
+    """Return *response* with stars for the long values in the query of *url*.
+
+    A storage that refuses a signature repeats it in its answer, with all that was signed.
+    """
+    signed = [text for text in url.query.values() if len(text) >= _LONG]
+    return response.without([spelling for text in signed for spelling in spellings(text)])
 
 
 async def _noting(chunks: AsyncIterator[bytes], raised: list[Exception]) -> AsyncIterator[bytes]:

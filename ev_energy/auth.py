@@ -14,6 +14,7 @@ import attrs
 from yarl import URL
 
 from ev_energy._arguments import items, text
+from ev_energy._frames import trimmed
 from ev_energy._grants import (
     ClientMethod,
     Grant,
@@ -65,14 +66,18 @@ _WORDS: Final[Mapping[Endpoint, str]] = {
 }
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, init=False)
 class StaticToken:
     """An access token that somebody else looks after. It is never renewed."""
 
     token: str = attrs.field(repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        if not can_be_sent(text("token", self.token)):
+    def __init__(self, token: str) -> None:
+        object.__setattr__(self, "token", token)
+        del token  # tools print the local variables of a frame that raises
+        with trimmed():
+            is_good = can_be_sent(text("token", self.token))
+        if not is_good:
             raise ValueError("token must be the bare access token: ASCII text without spaces")
 
     @functools.cached_property

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from ev_energy._frames import trims
 from ev_energy._grants import Token
 from ev_energy._lock_file import locked
 from ev_energy._texts import printable
@@ -56,6 +57,7 @@ class KeyringStore:
     def __repr__(self) -> str:
         return f"KeyringStore({self._service!r})"
 
+    @trims
     async def load(self, key: str) -> Token | None:
         """The token kept under *key*; None if there is none."""
         text = await self._ask(lambda: keyring.get_password(self._service, key), patience=0)
@@ -69,6 +71,7 @@ class KeyringStore:
                 "as it is: remove it there, and have its user sign in again"
             ) from None
 
+    @trims
     async def save(self, key: str, token: Token | None) -> None:
         """Keep *token* under *key*; None to forget it."""
 

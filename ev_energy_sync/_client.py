@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from yarl import URL
 
 from ev_energy import _client as aio
+from ev_energy._frames import Concealed
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
@@ -76,8 +77,10 @@ class Client(Families):
         sleep: Callable[[float], Awaitable[None]] | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
+        given = Concealed(auth)
+        del auth  # it may be a token, and tools print the local variables of this frame
         self._aio = aio.Client(
-            auth,
+            given.value,
             base_url=base_url,
             proxy=proxy,
             ssl=ssl,
@@ -116,7 +119,9 @@ class Client(Families):
         """
         if "session" in settings:
             raise TypeError("a blocking client takes no session")
-        found = aio.Client.from_env(environ, **settings)
+        given = Concealed(environ)
+        del environ  # tools print the local variables of this frame
+        found = aio.Client.from_env(given.value, **settings)
         return cls._of(found, Portal(found.close))
 
     def acting_for(self, user: Id[User] | None) -> Self:
@@ -182,7 +187,9 @@ class Client(Families):
         *callback* the URL (or path and query) they came back at. `AuthorizationError` if they said
         no or are not who left, `InvalidGrantError` if the code is too old: it lives for a minute.
         """
-        self._portal.call(self._aio.sign_in(request, callback))
+        signing_in = self._aio.sign_in(request, callback)
+        del callback  # there is a code in it, and tools print the local variables of this frame
+        self._portal.call(signing_in)
 
     def sign_out(self) -> None:
         """Have the token revoked, and forget it, here and in the token store.
@@ -257,6 +264,8 @@ class Client(Families):
         async def __aexit__(self, *_: object) -> None: ...
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_aio"):  # a traceback shows one that could not be made
+            return object.__repr__(self)
         return repr(self._aio)
 
     @classmethod

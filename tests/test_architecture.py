@@ -19,7 +19,7 @@ PACKAGES = ("ev_energy", "ev_energy_sync")
 #: Who may import whom when it is imported itself: only what stands above it here. A package stands
 #: for all its modules; a new module must be given a place.
 LAYERS = (
-    "_texts _once _clocks _in_thread",
+    "_frames _texts _once _clocks _in_thread",
     "_redact",
     "_arguments",
     "_unset _json _version _types _enums _lazy _policy _http _links _drift _places",

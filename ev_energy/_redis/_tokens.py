@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import quote
 
+from ev_energy._frames import trims
 from ev_energy._grants import Token
 from ev_energy._json import json_object
 from ev_energy._redis._link import Down, Link, PerLoop, RedisClient, Redises
@@ -122,6 +123,7 @@ class RedisTokenStore:
         """Let go of this event loop's connections. Used again afterwards, it opens them again."""
         await self._links.aclose()
 
+    @trims
     async def load(self, key: str) -> Token | None:
         """The token kept under *key*; None if there is none."""
         text = await self._do("load", self._links.get().command("GET", self._key(key)))
@@ -134,6 +136,7 @@ class RedisTokenStore:
         except ValueError as error:
             raise TokenStoreError("what Redis keeps there is no token") from error
 
+    @trims
     async def save(self, key: str, token: Token | None) -> None:
         """Keep *token* under *key*; None to forget it.
 

@@ -73,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted; return the exit code."""
     state: Path | None = args.state
+    ended = asyncio.Event()
+    broken: list[BrokenPipeError] = []
+
+    def stop(error: BrokenPipeError) -> None:
+        broken.append(error)
+        ended.set()
+
     try:
         resumed = state is not None and state.exists()
         simulator = Simulator(
@@ -82,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             host=args.host,
             rate_limit=args.rate_limit,
             clock=None if args.speed is None else Clock(speed=args.speed),
-            log=_log(painter()),
+            log=_log(painter(), stop),
             state=state,
             fixed_secrets=args.fixed_secrets,
             service_time=args.service_time,
@@ -94,9 +101,13 @@ def run(args: argparse.Namespace) -> int:
                 "here and do as they like",
                 file=sys.stderr,
             )
-        asyncio.run(_serve(simulator, state, resumed=resumed))
+        asyncio.run(_serve(simulator, state, ended, resumed=resumed))
+        if broken:
+            raise broken[0]
     except KeyboardInterrupt:
         print()
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 1
@@ -105,8 +116,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(simulator: Simulator, state: Path | None, *, resumed: bool) -> None:
-    ended = asyncio.Event()
+async def _serve(
+    simulator: Simulator, state: Path | None, ended: asyncio.Event, *, resumed: bool
+) -> None:
     # What stops services is to be as gentle as Ctrl-C. Windows knows no such signal.
     if sys.platform != "win32":
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
@@ -129,8 +141,18 @@ def painter() -> Callable[[str, str], str]:
     return lambda _colour, text: text
 
 
-def _log(paint: Callable[[str, str], str]) -> Callable[[SeenRequest], None]:
-    return lambda seen: print(line(seen, paint), flush=True)
+def _log(
+    paint: Callable[[str, str], str], stop: Callable[[BrokenPipeError], None]
+) -> Callable[[SeenRequest], None]:
+    """Return what prints a line for a request, and calls *stop* once there is no reader for it."""
+
+    def write(seen: SeenRequest) -> None:
+        try:
+            print(line(seen, paint), flush=True)
+        except BrokenPipeError as error:  # the request is to be answered all the same
+            stop(error)
+
+    return write
 
 
 def line(seen: SeenRequest, paint: Callable[[str, str], str]) -> str:

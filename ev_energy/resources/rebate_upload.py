@@ -9,6 +9,7 @@ from yarl import URL
 
 from ev_energy._arguments import kind_of, text
 from ev_energy._checks import absolute_url
+from ev_energy._frames import Concealed
 from ev_energy._http import ConnectionFault
 from ev_energy._refs import Id
 from ev_energy._texts import printable
@@ -119,11 +120,13 @@ class Rebates(Workflow):
         url, named = upload.presigned_url, upload.id or upload.url
         if not url or not _is_on_the_web(url) or not named or not _is_id(named):
             raise UploadError("the API did not say where to put the file, or its id", upload)
-        if URL(url).scheme != "https" and self._session.core.root.scheme == "https":
+        is_https, where = URL(url).scheme == "https", Concealed(url)
+        del url  # it is a secret, and tools print the local variables of this frame
+        if not is_https and self._session.core.root.scheme == "https":
             raise UploadError("the URL for the file is not https: it would go in the clear", upload)
         try:
             came = await self._session.put(
-                url, source, content_type=content_type, progress=progress, timeout=timeout
+                where, source, content_type=content_type, progress=progress, timeout=timeout
             )
         except FileFault as fault:
             raise UploadError(str(fault), upload) from fault
