@@ -55,11 +55,9 @@ def _members(cls: Any, links: bool) -> dict[str, Member]:
 
 def _home(cls: type[Any], name: str) -> tuple[str, str]:
     """Return the module that the member *name* was declared in, and its annotation there."""
-    return next(
-        (c.__module__, found.text(name))
-        for c in cls.__mro__
-        if isinstance(found := vars(c).get("__annotations__"), Annotations) and name in found
-    )
+    declared = ((c.__module__, vars(c).get("__annotations__", {})) for c in cls.__mro__)
+    module, found = next(pair for pair in declared if name in pair[1])
+    return module, found.text(name) if isinstance(found, Annotations) else str(found[name])
 
 
 def arms(type_: Any) -> tuple[Any, ...]:
