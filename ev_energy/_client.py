@@ -367,8 +367,15 @@ class Client:
         operation that gives one such resource (an entry of an inverter's log, say).
         """
         from ev_energy import models
+        from ev_energy._arguments import kind_of
         from ev_energy._places import PLACES
+        from ev_energy._refs import Ref
 
+        if not isinstance(ref, Ref):
+            raise TypeError(
+                f"ref must be a Ref, such as a member of a model, not {kind_of(ref)}; by its id or "
+                "URL, a resource is got with the method get of its family"
+            )
         if not ref.url:
             raise ValueError(f"{ref!r} has no URL to fetch; its .resource is all the server sent")
         name = ref.into.__name__

@@ -265,3 +265,10 @@ async def test_the_blocking_client_fetches_too(serve) -> None:
     assert isinstance(tariff, models.TariffDetail)
     assert tariff.name == "/v2/tariffs/tari01"
     assert len(server.seen) == 1
+
+
+async def test_what_is_no_ref_is_refused_by_name(serve) -> None:
+    server = await serve(nothing_in_particular)
+    for wrong in ("user01", f"{server.url}/users/user01", None):
+        with pytest.raises(TypeError, match="ref must be a Ref"):
+            await server.client(auth=TOKEN).fetch(wrong)  # type: ignore[arg-type]

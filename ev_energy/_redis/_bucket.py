@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import time
 from bisect import insort
 from collections.abc import Callable
 from typing import Final
 
+from ev_energy._clocks import REAL
 from ev_energy._http import RateLimit
 from ev_energy._redis._link import Down, Link
 from ev_energy._redis._news import News, Settings
@@ -98,7 +98,7 @@ class Bucket:
             if taken_from is not None:
                 taken_from.put_back()
             raise
-        return Ticket(self, turn.name, time.monotonic())
+        return Ticket(self, turn.name, REAL.monotonic())
 
     async def set_aside(self, ask: Ask, size: int) -> Lease:
         """*size* requests, for as long as this process lives."""
@@ -120,7 +120,7 @@ class Bucket:
 
     def settle(self, name: str, news: News) -> None:
         """One was answered, or may have been sent."""
-        now = time.monotonic()
+        now = REAL.monotonic()
         self._held[name] = now
         news.settled[name] = now
         self._news.add(news)
@@ -160,7 +160,7 @@ class Bucket:
         turn = Turn(
             (RANKS[ask.priority], number),
             f"{self._me}-{number}",
-            time.monotonic() + ask.patience,
+            REAL.monotonic() + ask.patience,
             loop.create_future(),
             ask.on_wait,
         )
@@ -241,7 +241,7 @@ class Bucket:
             self._timer.cancel()
             self._timer = None
         if self._link.trouble and self._news:
-            self._later(max(_GATHER, self._link.retry_at - time.monotonic()))
+            self._later(max(_GATHER, self._link.retry_at - REAL.monotonic()))
         elif self._news:
             self._later(_GATHER)
         elif self._held or self._leases:
@@ -251,7 +251,7 @@ class Bucket:
             self._later(self._settings.window)
 
     def _prune(self) -> None:
-        now = time.monotonic()
+        now = REAL.monotonic()
         if now - self._pruned_at < self._settings.window / 100:
             return
         self._pruned_at, gone = now, now - self._settings.window
@@ -267,7 +267,7 @@ class Bucket:
         self._taps = []
         self._prune()
         try:
-            if link.trouble and time.monotonic() < link.retry_at:
+            if link.trouble and REAL.monotonic() < link.retry_at:
                 return self._without_redis()
             ready, self._ready = self._ready, []
             news, self._news = self._news, News()
@@ -300,7 +300,7 @@ class Bucket:
                 )
             )
             answer = await self._put(news, wanted, report_to=answer.epoch)
-        self._epoch, self.heard_at = answer.epoch, time.monotonic()
+        self._epoch, self.heard_at = answer.epoch, REAL.monotonic()
         return answer
 
     async def _put(self, news: News, wanted: list[Turn], report_to: str | None = None) -> Answer:
@@ -335,7 +335,7 @@ class Bucket:
 
     def _question(self, news: News, wanted: list[Turn], leases: list[tuple[int, int]]) -> Question:
         question = compose(self._me, self._settings, news, wanted, leases)
-        if self._epoch and time.monotonic() - self.heard_at < self._settings.window:
+        if self._epoch and REAL.monotonic() - self.heard_at < self._settings.window:
             question.epoch = self._epoch
         return question
 
@@ -362,7 +362,7 @@ class Bucket:
         return self._tell_waits(answer, [t for n, t in enumerate(wanted) if n not in granted])
 
     def _tell_waits(self, answer: Answer, wanted: list[Turn]) -> float:
-        now, waits = time.monotonic(), answer.waits
+        now, waits = REAL.monotonic(), answer.waits
         for turn, wait in zip(wanted, waits, strict=False):
             turn.hears(wait, now)
         if waits:  # those behind wait longer still
@@ -381,7 +381,7 @@ class Bucket:
     # While there is nobody to ask.
 
     def _without_redis(self) -> float:
-        now, settings = time.monotonic(), self._settings
+        now, settings = REAL.monotonic(), self._settings
         pause = max(0.0, self._link.retry_at - now)
         if settings.share is not None:
             for turn in self._ready:

@@ -8,7 +8,6 @@ import os
 import random
 import re
 import threading
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -30,6 +29,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from ev_energy._clocks import REAL
 from ev_energy._redis._script import Script
 from ev_energy._texts import printable
 
@@ -154,7 +154,7 @@ class Link:
                     await self._free.acquire()
                     return
             except TimeoutError as error:
-                if time.monotonic() - self._replied_at >= self.timeout:
+                if REAL.monotonic() - self._replied_at >= self.timeout:
                     raise Down(f"no connection was free within {self.timeout:g} s") from error
 
     async def _attempt(self, words: tuple[Any, ...]) -> Any:
@@ -189,7 +189,7 @@ class Link:
                 pause = min(2 * pause, _LONGEST_LOOK)
 
     def _replied(self) -> None:
-        self._has_used_connections, self._replied_at = True, time.monotonic()
+        self._has_used_connections, self._replied_at = True, REAL.monotonic()
 
     async def _drop_connections(self) -> None:
         """Close the connections that are not in use, so that the next command opens a new one.
@@ -219,7 +219,7 @@ class Link:
             self._pause = min(2 * self._pause, self._longest_pause)
         self.trouble = str(down)
         # Not all processes at once.
-        self.retry_at = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311
+        self.retry_at = REAL.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311
 
     def worked(self) -> None:
         """It answered."""

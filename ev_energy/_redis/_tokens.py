@@ -6,12 +6,12 @@ import asyncio
 import json
 import logging
 import secrets
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import quote
 
+from ev_energy._clocks import REAL
 from ev_energy._frames import trims
 from ev_energy._grants import Token
 from ev_energy._json import json_object
@@ -197,13 +197,13 @@ class RedisTokenStore:
 
     async def _prolong(self, link: Link, name: str, me: str, milliseconds: int) -> None:
         """Hold it for as long as this process lives."""
-        over = time.monotonic() + self._lock_seconds
-        while time.monotonic() < over:
+        over = REAL.monotonic() + self._lock_seconds
+        while REAL.monotonic() < over:
             await asyncio.sleep(self._lock_seconds / 3)
             with suppress(Down):  # there is time for another try; `save` looks who holds it
                 if not await link.run(_PROLONG, 1, name, me, milliseconds):
                     return
-                over = time.monotonic() + self._lock_seconds
+                over = REAL.monotonic() + self._lock_seconds
 
     async def _do(self, what: str, work: Any) -> Any:
         try:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
 
+from ev_energy._clocks import REAL
 from ev_energy._http import RateLimit
 from ev_energy._redis._news import News, Settings
 from ev_energy._redis._script import Question, Stated
@@ -35,7 +35,7 @@ class Turn:
     on_wait: Callable[[float], None] | None
     lease: Lease | None = None
     """What they want to be set aside; None for one request."""
-    since: float = attrs.field(factory=time.monotonic)
+    since: float = attrs.field(factory=REAL.monotonic)
     timer: asyncio.TimerHandle | None = None
     asked: bool = False
     """Whether Redis may have heard of them."""
@@ -123,7 +123,7 @@ class Ticket:
             news.stated = stated.limit, stated.remaining, self._since
         if retry_after is not None:
             held_back = blocked_seconds(retry_after, self._bucket.window)
-            news.blocked_until = time.monotonic() + held_back
+            news.blocked_until = REAL.monotonic() + held_back
         self._bucket.settle(self._name, news)
 
     def give_back(self) -> None:
@@ -135,7 +135,7 @@ def compose(
     me: str, settings: Settings, news: News, wanted: list[Turn], leases: list[tuple[int, int]]
 ) -> Question:
     """What to tell and to ask. *leases* are numbers, with what is left of each."""
-    now = time.monotonic()
+    now = REAL.monotonic()
     question = Question(
         me=me,
         fresh=secrets.token_hex(6),
