@@ -74,9 +74,10 @@ class Bench:
 
 @contextmanager
 def bench(*, rate_limit: int | None = None) -> Iterator[Bench]:
-    """Run a simulator whose time stands still, in a thread of its own."""
+    """Run a simulator whose time stands still, that of its rate limit as well, in a thread."""
+    clock = Clock(speed=0, monotonic=lambda: 0.0)
     with (
-        Simulator.in_thread(rate_limit=rate_limit, clock=Clock(speed=0)) as simulator,
+        Simulator.in_thread(rate_limit=rate_limit, clock=clock) as simulator,
         httpx.Client(base_url=simulator.base_url) as client,
     ):
         yield Bench(simulator, client)

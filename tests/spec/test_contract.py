@@ -210,12 +210,17 @@ def texts_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def as_json(schema: description.Schema, text: str) -> Any:
-    """What a text of a query is in JSON, by the type that is declared; itself if it is not one."""
+def as_json(schema: description.Schema, text: str, *, anyhow: bool = False) -> Any:
+    """What a text of a query is in JSON, by the type that is declared; itself if it is not one.
+
+    ``anyhow`` reads a whole number however it is written: 1.0 is one, too.
+    """
     if schema.get("type") == "boolean" and text in {"true", "false"}:
         return text == "true"
     if schema.get("type") == "integer" and re.fullmatch("-?[0-9]+", text):
         return int(text)
+    if anyhow and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]+)?", text):
+        return float(text)
     return text
 
 
@@ -233,7 +238,7 @@ def test_a_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
     @some
     @given(st.lists(Around(corrected).of(one).map(texts_of), min_size=1, max_size=1 + many))
     def compare(texts: list[str]) -> None:
-        sent = [as_json(one, text) for text in texts]
+        sent = [as_json(one, text, anyhow=name == "page") for text in texts]
         good = judge.is_valid(sent if many else sent[0])
         values, errors = read_query(CONTRACT[key], [(name, text) for text in texts])
         assert (name not in errors) == good, errors

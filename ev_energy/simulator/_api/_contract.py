@@ -177,9 +177,6 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
 
     def _facts(self, method: str, path: str, declared: _Declared) -> OperationFacts:
         query = {name: self.shape(one) for name, one in declared.query.items()}
-        if "page" in query:
-            # The description calls it a number, and 1.0 is one.
-            query["page"] = attrs.evolve(query["page"], type="number")
         if declared.expand:
             query["expand"] = Shape(type="array", items=Shape(type="string", enum=declared.expand))
         refusal = next((status for status in (400, 422) if status in declared.statuses), None)

@@ -88,10 +88,7 @@ def numbered_page(
 ) -> tuple[Sequence[Row], str]:
     """Return a page of a list whose pages have numbers; past the end there is none."""
     size: int = given.get("page_size", _DEFAULT_SIZE)
-    asked: float = given.get("page", 1)
-    number = int(asked)
-    if number != asked:
-        raise bad_paging("page")
+    number: int = given.get("page", 1)
     start = min((number - 1) * size, _FAR)
     shown = list(itertools.islice(rows, start, start + size))
     if not shown and number > 1:

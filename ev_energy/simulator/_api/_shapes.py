@@ -29,6 +29,8 @@ _LONGEST_NUMBER: Final = 400
 #: How much is told of what is wrong in a list, or of what would do.
 _FEW: Final = 25
 _CURSORS: Final = frozenset({"page_after", "page_before"})
+#: A number in the description, which says nowhere that it has to be written as an integer.
+_PAGE: Final = "page"
 
 #: What no text of Unicode has, and what no database takes.
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
@@ -53,7 +55,9 @@ def read_query(
         if name not in facts.query:
             errors[name] = [_unknown(name, facts.query)]
             continue
-        value, wrong = _parameter(facts.query[name], texts)
+        value, wrong = _parameter(
+            facts.query[name], [*map(_whole_number, texts)] if name == _PAGE else texts
+        )
         if wrong:
             errors[name] = wrong
         else:
@@ -113,6 +117,14 @@ def _typed(shape: Shape, text: str) -> tuple[Any, list[str]]:
     if " " in text and not _wrong(shape, text.replace(" ", "+")):
         return None, [f"{_must_be(shape)} A plus sign in a query is written %2B."]
     return None, [_must_be(shape)]
+
+
+def _whole_number(text: str) -> str:
+    """Return a text such as 1.0 or 1e0 as the integer it means; any other as it is."""
+    if len(text) >= _LONGEST_NUMBER or not _NUMBER.fullmatch(text) or _INTEGER.fullmatch(text):
+        return text
+    number = float(text)
+    return f"{number:.0f}" if number.is_integer() else text
 
 
 def _value(shape: Shape, text: str) -> Any:
