@@ -6,12 +6,14 @@ import asyncio
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy._body import read_body
 from ev_energy._clocks import REAL
 from ev_energy._homes import Home, Homes
 from ev_energy._http import Body, ConnectionFault, Request, Response
+from ev_energy._json import LARGEST_DOCUMENT
 from ev_energy._network import DIRECT, Network, Route
 
 if TYPE_CHECKING:
@@ -93,6 +95,8 @@ class AiohttpTransport:
             ) as reply:
                 status = reply.status
                 content = await read_body(reply, self._max_body)
+                if status >= HTTPStatus.BAD_REQUEST:  # no problem document is longer
+                    content = content[:LARGEST_DOCUMENT]
                 return Response(status, reply.reason or "", reply.headers, content)
         except Exception as error:
             from ev_energy import _connection

@@ -132,6 +132,9 @@ class Client:
             allows, or ``"raise"`` `BudgetExceeded` at once.
         max_pages: How many pages a listing may have.
         max_body: How many bytes the body of a reply may have, unpacked.
+        max_items: How many items a list may have. The API's pages have 100 at most, but some of
+            its lists have no pages.
+        max_values: How many JSON values a reply may hold; an object counts as ten.
         headers: Sent with every call.
         version: ``EvEnergy-Version`` of every call. The models are those of version 2; with None,
             no version is sent, and the server uses the one that your application is set to.
@@ -222,6 +225,8 @@ class Client:
         when_exhausted: Literal["wait", "raise"] = "wait",
         max_pages: int = 100_000,
         max_body: int = 64 * 1024 * 1024,
+        max_items: int = 10_000,
+        max_values: int = 1_000_000,
         headers: Mapping[str, str] | None = None,
         version: str | None = "2",
         language: str | None = None,
@@ -241,6 +246,7 @@ class Client:
             from ev_energy._aiohttp import AiohttpTransport
             from ev_energy._core import Core, Options
             from ev_energy._drift import Reporter
+            from ev_energy._json import limits_of
             from ev_energy._policy import RetryPolicy
             from ev_energy._sending import post
             from ev_energy._session import Session
@@ -271,6 +277,7 @@ class Client:
                 on_wait=on_wait,
                 tracer=tracer,
             ),
+            limits=limits_of(max_items, max_values),
             clock=clock,
             sleep=sleep,
             now=now,

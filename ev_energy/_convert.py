@@ -1,26 +1,50 @@
 """The way in and the way out: replies to models, models to JSON objects.
 
 Three passes, each only where the one before it cannot vouch for the result: msgspec straight from
-the bytes; the same with unknown members put back; cattrs, tolerant, item by item. All three make
-equal objects of a reply that keeps to the description.
+the bytes; the same with unknown members put back; a tolerant one, item by item. All three make
+equal objects of a reply that keeps to the description, and read what is sound in another alike.
+
+Each pass is a generator that pauses, so that no reply holds the event loop for long.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Final, Literal, TypeVar, cast, overload
+from typing import Any, Final, Literal, NamedTuple, TypeVar, cast, overload
 
 import msgspec
 
 from ev_energy import _fast
 from ev_energy._bare import bare
-from ev_energy._drift import Drift, Reporter
+from ev_energy._drift import Drift, Kind, Reporter
 from ev_energy._enums import OpenEnum, unknown_texts
-from ev_energy._json import DEEPEST, is_deep
+from ev_energy._json import (
+    DEEPEST,
+    DEFAULT_LIMITS,
+    LARGEST_DOCUMENT,
+    LEAST_COUNTED,
+    MOST_OBJECTS,
+    MOST_ODD_VALUES,
+    SMALL,
+    Exceeded,
+    Limits,
+    Repaired,
+    Size,
+    Steps,
+    count,
+    find_replacement,
+    finish,
+    is_deep,
+    is_ordinary,
+    loads,
+    measure,
+    repaired,
+)
+from ev_energy._members import members
 from ev_energy._model import Model
 from ev_energy._once import built_once
+from ev_energy._refs import Ref
 from ev_energy._types import name_of
 
 M = TypeVar("M", bound=Model)
@@ -35,6 +59,24 @@ class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeE
     def __init__(self, message: str, path: str = "$") -> None:
         super().__init__(message)
         self.path = path
+
+
+class _NotJson(Unreadable):
+    """These bytes are no JSON, but may become JSON once they are repaired."""
+
+
+class Expected(NamedTuple):
+    """What a reply is decoded to.
+
+    Without *links* no link is expected to be expanded, which needs fewer models. One that is
+    expanded all the same is read too.
+    """
+
+    model: type[Any]
+    many: bool = False
+    links: bool = True
+    inside: str | None = None
+    """The member of an object that the API wraps it into."""
 
 
 @overload
@@ -62,40 +104,307 @@ def decode(
 ) -> M | list[M]:
     """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise.
 
-    Without *links* no link is expected to be expanded, which needs fewer models. One that is
-    expanded all the same is read too. *at* says where in the reply the body stands.
+    *at* says where in the reply the body stands.
     """
-    read, check = _fast.readers(cast(Any, into), many, links)
+    expected = Expected(into, many, links)
+    found, _ = finish(decoding(body, expected, report, at=at))
+    return cast("M | list[M]", found)
+
+
+def decoding(
+    body: bytes,
+    expected: Expected,
+    report: Reporter,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    at: str = "$",
+) -> Steps[tuple[Any, dict[str, Any]]]:
+    """Decode *body* in steps that are short enough for an event loop.
+
+    Returns what was expected, and the other members of the object around it. Raises `Exceeded`
+    where the reply holds more than *limits* allow.
+    """
+    try:
+        return (yield from _reply(body, expected, report, limits, at))
+    except _NotJson:
+        repair = yield from repaired(body)
+        if repair is None:
+            raise
+    found = yield from _reply(repair.body, expected, report, limits, at)
+    report_repair(repair, expected.model, report)
+    return found
+
+
+def report_repair(repair: Repaired, model: type[Any], report: Reporter) -> None:
+    """Report that a reply could be read only after it was repaired, and where it was odd."""
+    path, member = "$", ""
+    if len(repair.body) <= LARGEST_DOCUMENT // 8:  # the search must not take long either
+        path, member = find_replacement(loads(repair.body)) or (path, member)
+    report(Drift(name_of(model), member, Kind.INVALID_TEXT, path, repair.flaw))
+
+
+def _reply(
+    body: bytes, expected: Expected, report: Reporter, limits: Limits, at: str
+) -> Steps[tuple[Any, dict[str, Any]]]:
+    if not body.strip():
+        raise Unreadable("not JSON: the reply has no body", at)
+    # An ordinary page is within the limits by far, unless they were set lower.
+    ordinary = limits.max_values >= LEAST_COUNTED and is_ordinary(body)
+    size = Size(0, 0)
+    if not ordinary:
+        size = yield from measure(body, limits.max_values)
+    around: dict[str, Any] = {}
+    if expected.inside is not None:
+        wrapped, around = _unwrapped(body, expected, report, at)
+        if wrapped is None:
+            return [] if expected.many else None, around
+        at = at if wrapped is body else f"{at}.{expected.inside}"
+        body = wrapped
+    if ordinary or not expected.many:
+        _check_resource(size, expected.model, at)
+        found = yield from _at_once(body, expected, report, limits, at)
+    else:
+        found = yield from _in_groups(body, expected, report, limits, at)
+    return found, around
+
+
+def _unwrapped(
+    body: bytes, expected: Expected, report: Reporter, at: str
+) -> tuple[bytes | None, dict[str, Any]]:
+    """Return what the API wrapped into an object, and for a list what else the object holds."""
+    inside, into = cast(str, expected.inside), expected.model
+    wrapped, others = unwrap(body, inside)
+    _fast.check_unknown(others, [at])
+    if inside in others:  # null, which is no list and no object
+        report(Drift(into.__name__, inside, Kind.WRONG_TYPE, f"{at}.{inside}", None))
+    if expected.many:
+        return wrapped, others
+    if wrapped is None and not others.keys().isdisjoint(members(into)):
+        return body, {}  # it was not wrapped after all
+    # There is nowhere to keep them.
+    report.unknown_members(into, {n: v for n, v in others.items() if n != inside}, [at])
+    return wrapped, {}
+
+
+def _counted(items: list[Any], limits: Limits) -> list[Any]:
+    if len(items) > limits.max_items:
+        message = f"the list has more than {limits.max_items} items (max_items)"
+        raise Exceeded(message, "max_items")
+    return items
+
+
+def _check_resource(size: Size, into: Any, path: str) -> None:
+    """Raise `Exceeded` where one resource is too large to be decoded in one go."""
+    if size.objects > MOST_OBJECTS:
+        message = f"one resource holds more than {MOST_OBJECTS} objects, at {path}"
+        raise Exceeded(message, "objects")
+    if size.values > MOST_ODD_VALUES and _fast.shapeless(into):
+        raise _too_many_odd(path)
+
+
+def _too_many_odd(path: str) -> Exceeded:
+    message = f"more than {MOST_ODD_VALUES} values are not of the known shape, at {path}"
+    return Exceeded(message, "odd_values")
+
+
+def _at_once(
+    body: bytes, expected: Expected, report: Reporter, limits: Limits, at: str
+) -> Steps[Any]:
+    """Decode *body*, which is small enough, by the fast pass; item by item where that fails."""
+    into, many, links = cast(Any, expected.model), expected.many, expected.links
+    read, check = _fast.readers(into, many, links)
+    built, texts = _typed(read, body)
+    if built is None and not links:
+        return (yield from _at_once(body, expected._replace(links=True), report, limits, at))
+    if built is None or (texts and report.wants_place(into, {type(text) for text in texts})):
+        if not many:
+            return (yield from _tolerantly(body, into, at, report))
+        items = _counted(_raw_items(body, at), limits)
+        return (yield from _one_by_one(items, into, report, at, 0))
+    if many:
+        _counted(built, limits)
+    try:
+        check(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        yield from _restore_unknown(body, built, report, at)
+    if _fast.shapeless(into, links) and is_deep(built, _fast.inside):
+        raise Unreadable(_TOO_DEEP)
+    return built
+
+
+def _restore_unknown(body: bytes, built: Any, report: Reporter, at: str) -> Steps[None]:
+    """Put back what the fast pass leaves out.
+
+    A member that is not known, say; if one has a name that is no text, it is not JSON at all.
+    """
+    if not isinstance(built, list):
+        _fast.put_back_unknown(_unknown_json(body, built, at, DEEPEST), built, at, report)
+        return
+    data = _any_json(body)
+    for index, item in enumerate(cast("Sequence[object]", built)):
+        _fast.put_back_unknown(data[index], item, f"{at}[{index}]", report)
+        if index % _ITEMS_A_STEP == _ITEMS_A_STEP - 1:
+            yield
+
+
+def _unknown_json(body: bytes, built: Any, path: str, most: int) -> Any:
+    """The JSON of *body*; of a large one, only what the fast pass may have left out."""
+    if len(body) <= SMALL:
+        return _any_json(body, most)
+    left_out = _LeftOut(path, most)
+    return left_out.of(body, built)
+
+
+class _LeftOut:
+    """What is not known of a resource, found without decoding the rest of it again."""
+
+    def __init__(self, path: str, most: int) -> None:
+        self._path, self._most = path, most
+        self._values = 0
+
+    def of(self, body: bytes, built: Any, level: int = 0) -> Any:
+        if level > self._most:
+            raise Unreadable(_TOO_DEEP)
+        if built.__class__ is Ref:
+            built = built.resource
+        if isinstance(built, tuple):
+            # One by itself may stand in place of a list.
+            items = _raw_items(body, self._path) if body.lstrip()[:1] == b"[" else [body]
+            pairs = zip(items, cast("Sequence[Any]", built), strict=True)
+            return [self.of(bytes(item), one, level + 1) for item, one in pairs]
+        if not isinstance(built, Model):
+            return None
+        names, inner, prices = _fast.plan(cast(Any, type(built)))
+        found: dict[str, Any] = {}
+        for name, raw in _raw_members(body).items():
+            if name in inner:
+                found[name] = self.of(bytes(raw), getattr(built, name), level + 1)
+            elif name in prices or name not in names:
+                found[name] = self._any(bytes(raw), level + 1)
+        return found
+
+    def _any(self, body: bytes, level: int) -> Any:
+        self._values += count(body).values
+        if self._values > MOST_ODD_VALUES:
+            raise _too_many_odd(self._path)
+        return _any_json(body, self._most - level)
+
+
+def _raw_members(body: bytes) -> dict[str, Any]:
+    try:
+        return _MEMBERS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _NotJson(f"not JSON: {error}") from None
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
+
+
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+#: How many items get their unknown members back without a pause.
+_ITEMS_A_STEP: Final = 20
+
+
+def _in_groups(
+    body: bytes, expected: Expected, report: Reporter, limits: Limits, at: str
+) -> Steps[list[Any]]:
+    """Decode the items of a large list, a few of them at a time."""
+    items = _counted(_raw_items(body, at), limits)
+    yield
+    found: list[Any] = []
+    while len(found) < len(items):
+        first = len(found)
+        group: list[bytes] = []
+        size = 0
+        for item in items[first:]:
+            group.append(bytes(item))
+            size += len(group[-1])
+            if size >= SMALL:
+                break
+        if size > SMALL:
+            for index, item in enumerate(group, first):
+                if len(item) > MOST_OBJECTS:
+                    _check_resource(count(item), expected.model, f"{at}[{index}]")
+        found += yield from _group(group, expected, report, at, first)
+        yield
+    return found
+
+
+def _group(
+    group: list[bytes], expected: Expected, report: Reporter, at: str, first: int
+) -> Steps[list[Any]]:
+    into = cast(Any, expected.model)
+    body = b"[" + b",".join(group) + b"]"
+    for links in (True,) if expected.links else (False, True):
+        read, check = _fast.readers(into, True, links)
+        built, texts = _typed(read, body)
+        if built is None:
+            continue
+        if texts and report.wants_place(into, {type(text) for text in texts}):
+            break
+        try:
+            check(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            break
+        if not (_fast.shapeless(into, links) and is_deep(built, _fast.inside)):
+            return cast("list[Any]", built)
+    return (yield from _one_by_one(group, into, report, at, first))
+
+
+def _typed(read: Any, body: bytes) -> tuple[Any, list[OpenEnum]]:
+    """What *read* makes of *body*, None if it deviates from the models; unknown enum texts."""
     texts: list[OpenEnum] = []
     noting = unknown_texts.set(texts)
     try:
-        built = read(body)
+        return read(body), texts
     except msgspec.ValidationError:
-        built = None
+        return None, texts
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unreadable(f"not JSON: {error}") from None
+        raise _NotJson(f"not JSON: {error}") from None
     except RecursionError:
         raise Unreadable(_TOO_DEEP) from None
     finally:
         unknown_texts.reset(noting)
-    if built is None and not links:
-        return cast("M | list[M]", decode(body, into, report, many=cast(Any, many), at=at))
-    if built is not None and not (texts and report.wants_place(into, {type(t) for t in texts})):
-        try:
-            check(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # A member that is not known, or one whose name is no text: then it is not JSON at all.
-            _fast.put_back_unknown(_any_json(body), built, at, report)
-        if _fast.shapeless(cast(Any, into), links) and is_deep(built, _fast.inside):
-            raise Unreadable(_TOO_DEEP)
-        return cast("M | list[M]", built)
-    data = _any_json(body)
-    if not many:
-        return _one(data, into, at, report)
-    if not isinstance(data, list):
-        raise Unreadable(f"expected an array, got {_kind(data)}", at)
-    places = enumerate(cast("Sequence[Any]", data))
-    return [_one(item, into, f"{at}[{index}]", report) for index, item in places]
+
+
+def _raw_items(body: bytes, at: str) -> list[Any]:
+    try:
+        return _ITEMS.decode(body)
+    except msgspec.ValidationError:
+        first = _FIRST.get(body.lstrip()[:1], "a number or a boolean")
+        raise Unreadable(f"expected an array, got {first}", at) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _NotJson(f"not JSON: {error}") from None
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
+
+
+_FIRST: Final = {b"{": "an object", b"[": "an array", b'"': "a text", b"n": "null"}
+_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _one_by_one(
+    items: Iterable[Any], into: Any, report: Reporter, at: str, first: int
+) -> Steps[list[Any]]:
+    """Decode each item by itself, so that an odd one costs no other."""
+    read, check = _fast.readers(into, False, True)
+    found: list[Any] = []
+    for index, raw in enumerate(items, first):
+        body, path = bytes(raw), f"{at}[{index}]"
+        built, texts = _typed(read, body)
+        if built is None or texts:
+            found.append((yield from _tolerantly(body, into, path, report, DEEPEST - 1)))
+        else:
+            try:
+                check(body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                data = _unknown_json(body, built, path, DEEPEST - 1)
+                _fast.put_back_unknown(data, built, path, report)
+            if _fast.shapeless(into) and is_deep(built, _fast.inside, most=DEEPEST - 1):
+                raise Unreadable(_TOO_DEEP)
+            found.append(built)
+        if index % _ITEMS_A_STEP == _ITEMS_A_STEP - 1:
+            yield
+    return found
 
 
 def unwrap(body: bytes, inside: str) -> tuple[bytes | None, dict[str, Any]]:
@@ -105,43 +414,56 @@ def unwrap(body: bytes, inside: str) -> tuple[bytes | None, dict[str, Any]]:
     all, and sent no object, the JSON as it is.
     """
     try:
-        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        wrapped = found.get(inside, msgspec.Raw())
-        if not (absent := bytes(wrapped) in {b"", b"null"}):
-            del found[inside]
-        around = {name: _any_json(bytes(value)) for name, value in found.items()}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _MEMBERS.decode(body)
+    except (msgspec.ValidationError, RecursionError):
         return body, {}  # `decode` complains of it, if it is wrong
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _NotJson(f"not JSON: {error}") from None
+    wrapped = found.get(inside, msgspec.Raw())
+    if not (absent := bytes(wrapped) in {b"", b"null"}):
+        del found[inside]
+    around = {name: _any_json(bytes(value)) for name, value in found.items()}
     return None if absent else bytes(wrapped), around
 
 
-def _any_json(body: bytes) -> Any:
-    found = _json(body)
-    if is_deep(found):
+def _any_json(body: bytes, most: int = DEEPEST, *, exact: bool = False) -> Any:
+    try:
+        found = loads(body, exact=exact)
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
+    except ValueError as error:
+        raise _NotJson(f"not JSON: {error}") from None
+    if is_deep(found, most=most):
         raise Unreadable(_TOO_DEEP)
     return found
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except msgspec.ValidationError:  # JSON, with a number that msgspec has no type for
-        pass
-    except RecursionError:
-        raise Unreadable(_TOO_DEEP) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unreadable(f"not JSON: {error}") from None
-    try:
-        return json.loads(body)
-    except RecursionError:
-        raise Unreadable(_TOO_DEEP) from None
-    except ValueError as error:
-        raise Unreadable(f"not JSON: {error}") from None
+def _tolerantly(
+    body: bytes, into: type[M], path: str, report: Reporter, most: int = DEEPEST
+) -> Steps[M]:
+    """Decode one object that deviates from its model."""
+    if len(body) > SMALL:
+        if (first := body.lstrip()[:1]) in _FIRST and first != b"{":
+            raise Unreadable(f"expected an object, got {_FIRST[first]}", path)
+        if count(body).values > MOST_ODD_VALUES:
+            _raw_members(body)  # which complains of what is no object, or nests too deeply
+            raise _too_many_odd(path)
+    data = _any_json(body, most, exact=_fast.reaches_money(cast(Any, into)))
+    return (yield from _tolerant_object(data, into, path, report))
 
 
-def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
+def _tolerant_object(data: Any, into: type[M], path: str, report: Reporter) -> Steps[M]:
     if not isinstance(data, dict):
         raise Unreadable(f"expected an object, got {_kind(data)}", path)
+    steps: Steps[tuple[Any, list[Any]]] = _tolerant().reading(data, into, path)
+    built, notes = yield from steps
+    for note in notes:
+        report(Drift(name_of(note.model), note.member, note.kind, note.path, note.value))
+    return cast(M, built)
+
+
+def _converted(data: dict[str, Any], into: type[M], report: Reporter) -> M:
+    """The model of an object that was read already."""
     texts: list[OpenEnum] = []
     noting = unknown_texts.set(texts)
     try:
@@ -151,15 +473,8 @@ def _one(data: Any, into: type[M], path: str, report: Reporter) -> M:
     finally:
         unknown_texts.reset(noting)
     if built is None or (texts and report.wants_place(into, {type(text) for text in texts})):
-        return _tolerantly(cast("dict[str, Any]", data), into, path, report)
-    _fast.put_back_unknown(data, built, path, report)
-    return cast(M, built)
-
-
-def _tolerantly(data: Mapping[str, Any], into: type[M], path: str, report: Reporter) -> M:
-    built, notes = _tolerant().read(data, into, path)
-    for note in notes:
-        report(Drift(name_of(note.model), note.member, note.kind, note.path, note.value))
+        return finish(_tolerant_object(data, into, "$", report))
+    _fast.put_back_unknown(data, built, "$", report)
     return cast(M, built)
 
 
@@ -184,7 +499,7 @@ def to_dict(value: Model) -> dict[str, Any]:
 def from_dict(data: Mapping[str, Any], into: type[M]) -> M:
     """Make a model of a JSON object, tolerantly."""
     _check_object(data, f"{into.__name__}.from_dict()")
-    return _one(dict(data), into, "$", _OUTSIDE_CLIENTS)
+    return _converted(dict(data), into, _OUTSIDE_CLIENTS)
 
 
 def _check_object(data: Any, caller: str) -> None:

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from yarl import URL
 
 from ev_energy._clocks import REAL
-from ev_energy._drift import Reporter
+from ev_energy._drift import Drift, Kind, Reporter
 from ev_energy._http import RateLimit, Request, Response, Transport
+from ev_energy._json import DEFAULT_LIMITS, Limits, repair_of
 from ev_energy._policy import RetryPolicy
 from ev_energy._slashes import with_slash
 from ev_energy._texts import hidden
@@ -73,6 +74,7 @@ class Core:
     report: Reporter
     budget: Budget | None
     hooks: Hooks
+    limits: Limits = DEFAULT_LIMITS
     clock: Callable[[], float] = REAL.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     now: Callable[[], float] = REAL.now
@@ -128,6 +130,12 @@ class Core:
         if request.template not in self.slashes:
             return request
         return replace(request, url=with_slash(request.url, self.slashes[request.template]))
+
+    def note_repair(self, document: str, body: bytes) -> None:
+        """Report that a *document* outside the models could be read only after it was repaired."""
+        repair = repair_of(body)
+        if repair is not None:
+            self.report.tell(Drift(document, "", Kind.INVALID_TEXT, "$", repair.flaw))
 
     def scrub(self, response: Response) -> Response:
         """*response* without our secrets, should the server have sent one back."""

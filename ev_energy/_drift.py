@@ -29,6 +29,8 @@ class Kind(Enum):
     MISSING_MEMBER = "missing member"
     UNKNOWN_ENUM_TEXT = "unknown enum text"
     WRONG_TYPE = "wrong type"
+    INVALID_TEXT = "invalid text"
+    """The JSON had to be repaired: a byte order mark, half of a surrogate pair, NaN."""
 
 
 @attrs.frozen(eq=False)
@@ -37,6 +39,7 @@ class Drift:
 
     model: str
     member: str = attrs.field(repr=printable)
+    """Empty where the deviation is not one of a single member."""
     kind: Kind
     path: str = attrs.field(repr=printable)
     """Where it was first seen: ``$[3].model.name``."""
@@ -52,7 +55,8 @@ class Drift:
             printable(conceal(text[:_LONGEST_NAME]), _LONGEST_SHOWN)
             for text in (self.member, self.path)
         )
-        return f"{self.kind.value} {self.model}.{member} at {path}"
+        name = f"{self.model}.{member}" if member else self.model
+        return f"{self.kind.value} {name} at {path}"
 
 
 DriftHook: TypeAlias = Callable[[Drift], None]
@@ -85,6 +89,10 @@ class Reporter:
         """Tell *drift*, unless it was told before."""
         if self.strict:
             raise Deviation(drift, drift.shown(self.conceal))
+        self.tell(drift)
+
+    def tell(self, drift: Drift) -> None:
+        """Tell *drift*, unless it was told before; also where deviations are not tolerated."""
         if not self._is_news(drift.model, drift.member, drift.kind):
             return
         self._told.add((drift.model, _kept(drift.member), drift.kind))

@@ -12,18 +12,20 @@ first, whose depth is looked at.
 
 from __future__ import annotations
 
+import decimal
 import functools
 import operator
 import types
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias, Union, cast, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from typing import Annotated, Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
 import attrs
 import msgspec
 
 from ev_energy._bare import bare
-from ev_energy._drift import Reporter
-from ev_energy._members import arms, is_model, members
+from ev_energy._drift import Drift, Kind, Reporter
+from ev_energy._json import MOST_UNKNOWN, Exceeded
+from ev_energy._members import Member, arms, is_model, members
 from ev_energy._model import Model
 from ev_energy._once import built_once
 from ev_energy._refs import Ref
@@ -51,7 +53,12 @@ def readers(
 
 
 def _shadow(type_: Any, links: bool, path: _Path) -> Any:
-    """The type that lets the same JSON through as *type_* does, looking at member names only."""
+    """The type that lets the same JSON through as *type_* does, looking at member names only.
+
+    And at prices, since msgspec makes a `Decimal` of ``"sNaN"`` too.
+    """
+    if decimal.Decimal in arms(type_):
+        return _PRICE
     if is_model(type_):
         return _struct(type_, links and (type_, links) not in path, path)
     origin = get_origin(type_)
@@ -65,6 +72,12 @@ def _shadow(type_: Any, links: bool, path: _Path) -> Any:
         inner: Any = _shadow(get_args(type_)[0], links, path)
         return types.GenericAlias(list, (inner,)) if _names_members(inner) else Any
     return Any
+
+
+#: A price as the API writes it. One in any other spelling is looked at by itself.
+_PRICE: Final = Union[  # noqa: UP007  (a union made at run time)
+    Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")], int, None
+]
 
 
 def _names_members(shadow: Any) -> bool:
@@ -100,6 +113,8 @@ def _struct(cls: type[Model], links: bool, path: _Path) -> Any:
 
 def _text(type_: Any) -> Any:
     """The type that lets neither an object nor a list through where a link may stand."""
+    if decimal.Decimal in arms(type_):
+        return _PRICE
     if get_origin(type_) in {tuple, list}:
         inner: Any = _text(get_args(type_)[0])
         return Any if inner is Any else types.GenericAlias(list, (inner,))
@@ -120,8 +135,21 @@ def shapeless(cls: Any, links: bool = True) -> tuple[str, ...]:
 
 
 @functools.cache
+def reaches_money(cls: Any) -> bool:
+    """Return whether there is a decimal number in *cls*, or in what may stand in it."""
+    return is_model(cls) and any(
+        decimal.Decimal in arms(member.type) for member in _within(cls, links=True)
+    )
+
+
+@functools.cache
 def _reaches_any(cls: Any, links: bool) -> bool:
     """Whether there is a member of any shape in *cls*, or in what may stand in it."""
+    return any(_is_any(member.type) for member in _within(cls, links=links))
+
+
+def _within(cls: Any, *, links: bool) -> Iterator[Member]:
+    """The members of *cls*, and of each model that may stand in it."""
     seen: set[Any] = set()
     ahead: list[Any] = [cls]
     while ahead:
@@ -130,10 +158,8 @@ def _reaches_any(cls: Any, links: bool) -> bool:
             continue
         seen.add(one)
         for member in members(one, links=links).values():
-            if _is_any(member.type):
-                return True
+            yield member
             ahead += member.models
-    return False
 
 
 def _is_any(type_: Any) -> bool:
@@ -183,17 +209,59 @@ def _compare(data: Any, built: Any, path: list[str], report: Reporter) -> None:
         for index, item in enumerate(cast("Sequence[Any]", built)):
             _compare(data[index], item, [*path, f"[{index}]"], report)
     elif data.__class__ is dict and isinstance(built, Model):
-        names, inner = _plan(cast(Any, type(built)))
+        names, inner, prices = plan(cast(Any, type(built)))
+        if prices:
+            _check_prices(data, built, prices, path, report)
         if not data.keys() <= names:
             unknown = {name: value for name, value in data.items() if name not in names}
             _take_other_spellings(built, unknown)
             if unknown:
+                check_unknown(unknown, path)
                 object.__setattr__(built, "_extra", unknown)
                 report.unknown_members(built.__class__, unknown, path)
         for name in inner:
             value = data.get(name)
             if value.__class__ is dict or value.__class__ is list:
                 _compare(value, getattr(built, name), [*path, f".{name}"], report)
+
+
+def check_unknown(unknown: Sized, path: Sequence[str]) -> None:
+    """Raise `Exceeded` where one object has too many unknown members."""
+    if len(unknown) > MOST_UNKNOWN:
+        where = "".join(path)
+        message = f"an object has more than {MOST_UNKNOWN} members that are not known, at {where}"
+        raise Exceeded(message, "unknown_members")
+
+
+#: The range of a float: what programs agree on (RFC 8259 §6).
+_LARGEST_EXPONENT: Final = 308
+
+
+def is_price(number: decimal.Decimal) -> bool:
+    """Return whether *number* can be compared, hashed and formatted.
+
+    NaN and infinity cannot, and a price of ``1e999999999`` takes a gigabyte to print.
+    """
+    return number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT
+
+
+def _check_prices(
+    data: Any, built: Model, names: Sequence[str], path: Sequence[str], report: Reporter
+) -> None:
+    """Put what the server sent in place of each decimal number that is no price."""
+    for name in names:
+        number = getattr(built, name)
+        if number.__class__ is not decimal.Decimal or is_price(number):
+            continue
+        kept = data.get(name)
+        is_text = isinstance(kept, str)
+        if not is_text:  # a number that no float holds
+            kept = str(number)
+        object.__setattr__(built, name, kept)
+        if is_text and str in arms(members(type(built))[name].type):
+            continue  # the API declares text of any form
+        where = "".join([*path, f".{name}"])
+        report(Drift(type(built).__name__, name, Kind.WRONG_TYPE, where, kept))
 
 
 def _take_other_spellings(built: Model, unknown: dict[str, Any]) -> None:
@@ -209,7 +277,11 @@ def _take_other_spellings(built: Model, unknown: dict[str, Any]) -> None:
 
 
 @functools.cache
-def _plan(cls: Any) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The names of the members of *cls*, and of those that may hold models."""
+def plan(cls: Any) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+    """The names of the members of *cls*, of those that may hold models, and of the prices."""
     known = members(cls)
-    return frozenset(known), tuple(name for name, member in known.items() if member.models)
+    return (
+        frozenset(known),
+        tuple(name for name, member in known.items() if member.models),
+        tuple(n for n, member in known.items() if decimal.Decimal in arms(member.type)),
+    )

@@ -146,7 +146,7 @@ def read_token(status: int, body: bytes, asked_at: float, secrets: Sequence[str]
     lifetime = _lifetime(data.get("expires_in"))
     if not isinstance(access, str) or not can_be_sent(access):
         raise TokenError(status, "no_token", "the reply has no access_token")
-    if not _is_text_or_none(refresh):
+    if not _is_text_or_none(refresh) or _REPLACED in str(refresh):
         raise TokenError(status, "no_token", "the reply has a refresh_token that cannot be sent")
     return Token(
         access_token=access,
@@ -201,6 +201,8 @@ def _lifetime(given: object) -> float | None:
     return cast("float", given)
 
 
+#: In place of what was no character: a secret that holds it is not what the server issued.
+_REPLACED: Final = "\ufffd"
 #: Seconds: a hundred years.
 _LONGEST_LIFE: Final = 3.2e9
 _MOST_DIGITS: Final = 11

@@ -8,12 +8,16 @@ from typing import Final
 from yarl import URL
 
 # A target may hold commas and semicolons, a quoted parameter too: so neither can be split on.
-_TARGET: Final = re.compile(r"[\s,]*<([^<>]*)>")
+_TARGET: Final = re.compile(r"[\s,]*+<([^<>]*+)>")
 _PARAMETER: Final = re.compile(
-    r"""\s*;\s*(?:([^\s=;,"<>]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?)?"""
+    r"""\s*;\s*(?:([^\s=;,"<>]+)\s*(?:=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s;,"]*)))?)?"""
 )
 _END: Final = re.compile(r"\s*(?:,|\Z)")
 _NO_URL: Final = "a link leads to what is no URL"
+#: More than any page needs, which has two links: what a header may cost is bounded.
+_LONGEST: Final = 32_768
+_MOST_LINKS: Final = 100
+_MORE: Final = re.compile(r"[ \t,]*+[^ \t,]")
 _NONE: Final = frozenset({"", "about:blank"})
 
 
@@ -22,9 +26,14 @@ def links(header: str, base: URL) -> dict[str, URL]:
 
     `ValueError` where the header cannot be read: what it would have said, nobody knows.
     """
+    if len(header) > _LONGEST:
+        raise ValueError(f"it has more than {_LONGEST} characters")
     found: dict[str, URL] = {}
-    at = 0
-    while header[at:].strip(" \t,"):
+    at = number = 0
+    while _MORE.match(header, at):
+        number += 1
+        if number > _MOST_LINKS:
+            raise ValueError(f"it has more than {_MOST_LINKS} links")
         target = _TARGET.match(header, at)
         if target is None:
             raise ValueError(f"no link at position {at}")

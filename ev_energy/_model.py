@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import (
     Any,
     ClassVar,
@@ -300,7 +300,11 @@ class Model:
         return _values(self) == _values(other)
 
     def __hash__(self) -> int:
-        return hash(_values(self)[:-1])
+        values = _values(self)[:-1]
+        try:
+            return hash(values)
+        except TypeError:  # a JSON object, or a list in place of something else
+            return hash(_hashable(values))
 
     def __repr__(self) -> str:
         values = {f.name: getattr(self, f.name) for f in model_fields(type(self))}
@@ -352,6 +356,16 @@ def _unknown_members(cls: type[Model], extra: Any) -> dict[str, Any]:
     if known := [field.name for field in model_fields(cls) if field.name in unknown]:
         raise TypeError(f"{cls.__name__}() has {', '.join(known)}, which extra must not hold")
     return unknown or NOTHING
+
+
+def _hashable(value: Any) -> Any:
+    """What is equal for equal JSON, and can be hashed."""
+    if isinstance(value, Mapping):
+        items = cast("Mapping[str, Any]", value).items()
+        return frozenset((name, _hashable(one)) for name, one in items)
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(one) for one in cast("Sequence[Any]", value))
+    return value
 
 
 def _values(value: Model) -> tuple[Any, ...]:

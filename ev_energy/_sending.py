@@ -49,6 +49,7 @@ async def post(whose: ref[Core], options: Options, endpoint: Endpoint, grant: Gr
     url = core.endpoints[endpoint]
     request = Request("POST", url, authorised=False, template=url.path)
     reply = await send(core, options, request, grant)
+    core.note_repair("Token", reply.body)
     if reply.status != 200:  # noqa: PLR2004  (RFC 6749 §5.1, RFC 7009 §2.2)
         reply = core.scrub(reply).without(grant.secrets)
     if reply.status == REFUSED or reply.status >= 500:  # noqa: PLR2004  (not about credentials)

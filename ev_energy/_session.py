@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
@@ -10,16 +11,15 @@ import attrs
 from msgspec.structs import replace
 from yarl import URL
 
-from ev_energy._convert import Unreadable, decode, unwrap
+from ev_energy._convert import Expected, Unreadable, decoding
 from ev_energy._core import Core, Options
 from ev_energy._cursors import Listing
-from ev_energy._drift import Deviation, Drift, Kind
+from ev_energy._drift import Deviation
 from ev_energy._encode import encode
 from ev_energy._frames import Concealed, trimmed
 from ev_energy._http import Request, Response
-from ev_energy._json import is_confirmation
+from ev_energy._json import Exceeded, Steps, is_confirmation
 from ev_energy._links import links
-from ev_energy._members import members
 from ev_energy._model import Model
 from ev_energy._pages import Page, Pager
 from ev_energy._redact import shown_link
@@ -28,13 +28,21 @@ from ev_energy._slashes import other_slash_form
 from ev_energy._texts import printable
 from ev_energy._types import Counts, name_of
 from ev_energy._url import at_place, fill, join, page_size
-from ev_energy.errors import ApiError, DecodeError, ForeignOriginError, PagingError
+from ev_energy.errors import (
+    ApiError,
+    DeadlineError,
+    DecodeError,
+    ForeignOriginError,
+    LimitError,
+    PagingError,
+)
 
 if TYPE_CHECKING:
     from ev_energy._http import ConnectionFault
     from ev_energy._uploads import Progress, Source
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 #: The statuses of a whole reply where all is well; 203 is a success that a proxy changed.
 _SUCCESSES: Final = frozenset(
     {
@@ -106,24 +114,29 @@ class Session:
     ) -> M | None:
         """Call one operation. The result is None where it has none, or left *inside* out."""
         request = self._request(method, path, ids, query, body, scope)
+        deadline = self._deadline()
         response = self._checked(request, await send(self.core, self.options, request))
         if into is None:
             if not is_confirmation(response.body):
                 message = f"expected no result, got {self._media_type(response)}"
                 raise self._no_answer(message, request, response)
             return None
-        links_too = bool(query.get("expand"))
-        return cast(M, self._decode(request, response, into, links=links_too, inside=inside))
+        expected = Expected(into, links=bool(query.get("expand")), inside=inside)
+        found, _ = await self._decode(request, response, expected, deadline)
+        return cast("M | None", found)
 
     async def delete_counting(
         self, path: str, ids: tuple[object, ...], scope: str | None
     ) -> Counts:
         """A deletion that may answer with numbers; without any where the reply has no body."""
         request = self._request("DELETE", path, ids, {}, None, scope)
+        deadline = self._deadline()
         response = self._checked(request, await send(self.core, self.options, request))
         if not response.body.strip():
             return {}
-        return cast(Counts, self._decode(request, response, Counts, links=False))
+        expected = Expected(cast("type[Any]", Counts), links=False)
+        found, _ = await self._decode(request, response, expected, deadline)
+        return cast(Counts, found)
 
     def pager(
         self,
@@ -139,15 +152,13 @@ class Session:
             query = {**query, "page_size": page_size(query["page_size"])}
         start = self._request("GET", path, ids, query, None, scope)
         listing = Listing(start.url, self.options.user)
-        links_too = bool(query.get("expand"))
+        expected = Expected(of, many=True, links=bool(query.get("expand")), inside=inside)
 
         async def fetch(url: URL) -> Page[M]:
             request = replace(start, url=self.core.trusted(url))
+            deadline = self._deadline()
             response = self._checked(request, await send(self.core, self.options, request))
-            around: dict[str, Any] = {}
-            items = self._decode(
-                request, response, of, many=True, links=links_too, inside=inside, around=around
-            )
+            items, around = await self._decode(request, response, expected, deadline)
             page = Page(items=items, around=around, url=url, response=response, listing=listing)
             try:
                 found = links(response.header("link"), self.core.in_slash_form(request).url)
@@ -184,8 +195,11 @@ class Session:
             raise ForeignOriginError(self.core.hide(url), str(self.core.root.origin())) from None
         target = join(self.core.root, at_place(place, named), named.query)
         request = Request("GET", target, self.options.headers, template=place)
+        deadline = self._deadline()
         response = self._checked(request, await send(self.core, self.options, request))
-        return cast(M, self._decode(request, response, into, links=False))
+        expected = Expected(into, links=False)
+        found, _ = await self._decode(request, response, expected, deadline)
+        return cast(M, found)
 
     async def put(
         self,
@@ -239,6 +253,7 @@ class Session:
         if "x-ratelimit-remaining" in response.headers:
             core.rate_limit_headers = response.headers
         if response.status >= 400:  # noqa: PLR2004  (the class of status codes, RFC 9110)
+            core.note_repair("ProblemDetail", response.body)
             raise ApiError.of(request, core.scrub(response))
         if response.status < 200:  # noqa: PLR2004
             raise self._unfit("expected an answer", request, response)
@@ -249,62 +264,44 @@ class Session:
             raise self._no_answer(message, request, response)
         return response
 
-    def _decode(
-        self,
-        request: Request,
-        response: Response,
-        into: Any,
-        *,
-        links: bool,
-        many: bool = False,
-        inside: str | None = None,
-        around: dict[str, Any] | None = None,
-    ) -> Any:
+    def _deadline(self) -> float:
+        """When a call that begins now has to be over."""
+        return self.core.clock() + self.options.deadline
+
+    async def _decode(
+        self, request: Request, response: Response, expected: Expected, deadline: float
+    ) -> tuple[Any, dict[str, Any]]:
+        """Decode *response* to what is expected, and to what the API put around it."""
+        core = self.core
+        steps = decoding(response.body, expected, core.report, core.limits)
         try:
             with trimmed():  # the frames in there hold the body
-                return self._read(response, into, links, many, inside, around)
+                return await self._in_slices(request, steps, deadline)
         except Unreadable as error:
-            expected = f"a list of {name_of(into)}" if many else name_of(into)
-            message = f"expected {expected}: {error} ({self._media_type(response)})"
+            name = name_of(expected.model)
+            message = (
+                f"expected {f'a list of {name}' if expected.many else name}: {error} "
+                f"({self._media_type(response)})"
+            )
             raise self._no_answer(message, request, response, error.path) from None
         except Deviation as error:
             raise self._unfit(str(error), request, response, error.drift.path) from None
+        except Exceeded as error:
+            message = core.hide(str(error))
+            raise LimitError(message, request, error.limit, response.status) from None
 
-    def _read(
-        self,
-        response: Response,
-        into: Any,
-        links: bool,
-        many: bool,
-        inside: str | None,
-        around: dict[str, Any] | None,
-    ) -> Any:
-        report, many_too = self.core.report, cast("Any", many)
-        body, at = _whole(response), "$"
-        if inside is not None:
-            found = self._unwrap(body, into, inside, around)
-            if found is None:
-                return [] if many else None
-            body, at = found
-        return decode(body, into, report, many=many_too, links=links, at=at)
-
-    def _unwrap(
-        self, body: bytes, into: Any, inside: str, around: dict[str, Any] | None
-    ) -> tuple[bytes, str] | None:
-        """Return the JSON that the member *inside* holds, and its place; None if there is none."""
-        report = self.core.report
-        wrapped, others = unwrap(body, inside)
-        if inside in others:  # null, which is no list and no object
-            report(Drift(into.__name__, inside, Kind.WRONG_TYPE, f"$.{inside}", None))
-        if around is not None:
-            around.update(others)
-        elif wrapped is None and not others.keys().isdisjoint(members(into)):
-            return body, "$"  # it was not wrapped after all
-        else:  # there is nowhere to keep them
-            report.unknown_members(into, {n: v for n, v in others.items() if n != inside}, ["$"])
-        if wrapped is None:
-            return None
-        return wrapped, "$" if wrapped is body else f"$.{inside}"
+    async def _in_slices(self, request: Request, steps: Steps[T], deadline: float) -> T:
+        """Run *steps*, with a turn of the event loop between them."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return cast(T, done.value)
+            await asyncio.sleep(0)
+            if self.core.clock() >= deadline:
+                raise DeadlineError(
+                    f"the reply was not decoded within {self.options.deadline:g} s", request
+                )
 
     def _no_answer(
         self, message: str, request: Request, response: Response, path: str = "$"
@@ -344,9 +341,3 @@ def _is_success(response: Response) -> bool:
     """Return whether a reply below 300 can be the success of an operation."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return response.status in _SUCCESSES and kind != _PROBLEM
-
-
-def _whole(response: Response) -> bytes:
-    if not response.body.strip():
-        raise Unreadable("not JSON: the reply has no body")
-    return response.body

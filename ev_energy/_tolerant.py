@@ -1,4 +1,4 @@
-"""The tolerant way in, and the way out: a cattrs converter that loses nothing.
+"""The tolerant way in, which loses nothing; and the way out, a cattrs converter.
 
 Unknown members go to ``.extra``, unknown enum texts are kept, a missing member reads None, a value
 of a wrong type stays as it came. Each such deviation is noted with its place in the JSON.
@@ -11,7 +11,6 @@ import decimal
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import attrs
@@ -21,6 +20,8 @@ import msgspec
 from ev_energy._clocks import REAL
 from ev_energy._drift import Kind
 from ev_energy._enums import OpenEnum
+from ev_energy._fast import check_unknown, is_price
+from ev_energy._json import ExactNumber, Steps, finish
 from ev_energy._members import arms, is_model, members
 from ev_energy._model import Model, Single
 from ev_energy._once import built_once
@@ -40,13 +41,19 @@ class Note(NamedTuple):
     value: Any
 
 
+#: How many members are read without a pause; some milliseconds' worth.
+_STEP: Final = 250
+
+
 @attrs.define
 class _Reading:
-    """Where in the JSON the converter is, and what it found odd there."""
+    """Where in the JSON the pass is, and what it found odd there."""
 
-    path: list[str] = attrs.field(factory=lambda: ["$"])
-    owner: tuple[type[Any], str] = (Model, "")
+    path: list[str]
+    owner: tuple[type[Any], str]
     notes: list[Note] = attrs.field(factory=list[Note])
+    members: int = 0
+    """How many were read."""
 
     def note(self, kind: Kind, value: Any, member: str | None = None) -> None:
         path = "".join(self.path) + (f".{member}" if member else "")
@@ -66,17 +73,19 @@ class _Reading:
             self.owner = before
 
 
-_reading: ContextVar[_Reading] = ContextVar("reading")
-
-
 def read(data: Any, into: Any, path: str = "$") -> tuple[Any, list[Note]]:
     """*data* as *into*, and what was odd about it. `TypeError` where it is something else."""
-    reading = _Reading([path], (into, ""))
-    token = _reading.set(reading)
-    try:
-        return converter().structure(data, into), reading.notes
-    finally:
-        _reading.reset(token)
+    return finish(reading(data, into, path))
+
+
+def reading(data: Any, into: Any, path: str = "$") -> Steps[tuple[Any, list[Note]]]:
+    """Read *data* as `read` does, in steps that are short enough for an event loop.
+
+    An `ExactNumber` in *data* becomes a float wherever no decimal number is declared.
+    """
+    state = _Reading([path], (into, ""))
+    built = yield from _value(state, data, into)
+    return built, state.notes
 
 
 def write(value: Model) -> dict[str, Any]:
@@ -86,149 +95,166 @@ def write(value: Model) -> dict[str, Any]:
 
 @built_once
 def converter() -> cattrs.Converter:
-    """The converter; cattrs picks the hook, each hook below does one kind of value."""
+    """The converter of the way out; cattrs picks the hook for each kind of value."""
     made = cattrs.Converter(detailed_validation=False)
-    for cls, hook in _SCALARS.items():
-        made.register_structure_hook(cls, hook)
-    made.register_structure_hook_func(lambda t: t is Any, lambda value, _: value)
-    made.register_structure_hook_func(lambda t: len(arms(t)) > 1, _union)
-    made.register_structure_hook_func(_is_of(tuple, list), _items)
-    made.register_structure_hook_func(_is_of(dict), _object)
-    made.register_structure_hook_func(
-        _is_of(Annotated), lambda value, t: made.structure(value, get_args(t)[0])
-    )
-    made.register_structure_hook_func(is_model, _model)
     made.register_unstructure_hook(Model, _unmodel)
     made.register_unstructure_hook(Ref, _unref)
     made.register_unstructure_hook(REAL.datetime, _instant_text)
     for cls in (REAL.date, REAL.time):
         made.register_unstructure_hook(cls, lambda value: value.isoformat())
-    for cls in (decimal.Decimal, uuid.UUID):
-        made.register_unstructure_hook(cls, str)
+    for scalar in (decimal.Decimal, uuid.UUID):
+        made.register_unstructure_hook(scalar, str)
     # Not `Enum`: cattrs would take an open enum for the str that it also is.
     made.register_unstructure_hook(OpenEnum, lambda value: value.value)
     return made
 
 
-def _is_of(*origins: Any) -> Callable[[Any], bool]:
-    return lambda type_: get_origin(type_) in origins
+def _value(state: _Reading, value: Any, type_: Any) -> Steps[Any]:
+    """Read *value* as *type_*. `TypeError` or `ValueError` where it is something else."""
+    if get_origin(type_) is Annotated:
+        type_ = get_args(type_)[0]
+    if type_ is Any:
+        return _plain(value)
+    if len(arms(type_)) > 1:
+        return (yield from _union(state, value, type_))
+    if is_model(type_):
+        return (yield from _model(state, value, type_))
+    origin = get_origin(type_)
+    if origin in {tuple, list}:
+        return (yield from _items(state, value, type_))
+    if origin is dict:
+        return (yield from _object(state, value, type_))
+    return _scalar(state, value, type_)
 
 
-def _model(data: Any, cls: type[Model]) -> Model:
+def _scalar(state: _Reading, value: Any, cls: Any) -> Any:
+    if issubclass(cls, OpenEnum):
+        member = cls(_only(str, value))
+        if not member.known:
+            state.note(Kind.UNKNOWN_ENUM_TEXT, member.value)
+        return member
+    return _SCALARS[cls](value)
+
+
+def _model(state: _Reading, data: Any, cls: type[Model]) -> Steps[Model]:
     if not isinstance(data, Mapping):
         raise TypeError(f"expected an object, got {_kind(data)}")
     data = cast("Mapping[str, Any]", data)
-    reading, known = _reading.get(), members(cls)
+    known = members(cls)
     values: dict[str, Any] = {}
     for name, member in known.items():
         sent = member.also if member.also in data and data.get(name) is None else name
         if sent in data:
-            with reading.at(f".{sent}", (cls, name)):
-                values[name] = _member(data[sent], member.type, nullable=member.nullable)
+            with state.at(f".{sent}", (cls, name)):
+                values[name] = yield from _member(
+                    state, data[sent], member.type, nullable=member.nullable
+                )
         else:
             values[name] = member.default
             if member.required:
-                with reading.at("", (cls, name)):
-                    reading.note(Kind.MISSING_MEMBER, None, name)
+                with state.at("", (cls, name)):
+                    state.note(Kind.MISSING_MEMBER, None, name)
     read = {*known, *(m.also for m in known.values() if m.also and data.get(m.name) is None)}
-    unknown = {name: value for name, value in data.items() if name not in read}
+    unknown = {name: _plain(value) for name, value in data.items() if name not in read}
     built = cls(**values)
     if unknown:
+        check_unknown(unknown, state.path)
         object.__setattr__(built, "_extra", unknown)
-        with reading.at("", (cls, "")):
+        with state.at("", (cls, "")):
             for name, value in unknown.items():
-                reading.note(Kind.UNKNOWN_MEMBER, value, name)
+                state.note(Kind.UNKNOWN_MEMBER, value, name)
     return built
 
 
-def _member(value: Any, type_: Any, *, nullable: bool) -> Any:
+def _member(state: _Reading, value: Any, type_: Any, *, nullable: bool) -> Steps[Any]:
+    state.members += 1
+    if state.members % _STEP == 0:
+        yield
     if value is None and nullable:
         return None
     try:
-        return converter().structure(value, type_)
+        return (yield from _value(state, value, type_))
     except (TypeError, ValueError, ArithmeticError):
-        _reading.get().note(Kind.WRONG_TYPE, value)
-        return value
+        kept = _plain(value)
+        state.note(Kind.WRONG_TYPE, kept)
+        return kept
 
 
-def _union(value: Any, type_: Any) -> Any:
+def _union(state: _Reading, value: Any, type_: Any) -> Steps[Any]:
     if value is None and type(None) in arms(type_):
         return None
     choices = [arm for arm in arms(type_) if arm is not type(None)]
     if set(choices) in _TEXTS_OF_A_FORM and isinstance(value, str):
-        return _of_a_form(value, choices[0])
+        return _of_a_form(state, value, choices[0])
     for arm in choices:
         if is_model(arm) == isinstance(value, Mapping) and (
             (get_origin(arm) in {tuple, list}) == isinstance(value, list)
         ):
-            return converter().structure(value, arm)
-    return converter().structure(value, choices[0])
+            return (yield from _value(state, value, arm))
+    return (yield from _value(state, value, choices[0]))
 
 
 #: What the API declares as text of any form, and sends as a number or a time of day.
 _TEXTS_OF_A_FORM: Final = ({decimal.Decimal, str}, {dt.time, str})
 
 
-def _of_a_form(text: str, type_: Any) -> Any:
+def _of_a_form(state: _Reading, text: str, type_: Any) -> Any:
     try:
-        return converter().structure(text, type_)
+        return _scalar(state, text, type_)
     except (ValueError, ArithmeticError):
         return text
 
 
-def _items(value: Any, type_: Any) -> Any:
+def _items(state: _Reading, value: Any, type_: Any) -> Steps[Any]:
     if not isinstance(value, list):
         raise TypeError(f"expected an array, got {_kind(value)}")
-    reading, (item, *more) = _reading.get(), get_args(type_)
+    item, *more = get_args(type_)
     items = cast("Sequence[Any]", value)
     if more and Ellipsis not in more and len(items) != 1 + len(more):
         raise TypeError(f"expected {1 + len(more)} items, got {len(items)}")
     found: list[Any] = []
     for index, one in enumerate(items):
-        with reading.at(f"[{index}]"):
-            found.append(_member(one, item, nullable=False))
+        with state.at(f"[{index}]"):
+            found.append((yield from _member(state, one, item, nullable=False)))
     return tuple(found) if get_origin(type_) is tuple else found
 
 
-def _object(value: Any, type_: Any) -> Any:
+def _object(state: _Reading, value: Any, type_: Any) -> Steps[Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"expected an object, got {_kind(value)}")
-    reading, of = _reading.get(), get_args(type_)[1]
+    of = get_args(type_)[1]
     found: dict[str, Any] = {}
     for name, one in cast("Mapping[str, Any]", value).items():
         # A map that is a reply by itself has no member that it stands in.
-        owner = None if reading.owner[1] else (type_, str(name))
-        with reading.at(f".{name}", owner):
-            found[name] = _member(one, of, nullable=False)
+        owner = None if state.owner[1] else (type_, str(name))
+        with state.at(f".{name}", owner):
+            found[name] = yield from _member(state, one, of, nullable=False)
     return found
 
 
-def _text(value: Any, cls: type[str]) -> str:
-    text = _only(str, value)
-    if not issubclass(cls, OpenEnum):  # which cattrs takes for the str that it is
-        return text
-    member = cls(text)
-    if not member.known:
-        _reading.get().note(Kind.UNKNOWN_ENUM_TEXT, text)
-    return member
+def _plain(value: Any) -> Any:
+    """*value* as JSON holds it, with floats in place of the decimal numbers they were read as."""
+    if value.__class__ is ExactNumber:
+        return float(value)
+    if value.__class__ is dict:
+        return {name: _plain(one) for name, one in cast("dict[str, Any]", value).items()}
+    if value.__class__ is list:
+        return [_plain(one) for one in value]
+    return value
 
 
-def _bool(value: Any, _: Any) -> bool:
-    return _only(bool, value)
-
-
-def _int(value: Any, _: Any) -> int:
+def _int(value: Any) -> int:
     # To JSON Schema, 1.0 is an integer.
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | ExactNumber) and float(value).is_integer():
         return int(value)
     return _only(int, value)
 
 
-def _float(value: Any, _: Any) -> float:
-    return value if isinstance(value, float) else float(_only(int, value))
+def _float(value: Any) -> float:
+    return float(value if isinstance(value, float | ExactNumber) else _only(int, value))
 
 
-def _instant(value: Any, _: Any) -> dt.datetime:
+def _instant(value: Any) -> dt.datetime:
     text = _only(str, value)
     try:  # as the fast pass does, which rounds what lies beyond microseconds
         found = msgspec.convert(text, REAL.datetime)
@@ -237,20 +263,25 @@ def _instant(value: Any, _: Any) -> dt.datetime:
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
-def _decimal(value: Any, _: Any) -> decimal.Decimal:
-    return decimal.Decimal(str(value) if isinstance(value, float | int) else _only(str, value))
+def _decimal(value: Any) -> decimal.Decimal:
+    if type(value) in {float, int}:
+        value = str(value)
+    found = decimal.Decimal(value if isinstance(value, decimal.Decimal) else _only(str, value))
+    if not is_price(found):
+        raise ValueError("expected a decimal number")
+    return found
 
 
-_SCALARS: dict[type[Any], Callable[[Any, Any], Any]] = {
-    str: _text,
-    bool: _bool,
+_SCALARS: dict[type[Any], Callable[[Any], Any]] = {
+    str: lambda value: _only(str, value),
+    bool: lambda value: _only(bool, value),
     int: _int,
     float: _float,
     REAL.datetime: _instant,
-    REAL.date: lambda value, _: REAL.date.fromisoformat(_only(str, value)),
-    REAL.time: lambda value, _: REAL.time.fromisoformat(_only(str, value)),
+    REAL.date: lambda value: REAL.date.fromisoformat(_only(str, value)),
+    REAL.time: lambda value: REAL.time.fromisoformat(_only(str, value)),
     decimal.Decimal: _decimal,
-    uuid.UUID: lambda value, _: uuid.UUID(_only(str, value)),
+    uuid.UUID: lambda value: uuid.UUID(_only(str, value)),
 }
 
 

@@ -307,8 +307,10 @@ class LimitError(CallError):
     Nobody knows whether a write was carried out: read the resource back before you decide.
 
     Attributes:
-        limit: Which limit: ``"max_body"``, ``"header_size"``, ``"headers"`` (their number), or
-            ``"members"`` (parts that a body was packed in).
+        limit: Which limit: ``"max_body"``, ``"max_items"`` (of a list), ``"max_values"`` (of the
+            reply), ``"objects"`` (of one resource), ``"unknown_members"`` (of one object),
+            ``"odd_values"`` (of one resource, of no known shape), ``"header_size"``,
+            ``"headers"`` (their number), or ``"members"`` (parts that a body was packed in).
         status: The status of the reply; None if it was not read as far as that.
     """
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from ev_energy._convert import Unreadable, decode
+from ev_energy._convert import Unreadable, decode, report_repair
 from ev_energy._drift import Deviation, Reporter
-from ev_energy._json import json_object
+from ev_energy._json import LARGEST_DOCUMENT, Exceeded, document, repaired_text
 from ev_energy._model import Model
 from ev_energy.errors import WebhookError
 from ev_energy.models import (
@@ -44,24 +44,30 @@ def read(body: bytes | str, *, strict: bool = False, drift: DriftHook | None = N
     """The event in the *body* of a delivery: the bytes as they came, or their text.
 
     As tolerant as a client is of replies: a type that is not known makes an `UnknownEvent`,
-    members that are not known stand in ``.extra``. Deviations from the models are told to *drift*
-    and the log; with *strict* they are a `WebhookError`, as is a body that holds no JSON object.
+    members that are not known stand in ``.extra``; a byte order mark is left out, and half a
+    surrogate pair becomes U+FFFD. A delivery has a megabyte at most. Deviations from the models
+    are told to *drift* and the log; with *strict* they are a `WebhookError`, as is a body that
+    holds no JSON object.
     """
-    # Half a surrogate pair, which is no character, makes no JSON: that is found out below.
-    raw = body.encode(errors="surrogatepass") if isinstance(body, str) else body
-    found = json_object(raw)
-    if found is None:
+    raw = repaired_text(body) if isinstance(body, str) else body
+    if len(raw) > LARGEST_DOCUMENT:
+        raise WebhookError(f"a delivery must not have more than {LARGEST_DOCUMENT} bytes", raw)
+    read = document(raw)
+    if read is None:
         raise WebhookError("a delivery must hold a JSON object", raw)
+    found, repair = read
     into: type[Any] = _CLASSES.get(str(found.get("type")), UnknownEvent)
     report = Reporter(drift, strict) if strict or drift else _log_only
     try:
+        if repair is not None:
+            report_repair(repair, into, report)
         # What an unknown event consists of is nobody's promise to keep.
         if into is UnknownEvent:
             return UnknownEvent.from_dict(found)
-        return cast(Event, decode(raw, into, report, links=False))
-    except UnicodeEncodeError:
-        raise WebhookError("a delivery must hold text", raw) from None
-    except Unreadable as error:
-        raise WebhookError(f"no event: {error}", raw, error.path) from None
+        json = raw if repair is None else repair.body
+        return cast(Event, decode(json, into, report, links=False))
+    except (Unreadable, Exceeded) as error:
+        path = error.path if isinstance(error, Unreadable) else "$"
+        raise WebhookError(f"no event: {error}", raw, path) from None
     except Deviation as error:
         raise WebhookError(str(error), raw, error.drift.path) from None

@@ -38,7 +38,7 @@ def deep_text(depth: int, opening: str = "[", closing: str = "]") -> bytes:
     return (opening * depth + closing * depth).encode()
 
 
-@pytest.mark.parametrize("depth", [DEEPEST + 1, 900, 2000, 1_000_000])
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 900, 2000, 15_000])
 @pytest.mark.parametrize(
     ("before", "opening", "after"),
     [
@@ -146,9 +146,9 @@ async def test_a_problem_that_nests_without_end_is_still_an_error(wire, depth: i
         with pytest.raises(errors.BadRequestError) as caught:
             await client.evses.get("evse01")
         error = caught.value
-        assert error.body == text
+        assert error.body == text[: 2**20]
         assert (error.title, error.field_errors) == ("Bad Request", {})
-        assert pickle.loads(pickle.dumps(error)).body == text
+        assert pickle.loads(pickle.dumps(error)).body == error.body
         with pytest.raises(errors.NotFoundError):
             await client.evses.get("evse01")
 

@@ -174,12 +174,11 @@ async def test_bytes_that_are_no_text_do_no_harm(wire, caplog) -> None:
         record.getMessage().encode()
 
 
-async def test_a_name_that_is_no_text_is_no_json(wire) -> None:
-    server = await wire(reply(b'{"id": "e", "url": "u", "cpid": "c", "\x80": 1}'), GOOD)
+async def test_a_name_that_is_no_text_is_repaired(wire) -> None:
+    server = await wire(reply(b'{"id": "e", "url": "u", "cpid": "c", "\x80": 1}'))
     async with server.client() as client:
-        with pytest.raises(errors.DecodeError, match="not JSON"):
-            await client.evses.get("evse01")
-        assert (await client.evses.get("evse01")).id == "evse01"
+        evse = await client.evses.get("evse01")
+    assert evse.extra == {"\ufffd": 1}
 
 
 @pytest.mark.parametrize(

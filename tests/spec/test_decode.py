@@ -229,13 +229,9 @@ def test_whatever_comes_only_unreadable_is_raised(many_items: bool) -> None:
         b'"text"',
         b"{",
         b"\xff",
-        b'{"id": "\xff"}',
-        b'{"id": "\\ud800"}',
-        b'{"id": NaN}',
         b"[" * 100_000,
         b'{"a":' * 100_000,
         b'{"id":1}' + b" x",
-        b'\xef\xbb\xbf{"id":1}',
     ],
 )
 def test_what_is_no_object_is_unreadable_and_nothing_worse(body: bytes) -> None:
