@@ -21,9 +21,11 @@ A find fails the test that made it. A test that handles secrets on purpose says 
 
 from __future__ import annotations
 
+import html
 import logging
 import os
 import pickle
+import re
 import subprocess
 import weakref
 from collections import deque
@@ -31,6 +33,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import attrs
 import pytest
@@ -75,6 +78,10 @@ class Canaries:
             if shown >= 0:
                 around = text[max(0, shown - 60) : shown + 4]
                 self.found.append(f"{kind}: {where}: ...{around!r}... goes on with a secret")
+        for reading in readings(text):
+            for secret in (*self.always, *tuple(self.planted)):
+                if secret in reading:
+                    self.found.append(f"{kind}: {where}: a secret in another spelling")
 
     def look_at(self, error: BaseException) -> None:
         """Search an error and what it came from."""
@@ -106,6 +113,24 @@ class Canaries:
         self.living.clear()
         found, self.found = self.found, []
         return list(dict.fromkeys(found))
+
+
+_JSON_ESCAPE = re.compile(r"\\\\*(?:u([0-9a-fA-F]{4})|/)")
+
+
+def readings(text: str | bytes) -> Iterator[str]:
+    """Yield what *text* reads as once its escapes, or its letters of 16 bits, are resolved."""
+    if isinstance(text, bytes):
+        narrow = text.replace(b"\0", b"") if b"\0" in text else text
+        if narrow is not text:
+            yield narrow.decode(errors="replace")
+        text = narrow.decode(errors="replace")
+    if "\\" in text:
+        yield _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else "/", text)
+    if "%" in text:
+        yield unquote(text)
+    if "&" in text:
+        yield html.unescape(text)
 
 
 CANARIES = Canaries()

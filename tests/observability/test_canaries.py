@@ -35,6 +35,17 @@ HERE = Request("GET", URL("http://127.0.0.1/v2/evses"), template="/evses")
 
 def test_logs_of_any_logger(): logging.getLogger("whose.ever").error("heard %s", TOKEN)
 
+def test_logs_in_escapes_of_json():
+    spelt = "".join(f"{chr(92)}u{ord(letter):04X}" for letter in TOKEN)
+    logging.getLogger("whose.ever").error("heard %s", spelt)
+
+def test_logs_in_escapes_of_urls():
+    logging.getLogger("whose.ever").error("heard " + "".join(f"%{ord(one):02x}" for one in TOKEN))
+
+def test_errors_in_utf_16():
+    with pytest.raises(errors.ApiError):
+        raise errors.ApiError.of(HERE, Response(400, "", {}, TOKEN.encode("utf-16")))
+
 def test_logs_of_ours_at_any_level(): logging.getLogger("ev_energy.deep").debug("%r", [SECRET])
 
 def test_logs_with_an_exception():

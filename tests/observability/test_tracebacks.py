@@ -79,16 +79,8 @@ class Line:
 
     def __init__(self, call: bytes | None, token: bytes | None = GRANTED) -> None:
         self.call, self.token, self.url = call, token, ""
-        self.opened: list[asyncio.StreamWriter] = []
-
-    async def hang_up(self) -> None:
-        for writer in self.opened:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.opened.append(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             answer = self.token if b" /o/" in head.split(b"\r\n")[0] else self.call
@@ -98,6 +90,8 @@ class Line:
                 writer.write(answer)
                 await writer.drain()
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 @contextlib.contextmanager
@@ -114,8 +108,9 @@ def listening(line: Line) -> Iterator[Line]:
         ready.set()
         async with server:
             await ended.wait()
-            await line.hang_up()
-            line.opened.clear()
+        # The clients are closed: each connection ends once it is served.
+        while serving := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(serving)
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()
