@@ -18,7 +18,7 @@ from support import TOKEN, Handler, Server
 from yarl import URL
 
 from ev_energy import Client, errors
-from ev_energy._uploads import Source
+from ev_energy.models import RebateEvidenceUpload
 
 EVSE = {"id": "evse01", "url": "http://127.0.0.1/v2/evses/evse01", "cpid": "SHIR1"}
 
@@ -148,6 +148,15 @@ CASES = [
 ]
 
 
+def presigned(server: Server) -> RebateEvidenceUpload:
+    """Return an upload whose storage is *server* itself."""
+    return RebateEvidenceUpload(
+        id="rbef01",
+        url=f"{server.url}/rebate_evidence_files/rbef01",
+        presigned_url=f"http://127.0.0.1:{server.port}/storage?signature=s",
+    )
+
+
 def api(server: list[Server]) -> Handler:
     """Return an API with a reply of each kind."""
 
@@ -183,12 +192,8 @@ async def test_calls_mean_the_same_whatever_the_options_of_the_session(
             for call in (client.evses.get, client.evses.delete):
                 with pytest.raises(errors.NotFoundError):
                     await call("missing")
-            assert await client._session.put(
-                f"http://127.0.0.1:{server.port}/storage?signature=s",
-                Source.of(b"a file"),
-                content_type="image/png",
-                progress=None,
-                timeout=10,
+            await client.rebates.resume_upload(
+                presigned(server), b"a file", content_type="image/png"
             )
             patient = client.with_options(retries=1)
             for call in (patient.evses.get, patient.evses.delete):
@@ -243,14 +248,8 @@ async def test_headers_of_the_session_go_to_the_api_and_not_into_storages(serve)
         server.client(session=session) as client,
     ):
         await client.evses.get("evse01")
-        await client._session.put(
-            f"http://127.0.0.1:{server.port}/storage?signature=s",
-            Source.of(b"a file"),
-            content_type=None,
-            progress=None,
-            timeout=10,
-        )
-    assert [seen.headers.get("X-Gateway") for seen in server.seen] == ["mine", None]
+        await client.rebates.resume_upload(presigned(server), b"a file")
+    assert [seen.headers.get("X-Gateway") for seen in server.seen] == ["mine", None, "mine"]
     assert server.seen[1].body == b"a file"
     assert "Authorization" not in server.seen[1].headers
 
