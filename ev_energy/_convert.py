@@ -161,6 +161,8 @@ def _reply(
         at = at if wrapped is body else f"{at}.{expected.inside}"
         body = wrapped
     if ordinary or not expected.many:
+        if size.objects > MOST_OBJECTS:
+            _check_nesting(body)
         _check_resource(size, expected.model, at)
         found = yield from _at_once(body, expected, report, limits, at)
     else:
@@ -288,6 +290,19 @@ class _LeftOut:
         if self._values > MOST_ODD_VALUES:
             raise _too_many_odd(self._path)
         return _any_json(body, self._most - level)
+
+
+def _check_nesting(body: bytes) -> None:
+    """Raise `Unreadable` where *body* is no JSON or nests too deeply, whatever else is wrong."""
+    try:
+        _RAW.decode(body)
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _NotJson(f"not JSON: {error}") from None
+
+
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 def _raw_members(body: bytes) -> dict[str, Any]:
@@ -446,7 +461,7 @@ def _tolerantly(
         if (first := body.lstrip()[:1]) in _FIRST and first != b"{":
             raise Unreadable(f"expected an object, got {_FIRST[first]}", path)
         if count(body).values > MOST_ODD_VALUES:
-            _raw_members(body)  # which complains of what is no object, or nests too deeply
+            _check_nesting(body)
             raise _too_many_odd(path)
     data = _any_json(body, most, exact=_fast.reaches_money(cast(Any, into)))
     return (yield from _tolerant_object(data, into, path, report))

@@ -99,7 +99,7 @@ def is_ordinary(body: bytes) -> bool:
     size = len(body)
     if size <= SMALL:
         return True
-    samples = 4 + (size >> _STRIDE_BITS)
+    samples = 2 + (size >> _STRIDE_BITS)
     objects = values = 0
     last = size - _SAMPLE
     for _ in range(samples):

@@ -108,7 +108,7 @@ def test_a_decimal_of_the_callers_own_stays_what_it_is() -> None:
 
 
 NO_PRICES = [
-    *("NaN", "sNaN", "-NaN", "nan123", "Infinity", "-inf", "1e999999999", "1e-999999999"),
+    *("NaN", "sNaN", "-NaN", "nan123", "Infinity", "-inf", "1e999999999"),
 ]
 
 
@@ -153,7 +153,7 @@ async def test_a_number_that_json_does_not_have_becomes_text(wire, token: str, m
 
 
 def test_huge_numbers_as_prices_are_kept_as_text() -> None:
-    for text in ("1e999999999", "1e-999999999", "1e99999999999999999999999"):
+    for text in ("1e999999999", "-1e400", "1e99999999999999999999999"):
         for odd in ("", ',"unknown":1', ',"times":5'):
             body = f'{{"price":{text}{odd}}}'.encode()
             found = decode(body, m.PriceSummary, Reporter())
