@@ -65,7 +65,7 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     Where one shows only once escapes are resolved (``\u002B`` in JSON, ``%2B``, ``&#43;``, several
     of them on top of one another), the text is returned with these escapes resolved.
     """
-    known = [secret for secret in secrets if secret]
+    known = _longest_first(secrets)
     for secret in known:
         text = text.replace(secret, STARS)
     try:
@@ -78,6 +78,11 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def _longest_first(secrets: Iterable[str]) -> list[str]:
+    """Return *secrets* in the order to replace them: a longer spelling may hold a shorter one."""
+    return sorted(filter(None, secrets), key=len, reverse=True)
+
+
 def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
     """Return *body* with stars for each of *secrets*, however the body spells them.
 
@@ -85,10 +90,10 @@ def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
     once the body is decoded (UTF-16, escapes), the body is written anew, in UTF-8: JSON as JSON,
     another text with its escapes resolved. A body with too many escapes becomes stars.
     """
-    known = [secret for secret in secrets if secret]
+    known = _longest_first(secrets)
     for secret in known:
         body = body.replace(secret.encode(errors="replace"), STARS.encode())
-    if not known or (not _ESCAPES.intersection(body) and body[:2] not in _MARKS):
+    if not known or (not any(mark in body for mark in _ESCAPES) and body[:2] not in _MARKS):
         return body
     try:
         if not _tells(body, known):
@@ -102,7 +107,7 @@ def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
     return STARS.encode()
 
 
-_ESCAPES: Final = frozenset(b"\\%&\0")
+_ESCAPES: Final = (b"\\", b"%", b"&", b"\0")
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ev_energy._texts import hidden, hidden_in, printable, spellings
@@ -129,6 +129,8 @@ def test_a_secret_is_found_under_escapes(write: Callable[[str], str], secret: st
 
 
 @settings(max_examples=15)
+@example('"0000000')
+@example("\\0000000/")
 @given(SECRETS | LETTERS)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("write", [*ESCAPED.values(), str], ids=[*ESCAPED, "plain"])
