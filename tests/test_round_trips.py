@@ -79,7 +79,7 @@ def refuse(*_: object) -> None:
 def test_a_legal_reply_goes_to_json_and_back_silently_and_by_the_fast_pass(
     model: type[Model], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(_tolerant, "read", refuse)
+    monkeypatch.setattr(_tolerant, "reading", refuse)
     strict = Reporter(strict=True)
 
     @some
@@ -300,7 +300,7 @@ def test_an_unknown_enum_text_is_told_once_and_read_fast_from_then_on(
     sent = {"id": "evse01", "url": "u", "cpid": "c", "lock_mode": "HALF_OPEN"}
     with caplog.at_level(logging.WARNING, logger="ev_energy.drift"):
         first = EVSE.from_dict(sent)
-        monkeypatch.setattr(_tolerant, "read", refuse)
+        monkeypatch.setattr(_tolerant, "reading", refuse)
         again = EVSE.from_dict(first.to_dict())
     assert tree(again) == tree(first)
     assert len(caplog.records) <= 1  # another test may have met it
