@@ -101,3 +101,21 @@ def trims(
             return await function(*args, **kwargs)
 
     return outer
+
+
+def conceals_arguments(cls: type[T]) -> type[T]:
+    """Decorate a class that is made of secrets, so that refusing one of them shows none.
+
+    The ``__init__`` that attrs writes has every argument among its local variables.
+    """
+    build: Callable[..., None] = cls.__init__
+
+    @functools.wraps(build)
+    def construct(self: T, *args: Any, **kwargs: Any) -> None:
+        given = Concealed((self, args, kwargs))
+        del self, args, kwargs  # of an instance without members, the repr fails
+        with trimmed():
+            build(given.value[0], *given.value[1], **given.value[2])
+
+    setattr(cls, "__init__", construct)  # noqa: B010  (checkers allow no assignment to a method)
+    return cls

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from ev_energy._arguments import text
+from ev_energy._frames import Concealed, conceals_arguments, trimmed
 from ev_energy._json import is_confirmation, json_object
 from ev_energy._texts import hidden, printable, spellings
 from ev_energy.errors import TokenError
@@ -23,6 +24,7 @@ LEEWAY: Final = 60.0
 ClientMethod: TypeAlias = Literal["basic", "form"]
 
 
+@conceals_arguments
 @attrs.frozen(kw_only=True)
 class Token:
     """An access token, and what renews it. Its texts are secrets: only a token store keeps them.
@@ -74,6 +76,13 @@ class Token:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The token that `to_dict` wrote; ``ValueError`` if it is none."""
+        given = Concealed(data)
+        del data  # tools print the local variables of a frame that raises
+        with trimmed():
+            return cls._of(given.value)
+
+    @classmethod
+    def _of(cls, data: Mapping[str, Any]) -> Self:
         known: dict[str, Any] = {field.name: data.get(field.name) for field in attrs.fields(cls)}
         odd = [
             n for n in ("access_token", "refresh_token", "scope") if not _is_text_or_none(known[n])

@@ -46,7 +46,7 @@ STARS: Final = "***"
 
 _LAYERS: Final = 4
 #: Escapes that are resolved, in a layer. A text with more of them is not searched to its end.
-_MOST_ESCAPES: Final = 50_000
+_MOST_ESCAPES: Final = 20_000
 # Of plain letters, that is: a page of Cyrillic is full of escapes, and none of them hides a secret.
 _JSON_ESCAPE: Final = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|([^u]))")
 _ANY_JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([^u]))")

@@ -334,3 +334,20 @@ def test_a_static_token_that_cannot_be_sent_is_not_shown() -> None:
     with pytest.raises(ValueError, match="bare access token") as caught:
         ev_energy.Client(f"{TOKEN}\n")
     assert shown(caught.value) == []
+
+
+@pytest.mark.parametrize(
+    "construct",
+    [
+        lambda: ClientCredentials(client_id="", client_secret=SECRET),
+        lambda: ClientCredentials(client_id="app", client_secret=f"{SECRET}\n"),
+        lambda: ClientCredentials(client_id="app", client_secret=SECRET.encode()),
+        lambda: AuthorizationCode(client_id="app", client_secret=SECRET, redirect_uri="nowhere"),
+        lambda: Token(access_token=f"{TOKEN}\n", refresh_token=REFRESH),
+        lambda: Token.from_dict({"access_token": TOKEN, "expires_at": "soon"}),
+    ],
+)
+def test_credentials_that_are_refused_are_not_shown(construct: Callable[[], Any]) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        construct()
+    assert not shown(caught.value)
