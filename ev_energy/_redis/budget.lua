@@ -20,8 +20,10 @@
 -- a call whose reply was lost can be made again.
 --
 -- What is read here is not trusted: another version, or an operator, may have written it. A member
--- that cannot be read is removed, no number is larger than `MOST`, and nothing ends later than it
--- could if it were written now. So no value in this key can stop its users for longer than that.
+-- that cannot be read is removed, amounts are whole numbers of which no kind adds up to more than
+-- `MOST`, and nothing ends later than it could if it were written now. So no value in this key can
+-- stop its users for longer than that. No loop runs as often as an amount says: Redis serves
+-- no other client while a script runs.
 
 local key, ask = KEYS[1], cjson.decode(ARGV[1])
 local time = redis.call('TIME')
@@ -43,6 +45,12 @@ local refusal = window + window / 3600 -- how long a 429 stops all at most: `blo
 local function number(word)
   local found = tonumber(word)
   if found and found == found then return found end -- NaN is unequal to itself
+end
+
+-- The amount in a word: a whole number between 0 and `most`. Redis takes no others for `LIMIT`.
+local function amount(word, most)
+  local found = number(word)
+  return found and math.floor(math.max(0, math.min(found, most)))
 end
 
 -- If the clock was set back since the last call, or this is another server after a failover, all
@@ -76,7 +84,8 @@ local function count(from, to) return redis.call('ZCOUNT', key, from, to) end
 
 -- The negative side.
 local epoch, created, limit, said, blocked, recovering
-local leases, turns, others, guessed = {}, {}, {}, 0
+local leases, turns, others = {}, {}, {}
+local leased, awaited, guessed = 0, 0, 0
 local LASTING = { epoch = true, limit = true, clock = true }
 local KINDS = { epoch = true, limit = true, lease = true, turn = true, other = true }
 local rest = redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. text(-now), 'WITHSCORES')
@@ -92,22 +101,25 @@ for i = 1, #rest, 2 do
   if kind == 'epoch' and words[2] and not epoch then
     epoch, created = words[2], math.min(number(words[3]) or now, now)
   elseif kind == 'limit' and not limit and (words[2] == 'none'
-    or (number(words[2]) or 0) >= 1 and number(words[2]) <= MOST) then
+    or (amount(words[2], MOST) or 0) >= 1 and text(amount(words[2], MOST)) == words[2]) then
     limit = words[2]
-  elseif kind == 'word' then said = ends - window
+  elseif kind == 'word' then said = math.min(ends - window, now)
   elseif kind == 'blocked' then blocked = ends
   elseif kind == 'recovering' then recovering = ends
   elseif kind == 'lease' and words[3] and number(words[4]) then
-    local left = math.max(0, math.min(number(words[4]), MOST))
+    local left = amount(words[4], MOST - leased)
+    leased = leased + left
     leases[#leases + 1] = { member = member, process = words[2], number = words[3], left = left }
   elseif kind == 'turn' and number(words[3]) and number(words[4]) and number(words[5]) then
+    local want = amount(words[5], MOST - awaited)
+    awaited = awaited + want
     turns[#turns + 1] = {
       member = member, process = words[2], rank = number(words[3]),
       since = math.min(number(words[4]), now),
-      want = math.max(0, math.min(number(words[5]), MOST)),
+      want = want,
     }
   elseif kind == 'other' and number(words[3]) then
-    local left = math.max(0, math.min(number(words[3]), MOST - guessed))
+    local left = amount(words[3], MOST - guessed)
     guessed = guessed + left
     others[#others + 1] = { member = member, ends = ends, left = left }
   elseif KINDS[kind] then drop(member) end
@@ -290,21 +302,17 @@ local function leaving(from, to)
     for i = 2, #ends, 2 do found[#found + 1] = tonumber(ends[i]) end
     return found
   end
-  local i, n, left = 2, 1, others[1].left
+  local i, n = 2, 1
   while seen < to and (i <= #ends or n <= #others) do
     local own = i <= #ends and tonumber(ends[i]) or math.huge
-    local at
+    local at, leave
     if n <= #others and others[n].ends <= own then
-      at, left = others[n].ends, left - 1
-      if left == 0 then
-        n = n + 1
-        left = n <= #others and others[n].left or 0
-      end
+      at, leave, n = others[n].ends, others[n].left, n + 1
     else
-      at, i = own, i + 2
+      at, leave, i = own, 1, i + 2
     end
-    seen = seen + 1
-    if seen >= from then found[#found + 1] = at end
+    for _ = math.max(from, seen + 1), math.min(to, seen + leave) do found[#found + 1] = at end
+    seen = seen + leave
   end
   return found
 end

@@ -209,6 +209,11 @@ POISON: list[tuple[str, float]] = [
     ("limit -1", float("-inf")),
     ("limit nan", float("-inf")),
     ("limit 1e300", float("-inf")),
+    ("limit 1.5", float("-inf")),
+    ("limit 0x1", float("-inf")),
+    ("lease dead 1 0.5", -1e18),
+    ("turn dead 0 1 0.5", -1e18),
+    ("other 5 0.5", -1e18),
     ("limit", float("-inf")),
     ("epoch", float("-inf")),
     ("epoch second 99999999999999999", float("-inf")),
@@ -245,6 +250,7 @@ MEMBERS = st.one_of(
             ["epoch", "limit", "word", "blocked", "lease", "turn", "other", "clock", "me", "1"]
         )
         | st.integers(-5, 10**18).map(str)
+        | st.floats().map(str)
         | st.text(max_size=5),
         max_size=6,
     ).map(" ".join),
@@ -268,6 +274,30 @@ def test_nothing_in_the_key_makes_the_script_fail_or_stop_for_long(
     answer = take(wire, prefix, "n3", stated=Stated(5, 3, 0.1))
     assert answer.remaining <= 5
     assert all(wait <= LONGEST for wait in answer.waits)
+
+
+@pytest.mark.parametrize("left", ["0.5", "1", "1000000", "1e300"])
+@pytest.mark.parametrize("kind", ["lease p{} 1 {}", "turn p{} 0 1 {}", "other {} {}"])
+def test_no_amount_in_the_key_occupies_the_server(
+    wire: Redis, prefix: str, kind: str, left: str
+) -> None:
+    wire.zadd(prefix, {"other 1 0.5": -1e18, "other 2 1000000": -1e18, "limit 2": float("-inf")})
+    wire.zadd(prefix, {f"lease dead{n} 1 1000000": -1e18 for n in range(1000)})
+    wire.zadd(prefix, {kind.format(n, left): -1e18 for n in range(1000)})
+    began = time.monotonic()
+    for number in range(5):
+        answer = take(wire, prefix, f"n{number}", stated=Stated(2, 0, 0.1))
+        assert answer.granted == []
+        assert answer.waits[0] <= LONGEST
+    assert time.monotonic() - began < 5  # it was minutes
+
+
+def test_fractions_of_requests_are_counted_as_whole_ones(wire: Redis, prefix: str) -> None:
+    take(wire, prefix, "n1", stated=Stated(2, 1, 0.0))
+    wire.zadd(prefix, {"lease dead 1 1.9": -1e18})
+    answer = take(wire, prefix, "n2")
+    assert (answer.granted, answer.reserved, answer.remaining) == ([], 1, 0)
+    assert 0 < answer.waits[0] <= LONGEST
 
 
 def test_a_lease_does_not_grow_back_when_the_answer_that_lowered_it_was_lost(
