@@ -81,6 +81,10 @@ class _FirstReply:
                 raise
             self._disconnect()
             return messages, False, b""
+        if found and self._payload is not None:
+            # Nothing was asked that this answers. aiohttp would give it to the next request.
+            self._disconnect()
+            return messages, False, b""
         return (*messages, *found), is_upgraded, rest
 
     def feed_eof(self) -> Any:

@@ -128,6 +128,19 @@ async def test_a_late_body_of_a_204_does_not_reach_the_next_request(line: Line) 
     assert line.connections == 2
 
 
+async def test_a_second_reply_answers_no_later_request(line: Line) -> None:
+    """Whatever the packets: a write would be confirmed by a reply that was sent before it."""
+    again = GOOD.replace(b'"A"', b'"B"')
+    cuts = [*range(1, len(GOOD), 9), len(GOOD) - len(EVSE), len(GOOD) - 1]
+    line.replies = [reply for cut in cuts for reply in ([GOOD[:cut], GOOD[cut:] + again], [GOOD])]
+    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        for _ in cuts:
+            assert (await client.evses.get("e")).cpid == "A"
+            assert (await client.evses.update("e", location=None)).cpid == "A"
+    assert len(line.requests) == 2 * len(cuts)
+    assert line.connections == len(cuts) + 1
+
+
 async def test_connections_are_used_again_after_a_proper_204(line: Line) -> None:
     empty = b"HTTP/1.1 204 No Content\r\n\r\n"
     zero = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
