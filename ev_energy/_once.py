@@ -13,6 +13,7 @@ name that the package exports, say): another thread could hold the lock and wait
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -22,17 +23,23 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Reentrant, since building one thing builds others, and a signal handler may do so in between.
-build_lock: Final = threading.RLock()
 
-if hasattr(os, "register_at_fork"):
-    # A fork waits for the thread that is building: the child does not have that thread, and would
-    # find the lock taken and an import half done for ever.
-    os.register_at_fork(
-        before=build_lock.acquire,
-        after_in_parent=build_lock.release,
-        after_in_child=build_lock.release,
-    )
+def hold_over_forks(lock: threading.RLock) -> None:
+    """Have each fork wait for *lock* and take it, so that no child finds it taken for ever."""
+
+    def release() -> None:
+        # A fork that waited for the import that registers this has not taken the lock.
+        with contextlib.suppress(RuntimeError):
+            lock.release()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=release, after_in_child=release)
+
+
+#: Reentrant, since building one thing builds others, and a signal handler may do so in between.
+#: The child of a fork would not have the thread that is building, but an import half done.
+build_lock: Final = threading.RLock()
+hold_over_forks(build_lock)
 
 
 def built_once(build: Callable[P, R]) -> Callable[P, R]:

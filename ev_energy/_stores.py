@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
 from ev_energy._grants import Token
+from ev_energy._once import hold_over_forks
 
 _FIRST_LOOK: Final = 0.002
 _LONGEST_LOOK: Final = 0.1
@@ -18,10 +19,7 @@ _LONGEST_LOOK: Final = 0.1
 #: Who takes a lock is alone with this for as long as that takes. Forking waits for it, so that no
 #: child inherits half of what was done. Reentrant, for what the garbage collector does meanwhile.
 GATE: Final = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=GATE.acquire, after_in_parent=GATE.release, after_in_child=GATE.release
-    )
+hold_over_forks(GATE)
 
 
 class TokenStore(Protocol):

@@ -144,6 +144,46 @@ CASES = {
     """,
 }
 
+FORK_BEFORE_IMPORT = """
+import logging, os, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: threads and fork
+from ev_energy._once import build_lock
+is_held, is_forking = threading.Event(), threading.Event()
+def build():
+    with build_lock:
+        is_held.set()
+        is_forking.wait()
+        import ev_energy._stores
+os.register_at_fork(before=is_forking.set)  # the last that is registered is called first
+thread = threading.Thread(target=build)
+thread.start()
+is_held.wait()
+child = os.fork()
+from ev_energy._stores import GATE
+def take():
+    with GATE, build_lock:
+        pass
+other = threading.Thread(target=take, daemon=True)
+other.start()
+other.join(10)
+assert not other.is_alive()
+if child == 0:
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_that_waits_for_an_import_leaves_no_lock_taken_and_says_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FORK_BEFORE_IMPORT],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_first_use_in_twelve_threads_at_once_succeeds_in_all(case: str) -> None:
