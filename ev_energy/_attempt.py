@@ -67,7 +67,7 @@ async def attempt_once(
         raise
     _settle(ready.ticket, came)
     if _log.isEnabledFor(logging.DEBUG):
-        log_attempt(request, attempt, came, core.clock() - began)
+        log_attempt(request, attempt, came, core.clock() - began, core.hide)
     if hooks.on_response is not None:
         told, seconds = _told(core, request, ready, came), core.clock() - began
         reply, error = (told, None) if isinstance(told, Response) else (None, told)
@@ -89,7 +89,7 @@ def _tell_begin(core: Core, request: Request, ready: Ready, attempt: int) -> Non
 def _tell_broken(core: Core, event: ResponseEvent) -> None:
     """Tell of an attempt that ends in an exception, which goes on whatever comes of this."""
     if _log.isEnabledFor(logging.DEBUG) and event.error is not None:
-        log_attempt(event.request, event.attempt, event.error, event.seconds)
+        log_attempt(event.request, event.attempt, event.error, event.seconds, core.hide)
     if core.hooks.on_response is None:
         return
     try:

@@ -243,9 +243,10 @@ def _restore_unknown(body: bytes, built: Any, report: Reporter, at: str) -> Step
         _fast.put_back_unknown(_unknown_json(body, built, at, DEEPEST), built, at, report)
         return
     data = _any_json(body)
+    items_a_step = 1 if count(body).values > _MANY_VALUES else _ITEMS_A_STEP
     for index, item in enumerate(cast("Sequence[object]", built)):
         _fast.put_back_unknown(data[index], item, f"{at}[{index}]", report)
-        if index % _ITEMS_A_STEP == _ITEMS_A_STEP - 1:
+        if index % items_a_step == items_a_step - 1:
             yield
 
 
@@ -315,8 +316,14 @@ def _raw_members(body: bytes) -> dict[str, Any]:
 
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-#: How many items get their unknown members back without a pause.
+#: How many items get their unknown members back without a pause, and of a reply with more values
+#: than these, one: a thousand members that are not known may be told of for each model in it.
 _ITEMS_A_STEP: Final = 20
+_MANY_VALUES: Final = 10_000
+#: Bytes of an item that deviates and is large enough to be read in a step of its own.
+_LARGE_ITEM: Final = 4096
+#: Deviations that are told without a pause. News is logged, which takes longest.
+_NOTES_A_STEP: Final = 200
 
 
 def _in_groups(
@@ -408,6 +415,8 @@ def _one_by_one(
         built, texts = _typed(read, body)
         if built is None or texts:
             found.append((yield from _tolerantly(body, into, path, report, DEEPEST - 1)))
+            if len(body) > _LARGE_ITEM:
+                yield
         else:
             try:
                 check(body)
@@ -472,8 +481,10 @@ def _tolerant_object(data: Any, into: type[M], path: str, report: Reporter) -> S
         raise Unreadable(f"expected an object, got {_kind(data)}", path)
     steps: Steps[tuple[Any, list[Any]]] = _tolerant().reading(data, into, path)
     built, notes = yield from steps
-    for note in notes:
+    for number, note in enumerate(notes, 1):
         report(Drift(name_of(note.model), note.member, note.kind, note.path, note.value))
+        if number % _NOTES_A_STEP == 0:
+            yield
     return cast(M, built)
 
 

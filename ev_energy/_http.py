@@ -5,6 +5,7 @@ Two of these are made for every call, so they are the cheapest kind of frozen cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
@@ -13,7 +14,7 @@ import msgspec
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from ev_energy._redact import shown_headers, shown_path, shown_url
+from ev_energy._redact import shown_path, shown_url
 from ev_energy._texts import hidden, hidden_in, printable
 
 #: Seconds: some thirty years.
@@ -55,6 +56,12 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         return f"<Request {self.method} {shown}{size}>"
 
 
+#: What is shown of a content type in a repr: words of small letters, as no token consists of.
+_SHOWN_KIND: Final = re.compile(
+    r"(?:application|audio|image|multipart|text)/[a-z.+-]{1,40}|no content type"
+)
+
+
 class Response(msgspec.Struct, frozen=True, eq=False):
     """A reply, read to its end."""
 
@@ -65,8 +72,13 @@ class Response(msgspec.Struct, frozen=True, eq=False):
     body: bytes
 
     def __repr__(self) -> str:
-        kind = shown_headers(self.headers).get("content-type", "no content type")
-        return f"<Response {self.status}, {kind}, {len(self.body)} bytes>"
+        return f"<Response {self.status}, {self._media_type}, {len(self.body)} bytes>"
+
+    @property
+    def _media_type(self) -> str:
+        # A header may repeat the token, and tools print the repr of a traceback's local variables.
+        kind = self.headers.get("content-type", "no content type").partition(";")[0].strip()
+        return kind if _SHOWN_KIND.fullmatch(kind) else "another content type"
 
     def __reduce__(self) -> Any:
         # A live reply's headers are a view, which does not pickle; errors and pages should.

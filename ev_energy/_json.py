@@ -212,6 +212,10 @@ _ESCAPE: Final = re.compile(
 )
 _CONSTANT: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|(-?Infinity|NaN)', re.DOTALL)
 _STEP: Final = 10_000
+#: Characters of text that is searched for halves and constants: one text of JSON is one match.
+_MOST_SEARCHED: Final = 2**23
+#: Texts and escapes that are searched in a document, which is repaired without a pause.
+_MOST_IN_REPAIR: Final = 20_000
 
 
 def repaired(body: bytes) -> Steps[Repaired | None]:
@@ -222,7 +226,8 @@ def repaired(body: bytes) -> Steps[Repaired | None]:
     """
     text, flaws = _decoded(body)
     yield
-    if "\\u" in text:
+    is_searched = len(text) <= _MOST_SEARCHED
+    if is_searched and "\\u" in text:
         halves = 0
 
         def whole(found: re.Match[str]) -> str:
@@ -235,7 +240,7 @@ def repaired(body: bytes) -> Steps[Repaired | None]:
         text = yield from _replaced(_ESCAPE, whole, text)
         if halves:
             flaws.append("half of a surrogate pair")
-    if "NaN" in text or "Infinity" in text:
+    if is_searched and ("NaN" in text or "Infinity" in text):
         constants = 0
 
         def quoted(found: re.Match[str]) -> str:
@@ -324,6 +329,8 @@ def document(body: bytes) -> tuple[dict[str, Any], Repaired | None] | None:
         try:
             found: Any = loads(body)
         except ValueError:  # msgspec's DecodeError and UnicodeDecodeError are ValueErrors
+            if body.count(b'"') + body.count(b"\\") > _MOST_IN_REPAIR:
+                return None
             repair = finish(repaired(body))
             if repair is None:
                 return None

@@ -7,6 +7,7 @@ WARNING on; ``ev_energy.drift`` has what the API sends beyond the models. Bodies
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from ev_energy._http import ConnectionFault, Request, Response
@@ -16,12 +17,16 @@ _log: Final = logging.getLogger("ev_energy")
 
 
 def log_attempt(
-    request: Request, attempt: int, came: Response | BaseException, seconds: float
+    request: Request,
+    attempt: int,
+    came: Response | BaseException,
+    seconds: float,
+    conceal: Callable[[str], str],
 ) -> None:
-    """One attempt, at the level DEBUG."""
+    """Log one attempt at the level DEBUG; *conceal* masks secrets that a header repeats."""
     query = shown_query(request.url) if request.template else ""
     where = f"{request.label}{f'?{query}' if query else ''}"
-    _log.debug("%s: attempt %d: %s in %.3f s", where, attempt, _said(came), seconds)
+    _log.debug("%s: attempt %d: %s in %.3f s", where, attempt, conceal(_said(came)), seconds)
 
 
 def _said(came: Response | BaseException) -> str:

@@ -161,9 +161,11 @@ class Session:
             items, around = await self._decode(request, response, expected, deadline)
             page = Page(items=items, around=around, url=url, response=response, listing=listing)
             try:
-                found = links(response.header("link"), self.core.in_slash_form(request).url)
+                with trimmed():  # the frames in there hold the header
+                    found = links(response.header("link"), self.core.in_slash_form(request).url)
             except ValueError as error:  # to take it for the last page would lose the others
                 message = f"the Link header cannot be read: {error}"
+                page = attrs.evolve(page, response=self.core.scrub(response))
                 raise PagingError(message, request, page) from None
             return attrs.evolve(
                 page,

@@ -45,14 +45,17 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 STARS: Final = "***"
 
 _LAYERS: Final = 4
+#: Values that JSON may hold to be written anew: other JSON becomes text whose escapes are resolved.
+_MOST_VALUES: Final = 10_000
 #: Escapes that are resolved, in a layer. A text with more of them is not searched to its end.
 _MOST_ESCAPES: Final = 20_000
 # Of plain letters, that is: a page of Cyrillic is full of escapes, and none of them hides a secret.
-_JSON_ESCAPE: Final = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|([^u]))")
-_ANY_JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([^u]))")
+# JavaScript, as which JSON is embedded in pages, has an escape of two digits besides.
+_JSON_ESCAPE: Final = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|x([2-7][0-9a-fA-F])|([^u]))")
+_ANY_JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([^u]))")
 _PERCENT_ESCAPE: Final = re.compile("%([2-7][0-9a-fA-F])")
 _ANY_PERCENT_ESCAPE: Final = re.compile("%([0-9a-fA-F]{2})")
-_HTML_ESCAPE: Final = re.compile("&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{1,12});?")
+_HTML_ESCAPE: Final = re.compile("&(?:#0*[0-9]{1,7}|#[xX]0*[0-9a-fA-F]{1,6}|[A-Za-z]{1,12});?")
 
 
 class _TooManyEscapesError(Exception):
@@ -128,7 +131,12 @@ def _decoded(body: bytes) -> str:
 
 
 def _masked_json(text: str, secrets: Sequence[str]) -> bytes | None:
-    """Return the JSON in *text*, in UTF-8 and without *secrets*; None if it is not JSON."""
+    """Return the JSON in *text*, in UTF-8 and without *secrets*.
+
+    None if it is not JSON, or holds so much that rewriting it would hold the event loop.
+    """
+    if sum(map(text.count, ",[{")) > _MOST_VALUES:
+        return None
     try:
         masked = _masked(json.loads(text), secrets)
         return json.dumps(masked, ensure_ascii=False).encode(errors="backslashreplace")
@@ -174,8 +182,9 @@ def _without_json(text: str, *, is_ascii: bool) -> str:
         return text
 
     def resolved(found: re.Match[str]) -> str:
-        code, letter = found.groups()
-        return _CONTROLS.get(letter, letter) if code is None else chr(int(code, 16))
+        long, short, letter = found.groups()
+        code = long or short
+        return chr(int(code, 16)) if code else _CONTROLS.get(letter, letter)
 
     shown = _resolved(_JSON_ESCAPE if is_ascii else _ANY_JSON_ESCAPE, resolved, text)
     if is_ascii or shown.isascii():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -39,6 +40,8 @@ _PATIENCE: Final = 5.0
 #: Seconds after which whoever has the lock of a store is taken for stuck. Renewing a token takes
 #: a call's deadline at most.
 _LOCK_PATIENCE: Final = 300.0
+#: Earlier tokens whose texts are still kept out of errors.
+_REMEMBERED: Final = 3
 
 T = TypeVar("T")
 Renewable: TypeAlias = ClientCredentials | AuthorizationCode
@@ -60,9 +63,11 @@ class TokenKeeper:
     ) -> None:
         self._auth, self._post, self._now = auth, post, now
         self._token: Token | None = None
+        self._past: deque[Token] = deque(maxlen=_REMEMBERED)
+        self._spelled: tuple[str, ...] = ()
         self._key = ""
         if isinstance(auth, StaticToken):
-            self._token = Token(access_token=auth.token)
+            self._hold(Token(access_token=auth.token))
         else:
             self._key = auth.key(origin)
         self._renew_at = float("inf")
@@ -74,9 +79,13 @@ class TokenKeeper:
         # What the store kept, and the token that should have taken its place there.
         self._unsaved: tuple[Token | None, Token] | None = None
 
-    def secrets(self) -> list[str]:
-        """The texts that nobody may see."""
-        return [] if self._token is None else self._token.secrets()
+    def secrets(self) -> Sequence[str]:
+        """Return the texts that errors and logs must not show, those of earlier tokens included.
+
+        A reply to a call that was sent before a renewal may repeat the token it was sent with,
+        which can still be valid.
+        """
+        return self._spelled
 
     def at_hand(self) -> Token | None:
         """The token, if it is good for a while yet."""
@@ -106,7 +115,8 @@ class TokenKeeper:
         if isinstance(self._auth, StaticToken):
             return False
         if self._token is not None and self._token.access_token == token.access_token:
-            self._token, self._refused = None, token
+            self._hold(None)
+            self._refused = token
         return True
 
     async def sign_in(
@@ -210,7 +220,7 @@ class TokenKeeper:
                     check_revoked(reply.status, reply.body, grant.secrets)
                 self._unsaved = None
                 await auth.store.save(self._key, None)
-            self._token = None
+            self._hold(None)
 
     async def _replace(self, auth: Renewable, kept: Token | None) -> Token:
         """A new token, saved in place of the *kept* one."""
@@ -289,8 +299,17 @@ class TokenKeeper:
         return self._now() < token.renew_at
 
     def _adopt(self, token: Token) -> Token:
-        self._token, self._renew_at = token, token.renew_at
+        self._hold(token)
+        self._renew_at = token.renew_at
         return token
+
+    def _hold(self, token: Token | None) -> None:
+        """Make *token* the current one, and remember the secrets of the one before."""
+        if self._token is not None and self._token != token:
+            self._past.append(self._token)
+        self._token = token
+        held = [*self._past, *([] if token is None else [token])]
+        self._spelled = tuple(dict.fromkeys(text for one in held for text in one.secrets()))
 
 
 async def _is_done(task: asyncio.Task[Any], patience: float | None = None) -> bool:

@@ -93,6 +93,7 @@ ESCAPED: dict[str, Callable[[str], str]] = {
     "percent": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
     "percent twice": lambda text: quote("".join(f"%{byte:02x}" for byte in text.encode())),
     "HTML": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
+    "HTML with zeros": lambda text: "".join(f"&#{ord(letter):012d};" for letter in text),
     "HTML in hex": lambda text: "".join(f"&#x{ord(letter):X};" for letter in text),
     "percent in JSON": lambda text: "".join(
         "".join(f"\\u{ord(letter):04X}" for letter in f"%{byte:02X}") for byte in text.encode()
@@ -126,6 +127,14 @@ def test_a_secret_is_found_under_escapes(write: Callable[[str], str], secret: st
     shown = hidden(f"you sent {write(secret)}.", spellings(secret))
     assert "***" in shown
     assert not any(secret in reading for reading in readings(shown))
+
+
+@given(SECRETS | LETTERS)
+def test_a_secret_is_found_under_escapes_of_javascript(secret: str) -> None:
+    units = "".join(
+        f"\\x{unit:02X}" if unit < 0x100 else f"\\u{unit:04X}" for unit in _units(secret)
+    )
+    assert hidden(f"you sent {units}.", spellings(secret)) == "you sent ***."
 
 
 @settings(max_examples=15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from hostile.replies import GOOD, reply, said
+from support import TOKEN
 
 from ev_energy import Client, errors, webhooks
 from ev_energy._json import MOST_OBJECTS
@@ -59,6 +61,26 @@ async def heartbeat() -> AsyncIterator[Callable[[], float]]:
     try:
         yield lambda: worst
         await asyncio.sleep(0.01)
+    finally:
+        beating.cancel()
+
+
+@asynccontextmanager
+async def busy() -> AsyncIterator[Callable[[], float]]:
+    """Measure for how long the loop computes without running anything else."""
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        while True:
+            begin = time.thread_time()
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - begin)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield lambda: longest
+        await asyncio.sleep(0)
     finally:
         beating.cancel()
 
@@ -124,6 +146,49 @@ async def test_a_problem_of_very_many_values_is_the_error_of_its_status(wire, bo
         assert type(error) is errors.ConflictError
         assert (error.title, error.field_errors) == ("Conflict", {})
         assert error.body == document[: 2**20]
+        assert (await client.evses.get("evse01")).id == "evse01"
+
+
+ESCAPED = b"\\u%04x%b" % (ord(TOKEN[0]), TOKEN[1:].encode())
+REPEATING = {
+    "a token and very many texts": b'{"detail":"%b","more":[%b0]}' % (ESCAPED, b'"",' * 300_000),
+    "halves of pairs": b'{"detail":"%b"}' % (b"\\ud800" * 170_000),
+    "a constant and very many texts": b'{"detail":NaN,"more":[%b' % (b'""' * 400_000),
+}
+
+
+@pytest.mark.parametrize("document", REPEATING.values(), ids=REPEATING)
+async def test_a_problem_that_takes_long_to_rewrite_is_the_error_of_its_status(
+    wire, document: bytes
+) -> None:
+    server = await wire(reply(document, status="409 Conflict"))
+    async with server.client() as client:
+        await outcome(client.evses.get("evse01"))  # which imports what errors need
+        async with busy() as longest:
+            error = await outcome(client.evses.get("evse01"))
+    assert type(error) is errors.ConflictError
+    assert TOKEN not in f"{error} {error.detail} {error.body!r}"
+    assert longest() < 0.2  # of the processor's time, so that other processes have no part in it
+
+
+async def test_unknown_members_of_many_items_are_told_of_in_turns(wire) -> None:
+    members = b",".join(b'"k%d":0' % number for number in range(900))
+    server = await wire(reply(b"[" + b",".join([b'{"id":"e",%b}' % members] * 100) + b"]"))
+    logging.getLogger("ev_energy.drift").disabled = True
+    try:
+        async with server.client() as client, busy() as longest:
+            page = await client.evses.list().page()
+    finally:
+        logging.getLogger("ev_energy.drift").disabled = False
+    assert len(page.items[99].extra) == 900
+    assert longest() < 0.2
+
+
+async def test_a_repair_of_many_megabytes_is_refused_at_once(wire) -> None:
+    body = b'[{"id":NaN,"cpid":"%b"}]' % (b"\\n" * 2**23)
+    server = await wire(reply(body), GOOD)
+    async with server.client() as client:
+        assert isinstance(await outcome(client.evses.list().page()), errors.DecodeError)
         assert (await client.evses.get("evse01")).id == "evse01"
 
 

@@ -139,6 +139,7 @@ LINES: dict[str, Line] = {
     "not the model": Line(said([ECHO])),
     "not JSON": Line(http(ECHO.encode())),
     "a redirect": Line(http(b"", "302 Found", f"Location: /v2/{TOKEN}?token={TOKEN}")),
+    "content type": Line(http(b"x", "200 OK", f"Content-Type: {TOKEN}")),
     "refused": Line(said({"title": ECHO, "detail": ECHO}, "403 Forbidden")),
     "no token endpoint": Line(b"", b""),
     "no client": Line(
@@ -181,6 +182,14 @@ def test_no_local_variable_of_the_blocking_client_shows_a_secret(line: Line) -> 
             ):
                 client.evses.get("evse1")
             assert shown(caught.value) == []
+
+
+async def test_a_link_header_that_repeats_the_token_shows_in_no_local_variable() -> None:
+    with listening(Line(http(b"[]", "200 OK", f"Link: <{TOKEN}"))) as line:
+        async with ev_energy.Client(TOKEN, base_url=f"{line.url}/v2", retries=0) as client:
+            with pytest.raises(errors.PagingError) as caught:
+                await client.evses.list().page()
+    assert shown(caught.value) == []
 
 
 def raising(error: BaseException) -> Callable[[object], None]:
