@@ -95,7 +95,9 @@ def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
     """
     known = _longest_first(secrets)
     for secret in known:
-        body = body.replace(secret.encode(errors="replace"), STARS.encode())
+        raw = secret.encode(errors="replace")
+        if raw in body:
+            body = re.sub(_NOT_IN_ESCAPE + re.escape(raw), STARS.encode(), body, flags=re.DOTALL)
     if not known or (not any(mark in body for mark in _ESCAPES) and body[:2] not in _MARKS):
         return body
     try:
@@ -110,6 +112,9 @@ def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
     return STARS.encode()
 
 
+#: What begins among the digits of an escape is found once the escape is resolved: stars in place
+#: of some of the digits would leave no JSON.
+_NOT_IN_ESCAPE: Final = rb"(?<!\\u)(?<!\\u.)(?<!\\u..)(?<!\\u...)"
 _ESCAPES: Final = (b"\\", b"%", b"&", b"\0")
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
