@@ -10,9 +10,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from fuzz.made_up import ANY, as_bytes, fuzzed, replies, show, shown, spoilt
+from fuzz.made_up import ANY, EXAMPLES, as_bytes, fuzzed, replies, show, shown, spoilt
 from hostile.replies import EVSE, GOOD, reply, said
-from hypothesis import given
+from hostile.stalls import LONGEST_STALL, heartbeat
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ev_energy.models as m
@@ -137,6 +138,40 @@ def test_any_answer_is_a_result_or_an_error_of_ours(bench: Bench, answer: bytes,
     evse = bench.runner.run(bench.ask(lambda client: client.evses.get("evse01"), GOOD))
     assert isinstance(evse, m.EVSE)
     assert evse.id == EVSE["id"]
+
+
+UNITS = [b"{}", b"[]", b"0", b'""', b"null", b"1.50", b"NaN", b"[{}]", b'{"a":[]}', b'"\\ud800"']
+NAMES = [b"user", b"model", b"id", b"latest_status_log", b"unknown", b"field_errors", b"error"]
+
+
+@st.composite
+def wide(draw: st.DrawFn) -> bytes:
+    """JSON of few bytes a value: a long list, or an object of many names, at any depth."""
+    unit = draw(st.sampled_from(UNITS))
+    if draw(st.booleans()):
+        names = range(draw(st.integers(0, 60_000)))
+        body = b"{" + b",".join(b'"k%d":%b' % (n, unit) for n in names) + b"}"
+    else:
+        body = b"[" + b",".join([unit] * draw(st.integers(0, 400_000))) + b"]"
+    for name in draw(st.lists(st.sampled_from(NAMES), max_size=3)):
+        body = b'{"id":"e","url":"u","cpid":"c","%b":%b}' % (name, body)
+        if draw(st.booleans()):
+            body = b"[" + body + b"]"
+    return body
+
+
+@settings(fuzzed, max_examples=max(12, EXAMPLES // 5))
+@given(wide(), st.sampled_from(["200", "400", "503"]), st.sampled_from(sorted(CALLS)))
+def test_wide_json_holds_the_loop_only_for_a_moment(
+    bench: Bench, body: bytes, status: str, name: str
+) -> None:
+    async def ask() -> float:
+        async with heartbeat() as stalled:
+            with shown(errors.EvEnergyError):
+                await bench.ask(CALLS[name], reply(body, status=f"{status} So"))
+        return stalled()
+
+    assert bench.runner.run(ask()) < LONGEST_STALL
 
 
 PLACES = st.one_of(

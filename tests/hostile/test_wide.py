@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import resource
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 from hostile.replies import GOOD, reply, said
+from hostile.stalls import LONGEST_STALL, busy, heartbeat
 from support import TOKEN
 
 from ev_energy import Client, errors, webhooks
 from ev_energy._json import MOST_OBJECTS
 
-#: The machine may be busy. Without limits, each of these takes ten seconds and more.
-LONGEST_STALL = 2.0
 MOST_MEMORY = 120 * 2**20
 MANY = 1_300_000
 EVSE = b'"id":"e","url":"u","cpid":"c"'
@@ -43,46 +40,6 @@ BOMBS = {
     **{f"far too many {name}": body for name, body in UNITS.items()},
     **{f"many {name}": body for name, body in CALM.items()},
 }
-
-
-@asynccontextmanager
-async def heartbeat() -> AsyncIterator[Callable[[], float]]:
-    """Measure for how long the loop runs nothing else."""
-    worst = 0.0
-
-    async def beat() -> None:
-        nonlocal worst
-        while True:
-            begin = time.monotonic()
-            await asyncio.sleep(0.005)
-            worst = max(worst, time.monotonic() - begin)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield lambda: worst
-        await asyncio.sleep(0.01)
-    finally:
-        beating.cancel()
-
-
-@asynccontextmanager
-async def busy() -> AsyncIterator[Callable[[], float]]:
-    """Measure for how long the loop computes without running anything else."""
-    longest = 0.0
-
-    async def beat() -> None:
-        nonlocal longest
-        while True:
-            begin = time.thread_time()
-            await asyncio.sleep(0)
-            longest = max(longest, time.thread_time() - begin)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield lambda: longest
-        await asyncio.sleep(0)
-    finally:
-        beating.cancel()
 
 
 async def outcome(call: Awaitable[Any]) -> Any:
