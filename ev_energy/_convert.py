@@ -26,6 +26,7 @@ from ev_energy._json import (
     LEAST_COUNTED,
     MOST_OBJECTS,
     MOST_ODD_VALUES,
+    MOST_TOLERANT_VALUES,
     SMALL,
     Exceeded,
     Limits,
@@ -204,8 +205,8 @@ def _check_resource(size: Size, into: Any, path: str) -> None:
         raise _too_many_odd(path)
 
 
-def _too_many_odd(path: str) -> Exceeded:
-    message = f"more than {MOST_ODD_VALUES} values are not of the known shape, at {path}"
+def _too_many_odd(path: str, most: int = MOST_ODD_VALUES) -> Exceeded:
+    message = f"more than {most} values are not of the known shape, at {path}"
     return Exceeded(message, "odd_values")
 
 
@@ -469,9 +470,9 @@ def _tolerantly(
     if len(body) > SMALL:
         if (first := body.lstrip()[:1]) in _FIRST and first != b"{":
             raise Unreadable(f"expected an object, got {_FIRST[first]}", path)
-        if count(body).values > MOST_ODD_VALUES:
+        if count(body).values > MOST_TOLERANT_VALUES:
             _check_nesting(body)
-            raise _too_many_odd(path)
+            raise _too_many_odd(path, MOST_TOLERANT_VALUES)
     data = _any_json(body, most, exact=_fast.reaches_money(cast(Any, into)))
     return (yield from _tolerant_object(data, into, path, report))
 

@@ -30,6 +30,9 @@ _MOST_IN_DOCUMENT: Final = 50_000
 MOST_OBJECTS: Final = 20_000
 #: How many values of one resource may be of no known shape: such values take longest.
 MOST_ODD_VALUES: Final = 100_000
+#: Values in one resource that deviates from its model: a year of half-hour prices, or the border
+#: of a region with 90,000 positions, and one member of another type beside it.
+MOST_TOLERANT_VALUES: Final = 300_000
 #: How many members of one object may be unknown.
 MOST_UNKNOWN: Final = 1_000
 #: What an object counts as among values: a model takes about ten times as long as a number.

@@ -54,7 +54,7 @@ LARGEST_FILE = 64 * 2**20
 class Canaries:
     """What is not to be seen, and where it was."""
 
-    planted: deque[str] = attrs.field(factory=lambda: deque(maxlen=500))
+    planted: deque[str] = attrs.field(factory=lambda: deque(maxlen=250))
     """The last ones: no test uses more, and searching stays cheap."""
     always: tuple[str, ...] = (TOKEN, SECRET, SIGNATURE)
     allowed: frozenset[str] = frozenset()
@@ -115,7 +115,8 @@ class Canaries:
         return list(dict.fromkeys(found))
 
 
-_JSON_ESCAPE = re.compile(r"\\\\*(?:u([0-9a-fA-F]{4})|/)")
+# Beginning with a whole run of backslashes, so that a long run is not searched from each of them.
+_JSON_ESCAPE = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|/)")
 
 
 def readings(text: str | bytes) -> Iterator[str]:

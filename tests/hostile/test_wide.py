@@ -178,10 +178,13 @@ async def test_a_token_reply_of_very_many_values_is_no_token(
 @pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS)
 def test_a_delivery_of_very_many_values_is_no_event(body: bytes, type_: str) -> None:
     delivery = b'{"type":"%b","data":{"a":%b}}' % (type_.encode(), body)
-    begin = time.monotonic()
     with pytest.raises(errors.WebhookError) as caught:
-        webhooks.read(delivery)
-    assert time.monotonic() - begin < LONGEST_STALL
+        begin = time.monotonic()
+        try:
+            webhooks.read(delivery)
+        finally:  # what this test bench does with an error takes longer
+            seconds = time.monotonic() - begin
+    assert seconds < LONGEST_STALL
     assert caught.value.body == delivery
 
 
@@ -309,3 +312,12 @@ async def test_link_headers_are_read_or_an_error(wire, link: bytes, number: int)
     async with server.client(max_pages=1) as client:
         ended = await attack(client.evses.list().page)
     assert not isinstance(ended, Exception) or isinstance(ended, errors.PagingError)
+
+
+async def test_a_year_of_prices_is_read_beside_a_member_of_another_type(wire) -> None:
+    price = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:30:00Z"}
+    prices = [{**price, "url": f"u{n}", "price_minor_units": 12} for n in range(17_520)]
+    server = await wire(said({"id": "t", "url": "u", "valid_from": 7, "prices": prices}))
+    async with server.client() as client:
+        tariff = await client.tariffs.get("t")
+    assert len(tariff.prices or ()) == 17_520
