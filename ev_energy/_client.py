@@ -378,7 +378,7 @@ class Client:
         from ev_energy._places import PLACES
         from ev_energy._refs import Ref
 
-        if not isinstance(ref, Ref):
+        if not isinstance(cast("object", ref), Ref):
             raise TypeError(
                 f"ref must be a Ref, such as a member of a model, not {kind_of(ref)}; by its id or "
                 "URL, a resource is got with the method get of its family"

@@ -26,7 +26,7 @@ class Reply(aiohttp.ClientResponse):
     """A response that counts once it is complete, even if the server sends more than that.
 
     aiohttp parses a packet as a whole: if bytes behind a complete reply are not HTTP, the reply
-    is lost with them, and of a write nobody could say whether it was carried out.
+    is lost with them, and after a write it would be unknown whether it was carried out.
     """
 
     async def start(self, connection: Connection) -> Self:

@@ -20,7 +20,7 @@ _FRAMING: Final = (
     *("Host", "Content-Length", "Content-Encoding", "Transfer-Encoding"),
     *("Connection", "Upgrade", "Expect"),
 )
-#: Headers that change what a request means, or to whom it belongs: never the session's.
+#: Headers that change what a request means, or whose request it is: never the session's.
 _MEANING: Final = re.compile(
     "authorization|cookie|accept|accept-encoding|content-.*|range|if-.*|te|evenergy-.*",
     re.IGNORECASE,

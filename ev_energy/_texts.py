@@ -224,7 +224,7 @@ def _resolved(pattern: re.Pattern[str], resolve: Callable[[re.Match[str]], str],
 
 
 def printable(text: object, limit: int = 300) -> str:
-    """Return *text*, which somebody else may have chosen, as one short line of visible characters.
+    """Return *text*, which a server may have chosen, as one short line of visible characters.
 
     Control, format and bidirectional characters, line breaks, surrogates and unassigned code
     points are escaped as Python writes them, so that they steer no terminal and forge no line of a

@@ -147,7 +147,7 @@ class Link:
             self._free.release()
 
     async def _wait_for_connection(self) -> None:
-        """Return once a connection is free; `Down` if Redis answers none of those who have one."""
+        """Return once a connection is free; `Down` if Redis answers on none of them."""
         while True:
             try:
                 async with asyncio.timeout(self.timeout):
@@ -184,7 +184,7 @@ class Link:
         while True:
             try:
                 return await self.client.execute_command(*words)
-            except MaxConnectionsError:  # the pool is the caller's, who uses it for more than this
+            except MaxConnectionsError:  # the caller's pool, used for other work as well
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_LOOK)
 

@@ -30,7 +30,7 @@ _LONGEST_LOOK: Final = 0.1
 
 #: KEYS: the lock. ARGV: whose it should be, and for how many milliseconds.
 #: A lock ends by Redis's clock. If that is set back, the lock of a dead process would last longer
-#: by as much; so nobody's has more time left than it was given, which is in the holder's name.
+#: by as much; so no lock has more time left than it was given, which is in its holder's name.
 _TAKE: Final = Script("""
 local holder = redis.call('GET', KEYS[1])
 if not holder or holder == ARGV[1] then

@@ -1,4 +1,4 @@
-"""What was restored from a state file, used once: nobody checked that file before."""
+"""Use what was restored from a state file once, since that file may hold anything."""
 
 from __future__ import annotations
 
