@@ -12,9 +12,9 @@ import functools
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Final, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
-P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 T = TypeVar("T")
 
 #: Packages below this one, besides the standard library. The frames of everything else belong to
@@ -90,32 +90,30 @@ def _kept(traceback: TracebackType | None) -> TracebackType | None:
     return kept
 
 
-def trims(
-    function: Callable[P, Coroutine[Any, Any, T]],
-) -> Callable[P, Coroutine[Any, Any, T]]:
+def trims(function: F) -> F:
     """Decorate an async *function* whose frames hold secrets, so that no exception shows them."""
 
     @functools.wraps(function)
-    async def outer(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def outer(*args: Any, **kwargs: Any) -> Any:
         with trimmed():
             return await function(*args, **kwargs)
 
-    return outer
+    return cast(F, outer)
 
 
-def conceals_arguments(cls: type[T]) -> type[T]:
-    """Decorate a class that is made of secrets, so that refusing one of them shows none.
+def conceal_arguments(cls: type[Any]) -> None:
+    """Have *cls*, which is made of secrets, show none of them when it refuses one.
 
-    The ``__init__`` that attrs writes has every argument among its local variables.
+    The ``__init__`` that attrs writes has every argument among its local variables. This is no
+    decorator, after which pyright would know nothing of the class.
     """
     build: Callable[..., None] = cls.__init__
 
     @functools.wraps(build)
-    def construct(self: T, *args: Any, **kwargs: Any) -> None:
+    def construct(self: object, *args: Any, **kwargs: Any) -> None:
         given = Concealed((self, args, kwargs))
         del self, args, kwargs  # of an instance without members, the repr fails
         with trimmed():
             build(given.value[0], *given.value[1], **given.value[2])
 
     setattr(cls, "__init__", construct)  # noqa: B010  (checkers allow no assignment to a method)
-    return cls

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from ev_energy._arguments import text
-from ev_energy._frames import Concealed, conceals_arguments, trimmed
+from ev_energy._frames import Concealed, conceal_arguments, trimmed
 from ev_energy._json import is_confirmation, json_object
 from ev_energy._texts import hidden, printable, spellings
 from ev_energy.errors import TokenError
@@ -24,7 +24,6 @@ LEEWAY: Final = 60.0
 ClientMethod: TypeAlias = Literal["basic", "form"]
 
 
-@conceals_arguments
 @attrs.frozen(kw_only=True)
 class Token:
     """An access token, and what renews it. Its texts are secrets: only a token store keeps them.
@@ -90,6 +89,9 @@ class Token:
         if odd or not known["access_token"]:
             raise ValueError(f"no token was stored here: {', '.join(odd) or 'access_token'}")
         return cls(**known)
+
+
+conceal_arguments(Token)
 
 
 class Grant(NamedTuple):

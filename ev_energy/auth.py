@@ -14,7 +14,7 @@ import attrs
 from yarl import URL
 
 from ev_energy._arguments import items, text
-from ev_energy._frames import conceals_arguments, trimmed
+from ev_energy._frames import conceal_arguments, trimmed
 from ev_energy._grants import (
     ClientMethod,
     Grant,
@@ -167,7 +167,6 @@ class _Application:
         return " ".join(self.scopes) or None
 
 
-@conceals_arguments
 @attrs.frozen(kw_only=True, eq=False)
 class ClientCredentials(_Application):
     """The OAuth 2 client-credentials grant: the token stands for the application.
@@ -194,7 +193,6 @@ class ClientCredentials(_Application):
         return self._grant({"grant_type": "client_credentials", "scope": self._scope()})
 
 
-@conceals_arguments
 @attrs.frozen(kw_only=True, eq=False)
 class AuthorizationCode(_Application):
     """The OAuth 2 authorization-code grant with PKCE: the token stands for one end user.
@@ -297,6 +295,9 @@ class AuthorizationCode(_Application):
 
 #: Every kind of credentials a client takes.
 Auth: TypeAlias = StaticToken | ClientCredentials | AuthorizationCode
+
+conceal_arguments(ClientCredentials)
+conceal_arguments(AuthorizationCode)
 
 
 def _digest(text: str) -> str:

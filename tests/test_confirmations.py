@@ -108,16 +108,23 @@ async def test_a_page_is_no_confirmation_of_a_write(
     assert len(server.seen) == 2  # a write whose outcome is unclear is not repeated
 
 
-@every_call
+CONFIRMING = [b"", b"  \r\n", b"{}", b'{"remaining": 0}']
+#: What `vehicles.delete`, which reads an object, does not take for one or reports as drift.
+CONFIRMING_ANYTHING = [b"null", b'\xef\xbb\xbf{"remaining": 1}']
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 203])
 @pytest.mark.parametrize(
-    "body", [b"", b"  \r\n", b"{}", b"null", b'\xef\xbb\xbf{"remaining": 1}', b'{"remaining": 0}']
+    ("call", "body"),
+    [
+        pytest.param(call, body, id=f"{name}-{body!r}")
+        for name, call in CALLS.items()
+        for body in CONFIRMING + CONFIRMING_ANYTHING * (name != "vehicles.delete")
+    ],
 )
 async def test_nothing_and_json_confirm_a_write(
     serve: Serve, call: Callable[[Any], Any], status: int, body: bytes
 ) -> None:
-    if call is CALLS["vehicles.delete"] and (b"null" in body or b"\xef" in body):
-        pytest.skip("what that method reads is an object")
     server = await serve(answering(status, body, "application/json"))
     found = await called(server, call)
     expected = {} if call is CALLS["vehicles.delete"] else None

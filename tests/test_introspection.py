@@ -80,7 +80,10 @@ print(cattrs.unstructure(evse)["location"])
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
-    assert (done.stdout, done.stderr) == ("{'latitude': 1.0, 'longitude': 2.0}\n", "")
+    assert (done.stdout, done.stderr) == (
+        "{'latitude': 1.0, 'longitude': 2.0, '_extra': {}}\n",
+        "",
+    )
 
 
 def test_every_model_is_unstructured_by_a_plain_converter() -> None:

@@ -16,6 +16,7 @@ from ev_energy._url import as_id, commas, fill, id_text, join, one_of, page_size
 from ev_energy.models import EVSE, EVSECommandLog, EVSELockMode
 
 ROOT = URL("https://api.ev.energy/v2")
+ROOT_TEXT = str(ROOT)
 EVSE_URL = "https://api.ev.energy/v2/evses/evse01HSH04KDEWF6Z4DB2J77J74K5"
 IDS = st.text(min_size=1).filter(
     lambda t: t not in {".", ".."} and not set(t) & {"/", "\\"} and t.isprintable()
@@ -100,13 +101,13 @@ def test_any_moment_is_written_so_that_it_reads_back(when: datetime) -> None:
         when.astimezone(UTC)
     except OverflowError:
         return
-    [(_, text)] = pairs({"start": when})
+    [(_, text)] = pairs({"start": when}, ROOT_TEXT)
     assert datetime.fromisoformat(text) == when.astimezone(UTC)
 
 
 def test_a_naive_datetime_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="logged_at__gte is a naive datetime: say which zone"):
-        pairs({"logged_at__gte": datetime(2024, 1, 1)})
+        pairs({"logged_at__gte": datetime(2024, 1, 1)}, ROOT_TEXT)
 
 
 def test_a_query_holds_what_was_given_and_nothing_else() -> None:
@@ -122,7 +123,7 @@ def test_a_query_holds_what_was_given_and_nothing_else() -> None:
         "make_id": as_id("make_id", Ref("https://api.ev.energy/v2/evse_makes/emak01", EVSE)),
         "external_id": "https://desk.example/tickets/42",
     }
-    assert pairs(query) == [
+    assert pairs(query, ROOT_TEXT) == [
         ("yes", "true"),
         ("no", "false"),
         ("number", "5"),
@@ -143,7 +144,7 @@ def test_any_text_in_a_query_arrives_as_it_was(query: dict[str, str]) -> None:
 
 def test_what_has_no_form_on_the_wire_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="cpid cannot be sent as a object"):
-        pairs({"cpid": object()})
+        pairs({"cpid": object()}, ROOT_TEXT)
 
 
 def test_an_unlisted_expand_value_is_refused_with_the_listed_ones() -> None:

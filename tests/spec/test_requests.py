@@ -187,7 +187,8 @@ def assert_answer(spec: Description, operation: Operation, answer: Any) -> None:
         for item in answer if operation.kind == "list" else [answer]:
             assert isinstance(item, Model)
             assert type(item).__name__ == operation.into
-            assert item.to_dict() == without_nulls(sent)
+            # Null or left out: the round trips of models have tests of their own.
+            assert without_nulls(item.to_dict()) == without_nulls(sent)
 
 
 def without_nulls(value: Any) -> Any:

@@ -181,7 +181,8 @@ class Wire:
 
     def _value(self, name: str, schema: Schema) -> st.SearchStrategy[Any]:
         if name == "expand":
-            return st.lists(st.sampled_from(self.operation.expand), min_size=1, max_size=3)
+            most = 3 if schema.get("type") == "array" else 1
+            return st.lists(st.sampled_from(self.operation.expand), min_size=1, max_size=most)
         if name.endswith("__range"):
             return st.lists(_MOMENTS, min_size=2, max_size=2).map(lambda two: ",".join(sorted(two)))
         if name.endswith("__in"):

@@ -18,7 +18,7 @@ HEAVY = ["aiohttp", "cattrs", "uvloop", "ev_energy.models", "ev_energy.models.ev
 def checked_names(package: object) -> dict[str, str]:
     """What type checkers see: name to the module it is imported from."""
     tree = ast.parse(Path(str(package.__file__)).read_text("utf-8"))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block = next(node for node in tree.body if isinstance(node, ast.If))  # of `TYPE_CHECKING`
     found = {"__version__": ""}
     for node in block.body:
         if isinstance(node, ast.ImportFrom):
