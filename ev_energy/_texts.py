@@ -33,6 +33,8 @@ def spellings(secret: str) -> list[str]:
         inner = text[shared : (before + len(raw)) * 4 // 3]
         found += [inner, quote(inner, safe=""), inner.translate(_URL_SAFE)]
     found += [json.dumps(text)[1:-1] for text in found]
+    # Some servers escape slashes; a mask that left their backslash behind would spoil the JSON.
+    found += [text.replace("/", "\\/") for text in (secret, *found)]
     found += [_ESCAPE.sub(lambda escape: escape[0].lower(), text) for text in found]
     # The longest first: it may hold a shorter one.
     return [secret, *sorted({t for t in found if len(t) >= _SHORTEST}, key=len, reverse=True)]

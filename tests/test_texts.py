@@ -141,6 +141,7 @@ def test_a_secret_is_found_under_escapes_of_javascript(secret: str) -> None:
 @example('"0000000')
 @example("0¡¡¡¡¡¡¡")
 @example("\\0000000/")
+@example("/0000000")
 @given(SECRETS | LETTERS)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("write", [*ESCAPED.values(), str], ids=[*ESCAPED, "plain"])
