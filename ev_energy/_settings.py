@@ -160,5 +160,5 @@ def _credentials_in(environ: Mapping[str, str]) -> Auth:
 
 def described(root: URL, auth: Auth | None, user: str | None = None) -> str:
     """Return the repr of a client."""
-    who = "anonymous" if auth is None else repr(auth)
-    return f"<Client of {root} as {who}{f' for {user}' if user else ''}>"
+    credentials = "anonymous" if auth is None else repr(auth)
+    return f"<Client of {root} as {credentials}{f' for {user}' if user else ''}>"

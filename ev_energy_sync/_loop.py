@@ -15,7 +15,7 @@ from ev_energy._clocks import REAL
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """Return a loop that does not run yet."""
-    found = None if _is_patched() else kind()
+    found = None if threads_are_greenlets() else kind()
     loop = asyncio.new_event_loop() if found is None else found()
     if found is None:
         # Its timeouts end also where time is frozen. libuv has a clock of its own.
@@ -25,7 +25,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _is_patched() -> bool:
+def threads_are_greenlets() -> bool:
     """Return whether gevent has replaced the threads of this process by greenlets.
 
     The portal's thread is a greenlet then, and its loop must wait by gevent's `select`, as that of

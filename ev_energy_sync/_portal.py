@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from ev_energy import _preload
 from ev_energy._once import build_lock
 from ev_energy.errors import ClientClosedError, EvEnergyError
-from ev_energy_sync._loop import new_loop
+from ev_energy_sync._loop import new_loop, threads_are_greenlets
 
 T = TypeVar("T")
 Farewell: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -77,6 +77,12 @@ class Portal:
             if self._stopped:
                 raise ClientClosedError
             if self._home is None or not self._home.alive:
+                if threads_are_greenlets() and any(home.alive for home in _homes):
+                    # All greenlets are in one real thread, in which asyncio runs one loop.
+                    raise EvEnergyError(
+                        "another blocking client is open, and gevent allows one at a time: share "
+                        "that one among all greenlets, or close it first"
+                    )
                 self._home = LoopThread(self._farewell)
             return self._home
 

@@ -80,3 +80,20 @@ def test_a_deadline_is_kept_under_gevent() -> None:
                 print(type(error).__name__)
     """)
     assert found == "TransportError"
+
+
+def test_a_second_client_under_gevent_is_told_to_share_the_first() -> None:
+    found = run("""
+        from ev_energy_sync import Client
+        from ev_energy.errors import EvEnergyError
+        first, second = (Client("a-token-12345", base_url=url, deadline=10) for _ in range(2))
+        first.evses.get("one")
+        try:
+            second.evses.get("one")
+        except EvEnergyError as error:
+            print(type(error).__name__, "share that one" in str(error))
+        first.close()
+        print(second.evses.get("one").id)
+        second.close()
+    """)
+    assert found.split() == ["EvEnergyError", "True", "one"]

@@ -138,7 +138,7 @@ class Simulator:
         self.webhooks = Webhooks(
             self.clock, self._world.chance, secrets, timestamps=webhook_timestamps
         )
-        """Who is told of charging, and what became of the deliveries."""
+        """The endpoints of webhooks, and what became of the deliveries."""
         self._announcer = Announcer(self._world, self.webhooks, root=lambda: self.base_url)
         self._portal = Portal(self.webhooks, secrets, self._visitors)
         self._world.portal_link = self._portal.link

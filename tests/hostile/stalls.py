@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 #: The machine may be busy. Without limits, hostile replies take ten seconds and more.
 LONGEST_STALL = 2.0
 
 
 @asynccontextmanager
-async def heartbeat() -> AsyncIterator[Callable[[], float]]:
-    """Measure for how long the loop runs nothing else."""
-    worst = 0.0
-
-    async def beat() -> None:
-        nonlocal worst
-        while True:
-            begin = time.monotonic()
-            await asyncio.sleep(0.005)
-            worst = max(worst, time.monotonic() - begin)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield lambda: worst
-        await asyncio.sleep(0.01)
-    finally:
-        beating.cancel()
-
-
-@asynccontextmanager
-async def busy() -> AsyncIterator[Callable[[], float]]:
-    """Measure for how long the loop computes without running anything else."""
+async def heartbeat(
+    clock: Callable[[], float] = time.monotonic, pause: float = 0.005
+) -> AsyncIterator[Callable[[], float]]:
+    """Measure by *clock* for how long the loop runs nothing else, *pause* included."""
     longest = 0.0
 
     async def beat() -> None:
         nonlocal longest
         while True:
-            begin = time.thread_time()
-            await asyncio.sleep(0)
-            longest = max(longest, time.thread_time() - begin)
+            begin = clock()
+            await asyncio.sleep(pause)
+            longest = max(longest, clock() - begin)
 
     beating = asyncio.create_task(beat())
     try:
         yield lambda: longest
-        await asyncio.sleep(0)
+        await asyncio.sleep(2 * pause)
     finally:
         beating.cancel()
+
+
+#: The same by the time that the loop's thread computes, which other processes do not prolong.
+busy: Final = functools.partial(heartbeat, time.thread_time, 0.0)

@@ -133,7 +133,7 @@ async def test_no_proxy_has_requests_go_out_directly(
     proxy = await start_proxy(1)
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    with pytest.raises(errors.NotSentError):  # nobody resolves that name
+    with pytest.raises(errors.NotSentError):  # no resolver knows that name
         await call(HTTP, allow_insecure=True)
     assert proxy.heads == []
 

@@ -112,7 +112,7 @@ WEBHOOKS: Final = (
     Door(
         method="GET",
         path="/webhooks/endpoints",
-        about="Who is told of charging, with the secrets.",
+        about="The endpoints of webhooks, with their secrets.",
         answer=_endpoints,
     ),
     Door(
