@@ -464,12 +464,13 @@ class Client:
     async def __aenter__(self) -> Self:
         if self._session.core.closed:
             raise ClientClosedError
-        if not _preload.is_loaded():
+        tls = self.base_url.scheme == "https"
+        if not _preload.is_loaded(tls=tls):
             # It takes its time, which the loop's other tasks should not have to wait for.
             if len(asyncio.all_tasks()) > 1:
-                await in_thread(_preload.load)
+                await in_thread(_preload.load, tls=tls)
             else:
-                _preload.load()
+                _preload.load(tls=tls)
         return self
 
     async def __aexit__(

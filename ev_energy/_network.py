@@ -69,7 +69,7 @@ class Network:
         self._context = context
         self._proxies = environment_proxies(found) if trust_env else {}
         self._no_proxy = _variable(found, "no_proxy") if trust_env else ""
-        certificates = found.get("SSL_CERT_FILE", ""), found.get("SSL_CERT_DIR", "")
+        certificates = _certificates(found)
         self._certificates = certificates if any(certificates) else None
         self._trust_env = trust_env
         self._routes: dict[tuple[str, str], Route] = {}
@@ -212,14 +212,23 @@ def _is_in_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, entry
         return False
 
 
-def preload() -> None:
+def has_certificates() -> bool:
+    """Return whether no certificates that the environment names are left to read."""
+    return environment_context.cache_info().currsize > 0 or not any(_certificates(os.environ))
+
+
+def read_certificates() -> None:
     """Read the certificates that the environment names, which takes some 20 ms."""
-    certificates = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
+    certificates = _certificates(os.environ)
     if any(certificates):
         try:
             environment_context(*certificates)
         except ValueError:
             return  # reported by the request that needs them
+
+
+def _certificates(environ: Mapping[str, str]) -> tuple[str, str]:
+    return environ.get("SSL_CERT_FILE", ""), environ.get("SSL_CERT_DIR", "")
 
 
 @functools.lru_cache(8)

@@ -40,13 +40,15 @@ _LATE: Final = (
 )
 
 
-def is_loaded() -> bool:
+def is_loaded(*, tls: bool = True) -> bool:
     """Return whether `load` has nothing left to do."""
-    return all(name in sys.modules for name in _LATE)
+    if not all(name in sys.modules for name in _LATE):
+        return False
+    return not tls or import_module("ev_energy._network").has_certificates()
 
 
-def load() -> None:
-    """Import what any call may need."""
+def load(*, tls: bool = True) -> None:
+    """Import what any call may need; with *tls*, read the certificates the environment names."""
     with build_lock:
         # What asyncio needs to look hosts up. It cannot be imported while the process exits, when
         # lookups do without (see `_in_thread`).
@@ -54,7 +56,8 @@ def load() -> None:
             import_module("concurrent.futures.thread")
         for name in _LATE:
             import_module(name)
-        import_module("ev_energy._network").preload()  # certificates that the environment names
+        if tls:
+            import_module("ev_energy._network").read_certificates()
 
 
 def load_models() -> None:

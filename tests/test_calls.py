@@ -370,9 +370,9 @@ def test_opening_a_client_does_not_hold_up_the_other_tasks_of_a_loop(others, thr
         import asyncio, threading
         from ev_energy import Client, _preload
         real = _preload.load
-        def load():
+        def load(**options):
             print(threading.current_thread().name)
-            real()
+            real(**options)
         _preload.load = load
         async def main():
             others = [asyncio.ensure_future(asyncio.Event().wait()) for _ in range({others})]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,28 @@ async def test_a_certificate_file_that_is_not_there_is_named(
         # Without TLS, it is not looked at.
         plain = await start_api(None)
         assert await call(f"http://127.0.0.1:{plain.port}/v2") == "SHIR1"
+
+
+@pytest.mark.parametrize(("scheme", "read"), [("http", False), ("https", True)])
+def test_opening_a_client_reads_certificates_only_where_it_needs_them(
+    authority, scheme: str, read: bool
+) -> None:
+    script = f"""if True:
+        import asyncio
+        from ev_energy import Client, _network
+        async def main():
+            async with Client("a-token", base_url="{scheme}://127.0.0.1:1/v2"):
+                print(_network.environment_context.cache_info().currsize > 0)
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "SSL_CERT_FILE": str(authority.file), "SSL_CERT_DIR": ""},
+    )
+    assert (done.stdout, done.stderr) == (f"{read}\n", "")
 
 
 async def test_a_server_may_ask_for_the_certificate_of_the_client(
