@@ -13,7 +13,7 @@ _IMPORT: Final = "import ev_energy; ev_energy.Client.preload({family!r})"
 _REPLY: Final = """
 import asyncio, ev_energy
 async def main():
-    async with ev_energy.Client("benchmark", base_url="{url}") as client:
+    async with ev_energy.Client("benchmark", base_url="{url}", strict=True) as client:
         reply = await client.{call}({arguments})
         assert not reply.extra
 asyncio.run(main())

@@ -212,8 +212,8 @@ def _is_in_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, entry
         return False
 
 
-def has_certificates() -> bool:
-    """Return whether no certificates that the environment names are left to read."""
+def certificates_are_read() -> bool:
+    """Return whether `read_certificates` has nothing left to do."""
     return environment_context.cache_info().currsize > 0 or not any(_certificates(os.environ))
 
 

@@ -44,7 +44,7 @@ def is_loaded(*, tls: bool = True) -> bool:
     """Return whether `load` has nothing left to do."""
     if not all(name in sys.modules for name in _LATE):
         return False
-    return not tls or import_module("ev_energy._network").has_certificates()
+    return not tls or import_module("ev_energy._network").certificates_are_read()
 
 
 def load(*, tls: bool = True) -> None:

@@ -78,7 +78,7 @@ class ReplayServer:
         self.sent.append(
             {
                 "method": request.method,
-                "target": request.raw_path,
+                "target": self._without_address(request.raw_path),
                 "headers": {n: headers[n] for n in sorted(headers.keys() - _OF_THE_TRANSPORT)},
                 "body": self._without_address((await request.read()).decode()),
             }

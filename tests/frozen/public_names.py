@@ -81,7 +81,7 @@ def _shared(base: type[Any]) -> str:
 
 def _members(cls: type[Any]) -> Iterator[tuple[type[Any], str, str]]:
     """Yield the public members: the class that they are listed under, their name and form."""
-    own = {name: text for name, text in _own(cls) if not name.startswith("_") or "__init__" in name}
+    own = {n: text for n, text in _own(cls) if n == "__init__" or not n.startswith("_")}
     for name, text in own.items():
         yield cls, name, text
     found = {*own}

@@ -33,7 +33,7 @@ _MOST_REQUEST, _MOST_REPLY = 1_500, 3_000
 
 
 def _longest(strategy: st.SearchStrategy[Any], most: int) -> Any:
-    """Return the longest of some values, as JSON has them."""
+    """Return the longest of 30 values that has *most* characters of JSON at most."""
     found: list[Any] = []
 
     @settings(
