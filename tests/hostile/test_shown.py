@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 from support import TOKEN
@@ -18,6 +18,10 @@ from ev_energy import Client, errors
 from ev_energy._drift import Drift, Kind
 from ev_energy._grants import read_token
 from ev_energy._http import ConnectionFault, Request, Response
+from ev_energy._json import LARGEST_DOCUMENT
+
+# A failing example must be shown, and not give way to a warning of how large it is.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=3000) | st.sampled_from(
     ["\x1b]0;owned\x07", "a\r\nb" * 900, "\u202e" * 3000, "\ud800", "x" * 10**6]
@@ -67,8 +71,23 @@ def test_a_problem_is_shown_in_one_short_line(problem: Any, reason: str, status:
     body = json.dumps(problem).encode()
     error = errors.ApiError.of(PLACE, Response(status, reason, CIMultiDict(), body))
     must_be_fit_to_show(error)
-    if isinstance(detail := problem.get("detail"), str) and detail:
+    detail = problem.get("detail")
+    # Halves of characters are repaired, and documents of more than 1 MiB are not read.
+    if isinstance(detail, str) and detail and b"\\ud" not in body and len(body) <= LARGEST_DOCUMENT:
         assert error.detail == detail  # whole: it is the message that is short
+
+
+@SLOW
+@given(st.text(st.characters(exclude_categories=()), min_size=1, max_size=3000))
+@example("\ud800")
+@example("a\udc00b")
+@example("\ud800\udc00\ud800")
+def test_the_detail_of_a_problem_is_whole_but_for_halves_of_characters(detail: str) -> None:
+    body = json.dumps({"detail": detail}).encode()
+    error = errors.ApiError.of(PLACE, Response(400, "", CIMultiDict(), body))
+    in_utf_16 = detail.encode("utf-16-le", "surrogatepass")
+    assert error.detail == in_utf_16.decode("utf-16-le", "replace")
+    must_be_fit_to_show(error)
 
 
 def test_ten_thousand_field_errors_make_a_short_message_and_stay_readable() -> None:
