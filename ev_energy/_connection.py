@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
@@ -10,10 +11,13 @@ import aiohttp
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from ev_energy._http import ConnectionFault, LimitFault
+from ev_energy._texts import STARS
 
 #: Errors that led to one another; aiohttp makes chains of four.
 _LONGEST_CHAIN: Final = 8
 _CONNECT: Final = aiohttp.BaseConnector.connect.__code__
+#: A URL in a message: its origin without credentials, and the rest.
+_URL: Final = re.compile(r"\b(https?://)(?:[^\s/?#@]*@)?([^\s/?#]+)(?:[/?#]\S*)?")
 
 
 def fault_of(
@@ -52,10 +56,13 @@ def cause_of(error: Exception) -> Exception | None:
     """*error*, if everybody may see it.
 
     That of a reply which is no HTTP holds the request's headers, with the token, and words of the
-    server's that may repeat it; so does one whose body or head broke off.
+    server's that may repeat it; so does one whose body or head broke off. One whose request could
+    not be written whole names its URL.
     """
     quotes = aiohttp.ClientResponseError | aiohttp.ClientPayloadError
-    return None if isinstance(error, quotes) or _has_head(error) else error
+    if isinstance(error, quotes) or _has_head(error) or _URL.search(str(error)):
+        return None
+    return error
 
 
 def _has_head(error: BaseException) -> bool:
@@ -121,4 +128,6 @@ def say(error: BaseException) -> str:
         text = "Server disconnected in the middle of the headers"
     elif isinstance(error, aiohttp.InvalidURL):
         text = error.description or ""
+    # Of a body that cannot be written, aiohttp says where it was sent to: a presigned URL, perhaps.
+    text = _URL.sub(rf"\1\2/{STARS}", text)
     return f"{type(error).__name__}: {text}".rstrip(": ")

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import attrs
 import pytest
 from aiohttp import web
@@ -426,6 +427,32 @@ async def test_a_connection_that_breaks_midway_is_begun_anew(
     assert storage.connections == 2
     assert told.count(0) == 2
     assert told[-1] == len(DATA)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://storage.example/bucket/a%20file?{SECRET_QUERY}",
+        f"https://storage.example?{SECRET_QUERY}",
+    ],
+)
+async def test_an_error_that_names_the_presigned_url_shows_its_origin_alone(
+    serve: Serve, time: FakeTime, invoice: Path, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    """What aiohttp raises where the storage hangs up while a body is written."""
+    caplog.set_level(logging.DEBUG)
+    server = await serve(api(url))
+    fault = aiohttp.ClientOSError(32, f"Can not write request body for {url}")
+    with aioresponses(passthrough=["http://127.0.0.1"]) as mocked:
+        mocked.put(url, exception=fault, repeat=True)
+        async with server.client(clock=time, sleep=time.sleep) as client:
+            with pytest.raises(errors.UploadError) as caught:
+                await client.rebates.upload_evidence(invoice, **WHAT)
+    assert "Can not write request body for https://storage.example/***" in str(caught.value)
+    shown = caplog.text + "".join(traceback.format_exception(caught.value))
+    assert "https://storage.example/***" in caplog.text
+    assert "X-Amz-Signature" not in shown
+    assert "a%20file" not in shown
 
 
 async def test_a_read_left_behind_by_one_attempt_does_not_disturb_the_next(
