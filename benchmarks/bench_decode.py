@@ -60,8 +60,8 @@ def _page(
 
 def _decoder(model: str, *, links: bool = True) -> Callable[[bytes], Any]:
     from ev_energy import models
-    from ev_energy._convert import decode
-    from ev_energy._drift import Reporter
+    from ev_energy._codec.decode import decode
+    from ev_energy._codec.drift import Reporter
 
     into, report = getattr(models, model), Reporter()
     return lambda body: decode(body, into, report, many=True, links=links)

@@ -32,8 +32,8 @@ _RESIDENT: Final = {
 }
 _OURS: Final = """
 from ev_energy import models
-from ev_energy._convert import decode as read
-from ev_energy._drift import Reporter
+from ev_energy._codec.decode import decode as read
+from ev_energy._codec.drift import Reporter
 report = Reporter()
 decode = lambda body: read(body, models.{model}, report, many=True)
 """

@@ -46,7 +46,7 @@ class Family(NamedTuple):
 def families() -> dict[str, Family]:
     """Every module of families, by name."""
     from ev_energy import Client
-    from ev_energy._lazy import Lazy
+    from ev_energy._lazy_exports import Lazy
     from ev_energy._operations import table
 
     lazy = {name: value for name, value in vars(Client).items() if isinstance(value, Lazy)}
@@ -86,7 +86,7 @@ def _with_call(family: Family, operation: Any) -> Family:
 
 def _of(type_: Any) -> Any:
     """Some JSON that reads as *type_*."""
-    from ev_energy._members import arms, is_model, members
+    from ev_energy.models._fields import arms, is_model, members
 
     type_ = next(arm for arm in arms(type_) if arm is not type(None))
     origin, arguments = get_origin(type_), get_args(type_)

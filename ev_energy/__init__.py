@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy import _clocks as _clocks  # bound now, whatever is frozen later
-from ev_energy._lazy import door
+from ev_energy._lazy_exports import door
+from ev_energy._runtime import clocks as clocks  # bound now, whatever is frozen later
 
 if TYPE_CHECKING:
     from ev_energy import auth as auth
@@ -17,19 +17,16 @@ if TYPE_CHECKING:
     from ev_energy import hooks as hooks
     from ev_energy import models as models
     from ev_energy import webhooks as webhooks
-    from ev_energy._capture import Call as Call
+    from ev_energy._api.capture import Call as Call
+    from ev_energy._api.paging import Pager as Pager
     from ev_energy._client import Client as Client
-    from ev_energy._drift import Drift as Drift
-    from ev_energy._drift import Kind as Kind
-    from ev_energy._http import RateLimit as RateLimit
-    from ev_energy._http import Request as Request
-    from ev_energy._http import Response as Response
-    from ev_energy._pages import Page as Page
-    from ev_energy._pages import Pager as Pager
-    from ev_energy._policy import RetryPolicy as RetryPolicy
-    from ev_energy._refs import Id as Id
-    from ev_energy._refs import Key as Key
-    from ev_energy._refs import Ref as Ref
+    from ev_energy._codec.drift import Drift as Drift
+    from ev_energy._codec.drift import Kind as Kind
+    from ev_energy._http.retry_policy import RetryPolicy as RetryPolicy
+    from ev_energy._messages import Page as Page
+    from ev_energy._messages import RateLimit as RateLimit
+    from ev_energy._messages import Request as Request
+    from ev_energy._messages import Response as Response
     from ev_energy._servers import SERVERS as SERVERS
     from ev_energy._unset import UNSET as UNSET
     from ev_energy._unset import Unset as Unset
@@ -37,26 +34,29 @@ if TYPE_CHECKING:
     from ev_energy.auth import ClientCredentials as ClientCredentials
     from ev_energy.auth import StaticToken as StaticToken
     from ev_energy.budget import MemoryBudget as MemoryBudget
+    from ev_energy.models._refs import Id as Id
+    from ev_energy.models._refs import Key as Key
+    from ev_energy.models._refs import Ref as Ref
 
     __version__: str
 
 _HOMES = {
     "AuthorizationCode": "ev_energy.auth",
-    "Call": "ev_energy._capture",
+    "Call": "ev_energy._api.capture",
     "Client": "ev_energy._client",
     "ClientCredentials": "ev_energy.auth",
-    "Drift": "ev_energy._drift",
-    "Id": "ev_energy._refs",
-    "Key": "ev_energy._refs",
-    "Kind": "ev_energy._drift",
+    "Drift": "ev_energy._codec.drift",
+    "Id": "ev_energy.models._refs",
+    "Key": "ev_energy.models._refs",
+    "Kind": "ev_energy._codec.drift",
     "MemoryBudget": "ev_energy.budget",
-    "Page": "ev_energy._pages",
-    "Pager": "ev_energy._pages",
-    "RateLimit": "ev_energy._http",
-    "Ref": "ev_energy._refs",
-    "Request": "ev_energy._http",
-    "Response": "ev_energy._http",
-    "RetryPolicy": "ev_energy._policy",
+    "Page": "ev_energy._messages",
+    "Pager": "ev_energy._api.paging",
+    "RateLimit": "ev_energy._messages",
+    "Ref": "ev_energy.models._refs",
+    "Request": "ev_energy._messages",
+    "Response": "ev_energy._messages",
+    "RetryPolicy": "ev_energy._http.retry_policy",
     "SERVERS": "ev_energy._servers",
     "StaticToken": "ev_energy.auth",
     "UNSET": "ev_energy._unset",

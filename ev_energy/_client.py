@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 import attrs
 from yarl import URL
 
-from ev_energy import _preload
-from ev_energy._clocks import REAL
-from ev_energy._frames import Concealed
-from ev_energy._in_thread import in_thread
-from ev_energy._lazy import Lazy
-from ev_energy._once import build_lock
-from ev_energy._servers import root_of
-from ev_energy._settings import (
+from ev_energy._api import preload
+from ev_energy._api.settings import (
     credentials_in,
     credentials_of,
     described,
@@ -31,6 +25,12 @@ from ev_energy._settings import (
     server_in,
     with_user,
 )
+from ev_energy._lazy_exports import Lazy
+from ev_energy._redaction.tracebacks import Concealed
+from ev_energy._runtime.build_lock import build_lock
+from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.in_thread import in_thread
+from ev_energy._servers import root_of
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from ev_energy._capture import Call
-    from ev_energy._drift import DriftHook
-    from ev_energy._http import RateLimit
-    from ev_energy._model import Model
-    from ev_energy._policy import RetryPolicy
-    from ev_energy._refs import Id, Ref
-    from ev_energy._reservation import Reservation
+    from ev_energy._api.capture import Call
+    from ev_energy._codec.drift import DriftHook
+    from ev_energy._http.retry_policy import RetryPolicy
+    from ev_energy._messages import RateLimit
     from ev_energy.auth import AuthorizationRequest
     from ev_energy.budget import Budget, Priority
+    from ev_energy.budget._reservation import Reservation
     from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
     from ev_energy.models import User
+    from ev_energy.models._base import Model
+    from ev_energy.models._refs import Id, Ref
     from ev_energy.resources.account import Auth, Notifications, Root, Timezones, WebhookPortal
     from ev_energy.resources.boundary_meters import (
         BoundaryMeterMakes,
@@ -243,16 +243,16 @@ class Client:
         now: Callable[[], float] | None = None,
     ) -> None:
         with build_lock:  # no fork in the middle of it
-            from ev_energy._aiohttp import AiohttpTransport
-            from ev_energy._core import Core, Options
-            from ev_energy._drift import Reporter
-            from ev_energy._json import limits_of
-            from ev_energy._policy import RetryPolicy
-            from ev_energy._sending import post
-            from ev_energy._session import Session
-            from ev_energy._tokens import TokenKeeper
+            from ev_energy._api.caller import Session
+            from ev_energy._api.send import post
+            from ev_energy._api.state import Core, Options
+            from ev_energy._codec.drift import Reporter
+            from ev_energy._http.retry_policy import RetryPolicy
+            from ev_energy._http.transport import AiohttpTransport
+            from ev_energy.auth._token_manager import TokenKeeper
             from ev_energy.budget import MemoryBudget
             from ev_energy.hooks import Hooks
+            from ev_energy.models._json import limits_of
 
         given = Concealed(auth)
         del auth  # it may be a token, and tools print the local variables of this frame
@@ -317,7 +317,7 @@ class Client:
         bare id is sent, unless you give a URL as text, which is sent as it is: the vendor's pages
         disagree on which of the two it should be.
         """
-        from ev_energy._url import id_text
+        from ev_energy._codec.text import id_text
 
         if user is None:
             sent = None
@@ -363,9 +363,9 @@ class Client:
         ``curl`` command without the token. Calls in tasks that were started inside count too, and
         those of clients made by `acting_for` and `with_options`. Token requests do not.
         """
-        from ev_energy import _capture
+        from ev_energy._api import capture
 
-        return _capture.record(self._session.core)
+        return capture.record(self._session.core)
 
     async def fetch(self, ref: Ref[M]) -> M:
         """The resource that *ref* leads to, fetched anew even if *ref* is expanded.
@@ -374,9 +374,9 @@ class Client:
         operation that gives one such resource (an entry of an inverter's log, say).
         """
         from ev_energy import models
+        from ev_energy._api.resource_paths import PLACES
         from ev_energy._arguments import kind_of
-        from ev_energy._places import PLACES
-        from ev_energy._refs import Ref
+        from ev_energy.models._refs import Ref
 
         if not isinstance(cast("object", ref), Ref):
             raise TypeError(
@@ -422,7 +422,7 @@ class Client:
         `ValueError` if the allowance never has as many. Within, ``reserved.reserve()`` sets aside
         others.
         """
-        from ev_energy._reservation import Reservation
+        from ev_energy.budget._reservation import Reservation
 
         session = self._session
         return Reservation(
@@ -449,8 +449,8 @@ class Client:
         for all. Nothing is left to import then: not for an error, a reply that deviates from the
         models, or a resource at the end of a link.
         """
-        _preload.load()
-        _preload.load_models()
+        preload.load()
+        preload.load_models()
         for name in families or [n for n, v in vars(Client).items() if isinstance(v, Lazy)]:
             family = getattr(Client, name, None)
             if not isinstance(family, Lazy):
@@ -465,12 +465,12 @@ class Client:
         if self._session.core.closed:
             raise ClientClosedError
         tls = self.base_url.scheme == "https"
-        if not _preload.is_loaded(tls=tls):
+        if not preload.is_loaded(tls=tls):
             # It takes its time, which the loop's other tasks should not have to wait for.
             if len(asyncio.all_tasks()) > 1:
-                await in_thread(_preload.load, tls=tls)
+                await in_thread(preload.load, tls=tls)
             else:
-                _preload.load(tls=tls)
+                preload.load(tls=tls)
         return self
 
     async def __aexit__(

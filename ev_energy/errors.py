@@ -50,15 +50,15 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from ev_energy._json import json_object
-from ev_energy._redact import shown_link
-from ev_energy._texts import printable
+from ev_energy._error_base import EvEnergyError, NotExpandedError
+from ev_energy._redaction.scrub import printable
+from ev_energy._redaction.show import shown_link
+from ev_energy.models._json import json_object
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ev_energy._http import Request, Response
-    from ev_energy._pages import Page
+    from ev_energy._messages import Page, Request, Response
     from ev_energy.models import Notification, RebateEvidenceUpload
 
 __all__ = [
@@ -102,39 +102,11 @@ __all__ = [
 ]
 
 
-#: Characters of the longest message, and what of it each part that a server chooses may take.
-LONGEST_MESSAGE: Final = 2000
+#: Characters of the longest message that each part which a server chooses may take.
 _LONGEST_TITLE: Final = 200
 _LONGEST_DETAIL: Final = 500
 _LONGEST_PATH: Final = 200
 _MOST_FIELDS: Final = 10
-
-
-class EvEnergyError(Exception):
-    """The root of every error this package raises, but for bad arguments.
-
-    The message is one line of visible characters, at most 2,000 of them, whatever a server sent;
-    attributes such as ``detail`` and ``response`` hold the whole.
-    """
-
-    #: Set on every error raised while paging: resumes at the page that failed.
-    cursor: str | None = None
-
-    def __init__(self, *args: object) -> None:
-        super().__init__(
-            *(printable(arg, LONGEST_MESSAGE) if isinstance(arg, str) else arg for arg in args)
-        )
-
-    def __reduce__(self) -> Any:
-        # Subclasses take other arguments than their message; rebuild without __init__.
-        return _rebuild, (type(self), self.args, self.__dict__)
-
-
-def _rebuild(cls: type[EvEnergyError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
-    error = cls.__new__(cls, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
 
 
 class ClientClosedError(EvEnergyError):
@@ -142,17 +114,6 @@ class ClientClosedError(EvEnergyError):
 
     def __init__(self) -> None:
         super().__init__("this client is closed; make a new one, or call it inside `with`")
-
-
-class NotExpandedError(EvEnergyError):
-    """``ref.value`` was read, but the reply held only the link."""
-
-    def __init__(self, url: str, into: str) -> None:
-        super().__init__(
-            f"{printable(url)} was not expanded: pass expand=[...] to get the {into} in "
-            "the same reply, or fetch it with client.fetch(ref)"
-        )
-        self.url = url
 
 
 class ForeignOriginError(EvEnergyError):

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
-from ev_energy._http import Request, Response
+from ev_energy._messages import Request, Response
 
 
 @attrs.frozen(eq=False)

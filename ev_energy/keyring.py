@@ -13,10 +13,10 @@ from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ev_energy._frames import trims
-from ev_energy._grants import Token
-from ev_energy._lock_file import locked
-from ev_energy._texts import printable
+from ev_energy._redaction.scrub import printable
+from ev_energy._redaction.tracebacks import trims
+from ev_energy.auth._file_lock import locked
+from ev_energy.auth._oauth import Token
 from ev_energy.errors import TokenStoreError
 
 try:

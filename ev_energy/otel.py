@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from time import perf_counter as _now
 from typing import TYPE_CHECKING, Final
 
-from ev_energy._http import RateLimit, Request, Response
-from ev_energy._redact import shown_url
-from ev_energy._texts import printable
+from ev_energy._messages import RateLimit, Request, Response
+from ev_energy._redaction.scrub import printable
+from ev_energy._redaction.show import shown_url
 from ev_energy._version import __version__
 
 try:

@@ -5,7 +5,7 @@ Installed with the extra: ``pip install ev-energy[redis]``.
 
 from __future__ import annotations
 
-from ev_energy._redis._budget import RedisBudget
-from ev_energy._redis._tokens import RedisTokenStore
+from ev_energy.auth._redis_store import RedisTokenStore
+from ev_energy.budget._redis.budget import RedisBudget
 
 __all__ = ["RedisBudget", "RedisTokenStore"]

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from ev_energy._convert import Unreadable, decode, report_repair
-from ev_energy._drift import Deviation, Reporter
-from ev_energy._json import LARGEST_DOCUMENT, Exceeded, document, repaired_text
-from ev_energy._model import Model
+from ev_energy._codec.decode import Unreadable, decode, report_repair
+from ev_energy._codec.drift import Deviation, Reporter
 from ev_energy.errors import WebhookError
 from ev_energy.models import (
     ChargingSubSessionCreatedWebhook,
     ChargingSubSessionEndedWebhook,
     UnknownEvent,
 )
+from ev_energy.models._base import Model
+from ev_energy.models._json import LARGEST_DOCUMENT, Exceeded, document, repaired_text
 
 if TYPE_CHECKING:
-    from ev_energy._drift import DriftHook
+    from ev_energy._codec.drift import DriftHook
 
 __all__ = [
     "ChargingSubSessionCreatedWebhook",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import ev_energy
-from ev_energy._lazy import door
+from ev_energy._lazy_exports import door
 
 if TYPE_CHECKING:
     from ev_energy import SERVERS as SERVERS

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from typing import Any, Generic, TypeVar, cast, overload
 
-from ev_energy._once import build_lock
-from ev_energy._pages import Page
-from ev_energy._pages import Pager as AsyncPager
+from ev_energy._api.paging import Pager as AsyncPager
+from ev_energy._messages import Page
+from ev_energy._runtime.build_lock import build_lock
 from ev_energy_sync._portal import Portal
 
 A = TypeVar("A")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from yarl import URL
 
 from ev_energy import _client as aio
-from ev_energy._frames import Concealed
+from ev_energy._redaction.tracebacks import Concealed
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from ev_energy import RetryPolicy
-    from ev_energy._capture import Call
-    from ev_energy._drift import DriftHook
-    from ev_energy._http import RateLimit
-    from ev_energy._model import Model
-    from ev_energy._refs import Id, Ref
+    from ev_energy._api.capture import Call
+    from ev_energy._codec.drift import DriftHook
+    from ev_energy._messages import RateLimit
     from ev_energy.auth import AuthorizationRequest
     from ev_energy.budget import Budget, Priority
     from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
     from ev_energy.models import User
+    from ev_energy.models._base import Model
+    from ev_energy.models._refs import Id, Ref
 
 M = TypeVar("M", bound="Model")
 

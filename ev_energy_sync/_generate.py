@@ -47,7 +47,7 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         **made,
         f"{MODELS}/__init__.py": of_models + models_door(root / MODELS),
         "ev_energy/expand.py": of_resources + expand_door(root / RESOURCES),
-        "ev_energy/_places.py": of_resources + places(operations),
+        "ev_energy/_api/resource_paths.py": of_resources + places(operations),
         "docs/operations.md": operations_page(operations),
     }
 

@@ -11,7 +11,7 @@ from typing import Final
 from ev_energy_sync._generate_text import from_import, order
 
 #: What models are made of, shown beside them.
-_BASICS: Final = {"OpenEnum": "_enums", "Model": "_model", "Ref": "_refs"}
+_BASICS: Final = {"OpenEnum": "models._enums", "Model": "models._base", "Ref": "models._refs"}
 
 
 def models_door(folder: Path) -> str:
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._lazy import door
+from ev_energy._lazy_exports import door
 
 if TYPE_CHECKING:
 {chr(10).join(lines)}

@@ -8,7 +8,7 @@ from ev_energy._operations import Operation
 
 
 def places(table: Sequence[Operation]) -> str:
-    """``ev_energy/_places.py``."""
+    """``ev_energy/_api/resource_paths.py``."""
     lines = "\n".join(" ".join(line) for line in _found(table))
     return f'''\
 """Where a resource of each class is found: the path, and the class of what comes back."""

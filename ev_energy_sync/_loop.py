@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from functools import lru_cache, partial
 from typing import Any
 
-from ev_energy._clocks import REAL
+from ev_energy._runtime.clocks import REAL
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

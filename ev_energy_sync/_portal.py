@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from ev_energy import _preload
-from ev_energy._once import build_lock
+from ev_energy._api import preload
+from ev_energy._runtime.build_lock import build_lock
 from ev_energy.errors import ClientClosedError, EvEnergyError
 from ev_energy_sync._loop import new_loop, threads_are_greenlets
 
@@ -96,7 +96,7 @@ class LoopThread:
     """A running loop and its thread. It does not know its portal, so that one can be collected."""
 
     def __init__(self, farewell: Farewell) -> None:
-        _preload.load()  # not on the loop, which it would hold up
+        preload.load()  # not on the loop, which it would hold up
         self._farewell = farewell
         self._calls: set[_Call[Any]] = set()
         self._inherited: set[asyncio.Task[Any]] = set()

@@ -39,7 +39,9 @@ import attrs
 import pytest
 from support import SECRET, SIGNATURE, TOKEN
 
-from ev_energy import _capture, _grants, auth
+from ev_energy import auth
+from ev_energy._api import capture
+from ev_energy.auth import _oauth
 from ev_energy.errors import EvEnergyError
 from ev_energy.simulator import _uploads
 from ev_energy.simulator._oauth import _tokens
@@ -229,7 +231,7 @@ def _before(owner: Any, name: str, first: Callable[..., object]) -> None:
 def _watch_secrets() -> None:
     """Plant each secret when it comes to be, on either side."""
     plant = CANARIES.plant
-    _after(_grants.Token, "__init__", lambda _, self, *a, **k: plant(*self.secrets()))
+    _after(_oauth.Token, "__init__", lambda _, self, *a, **k: plant(*self.secrets()))
     _after(auth.StaticToken, "__init__", lambda _, self, *a, **k: plant(*self.secrets()))
     for kind in (auth.ClientCredentials, auth.AuthorizationCode):
         _after(kind, "__init__", lambda _, self, *a, **k: plant(*self.secrets()))
@@ -287,17 +289,17 @@ def _watch_texts() -> None:
         "communicate",
         lambda found, *_, **__: [look("output", "a process", text or "") for text in found],
     )
-    record = _capture.record
+    record = capture.record
 
     @contextmanager
-    def watched(owner: object) -> Iterator[list[_capture.Call]]:
-        recording: AbstractContextManager[list[_capture.Call]] = record(owner)
+    def watched(owner: object) -> Iterator[list[capture.Call]]:
+        recording: AbstractContextManager[list[capture.Call]] = record(owner)
         with recording as calls:
             yield calls
         for call in calls:
             look("captures", "a call in print", f"{call} {call!r} {call.attempts!r}")
 
-    _capture.record = watched  # type: ignore[assignment]
+    capture.record = watched  # type: ignore[assignment]
 
 
 def _look_at_record(record: logging.LogRecord) -> None:

@@ -368,7 +368,8 @@ async def test_one_client_serves_one_loop_after_another(serve) -> None:
 def test_opening_a_client_does_not_hold_up_the_other_tasks_of_a_loop(others, thread) -> None:
     script = f"""if True:
         import asyncio, threading
-        from ev_energy import Client, _preload
+        from ev_energy import Client
+        from ev_energy._api import preload as _preload
         real = _preload.load
         def load(**options):
             print(threading.current_thread().name)

@@ -18,7 +18,7 @@ from yarl import URL
 
 import ev_energy_sync
 from ev_energy import errors
-from ev_energy._cursors import Listing
+from ev_energy._api.cursors import Listing
 
 ORIGIN = "https://api.ev.energy"
 OWN = Listing(URL(f"{ORIGIN}/v2/evses?cpid=c&page_size=100&expand=user&expand=model"), "user01")

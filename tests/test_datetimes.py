@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ev_energy import Client
-from ev_energy._url import between, timestamp
+from ev_energy._api.urls import between
+from ev_energy._codec.text import timestamp
 from ev_energy.models import RoutePoint
 
 LONDON = ZoneInfo("Europe/London")

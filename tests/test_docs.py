@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from ev_energy import Client
-from ev_energy._lazy import Lazy
+from ev_energy._lazy_exports import Lazy
 from ev_energy._operations import table
 from ev_energy.cli import simulator
 from ev_energy.simulator import Simulator

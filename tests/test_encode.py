@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ev_energy import UNSET, Ref
-from ev_energy._encode import Link, encode
+from ev_energy._codec.encode import encode
+from ev_energy._codec.text import Link
 from ev_energy.models import CountryCode, LatLong, LocationWrite, Tariff
 
 ROOT = "https://api.ev.energy/v2"

@@ -12,7 +12,7 @@ from support import TOKEN, Server
 
 import ev_energy_sync
 from ev_energy import Ref, errors, models
-from ev_energy._places import PLACES
+from ev_energy._api.resource_paths import PLACES
 
 WHEN = "2024-04-17T09:39:45.1111Z"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from ev_energy._links import links
+from ev_energy._api.link_header import links
 
 BASE = URL("https://api.ev.energy/v2/evses?page_size=1")
 NEXT = "https://api.ev.energy/v2/evses?action__in=a,b&page_after=x;y&t=2024-01-01T00:00:00%2B00:00"

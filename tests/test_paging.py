@@ -11,7 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from ev_energy import Client, Pager, errors
-from ev_energy._pages import Page
+from ev_energy._messages import Page
 from ev_energy.models import EVSE
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ev_energy import RetryPolicy
-from ev_energy._http import RateLimit, Response
-from ev_energy._policy import Outcome, pause_before_retry
+from ev_energy._http.retry_policy import Outcome, pause_before_retry
+from ev_energy._messages import RateLimit, Response
 
 
 def pause(outcome: Outcome, *, attempt: int = 1, is_write: bool = False, chance: float = 1.0):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ev_energy import Client
-from ev_energy._lazy import Lazy
+from ev_energy._lazy_exports import Lazy
 
 FAMILIES = sorted(name for name, value in vars(Client).items() if isinstance(value, Lazy))
 #: One family of each module, which is what is imported.

@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spec.compare import tree
 
-from ev_energy import Client, Ref, _tolerant
-from ev_energy._convert import decode
-from ev_energy._drift import Reporter
-from ev_energy._model import Model
+from ev_energy import Client, Ref
+from ev_energy._codec import lenient
+from ev_energy._codec.decode import decode
+from ev_energy._codec.drift import Reporter
 from ev_energy.models import (
     EVSE,
     CarbonIntensity,
@@ -34,6 +34,7 @@ from ev_energy.models import (
     User,
     VehicleReconnectionUrl,
 )
+from ev_energy.models._base import Model
 
 some = settings(
     max_examples=5,
@@ -79,7 +80,7 @@ def refuse(*_: object) -> None:
 def test_a_legal_reply_goes_to_json_and_back_silently_and_by_the_fast_pass(
     model: type[Model], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(_tolerant, "reading", refuse)
+    monkeypatch.setattr(lenient, "reading", refuse)
     strict = Reporter(strict=True)
 
     @some
@@ -300,7 +301,7 @@ def test_an_unknown_enum_text_is_told_once_and_read_fast_from_then_on(
     sent = {"id": "evse01", "url": "u", "cpid": "c", "lock_mode": "HALF_OPEN"}
     with caplog.at_level(logging.WARNING, logger="ev_energy.drift"):
         first = EVSE.from_dict(sent)
-        monkeypatch.setattr(_tolerant, "reading", refuse)
+        monkeypatch.setattr(lenient, "reading", refuse)
         again = EVSE.from_dict(first.to_dict())
     assert tree(again) == tree(first)
     assert len(caplog.records) <= 1  # another test may have met it

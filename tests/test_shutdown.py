@@ -132,7 +132,7 @@ def test_a_file_is_uploaded_at_exit() -> None:
     code = """
         def bye():
             import tempfile
-            from ev_energy._uploads import Source
+            from ev_energy.resources._uploads import Source
             async def main():
                 with tempfile.TemporaryFile() as file:
                     file.write(b"evidence")

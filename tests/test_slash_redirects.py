@@ -14,8 +14,8 @@ from yarl import URL
 
 import ev_energy_sync
 from ev_energy import MemoryBudget, errors
-from ev_energy._http import Response
-from ev_energy._slashes import other_slash_form
+from ev_energy._http.slash_redirects import other_slash_form
+from ev_energy._messages import Response
 
 Serve = Callable[[Handler], Awaitable[Server]]
 EVSE = {"id": "evse01", "url": "http://127.0.0.1/v2/evses/evse01/", "cpid": "SHIR1"}

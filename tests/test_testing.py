@@ -247,7 +247,7 @@ def test_the_entry_point_leads_to_the_plugin() -> None:
     assert declared == {"pytest11": {"ev_energy": PLUGIN}}
 
 
-@pytest.mark.parametrize("path", ["__init__.py", "_lazy.py", "testing.py"])
+@pytest.mark.parametrize("path", ["__init__.py", "_lazy_exports.py", "testing.py"])
 def test_what_pytest_loads_before_coverage_is_measured_loads_once_more(path: str) -> None:
     spec = importlib.util.spec_from_file_location("loaded_again", ROOT / "ev_energy" / path)
     assert spec is not None

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ev_energy._texts import hidden, hidden_in, printable, spellings
+from ev_energy._redaction.scrub import hidden, hidden_in, printable, spellings
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=500)
 JSON = st.recursive(

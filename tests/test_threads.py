@@ -147,19 +147,19 @@ CASES = {
 FORK_BEFORE_IMPORT = """
 import logging, os, sys, threading, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: threads and fork
-from ev_energy._once import build_lock
+from ev_energy._runtime.build_lock import build_lock
 is_held, is_forking = threading.Event(), threading.Event()
 def build():
     with build_lock:
         is_held.set()
         is_forking.wait()
-        import ev_energy._stores
+        import ev_energy.auth._stores
 os.register_at_fork(before=is_forking.set)  # the last that is registered is called first
 thread = threading.Thread(target=build)
 thread.start()
 is_held.wait()
 child = os.fork()
-from ev_energy._stores import GATE
+from ev_energy.auth._stores import GATE
 def take():
     with GATE, build_lock:
         pass

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from ev_energy import UNSET, Ref
-from ev_energy._url import as_id, commas, fill, id_text, join, one_of, page_size, pairs
+from ev_energy._api.urls import commas, fill, join, one_of, page_size, pairs
+from ev_energy._codec.text import as_id, id_text
 from ev_energy.models import EVSE, EVSECommandLog, EVSELockMode
 
 ROOT = URL("https://api.ev.energy/v2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ev_energy._texts import printable
+from ev_energy._redaction.scrub import printable
 
 #: Characters of a cell: what a server sends may be of any length.
 _WIDEST: Final = 100

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 
 from ev_energy import Client, ClientCredentials
-from ev_energy._texts import printable
+from ev_energy._redaction.scrub import printable
 from ev_energy.cli._table import table
 from ev_energy.errors import EvEnergyError
 from ev_energy.models import EVSE, User

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ev_energy._texts import printable
+from ev_energy._redaction.scrub import printable
 from ev_energy.simulator import Clock, Simulator
 from ev_energy.simulator._control import is_loopback
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._lazy import door
+from ev_energy._lazy_exports import door
 
 if TYPE_CHECKING:
-    from ev_energy._enums import OpenEnum as OpenEnum
-    from ev_energy._model import Model as Model
-    from ev_energy._refs import Ref as Ref
+    from ev_energy.models._enums import OpenEnum as OpenEnum
+    from ev_energy.models._base import Model as Model
+    from ev_energy.models._refs import Ref as Ref
     from ev_energy.models.auth import PasswordResetResult as PasswordResetResult
     from ev_energy.models.auth import PasswordResetResultStatus as PasswordResetResultStatus
     from ev_energy.models.boundary_meters import BoundaryMeter as BoundaryMeter
@@ -485,9 +485,9 @@ _NAMES = {
     "webhooks": "WebhookPortalLink",
 }
 _HOMES = {
-    "Model": "ev_energy._model",
-    "OpenEnum": "ev_energy._enums",
-    "Ref": "ev_energy._refs",
+    "Model": "ev_energy.models._base",
+    "OpenEnum": "ev_energy.models._enums",
+    "Ref": "ev_energy.models._refs",
     **{
         name: f"ev_energy.models.{family}"
         for family, names in _NAMES.items()

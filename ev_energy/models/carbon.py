@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ev_energy._model import Model, model
-from ev_energy._types import Instant
+from ev_energy.models._base import Model, model
+from ev_energy.models._types import Instant
 
 
 @model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ev_energy._enums import OpenEnum
+from ev_energy.models._enums import OpenEnum
 
 
 class CountryCode(OpenEnum):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ev_energy._enums import OpenEnum
-from ev_energy._model import Model, model
-from ev_energy._types import Instant
+from ev_energy.models._base import Model, model
+from ev_energy.models._enums import OpenEnum
+from ev_energy.models._types import Instant
 
 
 class DispatchEventCancelResponseStatus(OpenEnum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._enums import OpenEnum
-from ev_energy._model import Model, model
-from ev_energy._refs import Ref
-from ev_energy._types import Instant, JsonObject, Uuid
+from ev_energy.models._base import Model, model
+from ev_energy.models._enums import OpenEnum
+from ev_energy.models._refs import Ref
+from ev_energy.models._types import Instant, JsonObject, Uuid
 
 if TYPE_CHECKING:
     from ev_energy.models.evses import EVSE

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from ev_energy._enums import OpenEnum
-from ev_energy._model import Model, model
-from ev_energy._refs import Ref
+from ev_energy.models._base import Model, model
+from ev_energy.models._enums import OpenEnum
+from ev_energy.models._refs import Ref
 
 
 class RebateEvidenceSupportingDataType(OpenEnum):

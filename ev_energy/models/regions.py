@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 import attrs
 
-from ev_energy._enums import OpenEnum
-from ev_energy._model import Model, model
-from ev_energy._types import Instant
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._base import Model, model
+from ev_energy.models._enums import OpenEnum
+from ev_energy.models._types import Instant
 
 #: **Longitude, then latitude**, in degrees (WGS 84): GeoJSON's order, and the reverse of everything
 #: else in this API. Just these two numbers; there is no altitude.

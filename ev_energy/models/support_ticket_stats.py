@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._model import Model, model
-from ev_energy._types import Day
+from ev_energy.models._base import Model, model
+from ev_energy.models._types import Day
 
 if TYPE_CHECKING:
     from ev_energy.models.support_tickets import (

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ev_energy._encode import link
-from ev_energy._model import Model, model
-from ev_energy._refs import Id, Ref
-from ev_energy._types import Instant
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._base import Model, link_to, model
+from ev_energy.models._refs import Id, Ref
+from ev_energy.models._types import Instant
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong
@@ -75,9 +74,9 @@ class LocationWrite:
     postal_code: str | Unset | None = UNSET
     country_code: CountryCode | str | Unset | None = UNSET
     coordinates: LatLong | Unset | None = UNSET
-    tariff: Id[Tariff] | Unset | None = link("/tariffs")
+    tariff: Id[Tariff] | Unset | None = link_to("/tariffs")
     """The tariff, its URL, a link to it, or its id."""
-    evse_site: Id[EVSESite] | Unset | None = link("/evse_sites")
+    evse_site: Id[EVSESite] | Unset | None = link_to("/evse_sites")
 
     def __attrs_post_init__(self) -> None:
         address = ("address_1", "address_2", "city", "state", "postal_code", "country_code")

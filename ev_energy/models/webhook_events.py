@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._model import Model, model
-from ev_energy._types import Instant, JsonObject
+from ev_energy.models._base import Model, model
+from ev_energy.models._types import Instant, JsonObject
 
 if TYPE_CHECKING:
     from ev_energy.models.charging import ChargingSubSession

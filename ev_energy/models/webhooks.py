@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ev_energy._model import Model, model
+from ev_energy.models._base import Model, model
 
 
 @model

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from ev_energy._model import Model
-from ev_energy._pages import Pager
+from ev_energy._api.paging import Pager
+from ev_energy.models._base import Model
 
 if TYPE_CHECKING:
-    from ev_energy._session import Session
-    from ev_energy._types import Counts
+    from ev_energy._api.caller import Session
+    from ev_energy.models._types import Counts
 
 M = TypeVar("M", bound=Model)
 

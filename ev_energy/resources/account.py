@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ev_energy._checks import not_empty
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._api.paging import Pager
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id
 from ev_energy.models.auth import PasswordResetResult
 from ev_energy.models.notifications import Notification
 from ev_energy.models.root import ApiRoot
 from ev_energy.models.timezones import Timezone
 from ev_energy.models.webhooks import WebhookPortalLink
 from ev_energy.resources._base import ANY_SCOPE, PUBLIC, Resource
+from ev_energy.resources._checks import not_empty
 
 
 class Auth(Resource):

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from ev_energy._pages import Pager
-from ev_energy._refs import Id, Key
-from ev_energy._url import as_id, one_of
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
+from ev_energy._codec.text import as_id
+from ev_energy.models._refs import Id, Key
 from ev_energy.models.boundary_meters import (
     BoundaryMeter,
     BoundaryMeterMake,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ev_energy._pages import Pager
-from ev_energy._refs import Id, Key
+from ev_energy._api.paging import Pager
+from ev_energy._codec.text import timestamp
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import timestamp
+from ev_energy.models._refs import Id, Key
 from ev_energy.models.dispatch import (
     DispatchCoordinator,
     DispatchEvent,

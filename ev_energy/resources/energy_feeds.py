@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._api.paging import Pager
+from ev_energy.models._refs import Id
 from ev_energy.models.carbon import CarbonFeed, CarbonIntensity
 from ev_energy.models.grid import GridFeed, GridLevel
 from ev_energy.resources._base import Resource

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
-from ev_energy._url import as_id, one_of
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
+from ev_energy._codec.text import as_id
+from ev_energy.models._refs import Id
 from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
 from ev_energy.models.evses import EVSEFirmwareVersion, EVSEMake, EVSEModel
 from ev_energy.resources._base import PUBLIC, Resource

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from ev_energy._checks import absolute_url, any_of, either_model_or_names, not_empty
-from ev_energy._refs import Id
+from ev_energy._api.urls import one_of
+from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import as_id, one_of
+from ev_energy.models._refs import Id
 from ev_energy.models.evse_onboarding import (
     EVSEImportRequestProvider,
     EVSEOnboardingJsonResponse,
@@ -19,6 +19,7 @@ from ev_energy.models.evse_onboarding import (
 from ev_energy.models.evses import EVSE, EVSEMake, EVSEModel
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.resources._base import PUBLIC, Resource
+from ev_energy.resources._checks import absolute_url, any_of, either_model_or_names, not_empty
 from ev_energy.resources.evses import EVSEExpand
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ev_energy._checks import listed, point
-from ev_energy._pages import Pager
-from ev_energy._refs import Id, Key
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import commas, one_of
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import commas, one_of
+from ev_energy.models._refs import Id, Key
 from ev_energy.models.evse_logs import (
     EVSEAPIErrorLog,
     EVSECommandLog,
@@ -26,6 +25,7 @@ from ev_energy.models.evses import (
     VPPModes,
 )
 from ev_energy.resources._base import Resource
+from ev_energy.resources._checks import listed, point
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong

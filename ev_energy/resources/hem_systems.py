@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from ev_energy._checks import listed
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
-from ev_energy._url import timestamp
+from ev_energy._api.paging import Pager
+from ev_energy._codec.text import timestamp
+from ev_energy.models._refs import Id
 from ev_energy.models.hem_systems import HEMSystem, HEMSystemEnergyStatsResponse, HEMSystemLivePower
 from ev_energy.resources._base import Resource
+from ev_energy.resources._checks import listed
 
 EnergyStatsResolution: TypeAlias = Literal["PT30M", "P1D", "P1M"]
 

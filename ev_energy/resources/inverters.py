@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ev_energy._checks import not_empty
-from ev_energy._encode import as_link
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
+from ev_energy._codec.encode import as_link
+from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import as_id, one_of
+from ev_energy.models._refs import Id
 from ev_energy.models.inverters import Inverter, InverterMake, InverterModel
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.resources._base import ANY_SCOPE, Resource
+from ev_energy.resources._checks import not_empty
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User

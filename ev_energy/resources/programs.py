@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ev_energy._checks import lat_long
-from ev_energy._encode import as_given
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
-from ev_energy._url import one_of
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
+from ev_energy._codec.encode import as_given
+from ev_energy.models._refs import Id
 from ev_energy.models.programs import (
     IncentiveScheme,
     ParticipationAgreementVersion,
@@ -18,6 +17,7 @@ from ev_energy.models.programs import (
     ProgramVehicleCompatibility,
 )
 from ev_energy.resources._base import ANY_SCOPE, PUBLIC, Resource
+from ev_energy.resources._checks import lat_long
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong

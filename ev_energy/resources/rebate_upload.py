@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 from yarl import URL
 
 from ev_energy._arguments import kind_of, text
-from ev_energy._checks import absolute_url
-from ev_energy._frames import Concealed
-from ev_energy._http import ConnectionFault
-from ev_energy._refs import Id
-from ev_energy._texts import printable
-from ev_energy._uploads import File, FileFault, Progress, Source, is_a_storages
-from ev_energy._url import id_text
+from ev_energy._codec.text import id_text
+from ev_energy._messages import ConnectionFault
+from ev_energy._redaction.scrub import printable
+from ev_energy._redaction.tracebacks import Concealed
 from ev_energy.errors import EvEnergyError, UploadError
+from ev_energy.models._refs import Id
 from ev_energy.resources._base import Workflow
+from ev_energy.resources._checks import absolute_url
+from ev_energy.resources._uploads import File, FileFault, Progress, Source, is_a_storages, put
 from ev_energy.resources.rebates import RebateEvidenceFiles
 
 if TYPE_CHECKING:
@@ -125,8 +125,14 @@ class Rebates(Workflow):
         if not is_https and self._session.core.root.scheme == "https":
             raise UploadError("the URL for the file is not https: it would go in the clear", upload)
         try:
-            came = await self._session.put(
-                where, source, content_type=content_type, progress=progress, timeout=timeout
+            came = await put(
+                self._session.core,
+                self._session.options,
+                where,
+                source,
+                content_type=content_type,
+                progress=progress,
+                timeout=timeout,
             )
         except FileFault as fault:
             raise UploadError(str(fault), upload) from fault

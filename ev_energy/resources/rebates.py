@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
 from ev_energy._arguments import items
-from ev_energy._encode import as_link
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._codec.encode import as_link
+from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import as_id, one_of
+from ev_energy.models._refs import Id
 from ev_energy.models.rebates import (
     EvidenceDataWrite,
     RebateEvidenceFile,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ev_energy._checks import lat_long, not_empty
-from ev_energy._encode import as_links
-from ev_energy._geojson import boundary, region_entries
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import commas
+from ev_energy._codec.encode import as_links
+from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import as_id, commas
+from ev_energy.models._refs import Id
 from ev_energy.models.regions import (
     GeoJsonMultiPolygon,
     GeoJsonPolygon,
@@ -23,6 +22,8 @@ from ev_energy.models.regions import (
     RegionType,
 )
 from ev_energy.resources._base import Resource
+from ev_energy.resources._checks import lat_long, not_empty
+from ev_energy.resources._geojson import boundary, region_entries
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong

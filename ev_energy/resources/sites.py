@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._api.paging import Pager
+from ev_energy.models._refs import Id
 from ev_energy.models.cpms import CPMSProvider
 from ev_energy.models.sites import EVSESite
 from ev_energy.resources._base import ANY_SCOPE, Resource

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ev_energy._checks import within
-from ev_energy._pages import Pager
-from ev_energy._refs import Id, Key
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
+from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import as_id, one_of
+from ev_energy.models._refs import Id, Key
 from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
 from ev_energy.resources._base import Resource
+from ev_energy.resources._checks import within
 
 if TYPE_CHECKING:
     from ev_energy.models.vehicles import Vehicle

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
-from ev_energy._url import one_of
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
+from ev_energy.models._refs import Id
 from ev_energy.models.subscriptions import Subscription, SubscriptionOffering
 from ev_energy.resources._base import Resource
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ev_energy._checks import listed, within
-from ev_energy._encode import as_link
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import between, commas, one_of
+from ev_energy._codec.encode import as_link
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import between, commas, one_of
+from ev_energy.models._refs import Id
 from ev_energy.models.support_ticket_stats import (
     SupportTicketPriorityStats,
     SupportTicketResolutionStats,
@@ -30,6 +29,7 @@ from ev_energy.models.support_tickets import (
     SupportTicketSubcategoryEnum,
 )
 from ev_energy.resources._base import ANY_SCOPE, Resource
+from ev_energy.resources._checks import listed, within
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User

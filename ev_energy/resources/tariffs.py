@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ev_energy._checks import listed
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
-from ev_energy._url import as_id, one_of
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
+from ev_energy._codec.text import as_id
+from ev_energy.models._refs import Id
 from ev_energy.models.tariffs import Price, Supplier, Tariff, TariffDetail
 from ev_energy.resources._base import Resource
+from ev_energy.resources._checks import listed
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
 from ev_energy._arguments import items, text
-from ev_energy._checks import listed, point, within
-from ev_energy._encode import as_link
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._codec.encode import as_link
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import one_of
+from ev_energy.models._refs import Id
 from ev_energy.models.common import LatLong
 from ev_energy.models.preferences import (
     NotificationGroupsWrite,
@@ -24,6 +23,7 @@ from ev_energy.models.preferences import (
 from ev_energy.models.saved_routes import RoutePoint, SavedRoute
 from ev_energy.models.users import LocationWrite, User
 from ev_energy.resources._base import Resource
+from ev_energy.resources._checks import listed, point, within
 
 if TYPE_CHECKING:
     from ev_energy.models.vehicles import Vehicle

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ev_energy._checks import listed, not_empty, within
-from ev_energy._encode import as_link
-from ev_energy._pages import Pager
-from ev_energy._refs import Id
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
+from ev_energy._codec.encode import as_link
+from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import as_id, one_of
+from ev_energy.models._refs import Id
 from ev_energy.models.vehicle_onboarding import VehicleCompatibilityCheckResult
 from ev_energy.models.vehicles import (
     ConnectorType,
@@ -25,6 +25,7 @@ from ev_energy.models.vehicles import (
     VehicleTrim,
 )
 from ev_energy.resources._base import PUBLIC, Resource
+from ev_energy.resources._checks import listed, not_empty, within
 
 if TYPE_CHECKING:
     from ev_energy.models.programs import Program

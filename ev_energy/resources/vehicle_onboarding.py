@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from yarl import URL
 
 from ev_energy._arguments import text
-from ev_energy._checks import absolute_url, any_of, either_model_or_names, not_empty
-from ev_energy._refs import Id
-from ev_energy._types import Uuid
+from ev_energy._codec.text import as_id, id_text
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import as_id, id_text
+from ev_energy.models._refs import Id
+from ev_energy.models._types import Uuid
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.models.vehicle_onboarding import (
     VehicleOnboardingCompleteResponse,
@@ -19,6 +18,7 @@ from ev_energy.models.vehicle_onboarding import (
     VehicleWaitlistResponse,
 )
 from ev_energy.resources._base import PUBLIC, Resource
+from ev_energy.resources._checks import absolute_url, any_of, either_model_or_names, not_empty
 
 if TYPE_CHECKING:
     from ev_energy.models.programs import Program

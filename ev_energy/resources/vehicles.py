@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ev_energy._api.paging import Pager
+from ev_energy._api.urls import one_of
 from ev_energy._arguments import items
-from ev_energy._checks import within
-from ev_energy._encode import as_link
-from ev_energy._pages import Pager
-from ev_energy._refs import Id, Key
-from ev_energy._types import Counts
+from ev_energy._codec.encode import as_link
 from ev_energy._unset import UNSET, Unset
-from ev_energy._url import one_of
+from ev_energy.models._refs import Id, Key
+from ev_energy.models._types import Counts
 from ev_energy.models.evses import VPPModes
 from ev_energy.models.vehicle_logs import VehicleAPIErrorLog, VehicleCommandLog, VehicleLocationLog
 from ev_energy.models.vehicles import (
@@ -27,6 +26,7 @@ from ev_energy.models.vehicles import (
     VehicleStatusLog,
 )
 from ev_energy.resources._base import ANY_SCOPE, Resource
+from ev_energy.resources._checks import within
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id
 from ev_energy.models.auth import PasswordResetResult
 from ev_energy.models.notifications import Notification
 from ev_energy.models.root import ApiRoot

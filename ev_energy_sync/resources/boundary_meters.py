@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ev_energy._refs import Id, Key
+from ev_energy.models._refs import Id, Key
 from ev_energy.models.boundary_meters import (
     BoundaryMeter,
     BoundaryMeterMake,

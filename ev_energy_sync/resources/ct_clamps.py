@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ev_energy._refs import Id, Key
+from ev_energy.models._refs import Id, Key
 from ev_energy.models.evses import CTClamp, CTClampLog
 from ev_energy.resources import ct_clamps as aio
 from ev_energy.resources.ct_clamps import CTClampExpand, CTClampLogExpand

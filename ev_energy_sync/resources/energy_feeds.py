@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ev_energy._refs import Id
+from ev_energy.models._refs import Id
 from ev_energy.models.carbon import CarbonFeed, CarbonIntensity
 from ev_energy.models.grid import GridFeed, GridLevel
 from ev_energy.resources import energy_feeds as aio

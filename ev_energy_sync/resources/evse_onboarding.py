@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id
 from ev_energy.models.evse_onboarding import (
     EVSEImportRequestProvider,
     EVSEOnboardingJsonResponse,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id, Key
 from ev_energy.models.evse_logs import (
     EVSEAPIErrorLog,
     EVSECommandLog,

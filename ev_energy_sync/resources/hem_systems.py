@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ev_energy._refs import Id
+from ev_energy.models._refs import Id
 from ev_energy.models.hem_systems import HEMSystem, HEMSystemEnergyStatsResponse, HEMSystemLivePower
 from ev_energy.resources import hem_systems as aio
 from ev_energy.resources.hem_systems import EnergyStatsResolution

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id
 from ev_energy.models.inverters import Inverter, InverterMake, InverterModel
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.resources import inverters as aio

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ev_energy._refs import Id
+from ev_energy.models._refs import Id
 from ev_energy.models.programs import (
     IncentiveScheme,
     ParticipationAgreementVersion,

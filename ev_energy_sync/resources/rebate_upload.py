@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from ev_energy._refs import Id
-from ev_energy._uploads import File, Progress
+from ev_energy.models._refs import Id
 from ev_energy.resources import rebate_upload as aio
+from ev_energy.resources._uploads import File, Progress
 from ev_energy_sync._blocking import Blocking
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id
 from ev_energy.models.rebates import (
     EvidenceDataWrite,
     RebateEvidenceFile,

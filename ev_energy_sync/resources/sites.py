@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ev_energy._refs import Id
+from ev_energy.models._refs import Id
 from ev_energy.models.cpms import CPMSProvider
 from ev_energy.models.sites import EVSESite
 from ev_energy.resources import sites as aio

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ev_energy._refs import Id, Key
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id, Key
 from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
 from ev_energy.resources import solar as aio
 from ev_energy.resources.solar import SolarArrayExpand, SolarForecastLogExpand

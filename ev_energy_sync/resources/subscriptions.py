@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ev_energy._refs import Id
+from ev_energy.models._refs import Id
 from ev_energy.models.subscriptions import Subscription, SubscriptionOffering
 from ev_energy.resources import subscriptions as aio
 from ev_energy.resources.subscriptions import SubscriptionExpand

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ev_energy._refs import Id
+from ev_energy.models._refs import Id
 from ev_energy.models.tariffs import Price, Supplier, Tariff, TariffDetail
 from ev_energy.resources import tariffs as aio
 from ev_energy.resources.tariffs import TariffDetailExpand, TariffExpand, TariffOptional

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ev_energy._refs import Id
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id
 from ev_energy.models.preferences import (
     NotificationGroupsWrite,
     PayoutMethod,

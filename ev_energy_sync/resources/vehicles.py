@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ev_energy._refs import Id, Key
-from ev_energy._types import Counts
 from ev_energy._unset import UNSET, Unset
+from ev_energy.models._refs import Id, Key
+from ev_energy.models._types import Counts
 from ev_energy.models.evses import VPPModes
 from ev_energy.models.vehicle_logs import VehicleAPIErrorLog, VehicleCommandLog, VehicleLocationLog
 from ev_energy.models.vehicles import (

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from ev_energy import AuthorizationCode, Client, errors
-from ev_energy._authorization import challenge
 from ev_energy.auth import AuthorizationRequest
+from ev_energy.auth._authorization import challenge
 
 BACK = "https://app.example.com/back"
 #: What is neither a control character nor anything else that does not show.

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from support import SECRET
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, errors
-from ev_energy._texts import hidden, spellings
+from ev_energy._redaction.scrub import hidden, spellings
 from ev_energy.auth import MemoryStore, Token
 
 BACK = "https://app.example.com/back"

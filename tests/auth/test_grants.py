@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors
-from ev_energy._grants import check_revoked, read_token
 from ev_energy.auth import Grant, Token
+from ev_energy.auth._oauth import check_revoked, read_token
 
 BACK = "https://app.example.com/back"
 PRINTED = st.text(min_size=1).filter(lambda text: text.isprintable() and text == text.strip())

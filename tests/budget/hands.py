@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ev_energy._http import RateLimit
+from ev_energy._messages import RateLimit
 from ev_energy.budget import Ask, MemoryBudget, Share, Ticket
 
 

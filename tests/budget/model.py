@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from ev_energy._http import RateLimit
-from ev_energy._rolling import RollingLog
+from ev_energy._messages import RateLimit
+from ev_energy.budget._window import RollingLog
 
 WINDOW = 360.0
 #: What the client keeps to spare, and what it waits before it puts a guess to the test.

@@ -10,8 +10,8 @@ from budget.model import SPARE, TEST, WINDOW, Model, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_energy._http import RateLimit
-from ev_energy._rolling import CROWD, RollingLog, _nth
+from ev_energy._messages import RateLimit
+from ev_energy.budget._window import CROWD, RollingLog, _nth
 
 RUN = {
     "limit": st.integers(1, 12),

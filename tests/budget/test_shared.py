@@ -13,7 +13,7 @@ import time
 import pytest
 from budget.hands import HandClock, answered, budget, settled, spend
 
-from ev_energy._http import RateLimit
+from ev_energy._messages import RateLimit
 from ev_energy.budget import Ask, MemoryBudget
 
 

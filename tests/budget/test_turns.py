@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from budget.hands import HandClock, Queue, answered, budget, settled, spend
 
-from ev_energy._http import RateLimit
+from ev_energy._messages import RateLimit
 from ev_energy.budget import Ask, Exhausted, MemoryBudget
 
 HOUR = 3601.0

@@ -15,8 +15,8 @@ from wire import as_argument, hints_of
 
 import ev_energy_sync
 from ev_energy import Client, Pager
-from ev_energy._model import Model
 from ev_energy._operations import table
+from ev_energy.models._base import Model
 
 FILE: Final = Path(__file__).with_name("exchanges.json")
 TOKEN: Final = "token-of-a-test"

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 import ev_energy.models
 from ev_energy import errors
-from ev_energy._members import arms, is_model, members
-from ev_energy._model import Model
+from ev_energy.models._base import Model
+from ev_energy.models._fields import arms, is_model, members
 
 EXAMPLES = int(os.environ.get("EV_ENERGY_FUZZ", "60"))
 fuzzed = settings(

@@ -18,15 +18,16 @@ from multidict import CIMultiDict
 from spec.compare import same, tree
 from yarl import URL
 
-from ev_energy import _tolerant, errors, webhooks
-from ev_energy._convert import Unreadable, decode, unwrap
-from ev_energy._cursors import Listing
-from ev_energy._drift import Deviation, Reporter
-from ev_energy._grants import Token, read_token
-from ev_energy._http import RateLimit, Request, Response
-from ev_energy._json import json_object
-from ev_energy._links import links
-from ev_energy._model import Model
+from ev_energy import errors, webhooks
+from ev_energy._api.cursors import Listing
+from ev_energy._api.link_header import links
+from ev_energy._codec import lenient
+from ev_energy._codec.decode import Unreadable, decode, unwrap
+from ev_energy._codec.drift import Deviation, Reporter
+from ev_energy._messages import RateLimit, Request, Response
+from ev_energy.auth._oauth import Token, read_token
+from ev_energy.models._base import Model
+from ev_energy.models._json import json_object
 
 BASE = URL("https://api.ev.energy/v2/evses?page_size=100")
 models = st.sampled_from(MODELS)
@@ -41,7 +42,7 @@ def test_a_reply_of_any_model_is_read_alike_by_both_passes_and_nothing_is_lost(
     text = json.dumps(sent).encode()
     for links_too in (True, False):
         read = decode(text, model, Reporter(), links=links_too)
-        assert tree(read) == tree(_tolerant.read(json.loads(text), model)[0])
+        assert tree(read) == tree(lenient.read(json.loads(text), model)[0])
         assert same(sent, read.to_dict()), (sent, read.to_dict())
         assert same(read.to_dict(), model.from_dict(read.to_dict()).to_dict())
     [again] = decode(b"[" + text + b"]", model, Reporter(), many=True)

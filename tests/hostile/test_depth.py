@@ -15,7 +15,7 @@ from support import TOKEN
 
 import ev_energy.models as m
 from ev_energy import errors, webhooks
-from ev_energy._json import DEEPEST
+from ev_energy.models._json import DEEPEST
 
 SURE = 300
 

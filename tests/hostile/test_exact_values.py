@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import ev_energy.models as m
 from ev_energy import errors, webhooks
-from ev_energy._convert import decode
-from ev_energy._drift import Deviation, Drift, Kind, Reporter
-from ev_energy._members import arms, is_model, members
-from ev_energy._model import Model
+from ev_energy._codec.decode import decode
+from ev_energy._codec.drift import Deviation, Drift, Kind, Reporter
+from ev_energy.models._base import Model
+from ev_energy.models._fields import arms, is_model, members
 
 LONG = "0.1234567890123456789"
 MODULES = [import_module(f"{m.__name__}.{found.name}") for found in iter_modules(m.__path__)]
@@ -323,7 +323,7 @@ def test_a_delivery_is_repaired(type_: bytes, spelling: str) -> None:
     st.binary(max_size=60) | st.text(st.sampled_from('\\ud83dE00"NaInfity-[]{}:,')).map(str.encode)
 )
 def test_repair_never_changes_what_json_says_already(body: bytes) -> None:
-    from ev_energy._json import finish, loads, repaired
+    from ev_energy.models._json import finish, loads, repaired
 
     found = finish(repaired(body))
     try:

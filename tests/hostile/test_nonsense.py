@@ -11,7 +11,7 @@ from hostile.replies import EVSE, GOOD, reply, said
 from multidict import CIMultiDict
 
 from ev_energy import errors
-from ev_energy._http import RateLimit, Response
+from ev_energy._messages import RateLimit, Response
 
 NOW = "Sun, 01 Nov 2026 00:00:00 GMT"
 LONG = 1e8

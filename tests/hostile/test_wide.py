@@ -15,7 +15,7 @@ from hostile.stalls import LONGEST_STALL, busy, heartbeat
 from support import TOKEN
 
 from ev_energy import Client, errors, webhooks
-from ev_energy._json import MOST_OBJECTS
+from ev_energy.models._json import MOST_OBJECTS
 
 MOST_MEMORY = 120 * 2**20
 MANY = 1_300_000

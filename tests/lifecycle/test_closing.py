@@ -18,7 +18,7 @@ from support import SECRET, TOKEN
 
 import ev_energy_sync
 from ev_energy import Client, ClientCredentials, MemoryBudget, RetryPolicy, errors
-from ev_energy._waits import Waits
+from ev_energy._api.close_scope import Waits
 from ev_energy.auth import MemoryStore
 
 
@@ -139,7 +139,7 @@ async def test_who_waits_for_a_token_ends_at_once_though_closing_waits_for_it(li
 async def test_closing_does_not_wait_for_ever_for_a_token(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ev_energy._tokens._PATIENCE", 0.05)
+    monkeypatch.setattr("ev_energy.auth._token_manager._PATIENCE", 0.05)
     client = opened(line)
     line.silent = "/o/"
     call = asyncio.ensure_future(client.evses.get("one"))
@@ -507,7 +507,7 @@ async def test_what_swallows_the_cancellation_is_not_cancelled_later(waits: Wait
 async def test_a_lock_that_somebody_else_holds_does_not_keep_anybody_from_closing(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ev_energy._tokens._PATIENCE", 0.05)
+    monkeypatch.setattr("ev_energy.auth._token_manager._PATIENCE", 0.05)
     store = MemoryStore()
     auth = ClientCredentials(client_id="an-app", client_secret=SECRET, store=store)
     client = Client(auth, base_url=line.url)

@@ -15,7 +15,7 @@ from yarl import URL
 
 import ev_energy_sync
 from ev_energy import Client, ClientCredentials, errors
-from ev_energy._network import Network, is_excluded
+from ev_energy._http.network import Network, is_excluded
 from ev_energy.models import RebateEvidenceUpload
 
 HOST = "api.example.invalid"

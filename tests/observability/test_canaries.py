@@ -26,7 +26,7 @@ import pytest
 from aiohttp import web
 from support import SECRET, TOKEN, receiving
 from ev_energy import Client, ClientCredentials, StaticToken, errors, _capture
-from ev_energy._http import Request, Response
+from ev_energy._messages import Request, Response
 from ev_energy.auth import AuthorizationCode, FileStore, Token
 from ev_energy.simulator import Simulator
 from yarl import URL

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ev_energy._drift import Drift, Kind, Reporter
+from ev_energy._codec.drift import Drift, Kind, Reporter
 from ev_energy.models import EVSE
 
 

@@ -14,8 +14,8 @@ from support import SECRET, SIGNATURE, TOKEN
 from yarl import URL
 
 from ev_energy import Client, errors
-from ev_energy._http import Request, Response
-from ev_energy._redact import shown_headers, shown_path, shown_query, shown_url
+from ev_energy._messages import Request, Response
+from ev_energy._redaction.show import shown_headers, shown_path, shown_query, shown_url
 from ev_energy.models import RebateEvidenceUpload, WebhookPortalLink
 from ev_energy.simulator import Simulator
 

@@ -330,7 +330,7 @@ def test_what_it_is_called_with_need_not_be_real() -> None:
     """A request to nowhere in particular: no attribute may be None."""
     from yarl import URL
 
-    from ev_energy._http import Request, Response
+    from ev_energy._messages import Request, Response
 
     tracing = Tracing()
     request = Request("GET", URL("http://localhost/"))

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from ev_energy._redis._script import BUDGET, Answer, Question, Stated, decode, encode
 from ev_energy.auth import Token
 from ev_energy.budget import Ask, Exhausted
+from ev_energy.budget._redis.script import BUDGET, Answer, Question, Stated, decode, encode
 from ev_energy.redis import RedisBudget, RedisTokenStore
 
 WINDOW, HOLD, LEASE = 3600.0, 120.0, 10.0

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from ev_energy._redis._script import BUDGET, Answer, Question, Stated, decode, encode
+from ev_energy.budget._redis.script import BUDGET, Answer, Question, Stated, decode, encode
 
 LEASE = 60.0
 WINDOW = 3600.0

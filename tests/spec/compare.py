@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from ev_energy._model import Model
-from ev_energy._refs import Ref
+from ev_energy.models._base import Model
+from ev_energy.models._refs import Ref
 
 
 def tree(value: Any) -> Any:

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from replies import JSON, TEXTS, Replies, Style
 
 import ev_energy.models
-from ev_energy import _fast, _tolerant
-from ev_energy._convert import Unreadable, decode
-from ev_energy._drift import Drift, Kind, Reporter
-from ev_energy._enums import OpenEnum
-from ev_energy._members import members
-from ev_energy._model import Model
+from ev_energy._codec import lenient, strict
+from ev_energy._codec.decode import Unreadable, decode
+from ev_energy._codec.drift import Drift, Kind, Reporter
+from ev_energy.models._base import Model
+from ev_energy.models._enums import OpenEnum
+from ev_energy.models._fields import members
 
 FOUND = description.at_hand()
 if FOUND is None:
@@ -65,8 +65,8 @@ def cls_of(name: str) -> type[Model]:
     return found
 
 
-def tolerantly(data: Mapping[str, Any], name: str) -> tuple[Any, list[_tolerant.Note]]:
-    return _tolerant.read(json.loads(json.dumps(data)), cls_of(name))
+def tolerantly(data: Mapping[str, Any], name: str) -> tuple[Any, list[lenient.Note]]:
+    return lenient.read(json.loads(json.dumps(data)), cls_of(name))
 
 
 def strictly(data: Any, name: str) -> Any:
@@ -79,7 +79,7 @@ def test_the_fast_and_the_tolerant_pass_make_equal_objects(name: str, style: Sty
     @some
     @given(replies(name, style))
     def check(data: dict[str, Any]) -> None:
-        read, _ = _fast.readers(cls_of(name), False, True)
+        read, _ = strict.readers(cls_of(name), False, True)
         fast = read(json.dumps(data))
         assert strictly(data, name) == fast
         slow, notes = tolerantly(data, name)

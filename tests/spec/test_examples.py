@@ -11,10 +11,10 @@ from yarl import URL
 
 import ev_energy.models
 from ev_energy import errors
-from ev_energy._convert import decode
-from ev_energy._drift import Deviation, Drift, Reporter
-from ev_energy._http import Request, Response
-from ev_energy._model import Model
+from ev_energy._codec.decode import decode
+from ev_energy._codec.drift import Deviation, Drift, Reporter
+from ev_energy._messages import Request, Response
+from ev_energy.models._base import Model
 
 
 def examples(spec: Description) -> Iterator[tuple[str, type[Model], Any]]:

@@ -15,8 +15,8 @@ from description import Described, Description
 from recorder import Recorder, recording, success_of
 from wire import Wire
 
-from ev_energy._model import Model
 from ev_energy._operations import Operation
+from ev_energy.models._base import Model
 from ev_energy_sync import Client
 
 with_results = pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from replies import Replies, Style
 from wire import Wire
 
 from ev_energy import Drift, Kind
-from ev_energy._model import Model
 from ev_energy._operations import Operation
+from ev_energy.models._base import Model
 from ev_energy_sync import Client
 
 FORMS = {

@@ -16,10 +16,10 @@ import pytest
 from description import Description, Schema, class_name, nullable, ref_name
 
 import ev_energy.models
-from ev_energy._enums import OpenEnum
-from ev_energy._members import is_model
-from ev_energy._members import members as members_of
-from ev_energy._model import Model, model_fields
+from ev_energy.models._base import Model, model_fields
+from ev_energy.models._enums import OpenEnum
+from ev_energy.models._fields import is_model
+from ev_energy.models._fields import members as members_of
 
 _PLAIN = {
     dt.datetime: "Instant",

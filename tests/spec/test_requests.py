@@ -18,9 +18,9 @@ from recorder import Asked, Recorder, recording
 from wire import RULES, Wire, hints_of, least
 
 from ev_energy import Ref
-from ev_energy._model import Model
 from ev_energy._operations import AS_GIVEN, Operation
 from ev_energy.models import EVSE, User
+from ev_energy.models._base import Model
 from ev_energy_sync import Client
 
 ids = pytest.mark.parametrize("operation", TABLE, ids=[o.call for o in TABLE])

@@ -16,9 +16,9 @@ from description import CURSORS, Described, Description, Schema, nullable
 from hypothesis import strategies as st
 
 from ev_energy import models
-from ev_energy._model import Model, Names
 from ev_energy._operations import AS_GIVEN, Operation
 from ev_energy.models import LatLong
+from ev_energy.models._base import Model, Names
 
 _PATTERN_OF_IDS: Final = re.compile(r"\^?\(?([a-z]{4})\[A-Z(?:\\d|0-9)\]\{26\}\)?\$?")
 _ID_LETTERS: Final = string.ascii_uppercase + string.digits

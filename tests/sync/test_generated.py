@@ -36,7 +36,7 @@ _made, _stale = _generate.generate, _generate.stale
 
 
 def twin(body: str) -> str:
-    source = '"""Things."""\n\nfrom ev_energy._pages import Pager\n\n\n'
+    source = '"""Things."""\n\nfrom ev_energy._api.paging import Pager\n\n\n'
     source += 'class Things(Resource):\n    """Things."""\n\n' + textwrap.indent(
         textwrap.dedent(body), "    "
     )

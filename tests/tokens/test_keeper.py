@@ -19,8 +19,15 @@ import pytest
 from aiohttp import web
 from support import SECRET, TOKEN, FakeTime, Server
 
-from ev_energy import Client, _tokens, errors
-from ev_energy.auth import AuthorizationCode, FileStore, MemoryStore, Token, TokenStore
+from ev_energy import Client, errors
+from ev_energy.auth import (
+    AuthorizationCode,
+    FileStore,
+    MemoryStore,
+    Token,
+    TokenStore,
+    _token_manager,
+)
 from ev_energy.budget import MemoryBudget
 
 EVSE = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": "SHIR1"}
@@ -317,7 +324,7 @@ async def test_closing_lets_a_renewal_under_way_be_kept(place: Place) -> None:
 
 
 async def test_closing_waits_no_longer_than_it_has_patience(place: Place, monkeypatch) -> None:
-    monkeypatch.setattr(_tokens, "_PATIENCE", 0.05)
+    monkeypatch.setattr(_token_manager, "_PATIENCE", 0.05)
     place.api.gate.clear()
     client = place.client()
     call = asyncio.ensure_future(client.evses.get("evse01"))
@@ -331,7 +338,7 @@ async def test_closing_waits_no_longer_than_it_has_patience(place: Place, monkey
 
 
 async def test_closing_does_not_wait_for_what_could_be_asked_for_again(serve, monkeypatch) -> None:
-    monkeypatch.setattr(_tokens, "_PATIENCE", 1000)
+    monkeypatch.setattr(_token_manager, "_PATIENCE", 1000)
     api = Api()
     api.gate.clear()
     server = await serve(api)
@@ -344,7 +351,7 @@ async def test_closing_does_not_wait_for_what_could_be_asked_for_again(serve, mo
 
 
 async def test_closing_does_not_wait_for_the_lock_of_another(place: Place, monkeypatch) -> None:
-    monkeypatch.setattr(_tokens, "_PATIENCE", 1000)
+    monkeypatch.setattr(_token_manager, "_PATIENCE", 1000)
     client = place.client()
     async with place.store.lock(place.key):
         call = asyncio.ensure_future(client.evses.get("evse01"))
@@ -356,7 +363,7 @@ async def test_closing_does_not_wait_for_the_lock_of_another(place: Place, monke
 
 
 async def test_closing_does_not_hang_on_a_store_that_does(place: Place, monkeypatch) -> None:
-    monkeypatch.setattr(_tokens, "_PATIENCE", 0.05)
+    monkeypatch.setattr(_token_manager, "_PATIENCE", 0.05)
     let_go = asyncio.Event()
 
     class Stubborn(MemoryStore):
@@ -400,7 +407,7 @@ async def test_a_lock_that_nobody_lets_go_of_costs_a_call_its_deadline_and_no_tu
 async def test_a_lock_that_nobody_ever_lets_go_of_is_an_error_that_says_so(
     place: Place, monkeypatch
 ) -> None:
-    monkeypatch.setattr(_tokens, "_LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(_token_manager, "_LOCK_PATIENCE", 0.05)
     async with place.client() as client, place.store.lock(place.key):
         for attempt in (client.evses.get("evse01"), client.sign_out()):
             with pytest.raises(errors.TokenStoreError, match="somebody has had the lock"):
@@ -501,7 +508,7 @@ async def test_what_the_server_repeats_of_a_refresh_token_is_in_no_error(place: 
 async def test_closing_at_any_moment_of_a_call_loses_no_token_and_leaves_no_lock(
     place: Place, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(_tokens, "_PATIENCE", 60)
+    monkeypatch.setattr(_token_manager, "_PATIENCE", 60)
     place.store = store = FileStore(tmp_path / "tokens.json")
     for steps in itertools.count():
         await store.save(place.key, token(place.api.number))

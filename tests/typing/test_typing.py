@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ev_energy import Client
-from ev_energy._lazy import Lazy
+from ev_energy._lazy_exports import Lazy
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -1,0 +1,106 @@
+"""Request bodies: keyword arguments and nested values, to JSON.
+
+``UNSET`` is left out, ``None`` is JSON null, a model or link where the API wants a URL becomes that
+URL, and a number that JSON cannot hold is refused (it would arrive as null, and clear the member).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, cast
+
+import attrs
+
+from ev_energy._arguments import is_list, items, kind_of
+from ev_energy._codec.text import Link, link_text, timestamp
+from ev_energy._unset import UNSET, Unset
+from ev_energy.models._base import COLLECTION, model_fields
+
+
+class AsGiven(dict[str, object]):
+    """A whole body that is sent as the caller made it."""
+
+
+def as_given(name: str, body: Mapping[str, object]) -> AsGiven:
+    """A body whose members nobody but the caller knows; *name* is the argument it came in."""
+    try:
+        text = json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be a JSON object: {error}") from None
+    if not text.startswith("{"):
+        raise TypeError(f"{name} must be a JSON object")
+    return AsGiven(body)
+
+
+def as_link(collection: str, target: object) -> Any:
+    """*target* as the URL of a member of *collection*."""
+    return target if target is None or target is UNSET else Link(collection, target)
+
+
+def as_links(name: str, collection: str, targets: Sequence[object] | Unset) -> Any:
+    """Each of *targets* as the URL of a member of *collection*; *name* is the argument."""
+    if targets is UNSET:
+        return targets
+    return [Link(collection, target) for target in items(name, targets)]
+
+
+def encode(body: Mapping[str, object], root: str) -> bytes:
+    """The JSON of *body*; *root* completes ids to URLs."""
+    if isinstance(body, AsGiven):
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(_object(body, root), separators=(",", ":"), allow_nan=False).encode()
+
+
+def _object(members: Mapping[str, object], root: str) -> dict[str, Any]:
+    return {n: _value(n, v, root) for n, v in members.items() if v is not UNSET}
+
+
+def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  (one return a kind)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if value.__class__ in {list, tuple}:
+        return _items(name, cast("Sequence[object]", value), root)
+    if isinstance(value, Link):
+        return None if value.target is None else link_text(name, value, root)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, not {value}")
+        return value
+    if isinstance(value, datetime):
+        return timestamp(name, value)
+    if isinstance(value, Mapping):
+        return _object(cast("Mapping[str, object]", value), root)
+    if is_list(value):
+        return _items(name, cast("Sequence[object]", value), root)
+    kind: type[Any] = value.__class__
+    if attrs.has(kind):
+        return _object(dict(_members(value)), root)
+    raise TypeError(f"{name} cannot be sent as {kind_of(value)}")
+
+
+def _items(name: str, values: Sequence[object], root: str) -> list[Any]:
+    # A boundary may have half a million positions: numbers need no closer look.
+    if {item.__class__ for item in values} == {float} and all(
+        map(math.isfinite, cast("Sequence[float]", values))
+    ):
+        return list(values)
+    return [_value(name, item, root) for item in values]
+
+
+def _members(value: Any) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for field in model_fields(value.__class__):
+        member = getattr(value, field.name)
+        collection = field.metadata.get(COLLECTION)
+        if collection and member is not None and member is not UNSET:
+            member = Link(collection, member)
+        found.append((field.name, member))
+    return found

@@ -1,0 +1,171 @@
+"""The transport: the only module that imports aiohttp, and that late: it takes 0.2 s."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from ev_energy._http.body import read_body
+from ev_energy._http.network import DIRECT, Network, Route
+from ev_energy._messages import Body, ConnectionFault, Request, Response
+from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.per_loop import AllClosed, Home, Homes
+from ev_energy.models._json import LARGEST_DOCUMENT
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_running_loop = asyncio.get_running_loop
+_clock = REAL.monotonic
+#: Seconds without a request, after which a server may have closed a connection.
+_IDLE: Final = 1.0
+_NO_TYPE: Final = ("Content-Type",)
+_NO_OPTIONS: Final[Mapping[str, Any]] = {}
+
+
+class AiohttpTransport:
+    """Sends with one `aiohttp.ClientSession`: the caller's, or one of its own per event loop."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession | None,
+        owner: Callable[[], str],
+        max_body: int,
+        network: Network | None = None,
+    ) -> None:
+        self._injected, self._owner = session, owner
+        self._network = network or Network()
+        self._homes = Homes(_new_session)
+        self._home: Home | None = None
+        """The one that was used last."""
+        self._middlewares: Sequence[aiohttp.ClientMiddlewareType] = ()
+        """What surrounds each request of an own session."""
+        self._used_at = 0.0
+        if max_body < 1:
+            raise ValueError(f"max_body must be 1 byte or more, not {max_body}")
+        self._max_body = max_body
+        if session is not None:
+            from ev_energy._http import caller_session
+
+            caller_session.check(session)
+
+    async def send(
+        self, request: Request, headers: Mapping[str, str], body: Body | None, timeout: float
+    ) -> Response:
+        """Send one request and read the whole reply."""
+        session, options = self._injected, _NO_OPTIONS
+        if session is None:
+            home = self._home
+            if home is None or home.loop is not _running_loop():
+                home = self._home = await self._for_running_loop()
+            session = home.session
+            route = self._network.route(request.url)
+            if route is not DIRECT:
+                options = _route_options(route)
+                if route.proxy is not None and request.url.scheme == "http":
+                    headers = {**headers, **route.proxy.headers}  # there is no CONNECT to hold them
+            middlewares = self._middlewares or self._load_middlewares()
+        else:
+            from ev_energy._http import caller_session
+
+            headers, middlewares, options = caller_session.adapt(
+                session, headers, is_inside=bool(request.template)
+            )
+        now = _clock()
+        if request.is_write or now - self._used_at > _IDLE:
+            await _look_around()
+        self._used_at = now
+        status: int | None = None
+        try:
+            async with session.request(
+                request.method,
+                request.url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=_client_timeout(timeout),
+                middlewares=middlewares,
+                # aiohttp would call any body an octet stream, also one that is not there.
+                skip_auto_headers=None if request.method == "GET" else _NO_TYPE,
+                **options,
+            ) as reply:
+                status = reply.status
+                content = await read_body(reply, self._max_body)
+                if status >= HTTPStatus.BAD_REQUEST:  # no problem document is longer
+                    content = content[:LARGEST_DOCUMENT]
+                return Response(status, reply.reason or "", reply.headers, content)
+        except Exception as error:
+            from ev_energy._http import failures
+
+            fault = failures.fault_of(error, timeout, status)
+            if session.closed and str(error) == "Session is closed":  # a plain RuntimeError
+                fault = ConnectionFault(str(error), sent=False)
+            if fault is None or fault is error:
+                raise
+            cause = failures.cause_of(error)
+        raise fault from cause  # out here, where the error is no context of it either
+
+    async def _for_running_loop(self) -> Home:
+        try:
+            return await self._homes.here()
+        except AllClosed:
+            raise ConnectionFault("the client was closed", sent=False) from None
+
+    def _load_middlewares(self) -> Sequence[aiohttp.ClientMiddlewareType]:
+        from ev_energy._http import failures
+
+        self._middlewares = (failures.once,)
+        return self._middlewares
+
+    async def close(self) -> None:
+        """Close what was opened here; the caller's session stays open."""
+        self._home = None
+        await self._homes.close()
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        if not self._homes:  # closed, or never used, or only by the process this was forked from
+            return
+        self._homes.abandon()
+        _warn(
+            f"unclosed {self._owner()}: close it with `await client.close()`, or open it with "
+            "`async with`",
+            ResourceWarning,
+            source=self,
+        )
+
+
+def _new_session() -> aiohttp.ClientSession:
+    import aiohttp
+
+    from ev_energy._http.reply import Reply
+
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), response_class=Reply)
+
+
+def _route_options(route: Route) -> dict[str, Any]:
+    """Return the arguments of aiohttp for a request over *route*."""
+    options: dict[str, Any] = {"ssl": route.tls}
+    if route.proxy is not None:
+        options |= {"proxy": route.proxy.url, "proxy_headers": route.proxy.headers}
+    return options
+
+
+@functools.lru_cache(8)
+def _client_timeout(total: float) -> aiohttp.ClientTimeout:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=total)
+
+
+async def _look_around() -> None:
+    """Let the loop notice which connections the servers have closed.
+
+    What is sent over one of those gets no reply, and of a write nobody knows whether it was carried
+    out. The loop notices within two turns, but had none yet if it was held up or stood still.
+    """
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)

@@ -1,1 +1,0 @@
-"""The parts of `ev_energy.redis`: a budget and a token store that many processes share."""

@@ -1,0 +1,1 @@
+"""Event loops, threads, forks and clocks: one resource per event loop, safe after a fork."""

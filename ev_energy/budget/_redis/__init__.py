@@ -1,0 +1,1 @@
+"""A budget that all processes of an application share, in Redis."""

@@ -1,0 +1,94 @@
+"""Links between resources."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeAlias, TypeVar
+
+from ev_energy._error_base import NotExpandedError
+
+if TYPE_CHECKING:
+    from ev_energy.models._base import Model
+
+T = TypeVar("T", bound="Model")
+T_co = TypeVar("T_co", bound="Model", covariant=True)
+
+
+class Ref(Generic[T_co]):
+    """A link to a resource; the resource too, where the request expanded it.
+
+    Two links are equal when they lead to the same place, expanded or not: ``evse.user ==
+    vehicle.user`` means what it says. To compare contents, compare ``.value`` or ``.to_dict()``.
+    """
+
+    __slots__ = ("_into", "_raw")
+
+    def __init__(self, target: str | T_co, into: type[T_co]) -> None:
+        self._raw = target
+        self._into = into
+
+    @property
+    def url(self) -> str:
+        """Where the link leads, as the server wrote it; empty if it sent a resource without."""
+        return self._raw if isinstance(self._raw, str) else str(getattr(self._raw, "url", "") or "")
+
+    @property
+    def id(self) -> str:
+        """The id at the end of the URL (of a log entry: its timestamp, as the server wrote it)."""
+        return last_segment(self.url) or str(getattr(self._raw, "id", ""))
+
+    @property
+    def into(self) -> type[T_co]:
+        """The class of the resource at the end of the link."""
+        return self._into
+
+    @property
+    def resource(self) -> T_co | None:
+        """The resource if the reply held it, else None. ``value`` is the same with an error."""
+        return self._raw if isinstance(self._raw, self._into) else None
+
+    @property
+    def is_expanded(self) -> bool:
+        """Whether the reply held the resource."""
+        return self.resource is not None
+
+    @property
+    def value(self) -> T_co:
+        """The resource; `NotExpandedError` if the request did not expand it."""
+        resource = self.resource
+        if resource is None:
+            raise NotExpandedError(self.url, self._into.__name__)
+        return resource
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ref):
+            return NotImplemented
+        return self._place == other._place  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportPrivateUsage]  # whatever it leads to
+
+    def __hash__(self) -> int:
+        return hash(self._place)
+
+    @property
+    def _place(self) -> str:
+        return self.url.rstrip("/") or self.id
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        # Below protocol 2, `object` refuses what has slots.
+        return super().__reduce_ex__(max(int(protocol), 2))
+
+    def __repr__(self) -> str:
+        return f"Ref({self._raw!r}, {self._into.__name__})"
+
+
+#: What is accepted wherever an id is wanted: the id, a link, the resource itself, or its URL.
+Id: TypeAlias = str | T | Ref[T]
+#: What is accepted for the timestamp that names a log entry; all but a datetime keep its text.
+Key: TypeAlias = datetime | str | T | Ref[T]
+
+
+def last_segment(url: str) -> str:
+    """The last non-empty path segment of *url*, just as it stands there."""
+    path = url.partition("?")[0].partition("#")[0]
+    if "://" in path:
+        path = path.partition("://")[2].partition("/")[2]
+    return path.rstrip("/").rpartition("/")[2]
