@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ev_energy._messages import RateLimit
     from ev_energy.auth import AuthorizationRequest
     from ev_energy.budget import Budget, Priority
-    from ev_energy.budget._reservation import Reservation
+    from ev_energy.budget._reservation import ReservationContext
     from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
     from ev_energy.models import User
     from ev_energy.models._base import Model
@@ -414,7 +414,7 @@ class Client:
         """
         await self._session.core.keeper.sign_out()
 
-    def reserve(self, count: int) -> Reservation[Self]:
+    def reserve(self, count: int) -> ReservationContext[Self]:
         """``async with client.reserve(300) as reserved:`` sets aside that many requests.
 
         *reserved* is this client, whose calls use them up first; what is left is given back in the
@@ -422,13 +422,13 @@ class Client:
         `ValueError` if the allowance never has as many. Within, ``reserved.reserve()`` sets aside
         others.
         """
-        from ev_energy.budget._reservation import Reservation
+        from ev_energy.budget._reservation import ReservationContext
 
         session = self._session
-        return Reservation(
+        return ReservationContext(
             lambda: session.core.reserve(session.options, count),
             session.core.end,
-            lambda share: self._view(share=share),
+            lambda reservation: self._view(reservation=reservation),
         )
 
     @property

@@ -60,12 +60,12 @@ async def attempt_once(
                 came = await _over_the_wire(core, request, ready, timeout)
                 span.ended(_told(core, request, ready, came))
     except BaseException as broken:  # a cancellation, a tracer: it may have been sent
-        _settle(ready.ticket, None)
+        _complete(ready.ticket, None)
         _tell_broken(core, ResponseEvent(request, attempt, core.clock() - began, None, broken))
         if isinstance(broken, LimitFault):
             raise LimitError(str(broken), request, broken.limit, broken.status) from broken
         raise
-    _settle(ready.ticket, came)
+    _complete(ready.ticket, came)
     if _log.isEnabledFor(logging.DEBUG):
         log_attempt(request, attempt, came, core.clock() - began, core.hide)
     if hooks.on_response is not None:
@@ -82,7 +82,7 @@ def _tell_begin(core: Core, request: Request, ready: Ready, attempt: int) -> Non
         core.hooks.on_request(RequestEvent(request, attempt))
     except BaseException:  # and so it is not sent
         if ready.ticket is not None:
-            ready.ticket.give_back()
+            ready.ticket.release()
         raise
 
 
@@ -127,17 +127,17 @@ async def _over_the_wire(
     return known
 
 
-def _settle(ticket: Ticket | None, came: Response | ConnectionFault | None) -> None:
+def _complete(ticket: Ticket | None, came: Response | ConnectionFault | None) -> None:
     """Tell the budget what became of a turn; None: nobody knows, so it may have been sent."""
     if ticket is None:
         return
     if isinstance(came, Response):
-        ticket.settle(
+        ticket.complete(
             RateLimit.of(came.headers),
             success=came.status < 400,  # noqa: PLR2004  (the class of status codes, RFC 9110)
             retry_after=(came.retry_after or 0.0) if came.status == REFUSED else None,
         )
     elif came is not None and not came.sent:
-        ticket.give_back()
+        ticket.release()
     else:
-        ticket.settle(None, success=False, retry_after=None)
+        ticket.complete(None, success=False, retry_after=None)

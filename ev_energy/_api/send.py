@@ -74,7 +74,7 @@ async def _send(  # noqa: C901  (the straight line; every turn of it is a call)
         left = over - core.clock()
         if left <= 0:
             if ready.ticket is not None:
-                ready.ticket.give_back()
+                ready.ticket.release()
             raise DeadlineError(f"not done within {options.deadline:g} s", request)
         came = await attempt_once(core, request, ready, min(options.timeout, left), attempt)
         if call is not None:
@@ -149,7 +149,7 @@ async def _authorised(core: Core, options: Options, request: Request, over: floa
     core.trusted(request.url)
     ticket = None
     if core.budget is not None:
-        ticket = core.budget.at_once(core.bucket, options.share)
+        ticket = core.budget.try_acquire(core.bucket, options.reservation)
         if ticket is None:
             with core.waiting_for_budget(request) as tell:
                 ticket = await core.budget.acquire(core.ask(options, over - core.clock(), tell))
@@ -159,7 +159,7 @@ async def _authorised(core: Core, options: Options, request: Request, over: floa
             token = await _token(core, options, request, over)
         except BaseException:
             if ticket is not None:
-                ticket.give_back()
+                ticket.release()
             raise
     return Ready(request.headers, request.body, token, ticket)
 

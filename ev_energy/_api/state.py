@@ -21,7 +21,14 @@ from ev_energy._messages import RateLimit, Request, Response, Transport
 from ev_energy._redaction.scrub import hidden
 from ev_energy._runtime.clocks import REAL
 from ev_energy.auth import Auth, Endpoint
-from ev_energy.budget import Ask, Budget, Exhausted, Priority, Share, Unavailable
+from ev_energy.budget import (
+    Acquire,
+    Budget,
+    BudgetUnavailable,
+    Priority,
+    Reservation,
+    WouldExceedDeadline,
+)
 from ev_energy.errors import (
     BudgetExceeded,
     BudgetUnavailableError,
@@ -46,7 +53,7 @@ class Options:
     user: str | None = None
     priority: Priority = "interactive"
     when_exhausted: Literal["wait", "raise"] = "wait"
-    share: Share | None = None
+    reservation: Reservation | None = None
     max_pages: int = 100_000
 
     def __attrs_post_init__(self) -> None:
@@ -87,7 +94,7 @@ class Core:
     """The credentials of proxies."""
     slashes: dict[str, bool] = attrs.field(init=False, factory=dict[str, bool])
     """Path templates that the server redirected, and whether their paths end in a slash there."""
-    _shares: dict[int, Share] = attrs.field(init=False, factory=dict[int, Share])
+    _reservations: dict[int, Reservation] = attrs.field(init=False, factory=dict[int, Reservation])
     """What is set aside for reservations, which end with the client at the latest."""
     bucket: str | None = attrs.field(init=False, default=None)
     """Whose allowance calls with a token use up; None without credentials."""
@@ -159,13 +166,13 @@ class Core:
         with self.waits.ended_by_close():
             await self.sleep(seconds)
 
-    def ask(self, options: Options, remaining: float, on_wait: Callable[[float], None]) -> Ask:
+    def ask(self, options: Options, remaining: float, on_wait: Callable[[float], None]) -> Acquire:
         """Return what a call with *remaining* seconds of its deadline asks the budget."""
-        return Ask(
+        return Acquire(
             self.bucket or "",
             remaining if options.when_exhausted == "wait" else 0.0,
             options.priority,
-            options.share,
+            options.reservation,
             on_wait,
             deadline=remaining,
         )
@@ -199,35 +206,37 @@ class Core:
         try:
             with self.told_of_waits(request, "budget") as tell, self.waits.ended_by_close():
                 yield tell
-        except Exhausted as found:
+        except WouldExceedDeadline as found:
             at = datetime.fromtimestamp(self.now() + found.wait, UTC)
             raise BudgetExceeded(request, found.wait, at) from None
-        except Unavailable as error:
+        except BudgetUnavailable as error:
             raise BudgetUnavailableError(str(error)) from error
 
-    async def reserve(self, options: Options, count: int) -> Share:
+    async def reserve(self, options: Options, count: int) -> Reservation:
         """*count* requests, set aside."""
         if self.budget is None or self.bucket is None:
             raise ValueError("reserve() needs a client with credentials and a budget")
         if self.closed:
             raise ClientClosedError
         with self.waiting_for_budget(None) as tell:
-            share = await self.budget.reserve(self.ask(options, options.deadline, tell), count)
-        self._shares[id(share)] = share
-        return share
+            reservation = await self.budget.reserve(
+                self.ask(options, options.deadline, tell), count
+            )
+        self._reservations[id(reservation)] = reservation
+        return reservation
 
-    async def end(self, share: Share) -> None:
-        """Give back what is left of *share*."""
-        self._shares.pop(id(share), None)
-        await share.end()
+    async def end(self, reservation: Reservation) -> None:
+        """Give back what is left of *reservation*."""
+        self._reservations.pop(id(reservation), None)
+        await reservation.release()
 
     async def close(self) -> None:
         """Let go of everything. Calls that wait end at once, calls under way with an error."""
         self.closed = True
         self.waits.end()
         try:
-            for share in tuple(self._shares.values()):
-                await self.end(share)
+            for reservation in tuple(self._reservations.values()):
+                await self.end(reservation)
             if self.tokens is not None:
                 await self.tokens.close()
         finally:  # also for who does not wait so long

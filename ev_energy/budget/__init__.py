@@ -17,39 +17,39 @@ import attrs
 
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
-from ev_energy.budget._bucket import Bucket, Exhausted
+from ev_energy.budget._bucket import Bucket, WouldExceedDeadline
 from ev_energy.budget._queue import ASIDE, RANKS, Priority, Turn
 from ev_energy.budget._window import RollingLog
 
 __all__ = [
     "RANKS",
-    "Ask",
+    "Acquire",
     "Budget",
-    "Exhausted",
+    "BudgetUnavailable",
     "MemoryBudget",
     "Priority",
-    "Share",
+    "Reservation",
     "Ticket",
-    "Unavailable",
+    "WouldExceedDeadline",
 ]
 
 #: From how many allowances on it is worth looking which of them are forgotten.
 _MANY: Final = 256
 
 
-class Unavailable(Exception):  # noqa: N818  (the session turns it into a BudgetUnavailableError)
+class BudgetUnavailable(Exception):  # noqa: N818  (the session turns it into a BudgetUnavailableError)
     """Nobody can say what is left."""
 
 
 @attrs.frozen
-class Ask:
+class Acquire:
     """Somebody wants to send something."""
 
     bucket: str
-    patience: float = float("inf")
+    timeout: float = float("inf")
     """Seconds that they are ready to wait."""
     priority: Priority = "interactive"
-    share: Share | None = None
+    reservation: Reservation | None = None
     """What was set aside for them."""
     on_wait: Callable[[float], None] | None = None
     """Told once if there is a wait, and how long it will be as far as is known."""
@@ -60,7 +60,9 @@ class Ask:
 class Ticket(Protocol):
     """One request that may be sent. Exactly one of its methods is to be called, once."""
 
-    def settle(self, stated: RateLimit | None, *, success: bool, retry_after: float | None) -> None:
+    def complete(
+        self, rate_limit: RateLimit | None, *, success: bool, retry_after: float | None
+    ) -> None:
         """It was answered, or may have been sent.
 
         With what the reply stated, whether it was a success, and for a refusal by the rate limit
@@ -68,20 +70,20 @@ class Ticket(Protocol):
         """
         ...
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """It was provably not sent."""
         ...
 
 
-class Share(Protocol):
+class Reservation(Protocol):
     """Requests that were set aside."""
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many are left."""
         ...
 
-    async def end(self) -> None:
+    async def release(self) -> None:
         """Give back what is left."""
         ...
 
@@ -89,16 +91,16 @@ class Share(Protocol):
 class Budget(Protocol):
     """What hands out requests."""
 
-    def at_once(self, bucket: str, share: Share | None) -> Ticket | None:
+    def try_acquire(self, bucket: str, reservation: Reservation | None) -> Ticket | None:
         """One request that may be sent now, if that can be said without waiting for anything."""
         ...
 
-    async def acquire(self, ask: Ask) -> Ticket:
-        """One request, once it may be sent. `Exhausted` if that is too late, at once."""
+    async def acquire(self, params: Acquire) -> Ticket:
+        """One request, once it may be sent. `WouldExceedDeadline` if that is too late, at once."""
         ...
 
-    async def reserve(self, ask: Ask, count: int) -> Share:
-        """*count* requests, set aside at once. `Exhausted` if that takes too long."""
+    async def reserve(self, params: Acquire, count: int) -> Reservation:
+        """*count* requests, set aside at once. `WouldExceedDeadline` if that takes too long."""
         ...
 
     def state(self, bucket: str) -> RateLimit | None:
@@ -140,31 +142,32 @@ class MemoryBudget:
         self._lock = threading.Lock()
         _budgets.add(self)
 
-    def at_once(self, bucket: str, share: Share | None) -> Ticket | None:
+    def try_acquire(self, bucket: str, reservation: Reservation | None) -> Ticket | None:
         """One request that may be sent now; None if it would have to wait."""
         found = self._buckets.get(bucket) or self._bucket(bucket)
         log = found.log
         with found.lock:
             now = self.clock()
-            if share is not None and isinstance(share, MemoryShare) and share.is_left_in(found):
+            if isinstance(reservation, MemoryReservation) and reservation.is_left_in(found):
                 if found.wait_for(now, ASIDE, 1) > 0:
                     return None
-                share.claim()
+                reservation.claim()
                 log.set_aside(-1)
                 log.take(now)
             elif found.turns.size or not log.try_take(now):
                 return None
             return MemoryTicket(found, now, log.counted)
 
-    async def acquire(self, ask: Ask) -> Ticket:
+    async def acquire(self, params: Acquire) -> Ticket:
         """One request, once it may be sent."""
-        if (ticket := self.at_once(ask.bucket, ask.share)) is not None:
+        if (ticket := self.try_acquire(params.bucket, params.reservation)) is not None:
             return ticket
-        bucket, share = self._bucket(ask.bucket), ask.share
+        bucket, reservation = self._bucket(params.bucket), params.reservation
         log = bucket.log
         with bucket.lock:
-            claimed = share if isinstance(share, MemoryShare) and share.is_left_in(bucket) else None
-            if claimed is not None:
+            claimed: MemoryReservation | None = None
+            if isinstance(reservation, MemoryReservation) and reservation.is_left_in(bucket):
+                claimed = reservation
                 claimed.claim()
         if claimed is not None:
 
@@ -177,34 +180,34 @@ class MemoryBudget:
                 log.set_aside(1)
 
             try:
-                await bucket.wait_for_turn(self._turn(ask, ASIDE, 1, take, undo), ask.on_wait)
+                await bucket.wait_for_turn(self._turn(params, ASIDE, 1, take, undo), params.on_wait)
             except BaseException:
                 claimed.unclaim()
                 raise
         else:
-            turn = self._turn(ask, RANKS[ask.priority], 1, log.take, log.give_back)
-            await bucket.wait_for_turn(turn, ask.on_wait)
+            turn = self._turn(params, RANKS[params.priority], 1, log.take, log.give_back)
+            await bucket.wait_for_turn(turn, params.on_wait)
         return MemoryTicket(bucket, self.clock(), log.counted)
 
-    async def reserve(self, ask: Ask, count: int) -> Share:
-        """*count* requests, set aside at once. What `ask.share` has left is not used for it."""
-        bucket = self._bucket(ask.bucket)
+    async def reserve(self, params: Acquire, count: int) -> Reservation:
+        """Reserve *count* requests, all at once; `params.reservation` is not used for them."""
+        bucket = self._bucket(params.bucket)
         if count < 1:
             raise ValueError(f"count must be 1 or more, not {count}")
         self._check(bucket, count)
         turn = self._turn(
-            ask,
-            RANKS[ask.priority],
+            params,
+            RANKS[params.priority],
             count,
             lambda _: bucket.log.set_aside(count),
             lambda: bucket.log.set_aside(-count),
         )
         try:
-            await bucket.wait_for_turn(turn, ask.on_wait)
-        except Exhausted:
+            await bucket.wait_for_turn(turn, params.on_wait)
+        except WouldExceedDeadline:
             self._check(bucket, count)  # the limit may have become another one
             raise
-        return MemoryShare(bucket, count)
+        return MemoryReservation(bucket, count)
 
     def state(self, bucket: str) -> RateLimit | None:
         """How an allowance stands; None before a reply told, and where there is no limit."""
@@ -221,13 +224,13 @@ class MemoryBudget:
 
     def _turn(
         self,
-        ask: Ask,
+        params: Acquire,
         rank: int,
         count: int,
         take: Callable[[float], None],
         undo: Callable[[], None],
     ) -> Turn:
-        loop, over = asyncio.get_running_loop(), self.clock() + ask.patience
+        loop, over = asyncio.get_running_loop(), self.clock() + params.timeout
         return Turn(rank, count, over, take, undo, loop, loop.create_future())
 
     def _check(self, bucket: Bucket, count: int) -> None:
@@ -269,14 +272,14 @@ class MemoryBudget:
             Bucket.__init__(bucket, blank, self.clock, self.sleep)
 
 
-class MemoryShare:
+class MemoryReservation:
     """Requests that were set aside in memory. Each is free, or claimed by a call that waits."""
 
     def __init__(self, bucket: Bucket, count: int) -> None:
         self._bucket, self._left, self._ended = bucket, count, False
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many are left."""
         return self._left
 
@@ -296,7 +299,7 @@ class MemoryShare:
             else:
                 self._left += 1
 
-    async def end(self) -> None:
+    async def release(self) -> None:
         """Give back what is left."""
         with self._bucket.lock:
             left, self._left, self._ended = self._left, 0, True
@@ -318,18 +321,20 @@ class MemoryTicket:
         self._since = since
         self._mark = mark
 
-    def settle(self, stated: RateLimit | None, *, success: bool, retry_after: float | None) -> None:
+    def complete(
+        self, rate_limit: RateLimit | None, *, success: bool, retry_after: float | None
+    ) -> None:
         """It was answered, or may have been sent."""
         bucket = self._bucket
         with bucket.lock:
             now = bucket.clock()
             bucket.log.settle(
-                now, self._since, self._mark, stated, success=success, retry_after=retry_after
+                now, self._since, self._mark, rate_limit, success=success, retry_after=retry_after
             )
             if bucket.turns.size:
                 bucket.look(now)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """It was provably not sent."""
         bucket = self._bucket
         with bucket.lock:

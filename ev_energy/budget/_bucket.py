@@ -10,7 +10,7 @@ from ev_energy.budget._queue import ASIDE, Turn, Turns
 from ev_energy.budget._window import RollingLog
 
 
-class Exhausted(Exception):  # noqa: N818  (the session turns it into a BudgetExceeded)
+class WouldExceedDeadline(Exception):  # noqa: N818  (the session turns it into a BudgetExceeded)
     """There will be nothing in time; in *wait* seconds there may."""
 
     def __init__(self, wait: float) -> None:
@@ -67,7 +67,7 @@ class Bucket:
                 keeper.wake()
 
     async def wait_for_turn(self, turn: Turn, on_wait: Callable[[float], None] | None) -> None:
-        """Return once what *turn* wants was taken for it; `Exhausted` as soon as that is too late.
+        """Return once what *turn* wants was taken for it; else raise `WouldExceedDeadline`.
 
         If anything else is raised, nothing was taken.
         """
@@ -75,7 +75,7 @@ class Bucket:
             now = self.clock()
             wait = self.wait_for(now, turn.rank, turn.count)
             if now + wait > turn.over:
-                raise Exhausted(wait)
+                raise WouldExceedDeadline(wait)
             self.turns.add(turn)
             self.look(now)
         try:
@@ -91,7 +91,7 @@ class Bucket:
                 self.look(self.clock())
             raise
         if turn.late is not None:
-            raise Exhausted(turn.late)
+            raise WouldExceedDeadline(turn.late)
 
     def _decide(self, turn: Turn, now: float, late: float | None = None) -> None:
         """It gets what it waits for, or is told that this would be too late."""

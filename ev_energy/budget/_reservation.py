@@ -6,36 +6,36 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from ev_energy.budget import Share
+from ev_energy.budget import Reservation
 
 C = TypeVar("C")
 
 
-class Reservation(Generic[C]):
+class ReservationContext(Generic[C]):
     """Sets requests aside when it is entered, and gives back what is left when it is left."""
 
     def __init__(
         self,
-        reserve: Callable[[], Awaitable[Share]],
-        end: Callable[[Share], Awaitable[None]],
-        with_share: Callable[[Share], C],
+        reserve: Callable[[], Awaitable[Reservation]],
+        release: Callable[[Reservation], Awaitable[None]],
+        with_reservation: Callable[[Reservation], C],
     ) -> None:
-        self._reserve, self._end, self._with_share = reserve, end, with_share
-        self._share: Share | None = None
+        self._reserve, self._release, self._with_reservation = reserve, release, with_reservation
+        self._reservation: Reservation | None = None
         self._entered = False
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many requests are left of it; 0 before it is entered and after it was left."""
-        return 0 if self._share is None else self._share.left
+        return 0 if self._reservation is None else self._reservation.remaining
 
     async def __aenter__(self) -> C:
         """The client whose calls use them up."""
         if self._entered:
             raise RuntimeError("a reservation is entered once: make another with reserve()")
         self._entered = True
-        self._share = await self._reserve()
-        return self._with_share(self._share)
+        self._reservation = await self._reserve()
+        return self._with_reservation(self._reservation)
 
     async def __aexit__(
         self,
@@ -43,5 +43,5 @@ class Reservation(Generic[C]):
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if self._share is not None:
-            await self._end(self._share)
+        if self._reservation is not None:
+            await self._release(self._reservation)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from ev_energy._messages import RateLimit
-from ev_energy.budget import Ask, MemoryBudget, Share, Ticket
+from ev_energy.budget import Acquire, MemoryBudget, Reservation, Ticket
 
 
 class HandClock:
@@ -55,21 +55,21 @@ async def settled() -> None:
 def budget(clock: HandClock, limit: int = 3, **settings: Any) -> MemoryBudget:
     """A budget whose limit a reply stated long ago."""
     made = MemoryBudget(clock=clock, sleep=clock.sleep, window=3600.0, **settings)
-    ticket = made.at_once("app", None)
+    ticket = made.try_acquire("app", None)
     assert ticket is not None
-    ticket.settle(RateLimit(limit, limit - 1), success=True, retry_after=None)
+    ticket.complete(RateLimit(limit, limit - 1), success=True, retry_after=None)
     clock.now += 7200
     return made
 
 
 def answered(ticket: Ticket, stated: RateLimit | None = None) -> None:
-    ticket.settle(stated, success=True, retry_after=None)
+    ticket.complete(stated, success=True, retry_after=None)
 
 
-def spend(made: MemoryBudget, count: int = 1, share: Share | None = None) -> None:
+def spend(made: MemoryBudget, count: int = 1, reservation: Reservation | None = None) -> None:
     """Send that many requests, which are answered at once."""
     for _ in range(count):
-        ticket = made.at_once("app", share)
+        ticket = made.try_acquire("app", reservation)
         assert ticket is not None
         answered(ticket)
 
@@ -87,7 +87,7 @@ class Queue:
     async def ask(self, name: str, count: int | None = None, **settings: Any) -> asyncio.Task[None]:
         """Somebody comes and waits."""
         told = self.told.setdefault(name, [])
-        wanted = Ask("app", on_wait=told.append, **settings)
+        wanted = Acquire("app", on_wait=told.append, **settings)
 
         async def wait() -> None:
             if count is None:

@@ -256,12 +256,12 @@ class TestReservations:
 
     async def test_one_is_entered_once(self, world: World) -> None:
         reservation = (await world.client()).reserve(5)
-        assert reservation.left == 0
+        assert reservation.remaining == 0
         async with reservation as reserved:
-            assert reservation.left == 5
+            assert reservation.remaining == 5
             await reserved.timezones.list().first()
-            assert reservation.left == 4
-        assert reservation.left == 0
+            assert reservation.remaining == 4
+        assert reservation.remaining == 0
         with pytest.raises(RuntimeError, match="entered once"):
             await reservation.__aenter__()
 

@@ -14,7 +14,7 @@ import pytest
 from budget.hands import HandClock, answered, budget, settled, spend
 
 from ev_energy._messages import RateLimit
-from ev_energy.budget import Ask, MemoryBudget
+from ev_energy.budget import Acquire, MemoryBudget
 
 
 async def test_threads_never_take_more_than_there_is_together() -> None:
@@ -25,7 +25,7 @@ async def test_threads_never_take_more_than_there_is_together() -> None:
         start.wait()
         count = 0
         for _ in range(400):
-            ticket = made.at_once("app", None)
+            ticket = made.try_acquire("app", None)
             if ticket is not None:
                 answered(ticket)
                 count += 1
@@ -49,7 +49,7 @@ def in_thread(made: MemoryBudget, calls: int) -> threading.Thread:
     """A thread with a loop of its own that makes as many calls at once."""
 
     async def call() -> None:
-        answered(await made.acquire(Ask("app")))
+        answered(await made.acquire(Acquire("app")))
 
     async def main() -> None:
         async with asyncio.TaskGroup() as group:
@@ -76,12 +76,12 @@ async def test_loops_in_several_threads_wait_for_each_other() -> None:
 async def test_what_one_loop_gives_back_wakes_another_one() -> None:
     clock = HandClock()
     made = budget(clock, 1)
-    ticket = made.at_once("app", None)
+    ticket = made.try_acquire("app", None)
     assert ticket is not None
     thread = in_thread(made, 1)
     while not made._buckets["app"].turns.size:
         await asyncio.sleep(0.001)
-    ticket.give_back()
+    ticket.release()
     await asyncio.to_thread(thread.join, 20)
     assert not thread.is_alive()
 
@@ -91,10 +91,10 @@ async def test_a_loop_that_stands_still_holds_nobody_up() -> None:
     made = budget(clock, 1)
     spend(made)
     asleep = asyncio.new_event_loop()
-    first = asleep.create_task(made.acquire(Ask("app")))
-    second = asleep.create_task(made.acquire(Ask("app")))
+    first = asleep.create_task(made.acquire(Acquire("app")))
+    second = asleep.create_task(made.acquire(Acquire("app")))
     await asyncio.to_thread(asleep.run_until_complete, settled())
-    here = asyncio.create_task(made.acquire(Ask("app")))
+    here = asyncio.create_task(made.acquire(Acquire("app")))
     await settled()
     await clock.advance(3601)  # it is the first's, who does not know
     assert not here.done()
@@ -111,9 +111,9 @@ async def test_each_loop_looks_at_the_clock_itself() -> None:
     made = budget(clock, 2)
     spend(made, 2)
     asleep = asyncio.new_event_loop()
-    first = asleep.create_task(made.acquire(Ask("app")))
+    first = asleep.create_task(made.acquire(Acquire("app")))
     await asyncio.to_thread(asleep.run_until_complete, settled())
-    here = asyncio.create_task(made.acquire(Ask("app")))
+    here = asyncio.create_task(made.acquire(Acquire("app")))
     await settled()
     await clock.advance(3601)
     assert here.done(), "though the first, who would have looked, stands still"
@@ -127,12 +127,12 @@ async def test_tasks_of_a_loop_that_was_closed_hold_nobody_up() -> None:
     made = budget(clock, 1)
     spend(made)
     gone = asyncio.new_event_loop()
-    task = gone.create_task(made.acquire(Ask("app")))
+    task = gone.create_task(made.acquire(Acquire("app")))
     await asyncio.to_thread(gone.run_until_complete, settled())
     for abandoned in asyncio.all_tasks(gone):
         abandoned._log_destroy_pending = False  # it is this test that does so
     gone.close()
-    here = asyncio.create_task(made.acquire(Ask("app")))
+    here = asyncio.create_task(made.acquire(Acquire("app")))
     await settled()
     await clock.advance(3601)
     assert here.done()
@@ -144,7 +144,7 @@ def test_a_second_run_of_asyncio_goes_on_with_the_count() -> None:
     made = MemoryBudget(limit=2, window=60.0)
 
     async def use() -> int:
-        waiting = asyncio.create_task(made.acquire(Ask("app")))
+        waiting = asyncio.create_task(made.acquire(Acquire("app")))
         await settled()
         if waiting.done():
             answered(await waiting)
@@ -164,37 +164,37 @@ async def test_a_forked_child_waits_for_nobody_of_its_parent() -> None:
     clock = HandClock()
     made = budget(clock, 4)
     spend(made)
-    share = await made.reserve(Ask("app"), 2)
-    under_way = made.at_once("app", None)
-    waiting = asyncio.create_task(made.acquire(Ask("app")))
+    reservation = await made.reserve(Acquire("app"), 2)
+    under_way = made.try_acquire("app", None)
+    waiting = asyncio.create_task(made.acquire(Acquire("app")))
     await settled()
     assert under_way is not None
     bucket = made._buckets["app"]
     with bucket.lock:  # as if another thread was at it
         child = os.fork()
         if child == 0:
-            os._exit(in_the_child(made, share, under_way))
+            os._exit(in_the_child(made, reservation, under_way))
     _, status = await asyncio.to_thread(os.waitpid, child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     state = made.state("app")
     assert state is not None
     assert (state.remaining, state.reserved, state.waiting) == (0, 2, 1)
-    await share.end()
+    await reservation.release()
     await waiting
 
 
-def in_the_child(made, share, under_way) -> int:
+def in_the_child(made, reservation, under_way) -> int:
     """0 if all is well."""
     signal.alarm(20)  # whoever waits for the parent's lock waits for ever
     state = made.state("app")
     # One that was sent, one that is under way; nothing set aside, nobody waiting.
     if state != RateLimit(4, 2, 0, 0, 0.0):
         return 1
-    end = share.end()
+    end = reservation.release()
     with contextlib.suppress(StopIteration):
         end.send(None)
-    under_way.give_back()
+    under_way.release()
     if made.state("app") != state:
         return 2
     spend(made, 2)
-    return 0 if made.at_once("app", None) is None else 3
+    return 0 if made.try_acquire("app", None) is None else 3

@@ -11,7 +11,7 @@ import pytest
 from budget.hands import HandClock, Queue, answered, budget, settled, spend
 
 from ev_energy._messages import RateLimit
-from ev_energy.budget import Ask, Exhausted, MemoryBudget
+from ev_energy.budget import Acquire, MemoryBudget, WouldExceedDeadline
 
 HOUR = 3601.0
 """Until one that is answered now is free again: a window and a second to spare."""
@@ -37,7 +37,7 @@ async def test_calls_are_served_in_the_order_they_came_and_interactive_ones_firs
     await clock.advance(0.1)
     assert sorted(queue.served) == ["1", "2", "3"]
     for name, then in ("1", "4"), ("2", "batch 1"), ("3", "batch 2"):
-        queue.got[name].give_back()
+        queue.got[name].release()
         await settled()
         assert queue.served[-1] == then
 
@@ -84,19 +84,19 @@ async def test_a_big_reservation_is_not_overtaken_but_by_who_comes_before_it(
 
 async def test_what_is_given_back_goes_to_who_is_first_at_once(clock: HandClock) -> None:
     made = budget(clock)
-    tickets = [made.at_once("app", None) for _ in range(3)]
+    tickets = [made.try_acquire("app", None) for _ in range(3)]
     queue = Queue(made)
     await queue.ask("1")
     await queue.ask("2")
     assert tickets[0] is not None
-    tickets[0].give_back()
+    tickets[0].release()
     await settled()
     assert queue.served == ["1"]
 
 
 async def test_a_reply_that_states_more_serves_all_who_wait(clock: HandClock) -> None:
     made = budget(clock)
-    tickets = [made.at_once("app", None) for _ in range(3)]
+    tickets = [made.try_acquire("app", None) for _ in range(3)]
     queue = Queue(made)
     for name in "12345":
         await queue.ask(name)
@@ -106,14 +106,14 @@ async def test_a_reply_that_states_more_serves_all_who_wait(clock: HandClock) ->
     assert sorted(queue.served) == list("12345")
 
 
-@pytest.mark.parametrize("patience", [0.0, 3600.9])
+@pytest.mark.parametrize("timeout", [0.0, 3600.9])
 async def test_who_cannot_be_served_in_time_hears_so_at_once(
-    clock: HandClock, patience: float
+    clock: HandClock, timeout: float
 ) -> None:
     made = budget(clock)
     spend(made, 3)
-    with pytest.raises(Exhausted) as caught:
-        await made.acquire(Ask("app", patience))
+    with pytest.raises(WouldExceedDeadline) as caught:
+        await made.acquire(Acquire("app", timeout))
     assert caught.value.wait == pytest.approx(HOUR)
 
 
@@ -123,8 +123,8 @@ async def test_who_is_behind_too_many_others_hears_so_at_once_too(clock: HandClo
     queue = Queue(made)
     for name in "123":
         await queue.ask(name)
-    with pytest.raises(Exhausted) as caught:
-        await made.acquire(Ask("app", HOUR + 100))
+    with pytest.raises(WouldExceedDeadline) as caught:
+        await made.acquire(Acquire("app", HOUR + 100))
     assert caught.value.wait == pytest.approx(2 * HOUR)
 
 
@@ -133,16 +133,16 @@ async def test_when_the_wait_becomes_too_long_all_it_is_too_long_for_hear_so(
 ) -> None:
     made = budget(clock)
     spend(made, 2)
-    last = made.at_once("app", None)
+    last = made.try_acquire("app", None)
     assert last is not None
     queue = Queue(made)
     await clock.advance(3000)
-    patient = await queue.ask("patient", patience=1e9)
-    hurried = await queue.ask("hurried", patience=700)
+    patient = await queue.ask("patient", timeout=1e9)
+    hurried = await queue.ask("hurried", timeout=700)
     assert not hurried.done()
-    last.settle(RateLimit(3, 0), success=False, retry_after=2000.0)
+    last.complete(RateLimit(3, 0), success=False, retry_after=2000.0)
     await settled()
-    with pytest.raises(Exhausted) as caught:
+    with pytest.raises(WouldExceedDeadline) as caught:
         await hurried
     assert caught.value.wait == pytest.approx(2000)
     assert not patient.done()
@@ -155,7 +155,7 @@ async def test_a_reservation_that_the_limit_became_too_small_for_is_refused(
 ) -> None:
     made = budget(clock)
     spend(made, 2)
-    last = made.at_once("app", None)
+    last = made.try_acquire("app", None)
     assert last is not None
     queue = Queue(made)
     many = await queue.ask("many", 3)
@@ -176,7 +176,7 @@ async def test_a_hook_that_fails_leaves_the_queue_as_it_was(clock: HandClock) ->
         raise LookupError("the hook's own")
 
     with pytest.raises(LookupError):
-        await made.acquire(Ask("app", on_wait=broken))
+        await made.acquire(Acquire("app", on_wait=broken))
     state = made.state("app")
     assert state is not None
     assert state.waiting == 0
@@ -186,16 +186,16 @@ async def test_the_state_says_what_there_is(clock: HandClock) -> None:
     made = budget(clock, 5)
     assert made.state("nobody") is None
     spend(made, 2)
-    share = await made.reserve(Ask("app"), 2)
+    reservation = await made.reserve(Acquire("app"), 2)
     assert made.state("app") == RateLimit(5, 1, 2, 0, 0.0)
     queue = Queue(made)
     await queue.ask("1", 2)
     assert made.state("app") == RateLimit(5, 1, 2, 1, pytest.approx(HOUR))
-    await share.end()
+    await reservation.release()
     assert made.state("app") == RateLimit(5, 1, 2, 0, 0.0)
-    ticket = made.at_once("app", None)
+    ticket = made.try_acquire("app", None)
     assert ticket is not None
-    ticket.settle(RateLimit(5, 0), success=False, retry_after=50.0)
+    ticket.complete(RateLimit(5, 0), success=False, retry_after=50.0)
     state = made.state("app")
     assert state is not None
     assert (state.remaining, state.wait) == (0, pytest.approx(50.0, abs=20))
@@ -206,69 +206,69 @@ class TestShares:
         self, clock: HandClock
     ) -> None:
         made = budget(clock)
-        share = await made.reserve(Ask("app"), 2)
+        reservation = await made.reserve(Acquire("app"), 2)
         spend(made, 1)
-        assert made.at_once("app", None) is None
-        spend(made, 1, share)
-        assert share.left == 1
+        assert made.try_acquire("app", None) is None
+        spend(made, 1, reservation)
+        assert reservation.remaining == 1
         queue = Queue(made)
         await queue.ask("1")
-        await share.end()
+        await reservation.release()
         await settled()
-        assert (queue.served, share.left) == (["1"], 0)
-        await share.end()  # twice is once
-        assert made.at_once("app", share) is None
+        assert (queue.served, reservation.remaining) == (["1"], 0)
+        await reservation.release()  # twice is once
+        assert made.try_acquire("app", reservation) is None
 
     async def test_without_anything_left_calls_use_what_all_have(self, clock: HandClock) -> None:
         made = budget(clock)
-        share = await made.reserve(Ask("app"), 1)
-        spend(made, 3, share)
-        assert made.at_once("app", share) is None
+        reservation = await made.reserve(Acquire("app"), 1)
+        spend(made, 3, reservation)
+        assert made.try_acquire("app", reservation) is None
 
     async def test_more_than_there_ever_are_is_refused(self, clock: HandClock) -> None:
         made = budget(clock)
         for count, text in ((4, "3 or less, not 4"), (0, "1 or more, not 0")):
             with pytest.raises(ValueError, match=f"count must be {text}"):
-                await made.reserve(Ask("app"), count)
+                await made.reserve(Acquire("app"), count)
 
     async def test_a_refusal_holds_for_it_too(self, clock: HandClock) -> None:
         """Somebody else used what was set aside: it is no use to go on asking."""
         made = budget(clock)
-        share = await made.reserve(Ask("app"), 2)
-        ticket = made.at_once("app", None)
+        reservation = await made.reserve(Acquire("app"), 2)
+        ticket = made.try_acquire("app", None)
         assert ticket is not None
-        ticket.settle(RateLimit(3, 0), success=False, retry_after=60.0)
-        assert made.at_once("app", share) is None
+        ticket.complete(RateLimit(3, 0), success=False, retry_after=60.0)
+        assert made.try_acquire("app", reservation) is None
         queue = Queue(made)
-        first = await queue.ask("1", share=share)
-        await queue.ask("2", share=share)
+        first = await queue.ask("1", reservation=reservation)
+        await queue.ask("2", reservation=reservation)
         await queue.ask("common")
-        assert share.left == 0, "promised to calls that wait"
+        assert reservation.remaining == 0, "promised to calls that wait"
         first.cancel()
         await settled()
-        assert share.left == 1
+        assert reservation.remaining == 1
         await clock.advance(60.0)
         assert queue.served == ["2"]
 
     async def test_it_may_end_while_a_call_waits_for_it(self, clock: HandClock) -> None:
         made = budget(clock)
-        share = await made.reserve(Ask("app"), 2)
-        ticket = made.at_once("app", None)
+        reservation = await made.reserve(Acquire("app"), 2)
+        ticket = made.try_acquire("app", None)
         assert ticket is not None
-        ticket.settle(None, success=False, retry_after=60.0)
+        ticket.complete(None, success=False, retry_after=60.0)
         queue = Queue(made)
-        task = await queue.ask("1", share=share)
-        await share.end()
+        task = await queue.ask("1", reservation=reservation)
+        await reservation.release()
         task.cancel()
         await settled()
         assert made._buckets["app"].log.reserved == 0
 
     async def test_one_of_another_allowance_is_none(self, clock: HandClock) -> None:
         made = budget(clock)
-        share = await made.reserve(Ask("other"), 10)
-        spend(made, 3, share)
-        assert share.left == 10
-        assert made.at_once("app", share) is None
+        reservation = await made.reserve(Acquire("other"), 10)
+        spend(made, 3, reservation)
+        assert reservation.remaining == 10
+        assert made.try_acquire("app", reservation) is None
 
 
 class TestCancellation:
@@ -287,12 +287,12 @@ class TestCancellation:
         self, clock: HandClock
     ) -> None:
         made = budget(clock)
-        held = [made.at_once("app", None) for _ in range(3)]
+        held = [made.try_acquire("app", None) for _ in range(3)]
         queue = Queue(made)
         for name in "12":
             await queue.ask(name)
         assert held[0] is not None
-        held[0].give_back()  # it is the first's now, who has not noticed
+        held[0].release()  # it is the first's now, who has not noticed
         queue.tasks["1"].cancel()
         await settled()
         assert queue.served == ["2"]
@@ -319,7 +319,7 @@ class TestCancellation:
                 break
         results = await asyncio.gather(*queue.tasks.values(), return_exceptions=True)
         # The last is for a reservation that the limit became too small for.
-        allowed = (type(None), asyncio.CancelledError, Exhausted, ValueError)
+        allowed = (type(None), asyncio.CancelledError, WouldExceedDeadline, ValueError)
         assert [r for r in results if not isinstance(r, allowed)] == []
         await clock.advance(2 * HOUR)
         state = made.state("app")
@@ -336,8 +336,10 @@ async def something(chance: random.Random, queue: Queue, clock: HandClock, name:
         await queue.ask(
             name,
             priority=chance.choice(["interactive", "batch"]),
-            patience=chance.choice([1e9, 1e9, 0.0, 1800.0, 5000.0]),
-            share=chance.choice([None, *(g for g in queue.got.values() if hasattr(g, "left"))]),
+            timeout=chance.choice([1e9, 1e9, 0.0, 1800.0, 5000.0]),
+            reservation=chance.choice(
+                [None, *(g for g in queue.got.values() if hasattr(g, "remaining"))]
+            ),
         )
     elif event < 0.4:
         await queue.ask(name, chance.randint(1, queue.made._buckets["app"].log.limit or 1))
@@ -352,14 +354,14 @@ async def something(chance: random.Random, queue: Queue, clock: HandClock, name:
 async def done_with(got: Any, chance: random.Random | None = None) -> None:
     """A reservation ends, or a request does, in one way or another."""
     lot = 1.0 if chance is None else chance.random()
-    if hasattr(got, "left"):
-        await got.end()
+    if hasattr(got, "remaining"):
+        await got.release()
     elif lot < 0.2:
-        got.give_back()
+        got.release()
     elif lot < 0.3:
-        got.settle(RateLimit(3, 0), success=False, retry_after=9.0)
+        got.complete(RateLimit(3, 0), success=False, retry_after=9.0)
     elif lot < 0.4:
-        got.settle(None, success=False, retry_after=None)
+        got.complete(None, success=False, retry_after=None)
     else:
         answered(got)
 
@@ -370,7 +372,7 @@ async def test_ten_thousand_that_wait_cost_little_more_each_than_a_hundred() -> 
         made = budget(clock, 1000)
         spend(made, 1000)
         began = time.process_time()
-        tasks = [asyncio.create_task(made.acquire(Ask("app"))) for _ in range(count)]
+        tasks = [asyncio.create_task(made.acquire(Acquire("app"))) for _ in range(count)]
         await settled()
         for task in tasks[1::2]:
             task.cancel()
@@ -393,7 +395,7 @@ def test_allowances_that_nobody_uses_any_more_are_forgotten() -> None:
     clock = HandClock()
     made = MemoryBudget(clock=clock)
     for number in range(2000):
-        ticket = made.at_once(f"user {number}", None)
+        ticket = made.try_acquire(f"user {number}", None)
         assert ticket is not None
         answered(ticket, RateLimit(1000, 999))
         clock.now += 60

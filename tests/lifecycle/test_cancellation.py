@@ -14,7 +14,7 @@ from support import SECRET, FakeTime
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, MemoryBudget, RateLimit, hooks
 from ev_energy.auth import MemoryStore, Token
-from ev_energy.budget import Ask, Ticket
+from ev_energy.budget import Acquire, Ticket
 
 HOW = ("while it waits", "as its wait is over", "twice")
 LIMIT = 1000
@@ -27,13 +27,15 @@ class Seen:
     ticket: Ticket
     ends: list[str] = attrs.field(factory=list)
 
-    def settle(self, stated: RateLimit | None, *, success: bool, retry_after: float | None) -> None:
+    def complete(
+        self, stated: RateLimit | None, *, success: bool, retry_after: float | None
+    ) -> None:
         self.ends.append("may have been sent")
-        self.ticket.settle(stated, success=success, retry_after=retry_after)
+        self.ticket.complete(stated, success=success, retry_after=retry_after)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         self.ends.append("was not sent")
-        self.ticket.give_back()
+        self.ticket.release()
 
 
 class Watched(MemoryBudget):
@@ -43,11 +45,11 @@ class Watched(MemoryBudget):
         super().__init__(*words, **more)
         self.tickets: list[Seen] = []
 
-    def at_once(self, *words: Any) -> Ticket | None:
-        return self._watch(super().at_once(*words))
+    def try_acquire(self, *words: Any) -> Ticket | None:
+        return self._watch(super().try_acquire(*words))
 
-    async def acquire(self, ask: Ask) -> Ticket:
-        ticket = self._watch(await super().acquire(ask))
+    async def acquire(self, params: Acquire) -> Ticket:
+        ticket = self._watch(await super().acquire(params))
         assert ticket is not None
         return ticket
 

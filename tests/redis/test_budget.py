@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 
 import ev_energy_sync
 from ev_energy import Client, ClientCredentials
-from ev_energy.budget import Ask, Exhausted, Unavailable
+from ev_energy.budget import Acquire, BudgetUnavailable, WouldExceedDeadline
 from ev_energy.errors import BudgetExceeded, BudgetUnavailableError
 from ev_energy.redis import RedisBudget
 from ev_energy.simulator import Simulator
@@ -42,23 +42,23 @@ async def make(lasting: Any, prefix: str) -> AsyncIterator[MakeBudget]:
 
 
 async def take(budget: RedisBudget, count: int = 1, **more: Any) -> list[Any]:
-    return await asyncio.gather(*(budget.acquire(Ask("app", **more)) for _ in range(count)))
+    return await asyncio.gather(*(budget.acquire(Acquire("app", **more)) for _ in range(count)))
 
 
 def settle(*tickets: Any, **more: Any) -> None:
     for ticket in tickets:
-        ticket.settle(None, success=False, retry_after=more.get("retry_after"))
+        ticket.complete(None, success=False, retry_after=more.get("retry_after"))
 
 
 async def test_two_budgets_on_one_redis_share_one_allowance(make: MakeBudget) -> None:
     one, two = make(limit=5), make(limit=5)
     tickets = await take(one, 3) + await take(two, 2)
-    with pytest.raises(Exhausted) as caught:
-        await take(one, patience=0.0)
+    with pytest.raises(WouldExceedDeadline) as caught:
+        await take(one, timeout=0.0)
     assert caught.value.wait == pytest.approx(3720, abs=5)  # nothing is settled yet
     settle(*tickets)
-    with pytest.raises(Exhausted) as caught:
-        await take(two, patience=10.0)
+    with pytest.raises(WouldExceedDeadline) as caught:
+        await take(two, timeout=10.0)
     assert caught.value.wait == pytest.approx(3600, abs=130)
 
 
@@ -67,7 +67,7 @@ async def test_what_is_given_back_goes_to_whoever_waits(make: MakeBudget) -> Non
     first, _ = await take(one, 2)
     waiting = asyncio.ensure_future(take(two))
     await asyncio.sleep(0.05)
-    first.give_back()
+    first.release()
     await asyncio.wait_for(waiting, 5)
 
 
@@ -77,30 +77,30 @@ async def test_what_became_of_a_request_is_told_soon_though_nothing_follows(
     one, two = make(limit=2), make(limit=2)
     first, second = await take(one, 2)
     await asyncio.sleep(0.05)
-    first.give_back()
+    first.release()
     await asyncio.sleep(0.3)
     settle(second)
     await asyncio.sleep(0.3)
-    await take(two, patience=0.0)
-    with pytest.raises(Exhausted) as caught:
-        await take(two, patience=0.0)
+    await take(two, timeout=0.0)
+    with pytest.raises(WouldExceedDeadline) as caught:
+        await take(two, timeout=0.0)
     assert caught.value.wait == pytest.approx(3600, abs=5)  # settled: no longer 3,720
 
 
 async def test_what_was_set_aside_leaves_nothing_behind(make: MakeBudget) -> None:
     budget = make(limit=4)
     for _ in range(3):
-        share = await budget.reserve(Ask("app"), 4)
-        await share.end()
+        reservation = await budget.reserve(Acquire("app"), 4)
+        await reservation.release()
     assert budget._bucket("app")._leases == {}
 
 
 async def test_buckets_know_nothing_of_each_other(make: MakeBudget) -> None:
     budget = make(limit=1)
-    await budget.acquire(Ask("one"))
-    await budget.acquire(Ask("another {one}", patience=0.0))
-    with pytest.raises(Exhausted):
-        await budget.acquire(Ask("one", patience=0.0))
+    await budget.acquire(Acquire("one"))
+    await budget.acquire(Acquire("another {one}", timeout=0.0))
+    with pytest.raises(WouldExceedDeadline):
+        await budget.acquire(Acquire("one", timeout=0.0))
 
 
 async def test_a_waiter_is_told_once_how_long_and_gets_its_turn_then(make: MakeBudget) -> None:
@@ -134,33 +134,33 @@ async def test_what_is_set_aside_is_for_its_calls_alone_and_the_rest_comes_back(
     make: MakeBudget,
 ) -> None:
     one, two = make(limit=4), make(limit=4)
-    share = await one.reserve(Ask("app"), 3)
+    reservation = await one.reserve(Acquire("app"), 3)
     assert one.state("app") == (4, 1, 3, 0, 0.0)
     await take(two)
-    with pytest.raises(Exhausted):
-        await take(two, patience=0.0)
-    (ticket,) = await take(one, share=share, patience=0.0)
-    assert share.left == 2
-    ticket.give_back()
-    await share.end()
-    assert share.left == 0
-    await take(two, 3, patience=0.0)
+    with pytest.raises(WouldExceedDeadline):
+        await take(two, timeout=0.0)
+    (ticket,) = await take(one, reservation=reservation, timeout=0.0)
+    assert reservation.remaining == 2
+    ticket.release()
+    await reservation.release()
+    assert reservation.remaining == 0
+    await take(two, 3, timeout=0.0)
 
 
 async def test_more_than_the_limit_is_never_set_aside(make: MakeBudget) -> None:
     with pytest.raises(ValueError, match="4 or less"):
-        await make(limit=4).reserve(Ask("app"), 5)
+        await make(limit=4).reserve(Acquire("app"), 5)
     with pytest.raises(ValueError, match="1000 or less"):
-        await make().reserve(Ask("app"), 1001)
+        await make().reserve(Acquire("app"), 1001)
 
 
 async def test_a_reservation_outlives_its_lease_while_its_process_lives(make: MakeBudget) -> None:
     one, two = make(limit=3, lease=0.3), make(limit=3, lease=0.3)
-    share = await one.reserve(Ask("app"), 3)
+    reservation = await one.reserve(Acquire("app"), 3)
     await asyncio.sleep(1.0)
-    with pytest.raises(Exhausted):
-        await take(two, patience=0.0)
-    assert share.left == 3
+    with pytest.raises(WouldExceedDeadline):
+        await take(two, timeout=0.0)
+    assert reservation.remaining == 3
 
 
 @pytest.mark.parametrize("ticks", range(8))
@@ -168,19 +168,21 @@ async def test_a_waiter_that_is_cancelled_at_any_moment_takes_nothing_along(
     make: MakeBudget, ticks: int
 ) -> None:
     budget = make(limit=2)
-    await budget.acquire(Ask("app"))
-    for work in (budget.acquire(Ask("app")), budget.reserve(Ask("app"), 1)):
+    await budget.acquire(Acquire("app"))
+    for work in (budget.acquire(Acquire("app")), budget.reserve(Acquire("app"), 1)):
         task = asyncio.ensure_future(work)
         for _ in range(ticks):
             await asyncio.sleep(0.0005 * ticks)
         task.cancel()
         with suppress(asyncio.CancelledError):
             got = await task
-            await (got.end() if hasattr(got, "end") else asyncio.sleep(0, got.give_back()))
-        other = await budget.acquire(Ask("app", patience=0.0))
-        other.give_back()
-    with pytest.raises(Exhausted):
-        await take(budget, 2, patience=0.0)
+            released = got.release()
+            if released is not None:  # a reservation, not a ticket
+                await released
+        other = await budget.acquire(Acquire("app", timeout=0.0))
+        other.release()
+    with pytest.raises(WouldExceedDeadline):
+        await take(budget, 2, timeout=0.0)
 
 
 async def test_a_refusal_holds_back_every_process(make: MakeBudget) -> None:
@@ -209,7 +211,7 @@ async def test_it_works_with_any_kind_of_client(
 def test_a_given_client_serves_one_loop_and_a_url_serves_all(lasting: Any, prefix: str) -> None:
     async def once(budget: RedisBudget) -> int:
         (ticket,) = await take(budget)
-        ticket.settle(None, success=False, retry_after=None)
+        ticket.complete(None, success=False, retry_after=None)
         found = budget.state("app")
         await budget.aclose()
         assert found is not None
@@ -242,12 +244,12 @@ def test_a_given_client_serves_one_loop_and_a_url_serves_all(lasting: Any, prefi
 
 FORKED = """
 import asyncio, os, sys
-from ev_energy.budget import Ask
+from ev_energy.budget import Acquire
 from ev_energy.redis import RedisBudget
 
 async def once(budget):
-    ticket = await budget.acquire(Ask("app"))
-    ticket.settle(None, success=False, retry_after=None)
+    ticket = await budget.acquire(Acquire("app"))
+    ticket.complete(None, success=False, retry_after=None)
     await asyncio.sleep(0.15)
     print(budget.state("app").remaining, flush=True)
 
@@ -338,10 +340,10 @@ async def test_while_redis_is_down_nothing_is_sent_and_it_is_said_once(
     redis.kill()
     began = time.monotonic()
     for _ in range(3):
-        with pytest.raises(Unavailable, match="Redis is down"):
-            await take(budget, patience=0.3)
+        with pytest.raises(BudgetUnavailable, match="Redis is down"):
+            await take(budget, timeout=0.3)
     assert time.monotonic() - began < 5
-    waiting = asyncio.ensure_future(take(budget, 5, patience=30.0))
+    waiting = asyncio.ensure_future(take(budget, 5, timeout=30.0))
     await asyncio.sleep(0.5)
     assert not waiting.done()
     redis.start()
@@ -362,13 +364,13 @@ async def test_while_redis_is_down_a_share_may_be_spent_and_is_reported_later(
     budget = make(redis.url, limit=100, lease=0.3, when_down="share", share=0.03)
     settle(*await take(budget))
     redis.kill()
-    settle(*await take(budget, 2, patience=5.0))
-    with pytest.raises(Exhausted) as caught:
-        await take(budget, patience=5.0)
+    settle(*await take(budget, 2, timeout=5.0))
+    with pytest.raises(WouldExceedDeadline) as caught:
+        await take(budget, timeout=5.0)
     assert caught.value.wait == pytest.approx(3600, abs=60)
     redis.start()
     await asyncio.sleep(0.5)
-    await take(budget, patience=20.0)
+    await take(budget, timeout=20.0)
     other = make(redis.url, limit=100)
     await take(other)
     assert other.state("app").remaining == 95  # type: ignore[union-attr]
@@ -382,11 +384,11 @@ async def test_what_is_under_way_when_a_redis_that_forgot_nothing_goes_on_is_cou
     await take(budget)
     os.kill(redis.process.pid, signal.SIGSTOP)
     try:
-        await take(budget, 2, patience=20.0)
+        await take(budget, 2, timeout=20.0)
     finally:
         os.kill(redis.process.pid, signal.SIGCONT)
     await asyncio.sleep(0.5)
-    await take(budget, patience=20.0)
+    await take(budget, timeout=20.0)
     other = make(redis.url, **settings)
     await take(other)
     assert other.state("app").remaining == 95  # type: ignore[union-attr]
@@ -396,8 +398,8 @@ async def test_a_redis_that_accepts_and_says_nothing_hangs_nobody(make: MakeBudg
     with socket.create_server(("127.0.0.1", 0)) as silent:
         budget = make(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
         began = time.monotonic()
-        with pytest.raises(Unavailable, match="Redis is down"):
-            await take(budget, patience=0.0)
+        with pytest.raises(BudgetUnavailable, match="Redis is down"):
+            await take(budget, timeout=0.0)
         assert time.monotonic() - began < 3
 
 
@@ -422,8 +424,8 @@ async def test_a_redis_that_stood_still_and_goes_on_is_found_again(
     settle(*await take(budget))
     os.kill(redis.process.pid, signal.SIGSTOP)
     try:
-        with pytest.raises(Unavailable):
-            await take(budget, patience=0.1)
+        with pytest.raises(BudgetUnavailable):
+            await take(budget, timeout=0.1)
     finally:
         os.kill(redis.process.pid, signal.SIGCONT)
     tickets = await asyncio.wait_for(take(budget, 8), 10)
@@ -436,20 +438,20 @@ async def test_closing_tells_redis_all_and_gives_back_what_was_set_aside(
 ) -> None:
     one, two = make(limit=5, window=2.0), make(limit=5, window=2.0)
     settle(*await take(one))
-    await one.reserve(Ask("app"), 4)
+    await one.reserve(Acquire("app"), 4)
     waiting = asyncio.ensure_future(take(one))
     await asyncio.sleep(0.05)
     await one.aclose()
-    with pytest.raises(Unavailable, match="closed"):
+    with pytest.raises(BudgetUnavailable, match="closed"):
         await waiting
-    assert len(await take(two, 4, patience=0.0)) == 4
+    assert len(await take(two, 4, timeout=0.0)) == 4
 
 
 async def test_closing_gives_back_what_was_set_aside_though_nobody_waits(make: MakeBudget) -> None:
     one, two = make(limit=4), make(limit=4)
-    await one.reserve(Ask("app"), 4)
+    await one.reserve(Acquire("app"), 4)
     await one.aclose()
-    assert len(await take(two, 4, patience=0.0)) == 4
+    assert len(await take(two, 4, timeout=0.0)) == 4
 
 
 async def test_ten_thousand_waiters_are_no_burden(make: MakeBudget) -> None:
@@ -457,7 +459,7 @@ async def test_ten_thousand_waiters_are_no_burden(make: MakeBudget) -> None:
     settle(*await take(budget))
     began = time.monotonic()
     waiting = [
-        asyncio.ensure_future(budget.acquire(Ask("app", patience=7200))) for _ in range(10_000)
+        asyncio.ensure_future(budget.acquire(Acquire("app", timeout=7200))) for _ in range(10_000)
     ]
     await asyncio.sleep(1.0)
     for task in waiting:

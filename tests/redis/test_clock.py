@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from ev_energy.auth import Token
-from ev_energy.budget import Ask, Exhausted
+from ev_energy.budget import Acquire, WouldExceedDeadline
 from ev_energy.budget._redis.script import BUDGET, Answer, Question, Stated, decode, encode
 from ev_energy.redis import RedisBudget, RedisTokenStore
 
@@ -149,12 +149,12 @@ async def test_two_processes_keep_their_order_and_count_when_the_clock_is_set_ba
 ) -> None:
     one, two = make(limit=3), make(limit=3)
     for budget in (one, two, one):
-        (await budget.acquire(Ask("app"))).settle(None, success=False, retry_after=None)
+        (await budget.acquire(Acquire("app"))).complete(None, success=False, retry_after=None)
     await asyncio.sleep(0.3)
     set_clock(wire, f"{prefix}:{{app}}", -7)
     for budget in (one, two):
-        with pytest.raises(Exhausted) as caught:
-            await budget.acquire(Ask("app", patience=0.0))
+        with pytest.raises(WouldExceedDeadline) as caught:
+            await budget.acquire(Acquire("app", timeout=0.0))
         assert caught.value.wait == pytest.approx(WINDOW, abs=30)
 
 

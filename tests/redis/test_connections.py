@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 
 from ev_energy import Client, ClientCredentials
 from ev_energy.auth import Token
-from ev_energy.budget import Ask, Unavailable
+from ev_energy.budget import Acquire, BudgetUnavailable
 from ev_energy.errors import BudgetUnavailableError, TokenStoreError
 from ev_energy.redis import RedisBudget, RedisTokenStore
 from ev_energy.simulator import Simulator
@@ -103,13 +103,13 @@ async def test_a_failover_costs_no_call(
         store = await stack.enter_async_context(RedisTokenStore(redis, prefix=prefix))
         await store.save(KEY, OLD)
         for _ in "12":
-            await budget.acquire(Ask("app"))
+            await budget.acquire(Acquire("app"))
         pair.fail_over()  # the old connections lead to a server that refuses every write
         relay.target = pair.primary.port
 
         async with store.lock(KEY):
             await store.save(KEY, NEW)
-        await budget.acquire(Ask("app", patience=0.0))
+        await budget.acquire(Acquire("app", timeout=0.0))
 
         assert budget.state("app")[:2] == (9, 6)  # type: ignore[index]
         with BlockingRedis(port=pair.primary.port) as primary:
@@ -127,12 +127,12 @@ async def test_a_sentinel_is_asked_again_for_the_primary(
         sentinel = Sentinel([("127.0.0.1", own.port)])
         redis = sentinel.master_for("ours", retry=Retry(NoBackoff(), 0))
         async with RedisBudget(redis, prefix=prefix, limit=9) as budget:
-            await budget.acquire(Ask("app"))
+            await budget.acquire(Acquire("app"))
             await until(lambda: wire.sentinel_slaves("ours"))
             await until(lambda: primary.execute_command("WAIT", 1, 100))
             await until(lambda: begin_failover(wire))
             await until(lambda: primary.role()[0] == b"slave")
-            await budget.acquire(Ask("app", patience=0.0))
+            await budget.acquire(Acquire("app", timeout=0.0))
             assert budget.state("app")[:2] == (9, 7)  # type: ignore[index]
         await redis.aclose()
         for each in sentinel.sentinels:
@@ -162,11 +162,11 @@ async def test_an_address_that_still_leads_to_the_replica_is_an_outage_that_ends
         relayed(pair.primary.port) as relay,
         RedisBudget(relay.url, prefix=prefix, limit=9, lease=0.5) as budget,
     ):
-        await budget.acquire(Ask("app"))
+        await budget.acquire(Acquire("app"))
         pair.fail_over()
-        with pytest.raises(Unavailable, match="read only"):
-            await budget.acquire(Ask("app", patience=0.3))
-        waiting = asyncio.ensure_future(budget.acquire(Ask("app")))
+        with pytest.raises(BudgetUnavailable, match="read only"):
+            await budget.acquire(Acquire("app", timeout=0.3))
+        waiting = asyncio.ensure_future(budget.acquire(Acquire("app")))
         relay.target = pair.primary.port
         await asyncio.wait_for(waiting, 10)
 
@@ -239,7 +239,7 @@ async def test_a_connection_that_was_cut_costs_no_call(
         store = RedisTokenStore(redis, prefix=prefix, timeout=1.0)
         budget = RedisBudget(redis, prefix=prefix, limit=9, timeout=1.0)
         await store.save(KEY, NEW)
-        await budget.acquire(Ask("app"))
+        await budget.acquire(Acquire("app"))
         relay.treat(how)
         assert await store.load(KEY) == NEW
         relay.treat(how)
@@ -248,7 +248,7 @@ async def test_a_connection_that_was_cut_costs_no_call(
             await store.save(KEY, OLD)
             relay.treat(how)
         relay.treat(how)
-        await budget.acquire(Ask("app", patience=0.0))
+        await budget.acquire(Acquire("app", timeout=0.0))
         assert budget.state("app")[:2] == (9, 7)  # type: ignore[index]
         await budget.aclose()
         await store.aclose()
@@ -283,7 +283,7 @@ async def test_a_pause_of_redis_is_waited_for(
     ):
         wire.execute_command("CLIENT", "PAUSE", 300)
         await store.save(KEY, NEW)
-        await budget.acquire(Ask("app", patience=0.0))
+        await budget.acquire(Acquire("app", timeout=0.0))
         assert await store.load(KEY) == NEW
 
 
@@ -293,22 +293,22 @@ async def test_a_pause_of_redis_is_waited_for(
 async def test_a_request_whose_grant_was_lost_is_counted_once(
     relay: Any, budget: RedisBudget
 ) -> None:
-    await budget.acquire(Ask("app"))
+    await budget.acquire(Acquire("app"))
     relay.treat("swallow replies")
-    await budget.acquire(Ask("app", patience=0.0))
+    await budget.acquire(Acquire("app", timeout=0.0))
     assert budget.state("app")[:2] == (9, 7)  # type: ignore[index]
 
 
 async def test_a_reservation_whose_grant_was_lost_is_made_once(
     relay: Any, budget: RedisBudget
 ) -> None:
-    await budget.acquire(Ask("app"))
+    await budget.acquire(Acquire("app"))
     relay.treat("swallow replies")
-    share = await budget.reserve(Ask("app", patience=0.0), 5)
+    reservation = await budget.reserve(Acquire("app", timeout=0.0), 5)
     assert budget.state("app")[:3] == (9, 3, 5)  # type: ignore[index]
     relay.treat("swallow replies")
-    await share.end()
-    await budget.acquire(Ask("app"))
+    await reservation.release()
+    await budget.acquire(Acquire("app"))
     assert budget.state("app")[:3] == (9, 7, 0)  # type: ignore[index]
 
 
@@ -345,18 +345,18 @@ async def test_a_redis_that_is_silent_on_new_connections_too_is_given_up_soon(
     relay: Any, store: RedisTokenStore, budget: RedisBudget
 ) -> None:
     await store.load(KEY)
-    await budget.acquire(Ask("app"))
+    await budget.acquire(Acquire("app"))
     relay.is_silent = True
     relay.treat("silence")
     began = time.monotonic()
     with pytest.raises(TokenStoreError, match=r"no reply within 1 s"):
         await store.load(KEY)
-    with pytest.raises(Unavailable, match="no reply"):
-        await budget.acquire(Ask("app", patience=0.0))
+    with pytest.raises(BudgetUnavailable, match="no reply"):
+        await budget.acquire(Acquire("app", timeout=0.0))
     assert time.monotonic() - began < 20
     relay.is_silent = False
     assert await store.load(KEY) is None
-    await asyncio.wait_for(budget.acquire(Ask("app")), 10)
+    await asyncio.wait_for(budget.acquire(Acquire("app")), 10)
 
 
 async def test_a_new_connection_that_is_silent_is_not_tried_twice(relay: Any) -> None:
@@ -407,7 +407,7 @@ async def test_a_burst_waits_for_connections(
     ):
         await store.save(KEY, NEW)
         assert await asyncio.gather(*(store.load(KEY) for _ in range(400))) == [NEW] * 400
-        await asyncio.gather(*(budget.acquire(Ask(f"user {n}")) for n in range(400)))
+        await asyncio.gather(*(budget.acquire(Acquire(f"user {n}")) for n in range(400)))
 
 
 async def test_a_burst_waits_for_connections_that_the_caller_uses(

@@ -15,12 +15,12 @@ FRAGMENTS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "redis.md").read
 
 FRAME = """
 import asyncio
-from ev_energy.budget import Ask
+from ev_energy.budget import Acquire
 from ev_energy.auth import Token
 
 async def page():
 {body}
-    (await budget.acquire(Ask("page"))).give_back()
+    (await budget.acquire(Acquire("page"))).release()
     if "auth" in dir():
         await auth.store.save("page", Token(access_token="t"))
         await client.close()

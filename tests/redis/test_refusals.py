@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from ev_energy import MemoryBudget
-from ev_energy.budget import Ask
+from ev_energy.budget import Acquire
 from ev_energy.errors import BudgetExceeded, RateLimitError
 from ev_energy.redis import RedisBudget
 
@@ -91,11 +91,11 @@ async def test_a_retry_after_that_is_no_time_holds_back_for_a_window_at_most(
     make_budgets: Callable[..., Any], retry_after: float
 ) -> None:
     one, two = make_budgets(window=2.0)
-    ticket = await one.acquire(Ask("app"))
-    ticket.settle(None, success=False, retry_after=retry_after)
+    ticket = await one.acquire(Acquire("app"))
+    ticket.complete(None, success=False, retry_after=retry_after)
     if isinstance(one, RedisBudget):
         await one._bucket("app").tell()
-    await asyncio.wait_for(two.acquire(Ask("app")), 20)
+    await asyncio.wait_for(two.acquire(Acquire("app")), 20)
     await close(one, two)
 
 

@@ -393,7 +393,7 @@ async def test_a_lock_that_nobody_lets_go_of_costs_a_call_its_deadline_and_no_tu
     ticket = Mock()
 
     class Watched(MemoryBudget):
-        def at_once(self, *words: Any) -> Any:
+        def try_acquire(self, *words: Any) -> Any:
             return ticket
 
     async with place.client(budget=Watched(), deadline=0.1) as client:
@@ -401,7 +401,7 @@ async def test_a_lock_that_nobody_lets_go_of_costs_a_call_its_deadline_and_no_tu
             with pytest.raises(errors.DeadlineError, match="no token within"):
                 await client.evses.get("evse01")
         assert place.server.seen == []
-        assert ticket.mock_calls == [call.give_back()]
+        assert ticket.mock_calls == [call.release()]
 
 
 async def test_a_lock_that_nobody_ever_lets_go_of_is_an_error_that_says_so(
@@ -517,7 +517,7 @@ async def test_closing_at_any_moment_of_a_call_loses_no_token_and_leaves_no_lock
         for _ in range(steps):
             await asyncio.sleep(0)
         was_done = call.done()
-        await asyncio.wait_for(client.close(), 30)  # less than it has patience
+        await asyncio.wait_for(client.close(), 30)  # less than it has timeout
         await asyncio.gather(call, return_exceptions=True)
         kept = await place.kept()
         assert kept is not None

@@ -11,7 +11,7 @@ from typing import Final
 
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
-from ev_energy.budget import RANKS, Ask, Exhausted, Unavailable
+from ev_energy.budget import RANKS, Acquire, BudgetUnavailable, WouldExceedDeadline
 from ev_energy.budget._redis.connection import Down, Link
 from ev_energy.budget._redis.pending_updates import News, Settings
 from ev_energy.budget._redis.queue import Lease, Ticket, Turn, compose
@@ -79,9 +79,9 @@ class Bucket:
         remaining = max(0, min(stated[1], limit) - heard.reserved)  # it was said since
         return heard._replace(limit=limit, remaining=remaining)
 
-    async def acquire(self, ask: Ask, lease: Lease | None) -> Ticket:
+    async def acquire(self, params: Acquire, lease: Lease | None) -> Ticket:
         """One request that may be sent."""
-        turn = self._turn(ask)
+        turn = self._turn(params)
         taken_from = lease if lease is not None and lease.take() else None
         try:
             if taken_from is not None:
@@ -100,9 +100,9 @@ class Bucket:
             raise
         return Ticket(self, turn.name, REAL.monotonic())
 
-    async def set_aside(self, ask: Ask, size: int) -> Lease:
+    async def set_aside(self, params: Acquire, size: int) -> Lease:
         """*size* requests, for as long as this process lives."""
-        turn = self._turn(ask)
+        turn = self._turn(params)
         lease = turn.lease = Lease(self, turn.rank[1], size)
         insort(self._turns, turn)
         try:
@@ -143,7 +143,7 @@ class Bucket:
     async def close(self) -> None:
         """Tell Redis what it does not know, and that nothing is set aside any more."""
         for turn in (*self._turns, *self._ready):
-            turn.end(Unavailable("the budget was closed"))
+            turn.end(BudgetUnavailable("the budget was closed"))
         if self._leases or self._news or self._talk is not None:
             for lease in self._leases.values():
                 lease.lower(0)
@@ -155,27 +155,27 @@ class Bucket:
             self._timer.cancel()
             self._timer = None
 
-    def _turn(self, ask: Ask) -> Turn:
+    def _turn(self, params: Acquire) -> Turn:
         loop, number = asyncio.get_running_loop(), next(self._numbers)
         turn = Turn(
-            (RANKS[ask.priority], number),
+            (RANKS[params.priority], number),
             f"{self._me}-{number}",
-            REAL.monotonic() + ask.patience,
+            REAL.monotonic() + params.timeout,
             loop.create_future(),
-            ask.on_wait,
+            params.on_wait,
         )
-        if ask.patience < float("inf"):
+        if params.timeout < float("inf"):
             # A call that does not want to wait for its turn still waits for an answer of Redis,
             # also over a new connection, as far as its deadline allows.
-            patience = min(max(ask.patience, 2.5 * self._link.timeout), ask.deadline)
+            patience = min(max(params.timeout, 2.5 * self._link.timeout), params.deadline)
             turn.timer = loop.call_later(patience, self._too_late, turn)
         return turn
 
     def _too_late(self, turn: Turn) -> None:
         if self._link.trouble or turn.wait is None:
-            turn.end(Unavailable(f"Redis is down: {self._link.trouble or 'no reply'}"))
+            turn.end(BudgetUnavailable(f"Redis is down: {self._link.trouble or 'no reply'}"))
         else:
-            turn.end(Exhausted(turn.wait))
+            turn.end(WouldExceedDeadline(turn.wait))
 
     def _leave(self, turn: Turn) -> None:
         """They gave up, whatever they were promised."""
@@ -216,7 +216,7 @@ class Bucket:
             self._forget()
 
     async def _converse(self) -> None:
-        """Ask and tell until there is nobody who waits and nothing to tell."""
+        """Acquire and tell until there is nobody who waits and nothing to tell."""
         try:
             while True:
                 self._stirred.clear()
@@ -231,7 +231,7 @@ class Bucket:
         finally:
             self._talk = None
             for turn in (*self._turns, *self._ready):  # nobody would ever tell them
-                turn.end(Unavailable("the event loop ends"))
+                turn.end(BudgetUnavailable("the event loop ends"))
             self._end_taps(self._taps)
             self._rest()
 
@@ -305,7 +305,7 @@ class Bucket:
 
     async def _put(self, news: News, wanted: list[Turn], report_to: str | None = None) -> Answer:
         # As of now: what is taken from them while this is under way is news for the next question.
-        leases = [(lease.number, lease.left) for lease in self._leases.values()]
+        leases = [(lease.number, lease.remaining) for lease in self._leases.values()]
 
         def question() -> bytes:
             composed = self._question(news, wanted, leases)
@@ -390,7 +390,7 @@ class Bucket:
             pause = min(pause, self._spend_share(now, settings.share))
         for turn in (*self._turns, *self._ready):
             if now + pause > turn.over:
-                turn.end(Unavailable(f"Redis is down: {self._link.trouble}"))
+                turn.end(BudgetUnavailable(f"Redis is down: {self._link.trouble}"))
             else:
                 turn.tell(pause)
         self._turns = [turn for turn in self._turns if not turn.done.done()]

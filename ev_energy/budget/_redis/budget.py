@@ -9,7 +9,7 @@ from typing import Literal, Self
 from urllib.parse import quote
 
 from ev_energy._messages import RateLimit
-from ev_energy.budget import Ask, Share, Ticket
+from ev_energy.budget import Acquire, Reservation, Ticket
 from ev_energy.budget._redis.bucket import Bucket
 from ev_energy.budget._redis.connection import Link, PerLoop, RedisClient, Redises
 from ev_energy.budget._redis.pending_updates import Settings
@@ -92,26 +92,26 @@ class RedisBudget:
         await asyncio.gather(*(bucket.close() for bucket in list(desk.buckets.values())))
         await self._redises.close(desk.link.client)
 
-    def at_once(self, bucket: str, share: Share | None) -> Ticket | None:  # noqa: ARG002
+    def try_acquire(self, bucket: str, reservation: Reservation | None) -> Ticket | None:  # noqa: ARG002
         """None: Redis must be asked."""
         return None
 
-    async def acquire(self, ask: Ask) -> Ticket:
+    async def acquire(self, params: Acquire) -> Ticket:
         """One request, once it may be sent."""
-        found = self._bucket(ask.bucket)
-        share = ask.share
-        if not isinstance(share, Lease) or share.bucket is not found:
-            share = None  # of another allowance, or another event loop
-        return await found.acquire(ask, share)
+        found = self._bucket(params.bucket)
+        reservation = params.reservation
+        if not isinstance(reservation, Lease) or reservation.bucket is not found:
+            reservation = None  # of another allowance, or another event loop
+        return await found.acquire(params, reservation)
 
-    async def reserve(self, ask: Ask, count: int) -> Share:
+    async def reserve(self, params: Acquire, count: int) -> Reservation:
         """*count* requests, set aside at once, for as long as this process lives."""
         most = self._settings.limit
         if count < 1:
             raise ValueError(f"count must be 1 or more, not {count}")
         if most is not None and count > most:
             raise ValueError(f"count must be {most} or less, not {count}")
-        return await self._bucket(ask.bucket).set_aside(ask, count)
+        return await self._bucket(params.bucket).set_aside(params, count)
 
     def state(self, bucket: str) -> RateLimit | None:
         """How an allowance stood when Redis was asked last, with all who wait here."""

@@ -14,7 +14,7 @@ import attrs
 
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
-from ev_energy.budget import Exhausted
+from ev_energy.budget import WouldExceedDeadline
 from ev_energy.budget._redis.pending_updates import News, Settings
 from ev_energy.budget._redis.script import Question, Stated
 from ev_energy.budget._window import blocked_seconds
@@ -60,7 +60,7 @@ class Turn:
         """Tell them how long it will be. They may not be ready to wait for that."""
         self.wait = wait
         if now + wait > self.over:
-            self.end(Exhausted(wait))
+            self.end(WouldExceedDeadline(wait))
         else:
             self.tell(wait)
 
@@ -81,7 +81,7 @@ class Lease:
         self.bucket, self.number, self._left = bucket, number, size
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many are left."""
         return self._left
 
@@ -101,7 +101,7 @@ class Lease:
         """Others were given some, because this process was held for dead."""
         self._left = min(self._left, left)
 
-    async def end(self) -> None:
+    async def release(self) -> None:
         """Give back what is left."""
         self.bucket.end_lease(self)
         self._left = self.number = 0
@@ -116,17 +116,19 @@ class Ticket:
     def __init__(self, bucket: Bucket, name: str, since: float) -> None:
         self._bucket, self._name, self._since = bucket, name, since
 
-    def settle(self, stated: RateLimit | None, *, success: bool, retry_after: float | None) -> None:
+    def complete(
+        self, rate_limit: RateLimit | None, *, success: bool, retry_after: float | None
+    ) -> None:
         """It was answered, or may have been sent."""
-        news = News(unstated=success and stated is None)
-        if stated is not None:
-            news.stated = stated.limit, stated.remaining, self._since
+        news = News(unstated=success and rate_limit is None)
+        if rate_limit is not None:
+            news.stated = rate_limit.limit, rate_limit.remaining, self._since
         if retry_after is not None:
             held_back = blocked_seconds(retry_after, self._bucket.window)
             news.blocked_until = REAL.monotonic() + held_back
         self._bucket.settle(self._name, news)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """It was provably not sent."""
         self._bucket.give_back(self._name)
 
@@ -162,7 +164,7 @@ def compose(
         first = wanted[0]
         question.rank, question.waited = first.rank[0], now - first.since
         if first.lease is not None:
-            question.set_aside = first.lease.number, first.lease.left
+            question.set_aside = first.lease.number, first.lease.remaining
         else:
             question.wanted = [turn.name for turn in wanted]
     return question
