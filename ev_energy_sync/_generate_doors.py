@@ -11,7 +11,7 @@ from typing import Final
 from ev_energy_sync._generate_text import from_import, order
 
 #: What models are made of, shown beside them.
-_BASICS: Final = {"OpenEnum": "models._enums", "Model": "models._base", "Ref": "models._refs"}
+_BASICS: Final = {"Model": "models._base", "OpenEnum": "models._enums", "Ref": "models._refs"}
 
 
 def models_door(folder: Path) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ev_energy._lazy_exports import door
 
 if TYPE_CHECKING:
-    from ev_energy.models._enums import OpenEnum as OpenEnum
     from ev_energy.models._base import Model as Model
+    from ev_energy.models._enums import OpenEnum as OpenEnum
     from ev_energy.models._refs import Ref as Ref
     from ev_energy.models.auth import PasswordResetResult as PasswordResetResult
     from ev_energy.models.auth import PasswordResetResultStatus as PasswordResetResultStatus

@@ -16,9 +16,9 @@ from yarl import URL
 
 from ev_energy import Client, errors
 from ev_energy._codec.drift import Drift, Kind
-from ev_energy.models._json import LARGEST_DOCUMENT
 from ev_energy._messages import ConnectionFault, Request, Response
 from ev_energy.auth._oauth import read_token
+from ev_energy.models._json import LARGEST_DOCUMENT
 
 # A failing example must be shown, and not give way to a warning of how large it is.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
