@@ -70,10 +70,11 @@ def test_opening_a_client_reads_certificates_only_where_it_needs_them(
 ) -> None:
     script = f"""if True:
         import asyncio
-        from ev_energy import Client, _network
+        from ev_energy import Client
+        from ev_energy._http import network
         async def main():
             async with Client("a-token", base_url="{scheme}://127.0.0.1:1/v2"):
-                print(_network.environment_context.cache_info().currsize > 0)
+                print(network.environment_context.cache_info().currsize > 0)
         asyncio.run(main())
     """
     done = subprocess.run(

@@ -25,7 +25,8 @@ import asyncio, base64, logging, subprocess, sys, warnings
 import pytest
 from aiohttp import web
 from support import SECRET, TOKEN, receiving
-from ev_energy import Client, ClientCredentials, StaticToken, errors, _capture
+from ev_energy import Client, ClientCredentials, StaticToken, errors
+from ev_energy._api import capture as _capture
 from ev_energy._messages import Request, Response
 from ev_energy.auth import AuthorizationCode, FileStore, Token
 from ev_energy.simulator import Simulator

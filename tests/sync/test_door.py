@@ -12,7 +12,7 @@ import pytest
 import ev_energy
 import ev_energy_sync
 
-HEAVY = ["aiohttp", "cattrs", "uvloop", "ev_energy.models", "ev_energy.models.evses"]
+HEAVY = ["aiohttp", "cattrs", "uvloop", "ev_energy.models.evses", "ev_energy.models.users"]
 
 
 def checked_names(package: object) -> dict[str, str]:
