@@ -48,6 +48,18 @@ def test_the_annotations_of_every_model_resolve_for_inspect(model: type[Model]) 
     inspect.signature(model, eval_str=True)
 
 
+@by_name
+def test_the_constructor_of_every_model_takes_its_members_by_name(model: type[Any]) -> None:
+    parameters = inspect.signature(model).parameters
+    assert {*parameters} == fields_of(model) - {"_extra"} | {"extra"}
+    for name, parameter in parameters.items():
+        field = getattr(attrs.fields(model), "_extra" if name == "extra" else name)
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        required = field.default is attrs.NOTHING
+        assert parameter.default == (inspect.Parameter.empty if required else field.default)
+        assert parameter.annotation == field.type or name == "extra"
+
+
 def test_type_hints_are_those_that_are_written() -> None:
     hints = typing.get_type_hints(models.EVSE)
     assert hints["model"] == ev_energy.Ref[EVSEModel] | None

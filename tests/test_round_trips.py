@@ -189,11 +189,11 @@ def test_evolve_changes_links_and_unknown_members() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"cpidd": "x"}, r"EVSE\(\) has no cpidd"),
+        ({"cpidd": "x"}, "unexpected keyword argument 'cpidd'"),
         ({"extra": {"cpid": "x"}}, r"EVSE\(\) has cpid, which extra must not hold"),
         ({"extra": [1]}, r"EVSE\(\) wants a mapping as extra, not list"),
         ({"extra": None}, r"EVSE\(\) wants a mapping as extra, not NoneType"),
-        ({"_extra": {"new": 1}}, r"EVSE\(\) has no _extra"),
+        ({"_extra": {"new": 1}}, "unexpected keyword argument '_extra'"),
     ],
 )
 def test_evolve_refuses_members_that_a_model_does_not_have(

@@ -79,7 +79,7 @@ def _make(model: type[Model], links: bool, building: _Twins) -> type[Any]:
         model.__bases__,
         {
             # Only its own: a model that inherits members has the others in its base.
-            "__slots__": model.__slots__,
+            "__slots__": vars(model)["__slots__"],
             "__attrs_attrs__": attrs.fields(cast(Any, model)),
             "__attrs_post_init__": become,
             # Not the one of a model that the twin inherits from, which is frozen.

@@ -10,7 +10,6 @@ from typing import (
     Any,
     ClassVar,
     Final,
-    NamedTuple,
     Never,
     Self,
     SupportsIndex,
@@ -57,15 +56,9 @@ class _Nothing(dict[str, Any]):
 NOTHING: Final = _Nothing()
 
 
-class _Also(NamedTuple):
-    """The default of a member with another spelling."""
-
-    spelling: str
-
-
 def also(spelling: str) -> Any:
-    """A member, None by default, that the API sends under another name too: *spelling*."""
-    return _Also(spelling)
+    """Return a field, None by default, that the API also sends under another name: *spelling*."""
+    return attrs.field(default=None, metadata={ALSO: spelling})
 
 
 def link_to(collection: str) -> Any:
@@ -73,83 +66,41 @@ def link_to(collection: str) -> Any:
     return attrs.field(default=UNSET, metadata={COLLECTION: collection})
 
 
+def _extra_last(_: type[Any], fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+    """Move the unknown members behind the known ones, so that a signature ends in ``extra``."""
+    return sorted(fields, key=lambda field: field.name == EXTRA)
+
+
+#: Comparing, printing and pickling are written once, in `Model`: links compare by their target.
+_attrs_class: Final = functools.partial(
+    attrs.frozen,
+    kw_only=True,
+    eq=False,
+    repr=False,
+    weakref_slot=False,
+    getstate_setstate=False,
+    field_transformer=_extra_last,
+)
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(also,))
 def model(cls: C) -> C:
-    """Make *cls* a model: frozen, slotted, keyword-only, its ``Ref`` members read as links.
+    """Make *cls* an attrs class: frozen, slotted, keyword-only, its ``Ref`` members read as links.
 
-    A link is stored as it came (a URL, or the expanded resource) and becomes a `Ref` when it is
-    read. That is what lets msgspec build the whole graph natively, and links unread cost nothing.
-
-    Making, comparing, printing and pickling are written once, in `Model`: methods made anew for
-    each class would double the time it takes to import them.
+    A link is stored as the API sent it (a URL, or the expanded resource) and becomes a `Ref` when
+    it is read. That lets msgspec build the whole graph natively, and unread links cost nothing.
     """
-    made = _slotted(cls)
+    made: C = _attrs_class(cls)
     for name, annotation in cls.__annotations__.items():
         if found := LINK.search(annotation):
             # The class is named, not held: it may be defined further down in its module.
             setattr(made, name, _link(made, name, found[1]))
         elif SEVERAL.search(annotation):
             setattr(made, name, _several(made, name))
+    made.__annotations__ = Annotations(cls.__annotations__, cls.__module__)
+    texts = {**made.__init__.__annotations__, "extra": "dict[str, object]", "return": "None"}
+    made.__init__.__annotations__ = Annotations(texts, cls.__module__)
     return made
-
-
-#: What attrs says of a member without default. Others are made from it.
-_MEMBER: Final = attrs.fields(attrs.make_class("_Any", {"it": attrs.field(kw_only=True)}))[0]
-
-
-class _Members(tuple["attrs.Attribute[Any]", ...]):
-    """What `attrs.fields` gives: by place, and by name."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> attrs.Attribute[Any]:
-        for member in self:
-            if member.name == name:
-                return member
-        raise AttributeError(name)
-
-
-def _slotted(cls: C) -> C:
-    """*cls* as the attrs class that ``attrs.frozen(init=False, eq=False, repr=False)`` would make.
-
-    That compiles a constructor for each class all the same, which nobody calls: half of the time
-    that importing the models took.
-    """
-    own: dict[str, Any] = dict(vars(cls))
-    inherited = list(getattr(cls.__base__, "__attrs_attrs__", ()))
-    members = inherited.copy()
-    for name, annotation in cls.__annotations__.items():
-        default = own.pop(name, attrs.NOTHING)
-        also_as = default.spelling if isinstance(default, _Also) else None
-        members.append(
-            _MEMBER.evolve(
-                name=name,
-                alias=name,
-                type=annotation,
-                default=None if also_as else default,
-                metadata={ALSO: also_as} if also_as else {},
-            )
-        )
-    if not inherited:
-        members.append(
-            _MEMBER.evolve(name=EXTRA, alias="extra", type=dict[str, Any], default=NOTHING)
-        )
-    for name in ("__dict__", "__weakref__"):
-        own.pop(name, None)
-    own |= {
-        "__slots__": tuple(cls.__annotations__),
-        "__annotations__": Annotations(cls.__annotations__, cls.__module__),
-        "__attrs_attrs__": _Members(members),
-        "__setattr__": _frozen,
-        "__delattr__": _frozen,
-    }
-    make = cast("Callable[..., C]", type(cls))
-    return make(cls.__name__, cls.__bases__, own)
-
-
-def _frozen(*_: object) -> Never:
-    """Instead of setting or deleting an attribute."""
-    raise attrs.exceptions.FrozenInstanceError
 
 
 def _link(owner: type[Any], name: str, target: str) -> property:
@@ -256,6 +207,20 @@ def resolve(module: str, annotation: str) -> Any:
     return eval(annotation, {}, Names(module))  # noqa: S307  (our own source)
 
 
+def _unknown_members(extra: Any, instance: attrs.AttrsInstance) -> Mapping[str, Any]:
+    """Return a copy of *extra*, which must be a mapping without members that the model knows."""
+    if extra is NOTHING:
+        return extra
+    name = type(instance).__name__
+    if not isinstance(extra, Mapping):
+        raise TypeError(f"{name}() wants a mapping as extra, not {type(extra).__name__}")
+    unknown = dict(cast("Mapping[str, Any]", extra))
+    if known := [field.name for field in model_fields(type(instance)) if field.name in unknown]:
+        raise TypeError(f"{name}() has {', '.join(known)}, which extra must not hold")
+    return unknown or NOTHING
+
+
+@_attrs_class
 class Model:
     """The base of every model.
 
@@ -263,24 +228,11 @@ class Model:
     data: reading a member never sends a request. They compare, copy and pickle.
     """
 
-    __slots__ = ("_extra",)
-    _extra: dict[str, Any]
+    _extra: Mapping[str, Any] = attrs.field(
+        default=NOTHING, converter=attrs.Converter(_unknown_members, takes_self=True)
+    )
     _secret: ClassVar[tuple[str, ...]] = ()
     """Members that are not printed: whoever has them may do something."""
-
-    def __init__(self, **values: Any) -> None:
-        extra = values.pop("extra", NOTHING)
-        unknown = NOTHING if extra is NOTHING else _unknown_members(type(self), extra)
-        object.__setattr__(self, EXTRA, unknown)
-        for field in model_fields(type(self)):
-            if field.name in values:
-                object.__setattr__(self, field.name, values.pop(field.name))
-            elif field.default is attrs.NOTHING:
-                raise TypeError(f"{type(self).__name__}() needs {field.name}")
-            else:
-                object.__setattr__(self, field.name, field.default)
-        if values:
-            raise TypeError(f"{type(self).__name__}() has no {', '.join(values)}")
 
     @property
     def extra(self) -> Mapping[str, Any]:
@@ -354,16 +306,6 @@ def model_fields(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
 def _model_fields(cls: Any) -> tuple[attrs.Attribute[Any], ...]:
     found: tuple[attrs.Attribute[Any], ...] = getattr(cls, "__attrs_attrs__", ())
     return tuple(field for field in found if field.name != EXTRA)
-
-
-def _unknown_members(cls: type[Model], extra: Any) -> dict[str, Any]:
-    """Return *extra*, which must be a mapping that holds no member of the model."""
-    if not isinstance(extra, Mapping):
-        raise TypeError(f"{cls.__name__}() wants a mapping as extra, not {type(extra).__name__}")
-    unknown = dict(cast("Mapping[str, Any]", extra))
-    if known := [field.name for field in model_fields(cls) if field.name in unknown]:
-        raise TypeError(f"{cls.__name__}() has {', '.join(known)}, which extra must not hold")
-    return unknown or NOTHING
 
 
 def _hashable(value: Any) -> Any:
