@@ -87,6 +87,8 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-BUDGET: Final = Script(files("ev_energy.budget._redis").joinpath("budget.lua").read_text(encoding="utf-8"))
+BUDGET: Final = Script(
+    files("ev_energy.budget._redis").joinpath("budget.lua").read_text(encoding="utf-8")
+)
 encode: Final = msgspec.json.Encoder().encode
 decode: Final = msgspec.json.Decoder(Answer).decode
