@@ -26,7 +26,7 @@ from ev_energy._api.settings import (
     with_user,
 )
 from ev_energy._lazy_exports import Lazy
-from ev_energy._redaction.tracebacks import Concealed
+from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.in_thread import in_thread
@@ -249,12 +249,12 @@ class Client:
             from ev_energy._codec.drift import Reporter
             from ev_energy._http.retry_policy import RetryPolicy
             from ev_energy._http.transport import AiohttpTransport
-            from ev_energy.auth._token_manager import TokenKeeper
+            from ev_energy.auth._token_manager import TokenManager
             from ev_energy.budget import MemoryBudget
             from ev_energy.hooks import Hooks
             from ev_energy.models._json import limits_of
 
-        given = Concealed(auth)
+        given = Secret(auth)
         del auth  # it may be a token, and tools print the local variables of this frame
         credentials = credentials_of(given)
         root = root_of(base_url, allow_insecure=allow_insecure)
@@ -294,7 +294,7 @@ class Client:
         if core.auth is not None:
             origin = str(root.origin())
             # Weak: without a circle, a client that is dropped is gone at once.
-            core.tokens = TokenKeeper(
+            core.tokens = TokenManager(
                 core.auth, functools.partial(post, weakref.ref(core), options), now, origin
             )
         self._session = Session(core, options)
@@ -306,7 +306,7 @@ class Client:
         ``EV_ENERGY_CLIENT_ID`` and ``EV_ENERGY_CLIENT_SECRET``, or ``EV_ENERGY_TOKEN``; and
         ``EV_ENERGY_BASE_URL`` for another server than the live one. *settings* go to `Client`.
         """
-        given = Concealed(os.environ if environ is None else environ)
+        given = Secret(os.environ if environ is None else environ)
         del environ  # tools print the local variables of this frame
         return cls(credentials_in(given), **{**server_in(given), **settings})
 
@@ -395,24 +395,25 @@ class Client:
         return await self._session.fetch(ref.url, path, cast("type[M]", getattr(models, into)))
 
     async def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
-        """Exchange the code that somebody came back with for a token, and keep that.
+        """Exchange the authorization code in *callback* for a token, and save it in the store.
 
-        For `AuthorizationCode` credentials: *request* is what its ``begin`` gave before they left,
-        *callback* the URL (or path and query) they came back at. `AuthorizationError` if they said
-        no or are not who left, `InvalidGrantError` if the code is too old: it lives for a minute.
+        For `AuthorizationCode` credentials. *request* is the result of ``start_authorization``;
+        *callback* is the URL (or path and query) that the server redirected the user to.
+        `AuthorizationError` if the user refused or the callback does not belong to *request*,
+        `InvalidGrantError` if the code has expired: it lives for a minute.
         """
         core = self._session.core
-        returned = Concealed(callback)
+        returned = Secret(callback)
         del callback  # there is a code in it, and tools print the local variables of this frame
-        await core.keeper.sign_in(request, returned, core.endpoints.get("authorize"))
+        await core.token_manager.sign_in(request, returned, core.endpoints.get("authorize"))
 
     async def sign_out(self) -> None:
-        """Have the token revoked, and forget it, here and in the token store.
+        """Revoke the token, and delete it here and in the token store.
 
         With `AuthorizationCode` credentials, later calls raise `SignInRequiredError`; with
         `ClientCredentials`, they ask for a new token.
         """
-        await self._session.core.keeper.sign_out()
+        await self._session.core.token_manager.sign_out()
 
     def reserve(self, count: int) -> ReservationContext[Self]:
         """``async with client.reserve(300) as reserved:`` sets aside that many requests.

@@ -15,8 +15,8 @@ import msgspec
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from ev_energy._redaction.scrub import hidden, hidden_in, printable
-from ev_energy._redaction.show import shown_path, shown_url
+from ev_energy._redaction.scrub import printable, scrub, scrub_bytes
+from ev_energy._redaction.show import redact_path, redact_url
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     def label(self) -> str:
         """Method and path: enough to recognise the call, and free of personal filters."""
         inside = bool(self.template)
-        shown = shown_path(self.url) if inside else shown_url(self.url, inside=False)
+        shown = redact_path(self.url) if inside else redact_url(self.url, inside=False)
         return f"{self.method} {shown}"
 
     @property
@@ -54,7 +54,7 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         return self.method not in {"GET", "HEAD", "OPTIONS"}
 
     def __repr__(self) -> str:
-        shown = shown_url(self.url, inside=bool(self.template))
+        shown = redact_url(self.url, inside=bool(self.template))
         size = "" if self.body is None else f" with {len(self.body)} bytes"
         return f"<Request {self.method} {shown}{size}>"
 
@@ -97,14 +97,14 @@ class Response(msgspec.Struct, frozen=True, eq=False):
     def without(self, secrets: Sequence[str]) -> Response:
         """This reply with stars for each of *secrets*, however it spells them; or itself.
 
-        A body in which a secret shows only once it is decoded is written anew; see `hidden_in`.
+        A body in which a secret shows only once it is decoded is written anew; see `scrub_bytes`.
         """
-        reason, body = hidden(self.reason, secrets), hidden_in(self.body, secrets)
+        reason, body = scrub(self.reason, secrets), scrub_bytes(self.body, secrets)
         sent = "\n".join(f"{name}\n{value}" for name, value in self.headers.items())
         headers = self.headers
-        if hidden(sent, secrets) != sent:
+        if scrub(sent, secrets) != sent:
             headers = CIMultiDict(
-                (hidden(name, secrets), hidden(value, secrets))
+                (scrub(name, secrets), scrub(value, secrets))
                 for name, value in self.headers.items()
             )
         if headers is self.headers and reason == self.reason and body == self.body:
@@ -204,7 +204,7 @@ class PageListing(Protocol):
 
 
 def _shown(url: URL | None) -> str:
-    return "None" if url is None else shown_url(url, inside=True)
+    return "None" if url is None else redact_url(url, inside=True)
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -52,7 +52,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from ev_energy._error_base import EvEnergyError, NotExpandedError
 from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.show import shown_link
+from ev_energy._redaction.show import redact_link
 from ev_energy.models._json import json_object
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class ForeignOriginError(EvEnergyError):
 
     def __init__(self, url: str, origin: str) -> None:
         super().__init__(
-            f"{shown_link(url)} is not under {origin}: the access token goes nowhere else. "
+            f"{redact_link(url)} is not under {origin}: the access token goes nowhere else. "
             "Is base_url the API that this link came from?"
         )
         self.url = url
@@ -152,8 +152,8 @@ class SignInRequiredError(EvEnergyError):
 
     def __init__(self, account: str) -> None:
         super().__init__(
-            f"no token for {account!r}: send them to the URL of AuthorizationCode.begin(), and "
-            "call client.sign_in() when they come back"
+            f"no token for {account!r}: redirect the user to the url of "
+            "AuthorizationCode.start_authorization(), then call client.sign_in() with the callback"
         )
         self.account = account
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.tracebacks import trims
+from ev_energy._redaction.tracebacks import with_trimmed_traceback
 from ev_energy.auth._file_lock import locked
 from ev_energy.auth._oauth import Token
 from ev_energy.errors import TokenStoreError
@@ -57,7 +57,7 @@ class KeyringStore:
     def __repr__(self) -> str:
         return f"KeyringStore({self._service!r})"
 
-    @trims
+    @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
         """The token kept under *key*; None if there is none."""
         text = await self._ask(lambda: keyring.get_password(self._service, key), patience=0)
@@ -71,7 +71,7 @@ class KeyringStore:
                 "as it is: remove it there, and have its user sign in again"
             ) from None
 
-    @trims
+    @with_trimmed_traceback
     async def save(self, key: str, token: Token | None) -> None:
         """Keep *token* under *key*; None to forget it."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from ev_energy._messages import RateLimit, Request, Response
 from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.show import shown_url
+from ev_energy._redaction.show import redact_url
 from ev_energy._version import __version__
 
 try:
@@ -113,7 +113,7 @@ class Tracing:
         call.came = None
         found: dict[str, str | int] = {
             **self._about(request),
-            "url.full": shown_url(request.url, inside=bool(request.template), stars="REDACTED"),
+            "url.full": redact_url(request.url, inside=bool(request.template), mask="REDACTED"),
         }
         if call.attempts:
             found["http.request.resend_count"] = call.attempts

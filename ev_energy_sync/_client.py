@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from yarl import URL
 
 from ev_energy import _client as aio
-from ev_energy._redaction.tracebacks import Concealed
+from ev_energy._redaction.tracebacks import Secret
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
@@ -79,7 +79,7 @@ class Client(Families):
         sleep: Callable[[float], Awaitable[None]] | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        given = Concealed(auth)
+        given = Secret(auth)
         del auth  # it may be a token, and tools print the local variables of this frame
         self._aio = aio.Client(
             given.value,
@@ -123,7 +123,7 @@ class Client(Families):
         """
         if "session" in settings:
             raise TypeError("a blocking client takes no session")
-        given = Concealed(environ)
+        given = Secret(environ)
         del environ  # tools print the local variables of this frame
         found = aio.Client.from_env(given.value, **settings)
         return cls._of(found, Portal(found.close))
@@ -185,18 +185,19 @@ class Client(Families):
         return self._portal.call(self._aio.fetch(ref))
 
     def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
-        """Exchange the code that somebody came back with for a token, and keep that.
+        """Exchange the authorization code in *callback* for a token, and save it in the store.
 
-        For `AuthorizationCode` credentials: *request* is what its ``begin`` gave before they left,
-        *callback* the URL (or path and query) they came back at. `AuthorizationError` if they said
-        no or are not who left, `InvalidGrantError` if the code is too old: it lives for a minute.
+        For `AuthorizationCode` credentials. *request* is the result of ``start_authorization``;
+        *callback* is the URL (or path and query) that the server redirected the user to.
+        `AuthorizationError` if the user refused or the callback does not belong to *request*,
+        `InvalidGrantError` if the code has expired: it lives for a minute.
         """
         signing_in = self._aio.sign_in(request, callback)
         del callback  # there is a code in it, and tools print the local variables of this frame
         self._portal.call(signing_in)
 
     def sign_out(self) -> None:
-        """Have the token revoked, and forget it, here and in the token store.
+        """Revoke the token, and delete it here and in the token store.
 
         With `AuthorizationCode` credentials, later calls raise `SignInRequiredError`; with
         `ClientCredentials`, they ask for a new token.

@@ -18,7 +18,7 @@ from ev_energy.errors import AuthorizationError, InvalidGrantError, SignInRequir
 async def sign_in(client: Client, app: AuthorizationCode) -> None:
     """Send the user away until they come back with a code."""
     while True:
-        request = app.begin(client.base_url)
+        request = app.start_authorization(client.base_url)
         print("Sign in at", request.url)
         came_back_at = await asyncio.to_thread(input, "The URL you came back at: ")
         try:
@@ -38,7 +38,7 @@ async def main(path: str) -> None:
         store=FileStore(path),
     )
     base_url = os.environ.get("EV_ENERGY_BASE_URL", "live")
-    async with Client(app.of("me"), base_url=base_url) as client:
+    async with Client(app.for_account("me"), base_url=base_url) as client:
         try:
             evses = await client.evses.list().collect()
         except SignInRequiredError:

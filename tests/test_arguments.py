@@ -247,7 +247,9 @@ CLIENT: dict[str, Callable[[Any], object]] = {
     ),
     "token_url": lambda value: ClientCredentials(client_id="a", client_secret="b", token_url=value),
     "redirect_uri": lambda value: AuthorizationCode(client_id="a", redirect_uri=value),
-    "account": lambda value: AuthorizationCode(client_id="a", redirect_uri="https://x/").of(value),
+    "account": lambda value: AuthorizationCode(
+        client_id="a", redirect_uri="https://x/"
+    ).for_account(value),
     "access_token": lambda value: Token(access_token=value),
 }
 

@@ -180,10 +180,10 @@ async def main():
     told("closing it")
     application = AuthorizationCode(
         client_id="app", client_secret="a-secret-12345", redirect_uri="http://127.0.0.1/back",
-    ).of("a user")
+    ).for_account("a user")
     async with Client(application, base_url=url, allow_insecure=True) as client:
         await expected(client.evses.get("one"))
-        request = application.begin(base_url=url, allow_insecure=True)
+        request = application.start_authorization(base_url=url, allow_insecure=True)
         await expected(client.sign_in(request, f"http://127.0.0.1/back?code=c&state={request.state}"))
         await expected(client.evses.get("one"))
     told("signing in")

@@ -217,7 +217,7 @@ def test_credentials_from_the_environment_say_what_is_missing() -> None:
         Client.from_env({"EV_ENERGY_CLIENT_ID": "a"})
     with pytest.raises(ValueError, match="EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET"):
         Client.from_env({})
-    with pytest.raises(ValueError, match="client_secret must be text without a line break"):
+    with pytest.raises(ValueError, match="client_secret must be non-empty text"):
         Client.from_env({"EV_ENERGY_CLIENT_ID": "a", "EV_ENERGY_CLIENT_SECRET": "from-a-file\n"})
     both = {"EV_ENERGY_CLIENT_ID": "a", "EV_ENERGY_CLIENT_SECRET": "b"}
     assert "ClientCredentials(client_id='a'" in repr(Client.from_env(both))

@@ -13,8 +13,8 @@ from yarl import URL
 from ev_energy._api.state import Core
 from ev_energy._http.log import log_attempt
 from ev_energy._messages import Body, ConnectionFault, LimitFault, RateLimit, Request, Response
-from ev_energy._redaction.show import shown_headers
-from ev_energy._redaction.tracebacks import Concealed, trimmed
+from ev_energy._redaction.show import redact_headers
+from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy.auth._oauth import Token
 from ev_energy.budget import Ticket
 from ev_energy.errors import LimitError
@@ -36,7 +36,7 @@ class Ready:
     body: Body | None
     token: Token | None = None
     ticket: Ticket | None = None
-    secret_url: Concealed[URL] | None = None
+    secret_url: Secret[URL] | None = None
     """The presigned URL that it is sent to, in place of the request's."""
 
     def headers_to_send(self) -> Mapping[str, str]:
@@ -105,7 +105,7 @@ def _told(
     if not isinstance(came, Response):
         return came
     if ready.body is not request.body:
-        return Response(came.status, "", shown_headers(came.headers), b"")
+        return Response(came.status, "", redact_headers(came.headers), b"")
     if came.status < 400:  # noqa: PLR2004  (its body may be large, and is the API's good work)
         return came if ready.token is None else came.without([ready.token.access_token])
     return core.scrub(came)
@@ -117,7 +117,7 @@ async def _over_the_wire(
     if ready.secret_url is not None:
         request = replace(request, url=ready.secret_url.value)
     try:
-        with trimmed():
+        with trim_traceback():
             return await core.transport.send(request, ready.headers_to_send(), ready.body, timeout)
     except ConnectionFault as fault:
         # It may quote the server, and what caused it may name the URL.

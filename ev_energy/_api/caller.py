@@ -23,8 +23,8 @@ from ev_energy._codec.encode import encode
 from ev_energy._http.slash_redirects import other_slash_form
 from ev_energy._messages import Page, Request, Response
 from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.show import shown_link
-from ev_energy._redaction.tracebacks import Concealed, trimmed
+from ev_energy._redaction.show import redact_link
+from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy.errors import (
     ApiError,
     DeadlineError,
@@ -157,7 +157,7 @@ class Session:
             items, around = await self._decode(request, response, expected, deadline)
             page = Page(items=items, around=around, url=url, response=response, listing=listing)
             try:
-                with trimmed():  # the frames in there hold the header
+                with trim_traceback():  # the frames in there hold the header
                     found = links(response.header("link"), self.core.in_slash_form(request).url)
             except ValueError as error:  # to take it for the last page would lose the others
                 message = f"the Link header cannot be read: {error}"
@@ -251,7 +251,7 @@ class Session:
         core = self.core
         steps = decoding(response.body, expected, core.report, core.limits)
         try:
-            with trimmed():  # the frames in there hold the body
+            with trim_traceback():  # the frames in there hold the body
                 return await self._in_slices(request, steps, deadline)
         except Unreadable as error:
             name = name_of(expected.model)
@@ -289,7 +289,7 @@ class Session:
 
     def _redirected(self, request: Request, response: Response) -> DecodeError:
         # No local variable: it may repeat the token, and tools print those of a traceback.
-        message = Concealed(_redirection(request, response))
+        message = Secret(_redirection(request, response))
         return self._unfit(message.value, request, response)
 
     def _unfit(
@@ -304,7 +304,7 @@ class Session:
 
 def _redirection(request: Request, response: Response) -> str:
     """Return what there is to say of a redirect that is not followed."""
-    where = shown_link(response.headers.get("location", "nowhere"))
+    where = redact_link(response.headers.get("location", "nowhere"))
     if request.is_write and other_slash_form(request.url, response) is not None:
         return (
             f"not carried out, but redirected to {where}: a write is never sent again by "

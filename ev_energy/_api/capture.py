@@ -14,8 +14,8 @@ from typing import Final
 import attrs
 
 from ev_energy._messages import Request, Response
-from ev_energy._redaction.scrub import STARS
-from ev_energy._redaction.show import shown_url
+from ev_energy._redaction.scrub import MASK
+from ev_energy._redaction.show import redact_url
 
 #: Headers that are no secret. Others may be: a gateway's key, say.
 _PLAIN: Final = frozenset(
@@ -65,12 +65,12 @@ class Call:
     def __str__(self) -> str:
         request = self.request
         is_inside = bool(request.template)
-        url = str(request.url) if is_inside else shown_url(request.url, inside=False)
+        url = str(request.url) if is_inside else redact_url(request.url, inside=False)
         words = ["curl", "-X", request.method, url]
         for name, value in request.headers.items():
-            words += ["-H", f"{name}: {value if name.lower() in _PLAIN else STARS}"]
+            words += ["-H", f"{name}: {value if name.lower() in _PLAIN else MASK}"]
         if request.authorised:
-            words += ["-H", f"Authorization: Bearer {STARS}"]
+            words += ["-H", f"Authorization: Bearer {MASK}"]
         if request.body is not None:
             words += ["--data-raw", request.body.decode(errors="replace")]
         return shlex.join(words)

@@ -13,8 +13,8 @@ from ev_energy._api.state import Core, Options
 from ev_energy._http import retry_policy
 from ev_energy._http.slash_redirects import other_slash_form
 from ev_energy._messages import ConnectionFault, Request, Response
-from ev_energy.auth import Endpoint
-from ev_energy.auth._oauth import Grant, Token
+from ev_energy.auth._credentials import Endpoint
+from ev_energy.auth._oauth import Token, TokenRequest
 from ev_energy.errors import (
     ApiError,
     ClientClosedError,
@@ -29,7 +29,7 @@ _log: Final = logging.getLogger("ev_energy")
 
 
 async def send(
-    core: Core, options: Options, request: Request, grant: Grant | None = None
+    core: Core, options: Options, request: Request, grant: TokenRequest | None = None
 ) -> Response:
     """The reply that the retry policy leads to, error or not; `TransportError` if there is none.
 
@@ -42,7 +42,9 @@ async def send(
         return await _send(core, options, request, grant)
 
 
-async def post(whose: ref[Core], options: Options, endpoint: Endpoint, grant: Grant) -> Response:
+async def post(
+    whose: ref[Core], options: Options, endpoint: Endpoint, grant: TokenRequest
+) -> Response:
     """The reply of an OAuth endpoint to *grant*, without secrets if it is an error."""
     core = whose()
     if core is None:  # nobody has the client any more, so that nobody wants to know
@@ -59,7 +61,7 @@ async def post(whose: ref[Core], options: Options, endpoint: Endpoint, grant: Gr
 
 
 async def _send(  # noqa: C901  (the straight line; every turn of it is a call)
-    core: Core, options: Options, request: Request, grant: Grant | None
+    core: Core, options: Options, request: Request, grant: TokenRequest | None
 ) -> Response:
     over = core.clock() + options.deadline
     call = capture.begin(core, request) if grant is None else None
@@ -95,7 +97,7 @@ async def _send(  # noqa: C901  (the straight line; every turn of it is a call)
 
 
 async def _prepare(
-    core: Core, options: Options, request: Request, grant: Grant | None, over: float
+    core: Core, options: Options, request: Request, grant: TokenRequest | None, over: float
 ) -> Ready:
     """Return what to send: a grant, a request with a token, or a request as it is."""
     if grant is not None:
@@ -106,7 +108,7 @@ async def _prepare(
 
 
 def _is_for_other_slash_form(
-    core: Core, request: Request, response: Response, grant: Grant | None
+    core: Core, request: Request, response: Response, grant: TokenRequest | None
 ) -> bool:
     """Whether to read from where *response* redirects to, which later calls are told of too.
 
@@ -153,7 +155,7 @@ async def _authorised(core: Core, options: Options, request: Request, over: floa
         if ticket is None:
             with core.waiting_for_budget(request) as tell:
                 ticket = await core.budget.acquire(core.ask(options, over - core.clock(), tell))
-    token: Token | None = core.tokens.at_hand()
+    token: Token | None = core.tokens.cached()
     if token is None:
         try:
             token = await _token(core, options, request, over)
@@ -198,7 +200,7 @@ def _was_refused(core: Core, came: Response | ConnectionFault, token: Token | No
     """Whether the API refused *token*, and another one can be had."""
     if token is None or not isinstance(came, Response) or came.status != 401:  # noqa: PLR2004
         return False
-    return core.tokens is not None and core.tokens.drop(token)
+    return core.tokens is not None and core.tokens.invalidate(token)
 
 
 def _outcome(came: Response | ConnectionFault) -> retry_policy.Outcome:

@@ -10,11 +10,12 @@ from yarl import URL
 
 from ev_energy._arguments import kind_of, text
 from ev_energy._http.network import Network
-from ev_energy._redaction.tracebacks import Concealed, trimmed
+from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy._servers import endpoint_of
 from ev_energy._unset import Unset
 from ev_energy._version import __version__
-from ev_energy.auth import Auth, AuthorizationCode, ClientCredentials, Endpoint, StaticToken
+from ev_energy.auth import Auth, AuthorizationCode, ClientCredentials, StaticToken
+from ev_energy.auth._credentials import Endpoint
 
 #: Headers that the client sets itself, and what to do instead of setting them.
 _OURS: Final[Mapping[str, str]] = {
@@ -45,8 +46,10 @@ def endpoints_of(
     if not isinstance(given, AuthorizationCode | ClientCredentials):
         raise TypeError(f"auth must be credentials or an access token, not {kind_of(given)}")
     if isinstance(auth, AuthorizationCode) and not auth.account:
-        # With a default, one forgotten `of` would give every visitor the token of the last one.
-        raise ValueError("say whose token this client has: auth.of('your own name for the user')")
+        # With a default, one forgotten `for_account` would give every user the token of the last.
+        raise ValueError(
+            "AuthorizationCode needs an account: auth.for_account('your own name for the user')"
+        )
     return {
         name: endpoint_of(root, f"{name}_url", path, allow_insecure=allow_insecure)
         for name, path in auth.endpoints().items()
@@ -130,18 +133,18 @@ def _value(name: str, value: object) -> str:
     return found
 
 
-def credentials_of(auth: Concealed[Auth | str | None]) -> Auth | None:
+def credentials_of(auth: Secret[Auth | str | None]) -> Auth | None:
     """Return *auth*, of which a text is an access token."""
     return StaticToken(auth.value) if isinstance(auth.value, str) else auth.value
 
 
-def credentials_in(environ: Concealed[Mapping[str, str]]) -> Auth:
+def credentials_in(environ: Secret[Mapping[str, str]]) -> Auth:
     """Return the credentials in *environ*; ``ValueError`` if there are none."""
-    with trimmed():
+    with trim_traceback():
         return _credentials_in(environ.value)
 
 
-def server_in(environ: Concealed[Mapping[str, str]]) -> dict[str, Any]:
+def server_in(environ: Secret[Mapping[str, str]]) -> dict[str, Any]:
     """Return the server in *environ*, as an argument of a client; empty if there is none."""
     base_url = environ.value.get("EV_ENERGY_BASE_URL")
     return {"base_url": base_url} if base_url else {}

@@ -18,9 +18,9 @@ from ev_energy._codec.drift import Drift, Kind, Reporter
 from ev_energy._http.retry_policy import RetryPolicy
 from ev_energy._http.slash_redirects import with_slash
 from ev_energy._messages import RateLimit, Request, Response, Transport
-from ev_energy._redaction.scrub import hidden
+from ev_energy._redaction.scrub import scrub
 from ev_energy._runtime.clocks import REAL
-from ev_energy.auth import Auth, Endpoint
+from ev_energy.auth._credentials import Auth, Endpoint
 from ev_energy.budget import (
     Acquire,
     Budget,
@@ -39,7 +39,7 @@ from ev_energy.hooks import Hooks, WaitEvent
 from ev_energy.models._json import DEFAULT_LIMITS, Limits, repair_of
 
 if TYPE_CHECKING:
-    from ev_energy.auth._token_manager import TokenKeeper
+    from ev_energy.auth._token_manager import TokenManager
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -89,7 +89,7 @@ class Core:
     rate_limit_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Of the last reply that had some. Read when somebody asks, not for every reply."""
     closed: bool = False
-    tokens: TokenKeeper | None = None
+    tokens: TokenManager | None = None
     network_secrets: Sequence[str] = ()
     """The credentials of proxies."""
     slashes: dict[str, bool] = attrs.field(init=False, factory=dict[str, bool])
@@ -107,8 +107,8 @@ class Core:
             self.bucket = f"{self.root.host}:{self.root.port}:{self.auth.bucket}"
 
     @property
-    def keeper(self) -> TokenKeeper:
-        """Who looks after the token; `TypeError` if there is none to look after."""
+    def token_manager(self) -> TokenManager:
+        """The token manager; `TypeError` for a client without credentials."""
         if self.tokens is None:
             raise TypeError("this client was made without credentials: give it auth=")
         return self.tokens
@@ -150,7 +150,7 @@ class Core:
 
     def hide(self, text: str) -> str:
         """*text* without our secrets, should what the server sent be in it."""
-        return hidden(text, self._secrets())
+        return scrub(text, self._secrets())
 
     def _secrets(self) -> list[str]:
         known = [*self.network_secrets]

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from ev_energy._messages import ConnectionFault, LimitFault
-from ev_energy._redaction.scrub import STARS
+from ev_energy._redaction.scrub import MASK
 
 #: Errors that led to one another; aiohttp makes chains of four.
 _LONGEST_CHAIN: Final = 8
@@ -129,5 +129,5 @@ def say(error: BaseException) -> str:
     elif isinstance(error, aiohttp.InvalidURL):
         text = error.description or ""
     # Of a body that cannot be written, aiohttp says where it was sent to: a presigned URL, perhaps.
-    text = _URL.sub(rf"\1\2/{STARS}", text)
+    text = _URL.sub(rf"\1\2/{MASK}", text)
     return f"{type(error).__name__}: {text}".rstrip(": ")

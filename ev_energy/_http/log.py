@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ev_energy._messages import ConnectionFault, Request, Response
-from ev_energy._redaction.show import shown_headers, shown_query
+from ev_energy._redaction.show import redact_headers, redact_query
 
 _log: Final = logging.getLogger("ev_energy")
 
@@ -24,13 +24,13 @@ def log_attempt(
     conceal: Callable[[str], str],
 ) -> None:
     """Log one attempt at the level DEBUG; *conceal* masks secrets that a header repeats."""
-    query = shown_query(request.url) if request.template else ""
+    query = redact_query(request.url) if request.template else ""
     where = f"{request.label}{f'?{query}' if query else ''}"
     _log.debug("%s: attempt %d: %s in %.3f s", where, attempt, conceal(_said(came)), seconds)
 
 
 def _said(came: Response | BaseException) -> str:
     if isinstance(came, Response):
-        found = ", ".join(f"{n}: {v}" for n, v in shown_headers(came.headers).items())
+        found = ", ".join(f"{n}: {v}" for n, v in redact_headers(came.headers).items())
         return f"{came.status} ({found})" if found else str(came.status)
     return str(came) if isinstance(came, ConnectionFault) else type(came).__name__

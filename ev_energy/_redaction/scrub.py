@@ -17,7 +17,7 @@ _ESCAPE: Final = re.compile("%[0-9A-F]{2}")
 _SHARED: Final = (0, 2, 3)
 
 
-def spellings(secret: str) -> list[str]:
+def encodings(secret: str) -> list[str]:
     """*secret*, and what it looks like in URLs, forms, JSON, HTML and (parts of) base64 text.
 
     A server that repeats what it was sent, in an error say, seldom does so word for word.
@@ -44,7 +44,7 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 #: What stands where something may not be shown.
-STARS: Final = "***"
+MASK: Final = "***"
 
 _LAYERS: Final = 4
 #: Values that JSON may hold to be written anew: other JSON becomes text whose escapes are resolved.
@@ -64,7 +64,7 @@ class _TooManyEscapesError(Exception):
     """A text with more escapes than are worth resolving."""
 
 
-def hidden(text: str, secrets: Iterable[str]) -> str:
+def scrub(text: str, secrets: Iterable[str]) -> str:
     r"""Return *text* with stars for each of *secrets*, however the text spells them.
 
     Where one shows only once escapes are resolved (``\u002B`` in JSON, ``%2B``, ``&#43;``, several
@@ -72,14 +72,14 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     """
     known = _longest_first(secrets)
     for secret in known:
-        text = text.replace(secret, STARS)
+        text = text.replace(secret, MASK)
     try:
         while (reading := _telling(text, known)) is not None:
             for secret in known:
-                reading = reading.replace(secret, STARS)
+                reading = reading.replace(secret, MASK)
             text = reading
     except _TooManyEscapesError:
-        return STARS
+        return MASK
     return text
 
 
@@ -88,7 +88,7 @@ def _longest_first(secrets: Iterable[str]) -> list[str]:
     return sorted(filter(None, secrets), key=len, reverse=True)
 
 
-def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
+def scrub_bytes(body: bytes, secrets: Iterable[str]) -> bytes:
     """Return *body* with stars for each of *secrets*, however the body spells them.
 
     A secret that stands there word for word is replaced where it stands. For one that shows only
@@ -99,7 +99,7 @@ def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
     for secret in known:
         raw = secret.encode(errors="replace")
         if raw in body:
-            body = re.sub(_NOT_IN_ESCAPE + re.escape(raw), STARS.encode(), body, flags=re.DOTALL)
+            body = re.sub(_NOT_IN_ESCAPE + re.escape(raw), MASK.encode(), body, flags=re.DOTALL)
     if not known or (not any(mark in body for mark in _ESCAPES) and body[:2] not in _MARKS):
         return body
     try:
@@ -111,7 +111,7 @@ def hidden_in(body: bytes, secrets: Iterable[str]) -> bytes:
                 return anew
     except _TooManyEscapesError:
         pass
-    return STARS.encode()
+    return MASK.encode()
 
 
 #: What begins among the digits of an escape is found once the escape is resolved: stars in place
@@ -153,17 +153,17 @@ def _masked_json(text: str, secrets: Sequence[str]) -> bytes | None:
 
 def _masked(value: Any, secrets: Sequence[str]) -> Any:
     if isinstance(value, str):
-        return hidden(value, secrets)
+        return scrub(value, secrets)
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
-        return {hidden(name, secrets): _masked(one, secrets) for name, one in items}
+        return {scrub(name, secrets): _masked(one, secrets) for name, one in items}
     if isinstance(value, list):
         return [_masked(one, secrets) for one in cast("Any", value)]
     return value
 
 
 def _masked_text(text: str, secrets: Sequence[str]) -> bytes:
-    return hidden(text, secrets).encode(errors="backslashreplace")
+    return scrub(text, secrets).encode(errors="backslashreplace")
 
 
 def _telling(text: str, secrets: Sequence[str]) -> str | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from ev_energy._redaction.scrub import STARS, printable
+from ev_energy._redaction.scrub import MASK, printable
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -75,53 +75,53 @@ _HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
 }
 
 
-def shown_query(url: URL, stars: str = STARS) -> str:
+def redact_query(url: URL, mask: str = MASK) -> str:
     """The query with every name, and the values that are on the list; empty without one."""
     if not url.raw_query_string:
         return ""
     return "&".join(
-        f"{_name(name)}={value if _fits(_QUERY.get(name), value) else stars}"
+        f"{_name(name)}={value if _fits(_QUERY.get(name), value) else mask}"
         for name, value in url.query.items()
     )
 
 
-def shown_path(url: URL, stars: str = STARS) -> str:
+def redact_path(url: URL, mask: str = MASK) -> str:
     """The path, without whatever in it may be an e-mail address."""
     # Cut first: a link leads anywhere, and its path may be as long as the server likes.
     path = url.raw_path[: 2 * _LONGEST_PATH]
     if "@" in path or "%40" in path:
         words = path.split("/")
-        path = "/".join(stars if "@" in word or "%40" in word else word for word in words)
+        path = "/".join(mask if "@" in word or "%40" in word else word for word in words)
     return printable(path, _LONGEST_PATH)
 
 
-def shown_origin(url: URL) -> str:
+def redact_origin(url: URL) -> str:
     """Scheme, host and port; never who logs in there."""
     return printable(url.origin()) if url.absolute else ""
 
 
-def shown_url(url: URL, *, inside: bool, stars: str = STARS) -> str:
+def redact_url(url: URL, *, inside: bool, mask: str = MASK) -> str:
     """*url* as it may be shown: of one that is not *inside* the API, no more than its origin.
 
     A presigned URL is a secret as a whole: the permission is in it.
     """
     if not inside:
-        return f"{shown_origin(url)}/{stars}"
-    query = shown_query(url, stars)
-    return f"{shown_origin(url)}{shown_path(url, stars)}{f'?{query}' if query else ''}"
+        return f"{redact_origin(url)}/{mask}"
+    query = redact_query(url, mask)
+    return f"{redact_origin(url)}{redact_path(url, mask)}{f'?{query}' if query else ''}"
 
 
-def shown_link(text: str) -> str:
+def redact_link(text: str) -> str:
     """A link from the wire, wherever it leads: its query by the list, as that of any URL."""
     from yarl import URL
 
     try:
-        return shown_url(URL(text, encoded=True), inside=True) or STARS
+        return redact_url(URL(text, encoded=True), inside=True) or MASK
     except ValueError:
-        return STARS
+        return MASK
 
 
-def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of a reply that are on the list, by their names in small letters."""
     found = {name: headers.get(name) for name in _HEADERS}
     return {n: v for n, v in found.items() if v is not None and _fits(_HEADERS[n], v)}
@@ -132,4 +132,4 @@ def _fits(pattern: re.Pattern[str] | None, value: str) -> bool:
 
 
 def _name(name: str) -> str:
-    return name if _fits(_WORDS, name) else STARS
+    return name if _fits(_WORDS, name) else MASK

@@ -2,8 +2,8 @@
 
 ``pytest -l``, rich, cgitb and error trackers call ``repr`` on every local variable of every frame
 of an exception. Frames of this package therefore hold secrets in objects whose repr is silent
-(`Concealed`, `Token`), and frames that cannot (aiohttp's, with the headers and the body that are
-sent) are taken out of the traceback where the exception comes into the package (`trimmed`).
+(`Secret`, `Token`), and frames that cannot (aiohttp's, with the headers and the body that are
+sent) are taken out of the traceback where the exception comes into the package (`trim_traceback`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BELOW: Final = frozenset(
 )
 
 
-class Concealed(Generic[T]):
+class Secret(Generic[T]):
     """A value that the repr of a frame's local variables does not show."""
 
     __slots__ = ("value",)
@@ -37,7 +37,7 @@ class Concealed(Generic[T]):
         return "***"
 
 
-class trimmed:  # noqa: N801  (it reads as a function: ``with trimmed():``)
+class trim_traceback:  # noqa: N801  (it reads as a function: ``with trim_traceback():``)
     """Take the frames below the ``with`` out of the traceback of whatever is raised inside.
 
     Those of its causes and contexts go as well, as far as they arose inside.
@@ -90,18 +90,18 @@ def _kept(traceback: TracebackType | None) -> TracebackType | None:
     return kept
 
 
-def trims(function: F) -> F:
+def with_trimmed_traceback(function: F) -> F:
     """Decorate an async *function* whose frames hold secrets, so that no exception shows them."""
 
     @functools.wraps(function)
     async def outer(*args: Any, **kwargs: Any) -> Any:
-        with trimmed():
+        with trim_traceback():
             return await function(*args, **kwargs)
 
     return cast(F, outer)
 
 
-def conceal_arguments(cls: type[Any]) -> None:
+def hide_init_arguments(cls: type[Any]) -> None:
     """Have *cls*, which is made of secrets, show none of them when it refuses one.
 
     The ``__init__`` that attrs writes has every argument among its local variables. This is no
@@ -111,9 +111,9 @@ def conceal_arguments(cls: type[Any]) -> None:
 
     @functools.wraps(build)
     def construct(self: object, *args: Any, **kwargs: Any) -> None:
-        given = Concealed((self, args, kwargs))
+        given = Secret((self, args, kwargs))
         del self, args, kwargs  # of an instance without members, the repr fails
-        with trimmed():
+        with trim_traceback():
             build(given.value[0], *given.value[1], **given.value[2])
 
     setattr(cls, "__init__", construct)  # noqa: B010  (checkers allow no assignment to a method)

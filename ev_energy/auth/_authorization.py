@@ -1,4 +1,4 @@
-"""Sending somebody away to sign in, and what they come back with. Nothing here does I/O."""
+"""The authorization request of a sign-in and its callback (RFC 6749 §4.1). Nothing does I/O."""
 
 from __future__ import annotations
 
@@ -12,119 +12,129 @@ from urllib.parse import parse_qs, quote, urlencode
 import attrs
 from yarl import URL
 
-from ev_energy._redaction.scrub import hidden, printable
-from ev_energy.auth._oauth import is_text, spelled
+from ev_energy._redaction.scrub import printable, scrub
+from ev_energy.auth._oauth import encodings_of, is_printable
 from ev_energy.errors import AuthorizationError
 
-#: What the server adds to the URL it sends them back to (RFC 6749 §4.1.2, RFC 9207).
-REPLIES: Final = frozenset({"code", "state", "error", "error_description", "error_uri", "iss"})
+#: Parameters that the server adds to the redirect URI (RFC 6749 §4.1.2, RFC 9207).
+_CALLBACK_PARAMETERS: Final = frozenset(
+    {"code", "state", "error", "error_description", "error_uri", "iss"}
+)
 
 
 @attrs.frozen(kw_only=True)
 class AuthorizationRequest:
-    """Somebody was sent away to sign in. Keep this until they come back, where nobody else sees it.
+    """A sign-in that was started. Keep it in the user's session until the callback arrives.
 
-    In a web application that is the visitor's session (`to_dict` and `from_dict`), and never a
-    place that others share: ``state`` and ``verifier`` show that who comes back is who left. It is
-    good for one return.
+    ``state`` and ``verifier`` prove that the user who comes back is the one who was sent to sign
+    in. Never keep the request where another user can read it, and use it for one callback only.
+    `to_dict` and `from_dict` convert it for a session.
     """
 
     url: str = attrs.field(repr=False)
-    """Where to send them."""
+    """Where to redirect the user."""
     client_id: str
     redirect_uri: str
-    """Where they come back to."""
+    """Where the server redirects the user after signing in."""
     issuer: str
-    """What the server calls itself, should it say so; see ``AuthorizationCode.issuer``."""
+    """The issuer identifier to expect (RFC 9207); see ``AuthorizationCode.issuer``."""
     state: str = attrs.field(repr=False)
+    """A random value that the callback must repeat (RFC 6749 §10.12)."""
     verifier: str = attrs.field(repr=False)
+    """The PKCE code verifier (RFC 7636)."""
 
     def to_dict(self) -> dict[str, str]:
-        """All of it, as JSON."""
+        """Return the request as JSON, secrets included."""
         return attrs.asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None) -> Self:
-        """What `to_dict` wrote. `AuthorizationError` if it is not there, or not there any more."""
-        given: Mapping[str, Any] = data or {}
-        found: dict[str, Any] = {f.name: given.get(f.name) for f in attrs.fields(cls)}
-        if not all(map(is_text, found.values())):
-            raise AuthorizationError(
-                "no_request", "nobody was sent away to sign in from here, or too long ago"
-            )
-        return cls(**found)
+        """Rebuild a request from the output of `to_dict`.
 
-    def code(self, callback: str | URL) -> str:
-        """The code in the URL (or path and query) at which somebody came back.
-
-        `AuthorizationError` if they, or the server, said no; or if they are not who left. Only the
-        query is looked at: behind a proxy, an application sees other hosts and paths than browsers.
+        `AuthorizationError` if *data* is None or incomplete: the session may have expired.
         """
-        if isinstance(callback, bytes | bytearray):  # str() would add a b and quotes to them
+        stored: Mapping[str, Any] = data or {}
+        values: dict[str, Any] = {f.name: stored.get(f.name) for f in attrs.fields(cls)}
+        if not all(map(is_printable, values.values())):
+            raise AuthorizationError(
+                "no_request",
+                "this session has no pending sign-in, or it has expired: start a new one",
+            )
+        return cls(**values)
+
+    def extract_code(self, callback: str | URL) -> str:
+        """Return the authorization code in *callback*, a URL or a path with its query.
+
+        `AuthorizationError` if the user or the server refused, or if the callback does not belong
+        to this request. Only the query is read: behind a proxy, an application sees another host
+        and path than the browser.
+        """
+        if isinstance(callback, bytes | bytearray):  # str() would add a b and quotes
             raise TypeError("callback must be a URL as text, not bytes")
-        # No parser of URLs: whatever is asked for, it must not be another kind of error.
+        # Not parsed as a URL, so that no callback can raise anything but AuthorizationError.
         query = str(callback).strip().partition("#")[0].partition("?")[2]
-        found = parse_qs(query, keep_blank_values=True)
-        states, codes = found.get("state", []), found.get("code", [])
-        # Sent twice is not sent (RFC 6749 §3.1): who reads the other one reads something else.
-        if len(states) != 1 or not secrets.compare_digest(_raw(states[0]), _raw(self.state)):
+        parameters = parse_qs(query, keep_blank_values=True)
+        states, codes = parameters.get("state", []), parameters.get("code", [])
+        # A repeated parameter is invalid (RFC 6749 §3.1): another parser might read the other one.
+        if len(states) != 1 or not secrets.compare_digest(_encode(states[0]), _encode(self.state)):
             raise AuthorizationError(
                 "state_mismatch",
-                "whoever came back did not leave from here: send them to sign in again",
+                "the callback does not belong to this sign-in: start a new one",
             )
-        if any(not self._is_issuer(issuer) for issuer in found.get("iss", [])):
+        if any(not self._is_issuer(issuer) for issuer in parameters.get("iss", [])):
             raise AuthorizationError(
-                "issuer_mismatch", "another server than the one asked answered"
+                "issuer_mismatch", "the callback is from another authorization server"
             )
-        if "error" in found:
-            ours = spelled(self.state, self.verifier, *codes)
-            said = [found.get(name, [""])[0] for name in ("error", "error_description")]
-            error, description = (printable(hidden(text, ours)) for text in said)
+        if "error" in parameters:
+            known = encodings_of(self.state, self.verifier, *codes)
+            texts = [parameters.get(name, [""])[0] for name in ("error", "error_description")]
+            error, description = (printable(scrub(text, known)) for text in texts)
             raise AuthorizationError(error or "error", description)
-        if len(codes) != 1 or not is_text(codes[0]):
-            raise AuthorizationError("no_code", "they came back without a code")
+        if len(codes) != 1 or not is_printable(codes[0]):
+            raise AuthorizationError("no_code", "the callback has no code")
         return codes[0]
 
-    def must_be_for(self, endpoint: URL, issuer: str | None = None) -> None:
-        """Raise ``ValueError`` if this request was made for another server than *endpoint*'s.
+    def check_endpoint(self, endpoint: URL, issuer: str | None = None) -> None:
+        """Raise ``ValueError`` unless this request was created for the authorize *endpoint*.
 
-        A request comes back as text from where it was kept, so what it says is compared with what
-        the client itself would have said: `code` believes the ``issuer`` that is kept here.
+        A request that was restored from text may hold any values, and `extract_code` trusts its
+        ``issuer``. So both are compared with what the client itself would have used; *issuer* is
+        that of its credentials, if they have one.
         """
-        mine, theirs = (str(url).partition("?")[0] for url in (endpoint, self.url))
-        if mine != theirs:
+        expected, own = (str(url).partition("?")[0] for url in (endpoint, self.url))
+        if expected != own:
             raise ValueError(
-                f"this AuthorizationRequest was made for {printable(theirs, 100)}, and the client "
-                f"signs in at {mine}: use begin(client.base_url)"
+                f"this AuthorizationRequest was created for {printable(own, 100)}, but the client "
+                f"signs in at {expected}: use start_authorization(client.base_url)"
             )
-        own = issuer or default_issuer(endpoint)
-        if self.issuer != own:
+        expected_issuer = issuer or default_issuer(endpoint)
+        if self.issuer != expected_issuer:
             raise ValueError(
-                f"this AuthorizationRequest was made for the issuer {printable(self.issuer, 100)}, "
-                f"not {own}"
+                "this AuthorizationRequest was created for the issuer "
+                f"{printable(self.issuer, 100)}, not {expected_issuer}"
             )
 
-    def _is_issuer(self, said: str) -> bool:
-        return said == self.issuer or said.startswith(f"{self.issuer.rstrip('/')}/")
+    def _is_issuer(self, issuer: str) -> bool:
+        return issuer == self.issuer or issuer.startswith(f"{self.issuer.rstrip('/')}/")
 
 
-def authorization_request(
+def build_authorization_request(
     endpoint: URL, *, client_id: str, redirect_uri: str, scope: str | None, issuer: str | None
 ) -> AuthorizationRequest:
-    """A request of its own for somebody to sign in at *endpoint*."""
+    """Create a request with a new state and verifier for signing in at *endpoint*."""
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    query = {
+    parameters = {
         "response_type": "code",
         "client_id": client_id,
         "redirect_uri": redirect_uri,
         "scope": scope,
         "state": state,
-        "code_challenge": challenge(verifier),
+        "code_challenge": code_challenge(verifier),
         "code_challenge_method": "S256",
     }
-    given = urlencode({name: text for name, text in query.items() if text}, quote_via=quote)
+    query = urlencode({name: text for name, text in parameters.items() if text}, quote_via=quote)
     return AuthorizationRequest(
-        url=f"{endpoint}{'&' if endpoint.query_string else '?'}{given}",
+        url=f"{endpoint}{'&' if endpoint.query_string else '?'}{query}",
         client_id=client_id,
         redirect_uri=redirect_uri,
         issuer=issuer or default_issuer(endpoint),
@@ -134,27 +144,29 @@ def authorization_request(
 
 
 def default_issuer(endpoint: URL) -> str:
-    """Return what a server is taken to call itself (RFC 9207), unless the application knows."""
+    """Return the issuer (RFC 9207) to expect of *endpoint* if the application configures none."""
     return str(endpoint.origin())
 
 
-def challenge(verifier: str) -> str:
-    """What is shown of *verifier* at first: its SHA-256 (RFC 7636 §4.2, S256)."""
+def code_challenge(verifier: str) -> str:
+    """Return the S256 code challenge of *verifier* (RFC 7636 §4.2)."""
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def check_redirect_uri(uri: str) -> None:
-    """``ValueError`` if nobody can be sent back to *uri*."""
+    """Raise ``ValueError`` if the server cannot redirect a user to *uri*."""
     scheme, colon, rest = uri.partition(":")
-    if not colon or not scheme or not rest or not is_text(uri) or " " in uri:
+    if not colon or not scheme or not rest or not is_printable(uri) or " " in uri:
         raise ValueError(f"redirect_uri must be an absolute URL, not {uri!r}")
     if "#" in uri:
-        raise ValueError("redirect_uri must have no fragment (RFC 6749 §3.1.2)")
+        raise ValueError("redirect_uri must not have a fragment (RFC 6749 §3.1.2)")
     names = parse_qs(uri.partition("?")[2], keep_blank_values=True).keys()
-    if taken := sorted(names & REPLIES):
-        raise ValueError(f"redirect_uri must not have {', '.join(taken)} in its query already")
+    if reserved := sorted(names & _CALLBACK_PARAMETERS):
+        raise ValueError(
+            f"redirect_uri must not have {', '.join(reserved)} in its query: the server adds them"
+        )
 
 
-def _raw(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode(errors="backslashreplace")

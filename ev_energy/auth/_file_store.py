@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
-from ev_energy._redaction.tracebacks import trims
+from ev_energy._redaction.tracebacks import with_trimmed_traceback
 from ev_energy.auth._file_lock import locked
 from ev_energy.auth._oauth import Token
 from ev_energy.errors import TokenStoreError
@@ -58,7 +58,7 @@ class FileStore:
     def __repr__(self) -> str:
         return f"FileStore({str(self._path)!r})"
 
-    @trims
+    @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
         """The token kept under *key*; None if there is none."""
         kept = self._read().get(key)
@@ -69,7 +69,7 @@ class FileStore:
         except (ValueError, AttributeError):  # whose text or place may hold the token
             raise self._damaged(f"the token of {key!r} is none") from None
 
-    @trims
+    @with_trimmed_traceback
     async def save(self, key: str, token: Token | None) -> None:
         """Keep *token* under *key*; None to forget it. It is on the disk when this returns."""
         async with self._locked("lock"):

@@ -1,4 +1,4 @@
-"""What goes to the token endpoint and what comes back, as values. Nothing here does I/O."""
+"""Token requests and token responses as values (RFC 6749, RFC 7009). Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -12,28 +12,35 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from ev_energy._arguments import text
-from ev_energy._redaction.scrub import hidden, printable, spellings
-from ev_energy._redaction.tracebacks import Concealed, conceal_arguments, trimmed
+from ev_energy._redaction.scrub import encodings, printable, scrub
+from ev_energy._redaction.tracebacks import Secret, hide_init_arguments, trim_traceback
 from ev_energy.errors import TokenError
 from ev_energy.models._json import is_confirmation, json_object
 
-#: A token is renewed this many seconds before it expires, so that it does not expire under way.
+#: Seconds before its expiry at which a token is renewed, so that it does not expire in transit.
 LEEWAY: Final = 60.0
+#: The longest ``expires_in`` that is believed, in seconds: a hundred years.
+_MAX_LIFETIME: Final = 3.2e9
+_MAX_LIFETIME_DIGITS: Final = 11
+#: The decoder's substitute for invalid bytes: a token that contains it is not the one issued.
+_REPLACEMENT_CHARACTER: Final = "\ufffd"
+#: Form fields whose values are secrets.
+_SECRET_FIELDS: Final = ("code", "code_verifier", "refresh_token", "token")
 
-#: How an application shows who it is: in a header or among the fields (RFC 6749 §2.3.1).
-ClientMethod: TypeAlias = Literal["basic", "form"]
+#: How the application authenticates: with HTTP Basic or with form fields (RFC 6749 §2.3.1).
+ClientAuthMethod: TypeAlias = Literal["basic", "form"]
 
 
 @attrs.frozen(kw_only=True)
 class Token:
-    """An access token, and what renews it. Its texts are secrets: only a token store keeps them.
+    """An access token and its refresh token. Both are secrets: only a token store keeps them.
 
     Attributes:
-        access_token: What goes along with calls.
-        refresh_token: What a new access token is asked for with; None if there is none.
-        expires_at: When it expires, in seconds since 1970 (UTC); None if the server did not say.
-        lifetime: Seconds it was good for when it was issued; None if the server did not say.
-        scope: What it is good for, as the server stated it; None if it did not.
+        access_token: The bearer token that API calls send.
+        refresh_token: Obtains the next access token; None if the server issued none.
+        expires_at: Time of expiry, in seconds since 1970 (UTC); None if the server did not say.
+        lifetime: Seconds from issue to expiry; None if the server did not say.
+        scope: The granted scopes as the server stated them; None if it did not.
     """
 
     access_token: str = attrs.field(repr=False)
@@ -43,21 +50,22 @@ class Token:
     scope: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        if not can_be_sent(text("access_token", self.access_token)):
+        if not is_visible_ascii(text("access_token", self.access_token)):
             raise ValueError("access_token must be ASCII text without spaces")
-        if self.refresh_token is not None and not is_text(
+        if self.refresh_token is not None and not is_printable(
             text("refresh_token", self.refresh_token)
         ):
-            raise ValueError("refresh_token must be text that can be sent")
+            raise ValueError("refresh_token must be printable text")
         for name in ("expires_at", "lifetime"):
-            if not _is_number(getattr(self, name) or 0):
+            if not _is_finite(getattr(self, name) or 0):
                 raise ValueError(f"{name} must be a number of seconds")
 
     @property
     def renew_at(self) -> float:
-        """When to ask for another, in seconds since 1970; infinite where nothing is known.
+        """The time to renew it, in seconds since 1970; infinite if the expiry is unknown.
 
-        A lifetime shorter than the leeway must not mean a token request per call.
+        At most half of a known lifetime is leeway: a token that lives for less than a minute must
+        not cost one token request per call.
         """
         if self.expires_at is None:
             return float("inf")
@@ -65,162 +73,159 @@ class Token:
         return self.expires_at - leeway
 
     def secrets(self) -> list[str]:
-        """The texts that nobody may see."""
-        return spelled(self.access_token, self.refresh_token)
+        """Return the texts to keep out of logs and errors."""
+        return encodings_of(self.access_token, self.refresh_token)
 
     def to_dict(self) -> dict[str, Any]:
-        """This token as JSON, for a token store. Whoever reads it can act as its owner."""
+        """Return the token as JSON, secrets included, for a token store."""
         return {name: value for name, value in attrs.asdict(self).items() if value is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The token that `to_dict` wrote; ``ValueError`` if it is none."""
-        given = Concealed(data)
+        """Rebuild a token from the output of `to_dict`; ``ValueError`` if *data* is not a token."""
+        secret_data = Secret(data)
         del data  # tools print the local variables of a frame that raises
-        with trimmed():
-            return cls._of(given.value)
+        with trim_traceback():
+            return cls._from_json(secret_data.value)
 
     @classmethod
-    def _of(cls, data: Mapping[str, Any]) -> Self:
-        known: dict[str, Any] = {field.name: data.get(field.name) for field in attrs.fields(cls)}
-        odd = [
-            n for n in ("access_token", "refresh_token", "scope") if not _is_text_or_none(known[n])
-        ]
-        if odd or not known["access_token"]:
-            raise ValueError(f"no token was stored here: {', '.join(odd) or 'access_token'}")
-        return cls(**known)
+    def _from_json(cls, data: Mapping[str, Any]) -> Self:
+        values: dict[str, Any] = {field.name: data.get(field.name) for field in attrs.fields(cls)}
+        texts = ("access_token", "refresh_token", "scope")
+        invalid = [name for name in texts if not _is_printable_or_empty(values[name])]
+        if invalid or not values["access_token"]:
+            names = ", ".join(invalid) or "access_token"
+            raise ValueError(f"the stored data is not a token: {names} is missing or invalid")
+        return cls(**values)
 
 
-conceal_arguments(Token)
+hide_init_arguments(Token)
 
 
-class Grant(NamedTuple):
-    """What to post to an endpoint of the authorization server."""
+class TokenRequest(NamedTuple):
+    """A request to an endpoint of the authorization server, ready to be posted."""
 
     headers: Mapping[str, str]
     body: bytes
     secrets: tuple[str, ...]
-    """The texts in it that nobody may see, in every spelling."""
+    """The secrets in headers and body, in every encoding."""
 
     def __repr__(self) -> str:
-        return "Grant()"
+        return "TokenRequest()"
 
 
-def grant(
+def build_token_request(
     form: Mapping[str, str | None],
     *,
     client_id: str,
     client_secret: str | None,
-    method: ClientMethod,
-) -> Grant:
-    """*form* as it is posted, with who the application is; fields that are None are left out."""
+    method: ClientAuthMethod,
+) -> TokenRequest:
+    """Encode *form* with the client authentication; fields that are None are left out."""
     fields = {name: value for name, value in form.items() if value}
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    secrets = spelled(*(fields.get(name) for name in _SECRET_FIELDS))
-    if client_secret is None:  # a public client: PKCE shows that it is the one that began
+    secrets = encodings_of(*(fields.get(name) for name in _SECRET_FIELDS))
+    if client_secret is None:  # a public client proves itself with PKCE (RFC 7636)
         fields["client_id"] = client_id
     elif method == "basic":
-        headers["Authorization"] = f"Basic {basic(client_id, client_secret)}"
+        headers["Authorization"] = f"Basic {basic_credentials(client_id, client_secret)}"
     else:
         fields |= {"client_id": client_id, "client_secret": client_secret}
-    return Grant(headers, urlencode(fields).encode(), tuple(secrets))
+    return TokenRequest(headers, urlencode(fields).encode(), tuple(secrets))
 
 
-_SECRET_FIELDS: Final = ("code", "code_verifier", "refresh_token", "token")
-
-
-def basic(client_id: str, client_secret: str) -> str:
-    """Both as HTTP Basic has them (RFC 6749 §2.3.1: form-encoded first)."""
+def basic_credentials(client_id: str, client_secret: str) -> str:
+    """Encode id and secret for HTTP Basic; both are form-encoded first (RFC 6749 §2.3.1)."""
     pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
     return base64.b64encode(pair.encode()).decode()
 
 
-def spelled(*secrets: str | None) -> list[str]:
-    """Every spelling of those of *secrets* that there are."""
-    return [text for secret in secrets if secret for text in spellings(secret)]
+def encodings_of(*secrets: str | None) -> list[str]:
+    """Return every encoding of *secrets*; None and empty texts are skipped."""
+    return [text for secret in secrets if secret for text in encodings(secret)]
 
 
-def read_token(status: int, body: bytes, asked_at: float, secrets: Sequence[str] = ()) -> Token:
-    """The token in a reply of the token endpoint; `TokenError` without *secrets* if there is none.
+def parse_token_response(
+    status: int, body: bytes, requested_at: float, secrets: Sequence[str] = ()
+) -> Token:
+    """Parse the reply of the token endpoint.
 
-    *asked_at* is when it was asked for, in seconds since 1970.
+    *requested_at* is when the token was requested, in seconds since 1970; ``expires_in`` is counted
+    from then, which errs on the early side. `TokenError`, scrubbed of *secrets*, if the reply has
+    no usable token.
     """
     data = json_object(body)
     if data is None:
-        raise TokenError(status, "no_token", "the reply is no JSON object")
-    if status != 200:  # noqa: PLR2004  (RFC 6749 §5.1)
-        raise _refusal(status, data, secrets)
-    kind = data.get("token_type")
-    if isinstance(kind, str) and kind.lower() != "bearer":  # RFC 6749 §7.1: not to be used then
-        raise TokenError(status, "no_token", f"its type is {printable(kind, 30)!r}, not 'Bearer'")
+        raise TokenError(status, "no_token", "the reply is not a JSON object")
+    if status != HTTPStatus.OK:  # RFC 6749 §5.1
+        raise _token_error(status, data, secrets)
+    token_type = data.get("token_type")
+    # RFC 6749 §7.1: a client must not use a token whose type it does not understand.
+    if isinstance(token_type, str) and token_type.lower() != "bearer":
+        shown = printable(token_type, 30)
+        raise TokenError(status, "no_token", f"token_type is {shown!r}, not 'Bearer'")
     access, refresh, scope = (data.get(n) for n in ("access_token", "refresh_token", "scope"))
-    lifetime = _lifetime(data.get("expires_in"))
-    if not isinstance(access, str) or not can_be_sent(access):
-        raise TokenError(status, "no_token", "the reply has no access_token")
-    if not _is_text_or_none(refresh) or _REPLACED in str(refresh):
-        raise TokenError(status, "no_token", "the reply has a refresh_token that cannot be sent")
+    lifetime = _parse_lifetime(data.get("expires_in"))
+    if not isinstance(access, str) or not is_visible_ascii(access):
+        raise TokenError(status, "no_token", "the reply has no valid access_token")
+    if not _is_printable_or_empty(refresh) or _REPLACEMENT_CHARACTER in str(refresh):
+        raise TokenError(status, "no_token", "the refresh_token of the reply is not valid text")
     return Token(
         access_token=access,
         refresh_token=refresh or None,
-        expires_at=None if lifetime is None else asked_at + lifetime,
+        expires_at=None if lifetime is None else requested_at + lifetime,
         lifetime=lifetime,
-        scope=scope if isinstance(scope, str) and is_text(scope) else None,
+        scope=scope if isinstance(scope, str) and is_printable(scope) else None,
     )
 
 
-def check_revoked(status: int, body: bytes, secrets: Sequence[str] = ()) -> None:
-    """Return if this is how a token is confirmed to be good for nothing, else `TokenError`.
+def parse_revocation_response(status: int, body: bytes, secrets: Sequence[str] = ()) -> None:
+    """Return if the reply confirms that the token is revoked; raise `TokenError` otherwise.
 
-    The status says it all (RFC 7009 §2.2), but only where the authorization server gave it: a page
-    of a captive portal's confirms nothing.
+    The status decides (RFC 7009 §2.2; 200 also for a token that the server does not know), but the
+    body must be one that an authorization server sends: the page of a captive portal confirms
+    nothing.
     """
-    if status == HTTPStatus.OK:  # also for a token that the server does not know
+    if status == HTTPStatus.OK:
         if is_confirmation(body):
             return
-        message = "the reply is no authorization server's: the token may still be good"
+        message = "the reply is not from an authorization server; the token may still be valid"
         raise TokenError(status, "not_revoked", message)
-    if status == 405:  # noqa: PLR2004  (Method Not Allowed)
-        hint = "the revocation endpoint takes no POST: is a slash missing at the end of its URL?"
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        hint = "the revocation endpoint does not accept POST: does its URL lack a trailing slash?"
         raise TokenError(status, str(status), hint)
-    raise _refusal(status, json_object(body) or {}, secrets)
+    raise _token_error(status, json_object(body) or {}, secrets)
 
 
-def can_be_sent(token: object) -> bool:
-    """Whether a header can hold it (as RFC 6750 has it, more or less)."""
-    return isinstance(token, str) and token.isascii() and is_text(token) and " " not in token
+def is_visible_ascii(value: object) -> bool:
+    """Whether *value* is ASCII text without spaces, as a header needs (roughly RFC 6750 §2.1)."""
+    return isinstance(value, str) and value.isascii() and is_printable(value) and " " not in value
 
 
-def is_text(text: object) -> bool:
-    """Whether it is text that shows, and can be written in UTF-8."""
-    return isinstance(text, str) and text != "" and text.isprintable()
+def is_printable(value: object) -> bool:
+    """Whether *value* is non-empty text of printable characters, which UTF-8 can encode."""
+    return isinstance(value, str) and value != "" and value.isprintable()
 
 
-def _is_text_or_none(value: object) -> bool:
-    return value is None or value == "" or is_text(value)
+def _is_printable_or_empty(value: object) -> bool:
+    return value is None or value == "" or is_printable(value)
 
 
-def _is_number(value: object) -> bool:
+def _is_finite(value: object) -> bool:
     return type(value) in {int, float} and math.isfinite(cast("float", value))
 
 
-def _lifetime(given: object) -> float | None:
-    """``expires_in`` in seconds; None if it makes no sense."""
-    if isinstance(given, str) and given.isascii() and given.isdigit():
-        given = int(given[:_MOST_DIGITS])
-    if type(given) not in {int, float} or not 0 < cast("float", given) <= _LONGEST_LIFE:
+def _parse_lifetime(value: object) -> float | None:
+    """Return ``expires_in`` in seconds; None if *value* is not a plausible number of seconds."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:_MAX_LIFETIME_DIGITS])
+    if type(value) not in {int, float} or not 0 < cast("float", value) <= _MAX_LIFETIME:
         return None
-    return cast("float", given)
+    return cast("float", value)
 
 
-#: In place of what was no character: a secret that holds it is not what the server issued.
-_REPLACED: Final = "\ufffd"
-#: Seconds: a hundred years.
-_LONGEST_LIFE: Final = 3.2e9
-_MOST_DIGITS: Final = 11
-
-
-def _refusal(status: int, data: Mapping[str, Any], secrets: Sequence[str]) -> TokenError:
-    # Hidden here as well as in the body: JSON spells any letter in more than one way.
-    said = {name: data.get(name) for name in ("error", "error_description")}
-    shown = {n: printable(hidden(t, secrets)) for n, t in said.items() if isinstance(t, str)}
+def _token_error(status: int, data: Mapping[str, Any], secrets: Sequence[str]) -> TokenError:
+    # The body was scrubbed too, but its decoded text may differ: JSON has escapes for any letter.
+    texts = {name: data.get(name) for name in ("error", "error_description")}
+    shown = {n: printable(scrub(t, secrets)) for n, t in texts.items() if isinstance(t, str)}
     return TokenError.of(status, shown)

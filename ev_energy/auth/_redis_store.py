@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-from ev_energy._redaction.tracebacks import trims
+from ev_energy._redaction.tracebacks import with_trimmed_traceback
 from ev_energy._runtime.clocks import REAL
 from ev_energy.auth._oauth import Token
 from ev_energy.budget._redis.connection import Down, Link, PerLoop, RedisClient, Redises
@@ -123,7 +123,7 @@ class RedisTokenStore:
         """Let go of this event loop's connections. Used again afterwards, it opens them again."""
         await self._links.aclose()
 
-    @trims
+    @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
         """The token kept under *key*; None if there is none."""
         text = await self._do("load", self._links.get().command("GET", self._key(key)))
@@ -136,7 +136,7 @@ class RedisTokenStore:
         except ValueError as error:
             raise TokenStoreError("what Redis keeps there is no token") from error
 
-    @trims
+    @with_trimmed_traceback
     async def save(self, key: str, token: Token | None) -> None:
         """Keep *token* under *key*; None to forget it.
 

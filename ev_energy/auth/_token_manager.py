@@ -1,4 +1,4 @@
-"""The access token of a client: kept, renewed in time, asked for by one caller for all."""
+"""The token manager of a client: caches the access token and renews it once for all callers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from yarl import URL
 
 from ev_energy._messages import Response
 from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.tracebacks import Concealed, trimmed
-from ev_energy.auth import (
+from ev_energy._redaction.tracebacks import Secret, trim_traceback
+from ev_energy.auth._credentials import (
     Auth,
     AuthorizationCode,
     ClientCredentials,
     Endpoint,
     StaticToken,
 )
-from ev_energy.auth._oauth import Grant, Token, check_revoked, read_token
+from ev_energy.auth._oauth import (
+    Token,
+    TokenRequest,
+    parse_revocation_response,
+    parse_token_response,
+)
 from ev_energy.errors import (
     ClientClosedError,
     InvalidGrantError,
@@ -31,294 +36,312 @@ from ev_energy.errors import (
 )
 
 if TYPE_CHECKING:
-    from ev_energy.auth import AuthorizationRequest
+    from ev_energy.auth._authorization import AuthorizationRequest
 
 _log: Final = logging.getLogger("ev_energy")
 
-#: Seconds that closing waits for what would be lost with it: a token that the server rotated.
-_PATIENCE: Final = 5.0
-#: Seconds after which whoever has the lock of a store is taken for stuck. Renewing a token takes
-#: a call's deadline at most.
-_LOCK_PATIENCE: Final = 300.0
-#: Earlier tokens whose texts are still kept out of errors.
-_REMEMBERED: Final = 3
+#: Seconds that `TokenManager.close` waits for a token request whose result cannot be had twice.
+_CLOSE_TIMEOUT: Final = 5.0
+#: Seconds after which the holder of a store's lock is considered stuck. A renewal takes no longer
+#: than the deadline of a call.
+_LOCK_TIMEOUT: Final = 300.0
+#: The number of earlier tokens that are still kept out of logs and errors.
+_PREVIOUS_TOKENS: Final = 3
 
 T = TypeVar("T")
-Renewable: TypeAlias = ClientCredentials | AuthorizationCode
+OAuthCredentials: TypeAlias = ClientCredentials | AuthorizationCode
 
 
-class TokenKeeper:
-    """Hands out the current access token.
+class TokenManager:
+    """Caches the current access token, and renews it when it is about to expire.
 
-    Callers that come together wait for one renewal. Where several processes share the store, one
-    of them renews, and the others read what it stored: whoever has the lock looks first.
+    Concurrent callers share one renewal. Processes that share a token store do so too: the renewal
+    takes the lock of the store and reads the store first, so all but the first find a new token.
     """
 
     def __init__(
         self,
         auth: Auth,
-        post: Callable[[Endpoint, Grant], Awaitable[Response]],
+        post: Callable[[Endpoint, TokenRequest], Awaitable[Response]],
         now: Callable[[], float],
         origin: str,
     ) -> None:
         self._auth, self._post, self._now = auth, post, now
         self._token: Token | None = None
-        self._past: deque[Token] = deque(maxlen=_REMEMBERED)
-        self._spelled: tuple[str, ...] = ()
-        self._key = ""
-        if isinstance(auth, StaticToken):
-            self._hold(Token(access_token=auth.token))
-        else:
-            self._key = auth.key(origin)
         self._renew_at = float("inf")
-        self._refused: Token | None = None
+        self._previous: deque[Token] = deque(maxlen=_PREVIOUS_TOKENS)
+        self._secrets: tuple[str, ...] = ()
+        self._key = ""
+        self._rejected: Token | None = None
+        """The last token that the API rejected before its expiry."""
         self._renewal: asyncio.Task[Token] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        # How many of them would lose a token if they were stopped now.
-        self._at_stake = 0
-        # What the store kept, and the token that should have taken its place there.
+        self._uninterruptible_tasks = 0
         self._unsaved: tuple[Token | None, Token] | None = None
+        """What the store held, and the token that could not be saved in its place."""
+        if isinstance(auth, StaticToken):
+            self._set_token(Token(access_token=auth.token))
+        else:
+            self._key = auth.key(origin)
 
     def secrets(self) -> Sequence[str]:
-        """Return the texts that errors and logs must not show, those of earlier tokens included.
+        """Return the texts to keep out of logs and errors, those of earlier tokens included.
 
-        A reply to a call that was sent before a renewal may repeat the token it was sent with,
+        The reply to a call that was sent before a renewal may repeat the token it was sent with,
         which can still be valid.
         """
-        return self._spelled
+        return self._secrets
 
-    def at_hand(self) -> Token | None:
-        """The token, if it is good for a while yet."""
+    def cached(self) -> Token | None:
+        """Return the cached token, or None if there is none or it is about to expire."""
         if self._token is not None and self._now() < self._renew_at:
             return self._token
         return None
 
-    async def get(self, patience: float | None = None) -> Token | None:
-        """A token that is good for a while; None if it takes more than *patience* seconds."""
-        if token := self.at_hand():
+    async def get(self, max_wait: float | None = None) -> Token | None:
+        """Return a valid token, renewed if necessary; None if that takes over *max_wait* seconds.
+
+        The renewal continues after *max_wait*, and when the caller is cancelled.
+        """
+        if token := self.cached():
             return token
-        auth = self._renewable("a static token is never due")
+        auth = self._oauth_credentials("a static token cannot be renewed")
         renewal = self._renewal
-        # A renewal of another loop (a fork, a second asyncio.run) will never end here.
+        # A renewal on another loop (before a fork, or in an earlier asyncio.run) never ends here.
         if (
             renewal is None
             or renewal.done()
             or renewal.get_loop() is not asyncio.get_running_loop()
         ):
             renewal = self._renewal = self._start(self._renew(auth))
-        if not await _is_done(renewal, patience):
+        if not await _wait_for(renewal, max_wait):
             return None
         return _result(renewal)
 
-    def drop(self, token: Token) -> bool:
-        """Forget *token*, which the API refused; whether another one can be had."""
+    def invalidate(self, token: Token) -> bool:
+        """Drop *token*, which the API rejected; return whether another one can be requested."""
         if isinstance(self._auth, StaticToken):
             return False
         if self._token is not None and self._token.access_token == token.access_token:
-            self._hold(None)
-            self._refused = token
+            self._set_token(None)
+            self._rejected = token
         return True
 
     async def sign_in(
         self,
         request: AuthorizationRequest,
-        callback: Concealed[str | URL],
+        callback: Secret[str | URL],
         endpoint: URL | None,
     ) -> None:
-        """Exchange the code in *callback*, if *request* is one of these credentials' own.
+        """Exchange the authorization code in *callback* for a token and save it.
 
-        *endpoint* is where they send users to sign in.
+        *endpoint* is the authorize endpoint of the client; ``ValueError`` if *request* was created
+        for another one, or for other credentials.
         """
         auth = self._auth
         if not isinstance(auth, AuthorizationCode):
-            raise TypeError("only a client with AuthorizationCode credentials can be signed in")
+            raise TypeError("sign_in() needs a client with AuthorizationCode credentials")
         if endpoint is not None:
-            request.must_be_for(endpoint, auth.issuer)
-        with trimmed():
-            grant = auth.exchange(request, callback.value)
-        task = self._start(self._exchange(auth, grant))
-        await _is_done(task)
+            request.check_endpoint(endpoint, auth.issuer)
+        with trim_traceback():
+            token_request = auth.code_request(request, callback.value)
+        task = self._start(self._exchange_code(auth, token_request))
+        await _wait_for(task)
         _result(task)
 
     async def sign_out(self) -> None:
-        """Have the token revoked, and forget it."""
-        auth = self._renewable("a static token is somebody else's to revoke")
+        """Revoke the token, and delete it here and in the store."""
+        auth = self._oauth_credentials(
+            "a client with a StaticToken cannot sign out: revoke the token where it was issued"
+        )
         task = self._start(self._revoke(auth))
-        await _is_done(task)
+        await _wait_for(task)
         _result(task)
 
     async def close(self) -> None:
-        """Let what would be lost come to its end, or stop it if that takes long; stop the rest."""
-        here = asyncio.get_running_loop()
-        tasks = [task for task in self._tasks if task.get_loop() is here]
-        if tasks and self._at_stake:
-            await asyncio.wait(tasks, timeout=_PATIENCE)
+        """Cancel the tasks of this loop.
+
+        Tasks whose token would be lost get `_CLOSE_TIMEOUT` seconds to finish, and a token that
+        could not be saved gets another attempt.
+        """
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in self._tasks if task.get_loop() is loop]
+        if tasks and self._uninterruptible_tasks:
+            await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT)
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=_PATIENCE)
+            await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT)
         if self._unsaved is not None:
-            last = self._start(self._save_again(self._renewable("only other tokens are saved")))
-            if not await _is_done(last, _PATIENCE):
-                last.cancel()
-            elif error := last.exception():
-                _log.error("a new token is lost, since it could not be saved: %s", printable(error))
+            auth = self._oauth_credentials("a static token is never saved")
+            saving = self._start(self._retry_save(auth))
+            if not await _wait_for(saving, _CLOSE_TIMEOUT):
+                saving.cancel()
+            elif error := saving.exception():
+                _log.error("a new token is lost: it could not be saved: %s", printable(error))
 
-    def _renewable(self, otherwise: str) -> Renewable:
+    def _oauth_credentials(self, error: str) -> OAuthCredentials:
+        """Return the credentials; `TypeError` with the text *error* if they are a static token."""
         if isinstance(self._auth, StaticToken):
-            raise TypeError(otherwise)
+            raise TypeError(error)
         return self._auth
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Have *work* done to its end, whatever becomes of those who wait for it."""
+        """Run *work* in a task, which continues when the callers that wait for it are cancelled."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_done)
         return task
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _on_task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # every waiter may be gone; then nobody else looks
+            task.exception()  # mark it as retrieved, in case no caller waits any more
 
-    async def _renew(self, auth: Renewable) -> Token:
-        # A client that was just made, or another process that was faster: no lock for that.
-        kept = await self._kept(auth)
-        if kept is not None and self._is_good(kept):
-            return self._adopt(kept)
-        async with self._alone(auth):
-            kept = await self._kept(auth)
-            while kept is None or not self._is_good(kept):
+    async def _renew(self, auth: OAuthCredentials) -> Token:
+        # The store may have a valid token (new client, renewal by another process): no lock then.
+        stored = await self._load(auth)
+        if stored is not None and self._is_valid(stored):
+            self._set_token(stored)
+            return stored
+        async with self._store_lock(auth):
+            stored = await self._load(auth)
+            while stored is None or not self._is_valid(stored):
                 try:
-                    return await self._replace(auth, kept)
+                    return await self._request_and_save(auth, stored)
                 except InvalidGrantError as error:
-                    newer = await self._kept(auth)
-                    if newer != kept:  # a lock is not for ever everywhere: another one renewed it
-                        kept = newer
+                    # The lock of some stores expires; another process may have renewed the token.
+                    newer = await self._load(auth)
+                    if newer != stored:
+                        stored = newer
                         continue
-                    if kept is None or not isinstance(auth, AuthorizationCode):
+                    if stored is None or not isinstance(auth, AuthorizationCode):
                         raise
                     self._unsaved = None
                     await auth.store.save(self._key, None)
                     raise SignInRequiredError(auth.account) from error
-            return self._adopt(kept)
+            self._set_token(stored)
+            return stored
 
-    async def _exchange(self, auth: AuthorizationCode, grant: Grant) -> None:
-        async with self._alone(auth):
-            with self._staking(auth):
-                token = await self._ask(grant, None)
+    async def _exchange_code(self, auth: AuthorizationCode, request: TokenRequest) -> None:
+        async with self._store_lock(auth):
+            with self._uninterruptible(auth):
+                token = await self._request(request, None)
                 self._unsaved = None
                 await auth.store.save(self._key, token)
 
-    async def _revoke(self, auth: Renewable) -> None:
-        async with self._alone(auth):
-            kept = await self._kept(auth)
-            if kept is not None:
-                grant = auth.revocation(kept)
-                reply = await self._post("revoke", grant)
-                with trimmed():
-                    check_revoked(reply.status, reply.body, grant.secrets)
+    async def _revoke(self, auth: OAuthCredentials) -> None:
+        async with self._store_lock(auth):
+            stored = await self._load(auth)
+            if stored is not None:
+                request = auth.revocation_request(stored)
+                reply = await self._post("revoke", request)
+                with trim_traceback():
+                    parse_revocation_response(reply.status, reply.body, request.secrets)
                 self._unsaved = None
                 await auth.store.save(self._key, None)
-            self._hold(None)
+            self._set_token(None)
 
-    async def _replace(self, auth: Renewable, kept: Token | None) -> Token:
-        """A new token, saved in place of the *kept* one."""
-        with self._staking(auth):
-            token = await self._ask(auth.grant(kept), kept)
-            self._unsaved = kept, token
+    async def _request_and_save(self, auth: OAuthCredentials, stored: Token | None) -> Token:
+        """Request a token and save it in place of *stored*.
+
+        A token that cannot be saved is returned all the same: `_load` prefers it to the stored one,
+        and `close` tries again to save it.
+        """
+        with self._uninterruptible(auth):
+            token = await self._request(auth.token_request(stored), stored)
+            self._unsaved = stored, token
             try:
                 await auth.store.save(self._key, token)
-            except Exception as error:  # noqa: BLE001  (a store of the user's may raise anything)
+            except Exception as error:  # noqa: BLE001  (a custom store may raise anything)
                 _log.error(
-                    "a new token is kept in memory only, and saved later: %s", printable(error)
+                    "cannot save a new token; it is kept in memory until it can be saved: %s",
+                    printable(error),
                 )
             else:
                 self._unsaved = None
         return token
 
-    async def _ask(self, grant: Grant, kept: Token | None) -> Token:
-        """The token that *grant* gets. It is nowhere else: this process can go on with it."""
-        asked_at = self._now()
-        reply = await self._post("token", grant)
-        with trimmed():
-            token = read_token(reply.status, reply.body, asked_at, grant.secrets)
-        if token.refresh_token is None and kept is not None:  # it was not rotated: RFC 6749 §6
-            token = attrs.evolve(token, refresh_token=kept.refresh_token)
-        return self._adopt(token)
+    async def _request(self, request: TokenRequest, stored: Token | None) -> Token:
+        """Post *request*, and cache its token at once so that this process can use it."""
+        requested_at = self._now()
+        reply = await self._post("token", request)
+        with trim_traceback():
+            token = parse_token_response(reply.status, reply.body, requested_at, request.secrets)
+        if token.refresh_token is None and stored is not None:  # not rotated (RFC 6749 §6)
+            token = attrs.evolve(token, refresh_token=stored.refresh_token)
+        self._set_token(token)
+        return token
 
-    async def _save_again(self, auth: Renewable) -> None:
-        """Have a last try at saving what could not be saved."""
-        async with self._alone(auth):
-            await self._kept(auth)
+    async def _retry_save(self, auth: OAuthCredentials) -> None:
+        """Save the token that could not be saved before, unless the store has a newer one."""
+        async with self._store_lock(auth):
+            await self._load(auth)
             if self._unsaved is not None:
                 await auth.store.save(self._key, self._unsaved[1])
                 self._unsaved = None
 
-    async def _kept(self, auth: Renewable) -> Token | None:
-        """The token in the store, or the one that should have taken its place."""
-        kept = await auth.store.load(self._key)
+    async def _load(self, auth: OAuthCredentials) -> Token | None:
+        """Return the token in the store, or the unsaved one that should be there instead."""
+        stored = await auth.store.load(self._key)
         if self._unsaved is not None:
-            before, token = self._unsaved
-            if kept == before:
+            replaced, token = self._unsaved
+            if stored == replaced:
                 return token
-            self._unsaved = None  # somebody else had a newer one
-        return kept
+            self._unsaved = None  # another process has saved a newer token
+        return stored
 
     @asynccontextmanager
-    async def _alone(self, auth: Renewable) -> AsyncGenerator[None]:
-        """Nobody else who shares the store is inside."""
+    async def _store_lock(self, auth: OAuthCredentials) -> AsyncGenerator[None]:
+        """Hold the lock of the store; `TokenStoreError` if it stays taken for too long."""
         async with AsyncExitStack() as stack:
-            limit = asyncio.timeout(_LOCK_PATIENCE)
+            timeout = asyncio.timeout(_LOCK_TIMEOUT)
             try:
-                async with limit:
+                async with timeout:
                     await stack.enter_async_context(auth.store.lock(self._key))
             except TimeoutError as error:
-                if not limit.expired():
+                if not timeout.expired():
                     raise
                 raise TokenStoreError(
-                    f"{auth.store!r}: somebody has had the lock for {_LOCK_PATIENCE:.0f} s; look "
-                    "for a process that was stopped, or that hangs"
+                    f"{auth.store!r}: the lock was not released within {_LOCK_TIMEOUT:.0f} s; look "
+                    "for a process that holds it and is suspended or hangs"
                 ) from error
             yield
 
     @contextmanager
-    def _staking(self, auth: Renewable) -> Generator[None]:
-        """A token may be lost if this ends early: the server spends what renews it, or a code."""
-        stake = isinstance(auth, AuthorizationCode)
-        self._at_stake += stake
+    def _uninterruptible(self, auth: OAuthCredentials) -> Generator[None]:
+        """Have `close` wait: a code or refresh token is used up, and its result comes only once."""
+        count = isinstance(auth, AuthorizationCode)
+        self._uninterruptible_tasks += count
         try:
             yield
         finally:
-            self._at_stake -= stake
+            self._uninterruptible_tasks -= count
 
-    def _is_good(self, token: Token) -> bool:
-        refused = self._refused
-        if refused is not None and token.access_token == refused.access_token:
+    def _is_valid(self, token: Token) -> bool:
+        """Whether *token* has time left and was not rejected by the API."""
+        rejected = self._rejected
+        if rejected is not None and token.access_token == rejected.access_token:
             return False
         return self._now() < token.renew_at
 
-    def _adopt(self, token: Token) -> Token:
-        self._hold(token)
-        self._renew_at = token.renew_at
-        return token
-
-    def _hold(self, token: Token | None) -> None:
-        """Make *token* the current one, and remember the secrets of the one before."""
+    def _set_token(self, token: Token | None) -> None:
+        """Make *token* the cached one; the secrets of the one before stay known."""
         if self._token is not None and self._token != token:
-            self._past.append(self._token)
+            self._previous.append(self._token)
         self._token = token
-        held = [*self._past, *([] if token is None else [token])]
-        self._spelled = tuple(dict.fromkeys(text for one in held for text in one.secrets()))
+        self._renew_at = float("inf") if token is None else token.renew_at
+        known = [*self._previous, *([] if token is None else [token])]
+        self._secrets = tuple(dict.fromkeys(text for one in known for text in one.secrets()))
 
 
-async def _is_done(task: asyncio.Task[Any], patience: float | None = None) -> bool:
-    """Whether *task* ends in time. It goes on if not, or if whoever waits here is cancelled."""
-    done, _ = await asyncio.wait([task], timeout=patience)
+async def _wait_for(task: asyncio.Task[Any], max_wait: float | None = None) -> bool:
+    """Return whether *task* ends within *max_wait* seconds. It is never cancelled."""
+    done, _ = await asyncio.wait([task], timeout=max_wait)
     return bool(done)
 
 
 def _result(task: asyncio.Task[T]) -> T:
     if task.cancelled():
-        raise ClientClosedError  # only closing does that
+        raise ClientClosedError  # only `close` cancels these tasks
     return task.result()

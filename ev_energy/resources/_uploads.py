@@ -23,8 +23,8 @@ from ev_energy._api.attempt import Ready, attempt_once
 from ev_energy._api.send import again
 from ev_energy._api.state import Core, Options
 from ev_energy._messages import ConnectionFault, Request, Response
-from ev_energy._redaction.scrub import spellings
-from ev_energy._redaction.tracebacks import Concealed
+from ev_energy._redaction.scrub import encodings
+from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.in_thread import in_thread
 from ev_energy.errors import ClientClosedError, LimitError
 from ev_energy.models._json import is_confirmation
@@ -126,7 +126,7 @@ class Source:
 async def put(
     core: Core,
     options: Options,
-    url: Concealed[str],
+    url: Secret[str],
     source: Source,
     *,
     content_type: str | None,
@@ -144,7 +144,7 @@ async def put(
     headers = {"Content-Length": str(source.size), "User-Agent": options.headers["User-Agent"]}
     if content_type is not None:
         headers["Content-Type"] = content_type
-    target = Concealed(URL(url.value, encoded=True))
+    target = Secret(URL(url.value, encoded=True))
     shown = Request("PUT", target.value.origin() / "***", headers, None, authorised=False)
     tracer = core.hooks.tracer
     with nullcontext() if tracer is None else tracer.call(shown):
@@ -188,7 +188,7 @@ def _without_signature(response: Response, url: URL) -> Response:
     A storage that refuses a signature repeats it in its answer, with all that was signed.
     """
     signed = [text for text in url.query.values() if len(text) >= _LONG]
-    return response.without([spelling for text in signed for spelling in spellings(text)])
+    return response.without([spelling for text in signed for spelling in encodings(text)])
 
 
 async def _noting(chunks: AsyncIterator[bytes], raised: list[Exception]) -> AsyncIterator[bytes]:

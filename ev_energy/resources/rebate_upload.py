@@ -11,7 +11,7 @@ from ev_energy._arguments import kind_of, text
 from ev_energy._codec.text import id_text
 from ev_energy._messages import ConnectionFault
 from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.tracebacks import Concealed
+from ev_energy._redaction.tracebacks import Secret
 from ev_energy.errors import EvEnergyError, UploadError
 from ev_energy.models._refs import Id
 from ev_energy.resources._base import Workflow
@@ -120,7 +120,7 @@ class Rebates(Workflow):
         url, named = upload.presigned_url, upload.id or upload.url
         if not url or not _is_on_the_web(url) or not named or not _is_id(named):
             raise UploadError("the API did not say where to put the file, or its id", upload)
-        is_https, where = URL(url).scheme == "https", Concealed(url)
+        is_https, where = URL(url).scheme == "https", Secret(url)
         del url  # it is a secret, and tools print the local variables of this frame
         if not is_https and self._session.core.root.scheme == "https":
             raise UploadError("the URL for the file is not https: it would go in the clear", upload)

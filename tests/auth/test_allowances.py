@@ -27,7 +27,7 @@ async def test_an_application_and_each_of_its_users_have_allowances_of_their_own
             people = (await application.users.list(page_size=2).pages().__anext__()).items
             clients = [application]
             for number, person in enumerate(people):
-                auth = users.of(f"user {number}")
+                auth = users.for_account(f"user {number}")
                 reply = sim.sign_in(person.id, client_id=client_id)
                 token = Token(access_token=reply["access_token"])
                 await store.save(auth.key(sim.page_url.rstrip("/")), token)

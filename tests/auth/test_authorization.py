@@ -16,7 +16,7 @@ from yarl import URL
 
 from ev_energy import AuthorizationCode, Client, errors
 from ev_energy.auth import AuthorizationRequest
-from ev_energy.auth._authorization import challenge
+from ev_energy.auth._authorization import code_challenge
 
 BACK = "https://app.example.com/back"
 #: What is neither a control character nor anything else that does not show.
@@ -59,12 +59,12 @@ def test_whatever_is_asked_for_arrives_as_it_was_meant(
     asked = app(
         client_id=client_id, redirect_uri=redirect_uri, scopes=scopes, authorize_url=authorize_url
     )
-    request = asked.begin()
+    request = asked.start_authorization()
     assert request.url.isascii()
     assert "#" not in request.url
     found = query_of(request.url)
     assert found.pop("keep", "& 1") == "& 1"
-    assert found.pop("code_challenge") == challenge(request.verifier)
+    assert found.pop("code_challenge") == code_challenge(request.verifier)
     assert found.pop("state") == request.state
     assert found.pop("scope", "") == " ".join(scopes)
     assert found == {
@@ -78,12 +78,12 @@ def test_whatever_is_asked_for_arrives_as_it_was_meant(
 def test_the_challenge_is_that_of_the_standard() -> None:
     # RFC 7636, appendix B.
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-    assert challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    assert code_challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 def test_another_library_makes_the_same_of_it() -> None:
     session = pytest.importorskip("authlib.oauth2.client", reason="authlib is not installed")
-    request = app(scopes=["evse:read", "user:read"]).begin()
+    request = app(scopes=["evse:read", "user:read"]).start_authorization()
     other = session.OAuth2Client(
         None, "an-app", scope="evse:read user:read", redirect_uri=BACK, code_challenge_method="S256"
     )
@@ -95,7 +95,7 @@ def test_another_library_makes_the_same_of_it() -> None:
 
 
 def test_no_two_requests_share_anything_secret() -> None:
-    requests = [app().begin() for _ in range(100)]
+    requests = [app().start_authorization() for _ in range(100)]
     assert len({r.state for r in requests} | {r.verifier for r in requests}) == 200
     for request in requests:
         assert re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", request.verifier)  # RFC 7636 §4.1
@@ -117,7 +117,7 @@ def test_no_two_requests_share_anything_secret() -> None:
 def test_they_are_sent_to_the_server_of_the_client(
     base_url: str | URL, settings: Mapping[str, object], endpoint: str
 ) -> None:
-    request = app(**settings).begin(base_url)
+    request = app(**settings).start_authorization(base_url)
     assert request.url.partition("?")[0] == endpoint
     origin = str(URL(endpoint).origin())
     assert request.issuer == origin
@@ -125,15 +125,19 @@ def test_they_are_sent_to_the_server_of_the_client(
 
 def test_nobody_is_sent_to_a_page_in_the_clear() -> None:
     with pytest.raises(ValueError, match="https"):
-        app().begin("http://api.example/v2")
-    assert app().begin("http://api.example/v2", allow_insecure=True).url.startswith("http://api")
+        app().start_authorization("http://api.example/v2")
+    assert (
+        app()
+        .start_authorization("http://api.example/v2", allow_insecure=True)
+        .url.startswith("http://api")
+    )
     with pytest.raises(ValueError, match="authorize_url"):
-        app(authorize_url="http://login.example/").begin()
+        app(authorize_url="http://login.example/").start_authorization()
 
 
 @given(st.text(min_size=1).filter(lambda text: text.isprintable()))
 def test_the_code_comes_out_of_the_callback_as_the_server_wrote_it(code: str) -> None:
-    request = app().begin()
+    request = app().start_authorization()
     callback = came_back(request, code=code, more="1")
     query = callback.partition("?")[2]
     for form in (
@@ -144,8 +148,8 @@ def test_the_code_comes_out_of_the_callback_as_the_server_wrote_it(code: str) ->
         f" {callback}\n",
         URL(callback),
     ):
-        assert request.code(form) == code
-    assert request.code(f"{came_back(request, code=code)}#_=_") == code
+        assert request.extract_code(form) == code
+    assert request.extract_code(f"{came_back(request, code=code)}#_=_") == code
 
 
 @pytest.mark.parametrize(
@@ -159,65 +163,65 @@ def test_the_code_comes_out_of_the_callback_as_the_server_wrote_it(code: str) ->
     ],
 )
 def test_whoever_did_not_leave_from_here_is_turned_away(change: Mapping[str, str | None]) -> None:
-    request = app().begin()
-    with pytest.raises(errors.AuthorizationError, match="did not leave from here") as caught:
-        request.code(came_back(request, **change))
+    request = app().start_authorization()
+    with pytest.raises(errors.AuthorizationError, match="does not belong to this") as caught:
+        request.extract_code(came_back(request, **change))
     assert caught.value.error == "state_mismatch"
 
 
 @pytest.mark.parametrize("extra", ["&state={state}", "&state=other", "&state="])
 def test_a_state_that_came_twice_is_none(extra: str) -> None:
-    request = app().begin()
+    request = app().start_authorization()
     for callback in (
         came_back(request) + extra.format(state=request.state),
         came_back(request).replace("?", "?" + extra.format(state=request.state)[1:] + "&"),
     ):
         with pytest.raises(errors.AuthorizationError) as caught:
-            request.code(callback)
+            request.extract_code(callback)
         assert caught.value.error == "state_mismatch"
 
 
 @pytest.mark.parametrize("rest", ["", "&code=", "&code=a&code=b", "&code=a&code=a", "&code=%00"])
 def test_a_callback_without_one_code_is_an_error(rest: str) -> None:
-    request = app().begin()
+    request = app().start_authorization()
     with pytest.raises(errors.AuthorizationError) as caught:
-        request.code(f"{BACK}?state={request.state}{rest}")
+        request.extract_code(f"{BACK}?state={request.state}{rest}")
     assert caught.value.error == "no_code"
 
 
 def test_a_code_in_a_fragment_is_none() -> None:
-    request = app().begin()
+    request = app().start_authorization()
     with pytest.raises(errors.AuthorizationError):
-        request.code(came_back(request).replace("?", "#"))
+        request.extract_code(came_back(request).replace("?", "#"))
 
 
 def test_somebody_who_says_no_is_an_error_that_says_so() -> None:
-    request = app().begin()
+    request = app().start_authorization()
     refused = came_back(request, code=None, error="access_denied", error_description="Not today")
     with pytest.raises(errors.AuthorizationError, match=r"access_denied: Not today") as caught:
-        request.code(refused)
+        request.extract_code(refused)
     assert (caught.value.error, caught.value.description) == ("access_denied", "Not today")
     with pytest.raises(errors.AuthorizationError):  # an error and a code: it is no success
-        request.code(came_back(request, error="server_error"))
+        request.extract_code(came_back(request, error="server_error"))
 
 
 def test_an_error_of_the_server_is_shown_in_one_short_line() -> None:
-    request = app().begin()
+    request = app().start_authorization()
     text = "evil\r\n\x1b[2J2026-01-01 root logged in\u202e" + "x" * 5000
     with pytest.raises(errors.AuthorizationError) as caught:
-        request.code(came_back(request, code=None, error=text, error_description=text))
+        request.extract_code(came_back(request, code=None, error=text, error_description=text))
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 700
 
 
 def test_an_error_shows_nothing_of_what_was_secret() -> None:
-    request = app().begin()
+    request = app().start_authorization()
     heard = f"state={request.state} {request.verifier} code=the-secret-code"
     callback = came_back(
         request, code="the-secret-code", error=heard, error_description=quote(heard)
     )
     with pytest.raises(errors.AuthorizationError) as caught:
-        request.code(callback)
+        request.extract_code(callback)
     shown = str(caught.value) + repr(vars(caught.value)) + repr(pickle.dumps(caught.value))
     for secret in (request.state, request.verifier, "the-secret-code"):
         assert secret not in shown
@@ -240,22 +244,22 @@ def test_an_error_shows_nothing_of_what_was_secret() -> None:
 def test_the_answer_of_another_server_is_refused(
     issuer: str | None, said: str, *, good: bool
 ) -> None:
-    request = app(issuer=issuer).begin()
+    request = app(issuer=issuer).start_authorization()
     callback = came_back(request, iss=said)
     if good:
-        assert request.code(callback) == "a-code"
+        assert request.extract_code(callback) == "a-code"
         callback += f"&iss={quote('https://evil.example')}"
     with pytest.raises(errors.AuthorizationError) as caught:
-        request.code(callback)
+        request.extract_code(callback)
     assert caught.value.error == "issuer_mismatch"
 
 
 @given(st.text() | st.builds("?{}".format, st.text(st.sampled_from("codestaer=&?#%[]:/\ud800\n"))))
 def test_whatever_is_called_back_is_the_one_kind_of_error(text: str) -> None:
-    request = app().begin()
+    request = app().start_authorization()
     for callback in (text, f"{text}&state={request.state}", f"?state={request.state}&{text}"):
         try:
-            code = request.code(callback)
+            code = request.extract_code(callback)
         except errors.AuthorizationError as error:
             assert request.state not in str(error)  # noqa: PT017
         else:
@@ -263,17 +267,17 @@ def test_whatever_is_called_back_is_the_one_kind_of_error(text: str) -> None:
 
 
 def test_bytes_are_no_url() -> None:
-    request = app().begin()
+    request = app().start_authorization()
     with pytest.raises(TypeError, match="text, not bytes"):
-        request.code(came_back(request).encode())
+        request.extract_code(came_back(request).encode())
 
 
 def test_a_request_outlives_the_session_it_is_kept_in() -> None:
-    request = app(scopes=["evse:read"]).begin("staging")
+    request = app(scopes=["evse:read"]).start_authorization("staging")
     kept = json.loads(json.dumps(request.to_dict()))
     again = AuthorizationRequest.from_dict(kept)
     assert again == request
-    assert again.code(came_back(request)) == "a-code"
+    assert again.extract_code(came_back(request)) == "a-code"
     assert len(json.dumps(kept)) < 2000  # a cookie holds 4096 bytes
 
 
@@ -282,7 +286,7 @@ def test_a_request_outlives_the_session_it_is_kept_in() -> None:
     [{"state": ""}, {"verifier": None}, {"state": 5}, {"url": ["x"]}, {"redirect_uri": None}],
 )
 def test_half_a_request_is_none(change: Mapping[str, object]) -> None:
-    kept = {**app().begin().to_dict(), **change}
+    kept = {**app().start_authorization().to_dict(), **change}
     for data in (kept, {}, None, {"state": "x"}):
         with pytest.raises(errors.AuthorizationError) as caught:
             AuthorizationRequest.from_dict(data)
@@ -291,9 +295,9 @@ def test_half_a_request_is_none(change: Mapping[str, object]) -> None:
 
 def test_nothing_secret_is_in_a_repr() -> None:
     secret = app(client_secret="a-secret-of-the-application", account="user 7")
-    request = secret.begin()
-    grant = secret.exchange(request, came_back(request, code="the-secret-code"))
-    shown = repr([secret, request, grant, Client(secret)]) + str(grant)
+    request = secret.start_authorization()
+    exchange = secret.code_request(request, came_back(request, code="the-secret-code"))
+    shown = repr([secret, request, exchange, Client(secret)]) + str(exchange)
     for text in (
         "a-secret-of-the-application", "the-secret-code", request.state, request.verifier
     ):  # fmt: skip
@@ -302,17 +306,17 @@ def test_nothing_secret_is_in_a_repr() -> None:
 
 
 async def test_a_client_of_another_server_or_application_takes_no_code() -> None:
-    request = app().begin("staging")
+    request = app().start_authorization("staging")
     async with Client(app(account="user 7")) as client:
-        with pytest.raises(ValueError, match=r"begin\(client.base_url\)"):
+        with pytest.raises(ValueError, match=r"start_authorization\(client.base_url\)"):
             await client.sign_in(request, came_back(request))
     async with Client(app(client_id="other", account="user 7")) as client:
-        with pytest.raises(ValueError, match="'an-app' that sent them"):
-            await client.sign_in(app().begin(), came_back(request))
+        with pytest.raises(ValueError, match="for client_id 'an-app', not 'other'"):
+            await client.sign_in(app().start_authorization(), came_back(request))
 
 
 async def test_only_users_sign_in() -> None:
-    request = app().begin()
+    request = app().start_authorization()
     async with Client("a-token") as client:
         with pytest.raises(TypeError, match="AuthorizationCode"):
             await client.sign_in(request, came_back(request))
@@ -322,11 +326,11 @@ async def test_only_users_sign_in() -> None:
 
 
 def test_a_client_must_know_whose_token_it_has() -> None:
-    with pytest.raises(ValueError, match=r"auth\.of\("):
+    with pytest.raises(ValueError, match=r"auth\.for_account\("):
         Client(app())
     with pytest.raises(ValueError, match="account"):
-        app().of("")
-    assert app().of("user 7") is not None
+        app().for_account("")
+    assert app().for_account("user 7") is not None
 
 
 def test_a_token_is_kept_by_application_account_and_server() -> None:

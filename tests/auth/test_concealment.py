@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from support import SECRET
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, errors
-from ev_energy._redaction.scrub import hidden, spellings
+from ev_energy._redaction.scrub import encodings, scrub
 from ev_energy.auth import MemoryStore, Token
 
 BACK = "https://app.example.com/back"
@@ -65,18 +65,18 @@ def decoded(shown: str) -> list[str]:
 def test_a_secret_is_found_however_it_is_spelt(
     spell: Callable[[str], str], secret: str, before: str, after: str
 ) -> None:
-    said = hidden(spell(secret), spellings(secret))
+    said = scrub(spell(secret), encodings(secret))
     assert "***" in said
     assert not any(secret in text for text in decoded(said))
     # In the middle of something that was encoded as a whole, too.
     raw = f"{before}{secret}{after}".encode()
     whole = base64.b64encode(raw).decode()
-    assert "***" in hidden(whole, spellings(secret))
+    assert "***" in scrub(whole, encodings(secret))
 
 
 def test_what_is_no_secret_is_left_alone() -> None:
     text = "invalid_client: the client is unknown"
-    assert hidden(text, [*spellings(APP_SECRET), ""]) == text
+    assert scrub(text, [*encodings(APP_SECRET), ""]) == text
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_no_error_log_or_pickle_shows_what_a_server_repeats(
         store=store,
         account="me",
     )
-    begun = app.begin(server.url)
+    begun = app.start_authorization(server.url)
     callback = f"/back?code={quote(CODE)}&state={begun.state}"
     caught: list[Exception] = []
     async with Client(app, base_url=server.url, clock=time, sleep=time.sleep, now=time) as client:

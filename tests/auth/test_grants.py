@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors
-from ev_energy.auth import Grant, Token
-from ev_energy.auth._oauth import check_revoked, read_token
+from ev_energy.auth import Token, TokenRequest
+from ev_energy.auth._oauth import parse_revocation_response, parse_token_response
 
 BACK = "https://app.example.com/back"
 PRINTED = st.text(min_size=1).filter(lambda text: text.isprintable() and text == text.strip())
@@ -38,8 +38,8 @@ REPLY = st.fixed_dictionaries(
 )
 
 
-def form_of(grant: Grant) -> dict[str, str]:
-    pairs = parse_qsl(grant.body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
+def form_of(request: TokenRequest) -> dict[str, str]:
+    pairs = parse_qsl(request.body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
@@ -48,10 +48,10 @@ def form_of(grant: Grant) -> dict[str, str]:
 @given(PRINTED, PRINTED)
 def test_any_id_and_secret_arrive_as_they_are(client_id: str, client_secret: str) -> None:
     who = {"client_id": client_id, "client_secret": client_secret}
-    form = ClientCredentials(**who, method="form").grant(None)
+    form = ClientCredentials(**who, method="form").token_request(None)
     assert form_of(form) == {"grant_type": "client_credentials", **who}
     assert "Authorization" not in form.headers
-    basic = ClientCredentials(**who).grant(None)
+    basic = ClientCredentials(**who).token_request(None)
     assert form_of(basic) == {"grant_type": "client_credentials"}
     scheme, _, pair = basic.headers["Authorization"].partition(" ")
     assert scheme == "Basic"
@@ -69,15 +69,15 @@ def test_another_library_shows_the_same_secret(method: str) -> None:
     _, headers, sent = theirs.prepare("POST", "https://api.ev.energy/o/token/", {}, body)
     ours = ClientCredentials(
         client_id="an-app", client_secret="a-secret.with~some-letters", method=method
-    ).grant(None)
+    ).token_request(None)
     assert dict(parse_qsl(sent)) == form_of(ours)
     assert headers.get("Authorization") == ours.headers.get("Authorization")
 
 
 def test_an_application_without_a_secret_names_itself() -> None:
     app = AuthorizationCode(client_id="an-app", redirect_uri=BACK)
-    request = app.begin()
-    grant = app.exchange(request, f"{BACK}?code=a-code&state={request.state}")
+    request = app.start_authorization()
+    grant = app.code_request(request, f"{BACK}?code=a-code&state={request.state}")
     assert form_of(grant) == {
         "grant_type": "authorization_code",
         "code": "a-code",
@@ -87,7 +87,7 @@ def test_an_application_without_a_secret_names_itself() -> None:
     }
     assert "Authorization" not in grant.headers
     kept = Token(access_token="access", refresh_token="refresh")
-    renewal = form_of(app.grant(kept))
+    renewal = form_of(app.token_request(kept))
     assert renewal == {
         "grant_type": "refresh_token", "refresh_token": "refresh", "client_id": "an-app"
     }  # fmt: skip
@@ -95,9 +95,9 @@ def test_an_application_without_a_secret_names_itself() -> None:
 
 def test_what_was_consented_to_is_revoked_as_a_whole() -> None:
     app = AuthorizationCode(client_id="an-app", client_secret="a-secret", redirect_uri=BACK)
-    both = form_of(app.revocation(Token(access_token="access", refresh_token="refresh")))
+    both = form_of(app.revocation_request(Token(access_token="access", refresh_token="refresh")))
     assert both == {"token": "refresh", "token_type_hint": "refresh_token"}
-    one = form_of(app.revocation(Token(access_token="access")))
+    one = form_of(app.revocation_request(Token(access_token="access")))
     assert one == {"token": "access", "token_type_hint": "access_token"}
 
 
@@ -105,7 +105,7 @@ def test_without_a_refresh_token_somebody_has_to_sign_in() -> None:
     app = AuthorizationCode(client_id="an-app", redirect_uri=BACK, account="user 7")
     for kept in (None, Token(access_token="access")):
         with pytest.raises(errors.SignInRequiredError, match="user 7") as caught:
-            app.grant(kept)
+            app.token_request(kept)
         assert caught.value.account == "user 7"
 
 
@@ -113,7 +113,7 @@ def test_without_a_refresh_token_somebody_has_to_sign_in() -> None:
 @pytest.mark.parametrize("name", ["client_id", "client_secret"])
 def test_an_id_or_secret_that_was_not_copied_well_is_refused_unseen(name: str, bad: str) -> None:
     given = {"client_id": "an-app", "client_secret": "a-secret", name: bad}
-    with pytest.raises(ValueError, match=f"{name} must be text without a line break") as caught:
+    with pytest.raises(ValueError, match=f"{name} must be non-empty text") as caught:
         ClientCredentials(**given)
     assert caught.value.__cause__ is None
     assert bad == "" or bad not in str(caught.value)
@@ -126,7 +126,7 @@ def test_scopes_are_a_list_of_single_ones() -> None:
     with pytest.raises(TypeError, match="an item of scopes must be text, not None"):
         ClientCredentials(**given, scopes=["user:write", None])  # type: ignore[list-item]  # wrong
     for scope in ("evse:read user:read", "", "ö"):
-        with pytest.raises(ValueError, match="one scope each"):
+        with pytest.raises(ValueError, match="one scope per item"):
             ClientCredentials(**given, scopes=["user:write", scope])
 
 
@@ -184,7 +184,7 @@ def test_any_json_is_a_token_that_works_or_a_token_error(
 ) -> None:
     for code in (status, 200):
         try:
-            token = read_token(code, json.dumps(reply).encode(), now)
+            token = parse_token_response(code, json.dumps(reply).encode(), now)
         except errors.TokenError as error:
             assert error.status == code  # noqa: PT017
             assert str(error).isprintable()  # noqa: PT017
@@ -199,7 +199,7 @@ def test_any_json_is_a_token_that_works_or_a_token_error(
 @given(st.binary())
 def test_any_bytes_are_a_token_error(body: bytes) -> None:
     with pytest.raises(errors.TokenError):
-        read_token(200, body, 0)
+        parse_token_response(200, body, 0)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_any_bytes_are_a_token_error(body: bytes) -> None:
 )  # fmt: skip
 def test_a_lifetime_makes_sense_or_is_unknown(given_: object, lifetime: float | None) -> None:
     body = json.dumps({"access_token": "access", "expires_in": given_}).encode()
-    token = read_token(200, body, 1000.0)
+    token = parse_token_response(200, body, 1000.0)
     assert token.lifetime == lifetime
     assert token.expires_at == (None if lifetime is None else 1000 + lifetime)
 
@@ -232,7 +232,7 @@ def test_a_lifetime_makes_sense_or_is_unknown(given_: object, lifetime: float | 
 def test_every_error_of_the_standard_has_a_class(error: str, kind: type[Exception]) -> None:
     body = json.dumps({"error": error, "error_description": "Because"}).encode()
     with pytest.raises(errors.TokenError, match=f"{error}: Because") as caught:
-        read_token(400, body, 0)
+        parse_token_response(400, body, 0)
     assert type(caught.value) is kind
 
 
@@ -240,33 +240,33 @@ def test_every_error_of_the_standard_has_a_class(error: str, kind: type[Exceptio
     ("reply", "said"),
     [
         ({"access_token": "x", "token_type": "mac"}, "'mac', not 'Bearer'"),
-        ({"access_token": "x y"}, "no access_token"),
+        ({"access_token": "x y"}, "no valid access_token"),
         ({"access_token": "x", "refresh_token": "\ud800"}, "refresh_token"),
         ({"access_token": "x", "refresh_token": ["x"]}, "refresh_token"),
     ],
 )
 def test_a_token_that_could_not_be_used_is_an_error_at_once(reply: object, said: str) -> None:
     with pytest.raises(errors.TokenError, match=said):
-        read_token(200, json.dumps(reply).encode(), 0)
+        parse_token_response(200, json.dumps(reply).encode(), 0)
 
 
 def test_a_refusal_is_shown_in_one_short_line() -> None:
     text = "evil\r\n\x1b[2J" + "x" * 5000
     body = json.dumps({"error": text, "error_description": text}).encode()
     with pytest.raises(errors.TokenError) as caught:
-        read_token(400, body, 0)
+        parse_token_response(400, body, 0)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 700
 
 
 def test_a_revocation_is_done_or_an_error_that_helps() -> None:
-    check_revoked(200, b"")
-    with pytest.raises(errors.TokenError, match="slash missing"):
-        check_revoked(405, b"405: Method Not Allowed")
+    parse_revocation_response(200, b"")
+    with pytest.raises(errors.TokenError, match="trailing slash"):
+        parse_revocation_response(405, b"405: Method Not Allowed")
     with pytest.raises(errors.InvalidClientError):
-        check_revoked(401, b'{"error": "invalid_client"}')
+        parse_revocation_response(401, b'{"error": "invalid_client"}')
     with pytest.raises(errors.TokenError, match="403"):
-        check_revoked(403, b"Forbidden")
+        parse_revocation_response(403, b"Forbidden")
 
 
 @pytest.mark.parametrize(
@@ -285,5 +285,5 @@ def test_a_revocation_is_done_or_an_error_that_helps() -> None:
     ],
 )
 def test_what_is_no_stored_token_is_not_read_as_one(data: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="must be|no token was stored"):
+    with pytest.raises(ValueError, match="must be|not a token"):
         Token.from_dict(data)

@@ -59,7 +59,7 @@ async def test_the_script_signs_somebody_in(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code = copied(SCRIPT, environment).replace(
-        'Client(app.of("me"))', f'Client(app.of("me"), base_url="{sim.base_url}")'
+        'Client(app.for_account("me"))', f'Client(app.for_account("me"), base_url="{sim.base_url}")'
     )
     code = code.replace("input(", "await asked(request, ")
     names: dict[str, Any] = {"asked": lambda request, _: consent(request)}

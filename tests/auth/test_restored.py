@@ -20,7 +20,9 @@ async def token(_: web.Request) -> web.Response:
 
 def kept(server: Server, **change: Any) -> AuthorizationRequest:
     """The request as it was kept, and restored from text after a change."""
-    return AuthorizationRequest.from_dict({**APP.begin(server.url).to_dict(), **change})
+    return AuthorizationRequest.from_dict(
+        {**APP.start_authorization(server.url).to_dict(), **change}
+    )
 
 
 FORGED = {
@@ -38,10 +40,8 @@ async def test_a_forged_request_is_refused_before_the_code_is_sent(
     server = await serve(token)
     request = kept(server, **{name: value})
     callback = f"/back?code=a-code&state={request.state}&iss={request.issuer}"
-    async with server.client(APP.of("ada")) as client:
-        with pytest.raises(
-            ValueError, match="this AuthorizationRequest was made for|it was 'another-app'"
-        ):
+    async with server.client(APP.for_account("ada")) as client:
+        with pytest.raises(ValueError, match="this AuthorizationRequest was created for"):
             await client.sign_in(request, callback)
     assert server.seen == []
 
@@ -54,7 +54,7 @@ async def test_an_issuer_is_compared_with_the_applications_own(serve) -> None:
         issuer="https://login.example",
         account="ada",
     )
-    own = app.begin(server.url)
+    own = app.start_authorization(server.url)
     other = AuthorizationRequest.from_dict({**own.to_dict(), "issuer": "https://evil.example"})
     async with server.client(app) as client:
         callback = f"/back?code=a-code&state={own.state}&iss=https://evil.example"
@@ -62,7 +62,7 @@ async def test_an_issuer_is_compared_with_the_applications_own(serve) -> None:
             ValueError, match=r"the issuer https://evil\.example, not https://login"
         ):
             await client.sign_in(other, callback)
-        with pytest.raises(errors.AuthorizationError, match="another server"):
+        with pytest.raises(errors.AuthorizationError, match="another authorization server"):
             await client.sign_in(own, callback)
         assert server.seen == []
         await client.sign_in(own, f"/back?code=a-code&state={own.state}&iss=https://login.example")
@@ -75,7 +75,7 @@ async def test_an_issuer_is_compared_with_the_applications_own(serve) -> None:
 )
 @pytest.mark.parametrize("value", ["a\r\nb", "\0", "", b"text", ["x"], "\ud800"])
 def test_a_text_that_cannot_be_sent_restores_no_request(name: str, value: Any) -> None:
-    data = {**APP.begin().to_dict(), name: value}
+    data = {**APP.start_authorization().to_dict(), name: value}
     with pytest.raises(errors.AuthorizationError) as caught:
         AuthorizationRequest.from_dict(data)
     assert caught.value.error == "no_request"
@@ -84,7 +84,7 @@ def test_a_text_that_cannot_be_sent_restores_no_request(name: str, value: Any) -
 async def test_an_unchanged_request_signs_in(serve) -> None:
     server = await serve(token)
     request = kept(server)
-    async with server.client(APP.of("ada")) as client:
+    async with server.client(APP.for_account("ada")) as client:
         await client.sign_in(request, f"/back?code=a-code&state={request.state}")
     [seen] = server.seen
     assert seen.raw_path == "/o/token/"

@@ -25,7 +25,7 @@ from ev_energy._codec import lenient
 from ev_energy._codec.decode import Unreadable, decode, unwrap
 from ev_energy._codec.drift import Deviation, Reporter
 from ev_energy._messages import RateLimit, Request, Response
-from ev_energy.auth._oauth import Token, read_token
+from ev_energy.auth._oauth import Token, parse_token_response
 from ev_energy.models._base import Model
 from ev_energy.models._json import json_object
 
@@ -256,7 +256,7 @@ TOKENS = st.fixed_dictionaries(
 @given(st.sampled_from([200, 400, 401, 403, 0, 999]), spoilt(as_bytes(TOKENS | ANY)))
 def test_any_reply_of_the_token_endpoint_is_a_token_or_an_error(status: int, body: bytes) -> None:
     with shown(errors.TokenError):
-        token = read_token(status, body, 1e9)
+        token = parse_token_response(status, body, 1e9)
         assert status == 200
         assert not math.isnan(token.renew_at)
         f"Bearer {token.access_token}".encode("ascii")

@@ -17,7 +17,7 @@ from yarl import URL
 from ev_energy import Client, errors
 from ev_energy._codec.drift import Drift, Kind
 from ev_energy._messages import ConnectionFault, Request, Response
-from ev_energy.auth._oauth import read_token
+from ev_energy.auth._oauth import parse_token_response
 from ev_energy.models._json import LARGEST_DOCUMENT
 
 # A failing example must be shown, and not give way to a warning of how large it is.
@@ -135,7 +135,7 @@ def test_a_refused_token_is_shown_in_one_short_line(
 ) -> None:
     body = json.dumps({"error": text, "error_description": text, "token_type": text, **reply})
     with pytest.raises(errors.TokenError) as caught:
-        read_token(status, body.encode(), 0)
+        parse_token_response(status, body.encode(), 0)
     must_be_fit_to_show(caught.value)
 
 

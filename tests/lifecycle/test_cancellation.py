@@ -77,9 +77,9 @@ class World:
 
     @property
     def key(self) -> str:
-        keeper = self.client._session.core.tokens
-        assert keeper is not None
-        return keeper._key
+        manager = self.client._session.core.tokens
+        assert manager is not None
+        return manager._key
 
     @property
     def api_attempts(self) -> int:
@@ -180,7 +180,7 @@ async def upload(w: World) -> object:
 
 
 async def sign_in(w: World) -> object:
-    request = w.auth.begin(w.line.url)
+    request = w.auth.start_authorization(w.line.url)
     return await w.client.sign_in(request, f"/back?code=c0de&state={request.state}")
 
 

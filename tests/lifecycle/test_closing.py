@@ -139,7 +139,7 @@ async def test_who_waits_for_a_token_ends_at_once_though_closing_waits_for_it(li
 async def test_closing_does_not_wait_for_ever_for_a_token(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ev_energy.auth._token_manager._PATIENCE", 0.05)
+    monkeypatch.setattr("ev_energy.auth._token_manager._CLOSE_TIMEOUT", 0.05)
     client = opened(line)
     line.silent = "/o/"
     call = asyncio.ensure_future(client.evses.get("one"))
@@ -507,13 +507,13 @@ async def test_what_swallows_the_cancellation_is_not_cancelled_later(waits: Wait
 async def test_a_lock_that_somebody_else_holds_does_not_keep_anybody_from_closing(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ev_energy.auth._token_manager._PATIENCE", 0.05)
+    monkeypatch.setattr("ev_energy.auth._token_manager._CLOSE_TIMEOUT", 0.05)
     store = MemoryStore()
     auth = ClientCredentials(client_id="an-app", client_secret=SECRET, store=store)
     client = Client(auth, base_url=line.url)
-    keeper = client._session.core.tokens
-    assert keeper is not None
-    async with store.lock(keeper._key):
+    manager = client._session.core.tokens
+    assert manager is not None
+    async with store.lock(manager._key):
         calls = [
             asyncio.ensure_future(client.evses.get("one")),
             asyncio.ensure_future(client.sign_out()),

@@ -85,7 +85,7 @@ def test_errors_with_a_note():
     error.add_note(TOKEN)
 
 def test_errors_with_a_code():
-    request = AuthorizationCode(client_id="app", redirect_uri="https://x.example/").begin()
+    request = AuthorizationCode(client_id="app", redirect_uri="https://x.example/").start_authorization()
     with pytest.raises(errors.AuthorizationError):
         raise errors.AuthorizationError("no_code", request.verifier)
 
@@ -98,7 +98,7 @@ async def test_errors_with_an_issued_token():
 async def test_errors_with_the_secret_as_it_is_sent():
     auth = ClientCredentials(client_id="app", client_secret="a-long-secret-of-an-app")
     with pytest.raises(ValueError):
-        raise ValueError(auth.grant(None).headers["Authorization"])
+        raise ValueError(auth.token_request(None).headers["Authorization"])
 
 async def test_captures():
     async def answer(request): return web.json_response({})

@@ -15,7 +15,7 @@ from yarl import URL
 
 from ev_energy import Client, errors
 from ev_energy._messages import Request, Response
-from ev_energy._redaction.show import shown_headers, shown_path, shown_query, shown_url
+from ev_energy._redaction.show import redact_headers, redact_path, redact_query, redact_url
 from ev_energy.models import RebateEvidenceUpload, WebhookPortalLink
 from ev_energy.simulator import Simulator
 
@@ -104,7 +104,7 @@ NAMES = st.sampled_from(
 def test_no_value_is_shown_that_is_not_on_the_list(name: str, value: str) -> None:
     value = f"§{value}"
     url = URL("https://api.ev.energy/v2/users").with_query([(name, value), ("page_size", "5")])
-    assert shown_query(url) == f"{name if '-' not in name else '***'}=***&page_size=5"
+    assert redact_query(url) == f"{name if '-' not in name else '***'}=***&page_size=5"
 
 
 @given(st.sampled_from(["page_size", "expand", "start__gte", "ordering", "status"]))
@@ -112,7 +112,7 @@ def test_nor_a_secret_under_a_name_that_is(name: str) -> None:
     """A link comes from the wire, and may put anything anywhere."""
     for secret in (TOKEN, SECRET, SIGNATURE, "eve@example.com", "51.5,-0.1"):
         url = URL("https://api.ev.energy/v2/users").with_query([(name, secret), (secret, "1")])
-        assert secret not in shown_query(url)
+        assert secret not in redact_query(url)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_nor_a_secret_under_a_name_that_is(name: str) -> None:
     ],
 )
 def test_what_says_which_part_is_wanted_is_shown(url: str, shown: str) -> None:
-    assert shown_url(URL(url, encoded=True), inside=True) == shown
+    assert redact_url(URL(url, encoded=True), inside=True) == shown
 
 
 def test_of_a_presigned_url_nothing_is_shown_but_its_origin() -> None:
     url = URL(f"https://bucket.example/{SIGNATURE}?X-Amz-Signature={SIGNATURE}&page_size=5")
     request = Request("PUT", url)
-    assert shown_url(url, inside=False) == "https://bucket.example/***"
+    assert redact_url(url, inside=False) == "https://bucket.example/***"
     assert (request.label, request.operation) == ("PUT https://bucket.example/***", "PUT")
     assert repr(request) == "<Request PUT https://bucket.example/***>"
 
@@ -180,10 +180,10 @@ def test_headers_are_shown_by_a_list_and_only_if_they_look_right() -> None:
         "set-cookie": "c=1",
         "x-ratelimit-remaining": "7",
     }
-    assert shown_headers(headers) == {"content-type": "a/b", "x-ratelimit-remaining": "7"}
+    assert redact_headers(headers) == {"content-type": "a/b", "x-ratelimit-remaining": "7"}
 
 
 def test_a_path_is_shown_but_for_what_may_be_an_address() -> None:
-    assert shown_path(URL("https://x/v2/timezones/Europe%2FLondon", encoded=True)) == (
+    assert redact_path(URL("https://x/v2/timezones/Europe%2FLondon", encoded=True)) == (
         "/v2/timezones/Europe%2FLondon"
     )

@@ -223,9 +223,9 @@ async def test_a_code_and_its_verifier_go_to_the_token_endpoint_alone(serve: Ser
         redirect_uri="https://app.example.com/back",
         token_url=f"http://127.0.0.1:{issuer.port}/token",
     )
-    request = app.begin(server.url)
+    request = app.start_authorization(server.url)
     code = "c0de-that-must-never-be-seen"
-    async with server.client(app.of("eve")) as client:
+    async with server.client(app.for_account("eve")) as client:
         await client.sign_in(request, f"/back?code={code}&state={request.state}")
         await client.evses.get("evse01")
     form = urllib.parse.parse_qs(issuer.seen[0].body.decode())

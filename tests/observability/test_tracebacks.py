@@ -303,7 +303,7 @@ def test_a_failed_sign_in_shows_no_code_and_no_verifier(
             store=MemoryStore(),
             account="me",
         )
-        begun = app.begin(line.url)
+        begun = app.start_authorization(line.url)
         came = callback.format(code=CODE, state=begun.state)
         options: dict[str, Any] = {"base_url": f"{line.url}/v2", "retries": 0}
         caught: list[BaseException] = []

@@ -219,7 +219,7 @@ async def race(lasting: Any, prefix: str) -> AsyncIterator[Race]:
             redirect_uri="https://app.example/back",
             store=store,
         )
-        race = Race(simulator, auth.of("ada"), told)
+        race = Race(simulator, auth.for_account("ada"), told)
         await race.keep_expired()
         try:
             yield race

@@ -23,7 +23,7 @@ def application(told: dict[str, Any], store: RedisTokenStore) -> AuthorizationCo
         client_secret=told["client_secret"],
         redirect_uri="https://app.example/back",
         store=store,
-    ).of("ada")
+    ).for_account("ada")
 
 
 async def one_call(client: Client, user: str) -> str:

@@ -19,7 +19,7 @@ def test_blocking_clients_in_threads_share_a_file_and_renew_once(tmp_path: Path)
             client_secret=simulator.client_secret,
             redirect_uri="https://app.example/back",
             store=FileStore(tmp_path / "tokens.json"),
-        ).of("ada")
+        ).for_account("ada")
         given = simulator.sign_in()
         with Client(auth, base_url=simulator.base_url) as client:
             found: list[str] = []

@@ -105,7 +105,7 @@ class Place:
     def auth(self) -> AuthorizationCode:
         return AuthorizationCode(
             client_id="an-app", client_secret=SECRET, redirect_uri=BACK, store=self.store
-        ).of("ada")
+        ).for_account("ada")
 
     @property
     def key(self) -> str:
@@ -295,15 +295,15 @@ async def test_a_token_that_is_lost_with_the_process_is_told_of(place: Place, ca
     async with place.client() as client:
         await client.evses.get("evse01")
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
-        "a new token is kept in memory only, and saved later: the disk is full",
-        "a new token is lost, since it could not be saved: the disk is full",
+        "cannot save a new token; it is kept in memory until it can be saved: the disk is full",
+        "a new token is lost: it could not be saved: the disk is full",
     ]
 
 
 async def test_who_signs_in_is_told_if_the_token_cannot_be_saved(place: Place) -> None:
     place.store = Broken()
     async with place.client() as client:
-        request = place.auth.begin(place.server.url)
+        request = place.auth.start_authorization(place.server.url)
         with pytest.raises(errors.TokenStoreError, match="the disk is full"):
             await client.sign_in(request, f"{BACK}?code=a-code&state={request.state}")
         assert (await client.evses.get("evse01")).id == "evse01"
@@ -324,7 +324,7 @@ async def test_closing_lets_a_renewal_under_way_be_kept(place: Place) -> None:
 
 
 async def test_closing_waits_no_longer_than_it_has_patience(place: Place, monkeypatch) -> None:
-    monkeypatch.setattr(_token_manager, "_PATIENCE", 0.05)
+    monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 0.05)
     place.api.gate.clear()
     client = place.client()
     call = asyncio.ensure_future(client.evses.get("evse01"))
@@ -338,7 +338,7 @@ async def test_closing_waits_no_longer_than_it_has_patience(place: Place, monkey
 
 
 async def test_closing_does_not_wait_for_what_could_be_asked_for_again(serve, monkeypatch) -> None:
-    monkeypatch.setattr(_token_manager, "_PATIENCE", 1000)
+    monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 1000)
     api = Api()
     api.gate.clear()
     server = await serve(api)
@@ -351,7 +351,7 @@ async def test_closing_does_not_wait_for_what_could_be_asked_for_again(serve, mo
 
 
 async def test_closing_does_not_wait_for_the_lock_of_another(place: Place, monkeypatch) -> None:
-    monkeypatch.setattr(_token_manager, "_PATIENCE", 1000)
+    monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 1000)
     client = place.client()
     async with place.store.lock(place.key):
         call = asyncio.ensure_future(client.evses.get("evse01"))
@@ -363,7 +363,7 @@ async def test_closing_does_not_wait_for_the_lock_of_another(place: Place, monke
 
 
 async def test_closing_does_not_hang_on_a_store_that_does(place: Place, monkeypatch) -> None:
-    monkeypatch.setattr(_token_manager, "_PATIENCE", 0.05)
+    monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 0.05)
     let_go = asyncio.Event()
 
     class Stubborn(MemoryStore):
@@ -407,10 +407,10 @@ async def test_a_lock_that_nobody_lets_go_of_costs_a_call_its_deadline_and_no_tu
 async def test_a_lock_that_nobody_ever_lets_go_of_is_an_error_that_says_so(
     place: Place, monkeypatch
 ) -> None:
-    monkeypatch.setattr(_token_manager, "_LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(_token_manager, "_LOCK_TIMEOUT", 0.05)
     async with place.client() as client, place.store.lock(place.key):
         for attempt in (client.evses.get("evse01"), client.sign_out()):
-            with pytest.raises(errors.TokenStoreError, match="somebody has had the lock"):
+            with pytest.raises(errors.TokenStoreError, match="the lock was not released"):
                 await attempt
 
 
@@ -482,7 +482,7 @@ async def test_a_renewal_left_behind_in_a_loop_that_ended_blocks_nobody(place: P
         call = loop.create_task(client.evses.get("evse01"))
         while stuck.loads < 2:
             loop.run_until_complete(asyncio.sleep(0.001))
-        left = [call, *client._session.core.keeper._tasks]
+        left = [call, *client._session.core.token_manager._tasks]
         for task in left:
             task._log_destroy_pending = False  # what asyncio says of it is right
         loop.close()
@@ -508,7 +508,7 @@ async def test_what_the_server_repeats_of_a_refresh_token_is_in_no_error(place: 
 async def test_closing_at_any_moment_of_a_call_loses_no_token_and_leaves_no_lock(
     place: Place, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(_token_manager, "_PATIENCE", 60)
+    monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 60)
     place.store = store = FileStore(tmp_path / "tokens.json")
     for steps in itertools.count():
         await store.save(place.key, token(place.api.number))

@@ -24,7 +24,7 @@ BACK = "https://app.example/back"
 def application(client_id: str, store: Any) -> AuthorizationCode:
     return AuthorizationCode(
         client_id=client_id, client_secret=SECRET, redirect_uri=BACK, store=store
-    ).of("ada")
+    ).for_account("ada")
 
 
 SECRET = os.environ.get("CLIENT_SECRET")

@@ -27,11 +27,11 @@ def signing_in(came_back_at: str) -> None:
     app = AuthorizationCode(client_id="id", redirect_uri="https://example.com/back")
     stores: list[TokenStore] = [MemoryStore(), FileStore("tokens.json")]
     stores.append(RedisTokenStore("redis://localhost"))
-    request = app.begin()
+    request = app.start_authorization()
     assert_type(request, AuthorizationRequest)
     assert_type(request.url, str)
     kept = AuthorizationRequest.from_dict(request.to_dict())
-    with Client(app.of("user 7")) as client:
+    with Client(app.for_account("user 7")) as client:
         client.sign_in(kept, came_back_at)
         try:
             client.users.get("me")
