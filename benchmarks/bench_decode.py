@@ -64,7 +64,7 @@ def _decoder(model: str, *, links: bool = True) -> Callable[[bytes], Any]:
     from ev_energy._codec.drift import Reporter
 
     into, report = getattr(models, model), Reporter()
-    return lambda body: decode(body, into, report, many=True, links=links)
+    return lambda body: decode(body, into, report, as_list=True, expanded=links)
 
 
 def _peer_decoders() -> dict[str, Callable[[bytes], Any]]:

@@ -35,7 +35,7 @@ from ev_energy import models
 from ev_energy._codec.decode import decode as read
 from ev_energy._codec.drift import Reporter
 report = Reporter()
-decode = lambda body: read(body, models.{model}, report, many=True)
+decode = lambda body: read(body, models.{model}, report, as_list=True)
 """
 _THEIRS: Final = "from orjson import loads as decode"
 _EVSES: Final = ("EVSE", "lambda seed: data.evses(expanded=True, seed=seed)")

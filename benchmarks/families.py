@@ -86,9 +86,9 @@ def _with_call(family: Family, operation: Any) -> Family:
 
 def _of(type_: Any) -> Any:
     """Some JSON that reads as *type_*."""
-    from ev_energy.models._fields import arms, is_model, members
+    from ev_energy._codec.fields import fields_of, is_model, union_args
 
-    type_ = next(arm for arm in arms(type_) if arm is not type(None))
+    type_ = next(arm for arm in union_args(type_) if arm is not type(None))
     origin, arguments = get_origin(type_), get_args(type_)
     if origin in {Annotated, Literal}:
         return _of(arguments[0]) if origin is Annotated else arguments[0]
@@ -97,7 +97,7 @@ def _of(type_: Any) -> Any:
     if origin is tuple:
         return [_of(one) for one in arguments if one is not ...]
     if is_model(type_):
-        own = members(type_, links=False).values()
+        own = fields_of(type_, expanded=False).values()
         return {member.name: _of(member.type) for member in own}
     if isinstance(type_, type) and issubclass(type_, enum.Enum):
         return next(iter(type_)).value

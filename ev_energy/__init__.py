@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._lazy_exports import door
+from ev_energy._lazy_exports import lazy_exports
 from ev_energy._runtime import clocks as clocks  # bound now, whatever is frozen later
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ev_energy._api.paging import Pager as Pager
     from ev_energy._client import Client as Client
     from ev_energy._codec.drift import Drift as Drift
-    from ev_energy._codec.drift import Kind as Kind
+    from ev_energy._codec.drift import DriftKind as DriftKind
     from ev_energy._http.retry_policy import RetryPolicy as RetryPolicy
     from ev_energy._messages import Page as Page
     from ev_energy._messages import RateLimit as RateLimit
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_HOMES = {
+_EXPORTS = {
     "AuthorizationCode": "ev_energy.auth",
     "Call": "ev_energy._api.capture",
     "Client": "ev_energy._client",
     "ClientCredentials": "ev_energy.auth",
     "Drift": "ev_energy._codec.drift",
+    "DriftKind": "ev_energy._codec.drift",
     "Id": "ev_energy.models._refs",
     "Key": "ev_energy.models._refs",
-    "Kind": "ev_energy._codec.drift",
     "MemoryBudget": "ev_energy.budget",
     "Page": "ev_energy._messages",
     "Pager": "ev_energy._api.paging",
@@ -67,8 +67,8 @@ _HOMES = {
 _MODULES = ("auth", "budget", "errors", "hooks", "models", "webhooks")
 
 if not TYPE_CHECKING:  # a type checker would believe that every name exists
-    __getattr__ = door(__name__, _HOMES, _MODULES)
+    __getattr__ = lazy_exports(__name__, _EXPORTS, _MODULES)
 
 
 def __dir__() -> list[str]:
-    return sorted([*_HOMES, *_MODULES])
+    return sorted([*_EXPORTS, *_MODULES])

@@ -1,4 +1,4 @@
-"""Names that are imported when they are first used."""
+"""Names of a package that are imported when they are first used (PEP 562)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from ev_energy._runtime.build_lock import build_lock
 T = TypeVar("T")
 
 
-def door(
-    package: str, homes: Mapping[str, str], modules: Collection[str] = ()
+def lazy_exports(
+    package: str, exports: Mapping[str, str], modules: Collection[str] = ()
 ) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` that fetches each name from its home on first use."""
+    """Return a ``__getattr__`` for *package* that imports names on first use.
 
-    def __getattr__(name: str) -> Any:  # noqa: N807  (it becomes the module's)
+    *exports* maps each name to the module that defines it; *modules* are exported submodules.
+    """
+
+    def __getattr__(name: str) -> Any:  # noqa: N807  (it becomes that of the package)
         if name in modules:
             return import_module(f"{package}.{name}")
-        if name not in homes:
+        if name not in exports:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        with build_lock:  # no fork in the middle of it
-            value = getattr(import_module(homes[name]), name)
+        with build_lock:  # so that no fork happens during the import
+            value = getattr(import_module(exports[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
@@ -31,7 +34,10 @@ def door(
 
 
 class Lazy(Generic[T]):
-    """``evses: Lazy[Evses] = Lazy("evses")``: one line a family, nothing imported until used."""
+    """A family of resources as an attribute of the client, imported when it is first used.
+
+    ``evses: Lazy[Evses] = Lazy("evses")`` names the module of the class `Evses`.
+    """
 
     def __init__(self, module: str) -> None:
         self.module = f"ev_energy.resources.{module}"
@@ -41,7 +47,7 @@ class Lazy(Generic[T]):
         self.type_name = "".join(word.title() for word in name.split("_"))
 
     def load(self) -> Callable[[Any], T]:
-        """The class of the family; imports it."""
+        """Import and return the class of the family."""
         with build_lock:
             found = getattr(import_module(self.module), self.type_name)
         return cast("Callable[[Any], T]", found)
@@ -54,6 +60,6 @@ class Lazy(Generic[T]):
         if client is None:
             return self
         made = self.load()(client._session)  # noqa: SLF001  (the client that this descriptor is part of)
-        # Found before this non-data descriptor from now on. Threads that get here at the same time
-        # all use the one that is kept.
+        # An instance attribute takes precedence over this non-data descriptor from now on. Threads
+        # that get here at the same time all use the object that was stored first.
         return cast(T, client.__dict__.setdefault(self.name, made))

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from ev_energy._codec.decode import Unreadable, decode, report_repair
-from ev_energy._codec.drift import Deviation, Reporter
+from ev_energy._codec.decode import decode, report_repair
+from ev_energy._codec.drift import DriftDetected, Reporter
+from ev_energy._codec.raw_json import DecodeFailure
 from ev_energy.errors import WebhookError
 from ev_energy.models import (
     ChargingSubSessionCreatedWebhook,
@@ -17,7 +18,7 @@ from ev_energy.models import (
     UnknownEvent,
 )
 from ev_energy.models._base import Model
-from ev_energy.models._json import LARGEST_DOCUMENT, Exceeded, document, repaired_text
+from ev_energy.models._json import MAX_DOCUMENT_BYTES, LimitReached, encode_json_text, read_document
 
 if TYPE_CHECKING:
     from ev_energy._codec.drift import DriftHook
@@ -49,10 +50,10 @@ def read(body: bytes | str, *, strict: bool = False, drift: DriftHook | None = N
     are told to *drift* and the log; with *strict* they are a `WebhookError`, as is a body that
     holds no JSON object.
     """
-    raw = repaired_text(body) if isinstance(body, str) else body
-    if len(raw) > LARGEST_DOCUMENT:
-        raise WebhookError(f"a delivery must not have more than {LARGEST_DOCUMENT} bytes", raw)
-    read = document(raw)
+    raw = encode_json_text(body) if isinstance(body, str) else body
+    if len(raw) > MAX_DOCUMENT_BYTES:
+        raise WebhookError(f"a delivery must not have more than {MAX_DOCUMENT_BYTES} bytes", raw)
+    read = read_document(raw)
     if read is None:
         raise WebhookError("a delivery must hold a JSON object", raw)
     found, repair = read
@@ -65,9 +66,9 @@ def read(body: bytes | str, *, strict: bool = False, drift: DriftHook | None = N
         if into is UnknownEvent:
             return UnknownEvent.from_dict(found)
         json = raw if repair is None else repair.body
-        return cast(Event, decode(json, into, report, links=False))
-    except (Unreadable, Exceeded) as error:
-        path = error.path if isinstance(error, Unreadable) else "$"
+        return cast(Event, decode(json, into, report, expanded=False))
+    except (DecodeFailure, LimitReached) as error:
+        path = error.path if isinstance(error, DecodeFailure) else "$"
         raise WebhookError(f"no event: {error}", raw, path) from None
-    except Deviation as error:
+    except DriftDetected as error:
         raise WebhookError(str(error), raw, error.drift.path) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import ev_energy
-from ev_energy._lazy_exports import door
+from ev_energy._lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from ev_energy import SERVERS as SERVERS
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ev_energy import Call as Call
     from ev_energy import ClientCredentials as ClientCredentials
     from ev_energy import Drift as Drift
+    from ev_energy import DriftKind as DriftKind
     from ev_energy import Id as Id
     from ev_energy import Key as Key
-    from ev_energy import Kind as Kind
     from ev_energy import MemoryBudget as MemoryBudget
     from ev_energy import Page as Page
     from ev_energy import RateLimit as RateLimit
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_HOMES = {
+_EXPORTS = {
     **dict.fromkeys(dir(ev_energy), "ev_energy"),
     "Client": "ev_energy_sync._client",
     "Pager": "ev_energy_sync._blocking",
 }
 
 if not TYPE_CHECKING:  # a type checker would believe that every name exists
-    __getattr__ = door(__name__, _HOMES)
+    __getattr__ = lazy_exports(__name__, _EXPORTS)
 
 
 def __dir__() -> list[str]:

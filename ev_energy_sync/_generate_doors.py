@@ -33,14 +33,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._lazy_exports import door
+from ev_energy._lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
 {chr(10).join(lines)}
 
 _NAMES = {{
 {table}}}
-_HOMES = {{
+_EXPORTS = {{
 {basics}    **{{
         name: f"ev_energy.models.{{family}}"
         for family, names in _NAMES.items()
@@ -49,11 +49,11 @@ _HOMES = {{
 }}
 
 if not TYPE_CHECKING:  # a type checker would believe that every name exists
-    __getattr__ = door(__name__, _HOMES)
+    __getattr__ = lazy_exports(__name__, _EXPORTS)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    return sorted(_EXPORTS)
 '''
 
 

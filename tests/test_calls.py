@@ -43,7 +43,7 @@ def one_after_the_other(*replies: Any):
         (b'{"id": "evse01", "url": "htt', "application/json", "expected EVSE: not JSON"),
         (b"", "application/json", "expected EVSE: not JSON"),
         (b"[]", "application/json", "expected EVSE: expected an object, got an array"),
-        (b'"evse01"', "application/json", "expected EVSE: expected an object, got a text"),
+        (b'"evse01"', "application/json", "expected EVSE: expected an object, got a string"),
         (b"null", "application/json", "expected EVSE: expected an object, got null"),
         (b"\xff\xfe", "application/json", "expected EVSE: not JSON"),
         (b'{"id":' + b"[" * 100_000, "application/json", "expected EVSE"),

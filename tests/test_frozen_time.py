@@ -54,11 +54,11 @@ def check_types():
         log = EVSEStatusLog.from_dict(data)
         assert type(log.sampled_at) is real[0], type(log.sampled_at)
         assert log.to_dict()["sampled_at"] == "2025-06-07T08:09:10Z", log.to_dict()
-    from ev_energy.models._fields import members
+    from ev_energy._codec.fields import fields_of
     for name in dir(models):
         found = getattr(models, name)
         if isinstance(found, type) and issubclass(found, Model) and found is not Model:
-            for member in members(found).values():
+            for member in fields_of(found).values():
                 text = str(member.type)
                 assert "Fake" not in text, (name, member)
 

@@ -107,7 +107,7 @@ def test_any_moment_is_written_so_that_it_reads_back(when: datetime) -> None:
 
 
 def test_a_naive_datetime_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="logged_at__gte is a naive datetime: say which zone"):
+    with pytest.raises(ValueError, match="logged_at__gte is a naive datetime: set its time zone"):
         pairs({"logged_at__gte": datetime(2024, 1, 1)}, ROOT_TEXT)
 
 

@@ -17,9 +17,10 @@ from ev_energy._api.paging import Pager
 from ev_energy._api.send import send
 from ev_energy._api.state import Core, Options
 from ev_energy._api.urls import at_place, fill, join, page_size
-from ev_energy._codec.decode import Expected, Unreadable, decoding
-from ev_energy._codec.drift import Deviation
+from ev_energy._codec.decode import Expected, decode_in_steps
+from ev_energy._codec.drift import DriftDetected
 from ev_energy._codec.encode import encode
+from ev_energy._codec.raw_json import DecodeFailure
 from ev_energy._http.slash_redirects import other_slash_form
 from ev_energy._messages import Page, Request, Response
 from ev_energy._redaction.scrub import printable
@@ -34,7 +35,7 @@ from ev_energy.errors import (
     PagingError,
 )
 from ev_energy.models._base import Model
-from ev_energy.models._json import Exceeded, Steps, is_confirmation
+from ev_energy.models._json import LimitReached, Steps, is_confirmation
 from ev_energy.models._types import Counts, name_of
 
 M = TypeVar("M", bound=Model)
@@ -117,7 +118,7 @@ class Session:
                 message = f"expected no result, got {self._media_type(response)}"
                 raise self._no_answer(message, request, response)
             return None
-        expected = Expected(into, links=bool(query.get("expand")), inside=inside)
+        expected = Expected(into, expanded=bool(query.get("expand")), envelope_key=inside)
         found, _ = await self._decode(request, response, expected, deadline)
         return cast("M | None", found)
 
@@ -130,7 +131,7 @@ class Session:
         response = self._checked(request, await send(self.core, self.options, request))
         if not response.body.strip():
             return {}
-        expected = Expected(cast("type[Any]", Counts), links=False)
+        expected = Expected(cast("type[Any]", Counts), expanded=False)
         found, _ = await self._decode(request, response, expected, deadline)
         return cast(Counts, found)
 
@@ -148,7 +149,9 @@ class Session:
             query = {**query, "page_size": page_size(query["page_size"])}
         start = self._request("GET", path, ids, query, None, scope)
         listing = Listing(start.url, self.options.user)
-        expected = Expected(of, many=True, links=bool(query.get("expand")), inside=inside)
+        expected = Expected(
+            of, as_list=True, expanded=bool(query.get("expand")), envelope_key=inside
+        )
 
         async def fetch(url: URL) -> Page[M]:
             request = replace(start, url=self.core.trusted(url))
@@ -195,7 +198,7 @@ class Session:
         request = Request("GET", target, self.options.headers, template=place)
         deadline = self._deadline()
         response = self._checked(request, await send(self.core, self.options, request))
-        expected = Expected(into, links=False)
+        expected = Expected(into, expanded=False)
         found, _ = await self._decode(request, response, expected, deadline)
         return cast(M, found)
 
@@ -249,20 +252,20 @@ class Session:
     ) -> tuple[Any, dict[str, Any]]:
         """Decode *response* to what is expected, and to what the API put around it."""
         core = self.core
-        steps = decoding(response.body, expected, core.report, core.limits)
+        steps = decode_in_steps(response.body, expected, core.report, core.limits)
         try:
             with trim_traceback():  # the frames in there hold the body
                 return await self._in_slices(request, steps, deadline)
-        except Unreadable as error:
+        except DecodeFailure as error:
             name = name_of(expected.model)
             message = (
-                f"expected {f'a list of {name}' if expected.many else name}: {error} "
+                f"expected {f'a list of {name}' if expected.as_list else name}: {error} "
                 f"({self._media_type(response)})"
             )
             raise self._no_answer(message, request, response, error.path) from None
-        except Deviation as error:
+        except DriftDetected as error:
             raise self._unfit(str(error), request, response, error.drift.path) from None
-        except Exceeded as error:
+        except LimitReached as error:
             message = core.hide(str(error))
             raise LimitError(message, request, error.limit, response.status) from None
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from yarl import URL
 
 from ev_energy._api.close_scope import Waits
-from ev_energy._codec.drift import Drift, Kind, Reporter
+from ev_energy._codec.drift import Drift, DriftKind, Reporter
 from ev_energy._http.retry_policy import RetryPolicy
 from ev_energy._http.slash_redirects import with_slash
 from ev_energy._messages import RateLimit, Request, Response, Transport
@@ -36,7 +36,7 @@ from ev_energy.errors import (
     ForeignOriginError,
 )
 from ev_energy.hooks import Hooks, WaitEvent
-from ev_energy.models._json import DEFAULT_LIMITS, Limits, repair_of
+from ev_energy.models._json import DEFAULT_LIMITS, Limits, find_repair
 
 if TYPE_CHECKING:
     from ev_energy.auth._token_manager import TokenManager
@@ -102,7 +102,7 @@ class Core:
     def __attrs_post_init__(self) -> None:
         # Weak: a client that is dropped without being closed is collected at once, not some day.
         hide = weakref.WeakMethod(self.hide)
-        self.report.conceal = lambda text: found(text) if (found := hide()) else text
+        self.report.redact = lambda text: found(text) if (found := hide()) else text
         if self.auth is not None:  # of this server: the live API and a simulator count apart
             self.bucket = f"{self.root.host}:{self.root.port}:{self.auth.bucket}"
 
@@ -140,9 +140,9 @@ class Core:
 
     def note_repair(self, document: str, body: bytes) -> None:
         """Report that a *document* outside the models could be read only after it was repaired."""
-        repair = repair_of(body)
+        repair = find_repair(body)
         if repair is not None:
-            self.report.tell(Drift(document, "", Kind.INVALID_TEXT, "$", repair.flaw))
+            self.report.record(Drift(document, "", DriftKind.INVALID_TEXT, "$", repair.problem))
 
     def scrub(self, response: Response) -> Response:
         """*response* without our secrets, should the server have sent one back."""

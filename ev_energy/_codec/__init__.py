@@ -1,1 +1,45 @@
-"""JSON to models and back."""
+"""JSON to models and back.
+
+Decoding a reply takes up to three passes. Each runs only where the one before it cannot vouch for
+the result, so that a reply that matches the models costs two passes in C and no Python per value::
+
+    bytes ──► strict pass ──► key guard ──────────────────────────────► models
+              msgspec builds  msgspec looks    every key is known
+              the models      for unknown keys
+                  │               │
+                  │               └─► restoring ──────────────────────► models with `.extra`
+                  │                   unknown fields are read again
+                  │                   and put into `.extra`
+                  │
+                  └─► lenient pass ───────────────────────────────────► models, and drift
+                      a value has another type, or a field is missing:  for each deviation
+                      item by item, in Python
+
+- The **strict pass** fails as a whole where one value deviates. It says nothing of keys that the
+  models do not know, hence the key guard: msgspec structs of the same names that refuse others.
+- **Restoring** loses no data: it decodes only what the strict pass left out.
+- The **lenient pass** keeps a value of another type as it is, reads a missing field as None and
+  keeps an unknown enum value. It is the only pass that knows the path of each deviation, so an
+  enum value that was not reported yet goes through it too. It runs for the items of a list that
+  deviate, not for the others.
+
+All passes make equal objects of a reply that matches the models. Bytes that are not JSON are
+repaired where that is possible (a byte order mark, half of a surrogate pair, NaN) and decoded
+again. Each pass is a generator that yields between steps of some milliseconds: the client gives
+the event loop a turn there.
+
+==================  ==============================================================================
+module              contents
+==================  ==============================================================================
+`decode`            entry points; which pass runs when, and in how large steps
+`strict`            the msgspec decoders and the key guard
+`msgspec_types`     the models as types that msgspec decodes natively
+`unknown_fields`    restoring: ``.extra``, aliases, numbers that are no price
+`lenient`           the lenient pass; ``to_dict``
+`fields`            what the fields of a model are, and which of them hold JSON of any shape
+`raw_json`          JSON that is cut into pieces or read without a model
+`drift`             deviations of replies from the models, and how they are reported
+`encode`            request bodies
+`text`              ids, links and points in time as the API writes them
+==================  ==============================================================================
+"""

@@ -1,10 +1,6 @@
-"""The way in and the way out: replies to models, models to JSON objects.
+"""The entry points of decoding: which of the passes runs when, and in how large steps.
 
-Three passes, each only where the one before it cannot vouch for the result: msgspec straight from
-the bytes; the same with unknown members put back; a tolerant one, item by item. All three make
-equal objects of a reply that keeps to the description, and read what is sound in another alike.
-
-Each pass is a generator that pauses, so that no reply holds the event loop for long.
+The package's docstring explains the passes.
 """
 
 from __future__ import annotations
@@ -13,538 +9,386 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, Literal, NamedTuple, TypeVar, cast, overload
 
-import msgspec
-
-from ev_energy._codec import strict
-from ev_energy._codec.drift import Drift, Kind, Reporter
-from ev_energy._codec.msgspec_types import bare
+from ev_energy._codec.drift import Drift, DriftKind, Reporter
+from ev_energy._codec.fields import (
+    contains_decimal,
+    fields_of,
+    free_form_children,
+    free_form_fields,
+)
+from ev_energy._codec.raw_json import (
+    JSON_ERRORS,
+    TOO_DEEP,
+    DecodeFailure,
+    NotJsonFailure,
+    check_nesting,
+    free_form,
+    json_type,
+    json_type_of_text,
+    raw_items,
+    unwrap,
+)
+from ev_energy._codec.strict import convert_strictly, decode_strictly, decoders
+from ev_energy._codec.unknown_fields import (
+    check_unknown_count,
+    restore_reply,
+    restore_resource,
+    restore_unknown_fields,
+    too_many_free_form_values,
+)
 from ev_energy._runtime.build_lock import built_once
 from ev_energy.models._base import Model
-from ev_energy.models._enums import OpenEnum, unknown_texts
-from ev_energy.models._fields import members
 from ev_energy.models._json import (
-    DEEPEST,
     DEFAULT_LIMITS,
-    LARGEST_DOCUMENT,
-    LEAST_COUNTED,
-    MOST_OBJECTS,
-    MOST_ODD_VALUES,
-    MOST_TOLERANT_VALUES,
-    SMALL,
-    Exceeded,
+    MAX_DEPTH,
+    MAX_DOCUMENT_BYTES,
+    MAX_FREE_FORM_VALUES,
+    MAX_LENIENT_VALUES,
+    MAX_OBJECTS,
+    MIN_COUNTED_LIMIT,
+    SMALL_BODY,
+    LimitReached,
     Limits,
-    Repaired,
+    Repair,
     Size,
     Steps,
-    count,
-    find_replacement,
-    finish,
-    is_deep,
-    is_ordinary,
+    count_values,
+    exceeds_depth,
+    find_replacement_character,
+    fits_in_one_step,
     loads,
     measure,
-    repaired,
+    repair_json,
+    run_to_end,
 )
-from ev_energy.models._refs import Ref
 from ev_energy.models._types import name_of
 
 M = TypeVar("M", bound=Model)
-#: What `from_dict` finds odd is told once, like what a client finds odd.
-_OUTSIDE_CLIENTS: Final = Reporter()
-_TOO_DEEP: Final = "nested too deeply"
-
-
-class Unreadable(Exception):  # noqa: N818  (the session turns it into a DecodeError)
-    """These bytes are not what was expected; *path* says where."""
-
-    def __init__(self, message: str, path: str = "$") -> None:
-        super().__init__(message)
-        self.path = path
-
-
-class _NotJson(Unreadable):
-    """These bytes are no JSON, but may become JSON once they are repaired."""
+#: For `from_dict`, which belongs to no client: each deviation is logged once per process.
+_PROCESS_REPORTER: Final = Reporter()
+#: Items that are decoded one by one without a pause.
+_ITEMS_PER_STEP: Final = 20
+#: An item of more bytes that goes through the lenient pass has a step of its own.
+_LARGE_ITEM: Final = 4096
+#: Deviations that are reported without a pause. A new one is logged, which takes longest.
+_REPORTS_PER_STEP: Final = 200
 
 
 class Expected(NamedTuple):
     """What a reply is decoded to.
 
-    Without *links* no link is expected to be expanded, which needs fewer models. One that is
-    expanded all the same is read too.
+    Unless *expanded*, links are expected to be URLs, which needs fewer models. A link that is
+    expanded all the same is decoded too.
     """
 
     model: type[Any]
-    many: bool = False
-    links: bool = True
-    inside: str | None = None
-    """The member of an object that the API wraps it into."""
+    as_list: bool = False
+    expanded: bool = True
+    envelope_key: str | None = None
+    """The key of an object that the API wraps the model or list into."""
 
 
 @overload
 def decode(
-    body: bytes, into: type[M], report: Reporter, *, links: bool = True, at: str = "$"
+    body: bytes, model: type[M], report: Reporter, *, expanded: bool = True, json_path: str = "$"
 ) -> M: ...
 @overload
 def decode(
     body: bytes,
-    into: type[M],
+    model: type[M],
     report: Reporter,
     *,
-    many: Literal[True],
-    links: bool = True,
-    at: str = "$",
+    as_list: Literal[True],
+    expanded: bool = True,
+    json_path: str = "$",
 ) -> list[M]: ...
 def decode(
     body: bytes,
-    into: type[M],
+    model: type[M],
     report: Reporter,
     *,
-    many: bool = False,
-    links: bool = True,
-    at: str = "$",
+    as_list: bool = False,
+    expanded: bool = True,
+    json_path: str = "$",
 ) -> M | list[M]:
-    """*body* as one *into*, or as a list of them; deviations go to *report*, which may raise.
+    """Decode *body* to a *model* or a list of it.
 
-    *at* says where in the reply the body stands.
+    Deviations go to *report*, which may raise. *json_path* is the place of *body* in the reply.
     """
-    expected = Expected(into, many, links)
-    found, _ = finish(decoding(body, expected, report, at=at))
-    return cast("M | list[M]", found)
+    expected = Expected(model, as_list, expanded)
+    built, _ = run_to_end(decode_in_steps(body, expected, report, json_path=json_path))
+    return cast("M | list[M]", built)
 
 
-def decoding(
+def decode_in_steps(
     body: bytes,
     expected: Expected,
     report: Reporter,
     limits: Limits = DEFAULT_LIMITS,
     *,
-    at: str = "$",
+    json_path: str = "$",
 ) -> Steps[tuple[Any, dict[str, Any]]]:
     """Decode *body* in steps that are short enough for an event loop.
 
-    Returns what was expected, and the other members of the object around it. Raises `Exceeded`
-    where the reply holds more than *limits* allow.
+    Returns what was expected, and the other members of the object around it.
+
+    Raises:
+        LimitReached: The reply holds more than *limits* allow.
     """
     try:
-        return (yield from _reply(body, expected, report, limits, at))
-    except _NotJson:
-        repair = yield from repaired(body)
+        return (yield from _decode(body, expected, report, limits, json_path))
+    except NotJsonFailure:
+        repair = yield from repair_json(body)
         if repair is None:
             raise
-    found = yield from _reply(repair.body, expected, report, limits, at)
+    result = yield from _decode(repair.body, expected, report, limits, json_path)
     report_repair(repair, expected.model, report)
-    return found
+    return result
 
 
-def report_repair(repair: Repaired, model: type[Any], report: Reporter) -> None:
-    """Report that a reply could be read only after it was repaired, and where it was odd."""
+def report_repair(repair: Repair, model: type[Any], report: Reporter) -> None:
+    """Report that a reply was not valid JSON and had to be repaired, and where."""
     path, member = "$", ""
-    if len(repair.body) <= LARGEST_DOCUMENT // 8:  # the search must not take long either
-        path, member = find_replacement(loads(repair.body)) or (path, member)
-    report(Drift(name_of(model), member, Kind.INVALID_TEXT, path, repair.flaw))
+    if len(repair.body) <= MAX_DOCUMENT_BYTES // 8:  # the search must not take long either
+        path, member = find_replacement_character(loads(repair.body)) or (path, member)
+    report(Drift(name_of(model), member, DriftKind.INVALID_TEXT, path, repair.problem))
 
 
-def _reply(
-    body: bytes, expected: Expected, report: Reporter, limits: Limits, at: str
+def _decode(
+    body: bytes, expected: Expected, report: Reporter, limits: Limits, path: str
 ) -> Steps[tuple[Any, dict[str, Any]]]:
     if not body.strip():
-        raise Unreadable("not JSON: the reply has no body", at)
-    # An ordinary page is within the limits by far, unless they were set lower.
-    ordinary = limits.max_values >= LEAST_COUNTED and is_ordinary(body)
+        raise DecodeFailure("not JSON: the reply has no body", path)
+    # An ordinary page is far within the limits, unless the client lowered them.
+    in_one_step = limits.max_values >= MIN_COUNTED_LIMIT and fits_in_one_step(body)
     size = Size(0, 0)
-    if not ordinary:
+    if not in_one_step:
         size = yield from measure(body, limits.max_values)
-    around: dict[str, Any] = {}
-    if expected.inside is not None:
-        wrapped, around = _unwrapped(body, expected, report, at)
+    envelope: dict[str, Any] = {}
+    if expected.envelope_key is not None:
+        wrapped, envelope = _unwrap(body, expected, report, path)
         if wrapped is None:
-            return [] if expected.many else None, around
-        at = at if wrapped is body else f"{at}.{expected.inside}"
+            return [] if expected.as_list else None, envelope
+        path = path if wrapped is body else f"{path}.{expected.envelope_key}"
         body = wrapped
-    if ordinary or not expected.many:
-        if size.objects > MOST_OBJECTS:
-            _check_nesting(body)
-        _check_resource(size, expected.model, at)
-        found = yield from _at_once(body, expected, report, limits, at)
+    if in_one_step or not expected.as_list:
+        if size.objects > MAX_OBJECTS:
+            check_nesting(body)
+        _check_resource_size(size, expected.model, path)
+        built = yield from _decode_whole(body, expected, report, limits, path)
     else:
-        found = yield from _in_groups(body, expected, report, limits, at)
-    return found, around
+        built = yield from _decode_in_groups(body, expected, report, limits, path)
+    return built, envelope
 
 
-def _unwrapped(
-    body: bytes, expected: Expected, report: Reporter, at: str
+def _unwrap(
+    body: bytes, expected: Expected, report: Reporter, path: str
 ) -> tuple[bytes | None, dict[str, Any]]:
-    """Return what the API wrapped into an object, and for a list what else the object holds."""
-    inside, into = cast(str, expected.inside), expected.model
-    wrapped, others = unwrap(body, inside)
-    strict.check_unknown(others, [at])
-    if inside in others:  # null, which is no list and no object
-        report(Drift(into.__name__, inside, Kind.WRONG_TYPE, f"{at}.{inside}", None))
-    if expected.many:
+    """Return what the API wrapped into an object, and for a list the object's other members."""
+    key, model = cast(str, expected.envelope_key), expected.model
+    wrapped, others = unwrap(body, key)
+    check_unknown_count(others, [path])
+    if key in others:  # null, which is neither a list nor an object
+        report(Drift(model.__name__, key, DriftKind.WRONG_TYPE, f"{path}.{key}", None))
+    if expected.as_list:
         return wrapped, others
-    if wrapped is None and not others.keys().isdisjoint(members(into)):
-        return body, {}  # it was not wrapped after all
-    # There is nowhere to keep them.
-    report.unknown_members(into, {n: v for n, v in others.items() if n != inside}, [at])
+    if wrapped is None and not others.keys().isdisjoint(fields_of(model)):
+        return body, {}  # the API sent the model itself
+    # A single model has nowhere to keep the other members.
+    report.unknown_members(model, {n: v for n, v in others.items() if n != key}, [path])
     return wrapped, {}
 
 
-def _counted(items: list[Any], limits: Limits) -> list[Any]:
+def _check_item_count(items: list[Any], limits: Limits) -> list[Any]:
     if len(items) > limits.max_items:
         message = f"the list has more than {limits.max_items} items (max_items)"
-        raise Exceeded(message, "max_items")
+        raise LimitReached(message, "max_items")
     return items
 
 
-def _check_resource(size: Size, into: Any, path: str) -> None:
-    """Raise `Exceeded` where one resource is too large to be decoded in one go."""
-    if size.objects > MOST_OBJECTS:
-        message = f"one resource holds more than {MOST_OBJECTS} objects, at {path}"
-        raise Exceeded(message, "objects")
-    if size.values > MOST_ODD_VALUES and strict.shapeless(into):
-        raise _too_many_odd(path)
+def _check_resource_size(size: Size, model: Any, path: str) -> None:
+    """Raise `LimitReached` where one resource is too large to be decoded in one step."""
+    if size.objects > MAX_OBJECTS:
+        message = f"one resource holds more than {MAX_OBJECTS} objects, at {path}"
+        raise LimitReached(message, "objects")
+    if size.values > MAX_FREE_FORM_VALUES and free_form_fields(model):
+        raise too_many_free_form_values(path)
 
 
-def _too_many_odd(path: str, most: int = MOST_ODD_VALUES) -> Exceeded:
-    message = f"more than {most} values are not of the known shape, at {path}"
-    return Exceeded(message, "odd_values")
-
-
-def _at_once(
-    body: bytes, expected: Expected, report: Reporter, limits: Limits, at: str
+def _decode_whole(
+    body: bytes, expected: Expected, report: Reporter, limits: Limits, path: str
 ) -> Steps[Any]:
-    """Decode *body*, which is small enough, by the fast pass; item by item where that fails."""
-    into, many, links = cast(Any, expected.model), expected.many, expected.links
-    read, check = strict.readers(into, many, links)
-    built, texts = _typed(read, body)
-    if built is None and not links:
-        return (yield from _at_once(body, expected._replace(links=True), report, limits, at))
-    if built is None or (texts and report.wants_place(into, {type(text) for text in texts})):
-        if not many:
-            return (yield from _tolerantly(body, into, at, report))
-        items = _counted(_raw_items(body, at), limits)
-        return (yield from _one_by_one(items, into, report, at, 0))
-    if many:
-        _counted(built, limits)
+    """Decode *body* by the strict pass in one step; item by item where that fails."""
+    model, as_list, expanded = cast(Any, expected.model), expected.as_list, expected.expanded
+    strict = decoders(model, as_list, expanded)
+    built, unknown_values = decode_strictly(strict.decode, body)
+    if built is None and not expanded:
+        retry = expected._replace(expanded=True)
+        return (yield from _decode_whole(body, retry, report, limits, path))
+    if built is None or report.needs_path_of(model, unknown_values):
+        if not as_list:
+            return (yield from _decode_leniently(body, model, path, report))
+        items = _check_item_count(raw_items(body, path), limits)
+        return (yield from _decode_one_by_one(items, model, report, path, 0))
+    if as_list:
+        _check_item_count(built, limits)
     try:
-        check(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        yield from _restore_unknown(body, built, report, at)
-    if strict.shapeless(into, links) and is_deep(built, strict.inside):
-        raise Unreadable(_TOO_DEEP)
+        strict.check_keys(body)
+    except JSON_ERRORS:  # an unknown key, or a key that is not valid text
+        yield from restore_reply(body, built, path, report)
+    if free_form_fields(model, expanded) and exceeds_depth(built, free_form_children):
+        raise DecodeFailure(TOO_DEEP)
     return built
 
 
-def _restore_unknown(body: bytes, built: Any, report: Reporter, at: str) -> Steps[None]:
-    """Put back what the fast pass leaves out.
-
-    A member that is not known, say; if one has a name that is no text, it is not JSON at all.
-    """
-    if not isinstance(built, list):
-        strict.put_back_unknown(_unknown_json(body, built, at, DEEPEST), built, at, report)
-        return
-    data = _any_json(body)
-    items_a_step = 1 if count(body).values > _MANY_VALUES else _ITEMS_A_STEP
-    for index, item in enumerate(cast("Sequence[object]", built)):
-        strict.put_back_unknown(data[index], item, f"{at}[{index}]", report)
-        if index % items_a_step == items_a_step - 1:
-            yield
-
-
-def _unknown_json(body: bytes, built: Any, path: str, most: int) -> Any:
-    """The JSON of *body*; of a large one, only what the fast pass may have left out."""
-    if len(body) <= SMALL:
-        return _any_json(body, most)
-    left_out = _LeftOut(path, most)
-    return left_out.of(body, built)
-
-
-class _LeftOut:
-    """What is not known of a resource, found without decoding the rest of it again."""
-
-    def __init__(self, path: str, most: int) -> None:
-        self._path, self._most = path, most
-        self._values = 0
-
-    def of(self, body: bytes, built: Any, level: int = 0) -> Any:
-        if level > self._most:
-            raise Unreadable(_TOO_DEEP)
-        if built.__class__ is Ref:
-            built = built.resource
-        if isinstance(built, tuple):
-            # One by itself may stand in place of a list.
-            items = _raw_items(body, self._path) if body.lstrip()[:1] == b"[" else [body]
-            pairs = zip(items, cast("Sequence[Any]", built), strict=True)
-            return [self.of(bytes(item), one, level + 1) for item, one in pairs]
-        if not isinstance(built, Model):
-            return None
-        names, inner, prices = strict.plan(cast(Any, type(built)))
-        found: dict[str, Any] = {}
-        for name, raw in _raw_members(body).items():
-            if name in inner:
-                found[name] = self.of(bytes(raw), getattr(built, name), level + 1)
-            elif name in prices or name not in names:
-                found[name] = self._any(bytes(raw), level + 1)
-        return found
-
-    def _any(self, body: bytes, level: int) -> Any:
-        self._values += count(body).values
-        if self._values > MOST_ODD_VALUES:
-            raise _too_many_odd(self._path)
-        return _any_json(body, self._most - level)
-
-
-def _check_nesting(body: bytes) -> None:
-    """Raise `Unreadable` where *body* is no JSON or nests too deeply, whatever else is wrong."""
-    try:
-        _RAW.decode(body)
-    except RecursionError:
-        raise Unreadable(_TOO_DEEP) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _NotJson(f"not JSON: {error}") from None
-
-
-_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
-
-
-def _raw_members(body: bytes) -> dict[str, Any]:
-    try:
-        return _MEMBERS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _NotJson(f"not JSON: {error}") from None
-    except RecursionError:
-        raise Unreadable(_TOO_DEEP) from None
-
-
-_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-#: How many items get their unknown members back without a pause, and of a reply with more values
-#: than these, one: a thousand members that are not known may be told of for each model in it.
-_ITEMS_A_STEP: Final = 20
-_MANY_VALUES: Final = 10_000
-#: Bytes of an item that deviates and is large enough to be read in a step of its own.
-_LARGE_ITEM: Final = 4096
-#: Deviations that are told without a pause. News is logged, which takes longest.
-_NOTES_A_STEP: Final = 200
-
-
-def _in_groups(
-    body: bytes, expected: Expected, report: Reporter, limits: Limits, at: str
+def _decode_in_groups(
+    body: bytes, expected: Expected, report: Reporter, limits: Limits, path: str
 ) -> Steps[list[Any]]:
-    """Decode the items of a large list, a few of them at a time."""
-    items = _counted(_raw_items(body, at), limits)
+    """Decode the items of a large list, a few of them in each step."""
+    items = _check_item_count(raw_items(body, path), limits)
     yield
-    found: list[Any] = []
-    while len(found) < len(items):
-        first = len(found)
+    built: list[Any] = []
+    while len(built) < len(items):
+        first = len(built)
         group: list[bytes] = []
         size = 0
         for item in items[first:]:
             group.append(bytes(item))
             size += len(group[-1])
-            if size >= SMALL:
+            if size >= SMALL_BODY:
                 break
-        if size > SMALL:
+        if size > SMALL_BODY:
             for index, item in enumerate(group, first):
-                if len(item) > MOST_OBJECTS:
-                    _check_resource(count(item), expected.model, f"{at}[{index}]")
-        found += yield from _group(group, expected, report, at, first)
+                if len(item) > MAX_OBJECTS:
+                    _check_resource_size(count_values(item), expected.model, f"{path}[{index}]")
+        built += yield from _decode_group(group, expected, report, path, first)
         yield
-    return found
+    return built
 
 
-def _group(
-    group: list[bytes], expected: Expected, report: Reporter, at: str, first: int
+def _decode_group(
+    group: list[bytes], expected: Expected, report: Reporter, path: str, first: int
 ) -> Steps[list[Any]]:
-    into = cast(Any, expected.model)
+    model = cast(Any, expected.model)
     body = b"[" + b",".join(group) + b"]"
-    for links in (True,) if expected.links else (False, True):
-        read, check = strict.readers(into, True, links)
-        built, texts = _typed(read, body)
+    for expanded in (True,) if expected.expanded else (False, True):
+        strict = decoders(model, True, expanded)
+        built, unknown_values = decode_strictly(strict.decode, body)
         if built is None:
             continue
-        if texts and report.wants_place(into, {type(text) for text in texts}):
+        if report.needs_path_of(model, unknown_values):
             break
         try:
-            check(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            strict.check_keys(body)
+        except JSON_ERRORS:
             break
-        if not (strict.shapeless(into, links) and is_deep(built, strict.inside)):
+        if not (free_form_fields(model, expanded) and exceeds_depth(built, free_form_children)):
             return cast("list[Any]", built)
-    return (yield from _one_by_one(group, into, report, at, first))
+    return (yield from _decode_one_by_one(group, model, report, path, first))
 
 
-def _typed(read: Any, body: bytes) -> tuple[Any, list[OpenEnum]]:
-    """What *read* makes of *body*, None if it deviates from the models; unknown enum texts."""
-    texts: list[OpenEnum] = []
-    noting = unknown_texts.set(texts)
-    try:
-        return read(body), texts
-    except msgspec.ValidationError:
-        return None, texts
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _NotJson(f"not JSON: {error}") from None
-    except RecursionError:
-        raise Unreadable(_TOO_DEEP) from None
-    finally:
-        unknown_texts.reset(noting)
-
-
-def _raw_items(body: bytes, at: str) -> list[Any]:
-    try:
-        return _ITEMS.decode(body)
-    except msgspec.ValidationError:
-        first = _FIRST.get(body.lstrip()[:1], "a number or a boolean")
-        raise Unreadable(f"expected an array, got {first}", at) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _NotJson(f"not JSON: {error}") from None
-    except RecursionError:
-        raise Unreadable(_TOO_DEEP) from None
-
-
-_FIRST: Final = {b"{": "an object", b"[": "an array", b'"': "a text", b"n": "null"}
-_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-def _one_by_one(
-    items: Iterable[Any], into: Any, report: Reporter, at: str, first: int
+def _decode_one_by_one(
+    items: Iterable[Any], model: Any, report: Reporter, path: str, first: int
 ) -> Steps[list[Any]]:
-    """Decode each item by itself, so that an odd one costs no other."""
-    read, check = strict.readers(into, False, True)
+    """Decode each item by itself, so that only the items that deviate take the lenient pass."""
+    strict = decoders(model, False, True)
     found: list[Any] = []
     for index, raw in enumerate(items, first):
-        body, path = bytes(raw), f"{at}[{index}]"
-        built, texts = _typed(read, body)
-        if built is None or texts:
-            found.append((yield from _tolerantly(body, into, path, report, DEEPEST - 1)))
+        body, item_path = bytes(raw), f"{path}[{index}]"
+        built, unknown_values = decode_strictly(strict.decode, body)
+        if built is None or unknown_values:
+            found.append(
+                (yield from _decode_leniently(body, model, item_path, report, MAX_DEPTH - 1))
+            )
             if len(body) > _LARGE_ITEM:
                 yield
         else:
             try:
-                check(body)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                data = _unknown_json(body, built, path, DEEPEST - 1)
-                strict.put_back_unknown(data, built, path, report)
-            if strict.shapeless(into) and is_deep(built, strict.inside, most=DEEPEST - 1):
-                raise Unreadable(_TOO_DEEP)
+                strict.check_keys(body)
+            except JSON_ERRORS:
+                restore_resource(body, built, item_path, report, MAX_DEPTH - 1)
+            if free_form_fields(model) and exceeds_depth(
+                built, free_form_children, max_depth=MAX_DEPTH - 1
+            ):
+                raise DecodeFailure(TOO_DEEP)
             found.append(built)
-        if index % _ITEMS_A_STEP == _ITEMS_A_STEP - 1:
+        if index % _ITEMS_PER_STEP == _ITEMS_PER_STEP - 1:
             yield
     return found
 
 
-def unwrap(body: bytes, inside: str) -> tuple[bytes | None, dict[str, Any]]:
-    """Return the JSON of the member *inside* of an object, and the other members.
-
-    None for the first where the object has no such member. Where the API did not wrap it after
-    all, and sent no object, the JSON as it is.
-    """
-    try:
-        found = _MEMBERS.decode(body)
-    except (msgspec.ValidationError, RecursionError):
-        return body, {}  # `decode` complains of it, if it is wrong
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _NotJson(f"not JSON: {error}") from None
-    wrapped = found.get(inside, msgspec.Raw())
-    if not (absent := bytes(wrapped) in {b"", b"null"}):
-        del found[inside]
-    around = {name: _any_json(bytes(value)) for name, value in found.items()}
-    return None if absent else bytes(wrapped), around
-
-
-def _any_json(body: bytes, most: int = DEEPEST, *, exact: bool = False) -> Any:
-    try:
-        found = loads(body, exact=exact)
-    except RecursionError:
-        raise Unreadable(_TOO_DEEP) from None
-    except ValueError as error:
-        raise _NotJson(f"not JSON: {error}") from None
-    if is_deep(found, most=most):
-        raise Unreadable(_TOO_DEEP)
-    return found
-
-
-def _tolerantly(
-    body: bytes, into: type[M], path: str, report: Reporter, most: int = DEEPEST
+def _decode_leniently(
+    body: bytes, model: type[M], path: str, report: Reporter, max_depth: int = MAX_DEPTH
 ) -> Steps[M]:
     """Decode one object that deviates from its model."""
-    if len(body) > SMALL:
-        if (first := body.lstrip()[:1]) in _FIRST and first != b"{":
-            raise Unreadable(f"expected an object, got {_FIRST[first]}", path)
-        if count(body).values > MOST_TOLERANT_VALUES:
-            _check_nesting(body)
-            raise _too_many_odd(path, MOST_TOLERANT_VALUES)
-    data = _any_json(body, most, exact=strict.reaches_money(cast(Any, into)))
-    return (yield from _tolerant_object(data, into, path, report))
+    if len(body) > SMALL_BODY:
+        found = json_type_of_text(body)
+        if found is not None and found != "an object":
+            raise DecodeFailure(f"expected an object, got {found}", path)
+        if count_values(body).values > MAX_LENIENT_VALUES:
+            check_nesting(body)
+            message = (
+                f"a resource that deviates from its model has more than {MAX_LENIENT_VALUES} "
+                f"values, at {path}"
+            )
+            raise LimitReached(message, "odd_values")
+    data = free_form(body, max_depth, exact=contains_decimal(cast(Any, model)))
+    return (yield from _convert_leniently(data, model, path, report))
 
 
-def _tolerant_object(data: Any, into: type[M], path: str, report: Reporter) -> Steps[M]:
+def _convert_leniently(data: Any, model: type[M], path: str, report: Reporter) -> Steps[M]:
     if not isinstance(data, dict):
-        raise Unreadable(f"expected an object, got {_kind(data)}", path)
-    steps: Steps[tuple[Any, list[Any]]] = _tolerant().reading(data, into, path)
-    built, notes = yield from steps
-    for number, note in enumerate(notes, 1):
-        report(Drift(name_of(note.model), note.member, note.kind, note.path, note.value))
-        if number % _NOTES_A_STEP == 0:
+        raise DecodeFailure(f"expected an object, got {json_type(data)}", path)
+    steps: Steps[tuple[Any, list[Any]]] = _lenient().convert_in_steps(data, model, path)
+    built, issues = yield from steps
+    for number, issue in enumerate(issues, 1):
+        report(Drift(name_of(issue.model), issue.member, issue.kind, issue.path, issue.value))
+        if number % _REPORTS_PER_STEP == 0:
             yield
-    return cast(M, built)
-
-
-def _converted(data: dict[str, Any], into: type[M], report: Reporter) -> M:
-    """The model of an object that was read already."""
-    texts: list[OpenEnum] = []
-    noting = unknown_texts.set(texts)
-    try:
-        built = msgspec.convert(data, bare(into))
-    except msgspec.ValidationError:
-        built = None
-    finally:
-        unknown_texts.reset(noting)
-    if built is None or (texts and report.wants_place(into, {type(text) for text in texts})):
-        return finish(_tolerant_object(data, into, "$", report))
-    strict.put_back_unknown(data, built, "$", report)
     return cast(M, built)
 
 
 @built_once
-def _tolerant() -> ModuleType:
-    """Import the tolerant pass and cattrs, which replies that keep to the models do not need."""
+def _lenient() -> ModuleType:
+    """Import the lenient pass and cattrs, which replies that match the models do not need."""
     from ev_energy._codec import lenient
 
     return lenient
 
 
-def _kind(data: object) -> str:
-    names = {"NoneType": "null", "dict": "an object", "list": "an array", "str": "a text"}
-    return names.get(type(data).__name__, "a number or a boolean")
-
-
 def to_dict(value: Model) -> dict[str, Any]:
-    """The JSON object of a model."""
-    return cast("dict[str, Any]", _tolerant().write(value))
+    """Return the JSON object of a model."""
+    return cast("dict[str, Any]", _lenient().to_dict(value))
 
 
-def from_dict(data: Mapping[str, Any], into: type[M]) -> M:
-    """Make a model of a JSON object, tolerantly."""
-    _check_object(data, f"{into.__name__}.from_dict()")
-    return _converted(dict(data), into, _OUTSIDE_CLIENTS)
+def from_dict(data: Mapping[str, Any], model: type[M]) -> M:
+    """Make a model of a JSON object, as leniently as from a reply."""
+    _check_json_object(data, f"{model.__name__}.from_dict()")
+    values = dict(data)
+    built, unknown_values = convert_strictly(values, model)
+    if built is None or _PROCESS_REPORTER.needs_path_of(model, unknown_values):
+        return run_to_end(_convert_leniently(values, model, "$", _PROCESS_REPORTER))
+    restore_unknown_fields(values, built, "$", _PROCESS_REPORTER)
+    return cast(M, built)
 
 
-def _check_object(data: Any, caller: str) -> None:
-    """Raise the error that tells why *data* is no JSON object, if it is none."""
+def _check_json_object(data: Any, caller: str) -> None:
+    """Raise `TypeError` or `ValueError` where *data* is not a JSON object of limited depth."""
     if not isinstance(data, Mapping):
-        raise TypeError(f"{caller} wants a JSON object, not {type(data).__name__}")
+        raise TypeError(f"{caller} expects a JSON object, not {type(data).__name__}")
     level: list[Any] = [data]
-    for _ in range(DEEPEST):
-        inner: dict[int, Any] = {}  # by identity, so that what is shared is looked at once
+    for _ in range(MAX_DEPTH):
+        nested: dict[int, Any] = {}  # by identity, so that shared values are visited once
         for one in level:
             if isinstance(one, Mapping):
                 members = cast("Mapping[object, Any]", one)
-                if odd := [name for name in members if not isinstance(name, str)]:
-                    raise TypeError(f"{caller} wants names of members as text, not {odd[0]!r}")
-                inner |= {id(value): value for value in members.values()}
+                for key in members:
+                    if not isinstance(key, str):
+                        raise TypeError(f"{caller} expects strings as keys, not {key!r}")
+                nested |= {id(value): value for value in members.values()}
             else:
-                inner |= {id(value): value for value in one}
-        level = [one for one in inner.values() if isinstance(one, Mapping | list | tuple)]
+                nested |= {id(value): value for value in cast("Sequence[Any]", one)}
+        level = [one for one in nested.values() if isinstance(one, Mapping | list | tuple)]
         if not level:
             return
-    raise ValueError(f"{caller} was given an object that is {_TOO_DEEP}")
+    raise ValueError(f"{caller} expects an object that is not {TOO_DEEP}")

@@ -1,10 +1,10 @@
-"""Where the API and this SDK have come apart, reported once each."""
+"""Deviations of replies from the models, each reported once."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -13,16 +13,16 @@ import attrs
 from ev_energy._redaction.scrub import printable
 
 _log: Final = logging.getLogger("ev_energy.drift")
-#: Characters of a name that are looked at, and that are shown.
-_LONGEST_NAME: Final = 5000
-_LONGEST_SHOWN: Final = 150
-#: Characters of a name that are remembered as they are; a longer one is remembered by its digest.
-_LONGEST_KEPT: Final = 64
+#: Characters of a name that are redacted before it is shortened, and that are shown.
+_MAX_NAME: Final = 5000
+_MAX_SHOWN: Final = 150
+#: Characters of a name that are stored as they are; of a longer name, a digest is stored.
+_MAX_STORED_NAME: Final = 64
 #: Deviations that are remembered: a server that invents names must not fill the memory.
-_MOST_KEPT: Final = 10_000
+_MAX_STORED: Final = 10_000
 
 
-class Kind(Enum):
+class DriftKind(Enum):
     """How a reply deviates from the models."""
 
     UNKNOWN_MEMBER = "unknown member"
@@ -35,25 +35,24 @@ class Kind(Enum):
 
 @attrs.frozen(eq=False)
 class Drift:
-    """One deviation of a reply from the models: the API moved on, or the description was wrong."""
+    """One deviation of a reply from the models: the API changed, or its description is wrong."""
 
     model: str
     member: str = attrs.field(repr=printable)
-    """Empty where the deviation is not one of a single member."""
-    kind: Kind
+    """Empty where the deviation is not that of a single member."""
+    kind: DriftKind
     path: str = attrs.field(repr=printable)
-    """Where it was first seen: ``$[3].model.name``."""
+    """Its first place in the reply: ``$[3].model.name``."""
     value: Any = attrs.field(repr=False)
-    """What stood there; it may be personal data."""
+    """The value in the reply, which may be personal data."""
 
     def __str__(self) -> str:
         return self.shown(str)
 
-    def shown(self, conceal: Callable[[str], str]) -> str:
-        """Return one short line about it; names that a server chose go through *conceal* first."""
+    def shown(self, redact: Callable[[str], str]) -> str:
+        """Return one short line about it; *redact* is applied to names that the server chose."""
         member, path = (
-            printable(conceal(text[:_LONGEST_NAME]), _LONGEST_SHOWN)
-            for text in (self.member, self.path)
+            printable(redact(text[:_MAX_NAME]), _MAX_SHOWN) for text in (self.member, self.path)
         )
         name = f"{self.model}.{member}" if member else self.model
         return f"{self.kind.value} {name} at {path}"
@@ -62,8 +61,8 @@ class Drift:
 DriftHook: TypeAlias = Callable[[Drift], None]
 
 
-class Deviation(Exception):  # noqa: N818  (the session turns it into a DecodeError)
-    """A deviation, to a client that tolerates none."""
+class DriftDetected(Exception):  # noqa: N818  (the caller turns it into the public DecodeError)
+    """A deviation was found, and the client is strict."""
 
     def __init__(self, drift: Drift, message: str) -> None:
         super().__init__(message)
@@ -72,59 +71,65 @@ class Deviation(Exception):  # noqa: N818  (the session turns it into a DecodeEr
 
 @attrs.define(eq=False, repr=False)
 class Reporter:
-    """Tells each deviation once per (model, member, kind), to the log and to the hook.
+    """Reports each deviation once per (model, member, kind), to the log and to the hook.
 
-    With ``strict`` it raises `Deviation` at the first one instead. What it remembers takes a few
-    megabytes at the most, however many and however long the names are.
+    With ``strict`` it raises `DriftDetected` at the first one instead. Its memory is bounded to a
+    few megabytes, however many and however long the names are.
     """
 
     hook: DriftHook | None = None
     strict: bool = False
-    conceal: Callable[[str], str] = str
-    """What masks the client's secrets in a name, before that is logged."""
-    _told: set[tuple[str, str, Kind]] = attrs.field(factory=set[tuple[str, str, Kind]])
-    _searched: set[tuple[type, type]] = attrs.field(factory=set[tuple[type, type]])
+    redact: Callable[[str], str] = str
+    """Masks the client's secrets in a name before that is logged."""
+    _reported: set[tuple[str, str, DriftKind]] = attrs.field(
+        factory=set[tuple[str, str, DriftKind]]
+    )
+    _located: set[tuple[type, type]] = attrs.field(factory=set[tuple[type, type]])
 
     def __call__(self, drift: Drift) -> None:
-        """Tell *drift*, unless it was told before."""
+        """Report *drift* unless it was reported before; raise `DriftDetected` if strict."""
         if self.strict:
-            raise Deviation(drift, drift.shown(self.conceal))
-        self.tell(drift)
+            raise DriftDetected(drift, drift.shown(self.redact))
+        self.record(drift)
 
-    def tell(self, drift: Drift) -> None:
-        """Tell *drift*, unless it was told before; also where deviations are not tolerated."""
-        if not self._is_news(drift.model, drift.member, drift.kind):
+    def record(self, drift: Drift) -> None:
+        """Report *drift* unless it was reported before, without raising even if strict."""
+        if not self._is_new(drift.model, drift.member, drift.kind):
             return
-        self._told.add((drift.model, _kept(drift.member), drift.kind))
-        _log.warning("the API and this SDK differ: %s", drift.shown(self.conceal))
+        self._reported.add((drift.model, _stored_name(drift.member), drift.kind))
+        _log.warning("the API and this SDK differ: %s", drift.shown(self.redact))
         if self.hook is not None:
             self.hook(drift)
 
-    def unknown_members(self, model: type, found: Mapping[str, Any], path: Sequence[str]) -> None:
-        """Tell members that *model* does not know; cheap where they were told before."""
-        for name, value in found.items():
-            if self._is_news(model.__name__, name, Kind.UNKNOWN_MEMBER):
-                where = "".join([*path, f".{name}"])
-                self(Drift(model.__name__, name, Kind.UNKNOWN_MEMBER, where, value))
+    def unknown_members(self, model: type, values: Mapping[str, Any], path: Sequence[str]) -> None:
+        """Report members that *model* does not know; cheap where they were reported before."""
+        for name, value in values.items():
+            if self._is_new(model.__name__, name, DriftKind.UNKNOWN_MEMBER):
+                location = "".join([*path, f".{name}"])
+                self(Drift(model.__name__, name, DriftKind.UNKNOWN_MEMBER, location, value))
 
-    def _is_news(self, model: str, member: str, kind: Kind) -> bool:
-        told = (model, _kept(member), kind) in self._told
-        return self.strict or (not told and len(self._told) < _MOST_KEPT)
+    def _is_new(self, model: str, member: str, kind: DriftKind) -> bool:
+        if self.strict:
+            return True
+        known = (model, _stored_name(member), kind) in self._reported
+        return not known and len(self._reported) < _MAX_STORED
 
-    def wants_place(self, into: type, enums: set[type]) -> bool:
-        """Whether unknown texts of *enums* inside *into* are news, so that finding them pays.
+    def needs_path_of(self, model: type, unknown_values: Collection[object]) -> bool:
+        """Return whether unknown enum values inside *model* are new, so their paths are needed.
 
-        Asked once, they count as found: a text the API added must not slow down every page.
+        Each enum of a model is new once: a value that the API added must not slow down every page.
         """
-        news = {(into, enum) for enum in enums} - self._searched
+        if not unknown_values:
+            return False
+        new = {(model, type(value)) for value in unknown_values} - self._located
         if not self.strict:
-            self._searched |= news
-        return bool(news)
+            self._located |= new
+        return bool(new)
 
 
-def _kept(name: str) -> str:
-    """Return what *name* is remembered by, in few bytes."""
-    if len(name) <= _LONGEST_KEPT:
+def _stored_name(name: str) -> str:
+    """Return a text of few bytes that stands for *name* in memory."""
+    if len(name) <= _MAX_STORED_NAME:
         return name
     digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=16)
     return digest.hexdigest()

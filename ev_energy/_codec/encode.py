@@ -1,7 +1,7 @@
-"""Request bodies: keyword arguments and nested values, to JSON.
+"""Request bodies: keyword arguments and nested values to JSON.
 
-``UNSET`` is left out, ``None`` is JSON null, a model or link where the API wants a URL becomes that
-URL, and a number that JSON cannot hold is refused (it would arrive as null, and clear the member).
+``UNSET`` is left out, ``None`` is JSON null, and a model or link becomes its URL where the API
+wants one. A number that JSON cannot hold is refused: it would arrive as null and clear the field.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ev_energy.models._base import COLLECTION, model_fields
 
 
 class AsGiven(dict[str, object]):
-    """A whole body that is sent as the caller made it."""
+    """A whole body that is sent unchanged."""
 
 
 def as_given(name: str, body: Mapping[str, object]) -> AsGiven:
-    """A body whose members nobody but the caller knows; *name* is the argument it came in."""
+    """Return a body of any shape to be sent unchanged; *name* is the argument that holds it."""
     try:
         text = json.dumps(body, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -37,35 +37,40 @@ def as_given(name: str, body: Mapping[str, object]) -> AsGiven:
 
 
 def as_link(collection: str, target: object) -> Any:
-    """*target* as the URL of a member of *collection*."""
+    """Return *target*, to be sent as the URL of a resource of *collection*."""
     return target if target is None or target is UNSET else Link(collection, target)
 
 
 def as_links(name: str, collection: str, targets: Sequence[object] | Unset) -> Any:
-    """Each of *targets* as the URL of a member of *collection*; *name* is the argument."""
+    """Return *targets*, each to be sent as the URL of a resource of *collection*.
+
+    *name* is the argument that holds them.
+    """
     if targets is UNSET:
         return targets
     return [Link(collection, target) for target in items(name, targets)]
 
 
-def encode(body: Mapping[str, object], root: str) -> bytes:
-    """The JSON of *body*; *root* completes ids to URLs."""
+def encode(body: Mapping[str, object], base_url: str) -> bytes:
+    """Return the JSON of *body*; *base_url* completes ids to URLs."""
     if isinstance(body, AsGiven):
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
-    return json.dumps(_object(body, root), separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(_object(body, base_url), separators=(",", ":"), allow_nan=False).encode()
 
 
-def _object(members: Mapping[str, object], root: str) -> dict[str, Any]:
-    return {n: _value(n, v, root) for n, v in members.items() if v is not UNSET}
+def _object(members: Mapping[str, object], base_url: str) -> dict[str, Any]:
+    return {
+        name: _value(name, value, base_url) for name, value in members.items() if value is not UNSET
+    }
 
 
-def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  (one return a kind)
+def _value(name: str, value: object, base_url: str) -> Any:  # noqa: C901, PLR0911  (one return for each kind)
     if value is None or isinstance(value, bool | int):
         return value
     if value.__class__ in {list, tuple}:
-        return _items(name, cast("Sequence[object]", value), root)
+        return _items(name, cast("Sequence[object]", value), base_url)
     if isinstance(value, Link):
-        return None if value.target is None else link_text(name, value, root)
+        return None if value.target is None else link_text(name, value, base_url)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
@@ -77,30 +82,31 @@ def _value(name: str, value: object, root: str) -> Any:  # noqa: C901, PLR0911  
     if isinstance(value, datetime):
         return timestamp(name, value)
     if isinstance(value, Mapping):
-        return _object(cast("Mapping[str, object]", value), root)
+        return _object(cast("Mapping[str, object]", value), base_url)
     if is_list(value):
-        return _items(name, cast("Sequence[object]", value), root)
+        return _items(name, cast("Sequence[object]", value), base_url)
     kind: type[Any] = value.__class__
     if attrs.has(kind):
-        return _object(dict(_members(value)), root)
+        return _object(dict(_members(value)), base_url)
     raise TypeError(f"{name} cannot be sent as {kind_of(value)}")
 
 
-def _items(name: str, values: Sequence[object], root: str) -> list[Any]:
-    # A boundary may have half a million positions: numbers need no closer look.
+def _items(name: str, values: Sequence[object], base_url: str) -> list[Any]:
+    # A boundary may have half a million positions: lists of numbers take a short cut.
     if {item.__class__ for item in values} == {float} and all(
         map(math.isfinite, cast("Sequence[float]", values))
     ):
         return list(values)
-    return [_value(name, item, root) for item in values]
+    return [_value(name, item, base_url) for item in values]
 
 
 def _members(value: Any) -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
+    """Return the fields of an attrs object by name; targets of links as `Link`."""
+    members: list[tuple[str, object]] = []
     for field in model_fields(value.__class__):
         member = getattr(value, field.name)
         collection = field.metadata.get(COLLECTION)
         if collection and member is not None and member is not UNSET:
             member = Link(collection, member)
-        found.append((field.name, member))
-    return found
+        members.append((field.name, member))
+    return members

@@ -1,9 +1,10 @@
-"""Models as msgspec should see them: bare twins, without the properties that make links `Ref`.
+"""The models as types that msgspec decodes natively.
 
-msgspec asks each object it has built whether it has all its members. Asking a link makes a `Ref`,
-for nobody, and took a third of the time of decoding. So msgspec builds a twin that has the same
-slots and no properties; the object becomes the model it stands for as its last step. Slots and
-bases being equal, Python lets it change its class, and nothing is copied.
+msgspec asks each object that it has built whether it has all its fields. Reading a link makes a
+`Ref`, which took a third of the time of decoding for nothing. So msgspec builds an object of a
+*decoding class*: the same slots without the properties that make links `Ref`. As its last step the
+object is given the class of the model. Python allows that because slots and bases are equal, and
+nothing is copied.
 """
 
 from __future__ import annotations
@@ -16,92 +17,99 @@ from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 import attrs
 import msgspec
 
+from ev_energy._codec.fields import fields_of, is_model, union_args
 from ev_energy._runtime.build_lock import built_once
 from ev_energy.models._base import Model
-from ev_energy.models._fields import arms, is_model, members
 
-#: Complete twins only: one that is still being made is in the dictionary of its own build.
-_twins: Final[dict[tuple[type[Model], bool], type[Any]]] = {}
-_Twins: TypeAlias = dict[tuple[type[Model], bool], type[Any]]
+_Classes: TypeAlias = dict[tuple[type[Model], bool], type[Any]]
+#: The complete decoding classes. Classes that are being made are in the dictionary of their build.
+_decoding_classes: Final[_Classes] = {}
 
 
 @built_once
-def bare(type_: Any, *, links: bool = True) -> Any:
-    """Return *type_* with the twins of models in the places of the models.
+def msgspec_type(type_: Any, *, expanded: bool = True) -> Any:
+    """Return *type_* with decoding classes in place of the models.
 
-    Without *links* a link may not be expanded, and no model behind one is looked at.
+    Unless *expanded*, a link must be a URL, and the models of resources behind links are not
+    looked at.
     """
-    building: _Twins = {}
-    built = _bare(type_, links, building)
-    # msgspec keeps what it knows about a class on the class, and publishes it before it is
-    # complete. Asking for a decoder here completes it before another thread can see the class.
-    msgspec.json.Decoder[Any](built)
-    _twins.update(building)
-    return built
+    building: _Classes = {}
+    result = _msgspec_type(type_, expanded, building)
+    # msgspec caches what it knows about a class on the class, and publishes that before it is
+    # complete. Making a decoder here completes it before another thread can see the class.
+    msgspec.json.Decoder[Any](result)
+    _decoding_classes.update(building)
+    return result
 
 
-def _bare(type_: Any, links: bool, building: _Twins) -> Any:
+def _msgspec_type(type_: Any, expanded: bool, building: _Classes) -> Any:
     if is_model(type_):
-        return _twin(type_, links, building)
+        return _decoding_class(type_, expanded, building)
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
-        # A union made at run time, which is none of the checkers' business.
-        # Text that may be a number or a time is one to msgspec; other text is left to `_tolerant`.
-        alternatives = [arm for arm in arms(type_) if arm is not str or not _has_a_form(type_)]
-        return cast(Any, Union)[tuple(_bare(arm, links, building) for arm in alternatives)]
+        # Of `Decimal | str`, msgspec decodes a string to the number; another string is left to the
+        # lenient pass.
+        alternatives = [
+            arg for arg in union_args(type_) if arg is not str or not _is_formatted_string(type_)
+        ]
+        # Through Any: checkers reject a union that is made at run time.
+        return cast(Any, Union)[
+            tuple(_msgspec_type(arg, expanded, building) for arg in alternatives)
+        ]
     if origin in {tuple, list}:
-        inner = tuple(_bare(argument, links, building) for argument in get_args(type_))
-        return types.GenericAlias(origin, inner)
+        items = tuple(_msgspec_type(argument, expanded, building) for argument in get_args(type_))
+        return types.GenericAlias(origin, items)
     return type_
 
 
-def _has_a_form(type_: Any) -> bool:
-    return not {decimal.Decimal, dt.time}.isdisjoint(arms(type_))
+def _is_formatted_string(type_: Any) -> bool:
+    return not {decimal.Decimal, dt.time}.isdisjoint(union_args(type_))
 
 
-def _twin(model: type[Model], links: bool, building: _Twins) -> type[Any]:
-    key = model, links
-    if found := _twins.get(key) or building.get(key):
+def _decoding_class(model: type[Model], expanded: bool, building: _Classes) -> type[Any]:
+    key = model, expanded
+    if found := _decoding_classes.get(key) or building.get(key):
         return found
-    if not _needs_a_twin(model, set()):
-        # Nothing to do otherwise: msgspec builds the model itself.
+    if not _needs_decoding_class(model, set()):
         building[key] = model
         return model
-    return _make(model, links, building)
+    return _make_decoding_class(model, expanded, building)
 
 
-def _make(model: type[Model], links: bool, building: _Twins) -> type[Any]:
-    def become(self: object) -> None:
+def _make_decoding_class(model: type[Model], expanded: bool, building: _Classes) -> type[Any]:
+    def restore_class(self: object) -> None:
         self.__class__ = model
 
-    twin = type(
-        f"_Bare{model.__name__}",
+    decoding_class = type(
+        f"_Decoding{model.__name__}",
         model.__bases__,
         {
-            # Only its own: a model that inherits members has the others in its base.
+            # The model's own slots: a model that inherits fields has those in its base.
             "__slots__": vars(model)["__slots__"],
+            # By these two, msgspec knows the fields and the last step of an attrs class.
             "__attrs_attrs__": attrs.fields(cast(Any, model)),
-            "__attrs_post_init__": become,
-            # Not the one of a model that the twin inherits from, which is frozen.
+            "__attrs_post_init__": restore_class,
+            # Not the one that is inherited from a model, which is frozen.
             "__setattr__": object.__setattr__,
             "__module__": __name__,
         },
     )
-    building[model, links] = twin  # what a cycle of links comes back to
-    own = members(model, links=links)
-    twin.__annotations__ = {n: _bare(m.type, links, building) for n, m in own.items()}
-    return twin
+    building[model, expanded] = decoding_class  # for cycles of links
+    fields = fields_of(model, expanded=expanded).items()
+    decoding_class.__annotations__ = {
+        name: _msgspec_type(field.type, expanded, building) for name, field in fields
+    }
+    return decoding_class
 
 
-def _needs_a_twin(model: type[Model], seen: set[type[Model]]) -> bool:
-    """Return whether *model*, or a part of it, has a link or text of a form that msgspec knows."""
+def _needs_decoding_class(model: type[Model], seen: set[type[Model]]) -> bool:
+    """Return whether *model*, or a model inside it, has a link or a formatted string."""
     if model in seen:
         return False
     seen.add(model)
-    own = members(model, links=False).values()
     return any(
-        isinstance(vars(model).get(member.name), property)
-        or (str in arms(member.type) and _has_a_form(member.type))
-        or any(_needs_a_twin(inner, seen) for inner in member.models)
-        for member in own
+        isinstance(vars(model).get(field.name), property)
+        or (str in union_args(field.type) and _is_formatted_string(field.type))
+        or any(_needs_decoding_class(inner, seen) for inner in field.models)
+        for field in fields_of(model, expanded=False).values()
     )

@@ -14,7 +14,7 @@ from ev_energy._http.network import DIRECT, Network, Route
 from ev_energy._messages import Body, ConnectionFault, Request, Response
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.per_loop import AllClosed, Home, Homes
-from ev_energy.models._json import LARGEST_DOCUMENT
+from ev_energy.models._json import MAX_DOCUMENT_BYTES
 
 if TYPE_CHECKING:
     import aiohttp
@@ -96,7 +96,7 @@ class AiohttpTransport:
                 status = reply.status
                 content = await read_body(reply, self._max_body)
                 if status >= HTTPStatus.BAD_REQUEST:  # no problem document is longer
-                    content = content[:LARGEST_DOCUMENT]
+                    content = content[:MAX_DOCUMENT_BYTES]
                 return Response(status, reply.reason or "", reply.headers, content)
         except Exception as error:
             from ev_energy._http import failures

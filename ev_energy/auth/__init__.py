@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._lazy_exports import door
+from ev_energy._lazy_exports import lazy_exports
 from ev_energy.auth._credentials import (
     Auth,
     AuthorizationCode,
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # many applications neither sign users in nor keep tokens in files
-    __getattr__ = door(
+    __getattr__ = lazy_exports(
         __name__,
         {
             "AuthorizationRequest": "ev_energy.auth._authorization",

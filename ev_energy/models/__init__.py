@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy._lazy_exports import door
+from ev_energy._lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from ev_energy.models._base import Model as Model
@@ -484,7 +484,7 @@ _NAMES = {
     ),
     "webhooks": "WebhookPortalLink",
 }
-_HOMES = {
+_EXPORTS = {
     "Model": "ev_energy.models._base",
     "OpenEnum": "ev_energy.models._enums",
     "Ref": "ev_energy.models._refs",
@@ -496,8 +496,8 @@ _HOMES = {
 }
 
 if not TYPE_CHECKING:  # a type checker would believe that every name exists
-    __getattr__ = door(__name__, _HOMES)
+    __getattr__ = lazy_exports(__name__, _EXPORTS)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    return sorted(_EXPORTS)

@@ -1,4 +1,4 @@
-"""What every model is: a frozen attrs class that keeps what it does not know."""
+"""The base of all models: frozen attrs classes that keep unknown fields of a reply."""
 
 from __future__ import annotations
 
@@ -27,51 +27,51 @@ from ev_energy.models._refs import Ref
 
 C = TypeVar("C", bound=type[Any])
 LINK: Final = re.compile(r"Ref\[(\w+)\]")
-SEVERAL: Final = re.compile(r"Several\[(\w+)\]")
-ALSO: Final = "also"
-#: The metadata of a member of a request's body that is sent as the URL of a resource.
+ONE_OR_MANY: Final = re.compile(r"OneOrMany\[(\w+)\]")
+#: Metadata: another name of a field in replies; the collection of a resource whose URL is sent.
+ALIAS: Final = "alias"
 COLLECTION: Final = "collection"
-#: The slot of the unknown members. It is one of `attrs.fields`, so that `attrs.evolve` keeps them.
+#: The slot of the unknown fields. It is one of `attrs.fields`, so that `attrs.evolve` keeps them.
 EXTRA: Final = "_extra"
 
 
-def _refuse(*_: object, **__: object) -> Never:
+def _raise_type_error(*_: object, **__: object) -> Never:
     raise TypeError("the members of a reply cannot be changed")
 
 
-_refused: Final[Any] = _refuse
+_read_only: Final[Any] = _raise_type_error
 
 
-class _Nothing(dict[str, Any]):
-    """An empty dictionary that all models can share, since it cannot be written to."""
+class _NoExtra(dict[str, Any]):
+    """An empty, read-only dictionary that all models without unknown fields share."""
 
     __slots__ = ()
-    __setitem__ = __delitem__ = __ior__ = _refused
-    clear = pop = popitem = setdefault = update = _refused
+    __setitem__ = __delitem__ = __ior__ = _read_only
+    clear = pop = popitem = setdefault = update = _read_only
 
     def __reduce__(self) -> str:
-        return "NOTHING"
+        return "NO_EXTRA"
 
 
-NOTHING: Final = _Nothing()
+NO_EXTRA: Final = _NoExtra()
 
 
-def also(spelling: str) -> Any:
-    """Return a field, None by default, that the API also sends under another name: *spelling*."""
-    return attrs.field(default=None, metadata={ALSO: spelling})
+def aliased(alias: str) -> Any:
+    """Return a field, None by default, that the API also sends under the name *alias*."""
+    return attrs.field(default=None, metadata={ALIAS: alias})
 
 
 def link_to(collection: str) -> Any:
-    """Return a field, UNSET by default, that is sent as the URL of a member of *collection*."""
+    """Return a field, UNSET by default, that is sent as the URL of a resource of *collection*."""
     return attrs.field(default=UNSET, metadata={COLLECTION: collection})
 
 
 def _extra_last(_: type[Any], fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-    """Move the unknown members behind the known ones, so that a signature ends in ``extra``."""
+    """Move ``extra`` behind the fields of the model, so that it ends the signature."""
     return sorted(fields, key=lambda field: field.name == EXTRA)
 
 
-#: Comparing, printing and pickling are written once, in `Model`: links compare by their target.
+#: `Model` implements comparison, repr and pickling for all models: links compare by their URL.
 _attrs_class: Final = functools.partial(
     attrs.frozen,
     kw_only=True,
@@ -83,20 +83,21 @@ _attrs_class: Final = functools.partial(
 )
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(also,))
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(aliased,))
 def model(cls: C) -> C:
-    """Make *cls* an attrs class: frozen, slotted, keyword-only, its ``Ref`` members read as links.
+    """Make *cls* a frozen, slotted, keyword-only attrs class whose links are properties.
 
     A link is stored as the API sent it (a URL, or the expanded resource) and becomes a `Ref` when
-    it is read. That lets msgspec build the whole graph natively, and unread links cost nothing.
+    it is read. So msgspec can build the whole graph natively, and links that are not read cost
+    nothing.
     """
     made: C = _attrs_class(cls)
     for name, annotation in cls.__annotations__.items():
         if found := LINK.search(annotation):
-            # The class is named, not held: it may be defined further down in its module.
+            # By name, since the class of the target may be defined later.
             setattr(made, name, _link(made, name, found[1]))
-        elif SEVERAL.search(annotation):
-            setattr(made, name, _several(made, name))
+        elif ONE_OR_MANY.search(annotation):
+            setattr(made, name, _one_or_many(made, name))
     made.__annotations__ = Annotations(cls.__annotations__, cls.__module__)
     texts = {**made.__init__.__annotations__, "extra": "dict[str, object]", "return": "None"}
     made.__init__.__annotations__ = Annotations(texts, cls.__module__)
@@ -104,14 +105,14 @@ def model(cls: C) -> C:
 
 
 def _link(owner: type[Any], name: str, target: str) -> property:
-    """A property over the slot *name* that shows what is stored there as `Ref`."""
+    """Return a property over the slot *name* that shows the stored link as a `Ref`."""
     slot = owner.__dict__[name]
     read: Callable[[object], Any] = slot.__get__
     module = owner.__module__
 
     def ref(raw: Any) -> Any:
-        # What is neither was no link: a wrong type that was kept, or a Ref that a caller gave.
-        return Ref(raw, _named(module, target)) if isinstance(raw, str | Model) else raw
+        # Anything else is a value of a wrong type that was kept, or a Ref that a caller passed.
+        return Ref(raw, _class_named(module, target)) if isinstance(raw, str | Model) else raw
 
     def get(self: object) -> Any:
         raw = read(self)
@@ -120,34 +121,34 @@ def _link(owner: type[Any], name: str, target: str) -> property:
     return property(get, slot.__set__, doc=f"Link to `{target}`.")
 
 
-class Single(tuple[Any, ...]):
-    """A tuple of the one model that the API sent by itself, and that is written by itself again."""
+class SingleItem(tuple[Any, ...]):
+    """The one model that the API sent in place of a list, and that is written in place of one."""
 
     __slots__ = ()
 
 
-def _several(owner: type[Any], name: str) -> property:
-    """Return a property over the slot *name* that shows one model by itself as a tuple of one."""
+def _one_or_many(owner: type[Any], name: str) -> property:
+    """Return a property over the slot *name* that shows a single model as a tuple of one."""
     slot = owner.__dict__[name]
     read: Callable[[object], Any] = slot.__get__
 
     def get(self: object) -> Any:
         raw = read(self)
-        return Single((raw,)) if isinstance(raw, Model) else raw
+        return SingleItem((raw,)) if isinstance(raw, Model) else raw
 
     return property(get, slot.__set__)
 
 
 @functools.cache
-def _named(module: str, name: str) -> Any:
+def _class_named(module: str, name: str) -> Any:
     return Names(module)[name]
 
 
 class Names(dict[str, Any]):
-    """What annotations in a module of models may name: also models of families not imported yet.
+    """The names in annotations of a module of models, including models that are not imported yet.
 
-    A family imports another one for type checkers only. So a reply without expanded links needs
-    the classes of its own family, and importing a family stays cheap whatever it links to.
+    A family imports other families for type checkers only. So a reply without expanded links needs
+    only the classes of its own family, and importing a family stays cheap, whatever it links to.
     """
 
     def __init__(self, module: str) -> None:
@@ -156,7 +157,7 @@ class Names(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         try:
-            # A frozen clock replaces types in the namespaces of modules.
+            # Tests that freeze the clock replace `datetime` in the namespaces of modules.
             return real_type(getattr(self._module, name))
         except AttributeError:
             pass
@@ -169,10 +170,10 @@ class Names(dict[str, Any]):
 
 
 class Annotations(dict[str, Any]):
-    """The annotations of a model: texts, which become types when their values are read.
+    """The annotations of a model, which are stored as text and resolved when they are read.
 
-    `typing.get_type_hints` and what builds on it would look names up in the module of the model,
-    where those of other families stand for type checkers only (see `Names`).
+    `typing.get_type_hints` looks names up in the module of the model, which imports the models of
+    other families for type checkers only (see `Names`); so the values must be types already.
     """
 
     def __init__(self, texts: Mapping[str, str], module: str) -> None:
@@ -203,54 +204,56 @@ class Annotations(dict[str, Any]):
 
 @functools.cache
 def resolve(module: str, annotation: str) -> Any:
-    """Return the type that *annotation* names in *module*. Most are written many times."""
+    """Return the type of *annotation*, whose names are those of *module*. Most occur many times."""
     return eval(annotation, {}, Names(module))  # noqa: S307  (our own source)
 
 
-def _unknown_members(extra: Any, instance: attrs.AttrsInstance) -> Mapping[str, Any]:
-    """Return a copy of *extra*, which must be a mapping without members that the model knows."""
-    if extra is NOTHING:
+def _checked_extra(extra: Any, instance: attrs.AttrsInstance) -> Mapping[str, Any]:
+    """Return a copy of *extra*; `TypeError` unless it is a mapping without the model's fields."""
+    if extra is NO_EXTRA:
         return extra
     name = type(instance).__name__
     if not isinstance(extra, Mapping):
-        raise TypeError(f"{name}() wants a mapping as extra, not {type(extra).__name__}")
+        raise TypeError(f"{name}() expects a mapping as extra, not {type(extra).__name__}")
     unknown = dict(cast("Mapping[str, Any]", extra))
     if known := [field.name for field in model_fields(type(instance)) if field.name in unknown]:
-        raise TypeError(f"{name}() has {', '.join(known)}, which extra must not hold")
-    return unknown or NOTHING
+        raise TypeError(f"{name}() has {', '.join(known)}, which extra must not contain")
+    return unknown or NO_EXTRA
 
 
 @_attrs_class
 class Model:
     """The base of every model.
 
-    Members that are absent from a reply and members that are null both read ``None``. Models are
-    data: reading a member never sends a request. They compare, copy and pickle.
+    A field that is missing from a reply and a field that is null both read ``None``. Models are
+    data: reading a field never sends a request. They can be compared, copied and pickled.
     """
 
     _extra: Mapping[str, Any] = attrs.field(
-        default=NOTHING, converter=attrs.Converter(_unknown_members, takes_self=True)
+        default=NO_EXTRA, converter=attrs.Converter(_checked_extra, takes_self=True)
     )
     _secret: ClassVar[tuple[str, ...]] = ()
-    """Members that are not printed: whoever has them may do something."""
+    """Fields that `repr` hides, since they grant access to something."""
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """Members of the reply that this version of the SDK does not know, as they came."""
+        """Fields of the reply that this version of the SDK does not know, as JSON values."""
         return self._extra
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object that this stands for; `from_dict` makes an equal model of it.
+        """Return this model as a JSON object, of which `from_dict` makes an equal model.
 
-        Members that are None are left out, or null where the API always sends the member.
+        Fields that are None are left out, or null where the API always sends the field.
         """
         return cast("dict[str, Any]", _codec().to_dict(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make a model from a JSON object, as tolerant as the client is of replies.
+        """Make a model of a JSON object, as lenient as the client is with replies.
 
-        `TypeError` where *data* is no JSON object, `ValueError` where it nests too deeply.
+        Raises:
+            TypeError: *data* is not a JSON object.
+            ValueError: *data* nests too deeply.
         """
         return cast(Self, _codec().from_dict(data, cls))
 
@@ -263,13 +266,13 @@ class Model:
         values = _values(self)[:-1]
         try:
             return hash(values)
-        except TypeError:  # a JSON object, or a list in place of something else
+        except TypeError:  # a JSON object, or a list that was kept as a value of a wrong type
             return hash(_hashable(values))
 
     def __repr__(self) -> str:
         values = {f.name: getattr(self, f.name) for f in model_fields(type(self))}
-        hidden = {name: "***" for name in self._secret if values[name] is not None}
-        shown = [f"{name}={hidden.get(name) or repr(value)}" for name, value in values.items()]
+        masked = {name: "***" for name in self._secret if values[name] is not None}
+        shown = [f"{name}={masked.get(name) or repr(value)}" for name, value in values.items()]
         shown += [f"extra={dict(self.extra)!r}"] if self.extra else []
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -278,38 +281,37 @@ class Model:
         return cast("Self", attrs.evolve(cast("Any", self), **changes))
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        # Below protocol 2, `object` refuses what has slots.
+        # Below protocol 2, `object` cannot pickle objects with slots.
         return super().__reduce_ex__(max(int(protocol), 2))
 
     def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
-        object.__setattr__(self, EXTRA, NOTHING)  # which earlier versions left out
-        for values in state:  # of the `__dict__` that a subclass may have, and of the slots
+        object.__setattr__(self, EXTRA, NO_EXTRA)  # not in the pickles of earlier versions
+        for values in state:  # the `__dict__` that a subclass may have, and the slots
             for name, value in (values or {}).items():
                 object.__setattr__(self, name, value)
 
 
 @built_once
 def _codec() -> Any:
-    """Import what turns models into JSON objects and back, which stands above them."""
+    """Import the codec when it is first used: it stands above the models."""
     from ev_energy._codec import decode
 
     return decode
 
 
 def model_fields(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
-    """Return what `attrs.fields` says of *cls*, unknown members aside."""
+    """Return `attrs.fields` of *cls* without the field of the unknown ones."""
     # Through Any: mypy takes a model class for one of its objects, which may be unhashable.
     return _model_fields(cast("Any", cls))
 
 
 @functools.cache
 def _model_fields(cls: Any) -> tuple[attrs.Attribute[Any], ...]:
-    found: tuple[attrs.Attribute[Any], ...] = getattr(cls, "__attrs_attrs__", ())
-    return tuple(field for field in found if field.name != EXTRA)
+    return tuple(field for field in attrs.fields(cls) if field.name != EXTRA)
 
 
 def _hashable(value: Any) -> Any:
-    """What is equal for equal JSON, and can be hashed."""
+    """Return a hashable value that is equal for equal JSON."""
     if isinstance(value, Mapping):
         items = cast("Mapping[str, Any]", value).items()
         return frozenset((name, _hashable(one)) for name, one in items)

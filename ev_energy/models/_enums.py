@@ -8,49 +8,51 @@ from typing import Final, Self
 
 from ev_energy._redaction.scrub import printable
 
-#: Where unknown texts are noted while a reply is decoded; None when nobody wants to know.
-unknown_texts: Final[ContextVar[list[OpenEnum] | None]] = ContextVar("unknown_texts", default=None)
+#: Collects the unknown enum values while a reply is decoded; None otherwise.
+unknown_values: Final[ContextVar[list[OpenEnum] | None]] = ContextVar(
+    "unknown_values", default=None
+)
 
 
 class OpenEnum(enum.StrEnum):
-    """A set of texts the server may extend: an unlisted text is kept, and is not ``known``.
+    """An enum that the server may extend: an unknown value is kept, and its ``known`` is False.
 
-    Members compare, hash, pickle and print as their text. Checkers believe the set is closed, so
-    end a ``match`` over one with ``case _``.
+    Values compare, hash, pickle and print as their text. Type checkers take the enum for complete,
+    so end a ``match`` statement with ``case _``.
     """
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
             return None
-        # Not remembered on the class: a server that invents texts must not grow our memory.
+        # Not stored on the class: a server that invents values must not fill the memory.
         member = str.__new__(cls, value)
         member._name_ = member._value_ = value
-        notes = unknown_texts.get()
-        if notes is not None:
-            notes.append(member)
+        collected = unknown_values.get()
+        if collected is not None:
+            collected.append(member)
         return member
 
     def __repr__(self) -> str:
-        # The name of a text that is not listed is that text, which the server chose.
+        # The name of an unknown value is its text, which the server chose.
         return f"<{type(self).__name__}.{printable(self._name_)}: {printable(self._value_)!r}>"
 
-    # An unlisted text is not a member of the class. CPython 3.11.2 pickles and copies members by
-    # their name, which fails for such a text; so all three are defined here, alike on all Pythons.
+    # An unknown value is not a member of the class. CPython 3.11.2 pickles and copies members by
+    # name, which fails for it; so these three are defined here, the same on every Python.
 
     def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:
         """Pickle by text, in every protocol."""
         return type(self), (self._value_,)
 
     def __copy__(self) -> Self:
-        """Return the same text, which cannot change."""
+        """Return the value itself, which is immutable."""
         return self
 
     def __deepcopy__(self, memo: object) -> Self:
-        """Return the same text, which cannot change."""
+        """Return the value itself, which is immutable."""
         return self
 
     @property
     def known(self) -> bool:
-        """Whether this text was listed when this version of the SDK was made."""
+        """Whether this version of the SDK knows the value."""
         return self._name_ in type(self).__members__

@@ -1,7 +1,8 @@
-"""JSON from a server: how much of it is read, how it is repaired, and documents of no known shape.
+"""JSON from a server: limits on its size, repair of broken JSON, and documents without a model.
 
-Bytes are bounded by the transport. What is made of them is bounded here: three bytes of JSON can
-become an object of several hundred bytes, and a megabyte of them would hold the event loop.
+The transport limits the bytes of a reply; this module limits the values that are made of them.
+Three bytes of JSON can become an object of several hundred bytes, and decoding a megabyte of them
+would block the event loop.
 """
 
 from __future__ import annotations
@@ -17,42 +18,43 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 import msgspec
 
 T = TypeVar("T")
-#: Work that pauses where the event loop may run something else, and ends in a result.
+#: Work in steps: it yields where the event loop may get a turn, and returns a result.
 Steps: TypeAlias = Generator[None, None, T]
 
-#: How deep JSON may nest. The API's does not get to a dozen, and Python follows a few hundred.
-DEEPEST: Final = 100
-#: How many bytes a problem document, a reply of the token endpoint or an event may have.
-LARGEST_DOCUMENT: Final = 2**20
-#: How many values such a document may hold.
-_MOST_IN_DOCUMENT: Final = 50_000
-#: How many objects one resource may hold: a page of a hundred expanded resources has 5,200.
-MOST_OBJECTS: Final = 20_000
-#: How many values of one resource may be of no known shape: such values take longest.
-MOST_ODD_VALUES: Final = 100_000
-#: Values in one resource that deviates from its model: a year of half-hour prices, or the border
-#: of a region with 90,000 positions, and one member of another type beside it.
-MOST_TOLERANT_VALUES: Final = 300_000
-#: How many members of one object may be unknown.
-MOST_UNKNOWN: Final = 1_000
-#: What an object counts as among values: a model takes about ten times as long as a number.
-_OBJECT: Final = 10
-#: No body of this size holds so many objects that decoding it takes 50 ms.
-SMALL: Final = 32_768
-#: Bytes of each sample, and how many bytes of a body one of them stands for.
-_SAMPLE: Final = 256
-_STRIDE_BITS: Final = 14
-#: Objects and values of an ordinary page, which is decoded in one go.
-_FEW_OBJECTS: Final = 15_000
-_FEW_VALUES: Final = 100_000
-#: With a limit of more values than this, an ordinary page need not be counted.
-LEAST_COUNTED: Final = 2 * (_FEW_VALUES + 10 * _FEW_OBJECTS)
-_SLICE: Final = 2**20
-_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+#: Levels that JSON may nest. Replies of the API have less than a dozen; Python's limit on recursion
+#: is at a few hundred.
+MAX_DEPTH: Final = 100
+#: Bytes of a problem document, a reply of the token endpoint or an event.
+MAX_DOCUMENT_BYTES: Final = 2**20
+#: Values in such a document.
+_MAX_DOCUMENT_VALUES: Final = 50_000
+#: Objects in one resource. A page of a hundred expanded resources has 5,200.
+MAX_OBJECTS: Final = 20_000
+#: Values in one resource whose type no model declares. Such values take longest.
+MAX_FREE_FORM_VALUES: Final = 100_000
+#: Values in one resource that deviates from its model. It lets a year of half-hour prices, or a
+#: region whose boundary has 90,000 positions, have a field of another type.
+MAX_LENIENT_VALUES: Final = 300_000
+#: Unknown members of one object.
+MAX_UNKNOWN_FIELDS: Final = 1_000
+#: An object counts as this many values: a model takes about ten times as long as a number.
+_VALUES_PER_OBJECT: Final = 10
+#: Bytes. A body of this size cannot contain so many objects that decoding it takes 50 ms.
+SMALL_BODY: Final = 32_768
+#: Bytes of each sample; there is one sample for each 2**14 bytes of a body.
+_SAMPLE_BYTES: Final = 256
+_SAMPLING_SHIFT: Final = 14
+#: Objects and values that are decoded in one step.
+_STEP_OBJECTS: Final = 15_000
+_STEP_VALUES: Final = 100_000
+#: With a higher limit on values, a body that fits in one step need not be counted.
+MIN_COUNTED_LIMIT: Final = 2 * (_STEP_VALUES + 10 * _STEP_OBJECTS)
+_CHUNK_BYTES: Final = 2**20
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Limits(NamedTuple):
-    """How much a reply may hold."""
+    """Limits on the size of a reply."""
 
     max_items: int = 10_000
     max_values: int = 1_000_000
@@ -62,23 +64,23 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 def limits_of(max_items: int, max_values: int) -> Limits:
-    """Return the limits of a client; `ValueError` where one allows for nothing."""
+    """Return the limits of a client; `ValueError` if one is less than 1."""
     for name, value in (("max_items", max_items), ("max_values", max_values)):
         if value < 1:
             raise ValueError(f"{name} must be 1 or more, not {value}")
     return Limits(max_items, max_values)
 
 
-class Exceeded(Exception):  # noqa: N818  (the session turns it into a LimitError)
-    """The JSON holds more than *limit* allows."""
+class LimitReached(Exception):  # noqa: N818  (the caller turns it into the public LimitError)
+    """The JSON is larger than *limit* allows."""
 
     def __init__(self, message: str, limit: str) -> None:
         super().__init__(message)
         self.limit = limit
 
 
-def finish(steps: Steps[T]) -> T:
-    """Run *steps* to the end without a pause, and return the result."""
+def run_to_end(steps: Steps[T]) -> T:
+    """Run *steps* without pauses and return the result."""
     while True:
         try:
             next(steps)
@@ -87,87 +89,96 @@ def finish(steps: Steps[T]) -> T:
 
 
 class Size(NamedTuple):
-    """How much JSON holds; commas and brackets in texts count too."""
+    """An upper bound of the size of JSON: commas and brackets inside strings count too."""
 
     objects: int
     values: int
 
 
-def is_ordinary(body: bytes) -> bool:
-    """Return whether *body* holds so little that it can be decoded in one go.
+def fits_in_one_step(body: bytes) -> bool:
+    """Return whether *body* is so small that it can be decoded in one step.
 
-    Counting exactly would take a quarter of the time of decoding a page. So samples are counted,
-    in random places: a server cannot hide from them what it cannot predict.
+    Counting exactly would take a quarter of the time that decoding a page takes, so samples are
+    counted. Their positions are random: a server cannot hide from what it cannot predict.
     """
     size = len(body)
-    if size <= SMALL:
+    if size <= SMALL_BODY:
         return True
-    samples = 2 + (size >> _STRIDE_BITS)
+    samples = 2 + (size >> _SAMPLING_SHIFT)
     objects = values = 0
-    last = size - _SAMPLE
+    last = size - _SAMPLE_BYTES
     for _ in range(samples):
-        begin = int(random.random() * last)  # noqa: S311  (sampling, no secret)
-        end = begin + _SAMPLE
+        begin = int(random.random() * last)  # noqa: S311  (sampling, not a secret)
+        end = begin + _SAMPLE_BYTES
         objects += body.count(b"{", begin, end)
         values += body.count(b",", begin, end) + body.count(b"[", begin, end)
-    bytes_per_byte = size / (samples * _SAMPLE)
-    return objects * bytes_per_byte <= _FEW_OBJECTS and values * bytes_per_byte <= _FEW_VALUES
+    scale = size / (samples * _SAMPLE_BYTES)
+    return objects * scale <= _STEP_OBJECTS and values * scale <= _STEP_VALUES
 
 
-def measure(body: bytes, most: int) -> Steps[Size]:
-    """Return how much *body* holds; `Exceeded` if it is more than *most* values."""
+def measure(body: bytes, max_values: int) -> Steps[Size]:
+    """Return the size of *body*; `LimitReached` if it has more than *max_values* values."""
     objects = values = 0
-    for begin in range(0, len(body), _SLICE):
-        end = begin + _SLICE
+    for begin in range(0, len(body), _CHUNK_BYTES):
+        end = begin + _CHUNK_BYTES
         objects += body.count(b"{", begin, end)
         values += body.count(b",", begin, end) + body.count(b"[", begin, end)
-        if values + _OBJECT * objects > most:
-            raise Exceeded(f"the reply holds more than {most} values (max_values)", "max_values")
+        if values + _VALUES_PER_OBJECT * objects > max_values:
+            message = f"the reply holds more than {max_values} values (max_values)"
+            raise LimitReached(message, "max_values")
         yield
-    return Size(objects, values + _OBJECT * objects)
+    return Size(objects, values + _VALUES_PER_OBJECT * objects)
 
 
-def count(body: bytes) -> Size:
-    """Return how much a *body* of moderate size holds."""
+def count_values(body: bytes) -> Size:
+    """Return the size of a *body* that is small enough to be counted in one step."""
     objects = body.count(b"{")
-    return Size(objects, _OBJECT * objects + body.count(b",") + body.count(b"["))
+    return Size(objects, _VALUES_PER_OBJECT * objects + body.count(b",") + body.count(b"["))
 
 
-def _inside(value: Any) -> Iterable[Any]:
+def _children(value: Any) -> Iterable[Any]:
     if value.__class__ is dict:
         return cast("dict[str, Any]", value).values()
     return value if value.__class__ is list else ()
 
 
-def is_deep(
-    value: Any, inside: Callable[[Any], Iterable[Any]] = _inside, *, most: int = DEEPEST
+def exceeds_depth(
+    value: Any,
+    children: Callable[[Any], Iterable[Any]] = _children,
+    *,
+    max_depth: int = MAX_DEPTH,
 ) -> bool:
-    """Return whether *value* nests deeper than *most* levels; *inside* says what is in it.
+    """Return whether *value* nests deeper than *max_depth* levels.
 
-    Level by level, since a recursive function would itself nest too deeply.
+    It is walked level by level, since a recursive function would itself nest too deeply.
     """
     level: list[Any] = [value]
-    for _ in range(most):
-        level = [one for each in level for one in inside(each) if one.__class__ not in _PLAIN]
+    for _ in range(max_depth):
+        level = [
+            child
+            for parent in level
+            for child in children(parent)
+            if child.__class__ not in _SCALARS
+        ]
         if not level:
             return False
     return True
 
 
 def loads(body: bytes, *, exact: bool = False) -> Any:
-    """Return the values of any JSON; `ValueError` where it is none, or `RecursionError`.
+    """Return the values of any JSON; `ValueError` if it is not JSON, or `RecursionError`.
 
-    With *exact*, numbers with a fraction or an exponent are an `ExactNumber`.
+    With *exact*, numbers with a fraction or an exponent become an `ExactNumber`.
     """
     try:
         return _EXACT.decode(body) if exact else msgspec.json.decode(body)
     except (msgspec.ValidationError, ArithmeticError):
-        # JSON, with a number that msgspec or Decimal has no value for.
-        return json.loads(body, parse_int=_integer, parse_float=_fraction if exact else None)
+        # Valid JSON with a number that msgspec or Decimal cannot represent.
+        return json.loads(body, parse_int=_integer, parse_float=_exact_number if exact else None)
 
 
 class ExactNumber(Decimal):
-    """A JSON number with a fraction or an exponent, as it is written there."""
+    """A JSON number with a fraction or an exponent, with the digits that it is written with."""
 
     __slots__ = ()
 
@@ -175,7 +186,7 @@ class ExactNumber(Decimal):
 _EXACT: Final = msgspec.json.Decoder(float_hook=ExactNumber)
 
 
-def _fraction(text: str) -> ExactNumber | float:
+def _exact_number(text: str) -> ExactNumber | float:
     try:
         return ExactNumber(text)
     except ArithmeticError:  # the exponent has too many digits
@@ -183,22 +194,22 @@ def _fraction(text: str) -> ExactNumber | float:
 
 
 def _integer(text: str) -> int | float:
-    # Python refuses integers of more than 4300 digits, and takes quadratic time for the others.
-    return int(text) if len(text) <= _MOST_DIGITS else float(text[: _MOST_DIGITS + 1])
+    # Python refuses integers of more than 4300 digits, and parses others in quadratic time.
+    return int(text) if len(text) <= _MAX_DIGITS else float(text[: _MAX_DIGITS + 1])
 
 
 #: More digits than any float has.
-_MOST_DIGITS: Final = 320
+_MAX_DIGITS: Final = 320
 
 
-class Repaired(NamedTuple):
-    """JSON that can be read, and what was wrong with the original."""
+class Repair(NamedTuple):
+    """JSON that can be decoded, and what was wrong with the original."""
 
     body: bytes
-    flaw: str
+    problem: str
 
 
-#: The longer marks first: that of UTF-32 begins with that of UTF-16.
+#: The longer marks first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -206,61 +217,61 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# An escape that is half of a surrogate pair, after any others, which are left as they are. Each
-# alternative begins in its own way, so that no text takes more than one pass.
+# Matches every escape; the group is set only for half of a surrogate pair. The alternatives begin
+# differently, so the time is linear in the length of the text.
 _ESCAPE: Final = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
 _CONSTANT: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|(-?Infinity|NaN)', re.DOTALL)
-_STEP: Final = 10_000
-#: Characters of text that is searched for halves and constants: one text of JSON is one match.
-_MOST_SEARCHED: Final = 2**23
-#: Texts and escapes that are searched in a document, which is repaired without a pause.
-_MOST_IN_REPAIR: Final = 20_000
+_MATCHES_PER_STEP: Final = 10_000
+#: Characters of the text that is searched for halves and constants.
+_MAX_SEARCHED: Final = 2**23
+#: Quotes and backslashes in a document, which is repaired without a pause.
+_MAX_REPAIR_TOKENS: Final = 20_000
 
 
-def repaired(body: bytes) -> Steps[Repaired | None]:
-    """Return *body* as JSON that a strict decoder reads; None if nothing can be repaired.
+def repair_json(body: bytes) -> Steps[Repair | None]:
+    """Return *body* as JSON that a strict decoder accepts; None if nothing can be repaired.
 
-    A byte order mark is left out (RFC 8259 §8.1 lets a parser ignore it), bytes and escapes that
-    are no characters become U+FFFD, and the numbers that JSON does not have become texts.
+    A byte order mark is removed (RFC 8259 §8.1 lets a parser ignore it), bytes and escapes that are
+    not characters become U+FFFD, and the numbers that JSON does not have become strings.
     """
-    text, flaws = _decoded(body)
+    text, problems = _decode_text(body)
     yield
-    is_searched = len(text) <= _MOST_SEARCHED
+    is_searched = len(text) <= _MAX_SEARCHED
     if is_searched and "\\u" in text:
-        halves = 0
+        half_pairs = 0
 
-        def whole(found: re.Match[str]) -> str:
-            nonlocal halves
+        def replace_half(found: re.Match[str]) -> str:
+            nonlocal half_pairs
             if found[1] is None:
                 return found[0]
-            halves += 1
+            half_pairs += 1
             return "\\ufffd"
 
-        text = yield from _replaced(_ESCAPE, whole, text)
-        if halves:
-            flaws.append("half of a surrogate pair")
+        text = yield from _replace_all(_ESCAPE, replace_half, text)
+        if half_pairs:
+            problems.append("half of a surrogate pair")
     if is_searched and ("NaN" in text or "Infinity" in text):
         constants = 0
 
-        def quoted(found: re.Match[str]) -> str:
+        def quote(found: re.Match[str]) -> str:
             nonlocal constants
             if found[1] is None:
                 return found[0]
             constants += 1
             return f'"{found[1]}"'
 
-        text = yield from _replaced(_CONSTANT, quoted, text)
+        text = yield from _replace_all(_CONSTANT, quote, text)
         if constants:
-            flaws.append("a number that JSON does not have")
-    return Repaired(text.encode(), ", ".join(flaws)) if flaws else None
+            problems.append("a number that JSON does not have")
+    return Repair(text.encode(), ", ".join(problems)) if problems else None
 
 
-def repaired_text(text: str) -> bytes:
-    """Return JSON text as bytes; a half of a surrogate pair becomes an escape of the half."""
+def encode_json_text(text: str) -> bytes:
+    """Return JSON text as bytes; half of a surrogate pair is escaped."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -270,103 +281,104 @@ def repaired_text(text: str) -> bytes:
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
-def find_replacement(value: Any) -> tuple[str, str] | None:
-    """Return the path of the first text in *value* with U+FFFD in it, and the member it is in."""
-    ahead: list[tuple[str, str, Any]] = [("$", "", value)]
-    while ahead:
-        path, member, one = ahead.pop()
+def find_replacement_character(value: Any) -> tuple[str, str] | None:
+    """Return the path of the first string in *value* with U+FFFD, and the member it is in."""
+    stack: list[tuple[str, str, Any]] = [("$", "", value)]
+    while stack:
+        path, member, one = stack.pop()
         if one.__class__ is str and "\ufffd" in one:
             return path, member
         if one.__class__ is dict:
-            ahead += [(f"{path}.{name}", name, inner) for name, inner in reversed(one.items())]
+            stack += [(f"{path}.{name}", name, inner) for name, inner in reversed(one.items())]
         elif one.__class__ is list:
             numbered = [(f"{path}[{index}]", member, inner) for index, inner in enumerate(one)]
-            ahead += reversed(numbered)
+            stack += reversed(numbered)
     return None
 
 
-def _decoded(body: bytes) -> tuple[str, list[str]]:
-    """The text of *body*, without a byte order mark, and what was wrong with it."""
-    flaws: list[str] = []
+def _decode_text(body: bytes) -> tuple[str, list[str]]:
+    """Return the text of *body* without a byte order mark, and what was wrong with it."""
+    problems: list[str] = []
     encoding = next((name for mark, name in _MARKS if body.startswith(mark)), None)
     if encoding is not None:
-        flaws.append("a byte order mark")
+        problems.append("a byte order mark")
     try:
-        return body.decode(encoding or "utf-8"), flaws
+        return body.decode(encoding or "utf-8"), problems
     except UnicodeDecodeError:
-        flaws.append("bytes that are no text")
-    return body.decode(encoding or "utf-8", "replace"), flaws
+        problems.append("bytes that are not text")
+    return body.decode(encoding or "utf-8", "replace"), problems
 
 
-def _replaced(
-    pattern: re.Pattern[str], new: Callable[[re.Match[str]], str], text: str
+def _replace_all(
+    pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str
 ) -> Steps[str]:
-    pieces: list[str] = []
+    """Do what `re.sub` does, in steps."""
+    parts: list[str] = []
     copied = 0
     for number, found in enumerate(pattern.finditer(text), 1):
-        replacement = new(found)
+        replacement = replace(found)
         if replacement is not found[0] and replacement != found[0]:
-            pieces += (text[copied : found.start()], replacement)
+            parts += (text[copied : found.start()], replacement)
             copied = found.end()
-        if number % _STEP == 0:
+        if number % _MATCHES_PER_STEP == 0:
             yield
-    return "".join([*pieces, text[copied:]])
+    return "".join([*parts, text[copied:]])
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in *body*; None if it holds anything else (a proxy's HTML page, say).
+    """Return the JSON object in *body*; None for anything else, such as a proxy's HTML page.
 
-    An object that nests too deeply, is larger than a megabyte or holds too many values is none.
+    None also if it nests too deeply, is larger than a megabyte or has too many values.
     """
-    found = document(body)
+    found = read_document(body)
     return None if found is None else found[0]
 
 
-def document(body: bytes) -> tuple[dict[str, Any], Repaired | None] | None:
-    """Return the object that `json_object` finds, and the JSON it is from if that was repaired."""
-    if len(body) > LARGEST_DOCUMENT:
+def read_document(body: bytes) -> tuple[dict[str, Any], Repair | None] | None:
+    """Return the object that `json_object` returns, and how its JSON was repaired, if it was."""
+    if len(body) > MAX_DOCUMENT_BYTES:
         return None
-    repair: Repaired | None = None
+    repair: Repair | None = None
     try:
-        finish(measure(body, _MOST_IN_DOCUMENT))
+        run_to_end(measure(body, _MAX_DOCUMENT_VALUES))
         try:
             found: Any = loads(body)
         except ValueError:  # msgspec's DecodeError and UnicodeDecodeError are ValueErrors
-            if body.count(b'"') + body.count(b"\\") > _MOST_IN_REPAIR:
+            if body.count(b'"') + body.count(b"\\") > _MAX_REPAIR_TOKENS:
                 return None
-            repair = finish(repaired(body))
+            repair = run_to_end(repair_json(body))
             if repair is None:
                 return None
-            finish(measure(repair.body, _MOST_IN_DOCUMENT))
+            run_to_end(measure(repair.body, _MAX_DOCUMENT_VALUES))
             found = loads(repair.body)
-    except (ValueError, RecursionError, Exceeded):
+    except (ValueError, RecursionError, LimitReached):
         return None
-    if not isinstance(found, dict) or is_deep(found):
+    if not isinstance(found, dict) or exceeds_depth(found):
         return None
     return cast("dict[str, Any]", found), repair
 
 
-def repair_of(body: bytes) -> Repaired | None:
-    """Return how the JSON object in *body* had to be repaired; None if it had not to be."""
-    found = document(body)
+def find_repair(body: bytes) -> Repair | None:
+    """Return how the JSON object in *body* was repaired; None if it did not need to be."""
+    found = read_document(body)
     return None if found is None else found[1]
 
 
 def is_confirmation(body: bytes) -> bool:
-    """Return whether *body* can stand in a reply that tells no more than its status: none, or JSON.
+    """Return whether *body*, in a reply of which only the status counts, is empty or JSON.
 
-    A captive portal or a proxy answers any request with a page of its own, and calls it a success.
+    A captive portal or a proxy answers any request with its own page and a success status.
     """
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         return True
-    if len(text) > LARGEST_DOCUMENT:
+    if len(text) > MAX_DOCUMENT_BYTES:
         return False
     try:
-        finish(measure(text, _MOST_IN_DOCUMENT))
+        run_to_end(measure(text, _MAX_DOCUMENT_VALUES))
         json.loads(text)
-    except (ValueError, Exceeded):  # UnicodeDecodeError is a ValueError
+    except (ValueError, LimitReached):  # UnicodeDecodeError is a ValueError
         return False
-    except RecursionError:  # which takes JSON to bring about
+    except RecursionError:  # only JSON nests that deeply
         return True
     return True

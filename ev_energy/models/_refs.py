@@ -15,10 +15,10 @@ T_co = TypeVar("T_co", bound="Model", covariant=True)
 
 
 class Ref(Generic[T_co]):
-    """A link to a resource; the resource too, where the request expanded it.
+    """A link to a resource, and the resource itself if the request expanded it.
 
-    Two links are equal when they lead to the same place, expanded or not: ``evse.user ==
-    vehicle.user`` means what it says. To compare contents, compare ``.value`` or ``.to_dict()``.
+    Two links are equal when their URLs are, expanded or not, so ``evse.user == vehicle.user`` asks
+    whether both belong to the same user. To compare contents, compare ``.value`` or ``.to_dict()``.
     """
 
     __slots__ = ("_into", "_raw")
@@ -29,7 +29,7 @@ class Ref(Generic[T_co]):
 
     @property
     def url(self) -> str:
-        """Where the link leads, as the server wrote it; empty if it sent a resource without."""
+        """The URL as the server wrote it; empty for an expanded resource without a URL."""
         return self._raw if isinstance(self._raw, str) else str(getattr(self._raw, "url", "") or "")
 
     @property
@@ -39,17 +39,17 @@ class Ref(Generic[T_co]):
 
     @property
     def into(self) -> type[T_co]:
-        """The class of the resource at the end of the link."""
+        """The class of the linked resource."""
         return self._into
 
     @property
     def resource(self) -> T_co | None:
-        """The resource if the reply held it, else None. ``value`` is the same with an error."""
+        """The resource if the reply contains it, else None. ``value`` raises an error instead."""
         return self._raw if isinstance(self._raw, self._into) else None
 
     @property
     def is_expanded(self) -> bool:
-        """Whether the reply held the resource."""
+        """Whether the reply contains the resource."""
         return self.resource is not None
 
     @property
@@ -63,31 +63,31 @@ class Ref(Generic[T_co]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ref):
             return NotImplemented
-        return self._place == other._place  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportPrivateUsage]  # whatever it leads to
+        return self._identity == other._identity  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportPrivateUsage]  # a Ref of any model
 
     def __hash__(self) -> int:
-        return hash(self._place)
+        return hash(self._identity)
 
     @property
-    def _place(self) -> str:
+    def _identity(self) -> str:
         return self.url.rstrip("/") or self.id
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        # Below protocol 2, `object` refuses what has slots.
+        # Below protocol 2, `object` cannot pickle objects with slots.
         return super().__reduce_ex__(max(int(protocol), 2))
 
     def __repr__(self) -> str:
         return f"Ref({self._raw!r}, {self._into.__name__})"
 
 
-#: What is accepted wherever an id is wanted: the id, a link, the resource itself, or its URL.
+#: An argument that names a resource: its id, a link to it, the resource itself or its URL.
 Id: TypeAlias = str | T | Ref[T]
-#: What is accepted for the timestamp that names a log entry; all but a datetime keep its text.
+#: An argument that names a log entry by its timestamp; all but a datetime keep its exact text.
 Key: TypeAlias = datetime | str | T | Ref[T]
 
 
 def last_segment(url: str) -> str:
-    """The last non-empty path segment of *url*, just as it stands there."""
+    """Return the last non-empty path segment of *url*, not decoded."""
     path = url.partition("?")[0].partition("#")[0]
     if "://" in path:
         path = path.partition("://")[2].partition("/")[2]

@@ -1,7 +1,7 @@
-"""What the members of models are made of.
+"""Types of the fields of models.
 
-Aliases rather than the bare standard names, because a model may well have a member called ``date``
-or ``time``, and annotations are looked up inside the class first.
+They are aliases, because a model may have a field called ``date`` or ``time``, and annotations are
+looked up inside the class first.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from ev_energy._runtime.clocks import REAL
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    #: A point in time, always aware; a text without a zone is read as UTC.
+    #: A point in time, always aware; a string without a zone is read as UTC.
     Instant: TypeAlias = Annotated[dt.datetime, msgspec.Meta(tz=True)]
     #: A calendar day.
     Day: TypeAlias = dt.date
-    #: A time of day without a zone; the member's documentation says whose clock.
+    #: A time of day without a zone; the field's documentation says in which zone it is.
     ClockTime: TypeAlias = dt.time
-else:  # the same, whatever is frozen
+else:  # the real types, also while tests freeze the clock
     Instant = Annotated[REAL.datetime, msgspec.Meta(tz=True)]
     Day = REAL.date
     ClockTime = REAL.time
-#: A number that must not pass through binary floating point: money.
+#: An amount of money, which must not pass through binary floating point.
 Money: TypeAlias = decimal.Decimal
 #: A UUID.
 Uuid: TypeAlias = uuid.UUID
-#: A JSON object whose members nobody promises.
+#: A JSON object whose members are not specified.
 JsonObject: TypeAlias = dict[str, Any]
-#: Whole numbers by name; nobody promises which.
+#: Whole numbers by name; the names are not specified.
 Counts: TypeAlias = dict[str, int]
-#: Some of them, where the API may send one by itself instead of a list of one.
-Several: TypeAlias = tuple[T, ...]
+#: A list for which the API may send a single item instead of a list of one.
+OneOrMany: TypeAlias = tuple[T, ...]
 
 
 def name_of(type_: Any) -> str:
-    """Return the name of what a reply is read into: of a model, or ``Counts``."""
+    """Return the name of the type of a reply: that of a model, or ``Counts``."""
     return "Counts" if type_ == Counts else str(type_.__name__)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ev_energy.models._base import Model, model
 from ev_energy.models._enums import OpenEnum
 from ev_energy.models._refs import Ref
-from ev_energy.models._types import Instant, Money, Several
+from ev_energy.models._types import Instant, Money, OneOrMany
 
 if TYPE_CHECKING:
     from ev_energy.models.charging import ChargingSubSession
@@ -63,7 +63,7 @@ class UsageInterval(Model):
     An interval that was merged from several prices has the *sum* of them, which is the price of
     nothing: use ``energy_delivered_by_price``.
     """
-    energy_delivered_by_price: Several[EnergyDeliveredByPrice] | None = None
+    energy_delivered_by_price: OneOrMany[EnergyDeliveredByPrice] | None = None
     """The energy by the price paid for it, one entry a price."""
 
 

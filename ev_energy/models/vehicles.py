@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy.models._base import Model, also, model
+from ev_energy.models._base import Model, aliased, model
 from ev_energy.models._enums import OpenEnum
 from ev_energy.models._refs import Ref
 from ev_energy.models._types import Instant
@@ -294,5 +294,5 @@ class VehicleReconnectionUrl(Model):
     """Where a driver signs in again to a vehicle that lost its authorisation."""
 
     url: str | None = None
-    expires_at: Instant | None = also("expiry")
+    expires_at: Instant | None = aliased("expiry")
     """When the URL stops working."""

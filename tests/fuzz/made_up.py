@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 import ev_energy.models
 from ev_energy import errors
+from ev_energy._codec.fields import fields_of, is_model, union_args
 from ev_energy.models._base import Model
-from ev_energy.models._fields import arms, is_model, members
 
 EXAMPLES = int(os.environ.get("EV_ENERGY_FUZZ", "60"))
 fuzzed = settings(
@@ -88,7 +88,7 @@ def fitting(type_: Any, depth: int = 2) -> st.SearchStrategy[Any]:
         return replies(type_, depth - 1) if depth else st.just({})
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
-        return st.one_of([fitting(arm, depth) for arm in arms(type_)])
+        return st.one_of([fitting(arm, depth) for arm in union_args(type_)])
     if origin is Annotated:
         return fitting(get_args(type_)[0], depth)
     if origin in {tuple, list}:
@@ -105,7 +105,7 @@ def replies(model: type[Model], depth: int = 2) -> st.SearchStrategy[dict[str, A
     def made(draw: st.DrawFn) -> dict[str, Any]:
         found: dict[str, Any] = {}
         mood = draw(st.sampled_from(["right", "right", "mixed", "wild"]))
-        for name, member in members(model).items():
+        for name, member in fields_of(model).items():
             if mood != "right" and draw(st.integers(0, 3)) == 0:
                 continue
             wild = mood == "wild" or (mood == "mixed" and draw(st.integers(0, 5)) == 0)
@@ -124,7 +124,7 @@ def legal(model: type[Model], depth: int = 2) -> st.SearchStrategy[dict[str, Any
     def made(draw: st.DrawFn) -> dict[str, Any]:
         return {
             name: draw(_legal_value(member.type, depth))
-            for name, member in members(model).items()
+            for name, member in fields_of(model).items()
             if member.required or draw(st.booleans())
         }
 
@@ -136,9 +136,9 @@ def _legal_value(type_: Any, depth: int) -> st.SearchStrategy[Any]:
         return legal(type_, depth - 1)
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
-        shallow = [arm for arm in arms(type_) if not _holds_a_model(arm)]
-        usable: Any = shallow if shallow and depth <= 0 else arms(type_)
-        if {decimal.Decimal, dt.time} & set(usable):  # text of no form takes the tolerant pass
+        shallow = [arm for arm in union_args(type_) if not _holds_a_model(arm)]
+        usable: Any = shallow if shallow and depth <= 0 else union_args(type_)
+        if {decimal.Decimal, dt.time} & set(usable):  # text of no form takes the lenient pass
             usable = [arm for arm in usable if arm is not str]
         return st.one_of([_legal_value(arm, depth) for arm in usable])
     if origin in {tuple, list}:

@@ -22,8 +22,9 @@ from ev_energy import errors, webhooks
 from ev_energy._api.cursors import Listing
 from ev_energy._api.link_header import links
 from ev_energy._codec import lenient
-from ev_energy._codec.decode import Unreadable, decode, unwrap
-from ev_energy._codec.drift import Deviation, Reporter
+from ev_energy._codec.decode import decode
+from ev_energy._codec.drift import DriftDetected, Reporter
+from ev_energy._codec.raw_json import DecodeFailure, unwrap
 from ev_energy._messages import RateLimit, Request, Response
 from ev_energy.auth._oauth import Token, parse_token_response
 from ev_energy.models._base import Model
@@ -41,13 +42,13 @@ def test_a_reply_of_any_model_is_read_alike_by_both_passes_and_nothing_is_lost(
     sent = data.draw(replies(model))
     text = json.dumps(sent).encode()
     for links_too in (True, False):
-        read = decode(text, model, Reporter(), links=links_too)
-        assert tree(read) == tree(lenient.read(json.loads(text), model)[0])
+        read = decode(text, model, Reporter(), expanded=links_too)
+        assert tree(read) == tree(lenient.convert(json.loads(text), model)[0])
         assert same(sent, read.to_dict()), (sent, read.to_dict())
         assert same(read.to_dict(), model.from_dict(read.to_dict()).to_dict())
-    [again] = decode(b"[" + text + b"]", model, Reporter(), many=True)
+    [again] = decode(b"[" + text + b"]", model, Reporter(), as_list=True)
     assert tree(again) == tree(read)
-    with suppress(Deviation):
+    with suppress(DriftDetected):
         assert tree(decode(text, model, Reporter(strict=True))) == tree(read)
 
 
@@ -58,8 +59,8 @@ def test_a_spoilt_reply_is_read_or_unreadable(
 ) -> None:
     whole = replies(model)
     text = data.draw(spoilt(as_bytes(st.lists(whole, max_size=2) if many else whole)))
-    with suppress(Unreadable):
-        read: Any = decode(text, model, Reporter(), many=many)  # type: ignore[call-overload]
+    with suppress(DecodeFailure):
+        read: Any = decode(text, model, Reporter(), as_list=many)  # type: ignore[call-overload]
         for one in read if many else [read]:
             one.to_dict()
             assert "\n" in repr(one) or repr(one)
@@ -71,7 +72,7 @@ def test_a_spoilt_reply_is_read_or_unreadable(
 def test_any_bytes_are_json_or_not(text: bytes) -> None:
     found = json_object(text)
     assert found is None or isinstance(found, dict)
-    with suppress(Unreadable):
+    with suppress(DecodeFailure):
         inner, around = unwrap(text, "items")
         assert inner is not None or (found is not None and found.get("items") is None)
         assert isinstance(around, dict)

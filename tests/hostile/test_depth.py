@@ -15,7 +15,7 @@ from support import TOKEN
 
 import ev_energy.models as m
 from ev_energy import errors, webhooks
-from ev_energy.models._json import DEEPEST
+from ev_energy.models._json import MAX_DEPTH
 
 SURE = 300
 
@@ -38,7 +38,7 @@ def deep_text(depth: int, opening: str = "[", closing: str = "]") -> bytes:
     return (opening * depth + closing * depth).encode()
 
 
-@pytest.mark.parametrize("depth", [DEEPEST + 1, 900, 2000, 15_000])
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 2000, 15_000])
 @pytest.mark.parametrize(
     ("before", "opening", "after"),
     [
@@ -72,11 +72,11 @@ async def test_a_reply_that_nests_without_end_is_no_resource(
 
 @pytest.mark.parametrize("make", [lists, objects])
 async def test_what_is_deep_but_allowed_can_be_dealt_with(wire, make: Any) -> None:
-    server = await wire(said({**EVSE, "unknown": make(DEEPEST - 1)}))
+    server = await wire(said({**EVSE, "unknown": make(MAX_DEPTH - 1)}))
     async with server.client() as client:
         evse = await client.evses.get("evse01")
-    assert evse.extra["unknown"] == make(DEEPEST - 1)
-    assert evse.to_dict() == {**EVSE, "unknown": make(DEEPEST - 1)}
+    assert evse.extra["unknown"] == make(MAX_DEPTH - 1)
+    assert evse.to_dict() == {**EVSE, "unknown": make(MAX_DEPTH - 1)}
     assert m.EVSE.from_dict(evse.to_dict()) == evse
     assert copy.deepcopy(evse) == pickle.loads(pickle.dumps(evse)) == evse
     assert "unknown" in repr(evse)
@@ -92,14 +92,14 @@ SHAPELESS = {
 
 @pytest.mark.parametrize(("model", "member"), SHAPELESS.values(), ids=SHAPELESS)
 def test_members_of_any_shape_are_held_to_it_too(model: Any, member: str) -> None:
-    built = model.from_dict({member: objects(DEEPEST - 1)})
-    assert built.to_dict() == {member: objects(DEEPEST - 1)}
+    built = model.from_dict({member: objects(MAX_DEPTH - 1)})
+    assert built.to_dict() == {member: objects(MAX_DEPTH - 1)}
     with pytest.raises(ValueError, match="nested too deeply"):
-        model.from_dict({member: objects(DEEPEST)})
+        model.from_dict({member: objects(MAX_DEPTH)})
 
 
 async def test_a_payload_that_nests_without_end_is_no_payload(wire) -> None:
-    entry = {"url": "u", "timestamp": "2026-01-01T00:00:00Z", "payload": objects(DEEPEST - 3)}
+    entry = {"url": "u", "timestamp": "2026-01-01T00:00:00Z", "payload": objects(MAX_DEPTH - 3)}
     deeper = {**entry, "payload": objects(SURE)}
     server = await wire(said([entry]), said([entry, deeper]))
     async with server.client() as client:
@@ -127,13 +127,13 @@ async def test_resources_in_resources_in_resources_have_an_end_too(wire) -> None
 
 async def test_what_is_around_the_items_is_held_to_it_too(wire) -> None:
     feed = {"carbon_intensities": [], "region": objects(SURE)}
-    server = await wire(said(feed), said({**feed, "region": objects(DEEPEST)}))
+    server = await wire(said(feed), said({**feed, "region": objects(MAX_DEPTH)}))
     async with server.client() as client:
         listing = client.carbon_feeds.carbon_intensities("feed01")
         with pytest.raises(errors.DecodeError, match="nested too deeply"):
             await listing.page()
         page = await listing.page()
-        assert page.around == {"region": objects(DEEPEST)}
+        assert page.around == {"region": objects(MAX_DEPTH)}
 
 
 @pytest.mark.parametrize("depth", [SURE, 1_000_000])

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 import ev_energy.models as m
 from ev_energy import errors, webhooks
 from ev_energy._codec.decode import decode
-from ev_energy._codec.drift import Deviation, Drift, Kind, Reporter
+from ev_energy._codec.drift import Drift, DriftDetected, DriftKind, Reporter
+from ev_energy._codec.fields import fields_of, is_model, union_args
 from ev_energy.models._base import Model
-from ev_energy.models._fields import arms, is_model, members
 
 LONG = "0.1234567890123456789"
 MODULES = [import_module(f"{m.__name__}.{found.name}") for found in iter_modules(m.__path__)]
@@ -36,7 +36,7 @@ MODELS = sorted(
 
 
 def prices(cls: type[Model]) -> list[str]:
-    return [n for n, member in members(cls).items() if decimal.Decimal in arms(member.type)]
+    return [n for n, member in fields_of(cls).items() if decimal.Decimal in union_args(member.type)]
 
 
 WITH_PRICES = [cls for cls in MODELS if prices(cls)]
@@ -54,14 +54,14 @@ ORDINARY = st.from_regex(
 def read_all(cls: type[Model], number: str) -> list[Any]:
     """Read *number* in each price of *cls*, with each deviation, by itself and in a list."""
     names = prices(cls)
-    other = next(name for name in members(cls) if name not in names)
+    other = next(name for name in fields_of(cls) if name not in names)
     found: list[Any] = []
     for deviation in DEVIATIONS.values():
         odd = deviation % other if "%" in deviation else deviation
         body = "{" + ",".join(f'"{name}":{number}' for name in names) + odd + "}"
         found.append(decode(body.encode(), cls, Reporter()))
         page = f"[{body},{{}}]".encode()
-        found.append(decode(page, cls, Reporter(), many=True)[0])
+        found.append(decode(page, cls, Reporter(), as_list=True)[0])
     return [getattr(one, name) for one in found for name in names]
 
 
@@ -117,22 +117,22 @@ NO_PRICES = [
 @pytest.mark.parametrize("cls", WITH_PRICES, ids=lambda cls: cls.__name__)
 def test_no_number_as_a_price_is_kept_as_text(cls: type[Model], text: str, deviation: str) -> None:
     names = prices(cls)
-    other = next(name for name in members(cls) if name not in names)
+    other = next(name for name in fields_of(cls) if name not in names)
     odd = deviation % other if "%" in deviation else deviation
     body = ("{" + ",".join(f'"{name}":"{text}"' for name in names) + odd + "}").encode()
     drifts: list[Drift] = []
     one, two = (decode(body, cls, Reporter(drifts.append)) for _ in range(2))
     told = {(d.model, d.member, d.kind) for d in drifts}
     # The API declares some prices as text of any form.
-    free = any(str in arms(members(cls)[name].type) for name in names)
+    free = any(str in union_args(fields_of(cls)[name].type) for name in names)
     for name in names:
         assert getattr(one, name) == text
-        assert free or (cls.__name__, name, Kind.WRONG_TYPE) in told
+        assert free or (cls.__name__, name, DriftKind.WRONG_TYPE) in told
     assert one == two
     assert hash(one) == hash(two)
     json.dumps(one.to_dict(), allow_nan=False)
     if odd or not free:
-        with pytest.raises(Deviation, match="wrong type|unknown member|missing member"):
+        with pytest.raises(DriftDetected, match="wrong type|unknown member|missing member"):
             decode(body, cls, Reporter(strict=True))
 
 
@@ -173,7 +173,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
 def test_whatever_decodes_can_be_compared_and_hashed(cls: type[Model]) -> None:
-    names = sorted(members(cls))
+    names = sorted(fields_of(cls))
 
     @settings(max_examples=10, deadline=None)
     @given(st.dictionaries(st.sampled_from([*names, "unknown"]), JSON, max_size=5))
@@ -215,7 +215,7 @@ async def test_a_byte_order_mark_is_left_out(wire, body: bytes) -> None:
     async with server.client(drift=drifts.append) as client:
         evse = await client.evses.get("e")
     assert evse.cpid == "A\u00e9"
-    assert [(drift.kind, drift.model) for drift in drifts] == [(Kind.INVALID_TEXT, "EVSE")]
+    assert [(drift.kind, drift.model) for drift in drifts] == [(DriftKind.INVALID_TEXT, "EVSE")]
     assert "byte order mark" in str(drifts[0].value)
     async with server.client(strict=True) as client:
         with pytest.raises(errors.DecodeError, match="invalid text EVSE"):
@@ -235,7 +235,7 @@ async def test_half_a_character_costs_no_page(wire, member: str, cut: bytes, sho
     text = {**second.to_dict(), **second.extra}[member]
     assert text == shown
     text.encode()
-    [drift] = [drift for drift in drifts if drift.kind is Kind.INVALID_TEXT]
+    [drift] = [drift for drift in drifts if drift.kind is DriftKind.INVALID_TEXT]
     assert (drift.path, drift.member) == (f"$[1].{member}", member)
     async with server.client(strict=True) as client:
         with pytest.raises(errors.DecodeError):
@@ -270,7 +270,9 @@ async def test_a_problem_document_is_repaired(wire, body: bytes, strict: bool) -
     assert caught.value.detail == "cut \ufffd"
     assert caught.value.field_errors == {"a": ["\ufffd"]}
     str(caught.value).encode()
-    assert [(drift.model, drift.kind) for drift in drifts] == [("ProblemDetail", Kind.INVALID_TEXT)]
+    assert [(drift.model, drift.kind) for drift in drifts] == [
+        ("ProblemDetail", DriftKind.INVALID_TEXT)
+    ]
 
 
 async def test_a_token_reply_is_repaired(wire) -> None:
@@ -287,7 +289,7 @@ async def test_a_token_reply_is_repaired(wire) -> None:
 
     async with Client(auth, base_url=server.url, drift=drifts.append) as client:
         assert (await client.evses.get("e")).id == "e"
-    assert [(drift.model, drift.kind) for drift in drifts] == [("Token", Kind.INVALID_TEXT)]
+    assert [(drift.model, drift.kind) for drift in drifts] == [("Token", DriftKind.INVALID_TEXT)]
 
 
 EVENT = (
@@ -313,7 +315,7 @@ def test_a_delivery_is_repaired(type_: bytes, spelling: str) -> None:
     values = data if isinstance(data, dict) else {**data.to_dict(), **data.extra}
     assert values["zzz"] == "\ufffd"
     assert str(values["grid_energy_delivered"]) in {"0.10", "0.1"}
-    assert Kind.INVALID_TEXT in {drift.kind for drift in drifts}
+    assert DriftKind.INVALID_TEXT in {drift.kind for drift in drifts}
     with pytest.raises(errors.WebhookError):
         webhooks.read(body, strict=True)
 
@@ -323,9 +325,9 @@ def test_a_delivery_is_repaired(type_: bytes, spelling: str) -> None:
     st.binary(max_size=60) | st.text(st.sampled_from('\\ud83dE00"NaInfity-[]{}:,')).map(str.encode)
 )
 def test_repair_never_changes_what_json_says_already(body: bytes) -> None:
-    from ev_energy.models._json import finish, loads, repaired
+    from ev_energy.models._json import loads, repair_json, run_to_end
 
-    found = finish(repaired(body))
+    found = run_to_end(repair_json(body))
     try:
         said = loads(body)
     except (ValueError, RecursionError):

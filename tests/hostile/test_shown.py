@@ -15,10 +15,10 @@ from support import TOKEN
 from yarl import URL
 
 from ev_energy import Client, errors
-from ev_energy._codec.drift import Drift, Kind
+from ev_energy._codec.drift import Drift, DriftKind
 from ev_energy._messages import ConnectionFault, Request, Response
 from ev_energy.auth._oauth import parse_token_response
-from ev_energy.models._json import LARGEST_DOCUMENT
+from ev_energy.models._json import MAX_DOCUMENT_BYTES
 
 # A failing example must be shown, and not give way to a warning of how large it is.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
@@ -73,7 +73,12 @@ def test_a_problem_is_shown_in_one_short_line(problem: Any, reason: str, status:
     must_be_fit_to_show(error)
     detail = problem.get("detail")
     # Halves of characters are repaired, and documents of more than 1 MiB are not read.
-    if isinstance(detail, str) and detail and b"\\ud" not in body and len(body) <= LARGEST_DOCUMENT:
+    if (
+        isinstance(detail, str)
+        and detail
+        and b"\\ud" not in body
+        and len(body) <= MAX_DOCUMENT_BYTES
+    ):
         assert error.detail == detail  # whole: it is the message that is short
 
 
@@ -122,7 +127,7 @@ def test_every_error_that_names_foreign_text_is_shown_in_one_short_line(
     ]
     for error in made:
         must_be_fit_to_show(error)
-    drift = Drift("EVSE", text, Kind.UNKNOWN_MEMBER, f"$.{other}", None)
+    drift = Drift("EVSE", text, DriftKind.UNKNOWN_MEMBER, f"$.{other}", None)
     for shown in (str(drift), repr(drift)):
         assert shown.isprintable()
         assert len(shown) < 1000

@@ -15,7 +15,7 @@ from hostile.stalls import LONGEST_STALL, busy, heartbeat
 from support import TOKEN
 
 from ev_energy import Client, errors, webhooks
-from ev_energy.models._json import MOST_OBJECTS
+from ev_energy.models._json import MAX_OBJECTS
 
 MOST_MEMORY = 120 * 2**20
 MANY = 1_300_000
@@ -221,7 +221,7 @@ async def test_a_reply_may_hold_so_many_values(wire) -> None:
 
 
 async def test_one_resource_may_hold_so_many_objects(wire) -> None:
-    usage = {"url": "u", "intervals": [{}] * (MOST_OBJECTS + 1)}
+    usage = {"url": "u", "intervals": [{}] * (MAX_OBJECTS + 1)}
     long = {"url": "u", "intervals": [{}] * 3000}
     server = await wire(said(usage), said(long))
     async with server.client() as client:
@@ -241,7 +241,7 @@ async def test_one_object_may_have_so_many_unknown_members(wire, broken: bool) -
 
     server = await wire(said(evse(1001)), said(evse(1000)))
     async with server.client() as client:
-        with pytest.raises(errors.LimitError, match="not known") as caught:
+        with pytest.raises(errors.LimitError, match="unknown members") as caught:
             await client.evses.get("evse01")
         assert caught.value.limit == "unknown_members"
         assert len((await client.evses.get("evse01")).extra) == 1000

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ev_energy._codec.drift import Drift, Kind, Reporter
+from ev_energy._codec.drift import Drift, DriftKind, Reporter
 from ev_energy.models import EVSE
 
 
@@ -35,7 +35,11 @@ def test_what_is_remembered_is_bounded_in_bytes(length: int) -> None:
         for number in range(12_000 if length < 1000 else 200):
             report(
                 Drift(
-                    "EVSE", f"{number:08d}".ljust(length, "\U0001f50c"), Kind.UNKNOWN_MEMBER, "$", 1
+                    "EVSE",
+                    f"{number:08d}".ljust(length, "\U0001f50c"),
+                    DriftKind.UNKNOWN_MEMBER,
+                    "$",
+                    1,
                 )
             )
         gc.collect()
@@ -46,7 +50,7 @@ def test_what_is_remembered_is_bounded_in_bytes(length: int) -> None:
 
 
 def test_a_name_that_steers_terminals_is_escaped(caplog) -> None:
-    drift = Drift("EVSE", "x\x1b[31m\n\u202e", Kind.UNKNOWN_MEMBER, "$.x\x1b", 1)
+    drift = Drift("EVSE", "x\x1b[31m\n\u202e", DriftKind.UNKNOWN_MEMBER, "$.x\x1b", 1)
     with caplog.at_level(logging.WARNING, "ev_energy.drift"):
         Reporter()(drift)
     shown: list[Any] = [str(drift), repr(drift), *(r.getMessage() for r in caplog.records)]

@@ -16,11 +16,12 @@ from replies import JSON, TEXTS, Replies, Style
 
 import ev_energy.models
 from ev_energy._codec import lenient, strict
-from ev_energy._codec.decode import Unreadable, decode
-from ev_energy._codec.drift import Drift, Kind, Reporter
+from ev_energy._codec.decode import decode
+from ev_energy._codec.drift import Drift, DriftKind, Reporter
+from ev_energy._codec.fields import fields_of
+from ev_energy._codec.raw_json import DecodeFailure
 from ev_energy.models._base import Model
 from ev_energy.models._enums import OpenEnum
-from ev_energy.models._fields import members
 
 FOUND = description.at_hand()
 if FOUND is None:
@@ -65,8 +66,8 @@ def cls_of(name: str) -> type[Model]:
     return found
 
 
-def tolerantly(data: Mapping[str, Any], name: str) -> tuple[Any, list[lenient.Note]]:
-    return lenient.read(json.loads(json.dumps(data)), cls_of(name))
+def tolerantly(data: Mapping[str, Any], name: str) -> tuple[Any, list[lenient.Issue]]:
+    return lenient.convert(json.loads(json.dumps(data)), cls_of(name))
 
 
 def strictly(data: Any, name: str) -> Any:
@@ -79,7 +80,7 @@ def test_the_fast_and_the_tolerant_pass_make_equal_objects(name: str, style: Sty
     @some
     @given(replies(name, style))
     def check(data: dict[str, Any]) -> None:
-        read, _ = strict.readers(cls_of(name), False, True)
+        read, _ = strict.decoders(cls_of(name), False, True)
         fast = read(json.dumps(data))
         assert strictly(data, name) == fast
         slow, notes = tolerantly(data, name)
@@ -132,7 +133,10 @@ def test_news_of_the_server_reads_the_same_either_way_and_is_told(name: str) -> 
         assert tree(found) == tree(slow)
         told = {(drift.model, drift.member, drift.kind) for drift in drifts}
         assert told == {(note.model.__name__, note.member, note.kind) for note in notes}
-        assert {kind for _, _, kind in told} <= {Kind.UNKNOWN_MEMBER, Kind.UNKNOWN_ENUM_TEXT}
+        assert {kind for _, _, kind in told} <= {
+            DriftKind.UNKNOWN_MEMBER,
+            DriftKind.UNKNOWN_ENUM_TEXT,
+        }
         assert lost(data, found) == []
 
     check()
@@ -166,7 +170,7 @@ def test_nothing_of_a_faulty_reply_is_lost(name: str) -> None:
 
 @models
 def test_nothing_of_any_json_object_is_lost(name: str) -> None:
-    keys = st.sampled_from(sorted(members(cls_of(name)))) | TEXTS
+    keys = st.sampled_from(sorted(fields_of(cls_of(name)))) | TEXTS
 
     @settings(some, max_examples=12)
     @given(st.dictionaries(keys, JSON, max_size=6))
@@ -186,7 +190,7 @@ def test_a_bad_item_never_costs_another_item_of_the_page(name: str) -> None:
     @given(st.lists(good, max_size=2), bad, st.lists(good, max_size=2))
     def check(before: list[Any], odd: dict[str, Any], after: list[Any]) -> None:
         page = [*before, odd, *after]
-        found = decode(json.dumps(page).encode(), cls_of(name), Reporter(), many=True)
+        found = decode(json.dumps(page).encode(), cls_of(name), Reporter(), as_list=True)
         assert len(found) == len(page)
         for data, item in zip(
             [*before, *after], [*found[: len(before)], *found[len(before) + 1 :]], strict=True
@@ -200,8 +204,8 @@ def test_a_bad_item_never_costs_another_item_of_the_page(name: str) -> None:
 @pytest.mark.parametrize("odd", ["null", '"https://api.ev.energy/v2/evses/1"', "[]", "1", "true"])
 def test_an_item_that_is_no_object_is_told_with_its_place(odd: str) -> None:
     body = f'[{{"id": "1", "url": "u", "cpid": "c"}}, {odd}]'.encode()
-    with pytest.raises(Unreadable, match="expected an object") as caught:
-        decode(body, cls_of("EVSE"), Reporter(), many=True)
+    with pytest.raises(DecodeFailure, match="expected an object") as caught:
+        decode(body, cls_of("EVSE"), Reporter(), as_list=True)
     assert caught.value.path == "$[1]"
 
 
@@ -211,8 +215,8 @@ def test_whatever_comes_only_unreadable_is_raised(many_items: bool) -> None:
     @given(JSON.map(json.dumps).map(str.encode) | st.binary(max_size=40))
     def check(body: bytes) -> None:
         try:
-            decode(body, cls_of("EVSE"), Reporter(), many=many_items)  # type: ignore[call-overload]
-        except Unreadable as error:
+            decode(body, cls_of("EVSE"), Reporter(), as_list=many_items)  # type: ignore[call-overload]
+        except DecodeFailure as error:
             places.add(error.path)
 
     places = {"$"}
@@ -235,7 +239,7 @@ def test_whatever_comes_only_unreadable_is_raised(many_items: bool) -> None:
     ],
 )
 def test_what_is_no_object_is_unreadable_and_nothing_worse(body: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecodeFailure):
         decode(body, cls_of("EVSE"), Reporter())
 
 
@@ -266,7 +270,7 @@ def test_a_value_beyond_all_reason_is_kept_or_unreadable(member: str, value: str
     body = f'{{"{member}": {value}}}'.encode()
     try:
         found = decode(body, cls_of("EVSEStatusLog"), Reporter())
-    except Unreadable:
+    except DecodeFailure:
         assert "e999" in value or len(value) == 400
     else:
         assert lost(json.loads(body), found) == []
@@ -275,7 +279,7 @@ def test_a_value_beyond_all_reason_is_kept_or_unreadable(member: str, value: str
 def lost(data: Mapping[str, Any], found: Model) -> list[str]:
     """The members of *data* that are neither in *found* nor null."""
     written = found.to_dict()
-    unknown = data.keys() - members(type(found)).keys()
+    unknown = data.keys() - fields_of(type(found)).keys()
     assert set(found.extra) == unknown
     assert all(found.extra[name] == data[name] for name in unknown)
     return [

@@ -12,7 +12,7 @@ from yarl import URL
 import ev_energy.models
 from ev_energy import errors
 from ev_energy._codec.decode import decode
-from ev_energy._codec.drift import Deviation, Drift, Reporter
+from ev_energy._codec.drift import Drift, DriftDetected, Reporter
 from ev_energy._messages import Request, Response
 from ev_energy.models._base import Model
 
@@ -44,7 +44,7 @@ def examples(spec: Description) -> Iterator[tuple[str, type[Model], Any]]:
 
 def read(value: Any, cls: type[Model], report: Reporter) -> list[Model]:
     many = isinstance(value, list)
-    found = decode(json.dumps(value).encode(), cls, report, many=many)  # type: ignore[call-overload]
+    found = decode(json.dumps(value).encode(), cls, report, as_list=many)  # type: ignore[call-overload]
     return found if many else [found]
 
 
@@ -85,7 +85,7 @@ def test_a_strict_client_refuses_just_the_examples_that_are_known_to_be_faulty(
     for name, cls, value in examples(spec):
         try:
             read(value, cls, Reporter(strict=True))
-        except Deviation:
+        except DriftDetected:
             refused.add(name)
     assert {name for name in refused if "made-up" not in name} == set(corrections.FAULTY_EXAMPLES)
 

@@ -18,7 +18,7 @@ from recorder import Recorder, recording, success_of, wrapped
 from replies import Replies, Style
 from wire import Wire
 
-from ev_energy import Drift, Kind
+from ev_energy import Drift, DriftKind
 from ev_energy._operations import Operation
 from ev_energy.models._base import Model
 from ev_energy_sync import Client
@@ -124,7 +124,7 @@ def test_a_reply_with_news_reads_whole_and_the_news_are_told(
 
     with Client("token", base_url=server.base_url, drift=told.append) as client:
         check()
-    assert {drift.kind for drift in told} <= {Kind.UNKNOWN_MEMBER, Kind.UNKNOWN_ENUM_TEXT}
+    assert {drift.kind for drift in told} <= {DriftKind.UNKNOWN_MEMBER, DriftKind.UNKNOWN_ENUM_TEXT}
     assert bool(told) == (operation.into != "Counts")
 
 

@@ -16,10 +16,9 @@ import pytest
 from description import Description, Schema, class_name, nullable, ref_name
 
 import ev_energy.models
+from ev_energy._codec.fields import fields_of, is_model
 from ev_energy.models._base import Model, model_fields
 from ev_energy.models._enums import OpenEnum
-from ev_energy.models._fields import is_model
-from ev_energy.models._fields import members as members_of
 
 _PLAIN = {
     dt.datetime: "Instant",
@@ -105,7 +104,7 @@ def differences(
         yield from _enum_differences(name, cls, schema["enum"])
         return
     members, required = spec.object(schema)
-    hints = {name: member.type for name, member in members_of(cls).items()}
+    hints = {name: member.type for name, member in fields_of(cls).items()}
     fields = {field.name: field for field in model_fields(cls)}
     added = {member for owner, member in fixes.MEMBERS_ADDED if owner == name}
     for member in sorted(members.keys() ^ (fields.keys() - added)):

@@ -1,0 +1,183 @@
+"""Restoring: what the strict pass left out of a reply that matches the models otherwise.
+
+Members that the models do not know go into ``.extra`` and are reported. A field that came under
+its alias is set, and a decimal that cannot be calculated with is replaced by what the API sent.
+"""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Sequence, Sized
+from typing import Any, Final, cast
+
+import msgspec
+
+from ev_energy._codec.drift import Drift, DriftKind, Reporter
+from ev_energy._codec.fields import field_names, fields_of, union_args
+from ev_energy._codec.msgspec_types import msgspec_type
+from ev_energy._codec.raw_json import TOO_DEEP, DecodeFailure, free_form, raw_fields, raw_items
+from ev_energy.models._base import EXTRA, Model
+from ev_energy.models._json import (
+    MAX_DEPTH,
+    MAX_FREE_FORM_VALUES,
+    MAX_UNKNOWN_FIELDS,
+    SMALL_BODY,
+    LimitReached,
+    Steps,
+    count_values,
+)
+from ev_energy.models._refs import Ref
+
+#: Items that are restored without a pause. Of a reply with more values than `_MANY_VALUES`, it is
+#: one: each model in it may have a thousand unknown members, all of which are reported.
+_ITEMS_PER_STEP: Final = 20
+_MANY_VALUES: Final = 10_000
+#: The range of a float, which programs agree on (RFC 8259 §6).
+_MAX_EXPONENT: Final = 308
+
+
+def restore_reply(body: bytes, built: Any, path: str, report: Reporter) -> Steps[None]:
+    """Restore the fields that *body* has and *built*, a model or a list of models, has not."""
+    if not isinstance(built, list):
+        restore_resource(body, built, path, report)
+        return
+    data = free_form(body)
+    step = 1 if count_values(body).values > _MANY_VALUES else _ITEMS_PER_STEP
+    for index, item in enumerate(cast("Sequence[object]", built)):
+        restore_unknown_fields(data[index], item, f"{path}[{index}]", report)
+        if index % step == step - 1:
+            yield
+
+
+def restore_resource(
+    body: bytes, built: Any, path: str, report: Reporter, max_depth: int = MAX_DEPTH
+) -> None:
+    """Restore the fields of one resource. Of a large one, decode only what may be unknown."""
+    if len(body) <= SMALL_BODY:
+        data = free_form(body, max_depth)
+    else:
+        data = _Remainder(path, max_depth).of(body, built)
+    restore_unknown_fields(data, built, path, report)
+
+
+def restore_unknown_fields(data: Any, built: Any, path: str, report: Reporter) -> None:
+    """Restore the fields that *data*, the values of the JSON, has and *built* has not."""
+    if isinstance(built, list):
+        for index, item in enumerate(cast("Sequence[Any]", built)):
+            _restore(data[index], item, [f"{path}[{index}]"], report)
+    else:
+        _restore(data, built, [path], report)
+
+
+def _restore(data: Any, built: Any, path: list[str], report: Reporter) -> None:
+    if built.__class__ is Ref:
+        built = built.resource
+    if isinstance(built, tuple) and data.__class__ in {list, dict}:
+        data = data if data.__class__ is list else [data]  # one model in place of a list
+        for index, item in enumerate(cast("Sequence[Any]", built)):
+            _restore(data[index], item, [*path, f"[{index}]"], report)
+    elif data.__class__ is dict and isinstance(built, Model):
+        names = field_names(cast(Any, type(built)))
+        if names.decimals:
+            _restore_decimals(data, built, names.decimals, path, report)
+        if not data.keys() <= names.known:
+            unknown = {name: value for name, value in data.items() if name not in names.known}
+            _set_aliased_fields(built, unknown)
+            if unknown:
+                check_unknown_count(unknown, path)
+                object.__setattr__(built, EXTRA, unknown)
+                report.unknown_members(built.__class__, unknown, path)
+        for name in names.nested:
+            value = data.get(name)
+            if value.__class__ is dict or value.__class__ is list:
+                _restore(value, getattr(built, name), [*path, f".{name}"], report)
+
+
+class _Remainder:
+    """The values of a large resource that the strict pass did not use, and the path to them."""
+
+    def __init__(self, path: str, max_depth: int) -> None:
+        self._path, self._max_depth = path, max_depth
+        self._values = 0
+
+    def of(self, body: bytes, built: Any, depth: int = 0) -> Any:
+        """Return the unused values of *body*, from which *built* was made."""
+        if depth > self._max_depth:
+            raise DecodeFailure(TOO_DEEP)
+        if built.__class__ is Ref:
+            built = built.resource
+        if isinstance(built, tuple):
+            # The API may send one model in place of a list.
+            items = raw_items(body, self._path) if body.lstrip()[:1] == b"[" else [body]
+            pairs = zip(items, cast("Sequence[Any]", built), strict=True)
+            return [self.of(bytes(item), one, depth + 1) for item, one in pairs]
+        if not isinstance(built, Model):
+            return None
+        names = field_names(cast(Any, type(built)))
+        remainder: dict[str, Any] = {}
+        for name, raw in raw_fields(body).items():
+            if name in names.nested:
+                remainder[name] = self.of(bytes(raw), getattr(built, name), depth + 1)
+            elif name in names.decimals or name not in names.known:
+                remainder[name] = self._free_form(bytes(raw), depth + 1)
+        return remainder
+
+    def _free_form(self, body: bytes, depth: int) -> Any:
+        self._values += count_values(body).values
+        if self._values > MAX_FREE_FORM_VALUES:
+            raise too_many_free_form_values(self._path)
+        return free_form(body, self._max_depth - depth)
+
+
+def too_many_free_form_values(path: str) -> LimitReached:
+    """Return the error for a resource with too many values that no model declares."""
+    message = f"more than {MAX_FREE_FORM_VALUES} values without a declared type, at {path}"
+    return LimitReached(message, "odd_values")
+
+
+def check_unknown_count(unknown: Sized, path: Sequence[str]) -> None:
+    """Raise `LimitReached` where one object has too many unknown members."""
+    if len(unknown) > MAX_UNKNOWN_FIELDS:
+        message = (
+            f"an object has more than {MAX_UNKNOWN_FIELDS} unknown members, at {''.join(path)}"
+        )
+        raise LimitReached(message, "unknown_members")
+
+
+def is_price(number: decimal.Decimal) -> bool:
+    """Return whether *number* can be compared, hashed and formatted.
+
+    NaN and infinity cannot, and the integer of a price of ``1e999999999`` takes a gigabyte.
+    """
+    return number.is_finite() and (not number or number.adjusted() <= _MAX_EXPONENT)
+
+
+def _restore_decimals(
+    data: Any, built: Model, names: Sequence[str], path: Sequence[str], report: Reporter
+) -> None:
+    """Replace each decimal number that is not a price by what the API sent."""
+    for name in names:
+        number = getattr(built, name)
+        if number.__class__ is not decimal.Decimal or is_price(number):
+            continue
+        original = data.get(name)
+        is_string = isinstance(original, str)
+        if not is_string:  # a JSON number that does not fit into a float
+            original = str(number)
+        object.__setattr__(built, name, original)
+        if is_string and str in union_args(fields_of(type(built))[name].type):
+            continue  # the API declares a string of any form
+        location = "".join([*path, f".{name}"])
+        report(Drift(type(built).__name__, name, DriftKind.WRONG_TYPE, location, original))
+
+
+def _set_aliased_fields(built: Model, unknown: dict[str, Any]) -> None:
+    """Move the values of fields with an alias out of *unknown*, where they have the right type."""
+    for field in fields_of(type(built)).values():
+        if field.alias in unknown and getattr(built, field.name) is None:
+            try:
+                value = msgspec.convert(unknown[field.alias], msgspec_type(field.type))
+            except msgspec.ValidationError:
+                continue
+            object.__setattr__(built, field.name, value)
+            del unknown[field.alias]
