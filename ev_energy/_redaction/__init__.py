@@ -1,1 +1,1 @@
-"""What keeps secrets out of messages, logs, reprs and tracebacks."""
+"""Keeping secrets out of messages, logs, reprs and tracebacks."""

@@ -1,6 +1,6 @@
-"""What of a request and a reply may be read by whoever reads logs: an allow-list.
+"""The parts of requests and replies that logs and errors may show: allow-lists of names and forms.
 
-What a value may look like is part of it: links come from the wire, and may hold anything anywhere.
+The form of a value is restricted too: links come from the wire and may hold anything anywhere.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from ev_energy._redaction.scrub import MASK, printable
 if TYPE_CHECKING:
     from yarl import URL
 
-
 #: Characters of a path that are shown.
-_LONGEST_PATH: Final = 400
+_MAX_PATH: Final = 400
+#: Characters of a query value or header that is shown. A longer one is masked.
+_MAX_VALUE: Final = 200
 
 _WORDS: Final = re.compile(r"-?[A-Za-z_]+(?:[,.]-?[A-Za-z_]+)*")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?")
 _TIMES: Final = re.compile(r"[0-9]{4}-[0-9T:.,+Z -]{1,80}")
 _TOKEN: Final = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,127}")
 
-# Query parameters that say which part of what is asked for, and never whose.
+#: Query parameters that select a part of a result and never name a person.
 _QUERY: Final[Mapping[str, re.Pattern[str]]] = {
     **dict.fromkeys(["page", "page_size", "limit", "resolution"], _NUMBER),
     **dict.fromkeys(
@@ -58,7 +59,7 @@ _QUERY: Final[Mapping[str, re.Pattern[str]]] = {
     },
 }
 
-#: Headers of a reply that help to find out what happened, and say nothing of anybody.
+#: Response headers that help with debugging and hold no personal data.
 _HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     "content-type": _TOKEN,
     "content-length": _NUMBER,
@@ -76,43 +77,39 @@ _HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
 
 
 def redact_query(url: URL, mask: str = MASK) -> str:
-    """The query with every name, and the values that are on the list; empty without one."""
+    """Return the query with all names, but only allow-listed values; empty if there is none."""
     if not url.raw_query_string:
         return ""
     return "&".join(
-        f"{_name(name)}={value if _fits(_QUERY.get(name), value) else mask}"
+        f"{_redact_name(name)}={value if _is_allowed(_QUERY.get(name), value) else mask}"
         for name, value in url.query.items()
     )
 
 
 def redact_path(url: URL, mask: str = MASK) -> str:
-    """The path, without whatever in it may be an e-mail address."""
-    # Cut first: a link leads anywhere, and its path may be as long as the server likes.
-    path = url.raw_path[: 2 * _LONGEST_PATH]
+    """Return the path, with segments that may be an e-mail address masked."""
+    # Truncate first: the path of a link may be as long as the server likes.
+    path = url.raw_path[: 2 * _MAX_PATH]
     if "@" in path or "%40" in path:
-        words = path.split("/")
-        path = "/".join(mask if "@" in word or "%40" in word else word for word in words)
-    return printable(path, _LONGEST_PATH)
-
-
-def redact_origin(url: URL) -> str:
-    """Scheme, host and port; never who logs in there."""
-    return printable(url.origin()) if url.absolute else ""
+        segments = path.split("/")
+        path = "/".join(mask if "@" in part or "%40" in part else part for part in segments)
+    return printable(path, _MAX_PATH)
 
 
 def redact_url(url: URL, *, inside: bool, mask: str = MASK) -> str:
-    """*url* as it may be shown: of one that is not *inside* the API, no more than its origin.
+    """Return *url* as logs and errors show it; only the origin if it is not *inside* the API.
 
-    A presigned URL is a secret as a whole: the permission is in it.
+    A presigned URL is a secret as a whole: it carries the permission.
     """
+    origin = printable(url.origin()) if url.absolute else ""  # without a user name and password
     if not inside:
-        return f"{redact_origin(url)}/{mask}"
+        return f"{origin}/{mask}"
     query = redact_query(url, mask)
-    return f"{redact_origin(url)}{redact_path(url, mask)}{f'?{query}' if query else ''}"
+    return f"{origin}{redact_path(url, mask)}{f'?{query}' if query else ''}"
 
 
 def redact_link(text: str) -> str:
-    """A link from the wire, wherever it leads: its query by the list, as that of any URL."""
+    """Return a link from the wire with its query redacted, wherever it leads."""
     from yarl import URL
 
     try:
@@ -122,14 +119,14 @@ def redact_link(text: str) -> str:
 
 
 def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a reply that are on the list, by their names in small letters."""
+    """Return the allow-listed response headers, by their names in lower case."""
     found = {name: headers.get(name) for name in _HEADERS}
-    return {n: v for n, v in found.items() if v is not None and _fits(_HEADERS[n], v)}
+    return {n: v for n, v in found.items() if v is not None and _is_allowed(_HEADERS[n], v)}
 
 
-def _fits(pattern: re.Pattern[str] | None, value: str) -> bool:
-    return pattern is not None and len(value) <= 200 and bool(pattern.fullmatch(value))  # noqa: PLR2004
+def _is_allowed(pattern: re.Pattern[str] | None, value: str) -> bool:
+    return pattern is not None and len(value) <= _MAX_VALUE and bool(pattern.fullmatch(value))
 
 
-def _name(name: str) -> str:
-    return name if _fits(_WORDS, name) else MASK
+def _redact_name(name: str) -> str:
+    return name if _is_allowed(_WORDS, name) else MASK

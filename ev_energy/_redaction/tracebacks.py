@@ -1,9 +1,9 @@
-"""Tracebacks from which tools that print local variables learn no secret.
+"""Keeping secrets out of tracebacks that show local variables.
 
 ``pytest -l``, rich, cgitb and error trackers call ``repr`` on every local variable of every frame
-of an exception. Frames of this package therefore hold secrets in objects whose repr is silent
-(`Secret`, `Token`), and frames that cannot (aiohttp's, with the headers and the body that are
-sent) are taken out of the traceback where the exception comes into the package (`trim_traceback`).
+of an exception. Frames of this package therefore keep secrets in objects whose repr hides them
+(`Secret`, `Token`). Frames that cannot, such as aiohttp's with the headers and the body of a
+request, are removed from the traceback where the exception enters the package (`trim_traceback`).
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar, cast
 
+from ev_energy._redaction.scrub import MASK
+
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 T = TypeVar("T")
 
-#: Packages below this one, besides the standard library. The frames of everything else belong to
-#: the user (middlewares, hooks, token stores), and are kept.
-_BELOW: Final = frozenset(
+#: Packages whose frames are removed, besides the standard library. All other frames belong to the
+#: user (middlewares, hooks, token stores) and are kept.
+_REMOVED: Final = frozenset(
     {"ev_energy", "ev_energy_sync", "aiohttp", "aiohappyeyeballs", "async_timeout", "keyring"}
     | {"multidict", "propcache", "redis", "uvloop", "yarl"}
 )
 
 
 class Secret(Generic[T]):
-    """A value that the repr of a frame's local variables does not show."""
+    """A value that its repr does not show."""
 
     __slots__ = ("value",)
 
@@ -34,20 +36,20 @@ class Secret(Generic[T]):
         self.value = value
 
     def __repr__(self) -> str:
-        return "***"
+        return MASK
 
 
-class trim_traceback:  # noqa: N801  (it reads as a function: ``with trim_traceback():``)
-    """Take the frames below the ``with`` out of the traceback of whatever is raised inside.
+class trim_traceback:  # noqa: N801  (a context manager in the manner of contextlib.suppress)
+    """Remove the frames below the ``with`` statement from the traceback of an exception.
 
-    Those of its causes and contexts go as well, as far as they arose inside.
+    Frames of its causes and contexts are removed as well if they arose inside the statement.
     """
 
-    __slots__ = ("_outer",)
+    __slots__ = ("_handled",)
 
     def __enter__(self) -> None:
-        # An exception that the caller is handling is a context of all that is raised in here.
-        self._outer = sys.exception()
+        # An exception that the caller is handling is the context of all that is raised inside.
+        self._handled = sys.exception()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
@@ -55,19 +57,19 @@ class trim_traceback:  # noqa: N801  (it reads as a function: ``with trim_traceb
         if error is None:
             return
         if error.__traceback__ is not None:
-            error.__traceback__.tb_next = _kept(error.__traceback__.tb_next)
-        seen = {id(error), id(self._outer)}
-        todo = [*_from(error)]
-        while todo:
-            cause = todo.pop()
-            if id(cause) not in seen:
-                seen.add(id(cause))
-                cause.__traceback__ = _kept(cause.__traceback__)
-                todo += _from(cause)
+            error.__traceback__.tb_next = _user_frames(error.__traceback__.tb_next)
+        seen = {id(error), id(self._handled)}
+        pending = [*_origins(error)]
+        while pending:
+            origin = pending.pop()
+            if id(origin) not in seen:
+                seen.add(id(origin))
+                origin.__traceback__ = _user_frames(origin.__traceback__)
+                pending += _origins(origin)
 
 
-def _from(error: BaseException) -> Iterator[BaseException]:
-    """Yield what led to *error*."""
+def _origins(error: BaseException) -> Iterator[BaseException]:
+    """Yield the cause and the context of *error*, and the members of a group."""
     if error.__cause__ is not None:
         yield error.__cause__
     if error.__context__ is not None:
@@ -76,44 +78,44 @@ def _from(error: BaseException) -> Iterator[BaseException]:
         yield from cast("BaseExceptionGroup[BaseException]", error).exceptions
 
 
-def _kept(traceback: TracebackType | None) -> TracebackType | None:
-    """Return *traceback* with the user's frames alone."""
+def _user_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return *traceback* with the user's frames only."""
     found: list[TracebackType] = []
     while traceback is not None:
-        module = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        if module not in _BELOW and module not in sys.stdlib_module_names:
+        package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in _REMOVED and package not in sys.stdlib_module_names:
             found.append(traceback)
         traceback = traceback.tb_next
     kept: TracebackType | None = None
-    for one in reversed(found):
-        kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    for entry in reversed(found):
+        kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return kept
 
 
 def with_trimmed_traceback(function: F) -> F:
-    """Decorate an async *function* whose frames hold secrets, so that no exception shows them."""
+    """Decorate an async *function* whose frames hold secrets, so that no traceback shows them."""
 
     @functools.wraps(function)
-    async def outer(*args: Any, **kwargs: Any) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
         with trim_traceback():
             return await function(*args, **kwargs)
 
-    return cast(F, outer)
+    return cast(F, wrapper)
 
 
 def hide_init_arguments(cls: type[Any]) -> None:
-    """Have *cls*, which is made of secrets, show none of them when it refuses one.
+    """Keep the arguments of ``cls()`` out of the traceback when it raises.
 
-    The ``__init__`` that attrs writes has every argument among its local variables. This is no
-    decorator, after which pyright would know nothing of the class.
+    The local variables of the ``__init__`` that attrs generates are all the arguments. This is not
+    a class decorator because pyright would no longer know the signature of the class.
     """
-    build: Callable[..., None] = cls.__init__
+    init: Callable[..., None] = cls.__init__
 
-    @functools.wraps(build)
-    def construct(self: object, *args: Any, **kwargs: Any) -> None:
-        given = Secret((self, args, kwargs))
-        del self, args, kwargs  # of an instance without members, the repr fails
+    @functools.wraps(init)
+    def wrapper(self: object, *args: Any, **kwargs: Any) -> None:
+        arguments = Secret((self, args, kwargs))
+        del self, args, kwargs  # the repr of an instance without its attributes would raise
         with trim_traceback():
-            build(given.value[0], *given.value[1], **given.value[2])
+            init(arguments.value[0], *arguments.value[1], **arguments.value[2])
 
-    setattr(cls, "__init__", construct)  # noqa: B010  (checkers allow no assignment to a method)
+    setattr(cls, "__init__", wrapper)  # noqa: B010  (type checkers reject assigning to a method)
