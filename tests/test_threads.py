@@ -159,9 +159,9 @@ thread = threading.Thread(target=build)
 thread.start()
 is_held.wait()
 child = os.fork()
-from ev_energy.auth._stores import GATE
+from ev_energy.auth._stores import FORK_LOCK
 def take():
-    with GATE, build_lock:
+    with FORK_LOCK, build_lock:
         pass
 other = threading.Thread(target=take, daemon=True)
 other.start()

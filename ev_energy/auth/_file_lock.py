@@ -1,7 +1,8 @@
-"""A lock that processes share: an exclusive lock on a file, which is gone when its holder is.
+"""A lock that processes share: an exclusive lock on a file.
 
-The file is there while somebody holds the lock, so that a thousand keys leave no thousand files.
-A holder that was killed leaves its file, but no lock on it; the next holder removes it.
+The file exists while the lock is held, so that a thousand keys leave no thousand files behind. The
+operating system releases the lock of a process that dies; the file it leaves is removed by the next
+holder.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 
 import attrs
 
-from ev_energy.auth._stores import GATE, until
+from ev_energy.auth._stores import FORK_LOCK, poll_until
 from ev_energy.errors import TokenStoreError
 
 if sys.platform == "win32":
@@ -31,7 +32,7 @@ if sys.platform == "win32":
             return False
         return True
 
-    def _unlock(fd: int, path: Path) -> None:  # noqa: ARG001  (an open file cannot be removed here)
+    def _unlock(fd: int, path: Path) -> None:  # noqa: ARG001  (Windows cannot remove an open file)
         os.lseek(fd, 0, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
 
@@ -45,89 +46,94 @@ else:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        return os.fstat(fd).st_nlink > 0  # else the holder before removed it: nobody will find it
+        # Without a name it was removed by the previous holder: a lock on it excludes no process.
+        return os.fstat(fd).st_nlink > 0
 
     def _unlock(fd: int, path: Path) -> None:
-        with suppress(OSError):  # a folder that became read-only is no reason to keep the lock
-            if os.fstat(fd).st_nlink > 0:  # else what is there now is another's
+        with suppress(OSError):  # the folder may be read-only by now: release the lock anyway
+            if os.fstat(fd).st_nlink > 0:  # otherwise the path is another holder's file
                 path.unlink()
-        # By name, not by closing: a child on its way to exec has the same open file.
+        # Explicitly, not by closing: a child between fork and exec has the same file open.
         fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 @attrs.frozen(eq=False)
-class _Holding:
-    """A lock that somebody in this process has."""
+class _HeldLock:
+    """A lock that this process holds."""
 
     path: Path
     fd: int
     loop: asyncio.AbstractEventLoop
 
 
-#: What this process holds. Changed inside the gate: a child must know all that it inherits.
-_held: Final[set[_Holding]] = set()
+#: The locks of this process. Changed under `FORK_LOCK`, so that a child knows all it inherits.
+_held: Final[set[_HeldLock]] = set()
 
 
 @asynccontextmanager
-async def locked(path: Path) -> AsyncGenerator[None]:
-    """Nobody else, in any process, is inside with the same *path*.
+async def file_lock(path: Path) -> AsyncGenerator[None]:
+    """Hold an exclusive lock on *path* among all processes. It ends when the process dies.
 
-    `TokenStoreError` if there can be no such file. Killing the holder ends its lock at once.
+    `TokenStoreError` if the file cannot be created.
     """
     loop = asyncio.get_running_loop()
-    holding: _Holding | None = None
+    lock: _HeldLock | None = None
 
-    def take() -> bool:
-        nonlocal holding
-        holding = _take(path, loop)
-        return holding is not None
+    def try_acquire() -> bool:
+        nonlocal lock
+        lock = _acquire(path, loop)
+        return lock is not None
 
     try:
-        await until(take)
+        await poll_until(try_acquire)
         yield
     finally:
-        if holding is not None:
-            _release(holding)
+        if lock is not None:
+            _release(lock)
 
 
-def _take(path: Path, loop: asyncio.AbstractEventLoop) -> _Holding | None:
-    """The lock, or None if somebody has it."""
-    with GATE:
-        for other in [held for held in _held if held.loop.is_closed()]:
-            _release(other)  # what its holder waited for will never come
+def _acquire(path: Path, loop: asyncio.AbstractEventLoop) -> _HeldLock | None:
+    """Return the lock, or None if it is held."""
+    with FORK_LOCK:
+        for abandoned in [lock for lock in _held if lock.loop.is_closed()]:
+            _release(abandoned)  # its holder will never run again to release it
         try:
             fd = os.open(path, _FLAGS, 0o600)
             try:
                 if _try_lock(fd):
-                    holding = _Holding(path, fd, loop)
-                    _held.add(holding)
-                    return holding
+                    lock = _HeldLock(path, fd, loop)
+                    _held.add(lock)
+                    return lock
             except BaseException:
                 os.close(fd)
                 raise
             os.close(fd)
         except OSError as error:
-            raise TokenStoreError(f"{path} cannot be locked: {error.strerror or error}") from error
+            raise TokenStoreError(f"cannot lock {path}: {error.strerror or error}") from error
     return None
 
 
-def _release(holding: _Holding) -> None:
-    with GATE:
-        if holding in _held:  # else it is that of the process which this one was forked from
-            _held.remove(holding)
-            # Whichever of the two fails, the other one lets go.
+def _release(lock: _HeldLock) -> None:
+    with FORK_LOCK:
+        if lock in _held:  # otherwise it belongs to the parent process
+            _held.remove(lock)
+            # Either call alone releases the lock, should the other one fail.
             with suppress(OSError):
-                _unlock(holding.fd, holding.path)
+                _unlock(lock.fd, lock.path)
             with suppress(OSError):
-                os.close(holding.fd)
+                os.close(lock.fd)
 
 
-def _after_fork_in_child() -> None:
-    """Let go of the parent's locks, and leave them to it: closing what both have open does both."""
-    for holding in _held:
-        os.close(holding.fd)
+def _disown_after_fork() -> None:
+    """Close inherited files and leave the locks to the parent.
+
+    Parent and child share the open file, so unlocking it here would release the parent's lock;
+    closing it does not.
+    """
+    for lock in _held:
+        os.close(lock.fd)
     _held.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_disown_after_fork)

@@ -1,4 +1,4 @@
-"""A token store in a file, for the processes of one machine."""
+"""A token store in a file, for processes on one machine."""
 
 from __future__ import annotations
 
@@ -15,164 +15,165 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ev_energy._redaction.tracebacks import with_trimmed_traceback
-from ev_energy.auth._file_lock import locked
+from ev_energy.auth._file_lock import file_lock
 from ev_energy.auth._oauth import Token
 from ev_energy.errors import TokenStoreError
 
 _log: Final = logging.getLogger("ev_energy")
 
-_VERSION: Final = 1
-_OTHERS: Final = 0o077
+_FORMAT_VERSION: Final = 1
+#: Permission bits of the group and of other users.
+_SHARED_MODE: Final = 0o077
 
 if sys.platform == "win32":
-    _SAFELY: Final = os.O_BINARY | os.O_NOINHERIT
+    _OPEN_FLAGS: Final = os.O_BINARY | os.O_NOINHERIT
 else:
-    # Never through a link to a file that somebody else chose; never waiting for a named pipe.
-    _SAFELY: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    # Another user may have put a symbolic link or a named pipe there: neither follow nor wait.
+    _OPEN_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class FileStore:
-    """Keeps tokens in one file that only its owner can read, for many keys and many processes.
+    """A token store in one file that only its owner can read, for many keys and processes.
 
-    A token is written to a second file first, which then takes the place of the first: at every
-    moment, also if the process or the machine dies, there is a whole file with the old token or
-    the new one. Locks are files beside it, there while they are held; a holder that is killed
-    lets go.
+    A save writes a second file and renames it over the first. At any moment, also if the process or
+    the machine dies, there is a complete file with either the old token or the new one. Locks are
+    files beside it that exist while they are held; the lock of a killed process is released.
 
     Args:
-        path: The file. Its folder is made if it is missing, but no folder above that.
+        path: The file. Its folder is created if it is missing, but no folder above that.
 
-    Every method raises `TokenStoreError`, which names the file, if it cannot do its work; what is
-    in the file stays as it is. A file that holds anything else than tokens is never written over.
+    Every method raises `TokenStoreError`, which names the file, if it fails; the file stays
+    unchanged. A file that holds anything but tokens is never overwritten.
     """
 
-    # All of it happens on the event loop, not in a thread: a few kilobytes, once in the life of
-    # a token. So no cancellation comes between the steps, none leaves a thread behind that writes
-    # after the lock was let go, and it works while the interpreter shuts down.
+    # File operations run on the event loop, not in a thread: a few kilobytes once per token
+    # lifetime. So a cancellation cannot separate the steps, no thread writes after the lock was
+    # released, and it works while the interpreter shuts down.
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path).expanduser().absolute()
-        self._next = self._path.with_name(f"{self._path.name}.new")
-        self._warned = False
+        self._new_path = self._path.with_name(f"{self._path.name}.new")
+        self._has_warned = False
 
     def __repr__(self) -> str:
         return f"FileStore({str(self._path)!r})"
 
     @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
-        """The token kept under *key*; None if there is none."""
-        kept = self._read().get(key)
-        if kept is None:
+        """Return the token of *key*, or None if there is none."""
+        stored = self._read().get(key)
+        if stored is None:
             return None
         try:
-            return Token.from_dict(kept)
-        except (ValueError, AttributeError):  # whose text or place may hold the token
-            raise self._damaged(f"the token of {key!r} is none") from None
+            return Token.from_dict(stored)
+        except (ValueError, AttributeError):  # not chained: the error may hold the token
+            raise self._damaged(f"the entry for {key!r} is not a token") from None
 
     @with_trimmed_traceback
     async def save(self, key: str, token: Token | None) -> None:
-        """Keep *token* under *key*; None to forget it. It is on the disk when this returns."""
-        async with self._locked("lock"):
-            kept = self._read()
+        """Replace the token of *key*; None deletes it. It is on disk when this returns."""
+        async with self._lock("lock"):
+            tokens = self._read()
             if token is not None:
-                kept[key] = token.to_dict()
-            elif kept.pop(key, None) is None:
+                tokens[key] = token.to_dict()
+            elif tokens.pop(key, None) is None:
                 return
-            self._write(kept)
+            self._write(tokens)
 
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """Nobody else is inside, in any process of this machine. Each key has a lock of its own."""
-        return self._locked(f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.lock")
+        """Return the lock of *key*, exclusive among the processes of this machine."""
+        return self._lock(f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.lock")
 
-    def _locked(self, suffix: str) -> AbstractAsyncContextManager[None]:
-        with self._explained("locked"):
+    def _lock(self, suffix: str) -> AbstractAsyncContextManager[None]:
+        with self._store_errors("lock"):
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        return locked(self._path.with_name(f"{self._path.name}.{suffix}"))
+        return file_lock(self._path.with_name(f"{self._path.name}.{suffix}"))
 
     def _read(self) -> dict[str, Any]:
-        """Every token as JSON, by key."""
-        with self._explained("read"):
+        """Return the tokens as JSON, by key; empty if there is no file."""
+        with self._store_errors("read"):
             try:
-                fd = os.open(self._path, os.O_RDONLY | _SAFELY)
+                fd = os.open(self._path, os.O_RDONLY | _OPEN_FLAGS)
             except FileNotFoundError:
                 return {}
             try:
                 mode = os.fstat(fd).st_mode
                 if not stat.S_ISREG(mode):
-                    raise TokenStoreError(f"{self._path} is no file, so no tokens are kept there")
+                    raise TokenStoreError(f"{self._path} is not a regular file")
                 with open(fd, "rb", closefd=False) as file:
                     text = file.read()
             finally:
                 os.close(fd)
-        if mode & _OTHERS and sys.platform != "win32" and not self._warned:
-            self._warned = True
+        if mode & _SHARED_MODE and sys.platform != "win32" and not self._has_warned:
+            self._has_warned = True
             _log.warning(
-                "%s can be read or written by others (mode %o). Whoever reads it can act as its "
-                "owners: chmod 600 it, and if somebody may have read it, revoke its tokens.",
+                "other users can read or write %s (mode %o) and act with its tokens: run chmod 600 "
+                "on it, and revoke the tokens if another user may have read them",
                 self._path,
                 stat.S_IMODE(mode),
             )
-        return self._parsed(text) if text else {}
+        return self._parse(text) if text else {}
 
-    def _parsed(self, text: bytes) -> dict[str, Any]:
+    def _parse(self, text: bytes) -> dict[str, Any]:
         try:
             data: Any = json.loads(text)
-        except (ValueError, RecursionError):  # the error holds the text, which holds tokens
-            raise self._damaged("it is no JSON") from None
+        except (ValueError, RecursionError):  # not chained: the error holds the text
+            raise self._damaged("it is not JSON") from None
         if not isinstance(data, dict):
-            raise self._damaged("it is no JSON object")
-        found = cast("dict[str, Any]", data)
-        tokens, version = found.get("tokens"), found.get("version")
+            raise self._damaged("it is not a JSON object")
+        document = cast("dict[str, Any]", data)
+        tokens, version = document.get("tokens"), document.get("version")
         if not isinstance(tokens, dict) or not isinstance(version, int):
-            raise self._damaged("something else wrote it")
-        if version != _VERSION:
-            raise self._damaged(f"a newer ev_energy wrote it, in version {version} of its format")
+            raise self._damaged("it was not written by a FileStore")
+        if version != _FORMAT_VERSION:
+            raise self._damaged(f"it has format version {version}, of a newer ev_energy")
         return cast("dict[str, Any]", tokens)
 
-    def _write(self, kept: dict[str, Any]) -> None:
-        text = json.dumps({"version": _VERSION, "tokens": kept}).encode()
-        with self._explained("written"):
-            self._next.unlink(missing_ok=True)  # of one who died here
+    def _write(self, tokens: dict[str, Any]) -> None:
+        text = json.dumps({"version": _FORMAT_VERSION, "tokens": tokens}).encode()
+        with self._store_errors("write"):
+            self._new_path.unlink(missing_ok=True)  # left by a process that died here
             try:
-                fd = os.open(self._next, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS
+                fd = os.open(self._new_path, flags, 0o600)
                 try:
                     while text:
                         text = text[os.write(fd, text) :]
                     os.fsync(fd)
                 finally:
                     os.close(fd)
-                self._next.replace(self._path)
+                self._new_path.replace(self._path)
             except BaseException:
                 with suppress(OSError):
-                    self._next.unlink()
+                    self._new_path.unlink()
                 raise
-            if sys.platform != "win32":  # where no folder can be opened
-                self._keep_name()
+            if sys.platform != "win32":  # Windows cannot open a folder
+                self._sync_folder()
 
-    def _keep_name(self) -> None:
-        """Have the folder on the disk too: without it the new file may have no name there."""
-        folder = os.open(self._path.parent, os.O_RDONLY | _SAFELY)
+    def _sync_folder(self) -> None:
+        """Sync the folder: without that, the new name of the file may be lost in a crash."""
+        fd = os.open(self._path.parent, os.O_RDONLY | _OPEN_FLAGS)
         try:
-            os.fsync(folder)
+            os.fsync(fd)
         except OSError as error:
-            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some file systems have no such
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # unsupported by the file system
                 raise
         finally:
-            os.close(folder)
+            os.close(fd)
 
-    def _damaged(self, why: str) -> TokenStoreError:
+    def _damaged(self, reason: str) -> TokenStoreError:
         return TokenStoreError(
-            f"{self._path} cannot be understood: {why}. It was left as it is. Move it away or "
-            "bring back a copy; those whose tokens are gone must sign in again"
+            f"{self._path} cannot be parsed: {reason}. It was not changed: move it away or restore "
+            "a backup. Users whose tokens are lost must sign in again"
         )
 
     @contextmanager
-    def _explained(self, done: str) -> Generator[None]:
-        """What the system says becomes an error that says where."""
+    def _store_errors(self, action: str) -> Generator[None]:
+        """Convert ``OSError`` into a `TokenStoreError` that names the file."""
         try:
             yield
         except OSError as error:
-            why = error.strerror or str(error)
+            reason = error.strerror or str(error)
             if error.errno == errno.ELOOP:
-                why = "it is a symbolic link: give the path of the file itself"
-            raise TokenStoreError(f"{self._path} cannot be {done}: {why}") from error
+                reason = "it is a symbolic link: give the path of the file itself"
+            raise TokenStoreError(f"cannot {action} {self._path}: {reason}") from error

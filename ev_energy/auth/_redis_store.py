@@ -1,4 +1,4 @@
-"""Tokens that many processes share by Redis."""
+"""A token store in Redis, for processes on several machines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -20,53 +20,56 @@ from ev_energy.errors import TokenStoreError
 from ev_energy.models._json import json_object
 
 _log: Final = logging.getLogger("ev_energy")
-_FIRST_LOOK: Final = 0.005
-_LONGEST_LOOK: Final = 0.1
+#: Seconds between two attempts to take a lock; the interval doubles from the first to the second.
+_MIN_POLL_INTERVAL: Final = 0.005
+_MAX_POLL_INTERVAL: Final = 0.1
 
-# All of these, and GET, SET and DEL with the same words, may be carried out twice, and the second
-# time late: `Link` repeats a command whose reply was lost. A holder's name is used once, so a lock
-# that was taken, prolonged or released before is told from another holder's; and a token that
-# is written late does not replace one that another holder has written since.
+# `Link` repeats a command whose reply was lost, so each of these scripts, and GET, SET and DEL with
+# the same arguments, may run twice, the second time late. That is safe: the name of a lock's holder
+# is never reused, so a late command finds another holder and does nothing; and a token that is
+# written late does not replace one that another holder has written since.
 
-#: KEYS: the lock. ARGV: whose it should be, and for how many milliseconds.
-#: A lock ends by Redis's clock. If that is set back, the lock of a dead process would last longer
-#: by as much; so no lock has more time left than it was given, which is in its holder's name.
-_TAKE: Final = Script("""
+#: KEYS: the lock. ARGV: its new holder, the milliseconds until it expires.
+#: Redis expires locks by its wall clock. If that is set back, the lock of a dead process would
+#: outlive its time. So no lock keeps more time than it was given, which its holder's name states.
+_ACQUIRE: Final = Script("""
 local holder = redis.call('GET', KEYS[1])
 if not holder or holder == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   return 1
 end
 local given = tonumber(string.match(holder, '^%x+:(%d+)$')) or math.max(60000, tonumber(ARGV[2]))
-local left = redis.call('PTTL', KEYS[1])
-if left < 0 or left > given then redis.call('PEXPIRE', KEYS[1], string.format('%.0f', given)) end
+local remaining = redis.call('PTTL', KEYS[1])
+if remaining < 0 or remaining > given then
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', given))
+end
 return 0
 """)
 
-#: KEYS: the lock. ARGV: whose it should be, and for how many milliseconds more.
-_PROLONG: Final = Script("""
+#: KEYS: the lock. ARGV: its holder, the milliseconds until it expires.
+_EXTEND: Final = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """)
 
-#: KEYS: the lock. ARGV: whose it should be.
-_LET_GO: Final = Script("""
+#: KEYS: the lock. ARGV: its holder.
+_RELEASE: Final = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """)
 
-#: KEYS: the token, the lock. ARGV: who saves, the token as JSON or nothing, when it expires.
-#: Who lost the lock (its process stood still for too long) may have the newer token all the same,
-#: and nobody else has its refresh token. So it takes the place of an older one or of none, and
-#: nothing that somebody else stored is forgotten on its word.
+#: KEYS: the token, the lock. ARGV: the holder of the lock, the token as JSON or empty, its expiry.
+#: A holder that lost the lock (its process was suspended for too long) may still have the newest
+#: token, with a refresh token that exists nowhere else. So its token replaces an older one or none,
+#: but it cannot delete what another holder stored.
 _SAVE: Final = Script("""
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
   if ARGV[2] == '' then return 0 end
-  local kept = redis.call('GET', KEYS[1])
-  if kept and kept ~= ARGV[2] then
-    local ok, token = pcall(cjson.decode, kept)
-    local ends = ok and type(token) == 'table' and tonumber(token.expires_at)
-    if ends and ends >= (tonumber(ARGV[3]) or 0) then return 0 end
+  local stored = redis.call('GET', KEYS[1])
+  if stored and stored ~= ARGV[2] then
+    local ok, token = pcall(cjson.decode, stored)
+    local expiry = ok and type(token) == 'table' and tonumber(token.expires_at)
+    if expiry and expiry >= (tonumber(ARGV[3]) or 0) then return 0 end
   end
 end
 if ARGV[2] == '' then
@@ -79,18 +82,18 @@ return 1
 
 
 class RedisTokenStore:
-    """Keeps tokens in Redis, for processes on several machines. They are not encrypted there.
+    """A token store in Redis, for processes on several machines. Tokens are not encrypted.
 
     All three methods raise `TokenStoreError` while Redis does not answer.
 
     Args:
-        redis: A URL, from which each event loop of each process makes a client of its own; or a
-            client of ``redis.asyncio``, which stays yours to close and serves one event loop.
-        lock_seconds: Seconds after which the lock of a process that died is free.
-        timeout: Seconds that Redis may take to answer. If a connection that worked before is
-            silent for that long, or leads to a server that is no primary any more, the command is
-            sent once more over a new one.
-        prefix: What its keys begin with.
+        redis: A URL, for which each event loop of each process creates its own client; or a client
+            of ``redis.asyncio``, which serves one event loop and is not closed by the store.
+        lock_seconds: Seconds after which the lock of a process that died expires.
+        timeout: Seconds to wait for a reply of Redis. If a connection that worked before does not
+            reply in time, or its server is no longer the primary, the command is sent once more
+            over a new connection.
+        prefix: The prefix of its keys in Redis.
     """
 
     def __init__(
@@ -110,8 +113,8 @@ class RedisTokenStore:
             lambda link: self._redises.close(link.client),
             with_loop=self._redises.are_ours,
         )
-        # Whose lock it is that somebody here holds, or held until it was over.
-        self._held: dict[str, str] = {}
+        self._holders: dict[str, str] = {}
+        """By key, the name under which this process holds its lock, or held it until it expired."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,13 +123,14 @@ class RedisTokenStore:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Let go of this event loop's connections. Used again afterwards, it opens them again."""
+        """Close the connections of this event loop. Using the store again opens new ones."""
         await self._links.aclose()
 
     @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
-        """The token kept under *key*; None if there is none."""
-        text = await self._do("load", self._links.get().command("GET", self._key(key)))
+        """Return the token of *key*, or None if there is none."""
+        name = self._token_key(key)
+        text = await self._run("load", self._links.get().command("GET", name))
         if text is None:
             return None
         try:
@@ -134,82 +138,87 @@ class RedisTokenStore:
                 json_object(text if isinstance(text, bytes) else text.encode()) or {}
             )
         except ValueError as error:
-            raise TokenStoreError("what Redis keeps there is no token") from error
+            raise TokenStoreError(
+                f"the Redis key {name!r} does not hold a token: delete it, and have its user sign "
+                "in again"
+            ) from error
 
     @with_trimmed_traceback
     async def save(self, key: str, token: Token | None) -> None:
-        """Keep *token* under *key*; None to forget it.
+        """Replace the token of *key*; None deletes it.
 
-        Who held the lock and lost it does not overwrite a newer token.
+        A holder that lost the lock does not overwrite a newer token.
         """
-        name, link = self._key(key), self._links.get()
-        holder = self._held.get(key)
+        name, link = self._token_key(key), self._links.get()
+        holder = self._holders.get(key)
         text = "" if token is None else json.dumps(token.to_dict())
         if holder is not None:
-            ends = "" if token is None or token.expires_at is None else repr(token.expires_at)
-            saving = link.run(_SAVE, 2, name, f"{name}:lock", holder, text, ends)
-            if not await self._do("save", saving):
-                _log.warning("the lock of a token was lost; what others stored since is kept")
+            expiry = "" if token is None or token.expires_at is None else repr(token.expires_at)
+            saving = link.run(_SAVE, 2, name, f"{name}:lock", holder, text, expiry)
+            if not await self._run("save", saving):
+                _log.warning(
+                    "the lock of a token was lost; a newer token of another process is kept"
+                )
         elif token is None:
-            await self._do("save", link.command("DEL", name))
+            await self._run("save", link.command("DEL", name))
         else:
-            await self._do("save", link.command("SET", name, text))
+            await self._run("save", link.command("SET", name, text))
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncGenerator[None]:
-        """Nobody else who shares this Redis is inside."""
-        name, link = f"{self._key(key)}:lock", self._links.get()
+        """Hold the lock of *key*, exclusively among all that share this Redis."""
+        name, link = f"{self._token_key(key)}:lock", self._links.get()
         milliseconds = max(1, int(self._lock_seconds * 1000))
-        me = f"{secrets.token_hex(12)}:{milliseconds}"
-        taken = doubt = False
-        prolonging: asyncio.Task[None] | None = None
+        holder = f"{secrets.token_hex(12)}:{milliseconds}"
+        acquired = uncertain = False
+        extending: asyncio.Task[None] | None = None
         try:
-            pause = _FIRST_LOOK
+            interval = _MIN_POLL_INTERVAL
             while True:
-                doubt = True  # should this be cancelled, or the reply be lost
-                answer = link.run(_TAKE, 1, name, me, milliseconds)
-                taken = doubt = bool(await self._do("lock", answer))
-                if taken:
+                uncertain = True  # in case this is cancelled, or the reply is lost
+                reply = link.run(_ACQUIRE, 1, name, holder, milliseconds)
+                acquired = uncertain = bool(await self._run("lock", reply))
+                if acquired:
                     break
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_LOOK)
-            self._held[key] = me
-            prolonging = asyncio.ensure_future(self._prolong(link, name, me, milliseconds))
+                await asyncio.sleep(interval)
+                interval = min(2 * interval, _MAX_POLL_INTERVAL)
+            self._holders[key] = holder
+            extending = asyncio.ensure_future(self._extend(link, name, holder, milliseconds))
             yield
         finally:
-            if prolonging is not None:
-                prolonging.cancel()
-            if self._held.get(key) == me:
-                del self._held[key]
-            if taken or doubt:
-                await self._let_go(link, name, me, told=taken)
+            if extending is not None:
+                extending.cancel()
+            if self._holders.get(key) == holder:
+                del self._holders[key]
+            if acquired or uncertain:
+                await self._release(link, name, holder, acquired=acquired)
 
-    async def _let_go(self, link: Link, name: str, me: str, *, told: bool) -> None:
+    async def _release(self, link: Link, name: str, holder: str, *, acquired: bool) -> None:
         try:
-            await link.run(_LET_GO, 1, name, me)
+            await link.run(_RELEASE, 1, name, holder)
         except Down as down:
             _log.log(
-                logging.WARNING if told else logging.DEBUG,
-                "the lock of a token was not let go (%s); it is over in %g s",
+                logging.WARNING if acquired else logging.DEBUG,
+                "the lock of a token was not released (%s); it expires in %g s",
                 down,
                 self._lock_seconds,
             )
 
-    async def _prolong(self, link: Link, name: str, me: str, milliseconds: int) -> None:
-        """Hold it for as long as this process lives."""
-        over = REAL.monotonic() + self._lock_seconds
-        while REAL.monotonic() < over:
+    async def _extend(self, link: Link, name: str, holder: str, milliseconds: int) -> None:
+        """Extend the lock until it is released or lost."""
+        expiry = REAL.monotonic() + self._lock_seconds
+        while REAL.monotonic() < expiry:
             await asyncio.sleep(self._lock_seconds / 3)
-            with suppress(Down):  # there is time for another try; `save` looks who holds it
-                if not await link.run(_PROLONG, 1, name, me, milliseconds):
+            with suppress(Down):  # there is time for another attempt; `save` checks the holder
+                if not await link.run(_EXTEND, 1, name, holder, milliseconds):
                     return
-                over = REAL.monotonic() + self._lock_seconds
+                expiry = REAL.monotonic() + self._lock_seconds
 
-    async def _do(self, what: str, work: Any) -> Any:
+    async def _run(self, action: str, command: Awaitable[Any]) -> Any:
         try:
-            return await work
+            return await command
         except Down as down:
-            raise TokenStoreError(f"cannot {what}: Redis: {down}") from down
+            raise TokenStoreError(f"cannot {action} the token: Redis: {down}") from down
 
-    def _key(self, key: str) -> str:
+    def _token_key(self, key: str) -> str:
         return f"{self._prefix}:token:{{{quote(key, safe=':@')}}}"

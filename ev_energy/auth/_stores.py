@@ -1,4 +1,4 @@
-"""Where tokens are kept: what a token store is, and the one that forgets."""
+"""The protocol of a token store, and the store in memory."""
 
 from __future__ import annotations
 
@@ -12,53 +12,54 @@ from typing import Final, Protocol
 from ev_energy._runtime.build_lock import hold_over_forks
 from ev_energy.auth._oauth import Token
 
-_FIRST_LOOK: Final = 0.002
-_LONGEST_LOOK: Final = 0.1
+#: Seconds between two attempts to take a lock; the interval doubles from the first to the second.
+_MIN_POLL_INTERVAL: Final = 0.002
+_MAX_POLL_INTERVAL: Final = 0.1
 
-
-#: Who takes a lock is alone with this for as long as that takes. Forking waits for it, so that no
-#: child inherits half of what was done. Reentrant, for what the garbage collector does meanwhile.
-GATE: Final = threading.RLock()
-hold_over_forks(GATE)
+#: Guards the bookkeeping of locks in this process. A fork waits for it, so that no child inherits
+#: half of a change. Reentrant: the garbage collector may release a lock during a change.
+FORK_LOCK: Final = threading.RLock()
+hold_over_forks(FORK_LOCK)
 
 
 class TokenStore(Protocol):
-    """What keeps tokens, by a key. Write your own with these three methods."""
+    """A store for tokens, by key. Any class with these three methods can be one."""
 
     async def load(self, key: str) -> Token | None:
-        """The token kept under *key*; None if there is none."""
+        """Return the token of *key*, or None if there is none."""
         ...
 
     async def save(self, key: str, token: Token | None) -> None:
-        """Keep *token* under *key* in place of what was there; None to forget it.
+        """Replace the token of *key*; None deletes it.
 
-        Either all of it or nothing is there afterwards, also if the process dies meanwhile.
+        Must be atomic: if the process dies, the store has either the old token or the new one.
         """
         ...
 
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """``async with store.lock(key)``: nobody else who shares the store is inside.
+        """Return the lock of *key*: ``async with store.lock(key)``.
 
-        Held while a token is renewed, so that only one of many processes does that, and none
-        with a refresh token that was used. It must be let go when its holder dies.
+        Exclusive among all that share the store. It is held while a token is renewed, so that only
+        one process renews it and no refresh token is used twice. It must be released when its
+        holder dies.
         """
         ...
 
 
 class MemoryStore:
-    """Keeps tokens for as long as the process lives. The default."""
+    """A token store in memory, lost when the process ends. The default."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
-        # Who holds which lock: no lock of asyncio, since clients of several loops may share it.
-        self._held: dict[str, _Holder] = {}
+        # Not asyncio locks: clients on several event loops may share the store.
+        self._owners: dict[str, _LockOwner] = {}
 
     async def load(self, key: str) -> Token | None:
-        """The token kept under *key*; None if there is none."""
+        """Return the token of *key*, or None if there is none."""
         return self._tokens.get(key)
 
     async def save(self, key: str, token: Token | None) -> None:
-        """Keep *token* under *key*; None to forget it."""
+        """Replace the token of *key*; None deletes it."""
         if token is None:
             self._tokens.pop(key, None)
         else:
@@ -66,43 +67,43 @@ class MemoryStore:
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncGenerator[None]:
-        """Nobody else in this process is inside."""
-        me = _Holder()
+        """Hold the lock of *key*, exclusively in this process."""
+        owner = _LockOwner()
 
-        def take() -> bool:
-            with GATE:
-                holder = self._held.get(key)
-                if holder is None or holder.is_gone():
-                    self._held[key] = holder = me
-            return holder is me
+        def try_acquire() -> bool:
+            with FORK_LOCK:
+                current = self._owners.get(key)
+                if current is None or current.is_gone():
+                    self._owners[key] = current = owner
+            return current is owner
 
-        await until(take)
+        await poll_until(try_acquire)
         try:
             yield
         finally:
-            with GATE:
-                if self._held.get(key) is me:
-                    del self._held[key]
+            with FORK_LOCK:
+                if self._owners.get(key) is owner:
+                    del self._owners[key]
 
 
-class _Holder:
-    """Who has a lock."""
+class _LockOwner:
+    """The process and the event loop that hold a lock."""
 
     def __init__(self) -> None:
         self._process, self._loop = os.getpid(), asyncio.get_running_loop()
 
     def is_gone(self) -> bool:
-        """It was of the process that this one was forked from, or waits in a loop that ended."""
+        """Whether the lock was inherited from the parent process, or its event loop is closed."""
         return self._process != os.getpid() or self._loop.is_closed()
 
 
-async def until(taken: Callable[[], bool]) -> None:
-    """Return once *taken* says so. It is asked now and then, ever more rarely.
+async def poll_until(condition: Callable[[], bool]) -> None:
+    """Return once *condition* returns true; check it at growing intervals.
 
-    For locks that nothing announces. Cancelling it leaves nothing behind, as a thread that waits
-    for a lock would be.
+    For locks whose release notifies nothing. Unlike a thread that blocks on a lock, this leaves
+    nothing behind when it is cancelled.
     """
-    pause = _FIRST_LOOK
-    while not taken():
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, _LONGEST_LOOK)
+    interval = _MIN_POLL_INTERVAL
+    while not condition():
+        await asyncio.sleep(interval)
+        interval = min(2 * interval, _MAX_POLL_INTERVAL)

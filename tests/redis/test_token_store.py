@@ -150,7 +150,7 @@ async def test_a_lock_under_a_redis_that_dies_ends_without_an_error(
     store = shared(redis.url, timeout=0.5)
     async with store.lock(KEY):
         redis.kill()
-    assert "was not let go" in caplog.text
+    assert "was not released" in caplog.text
 
 
 async def test_a_client_that_decodes_does_as_well(lasting: Any, prefix: str) -> None:

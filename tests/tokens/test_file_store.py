@@ -167,7 +167,7 @@ async def test_a_file_that_holds_anything_else_is_an_error_and_stays_as_it_is(
     path.chmod(0o600)
     store = FileStore(path)
     for attempt in (store.load(KEY), store.save(KEY, FIRST), store.save(KEY, None)):
-        with pytest.raises(TokenStoreError, match="Move it away") as caught:
+        with pytest.raises(TokenStoreError, match="move it away") as caught:
             await attempt
         assert str(path) in str(caught.value)
         assert "access-1" not in str(caught.value)
@@ -219,7 +219,7 @@ async def test_links_laid_where_the_other_files_are_made_lead_nowhere(path: Path
     await store.save(KEY, FIRST)
     assert await store.load(KEY) == FIRST
     Path(f"{path}.lock").symlink_to(victim)
-    with pytest.raises(TokenStoreError, match=r"tokens\.json\.lock cannot be locked"):
+    with pytest.raises(TokenStoreError, match=r"cannot lock .*tokens\.json\.lock"):
         await store.save(KEY, SECOND)
     assert victim.read_text() == "precious"
     assert await store.load(KEY) == FIRST
@@ -227,9 +227,9 @@ async def test_links_laid_where_the_other_files_are_made_lead_nowhere(path: Path
 
 async def test_what_is_no_file_is_refused_without_waiting_for_it(path: Path) -> None:
     os.mkfifo(path, 0o600)
-    with pytest.raises(TokenStoreError, match="is no file"):
+    with pytest.raises(TokenStoreError, match="is not a regular file"):
         await FileStore(path).load(KEY)
-    with pytest.raises(TokenStoreError, match="is no file"):
+    with pytest.raises(TokenStoreError, match="is not a regular file"):
         await FileStore(path.parent).load(KEY)
 
 

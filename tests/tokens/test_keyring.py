@@ -151,7 +151,7 @@ async def test_a_save_that_is_cancelled_is_not_waited_for_for_ever(
 ) -> None:
     from ev_energy import keyring as ours
 
-    monkeypatch.setattr(ours, "_PATIENCE", 0.05)
+    monkeypatch.setattr(ours, "_SAVE_TIMEOUT", 0.05)
     ring.unlocked.clear()
     saving = asyncio.ensure_future(shared().save(KEY, FIRST))
     await asyncio.to_thread(ring.asked.wait, 10)
@@ -186,7 +186,7 @@ async def test_somebody_elses_entry_is_an_error_that_does_not_show_it(
     ring: Ring, shared: Shared, text: str
 ) -> None:
     ring.entries["ev-energy", KEY] = text
-    with pytest.raises(TokenStoreError, match="is no token") as caught:
+    with pytest.raises(TokenStoreError, match="is not a token") as caught:
         await shared().load(KEY)
     assert "a password" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -212,7 +212,7 @@ async def test_a_folder_for_locks_that_cannot_be_made_is_an_error(
     from ev_energy.keyring import KeyringStore
 
     (tmp_path / "file").touch()
-    with pytest.raises(TokenStoreError, match="cannot be made"):
+    with pytest.raises(TokenStoreError, match="cannot create"):
         KeyringStore(lock_folder=tmp_path / "file" / "folder").lock(KEY)
 
 
