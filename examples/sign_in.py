@@ -1,7 +1,7 @@
 """Sign in as a user of ev.energy, once, and list their EVSEs.
 
 Run it with EV_ENERGY_CLIENT_ID, EV_ENERGY_CLIENT_SECRET (if the application has one) and
-EV_ENERGY_REDIRECT_URI set, and the name of the file to keep the token in.
+EV_ENERGY_REDIRECT_URI set. The argument is the file to keep the token in.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from ev_energy.errors import AuthorizationError, InvalidGrantError, SignInRequir
 
 
 async def sign_in(client: Client, app: AuthorizationCode) -> None:
-    """Send the user away until they come back with a code."""
+    """Have the user sign in; start again if it fails."""
     while True:
         request = app.start_authorization(client.base_url)
         print("Sign in at", request.url)
-        came_back_at = await asyncio.to_thread(input, "The URL you came back at: ")
+        callback = await asyncio.to_thread(input, "The URL you were redirected to: ")
         try:
-            await client.sign_in(request, came_back_at)
+            await client.sign_in(request, callback)
         except (AuthorizationError, InvalidGrantError) as error:
-            print("That did not work:", error)
+            print("Signing in failed:", error)
         else:
             return
 
 
 async def main(path: str) -> None:
-    """Print the user's EVSEs, after they signed in if need be."""
+    """Print the user's EVSEs; have the user sign in first if necessary."""
     app = AuthorizationCode(
         client_id=os.environ["EV_ENERGY_CLIENT_ID"],
         client_secret=os.environ.get("EV_ENERGY_CLIENT_SECRET"),

@@ -151,7 +151,7 @@ async def test_the_example_asks_once_and_remembers(
     for made_up in callbacks:
         line = (await first.stdout.readline()).decode()
         while "Sign in at " not in line:  # what was wrong with the one before
-            assert "That did not work: " in line
+            assert "Signing in failed: " in line
             line = (await first.stdout.readline()).decode()
         url = line.partition("Sign in at ")[2].strip()
         (state,) = re.findall(r"[?&]state=([^&]+)", url)
@@ -160,7 +160,7 @@ async def test_the_example_asks_once_and_remembers(
         first.stdin.write(f"{callback}\n".encode())
     out, err = await asyncio.wait_for(first.communicate(), 30)
     assert (first.returncode, err) == (0, b"")
-    evses = out.decode().removeprefix("The URL you came back at: ").split()
+    evses = out.decode().removeprefix("The URL you were redirected to: ").split()
     assert evses[0].startswith("evse")
 
     second = await start()
