@@ -7,14 +7,14 @@ from ev_energy.models._enums import OpenEnum
 
 
 class PasswordResetResultStatus(OpenEnum):
-    """What became of a request for a new password."""
+    """The result of a request for a new password."""
 
     PASSWORD_RESET_EMAIL_SENT = "password_reset_email_sent"
-    """The answer for any address, also one without an account."""
+    """The answer for every address, even one without an account."""
 
 
 @model
 class PasswordResetResult(Model):
-    """The request was taken. It tells nothing about whether there is an account."""
+    """The request for a new password was accepted. It does not show whether the account exists."""
 
     status: PasswordResetResultStatus

@@ -1,4 +1,4 @@
-"""Boundary meters, their catalogue, and what they report."""
+"""Boundary meters, their catalogue and their measurements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ev_energy.models._types import Instant
 
 
 class BoundaryMeterStatusLogStatus(OpenEnum):
-    """Which way power crosses a boundary meter."""
+    """The direction in which power crosses a boundary meter."""
 
     IMPORTING = "IMPORTING"
     """From the grid into the home."""
@@ -53,7 +53,7 @@ class BoundaryMeter(Model):
 
 @model
 class BoundaryMeterStatusLog(Model):
-    """What a boundary meter measured at one moment."""
+    """One measurement of a boundary meter."""
 
     url: str | None = None
     sampled_at: Instant | None = None
@@ -62,4 +62,4 @@ class BoundaryMeterStatusLog(Model):
     power_watts: int | None = None
     """Positive: import from the grid. Negative: export to it. None if not measured."""
     status: BoundaryMeterStatusLogStatus | None = None
-    """Worked out from ``power_watts``."""
+    """Derived from ``power_watts``."""

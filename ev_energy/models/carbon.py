@@ -1,4 +1,4 @@
-"""How much CO2 electricity causes, by source and time."""
+"""The CO2 emissions of electricity, by source and time."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ class CarbonIntensity(Model):
     co2_intensity_grams_per_kilowatt_hour: int
     """In gCO2/kWh."""
     created_at: Instant
-    """When it was written down, which may be before ``started_at``."""
+    """When the server recorded it, which may be before ``started_at``."""

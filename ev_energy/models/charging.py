@@ -1,4 +1,4 @@
-"""Charging sessions, and the sub-sessions they consist of."""
+"""Charging sessions and their sub-sessions."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 
 class ChargingSubSessionMode(OpenEnum):
-    """Who decides when a vehicle charges."""
+    """What decides when a vehicle charges."""
 
     SMART = "SMART"
-    """ev.energy, which looks for the best times."""
+    """ev.energy chooses the best times."""
     BOOST = "BOOST"
-    """The user, who wants it at once."""
+    """The user has it charge at once."""
     UNMANAGED_HOME = "UNMANAGED_HOME"
-    """Nobody, at home."""
+    """Not controlled, at home."""
     UNMANAGED_OTG = "UNMANAGED_OTG"
-    """Nobody, on the go: at a public place."""
+    """Not controlled, on the go: at a public place."""
     MANAGED_OTG = "MANAGED_OTG"
-    """ev.energy, on the go: at a public place."""
+    """ev.energy decides, on the go: at a public place."""
 
 
 class ChargingSubSessionCo2IntensityClassification(OpenEnum):
-    """How carbon intensity ranks. The API does not say where one class ends."""
+    """The class of a carbon intensity. The API does not document the limits of the classes."""
 
     VERY_LOW = "very low"
     LOW = "low"
@@ -51,7 +51,7 @@ class ChargingSubSessionCo2IntensityClassification(OpenEnum):
 
 
 class ChargingSubSessionLabel(OpenEnum):
-    """What a sub-session is counted under: a price period, a utility's territory and the like.
+    """A group that a sub-session belongs to, such as a price period or a utility's territory.
 
     The API lists the labels without explaining them.
     """
@@ -80,7 +80,7 @@ class ChargingSubSessionSolarModeType(OpenEnum):
 class ChargingSession(Model):
     """One plug-in episode, from plugging a vehicle in to unplugging it.
 
-    Recorded since July 2026 only. What happened before is kept as sub-sessions alone.
+    Sessions are recorded since July 2026; before that, there are only sub-sessions.
     """
 
     id: str
@@ -92,35 +92,35 @@ class ChargingSession(Model):
     vehicle: Ref[Vehicle] | None = None
     evse: Ref[EVSE] | None = None
     sub_sessions: tuple[Ref[ChargingSubSession], ...] | None = None
-    """One for each stretch in one mode, newest first."""
+    """One for each period in one mode, newest first."""
 
 
 @model
 class ChargingSubSessionLocation(Model):
-    """Where a sub-session took place."""
+    """The place of a sub-session."""
 
     name: str | None = None
-    """What the place is called, such as ``Home``."""
+    """The name of the place, such as ``Home``."""
     coordinates: LatLong | None = None
     postal_code: str | None = None
     address_1: str | None = None
     timezone: str | None = None
-    """IANA name of the zone the place is in."""
+    """IANA name of the time zone of the place."""
 
 
 @model
 class ChargingSubSession(Model):
-    """A stretch of a plug-in episode in one charging mode.
+    """A period of a plug-in episode in one charging mode.
 
     It begins when the vehicle is plugged in or the mode changes, and ends when the mode changes
-    again or the vehicle is unplugged. Energy may flow for some of that time only, and with breaks:
-    when it did is told by the energy usage.
+    again or the vehicle is unplugged. Energy may flow during a part of that time only, and with
+    breaks; ``energy_usage`` has the exact times.
     """
 
     id: str
     url: str
     start: Instant
-    """When the mode set in; energy may have flowed later."""
+    """When the mode began; energy may have flowed later."""
     end: Instant | None
     """When the mode ended, often long after the last energy flowed; None while it lasts."""
     mode: ChargingSubSessionMode
@@ -130,14 +130,14 @@ class ChargingSubSession(Model):
     """In ``currency``; the unit is not stated, presumably **minor** units (pence, cents)."""
     location: ChargingSubSessionLocation
     currency: str
-    """Of every amount of money here, such as ``GBP``."""
+    """The currency of every amount in this model, such as ``GBP``."""
     total_co2_grams: int | None
-    """Emissions that the charge caused, estimated."""
+    """Estimated emissions of the charge."""
     co2_intensity_grams_per_kilowatt_hour: int | None
-    """Carbon intensity of the electricity in gCO2/kWh, estimated."""
+    """Estimated carbon intensity of the electricity, in gCO2/kWh."""
     co2_intensity_classification: ChargingSubSessionCo2IntensityClassification | None
     duration_minutes: int
-    """How long the vehicle really charged, rounded; may be far less than from start to end."""
+    """Minutes in which energy flowed, rounded; may be far less than from start to end."""
     grid_energy_delivered_watt_hours: int | None
     """The part of the energy that came from the grid."""
     solar_energy_delivered_watt_hours: int | None
@@ -145,39 +145,39 @@ class ChargingSubSession(Model):
     vehicle: Ref[Vehicle] | None = None
     evse: Ref[EVSE] | None = None
     percentage_added: float | None = None
-    """What the battery gained, of 100."""
+    """Gain of the battery in percent, 0 to 100."""
     savings_cost: int | None = None
     """Money saved, in **minor** units (pence, cents)."""
     savings_co2_grams: int | None = None
     """Emissions avoided."""
     incentive_earned: int | None = None
-    """Money earned by taking part, in **minor** units (pence, cents)."""
+    """Money earned by participating, in **minor** units (pence, cents)."""
     cost_per_kilowatt_hour: int | None = None
     """Average; the unit is not stated, presumably **minor** units (pence, cents)."""
     total_points: int | None = None
     """Smart points earned."""
     total_points_missed: int | None = None
-    """How many more points a smart charge would have earned."""
+    """Points that a smart charge would have earned in addition."""
     labels: tuple[ChargingSubSessionLabel, ...] | None = None
     energy_usage: Ref[EnergyUsage] | None = None
-    """When energy flowed, how much, and at which price."""
+    """The amounts of energy over time, with their prices."""
     schedules: Ref[Schedules] | None = None
-    """When the vehicle was told to charge."""
+    """The instructions to charge."""
     assessment: Ref[ChargingSubSessionAssessment] | None = None
-    """How well it went; needs the scope ``debug:read``."""
+    """The assessment of the charge; needs the scope ``debug:read``."""
     flags: Ref[ChargingSubSessionFlags] | None = None
-    """What looks wrong about it."""
+    """Suspected errors."""
     debug_metadata: Ref[ChargingSubSessionDebugMetadata] | None = None
-    """How its figures came about; needs the scope ``debug:read``."""
+    """How its figures were calculated; needs the scope ``debug:read``."""
     tariff: Ref[Tariff] | None = None
-    """What electricity from the grid was bought on; needs the scope ``tariff:read``."""
+    """The tariff of the electricity from the grid; needs the scope ``tariff:read``."""
     carbon_feed: Ref[CarbonFeed] | None = None
-    """Where the carbon intensity was taken from; needs the scope ``carbon:read``."""
+    """The source of the carbon intensity; needs the scope ``carbon:read``."""
     grid_feeds: tuple[Ref[GridFeed], ...] | None = None
-    """The grid signals that had a say; needs the scope ``grid:read``."""
+    """The sources of the grid signals that were considered; needs the scope ``grid:read``."""
     solar_mode_type: ChargingSubSessionSolarModeType | None = None
     """None where solar charging is not set up."""
     grid_energy_delivered: Money | None = None
-    """Deprecated, and no unit is stated: use ``grid_energy_delivered_watt_hours``."""
+    """Deprecated, and its unit is not stated: use ``grid_energy_delivered_watt_hours``."""
     solar_energy_delivered: Money | None = None
-    """Deprecated, and no unit is stated: use ``solar_energy_delivered_watt_hours``."""
+    """Deprecated, and its unit is not stated: use ``solar_energy_delivered_watt_hours``."""

@@ -1,4 +1,4 @@
-"""How well a sub-session went, what is wrong with it, and how its figures came about."""
+"""Assessments of sub-sessions, suspected errors, and how the figures were calculated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ChargingSubSessionAssessmentRating(OpenEnum):
-    """How good a metric is, as a traffic light."""
+    """The rating of a metric, as a traffic light."""
 
     RED = "RED"
     """Bad."""
@@ -25,7 +25,7 @@ class ChargingSubSessionAssessmentRating(OpenEnum):
 
 
 class ChargingSubSessionDebugMetadataStartReason(OpenEnum):
-    """What began a sub-session. The API lists the reasons without explaining them."""
+    """Why a sub-session began. The API lists the reasons without explaining them."""
 
     BOOST_START = "BOOST_START"
     SMART_CHARGE_ENABLED = "SMART_CHARGE_ENABLED"
@@ -42,7 +42,7 @@ class ChargingSubSessionDebugMetadataStartReason(OpenEnum):
 
 
 class ChargingSubSessionDebugMetadataFinishReason(OpenEnum):
-    """What ended a sub-session. The API lists the reasons without explaining them."""
+    """Why a sub-session ended. The API lists the reasons without explaining them."""
 
     BOOST_START = "BOOST_START"
     SMART_CHARGE_ENABLED = "SMART_CHARGE_ENABLED"
@@ -59,7 +59,7 @@ class ChargingSubSessionDebugMetadataFinishReason(OpenEnum):
 
 
 class ChargingSubSessionDebugMetadataEnergyUsageCalculationMethod(OpenEnum):
-    """What the energy of a sub-session was worked out from."""
+    """What the energy of a sub-session was calculated from."""
 
     ESTIMATED_CHARGE_ENERGY_ADDED = "ESTIMATED_CHARGE_ENERGY_ADDED"
     ESTIMATED_CHARGE_LEVEL = "ESTIMATED_CHARGE_LEVEL"
@@ -79,7 +79,7 @@ class ChargingSubSessionDebugMetadataEnergyUsageInterpolationMethod(OpenEnum):
 
 
 class ChargingSubSessionDebugMetadataSolarIntegrationType(OpenEnum):
-    """What lets an EVSE charge from solar power."""
+    """How an EVSE charges from solar power."""
 
     UNAVAILABLE = "UNAVAILABLE"
     HARDWARE = "HARDWARE"
@@ -90,31 +90,31 @@ class ChargingSubSessionDebugMetadataSolarIntegrationType(OpenEnum):
 
 @model
 class ChargingSubSessionAssessment(Model):
-    """How well a sub-session went, once it is over."""
+    """The assessment of a sub-session that has ended."""
 
     url: str | None = None
     charging_sub_session: Ref[ChargingSubSession] | None = None
     energy_delivered_to_capacity_percentage: int | None = None
-    """Energy delivered, of what the battery can hold; above 100 where it was more."""
+    """Energy delivered, in percent of the battery's capacity; can exceed 100."""
     energy_delivery_percentage: int | None = None
-    """Energy delivered, of what was required."""
+    """Energy delivered, in percent of the required energy."""
     average_charge_rate_watts: int | None = None
     max_charge_rate_watts: int | None = None
     metrics: ChargingSubSessionAssessmentMetrics | None = None
     ratings: dict[str, ChargingSubSessionAssessmentRating] | None = None
-    """By the name of the metric, with one for the whole among them.
+    """Ratings by the name of the metric, including one for the whole.
 
-    The API lists no names, not even that of the one for the whole.
+    The API documents none of the names, not even that of the rating for the whole.
     """
     updated_at: Instant | None = None
 
 
 @model
 class ChargingSubSessionAssessmentMetrics(Model):
-    """Measures of how well a sub-session went.
+    """Metrics of a sub-session.
 
-    Percentages, 0 to 100, where neither the name nor the text of a member tells otherwise. Any
-    may be None. What lies behind a threshold is not told.
+    They are percentages, 0 to 100, unless the name or the docstring of a field says otherwise.
+    Each may be None. The API does not document the thresholds.
     """
 
     vehicle_data_uptime: int | None = None
@@ -124,27 +124,27 @@ class ChargingSubSessionAssessmentMetrics(Model):
     evse_data_uptime: int | None = None
     evse_command_adherence: int | None = None
     schedule_quality: int | None = None
-    """Time that was scheduled for charging and saw none, whatever the name suggests."""
+    """Scheduled time without charging, although the name suggests the opposite."""
     charge_outside_of_schedule: int | None = None
     """Energy that flowed when none was scheduled."""
     session_duration: int | None = None
     """The unit is not stated; by the example, seconds."""
     energy_delivered_vs_required: int | None = None
     savings_attainment_rate: int | None = None
-    """Savings made, of the most that could have been made."""
+    """Savings, in percent of the highest possible savings."""
     session_savings_range: int | None = None
-    """From the least to the most that the session could have cost.
+    """The lowest to the highest possible cost of the session.
 
-    In "units of currency": whether major or minor ones is not stated.
+    In "units of currency"; whether these are major or minor units is not stated.
     """
     charge_energy_added_meter_reset: bool | None = None
-    """Whether the count of energy added was seen to start over."""
+    """Whether the counter of added energy was reset."""
     charge_energy_added_oscillation_count: int | None = None
     charge_level_oscillation_count: int | None = None
     charge_location_data_at_session_start_minutes: int | None = None
-    """How old the vehicle's location was when the session started."""
+    """The age of the vehicle's location when the session started."""
     last_location_update_implied_velocity_kmh: int | None = None
-    """How fast the vehicle must have been to get to where it was reported last."""
+    """The speed that the distance to the last reported location implies."""
     distance_from_home_meters: int | None = None
     missing_location: bool | None = None
     vehicle_median_data_gap_duration_minutes: int | None = None
@@ -156,7 +156,7 @@ class ChargingSubSessionAssessmentMetrics(Model):
     charge_rate_max_mad_score: int | None = None
     """The highest score of the charge rate, presumably by median absolute deviation.
 
-    No percentage.
+    It is not a percentage.
     """
     charge_rate_max_median_ratio: int | None = None
     """The highest charge rate in percent of the median one, so 100 or more."""
@@ -164,25 +164,25 @@ class ChargingSubSessionAssessmentMetrics(Model):
 
 @model
 class ChargingSubSessionDebugMetadata(Model):
-    """How a sub-session and its figures came about."""
+    """How a sub-session came about and its figures were calculated."""
 
     url: str
     charging_sub_session: Ref[ChargingSubSession]
     start_reason: ChargingSubSessionDebugMetadataStartReason | None
     finish_reason: ChargingSubSessionDebugMetadataFinishReason | None
     is_energy_delivered_capped: bool
-    """Whether the energy was cut down to what the battery can hold."""
+    """Whether the energy was limited to the battery's capacity."""
     uncapped_energy_delivered_watt_hours: int | None
-    """The energy before it was cut down; None if it was not, or cannot be worked out again."""
+    """The energy before it was limited; None if it was not, or cannot be calculated any more."""
     energy_usage_calculation_method: ChargingSubSessionDebugMetadataEnergyUsageCalculationMethod
     energy_usage_interpolation_method: ChargingSubSessionDebugMetadataEnergyUsageInterpolationMethod
     solar_integration_type: ChargingSubSessionDebugMetadataSolarIntegrationType | None
-    """Of the EVSE; None where no EVSE took part."""
+    """That of the EVSE; None without an EVSE."""
 
 
 @model
 class ChargingSubSessionFlags(Model):
-    """What looks wrong about a sub-session."""
+    """Suspected errors of a sub-session."""
 
     url: str
     charging_sub_session: Ref[ChargingSubSession]
@@ -191,9 +191,9 @@ class ChargingSubSessionFlags(Model):
 
 @model
 class ChargingSessionFlag(Model):
-    """One thing that looks wrong. The API lists neither the names nor the causes."""
+    """One suspected error. The API documents neither the names nor the causes."""
 
     name: str
-    """What it is, such as ``ENERGY_OVER_DELIVERY``."""
+    """The name of the error, such as ``ENERGY_OVER_DELIVERY``."""
     root_cause: str
-    """What kind of thing is behind it, such as ``CHARGE_MEASUREMENT_OSCILLATION``."""
+    """The kind of cause, such as ``CHARGE_MEASUREMENT_OSCILLATION``."""

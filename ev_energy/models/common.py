@@ -1,4 +1,4 @@
-"""What several families share."""
+"""Models that several families use."""
 
 from __future__ import annotations
 

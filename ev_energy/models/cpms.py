@@ -7,7 +7,7 @@ from ev_energy.models._enums import OpenEnum
 
 
 class CPMSProviderId(OpenEnum):
-    """Ids of the providers: names, other than most ids."""
+    """The ids of providers, which are names, unlike most other ids."""
 
     CHARGEPOINT = "CHARGEPOINT"
     SWTCH = "SWTCH"
@@ -21,4 +21,4 @@ class CPMSProvider(Model):
     url: str
     name: str
     icon: str | None
-    """URL of a logo; None without one."""
+    """URL of a logo; None if there is none."""

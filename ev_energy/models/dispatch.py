@@ -1,4 +1,4 @@
-"""Dispatch coordinators, the events they order, and what their fleets draw."""
+"""Dispatch coordinators, their dispatch events, and the power of their fleets."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ev_energy.models._types import Instant
 
 
 class DispatchEventCancelResponseStatus(OpenEnum):
-    """What came of cancelling a dispatch event."""
+    """The result of cancelling a dispatch event."""
 
     CANCELLED = "CANCELLED"
 
 
 @model
 class DispatchCoordinator(Model):
-    """Whoever dispatches the load of a fleet, under a contract."""
+    """A party that dispatches the load of a fleet under a contract."""
 
     id: str | None = None
-    """Unlike the ids of other resources: short, such as ``dc000000``."""
+    """A short id, unlike those of other resources, such as ``dc000000``."""
     url: str | None = None
     name: str | None = None
     reference_code: str | None = None
@@ -29,46 +29,46 @@ class DispatchCoordinator(Model):
     timezone: str | None = None
     """IANA name, such as ``America/New_York``."""
     dispatch_logs: str | None = None
-    """URL of the list of what this coordinator's fleet drew."""
+    """URL of the list of this coordinator's dispatch logs."""
 
 
 @model
 class DispatchLog(Model):
-    """What the fleet of a dispatch coordinator drew at one moment."""
+    """The power of a dispatch coordinator's fleet at one moment."""
 
     url: str | None = None
     logged_at: Instant | None = None
-    """When it was written down; with the coordinator, the key of this entry."""
+    """When the server recorded it; with the coordinator, the key of this entry."""
     total_charge_rate_watts: int | None = None
-    """Charging power of the fleet as a whole."""
+    """Charging power of the whole fleet."""
     dispatch_coordinator: str | None = None
     """URL of the coordinator."""
 
 
 @model
 class DispatchEvent(Model):
-    """Limits or a target for a fleet's power, for a while.
+    """Limits or a target for the power of a fleet during a period.
 
-    The API does not say whether watts are meant for each site or for the fleet as a whole.
+    The API does not say whether the watts apply to each site or to the whole fleet.
     """
 
     id: str | None = None
     url: str | None = None
-    """No operation answers at it: an event cannot be read back."""
+    """No operation reads this URL: an event cannot be retrieved."""
     start_time: Instant | None = None
     end_time: Instant | None = None
     import_limit_watts: int | None = None
-    """The most that may be drawn from the grid; None: no limit."""
+    """The highest power that may be drawn from the grid; None: no limit."""
     export_limit_watts: int | None = None
-    """The most that may be fed into the grid; None: no limit."""
+    """The highest power that may be fed into the grid; None: no limit."""
     target_power_watts: int | None = None
-    """The power to hold; None: no target. Which sign means what is not documented."""
+    """The power to hold; None: no target. The meaning of the sign is not documented."""
     dispatch_coordinator: str | None = None
     """URL of the coordinator."""
 
 
 @model
 class DispatchEventCancelResponse(Model):
-    """That an order to cancel a dispatch event was accepted."""
+    """The confirmation that a dispatch event will be cancelled."""
 
     status: DispatchEventCancelResponseStatus | None = None

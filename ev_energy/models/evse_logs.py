@@ -1,4 +1,4 @@
-"""What EVSEs were told, what they answered, and what failed."""
+"""Commands to EVSEs, their OCPP messages, and failures."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class EVSECommandLogReason(OpenEnum):
 
 
 class EVSEOCPPLogDirection(OpenEnum):
-    """Which way an OCPP message went, seen from the server."""
+    """The direction of an OCPP message, seen from the server."""
 
     SENT = "Sent"
     RECEIVED = "Received"
 
 
 class EVSEOCPPLogAction(OpenEnum):
-    """OCPP 1.6 actions, those of the security extension included."""
+    """OCPP 1.6 actions, including those of the security extension."""
 
     AUTHORIZE = "Authorize"
     BOOT_NOTIFICATION = "BootNotification"
@@ -86,7 +86,7 @@ class EVSEOCPPLogAction(OpenEnum):
 
 
 class EVSEOCPPCallResponseErrorCode(OpenEnum):
-    """OCPP error codes, spelt as OCPP 1.6 spells them."""
+    """OCPP error codes, in the spelling of OCPP 1.6."""
 
     NO_ERROR = "NoError"
     NOT_IMPLEMENTED = "NotImplemented"
@@ -104,26 +104,26 @@ class EVSEOCPPCallResponseErrorCode(OpenEnum):
 
 @model
 class EVSECommandLog(Model):
-    """A command that was sent to an EVSE. What it did not set is None."""
+    """A command that was sent to an EVSE. A value that it did not set is None."""
 
     url: str | None = None
     logged_at: Instant | None = None
     """When it was sent; with the EVSE, the key of this entry."""
     evse: Ref[EVSE] | None = None
     max_load_target_milliamps: int | None = None
-    """The load it was told not to exceed."""
+    """The load that the EVSE must not exceed."""
     is_enabled_target: bool | None = None
     """Free-vend: whether any vehicle may charge."""
     always_enabled: bool | None = None
-    """Whether free-vend was to stay on."""
+    """Whether free-vend is to stay on."""
     reason: EVSECommandLogReason | None = None
     internal_command_id: Uuid | None = None
-    """The same in the error log of this command."""
+    """The same id as in the error log of this command."""
 
 
 @model
 class EVSEAPIErrorLog(Model):
-    """A failure to reach an EVSE through its maker's API. What is not known is None."""
+    """A failure to reach an EVSE through its maker's API. An unknown value is None."""
 
     url: str | None = None
     sampled_at: Instant | None = None
@@ -137,9 +137,9 @@ class EVSEAPIErrorLog(Model):
     error_type: str | None = None
     error_detail: str | None = None
     external_request_id: str | None = None
-    """The maker's name for the request."""
+    """The maker's id of the request."""
     internal_command_id: Uuid | None = None
-    """The same in the command log of the command that failed."""
+    """The same id as in the command log of the failed command."""
 
 
 @model
@@ -148,7 +148,7 @@ class EVSEOCPPCallResponse(Model):
 
     sampled_at: Instant | None = None
     payload: JsonObject | None = None
-    """Whatever OCPP says for the action."""
+    """The payload that OCPP defines for the action."""
     error_code: EVSEOCPPCallResponseErrorCode | None = None
     error_description: str | None = None
 
@@ -159,13 +159,13 @@ class EVSEOCPPLog(Model):
 
     url: str | None = None
     sampled_at: Instant | None = None
-    """When it went over the line; with the EVSE, the key of this entry."""
+    """When it was transmitted; with the EVSE, the key of this entry."""
     evse: Ref[EVSE] | None = None
     direction: EVSEOCPPLogDirection | None = None
     action: EVSEOCPPLogAction | None = None
     payload: JsonObject | None = None
-    """Whatever OCPP says for the action."""
+    """The payload that OCPP defines for the action."""
     message_id: str | None = None
-    """What ties call and answer: a UUID, a number or any text, as text."""
+    """The id that a call and its answer share: a UUID, a number or any other text, as text."""
     response: EVSEOCPPCallResponse | None = None
-    """None until it was answered."""
+    """None until the call is answered."""

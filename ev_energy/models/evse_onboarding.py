@@ -1,4 +1,4 @@
-"""What comes before an EVSE is connected, and the ways it gets connected."""
+"""Checks before an EVSE is connected, and the ways of connecting it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class EVSECompatibilityCheckResult(Model):
 
     compatible: bool
     beta: bool
-    """Whether the support is still being tried out; false where there is none."""
+    """Whether the support is a beta version; False without support."""
     recommendation_rank: int | None
-    """Where its make stands in a list for drivers to choose from: 1 first, None last."""
+    """The rank of its make in a list for drivers to choose from: 1 first, None last."""
 
 
 @model
 class EVSEOnboardingJsonResponse(Model):
-    """Where to send a driver, for an app that opens the page in a web view."""
+    """The page where a driver connects an EVSE, for an app that opens it in a web view."""
 
     url: str
 
 
 @model
 class EVSEWaitlistResponse(Model):
-    """A place on the waiting list. It cannot be looked up again."""
+    """An entry on the waiting list. The API cannot return it again."""
 
     id: str

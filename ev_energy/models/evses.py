@@ -29,7 +29,7 @@ class EVSELockMode(OpenEnum):
 
 
 class EVSELifecycleState(OpenEnum):
-    """How far an EVSE has come from the box to daily use."""
+    """The state of an EVSE between delivery and daily use."""
 
     CREATED_LINKED = "CREATED_LINKED"
     INSTALLED = "INSTALLED"
@@ -52,7 +52,7 @@ class EVSEStatusLogControlPilotStatus(OpenEnum):
     C = "C"
     """Charging, or ready to."""
     D = "D"
-    """Charging, and the place must be ventilated."""
+    """Charging; the room must be ventilated."""
     E = "E"
     """Shut off."""
     F = "F"
@@ -60,7 +60,7 @@ class EVSEStatusLogControlPilotStatus(OpenEnum):
 
 
 class EVSEStatusLogMode(OpenEnum):
-    """What an EVSE says it is doing."""
+    """The activity that an EVSE reports."""
 
     UNKNOWN = "Unknown"
     IDLE = "Idle"
@@ -82,16 +82,16 @@ class EVSEMake(Model):
     url: str
     name: str
     display_name: str | None = None
-    """The name to show to drivers; None if it has none of its own."""
+    """The name to show to drivers; None if there is no separate one."""
     icon: str | None = None
     """URL of a logo."""
     onboarding_url: str | None = None
-    """Where a driver connects an EVSE of this make; None if the model must be chosen first.
+    """The page where a driver connects an EVSE of this make; None if it needs the model.
 
-    With client credentials it lacks the user, unless the client acts for one.
+    With client credentials the URL does not name the user, unless the client acts for one.
     """
     is_beta: bool | None = None
-    """Whether the integration is still being tried out."""
+    """Whether the integration is a beta version."""
     evse_models: str | None = None
     """URL of the list of this make's models."""
 
@@ -105,11 +105,11 @@ class EVSEModel(Model):
     name: str
     make: Ref[EVSEMake] | None = None
     display_name: str | None = None
-    """The name to show to drivers; None if it has none of its own."""
+    """The name to show to drivers; None if there is no separate one."""
     onboarding_url: str | None = None
-    """Where a driver connects an EVSE of this model; None if it cannot be integrated.
+    """The page where a driver connects an EVSE of this model; None if it cannot be integrated.
 
-    With client credentials it lacks the user, unless the client acts for one.
+    With client credentials the URL does not name the user, unless the client acts for one.
     """
 
 
@@ -122,7 +122,7 @@ class EVSEFirmwareVersion(Model):
     version: str
     """The maker's internal version."""
     public_version: str | None
-    """The version drivers are shown, None where it is the internal one."""
+    """The version that drivers see; None if it is the internal one."""
     change_log: str | None
     support_url: str | None
     """A page about this release."""
@@ -132,22 +132,25 @@ class EVSEFirmwareVersion(Model):
 class EVSE(Model):
     """One physical charge point.
 
-    There is no flag for online: look how old ``latest_status_log.value.sampled_at`` is.
+    There is no flag for being online: check the age of ``latest_status_log.value.sampled_at``.
     """
 
     id: str
     url: str
     cpid: str
-    """The charge point's own identity; its form depends on the maker."""
+    """The id that the charge point itself uses; its form depends on the maker."""
     model: Ref[EVSEModel] | None = None
     user: Ref[User] | None = None
     latest_status_log: Ref[EVSEStatusLog] | None = None
     """None before the first report."""
     ct_clamp: Ref[CTClamp] | None = None
-    """None where no clamp is fitted."""
+    """None if no clamp is fitted."""
     lock_mode: EVSELockMode | None = None
     location: LatLong | None = None
-    """Where it stands; decides grid, carbon feed, time zone and programs. None until known."""
+    """The place of installation, which decides grid, carbon feed, time zone and programs.
+
+    None until it is known.
+    """
     lifecycle_state: EVSELifecycleState | None = None
     """None before the first step was recorded."""
     charging_sub_sessions: str | None = None
@@ -156,55 +159,55 @@ class EVSE(Model):
 
 @model
 class EVSEStatusLog(Model):
-    """The state of an EVSE when it reported. What it cannot measure is None."""
+    """The state of an EVSE when it reported. A value that it cannot measure is None."""
 
     url: str | None = None
     sampled_at: Instant | None = None
     """When the EVSE measured; with the EVSE, the key of this entry."""
     logged_at: Instant | None = None
-    """When the server wrote it down, at ``sampled_at`` or later."""
+    """When the server recorded it, at ``sampled_at`` or later."""
     evse: Ref[EVSE] | None = None
     is_plugged_in: bool | None = None
     is_charging: bool | None = None
     charge_rate_watts: int | None = None
     """Power into the vehicle."""
     export_power_watts: int | None = None
-    """Power out of the vehicle (V2X); None where the EVSE is one-way."""
+    """Power out of the vehicle (V2X); None if the EVSE cannot discharge vehicles."""
     control_pilot_status: EVSEStatusLogControlPilotStatus | None = None
     meter_reading_watt_hours: int | None = None
     """The meter's running total."""
     is_enabled: bool | None = None
     """Free-vend: whether any vehicle may charge."""
     max_current_rating_milliamps: int | None = None
-    """The most it lets a vehicle draw."""
+    """The highest current that it lets a vehicle draw."""
     cable_current_rating_milliamps: int | None = None
-    """The most the cable may carry."""
+    """The highest current that the cable may carry."""
     signal_strength_rssi_dbm: int | None = None
     inlet_power_watts: int | None = None
     """Power at the property's supply, as the EVSE measures it."""
     voltage_millivolts: int | None = None
     state_of_charge_percentage: int | None = None
-    """Of the vehicle's battery, 0 to 100, where the EVSE is told."""
+    """That of the vehicle's battery, 0 to 100, if the vehicle reports it to the EVSE."""
     mode: EVSEStatusLogMode | None = None
 
 
 @model
 class EVSEReconnectionUrl(Model):
-    """Where a driver signs in again to an EVSE that lost its authorisation."""
+    """The page where a driver signs in again to an EVSE that lost its authorisation."""
 
     url: str | None = None
 
 
 @model
 class CTClamp(Model):
-    """A current transformer around the supply cable, for charging from one's own solar power."""
+    """A current transformer around the supply cable, for charging from the home's solar power."""
 
     id: str | None = None
     url: str | None = None
     evse: Ref[EVSE] | None = None
-    """None while it is linked to no EVSE."""
+    """None while it is not linked to an EVSE."""
     calibration_factor: int | None = None
-    """Readings are multiplied by this; -1 where the clamp was fitted backwards."""
+    """Readings are multiplied by this; -1 if the clamp was fitted backwards."""
 
 
 @model
@@ -215,7 +218,7 @@ class CTClampLog(Model):
     sampled_at: Instant | None = None
     """When it was measured; with the clamp, the key of this entry."""
     logged_at: Instant | None = None
-    """When the server wrote it down."""
+    """When the server recorded it."""
     ct_clamp: Ref[CTClamp] | None = None
     current_milliamps: int | None = None
     """Positive: import from the grid. Negative: export to it."""
@@ -226,17 +229,17 @@ class EVSEConnectivity(Model):
     """How well an EVSE is connected. Signal strengths are None for EVSEs on Wi-Fi."""
 
     signal_strength_rssi_dbm: int | None
-    """The last one known."""
+    """The last known value."""
     lowest_signal_strength_rssi_dbm_7d: int | None
-    """Of the last seven days."""
+    """The lowest value of the last seven days."""
     highest_signal_strength_rssi_dbm_7d: int | None
-    """Of the last seven days."""
+    """The highest value of the last seven days."""
     connection_reliability_30d: int
-    """Share of the last 30 days it was online, 0 to 100."""
+    """Percentage of the last 30 days in which it was online, 0 to 100."""
     ip_address: str | None
-    """Of its SIM; None without one."""
+    """That of its SIM; None without a SIM."""
     iccid: str | None
-    """Of its SIM; None without one."""
+    """That of its SIM; None without a SIM."""
     firmware_version: str | None
     """None if not known."""
     latest_status_log: Ref[EVSEStatusLog] | None

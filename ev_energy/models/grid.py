@@ -1,4 +1,4 @@
-"""What the grid would have vehicles do, by source and time."""
+"""Signals of the grid for planning charging, by source and time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ev_energy.models._types import Instant
 
 @model
 class GridFeed(Model):
-    """A source of grid signals, which charging is planned around."""
+    """A source of grid signals that the planning of charging considers."""
 
     id: str
     url: str
     name: str
     reference_code: str
-    """Names the feed to software, such as ``CAISO_PEAK``; the same in every environment."""
+    """The code of the feed, such as ``CAISO_PEAK``; the same in every environment."""
     priority: int
-    """1 to 10; decides where several feeds apply to a user. Which end wins is not stated."""
+    """1 to 10; decides if several feeds apply to a user. Which end wins is not stated."""
 
 
 @model
@@ -24,10 +24,10 @@ class GridLevel(Model):
     """A grid signal during an interval. It has neither id nor URL."""
 
     value: int
-    """1 to 100. Below 50, charge rather now; above, rather not; 50 has no effect."""
+    """1 to 100. Below 50: prefer charging now; above: avoid it; 50: no effect."""
     started_at: Instant | None
-    """None where the start is open."""
+    """None if the start is open."""
     interval_seconds: int | None
-    """None where the start or the end is open."""
+    """None if the start or the end is open."""
     created_at: Instant
-    """When it was written down, which may be before ``started_at``."""
+    """When the server recorded it, which may be before ``started_at``."""

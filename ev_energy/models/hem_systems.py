@@ -1,4 +1,4 @@
-"""Home energy management (HEM) systems: their power now, and their energy over time."""
+"""Home energy management (HEM) systems: current power, and energy over time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ev_energy.models._types import Instant
 
 
 class HEMSystemEnergyStatsResponseResolution(OpenEnum):
-    """Length of the buckets that energy is added up in (ISO 8601)."""
+    """The length of a bucket of energy statistics (ISO 8601)."""
 
     PT30M = "PT30M"
     """Half an hour."""
@@ -20,7 +20,7 @@ class HEMSystemEnergyStatsResponseResolution(OpenEnum):
 
 @model
 class HEMSystem(Model):
-    """A home's boundary meters, batteries and inverters, seen as one system."""
+    """The boundary meters, batteries and inverters of a home as one system."""
 
     id: str
     url: str
@@ -29,11 +29,11 @@ class HEMSystem(Model):
 
 @model
 class HEMSystemLivePower(Model):
-    """Power in a home, in W, as last known.
+    """The last known power in a home, in W.
 
-    It comes from the newest statistics, so mind how old ``sampled_at`` is. Each direction has a
-    member of its own; the flows, ``..._to_..._watts``, are worked out, not measured. None: what
-    the figure is worked out from is not known.
+    It is taken from the newest statistics, so check the age of ``sampled_at``. Each direction has
+    its own field; the flows, ``..._to_..._watts``, are calculated, not measured. None: the values
+    that the figure is calculated from are not known.
     """
 
     sampled_at: Instant
@@ -41,7 +41,7 @@ class HEMSystemLivePower(Model):
     generation_watts: int | None
     """Solar power."""
     consumption_watts: int | None
-    """What the household uses."""
+    """Power that the household uses."""
     import_watts: int | None
     """From the grid."""
     export_watts: int | None
@@ -65,7 +65,7 @@ class HEMSystemLivePower(Model):
 class HEMSystemEnergyStatsBucket(Model):
     """Energy in a home during one half hour, day or month, in Wh.
 
-    Each direction has a member of its own. None: not known, which is not zero.
+    Each direction has its own field. None means not known, which is not zero.
     """
 
     period_start: Instant
@@ -73,7 +73,7 @@ class HEMSystemEnergyStatsBucket(Model):
     generation_wh: int | None
     """Solar energy."""
     consumption_wh: int | None
-    """What the household used."""
+    """Energy that the household used."""
     import_wh: int | None
     """From the grid."""
     export_wh: int | None
@@ -95,7 +95,7 @@ class HEMSystemEnergyStatsBucket(Model):
 
 @model
 class HEMSystemEnergyStatsResponse(Model):
-    """Energy in a home over a range of time, bucket by bucket."""
+    """Energy in a home over a period, bucket by bucket."""
 
     resolution: HEMSystemEnergyStatsResponseResolution
     start: Instant

@@ -1,4 +1,4 @@
-"""Home batteries, their catalogue, and what they report."""
+"""Home batteries, their catalogue and their reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ev_energy.models._types import Instant
 
 
 class HomeBatteryStatusLogStatus(OpenEnum):
-    """What a home battery is doing, as the server makes it out."""
+    """The activity of a home battery, determined by the server."""
 
     CHARGING = "CHARGING"
     DISCHARGING = "DISCHARGING"
@@ -19,7 +19,7 @@ class HomeBatteryStatusLogStatus(OpenEnum):
 
 
 class HomeBatteryStatusLogOperationMode(OpenEnum):
-    """What a home battery is set to do."""
+    """The mode that a home battery is set to."""
 
     EXPORT_FOCUS = "EXPORT_FOCUS"
     IMPORT_FOCUS = "IMPORT_FOCUS"
@@ -37,11 +37,12 @@ class HomeBatteryMake(Model):
     url: str | None = None
     name: str | None = None
     icon: str | None = None
-    """URL of a logo; None without one."""
+    """URL of a logo; None if there is none."""
     onboarding_url: str | None = None
-    """Where a user connects a battery of this make; None if the model must be chosen first.
+    """The page where a user connects a battery of this make; None if it needs the model.
 
-    With client credentials it lacks the user, unless the client acts for one: add ``user_id``.
+    With client credentials the URL does not name the user, unless the client acts for one: add
+    ``user_id``.
     """
     models: str | None = None
     """URL of the list of this make's models."""
@@ -56,9 +57,10 @@ class HomeBatteryModel(Model):
     name: str | None = None
     make: Ref[HomeBatteryMake] | None = None
     onboarding_url: str | None = None
-    """Where a user connects a battery of this model; None if it cannot be integrated.
+    """The page where a user connects a battery of this model; None if it cannot be integrated.
 
-    With client credentials it lacks the user, unless the client acts for one: add ``user_id``.
+    With client credentials the URL does not name the user, unless the client acts for one: add
+    ``user_id``.
     """
 
 
@@ -77,19 +79,19 @@ class HomeBattery(Model):
 
 @model
 class HomeBatteryStatusLog(Model):
-    """The state of a home battery when it reported. What it does not tell is None."""
+    """The state of a home battery when it reported. A value that it does not report is None."""
 
     url: str | None = None
     sampled_at: Instant | None = None
     """When the battery measured; with the battery, the key of this entry."""
     home_battery: Ref[HomeBattery] | None = None
     capacity_watt_hours: int | None = None
-    """What it holds when full."""
+    """Energy in the full battery."""
     state_of_charge_percentage: int | None = None
     """0 to 100."""
     charge_rate_watts: int | None = None
     """Positive: the battery charges. Negative: it discharges."""
     discharge_limit_percentage: int | None = None
-    """The reserve, 0 to 100: it is not discharged below this charge."""
+    """The reserve, 0 to 100: the battery is not discharged below it."""
     status: HomeBatteryStatusLogStatus | None = None
     operation_mode: HomeBatteryStatusLogOperationMode | None = None

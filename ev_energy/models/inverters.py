@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class InverterStatusLogStatus(OpenEnum):
-    """What an inverter is doing, as its solar power tells."""
+    """The activity of an inverter, derived from its solar power."""
 
     PRODUCING = "PRODUCING"
     CONSUMING = "CONSUMING"
@@ -32,9 +32,9 @@ class InverterMake(Model):
     icon: str | None
     """URL of a logo."""
     onboarding_url: str | None = None
-    """Where a user connects an inverter of this make; None if the make alone is not enough.
+    """The page where a user connects an inverter of this make; None if it needs the model.
 
-    With client credentials it lacks the user: add ``user_id`` to it.
+    With client credentials the URL does not name the user: add ``user_id`` to it.
     """
     inverter_models: str | None = None
     """URL of the list of this make's models."""
@@ -49,9 +49,9 @@ class InverterModel(Model):
     name: str
     make: Ref[InverterMake] | None = None
     onboarding_url: str | None = None
-    """Where a user connects an inverter of this model; None if it cannot be integrated.
+    """The page where a user connects an inverter of this model; None if it cannot be integrated.
 
-    With client credentials it lacks the user: add ``user_id`` to it.
+    With client credentials the URL does not name the user: add ``user_id`` to it.
     """
 
 
@@ -59,7 +59,7 @@ class InverterModel(Model):
 class Inverter(Model):
     """One physical inverter.
 
-    ``user`` is not described by the API, but its examples carry it.
+    The API does not describe ``user``, but its examples contain it.
     """
 
     id: str
@@ -68,25 +68,25 @@ class Inverter(Model):
     created_at: Instant | None = None
     """When it was connected to ev.energy."""
     latest_status_log: Ref[InverterStatusLog] | None = None
-    """None before the first report. Expand it: no operation retrieves it by itself."""
+    """None before the first report. Expand it: no operation returns it alone."""
     onboarding_url: str | None = None
-    """Where its user signs in to the account that it belongs to."""
+    """The page where its user signs in to the account that it belongs to."""
     user: Ref[User] | None = None
-    """None where the reply does not say."""
+    """None if the reply does not contain it."""
 
 
 @model
 class InverterStatusLog(Model):
-    """The state of an inverter when it reported. Expanding it is the only way to the latest one."""
+    """The state of an inverter when it reported. Only expanding the link returns the latest one."""
 
     url: str | None = None
-    """No operation answers at it."""
+    """No operation reads this URL."""
     sampled_at: Instant | None = None
     """When the inverter measured."""
     logged_at: Instant | None = None
-    """When the server wrote it down."""
+    """When the server recorded it."""
     inverter: Ref[Inverter] | None = None
     solar_power_watts: int | None = None
     """Output of the panels, 0 or more."""
     status: InverterStatusLogStatus | None = None
-    """Worked out from ``solar_power_watts``."""
+    """Derived from ``solar_power_watts``."""

@@ -1,4 +1,4 @@
-"""Things a user should be told."""
+"""Notifications for users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ev_energy.models._types import Instant
 
 
 class NotificationCategory(OpenEnum):
-    """What a notification is for."""
+    """The purpose of a notification."""
 
     ACTIONABLE = "ACTIONABLE"
     SERVICE = "SERVICE"
@@ -19,7 +19,7 @@ class NotificationCategory(OpenEnum):
 
 @model
 class Notification(Model):
-    """Something the user should know about, or do."""
+    """A message about something that the user should know or do."""
 
     id: str
     url: str
@@ -33,8 +33,8 @@ class Notification(Model):
     detail_page_title: str
     detail_page_body: str
     external_link: str | None
-    """A web page with more about it."""
+    """A web page with more information."""
     external_button_label: str
-    """What a button that leads there should say."""
+    """The label for a button that opens that page."""
     read_at: Instant | None = None
     resolved_at: Instant | None = None

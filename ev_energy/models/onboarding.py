@@ -1,4 +1,4 @@
-"""What onboarding answers by redirecting."""
+"""Results of onboarding operations that redirect."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen
 class OnboardingLink:
-    """Where a user's browser has to go to connect a device. Prints as its URL.
+    """The page where a user connects a device. `str` of it is the URL.
 
     The URL is for the user's browser; the SDK never opens it.
     """

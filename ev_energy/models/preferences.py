@@ -1,4 +1,4 @@
-"""What is kept for each user: preferences, and where payouts go."""
+"""Settings of a user: preferences and the payout method."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ev_energy.models._types import Instant
 
 
 class PayoutMethodReceiverType(OpenEnum):
-    """What kind of text names the receiver of payouts."""
+    """The kind of identifier of the receiver of payouts."""
 
     EMAIL = "EMAIL"
     PHONE = "PHONE"
@@ -19,7 +19,7 @@ class PayoutMethodReceiverType(OpenEnum):
 
 
 class PayoutMethodReceiverWallet(OpenEnum):
-    """What payouts go through."""
+    """The service that makes payouts."""
 
     PAYPAL = "PAYPAL"
     """The receiver is an e-mail address."""
@@ -31,34 +31,34 @@ class PayoutMethodReceiverWallet(OpenEnum):
 
 @model
 class UserNotificationPreferencesGroups(Model):
-    """Which groups of notifications a user wants, by push and e-mail."""
+    """The groups of notifications that a user gets, by push and e-mail."""
 
     charging_flow: bool | None = None
     """The course of a session: plugged in, scheduled, done."""
     charging_issues: bool | None = None
-    """What goes wrong while charging."""
+    """Problems while charging."""
     charging_optimisation: bool | None = None
-    """Smart charging's schedules, and what they save."""
+    """Schedules of smart charging and the savings."""
     deals_and_offers: bool | None = None
-    """Marketing; the user must have agreed to that as well."""
+    """Marketing; it also needs the user's consent."""
     power_supply_notifications: bool | None = None
-    """What happens in the grid; not switched on for everybody."""
+    """Events in the grid; not enabled for all users."""
 
 
 @model
 class UserNotificationPreferences(Model):
-    """What a user wants to be notified of."""
+    """The notification settings of a user."""
 
     url: str | None = None
     groups: UserNotificationPreferencesGroups | None = None
-    """Every group there is, when read."""
+    """All groups, in a reply."""
 
 
 @attrs.frozen(kw_only=True)
 class NotificationGroupsWrite:
-    """Groups of notifications to be switched on or off; what is left out stays as it is.
+    """Groups of notifications to switch on or off; groups that are omitted are not changed.
 
-    The groups mean what they do in `UserNotificationPreferencesGroups`.
+    `UserNotificationPreferencesGroups` explains the groups.
     """
 
     charging_flow: bool | Unset = UNSET
@@ -70,31 +70,31 @@ class NotificationGroupsWrite:
 
 @model
 class RoutePlannerPreferences(Model):
-    """What the route planner assumes for a user until told otherwise."""
+    """The defaults of the route planner for a user."""
 
     url: str
     preferred_vehicle: str | None
-    """URL of the vehicle that is chosen beforehand; None if the user has to choose."""
+    """URL of the vehicle that is selected by default; None if the user has to select one."""
     min_charger_power_watts: int | None
-    """Chargers along the way should be at least this strong; None: any charger.
+    """The preferred minimum power of chargers along the way; None: any charger.
 
-    Not a hard limit.
+    It is not a hard limit.
     """
     arrive_with_min_percent: int
-    """State of charge that must be left on arrival, 0 to 100; new routes start with this value."""
+    """The minimum state of charge on arrival, 0 to 100; the default for new routes."""
     updated_at: Instant
 
 
 @model
 class PayoutMethod(Model):
-    """Where a user is paid what was earned. All but the URL is None until it is set up."""
+    """The payout method of a user. All fields but the URL are None until it is set up."""
 
     url: str
     receiver: str | None
-    """E-mail address, phone number or billing account number, as the wallet wants it.
+    """E-mail address, phone number or billing account number, depending on the wallet.
 
-    Of bill credits it can be an empty text.
+    For bill credits it can be empty.
     """
     receiver_type: PayoutMethodReceiverType | None
-    """What ``receiver`` is; follows from the wallet."""
+    """The kind of ``receiver``, which depends on the wallet."""
     receiver_wallet: PayoutMethodReceiverWallet | None

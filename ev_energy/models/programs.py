@@ -1,4 +1,4 @@
-"""Programs: what users join to be rewarded for charging at the right time."""
+"""Programs that reward their members for charging at the right time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class ProgramVehicleCompatibilityType(OpenEnum):
-    """What drives a vehicle."""
+    """The drive of a vehicle."""
 
     BEV = "BEV"
-    """A battery alone."""
+    """Battery only."""
     PHEV = "PHEV"
-    """A battery and an engine: a plug-in hybrid."""
+    """Battery and engine: a plug-in hybrid."""
 
 
 @model
@@ -31,11 +31,11 @@ class Program(Model):
     name: str | None = None
     """The name to show to people."""
     description: str | None = None
-    """What it offers and asks for, in plain text."""
+    """What it offers and requires, in plain text."""
     logo: str | None = None
-    """URL of an image; None without one."""
+    """URL of an image; None if there is none."""
     sponsor_name: str | None = None
-    """Whose program it is; a utility in most cases."""
+    """The sponsor of the program; in most cases a utility."""
     external_url: str | None = None
     """A web page where people can join."""
 
@@ -47,47 +47,46 @@ class ProgramTier(Model):
     id: str | None = None
     url: str | None = None
     short_name: str | None = None
-    """A slug; no other tier of the program has it."""
+    """A slug that is unique within the program."""
     name: str | None = None
-    """The name to show to people; None without one."""
+    """The name to show to people; None if there is none."""
     logo_svg: str | None = None
-    """URL of an SVG image; None without one."""
+    """URL of an SVG image; None if there is none."""
     description_short: str | None = None
-    """HTML, between ``<html>`` tags; None without one."""
+    """HTML, between ``<html>`` tags; None if there is none."""
     description_long: str | None = None
-    """HTML, between ``<html>`` tags; None without one."""
+    """HTML, between ``<html>`` tags; None if there is none."""
     smart_charging_enabled: bool | None = None
     """Whether its members get smart charging."""
     disable_changing_tariff: bool | None = None
-    """Whether its members have to keep the tariff they are on."""
+    """Whether its members have to keep their tariff."""
     visible: bool | None = None
-    """Whether to offer it where a user chooses a tier."""
+    """Whether to offer it to users who choose a tier."""
     eligible: bool | None = None
-    """Whether the user may choose it; None unless the request stands for a user."""
+    """Whether the user may choose it; None unless the request is made for a user."""
 
 
 @model
 class ParticipationAgreementVersion(Model):
-    """What members of a program agree to, as worded at some time.
+    """One version of the agreement between a program and its members.
 
-    A program has one agreement; of its published versions, the one with the highest number is in
-    force.
+    A program has one agreement. The published version with the highest number is in force.
     """
 
     id: str | None = None
     url: str | None = None
     version_number: int | None = None
-    """Each version of an agreement has a higher number than those before."""
+    """Each version of an agreement has a higher number than the earlier ones."""
     published: bool | None = None
-    """Whether users get to see it; not meant to be true of several versions at once."""
+    """Whether users can see it; several versions should not be published at once."""
     content: str | None = None
-    """HTML, in the language of the user who asks."""
+    """HTML, in the language of the user."""
     created_at: Instant | None = None
 
 
 @model
 class IncentiveScheme(Model):
-    """A rule by which a user earns money. It has no page of its own, and so no URL."""
+    """A rule by which a user earns money. It has no URL."""
 
     id: str | None = None
     name: str | None = None
@@ -99,8 +98,8 @@ class IncentiveScheme(Model):
     available: bool | None = None
     """Whether the user can earn it now.
 
-    Not before its period begins or after it ends; nor when it was earned as often as it may be,
-    by that user or for that device.
+    False before its period begins and after it ends, and when the user or the device has earned it
+    as often as allowed.
     """
 
 
@@ -114,7 +113,7 @@ class ProgramVehicleCompatibility(Model):
     type: ProgramVehicleCompatibilityType | None = None
     """None if not known."""
     supported_countries: tuple[str, ...] | None = None
-    """Where that holds: two-letter codes (ISO 3166-1 alpha-2)."""
+    """The countries of this support: two-letter codes (ISO 3166-1 alpha-2)."""
     start_year: int | None = None
     """The earliest model year that is supported."""
     end_year: int | None = None

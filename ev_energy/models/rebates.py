@@ -1,4 +1,4 @@
-"""Rebates, applications for them, and the evidence these need."""
+"""Rebates, applications for them, and the required evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ev_energy.models._refs import Ref
 
 
 class RebateEvidenceSupportingDataType(OpenEnum):
-    """What kind of text a piece of supporting data is."""
+    """The kind of text of supporting data."""
 
     CURRENCY = "currency"
     """An amount of money, without the currency's symbol."""
@@ -18,13 +18,13 @@ class RebateEvidenceSupportingDataType(OpenEnum):
 
 
 class UserRebateStatus(OpenEnum):
-    """How far an application is filled in; not whether it was reviewed or approved."""
+    """The progress of filling in an application, not of reviewing it."""
 
     NOT_STARTED = "NOT_STARTED"
     PENDING_TYPE_SELECTED = "PENDING_TYPE_SELECTED"
     PENDING_IN_PROGRESS = "PENDING_IN_PROGRESS"
     COMPLETE = "COMPLETE"
-    """It was submitted."""
+    """The application was submitted."""
 
 
 @model
@@ -35,33 +35,33 @@ class RebateType(Model):
     url: str | None = None
     title: str | None = None
     value_description: str | None = None
-    """What it is worth, in words."""
+    """The value of the rebate, in words."""
     icon: str | None = None
     """URL of an icon."""
     description_long: str | None = None
     description_short: str | None = None
-    """The one thing to know about it, in a line."""
+    """The most important fact, in one line."""
     requirements: str | None = None
-    """Who is eligible, as **HTML**: clean it before you show it."""
+    """The conditions of eligibility, as **HTML**: sanitize it before you show it."""
     required_evidence: tuple[Ref[RebateEvidenceType], ...] | None = None
 
 
 @model
 class RebateEvidenceTypeFile(Model):
-    """A file that the user handed in."""
+    """A file that the user uploaded."""
 
     name: str | None = None
     url: str | None = None
-    """Where it can be looked at. The URL is signed: it needs no token, and whoever has it may look
-    until it expires. It is not printed."""
+    """The file itself. The URL is signed: it works without a token for anyone until it expires, so
+    `repr` hides it."""
     _secret = ("url",)
 
 
 @model
 class RebateEvidenceSupportingData(Model):
-    """A field of the form that goes with a kind of evidence.
+    """A field of the form that belongs to a kind of evidence.
 
-    The number by which `EvidenceDataWrite` names such a field is in no reply.
+    No reply contains the number by which `EvidenceDataWrite` identifies such a field.
     """
 
     data_type: RebateEvidenceSupportingDataType
@@ -69,22 +69,22 @@ class RebateEvidenceSupportingData(Model):
     description: str
     required: bool
     value: str | None = None
-    """What the user entered; a text, also where it is an amount."""
+    """The value that the user entered, always as text, even if it is an amount."""
 
 
 @model
 class RebateEvidenceType(Model):
-    """A kind of evidence that a rebate needs, such as an invoice; with what the user gave of it."""
+    """A kind of evidence that a rebate requires, such as an invoice, and what the user sent."""
 
     id: str | None = None
     url: str | None = None
     title: str
     description: str | None
     upload_required: bool
-    """Whether a file must be handed in."""
+    """Whether a file must be uploaded."""
     evidence_data: tuple[RebateEvidenceSupportingData, ...]
     file: RebateEvidenceTypeFile | None = None
-    """None where the user has handed in none."""
+    """None if the user has not uploaded one."""
 
 
 @model
@@ -94,13 +94,13 @@ class UserRebate(Model):
     id: str | None = None
     url: str | None = None
     status: UserRebateStatus | None = None
-    """Of the form; no member tells what became of the application."""
+    """The status of the form; no field shows the result of the application."""
     rebate_type: Ref[RebateType] | None = None
 
 
 @model
 class UserRebateCreated(Model):
-    """Where a `UserRebate` is that was just created or changed."""
+    """A reference to the `UserRebate` that was created or changed."""
 
     id: str | None = None
     url: str | None = None
@@ -108,7 +108,7 @@ class UserRebateCreated(Model):
 
 @model
 class RebateEvidenceFile(Model):
-    """A file that is evidence. The end of an upload answers with ``id`` and ``url`` only."""
+    """A file that serves as evidence. After an upload, only ``id`` and ``url`` are set."""
 
     id: str | None = None
     url: str | None = None
@@ -118,25 +118,25 @@ class RebateEvidenceFile(Model):
 
 @model
 class RebateEvidenceUpload(Model):
-    """Where the bytes of a file go."""
+    """The destination for the bytes of a file."""
 
     id: str | None = None
-    """Of the `RebateEvidenceFile` that is being made."""
+    """That of the `RebateEvidenceFile` that the upload creates."""
     url: str | None = None
-    """Of the `RebateEvidenceFile` that is being made."""
+    """That of the `RebateEvidenceFile` that the upload creates."""
     presigned_url: str | None = None
-    """Where to ``PUT`` the bytes, on another host, so **without the access token**.
+    """The URL to ``PUT`` the bytes to, on another host, so **without the access token**.
 
-    The URL itself is the permission, for a while: keep it out of logs. It is not printed.
+    Until it expires, the URL itself grants access: keep it out of logs. `repr` hides it.
     """
     _secret = ("presigned_url",)
 
 
 @attrs.frozen(kw_only=True)
 class EvidenceDataWrite:
-    """What a user entered into one field of a form."""
+    """The value that a user entered into one field of a form."""
 
     id: int
-    """The number of the field. No reply shows it, so ev.energy has to tell you."""
+    """The number of the field. No reply contains it; ask ev.energy for it."""
     value: str
-    """Always a text; an amount comes without the currency's symbol."""
+    """Always text; an amount is written without the currency's symbol."""

@@ -1,4 +1,4 @@
-"""Regions on the map, groups of them, and the GeoJSON they are drawn in."""
+"""Regions on the map, groups of regions, and their GeoJSON."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Position: TypeAlias = tuple[float, float]
 
 
 class RegionType(OpenEnum):
-    """What a region is for."""
+    """The purpose of a region."""
 
     OTHER = "OTHER"
     ELECTRICITY = "ELECTRICITY"
 
 
 class RegionValidationResultStatus(OpenEnum):
-    """Whether a region could be created; ``problems`` says why not."""
+    """Whether a region could be created; ``problems`` has the reasons if not."""
 
     OK = "OK"
     NAME_EXISTS = "NAME_EXISTS"
@@ -34,7 +34,7 @@ class RegionValidationResultStatus(OpenEnum):
 
 
 class RegionGroupValidationResultGroupStatus(OpenEnum):
-    """Whether the name of a group is free."""
+    """Whether the name of a group is available."""
 
     AVAILABLE = "AVAILABLE"
     NAME_EXISTS = "NAME_EXISTS"
@@ -42,18 +42,18 @@ class RegionGroupValidationResultGroupStatus(OpenEnum):
 
 @model
 class GeoJsonPolygon(Model):
-    """A GeoJSON Polygon (RFC 7946): an outline, and the holes in it.
+    """A GeoJSON Polygon (RFC 7946): an outline and its holes.
 
-    `from_dict` makes one of a GeoJSON object that was read from a file.
+    `from_dict` accepts a GeoJSON object, for example from a file.
     """
 
     type: str = "Polygon"
-    """Nothing else; nobody has to write it."""
+    """The only value; it can be omitted."""
     coordinates: tuple[tuple[Position, ...], ...]
     """Up to 100 rings, the outline first, then its holes.
 
-    A ring is 4 to 25000 positions, **longitude first**, and its last one repeats its first. What
-    you make yourself may hold lists instead of tuples: they are sent just the same.
+    A ring is 4 to 25000 positions, **longitude first**, and its last one repeats its first. In
+    a request, lists are accepted in place of tuples.
     """
 
 
@@ -61,11 +61,11 @@ class GeoJsonPolygon(Model):
 class GeoJsonMultiPolygon(Model):
     """A GeoJSON MultiPolygon (RFC 7946): several polygons as one shape.
 
-    `from_dict` makes one of a GeoJSON object that was read from a file.
+    `from_dict` accepts a GeoJSON object, for example from a file.
     """
 
     type: str = "MultiPolygon"
-    """Nothing else; nobody has to write it."""
+    """The only value; it can be omitted."""
     coordinates: tuple[tuple[tuple[Position, ...], ...], ...]
     """Up to 500 polygons, each as in `GeoJsonPolygon.coordinates`: **longitude first**."""
 
@@ -74,15 +74,15 @@ class GeoJsonMultiPolygon(Model):
 class Region(Model):
     """An area on the map that programs, tariffs, carbon feeds and rewards can be limited to.
 
-    A list has regions without their geometry; `RegionDetail` is what one by itself comes as.
+    Lists contain regions without their geometry; a single region is a `RegionDetail`.
     """
 
     id: str | None = None
     url: str | None = None
     name: str | None = None
-    """No other region has it, whoever made that one; it never changes."""
+    """Unique among all regions, also those of other owners; it never changes."""
     type: RegionType | None = None
-    """None where its maker did not say."""
+    """None if it was created without a type."""
     region_groups: tuple[str, ...] | None = None
     """URLs of the groups it is in."""
     created_at: Instant | None = None
@@ -94,7 +94,7 @@ class RegionDetail(Region):
     """A region with its geometry."""
 
     geometry: GeoJsonMultiPolygon | None = None
-    """The area, all that it was made of united; None where it has none."""
+    """The area, as the union of all geometries that it was created with; None if it has none."""
 
 
 @model
@@ -113,43 +113,43 @@ class RegionGroup(Model):
 
 @model
 class RegionValidationResultComputed(Model):
-    """What the server made of the geometries of a region."""
+    """The result of uniting the geometries of a region."""
 
     geometry_count: int | None = None
     resulting_polygon_count: int | None = None
-    """Polygons that are left when all are united."""
+    """Number of polygons in the union."""
     area_sq_km: float | None = None
 
 
 @model
 class RegionValidationResult(Model):
-    """What a dry run found out about one region."""
+    """The result of a dry run for one region."""
 
     name: str | None = None
     status: RegionValidationResultStatus | None = None
     problems: tuple[str, ...] | None = None
-    """For people."""
+    """Texts for people to read."""
     computed: RegionValidationResultComputed | None = None
     existing_region: str | None = None
-    """URL of the region that has the name already, with the status ``NAME_EXISTS``."""
+    """URL of the region that already has the name, with the status ``NAME_EXISTS``."""
 
 
 @model
 class RegionGroupValidationResultGroup(Model):
-    """What a dry run found out about the group itself."""
+    """The result of a dry run for the group itself."""
 
     name: str | None = None
     status: RegionGroupValidationResultGroupStatus | None = None
     problems: tuple[str, ...] | None = None
-    """For people."""
+    """Texts for people to read."""
 
 
 @model
 class RegionGroupValidationResult(Model):
-    """What a dry run of creating a group of regions found out."""
+    """The result of a dry run of creating a group of regions."""
 
     valid: bool | None = None
-    """Whether creating the group, as it was sent, would work now."""
+    """Whether the group could be created now as it was sent."""
     group: RegionGroupValidationResultGroup | None = None
     regions: tuple[RegionValidationResult, ...] | None = None
 
@@ -159,7 +159,7 @@ class RegionGroupEntry:
     """A region to be created together with its group."""
 
     name: str
-    """One that no region has yet, whoever made it."""
+    """Must be unique among all regions, also those of other owners."""
     geometries: Sequence[GeoJsonPolygon | GeoJsonMultiPolygon]
-    """1 to 1000 of them; the server unites them."""
+    """1 to 1000 geometries, which the server unites."""
     type: RegionType | str | Unset | None = UNSET

@@ -1,4 +1,4 @@
-"""Where the API starts."""
+"""The root of the API."""
 
 from __future__ import annotations
 

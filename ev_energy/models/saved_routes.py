@@ -1,4 +1,4 @@
-"""Routes a user keeps for the route planner."""
+"""Routes that a user saved for the route planner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ev_energy.models._types import Instant
 
 @model
 class RoutePoint(Model):
-    """A place on a route, to be read and to be sent; in degrees (WGS 84)."""
+    """A place on a route, in replies and requests, in degrees (WGS 84)."""
 
     latitude: float
     """North is positive, -90 to 90."""
@@ -20,29 +20,29 @@ class RoutePoint(Model):
 
 @model
 class SavedRoute(Model):
-    """A route that a user keeps to plan it again.
+    """A route that a user saved to plan it again.
 
-    It holds what planning starts from, not the plan: stops to charge and states of charge are
-    worked out anew each time.
+    It contains the input of planning, not the plan: charging stops and states of charge are
+    calculated each time.
     """
 
     id: str
     url: str
     user: str
-    """URL of the user who keeps it."""
+    """URL of its user."""
     name: str
-    """What the user calls it, at most 200 characters."""
+    """The user's name for it, at most 200 characters."""
     favourite: bool
     origin: RoutePoint
     destination: RoutePoint
     waypoints: tuple[RoutePoint, ...]
-    """Stops between the two, in order; none where the route is direct."""
+    """Stops between origin and destination, in order; empty for a direct route."""
     arrive_with_min_percent: int
-    """State of charge that must be left at the destination, 0 to 100."""
+    """The minimum state of charge at the destination, 0 to 100."""
     preferred_departure_minutes: int | None
-    """When to leave, in minutes after midnight (0 to 1439) of whatever day it is planned for.
+    """When to leave, in minutes after midnight (0 to 1439) of the planned day.
 
-    None: at once.
+    None: leave at once.
     """
     created_at: Instant
     last_used_at: Instant

@@ -1,4 +1,4 @@
-"""When a vehicle is told to charge, what that was planned from, and what was sent."""
+"""Instructions to charge, the plans behind them, and the commands that were sent."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 
 class ScheduleIntervalScheduleType(OpenEnum):
-    """What an instruction is for."""
+    """The purpose of an instruction."""
 
     INITIAL_CHARGE_TIME = "INITIAL_CHARGE_TIME"
-    """To condition the battery, at first."""
+    """Initial charging to condition the battery."""
     BATTERY_WARMING = "BATTERY_WARMING"
-    """To warm the battery in the last hour before it must be ready."""
+    """Warming the battery in the last hour before it must be ready."""
     SMART = "SMART"
-    """To charge at the best times."""
+    """Charging at the best times."""
     BOOST = "BOOST"
-    """To charge at once, and as fast as can be."""
+    """Charging at once, as fast as possible."""
     SOLAR_ONLY = "SOLAR_ONLY"
-    """To charge from solar power alone."""
+    """Charging from solar power only."""
     SOLAR_SMART = "SOLAR_SMART"
-    """To charge from solar power, and at the best times."""
+    """Charging from solar power and at the best times."""
     V2G_DISCHARGE = "V2G_DISCHARGE"
-    """To feed the grid from the battery."""
+    """Feeding the grid from the battery."""
     V2G_CHARGEBACK = "V2G_CHARGEBACK"
-    """To charge what the grid was fed."""
+    """Recharging the energy that was fed into the grid."""
     LEGACY = "LEGACY"
-    """Not known: made before types were kept."""
+    """Unknown: created before types were recorded."""
 
 
 class SchedulePlanEstimatedChargeRateSource(OpenEnum):
@@ -49,7 +49,7 @@ class SchedulePlanEstimatedChargeRateSource(OpenEnum):
 
 
 class DispatcherLogDeviceType(OpenEnum):
-    """What kind of device a command was meant for."""
+    """The kind of device that a command is for."""
 
     EVSE = "EVSE"
     VEHICLE = "VEHICLE"
@@ -69,20 +69,20 @@ class ScheduleInterval(Model):
     """An instruction: how much current to charge with, for how long."""
 
     started_at: Instant | None = None
-    """When it begins to apply: at a full or half hour."""
+    """When it takes effect: at a full or half hour."""
     interval_seconds: int | None = None
-    """1800 at present; None for a boost, whose end is open."""
+    """1800 at present; None for a boost, which has no fixed end."""
     current_milliamps: int | None = None
     """0 means: do not charge."""
     schedule_type: ScheduleIntervalScheduleType | None = None
     dispatched_at: Instant | None = None
-    """When the device was told last; None if it was not yet."""
+    """When it was last sent to the device; None if it was not sent yet."""
     created_at: Instant | None = None
 
 
 @model
 class SchedulePlans(Model):
-    """What the instructions of a sub-session were planned from."""
+    """The plans behind the instructions of a sub-session."""
 
     url: str | None = None
     charging_sub_session: Ref[ChargingSubSession] | None = None
@@ -91,7 +91,7 @@ class SchedulePlans(Model):
 
 @model
 class SchedulePlan(Model):
-    """What instructions were planned from. It has no URL of its own."""
+    """The input of one planning of instructions. It has no URL."""
 
     id: str | None = None
     created_at: Instant | None = None
@@ -100,42 +100,42 @@ class SchedulePlan(Model):
     price_threshold_minor_unit: int | None = None
     """In **hundredths** of a minor unit, unlike any other price: 1500 is 15 pence.
 
-    None where there is no threshold.
+    None if there is no threshold.
     """
     power_on_current_milliamps: int | None = None
-    """While it is to charge."""
+    """The current while charging."""
     power_off_current_milliamps: int | None = None
-    """While it is not to charge: 0, as a rule."""
+    """The current while not charging: usually 0."""
     seconds_to_charge: int | None = None
-    """How long charging takes until it is done."""
+    """Charging time until it is done."""
     vehicle_charge_level_watt_hours: int | None = None
-    """Energy in the battery as the plan was made; None if not known."""
+    """Energy in the battery when the plan was made; None if not known."""
     estimated_charge_rate_watts: int | None = None
     estimated_charge_rate_source: SchedulePlanEstimatedChargeRateSource | None = None
-    """None if not told."""
+    """None if not known."""
     watt_hours_to_charge: int | None = None
-    """Energy that is missing until charging is done."""
+    """Energy to add until charging is done."""
     min_charge_limit_percent: int | None = None
     max_charge_limit_percent: int | None = None
     price_data: tuple[Price, ...] | None = None
-    """The tariff's prices as the plan was made.
+    """The tariff's prices when the plan was made.
 
-    None unless expanded (it is never a link); if it was, None where the session has no tariff.
+    None unless expanded (it is never a link), and None if the session has no tariff.
     """
 
 
 @model
 class DispatcherLog(Model):
-    """A command for a device: sent, or not. It has no URL of its own."""
+    """A command for a device, whether it was sent or not. It has no URL."""
 
     logged_at: Instant | None = None
     charging_sub_session: Ref[ChargingSubSession] | None = None
     schedule_valid_period_start: Instant | None = None
-    """Since when the instruction that led to it applied."""
+    """When the instruction behind it took effect."""
     schedule_created_at: Instant | None = None
-    """When the instruction that led to it was made."""
+    """When the instruction behind it was created."""
     internal_command_id: Uuid | None = None
-    """The command's own identity; presumably the same in the logs of the device."""
+    """The id of the command; presumably the same as in the logs of the device."""
     device_type: DispatcherLogDeviceType | None = None
     reason_not_sent: str | None = None
     """Why the command was not sent; None if it was."""

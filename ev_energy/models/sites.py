@@ -1,4 +1,4 @@
-"""Places where several people share chargers."""
+"""Places where several users share EVSEs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ev_energy.models._enums import OpenEnum
 
 
 class EVSESiteCpmsConnection(OpenEnum):
-    """Charge point management systems that sites are run by."""
+    """Charge point management systems of sites."""
 
     CHARGEPOINT = "CHARGEPOINT"
     SWTCH = "SWTCH"
@@ -15,15 +15,15 @@ class EVSESiteCpmsConnection(OpenEnum):
 
 @model
 class EVSESite(Model):
-    """A place with EVSEs that several users may charge at."""
+    """A place with EVSEs that several users may use."""
 
     id: str
     url: str
     evses: tuple[str, ...]
-    """URLs of the EVSEs that belong to the site now."""
+    """URLs of the EVSEs of the site."""
     cpms_connection: EVSESiteCpmsConnection | None
-    """The charge point management system it is connected to, None if to none."""
+    """The charge point management system that it is connected to, or None."""
     cpms_connection_display_name: str | None = None
-    """That system's name, for people."""
+    """The name of that system to show to people."""
     user_connected: bool | None = None
-    """Whether the user is connected to that system; None unless the request stands for a user."""
+    """Whether the user is connected to that system; None unless the request is made for a user."""

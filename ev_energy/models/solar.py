@@ -1,4 +1,4 @@
-"""Solar arrays, and forecasts of what the sun will yield."""
+"""Solar arrays and forecasts of their yield."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @model
 class SolarArrayForecast(Model):
-    """What solar charging alone should bring by midnight. Whose midnight is not said."""
+    """The forecast of solar charging until midnight. The time zone of midnight is not stated."""
 
     solar_watt_hours_until_midnight: int | None = None
     """A rough figure, in Wh."""
     percent_vehicle_battery_charge_until_midnight: int | None = None
-    """The same as percentage points of a vehicle's battery; None unless asked with *vehicle_id*."""
+    """The same in percentage points of a vehicle's battery; None without *vehicle_id*."""
     last_updated_at: Instant | None = None
-    """When the figures were worked out. It may come without a zone, and is read as UTC then."""
+    """When the figures were calculated. A value without a time zone is read as UTC."""
 
 
 @model
@@ -34,15 +34,15 @@ class SolarArray(Model):
     url: str
     capacity_watts: int | None = None
     inverter: Ref[Inverter] | None = None
-    """None while no inverter is connected."""
+    """None until an inverter is connected."""
     forecast: SolarArrayForecast | None = None
-    """None for all but ev.energy's internal users."""
+    """None except for ev.energy's internal users."""
     user: Ref[User] | None = None
 
 
 @model
 class SolarForecast(Model):
-    """A place whose solar yield is forecast."""
+    """A place for which the solar yield is forecast."""
 
     id: str
     url: str
@@ -51,7 +51,7 @@ class SolarForecast(Model):
 
 @model
 class SolarForecastLog(Model):
-    """The yield that was forecast for one period at one place."""
+    """The forecast yield of one period at one place."""
 
     url: str
     started_at: Instant

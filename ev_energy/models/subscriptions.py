@@ -1,4 +1,4 @@
-"""Subscriptions, and what can be subscribed to."""
+"""Subscriptions and offerings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Subscription(Model):
 
 @model
 class SubscriptionOffering(Model):
-    """Something to subscribe to."""
+    """An offering that users can subscribe to."""
 
     id: str | None = None
     url: str | None = None

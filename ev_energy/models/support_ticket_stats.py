@@ -1,4 +1,4 @@
-"""Numbers about support tickets.
+"""Statistics of support tickets.
 
 Shares are fractions, 0 to 1, although most are called percentages.
 """
@@ -22,27 +22,27 @@ class SupportTicketSankeyStatsNode(Model):
     """A category or a subcategory, as a node of the diagram."""
 
     id: str
-    """``category:`` or ``subcategory:`` and the label; not the text of the enum."""
+    """``category:`` or ``subcategory:`` and the label; not the value of the enum."""
     label: str
 
 
 @model
 class SupportTicketSankeyStatsLink(Model):
-    """How many tickets a category and a subcategory have in common."""
+    """The number of tickets in both a category and a subcategory."""
 
     source: str
     """The ``id`` of a category's node."""
     target: str
     """The ``id`` of a subcategory's node."""
     value: int
-    """Tickets."""
+    """Number of tickets."""
 
 
 @model
 class SupportTicketSankeyStats(Model):
-    """Tickets by category and subcategory, to be drawn as a Sankey diagram.
+    """Tickets by category and subcategory, for a Sankey diagram.
 
-    Tickets whose category no human has verified are not counted.
+    Only tickets with a category that a human has verified are counted.
     """
 
     nodes: tuple[SupportTicketSankeyStatsNode, ...] | None = None
@@ -51,7 +51,7 @@ class SupportTicketSankeyStats(Model):
 
 @model
 class SupportTicketVolumeStatsTimeSeries(Model):
-    """How many tickets were created in one day, week or month."""
+    """The number of tickets created in one day, week or month."""
 
     date: Day
     """The day, or a day that stands for the week or month: the API does not say which."""
@@ -60,28 +60,28 @@ class SupportTicketVolumeStatsTimeSeries(Model):
 
 @model
 class SupportTicketVolumeStats(Model):
-    """How many tickets were created, over time."""
+    """The number of tickets created over time."""
 
     time_series: tuple[SupportTicketVolumeStatsTimeSeries, ...] | None = None
 
 
 @model
 class SupportTicketResolutionStats(Model):
-    """How many tickets were resolved, and how fast."""
+    """The number of resolved tickets and the time to resolve them."""
 
     resolution_rate: float
     """Share of resolved tickets, 0 to 1."""
     total_resolved: int
     total_unresolved: int
     avg_resolution_time_hours: float | None = None
-    """The arithmetic mean; None before any ticket was resolved."""
+    """The arithmetic mean; None until a ticket is resolved."""
     median_resolution_time_hours: float | None = None
-    """None before any ticket was resolved."""
+    """None until a ticket is resolved."""
 
 
 @model
 class SupportTicketStatusStatsBreakdown(Model):
-    """How many tickets have one status."""
+    """The number of tickets with one status."""
 
     status: str
     count: int
@@ -98,7 +98,7 @@ class SupportTicketStatusStats(Model):
 
 @model
 class SupportTicketPriorityStatsBreakdown(Model):
-    """How many tickets have one priority."""
+    """The number of tickets with one priority."""
 
     priority: str
     count: int
@@ -115,7 +115,7 @@ class SupportTicketPriorityStats(Model):
 
 @model
 class SupportTicketSourceStatsBreakdown(Model):
-    """How many tickets came in one way."""
+    """The number of tickets from one source."""
 
     source: str
     count: int
@@ -125,14 +125,14 @@ class SupportTicketSourceStatsBreakdown(Model):
 
 @model
 class SupportTicketSourceStats(Model):
-    """Tickets by the way they came in."""
+    """Tickets by source."""
 
     breakdown: tuple[SupportTicketSourceStatsBreakdown, ...] | None = None
 
 
 @model
 class SupportTicketTopCategoriesStatsCategory(Model):
-    """How many tickets are in one category."""
+    """The number of tickets in one category."""
 
     category: SupportTicketCategoryEnum
     count: int
@@ -142,18 +142,18 @@ class SupportTicketTopCategoriesStatsCategory(Model):
 
 @model
 class SupportTicketTopCategoriesStatsSubcategory(Model):
-    """How many tickets are in one subcategory of one category."""
+    """The number of tickets in one subcategory of one category."""
 
     subcategory: SupportTicketSubcategoryEnum
     category: SupportTicketCategoryEnum
     count: int
     percentage: float
-    """Share of all tickets, not of those in the category, 0 to 1."""
+    """Share of all tickets, not of the category, 0 to 1."""
 
 
 @model
 class SupportTicketTopCategoriesStats(Model):
-    """What most tickets are about, the most frequent first."""
+    """The most frequent categories and subcategories, in descending order."""
 
     categories: tuple[SupportTicketTopCategoriesStatsCategory, ...] | None = None
     subcategories: tuple[SupportTicketTopCategoriesStatsSubcategory, ...] | None = None

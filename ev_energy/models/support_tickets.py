@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SupportTicketCategoryEnum(OpenEnum):
-    """What a ticket is about."""
+    """The topic of a ticket."""
 
     ACCOUNT = "ACCOUNT"
     CHARGER = "CHARGER"
@@ -27,7 +27,7 @@ class SupportTicketCategoryEnum(OpenEnum):
 
 
 class SupportTicketSubcategoryEnum(OpenEnum):
-    """What a ticket is about, more closely."""
+    """The topic of a ticket within its category."""
 
     ACCESSIBILITY = "ACCESSIBILITY"
     ACCURACY = "ACCURACY"
@@ -85,7 +85,7 @@ class SupportTicketSubcategoryEnum(OpenEnum):
     NON_SUPPORT_EXTERNAL = "NON_SUPPORT_EXTERNAL"
     NOT_COMPATIBLE = "NOT_COMPATIBLE"
     MANGED_TARIFF_INTERFERENCE = "MANGED_TARIFF_INTERFERENCE"
-    """Spelt without the second A by the API too."""
+    """The API also spells it without the second A."""
     OFFLINE = "OFFLINE"
     OFF_PEAK_HOURS_CONFUSION = "OFF_PEAK_HOURS_CONFUSION"
     ONBOARDING = "ONBOARDING"
@@ -133,10 +133,10 @@ class SupportTicketSubcategoryEnum(OpenEnum):
 
 
 class SupportTicketMessageTypeEnum(OpenEnum):
-    """Who wrote a message of a ticket."""
+    """The kind of author of a message."""
 
     INITIAL_REQUEST = "INITIAL_REQUEST"
-    """What opened the ticket."""
+    """The message that opened the ticket."""
     CUSTOMER_RESPONSE = "CUSTOMER_RESPONSE"
     HUMAN_AGENT_RESPONSE = "HUMAN_AGENT_RESPONSE"
     AI_AGENT_RESPONSE = "AI_AGENT_RESPONSE"
@@ -144,7 +144,7 @@ class SupportTicketMessageTypeEnum(OpenEnum):
 
 @model
 class SupportTicketMessage(Model):
-    """One message of a ticket. It has no URL of its own: name it by ticket and ``id``."""
+    """One message of a ticket. It has no URL: identify it by ticket and ``id``."""
 
     id: str
     position: int
@@ -152,16 +152,16 @@ class SupportTicketMessage(Model):
     message_type: SupportTicketMessageTypeEnum
     message: str
     created_at: Instant
-    """When the support system got it."""
+    """When the support system received it."""
     message_clean: str | None = None
-    """The message reduced to what it has to say; None where nobody made such a version."""
+    """The message reduced to its content; None if there is no such version."""
 
 
 @model
 class SupportTicket(Model):
-    """A request for help, as the support system holds it.
+    """A support ticket, as stored in the support system.
 
-    All of it comes from there, except for the categories: those can be changed here.
+    Only the categories can be changed through this API.
     """
 
     id: str
@@ -171,41 +171,43 @@ class SupportTicket(Model):
     created_at: Instant
     """When the support system opened it."""
     user: Ref[User] | None = None
-    """Who asked; None where whoever asked has no account (yet). Only tokens with full access see
-    such tickets."""
+    """The user who opened it; None if that person has no account (yet).
+
+    Only tokens with full access see tickets without a user.
+    """
     subject: str | None = None
     status: str | None = None
-    """Such as ``Open`` or ``Closed``; the support system makes these texts up."""
+    """Such as ``Open`` or ``Closed``; the support system defines the values."""
     priority: str | None = None
-    """Such as ``Low`` or ``Urgent``, from the support system too."""
+    """Such as ``Low`` or ``Urgent``; the support system defines the values."""
     source: str | None = None
-    """How it came in, such as ``Email`` or ``Phone``."""
+    """The channel, such as ``Email`` or ``Phone``."""
     human_verified_category: SupportTicketCategoryEnum | None = None
-    """None until somebody has looked at it; so is the subcategory."""
+    """None until a human has verified it, like the subcategory."""
     human_verified_subcategory: SupportTicketSubcategoryEnum | None = None
     ai_generated_category: SupportTicketCategoryEnum | None = None
-    """What an AI made of it."""
+    """The category that an AI assigned."""
     ai_generated_subcategory: SupportTicketSubcategoryEnum | None = None
     type_deprecated: str | None = None
-    """The classification of old; use the categories instead."""
+    """The former classification; use the categories instead."""
     tags: tuple[str, ...] | None = None
     messages: tuple[Ref[SupportTicketMessage], ...] | None = None
-    """Links unless expanded; expanded, the messages have an ``id`` and no ``url``."""
+    """Links unless expanded; expanded messages have an ``id`` but no ``url``."""
     conversation_summary: str | None = None
     """Written by an AI."""
     custom_fields: JsonObject | None = None
-    """What the support system asks for besides; nobody promises which members."""
+    """Additional fields of the support system; its members are not specified."""
     attributes: JsonObject | None = None
-    """What is known of the user and the user's devices; nobody promises which members."""
+    """Data about the user and the user's devices; its members are not specified."""
     ticket_updated_at: Instant | None = None
-    """When the support system changed it last."""
+    """When the support system last changed it."""
     resolved_at: Instant | None = None
     """None while it is unresolved."""
 
 
 @model
 class SupportTicketCategoriesCategory(Model):
-    """A category, and what to call it on a screen."""
+    """A category and its display name."""
 
     value: SupportTicketCategoryEnum
     label: str
@@ -213,7 +215,7 @@ class SupportTicketCategoriesCategory(Model):
 
 @model
 class SupportTicketCategoriesSubcategory(Model):
-    """A subcategory, and what to call it on a screen."""
+    """A subcategory and its display name."""
 
     value: SupportTicketSubcategoryEnum
     label: str
@@ -221,7 +223,7 @@ class SupportTicketCategoriesSubcategory(Model):
 
 @model
 class SupportTicketCategories(Model):
-    """Everything that a ticket can be about."""
+    """All categories and subcategories of tickets."""
 
     categories: tuple[SupportTicketCategoriesCategory, ...] | None = None
     subcategories: tuple[SupportTicketCategoriesSubcategory, ...] | None = None

@@ -9,7 +9,7 @@ from ev_energy.models._types import ClockTime, Day, Instant, Money
 
 
 class TariffType(OpenEnum):
-    """How a tariff's price varies over time."""
+    """The way that the price of a tariff varies over time."""
 
     FLAT_RATE = "FLAT_RATE"
     DUAL_RATE = "DUAL_RATE"
@@ -34,28 +34,28 @@ class Supplier(Model):
 
 @model
 class Times(Model):
-    """A part of the day, on the tariff's own clock; it may run past midnight."""
+    """A part of the day, in the tariff's time zone; it may extend past midnight."""
 
     start: ClockTime | str | None = None
-    """The text itself where it is no time of a day, such as ``24:00:00``."""
+    """The text itself if it is not a time of day, such as ``24:00:00``."""
     end: ClockTime | str | None = None
 
 
 @model
 class PriceSummary(Model):
-    """One price, and when it applies."""
+    """One price and the times that it applies to."""
 
     price: Money | str | None = None
     """In **major** units of the tariff's currency: ``Decimal("0.10")`` is ten pence.
 
-    The text itself where it is no number: the API declares text of any form.
+    The text itself if it is not a number: the API declares a string of any form.
     """
     times: tuple[Times, ...] | None = None
 
 
 @model
 class DailyPrices(Model):
-    """The price levels of one day, local to the tariff's ``timezone_name``."""
+    """The price levels of one day, in the time zone ``timezone_name`` of the tariff."""
 
     peak: PriceSummary
     mid_peak: PriceSummary | None = None
@@ -64,7 +64,7 @@ class DailyPrices(Model):
 
 @model
 class Tariff(Model):
-    """What a household pays for electricity."""
+    """A tariff for electricity."""
 
     id: str
     url: str
@@ -77,40 +77,40 @@ class Tariff(Model):
     type: TariffType | None = None
     """Only sent under contract."""
     daily_prices: DailyPrices | None = None
-    """Only sent under contract; in a list, only if ``include_optional`` asks for it."""
+    """Only sent under contract, and in a list only if ``include_optional`` requests it."""
     timezone_name: str | None = None
-    """IANA name of the zone that clock times of this tariff are in."""
+    """IANA name of the time zone of all times of day in this tariff."""
     price_chart_url: str | None = None
-    """A third party's web page that draws the prices."""
+    """A third party's web page with a chart of the prices."""
     gsp_group: str | None = None
-    """Grid supply point group of Great Britain, such as ``_C``; None where prices are national."""
+    """Grid supply point group of Great Britain, such as ``_C``; None if prices are national."""
     valid_from: Day | None = None
-    """First day new customers could choose it."""
+    """The first day on which new customers could choose it."""
     valid_until: Day | None = None
-    """Last day new customers can choose it; None while it is on sale."""
+    """The last day on which new customers can choose it; None while it is on sale."""
     scheduler_tariff: Ref[Tariff] | None = None
-    """The tariff that charging is planned by, where it is another one than is billed.
+    """The tariff used for planning charging, if it differs from the billed one.
 
-    Expanded, it holds the basic members only.
+    Expanded, it has only the basic fields.
     """
 
 
 @model
 class Price(Model):
-    """What electricity costs during an interval."""
+    """The price of electricity during an interval."""
 
     started_at: Instant
     interval_seconds: int
     price_minor_units: int
-    """In **minor** units of the tariff's currency, whole ones: 10 is ten pence."""
+    """In whole **minor** units of the tariff's currency: 10 is ten pence."""
 
 
 @model
 class TariffDetail(Tariff):
-    """A tariff with its prices, as it is told where a single one is asked for."""
+    """A tariff with its prices, as the API returns a single one."""
 
     current_price: int | None = None
-    """The price now, in **minor** units of ``currency``: 10 is ten pence."""
+    """The current price, in **minor** units of ``currency``: 10 is ten pence."""
     prices: tuple[Price, ...] | str | None = None
     """URL of the list of prices; expanded, the prices of the last 24 hours.
 

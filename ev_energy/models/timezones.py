@@ -7,7 +7,7 @@ from ev_energy.models._base import Model, model
 
 @model
 class Timezone(Model):
-    """A time zone that the API knows."""
+    """A time zone that the API supports."""
 
     id: str
     url: str

@@ -1,4 +1,4 @@
-"""Users, and where they charge."""
+"""Users and the places where they charge."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @model
 class Location(Model):
-    """Where a user charges."""
+    """The place where a user charges."""
 
     address_1: str | None = None
     address_2: str | None = None
@@ -31,17 +31,17 @@ class Location(Model):
     coordinates: LatLong | None = None
     tariff: Ref[Tariff] | None = None
     evse_site: Ref[EVSESite] | None = None
-    """None unless the place is a shared site."""
+    """None unless it is a shared site."""
     current_carbon_intensity_grams_per_kilowatt_hour: int | None = None
-    """Carbon intensity of the grid there and now, in gCO2/kWh.
+    """The current carbon intensity of the grid at this place, in gCO2/kWh.
 
-    Only where a single user was asked for (the API calls that form of a location LocationDetail).
+    Only in replies about a single user (the API calls this form of a location LocationDetail).
     """
 
 
 @model
 class User(Model):
-    """Somebody with a vehicle, a charger, or both."""
+    """A person with a vehicle, a charger or both."""
 
     id: str
     url: str
@@ -51,7 +51,7 @@ class User(Model):
     terms_consent_datetime: Instant | None = None
     """When the user agreed to the terms; None if never."""
     default_location: Location | None = None
-    """Never a link: always the place itself."""
+    """Always the place itself, never a link."""
     vehicles: tuple[str, ...] | None = None
     """URLs of the user's vehicles."""
     evses: tuple[str, ...] | None = None
@@ -62,9 +62,9 @@ class User(Model):
 class LocationWrite:
     """A location to be set on a user.
 
-    What is left out stays as it is; ``None`` clears. An address is all or nothing: once any of
-    its parts or ``coordinates`` is given, ``address_1``, ``city``, ``postal_code`` and
-    ``country_code`` are needed too, or the API refuses (so does this class, with `ValueError`).
+    Fields that are omitted are not changed; ``None`` clears a field. If any part of the address or
+    ``coordinates`` is set, ``address_1``, ``city``, ``postal_code`` and ``country_code`` are
+    required too: the API refuses the request otherwise, and this class raises `ValueError`.
     """
 
     address_1: str | Unset | None = UNSET

@@ -1,4 +1,4 @@
-"""What vehicles were told, where they were seen, and what failed."""
+"""Commands to vehicles, their locations, and failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class VehicleCommandLogCommand(OpenEnum):
-    """What a vehicle was told to do."""
+    """A command to a vehicle."""
 
     START_CHARGE = "START_CHARGE"
     STOP_CHARGE = "STOP_CHARGE"
@@ -24,11 +24,11 @@ class VehicleCommandLogCommand(OpenEnum):
 
 @model
 class VehicleAPIErrorLog(Model):
-    """A failure to reach a vehicle through its provider's API. What is not known is None."""
+    """A failure to reach a vehicle through its provider's API. An unknown value is None."""
 
     url: str | None = None
     logged_at: Instant | None = None
-    """When it was written down; with the vehicle, the key of this entry."""
+    """When the server recorded it; with the vehicle, the key of this entry."""
     vehicle: Ref[Vehicle] | None = None
     status_code: int | None = None
     """HTTP status of the provider's API."""
@@ -39,26 +39,26 @@ class VehicleAPIErrorLog(Model):
     error_type: str | None = None
     """The provider's, or ev.energy's own, such as ``VehicleAPIUnauthorized``."""
     request_id: str | None = None
-    """Names the request that failed."""
+    """The id of the failed request."""
     command: str | None = None
-    """What was being attempted, such as ``START_CHARGE``."""
+    """The attempted command, such as ``START_CHARGE``."""
     error_detail: str | None = None
     internal_command_id: Uuid | None = None
-    """The same in the command log of the command that failed."""
+    """The same id as in the command log of the failed command."""
 
 
 @model
 class VehicleLocationLog(Model):
-    """When a vehicle told where it was. The place itself is not given away."""
+    """A report of a vehicle's location. The location itself is not disclosed."""
 
     url: str | None = None
     sampled_at: Instant | None = None
-    """When it was there; with the vehicle, the key of this entry."""
+    """When the vehicle was there; with the vehicle, the key of this entry."""
     logged_at: Instant | None = None
-    """When the server heard of it."""
+    """When the server recorded it."""
     vehicle: Ref[Vehicle] | None = None
     at_home: bool | None = None
-    """Whether that was its user's home; None if the user has given none."""
+    """Whether that was its user's home; None if the user has not set a home."""
 
 
 @model
@@ -71,8 +71,8 @@ class VehicleCommandLog(Model):
     vehicle: Ref[Vehicle] | None = None
     command: VehicleCommandLogCommand | None = None
     external_command_id: str | None = None
-    """The provider's name for the command."""
+    """The provider's id of the command."""
     current_milliamps: int | None = None
-    """The current that went along with a start or stop."""
+    """The current that was sent with a start or stop."""
     internal_command_id: Uuid | None = None
-    """The same in the error log of this command."""
+    """The same id as in the error log of this command."""

@@ -1,4 +1,4 @@
-"""What comes before a vehicle is connected, and the ways it gets connected."""
+"""Checks before a vehicle is connected, and the ways of connecting it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ev_energy.models._types import Uuid
 
 
 class VehicleOnboardingJsonResponseAuthMethod(OpenEnum):
-    """How an app lets its driver sign in to the vehicle's provider."""
+    """The way that a driver signs in to the vehicle's provider."""
 
     API = "api"
     """By opening the URL in a web view."""
@@ -18,22 +18,22 @@ class VehicleOnboardingJsonResponseAuthMethod(OpenEnum):
 
 @model
 class VehicleOnboardingJsonResponse(Model):
-    """How an app goes on to connect a vehicle."""
+    """The next step for an app that connects a vehicle."""
 
     authorization_request_id: Uuid
-    """Names this attempt: what `complete` takes as ``authorization_request_uid``, once."""
+    """The id of this attempt, which `complete` accepts once as ``authorization_request_uid``."""
     url: str
-    """Where the driver signs in to the provider."""
+    """The page where the driver signs in to the provider."""
     auth_method: VehicleOnboardingJsonResponseAuthMethod
     scopes: tuple[str, ...] | None = None
-    """OAuth scopes that the provider's SDK has to ask for; None where that does not matter."""
+    """OAuth scopes that the provider's SDK has to request; None if that does not apply."""
     single_select: bool | None = None
-    """Whether the driver may pick one vehicle only in the SDK; None where that does not matter."""
+    """Whether the driver may select only one vehicle in the SDK; None if that does not apply."""
 
 
 @model
 class VehicleOnboardingCompleteResponseVehicle(Model):
-    """A vehicle that has just been connected: its ``id`` goes wherever a vehicle is wanted."""
+    """A newly connected vehicle. Methods that expect a vehicle accept its ``id``."""
 
     id: str
     url: str
@@ -41,7 +41,7 @@ class VehicleOnboardingCompleteResponseVehicle(Model):
 
 @model
 class VehicleOnboardingCompleteResponse(Model):
-    """What a completed onboarding has connected."""
+    """The vehicles that a completed onboarding connected."""
 
     vehicles: tuple[VehicleOnboardingCompleteResponseVehicle, ...]
 
@@ -52,14 +52,14 @@ class VehicleCompatibilityCheckResult(Model):
 
     compatible: bool
     recommendation_rank: int | None
-    """Where its make stands in a list for drivers to choose from: 1 first, 10 last but None.
+    """The rank of its make in a list for drivers to choose from: 1 first, 10 last but None.
 
-    It is the same whether or not the model is compatible.
+    It does not depend on whether the model is compatible.
     """
 
 
 @model
 class VehicleWaitlistResponse(Model):
-    """A place on the waiting list. It cannot be looked up again."""
+    """An entry on the waiting list. The API cannot return it again."""
 
     id: str

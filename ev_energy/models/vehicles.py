@@ -1,4 +1,4 @@
-"""Vehicles, their catalogue, their latest state, and the plugs they charge with."""
+"""Vehicles, their catalogue, their latest state and their plugs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ConnectorType(OpenEnum):
-    """Plugs for DC charging, of vehicles and their adaptors."""
+    """Plugs of vehicles and adaptors for DC charging."""
 
     CCS = "CCS"
     NACS = "NACS"
@@ -25,29 +25,29 @@ class VehicleIntegrated(OpenEnum):
     """Whether ev.energy is connected to a vehicle."""
 
     UNINTEGRATED = "UNINTEGRATED"
-    """It is not."""
+    """Not connected."""
     ACTIVE = "ACTIVE"
-    """It is, and the connection works."""
+    """Connected, and the connection works."""
     INACTIVE = "INACTIVE"
-    """It was; mostly its user has to sign in again."""
+    """Formerly connected; usually the user has to sign in again."""
 
 
 class VehicleClass(OpenEnum):
-    """What a vehicle is for."""
+    """The use of a vehicle."""
 
     PASSENGER = "PASSENGER"
     COMMERCIAL = "COMMERCIAL"
 
 
 class VehicleStatusLogCurrentType(OpenEnum):
-    """What kind of current a vehicle is offered."""
+    """The kind of current that a vehicle is offered."""
 
     AC = "AC - Typically home chargers"
     DC = "DC - Typically OTG chargers"
 
 
 class VehicleStatusLogState(OpenEnum):
-    """What a vehicle is doing."""
+    """The activity of a vehicle."""
 
     DRIVING = "DRIVING"
     RECENTLY_FINISHED_DRIVING = "RECENTLY_FINISHED_DRIVING"
@@ -75,11 +75,11 @@ class VehicleModelConnectorType(OpenEnum):
     NACS = "NACS"
     CHADEMO = "CHADEMO"
     GBT = "GBT"
-    """Only here: neither a model's default nor a vehicle's own plug can be this one."""
+    """Only in the catalogue: no model's default and no vehicle's own plug has this value."""
 
 
 class VehicleModelConnectorSource(OpenEnum):
-    """Who says which plug a model has."""
+    """The source of the information about a plug."""
 
     EV_ENERGY = "EV_ENERGY"
     CAR_API = "CAR_API"
@@ -91,7 +91,7 @@ class VehicleModelConnectorSource(OpenEnum):
 
 
 class VehicleModelConnectorConfidence(OpenEnum):
-    """How sure those who keep the catalogue are of a plug."""
+    """The confidence of the catalogue in the information about a plug."""
 
     HIGH = "HIGH"
     MEDIUM = "MEDIUM"
@@ -99,7 +99,7 @@ class VehicleModelConnectorConfidence(OpenEnum):
 
 
 class VehicleStateOfChargeSource(OpenEnum):
-    """Who says how full a battery is."""
+    """The source of a state of charge."""
 
     MANUAL = "MANUAL"
     """The driver."""
@@ -117,16 +117,16 @@ class VehicleMake(Model):
     icon: str | None
     """URL of a logo."""
     onboarding_url: str | None
-    """Where a driver connects a vehicle of this make; None if the model must be chosen first.
+    """The page where a driver connects a vehicle of this make; None if it needs the model.
 
-    With client credentials it lacks the user, unless the client acts for one.
+    With client credentials the URL does not name the user, unless the client acts for one.
     """
     models: str
     """URL of the list of this make's models."""
     subscription_name: str | None = None
-    """What a driver must subscribe to with the maker to be connected; None if to nothing."""
+    """The subscription with the maker that connecting requires; None if it requires none."""
     subscription_package: str | None = None
-    """Which package of that subscription it must be; None if none is needed."""
+    """The required package of that subscription; None if none is required."""
 
 
 @model
@@ -137,14 +137,14 @@ class VehicleModel(Model):
     url: str
     name: str
     default_battery_size_watt_hours: int
-    """The size that most of its trims have; 45000 where no trim tells."""
+    """The size that most of its trims have; 45000 if no trim states its size."""
     default_connector_type: ConnectorType | None
     """The DC plug to suggest to drivers; None if not known."""
     make: Ref[VehicleMake] | None = None
     onboarding_url: str | None = None
-    """Where a driver connects a vehicle of this model; None if the trim must be chosen first.
+    """The page where a driver connects a vehicle of this model; None if it needs the trim.
 
-    With client credentials it lacks the user, unless the client acts for one.
+    With client credentials the URL does not name the user, unless the client acts for one.
     """
     vehicle_trims: str | None = None
     """URL of the list of this model's trims."""
@@ -152,15 +152,15 @@ class VehicleModel(Model):
 
 @model
 class VehicleTrim(Model):
-    """A variant of a model, with a battery and equipment of its own."""
+    """A variant of a model with its own battery and equipment."""
 
     id: str
     url: str
     name: str
     onboarding_url: str | None
-    """Where a driver connects a vehicle of this trim.
+    """The page where a driver connects a vehicle of this trim.
 
-    None if it cannot be integrated: create an unintegrated vehicle then. With client credentials it
+    None if it cannot be integrated: then create an unintegrated vehicle. With client credentials it
     lacks the user, unless the client acts for one.
     """
     model: Ref[VehicleModel] | None = None
@@ -176,21 +176,21 @@ class Vehicle(Model):
     url: str
     integrated: VehicleIntegrated
     battery_size_watt_hours: int
-    """Nominal capacity by the integration or the trim, or what its user said; in steps of 10."""
+    """Nominal capacity from the integration, the trim or the user, in steps of 10."""
     effective_battery_size_watt_hours: int
-    """What is left of it after wear, estimated from the odometer; charging is planned with this."""
+    """The capacity after wear, estimated from the odometer; charging is planned with it."""
     maximum_charge_limit_percentage: int | None
-    """How full smart charging may make the battery, 50 to 100.
+    """The highest state of charge that smart charging aims for, 50 to 100.
 
-    None where it was never set, or where the battery's size is not known.
+    None if it was never set or the battery's size is not known.
     """
     description: str
-    """A label for people."""
+    """A label to show to people."""
     disabled: bool
-    """Whether it is shut out from smart charging and from control.
+    """Whether it is excluded from smart charging and from control.
 
-    So it is once its user has unenrolled it, its integration was given up, or its account is about
-    to be deleted. That is apart from ``integrated``: a disabled vehicle may be ``ACTIVE`` still.
+    That happens when its user unenrols it, its integration is discontinued, or its account is about
+    to be deleted. It does not depend on ``integrated``: a disabled vehicle may still be ``ACTIVE``.
     """
     smart_charging_enabled: bool
     vehicle_class: VehicleClass | None
@@ -204,39 +204,39 @@ class Vehicle(Model):
 
 @model
 class VehicleStatusLog(Model):
-    """The state of a vehicle when it reported. What it does not tell is None."""
+    """The state of a vehicle when it reported. A value that it does not report is None."""
 
     url: str | None = None
     logged_at: Instant | None = None
-    """When the server wrote it down; how long after ``sampled_at``, depends on the integration."""
+    """When the server recorded it; the delay after ``sampled_at`` depends on the integration."""
     sampled_at: Instant | None = None
     """When the vehicle measured; with the vehicle, the key of this entry."""
     vehicle: Ref[Vehicle] | None = None
     state_of_charge_percentage: int | None = None
-    """How full the battery is, 0 to 100."""
+    """State of charge of the battery, 0 to 100."""
     is_charging: bool | None = None
     is_plugged_in: bool | None = None
     charge_rate_watts: int | None = None
-    """Power into the vehicle, as it reports it."""
+    """Power into the vehicle, as the vehicle reports it."""
     estimated_charge_rate_watts: int | None = None
-    """Power into the vehicle, as the rise of its charge level suggests."""
+    """Power into the vehicle, estimated from the rise of its charge level."""
     charge_level_watt_hours: int | None = None
     """Energy in the battery."""
     target_charge_level_percentage: int | None = None
-    """How full the battery is to become, 0 to 100."""
+    """The target state of charge of the battery, 0 to 100."""
     target_charge_level_watt_hours: int | None = None
-    """How much energy the battery is to hold in the end."""
+    """The target energy in the battery."""
     charge_energy_added_watt_hours: int | None = None
-    """What the latest charge added, by the vehicle's own account."""
+    """Energy that the latest charge added, as the vehicle reports it."""
     minutes_to_full_charge: int | None = None
-    """By the vehicle's own forecast."""
+    """The vehicle's own forecast."""
     current_type: VehicleStatusLogCurrentType | None = None
-    """Of the EVSE it is plugged into."""
+    """That of the EVSE that it is plugged into."""
     is_complete: bool | None = None
-    """Whether it is as full as it is to become."""
+    """Whether the target is reached."""
     odometer_meters: int | None = None
     data_source: str | None = None
-    """The integration it came through."""
+    """The integration that reported it."""
     state: VehicleStatusLogState | None = None
 
 
@@ -248,12 +248,12 @@ class VehicleConnectors(Model):
     vehicle: str
     """URL of the vehicle."""
     native_connector: ConnectorType | None
-    """The built-in plug: this vehicle's own where it was set, else its model's default.
+    """The built-in plug: the one set for this vehicle, or else its model's default.
 
     None if neither is known.
     """
     adaptors: tuple[ConnectorType, ...]
-    """What its adaptors make it fit besides."""
+    """The additional plugs of its adaptors."""
     updated_at: Instant | None
 
 
@@ -269,15 +269,15 @@ class VehicleModelConnector(Model):
     source: VehicleModelConnectorSource | None
     confidence: VehicleModelConnectorConfidence | None
     verified_at: Instant | None
-    """When somebody last made sure of it."""
+    """When it was last verified."""
     updated_at: Instant
 
 
 @model
 class VehicleStateOfCharge(Model):
-    """How full a vehicle's battery is: what route plans start from.
+    """The state of charge of a vehicle, which route plans start from.
 
-    While that is not known, all but the two URLs is None.
+    Until it is known, all fields but the two URLs are None.
     """
 
     url: str
@@ -291,7 +291,7 @@ class VehicleStateOfCharge(Model):
 
 @model
 class VehicleReconnectionUrl(Model):
-    """Where a driver signs in again to a vehicle that lost its authorisation."""
+    """The page where a driver signs in again to a vehicle that lost its authorisation."""
 
     url: str | None = None
     expires_at: Instant | None = aliased("expiry")

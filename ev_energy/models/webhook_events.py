@@ -1,4 +1,4 @@
-"""What the API sends to a webhook endpoint."""
+"""Events that the API sends to a webhook endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ChargingSubSessionCreatedWebhook(Model):
     timestamp: Instant
     """When it happened."""
     data: ChargingSubSession
-    """The sub-session as it then was, with its links not expanded."""
+    """The sub-session at that time; links are not expanded."""
 
 
 @model
@@ -32,15 +32,15 @@ class ChargingSubSessionEndedWebhook(Model):
     timestamp: Instant
     """When it happened."""
     data: ChargingSubSession
-    """The sub-session as it then was, with its links not expanded."""
+    """The sub-session at that time; links are not expanded."""
 
 
 @model
 class UnknownEvent(Model):
-    """An event that this version of the SDK does not know. Answer 200 all the same."""
+    """An event that this version of the SDK does not know. Answer it with status 200, too."""
 
     type: str | None = None
     timestamp: Instant | None = None
     """When it happened."""
     data: JsonObject | None = None
-    """Whatever it is about, as it came."""
+    """The data of the event, as JSON values."""

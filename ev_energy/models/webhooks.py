@@ -7,8 +7,8 @@ from ev_energy.models._base import Model, model
 
 @model
 class WebhookPortalLink(Model):
-    """The way into the portal where webhooks are set up. Whoever has it gets in: keep it secret."""
+    """A link that signs in to the portal for webhooks. It grants access: keep it secret."""
 
     url: str | None = None
-    """To be opened in a browser. It works once. It is not printed."""
+    """To be opened in a browser. It works once, and `repr` hides it."""
     _secret = ("url",)
