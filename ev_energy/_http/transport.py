@@ -13,7 +13,7 @@ from ev_energy._http.body import read_body
 from ev_energy._http.network import DIRECT, Network, Route
 from ev_energy._messages import Body, ConnectionFault, Request, Response
 from ev_energy._runtime.clocks import REAL
-from ev_energy._runtime.per_loop import AllClosed, Home, Homes
+from ev_energy._runtime.per_loop import AlreadyClosed, LoopResource, PerLoop
 from ev_energy.models._json import MAX_DOCUMENT_BYTES
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class AiohttpTransport:
     ) -> None:
         self._injected, self._owner = session, owner
         self._network = network or Network()
-        self._homes = Homes(_new_session)
-        self._home: Home | None = None
-        """The one that was used last."""
+        self._sessions = PerLoop(_new_session, _close_session, close_now=_close_session_now)
+        self._current: LoopResource[aiohttp.ClientSession] | None = None
+        """The session that was used last, with its loop."""
         self._middlewares: Sequence[aiohttp.ClientMiddlewareType] = ()
         """What surrounds each request of an own session."""
         self._used_at = 0.0
@@ -59,10 +59,10 @@ class AiohttpTransport:
         """Send one request and read the whole reply."""
         session, options = self._injected, _NO_OPTIONS
         if session is None:
-            home = self._home
-            if home is None or home.loop is not _running_loop():
-                home = self._home = await self._for_running_loop()
-            session = home.session
+            current = self._current
+            if current is None or current.loop is not _running_loop():
+                current = self._current = self._for_running_loop()
+            session = current.value
             route = self._network.route(request.url)
             if route is not DIRECT:
                 options = _route_options(route)
@@ -109,10 +109,10 @@ class AiohttpTransport:
             cause = failures.cause_of(error)
         raise fault from cause  # out here, where the error is no context of it either
 
-    async def _for_running_loop(self) -> Home:
+    def _for_running_loop(self) -> LoopResource[aiohttp.ClientSession]:
         try:
-            return await self._homes.here()
-        except AllClosed:
+            return self._sessions.for_running_loop()
+        except AlreadyClosed:
             raise ConnectionFault("the client was closed", sent=False) from None
 
     def _load_middlewares(self) -> Sequence[aiohttp.ClientMiddlewareType]:
@@ -123,13 +123,13 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         """Close what was opened here; the caller's session stays open."""
-        self._home = None
-        await self._homes.close()
+        self._current = None
+        await self._sessions.close()
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        if not self._homes:  # closed, or never used, or only by the process this was forked from
+        if not self._sessions:  # closed, or never used, or only by the process this was forked from
             return
-        self._homes.abandon()
+        self._sessions.abandon()
         _warn(
             f"unclosed {self._owner()}: close it with `await client.close()`, or open it with "
             "`async with`",
@@ -144,6 +144,20 @@ def _new_session() -> aiohttp.ClientSession:
     from ev_energy._http.reply import Reply
 
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), response_class=Reply)
+
+
+async def _close_session(session: aiohttp.ClientSession) -> None:
+    await session.close()
+
+
+def _close_session_now(session: aiohttp.ClientSession) -> None:
+    # The first step closes the connections; the others only wait for that.
+    closing = session.close()
+    try:
+        closing.send(None)
+    except StopIteration:
+        return
+    closing.close()
 
 
 def _route_options(route: Route) -> dict[str, Any]:

@@ -1,133 +1,201 @@
-"""Where the connections of a client live: in one session for each event loop that calls it."""
+"""One resource per running event loop: connections belong to the loop that opened them.
+
+The transport keeps its aiohttp sessions here, and the Redis budget and token store keep their
+connections. A resource is closed by its owner, or by the end of its loop; a forked child leaves
+the resources of its parent alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, Final
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
 
-if TYPE_CHECKING:
-    import aiohttp
+T = TypeVar("T")
 
-# The public one raises where no loop runs, as in a destructor.
+# The public function raises where no loop runs, as in a destructor.
 _running_loop = asyncio._get_running_loop  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
-class AllClosed(Exception):  # noqa: N818  (the transport turns it into a fault of its own)
-    """There are none any more, and no more are to be made."""
+class AlreadyClosed(Exception):  # noqa: N818  (the transport turns it into a fault of its own)
+    """The owner closed all resources, and no more are to be opened."""
 
 
-class Home:
-    """The session of one loop. It is closed there: by its client, or by the end of the loop."""
+class LoopResource(Generic[T]):
+    """A resource and the only event loop that may use it."""
 
-    __slots__ = ("_guard", "loop", "session")
+    __slots__ = ("_close", "_close_now", "_guard", "closed", "loop", "value")
 
-    def __init__(self, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
-        self.session, self.loop = session, loop
-        self._guard = _until_the_loop_ends(session)
+    def __init__(
+        self,
+        value: T,
+        loop: asyncio.AbstractEventLoop,
+        close: Callable[[T], Awaitable[None]],
+        close_now: Callable[[T], None] | None,
+    ) -> None:
+        self.value, self.loop = value, loop
+        self.closed = False
+        self._close, self._close_now = close, close_now
+        self._guard = self._close_with_generator()
 
-    async def open(self) -> None:
-        """Have the loop close the session when it ends. Does not wait."""
-        await anext(self._guard)
+    def close_with_loop(self) -> None:
+        """Have the loop close the resource when it ends. Call it on that loop."""
+        # Runs the generator up to its `yield`, which never suspends. The loop registers the
+        # generator thereby, and `asyncio.run` closes all generators before it closes the loop.
+        with suppress(StopIteration):
+            self._guard.__anext__().send(None)
 
     async def close(self) -> None:
-        """Close it, on its own loop."""
+        """Close the resource, on its own loop."""
+        if self.closed:
+            return
+        self.closed = True
         try:
-            await self.session.close()
+            await self._close(self.value)
         finally:
             await self._guard.aclose()
 
     def abandon(self) -> None:
-        """Close it, whatever loop runs here, and without waiting for that."""
+        """Close the resource without waiting, whatever loop or thread this is called from."""
         if not self.loop.is_closed() and _running_loop() is not self.loop:
             try:
-                self.loop.call_soon_threadsafe(self._close_now)
-            except RuntimeError:  # closed since
-                self._close_now()
+                self.loop.call_soon_threadsafe(self._abandon_now)
+            except RuntimeError:  # the loop was closed in the meantime
+                self._abandon_now()
         else:
-            self._close_now()
+            self._abandon_now()
 
-    def _close_now(self) -> None:
-        # The first step of it closes the connections; the others only wait for that.
-        for closing in (self.session.close(), self._guard.aclose()):
-            try:
-                closing.send(None)
-            except StopIteration:
-                continue
-            closing.close()
+    def _abandon_now(self) -> None:
+        if self.closed or self._close_now is None:
+            return
+        self.closed = True
+        self._close_now(self.value)
+        closing = self._guard.aclose()
+        with suppress(StopIteration):
+            closing.send(None)
+
+    async def _close_with_generator(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            if not self.closed:
+                self.closed = True
+                await self._close(self.value)
 
 
-class Homes:
-    """The sessions of all loops."""
+class PerLoop(Generic[T]):
+    """The resources of all event loops of one owner, opened by `for_running_loop` on first use.
 
-    def __init__(self, make: Callable[[], aiohttp.ClientSession]) -> None:
-        self._make = make
-        self._of: dict[asyncio.AbstractEventLoop, Home] = {}
+    Args:
+        open_: Opens a resource, on the loop that will use it.
+        close: Closes one, on its loop.
+        close_now: Closes one without waiting, possibly on another loop or after its loop was
+            closed. None if that is impossible: the garbage collector closes it then.
+        close_with_loop: Whether the end of a loop closes its resource.
+    """
+
+    def __init__(
+        self,
+        open_: Callable[[], T],
+        close: Callable[[T], Awaitable[None]],
+        *,
+        close_now: Callable[[T], None] | None = None,
+        close_with_loop: bool = True,
+    ) -> None:
+        self._open, self._close, self._close_now = open_, close, close_now
+        self._close_with_loop = close_with_loop
+        self._resources: dict[asyncio.AbstractEventLoop, LoopResource[T]] = {}
+        self._lock = threading.Lock()
         self.closed = False
-        _all.add(self)
+        """Whether `close` was called."""
+        _instances.add(self)
 
     def __bool__(self) -> bool:
-        return bool(self._of)
+        """Whether the owner has resources that it did not close."""
+        return bool(self._resources)
 
-    async def here(self) -> Home:
-        """The one of the running loop, made if need be. `AllClosed` once they are closed."""
+    def for_running_loop(self) -> LoopResource[T]:
+        """Return the resource of the running loop; open it on first use.
+
+        Raises:
+            AlreadyClosed: After `close`.
+        """
         loop = asyncio.get_running_loop()
-        home = self._of.get(loop)
-        if home is None or home.session.closed:
-            self._sweep()
-            home = Home(self._make(), loop)
-            await home.open()
-            self._of[loop] = home
-            if self.closed:  # meanwhile, by another thread
-                await self.close()
+        resource = self._resources.get(loop)
+        if resource is None or resource.closed:
+            resource = self._open_for(loop)
         if self.closed:
-            raise AllClosed
-        return home
+            raise AlreadyClosed
+        return resource
+
+    def all(self) -> list[T]:
+        """Return the open resources of all loops."""
+        with self._lock:
+            return [each.value for each in self._resources.values() if not each.closed]
 
     async def close(self) -> None:
-        """Close them all; wait for the one of the running loop."""
+        """Close all resources for good. Wait for the one of the running loop only."""
         self.closed = True
-        here = self._of.pop(asyncio.get_running_loop(), None)
+        with self._lock:
+            resource = self._resources.pop(asyncio.get_running_loop(), None)
         self.abandon()
-        if here is not None:
-            await here.close()
+        if resource is not None:
+            await resource.close()
+
+    async def close_for_running_loop(self) -> None:
+        """Close the resource of the running loop. A later use opens another one."""
+        with self._lock:
+            resource = self._resources.pop(asyncio.get_running_loop(), None)
+        if resource is not None:
+            await resource.close()
 
     def abandon(self) -> None:
-        """Close them all, without waiting for that."""
-        while self._of:
-            self._of.popitem()[1].abandon()
+        """Close all resources without waiting."""
+        with self._lock:
+            resources = [*self._resources.values()]
+            self._resources.clear()
+        for resource in resources:
+            resource.abandon()
 
-    def _sweep(self) -> None:
-        """Let go of those whose loop has ended, of which there may come any number."""
-        for loop in tuple(self._of):
-            if loop.is_closed() and (home := self._of.pop(loop, None)) is not None:
-                home.abandon()
+    def disown_after_fork(self) -> None:
+        """Part with the resources of the parent process, in its child, and close nothing."""
+        _inherited.append(self._resources)
+        self._resources = {}
+        self._lock = threading.Lock()  # another thread of the parent may have held the old one
 
-    def leave_to_the_parent(self) -> None:
-        """In a forked child: part with the sessions, and close nothing."""
-        _inherited.append(self._of)
-        self._of = {}
+    def _open_for(self, loop: asyncio.AbstractEventLoop) -> LoopResource[T]:
+        self._purge_closed_loops()
+        resource = LoopResource(self._open(), loop, self._close, self._close_now)
+        if self._close_with_loop:
+            resource.close_with_loop()
+        with self._lock:
+            self._resources[loop] = resource
+        if self.closed:  # in the meantime, by another thread
+            self.abandon()
+        return resource
+
+    def _purge_closed_loops(self) -> None:
+        """Release the resources of loops that have ended: any number of loops may follow."""
+        with self._lock:
+            closed = [loop for loop in self._resources if loop.is_closed()]
+            resources = [self._resources.pop(loop) for loop in closed]
+        for resource in resources:
+            resource.abandon()
 
 
-async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
-    """What `asyncio.run` ends before its loop, as it does with every generator."""
-    try:
-        yield
-    finally:
-        await session.close()
-
-
-_all: Final[WeakSet[Homes]] = WeakSet()
-# Parent and child of a fork share an epoll. Closing or collecting an inherited session in the child
-# would unregister the sockets of the parent.
+_instances: Final[WeakSet[PerLoop[Any]]] = WeakSet()
+#: Parent and child of a fork share an epoll. Closing or collecting an inherited resource in the
+#: child would unregister the sockets of the parent.
 _inherited: Final[list[object]] = []
 
 
 def _after_fork() -> None:
-    for homes in tuple(_all):
-        homes.leave_to_the_parent()
+    for instance in tuple(_instances):
+        instance.disown_after_fork()
 
 
 if hasattr(os, "register_at_fork"):

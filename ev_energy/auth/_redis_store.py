@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from ev_energy._redaction.tracebacks import with_trimmed_traceback
 from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.per_loop import PerLoop
 from ev_energy.auth._oauth import Token
-from ev_energy.budget._redis.connection import Down, Link, PerLoop, RedisClient, Redises
+from ev_energy.budget._redis.connection import Down, Link, RedisClient, Redises
 from ev_energy.budget._redis.script import Script
 from ev_energy.errors import TokenStoreError
 from ev_energy.models._json import json_object
@@ -111,7 +112,7 @@ class RedisTokenStore:
         self._links = PerLoop(
             lambda: self._redises.link(lock_seconds / 4),
             lambda link: self._redises.close(link.client),
-            with_loop=self._redises.are_ours,
+            close_with_loop=self._redises.are_ours,
         )
         self._holders: dict[str, str] = {}
         """By key, the name under which this process holds its lock, or held it until it expired."""
@@ -124,13 +125,14 @@ class RedisTokenStore:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. Using the store again opens new ones."""
-        await self._links.aclose()
+        await self._links.close_for_running_loop()
 
     @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
         """Return the token of *key*, or None if there is none."""
         name = self._token_key(key)
-        text = await self._run("load", self._links.get().command("GET", name))
+        link = self._links.for_running_loop().value
+        text = await self._run("load", link.command("GET", name))
         if text is None:
             return None
         try:
@@ -149,7 +151,7 @@ class RedisTokenStore:
 
         A holder that lost the lock does not overwrite a newer token.
         """
-        name, link = self._token_key(key), self._links.get()
+        name, link = self._token_key(key), self._links.for_running_loop().value
         holder = self._holders.get(key)
         text = "" if token is None else json.dumps(token.to_dict())
         if holder is not None:
@@ -167,7 +169,7 @@ class RedisTokenStore:
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncGenerator[None]:
         """Hold the lock of *key*, exclusively among all that share this Redis."""
-        name, link = f"{self._token_key(key)}:lock", self._links.get()
+        name, link = f"{self._token_key(key)}:lock", self._links.for_running_loop().value
         milliseconds = max(1, int(self._lock_seconds * 1000))
         holder = f"{secrets.token_hex(12)}:{milliseconds}"
         acquired = uncertain = False

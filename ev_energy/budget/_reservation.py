@@ -1,4 +1,4 @@
-"""Requests that are set aside for somebody: ``async with client.reserve(300) as reserved``."""
+"""The context manager of ``async with client.reserve(300) as reserved``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from ev_energy.budget import Reservation
+from ev_energy.budget._protocol import Reservation
 
 C = TypeVar("C")
 
 
 class ReservationContext(Generic[C]):
-    """Sets requests aside when it is entered, and gives back what is left when it is left."""
+    """Reserves requests when it is entered, and returns the unused ones when it is left."""
 
     def __init__(
         self,
@@ -26,13 +26,13 @@ class ReservationContext(Generic[C]):
 
     @property
     def remaining(self) -> int:
-        """How many requests are left of it; 0 before it is entered and after it was left."""
+        """Requests that are still reserved; 0 outside the ``async with`` block."""
         return 0 if self._reservation is None else self._reservation.remaining
 
     async def __aenter__(self) -> C:
-        """The client whose calls use them up."""
+        """Return a client whose calls use the reserved requests first."""
         if self._entered:
-            raise RuntimeError("a reservation is entered once: make another with reserve()")
+            raise RuntimeError("a reservation can be entered once: call reserve() for another one")
         self._entered = True
         self._reservation = await self._reserve()
         return self._with_reservation(self._reservation)

@@ -1,4 +1,4 @@
-"""The requests of the last hour, as arithmetic: every method is told the time."""
+"""The accounting of one allowance as a rolling window. Pure arithmetic: callers pass the time."""
 
 from __future__ import annotations
 
@@ -9,280 +9,301 @@ from typing import Final
 
 from ev_energy._messages import RateLimit
 
-#: What the API allows, until it says otherwise: requests per rolling hour.
-USUAL: Final = 1000
+#: Requests per rolling hour that the API allows; assumed until a reply states the limit.
+DEFAULT_LIMIT: Final = 1000
 HOUR: Final = 3600.0
-#: More requests of others than this are not believed one by one.
-CROWD: Final = 100_000
+#: Foreign requests beyond this number are subtracted from the limit instead of tracked one by one.
+MAX_FOREIGN: Final = 100_000
 
 
 def blocked_seconds(retry_after: float, window: float) -> float:
     """Return for how long a refusal (429) holds back all calls of its allowance.
 
-    That is what the server asked for, but a window at most (and a second an hour, for clocks that
-    do not run alike): by then everything that was sent before the refusal counts no longer. A
-    server, or something in between, that asks for years has made a mistake, and must not stop
-    every process for years.
+    That is what the server asked for, but at most a window (and a second per hour, since clocks do
+    not run alike): by then, nothing that was sent before the refusal counts any longer. A server or
+    proxy that asks for years has made a mistake, which must not stop every process for years.
     """
     return min(retry_after, window + window / HOUR) if retry_after > 0 else 0.0  # also for NaN
 
 
-class RollingLog:
-    """What is known of one allowance: when each request was made that still counts.
+class RollingWindow:
+    """The requests of one allowance that still count against its limit.
 
-    A request counts for the server from when it arrived, which nobody here knows exactly. It is
-    counted here from the moment it is taken until a window after its reply came, and a second an
-    hour longer, for clocks that do not run alike and servers that count in whole seconds. So it is
-    never held for gone while the server still counts it.
+    For the server, a request counts from its arrival, a moment that the client cannot know. Here a
+    request counts from when its capacity is acquired until a window after its reply, and a second
+    per hour longer, since clocks do not run alike and servers may count in whole seconds. So no
+    request is considered expired while the server still counts it.
 
-    What is doubtful is kept apart: requests that got no reply to say that they were counted, and
-    those of others with the same allowance (other processes, an earlier run), which only show in
-    what replies state. They are guessed to have come evenly since the last such statement. Each
-    reply confirms or corrects how many there are. If they alone leave nothing, the guess is put to
-    the test now and then: after a 60th of the window without a request, one may be sent.
+    Requests that may or may not count are *unconfirmed*: own requests without a reply that proves
+    that they were counted, and *foreign* ones (of other processes, or an earlier run), which only
+    show in the limits that replies state. Foreign requests are assumed to have been spread evenly
+    since the last such statement. Each reply confirms or corrects the number of unconfirmed
+    requests. If they alone exhaust the limit, the assumption is tested from time to time: after a
+    60th of the window without a request, one request may be sent.
     """
 
-    def __init__(self, most: int | None = None, *, window: float = HOUR) -> None:
-        self.window = window
-        self.most = most
-        """What may be sent from here, whatever the server allows."""
-        self.limit: int | None = USUAL if most is None else None
-        """What the server allows to all who share the allowance; None: as much as they like."""
-        self.stated = False
-        """Whether the server said so."""
+    def __init__(self, local_limit: int | None = None, *, length: float = HOUR) -> None:
+        self.length = length
+        """Seconds that a request counts for."""
+        self.local_limit = local_limit
+        """Maximum number of requests sent through this window, whatever the server allows."""
+        self.limit: int | None = DEFAULT_LIMIT if local_limit is None else None
+        """The server's limit for everybody who uses the allowance; None if there is no limit."""
+        self.synced = False
+        """Whether the server stated the limit."""
         self.reserved = 0
-        """Set aside for somebody, and neither sent nor free."""
-        self.pending = 0
-        """Taken, and without a reply so far."""
-        self.counted = 0
-        """How many were ever answered and counted."""
-        self._stay = window + window / HOUR
-        # When each leaves, in order:
-        self._spent: deque[float] = deque()
-        self._doubtful: list[float] = []
-        self._own: deque[float] = deque()  # of both, those sent from here; kept if there is a most
-        self._gone: deque[float] = deque()  # those that left within the last window
-        self._slowest = 0.0
-        self._pause = window / 60  # before a guess is put to the test
-        self._last_take = self._last_word = self._blocked_until = float("-inf")
+        """Requests held by reservations, neither sent nor available to others."""
+        self.in_flight = 0
+        """Requests without a reply so far."""
+        self.confirmed = 0
+        """Total number of requests that the server is known to have counted, ever."""
+        self._lifetime = length + length / HOUR
+        # Sorted moments at which requests expire:
+        self._confirmed: deque[float] = deque()
+        self._unconfirmed: list[float] = []
+        self._local: deque[float] = deque()  # own ones of both; kept only with a local limit
+        self._expired: deque[float] = deque()  # those that expired within the last window
+        self._max_latency = 0.0
+        self._probe_interval = length / 60
+        self._last_acquired = self._last_synced = self._blocked_until = float("-inf")
 
     def used(self, now: float) -> int:
-        """How many requests count, or may."""
-        self._forget(now)
-        return len(self._spent) + len(self._doubtful) + self.pending + self.reserved
+        """Return how many requests count, or may count."""
+        self._expire(now)
+        return len(self._confirmed) + len(self._unconfirmed) + self.in_flight + self.reserved
 
     def capacity(self) -> int | None:
-        """How many there can be in a window; None if there is no limit."""
-        if self.limit is None or self.most is None:
-            return self.most if self.limit is None else self.limit
-        return min(self.limit, self.most)
+        """Return the maximum number of requests in a window; None if there is no limit."""
+        if self.limit is None or self.local_limit is None:
+            return self.local_limit if self.limit is None else self.limit
+        return min(self.limit, self.local_limit)
 
-    def free(self, now: float) -> int | None:
-        """How many can be taken now; None if there is no limit."""
-        used, left = self.used(now), list[int]()
+    def available(self, now: float) -> int | None:
+        """Return how many requests can be acquired now; None if there is no limit."""
+        used, remaining = self.used(now), list[int]()
         if self.limit is not None:
-            left.append(self.limit - used)
-        if self.most is not None:
-            left.append(self.most - self._sent())
-        if not left:
+            remaining.append(self.limit - used)
+        if self.local_limit is not None:
+            remaining.append(self.local_limit - self._local_used())
+        if not remaining:
             return None
-        return 0 if self._blocked_until > now else max(0, min(left))
+        return 0 if self._blocked_until > now else max(0, min(remaining))
 
-    def wait(self, now: float, count: int = 1, *, aside: bool = False) -> float:
-        """Seconds until *count* can be taken at once, as far as is known; 0 if they can now.
+    def wait(self, now: float, count: int = 1, *, reserved: bool = False) -> float:
+        """Return the expected seconds until *count* requests can be acquired together; 0 if now.
 
-        If there are fewer in a window, it is about as many taken as they come. *aside*: they are
-        among those that were set aside, so it is only about what the server makes of them.
+        If *count* exceeds the limit, the result is for as many requests acquired as they become
+        available. *reserved*: they are covered by a reservation, so only the server's view counts.
         """
-        used = self.used(now) - (self.reserved if aside else 0)
+        used = self.used(now) - (self.reserved if reserved else 0)
         wait = max(0.0, self._blocked_until - now)
         if self.limit is not None and used + count > self.limit:
-            leaving = self._leaving(now, used + count - self.limit, used, self.limit)
-            if count == 1 and self._doubtful:
-                leaving = min(leaving, max(self._sure(now, used), self._last_take + self._pause))
-            wait = max(wait, leaving - now)
-        if self.most is not None and not aside and (sent := self._sent()) + count > self.most:
-            rounds, place = divmod(sent + count - self.most - 1, self.most)
-            leaving = self._own[place] if place < len(self._own) else now + self._stay
-            wait = max(wait, leaving + rounds * self._stay - now)
+            expires = self._capacity_at(now, used + count - self.limit, used, self.limit)
+            if count == 1 and self._unconfirmed:
+                probe = self._last_acquired + self._probe_interval
+                expires = min(expires, max(self._confirmed_capacity_at(now, used), probe))
+            wait = max(wait, expires - now)
+        local_limit = self.local_limit
+        if local_limit is not None and not reserved:
+            local_used = self._local_used()
+            if local_used + count > local_limit:
+                rounds, index = divmod(local_used + count - local_limit - 1, local_limit)
+                expires = self._local[index] if index < len(self._local) else now + self._lifetime
+                wait = max(wait, expires + rounds * self._lifetime - now)
         return wait
 
-    def try_take(self, now: float) -> bool:
-        """Take one if it is free: `wait` and `take` in one, and quick."""
-        spent, doubtful, limit = self._spent, self._doubtful, self.limit
-        if (spent and spent[0] <= now) or doubtful or self.most is not None:
+    def try_acquire(self, now: float) -> bool:
+        """Acquire one request if it is available: `wait` and `acquire` in one fast step."""
+        confirmed, unconfirmed, limit = self._confirmed, self._unconfirmed, self.limit
+        if (confirmed and confirmed[0] <= now) or unconfirmed or self.local_limit is not None:
             if self.wait(now) > 0:
                 return False
         elif self._blocked_until > now or (
-            limit is not None and len(spent) + self.pending + self.reserved >= limit
+            limit is not None and len(confirmed) + self.in_flight + self.reserved >= limit
         ):
             return False
-        self.pending += 1
-        self._last_take = now
+        self.in_flight += 1
+        self._last_acquired = now
         return True
 
-    def take(self, now: float) -> None:
-        """Count one from now on."""
-        self.pending += 1
-        self._last_take = now
+    def acquire(self, now: float) -> None:
+        """Count one request from now on."""
+        self.in_flight += 1
+        self._last_acquired = now
 
-    def set_aside(self, count: int) -> None:
-        """Keep *count* for somebody; a negative one gives them back."""
+    def release(self) -> None:
+        """Return one acquired request that was provably not sent."""
+        self.in_flight -= 1
+
+    def reserve(self, count: int) -> None:
+        """Hold capacity for *count* requests."""
         self.reserved += count
 
-    def give_back(self) -> None:
-        """One that was taken was provably not sent."""
-        self.pending -= 1
+    def unreserve(self, count: int) -> None:
+        """Return reserved capacity for *count* requests."""
+        self.reserved -= count
 
-    def settle(
+    def complete(
         self,
         now: float,
-        since: float,
-        mark: int,
-        stated: RateLimit | None,
+        acquired_at: float,
+        sequence: int,
+        rate_limit: RateLimit | None,
         *,
         success: bool,
         retry_after: float | None,
     ) -> None:
-        """One that was taken was answered, or never will be.
+        """Record the outcome of an acquired request: a reply, or none that will ever arrive.
 
-        It was sent at *since* or later, when *mark* had been counted. The rest as in
-        `budget.Ticket.settle`.
+        It was sent at *acquired_at* or later, when `confirmed` was *sequence*. The other arguments
+        are those of `Ticket.complete`.
         """
-        self.pending -= 1
-        leaves, refused = now + self._stay, retry_after is not None
-        if counted := not refused and (success or stated is not None):
-            self.counted += 1
-            self._pause = self.window / 60
-            self._spent.append(leaves)
-            self._slowest = max(self._slowest, now - since)
+        self.in_flight -= 1
+        expires, refused = now + self._lifetime, retry_after is not None
+        if counted := not refused and (success or rate_limit is not None):
+            self.confirmed += 1
+            self._probe_interval = self.length / 60
+            self._confirmed.append(expires)
+            self._max_latency = max(self._max_latency, now - acquired_at)
         else:
-            insort(self._doubtful, leaves)
-        if self.most is not None:
-            self._own.append(leaves)
-        if stated is not None:
-            self._learn(now, since, mark + counted, stated.limit, stated.remaining)
-        elif refused and self.stated and self.limit is not None:
-            self._learn(now, since, mark, self.limit, 0)
-        elif success and not self.stated:
-            self.limit = None  # it would have stated one
+            insort(self._unconfirmed, expires)
+        if self.local_limit is not None:
+            self._local.append(expires)
+        if rate_limit is not None:
+            limit, remaining = rate_limit.limit, rate_limit.remaining
+            self._sync(now, acquired_at, sequence + counted, limit, remaining)
+        elif refused and self.synced and self.limit is not None:
+            self._sync(now, acquired_at, sequence, self.limit, 0)
+        elif success and not self.synced:
+            self.limit = None  # a server with a limit would have stated it
         if retry_after:
             self._block(now, retry_after)
-        elif refused:  # and nobody says for how long: refused requests may count, too
-            self._pause = min(2 * self._pause, self._stay)
+        elif refused:  # without a time to wait for; refused requests may count, too
+            self._probe_interval = min(2 * self._probe_interval, self._lifetime)
 
-    def disown(self, now: float) -> None:
-        """Whoever took or set aside something is somewhere else now, and may have sent it."""
-        self._doubtful += [now + self._stay] * self.pending
-        self._doubtful.sort()
-        self.pending = self.reserved = 0
+    def disown_in_flight(self, now: float) -> None:
+        """Count requests in flight as unconfirmed, since another process completes them."""
+        self._unconfirmed += [now + self._lifetime] * self.in_flight
+        self._unconfirmed.sort()
+        self.in_flight = self.reserved = 0
 
-    def is_blank(self, now: float) -> bool:
-        """Whether nothing would be lost with it but what the next reply states again."""
+    def is_idle(self, now: float) -> bool:
+        """Return whether the window holds nothing but what the next reply states again."""
         return self.used(now) == 0 and self._blocked_until <= now
 
-    def _learn(self, now: float, since: float, mark: int, limit: int, remaining: int) -> None:
-        """A reply states this, and the server had counted *mark* of those that were ever counted.
+    def _sync(
+        self, now: float, acquired_at: float, sequence: int, limit: int, remaining: int
+    ) -> None:
+        """Apply what a reply states. The server had counted *sequence* of the confirmed requests.
 
-        It was written between *since* and *now*, and nobody knows when exactly: what it holds for
-        used is compared with the most and the least of ours that it can have had in mind.
+        The reply was written at an unknown moment between *acquired_at* and *now*. So the number
+        of used requests that it states is compared with the largest and the smallest number of own
+        requests that the server can have counted at that moment.
         """
-        self.limit = limit = limit or 1  # with none at all, one would never ask again
-        self.stated = True
+        self.limit = limit = limit or 1  # a limit of 0 would prevent every later request
+        self.synced = True
         used = limit - remaining if remaining < limit else 0
-        self._forget(now)
-        spent, doubtful, gone = self._spent, self._doubtful, self._gone
-        possible = len(spent) + len(doubtful) + self.pending
-        if gone and gone[-1] > since:
-            possible += self._left_after(since)
+        self._expire(now)
+        confirmed, unconfirmed, expired = self._confirmed, self._unconfirmed, self._expired
+        possible = len(confirmed) + len(unconfirmed) + self.in_flight
+        if expired and expired[-1] > acquired_at:
+            possible += self._expired_since(acquired_at)
         if used > possible:
-            self._presume(now, used - possible)
-        elif doubtful:
-            # Those that the server may have forgotten already, or not have got yet, prove nothing.
-            fading = bisect_right(spent, now + self._stay - self.window + self._slowest)
-            certain = max(0, mark - (self.counted - len(spent)) - fading)
-            surplus = len(doubtful) - max(0, used - certain)
-            del doubtful[: max(0, min(surplus, bisect_right(doubtful, since + self._stay)))]
-        self._last_word = now
+            self._assume_foreign(now, used - possible)
+        elif unconfirmed:
+            # Requests that the server may no longer count, or has not received yet, prove nothing.
+            may_be_expired = now + self._lifetime - self.length + self._max_latency
+            expiring = bisect_right(confirmed, may_be_expired)
+            certain = max(0, sequence - (self.confirmed - len(confirmed)) - expiring)
+            surplus = len(unconfirmed) - max(0, used - certain)
+            older = bisect_right(unconfirmed, acquired_at + self._lifetime)
+            del unconfirmed[: max(0, min(surplus, older))]
+        self._last_synced = now
 
-    def _presume(self, now: float, count: int) -> None:
-        """Others made *count* requests since the last statement."""
-        assert self.limit is not None  # noqa: S101  (it was just stated)
-        if count > CROWD:
-            self.limit, count = self.limit - (count - CROWD), CROWD
-        start = max(self._last_word, now - self.window)
+    def _assume_foreign(self, now: float, count: int) -> None:
+        """Add *count* foreign requests, spread evenly since the last statement of a limit."""
+        assert self.limit is not None  # noqa: S101  (`_sync` has just set it)
+        if count > MAX_FOREIGN:
+            self.limit, count = self.limit - (count - MAX_FOREIGN), MAX_FOREIGN
+        start = max(self._last_synced, now - self.length)
         step = (now - start) / count
-        self._doubtful += [start + step * (n + 1) + self.window for n in range(count)]
-        self._doubtful.sort()
+        self._unconfirmed += [start + step * (n + 1) + self.length for n in range(count)]
+        self._unconfirmed.sort()
 
     def _block(self, now: float, seconds: float) -> None:
-        """The server refused one, and said when to come back: one will be free then."""
-        until = now + blocked_seconds(seconds, self.window)
+        """Hold back all requests after a refusal. One is available at the time the server gave."""
+        until = now + blocked_seconds(seconds, self.length)
         self._blocked_until = max(self._blocked_until, until)
         if self.limit is None:
             return
-        first = bisect_right(self._doubtful, until)
-        staying = self.used(now) - self.reserved - first - bisect_right(self._spent, until)
-        for n in range(first, min(first + staying - self.limit + 1, len(self._doubtful))):
-            self._doubtful[n] = until
+        first = bisect_right(self._unconfirmed, until)
+        expired_by_then = first + bisect_right(self._confirmed, until)
+        still_counting = self.used(now) - self.reserved - expired_by_then
+        end = min(first + still_counting - self.limit + 1, len(self._unconfirmed))
+        for n in range(first, end):
+            self._unconfirmed[n] = until
 
-    def _leaving(self, now: float, missing: int, used: int, limit: int) -> float:
-        """When *missing* more are free, if whatever becomes free is taken at once."""
-        # Beyond what counts now, it is those that are taken in the meantime, a window later.
+    def _capacity_at(self, now: float, missing: int, used: int, limit: int) -> float:
+        """Return when *missing* more requests are available, if all capacity is used at once."""
+        # After the requests that count now, those that replace them expire, a window later.
         rounds = max(0, -(-(missing - max(limit, used)) // limit))
-        place = missing - rounds * limit - 1
-        if place < len(self._spent) + len(self._doubtful):
-            return _nth(self._spent, self._doubtful, place) + rounds * self._stay
-        return now + (rounds + 1) * self._stay  # nobody knows: a window after its reply
+        index = missing - rounds * limit - 1
+        if index < len(self._confirmed) + len(self._unconfirmed):
+            expires = _nth_of_merged(self._confirmed, self._unconfirmed, index)
+            return expires + rounds * self._lifetime
+        return now + (rounds + 1) * self._lifetime  # of a request in flight: an upper bound
 
-    def _sure(self, now: float, used: int) -> float:
-        """When one more is free if nothing of what is doubtful is true."""
-        assert self.limit is not None  # noqa: S101  (else there is nothing to wait for)
-        missing = used - len(self._doubtful) + 1 - self.limit
+    def _confirmed_capacity_at(self, now: float, used: int) -> float:
+        """Return when one more request is available if no unconfirmed request counts."""
+        assert self.limit is not None  # noqa: S101  (without a limit, there is nothing to wait for)
+        missing = used - len(self._unconfirmed) + 1 - self.limit
         if missing <= 0:
             return now
-        return self._spent[missing - 1] if missing <= len(self._spent) else now + self._stay
+        if missing <= len(self._confirmed):
+            return self._confirmed[missing - 1]
+        return now + self._lifetime
 
-    def _sent(self) -> int:
-        return len(self._own) + self.pending + self.reserved
+    def _local_used(self) -> int:
+        return len(self._local) + self.in_flight + self.reserved
 
-    def _left_after(self, since: float) -> int:
-        """How many left after *since*, so that what was stated since may have counted them."""
-        found = 0
-        for left in reversed(self._gone):
-            if left <= since:
+    def _expired_since(self, moment: float) -> int:
+        """Return how many requests expired after *moment*; a reply since then may count them."""
+        count = 0
+        for expired_at in reversed(self._expired):
+            if expired_at <= moment:
                 break
-            found += 1
-        return found
+            count += 1
+        return count
 
-    def _forget(self, now: float) -> None:
-        spent, doubtful, own = self._spent, self._doubtful, self._own
-        while own and own[0] <= now:
-            own.popleft()
-        if not ((spent and spent[0] <= now) or (doubtful and doubtful[0] <= now)):
+    def _expire(self, now: float) -> None:
+        confirmed, unconfirmed, local = self._confirmed, self._unconfirmed, self._local
+        while local and local[0] <= now:
+            local.popleft()
+        if not ((confirmed and confirmed[0] <= now) or (unconfirmed and unconfirmed[0] <= now)):
             return
-        count = bisect_right(doubtful, now)
-        left, self._doubtful[:count] = doubtful[:count], []
-        while spent and spent[0] <= now:
-            left.append(spent.popleft())
-        if not spent:
-            self._slowest = 0.0
-        gone = self._gone
-        gone.extend(sorted(left))
-        while gone[0] <= now - self.window:
-            gone.popleft()
-            if not gone:
+        count = bisect_right(unconfirmed, now)
+        newly_expired = unconfirmed[:count]
+        del unconfirmed[:count]
+        while confirmed and confirmed[0] <= now:
+            newly_expired.append(confirmed.popleft())
+        if not confirmed:
+            self._max_latency = 0.0
+        expired = self._expired
+        expired.extend(sorted(newly_expired))
+        while expired[0] <= now - self.length:
+            expired.popleft()
+            if not expired:
                 break
 
 
-def _nth(first: Sequence[float], second: Sequence[float], place: int) -> float:
-    """What is at *place* (from 0) of two sorted lists put together."""
-    low, high = max(0, place - len(first)), min(place, len(second))
-    while low < high:  # how many of the second come before it
+def _nth_of_merged(first: Sequence[float], second: Sequence[float], index: int) -> float:
+    """Return the item at *index* (from 0) of two sorted sequences merged, without merging them."""
+    low, high = max(0, index - len(first)), min(index, len(second))
+    while low < high:  # for the number of items of `second` that precede the result
         middle = (low + high) // 2
-        if second[middle] < first[place - middle - 1]:
+        if second[middle] < first[index - middle - 1]:
             low = middle + 1
         else:
             high = middle
-    candidates = [items[n] for items, n in ((first, place - low), (second, low)) if n < len(items)]
+    candidates = [items[n] for items, n in ((first, index - low), (second, low)) if n < len(items)]
     return min(candidates)

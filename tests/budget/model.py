@@ -1,4 +1,4 @@
-"""A server that counts in a rolling window, others who use it too, and a client on a `RollingLog`.
+"""A server with a rolling window, other clients of it, and a client with a `RollingWindow`.
 
 Nothing here takes any time: it is a list of what happens when.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from ev_energy._messages import RateLimit
-from ev_energy.budget._window import RollingLog
+from ev_energy.budget._window import RollingWindow
 
 WINDOW = 360.0
 #: What the client keeps to spare, and what it waits before it puts a guess to the test.
@@ -84,7 +84,7 @@ class Run:
     check: Callable[[Run, float], None] = lambda _run, _now: None
     """Called whenever the client wants to send something and may not, with the server's time."""
 
-    log: RollingLog = attrs.field(init=False)
+    window: RollingWindow = attrs.field(init=False)
     sent: int = 0
     answered: int = 0
     now: float = 0.0
@@ -94,9 +94,9 @@ class Run:
     _alarm: float = attrs.field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
-        self.log = RollingLog(window=WINDOW)
+        self.window = RollingWindow(length=WINDOW)
         if self.knows:
-            self.log.limit = self.server.limit
+            self.window.limit = self.server.limit
 
     def to_the_end(self, *, steps: int = 20_000) -> None:
         """Until all that was wanted is answered."""
@@ -110,7 +110,7 @@ class Run:
             self.now, _, what = heapq.heappop(self._agenda)
             what()
             while self.sent < self.wanted and len(self.under_way) < self.width:
-                if not self.log.try_take(self.now + self.offset):
+                if not self.window.try_acquire(self.now + self.offset):
                     self._wait()
                     break
                 self._send()
@@ -121,14 +121,14 @@ class Run:
 
     def _wait(self) -> None:
         self.check(self, self.now)
-        wait = self.log.wait(self.now + self.offset)
+        wait = self.window.wait(self.now + self.offset)
         assert 0 < wait < float("inf")
         if not self.now < self._alarm <= self.now + wait:
             self._alarm = self.now + wait
             self._plan(self._alarm, lambda: None)
 
     def _send(self) -> None:
-        started, mark = self.now, self.log.counted
+        started, sequence = self.now, self.window.confirmed
         there = self.now + self.chance.random() * self.slowest
         back = there + self.chance.random() * self.slowest
         lot = self.chance.random()
@@ -139,10 +139,10 @@ class Run:
         def settle() -> None:
             self.under_way.remove(started)
             reply = replies[0] if replies and lot >= self.lost else Reply(None, False, None)
-            self.log.settle(
+            self.window.complete(
                 self.now + self.offset,
                 started + self.offset,
-                mark,
+                sequence,
                 reply.stated,
                 success=reply.success,
                 retry_after=reply.retry_after,

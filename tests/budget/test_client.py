@@ -262,7 +262,7 @@ class TestReservations:
             await reserved.timezones.list().first()
             assert reservation.remaining == 4
         assert reservation.remaining == 0
-        with pytest.raises(RuntimeError, match="entered once"):
+        with pytest.raises(RuntimeError, match="can be entered once"):
             await reservation.__aenter__()
 
     async def test_one_within_another_is_apart_from_it(self, world: World) -> None:

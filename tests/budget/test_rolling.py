@@ -1,4 +1,4 @@
-"""The log against a model of the server."""
+"""The window against a model of the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_energy._messages import RateLimit
-from ev_energy.budget._window import CROWD, RollingLog, _nth
+from ev_energy.budget._window import MAX_FOREIGN, RollingWindow, _nth_of_merged
 
 RUN = {
     "limit": st.integers(1, 12),
@@ -35,7 +35,7 @@ def test_alone_it_is_never_refused_and_never_held_up_for_nothing(
         recent = sum(at > now - WINDOW - SPARE - 2 * slowest - 1e-6 for at in server.arrived)
         not_there_yet = len(run.under_way)
         assert recent + not_there_yet >= limit
-        assert run.log.wait(now + offset) <= WINDOW + SPARE + 1e-6
+        assert run.window.wait(now + offset) <= WINDOW + SPARE + 1e-6
 
     run = Run(
         server=server,
@@ -56,7 +56,7 @@ def never_much_longer_than_the_server(run: Run, now: float) -> None:
     if not run.under_way:  # else there will be news
         would_be = max(now, run.server.free_at(now))
         slack = TEST + SPARE + 2 * run.slowest + 1 + 1e-6  # Retry-After is in whole seconds
-        assert now + run.log.wait(now + run.offset) <= would_be + slack
+        assert now + run.window.wait(now + run.offset) <= would_be + slack
 
 
 @given(
@@ -105,77 +105,77 @@ def test_with_others_and_losses_it_gets_there_and_waits_little_longer_than_it_mu
 
 
 def test_after_an_outage_the_allowance_is_not_held_for_spent() -> None:
-    log, now = RollingLog(window=WINDOW), 0.0
-    spend(log, now, RateLimit(100, 99))
-    while log.try_take(now):  # attempts that nobody answers
+    window, now = RollingWindow(length=WINDOW), 0.0
+    spend(window, now, RateLimit(100, 99))
+    while window.try_acquire(now):  # attempts that nobody answers
         now += 0.1
-        log.settle(now, now, log.counted, None, success=False, retry_after=None)
-    assert len(log._doubtful) == 99
-    assert log.wait(now) == pytest.approx(TEST, abs=0.2)
+        window.complete(now, now, window.confirmed, None, success=False, retry_after=None)
+    assert len(window._unconfirmed) == 99
+    assert window.wait(now) == pytest.approx(TEST, abs=0.2)
     now += TEST
-    assert log.try_take(now)
-    assert not log.try_take(now), "one is enough to find out"
-    log.settle(now, now, log.counted, RateLimit(100, 98), success=True, retry_after=None)
-    assert log.free(now) == 98
+    assert window.try_acquire(now)
+    assert not window.try_acquire(now), "one is enough to find out"
+    window.complete(now, now, window.confirmed, RateLimit(100, 98), success=True, retry_after=None)
+    assert window.available(now) == 98
 
 
 def test_tests_become_rare_where_refused_requests_may_count() -> None:
-    log, now = RollingLog(window=WINDOW), 0.0
-    spend(log, now, RateLimit(100, 99))
+    window, now = RollingWindow(length=WINDOW), 0.0
+    spend(window, now, RateLimit(100, 99))
     tests = 0
     while now < 4 * WINDOW:
-        if log.try_take(now):
+        if window.try_acquire(now):
             refused = RateLimit(100, 0)
-            log.settle(now, now, log.counted, refused, success=False, retry_after=0.0)
+            window.complete(now, now, window.confirmed, refused, success=False, retry_after=0.0)
             tests += 1
-        now += max(0.5, log.wait(now))
+        now += max(0.5, window.wait(now))
     assert tests < 4 * 100 - 90
 
 
 @given(st.lists(st.integers(0, 20)), st.lists(st.integers(0, 20)))
 def test_the_nth_of_two_lists_is_that_of_both_sorted(first: list[int], second: list[int]) -> None:
     both = sorted(first + second)
-    found = [_nth(deque(sorted(first)), sorted(second), n) for n in range(len(both))]
+    found = [_nth_of_merged(deque(sorted(first)), sorted(second), n) for n in range(len(both))]
     assert found == both
 
 
-def spend(log: RollingLog, now: float, stated: RateLimit | None = None) -> None:
-    assert log.try_take(now)
-    log.settle(now, now, log.counted, stated, success=True, retry_after=None)
+def spend(window: RollingWindow, now: float, stated: RateLimit | None = None) -> None:
+    assert window.try_acquire(now)
+    window.complete(now, now, window.confirmed, stated, success=True, retry_after=None)
 
 
 def test_the_first_reply_tells_what_others_used_before() -> None:
-    log = RollingLog(window=WINDOW)
-    assert not log.stated
-    spend(log, 0.0, RateLimit(100, 30))
-    assert (log.stated, log.limit, log.free(0.0)) == (True, 100, 30)
+    window = RollingWindow(length=WINDOW)
+    assert not window.synced
+    spend(window, 0.0, RateLimit(100, 30))
+    assert (window.synced, window.limit, window.available(0.0)) == (True, 100, 30)
 
 
 def test_it_follows_the_server_up_and_down() -> None:
-    log = RollingLog(window=WINDOW)
-    spend(log, 0.0, RateLimit(100, 30))
-    spend(log, 1.0, RateLimit(100, 80))
-    assert log.free(1.0) == 80
-    spend(log, 2.0, RateLimit(100, 5))
-    assert log.free(2.0) == 5
-    spend(log, 3.0, RateLimit(50, 5))
-    assert (log.limit, log.free(3.0)) == (50, 5)
-    spend(log, 4.0, RateLimit(500, 400))
-    assert (log.limit, log.free(4.0)) == (500, 400)
+    window = RollingWindow(length=WINDOW)
+    spend(window, 0.0, RateLimit(100, 30))
+    spend(window, 1.0, RateLimit(100, 80))
+    assert window.available(1.0) == 80
+    spend(window, 2.0, RateLimit(100, 5))
+    assert window.available(2.0) == 5
+    spend(window, 3.0, RateLimit(50, 5))
+    assert (window.limit, window.available(3.0)) == (50, 5)
+    spend(window, 4.0, RateLimit(500, 400))
+    assert (window.limit, window.available(4.0)) == (500, 400)
 
 
 def test_a_server_that_states_nothing_has_no_limit() -> None:
-    log = RollingLog(window=WINDOW)
-    spend(log, 0.0)
-    assert log.capacity() is log.free(0.0) is None
-    assert log.wait(0.0, 10**6) == 0
+    window = RollingWindow(length=WINDOW)
+    spend(window, 0.0)
+    assert window.capacity() is window.available(0.0) is None
+    assert window.wait(0.0, 10**6) == 0
 
 
 def test_what_was_stated_once_holds_when_a_reply_states_nothing() -> None:
-    log = RollingLog(window=WINDOW)
-    spend(log, 0.0, RateLimit(10, 9))
-    spend(log, 0.0)
-    assert (log.capacity(), log.free(0.0)) == (10, 8)
+    window = RollingWindow(length=WINDOW)
+    spend(window, 0.0, RateLimit(10, 9))
+    spend(window, 0.0)
+    assert (window.capacity(), window.available(0.0)) == (10, 8)
 
 
 @pytest.mark.parametrize(
@@ -188,50 +188,50 @@ def test_what_was_stated_once_holds_when_a_reply_states_nothing() -> None:
     ],
 )
 def test_nonsense_is_survived(stated: RateLimit, free: int) -> None:
-    log = RollingLog(window=WINDOW)
-    spend(log, 0.0, stated)
-    assert log.free(0.0) == free
-    assert len(log._doubtful) <= CROWD
-    assert 0 <= log.wait(0.0) <= WINDOW + SPARE
-    assert log.try_take(WINDOW + SPARE + 1), "an hour later at the latest one may try again"
+    window = RollingWindow(length=WINDOW)
+    spend(window, 0.0, stated)
+    assert window.available(0.0) == free
+    assert len(window._unconfirmed) <= MAX_FOREIGN
+    assert 0 <= window.wait(0.0) <= WINDOW + SPARE
+    assert window.try_acquire(WINDOW + SPARE + 1), "an hour later at the latest one may try again"
 
 
 def test_no_refusal_keeps_anybody_longer_than_a_window() -> None:
-    log = RollingLog(window=WINDOW)
-    assert log.try_take(0.0)
-    log.settle(0.0, 0.0, 0, None, success=False, retry_after=float("inf"))
-    assert log.wait(0.0) == pytest.approx(WINDOW + SPARE)
-    assert log.free(0.0) == 0
+    window = RollingWindow(length=WINDOW)
+    assert window.try_acquire(0.0)
+    window.complete(0.0, 0.0, 0, None, success=False, retry_after=float("inf"))
+    assert window.wait(0.0) == pytest.approx(WINDOW + SPARE)
+    assert window.available(0.0) == 0
 
 
 def test_it_comes_back_when_the_server_said_so() -> None:
-    log = RollingLog(window=WINDOW)
-    spend(log, 0.0, RateLimit(100, 99))
-    assert log.try_take(1.0)
-    log.settle(1.0, 1.0, 1, RateLimit(100, 0), success=False, retry_after=77.0)
-    assert log.wait(1.0) == 77.0
-    assert not log.try_take(77.9)
-    assert log.try_take(78.0)
-    assert not log.try_take(78.0), "one is free then; of more nothing is known"
+    window = RollingWindow(length=WINDOW)
+    spend(window, 0.0, RateLimit(100, 99))
+    assert window.try_acquire(1.0)
+    window.complete(1.0, 1.0, 1, RateLimit(100, 0), success=False, retry_after=77.0)
+    assert window.wait(1.0) == 77.0
+    assert not window.try_acquire(77.9)
+    assert window.try_acquire(78.0)
+    assert not window.try_acquire(78.0), "one is free then; of more nothing is known"
 
 
 def test_a_part_of_the_allowance_is_kept_whatever_others_do_and_the_server_says() -> None:
-    log = RollingLog(3, window=WINDOW)
+    window = RollingWindow(3, length=WINDOW)
     for now in range(3):
-        spend(log, now, RateLimit(1000, 500))
-    assert log.free(2.0) == 0
-    assert log.wait(2.0) == pytest.approx(WINDOW + SPARE - 2)
-    assert log.wait(2.0, 5) == pytest.approx(2 * (WINDOW + SPARE) - 1)  # two of the next round
-    assert log.capacity() == 3
+        spend(window, now, RateLimit(1000, 500))
+    assert window.available(2.0) == 0
+    assert window.wait(2.0) == pytest.approx(WINDOW + SPARE - 2)
+    assert window.wait(2.0, 5) == pytest.approx(2 * (WINDOW + SPARE) - 1)  # two of the next round
+    assert window.capacity() == 3
 
 
 def test_a_part_of_the_allowance_yields_to_the_server_where_that_has_less() -> None:
-    log = RollingLog(300, window=WINDOW)
-    spend(log, 0.0, RateLimit(1000, 2))
-    assert log.free(0.0) == 2
-    unstated = RollingLog(2, window=WINDOW)
+    window = RollingWindow(300, length=WINDOW)
+    spend(window, 0.0, RateLimit(1000, 2))
+    assert window.available(0.0) == 2
+    unstated = RollingWindow(2, length=WINDOW)
     spend(unstated, 0.0)
-    assert unstated.free(0.0) == 1
+    assert unstated.available(0.0) == 1
 
 
 @given(st.integers(1, 9), st.lists(st.floats(0, WINDOW), max_size=9), st.integers(1, 40))
@@ -240,14 +240,14 @@ def test_the_estimate_for_a_queue_is_what_comes_of_it(
 ) -> None:
     """Whoever waits takes one as soon as it is free, and its reply comes at once."""
     now = WINDOW
-    log = RollingLog(window=WINDOW)
-    log.limit, log.stated = limit, True
+    window = RollingWindow(length=WINDOW)
+    window.limit, window.synced = limit, True
     for at in sorted(settled)[:limit]:
-        spend(log, at)
-    promised = now + log.wait(now, count)
+        spend(window, at)
+    promised = now + window.wait(now, count)
     for _ in range(count):
-        now += log.wait(now)
-        while not log.try_take(now):
+        now += window.wait(now)
+        while not window.try_acquire(now):
             now += 1e-9
-        log.settle(now, now, log.counted, None, success=True, retry_after=None)
+        window.complete(now, now, window.confirmed, None, success=True, retry_after=None)
     assert now == pytest.approx(promised)

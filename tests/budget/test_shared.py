@@ -42,7 +42,7 @@ async def test_threads_never_take_more_than_there_is_together() -> None:
     finally:
         sys.setswitchinterval(usual)
     assert sum(taken) == 500
-    assert made._buckets["app"].log.pending == 0
+    assert made._buckets["app"].window.in_flight == 0
 
 
 def in_thread(made: MemoryBudget, calls: int) -> threading.Thread:
@@ -70,7 +70,7 @@ async def test_loops_in_several_threads_wait_for_each_other() -> None:
         await asyncio.to_thread(thread.join, 20)
         assert not thread.is_alive()
     assert time.monotonic() - began > 1.0
-    assert made._buckets["app"].log.pending == 0
+    assert made._buckets["app"].window.in_flight == 0
 
 
 async def test_what_one_loop_gives_back_wakes_another_one() -> None:
@@ -79,7 +79,7 @@ async def test_what_one_loop_gives_back_wakes_another_one() -> None:
     ticket = made.try_acquire("app", None)
     assert ticket is not None
     thread = in_thread(made, 1)
-    while not made._buckets["app"].turns.size:
+    while not made._buckets["app"].queue.size:
         await asyncio.sleep(0.001)
     ticket.release()
     await asyncio.to_thread(thread.join, 20)

@@ -261,7 +261,7 @@ class TestShares:
         await reservation.release()
         task.cancel()
         await settled()
-        assert made._buckets["app"].log.reserved == 0
+        assert made._buckets["app"].window.reserved == 0
 
     async def test_one_of_another_allowance_is_none(self, clock: HandClock) -> None:
         made = budget(clock)
@@ -296,7 +296,7 @@ class TestCancellation:
         queue.tasks["1"].cancel()
         await settled()
         assert queue.served == ["2"]
-        assert made._buckets["app"].log.pending == 3
+        assert made._buckets["app"].window.in_flight == 3
 
     @pytest.mark.parametrize("seed", range(40))
     async def test_no_order_of_events_loses_anybody_or_anything(
@@ -305,7 +305,7 @@ class TestCancellation:
         """Calls, reservations, replies, cancellations, impatience, time: all at random."""
         chance = random.Random(seed)
         made = budget(clock, chance.randint(1, 6))
-        log = made._buckets["app"].log
+        window = made._buckets["app"].window
         queue = Queue(made)
         for number in range(150):
             await something(chance, queue, clock, str(number))
@@ -325,7 +325,7 @@ class TestCancellation:
         state = made.state("app")
         assert state is not None
         assert (state.waiting, state.reserved, state.remaining) == (0, 0, state.limit)
-        assert (log.pending, made._buckets["app"].turns.ahead(2)) == (0, 0)
+        assert (window.in_flight, made._buckets["app"].queue.requested_before(2)) == (0, 0)
         assert clock.sleeping == 0
 
 
@@ -342,7 +342,7 @@ async def something(chance: random.Random, queue: Queue, clock: HandClock, name:
             ),
         )
     elif event < 0.4:
-        await queue.ask(name, chance.randint(1, queue.made._buckets["app"].log.limit or 1))
+        await queue.ask(name, chance.randint(1, queue.made._buckets["app"].window.limit or 1))
     elif event < 0.6 and queue.got:
         await done_with(queue.got.pop(chance.choice(list(queue.got))), chance)
     elif event < 0.75 and queue.tasks:

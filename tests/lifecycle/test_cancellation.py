@@ -269,9 +269,9 @@ async def run(stepping: Stepping) -> object:
 async def assert_unharmed(w: World) -> None:
     """Nothing is left of what was broken off, and the client goes on."""
     await quiet()
-    connector = w.client._session.core.transport._home  # type: ignore[attr-defined]
+    connector = w.client._session.core.transport._current  # type: ignore[attr-defined]
     if connector is not None:
-        assert not connector.session.connector._acquired
+        assert not connector.value.connector._acquired
     assert not w.client._session.core.waits._waits
     # Each attempt that began may have been sent; nothing else is counted.
     ends = [end for ticket in w.budget.tickets for end in ticket.ends]

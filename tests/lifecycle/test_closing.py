@@ -269,8 +269,8 @@ async def test_one_call_of_a_group_that_fails_takes_the_others_along_and_no_more
         with pytest.raises(TimeoutError):
             await asyncio.create_task(timed())
         assert (await client.evses.get("after")).id == "after"
-        home = client._session.core.transport._home  # type: ignore[attr-defined]
-        assert not home.session.connector._acquired
+        home = client._session.core.transport._current  # type: ignore[attr-defined]
+        assert not home.value.connector._acquired
 
 
 async def test_calls_that_are_cancelled_while_the_client_closes_are_cancelled(line: Line) -> None:
@@ -348,7 +348,7 @@ def test_one_loop_after_the_other_needs_no_closing_in_between(far: str) -> None:
     client = Client(TOKEN, base_url=far)
     for _ in range(5):
         assert asyncio.run(client.evses.get("one")).id == "one"
-    assert len(client._session.core.transport._homes._of) == 1  # type: ignore[attr-defined]
+    assert len(client._session.core.transport._sessions._resources) == 1  # type: ignore[attr-defined]
     asyncio.run(client.close())
 
 
@@ -360,14 +360,14 @@ def test_two_loops_at_the_same_time_have_connections_of_their_own(far: str) -> N
         for _ in range(20):
             together.wait(10)
             await asyncio.gather(*(client.evses.get(f"evse{n}") for n in range(5)))
-        home = await client._session.core.transport._homes.here()  # type: ignore[attr-defined]
-        found.append(sum(map(len, home.session.connector._conns.values())))
+        home = client._session.core.transport._sessions.for_running_loop()  # type: ignore[attr-defined]
+        found.append(sum(map(len, home.value.connector._conns.values())))
 
     threads = [threading.Thread(target=asyncio.run, args=(work(),)) for _ in range(2)]
     [thread.start() for thread in threads]
     [thread.join(30) for thread in threads]
     assert found == [5, 5]
-    assert not client._session.core.transport._homes._sweep()  # type: ignore[attr-defined]
+    assert not client._session.core.transport._sessions._purge_closed_loops()  # type: ignore[attr-defined]
     asyncio.run(client.close())
 
 

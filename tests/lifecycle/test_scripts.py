@@ -211,8 +211,8 @@ def test_a_fork_with_calls_in_flight_harms_neither_side(run, last):
         async def main():
             calls = [asyncio.ensure_future(client.evses.get("slow")) for _ in range(3)]
             await client.evses.get("warm")
-            home = client._session.core.transport._home
-            kept = [p for conns in home.session.connector._conns.values() for p, _ in conns]
+            home = client._session.core.transport._current
+            kept = [p for conns in home.value.connector._conns.values() for p, _ in conns]
             for _ in range(3):
                 pid = os.fork()
                 if pid == 0:
@@ -222,7 +222,7 @@ def test_a_fork_with_calls_in_flight_harms_neither_side(run, last):
                 while os.waitpid(pid, os.WNOHANG) == (0, 0):
                     assert (await client.evses.get("parent")).id == "parent"
                 assert (await client.evses.get("parent")).id == "parent"
-            print(kept == [p for cs in home.session.connector._conns.values() for p, _ in cs])
+            print(kept == [p for cs in home.value.connector._conns.values() for p, _ in cs])
             print([call.done() for call in calls])
             await client.close()
             await asyncio.gather(*calls, return_exceptions=True)
@@ -353,8 +353,8 @@ def test_ctrl_c_wherever_a_blocking_call_is_leaves_the_client_whole(run):
             assert client.evses.get("after").id == "after"
         bucket = client._aio._session.core.bucket
         assert budget.state(bucket).waiting == 0
-        home = client._aio._session.core.transport._home
-        assert not home.session.connector._acquired
+        home = client._aio._session.core.transport._current
+        assert not home.value.connector._acquired
         client.close()
         print(interrupted > 30, longest < 1.8)
     """)

@@ -11,12 +11,13 @@ from typing import Final
 
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
-from ev_energy.budget import RANKS, Acquire, BudgetUnavailable, WouldExceedDeadline
+from ev_energy.budget._protocol import Acquire, BudgetUnavailable, WouldExceedDeadline
+from ev_energy.budget._queue import RANKS
 from ev_energy.budget._redis.connection import Down, Link
 from ev_energy.budget._redis.pending_updates import News, Settings
 from ev_energy.budget._redis.queue import Lease, Ticket, Turn, compose
 from ev_energy.budget._redis.script import BUDGET, Answer, Question, decode, encode
-from ev_energy.budget._window import USUAL
+from ev_energy.budget._window import DEFAULT_LIMIT
 
 _log: Final = logging.getLogger("ev_energy")
 
@@ -401,7 +402,7 @@ class Bucket:
         """Hand out what this process may spend by itself; seconds until there may be more."""
         settings = self._settings
         self._prune()
-        allowance = int((self._limit or settings.limit or USUAL) * share)
+        allowance = int((self._limit or settings.limit or DEFAULT_LIMIT) * share)
         blocked = self._news.blocked_until - now
         for turn in list(self._turns):
             if turn.lease is not None:

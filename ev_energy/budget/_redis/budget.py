@@ -9,9 +9,10 @@ from typing import Literal, Self
 from urllib.parse import quote
 
 from ev_energy._messages import RateLimit
-from ev_energy.budget import Acquire, Reservation, Ticket
+from ev_energy._runtime.per_loop import PerLoop
+from ev_energy.budget._protocol import Acquire, Reservation, Ticket
 from ev_energy.budget._redis.bucket import Bucket
-from ev_energy.budget._redis.connection import Link, PerLoop, RedisClient, Redises
+from ev_energy.budget._redis.connection import Link, RedisClient, Redises
 from ev_energy.budget._redis.pending_updates import Settings
 from ev_energy.budget._redis.queue import Lease
 
@@ -72,7 +73,7 @@ class RedisBudget:
         self._desks = PerLoop(
             lambda: _Desk(self._redises.link(lease / 4)),
             self._close,
-            with_loop=self._redises.are_ours,
+            close_with_loop=self._redises.are_ours,
         )
 
     async def __aenter__(self) -> Self:
@@ -86,7 +87,7 @@ class RedisBudget:
 
         What was set aside is given back. Used again afterwards, it opens again.
         """
-        await self._desks.aclose()
+        await self._desks.close_for_running_loop()
 
     async def _close(self, desk: _Desk) -> None:
         await asyncio.gather(*(bucket.close() for bucket in list(desk.buckets.values())))
@@ -122,7 +123,7 @@ class RedisBudget:
         return state and state._replace(waiting=sum(each.waiting for each in found))
 
     def _bucket(self, name: str) -> Bucket:
-        desk = self._desks.get()
+        desk = self._desks.for_running_loop().value
         found = desk.buckets.get(name)
         if found is None:
             key = f"{self._prefix}:{{{quote(name, safe=':')}}}"

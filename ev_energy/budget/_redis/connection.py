@@ -7,10 +7,9 @@ import logging
 import os
 import random
 import re
-import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -226,89 +225,6 @@ class Link:
         if self.trouble:
             self.trouble, self.retry_at = "", float("-inf")
             _log.info("Redis, which keeps the budget, is back")
-
-
-T = TypeVar("T")
-
-
-class PerLoop(Generic[T]):
-    """One thing for each event loop of each process: connections belong to their loop.
-
-    It is closed with `aclose`, or when its loop ends as `asyncio.run` and the blocking client end
-    theirs: with `shutdown_asyncgens`.
-    """
-
-    def __init__(
-        self, make: Callable[[], T], close: Callable[[T], Awaitable[None]], *, with_loop: bool
-    ) -> None:
-        self._make, self._close, self._with_loop = make, close, with_loop
-        self._things: dict[asyncio.AbstractEventLoop, tuple[T, AsyncGenerator[None]]] = {}
-        self._of_process()
-
-    def get(self) -> T:
-        """That of the running loop."""
-        loop = asyncio.get_running_loop()
-        self._look()
-        found = self._things.get(loop)
-        if found is None:
-            found = self._begin(loop)
-        return found[0]
-
-    async def aclose(self) -> None:
-        """Close that of the running loop."""
-        self._look()
-        found = self._things.get(asyncio.get_running_loop())
-        if found is not None:
-            await self._end(found[0])
-            await found[1].aclose()
-
-    def all(self) -> list[T]:
-        """Those of every loop of this process."""
-        self._look()
-        with self._lock:
-            return [thing for thing, _ in self._things.values()]
-
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> tuple[T, AsyncGenerator[None]]:
-        thing = self._make()
-        guard = self._guard(thing)
-        if self._with_loop:
-            # Up to its `yield`, where the loop learns of it.
-            with suppress(StopIteration):
-                guard.__anext__().__await__().__next__()
-        with self._lock:
-            for other in [other for other in self._things if other.is_closed()]:
-                del self._things[other]
-            found = self._things[loop] = thing, guard
-        return found
-
-    async def _guard(self, thing: T) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            await self._end(thing)
-
-    async def _end(self, thing: T) -> None:
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            found = self._things.get(loop)
-            if found is None or found[0] is not thing:
-                return
-            del self._things[loop]
-        await self._close(thing)
-
-    def _look(self) -> None:
-        if self._pid != os.getpid():
-            # What a fork brought along is kept: collecting it would close sockets that the parent
-            # watches with the same selector.
-            _inherited.append(self._things)
-            self._things = {}
-            self._of_process()
-
-    def _of_process(self) -> None:
-        self._pid, self._lock = os.getpid(), threading.Lock()
-
-
-_inherited: Final[list[object]] = []
 
 
 class Redises:

@@ -14,7 +14,7 @@ import attrs
 
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
-from ev_energy.budget import WouldExceedDeadline
+from ev_energy.budget._protocol import WouldExceedDeadline
 from ev_energy.budget._redis.pending_updates import News, Settings
 from ev_energy.budget._redis.script import Question, Stated
 from ev_energy.budget._window import blocked_seconds
