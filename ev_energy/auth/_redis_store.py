@@ -15,7 +15,12 @@ from ev_energy._redaction.tracebacks import with_trimmed_traceback
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.per_loop import PerLoop
 from ev_energy.auth._oauth import Token
-from ev_energy.budget._redis.connection import Down, Link, RedisClient, Redises
+from ev_energy.budget._redis.connection import (
+    ClientFactory,
+    Connection,
+    RedisClient,
+    RedisUnavailable,
+)
 from ev_energy.budget._redis.script import Script
 from ev_energy.errors import TokenStoreError
 from ev_energy.models._json import json_object
@@ -25,10 +30,10 @@ _log: Final = logging.getLogger("ev_energy")
 _MIN_POLL_INTERVAL: Final = 0.005
 _MAX_POLL_INTERVAL: Final = 0.1
 
-# `Link` repeats a command whose reply was lost, so each of these scripts, and GET, SET and DEL with
-# the same arguments, may run twice, the second time late. That is safe: the name of a lock's holder
-# is never reused, so a late command finds another holder and does nothing; and a token that is
-# written late does not replace one that another holder has written since.
+# `Connection` repeats a command whose reply was lost, so each of these scripts, and GET, SET and
+# DEL with the same arguments, may run twice, the second time late. That is safe: the name of a
+# lock's holder is never reused, so a late command finds another holder and does nothing; and a
+# token that is written late does not replace one that another holder has written since.
 
 #: KEYS: the lock. ARGV: its new holder, the milliseconds until it expires.
 #: Redis expires locks by its wall clock. If that is set back, the lock of a dead process would
@@ -108,11 +113,11 @@ class RedisTokenStore:
         if not lock_seconds > 0:
             raise ValueError(f"lock_seconds must be more than 0, not {lock_seconds}")
         self._lock_seconds, self._prefix = lock_seconds, prefix
-        self._redises = Redises(redis, timeout)
+        self._clients = ClientFactory(redis, timeout)
         self._links = PerLoop(
-            lambda: self._redises.link(lock_seconds / 4),
-            lambda link: self._redises.close(link.client),
-            close_with_loop=self._redises.are_ours,
+            lambda: self._clients.connection(lock_seconds / 4),
+            lambda connection: self._clients.close(connection.client),
+            close_with_loop=self._clients.owns_clients,
         )
         self._holders: dict[str, str] = {}
         """By key, the name under which this process holds its lock, or held it until it expired."""
@@ -195,10 +200,10 @@ class RedisTokenStore:
             if acquired or uncertain:
                 await self._release(link, name, holder, acquired=acquired)
 
-    async def _release(self, link: Link, name: str, holder: str, *, acquired: bool) -> None:
+    async def _release(self, link: Connection, name: str, holder: str, *, acquired: bool) -> None:
         try:
             await link.run(_RELEASE, 1, name, holder)
-        except Down as down:
+        except RedisUnavailable as down:
             _log.log(
                 logging.WARNING if acquired else logging.DEBUG,
                 "the lock of a token was not released (%s); it expires in %g s",
@@ -206,12 +211,13 @@ class RedisTokenStore:
                 self._lock_seconds,
             )
 
-    async def _extend(self, link: Link, name: str, holder: str, milliseconds: int) -> None:
+    async def _extend(self, link: Connection, name: str, holder: str, milliseconds: int) -> None:
         """Extend the lock until it is released or lost."""
         expiry = REAL.monotonic() + self._lock_seconds
         while REAL.monotonic() < expiry:
             await asyncio.sleep(self._lock_seconds / 3)
-            with suppress(Down):  # there is time for another attempt; `save` checks the holder
+            # There is time for another attempt, and `save` checks the holder.
+            with suppress(RedisUnavailable):
                 if not await link.run(_EXTEND, 1, name, holder, milliseconds):
                     return
                 expiry = REAL.monotonic() + self._lock_seconds
@@ -219,7 +225,7 @@ class RedisTokenStore:
     async def _run(self, action: str, command: Awaitable[Any]) -> Any:
         try:
             return await command
-        except Down as down:
+        except RedisUnavailable as down:
             raise TokenStoreError(f"cannot {action} the token: Redis: {down}") from down
 
     def _token_key(self, key: str) -> str:

@@ -45,7 +45,7 @@ async def take(budget: RedisBudget, count: int = 1, **more: Any) -> list[Any]:
     return await asyncio.gather(*(budget.acquire(Acquire("app", **more)) for _ in range(count)))
 
 
-def settle(*tickets: Any, **more: Any) -> None:
+def complete(*tickets: Any, **more: Any) -> None:
     for ticket in tickets:
         ticket.complete(None, success=False, retry_after=more.get("retry_after"))
 
@@ -55,15 +55,15 @@ async def test_two_budgets_on_one_redis_share_one_allowance(make: MakeBudget) ->
     tickets = await take(one, 3) + await take(two, 2)
     with pytest.raises(WouldExceedDeadline) as caught:
         await take(one, timeout=0.0)
-    assert caught.value.wait == pytest.approx(3720, abs=5)  # nothing is settled yet
-    settle(*tickets)
+    assert caught.value.wait == pytest.approx(3720, abs=5)  # nothing is completed yet
+    complete(*tickets)
     with pytest.raises(WouldExceedDeadline) as caught:
         await take(two, timeout=10.0)
     assert caught.value.wait == pytest.approx(3600, abs=130)
 
 
 async def test_what_is_given_back_goes_to_whoever_waits(make: MakeBudget) -> None:
-    one, two = make(limit=2, lease=1.0), make(limit=2, lease=1.0)
+    one, two = make(limit=2, heartbeat_ttl=1.0), make(limit=2, heartbeat_ttl=1.0)
     first, _ = await take(one, 2)
     waiting = asyncio.ensure_future(take(two))
     await asyncio.sleep(0.05)
@@ -79,12 +79,12 @@ async def test_what_became_of_a_request_is_told_soon_though_nothing_follows(
     await asyncio.sleep(0.05)
     first.release()
     await asyncio.sleep(0.3)
-    settle(second)
+    complete(second)
     await asyncio.sleep(0.3)
     await take(two, timeout=0.0)
     with pytest.raises(WouldExceedDeadline) as caught:
         await take(two, timeout=0.0)
-    assert caught.value.wait == pytest.approx(3600, abs=5)  # settled: no longer 3,720
+    assert caught.value.wait == pytest.approx(3600, abs=5)  # completed: no longer 3,720
 
 
 async def test_what_was_set_aside_leaves_nothing_behind(make: MakeBudget) -> None:
@@ -92,7 +92,7 @@ async def test_what_was_set_aside_leaves_nothing_behind(make: MakeBudget) -> Non
     for _ in range(3):
         reservation = await budget.reserve(Acquire("app"), 4)
         await reservation.release()
-    assert budget._bucket("app")._leases == {}
+    assert budget._bucket("app")._reservations == {}
 
 
 async def test_buckets_know_nothing_of_each_other(make: MakeBudget) -> None:
@@ -106,7 +106,7 @@ async def test_buckets_know_nothing_of_each_other(make: MakeBudget) -> None:
 async def test_a_waiter_is_told_once_how_long_and_gets_its_turn_then(make: MakeBudget) -> None:
     budget = make(limit=1, window=0.5)
     told: list[float] = []
-    settle(*await take(budget))
+    complete(*await take(budget))
     began = time.monotonic()
     await take(budget, on_wait=told.append)
     assert time.monotonic() - began >= 0.4
@@ -115,12 +115,15 @@ async def test_a_waiter_is_told_once_how_long_and_gets_its_turn_then(make: MakeB
 
 
 async def test_interactive_calls_go_before_batch_calls_that_came_first(make: MakeBudget) -> None:
-    budget, other = make(limit=1, window=0.3, lease=0.5), make(limit=1, window=0.3, lease=0.5)
-    settle(*await take(budget))
+    budget, other = (
+        make(limit=1, window=0.3, heartbeat_ttl=0.5),
+        make(limit=1, window=0.3, heartbeat_ttl=0.5),
+    )
+    complete(*await take(budget))
     order: list[str] = []
 
     async def one(where: RedisBudget, priority: Any) -> None:
-        settle(*await take(where, priority=priority))
+        complete(*await take(where, priority=priority))
         order.append(priority)
 
     slow = [asyncio.ensure_future(one(each, "batch")) for each in (budget, other)]
@@ -155,7 +158,7 @@ async def test_more_than_the_limit_is_never_set_aside(make: MakeBudget) -> None:
 
 
 async def test_a_reservation_outlives_its_lease_while_its_process_lives(make: MakeBudget) -> None:
-    one, two = make(limit=3, lease=0.3), make(limit=3, lease=0.3)
+    one, two = make(limit=3, heartbeat_ttl=0.3), make(limit=3, heartbeat_ttl=0.3)
     reservation = await one.reserve(Acquire("app"), 3)
     await asyncio.sleep(1.0)
     with pytest.raises(WouldExceedDeadline):
@@ -186,8 +189,8 @@ async def test_a_waiter_that_is_cancelled_at_any_moment_takes_nothing_along(
 
 
 async def test_a_refusal_holds_back_every_process(make: MakeBudget) -> None:
-    one, two = make(lease=0.5), make(lease=0.5)
-    settle(*await take(one), retry_after=0.7)
+    one, two = make(heartbeat_ttl=0.5), make(heartbeat_ttl=0.5)
+    complete(*await take(one), retry_after=0.7)
     began = time.monotonic()
     await asyncio.sleep(0.2)
     await take(two)
@@ -202,7 +205,7 @@ async def test_it_works_with_any_kind_of_client(
     server.password = "a%20pass%2Fword"
     for redis in (server.url + extra, Redis.from_url(server.url + extra)):
         async with RedisBudget(redis, limit=2, prefix=prefix) as budget:
-            settle(*await take(budget))
+            complete(*await take(budget))
         if not isinstance(redis, str):
             assert await redis.execute_command("ZCARD", f"{prefix}:{{app}}") == 4
             await redis.aclose()
@@ -238,7 +241,7 @@ def test_a_given_client_serves_one_loop_and_a_url_serves_all(lasting: Any, prefi
         await client.aclose()
 
     asyncio.run(with_client())
-    with pytest.raises(RuntimeError, match="give a URL"):
+    with pytest.raises(RuntimeError, match="pass a URL"):
         asyncio.run(once(budget))
 
 
@@ -335,12 +338,12 @@ async def test_while_redis_is_down_nothing_is_sent_and_it_is_said_once(
     make: MakeBudget, redis: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ev_energy")
-    budget = make(redis.url, limit=9, lease=0.5, timeout=0.5)
-    settle(*await take(budget))
+    budget = make(redis.url, limit=9, heartbeat_ttl=0.5, timeout=0.5)
+    complete(*await take(budget))
     redis.kill()
     began = time.monotonic()
     for _ in range(3):
-        with pytest.raises(BudgetUnavailable, match="Redis is down"):
+        with pytest.raises(BudgetUnavailable, match="Redis is unavailable"):
             await take(budget, timeout=0.3)
     assert time.monotonic() - began < 5
     waiting = asyncio.ensure_future(take(budget, 5, timeout=30.0))
@@ -350,9 +353,9 @@ async def test_while_redis_is_down_nothing_is_sent_and_it_is_said_once(
     await asyncio.wait_for(waiting, 10)
     levels = [(level, text.split(" (")[0]) for level, text in lines(caplog)]
     assert levels == [
-        ("WARNING", "Redis, which keeps the budget, is down"),
-        ("WARNING", "Redis lost its record of requests; telling it what is known here"),
-        ("INFO", "Redis, which keeps the budget, is back"),
+        ("WARNING", "Redis, which keeps the budget, is unavailable"),
+        ("WARNING", "Redis lost the record of requests; reporting those of this process"),
+        ("INFO", "Redis, which keeps the budget, is available again"),
     ]
     assert budget.state("app") is not None
     assert budget.state("app").remaining == 3  # type: ignore[union-attr]
@@ -361,10 +364,12 @@ async def test_while_redis_is_down_nothing_is_sent_and_it_is_said_once(
 async def test_while_redis_is_down_a_share_may_be_spent_and_is_reported_later(
     make: MakeBudget, redis: Any
 ) -> None:
-    budget = make(redis.url, limit=100, lease=0.3, when_down="share", share=0.03)
-    settle(*await take(budget))
+    budget = make(
+        redis.url, limit=100, heartbeat_ttl=0.3, on_outage="local_fraction", local_fraction=0.03
+    )
+    complete(*await take(budget))
     redis.kill()
-    settle(*await take(budget, 2, timeout=5.0))
+    complete(*await take(budget, 2, timeout=5.0))
     with pytest.raises(WouldExceedDeadline) as caught:
         await take(budget, timeout=5.0)
     assert caught.value.wait == pytest.approx(3600, abs=60)
@@ -379,8 +384,8 @@ async def test_while_redis_is_down_a_share_may_be_spent_and_is_reported_later(
 async def test_what_is_under_way_when_a_redis_that_forgot_nothing_goes_on_is_counted(
     make: MakeBudget, redis: Any
 ) -> None:
-    settings = {"limit": 100, "lease": 0.3, "timeout": 0.3}
-    budget = make(redis.url, when_down="share", share=0.03, **settings)
+    settings = {"limit": 100, "heartbeat_ttl": 0.3, "timeout": 0.3}
+    budget = make(redis.url, on_outage="local_fraction", local_fraction=0.03, **settings)
     await take(budget)
     os.kill(redis.process.pid, signal.SIGSTOP)
     try:
@@ -398,7 +403,7 @@ async def test_a_redis_that_accepts_and_says_nothing_hangs_nobody(make: MakeBudg
     with socket.create_server(("127.0.0.1", 0)) as silent:
         budget = make(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
         began = time.monotonic()
-        with pytest.raises(BudgetUnavailable, match="Redis is down"):
+        with pytest.raises(BudgetUnavailable, match="Redis is unavailable"):
             await take(budget, timeout=0.0)
         assert time.monotonic() - began < 3
 
@@ -411,7 +416,7 @@ async def test_a_call_says_that_its_budget_is_unavailable_and_that_nothing_was_s
         budget = make(f"redis://:s3cret-w0rd@127.0.0.1:{nobody.getsockname()[1]}")
         auth = simulator_auth(simulator)
         async with Client(auth, base_url=simulator.base_url, budget=budget, deadline=0.5) as client:
-            with pytest.raises(BudgetUnavailableError, match="Redis is down") as caught:
+            with pytest.raises(BudgetUnavailableError, match="Redis is unavailable") as caught:
                 await client.users.get(simulator.user_id)
     assert "s3cret" not in str(caught.value)
     assert simulator.requests == []
@@ -420,8 +425,8 @@ async def test_a_call_says_that_its_budget_is_unavailable_and_that_nothing_was_s
 async def test_a_redis_that_stood_still_and_goes_on_is_found_again(
     make: MakeBudget, redis: Any
 ) -> None:
-    budget = make(redis.url, limit=9, lease=0.5, timeout=0.3)
-    settle(*await take(budget))
+    budget = make(redis.url, limit=9, heartbeat_ttl=0.5, timeout=0.3)
+    complete(*await take(budget))
     os.kill(redis.process.pid, signal.SIGSTOP)
     try:
         with pytest.raises(BudgetUnavailable):
@@ -430,14 +435,14 @@ async def test_a_redis_that_stood_still_and_goes_on_is_found_again(
         os.kill(redis.process.pid, signal.SIGCONT)
     tickets = await asyncio.wait_for(take(budget, 8), 10)
     assert len(tickets) == 8
-    settle(*tickets)
+    complete(*tickets)
 
 
 async def test_closing_tells_redis_all_and_gives_back_what_was_set_aside(
     make: MakeBudget,
 ) -> None:
     one, two = make(limit=5, window=2.0), make(limit=5, window=2.0)
-    settle(*await take(one))
+    complete(*await take(one))
     await one.reserve(Acquire("app"), 4)
     waiting = asyncio.ensure_future(take(one))
     await asyncio.sleep(0.05)
@@ -455,8 +460,8 @@ async def test_closing_gives_back_what_was_set_aside_though_nobody_waits(make: M
 
 
 async def test_ten_thousand_waiters_are_no_burden(make: MakeBudget) -> None:
-    budget = make(limit=1, lease=0.3)
-    settle(*await take(budget))
+    budget = make(limit=1, heartbeat_ttl=0.3)
+    complete(*await take(budget))
     began = time.monotonic()
     waiting = [
         asyncio.ensure_future(budget.acquire(Acquire("app", timeout=7200))) for _ in range(10_000)

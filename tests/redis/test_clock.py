@@ -15,12 +15,19 @@ from redis import Redis
 
 from ev_energy.auth import Token
 from ev_energy.budget import Acquire, WouldExceedDeadline
-from ev_energy.budget._redis.script import BUDGET, Answer, Question, Stated, decode, encode
+from ev_energy.budget._redis.script import (
+    BUDGET_SCRIPT,
+    ScriptReply,
+    ScriptRequest,
+    StatedLimit,
+    decode,
+    encode,
+)
 from ev_energy.redis import RedisBudget, RedisTokenStore
 
-WINDOW, HOLD, LEASE = 3600.0, 120.0, 10.0
+WINDOW, IN_FLIGHT_TTL, HEARTBEAT_TTL = 3600.0, 120.0, 10.0
 #: How long anything can last at most.
-LONGEST = WINDOW + HOLD + 1
+LONGEST = WINDOW + IN_FLIGHT_TTL + 1
 HOURS = 3600 * 10**6
 KEY = "app@api"
 
@@ -46,7 +53,7 @@ def set_clock(wire: Redis, key: str, hours: float, *, marked: bool = True) -> No
     by = round(hours * HOURS)
     for member, score in wire.zrange(key, 0, -1, withscores=True):
         words = member.decode().split(" ")
-        place = {"epoch": 2, "turn": 3}.get(words[0])
+        place = {"epoch": 2, "waiter": 3}.get(words[0])
         with suppress(ValueError, IndexError):
             if place is not None:
                 words[place] = str(int(words[place]) - by)
@@ -56,15 +63,22 @@ def set_clock(wire: Redis, key: str, hours: float, *, marked: bool = True) -> No
         assert wire.zrem(key, "clock") == 1
 
 
-def ask(wire: Redis, key: str, me: str = "me", **more: Any) -> Answer:
-    question = Question(
-        me=me, fresh="new", window=WINDOW, hold=HOLD, lease=LEASE, nap=3.0, grace=2.0, **more
+def ask(wire: Redis, key: str, me: str = "me", **more: Any) -> ScriptReply:
+    request = ScriptRequest(
+        process=me,
+        new_epoch="new",
+        window=WINDOW,
+        in_flight_ttl=IN_FLIGHT_TTL,
+        heartbeat_ttl=HEARTBEAT_TTL,
+        check_interval=3.0,
+        check_tolerance=2.0,
+        **more,
     )
-    return decode(wire.execute_command("EVAL", BUDGET.text, 1, key, encode(question)))
+    return decode(wire.execute_command("EVAL", BUDGET_SCRIPT.text, 1, key, encode(request)))
 
 
-def take(wire: Redis, key: str, *names: str, me: str = "me", **more: Any) -> Answer:
-    return ask(wire, key, me, wanted=list(names), rank=1, **more)
+def take(wire: Redis, key: str, *names: str, me: str = "me", **more: Any) -> ScriptReply:
+    return ask(wire, key, me, acquire=list(names), rank=1, **more)
 
 
 # A clock that is set.
@@ -73,15 +87,15 @@ def take(wire: Redis, key: str, *names: str, me: str = "me", **more: Any) -> Ans
 @pytest.mark.parametrize("hours", [-0.001, -0.5, -5, -24 * 365])
 def test_a_clock_that_is_set_back_changes_nothing(wire: Redis, prefix: str, hours: float) -> None:
     ages = [("n1", 3000.0), ("n2", 2000.0)]
-    take(wire, prefix, "n1", "n2", most=2)
-    ask(wire, prefix, settled=ages, most=2)
+    take(wire, prefix, "n1", "n2", local_limit=2)
+    ask(wire, prefix, completed=ages, local_limit=2)
     set_clock(wire, prefix, hours)
-    assert take(wire, prefix, "n3", most=2).waits == [pytest.approx(600, abs=3)]
-    assert take(wire, prefix, "n3", most=2).waits == [pytest.approx(600, abs=3)]
+    assert take(wire, prefix, "n3", local_limit=2).waits == [pytest.approx(600, abs=3)]
+    assert take(wire, prefix, "n3", local_limit=2).waits == [pytest.approx(600, abs=3)]
 
 
 def test_a_clock_that_is_set_back_prolongs_no_refusal(wire: Redis, prefix: str) -> None:
-    ask(wire, prefix, blocked=100.0)
+    ask(wire, prefix, blocked_for=100.0)
     set_clock(wire, prefix, -5)
     assert take(wire, prefix, "n1").waits == [pytest.approx(100, abs=3)]
 
@@ -89,26 +103,33 @@ def test_a_clock_that_is_set_back_prolongs_no_refusal(wire: Redis, prefix: str) 
 def test_a_clock_that_is_set_back_prolongs_no_lease_of_a_dead_process(
     wire: Redis, prefix: str
 ) -> None:
-    question = Question(
-        me="dead", fresh="e", window=WINDOW, hold=HOLD, lease=0.2, nap=0.1, grace=0.1, most=4
+    request = ScriptRequest(
+        process="dead",
+        new_epoch="e",
+        window=WINDOW,
+        in_flight_ttl=IN_FLIGHT_TTL,
+        heartbeat_ttl=0.2,
+        check_interval=0.1,
+        check_tolerance=0.1,
+        local_limit=4,
     )
-    question.set_aside, question.rank = (1, 4), 1
-    wire.execute_command("EVAL", BUDGET.text, 1, prefix, encode(question))
+    request.reserve, request.rank = (1, 4), 1
+    wire.execute_command("EVAL", BUDGET_SCRIPT.text, 1, prefix, encode(request))
     set_clock(wire, prefix, -5)
-    assert take(wire, prefix, "n1", most=4).granted == []
+    assert take(wire, prefix, "n1", local_limit=4).granted == []
     time.sleep(0.3)
-    assert take(wire, prefix, "n1", most=4).granted == [0]
+    assert take(wire, prefix, "n1", local_limit=4).granted == [0]
 
 
 def test_a_clock_that_is_set_back_prolongs_no_turn_of_a_dead_process(
     wire: Redis, prefix: str
 ) -> None:
-    take(wire, prefix, "n1", most=1)
-    take(wire, prefix, "d", me="dead", most=1, waited=50.0)
+    take(wire, prefix, "n1", local_limit=1)
+    take(wire, prefix, "d", me="dead", local_limit=1, waited=50.0)
     set_clock(wire, prefix, -5)
-    first = take(wire, prefix, "n2", most=1, returned=["n1"], waited=60.0)
+    first = take(wire, prefix, "n2", local_limit=1, released=["n1"], waited=60.0)
     assert first.granted == [0], "who waited longer is still first"
-    last = take(wire, prefix, "n3", me="other", most=1, returned=["n2"], waited=40.0)
+    last = take(wire, prefix, "n3", me="other", local_limit=1, released=["n2"], waited=40.0)
     assert last.granted == [], "who waited for less time is still behind"
 
 
@@ -116,20 +137,27 @@ def test_a_clock_that_is_set_back_delays_no_reports_after_a_loss(wire: Redis, pr
     assert ask(wire, prefix, epoch="lost").lost
     set_clock(wire, prefix, -5)
     assert ask(wire, prefix, "other", epoch="lost as well").lost
-    assert take(wire, prefix, "n1").waits == [pytest.approx(LEASE, abs=3)]
+    assert take(wire, prefix, "n1").waits == [pytest.approx(HEARTBEAT_TTL, abs=3)]
 
 
 @pytest.mark.parametrize("hours", [-5, -24 * 365 * 30])
 def test_without_a_mark_of_the_clock_everything_ends_within_a_window(
     wire: Redis, prefix: str, hours: float
 ) -> None:
-    take(wire, prefix, "n1", "n2", most=2)
-    ask(wire, prefix, blocked=100.0, most=2, stated=Stated(2, 0, 0.1), settled=[("n1", 0.0)])
+    take(wire, prefix, "n1", "n2", local_limit=2)
+    ask(
+        wire,
+        prefix,
+        blocked_for=100.0,
+        local_limit=2,
+        rate_limit=StatedLimit(2, 0, 0.1),
+        completed=[("n1", 0.0)],
+    )
     set_clock(wire, prefix, hours, marked=False)
-    (wait,) = take(wire, prefix, "n3", most=2).waits
+    (wait,) = take(wire, prefix, "n3", local_limit=2).waits
     assert wait <= LONGEST
     set_clock(wire, prefix, (wait + 1) / 3600)  # that long after, it is so
-    assert take(wire, prefix, "n3", most=2).granted == [0]
+    assert take(wire, prefix, "n3", local_limit=2).granted == [0]
 
 
 def test_a_clock_that_is_set_forward_forgets_and_replies_remind_of_it(
@@ -137,10 +165,10 @@ def test_a_clock_that_is_set_forward_forgets_and_replies_remind_of_it(
 ) -> None:
     names = [f"n{n}" for n in range(9)]
     take(wire, prefix, *names)
-    ask(wire, prefix, settled=[(name, 0.0) for name in names], stated=Stated(10, 1, 0.1))
+    ask(wire, prefix, completed=[(name, 0.0) for name in names], rate_limit=StatedLimit(10, 1, 0.1))
     set_clock(wire, prefix, 2)
     assert take(wire, prefix, "x").remaining == 9
-    after = ask(wire, prefix, settled=[("x", 0.0)], stated=Stated(10, 0, 0.0))
+    after = ask(wire, prefix, completed=[("x", 0.0)], rate_limit=StatedLimit(10, 0, 0.0))
     assert after.remaining == 0
 
 
@@ -196,24 +224,24 @@ POISON: list[tuple[str, float]] = [
     ("blocked", -3e15),
     ("blocked", -1e18),
     ("recovering", -1e18),
-    ("word", -1e18),
-    ("lease dead 1 1000000000000", -1e18),
-    ("lease dead 1 nan", -1e18),
-    ("lease dead", -1e18),
-    ("turn dead 1 -5 1000000000000", -1e18),
-    ("turn dead x y z", -1e18),
-    ("turn dead nan nan nan", -1e18),
-    ("other 5 1000000000000", -1e18),
-    ("other 5 -7", -1e18),
-    ("other", -1e18),
+    ("synced", -1e18),
+    ("reservation dead 1 1000000000000", -1e18),
+    ("reservation dead 1 nan", -1e18),
+    ("reservation dead", -1e18),
+    ("waiter dead 1 -5 1000000000000", -1e18),
+    ("waiter dead x y z", -1e18),
+    ("waiter dead nan nan nan", -1e18),
+    ("foreign 5 1000000000000", -1e18),
+    ("foreign 5 -7", -1e18),
+    ("foreign", -1e18),
     ("limit -1", float("-inf")),
     ("limit nan", float("-inf")),
     ("limit 1e300", float("-inf")),
     ("limit 1.5", float("-inf")),
     ("limit 0x1", float("-inf")),
-    ("lease dead 1 0.5", -1e18),
-    ("turn dead 0 1 0.5", -1e18),
-    ("other 5 0.5", -1e18),
+    ("reservation dead 1 0.5", -1e18),
+    ("waiter dead 0 1 0.5", -1e18),
+    ("foreign 5 0.5", -1e18),
     ("limit", float("-inf")),
     ("epoch", float("-inf")),
     ("epoch second 99999999999999999", float("-inf")),
@@ -247,7 +275,18 @@ MEMBERS = st.one_of(
     st.sampled_from([member for member, _ in POISON]),
     st.lists(
         st.sampled_from(
-            ["epoch", "limit", "word", "blocked", "lease", "turn", "other", "clock", "me", "1"]
+            [
+                "epoch",
+                "limit",
+                "synced",
+                "blocked",
+                "reservation",
+                "waiter",
+                "foreign",
+                "clock",
+                "me",
+                "1",
+            ]
         )
         | st.integers(-5, 10**18).map(str)
         | st.floats().map(str)
@@ -271,30 +310,32 @@ def test_nothing_in_the_key_makes_the_script_fail_or_stop_for_long(
     wire.zadd(prefix, {member.encode("utf-8", "replace"): at for member, at in members.items()})
     answer = take(wire, prefix, "n2")
     assert all(wait <= LONGEST for wait in answer.waits)
-    answer = take(wire, prefix, "n3", stated=Stated(5, 3, 0.1))
+    answer = take(wire, prefix, "n3", rate_limit=StatedLimit(5, 3, 0.1))
     assert answer.remaining <= 5
     assert all(wait <= LONGEST for wait in answer.waits)
 
 
 @pytest.mark.parametrize("left", ["0.5", "1", "1000000", "1e300"])
-@pytest.mark.parametrize("kind", ["lease p{} 1 {}", "turn p{} 0 1 {}", "other {} {}"])
+@pytest.mark.parametrize("kind", ["reservation p{} 1 {}", "waiter p{} 0 1 {}", "foreign {} {}"])
 def test_no_amount_in_the_key_occupies_the_server(
     wire: Redis, prefix: str, kind: str, left: str
 ) -> None:
-    wire.zadd(prefix, {"other 1 0.5": -1e18, "other 2 1000000": -1e18, "limit 2": float("-inf")})
-    wire.zadd(prefix, {f"lease dead{n} 1 1000000": -1e18 for n in range(1000)})
+    wire.zadd(
+        prefix, {"foreign 1 0.5": -1e18, "foreign 2 1000000": -1e18, "limit 2": float("-inf")}
+    )
+    wire.zadd(prefix, {f"reservation dead{n} 1 1000000": -1e18 for n in range(1000)})
     wire.zadd(prefix, {kind.format(n, left): -1e18 for n in range(1000)})
     began = time.monotonic()
     for number in range(5):
-        answer = take(wire, prefix, f"n{number}", stated=Stated(2, 0, 0.1))
+        answer = take(wire, prefix, f"n{number}", rate_limit=StatedLimit(2, 0, 0.1))
         assert answer.granted == []
         assert answer.waits[0] <= LONGEST
     assert time.monotonic() - began < 5  # it was minutes
 
 
 def test_fractions_of_requests_are_counted_as_whole_ones(wire: Redis, prefix: str) -> None:
-    take(wire, prefix, "n1", stated=Stated(2, 1, 0.0))
-    wire.zadd(prefix, {"lease dead 1 1.9": -1e18})
+    take(wire, prefix, "n1", rate_limit=StatedLimit(2, 1, 0.0))
+    wire.zadd(prefix, {"reservation dead 1 1.9": -1e18})
     answer = take(wire, prefix, "n2")
     assert (answer.granted, answer.reserved, answer.remaining) == ([], 1, 0)
     assert 0 < answer.waits[0] <= LONGEST
@@ -303,7 +344,7 @@ def test_fractions_of_requests_are_counted_as_whole_ones(wire: Redis, prefix: st
 def test_a_lease_does_not_grow_back_when_the_answer_that_lowered_it_was_lost(
     wire: Redis, prefix: str
 ) -> None:
-    take(wire, prefix, *(f"n{n}" for n in range(8)), me="other", most=10)
+    take(wire, prefix, *(f"n{n}" for n in range(8)), me="other", local_limit=10)
     for _ in "12":  # its process was held for dead meanwhile
-        answer = ask(wire, prefix, leases=[(1, 6)], most=10)
-        assert (answer.leases, answer.reserved, answer.remaining) == ([(1, 2)], 2, 0)
+        answer = ask(wire, prefix, reservations=[(1, 6)], local_limit=10)
+        assert (answer.reservations, answer.reserved, answer.remaining) == ([(1, 2)], 2, 0)

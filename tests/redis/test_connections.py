@@ -160,7 +160,7 @@ async def test_an_address_that_still_leads_to_the_replica_is_an_outage_that_ends
 ) -> None:
     async with (
         relayed(pair.primary.port) as relay,
-        RedisBudget(relay.url, prefix=prefix, limit=9, lease=0.5) as budget,
+        RedisBudget(relay.url, prefix=prefix, limit=9, heartbeat_ttl=0.5) as budget,
     ):
         await budget.acquire(Acquire("app"))
         pair.fail_over()

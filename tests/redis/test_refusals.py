@@ -94,7 +94,7 @@ async def test_a_retry_after_that_is_no_time_holds_back_for_a_window_at_most(
     ticket = await one.acquire(Acquire("app"))
     ticket.complete(None, success=False, retry_after=retry_after)
     if isinstance(one, RedisBudget):
-        await one._bucket("app").tell()
+        await one._bucket("app").flush()
     await asyncio.wait_for(two.acquire(Acquire("app")), 20)
     await close(one, two)
 

@@ -11,11 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from ev_energy.budget._redis.script import BUDGET, Answer, Question, Stated, decode, encode
+from ev_energy.budget._redis.script import (
+    BUDGET_SCRIPT,
+    ScriptReply,
+    ScriptRequest,
+    StatedLimit,
+    decode,
+    encode,
+)
 
-LEASE = 60.0
+HEARTBEAT_TTL = 60.0
 WINDOW = 3600.0
-HOLD = 120.0
+IN_FLIGHT_TTL = 120.0
 
 
 class Talk:
@@ -26,32 +33,32 @@ class Talk:
     def __init__(self, redis: Redis, key: str, me: str, window: float = WINDOW) -> None:
         self.redis, self.key, self.me, self.window = redis, key, me, window
         self.epoch: str | None = None
-        self.leases: dict[int, int] = {}
+        self.reservations: dict[int, int] = {}
 
-    def say(self, **more: Any) -> Answer:
-        question = Question(
+    def say(self, **more: Any) -> ScriptReply:
+        request = ScriptRequest(
             **{
-                "me": self.me,
-                "fresh": f"epoch{next(self.numbers)}",
+                "process": self.me,
+                "new_epoch": f"epoch{next(self.numbers)}",
                 "window": self.window,
-                "hold": HOLD if self.window == WINDOW else 0.01,
-                "lease": LEASE,
-                "nap": 60.0,
-                "grace": 60.0,
+                "in_flight_ttl": IN_FLIGHT_TTL if self.window == WINDOW else 0.01,
+                "heartbeat_ttl": HEARTBEAT_TTL,
+                "check_interval": 60.0,
+                "check_tolerance": 60.0,
                 "epoch": self.epoch,
-                "leases": list(self.leases.items()),
+                "reservations": list(self.reservations.items()),
                 **more,
             }
         )
         answer = decode(
-            self.redis.execute_command("EVAL", BUDGET.text, 1, self.key, encode(question))
+            self.redis.execute_command("EVAL", BUDGET_SCRIPT.text, 1, self.key, encode(request))
         )
         if not answer.lost:
             self.epoch = answer.epoch
         return answer
 
     def take(self, *names: str, rank: int = 1, **more: Any) -> list[str]:
-        answer = self.say(wanted=list(names), rank=rank, **more)
+        answer = self.say(acquire=list(names), rank=rank, **more)
         return [names[index] for index in answer.granted]
 
 
@@ -66,63 +73,63 @@ def names(*numbers: int) -> list[str]:
 
 def test_no_more_are_granted_than_there_may_be(talk: Any) -> None:
     a, b = talk("a"), talk("b")
-    assert a.take(*names(1, 2), most=3) == names(1, 2)
-    assert b.take(*names(3, 4), most=3) == names(3)
+    assert a.take(*names(1, 2), local_limit=3) == names(1, 2)
+    assert b.take(*names(3, 4), local_limit=3) == names(3)
 
 
 def test_a_question_whose_reply_was_lost_is_asked_again_and_takes_nothing_twice(talk: Any) -> None:
     a = talk()
-    a.take(*names(1, 2), most=3)
-    assert a.take(*names(9, 1, 2), most=3) == names(9, 1, 2)
-    assert a.take(*names(4), most=3) == []
-    assert a.say(most=3).remaining == 0
+    a.take(*names(1, 2), local_limit=3)
+    assert a.take(*names(9, 1, 2), local_limit=3) == names(9, 1, 2)
+    assert a.take(*names(4), local_limit=3) == []
+    assert a.say(local_limit=3).remaining == 0
 
 
 def test_what_is_returned_is_free_again_and_what_is_settled_is_not(talk: Any) -> None:
     a = talk()
-    a.take(*names(1, 2), most=2)
-    assert a.take(*names(3), most=2, settled=[("n1", 0.0)]) == []
-    assert a.take(*names(3), most=2, returned=["n2"]) == names(3)
+    a.take(*names(1, 2), local_limit=2)
+    assert a.take(*names(3), local_limit=2, completed=[("n1", 0.0)]) == []
+    assert a.take(*names(3), local_limit=2, released=["n2"]) == names(3)
 
 
 def test_a_settled_request_counts_for_a_window_from_its_reply_and_no_longer(talk: Any) -> None:
     a = talk()
-    a.take(*names(1), most=1)
-    answer = a.say(wanted=["n2"], rank=1, most=1, settled=[("n1", 3000.0)])
+    a.take(*names(1), local_limit=1)
+    answer = a.say(acquire=["n2"], rank=1, local_limit=1, completed=[("n1", 3000.0)])
     assert answer.waits == [pytest.approx(600, abs=1)]
-    assert a.take("n2", most=1, settled=[("n1", 3601.0)]) == ["n2"]
+    assert a.take("n2", local_limit=1, completed=[("n1", 3601.0)]) == ["n2"]
 
 
 def test_a_request_nobody_settled_counts_for_a_window_and_a_little(talk: Any) -> None:
     a = talk(window=0.2)
-    a.take(*names(1), most=1)
-    (wait,) = a.say(wanted=["n2"], rank=1, most=1).waits
+    a.take(*names(1), local_limit=1)
+    (wait,) = a.say(acquire=["n2"], rank=1, local_limit=1).waits
     assert 0.15 < wait <= 0.21
     time.sleep(wait)
-    assert a.take("n2", most=1) == ["n2"]
+    assert a.take("n2", local_limit=1) == ["n2"]
 
 
 def test_interactive_processes_are_first_and_of_equals_who_waited_longest(talk: Any) -> None:
     batch, late, early = talk("batch"), talk("late"), talk("early")
-    batch.take(*names(1, 2), most=2)
-    assert batch.take("b", most=2, rank=2, waited=9.0) == []
-    assert late.take("l", most=2, waited=1.0) == []
-    assert early.take("e", most=2, waited=5.0) == []
-    assert batch.take("b", most=2, rank=2, returned=["n1"], waited=9.0) == []
-    assert late.take("l", most=2, waited=1.0) == []
-    assert early.take("e", most=2, waited=5.0) == ["e"]
-    assert batch.take("b", most=2, rank=2, returned=["n2"], waited=9.0) == []
-    assert late.take("l", most=2, waited=1.0) == ["l"]
-    assert batch.take("b", most=2, rank=2, returned=["e"], waited=9.0) == ["b"]
+    batch.take(*names(1, 2), local_limit=2)
+    assert batch.take("b", local_limit=2, rank=2, waited=9.0) == []
+    assert late.take("l", local_limit=2, waited=1.0) == []
+    assert early.take("e", local_limit=2, waited=5.0) == []
+    assert batch.take("b", local_limit=2, rank=2, released=["n1"], waited=9.0) == []
+    assert late.take("l", local_limit=2, waited=1.0) == []
+    assert early.take("e", local_limit=2, waited=5.0) == ["e"]
+    assert batch.take("b", local_limit=2, rank=2, released=["n2"], waited=9.0) == []
+    assert late.take("l", local_limit=2, waited=1.0) == ["l"]
+    assert batch.take("b", local_limit=2, rank=2, released=["e"], waited=9.0) == ["b"]
 
 
 def test_each_of_those_who_wait_hears_of_another_place(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     ages = [(f"n{n}", 3600.0 - 100 * n) for n in range(1, 5)]
-    a.take(*names(1, 2, 3, 4), most=4)
-    a.say(settled=ages, most=4)
-    hears = [a.say(wanted=["x", "y"], rank=1, waited=2.0, most=4).waits]
-    hears.append(b.say(wanted=["z"], rank=1, waited=1.0, most=4).waits)
+    a.take(*names(1, 2, 3, 4), local_limit=4)
+    a.say(completed=ages, local_limit=4)
+    hears = [a.say(acquire=["x", "y"], rank=1, waited=2.0, local_limit=4).waits]
+    hears.append(b.say(acquire=["z"], rank=1, waited=1.0, local_limit=4).waits)
     assert hears == [
         [pytest.approx(100, abs=1), pytest.approx(200, abs=1)],
         [pytest.approx(300, abs=1)],
@@ -131,31 +138,31 @@ def test_each_of_those_who_wait_hears_of_another_place(talk: Any) -> None:
 
 def test_who_waited_and_gave_up_or_died_is_no_longer_waited_for(talk: Any) -> None:
     a, b = talk("a"), talk("b")
-    a.take("n1", most=1)
-    assert b.take("b", most=1, waited=9.0, nap=0.01, grace=0.02) == []
-    assert a.take("a", most=1, returned=["n1"]) == []
+    a.take("n1", local_limit=1)
+    assert b.take("b", local_limit=1, waited=9.0, check_interval=0.01, check_tolerance=0.02) == []
+    assert a.take("a", local_limit=1, released=["n1"]) == []
     time.sleep(0.05)
-    assert a.take("a", most=1) == ["a"]
+    assert a.take("a", local_limit=1) == ["a"]
 
 
 def test_what_is_set_aside_is_neither_free_nor_lost_and_ends_with_its_process(talk: Any) -> None:
     a, b = talk("a"), talk("b")
-    assert a.say(set_aside=(7, 3), rank=1, most=4, lease=0.05).granted == [0]
-    assert b.take(*names(1, 2), most=4) == ["n1"]
+    assert a.say(reserve=(7, 3), rank=1, local_limit=4, heartbeat_ttl=0.05).granted == [0]
+    assert b.take(*names(1, 2), local_limit=4) == ["n1"]
     time.sleep(0.06)
-    assert b.take(*names(2, 3, 4), most=4) == names(2, 3, 4)
-    a.leases[7] = 3
-    assert a.say(most=4).leases == [(7, 0)]  # it was held for dead, and others had it
+    assert b.take(*names(2, 3, 4), local_limit=4) == names(2, 3, 4)
+    a.reservations[7] = 3
+    assert a.say(local_limit=4).reservations == [(7, 0)]  # it was held for dead, and others had it
 
 
 def test_more_than_there_will_ever_be_cannot_be_set_aside(talk: Any) -> None:
-    assert talk().say(set_aside=(1, 5), rank=1, most=4).too_many
+    assert talk().say(reserve=(1, 5), rank=1, local_limit=4).exceeds_limit
 
 
 def test_a_refusal_stops_everybody_until_it_is_over(talk: Any) -> None:
     a, b = talk("a"), talk("b")
-    a.say(blocked=0.1)
-    answer = b.say(wanted=["n1"], rank=1)
+    a.say(blocked_for=0.1)
+    answer = b.say(acquire=["n1"], rank=1)
     assert answer.granted == []
     assert answer.waits == [pytest.approx(0.1, abs=0.05)]
     time.sleep(0.11)
@@ -165,18 +172,18 @@ def test_a_refusal_stops_everybody_until_it_is_over(talk: Any) -> None:
 def test_without_a_stated_limit_there_is_none(talk: Any) -> None:
     a = talk()
     assert len(a.take(*(f"n{n}" for n in range(1001)))) == 1000
-    assert a.say(unstated=True).limit is None
+    assert a.say(unlimited=True).limit is None
     assert a.take("more") == ["more"]
-    assert a.say(unstated=True, most=5).limit == 5
+    assert a.say(unlimited=True, local_limit=5).limit == 5
 
 
 def test_requests_of_others_are_learnt_and_forgotten_by_what_is_stated(talk: Any) -> None:
     a = talk()
     a.take("n1")
-    answer = a.say(settled=[("n1", 0.0)], stated=Stated(100, 39, 0.01))
+    answer = a.say(completed=[("n1", 0.0)], rate_limit=StatedLimit(100, 39, 0.01))
     assert (answer.limit, answer.remaining) == (100, 39)
     a.take("n2")
-    answer = a.say(settled=[("n2", 0.0)], stated=Stated(100, 79, 0.0))
+    answer = a.say(completed=[("n2", 0.0)], rate_limit=StatedLimit(100, 79, 0.0))
     assert answer.remaining == 79
     assert len(a.take(*(f"m{n}" for n in range(90)))) == 79
 
@@ -185,19 +192,19 @@ def test_a_request_that_left_while_a_reply_was_under_way_is_not_taken_for_one_of
     talk: Any,
 ) -> None:
     a = talk()
-    a.take("n1", "n2", most=10)
-    a.say(settled=[("n1", 3599.9)], most=10)
+    a.take("n1", "n2", local_limit=10)
+    a.say(completed=[("n1", 3599.9)], local_limit=10)
     time.sleep(0.2)  # n1 is over; the server still counted it when it answered n2, 0.5 s ago
-    answer = a.say(settled=[("n2", 0.0)], stated=Stated(10, 8, 0.5), most=10)
+    answer = a.say(completed=[("n2", 0.0)], rate_limit=StatedLimit(10, 8, 0.5), local_limit=10)
     assert answer.remaining == 9
 
 
 @pytest.mark.parametrize("limit", [0, 1, 10**11])
 def test_no_statement_of_a_server_keeps_redis_busy(talk: Any, limit: int) -> None:
     began = time.monotonic()
-    answer = talk().say(stated=Stated(limit, 0, 0.1))
+    answer = talk().say(rate_limit=StatedLimit(limit, 0, 0.1))
     assert answer.remaining == 0
-    assert talk().say(stated=Stated(limit, 10**11, 0.1)).limit == max(1, min(limit, 10**6))
+    assert talk().say(rate_limit=StatedLimit(limit, 10**11, 0.1)).limit == max(1, min(limit, 10**6))
     assert time.monotonic() - began < 1
 
 
@@ -206,22 +213,22 @@ def test_a_lost_key_is_noticed_reported_and_nothing_handed_out_meanwhile(
 ) -> None:
     a, b = talk("a"), talk("b")
     for each in (a, b):
-        each.leases = {}
-    a.take(*names(1, 2), most=4)
-    b.take("n3", most=4)
+        each.reservations = {}
+    a.take(*names(1, 2), local_limit=4)
+    b.take("n3", local_limit=4)
     wire.delete(prefix)
-    answer = a.say(wanted=["x"], rank=1, most=4, lease=0.2)
+    answer = a.say(acquire=["x"], rank=1, local_limit=4, heartbeat_ttl=0.2)
     assert answer.lost
     assert answer.granted == []
-    report = {"epoch": answer.epoch, "report": True, "pending": names(1, 2)}
-    answer = a.say(wanted=["x"], rank=1, most=4, lease=0.2, **report)
+    report = {"epoch": answer.epoch, "is_report": True, "in_flight": names(1, 2)}
+    answer = a.say(acquire=["x"], rank=1, local_limit=4, heartbeat_ttl=0.2, **report)
     assert (answer.granted, answer.remaining) == ([], 2)
-    lost = b.say(wanted=["y"], rank=1, most=4, lease=0.2)
+    lost = b.say(acquire=["y"], rank=1, local_limit=4, heartbeat_ttl=0.2)
     assert lost.lost
-    b.say(epoch=lost.epoch, report=True, pending=["n3"], most=4, lease=0.2)
+    b.say(epoch=lost.epoch, is_report=True, in_flight=["n3"], local_limit=4, heartbeat_ttl=0.2)
     time.sleep(0.21)
     b.epoch = lost.epoch
-    assert a.take("x", "z", most=4) == ["x"]
+    assert a.take("x", "z", local_limit=4) == ["x"]
 
 
 def test_a_first_start_waits_for_nobody(talk: Any) -> None:
@@ -257,15 +264,15 @@ class Model:
             want for who, (other, want) in self.waiting.items() if who != me and other <= rank
         )
 
-    def say(self, me: str, **more: Any) -> Answer:
+    def say(self, me: str, **more: Any) -> ScriptReply:
         talk = self.talks[me]
-        talk.leases = self.aside[me]
-        answer = talk.say(most=self.LIMIT, **more)
+        talk.reservations = self.aside[me]
+        answer = talk.say(local_limit=self.LIMIT, **more)
         if answer.lost:
             mine = [name for name, who in self.counted.items() if who == me]
-            more["pending"] = [*more.get("pending", []), *mine]
-            again = {**more, "epoch": answer.epoch, "report": True}
-            answer = talk.say(most=self.LIMIT, **again)
+            more["in_flight"] = [*more.get("in_flight", []), *mine]
+            again = {**more, "epoch": answer.epoch, "is_report": True}
+            answer = talk.say(local_limit=self.LIMIT, **again)
             assert not answer.lost
         if "rank" not in more:
             self.waiting.pop(me, None)
@@ -274,7 +281,7 @@ class Model:
     def take(self, me: str, rank: int, count: int) -> None:
         names = [f"{me}{next(self.numbers)}" for _ in range(count)]
         can = max(0, self.free - self.ahead(me, rank))
-        answer = self.say(me, wanted=names, rank=rank)
+        answer = self.say(me, acquire=names, rank=rank)
         granted = [names[index] for index in answer.granted]
         assert granted == names[: min(count, can)]
         assert len(answer.waits) == count - len(granted)
@@ -285,10 +292,10 @@ class Model:
             self.waiting[me] = (rank, count - len(granted))
         self.check(answer)
 
-    def set_aside(self, me: str, rank: int, count: int) -> None:
+    def reserve(self, me: str, rank: int, count: int) -> None:
         number = next(self.numbers)
         can = self.free - self.ahead(me, rank) >= count
-        answer = self.say(me, set_aside=(number, count), rank=rank)
+        answer = self.say(me, reserve=(number, count), rank=rank)
         assert bool(answer.granted) == can
         self.waiting.pop(me, None)
         if can:
@@ -304,24 +311,24 @@ class Model:
                 self.aside[me][number] = left - 1
             name = f"{me}{next(self.numbers)}"
             self.counted[name] = me
-            self.check(self.say(me, pending=[name]))
+            self.check(self.say(me, in_flight=[name]))
 
-    def end_lease(self, me: str) -> None:
+    def end_reservations(self, me: str) -> None:
         self.aside[me].clear()
         self.check(self.say(me))
 
-    def settle(self, me: str, age: float) -> None:
+    def complete(self, me: str, age: float) -> None:
         mine = [name for name, who in self.counted.items() if who == me]
         for name in mine[:1]:
             if age > WINDOW:
                 del self.counted[name]
-            self.check(self.say(me, settled=[(name, age)]))
+            self.check(self.say(me, completed=[(name, age)]))
 
-    def give_back(self, me: str) -> None:
+    def release(self, me: str) -> None:
         mine = [name for name, who in self.counted.items() if who == me]
         for name in mine[:1]:
             del self.counted[name]
-            self.check(self.say(me, returned=[name, name]))
+            self.check(self.say(me, released=[name, name]))
 
     def lose(self) -> None:
         """Redis forgets all; the processes notice, report, and it is as before."""
@@ -337,7 +344,7 @@ class Model:
             if member == b"recovering":
                 self.redis.zrem(self.key, member)
 
-    def check(self, answer: Answer) -> None:
+    def check(self, answer: ScriptReply) -> None:
         assert answer.remaining == self.free
         assert answer.reserved == sum(sum(each.values()) for each in self.aside.values())
 
@@ -347,11 +354,11 @@ RANK = st.sampled_from([1, 2])
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("take"), WHO, RANK, st.integers(1, 4)),
-        st.tuples(st.just("set_aside"), WHO, RANK, st.integers(1, 4)),
+        st.tuples(st.just("reserve"), WHO, RANK, st.integers(1, 4)),
         st.tuples(st.just("spend"), WHO),
-        st.tuples(st.just("end_lease"), WHO),
-        st.tuples(st.just("settle"), WHO, st.sampled_from([0.0, 1800.0, 3601.0, 4000.0])),
-        st.tuples(st.just("give_back"), WHO),
+        st.tuples(st.just("end_reservations"), WHO),
+        st.tuples(st.just("complete"), WHO, st.sampled_from([0.0, 1800.0, 3601.0, 4000.0])),
+        st.tuples(st.just("release"), WHO),
         st.tuples(st.just("lose")),
     ),
     min_size=5,

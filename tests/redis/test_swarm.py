@@ -131,7 +131,7 @@ async def test_when_redis_dies_and_comes_back_empty_in_the_middle_nothing_is_ref
             "prefix": prefix,
             "requests": 120,
             "callers": 5,
-            "settings": {"window": window, "lease": 2.0},
+            "settings": {"window": window, "heartbeat_ttl": 2.0},
         }
         async with swarm(count, **told) as workers:
             for worker in workers:
@@ -158,7 +158,7 @@ async def test_a_process_that_is_killed_gives_back_what_it_had_set_aside(
             "prefix": prefix,
             "requests": 20,
             "callers": 5,
-            "settings": {"lease": 1.0, "window": window},
+            "settings": {"heartbeat_ttl": 1.0, "window": window},
         }
         async with swarm(1, **told, aside=40) as [doomed], swarm(1, **told) as [other]:
             doomed.go()

@@ -1,1 +1,1 @@
-"""A budget that all processes of an application share, in Redis."""
+"""The budget of many processes, kept in Redis."""

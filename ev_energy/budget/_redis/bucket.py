@@ -1,4 +1,4 @@
-"""One allowance as one event loop of one process sees it: who waits, what is held, what to tell."""
+"""One allowance, as one event loop of one process uses it."""
 
 from __future__ import annotations
 
@@ -13,53 +13,67 @@ from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
 from ev_energy.budget._protocol import Acquire, BudgetUnavailable, WouldExceedDeadline
 from ev_energy.budget._queue import RANKS
-from ev_energy.budget._redis.connection import Down, Link
-from ev_energy.budget._redis.pending_updates import News, Settings
-from ev_energy.budget._redis.queue import Lease, Ticket, Turn, compose
-from ev_energy.budget._redis.script import BUDGET, Answer, Question, decode, encode
+from ev_energy.budget._redis.connection import Connection, RedisUnavailable
+from ev_energy.budget._redis.grants import (
+    RedisReservation,
+    RedisTicket,
+    RedisWaiter,
+    build_request,
+)
+from ev_energy.budget._redis.pending_updates import CountedRequests, PendingUpdates, Settings
+from ev_energy.budget._redis.script import (
+    BUDGET_SCRIPT,
+    ScriptReply,
+    decode,
+    encode,
+)
 from ev_energy.budget._window import DEFAULT_LIMIT
 
 _log: Final = logging.getLogger("ev_energy")
 
-#: How many requests are asked for at once.
-_MANY: Final = 64
-#: Seconds that what became of a request may wait for company on its way to Redis.
-_GATHER: Final = 0.1
-#: How many that were not sent are remembered while Redis is down. The rest counts for its hour.
-_MANY_RETURNED: Final = 10_000
+#: Waiters that one call of the script acquires capacity for at most.
+_BATCH_SIZE: Final = 64
+#: Seconds that an update may wait for others, to travel to Redis together.
+_UPDATE_DELAY: Final = 0.1
+#: Released requests that are remembered while Redis is unavailable. Others count for their hour.
+_MAX_RELEASED: Final = 10_000
 
 
-class Bucket:
+class RedisBucket:
     """One allowance.
 
-    There is one conversation with Redis at a time, held by a task that lives only while somebody
-    waits or there is news. Whoever comes meanwhile is asked for in its next question, and what
-    became of requests goes along.
+    At any time, at most one call of the script is under way, made by a task that lives only while
+    callers wait or updates are pending. Callers that arrive in the meantime are part of the next
+    call, and the outcomes of requests travel with it.
     """
 
     def __init__(
-        self, key: str, link: Link, settings: Settings, me: str, forget: Callable[[], None]
+        self,
+        key: str,
+        connection: Connection,
+        settings: Settings,
+        process: str,
+        on_idle: Callable[[], None],
     ) -> None:
-        self._key, self._link, self._settings, self._me = key, link, settings, me
-        self._forget = forget
+        self._key, self._connection, self._settings = key, connection, settings
+        self._process, self._on_idle = process, on_idle
         self._numbers = itertools.count(1)
-        self._turns: list[Turn] = []
-        self._ready: list[Turn] = []  # have a request that was set aside; it is to be told
-        self._taps: list[asyncio.Future[None]] = []  # want to know when all was told
-        self._held: dict[str, float | None] = {}  # what counts, and when it was settled
-        self._leases: dict[int, Lease] = {}
-        self._pruned_at = float("-inf")
-        self._news = News()
+        self._waiters: list[RedisWaiter] = []
+        self._covered: list[RedisWaiter] = []  # served by a reservation, once Redis was told
+        self._flush_waiters: list[asyncio.Future[None]] = []
+        self._counted = CountedRequests(settings.window)
+        self._reservations: dict[int, RedisReservation] = {}
+        self._updates = PendingUpdates()
         self._epoch = ""
-        self.heard_at = float("-inf")
-        """When Redis answered last."""
-        self._talk: asyncio.Task[None] | None = None
-        self._stirred = asyncio.Event()
+        self.last_reply_at = float("-inf")
+        """When Redis last replied."""
+        self._task: asyncio.Task[None] | None = None
+        self._wakeup = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._limit: int | None = None
-        self._heard: RateLimit | None = None
+        self._last_state: RateLimit | None = None
 
-    # What callers want.
+    # The interface to callers.
 
     @property
     def window(self) -> float:
@@ -68,359 +82,351 @@ class Bucket:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
-        return len(self._turns) + len(self._ready)
+        """Number of waiting callers."""
+        return len(self._waiters) + len(self._covered)
 
     def state(self) -> RateLimit | None:
-        """How it stood when Redis was asked last; None if it was not, or there is no limit."""
-        heard, stated = self._heard, self._news.stated
-        if heard is None or stated is None:
-            return heard
+        """Return the state that Redis replied last; None before a reply, or without a limit."""
+        state, stated = self._last_state, self._updates.rate_limit
+        if state is None or stated is None:
+            return state
         limit = min(stated[0], self._settings.limit or stated[0])
-        remaining = max(0, min(stated[1], limit) - heard.reserved)  # it was said since
-        return heard._replace(limit=limit, remaining=remaining)
+        remaining = max(0, min(stated[1], limit) - state.reserved)  # stated since then
+        return state._replace(limit=limit, remaining=remaining)
 
-    async def acquire(self, params: Acquire, lease: Lease | None) -> Ticket:
-        """One request that may be sent."""
-        turn = self._turn(params)
-        taken_from = lease if lease is not None and lease.take() else None
+    async def acquire(self, params: Acquire, reservation: RedisReservation | None) -> RedisTicket:
+        """Wait for a ticket."""
+        waiter = self._waiter(params)
+        taken_from = reservation if reservation is not None and reservation.take() else None
         try:
             if taken_from is not None:
-                turn.asked = True
-                self._held[turn.name] = None
-                self._news.pending.add(turn.name)
-                self._ready.append(turn)
+                waiter.sent = True
+                self._counted.add(waiter.name)
+                self._updates.in_flight.add(waiter.name)
+                self._covered.append(waiter)
             else:
-                insort(self._turns, turn)
-            self._stir()
-            await turn.done
+                insort(self._waiters, waiter)
+            self._wake()
+            await waiter.future
         except BaseException:
-            self._leave(turn)
+            self._withdraw(waiter)
             if taken_from is not None:
                 taken_from.put_back()
             raise
-        return Ticket(self, turn.name, REAL.monotonic())
+        return RedisTicket(self, waiter.name, REAL.monotonic())
 
-    async def set_aside(self, params: Acquire, size: int) -> Lease:
-        """*size* requests, for as long as this process lives."""
-        turn = self._turn(params)
-        lease = turn.lease = Lease(self, turn.rank[1], size)
-        insort(self._turns, turn)
+    async def reserve(self, params: Acquire, size: int) -> RedisReservation:
+        """Wait for a reservation of *size* requests, which lasts as long as this process lives."""
+        waiter = self._waiter(params)
+        reservation = waiter.reservation = RedisReservation(self, waiter.order[1], size)
+        insort(self._waiters, waiter)
         try:
-            self._stir()
-            await turn.done
+            self._wake()
+            await waiter.future
         except BaseException:
-            self._leave(turn)
-            self._leases.pop(lease.number, None)
+            self._withdraw(waiter)
+            self._reservations.pop(reservation.number, None)
             raise
-        return lease
+        return reservation
 
-    def end_lease(self, lease: Lease) -> None:
-        """What is left of it is free."""
-        self._leases.pop(lease.number, None)
+    def end_reservation(self, reservation: RedisReservation) -> None:
+        """Stop prolonging *reservation*, so that its capacity becomes available."""
+        self._reservations.pop(reservation.number, None)
 
-    def settle(self, name: str, news: News) -> None:
-        """One was answered, or may have been sent."""
+    def complete(self, name: str, updates: PendingUpdates) -> None:
+        """Record that a request was answered, or may have been sent."""
         now = REAL.monotonic()
-        self._held[name] = now
-        news.settled[name] = now
-        self._news.add(news)
-        self._later(_GATHER)
+        self._counted.complete(name, now)
+        updates.completed[name] = now
+        self._updates.add(updates)
+        self._wake_within(_UPDATE_DELAY)
 
-    def give_back(self, name: str) -> None:
-        """One was provably not sent."""
-        self._held.pop(name, None)
-        if len(self._news.returned) < _MANY_RETURNED:
-            self._news.add(News(returned={name}))
-        self._later(_GATHER)
+    def release(self, name: str) -> None:
+        """Return the capacity of a request that was provably not sent."""
+        self._counted.discard(name)
+        if len(self._updates.released) < _MAX_RELEASED:
+            self._updates.add(PendingUpdates(released={name}))
+        self._wake_within(_UPDATE_DELAY)
 
-    async def tell(self) -> None:
-        """Tell Redis now, and return when it knows, or does not answer."""
-        tap = asyncio.get_running_loop().create_future()
-        self._taps.append(tap)
-        self._stir()
-        await tap
+    async def flush(self) -> None:
+        """Send the pending updates now. Return when Redis has replied, or does not reply."""
+        flushed = asyncio.get_running_loop().create_future()
+        self._flush_waiters.append(flushed)
+        self._wake()
+        await flushed
 
     async def close(self) -> None:
-        """Tell Redis what it does not know, and that nothing is set aside any more."""
-        for turn in (*self._turns, *self._ready):
-            turn.end(BudgetUnavailable("the budget was closed"))
-        if self._leases or self._news or self._talk is not None:
-            for lease in self._leases.values():
-                lease.lower(0)
-            self._leases.clear()
-            await self.tell()
-        if self._talk is not None:
-            await asyncio.wait([self._talk])
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Send the pending updates and end all reservations. Waiting callers are refused."""
+        for waiter in (*self._waiters, *self._covered):
+            waiter.resolve(BudgetUnavailable("the budget was closed"))
+        if self._reservations or self._updates or self._task is not None:
+            for reservation in self._reservations.values():
+                reservation.lower(0)
+            self._reservations.clear()
+            await self.flush()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        self._cancel_timer()
 
-    def _turn(self, params: Acquire) -> Turn:
+    def _waiter(self, params: Acquire) -> RedisWaiter:
         loop, number = asyncio.get_running_loop(), next(self._numbers)
-        turn = Turn(
+        waiter = RedisWaiter(
             (RANKS[params.priority], number),
-            f"{self._me}-{number}",
+            f"{self._process}-{number}",
             REAL.monotonic() + params.timeout,
             loop.create_future(),
             params.on_wait,
         )
         if params.timeout < float("inf"):
-            # A call that does not want to wait for its turn still waits for an answer of Redis,
-            # also over a new connection, as far as its deadline allows.
-            patience = min(max(params.timeout, 2.5 * self._link.timeout), params.deadline)
-            turn.timer = loop.call_later(patience, self._too_late, turn)
-        return turn
+            # A call that does not wait for capacity still waits for a reply of Redis, also over a
+            # new connection, as far as its deadline allows.
+            timeout = min(max(params.timeout, 2.5 * self._connection.timeout), params.deadline)
+            waiter.timer = loop.call_later(timeout, self._time_out, waiter)
+        return waiter
 
-    def _too_late(self, turn: Turn) -> None:
-        if self._link.trouble or turn.wait is None:
-            turn.end(BudgetUnavailable(f"Redis is down: {self._link.trouble or 'no reply'}"))
+    def _time_out(self, waiter: RedisWaiter) -> None:
+        outage = self._connection.outage
+        if outage or waiter.wait is None:
+            waiter.resolve(BudgetUnavailable(f"Redis is unavailable: {outage or 'no reply'}"))
         else:
-            turn.end(WouldExceedDeadline(turn.wait))
+            waiter.resolve(WouldExceedDeadline(waiter.wait))
 
-    def _leave(self, turn: Turn) -> None:
-        """They gave up, whatever they were promised."""
-        if turn.timer is not None:
-            turn.timer.cancel()
-        for queue in (self._turns, self._ready):
-            if turn in queue:
-                queue.remove(turn)
-        if turn.asked:
-            if turn.lease is None:
-                self.give_back(turn.name)
-            self._stir()  # so that their place in the queue is free
+    def _withdraw(self, waiter: RedisWaiter) -> None:
+        """Remove a caller that gave up, and return what it was granted."""
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        for waiters in (self._waiters, self._covered):
+            if waiter in waiters:
+                waiters.remove(waiter)
+        if waiter.sent:
+            if waiter.reservation is None:
+                self.release(waiter.name)
+            self._wake()  # so that Redis removes it from the queue
 
-    # When to talk.
+    # The task that calls the script.
 
-    def _stir(self) -> None:
-        self._stirred.set()
-        if self._talk is None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._talk = asyncio.get_running_loop().create_task(self._converse())
+    def _wake(self) -> None:
+        self._wakeup.set()
+        if self._task is None:
+            self._cancel_timer()
+            self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def _later(self, seconds: float) -> None:
+    def _wake_within(self, seconds: float) -> None:
         loop, timer = asyncio.get_running_loop(), self._timer
         if timer is not None:
             if timer.when() <= loop.time() + seconds:
                 return
             timer.cancel()
-        self._timer = loop.call_later(seconds, self._due)
+        self._timer = loop.call_later(seconds, self._on_timer)
 
-    def _due(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
-        self._prune()
-        if self._news or self._held or self._leases:
-            self._stir()
+        self._counted.prune(REAL.monotonic())
+        if self._updates or self._counted or self._reservations:
+            self._wake()
         else:
-            self._forget()
+            self._on_idle()
 
-    async def _converse(self) -> None:
-        """Acquire and tell until there is nobody who waits and nothing to tell."""
-        try:
-            while True:
-                self._stirred.clear()
-                pause = await self._round()
-                if not (self._turns or self._ready or self._taps):
-                    break
-                try:
-                    async with asyncio.timeout(pause):
-                        await self._stirred.wait()
-                except TimeoutError:
-                    pass
-        finally:
-            self._talk = None
-            for turn in (*self._turns, *self._ready):  # nobody would ever tell them
-                turn.end(BudgetUnavailable("the event loop ends"))
-            self._end_taps(self._taps)
-            self._rest()
-
-    def _rest(self) -> None:
-        """Go on later."""
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._link.trouble and self._news:
-            self._later(max(_GATHER, self._link.retry_at - REAL.monotonic()))
-        elif self._news:
-            self._later(_GATHER)
-        elif self._held or self._leases:
-            # To show that this process lives, and to see whether Redis lost what it knew.
-            self._later(self._settings.lease / 3)
-        else:
-            self._later(self._settings.window)
 
-    def _prune(self) -> None:
-        now = REAL.monotonic()
-        if now - self._pruned_at < self._settings.window / 100:
-            return
-        self._pruned_at, gone = now, now - self._settings.window
-        over = [name for name, at in self._held.items() if at is not None and at <= gone]
-        for name in over:
-            del self._held[name]
-
-    # What is said.
-
-    async def _round(self) -> float:
-        """One question and its answer; seconds until the next, should nothing stir before."""
-        link, taps = self._link, self._taps
-        self._taps = []
-        self._prune()
+    async def _run(self) -> None:
+        """Call the script until no caller waits and no update is pending."""
         try:
-            if link.trouble and REAL.monotonic() < link.retry_at:
-                return self._without_redis()
-            ready, self._ready = self._ready, []
-            news, self._news = self._news, News()
-            wanted = self._first()
-            try:
-                answer = await self._ask(news, wanted)
-            except BaseException as error:
-                news.add(self._news)
-                self._news = news
-                self._ready = ready + self._ready
-                if not isinstance(error, Down):
-                    raise
-                link.failed(error, self._settings.policy)
-                return self._without_redis()
-            link.worked()
-            for turn in ready:
-                turn.end()
-            return self._hear(answer, wanted)
+            while True:
+                self._wakeup.clear()
+                pause = await self._exchange()
+                if not (self._waiters or self._covered or self._flush_waiters):
+                    break
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._wakeup.wait()
+                except TimeoutError:
+                    pass
         finally:
-            self._end_taps(taps)
+            self._task = None
+            for waiter in (*self._waiters, *self._covered):  # no other task would serve them
+                waiter.resolve(BudgetUnavailable("the event loop ends"))
+            self._resolve_flushes(self._flush_waiters)
+            self._schedule_next_run()
 
-    async def _ask(self, news: News, wanted: list[Turn]) -> Answer:
-        answer = await self._put(news, wanted)
-        while answer.lost:
-            _log.warning("Redis lost its record of requests; telling it what is known here")
-            news.add(
-                News(
-                    pending={name for name, at in self._held.items() if at is None},
-                    settled={name: at for name, at in self._held.items() if at is not None},
-                )
+    def _schedule_next_run(self) -> None:
+        self._cancel_timer()
+        if self._connection.outage and self._updates:
+            retry_in = self._connection.retry_at - REAL.monotonic()
+            self._wake_within(max(_UPDATE_DELAY, retry_in))
+        elif self._updates:
+            self._wake_within(_UPDATE_DELAY)
+        elif self._counted or self._reservations:
+            # A heartbeat, which also shows whether Redis lost its data.
+            self._wake_within(self._settings.heartbeat_ttl / 3)
+        else:
+            self._wake_within(self._settings.window)
+
+    # One call of the script.
+
+    async def _exchange(self) -> float:
+        """Call the script once. Return the seconds until the next call if nothing happens."""
+        connection, flush_waiters = self._connection, self._flush_waiters
+        self._flush_waiters = []
+        self._counted.prune(REAL.monotonic())
+        try:
+            if connection.outage and REAL.monotonic() < connection.retry_at:
+                return self._continue_without_redis()
+            covered, self._covered = self._covered, []
+            updates, self._updates = self._updates, PendingUpdates()
+            waiters = self._next_batch()
+            try:
+                reply = await self._call_script(updates, waiters)
+            except BaseException as error:
+                updates.add(self._updates)
+                self._updates = updates
+                self._covered = covered + self._covered
+                if not isinstance(error, RedisUnavailable):
+                    raise
+                connection.failed(error, self._settings.outage_policy)
+                return self._continue_without_redis()
+            connection.succeeded()
+            for waiter in covered:
+                waiter.resolve()
+            return self._apply(reply, waiters)
+        finally:
+            self._resolve_flushes(flush_waiters)
+
+    async def _call_script(
+        self, updates: PendingUpdates, waiters: list[RedisWaiter]
+    ) -> ScriptReply:
+        reply = await self._send(updates, waiters)
+        while reply.lost:
+            _log.warning("Redis lost the record of requests; reporting those of this process")
+            updates.add(self._counted.report())
+            reply = await self._send(updates, waiters, report_to=reply.epoch)
+        self._epoch, self.last_reply_at = reply.epoch, REAL.monotonic()
+        return reply
+
+    async def _send(
+        self, updates: PendingUpdates, waiters: list[RedisWaiter], report_to: str | None = None
+    ) -> ScriptReply:
+        # As of now: requests taken from them during the call are updates for the next call.
+        reservations = [(each.number, each.remaining) for each in self._reservations.values()]
+
+        def request() -> bytes:
+            script_request = build_request(
+                self._process, self._settings, updates, waiters, reservations
             )
-            answer = await self._put(news, wanted, report_to=answer.epoch)
-        self._epoch, self.heard_at = answer.epoch, REAL.monotonic()
-        return answer
-
-    async def _put(self, news: News, wanted: list[Turn], report_to: str | None = None) -> Answer:
-        # As of now: what is taken from them while this is under way is news for the next question.
-        leases = [(lease.number, lease.remaining) for lease in self._leases.values()]
-
-        def question() -> bytes:
-            composed = self._question(news, wanted, leases)
             if report_to is not None:
-                composed.epoch, composed.report = report_to, True
-            return encode(composed)
+                script_request.epoch, script_request.is_report = report_to, True
+            elif self._epoch and REAL.monotonic() - self.last_reply_at < self.window:
+                script_request.epoch = self._epoch
+            return encode(script_request)
 
-        # Safe to repeat: requests and leases go by names that are used once, so that the script
-        # finds what it granted before; and all else that it is told is a state, not a change.
-        # Ages are measured for each attempt anew.
-        reply = await self._link.run(BUDGET, 1, self._key, question)
+        # Safe to repeat: the names of requests and reservations are used only once, so that the
+        # script recognises what it granted before, and all else states facts, not changes. Ages
+        # are computed anew for each attempt.
+        reply = await self._connection.run(BUDGET_SCRIPT, 1, self._key, request)
         try:
             return decode(reply)
         except ValueError as error:
-            raise Down("what it answers makes no sense") from error
+            raise RedisUnavailable("its reply cannot be decoded") from error
 
-    def _first(self) -> list[Turn]:
-        """Who is asked for: those who are first, all of one rank; or one who wants many."""
-        found: list[Turn] = []
-        for turn in self._turns[:_MANY]:
-            if turn.rank[0] != self._turns[0].rank[0] or (turn.lease and found):
+    def _next_batch(self) -> list[RedisWaiter]:
+        """Return the waiters to serve next: for tickets, of one rank; or one for a reservation."""
+        batch: list[RedisWaiter] = []
+        for waiter in self._waiters[:_BATCH_SIZE]:
+            if waiter.order[0] != self._waiters[0].order[0] or (waiter.reservation and batch):
                 break
-            found.append(turn)
-            if turn.lease:
+            batch.append(waiter)
+            if waiter.reservation:
                 break
-        return found
+        return batch
 
-    def _question(self, news: News, wanted: list[Turn], leases: list[tuple[int, int]]) -> Question:
-        question = compose(self._me, self._settings, news, wanted, leases)
-        if self._epoch and REAL.monotonic() - self.heard_at < self._settings.window:
-            question.epoch = self._epoch
-        return question
-
-    def _hear(self, answer: Answer, wanted: list[Turn]) -> float:
-        for number, left in answer.leases:
-            if number in self._leases:
-                self._leases[number].lower(left)
-        self._limit = answer.limit
-        self._heard = None
-        if answer.limit is not None:
-            self._heard = RateLimit(answer.limit, answer.remaining, answer.reserved, 0, answer.wait)
-        granted = {index for index in answer.granted if index < len(wanted)}
+    def _apply(self, reply: ScriptReply, waiters: list[RedisWaiter]) -> float:
+        """Apply *reply*; return the seconds until the next call."""
+        for number, remaining in reply.reservations:
+            if number in self._reservations:
+                self._reservations[number].lower(remaining)
+        self._limit = reply.limit
+        self._last_state = None
+        if reply.limit is not None:
+            self._last_state = RateLimit(
+                reply.limit, reply.remaining, reply.reserved, 0, reply.wait
+            )
+        granted = {index for index in reply.granted if index < len(waiters)}
         for index in granted:
-            turn = wanted[index]
-            if turn in self._turns:  # else they left meanwhile, and said so
-                self._turns.remove(turn)
-                if turn.lease is None:
-                    self._held[turn.name] = None
+            waiter = waiters[index]
+            if waiter in self._waiters:  # else it gave up meanwhile, and the next call returns it
+                self._waiters.remove(waiter)
+                if waiter.reservation is None:
+                    self._counted.add(waiter.name)
                 else:
-                    self._leases[turn.lease.number] = turn.lease
-                turn.end()
-        if answer.too_many:
-            wanted[0].end(ValueError(f"count must be {answer.limit} or less"))
-        return self._tell_waits(answer, [t for n, t in enumerate(wanted) if n not in granted])
+                    self._reservations[waiter.reservation.number] = waiter.reservation
+                waiter.resolve()
+        if reply.exceeds_limit:
+            waiters[0].resolve(ValueError(f"count must be {reply.limit} or less"))
+        return self._apply_waits(reply, [w for n, w in enumerate(waiters) if n not in granted])
 
-    def _tell_waits(self, answer: Answer, wanted: list[Turn]) -> float:
-        now, waits = REAL.monotonic(), answer.waits
-        for turn, wait in zip(wanted, waits, strict=False):
-            turn.hears(wait, now)
-        if waits:  # those behind wait longer still
-            for turn in self._turns:
-                if turn.wait is None and turn not in wanted:
-                    turn.hears(waits[-1], now)
-        self._turns = [turn for turn in self._turns if not turn.done.done()]
-        if not self._turns:
+    def _apply_waits(self, reply: ScriptReply, waiters: list[RedisWaiter]) -> float:
+        now, waits = REAL.monotonic(), reply.waits
+        for waiter, wait in zip(waiters, waits, strict=False):
+            waiter.set_wait(wait, now)
+        if waits:  # those behind the batch wait at least as long as its last
+            for waiter in self._waiters:
+                if waiter.wait is None and waiter not in waiters:
+                    waiter.set_wait(waits[-1], now)
+        self._waiters = [waiter for waiter in self._waiters if not waiter.future.done()]
+        if not self._waiters:
             return 0.0
         settings = self._settings
-        if not waits:  # others came meanwhile, or there are more than are asked for at once
+        if not waits:  # callers arrived in the meantime, or did not fit into the batch
             return 0.0
-        # As fine as need be: a part of the window that nobody would miss.
-        return min(max(waits[0], settings.window / 5000), settings.lease / 3)
+        # Not earlier than after a part of the window that is too short to matter.
+        return min(max(waits[0], settings.window / 5000), settings.heartbeat_ttl / 3)
 
-    # While there is nobody to ask.
+    # During an outage.
 
-    def _without_redis(self) -> float:
+    def _continue_without_redis(self) -> float:
+        """Serve and notify the waiters during an outage; return the seconds until the next try."""
         now, settings = REAL.monotonic(), self._settings
-        pause = max(0.0, self._link.retry_at - now)
-        if settings.share is not None:
-            for turn in self._ready:
-                turn.end()
-            self._ready = []
-            pause = min(pause, self._spend_share(now, settings.share))
-        for turn in (*self._turns, *self._ready):
-            if now + pause > turn.over:
-                turn.end(BudgetUnavailable(f"Redis is down: {self._link.trouble}"))
+        pause = max(0.0, self._connection.retry_at - now)
+        if settings.local_fraction is not None:
+            for waiter in self._covered:
+                waiter.resolve()
+            self._covered = []
+            pause = min(pause, self._serve_local_fraction(now, settings.local_fraction))
+        for waiter in (*self._waiters, *self._covered):
+            if now + pause > waiter.deadline:
+                outage = self._connection.outage
+                waiter.resolve(BudgetUnavailable(f"Redis is unavailable: {outage}"))
             else:
-                turn.tell(pause)
-        self._turns = [turn for turn in self._turns if not turn.done.done()]
-        self._ready = [turn for turn in self._ready if not turn.done.done()]
+                waiter.notify_of_wait(pause)
+        self._waiters = [waiter for waiter in self._waiters if not waiter.future.done()]
+        self._covered = [waiter for waiter in self._covered if not waiter.future.done()]
         return pause
 
-    def _spend_share(self, now: float, share: float) -> float:
-        """Hand out what this process may spend by itself; seconds until there may be more."""
+    def _serve_local_fraction(self, now: float, local_fraction: float) -> float:
+        """Grant what this process may use on its own; return the seconds until there is more."""
         settings = self._settings
-        self._prune()
-        allowance = int((self._limit or settings.limit or DEFAULT_LIMIT) * share)
-        blocked = self._news.blocked_until - now
-        for turn in list(self._turns):
-            if turn.lease is not None:
+        self._counted.prune(REAL.monotonic())
+        allowance = int((self._limit or settings.limit or DEFAULT_LIMIT) * local_fraction)
+        blocked_for = self._updates.blocked_until - now
+        for waiter in list(self._waiters):
+            if waiter.reservation is not None:
                 continue
-            if blocked <= 0 and len(self._held) < allowance:
-                self._turns.remove(turn)
-                self._held[turn.name] = None
-                self._news.pending.add(turn.name)
-                turn.end()
+            if blocked_for <= 0 and len(self._counted) < allowance:
+                self._waiters.remove(waiter)
+                self._counted.add(waiter.name)
+                self._updates.in_flight.add(waiter.name)
+                waiter.resolve()
                 continue
-            settled = [at for at in self._held.values() if at is not None]
-            leaves = min(settled, default=now) + settings.window - now
-            wait = max(blocked, leaves if len(self._held) >= allowance else 0.0)
-            turn.hears(wait, now)
+            expires_in = self._counted.next_expiry_in(now)
+            wait = max(blocked_for, expires_in if len(self._counted) >= allowance else 0.0)
+            waiter.set_wait(wait, now)
             return max(wait, 0.0)
-        return settings.lease
+        return settings.heartbeat_ttl
 
-    def _end_taps(self, taps: list[asyncio.Future[None]]) -> None:
-        for tap in taps:
-            if not tap.done():
-                tap.set_result(None)
+    def _resolve_flushes(self, flush_waiters: list[asyncio.Future[None]]) -> None:
+        for flushed in flush_waiters:
+            if not flushed.done():
+                flushed.set_result(None)

@@ -1,153 +1,162 @@
--- One allowance of requests, kept for all who share it. Runs whole or not at all.
+-- One allowance of requests, shared by all processes that use it. The script runs atomically.
 --
--- KEYS[1] is a sorted set, ARGV[1] a JSON object: see `Question` and `Answer` in _script.py.
+-- KEYS[1] is a sorted set, ARGV[1] a `ScriptRequest` in JSON; the result is a `ScriptReply` (both
+-- in script.py).
 --
--- The score of a member is the moment it is over, in microseconds of this server's clock. Requests
--- are the positive side: each is a member and counts until then. All the rest is the negative
--- side: few, read whole every time, and what never ends is at minus infinity:
+-- The score of a member is the moment at which it expires, in microseconds of this server's clock.
+-- Requests have positive scores: each is a member that counts until then. All other members have
+-- negative scores; they are few and are read completely by every call. Members that never expire
+-- have a score of minus infinity:
 --
---   epoch ID CREATED            which life of this key it is: another one means that it was lost
---   limit N|none                what the API stated last
---   word                        over a window after the API last stated something
---   blocked                     over when the API wants to see us again
---   recovering                  over when everybody had the time to report what they hold
---   lease PROCESS N LEFT        set aside; prolonged for as long as the process lives
---   turn PROCESS RANK SINCE N   a process waits for N
---   other SLOT N                requests of unknown origin, by when they are guessed to leave
---   clock                       the time of the last call, kept `FAR` ahead of it
+--   epoch ID CREATED            the generation of this key: a new one means that the key was lost
+--   limit N|none                the limit that the API stated last
+--   synced                      expires a window after the API last stated its limit
+--   blocked                     expires when the API accepts requests again
+--   recovering                  expires when all processes have had the time to report their state
+--   reservation PROCESS N LEFT  reserved capacity; prolonged as long as the process lives
+--   waiter PROCESS RANK SINCE N a process that waits for N requests
+--   foreign SLOT N              requests of unknown origin, by the moment of their assumed expiry
+--   clock                       the time of the last call, plus `CLOCK_OFFSET`
 --
--- So what is over lies between minus and plus now. Everything that is told is absolute, so that
--- a call whose reply was lost can be made again.
+-- So all expired members have scores between minus and plus now. Requests to this script state
+-- absolute facts, never changes, so that a call whose reply was lost can be repeated.
 --
--- What is read here is not trusted: another version, or an operator, may have written it. A member
--- that cannot be read is removed, amounts are whole numbers of which no kind adds up to more than
--- `MOST`, and nothing ends later than it could if it were written now. So no value in this key can
--- stop its users for longer than that. No loop runs as often as an amount says: Redis serves
--- no other client while a script runs.
+-- The content of the key is not trusted: another version, or an operator, may have written it. A
+-- member that cannot be parsed is removed, amounts are whole numbers of which no kind adds up to
+-- more than `MAX_AMOUNT`, and nothing expires later than it could if it were written now. So no
+-- value in this key can stop its users for longer than that. No loop runs as often as an amount
+-- says: Redis serves no other client while a script runs.
 
-local key, ask = KEYS[1], cjson.decode(ARGV[1])
+local key, request = KEYS[1], cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
-local USUAL, MOST = 1000, 1000000
-local SLOTS = 64 -- how finely requests of others are told apart
-local FAR = 1000000000000000 -- microseconds: 31 years, so that the mark of the clock is never over
-local SLACK = 1000000 -- microseconds by which a clock may step back without anything being done
+local DEFAULT_LIMIT, MAX_AMOUNT = 1000, 1000000
+local SLOTS = 64 -- the resolution, per window, at which foreign requests expire
+local CLOCK_OFFSET = 1000000000000000 -- microseconds: 31 years, so that `clock` never expires
+local CLOCK_TOLERANCE = 1000000 -- microseconds: a smaller step back of the clock is not corrected
 
 local function micros(seconds) return math.floor(seconds * 1000000 + 0.5) end
 local function text(number) return string.format('%.0f', number) end
 
-local window, hold, alive = micros(ask.window), micros(ask.hold), micros(ask.lease)
-local horizon = now + math.max(window, alive) + hold -- nothing written now ends later
+local window = micros(request.window)
+local in_flight_ttl, heartbeat_ttl = micros(request.in_flight_ttl), micros(request.heartbeat_ttl)
+-- Nothing that is written now expires later.
+local latest_expiry = now + math.max(window, heartbeat_ttl) + in_flight_ttl
 
-local refusal = window + window / 3600 -- how long a 429 stops all at most: `blocked_seconds`
+-- How long a refusal (429) holds back all calls at most: see `blocked_seconds` in _window.py.
+local max_block = window + window / 3600
 
 local function number(word)
   local found = tonumber(word)
   if found and found == found then return found end -- NaN is unequal to itself
 end
 
--- The amount in a word: a whole number between 0 and `most`. Redis takes no others for `LIMIT`.
-local function amount(word, most)
+-- Parse an amount: a whole number from 0 to `max`. Redis accepts no other numbers for `LIMIT`.
+local function amount(word, max)
   local found = number(word)
-  return found and math.floor(math.max(0, math.min(found, most)))
+  return found and math.floor(math.max(0, math.min(found, max)))
 end
 
--- If the clock was set back since the last call, or this is another server after a failover, all
--- moments are moved along with it. Otherwise everything would last longer by that much.
-local mark = tonumber(redis.call('ZSCORE', key, 'clock') or nil)
-local back = mark and -mark - FAR - now or 0
-if back > SLACK and back < math.huge then
+-- If the clock was set back since the last call, or a failover led to another server, all moments
+-- are moved back by the same amount. Otherwise everything would last that much longer.
+local clock = tonumber(redis.call('ZSCORE', key, 'clock') or nil)
+local step_back = clock and -clock - CLOCK_OFFSET - now or 0
+if step_back > CLOCK_TOLERANCE and step_back < math.huge then
   local all = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   for i = 1, #all, 2 do
     local member, score = all[i], tonumber(all[i + 1])
-    if score > 0 then score = math.max(1, score - back) else score = math.min(-1, score + back) end
+    if score > 0 then score = math.max(1, score - step_back)
+    else score = math.min(-1, score + step_back) end
     local words = {}
     for word in string.gmatch(member, '%S+') do words[#words + 1] = word end
-    local place = words[1] == 'epoch' and 3 or words[1] == 'turn' and 4
-    if place and number(words[place]) then
+    local moment = words[1] == 'epoch' and 3 or words[1] == 'waiter' and 4
+    if moment and number(words[moment]) then
       redis.call('ZREM', key, member)
-      words[place] = text(number(words[place]) - back)
+      words[moment] = text(number(words[moment]) - step_back)
       member = table.concat(words, ' ')
     end
     redis.call('ZADD', key, score == -math.huge and '-inf' or text(score), member)
   end
 end
 
--- Requests that are over stay for a little: a reply may be about the time when they counted.
-redis.call('ZREMRANGEBYSCORE', key, text(-now), text(now - hold))
+-- Expired requests are kept a little longer: a reply may date from when they still counted.
+redis.call('ZREMRANGEBYSCORE', key, text(-now), text(now - in_flight_ttl))
 
-local function put(ends, member) redis.call('ZADD', key, text(-ends), member) end
-local function put_for_ever(member) redis.call('ZADD', key, '-inf', member) end
-local function drop(member) redis.call('ZREM', key, member) end
+local function put(expires, member) redis.call('ZADD', key, text(-expires), member) end
+local function put_permanent(member) redis.call('ZADD', key, '-inf', member) end
+local function remove(member) redis.call('ZREM', key, member) end
 local function count(from, to) return redis.call('ZCOUNT', key, from, to) end
 
--- The negative side.
-local epoch, created, limit, said, blocked, recovering
-local leases, turns, others = {}, {}, {}
-local leased, awaited, guessed = 0, 0, 0
-local LASTING = { epoch = true, limit = true, clock = true }
-local KINDS = { epoch = true, limit = true, lease = true, turn = true, other = true }
-local rest = redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. text(-now), 'WITHSCORES')
-for i = 1, #rest, 2 do
-  local member, ends, words = rest[i], -tonumber(rest[i + 1]), {}
+-- Read the members with negative scores.
+local epoch, created, limit, synced_at, blocked, recovering
+local reservations, waiters, foreign = {}, {}, {}
+local reserved_sum, waiting_sum, foreign_sum = 0, 0, 0
+local PERMANENT = { epoch = true, limit = true, clock = true }
+local PARSED = { epoch = true, limit = true, reservation = true, waiter = true, foreign = true }
+local entries = redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. text(-now), 'WITHSCORES')
+for i = 1, #entries, 2 do
+  local member, expires, words = entries[i], -tonumber(entries[i + 1]), {}
   for word in string.gmatch(member, '%S+') do words[#words + 1] = word end
   local kind = words[1]
-  local latest = kind == 'blocked' and now + refusal or horizon
-  if ends > latest and not LASTING[kind] then
-    ends = latest
-    put(ends, member)
+  local latest = kind == 'blocked' and now + max_block or latest_expiry
+  if expires > latest and not PERMANENT[kind] then
+    expires = latest
+    put(expires, member)
   end
   if kind == 'epoch' and words[2] and not epoch then
     epoch, created = words[2], math.min(number(words[3]) or now, now)
   elseif kind == 'limit' and not limit and (words[2] == 'none'
-    or (amount(words[2], MOST) or 0) >= 1 and text(amount(words[2], MOST)) == words[2]) then
+    or (amount(words[2], MAX_AMOUNT) or 0) >= 1
+      and text(amount(words[2], MAX_AMOUNT)) == words[2]) then
     limit = words[2]
-  elseif kind == 'word' then said = math.min(ends - window, now)
-  elseif kind == 'blocked' then blocked = ends
-  elseif kind == 'recovering' then recovering = ends
-  elseif kind == 'lease' and words[3] and number(words[4]) then
-    local left = amount(words[4], MOST - leased)
-    leased = leased + left
-    leases[#leases + 1] = { member = member, process = words[2], number = words[3], left = left }
-  elseif kind == 'turn' and number(words[3]) and number(words[4]) and number(words[5]) then
-    local want = amount(words[5], MOST - awaited)
-    awaited = awaited + want
-    turns[#turns + 1] = {
+  elseif kind == 'synced' then synced_at = math.min(expires - window, now)
+  elseif kind == 'blocked' then blocked = expires
+  elseif kind == 'recovering' then recovering = expires
+  elseif kind == 'reservation' and words[3] and number(words[4]) then
+    local remaining = amount(words[4], MAX_AMOUNT - reserved_sum)
+    reserved_sum = reserved_sum + remaining
+    reservations[#reservations + 1] = {
+      member = member, process = words[2], number = words[3], remaining = remaining,
+    }
+  elseif kind == 'waiter' and number(words[3]) and number(words[4]) and number(words[5]) then
+    local wanted = amount(words[5], MAX_AMOUNT - waiting_sum)
+    waiting_sum = waiting_sum + wanted
+    waiters[#waiters + 1] = {
       member = member, process = words[2], rank = number(words[3]),
       since = math.min(number(words[4]), now),
-      want = want,
+      wanted = wanted,
     }
-  elseif kind == 'other' and number(words[3]) then
-    local left = amount(words[3], MOST - guessed)
-    guessed = guessed + left
-    others[#others + 1] = { member = member, ends = ends, left = left }
-  elseif KINDS[kind] then drop(member) end
+  elseif kind == 'foreign' and number(words[3]) then
+    local remaining = amount(words[3], MAX_AMOUNT - foreign_sum)
+    foreign_sum = foreign_sum + remaining
+    foreign[#foreign + 1] = { member = member, expires = expires, remaining = remaining }
+  elseif PARSED[kind] then remove(member) end
 end
-local late = redis.call(
-  'ZRANGEBYSCORE', key, '(' .. text(horizon), '+inf', 'LIMIT', 0, 10000)
-for _, id in ipairs(late) do redis.call('ZADD', key, text(horizon), id) end
-table.sort(others, function(a, b) return a.ends < b.ends end)
+local too_late = redis.call(
+  'ZRANGEBYSCORE', key, '(' .. text(latest_expiry), '+inf', 'LIMIT', 0, 10000)
+for _, id in ipairs(too_late) do redis.call('ZADD', key, text(latest_expiry), id) end
+table.sort(foreign, function(a, b) return a.expires < b.expires end)
 
--- Was this key lost since the process saw it last? Then it is asked what it holds, and nobody
--- gets anything until the others who are alive were asked, too.
+-- If the key was lost since the process last saw it, the process is asked to report its state, and
+-- nothing is granted until all other live processes have had the time to report theirs.
 local lost = false
 if not epoch then
-  epoch, created, lost = ask.fresh, now, ask.epoch ~= nil
-  put_for_ever('epoch ' .. epoch .. ' ' .. text(now))
-elseif ask.epoch and ask.epoch ~= epoch then
+  epoch, created, lost = request.new_epoch, now, request.epoch ~= nil
+  put_permanent('epoch ' .. epoch .. ' ' .. text(now))
+elseif request.epoch and request.epoch ~= epoch then
   lost = true
 end
-if lost and now < created + alive then
-  recovering = created + alive
+if lost and now < created + heartbeat_ttl then
+  recovering = created + heartbeat_ttl
   put(recovering, 'recovering')
 end
 
 local reply = { epoch = epoch }
 
 local function finish()
-  put(now + FAR, 'clock')
-  local keep = math.max(2 * window + hold, (blocked or now) - now) + alive
+  put(now + CLOCK_OFFSET, 'clock')
+  local keep = math.max(2 * window + in_flight_ttl, (blocked or now) - now) + heartbeat_ttl
   redis.call('PEXPIRE', key, text(math.ceil(keep / 1000)))
   return cjson.encode(reply)
 end
@@ -157,236 +166,251 @@ if lost then
   return finish()
 end
 
--- What became of requests.
-for _, id in ipairs(ask.returned or {}) do drop(id) end
-for _, id in ipairs(ask.pending or {}) do
-  redis.call('ZADD', key, text(now + hold + window), id)
+-- Apply the outcomes of requests.
+for _, id in ipairs(request.released or {}) do remove(id) end
+for _, id in ipairs(request.in_flight or {}) do
+  redis.call('ZADD', key, text(now + in_flight_ttl + window), id)
 end
-for _, item in ipairs(ask.settled or {}) do
-  local ends = now - micros(item[2]) + window
-  if ends > now - hold then redis.call('ZADD', key, text(ends), item[1]) else drop(item[1]) end
-end
-
--- What the API said.
-local held = 0
-for _, other in ipairs(others) do held = held + other.left end
-
-local function add_others(number, ends)
-  local slot = math.ceil(ends / (window / SLOTS))
-  others[#others + 1] = { slot = slot, ends = math.ceil(slot * (window / SLOTS)), left = number }
+for _, item in ipairs(request.completed or {}) do
+  local expires = now - micros(item[2]) + window
+  if expires > now - in_flight_ttl then redis.call('ZADD', key, text(expires), item[1])
+  else remove(item[1]) end
 end
 
-local function forget_others(number)
-  for _, other in ipairs(others) do
-    local gone = math.min(number, other.left)
-    other.left, number, held = other.left - gone, number - gone, held - gone
+-- Apply the limit that the API stated.
+local foreign_used = 0
+for _, group in ipairs(foreign) do foreign_used = foreign_used + group.remaining end
+
+local function add_foreign(number, expires)
+  local slot = math.ceil(expires / (window / SLOTS))
+  foreign[#foreign + 1] = {
+    slot = slot, expires = math.ceil(slot * (window / SLOTS)), remaining = number,
+  }
+end
+
+local function remove_foreign(number)
+  for _, group in ipairs(foreign) do
+    local removed = math.min(number, group.remaining)
+    group.remaining, number = group.remaining - removed, number - removed
+    foreign_used = foreign_used - removed
   end
 end
 
-local function write_others()
-  local written = {}
-  for _, other in ipairs(others) do
-    if other.member then drop(other.member) end
-    local slot = other.slot or math.floor(other.ends / (window / SLOTS) + 0.5)
-    local ends = math.ceil(slot * (window / SLOTS))
-    if other.left > 0 then
-      local same = written[slot]
-      if same then same.left = same.left + other.left
-      else written[slot] = { slot = slot, ends = ends, left = other.left } end
+local function write_foreign()
+  local by_slot = {}
+  for _, group in ipairs(foreign) do
+    if group.member then remove(group.member) end
+    local slot = group.slot or math.floor(group.expires / (window / SLOTS) + 0.5)
+    local expires = math.ceil(slot * (window / SLOTS))
+    if group.remaining > 0 then
+      local same = by_slot[slot]
+      if same then same.remaining = same.remaining + group.remaining
+      else by_slot[slot] = { slot = slot, expires = expires, remaining = group.remaining } end
     end
   end
-  others = {}
-  for slot, other in pairs(written) do
-    other.member = 'other ' .. text(slot) .. ' ' .. text(other.left)
-    put(other.ends, other.member)
-    others[#others + 1] = other
+  foreign = {}
+  for slot, group in pairs(by_slot) do
+    group.member = 'foreign ' .. text(slot) .. ' ' .. text(group.remaining)
+    put(group.expires, group.member)
+    foreign[#foreign + 1] = group
   end
-  table.sort(others, function(a, b) return a.ends < b.ends end)
+  table.sort(foreign, function(a, b) return a.expires < b.expires end)
 end
 
-local stated = ask.stated
+local stated = request.rate_limit
 if stated then
-  local allowed = math.max(1, math.min(stated.limit, MOST)) -- with none, nobody would ask again
+  -- A limit of 0 would prevent every later request.
+  local allowed = math.max(1, math.min(stated.limit, MAX_AMOUNT))
   if limit ~= text(allowed) then
-    if limit then drop('limit ' .. limit) end
+    if limit then remove('limit ' .. limit) end
     limit = text(allowed)
-    put_for_ever('limit ' .. limit)
+    put_permanent('limit ' .. limit)
   end
   local age = micros(stated.age)
   local since = now - age
-  if age <= hold then
+  if age <= in_flight_ttl then
     local used = math.max(0, allowed - stated.remaining)
-    -- At most all that counted when it was sent; at least those whose replies had come by then.
+    -- The server counted at most all requests that counted when this one was sent, and at least
+    -- those whose replies had arrived by then.
     local possible = count('(' .. text(since), '+inf')
     local certain = count('(' .. text(now + age), '(' .. text(since + window)) + 1
-    local missing = used - possible - held
-    local surplus = held - math.max(0, used - certain)
+    local missing = used - possible - foreign_used
+    local surplus = foreign_used - math.max(0, used - certain)
     if missing > 0 then
-      local start = math.max(said or 0, now - window)
+      local start = math.max(synced_at or 0, now - window)
       local parts = math.min(missing, SLOTS)
       for n = 1, parts do
         local part = math.floor(missing * n / parts) - math.floor(missing * (n - 1) / parts)
-        add_others(part, start + (now - start) * n / parts + window)
+        add_foreign(part, start + (now - start) * n / parts + window)
       end
-      held = held + missing
-      write_others()
+      foreign_used = foreign_used + missing
+      write_foreign()
     elseif surplus > 0 then
-      forget_others(surplus)
-      write_others()
+      remove_foreign(surplus)
+      write_foreign()
     end
-    put(now + window, 'word')
+    put(now + window, 'synced')
   end
-elseif ask.unstated and not limit then
+elseif request.unlimited and not limit then
   limit = 'none'
-  put_for_ever('limit none')
+  put_permanent('limit none')
 end
 
--- How many there may be.
-local most = ask.most
+-- The limit that applies to this process; nil if there is none.
+local local_limit = request.local_limit
 local allowed
-if limit == nil then allowed = most or USUAL
-elseif limit == 'none' then allowed = most
-else allowed = math.min(tonumber(limit), most or MOST) end
+if limit == nil then allowed = local_limit or DEFAULT_LIMIT
+elseif limit == 'none' then allowed = local_limit
+else allowed = math.min(tonumber(limit), local_limit or MAX_AMOUNT) end
 
--- What is set aside. A process says every time what it has; what it does not name has ended. None of
--- it grows beyond what is free: either the process was held for dead, and others were given some,
--- or a call that lowered it was carried out and its reply was lost.
+-- Update the reservations. A process names all its reservations in every call; those that it does
+-- not name have ended. A reservation never grows beyond the available capacity: either the process
+-- was considered dead and its capacity was granted to others, or the reply to a call that lowered
+-- the reservation was lost.
 local reserved, mine = 0, {}
-for _, lease in ipairs(leases) do
-  if lease.process == ask.me then
-    mine[lease.number] = lease.left
-    drop(lease.member)
+for _, reservation in ipairs(reservations) do
+  if reservation.process == request.process then
+    mine[reservation.number] = reservation.remaining
+    remove(reservation.member)
   else
-    reserved = reserved + lease.left
+    reserved = reserved + reservation.remaining
   end
 end
-local used = count('(' .. text(now), '+inf') + held
-local function keep_lease(number, left)
-  reserved = reserved + left
-  put(now + alive, 'lease ' .. ask.me .. ' ' .. number .. ' ' .. text(left))
+local used = count('(' .. text(now), '+inf') + foreign_used
+local function put_reservation(number, remaining)
+  reserved = reserved + remaining
+  put(now + heartbeat_ttl,
+    'reservation ' .. request.process .. ' ' .. number .. ' ' .. text(remaining))
 end
-for _, lease in ipairs(ask.leases or {}) do reserved = reserved + (mine[text(lease[1])] or 0) end
-for _, lease in ipairs(ask.leases or {}) do
-  local number, left = text(lease[1]), lease[2]
-  local kept = mine[number] or 0
-  if left > kept and not ask.report and allowed then
-    left = math.min(left, kept + math.max(0, allowed - used - reserved))
+for _, pair in ipairs(request.reservations or {}) do
+  reserved = reserved + (mine[text(pair[1])] or 0)
+end
+for _, pair in ipairs(request.reservations or {}) do
+  local number, remaining = text(pair[1]), pair[2]
+  local stored = mine[number] or 0
+  if remaining > stored and not request.is_report and allowed then
+    remaining = math.min(remaining, stored + math.max(0, allowed - used - reserved))
   end
-  if not mine[number] and not ask.report and allowed or left < lease[2] then
-    reply.leases = reply.leases or {}
-    table.insert(reply.leases, { lease[1], left })
+  if not mine[number] and not request.is_report and allowed or remaining < pair[2] then
+    reply.reservations = reply.reservations or {}
+    table.insert(reply.reservations, { pair[1], remaining })
   end
-  reserved = reserved - kept
-  if left > 0 then keep_lease(number, left) end
+  reserved = reserved - stored
+  if remaining > 0 then put_reservation(number, remaining) end
 end
 
-if ask.blocked then
-  blocked = math.max(blocked or 0, now + math.min(micros(ask.blocked), refusal))
+if request.blocked_for then
+  blocked = math.max(blocked or 0, now + math.min(micros(request.blocked_for), max_block))
   put(blocked, 'blocked')
-  if allowed and used + reserved >= allowed and held > 0 and others[1].ends > blocked then
-    forget_others(1) -- one will be free by then
-    held = held + 1
-    add_others(1, blocked - window / SLOTS)
-    write_others()
+  if allowed and used + reserved >= allowed and foreign_used > 0
+    and foreign[1].expires > blocked then
+    remove_foreign(1) -- the server said that one request is available by then
+    foreign_used = foreign_used + 1
+    add_foreign(1, blocked - window / SLOTS)
+    write_foreign()
   end
 end
 
--- When the ones leave that are first to leave: the moments number `from` to `to`.
-local function leaving(from, to)
+-- Return the moments number `from` to `to` at which requests expire, in order.
+local function expiries(from, to)
   local found, seen = {}, 0
   local first, number = from - 1, to - from + 1
-  if #others > 0 then first, number = 0, to end
-  local ends = redis.call(
+  if #foreign > 0 then first, number = 0, to end
+  local own = redis.call(
     'ZRANGEBYSCORE', key, '(' .. text(now), '+inf', 'WITHSCORES', 'LIMIT', first, number)
-  if #others == 0 then
-    for i = 2, #ends, 2 do found[#found + 1] = tonumber(ends[i]) end
+  if #foreign == 0 then
+    for i = 2, #own, 2 do found[#found + 1] = tonumber(own[i]) end
     return found
   end
   local i, n = 2, 1
-  while seen < to and (i <= #ends or n <= #others) do
-    local own = i <= #ends and tonumber(ends[i]) or math.huge
-    local at, leave
-    if n <= #others and others[n].ends <= own then
-      at, leave, n = others[n].ends, others[n].left, n + 1
+  while seen < to and (i <= #own or n <= #foreign) do
+    local own_expires = i <= #own and tonumber(own[i]) or math.huge
+    local expires, expiring
+    if n <= #foreign and foreign[n].expires <= own_expires then
+      expires, expiring, n = foreign[n].expires, foreign[n].remaining, n + 1
     else
-      at, leave, i = own, 1, i + 2
+      expires, expiring, i = own_expires, 1, i + 2
     end
-    for _ = math.max(from, seen + 1), math.min(to, seen + leave) do found[#found + 1] = at end
-    seen = seen + leave
+    for _ = math.max(from, seen + 1), math.min(to, seen + expiring) do
+      found[#found + 1] = expires
+    end
+    seen = seen + expiring
   end
   return found
 end
 
-local gate = math.max(recovering or 0, blocked or 0, now)
+local earliest = math.max(recovering or 0, blocked or 0, now)
 
--- Seconds until `first`, then one more, up to `last` are free besides those that are now.
+-- Return the seconds until `first`, `first + 1`, ... `last` more requests than now are available.
 local function waits(first, last)
   local found = {}
   local moments = {}
-  if allowed and last > 0 then moments = leaving(math.max(first, 1), last) end
-  local latest = gate
+  if allowed and last > 0 then moments = expiries(math.max(first, 1), last) end
+  local latest = earliest
   for missing = first, last do
-    local at = gate
+    local moment = earliest
     if allowed and missing > 0 then
-      at = moments[missing - math.max(first, 1) + 1] or now + window
+      moment = moments[missing - math.max(first, 1) + 1] or now + window
     end
-    latest = math.max(latest, at)
+    latest = math.max(latest, moment)
     found[#found + 1] = (latest - now) / 1000000
   end
   return found
 end
 
--- Whose turn it is.
-local since = now - micros(ask.waited or 0)
-for _, turn in ipairs(turns) do
-  if turn.process == ask.me then drop(turn.member) end
+-- Serve the waiters in order of rank, then by how long they have waited.
+local since = now - micros(request.waited or 0)
+for _, waiter in ipairs(waiters) do
+  if waiter.process == request.process then remove(waiter.member) end
 end
 local ahead = 0
-for _, turn in ipairs(turns) do
-  if turn.process ~= ask.me and ask.rank
-    and (turn.rank < ask.rank or (turn.rank == ask.rank and turn.since <= since)) then
-    ahead = ahead + turn.want
+for _, waiter in ipairs(waiters) do
+  if waiter.process ~= request.process and request.rank
+    and (waiter.rank < request.rank or (waiter.rank == request.rank and waiter.since <= since)) then
+    ahead = ahead + waiter.wanted
   end
 end
 
-local function free()
-  if gate > now then return 0 end
+local function available()
+  if earliest > now then return 0 end
   if not allowed then return math.huge end
   return allowed - used - reserved - ahead
 end
 
-local function wait_in_turn(want, patience)
-  put(now + micros(math.min(patience, ask.nap)) + micros(ask.grace),
-    'turn ' .. ask.me .. ' ' .. text(ask.rank) .. ' ' .. text(since) .. ' ' .. text(want))
+local function enqueue(wanted, wait)
+  local next_check = math.min(wait, request.check_interval)
+  put(now + micros(next_check) + micros(request.check_tolerance),
+    'waiter ' .. request.process .. ' ' .. text(request.rank) .. ' ' .. text(since) .. ' '
+      .. text(wanted))
 end
 
-if ask.wanted then
-  local granted, open = {}, 0
-  for index, id in ipairs(ask.wanted) do
-    local has = redis.call('ZSCORE', key, id) -- the reply that said so was lost
-    if not has and free() >= 1 then
-      redis.call('ZADD', key, text(now + hold + window), id)
+if request.acquire then
+  local granted, waiting = {}, 0
+  for index, id in ipairs(request.acquire) do
+    local has = redis.call('ZSCORE', key, id) -- granted before, in a reply that was lost
+    if not has and available() >= 1 then
+      redis.call('ZADD', key, text(now + in_flight_ttl + window), id)
       used, has = used + 1, true
     end
-    if has then granted[#granted + 1] = index - 1 else open = open + 1 end
+    if has then granted[#granted + 1] = index - 1 else waiting = waiting + 1 end
   end
   if #granted > 0 then reply.granted = granted end
-  if open > 0 then
+  if waiting > 0 then
     local missing = allowed and used + reserved + ahead - allowed or 0
-    reply.waits = waits(missing + 1, missing + open)
-    wait_in_turn(open, reply.waits[1])
+    reply.waits = waits(missing + 1, missing + waiting)
+    enqueue(waiting, reply.waits[1])
   end
-elseif ask.set_aside then
-  local number, size = text(ask.set_aside[1]), ask.set_aside[2]
+elseif request.reserve then
+  local number, size = text(request.reserve[1]), request.reserve[2]
   if allowed and size > allowed then
-    reply.too_many = true
-  elseif mine[number] or free() >= size then
-    keep_lease(number, size)
+    reply.exceeds_limit = true
+  elseif mine[number] or available() >= size then
+    put_reservation(number, size)
     reply.granted = { 0 }
   else
     local missing = allowed and used + reserved + ahead + size - allowed or 0
     reply.waits = waits(missing, missing)
-    wait_in_turn(size, reply.waits[1])
+    enqueue(size, reply.waits[1])
   end
 end
 

@@ -1,4 +1,4 @@
-"""The budget of many processes: an allowance that is kept in Redis."""
+"""The budget of many processes: allowances that are kept in Redis."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from urllib.parse import quote
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.per_loop import PerLoop
 from ev_energy.budget._protocol import Acquire, Reservation, Ticket
-from ev_energy.budget._redis.bucket import Bucket
-from ev_energy.budget._redis.connection import Link, RedisClient, Redises
+from ev_energy.budget._redis.bucket import RedisBucket
+from ev_energy.budget._redis.connection import ClientFactory, Connection, RedisClient
+from ev_energy.budget._redis.grants import RedisReservation
 from ev_energy.budget._redis.pending_updates import Settings
-from ev_energy.budget._redis.queue import Lease
 
 
 class RedisBudget:
     """The budget of all processes, on all machines, that use one Redis.
 
-    A request costs one round trip to Redis. Close the budget when all is done, or use it with
-    ``async with``: that tells Redis what it does not know yet.
+    A request costs one round trip to Redis. Close the budget in the end, or use it with
+    ``async with``: that sends the pending updates.
 
     Args:
-        redis: A URL, from which each event loop of each process makes a client of its own; or a
-            client of ``redis.asyncio``, which stays yours to close and serves one event loop.
-        limit: Requests per window at most, whatever the server allows. None: what the server
-            states; a thousand until it does, and no limit if its first reply states none.
-        when_down: What calls do while Redis does not answer: ``"closed"``: wait for as long as
-            their patience or deadline allows, then `BudgetUnavailableError`. ``"share"``: go on
-            with a part of the allowance, for each process on its own.
-        share: That part, for one process: 0.05 of a thousand are 50 per window.
+        redis: A URL, from which each event loop of each process creates its own client; or a client
+            of ``redis.asyncio``, which serves one event loop and which you close yourself.
+        limit: Maximum number of requests per window, whatever the server allows. None: what the
+            server states; 1000 until it does, and no limit if its first reply states none.
+        on_outage: What calls do while Redis is unavailable. ``"block"``: they wait until it is
+            back, within their timeout or deadline, then raise `BudgetUnavailableError`.
+            ``"local_fraction"``: each process continues on its own with a fraction of the
+            allowance.
+        local_fraction: That fraction, per process: 0.05 of 1000 requests are 50 per window.
         window: Seconds that a request counts for.
-        lease: Seconds after which a process that is silent is held for dead, and what it had set
-            aside is free. Also how long a Redis that lost its data waits for reports.
-        timeout: Seconds that Redis may take to answer. If a connection that worked before is
-            silent for that long, or leads to a server that is no primary any more, the command is
-            sent once more over a new one.
-        prefix: What its keys begin with.
+        heartbeat_ttl: Seconds after which a silent process is considered dead and its reservations
+            end. Also how long a Redis that lost its data waits for the reports of all processes.
+        timeout: Seconds that Redis may take to reply. If a connection that worked before is silent
+            for that long, or leads to a server that is no longer the primary, the command is sent
+            once more over a new connection.
+        prefix: The prefix of all keys.
     """
 
     def __init__(
@@ -46,34 +47,36 @@ class RedisBudget:
         redis: RedisClient | str,
         *,
         limit: int | None = None,
-        when_down: Literal["closed", "share"] = "closed",
-        share: float = 0.05,
+        on_outage: Literal["block", "local_fraction"] = "block",
+        local_fraction: float = 0.05,
         window: float = 3600.0,
-        lease: float = 10.0,
+        heartbeat_ttl: float = 10.0,
         timeout: float = 2.0,
         prefix: str = "ev-energy",
     ) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f"limit must be 1 or more, not {limit}")
-        if when_down not in {"closed", "share"}:
-            raise ValueError(f"when_down must be 'closed' or 'share', not {when_down!r}")
-        if not 0 < share <= 1:
-            raise ValueError(f"share must be more than 0 and at most 1, not {share}")
-        for name, seconds in (("window", window), ("lease", lease)):
+        if on_outage not in {"block", "local_fraction"}:
+            raise ValueError(f"on_outage must be 'block' or 'local_fraction', not {on_outage!r}")
+        if not 0 < local_fraction <= 1:
+            raise ValueError(
+                f"local_fraction must be more than 0 and at most 1, not {local_fraction}"
+            )
+        for name, seconds in (("window", window), ("heartbeat_ttl", heartbeat_ttl)):
             if not seconds > 0:
                 raise ValueError(f"{name} must be more than 0 seconds, not {seconds}")
         self._settings = Settings(
             limit=limit,
             window=window,
-            lease=lease,
-            share=share if when_down == "share" else None,
+            heartbeat_ttl=heartbeat_ttl,
+            local_fraction=local_fraction if on_outage == "local_fraction" else None,
         )
         self._prefix = prefix
-        self._redises = Redises(redis, timeout)
-        self._desks = PerLoop(
-            lambda: _Desk(self._redises.link(lease / 4)),
+        self._clients = ClientFactory(redis, timeout)
+        self._loop_states = PerLoop(
+            lambda: _LoopState(self._clients.connection(heartbeat_ttl / 4)),
             self._close,
-            close_with_loop=self._redises.are_ours,
+            close_with_loop=self._clients.owns_clients,
         )
 
     async def __aenter__(self) -> Self:
@@ -83,63 +86,80 @@ class RedisBudget:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Tell Redis what it does not know yet, and let go of this event loop's connections.
+        """Send the pending updates, and close this event loop's connections.
 
-        What was set aside is given back. Used again afterwards, it opens again.
+        Its reservations end. A later use opens new connections.
         """
-        await self._desks.close_for_running_loop()
+        await self._loop_states.close_for_running_loop()
 
-    async def _close(self, desk: _Desk) -> None:
-        await asyncio.gather(*(bucket.close() for bucket in list(desk.buckets.values())))
-        await self._redises.close(desk.link.client)
+    async def _close(self, state: _LoopState) -> None:
+        await asyncio.gather(*(bucket.close() for bucket in list(state.buckets.values())))
+        await self._clients.close(state.connection.client)
 
     def try_acquire(self, bucket: str, reservation: Reservation | None) -> Ticket | None:  # noqa: ARG002
-        """None: Redis must be asked."""
+        """Return None: only Redis knows whether a ticket is available."""
         return None
 
     async def acquire(self, params: Acquire) -> Ticket:
-        """One request, once it may be sent."""
-        found = self._bucket(params.bucket)
-        reservation = params.reservation
-        if not isinstance(reservation, Lease) or reservation.bucket is not found:
+        """Wait for a ticket.
+
+        Raises:
+            WouldExceedDeadline: As soon as the ticket cannot be granted within the timeout.
+            BudgetUnavailable: If Redis does not reply within the timeout.
+        """
+        bucket, reservation = self._bucket(params.bucket), params.reservation
+        if not isinstance(reservation, RedisReservation) or reservation.bucket is not bucket:
             reservation = None  # of another allowance, or another event loop
-        return await found.acquire(params, reservation)
+        return await bucket.acquire(params, reservation)
 
     async def reserve(self, params: Acquire, count: int) -> Reservation:
-        """*count* requests, set aside at once, for as long as this process lives."""
-        most = self._settings.limit
+        """Wait for a reservation of *count* requests, which lasts as long as this process lives.
+
+        Raises:
+            WouldExceedDeadline: As soon as it cannot be granted within the timeout.
+            BudgetUnavailable: If Redis does not reply within the timeout.
+            ValueError: If *count* is less than 1, or more than the whole allowance.
+        """
+        limit = self._settings.limit
         if count < 1:
             raise ValueError(f"count must be 1 or more, not {count}")
-        if most is not None and count > most:
-            raise ValueError(f"count must be {most} or less, not {count}")
-        return await self._bucket(params.bucket).set_aside(params, count)
+        if limit is not None and count > limit:
+            raise ValueError(f"count must be {limit} or less, not {count}")
+        return await self._bucket(params.bucket).reserve(params, count)
 
     def state(self, bucket: str) -> RateLimit | None:
-        """How an allowance stood when Redis was asked last, with all who wait here."""
-        found = [desk.buckets[bucket] for desk in self._desks.all() if bucket in desk.buckets]
+        """Return the state of an allowance as of the last reply of Redis.
+
+        `waiting` counts the callers of this process. None before a reply, and without a limit.
+        """
+        found = [s.buckets[bucket] for s in self._loop_states.all() if bucket in s.buckets]
         if not found:
             return None
-        state = max(found, key=lambda each: each.heard_at).state()
+        state = max(found, key=lambda each: each.last_reply_at).state()
         return state and state._replace(waiting=sum(each.waiting for each in found))
 
-    def _bucket(self, name: str) -> Bucket:
-        desk = self._desks.for_running_loop().value
-        found = desk.buckets.get(name)
-        if found is None:
-            key = f"{self._prefix}:{{{quote(name, safe=':')}}}"
-            found = Bucket(key, desk.link, self._settings, desk.me, lambda: desk.forget(name))
-            desk.buckets[name] = found
-        return found
+    def _bucket(self, name: str) -> RedisBucket:
+        state = self._loop_states.for_running_loop().value
+        bucket = state.buckets.get(name)
+        if bucket is None:
+            bucket = state.buckets[name] = RedisBucket(
+                f"{self._prefix}:{{{quote(name, safe=':')}}}",
+                state.connection,
+                self._settings,
+                state.process,
+                lambda: state.remove(name),
+            )
+        return bucket
 
 
-class _Desk:
-    """What one event loop has to do with Redis."""
+class _LoopState:
+    """The connection and the buckets of one event loop."""
 
-    def __init__(self, link: Link) -> None:
-        self.link = link
-        self.me = f"{os.getpid():x}{secrets.token_hex(5)}"
-        self.buckets: dict[str, Bucket] = {}
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.process = f"{os.getpid():x}{secrets.token_hex(5)}"
+        self.buckets: dict[str, RedisBucket] = {}
 
-    def forget(self, name: str) -> None:
-        """Nobody has anything to do with this allowance any more."""
+    def remove(self, name: str) -> None:
+        """Remove an idle bucket."""
         self.buckets.pop(name, None)

@@ -1,4 +1,4 @@
-"""What all who share an allowance agree on, and what Redis has not been told of it yet."""
+"""The settings of a shared allowance, its requests, and the updates not yet sent to Redis."""
 
 from __future__ import annotations
 
@@ -7,51 +7,98 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What all who share an allowance should be told alike."""
+    """The settings of a `RedisBudget`. `window` and `heartbeat_ttl` must agree everywhere."""
 
     limit: int | None
     window: float
-    lease: float
-    share: float | None
-    """Which part of the allowance may be spent while Redis is down; None: nothing."""
+    heartbeat_ttl: float
+    local_fraction: float | None
+    """The fraction of the allowance to use during an outage of Redis; None to block instead."""
 
     @property
-    def hold(self) -> float:
-        """Seconds after it was taken within which a request of a dead process may have arrived."""
+    def in_flight_ttl(self) -> float:
+        """Seconds after it was acquired within which a request of a dead process may arrive."""
         return min(120.0, self.window / 30)
 
     @property
-    def policy(self) -> str:
-        """What is done while Redis is down, in words."""
-        if self.share is None:
-            return "calls wait for it, or fail"
-        return f"up to {self.share:.1%} of the allowance is spent without it"
+    def outage_policy(self) -> str:
+        """A description, for the log, of what happens to calls during an outage of Redis."""
+        if self.local_fraction is None:
+            return "calls wait until it is back, or fail"
+        return f"this process sends up to {self.local_fraction:.1%} of the allowance without it"
 
 
 @attrs.define(eq=False)
-class News:
-    """What Redis has not been told yet."""
+class PendingUpdates:
+    """Facts that were not sent to Redis yet."""
 
-    returned: set[str] = attrs.field(factory=set[str])
-    pending: set[str] = attrs.field(factory=set[str])
-    settled: dict[str, float] = attrs.field(factory=dict[str, float])
-    stated: tuple[int, int, float] | None = None
-    """Limit, what remains of it, and when the request was taken."""
-    unstated: bool = False
+    released: set[str] = attrs.field(factory=set[str])
+    in_flight: set[str] = attrs.field(factory=set[str])
+    completed: dict[str, float] = attrs.field(factory=dict[str, float])
+    rate_limit: tuple[int, int, float] | None = None
+    """The limit, the remaining requests, and when the request was acquired."""
+    unlimited: bool = False
+    """Whether a success stated no limit."""
     blocked_until: float = float("-inf")
 
     def __bool__(self) -> bool:
         return bool(
-            self.returned or self.pending or self.settled or self.stated or self.unstated
+            self.released or self.in_flight or self.completed or self.rate_limit or self.unlimited
         ) or self.blocked_until > float("-inf")
 
-    def add(self, newer: News) -> None:
-        """What came after this."""
-        self.pending -= newer.returned
-        self.pending -= newer.settled.keys()
-        self.pending |= newer.pending
-        self.returned |= newer.returned
-        self.settled.update(newer.settled)
-        self.stated = newer.stated or self.stated
-        self.unstated = self.unstated or newer.unstated
+    def add(self, newer: PendingUpdates) -> None:
+        """Merge *newer* updates into these."""
+        self.in_flight -= newer.released
+        self.in_flight -= newer.completed.keys()
+        self.in_flight |= newer.in_flight
+        self.released |= newer.released
+        self.completed.update(newer.completed)
+        self.rate_limit = newer.rate_limit or self.rate_limit
+        self.unlimited = self.unlimited or newer.unlimited
         self.blocked_until = max(self.blocked_until, newer.blocked_until)
+
+
+class CountedRequests:
+    """The requests of one event loop that count against an allowance."""
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._completed_at: dict[str, float | None] = {}
+        self._pruned_at = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._completed_at)
+
+    def add(self, name: str) -> None:
+        """Count a request that is about to be sent."""
+        self._completed_at[name] = None
+
+    def complete(self, name: str, now: float) -> None:
+        """Count a request for a window from *now*."""
+        self._completed_at[name] = now
+
+    def discard(self, name: str) -> None:
+        """Stop counting a request that was not sent."""
+        self._completed_at.pop(name, None)
+
+    def prune(self, now: float) -> None:
+        """Remove the requests that no longer count, from time to time."""
+        if now - self._pruned_at < self._window / 100:
+            return
+        self._pruned_at, expired_at = now, now - self._window
+        expired = [n for n, at in self._completed_at.items() if at is not None and at <= expired_at]
+        for name in expired:
+            del self._completed_at[name]
+
+    def next_expiry_in(self, now: float) -> float:
+        """Return the seconds until the first request expires; a window if none was completed."""
+        completed = [at for at in self._completed_at.values() if at is not None]
+        return min(completed, default=now) + self._window - now
+
+    def report(self) -> PendingUpdates:
+        """Return all requests, for a Redis that lost them."""
+        requests = self._completed_at.items()
+        return PendingUpdates(
+            in_flight={name for name, at in requests if at is None},
+            completed={name: at for name, at in requests if at is not None},
+        )

@@ -1,4 +1,4 @@
-"""What the script in Redis is told, and what it answers. Nothing here does I/O."""
+"""The interface of the Lua script that keeps an allowance in Redis. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -9,69 +9,71 @@ from typing import Final
 import msgspec
 
 
-class Stated(msgspec.Struct, frozen=True):
-    """What a reply of the API stated."""
+class StatedLimit(msgspec.Struct, frozen=True):
+    """The rate limit that a reply of the API stated."""
 
     limit: int
     remaining: int
     age: float
-    """Seconds since its request was taken."""
+    """Seconds since its request was acquired."""
 
 
-class Question(msgspec.Struct, omit_defaults=True):
-    """What a process tells and asks about one allowance. Times are seconds."""
+class ScriptRequest(msgspec.Struct, omit_defaults=True):
+    """One call of the script: outcomes to record, and capacity to acquire. Times are seconds."""
 
-    me: str
-    fresh: str
-    """What to call the life of the key that begins, should this call be its first."""
+    process: str
+    """The name of the event loop of the process that calls."""
+    new_epoch: str
+    """The name of the generation of the key, should this call create the key."""
     window: float
-    hold: float
-    """How long after it was taken a request may arrive, should nobody say."""
-    lease: float
-    """How long a process may be silent before it is held for dead."""
-    nap: float
-    """How long it may be until it asks again, should it have to wait."""
-    grace: float
-    """How much later than that it may ask without losing its place."""
+    in_flight_ttl: float
+    """How long after it was acquired a request may arrive, if its outcome remains unknown."""
+    heartbeat_ttl: float
+    """How long a process may be silent before it is considered dead."""
+    check_interval: float
+    """Until when at the latest the process calls again if it has to wait."""
+    check_tolerance: float
+    """How much later than that it may call without losing its place in the queue."""
     epoch: str | None = None
-    """The life of the key that it knows; None if nothing it knew can count any more."""
-    most: int | None = None
-    report: bool = False
-    """Whether this is all it holds, after the key was lost."""
-    returned: list[str] = []
-    pending: list[str] = []
-    settled: list[tuple[str, float]] = []
-    """With the seconds since."""
-    leases: list[tuple[int, int]] = []
-    """What it has set aside: numbers, and how many are left of each."""
-    stated: Stated | None = None
-    unstated: bool = False
-    """Whether there was a success that stated nothing."""
-    blocked: float | None = None
-    """Seconds until the API wants to see it again."""
+    """The generation of the key that the process knows; None if all it knew has expired."""
+    local_limit: int | None = None
+    is_report: bool = False
+    """Whether this call reports everything the process knows, after the key was lost."""
+    released: list[str] = []
+    """Requests that were provably not sent."""
+    in_flight: list[str] = []
+    completed: list[tuple[str, float]] = []
+    """Completed requests, with the seconds since then."""
+    reservations: list[tuple[int, int]] = []
+    """All reservations of the process: their numbers, and what remains of each."""
+    rate_limit: StatedLimit | None = None
+    unlimited: bool = False
+    """Whether a success stated no limit."""
+    blocked_for: float | None = None
+    """Seconds until the API accepts requests again, after a refusal."""
     rank: int | None = None
     waited: float = 0.0
-    """Seconds that the first of those who wait has waited."""
-    wanted: list[str] = []
-    """Names for requests that it would like to send."""
-    set_aside: tuple[int, int] | None = None
-    """A number for a lease, and how many."""
+    """Seconds that the first of the waiting callers has waited."""
+    acquire: list[str] = []
+    """Names of requests to acquire capacity for."""
+    reserve: tuple[int, int] | None = None
+    """The number and the size of a reservation to make."""
 
 
-class Answer(msgspec.Struct):
-    """What the script says. Times are seconds."""
+class ScriptReply(msgspec.Struct):
+    """The result of the script. Times are seconds."""
 
     epoch: str
     lost: bool = False
-    """Whether the key was lost: nothing of what it was told is kept, and all is to be told."""
+    """Whether the key was lost: nothing was recorded, and the process must report everything."""
     granted: list[int] = []
-    """Which of the wanted."""
+    """Indices of the granted requests."""
     waits: list[float] = []
-    """For each of the others, how long it will be at least."""
-    too_many: bool = False
-    """Whether there will never be as many as were to be set aside."""
-    leases: list[tuple[int, int]] = []
-    """How many are left of leases that had ended because the process was held for dead."""
+    """For each of the other requests, the minimum time until it is granted."""
+    exceeds_limit: bool = False
+    """Whether the reservation is larger than the whole allowance."""
+    reservations: list[tuple[int, int]] = []
+    """What remains of reservations that were lowered because the process was considered dead."""
     limit: int | None = None
     remaining: int = 0
     reserved: int = 0
@@ -79,16 +81,16 @@ class Answer(msgspec.Struct):
 
 
 class Script:
-    """A text for Redis to run."""
+    """A Lua script for Redis."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        # What Redis calls it by; no secret depends on it.
+        # The name of the script in Redis; no secret depends on it.
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-BUDGET: Final = Script(
+BUDGET_SCRIPT: Final = Script(
     files("ev_energy.budget._redis").joinpath("budget.lua").read_text(encoding="utf-8")
 )
 encode: Final = msgspec.json.Encoder().encode
-decode: Final = msgspec.json.Decoder(Answer).decode
+decode: Final = msgspec.json.Decoder(ScriptReply).decode

@@ -1,0 +1,172 @@
+"""Callers that wait for Redis, and the tickets and reservations that they receive."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ev_energy._messages import RateLimit
+from ev_energy._runtime.clocks import REAL
+from ev_energy.budget._protocol import WouldExceedDeadline
+from ev_energy.budget._redis.pending_updates import PendingUpdates, Settings
+from ev_energy.budget._redis.script import ScriptRequest, StatedLimit
+from ev_energy.budget._window import blocked_seconds
+
+if TYPE_CHECKING:
+    from ev_energy.budget._redis.bucket import RedisBucket
+
+
+@attrs.define(eq=False)
+class RedisWaiter:
+    """One caller that waits for a ticket or a reservation."""
+
+    order: tuple[int, int]
+    """The rank, and the number within it."""
+    name: str
+    """The name of its request in Redis, used only once."""
+    deadline: float
+    future: asyncio.Future[None]
+    on_wait: Callable[[float], None] | None
+    reservation: RedisReservation | None = None
+    """The reservation to make; None for a ticket."""
+    since: float = attrs.field(factory=REAL.monotonic)
+    timer: asyncio.TimerHandle | None = None
+    sent: bool = False
+    """Whether Redis may know of the waiter."""
+    wait: float | None = None
+    """The minimum seconds until it is served, as last heard."""
+
+    def __lt__(self, other: RedisWaiter) -> bool:
+        return self.order < other.order
+
+    def resolve(self, error: Exception | None = None) -> None:
+        """Serve the waiter, or refuse it with *error*."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(error)
+
+    def set_wait(self, wait: float, now: float) -> None:
+        """Note the expected seconds; refuse the waiter if they exceed its deadline."""
+        self.wait = wait
+        if now + wait > self.deadline:
+            self.resolve(WouldExceedDeadline(wait))
+        else:
+            self.notify_of_wait(wait)
+
+    def notify_of_wait(self, wait: float) -> None:
+        """Call `on_wait`, once."""
+        if self.on_wait is not None:
+            on_wait, self.on_wait = self.on_wait, None
+            try:
+                on_wait(wait)
+            except Exception as error:  # noqa: BLE001  (raised to the caller, whose hook it is)
+                self.resolve(error)
+
+
+class RedisReservation:
+    """Capacity that is held in Redis as long as this process lives."""
+
+    def __init__(self, bucket: RedisBucket, number: int, size: int) -> None:
+        self.bucket, self.number, self._remaining = bucket, number, size
+
+    @property
+    def remaining(self) -> int:
+        """Requests that the reservation still covers."""
+        return self._remaining
+
+    def take(self) -> bool:
+        """Take one request if one remains."""
+        if self._remaining < 1:
+            return False
+        self._remaining -= 1
+        return True
+
+    def put_back(self) -> None:
+        """Return a request that was taken and not used."""
+        if self.number:
+            self._remaining += 1
+
+    def lower(self, remaining: int) -> None:
+        """Give up capacity that others were granted while this process was considered dead."""
+        self._remaining = min(self._remaining, remaining)
+
+    async def release(self) -> None:
+        """Return the unused capacity."""
+        self.bucket.end_reservation(self)
+        self._remaining = self.number = 0
+        await self.bucket.flush()
+
+
+class RedisTicket:
+    """Permission to send one request."""
+
+    __slots__ = ("_acquired_at", "_bucket", "_name")
+
+    def __init__(self, bucket: RedisBucket, name: str, acquired_at: float) -> None:
+        self._bucket, self._name, self._acquired_at = bucket, name, acquired_at
+
+    def complete(
+        self, rate_limit: RateLimit | None, *, success: bool, retry_after: float | None
+    ) -> None:
+        """Record that the request was answered, or may have been sent."""
+        updates = PendingUpdates(unlimited=success and rate_limit is None)
+        if rate_limit is not None:
+            updates.rate_limit = rate_limit.limit, rate_limit.remaining, self._acquired_at
+        if retry_after is not None:
+            blocked_for = blocked_seconds(retry_after, self._bucket.window)
+            updates.blocked_until = REAL.monotonic() + blocked_for
+        self._bucket.complete(self._name, updates)
+
+    def release(self) -> None:
+        """Return the capacity of a request that was provably not sent."""
+        self._bucket.release(self._name)
+
+
+def build_request(
+    process: str,
+    settings: Settings,
+    updates: PendingUpdates,
+    waiters: list[RedisWaiter],
+    reservations: list[tuple[int, int]],
+) -> ScriptRequest:
+    """Return the script's input. *reservations* are numbers, with what remains of each."""
+    now = REAL.monotonic()
+    request = ScriptRequest(
+        process=process,
+        new_epoch=secrets.token_hex(6),
+        window=settings.window,
+        in_flight_ttl=settings.in_flight_ttl,
+        heartbeat_ttl=settings.heartbeat_ttl,
+        check_interval=settings.heartbeat_ttl / 3,
+        check_tolerance=settings.heartbeat_ttl / 5,
+        local_limit=settings.limit,
+        released=list(updates.released),
+        in_flight=list(updates.in_flight),
+        completed=[(name, now - moment) for name, moment in updates.completed.items()],
+        reservations=reservations,
+        unlimited=updates.unlimited,
+    )
+    if updates.rate_limit is not None:
+        limit, remaining, acquired_at = updates.rate_limit
+        request.rate_limit = StatedLimit(limit, remaining, now - acquired_at)
+    if updates.blocked_until > now:
+        request.blocked_for = updates.blocked_until - now
+    for waiter in waiters:
+        waiter.sent = True
+    if waiters:
+        first = waiters[0]
+        request.rank, request.waited = first.order[0], now - first.since
+        if first.reservation is not None:
+            request.reserve = first.reservation.number, first.reservation.remaining
+        else:
+            request.acquire = [waiter.name for waiter in waiters]
+    return request
