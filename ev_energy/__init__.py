@@ -66,7 +66,7 @@ _EXPORTS = {
 
 _MODULES = ("auth", "budget", "errors", "hooks", "models", "webhooks")
 
-if not TYPE_CHECKING:  # a type checker would believe that every name exists
+if not TYPE_CHECKING:  # type checkers would accept any name
     __getattr__ = lazy_exports(__name__, _EXPORTS, _MODULES)
 
 

@@ -47,7 +47,7 @@ _EXPORTS = {
     "Pager": "ev_energy_sync._blocking",
 }
 
-if not TYPE_CHECKING:  # a type checker would believe that every name exists
+if not TYPE_CHECKING:  # type checkers would accept any name
     __getattr__ = lazy_exports(__name__, _EXPORTS)
 
 

@@ -27,7 +27,7 @@ def models_door(folder: Path) -> str:
     table = "".join(_entry(module, names) for module, names in homes.items())
     basics = "".join(f'    "{n}": "ev_energy.{m}",\n' for n, m in sorted(_BASICS.items()))
     return f'''\
-"""Every model by name; each family is imported when its first name is used."""
+"""All models. The module of a family is imported when one of its names is first used."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _EXPORTS = {{
     }},
 }}
 
-if not TYPE_CHECKING:  # a type checker would believe that every name exists
+if not TYPE_CHECKING:  # type checkers would accept any name
     __getattr__ = lazy_exports(__name__, _EXPORTS)
 
 
@@ -68,10 +68,10 @@ def expand_door(folder: Path) -> str:
     names = sorted(name for found in homes.values() for name in found)
     listed = "".join(f'    "{name}",\n' for name in names)
     return f'''\
-"""What ``expand=`` takes, resource by resource.
+"""The values that ``expand=`` accepts, for each resource.
 
-For lists that are made before the call: to a type checker, a bare ``fields = ["user"]`` is a list
-of any text, and ``fields: list[EVSEExpand] = ["user"]`` is one that ``expand=`` takes.
+Use these types for lists that are made before the call: type checkers infer ``list[str]`` for a
+bare ``fields = ["user"]``, and accept ``fields: list[EVSEExpand] = ["user"]`` as *expand*.
 """
 
 {chr(10).join(imports)}

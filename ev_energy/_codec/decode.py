@@ -75,7 +75,7 @@ _REPORTS_PER_STEP: Final = 200
 
 
 class Expected(NamedTuple):
-    """What a reply is decoded to.
+    """The model that a reply is decoded to, and its form.
 
     Unless *expanded*, links are expected to be URLs, which needs fewer models. A link that is
     expanded all the same is decoded too.
@@ -130,7 +130,7 @@ def decode_in_steps(
 ) -> Steps[tuple[Any, dict[str, Any]]]:
     """Decode *body* in steps that are short enough for an event loop.
 
-    Returns what was expected, and the other members of the object around it.
+    Returns the model or list, and the other members of the object that it was wrapped into.
 
     Raises:
         LimitReached: The reply holds more than *limits* allow.
@@ -147,7 +147,7 @@ def decode_in_steps(
 
 
 def report_repair(repair: Repair, model: type[Any], report: Reporter) -> None:
-    """Report that a reply was not valid JSON and had to be repaired, and where."""
+    """Report that a reply was not valid JSON, with the place of the repair."""
     path, member = "$", ""
     if len(repair.body) <= MAX_DOCUMENT_BYTES // 8:  # the search must not take long either
         path, member = find_replacement_character(loads(repair.body)) or (path, member)
@@ -184,7 +184,7 @@ def _decode(
 def _unwrap(
     body: bytes, expected: Expected, report: Reporter, path: str
 ) -> tuple[bytes | None, dict[str, Any]]:
-    """Return what the API wrapped into an object, and for a list the object's other members."""
+    """Return the JSON wrapped into an object, and for a list the other members of the object."""
     key, model = cast(str, expected.envelope_key), expected.model
     wrapped, others = unwrap(body, key)
     check_unknown_count(others, [path])

@@ -75,7 +75,7 @@ class _Position:
 
 
 def convert(data: Any, type_: Any, path: str = "$") -> tuple[Any, list[Issue]]:
-    """Convert JSON values to *type_*, and return the issues too.
+    """Convert JSON values to *type_*; return the result and the issues.
 
     Raises:
         TypeError: *data* is of another JSON type as a whole.
@@ -84,7 +84,7 @@ def convert(data: Any, type_: Any, path: str = "$") -> tuple[Any, list[Issue]]:
 
 
 def convert_in_steps(data: Any, type_: Any, path: str = "$") -> Steps[tuple[Any, list[Issue]]]:
-    """Do what `convert` does in steps that are short enough for an event loop.
+    """Convert like `convert`, in steps that are short enough for an event loop.
 
     An `ExactNumber` in *data* becomes a float wherever no decimal number is declared.
     """
@@ -203,7 +203,7 @@ def _union(position: _Position, value: Any, type_: Any) -> Steps[Any]:
     return (yield from _value(position, value, choices[0]))
 
 
-#: Types of what the API declares as a string, and formats as a number or a time of day.
+#: Unions for strings that the API formats as a number or a time of day.
 _FORMATTED_STRINGS: Final = ({decimal.Decimal, str}, {dt.time, str})
 
 

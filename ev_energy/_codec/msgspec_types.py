@@ -89,8 +89,9 @@ def _make_decoding_class(model: type[Model], expanded: bool, building: _Classes)
             # By these two, msgspec knows the fields and the last step of an attrs class.
             "__attrs_attrs__": attrs.fields(cast(Any, model)),
             "__attrs_post_init__": restore_class,
-            # Not the one that is inherited from a model, which is frozen.
+            # Not those of a frozen model. With both, Python sets attributes without a call.
             "__setattr__": object.__setattr__,
+            "__delattr__": object.__delattr__,
             "__module__": __name__,
         },
     )

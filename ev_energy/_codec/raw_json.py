@@ -28,7 +28,7 @@ _SCALAR: Final = "a number or a boolean"
 
 
 class DecodeFailure(Exception):  # noqa: N818  (the caller turns it into the public DecodeError)
-    """The bytes are not what was expected; *path* is the place in the reply."""
+    """The bytes cannot be decoded as expected; *path* is the place in the reply."""
 
     def __init__(self, message: str, path: str = "$") -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class NotJsonFailure(DecodeFailure):
     """The bytes are not JSON, but may become JSON once they are repaired."""
 
 
-#: What msgspec raises for bytes that are not JSON or nest too deeply.
+#: The errors of msgspec for bytes that are not JSON or nest too deeply.
 JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 

@@ -43,7 +43,7 @@ class Decoders(NamedTuple):
 
 @built_once
 def decoders(model: Any, as_list: bool, expanded: bool) -> Decoders:
-    """Return what decodes JSON to *model*. Unless *expanded*, it refuses expanded links."""
+    """Return the decoders of *model*. Unless *expanded*, they refuse expanded links."""
     target, guard = msgspec_type(model, expanded=expanded), _key_guard(model, expanded, ())
     if as_list:
         target, guard = types.GenericAlias(list, (target,)), types.GenericAlias(list, (guard,))
@@ -71,7 +71,7 @@ def decode_strictly(decode: Callable[[bytes], Any], body: bytes) -> tuple[Any, l
 
 
 def convert_strictly(data: dict[str, Any], model: type[Any]) -> tuple[Any, list[OpenEnum]]:
-    """Return what `decode_strictly` does, of an object that is not JSON text any more."""
+    """Convert like `decode_strictly`, from an object that is already parsed."""
     unknown: list[OpenEnum] = []
     token = unknown_values.set(unknown)
     try:

@@ -1,7 +1,7 @@
-"""Restoring: what the strict pass left out of a reply that matches the models otherwise.
+"""Restoring: fields that the strict pass left out of a reply that otherwise matches the models.
 
-Members that the models do not know go into ``.extra`` and are reported. A field that came under
-its alias is set, and a decimal that cannot be calculated with is replaced by what the API sent.
+Members that the models do not know go into ``.extra`` and are reported. A field that the API sent
+under its alias is set, and a decimal that cannot be calculated with becomes the value as sent.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def is_price(number: decimal.Decimal) -> bool:
 def _restore_decimals(
     data: Any, built: Model, names: Sequence[str], path: Sequence[str], report: Reporter
 ) -> None:
-    """Replace each decimal number that is not a price by what the API sent."""
+    """Replace each decimal number that is not a price by the value that the API sent."""
     for name in names:
         number = getattr(built, name)
         if number.__class__ is not decimal.Decimal or is_price(number):

@@ -28,15 +28,16 @@ from ev_energy.models._refs import Ref
 C = TypeVar("C", bound=type[Any])
 LINK: Final = re.compile(r"Ref\[(\w+)\]")
 ONE_OR_MANY: Final = re.compile(r"OneOrMany\[(\w+)\]")
-#: Metadata: another name of a field in replies; the collection of a resource whose URL is sent.
+#: Metadata of a field: another name of it in replies.
 ALIAS: Final = "alias"
+#: Metadata of a field in a request: the URL of a resource of this collection is sent.
 COLLECTION: Final = "collection"
 #: The slot of the unknown fields. It is one of `attrs.fields`, so that `attrs.evolve` keeps them.
 EXTRA: Final = "_extra"
 
 
 def _raise_type_error(*_: object, **__: object) -> Never:
-    raise TypeError("the members of a reply cannot be changed")
+    raise TypeError("the fields of a reply cannot be changed")
 
 
 _read_only: Final[Any] = _raise_type_error
@@ -91,17 +92,18 @@ def model(cls: C) -> C:
     it is read. So msgspec can build the whole graph natively, and links that are not read cost
     nothing.
     """
-    made: C = _attrs_class(cls)
+    attrs_class: C = _attrs_class(cls)
     for name, annotation in cls.__annotations__.items():
         if found := LINK.search(annotation):
             # By name, since the class of the target may be defined later.
-            setattr(made, name, _link(made, name, found[1]))
+            setattr(attrs_class, name, _link(attrs_class, name, found[1]))
         elif ONE_OR_MANY.search(annotation):
-            setattr(made, name, _one_or_many(made, name))
-    made.__annotations__ = Annotations(cls.__annotations__, cls.__module__)
-    texts = {**made.__init__.__annotations__, "extra": "dict[str, object]", "return": "None"}
-    made.__init__.__annotations__ = Annotations(texts, cls.__module__)
-    return made
+            setattr(attrs_class, name, _one_or_many(attrs_class, name))
+    attrs_class.__annotations__ = Annotations(cls.__annotations__, cls.__module__)
+    init = attrs_class.__init__
+    texts = {**init.__annotations__, "extra": "dict[str, object]", "return": "None"}
+    init.__annotations__ = Annotations(texts, cls.__module__)
+    return attrs_class
 
 
 def _link(owner: type[Any], name: str, target: str) -> property:
