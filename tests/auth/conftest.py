@@ -1,4 +1,4 @@
-"""A simulator whose clock stands still, and a browser in front of its pages."""
+"""A simulator with a stopped clock, and a browser for its pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def sim() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 def register(sim: Simulator) -> Callable[..., AuthorizationCode]:
-    """Register one more application, and return its credentials for one user."""
+    """Register another application, and return its credentials for one user."""
 
     def make(*, public: bool = False, **settings: Any) -> AuthorizationCode:
         client_id, secret = sim.add_application(redirect_uris=[BACK], public=public)
@@ -47,7 +47,7 @@ async def browser() -> AsyncIterator[Driver]:
 
 @pytest.fixture
 def consent(browser: Driver) -> SignIn:
-    """Log in, say yes, and return the URL that the browser is sent back to."""
+    """Log in, consent, and return the URL that the browser is redirected to."""
 
     async def go(request: AuthorizationRequest) -> str:
         page = await browser.open(request.url)

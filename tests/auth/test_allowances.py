@@ -1,4 +1,4 @@
-"""Whose allowance a token uses up."""
+"""The rate limit that a token draws from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BACK = "https://app.example.com/back"
 LIMIT = 4
 
 
-async def test_an_application_and_each_of_its_users_have_allowances_of_their_own() -> None:
+async def test_application_and_each_user_have_separate_rate_limits() -> None:
     budget, store = MemoryBudget(), MemoryStore()
     async with Simulator(rate_limit=LIMIT, clock=Clock(speed=0)) as sim:
         client_id, secret = sim.add_application(redirect_uris=[BACK])
@@ -38,7 +38,7 @@ async def test_an_application_and_each_of_its_users_have_allowances_of_their_own
                     await client.evses.list(page_size=1).first()
                 with pytest.raises(errors.BudgetExceeded):
                     await client.evses.list(page_size=1).first()
-            # Acting for somebody is the application's doing, and comes out of its allowance.
+            # Calls for a user are the application's, and use its rate limit.
             with pytest.raises(errors.BudgetExceeded):
                 await application.acting_for(people[0].id).evses.list(page_size=1).first()
         assert 429 not in {seen.status for seen in sim.requests}

@@ -1,4 +1,4 @@
-"""Where somebody is sent to sign in, and what they may come back with."""
+"""Authorization requests and their callbacks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def app(**changes: object) -> AuthorizationCode:
 
 
 def query_of(url: str) -> dict[str, str]:
-    """The parameters of a URL, each of which is there once."""
+    """Return the query parameters of *url*; each must occur once."""
     pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     found = dict(pairs)
     assert len(found) == len(pairs)
@@ -53,7 +53,7 @@ def came_back(request: AuthorizationRequest, **changes: str | None) -> str:
     scopes=st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)),
     authorize_url=st.sampled_from([None, "https://login.example.com/a?keep=%26+1", "/other/place"]),
 )
-def test_whatever_is_asked_for_arrives_as_it_was_meant(
+def test_authorization_parameters_arrive_unchanged(
     client_id: str, redirect_uri: str, scopes: list[str], authorize_url: str | None
 ) -> None:
     asked = app(
@@ -75,13 +75,13 @@ def test_whatever_is_asked_for_arrives_as_it_was_meant(
     }
 
 
-def test_the_challenge_is_that_of_the_standard() -> None:
+def test_code_challenge_is_that_of_rfc_7636() -> None:
     # RFC 7636, appendix B.
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     assert code_challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
-def test_another_library_makes_the_same_of_it() -> None:
+def test_authlib_builds_the_same_authorization_url() -> None:
     session = pytest.importorskip("authlib.oauth2.client", reason="authlib is not installed")
     request = app(scopes=["evse:read", "user:read"]).start_authorization()
     other = session.OAuth2Client(
@@ -94,7 +94,7 @@ def test_another_library_makes_the_same_of_it() -> None:
     assert theirs.partition("?")[0] == request.url.partition("?")[0]
 
 
-def test_no_two_requests_share_anything_secret() -> None:
+def test_requests_share_no_secrets() -> None:
     requests = [app().start_authorization() for _ in range(100)]
     assert len({r.state for r in requests} | {r.verifier for r in requests}) == 200
     for request in requests:
@@ -114,7 +114,7 @@ def test_no_two_requests_share_anything_secret() -> None:
         ("live", {"authorize_url": "/sign/in"}, "https://api.ev.energy/sign/in"),
     ],
 )
-def test_they_are_sent_to_the_server_of_the_client(
+def test_users_are_sent_to_the_server_of_the_client(
     base_url: str | URL, settings: Mapping[str, object], endpoint: str
 ) -> None:
     request = app(**settings).start_authorization(base_url)
@@ -123,7 +123,7 @@ def test_they_are_sent_to_the_server_of_the_client(
     assert request.issuer == origin
 
 
-def test_nobody_is_sent_to_a_page_in_the_clear() -> None:
+def test_authorize_endpoint_must_be_https() -> None:
     with pytest.raises(ValueError, match="https"):
         app().start_authorization("http://api.example/v2")
     assert (
@@ -136,7 +136,7 @@ def test_nobody_is_sent_to_a_page_in_the_clear() -> None:
 
 
 @given(st.text(min_size=1).filter(lambda text: text.isprintable()))
-def test_the_code_comes_out_of_the_callback_as_the_server_wrote_it(code: str) -> None:
+def test_code_is_extracted_from_the_callback_unchanged(code: str) -> None:
     request = app().start_authorization()
     callback = came_back(request, code=code, more="1")
     query = callback.partition("?")[2]
@@ -162,7 +162,7 @@ def test_the_code_comes_out_of_the_callback_as_the_server_wrote_it(code: str) ->
         {"state": "another", "error": "access_denied", "code": None},
     ],
 )
-def test_whoever_did_not_leave_from_here_is_turned_away(change: Mapping[str, str | None]) -> None:
+def test_callback_with_another_state_is_refused(change: Mapping[str, str | None]) -> None:
     request = app().start_authorization()
     with pytest.raises(errors.AuthorizationError, match="does not belong to this") as caught:
         request.extract_code(came_back(request, **change))
@@ -170,7 +170,7 @@ def test_whoever_did_not_leave_from_here_is_turned_away(change: Mapping[str, str
 
 
 @pytest.mark.parametrize("extra", ["&state={state}", "&state=other", "&state="])
-def test_a_state_that_came_twice_is_none(extra: str) -> None:
+def test_repeated_state_is_refused(extra: str) -> None:
     request = app().start_authorization()
     for callback in (
         came_back(request) + extra.format(state=request.state),
@@ -182,20 +182,20 @@ def test_a_state_that_came_twice_is_none(extra: str) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "&code=", "&code=a&code=b", "&code=a&code=a", "&code=%00"])
-def test_a_callback_without_one_code_is_an_error(rest: str) -> None:
+def test_callback_without_exactly_one_code_is_an_error(rest: str) -> None:
     request = app().start_authorization()
     with pytest.raises(errors.AuthorizationError) as caught:
         request.extract_code(f"{BACK}?state={request.state}{rest}")
     assert caught.value.error == "no_code"
 
 
-def test_a_code_in_a_fragment_is_none() -> None:
+def test_code_in_a_fragment_is_ignored() -> None:
     request = app().start_authorization()
     with pytest.raises(errors.AuthorizationError):
         request.extract_code(came_back(request).replace("?", "#"))
 
 
-def test_somebody_who_says_no_is_an_error_that_says_so() -> None:
+def test_refusal_by_the_user_is_an_error_that_says_so() -> None:
     request = app().start_authorization()
     refused = came_back(request, code=None, error="access_denied", error_description="Not today")
     with pytest.raises(errors.AuthorizationError, match=r"access_denied: Not today") as caught:
@@ -205,7 +205,7 @@ def test_somebody_who_says_no_is_an_error_that_says_so() -> None:
         request.extract_code(came_back(request, error="server_error"))
 
 
-def test_an_error_of_the_server_is_shown_in_one_short_line() -> None:
+def test_error_of_the_server_is_shown_in_one_short_line() -> None:
     request = app().start_authorization()
     text = "evil\r\n\x1b[2J2026-01-01 root logged in\u202e" + "x" * 5000
     with pytest.raises(errors.AuthorizationError) as caught:
@@ -214,7 +214,7 @@ def test_an_error_of_the_server_is_shown_in_one_short_line() -> None:
     assert len(str(caught.value)) < 700
 
 
-def test_an_error_shows_nothing_of_what_was_secret() -> None:
+def test_error_shows_no_secret() -> None:
     request = app().start_authorization()
     heard = f"state={request.state} {request.verifier} code=the-secret-code"
     callback = came_back(
@@ -241,7 +241,7 @@ def test_an_error_shows_nothing_of_what_was_secret() -> None:
         ("https://login.example/ev", "https://api.ev.energy", False),
     ],
 )
-def test_the_answer_of_another_server_is_refused(
+def test_callback_of_another_server_is_refused(
     issuer: str | None, said: str, *, good: bool
 ) -> None:
     request = app(issuer=issuer).start_authorization()
@@ -255,7 +255,7 @@ def test_the_answer_of_another_server_is_refused(
 
 
 @given(st.text() | st.builds("?{}".format, st.text(st.sampled_from("codestaer=&?#%[]:/\ud800\n"))))
-def test_whatever_is_called_back_is_the_one_kind_of_error(text: str) -> None:
+def test_any_callback_is_a_code_or_an_authorization_error(text: str) -> None:
     request = app().start_authorization()
     for callback in (text, f"{text}&state={request.state}", f"?state={request.state}&{text}"):
         try:
@@ -266,13 +266,13 @@ def test_whatever_is_called_back_is_the_one_kind_of_error(text: str) -> None:
             assert code.isprintable()
 
 
-def test_bytes_are_no_url() -> None:
+def test_callback_must_not_be_bytes() -> None:
     request = app().start_authorization()
     with pytest.raises(TypeError, match="text, not bytes"):
         request.extract_code(came_back(request).encode())
 
 
-def test_a_request_outlives_the_session_it_is_kept_in() -> None:
+def test_request_survives_a_round_trip_through_a_session() -> None:
     request = app(scopes=["evse:read"]).start_authorization("staging")
     kept = json.loads(json.dumps(request.to_dict()))
     again = AuthorizationRequest.from_dict(kept)
@@ -285,7 +285,7 @@ def test_a_request_outlives_the_session_it_is_kept_in() -> None:
     "change",
     [{"state": ""}, {"verifier": None}, {"state": 5}, {"url": ["x"]}, {"redirect_uri": None}],
 )
-def test_half_a_request_is_none(change: Mapping[str, object]) -> None:
+def test_incomplete_request_is_refused(change: Mapping[str, object]) -> None:
     kept = {**app().start_authorization().to_dict(), **change}
     for data in (kept, {}, None, {"state": "x"}):
         with pytest.raises(errors.AuthorizationError) as caught:
@@ -293,7 +293,7 @@ def test_half_a_request_is_none(change: Mapping[str, object]) -> None:
         assert caught.value.error == "no_request"
 
 
-def test_nothing_secret_is_in_a_repr() -> None:
+def test_reprs_show_no_secret() -> None:
     secret = app(client_secret="a-secret-of-the-application", account="user 7")
     request = secret.start_authorization()
     exchange = secret.code_request(request, came_back(request, code="the-secret-code"))
@@ -305,7 +305,7 @@ def test_nothing_secret_is_in_a_repr() -> None:
     assert "an-app" in shown
 
 
-async def test_a_client_of_another_server_or_application_takes_no_code() -> None:
+async def test_client_of_another_server_or_application_refuses_the_request() -> None:
     request = app().start_authorization("staging")
     async with Client(app(account="user 7")) as client:
         with pytest.raises(ValueError, match=r"start_authorization\(client.base_url\)"):
@@ -315,7 +315,7 @@ async def test_a_client_of_another_server_or_application_takes_no_code() -> None
             await client.sign_in(app().start_authorization(), came_back(request))
 
 
-async def test_only_users_sign_in() -> None:
+async def test_sign_in_needs_authorization_code_credentials() -> None:
     request = app().start_authorization()
     async with Client("a-token") as client:
         with pytest.raises(TypeError, match="AuthorizationCode"):
@@ -325,7 +325,7 @@ async def test_only_users_sign_in() -> None:
             await client.sign_in(request, came_back(request))
 
 
-def test_a_client_must_know_whose_token_it_has() -> None:
+def test_client_needs_an_account() -> None:
     with pytest.raises(ValueError, match=r"auth\.for_account\("):
         Client(app())
     with pytest.raises(ValueError, match="account"):
@@ -333,7 +333,7 @@ def test_a_client_must_know_whose_token_it_has() -> None:
     assert app().for_account("user 7") is not None
 
 
-def test_a_token_is_kept_by_application_account_and_server() -> None:
+def test_store_key_names_application_account_and_server() -> None:
     here = "https://api.ev.energy"
     variants = [
         app(account="a"),
@@ -361,6 +361,6 @@ def test_a_token_is_kept_by_application_account_and_server() -> None:
     ]
     + [f"{BACK}?{name}=1" for name in ("code", "state", "error", "iss")],
 )
-def test_a_redirect_uri_that_cannot_be_right_is_refused(uri: str) -> None:
+def test_invalid_redirect_uri_is_refused(uri: str) -> None:
     with pytest.raises(ValueError, match="redirect_uri"):
         app(redirect_uri=uri)

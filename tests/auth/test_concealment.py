@@ -1,4 +1,4 @@
-"""Servers that repeat what they were told: nothing secret may come out with their errors."""
+"""Servers that repeat secrets of a request in their replies: errors must not show them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 def decoded(shown: str) -> list[str]:
-    """What somebody who looks hard would find in it."""
+    """Return what a determined reader would find in the text."""
     found = [shown]
     for begin in range(4):
         for word in shown.replace('"', " ").replace("'", " ").replace("%2B", "+").split():
@@ -62,7 +62,7 @@ def decoded(shown: str) -> list[str]:
 @settings(max_examples=40)
 @given(st.text(SHOWN, min_size=12, max_size=60), WORD, WORD)
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_secret_is_found_however_it_is_spelt(
+def test_secret_is_found_in_any_encoding(
     spell: Callable[[str], str], secret: str, before: str, after: str
 ) -> None:
     said = scrub(spell(secret), encodings(secret))
@@ -74,7 +74,7 @@ def test_a_secret_is_found_however_it_is_spelt(
     assert "***" in scrub(whole, encodings(secret))
 
 
-def test_what_is_no_secret_is_left_alone() -> None:
+def test_other_text_is_not_masked() -> None:
     text = "invalid_client: the client is unknown"
     assert scrub(text, [*encodings(APP_SECRET), ""]) == text
 
@@ -83,7 +83,7 @@ def test_what_is_no_secret_is_left_alone() -> None:
     ("method", "status"), [("basic", 400), ("form", 401), ("basic", 500), ("form", 429)]
 )
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-async def test_no_error_log_or_pickle_shows_what_a_server_repeats(
+async def test_secrets_that_a_server_repeats_show_in_no_error_log_or_pickle(
     serve, time, caplog, spell: Callable[[str], str], method: str, status: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -138,9 +138,7 @@ async def test_no_error_log_or_pickle_shows_what_a_server_repeats(
 @pytest.mark.parametrize(
     "escaped", [{"/": r"\/"}, {"&": r"\u0026", "+": r"\u002B"}, {"a": r"\u0061"}]
 )
-async def test_json_that_spells_letters_in_its_own_way_shows_no_more(
-    serve, escaped: dict[str, str]
-) -> None:
+async def test_json_with_unusual_escapes_shows_no_secret(serve, escaped: dict[str, str]) -> None:
     async def parrot(request: web.Request) -> web.Response:
         heard = json.dumps(dict(parse_qsl(await request.text()))["client_secret"])
         for letter, spelt in escaped.items():
@@ -157,7 +155,7 @@ async def test_json_that_spells_letters_in_its_own_way_shows_no_more(
 
 
 def shown_by(error: Exception) -> list[str]:
-    """Everything of an error that is printed, logged or sent to a tracker."""
+    """Return everything of an error that is printed, logged or sent to a tracker."""
     response = getattr(error, "response", None)
     return [
         "".join(traceback.format_exception(error)),

@@ -1,4 +1,4 @@
-"""From the page that somebody logs in on to the day they are signed out, over a socket."""
+"""Signing in, renewing and signing out against the simulator, over sockets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Consent = Callable[[AuthorizationRequest], Awaitable[str]]
 
 @attrs.frozen
 class Twin:
-    """A client, async or blocking, that is told what to do in one way."""
+    """An async or blocking client behind one interface."""
 
     client: Any
 
@@ -41,7 +41,7 @@ class Twin:
 
 @pytest.fixture(params=["async", "blocking"])
 async def twin(request, sim: Simulator) -> AsyncIterator[Callable[..., Twin]]:
-    """Make clients whose time is the simulator's."""
+    """Return a function that makes clients with the simulator's clock."""
     made: list[Twin] = []
 
     def make(auth: Any, **settings: Any) -> Twin:
@@ -60,18 +60,18 @@ async def twin(request, sim: Simulator) -> AsyncIterator[Callable[..., Twin]]:
 
 
 def from_clients(sim: Simulator) -> list[SeenRequest]:
-    """What did not come from a browser."""
+    """Return the requests that did not come from a browser."""
     return [seen for seen in sim.requests if "authorize" not in seen.path]
 
 
 def asked(sim: Simulator) -> list[str]:
-    """The last word of each path that a client asked for."""
+    """Return the last segment of each path that clients requested."""
     return [seen.path.strip("/").rpartition("/")[2] for seen in from_clients(sim)]
 
 
 @pytest.mark.parametrize("public", [False, True])
 @pytest.mark.parametrize("method", ["basic", "form"])
-async def test_a_user_signs_in_once_and_stays_until_they_sign_out(
+async def test_user_stays_signed_in_until_signing_out(
     sim: Simulator, register: Register, consent: Consent, twin, *, public: bool, method: str
 ) -> None:
     app = register(public=public, method=method)
@@ -101,7 +101,7 @@ async def test_a_user_signs_in_once_and_stays_until_they_sign_out(
     assert len(sim.requests) == sent
 
 
-async def test_a_token_is_renewed_a_minute_before_it_ends_and_no_sooner(
+async def test_token_is_renewed_a_minute_before_it_expires_and_no_sooner(
     sim: Simulator, register: Register, consent: Consent, twin
 ) -> None:
     app = register()
@@ -117,7 +117,7 @@ async def test_a_token_is_renewed_a_minute_before_it_ends_and_no_sooner(
     assert {seen.status for seen in from_clients(sim)} == {200}
 
 
-async def test_a_code_that_is_older_than_a_minute_is_too_old(
+async def test_code_expires_after_a_minute(
     sim: Simulator, register: Register, consent: Consent, twin
 ) -> None:
     app = register()
@@ -132,7 +132,7 @@ async def test_a_code_that_is_older_than_a_minute_is_too_old(
     assert await user.first_evse()
 
 
-async def test_a_code_that_is_used_twice_is_refused_and_ends_what_it_began(
+async def test_second_use_of_a_code_is_refused_and_revokes_its_tokens(
     sim: Simulator, register: Register, consent: Consent, twin
 ) -> None:
     app = register()
@@ -148,7 +148,7 @@ async def test_a_code_that_is_used_twice_is_refused_and_ends_what_it_began(
 
 
 @pytest.mark.parametrize("change", ["verifier"])
-async def test_whoever_stole_a_code_can_do_nothing_with_it(
+async def test_stolen_code_is_useless(
     register: Register, consent: Consent, sim: Simulator, twin, change: str
 ) -> None:
     app = register()
@@ -163,7 +163,7 @@ async def test_whoever_stole_a_code_can_do_nothing_with_it(
         await thief.sign_in(attrs.evolve(request, **{change: other}), callback)
 
 
-async def test_a_code_is_good_for_the_application_it_was_given_to(
+async def test_code_is_valid_for_its_own_application_only(
     register: Register, consent: Consent, sim: Simulator, twin
 ) -> None:
     app, other = register(), register()
@@ -173,14 +173,16 @@ async def test_a_code_is_good_for_the_application_it_was_given_to(
         await twin(other).sign_in(attrs.evolve(request, client_id=other.client_id), callback)
 
 
-async def test_an_unknown_application_is_told_so(register: Register, sim: Simulator, twin) -> None:
+async def test_wrong_secret_is_an_invalid_client_error(
+    register: Register, sim: Simulator, twin
+) -> None:
     app = attrs.evolve(register(), client_secret="another-secret")
     request = app.start_authorization(sim.base_url)
     with pytest.raises(errors.InvalidClientError, match="check the client id and secret"):
         await twin(app).sign_in(request, f"/back?code=a-code&state={request.state}")
 
 
-async def test_whoever_says_no_is_not_signed_in(
+async def test_user_who_refuses_is_not_signed_in(
     register: Register, sim: Simulator, browser: Driver, twin
 ) -> None:
     app = register()
@@ -194,7 +196,7 @@ async def test_whoever_says_no_is_not_signed_in(
     assert asked(sim) == []
 
 
-async def test_a_scope_that_the_application_may_not_have_comes_back_as_an_error(
+async def test_forbidden_scope_is_an_error_in_the_callback(
     register: Register, sim: Simulator, browser: Driver
 ) -> None:
     request = register(scopes=["moon:write"]).start_authorization(sim.base_url)
@@ -205,7 +207,7 @@ async def test_a_scope_that_the_application_may_not_have_comes_back_as_an_error(
     assert caught.value.error == "invalid_scope"
 
 
-async def test_the_token_has_the_scopes_that_were_asked_for(
+async def test_token_has_the_requested_scopes(
     register: Register, sim: Simulator, consent: Consent, twin
 ) -> None:
     app = register(scopes=["user:read"])
@@ -226,7 +228,7 @@ async def test_the_token_has_the_scopes_that_were_asked_for(
         {"token_url": "{origin}/o/token", "authorize_url": "{origin}/o/authorize"},
     ],
 )
-async def test_endpoints_without_a_slash_do_but_for_revoking(
+async def test_endpoints_without_a_slash_work_except_for_revoking(
     register: Register, sim: Simulator, consent: Consent, twin, settings: dict[str, Any]
 ) -> None:
     origin = sim.page_url.rstrip("/")
@@ -240,7 +242,7 @@ async def test_endpoints_without_a_slash_do_but_for_revoking(
     if "trailing_slash" in settings:
         with pytest.raises(errors.TokenError, match="trailing slash"):
             await user(lambda client: client.sign_out())
-        assert await user.first_evse()  # it is kept: nobody said that it is revoked
+        assert await user.first_evse()  # kept: the revocation was not confirmed
         again = twin(attrs.evolve(app, revoke_url=f"{origin}/o/revoke_token/"))
         await again(lambda client: client.sign_out())
     else:
@@ -249,7 +251,7 @@ async def test_endpoints_without_a_slash_do_but_for_revoking(
         await twin(app).first_evse()
 
 
-async def test_signing_out_ends_what_others_who_share_the_store_have(
+async def test_signing_out_affects_all_clients_of_the_store(
     register: Register, sim: Simulator, consent: Consent, twin
 ) -> None:
     app = register()
@@ -262,7 +264,7 @@ async def test_signing_out_ends_what_others_who_share_the_store_have(
         await other.first_evse()
 
 
-async def test_an_application_that_signs_out_gets_a_new_token(sim: Simulator, twin) -> None:
+async def test_application_gets_a_new_token_after_signing_out(sim: Simulator, twin) -> None:
     app = twin(ClientCredentials(client_id=sim.client_id, client_secret=sim.client_secret))
     await app.first_evse()
     await app(lambda client: client.sign_out())
@@ -271,7 +273,7 @@ async def test_an_application_that_signs_out_gets_a_new_token(sim: Simulator, tw
     assert {seen.status for seen in sim.requests} == {200}
 
 
-async def test_a_token_that_was_revoked_elsewhere_means_signing_in_again(
+async def test_token_revoked_elsewhere_requires_signing_in(
     register: Register, sim: Simulator, consent: Consent, twin
 ) -> None:
     app = register()
@@ -290,7 +292,7 @@ async def test_a_token_that_was_revoked_elsewhere_means_signing_in_again(
     assert await user.first_evse()
 
 
-async def test_users_of_one_store_are_kept_apart(
+async def test_users_of_one_store_are_separate(
     register: Register, sim: Simulator, browser: Driver, consent: Consent, twin
 ) -> None:
     app = register(account="")
@@ -314,7 +316,7 @@ async def test_users_of_one_store_are_kept_apart(
         await twin(app.for_account("eve")).first_evse()
 
 
-async def test_a_token_of_one_server_is_shown_to_no_other(
+async def test_token_is_sent_to_its_own_server_only(
     register: Register, sim: Simulator, consent: Consent, twin
 ) -> None:
     app = register()
@@ -327,7 +329,7 @@ async def test_a_token_of_one_server_is_shown_to_no_other(
     assert await twin(app).first_evse()
 
 
-async def test_a_store_may_be_filled_by_somebody_else(
+async def test_store_may_be_filled_by_another_program(
     register: Register, sim: Simulator, twin
 ) -> None:
     store = MemoryStore()
@@ -340,7 +342,7 @@ async def test_a_store_may_be_filled_by_somebody_else(
     assert await twin(app).first_evse()
 
 
-async def test_what_is_asked_for_has_the_right_form(
+async def test_token_requests_are_well_formed(
     register: Register, sim: Simulator, browser: Driver
 ) -> None:
     request = register(scopes=["evse:read", "user:read"]).start_authorization(sim.base_url)

@@ -1,4 +1,4 @@
-"""docs/auth.md and examples/sign_in.py, run as they stand by somebody in front of a browser."""
+"""docs/auth.md and examples/sign_in.py, run unchanged with a browser."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ async def environment(register: Register, sim: Simulator) -> dict[str, str]:
 
 
 def copied(code: str, environment: dict[str, str]) -> str:
-    """The code as somebody uses it: with their own id and secret."""
+    """Return *code* with the client id and secret of *environment*."""
     for name in ("client_id", "client_secret"):
         code = code.replace(f'{name}="..."', f'{name}="{environment[f"EV_ENERGY_{name.upper()}"]}"')
     return code
 
 
-def test_an_application_needs_three_lines(environment: dict[str, str]) -> None:
+def test_application_example_runs(environment: dict[str, str]) -> None:
     names: dict[str, Any] = {}
     exec(copied(AS_APPLICATION, environment), names)
     assert environment["EV_ENERGY_CLIENT_ID"] in repr(names["client"])
 
 
 @pytest.mark.shows_secrets("output", reason="the URL to sign in at has the state in it")
-async def test_the_script_signs_somebody_in(
+async def test_script_example_signs_a_user_in(
     environment: dict[str, str], sim: Simulator, consent: Consent, monkeypatch, capsys, tmp_path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,7 +72,7 @@ async def test_the_script_signs_somebody_in(
     assert (tmp_path / "tokens.json").exists()
 
 
-async def test_the_web_application_connects_a_visitor_and_lets_them_go(
+async def test_web_application_example_connects_and_disconnects_users(
     environment: dict[str, str], sim: Simulator, consent: Consent, monkeypatch, tmp_path
 ) -> None:
     httpx = pytest.importorskip("httpx", reason="httpx is not installed")
@@ -85,7 +85,7 @@ async def test_the_web_application_connects_a_visitor_and_lets_them_go(
     exec(WEB, names)
     app = names["app"]
 
-    # What the page leaves to its reader: a login of their own.
+    # The page leaves the login to the application.
     async def log_in(visit: Any, user_id: str) -> None:
         visit.session["user_id"] = user_id
 
@@ -109,12 +109,12 @@ async def test_the_web_application_connects_a_visitor_and_lets_them_go(
             return (await consent(request)).removeprefix("https://app.example.com")
 
         back = await sent_away(ada)
-        stolen = await sent_away(ada)  # what somebody would like another visitor to come back with
+        stolen = await sent_away(ada)  # an attacker would have another user open this callback
         assert (await bob.get(stolen)).status_code == 400
-        assert (await ada.get(back)).status_code == 400  # she left twice: the first time is over
+        assert (await ada.get(back)).status_code == 400  # a second sign-in replaced the first
         back = await sent_away(ada)
         assert (await ada.get(back)).headers["Location"] == "/chargers"
-        assert (await ada.get(back)).status_code == 400  # the page loaded again
+        assert (await ada.get(back)).status_code == 400  # the callback was reloaded
         chargers = await ada.get("/chargers")
         assert chargers.status_code == 200
         assert chargers.json()[0].startswith("evse")
@@ -127,7 +127,7 @@ async def test_the_web_application_connects_a_visitor_and_lets_them_go(
 
 
 @pytest.mark.shows_secrets("files", reason="the example keeps its token in a file")
-async def test_the_example_asks_once_and_remembers(
+async def test_example_keeps_the_token_for_the_next_run(
     environment: dict[str, str], consent: Consent, tmp_path
 ) -> None:
     async def start() -> asyncio.subprocess.Process:
@@ -150,7 +150,7 @@ async def test_the_example_asks_once_and_remembers(
     ]
     for made_up in callbacks:
         line = (await first.stdout.readline()).decode()
-        while "Sign in at " not in line:  # what was wrong with the one before
+        while "Sign in at " not in line:  # the error of the previous attempt
             assert "Signing in failed: " in line
             line = (await first.stdout.readline()).decode()
         url = line.partition("Sign in at ")[2].strip()
@@ -170,6 +170,6 @@ async def test_the_example_asks_once_and_remembers(
 
 
 def leading_to(url: str) -> AuthorizationRequest:
-    """A request with this URL: all that a browser knows of it."""
+    """Return a request of which only the URL is known, as in a browser."""
     names = ["client_id", "redirect_uri", "issuer", "state", "verifier"]
     return AuthorizationRequest(url=url, **dict.fromkeys(names, "unknown"))

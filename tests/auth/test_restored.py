@@ -1,4 +1,4 @@
-"""An `AuthorizationRequest` that comes back as text: a forged one sends a code nowhere else."""
+"""`AuthorizationRequest` restored from text: a forged one must not send the code elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def token(_: web.Request) -> web.Response:
 
 
 def kept(server: Server, **change: Any) -> AuthorizationRequest:
-    """The request as it was kept, and restored from text after a change."""
+    """Return a request that was stored, changed and restored."""
     return AuthorizationRequest.from_dict(
         {**APP.start_authorization(server.url).to_dict(), **change}
     )
@@ -34,7 +34,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize(("name", "value"), FORGED.items())
-async def test_a_forged_request_is_refused_before_the_code_is_sent(
+async def test_forged_request_is_refused_before_the_code_is_sent(
     serve, name: str, value: str
 ) -> None:
     server = await serve(token)
@@ -46,7 +46,7 @@ async def test_a_forged_request_is_refused_before_the_code_is_sent(
     assert server.seen == []
 
 
-async def test_an_issuer_is_compared_with_the_applications_own(serve) -> None:
+async def test_issuer_is_compared_with_that_of_the_application(serve) -> None:
     server = await serve(token)
     app = AuthorizationCode(
         client_id="an-app",
@@ -74,14 +74,14 @@ async def test_an_issuer_is_compared_with_the_applications_own(serve) -> None:
     "name", ["url", "client_id", "redirect_uri", "issuer", "state", "verifier"]
 )
 @pytest.mark.parametrize("value", ["a\r\nb", "\0", "", b"text", ["x"], "\ud800"])
-def test_a_text_that_cannot_be_sent_restores_no_request(name: str, value: Any) -> None:
+def test_request_with_unprintable_text_is_refused(name: str, value: Any) -> None:
     data = {**APP.start_authorization().to_dict(), name: value}
     with pytest.raises(errors.AuthorizationError) as caught:
         AuthorizationRequest.from_dict(data)
     assert caught.value.error == "no_request"
 
 
-async def test_an_unchanged_request_signs_in(serve) -> None:
+async def test_unchanged_request_signs_in(serve) -> None:
     server = await serve(token)
     request = kept(server)
     async with server.client(APP.for_account("ada")) as client:

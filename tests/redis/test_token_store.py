@@ -240,7 +240,7 @@ async def test_eight_processes_renew_once_for_all_and_lose_no_rotation(race: Rac
         race.simulator.expire_tokens()  # refused by the API before it was due
 
 
-async def test_a_holder_that_is_killed_lets_the_others_go_on(race: Race) -> None:
+async def test_killed_holder_does_not_block_the_others(race: Race) -> None:
     await race.start(4)
     holder, *others = race.workers
     race.tell("hold", holder)

@@ -1,7 +1,7 @@
-"""A process that breaks a file store at every system call in turn, and looks what is left.
+"""A process that crashes a file store at every system call in turn, and inspects the result.
 
-``python breaking.py FOLDER die|half|fail renew|first|forget`` prints one line of JSON a call: its
-name, the token there was afterwards, what the one who was broken saw of it, and what else is wrong.
+``python breaking.py FOLDER die|half|fail renew|first|forget`` prints one line of JSON per call:
+its name, the token that was left, the error that the caller saw, and anything else that is wrong.
 """
 
 # ruff: noqa: ASYNC240  (nothing else happens in this process)
@@ -34,7 +34,7 @@ CALLS = [(fcntl, "flock")] + [
 
 
 class Breaker:
-    """Counts the calls; the one of a given number breaks."""
+    """Counts system calls; the call of a given number fails."""
 
     def __init__(self, number: int, how: str) -> None:
         self.number, self.how = number, how
@@ -69,7 +69,7 @@ class Breaker:
 
 
 async def change(store: FileStore, deed: str) -> None:
-    """What renewing, signing in and signing out do."""
+    """Do what renewing, signing in and signing out do."""
     async with store.lock(KEY):
         await store.save(KEY, None if deed == "forget" else NEW)
 
@@ -82,7 +82,7 @@ async def prepare(folder: Path, deed: str) -> None:
 
 
 async def inspect(folder: Path, deed: str) -> dict[str, Any]:
-    """What another process sees, and whether it can go on."""
+    """Return what another process sees, and whether it can continue."""
     store, wrong = FileStore(folder / "tokens.json"), []
     async with asyncio.timeout(60):
         kept = await store.load(KEY)
@@ -102,7 +102,7 @@ async def inspect(folder: Path, deed: str) -> dict[str, Any]:
 
 
 def die_at(number: int, folder: Path, how: str, deed: str) -> bool:
-    """Whether a child died at the call."""
+    """Return whether a child died at the call."""
     child = os.fork()
     if child == 0:
         breaker = Breaker(number, how)
@@ -113,7 +113,7 @@ def die_at(number: int, folder: Path, how: str, deed: str) -> bool:
 
 
 def fail_at(number: int, folder: Path, deed: str) -> tuple[bool, str]:
-    """Whether there was such a call, and what its failure looked like."""
+    """Return whether there was such a call, and the failure it caused."""
     breaker, seen, before = Breaker(number, "fail"), "nothing", open_files()
 
     async def run() -> None:

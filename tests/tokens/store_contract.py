@@ -1,7 +1,7 @@
-"""What every token store must do, as tests that each of them inherits.
+"""The contract of a token store, as tests for subclasses to inherit.
 
-A subclass whose name begins with ``Test`` has a fixture ``shared``: a function that makes one more
-store that shares what it keeps with those it made before, as another process would have it.
+A subclass named ``Test...`` has a fixture ``shared``: a function that makes a new store which
+shares its tokens with those it made before, as another process would.
 """
 
 from __future__ import annotations
@@ -28,25 +28,23 @@ Shared = Callable[[], TokenStore]
 
 
 async def eventually(is_so: Callable[[], bool]) -> None:
-    """Give other tasks as long as they need."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(10):
         while not is_so():
             await asyncio.sleep(0.001)
 
 
 class TokenStoreContract:
-    """Load, save and lock."""
+    """Loading, saving and locking."""
 
-    async def test_what_is_kept_is_found_again_whole(self, shared: Shared) -> None:
+    async def test_saved_token_is_loaded_unchanged(self, shared: Shared) -> None:
         store = shared()
         assert await store.load(KEY) is None
         await store.save(KEY, FIRST)
         assert await store.load(KEY) == FIRST
         assert await shared().load(KEY) == FIRST
 
-    async def test_the_newest_token_is_kept_with_no_trace_of_the_one_before(
-        self, shared: Shared
-    ) -> None:
+    async def test_newest_token_replaces_the_previous_one_completely(self, shared: Shared) -> None:
         store = shared()
         await store.save(KEY, FIRST)
         await shared().save(KEY, SECOND)
@@ -62,7 +60,7 @@ class TokenStoreContract:
             f"access-{number}" for number in range(len(keys))
         ]
 
-    async def test_forgetting_one_token_leaves_the_others(self, shared: Shared) -> None:
+    async def test_deleting_one_token_leaves_the_others(self, shared: Shared) -> None:
         store = shared()
         await store.save(KEY, FIRST)
         await store.save("another", SECOND)
@@ -71,9 +69,7 @@ class TokenStoreContract:
         assert await shared().load(KEY) is None
         assert await shared().load("another") == SECOND
 
-    async def test_of_many_savers_at_once_none_loses_a_token_of_another(
-        self, shared: Shared
-    ) -> None:
+    async def test_concurrent_saves_lose_no_token(self, shared: Shared) -> None:
         stores = [shared() for _ in range(8)]
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             for number, store in enumerate(stores):
@@ -81,7 +77,7 @@ class TokenStoreContract:
         kept = [await shared().load(f"key {number}") for number in range(len(stores))]
         assert [token and token.access_token for token in kept] == [f"a{n}" for n in range(8)]
 
-    async def test_a_lock_has_one_holder_at_a_time(self, shared: Shared) -> None:
+    async def test_lock_has_one_holder_at_a_time(self, shared: Shared) -> None:
         inside, most, entered = 0, 0, 0
 
         async def enter(store: TokenStore) -> None:
@@ -99,20 +95,18 @@ class TokenStoreContract:
                 group.create_task(enter(store))
         assert (most, entered) == (1, len(stores))
 
-    async def test_another_key_has_another_lock(self, shared: Shared) -> None:
+    async def test_each_key_has_its_own_lock(self, shared: Shared) -> None:
         async with asyncio.timeout(10), shared().lock(KEY), shared().lock("another"):
             pass
 
-    async def test_what_the_lock_guards_can_be_read_and_written_inside(
-        self, shared: Shared
-    ) -> None:
+    async def test_holder_of_the_lock_can_load_and_save(self, shared: Shared) -> None:
         store = shared()
         async with asyncio.timeout(10), store.lock(KEY):
             await store.save(KEY, FIRST)
             assert await store.load(KEY) == FIRST
             assert await shared().load(KEY) == FIRST
 
-    async def test_an_error_inside_lets_the_lock_go(self, shared: Shared) -> None:
+    async def test_error_releases_the_lock(self, shared: Shared) -> None:
         store = shared()
         with pytest.raises(ZeroDivisionError):
             async with store.lock(KEY):
@@ -120,7 +114,7 @@ class TokenStoreContract:
         async with asyncio.timeout(10), shared().lock(KEY):
             pass
 
-    async def test_a_cancelled_holder_lets_the_lock_go(self, shared: Shared) -> None:
+    async def test_cancelled_holder_releases_the_lock(self, shared: Shared) -> None:
         store, inside = shared(), asyncio.Event()
 
         async def hold() -> None:
@@ -136,9 +130,7 @@ class TokenStoreContract:
         async with asyncio.timeout(10), shared().lock(KEY):
             pass
 
-    async def test_who_stops_waiting_for_a_lock_neither_has_nor_blocks_it(
-        self, shared: Shared
-    ) -> None:
+    async def test_cancelled_waiter_neither_holds_nor_blocks_the_lock(self, shared: Shared) -> None:
         entered: list[str] = []
 
         async def wait() -> None:
@@ -156,7 +148,7 @@ class TokenStoreContract:
             entered.append("after")
         assert entered == ["after"]
 
-    async def test_a_lock_can_be_taken_again_and_again(self, shared: Shared) -> None:
+    async def test_lock_can_be_acquired_repeatedly(self, shared: Shared) -> None:
         lock = shared().lock
         async with asyncio.timeout(10):
             for _ in range(3):

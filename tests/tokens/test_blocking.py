@@ -1,4 +1,4 @@
-"""Token stores of the blocking client, which has a loop of its own in a thread of its own."""
+"""Token stores of the blocking client, whose loop runs in a thread of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens that were replaced: replies to calls that were sent with them may still repeat them."""
+"""Replaced tokens: the replies to earlier calls may still repeat them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ev_energy import errors
 OLD, NEW = f"{TOKEN}-1", f"{TOKEN}-2"
 
 
-async def test_an_earlier_token_shows_in_no_error(serve) -> None:
+async def test_earlier_token_shows_in_no_error(serve) -> None:
     numbers = itertools.count(1)
     is_sent, is_renewed = asyncio.Event(), asyncio.Event()
 
@@ -43,7 +43,7 @@ async def test_an_earlier_token_shows_in_no_error(serve) -> None:
         assert OLD.encode() not in error.body
 
 
-async def test_a_header_that_repeats_the_token_is_logged_without_it(serve, caplog) -> None:
+async def test_header_that_repeats_the_token_is_logged_without_it(serve, caplog) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({}, status=404, headers={"X-Request-Id": f"for {TOKEN}"})
 

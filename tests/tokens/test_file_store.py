@@ -1,4 +1,4 @@
-"""Tokens in a file: for its owner's eyes, whole at every moment, locked by one at a time."""
+"""`FileStore`: private, complete at every moment, and exclusively locked."""
 
 # ruff: noqa: ASYNC220, ASYNC240  (small files and short processes are what is tested)
 
@@ -63,7 +63,7 @@ WRITING = ["open", "write", "fsync", "close", "replace", "open", "fsync", "close
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("deed", BEFORE)
 @pytest.mark.parametrize("how", ["die", "half"])
-def test_who_dies_at_any_system_call_leaves_the_old_token_or_the_new_one(
+def test_process_that_dies_at_any_system_call_leaves_the_old_or_the_new_token(
     tmp_path: Path, how: str, deed: str
 ) -> None:
     deaths = broken(tmp_path / "tokens", how, deed)
@@ -78,7 +78,7 @@ def test_who_dies_at_any_system_call_leaves_the_old_token_or_the_new_one(
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc here")
 @pytest.mark.parametrize("deed", BEFORE)
-def test_any_system_call_that_fails_is_an_error_with_the_path_and_loses_nothing(
+def test_failing_system_call_is_an_error_with_the_path_and_loses_nothing(
     tmp_path: Path, deed: str
 ) -> None:
     failures = broken(tmp_path / "tokens", "fail", deed)
@@ -94,7 +94,7 @@ def test_any_system_call_that_fails_is_an_error_with_the_path_and_loses_nothing(
             assert failure["kept"] == AFTER[deed]
 
 
-async def test_nobody_else_can_read_the_file_at_any_moment(path: Path, monkeypatch) -> None:
+async def test_file_is_never_accessible_to_other_users(path: Path, monkeypatch) -> None:
     seen: list[int] = []
     write = os.write
 
@@ -119,14 +119,14 @@ async def test_nobody_else_can_read_the_file_at_any_moment(path: Path, monkeypat
     assert (path.parent / "new folder").stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_write_in_pieces_is_still_whole(path: Path, monkeypatch) -> None:
+async def test_partial_writes_are_completed(path: Path, monkeypatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
     await FileStore(path).save(KEY, FIRST)
     assert await FileStore(path).load(KEY) == FIRST
 
 
-async def test_a_file_that_others_can_read_is_warned_of_once_and_closed_by_the_next_save(
+async def test_readable_file_is_warned_of_once_and_its_mode_corrected_by_the_next_save(
     path: Path, caplog
 ) -> None:
     store = FileStore(path)
@@ -160,7 +160,7 @@ async def test_a_file_that_others_can_read_is_warned_of_once_and_closed_by_the_n
         b'{"version": 1, "tokens": {"k": {"access_token": "acc',
     ],
 )
-async def test_a_file_that_holds_anything_else_is_an_error_and_stays_as_it_is(
+async def test_file_with_other_content_is_an_error_and_stays_unchanged(
     path: Path, text: bytes
 ) -> None:
     path.write_bytes(text)
@@ -179,7 +179,7 @@ async def test_a_file_that_holds_anything_else_is_an_error_and_stays_as_it_is(
 @pytest.mark.parametrize(
     "entry", [5, "access-1", [], {}, {"access_token": 5}, {"refresh_token": "r"}]
 )
-async def test_a_damaged_token_concerns_no_other(path: Path, entry: Any) -> None:
+async def test_damaged_token_does_not_affect_others(path: Path, entry: Any) -> None:
     path.write_text(json.dumps({"version": 1, "tokens": {KEY: entry}}))
     path.chmod(0o600)
     store = FileStore(path)
@@ -199,7 +199,7 @@ async def test_an_empty_file_holds_no_tokens(path: Path) -> None:
     assert await store.load(KEY) == FIRST
 
 
-async def test_a_symbolic_link_is_not_followed(path: Path) -> None:
+async def test_symbolic_link_is_not_followed(path: Path) -> None:
     target = path.with_name("elsewhere.json")
     await FileStore(target).save(KEY, FIRST)
     path.symlink_to(target)
@@ -211,7 +211,7 @@ async def test_a_symbolic_link_is_not_followed(path: Path) -> None:
     assert await FileStore(target).load(KEY) == FIRST
 
 
-async def test_links_laid_where_the_other_files_are_made_lead_nowhere(path: Path) -> None:
+async def test_symbolic_links_in_place_of_auxiliary_files_are_not_followed(path: Path) -> None:
     victim = path.with_name("victim")
     victim.write_text("precious")
     store = FileStore(path)
@@ -225,7 +225,7 @@ async def test_links_laid_where_the_other_files_are_made_lead_nowhere(path: Path
     assert await store.load(KEY) == FIRST
 
 
-async def test_what_is_no_file_is_refused_without_waiting_for_it(path: Path) -> None:
+async def test_fifo_or_folder_is_refused_without_waiting(path: Path) -> None:
     os.mkfifo(path, 0o600)
     with pytest.raises(TokenStoreError, match="is not a regular file"):
         await FileStore(path).load(KEY)
@@ -233,7 +233,7 @@ async def test_what_is_no_file_is_refused_without_waiting_for_it(path: Path) -> 
         await FileStore(path.parent).load(KEY)
 
 
-async def test_of_missing_folders_the_last_one_is_made_and_no_other(tmp_path: Path) -> None:
+async def test_only_the_last_missing_folder_is_created(tmp_path: Path) -> None:
     await FileStore(tmp_path / "one" / "tokens.json").save(KEY, FIRST)
     missing = FileStore(tmp_path / "two" / "three" / "tokens.json")
     assert await missing.load(KEY) is None
@@ -245,7 +245,7 @@ async def test_of_missing_folders_the_last_one_is_made_and_no_other(tmp_path: Pa
     assert not (tmp_path / "two").exists()
 
 
-async def test_a_path_means_the_same_wherever_the_process_goes(tmp_path: Path, monkeypatch) -> None:
+async def test_path_is_independent_of_the_working_directory(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     relative, at_home = FileStore("tokens.json"), FileStore("~/tokens.json")
@@ -255,7 +255,7 @@ async def test_a_path_means_the_same_wherever_the_process_goes(tmp_path: Path, m
     assert repr(relative) == repr(at_home) == f"FileStore('{tmp_path}/tokens.json')"
 
 
-async def test_a_thousand_keys_leave_one_file(path: Path) -> None:
+async def test_thousand_keys_leave_one_file(path: Path) -> None:
     store = FileStore(path)
     for number in range(50):
         async with store.lock(f"user {number}"):
@@ -263,7 +263,7 @@ async def test_a_thousand_keys_leave_one_file(path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["tokens.json"]
 
 
-async def test_a_lock_on_a_file_that_its_last_holder_removed_meanwhile_counts_for_nothing(
+async def test_lock_on_a_file_removed_by_the_previous_holder_is_retried(
     path: Path, monkeypatch
 ) -> None:
     whole, opened = os.open, []
@@ -285,7 +285,7 @@ async def test_a_lock_on_a_file_that_its_last_holder_removed_meanwhile_counts_fo
                 pass
 
 
-async def test_whose_lock_file_somebody_removed_removes_no_other(path: Path) -> None:
+async def test_holder_of_a_removed_lock_file_does_not_remove_its_successor(path: Path) -> None:
     async with FileStore(path).lock(KEY):
         (lock,) = path.parent.iterdir()
         lock.unlink()
@@ -299,7 +299,7 @@ async def test_whose_lock_file_somebody_removed_removes_no_other(path: Path) -> 
     assert list(path.parent.iterdir()) == []
 
 
-def test_threads_with_a_loop_each_exclude_each_other(path: Path) -> None:
+def test_threads_with_their_own_loops_exclude_each_other(path: Path) -> None:
     store, inside, most = FileStore(path), 0, 0
 
     async def enter(number: int) -> None:
@@ -321,7 +321,7 @@ def test_threads_with_a_loop_each_exclude_each_other(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
-def test_a_lock_that_was_held_in_a_loop_that_is_no_more_is_free(path: Path, kind: str) -> None:
+def test_lock_held_in_a_closed_loop_is_free(path: Path, kind: str) -> None:
     from ev_energy.auth import MemoryStore
 
     store: TokenStore = MemoryStore() if kind == "memory" else FileStore(path)
@@ -343,7 +343,7 @@ def test_a_lock_that_was_held_in_a_loop_that_is_no_more_is_free(path: Path, kind
     del abandoned
 
 
-def test_processes_that_save_at_once_lose_no_token(path: Path) -> None:
+def test_processes_that_save_concurrently_lose_no_token(path: Path) -> None:
     code = """
 import asyncio, sys
 from ev_energy.auth import FileStore, Token
@@ -430,7 +430,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_neither_has_nor_lets_go_of_its_parents_lock(path: Path) -> None:
+def test_forked_child_neither_holds_nor_releases_the_lock_of_its_parent(path: Path) -> None:
     assert run(path, code=FORKING).splitlines() == [
         "the child let go: False",
         "the child holds on: False",
@@ -439,7 +439,7 @@ def test_a_forked_child_neither_has_nor_lets_go_of_its_parents_lock(path: Path) 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-async def test_a_lock_ends_with_its_holder_although_a_child_lives_on(path: Path) -> None:
+async def test_lock_ends_with_its_holder_although_a_child_survives(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", DYING, path],
         stdin=subprocess.PIPE,

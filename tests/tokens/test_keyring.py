@@ -1,4 +1,4 @@
-"""Tokens in the keyring, by way of a backend of the library's own kind."""
+"""`KeyringStore`, with a backend for the keyring library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Ring(backend.KeyringBackend):
-    """A keyring in memory, which can be locked, broken, or waiting for somebody."""
+    """A keyring in memory that can be locked, broken, or waiting for its user."""
 
     priority = 1
 
@@ -81,16 +81,14 @@ class TestKeyringStore(TokenStoreContract):
         return shared
 
 
-async def test_entries_are_named_and_can_be_read_by_whoever_knows_json(
-    ring: Ring, shared: Shared
-) -> None:
+async def test_entries_are_json_under_the_service_name(ring: Ring, shared: Shared) -> None:
     await shared().save(KEY, FIRST)
     ((place, text),) = ring.entries.items()
     assert place == ("ev-energy", KEY)
     assert json.loads(text) == FIRST.to_dict()
 
 
-async def test_two_services_share_neither_tokens_nor_locks(ring: Ring, tmp_path: Path) -> None:
+async def test_services_share_neither_tokens_nor_locks(ring: Ring, tmp_path: Path) -> None:
     from ev_energy.keyring import KeyringStore
 
     one, two = (KeyringStore(name, lock_folder=tmp_path) for name in ("one", "two"))
@@ -102,7 +100,7 @@ async def test_two_services_share_neither_tokens_nor_locks(ring: Ring, tmp_path:
         KeyringStore("")
 
 
-async def test_the_loop_goes_on_while_the_keyring_asks_for_a_password(
+async def test_loop_continues_while_the_keyring_asks_for_a_password(
     ring: Ring, shared: Shared
 ) -> None:
     store = shared()
@@ -116,7 +114,7 @@ async def test_the_loop_goes_on_while_the_keyring_asks_for_a_password(
     assert threading.main_thread() not in ring.threads
 
 
-async def test_who_stops_waiting_for_a_load_is_free_at_once(ring: Ring, shared: Shared) -> None:
+async def test_cancelled_load_returns_at_once(ring: Ring, shared: Shared) -> None:
     ring.unlocked.clear()
     loading = asyncio.ensure_future(shared().load(KEY))
     await asyncio.to_thread(ring.asked.wait, 10)
@@ -125,7 +123,7 @@ async def test_who_stops_waiting_for_a_load_is_free_at_once(ring: Ring, shared: 
         await asyncio.wait_for(loading, 5)
 
 
-async def test_a_save_that_is_cancelled_is_still_finished_before_the_lock_is_let_go(
+async def test_cancelled_save_finishes_before_the_lock_is_released(
     ring: Ring, shared: Shared
 ) -> None:
     store = shared()
@@ -146,7 +144,7 @@ async def test_a_save_that_is_cancelled_is_still_finished_before_the_lock_is_let
     assert await store.load(KEY) == SECOND
 
 
-async def test_a_save_that_is_cancelled_is_not_waited_for_for_ever(
+async def test_cancelled_save_is_waited_for_a_limited_time(
     ring: Ring, shared: Shared, monkeypatch
 ) -> None:
     from ev_energy import keyring as ours
@@ -169,7 +167,7 @@ async def test_a_save_that_is_cancelled_is_not_waited_for_for_ever(
         RuntimeError("nobody unlocked it"),
     ],
 )
-async def test_a_keyring_that_cannot_be_used_is_an_error_that_says_why(
+async def test_unusable_keyring_is_an_error_with_the_reason(
     ring: Ring, shared: Shared, error: Exception
 ) -> None:
     await shared().save(KEY, FIRST)
@@ -182,7 +180,7 @@ async def test_a_keyring_that_cannot_be_used_is_an_error_that_says_why(
 
 
 @pytest.mark.parametrize("text", ["", "a password", "[]", "5", "{}", '{"access_token": 5}'])
-async def test_somebody_elses_entry_is_an_error_that_does_not_show_it(
+async def test_foreign_entry_is_an_error_that_does_not_show_it(
     ring: Ring, shared: Shared, text: str
 ) -> None:
     ring.entries["ev-energy", KEY] = text
@@ -192,7 +190,7 @@ async def test_somebody_elses_entry_is_an_error_that_does_not_show_it(
     assert caught.value.__cause__ is None
 
 
-async def test_locks_are_where_only_the_user_has_access_whatever_is_set(
+async def test_lock_folder_is_private_and_independent_of_the_environment(
     ring: Ring, tmp_path: Path, monkeypatch
 ) -> None:
     from ev_energy.keyring import KeyringStore
@@ -206,9 +204,7 @@ async def test_locks_are_where_only_the_user_has_access_whatever_is_set(
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_folder_for_locks_that_cannot_be_made_is_an_error(
-    ring: Ring, tmp_path: Path
-) -> None:
+async def test_lock_folder_that_cannot_be_created_is_an_error(ring: Ring, tmp_path: Path) -> None:
     from ev_energy.keyring import KeyringStore
 
     (tmp_path / "file").touch()
@@ -216,7 +212,7 @@ async def test_a_folder_for_locks_that_cannot_be_made_is_an_error(
         KeyringStore(lock_folder=tmp_path / "file" / "folder").lock(KEY)
 
 
-def test_the_process_ends_although_the_keyring_is_still_asking() -> None:
+def test_process_ends_although_the_keyring_is_still_asking() -> None:
     code = """
 import asyncio, threading, keyring
 from keyring.backend import KeyringBackend
@@ -246,7 +242,7 @@ asyncio.run(main())
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_without_the_library_it_says_what_to_install() -> None:
+def test_missing_library_is_an_error_that_says_what_to_install() -> None:
     code = """
 import sys
 sys.modules["keyring"] = None

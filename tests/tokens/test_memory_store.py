@@ -1,4 +1,4 @@
-"""The store that forgets, also shared by threads that have a loop each."""
+"""`MemoryStore`."""
 
 from __future__ import annotations
 

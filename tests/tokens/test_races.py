@@ -1,4 +1,4 @@
-"""Real processes that share a token file, against a server that rotates and detects reuse."""
+"""Processes that share a token file, and a server that rotates refresh tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no su
 
 @attrs.define
 class Race:
-    """The server, the file, and the processes."""
+    """The server, the token file and the processes."""
 
     simulator: Simulator
     store: FileStore
@@ -34,7 +34,7 @@ class Race:
     workers: list[asyncio.subprocess.Process] = attrs.field(factory=list)
 
     async def keep(self, *, expired: bool) -> None:
-        """Keep the token of somebody who has just signed in."""
+        """Save the token of a user who has just signed in."""
         token = self.simulator.sign_in()
         ends = real_time.time() + (-1 if expired else 36000)
         kept = Token(
@@ -78,7 +78,7 @@ class Race:
         return await self.answer(worker)
 
     async def calls(self, workers: list[asyncio.subprocess.Process], count: int) -> list[Any]:
-        """What came of *count* calls of each, all begun together."""
+        """Return the results of *count* concurrent calls of each process."""
         for worker in workers:
             self.tell(worker, f"calls {count}")
         return [json.loads(await self.answer(worker)) for worker in workers]
@@ -113,7 +113,7 @@ async def race(tmp_path: Path) -> AsyncIterator[Race]:
             await race.end()
 
 
-async def test_processes_whose_token_expired_renew_it_once_for_all_of_them(race: Race) -> None:
+async def test_processes_renew_an_expired_token_once_for_all(race: Race) -> None:
     await race.keep(expired=True)
     await race.start(4)
     assert await race.calls(race.workers, 20) == [{"ok": 20}] * 4
@@ -125,7 +125,7 @@ async def test_processes_whose_token_expired_renew_it_once_for_all_of_them(race:
     assert [p.name for p in race.path.parent.iterdir()] == ["tokens.json"]
 
 
-async def test_a_holder_that_is_killed_lets_the_others_go_on(race: Race) -> None:
+async def test_killed_holder_does_not_block_the_others(race: Race) -> None:
     await race.keep(expired=True)
     await race.start(3)
     holder, *others = race.workers
@@ -139,7 +139,7 @@ async def test_a_holder_that_is_killed_lets_the_others_go_on(race: Race) -> None
     assert race.token_requests == 1
 
 
-async def test_a_holder_that_stands_still_costs_the_others_their_deadline_and_no_more(
+async def test_suspended_holder_costs_the_others_their_deadline_and_no_more(
     race: Race,
 ) -> None:
     await race.keep(expired=True)
@@ -155,7 +155,7 @@ async def test_a_holder_that_stands_still_costs_the_others_their_deadline_and_no
     assert race.token_requests == 1
 
 
-async def test_a_token_that_was_put_in_place_outlives_who_put_it_there(race: Race) -> None:
+async def test_saved_token_survives_the_death_of_its_process(race: Race) -> None:
     await race.keep(expired=True)
     await race.start(2)
     first, other = race.workers
@@ -167,10 +167,8 @@ async def test_a_token_that_was_put_in_place_outlives_who_put_it_there(race: Rac
 
 
 @pytest.mark.parametrize("moment", ["before save", "before replace"])
-async def test_a_token_that_nobody_had_time_to_save_means_signing_in_again(
-    race: Race, moment: str
-) -> None:
-    """No client can help it: the server has spent the refresh token, and the new one is gone."""
+async def test_unsaved_token_requires_signing_in_again(race: Race, moment: str) -> None:
+    """No client can prevent it: the refresh token is used up, and its successor is lost."""
     await race.keep(expired=True)
     await race.start(2)
     first, other = race.workers

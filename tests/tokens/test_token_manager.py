@@ -1,4 +1,4 @@
-"""Who has the token of a user renewed, when, and what becomes of it if something goes wrong."""
+"""`TokenManager`: renewing, saving and losing tokens."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ BACK = "https://app.example/back"
 
 
 class Api:
-    """An API whose refresh tokens are good once, each for the next one in the row."""
+    """An API whose refresh tokens are valid once, each for the next one."""
 
     def __init__(self) -> None:
         self.number = 1
         self.refused: set[str] = set()
         self.forms: list[dict[str, str]] = []
         self.replies: list[tuple[int, object]] = []
-        """What the token endpoint answers first: status and JSON."""
+        """The first replies of the token endpoint: status and JSON."""
         self.asked = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -72,7 +72,7 @@ class Api:
 
 
 def token(number: int, *, ends: float = 900.0) -> Token:
-    """One of the API's; `FakeTime` begins at 1000."""
+    """Return a token of the API; `FakeTime` starts at 1000."""
     return Token(
         access_token=f"{TOKEN}-{number}",
         refresh_token=f"refresh-{number}",
@@ -82,7 +82,7 @@ def token(number: int, *, ends: float = 900.0) -> Token:
 
 
 class Broken(MemoryStore):
-    """A store that cannot be written for a while."""
+    """A store that cannot be written while ``works`` is false."""
 
     works = False
 
@@ -94,7 +94,7 @@ class Broken(MemoryStore):
 
 @attrs.define
 class Place:
-    """A server, a store with an expired token in it, and clients of both."""
+    """A server, a store with an expired token, and clients of both."""
 
     server: Server
     api: Api
@@ -131,7 +131,7 @@ async def place(serve, time: FakeTime) -> Place:
     return place
 
 
-async def test_a_thousand_calls_with_an_expired_token_make_one_token_request(place: Place) -> None:
+async def test_thousand_calls_with_an_expired_token_make_one_token_request(place: Place) -> None:
     place.api.gate.clear()
     async with place.client() as client:
         calls = [asyncio.ensure_future(client.evses.get("evse01")) for _ in range(1000)]
@@ -146,7 +146,7 @@ async def test_a_thousand_calls_with_an_expired_token_make_one_token_request(pla
     assert await place.kept() == place.as_new(2)
 
 
-async def test_a_renewal_is_finished_and_kept_although_every_caller_was_cancelled(
+async def test_renewal_is_finished_and_saved_although_every_caller_was_cancelled(
     place: Place,
 ) -> None:
     place.api.gate.clear()
@@ -162,14 +162,14 @@ async def test_a_renewal_is_finished_and_kept_although_every_caller_was_cancelle
     assert await place.kept() == place.as_new(2)
 
 
-async def test_a_good_token_is_taken_from_the_store_without_a_lock(place: Place) -> None:
+async def test_valid_token_is_loaded_from_the_store_without_a_lock(place: Place) -> None:
     await place.store.save(place.key, place.as_new(1))
     async with place.client() as client, asyncio.timeout(10), place.store.lock(place.key):
         await client.evses.get("evse01")
     assert place.api.forms == []
 
 
-async def test_a_refused_token_that_another_process_has_replaced_is_taken_from_the_store(
+async def test_replacement_of_a_rejected_token_is_loaded_from_the_store(
     place: Place,
 ) -> None:
     await place.store.save(place.key, place.as_new(1))
@@ -184,7 +184,7 @@ async def test_a_refused_token_that_another_process_has_replaced_is_taken_from_t
     assert [form["refresh_token"] for form in place.api.forms] == ["refresh-2"]
 
 
-async def test_a_refresh_token_that_is_not_rotated_is_kept_and_used_again(place: Place) -> None:
+async def test_refresh_token_that_is_not_rotated_is_used_again(place: Place) -> None:
     plain = {"access_token": f"{TOKEN}-1", "expires_in": 36000}
     place.api.replies = [(200, plain), (200, plain)]
     async with place.client() as client:
@@ -209,7 +209,7 @@ async def test_a_refresh_token_that_is_not_rotated_is_kept_and_used_again(place:
         (503, None, errors.ServerError),
     ],
 )
-async def test_whatever_else_goes_wrong_the_refresh_token_is_kept(
+async def test_refresh_token_survives_all_other_errors(
     place: Place, status: int, body: object, error: type[Exception]
 ) -> None:
     place.api.replies = [(status, body)] * 3  # token requests have retries of their own
@@ -222,7 +222,7 @@ async def test_whatever_else_goes_wrong_the_refresh_token_is_kept(
     assert {form["refresh_token"] for form in place.api.forms} == {"refresh-1"}
 
 
-async def test_a_refresh_token_that_the_server_refuses_means_signing_in_again(place: Place) -> None:
+async def test_rejected_refresh_token_requires_signing_in_again(place: Place) -> None:
     place.api.number = 7
     async with place.client() as client:
         for _ in range(3):
@@ -237,8 +237,8 @@ async def test_a_refresh_token_that_the_server_refuses_means_signing_in_again(pl
     assert len(place.api.forms) == 1
 
 
-async def test_somebody_elses_newer_token_is_never_forgotten(place: Place) -> None:
-    """A lock with a lease may have been lost, and another process may have renewed meanwhile."""
+async def test_newer_token_of_another_process_is_never_deleted(place: Place) -> None:
+    """A lock that expires may have been lost, and another process may have renewed the token."""
     place.api.gate.clear()
     async with place.client() as client:
         call = asyncio.ensure_future(client.evses.get("evse01"))
@@ -251,7 +251,7 @@ async def test_somebody_elses_newer_token_is_never_forgotten(place: Place) -> No
     assert await place.kept() == place.as_new(2)
 
 
-async def test_a_token_that_cannot_be_saved_is_used_and_saved_later(place: Place, caplog) -> None:
+async def test_unsaved_token_is_used_and_saved_later(place: Place, caplog) -> None:
     place.store = broken = Broken()
     broken._tokens = {place.key: token(1)}
     async with place.client() as client:
@@ -267,7 +267,7 @@ async def test_a_token_that_cannot_be_saved_is_used_and_saved_later(place: Place
     assert await place.kept() == place.as_new(3)
 
 
-async def test_a_token_that_could_not_be_saved_is_saved_by_closing(place: Place, caplog) -> None:
+async def test_unsaved_token_is_saved_by_closing(place: Place, caplog) -> None:
     place.store = broken = Broken()
     broken._tokens = {place.key: token(1)}
     async with place.client() as client:
@@ -277,19 +277,17 @@ async def test_a_token_that_could_not_be_saved_is_saved_by_closing(place: Place,
     assert await place.kept() == place.as_new(2)
 
 
-async def test_a_newer_token_in_the_store_is_not_written_over_by_one_that_could_not_be_saved(
-    place: Place, caplog
-) -> None:
+async def test_unsaved_token_does_not_overwrite_a_newer_one(place: Place, caplog) -> None:
     place.store = broken = Broken()
     broken._tokens = {place.key: token(1)}
     async with place.client() as client:
         await client.evses.get("evse01")
-        broken._tokens[place.key] = place.as_new(9)  # they signed in again, elsewhere
+        broken._tokens[place.key] = place.as_new(9)  # the user signed in again, elsewhere
         broken.works = True
     assert await place.kept() == place.as_new(9)
 
 
-async def test_a_token_that_is_lost_with_the_process_is_told_of(place: Place, caplog) -> None:
+async def test_lost_token_is_logged(place: Place, caplog) -> None:
     place.store = broken = Broken()
     broken._tokens = {place.key: token(1)}
     async with place.client() as client:
@@ -300,7 +298,7 @@ async def test_a_token_that_is_lost_with_the_process_is_told_of(place: Place, ca
     ]
 
 
-async def test_who_signs_in_is_told_if_the_token_cannot_be_saved(place: Place) -> None:
+async def test_sign_in_fails_if_the_token_cannot_be_saved(place: Place) -> None:
     place.store = Broken()
     async with place.client() as client:
         request = place.auth.start_authorization(place.server.url)
@@ -309,7 +307,7 @@ async def test_who_signs_in_is_told_if_the_token_cannot_be_saved(place: Place) -
         assert (await client.evses.get("evse01")).id == "evse01"
 
 
-async def test_closing_lets_a_renewal_under_way_be_kept(place: Place) -> None:
+async def test_closing_waits_for_a_running_renewal(place: Place) -> None:
     place.api.gate.clear()
     client = place.client()
     call = asyncio.ensure_future(client.evses.get("evse01"))
@@ -323,7 +321,7 @@ async def test_closing_lets_a_renewal_under_way_be_kept(place: Place) -> None:
     assert await place.kept() == place.as_new(2)
 
 
-async def test_closing_waits_no_longer_than_it_has_patience(place: Place, monkeypatch) -> None:
+async def test_closing_waits_for_a_limited_time(place: Place, monkeypatch) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 0.05)
     place.api.gate.clear()
     client = place.client()
@@ -337,7 +335,7 @@ async def test_closing_waits_no_longer_than_it_has_patience(place: Place, monkey
         pass
 
 
-async def test_closing_does_not_wait_for_what_could_be_asked_for_again(serve, monkeypatch) -> None:
+async def test_closing_does_not_wait_for_client_credentials(serve, monkeypatch) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 1000)
     api = Api()
     api.gate.clear()
@@ -350,7 +348,7 @@ async def test_closing_does_not_wait_for_what_could_be_asked_for_again(serve, mo
         await call
 
 
-async def test_closing_does_not_wait_for_the_lock_of_another(place: Place, monkeypatch) -> None:
+async def test_closing_does_not_wait_for_a_lock_held_elsewhere(place: Place, monkeypatch) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 1000)
     client = place.client()
     async with place.store.lock(place.key):
@@ -362,7 +360,7 @@ async def test_closing_does_not_wait_for_the_lock_of_another(place: Place, monke
     assert place.api.forms == []
 
 
-async def test_closing_does_not_hang_on_a_store_that_does(place: Place, monkeypatch) -> None:
+async def test_closing_does_not_hang_on_a_hanging_store(place: Place, monkeypatch) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 0.05)
     let_go = asyncio.Event()
 
@@ -387,7 +385,7 @@ async def test_closing_does_not_hang_on_a_store_that_does(place: Place, monkeypa
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_lock_that_nobody_lets_go_of_costs_a_call_its_deadline_and_no_turn(
+async def test_lock_that_is_never_released_costs_a_call_its_deadline_and_no_budget(
     place: Place,
 ) -> None:
     ticket = Mock()
@@ -404,7 +402,7 @@ async def test_a_lock_that_nobody_lets_go_of_costs_a_call_its_deadline_and_no_tu
         assert ticket.mock_calls == [call.release()]
 
 
-async def test_a_lock_that_nobody_ever_lets_go_of_is_an_error_that_says_so(
+async def test_lock_that_is_never_released_is_an_error_in_the_end(
     place: Place, monkeypatch
 ) -> None:
     monkeypatch.setattr(_token_manager, "_LOCK_TIMEOUT", 0.05)
@@ -414,7 +412,7 @@ async def test_a_lock_that_nobody_ever_lets_go_of_is_an_error_that_says_so(
                 await attempt
 
 
-async def test_a_store_that_times_out_says_so_itself(place: Place) -> None:
+async def test_timeout_of_a_store_is_raised_unchanged(place: Place) -> None:
     class Slow(MemoryStore):
         @asynccontextmanager
         async def lock(self, key: str) -> AsyncGenerator[None]:
@@ -427,7 +425,7 @@ async def test_a_store_that_times_out_says_so_itself(place: Place) -> None:
             await client.evses.get("evse01")
 
 
-async def test_signing_out_waits_for_a_renewal_and_revokes_what_came_of_it(place: Place) -> None:
+async def test_signing_out_waits_for_a_renewal_and_revokes_its_token(place: Place) -> None:
     place.api.gate.clear()
     async with place.client() as client:
         call = asyncio.ensure_future(client.evses.get("evse01"))
@@ -443,7 +441,7 @@ async def test_signing_out_waits_for_a_renewal_and_revokes_what_came_of_it(place
     assert [form.get("token") for form in place.api.forms] == [None, "refresh-2"]
 
 
-async def test_clients_in_two_loops_that_share_a_store_renew_once(place: Place) -> None:
+async def test_clients_in_two_loops_share_one_renewal_through_the_store(place: Place) -> None:
     done: list[str] = []
 
     async def calls() -> None:
@@ -461,8 +459,8 @@ async def test_clients_in_two_loops_that_share_a_store_renew_once(place: Place) 
     assert len(place.api.forms) == 1
 
 
-async def test_a_renewal_left_behind_in_a_loop_that_ended_blocks_nobody(place: Place) -> None:
-    """As where a loop is stopped in the middle of a call, by whoever runs loops by hand."""
+async def test_abandoned_renewal_of_a_closed_loop_blocks_no_caller(place: Place) -> None:
+    """As when a program stops its loop in the middle of a call."""
 
     class Stuck(MemoryStore):
         loads = 0
@@ -495,7 +493,7 @@ async def test_a_renewal_left_behind_in_a_loop_that_ended_blocks_nobody(place: P
     assert [task.done() for task in left] == [False, False]
 
 
-async def test_what_the_server_repeats_of_a_refresh_token_is_in_no_error(place: Place) -> None:
+async def test_refresh_token_that_the_server_repeats_shows_in_no_error(place: Place) -> None:
     told = "no good: refresh-1 of an-app"
     place.api.replies = [(400, {"error": "invalid_request", "error_description": told})]
     async with place.client() as client:
@@ -505,7 +503,7 @@ async def test_what_the_server_repeats_of_a_refresh_token_is_in_no_error(place: 
     assert "refresh-1" not in str(caught.value)
 
 
-async def test_closing_at_any_moment_of_a_call_loses_no_token_and_leaves_no_lock(
+async def test_closing_at_any_moment_loses_no_token_and_leaves_no_lock(
     place: Place, tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 60)
@@ -529,7 +527,7 @@ async def test_closing_at_any_moment_of_a_call_loses_no_token_and_leaves_no_lock
     assert steps > 10
 
 
-async def test_cancelling_a_call_at_any_moment_costs_nobody_else_anything(
+async def test_cancelling_a_call_at_any_moment_does_not_affect_others(
     place: Place, tmp_path: Path
 ) -> None:
     place.store = store = FileStore(tmp_path / "tokens.json")

@@ -1,8 +1,8 @@
-"""A process with a client whose token is in a file; it does what it is told on its standard input.
+"""A process with a client whose token is in a file; standard input tells it what to do.
 
-``python worker.py BASE_URL CLIENT_ID FILE DEADLINE``, then lines: ``calls N`` makes N calls at once
-and prints how many of them ended how; ``die before NAME`` (or ``after``) has it kill itself at the
-next call of a name; ``hold`` takes the lock and keeps it.
+``python worker.py BASE_URL CLIENT_ID FILE DEADLINE``, then lines: ``calls N`` makes N
+concurrent calls and counts their results; ``die before NAME`` (or ``after``) kills the process at
+the next call of that function; ``hold`` acquires the lock and keeps it.
 """
 
 from __future__ import annotations

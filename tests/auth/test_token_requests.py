@@ -1,4 +1,4 @@
-"""What is posted to the token endpoint, and what its replies are read as."""
+"""Token requests, and the parsing of token responses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def form_of(request: TokenRequest) -> dict[str, str]:
 
 @example("an:app", "a%41 secret+with:all/of it")
 @given(PRINTED, PRINTED)
-def test_any_id_and_secret_arrive_as_they_are(client_id: str, client_secret: str) -> None:
+def test_any_id_and_secret_arrive_unchanged(client_id: str, client_secret: str) -> None:
     who = {"client_id": client_id, "client_secret": client_secret}
     form = ClientCredentials(**who, method="form").token_request(None)
     assert form_of(form) == {"grant_type": "client_credentials", **who}
@@ -61,7 +61,7 @@ def test_any_id_and_secret_arrive_as_they_are(client_id: str, client_secret: str
 
 
 @pytest.mark.parametrize("method", ["basic", "form"])
-def test_another_library_shows_the_same_secret(method: str) -> None:
+def test_authlib_sends_the_same_client_authentication(method: str) -> None:
     auth = pytest.importorskip("authlib.oauth2.auth", reason="authlib is not installed")
     name = {"basic": "client_secret_basic", "form": "client_secret_post"}[method]
     theirs = auth.ClientAuth("an-app", "a-secret.with~some-letters", name)
@@ -74,7 +74,7 @@ def test_another_library_shows_the_same_secret(method: str) -> None:
     assert headers.get("Authorization") == ours.headers.get("Authorization")
 
 
-def test_an_application_without_a_secret_names_itself() -> None:
+def test_public_application_sends_its_client_id() -> None:
     app = AuthorizationCode(client_id="an-app", redirect_uri=BACK)
     request = app.start_authorization()
     grant = app.code_request(request, f"{BACK}?code=a-code&state={request.state}")
@@ -93,7 +93,7 @@ def test_an_application_without_a_secret_names_itself() -> None:
     }  # fmt: skip
 
 
-def test_what_was_consented_to_is_revoked_as_a_whole() -> None:
+def test_revocation_names_the_refresh_token_if_there_is_one() -> None:
     app = AuthorizationCode(client_id="an-app", client_secret="a-secret", redirect_uri=BACK)
     both = form_of(app.revocation_request(Token(access_token="access", refresh_token="refresh")))
     assert both == {"token": "refresh", "token_type_hint": "refresh_token"}
@@ -101,7 +101,7 @@ def test_what_was_consented_to_is_revoked_as_a_whole() -> None:
     assert one == {"token": "access", "token_type_hint": "access_token"}
 
 
-def test_without_a_refresh_token_somebody_has_to_sign_in() -> None:
+def test_missing_refresh_token_requires_signing_in() -> None:
     app = AuthorizationCode(client_id="an-app", redirect_uri=BACK, account="user 7")
     for kept in (None, Token(access_token="access")):
         with pytest.raises(errors.SignInRequiredError, match="user 7") as caught:
@@ -111,7 +111,7 @@ def test_without_a_refresh_token_somebody_has_to_sign_in() -> None:
 
 @pytest.mark.parametrize("bad", ["", " x", "x\n", "x\0", "\ud800", "a\u202eb"])
 @pytest.mark.parametrize("name", ["client_id", "client_secret"])
-def test_an_id_or_secret_that_was_not_copied_well_is_refused_unseen(name: str, bad: str) -> None:
+def test_malformed_id_or_secret_is_refused_without_showing_it(name: str, bad: str) -> None:
     given = {"client_id": "an-app", "client_secret": "a-secret", name: bad}
     with pytest.raises(ValueError, match=f"{name} must be non-empty text") as caught:
         ClientCredentials(**given)
@@ -119,7 +119,7 @@ def test_an_id_or_secret_that_was_not_copied_well_is_refused_unseen(name: str, b
     assert bad == "" or bad not in str(caught.value)
 
 
-def test_scopes_are_a_list_of_single_ones() -> None:
+def test_scopes_must_be_a_list_of_single_scopes() -> None:
     given = {"client_id": "an-app", "client_secret": "a-secret"}
     with pytest.raises(TypeError, match=r"scopes=\['evse:read'\]"):
         ClientCredentials(**given, scopes="evse:read")
@@ -131,7 +131,7 @@ def test_scopes_are_a_list_of_single_ones() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\n", "a\x7f", "ä", "a\0b"])
-def test_a_token_that_no_header_holds_is_refused_unseen(token: str) -> None:
+def test_token_unfit_for_a_header_is_refused_without_showing_it(token: str) -> None:
     for make in (lambda: StaticToken(token), lambda: Token(access_token=token)):
         with pytest.raises(ValueError, match="ASCII text without spaces") as caught:
             make()
@@ -149,7 +149,7 @@ def test_a_token_that_no_header_holds_is_refused_unseen(token: str) -> None:
         ),
     ],
 )
-def test_endpoints_are_where_they_are_said_to_be(settings: Any, endpoints: list[str]) -> None:
+def test_endpoints_follow_the_settings(settings: Any, endpoints: list[str]) -> None:
     auth = ClientCredentials(client_id="an-app", client_secret="a-secret", **settings)
     assert [*auth.endpoints().values()] == endpoints
     Client(auth)
@@ -168,7 +168,7 @@ def test_endpoints_are_where_they_are_said_to_be(settings: Any, endpoints: list[
     ],
 )
 @pytest.mark.parametrize("name", ["token_url", "revoke_url", "authorize_url"])
-def test_an_endpoint_that_cannot_be_right_is_refused(name: str, url: str) -> None:
+def test_invalid_endpoint_is_refused(name: str, url: str) -> None:
     given = {"client_id": "an-app", "client_secret": "a-secret", name: url}
     if name != "authorize_url":
         with pytest.raises(ValueError, match=name):
@@ -179,9 +179,7 @@ def test_an_endpoint_that_cannot_be_right_is_refused(name: str, url: str) -> Non
 
 
 @given(st.integers(100, 599), REPLY | JSON, st.floats(0, 1e10))
-def test_any_json_is_a_token_that_works_or_a_token_error(
-    status: int, reply: object, now: float
-) -> None:
+def test_any_json_is_a_valid_token_or_a_token_error(status: int, reply: object, now: float) -> None:
     for code in (status, 200):
         try:
             token = parse_token_response(code, json.dumps(reply).encode(), now)
@@ -210,7 +208,7 @@ def test_any_bytes_are_a_token_error(body: bytes) -> None:
         (True, None), ("٣", None), ([], None),
     ],
 )  # fmt: skip
-def test_a_lifetime_makes_sense_or_is_unknown(given_: object, lifetime: float | None) -> None:
+def test_implausible_lifetime_is_unknown(given_: object, lifetime: float | None) -> None:
     body = json.dumps({"access_token": "access", "expires_in": given_}).encode()
     token = parse_token_response(200, body, 1000.0)
     assert token.lifetime == lifetime
@@ -229,7 +227,7 @@ def test_a_lifetime_makes_sense_or_is_unknown(given_: object, lifetime: float | 
         ("something_new", errors.TokenError),
     ],
 )
-def test_every_error_of_the_standard_has_a_class(error: str, kind: type[Exception]) -> None:
+def test_every_error_code_of_rfc_6749_has_a_class(error: str, kind: type[Exception]) -> None:
     body = json.dumps({"error": error, "error_description": "Because"}).encode()
     with pytest.raises(errors.TokenError, match=f"{error}: Because") as caught:
         parse_token_response(400, body, 0)
@@ -245,12 +243,12 @@ def test_every_error_of_the_standard_has_a_class(error: str, kind: type[Exceptio
         ({"access_token": "x", "refresh_token": ["x"]}, "refresh_token"),
     ],
 )
-def test_a_token_that_could_not_be_used_is_an_error_at_once(reply: object, said: str) -> None:
+def test_unusable_token_is_an_error_at_once(reply: object, said: str) -> None:
     with pytest.raises(errors.TokenError, match=said):
         parse_token_response(200, json.dumps(reply).encode(), 0)
 
 
-def test_a_refusal_is_shown_in_one_short_line() -> None:
+def test_refusal_is_shown_in_one_short_line() -> None:
     text = "evil\r\n\x1b[2J" + "x" * 5000
     body = json.dumps({"error": text, "error_description": text}).encode()
     with pytest.raises(errors.TokenError) as caught:
@@ -259,7 +257,7 @@ def test_a_refusal_is_shown_in_one_short_line() -> None:
     assert len(str(caught.value)) < 700
 
 
-def test_a_revocation_is_done_or_an_error_that_helps() -> None:
+def test_revocation_response_is_a_confirmation_or_a_helpful_error() -> None:
     parse_revocation_response(200, b"")
     with pytest.raises(errors.TokenError, match="trailing slash"):
         parse_revocation_response(405, b"405: Method Not Allowed")
@@ -284,6 +282,6 @@ def test_a_revocation_is_done_or_an_error_that_helps() -> None:
         {"access_token": "x", "scope": ["evse:read"]},
     ],
 )
-def test_what_is_no_stored_token_is_not_read_as_one(data: dict[str, object]) -> None:
+def test_invalid_stored_token_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be|not a token"):
         Token.from_dict(data)
