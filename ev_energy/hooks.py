@@ -1,9 +1,9 @@
-"""What a user is told while calls are made: plain functions, each with one event.
+"""Hooks: functions that a client calls with events about its requests.
 
-Token requests are told too. No event holds a token, a client secret or an authorization code: what
-the token endpoint answers is told without its body, and what the API answers without our secrets,
-should it have sent one back. The rest is as it was sent: a `Request` knows whom a call is about.
-Its ``operation`` (``GET /evses/{evse_id}``) does not, and is what to count by.
+Token requests cause events too. No event holds a token, a client secret or an authorization code:
+replies of the token endpoint are reduced to their status and a few headers, and secrets of the
+client are masked in replies of the API. Everything else is unchanged, so a `Request` may identify a
+person. Its ``operation`` (``GET /evses/{evse_id}``) does not: use that for counting.
 """
 
 from __future__ import annotations
@@ -19,73 +19,73 @@ from ev_energy._messages import Request, Response
 
 @attrs.frozen(eq=False)
 class RequestEvent:
-    """An attempt begins. A `ResponseEvent` follows, however it ends."""
+    """An attempt starts. A `ResponseEvent` follows in any case."""
 
     request: Request
     attempt: int
-    """1 for the first. One that is repeated at once, with a new token, keeps its number."""
+    """1 for the first attempt. One that is repeated at once with a new token keeps its number."""
 
 
 @attrs.frozen(eq=False)
 class ResponseEvent:
-    """An attempt ended."""
+    """An attempt has ended."""
 
     request: Request
     attempt: int
     seconds: float
     response: Response | None
-    """What came; None if there was no reply."""
+    """The reply, whatever its status; None if there was none."""
     error: BaseException | None
-    """Why there was no reply: a broken connection, a limit, or the call was cancelled."""
+    """The reason for no reply: a connection failure, an exceeded limit, or cancellation."""
 
 
 @attrs.frozen(eq=False)
 class RetryEvent:
-    """There will be another attempt, after a pause."""
+    """An attempt has failed, and another one will follow."""
 
     request: Request
     attempt: int
-    """The number of the attempt that failed."""
+    """The number of the failed attempt."""
     pause: float
-    """Seconds until the next one."""
+    """Seconds until the next attempt."""
     status: int | None
-    """What the server answered; None if it did not."""
+    """The status of the reply; None if there was none."""
     error: Exception | None
-    """Why it did not."""
+    """The reason for no reply; None if there was one."""
 
 
 @attrs.frozen(eq=False)
 class WaitEvent:
-    """A call begins to wait, and is not sent meanwhile."""
+    """A call starts to wait before it is sent or sent again."""
 
     request: Request | None
     """None for a reservation."""
     seconds: float
-    """How long, as far as is known."""
+    """The expected duration of the wait; in `Tracer.waited`, the actual one."""
     reason: Literal["budget", "retry"]
 
 
 class Tracer(Protocol):
-    """What surrounds calls and attempts, as spans do. `ev_energy.otel` has one."""
+    """Context managers around calls and attempts, such as spans. See `ev_energy.otel`."""
 
     def call(self, request: Request) -> AbstractContextManager[object, None]:
-        """Entered when a call begins, and left when it ends, with what it raises."""
+        """Return a context manager that encloses a call and sees the exception it raises."""
         ...
 
     def attempt(self, request: Request, attempt: int) -> AbstractContextManager[Attempt, None]:
-        """Entered when an attempt begins, and left when it ends."""
+        """Return a context manager that encloses one attempt."""
         ...
 
     def waited(self, wait: WaitEvent) -> None:
-        """A wait is over, also if it was in vain; ``seconds`` is how long it was."""
+        """Record a wait that has ended, also if it failed or was cancelled."""
         ...
 
 
 class Attempt(Protocol):
     """An attempt that is being traced."""
 
-    def ended(self, came: Response | Exception) -> None:
-        """What came of it: a reply, or why there was none."""
+    def ended(self, outcome: Response | Exception) -> None:
+        """Record the outcome: a reply, or the reason for no reply."""
         ...
 
 
@@ -97,10 +97,11 @@ WaitHook: TypeAlias = Callable[[WaitEvent], object]
 
 @attrs.frozen(kw_only=True, eq=False)
 class Hooks:
-    """Who wants to be told of what. They are called on the event loop, so they must be quick.
+    """The hooks of a client. They are called on the event loop and must return quickly.
 
-    What one raises goes to the caller of the call it was told of, and ends that call; nothing else
-    is harmed. Where the call ends in an exception already, what ``on_response`` raises is logged.
+    An exception that a hook raises ends the call it was told about and reaches its caller; nothing
+    else is affected. If the call is already ending with an exception, that of ``on_response`` is
+    logged instead.
     """
 
     on_request: RequestHook | None = None

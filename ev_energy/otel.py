@@ -1,19 +1,20 @@
-"""Spans and metrics by OpenTelemetry: ``Client(..., tracer=Tracing())``. The extra is ``otel``.
+"""Spans and metrics for OpenTelemetry: ``Client(..., tracer=Tracing())``. Needs the extra ``otel``.
 
-A call is one span of the kind INTERNAL, and each attempt one of the kind CLIENT inside it: by the
-conventions for HTTP a CLIENT span is one request as it goes over the wire, so that a call with its
-turn, pauses and attempts is something around them. Both are named by the path template, and the URL
-is scrubbed. A token request is a call too, and stands inside the one that needed it.
+A call is a span of kind INTERNAL, and each of its attempts a child span of kind CLIENT: by the HTTP
+conventions a CLIENT span is one request on the wire, while a call also covers waiting and pauses.
+Both are named by the path template, and URLs are redacted. A token request is a call inside the one
+that needed it.
 
-Spans stand inside the span that is current where the call is made, in the blocking twin too.
-Nothing is added to what is sent: whom you trace is no matter of the API's.
+The parent of a span is the span that is current where the call is made, also for the blocking
+client. Nothing is added to requests: trace context is not propagated to the API.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from time import perf_counter as _now
+from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from ev_energy._messages import RateLimit, Request, Response
@@ -32,37 +33,54 @@ if TYPE_CHECKING:
 __all__ = ["Tracing"]
 
 _SCOPE: Final = "ev_energy"
-_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-_WAITS: Final = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 1800, 3600)
+#: Boundaries of the histograms, in seconds; the first are those of the HTTP conventions.
+_DURATION_BUCKETS: Final = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.075,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1,
+    2.5,
+    5,
+    7.5,
+    10,
+)
+_WAIT_BUCKETS: Final = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 1800, 3600)
 _CALL: Final = context.create_key("ev-energy-call")
-#: By which the instrumentation of aiohttp knows that a request has a span already. It has no public
-#: name; where it is gone, there will be spans of both.
-_SUPPRESS: Final[str | None] = getattr(context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", None)
+#: The key with which the instrumentation of aiohttp is told not to create a second span. It has no
+#: public name; if it is ever removed, both will create spans.
+_SUPPRESS_KEY: Final[str | None] = getattr(context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", None)
 
 
-class _Traced:
-    """A call under way: how many attempts it had, and what came of the last one."""
+class _TracedCall:
+    """A running call: the number of its attempts, and the outcome of the last one."""
 
     def __init__(self) -> None:
         self.attempts = 0
-        self.came: Response | Exception | None = None
+        self.outcome: Response | Exception | None = None
 
-    def ended(self, came: Response | Exception) -> None:
-        self.came = came
+    def ended(self, outcome: Response | Exception) -> None:
+        self.outcome = outcome
 
 
 class Tracing:
-    """A `Tracer` that makes spans and metrics. Several clients may share one.
+    """A `Tracer` that creates spans and records metrics. Several clients may share one.
 
-    Metrics: ``http.client.request.duration`` (seconds an attempt took, by operation and outcome),
-    ``ev_energy.wait.duration`` (seconds calls waited, by reason: ``budget`` or ``retry``), and
-    ``ev_energy.allowance.remaining`` (requests left, as the API last stated it).
+    Metrics: ``http.client.request.duration`` (seconds per attempt, by operation and outcome),
+    ``ev_energy.wait.duration`` (seconds that calls waited, by reason: ``budget`` or ``retry``), and
+    ``ev_energy.allowance.remaining`` (remaining requests of the rate limit, as last stated by the
+    API).
 
     Args:
-        tracer_provider: Where spans go; left out, the global one.
-        meter_provider: Where metrics go; left out, the global one.
-        attributes: Added to every span and every measurement: what tells clients with different
-            allowances apart.
+        tracer_provider: The provider for spans. Default: the global one.
+        meter_provider: The provider for metrics. Default: the global one.
+        attributes: Added to every span and measurement, for example to distinguish clients with
+            separate rate limits.
     """
 
     def __init__(
@@ -74,30 +92,30 @@ class Tracing:
     ) -> None:
         self._tracer = trace.get_tracer(_SCOPE, __version__, tracer_provider)
         meter = metrics.get_meter(_SCOPE, __version__, meter_provider)
-        self._always = dict(attributes or {})
+        self._attributes = dict(attributes or {})
         self._duration = meter.create_histogram(
             "http.client.request.duration",
             "s",
             "Duration of HTTP client requests.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
+            explicit_bucket_boundaries_advisory=_DURATION_BUCKETS,
         )
         self._waits = meter.create_histogram(
             "ev_energy.wait.duration",
             "s",
-            "How long calls waited before they were sent, or sent again.",
-            explicit_bucket_boundaries_advisory=_WAITS,
+            "Time that calls waited before they were sent or sent again.",
+            explicit_bucket_boundaries_advisory=_WAIT_BUCKETS,
         )
         self._remaining = meter.create_gauge(
             "ev_energy.allowance.remaining",
             "{request}",
-            "Requests that the allowance leaves, as the API last stated it.",
+            "Remaining requests of the rate limit, as the API last stated.",
         )
 
     @contextmanager
     def call(self, request: Request) -> Generator[None]:
-        """A span around a call."""
-        call = _Traced()
-        with self._span(request, trace.SpanKind.INTERNAL, self._about(request), call):
+        """Create the span of a call."""
+        call = _TracedCall()
+        with self._span(request, trace.SpanKind.INTERNAL, self._request_attributes(request), call):
             token = context.attach(context.set_value(_CALL, call))
             try:
                 yield
@@ -105,35 +123,36 @@ class Tracing:
                 context.detach(token)
 
     @contextmanager
-    def attempt(self, request: Request, attempt: int) -> Generator[_Traced]:  # noqa: ARG002  (it restarts with a new token)
-        """A span around one attempt."""
+    def attempt(self, request: Request, attempt: int) -> Generator[_TracedCall]:  # noqa: ARG002  (does not count repeats with a new token)
+        """Create the span of one attempt."""
         call = context.get_value(_CALL)
-        if not isinstance(call, _Traced):
-            call = _Traced()
-        call.came = None
-        found: dict[str, str | int] = {
-            **self._about(request),
+        if not isinstance(call, _TracedCall):
+            call = _TracedCall()
+        call.outcome = None
+        attributes: dict[str, str | int] = {
+            **self._request_attributes(request),
             "url.full": redact_url(request.url, inside=bool(request.template), mask="REDACTED"),
         }
         if call.attempts:
-            found["http.request.resend_count"] = call.attempts
+            attributes["http.request.resend_count"] = call.attempts
         call.attempts += 1
-        with self._span(request, trace.SpanKind.CLIENT, found, call, timed=True):
-            quiet = (
-                context.get_current() if _SUPPRESS is None else context.set_value(_SUPPRESS, True)
+        with self._span(request, trace.SpanKind.CLIENT, attributes, call, timed=True):
+            token = context.attach(
+                context.get_current()
+                if _SUPPRESS_KEY is None
+                else context.set_value(_SUPPRESS_KEY, True)
             )
-            token = context.attach(quiet)
             try:
                 yield call
             finally:
                 context.detach(token)
 
     def waited(self, wait: WaitEvent) -> None:
-        """A wait is over: a measurement, and an event of the call's span."""
-        found = {**self._always, "ev_energy.wait.reason": wait.reason}
+        """Record a finished wait as a measurement and as an event of the call's span."""
+        attributes = {**self._attributes, "ev_energy.wait.reason": wait.reason}
         if wait.request is not None and wait.request.template:
-            found["url.template"] = wait.request.template
-        self._waits.record(wait.seconds, found)
+            attributes["url.template"] = wait.request.template
+        self._waits.record(wait.seconds, attributes)
         trace.get_current_span().add_event(
             "ev_energy.wait",
             {"ev_energy.wait.reason": wait.reason, "ev_energy.wait.seconds": wait.seconds},
@@ -145,75 +164,75 @@ class Tracing:
         request: Request,
         kind: trace.SpanKind,
         attributes: Mapping[str, str | int],
-        call: _Traced,
+        call: _TracedCall,
         *,
         timed: bool = False,
     ) -> Generator[None]:
-        began = _now()
+        started = perf_counter()
         outcome: dict[str, str | int] = {}
         with self._tracer.start_as_current_span(
             request.operation,
             kind=kind,
             attributes=attributes,
-            # Its text and its traceback may hold what nobody should read.
+            # The message and the traceback may hold personal data.
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
             try:
                 yield
             except BaseException as error:
-                outcome = {"error.type": _name_of(error)}
+                outcome = {"error.type": _class_name(error)}
                 raise
             else:
-                outcome = _outcome(call.came)
+                outcome = _outcome_attributes(call.outcome)
             finally:
                 if "error.type" in outcome:
                     span.set_status(trace.StatusCode.ERROR)
                 if timed:
                     span.set_attributes(outcome)
-                    self._measure(request, outcome, _now() - began, call.came)
+                    self._record(request, outcome, perf_counter() - started, call.outcome)
                 elif "error.type" in outcome:
                     span.set_attribute("error.type", outcome["error.type"])
 
-    def _measure(
+    def _record(
         self,
         request: Request,
-        outcome: Mapping[str, str | int],
+        outcome_attributes: Mapping[str, str | int],
         seconds: float,
-        came: Response | Exception | None,
+        outcome: Response | Exception | None,
     ) -> None:
-        about = self._about(request)
-        self._duration.record(seconds, {**about, **outcome})
-        state = RateLimit.of(came.headers) if isinstance(came, Response) else None
+        attributes = self._request_attributes(request)
+        self._duration.record(seconds, {**attributes, **outcome_attributes})
+        state = RateLimit.of(outcome.headers) if isinstance(outcome, Response) else None
         if state is not None and request.authorised:
-            found = {**self._always, "server.address": about["server.address"]}
-            self._remaining.set(state.remaining, found)
+            address = {"server.address": attributes["server.address"]}
+            self._remaining.set(state.remaining, {**self._attributes, **address})
 
-    def _about(self, request: Request) -> dict[str, str | int]:
+    def _request_attributes(self, request: Request) -> dict[str, str | int]:
         url = request.url
-        found: dict[str, str | int] = {
-            **self._always,
+        attributes: dict[str, str | int] = {
+            **self._attributes,
             "http.request.method": request.method,
             "server.address": printable(url.host or ""),
             "server.port": url.port or 0,
         }
         if request.template:
-            found["url.template"] = request.template
-        return found
+            attributes["url.template"] = request.template
+        return attributes
 
 
-def _outcome(came: Response | Exception | None) -> dict[str, str | int]:
-    if came is None:
+def _outcome_attributes(outcome: Response | Exception | None) -> dict[str, str | int]:
+    if outcome is None:
         return {}
-    if not isinstance(came, Response):
-        return {"error.type": _name_of(came.__cause__ or came)}
-    found: dict[str, str | int] = {"http.response.status_code": came.status}
-    if came.status >= 400:  # noqa: PLR2004  (RFC 9110; of a client, either class is an error)
-        found["error.type"] = str(came.status)
-    return found
+    if not isinstance(outcome, Response):
+        return {"error.type": _class_name(outcome.__cause__ or outcome)}
+    attributes: dict[str, str | int] = {"http.response.status_code": outcome.status}
+    if outcome.status >= HTTPStatus.BAD_REQUEST:  # for a client, both 4xx and 5xx are errors
+        attributes["error.type"] = str(outcome.status)
+    return attributes
 
 
-def _name_of(error: BaseException) -> str:
+def _class_name(error: BaseException) -> str:
     cls = type(error)
     return (
         cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"

@@ -336,4 +336,4 @@ def test_what_it_is_called_with_need_not_be_real() -> None:
     request = Request("GET", URL("http://localhost/"))
     with tracing.attempt(request, 1) as attempt:
         attempt.ended(Response(200, "", {}, b""))
-    assert tracing._about(request)["server.port"] == 80
+    assert tracing._request_attributes(request)["server.port"] == 80
