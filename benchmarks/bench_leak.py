@@ -125,7 +125,7 @@ class Calls:
             "on_request": self._count,
             "clock": self._time,
             "sleep": self._time.sleep,
-            "now": self._time,
+            "wall_clock": self._time,
             "deadline": 7200.0,
         }
         self.client = Client(auth, **settings)

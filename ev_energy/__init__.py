@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ev_energy import hooks as hooks
     from ev_energy import models as models
     from ev_energy import webhooks as webhooks
-    from ev_energy._api.capture import Call as Call
+    from ev_energy._api.capture import CapturedCall as CapturedCall
     from ev_energy._api.paging import Pager as Pager
     from ev_energy._client import Client as Client
     from ev_energy._codec.drift import Drift as Drift
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "AuthorizationCode": "ev_energy.auth",
-    "Call": "ev_energy._api.capture",
+    "CapturedCall": "ev_energy._api.capture",
     "Client": "ev_energy._client",
     "ClientCredentials": "ev_energy.auth",
     "Drift": "ev_energy._codec.drift",

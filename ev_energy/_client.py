@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
-import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from ev_energy._api.capture import Call
+    from ev_energy._api.capture import CapturedCall
     from ev_energy._codec.drift import DriftHook
     from ev_energy._http.retry_policy import RetryPolicy
     from ev_energy._messages import RateLimit
@@ -136,12 +134,13 @@ class Client:
             its lists have no pages.
         max_values: How many JSON values a reply may hold; an object counts as ten.
         headers: Sent with every call.
-        version: ``EvEnergy-Version`` of every call. The models are those of version 2; with None,
-            no version is sent, and the server uses the one that your application is set to.
+        api_version: ``EvEnergy-Version`` of every call. The models are those of version 2; with
+            None, the header is not sent, and the server uses the version configured for your
+            application.
         language: ``Accept-Language``, such as ``"en-GB"``.
         strict: Raise `DecodeError` where a reply deviates from the models, instead of reporting
-            it to *drift* and the log and reading on.
-        drift: Called once per deviation of a reply from the models.
+            it to *on_drift* and the log and reading on.
+        on_drift: Called once per deviation of a reply from the models.
         on_request, on_response, on_retry, on_wait: Called as an attempt begins, as it ends, before
             a pause that another attempt follows, and as a wait begins. On the event loop.
         tracer: What surrounds calls and attempts; `ev_energy.otel` has one.
@@ -228,10 +227,10 @@ class Client:
         max_items: int = 10_000,
         max_values: int = 1_000_000,
         headers: Mapping[str, str] | None = None,
-        version: str | None = "2",
+        api_version: str | None = "2",
         language: str | None = None,
         strict: bool = False,
-        drift: DriftHook | None = None,
+        on_drift: DriftHook | None = None,
         on_request: RequestHook | None = None,
         on_response: ResponseHook | None = None,
         on_retry: RetryHook | None = None,
@@ -240,15 +239,18 @@ class Client:
         allow_insecure: bool = False,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
-        now: Callable[[], float] | None = None,
+        wall_clock: Callable[[], float] | None = None,
     ) -> None:
         with build_lock:  # no fork in the middle of it
-            from ev_energy._api.caller import Session
-            from ev_energy._api.send import post
-            from ev_energy._api.state import Core, Options
+            from ev_energy._api.caller import ApiCaller
+            from ev_energy._api.options import CallOptions
+            from ev_energy._api.state import ClientState
             from ev_energy._codec.drift import Reporter
+            from ev_energy._http.context import HttpContext
             from ev_energy._http.retry_policy import RetryPolicy
             from ev_energy._http.transport import AiohttpTransport
+            from ev_energy._redaction.redactor import Redactor
+            from ev_energy.auth._token_endpoint import TokenEndpoint
             from ev_energy.auth._token_manager import TokenManager
             from ev_energy.budget import MemoryBudget
             from ev_energy.hooks import Hooks
@@ -257,19 +259,19 @@ class Client:
         given = Secret(auth)
         del auth  # it may be a token, and tools print the local variables of this frame
         credentials = credentials_of(given)
-        root = root_of(base_url, allow_insecure=allow_insecure)
-        network = network_of(root, session, proxy, ssl, trust_env=trust_env)
-        clock, sleep, now = clock or REAL.monotonic, sleep or asyncio.sleep, now or REAL.now
-        core = Core(
-            root=root,
-            endpoints=endpoints_of(credentials, root, allow_insecure=allow_insecure),
+        api_url = root_of(base_url, allow_insecure=allow_insecure)
+        network = network_of(api_url, session, proxy, ssl, trust_env=trust_env)
+        clock, sleep = clock or REAL.monotonic, sleep or asyncio.sleep
+        wall_clock = wall_clock or REAL.now
+        policy = retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries)
+        endpoints = endpoints_of(credentials, api_url, allow_insecure=allow_insecure)
+        redactor = Redactor(
+            lambda: (*network.secrets, *(credentials.secrets() if credentials else ()))
+        )
+        http = HttpContext(
             transport=AiohttpTransport(
-                session, lambda: described(root, credentials), max_body, network
+                session, lambda: described(api_url, credentials), max_body, network
             ),
-            network_secrets=network.secrets,
-            auth=credentials,
-            report=Reporter(drift, strict),
-            budget=MemoryBudget(clock=clock, sleep=sleep) if isinstance(budget, Unset) else budget,
             hooks=Hooks(
                 on_request=on_request,
                 on_response=on_response,
@@ -277,27 +279,37 @@ class Client:
                 on_wait=on_wait,
                 tracer=tracer,
             ),
-            limits=limits_of(max_items, max_values),
+            redactor=redactor,
             clock=clock,
             sleep=sleep,
-            now=now,
         )
-        options = Options(
+        report = Reporter(on_drift, strict, redactor.redact)
+        options = CallOptions(
             timeout=timeout,
             deadline=deadline,
-            retries=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries),
-            headers=headers_of({}, headers, version or UNSET, language or UNSET),
+            retries=policy,
+            headers=headers_of({}, headers, api_version or UNSET, language or UNSET),
             priority=priority,
             when_exhausted=when_exhausted,
             max_pages=max_pages,
         )
-        if core.auth is not None:
-            origin = str(root.origin())
-            # Weak: without a circle, a client that is dropped is gone at once.
-            core.tokens = TokenManager(
-                core.auth, functools.partial(post, weakref.ref(core), options), now, origin
-            )
-        self._session = Session(core, options)
+        tokens = None
+        if credentials is not None:
+            endpoint = TokenEndpoint(http, endpoints, report, policy, timeout, deadline)
+            origin = str(api_url.origin())
+            tokens = TokenManager(credentials, endpoint.post, wall_clock, origin, redactor)
+        state = ClientState(
+            base_url=api_url,
+            endpoints=endpoints,
+            http=http,
+            auth=credentials,
+            tokens=tokens,
+            budget=MemoryBudget(clock=clock, sleep=sleep) if isinstance(budget, Unset) else budget,
+            report=report,
+            limits=limits_of(max_items, max_values),
+            wall_clock=wall_clock,
+        )
+        self._caller = ApiCaller(state, options)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
@@ -323,7 +335,7 @@ class Client:
             sent = None
         else:
             sent = user if isinstance(user, str) and "://" in user else id_text("user", user)
-        headers = with_user(self._session.options.headers, sent)
+        headers = with_user(self._caller.options.headers, sent)
         return self._view(user=sent, headers=headers)
 
     def with_options(
@@ -336,27 +348,30 @@ class Client:
         when_exhausted: Literal["wait", "raise"] | Unset = UNSET,
         max_pages: int | Unset = UNSET,
         headers: Mapping[str, str] | None = None,
-        version: str | Unset | None = UNSET,
+        api_version: str | Unset | None = UNSET,
         language: str | Unset | None = UNSET,
     ) -> Self:
         """This client with other settings, sharing its connections, token and allowance.
 
-        What is not given stays. *headers* are added; None for *version* or *language* removes it.
+        What is not given stays. *headers* are added; None for *api_version* or
+        *language* removes that header.
         """
         changes: dict[str, Any] = {
             "timeout": timeout,
             "deadline": deadline,
-            "retries": attrs.evolve(self._session.options.retries, retries=retries)
+            "retries": attrs.evolve(self._caller.options.retries, retries=retries)
             if isinstance(retries, int)
             else retries,
             "priority": priority,
             "when_exhausted": when_exhausted,
             "max_pages": max_pages,
         }
-        changes["headers"] = headers_of(self._session.options.headers, headers, version, language)
+        changes["headers"] = headers_of(
+            self._caller.options.headers, headers, api_version, language
+        )
         return self._view(**{name: v for name, v in changes.items() if v is not UNSET})
 
-    def capture(self) -> AbstractContextManager[list[Call]]:
+    def capture(self) -> AbstractContextManager[list[CapturedCall]]:
         """``with client.capture() as calls:`` records the calls made inside, for a closer look.
 
         Each has its request, every attempt, status, headers and raw body, and prints as a
@@ -365,7 +380,7 @@ class Client:
         """
         from ev_energy._api import capture
 
-        return capture.record(self._session.core)
+        return capture.record(self._caller.state)
 
     async def fetch(self, ref: Ref[M]) -> M:
         """The resource that *ref* leads to, fetched anew even if *ref* is expanded.
@@ -392,7 +407,7 @@ class Client:
                 "be fetched; ask for it with expand=, or call the method that answers with it"
             )
         path, into = PLACES[name]
-        return await self._session.fetch(ref.url, path, cast("type[M]", getattr(models, into)))
+        return await self._caller.fetch(ref.url, path, cast("type[M]", getattr(models, into)))
 
     async def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
         """Exchange the authorization code in *callback* for a token, and save it in the store.
@@ -402,10 +417,10 @@ class Client:
         `AuthorizationError` if the user refused or the callback does not belong to *request*,
         `InvalidGrantError` if the code has expired: it lives for a minute.
         """
-        core = self._session.core
+        state = self._caller.state
         returned = Secret(callback)
         del callback  # there is a code in it, and tools print the local variables of this frame
-        await core.token_manager.sign_in(request, returned, core.endpoints.get("authorize"))
+        await state.token_manager.sign_in(request, returned, state.endpoints.get("authorize"))
 
     async def sign_out(self) -> None:
         """Revoke the token, and delete it here and in the token store.
@@ -413,7 +428,7 @@ class Client:
         With `AuthorizationCode` credentials, later calls raise `SignInRequiredError`; with
         `ClientCredentials`, they ask for a new token.
         """
-        await self._session.core.token_manager.sign_out()
+        await self._caller.state.token_manager.sign_out()
 
     def reserve(self, count: int) -> ReservationContext[Self]:
         """``async with client.reserve(300) as reserved:`` sets aside that many requests.
@@ -425,22 +440,22 @@ class Client:
         """
         from ev_energy.budget._reservation import ReservationContext
 
-        session = self._session
+        caller = self._caller
         return ReservationContext(
-            lambda: session.core.reserve(session.options, count),
-            session.core.end,
+            lambda: caller.state.reserve(caller.options, count),
+            caller.state.release,
             lambda reservation: self._view(reservation=reservation),
         )
 
     @property
     def rate_limit(self) -> RateLimit | None:
         """How the allowance stands, by the budget's reckoning; None before the API stated one."""
-        return self._session.core.rate_limit
+        return self._caller.state.rate_limit
 
     @property
     def base_url(self) -> URL:
         """What paths are added to."""
-        return self._session.core.root
+        return self._caller.state.base_url
 
     @staticmethod
     def preload(*families: str) -> None:
@@ -460,10 +475,10 @@ class Client:
 
     async def close(self) -> None:
         """Close every connection. Clients made by `acting_for` and `with_options` close too."""
-        await self._session.core.close()
+        await self._caller.state.close()
 
     async def __aenter__(self) -> Self:
-        if self._session.core.closed:
+        if self._caller.state.http.close_scope.closed:
             raise ClientClosedError
         tls = self.base_url.scheme == "https"
         if not preload.is_loaded(tls=tls):
@@ -493,13 +508,13 @@ class Client:
         def __exit__(self, *_: object) -> None: ...
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_session"):  # a traceback shows one that could not be made
+        if not hasattr(self, "_caller"):  # a traceback shows one that could not be made
             return object.__repr__(self)
-        core = self._session.core
-        return described(core.root, core.auth, self._session.options.user)
+        state = self._caller.state
+        return described(state.base_url, state.auth, self._caller.options.user)
 
     def _view(self, **changes: Any) -> Self:
         view = object.__new__(type(self))
-        options = attrs.evolve(self._session.options, **changes)
-        view._session = attrs.evolve(self._session, options=options)
+        options = attrs.evolve(self._caller.options, **changes)
+        view._caller = attrs.evolve(self._caller, options=options)
         return view

@@ -59,7 +59,7 @@ class Lazy(Generic[T]):
     def __get__(self, client: Any, owner: type[Any]) -> Lazy[T] | T:
         if client is None:
             return self
-        made = self.load()(client._session)  # noqa: SLF001  (the client that this descriptor is part of)
+        made = self.load()(client._caller)  # noqa: SLF001  (the client that this descriptor is part of)
         # An instance attribute takes precedence over this non-data descriptor from now on. Threads
         # that get here at the same time all use the object that was stored first.
         return cast(T, client.__dict__.setdefault(self.name, made))

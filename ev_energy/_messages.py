@@ -217,8 +217,8 @@ class Page(Generic[T]):
     """The reply it came in: status, headers, raw body."""
     next_url: URL | None = attrs.field(default=None, repr=_shown)
     previous_url: URL | None = attrs.field(default=None, repr=_shown)
-    around: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
-    """What else the reply held, in a listing whose items the API wraps into an object."""
+    envelope: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+    """The other fields of the reply, where the API wraps the items of a listing in an object."""
     listing: PageListing | None = attrs.field(default=None, repr=False)
     """The listing this is a page of, which its cursors belong to; None for a page made by hand."""
 

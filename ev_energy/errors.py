@@ -53,7 +53,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from ev_energy._error_base import EvEnergyError, NotExpandedError
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.show import redact_link
-from ev_energy.models._json import json_object
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -365,25 +364,30 @@ class ApiError(CallError):
         if status is not None:
             ApiError.classes[status] = cls
 
-    def __init__(self, request: Request, response: Response) -> None:
-        problem = json_object(response.body) or {}
-        self.title: str = _text(problem.pop("title", "")) or response.reason
-        self.detail: str = _text(problem.pop("detail", "")) or _first_line(response.body, problem)
-        self.instance: str | None = _text(problem.pop("instance", None)) or None
-        type_ = _text(problem.pop("type", "")).rstrip("/")
-        self.type: str | None = type_.rpartition("/")[2].rpartition(":")[2] or None
-        errors = problem.pop("field_errors", None)
-        self.field_errors: Mapping[str, Any] = (
-            cast("dict[str, Any]", errors) if isinstance(errors, dict) else {}
-        )
-        problem.pop("status", None)  # the HTTP status is the one that counts
-        self.extensions: Mapping[str, Any] = problem
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        *,
+        title: str = "",
+        detail: str = "",
+        type: str | None = None,  # noqa: A002  (the name of the member in RFC 9457)
+        instance: str | None = None,
+        field_errors: Mapping[str, Any] | None = None,
+        extensions: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.title: str = title or response.reason
+        self.detail: str = detail
+        self.type: str | None = type
+        self.instance: str | None = instance
+        self.field_errors: Mapping[str, Any] = {} if field_errors is None else field_errors
+        self.extensions: Mapping[str, Any] = {} if extensions is None else extensions
         self.status, self.response, self.body = response.status, response, response.body
-        title = printable(self.title, _LONGEST_TITLE)
-        parts = [f"{response.status} {title}".strip(), printable(self.detail, _LONGEST_DETAIL)]
+        shown_title = printable(self.title, _LONGEST_TITLE)
+        parts = [f"{response.status} {shown_title}".strip(), printable(detail, _LONGEST_DETAIL)]
         parts += [
-            f"{printable(name, _LONGEST_TITLE)}: {printable(why, _LONGEST_TITLE)}"
-            for name, why in islice(self.field_errors.items(), _MOST_FIELDS)
+            f"{printable(name, _LONGEST_TITLE)}: {printable(message, _LONGEST_TITLE)}"
+            for name, message in islice(self.field_errors.items(), _MOST_FIELDS)
         ]
         if (more := len(self.field_errors) - _MOST_FIELDS) > 0:
             parts.append(f"and {more} more")
@@ -398,13 +402,6 @@ class ApiError(CallError):
         if not isinstance(data, dict):
             return None
         return Notification.from_dict(cast("dict[str, Any]", data))
-
-    @staticmethod
-    def of(request: Request, response: Response) -> ApiError:
-        """The error of this reply, of the class for its status."""
-        if response.status >= 500:  # noqa: PLR2004  (the class of status codes, RFC 9110)
-            return ServerError(request, response)
-        return ApiError.classes.get(response.status, ApiError)(request, response)
 
 
 class BadRequestError(ApiError, status=400):
@@ -450,11 +447,3 @@ class ServerError(ApiError):
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _first_line(body: bytes, problem: Mapping[str, Any]) -> str:
-    """What a person should see of a body that is no problem document."""
-    if problem or not body:
-        return ""
-    line = body[:200].decode(errors="replace").strip().splitlines()
-    return f"not a problem document: {line[0]!r}" if line else ""

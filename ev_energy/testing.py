@@ -123,7 +123,7 @@ def _settings(simulator: Simulator) -> dict[str, Any]:
         ),
         "base_url": simulator.base_url,
         "budget": MemoryBudget(clock=clock.monotonic, sleep=clock.sleep),
-        "now": clock.timestamp,
+        "wall_clock": clock.timestamp,
     }
 
 

@@ -41,13 +41,13 @@ _CLASSES: Final[Mapping[str, type[Model]]] = {
 _log_only: Final = Reporter()
 
 
-def read(body: bytes | str, *, strict: bool = False, drift: DriftHook | None = None) -> Event:
+def read(body: bytes | str, *, strict: bool = False, on_drift: DriftHook | None = None) -> Event:
     """The event in the *body* of a delivery: the bytes as they came, or their text.
 
     As tolerant as a client is of replies: a type that is not known makes an `UnknownEvent`,
     members that are not known stand in ``.extra``; a byte order mark is left out, and half a
     surrogate pair becomes U+FFFD. A delivery has a megabyte at most. Deviations from the models
-    are told to *drift* and the log; with *strict* they are a `WebhookError`, as is a body that
+    are told to *on_drift* and the log; with *strict* they are a `WebhookError`, as is a body that
     holds no JSON object.
     """
     raw = encode_json_text(body) if isinstance(body, str) else body
@@ -58,7 +58,7 @@ def read(body: bytes | str, *, strict: bool = False, drift: DriftHook | None = N
         raise WebhookError("a delivery must hold a JSON object", raw)
     found, repair = read
     into: type[Any] = _CLASSES.get(str(found.get("type")), UnknownEvent)
-    report = Reporter(drift, strict) if strict or drift else _log_only
+    report = Reporter(on_drift, strict) if strict or on_drift else _log_only
     try:
         if repair is not None:
             report_repair(repair, into, report)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ev_energy import SERVERS as SERVERS
     from ev_energy import UNSET as UNSET
     from ev_energy import AuthorizationCode as AuthorizationCode
-    from ev_energy import Call as Call
+    from ev_energy import CapturedCall as CapturedCall
     from ev_energy import ClientCredentials as ClientCredentials
     from ev_energy import Drift as Drift
     from ev_energy import DriftKind as DriftKind

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from ev_energy import RetryPolicy
-    from ev_energy._api.capture import Call
+    from ev_energy._api.capture import CapturedCall
     from ev_energy._codec.drift import DriftHook
     from ev_energy._messages import RateLimit
     from ev_energy.auth import AuthorizationRequest
@@ -42,8 +42,8 @@ class Client(Families):
     stands still meanwhile). The calls run on an event loop of its own, on a thread of its own.
 
     The arguments are those of `ev_energy.Client`, but for its *session*: an aiohttp session belongs
-    to the event loop it was made on, and nobody else's can be used here. *drift* and the hooks are
-    called, and *sleep* runs, on the client's own thread.
+    to the event loop it was made on, and cannot be used from another one. *on_drift* and the hooks
+    are called, and *sleep* runs, on the client's own thread.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Client(Families):
         max_items: int = 10_000,
         max_values: int = 1_000_000,
         headers: Mapping[str, str] | None = None,
-        version: str | None = "2",
+        api_version: str | None = "2",
         language: str | None = None,
         strict: bool = False,
-        drift: DriftHook | None = None,
+        on_drift: DriftHook | None = None,
         on_request: RequestHook | None = None,
         on_response: ResponseHook | None = None,
         on_retry: RetryHook | None = None,
@@ -77,7 +77,7 @@ class Client(Families):
         allow_insecure: bool = False,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
-        now: Callable[[], float] | None = None,
+        wall_clock: Callable[[], float] | None = None,
     ) -> None:
         given = Secret(auth)
         del auth  # it may be a token, and tools print the local variables of this frame
@@ -98,10 +98,10 @@ class Client(Families):
             max_items=max_items,
             max_values=max_values,
             headers=headers,
-            version=version,
+            api_version=api_version,
             language=language,
             strict=strict,
-            drift=drift,
+            on_drift=on_drift,
             on_request=on_request,
             on_response=on_response,
             on_retry=on_retry,
@@ -110,7 +110,7 @@ class Client(Families):
             allow_insecure=allow_insecure,
             clock=clock,
             sleep=sleep,
-            now=now,
+            wall_clock=wall_clock,
         )
         self._portal = Portal(self._aio.close)
 
@@ -147,12 +147,13 @@ class Client(Families):
         when_exhausted: Literal["wait", "raise"] | Unset = UNSET,
         max_pages: int | Unset = UNSET,
         headers: Mapping[str, str] | None = None,
-        version: str | Unset | None = UNSET,
+        api_version: str | Unset | None = UNSET,
         language: str | Unset | None = UNSET,
     ) -> Self:
         """This client with other settings, sharing its connections, token and allowance.
 
-        What is not given stays. *headers* are added; None for *version* or *language* removes it.
+        What is not given stays. *headers* are added; None for *api_version* or
+        *language* removes that header.
         """
         view = self._aio.with_options(
             timeout=timeout,
@@ -162,12 +163,12 @@ class Client(Families):
             when_exhausted=when_exhausted,
             max_pages=max_pages,
             headers=headers,
-            version=version,
+            api_version=api_version,
             language=language,
         )
         return self._of(view, self._portal)
 
-    def capture(self) -> AbstractContextManager[list[Call]]:
+    def capture(self) -> AbstractContextManager[list[CapturedCall]]:
         """``with client.capture() as calls:`` records the calls made inside, for a closer look.
 
         Each has its request, every attempt, status, headers and raw body, and prints as a

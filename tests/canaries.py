@@ -292,8 +292,8 @@ def _watch_texts() -> None:
     record = capture.record
 
     @contextmanager
-    def watched(owner: object) -> Iterator[list[capture.Call]]:
-        recording: AbstractContextManager[list[capture.Call]] = record(owner)
+    def watched(owner: object) -> Iterator[list[capture.CapturedCall]]:
+        recording: AbstractContextManager[list[capture.CapturedCall]] = record(owner)
         with recording as calls:
             yield calls
         for call in calls:

@@ -258,7 +258,10 @@ def test_resources_keep_to_themselves() -> None:
         )
         assert not (sibling and found.name.startswith("_")), found
         assert found.imported != "ev_energy._api.caller" or found.place == "checking", found
-        assert part(found.imported) not in {"_client", "_http"}, found
+        assert part(found.imported) != "_client", found
+        # An upload goes to a storage that is not the API: the retry loop, without authorization.
+        is_upload = found.importer == "ev_energy.resources._uploads"
+        assert is_upload or part(found.imported) != "_http", found
 
 
 def _used_at_run_time(path: Path) -> set[str]:
@@ -298,7 +301,7 @@ def test_the_blocking_twin_stands_on_the_doors_of_the_async_package() -> None:
     }
     assert {cross for cross in crossing if cross[1] in inner.split()} == {
         ("ev_energy_sync._blocking", "_api", "Pager"),
-        ("ev_energy_sync._client", "_api", "Call"),
+        ("ev_energy_sync._client", "_api", "CapturedCall"),
         ("ev_energy_sync._client", "_codec", "DriftHook"),
         ("ev_energy_sync._portal", "_api", ""),  # imports aiohttp before the loop runs
     }

@@ -234,7 +234,7 @@ CLIENT: dict[str, Callable[[Any], object]] = {
     "auth": Client,
     "token": StaticToken,
     "base_url": lambda value: Client(TOKEN, base_url=value),
-    "version": lambda value: Client(TOKEN, version=value),
+    "api_version": lambda value: Client(TOKEN, api_version=value),
     "language": lambda value: Client(TOKEN, language=value),
     "headers: X-A": lambda value: Client(TOKEN, headers={"X-A": value}),
     "a name in headers": lambda value: Client(TOKEN, headers={bytes(value): "x"}),  # type: ignore[dict-item]  # wrong

@@ -76,7 +76,7 @@ async def test_one_bad_item_does_not_cost_the_page(serve) -> None:
     page = [EVSE, {**EVSE, "cpid": 5}, {**EVSE, "lock_mode": "NEW"}, {"id": "evse02"}]
     server = await serve(one_after_the_other({"data": page}))
     drift: list[Any] = []
-    async with server.client(drift=drift.append) as client:
+    async with server.client(on_drift=drift.append) as client:
         items = await client.evses.list().collect()
     assert [item.id for item in items] == ["evse01", "evse01", "evse01", "evse02"]
     assert items[1].cpid == 5
@@ -98,7 +98,7 @@ async def test_a_link_is_read_as_it_comes_whatever_was_asked_for(serve, expand) 
     forms = [{**EVSE, "model": model}, {**EVSE, "model": model["url"]}, {**EVSE, "model": None}]
     drift: list[Any] = []
     server = await serve(one_after_the_other({"data": forms}, *({"data": f} for f in forms)))
-    async with server.client(drift=drift.append, strict=True) as client:
+    async with server.client(on_drift=drift.append, strict=True) as client:
         listed = await client.evses.list(expand=expand).collect()
         single = [await client.evses.get("evse01", expand=expand) for _ in forms]
     assert listed == single
@@ -113,7 +113,7 @@ async def test_a_link_is_read_as_it_comes_whatever_was_asked_for(serve, expand) 
 async def test_a_deviation_is_told_once_and_unknown_members_are_kept(serve, caplog) -> None:
     server = await serve(always(body=b'[{"id":"e","url":"u","cpid":"c","new":[1]}]'))
     drift: list[Any] = []
-    async with server.client(drift=drift.append) as client:
+    async with server.client(on_drift=drift.append) as client:
         for _ in range(3):
             [item] = await client.evses.list().collect()
             assert item.extra == {"new": [1]}
@@ -390,8 +390,8 @@ def test_opening_a_client_does_not_hold_up_the_other_tasks_of_a_loop(others, thr
 
 async def test_options_are_added_to_a_view_and_leave_the_client_alone(serve) -> None:
     server = await serve(one_after_the_other({"data": EVSE}))
-    async with server.client(headers={"X-App": "a"}, version="2") as client:
-        view = client.with_options(headers={"X-Call": "b"}, version=None, language="en-GB")
+    async with server.client(headers={"X-App": "a"}, api_version="2") as client:
+        view = client.with_options(headers={"X-Call": "b"}, api_version=None, language="en-GB")
         await view.evses.get("evse01")
         await client.evses.get("evse01")
         await client.acting_for("user01").evses.get("evse01")

@@ -27,7 +27,7 @@ def answering(body: Any) -> Handler:
 async def test_a_number_by_name_that_is_none_is_told_by_its_name(serve: Serve) -> None:
     server = await serve(answering({"remaining_car_count": "none", "others": 2}))
     told: list[Drift] = []
-    async with server.client(drift=told.append) as client:
+    async with server.client(on_drift=told.append) as client:
         found = await client.vehicles.delete("vhcl01")
         assert found == {"remaining_car_count": "none", "others": 2}
     assert [(one.model, one.member, one.path) for one in told] == [
@@ -48,7 +48,7 @@ async def test_what_is_no_map_is_told_by_what_was_expected(serve: Serve) -> None
 async def test_an_item_of_a_members_map_is_told_by_the_member(serve: Serve) -> None:
     server = await serve(answering({"ratings": {"a": "RED", "b": 5}}))
     told: list[Drift] = []
-    async with server.client(drift=told.append) as client:
+    async with server.client(on_drift=told.append) as client:
         found = await client.charging_sub_sessions.assessment("cses01")
     assert isinstance(found, ChargingSubSessionAssessment)
     assert [(one.model, one.member, one.path) for one in told] == [
@@ -59,7 +59,7 @@ async def test_an_item_of_a_members_map_is_told_by_the_member(serve: Serve) -> N
 async def test_what_a_wrapper_holds_beside_is_told_and_null_is_no_page(serve: Serve) -> None:
     server = await serve(answering({"carbon_intensities": None, "url": "u"}))
     told: list[Drift] = []
-    async with server.client(drift=told.append) as client:
+    async with server.client(on_drift=told.append) as client:
         assert await client.carbon_feeds.carbon_intensities("crbf01").collect() == []
     assert [one.path for one in told] == ["$.carbon_intensities"]
     async with server.client(strict=True) as client:

@@ -25,7 +25,7 @@ async def test_none_removes_a_header_however_it_was_spelt(serve, spelling: str) 
     server = await serve(empty)
     async with server.client(headers={spelling: "2", "accept-language": "de"}) as client:
         await client.users.list().page()
-        await client.with_options(version=None, language=None).users.list().page()
+        await client.with_options(api_version=None, language=None).users.list().page()
     first, second = server.seen
     assert sent(first.headers, "EvEnergy-Version") == ["2"]
     assert sent(first.headers, "Accept-Language") == ["de"]
@@ -38,9 +38,9 @@ async def test_a_later_value_replaces_an_earlier_one_in_any_case(serve, spelling
     server = await serve(empty)
     async with server.client(headers={spelling: "1", "X-Trace": "a"}) as client:
         for view in (
-            client.with_options(version="3"),
+            client.with_options(api_version="3"),
             client.with_options(headers={"evEnergy-version": "3", "x-trace": "b"}),
-            client.with_options(version="3").with_options(headers={"X-TRACE": "b"}),
+            client.with_options(api_version="3").with_options(headers={"X-TRACE": "b"}),
         ):
             await view.users.list().page()
         await client.users.list().page()
@@ -111,7 +111,7 @@ async def test_version_language_and_user_are_checked_like_headers(serve) -> None
     server = await serve(empty)
     async with server.client() as client:
         with pytest.raises(ValueError, match="version holds a line break"):
-            client.with_options(version="2\r\nX-A: b")
+            client.with_options(api_version="2\r\nX-A: b")
         with pytest.raises(ValueError, match="language holds a line break"):
             client.with_options(language="de\n")
         with pytest.raises(ValueError, match="user holds a line break"):

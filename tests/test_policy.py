@@ -10,65 +10,72 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ev_energy import RetryPolicy
-from ev_energy._http.retry_policy import Outcome, pause_before_retry
-from ev_energy._messages import RateLimit, Response
+from ev_energy._http.outgoing import Outcome
+from ev_energy._http.retry_policy import pause_before_retry
+from ev_energy._messages import ConnectionFault, RateLimit, Response
 
 
-def pause(outcome: Outcome, *, attempt: int = 1, is_write: bool = False, chance: float = 1.0):
+def reply(status: int, retry_after: float | None = None) -> Response:
+    headers = {} if retry_after is None else {"retry-after": f"{retry_after:f}"}
+    return Response(status, "", headers, b"")
+
+
+def fault(*, sent: bool) -> ConnectionFault:
+    return ConnectionFault("broken", sent=sent)
+
+
+def pause(outcome: Outcome, *, attempt: int = 1, is_write: bool = False, jitter: float = 1.0):
     return pause_before_retry(
-        RetryPolicy(), attempt, outcome, is_write=is_write, left=1e9, chance=chance
+        RetryPolicy(), attempt, outcome, is_write=is_write, remaining=1e9, jitter=jitter
     )
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_read_is_repeated_after_a_temporary_status(status: int) -> None:
-    assert pause(Outcome(status)) == 0.5
+    assert pause(reply(status)) == 0.5
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 422, 500, 501])
 def test_nothing_is_repeated_after_a_final_status(status: int) -> None:
-    assert pause(Outcome(status)) is None
-    assert pause(Outcome(status), is_write=True) is None
+    assert pause(reply(status)) is None
+    assert pause(reply(status), is_write=True) is None
 
 
 def test_a_write_is_repeated_only_where_it_was_not_carried_out() -> None:
-    assert pause(Outcome(429), is_write=True) is not None
-    assert pause(Outcome(sent=False), is_write=True) is not None
-    assert pause(Outcome(sent=True), is_write=True) is None
-    assert pause(Outcome(503), is_write=True) is None
+    assert pause(reply(429), is_write=True) is not None
+    assert pause(fault(sent=False), is_write=True) is not None
+    assert pause(fault(sent=True), is_write=True) is None
+    assert pause(reply(503), is_write=True) is None
 
 
 @given(st.integers(1, 50), st.floats(0, 1))
-def test_pauses_grow_but_never_beyond_eight_seconds(attempt: int, chance: float) -> None:
+def test_pauses_grow_but_never_beyond_eight_seconds(attempt: int, jitter: float) -> None:
     found = pause_before_retry(
-        RetryPolicy(retries=50), attempt, Outcome(503), is_write=False, left=1e9, chance=chance
+        RetryPolicy(retries=50), attempt, reply(503), is_write=False, remaining=1e9, jitter=jitter
     )
     assert found is not None
     assert 0 <= found <= min(8.0, 0.5 * 2 ** (attempt - 1))
 
 
 def test_after_the_last_retry_it_gives_up() -> None:
-    assert pause(Outcome(503), attempt=2) is not None
-    assert pause(Outcome(503), attempt=3) is None
+    assert pause(reply(503), attempt=2) is not None
+    assert pause(reply(503), attempt=3) is None
 
 
-@given(st.floats(0, 1e6), st.floats(0, 1))
-def test_a_pause_the_server_asks_for_is_taken_in_full(asked: float, chance: float) -> None:
-    assert pause(Outcome(429, retry_after=asked), chance=chance) == asked
+@given(st.integers(0, 10**6), st.floats(0, 1))
+def test_a_pause_the_server_asks_for_is_taken_in_full(asked: float, jitter: float) -> None:
+    assert pause(reply(429, retry_after=asked), jitter=jitter) == asked
 
 
 POLICIES = st.builds(
     RetryPolicy,
     retries=st.integers(0, 5000),
-    first_pause=st.floats(0, 1e9),
-    longest_pause=st.floats(0, 1e9),
+    initial_backoff=st.floats(0, 1e9),
+    max_backoff=st.floats(0, 1e9),
     statuses=st.frozensets(st.integers(400, 599), max_size=9),
 )
-OUTCOMES = st.builds(
-    Outcome,
-    status=st.none() | st.integers(200, 599),
-    sent=st.booleans(),
-    retry_after=st.none() | st.floats(0, float("inf")),
+OUTCOMES = st.builds(fault, sent=st.booleans()) | st.builds(
+    reply, st.integers(200, 599), st.none() | st.floats(0, 1e12)
 )
 SECONDS = st.floats(-1e3, float("inf"))
 
@@ -79,35 +86,38 @@ def test_whatever_comes_the_rules_hold(
     outcome: Outcome,
     attempt: int,
     is_write: bool,
-    left: float,
-    chance: float,
+    remaining: float,
+    jitter: float,
 ) -> None:
     found = pause_before_retry(
-        policy, attempt, outcome, is_write=is_write, left=left, chance=chance
+        policy, attempt, outcome, is_write=is_write, remaining=remaining, jitter=jitter
     )
     if found is None:
         return
     assert attempt <= policy.retries, "never more often than that"
-    assert 0 <= found < left, "never beyond the deadline"
-    if outcome.retry_after is not None:
-        assert found == outcome.retry_after, "never sooner than the server asks"
+    assert 0 <= found < remaining, "never beyond the deadline"
+    status, asked = None, None
+    if isinstance(outcome, Response):
+        status, asked = outcome.status, outcome.retry_after
+    if asked is not None:
+        assert found == asked, "never sooner than the server asks"
     else:
-        assert found <= policy.longest_pause
+        assert found <= policy.max_backoff
     if is_write:
-        assert outcome.status == 429 or (outcome.status is None and not outcome.sent)
+        assert status == 429 or (isinstance(outcome, ConnectionFault) and not outcome.sent)
     else:
-        assert outcome.status is None or outcome.status in policy.statuses
+        assert status is None or status in policy.statuses
 
 
 @given(POLICIES, OUTCOMES, st.integers(1, 50), st.floats(0, 1e4), st.floats(0, 1))
 def test_a_read_is_tried_again_wherever_a_write_is(
-    policy: RetryPolicy, outcome: Outcome, attempt: int, left: float, chance: float
+    policy: RetryPolicy, outcome: Outcome, attempt: int, remaining: float, jitter: float
 ) -> None:
     policy = attrs.evolve(policy, statuses=policy.statuses | {429})
 
     def decide(*, is_write: bool) -> float | None:
         return pause_before_retry(
-            policy, attempt, outcome, is_write=is_write, left=left, chance=chance
+            policy, attempt, outcome, is_write=is_write, remaining=remaining, jitter=jitter
         )
 
     assert decide(is_write=True) in {None, decide(is_write=False)}
@@ -116,7 +126,7 @@ def test_a_read_is_tried_again_wherever_a_write_is(
 @pytest.mark.parametrize("asked", [59.9, 60.0, 61.0])
 def test_a_pause_that_does_not_fit_is_not_made_shorter(asked: float) -> None:
     found = pause_before_retry(
-        RetryPolicy(), 1, Outcome(429, retry_after=asked), is_write=False, left=60.0, chance=0.5
+        RetryPolicy(), 1, reply(429, retry_after=asked), is_write=False, remaining=60.0, jitter=0.5
     )
     assert found == (asked if asked < 60 else None)
 
@@ -125,9 +135,9 @@ def test_a_pause_that_does_not_fit_is_not_made_shorter(asked: float) -> None:
     "wrong",
     [
         {"retries": -1},
-        {"first_pause": -0.1},
-        {"longest_pause": float("nan")},
-        {"first_pause": float("inf")},
+        {"initial_backoff": -0.1},
+        {"max_backoff": float("nan")},
+        {"initial_backoff": float("inf")},
         {"statuses": {200}},
     ],
 )

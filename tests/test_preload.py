@@ -169,7 +169,7 @@ async def main():
     credentials = ClientCredentials(client_id="app", client_secret="a-secret-12345")
     heard = []
     client = Client(
-        credentials, base_url=url, drift=heard.append, retries=1, allow_insecure=True,
+        credentials, base_url=url, on_drift=heard.append, retries=1, allow_insecure=True,
         on_request=heard.append, on_response=heard.append, on_retry=heard.append,
     )
     told("making a client")

@@ -49,8 +49,8 @@ async def test_no_secret_is_in_any_error_log_capture_or_repr(serve, caplog) -> N
                 await client.evses.list().collect()
         seen += [shown(caught.value), shown(paged.value), repr(client), repr(client.evses)]
         seen += [str(call) + repr(call) + repr(call.body) for call in calls]
-        session = client._session
-        seen += [repr(session.core.auth), repr(session.options)]
+        caller = client._caller
+        seen += [repr(caller.state.auth), repr(caller.options)]
     seen += [record.getMessage() for record in caplog.records if record.name != "asyncio"]
     assert any("***" in text for text in seen)
     for text in seen:
@@ -124,7 +124,7 @@ async def test_the_onboarding_request_carries_no_token_and_no_header_of_the_api(
         return web.Response(status=302, headers={"Location": "https://drivers.example/x?y=1"})
 
     server = await serve(redirect)
-    async with server.client(version="2", headers={"X-Mine": "1"}) as client:
+    async with server.client(api_version="2", headers={"X-Mine": "1"}) as client:
         link = await client.acting_for("user01").evse_onboarding.get(
             user_id="user01", client_id="app"
         )

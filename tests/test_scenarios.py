@@ -271,7 +271,7 @@ def test_what_the_token_may_not_do_is_forbidden_and_what_is_wrong_refused(world:
     with pytest.raises(errors.NotFoundError):
         run(client.evses.get("evse01HSH04KDEWF6Z4DB2J77J74K5"))
     with pytest.raises(errors.BadRequestError, match="400"):
-        run(client.with_options(version="9").evses.list().first())
+        run(client.with_options(api_version="9").evses.list().first())
 
 
 def test_tokens_that_the_server_forgot_are_renewed_unseen(world: Any) -> None:

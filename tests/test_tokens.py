@@ -57,7 +57,7 @@ async def test_a_thousand_calls_that_start_together_fetch_one_token(serve) -> No
 async def test_a_token_is_renewed_a_minute_before_it_expires(serve, time) -> None:
     api = Api()
     server = await serve(api)
-    async with server.client(server.credentials(), now=time) as client:
+    async with server.client(server.credentials(), wall_clock=time) as client:
         await client.evses.get("evse01")
         time.now += 36000 - 61
         await client.evses.get("evse01")
@@ -74,7 +74,7 @@ async def test_a_token_without_a_sensible_lifetime_is_used_until_refused(
 ) -> None:
     api = Api(lifetime)
     server = await serve(api)
-    async with server.client(server.credentials(), now=time) as client:
+    async with server.client(server.credentials(), wall_clock=time) as client:
         await client.evses.get("evse01")
         time.now += 1e9
         await client.evses.get("evse01")
@@ -87,7 +87,7 @@ async def test_a_token_without_a_sensible_lifetime_is_used_until_refused(
 async def test_a_lifetime_shorter_than_the_leeway_is_still_used(serve, time) -> None:
     api = Api(30)
     server = await serve(api)
-    async with server.client(server.credentials(), now=time) as client:
+    async with server.client(server.credentials(), wall_clock=time) as client:
         for _ in range(3):
             await client.evses.get("evse01")
         assert api.issued == 1

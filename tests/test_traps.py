@@ -102,7 +102,7 @@ async def test_carbon_intensities_come_in_order_wrapped_or_bare(
     assert found == [0, 1, 2, 3, 4]
     assert [len(page.items) for page in pages] == [2, 2, 1]
     for page in pages:
-        assert page.around == (
+        assert page.envelope == (
             {"url": str(page.url), "carbon_feed": "https://x/v2/carbon_feeds/cabf01"}
             if wrapped
             else {}
@@ -144,7 +144,7 @@ async def test_a_page_that_wraps_no_carbon_intensities_is_no_page(serve, body: A
 async def test_a_deviation_in_a_wrapped_page_is_told_with_its_place(serve) -> None:
     drift: list[Any] = []
     server = await serve(always({"carbon_intensities": [intensity(0), {**intensity(1), "new": 1}]}))
-    async with server.client(drift=drift.append) as client:
+    async with server.client(on_drift=drift.append) as client:
         items = await client.carbon_feeds.carbon_intensities("cabf01").collect()
     assert items[1].extra == {"new": 1}
     assert [one.path for one in drift] == ["$.carbon_intensities[1].new"]
@@ -362,7 +362,7 @@ async def test_unknown_members_of_energy_by_price_are_kept(serve, alone: bool, o
     one = {**PRICED, "new": [1]}
     body = {"intervals": [{"energy_delivered_by_price": one if alone else [PRICED, one]}]}
     server = await serve(always({**body, "currency": 5} if odd else body))
-    async with server.client(drift=lambda told: drift.append(told.member)) as client:
+    async with server.client(on_drift=lambda told: drift.append(told.member)) as client:
         usage = await client.charging_sub_sessions.energy_usage("csub01")
     assert usage.intervals is not None
     found = usage.intervals[0].energy_delivered_by_price
@@ -402,7 +402,7 @@ async def test_a_moment_without_a_zone_is_utc_and_no_deviation(
     drift: list[Any] = []
     array = {"id": "solr01", "url": "u", "forecast": {"last_updated_at": text}}
     server = await serve(one_after_the_other(array, [array]))
-    async with server.client(drift=drift.append, strict=strict) as client:
+    async with server.client(on_drift=drift.append, strict=strict) as client:
         one = await client.solar_arrays.get("solr01", vehicle_id="vhcl01")
         [same] = await client.solar_arrays.list().collect()
     assert one == same
@@ -416,7 +416,7 @@ async def test_a_moment_without_a_zone_is_utc_and_no_deviation(
 async def test_when_a_url_expires_is_read_under_both_names(serve, name: str, strict: bool) -> None:
     drift: list[Any] = []
     server = await serve(always({"url": "https://x/", name: TEXT}, status=201))
-    async with server.client(drift=drift.append, strict=strict) as client:
+    async with server.client(on_drift=drift.append, strict=strict) as client:
         link = await client.vehicles.reconnect("vhcl01")
     assert (link.url, link.expires_at, link.extra) == ("https://x/", WHEN, {})
     assert drift == []
@@ -427,7 +427,7 @@ async def test_when_a_url_expires_is_read_under_both_names(serve, name: str, str
 async def test_an_expiry_that_is_no_moment_is_kept_and_told(serve, url: Any) -> None:
     drift: list[Any] = []
     server = await serve(always({"url": url, "expiry": "soon"}, status=201))
-    async with server.client(drift=drift.append) as client:
+    async with server.client(on_drift=drift.append) as client:
         link = await client.vehicles.reconnect("vhcl01")
     assert link.url == url
     assert "soon" in {link.expires_at, link.extra.get("expiry")}
@@ -1062,7 +1062,7 @@ async def test_only_the_onboarding_of_inverters_is_told_who_asks(
     serve, name: str, is_private: bool
 ) -> None:
     server = await serve(always(status=302, headers={"Location": "https://drivers.example/?a=%2F"}))
-    settings = {"language": "de-DE", "version": "2", "headers": {"X-Mine": "1"}}
+    settings = {"language": "de-DE", "api_version": "2", "headers": {"X-Mine": "1"}}
     async with server.client(**settings) as client:
         link = await call(
             client, f"{name}.get", user_id="https://x/v2/users/user01/", client_id="app"

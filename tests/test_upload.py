@@ -169,7 +169,7 @@ async def test_the_storage_gets_the_very_bytes_and_nothing_of_the_api(
             "open file": opened,
             "memory": io.BytesIO(DATA),
         }
-        settings = {"version": "2", "language": "en-GB", "headers": {"X-Mine": "1"}}
+        settings = {"api_version": "2", "language": "en-GB", "headers": {"X-Mine": "1"}}
         async with there.client(**settings) as client:
             done = await client.acting_for("user01").rebates.upload_evidence(
                 forms[form], **WHAT, file_name="invoice.pdf"

@@ -25,8 +25,8 @@ async def answer(request: web.Request) -> web.StreamResponse:
     ("settings", "expected"),
     [
         ({}, "2"),
-        ({"version": "3"}, "3"),
-        ({"version": None}, None),
+        ({"api_version": "3"}, "3"),
+        ({"api_version": None}, None),
         ({"headers": {"EvEnergy-Version": "4"}}, "4"),
     ],
 )
@@ -50,8 +50,10 @@ async def test_the_version_is_2_unless_the_caller_says_otherwise(
 async def test_the_version_can_be_left_to_the_application_for_some_calls(serve: Any) -> None:
     server = await serve(answer)
     async with server.client() as client:
-        await client.with_options(version=None).evses.get("evse01")
-        await client.with_options(version=None).with_options(version="3").evses.get("evse01")
+        await client.with_options(api_version=None).evses.get("evse01")
+        await (
+            client.with_options(api_version=None).with_options(api_version="3").evses.get("evse01")
+        )
         await client.acting_for("user01").evses.get("evse01")
     versions = [seen.headers.get("EvEnergy-Version") for seen in server.seen]
     assert versions == [None, "3", "2"]

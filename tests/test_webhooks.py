@@ -108,7 +108,7 @@ def test_an_unknown_event_may_be_anything(sent: dict[str, Any]) -> None:
 def test_members_that_are_not_known_are_kept_and_told() -> None:
     drift: list[Any] = []
     data = {**SUB_SESSION, "mode": "NEW", "newer": 1, "location": {"floor": 2}}
-    event = webhooks.read(delivery(data=data, newest={"a": 1}), drift=drift.append)
+    event = webhooks.read(delivery(data=data, newest={"a": 1}), on_drift=drift.append)
     assert isinstance(event, webhooks.ChargingSubSessionCreatedWebhook)
     assert event.extra == {"newest": {"a": 1}}
     assert event.data.extra == {"newer": 1}
@@ -124,7 +124,7 @@ def test_members_that_are_not_known_are_kept_and_told() -> None:
 
 def test_a_known_event_that_deviates_is_read_nevertheless() -> None:
     drift: list[Any] = []
-    event = webhooks.read(delivery(data={"id": 5}, timestamp="soon"), drift=drift.append)
+    event = webhooks.read(delivery(data={"id": 5}, timestamp="soon"), on_drift=drift.append)
     assert isinstance(event, webhooks.ChargingSubSessionCreatedWebhook)
     assert (event.timestamp, event.data.id, event.data.url) == ("soon", 5, None)
     kinds = {(one.kind.value, one.path) for one in drift}
@@ -197,7 +197,7 @@ def test_an_error_of_the_drift_hook_reaches_the_caller() -> None:
         raise HookError
 
     with pytest.raises(HookError):
-        webhooks.read(delivery(new=1), drift=hook)
+        webhooks.read(delivery(new=1), on_drift=hook)
 
 
 def only_an_event_or_a_webhook_error(body: bytes | str) -> None:

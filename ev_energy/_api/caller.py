@@ -1,9 +1,10 @@
-"""One request is a straight line: fill the path, send, raise, decode."""
+"""A call of the API from start to end: build the request, send it, raise or decode."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast, overload
 
@@ -11,23 +12,28 @@ import attrs
 from msgspec.structs import replace
 from yarl import URL
 
+from ev_energy._api import capture
+from ev_energy._api.authorize import authorized
 from ev_energy._api.cursors import Listing
 from ev_energy._api.link_header import links
+from ev_energy._api.options import CallOptions
 from ev_energy._api.paging import Pager
-from ev_energy._api.send import send
-from ev_energy._api.state import Core, Options
+from ev_energy._api.state import ClientState
 from ev_energy._api.urls import at_place, fill, join, page_size
 from ev_energy._codec.decode import Expected, decode_in_steps
 from ev_energy._codec.drift import DriftDetected
 from ev_energy._codec.encode import encode
+from ev_energy._codec.problems import api_error, report_repair
 from ev_energy._codec.raw_json import DecodeFailure
+from ev_energy._http.attempt import attempt
+from ev_energy._http.outgoing import Outgoing
+from ev_energy._http.retry import retry
 from ev_energy._http.slash_redirects import other_slash_form
 from ev_energy._messages import Page, Request, Response
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.show import redact_link
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy.errors import (
-    ApiError,
     DeadlineError,
     DecodeError,
     ForeignOriginError,
@@ -35,12 +41,11 @@ from ev_energy.errors import (
     PagingError,
 )
 from ev_energy.models._base import Model
-from ev_energy.models._json import LimitReached, Steps, is_confirmation
+from ev_energy.models._json import LimitReached, is_confirmation
 from ev_energy.models._types import Counts, name_of
 
 M = TypeVar("M", bound=Model)
-T = TypeVar("T")
-#: The statuses of a whole reply where all is well; 203 is a success that a proxy changed.
+#: The statuses of a complete success; 203 is one that a proxy modified.
 _SUCCESSES: Final = frozenset(
     {
         HTTPStatus.OK,
@@ -50,22 +55,25 @@ _SUCCESSES: Final = frozenset(
         HTTPStatus.NO_CONTENT,
     }
 )
+_REDIRECTS: Final = frozenset(
+    {HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT}
+)
 #: The media type of an error (RFC 9457), whatever the status beside it says.
 _PROBLEM: Final = "application/problem+json"
 
 
 @attrs.frozen(eq=False, repr=False)
-class Session:
-    """One view of a client: the shared core, and how its calls are to be made."""
+class ApiCaller:
+    """Makes the calls of one view of a client, with its options."""
 
-    core: Core
-    options: Options
+    state: ClientState
+    options: CallOptions
 
     @overload
     async def call(
         self,
         method: str,
-        into: type[M],
+        model: type[M],
         path: str,
         ids: tuple[object, ...],
         scope: str | None,
@@ -78,7 +86,7 @@ class Session:
     async def call(
         self,
         method: str,
-        into: type[M],
+        model: type[M],
         path: str,
         ids: tuple[object, ...],
         scope: str | None,
@@ -90,7 +98,7 @@ class Session:
     async def call(
         self,
         method: str,
-        into: None,
+        model: None,
         path: str,
         ids: tuple[object, ...],
         scope: str | None,
@@ -101,7 +109,7 @@ class Session:
     async def call(
         self,
         method: str,
-        into: type[M] | None,
+        model: type[M] | None,
         path: str,
         ids: tuple[object, ...],
         scope: str | None,
@@ -109,98 +117,88 @@ class Session:
         body: Mapping[str, object] | None = None,
         inside: str | None = None,
     ) -> M | None:
-        """Call one operation. The result is None where it has none, or left *inside* out."""
-        request = self._request(method, path, ids, query, body, scope)
-        deadline = self._deadline()
-        response = self._checked(request, await send(self.core, self.options, request))
-        if into is None:
+        """Call one operation. None if it has no result, or the reply omits the field *inside*."""
+        out = self._outgoing(self._request(method, path, ids, query, body, scope))
+        response = await self._send(out)
+        if model is None:
             if not is_confirmation(response.body):
                 message = f"expected no result, got {self._media_type(response)}"
-                raise self._no_answer(message, request, response)
+                raise self._unexpected_success(message, out.request, response)
             return None
-        expected = Expected(into, expanded=bool(query.get("expand")), envelope_key=inside)
-        found, _ = await self._decode(request, response, expected, deadline)
-        return cast("M | None", found)
+        expected = Expected(model, expanded=bool(query.get("expand")), envelope_key=inside)
+        result, _ = await self._decode(out, response, expected)
+        return cast("M | None", result)
 
     async def delete_counting(
         self, path: str, ids: tuple[object, ...], scope: str | None
     ) -> Counts:
-        """A deletion that may answer with numbers; without any where the reply has no body."""
-        request = self._request("DELETE", path, ids, {}, None, scope)
-        deadline = self._deadline()
-        response = self._checked(request, await send(self.core, self.options, request))
+        """Call a deletion that may return counts; an empty mapping if the reply has no body."""
+        out = self._outgoing(self._request("DELETE", path, ids, {}, None, scope))
+        response = await self._send(out)
         if not response.body.strip():
             return {}
         expected = Expected(cast("type[Any]", Counts), expanded=False)
-        found, _ = await self._decode(request, response, expected, deadline)
-        return cast(Counts, found)
+        counts, _ = await self._decode(out, response, expected)
+        return cast(Counts, counts)
 
     def pager(
         self,
-        of: type[M],
+        model: type[M],
         path: str,
         ids: tuple[object, ...],
         scope: str | None,
         query: Mapping[str, object],
         inside: str | None = None,
     ) -> Pager[M]:
-        """One listing. Nothing is sent until it is walked."""
+        """Return a listing. Nothing is sent until it is iterated."""
         if query.get("page_size") is not None:
             query = {**query, "page_size": page_size(query["page_size"])}
-        start = self._request("GET", path, ids, query, None, scope)
-        listing = Listing(start.url, self.options.user)
+        first_request = self._request("GET", path, ids, query, None, scope)
+        listing = Listing(first_request.url, self.options.user)
         expected = Expected(
-            of, as_list=True, expanded=bool(query.get("expand")), envelope_key=inside
+            model, as_list=True, expanded=bool(query.get("expand")), envelope_key=inside
         )
 
         async def fetch(url: URL) -> Page[M]:
-            request = replace(start, url=self.core.trusted(url))
-            deadline = self._deadline()
-            response = self._checked(request, await send(self.core, self.options, request))
-            items, around = await self._decode(request, response, expected, deadline)
-            page = Page(items=items, around=around, url=url, response=response, listing=listing)
-            try:
-                with trim_traceback():  # the frames in there hold the header
-                    found = links(response.header("link"), self.core.in_slash_form(request).url)
-            except ValueError as error:  # to take it for the last page would lose the others
-                message = f"the Link header cannot be read: {error}"
-                page = attrs.evolve(page, response=self.core.scrub(response))
-                raise PagingError(message, request, page) from None
-            return attrs.evolve(
-                page,
-                next_url=found.get("next"),
-                previous_url=found.get("previous") or found.get("prev"),
-            )
+            request = replace(first_request, url=self.state.require_own_origin(url))
+            return await self._page(request, expected, listing)
 
-        most = self.options.max_pages
-        return Pager(fetch, start.url, listing.user, template=path, max_pages=most)
+        return Pager(
+            fetch,
+            first_request.url,
+            listing.user,
+            template=path,
+            max_pages=self.options.max_pages,
+        )
 
     async def redirect(self, path: str, scope: str | None, query: Mapping[str, object]) -> str:
-        """Where an operation redirects to. It is not followed; a public one gets no token."""
+        """Return where an operation redirects to, without following it.
+
+        A public operation is called without token and headers, as a browser would.
+        """
         request = self._request("GET", path, (), query, None, scope)
-        if scope is None:  # what it is told, a browser could be told
-            plain = {"User-Agent": request.headers["User-Agent"]}
-            request = replace(request, headers=plain, authorised=False)
-        response = await send(self.core, self.options, request)
-        self._checked(request, response, redirects=True)
+        if scope is None:
+            public_headers = {"User-Agent": request.headers["User-Agent"]}
+            request = replace(request, headers=public_headers, authorised=False)
+        response = await self._send(self._outgoing(request), redirects=True)
         location = response.headers.get("location")
-        if response.status not in {302, 303, 307} or not location:
-            raise self._unfit("expected a redirect with a Location", request, response)
+        if response.status not in _REDIRECTS or not location:
+            raise self._decode_error("expected a redirect with a Location", request, response)
         return location
 
-    async def fetch(self, url: str, place: str, into: type[M]) -> M:
-        """The resource that *url* names, which must be on this API, from its *place* there."""
+    async def fetch(self, url: str, template: str, model: type[M]) -> M:
+        """Return the resource that *url* names, from its canonical path *template* on this API."""
+        state = self.state
         try:
-            named = self.core.trusted(URL(url, encoded=True))
+            named = state.require_own_origin(URL(url, encoded=True))
         except ValueError:
-            raise ForeignOriginError(self.core.hide(url), str(self.core.root.origin())) from None
-        target = join(self.core.root, at_place(place, named), named.query)
-        request = Request("GET", target, self.options.headers, template=place)
-        deadline = self._deadline()
-        response = self._checked(request, await send(self.core, self.options, request))
-        expected = Expected(into, expanded=False)
-        found, _ = await self._decode(request, response, expected, deadline)
-        return cast(M, found)
+            shown = state.http.redactor.redact(url)
+            raise ForeignOriginError(shown, str(state.base_url.origin())) from None
+        target = join(state.base_url, at_place(template, named), named.query)
+        out = self._outgoing(Request("GET", target, self.options.headers, template=template))
+        response = await self._send(out)
+        resource, _ = await self._decode(out, response, Expected(model, expanded=False))
+        return cast(M, resource)
 
     def _request(
         self,
@@ -211,112 +209,163 @@ class Session:
         body: Mapping[str, object] | None,
         scope: str | None,
     ) -> Request:
-        core, path = self.core, fill(template, ids)
-        if scope is not None and core.auth is None:
+        state, path = self.state, fill(template, ids)
+        if scope is not None and state.auth is None:
             raise ValueError(
                 f"{method} {path} needs an access token"
                 f"{f' with the scope {scope}' if scope else ''}: make the client with auth="
             )
         headers, content = self.options.headers, None
         if body is not None:
-            content = encode(body, str(core.root))
+            content = encode(body, str(state.base_url))
             headers = {**headers, "Content-Type": "application/json"}
-        url = join(core.root, path, query)
-        return Request(method, url, headers, content, core.auth is not None, template)
+        url = join(state.base_url, path, query)
+        return Request(method, url, headers, content, state.auth is not None, template)
 
-    def _checked(
-        self, request: Request, response: Response, *, redirects: bool = False
-    ) -> Response:
-        """The reply, if it is no error, and a redirect only where *redirects* are the answer."""
-        core = self.core
+    def _outgoing(self, request: Request) -> Outgoing:
+        options = self.options
+        return Outgoing(
+            request=request,
+            headers=request.headers,
+            body=request.body,
+            policy=options.retries,
+            timeout=options.timeout,
+            deadline=self.state.http.clock() + options.deadline,
+            time_limit=options.deadline,
+            is_write=request.is_write,
+            recording=capture.begin_call(self.state, request),
+        )
+
+    async def _send(self, out: Outgoing, *, redirects: bool = False) -> Response:
+        """Return the reply to *out* if it is a success, or a redirect if *redirects* are wanted."""
+        state, request = self.state, out.request
+        send_once = (
+            partial(authorized, state, self.options)
+            if request.authorised
+            else partial(attempt, state.http)
+        )
+        out.request = state.slash_redirects.apply(request)
+        response = await retry(state.http, out, send_once)
+        if _is_redirect(response) and self._should_follow(out, response):
+            out.request = state.slash_redirects.apply(request)
+            out.number -= 1  # a redirect is not a failed attempt
+            response = await retry(state.http, out, send_once)
         if "x-ratelimit-remaining" in response.headers:
-            core.rate_limit_headers = response.headers
-        if response.status >= 400:  # noqa: PLR2004  (the class of status codes, RFC 9110)
-            core.note_repair("ProblemDetail", response.body)
-            raise ApiError.of(request, core.scrub(response))
-        if response.status < 200:  # noqa: PLR2004
-            raise self._unfit("expected an answer", request, response)
-        if response.status >= 300 and not redirects:  # noqa: PLR2004
-            raise self._redirected(request, response)
-        if response.status < 300 and not _is_success(response):  # noqa: PLR2004
-            message = f"no operation answers {response.status} with {self._media_type(response)}"
-            raise self._no_answer(message, request, response)
-        return response
+            state.rate_limit_headers = response.headers
+        if response.status in _SUCCESSES:
+            media_type = response.headers.get("content-type", "")
+            if media_type == "application/json" or not _is_problem(media_type):
+                return response
+        elif redirects and _is_redirect(response):
+            return response
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            report_repair(state.report, "ProblemDetail", response.body)
+            raise api_error(request, state.http.redact(response))
+        raise self._unexpected(request, response)
 
-    def _deadline(self) -> float:
-        """When a call that begins now has to be over."""
-        return self.core.clock() + self.options.deadline
+    def _should_follow(self, out: Outgoing, response: Response) -> bool:
+        """Return whether to repeat *out* where *response* redirects to: the other slash form.
+
+        Never for a write: RFC 9110 §15.4 leaves open what 301 and 302 mean for one.
+        """
+        return self.state.slash_redirects.learn(out.request, response) and not out.is_write
+
+    async def _page(self, request: Request, expected: Expected, listing: Listing) -> Page[Any]:
+        """Fetch one page of *listing*, with the links to its neighbours."""
+        state, out = self.state, self._outgoing(request)
+        response = await self._send(out)
+        items, envelope = await self._decode(out, response, expected)
+        page = Page(
+            items=items, envelope=envelope, url=request.url, response=response, listing=listing
+        )
+        try:
+            with trim_traceback():  # the frames inside hold the header
+                found = links(response.header("link"), state.slash_redirects.apply(request).url)
+        except ValueError as error:  # treating it as the last page would lose the others
+            message = f"the Link header cannot be read: {error}"
+            page = attrs.evolve(page, response=state.http.redact(response))
+            raise PagingError(message, request, page) from None
+        return attrs.evolve(
+            page,
+            next_url=found.get("next"),
+            previous_url=found.get("previous") or found.get("prev"),
+        )
 
     async def _decode(
-        self, request: Request, response: Response, expected: Expected, deadline: float
+        self, out: Outgoing, response: Response, expected: Expected
     ) -> tuple[Any, dict[str, Any]]:
-        """Decode *response* to what is expected, and to what the API put around it."""
-        core = self.core
-        steps = decode_in_steps(response.body, expected, core.report, core.limits)
+        """Decode *response* to what is expected, and to the envelope around it."""
+        state, request = self.state, out.request
+        steps = decode_in_steps(response.body, expected, state.report, state.limits)
         try:
-            with trim_traceback():  # the frames in there hold the body
-                return await self._in_slices(request, steps, deadline)
+            with trim_traceback():  # the frames inside hold the body
+                while True:
+                    try:
+                        next(steps)
+                    except StopIteration as done:
+                        return cast("tuple[Any, dict[str, Any]]", done.value)
+                    await asyncio.sleep(0)  # yield to the event loop between the steps
+                    if state.http.clock() >= out.deadline:
+                        message = f"the reply was not decoded within {out.time_limit:g} s"
+                        raise DeadlineError(message, request)
         except DecodeFailure as error:
             name = name_of(expected.model)
             message = (
                 f"expected {f'a list of {name}' if expected.as_list else name}: {error} "
                 f"({self._media_type(response)})"
             )
-            raise self._no_answer(message, request, response, error.path) from None
+            raise self._unexpected_success(message, request, response, error.path) from None
         except DriftDetected as error:
-            raise self._unfit(str(error), request, response, error.drift.path) from None
+            raise self._decode_error(str(error), request, response, error.drift.path) from None
         except LimitReached as error:
-            message = core.hide(str(error))
+            message = state.http.redactor.redact(str(error))
             raise LimitError(message, request, error.limit, response.status) from None
 
-    async def _in_slices(self, request: Request, steps: Steps[T], deadline: float) -> T:
-        """Run *steps*, with a turn of the event loop between them."""
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                return cast(T, done.value)
-            await asyncio.sleep(0)
-            if self.core.clock() >= deadline:
-                raise DeadlineError(
-                    f"the reply was not decoded within {self.options.deadline:g} s", request
-                )
+    def _unexpected(self, request: Request, response: Response) -> DecodeError:
+        """Return the error for a reply that is neither a success nor an error response."""
+        if response.status < HTTPStatus.OK:
+            return self._decode_error("expected an answer", request, response)
+        if _is_redirect(response):
+            # Not a local variable: it may repeat the token, and tools print those of a traceback.
+            message = Secret(_describe_redirect(request, response))
+            return self._decode_error(message.value, request, response)
+        text = f"no operation answers {response.status} with {self._media_type(response)}"
+        return self._unexpected_success(text, request, response)
 
-    def _no_answer(
+    def _unexpected_success(
         self, message: str, request: Request, response: Response, path: str = "$"
     ) -> DecodeError:
         """Return the error for a success that cannot be the operation's."""
         if request.is_write:
             message += "; it may or may not have been carried out"
-        return self._unfit(message, request, response, path)
+        return self._decode_error(message, request, response, path)
 
-    def _redirected(self, request: Request, response: Response) -> DecodeError:
-        # No local variable: it may repeat the token, and tools print those of a traceback.
-        message = Secret(_redirection(request, response))
-        return self._unfit(message.value, request, response)
-
-    def _unfit(
+    def _decode_error(
         self, message: str, request: Request, response: Response, path: str = "$"
     ) -> DecodeError:
-        hide = self.core.hide
-        return DecodeError(hide(message), request, self.core.scrub(response), hide(path))
+        http = self.state.http
+        redact = http.redactor.redact
+        return DecodeError(redact(message), request, http.redact(response), redact(path))
 
     def _media_type(self, response: Response) -> str:
-        return printable(self.core.hide(response.headers.get("content-type", "no content type")))
+        media_type = response.headers.get("content-type", "no content type")
+        return printable(self.state.http.redactor.redact(media_type))
 
 
-def _redirection(request: Request, response: Response) -> str:
-    """Return what there is to say of a redirect that is not followed."""
-    where = redact_link(response.headers.get("location", "nowhere"))
+def _describe_redirect(request: Request, response: Response) -> str:
+    """Return the message about a redirect that is not followed."""
+    target = redact_link(response.headers.get("location", "nowhere"))
     if request.is_write and other_slash_form(request.url, response) is not None:
         return (
-            f"not carried out, but redirected to {where}: a write is never sent again by "
-            "itself. Call the method again; this client sends it there from now on"
+            f"not carried out, but redirected to {target}: a write is never repeated "
+            "automatically. Call the method again; this client sends it there from now on"
         )
-    return f"redirected to {where}, which is not followed"
+    return f"redirected to {target}, which is not followed"
 
 
-def _is_success(response: Response) -> bool:
-    """Return whether a reply below 300 can be the success of an operation."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return response.status in _SUCCESSES and kind != _PROBLEM
+def _is_redirect(response: Response) -> bool:
+    return HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST
+
+
+def _is_problem(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == _PROBLEM

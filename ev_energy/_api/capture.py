@@ -1,6 +1,7 @@
-"""``with client.capture() as calls``: what was sent and what came back.
+"""``with client.capture() as calls``: a recording of requests and replies.
 
-Who asks for this wants to see a call as it was, e-mail addresses and all; but no secret.
+Personal data is recorded as it was sent, since a recording is made to look at a call; secrets are
+not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ev_energy._messages import Request, Response
 from ev_energy._redaction.scrub import MASK
 from ev_energy._redaction.show import redact_url
 
-#: Headers that are no secret. Others may be: a gateway's key, say.
+#: Headers that are printed. Others may be secret, such as the API key of a gateway.
 _PLAIN: Final = frozenset(
     {
         "accept",
@@ -31,35 +32,36 @@ _PLAIN: Final = frozenset(
 
 
 @attrs.define(eq=False)
-class Call:
+class CapturedCall:
     """One call: its request, every attempt, and the last reply. Prints as a ``curl`` command.
 
-    In print, the token and headers of your own are stars, and a presigned URL is but its origin.
+    The printed command masks the token and the headers that you added, and shows only the origin of
+    a presigned URL.
     """
 
     request: Request
     attempts: list[Response | Exception] = attrs.field(factory=list[Response | Exception])
-    """What came of each attempt: a reply, or why there was none."""
+    """The outcome of each attempt: a reply, or the error in its place."""
 
     @property
     def response(self) -> Response | None:
-        """The last reply; None if the last attempt brought none."""
+        """The reply to the last attempt, or None if it failed without one."""
         last = self.attempts[-1] if self.attempts else None
         return last if isinstance(last, Response) else None
 
     @property
     def status(self) -> int | None:
-        """Status of the last reply."""
+        """The status of the last reply."""
         return self.response.status if self.response else None
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers of the last reply; empty without one."""
+        """The headers of the last reply; empty without one."""
         return self.response.headers if self.response else {}
 
     @property
     def body(self) -> bytes | None:
-        """Raw body of the last reply."""
+        """The raw body of the last reply."""
         return self.response.body if self.response else None
 
     def __str__(self) -> str:
@@ -76,17 +78,17 @@ class Call:
         return shlex.join(words)
 
 
-# Which recordings run, each with the client that it is about. Tasks started inside a recording
-# inherit it, as do calls that the blocking twin hands to its loop.
-_recordings: Final[ContextVar[tuple[tuple[object, list[Call]], ...]]] = ContextVar(
+# The running recordings, each with the client it records. Tasks started inside a recording inherit
+# it, as do calls that the blocking client hands to its event loop.
+_recordings: Final[ContextVar[tuple[tuple[object, list[CapturedCall]], ...]]] = ContextVar(
     "recordings", default=()
 )
 
 
 @contextmanager
-def record(owner: object) -> Generator[list[Call], None, None]:
+def record(owner: object) -> Generator[list[CapturedCall], None, None]:
     """Collect the calls of *owner* that start inside, also in tasks started inside."""
-    calls: list[Call] = []
+    calls: list[CapturedCall] = []
     token = _recordings.set((*_recordings.get(), (owner, calls)))
     try:
         yield calls
@@ -94,15 +96,15 @@ def record(owner: object) -> Generator[list[Call], None, None]:
         _recordings.reset(token)
 
 
-def begin(owner: object, request: Request) -> Call | None:
-    """A call of *owner*, entered into every recording of it; None if there is none."""
+def begin_call(owner: object, request: Request) -> list[Response | Exception] | None:
+    """Add a call to every recording of *owner*. Return its list of attempts, or None."""
     running = _recordings.get()
     if not running:
         return None
-    recordings = [calls for whose, calls in running if whose is owner]
+    recordings = [calls for recorded, calls in running if recorded is owner]
     if not recordings:
         return None
-    call = Call(request)
+    call = CapturedCall(request)
     for calls in recordings:
         calls.append(call)
-    return call
+    return call.attempts

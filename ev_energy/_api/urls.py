@@ -29,6 +29,9 @@ class Repeated(tuple[str, ...]):
     __slots__ = ()
 
 
+_NONE_GIVEN: Final = Repeated()
+
+
 def fill(template: str, ids: Sequence[object]) -> str:
     """``/evses/{evse_id}`` and what names the EVSE, to a path. Each id stays one segment."""
     names, shape = _shape(template)
@@ -107,6 +110,8 @@ def one_of(
 
     There may be one of them at most where the API declares a *single* value.
     """
+    if values == ():
+        return _NONE_GIVEN
     given, listed = Repeated(items(name, values)), get_args(allowed)
     if single and len(given) > 1:
         raise ValueError(

@@ -1,82 +1,79 @@
-"""When to try again, decided by values alone: no clock, no randomness, no sleep."""
+"""When to retry, decided by values alone: no clock, no randomness, no sleep."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Set as AbstractSet
-from typing import Final, NamedTuple
+from http import HTTPStatus
+from typing import Final
 
 import attrs
 
-_REFUSED: Final = 429
-#: How often a pause is doubled at most; more than anybody has time for, and no overflow.
-_DOUBLED: Final = 60
+from ev_energy._messages import ConnectionFault, Response
+
+#: Doublings after which the backoff stops growing; without a bound, the power would overflow.
+_MOST_DOUBLINGS: Final = 60
+_ERROR_STATUSES: Final = range(400, 600)
 
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often and how soon to try again.
+    """How often and how soon a call is retried.
 
-    What may be tried again is no matter of taste: a read after a fault of the connection or one of
-    ``statuses``; a write only where it provably was not carried out, which is when it was never
-    sent, or refused with 429.
+    Which calls may be retried is not configurable: a read after a connection fault or one of
+    ``statuses``; a write only if the server provably did not carry it out, because it was never
+    sent or was refused with 429.
     """
 
     retries: int = 2
-    """How many more attempts there may be."""
-    first_pause: float = 0.5
-    """Seconds before the second attempt, at most; each further pause may be twice as long."""
-    longest_pause: float = 8.0
-    """Seconds, at most. Where the server says how long to wait, that counts instead."""
+    """Attempts after the first one, at most."""
+    initial_backoff: float = 0.5
+    """Upper bound in seconds of the pause before the second attempt; it doubles per attempt."""
+    max_backoff: float = 8.0
+    """Upper bound in seconds of any pause. A ``Retry-After`` of the server takes precedence."""
     statuses: AbstractSet[int] = frozenset({429, 502, 503, 504})
-    """After which a read is tried again."""
+    """Response statuses after which a read is retried."""
 
     def __attrs_post_init__(self) -> None:
         if self.retries < 0:
             raise ValueError(f"retries must be 0 or more, not {self.retries}")
-        for name in ("first_pause", "longest_pause"):
+        for name in ("initial_backoff", "max_backoff"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more seconds, not {getattr(self, name)}")
-        if odd := [status for status in self.statuses if not 400 <= status <= 599]:  # noqa: PLR2004
-            raise ValueError(f"statuses must be those of errors, not {odd}")
-
-
-class Outcome(NamedTuple):
-    """What came of one attempt."""
-
-    status: int | None = None
-    """None: no reply."""
-    sent: bool = True
-    retry_after: float | None = None
+        if invalid := [status for status in self.statuses if status not in _ERROR_STATUSES]:
+            raise ValueError(f"statuses must be error statuses (400 to 599), not {invalid}")
 
 
 def pause_before_retry(
     policy: RetryPolicy,
     attempt: int,
-    outcome: Outcome,
+    outcome: Response | ConnectionFault,
     *,
     is_write: bool,
-    left: float,
-    chance: float,
+    remaining: float,
+    jitter: float,
 ) -> float | None:
-    """Seconds to wait before attempt number *attempt* + 1; None to leave it at this outcome.
+    """Return the seconds to wait after attempt number *attempt*, or None to accept *outcome*.
 
-    *chance*, 0 to 1, spreads callers that failed together (full jitter). A pause that the server
-    asked for is taken in full. A pause that does not end within the *left* seconds is not begun.
+    *jitter*, from 0 to 1, spreads clients that failed together (full jitter). A pause requested by
+    the server is taken in full. A pause that would not end within *remaining* seconds is None.
     """
-    if attempt > policy.retries or not _is_repeatable(policy, outcome, is_write=is_write):
+    if attempt > policy.retries or not _may_repeat(policy, outcome, is_write=is_write):
         return None
-    if outcome.retry_after is not None:
-        pause = outcome.retry_after
+    retry_after = outcome.retry_after if isinstance(outcome, Response) else None
+    if retry_after is not None:
+        pause = retry_after
     else:
-        longest = policy.first_pause * 2.0 ** min(attempt - 1, _DOUBLED)
-        pause = chance * min(policy.longest_pause, longest)
-    return pause if pause < left else None
+        backoff = policy.initial_backoff * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
+        pause = jitter * min(policy.max_backoff, backoff)
+    return pause if pause < remaining else None
 
 
-def _is_repeatable(policy: RetryPolicy, outcome: Outcome, *, is_write: bool) -> bool:
-    if outcome.status is None:
+def _may_repeat(
+    policy: RetryPolicy, outcome: Response | ConnectionFault, *, is_write: bool
+) -> bool:
+    if isinstance(outcome, ConnectionFault):
         return not is_write or not outcome.sent
     if is_write:
-        return outcome.status == _REFUSED
+        return outcome.status == HTTPStatus.TOO_MANY_REQUESTS
     return outcome.status in policy.statuses

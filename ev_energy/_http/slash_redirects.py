@@ -1,4 +1,4 @@
-"""Servers that have their paths with a slash at the end, or without, and redirect to that form."""
+"""Servers that redirect a path to the same path with, or without, a slash at its end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
+from msgspec.structs import replace
 from yarl import URL
 
-from ev_energy._messages import Response
+from ev_energy._messages import Request, Response
 
 _REDIRECTS: Final = frozenset(
     {
@@ -20,11 +21,31 @@ _REDIRECTS: Final = frozenset(
 )
 
 
+class SlashRedirects:
+    """The path templates that a server redirected, and the form it wants for each."""
+
+    def __init__(self) -> None:
+        self._ends_in_slash: dict[str, bool] = {}
+
+    def apply(self, request: Request) -> Request:
+        """Return *request* in the form that the server last redirected it to."""
+        if not self._ends_in_slash or request.template not in self._ends_in_slash:
+            return request
+        return replace(request, url=_with_slash(request.url, self._ends_in_slash[request.template]))
+
+    def learn(self, request: Request, response: Response) -> bool:
+        """Remember a redirect to the other form. Return whether *response* is one."""
+        other = other_slash_form(request.url, response)
+        if other is not None:
+            self._ends_in_slash[request.template] = other.raw_path.endswith("/")
+        return other is not None
+
+
 def other_slash_form(url: URL, response: Response) -> URL | None:
     """Return *url* with its last slash added or removed, if that is where *response* redirects.
 
-    Anything else about the target must be the same: origin, path and query. The URL returned is
-    made of *url* and not of the ``Location``, whose spelling is the server's.
+    Origin, path and query of the target must otherwise be the same. The returned URL is derived
+    from *url*, not from the ``Location``, whose spelling the server chooses.
     """
     if response.status not in _REDIRECTS:
         return None
@@ -33,15 +54,14 @@ def other_slash_form(url: URL, response: Response) -> URL | None:
         same_origin = target.origin() == url.origin() and "@" not in target.raw_authority
     except ValueError:
         return None
-    other = with_slash(url, not url.raw_path.endswith("/"))
+    other = _with_slash(url, not url.raw_path.endswith("/"))
     same_path = unquote(target.raw_path) == unquote(other.raw_path)
     if same_origin and same_path and list(target.query.items()) == list(url.query.items()):
         return other
     return None
 
 
-def with_slash(url: URL, ends_in_slash: bool) -> URL:
-    """Return *url* with a slash at the end of its path, or without one."""
+def _with_slash(url: URL, ends_in_slash: bool) -> URL:
     path = url.raw_path.rstrip("/") + ("/" if ends_in_slash else "")
     if path == url.raw_path:
         return url

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -13,6 +13,7 @@ import attrs
 from yarl import URL
 
 from ev_energy._messages import Response
+from ev_energy._redaction.redactor import Redactor
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy.auth._credentials import (
@@ -63,14 +64,15 @@ class TokenManager:
         self,
         auth: Auth,
         post: Callable[[Endpoint, TokenRequest], Awaitable[Response]],
-        now: Callable[[], float],
+        wall_clock: Callable[[], float],
         origin: str,
+        redactor: Redactor,
     ) -> None:
-        self._auth, self._post, self._now = auth, post, now
+        self._auth, self._post, self._now = auth, post, wall_clock
+        self._redactor = redactor
         self._token: Token | None = None
         self._renew_at = float("inf")
         self._previous: deque[Token] = deque(maxlen=_PREVIOUS_TOKENS)
-        self._secrets: tuple[str, ...] = ()
         self._key = ""
         self._rejected: Token | None = None
         """The last token that the API rejected before its expiry."""
@@ -83,14 +85,6 @@ class TokenManager:
             self._set_token(Token(access_token=auth.token))
         else:
             self._key = auth.key(origin)
-
-    def secrets(self) -> Sequence[str]:
-        """Return the texts to keep out of logs and errors, those of earlier tokens included.
-
-        The reply to a call that was sent before a renewal may repeat the token it was sent with,
-        which can still be valid.
-        """
-        return self._secrets
 
     def cached(self) -> Token | None:
         """Return the cached token, or None if there is none or it is about to expire."""
@@ -326,13 +320,17 @@ class TokenManager:
         return self._now() < token.renew_at
 
     def _set_token(self, token: Token | None) -> None:
-        """Make *token* the cached one; the secrets of the one before stay known."""
+        """Make *token* the cached one.
+
+        Earlier tokens are kept out of logs and errors too: the reply to a call that was sent before
+        a renewal may repeat the token it was sent with, which can still be valid.
+        """
         if self._token is not None and self._token != token:
             self._previous.append(self._token)
         self._token = token
         self._renew_at = float("inf") if token is None else token.renew_at
         known = [*self._previous, *([] if token is None else [token])]
-        self._secrets = tuple(dict.fromkeys(text for one in known for text in one.secrets()))
+        self._redactor.set_tokens(dict.fromkeys(text for one in known for text in one.secrets()))
 
 
 async def _wait_for(task: asyncio.Task[Any], max_wait: float | None = None) -> bool:

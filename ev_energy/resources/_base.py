@@ -15,7 +15,7 @@ from ev_energy._api.paging import Pager
 from ev_energy.models._base import Model
 
 if TYPE_CHECKING:
-    from ev_energy._api.caller import Session
+    from ev_energy._api.caller import ApiCaller
     from ev_energy.models._types import Counts
 
 M = TypeVar("M", bound=Model)
@@ -31,18 +31,18 @@ Body = Mapping[str, object]
 class Resource:
     """One family of endpoints, bound to one view of a client."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_caller",)
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, caller: ApiCaller) -> None:
+        self._caller = caller
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._session.core.root}>"
+        return f"<{type(self).__name__} of {self._caller.state.base_url}>"
 
     def _get(
         self, into: type[M], path: str, *ids: object, scope: str | None, **query: object
     ) -> Coroutine[Any, Any, M]:
-        return self._session.call("GET", into, path, ids, scope, query)
+        return self._caller.call("GET", into, path, ids, scope, query)
 
     def _list(
         self,
@@ -53,7 +53,7 @@ class Resource:
         inside: str | None = None,
         **query: object,
     ) -> Pager[M]:
-        return self._session.pager(of, path, ids, scope, query, inside)
+        return self._caller.pager(of, path, ids, scope, query, inside)
 
     @overload
     def _post(
@@ -84,7 +84,7 @@ class Resource:
         json: Body | None = None,
         **query: object,
     ) -> Coroutine[Any, Any, Any]:
-        return self._session.call("POST", into, path, ids, scope, query, json)
+        return self._caller.call("POST", into, path, ids, scope, query, json)
 
     @overload
     def _patch(
@@ -119,21 +119,21 @@ class Resource:
         **query: object,
     ) -> Coroutine[Any, Any, M | None]:
         if inside is None:
-            return self._session.call("PATCH", into, path, ids, scope, query, json)
-        return self._session.call("PATCH", into, path, ids, scope, query, json, inside=inside)
+            return self._caller.call("PATCH", into, path, ids, scope, query, json)
+        return self._caller.call("PATCH", into, path, ids, scope, query, json, inside=inside)
 
     def _delete(self, path: str, *ids: object, scope: str | None) -> Coroutine[Any, Any, None]:
-        return self._session.call("DELETE", None, path, ids, scope, {})
+        return self._caller.call("DELETE", None, path, ids, scope, {})
 
     def _delete_counting(
         self, path: str, *ids: object, scope: str | None
     ) -> Coroutine[Any, Any, Counts]:
-        return self._session.delete_counting(path, ids, scope)
+        return self._caller.delete_counting(path, ids, scope)
 
     def _redirect(
         self, path: str, *, scope: str | None, **query: object
     ) -> Coroutine[Any, Any, str]:
-        return self._session.redirect(path, scope, query)
+        return self._caller.redirect(path, scope, query)
 
 
 class Workflow(Resource):

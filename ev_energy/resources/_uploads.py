@@ -10,7 +10,6 @@ import io
 import os
 import stat
 from collections.abc import AsyncIterator, Callable
-from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -19,14 +18,15 @@ from typing import IO, Any, Final, Self, TypeAlias, cast
 import attrs
 from yarl import URL
 
-from ev_energy._api.attempt import Ready, attempt_once
-from ev_energy._api.send import again
-from ev_energy._api.state import Core, Options
-from ev_energy._messages import ConnectionFault, Request, Response
+from ev_energy._api.options import CallOptions
+from ev_energy._http.attempt import attempt
+from ev_energy._http.context import HttpContext
+from ev_energy._http.outgoing import Outcome, Outgoing
+from ev_energy._http.retry import retry
+from ev_energy._messages import Request, Response
 from ev_energy._redaction.scrub import encodings
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.in_thread import in_thread
-from ev_energy.errors import ClientClosedError, LimitError
 from ev_energy.models._json import is_confirmation
 
 _CHUNK: Final = 256 * 1024
@@ -124,51 +124,52 @@ class Source:
 
 
 async def put(
-    core: Core,
-    options: Options,
+    http: HttpContext,
+    options: CallOptions,
     url: Secret[str],
     source: Source,
     *,
     content_type: str | None,
     progress: Progress | None,
     timeout: float,
-) -> Response | ConnectionFault:
-    """What came of putting *source* to *url*. Whole and repeatable, it is tried as a read is.
+) -> Response:
+    """Return the storage's reply to putting *source* at *url*, retried as a read is.
 
-    All attempts together have the client's deadline, or *timeout* where that is longer. Hooks and
-    tracers are told, but not the path and the query, which are the key to the storage.
+    All attempts together may take the client's deadline, or *timeout* where that is longer. Hooks
+    and tracers see the URL's origin only: path and query are the key to the storage.
 
-    What *source* (`FileFault`) or *progress* raise is raised here, and ends it.
+    `TransportError` or `LimitError` without a reply; `FileFault` and what *progress* raises
+    propagate at once.
     """
-    over = core.clock() + max(timeout, options.deadline)
+    time_limit = max(timeout, options.deadline)
     headers = {"Content-Length": str(source.size), "User-Agent": options.headers["User-Agent"]}
     if content_type is not None:
         headers["Content-Type"] = content_type
     target = Secret(URL(url.value, encoded=True))
     shown = Request("PUT", target.value.origin() / "***", headers, None, authorised=False)
-    tracer = core.hooks.tracer
-    with nullcontext() if tracer is None else tracer.call(shown):
-        attempt = 0
-        while True:
-            attempt += 1
-            if core.closed:
-                raise ClientClosedError
-            raised: list[Exception] = []
-            ready = Ready(headers, _noting(source.chunks(progress), raised), secret_url=target)
-            left = min(timeout, over - core.clock())
-            try:
-                came = await attempt_once(core, shown, ready, left, attempt)
-            except LimitError as error:
-                return ConnectionFault(str(error), sent=True)
-            if raised:  # which aiohttp takes for a fault of the connection
-                raise raised[0]
-            if isinstance(came, Response):
-                came = _without_signature(core.scrub(came), target.value)
-                if came.status < 400:  # noqa: PLR2004  (RFC 9110)
-                    return came
-            is_due = await again(core, options, shown, attempt, came, over, is_write=False)
-            if not is_due or core.clock() >= over:
-                return came
+    out = Outgoing(
+        request=shown,
+        headers=headers,
+        body=None,
+        policy=options.retries,
+        timeout=timeout,
+        deadline=http.clock() + time_limit,
+        time_limit=time_limit,
+        is_write=False,
+        secret_url=target,
+    )
+
+    async def send_once(out: Outgoing) -> Outcome:
+        raised: list[Exception] = []
+        out.body = _record_errors(source.chunks(progress), raised)
+        outcome = await attempt(http, out)
+        if raised:  # aiohttp takes an error of the body for one of the connection
+            raise raised[0]
+        if isinstance(outcome, Response):
+            outcome = _without_signature(http.redact(outcome), target.value)
+        return outcome
+
+    return await retry(http, out, send_once)
 
 
 def is_a_storages(response: Response) -> bool:
@@ -191,8 +192,10 @@ def _without_signature(response: Response, url: URL) -> Response:
     return response.without([spelling for text in signed for spelling in encodings(text)])
 
 
-async def _noting(chunks: AsyncIterator[bytes], raised: list[Exception]) -> AsyncIterator[bytes]:
-    """*chunks*; what they raise is noted, since the transport may make something else of it."""
+async def _record_errors(
+    chunks: AsyncIterator[bytes], raised: list[Exception]
+) -> AsyncIterator[bytes]:
+    """Yield *chunks*, and append the error they raise, which the transport may replace."""
     try:
         async for chunk in chunks:
             yield chunk

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
 from ev_energy._arguments import kind_of, text
 from ev_energy._codec.text import id_text
-from ev_energy._messages import ConnectionFault
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret
-from ev_energy.errors import EvEnergyError, UploadError
+from ev_energy.errors import EvEnergyError, LimitError, TransportError, UploadError
 from ev_energy.models._refs import Id
 from ev_energy.resources._base import Workflow
 from ev_energy.resources._checks import absolute_url
@@ -72,7 +72,7 @@ class Rebates(Workflow):
             name = text("file_name", file_name or source.name or "")
             if not name:
                 raise ValueError("file_name must be given: the file has no name of its own")
-            upload = await RebateEvidenceFiles(self._session).start_upload(
+            upload = await RebateEvidenceFiles(self._caller).start_upload(
                 user_rebate=user_rebate, rebate_evidence_type=rebate_evidence_type, file_name=name
             )
             return await self._go_on(upload, source, content_type, progress, timeout)
@@ -120,15 +120,15 @@ class Rebates(Workflow):
         url, named = upload.presigned_url, upload.id or upload.url
         if not url or not _is_on_the_web(url) or not named or not _is_id(named):
             raise UploadError("the API did not say where to put the file, or its id", upload)
-        is_https, where = URL(url).scheme == "https", Secret(url)
+        is_https, target = URL(url).scheme == "https", Secret(url)
         del url  # it is a secret, and tools print the local variables of this frame
-        if not is_https and self._session.core.root.scheme == "https":
+        if not is_https and self._caller.state.base_url.scheme == "https":
             raise UploadError("the URL for the file is not https: it would go in the clear", upload)
         try:
-            came = await put(
-                self._session.core,
-                self._session.options,
-                where,
+            response = await put(
+                self._caller.state.http,
+                self._caller.options,
+                target,
                 source,
                 content_type=content_type,
                 progress=progress,
@@ -136,20 +136,25 @@ class Rebates(Workflow):
             )
         except FileFault as fault:
             raise UploadError(str(fault), upload) from fault
-        if isinstance(came, ConnectionFault):
-            raise UploadError(f"the file did not arrive at the storage: {came}", upload) from came
-        if not 200 <= came.status < 300:  # noqa: PLR2004  (the class of status codes, RFC 9110)
+        except (TransportError, LimitError) as error:
+            reason = error.__cause__ or error  # without the URL in the message of a call's error
+            message = f"the file did not arrive at the storage: {reason}"
+            raise UploadError(message, upload) from reason
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             raise UploadError(
-                f"the storage answered {came.status} {printable(came.reason, 100)}",
+                f"the storage answered {response.status} {printable(response.reason, 100)}",
                 upload,
-                came.status,
-                came.body,
+                response.status,
+                response.body,
             )
-        if not is_a_storages(came):
-            message = f"the storage did not answer, but something on the way did ({came.status})"
-            raise UploadError(message, upload, came.status, came.body)
+        if not is_a_storages(response):
+            message = (
+                f"the reply ({response.status}) is not a storage's: a proxy or a captive portal "
+                "may have sent it"
+            )
+            raise UploadError(message, upload, response.status, response.body)
         try:
-            return await RebateEvidenceFiles(self._session).finish_upload(named)
+            return await RebateEvidenceFiles(self._caller).finish_upload(named)
         except EvEnergyError as error:
             raise UploadError(
                 f"the file arrived, but the upload could not be finished: {error}", upload

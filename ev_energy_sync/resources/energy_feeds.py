@@ -41,7 +41,7 @@ class CarbonFeeds(Blocking[aio.CarbonFeeds]):
         """List the carbon intensities of a feed, latest start first.
 
         The API wraps each page into an object; what else that held (``url`` and ``carbon_feed``,
-        two URLs) is in ``page.around``.
+        two URLs) is in ``page.envelope``.
 
         GET /carbon_feeds/{carbon_feed_id}/carbon_intensities, scope carbon:read.
         """

@@ -112,7 +112,9 @@ async def test_secrets_that_a_server_repeats_show_in_no_error_log_or_pickle(
     begun = app.start_authorization(server.url)
     callback = f"/back?code={quote(CODE)}&state={begun.state}"
     caught: list[Exception] = []
-    async with Client(app, base_url=server.url, clock=time, sleep=time.sleep, now=time) as client:
+    async with Client(
+        app, base_url=server.url, clock=time, sleep=time.sleep, wall_clock=time
+    ) as client:
 
         async def failing(what: object) -> None:
             with pytest.raises((errors.TokenError, errors.ApiError)) as found:

@@ -48,7 +48,7 @@ async def twin(request, sim: Simulator) -> AsyncIterator[Callable[..., Twin]]:
         kind = Client if request.param == "async" else ev_energy_sync.Client
         settings = {
             "base_url": sim.base_url,
-            "now": lambda: sim.clock.now().timestamp(),
+            "wall_clock": lambda: sim.clock.now().timestamp(),
             **settings,
         }
         made.append(Twin(kind(auth, **settings)))

@@ -45,7 +45,7 @@ class World:
             base_url=simulator.base_url,
             clock=self.clock,
             sleep=self.sleep,
-            now=self.clock,
+            wall_clock=self.clock,
             **settings,
         )
         return await self.stack.enter_async_context(made)
@@ -310,7 +310,7 @@ class TestBlocking:
                 "base_url": simulator.base_url,
                 "clock": world.clock,
                 "sleep": world.sleep,
-                "now": world.clock,
+                "wall_clock": world.clock,
                 "budget": budget,
             }
             auth = ClientCredentials(

@@ -24,6 +24,7 @@ from ev_energy._api.link_header import links
 from ev_energy._codec import lenient
 from ev_energy._codec.decode import decode
 from ev_energy._codec.drift import DriftDetected, Reporter
+from ev_energy._codec.problems import api_error
 from ev_energy._codec.raw_json import DecodeFailure, unwrap
 from ev_energy._messages import RateLimit, Request, Response
 from ev_energy.auth._oauth import Token, parse_token_response
@@ -180,7 +181,7 @@ PROBLEM = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, ANY))
 @fuzzed
 @given(st.integers(400, 999), spoilt(as_bytes(PROBLEM | ANY)), st.text(max_size=5))
 def test_any_problem_is_an_error_that_can_be_shown(status: int, body: bytes, reason: str) -> None:
-    error = errors.ApiError.of(REQUEST, Response(status, reason, CIMultiDict(), body))
+    error = api_error(REQUEST, Response(status, reason, CIMultiDict(), body))
     show(error)
     assert (error.status, error.body) == (status, body)
     assert isinstance(error.title, str)

@@ -133,7 +133,7 @@ async def test_what_is_around_the_items_is_held_to_it_too(wire) -> None:
         with pytest.raises(errors.DecodeError, match="nested too deeply"):
             await listing.page()
         page = await listing.page()
-        assert page.around == {"region": objects(MAX_DEPTH)}
+        assert page.envelope == {"region": objects(MAX_DEPTH)}
 
 
 @pytest.mark.parametrize("depth", [SURE, 1_000_000])

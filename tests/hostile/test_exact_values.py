@@ -212,7 +212,7 @@ CUT = {
 async def test_a_byte_order_mark_is_left_out(wire, body: bytes) -> None:
     drifts: list[Drift] = []
     server = await wire(reply(body))
-    async with server.client(drift=drifts.append) as client:
+    async with server.client(on_drift=drifts.append) as client:
         evse = await client.evses.get("e")
     assert evse.cpid == "A\u00e9"
     assert [(drift.kind, drift.model) for drift in drifts] == [(DriftKind.INVALID_TEXT, "EVSE")]
@@ -229,7 +229,7 @@ async def test_half_a_character_costs_no_page(wire, member: str, cut: bytes, sho
     odd = b'{"id":"b","url":"u","cpid":"c","%b":"%b"}' % (member.encode(), cut)
     drifts: list[Drift] = []
     server = await wire(reply(b"[" + fine + b"," + odd + b"]"))
-    async with server.client(drift=drifts.append) as client:
+    async with server.client(on_drift=drifts.append) as client:
         first, second = await client.evses.list().collect()
     assert (first.id, first.cpid) == ("a", "fine")
     text = {**second.to_dict(), **second.extra}[member]
@@ -247,7 +247,7 @@ async def test_half_a_character_around_the_items_costs_no_page(wire) -> None:
     server = await wire(reply(body))
     async with server.client() as client:
         page = await client.carbon_feeds.carbon_intensities("feed").page()
-    assert page.around == {"url": "\ufffd"}
+    assert page.envelope == {"url": "\ufffd"}
     assert page.items[0].extra == {"x": "\ufffd"}
 
 
@@ -264,7 +264,7 @@ PROBLEM = b'{"title":"No","detail":"%b","field_errors":{"a":["%b"]}}' % (
 async def test_a_problem_document_is_repaired(wire, body: bytes, strict: bool) -> None:
     drifts: list[Drift] = []
     server = await wire(reply(body, status="404 Not Found"))
-    async with server.client(drift=drifts.append, strict=strict) as client:
+    async with server.client(on_drift=drifts.append, strict=strict) as client:
         with pytest.raises(errors.NotFoundError) as caught:
             await client.evses.get("e")
     assert caught.value.detail == "cut \ufffd"
@@ -287,7 +287,7 @@ async def test_a_token_reply_is_repaired(wire) -> None:
     auth = ClientCredentials(client_id="a", client_secret="b-secret")
     from ev_energy import Client
 
-    async with Client(auth, base_url=server.url, drift=drifts.append) as client:
+    async with Client(auth, base_url=server.url, on_drift=drifts.append) as client:
         assert (await client.evses.get("e")).id == "e"
     assert [(drift.model, drift.kind) for drift in drifts] == [("Token", DriftKind.INVALID_TEXT)]
 
@@ -310,7 +310,7 @@ def test_a_delivery_is_repaired(type_: bytes, spelling: str) -> None:
         "raw half": event.decode().replace("\\ud83d", "\ud83d"),
     }[spelling]
     drifts: list[Drift] = []
-    found = webhooks.read(body, drift=drifts.append)
+    found = webhooks.read(body, on_drift=drifts.append)
     data: Any = found.data
     values = data if isinstance(data, dict) else {**data.to_dict(), **data.extra}
     assert values["zzz"] == "\ufffd"

@@ -16,6 +16,7 @@ from yarl import URL
 
 from ev_energy import Client, errors
 from ev_energy._codec.drift import Drift, DriftKind
+from ev_energy._codec.problems import api_error
 from ev_energy._messages import ConnectionFault, Request, Response
 from ev_energy.auth._oauth import parse_token_response
 from ev_energy.models._json import MAX_DOCUMENT_BYTES
@@ -69,7 +70,7 @@ def must_be_fit_to_show(error: BaseException) -> None:
 )
 def test_a_problem_is_shown_in_one_short_line(problem: Any, reason: str, status: int) -> None:
     body = json.dumps(problem).encode()
-    error = errors.ApiError.of(PLACE, Response(status, reason, CIMultiDict(), body))
+    error = api_error(PLACE, Response(status, reason, CIMultiDict(), body))
     must_be_fit_to_show(error)
     detail = problem.get("detail")
     # Halves of characters are repaired, and documents of more than 1 MiB are not read.
@@ -89,7 +90,7 @@ def test_a_problem_is_shown_in_one_short_line(problem: Any, reason: str, status:
 @example("\ud800\udc00\ud800")
 def test_the_detail_of_a_problem_is_whole_but_for_halves_of_characters(detail: str) -> None:
     body = json.dumps({"detail": detail}).encode()
-    error = errors.ApiError.of(PLACE, Response(400, "", CIMultiDict(), body))
+    error = api_error(PLACE, Response(400, "", CIMultiDict(), body))
     in_utf_16 = detail.encode("utf-16-le", "surrogatepass")
     assert error.detail == in_utf_16.decode("utf-16-le", "replace")
     must_be_fit_to_show(error)
@@ -98,7 +99,7 @@ def test_the_detail_of_a_problem_is_whole_but_for_halves_of_characters(detail: s
 def test_ten_thousand_field_errors_make_a_short_message_and_stay_readable() -> None:
     wrong = {f"field{number}": ["x" * 20] for number in range(10_000)}
     body = json.dumps({"field_errors": wrong}).encode()
-    error = errors.ApiError.of(PLACE, Response(400, "No", CIMultiDict(), body))
+    error = api_error(PLACE, Response(400, "No", CIMultiDict(), body))
     must_be_fit_to_show(error)
     assert "and 9990 more" in str(error)
     assert error.field_errors == wrong
@@ -112,7 +113,7 @@ def test_every_error_that_names_foreign_text_is_shown_in_one_short_line(
     response = Response(200, other, CIMultiDict(), body)
     request = Request("GET", URL("https://api.example/v2/evses"), template="/evses")
     made = [
-        errors.ApiError.of(request, Response(502, text, CIMultiDict(), body)),
+        api_error(request, Response(502, text, CIMultiDict(), body)),
         errors.AuthorizationError(text, other),
         errors.CursorError(text),
         errors.DecodeError(text, request, response, other),

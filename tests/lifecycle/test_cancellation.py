@@ -73,11 +73,11 @@ class World:
 
     @property
     def auth(self) -> Any:
-        return self.client._session.core.auth
+        return self.client._caller.state.auth
 
     @property
     def key(self) -> str:
-        manager = self.client._session.core.tokens
+        manager = self.client._caller.state.tokens
         assert manager is not None
         return manager._key
 
@@ -102,7 +102,7 @@ def world(line: Line, *, limit: int = LIMIT, user: bool = False) -> World:
         on_request=attempts.append,
         clock=time,
         sleep=time.sleep,
-        now=time,
+        wall_clock=time,
     )
     return World(line, time, budget, store, client, attempts)
 
@@ -269,10 +269,10 @@ async def run(stepping: Stepping) -> object:
 async def assert_unharmed(w: World) -> None:
     """Nothing is left of what was broken off, and the client goes on."""
     await quiet()
-    connector = w.client._session.core.transport._current  # type: ignore[attr-defined]
+    connector = w.client._caller.state.http.transport._current  # type: ignore[attr-defined]
     if connector is not None:
         assert not connector.value.connector._acquired
-    assert not w.client._session.core.waits._waits
+    assert not w.client._caller.state.http.close_scope._waits
     # Each attempt that began may have been sent; nothing else is counted.
     ends = [end for ticket in w.budget.tickets for end in ticket.ends]
     assert len(ends) == len(w.budget.tickets)

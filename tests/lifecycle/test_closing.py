@@ -18,7 +18,7 @@ from support import SECRET, TOKEN
 
 import ev_energy_sync
 from ev_energy import Client, ClientCredentials, MemoryBudget, RetryPolicy, errors
-from ev_energy._api.close_scope import Waits
+from ev_energy._http.close_scope import CloseScope
 from ev_energy.auth import MemoryStore
 
 
@@ -109,7 +109,7 @@ async def test_all_who_wait_for_the_budget_end_with_the_client(line: Line) -> No
     await client.evses.get("warm")
     calls = [asyncio.ensure_future(client.evses.get(f"evse{n}")) for n in range(50)]
     calls.append(asyncio.ensure_future(client.reserve(1).__aenter__()))  # type: ignore[arg-type]
-    bucket = client._session.core.bucket
+    bucket = client._caller.state.bucket
     assert bucket is not None
     await until(lambda: (state := budget.state(bucket)) and state.waiting == 51)
     await assert_ends(client, calls[0])
@@ -269,7 +269,7 @@ async def test_one_call_of_a_group_that_fails_takes_the_others_along_and_no_more
         with pytest.raises(TimeoutError):
             await asyncio.create_task(timed())
         assert (await client.evses.get("after")).id == "after"
-        home = client._session.core.transport._current  # type: ignore[attr-defined]
+        home = client._caller.state.http.transport._current  # type: ignore[attr-defined]
         assert not home.value.connector._acquired
 
 
@@ -348,7 +348,7 @@ def test_one_loop_after_the_other_needs_no_closing_in_between(far: str) -> None:
     client = Client(TOKEN, base_url=far)
     for _ in range(5):
         assert asyncio.run(client.evses.get("one")).id == "one"
-    assert len(client._session.core.transport._sessions._resources) == 1  # type: ignore[attr-defined]
+    assert len(client._caller.state.http.transport._sessions._resources) == 1  # type: ignore[attr-defined]
     asyncio.run(client.close())
 
 
@@ -360,14 +360,14 @@ def test_two_loops_at_the_same_time_have_connections_of_their_own(far: str) -> N
         for _ in range(20):
             together.wait(10)
             await asyncio.gather(*(client.evses.get(f"evse{n}") for n in range(5)))
-        home = client._session.core.transport._sessions.for_running_loop()  # type: ignore[attr-defined]
+        home = client._caller.state.http.transport._sessions.for_running_loop()  # type: ignore[attr-defined]
         found.append(sum(map(len, home.value.connector._conns.values())))
 
     threads = [threading.Thread(target=asyncio.run, args=(work(),)) for _ in range(2)]
     [thread.start() for thread in threads]
     [thread.join(30) for thread in threads]
     assert found == [5, 5]
-    assert not client._session.core.transport._sessions._purge_closed_loops()  # type: ignore[attr-defined]
+    assert not client._caller.state.http.transport._sessions._purge_closed_loops()  # type: ignore[attr-defined]
     asyncio.run(client.close())
 
 
@@ -379,7 +379,7 @@ def test_closed_from_another_loop_calls_and_waits_end_there(far: str) -> None:
     async def work() -> None:
         await client.evses.get("one")
         calls = [asyncio.ensure_future(client.evses.get(name)) for name in ("slow", "late")]
-        bucket = client._session.core.bucket
+        bucket = client._caller.state.bucket
         assert bucket is not None
         await until(lambda: (state := budget.state(bucket)) and state.waiting)
         waiting.set()
@@ -398,41 +398,41 @@ def test_closed_from_another_loop_calls_and_waits_end_there(far: str) -> None:
 
 
 @pytest.fixture
-async def waits() -> AsyncIterator[Waits]:
-    made = Waits()
+async def waits() -> AsyncIterator[CloseScope]:
+    made = CloseScope()
     yield made
     assert not made._waits
 
 
-async def wait(waits: Waits, on: asyncio.Future[None]) -> str:
-    with waits.ended_by_close():
+async def wait(waits: CloseScope, on: asyncio.Future[None]) -> str:
+    with waits.cancel_on_close():
         await on
     return "over"
 
 
-async def test_a_wait_that_is_over_as_the_client_closes_ends_either_way(waits: Waits) -> None:
+async def test_a_wait_that_is_over_as_the_client_closes_ends_either_way(waits: CloseScope) -> None:
     on = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(wait(waits, on))
     await asyncio.sleep(0)
     on.set_result(None)
-    waits.end()  # before the task hears of it
+    waits.close()  # before the task hears of it
     with pytest.raises(errors.ClientClosedError):
         await task
     assert task.cancelling() == 0
 
 
-async def test_a_wait_that_begins_after_it_is_refused(waits: Waits) -> None:
-    waits.end()
+async def test_a_wait_that_begins_after_it_is_refused(waits: CloseScope) -> None:
+    waits.close()
     with pytest.raises(errors.ClientClosedError):
         await wait(waits, asyncio.get_running_loop().create_future())
 
 
 @pytest.mark.parametrize("first", ["closed", "cancelled"])
-async def test_who_is_cancelled_too_is_cancelled(waits: Waits, first: str) -> None:
+async def test_who_is_cancelled_too_is_cancelled(waits: CloseScope, first: str) -> None:
     on = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(wait(waits, on))
     await asyncio.sleep(0)
-    for what in (waits.end, task.cancel) if first == "closed" else (task.cancel, waits.end):
+    for what in (waits.close, task.cancel) if first == "closed" else (task.cancel, waits.close):
         what()
     await asyncio.wait({task})
     assert task.cancelled()
@@ -440,7 +440,7 @@ async def test_who_is_cancelled_too_is_cancelled(waits: Waits, first: str) -> No
 
 
 @pytest.mark.parametrize("first", ["closed", "too late"])
-async def test_a_timeout_at_the_same_instant_is_a_timeout(waits: Waits, first: str) -> None:
+async def test_a_timeout_at_the_same_instant_is_a_timeout(waits: CloseScope, first: str) -> None:
     async def timed() -> None:
         async with asyncio.timeout(60) as limit:
             limits.append(limit)
@@ -450,14 +450,14 @@ async def test_a_timeout_at_the_same_instant_is_a_timeout(waits: Waits, first: s
     task = asyncio.ensure_future(timed())
     await asyncio.sleep(0)
     over = limits[0]._on_timeout
-    for what in (waits.end, over) if first == "closed" else (over, waits.end):
+    for what in (waits.close, over) if first == "closed" else (over, waits.close):
         what()
     with pytest.raises(TimeoutError):
         await task
     assert task.cancelling() == 0
 
 
-async def test_a_task_that_was_cancelled_before_and_went_on_can_wait(waits: Waits) -> None:
+async def test_a_task_that_was_cancelled_before_and_went_on_can_wait(waits: CloseScope) -> None:
     async def stubborn() -> object:
         try:
             await asyncio.Event().wait()
@@ -469,29 +469,29 @@ async def test_a_task_that_was_cancelled_before_and_went_on_can_wait(waits: Wait
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)
-    waits.end()
+    waits.close()
     with pytest.raises(errors.ClientClosedError):
         await task
     assert task.cancelling() == 1  # theirs, not ours
 
 
-async def test_a_wait_in_a_wait_ends_once(waits: Waits) -> None:
+async def test_a_wait_in_a_wait_ends_once(waits: CloseScope) -> None:
     async def nested() -> str:
-        with waits.ended_by_close():
+        with waits.cancel_on_close():
             return await wait(waits, on)
 
     on = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(nested())
     await asyncio.sleep(0)
-    waits.end()
+    waits.close()
     with pytest.raises(errors.ClientClosedError):
         await task
     assert task.cancelling() == 0
 
 
-async def test_what_swallows_the_cancellation_is_not_cancelled_later(waits: Waits) -> None:
+async def test_what_swallows_the_cancellation_is_not_cancelled_later(waits: CloseScope) -> None:
     async def deaf() -> str:
-        with waits.ended_by_close(), contextlib.suppress(asyncio.CancelledError):
+        with waits.cancel_on_close(), contextlib.suppress(asyncio.CancelledError):
             await on
         await asyncio.sleep(0)
         return "went on"
@@ -499,7 +499,7 @@ async def test_what_swallows_the_cancellation_is_not_cancelled_later(waits: Wait
     on = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(deaf())
     await asyncio.sleep(0)
-    waits.end()
+    waits.close()
     assert await task == "went on"
     assert task.cancelling() == 0
 
@@ -511,7 +511,7 @@ async def test_a_lock_that_somebody_else_holds_does_not_keep_anybody_from_closin
     store = MemoryStore()
     auth = ClientCredentials(client_id="an-app", client_secret=SECRET, store=store)
     client = Client(auth, base_url=line.url)
-    manager = client._session.core.tokens
+    manager = client._caller.state.tokens
     assert manager is not None
     async with store.lock(manager._key):
         calls = [
@@ -525,7 +525,7 @@ async def test_a_lock_that_somebody_else_holds_does_not_keep_anybody_from_closin
 
 
 def test_a_wait_of_another_loop_that_is_over_by_then_is_left_alone() -> None:
-    waits, ready, ended = Waits(), threading.Event(), threading.Event()
+    waits, ready, ended = CloseScope(), threading.Event(), threading.Event()
 
     async def work() -> tuple[str, int]:
         on = asyncio.get_running_loop().create_future()
@@ -542,7 +542,7 @@ def test_a_wait_of_another_loop_that_is_over_by_then_is_left_alone() -> None:
     ready.wait(10)
 
     async def end() -> None:
-        waits.end()
+        waits.close()
 
     asyncio.run(end())
     ended.set()

@@ -211,7 +211,7 @@ def test_a_fork_with_calls_in_flight_harms_neither_side(run, last):
         async def main():
             calls = [asyncio.ensure_future(client.evses.get("slow")) for _ in range(3)]
             await client.evses.get("warm")
-            home = client._session.core.transport._current
+            home = client._caller.state.http.transport._current
             kept = [p for conns in home.value.connector._conns.values() for p, _ in conns]
             for _ in range(3):
                 pid = os.fork()
@@ -296,7 +296,7 @@ def test_the_blocking_client_does_not_wait_long_for_a_token_to_close(run):
 
         thread = threading.Thread(target=call)
         thread.start()
-        while client._portal._home is None or client._aio._session.core.tokens._renewal is None:
+        while client._portal._home is None or client._aio._caller.state.tokens._renewal is None:
             time.sleep(0.01)
         began = time.monotonic()
         client.close()
@@ -351,9 +351,9 @@ def test_ctrl_c_wherever_a_blocking_call_is_leaves_the_client_whole(run):
                 interrupted += 1
             longest = max(longest, time.perf_counter() - began)
             assert client.evses.get("after").id == "after"
-        bucket = client._aio._session.core.bucket
+        bucket = client._aio._caller.state.bucket
         assert budget.state(bucket).waiting == 0
-        home = client._aio._session.core.transport._current
+        home = client._aio._caller.state.http.transport._current
         assert not home.value.connector._acquired
         client.close()
         print(interrupted > 30, longest < 1.8)

@@ -118,8 +118,8 @@ async def test_one_connection_serves_all_requests(start_api, authority) -> None:
     async with Client(TOKEN, base_url=f"https://{HOST}:{api.port}/v2", ssl=context) as client:
         for _ in range(3):
             await client.evses.get("evse01")
-        assert client._session.core.transport._current is not None  # type: ignore[attr-defined]  # inside
-        [(_, waiting)] = client._session.core.transport._current.value.connector._conns.items()  # type: ignore[attr-defined]  # inside
+        assert client._caller.state.http.transport._current is not None  # type: ignore[attr-defined]  # inside
+        [(_, waiting)] = client._caller.state.http.transport._current.value.connector._conns.items()  # type: ignore[attr-defined]  # inside
         assert len(waiting) == 1
 
 

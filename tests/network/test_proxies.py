@@ -77,7 +77,7 @@ async def test_credentials_in_the_proxys_url_are_shown_to_the_proxy_alone(
     if base_url == HTTPS:
         assert "Proxy-Authorization" not in api.requests[0]
     client = Client(TOKEN, base_url=base_url, allow_insecure=True, proxy=url)
-    assert not _leaks(repr(client) + caplog.text + repr(client._session.core.transport))
+    assert not _leaks(repr(client) + caplog.text + repr(client._caller.state.http.transport))
 
 
 @pytest.mark.parametrize("base_url", [HTTP, HTTPS])

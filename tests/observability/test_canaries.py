@@ -27,6 +27,7 @@ from aiohttp import web
 from support import SECRET, TOKEN, receiving
 from ev_energy import Client, ClientCredentials, StaticToken, errors
 from ev_energy._api import capture as _capture
+from ev_energy._codec.problems import api_error
 from ev_energy._messages import Request, Response
 from ev_energy.auth import AuthorizationCode, FileStore, Token
 from ev_energy.simulator import Simulator
@@ -45,7 +46,7 @@ def test_logs_in_escapes_of_urls():
 
 def test_errors_in_utf_16():
     with pytest.raises(errors.ApiError):
-        raise errors.ApiError.of(HERE, Response(400, "", {}, TOKEN.encode("utf-16")))
+        raise api_error(HERE, Response(400, "", {}, TOKEN.encode("utf-16")))
 
 def test_logs_of_ours_at_any_level(): logging.getLogger("ev_energy.deep").debug("%r", [SECRET])
 
@@ -104,7 +105,8 @@ async def test_captures():
     async def answer(request): return web.json_response({})
     async with receiving(answer) as url, Client(TOKEN, base_url=url) as client:
         with client.capture() as calls:
-            _capture.begin(client._session.core, Request("GET", URL(url + TOKEN), template="/a"))
+            request = Request("GET", URL(url + TOKEN), template="/a")
+            _capture.begin_call(client._caller.state, request)
 
 def test_warnings():
     with pytest.warns(UserWarning):

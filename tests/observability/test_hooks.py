@@ -160,7 +160,7 @@ async def test_a_token_that_was_refused_is_renewed_in_sight(serve) -> None:
 async def test_a_page_walk_is_told_page_by_page(simulator: Simulator, client: Client) -> None:
     await client.evses.list().first()  # it has its token now
     told = Told()
-    auth = client._session.core.auth
+    auth = client._caller.state.auth
     async with Client(auth, base_url=simulator.base_url, **told.hooks) as watched:
         pages = [page async for page in watched.evses.list(page_size=20).pages()]
     calls = [event for event in told.events if event.request.template == "/evses"]

@@ -114,7 +114,9 @@ def tied(simulator: Simulator, **options: Any) -> Client:
     clock = simulator.service_clock
     auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
     budget = MemoryBudget(clock=clock.monotonic, sleep=clock.sleep)
-    return Client(auth, base_url=simulator.base_url, budget=budget, now=clock.timestamp, **options)
+    return Client(
+        auth, base_url=simulator.base_url, budget=budget, wall_clock=clock.timestamp, **options
+    )
 
 
 async def test_a_tied_client_renews_its_token_and_its_budget_with_a_jump() -> None:

@@ -123,7 +123,7 @@ INSIDE = {
 
 #: Component schemas that are no model.
 NO_MODEL = {
-    "CarbonIntensities": "its items are a listing; what else it holds is in page.around",
+    "CarbonIntensities": "its items are a listing; what else it holds is in page.envelope",
     "ChargingSubSessionAssessmentRatings": "a map: dict[str, ChargingSubSessionAssessmentRating]",
     "DispatchEventWrite": "a body: its members are keyword arguments",
     "EVSEImportRequest": "a body: its members are keyword arguments",

@@ -13,6 +13,7 @@ import ev_energy.models
 from ev_energy import errors
 from ev_energy._codec.decode import decode
 from ev_energy._codec.drift import Drift, DriftDetected, Reporter
+from ev_energy._codec.problems import api_error
 from ev_energy._messages import Request, Response
 from ev_energy.models._base import Model
 
@@ -108,7 +109,7 @@ def test_a_faulty_example_tells_what_is_missing_and_where(spec: Description) -> 
 def _error(problem: Problem, **changes: Any) -> errors.ApiError:
     body = json.dumps({**problem.example, **changes}).encode()
     request = Request("GET", URL("https://api.ev.energy/v2/evses"))
-    return errors.ApiError.of(request, Response(problem.status, "Reason", {}, body))
+    return api_error(request, Response(problem.status, "Reason", {}, body))
 
 
 def test_a_problem_becomes_the_error_of_its_status(problem: Problem) -> None:

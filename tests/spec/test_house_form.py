@@ -95,7 +95,7 @@ class ThingWork(Workflow):
 
     async def build(self) -> None:
         """Build."""
-        await Things(self._session).update("1", name="x")
+        await Things(self._caller).update("1", name="x")
 '''
 OTHERS = 'Borrowed: TypeAlias = Literal["owner"]\n'
 

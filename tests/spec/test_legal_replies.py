@@ -74,11 +74,11 @@ def test_a_strict_client_reads_every_legal_reply_and_writes_it_again(
 def test_a_wrapper_that_holds_nothing_is_read(server: Sender, client: Client) -> None:
     server.sent = {}
     pages = list(client.carbon_feeds.carbon_intensities("crbf01").pages())
-    assert [(page.items, page.around) for page in pages] == [([], {})]
+    assert [(page.items, page.envelope) for page in pages] == [([], {})]
     assert client.notifications.update("noti01") is None
     server.sent = {"url": "u", "carbon_feed": "f"}
     (page,) = client.carbon_feeds.carbon_intensities("crbf01").pages()
-    assert (page.items, page.around) == ([], {"url": "u", "carbon_feed": "f"})
+    assert (page.items, page.envelope) == ([], {"url": "u", "carbon_feed": "f"})
     server.asked.clear()
 
 

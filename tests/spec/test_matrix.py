@@ -122,7 +122,7 @@ def test_a_reply_with_news_reads_whole_and_the_news_are_told(
         server.reply = reply
         assert_read_whole(operation, reply, call(client, operation, arguments))
 
-    with Client("token", base_url=server.base_url, drift=told.append) as client:
+    with Client("token", base_url=server.base_url, on_drift=told.append) as client:
         check()
     assert {drift.kind for drift in told} <= {DriftKind.UNKNOWN_MEMBER, DriftKind.UNKNOWN_ENUM_TEXT}
     assert bool(told) == (operation.into != "Counts")
@@ -140,6 +140,6 @@ def test_the_examples_of_a_reply_read_whole_and_strictly_but_for_those_known_to_
         where = f"{operation.method} {operation.path} {success.status} {name}"
         told: list[Drift] = []
         server.reply = reply
-        with Client("token", base_url=server.base_url, drift=told.append) as client:
+        with Client("token", base_url=server.base_url, on_drift=told.append) as client:
             assert_read_whole(operation, reply, call(client, operation, arguments))
         assert bool(told) == (where in corrections.FAULTY_EXAMPLES), (where, told)

@@ -310,7 +310,7 @@ def test_settings_of_the_client_become_headers_where_they_belong(
     spec: Description, server: Recorder, client: Client, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
-    setting = client.with_options(version="3", language="en-GB").acting_for(USER)
+    setting = client.with_options(api_version="3", language="en-GB").acting_for(USER)
     call(setting, operation, made.arguments(made.least()))
     expected = expected_headers(operation)
     if "Authorization" in expected:

@@ -169,7 +169,7 @@ def test_however_a_child_ends_the_parent_keeps_its_connection(run, last):
     script = run(f"""
         client = client.with_options(timeout=5, retries=0)  # a deaf connection would time out
         client.evses.get("warm")
-        connector = client._aio._session.core.transport._current.value.connector
+        connector = client._aio._caller.state.http.transport._current.value.connector
         kept = [protocol for conns in connector._conns.values() for protocol, _ in conns]
         for _ in range(2):
             pid = os.fork()

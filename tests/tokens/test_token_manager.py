@@ -116,7 +116,8 @@ class Place:
 
     def client(self, **settings: Any) -> Client:
         return self.server.client(
-            self.auth, **{"now": self.time, "sleep": self.time.sleep, "budget": None} | settings
+            self.auth,
+            **{"wall_clock": self.time, "sleep": self.time.sleep, "budget": None} | settings,
         )
 
     def as_new(self, number: int) -> Token:
@@ -480,7 +481,7 @@ async def test_abandoned_renewal_of_a_closed_loop_blocks_no_caller(place: Place)
         call = loop.create_task(client.evses.get("evse01"))
         while stuck.loads < 2:
             loop.run_until_complete(asyncio.sleep(0.001))
-        left = [call, *client._session.core.token_manager._tasks]
+        left = [call, *client._caller.state.token_manager._tasks]
         for task in left:
             task._log_destroy_pending = False  # what asyncio says of it is right
         loop.close()

@@ -33,9 +33,9 @@ async def making_clients() -> None:
         assert_type(client, Client)
     credentials = ClientCredentials(client_id="id", client_secret="secret", scopes=["evse:read"])
     told: list[Drift] = []
-    client = Client(credentials, timeout=5, deadline=20, retries=0, drift=told.append)
+    client = Client(credentials, timeout=5, deadline=20, retries=0, on_drift=told.append)
     assert_type(client.acting_for("user1"), Client)
-    assert_type(client.with_options(version=None, retries=3), Client)
+    assert_type(client.with_options(api_version=None, retries=3), Client)
     assert_type(Client.from_env(), Client)
     assert_type(client.rate_limit, RateLimit | None)
     Client.preload("evses", "users")

@@ -78,7 +78,7 @@ def watching() -> Client:
     def waits(event: WaitEvent) -> None:
         pauses.append(event.seconds)
 
-    policy = RetryPolicy(retries=5, longest_pause=30)
+    policy = RetryPolicy(retries=5, max_backoff=30)
     return Client(
         "token",
         retries=policy,

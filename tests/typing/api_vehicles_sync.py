@@ -222,7 +222,7 @@ def what_is_behind_them(client: Client, sub: ChargingSubSession, when: dt.dateti
 def around_a_page(client: Client) -> None:
     page = client.carbon_feeds.carbon_intensities("carb1").page()
     assert_type(page, Page[models.CarbonIntensity])
-    assert_type(page.around, Mapping[str, Any])
+    assert_type(page.envelope, Mapping[str, Any])
 
 
 def events(body: bytes, text: str) -> str:
@@ -253,7 +253,7 @@ def events_by_class(event: webhooks.Event) -> None:
 
 def events_that_are_none(body: bytes) -> None:
     try:
-        webhooks.read(body, drift=print)
+        webhooks.read(body, on_drift=print)
     except errors.WebhookError as error:
         assert_type(error.body, bytes)
         assert_type(error.path, str)

@@ -123,7 +123,7 @@ async def uploads(client: Client, text: io.StringIO) -> None:
 
 async def results(client: Client, usage: UsageInterval, tariff: TariffDetail) -> None:
     (await client.vehicles.delete("vehi1")).remaining_car_count  # expect-error  # noqa: B018
-    client.carbon_feeds.carbon_intensities("carb1").around  # expect-error  # noqa: B018
+    client.carbon_feeds.carbon_intensities("carb1").envelope  # expect-error  # noqa: B018
     usage.energy_delivered_by_price.price  # expect-error  # noqa: B018
     pounds: float = usage.electricity_cost_sub_unit  # expect-error
     print(pounds, tariff.prices[0].price_minor_units)  # expect-error

@@ -30,7 +30,7 @@ class ServiceClock:
     A client counts those with a clock of its own. In ``"real"`` time a second here is a second of
     that client at any speed of the world, and a jump of the world's clock is a jump here as well.
     In ``"world"`` time everything goes by the clock of the world. Its methods are what a client
-    takes to measure the same way: ``Client(now=clock.timestamp,
+    takes to measure the same way: ``Client(wall_clock=clock.timestamp,
     budget=MemoryBudget(clock=clock.monotonic, sleep=clock.sleep))``.
     """
 

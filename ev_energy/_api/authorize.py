@@ -1,0 +1,80 @@
+"""Sending an API call: the budget first, then a token, then one attempt."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from ev_energy._api.options import CallOptions
+from ev_energy._api.state import ClientState
+from ev_energy._http.attempt import attempt
+from ev_energy._http.outgoing import Outcome, Outgoing
+from ev_energy._messages import RateLimit, Response
+from ev_energy.auth._oauth import Token
+from ev_energy.auth._token_manager import TokenManager
+from ev_energy.budget import Budget, Ticket
+from ev_energy.errors import DeadlineError
+
+
+async def authorized(state: ClientState, options: CallOptions, out: Outgoing) -> Outcome:
+    """Send a call once, with a token and within the budget.
+
+    If the API rejects the token, the call is sent once more with a new one, as the same attempt.
+    """
+    tokens, budget, bucket = state.token_manager, state.budget, state.bucket
+    is_repeated = False
+    while True:
+        state.require_own_origin(out.request.url)
+        ticket: Ticket | None = None
+        if budget is not None and bucket is not None:
+            ticket = budget.try_acquire(bucket, options.reservation)
+            if ticket is None:
+                ticket = await _wait_for_budget(state, budget, options, out)
+        outcome: Outcome | None = None
+        out.was_handed_over = False
+        try:
+            token = tokens.cached()
+            if token is None:
+                token = await _wait_for_token(state, out, tokens)
+            out.access_token = token.access_token
+            outcome = await attempt(state.http, out)
+        finally:
+            if ticket is not None:
+                _complete(ticket, out, outcome)
+        if is_repeated or not _is_rejected(outcome) or not tokens.invalidate(token):
+            return outcome
+        is_repeated = True
+
+
+async def _wait_for_budget(
+    state: ClientState, budget: Budget, options: CallOptions, out: Outgoing
+) -> Ticket:
+    with state.budget_wait(out.request) as on_wait:
+        remaining = out.deadline - state.http.clock()
+        return await budget.acquire(state.acquire_for(options, remaining, on_wait))
+
+
+def _is_rejected(outcome: Outcome) -> bool:
+    return isinstance(outcome, Response) and outcome.status == HTTPStatus.UNAUTHORIZED
+
+
+async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManager) -> Token:
+    with state.http.close_scope.cancel_on_close():
+        token = await tokens.get(out.deadline - state.http.clock())
+    if token is None:
+        raise DeadlineError(f"no token within {out.time_limit:g} s", out.request)
+    return token
+
+
+def _complete(ticket: Ticket, out: Outgoing, outcome: Outcome | None) -> None:
+    """Tell the budget the outcome; None, after an exception, may have been sent."""
+    if isinstance(outcome, Response):
+        is_refusal = outcome.status == HTTPStatus.TOO_MANY_REQUESTS
+        ticket.complete(
+            RateLimit.of(outcome.headers),
+            success=outcome.status < HTTPStatus.BAD_REQUEST,
+            retry_after=(outcome.retry_after or 0.0) if is_refusal else None,
+        )
+    elif not out.was_handed_over or (outcome is not None and not outcome.sent):
+        ticket.release()
+    else:
+        ticket.complete(None, success=False, retry_after=None)

@@ -1,0 +1,43 @@
+"""The settings of a call that `Client.with_options` can change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import attrs
+
+from ev_energy._http.retry_policy import RetryPolicy
+from ev_energy.budget import Priority, Reservation
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class CallOptions:
+    """How calls are made, apart from their arguments."""
+
+    timeout: float = 30.0
+    """Seconds for one attempt, connecting included."""
+    deadline: float = 120.0
+    """Seconds for the whole call: waiting for the budget, attempts and the pauses between them."""
+    retries: RetryPolicy = attrs.field(factory=RetryPolicy)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    user: str | None = None
+    """The user that calls are made for (``EvEnergy-User``)."""
+    priority: Priority = "interactive"
+    when_exhausted: Literal["wait", "raise"] = "wait"
+    reservation: Reservation | None = None
+    """The reservation that calls use up first."""
+    max_pages: int = 100_000
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("timeout", "deadline"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be more than 0 seconds, not {getattr(self, name)}")
+        if self.priority not in {"interactive", "batch"}:
+            raise ValueError(f"priority must be 'interactive' or 'batch', not {self.priority!r}")
+        if self.when_exhausted not in {"wait", "raise"}:
+            raise ValueError(
+                f"when_exhausted must be 'wait' or 'raise', not {self.when_exhausted!r}"
+            )
+        if self.max_pages < 1:
+            raise ValueError(f"max_pages must be 1 or more, not {self.max_pages}")

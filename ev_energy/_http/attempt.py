@@ -1,0 +1,101 @@
+"""One attempt: a single exchange with a server, reported to hooks, tracer, log and recording."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Final
+
+from msgspec.structs import replace
+
+from ev_energy._http.context import HttpContext
+from ev_energy._http.log import log_attempt
+from ev_energy._http.outgoing import Outcome, Outgoing
+from ev_energy._messages import ConnectionFault, LimitFault, Response
+from ev_energy._redaction.show import redact_headers
+from ev_energy._redaction.tracebacks import trim_traceback
+from ev_energy.errors import DeadlineError, LimitError
+from ev_energy.hooks import RequestEvent, ResponseEvent
+
+_log: Final = logging.getLogger("ev_energy")
+
+
+async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
+    """Send *out* once and return the reply, or the fault that took its place.
+
+    `DeadlineError` if there is no time left, `LimitError` if the reply exceeds a limit. Other
+    exceptions are a hook's, a tracer's or a cancellation.
+    """
+    hooks, started = http.hooks, http.clock()
+    remaining = out.deadline - started
+    out.was_handed_over = False
+    if remaining <= 0:
+        raise DeadlineError(f"not done within {out.time_limit:g} s", out.request)
+    if hooks.on_request is not None:
+        hooks.on_request(RequestEvent(out.request, out.number))
+    out.was_handed_over = True
+    timeout = min(out.timeout, remaining)
+    try:
+        if hooks.tracer is None:
+            outcome = await _exchange(http, out, timeout)
+        else:
+            with hooks.tracer.attempt(out.request, out.number) as span:
+                outcome = await _exchange(http, out, timeout)
+                span.ended(_redacted(http, out, outcome))
+    except BaseException as error:
+        _report_exception(http, out, error, http.clock() - started)
+        if isinstance(error, LimitFault):
+            raise LimitError(str(error), out.request, error.limit, error.status) from error
+        raise
+    if _log.isEnabledFor(logging.DEBUG):
+        seconds = http.clock() - started
+        log_attempt(out.request, out.number, outcome, seconds, http.redactor.redact)
+    if hooks.on_response is not None:
+        seconds, shown = http.clock() - started, _redacted(http, out, outcome)
+        response, fault = (shown, None) if isinstance(shown, Response) else (None, shown)
+        hooks.on_response(ResponseEvent(out.request, out.number, seconds, response, fault))
+    if out.recording is not None:
+        shown = http.redact(outcome) if isinstance(outcome, Response) else outcome
+        out.recording.append(shown)
+    return outcome
+
+
+async def _exchange(http: HttpContext, out: Outgoing, timeout: float) -> Outcome:
+    request = out.request
+    if out.secret_url is not None:
+        request = replace(request, url=out.secret_url.value)
+    try:
+        with trim_traceback():
+            return await http.transport.send(request, out.all_headers(), out.body, timeout)
+    except ConnectionFault as fault:
+        # Its message may quote the server, and its cause may name the presigned URL.
+        redacted = ConnectionFault(http.redactor.redact(str(fault)), sent=fault.sent)
+        if out.secret_url is None:
+            redacted.__cause__ = fault.__cause__
+    return redacted
+
+
+def _redacted(http: HttpContext, out: Outgoing, outcome: Outcome) -> Outcome:
+    """Return *outcome* for hooks; replies with secrets keep status and allow-listed headers."""
+    if not isinstance(outcome, Response):
+        return outcome
+    if out.hides_reply:
+        return Response(outcome.status, "", redact_headers(outcome.headers), b"")
+    if outcome.status >= HTTPStatus.BAD_REQUEST:
+        return http.redact(outcome)
+    # A success may be large, and does not repeat credentials: only the token is searched for.
+    return outcome if out.access_token is None else outcome.without([out.access_token])
+
+
+def _report_exception(
+    http: HttpContext, out: Outgoing, error: BaseException, seconds: float
+) -> None:
+    """Report an attempt that ends in *error*, which propagates whatever a hook raises."""
+    if _log.isEnabledFor(logging.DEBUG):
+        log_attempt(out.request, out.number, error, seconds, http.redactor.redact)
+    if http.hooks.on_response is None:
+        return
+    try:
+        http.hooks.on_response(ResponseEvent(out.request, out.number, seconds, None, error))
+    except Exception:  # noqa: BLE001  (raised from here, it would replace a cancellation)
+        _log.exception("%s: on_response raised while a call was failing", out.request.label)
