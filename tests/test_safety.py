@@ -158,7 +158,7 @@ def test_plain_http_to_this_machine_is_allowed() -> None:
 def test_credentials_print_without_their_secrets() -> None:
     assert SECRET not in repr(ClientCredentials(client_id="a", client_secret=SECRET))
     assert TOKEN not in repr(StaticToken(TOKEN))
-    grant = ClientCredentials(client_id="a", client_secret=SECRET).grant(None)
+    grant = ClientCredentials(client_id="a", client_secret=SECRET).token_request(None)
     assert SECRET not in repr(grant)
 
 
