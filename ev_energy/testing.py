@@ -1,12 +1,12 @@
-"""Fixtures for tests of what uses ev.energy, wherever pytest and this package are installed.
+"""The pytest plugin: fixtures for testing applications that use this package.
 
-``ev_energy_simulator`` is a fresh simulator, ``ev_energy_client`` and ``ev_energy_sync_client`` are
-clients of it. Each test has its own; ``@pytest.mark.ev_energy_simulator(vehicles=...)`` says how
-it is to be.
+``ev_energy_simulator`` is a fresh simulator; ``ev_energy_client`` and ``ev_energy_sync_client`` are
+clients of it. Each test gets its own. ``@pytest.mark.ev_energy_simulator(vehicles=...)`` configures
+the simulator.
 """
 
-# This module is loaded in every run of pytest: whatever is not needed to find the fixtures is
-# imported when one of them is used.
+# Every run of pytest loads this module if the package is installed. So it imports only what pytest
+# needs to find the fixtures; the rest is imported when a fixture is used.
 from __future__ import annotations
 
 from types import ModuleType
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ev_energy.simulator import Simulator
     from ev_energy_sync import Client as SyncClient
 
-_MARK: Final = "ev_energy_simulator"
-#: What the marker may say, and what holds if it does not.
-_USUAL: Final[dict[str, Any]] = {
+_MARKER: Final = "ev_energy_simulator"
+#: The arguments of the marker and their defaults.
+_DEFAULTS: Final[dict[str, Any]] = {
     "vehicles": 50,
     "seed": 1,
     "rate_limit": None,
@@ -31,34 +31,34 @@ _USUAL: Final[dict[str, Any]] = {
     "service_time": "real",
     "webhook_timestamps": "real",
 }
-#: How far the event loop of a test may reach, in the words of pytest-asyncio.
+#: The loop scopes of pytest-asyncio.
 _LOOP_SCOPES: Final = ("function", "class", "module", "package", "session")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest of the marker, and whoever runs coroutines of the fixture that is one."""
-    options = ", ".join(f"{name}={value}" for name, value in _USUAL.items())
+    """Register the marker, and the async fixtures if pytest-asyncio is installed."""
+    options = ", ".join(f"{name}={value}" for name, value in _DEFAULTS.items())
     config.addinivalue_line(
-        "markers", f"{_MARK}({options}): how the simulator of the test is to be."
+        "markers", f"{_MARKER}({options}): configure the simulator of the test."
     )
     if config.pluginmanager.has_plugin("asyncio"):
-        config.pluginmanager.register(_run_by_asyncio())
+        config.pluginmanager.register(_asyncio_plugin())
 
 
 @pytest.fixture
 def ev_energy_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    """A fresh simulator whose clock stands still, on a thread of its own."""
+    """A fresh simulator with a stopped clock, in a thread of its own."""
     from ev_energy.simulator import Clock, Simulator
 
-    chosen = _chosen(request.node)
-    clock = Clock(speed=chosen.pop("speed"))
-    with Simulator.in_thread(clock=clock, **chosen) as simulator:
+    options = _marker_options(request.node)
+    clock = Clock(speed=options.pop("speed"))
+    with Simulator.in_thread(clock=clock, **options) as simulator:
         yield simulator
 
 
 @pytest.fixture
 def ev_energy_sync_client(ev_energy_simulator: Simulator) -> Iterator[SyncClient]:
-    """A blocking client of the simulator, with every scope."""
+    """A blocking client of the simulator with every scope."""
     from ev_energy_sync import Client
 
     with Client(**_settings(ev_energy_simulator)) as client:
@@ -67,8 +67,8 @@ def ev_energy_sync_client(ev_energy_simulator: Simulator) -> Iterator[SyncClient
 
 @pytest.fixture
 def ev_energy_client(request: pytest.FixtureRequest) -> Client:
-    """A client of the simulator, with every scope, opened in the event loop of the test."""
-    client: Client = request.getfixturevalue(_opened_by(request))
+    """A client of the simulator with every scope, opened in the event loop of the test."""
+    client: Client = request.getfixturevalue(_client_fixture(request))
     return client
 
 
@@ -82,22 +82,22 @@ async def _ev_energy_client_on_anyio(
         yield client
 
 
-def _run_by_asyncio() -> ModuleType:
-    """Return a plugin with what pytest-asyncio opens: a client in each loop a test may run in."""
+def _asyncio_plugin() -> ModuleType:
+    """Return a plugin with one client fixture per loop scope of pytest-asyncio."""
     import pytest_asyncio
 
-    def opener() -> Callable[[Simulator], AsyncIterator[Client]]:
-        # A function of its own for each: pytest-asyncio writes the loop on it.
-        async def opened(ev_energy_simulator: Simulator) -> AsyncIterator[Client]:
+    def new_fixture() -> Callable[[Simulator], AsyncIterator[Client]]:
+        # One function per scope: pytest-asyncio stores the scope as an attribute of the function.
+        async def open_client(ev_energy_simulator: Simulator) -> AsyncIterator[Client]:
             async for client in _client(ev_energy_simulator):
                 yield client
 
-        return opened
+        return open_client
 
     plugin = ModuleType("ev_energy_client on pytest-asyncio")
     for scope in _LOOP_SCOPES:
-        name = _on_asyncio(scope)
-        setattr(plugin, name, pytest_asyncio.fixture(opener(), loop_scope=scope, name=name))
+        name = _asyncio_fixture(scope)
+        setattr(plugin, name, pytest_asyncio.fixture(new_fixture(), loop_scope=scope, name=name))
     return plugin
 
 
@@ -109,10 +109,10 @@ async def _client(simulator: Simulator) -> AsyncIterator[Client]:
 
 
 def _settings(simulator: Simulator) -> dict[str, Any]:
-    """Return the arguments of a client that measures lifetimes and limits as the simulator does.
+    """Return the arguments of a client whose token and budget follow the simulator's clock.
 
-    A jump of the clock renews its token and frees its budget. Its timeouts and deadlines are in
-    real seconds, so that a jump does not end a call that is on its way.
+    When a test advances that clock, the client renews its token and regains its budget. Timeouts
+    and deadlines are in real seconds, so that advancing does not end a running call.
     """
     from ev_energy import ClientCredentials, MemoryBudget
 
@@ -127,36 +127,39 @@ def _settings(simulator: Simulator) -> dict[str, Any]:
     }
 
 
-def _opened_by(request: pytest.FixtureRequest) -> str:
-    """Return the fixture that opens a client in the loop of the test."""
+def _client_fixture(request: pytest.FixtureRequest) -> str:
+    """Return the name of the fixture that opens a client in the event loop of the test."""
     plugins = request.config.pluginmanager
     asyncio: pytest.Mark | None = request.node.get_closest_marker("asyncio")
     if asyncio is None and "anyio_backend" in request.fixturenames:
         return _ev_energy_client_on_anyio.__name__
     if not plugins.has_plugin("asyncio"):
         pytest.fail(
-            "ev_energy_client needs pytest-asyncio, or a test that anyio runs; "
+            "ev_energy_client needs pytest-asyncio, or a test that anyio runs. "
             "ev_energy_sync_client needs neither",
             pytrace=False,
         )
-    said: Mapping[str, Any] = {} if asyncio is None else asyncio.kwargs
-    usual: str = request.config.getini("asyncio_default_test_loop_scope")
-    return _on_asyncio(said.get("loop_scope") or said.get("scope") or usual)
+    arguments: Mapping[str, Any] = {} if asyncio is None else asyncio.kwargs
+    default: str = request.config.getini("asyncio_default_test_loop_scope")
+    return _asyncio_fixture(arguments.get("loop_scope") or arguments.get("scope") or default)
 
 
-def _on_asyncio(scope: str) -> str:
+def _asyncio_fixture(scope: str) -> str:
     return f"_ev_energy_client_on_asyncio_{scope}"
 
 
-def _chosen(item: pytest.Item) -> dict[str, Any]:
-    """Return how the simulator is to be: what a nearer marker says holds."""
-    chosen = dict(_USUAL)
-    for marker in reversed(list(item.iter_markers(_MARK))):
-        unknown = [*map(repr, marker.args), *(name for name in marker.kwargs if name not in _USUAL)]
+def _marker_options(item: pytest.Item) -> dict[str, Any]:
+    """Return the options of the markers of *item*; those of the nearest marker take precedence."""
+    options = dict(_DEFAULTS)
+    for marker in reversed(list(item.iter_markers(_MARKER))):
+        unknown = [
+            *map(repr, marker.args),
+            *(name for name in marker.kwargs if name not in _DEFAULTS),
+        ]
         if unknown:
             pytest.fail(
-                f"@pytest.mark.{_MARK} takes {', '.join(_USUAL)}, not {', '.join(unknown)}",
+                f"@pytest.mark.{_MARKER} takes {', '.join(_DEFAULTS)}, not {', '.join(unknown)}",
                 pytrace=False,
             )
-        chosen |= marker.kwargs
-    return chosen
+        options |= marker.kwargs
+    return options

@@ -1,6 +1,6 @@
-"""Events that the API sends to you, read.
+"""Webhook events.
 
-``read(body)`` makes a model of the body of a delivery. It does not prove who sent it.
+``read(body)`` parses the body of a delivery. It does not verify the sender.
 """
 
 from __future__ import annotations
@@ -31,44 +31,46 @@ __all__ = [
     "read",
 ]
 
-#: Any event; ``match`` on its class.
+#: Any event. Use ``match`` to distinguish the classes.
 Event: TypeAlias = ChargingSubSessionCreatedWebhook | ChargingSubSessionEndedWebhook | UnknownEvent
 _CLASSES: Final[Mapping[str, type[Model]]] = {
     "charging_sub_session.created": ChargingSubSessionCreatedWebhook,
     "charging_sub_session.ended": ChargingSubSessionEndedWebhook,
 }
-#: Tells the log alone.
+#: Reports deviations to the log only.
 _log_only: Final = Reporter()
 
 
 def read(body: bytes | str, *, strict: bool = False, on_drift: DriftHook | None = None) -> Event:
-    """The event in the *body* of a delivery: the bytes as they came, or their text.
+    """Return the event in the *body* of a delivery: the received bytes, or their text.
 
-    As tolerant as a client is of replies: a type that is not known makes an `UnknownEvent`,
-    members that are not known stand in ``.extra``; a byte order mark is left out, and half a
-    surrogate pair becomes U+FFFD. A delivery has a megabyte at most. Deviations from the models
-    are told to *on_drift* and the log; with *strict* they are a `WebhookError`, as is a body that
-    holds no JSON object.
+    Parsing is as lenient as for replies: an unknown type becomes an `UnknownEvent`, unknown fields
+    are kept in ``.extra``, a byte order mark is ignored, and half a surrogate pair becomes U+FFFD.
+    Deviations from the models are reported to *on_drift* and the log.
+
+    Raises:
+        WebhookError: The body is not a JSON object, is larger than a megabyte or cannot be decoded;
+            or, with *strict*, it deviates from the models.
     """
     raw = encode_json_text(body) if isinstance(body, str) else body
     if len(raw) > MAX_DOCUMENT_BYTES:
-        raise WebhookError(f"a delivery must not have more than {MAX_DOCUMENT_BYTES} bytes", raw)
-    read = read_document(raw)
-    if read is None:
-        raise WebhookError("a delivery must hold a JSON object", raw)
-    found, repair = read
-    into: type[Any] = _CLASSES.get(str(found.get("type")), UnknownEvent)
+        raise WebhookError(f"a delivery must not be larger than {MAX_DOCUMENT_BYTES} bytes", raw)
+    document = read_document(raw)
+    if document is None:
+        raise WebhookError("a delivery must be a JSON object", raw)
+    data, repair = document
+    model: type[Any] = _CLASSES.get(str(data.get("type")), UnknownEvent)
     report = Reporter(on_drift, strict) if strict or on_drift else _log_only
     try:
         if repair is not None:
-            report_repair(repair, into, report)
-        # What an unknown event consists of is nobody's promise to keep.
-        if into is UnknownEvent:
-            return UnknownEvent.from_dict(found)
+            report_repair(repair, model, report)
+        # The API promises nothing about the fields of an unknown event: report no deviations.
+        if model is UnknownEvent:
+            return UnknownEvent.from_dict(data)
         json = raw if repair is None else repair.body
-        return cast(Event, decode(json, into, report, expanded=False))
+        return cast(Event, decode(json, model, report, expanded=False))
     except (DecodeFailure, LimitReached) as error:
         path = error.path if isinstance(error, DecodeFailure) else "$"
-        raise WebhookError(f"no event: {error}", raw, path) from None
+        raise WebhookError(f"not a valid event: {error}", raw, path) from None
     except DriftDetected as error:
         raise WebhookError(str(error), raw, error.drift.path) from None

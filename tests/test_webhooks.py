@@ -183,7 +183,7 @@ def test_what_holds_no_event_is_an_error_with_the_body(body: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["", "nothing", "\ud800", "{\ud800}", "\ufeff"])
 def test_text_that_holds_no_event_is_an_error_too(text: str) -> None:
-    with pytest.raises(errors.WebhookError, match="a delivery must hold a JSON object") as caught:
+    with pytest.raises(errors.WebhookError, match="a delivery must be a JSON object") as caught:
         webhooks.read(text)
     assert isinstance(caught.value.body, bytes)
     assert caught.value.path == "$"
