@@ -1,6 +1,6 @@
-"""One allowance and one set of tokens for many processes and machines, by Redis 5 or later.
+"""One allowance and one set of tokens for many processes and machines, in Redis 5 or later.
 
-Installed with the extra: ``pip install ev-energy[redis]``.
+Requires the extra ``redis``: ``pip install ev-energy[redis]``.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 Decoders, the types they decode into and the blocking client's event loops are built by the first
 call that needs them, in any thread. msgspec itself is not safe here: it publishes what it knows
 about a class before that is complete, and a second thread that decodes in the meantime can crash
-the interpreter. Therefore each of these is built whole under `build_lock` and only then published;
-reading what is published takes no lock.
+the interpreter. Therefore each of these is built completely under `build_lock` and only then
+published; reading what is published takes no lock.
 
-Modules are imported while the lock is held, which keeps a fork from falling into the middle of an
+Modules are imported while the lock is held, which keeps a fork from happening in the middle of an
 import. So no module of the package may take the lock while it is itself being imported (by using a
-name that the package exports, say): another thread could hold the lock and wait for that module.
+name that the package exports, for example): another thread could hold the lock and wait for that
+module.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ R = TypeVar("R")
 
 
 def hold_over_forks(lock: threading.RLock) -> None:
-    """Have each fork wait for *lock* and take it, so that no child finds it taken for ever."""
+    """Make each fork acquire *lock* first, so that no child inherits it in a locked state."""
 
     def release() -> None:
-        # A fork that waited for the import that registers this has not taken the lock.
+        # A fork that waited for the import that registers this has not acquired the lock.
         with contextlib.suppress(RuntimeError):
             lock.release()
 
@@ -37,7 +38,7 @@ def hold_over_forks(lock: threading.RLock) -> None:
 
 
 #: Reentrant, since building one thing builds others, and a signal handler may do so in between.
-#: The child of a fork would not have the thread that is building, but an import half done.
+#: Held over forks, since the child would have a half-done import without the thread that runs it.
 build_lock: Final = threading.RLock()
 hold_over_forks(build_lock)
 
@@ -50,7 +51,7 @@ def built_once(build: Callable[P, R]) -> Callable[P, R]:
     @functools.cache
     def published(*args: Any, **kwargs: Any) -> Any:
         with build_lock:
-            # A thread that waited for the lock finds the result of the one that held it.
+            # A thread that waited for the lock finds the result of the thread that held it.
             return built(*args, **kwargs)
 
     return cast("Callable[P, R]", published)

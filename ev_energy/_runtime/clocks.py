@@ -1,9 +1,10 @@
 """The types and clocks of Python's `datetime` and `time`, bound when the package is imported.
 
-Tests freeze time by replacing them for a while (freezegun does so in every module's namespace, and
-imports every name that a package exports meanwhile). A decoder that is built then, or a client's
-clock that is looked up then, would keep the replacement for the rest of the process. So what is
-built once and kept takes them from here: they stand in a tuple, where no replacing reaches them.
+Tests freeze time by replacing these types and clocks temporarily (freezegun does so in the
+namespace of every module, and imports all names that a package exports while it does). A decoder
+that is built during that time, or a client's clock that is looked up then, would keep the
+replacement for the rest of the process. So everything that is built once and kept takes them from
+here: they are stored in a tuple, where no replacement reaches them.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ from typing import Any, Final, NamedTuple
 
 
 class Real(NamedTuple):
-    """What nothing replaces."""
+    """The types and clocks that frozen time does not replace."""
 
     datetime: type[dt.datetime]
     date: type[dt.date]
     time: type[dt.time]
     monotonic: Callable[[], float]
     now: Callable[[], float]
-    """Seconds since 1970."""
+    """Seconds since 1970, UTC."""
 
 
 def real_type(value: Any) -> Any:
-    """Return the class of `datetime` that *value* stands in for; any other value as it is."""
+    """Return the class of `datetime` that *value* replaces, or any other value unchanged."""
     if isinstance(value, type):
         return next((cls for cls in value.__mro__ if cls.__module__ == "datetime"), value)
     return value
 
 
 def _clock(name: str) -> Callable[[], float]:
-    found: Callable[[], float] = getattr(time, name)
-    if isinstance(found, BuiltinFunctionType):
-        return found
-    # Time is frozen already. Looked up anew each time, it runs again once it is not.
+    clock: Callable[[], float] = getattr(time, name)
+    if isinstance(clock, BuiltinFunctionType):
+        return clock
+    # Time is already frozen. A clock that is looked up for each call runs again afterwards.
     return lambda: float(getattr(time, name)())
 
 

@@ -1,4 +1,4 @@
-"""Work that would hold the event loop up, in a thread."""
+"""Blocking work in a thread, so that it does not block the event loop."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ R = TypeVar("R")
 
 
 async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run *work* in a thread, as `asyncio.to_thread` does; without one if none can be had.
+    """Run *work* in a thread, like `asyncio.to_thread`, or here if no thread is available.
 
-    Python stops its pools of threads before it calls what is registered with `atexit`, and a
-    process may be at its limit of threads. The work is then done here, which takes its time.
+    Python stops its thread pools before it calls the functions registered with `atexit`, and a
+    process may have reached its limit of threads. The work then blocks the event loop.
     """
     context = contextvars.copy_context()
     call: Callable[[], R] = functools.partial(context.run, functools.partial(work, *args, **kwargs))
     try:
         running = asyncio.get_running_loop().run_in_executor(None, call)
-    except RuntimeError:  # before anything was run
+    except RuntimeError:  # raised before the work has started
         return work(*args, **kwargs)
     return await running
