@@ -27,7 +27,7 @@ class Model:
 
     limit: int
     counts_refused: bool = False
-    """Whether what it refuses counts too."""
+    """Whether refused requests count too."""
     says_when: bool = True
     """Whether it sends Retry-After."""
     states: bool = True
@@ -39,7 +39,7 @@ class Model:
         return sum(now - WINDOW < at <= now for at in self.arrived)
 
     def free_at(self, now: float) -> float:
-        """When it would take the next one, if nobody came before that."""
+        """Return when it would accept the next request, if no other arrives before."""
         counting = [at for at in self.arrived if at > now - WINDOW]
         return now if len(counting) < self.limit else sorted(counting)[-self.limit] + WINDOW
 
@@ -72,17 +72,17 @@ class Run:
     width: int
     chance: random.Random
     slowest: float = 0.0
-    """Seconds that a request, and a reply, are under way at most."""
+    """Maximum seconds that a request, and a reply, are under way."""
     lost: float = 0.0
-    """Which part of the requests is lost; half of them on the way back."""
+    """The fraction of requests that is lost; half of them on the way back."""
     others: list[float] = attrs.field(factory=list)
-    """When somebody else sends something."""
+    """When other clients send requests."""
     offset: float = 0.0
     """How far the client's clock is ahead of the server's."""
     knows: bool = False
     """Whether the client knows the limit before the first reply."""
     check: Callable[[Run, float], None] = lambda _run, _now: None
-    """Called whenever the client wants to send something and may not, with the server's time."""
+    """Called whenever the client has to wait, with the server's time."""
 
     window: RollingWindow = attrs.field(init=False)
     sent: int = 0
@@ -99,7 +99,7 @@ class Run:
             self.window.limit = self.server.limit
 
     def to_the_end(self, *, steps: int = 20_000) -> None:
-        """Until all that was wanted is answered."""
+        """Run until all wanted requests are answered."""
         for at in self.others:
             self._plan(at, lambda: self.server.ask(self.now) and None)
         self._plan(0.0, lambda: None)

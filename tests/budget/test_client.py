@@ -1,4 +1,4 @@
-"""The budget as users meet it: over a socket, with the simulator's rolling limit."""
+"""The budget of a client: over a socket, with the simulator's rolling limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT = 100
 
 
 class World:
-    """A simulator whose hour passes when a client sleeps."""
+    """A simulator whose time passes when a client sleeps."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
@@ -55,7 +55,7 @@ class World:
 
     @property
     def statuses(self) -> Counter[int | None]:
-        """Of what was asked of the API, tokens aside."""
+        """The statuses of the replies, without those of the token endpoint."""
         seen = [r for r in self.simulator.requests if r.path.startswith("/v2")]
         return Counter(request.status for request in seen)
 
@@ -69,7 +69,7 @@ async def world() -> AsyncIterator[World]:
 
 
 async def work(client: Client, calls: int, width: int = 10) -> None:
-    """Make so many calls, some at a time."""
+    """Make *count* calls, some at a time."""
 
     async def some(count: int) -> None:
         for _ in range(count):
@@ -98,7 +98,7 @@ async def test_clients_that_share_a_budget_are_not_refused(world: World) -> None
     assert world.statuses == {200: 301}
 
 
-async def test_clients_that_do_not_share_one_are_refused_now_and_then_and_get_there(
+async def test_clients_with_separate_budgets_are_refused_occasionally_and_succeed(
     world: World,
 ) -> None:
     clients = [await world.client() for _ in range(2)]
@@ -117,7 +117,9 @@ async def test_the_first_reply_tells_what_an_earlier_run_has_used(world: World) 
     assert restarted.rate_limit == RateLimit(LIMIT, 9)
 
 
-async def test_what_cannot_be_sent_in_time_is_refused_at_once_and_says_when(world: World) -> None:
+async def test_a_call_that_would_exceed_its_deadline_is_refused_with_the_time(
+    world: World,
+) -> None:
     client = await world.client(deadline=120)
     await work(client, LIMIT)
     began = world.clock()
@@ -134,7 +136,7 @@ async def test_what_cannot_be_sent_in_time_is_refused_at_once_and_says_when(worl
     await client.timezones.list().first()  # 1 s: that is in time
 
 
-async def test_raise_means_that_nobody_waits(world: World) -> None:
+async def test_when_exhausted_raise_never_waits(world: World) -> None:
     client = await world.client()
     await work(client, LIMIT)
     with pytest.raises(errors.BudgetExceeded):
@@ -142,7 +144,7 @@ async def test_raise_means_that_nobody_waits(world: World) -> None:
     assert world.statuses == {200: LIMIT}
 
 
-async def test_each_wait_is_told_once(world: World) -> None:
+async def test_on_wait_is_called_once_per_wait(world: World) -> None:
     told: list[Any] = []
     client = await world.client(on_wait=told.append)
     await work(client, LIMIT)
@@ -168,7 +170,7 @@ async def test_views_share_the_allowance_of_the_application(world: World) -> Non
     assert client.acting_for("user01").rate_limit == client.rate_limit
 
 
-async def test_each_user_has_an_allowance_of_their_own(serve) -> None:
+async def test_each_user_has_a_separate_allowance(serve) -> None:
     async def reply(request: web.Request) -> web.Response:
         left = {"Bearer one": "7", "Bearer two": "3"}.get(request.headers.get("Authorization", ""))
         headers = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": left or "1"}
@@ -211,7 +213,7 @@ async def test_a_server_that_states_no_limit_has_none(serve, time: FakeTime, hea
 
 
 class TestReservations:
-    async def test_they_are_kept_for_the_calls_inside(self, world: World) -> None:
+    async def test_a_reservation_is_kept_for_the_calls_inside(self, world: World) -> None:
         client = await world.client(when_exhausted="raise")
         await client.timezones.list().first()
         async with client.reserve(60) as reserved:
@@ -226,7 +228,7 @@ class TestReservations:
         await work(client, 5, 5)
         assert world.statuses == {200: LIMIT}
 
-    async def test_what_is_left_comes_back_after_an_error_and_a_cancellation(
+    async def test_unused_requests_are_returned_after_an_error_and_a_cancellation(
         self, world: World
     ) -> None:
         client = await world.client()
@@ -243,7 +245,7 @@ class TestReservations:
         task.uncancel()
         assert client.rate_limit == RateLimit(LIMIT, LIMIT - 1)
 
-    async def test_what_is_left_comes_back_when_the_client_is_closed(self, world: World) -> None:
+    async def test_unused_requests_are_returned_when_the_client_closes(self, world: World) -> None:
         budget = world.budget()
         client, other = await world.client(budget=budget), await world.client(budget=budget)
         await client.timezones.list().first()
@@ -254,7 +256,7 @@ class TestReservations:
             await client.reserve(1).__aenter__()
         assert other.rate_limit == RateLimit(LIMIT, LIMIT - 1)
 
-    async def test_one_is_entered_once(self, world: World) -> None:
+    async def test_a_reservation_is_entered_once(self, world: World) -> None:
         reservation = (await world.client()).reserve(5)
         assert reservation.remaining == 0
         async with reservation as reserved:
@@ -265,7 +267,7 @@ class TestReservations:
         with pytest.raises(RuntimeError, match="can be entered once"):
             await reservation.__aenter__()
 
-    async def test_one_within_another_is_apart_from_it(self, world: World) -> None:
+    async def test_a_nested_reservation_is_independent(self, world: World) -> None:
         client = await world.client(when_exhausted="raise")
         await client.timezones.list().first()
         async with client.reserve(50) as outer, outer.reserve(49) as inner:
@@ -274,14 +276,14 @@ class TestReservations:
             await inner.timezones.list().first()
         assert client.rate_limit == RateLimit(LIMIT, LIMIT - 2)
 
-    async def test_more_than_there_ever_are_is_no_reservation(self, world: World) -> None:
+    async def test_a_reservation_that_exceeds_the_limit_is_an_error(self, world: World) -> None:
         client = await world.client()
         await client.timezones.list().first()
         with pytest.raises(ValueError, match=f"count must be {LIMIT} or less, not {LIMIT + 1}"):
             await client.reserve(LIMIT + 1).__aenter__()
 
 
-async def test_closing_ends_a_wait_for_a_turn(serve, time: FakeTime) -> None:
+async def test_closing_ends_a_wait_for_capacity(serve, time: FakeTime) -> None:
     async def reply(_: web.Request) -> web.Response:
         headers = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0"}
         return web.json_response([], headers=headers)
@@ -302,7 +304,7 @@ async def test_closing_ends_a_wait_for_a_turn(serve, time: FakeTime) -> None:
 
 
 class TestBlocking:
-    def test_the_blocking_client_does_all_of_it_too(self) -> None:
+    def test_the_blocking_client_waits_and_reserves_too(self) -> None:
         with Simulator.in_thread(vehicles=1, rate_limit=20, clock=Clock(speed=0)) as simulator:
             world = World(simulator)
             budget = world.budget()

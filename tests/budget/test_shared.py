@@ -1,4 +1,4 @@
-"""One budget for several event loops, threads and lives."""
+"""One budget for several event loops, threads and forks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import threading
 import time
 
 import pytest
-from budget.hands import HandClock, answered, budget, settled, spend
+from budget.fake_clock import FakeClock, answered, budget, settled, spend
 
 from ev_energy._messages import RateLimit
 from ev_energy.budget import Acquire, MemoryBudget
 
 
-async def test_threads_never_take_more_than_there_is_together() -> None:
-    made = budget(HandClock(), 500)
+async def test_threads_together_never_exceed_the_limit() -> None:
+    made = budget(FakeClock(), 500)
     start, taken = threading.Barrier(4), list[int]()
 
     def take() -> None:
@@ -46,7 +46,7 @@ async def test_threads_never_take_more_than_there_is_together() -> None:
 
 
 def in_thread(made: MemoryBudget, calls: int) -> threading.Thread:
-    """A thread with a loop of its own that makes as many calls at once."""
+    """Make the calls concurrently, on an event loop in another thread."""
 
     async def call() -> None:
         answered(await made.acquire(Acquire("app")))
@@ -73,8 +73,8 @@ async def test_loops_in_several_threads_wait_for_each_other() -> None:
     assert made._buckets["app"].window.in_flight == 0
 
 
-async def test_what_one_loop_gives_back_wakes_another_one() -> None:
-    clock = HandClock()
+async def test_capacity_released_on_one_loop_wakes_another_loop() -> None:
+    clock = FakeClock()
     made = budget(clock, 1)
     ticket = made.try_acquire("app", None)
     assert ticket is not None
@@ -86,8 +86,8 @@ async def test_what_one_loop_gives_back_wakes_another_one() -> None:
     assert not thread.is_alive()
 
 
-async def test_a_loop_that_stands_still_holds_nobody_up() -> None:
-    clock = HandClock()
+async def test_a_blocked_loop_delays_no_other_loop() -> None:
+    clock = FakeClock()
     made = budget(clock, 1)
     spend(made)
     asleep = asyncio.new_event_loop()
@@ -106,8 +106,8 @@ async def test_a_loop_that_stands_still_holds_nobody_up() -> None:
     asleep.close()
 
 
-async def test_each_loop_looks_at_the_clock_itself() -> None:
-    clock = HandClock()
+async def test_each_loop_runs_its_own_timer() -> None:
+    clock = FakeClock()
     made = budget(clock, 2)
     spend(made, 2)
     asleep = asyncio.new_event_loop()
@@ -122,8 +122,8 @@ async def test_each_loop_looks_at_the_clock_itself() -> None:
     asleep.close()
 
 
-async def test_tasks_of_a_loop_that_was_closed_hold_nobody_up() -> None:
-    clock = HandClock()
+async def test_tasks_of_a_closed_loop_delay_no_other_loop() -> None:
+    clock = FakeClock()
     made = budget(clock, 1)
     spend(made)
     gone = asyncio.new_event_loop()
@@ -140,7 +140,7 @@ async def test_tasks_of_a_loop_that_was_closed_hold_nobody_up() -> None:
     assert not task.done()
 
 
-def test_a_second_run_of_asyncio_goes_on_with_the_count() -> None:
+def test_a_second_run_of_asyncio_continues_the_count() -> None:
     made = MemoryBudget(limit=2, window=60.0)
 
     async def use() -> int:
@@ -160,8 +160,8 @@ def test_a_second_run_of_asyncio_goes_on_with_the_count() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-async def test_a_forked_child_waits_for_nobody_of_its_parent() -> None:
-    clock = HandClock()
+async def test_a_forked_child_does_not_wait_for_its_parent() -> None:
+    clock = FakeClock()
     made = budget(clock, 4)
     spend(made)
     reservation = await made.reserve(Acquire("app"), 2)
@@ -184,7 +184,7 @@ async def test_a_forked_child_waits_for_nobody_of_its_parent() -> None:
 
 
 def in_the_child(made, reservation, under_way) -> int:
-    """0 if all is well."""
+    """Return 0 if all checks pass."""
     signal.alarm(20)  # whoever waits for the parent's lock waits for ever
     state = made.state("app")
     # One that was sent, one that is under way; nothing set aside, nobody waiting.

@@ -1,4 +1,4 @@
-"""A Redis of our own: on a free port of loopback, in a folder of its own, keeping nothing."""
+"""A private Redis: on a free loopback port, in its own folder, without persistence."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PrivateRedis:
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """At once; what it kept is lost."""
+        """Kill the server; its data are lost."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

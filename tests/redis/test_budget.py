@@ -1,4 +1,4 @@
-"""The budget of many processes, as its users see it: over a real Redis, which comes and goes."""
+"""The budget of many processes, over a real Redis that is stopped and started."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_two_budgets_on_one_redis_share_one_allowance(make: MakeBudget) ->
     assert caught.value.wait == pytest.approx(3600, abs=130)
 
 
-async def test_what_is_given_back_goes_to_whoever_waits(make: MakeBudget) -> None:
+async def test_released_capacity_goes_to_a_waiter(make: MakeBudget) -> None:
     one, two = make(limit=2, heartbeat_ttl=1.0), make(limit=2, heartbeat_ttl=1.0)
     first, _ = await take(one, 2)
     waiting = asyncio.ensure_future(take(two))
@@ -71,7 +71,7 @@ async def test_what_is_given_back_goes_to_whoever_waits(make: MakeBudget) -> Non
     await asyncio.wait_for(waiting, 5)
 
 
-async def test_what_became_of_a_request_is_told_soon_though_nothing_follows(
+async def test_outcomes_are_sent_soon_without_further_calls(
     make: MakeBudget,
 ) -> None:
     one, two = make(limit=2), make(limit=2)
@@ -87,7 +87,7 @@ async def test_what_became_of_a_request_is_told_soon_though_nothing_follows(
     assert caught.value.wait == pytest.approx(3600, abs=5)  # completed: no longer 3,720
 
 
-async def test_what_was_set_aside_leaves_nothing_behind(make: MakeBudget) -> None:
+async def test_a_released_reservation_leaves_nothing_behind(make: MakeBudget) -> None:
     budget = make(limit=4)
     for _ in range(3):
         reservation = await budget.reserve(Acquire("app"), 4)
@@ -95,7 +95,7 @@ async def test_what_was_set_aside_leaves_nothing_behind(make: MakeBudget) -> Non
     assert budget._bucket("app")._reservations == {}
 
 
-async def test_buckets_know_nothing_of_each_other(make: MakeBudget) -> None:
+async def test_buckets_are_independent(make: MakeBudget) -> None:
     budget = make(limit=1)
     await budget.acquire(Acquire("one"))
     await budget.acquire(Acquire("another {one}", timeout=0.0))
@@ -103,7 +103,7 @@ async def test_buckets_know_nothing_of_each_other(make: MakeBudget) -> None:
         await budget.acquire(Acquire("one", timeout=0.0))
 
 
-async def test_a_waiter_is_told_once_how_long_and_gets_its_turn_then(make: MakeBudget) -> None:
+async def test_on_wait_is_called_once_and_the_waiter_is_served_then(make: MakeBudget) -> None:
     budget = make(limit=1, window=0.5)
     told: list[float] = []
     complete(*await take(budget))
@@ -114,7 +114,7 @@ async def test_a_waiter_is_told_once_how_long_and_gets_its_turn_then(make: MakeB
     assert 0.3 < told[0] < 0.6
 
 
-async def test_interactive_calls_go_before_batch_calls_that_came_first(make: MakeBudget) -> None:
+async def test_interactive_calls_overtake_earlier_batch_calls(make: MakeBudget) -> None:
     budget, other = (
         make(limit=1, window=0.3, heartbeat_ttl=0.5),
         make(limit=1, window=0.3, heartbeat_ttl=0.5),
@@ -133,7 +133,7 @@ async def test_interactive_calls_go_before_batch_calls_that_came_first(make: Mak
     await asyncio.gather(*slow)
 
 
-async def test_what_is_set_aside_is_for_its_calls_alone_and_the_rest_comes_back(
+async def test_a_reservation_serves_its_calls_only_and_the_rest_is_returned(
     make: MakeBudget,
 ) -> None:
     one, two = make(limit=4), make(limit=4)
@@ -150,14 +150,14 @@ async def test_what_is_set_aside_is_for_its_calls_alone_and_the_rest_comes_back(
     await take(two, 3, timeout=0.0)
 
 
-async def test_more_than_the_limit_is_never_set_aside(make: MakeBudget) -> None:
+async def test_a_reservation_that_exceeds_the_limit_is_refused(make: MakeBudget) -> None:
     with pytest.raises(ValueError, match="4 or less"):
         await make(limit=4).reserve(Acquire("app"), 5)
     with pytest.raises(ValueError, match="1000 or less"):
         await make().reserve(Acquire("app"), 1001)
 
 
-async def test_a_reservation_outlives_its_lease_while_its_process_lives(make: MakeBudget) -> None:
+async def test_a_reservation_is_prolonged_while_its_process_lives(make: MakeBudget) -> None:
     one, two = make(limit=3, heartbeat_ttl=0.3), make(limit=3, heartbeat_ttl=0.3)
     reservation = await one.reserve(Acquire("app"), 3)
     await asyncio.sleep(1.0)
@@ -167,7 +167,7 @@ async def test_a_reservation_outlives_its_lease_while_its_process_lives(make: Ma
 
 
 @pytest.mark.parametrize("ticks", range(8))
-async def test_a_waiter_that_is_cancelled_at_any_moment_takes_nothing_along(
+async def test_a_waiter_cancelled_at_any_moment_holds_no_capacity(
     make: MakeBudget, ticks: int
 ) -> None:
     budget = make(limit=2)
@@ -198,7 +198,7 @@ async def test_a_refusal_holds_back_every_process(make: MakeBudget) -> None:
 
 
 @pytest.mark.parametrize("extra", ["", "?decode_responses=true", "?protocol=3"])
-async def test_it_works_with_any_kind_of_client(
+async def test_any_kind_of_client_works(
     make_redis: Callable[..., Any], extra: str, prefix: str
 ) -> None:
     server = make_redis(password="a pass/word")
@@ -273,7 +273,7 @@ asyncio.run(main())
 """
 
 
-def test_a_forked_child_has_connections_and_a_name_of_its_own(lasting: Any, prefix: str) -> None:
+def test_a_forked_child_has_its_own_connections_and_name(lasting: Any, prefix: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORKED, lasting.url, prefix],
         capture_output=True,
@@ -284,7 +284,7 @@ def test_a_forked_child_has_connections_and_a_name_of_its_own(lasting: Any, pref
     assert (done.stdout.split(), done.stderr) == (["8", "7", "6"], "")
 
 
-async def test_a_client_learns_the_limit_from_the_replies_and_shows_how_it_stands(
+async def test_a_client_learns_the_limit_from_replies_and_shows_its_state(
     make: MakeBudget,
 ) -> None:
     async with Simulator(rate_limit=5) as simulator:
@@ -310,7 +310,7 @@ def simulator_auth(simulator: Simulator) -> Any:
     return ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
 
 
-def test_the_blocking_client_shares_it_too(lasting: Any, prefix: str) -> None:
+def test_the_blocking_client_shares_the_budget_too(lasting: Any, prefix: str) -> None:
     with Simulator.in_thread(rate_limit=9) as simulator:
         budget = RedisBudget(lasting.url, prefix=prefix)
         auth = simulator_auth(simulator)
@@ -334,7 +334,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     ]
 
 
-async def test_while_redis_is_down_nothing_is_sent_and_it_is_said_once(
+async def test_an_outage_blocks_all_calls_and_is_logged_once(
     make: MakeBudget, redis: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ev_energy")
@@ -361,7 +361,7 @@ async def test_while_redis_is_down_nothing_is_sent_and_it_is_said_once(
     assert budget.state("app").remaining == 3  # type: ignore[union-attr]
 
 
-async def test_while_redis_is_down_a_share_may_be_spent_and_is_reported_later(
+async def test_during_an_outage_the_local_fraction_is_used_and_reported_later(
     make: MakeBudget, redis: Any
 ) -> None:
     budget = make(
@@ -381,7 +381,7 @@ async def test_while_redis_is_down_a_share_may_be_spent_and_is_reported_later(
     assert other.state("app").remaining == 95  # type: ignore[union-attr]
 
 
-async def test_what_is_under_way_when_a_redis_that_forgot_nothing_goes_on_is_counted(
+async def test_requests_in_flight_when_a_suspended_redis_continues_are_counted(
     make: MakeBudget, redis: Any
 ) -> None:
     settings = {"limit": 100, "heartbeat_ttl": 0.3, "timeout": 0.3}
@@ -399,7 +399,7 @@ async def test_what_is_under_way_when_a_redis_that_forgot_nothing_goes_on_is_cou
     assert other.state("app").remaining == 95  # type: ignore[union-attr]
 
 
-async def test_a_redis_that_accepts_and_says_nothing_hangs_nobody(make: MakeBudget) -> None:
+async def test_a_redis_that_accepts_and_stays_silent_blocks_no_call(make: MakeBudget) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         budget = make(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
         began = time.monotonic()
@@ -408,7 +408,7 @@ async def test_a_redis_that_accepts_and_says_nothing_hangs_nobody(make: MakeBudg
         assert time.monotonic() - began < 3
 
 
-async def test_a_call_says_that_its_budget_is_unavailable_and_that_nothing_was_sent(
+async def test_a_call_raises_budget_unavailable_and_sends_nothing(
     make: MakeBudget, simulator: Simulator
 ) -> None:
     with socket.socket() as nobody:
@@ -422,9 +422,7 @@ async def test_a_call_says_that_its_budget_is_unavailable_and_that_nothing_was_s
     assert simulator.requests == []
 
 
-async def test_a_redis_that_stood_still_and_goes_on_is_found_again(
-    make: MakeBudget, redis: Any
-) -> None:
+async def test_a_suspended_redis_that_continues_is_used_again(make: MakeBudget, redis: Any) -> None:
     budget = make(redis.url, limit=9, heartbeat_ttl=0.5, timeout=0.3)
     complete(*await take(budget))
     os.kill(redis.process.pid, signal.SIGSTOP)
@@ -438,7 +436,7 @@ async def test_a_redis_that_stood_still_and_goes_on_is_found_again(
     complete(*tickets)
 
 
-async def test_closing_tells_redis_all_and_gives_back_what_was_set_aside(
+async def test_closing_sends_pending_updates_and_ends_reservations(
     make: MakeBudget,
 ) -> None:
     one, two = make(limit=5, window=2.0), make(limit=5, window=2.0)
@@ -452,14 +450,14 @@ async def test_closing_tells_redis_all_and_gives_back_what_was_set_aside(
     assert len(await take(two, 4, timeout=0.0)) == 4
 
 
-async def test_closing_gives_back_what_was_set_aside_though_nobody_waits(make: MakeBudget) -> None:
+async def test_closing_ends_reservations_without_waiters_too(make: MakeBudget) -> None:
     one, two = make(limit=4), make(limit=4)
     await one.reserve(Acquire("app"), 4)
     await one.aclose()
     assert len(await take(two, 4, timeout=0.0)) == 4
 
 
-async def test_ten_thousand_waiters_are_no_burden(make: MakeBudget) -> None:
+async def test_ten_thousand_waiters_are_cheap(make: MakeBudget) -> None:
     budget = make(limit=1, heartbeat_ttl=0.3)
     complete(*await take(budget))
     began = time.monotonic()

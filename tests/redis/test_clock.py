@@ -1,4 +1,4 @@
-"""A Redis whose clock jumps, and keys that hold what cannot be: both are over within a window."""
+"""A Redis whose clock jumps, and keys with impossible content: both end within a window."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def make(lasting: Any, prefix: str) -> AsyncIterator[Callable[..., RedisBu
 
 
 def set_clock(wire: Redis, key: str, hours: float, *, marked: bool = True) -> None:
-    """Make the key look as if the clock of Redis had just been set by so many hours.
+    """Make the key look as if the clock of Redis had just been set by *hours*.
 
     The clock itself cannot be set here. So what was written with it is moved the other way.
     """
@@ -100,7 +100,7 @@ def test_a_clock_that_is_set_back_prolongs_no_refusal(wire: Redis, prefix: str) 
     assert take(wire, prefix, "n1").waits == [pytest.approx(100, abs=3)]
 
 
-def test_a_clock_that_is_set_back_prolongs_no_lease_of_a_dead_process(
+def test_a_clock_that_is_set_back_prolongs_no_reservation_of_a_dead_process(
     wire: Redis, prefix: str
 ) -> None:
     request = ScriptRequest(
@@ -121,7 +121,7 @@ def test_a_clock_that_is_set_back_prolongs_no_lease_of_a_dead_process(
     assert take(wire, prefix, "n1", local_limit=4).granted == [0]
 
 
-def test_a_clock_that_is_set_back_prolongs_no_turn_of_a_dead_process(
+def test_a_clock_that_is_set_back_prolongs_no_waiter_of_a_dead_process(
     wire: Redis, prefix: str
 ) -> None:
     take(wire, prefix, "n1", local_limit=1)
@@ -141,7 +141,7 @@ def test_a_clock_that_is_set_back_delays_no_reports_after_a_loss(wire: Redis, pr
 
 
 @pytest.mark.parametrize("hours", [-5, -24 * 365 * 30])
-def test_without_a_mark_of_the_clock_everything_ends_within_a_window(
+def test_without_the_clock_member_everything_ends_within_a_window(
     wire: Redis, prefix: str, hours: float
 ) -> None:
     take(wire, prefix, "n1", "n2", local_limit=2)
@@ -160,7 +160,7 @@ def test_without_a_mark_of_the_clock_everything_ends_within_a_window(
     assert take(wire, prefix, "n3", local_limit=2).granted == [0]
 
 
-def test_a_clock_that_is_set_forward_forgets_and_replies_remind_of_it(
+def test_a_clock_that_is_set_forward_forgets_until_replies_correct_it(
     wire: Redis, prefix: str
 ) -> None:
     names = [f"n{n}" for n in range(9)]
@@ -341,7 +341,7 @@ def test_fractions_of_requests_are_counted_as_whole_ones(wire: Redis, prefix: st
     assert 0 < answer.waits[0] <= LONGEST
 
 
-def test_a_lease_does_not_grow_back_when_the_answer_that_lowered_it_was_lost(
+def test_a_lowered_reservation_does_not_grow_back_when_the_reply_was_lost(
     wire: Redis, prefix: str
 ) -> None:
     take(wire, prefix, *(f"n{n}" for n in range(8)), me="other", local_limit=10)

@@ -1,4 +1,4 @@
-"""Connections that are of no use any more: failover, idle connections, full pools, silence."""
+"""Connections that became useless: failover, idle connections, full pools, silence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = ["url", "client", "client that retries", "client with one connection"]
 
 @asynccontextmanager
 async def redis_for(url: str, kind: str) -> AsyncIterator[Any]:
-    """What a user passes as ``redis``."""
+    """The client that a user passes as ``redis``."""
     if kind == "url":
         yield url
         return
@@ -67,7 +67,7 @@ class Pair:
         self.replica = make_redis(words=(*soon, *of))
 
     def fail_over(self) -> None:
-        """Once the replica has everything, have them change places."""
+        """Swap the roles, once the replica has all data."""
         with BlockingRedis(port=self.primary.port) as primary:
             over = time.monotonic() + 30
             while primary.execute_command("WAIT", 1, 100) < 1:
@@ -141,7 +141,7 @@ async def test_a_sentinel_is_asked_again_for_the_primary(
 
 
 def begin_failover(sentinel: BlockingRedis) -> bool:
-    """Whether it agrees to one: it must have heard that the replica is well."""
+    """Whether Sentinel agrees to a failover: it must know that the replica is healthy."""
     try:
         sentinel.execute_command("SENTINEL", "FAILOVER", "ours")
     except ResponseError:
@@ -185,7 +185,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_a_server_that_is_not_the_one_to_ask_is_left(refusal: str, scripted: Any) -> None:
+async def test_a_server_that_cannot_serve_is_left(refusal: str, scripted: Any) -> None:
     async with scripted([f"-{refusal}"], ["+OK"]) as server:
         store = RedisTokenStore(server.url)
         await store.save(KEY, NEW)
@@ -274,9 +274,7 @@ async def test_a_connection_that_redis_closed_costs_no_call(
         await store.aclose()
 
 
-async def test_a_pause_of_redis_is_waited_for(
-    lasting: Any, wire: BlockingRedis, prefix: str
-) -> None:
+async def test_a_pause_of_redis_is_survived(lasting: Any, wire: BlockingRedis, prefix: str) -> None:
     async with (
         RedisTokenStore(lasting.url, prefix=prefix) as store,
         RedisBudget(lasting.url, prefix=prefix, limit=9) as budget,
@@ -312,7 +310,7 @@ async def test_a_reservation_whose_grant_was_lost_is_made_once(
     assert budget.state("app")[:3] == (9, 7, 0)  # type: ignore[index]
 
 
-async def test_a_lock_whose_grant_was_lost_is_had_at_once_and_let_go(
+async def test_a_lock_whose_grant_was_lost_is_acquired_at_once_and_released(
     relay: Any, store: RedisTokenStore, lasting: Any, prefix: str
 ) -> None:
     await store.load(KEY)
@@ -341,7 +339,7 @@ async def test_a_token_that_was_saved_by_a_lost_command_is_known_as_saved(
 # Redis is gone.
 
 
-async def test_a_redis_that_is_silent_on_new_connections_too_is_given_up_soon(
+async def test_a_redis_that_is_silent_on_new_connections_too_is_unavailable_soon(
     relay: Any, store: RedisTokenStore, budget: RedisBudget
 ) -> None:
     await store.load(KEY)
@@ -369,7 +367,7 @@ async def test_a_new_connection_that_is_silent_is_not_tried_twice(relay: Any) ->
 
 
 @pytest.mark.parametrize("when_exhausted", ["wait", "raise"])
-async def test_a_silent_redis_holds_up_no_call_beyond_its_deadline(
+async def test_a_silent_redis_delays_no_call_beyond_its_deadline(
     relay: Any, prefix: str, when_exhausted: Any
 ) -> None:
     relay.is_silent = True
@@ -421,7 +419,7 @@ async def test_a_burst_waits_for_connections_that_the_caller_uses(
         assert await asyncio.gather(*mine) == [None, None]
 
 
-async def test_a_burst_at_a_silent_redis_is_given_up_soon(relay: Any) -> None:
+async def test_a_burst_at_a_silent_redis_fails_soon(relay: Any) -> None:
     relay.is_silent = True
     async with RedisTokenStore(f"{relay.url}?max_connections=2", timeout=0.3) as store:
         began = time.monotonic()

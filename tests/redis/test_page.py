@@ -1,4 +1,4 @@
-"""The page about Redis, with a real one in place of the one it names."""
+"""The code of the page about Redis, run with a real server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ asyncio.run(page())
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=["both", "budget"])
-def test_every_fragment_runs(lasting: Any, fragment: str) -> None:
+def test_every_code_block_runs(lasting: Any, fragment: str) -> None:
     code = fragment.replace("redis://localhost:6379/0", lasting.url)
     assert code != fragment
     body = "".join(f"    {line}\n" for line in code.splitlines())

@@ -87,7 +87,7 @@ async def test_an_absurd_retry_after_holds_back_for_an_hour_at_most(
 
 
 @pytest.mark.parametrize("retry_after", [float("inf"), float("nan"), 1e308, -5.0])
-async def test_a_retry_after_that_is_no_time_holds_back_for_a_window_at_most(
+async def test_an_invalid_retry_after_holds_back_for_a_window_at_most(
     make_budgets: Callable[..., Any], retry_after: float
 ) -> None:
     one, two = make_budgets(window=2.0)

@@ -1,4 +1,4 @@
-"""The script in Redis: one rule after the other, and all of them against a model."""
+"""The script in Redis: each rule on its own, and all of them against a model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IN_FLIGHT_TTL = 120.0
 
 
 class Talk:
-    """A process that talks to the script."""
+    """A process that calls the script."""
 
     numbers = itertools.count()
 
@@ -71,13 +71,13 @@ def names(*numbers: int) -> list[str]:
     return [f"n{number}" for number in numbers]
 
 
-def test_no_more_are_granted_than_there_may_be(talk: Any) -> None:
+def test_no_more_requests_are_granted_than_the_limit(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     assert a.take(*names(1, 2), local_limit=3) == names(1, 2)
     assert b.take(*names(3, 4), local_limit=3) == names(3)
 
 
-def test_a_question_whose_reply_was_lost_is_asked_again_and_takes_nothing_twice(talk: Any) -> None:
+def test_a_repeated_call_is_granted_nothing_twice(talk: Any) -> None:
     a = talk()
     a.take(*names(1, 2), local_limit=3)
     assert a.take(*names(9, 1, 2), local_limit=3) == names(9, 1, 2)
@@ -85,14 +85,14 @@ def test_a_question_whose_reply_was_lost_is_asked_again_and_takes_nothing_twice(
     assert a.say(local_limit=3).remaining == 0
 
 
-def test_what_is_returned_is_free_again_and_what_is_settled_is_not(talk: Any) -> None:
+def test_released_requests_are_available_again_and_completed_ones_are_not(talk: Any) -> None:
     a = talk()
     a.take(*names(1, 2), local_limit=2)
     assert a.take(*names(3), local_limit=2, completed=[("n1", 0.0)]) == []
     assert a.take(*names(3), local_limit=2, released=["n2"]) == names(3)
 
 
-def test_a_settled_request_counts_for_a_window_from_its_reply_and_no_longer(talk: Any) -> None:
+def test_a_completed_request_counts_for_a_window_from_its_reply_and_no_longer(talk: Any) -> None:
     a = talk()
     a.take(*names(1), local_limit=1)
     answer = a.say(acquire=["n2"], rank=1, local_limit=1, completed=[("n1", 3000.0)])
@@ -100,7 +100,7 @@ def test_a_settled_request_counts_for_a_window_from_its_reply_and_no_longer(talk
     assert a.take("n2", local_limit=1, completed=[("n1", 3601.0)]) == ["n2"]
 
 
-def test_a_request_nobody_settled_counts_for_a_window_and_a_little(talk: Any) -> None:
+def test_a_request_without_an_outcome_counts_a_little_longer_than_a_window(talk: Any) -> None:
     a = talk(window=0.2)
     a.take(*names(1), local_limit=1)
     (wait,) = a.say(acquire=["n2"], rank=1, local_limit=1).waits
@@ -109,7 +109,7 @@ def test_a_request_nobody_settled_counts_for_a_window_and_a_little(talk: Any) ->
     assert a.take("n2", local_limit=1) == ["n2"]
 
 
-def test_interactive_processes_are_first_and_of_equals_who_waited_longest(talk: Any) -> None:
+def test_processes_are_served_by_priority_then_by_how_long_they_waited(talk: Any) -> None:
     batch, late, early = talk("batch"), talk("late"), talk("early")
     batch.take(*names(1, 2), local_limit=2)
     assert batch.take("b", local_limit=2, rank=2, waited=9.0) == []
@@ -123,7 +123,7 @@ def test_interactive_processes_are_first_and_of_equals_who_waited_longest(talk: 
     assert batch.take("b", local_limit=2, rank=2, released=["e"], waited=9.0) == ["b"]
 
 
-def test_each_of_those_who_wait_hears_of_another_place(talk: Any) -> None:
+def test_each_waiter_is_told_its_own_wait(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     ages = [(f"n{n}", 3600.0 - 100 * n) for n in range(1, 5)]
     a.take(*names(1, 2, 3, 4), local_limit=4)
@@ -136,7 +136,7 @@ def test_each_of_those_who_wait_hears_of_another_place(talk: Any) -> None:
     ]
 
 
-def test_who_waited_and_gave_up_or_died_is_no_longer_waited_for(talk: Any) -> None:
+def test_a_waiter_that_gave_up_or_died_loses_its_place(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     a.take("n1", local_limit=1)
     assert b.take("b", local_limit=1, waited=9.0, check_interval=0.01, check_tolerance=0.02) == []
@@ -145,7 +145,7 @@ def test_who_waited_and_gave_up_or_died_is_no_longer_waited_for(talk: Any) -> No
     assert a.take("a", local_limit=1) == ["a"]
 
 
-def test_what_is_set_aside_is_neither_free_nor_lost_and_ends_with_its_process(talk: Any) -> None:
+def test_a_reservation_is_held_and_ends_with_its_process(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     assert a.say(reserve=(7, 3), rank=1, local_limit=4, heartbeat_ttl=0.05).granted == [0]
     assert b.take(*names(1, 2), local_limit=4) == ["n1"]
@@ -155,11 +155,11 @@ def test_what_is_set_aside_is_neither_free_nor_lost_and_ends_with_its_process(ta
     assert a.say(local_limit=4).reservations == [(7, 0)]  # it was held for dead, and others had it
 
 
-def test_more_than_there_will_ever_be_cannot_be_set_aside(talk: Any) -> None:
+def test_a_reservation_cannot_exceed_the_limit(talk: Any) -> None:
     assert talk().say(reserve=(1, 5), rank=1, local_limit=4).exceeds_limit
 
 
-def test_a_refusal_stops_everybody_until_it_is_over(talk: Any) -> None:
+def test_a_refusal_blocks_all_processes_until_it_ends(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     a.say(blocked_for=0.1)
     answer = b.say(acquire=["n1"], rank=1)
@@ -177,7 +177,7 @@ def test_without_a_stated_limit_there_is_none(talk: Any) -> None:
     assert a.say(unlimited=True, local_limit=5).limit == 5
 
 
-def test_requests_of_others_are_learnt_and_forgotten_by_what_is_stated(talk: Any) -> None:
+def test_foreign_requests_are_added_and_removed_by_stated_limits(talk: Any) -> None:
     a = talk()
     a.take("n1")
     answer = a.say(completed=[("n1", 0.0)], rate_limit=StatedLimit(100, 39, 0.01))
@@ -188,7 +188,7 @@ def test_requests_of_others_are_learnt_and_forgotten_by_what_is_stated(talk: Any
     assert len(a.take(*(f"m{n}" for n in range(90)))) == 79
 
 
-def test_a_request_that_left_while_a_reply_was_under_way_is_not_taken_for_one_of_others(
+def test_a_request_that_expired_while_a_reply_was_in_flight_is_not_foreign(
     talk: Any,
 ) -> None:
     a = talk()
@@ -208,7 +208,7 @@ def test_no_statement_of_a_server_keeps_redis_busy(talk: Any, limit: int) -> Non
     assert time.monotonic() - began < 1
 
 
-def test_a_lost_key_is_noticed_reported_and_nothing_handed_out_meanwhile(
+def test_a_lost_key_is_detected_and_reported_and_nothing_granted_meanwhile(
     talk: Any, wire: Redis, prefix: str
 ) -> None:
     a, b = talk("a"), talk("b")
@@ -231,17 +231,17 @@ def test_a_lost_key_is_noticed_reported_and_nothing_handed_out_meanwhile(
     assert a.take("x", "z", local_limit=4) == ["x"]
 
 
-def test_a_first_start_waits_for_nobody(talk: Any) -> None:
+def test_a_first_start_waits_for_no_reports(talk: Any) -> None:
     assert talk().take("n1") == ["n1"]
 
 
-def test_a_key_that_nobody_uses_goes_away(talk: Any, wire: Redis, prefix: str) -> None:
+def test_an_unused_key_expires(talk: Any, wire: Redis, prefix: str) -> None:
     talk().take("n1")
     assert 0 < wire.pttl(prefix) < 3 * 3600 * 1000
 
 
 class Model:
-    """What the script is to know: requests that count, and what is set aside, by process."""
+    """The expected state: requests that count, and reservations, by process."""
 
     LIMIT = 6
 
@@ -259,7 +259,7 @@ class Model:
         return self.LIMIT - len(self.counted) - aside
 
     def ahead(self, me: str, rank: int) -> int:
-        """How many others wait for who are first; among equals they came earlier."""
+        """Return how many requests others wait for that are served before."""
         return sum(
             want for who, (other, want) in self.waiting.items() if who != me and other <= rank
         )
@@ -331,7 +331,7 @@ class Model:
             self.check(self.say(me, released=[name, name]))
 
     def lose(self) -> None:
-        """Redis forgets all; the processes notice, report, and it is as before."""
+        """Delete the key; the processes notice and report, which restores the state."""
         for me in "abc":
             self.say(me)
         self.redis.delete(self.key)
@@ -368,7 +368,7 @@ STEPS = st.lists(
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_whatever_processes_do_the_count_is_right(
+def test_the_count_is_right_after_any_sequence_of_calls(
     wire: Redis, prefix: str, steps: list[tuple[Any, ...]]
 ) -> None:
     wire.delete(prefix)

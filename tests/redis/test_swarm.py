@@ -1,4 +1,4 @@
-"""Sixteen processes with one allowance: none of its requests is refused, hardly any is missed."""
+"""Sixteen processes with one allowance: no request is refused, hardly any is unused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORKER = Path(__file__).with_name("worker.py")
 
 
 class Worker:
-    """A process that has something to do."""
+    """A worker process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -50,7 +50,7 @@ class Worker:
 
 @asynccontextmanager
 async def swarm(count: int, **told: Any) -> AsyncIterator[list[Worker]]:
-    """So many processes, all ready to begin."""
+    """Start *count* workers, and wait until all are ready."""
     workers = await asyncio.gather(*(Worker.start(**told) for _ in range(count)))
     try:
         assert [await worker.line() for worker in workers] == ["ready"] * count
@@ -68,7 +68,7 @@ def compressed(limit: int, window: float) -> Simulator:
 
 
 def about(simulator: Simulator) -> dict[str, Any]:
-    """What a worker must know of the simulator."""
+    """Return the settings of the simulator for a worker."""
     return {
         "client_id": simulator.client_id,
         "client_secret": simulator.client_secret,
@@ -117,13 +117,11 @@ async def test_five_thousand_requests_of_sixteen_processes_use_the_allowance_and
 
 
 def v2(simulator: Simulator) -> list[int]:
-    """What the calls were answered, in order."""
+    """The statuses of the replies, in order."""
     return [seen.status for seen in simulator.requests if seen.path.startswith("/v2/")]
 
 
-async def test_when_redis_dies_and_comes_back_empty_in_the_middle_nothing_is_refused(
-    redis: Any, prefix: str
-) -> None:
+async def test_a_redis_that_restarts_empty_causes_no_refusal(redis: Any, prefix: str) -> None:
     window, limit, count = 8.0, 320, 8
     async with compressed(limit, window) as simulator:
         told = about(simulator) | {
@@ -148,9 +146,7 @@ async def test_when_redis_dies_and_comes_back_empty_in_the_middle_nothing_is_ref
         assert v2(simulator) == [200] * 120 * count
 
 
-async def test_a_process_that_is_killed_gives_back_what_it_had_set_aside(
-    lasting: Any, prefix: str
-) -> None:
+async def test_the_reservation_of_a_killed_process_ends(lasting: Any, prefix: str) -> None:
     window = 60.0
     async with compressed(50, window) as simulator:
         told = about(simulator) | {

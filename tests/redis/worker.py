@@ -1,6 +1,6 @@
-"""One of many processes that share a budget in Redis. It is told what to do in JSON.
+"""One of many processes that share a budget in Redis. Its argument is a task in JSON.
 
-It says ``ready``, waits for a line, does what it was told, and says what came of it.
+It prints ``ready``, waits for a line, does its task, and prints the result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ev_energy.redis import RedisBudget
 
 
 async def work(told: dict[str, Any]) -> dict[str, Any]:
-    """Make so many requests, some at a time."""
+    """Make the requests, some at a time."""
     auth = ClientCredentials(client_id=told["client_id"], client_secret=told["client_secret"])
     budget = RedisBudget(told["redis"], prefix=told["prefix"], **told.get("settings", {}))
     done, failed, left = 0, [], told["requests"]

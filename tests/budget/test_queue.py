@@ -1,4 +1,4 @@
-"""Who is next, and that nobody is forgotten."""
+"""The order in which waiters are served, and that each is served or refused."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import time
 from typing import Any
 
 import pytest
-from budget.hands import HandClock, Queue, answered, budget, settled, spend
+from budget.fake_clock import FakeClock, Queue, answered, budget, settled, spend
 
 from ev_energy._messages import RateLimit
 from ev_energy.budget import Acquire, MemoryBudget, WouldExceedDeadline
 
 HOUR = 3601.0
-"""Until one that is answered now is free again: a window and a second to spare."""
+"""Seconds until a request answered now expires: a window and a second."""
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
-async def test_calls_are_served_in_the_order_they_came_and_interactive_ones_first(
-    clock: HandClock,
+async def test_calls_are_served_in_order_of_arrival_and_interactive_calls_first(
+    clock: FakeClock,
 ) -> None:
     made = budget(clock)
     spend(made, 3)
@@ -42,7 +42,7 @@ async def test_calls_are_served_in_the_order_they_came_and_interactive_ones_firs
         assert queue.served[-1] == then
 
 
-async def test_one_wait_is_told_once_with_those_before_it_reckoned_in(clock: HandClock) -> None:
+async def test_on_wait_is_called_once_with_the_wait_including_the_queue(clock: FakeClock) -> None:
     made = budget(clock)
     spend(made, 1)
     await clock.advance(100)
@@ -60,14 +60,14 @@ async def test_one_wait_is_told_once_with_those_before_it_reckoned_in(clock: Han
     assert told == {"1": [3501], "2": [3601], "4": [3601], "5": [7202]}
 
 
-async def test_a_call_that_can_be_sent_at_once_is_told_of_no_wait(clock: HandClock) -> None:
+async def test_on_wait_is_not_called_without_a_wait(clock: FakeClock) -> None:
     queue = Queue(budget(clock))
     await queue.ask("1")
     assert (queue.served, queue.told) == (["1"], {"1": []})
 
 
-async def test_a_big_reservation_is_not_overtaken_but_by_who_comes_before_it(
-    clock: HandClock,
+async def test_a_large_reservation_is_overtaken_by_higher_priority_only(
+    clock: FakeClock,
 ) -> None:
     made = budget(clock)
     spend(made, 2)
@@ -82,7 +82,7 @@ async def test_a_big_reservation_is_not_overtaken_but_by_who_comes_before_it(
     assert queue.served == ["at a screen", "many", "later"]
 
 
-async def test_what_is_given_back_goes_to_who_is_first_at_once(clock: HandClock) -> None:
+async def test_released_capacity_goes_to_the_head_of_the_queue_at_once(clock: FakeClock) -> None:
     made = budget(clock)
     tickets = [made.try_acquire("app", None) for _ in range(3)]
     queue = Queue(made)
@@ -94,7 +94,7 @@ async def test_what_is_given_back_goes_to_who_is_first_at_once(clock: HandClock)
     assert queue.served == ["1"]
 
 
-async def test_a_reply_that_states_more_serves_all_who_wait(clock: HandClock) -> None:
+async def test_a_reply_that_states_more_serves_all_waiters(clock: FakeClock) -> None:
     made = budget(clock)
     tickets = [made.try_acquire("app", None) for _ in range(3)]
     queue = Queue(made)
@@ -107,8 +107,8 @@ async def test_a_reply_that_states_more_serves_all_who_wait(clock: HandClock) ->
 
 
 @pytest.mark.parametrize("timeout", [0.0, 3600.9])
-async def test_who_cannot_be_served_in_time_hears_so_at_once(
-    clock: HandClock, timeout: float
+async def test_a_caller_that_would_exceed_its_deadline_is_refused_at_once(
+    clock: FakeClock, timeout: float
 ) -> None:
     made = budget(clock)
     spend(made, 3)
@@ -117,7 +117,7 @@ async def test_who_cannot_be_served_in_time_hears_so_at_once(
     assert caught.value.wait == pytest.approx(HOUR)
 
 
-async def test_who_is_behind_too_many_others_hears_so_at_once_too(clock: HandClock) -> None:
+async def test_a_caller_behind_too_many_waiters_is_refused_at_once(clock: FakeClock) -> None:
     made = budget(clock)
     spend(made, 3)
     queue = Queue(made)
@@ -128,8 +128,8 @@ async def test_who_is_behind_too_many_others_hears_so_at_once_too(clock: HandClo
     assert caught.value.wait == pytest.approx(2 * HOUR)
 
 
-async def test_when_the_wait_becomes_too_long_all_it_is_too_long_for_hear_so(
-    clock: HandClock,
+async def test_a_wait_that_becomes_longer_refuses_those_it_is_too_long_for(
+    clock: FakeClock,
 ) -> None:
     made = budget(clock)
     spend(made, 2)
@@ -150,8 +150,8 @@ async def test_when_the_wait_becomes_too_long_all_it_is_too_long_for_hear_so(
     assert queue.served == ["patient"]
 
 
-async def test_a_reservation_that_the_limit_became_too_small_for_is_refused(
-    clock: HandClock,
+async def test_a_reservation_that_a_lowered_limit_cannot_hold_is_refused(
+    clock: FakeClock,
 ) -> None:
     made = budget(clock)
     spend(made, 2)
@@ -168,7 +168,7 @@ async def test_a_reservation_that_the_limit_became_too_small_for_is_refused(
     await one
 
 
-async def test_a_hook_that_fails_leaves_the_queue_as_it_was(clock: HandClock) -> None:
+async def test_a_failing_hook_leaves_the_queue_unchanged(clock: FakeClock) -> None:
     made = budget(clock)
     spend(made, 3)
 
@@ -182,7 +182,7 @@ async def test_a_hook_that_fails_leaves_the_queue_as_it_was(clock: HandClock) ->
     assert state.waiting == 0
 
 
-async def test_the_state_says_what_there_is(clock: HandClock) -> None:
+async def test_the_state_shows_the_allowance_and_the_queue(clock: FakeClock) -> None:
     made = budget(clock, 5)
     assert made.state("nobody") is None
     spend(made, 2)
@@ -202,8 +202,8 @@ async def test_the_state_says_what_there_is(clock: HandClock) -> None:
 
 
 class TestShares:
-    async def test_calls_use_it_up_first_and_what_is_left_comes_back(
-        self, clock: HandClock
+    async def test_calls_use_a_reservation_first_and_the_rest_is_returned(
+        self, clock: FakeClock
     ) -> None:
         made = budget(clock)
         reservation = await made.reserve(Acquire("app"), 2)
@@ -219,20 +219,22 @@ class TestShares:
         await reservation.release()  # twice is once
         assert made.try_acquire("app", reservation) is None
 
-    async def test_without_anything_left_calls_use_what_all_have(self, clock: HandClock) -> None:
+    async def test_calls_of_a_used_up_reservation_use_the_common_allowance(
+        self, clock: FakeClock
+    ) -> None:
         made = budget(clock)
         reservation = await made.reserve(Acquire("app"), 1)
         spend(made, 3, reservation)
         assert made.try_acquire("app", reservation) is None
 
-    async def test_more_than_there_ever_are_is_refused(self, clock: HandClock) -> None:
+    async def test_a_reservation_that_exceeds_the_limit_is_refused(self, clock: FakeClock) -> None:
         made = budget(clock)
         for count, text in ((4, "3 or less, not 4"), (0, "1 or more, not 0")):
             with pytest.raises(ValueError, match=f"count must be {text}"):
                 await made.reserve(Acquire("app"), count)
 
-    async def test_a_refusal_holds_for_it_too(self, clock: HandClock) -> None:
-        """Somebody else used what was set aside: it is no use to go on asking."""
+    async def test_a_refusal_blocks_a_reservation_too(self, clock: FakeClock) -> None:
+        """Another client used the reserved requests, so more attempts are useless."""
         made = budget(clock)
         reservation = await made.reserve(Acquire("app"), 2)
         ticket = made.try_acquire("app", None)
@@ -250,7 +252,9 @@ class TestShares:
         await clock.advance(60.0)
         assert queue.served == ["2"]
 
-    async def test_it_may_end_while_a_call_waits_for_it(self, clock: HandClock) -> None:
+    async def test_a_reservation_may_be_released_while_a_call_waits_for_it(
+        self, clock: FakeClock
+    ) -> None:
         made = budget(clock)
         reservation = await made.reserve(Acquire("app"), 2)
         ticket = made.try_acquire("app", None)
@@ -263,7 +267,7 @@ class TestShares:
         await settled()
         assert made._buckets["app"].window.reserved == 0
 
-    async def test_one_of_another_allowance_is_none(self, clock: HandClock) -> None:
+    async def test_a_reservation_of_another_allowance_is_ignored(self, clock: FakeClock) -> None:
         made = budget(clock)
         reservation = await made.reserve(Acquire("other"), 10)
         spend(made, 3, reservation)
@@ -273,7 +277,9 @@ class TestShares:
 
 class TestCancellation:
     @pytest.mark.parametrize("victim", ["1", "2", "3"])
-    async def test_whoever_goes_the_others_are_served(self, clock: HandClock, victim: str) -> None:
+    async def test_a_cancelled_waiter_does_not_stop_the_others(
+        self, clock: FakeClock, victim: str
+    ) -> None:
         made = budget(clock)
         spend(made, 3)
         queue = Queue(made)
@@ -283,8 +289,8 @@ class TestCancellation:
         await clock.advance(HOUR)
         assert queue.served == [name for name in "123" if name != victim]
 
-    async def test_who_is_cancelled_when_served_gives_it_to_the_next(
-        self, clock: HandClock
+    async def test_a_waiter_cancelled_when_served_passes_capacity_to_the_next(
+        self, clock: FakeClock
     ) -> None:
         made = budget(clock)
         held = [made.try_acquire("app", None) for _ in range(3)]
@@ -299,10 +305,10 @@ class TestCancellation:
         assert made._buckets["app"].window.in_flight == 3
 
     @pytest.mark.parametrize("seed", range(40))
-    async def test_no_order_of_events_loses_anybody_or_anything(
-        self, clock: HandClock, seed: int
+    async def test_no_order_of_events_loses_a_waiter_or_capacity(
+        self, clock: FakeClock, seed: int
     ) -> None:
-        """Calls, reservations, replies, cancellations, impatience, time: all at random."""
+        """Calls, reservations, replies, cancellations, timeouts and time, at random."""
         chance = random.Random(seed)
         made = budget(clock, chance.randint(1, 6))
         window = made._buckets["app"].window
@@ -329,8 +335,8 @@ class TestCancellation:
         assert clock.sleeping == 0
 
 
-async def something(chance: random.Random, queue: Queue, clock: HandClock, name: str) -> None:
-    """Somebody comes, goes, is answered; or time goes by."""
+async def something(chance: random.Random, queue: Queue, clock: FakeClock, name: str) -> None:
+    """Start, cancel or answer a call, or let time pass."""
     event = chance.random()
     if event < 0.3:
         await queue.ask(
@@ -352,7 +358,7 @@ async def something(chance: random.Random, queue: Queue, clock: HandClock, name:
 
 
 async def done_with(got: Any, chance: random.Random | None = None) -> None:
-    """A reservation ends, or a request does, in one way or another."""
+    """Release a reservation, or end a request in a random way."""
     lot = 1.0 if chance is None else chance.random()
     if hasattr(got, "remaining"):
         await got.release()
@@ -366,9 +372,9 @@ async def done_with(got: Any, chance: random.Random | None = None) -> None:
         answered(got)
 
 
-async def test_ten_thousand_that_wait_cost_little_more_each_than_a_hundred() -> None:
+async def test_ten_thousand_waiters_cost_little_more_each_than_a_hundred() -> None:
     async def cost(count: int) -> float:
-        clock = HandClock()
+        clock = FakeClock()
         made = budget(clock, 1000)
         spend(made, 1000)
         began = time.process_time()
@@ -391,8 +397,8 @@ async def test_ten_thousand_that_wait_cost_little_more_each_than_a_hundred() -> 
     assert many < 6 * few, f"{few * 1e6:.0f} and {many * 1e6:.0f} microseconds each"
 
 
-def test_allowances_that_nobody_uses_any_more_are_forgotten() -> None:
-    clock = HandClock()
+def test_unused_allowances_are_purged() -> None:
+    clock = FakeClock()
     made = MemoryBudget(clock=clock)
     for number in range(2000):
         ticket = made.try_acquire(f"user {number}", None)
@@ -411,6 +417,6 @@ def test_allowances_that_nobody_uses_any_more_are_forgotten() -> None:
         ({"window": float("nan")}, "window must be more than 0 seconds"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, float], text: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, float], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         MemoryBudget(**settings)

@@ -1,4 +1,4 @@
-"""A clock that is moved by hand, and people who want requests."""
+"""A clock that tests move, and helpers to make and queue calls of a budget."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ev_energy._messages import RateLimit
 from ev_energy.budget import Acquire, MemoryBudget, Reservation, Ticket
 
 
-class HandClock:
-    """Who sleeps by it wakes when it is moved that far."""
+class FakeClock:
+    """A clock whose sleepers wake when a test moves it far enough."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -29,7 +29,7 @@ class HandClock:
         await future
 
     async def advance(self, seconds: float) -> None:
-        """Move on, and let everybody do what they do about it."""
+        """Move the clock, and run all tasks that this wakes."""
         over = self.now + seconds
         await settled()
         while due := [at for at, future in self._sleepers if at <= over and _waits(future)]:
@@ -47,13 +47,13 @@ def _waits(future: asyncio.Future[None]) -> bool:
 
 
 async def settled() -> None:
-    """Until nobody has anything to do any more."""
+    """Run the ready tasks until none is left."""
     for _ in range(12):
         await asyncio.sleep(0)
 
 
-def budget(clock: HandClock, limit: int = 3, **settings: Any) -> MemoryBudget:
-    """A budget whose limit a reply stated long ago."""
+def budget(clock: FakeClock, limit: int = 3, **settings: Any) -> MemoryBudget:
+    """Return a budget whose limit a reply stated long ago."""
     made = MemoryBudget(clock=clock, sleep=clock.sleep, window=3600.0, **settings)
     ticket = made.try_acquire("app", None)
     assert ticket is not None
@@ -67,7 +67,7 @@ def answered(ticket: Ticket, stated: RateLimit | None = None) -> None:
 
 
 def spend(made: MemoryBudget, count: int = 1, reservation: Reservation | None = None) -> None:
-    """Send that many requests, which are answered at once."""
+    """Send *count* requests, which are answered at once."""
     for _ in range(count):
         ticket = made.try_acquire("app", reservation)
         assert ticket is not None
@@ -75,7 +75,7 @@ def spend(made: MemoryBudget, count: int = 1, reservation: Reservation | None = 
 
 
 class Queue:
-    """Calls that wait, by name, and what became of them in which order."""
+    """Waiting calls by name, and their results in order."""
 
     def __init__(self, made: MemoryBudget) -> None:
         self.made = made
@@ -85,7 +85,7 @@ class Queue:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(self, name: str, count: int | None = None, **settings: Any) -> asyncio.Task[None]:
-        """Somebody comes and waits."""
+        """Start a call that waits."""
         told = self.told.setdefault(name, [])
         wanted = Acquire("app", on_wait=told.append, **settings)
 

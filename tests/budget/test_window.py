@@ -25,7 +25,7 @@ RUN = {
 
 @given(**RUN)
 @settings(max_examples=300)
-def test_alone_it_is_never_refused_and_never_held_up_for_nothing(
+def test_the_only_client_is_never_refused_and_never_delayed_without_need(
     limit: int, wanted: int, width: int, slowest: float, offset: float, seed: int
 ) -> None:
     server = Model(limit)
@@ -69,7 +69,7 @@ def never_much_longer_than_the_server(run: Run, now: float) -> None:
     lost=st.sampled_from([0.0, 0.0, 0.3]),
 )
 @settings(max_examples=400)
-def test_with_others_and_losses_it_gets_there_and_waits_little_longer_than_it_must(
+def test_with_foreign_requests_and_losses_all_requests_succeed_without_long_waits(
     limit: int,
     wanted: int,
     width: int,
@@ -104,7 +104,7 @@ def test_with_others_and_losses_it_gets_there_and_waits_little_longer_than_it_mu
     ).to_the_end()
 
 
-def test_after_an_outage_the_allowance_is_not_held_for_spent() -> None:
+def test_an_outage_does_not_exhaust_the_allowance() -> None:
     window, now = RollingWindow(length=WINDOW), 0.0
     spend(window, now, RateLimit(100, 99))
     while window.try_acquire(now):  # attempts that nobody answers
@@ -119,7 +119,7 @@ def test_after_an_outage_the_allowance_is_not_held_for_spent() -> None:
     assert window.available(now) == 98
 
 
-def test_tests_become_rare_where_refused_requests_may_count() -> None:
+def test_probes_become_rare_where_refused_requests_may_count() -> None:
     window, now = RollingWindow(length=WINDOW), 0.0
     spend(window, now, RateLimit(100, 99))
     tests = 0
@@ -133,7 +133,9 @@ def test_tests_become_rare_where_refused_requests_may_count() -> None:
 
 
 @given(st.lists(st.integers(0, 20)), st.lists(st.integers(0, 20)))
-def test_the_nth_of_two_lists_is_that_of_both_sorted(first: list[int], second: list[int]) -> None:
+def test_the_nth_of_two_merged_lists_is_that_of_both_sorted(
+    first: list[int], second: list[int]
+) -> None:
     both = sorted(first + second)
     found = [_nth_of_merged(deque(sorted(first)), sorted(second), n) for n in range(len(both))]
     assert found == both
@@ -144,14 +146,14 @@ def spend(window: RollingWindow, now: float, stated: RateLimit | None = None) ->
     window.complete(now, now, window.confirmed, stated, success=True, retry_after=None)
 
 
-def test_the_first_reply_tells_what_others_used_before() -> None:
+def test_the_first_reply_states_what_others_used_before() -> None:
     window = RollingWindow(length=WINDOW)
     assert not window.synced
     spend(window, 0.0, RateLimit(100, 30))
     assert (window.synced, window.limit, window.available(0.0)) == (True, 100, 30)
 
 
-def test_it_follows_the_server_up_and_down() -> None:
+def test_the_window_follows_the_server_up_and_down() -> None:
     window = RollingWindow(length=WINDOW)
     spend(window, 0.0, RateLimit(100, 30))
     spend(window, 1.0, RateLimit(100, 80))
@@ -171,7 +173,7 @@ def test_a_server_that_states_nothing_has_no_limit() -> None:
     assert window.wait(0.0, 10**6) == 0
 
 
-def test_what_was_stated_once_holds_when_a_reply_states_nothing() -> None:
+def test_a_stated_limit_holds_when_a_later_reply_states_none() -> None:
     window = RollingWindow(length=WINDOW)
     spend(window, 0.0, RateLimit(10, 9))
     spend(window, 0.0)
@@ -187,7 +189,7 @@ def test_what_was_stated_once_holds_when_a_reply_states_nothing() -> None:
         (RateLimit(10**11, 0), 0),
     ],
 )
-def test_nonsense_is_survived(stated: RateLimit, free: int) -> None:
+def test_absurd_statements_are_survived(stated: RateLimit, free: int) -> None:
     window = RollingWindow(length=WINDOW)
     spend(window, 0.0, stated)
     assert window.available(0.0) == free
@@ -196,7 +198,7 @@ def test_nonsense_is_survived(stated: RateLimit, free: int) -> None:
     assert window.try_acquire(WINDOW + SPARE + 1), "an hour later at the latest one may try again"
 
 
-def test_no_refusal_keeps_anybody_longer_than_a_window() -> None:
+def test_no_refusal_blocks_longer_than_a_window() -> None:
     window = RollingWindow(length=WINDOW)
     assert window.try_acquire(0.0)
     window.complete(0.0, 0.0, 0, None, success=False, retry_after=float("inf"))
@@ -204,7 +206,7 @@ def test_no_refusal_keeps_anybody_longer_than_a_window() -> None:
     assert window.available(0.0) == 0
 
 
-def test_it_comes_back_when_the_server_said_so() -> None:
+def test_one_request_is_available_at_the_end_of_retry_after() -> None:
     window = RollingWindow(length=WINDOW)
     spend(window, 0.0, RateLimit(100, 99))
     assert window.try_acquire(1.0)
@@ -215,7 +217,7 @@ def test_it_comes_back_when_the_server_said_so() -> None:
     assert not window.try_acquire(78.0), "one is free then; of more nothing is known"
 
 
-def test_a_part_of_the_allowance_is_kept_whatever_others_do_and_the_server_says() -> None:
+def test_a_local_limit_holds_whatever_the_server_states() -> None:
     window = RollingWindow(3, length=WINDOW)
     for now in range(3):
         spend(window, now, RateLimit(1000, 500))
@@ -225,7 +227,7 @@ def test_a_part_of_the_allowance_is_kept_whatever_others_do_and_the_server_says(
     assert window.capacity() == 3
 
 
-def test_a_part_of_the_allowance_yields_to_the_server_where_that_has_less() -> None:
+def test_a_local_limit_yields_to_a_lower_limit_of_the_server() -> None:
     window = RollingWindow(300, length=WINDOW)
     spend(window, 0.0, RateLimit(1000, 2))
     assert window.available(0.0) == 2
@@ -235,10 +237,10 @@ def test_a_part_of_the_allowance_yields_to_the_server_where_that_has_less() -> N
 
 
 @given(st.integers(1, 9), st.lists(st.floats(0, WINDOW), max_size=9), st.integers(1, 40))
-def test_the_estimate_for_a_queue_is_what_comes_of_it(
+def test_the_estimated_wait_of_a_queue_is_exact(
     limit: int, settled: list[float], count: int
 ) -> None:
-    """Whoever waits takes one as soon as it is free, and its reply comes at once."""
+    """Each waiter acquires a request as soon as it is available; replies arrive at once."""
     now = WINDOW
     window = RollingWindow(length=WINDOW)
     window.limit, window.synced = limit, True
