@@ -69,7 +69,7 @@ async def world() -> AsyncIterator[World]:
 
 
 async def work(client: Client, calls: int, width: int = 10) -> None:
-    """Make *count* calls, some at a time."""
+    """Make *calls* calls, some at a time."""
 
     async def some(count: int) -> None:
         for _ in range(count):
