@@ -161,7 +161,7 @@ async def test_a_token_reply_that_nests_without_end_is_no_token(serve, depth: in
 
     server = await serve(token)
     async with server.client(server.credentials()) as client:
-        with pytest.raises(errors.TokenError, match="no JSON object"):
+        with pytest.raises(errors.TokenError, match="not a JSON object"):
             await client.evses.get("evse01")
 
 
