@@ -136,10 +136,10 @@ class WaitQueue:
         """Return how many requests are queued ahead of a new waiter of *rank*."""
         return sum(self._requested[: rank + 1])
 
-    def pop_expired(self, at: float) -> Iterator[Waiter]:
-        """Remove and yield the waiters whose deadline is before *at*."""
+    def pop_expired(self, moment: float) -> Iterator[Waiter]:
+        """Remove and yield the waiters with a deadline before *moment*."""
         deadlines = self._deadlines
-        while deadlines and (deadlines[0][0] < at or deadlines[0][2] not in self):
+        while deadlines and (deadlines[0][0] < moment or deadlines[0][2] not in self):
             waiter = heapq.heappop(deadlines)[2]
             if waiter in self:
                 self.remove(waiter)
@@ -155,7 +155,7 @@ class WaitQueue:
         return [next(iter(waiters)) for waiters in self._by_loop.values()]
 
     def purge_closed_loops(self) -> None:
-        """Remove waiters whose loop was closed while they waited; nothing else would."""
+        """Remove the waiters of loops that were closed meanwhile; nothing else would."""
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
             for waiter in tuple(self._by_loop[loop]):
                 self.remove(waiter)

@@ -48,7 +48,7 @@ class RollingWindow:
         self.local_limit = local_limit
         """Maximum number of requests sent through this window, whatever the server allows."""
         self.limit: int | None = DEFAULT_LIMIT if local_limit is None else None
-        """The server's limit for everybody who uses the allowance; None if there is no limit."""
+        """The server's limit for all users of the allowance together; None if there is no limit."""
         self.synced = False
         """Whether the server stated the limit."""
         self.reserved = 0

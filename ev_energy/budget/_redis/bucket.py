@@ -59,7 +59,7 @@ class RedisBucket:
         self._process, self._on_idle = process, on_idle
         self._numbers = itertools.count(1)
         self._waiters: list[RedisWaiter] = []
-        self._covered: list[RedisWaiter] = []  # served by a reservation, once Redis was told
+        self._covered: list[RedisWaiter] = []  # served by a reservation, once Redis has recorded it
         self._flush_waiters: list[asyncio.Future[None]] = []
         self._counted = CountedRequests(settings.window)
         self._reservations: dict[int, RedisReservation] = {}
