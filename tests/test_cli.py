@@ -38,7 +38,7 @@ def test_the_demo_does_the_main_job_against_the_simulator() -> None:
         "make and model",
         "entries on 3 pages, newest first",
         "fetched by its timestamp 2026-",
-        "would open\n  http://127.0.0.1:",
+        "opens\n  http://127.0.0.1:",
     ):
         assert said in done.stdout
     assert max(map(len, done.stdout.splitlines())) < 130

@@ -331,9 +331,9 @@ def test_the_demo_prints_what_the_readme_says_it_prints() -> None:
 
 
 def _portless(text: str) -> str:
-    """The text without the port, which the cursor of a listing vouches for."""
+    """Return *text* without the port of the simulator, which is also part of a cursor."""
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
-    return re.sub(r"goes on from \S+", "goes on from CURSOR", text)
+    return re.sub(r"the cursor \S+", "the cursor CURSOR", text)
 
 
 def test_the_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
