@@ -39,6 +39,7 @@ module              contents
 `fields`            what the fields of a model are, and which of them hold JSON of any shape
 `raw_json`          JSON that is cut into pieces or read without a model
 `drift`             deviations of replies from the models, and how they are reported
+`problems`          problem documents of failed calls (RFC 9457)
 `encode`            request bodies
 `text`              ids, links and points in time as the API writes them
 ==================  ==============================================================================
