@@ -1,4 +1,4 @@
-"""The root of all errors, and the one error that models raise: both are public in `errors`."""
+"""The base class of all errors, and the only error that models raise. `errors` exports both."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from typing import Any, Final
 
 from ev_energy._redaction.scrub import printable
 
-#: Characters of the longest message.
-LONGEST_MESSAGE: Final = 2000
+#: Maximum length of a message, in characters.
+_MAX_MESSAGE: Final = 2000
 
 
 class EvEnergyError(Exception):
-    """The root of every error this package raises, but for bad arguments.
+    """The base class of all errors of this package, except for invalid arguments.
 
-    The message is one line of visible characters, at most 2,000 of them, whatever a server sent;
-    attributes such as ``detail`` and ``response`` hold the whole.
+    The message is one line of at most 2,000 visible characters, whatever a server sent. Attributes
+    such as ``detail`` and ``response`` hold the full text.
     """
 
-    #: Set on every error raised while paging: resumes at the page that failed.
+    #: Set on every error that is raised while paging; resumes the listing at the failed page.
     cursor: str | None = None
 
     def __init__(self, *args: object) -> None:
         super().__init__(
-            *(printable(arg, LONGEST_MESSAGE) if isinstance(arg, str) else arg for arg in args)
+            *(printable(arg, _MAX_MESSAGE) if isinstance(arg, str) else arg for arg in args)
         )
 
     def __reduce__(self) -> Any:
-        # Subclasses take other arguments than their message; rebuild without __init__.
+        # Subclasses take other arguments than the message, so rebuild without __init__.
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
@@ -38,7 +38,7 @@ def _rebuild(cls: type[EvEnergyError], args: tuple[Any, ...], state: dict[str, A
 
 
 class NotExpandedError(EvEnergyError):
-    """``ref.value`` was read, but the reply held only the link."""
+    """``ref.value`` was read, but the reply contained only the link."""
 
     def __init__(self, url: str, into: str) -> None:
         super().__init__(

@@ -1,35 +1,35 @@
-"""Everything that can go wrong.
+"""The errors that this package raises.
 
 ::
 
     EvEnergyError
-    ├── ClientClosedError          the client was closed, or never opened
+    ├── ClientClosedError          the client was closed
     ├── NotExpandedError           ``ref.value`` of a link that the request did not expand
-    ├── ForeignOriginError         a link leads away from the API; the token stays here
-    ├── CursorError                a cursor of another query, another API, or no cursor at all
-    ├── AuthorizationError         somebody who was to sign in came back without a code
-    ├── SignInRequiredError        there is no token, and none to be had without signing in
+    ├── ForeignOriginError         a link leads to another origin and was not followed
+    ├── CursorError                an invalid cursor, or one of another query or API
+    ├── AuthorizationError         signing in failed: the callback has no valid code
+    ├── SignInRequiredError        the user must sign in (again)
     ├── TokenStoreError            a token store cannot be read, written or locked
-    ├── TokenError                 the token endpoint refused (RFC 6749)
+    ├── TokenError                 the token endpoint refused the request (RFC 6749)
     │   ├── InvalidRequestError        invalid_request
     │   ├── InvalidClientError         invalid_client
-    │   ├── InvalidGrantError          invalid_grant: a code or refresh token that is no good
+    │   ├── InvalidGrantError          invalid_grant: the code or refresh token is not valid
     │   ├── UnauthorizedClientError    unauthorized_client
     │   ├── UnsupportedGrantTypeError  unsupported_grant_type
     │   └── InvalidScopeError          invalid_scope
-    ├── WebhookError               a delivery to a webhook holds no event
-    ├── UploadError                a file did not arrive; it knows how to go on
-    ├── BudgetExceeded             no request is left in time; says when one will be
-    ├── BudgetUnavailableError     the budget that is shared with others cannot be asked
-    ├── CallError                  one call failed; it knows its request
-    │   ├── LimitError             a reply beyond what a sane server sends
-    │   ├── PagingError            the links between pages lead nowhere
-    │   ├── TransportError         no reply
-    │   │   ├── NotSentError           provably not sent: safe to try again
-    │   │   ├── UnconfirmedWriteError  a write may or may not have happened
-    │   │   └── DeadlineError          the time given to the call is over
-    │   ├── DecodeError            a reply that is not what the operation answers
-    │   └── ApiError               the server said no (RFC 9457 Problem Details)
+    ├── WebhookError               the body of a webhook delivery is not a valid event
+    ├── UploadError                a file was not uploaded; the upload can be resumed
+    ├── BudgetExceeded             the rate limit allows no request before the deadline
+    ├── BudgetUnavailableError     the backend of a shared budget is unreachable
+    ├── CallError                  a call failed; has the request
+    │   ├── LimitError             the reply exceeds a limit
+    │   ├── PagingError            the links between pages are invalid or endless
+    │   ├── TransportError         there was no reply
+    │   │   ├── NotSentError           provably not sent: safe to send again
+    │   │   ├── UnconfirmedWriteError  a write may or may not have been carried out
+    │   │   └── DeadlineError          the call's deadline leaves no more time
+    │   ├── DecodeError            the reply is not one of this operation
+    │   └── ApiError               the server answered with an error (RFC 9457)
     │       ├── BadRequestError        400
     │       ├── UnauthorizedError      401
     │       ├── ForbiddenError         403
@@ -40,8 +40,8 @@
     │       ├── RateLimitError         429
     │       └── ServerError            5xx
 
-Arguments that cannot be right are a plain ``ValueError`` or ``TypeError`` that names the argument,
-raised before anything is sent. No message and no attribute here holds a token or a client secret.
+Invalid arguments raise a ``ValueError`` or ``TypeError`` that names the argument, before anything
+is sent. No message or attribute of these errors holds a token or a client secret.
 """
 
 from __future__ import annotations
@@ -101,41 +101,44 @@ __all__ = [
 ]
 
 
-#: Characters of the longest message that each part which a server chooses may take.
-_LONGEST_TITLE: Final = 200
-_LONGEST_DETAIL: Final = 500
-_LONGEST_PATH: Final = 200
-_MOST_FIELDS: Final = 10
+#: Maximum length, in characters, of the parts of a message that a server chooses.
+_MAX_TITLE: Final = 200
+_MAX_DETAIL: Final = 500
+_MAX_PATH: Final = 200
+#: Maximum number of field errors in a message.
+_MAX_FIELD_ERRORS: Final = 10
 
 
 class ClientClosedError(EvEnergyError):
     """The client was closed."""
 
     def __init__(self) -> None:
-        super().__init__("this client is closed; make a new one, or call it inside `with`")
+        super().__init__(
+            "this client is closed: create a new one, or call it inside its `with` block"
+        )
 
 
 class ForeignOriginError(EvEnergyError):
-    """A link leads to another origin than the client's; it was not followed."""
+    """A link leads to another origin than the API's. It was not followed."""
 
     def __init__(self, url: str, origin: str) -> None:
         super().__init__(
-            f"{redact_link(url)} is not under {origin}: the access token goes nowhere else. "
+            f"{redact_link(url)} is not under {origin}, and the access token is sent nowhere else. "
             "Is base_url the API that this link came from?"
         )
         self.url = url
 
 
 class CursorError(EvEnergyError):
-    """A cursor that does not belong to this listing."""
+    """The cursor is invalid or belongs to another listing."""
 
 
 class AuthorizationError(EvEnergyError):
-    """Somebody was sent away to sign in, and came back without a code that is good for anything.
+    """Signing in failed: the callback has no valid authorization code.
 
-    ``error`` is the RFC 6749 code (``access_denied`` if they said no, ...), or ``state_mismatch``,
-    ``issuer_mismatch``, ``no_request`` or ``no_code`` where what came back is no answer to what was
-    asked.
+    ``error`` is the RFC 6749 code (``access_denied`` if the user refused, for example). It is
+    ``state_mismatch``, ``issuer_mismatch``, ``no_request`` or ``no_code`` if the callback does not
+    belong to the sign-in or has no code.
     """
 
     def __init__(self, error: str, description: str = "") -> None:
@@ -144,9 +147,9 @@ class AuthorizationError(EvEnergyError):
 
 
 class SignInRequiredError(EvEnergyError):
-    """There is no token for ``account``, and none to be had without signing in (again).
+    """There is no valid token for ``account``: the user must sign in (again).
 
-    Raised from `InvalidGrantError` if there was one that the server does not renew any more.
+    The cause is an `InvalidGrantError` if there was a token that the server refused to renew.
     """
 
     def __init__(self, account: str) -> None:
@@ -158,15 +161,15 @@ class SignInRequiredError(EvEnergyError):
 
 
 class TokenStoreError(EvEnergyError):
-    """A token store cannot be read, written or locked. What it kept is left as it was."""
+    """A token store cannot be read, written or locked. Its content was not changed."""
 
 
 class TokenError(EvEnergyError):
-    """The token endpoint refused.
+    """The token endpoint refused the request.
 
-    ``error`` is the RFC 6749 code (``invalid_client``, ``invalid_grant``, ...), each with a class
-    of its own, or the HTTP status as text where the reply was no OAuth error. A full rate-limit
-    bucket is not an auth error: that is `RateLimitError`, here as anywhere.
+    ``error`` is the RFC 6749 code (``invalid_client``, ``invalid_grant``, ...), each of which has
+    its own class, or the HTTP status as text if the reply was not an OAuth error. An exceeded rate
+    limit is not an authentication error but a `RateLimitError`, as everywhere.
     """
 
     classes: ClassVar[dict[str, type[TokenError]]] = {}
@@ -182,38 +185,38 @@ class TokenError(EvEnergyError):
 
     @staticmethod
     def of(status: int, data: Mapping[str, Any]) -> TokenError:
-        """The error in a reply of the endpoint, of the class for its code."""
+        """Create the error for a reply of the endpoint, of the class for its code."""
         error = _text(data.get("error")) or str(status)
         description = _text(data.get("error_description"))
         return TokenError.classes.get(error, TokenError)(status, error, description)
 
 
 class InvalidRequestError(TokenError, error="invalid_request"):
-    """The endpoint misses a parameter, or understands one otherwise."""
+    """The token request lacks a parameter or has an invalid one."""
 
 
 class InvalidClientError(TokenError, error="invalid_client"):
-    """The application is unknown, or its secret is wrong or shown the wrong way (``method``)."""
+    """The client id or secret is wrong, or was sent in the wrong form (see ``method``)."""
 
 
 class InvalidGrantError(TokenError, error="invalid_grant"):
-    """A code or refresh token that was used, has expired, was revoked, or is somebody else's."""
+    """The code or refresh token was used, expired, was revoked, or belongs to another client."""
 
 
 class UnauthorizedClientError(TokenError, error="unauthorized_client"):
-    """The application may not use this grant."""
+    """The application is not allowed to use this grant type."""
 
 
 class UnsupportedGrantTypeError(TokenError, error="unsupported_grant_type"):
-    """The server has no such grant."""
+    """The server does not support this grant type."""
 
 
 class InvalidScopeError(TokenError, error="invalid_scope"):
-    """A scope that does not exist, or that the application may not have."""
+    """A scope does not exist, or the application is not allowed to have it."""
 
 
 class CallError(EvEnergyError):
-    """One call failed. ``request`` says which; it holds no token."""
+    """A call failed. ``request`` is its request, which holds no token."""
 
     def __init__(self, message: str, request: Request) -> None:
         super().__init__(f"{request.label}: {message}")
@@ -221,7 +224,7 @@ class CallError(EvEnergyError):
 
 
 class TransportError(CallError):
-    """No reply: the connection could not be made, broke, or took too long."""
+    """There was no reply: the connection failed, broke or timed out."""
 
 
 class NotSentError(TransportError):
@@ -229,49 +232,50 @@ class NotSentError(TransportError):
 
 
 class UnconfirmedWriteError(TransportError):
-    """A write was sent and no reply came: it may or may not have been carried out.
+    """A write was sent but got no reply: it may or may not have been carried out.
 
-    It is never repeated for you. Read the resource back before you decide.
+    The client never repeats it. Read the resource back before you do.
     """
 
 
 class DeadlineError(TransportError):
-    """The call's ``deadline`` left no time for another attempt, or for the wait before it."""
+    """The ``deadline`` of the call leaves no time for another attempt or the wait before it."""
 
 
-class BudgetExceeded(EvEnergyError):  # noqa: N818  (what it is called wherever budgets are kept)
-    """The allowance leaves no request in time. Nothing was sent.
+class BudgetExceeded(EvEnergyError):  # noqa: N818  (the usual name of this condition)
+    """The rate limit allows no request before the deadline. Nothing was sent.
 
     Attributes:
-        request: What was to be sent; None for a reservation.
-        wait: Seconds until there would have been one, as far as is known.
-        at: The same as a moment, in UTC.
+        request: The request that was not sent; None for a reservation.
+        wait: Estimated seconds until the request would be allowed.
+        at: The time of that, in UTC.
     """
 
     def __init__(self, request: Request | None, wait: float, at: datetime) -> None:
         what = "reserve" if request is None else request.label
         super().__init__(
-            f"{what}: the allowance has no request left; the next in {wait:.0f} s, at "
+            f"{what}: the rate limit allows no request now; the next one in {wait:.0f} s, at "
             f"{at:%Y-%m-%d %H:%M:%S} UTC"
         )
         self.request, self.wait, self.at = request, wait, at
 
 
 class BudgetUnavailableError(EvEnergyError):
-    """The budget that is shared with other processes cannot be asked. Nothing was sent."""
+    """The backend of a budget that processes share is unreachable. Nothing was sent."""
 
 
 class LimitError(CallError):
-    """A reply beyond what a sane server sends. It was not read on, and is not asked for again.
+    """The reply exceeds a limit. Reading stopped there, and the request is not repeated.
 
-    Nobody knows whether a write was carried out: read the resource back before you decide.
+    A write may or may not have been carried out: read the resource back before you repeat it.
 
     Attributes:
-        limit: Which limit: ``"max_body"``, ``"max_items"`` (of a list), ``"max_values"`` (of the
-            reply), ``"objects"`` (of one resource), ``"unknown_members"`` (of one object),
-            ``"odd_values"`` (of one resource, of no known shape), ``"header_size"``,
-            ``"headers"`` (their number), or ``"members"`` (parts that a body was packed in).
-        status: The status of the reply; None if it was not read as far as that.
+        limit: The exceeded limit: ``"max_body"``, ``"max_items"`` (of a list), ``"max_values"`` (of
+            the reply), ``"objects"`` (of one resource), ``"unknown_members"`` (of one object),
+            ``"odd_values"`` (values of one resource that the models do not describe),
+            ``"header_size"``, ``"headers"`` (their number), or ``"members"`` (parts that a body was
+            compressed in).
+        status: The status of the reply; None if the limit was exceeded before it was read.
     """
 
     def __init__(self, message: str, request: Request, limit: str, status: int | None) -> None:
@@ -284,14 +288,14 @@ class LimitError(CallError):
 
 
 class PagingError(CallError):
-    """The links between pages lead nowhere: unreadable, in a circle, or without an end.
+    """The links between pages are unreadable, circular or endless.
 
-    ``cursor`` resumes at the first page that was not delivered: where a link is wrong, that is the
-    page it stands on.
+    ``cursor`` resumes at the first page that was not delivered. If a link is wrong, that is the
+    page with this link.
 
     Attributes:
-        page: The page whose link is wrong, for who will do with what it holds. None where there
-            are too many pages, each of which was delivered.
+        page: The page whose link is wrong, in case its items are of use. None if there are too
+            many pages, all of which were delivered.
     """
 
     def __init__(self, message: str, request: Request, page: Page[Any] | None = None) -> None:
@@ -300,22 +304,22 @@ class PagingError(CallError):
 
 
 class WebhookError(EvEnergyError):
-    """A delivery holds no event. ``body`` is its body, ``path`` says where in the JSON."""
+    """A delivery is not a valid event. ``body`` is its body, ``path`` the place in the JSON."""
 
     def __init__(self, message: str, body: bytes, path: str = "$") -> None:
-        super().__init__(f"{printable(message)} (at {printable(path, _LONGEST_PATH)})")
+        super().__init__(f"{printable(message)} (at {printable(path, _MAX_PATH)})")
         self.body, self.path = body, path
 
 
 class UploadError(EvEnergyError):
-    """The bytes of a file did not arrive where they were to be put, or were not taken note of.
+    """A file was not stored, or the API could not be told that it was.
 
-    Nothing is lost: ``client.rebates.resume_upload(error.upload, file)`` goes on.
+    ``client.rebates.resume_upload(error.upload, file)`` resumes the upload.
 
     Attributes:
         upload: The upload that was started.
-        status: What the storage answered; None if it gave no answer.
-        body: The storage's answer.
+        status: The status of the storage's reply; None if there was none.
+        body: The body of the storage's reply.
     """
 
     def __init__(
@@ -330,31 +334,31 @@ class UploadError(EvEnergyError):
 
 
 class DecodeError(CallError):
-    """The reply is not what the operation answers. ``response.body`` is the raw reply.
+    """The reply is not one of this operation. ``response.body`` is its raw body.
 
-    ``path`` says where in the JSON (``$[3].model.name``), as far as it is known.
+    ``path`` is the place in the JSON (``$[3].model.name``), as far as it is known.
     """
 
     def __init__(self, message: str, request: Request, response: Response, path: str = "$") -> None:
-        shown, where = printable(message, _LONGEST_DETAIL), printable(path, _LONGEST_PATH)
+        shown, where = printable(message, _MAX_DETAIL), printable(path, _MAX_PATH)
         super().__init__(f"{shown} (HTTP {response.status}, at {where})", request)
         self.response, self.status, self.body = response, response.status, response.body
         self.path = path
 
 
 class ApiError(CallError):
-    """The server answered with an error; where it sent a problem document, this reads it.
+    """The server answered with an error. The attributes are those of its problem document, if any.
 
     Attributes:
         status: The HTTP status.
-        type: The problem's type as a slug (``"rate-limit-exceeded"``), or None: many problems say
-            all they have to say by their status.
-        title, detail: For people; never match on them.
-        instance: A URL of what the problem is about, or None.
-        field_errors: Member name to what is wrong with it; empty when not given. Nested bodies may
-            give nested values.
-        extensions: Every other member of the problem, as it came.
-        response: The whole reply; ``body`` is its raw body.
+        type: The problem type as a slug (``"rate-limit-exceeded"``); None if the status says it
+            all, as it often does.
+        title, detail: Text for people. Do not compare them in code.
+        instance: A URL that identifies this occurrence of the problem, or None.
+        field_errors: The errors of the request body by field name; empty if there are none. Nested
+            bodies may have nested values.
+        extensions: All other members of the problem document, unchanged.
+        response: The reply; ``body`` is its raw body.
     """
 
     status: int
@@ -383,19 +387,19 @@ class ApiError(CallError):
         self.field_errors: Mapping[str, Any] = {} if field_errors is None else field_errors
         self.extensions: Mapping[str, Any] = {} if extensions is None else extensions
         self.status, self.response, self.body = response.status, response, response.body
-        shown_title = printable(self.title, _LONGEST_TITLE)
-        parts = [f"{response.status} {shown_title}".strip(), printable(detail, _LONGEST_DETAIL)]
+        shown_title = printable(self.title, _MAX_TITLE)
+        parts = [f"{response.status} {shown_title}".strip(), printable(detail, _MAX_DETAIL)]
         parts += [
-            f"{printable(name, _LONGEST_TITLE)}: {printable(message, _LONGEST_TITLE)}"
-            for name, message in islice(self.field_errors.items(), _MOST_FIELDS)
+            f"{printable(name, _MAX_TITLE)}: {printable(message, _MAX_TITLE)}"
+            for name, message in islice(self.field_errors.items(), _MAX_FIELD_ERRORS)
         ]
-        if (more := len(self.field_errors) - _MOST_FIELDS) > 0:
+        if (more := len(self.field_errors) - _MAX_FIELD_ERRORS) > 0:
             parts.append(f"and {more} more")
         super().__init__(" — ".join(filter(None, parts)), request)
 
     @property
     def notification(self) -> Notification | None:
-        """The notification that the server wants shown to the user, if the problem has one."""
+        """The notification to show to the user, if the problem document has one."""
         from ev_energy.models import Notification
 
         data = self.extensions.get("notification")
@@ -405,11 +409,11 @@ class ApiError(CallError):
 
 
 class BadRequestError(ApiError, status=400):
-    """400: an argument was refused; see ``field_errors``."""
+    """400: the request is invalid; see ``field_errors``."""
 
 
 class UnauthorizedError(ApiError, status=401):
-    """401: the access token is missing, wrong or expired, also after one refresh."""
+    """401: the access token is missing, wrong or expired, also after one renewal."""
 
 
 class ForbiddenError(ApiError, status=403):
@@ -417,32 +421,32 @@ class ForbiddenError(ApiError, status=403):
 
 
 class NotFoundError(ApiError, status=404):
-    """404: no such resource, or none that this token may see."""
+    """404: the resource does not exist, or this token may not see it."""
 
 
 class NotAcceptableError(ApiError, status=406):
-    """406: the server cannot answer in a form we accept."""
+    """406: the server cannot answer in a format that the client accepts."""
 
 
 class ConflictError(ApiError, status=409):
-    """409: the resource is not in a state that allows this."""
+    """409: the state of the resource does not allow this operation."""
 
 
 class UnprocessableError(ApiError, status=422):
-    """422: the body was understood and refused; see ``field_errors``."""
+    """422: the body is well-formed but invalid; see ``field_errors``."""
 
 
 class RateLimitError(ApiError, status=429):
-    """429: the allowance of the rolling hour is used up. Never an auth error."""
+    """429: the rate limit of the rolling hour is exceeded. Never an authentication error."""
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds the server asked to wait, None if it did not say."""
+        """Seconds that the server asks to wait; None if it does not say."""
         return self.response.retry_after
 
 
 class ServerError(ApiError):
-    """5xx: the server failed; the body is often no problem document."""
+    """5xx: the server failed. The body is often not a problem document."""
 
 
 def _text(value: object) -> str:

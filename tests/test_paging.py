@@ -240,7 +240,7 @@ async def test_a_link_to_another_origin_is_an_error_and_gets_nothing(serve) -> N
     async with server.client() as client:
         pager = client.evses.list()
         seen = []
-        with pytest.raises(errors.ForeignOriginError, match="the access token goes nowhere else"):
+        with pytest.raises(errors.ForeignOriginError, match="token is sent nowhere else"):
             async for item in pager:
                 seen.append(item.id)
     assert seen == ["evse0", "evse1", "evse2", "evse3"]
