@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 #: Seconds: some thirty years.
 _AGES: Final = 1e9
+_MAX_COUNT_DIGITS: Final = 11
 
 
 class Request(msgspec.Struct, frozen=True, eq=False):
@@ -136,6 +137,15 @@ def _date(text: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def _count(text: str) -> int | None:
+    """Return the number of requests that *text* states; None if it is not a number."""
+    if not text.isdigit():
+        text = text.partition(".")[0].strip()
+    if len(text) <= _MAX_COUNT_DIGITS and text.isdigit() and text.isascii():
+        return int(text)
+    return None
+
+
 class RateLimit(NamedTuple):
     """An allowance of requests per rolling hour, as the API stated it or as a budget knows it."""
 
@@ -152,13 +162,9 @@ class RateLimit(NamedTuple):
     @staticmethod
     def of(headers: Mapping[str, str]) -> RateLimit | None:
         """Read off a reply's headers; None where they are missing or no numbers."""
-        numbers: list[int] = []
-        for name in ("x-ratelimit-limit", "x-ratelimit-remaining"):
-            text = headers.get(name, "").partition(".")[0].strip()
-            if not (text.isascii() and text.isdigit() and len(text) < 12):  # noqa: PLR2004
-                return None
-            numbers.append(int(text))
-        return RateLimit(*numbers)
+        limit = _count(headers.get("x-ratelimit-limit", ""))
+        remaining = _count(headers.get("x-ratelimit-remaining", ""))
+        return None if limit is None or remaining is None else RateLimit(limit, remaining)
 
 
 class ConnectionFault(Exception):  # noqa: N818  (the session turns it into a TransportError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 from ev_energy._api.options import CallOptions
 from ev_energy._api.state import ClientState
@@ -13,6 +14,11 @@ from ev_energy.auth._oauth import Token
 from ev_energy.auth._token_manager import TokenManager
 from ev_energy.budget import Budget, Ticket
 from ev_energy.errors import DeadlineError
+
+# Numbers: looking up a member of an enum is slow in Python 3.11.
+_BAD_REQUEST: Final[int] = HTTPStatus.BAD_REQUEST.value
+_UNAUTHORIZED: Final[int] = HTTPStatus.UNAUTHORIZED.value
+_TOO_MANY_REQUESTS: Final[int] = HTTPStatus.TOO_MANY_REQUESTS.value
 
 
 async def authorized(state: ClientState, options: CallOptions, out: Outgoing) -> Outcome:
@@ -54,7 +60,7 @@ async def _wait_for_budget(
 
 
 def _is_rejected(outcome: Outcome) -> bool:
-    return isinstance(outcome, Response) and outcome.status == HTTPStatus.UNAUTHORIZED
+    return isinstance(outcome, Response) and outcome.status == _UNAUTHORIZED
 
 
 async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManager) -> Token:
@@ -68,10 +74,10 @@ async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManage
 def _complete(ticket: Ticket, out: Outgoing, outcome: Outcome | None) -> None:
     """Tell the budget the outcome; None, after an exception, may have been sent."""
     if isinstance(outcome, Response):
-        is_refusal = outcome.status == HTTPStatus.TOO_MANY_REQUESTS
+        is_refusal = outcome.status == _TOO_MANY_REQUESTS
         ticket.complete(
             RateLimit.of(outcome.headers),
-            success=outcome.status < HTTPStatus.BAD_REQUEST,
+            success=outcome.status < _BAD_REQUEST,
             retry_after=(outcome.retry_after or 0.0) if is_refusal else None,
         )
     elif not out.was_handed_over or (outcome is not None and not outcome.sent):

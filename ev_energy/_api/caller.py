@@ -246,7 +246,7 @@ class ApiCaller:
         )
         out.request = state.slash_redirects.apply(request)
         response = await retry(state.http, out, send_once)
-        if _is_redirect(response) and self._should_follow(out, response):
+        if response.status not in _SUCCESSES and self._should_follow(out, response):
             out.request = state.slash_redirects.apply(request)
             out.number -= 1  # a redirect is not a failed attempt
             response = await retry(state.http, out, send_once)

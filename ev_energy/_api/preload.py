@@ -46,7 +46,7 @@ def is_loaded(*, tls: bool = True) -> bool:
     """Return whether `load` has nothing left to do."""
     if not all(name in sys.modules for name in _LATE):
         return False
-    return not tls or import_module("ev_energy._http.network").certificates_are_read()
+    return not tls or import_module("ev_energy._http.network").has_read_certificates()
 
 
 def load(*, tls: bool = True) -> None:

@@ -73,7 +73,7 @@ def at_place(template: str, url: URL) -> str:
     return shape % tuple(quote(segment, safe="%:+,;=@!$&'()*~") for segment in ids)
 
 
-def pairs(query: Mapping[str, object], root: str) -> list[tuple[str, str]]:
+def pairs(query: Mapping[str, object], root: URL) -> list[tuple[str, str]]:
     """Return a query as it goes on the wire; None and UNSET are left out.
 
     *root* completes ids to URLs, where the API wants those.
@@ -85,7 +85,7 @@ def pairs(query: Mapping[str, object], root: str) -> list[tuple[str, str]]:
         if isinstance(value, Repeated):
             found.extend((name, item) for item in value)
         elif isinstance(value, Link):
-            found.append((name, link_text(name, value, root)))
+            found.append((name, link_text(name, value, str(root))))
         else:
             found.append((name, _text(name, value)))
     return found
@@ -167,5 +167,5 @@ def page_size(value: object) -> object:
 def join(root: URL, path: str, query: Mapping[str, object]) -> URL:
     """The URL of *path* (already quoted) under *root*."""
     url = root.with_path(root.raw_path.rstrip("/") + path, encoded=True)
-    found = pairs(query, str(root))
+    found = pairs(query, root) if query else None
     return url.with_query(found) if found else url

@@ -1,4 +1,4 @@
-"""Reading the body of a reply, of which no more is held than was allowed."""
+"""Reading the body of a reply, up to the size that was allowed."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ if TYPE_CHECKING:
 _LARGE: Final = 65_536
 
 
-async def read_body(reply: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body of *reply*, unpacked; `LimitFault` if it has more than *most* bytes.
+async def read_body(reply: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the decompressed body of *reply*; `LimitFault` if it exceeds *max_bytes*.
 
-    A reply that is not read to its end takes its connection along when it is released.
+    Releasing a reply that was not read to its end closes its connection.
     """
     content = reply.content
-    if content.is_eof():  # it came with its headers, or as good as
-        if content.total_bytes <= most:
+    if content.is_eof():  # the body arrived together with the headers
+        if content.total_bytes <= max_bytes:
             return await reply.read()
-    elif (length := _announced(reply)) is None:
-        return await _in_pieces(reply, most)
-    elif length <= most:
+    elif (length := _content_length(reply)) is None:
+        return await _in_pieces(reply, max_bytes)
+    elif length <= max_bytes:
         return await reply.read()
-    raise _too_large(reply, most)
+    raise _too_large(reply, max_bytes)
 
 
-def _announced(reply: aiohttp.ClientResponse) -> int | None:
-    """How long the body will be; None where nothing can be relied on."""
+def _content_length(reply: aiohttp.ClientResponse) -> int | None:
+    """Return the length of the body; None if the headers do not determine it."""
     headers = reply.headers
     if "Content-Encoding" in headers or "Transfer-Encoding" in headers:
         return None
     return reply.content_length
 
 
-async def _in_pieces(reply: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body of *reply*, whose length nobody knows.
+async def _in_pieces(reply: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the body of *reply*, whose length is unknown.
 
-    So read, aiohttp unpacks it bit by bit; for `reply.read` it would unpack all it has at once.
+    Read in pieces, aiohttp decompresses it in pieces; `reply.read` would decompress all it has.
     """
-    found = bytearray()
+    body = bytearray()
     while piece := await reply.content.readany():
-        if len(found) + len(piece) > most:
-            raise _too_large(reply, most)
-        found += piece
-        if len(piece) > _LARGE:  # what packs well comes without a wait, and others wait for us
+        if len(body) + len(piece) > max_bytes:
+            raise _too_large(reply, max_bytes)
+        body += piece
+        if len(piece) > _LARGE:  # compressed data may be read without a wait: let other tasks run
             await asyncio.sleep(0)
-    return bytes(found)
+    return bytes(body)
 
 
-def _too_large(reply: aiohttp.ClientResponse, most: int) -> LimitFault:
-    message = f"the body has more than {most} bytes (max_body)"
+def _too_large(reply: aiohttp.ClientResponse, max_bytes: int) -> LimitFault:
+    message = f"the body has more than {max_bytes} bytes (max_body)"
     return LimitFault(message, limit="max_body", status=reply.status)

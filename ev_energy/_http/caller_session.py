@@ -1,4 +1,4 @@
-"""A caller's `aiohttp.ClientSession`: its connections are used, and its habits overridden."""
+"""A caller's `aiohttp.ClientSession`: its connections are used, its defaults overridden."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any, Final
 
 import aiohttp
 
-from ev_energy._http.failures import once
+from ev_energy._http.failures import no_auto_retry
 from ev_energy._http.reply import Reply
 from ev_energy._messages import ConnectionFault
 from ev_energy._version import __version__
 
-#: Headers that say how a request is framed. As defaults of a session, they break every request.
+#: Headers that frame a request. As defaults of a session, they would break every request.
 _FRAMING: Final = (
     *("Host", "Content-Length", "Content-Encoding", "Transfer-Encoding"),
     *("Connection", "Upgrade", "Expect"),
 )
-#: Headers that change what a request means, or whose request it is: never the session's.
-_MEANING: Final = re.compile(
+#: Headers that change what a request means or whom it is for: those of the session are removed.
+_SEMANTIC: Final = re.compile(
     "authorization|cookie|accept|accept-encoding|content-.*|range|if-.*|te|evenergy-.*",
     re.IGNORECASE,
 )
 _AUTHORIZATION: Final = "Authorization"
-#: Sent in place of the session's default where a request has none of its own.
-_REPLACED: Final[Mapping[str, str]] = {
+#: Sent instead of the session's default where a request does not set the header.
+_OWN_DEFAULTS: Final[Mapping[str, str]] = {
     "Accept-Encoding": "gzip, deflate",
     "User-Agent": f"ev-energy-python/{__version__}",
 }
@@ -48,11 +48,11 @@ def adapt(
 ) -> tuple[Mapping[str, str], Sequence[aiohttp.ClientMiddlewareType], Mapping[str, Any]]:
     """Return the headers, middlewares and options for a request over *session*.
 
-    What it adds to the headers goes along where that is harmless and *is_inside* the API: a storage
-    may refuse an upload with headers that are not in the signature of its URL.
+    Default headers of the session are kept where they are harmless and the request *is_inside* the
+    API: a storage may refuse an upload with headers that are not in the signature of its URL.
 
-    Its own middlewares come first and stay in force; those of one request take the place of the
-    session's, which have no public name. `ConnectionFault` if it belongs to another event loop.
+    The session's middlewares run first. They are passed along here, since the middlewares of a
+    request replace those of the session. `ConnectionFault` if it belongs to another event loop.
     """
     if getattr(session, "_loop", None) is not asyncio.get_running_loop():
         message = "session= belongs to another event loop than the one that makes the call"
@@ -60,25 +60,25 @@ def adapt(
     own: Sequence[aiohttp.ClientMiddlewareType] = getattr(session, "_middlewares", ())
     defaults = session.headers
     sent = dict(headers)
-    sent |= {n: v for n, v in _REPLACED.items() if n in defaults and n not in headers}
-    removed = [n for n in defaults if not is_inside or _MEANING.fullmatch(n)]
-    send: aiohttp.ClientMiddlewareType = functools.partial(_send_as_given, sent, removed)
-    middlewares = (*own, send, once)
+    sent |= {n: v for n, v in _OWN_DEFAULTS.items() if n in defaults and n not in headers}
+    removed = [n for n in defaults if not is_inside or _SEMANTIC.fullmatch(n)]
+    send: aiohttp.ClientMiddlewareType = functools.partial(_override_headers, sent, removed)
+    middlewares = (*own, send, no_auto_retry)
     if session.auth is not None or session.trust_env:
-        # aiohttp refuses a header beside credentials of the session or of a netrc file. So the
-        # header is set in the middleware, when those have been looked up already.
+        # aiohttp refuses the header next to credentials of the session or of a netrc file. So the
+        # middleware sets it, after those were looked up.
         headers = {n: v for n, v in sent.items() if n != _AUTHORIZATION}
         return headers, middlewares, _OVERRIDES
     return sent, middlewares, _OVERRIDES
 
 
-async def _send_as_given(
+async def _override_headers(
     headers: Mapping[str, str],
     removed: Sequence[str],
     request: aiohttp.ClientRequest,
     handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
 ) -> aiohttp.ClientResponse:
-    """Send *request* with *headers*, and without those to be *removed*: a middleware."""
+    """Send *request* with *headers*, and without those *removed* (an aiohttp middleware)."""
     for name in (*removed, _AUTHORIZATION, "Cookie"):
         request.headers.popall(name, None)
     request.headers.update(headers)

@@ -1,7 +1,7 @@
-"""What the log says of calls: an allow-list, so that nothing personal is in it by mistake.
+"""The log lines about calls: an allow-list, so that no personal data gets into the log.
 
-``ev_energy`` has a line per attempt, at the level DEBUG, and what an operator must know, from
-WARNING on; ``ev_energy.drift`` has what the API sends beyond the models. Bodies are in neither.
+The logger ``ev_energy`` has one line per attempt at level DEBUG, and whatever an operator must know
+from WARNING on; ``ev_energy.drift`` has deviations from the models. Neither logs bodies.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _log: Final = logging.getLogger("ev_energy")
 def log_attempt(
     request: Request,
     attempt: int,
-    came: Response | BaseException,
+    outcome: Response | BaseException,
     seconds: float,
-    conceal: Callable[[str], str],
+    redact: Callable[[str], str],
 ) -> None:
-    """Log one attempt at the level DEBUG; *conceal* masks secrets that a header repeats."""
+    """Log one attempt at level DEBUG; *redact* masks secrets that a header repeats."""
     query = redact_query(request.url) if request.template else ""
-    where = f"{request.label}{f'?{query}' if query else ''}"
-    _log.debug("%s: attempt %d: %s in %.3f s", where, attempt, conceal(_said(came)), seconds)
+    target = f"{request.label}{f'?{query}' if query else ''}"
+    _log.debug("%s: attempt %d: %s in %.3f s", target, attempt, redact(_describe(outcome)), seconds)
 
 
-def _said(came: Response | BaseException) -> str:
-    if isinstance(came, Response):
-        found = ", ".join(f"{n}: {v}" for n, v in redact_headers(came.headers).items())
-        return f"{came.status} ({found})" if found else str(came.status)
-    return str(came) if isinstance(came, ConnectionFault) else type(came).__name__
+def _describe(outcome: Response | BaseException) -> str:
+    if isinstance(outcome, Response):
+        headers = ", ".join(f"{n}: {v}" for n, v in redact_headers(outcome.headers).items())
+        return f"{outcome.status} ({headers})" if headers else str(outcome.status)
+    return str(outcome) if isinstance(outcome, ConnectionFault) else type(outcome).__name__

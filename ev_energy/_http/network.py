@@ -44,7 +44,7 @@ class Route(NamedTuple):
     """True for aiohttp's own context, which has the system's certificates."""
 
 
-#: Without a proxy, and with aiohttp's own context.
+#: No proxy, and aiohttp's own TLS context.
 DIRECT: Final = Route(None, tls=True)
 
 
@@ -64,12 +64,12 @@ class Network:
     ) -> None:
         if not (context is None or hasattr(context, "load_verify_locations")):
             raise TypeError(f"ssl must be an ssl.SSLContext, not {context!r}")
-        found = os.environ if environ is None else environ
+        variables = os.environ if environ is None else environ
         self._proxy = None if proxy is None else parse_proxy("proxy", str(proxy))
         self._context = context
-        self._proxies = environment_proxies(found) if trust_env else {}
-        self._no_proxy = _variable(found, "no_proxy") if trust_env else ""
-        certificates = _certificates(found)
+        self._proxies = environment_proxies(variables) if trust_env else {}
+        self._no_proxy = _variable(variables, "no_proxy") if trust_env else ""
+        certificates = _certificates(variables)
         self._certificates = certificates if any(certificates) else None
         self._trust_env = trust_env
         self._routes: dict[tuple[str, str], Route] = {}
@@ -77,16 +77,16 @@ class Network:
     @property
     def secrets(self) -> list[str]:
         """The credentials of the proxies."""
-        found = [] if self._proxy is None else list(self._proxy.secrets)
+        secrets = [] if self._proxy is None else list(self._proxy.secrets)
         for name, text in self._proxies.values():
             try:
-                found += parse_proxy(name, text).secrets
+                secrets += parse_proxy(name, text).secrets
             except ValueError:
-                continue  # reported when a request would go through it
-        return found
+                continue  # reported by the first request that would use it
+        return secrets
 
     def proxy_for(self, url: URL) -> Proxy | None:
-        """Return the proxy for *url*, or None; `ValueError` if it is one that cannot be used."""
+        """Return the proxy for *url*, or None; `ValueError` if its setting is invalid."""
         if self._proxy is not None:
             return self._proxy
         host = url.host or ""
@@ -128,14 +128,14 @@ def environment_proxies(environ: Mapping[str, str]) -> dict[str, tuple[str, str]
     A CGI server passes the header ``Proxy`` of a request as ``HTTP_PROXY``: where a script runs as
     one, only the name in small letters is read (https://httpoxy.org).
     """
-    found: dict[str, tuple[str, str]] = {}
+    proxies: dict[str, tuple[str, str]] = {}
     for scheme in ("http", "https", "all"):
         name = f"{scheme}_proxy"
         if name not in environ and not (scheme == "http" and "REQUEST_METHOD" in environ):
             name = name.upper()
         if value := environ.get(name, "").strip():
-            found[scheme] = name, value
-    return found
+            proxies[scheme] = name, value
+    return proxies
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
@@ -146,29 +146,29 @@ def parse_proxy(name: str, text: str) -> Proxy:
     """Return the proxy at the URL *text*; `ValueError` with the *name* of the setting if none."""
     try:
         url = URL(text if "://" in text else f"http://{text}")
-        bare = url.origin()
+        origin = url.origin()
         is_complete = url.port is not None
     except ValueError:  # its message may repeat a password
         raise ValueError(f"{name} is not the URL of a proxy") from None
     if url.scheme not in _SCHEMES:
         raise ValueError(
             f"{name} is a {url.scheme}:// proxy, and only http:// and https:// ones are supported: "
-            "use the HTTP port of the proxy, or pass session= with a connector that can do it"
+            "use the HTTP port of the proxy, or pass session= with a connector that supports it"
         )
     if not is_complete:
         raise ValueError(f"{name} is not the URL of a proxy")
     if url.user is None and url.password is None:
-        return Proxy(bare, {})
+        return Proxy(origin, {})
     password = url.password or ""
     basic = base64.b64encode(f"{url.user or ''}:{password}".encode()).decode()
-    return Proxy(bare, {"Proxy-Authorization": f"Basic {basic}"}, (password, basic))
+    return Proxy(origin, {"Proxy-Authorization": f"Basic {basic}"}, (password, basic))
 
 
 def is_excluded(host: str, port: int | None, no_proxy: str) -> bool:
-    """Whether ``NO_PROXY`` has requests to *host* go out directly.
+    """Return whether ``NO_PROXY`` exempts *host* from the proxy.
 
-    It lists hosts (with all hosts below them), addresses, networks as ``10.0.0.0/8``, each with a
-    port or without; ``*`` stands for every host.
+    The variable lists hosts (subdomains included), addresses and networks such as ``10.0.0.0/8``,
+    optionally with a port; ``*`` exempts every host.
     """
     host = host.lower().rstrip(".")
     address = _address(host)
@@ -212,7 +212,7 @@ def _is_in_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, entry
         return False
 
 
-def certificates_are_read() -> bool:
+def has_read_certificates() -> bool:
     """Return whether `read_certificates` has nothing left to do."""
     return environment_context.cache_info().currsize > 0 or not any(_certificates(os.environ))
 
@@ -233,7 +233,7 @@ def _certificates(environ: Mapping[str, str]) -> tuple[str, str]:
 
 @functools.lru_cache(8)
 def environment_context(file: str, directory: str) -> ssl.SSLContext:
-    """Return a context that trusts the certificates in *file* and *directory* alone."""
+    """Return a context that trusts only the certificates in *file* and *directory*."""
     import ssl
 
     try:

@@ -1,4 +1,4 @@
-"""The end of a reply: what follows it on the same connection does not undo it."""
+"""The end of a reply: bytes behind it on the same connection do not invalidate it."""
 
 from __future__ import annotations
 
@@ -12,83 +12,101 @@ from multidict import MultiMapping
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
-#: The end of a header section. aiohttp's parser of replies takes bare line feeds as well.
+#: The end of a header section. aiohttp's parser of replies accepts bare line feeds as well.
 _HEADERS_END: Final = re.compile(rb"\n\r?\n")
 #: RFC 9112 §6.3: these end with their headers, whatever the headers say.
 _WITHOUT_BODY: Final = frozenset(
     {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 )
 #: Interim replies before the final one; after more than that, bytes are only passed on.
-_MOST_INTERIM: Final = 16
+_MAX_INTERIM_REPLIES: Final = 16
+#: Starts of replies whose body ends where Content-Length says.
+_SUCCESS: Final = (b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")
+_CONTENT_LENGTH: Final = b"\r\ncontent-length: "
+_TRANSFER_ENCODING: Final = b"\r\ntransfer-encoding"
 
 
 class Reply(aiohttp.ClientResponse):
     """A response that counts once it is complete, even if the server sends more than that.
 
-    aiohttp parses a packet as a whole: if bytes behind a complete reply are not HTTP, the reply
-    is lost with them, and after a write it would be unknown whether it was carried out.
+    aiohttp parses a packet as a whole: if the bytes behind a complete reply are not HTTP, it loses
+    the reply with them, and a write would be unconfirmed.
     """
 
     async def start(self, connection: Connection) -> Self:
         """Read status and headers."""
         protocol: Any = connection.protocol
         parser = getattr(protocol, "_parser", None)
-        if parser is not None:  # as the next aiohttp may not have it: it has no public name
-            protocol._parser = _FirstReply(parser, protocol)  # noqa: SLF001
+        if parser is not None:  # a private name, which a later aiohttp may not have
+            protocol._parser = _OneReplyParser(parser, protocol)  # noqa: SLF001
         await super().start(connection)
         return self
 
 
-class _FirstReply:
-    """The parser of a connection, which stops at the end of the reply that is awaited."""
+class _OneReplyParser:
+    """Wraps the parser of a connection and stops at the end of the awaited reply."""
 
-    __slots__ = ("_interim", "_is_over", "_last_bytes", "_parser", "_payload", "_protocol")
+    __slots__ = ("_interim", "_is_complete", "_last_bytes", "_parser", "_payload", "_protocol")
 
     def __init__(self, parser: Any, protocol: Any) -> None:
         self._parser, self._protocol = parser, protocol
         self._payload: Any = None
+        """The body of the awaited reply, once its headers are parsed."""
         self._interim = 0
         self._last_bytes = b""
-        self._is_over = False
-        """Whether the reply was one without a body, so that nothing more belongs to it."""
+        self._is_complete = False
+        """Whether the reply has no body, so that it ended with its headers."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parser, name)
 
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
-        """Parse *data*: messages, whether the protocol was changed, and the bytes after that."""
+        """Parse *data*: messages, whether the protocol was upgraded, and the bytes after that."""
+        if self._payload is None and not self._last_bytes and _is_one_reply(data):
+            # Nothing follows the reply, so one call of the parser suffices: half the work.
+            messages, is_upgraded, rest = self._parser.feed_data(data)
+            self._note(messages)
+            return messages, is_upgraded, rest
+        return self._feed_in_parts(data)
+
+    def feed_eof(self) -> Any:
+        return None if self._is_complete else self._parser.feed_eof()
+
+    def _feed_in_parts(self, data: bytes) -> tuple[Any, bool, bytes]:
+        """Parse each header section on its own, and then the body."""
         messages: list[Any] = []
-        while self._payload is None and not self._is_over and self._interim < _MOST_INTERIM:
+        while (
+            self._payload is None and not self._is_complete and self._interim < _MAX_INTERIM_REPLIES
+        ):
             size = self._headers_size(data)
             if size is None:
                 break
-            head, data = data[:size], data[size:]
-            found, is_upgraded, rest = self._parser.feed_data(head)
-            messages += found
+            headers, data = data[:size], data[size:]
+            parsed, is_upgraded, rest = self._parser.feed_data(headers)
+            messages += parsed
             if is_upgraded:
                 return messages, True, rest + data
-            self._take_note(found)
-        if self._is_over:
-            if data:
-                self._disconnect()
+            self._note(parsed)
+        if self._is_complete and data:
+            self._disconnect()
+        if self._is_complete or (messages and not data):
             return messages, False, b""
-        if not data and messages:
-            return messages, False, b""
+        parsed, is_upgraded, rest = self._feed_body(data)
+        return (*messages, *parsed), is_upgraded, rest
+
+    def _feed_body(self, data: bytes) -> tuple[Any, bool, bytes]:
         try:
-            found, is_upgraded, rest = self._parser.feed_data(data)
+            parsed, is_upgraded, rest = self._parser.feed_data(data)
         except Exception:
             if self._payload is None or not self._payload.is_eof():
                 raise
             self._disconnect()
-            return messages, False, b""
-        if found and self._payload is not None:
-            # Nothing was asked that this answers. aiohttp would give it to the next request.
+            return (), False, b""
+        if parsed and self._payload is not None:
+            # A reply without a request. aiohttp would take it for the reply to the next one.
             self._disconnect()
-            return messages, False, b""
-        return (*messages, *found), is_upgraded, rest
-
-    def feed_eof(self) -> Any:
-        return None if self._is_over else self._parser.feed_eof()
+            return (), False, b""
+        return parsed, is_upgraded, rest
 
     def _headers_size(self, data: bytes) -> int | None:
         """Return how many bytes of *data* are headers, or None if they do not end in it."""
@@ -97,11 +115,12 @@ class _FirstReply:
         self._last_bytes = b"" if end else (before + data)[-2:]
         return None if end is None else end.end() - len(before)
 
-    def _take_note(self, messages: Any) -> None:
+    def _note(self, messages: Any) -> None:
+        """Note which of *messages* is the awaited reply, and whether it has a body."""
         for message, payload in messages:
             if message.code in _WITHOUT_BODY:
-                self._is_over = True
-                if _announces_body(message.headers):  # which may come late, to the next request
+                self._is_complete = True
+                if _announces_body(message.headers):  # that body could precede the next reply
                     self._protocol.force_close()
             elif HTTPStatus.CONTINUE <= message.code < HTTPStatus.OK:
                 self._interim += 1
@@ -109,10 +128,23 @@ class _FirstReply:
                 self._payload = payload
 
     def _disconnect(self) -> None:
-        """Have the connection not used again: it is out of step."""
+        """Close the connection, which must not be used again: it is out of step."""
         self._protocol.force_close()
-        if self._protocol.transport is not None:  # back in the pool already, perhaps
+        if self._protocol.transport is not None:  # None once it is back in the pool
             self._protocol.transport.close()
+
+
+def _is_one_reply(data: bytes) -> bool:
+    """Return whether *data* is one successful reply from its first byte to its last."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or not data.startswith(_SUCCESS):
+        return False
+    headers = data[: end + 2].lower()
+    name = headers.find(_CONTENT_LENGTH)
+    if name < 0 or _TRANSFER_ENCODING in headers:
+        return False
+    value = name + len(_CONTENT_LENGTH)
+    return headers[value : headers.find(b"\r\n", value)] == b"%d" % (len(data) - end - 4)
 
 
 def _announces_body(headers: MultiMapping[str]) -> bool:

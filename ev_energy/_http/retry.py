@@ -24,6 +24,8 @@ from ev_energy.hooks import RetryEvent
 _log: Final = logging.getLogger("ev_energy")
 
 _NO_SPAN: Final = nullcontext()
+# A number: looking up a member of an enum is slow in Python 3.11.
+_BAD_REQUEST: Final[int] = HTTPStatus.BAD_REQUEST.value
 #: Sends a call once: `attempt`, or what adds a token and the budget to it.
 SendOnce: TypeAlias = Callable[[Outgoing], Awaitable[Outcome]]
 
@@ -41,7 +43,7 @@ async def retry(http: HttpContext, out: Outgoing, send_once: SendOnce) -> Respon
             out.number += 1
             outcome = await send_once(out)
             if isinstance(outcome, Response):
-                if outcome.status < HTTPStatus.BAD_REQUEST:
+                if outcome.status < _BAD_REQUEST:
                     return outcome
             elif close_scope.closed and not (out.is_write and outcome.sent):
                 raise ClientClosedError from outcome

@@ -1,4 +1,4 @@
-"""The transport: the only module that imports aiohttp, and that late: it takes 0.2 s."""
+"""The transport over aiohttp, which is imported on first use: that takes 0.2 s."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ _running_loop = asyncio.get_running_loop
 _clock = REAL.monotonic
 #: Seconds without a request, after which a server may have closed a connection.
 _IDLE: Final = 1.0
+# A number: looking up a member of an enum is slow in Python 3.11.
+_BAD_REQUEST: Final[int] = HTTPStatus.BAD_REQUEST.value
 _NO_TYPE: Final = ("Content-Type",)
 _NO_OPTIONS: Final[Mapping[str, Any]] = {}
 
 
 class AiohttpTransport:
-    """Sends with one `aiohttp.ClientSession`: the caller's, or one of its own per event loop."""
+    """Sends over an `aiohttp.ClientSession`: the caller's, or one of its own per event loop."""
 
     def __init__(
         self,
@@ -37,13 +39,13 @@ class AiohttpTransport:
         max_body: int,
         network: Network | None = None,
     ) -> None:
-        self._injected, self._owner = session, owner
+        self._caller_session, self._owner = session, owner
         self._network = network or Network()
         self._sessions = PerLoop(_new_session, _close_session, close_now=_close_session_now)
         self._current: LoopResource[aiohttp.ClientSession] | None = None
         """The session that was used last, with its loop."""
         self._middlewares: Sequence[aiohttp.ClientMiddlewareType] = ()
-        """What surrounds each request of an own session."""
+        """The middlewares of requests over a session of its own, once aiohttp is imported."""
         self._used_at = 0.0
         if max_body < 1:
             raise ValueError(f"max_body must be 1 byte or more, not {max_body}")
@@ -57,7 +59,7 @@ class AiohttpTransport:
         self, request: Request, headers: Mapping[str, str], body: Body | None, timeout: float
     ) -> Response:
         """Send one request and read the whole reply."""
-        session, options = self._injected, _NO_OPTIONS
+        session, options = self._caller_session, _NO_OPTIONS
         if session is None:
             current = self._current
             if current is None or current.loop is not _running_loop():
@@ -67,7 +69,10 @@ class AiohttpTransport:
             if route is not DIRECT:
                 options = _route_options(route)
                 if route.proxy is not None and request.url.scheme == "http":
-                    headers = {**headers, **route.proxy.headers}  # there is no CONNECT to hold them
+                    headers = {
+                        **headers,
+                        **route.proxy.headers,
+                    }  # there is no CONNECT
             middlewares = self._middlewares or self._load_middlewares()
         else:
             from ev_energy._http import caller_session
@@ -77,7 +82,7 @@ class AiohttpTransport:
             )
         now = _clock()
         if request.is_write or now - self._used_at > _IDLE:
-            await _look_around()
+            await _yield_to_notice_closed_connections()
         self._used_at = now
         status: int | None = None
         try:
@@ -89,25 +94,25 @@ class AiohttpTransport:
                 allow_redirects=False,
                 timeout=_client_timeout(timeout),
                 middlewares=middlewares,
-                # aiohttp would call any body an octet stream, also one that is not there.
+                # aiohttp would send a Content-Type for any body, even for none.
                 skip_auto_headers=None if request.method == "GET" else _NO_TYPE,
                 **options,
             ) as reply:
                 status = reply.status
                 content = await read_body(reply, self._max_body)
-                if status >= HTTPStatus.BAD_REQUEST:  # no problem document is longer
+                if status >= _BAD_REQUEST:  # problem documents are shorter
                     content = content[:MAX_DOCUMENT_BYTES]
                 return Response(status, reply.reason or "", reply.headers, content)
         except Exception as error:
             from ev_energy._http import failures
 
-            fault = failures.fault_of(error, timeout, status)
-            if session.closed and str(error) == "Session is closed":  # a plain RuntimeError
+            fault = failures.classify(error, timeout, status)
+            if session.closed and str(error) == "Session is closed":  # a RuntimeError
                 fault = ConnectionFault(str(error), sent=False)
             if fault is None or fault is error:
                 raise
-            cause = failures.cause_of(error)
-        raise fault from cause  # out here, where the error is no context of it either
+            cause = failures.safe_cause(error)
+        raise fault from cause  # outside of the handler, so that the error is not its context
 
     def _for_running_loop(self) -> LoopResource[aiohttp.ClientSession]:
         try:
@@ -118,11 +123,11 @@ class AiohttpTransport:
     def _load_middlewares(self) -> Sequence[aiohttp.ClientMiddlewareType]:
         from ev_energy._http import failures
 
-        self._middlewares = (failures.once,)
+        self._middlewares = (failures.no_auto_retry,)
         return self._middlewares
 
     async def close(self) -> None:
-        """Close what was opened here; the caller's session stays open."""
+        """Close the sessions that were opened here; the caller's session stays open."""
         self._current = None
         await self._sessions.close()
 
@@ -175,11 +180,11 @@ def _client_timeout(total: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total)
 
 
-async def _look_around() -> None:
-    """Let the loop notice which connections the servers have closed.
+async def _yield_to_notice_closed_connections() -> None:
+    """Let the loop notice which pooled connections the server has closed.
 
-    What is sent over one of those gets no reply, and of a write nobody knows whether it was carried
-    out. The loop notices within two turns, but had none yet if it was held up or stood still.
+    A request sent over one of those gets no reply, and a write would be unconfirmed. The loop
+    notices within two iterations, but may not have had any since it was blocked or stopped.
     """
     await asyncio.sleep(0)
     await asyncio.sleep(0)

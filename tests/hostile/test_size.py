@@ -136,7 +136,7 @@ async def test_a_body_packed_in_very_many_parts_is_not_put_together(wire) -> Non
     body = reply(members(json.dumps(EVSE).encode(), 5000), "Content-Encoding: gzip")
     server = await wire(body, GOOD)
     async with server.client() as client:
-        with pytest.raises(errors.LimitError, match="packed in too many parts") as caught:
+        with pytest.raises(errors.LimitError, match="too many compressed members") as caught:
             await client.evses.get("evse01")
         assert (caught.value.limit, caught.value.status) == ("members", 200)
         assert len(server.heard) == 1
