@@ -1,9 +1,9 @@
-"""What comes of every fault of the simulator in every use: the data of the tests, and of the docs.
+"""The result of every fault of the simulator in every use: data of the tests and of docs/faults.md.
 
-An expectation is a class of errors (or ``ok``), the status that the error holds if it holds one,
-and how often the request was sent. Two with ``|`` between them are for a fault that strikes once,
-and for one that strikes every time; one alone is for both. A sentence in brackets says why there
-is no such case.
+An expectation is an error class (or ``ok``), the status that the error holds, if any, and how often
+the request was sent. If there are two, separated by ``|``, the first is for a fault that strikes
+once and the second for one that strikes every attempt; a single one is for both. A sentence in
+brackets says why a case does not exist.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 
 USES: Final = ("read", "write", "walk", "token", "upload")
 
-_NO_LINK: Final = "(no reply here has a Link header)"
-_NO_BODY: Final = "(the storage answers without a body)"
-_NO_JSON: Final = "(the storage answers with no JSON)"
-_NO_LINK_THERE: Final = "(the storage answers without a Link header)"
+_NO_LINK: Final = "(the reply has no Link header)"
+_NO_BODY: Final = "(the storage's reply has no body)"
+_NO_JSON: Final = "(the storage's reply is not JSON)"
+_NO_LINK_THERE: Final = "(the storage's reply has no Link header)"
 
 
 class Row(NamedTuple):
@@ -79,8 +79,8 @@ ROWS: Final[Mapping[str, Row]] = {
         read="ok 2 | UnauthorizedError 401 2",
         write="ok 2 | UnauthorizedError 401 2",
         walk="ok 2 | UnauthorizedError 401 2",
-        token="(no token is shown to get one)",
-        upload="(no token is shown to the storage)",
+        token="(a token request carries no access token)",
+        upload="(the storage receives no access token)",
     ),
     "reset_before": _lost(_LOST),
     "reset_after": _lost(_LOST),
@@ -142,9 +142,9 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
     "new_enum_value": Row(
         read="ok 1",
-        write="(no member of the reply is an enum)",
+        write="(no field of the reply is an enum)",
         walk="ok 1",
-        token="(no member of the reply is an enum)",
+        token="(no field of the reply is an enum)",
         upload=_NO_JSON,
     ),
 }

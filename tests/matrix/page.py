@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Final
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "faults.md"
-_BEGIN, _END = "<!-- the table -->\n", "<!-- its end -->\n"
-_SAID: Final = {"token": "token fetch", "walk": "page walk"}
+_BEGIN, _END = "<!-- the table -->\n", "<!-- end of the table -->\n"
+_HEADINGS: Final = {"token": "token request", "walk": "listing"}
 
 
 def table() -> str:
-    """The table, as the data of the tests have it."""
+    """Return the table and its notes, made from the data of the tests."""
     from ev_energy.simulator._faults import kinds
     from matrix.expected import ROWS, USES
 
     notes: list[str] = []
     lines = [
-        f"| Fault | Carried out | {' | '.join(_SAID.get(use, use) for use in USES)} |",
+        f"| Fault | Carried out | {' | '.join(_HEADINGS.get(use, use) for use in USES)} |",
         "| --- " * (2 + len(USES)) + "|",
     ]
     for kind, row in ROWS.items():
@@ -27,7 +27,7 @@ def table() -> str:
         lines.append(f"| `{kind}` | {carried_out} | {' | '.join(cells)} |")
     numbered = [f"{number}. {note}" for number, note in enumerate(notes, 1)]
     return "\n".join(
-        [*lines, "", "There is no such case where a number stands:", "", *numbered, ""]
+        [*lines, "", "A number in brackets marks a case that does not exist:", "", *numbered, ""]
     )
 
 
@@ -43,12 +43,12 @@ def _cell(expected: str, notes: list[str]) -> str:
 
 def _words(expected: str) -> str:
     outcome, *status, attempts = expected.split()
-    said = outcome if outcome == "ok" else f"`{outcome}`" + "".join(f" {one}" for one in status)
-    return said if attempts == "1" else f"{said}, {attempts} sent"
+    result = outcome if outcome == "ok" else f"`{outcome}`" + "".join(f" {one}" for one in status)
+    return result if attempts == "1" else f"{result}, {attempts} sent"
 
 
 def written(text: str) -> str:
-    """The page with the table of now."""
+    """Return *text*, the page, with a current table."""
     before, rest = text.split(_BEGIN)
     after = rest.split(_END)[1]
     return f"{before}{_BEGIN}\n{table()}\n{_END}{after}"
