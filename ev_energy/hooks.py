@@ -99,9 +99,9 @@ WaitHook: TypeAlias = Callable[[WaitEvent], object]
 class Hooks:
     """The hooks of a client. They are called on the event loop and must return quickly.
 
-    An exception that a hook raises ends the call it was told about and reaches its caller; nothing
-    else is affected. If the call is already ending with an exception, that of ``on_response`` is
-    logged instead.
+    An exception that a hook raises ends the call that caused the event and reaches its caller;
+    nothing else is affected. If the call is already ending with an exception, that of
+    ``on_response`` is logged instead.
     """
 
     on_request: RequestHook | None = None

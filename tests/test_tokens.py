@@ -1,4 +1,4 @@
-"""Access tokens: fetched once for all, renewed in time, refused with reasons."""
+"""Access tokens: requested once for all callers, renewed in time, and rejected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVSE = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": 
 
 
 class Api:
-    """An API whose tokens are numbered, and that refuses the ones it was told to."""
+    """An API with numbered tokens that rejects those in ``refused``."""
 
     def __init__(self, lifetime: object = 36000) -> None:
         self.lifetime = lifetime
@@ -37,7 +37,7 @@ class Api:
         return web.json_response(EVSE)
 
 
-async def test_a_thousand_calls_that_start_together_fetch_one_token(serve) -> None:
+async def test_concurrent_calls_request_one_token(serve) -> None:
     api = Api()
     api.gate.clear()
     server = await serve(api)
@@ -54,7 +54,7 @@ async def test_a_thousand_calls_that_start_together_fetch_one_token(serve) -> No
     assert api.issued == 1
 
 
-async def test_a_token_is_renewed_a_minute_before_it_expires(serve, time) -> None:
+async def test_token_is_renewed_a_minute_before_it_expires(serve, time) -> None:
     api = Api()
     server = await serve(api)
     async with server.client(server.credentials(), wall_clock=time) as client:
@@ -69,7 +69,7 @@ async def test_a_token_is_renewed_a_minute_before_it_expires(serve, time) -> Non
 
 
 @pytest.mark.parametrize("lifetime", [None, "soon", True, 0, -5])
-async def test_a_token_without_a_sensible_lifetime_is_used_until_refused(
+async def test_token_without_a_plausible_lifetime_is_used_until_rejected(
     serve, time, lifetime: object
 ) -> None:
     api = Api(lifetime)
@@ -84,7 +84,7 @@ async def test_a_token_without_a_sensible_lifetime_is_used_until_refused(
     assert api.issued == 2
 
 
-async def test_a_lifetime_shorter_than_the_leeway_is_still_used(serve, time) -> None:
+async def test_token_with_a_lifetime_shorter_than_the_leeway_is_used(serve, time) -> None:
     api = Api(30)
     server = await serve(api)
     async with server.client(server.credentials(), wall_clock=time) as client:
@@ -96,7 +96,7 @@ async def test_a_lifetime_shorter_than_the_leeway_is_still_used(serve, time) -> 
     assert api.issued == 2
 
 
-async def test_a_refused_token_is_renewed_once_also_for_a_write(serve) -> None:
+async def test_rejected_token_is_renewed_once_also_for_a_write(serve) -> None:
     api = Api()
     api.refused.add(f"{TOKEN}-1")
     server = await serve(api)
@@ -110,7 +110,7 @@ async def test_a_refused_token_is_renewed_once_also_for_a_write(serve) -> None:
     ]
 
 
-async def test_a_token_refused_again_is_an_error_and_no_loop(serve) -> None:
+async def test_token_rejected_again_is_an_error(serve) -> None:
     api = Api()
     api.refused |= {f"{TOKEN}-1", f"{TOKEN}-2"}
     server = await serve(api)
@@ -121,7 +121,7 @@ async def test_a_token_refused_again_is_an_error_and_no_loop(serve) -> None:
     assert len(server.seen) == 4
 
 
-async def test_a_refused_static_token_is_an_error_at_once(serve) -> None:
+async def test_rejected_static_token_is_an_error_at_once(serve) -> None:
     api = Api()
     api.refused.add(TOKEN)
     server = await serve(api)
@@ -132,7 +132,7 @@ async def test_a_refused_static_token_is_an_error_at_once(serve) -> None:
 
 
 @pytest.mark.parametrize("method", ["basic", "form"])
-async def test_the_application_shows_who_it_is_either_way(serve, method) -> None:
+async def test_application_authenticates_with_either_method(serve, method) -> None:
     server = await serve(Api())
     auth = server.credentials(method=method, scopes=["evse:read", "user:read"])
     async with server.client(auth) as client:
@@ -161,7 +161,7 @@ async def test_the_application_shows_who_it_is_either_way(serve, method) -> None
         (200, b'{"access_token": 5}', "no_token"),
     ],
 )
-async def test_a_refusal_of_the_token_endpoint_is_a_token_error(
+async def test_refusal_of_the_token_endpoint_is_a_token_error(
     serve, status: int, body: bytes, error: str
 ) -> None:
     async def refuse(_: web.Request) -> web.Response:
@@ -175,7 +175,7 @@ async def test_a_refusal_of_the_token_endpoint_is_a_token_error(
     assert len(server.seen) == 1
 
 
-async def test_a_full_bucket_at_the_token_endpoint_is_no_auth_error(serve, time) -> None:
+async def test_rate_limit_of_the_token_endpoint_is_not_an_authentication_error(serve, time) -> None:
     async def busy(_: web.Request) -> web.Response:
         return web.Response(status=429, headers={"Retry-After": "9000"})
 
@@ -185,7 +185,7 @@ async def test_a_full_bucket_at_the_token_endpoint_is_no_auth_error(serve, time)
             await client.evses.get("evse01")
 
 
-async def test_the_token_endpoint_is_asked_again_after_a_temporary_fault(serve, time) -> None:
+async def test_token_request_is_retried_after_a_temporary_fault(serve, time) -> None:
     api, faults = Api(), [503, 502]
 
     async def shaky(request: web.Request) -> web.Response:
@@ -199,7 +199,7 @@ async def test_the_token_endpoint_is_asked_again_after_a_temporary_fault(serve, 
     assert len(time.slept) == 2
 
 
-async def test_closing_while_a_token_is_under_way_ends_the_waiting_call(serve) -> None:
+async def test_closing_during_a_token_request_ends_the_waiting_call(serve) -> None:
     api = Api()
     api.gate.clear()
     server = await serve(api)
@@ -212,7 +212,7 @@ async def test_closing_while_a_token_is_under_way_ends_the_waiting_call(serve) -
         await call
 
 
-def test_credentials_from_the_environment_say_what_is_missing() -> None:
+def test_incomplete_credentials_in_the_environment_are_an_error_that_names_the_variable() -> None:
     with pytest.raises(ValueError, match="set EV_ENERGY_CLIENT_SECRET"):
         Client.from_env({"EV_ENERGY_CLIENT_ID": "a"})
     with pytest.raises(ValueError, match="EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET"):
@@ -236,6 +236,6 @@ def test_credentials_from_the_environment_say_what_is_missing() -> None:
         lambda: ClientCredentials(client_id="x", client_secret=""),
     ],
 )
-def test_credentials_that_cannot_be_right_are_refused(make) -> None:
+def test_invalid_credentials_are_refused(make) -> None:
     with pytest.raises(ValueError, match="must"):
         make()

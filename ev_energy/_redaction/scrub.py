@@ -13,8 +13,8 @@ from urllib.parse import quote, quote_plus, unquote
 #: Replaces everything that must not be shown.
 MASK: Final = "***"
 
-#: Encodings shorter than this are ignored: they would occur by chance in any text.
-_MIN_LENGTH: Final = 8
+#: Shorter texts are not masked: they would occur by chance in any text.
+MIN_LENGTH: Final = 8
 _PERCENT_CODE: Final = re.compile("%[0-9A-F]{2}")
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 #: How many base64 letters a secret shares with the bytes before it, by their number modulo 3.
@@ -68,7 +68,7 @@ def encodings(secret: str) -> list[str]:
     # Some servers escape slashes; masking without the backslash would leave invalid JSON.
     found += [text.replace("/", "\\/") for text in (secret, *found)]
     found += [_PERCENT_CODE.sub(lambda code: code[0].lower(), text) for text in found]
-    return [secret, *_longest_first({text for text in found if len(text) >= _MIN_LENGTH})]
+    return [secret, *_longest_first({text for text in found if len(text) >= MIN_LENGTH})]
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:

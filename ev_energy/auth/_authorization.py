@@ -1,4 +1,4 @@
-"""The authorization request of a sign-in and its callback (RFC 6749 §4.1). Nothing does I/O."""
+"""The authorization request of a sign-in and its callback, as values (RFC 6749 §4.1)."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class RedisTokenStore:
             raise ValueError(f"lock_seconds must be more than 0, not {lock_seconds}")
         self._lock_seconds, self._prefix = lock_seconds, prefix
         self._clients = ClientFactory(redis, timeout)
-        self._links = PerLoop(
+        self._connections = PerLoop(
             lambda: self._clients.connection(lock_seconds / 4),
             lambda connection: self._clients.close(connection.client),
             close_with_loop=self._clients.owns_clients,
@@ -130,14 +130,14 @@ class RedisTokenStore:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. Using the store again opens new ones."""
-        await self._links.close_for_running_loop()
+        await self._connections.close_for_running_loop()
 
     @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
         """Return the token of *key*, or None if there is none."""
         name = self._token_key(key)
-        link = self._links.for_running_loop().value
-        text = await self._run("load", link.command("GET", name))
+        connection = self._connections.for_running_loop().value
+        text = await self._run("load", connection.command("GET", name))
         if text is None:
             return None
         try:
@@ -156,25 +156,26 @@ class RedisTokenStore:
 
         A holder that lost the lock does not overwrite a newer token.
         """
-        name, link = self._token_key(key), self._links.for_running_loop().value
+        name, connection = self._token_key(key), self._connections.for_running_loop().value
         holder = self._holders.get(key)
         text = "" if token is None else json.dumps(token.to_dict())
         if holder is not None:
             expiry = "" if token is None or token.expires_at is None else repr(token.expires_at)
-            saving = link.run(_SAVE, 2, name, f"{name}:lock", holder, text, expiry)
+            saving = connection.run(_SAVE, 2, name, f"{name}:lock", holder, text, expiry)
             if not await self._run("save", saving):
                 _log.warning(
                     "the lock of a token was lost; a newer token of another process is kept"
                 )
         elif token is None:
-            await self._run("save", link.command("DEL", name))
+            await self._run("save", connection.command("DEL", name))
         else:
-            await self._run("save", link.command("SET", name, text))
+            await self._run("save", connection.command("SET", name, text))
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncGenerator[None]:
         """Hold the lock of *key*, exclusively among all that share this Redis."""
-        name, link = f"{self._token_key(key)}:lock", self._links.for_running_loop().value
+        name = f"{self._token_key(key)}:lock"
+        connection = self._connections.for_running_loop().value
         milliseconds = max(1, int(self._lock_seconds * 1000))
         holder = f"{secrets.token_hex(12)}:{milliseconds}"
         acquired = uncertain = False
@@ -183,14 +184,14 @@ class RedisTokenStore:
             interval = _MIN_POLL_INTERVAL
             while True:
                 uncertain = True  # in case this is cancelled, or the reply is lost
-                reply = link.run(_ACQUIRE, 1, name, holder, milliseconds)
+                reply = connection.run(_ACQUIRE, 1, name, holder, milliseconds)
                 acquired = uncertain = bool(await self._run("lock", reply))
                 if acquired:
                     break
                 await asyncio.sleep(interval)
                 interval = min(2 * interval, _MAX_POLL_INTERVAL)
             self._holders[key] = holder
-            extending = asyncio.ensure_future(self._extend(link, name, holder, milliseconds))
+            extending = asyncio.ensure_future(self._extend(connection, name, holder, milliseconds))
             yield
         finally:
             if extending is not None:
@@ -198,35 +199,39 @@ class RedisTokenStore:
             if self._holders.get(key) == holder:
                 del self._holders[key]
             if acquired or uncertain:
-                await self._release(link, name, holder, acquired=acquired)
+                await self._release(connection, name, holder, acquired=acquired)
 
-    async def _release(self, link: Connection, name: str, holder: str, *, acquired: bool) -> None:
+    async def _release(
+        self, connection: Connection, name: str, holder: str, *, acquired: bool
+    ) -> None:
         try:
-            await link.run(_RELEASE, 1, name, holder)
-        except RedisUnavailable as down:
+            await connection.run(_RELEASE, 1, name, holder)
+        except RedisUnavailable as error:
             _log.log(
                 logging.WARNING if acquired else logging.DEBUG,
                 "the lock of a token was not released (%s); it expires in %g s",
-                down,
+                error,
                 self._lock_seconds,
             )
 
-    async def _extend(self, link: Connection, name: str, holder: str, milliseconds: int) -> None:
+    async def _extend(
+        self, connection: Connection, name: str, holder: str, milliseconds: int
+    ) -> None:
         """Extend the lock until it is released or lost."""
         expiry = REAL.monotonic() + self._lock_seconds
         while REAL.monotonic() < expiry:
             await asyncio.sleep(self._lock_seconds / 3)
             # There is time for another attempt, and `save` checks the holder.
             with suppress(RedisUnavailable):
-                if not await link.run(_EXTEND, 1, name, holder, milliseconds):
+                if not await connection.run(_EXTEND, 1, name, holder, milliseconds):
                     return
                 expiry = REAL.monotonic() + self._lock_seconds
 
     async def _run(self, action: str, command: Awaitable[Any]) -> Any:
         try:
             return await command
-        except RedisUnavailable as down:
-            raise TokenStoreError(f"cannot {action} the token: Redis: {down}") from down
+        except RedisUnavailable as error:
+            raise TokenStoreError(f"cannot {action} the token: Redis: {error}") from error
 
     def _token_key(self, key: str) -> str:
         return f"{self._prefix}:token:{{{quote(key, safe=':@')}}}"

@@ -52,7 +52,10 @@ def run(*words: object, code: str | None = None) -> str:
 
 
 def broken(folder: Path, how: str, deed: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in run(HERE / "breaking.py", folder, how, deed).splitlines()]
+    return [
+        json.loads(line)
+        for line in run(HERE / "crash_injection.py", folder, how, deed).splitlines()
+    ]
 
 
 BEFORE = {"renew": "old", "first": None, "forget": "old"}

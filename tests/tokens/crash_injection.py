@@ -1,6 +1,6 @@
 """A process that crashes a file store at every system call in turn, and inspects the result.
 
-``python breaking.py FOLDER die|half|fail renew|first|forget`` prints one line of JSON per call:
+Run as ``python crash_injection.py FOLDER die|half|fail renew|first|forget``. Prints JSON per call:
 its name, the token that was left, the error that the caller saw, and anything else that is wrong.
 """
 
