@@ -1,4 +1,8 @@
-"""One attempt: a single exchange with a server, reported to hooks, tracer, log and recording."""
+"""One attempt: a single exchange with a server, reported to hooks, tracer, log and recording.
+
+The logger ``ev_energy`` has one line per attempt at level DEBUG, and whatever an operator must know
+from WARNING on; ``ev_energy.drift`` has deviations from the models. Neither logs bodies.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from ev_energy._http.context import HttpContext
-from ev_energy._http.log import log_attempt
 from ev_energy._http.outgoing import Outcome, Outgoing
 from ev_energy._messages import ConnectionFault, LimitFault, Response
-from ev_energy._redaction.show import redact_headers
+from ev_energy._redaction.show import redact_headers, redact_query
 from ev_energy._redaction.tracebacks import trim_traceback
 from ev_energy.errors import DeadlineError, LimitError
 from ev_energy.hooks import RequestEvent, ResponseEvent
@@ -48,8 +51,7 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
             raise LimitError(str(error), out.request, error.limit, error.status) from error
         raise
     if _log.isEnabledFor(logging.DEBUG):
-        seconds = http.clock() - started
-        log_attempt(out.request, out.number, outcome, seconds, http.redactor.redact)
+        _log_attempt(http, out, outcome, http.clock() - started)
     if hooks.on_response is not None:
         seconds, shown = http.clock() - started, _redacted(http, out, outcome)
         response, fault = (shown, None) if isinstance(shown, Response) else (None, shown)
@@ -92,10 +94,28 @@ def _report_exception(
 ) -> None:
     """Report an attempt that ends in *error*, which propagates whatever a hook raises."""
     if _log.isEnabledFor(logging.DEBUG):
-        log_attempt(out.request, out.number, error, seconds, http.redactor.redact)
+        _log_attempt(http, out, error, seconds)
     if http.hooks.on_response is None:
         return
     try:
         http.hooks.on_response(ResponseEvent(out.request, out.number, seconds, None, error))
     except Exception:  # noqa: BLE001  (raised from here, it would replace a cancellation)
         _log.exception("%s: on_response raised while a call was failing", out.request.label)
+
+
+def _log_attempt(
+    http: HttpContext, out: Outgoing, outcome: Response | BaseException, seconds: float
+) -> None:
+    """Log one line, an allow-list: no body, and no personal data from the query."""
+    request = out.request
+    query = redact_query(request.url) if request.template else ""
+    target = f"{request.label}{f'?{query}' if query else ''}"
+    result = http.redactor.redact(_describe(outcome))
+    _log.debug("%s: attempt %d: %s in %.3f s", target, out.number, result, seconds)
+
+
+def _describe(outcome: Response | BaseException) -> str:
+    if isinstance(outcome, Response):
+        headers = ", ".join(f"{n}: {v}" for n, v in redact_headers(outcome.headers).items())
+        return f"{outcome.status} ({headers})" if headers else str(outcome.status)
+    return str(outcome) if isinstance(outcome, ConnectionFault) else type(outcome).__name__

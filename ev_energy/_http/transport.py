@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy._http.body import read_body
 from ev_energy._http.network import DIRECT, Network, Route
-from ev_energy._messages import Body, ConnectionFault, Request, Response
+from ev_energy._messages import Body, ConnectionFault, LimitFault, Request, Response
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.per_loop import AlreadyClosed, LoopResource, PerLoop
 from ev_energy.models._json import MAX_DOCUMENT_BYTES
@@ -25,6 +24,8 @@ _clock = REAL.monotonic
 _IDLE: Final = 1.0
 # A number: looking up a member of an enum is slow in Python 3.11.
 _BAD_REQUEST: Final[int] = HTTPStatus.BAD_REQUEST.value
+#: Bytes of a piece of a body after which other tasks run.
+_LARGE_PIECE: Final = 65_536
 _NO_TYPE: Final = ("Content-Type",)
 _NO_OPTIONS: Final[Mapping[str, Any]] = {}
 
@@ -99,7 +100,7 @@ class AiohttpTransport:
                 **options,
             ) as reply:
                 status = reply.status
-                content = await read_body(reply, self._max_body)
+                content = await _read_body(reply, self._max_body)
                 if status >= _BAD_REQUEST:  # problem documents are shorter
                     content = content[:MAX_DOCUMENT_BYTES]
                 return Response(status, reply.reason or "", reply.headers, content)
@@ -188,3 +189,47 @@ async def _yield_to_notice_closed_connections() -> None:
     """
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+
+
+async def _read_body(reply: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the decompressed body of *reply*; `LimitFault` if it exceeds *max_bytes*.
+
+    Releasing a reply that was not read to its end closes its connection.
+    """
+    content = reply.content
+    if content.is_eof():  # the body arrived together with the headers
+        if content.total_bytes <= max_bytes:
+            return await reply.read()
+    elif (length := _content_length(reply)) is None:
+        return await _in_pieces(reply, max_bytes)
+    elif length <= max_bytes:
+        return await reply.read()
+    raise _too_large(reply, max_bytes)
+
+
+def _content_length(reply: aiohttp.ClientResponse) -> int | None:
+    """Return the length of the body; None if the headers do not determine it."""
+    headers = reply.headers
+    if "Content-Encoding" in headers or "Transfer-Encoding" in headers:
+        return None
+    return reply.content_length
+
+
+async def _in_pieces(reply: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the body of *reply*, whose length is unknown.
+
+    Read in pieces, aiohttp decompresses it in pieces; `reply.read` would decompress all it has.
+    """
+    body = bytearray()
+    while piece := await reply.content.readany():
+        if len(body) + len(piece) > max_bytes:
+            raise _too_large(reply, max_bytes)
+        body += piece
+        if len(piece) > _LARGE_PIECE:  # compressed data may come without a wait
+            await asyncio.sleep(0)
+    return bytes(body)
+
+
+def _too_large(reply: aiohttp.ClientResponse, max_bytes: int) -> LimitFault:
+    message = f"the body has more than {max_bytes} bytes (max_body)"
+    return LimitFault(message, limit="max_body", status=reply.status)
