@@ -16,17 +16,17 @@ BYTES: Final = (bytes, bytearray, memoryview)
 _LONGEST: Final = 40
 
 
-def kind_of(value: object) -> str:
+def describe_type(value: object) -> str:
     """Return what *value* is, for a message: ``a list``, ``bytes``, ``None``."""
     if value is None or isinstance(value, bytes):
         return "None" if value is None else "bytes"
     return f"a {type(value).__name__}"
 
 
-def text(name: str, value: object) -> str:
+def require_text(name: str, value: object) -> str:
     """Return *value*, or raise `TypeError` if it is not text."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be text, not {kind_of(value)}")
+        raise TypeError(f"{name} must be text, not {describe_type(value)}")
     return value
 
 
@@ -35,7 +35,7 @@ def is_list(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, *BYTES))
 
 
-def items(name: str, values: Items) -> Items:
+def require_list(name: str, values: Items) -> Items:
     """Return *values*, or raise `TypeError` if they are not a list.
 
     Sets, generators and mappings are refused too: they have no order that can be relied on, or
@@ -45,4 +45,4 @@ def items(name: str, values: Items) -> Items:
         return values
     if isinstance(values, str) and len(values) <= _LONGEST:
         raise TypeError(f"{name} must be a list: {name}=[{values!r}]")
-    raise TypeError(f"{name} must be a list, not {kind_of(values)}")
+    raise TypeError(f"{name} must be a list, not {describe_type(values)}")

@@ -390,13 +390,13 @@ class Client:
         """
         from ev_energy import models
         from ev_energy._api.resource_paths import PLACES
-        from ev_energy._arguments import kind_of
+        from ev_energy._arguments import describe_type
         from ev_energy.models._refs import Ref
 
         if not isinstance(cast("object", ref), Ref):
             raise TypeError(
-                f"ref must be a Ref, such as a member of a model, not {kind_of(ref)}; by its id or "
-                "URL, a resource is got with the method get of its family"
+                f"ref must be a Ref, such as a field of a model, not {describe_type(ref)}; to get "
+                "a resource by its id or URL, call the method get() of its family"
             )
         if not ref.url:
             raise ValueError(f"{ref!r} has no URL to fetch; its .resource is all the server sent")

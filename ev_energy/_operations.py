@@ -217,10 +217,10 @@ def _members(source: _Source, function: Function, body: ast.expr) -> tuple[str, 
 
 
 def _expand(sources: Mapping[str, _Source], source: _Source, value: ast.expr) -> tuple[str, ...]:
-    """The texts of ``one_of(Alias, expand)``, wherever the alias was made."""
-    call = re.fullmatch(r"one_of\((\w+), expand(?:, single=True)?\)", ast.unparse(value))
+    """The texts of ``expand_values(Alias, expand)``, wherever the alias was made."""
+    call = re.fullmatch(r"expand_values\((\w+), expand(?:, single=True)?\)", ast.unparse(value))
     if call is None:
-        _refuse(source, value, "expand must be one_of(Alias, expand)")
+        _refuse(source, value, "expand must be expand_values(Alias, expand)")
     for node in source.body:
         alias = isinstance(node, ast.AnnAssign) and _LITERAL.fullmatch(ast.unparse(node))
         if alias and alias[1] == call[1]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from yarl import URL
 
-from ev_energy._arguments import text
+from ev_energy._arguments import require_text
 
 #: The servers of the official description, by name.
 SERVERS: Final[Mapping[str, str]] = {
@@ -21,7 +21,7 @@ SERVERS: Final[Mapping[str, str]] = {
 def root_of(base_url: str | URL, *, allow_insecure: bool) -> URL:
     """What paths are added to."""
     if not isinstance(base_url, URL):
-        text("base_url", base_url)
+        require_text("base_url", base_url)
     url = URL(SERVERS.get(str(base_url), str(base_url)))
     if not url.absolute or url.scheme not in {"http", "https"}:
         names = ", ".join(map(repr, SERVERS))
@@ -34,7 +34,7 @@ def root_of(base_url: str | URL, *, allow_insecure: bool) -> URL:
 
 def endpoint_of(root: URL, name: str, given: str, *, allow_insecure: bool) -> URL:
     """The endpoint called *name*: *given* if that is absolute, else that path on the API's host."""
-    found = URL(text(name, given))
+    found = URL(require_text(name, given))
     if found.scheme not in {"http", "https"} and (found.host or not given.startswith("/")):
         raise ValueError(f"{name} must be an absolute URL, not {given!r}")
     if found.fragment or found.user or found.password:

@@ -241,7 +241,7 @@ async def test_a_link_to_another_origin_gets_no_request_at_all(serve) -> None:
     server, thief = await serve(nothing_in_particular), await serve(nothing_in_particular)
     async with server.client() as client:
         for name, (path, _) in PLACES.items():
-            with pytest.raises(errors.ForeignOriginError, match="goes nowhere else"):
+            with pytest.raises(errors.ForeignOriginError, match="is sent nowhere else"):
                 await client.fetch(Ref(thief.url + path_of(path), getattr(models, name)))
     assert server.seen == thief.seen == []
 

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from ev_energy import UNSET, Ref
-from ev_energy._api.urls import commas, fill, join, one_of, page_size, pairs
+from ev_energy._api.urls import (
+    build_url,
+    comma_separated,
+    expand_values,
+    fill_path,
+    page_size,
+    query_pairs,
+)
 from ev_energy._codec.text import as_id, id_text
 from ev_energy.models import EVSE, EVSECommandLog, EVSELockMode
 
@@ -28,11 +35,11 @@ IDS = st.text(min_size=1).filter(
 def test_any_id_stays_one_segment_and_arrives_as_it_was(text: str) -> None:
     if "://" in text:
         return
-    path = fill("/evses/{evse_id}/status_logs", [text])
+    path = fill_path("/evses/{evse_id}/status_logs", [text])
     head, segment, tail = path.strip("/").split("/")
     assert (head, tail) == ("evses", "status_logs")
     assert unquote(segment) == text
-    assert join(ROOT, path, {}).raw_path == f"/v2{path}"
+    assert build_url(ROOT, path, {}).raw_path == f"/v2{path}"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +48,7 @@ def test_any_id_stays_one_segment_and_arrives_as_it_was(text: str) -> None:
 )
 def test_what_cannot_be_an_id_is_refused_by_name(bad: str) -> None:
     with pytest.raises(ValueError, match="evse_id=.* is not an id: pass the bare id"):
-        fill("/evses/{evse_id}", [bad])
+        fill_path("/evses/{evse_id}", [bad])
 
 
 @pytest.mark.parametrize("bad", [None, 5, b"evse01", ["evse01"], UNSET])
@@ -72,16 +79,16 @@ def test_the_servers_own_spelling_of_a_timestamp_survives(text: str) -> None:
     url = f"https://api.ev.energy/v2/evses/e/command_logs/{text}/"
     entry = EVSECommandLog.from_dict({"url": url, "logged_at": "2024-01-01T11:11:11.1111Z"})
     for key in (entry, Ref(url, EVSECommandLog), url, text):
-        path = fill("/evses/{evse_id}/command_logs/{logged_at}", ["e", key])
+        path = fill_path("/evses/{evse_id}/command_logs/{logged_at}", ["e", key])
         assert path == f"/evses/e/command_logs/{text}"
 
 
 def test_a_log_entry_without_its_url_is_named_by_its_timestamp() -> None:
     entry = EVSECommandLog.from_dict({"logged_at": "2024-01-01T11:11:11.1111Z"})
-    path = fill("/evses/{evse_id}/command_logs/{logged_at}", ["e", entry])
+    path = fill_path("/evses/{evse_id}/command_logs/{logged_at}", ["e", entry])
     assert path == "/evses/e/command_logs/2024-01-01T11:11:11.111100Z"
     with pytest.raises(TypeError, match="logged_at must be an id"):
-        fill("/command_logs/{logged_at}", [EVSECommandLog()])
+        fill_path("/command_logs/{logged_at}", [EVSECommandLog()])
 
 
 def test_a_datetime_in_a_path_has_microseconds_and_z() -> None:
@@ -93,7 +100,7 @@ def test_a_datetime_in_a_path_has_microseconds_and_z() -> None:
             "2024-04-17T09:39:45.000005Z",
         ),
     ):
-        assert fill("/logs/{logged_at}", [when]) == f"/logs/{text}"
+        assert fill_path("/logs/{logged_at}", [when]) == f"/logs/{text}"
 
 
 @given(st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.timezones()))
@@ -102,13 +109,13 @@ def test_any_moment_is_written_so_that_it_reads_back(when: datetime) -> None:
         when.astimezone(UTC)
     except OverflowError:
         return
-    [(_, text)] = pairs({"start": when}, ROOT)
+    [(_, text)] = query_pairs({"start": when}, ROOT)
     assert datetime.fromisoformat(text) == when.astimezone(UTC)
 
 
 def test_a_naive_datetime_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="logged_at__gte is a naive datetime: set its time zone"):
-        pairs({"logged_at__gte": datetime(2024, 1, 1)}, ROOT_TEXT)
+        query_pairs({"logged_at__gte": datetime(2024, 1, 1)}, ROOT_TEXT)
 
 
 def test_a_query_holds_what_was_given_and_nothing_else() -> None:
@@ -120,11 +127,11 @@ def test_a_query_holds_what_was_given_and_nothing_else() -> None:
         "no": False,
         "number": 5,
         "mode": EVSELockMode.SMART,
-        "expand": one_of(Literal["user", "model.make"], ["user", "model.make"]),
+        "expand": expand_values(Literal["user", "model.make"], ["user", "model.make"]),
         "make_id": as_id("make_id", Ref("https://api.ev.energy/v2/evse_makes/emak01", EVSE)),
         "external_id": "https://desk.example/tickets/42",
     }
-    assert pairs(query, ROOT_TEXT) == [
+    assert query_pairs(query, ROOT_TEXT) == [
         ("yes", "true"),
         ("no", "false"),
         ("number", "5"),
@@ -138,23 +145,23 @@ def test_a_query_holds_what_was_given_and_nothing_else() -> None:
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.text(), max_size=5))
 def test_any_text_in_a_query_arrives_as_it_was(query: dict[str, str]) -> None:
-    sent = join(ROOT, "/evses", query)
+    sent = build_url(ROOT, "/evses", query)
     assert dict(URL(str(sent), encoded=True).query) == query
     assert sent.path == "/v2/evses"
 
 
 def test_what_has_no_form_on_the_wire_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="cpid cannot be sent as a object"):
-        pairs({"cpid": object()}, ROOT_TEXT)
+        query_pairs({"cpid": object()}, ROOT_TEXT)
 
 
 def test_an_unlisted_expand_value_is_refused_with_the_listed_ones() -> None:
     allowed = Literal["user", "model"]
-    assert one_of(allowed, ["user"]) == ("user",)
+    assert expand_values(allowed, ["user"]) == ("user",)
     with pytest.raises(ValueError, match="expand: 'usr' is none of user, model"):
-        one_of(allowed, ["usr"])
+        expand_values(allowed, ["usr"])
     with pytest.raises(TypeError, match=r"expand must be a list: expand=\['user'\]"):
-        one_of(allowed, "user")
+        expand_values(allowed, "user")
 
 
 @pytest.mark.parametrize("bad", [0, 101, -1, True, 2.5, "10"])
@@ -164,10 +171,10 @@ def test_a_page_size_out_of_range_is_refused_by_name(bad: object) -> None:
 
 
 def test_values_of_an_in_filter_are_joined_and_a_comma_in_one_is_refused() -> None:
-    assert commas("action__in", ["Heartbeat", EVSELockMode.SMART]) == "Heartbeat,SMART"
+    assert comma_separated("action__in", ["Heartbeat", EVSELockMode.SMART]) == "Heartbeat,SMART"
     with pytest.raises(ValueError, match="action__in: an empty list would filter nothing"):
-        commas("action__in", [])
+        comma_separated("action__in", [])
     with pytest.raises(TypeError, match=r"action__in must be a list: action__in=\['a,b'\]"):
-        commas("action__in", "a,b")
+        comma_separated("action__in", "a,b")
     with pytest.raises(ValueError, match="action__in: 'a,b' holds a comma"):
-        commas("action__in", ["a,b"])
+        comma_separated("action__in", ["a,b"])

@@ -19,7 +19,7 @@ from ev_energy._api.link_header import links
 from ev_energy._api.options import CallOptions
 from ev_energy._api.paging import Pager
 from ev_energy._api.state import ClientState
-from ev_energy._api.urls import at_place, fill, join, page_size
+from ev_energy._api.urls import build_url, fill_path, page_size, path_from_url
 from ev_energy._codec.decode import Expected, decode_in_steps
 from ev_energy._codec.drift import DriftDetected
 from ev_energy._codec.encode import encode
@@ -194,7 +194,7 @@ class ApiCaller:
         except ValueError:
             shown = state.http.redactor.redact(url)
             raise ForeignOriginError(shown, str(state.base_url.origin())) from None
-        target = join(state.base_url, at_place(template, named), named.query)
+        target = build_url(state.base_url, path_from_url(template, named), named.query)
         out = self._outgoing(Request("GET", target, self.options.headers, template=template))
         response = await self._send(out)
         resource, _ = await self._decode(out, response, Expected(model, expanded=False))
@@ -209,7 +209,7 @@ class ApiCaller:
         body: Mapping[str, object] | None,
         scope: str | None,
     ) -> Request:
-        state, path = self.state, fill(template, ids)
+        state, path = self.state, fill_path(template, ids)
         if scope is not None and state.auth is None:
             raise ValueError(
                 f"{method} {path} needs an access token"
@@ -219,7 +219,7 @@ class ApiCaller:
         if body is not None:
             content = encode(body, str(state.base_url))
             headers = {**headers, "Content-Type": "application/json"}
-        url = join(state.base_url, path, query)
+        url = build_url(state.base_url, path, query)
         return Request(method, url, headers, content, state.auth is not None, template)
 
     def _outgoing(self, request: Request) -> Outgoing:

@@ -19,7 +19,7 @@ from urllib.parse import unquote, unquote_plus
 import attrs
 from yarl import URL
 
-from ev_energy._arguments import text
+from ev_energy._arguments import require_text
 from ev_energy.errors import CursorError
 
 _PLACES: Final = ("page", "page_after", "page_before")
@@ -62,7 +62,7 @@ class Listing:
 
     def resume(self, cursor: str) -> URL:
         """Return the URL of the page that *cursor* names: of this listing, or `CursorError`."""
-        fingerprint, position = _read(text("cursor", cursor))
+        fingerprint, position = _read(require_text("cursor", cursor))
         if fingerprint != self._fingerprint:
             raise CursorError(
                 "this cursor belongs to another listing: make the listing with the same filters, "

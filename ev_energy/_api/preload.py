@@ -33,7 +33,7 @@ _LATE: Final = (
     "ev_energy.hooks",
     "ev_energy.auth._authorization",
     "ev_energy._api.capture",
-    "ev_energy.resources._checks",
+    "ev_energy.resources._constraints",
     "ev_energy.resources._geojson",
     "ev_energy._api.resource_paths",
     "ev_energy.budget._reservation",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from yarl import URL
 
-from ev_energy._arguments import kind_of, text
+from ev_energy._arguments import describe_type, require_text
 from ev_energy._http.network import Network
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy._servers import endpoint_of
@@ -44,7 +44,7 @@ def endpoints_of(
         return {}
     given = cast("object", auth)
     if not isinstance(given, AuthorizationCode | ClientCredentials):
-        raise TypeError(f"auth must be credentials or an access token, not {kind_of(given)}")
+        raise TypeError(f"auth must be credentials or an access token, not {describe_type(given)}")
     if isinstance(auth, AuthorizationCode) and not auth.account:
         # With a default, one forgotten `for_account` would give every user the token of the last.
         raise ValueError(
@@ -101,7 +101,7 @@ def headers_of(
             _set(headers, name, _value(argument, found))
     # Last: a header that is given outright wins over the default of a version.
     for name, value in (more or {}).items():
-        if instead := _OURS.get(text("a name in headers", name).lower()):
+        if instead := _OURS.get(require_text("a name in headers", name).lower()):
             raise ValueError(f"headers must not set {name}: {instead}")
         if not _HEADER_NAME.fullmatch(name):
             raise ValueError(f"headers: {name!r} is not the name of a header")
@@ -127,7 +127,7 @@ def _set(headers: dict[str, str], name: str, value: str | None) -> None:
 
 def _value(name: str, value: object) -> str:
     """Return *value* if a header can hold it; *name* is the argument that it was given as."""
-    found = text(name, value)
+    found = require_text(name, value)
     if not _HEADER_VALUE.fullmatch(found):
         raise ValueError(f"{name} holds a line break or another control character")
     return found

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from yarl import URL
 
-from ev_energy._arguments import items, kind_of, text
+from ev_energy._arguments import describe_type, require_list, require_text
 from ev_energy._codec.text import Link, id_text, link_text, timestamp
 from ev_energy._redaction.scrub import printable
 from ev_energy._unset import UNSET
@@ -32,7 +32,7 @@ class Repeated(tuple[str, ...]):
 _NONE_GIVEN: Final = Repeated()
 
 
-def fill(template: str, ids: Sequence[object]) -> str:
+def fill_path(template: str, ids: Sequence[object]) -> str:
     """``/evses/{evse_id}`` and what names the EVSE, to a path. Each id stays one segment."""
     names, shape = _shape(template)
     if len(names) == len(ids) == 1:
@@ -53,7 +53,7 @@ def _segment(name: str, value: object) -> str:
     return quote(found, safe=":+" if _TIMESTAMP.match(found) else "")
 
 
-def at_place(template: str, url: URL) -> str:
+def path_from_url(template: str, url: URL) -> str:
     """The path that *template* makes of *url*, whose last segments hold the ids.
 
     Not the path of *url* itself: the API spells some collections wrongly in its links
@@ -73,7 +73,7 @@ def at_place(template: str, url: URL) -> str:
     return shape % tuple(quote(segment, safe="%:+,;=@!$&'()*~") for segment in ids)
 
 
-def pairs(query: Mapping[str, object], root: URL) -> list[tuple[str, str]]:
+def query_pairs(query: Mapping[str, object], root: URL) -> list[tuple[str, str]]:
     """Return a query as it goes on the wire; None and UNSET are left out.
 
     *root* completes ids to URLs, where the API wants those.
@@ -100,10 +100,10 @@ def _text(name: str, value: object) -> str:
         return timestamp(name, value)
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise TypeError(f"{name} cannot be sent as {kind_of(value)}")
+    raise TypeError(f"{name} cannot be sent as {describe_type(value)}")
 
 
-def one_of(
+def expand_values(
     allowed: Any, values: Sequence[str], name: str = "expand", *, single: bool = False
 ) -> Repeated:
     """Return *values*, each of which must be listed in the ``Literal`` *allowed*.
@@ -112,22 +112,22 @@ def one_of(
     """
     if values == ():
         return _NONE_GIVEN
-    given, listed = Repeated(items(name, values)), get_args(allowed)
+    given, listed = Repeated(require_list(name, values)), get_args(allowed)
     if single and len(given) > 1:
         raise ValueError(
             f"{name} takes one value here, not {len(given)}: {', '.join(map(repr, given))}"
         )
     for value in given:
-        if text(f"an item of {name}", value) not in listed:
+        if require_text(f"an item of {name}", value) not in listed:
             raise ValueError(f"{name}: {value!r} is none of {', '.join(listed)}")
     return given
 
 
-def commas(name: str, values: Sequence[str] | None) -> str | None:
+def comma_separated(name: str, values: Sequence[str] | None) -> str | None:
     """Return *values* in the one comma-separated text that an ``...__in`` filter takes."""
     if values is None:
         return None
-    texts = [_text(f"an item of {name}", value) for value in items(name, values)]
+    texts = [_text(f"an item of {name}", value) for value in require_list(name, values)]
     if bad := [value for value in texts if "," in value]:
         raise ValueError(f"{name}: {bad[0]!r} holds a comma, which separates its values")
     if not texts:
@@ -137,11 +137,11 @@ def commas(name: str, values: Sequence[str] | None) -> str | None:
     return ",".join(texts)
 
 
-def between(name: str, values: tuple[datetime, datetime] | None) -> str | None:
+def datetime_range(name: str, values: tuple[datetime, datetime] | None) -> str | None:
     """Return two points in time in the one text that a ``...__range`` filter takes."""
     if values is None:
         return None
-    given: Sequence[object] = items(name, values)
+    given: Sequence[object] = require_list(name, values)
     if len(given) != 2:  # noqa: PLR2004  (the first and the last)
         raise ValueError(f"{name} must hold two datetimes, not {len(given)}")
     first, last = (_instant(f"an item of {name}", value) for value in given)
@@ -153,7 +153,7 @@ def between(name: str, values: tuple[datetime, datetime] | None) -> str | None:
 
 def _instant(name: str, value: object) -> str:
     if not isinstance(value, datetime):
-        raise TypeError(f"{name} must be a datetime, not {kind_of(value)}")
+        raise TypeError(f"{name} must be a datetime, not {describe_type(value)}")
     return timestamp(name, value)
 
 
@@ -164,8 +164,8 @@ def page_size(value: object) -> object:
     return value
 
 
-def join(root: URL, path: str, query: Mapping[str, object]) -> URL:
+def build_url(root: URL, path: str, query: Mapping[str, object]) -> URL:
     """The URL of *path* (already quoted) under *root*."""
     url = root.with_path(root.raw_path.rstrip("/") + path, encoded=True)
-    found = pairs(query, root) if query else None
+    found = query_pairs(query, root) if query else None
     return url.with_query(found) if found else url

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import attrs
 
-from ev_energy._arguments import is_list, items, kind_of
+from ev_energy._arguments import describe_type, is_list, require_list
 from ev_energy._codec.text import Link, link_text, timestamp
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._base import COLLECTION, model_fields
@@ -48,7 +48,7 @@ def as_links(name: str, collection: str, targets: Sequence[object] | Unset) -> A
     """
     if targets is UNSET:
         return targets
-    return [Link(collection, target) for target in items(name, targets)]
+    return [Link(collection, target) for target in require_list(name, targets)]
 
 
 def encode(body: Mapping[str, object], base_url: str) -> bytes:
@@ -88,7 +88,7 @@ def _value(name: str, value: object, base_url: str) -> Any:  # noqa: C901, PLR09
     kind: type[Any] = value.__class__
     if attrs.has(kind):
         return _object(dict(_members(value)), base_url)
-    raise TypeError(f"{name} cannot be sent as {kind_of(value)}")
+    raise TypeError(f"{name} cannot be sent as {describe_type(value)}")
 
 
 def _items(name: str, values: Sequence[object], base_url: str) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
 import attrs
 from yarl import URL
 
-from ev_energy._arguments import items, text
+from ev_energy._arguments import require_list, require_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import hide_init_arguments, trim_traceback
 from ev_energy._servers import endpoint_of, root_of
@@ -49,7 +49,7 @@ class StaticToken:
         object.__setattr__(self, "token", token)
         del token  # tools print the local variables of a frame that raises
         with trim_traceback():
-            is_valid = is_visible_ascii(text("token", self.token))
+            is_valid = is_visible_ascii(require_text("token", self.token))
         if not is_valid:
             raise ValueError("token must be the bare access token: ASCII text without spaces")
 
@@ -89,16 +89,16 @@ class _OAuthApplication:
             value = getattr(self, name)
             if name == "client_secret" and value is None:
                 continue
-            if not is_printable(text(name, value)) or value != value.strip():
+            if not is_printable(require_text(name, value)) or value != value.strip():
                 raise ValueError(
                     f"{name} must be non-empty text without line breaks or surrounding spaces"
                 )
-        for scope in items("scopes", self.scopes):
-            if not is_visible_ascii(text("an item of scopes", scope)):
+        for scope in require_list("scopes", self.scopes):
+            if not is_visible_ascii(require_text("an item of scopes", scope)):
                 raise ValueError(f"scopes must be a list with one scope per item, not {scope!r}")
         for name in self.ENDPOINTS:
             if (url := getattr(self, f"{name}_url")) is not None:
-                text(f"{name}_url", url)
+                require_text(f"{name}_url", url)
         if self.method not in ("basic", "form"):
             raise ValueError(f"method must be 'basic' or 'form', not {self.method!r}")
 
@@ -201,10 +201,10 @@ class AuthorizationCode(_OAuthApplication):
         from ev_energy.auth._authorization import check_redirect_uri
 
         super().__attrs_post_init__()
-        check_redirect_uri(text("redirect_uri", self.redirect_uri))
-        text("account", self.account)
+        check_redirect_uri(require_text("redirect_uri", self.redirect_uri))
+        require_text("account", self.account)
         if self.issuer is not None:
-            text("issuer", self.issuer)
+            require_text("issuer", self.issuer)
 
     @functools.cached_property
     def bucket(self) -> str:
@@ -217,7 +217,7 @@ class AuthorizationCode(_OAuthApplication):
 
     def for_account(self, account: str) -> Self:
         """Return the same application with the token of *account*, your own name for one user."""
-        if not text("account", account):
+        if not require_text("account", account):
             raise ValueError("account must not be empty")
         return attrs.evolve(self, account=account)
 

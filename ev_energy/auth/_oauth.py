@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from ev_energy._arguments import text
+from ev_energy._arguments import require_text
 from ev_energy._redaction.scrub import encodings, printable, scrub
 from ev_energy._redaction.tracebacks import Secret, hide_init_arguments, trim_traceback
 from ev_energy.errors import TokenError
@@ -50,10 +50,10 @@ class Token:
     scope: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        if not is_visible_ascii(text("access_token", self.access_token)):
+        if not is_visible_ascii(require_text("access_token", self.access_token)):
             raise ValueError("access_token must be ASCII text without spaces")
         if self.refresh_token is not None and not is_printable(
-            text("refresh_token", self.refresh_token)
+            require_text("refresh_token", self.refresh_token)
         ):
             raise ValueError("refresh_token must be printable text")
         for name in ("expires_at", "lifetime"):

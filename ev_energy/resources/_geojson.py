@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
-from ev_energy._arguments import is_list, kind_of
+from ev_energy._arguments import describe_type, is_list
 from ev_energy.models.regions import GeoJsonMultiPolygon, GeoJsonPolygon, RegionGroupEntry
 
 Many = TypeVar("Many", bound=Sequence[Any])
@@ -90,4 +90,4 @@ def _several(name: str, value: object, what: str, low: int, high: int) -> Sequen
 
 
 def _kind(value: object) -> str:
-    return "null" if value is None else kind_of(value)
+    return "null" if value is None else describe_type(value)

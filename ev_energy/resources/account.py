@@ -13,7 +13,7 @@ from ev_energy.models.root import ApiRoot
 from ev_energy.models.timezones import Timezone
 from ev_energy.models.webhooks import WebhookPortalLink
 from ev_energy.resources._base import ANY_SCOPE, PUBLIC, Resource
-from ev_energy.resources._checks import not_empty
+from ev_energy.resources._constraints import not_empty
 
 
 class Auth(Resource):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy.models._refs import Id, Key
 from ev_energy.models.boundary_meters import (
@@ -45,7 +45,7 @@ class BoundaryMeters(Resource):
             "/boundary_meters",
             scope="boundary_meter:read",
             page_size=page_size,
-            expand=one_of(BoundaryMeterExpand, expand),
+            expand=expand_values(BoundaryMeterExpand, expand),
         )
 
     async def get(
@@ -60,7 +60,7 @@ class BoundaryMeters(Resource):
             "/boundary_meters/{boundary_meter_id}",
             boundary_meter_id,
             scope="boundary_meter:read",
-            expand=one_of(BoundaryMeterExpand, expand),
+            expand=expand_values(BoundaryMeterExpand, expand),
         )
 
     def status_logs(
@@ -84,7 +84,7 @@ class BoundaryMeters(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             page_size=page_size,
-            expand=one_of(BoundaryMeterStatusLogExpand, expand),
+            expand=expand_values(BoundaryMeterStatusLogExpand, expand),
         )
 
     async def status_log(
@@ -104,7 +104,7 @@ class BoundaryMeters(Resource):
             boundary_meter_id,
             sampled_at,
             scope="boundary_meter:read",
-            expand=one_of(BoundaryMeterStatusLogExpand, expand),
+            expand=expand_values(BoundaryMeterStatusLogExpand, expand),
         )
 
 
@@ -156,7 +156,7 @@ class BoundaryMeterModels(Resource):
             scope="boundary_meter:read",
             make_id=as_id("make_id", make_id),
             page_size=page_size,
-            expand=one_of(BoundaryMeterModelExpand, expand),
+            expand=expand_values(BoundaryMeterModelExpand, expand),
         )
 
     async def get(
@@ -174,5 +174,5 @@ class BoundaryMeterModels(Resource):
             "/boundary_meter_models/{boundary_meter_model_id}",
             boundary_meter_model_id,
             scope="boundary_meter:read",
-            expand=one_of(BoundaryMeterModelExpand, expand),
+            expand=expand_values(BoundaryMeterModelExpand, expand),
         )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id
@@ -77,7 +77,7 @@ class ChargingSessions(Resource):
             "/charging_sessions",
             scope="charging_session:read",
             page_size=page_size,
-            expand=one_of(ChargingSessionExpand, expand),
+            expand=expand_values(ChargingSessionExpand, expand),
         )
 
     async def get(
@@ -95,7 +95,7 @@ class ChargingSessions(Resource):
             "/charging_sessions/{charging_session_id}",
             charging_session_id,
             scope="charging_session:read",
-            expand=one_of(ChargingSessionExpand, expand),
+            expand=expand_values(ChargingSessionExpand, expand),
         )
 
     async def boost_start(self, charging_session_id: Id[ChargingSession]) -> ChargingSession:
@@ -180,7 +180,7 @@ class ChargingSubSessions(Resource):
             end__gt=end__gt,
             end__lt=end__lt,
             page_size=page_size,
-            expand=one_of(ChargingSubSessionExpand, expand),
+            expand=expand_values(ChargingSubSessionExpand, expand),
         )
 
     async def get(
@@ -198,7 +198,7 @@ class ChargingSubSessions(Resource):
             "/charging_sub_sessions/{charging_sub_session_id}",
             charging_sub_session_id,
             scope="charging_session:read",
-            expand=one_of(ChargingSubSessionExpand, expand),
+            expand=expand_values(ChargingSubSessionExpand, expand),
         )
 
     async def energy_usage(
@@ -224,7 +224,7 @@ class ChargingSubSessions(Resource):
             scope="charging_session:read",
             energy_delivered_watt_hours__gt=energy_delivered_watt_hours__gt,
             merge_consecutive_intervals=merge_consecutive_intervals,
-            expand=one_of(ChargingSubSessionPartExpand, expand),
+            expand=expand_values(ChargingSubSessionPartExpand, expand),
         )
 
     async def flags(
@@ -242,7 +242,7 @@ class ChargingSubSessions(Resource):
             "/charging_sub_sessions/{charging_sub_session_id}/flags",
             charging_sub_session_id,
             scope="charging_session:read",
-            expand=one_of(ChargingSubSessionPartExpand, expand),
+            expand=expand_values(ChargingSubSessionPartExpand, expand),
         )
 
     async def debug_metadata(
@@ -260,7 +260,7 @@ class ChargingSubSessions(Resource):
             "/charging_sub_sessions/{charging_sub_session_id}/debug_metadata",
             charging_sub_session_id,
             scope="debug:read",
-            expand=one_of(ChargingSubSessionPartExpand, expand),
+            expand=expand_values(ChargingSubSessionPartExpand, expand),
         )
 
     async def schedules(
@@ -289,7 +289,7 @@ class ChargingSubSessions(Resource):
             started_at__lte=started_at__lte,
             schedule_plan_id=as_id("schedule_plan_id", schedule_plan_id),
             only_most_recently_created=only_most_recently_created,
-            expand=one_of(ChargingSubSessionPartExpand, expand),
+            expand=expand_values(ChargingSubSessionPartExpand, expand),
         )
 
     async def schedule_plans(
@@ -311,7 +311,7 @@ class ChargingSubSessions(Resource):
             scope="debug:read",
             created_at__gte=created_at__gte,
             created_at__lte=created_at__lte,
-            expand=one_of(SchedulePlansExpand, expand),
+            expand=expand_values(SchedulePlansExpand, expand),
         )
 
     async def assessment(
@@ -329,7 +329,7 @@ class ChargingSubSessions(Resource):
             "/charging_sub_sessions/{charging_sub_session_id}/assessment",
             charging_sub_session_id,
             scope="debug:read",
-            expand=one_of(ChargingSubSessionPartExpand, expand),
+            expand=expand_values(ChargingSubSessionPartExpand, expand),
         )
 
     async def recalculate_energy_usages(
@@ -377,5 +377,5 @@ class DispatcherLogs(Resource):
             charging_sub_session_id=as_id("charging_sub_session_id", charging_sub_session_id),
             logged_at__gte=logged_at__gte,
             logged_at__lte=logged_at__lte,
-            expand=one_of(ChargingSubSessionPartExpand, expand),
+            expand=expand_values(ChargingSubSessionPartExpand, expand),
         )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy.models._refs import Id, Key
 from ev_energy.models.evses import CTClamp, CTClampLog
 from ev_energy.resources._base import Resource
@@ -29,7 +29,7 @@ class CtClamps(Resource):
             "/ct_clamps",
             scope="evse:read",
             page_size=page_size,
-            expand=one_of(CTClampExpand, expand),
+            expand=expand_values(CTClampExpand, expand),
         )
 
     async def get(
@@ -44,7 +44,7 @@ class CtClamps(Resource):
             "/ct_clamps/{ct_clamp_id}",
             ct_clamp_id,
             scope="evse:read",
-            expand=one_of(CTClampExpand, expand),
+            expand=expand_values(CTClampExpand, expand),
         )
 
     def logs(
@@ -68,7 +68,7 @@ class CtClamps(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             page_size=page_size,
-            expand=one_of(CTClampLogExpand, expand),
+            expand=expand_values(CTClampLogExpand, expand),
         )
 
     async def log(
@@ -88,5 +88,5 @@ class CtClamps(Resource):
             ct_clamp_id,
             sampled_at,
             scope="evse:read",
-            expand=one_of(CTClampLogExpand, expand),
+            expand=expand_values(CTClampLogExpand, expand),
         )

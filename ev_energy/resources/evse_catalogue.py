@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy.models._refs import Id
 from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
@@ -76,7 +76,7 @@ class EvseModels(Resource):
             make_id=as_id("make_id", make_id),
             available_for_user_id=as_id("available_for_user_id", available_for_user_id),
             page_size=page_size,
-            expand=one_of(EVSEModelExpand, expand),
+            expand=expand_values(EVSEModelExpand, expand),
         )
 
     async def get(
@@ -91,7 +91,7 @@ class EvseModels(Resource):
             "/evse_models/{evse_model_id}",
             evse_model_id,
             scope=PUBLIC,
-            expand=one_of(EVSEModelExpand, expand),
+            expand=expand_values(EVSEModelExpand, expand),
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id
@@ -19,7 +19,7 @@ from ev_energy.models.evse_onboarding import (
 from ev_energy.models.evses import EVSE, EVSEMake, EVSEModel
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.resources._base import PUBLIC, Resource
-from ev_energy.resources._checks import absolute_url, any_of, either_model_or_names, not_empty
+from ev_energy.resources._constraints import absolute_url, model_id_or_names, not_empty, require_any
 from ev_energy.resources.evses import EVSEExpand
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class EvseOnboarding(Resource):
 
         GET /evse_onboarding, public.
         """
-        any_of(make_id=make_id, model_id=model_id)
+        require_any(make_id=make_id, model_id=model_id)
         return await self._get(
             EVSEOnboardingJsonResponse,
             "/evse_onboarding",
@@ -117,7 +117,7 @@ class EvseOnboarding(Resource):
                 "provider": provider,
                 "serial_number": not_empty("serial_number", serial_number),
             },
-            expand=one_of(EVSEExpand, expand),
+            expand=expand_values(EVSEExpand, expand),
         )
 
 
@@ -148,7 +148,7 @@ class EvseWaitlist(Resource):
             "evse_model_name": evse_model_name,
             "program_id": as_id("program_id", program_id),
         }
-        either_model_or_names("evse", body)
+        model_id_or_names("evse", body)
         return await self._post(
             EVSEWaitlistResponse, "/evse_waitlist", scope=PUBLIC, json=body, client_id=client_id
         )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import commas, one_of
+from ev_energy._api.urls import comma_separated, expand_values
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id, Key
 from ev_energy.models.evse_logs import (
@@ -25,7 +25,7 @@ from ev_energy.models.evses import (
     VPPModes,
 )
 from ev_energy.resources._base import Resource
-from ev_energy.resources._checks import listed, point
+from ev_energy.resources._constraints import one_of, valid_lat_lng
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong
@@ -58,7 +58,7 @@ class Evses(Resource):
             scope="evse:read",
             cpid=cpid,
             page_size=page_size,
-            expand=one_of(EVSEExpand, expand),
+            expand=expand_values(EVSEExpand, expand),
         )
 
     async def get(self, evse_id: Id[EVSE], *, expand: Sequence[EVSEExpand] = ()) -> EVSE:
@@ -71,7 +71,7 @@ class Evses(Resource):
             "/evses/{evse_id}",
             evse_id,
             scope="evse:read",
-            expand=one_of(EVSEExpand, expand),
+            expand=expand_values(EVSEExpand, expand),
         )
 
     async def update(
@@ -93,8 +93,8 @@ class Evses(Resource):
             "/evses/{evse_id}",
             evse_id,
             scope="evse:write",
-            json={"location": point("location", location)},
-            expand=one_of(EVSEExpand, expand),
+            json={"location": valid_lat_lng("location", location)},
+            expand=expand_values(EVSEExpand, expand),
         )
 
     async def delete(self, evse_id: Id[EVSE]) -> None:
@@ -132,7 +132,7 @@ class Evses(Resource):
             "/evses/{evse_id}/connectivity",
             evse_id,
             scope="evse:read",
-            expand=one_of(EVSEConnectivityExpand, expand),
+            expand=expand_values(EVSEConnectivityExpand, expand),
         )
 
     def status_logs(
@@ -156,7 +156,7 @@ class Evses(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             page_size=page_size,
-            expand=one_of(EVSELogExpand, expand),
+            expand=expand_values(EVSELogExpand, expand),
         )
 
     async def status_log(
@@ -176,7 +176,7 @@ class Evses(Resource):
             evse_id,
             sampled_at,
             scope="evse:read",
-            expand=one_of(EVSELogExpand, expand),
+            expand=expand_values(EVSELogExpand, expand),
         )
 
     def command_logs(
@@ -200,7 +200,7 @@ class Evses(Resource):
             logged_at__gte=logged_at__gte,
             logged_at__lte=logged_at__lte,
             page_size=page_size,
-            expand=one_of(EVSELogExpand, expand),
+            expand=expand_values(EVSELogExpand, expand),
         )
 
     async def command_log(
@@ -220,7 +220,7 @@ class Evses(Resource):
             evse_id,
             logged_at,
             scope="debug:read",
-            expand=one_of(EVSELogExpand, expand),
+            expand=expand_values(EVSELogExpand, expand),
         )
 
     def error_logs(
@@ -244,7 +244,7 @@ class Evses(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             page_size=page_size,
-            expand=one_of(EVSELogExpand, expand),
+            expand=expand_values(EVSELogExpand, expand),
         )
 
     async def error_log(
@@ -264,7 +264,7 @@ class Evses(Resource):
             evse_id,
             sampled_at,
             scope="debug:read",
-            expand=one_of(EVSELogExpand, expand),
+            expand=expand_values(EVSELogExpand, expand),
         )
 
     def ocpp_logs(
@@ -295,12 +295,12 @@ class Evses(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             action=action,
-            action__in=commas("action__in", action__in),
-            direction=listed("direction", direction, OcppDirection),
+            action__in=comma_separated("action__in", action__in),
+            direction=one_of("direction", direction, OcppDirection),
             error_code=error_code,
-            error_code__in=commas("error_code__in", error_code__in),
+            error_code__in=comma_separated("error_code__in", error_code__in),
             page_size=page_size,
-            expand=one_of(EVSELogExpand, expand),
+            expand=expand_values(EVSELogExpand, expand),
         )
 
     async def ocpp_log(
@@ -320,5 +320,5 @@ class Evses(Resource):
             evse_id,
             sampled_at,
             scope="debug:read",
-            expand=one_of(EVSELogExpand, expand),
+            expand=expand_values(EVSELogExpand, expand),
         )

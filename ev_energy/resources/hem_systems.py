@@ -10,7 +10,7 @@ from ev_energy._codec.text import timestamp
 from ev_energy.models._refs import Id
 from ev_energy.models.hem_systems import HEMSystem, HEMSystemEnergyStatsResponse, HEMSystemLivePower
 from ev_energy.resources._base import Resource
-from ev_energy.resources._checks import listed
+from ev_energy.resources._constraints import one_of
 
 EnergyStatsResolution: TypeAlias = Literal["PT30M", "P1D", "P1M"]
 
@@ -73,7 +73,7 @@ class HemSystems(Resource):
             scope="home_energy:read",
             start=start,
             end=end,
-            resolution=listed("resolution", resolution, EnergyStatsResolution),
+            resolution=one_of("resolution", resolution, EnergyStatsResolution),
         )
 
     async def live_power(self, hem_system_id: Id[HEMSystem]) -> HEMSystemLivePower:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy.models._refs import Id, Key
 from ev_energy.models.home_batteries import (
@@ -47,7 +47,7 @@ class HomeBatteries(Resource):
             "/home_batteries",
             scope="home_battery:read",
             page_size=page_size,
-            expand=one_of(HomeBatteryExpand, expand),
+            expand=expand_values(HomeBatteryExpand, expand),
         )
 
     async def get(
@@ -62,7 +62,7 @@ class HomeBatteries(Resource):
             "/home_batteries/{home_battery_id}",
             home_battery_id,
             scope="home_battery:read",
-            expand=one_of(HomeBatteryExpand, expand),
+            expand=expand_values(HomeBatteryExpand, expand),
         )
 
     def status_logs(
@@ -86,7 +86,7 @@ class HomeBatteries(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             page_size=page_size,
-            expand=one_of(HomeBatteryStatusLogExpand, expand),
+            expand=expand_values(HomeBatteryStatusLogExpand, expand),
         )
 
     async def status_log(
@@ -106,7 +106,7 @@ class HomeBatteries(Resource):
             home_battery_id,
             sampled_at,
             scope="home_battery:read",
-            expand=one_of(HomeBatteryStatusLogExpand, expand),
+            expand=expand_values(HomeBatteryStatusLogExpand, expand),
         )
 
 
@@ -155,7 +155,7 @@ class HomeBatteryModels(Resource):
             scope="home_battery:read",
             make_id=as_id("make_id", make_id),
             page_size=page_size,
-            expand=one_of(HomeBatteryModelExpand, expand),
+            expand=expand_values(HomeBatteryModelExpand, expand),
         )
 
     async def get(
@@ -173,5 +173,5 @@ class HomeBatteryModels(Resource):
             "/home_battery_models/{home_battery_model_id}",
             home_battery_model_id,
             scope="home_battery:read",
-            expand=one_of(HomeBatteryModelExpand, expand),
+            expand=expand_values(HomeBatteryModelExpand, expand),
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.encode import as_link
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
@@ -14,7 +14,7 @@ from ev_energy.models._refs import Id
 from ev_energy.models.inverters import Inverter, InverterMake, InverterModel
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.resources._base import ANY_SCOPE, Resource
-from ev_energy.resources._checks import not_empty
+from ev_energy.resources._constraints import not_empty
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
@@ -59,7 +59,7 @@ class Inverters(Resource):
             "/inverters",
             scope="inverter:read",
             page_size=page_size,
-            expand=one_of(InverterExpand, expand),
+            expand=expand_values(InverterExpand, expand),
         )
 
     async def get(
@@ -74,7 +74,7 @@ class Inverters(Resource):
             "/inverters/{inverter_id}",
             inverter_id,
             scope="inverter:read",
-            expand=one_of(InverterExpand, expand),
+            expand=expand_values(InverterExpand, expand),
         )
 
 
@@ -131,7 +131,7 @@ class InverterModels(Resource):
             scope="inverter:read",
             make_id=as_id("make_id", make_id),
             page_size=page_size,
-            expand=one_of(InverterModelExpand, expand),
+            expand=expand_values(InverterModelExpand, expand),
         )
 
     async def get(
@@ -146,7 +146,7 @@ class InverterModels(Resource):
             "/inverter_models/{inverter_model_id}",
             inverter_model_id,
             scope="inverter:read",
-            expand=one_of(InverterModelExpand, expand),
+            expand=expand_values(InverterModelExpand, expand),
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.encode import as_given
 from ev_energy.models._refs import Id
 from ev_energy.models.programs import (
@@ -17,7 +17,7 @@ from ev_energy.models.programs import (
     ProgramVehicleCompatibility,
 )
 from ev_energy.resources._base import ANY_SCOPE, PUBLIC, Resource
-from ev_energy.resources._checks import lat_long
+from ev_energy.resources._constraints import lat_lng_text
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong
@@ -55,7 +55,7 @@ class Programs(Resource):
             Program,
             "/programs",
             scope=PUBLIC,
-            coordinates=lat_long("coordinates", coordinates),
+            coordinates=lat_lng_text("coordinates", coordinates),
             postal_code=postal_code,
             country_code=country_code,
         )
@@ -81,7 +81,7 @@ class Programs(Resource):
             "/programs/{program_id}/vehicle_compatibility",
             program_id,
             scope="vehicle:read",
-            expand=one_of(ProgramVehicleCompatibilityExpand, expand),
+            expand=expand_values(ProgramVehicleCompatibilityExpand, expand),
         )
 
     async def user_verification(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from ev_energy._arguments import kind_of, text
+from ev_energy._arguments import describe_type, require_text
 from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy.errors import EvEnergyError, LimitError, TransportError, UploadError
 from ev_energy.models._refs import Id
 from ev_energy.resources._base import Workflow
-from ev_energy.resources._checks import absolute_url
+from ev_energy.resources._constraints import absolute_url
 from ev_energy.resources._uploads import File, FileFault, Progress, Source, is_a_storages, put
 from ev_energy.resources.rebates import RebateEvidenceFiles
 
@@ -69,7 +69,7 @@ class Rebates(Workflow):
         id_text("user_rebate", user_rebate)
         id_text("rebate_evidence_type", rebate_evidence_type)
         with Source.of(file) as source:
-            name = text("file_name", file_name or source.name or "")
+            name = require_text("file_name", file_name or source.name or "")
             if not name:
                 raise ValueError("file_name must be given: the file has no name of its own")
             upload = await RebateEvidenceFiles(self._caller).start_upload(
@@ -163,14 +163,16 @@ class Rebates(Workflow):
 
 def _check(content_type: object, progress: object, timeout: object) -> None:
     """Refuse what the storage would be sent in vain, before a file is announced to the API."""
-    if content_type is not None and not _MEDIA_TYPE.fullmatch(text("content_type", content_type)):
+    if content_type is not None and not _MEDIA_TYPE.fullmatch(
+        require_text("content_type", content_type)
+    ):
         raise ValueError(
             f"content_type must be a media type such as 'application/pdf', not {content_type!r:.80}"
         )
     if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a function, not {kind_of(progress)}")
+        raise TypeError(f"progress must be a function, not {describe_type(progress)}")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"timeout must be a number of seconds, not {kind_of(timeout)}")
+        raise TypeError(f"timeout must be a number of seconds, not {describe_type(timeout)}")
     if not timeout > 0:
         raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
 
@@ -181,7 +183,7 @@ def _check_upload(upload: object, storage: str | URL | None) -> None:
 
     if not isinstance(upload, RebateEvidenceUpload):
         raise TypeError(
-            f"upload must be a RebateEvidenceUpload, not {kind_of(upload)}; "
+            f"upload must be a RebateEvidenceUpload, not {describe_type(upload)}; "
             "its from_dict() takes what its to_dict() gave"
         )
     allowed, url = absolute_url("storage", storage), upload.presigned_url

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
-from ev_energy._arguments import items
+from ev_energy._api.urls import expand_values
+from ev_energy._arguments import require_list
 from ev_energy._codec.encode import as_link
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
@@ -40,7 +40,10 @@ class RebateTypes(Resource):
         GET /rebate_types, any scope.
         """
         return self._list(
-            RebateType, "/rebate_types", scope=ANY_SCOPE, expand=one_of(RebateTypeExpand, expand)
+            RebateType,
+            "/rebate_types",
+            scope=ANY_SCOPE,
+            expand=expand_values(RebateTypeExpand, expand),
         )
 
     async def get(
@@ -55,7 +58,7 @@ class RebateTypes(Resource):
             "/rebate_types/{rebate_type_id}",
             rebate_type_id,
             scope=ANY_SCOPE,
-            expand=one_of(RebateTypeExpand, expand),
+            expand=expand_values(RebateTypeExpand, expand),
         )
 
 
@@ -115,7 +118,10 @@ class UserRebates(Resource):
         GET /user_rebates, any scope.
         """
         return self._list(
-            UserRebate, "/user_rebates", scope=ANY_SCOPE, expand=one_of(UserRebateExpand, expand)
+            UserRebate,
+            "/user_rebates",
+            scope=ANY_SCOPE,
+            expand=expand_values(UserRebateExpand, expand),
         )
 
     async def get(
@@ -133,7 +139,7 @@ class UserRebates(Resource):
             "/user_rebates/{user_rebate_id}",
             user_rebate_id,
             scope=ANY_SCOPE,
-            expand=one_of(UserRebateExpand, expand),
+            expand=expand_values(UserRebateExpand, expand),
         )
 
     async def update(
@@ -165,7 +171,7 @@ class UserRebates(Resource):
             json={
                 "rebate_type": as_link("/rebate_types", rebate_type),
                 "evidence_type": as_link("/rebate_evidence_types", evidence_type),
-                "evidence_data": items("evidence_data", evidence_data),
+                "evidence_data": require_list("evidence_data", evidence_data),
             },
         )
 
@@ -208,7 +214,7 @@ class RebateEvidenceFiles(Resource):
             "/rebate_evidence_files",
             scope=ANY_SCOPE,
             user_rebate=as_id("user_rebate", user_rebate),
-            expand=one_of(RebateEvidenceFileExpand, expand),
+            expand=expand_values(RebateEvidenceFileExpand, expand),
         )
 
     async def get(
@@ -226,7 +232,7 @@ class RebateEvidenceFiles(Resource):
             "/rebate_evidence_files/{rebate_evidence_file_id}",
             rebate_evidence_file_id,
             scope=ANY_SCOPE,
-            expand=one_of(RebateEvidenceFileExpand, expand),
+            expand=expand_values(RebateEvidenceFileExpand, expand),
         )
 
     async def start_upload(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import commas
+from ev_energy._api.urls import comma_separated
 from ev_energy._codec.encode import as_links
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
@@ -22,7 +22,7 @@ from ev_energy.models.regions import (
     RegionType,
 )
 from ev_energy.resources._base import Resource
-from ev_energy.resources._checks import lat_long, not_empty
+from ev_energy.resources._constraints import lat_lng_text, not_empty
 from ev_energy.resources._geojson import boundary, region_entries
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class Regions(Resource):
             "/regions",
             scope="region:read",
             name=name,
-            name__in=commas("name__in", name__in),
+            name__in=comma_separated("name__in", name__in),
             region_group_id=as_id("region_group_id", region_group_id),
             type=type,
-            contains=lat_long("contains", contains),
+            contains=lat_lng_text("contains", contains),
             page_size=page_size,
         )
 

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id, Key
 from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
 from ev_energy.resources._base import Resource
-from ev_energy.resources._checks import within
+from ev_energy.resources._constraints import in_range
 
 if TYPE_CHECKING:
     from ev_energy.models.vehicles import Vehicle
@@ -48,7 +48,7 @@ class SolarArrays(Resource):
             scope="solar:read",
             vehicle_id=as_id("vehicle_id", vehicle_id),
             page_size=page_size,
-            expand=one_of(SolarArrayExpand, expand),
+            expand=expand_values(SolarArrayExpand, expand),
         )
 
     async def create(self, *, capacity_watts: int | Unset = UNSET) -> SolarArray:
@@ -63,7 +63,7 @@ class SolarArrays(Resource):
             SolarArray,
             "/solar_arrays",
             scope="solar:write",
-            json={"capacity_watts": within("capacity_watts", capacity_watts, 0)},
+            json={"capacity_watts": in_range("capacity_watts", capacity_watts, 0)},
         )
 
     async def get(
@@ -83,7 +83,7 @@ class SolarArrays(Resource):
             solar_array_id,
             scope="solar:read",
             vehicle_id=as_id("vehicle_id", vehicle_id),
-            expand=one_of(SolarArrayExpand, expand),
+            expand=expand_values(SolarArrayExpand, expand),
         )
 
     async def update(
@@ -104,8 +104,8 @@ class SolarArrays(Resource):
             "/solar_arrays/{solar_array_id}",
             solar_array_id,
             scope="solar:write",
-            json={"capacity_watts": within("capacity_watts", capacity_watts, 0)},
-            expand=one_of(SolarArrayExpand, expand),
+            json={"capacity_watts": in_range("capacity_watts", capacity_watts, 0)},
+            expand=expand_values(SolarArrayExpand, expand),
         )
 
 
@@ -159,7 +159,7 @@ class SolarForecasts(Resource):
             started_at__gte=started_at__gte,
             started_at__lte=started_at__lte,
             page_size=page_size,
-            expand=one_of(SolarForecastLogExpand, expand),
+            expand=expand_values(SolarForecastLogExpand, expand),
         )
 
     async def forecast_log(
@@ -179,5 +179,5 @@ class SolarForecasts(Resource):
             solar_forecast_id,
             valid_period_start,
             scope="solar_forecast:read",
-            expand=one_of(SolarForecastLogExpand, expand),
+            expand=expand_values(SolarForecastLogExpand, expand),
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy.models._refs import Id
 from ev_energy.models.subscriptions import Subscription, SubscriptionOffering
 from ev_energy.resources._base import Resource
@@ -32,7 +32,7 @@ class Subscriptions(Resource):
             "/subscriptions",
             scope="subscription:read",
             page_size=page_size,
-            expand=one_of(SubscriptionExpand, expand),
+            expand=expand_values(SubscriptionExpand, expand),
         )
 
 

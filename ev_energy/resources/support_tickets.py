@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import between, commas, one_of
+from ev_energy._api.urls import comma_separated, datetime_range, expand_values
 from ev_energy._codec.encode import as_link
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id
@@ -29,7 +29,7 @@ from ev_energy.models.support_tickets import (
     SupportTicketSubcategoryEnum,
 )
 from ev_energy.resources._base import ANY_SCOPE, Resource
-from ev_energy.resources._checks import listed, within
+from ev_energy.resources._constraints import in_range, one_of
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
@@ -108,28 +108,30 @@ class SupportTickets(Resource):
             ai_generated_category__isnull=ai_generated_category__isnull,
             ai_generated_subcategory__isnull=ai_generated_subcategory__isnull,
             status=status,
-            status__in=commas("status__in", status__in),
+            status__in=comma_separated("status__in", status__in),
             priority=priority,
-            priority__in=commas("priority__in", priority__in),
+            priority__in=comma_separated("priority__in", priority__in),
             priority__isnull=priority__isnull,
             created_at__gte=created_at__gte,
             created_at__lte=created_at__lte,
-            created_at__range=between("created_at__range", created_at__range),
+            created_at__range=datetime_range("created_at__range", created_at__range),
             user=as_link("/users", user),
             user__isnull=user__isnull,
             tags=tags,
             source=source,
-            source__in=commas("source__in", source__in),
+            source__in=comma_separated("source__in", source__in),
             resolved_at__gte=resolved_at__gte,
             resolved_at__lte=resolved_at__lte,
-            resolved_at__range=between("resolved_at__range", resolved_at__range),
+            resolved_at__range=datetime_range("resolved_at__range", resolved_at__range),
             resolved_at__isnull=resolved_at__isnull,
             ticket_updated_at__gte=ticket_updated_at__gte,
             ticket_updated_at__lte=ticket_updated_at__lte,
-            ticket_updated_at__range=between("ticket_updated_at__range", ticket_updated_at__range),
+            ticket_updated_at__range=datetime_range(
+                "ticket_updated_at__range", ticket_updated_at__range
+            ),
             ticket_updated_at__isnull=ticket_updated_at__isnull,
             page_size=page_size,
-            expand=one_of(SupportTicketExpand, expand),
+            expand=expand_values(SupportTicketExpand, expand),
         )
 
     async def get(
@@ -144,7 +146,7 @@ class SupportTickets(Resource):
             "/support_tickets/{support_ticket_id}",
             support_ticket_id,
             scope="support:read",
-            expand=one_of(SupportTicketExpand, expand),
+            expand=expand_values(SupportTicketExpand, expand),
         )
 
     async def update(
@@ -195,7 +197,7 @@ class SupportTickets(Resource):
             support_ticket_id,
             scope="support:read",
             message_type=message_type,
-            message_type__in=commas("message_type__in", message_type__in),
+            message_type__in=comma_separated("message_type__in", message_type__in),
             position=position,
             position__gte=position__gte,
             position__lte=position__lte,
@@ -255,7 +257,7 @@ class SupportTicketStats(Resource):
             SupportTicketVolumeStats,
             "/support-ticket-stats/volume",
             scope=ANY_SCOPE,
-            group_by=listed("group_by", group_by, SupportTicketPeriod),
+            group_by=one_of("group_by", group_by, SupportTicketPeriod),
         )
 
     async def resolution(self) -> SupportTicketResolutionStats:
@@ -305,5 +307,5 @@ class SupportTicketStats(Resource):
             SupportTicketTopCategoriesStats,
             "/support-ticket-stats/top-categories",
             scope=ANY_SCOPE,
-            limit=within("limit", limit, 1),
+            limit=in_range("limit", limit, 1),
         )

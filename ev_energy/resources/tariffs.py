@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy.models._refs import Id
 from ev_energy.models.tariffs import Price, Supplier, Tariff, TariffDetail
 from ev_energy.resources._base import Resource
-from ev_energy.resources._checks import listed
+from ev_energy.resources._constraints import one_of
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
@@ -89,9 +89,9 @@ class Tariffs(Resource):
             valid=valid,
             gsp_group=gsp_group,
             available_for_user_id=as_id("available_for_user_id", available_for_user_id),
-            include_optional=listed("include_optional", include_optional, TariffOptional),
+            include_optional=one_of("include_optional", include_optional, TariffOptional),
             page_size=page_size,
-            expand=one_of(TariffExpand, expand),
+            expand=expand_values(TariffExpand, expand),
         )
 
     async def get(
@@ -114,7 +114,7 @@ class Tariffs(Resource):
             tariff_id,
             scope="tariff:read",
             available_for_user_id=as_id("available_for_user_id", available_for_user_id),
-            expand=one_of(TariffDetailExpand, expand),
+            expand=expand_values(TariffDetailExpand, expand),
         )
 
     def prices(

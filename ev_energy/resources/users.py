@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
-from ev_energy._arguments import items, text
+from ev_energy._api.urls import expand_values
+from ev_energy._arguments import require_list, require_text
 from ev_energy._codec.encode import as_link
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id
@@ -23,7 +23,7 @@ from ev_energy.models.preferences import (
 from ev_energy.models.saved_routes import RoutePoint, SavedRoute
 from ev_energy.models.users import LocationWrite, User
 from ev_energy.resources._base import Resource
-from ev_energy.resources._checks import listed, point, within
+from ev_energy.resources._constraints import in_range, one_of, valid_lat_lng
 
 if TYPE_CHECKING:
     from ev_energy.models.vehicles import Vehicle
@@ -62,7 +62,7 @@ class Users(Resource):
             scope="user:read",
             email=email,
             page_size=page_size,
-            expand=one_of(UserExpand, expand),
+            expand=expand_values(UserExpand, expand),
         )
 
     async def get(self, user_id: Id[User], *, expand: Sequence[UserExpand] = ()) -> User:
@@ -75,7 +75,7 @@ class Users(Resource):
             "/users/{user_id}",
             user_id,
             scope="user:read",
-            expand=one_of(UserExpand, expand),
+            expand=expand_values(UserExpand, expand),
         )
 
     async def create(
@@ -110,7 +110,7 @@ class Users(Resource):
             user_id,
             scope="user:write",
             json={"email": email, "default_location": default_location},
-            expand=one_of(UserExpand, expand),
+            expand=expand_values(UserExpand, expand),
         )
 
     async def notification_preferences(self, user_id: Id[User]) -> UserNotificationPreferences:
@@ -183,10 +183,10 @@ class Users(Resource):
             scope="route_planner_preferences:write",
             json={
                 "preferred_vehicle": as_link("/vehicles", preferred_vehicle),
-                "min_charger_power_watts": listed(
+                "min_charger_power_watts": one_of(
                     "min_charger_power_watts", min_charger_power_watts, MinChargerPower
                 ),
-                "arrive_with_min_percent": within(
+                "arrive_with_min_percent": in_range(
                     "arrive_with_min_percent", arrive_with_min_percent, 0, 100
                 ),
             },
@@ -308,10 +308,10 @@ class Users(Resource):
                 "origin": _on_earth("origin", origin),
                 "destination": _on_earth("destination", destination),
                 "waypoints": _stops("waypoints", waypoints),
-                "arrive_with_min_percent": within(
+                "arrive_with_min_percent": in_range(
                     "arrive_with_min_percent", arrive_with_min_percent, 0, 100
                 ),
-                "preferred_departure_minutes": within(
+                "preferred_departure_minutes": in_range(
                     "preferred_departure_minutes", preferred_departure_minutes, 0, _LAST_MINUTE
                 ),
                 "last_used_at": last_used_at,
@@ -352,10 +352,10 @@ class Users(Resource):
                 "origin": _on_earth("origin", origin),
                 "destination": _on_earth("destination", destination),
                 "waypoints": _stops("waypoints", waypoints),
-                "arrive_with_min_percent": within(
+                "arrive_with_min_percent": in_range(
                     "arrive_with_min_percent", arrive_with_min_percent, 0, 100
                 ),
-                "preferred_departure_minutes": within(
+                "preferred_departure_minutes": in_range(
                     "preferred_departure_minutes", preferred_departure_minutes, 0, _LAST_MINUTE
                 ),
                 "last_used_at": last_used_at,
@@ -377,7 +377,7 @@ class Users(Resource):
 
 def _receiver(wallet: str, receiver: str | Unset) -> str | Unset:
     """PayPal and Venmo must be told whom to pay; bill credits find the billing account alone."""
-    if text("receiver_wallet", wallet) in {"PAYPAL", "VENMO"} and (
+    if require_text("receiver_wallet", wallet) in {"PAYPAL", "VENMO"} and (
         isinstance(receiver, Unset) or not receiver
     ):
         raise ValueError(f"receiver is needed: whom {wallet} should pay")
@@ -389,14 +389,14 @@ def _receiver(wallet: str, receiver: str | Unset) -> str | Unset:
 def _on_earth(name: str, place: Place) -> Place:
     """A place on this planet."""
     if isinstance(place, RoutePoint):
-        point(name, LatLong(latitude=place.latitude, longitude=place.longitude))
+        valid_lat_lng(name, LatLong(latitude=place.latitude, longitude=place.longitude))
     return place
 
 
 def _stops(name: str, places: Places) -> Places:
     """Places on this planet, and not too many."""
     if not isinstance(places, Unset):
-        if len(items(name, places)) > _MOST_WAYPOINTS:
+        if len(require_list(name, places)) > _MOST_WAYPOINTS:
             raise ValueError(f"{name} must be {_MOST_WAYPOINTS} or fewer, not {len(places)}")
         for number, place in enumerate(places):
             _on_earth(f"{name}[{number}]", place)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
+from ev_energy._api.urls import expand_values
 from ev_energy._codec.encode import as_link
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
@@ -25,7 +25,7 @@ from ev_energy.models.vehicles import (
     VehicleTrim,
 )
 from ev_energy.resources._base import PUBLIC, Resource
-from ev_energy.resources._checks import listed, not_empty, within
+from ev_energy.resources._constraints import in_range, not_empty, one_of
 
 if TYPE_CHECKING:
     from ev_energy.models.programs import Program
@@ -61,7 +61,7 @@ class VehicleMakes(Resource):
             "/vehicle_makes",
             scope=PUBLIC,
             available_for_user_id=as_id("available_for_user_id", available_for_user_id),
-            ordering=listed("ordering", ordering, VehicleOrdering),
+            ordering=one_of("ordering", ordering, VehicleOrdering),
             page_size=page_size,
         )
 
@@ -104,9 +104,9 @@ class VehicleModels(Resource):
             scope=PUBLIC,
             make_id=as_id("make_id", make_id),
             available_for_user_id=as_id("available_for_user_id", available_for_user_id),
-            ordering=listed("ordering", ordering, VehicleOrdering),
+            ordering=one_of("ordering", ordering, VehicleOrdering),
             page_size=page_size,
-            expand=one_of(VehicleModelExpand, expand),
+            expand=expand_values(VehicleModelExpand, expand),
         )
 
     async def create(self, *, name: str, make: Id[VehicleMake]) -> VehicleModel:
@@ -135,7 +135,7 @@ class VehicleModels(Resource):
             "/vehicle_models/{vehicle_model_id}",
             vehicle_model_id,
             scope=PUBLIC,
-            expand=one_of(VehicleModelExpand, expand),
+            expand=expand_values(VehicleModelExpand, expand),
         )
 
     async def update(
@@ -276,9 +276,9 @@ class VehicleTrims(Resource):
             "/vehicle_trims",
             scope="vehicle:read",
             model_id=as_id("model_id", model_id),
-            ordering=listed("ordering", ordering, VehicleOrdering),
+            ordering=one_of("ordering", ordering, VehicleOrdering),
             page_size=page_size,
-            expand=one_of(VehicleTrimExpand, expand),
+            expand=expand_values(VehicleTrimExpand, expand),
         )
 
     async def create(
@@ -297,7 +297,7 @@ class VehicleTrims(Resource):
             json={
                 "name": not_empty("name", name),
                 "model": as_link("/vehicle_models", model),
-                "battery_size_watt_hours": within(
+                "battery_size_watt_hours": in_range(
                     "battery_size_watt_hours", battery_size_watt_hours, 1_000, 300_000
                 ),
             },
@@ -315,7 +315,7 @@ class VehicleTrims(Resource):
             "/vehicle_trims/{vehicle_trim_id}",
             vehicle_trim_id,
             scope="vehicle:read",
-            expand=one_of(VehicleTrimExpand, expand),
+            expand=expand_values(VehicleTrimExpand, expand),
         )
 
 

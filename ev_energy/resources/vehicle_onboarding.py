@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from ev_energy._arguments import text
+from ev_energy._arguments import require_text
 from ev_energy._codec.text import as_id, id_text
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id
@@ -18,7 +18,7 @@ from ev_energy.models.vehicle_onboarding import (
     VehicleWaitlistResponse,
 )
 from ev_energy.resources._base import PUBLIC, Resource
-from ev_energy.resources._checks import absolute_url, any_of, either_model_or_names, not_empty
+from ev_energy.resources._constraints import absolute_url, model_id_or_names, not_empty, require_any
 
 if TYPE_CHECKING:
     from ev_energy.models.programs import Program
@@ -89,7 +89,7 @@ class VehicleOnboarding(Resource):
 
         GET /vehicle_onboarding, public.
         """
-        any_of(make_id=make_id, model_id=model_id, trim_id=trim_id)
+        require_any(make_id=make_id, model_id=model_id, trim_id=trim_id)
         return await self._get(
             VehicleOnboardingJsonResponse,
             "/vehicle_onboarding",
@@ -179,7 +179,7 @@ class VehicleWaitlist(Resource):
             "vehicle_model_name": vehicle_model_name,
             "program_id": as_id("program_id", program_id),
         }
-        either_model_or_names("vehicle", body)
+        model_id_or_names("vehicle", body)
         return await self._post(
             VehicleWaitlistResponse,
             "/vehicle_waitlist",
@@ -191,4 +191,6 @@ class VehicleWaitlist(Resource):
 
 def _uid(value: Uuid | str) -> str:
     """Return the text of a UUID, which the caller may have as text already."""
-    return str(value) if isinstance(value, Uuid) else text("authorization_request_uid", value)
+    return (
+        str(value) if isinstance(value, Uuid) else require_text("authorization_request_uid", value)
+    )

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._api.urls import one_of
-from ev_energy._arguments import items
+from ev_energy._api.urls import expand_values
+from ev_energy._arguments import require_list
 from ev_energy._codec.encode import as_link
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id, Key
@@ -26,7 +26,7 @@ from ev_energy.models.vehicles import (
     VehicleStatusLog,
 )
 from ev_energy.resources._base import ANY_SCOPE, Resource
-from ev_energy.resources._checks import within
+from ev_energy.resources._constraints import in_range
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
@@ -57,7 +57,7 @@ class Vehicles(Resource):
             "/vehicles",
             scope="vehicle:read",
             page_size=page_size,
-            expand=one_of(VehicleExpand, expand),
+            expand=expand_values(VehicleExpand, expand),
         )
 
     async def create(
@@ -92,14 +92,14 @@ class Vehicles(Resource):
             scope="vehicle:write",
             json={
                 "model": as_link("/vehicle_models", model),
-                "battery_size_watt_hours": within(
+                "battery_size_watt_hours": in_range(
                     "battery_size_watt_hours", battery_size_watt_hours, 1_000, 300_000
                 ),
                 "description": description,
                 "vehicle_class": vehicle_class,
                 "user": as_link("/users", user),
             },
-            expand=one_of(VehicleExpand, expand, single=True),
+            expand=expand_values(VehicleExpand, expand, single=True),
         )
 
     async def get(
@@ -114,7 +114,7 @@ class Vehicles(Resource):
             "/vehicles/{vehicle_id}",
             vehicle_id,
             scope="vehicle:read",
-            expand=one_of(VehicleExpand, expand),
+            expand=expand_values(VehicleExpand, expand),
         )
 
     async def update(
@@ -146,16 +146,16 @@ class Vehicles(Resource):
             vehicle_id,
             scope="vehicle:write",
             json={
-                "battery_size_watt_hours": within(
+                "battery_size_watt_hours": in_range(
                     "battery_size_watt_hours", battery_size_watt_hours, 1_000, 300_000
                 ),
-                "maximum_charge_limit_percentage": within(
+                "maximum_charge_limit_percentage": in_range(
                     "maximum_charge_limit_percentage", maximum_charge_limit_percentage, 50, 100
                 ),
                 "smart_charging_enabled": smart_charging_enabled,
                 "vehicle_class": vehicle_class,
             },
-            expand=one_of(VehicleExpand, expand),
+            expand=expand_values(VehicleExpand, expand),
         )
 
     async def delete(self, vehicle_id: Id[Vehicle]) -> Counts:
@@ -238,7 +238,7 @@ class Vehicles(Resource):
             vehicle_id,
             scope="vehicle:write",
             json={
-                "state_of_charge_percentage": within(
+                "state_of_charge_percentage": in_range(
                     "state_of_charge_percentage", state_of_charge_percentage, 0, 100
                 )
             },
@@ -265,7 +265,7 @@ class Vehicles(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             page_size=page_size,
-            expand=one_of(VehicleLogExpand, expand),
+            expand=expand_values(VehicleLogExpand, expand),
         )
 
     async def status_log(
@@ -285,7 +285,7 @@ class Vehicles(Resource):
             vehicle_id,
             sampled_at,
             scope="vehicle:read",
-            expand=one_of(VehicleLogExpand, expand),
+            expand=expand_values(VehicleLogExpand, expand),
         )
 
     def error_logs(
@@ -309,7 +309,7 @@ class Vehicles(Resource):
             logged_at__gte=logged_at__gte,
             logged_at__lte=logged_at__lte,
             page_size=page_size,
-            expand=one_of(VehicleLogExpand, expand),
+            expand=expand_values(VehicleLogExpand, expand),
         )
 
     async def error_log(
@@ -329,7 +329,7 @@ class Vehicles(Resource):
             vehicle_id,
             logged_at,
             scope="vehicle:read",
-            expand=one_of(VehicleLogExpand, expand),
+            expand=expand_values(VehicleLogExpand, expand),
         )
 
     def location_logs(
@@ -353,7 +353,7 @@ class Vehicles(Resource):
             sampled_at__gte=sampled_at__gte,
             sampled_at__lte=sampled_at__lte,
             page_size=page_size,
-            expand=one_of(VehicleLogExpand, expand),
+            expand=expand_values(VehicleLogExpand, expand),
         )
 
     async def location_log(
@@ -373,7 +373,7 @@ class Vehicles(Resource):
             vehicle_id,
             sampled_at,
             scope="vehicle:read",
-            expand=one_of(VehicleLogExpand, expand),
+            expand=expand_values(VehicleLogExpand, expand),
         )
 
     def command_logs(
@@ -397,7 +397,7 @@ class Vehicles(Resource):
             logged_at__gte=logged_at__gte,
             logged_at__lte=logged_at__lte,
             page_size=page_size,
-            expand=one_of(VehicleLogExpand, expand),
+            expand=expand_values(VehicleLogExpand, expand),
         )
 
     async def command_log(
@@ -417,7 +417,7 @@ class Vehicles(Resource):
             vehicle_id,
             logged_at,
             scope="debug:read",
-            expand=one_of(VehicleLogExpand, expand),
+            expand=expand_values(VehicleLogExpand, expand),
         )
 
     async def vpp_modes(self, vehicle_id: Id[Vehicle]) -> VPPModes:
@@ -458,7 +458,7 @@ def _adaptors(
     """Adaptors, each once, and none for the plug that is given as the built-in one."""
     if isinstance(adaptors, Unset):
         return adaptors
-    if len(set(items("adaptors", adaptors))) < len(adaptors):
+    if len(set(require_list("adaptors", adaptors))) < len(adaptors):
         raise ValueError("adaptors must not hold a connector twice")
     if native in adaptors:
         raise ValueError(f"adaptors must not hold the native_connector, {native}")

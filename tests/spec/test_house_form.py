@@ -27,7 +27,11 @@ class Things(Resource):
         GET /things, public.
         """
         return self._list(
-            Thing, "/things", scope=PUBLIC, page_size=page_size, expand=one_of(ThingExpand, expand)
+            Thing,
+            "/things",
+            scope=PUBLIC,
+            page_size=page_size,
+            expand=expand_values(ThingExpand, expand),
         )
 
     async def update(self, thing_id: Id[Thing], *, name: str, expand: Any = ()) -> Thing:
@@ -43,7 +47,7 @@ class Things(Resource):
             thing_id,
             scope=ANY_SCOPE,
             json=body,
-            expand=one_of(Borrowed, expand),
+            expand=expand_values(Borrowed, expand),
         )
 
     async def delete(self, thing_id: Id[Thing]) -> None:
@@ -161,17 +165,25 @@ def test_a_workflow_is_no_operation_wherever_it_stands(package: Package) -> None
         ),
         ("await self._delete(", "await nobody._delete(", "makes 0 calls"),
         ("await self._delete(", "await self._remove(", "calls _remove, which is none of"),
-        ('"/things", scope', 'f"/things", scope', "the path must be a literal"),
+        ('"/things",', 'f"/things",', "the path must be a literal"),
         ("            thing_id,\n", "", "/things/{thing_id} is filled with nothing"),
         ("            thing_id,\n", "            other_id,\n", "is filled with other_id"),
-        ("page_size=page_size, expand=", "**more, expand=", "must be named"),
+        ("page_size=page_size,", "**more,", "must be named"),
         ("scope=PUBLIC", "scope=scope", "scope must be a text or one of"),
         ('scope="thing:write"', 'scope=""', "scope must be a text or one of"),
         ("scope=PUBLIC, ", "", "scope must be a text or one of"),
         ('body = {"name": name, "made_by": "me"}', "body = {**other}", "literal keys"),
         ('body = {"name": name, "made_by": "me"}', "body = made()", "literal keys"),
-        ("expand=one_of(ThingExpand, expand)", "expand=expand", "expand must be one_of"),
-        ("one_of(ThingExpand, expand)", "one_of(Missing, expand)", "no Literal called Missing"),
+        (
+            "expand=expand_values(ThingExpand, expand)",
+            "expand=expand",
+            "expand must be expand_values",
+        ),
+        (
+            "expand_values(ThingExpand, expand)",
+            "expand_values(Missing, expand)",
+            "no Literal called Missing",
+        ),
         ("-> Pager[Thing]", "-> list[Thing]", "returns list[Thing], but asks for Thing"),
         ("-> Thing:", "-> Other:", "returns Other, but asks for Thing"),
         ("GET /things, public.", "GET /things, scope x.", "must end in: GET /things, public."),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast, get_args
 
 from yarl import URL
 
-from ev_energy._arguments import BYTES, text
+from ev_energy._arguments import BYTES, require_text
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models.common import LatLong
 
@@ -18,7 +18,7 @@ Number = TypeVar("Number", bound=int | Unset | None)
 Choice = TypeVar("Choice", bound=str | int | Unset | None)
 
 
-def point(name: str, value: LatLong | Unset | None) -> LatLong | Unset | None:
+def valid_lat_lng(name: str, value: LatLong | Unset | None) -> LatLong | Unset | None:
     """Coordinates on this planet."""
     if isinstance(value, LatLong):
         for part, limit in (("latitude", 90), ("longitude", 180)):
@@ -28,17 +28,17 @@ def point(name: str, value: LatLong | Unset | None) -> LatLong | Unset | None:
     return value
 
 
-def lat_long(name: str, value: LatLong | str | None) -> str | None:
+def lat_lng_text(name: str, value: LatLong | str | None) -> str | None:
     """A point as a query has it: latitude before longitude, with a comma."""
     if isinstance(value, LatLong):
-        point(name, value)
+        valid_lat_lng(name, value)
         return ",".join(
             f"{Decimal(repr(float(part))):f}" for part in (value.latitude, value.longitude)
         )
-    return value if value is None else text(name, value)
+    return value if value is None else require_text(name, value)
 
 
-def within(name: str, value: Number, low: int, high: int | None = None) -> Number:
+def in_range(name: str, value: Number, low: int, high: int | None = None) -> Number:
     """A number (if it is given) from *low* to *high*, both included."""
     number = cast("object", value)
     if number is None or number is UNSET:
@@ -51,11 +51,11 @@ def within(name: str, value: Number, low: int, high: int | None = None) -> Numbe
     return value
 
 
-def listed(name: str, value: Choice, allowed: Any) -> Choice:
+def one_of(name: str, value: Choice, allowed: Any) -> Choice:
     """One (if it is given) of what the ``Literal`` *allowed* lists."""
     given: object = value
     if isinstance(given, BYTES):
-        text(name, given)
+        require_text(name, given)
     if given is not None and given is not UNSET and given not in get_args(allowed):
         texts = ", ".join(map(repr, get_args(allowed)))
         raise ValueError(f"{name} must be one of {texts}, not {value!r}")
@@ -64,7 +64,7 @@ def listed(name: str, value: Choice, allowed: Any) -> Choice:
 
 def not_empty(name: str, value: Text) -> Text:
     """Some text."""
-    if not text(name, value).strip():
+    if not require_text(name, value).strip():
         raise ValueError(f"{name} must not be empty")
     return value
 
@@ -74,7 +74,7 @@ def absolute_url(name: str, value: str | URL | None) -> str | None:
     if value is None:
         return None
     try:
-        url = URL(value if isinstance(value, URL) else text(name, value))
+        url = URL(value if isinstance(value, URL) else require_text(name, value))
     except ValueError:
         url = URL()
     if not url.absolute or not url.scheme:
@@ -82,13 +82,13 @@ def absolute_url(name: str, value: str | URL | None) -> str | None:
     return str(url)
 
 
-def any_of(**given: object) -> None:
+def require_any(**given: object) -> None:
     """At least one of several arguments."""
     if all(value is None for value in given.values()):
         raise ValueError(f"one of {', '.join(given)} is needed")
 
 
-def either_model_or_names(kind: str, given: Mapping[str, object]) -> None:
+def model_id_or_names(kind: str, given: Mapping[str, object]) -> None:
     """A waiting list wants a model's id, or make and model by name: one way, and that whole."""
     model, names = f"{kind}_model_id", (f"{kind}_make_name", f"{kind}_model_name")
     has = {n for n in (model, *names) if given[n] is not None and given[n] is not UNSET}
