@@ -10,10 +10,13 @@ from ev_energy._operations import Operation
 _HEAD = """\
 # Operations
 
-Every operation of the API, and the method of the client that stands for it; `await` it, or call it
-on the blocking client. *Scope* is what the token needs: *public* for none, *any* for any token.
-Where it says *pages*, the method gives a listing that fetches page by page. The same is printed by
-`python -m ev_energy operations`, and with `--json` for programs.
+This page lists every operation of the API, by [family](families.md), with the method that calls it.
+`python -m ev_energy operations` prints the same table, and with `--json` a JSON array.
+
+- *Scope* is the scope that the access token needs. *public* operations need no token; *any* means
+  that a token is needed, but no particular scope.
+- *pages* means that the method returns a [listing](paging.md), which fetches page by page.
+- *expand* lists the links that the operation can expand.
 """
 
 

@@ -1,4 +1,4 @@
-"""Who is charging right now? One request per hundred EVSEs.
+"""Print the EVSEs that are charging now, with one request per hundred EVSEs.
 
 Run it with EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET set.
 """
@@ -10,17 +10,17 @@ from datetime import UTC, datetime, timedelta
 
 from ev_energy import Client
 
-SILENT = timedelta(minutes=15)
+MAX_AGE = timedelta(minutes=15)
 
 
 async def main() -> None:
-    """Print each EVSE that charges, and each that has been silent for too long."""
+    """Print each EVSE that charges, and each that has sent no status recently."""
     now = datetime.now(UTC)
     async with Client.from_env() as client:
         async for evse in client.evses.list(expand=["latest_status_log"]):
             status = evse.latest_status_log.value if evse.latest_status_log else None
-            if status is None or status.sampled_at is None or now - status.sampled_at > SILENT:
-                print(evse.id, "has not been heard of lately")
+            if status is None or status.sampled_at is None or now - status.sampled_at > MAX_AGE:
+                print(evse.id, "has sent no status recently")
             elif status.is_charging:
                 print(evse.id, f"charges at {status.charge_rate_watts or 0:,} W")
 

@@ -1,7 +1,7 @@
 """Sign in as a user of ev.energy, once, and list their EVSEs.
 
 Run it with EV_ENERGY_CLIENT_ID, EV_ENERGY_CLIENT_SECRET (if the application has one) and
-EV_ENERGY_REDIRECT_URI set. The argument is the file to keep the token in.
+EV_ENERGY_REDIRECT_URI set. The argument is the file that stores the token.
 """
 
 from __future__ import annotations

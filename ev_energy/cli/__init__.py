@@ -1,1 +1,1 @@
-"""The command line: ``python -m ev_energy``."""
+"""The commands of ``python -m ev_energy``."""

@@ -1,4 +1,4 @@
-"""Tables for people."""
+"""Tables as plain text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 
 from ev_energy._redaction.scrub import printable
 
-#: Characters of a cell: what a server sends may be of any length.
-_WIDEST: Final = 100
+#: Characters per cell. Texts of a server may have any length.
+_MAX_WIDTH: Final = 100
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return *rows* in columns as wide as their widest text; each cell is one visible line."""
-    shown = [[printable(text, _WIDEST) for text in row] for row in rows]
+    """Return *rows* as a table. Columns are as wide as their longest text; cells are one line."""
+    shown = [[printable(text, _MAX_WIDTH) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
     lines = [head, ["-" * width for width in widths], *shown]
     return "\n".join(

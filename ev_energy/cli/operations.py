@@ -1,4 +1,4 @@
-"""Every operation of the API, and the method that stands for it. Read off the source."""
+"""List every operation of the API, and the method that calls it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ev_energy.cli._table import table as columns
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--json``."""
-    parser.add_argument("--json", action="store_true", help="as a JSON array, for programs")
+    """Add the option ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print them."""
+    """Print the operations and return the exit status."""
     as_json: bool = arguments.json
-    found = operations()
-    sys.stdout.write(json.dumps(found, indent=2) if as_json else _for_people(found))
+    listed = operations()
+    sys.stdout.write(json.dumps(listed, indent=2) if as_json else _as_text(listed))
     sys.stdout.write("\n")
     return 0
 
 
 def operations() -> list[dict[str, Any]]:
-    """One object an operation. Of two methods for one operation, the first is named."""
+    """Return one object per operation. If two methods call one operation, it has the first."""
     first: dict[tuple[str, str], Operation] = {}
     for operation in table():
         first.setdefault((operation.method, operation.path), operation)
@@ -45,16 +45,16 @@ def operations() -> list[dict[str, Any]]:
     ]
 
 
-def _for_people(found: list[dict[str, Any]]) -> str:
+def _as_text(listed: list[dict[str, Any]]) -> str:
     head = ("call", "operation", "scope", "paged", "expand")
     rows = [
         (
-            one["call"],
-            f"{one['method']} {one['path']}",
-            "public" if one["public"] else " ".join(one["scopes"]) or "any",
-            "yes" if one["paginated"] else "",
-            " ".join(one["expand"]),
+            operation["call"],
+            f"{operation['method']} {operation['path']}",
+            "public" if operation["public"] else " ".join(operation["scopes"]) or "any",
+            "yes" if operation["paginated"] else "",
+            " ".join(operation["expand"]),
         )
-        for one in found
+        for operation in listed
     ]
-    return f"{columns(head, rows)}\n\n{len(found)} operations"
+    return f"{columns(head, rows)}\n\n{len(listed)} operations"

@@ -1,4 +1,4 @@
-"""The ``simulator`` command: serve the simulated API until Ctrl-C."""
+"""Run the simulator of the ev.energy v2 API until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -24,61 +24,65 @@ _HOST: Final = "127.0.0.1"
 _LIMIT: Final = 1000
 
 _GREEN, _CYAN, _YELLOW, _RED, _DIM, _BOLD = "32", "36", "33", "31", "2", "1"
-#: By the first digit of a status; 0 stands for no reply.
+#: By the first digit of a status; 0 if there was no reply.
 _COLOURS: Final = {2: _GREEN, 3: _CYAN, 4: _YELLOW}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
+    """Add the options of the command."""
     parser.add_argument(
-        "--port", type=int, default=_PORT, help=f"port to listen on, 0 for a free one ({_PORT})"
+        "--port",
+        type=int,
+        default=_PORT,
+        help=f"port to listen on; 0 selects a free one (default: {_PORT})",
     )
     parser.add_argument(
-        "--host", default=_HOST, help=f"name or address to listen at ({_HOST}: this machine only)"
+        "--host", default=_HOST, help=f"host name or address to listen on (default: {_HOST})"
     )
-    parser.add_argument("--seed", type=int, help="which data to make up (1)")
-    parser.add_argument("--vehicles", type=int, help="how many vehicles there are (50)")
+    parser.add_argument("--seed", type=int, help="seed of the data (default: 1)")
+    parser.add_argument("--vehicles", type=int, help="number of vehicles (default: 50)")
     parser.add_argument(
-        "--speed", type=float, help="how fast time goes by; 0 stands still (1: as everywhere)"
+        "--speed", type=float, help="speed of the clock; 0 stops it (default: 1, real time)"
     )
     parser.add_argument(
-        "--state", type=Path, metavar="FILE", help="go on from this file, and save in it"
+        "--state", type=Path, metavar="FILE", help="resume from this file, and save to it"
     )
     parser.add_argument(
         "--rate-limit",
         type=_limit,
         default=_LIMIT,
         metavar="N",
-        help=f"requests in an hour, by application and user, or 'none' ({_LIMIT})",
+        help="requests per rolling hour for each application and user, or 'none' "
+        f"(default: {_LIMIT})",
     )
     parser.add_argument(
         "--fixed-secrets",
         action="store_true",
-        help="the same client secret and tokens for the same seed (random ones)",
+        help="derive client secret and tokens from the seed (default: random)",
     )
     parser.add_argument(
         "--service-time",
         choices=("real", "world"),
         default="real",
-        help="what lifetimes of tokens and the rate limit's hour go by (real)",
+        help="clock for the lifetimes of tokens and for the rate limit (default: real)",
     )
     parser.add_argument(
         "--webhook-timestamps",
         choices=("real", "world"),
         default="real",
-        help="which time webhooks are signed with (real)",
+        help="clock for the signatures of webhooks (default: real)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until interrupted; return the exit code."""
+    """Serve until interrupted, and return the exit status."""
     state: Path | None = args.state
-    ended = asyncio.Event()
-    broken: list[BrokenPipeError] = []
+    stopped = asyncio.Event()
+    pipe_errors: list[BrokenPipeError] = []
 
     def stop(error: BrokenPipeError) -> None:
-        broken.append(error)
-        ended.set()
+        pipe_errors.append(error)
+        stopped.set()
 
     try:
         resumed = state is not None and state.exists()
@@ -97,13 +101,13 @@ def run(args: argparse.Namespace) -> int:
         )
         if not is_loopback(args.host):
             print(
-                f"simulator: whoever can reach this machine at {args.host} can read all secrets "
-                "here and do as they like",
+                f"simulator: warning: any client that can reach {args.host} can read all secrets "
+                "of the simulator and control it",
                 file=sys.stderr,
             )
-        asyncio.run(_serve(simulator, state, ended, resumed=resumed))
-        if broken:
-            raise broken[0]
+        asyncio.run(_serve(simulator, state, stopped, resumed=resumed))
+        if pipe_errors:
+            raise pipe_errors[0]
     except KeyboardInterrupt:
         print()
     except BrokenPipeError:
@@ -112,19 +116,20 @@ def run(args: argparse.Namespace) -> int:
         print(f"simulator: {error}", file=sys.stderr)
         return 1
     if state is not None:
-        print(f"Saved in {state}.")
+        print(f"Saved to {state}.")
     return 0
 
 
 async def _serve(
-    simulator: Simulator, state: Path | None, ended: asyncio.Event, *, resumed: bool
+    simulator: Simulator, state: Path | None, stopped: asyncio.Event, *, resumed: bool
 ) -> None:
-    # What stops services is to be as gentle as Ctrl-C. Windows knows no such signal.
+    # Service managers stop a process with SIGTERM, which must save the state as Ctrl-C does.
+    # Windows has no such signal.
     if sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with simulator:
         print(welcome(simulator, painter(), state, resumed=resumed), flush=True)
-        await ended.wait()
+        await stopped.wait()
 
 
 def _limit(text: str) -> int | None:
@@ -135,7 +140,7 @@ def _limit(text: str) -> int | None:
 
 
 def painter() -> Callable[[str, str], str]:
-    """Return what colours a text, if the terminal is one and its user likes that."""
+    """Return a function that colours a text if stdout is a terminal and NO_COLOR is not set."""
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         return lambda colour, text: f"\x1b[{colour}m{text}\x1b[0m"
     return lambda _colour, text: text
@@ -144,31 +149,30 @@ def painter() -> Callable[[str, str], str]:
 def _log(
     paint: Callable[[str, str], str], stop: Callable[[BrokenPipeError], None]
 ) -> Callable[[SeenRequest], None]:
-    """Return what prints a line for a request, and calls *stop* once there is no reader for it."""
+    """Return a function that prints a line per request, and calls *stop* if the pipe is closed."""
 
     def write(seen: SeenRequest) -> None:
         try:
             print(line(seen, paint), flush=True)
-        except BrokenPipeError as error:  # the request is to be answered all the same
+        except BrokenPipeError as error:  # must not keep the request from being answered
             stop(error)
 
     return write
 
 
 def line(seen: SeenRequest, paint: Callable[[str, str], str]) -> str:
-    """Return what the live log says of a request."""
-    # Whoever can send a request must not be able to steer the terminal with it.
-    what = printable(seen.target, 2000)
+    """Return the line of the log for a request."""
+    # A request must not be able to send control characters to the terminal.
+    target = printable(seen.target, 2000)
     status = str(seen.status or "---")
-    text = f"{printable(seen.method, 20):6} {what}"
-    took = f"{seen.seconds * 1000:.0f} ms"
+    request = f"{printable(seen.method, 20):6} {target}"
+    duration = f"{seen.seconds * 1000:.0f} ms"
     if seen.control:
-        return paint(_DIM, f"    {status} {text}  {took}")
-    struck = f"  {paint(_RED, seen.fault)}" if seen.fault else ""
+        return paint(_DIM, f"    {status} {request}  {duration}")
+    fault = f"  {paint(_RED, seen.fault)}" if seen.fault else ""
     colour = _COLOURS.get(seen.status // 100, _RED)
-    return (
-        f"{paint(colour, status)} {text}  {paint(_DIM, f'{took}  {printable(seen.who)}')}{struck}"
-    )
+    details = paint(_DIM, f"{duration}  {printable(seen.who)}")
+    return f"{paint(colour, status)} {request}  {details}{fault}"
 
 
 def welcome(
@@ -178,34 +182,34 @@ def welcome(
     *,
     resumed: bool = False,
 ) -> str:
-    """Return the start-up screen."""
+    """Return the text that is printed at the start."""
     speed = f"{simulator.clock.speed:g}"
-    pace = {"0": "standing still", "1": "in real time"}.get(speed, f"{speed} times as fast as ours")
+    pace = {"0": "stopped", "1": "in real time"}.get(speed, f"at {speed} times real time")
     rows = {
-        "for browsers": simulator.page_url,
+        "status page": simulator.page_url,
         "base URL": simulator.base_url,
         "token URL": simulator.token_url,
         "client id": simulator.client_id,
         "client secret": simulator.client_secret,
-        "a user": simulator.user_id,
-        "the clock": f"{simulator.clock():%Y-%m-%d %H:%M:%S} UTC, {pace}",
-        "control": f"{simulator.control_url}/",
+        "user id": simulator.user_id,
+        "clock": f"{simulator.clock():%Y-%m-%d %H:%M:%S} UTC, {pace}",
+        "control API": f"{simulator.control_url}/",
     }
     if state is not None:
         rows["state"] = f"{state}, {'resumed' if resumed else 'new'}"
     shown = "\n".join(f"  {name:13}  {value}" for name, value in rows.items())
     curl = "\n".join(f"  {text}" for text in simulator.curl().splitlines())
-    title = f"ev.energy v2 API, simulated: {simulator.vehicles:,} vehicles, seed {simulator.seed}."
+    title = f"Simulated ev.energy v2 API: {simulator.vehicles:,} vehicles, seed {simulator.seed}."
     return f"""\
-{paint(_BOLD, title)} Ctrl-C ends it.
+{paint(_BOLD, title)} Stop it with Ctrl-C.
 
 {shown}
 
-Without a token:
+Without an access token:
 
   curl {simulator.base_url}/evse_makes
 
-With one:
+With an access token:
 
 {curl}
 

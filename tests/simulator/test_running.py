@@ -163,13 +163,20 @@ def test_the_command_shows_where_it_serves_logs_requests_and_ends_quietly() -> N
     command = Command("--seed", "5", "--vehicles", "4", "--speed", "60")
     screen, base_url = command.screen, command.base_url
     assert "4 vehicles, seed 5" in screen
-    for name in ("token URL", "client id", "client secret", "a user", "for browsers", "control"):
+    for name in (
+        "token URL",
+        "client id",
+        "client secret",
+        "user id",
+        "status page",
+        "control API",
+    ):
         assert command.row(name)
-    assert re.fullmatch(r"2026-10-05 12:\d\d:\d\d UTC, 60 times as .*", command.row("the clock"))
+    assert re.fullmatch(r"2026-10-05 12:\d\d:\d\d UTC, at 60 times .*", command.row("clock"))
     assert f"curl {base_url}/evse_makes" in screen
     assert "\x1b" not in screen
     assert len(ask(f"{base_url}/evse_makes?page_size=2")) == 2
-    steer(command.row("control") + "clock", {"speed": 0})
+    steer(command.row("control API") + "clock", {"speed": 0})
     out, errors = command.end()
     api, control = filter(None, out.splitlines())
     assert re.fullmatch(r"200 GET    /v2/evse_makes\?page_size=2  \d+ ms  -", api)
@@ -200,14 +207,14 @@ def test_the_command_saves_when_it_is_ended_and_goes_on_from_there(
     path = tmp_path / "state.json"
     command = Command("--vehicles", "4", "--speed", "0", "--state", str(path))
     assert command.row("state") == f"{path}, new"
-    steer(command.row("control") + "clock", {"advance": {"hours": 6}})
+    steer(command.row("control API") + "clock", {"advance": {"hours": 6}})
     out, errors = command.end(how)
-    assert out.endswith(f"Saved in {path}.\n")
+    assert out.endswith(f"Saved to {path}.\n")
     assert errors == ""
     resumed = Command("--state", str(path))
     assert resumed.row("state") == f"{path}, resumed"
     assert "4 vehicles, seed 1" in resumed.screen
-    assert resumed.row("the clock") == "2026-10-05 18:00:00 UTC, standing still"
+    assert resumed.row("clock") == "2026-10-05 18:00:00 UTC, stopped"
     resumed.end(how)
 
 
