@@ -79,7 +79,7 @@ async def test_a_link_to_another_origin_gets_no_request_at_all(serve, path: str)
     thief, server = await serve(parrot), await serve(parrot)
     foreign = f"http://127.0.0.1:{thief.port}/v2/{path}"
     async with server.client() as client:
-        with pytest.raises(errors.ForeignOriginError, match="goes nowhere else"):
+        with pytest.raises(errors.ForeignOriginError, match="is sent nowhere else"):
             await client.fetch(Ref(foreign, EVSE))
         # A URL given as an id is only read for the id in it; the request stays here.
         if path.endswith("evse01"):

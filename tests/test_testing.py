@@ -1,4 +1,4 @@
-"""The pytest plugin, in projects of other people."""
+"""The pytest plugin, in projects that use it."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ ASYNC = """
 """
 
 
-def test_an_async_client_works_in_auto_mode(project: Project) -> None:
+def test_async_client_works_in_auto_mode(project: Project) -> None:
     project.run(ASYNC.format(mark=""), ini=AUTO).assert_outcomes(passed=1)
 
 
-def test_an_async_client_works_in_strict_mode(project: Project) -> None:
+def test_async_client_works_in_strict_mode(project: Project) -> None:
     project.run(ASYNC.format(mark="@pytest.mark.asyncio")).assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
-def test_a_client_lives_in_the_loop_of_the_test_however_far_that_reaches(
+def test_client_is_opened_in_the_loop_of_the_test_for_any_scope(
     project: Project, scope: str
 ) -> None:
     tests = f"""
@@ -100,12 +100,12 @@ def test_a_client_lives_in_the_loop_of_the_test_however_far_that_reaches(
     project.run(tests).assert_outcomes(passed=2)
 
 
-def test_the_loop_scope_of_the_settings_holds_too(project: Project) -> None:
+def test_loop_scope_of_the_configuration_is_used(project: Project) -> None:
     ini = f"{AUTO}\nasyncio_default_test_loop_scope = session"
     project.run(ASYNC.format(mark=""), ini=ini).assert_outcomes(passed=1)
 
 
-def test_a_blocking_client_works_and_sees_what_the_test_does_to_the_simulator(
+def test_blocking_client_sees_changes_of_the_simulator(
     project: Project,
 ) -> None:
     tests = """
@@ -125,7 +125,7 @@ def test_a_blocking_client_works_and_sees_what_the_test_does_to_the_simulator(
     project.run(tests).assert_outcomes(passed=1)
 
 
-def test_the_clock_stands_still_there_is_no_limit_and_each_test_has_its_own(
+def test_simulator_is_fresh_with_a_stopped_clock_and_no_rate_limit(
     project: Project,
 ) -> None:
     tests = """
@@ -145,7 +145,7 @@ def test_the_clock_stands_still_there_is_no_limit_and_each_test_has_its_own(
     project.run(tests).assert_outcomes(passed=2)
 
 
-def test_the_marker_says_how_the_simulator_is_and_the_nearest_one_holds(project: Project) -> None:
+def test_nearest_marker_configures_the_simulator(project: Project) -> None:
     tests = """
         import pytest
         pytestmark = pytest.mark.ev_energy_simulator(vehicles=3, seed=7)
@@ -167,7 +167,7 @@ def test_the_marker_says_how_the_simulator_is_and_the_nearest_one_holds(project:
 
 
 @pytest.mark.parametrize(("said", "named"), [("vehicels=3", "vehicels"), ("3", "3")])
-def test_a_marker_with_a_mistake_names_it(project: Project, said: str, named: str) -> None:
+def test_invalid_marker_is_an_error_that_names_it(project: Project, said: str, named: str) -> None:
     tests = f"""
         import pytest
 
@@ -180,7 +180,7 @@ def test_a_marker_with_a_mistake_names_it(project: Project, said: str, named: st
     result.stdout.fnmatch_lines([f"*takes vehicles, seed, rate_limit, speed, *, not {named}*"])
 
 
-def test_without_an_async_plugin_only_the_async_client_says_what_it_lacks(
+def test_async_client_needs_an_async_plugin(
     project: Project,
 ) -> None:
     tests = """
@@ -210,15 +210,13 @@ ON_ANYIO = """
 
 
 @pytest.mark.parametrize("words", [(), ("-p", "no:asyncio")], ids=["beside asyncio", "alone"])
-def test_an_async_client_works_in_tests_that_anyio_runs(
-    project: Project, words: tuple[str, ...]
-) -> None:
+def test_async_client_works_under_anyio(project: Project, words: tuple[str, ...]) -> None:
     pytest.importorskip("anyio")
     tests = ON_ANYIO.format(backend="asyncio")
     project.run(tests, *words, ini="" if words else STRICT).assert_outcomes(passed=1)
 
 
-def test_a_project_that_does_not_use_it_loads_next_to_nothing(project: Project) -> None:
+def test_unused_plugin_imports_next_to_nothing(project: Project) -> None:
     tests = """
         import sys
 
@@ -242,13 +240,13 @@ def test_pytest_lists_the_fixtures_and_the_marker(project: Project) -> None:
         assert name in shown
 
 
-def test_the_entry_point_leads_to_the_plugin() -> None:
+def test_entry_point_loads_the_plugin() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
     assert declared == {"pytest11": {"ev_energy": PLUGIN}}
 
 
 @pytest.mark.parametrize("path", ["__init__.py", "_lazy_exports.py", "testing.py"])
-def test_what_pytest_loads_before_coverage_is_measured_loads_once_more(path: str) -> None:
+def test_modules_loaded_before_coverage_starts_can_be_reloaded(path: str) -> None:
     spec = importlib.util.spec_from_file_location("loaded_again", ROOT / "ev_energy" / path)
     assert spec is not None
     assert spec.loader is not None

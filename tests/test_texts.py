@@ -1,4 +1,4 @@
-"""Text that a server chose: one short visible line, without secrets, in any spelling."""
+"""Text chosen by a server: shown in one short line, with secrets masked in any encoding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JSON = st.recursive(
 
 
 @given(JSON | st.binary(max_size=400), st.integers(1, 300))
-def test_printable_makes_one_short_visible_line_of_anything(value: object, limit: int) -> None:
+def test_printable_returns_one_short_visible_line(value: object, limit: int) -> None:
     shown = printable(value, limit)
     assert shown.isprintable()
     assert len(shown) <= limit + 1
@@ -50,7 +50,7 @@ def test_printable_makes_one_short_visible_line_of_anything(value: object, limit
         ([[[[[[]]]]]], "[[[[...]]]]"),
     ],
 )
-def test_printable_escapes_what_steers_terminals_and_forges_lines(text: object, shown: str) -> None:
+def test_printable_escapes_control_characters(text: object, shown: str) -> None:
     assert printable(text) == shown
 
 
@@ -123,14 +123,14 @@ def readings(text: str) -> list[str]:
 
 @given(SECRETS | LETTERS)
 @pytest.mark.parametrize("write", ESCAPED.values(), ids=ESCAPED)
-def test_a_secret_is_found_under_escapes(write: Callable[[str], str], secret: str) -> None:
+def test_secret_is_found_under_escapes(write: Callable[[str], str], secret: str) -> None:
     shown = scrub(f"you sent {write(secret)}.", encodings(secret))
     assert "***" in shown
     assert not any(secret in reading for reading in readings(shown))
 
 
 @given(SECRETS | LETTERS)
-def test_a_secret_is_found_under_escapes_of_javascript(secret: str) -> None:
+def test_secret_is_found_under_javascript_escapes(secret: str) -> None:
     units = "".join(
         f"\\x{unit:02X}" if unit < 0x100 else f"\\u{unit:04X}" for unit in _units(secret)
     )
@@ -145,7 +145,7 @@ def test_a_secret_is_found_under_escapes_of_javascript(secret: str) -> None:
 @given(SECRETS | LETTERS)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("write", [*ESCAPED.values(), str], ids=[*ESCAPED, "plain"])
-def test_a_body_with_an_escaped_secret_stays_json_without_it(
+def test_body_with_an_escaped_secret_stays_json(
     write: Callable[[str], str], encoding: str, secret: str
 ) -> None:
     written = json.dumps(f"you sent {secret}") if write is str else f'"you sent {write(secret)}"'
@@ -164,13 +164,13 @@ def test_a_body_with_an_escaped_secret_stays_json_without_it(
 
 
 @given(st.dictionaries(ANY_TEXT, JSON, max_size=5))
-def test_a_body_without_a_secret_is_left_as_it_is(document: object) -> None:
+def test_body_without_a_secret_is_unchanged(document: object) -> None:
     for encoding in ENCODINGS:
         body = json.dumps(document).encode(encoding)
         assert scrub_bytes(body, encodings("a-secret/of+ours")) is body
 
 
-def test_a_body_of_nothing_but_escapes_is_not_searched_for_ever() -> None:
+def test_body_with_too_many_escapes_is_masked() -> None:
     body = b'{"detail": "' + rb"\u0041" * 10**6 + b'"}'
     assert scrub_bytes(body, encodings("a-secret/of+ours")) == b"***"
     cyrillic = json.dumps("по-русски" * 10**5).encode()

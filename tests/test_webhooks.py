@@ -1,4 +1,4 @@
-"""Deliveries to a webhook, read."""
+"""`webhooks.read`: deliveries to a webhook."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def delivery(type_: Any = CREATED, data: Any = None, **more: Any) -> bytes:
 
 @pytest.mark.parametrize("type_", CLASSES)
 @pytest.mark.parametrize("as_text", [False, True])
-def test_an_event_is_read_from_bytes_and_from_text(type_: str, as_text: bool) -> None:
+def test_event_is_parsed_from_bytes_and_from_text(type_: str, as_text: bool) -> None:
     body = delivery(type_)
     event = webhooks.read(body.decode() if as_text else body, strict=True)
     assert type(event) is CLASSES[type_]
@@ -62,14 +62,14 @@ def test_an_event_is_read_from_bytes_and_from_text(type_: str, as_text: bool) ->
 
 
 @pytest.mark.parametrize("type_", [*CLASSES, "vehicle.connected"])
-def test_an_event_goes_to_json_and_back_unchanged(type_: str) -> None:
+def test_event_round_trips_through_json(type_: str) -> None:
     event = webhooks.read(delivery(type_, new=[1, {"a": None}]))
     assert type(event).from_dict(event.to_dict()) == event
     assert webhooks.read(json.dumps(event.to_dict())) == event
     assert event.to_dict()["new"] == [1, {"a": None}]
 
 
-def test_links_are_read_as_they_come() -> None:
+def test_links_are_parsed_expanded_or_not() -> None:
     plain = webhooks.read(delivery(), strict=True)
     vehicle = {"id": "vhcl01", "url": VEHICLE}
     expanded = webhooks.read(delivery(data={**SUB_SESSION, "vehicle": vehicle}))
@@ -87,7 +87,7 @@ def test_links_are_read_as_they_come() -> None:
 
 @pytest.mark.parametrize("type_", ["vehicle.connected", "", None, 5, ["x"], {"a": 1}])
 @pytest.mark.parametrize("strict", [False, True])
-def test_an_event_of_an_unknown_type_is_kept_whole(type_: Any, strict: bool) -> None:
+def test_event_of_an_unknown_type_is_kept_completely(type_: Any, strict: bool) -> None:
     sent = {"type": type_, "timestamp": "2024-04-17T09:39:46Z", "data": {"a": [1]}, "more": None}
     event = webhooks.read(json.dumps(sent), strict=strict)
     assert isinstance(event, webhooks.UnknownEvent)
@@ -99,13 +99,13 @@ def test_an_event_of_an_unknown_type_is_kept_whole(type_: Any, strict: bool) -> 
 @pytest.mark.parametrize(
     "sent", [{}, {"type": "x", "data": [1, 2]}, {"type": "x", "data": "y", "timestamp": 5}]
 )
-def test_an_unknown_event_may_be_anything(sent: dict[str, Any]) -> None:
+def test_unknown_event_may_have_any_content(sent: dict[str, Any]) -> None:
     event = webhooks.read(json.dumps(sent), strict=True)
     assert isinstance(event, webhooks.UnknownEvent)
     assert event.to_dict() == sent
 
 
-def test_members_that_are_not_known_are_kept_and_told() -> None:
+def test_unknown_fields_are_kept_and_reported() -> None:
     drift: list[Any] = []
     data = {**SUB_SESSION, "mode": "NEW", "newer": 1, "location": {"floor": 2}}
     event = webhooks.read(delivery(data=data, newest={"a": 1}), on_drift=drift.append)
@@ -122,7 +122,7 @@ def test_members_that_are_not_known_are_kept_and_told() -> None:
     ]
 
 
-def test_a_known_event_that_deviates_is_read_nevertheless() -> None:
+def test_deviating_event_is_parsed_leniently() -> None:
     drift: list[Any] = []
     event = webhooks.read(delivery(data={"id": 5}, timestamp="soon"), on_drift=drift.append)
     assert isinstance(event, webhooks.ChargingSubSessionCreatedWebhook)
@@ -142,7 +142,7 @@ def test_a_known_event_that_deviates_is_read_nevertheless() -> None:
         (json.dumps({"type": CREATED}).encode(), "$.timestamp"),
     ],
 )
-def test_strictly_read_a_deviation_is_an_error_that_says_where(body: bytes, path: str) -> None:
+def test_deviation_in_strict_mode_is_an_error_with_its_path(body: bytes, path: str) -> None:
     for _ in range(2):
         with pytest.raises(errors.WebhookError) as caught:
             webhooks.read(body, strict=True)
@@ -173,7 +173,7 @@ def test_strictly_read_a_deviation_is_an_error_that_says_where(body: bytes, path
         b'{"type":"charging_sub_session.ended","data":{"id":"\\ud800"}}',
     ],
 )
-def test_what_holds_no_event_is_an_error_with_the_body(body: bytes) -> None:
+def test_invalid_body_is_an_error_with_the_body(body: bytes) -> None:
     with pytest.raises(errors.WebhookError) as caught:
         webhooks.read(body, strict=True)
     assert caught.value.body == body
@@ -182,14 +182,14 @@ def test_what_holds_no_event_is_an_error_with_the_body(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "\ud800", "{\ud800}", "\ufeff"])
-def test_text_that_holds_no_event_is_an_error_too(text: str) -> None:
+def test_invalid_text_is_an_error(text: str) -> None:
     with pytest.raises(errors.WebhookError, match="a delivery must be a JSON object") as caught:
         webhooks.read(text)
     assert isinstance(caught.value.body, bytes)
     assert caught.value.path == "$"
 
 
-def test_an_error_of_the_drift_hook_reaches_the_caller() -> None:
+def test_exception_of_the_drift_hook_reaches_the_caller() -> None:
     class HookError(Exception):
         pass
 
@@ -211,7 +211,7 @@ def only_an_event_or_a_webhook_error(body: bytes | str) -> None:
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))
-def test_whatever_is_delivered_is_an_event_or_a_webhook_error(body: bytes | str) -> None:
+def test_any_body_is_an_event_or_a_webhook_error(body: bytes | str) -> None:
     only_an_event_or_a_webhook_error(body)
 
 
@@ -229,7 +229,7 @@ ANY_JSON = st.recursive(
     st.dictionaries(st.sampled_from(["type", "timestamp", "data", "a"]), ANY_JSON),
     st.dictionaries(st.sampled_from([*SUB_SESSION, "flags", "evse", "labels"]), ANY_JSON),
 )
-def test_whatever_json_an_event_consists_of_it_is_an_event_or_a_webhook_error(
+def test_any_json_is_an_event_or_a_webhook_error(
     type_: str, event: dict[str, Any], data: dict[str, Any]
 ) -> None:
     whole = {"type": type_, "timestamp": "2024-04-17T09:39:46Z"}
@@ -238,7 +238,7 @@ def test_whatever_json_an_event_consists_of_it_is_an_event_or_a_webhook_error(
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.binary(max_size=3))
-def test_a_delivery_that_was_cut_about_is_an_event_or_a_webhook_error(
+def test_damaged_delivery_is_an_event_or_a_webhook_error(
     start: int, end: int, middle: bytes
 ) -> None:
     body = delivery()

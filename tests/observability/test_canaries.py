@@ -1,4 +1,4 @@
-"""The search for secrets finds what it is there to find: each test here leaks on purpose."""
+"""The search for leaked secrets: each test here leaks one on purpose."""
 
 from __future__ import annotations
 

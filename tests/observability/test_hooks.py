@@ -1,4 +1,4 @@
-"""What the hooks are told, event by event, of calls over a real socket."""
+"""Hooks: the events of calls over a real socket."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def replies(*script: Any) -> Handler:
     return scripted(EVSE, *script)
 
 
-async def test_a_success_is_told_as_it_begins_and_as_it_ends(serve) -> None:
+async def test_successful_call_causes_a_request_and_a_response_event(serve) -> None:
     told, server = Told(), await serve(replies())
     async with server.client(**told.hooks) as client:
         await client.evses.get("evse01", expand=["user"])
@@ -78,7 +78,7 @@ async def test_a_success_is_told_as_it_begins_and_as_it_ends(serve) -> None:
     )
 
 
-async def test_a_retry_says_why_and_how_long_until_then(serve, time: FakeTime) -> None:
+async def test_retry_event_has_the_reason_and_the_pause(serve, time: FakeTime) -> None:
     told, server = Told(), await serve(replies((429, {"Retry-After": "7"}), 200))
     async with server.client(clock=time, sleep=time.sleep, budget=None, **told.hooks) as client:
         await client.evses.get("evse01")
@@ -90,7 +90,7 @@ async def test_a_retry_says_why_and_how_long_until_then(serve, time: FakeTime) -
     assert time.slept == [7.0]
 
 
-async def test_a_lost_connection_is_told_with_its_error(serve, time: FakeTime) -> None:
+async def test_lost_connection_causes_an_event_with_the_error(serve, time: FakeTime) -> None:
     told, server = Told(), await serve(replies(None, 200))
     async with server.client(clock=time, sleep=time.sleep, **told.hooks) as client:
         await client.evses.get("evse01")
@@ -102,7 +102,7 @@ async def test_a_lost_connection_is_told_with_its_error(serve, time: FakeTime) -
     ]
 
 
-async def test_a_write_that_nobody_confirmed_is_told_once_and_not_repeated(serve) -> None:
+async def test_unconfirmed_write_causes_one_event_and_no_retry(serve) -> None:
     told, server = Told(), await serve(replies(None))
     async with server.client(**told.hooks) as client:
         with pytest.raises(errors.UnconfirmedWriteError):
@@ -113,7 +113,7 @@ async def test_a_write_that_nobody_confirmed_is_told_once_and_not_repeated(serve
     ]
 
 
-async def test_a_token_request_is_told_without_any_secret(serve) -> None:
+async def test_events_of_a_token_request_hold_no_secret(serve) -> None:
     async def answer(request: web.Request) -> web.Response:
         if request.path == "/o/token/":
             body = {"access_token": TOKEN, "expires_in": 3600}
@@ -141,7 +141,7 @@ async def test_a_token_request_is_told_without_any_secret(serve) -> None:
             assert SECRET not in text
 
 
-async def test_a_token_that_was_refused_is_renewed_in_sight(serve) -> None:
+async def test_renewal_of_a_rejected_token_causes_events(serve) -> None:
     refused = iter([True, False])
 
     async def answer(request: web.Request) -> web.Response:
@@ -157,7 +157,7 @@ async def test_a_token_that_was_refused_is_renewed_in_sight(serve) -> None:
     assert told.short == [*token, call, ("response", 1, 401), *token, call, ("response", 1, 200)]
 
 
-async def test_a_page_walk_is_told_page_by_page(simulator: Simulator, client: Client) -> None:
+async def test_listing_causes_events_for_each_page(simulator: Simulator, client: Client) -> None:
     await client.evses.list().first()  # it has its token now
     told = Told()
     auth = client._caller.state.auth
@@ -173,7 +173,7 @@ async def test_a_page_walk_is_told_page_by_page(simulator: Simulator, client: Cl
     assert asked == [page.url for page in pages]
 
 
-async def test_a_wait_for_the_budget_is_told_once_with_its_length(serve, time: FakeTime) -> None:
+async def test_wait_for_the_budget_causes_one_event(serve, time: FakeTime) -> None:
     told = Told()
     server = await serve(replies(*[(200, {**RATE, "X-RateLimit-Remaining": n}) for n in "1010"]))
     async with server.client(clock=time, sleep=time.sleep, deadline=10_000, **told.hooks) as client:
@@ -187,7 +187,7 @@ async def test_a_wait_for_the_budget_is_told_once_with_its_length(serve, time: F
     assert [event[0] for event in told.short[-3:]] == ["wait", "request", "response"]
 
 
-async def test_a_cancelled_call_is_told_as_ended(serve) -> None:
+async def test_cancelled_call_causes_a_response_event(serve) -> None:
     asked, told = asyncio.Event(), Told()
 
     async def never(_: web.Request) -> web.Response:
@@ -205,7 +205,7 @@ async def test_a_cancelled_call_is_told_as_ended(serve) -> None:
     assert told.short == [("request", GET, 1), ("response", 1, "CancelledError")]
 
 
-async def test_a_hook_that_raises_cannot_end_a_cancellation(serve, caplog) -> None:
+async def test_exception_of_a_hook_does_not_replace_a_cancellation(serve, caplog) -> None:
     asked, told = asyncio.Event(), Told(raising=ResponseEvent)
 
     async def never(_: web.Request) -> web.Response:
@@ -229,7 +229,7 @@ async def test_a_hook_that_raises_cannot_end_a_cancellation(serve, caplog) -> No
 
 
 @pytest.mark.parametrize("kind", [RequestEvent, ResponseEvent, RetryEvent, WaitEvent])
-async def test_what_a_hook_raises_goes_to_the_caller_and_harms_nothing_else(
+async def test_exception_of_a_hook_reaches_its_caller_only(
     serve, time: FakeTime, kind: type
 ) -> None:
     """Four requests may be sent in an hour: if a turn were lost, the last call would wait."""
@@ -258,7 +258,7 @@ async def test_what_a_hook_raises_goes_to_the_caller_and_harms_nothing_else(
     assert len(server.seen) == 4
 
 
-async def test_a_hook_that_raises_keeps_the_connection(serve) -> None:
+async def test_exception_of_a_hook_keeps_the_connection(serve) -> None:
     told, ports = Told(raising=ResponseEvent), []
 
     async def answer(request: web.Request) -> web.Response:
@@ -275,7 +275,7 @@ async def test_a_hook_that_raises_keeps_the_connection(serve) -> None:
     assert len(set(ports)) == 1
 
 
-async def test_the_blocking_twin_tells_the_same(simulator: Simulator) -> None:
+async def test_blocking_client_causes_the_same_events(simulator: Simulator) -> None:
     def call(told: Told) -> None:
         auth = ev_energy_sync.ClientCredentials(
             client_id=simulator.client_id, client_secret=simulator.client_secret

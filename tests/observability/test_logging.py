@@ -1,4 +1,4 @@
-"""What the log says of calls, and what it leaves out."""
+"""Log records of calls, and the redaction of URLs, headers and reprs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
     ]
 
 
-async def test_an_attempt_is_one_line_without_what_is_personal(serve, caplog) -> None:
+async def test_attempt_is_logged_in_one_line_without_personal_data(serve, caplog) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(
             [],
@@ -52,7 +52,7 @@ async def test_an_attempt_is_one_line_without_what_is_personal(serve, caplog) ->
     assert {record.name for record in caplog.records} <= {"ev_energy", "aiohttp.access", "asyncio"}
 
 
-async def test_a_day_of_calls_says_nothing_from_info_on(
+async def test_ordinary_calls_log_nothing_at_info_or_above(
     simulator: Simulator, client: Client, caplog
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="ev_energy")
@@ -65,7 +65,7 @@ async def test_a_day_of_calls_says_nothing_from_info_on(
     assert {level for _, level, _ in said(caplog)} == {"DEBUG"}
 
 
-async def test_a_broken_connection_and_its_retry_are_said(serve, time, caplog) -> None:
+async def test_broken_connection_and_its_retry_are_logged(serve, time, caplog) -> None:
     async def answer(request: web.Request) -> web.Response:
         if len(server.seen) == 1:
             assert request.transport is not None
@@ -101,14 +101,14 @@ NAMES = st.sampled_from(
 
 
 @given(NAMES, st.text(min_size=4))
-def test_no_value_is_shown_that_is_not_on_the_list(name: str, value: str) -> None:
+def test_only_allow_listed_query_values_are_shown(name: str, value: str) -> None:
     value = f"§{value}"
     url = URL("https://api.ev.energy/v2/users").with_query([(name, value), ("page_size", "5")])
     assert redact_query(url) == f"{name if '-' not in name else '***'}=***&page_size=5"
 
 
 @given(st.sampled_from(["page_size", "expand", "start__gte", "ordering", "status"]))
-def test_nor_a_secret_under_a_name_that_is(name: str) -> None:
+def test_secret_under_an_allow_listed_name_is_masked(name: str) -> None:
     """A link comes from the wire, and may put anything anywhere."""
     for secret in (TOKEN, SECRET, SIGNATURE, "eve@example.com", "51.5,-0.1"):
         url = URL("https://api.ev.energy/v2/users").with_query([(name, secret), (secret, "1")])
@@ -130,11 +130,11 @@ def test_nor_a_secret_under_a_name_that_is(name: str) -> None:
         ("https://eve:pw@api.ev.energy:8443/v2#x", "https://api.ev.energy:8443/v2"),
     ],
 )
-def test_what_says_which_part_is_wanted_is_shown(url: str, shown: str) -> None:
+def test_query_values_that_select_a_part_are_shown(url: str, shown: str) -> None:
     assert redact_url(URL(url, encoded=True), inside=True) == shown
 
 
-def test_of_a_presigned_url_nothing_is_shown_but_its_origin() -> None:
+def test_presigned_url_is_reduced_to_its_origin() -> None:
     url = URL(f"https://bucket.example/{SIGNATURE}?X-Amz-Signature={SIGNATURE}&page_size=5")
     request = Request("PUT", url)
     assert redact_url(url, inside=False) == "https://bucket.example/***"
@@ -142,7 +142,7 @@ def test_of_a_presigned_url_nothing_is_shown_but_its_origin() -> None:
     assert repr(request) == "<Request PUT https://bucket.example/***>"
 
 
-def test_requests_and_replies_print_without_what_is_in_them() -> None:
+def test_reprs_of_requests_and_replies_show_no_content() -> None:
     url = URL("https://api.ev.energy/v2/users?email=eve@example.com&expand=programs")
     request = Request("POST", url, {"X-Key": SECRET}, b"eve", template="/users")
     shown = "https://api.ev.energy/v2/users?email=***&expand=programs"
@@ -151,7 +151,7 @@ def test_requests_and_replies_print_without_what_is_in_them() -> None:
     assert repr(reply) == f"<Response 200, text/html, {len(TOKEN)} bytes>"
 
 
-async def test_pages_print_without_the_filters_they_were_asked_with(serve) -> None:
+async def test_repr_of_a_page_shows_no_filter_values(serve) -> None:
     async def answer(request: web.Request) -> web.Response:
         link = f'<{request.url}&page_after=eve@example.com>; rel="next"'
         return web.json_response([], headers={"Link": link})
@@ -164,7 +164,7 @@ async def test_pages_print_without_the_filters_they_were_asked_with(serve) -> No
     assert f"url={server.url}/users?email=***&page_size=100, " in repr(page)
 
 
-def test_urls_that_are_a_permission_are_not_printed_with_their_model() -> None:
+def test_repr_of_a_model_masks_urls_that_are_credentials() -> None:
     upload = RebateEvidenceUpload(id="rbtf01", presigned_url=f"https://x.example/{SIGNATURE}")
     assert repr(upload) == "RebateEvidenceUpload(id='rbtf01', url=None, presigned_url=***)"
     assert upload.to_dict()["presigned_url"].endswith(SIGNATURE)
@@ -172,7 +172,7 @@ def test_urls_that_are_a_permission_are_not_printed_with_their_model() -> None:
     assert repr(WebhookPortalLink()) == "WebhookPortalLink(url=None)"
 
 
-def test_headers_are_shown_by_a_list_and_only_if_they_look_right() -> None:
+def test_only_allow_listed_well_formed_headers_are_shown() -> None:
     headers: dict[str, Any] = {
         "content-type": "a/b",
         "content-length": "12 and more",
@@ -183,7 +183,7 @@ def test_headers_are_shown_by_a_list_and_only_if_they_look_right() -> None:
     assert redact_headers(headers) == {"content-type": "a/b", "x-ratelimit-remaining": "7"}
 
 
-def test_a_path_is_shown_but_for_what_may_be_an_address() -> None:
+def test_path_segment_that_may_be_an_email_address_is_masked() -> None:
     assert redact_path(URL("https://x/v2/timezones/Europe%2FLondon", encoded=True)) == (
         "/v2/timezones/Europe%2FLondon"
     )

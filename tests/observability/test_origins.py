@@ -1,4 +1,4 @@
-"""Where token, client secret and code go, and where they must not: servers note all they get."""
+"""Secrets are sent to the API and the authorization server only: test servers record requests."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_no_page_is_fetched_from_elsewhere(serve: Serve, rel: str) -> None
         listing = client.evses.list()
         if rel == "previous":
             listing = listing.resume((await listing.page()).cursor).backward()
-        with pytest.raises(errors.ForeignOriginError, match="goes nowhere else") as caught:
+        with pytest.raises(errors.ForeignOriginError, match="is sent nowhere else") as caught:
             await listing.collect()
         with pytest.raises(errors.ForeignOriginError):
             async for _ in listing.prefetch():

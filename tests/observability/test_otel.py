@@ -1,4 +1,4 @@
-"""Spans and metrics, as the exporters of the SDK get them."""
+"""Spans and metrics, as exporters of the SDK receive them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def replies(*script: Any) -> Handler:
     return scripted(EVSE, *script, headers=RATE)
 
 
-async def test_a_call_is_a_span_around_one_for_its_attempt(serve, telemetry: Telemetry) -> None:
+async def test_call_is_the_parent_span_of_its_attempt(serve, telemetry: Telemetry) -> None:
     server = await serve(replies())
     async with server.client(tracer=telemetry.tracing) as client:
         await client.evses.get("evse01", expand=["user"])
@@ -105,7 +105,7 @@ async def test_a_call_is_a_span_around_one_for_its_attempt(serve, telemetry: Tel
     assert "traceparent" not in {name.lower() for name in server.seen[0].headers}
 
 
-async def test_the_url_of_a_span_is_scrubbed(serve, telemetry: Telemetry) -> None:
+async def test_url_of_a_span_is_redacted(serve, telemetry: Telemetry) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response([])
 
@@ -116,9 +116,7 @@ async def test_the_url_of_a_span_is_scrubbed(serve, telemetry: Telemetry) -> Non
     assert url == f"{server.url}/users?email=REDACTED&page_size=5"
 
 
-async def test_a_retry_is_a_span_of_its_own_beside_the_first(
-    serve, time: FakeTime, telemetry: Telemetry
-) -> None:
+async def test_retry_is_a_sibling_span(serve, time: FakeTime, telemetry: Telemetry) -> None:
     server = await serve(replies(503, None, 200))
     async with server.client(tracer=telemetry.tracing, clock=time, sleep=time.sleep) as client:
         await client.evses.get("evse01")
@@ -149,7 +147,7 @@ async def test_a_retry_is_a_span_of_its_own_beside_the_first(
 @pytest.mark.parametrize(
     ("status", "error"), [(404, errors.NotFoundError), (500, errors.ServerError)]
 )
-async def test_an_error_of_the_api_marks_both_spans(
+async def test_api_error_marks_both_spans(
     serve, telemetry: Telemetry, status: int, error: type[Exception]
 ) -> None:
     server = await serve(replies(status))
@@ -163,7 +161,7 @@ async def test_an_error_of_the_api_marks_both_spans(
         assert span.events == ()
 
 
-async def test_no_reply_and_a_cancellation_mark_the_spans(serve, telemetry: Telemetry) -> None:
+async def test_missing_reply_and_cancellation_mark_the_spans(serve, telemetry: Telemetry) -> None:
     asked = asyncio.Event()
 
     async def never(_: web.Request) -> web.Response:
@@ -189,7 +187,7 @@ async def test_no_reply_and_a_cancellation_mark_the_spans(serve, telemetry: Tele
     assert "Timeout" in str((attempt.attributes or {})["error.type"])
 
 
-async def test_a_token_request_stands_inside_the_call_that_needed_it(
+async def test_token_request_is_a_child_of_the_call_that_needed_it(
     serve, telemetry: Telemetry
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
@@ -213,7 +211,7 @@ def tracer_of(telemetry: Telemetry) -> trace.Tracer:
     return telemetry.tracers.get_tracer("the caller")
 
 
-async def test_a_call_stands_inside_the_span_of_the_caller(serve, telemetry: Telemetry) -> None:
+async def test_call_is_a_child_of_the_current_span(serve, telemetry: Telemetry) -> None:
     server = await serve(replies())
     async with server.client(tracer=telemetry.tracing) as client:
         with tracer_of(telemetry).start_as_current_span("mine") as mine:
@@ -230,7 +228,7 @@ def _id(span: trace.SpanContext | None) -> int:
     return span.span_id
 
 
-async def test_so_it_does_in_the_blocking_twin(serve, telemetry: Telemetry) -> None:
+async def test_blocking_call_is_a_child_of_the_current_span(serve, telemetry: Telemetry) -> None:
     server = await serve(replies())
 
     def call() -> trace.SpanContext:
@@ -246,9 +244,7 @@ async def test_so_it_does_in_the_blocking_twin(serve, telemetry: Telemetry) -> N
     assert call_span.kind is SpanKind.INTERNAL
 
 
-async def test_the_instrumentation_of_aiohttp_is_told_to_keep_quiet(
-    serve, telemetry: Telemetry
-) -> None:
+async def test_instrumentation_of_aiohttp_is_suppressed(serve, telemetry: Telemetry) -> None:
     """It looks at this key of the context for every request it would make a span of."""
     key, during = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY, []
 
@@ -268,7 +264,7 @@ async def test_the_instrumentation_of_aiohttp_is_told_to_keep_quiet(
     assert during == [True, None]
 
 
-async def test_the_metrics_tell_durations_and_what_is_left(serve, telemetry: Telemetry) -> None:
+async def test_metrics_record_durations_and_remaining_requests(serve, telemetry: Telemetry) -> None:
     server = await serve(replies(200, 404))
     tracing = Tracing(telemetry.tracers, telemetry.meters, attributes={"deployment": "blue"})
     async with server.client(tracer=tracing) as client:
@@ -287,9 +283,7 @@ async def test_the_metrics_tell_durations_and_what_is_left(serve, telemetry: Tel
     assert dict(left.attributes) == {"deployment": "blue", "server.address": "127.0.0.1"}
 
 
-async def test_a_wait_for_the_budget_is_measured(
-    serve, time: FakeTime, telemetry: Telemetry
-) -> None:
+async def test_wait_for_the_budget_is_recorded(serve, time: FakeTime, telemetry: Telemetry) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(EVSE, headers=RATE | {"X-RateLimit-Remaining": "0"})
 
@@ -304,19 +298,19 @@ async def test_a_wait_for_the_budget_is_measured(
     assert wait.sum > 1
 
 
-async def test_without_an_sdk_nothing_is_made_and_nothing_breaks(serve) -> None:
+async def test_tracing_without_an_sdk_does_nothing(serve) -> None:
     server = await serve(replies(503))
     time = FakeTime()
     async with server.client(tracer=Tracing(), clock=time, sleep=time.sleep) as client:
         assert (await client.evses.get("evse01")).id == "evse01"
 
 
-def test_the_client_does_not_load_opentelemetry() -> None:
+def test_client_does_not_import_opentelemetry() -> None:
     code = "import sys, ev_energy; ev_energy.Client('t'); assert 'opentelemetry' not in sys.modules"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
-def test_without_the_extra_the_import_says_what_to_install() -> None:
+def test_import_without_the_extra_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['opentelemetry'] = None\n"
         "try: import ev_energy.otel\n"
@@ -326,8 +320,8 @@ def test_without_the_extra_the_import_says_what_to_install() -> None:
     assert done.stdout == "ev_energy.otel needs an extra: pip install 'ev-energy[otel]'\n"
 
 
-def test_what_it_is_called_with_need_not_be_real() -> None:
-    """A request to nowhere in particular: no attribute may be None."""
+def test_tracing_accepts_any_request() -> None:
+    """No attribute may be None, whatever the request lacks."""
     from yarl import URL
 
     from ev_energy._messages import Request, Response

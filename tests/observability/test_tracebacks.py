@@ -188,7 +188,7 @@ def test_no_local_variable_of_the_blocking_client_shows_a_secret(line: Line) -> 
             assert shown(caught.value) == []
 
 
-async def test_a_link_header_that_repeats_the_token_shows_in_no_local_variable() -> None:
+async def test_link_header_that_repeats_the_token_shows_in_no_local_variable() -> None:
     with listening(Line(http(b"[]", "200 OK", f"Link: <{TOKEN}"))) as line:
         async with ev_energy.Client(TOKEN, base_url=f"{line.url}/v2", retries=0) as client:
             with pytest.raises(errors.PagingError) as caught:
@@ -205,9 +205,7 @@ def raising(error: BaseException) -> Callable[[object], None]:
 
 @pytest.mark.parametrize("error", [ValueError("a hook's"), asyncio.CancelledError()])
 @pytest.mark.parametrize("hook", ["on_request", "on_response", "on_retry", "on_wait"])
-async def test_what_hooks_raise_shows_no_secret_of_the_frames_it_passes(
-    hook: str, error: BaseException
-) -> None:
+async def test_exception_of_a_hook_shows_no_secret(hook: str, error: BaseException) -> None:
     with listening(Line(said({}, "503 Later", "Retry-After: 0"))) as line:
         options: dict[str, Any] = {hook: raising(error), "retries": 1}
         async with ev_energy.Client(application(), base_url=f"{line.url}/v2", **options) as client:
@@ -216,7 +214,7 @@ async def test_what_hooks_raise_shows_no_secret_of_the_frames_it_passes(
     assert shown(caught.value) == []
 
 
-async def test_a_cancelled_call_shows_no_secret() -> None:
+async def test_cancelled_call_shows_no_secret() -> None:
     with listening(Line(None)) as line:
         began = asyncio.Event()
 
@@ -237,7 +235,7 @@ async def test_a_cancelled_call_shows_no_secret() -> None:
             await task
 
 
-async def test_what_a_middleware_raises_keeps_the_frames_of_the_user() -> None:
+async def test_exception_of_a_middleware_keeps_the_frames_of_the_user() -> None:
     import aiohttp
 
     async def broken(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
@@ -261,7 +259,7 @@ async def test_what_a_middleware_raises_keeps_the_frames_of_the_user() -> None:
 @pytest.mark.parametrize(
     "kept", ['{"version": 1, "tokens": {%s: {"access_token": 7, "x": %s}}}', "%s%s"]
 )
-async def test_a_damaged_token_file_shows_no_secret(tmp_path: Path, kept: str) -> None:
+async def test_damaged_token_file_shows_no_secret(tmp_path: Path, kept: str) -> None:
     path = tmp_path / "tokens.json"
     key = application().key("http://127.0.0.1:1")
     path.write_text(kept % (json.dumps(key), json.dumps(REFRESH)))
@@ -292,7 +290,7 @@ async def test_a_damaged_token_file_shows_no_secret(tmp_path: Path, kept: str) -
         ("/back?code={code}&state={state}", b""),
     ],
 )
-def test_a_failed_sign_in_shows_no_code_and_no_verifier(
+def test_failed_sign_in_shows_no_code_and_no_verifier(
     callback: str, token: bytes, blocking: bool
 ) -> None:
     with listening(Line(b"", token)) as line:
@@ -333,7 +331,7 @@ def test_a_failed_sign_in_shows_no_code_and_no_verifier(
 @pytest.mark.parametrize(
     "arguments", [{"timeout": -1}, {"base_url": "nonsense"}, {"max_body": 0}], ids=str
 )
-def test_a_client_that_cannot_be_made_shows_no_token(make: Any, arguments: Any) -> None:
+def test_failing_client_constructor_shows_no_token(make: Any, arguments: Any) -> None:
     with pytest.raises(ValueError, match="must|URL|base_url") as caught:
         make(TOKEN, **arguments)
     assert shown(caught.value) == []
@@ -343,7 +341,7 @@ def test_a_client_that_cannot_be_made_shows_no_token(make: Any, arguments: Any) 
     assert shown(caught.value) == []
 
 
-def test_a_static_token_that_cannot_be_sent_is_not_shown() -> None:
+def test_invalid_static_token_is_not_shown() -> None:
     with pytest.raises(ValueError, match="bare access token") as caught:
         ev_energy.Client(f"{TOKEN}\n")
     assert shown(caught.value) == []
@@ -360,7 +358,7 @@ def test_a_static_token_that_cannot_be_sent_is_not_shown() -> None:
         lambda: Token.from_dict({"access_token": TOKEN, "expires_at": "soon"}),
     ],
 )
-def test_credentials_that_are_refused_are_not_shown(construct: Callable[[], Any]) -> None:
+def test_invalid_credentials_are_not_shown(construct: Callable[[], Any]) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
         construct()
     assert not shown(caught.value)
