@@ -21,12 +21,14 @@ _UNAUTHORIZED: Final[int] = HTTPStatus.UNAUTHORIZED.value
 _TOO_MANY_REQUESTS: Final[int] = HTTPStatus.TOO_MANY_REQUESTS.value
 
 
-async def authorized(state: ClientState, options: CallOptions, out: Outgoing) -> Outcome:
+async def authorized(
+    state: ClientState, tokens: TokenManager, options: CallOptions, out: Outgoing
+) -> Outcome:
     """Send a call once, with a token and within the budget.
 
     If the API rejects the token, the call is sent once more with a new one, as the same attempt.
     """
-    tokens, budget, bucket = state.token_manager, state.budget, state.bucket
+    budget, bucket = state.budget, state.bucket
     is_repeated = False
     while True:
         state.require_own_origin(out.request.url)
@@ -46,7 +48,8 @@ async def authorized(state: ClientState, options: CallOptions, out: Outgoing) ->
         finally:
             if ticket is not None:
                 _complete(ticket, out, outcome)
-        if is_repeated or not _is_rejected(outcome) or not tokens.invalidate(token):
+        is_rejected = isinstance(outcome, Response) and outcome.status == _UNAUTHORIZED
+        if is_repeated or not is_rejected or not tokens.invalidate(token):
             return outcome
         is_repeated = True
 
@@ -57,10 +60,6 @@ async def _wait_for_budget(
     with state.budget_wait(out.request) as on_wait:
         remaining = out.deadline - state.http.clock()
         return await budget.acquire(state.acquire_for(options, remaining, on_wait))
-
-
-def _is_rejected(outcome: Outcome) -> bool:
-    return isinstance(outcome, Response) and outcome.status == _UNAUTHORIZED
 
 
 async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManager) -> Token:

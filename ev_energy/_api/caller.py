@@ -118,12 +118,12 @@ class ApiCaller:
         inside: str | None = None,
     ) -> M | None:
         """Call one operation. None if it has no result, or the reply omits the field *inside*."""
-        out = self._outgoing(self._request(method, path, ids, query, body, scope))
-        response = await self._send(out)
+        request = self._request(method, path, ids, query, body, scope)
+        out, response = await self._send(request)
         if model is None:
             if not is_confirmation(response.body):
                 message = f"expected no result, got {self._media_type(response)}"
-                raise self._unexpected_success(message, out.request, response)
+                raise self._unexpected_success(message, request, response)
             return None
         expected = Expected(model, expanded=bool(query.get("expand")), envelope_key=inside)
         result, _ = await self._decode(out, response, expected)
@@ -133,8 +133,8 @@ class ApiCaller:
         self, path: str, ids: tuple[object, ...], scope: str | None
     ) -> Counts:
         """Call a deletion that may return counts; an empty mapping if the reply has no body."""
-        out = self._outgoing(self._request("DELETE", path, ids, {}, None, scope))
-        response = await self._send(out)
+        request = self._request("DELETE", path, ids, {}, None, scope)
+        out, response = await self._send(request)
         if not response.body.strip():
             return {}
         expected = Expected(cast("type[Any]", Counts), expanded=False)
@@ -180,7 +180,7 @@ class ApiCaller:
         if scope is None:
             public_headers = {"User-Agent": request.headers["User-Agent"]}
             request = replace(request, headers=public_headers, authorised=False)
-        response = await self._send(self._outgoing(request), redirects=True)
+        _, response = await self._send(request, redirects=True)
         location = response.headers.get("location")
         if response.status not in _REDIRECTS or not location:
             raise self._decode_error("expected a redirect with a Location", request, response)
@@ -195,8 +195,8 @@ class ApiCaller:
             shown = state.http.redactor.redact(url)
             raise ForeignOriginError(shown, str(state.base_url.origin())) from None
         target = build_url(state.base_url, path_from_url(template, named), named.query)
-        out = self._outgoing(Request("GET", target, self.options.headers, template=template))
-        response = await self._send(out)
+        request = Request("GET", target, self.options.headers, template=template)
+        out, response = await self._send(request)
         resource, _ = await self._decode(out, response, Expected(model, expanded=False))
         return cast(M, resource)
 
@@ -222,42 +222,44 @@ class ApiCaller:
         url = build_url(state.base_url, path, query)
         return Request(method, url, headers, content, state.auth is not None, template)
 
-    def _outgoing(self, request: Request) -> Outgoing:
-        options = self.options
-        return Outgoing(
-            request=request,
+    async def _send(
+        self, request: Request, *, redirects: bool = False
+    ) -> tuple[Outgoing, Response]:
+        """Send *request* and return the reply: a success, or a redirect if *redirects* are wanted.
+
+        Everything else is raised as an error.
+        """
+        state, options = self.state, self.options
+        redirected = state.slash_redirects
+        out = Outgoing(
+            request=redirected.apply(request) if redirected.ends_in_slash else request,
             headers=request.headers,
             body=request.body,
             policy=options.retries,
             timeout=options.timeout,
-            deadline=self.state.http.clock() + options.deadline,
+            deadline=state.http.clock() + options.deadline,
             time_limit=options.deadline,
             is_write=request.is_write,
-            recording=capture.begin_call(self.state, request),
+            recording=capture.begin_call(state, request),
         )
-
-    async def _send(self, out: Outgoing, *, redirects: bool = False) -> Response:
-        """Return the reply to *out* if it is a success, or a redirect if *redirects* are wanted."""
-        state, request = self.state, out.request
         send_once = (
-            partial(authorized, state, self.options)
-            if request.authorised
+            partial(authorized, state, state.tokens, options)
+            if request.authorised and state.tokens is not None
             else partial(attempt, state.http)
         )
-        out.request = state.slash_redirects.apply(request)
         response = await retry(state.http, out, send_once)
         if response.status not in _SUCCESSES and self._should_follow(out, response):
-            out.request = state.slash_redirects.apply(request)
+            out.request = redirected.apply(request)
             out.number -= 1  # a redirect is not a failed attempt
             response = await retry(state.http, out, send_once)
+        # No local variable for the headers: they may repeat the token, and tools print locals.
         if "x-ratelimit-remaining" in response.headers:
             state.rate_limit_headers = response.headers
         if response.status in _SUCCESSES:
-            media_type = response.headers.get("content-type", "")
-            if media_type == "application/json" or not _is_problem(media_type):
-                return response
+            if _PROBLEM not in response.headers.get("content-type", "").lower():
+                return out, response
         elif redirects and _is_redirect(response):
-            return response
+            return out, response
         if response.status >= HTTPStatus.BAD_REQUEST:
             report_repair(state.report, "ProblemDetail", response.body)
             raise api_error(request, state.http.redact(response))
@@ -272,8 +274,8 @@ class ApiCaller:
 
     async def _page(self, request: Request, expected: Expected, listing: Listing) -> Page[Any]:
         """Fetch one page of *listing*, with the links to its neighbours."""
-        state, out = self.state, self._outgoing(request)
-        response = await self._send(out)
+        state = self.state
+        out, response = await self._send(request)
         items, envelope = await self._decode(out, response, expected)
         page = Page(
             items=items, envelope=envelope, url=request.url, response=response, listing=listing
@@ -365,7 +367,3 @@ def _describe_redirect(request: Request, response: Response) -> str:
 
 def _is_redirect(response: Response) -> bool:
     return HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST
-
-
-def _is_problem(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() == _PROBLEM

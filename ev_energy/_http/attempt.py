@@ -68,7 +68,15 @@ async def _exchange(http: HttpContext, out: Outgoing, timeout: float) -> Outcome
         request = replace(request, url=out.secret_url.value)
     try:
         with trim_traceback():
-            return await http.transport.send(request, out.all_headers(), out.body, timeout)
+            return await http.transport.send(
+                request,
+                # Not a local variable: tools print those of a traceback.
+                out.headers
+                if out.access_token is None
+                else {**out.headers, "Authorization": f"Bearer {out.access_token}"},
+                out.body,
+                timeout,
+            )
     except ConnectionFault as fault:
         # Its message may quote the server, and its cause may name the presigned URL.
         redacted = ConnectionFault(http.redactor.redact(str(fault)), sent=fault.sent)

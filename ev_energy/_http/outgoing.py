@@ -50,12 +50,6 @@ class Outgoing(msgspec.Struct, eq=False, kw_only=True):
     def __repr__(self) -> str:
         return f"<Outgoing {self.request.label}, attempt {self.number}>"
 
-    def all_headers(self) -> Mapping[str, str]:
-        """Return the headers with the token. Not for a local variable: tracebacks show those."""
-        if self.access_token is None:
-            return self.headers
-        return {**self.headers, "Authorization": f"Bearer {self.access_token}"}
-
     @property
     def hides_reply(self) -> bool:
         """Whether a reply's body is a secret: it holds a token, or repeats a presigned URL."""

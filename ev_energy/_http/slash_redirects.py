@@ -25,19 +25,20 @@ class SlashRedirects:
     """The path templates that a server redirected, and the form it wants for each."""
 
     def __init__(self) -> None:
-        self._ends_in_slash: dict[str, bool] = {}
+        self.ends_in_slash: dict[str, bool] = {}
+        """Path templates, and whether the server wants a slash at the end of their paths."""
 
     def apply(self, request: Request) -> Request:
         """Return *request* in the form that the server last redirected it to."""
-        if not self._ends_in_slash or request.template not in self._ends_in_slash:
+        if request.template not in self.ends_in_slash:
             return request
-        return replace(request, url=_with_slash(request.url, self._ends_in_slash[request.template]))
+        return replace(request, url=_with_slash(request.url, self.ends_in_slash[request.template]))
 
     def learn(self, request: Request, response: Response) -> bool:
         """Remember a redirect to the other form. Return whether *response* is one."""
         other = other_slash_form(request.url, response)
         if other is not None:
-            self._ends_in_slash[request.template] = other.raw_path.endswith("/")
+            self.ends_in_slash[request.template] = other.raw_path.endswith("/")
         return other is not None
 
 
