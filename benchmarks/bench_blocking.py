@@ -35,7 +35,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             kinds.insert(0, ("uvloop", new_loop))
         for kind, loop in kinds:
             # A portal makes its loop at the first call: make that here.
-            with patch("ev_energy_sync._portal.new_loop", loop):
+            with patch("ev_energy_sync._loop_thread.new_loop", loop):
                 client = stack.enter_context(_client(url))
                 ways[kind] = client.evses.get
                 client.evses.get("evse01")
@@ -92,7 +92,7 @@ def _shared(get: Get, pool: ThreadPoolExecutor) -> Callable[[], None]:
 def _hops(kinds: list[str], stack: ExitStack) -> dict[str, Callable[[], None]]:
     """A coroutine that does nothing, through a portal of each kind of loop."""
     from ev_energy_sync._loop import new_loop
-    from ev_energy_sync._portal import Portal
+    from ev_energy_sync._loop_thread import Portal
 
     async def nothing() -> None:
         pass
@@ -100,7 +100,7 @@ def _hops(kinds: list[str], stack: ExitStack) -> dict[str, Callable[[], None]]:
     def case(loop: Callable[[], Any]) -> Callable[[], None]:
         portal = Portal(nothing)
         stack.callback(portal.stop)
-        with patch("ev_energy_sync._portal.new_loop", loop):
+        with patch("ev_energy_sync._loop_thread.new_loop", loop):
             portal.call(nothing())
 
         def run() -> None:

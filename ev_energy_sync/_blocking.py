@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 from ev_energy._api.paging import Pager as AsyncPager
 from ev_energy._messages import Page
 from ev_energy._runtime.build_lock import build_lock
-from ev_energy_sync._portal import Portal
+from ev_energy_sync._loop_thread import Portal
 
 A = TypeVar("A")
 T = TypeVar("T")

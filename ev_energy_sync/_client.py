@@ -16,7 +16,7 @@ from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
 from ev_energy_sync._blocking import Twin
 from ev_energy_sync._families import Families
-from ev_energy_sync._portal import Portal
+from ev_energy_sync._loop_thread import Portal
 
 if TYPE_CHECKING:
     from ssl import SSLContext

@@ -303,7 +303,7 @@ def test_the_blocking_twin_stands_on_the_doors_of_the_async_package() -> None:
         ("ev_energy_sync._blocking", "_api", "Pager"),
         ("ev_energy_sync._client", "_api", "CapturedCall"),
         ("ev_energy_sync._client", "_codec", "DriftHook"),
-        ("ev_energy_sync._portal", "_api", ""),  # imports aiohttp before the loop runs
+        ("ev_energy_sync._loop_thread", "_api", ""),  # imports aiohttp before the loop runs
     }
     back = {
         found.importer

@@ -19,7 +19,7 @@ import pytest
 
 import ev_energy
 from ev_energy_sync import Client, ClientCredentials, Ref, errors, models
-from ev_energy_sync._portal import Portal
+from ev_energy_sync._loop_thread import Portal
 
 
 def loop_threads() -> list[threading.Thread]:

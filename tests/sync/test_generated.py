@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ev_energy_sync import _generate
-from ev_energy_sync._generate_text import Refused
+from ev_energy_sync._generate import __main__ as _generate
+from ev_energy_sync._generate.source_text import Refused
 
 ROOT = _generate.ROOT
 
@@ -177,9 +177,7 @@ def digests(root: Path) -> dict[str, str]:
 @pytest.mark.parametrize("version", [v for v in ("3.11", "3.12", "3.13", "3.14") if find_python(v)])
 def test_every_version_of_python_writes_the_same(version):
     python = find_python(version)
-    script = (
-        "import json; from ev_energy_sync import _generate as g; print(json.dumps(g.generate()))"
-    )
+    script = "import json; from ev_energy_sync._generate import __main__ as g; print(json.dumps(g.generate()))"
     # The generator needs nothing but the standard library and attrs, which is pure Python.
     path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))])
     done = subprocess.run(

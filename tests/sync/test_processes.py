@@ -97,7 +97,7 @@ def test_exit_without_close_is_prompt_and_silent(run, server, last):
 
 def test_exit_closes_what_was_left_open(run):
     script = run("""
-        from ev_energy_sync._portal import Portal
+        from ev_energy_sync._loop_thread import Portal
 
         async def farewell():
             os.write(1, b"closed\\n")  # in one go

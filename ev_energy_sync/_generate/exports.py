@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from ev_energy_sync._generate_text import from_import, order
+from ev_energy_sync._generate.source_text import from_import, order
 
 #: What models are made of, shown beside them.
 _BASICS: Final = {"Model": "models._base", "OpenEnum": "models._enums", "Ref": "models._refs"}

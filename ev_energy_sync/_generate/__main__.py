@@ -16,12 +16,19 @@ from pathlib import Path
 from typing import Final
 
 from ev_energy._operations import HouseFormError, table
-from ev_energy_sync._generate_docs import operations_page
-from ev_energy_sync._generate_doors import expand_door, models_door
-from ev_energy_sync._generate_places import places
-from ev_energy_sync._generate_text import Imports, Method, Refused, from_import, signature, wrap
+from ev_energy_sync._generate.exports import expand_door, models_door
+from ev_energy_sync._generate.operations_page import operations_page
+from ev_energy_sync._generate.resource_paths import places
+from ev_energy_sync._generate.source_text import (
+    Imports,
+    Method,
+    Refused,
+    from_import,
+    signature,
+    wrap,
+)
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 CLIENT: Final = "ev_energy/_client.py"
 RESOURCES: Final = "ev_energy/resources"
 MODELS: Final = "ev_energy/models"

@@ -1,0 +1,1 @@
+"""The generator: ``python -m ev_energy_sync._generate [--check]``."""
