@@ -30,7 +30,7 @@ def rows(settings: Settings) -> Iterator[Row]:
         ways: dict[str, Get] = {"requests": _requests(stack, url)}
         kinds = [("asyncio's loop", asyncio.new_event_loop)]
         if peers.installed("uvloop"):
-            from ev_energy_sync._loop import new_loop
+            from ev_energy_sync._loop_thread import new_loop
 
             kinds.insert(0, ("uvloop", new_loop))
         for kind, loop in kinds:
@@ -91,8 +91,7 @@ def _shared(get: Get, pool: ThreadPoolExecutor) -> Callable[[], None]:
 
 def _hops(kinds: list[str], stack: ExitStack) -> dict[str, Callable[[], None]]:
     """A coroutine that does nothing, through a portal of each kind of loop."""
-    from ev_energy_sync._loop import new_loop
-    from ev_energy_sync._loop_thread import Portal
+    from ev_energy_sync._loop_thread import Portal, new_loop
 
     async def nothing() -> None:
         pass

@@ -47,7 +47,7 @@ def families() -> dict[str, Family]:
     """Every module of families, by name."""
     from ev_energy import Client
     from ev_energy._lazy_exports import Lazy
-    from ev_energy._operations import table
+    from ev_energy._operations import operation_table
 
     lazy = {name: value for name, value in vars(Client).items() if isinstance(value, Lazy)}
     modules = sorted({value.module for value in lazy.values()})
@@ -56,7 +56,7 @@ def families() -> dict[str, Family]:
         name = module.rpartition(".")[2]
         attributes = tuple(one for one, value in lazy.items() if value.module == module)
         found[name] = Family(name, attributes)
-    for operation in table():
+    for operation in operation_table():
         if operation.method == "GET" and operation.kind == "one" and not operation.inside:
             family = _with_call(found[operation.module], operation)
             found[operation.module] = max(
@@ -80,7 +80,7 @@ def _with_call(family: Family, operation: Any) -> Family:
         return family  # a timestamp or the like
     names = tuple(parameter.name for parameter in wanted) + _ALSO.get(operation.call, ())
     path = operation.path.format_map(dict.fromkeys(operation.ids, "x01"))
-    reply = json.dumps(_of(getattr(models, operation.into)), separators=(",", ":")).encode()
+    reply = json.dumps(_of(getattr(models, operation.model)), separators=(",", ":")).encode()
     return Family(family.module, family.attributes, operation.call, names, path.rstrip("/"), reply)
 
 

@@ -389,7 +389,7 @@ class Client:
         operation that gives one such resource (an entry of an inverter's log, say).
         """
         from ev_energy import models
-        from ev_energy._api.resource_paths import PLACES
+        from ev_energy._api.resource_paths import RESOURCE_PATHS
         from ev_energy._arguments import describe_type
         from ev_energy.models._refs import Ref
 
@@ -401,13 +401,13 @@ class Client:
         if not ref.url:
             raise ValueError(f"{ref!r} has no URL to fetch; its .resource is all the server sent")
         name = ref.into.__name__
-        if name not in PLACES:
+        if name not in RESOURCE_PATHS:
             raise ValueError(
                 f"the API has no one operation that gets a single {name}, so that {ref!r} cannot "
                 "be fetched; ask for it with expand=, or call the method that answers with it"
             )
-        path, into = PLACES[name]
-        return await self._caller.fetch(ref.url, path, cast("type[M]", getattr(models, into)))
+        path, model = RESOURCE_PATHS[name]
+        return await self._caller.fetch(ref.url, path, cast("type[M]", getattr(models, model)))
 
     async def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
         """Exchange the authorization code in *callback* for a token, and save it in the store.

@@ -1,8 +1,8 @@
-"""The operation table, read off the explicit resource source; nothing of it is imported.
+"""The operation table, parsed from the source of the resource modules without importing them.
 
-One endpoint is one ``self._verb(Into, "/path/{id}", id, scope=..., query=query)`` inside one public
-method, and the last line of that method's docstring says the same for people. Tools and tests read
-this table; the client itself never does.
+Each public method of a resource contains exactly one call of the form
+``self._verb(Model, "/path/{id}", id, scope=..., query=query)``, and its docstring ends in the same
+operation for human readers. Tools and tests use this table; the client does not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, NoReturn
 
-_HERE: Final = Path(__file__).parent
+_PACKAGE: Final = Path(__file__).parent
 _VERBS: Final[Mapping[str, str]] = {
     "_get": "GET",
     "_list": "GET",
@@ -23,43 +23,43 @@ _VERBS: Final[Mapping[str, str]] = {
     "_delete": "DELETE",
     "_delete_counting": "DELETE",
 }
-#: What comes back of the verbs that are not told.
-_NO_INTO: Final = {"_delete": "None", "_delete_counting": "Counts", "_redirect": "None"}
-#: The members of a body that the caller makes as a whole.
+#: The models of the verbs that take no model as an argument.
+_FIXED_MODELS: Final = {"_delete": "None", "_delete_counting": "Counts", "_redirect": "None"}
+#: Stands for the body members of an operation whose caller passes the whole body.
 AS_GIVEN: Final = ("...",)
 _SCOPES: Final[Mapping[str, str | None]] = {"PUBLIC": None, "ANY_SCOPE": ""}
 _LAZY: Final = re.compile(r"(\w+): Lazy\[(\w+)\] = Lazy\('(\w+)'\)")
 _LITERAL: Final = re.compile(r"(\w+): TypeAlias = Literal\[(.*)\]")
 
-Kind = Literal["one", "list", "none", "redirect"]
+ReplyKind = Literal["one", "list", "none", "redirect"]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Operation(NamedTuple):
-    """One endpoint, as its method says it."""
+    """One operation of the API, as its method declares it."""
 
     family: str
-    """The attribute of the client: ``evse_models``."""
+    """The client's attribute, such as ``evse_models``."""
     owner: str
-    """The class: ``EvseModels``."""
+    """The resource class, such as ``EvseModels``."""
     name: str
-    """The method: ``list``."""
+    """The Python method, such as ``list``."""
     method: str
     path: str
-    kind: Kind
-    into: str | None
-    """The model that comes back; of a list, of each item."""
+    kind: ReplyKind
+    model: str | None
+    """The model of the reply, or of each item of a list."""
     scope: str | None
-    """What the token needs; empty for any token, None for none at all."""
+    """The OAuth scope that the token needs; empty for any token, None if no token is needed."""
     ids: tuple[str, ...]
     query: tuple[str, ...]
     json: tuple[str, ...] | None
-    """Members of the body, `AS_GIVEN` where it is the caller's; None where there is no body."""
+    """The members of the body, `AS_GIVEN` if the caller passes it whole, or None without a body."""
     inside: str | None
-    """The member of the reply that holds what comes back, where the API wraps it."""
+    """The member of the reply object that contains the model, if the API wraps it."""
     expand: tuple[str, ...]
     paginated: bool
-    """Whether it takes a position to go on from; ``page_size=None`` if it takes no size."""
+    """Whether the operation has pages; it passes ``page_size=None`` if their size is fixed."""
     module: str
     line: int
     doc: str
@@ -71,37 +71,37 @@ class Operation(NamedTuple):
 
     @property
     def operation_id(self) -> str:
-        """What the API's description calls it."""
+        """The ``operationId`` in the API's description."""
         return operation_id(self.method, self.path)
 
     @property
     def summary(self) -> str:
-        """``GET /evse_models, public``: the end of the docstring, without its full stop."""
+        """The end of the docstring without its full stop, such as ``GET /evse_models, public``."""
         scopes = {None: "public", "": "any scope"}
         return f"{self.method} {self.path}, {scopes.get(self.scope, f'scope {self.scope}')}"
 
 
-class HouseFormError(Exception):
-    """An endpoint is not written in the house form; the message says where."""
+class EndpointFormError(Exception):
+    """An endpoint is not written in the form that this module parses; the message has the line."""
 
 
-def table(package: Path = _HERE) -> tuple[Operation, ...]:
-    """Every operation of *package*, in the order of the client's families."""
+def operation_table(package: Path = _PACKAGE) -> tuple[Operation, ...]:
+    """Return all operations of *package*, in the order of the client's families."""
     client = package / "_client.py"
     files = sorted((package / "resources").glob("[!_]*.py"))
     sources = {path.stem: _Source(path) for path in files}
-    found: list[Operation] = []
+    operations: list[Operation] = []
     nodes = ast.walk(ast.parse(client.read_text(encoding="utf-8")))
     for node in [node for node in nodes if isinstance(node, ast.AnnAssign)]:
-        if (line := _LAZY.fullmatch(ast.unparse(node))) is None:
+        if (declaration := _LAZY.fullmatch(ast.unparse(node))) is None:
             continue
-        family, owner, module = line.groups()
+        family, owner, module = declaration.groups()
         if module not in sources or owner not in sources[module].classes:
-            raise HouseFormError(f"{client}:{node.lineno}: there is no {owner} in {module}.py")
+            raise EndpointFormError(f"{client}:{node.lineno}: there is no {owner} in {module}.py")
         if owner in sources[module].workflows:
             continue
         cls = sources[module].classes.pop(owner)
-        found += [
+        operations += [
             _operation(sources, module, family, cls, function)
             for function in cls.body
             if isinstance(function, Function) and not function.name.startswith("_")
@@ -109,23 +109,24 @@ def table(package: Path = _HERE) -> tuple[Operation, ...]:
     for source in sources.values():
         for name, cls in source.classes.items():
             if name not in source.workflows:
-                _refuse(source, cls, f"{name} has no Lazy line in _client.py")
-    return tuple(found)
+                _fail(source, cls, f"the class Client declares no attribute for {name}")
+    return tuple(operations)
 
 
 class _Source:
-    """A module of resources, parsed."""
+    """A parsed resource module."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.body = path, ast.parse(path.read_text(encoding="utf-8")).body
         classes = [node for node in self.body if isinstance(node, ast.ClassDef)]
-        bases = {c.name: set(map(ast.unparse, c.bases)) for c in classes}
+        bases = {cls.name: set(map(ast.unparse, cls.bases)) for cls in classes}
         self.workflows = {name for name, names in bases.items() if "Workflow" in names}
-        self.classes = {c.name: c for c in classes if bases[c.name] & {"Resource", "Workflow"}}
+        resources = [cls for cls in classes if bases[cls.name] & {"Resource", "Workflow"}]
+        self.classes = {cls.name: cls for cls in resources}
 
 
-def _refuse(source: _Source, node: ast.stmt | ast.expr, why: str) -> NoReturn:
-    raise HouseFormError(f"{source.path}:{node.lineno}: {why}")
+def _fail(source: _Source, node: ast.stmt | ast.expr, message: str) -> NoReturn:
+    raise EndpointFormError(f"{source.path}:{node.lineno}: {message}")
 
 
 def _operation(
@@ -133,62 +134,67 @@ def _operation(
 ) -> Operation:
     source = sources[module]
     verb, call = _call(source, f"{cls.name}.{function.name}", function)
-    told: list[ast.expr] = [ast.Name(_NO_INTO[verb])] if verb in _NO_INTO else []
-    into, path, *ids = [*told, *call.args]
+    fixed: list[ast.expr] = [ast.Name(_FIXED_MODELS[verb])] if verb in _FIXED_MODELS else []
+    model_expr, path, *ids = [*fixed, *call.args]
     if not isinstance(path, ast.Constant) or not isinstance(path.value, str):
-        _refuse(source, call, "the path must be a literal")
+        _fail(source, call, "the path must be a literal")
     names = tuple(map(ast.unparse, ids))
     if names != tuple(re.findall(r"{(\w+)}", path.value)):
-        _refuse(source, call, f"{path.value} is filled with {', '.join(names) or 'nothing'}")
-    given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-    if len(given) != len(call.keywords):
-        _refuse(source, call, "every query parameter must be named")
-    scope = _scope(source, call, given.pop("scope", None))
-    body, inside = given.pop("json", None), given.pop("inside", None)
-    what = ast.unparse(into)
-    kind: Kind = "list" if verb == "_list" else "one"
-    if what == "None":
+        _fail(
+            source, call, f"the ids of {path.value} are passed as {', '.join(names) or 'nothing'}"
+        )
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    if len(keywords) != len(call.keywords):
+        _fail(source, call, "the query must be keyword arguments, not **kwargs")
+    scope = _scope(source, call, keywords.pop("scope", None))
+    body, inside = keywords.pop("json", None), keywords.pop("inside", None)
+    model = ast.unparse(model_expr)
+    kind: ReplyKind = "list" if verb == "_list" else "one"
+    if model == "None":
         kind = "redirect" if verb == "_redirect" else "none"
     returns = ast.unparse(function.returns) if function.returns else "nothing"
-    # What one reply wraps, it may leave out.
-    one = what if inside is None else f"{what} | None"
-    expected = f"Pager[{what}]" if kind == "list" else one
+    # A reply that wraps the model may omit it.
+    single = model if inside is None else f"{model} | None"
+    expected = f"Pager[{model}]" if kind == "list" else single
     if kind != "redirect" and returns != expected:
-        _refuse(source, function, f"{function.name} returns {returns}, but asks for {what}")
-    made = Operation(
+        _fail(
+            source, function, f"{function.name} returns {returns}, but its call returns {expected}"
+        )
+    operation = Operation(
         family=family,
         owner=cls.name,
         name=function.name,
         method=_VERBS[verb],
         path=path.value,
         kind=kind,
-        into=None if what == "None" else what,
+        model=None if model == "None" else model,
         scope=scope,
         ids=names,
-        query=tuple(name for name, value in given.items() if ast.unparse(value) != "None"),
+        query=tuple(name for name, value in keywords.items() if ast.unparse(value) != "None"),
         json=None if body is None else _members(source, function, body),
         inside=None if inside is None else str(ast.literal_eval(inside)),
-        expand=_expand(sources, source, given["expand"]) if "expand" in given else (),
-        paginated="page_size" in given,
+        expand=_expand(sources, source, keywords["expand"]) if "expand" in keywords else (),
+        paginated="page_size" in keywords,
         module=module,
         line=function.lineno,
         doc=ast.get_docstring(function) or "",
     )
-    if " ".join(made.doc.rpartition("\n\n")[2].split()) != f"{made.summary}.":
-        _refuse(source, function, f"the docstring of {made.call} must end in: {made.summary}.")
-    return made
+    summary = operation.summary
+    if " ".join(operation.doc.rpartition("\n\n")[2].split()) != f"{summary}.":
+        _fail(source, function, f"the docstring of {operation.call} must end in: {summary}.")
+    return operation
 
 
 def _call(source: _Source, name: str, function: Function) -> tuple[str, ast.Call]:
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     own = [call for call in calls if ast.unparse(call.func).startswith("self.")]
     if len(own) != 1:
-        _refuse(source, function, f"{name} makes {len(own)} calls; one method is one endpoint")
+        _fail(source, function, f"{name} calls {len(own)} methods of self instead of one")
     verb = ast.unparse(own[0].func).removeprefix("self.")
     if verb not in _VERBS:
-        _refuse(source, own[0], f"{name} calls {verb}, which is none of {', '.join(_VERBS)}")
-    if len(own[0].args) < (1 if verb in _NO_INTO else 2):
-        _refuse(source, own[0], "what comes back and the path come first")
+        _fail(source, own[0], f"{name} calls {verb} instead of one of {', '.join(_VERBS)}")
+    if len(own[0].args) < (1 if verb in _FIXED_MODELS else 2):
+        _fail(source, own[0], "the first two arguments must be the model and the path")
     return verb, own[0]
 
 
@@ -196,12 +202,14 @@ def _scope(source: _Source, call: ast.Call, value: ast.expr | None) -> str | Non
     if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value:
         return value.value
     if not isinstance(value, ast.Name) or value.id not in _SCOPES:
-        _refuse(source, call, f"scope must be a text or one of {', '.join(_SCOPES)}")
+        _fail(
+            source, call, f"scope must be a non-empty string literal or one of {', '.join(_SCOPES)}"
+        )
     return _SCOPES[value.id]
 
 
 def _members(source: _Source, function: Function, body: ast.expr) -> tuple[str, ...]:
-    """The keys of a dict display, or of the one that a local name stands for."""
+    """Return the keys of the dict display *body*, which may be assigned to a local name."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and [ast.unparse(body)] == [
             *map(ast.unparse, node.targets)
@@ -212,25 +220,25 @@ def _members(source: _Source, function: Function, body: ast.expr) -> tuple[str, 
     keys = body.keys if isinstance(body, ast.Dict) else [None]
     names = [str(key.value) for key in keys if isinstance(key, ast.Constant)]
     if len(names) != len(keys):
-        _refuse(source, body, "the body must be a dict with literal keys")
+        _fail(source, body, "the body must be a dict with literal keys")
     return tuple(names)
 
 
 def _expand(sources: Mapping[str, _Source], source: _Source, value: ast.expr) -> tuple[str, ...]:
-    """The texts of ``expand_values(Alias, expand)``, wherever the alias was made."""
+    """Return the values of the alias in ``expand_values(Alias, expand)``, from any module."""
     call = re.fullmatch(r"expand_values\((\w+), expand(?:, single=True)?\)", ast.unparse(value))
     if call is None:
-        _refuse(source, value, "expand must be expand_values(Alias, expand)")
+        _fail(source, value, "expand must be expand_values(Alias, expand)")
     for node in source.body:
         alias = isinstance(node, ast.AnnAssign) and _LITERAL.fullmatch(ast.unparse(node))
         if alias and alias[1] == call[1]:
             return tuple(map(str, ast.literal_eval(f"({alias[2]},)")))
         if isinstance(node, ast.ImportFrom) and call[1] in {name.name for name in node.names}:
             return _expand(sources, sources[(node.module or "").rpartition(".")[2]], value)
-    _refuse(source, value, f"there is no Literal called {call[1]}")
+    _fail(source, value, f"there is no Literal type alias {call[1]}")
 
 
-#: The ids in the API's description that are not the verb and the words of the path, with dashes.
+#: The operationIds that differ from the rule of `operation_id`, each before its path.
 _IRREGULAR: Final = """
 get-root
   /
@@ -341,7 +349,7 @@ get-dispatch_coordinators-dispatch_coordinator_id-dispatch_logs-timestamp
 """
 
 _WORDS: Final = _IRREGULAR.split()
-#: By verb and path.
+#: Irregular operationIds, by HTTP method and path.
 IRREGULAR: Final[Mapping[tuple[str, str], str]] = {
     (name.partition("-")[0].upper(), path): name
     for name, path in zip(_WORDS[::2], _WORDS[1::2], strict=True)
@@ -349,6 +357,9 @@ IRREGULAR: Final[Mapping[tuple[str, str], str]] = {
 
 
 def operation_id(method: str, path: str) -> str:
-    """The ``operationId`` of an operation."""
+    """Return the ``operationId`` of an operation.
+
+    It usually consists of the HTTP method and the words of the path, joined by dashes.
+    """
     words = path.strip("/").replace("{", "").replace("}", "").replace("/", "-")
     return IRREGULAR.get((method, path), f"{method.lower()}-{words}")

@@ -1,7 +1,7 @@
-"""The ev.energy v2 API, blocking: `ev_energy` for code that does not await.
+"""A blocking client for the ev.energy v2 API: `ev_energy` for code without ``await``.
 
-Models, errors and credentials are those of `ev_energy`; `Client` and `Pager` are its own. Names are
-imported when they are first used.
+`Client` and `Pager` are defined here; models, errors and credentials are those of `ev_energy`.
+Names are imported when they are first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the blocking classes stand on: the async object behind them, and the way to its loop."""
+"""The base of the blocking classes, and the blocking pager."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Blocking(Generic[A]):
-    """The blocking twin of an async object."""
+    """The blocking twin of an async object: its methods run on the loop of a portal."""
 
     __slots__ = ("_aio", "_portal")
 
@@ -31,53 +31,59 @@ class Blocking(Generic[A]):
 
 
 class Pager(Blocking[AsyncPager[T]]):
-    """A listing: ``for`` over it gives every item; pages are fetched as you get there."""
+    """A listing. Iterate over it for all items; each page is fetched when it is needed."""
 
     __slots__ = ()
 
     def __iter__(self) -> Iterator[T]:
-        """Every item."""
+        """Return an iterator over all items."""
         return _Items(self.pages())
 
     def pages(self) -> Iterator[Page[T]]:
-        """Every page; each has the reply's headers and a ``cursor``."""
+        """Return an iterator over all pages, each with its response headers and a ``cursor``."""
         return _Pages(self._aio.pages(), self._portal)
 
     def page(self) -> Page[T]:
-        """The page this listing starts at."""
+        """Fetch the page at which this listing starts."""
         return self._portal.call(self._aio.page())
 
     def first(self) -> T | None:
-        """The first item; None if there is none. Costs one request, unless pages are empty."""
+        """Return the first item, or None if there are no items.
+
+        Takes one request, and one more for each empty page before the first item.
+        """
         return self._portal.call(self._aio.first())
 
     def collect(self, *, limit: int | None = None) -> list[T]:
-        """The items in a list, *limit* of them at most."""
+        """Return the items as a list, at most *limit* of them."""
         return self._portal.call(self._aio.collect(limit=limit))
 
     def prefetch(self) -> Pager[T]:
-        """The same listing, fetching one page ahead of the one you are looking at."""
+        """Return the same listing, but with the next page fetched ahead during iteration."""
         return self._pager(self._aio.prefetch())
 
     def backward(self) -> Pager[T]:
-        """The same listing towards its beginning, by the server's ``previous`` links.
+        """Return the same listing towards its beginning, by the server's ``previous`` links.
 
-        For a listing that resumes somewhere. Pages come in reverse; inside each page the items
-        stay in the server's order.
+        Use it after `resume`. The pages are in reverse order; the items within each page stay in
+        the server's order.
         """
         return self._pager(self._aio.backward())
 
     def resume(self, cursor: str) -> Pager[T]:
-        """The same listing from the page of *cursor* on.
+        """Return the same listing, starting at the page of *cursor*.
 
-        The listing must be made with the same arguments as the one the cursor came from, or it is
-        refused with `CursorError`; only ``page_size`` may differ, and stays as it was.
+        The listing must have the same arguments as the listing that gave the cursor; otherwise this
+        raises `CursorError`. Only ``page_size`` may differ, and keeps the value it had there.
         """
         return self._pager(self._aio.resume(cursor))
 
 
 class _Pages(Blocking[AsyncIterator[Page[T]]], Iterator[Page[T]]):
-    """One trip to the loop a page. No generator: those are over after an error."""
+    """An iterator with one call into the loop per page.
+
+    Not a generator: a generator is finished after an error, but this can be continued.
+    """
 
     def __next__(self) -> Page[T]:
         page = self._portal.call(_next(self._aio))
@@ -102,8 +108,11 @@ async def _next(pages: AsyncIterator[Page[T]]) -> Page[T] | None:
     return await anext(pages, None)
 
 
-class Twin(Generic[T]):
-    """``evses: Twin[Evses] = Twin("evses")``: the blocking family, imported when first used."""
+class LazyResource(Generic[T]):
+    """A family of resources as an attribute of the blocking client, imported on first use.
+
+    ``evses: LazyResource[Evses] = LazyResource("evses")`` names the module of the class `Evses`.
+    """
 
     def __init__(self, module: str) -> None:
         self.module = f"ev_energy_sync.resources.{module}"
@@ -113,19 +122,20 @@ class Twin(Generic[T]):
         self.type_name = "".join(word.title() for word in name.split("_"))
 
     def load(self) -> Callable[[Any, Portal], T]:
-        """The class of the family; imports it."""
+        """Import and return the class of the family."""
         with build_lock:
-            found = getattr(import_module(self.module), self.type_name)
-        return cast("Callable[[Any, Portal], T]", found)
+            cls = getattr(import_module(self.module), self.type_name)
+        return cast("Callable[[Any, Portal], T]", cls)
 
     @overload
-    def __get__(self, client: None, owner: type[Any]) -> Twin[T]: ...
+    def __get__(self, client: None, owner: type[Any]) -> LazyResource[T]: ...
     @overload
     def __get__(self, client: object, owner: type[Any]) -> T: ...
-    def __get__(self, client: Any, owner: type[Any]) -> Twin[T] | T:
+    def __get__(self, client: Any, owner: type[Any]) -> LazyResource[T] | T:
         if client is None:
             return self
-        load = self.load()  # first: the async family is imported with it, under the lock
-        made = load(getattr(client._aio, self.name), client._portal)  # noqa: SLF001  (our own)
-        # Found before this non-data descriptor from now on, and the same one in every thread.
-        return cast(T, client.__dict__.setdefault(self.name, made))
+        cls = self.load()  # before the attribute below: it imports the async family under the lock
+        resource = cls(getattr(client._aio, self.name), client._portal)  # noqa: SLF001  (the owner)
+        # An instance attribute takes precedence over this non-data descriptor from now on. Threads
+        # that get here at the same time all use the object that was stored first.
+        return cast(T, client.__dict__.setdefault(self.name, resource))

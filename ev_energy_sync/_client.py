@@ -1,4 +1,4 @@
-"""The blocking client: what to call, and how."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ev_energy._redaction.tracebacks import Secret
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
-from ev_energy_sync._blocking import Twin
+from ev_energy_sync._blocking import LazyResource
 from ev_energy_sync._families import Families
 from ev_energy_sync._loop_thread import Portal
 
@@ -36,14 +36,14 @@ M = TypeVar("M", bound="Model")
 
 
 class Client(Families):
-    """A client of the ev.energy v2 API whose calls block. Close it, or use it in ``with``.
+    """A blocking client for the ev.energy v2 API. Close it, or use it in a ``with`` statement.
 
-    Any thread may call it, also one that runs an event loop, such as a notebook's (which then
-    stands still meanwhile). The calls run on an event loop of its own, on a thread of its own.
+    Any thread may call it, even a thread that runs an event loop, such as a notebook's; that loop
+    is blocked during the call. The client runs its calls on its own event loop in its own thread.
 
-    The arguments are those of `ev_energy.Client`, but for its *session*: an aiohttp session belongs
-    to the event loop it was made on, and cannot be used from another one. *on_drift* and the hooks
-    are called, and *sleep* runs, on the client's own thread.
+    The arguments are those of `ev_energy.Client`, except *session*: an aiohttp session belongs to
+    the event loop that it was created on and cannot be used on another one. *on_drift*, the hooks
+    and *sleep* run in the client's own thread.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Client(Families):
         wall_clock: Callable[[], float] | None = None,
     ) -> None:
         given = Secret(auth)
-        del auth  # it may be a token, and tools print the local variables of this frame
+        del auth  # may be a token, and tools print the local variables of this frame
         self._aio = aio.Client(
             given.value,
             base_url=base_url,
@@ -116,26 +116,27 @@ class Client(Families):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
-        """A client from the environment.
+        """Create a client from environment variables; *settings* are passed to `Client`.
 
-        ``EV_ENERGY_CLIENT_ID`` and ``EV_ENERGY_CLIENT_SECRET``, or ``EV_ENERGY_TOKEN``; and
-        ``EV_ENERGY_BASE_URL`` for another server than the live one. *settings* go to `Client`.
+        Reads ``EV_ENERGY_CLIENT_ID`` and ``EV_ENERGY_CLIENT_SECRET``, or ``EV_ENERGY_TOKEN``, and
+        ``EV_ENERGY_BASE_URL`` for a server other than the live one.
         """
         if "session" in settings:
             raise TypeError("a blocking client takes no session")
         given = Secret(environ)
         del environ  # tools print the local variables of this frame
-        found = aio.Client.from_env(given.value, **settings)
-        return cls._of(found, Portal(found.close))
+        async_client = aio.Client.from_env(given.value, **settings)
+        return cls._wrap(async_client, Portal(async_client.close))
 
     def acting_for(self, user: Id[User] | None) -> Self:
-        """This client, making its calls as *user* (``EvEnergy-User``); None: as itself again.
+        """Return a client that makes its calls as *user* (header ``EvEnergy-User``).
 
-        For client credentials. It shares this client's connections, token and allowance. The
-        bare id is sent, unless you give a URL as text, which is sent as it is: the vendor's pages
-        disagree on which of the two it should be.
+        Use it with client credentials; None returns a client that acts as itself again. The new
+        client shares connections, token and allowance with this one. The header holds the bare id
+        of the user, or the URL if you pass a URL as text: the vendor's documentation is
+        inconsistent on which of the two it should be.
         """
-        return self._of(self._aio.acting_for(user), self._portal)
+        return self._wrap(self._aio.acting_for(user), self._portal)
 
     def with_options(
         self,
@@ -150,10 +151,10 @@ class Client(Families):
         api_version: str | Unset | None = UNSET,
         language: str | Unset | None = UNSET,
     ) -> Self:
-        """This client with other settings, sharing its connections, token and allowance.
+        """Return a client with other settings that shares connections, token and allowance.
 
-        What is not given stays. *headers* are added; None for *api_version* or
-        *language* removes that header.
+        Settings that are not given stay the same. *headers* are added to the present ones; None for
+        *api_version* or *language* removes that header.
         """
         view = self._aio.with_options(
             timeout=timeout,
@@ -166,22 +167,24 @@ class Client(Families):
             api_version=api_version,
             language=language,
         )
-        return self._of(view, self._portal)
+        return self._wrap(view, self._portal)
 
     def capture(self) -> AbstractContextManager[list[CapturedCall]]:
-        """``with client.capture() as calls:`` records the calls made inside, for a closer look.
+        """Record the calls made inside ``with client.capture() as calls:``.
 
-        Each has its request, every attempt, status, headers and raw body, and prints as a
-        ``curl`` command without the token. Calls of clients made by `acting_for` and
-        `with_options` count too; those of other threads and token requests do not.
+        Each `CapturedCall` has the request, every attempt, the status, the headers and the raw
+        body, and prints as a ``curl`` command without the token. Calls of clients made by
+        `acting_for` and `with_options` are recorded too; token requests and the calls of other
+        threads are not.
         """
         return self._aio.capture()
 
     def fetch(self, ref: Ref[M]) -> M:
-        """The resource that *ref* leads to, fetched anew even if *ref* is expanded.
+        """Fetch the resource that *ref* links to, even if *ref* is expanded.
 
-        `ForeignOriginError` if it leads away from this API; `ValueError` if the API has no
-        operation that gives one such resource (an entry of an inverter's log, say).
+        Raises `ForeignOriginError` if the link leads to another server, and `ValueError` if the API
+        has no operation that returns a single resource of that kind (a log entry of an inverter,
+        for example).
         """
         return self._portal.call(self._aio.fetch(ref))
 
@@ -189,13 +192,13 @@ class Client(Families):
         """Exchange the authorization code in *callback* for a token, and save it in the store.
 
         For `AuthorizationCode` credentials. *request* is the result of ``start_authorization``;
-        *callback* is the URL (or path and query) that the server redirected the user to.
-        `AuthorizationError` if the user refused or the callback does not belong to *request*,
-        `InvalidGrantError` if the code has expired: it lives for a minute.
+        *callback* is the URL (or path and query) that the server redirected the user to. Raises
+        `AuthorizationError` if the user denied access or the callback does not belong to *request*,
+        and `InvalidGrantError` if the code has expired, which happens after a minute.
         """
-        signing_in = self._aio.sign_in(request, callback)
-        del callback  # there is a code in it, and tools print the local variables of this frame
-        self._portal.call(signing_in)
+        coro = self._aio.sign_in(request, callback)
+        del callback  # it contains a code, and tools print the local variables of this frame
+        self._portal.call(coro)
 
     def sign_out(self) -> None:
         """Revoke the token, and delete it here and in the token store.
@@ -207,49 +210,49 @@ class Client(Families):
 
     @contextmanager
     def reserve(self, count: int) -> Generator[Self]:
-        """``with client.reserve(300) as reserved:`` sets aside that many requests.
+        """Reserve *count* requests for ``with client.reserve(300) as reserved:``.
 
-        *reserved* is this client, whose calls use them up first; what is left is given back in the
-        end. Waits until there are as many at once, or raises `BudgetExceeded`, as calls do;
-        `ValueError` if the allowance never has as many. Within, ``reserved.reserve()`` sets aside
-        others.
+        *reserved* is a client whose calls use the reservation first; the rest of it is released at
+        the end. Like a call, this waits until *count* requests are available at once, or raises
+        `BudgetExceeded`. Raises `ValueError` if *count* exceeds the whole allowance. Inside,
+        ``reserved.reserve()`` makes a separate reservation.
         """
         reservation = self._aio.reserve(count)
-        try:  # around the entry too: an interrupt may come when it is already done
-            yield self._of(self._portal.call(reservation.__aenter__()), self._portal)
+        try:  # includes the entry: an interrupt may arrive just after it has succeeded
+            yield self._wrap(self._portal.call(reservation.__aenter__()), self._portal)
         finally:
-            with suppress(ClientClosedError):  # closing has given it back
+            with suppress(ClientClosedError):  # closing the client has released the reservation
                 self._portal.call(reservation.__aexit__(None, None, None))
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """How the allowance stands, by the budget's reckoning; None before the API stated one."""
+        """The allowance as the budget counts it; None until a reply has stated the limit."""
         return self._aio.rate_limit
 
     @property
     def base_url(self) -> URL:
-        """What paths are added to."""
+        """The URL that paths are appended to."""
         return self._aio.base_url
 
     @staticmethod
     def preload(*families: str) -> None:
-        """Import what calls will need, so that the first ones are as quick as the others.
+        """Import in advance the modules that calls need, so that first calls are not slower.
 
-        With the families you will use (``"evses"``), or with none for all. Before a fork of many
-        workers, it is done once for all of them.
+        Name the families that you will use, such as ``"evses"``; without names, all are imported.
+        Call it before forking workers to import the modules once for all of them.
         """
         aio.Client.preload(*families)
         for name in families or vars(Families):
             family = getattr(Families, name)
-            if isinstance(family, Twin):
-                family.load()  # pyright: ignore[reportUnknownMemberType]  # whatever family it is
+            if isinstance(family, LazyResource):
+                family.load()  # pyright: ignore[reportUnknownMemberType]  # a resource of any type
 
     def close(self) -> None:
-        """Close every connection. Clients made by `acting_for` and `with_options` close too."""
+        """Close all connections, also for the clients made by `acting_for` and `with_options`."""
         self._portal.stop()
 
     def __enter__(self) -> Self:
-        self._portal.refuse_if_stopped()
+        self._portal.check_open()
         return self
 
     def __exit__(
@@ -260,22 +263,22 @@ class Client(Families):
     ) -> None:
         self.close()
 
-    if not TYPE_CHECKING:  # who checks types is told by those
+    if not TYPE_CHECKING:  # a type checker reports `async with` because these do not exist
 
         async def __aenter__(self) -> None:
             raise TypeError(
-                "open this client with `with`, or use the one of ev_energy, whose calls are awaited"
+                "open this client with `with`, or use ev_energy.Client, whose calls are awaited"
             )
 
         async def __aexit__(self, *_: object) -> None: ...
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_aio"):  # a traceback shows one that could not be made
+        if not hasattr(self, "_aio"):  # in a traceback of __init__
             return object.__repr__(self)
         return repr(self._aio)
 
     @classmethod
-    def _of(cls, client: aio.Client, portal: Portal) -> Self:
-        made = object.__new__(cls)
-        made._aio, made._portal = client, portal
-        return made
+    def _wrap(cls, async_client: aio.Client, portal: Portal) -> Self:
+        client = object.__new__(cls)
+        client._aio, client._portal = async_client, portal
+        return client

@@ -1,4 +1,8 @@
-"""One event loop on one daemon thread, and a way into it for callers that block."""
+"""An event loop on a daemon thread, and calls into it from threads that block.
+
+A blocking client has a `Portal`. Its first call starts a `LoopThread`; each call runs one coroutine
+on that loop while the calling thread waits for the result.
+"""
 
 from __future__ import annotations
 
@@ -6,238 +10,251 @@ import asyncio
 import atexit
 import contextlib
 import os
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ev_energy._api import preload
 from ev_energy._runtime.build_lock import build_lock
+from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import ClientClosedError, EvEnergyError
-from ev_energy_sync._loop import new_loop, threads_are_greenlets
 
 T = TypeVar("T")
-Farewell: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+OnStop: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
-#: Seconds that a cancelled task, or the farewell, may take before nobody waits for it any longer.
-PATIENCE: Final = 2.0
-# Writes under way when the client is closed learn that they are unconfirmed; that takes no time.
-_GRACE: Final = 0.1
-# Seconds after which a waiting thread looks up. Windows does not interrupt the wait for a lock, and
-# elsewhere a Ctrl-C that comes while the thread is on its way into the wait would not be noticed.
-_LOOK_UP: Final = 0.1
+#: Seconds to wait for a cancelled task, or for *on_stop*, before going on without it.
+_UNWIND_TIMEOUT: Final = 2.0
+# Closing makes pending writes fail with `UnconfirmedWriteError`; this is enough time for that.
+_GRACE_PERIOD: Final = 0.1
+# A waiting thread polls in this interval. Windows does not interrupt the wait for a lock, and on
+# other systems a Ctrl-C that arrives just before the thread starts to wait would go unnoticed.
+_POLL_INTERVAL: Final = 0.1
 
 
 class Portal:
-    """Runs coroutines for threads that wait for them.
+    """Runs coroutines on an event loop for threads that wait for the result.
 
-    Its loop starts with the first call, and anew in a forked child. It ends with `stop`, with the
-    process, or when nobody holds the portal any more; the coroutine *farewell* then runs on it, to
-    close what lives there.
+    The loop starts with the first call, and again with the first call in a forked child. It stops
+    with `stop`, at the exit of the process, or when the portal is garbage-collected; the coroutine
+    function *on_stop* then runs on it, to close the resources that belong to the loop.
     """
 
-    def __init__(self, farewell: Farewell) -> None:
-        self._farewell = farewell
-        self._home: LoopThread | None = None
+    def __init__(self, on_stop: OnStop) -> None:
+        self._on_stop = on_stop
+        self._loop_thread: LoopThread | None = None
         self._stopped = False
 
     def call(self, coro: Coroutine[Any, Any, T]) -> T:
-        """Run *coro* on the loop and wait for it; it sees the context variables of this thread.
+        """Run *coro* on the loop and return its result. It sees the caller's context variables.
 
-        An interrupt (Ctrl-C) cancels it, waits for it to unwind, and goes on.
+        An interrupt (Ctrl-C) cancels *coro*, waits for it to unwind, and propagates.
         """
-        home = self._home
+        loop_thread = self._loop_thread
         try:
-            if home is None or not home.alive:
-                home = self._start()
-            home.refuse_own_thread()
+            if loop_thread is None or not loop_thread.running:
+                loop_thread = self._start()
+            loop_thread.check_calling_thread()
         except BaseException:
             coro.close()
             raise
-        return home.run(coro)
+        return loop_thread.run(coro)
 
-    def refuse_if_stopped(self) -> None:
-        """Raise `ClientClosedError` after `stop`."""
+    def check_open(self) -> None:
+        """Raise `ClientClosedError` if the portal was stopped."""
         if self._stopped:
             raise ClientClosedError
 
     def stop(self) -> None:
-        """Run the farewell, and end the loop and its thread. Later calls are refused."""
-        if self._home is not None:
-            self._home.refuse_own_thread()
+        """Run *on_stop*, then stop the loop and its thread. Later calls raise an error."""
+        if self._loop_thread is not None:
+            self._loop_thread.check_calling_thread()
         with build_lock:
             self._stopped = True
-            home, self._home = self._home, None
-        if home is not None:
-            home.end()
-            home.thread.join(3 * PATIENCE)
+            loop_thread, self._loop_thread = self._loop_thread, None
+        if loop_thread is not None:
+            loop_thread.request_stop()
+            loop_thread.thread.join(3 * _UNWIND_TIMEOUT)
 
     def _start(self) -> LoopThread:
         with build_lock:
-            if self._stopped:
-                raise ClientClosedError
-            if self._home is None or not self._home.alive:
-                if threads_are_greenlets() and any(home.alive for home in _homes):
-                    # All greenlets are in one real thread, in which asyncio runs one loop.
+            self.check_open()
+            if self._loop_thread is None or not self._loop_thread.running:
+                if threads_are_greenlets() and any(other.running for other in _loop_threads):
+                    # All greenlets share one real thread, in which asyncio runs one loop at a time.
                     raise EvEnergyError(
                         "another blocking client is open, and gevent allows one at a time: share "
                         "that one among all greenlets, or close it first"
                     )
-                self._home = LoopThread(self._farewell)
-            return self._home
+                self._loop_thread = LoopThread(self._on_stop)
+            return self._loop_thread
 
     def __del__(self) -> None:
-        # May run anywhere, even where the lock is held: no lock, no waiting.
-        if self._home is not None:
-            self._home.end()
+        # The garbage collector may run this in any thread, even in one that holds the lock:
+        # therefore it neither takes the lock nor waits.
+        if self._loop_thread is not None:
+            self._loop_thread.request_stop()
 
 
 class LoopThread:
-    """A running loop and its thread. It does not know its portal, so that one can be collected."""
+    """A running loop and its thread.
 
-    def __init__(self, farewell: Farewell) -> None:
-        preload.load()  # not on the loop, which it would hold up
-        self._farewell = farewell
+    It holds no reference to its portal, so that an unused portal is garbage-collected.
+    """
+
+    def __init__(self, on_stop: OnStop) -> None:
+        preload.load()  # here rather than on the loop, which the imports would block
+        self._on_stop = on_stop
         self._calls: set[_Call[Any]] = set()
-        self._inherited: set[asyncio.Task[Any]] = set()
-        self.alive = True  # takes calls
-        self._over = False  # runs nothing any more
+        self._inherited_tasks: set[asyncio.Task[Any]] = set()
+        self.running = True
+        """Whether the loop accepts calls."""
+        self._finished = False
+        """Whether the loop has stopped executing callbacks."""
         self.loop = new_loop()
-        self.thread = threading.Thread(target=self._main, name="ev-energy", daemon=True)
+        self.thread = threading.Thread(target=self._run_loop, name="ev-energy", daemon=True)
         try:
             self.thread.start()
         except BaseException as error:
             self.loop.close()
             if not isinstance(error, RuntimeError):
                 raise
-            # Python 3.12.1 starts no thread while it exits, and no Python beyond the user's limit.
+            # Python 3.12.1 starts no thread during exit; no version does beyond the user's limit.
             raise EvEnergyError(f"the client's thread cannot be started: {error}") from error
-        _homes.add(self)
+        _loop_threads.add(self)
 
-    def refuse_own_thread(self) -> None:
-        """Raise in a thread that would wait for itself."""
-        if self.alive and threading.get_ident() == self.thread.ident:
+    def check_calling_thread(self) -> None:
+        """Raise `RuntimeError` in the loop's own thread, which would wait for itself."""
+        if self.running and threading.get_ident() == self.thread.ident:
             raise RuntimeError(
                 "a blocking call on the client's own event loop would never return: "
                 "make it in another thread"
             )
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
-        """What *coro* returns or raises."""
+        """Run *coro* on the loop, and return its result or raise its error."""
         call = _Call(coro, self.loop)
         try:
-            # Before it is handed over: a loop that ends looks here for calls nobody will run.
+            # Registered before it is scheduled: a loop that stops abandons the registered calls.
             self._calls.add(call)
-            self._soon(call.begin)
+            self._call_soon(call.start)
             call.wait()
         except ClientClosedError:
             coro.close()
             raise
         except BaseException:
             with contextlib.suppress(ClientClosedError):
-                self._soon(call.cancel)
-                call.wait_for_the_end()
+                self._call_soon(call.cancel)
+                call.wait_for_unwinding()
             raise
         finally:
             self._calls.discard(call)
         try:
             return self._result(call)
         finally:
-            del call  # an error would hold this frame, and the frame the error
+            del call  # an error holds this frame, and with it the call, which holds the error
 
-    def end(self) -> None:
-        """Have the loop run the farewell and end; does not wait."""
+    def request_stop(self) -> None:
+        """Tell the loop to run *on_stop* and to stop, without waiting for that."""
         with contextlib.suppress(ClientClosedError):
-            self._soon(self._stop)
+            self._call_soon(self._stop)
 
-    def bury(self) -> None:
-        """Give up, in a forked child, a loop whose thread lives on in the parent only.
+    def abandon_after_fork(self) -> None:
+        """Abandon the loop in a forked child, where its thread does not exist.
 
-        Nothing of it may be closed or collected here: parent and child share its epoll, so that
-        would unregister the parent's sockets.
+        The child must neither close nor collect any part of it: parent and child share the epoll
+        instance, so closing a socket here would unregister the parent's.
         """
-        self.alive, self._over = False, True
-        self._inherited = asyncio.all_tasks(self.loop)
+        self.running, self._finished = False, True
+        self._inherited_tasks = asyncio.all_tasks(self.loop)
 
     def _result(self, call: _Call[T]) -> T:
         task = call.task
-        if task is None or not task.done() or (task.cancelled() and not self.alive):
+        if task is None or not task.done() or (task.cancelled() and not self.running):
             raise ClientClosedError
         try:
             return task.result()
         finally:
             del call, task
 
-    def _soon(self, callback: Callable[[], None]) -> None:
-        if self._over:
+    def _call_soon(self, callback: Callable[[], None]) -> None:
+        if self._finished:
             raise ClientClosedError
         try:
             self.loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # closed since
+        except RuntimeError:  # the loop was closed in the meantime
             raise ClientClosedError from None
 
-    def _main(self) -> None:
+    def _run_loop(self) -> None:
         loop = self.loop
         try:
-            while self.alive:
-                # What a task raises of these, asyncio lets through. The task's caller gets it all
-                # the same, and the calls of other threads must go on.
+            while self.running:
+                # asyncio lets these two errors of a task stop the loop. The caller of the task
+                # gets the error from its result; the calls of other threads must continue.
                 with contextlib.suppress(KeyboardInterrupt, SystemExit):
                     loop.run_forever()
-            loop.run_until_complete(self._leave())
+            loop.run_until_complete(self._shut_down())
         except BaseException:
-            # Not to be expected. What lives on the loop cannot be closed any more: let it be.
-            _buried.append(self)
+            # Unexpected. The resources of the loop can no longer be closed, so keep them alive.
+            _abandoned.append(self)
             raise
         finally:
-            self.alive, self._over = False, True
-            _homes.discard(self)
+            self.running, self._finished = False, True
+            _loop_threads.discard(self)
             for call in tuple(self._calls):
                 call.abandon()
         loop.close()
 
     def _stop(self) -> None:
-        if self.alive:  # asked twice, it would stop the farewell
-            self.alive = False
+        if self.running:  # a second request must not stop the loop during `_shut_down`
+            self.running = False
             self.loop.stop()
 
-    async def _leave(self) -> None:
+    async def _shut_down(self) -> None:
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._farewell(), PATIENCE)
+            await asyncio.wait_for(self._on_stop(), _UNWIND_TIMEOUT)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         if tasks:
-            await asyncio.wait(tasks, timeout=_GRACE)
+            await asyncio.wait(tasks, timeout=_GRACE_PERIOD)
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=PATIENCE)
+            await asyncio.wait(tasks, timeout=_UNWIND_TIMEOUT)
         await self.loop.shutdown_asyncgens()
 
 
 class _Call(Generic[T]):
-    """One coroutine, from the thread that waits to the loop and back."""
+    """One coroutine that runs on the loop while the calling thread waits for it."""
 
-    __slots__ = ("coro", "ended", "is_over", "loop", "task")
+    __slots__ = ("_finished", "_finished_lock", "coro", "loop", "task")
 
     def __init__(self, coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
         self.coro, self.loop = coro, loop
         self.task: asyncio.Task[T] | None = None
-        self.is_over = False
-        # One lock instead of an Event or a concurrent Future: a third less time for the hop.
-        self.ended = threading.Lock()
-        self.ended.acquire()
+        self._finished = False
+        # Held until the call has finished. With a lock, the way to the loop and back takes a third
+        # less time than with a threading.Event or a concurrent.futures.Future.
+        self._finished_lock = threading.Lock()
+        self._finished_lock.acquire()
 
     def wait(self) -> None:
-        while not self.ended.acquire(timeout=_LOOK_UP):
+        while not self._finished_lock.acquire(timeout=_POLL_INTERVAL):
             pass
 
-    def wait_for_the_end(self) -> None:
-        """After an interrupt: it may have come when the call was over, and the lock taken."""
-        if not self.is_over:
-            self.ended.acquire(timeout=PATIENCE)
+    def wait_for_unwinding(self) -> None:
+        """Wait for the call that an interrupt cancelled.
 
-    def begin(self) -> None:
+        If the interrupt came after the end of the call, `wait` may have acquired the lock already.
+        """
+        if not self._finished:
+            self._finished_lock.acquire(timeout=_UNWIND_TIMEOUT)
+
+    def start(self) -> None:
         self.task = self.loop.create_task(self.coro)
-        self.task.add_done_callback(self._end)
+        self.task.add_done_callback(self._on_done)
 
     def cancel(self) -> None:
         if self.task is not None:
@@ -248,37 +265,119 @@ class _Call(Generic[T]):
     def abandon(self) -> None:
         if self.task is None:
             self.coro.close()
-        self._release()
+        self._finish()
 
-    def _end(self, _: asyncio.Task[T]) -> None:
-        self._release()
+    def _on_done(self, _: asyncio.Task[T]) -> None:
+        self._finish()
 
-    def _release(self) -> None:
-        if not self.is_over:
-            self.is_over = True  # first: see `wait_for_the_end`
-            self.ended.release()
+    def _finish(self) -> None:
+        if not self._finished:
+            self._finished = True  # before the release, for `wait_for_unwinding`
+            self._finished_lock.release()
 
 
-_homes: Final[set[LoopThread]] = set()
-_buried: Final[list[LoopThread]] = []
+#: The running loop threads of this process.
+_loop_threads: Final[set[LoopThread]] = set()
+#: Loops that can no longer be closed, kept from garbage collection.
+_abandoned: Final[list[LoopThread]] = []
 
 
 def _stop_all() -> None:
-    homes = tuple(_homes)
-    for home in homes:
-        home.end()
-    over = time.monotonic() + 2 * PATIENCE
-    for home in homes:
-        home.thread.join(max(0.0, over - time.monotonic()))
+    loop_threads = tuple(_loop_threads)
+    for loop_thread in loop_threads:
+        loop_thread.request_stop()
+    deadline = time.monotonic() + 2 * _UNWIND_TIMEOUT
+    for loop_thread in loop_threads:
+        loop_thread.thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _after_fork() -> None:
-    for home in _homes:
-        home.bury()
-    _buried.extend(_homes)
-    _homes.clear()
+    for loop_thread in _loop_threads:
+        loop_thread.abandon_after_fork()
+    _abandoned.extend(_loop_threads)
+    _loop_threads.clear()
 
 
 atexit.register(_stop_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return a new loop: uvloop's if it is installed and can be used, otherwise asyncio's."""
+    loop_class = None if threads_are_greenlets() else uvloop_class()
+    loop = asyncio.new_event_loop() if loop_class is None else loop_class()
+    if loop_class is None:
+        # Timeouts expire even if a test has frozen the time. libuv has a clock of its own.
+        vars(loop)["time"] = REAL.monotonic
+    # Set on the instance: the event loop policy of the process decides on the class of the loop.
+    vars(loop)["run_in_executor"] = partial(_run_in_executor, loop, loop.run_in_executor)
+    return loop
+
+
+def threads_are_greenlets() -> bool:
+    """Return whether gevent has replaced the threads of this process by greenlets.
+
+    The portal's thread is then a greenlet, and its loop has to wait in gevent's `select`, as
+    asyncio's loop does. libuv would block the only real thread, and the caller's greenlet with it.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and monkey.is_module_patched("threading")
+
+
+def _run_in_executor(
+    loop: asyncio.AbstractEventLoop,
+    submit: Callable[..., asyncio.Future[Any]],
+    executor: Executor | None,
+    func: Callable[..., Any],
+    *args: Any,
+) -> asyncio.Future[Any]:
+    """Run *func* in a thread, or on the loop if the process is exiting and starts no more threads.
+
+    Python shuts its thread pools down before it calls the functions registered with `atexit`.
+    """
+    try:
+        return submit(executor, func, *args)
+    except RuntimeError:
+        if loop.is_closed():
+            raise
+    future: asyncio.Future[Any] = loop.create_future()
+    try:
+        future.set_result(func(*args))
+    except Exception as error:  # noqa: BLE001  (raised where the future is awaited)
+        future.set_exception(error)
+    return future
+
+
+@lru_cache(maxsize=1)
+def uvloop_class() -> type[asyncio.AbstractEventLoop] | None:
+    """Return a subclass of uvloop's loop that is safe to fork, or None without uvloop."""
+    try:
+        import uvloop
+    except (ImportError, RuntimeError):  # RuntimeError: it cannot be imported at exit
+        return None
+
+    class Loop(uvloop.Loop):
+        """A uvloop loop that resolves host names in Python's threads instead of libuv's.
+
+        At the exit of a forked child, libuv waits for its threads, which the child does not have,
+        and crashes (libuv #4443). uvloop starts them even for addresses that need no resolving.
+        """
+
+        async def getaddrinfo(  # pyright: ignore[reportIncompatibleMethodOverride]  # uvloop has narrower types
+            self,
+            host: Any,
+            port: Any,
+            *,
+            family: int = 0,
+            type: int = 0,  # noqa: A002  (named by asyncio)
+            proto: int = 0,
+            flags: int = 0,
+        ) -> list[Any]:
+            resolve = partial(socket.getaddrinfo, host, port, family, type, proto)
+            try:
+                return resolve(flags | socket.AI_NUMERICHOST)
+            except socket.gaierror:
+                return await self.run_in_executor(None, resolve, flags)
+
+    return Loop

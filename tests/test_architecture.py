@@ -55,7 +55,7 @@ EXTRAS = {
     "redis": {"auth", "budget"},
     "keyring": {"keyring"},
     "opentelemetry": {"otel"},
-    "uvloop": {"_loop"},
+    "uvloop": {"_loop_thread"},
     "pytest": {"testing"},
     "pytest_asyncio": {"testing"},
 }

@@ -73,9 +73,9 @@ def answering(
 
 
 def test_every_method_without_a_result_is_here() -> None:
-    from ev_energy._operations import table
+    from ev_energy._operations import operation_table
 
-    without = {o.call for o in table() if o.kind == "none" or o.into == "Counts"}
+    without = {o.call for o in operation_table() if o.kind == "none" or o.model == "Counts"}
     assert without == CALLS.keys()
 
 

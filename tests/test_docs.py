@@ -20,7 +20,7 @@ import pytest
 
 from ev_energy import Client
 from ev_energy._lazy_exports import Lazy
-from ev_energy._operations import table
+from ev_energy._operations import operation_table
 from ev_energy.cli import simulator
 from ev_energy.simulator import Simulator
 from ev_energy.simulator._api._operations import OPERATIONS
@@ -276,7 +276,7 @@ def test_every_test_in_the_docs_passes(tmp_path: Path) -> None:
 
 
 def test_the_readme_and_the_page_of_the_simulator_count_right() -> None:
-    operations = {(o.method, o.path) for o in table()}
+    operations = {(o.method, o.path) for o in operation_table()}
     assert set(OPERATIONS) == operations
     page = (ROOT / "docs" / "simulator.md").read_text()
     for text in (README, page):

@@ -12,7 +12,7 @@ from support import TOKEN, Server
 
 import ev_energy_sync
 from ev_energy import Ref, errors, models
-from ev_energy._api.resource_paths import PLACES
+from ev_energy._api.resource_paths import RESOURCE_PATHS
 
 WHEN = "2024-04-17T09:39:45.1111Z"
 
@@ -35,16 +35,16 @@ def origin(server: Server) -> str:
     return server.url.removesuffix("/v2")
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", RESOURCE_PATHS)
 async def test_a_link_is_fetched_from_its_place_however_it_is_written(serve, name: str) -> None:
     server = await serve(nothing_in_particular)
-    path = path_of(PLACES[name].path)
+    path = path_of(RESOURCE_PATHS[name].path)
     forms = [f"/v2{path}", f"/v2{path}/", path, f"{path}/", f"/v2//{path}//"]
     async with server.client() as client:
         got = [
             await client.fetch(Ref(origin(server) + form, getattr(models, name))) for form in forms
         ]
-    assert {type(one).__name__ for one in got} == {PLACES[name].into}
+    assert {type(one).__name__ for one in got} == {RESOURCE_PATHS[name].model}
     assert [seen.raw_path for seen in server.seen] == [f"/v2{path}"] * len(forms)
     for seen in server.seen:
         assert (seen.method, seen.body, seen.query) == ("GET", b"", [])
@@ -219,7 +219,7 @@ async def test_a_url_without_the_ids_names_nothing_that_could_be_fetched(
 ) -> None:
     server = await serve(nothing_in_particular)
     async with server.client() as client:
-        with pytest.raises(ValueError, match=re.escape(PLACES[name].path)):
+        with pytest.raises(ValueError, match=re.escape(RESOURCE_PATHS[name].path)):
             await client.fetch(Ref(origin(server) + written, getattr(models, name)))
     assert server.seen == []
 
@@ -240,7 +240,7 @@ async def test_what_is_no_id_in_a_url_is_refused(serve, segment: str) -> None:
 async def test_a_link_to_another_origin_gets_no_request_at_all(serve) -> None:
     server, thief = await serve(nothing_in_particular), await serve(nothing_in_particular)
     async with server.client() as client:
-        for name, (path, _) in PLACES.items():
+        for name, (path, _) in RESOURCE_PATHS.items():
             with pytest.raises(errors.ForeignOriginError, match="is sent nowhere else"):
                 await client.fetch(Ref(thief.url + path_of(path), getattr(models, name)))
     assert server.seen == thief.seen == []

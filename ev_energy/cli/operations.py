@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from ev_energy._operations import Operation, table
+from ev_energy._operations import Operation, operation_table
 from ev_energy.cli._table import table as columns
 
 
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
 def operations() -> list[dict[str, Any]]:
     """Return one object per operation. If two methods call one operation, it has the first."""
     first: dict[tuple[str, str], Operation] = {}
-    for operation in table():
+    for operation in operation_table():
         first.setdefault((operation.method, operation.path), operation)
     return [
         {

@@ -1,31 +1,29 @@
-"""Doors: modules that name what stands in other modules, made from their source."""
+"""Modules that re-export the names of other modules."""
 
 from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ev_energy_sync._generate.source_text import from_import, order
+from ev_energy_sync._generate.source_text import WIDTH, from_import, sort_key
 
-#: What models are made of, shown beside them.
-_BASICS: Final = {"Model": "models._base", "OpenEnum": "models._enums", "Ref": "models._refs"}
+#: The building blocks of models, exported beside the models, and the modules that define them.
+_BASE_NAMES: Final = {"Model": "models._base", "OpenEnum": "models._enums", "Ref": "models._refs"}
 
 
-def models_door(folder: Path) -> str:
-    """``ev_energy/models/__init__.py`` over the modules in *folder*."""
-    homes = {
-        path.stem: names
-        for path in sorted(folder.glob("[!_]*.py"))
-        if (names := sorted(_public(path)))
-    }
-    lines = [_import(f"ev_energy.{module}", name) for name, module in _BASICS.items()]
-    for module, names in homes.items():
-        lines += [_import(f"ev_energy.models.{module}", name) for name in sorted(names, key=order)]
-    table = "".join(_entry(module, names) for module, names in homes.items())
-    basics = "".join(f'    "{n}": "ev_energy.{m}",\n' for n, m in sorted(_BASICS.items()))
+def models_exports(folder: Path) -> str:
+    """Return ``ev_energy/models/__init__.py`` for the modules in *folder*."""
+    names_by_module = _names_by_module(folder, _public_names)
+    lines = [_import(f"ev_energy.{module}", name) for name, module in _BASE_NAMES.items()]
+    for module, names in names_by_module.items():
+        lines += [
+            _import(f"ev_energy.models.{module}", name) for name in sorted(names, key=sort_key)
+        ]
+    table = "".join(_entry(module, names) for module, names in names_by_module.items())
+    base = "".join(f'    "{n}": "ev_energy.{m}",\n' for n, m in sorted(_BASE_NAMES.items()))
     return f'''\
 """All models. The module of a family is imported when one of its names is first used."""
 
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
 _NAMES = {{
 {table}}}
 _EXPORTS = {{
-{basics}    **{{
+{base}    **{{
         name: f"ev_energy.models.{{family}}"
         for family, names in _NAMES.items()
         for name in names.split()
@@ -57,16 +55,15 @@ def __dir__() -> list[str]:
 '''
 
 
-def expand_door(folder: Path) -> str:
-    """``ev_energy/expand.py`` over the resource modules in *folder*."""
-    homes: Mapping[str, list[str]] = {
-        path.stem: names
-        for path in sorted(folder.glob("[!_]*.py"))
-        if (names := sorted(name for name in _aliases(path) if name.endswith("Expand")))
-    }
-    imports = [from_import(f"ev_energy.resources.{m}", names) for m, names in homes.items()]
-    names = sorted(name for found in homes.values() for name in found)
-    listed = "".join(f'    "{name}",\n' for name in names)
+def expand_exports(folder: Path) -> str:
+    """Return ``ev_energy/expand.py`` for the resource modules in *folder*."""
+    names_by_module = _names_by_module(folder, _expand_names)
+    imports = [
+        from_import(f"ev_energy.resources.{module}", names)
+        for module, names in names_by_module.items()
+    ]
+    exported = sorted(name for names in names_by_module.values() for name in names)
+    lines = "".join(f'    "{name}",\n' for name in exported)
     return f'''\
 """The values that ``expand=`` accepts, for each resource.
 
@@ -77,17 +74,32 @@ bare ``fields = ["user"]``, and accept ``fields: list[EVSEExpand] = ["user"]`` a
 {chr(10).join(imports)}
 
 __all__ = [
-{listed}]
+{lines}]
 '''
 
 
-def _public(path: Path) -> Iterator[str]:
+def _names_by_module(
+    folder: Path, names_of: Callable[[Path], Iterator[str]]
+) -> dict[str, list[str]]:
+    """Return the sorted names of each public module in *folder* that has any."""
+    return {
+        path.stem: names
+        for path in sorted(folder.glob("[!_]*.py"))
+        if (names := sorted(names_of(path)))
+    }
+
+
+def _public_names(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text("utf-8"))
     yield from (n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.name[0] != "_")
-    yield from (name for name in _aliases(path) if name[0] != "_")
+    yield from (name for name in _type_aliases(path) if name[0] != "_")
 
 
-def _aliases(path: Path) -> Iterator[str]:
+def _expand_names(path: Path) -> Iterator[str]:
+    return (name for name in _type_aliases(path) if name.endswith("Expand"))
+
+
+def _type_aliases(path: Path) -> Iterator[str]:
     for node in ast.parse(path.read_text("utf-8")).body:
         match node:
             case ast.AnnAssign(target=ast.Name(name), annotation=ast.Name("TypeAlias")):
@@ -98,15 +110,15 @@ def _aliases(path: Path) -> Iterator[str]:
 
 def _import(module: str, name: str) -> str:
     line = f"    from {module} import {name} as {name}"
-    if len(line) <= 100:  # noqa: PLR2004  (the width of a line)
+    if len(line) <= WIDTH:
         return line
     return f"    from {module} import (\n        {name} as {name},\n    )"
 
 
 def _entry(module: str, names: list[str]) -> str:
-    line = f'    "{module}": "{" ".join(names)}",\n'
-    if len(line) <= 101:  # noqa: PLR2004  (the width of a line, and its end)
-        return line
+    line = f'    "{module}": "{" ".join(names)}",'
+    if len(line) <= WIDTH:
+        return line + "\n"
     parts = textwrap.wrap(" ".join(names), 88, break_long_words=False)
     quoted = "".join(f'        "{part} "\n' for part in parts[:-1]) + f'        "{parts[-1]}"\n'
     return f'    "{module}": (\n{quoted}    ),\n'

@@ -1,4 +1,4 @@
-"""Where single resources are found, made from the operation table."""
+"""The module ``ev_energy/_api/resource_paths.py``, written from the operation table."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from ev_energy._operations import Operation
 
 
-def places(table: Sequence[Operation]) -> str:
-    """``ev_energy/_api/resource_paths.py``."""
-    lines = "\n".join(" ".join(line) for line in _found(table))
+def resource_paths_module(operations: Sequence[Operation]) -> str:
+    """Return the text of ``ev_energy/_api/resource_paths.py``."""
+    lines = "\n".join(" ".join(row) for row in _rows(operations))
     return f'''\
-"""Where a resource of each class is found: the path, and the class of what comes back."""
+"""For each model: the path template that gets one such resource, and the model of the reply."""
 
 from __future__ import annotations
 
@@ -23,34 +23,40 @@ _TABLE: Final = """
 """
 
 
-class Place(NamedTuple):
-    """The path of an operation, and the class of what it answers."""
+class ResourcePath(NamedTuple):
+    """A path template, and the name of the model of its reply."""
 
     path: str
-    into: str
+    model: str
 
 
-PLACES: Final[Mapping[str, Place]] = {{
-    name: Place(path, *(into or [name]))
-    for name, path, *into in map(str.split, _TABLE.strip().splitlines())
+RESOURCE_PATHS: Final[Mapping[str, ResourcePath]] = {{
+    name: ResourcePath(path, *(model or [name]))
+    for name, path, *model in map(str.split, _TABLE.strip().splitlines())
 }}
 '''
 
 
-def _found(table: Sequence[Operation]) -> list[list[str]]:
-    """By class: the one operation that gets one of them. Of a listing, one of its items."""
-    found: dict[str, set[tuple[str, str]]] = {}
-    listed = {operation.path: operation.into for operation in table if operation.kind == "list"}
-    for operation in table:
+def _rows(operations: Sequence[Operation]) -> list[list[str]]:
+    """Return rows of model and path, and of the reply's model where that is another one.
+
+    An item of a listing may have less detail, and a model of its own; a link to it leads to the
+    operation that gets the resource alone.
+    """
+    candidates: dict[str, set[tuple[str, str]]] = {}
+    listed = {
+        operation.path: operation.model for operation in operations if operation.kind == "list"
+    }
+    for operation in operations:
         if operation.method != "GET" or operation.kind != "one" or not operation.ids:
             continue
         collection, _, last = operation.path.rpartition("/")
         item = listed.get(collection) if last.startswith("{") else None
-        for name in {str(operation.into), item or str(operation.into)}:
-            found.setdefault(name, set()).add((operation.path, str(operation.into)))
-    # Where several operations answer with a class, each is about something else.
-    single = {name: next(iter(at)) for name, at in found.items() if len(at) == 1}
+        for name in {str(operation.model), item or str(operation.model)}:
+            candidates.setdefault(name, set()).add((operation.path, str(operation.model)))
+    # Several operations that reply with the same model are about different resources.
+    unique = {name: next(iter(paths)) for name, paths in candidates.items() if len(paths) == 1}
     return sorted(
-        [name, path] if into == name else [name, path, into]
-        for name, (path, into) in single.items()
+        [name, path] if model == name else [name, path, model]
+        for name, (path, model) in unique.items()
     )

@@ -1,4 +1,4 @@
-"""Source text for `_generate`: signatures, calls and imports, laid out as ruff lays them out."""
+"""Source text: signatures, calls and imports, in the layout of ruff."""
 
 from __future__ import annotations
 
@@ -14,84 +14,87 @@ import attrs
 WIDTH: Final = 100
 
 
-class Refused(Exception):  # noqa: N818  (what it says to the person who reads it)
-    """The source holds something that has no blocking twin."""
+class UnsupportedSourceError(Exception):
+    """The source has a construct for which there is no blocking twin; the message names it."""
 
 
 @attrs.frozen
 class Method:
-    """What a twin has to repeat of its method."""
+    """The parts of an async method that its blocking twin repeats."""
 
     name: str
     parameters: Sequence[str]
-    passed: Sequence[str]
-    """The arguments of the call that is handed on."""
+    call_arguments: Sequence[str]
+    """The arguments with which the twin calls the async method."""
     returns: str
     docstring: str
     names: frozenset[str]
-    """Every name in the signature."""
+    """All names in the signature."""
 
     @property
     def is_pager(self) -> bool:
-        """Whether it returns a listing; else it is a coroutine."""
+        """Whether the method returns a pager; otherwise it is a coroutine."""
         return self.returns.startswith("Pager[")
 
     @staticmethod
-    def of(node: ast.FunctionDef | ast.AsyncFunctionDef, source: str, docstring: str) -> Method:
-        """Read off *source*; a name is copied as it is written there."""
+    def parse(node: ast.FunctionDef | ast.AsyncFunctionDef, source: str, docstring: str) -> Method:
+        """Return the parts of *node*, with annotations and defaults as *source* spells them."""
         if node.returns is None:
-            raise Refused(f"{node.name} has no return annotation")
-        given = node.args
-        if given.vararg or given.kwarg or given.posonlyargs:
-            raise Refused(f"{node.name} takes *args, **kwargs or positional-only arguments")
-        own, *positional = given.args
-        required = len(positional) - len(given.defaults)
-        pairs = zip(positional, [*repeat(None, required), *given.defaults], strict=True)
-        parameters = [own.arg, *(_parameter(arg, value, source) for arg, value in pairs)]
-        if given.kwonlyargs:
+            raise UnsupportedSourceError(f"{node.name} has no return annotation")
+        arguments = node.args
+        if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
+            raise UnsupportedSourceError(
+                f"{node.name} takes *args, **kwargs or positional-only arguments"
+            )
+        self_argument, *positional = arguments.args
+        required = len(positional) - len(arguments.defaults)
+        pairs = zip(positional, [*repeat(None, required), *arguments.defaults], strict=True)
+        parameters = [self_argument.arg]
+        parameters += [_parameter(arg, default, source) for arg, default in pairs]
+        if arguments.kwonlyargs:
             parameters.append("*")
-            keywords = zip(given.kwonlyargs, given.kw_defaults, strict=True)
-            parameters += [_parameter(arg, value, source) for arg, value in keywords]
-        passed = [arg.arg for arg in positional]
-        passed += [f"{arg.arg}={arg.arg}" for arg in given.kwonlyargs]
-        nodes = [*ast.walk(given), *ast.walk(node.returns)]
+            keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+            parameters += [_parameter(arg, default, source) for arg, default in keywords]
+        call_arguments = [arg.arg for arg in positional]
+        call_arguments += [f"{arg.arg}={arg.arg}" for arg in arguments.kwonlyargs]
+        nodes = [*ast.walk(arguments), *ast.walk(node.returns)]
         names = frozenset(part.id for part in nodes if isinstance(part, ast.Name))
         returns = _segment(node.returns, source)
-        return Method(node.name, parameters, passed, returns, docstring, names)
+        return Method(node.name, parameters, call_arguments, returns, docstring, names)
 
 
 def _parameter(arg: ast.arg, default: ast.expr | None, source: str) -> str:
     if arg.annotation is None:
-        raise Refused(f"the argument {arg.arg} has no annotation")
+        raise UnsupportedSourceError(f"the argument {arg.arg} has no annotation")
     text = f"{arg.arg}: {_segment(arg.annotation, source)}"
     return text if default is None else f"{text} = {_segment(default, source)}"
 
 
 def _segment(node: ast.expr, source: str) -> str:
-    """The text of *node*, in one line. `ast.unparse` writes what the Python version makes of it."""
+    """Return the source of *node* in one line. `ast.unparse` differs between Python versions."""
     text = " ".join((ast.get_source_segment(source, node) or "").split())
     return text.replace("[ ", "[").replace(", ]", "]").replace(" ]", "]")
 
 
 def signature(method: Method) -> str:
-    """The ``def`` line or lines."""
+    """Return the ``def`` line or lines of *method*."""
     head, tail = f"    def {method.name}(", f") -> {method.returns}:"
     return _bracketed(head, method.parameters, tail, " " * 4)
 
 
-def wrap(outer: str, inner: tuple[str, Sequence[str]]) -> str:
-    """The statement ``outer(inner(arguments))`` in the body of a method."""
+def nested_call(outer: str, inner: tuple[str, Sequence[str]]) -> str:
+    """Return the statement ``outer(inner(arguments))`` for the body of a method."""
     name, arguments = inner
     indent = " " * 8
     line = f"{indent}{outer}({name}({', '.join(arguments)}))"
     if len(line) <= WIDTH:
         return line + "\n"
-    within = _bracketed(f"{indent}    {name}(", arguments, ")", indent + "    ")
-    return f"{indent}{outer}(\n{within}{indent})\n"
+    inner_call = _bracketed(f"{indent}    {name}(", arguments, ")", indent + "    ")
+    return f"{indent}{outer}(\n{inner_call}{indent})\n"
 
 
 def _bracketed(head: str, items: Sequence[str], tail: str, indent: str) -> str:
-    """*items* between *head* and *tail*: in one line, in one of their own, or one a line."""
+    """Return *items* in brackets: on the line of *head*, on one of their own, or on one each."""
     joined = ", ".join(items)
     if len(head + joined + tail) <= WIDTH:
         return f"{head}{joined}{tail}\n"
@@ -102,8 +105,8 @@ def _bracketed(head: str, items: Sequence[str], tail: str, indent: str) -> str:
 
 
 def from_import(module: str, names: Iterable[str], indent: str = "") -> str:
-    """One ``from`` import, its names in ruff's order."""
-    ordered = sorted(set(names), key=order)
+    """Return one ``from`` import, with the names in the order of ruff."""
+    ordered = sorted(set(names), key=sort_key)
     line = f"{indent}from {module} import {', '.join(ordered)}"
     if len(line) <= WIDTH:
         return line
@@ -111,68 +114,74 @@ def from_import(module: str, names: Iterable[str], indent: str = "") -> str:
     return f"{indent}from {module} import (\n{lines}{indent})"
 
 
-def order(name: str) -> tuple[int, str, str]:
-    """Constants, then classes, then the rest."""
+def sort_key(name: str) -> tuple[int, str, str]:
+    """Return ruff's sort key of an imported name: constants, then classes, then the rest."""
     rank = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
     return rank, name.lower(), name
 
 
 class Imports:
-    """The imports of a twin: those of its source that it uses, and what the source defines."""
+    """The imports of a blocking module.
+
+    Names come from the modules that the async source imports them from, or from the async source
+    itself if it defines them.
+    """
 
     def __init__(self, tree: ast.Module, module: str) -> None:
-        self._known: dict[str, tuple[str, str]] = {"Pager": ("ev_energy_sync._blocking", "Pager")}
-        self._wanted: dict[str, set[str]] = {}
-        self._for_checkers: set[str] = set()
-        """Modules that the source imports for type checkers alone."""
+        self._origins = {"Pager": ("ev_energy_sync._blocking", "Pager")}
+        self._used: dict[str, set[str]] = {}
+        self._type_checking_modules: set[str] = set()
+        """Modules that the async source imports for type checkers only."""
         for node in tree.body:
             match node:
                 case ast.ImportFrom():
-                    self._learn(node)
+                    self._add_origins(node)
                 case ast.If(test=ast.Name("TYPE_CHECKING")):
                     for inner in node.body:
                         if isinstance(inner, ast.ImportFrom):
-                            self._for_checkers.add(self._learn(inner))
-                case ast.AnnAssign(target=ast.Name(own)) | ast.Assign(targets=[ast.Name(own)]):
-                    self._known[own] = (module, own)
-                case ast.ClassDef(name=own):
-                    self._known[own] = (module, own)
+                            self._type_checking_modules.add(self._add_origins(inner))
+                case ast.AnnAssign(target=ast.Name(name)) | ast.Assign(targets=[ast.Name(name)]):
+                    self._origins[name] = (module, name)
+                case ast.ClassDef(name=name):
+                    self._origins[name] = (module, name)
                 case _:
                     pass
 
-    def _learn(self, node: ast.ImportFrom) -> str:
-        home = str(node.module)
-        for a in node.names:
-            name = f"{a.name} as {a.asname}" if a.asname else a.name
-            self._known.setdefault(a.asname or a.name, (home, name))
-        return home
+    def _add_origins(self, node: ast.ImportFrom) -> str:
+        module = str(node.module)
+        for alias in node.names:
+            name = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+            self._origins.setdefault(alias.asname or alias.name, (module, name))
+        return module
 
-    def use(self, names: Iterable[str], where: str) -> None:
-        """Import these, as the source does; *where* is for the complaint."""
+    def use(self, names: Iterable[str], user: str) -> None:
+        """Import *names* as the async source does; *user* is named in the error message."""
         for name in names:
-            if name in self._known:
-                self.add(*self._known[name])
+            if name in self._origins:
+                self.add(*self._origins[name])
             elif not hasattr(builtins, name):
-                raise Refused(f"{where} mentions {name}, which no plain import brings")
+                raise UnsupportedSourceError(
+                    f"{user} uses the name {name}, which is neither imported at the top nor defined"
+                )
 
     def add(self, module: str, name: str) -> None:
-        """``from module import name``."""
-        self._wanted.setdefault(module, set()).add(name)
-        if module in self._for_checkers:
-            self._wanted.setdefault("typing", set()).add("TYPE_CHECKING")
+        """Add ``from module import name``."""
+        self._used.setdefault(module, set()).add(name)
+        if module in self._type_checking_modules:
+            self._used.setdefault("typing", set()).add("TYPE_CHECKING")
 
     def text(self) -> str:
-        """The lines: standard library, others, this distribution; then those for checkers."""
+        """Return the import lines: standard library, third party, this project, type checking."""
         sections: list[list[str]] = [[], [], []]
-        checked: list[str] = []
-        for module in sorted(self._wanted):
-            if module in self._for_checkers:
-                checked.append(from_import(module, self._wanted[module], "    "))
+        type_checking: list[str] = []
+        for module in sorted(self._used):
+            if module in self._type_checking_modules:
+                type_checking.append(from_import(module, self._used[module], "    "))
                 continue
-            root = module.partition(".")[0]
-            section = 2 if root in {"ev_energy", "ev_energy_sync"} else 1
-            section = 0 if root in sys.stdlib_module_names else section
-            sections[section].append(from_import(module, self._wanted[module]))
-        if checked:
-            sections.append(["if TYPE_CHECKING:", *checked])
+            package = module.partition(".")[0]
+            section = 2 if package in {"ev_energy", "ev_energy_sync"} else 1
+            section = 0 if package in sys.stdlib_module_names else section
+            sections[section].append(from_import(module, self._used[module]))
+        if type_checking:
+            sections.append(["if TYPE_CHECKING:", *type_checking])
         return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"

@@ -11,7 +11,7 @@ from description import Described, Description
 from wire import Wire
 
 from conformity.real import Things
-from ev_energy._operations import AS_GIVEN, table
+from ev_energy._operations import AS_GIVEN, operation_table
 
 Key = tuple[str, str]
 
@@ -73,7 +73,7 @@ class Calls:
         described = {operation.key: operation for operation in spec.operations}
         self._things = things
         self._wires: dict[Key, Wire] = {}
-        for operation in table():
+        for operation in operation_table():
             if operation.call not in corrections.SECOND_FORMS:
                 key = operation.method, operation.path
                 self._wires[key] = Wire(spec, operation, described[key])

@@ -296,7 +296,8 @@ def test_the_blocking_client_does_not_wait_long_for_a_token_to_close(run):
 
         thread = threading.Thread(target=call)
         thread.start()
-        while client._portal._home is None or client._aio._caller.state.tokens._renewal is None:
+        tokens = client._aio._caller.state.tokens
+        while client._portal._loop_thread is None or tokens._renewal is None:
             time.sleep(0.01)
         began = time.monotonic()
         client.close()

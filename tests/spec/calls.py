@@ -7,10 +7,10 @@ from typing import Any
 
 from description import Described, Description
 
-from ev_energy._operations import Operation, table
+from ev_energy._operations import Operation, operation_table
 from ev_energy_sync import Client, Pager
 
-TABLE = table()
+TABLE = operation_table()
 
 
 def described(spec: Description, operation: Operation) -> Described:

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from ev_energy._operations import table
+from ev_energy._operations import operation_table
 from ev_energy.simulator._api._contract import CONTRACT, OperationFacts
 from ev_energy.simulator._api._shapes import read_body, read_query, written
 
-TABLE = {(operation.method, operation.path): operation for operation in table()}
+TABLE = {(operation.method, operation.path): operation for operation in operation_table()}
 BODIES = [key for key, facts in CONTRACT.items() if facts.body is not None]
 #: Of parameters that are declared alike, the first.
 PARAMETERS = {

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ev_energy._operations import AS_GIVEN, HouseFormError, table
+from ev_energy._operations import AS_GIVEN, EndpointFormError, operation_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ class Things(Resource):
 
 
 class ThingWork(Workflow):
-    """What takes several calls is no endpoint."""
+    """A workflow makes several calls and is not an endpoint."""
 
     async def build(self) -> None:
         """Build."""
@@ -108,7 +108,10 @@ Package = "Callable[..., Path]"
 
 @pytest.fixture
 def package(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a package with one family; each change is a text and what stands in its place."""
+    """Return a function that writes a package with one family.
+
+    Each change is a text and its replacement.
+    """
 
     def write(*changes: tuple[str, str], client: str = CLIENT) -> Path:
         things = THINGS
@@ -118,17 +121,19 @@ def package(tmp_path: Path) -> Callable[..., Path]:
         (tmp_path / "resources").mkdir(exist_ok=True)
         (tmp_path / "resources" / "things.py").write_text(things)
         (tmp_path / "resources" / "others.py").write_text(OTHERS)
-        (tmp_path / "resources" / "_base.py").write_text("not python, and not read")
+        (tmp_path / "resources" / "_base.py").write_text(
+            "not Python: private modules are not parsed"
+        )
         (tmp_path / "_client.py").write_text(client)
         return tmp_path
 
     return write
 
 
-def test_the_table_holds_what_the_lines_say(package: Package) -> None:
-    listing, update, delete, parts, tell, crush = table(package())
+def test_operations_have_the_values_of_their_methods(package: Package) -> None:
+    listing, update, delete, parts, tell, crush = operation_table(package())
     assert (listing.call, listing.owner, listing.module) == ("things.list", "Things", "things")
-    assert (listing.method, listing.path, listing.into, listing.kind) == (
+    assert (listing.method, listing.path, listing.model, listing.kind) == (
         "GET",
         "/things",
         "Thing",
@@ -141,37 +146,37 @@ def test_the_table_holds_what_the_lines_say(package: Package) -> None:
     assert THINGS.splitlines()[listing.line - 1].startswith("    def list(")
     assert (update.ids, update.json, update.scope) == (("thing_id",), ("name", "made_by"), "")
     assert update.expand == ("owner",)
-    assert (delete.kind, delete.into, delete.json) == ("none", None, None)
+    assert (delete.kind, delete.model, delete.json) == ("none", None, None)
     assert delete.scope == "thing:write"
     assert not delete.paginated
     assert (parts.inside, parts.paginated, parts.query) == ("parts", True, ())
     assert listing.inside is None
-    assert (tell.kind, tell.into, tell.json) == ("none", None, AS_GIVEN)
-    assert (crush.method, crush.kind, crush.into) == ("DELETE", "one", "Counts")
+    assert (tell.kind, tell.model, tell.json) == ("none", None, AS_GIVEN)
+    assert (crush.method, crush.kind, crush.model) == ("DELETE", "one", "Counts")
 
 
-def test_a_workflow_is_no_operation_wherever_it_stands(package: Package) -> None:
+def test_workflows_are_not_operations(package: Package) -> None:
     line = '    thing_work: Lazy[ThingWork] = Lazy("things")\n'
-    assert table(package(client=CLIENT + line)) == table(package(client=CLIENT))
+    assert operation_table(package(client=CLIENT + line)) == operation_table(package(client=CLIENT))
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "complaint"),
+    ("before", "after", "message"),
     [
         (
             "return self._list(",
             "self._get(X, '/', scope=PUBLIC)\n        return self._list(",
-            "makes 2 calls",
+            "calls 2 methods of self",
         ),
-        ("await self._delete(", "await nobody._delete(", "makes 0 calls"),
-        ("await self._delete(", "await self._remove(", "calls _remove, which is none of"),
+        ("await self._delete(", "await other._delete(", "calls 0 methods of self"),
+        ("await self._delete(", "await self._remove(", "calls _remove instead of one of"),
         ('"/things",', 'f"/things",', "the path must be a literal"),
-        ("            thing_id,\n", "", "/things/{thing_id} is filled with nothing"),
-        ("            thing_id,\n", "            other_id,\n", "is filled with other_id"),
-        ("page_size=page_size,", "**more,", "must be named"),
-        ("scope=PUBLIC", "scope=scope", "scope must be a text or one of"),
-        ('scope="thing:write"', 'scope=""', "scope must be a text or one of"),
-        ("scope=PUBLIC, ", "", "scope must be a text or one of"),
+        ("            thing_id,\n", "", "the ids of /things/{thing_id} are passed as nothing"),
+        ("            thing_id,\n", "            other_id,\n", "are passed as other_id"),
+        ("page_size=page_size,", "**more,", "must be keyword arguments"),
+        ("scope=PUBLIC", "scope=scope", "scope must be a non-empty string literal or one of"),
+        ('scope="thing:write"', 'scope=""', "scope must be a non-empty string literal or one of"),
+        ("scope=PUBLIC, ", "", "scope must be a non-empty string literal or one of"),
         ('body = {"name": name, "made_by": "me"}', "body = {**other}", "literal keys"),
         ('body = {"name": name, "made_by": "me"}', "body = made()", "literal keys"),
         (
@@ -182,30 +187,36 @@ def test_a_workflow_is_no_operation_wherever_it_stands(package: Package) -> None
         (
             "expand_values(ThingExpand, expand)",
             "expand_values(Missing, expand)",
-            "no Literal called Missing",
+            "no Literal type alias Missing",
         ),
-        ("-> Pager[Thing]", "-> list[Thing]", "returns list[Thing], but asks for Thing"),
-        ("-> Thing:", "-> Other:", "returns Other, but asks for Thing"),
+        (
+            "-> Pager[Thing]",
+            "-> list[Thing]",
+            "returns list[Thing], but its call returns Pager[Thing]",
+        ),
+        ("-> Thing:", "-> Other:", "returns Other, but its call returns Thing"),
         ("GET /things, public.", "GET /things, scope x.", "must end in: GET /things, public."),
         ("GET /things, public.", "GET /thing, public.", "must end in: GET /things, public."),
         (", any scope.", ", public.", "must end in: PATCH /things/{thing_id}, any scope."),
         ("scope thing:write.", "scope thing:write", "must end in: DELETE"),
     ],
 )
-def test_another_form_is_refused_with_its_place(
-    package: Package, before: str, after: str, complaint: str
+def test_other_forms_raise_an_error_with_the_line(
+    package: Package, before: str, after: str, message: str
 ) -> None:
-    with pytest.raises(HouseFormError, match=r"things\.py:\d+: ") as caught:
-        table(package((before, after)))
-    assert complaint in str(caught.value)
+    with pytest.raises(EndpointFormError, match=r"things\.py:\d+: ") as raised:
+        operation_table(package((before, after)))
+    assert message in str(raised.value)
 
 
-def test_a_family_without_a_line_in_the_client_is_refused(package: Package) -> None:
-    with pytest.raises(HouseFormError, match=r"things\.py:8: Things has no Lazy line"):
-        table(package(client="class Client: ..."))
+def test_a_family_without_an_attribute_of_the_client_raises_an_error(package: Package) -> None:
+    with pytest.raises(
+        EndpointFormError, match=r"things\.py:8: the class Client declares no attribute for Things"
+    ):
+        operation_table(package(client="class Client: ..."))
 
 
-def test_a_line_in_the_client_without_a_family_is_refused(package: Package) -> None:
+def test_an_attribute_of_the_client_without_a_family_raises_an_error(package: Package) -> None:
     lost = CLIENT + '    lost: Lazy[Lost] = Lazy("things")\n'
-    with pytest.raises(HouseFormError, match=r"_client\.py:3: there is no Lost in things\.py"):
-        table(package(client=lost))
+    with pytest.raises(EndpointFormError, match=r"_client\.py:3: there is no Lost in things\.py"):
+        operation_table(package(client=lost))

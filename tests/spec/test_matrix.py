@@ -125,7 +125,7 @@ def test_a_reply_with_news_reads_whole_and_the_news_are_told(
     with Client("token", base_url=server.base_url, on_drift=told.append) as client:
         check()
     assert {drift.kind for drift in told} <= {DriftKind.UNKNOWN_MEMBER, DriftKind.UNKNOWN_ENUM_TEXT}
-    assert bool(told) == (operation.into != "Counts")
+    assert bool(told) == (operation.model != "Counts")
 
 
 @operations

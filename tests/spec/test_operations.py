@@ -12,10 +12,10 @@ import pytest
 from description import CURSORS, Described, Description, forms_of, nullable, ref_name
 from wire import function_of, hints_of
 
-from ev_energy._operations import AS_GIVEN, Operation, table
+from ev_energy._operations import AS_GIVEN, Operation, operation_table
 from ev_energy._unset import UNSET
 
-TABLE = table()
+TABLE = operation_table()
 ids = pytest.mark.parametrize("operation", TABLE, ids=[o.call for o in TABLE])
 
 
@@ -68,7 +68,7 @@ def _differences(
 
     success = expected_success(operation, described, fixes)
     yield from same(
-        "answers", (operation.kind, operation.into), (success.kind, success.schema_name)
+        "answers", (operation.kind, operation.model), (success.kind, success.schema_name)
     )
     yield from same("is inside", operation.inside, fixes.INSIDE.get(described.key))
 
@@ -145,7 +145,7 @@ def _changes() -> Iterator[tuple[str, Operation, Operation]]:
             {"scope": "any" if operation.scope is None else None},
             {"method": other},
             {"path": f"{operation.path}s"},
-            {"into": f"{operation.into}Like"},
+            {"model": f"{operation.model}Like"},
             {"kind": "one" if operation.kind == "list" else "list"},
             {"paginated": not operation.paginated},
             {"query": (*operation.query, "invented")},

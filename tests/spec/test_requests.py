@@ -180,13 +180,13 @@ def assert_answer(spec: Description, operation: Operation, answer: Any) -> None:
         assert answer is None
     elif operation.kind == "redirect":
         assert str(answer) == "https://go.example/"
-    elif operation.into == "Counts":
+    elif operation.model == "Counts":
         assert answer == {}
     else:
-        sent = least(spec, spec.schemas[str(operation.into)])
+        sent = least(spec, spec.schemas[str(operation.model)])
         for item in answer if operation.kind == "list" else [answer]:
             assert isinstance(item, Model)
-            assert type(item).__name__ == operation.into
+            assert type(item).__name__ == operation.model
             # Null or left out: the round trips of models have tests of their own.
             assert without_nulls(item.to_dict()) == without_nulls(sent)
 

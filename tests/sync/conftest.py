@@ -1,4 +1,4 @@
-"""A real server in a process of its own, blocking clients of it, and scripts run beside it."""
+"""A real server in a separate process, blocking clients for it, and scripts that use them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import attrs
 import pytest
 from support import starting_scripts
 
-from ev_energy_sync import Client, _loop
+from ev_energy_sync import Client, _loop_thread
 
 HERE = Path(__file__).parent
 HEAD = """
 import os, sys, threading, time, warnings
 if {loop!r} == "asyncio":
     sys.modules["uvloop"] = None
-# 3.12 on: any fork of a process with a second thread is warned of.
+# Since 3.12, Python warns about any fork of a process with a second thread.
 warnings.filterwarnings("ignore", "This process", DeprecationWarning)
 from ev_energy_sync import Client, ClientCredentials
 client = Client("a-token", base_url={url!r})
@@ -42,21 +42,21 @@ class Server:
         return f"{self.origin}/v2"
 
     def seen(self, what: str) -> int:
-        """How often the server saw *what* so far."""
+        """Return how often the server has counted *what* so far."""
         with urllib.request.urlopen(f"{self.origin}/stats") as reply:
             return int(json.load(reply).get(what, 0))
 
     def wait_for(self, what: str, count: int) -> None:
-        """Return once the server saw *what* so often."""
-        over = time.monotonic() + 15
+        """Wait until the server has counted *what* at least *count* times."""
+        deadline = time.monotonic() + 15
         while self.seen(what) < count:
-            assert time.monotonic() < over, f"the server never saw {what} number {count}"
+            assert time.monotonic() < deadline, f"the server never saw {what} number {count}"
             time.sleep(0.01)
 
 
 @attrs.frozen
 class Script:
-    """A Python process, its output being collected."""
+    """A running Python process and its output."""
 
     process: subprocess.Popen[str]
 
@@ -64,9 +64,9 @@ class Script:
         self.process.send_signal(signal.SIGINT)
 
     def finish(self) -> tuple[int, str, str]:
-        """Exit status, output and errors."""
+        """Return the exit status, the output and the error output."""
         out, err = self.process.communicate(timeout=30)
-        # In development mode, asyncio also tells how slow a busy machine is.
+        # In development mode, asyncio reports slow callbacks of a busy machine.
         return self.process.returncode, out, re.sub(r"(?m)^Executing .* took .* seconds\n", "", err)
 
 
@@ -81,25 +81,25 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Each kind of event loop that a portal may run."""
+    """The name of the event loop implementation that portals use."""
     if request.param == "uvloop":
         pytest.importorskip("uvloop")
     else:
         monkeypatch.setitem(sys.modules, "uvloop", None)
-    _loop.kind.cache_clear()
+    _loop_thread.uvloop_class.cache_clear()
     yield request.param
-    _loop.kind.cache_clear()
+    _loop_thread.uvloop_class.cache_clear()
 
 
 @pytest.fixture
 def client(server: Server, loop: str) -> Iterator[Client]:
-    with Client("a-token", base_url=server.url) as made:
-        yield made
+    with Client("a-token", base_url=server.url) as client:
+        yield client
 
 
 @pytest.fixture
 def run(server: Server, loop: str) -> Iterator[Callable[[str], Script]]:
-    """Start a script that has a client."""
+    """Return a function that starts a script with a client."""
     with starting_scripts() as start:
         yield lambda body: Script(
             start(HEAD.format(loop=loop, url=server.url) + textwrap.dedent(body))

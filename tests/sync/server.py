@@ -1,6 +1,6 @@
-"""A server for the behaviour of the blocking client, in a process of its own, as a script.
+"""The server script of the tests of the blocking client.
 
-It prints its port and serves until it is killed. ``/stats`` tells what it saw.
+It prints its port and serves until it is killed. ``/stats`` returns counters of its requests.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ def evse(request: web.Request, evse_id: str) -> dict[str, str]:
     return {"id": evse_id, "url": f"{request.url.origin()}/v2/evses/{evse_id}", "cpid": "CP-1"}
 
 
-async def wait_for_long() -> None:
+async def stall() -> None:
     stats["slow"] += 1
     try:
         await asyncio.sleep(60)
     except asyncio.CancelledError:
-        stats["left"] += 1
+        stats["disconnected"] += 1
         raise
 
 
 @routes.get("/stats")
-async def tell(_: web.Request) -> web.Response:
+async def get_stats(_: web.Request) -> web.Response:
     return web.json_response(stats)
 
 
@@ -46,11 +46,11 @@ async def listing(request: web.Request) -> web.Response:
     stats["listing"] += 1
     page = int(request.query.get("page", "0"))
     if request.query.get("cpid") == "slow-from-page-1" and page:
-        await wait_for_long()
+        await stall()
     cpid = request.query.get("cpid", "")
     if cpid.startswith("fails-once") and page == 1 and not stats[cpid]:
         stats[cpid] += 1
-        return web.json_response({"title": "Bad luck"}, status=400)
+        return web.json_response({"title": "Bad request"}, status=400)
     links = {"next": page + 1, "previous": page - 1}
     header = ", ".join(
         f'<{request.url.update_query(page=number)}>; rel="{rel}"'
@@ -62,10 +62,10 @@ async def listing(request: web.Request) -> web.Response:
 
 
 @routes.get("/v2/evses/{id}")
-async def one(request: web.Request) -> web.Response:
+async def get(request: web.Request) -> web.Response:
     evse_id = request.match_info["id"]
     if evse_id == "slow":
-        await wait_for_long()
+        await stall()
     if evse_id == "missing":
         return web.json_response({"title": "Not found"}, status=404)
     headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "999"}
@@ -74,7 +74,7 @@ async def one(request: web.Request) -> web.Response:
 
 @routes.patch("/v2/evses/{id}")
 async def update(_: web.Request) -> web.Response:
-    await wait_for_long()
+    await stall()
     return web.json_response({})
 
 

@@ -1,4 +1,4 @@
-"""What a caller of the blocking client may rely on, in one process."""
+"""The guarantees of the blocking client within one process."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def loop_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "ev-energy"]
 
 
-def eventually(holds: Any) -> bool:
-    over = time.monotonic() + 10
-    while not holds():
-        if time.monotonic() > over:
+def eventually(condition: Any) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
             return False
         gc.collect()
         time.sleep(0.01)
@@ -37,11 +37,11 @@ def eventually(holds: Any) -> bool:
 
 
 async def tasks() -> int:
-    """How many tasks there are on the loop, besides this one."""
+    """Return the number of other tasks on the loop."""
     return len(asyncio.all_tasks()) - 1
 
 
-def test_calls_return_what_the_async_ones_return(client, server):
+def test_calls_return_the_results_of_the_async_client(client, server):
     evse = client.evses.get("evse01")
     assert (type(evse), evse.id) == (models.EVSE, "evse01")
     assert client.evses.delete("evse01") is None
@@ -50,7 +50,7 @@ def test_calls_return_what_the_async_ones_return(client, server):
     assert str(client.base_url) == server.url
 
 
-def test_a_listing_gives_every_item_of_every_page_in_order(client):
+def test_a_listing_yields_the_items_of_all_pages_in_order(client):
     listing = client.evses.list()
     ids = [f"evse{page}{i}" for page in range(3) for i in range(3)]
     assert [evse.id for evse in listing] == ids
@@ -74,21 +74,21 @@ def test_a_listing_resumes_at_a_cursor_in_both_directions(client):
     assert [page.items[0].id for page in backward] == ["evse20", "evse10", "evse00"]
 
 
-def test_a_listing_makes_one_trip_to_the_loop_a_page(client, monkeypatch):
-    trips = 0
+def test_a_listing_makes_one_call_into_the_loop_per_page(client, monkeypatch):
+    loop_calls = 0
     call = Portal.call
 
     def counting(portal, coro):
-        nonlocal trips
-        trips += 1
+        nonlocal loop_calls
+        loop_calls += 1
         return call(portal, coro)
 
     monkeypatch.setattr(Portal, "call", counting)
     assert len(list(client.evses.list())) == 9
-    assert trips == 4  # three pages, and the end
+    assert loop_calls == 4  # three pages, and the end
 
 
-def test_an_iterator_goes_on_after_an_error_at_the_page_that_failed(client, loop):
+def test_an_iterator_continues_after_an_error_with_the_page_that_failed(client, loop):
     items = iter(client.evses.list(cpid=f"fails-once-{loop}"))
     found = [next(items) for _ in range(3)]
     with pytest.raises(errors.BadRequestError) as raised:
@@ -98,7 +98,7 @@ def test_an_iterator_goes_on_after_an_error_at_the_page_that_failed(client, loop
     assert [evse.id for evse in [*found, *items]] == ids
 
 
-def test_errors_are_those_of_the_async_client_and_the_traceback_names_the_call(client):
+def test_errors_are_those_of_the_async_client_and_their_traceback_has_the_call(client):
     with pytest.raises(errors.NotFoundError) as raised:
         client.evses.get("missing")
     frames = traceback.extract_tb(raised.value.__traceback__)
@@ -107,25 +107,25 @@ def test_errors_are_those_of_the_async_client_and_the_traceback_names_the_call(c
     }
 
 
-def test_an_error_does_not_hold_what_the_call_held(client):
+def test_an_error_does_not_keep_the_arguments_of_the_call_alive(client):
     class Argument(str):
         __slots__ = ("__weakref__",)
 
     argument = Argument("missing")
-    gone = weakref.ref(argument)
+    reference = weakref.ref(argument)
     gc.collect()
     gc.disable()
     try:
         with contextlib.suppress(errors.NotFoundError):
             client.evses.get(argument)
         del argument
-        client.evses.get("another")  # the loop lets go of its last task
-        assert gone() is None
+        client.evses.get("another")  # makes the loop release its previous task
+        assert reference() is None
     finally:
         gc.enable()
 
 
-def test_inside_a_running_loop_it_blocks_but_works(server, loop):
+def test_calls_inside_a_running_loop_block_and_return(server, loop):
     async def notebook() -> str:
         with Client("a-token", base_url=server.url) as client:
             return client.evses.get("evse01").id
@@ -133,7 +133,7 @@ def test_inside_a_running_loop_it_blocks_but_works(server, loop):
     assert asyncio.run(notebook()) == "evse01"
 
 
-def test_on_its_own_loop_it_refuses_rather_than_deadlocks(client):
+def test_calls_on_the_own_loop_raise_instead_of_deadlocking(client):
     async def callback() -> str:
         return client.evses.get("evse01").id
 
@@ -153,12 +153,12 @@ def test_many_threads_share_one_client_and_one_loop_thread(client):
     assert len(loop_threads()) == 1
 
 
-def test_threads_that_come_first_together_start_one_loop(server, loop):
+def test_simultaneous_first_calls_start_one_loop(server, loop):
     with Client("a-token", base_url=server.url) as client:
-        together = threading.Barrier(8)
+        barrier = threading.Barrier(8)
 
         def call(evse_id: str) -> str:
-            together.wait()
+            barrier.wait()
             return client.evses.get(evse_id).id
 
         with ThreadPoolExecutor(8) as pool:
@@ -166,19 +166,19 @@ def test_threads_that_come_first_together_start_one_loop(server, loop):
         assert len(loop_threads()) == 1
 
 
-def test_nothing_is_started_before_the_first_call(server, loop):
+def test_no_thread_is_started_before_the_first_call(server, loop):
     with Client("a-token", base_url=server.url) as client:
         _ = client.evses.list(), client.acting_for("user01").users
         assert loop_threads() == []
 
 
-def test_an_abandoned_iteration_leaves_no_task_behind(client):
+def test_an_unfinished_iteration_leaves_no_task_behind(client):
     for _ in client.evses.list():
         break
     assert client._portal.call(tasks()) == 0
 
 
-def test_the_page_fetched_ahead_of_an_abandoned_iteration_does_no_harm(client, server):
+def test_a_prefetched_page_of_an_unfinished_iteration_is_harmless(client, server):
     listed = server.seen("listing")
     for _ in client.evses.list().prefetch():
         break
@@ -187,35 +187,35 @@ def test_the_page_fetched_ahead_of_an_abandoned_iteration_does_no_harm(client, s
     assert client.evses.get("evse01").id == "evse01"
 
 
-def test_closing_ends_a_page_that_is_being_fetched_ahead(server, loop):
-    slow, left = server.seen("slow"), server.seen("left")
+def test_closing_cancels_the_fetch_of_the_next_page(server, loop):
+    slow, disconnected = server.seen("slow"), server.seen("disconnected")
     with Client("a-token", base_url=server.url) as client:
         for _ in client.evses.list(cpid="slow-from-page-1").prefetch():
             break
         server.wait_for("slow", slow + 1)
-    server.wait_for("left", left + 1)
+    server.wait_for("disconnected", disconnected + 1)
 
 
-def test_the_context_variables_of_the_caller_are_seen_by_the_call(client):
+def test_calls_see_the_context_variables_of_the_caller(client):
     variable = contextvars.ContextVar("variable", default="unset")
 
-    async def look() -> str:
+    async def read() -> str:
         return variable.get()
 
     variable.set("main")
-    assert client._portal.call(look()) == "main"
+    assert client._portal.call(read()) == "main"
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(client._portal.call, look()).result() == "unset"
+        assert pool.submit(client._portal.call, read()).result() == "unset"
 
 
-def test_capture_records_the_calls_of_this_thread_only(client):
+def test_capture_records_only_the_calls_of_its_thread(client):
     with client.capture() as calls:
         client.acting_for("user01").evses.get("evse01")
         list(client.evses.list())
         with ThreadPoolExecutor(1) as pool:
             pool.submit(client.evses.get, "of-another-thread").result()
-            mine = contextvars.copy_context()
-            pool.submit(mine.run, client.evses.get, "in-my-context").result()
+            context = contextvars.copy_context()
+            pool.submit(context.run, client.evses.get, "in-my-context").result()
     client.evses.get("afterwards")
     assert [call.request.url.name for call in calls] == ["evse01", *["evses"] * 3, "in-my-context"]
     assert [call.status for call in calls] == [200] * 5
@@ -234,7 +234,7 @@ def test_views_share_the_loop_and_closing_one_closes_all(server, loop):
             closed.evses.get("evse01")
 
 
-def test_closing_twice_is_closing_once_and_later_calls_are_refused(server, loop):
+def test_closing_twice_is_allowed_and_later_calls_raise(server, loop):
     with Client("a-token", base_url=server.url) as client:
         listing = client.evses.list()
         assert listing.first() is not None
@@ -247,14 +247,14 @@ def test_closing_twice_is_closing_once_and_later_calls_are_refused(server, loop)
     assert loop_threads() == []
 
 
-def test_with_closes_also_after_an_error(server, loop):
+def test_with_closes_the_client_after_an_error(server, loop):
     with pytest.raises(LookupError), Client("a-token", base_url=server.url) as client:
         client.evses.get("evse01")
         raise LookupError
     assert loop_threads() == []
 
 
-def test_closing_ends_the_calls_of_other_threads(server, loop):
+def test_closing_cancels_the_calls_of_other_threads(server, loop):
     slow = server.seen("slow")
     client = Client("a-token", base_url=server.url)
     with ThreadPoolExecutor(2) as pool:
@@ -264,27 +264,27 @@ def test_closing_ends_the_calls_of_other_threads(server, loop):
         start = time.monotonic()
         client.close()
         assert isinstance(read.exception(10), errors.ClientClosedError)
-        # It may have been carried out, and nothing else says so.
+        # The server may have executed it; only this error tells the caller.
         assert isinstance(write.exception(10), errors.UnconfirmedWriteError)
         assert time.monotonic() - start < 5
 
 
-def test_calls_that_race_with_closing_either_succeed_or_are_refused(server, loop):
+def test_calls_during_closing_succeed_or_raise_an_error_of_the_package(server, loop):
     for _ in range(10):
         client = Client("a-token", base_url=server.url)
         client.evses.get("warm")
         with ThreadPoolExecutor(6) as pool:
             calls = [pool.submit(client.evses.get, f"evse{i}") for i in range(30)]
             client.close()
-            wrong = [
+            unexpected = [
                 error
                 for call in calls
                 if (error := call.exception(20)) and not isinstance(error, errors.EvEnergyError)
             ]
-        assert wrong == []
+        assert unexpected == []
 
 
-def test_a_client_that_nobody_holds_any_more_ends_its_thread(server, loop):
+def test_a_garbage_collected_client_stops_its_thread(server, loop):
     client = Client("a-token", base_url=server.url)
     client.evses.get("evse01")
     assert len(loop_threads()) == 1
@@ -293,7 +293,7 @@ def test_a_client_that_nobody_holds_any_more_ends_its_thread(server, loop):
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
-def test_what_would_end_a_thread_reaches_its_caller_and_the_loop_goes_on(client, error):
+def test_exit_and_interrupt_of_a_coroutine_reach_the_caller_and_the_loop_continues(client, error):
     async def raising() -> None:
         raise error("from the coroutine")
 
@@ -304,12 +304,12 @@ def test_what_would_end_a_thread_reaches_its_caller_and_the_loop_goes_on(client,
     assert len(loop_threads()) == 1
 
 
-def test_the_token_is_fetched_once_for_threads_that_come_together(server, loop):
-    asked = server.seen("token")
+def test_simultaneous_calls_of_threads_request_one_token(server, loop):
+    requested = server.seen("token")
     auth = ClientCredentials(client_id="id", client_secret="secret")
     with Client(auth, base_url=server.url) as client, ThreadPoolExecutor(8) as pool:
         assert len(list(pool.map(client.evses.get, map(str, range(20))))) == 20
-    assert server.seen("token") == asked + 1
+    assert server.seen("token") == requested + 1
 
 
 def test_a_client_is_made_from_the_environment(server):
@@ -322,7 +322,7 @@ def test_a_client_is_made_from_the_environment(server):
         Client.from_env(environ, session=None)
 
 
-def test_preload_refuses_a_family_that_is_none():
+def test_preload_of_an_unknown_family_raises():
     Client.preload("evses")
     with pytest.raises(ValueError, match="no family 'vehicels'"):
         Client.preload("vehicels")

@@ -1,4 +1,4 @@
-"""What ``import ev_energy_sync`` gives, and what it does not load."""
+"""The names that ``import ev_energy_sync`` exports, and the modules that it does not load."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ HEAVY = ["aiohttp", "cattrs", "uvloop", "ev_energy.models.evses", "ev_energy.mod
 
 
 def checked_names(package: object) -> dict[str, str]:
-    """What type checkers see: name to the module it is imported from."""
+    """Return the names that type checkers see, with the modules that they are imported from."""
     tree = ast.parse(Path(str(package.__file__)).read_text("utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))  # of `TYPE_CHECKING`
-    found = {"__version__": ""}
+    names = {"__version__": ""}
     for node in block.body:
         if isinstance(node, ast.ImportFrom):
-            found |= {alias.asname or alias.name: str(node.module) for alias in node.names}
-    return found
+            names |= {alias.asname or alias.name: str(node.module) for alias in node.names}
+    return names
 
 
-def test_the_blocking_package_has_the_names_of_the_async_one():
+def test_the_blocking_package_exports_the_names_of_the_async_one():
     assert dir(ev_energy_sync) == dir(ev_energy)
     own = {"Client", "Pager"}
     for name in dir(ev_energy):
@@ -36,11 +36,11 @@ def test_the_blocking_package_has_the_names_of_the_async_one():
         assert getattr(ev_energy_sync, name) is getattr(ev_energy, name)
 
 
-def test_type_checkers_see_the_same_names():
+def test_type_checkers_see_the_same_names_in_both_packages():
     assert checked_names(ev_energy_sync).keys() == checked_names(ev_energy).keys()
 
 
-def test_a_name_that_is_none_is_an_attribute_error():
+def test_an_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="module 'ev_energy_sync' has no attribute 'Cleint'"):
         _ = ev_energy_sync.Cleint
 
@@ -54,14 +54,14 @@ def test_a_name_that_is_none_is_an_attribute_error():
         "from ev_energy_sync import Client; Client('a-token').close()",
     ],
 )
-def test_neither_aiohttp_nor_any_model_is_loaded_before_it_is_needed(statement):
+def test_aiohttp_and_models_are_not_loaded_before_use(statement):
     script = f"import sys; {statement}; print(sorted(set({HEAVY}) & set(sys.modules)))"
     command = [sys.executable, "-X", "dev", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-def test_a_family_loads_its_own_models_only():
+def test_a_family_loads_only_its_own_models():
     script = """
 import sys
 from ev_energy_sync import Client

@@ -1,4 +1,4 @@
-"""The generated modules: that they are up to date, and that the generator takes nothing amiss."""
+"""The generated files are current, and the generator rejects source that it cannot convert."""
 
 from __future__ import annotations
 
@@ -13,46 +13,41 @@ from pathlib import Path
 
 import pytest
 
-from ev_energy_sync._generate import __main__ as _generate
-from ev_energy_sync._generate.source_text import Refused
-
-ROOT = _generate.ROOT
+from ev_energy_sync._generate.__main__ import main
+from ev_energy_sync._generate.blocking import blocking_module
+from ev_energy_sync._generate.files import ROOT, generate
+from ev_energy_sync._generate.source_text import UnsupportedSourceError
 
 
 @pytest.fixture
-def copy(tmp_path, monkeypatch):
-    """The two packages and the documentation, to be meddled with."""
+def copy(tmp_path):
+    """A copy of the two packages and the documentation that tests may modify."""
     for package in ("ev_energy", "ev_energy_sync", "docs"):
         shutil.copytree(
             ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
         )
-    monkeypatch.setattr(_generate, "ROOT", tmp_path)
-    monkeypatch.setattr(_generate, "generate", lambda: _made(tmp_path))
-    monkeypatch.setattr(_generate, "stale", lambda made: _stale(made, tmp_path))
     return tmp_path
 
 
-_made, _stale = _generate.generate, _generate.stale
-
-
-def twin(body: str) -> str:
+def convert(body: str) -> str:
+    """Return the blocking module of a resource class with *body*."""
     source = '"""Things."""\n\nfrom ev_energy._api.paging import Pager\n\n\n'
     source += 'class Things(Resource):\n    """Things."""\n\n' + textwrap.indent(
         textwrap.dedent(body), "    "
     )
-    return _generate.twin(source, "ev_energy/resources/things.py")
+    return blocking_module(source, "ev_energy/resources/things.py")
 
 
-def test_the_generated_modules_are_up_to_date(capsys):
-    assert (_generate.main(["--check"]), capsys.readouterr().out) == (0, "")
+def test_the_generated_files_are_current(capsys):
+    assert (main(["--check"]), capsys.readouterr().out) == (0, "")
 
 
-def test_check_names_what_differs_and_what_is_stale_and_writes_nothing(copy, capsys):
+def test_check_reports_differing_and_stale_files_and_writes_nothing(copy, capsys):
     resources = copy / "ev_energy_sync/resources"
     (resources / "evses.py").write_text("# edited\n")
     (resources / "users.py").unlink()
-    (resources / "gone.py").write_text("# of a module that is no more\n")
-    assert _generate.main(["--check"]) == 1
+    (resources / "gone.py").write_text("# of a removed module\n")
+    assert main(["--check"], copy) == 1
     assert capsys.readouterr().out.splitlines() == [
         "differs: ev_energy_sync/resources/evses.py",
         "differs: ev_energy_sync/resources/users.py",
@@ -63,20 +58,20 @@ def test_check_names_what_differs_and_what_is_stale_and_writes_nothing(copy, cap
     assert not (resources / "users.py").exists()
 
 
-def test_writing_mends_what_differs_and_deletes_what_is_stale(copy, capsys):
+def test_writing_corrects_differing_files_and_deletes_stale_ones(copy, capsys):
     resources = copy / "ev_energy_sync/resources"
     (resources / "evses.py").write_text("# edited\n")
-    (resources / "gone.py").write_text("# of a module that is no more\n")
-    assert _generate.main([]) == 0
+    (resources / "gone.py").write_text("# of a removed module\n")
+    assert main([], copy) == 0
     assert capsys.readouterr().out.splitlines() == [
         "written: ev_energy_sync/resources/evses.py",
         "deleted: ev_energy_sync/resources/gone.py",
     ]
-    assert _generate.main(["--check"]) == 0
+    assert main(["--check"], copy) == 0
 
 
-def test_a_coroutine_is_waited_for_and_a_pager_wrapped():
-    text = twin('''
+def test_coroutines_are_called_through_the_portal_and_pagers_wrapped():
+    text = convert('''
         async def get(self, thing_id: str, *, size: int = 1) -> str:
             """Get."""
 
@@ -95,50 +90,51 @@ def test_a_coroutine_is_waited_for_and_a_pager_wrapped():
 
 
 @pytest.mark.parametrize(
-    ("body", "complaint"),
+    ("body", "message"),
     [
         ('def url(self) -> str:\n    """U."""', "Things.url is neither a coroutine nor"),
         ('async def list(self) -> Pager[str]:\n    """L."""', "Things.list is neither a coroutine"),
-        ('@property\ndef size(self) -> int:\n    """S."""', "Things.size is decorated"),
+        ('@property\ndef size(self) -> int:\n    """S."""', "Things.size has a decorator"),
         ("async def get(self) -> str: ...", "Things.get has no return annotation, or no docstring"),
         ('async def get(self):\n    """G."""', "Things.get has no return annotation"),
         ('async def get(self, a) -> str:\n    """G."""', "the argument a has no annotation"),
         ('async def get(self, *a: str) -> str:\n    """G."""', "get takes \\*args"),
         (
             'async def get(self) -> AsyncIterator[str]:\n    """G."""',
-            "Things.get hands over something to await",
+            "Things.get takes or returns an awaitable",
         ),
         (
             'async def get(self, a: Thing) -> str:\n    """G."""',
-            "get mentions Thing, which no plain",
+            "get uses the name Thing, which is neither",
         ),
-        ("size = 1", "Things has the member `size = 1`"),
+        ("size = 1", "Things has an attribute, `size = 1`"),
     ],
 )
-def test_an_unknown_kind_of_member_is_refused_by_name(body, complaint):
-    with pytest.raises(Refused, match=complaint):
-        twin(body)
+def test_unsupported_members_raise_an_error_with_their_name(body, message):
+    with pytest.raises(UnsupportedSourceError, match=message):
+        convert(body)
 
 
-def test_a_class_that_inherits_endpoints_is_refused_by_name():
-    with pytest.raises(Refused, match="Things must have the one base Resource, not \\['Base'\\]"):
-        _generate.twin('"""T."""\nclass Things(Base):\n    """T."""\n', "ev_energy/resources/a.py")
+def test_a_class_with_other_bases_raises_an_error_with_its_name():
+    source = '"""T."""\nclass Things(Base):\n    """T."""\n'
+    with pytest.raises(UnsupportedSourceError, match="Things must inherit from Resource alone"):
+        blocking_module(source, "ev_energy/resources/things.py")
 
 
-def test_what_is_refused_is_said_and_nothing_is_written(copy, capsys):
+def test_unsupported_source_is_reported_and_nothing_is_written(copy, capsys):
     source = copy / "ev_energy/resources/ct_clamps.py"
     source.write_text(source.read_text() + '\n    def url(self) -> str:\n        """U."""\n')
     before = digests(copy)
-    assert _generate.main([]) == 2
+    assert main([], copy) == 2
     assert "ct_clamps.py: CtClamps.url is neither" in capsys.readouterr().err
     assert digests(copy) == before
 
 
-def test_the_layout_is_that_of_ruff():
+def test_generated_files_have_the_layout_of_ruff():
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is None:
         pytest.skip("needs ruff")
-    for path in _generate.generate():
+    for path in generate():
         for command in (["format", "--check"], ["check"]):
             done = subprocess.run(
                 [ruff, *command, "--no-cache", path],
@@ -150,10 +146,10 @@ def test_the_layout_is_that_of_ruff():
             assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_long_signatures_and_calls_are_laid_out_like_ruff_does():
+def test_long_signatures_and_calls_have_the_layout_of_ruff():
     arguments = [f"an_argument_of_some_length_{i}: int | None = None" for i in range(4)]
     source = ", ".join(arguments)
-    text = twin(f'async def get(self, *, {source}) -> str:\n    """G."""\n')
+    text = convert(f'async def get(self, *, {source}) -> str:\n    """G."""\n')
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is None:
         pytest.skip("needs ruff")
@@ -175,10 +171,13 @@ def digests(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("version", [v for v in ("3.11", "3.12", "3.13", "3.14") if find_python(v)])
-def test_every_version_of_python_writes_the_same(version):
+def test_all_python_versions_write_the_same_files(version):
     python = find_python(version)
-    script = "import json; from ev_energy_sync._generate import __main__ as g; print(json.dumps(g.generate()))"
-    # The generator needs nothing but the standard library and attrs, which is pure Python.
+    script = (
+        "import json; from ev_energy_sync._generate.files import generate; "
+        "print(json.dumps(generate()))"
+    )
+    # The generator needs only the standard library and attrs, which is pure Python.
     path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))])
     done = subprocess.run(
         [python, "-c", script],
@@ -188,4 +187,4 @@ def test_every_version_of_python_writes_the_same(version):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == _generate.generate()
+    assert json.loads(done.stdout) == generate()

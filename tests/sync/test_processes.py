@@ -1,4 +1,4 @@
-"""What the blocking client does when it is interrupted, forked, abandoned, or its loop dies."""
+"""The blocking client under interrupts, forks, exits without close, and a crash of its loop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-def test_ctrl_c_cancels_the_request_and_the_client_lives_on(run, server):
-    slow, left = server.seen("slow"), server.seen("left")
+def test_ctrl_c_cancels_the_request_and_the_client_remains_usable(run, server):
+    slow, disconnected = server.seen("slow"), server.seen("disconnected")
     script = run("""
         client.evses.get("warm")
         try:
@@ -24,12 +24,14 @@ def test_ctrl_c_cancels_the_request_and_the_client_lives_on(run, server):
     """)
     server.wait_for("slow", slow + 1)
     script.interrupt()
-    server.wait_for("left", left + 1)  # before the client is closed: it waits for a line
+    server.wait_for(
+        "disconnected", disconnected + 1
+    )  # while the script waits for a line, so before it closes the client
     script.process.stdin.write("go on\n")
     assert script.finish() == (0, "interrupted\nafter\n", "")
 
 
-def test_ctrl_c_lets_the_call_unwind_before_it_is_raised(run, server):
+def test_ctrl_c_is_raised_after_the_call_has_unwound(run, server):
     script = run("""
         import asyncio
 
@@ -51,8 +53,8 @@ def test_ctrl_c_lets_the_call_unwind_before_it_is_raised(run, server):
     assert script.finish() == (0, "unwound\ninterrupted\n", "")
 
 
-def test_ctrl_c_leaves_the_calls_of_other_threads_alone(run, server):
-    slow, left = server.seen("slow"), server.seen("left")
+def test_ctrl_c_does_not_affect_the_calls_of_other_threads(run, server):
+    slow, disconnected = server.seen("slow"), server.seen("disconnected")
     script = run("""
         done = threading.Event()
 
@@ -73,7 +75,7 @@ def test_ctrl_c_leaves_the_calls_of_other_threads_alone(run, server):
     server.wait_for("slow", slow + 1)
     script.interrupt()
     assert script.finish() == (0, "['undisturbed']\n", "")
-    server.wait_for("left", left + 1)
+    server.wait_for("disconnected", disconnected + 1)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_ctrl_c_leaves_the_calls_of_other_threads_alone(run, server):
         "kept = iter(client.evses.list().prefetch()); print(next(kept).id)",
         "sys.exit(0)",
     ],
-    ids=["held", "dropped", "in the middle of a listing", "sys.exit"],
+    ids=["in use", "deleted", "in the middle of a listing", "sys.exit"],
 )
 def test_exit_without_close_is_prompt_and_silent(run, server, last):
     script = run(f"""
@@ -95,27 +97,27 @@ def test_exit_without_close_is_prompt_and_silent(run, server, last):
     assert (code, out.split()[0], err) == (0, "evse01", "")
 
 
-def test_exit_closes_what_was_left_open(run):
+def test_exit_stops_open_portals(run):
     script = run("""
         from ev_energy_sync._loop_thread import Portal
 
-        async def farewell():
-            os.write(1, b"closed\\n")  # in one go
+        async def on_stop():
+            os.write(1, b"closed\\n")  # one write, so that lines do not mix
 
         async def nothing():
             pass
 
-        portals = [Portal(farewell) for _ in range(3)]
+        portals = [Portal(on_stop) for _ in range(3)]
         for portal in portals[:2]:
             portal.call(nothing())
-        keep = sys.modules["keep"] = portals  # whatever is collected, and when
+        keep = sys.modules["keep"] = portals  # so that none is collected before the exit
         print("end", flush=True)
     """)
     assert script.finish() == (0, "end\nclosed\nclosed\n", "")
 
 
 def test_exit_does_not_wait_for_the_request_of_a_daemon_thread(run, server):
-    slow, left = server.seen("slow"), server.seen("left")
+    slow, disconnected = server.seen("slow"), server.seen("disconnected")
     script = run("""
         def ask():
             try:
@@ -131,11 +133,11 @@ def test_exit_does_not_wait_for_the_request_of_a_daemon_thread(run, server):
     script.process.stdin.write("exit\n")
     assert script.finish() == (0, "", "")
     assert time.monotonic() - start < 8
-    server.wait_for("left", left + 1)
+    server.wait_for("disconnected", disconnected + 1)
 
 
 @fork_only
-def test_after_a_fork_parent_and_child_both_work_three_times_over(run):
+def test_parent_and_child_both_work_after_each_of_three_forks(run):
     script = run("""
         client.evses.get("warm")  # a connection is kept alive
         for _ in range(3):
@@ -163,11 +165,12 @@ def test_after_a_fork_parent_and_child_both_work_three_times_over(run):
         "client.evses.get('child'); sys.exit(0)",
         "client.evses.get('child'); client = None; __import__('gc').collect(); sys.exit(0)",
     ],
-    ids=["exits", "closes", "drops it", "calls and exits", "calls and drops it"],
+    ids=["exits", "closes", "deletes it", "calls and exits", "calls and deletes it"],
 )
-def test_however_a_child_ends_the_parent_keeps_its_connection(run, last):
+def test_the_parent_keeps_its_connection_when_a_child_exits(run, last):
     script = run(f"""
-        client = client.with_options(timeout=5, retries=0)  # a deaf connection would time out
+        # A connection that was unregistered from the epoll instance would time out.
+        client = client.with_options(timeout=5, retries=0)
         client.evses.get("warm")
         connector = client._aio._caller.state.http.transport._current.value.connector
         kept = [protocol for conns in connector._conns.values() for protocol, _ in conns]
@@ -184,7 +187,7 @@ def test_however_a_child_ends_the_parent_keeps_its_connection(run, last):
 
 
 @fork_only
-def test_a_child_that_forks_again_works_too(run):
+def test_a_child_of_a_child_works_too(run):
     script = run("""
         client.evses.get("warm")
         pid = os.fork()
@@ -201,7 +204,7 @@ def test_a_child_that_forks_again_works_too(run):
 
 
 @fork_only
-def test_forks_while_four_threads_are_calling_harm_nobody(run):
+def test_forks_during_calls_of_four_threads_are_harmless(run):
     script = run("""
         stop = threading.Event()
 
@@ -212,32 +215,32 @@ def test_forks_while_four_threads_are_calling_harm_nobody(run):
         client.evses.get("warm")
         threads = [threading.Thread(target=hammer) for _ in range(4)]
         [thread.start() for thread in threads]
-        bad = 0
+        failures = 0
         for _ in range(15):
             pid = os.fork()
             if pid == 0:
                 os._exit(client.evses.get("child").id != "child")
-            bad += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
+            failures += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
         stop.set()
         [thread.join() for thread in threads]
         client.close()
-        print("bad", bad)
+        print("failures", failures)
     """)
-    assert script.finish() == (0, "bad 0\n", "")
+    assert script.finish() == (0, "failures 0\n", "")
 
 
 @fork_only
-def test_a_fork_waits_for_an_import_that_another_thread_is_at(run):
+def test_a_fork_waits_for_the_import_of_another_thread(run):
     script = run("""
         importing = threading.Event()
 
-        class Slowly:  # stands in the way of one import, inside its module lock
+        class SlowFinder:  # delays one import while its module lock is held
             def find_spec(self, name, path=None, target=None):
                 if name == "ev_energy.models.evses":
                     importing.set()
                     time.sleep(0.3)
 
-        sys.meta_path.insert(0, Slowly())
+        sys.meta_path.insert(0, SlowFinder())
         thread = threading.Thread(target=lambda: client.evses)
         thread.start()
         importing.wait()
@@ -250,8 +253,8 @@ def test_a_fork_waits_for_an_import_that_another_thread_is_at(run):
 
 
 @fork_only
-def test_a_fork_during_a_token_renewal_leaves_neither_side_waiting(run, server):
-    asked = server.seen("token")
+def test_a_fork_during_a_token_renewal_blocks_neither_process(run, server):
+    requested = server.seen("token")
     script = run("""
         auth = ClientCredentials(client_id="id", client_secret="secret", scopes=["slow"])
         client = Client(auth, base_url=str(client.base_url))
@@ -266,14 +269,14 @@ def test_a_fork_during_a_token_renewal_leaves_neither_side_waiting(run, server):
         thread.join()
         print(found, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     """)
-    server.wait_for("token", asked + 1)  # it takes its time to answer
+    server.wait_for("token", requested + 1)  # the reply takes a second
     script.process.stdin.write("fork\n")
     assert script.finish() == (0, "['parent'] 0\n", "")
-    assert server.seen("token") == asked + 2  # the child fetched one of its own
+    assert server.seen("token") == requested + 2  # the child has requested a token of its own
 
 
 @fork_only
-def test_a_client_closed_before_the_fork_is_closed_after_it(run):
+def test_a_client_closed_before_a_fork_is_closed_in_the_child(run):
     script = run("""
         from ev_energy.errors import ClientClosedError
 
@@ -290,7 +293,7 @@ def test_a_client_closed_before_the_fork_is_closed_after_it(run):
     assert script.finish() == (0, "closed 3\n", "")
 
 
-def test_multiprocessing_workers_use_the_client_of_the_module(run):
+def test_multiprocessing_workers_use_a_module_level_client(run):
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
     script = run("""
@@ -309,7 +312,7 @@ def test_multiprocessing_workers_use_the_client_of_the_module(run):
     assert script.finish() == (0, "['a', 'b', 'c', 'd']\nparent\n", "")
 
 
-def test_callers_of_a_loop_that_died_do_not_hang_and_the_next_call_starts_another(run):
+def test_calls_on_a_crashed_loop_raise_and_the_next_call_starts_another_loop(run):
     script = run("""
         import asyncio
         from ev_energy.errors import ClientClosedError
@@ -326,28 +329,28 @@ def test_callers_of_a_loop_that_died_do_not_hang_and_the_next_call_starts_anothe
             try:
                 client._portal.call(waiting())
             except ClientClosedError:
-                found.append("told")
+                found.append("closed")
 
-        async def dying():
+        async def crashing():
             raise MemoryError
 
         thread = threading.Thread(target=call)
         thread.start()
         started.wait()
-        home = client._portal._home
-        home._leave = dying
-        home.end()
-        home.thread.join()
+        loop_thread = client._portal._loop_thread
+        loop_thread._shut_down = crashing
+        loop_thread.request_stop()
+        loop_thread.thread.join()
         thread.join()
         print(found, client.evses.get("afterwards").id, flush=True)
-        os._exit(0)  # what the dead loop held cannot be closed, and would be complained of
+        os._exit(0)  # the sockets of the crashed loop cannot be closed, and Python would warn
     """)
     code, out, err = script.finish()
-    assert (code, out) == (0, "['told'] afterwards\n")
-    assert err.count("\nMemoryError\n") == 1  # it did not die silently
+    assert (code, out) == (0, "['closed'] afterwards\n")
+    assert err.count("\nMemoryError\n") == 1  # the error was reported
 
 
-def test_a_thread_that_cannot_be_started_is_an_error_and_the_next_call_tries_again(run):
+def test_a_thread_that_cannot_be_started_raises_and_the_next_call_retries(run):
     script = run("""
         start, threading.Thread.start = threading.Thread.start, lambda self: 1 / 0
         try:
