@@ -104,5 +104,5 @@ def test_moments_are_sent_in_utc_and_naive_ones_refused() -> None:
 
 
 def test_what_json_has_no_form_for_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match="thing cannot be sent as a object"):
+    with pytest.raises(TypeError, match="thing is an object, which cannot be sent"):
         encode({"thing": object()}, ROOT)

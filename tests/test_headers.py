@@ -91,7 +91,7 @@ REFUSED: list[tuple[Mapping[Any, Any], type[Exception], str]] = [
     ({"X-A": "b\r\nX-C: d"}, ValueError, "headers: X-A holds a line break"),
     ({"X-A": "b\0"}, ValueError, "headers: X-A holds a line break or another control"),
     ({"X-A": "\ud800"}, ValueError, "headers: X-A holds"),
-    ({"X-A": None}, TypeError, "headers: X-A must be text, not None"),
+    ({"X-A": None}, TypeError, "headers: X-A must be a str, not None"),
 ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from ev_energy._api.link_header import links
+from ev_energy._api.link_header import parse_link_header
 
 BASE = URL("https://api.ev.energy/v2/evses?page_size=1")
 NEXT = "https://api.ev.energy/v2/evses?action__in=a,b&page_after=x;y&t=2024-01-01T00:00:00%2B00:00"
@@ -18,8 +18,8 @@ URLS = st.from_regex(r"https://api\.ev\.energy/v2/[a-z]{1,5}\?[a-z=&,;:+]{1,20}"
 
 def test_both_directions_are_read_and_kept_as_written() -> None:
     header = f'<about:blank>; rel="previous", <{NEXT}>; rel="next"'
-    assert links(header, BASE) == {"next": URL(NEXT, encoded=True)}
-    assert str(links(header, BASE)["next"]) == NEXT
+    assert parse_link_header(header, BASE) == {"next": URL(NEXT, encoded=True)}
+    assert str(parse_link_header(header, BASE)["next"]) == NEXT
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_both_directions_are_read_and_kept_as_written() -> None:
     ],
 )
 def test_a_header_is_read_as_rfc_8288_says(header: str, found: dict[str, str]) -> None:
-    assert {rel: str(url) for rel, url in links(header, BASE).items()} == found
+    assert {rel: str(url) for rel, url in parse_link_header(header, BASE).items()} == found
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_a_header_is_read_as_rfc_8288_says(header: str, found: dict[str, str]) -
 )
 def test_a_header_that_goes_wrong_is_refused_as_a_whole(header: str) -> None:
     with pytest.raises(ValueError, match=r"link|URL|[pP]ort"):
-        links(header, BASE)
+        parse_link_header(header, BASE)
 
 
 @given(URLS, URLS)
 def test_any_two_links_are_told_apart(previous: str, following: str) -> None:
-    found = links(f'<{previous}>; rel="previous", <{following}>; rel="next"', BASE)
+    found = parse_link_header(f'<{previous}>; rel="previous", <{following}>; rel="next"', BASE)
     assert str(found["previous"]) == previous
     assert str(found["next"]) == following
 
@@ -87,4 +87,4 @@ def test_any_two_links_are_told_apart(previous: str, following: str) -> None:
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(header: str) -> None:
     with suppress(ValueError):
-        assert all(str(url.origin()) for url in links(header, BASE).values())
+        assert all(str(url.origin()) for url in parse_link_header(header, BASE).values())

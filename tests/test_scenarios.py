@@ -194,7 +194,7 @@ def test_an_evse_is_onboarded_every_way_there_is(world: Any) -> None:
             "location.longitude must be -180 to 180",
         ),
         (lambda c: c.evses.list(page_size=0), "page_size must be 1 to 100"),
-        (lambda c: c.evses.list(expand=["usr"]), "expand: 'usr' is none of user"),
+        (lambda c: c.evses.list(expand=["usr"]), "expand: 'usr' is not one of user"),
         (lambda c: c.evses.get("../users"), "evse_id='../users' is not an id"),
         (
             lambda c: c.evses.status_logs("e", sampled_at__gte=datetime(2024, 1, 1)),

@@ -1205,12 +1205,12 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "support_tickets.list": [
         ({"created_at__range": (LATER, WHEN)}, "created_at__range must not end before it starts"),
         ({"created_at__range": (NAIVE, NAIVE)}, "created_at__range is a naive datetime"),
-        ({"status__in": []}, "an empty list would filter nothing"),
-        ({"status__in": ["a,b"]}, "'a,b' holds a comma"),
+        ({"status__in": []}, "an empty list would not filter anything"),
+        ({"status__in": ["a,b"]}, "'a,b' contains a comma"),
     ],
     "tariffs.list": [
         ({"include_optional": "prices"}, "include_optional must be one of 'daily_prices'"),
-        ({"expand": ["prices"]}, "expand: 'prices' is none of supplier, scheduler_tariff"),
+        ({"expand": ["prices"]}, "expand: 'prices' is not one of supplier, scheduler_tariff"),
         ({"expand": "supplier"}, "expand must be a list: expand=['supplier']"),
     ],
     "hem_systems.energy_stats h": [

@@ -331,7 +331,7 @@ async def test_what_cannot_be_rewound_is_refused_before_anything_is_sent(
     [
         (bytearray(b"1"), "file must be a path, bytes or a binary file, not a bytearray"),
         (None, "file must be a path, bytes or a binary file, not None"),
-        (5, "file must be a path, bytes or a binary file, not a int"),
+        (5, "file must be a path, bytes or a binary file, not an int"),
         (io.StringIO("1"), "file must be open in binary mode"),
     ],
 )

@@ -63,14 +63,14 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"content_type": "application/"}, ValueError, "content_type must be a media type"),
     ({"content_type": "image/é"}, ValueError, "content_type must be a media type"),
     ({"content_type": ""}, ValueError, "content_type must be a media type"),
-    ({"content_type": b"a/b"}, TypeError, "content_type must be text, not bytes"),
-    ({"progress": 5}, TypeError, "progress must be a function, not a int"),
+    ({"content_type": b"a/b"}, TypeError, "content_type must be a str, not bytes"),
+    ({"progress": 5}, TypeError, "progress must be a function, not an int"),
     ({"timeout": "5"}, TypeError, "timeout must be a number of seconds, not a str"),
     ({"timeout": None}, TypeError, "timeout must be a number of seconds, not None"),
     ({"timeout": 0}, ValueError, "timeout must be more than 0"),
 ]
 ANNOUNCED: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"file_name": b"a.pdf"}, TypeError, "file_name must be text, not bytes"),
+    ({"file_name": b"a.pdf"}, TypeError, "file_name must be a str, not bytes"),
     ({"user_rebate": None}, TypeError, "user_rebate must be an id"),
     ({"user_rebate": "../users"}, ValueError, "user_rebate='../users' is not an id"),
     ({"rebate_evidence_type": b"rbet"}, TypeError, "rebate_evidence_type must be an id"),

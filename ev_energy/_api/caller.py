@@ -15,11 +15,11 @@ from yarl import URL
 from ev_energy._api import capture
 from ev_energy._api.authorize import authorized
 from ev_energy._api.cursors import Listing
-from ev_energy._api.link_header import links
+from ev_energy._api.link_header import parse_link_header
 from ev_energy._api.options import CallOptions
 from ev_energy._api.paging import Pager
 from ev_energy._api.state import ClientState
-from ev_energy._api.urls import build_url, fill_path, page_size, path_from_url
+from ev_energy._api.urls import build_url, fill_path, path_from_url, valid_page_size
 from ev_energy._codec.decode import Expected, decode_in_steps
 from ev_energy._codec.drift import DriftDetected
 from ev_energy._codec.encode import encode
@@ -152,7 +152,7 @@ class ApiCaller:
     ) -> Pager[M]:
         """Return a listing. Nothing is sent until it is iterated."""
         if query.get("page_size") is not None:
-            query = {**query, "page_size": page_size(query["page_size"])}
+            query = {**query, "page_size": valid_page_size(query["page_size"])}
         first_request = self._request("GET", path, ids, query, None, scope)
         listing = Listing(first_request.url, self.options.user)
         expected = Expected(
@@ -282,15 +282,16 @@ class ApiCaller:
         )
         try:
             with trim_traceback():  # the frames inside hold the header
-                found = links(response.header("link"), state.slash_redirects.apply(request).url)
+                base_url = state.slash_redirects.apply(request).url
+                urls = parse_link_header(response.header("link"), base_url)
         except ValueError as error:  # treating it as the last page would lose the others
             message = f"the Link header cannot be read: {error}"
             page = attrs.evolve(page, response=state.http.redact(response))
             raise PagingError(message, request, page) from None
         return attrs.evolve(
             page,
-            next_url=found.get("next"),
-            previous_url=found.get("previous") or found.get("prev"),
+            next_url=urls.get("next"),
+            previous_url=urls.get("previous") or urls.get("prev"),
         )
 
     async def _decode(

@@ -1,4 +1,4 @@
-"""The ``Link`` header (RFC 8288), as far as paging needs it."""
+"""Parsing of the ``Link`` header (RFC 8288), as far as paging needs it."""
 
 from __future__ import annotations
 
@@ -7,65 +7,69 @@ from typing import Final
 
 from yarl import URL
 
-# A target may hold commas and semicolons, a quoted parameter too: so neither can be split on.
+# Both the target and a quoted parameter may contain commas and semicolons, so the header cannot be
+# split at those.
 _TARGET: Final = re.compile(r"[\s,]*+<([^<>]*+)>")
 _PARAMETER: Final = re.compile(
     r"""\s*;\s*(?:([^\s=;,"<>]+)\s*(?:=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s;,"]*)))?)?"""
 )
-_END: Final = re.compile(r"\s*(?:,|\Z)")
-_NO_URL: Final = "a link leads to what is no URL"
-#: More than any page needs, which has two links: what a header may cost is bounded.
-_LONGEST: Final = 32_768
-_MOST_LINKS: Final = 100
-_MORE: Final = re.compile(r"[ \t,]*+[^ \t,]")
-_NONE: Final = frozenset({"", "about:blank"})
+_END_OF_LINK: Final = re.compile(r"\s*(?:,|\Z)")
+_INVALID_URL: Final = "the target of a link is not a URL"
+#: Bounds on the work for one header. A page of this API has two links.
+_MAX_LENGTH: Final = 32_768
+_MAX_LINKS: Final = 100
+_NEXT_LINK: Final = re.compile(r"[ \t,]*+[^ \t,]")
+#: Targets that stand for the absence of a page.
+_EMPTY_TARGETS: Final = frozenset({"", "about:blank"})
 
 
-def links(header: str, base: URL) -> dict[str, URL]:
-    """Relation to absolute URL. The first link of a relation counts; ``about:blank`` is none.
+def parse_link_header(header: str, base_url: URL) -> dict[str, URL]:
+    """Return the absolute URL of each relation in *header*; the first link of a relation counts.
 
-    `ValueError` where the header cannot be read: what it would have said, nobody knows.
+    Links to ``about:blank`` are ignored. `ValueError` if the header cannot be parsed: a link that
+    is skipped might be the one to the next page.
     """
-    if len(header) > _LONGEST:
-        raise ValueError(f"it has more than {_LONGEST} characters")
-    found: dict[str, URL] = {}
-    at = number = 0
-    while _MORE.match(header, at):
-        number += 1
-        if number > _MOST_LINKS:
-            raise ValueError(f"it has more than {_MOST_LINKS} links")
-        target = _TARGET.match(header, at)
+    if len(header) > _MAX_LENGTH:
+        raise ValueError(f"it has more than {_MAX_LENGTH} characters")
+    urls: dict[str, URL] = {}
+    position = count = 0
+    while _NEXT_LINK.match(header, position):
+        count += 1
+        if count > _MAX_LINKS:
+            raise ValueError(f"it has more than {_MAX_LINKS} links")
+        target = _TARGET.match(header, position)
         if target is None:
-            raise ValueError(f"no link at position {at}")
-        at, relations = _parameters(header, target.end())
-        if target[1].strip().lower() not in _NONE:
-            url = _url(target[1].strip(), base)
+            raise ValueError(f"expected a link at position {position}")
+        position, relations = _parse_parameters(header, target.end())
+        if target[1].strip().lower() not in _EMPTY_TARGETS:
+            url = _resolve(target[1].strip(), base_url)
             for relation in relations:
-                found.setdefault(relation, url)
-    return found
+                urls.setdefault(relation, url)
+    return urls
 
 
-def _parameters(header: str, at: int) -> tuple[int, list[str]]:
-    """Where the parameters from *at* on end, and the relations among them."""
+def _parse_parameters(header: str, position: int) -> tuple[int, list[str]]:
+    """Return where the link whose parameters start at *position* ends, and its relations."""
     relations: list[str] | None = None
-    while found := _PARAMETER.match(header, at):
-        at = found.end()
-        name, quoted, bare = found.groups()
+    while parameter := _PARAMETER.match(header, position):
+        position = parameter.end()
+        name, quoted, unquoted = parameter.groups()
         if name and name.lower() == "rel" and relations is None:  # RFC 8288 §3.3: the first counts
-            relations = (quoted or bare or "").lower().split()
-    end = _END.match(header, at)
+            relations = (quoted or unquoted or "").lower().split()
+    end = _END_OF_LINK.match(header, position)
     if end is None:
-        raise ValueError(f"a link goes wrong at position {at}")
+        raise ValueError(f"expected the end of a link at position {position}")
     return end.end(), relations or []
 
 
-def _url(target: str, base: URL) -> URL:
+def _resolve(target: str, base_url: URL) -> URL:
     if not target.isascii() or not target.isprintable() or " " in target:
-        raise ValueError(_NO_URL)
-    # As the server wrote it: a requoted `+` in a cursor would become a space.
+        raise ValueError(_INVALID_URL)
+    # Not requoted: a `+` in the server's cursor would become a space.
     url = URL(target, encoded=True)
     if not url.scheme:
-        url = base.join(url)
-    if not url.absolute or url.port is None:  # it is asking for the port that finds out about it
-        raise ValueError(_NO_URL)
+        url = base_url.join(url)
+    # Reading the port raises ValueError if it is invalid.
+    if not url.absolute or url.port is None:
+        raise ValueError(_INVALID_URL)
     return url

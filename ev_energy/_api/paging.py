@@ -1,4 +1,4 @@
-"""Listings: pages, cursors, and walking them. A page is one coroutine; nothing is held open."""
+"""Listings: pages and items, fetched on demand. No connection is held open between pages."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
-class _Walk(Generic[T]):
-    """Which pages, and in what order."""
+class _PageFetcher(Generic[T]):
+    """Fetches the pages of a listing, and holds the options of an iteration over them."""
 
     fetch: Callable[[URL], Coroutine[Any, Any, Page[T]]]
     start: URL
@@ -27,23 +27,24 @@ class _Walk(Generic[T]):
     template: str
     max_pages: int
     direction: Literal["next", "previous"] = "next"
-    ahead: bool = False
+    prefetch: bool = False
 
     async def page(self, url: URL) -> Page[T]:
+        """Fetch the page at *url*. An error gets the cursor of that page."""
         try:
             return await self.fetch(url)
         except EvEnergyError as error:
             error.cursor = self.cursor(url)
             raise
 
-    def lost(self, message: str, url: URL, page: Page[T] | None = None) -> PagingError:
-        """The error of a walk that does not get beyond *url*."""
+    def error(self, message: str, url: URL, page: Page[T] | None = None) -> PagingError:
+        """Return the error of an iteration that cannot continue after the page at *url*."""
         error = PagingError(message, Request("GET", url, template=self.template), page)
         error.cursor = self.cursor(url)
         return error
 
     def cursor(self, url: URL) -> str | None:
-        """Return the cursor of the page at *url*, or None if no cursor can lead there."""
+        """Return the cursor of the page at *url*, or None if it cannot have one."""
         try:
             return self.listing.cursor(url)
         except CursorError:
@@ -51,7 +52,7 @@ class _Walk(Generic[T]):
 
 
 class Pager(Generic[T]):
-    """A listing: ``async for`` over it gives every item; pages are fetched as you get there."""
+    """A listing. Iterate over it for all items; each page is fetched when it is needed."""
 
     def __init__(
         self,
@@ -62,102 +63,115 @@ class Pager(Generic[T]):
         template: str = "",
         max_pages: int = 100_000,
     ) -> None:
-        self._walk = _Walk(fetch, start, Listing(start, user), template, max_pages)
+        self._fetcher = _PageFetcher(fetch, start, Listing(start, user), template, max_pages)
 
     def __aiter__(self) -> AsyncIterator[T]:
-        """Every item."""
-        return _Items(self.pages())
+        """Return an iterator over all items."""
+        return _ItemIterator(self.pages())
 
     def pages(self) -> AsyncIterator[Page[T]]:
-        """Every page; each has the reply's headers and a ``cursor``."""
-        return _Pages(self._walk)
+        """Return an iterator over all pages, each with its response headers and a ``cursor``."""
+        return _PageIterator(self._fetcher)
 
     async def page(self) -> Page[T]:
-        """The page this listing starts at."""
-        return await self._walk.page(self._walk.start)
+        """Fetch the page at which this listing starts."""
+        return await self._fetcher.page(self._fetcher.start)
 
     async def first(self) -> T | None:
-        """The first item; None if there is none. Costs one request, unless pages are empty."""
+        """Return the first item, or None if there are no items.
+
+        Takes one request, and one more for each empty page before the first item.
+        """
         async for item in self:
             return item
         return None
 
     async def collect(self, *, limit: int | None = None) -> list[T]:
-        """The items in a list, *limit* of them at most."""
+        """Return the items as a list, at most *limit* of them."""
         if limit is not None and limit < 0:
             raise ValueError(f"limit must not be negative, got {limit}")
-        found: list[T] = []
+        items: list[T] = []
         if limit == 0:
-            return found
+            return items
         async for page in self.pages():
-            found.extend(page.items)
-            if limit is not None and len(found) >= limit:
-                return found[:limit]
-        return found
+            items.extend(page.items)
+            if limit is not None and len(items) >= limit:
+                return items[:limit]
+        return items
 
     def prefetch(self) -> Pager[T]:
-        """The same listing, fetching one page ahead of the one you are looking at."""
-        return self._like(ahead=True)
+        """Return the same listing, but with the next page fetched ahead during iteration."""
+        return self._evolve(prefetch=True)
 
     def backward(self) -> Pager[T]:
-        """The same listing towards its beginning, by the server's ``previous`` links.
+        """Return the same listing towards its beginning, by the server's ``previous`` links.
 
-        For a listing that resumes somewhere. Pages come in reverse; inside each page the items
-        stay in the server's order.
+        Use it after `resume`. The pages are in reverse order; the items within each page stay in
+        the server's order.
         """
-        return self._like(direction="previous")
+        return self._evolve(direction="previous")
 
     def resume(self, cursor: str) -> Pager[T]:
-        """The same listing from the page of *cursor* on.
+        """Return the same listing, starting at the page of *cursor*.
 
-        The listing must be made with the same arguments as the one the cursor came from, or it is
-        refused with `CursorError`; only ``page_size`` may differ, and stays as it was.
+        The listing must have the same arguments as the listing that gave the cursor; otherwise this
+        raises `CursorError`. Only ``page_size`` may differ, and keeps the value it had there.
         """
-        return self._like(start=self._walk.listing.resume(cursor))
+        return self._evolve(start=self._fetcher.listing.resume(cursor))
 
-    def _like(self, **changes: Any) -> Pager[T]:
-        like = object.__new__(type(self))
-        like._walk = attrs.evolve(self._walk, **changes)
-        return like
+    def _evolve(self, **changes: Any) -> Pager[T]:
+        pager = object.__new__(type(self))
+        pager._fetcher = attrs.evolve(self._fetcher, **changes)
+        return pager
 
 
-class _Pages(AsyncIterator[Page[T]], Generic[T]):
-    def __init__(self, walk: _Walk[T]) -> None:
-        self._walk = walk
-        self._url: URL | None = walk.start
-        self._coming: asyncio.Task[Page[T]] | None = None
+class _PageIterator(AsyncIterator[Page[T]], Generic[T]):
+    """An iterator over pages.
+
+    Not a generator: a generator is finished after an error, but this can be continued.
+    """
+
+    def __init__(self, fetcher: _PageFetcher[T]) -> None:
+        self._fetcher = fetcher
+        self._url: URL | None = fetcher.start
+        """The next page to return; None after the last one."""
+        self._prefetched: asyncio.Task[Page[T]] | None = None
         self._visited: set[bytes] = set()
-        self._names_both = False
-        """Whether the page before named both its neighbours, as this API does on every page."""
+        self._expects_links = False
+        """Whether the last page linked to both its neighbours, as this API does on every page."""
 
     async def __anext__(self) -> Page[T]:
-        walk, url = self._walk, self._url
+        fetcher, url = self._fetcher, self._url
         if url is None:
             raise StopAsyncIteration
-        if len(self._visited) >= walk.max_pages:
-            raise walk.lost(f"there are more than {walk.max_pages} pages (max_pages)", url)
-        coming, self._coming = self._coming, None
-        page = await (coming or walk.page(url))
-        following = page.next_url if walk.direction == "next" else page.previous_url
-        here = _key(url)
+        if len(self._visited) >= fetcher.max_pages:
+            raise fetcher.error(f"there are more than {fetcher.max_pages} pages (max_pages)", url)
+        prefetched, self._prefetched = self._prefetched, None
+        page = await (prefetched or fetcher.page(url))
+        following = page.next_url if fetcher.direction == "next" else page.previous_url
+        current = _digest(url)
         if following is not None:
             link = page.response.header("link")
-            self._names_both = "next" in link and "previous" in link
-        elif self._names_both and "link" not in page.response.headers:
-            # To take it for the last page would lose the others.
-            raise walk.lost("it has no Link header, unlike the page before", url, page)
-        if following is not None and (_key(following) == here or _key(following) in self._visited):
-            # It would go round for ever, and what lies behind the circle would be lost.
-            raise walk.lost(f"its {walk.direction} link leads to a page seen before", url, page)
-        self._visited.add(here)
+            self._expects_links = "next" in link and "previous" in link
+        elif self._expects_links and "link" not in page.response.headers:
+            # Treating it as the last page would silently lose the pages after it.
+            raise fetcher.error("it has no Link header, unlike the page before", url, page)
+        if following is not None and (
+            _digest(following) == current or _digest(following) in self._visited
+        ):
+            # Following the link would repeat the same pages for ever and never reach the others.
+            raise fetcher.error(
+                f"its {fetcher.direction} link leads to a page seen before", url, page
+            )
+        self._visited.add(current)
         self._url = following
-        if walk.ahead and following is not None and len(self._visited) < walk.max_pages:
-            self._coming = asyncio.ensure_future(walk.page(following))
-            self._coming.add_done_callback(_seen)
+        if fetcher.prefetch and following is not None and len(self._visited) < fetcher.max_pages:
+            self._prefetched = asyncio.ensure_future(fetcher.page(following))
+            self._prefetched.add_done_callback(_retrieve_exception)
         return page
 
 
-class _Items(AsyncIterator[T], Generic[T]):
+class _ItemIterator(AsyncIterator[T], Generic[T]):
     def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
         self._pages = pages
         self._items = iter(tuple[T]())
@@ -169,12 +183,16 @@ class _Items(AsyncIterator[T], Generic[T]):
             self._items = iter((await anext(self._pages)).items)
 
 
-def _key(url: URL) -> bytes:
-    """What *url* is known again by, in any order of its query, and in few bytes."""
+def _digest(url: URL) -> bytes:
+    """Return 16 bytes that are the same for every order of the parameters of *url*."""
     text = repr([url.raw_path, sorted(url.query.items())])
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def _seen(task: asyncio.Task[Any]) -> None:
+def _retrieve_exception(task: asyncio.Task[Any]) -> None:
+    """Mark the exception of *task* as retrieved, so that asyncio does not log it.
+
+    The iteration may end before the prefetched page; then its failure does not matter.
+    """
     if not task.cancelled():
-        task.exception()  # if nobody asks for the page, nobody is to hear that it failed
+        task.exception()

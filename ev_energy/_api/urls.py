@@ -1,4 +1,4 @@
-"""Path templates, ids, timestamps and queries: what a caller gives, to a URL. Pure."""
+"""URLs from path templates, ids, timestamps and queries. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,77 +18,82 @@ from ev_energy._redaction.scrub import printable
 from ev_energy._unset import UNSET
 
 PAGE_SIZES: Final = range(1, 101)
-_BRACES = re.compile(r"{(\w+)}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PLACEHOLDER = re.compile(r"{(\w+)}")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
-class Repeated(tuple[str, ...]):
-    """The values of a parameter that is sent once for each of them, as ``expand`` is."""
+class RepeatedValues(tuple[str, ...]):
+    """The values of a query parameter that is sent once per value, as ``expand`` is."""
 
     __slots__ = ()
 
 
-_NONE_GIVEN: Final = Repeated()
+_NO_VALUES: Final = RepeatedValues()
 
 
 def fill_path(template: str, ids: Sequence[object]) -> str:
-    """``/evses/{evse_id}`` and what names the EVSE, to a path. Each id stays one segment."""
-    names, shape = _shape(template)
+    """Return the path of *template*, such as ``/evses/{evse_id}``, with *ids* in its placeholders.
+
+    Each id is quoted, so that it stays one segment.
+    """
+    names, format_ = _parse(template)
     if len(names) == len(ids) == 1:
-        return shape % _segment(names[0], ids[0])
-    return shape % tuple(_segment(name, id_) for name, id_ in zip(names, ids, strict=True))
+        return format_ % _segment(names[0], ids[0])
+    return format_ % tuple(_segment(name, id_) for name, id_ in zip(names, ids, strict=True))
 
 
 @functools.cache
-def _shape(template: str) -> tuple[list[str], str]:
-    return _BRACES.findall(template), _BRACES.sub("%s", template)
+def _parse(template: str) -> tuple[list[str], str]:
+    """Return the names of the placeholders in *template*, and a format string with ``%s`` there."""
+    return _PLACEHOLDER.findall(template), _PLACEHOLDER.sub("%s", template)
 
 
 def _segment(name: str, value: object) -> str:
-    if isinstance(value, str) and value.isalnum() and value.isascii():  # as nearly every id is
+    if isinstance(value, str) and value.isalnum() and value.isascii():  # nearly every id
         return value
-    found = id_text(name, value)
-    # A timestamp keeps the characters that the server itself leaves bare in its URLs.
-    return quote(found, safe=":+" if _TIMESTAMP.match(found) else "")
+    id_ = id_text(name, value)
+    # The server does not escape these characters of a timestamp in its own URLs.
+    return quote(id_, safe=":+" if _TIMESTAMP.match(id_) else "")
 
 
 def path_from_url(template: str, url: URL) -> str:
-    """The path that *template* makes of *url*, whose last segments hold the ids.
+    """Return the path of *template* with the ids from the last segments of *url*.
 
-    Not the path of *url* itself: the API spells some collections wrongly in its links
-    (``/evse/…``), leaves ``/v2`` out of others, and ends some in a slash. The ids stay as they are.
+    The path of *url* itself cannot be used: in its links, the API misspells some collections
+    (``/evse/…``), omits ``/v2`` from others, and ends some in a slash. The ids are not changed.
     """
-    names, shape = _shape(template)
-    wanted = template.strip("/").split("/")
-    there = [segment for segment in url.raw_path.split("/") if segment]
+    names, format_ = _parse(template)
+    expected = template.strip("/").split("/")
+    segments = [segment for segment in url.raw_path.split("/") if segment]
     ids = [
-        segment for word, segment in zip(wanted[::-1], there[::-1], strict=False) if word[0] == "{"
+        segment
+        for part, segment in zip(expected[::-1], segments[::-1], strict=False)
+        if part[0] == "{"
     ][::-1]
-    # A word of the template in the place of an id: the URL of a collection, or of what is above.
-    if len(there) < len(wanted) or not set(ids).isdisjoint(wanted):
-        raise ValueError(f"{printable(url)} names no {template}")
+    # A literal part of the template in place of an id: the URL of a collection, or of its parent.
+    if len(segments) < len(expected) or not set(ids).isdisjoint(expected):
+        raise ValueError(f"{printable(url)} is not the URL of a resource at {template}")
     for name, segment in zip(names, ids, strict=True):
         id_text(name, unquote(segment))
-    return shape % tuple(quote(segment, safe="%:+,;=@!$&'()*~") for segment in ids)
+    return format_ % tuple(quote(segment, safe="%:+,;=@!$&'()*~") for segment in ids)
 
 
-def query_pairs(query: Mapping[str, object], root: URL) -> list[tuple[str, str]]:
-    """Return a query as it goes on the wire; None and UNSET are left out.
+def query_pairs(query: Mapping[str, object], base_url: URL) -> list[tuple[str, str]]:
+    """Return the names and values of *query* as they are sent, without None and UNSET.
 
-    *root* completes ids to URLs, where the API wants those.
+    *base_url* completes ids where the API expects URLs.
     """
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for name, value in query.items():
         if value is None or value is UNSET or value == ():
             continue
-        if isinstance(value, Repeated):
-            found.extend((name, item) for item in value)
+        if isinstance(value, RepeatedValues):
+            pairs.extend((name, item) for item in value)
         elif isinstance(value, Link):
-            found.append((name, link_text(name, value, str(root))))
+            pairs.append((name, link_text(name, value, str(base_url))))
         else:
-            found.append((name, _text(name, value)))
-    return found
+            pairs.append((name, _text(name, value)))
+    return pairs
 
 
 def _text(name: str, value: object) -> str:
@@ -100,72 +105,73 @@ def _text(name: str, value: object) -> str:
         return timestamp(name, value)
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise TypeError(f"{name} cannot be sent as {describe_type(value)}")
+    raise TypeError(f"{name} is {describe_type(value)}, which cannot be sent in a query")
 
 
-def expand_values(
-    allowed: Any, values: Sequence[str], name: str = "expand", *, single: bool = False
-) -> Repeated:
-    """Return *values*, each of which must be listed in the ``Literal`` *allowed*.
+def expand_values(allowed: Any, values: Sequence[str], *, single: bool = False) -> RepeatedValues:
+    """Return the argument ``expand``, whose *values* must all be in the ``Literal`` *allowed*.
 
-    There may be one of them at most where the API declares a *single* value.
+    With *single*, the API declares the parameter as one value instead of a list.
     """
     if values == ():
-        return _NONE_GIVEN
-    given, listed = Repeated(require_list(name, values)), get_args(allowed)
-    if single and len(given) > 1:
+        return _NO_VALUES
+    expand, options = RepeatedValues(require_list("expand", values)), get_args(allowed)
+    if single and len(expand) > 1:
         raise ValueError(
-            f"{name} takes one value here, not {len(given)}: {', '.join(map(repr, given))}"
+            f"expand takes one value here, not {len(expand)}: {', '.join(map(repr, expand))}"
         )
-    for value in given:
-        if require_text(f"an item of {name}", value) not in listed:
-            raise ValueError(f"{name}: {value!r} is none of {', '.join(listed)}")
-    return given
+    for value in expand:
+        if require_text("an item of expand", value) not in options:
+            raise ValueError(f"expand: {value!r} is not one of {', '.join(options)}")
+    return expand
 
 
 def comma_separated(name: str, values: Sequence[str] | None) -> str | None:
-    """Return *values* in the one comma-separated text that an ``...__in`` filter takes."""
+    """Return *values* joined with commas, as ``...__in`` filters take them."""
     if values is None:
         return None
     texts = [_text(f"an item of {name}", value) for value in require_list(name, values)]
-    if bad := [value for value in texts if "," in value]:
-        raise ValueError(f"{name}: {bad[0]!r} holds a comma, which separates its values")
+    if invalid := [text for text in texts if "," in text]:
+        raise ValueError(
+            f"{name}: {invalid[0]!r} contains a comma, which is the separator of its values"
+        )
     if not texts:
         raise ValueError(
-            f"{name}: an empty list would filter nothing: leave the filter out, or give values"
+            f"{name}: an empty list would not filter anything; omit the filter, or pass values"
         )
     return ",".join(texts)
 
 
 def datetime_range(name: str, values: tuple[datetime, datetime] | None) -> str | None:
-    """Return two points in time in the one text that a ``...__range`` filter takes."""
+    """Return two datetimes joined with a comma, as ``...__range`` filters take them."""
     if values is None:
         return None
-    given: Sequence[object] = require_list(name, values)
-    if len(given) != 2:  # noqa: PLR2004  (the first and the last)
-        raise ValueError(f"{name} must hold two datetimes, not {len(given)}")
-    first, last = (_instant(f"an item of {name}", value) for value in given)
-    # Of one zone and one length. As datetimes, two in the hour that clocks repeat compare wrongly.
-    if first > last:
-        raise ValueError(f"{name} must not end before it starts")
-    return f"{first},{last}"
+    datetimes: Sequence[object] = require_list(name, values)
+    if len(datetimes) != 2:  # noqa: PLR2004  (the start and the end)
+        raise ValueError(f"{name} must hold two datetimes, not {len(datetimes)}")
+    start, end = (_require_datetime(f"an item of {name}", value) for value in datetimes)
+    # Compared as text in UTC: `datetime` compares two of one zone by the time on the clock, which
+    # is wrong in the hour that the clocks repeat.
+    if start > end:
+        raise ValueError(f"{name} must not end before it starts: {end} is before {start}")
+    return f"{start},{end}"
 
 
-def _instant(name: str, value: object) -> str:
+def _require_datetime(name: str, value: object) -> str:
     if not isinstance(value, datetime):
         raise TypeError(f"{name} must be a datetime, not {describe_type(value)}")
     return timestamp(name, value)
 
 
-def page_size(value: object) -> object:
-    """A page size the API takes."""
+def valid_page_size(value: object) -> object:
+    """Return *value* if the API accepts it as a page size."""
     if isinstance(value, bool) or value not in PAGE_SIZES:
         raise ValueError(f"page_size must be {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {value!r}")
     return value
 
 
-def build_url(root: URL, path: str, query: Mapping[str, object]) -> URL:
-    """The URL of *path* (already quoted) under *root*."""
-    url = root.with_path(root.raw_path.rstrip("/") + path, encoded=True)
-    found = query_pairs(query, root) if query else None
-    return url.with_query(found) if found else url
+def build_url(base_url: URL, path: str, query: Mapping[str, object]) -> URL:
+    """Return the URL of *path*, which is already quoted, under *base_url*."""
+    url = base_url.with_path(base_url.raw_path.rstrip("/") + path, encoded=True)
+    pairs = query_pairs(query, base_url) if query else None
+    return url.with_query(pairs) if pairs else url

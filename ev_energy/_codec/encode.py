@@ -88,7 +88,7 @@ def _value(name: str, value: object, base_url: str) -> Any:  # noqa: C901, PLR09
     kind: type[Any] = value.__class__
     if attrs.has(kind):
         return _object(dict(_members(value)), base_url)
-    raise TypeError(f"{name} cannot be sent as {describe_type(value)}")
+    raise TypeError(f"{name} is {describe_type(value)}, which cannot be sent as JSON")
 
 
 def _items(name: str, values: Sequence[object], base_url: str) -> list[Any]:

@@ -137,7 +137,7 @@ def test_scopes_must_be_a_list_of_single_scopes() -> None:
     given = {"client_id": "an-app", "client_secret": "a-secret"}
     with pytest.raises(TypeError, match=r"scopes=\['evse:read'\]"):
         ClientCredentials(**given, scopes="evse:read")
-    with pytest.raises(TypeError, match="an item of scopes must be text, not None"):
+    with pytest.raises(TypeError, match="an item of scopes must be a str, not None"):
         ClientCredentials(**given, scopes=["user:write", None])  # type: ignore[list-item]  # wrong
     for scope in ("evse:read user:read", "", "ö"):
         with pytest.raises(ValueError, match="one scope per item"):

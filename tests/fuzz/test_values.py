@@ -20,7 +20,7 @@ from yarl import URL
 
 from ev_energy import errors, webhooks
 from ev_energy._api.cursors import Listing
-from ev_energy._api.link_header import links
+from ev_energy._api.link_header import parse_link_header
 from ev_energy._codec import lenient
 from ev_energy._codec.decode import decode
 from ev_energy._codec.drift import DriftDetected, Reporter
@@ -110,7 +110,7 @@ LINKS = st.lists(
 @given(LINKS)
 def test_any_link_header_is_read_or_refused(header: str) -> None:
     with suppress(ValueError):
-        for relation, url in links(header, BASE).items():
+        for relation, url in parse_link_header(header, BASE).items():
             assert relation == relation.lower()
             assert url.absolute
             assert str(url).isascii()
@@ -127,7 +127,7 @@ def test_links_are_read_as_aiohttp_reads_them(pairs: list[tuple[str, str]]) -> N
     header = ", ".join(f'<https://api.ev.energy{path}>; rel="{rel}"' for path, rel in pairs)
     reply = SimpleNamespace(headers=CIMultiDict({"Link": header}), url=BASE)
     theirs = aiohttp.ClientResponse.links.wrapped(reply)  # type: ignore[attr-defined]  # uncached
-    assert {rel: URL(str(url)) for rel, url in links(header, BASE).items()} == {
+    assert {rel: URL(str(url)) for rel, url in parse_link_header(header, BASE).items()} == {
         rel: URL(str(link["url"])) for rel, link in theirs.items()
     }
 
