@@ -1,4 +1,4 @@
-"""The client: what to call, and how."""
+"""The asynchronous client."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from yarl import URL
 
 from ev_energy._api import preload
 from ev_energy._api.settings import (
-    credentials_in,
-    credentials_of,
-    described,
-    endpoints_of,
-    headers_of,
-    network_of,
-    server_in,
-    with_user,
+    as_credentials,
+    client_repr,
+    credentials_from_env,
+    headers_for_user,
+    make_network,
+    merge_headers,
+    resolve_endpoints,
+    server_from_env,
 )
 from ev_energy._lazy_exports import Lazy
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.in_thread import in_thread
-from ev_energy._servers import root_of
+from ev_energy._servers import parse_base_url
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
@@ -107,46 +107,49 @@ M = TypeVar("M", bound="Model")
 
 
 class Client:
-    """A client of the ev.energy v2 API. Close it, or use it in ``async with``.
+    """A client for the ev.energy v2 API. Close it, or use it in an ``async with`` statement.
 
     Args:
-        auth: Credentials, or an access token as text. None: only public operations can be called.
-        base_url: ``"live"``, ``"mock"``, ``"staging"``, or the URL that paths are added to.
-        session: Your own `aiohttp.ClientSession`, for its connections: its cookies and credentials
-            are not sent. It stays open when the client is closed.
-        proxy: The URL of an HTTP proxy for all requests, with user and password in it if need be.
-            Left out, proxies are those of the environment.
-        ssl: An `ssl.SSLContext`, for certificates of your own.
-        trust_env: Whether ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``,
-            ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count, in large letters and in small.
-        timeout: Seconds for one attempt, from its first byte to the last.
-        deadline: Seconds for a call as a whole: its turn, attempts and the pauses between them.
-        retries: How often a call may be tried again, or a `RetryPolicy`.
-        budget: Who may send when. Left out, the client keeps the allowance of its application, or
-            of its user, as the API states it. Give the same `MemoryBudget` to clients that share
-            an allowance, a `ev_energy.redis.RedisBudget` to processes that do, None for none.
-        priority: ``"batch"`` lets other calls of the same budget go first.
-        when_exhausted: What to do if no request is left: ``"wait"`` as long as the deadline
-            allows, or ``"raise"`` `BudgetExceeded` at once.
-        max_pages: How many pages a listing may have.
-        max_body: How many bytes the body of a reply may have, unpacked.
-        max_items: How many items a list may have. The API's pages have 100 at most, but some of
-            its lists have no pages.
-        max_values: How many JSON values a reply may hold; an object counts as ten.
-        headers: Sent with every call.
-        api_version: ``EvEnergy-Version`` of every call. The models are those of version 2; with
-            None, the header is not sent, and the server uses the version configured for your
-            application.
-        language: ``Accept-Language``, such as ``"en-GB"``.
-        strict: Raise `DecodeError` where a reply deviates from the models, instead of reporting
-            it to *on_drift* and the log and reading on.
+        auth: Credentials, or an access token as a `str`. With None, only public operations can be
+            called.
+        base_url: ``"live"``, ``"mock"``, ``"staging"``, or the URL that paths are appended to.
+        session: Your own `aiohttp.ClientSession`. The client uses its connections, does not send
+            its cookies and credentials, and leaves it open when the client is closed.
+        proxy: The URL of an HTTP proxy for all requests, which may contain a user name and a
+            password. By default, the proxies of the environment are used.
+        ssl: An `ssl.SSLContext`, for your own certificates.
+        trust_env: Whether to use ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``,
+            ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, in upper or lower case.
+        timeout: Seconds for one attempt, connecting included.
+        deadline: Seconds for a whole call: waiting for the budget and a token, all attempts, and
+            the pauses between them.
+        retries: How many times a call may be retried, or a `RetryPolicy`.
+        budget: The rate limiter. By default, the client keeps to the rate limit of its application
+            or of its user as the API states it. Pass the same `MemoryBudget` to clients that share
+            a rate limit, a `ev_energy.redis.RedisBudget` to processes that share one, or None for
+            no rate limiter.
+        priority: With ``"batch"``, other calls of the same budget go first.
+        when_exhausted: What to do if no request is available: ``"wait"`` for one within the
+            deadline, or ``"raise"`` `BudgetExceeded` at once.
+        max_pages: The maximum number of pages of a listing.
+        max_body: The maximum size of the body of a reply, in bytes after decompression.
+        max_items: The maximum number of items in a list. The API's pages have at most 100, but some
+            of its lists are not paginated.
+        max_values: The maximum number of JSON values in a reply; an object counts as ten.
+        headers: Headers to send with every call.
+        api_version: The header ``EvEnergy-Version`` of every call. The models are those of version
+            2. With None, the header is not sent, and the server uses the version configured for
+            your application.
+        language: The header ``Accept-Language``, such as ``"en-GB"``.
+        strict: Whether to raise `DecodeError` if a reply deviates from the models, instead of
+            logging the deviation, reporting it to *on_drift* and decoding the rest.
         on_drift: Called once per deviation of a reply from the models.
-        on_request, on_response, on_retry, on_wait: Called as an attempt begins, as it ends, before
-            a pause that another attempt follows, and as a wait begins. On the event loop.
-        tracer: What surrounds calls and attempts; `ev_energy.otel` has one.
-        allow_insecure: Allow ``http://`` to other hosts than this one.
-        clock, sleep, now: For tests: seconds that never run backwards, waiting for some, and
-            seconds since 1970.
+        on_request, on_response, on_retry, on_wait: Hooks, called on the event loop: when an attempt
+            starts, when it ends, before the pause that precedes another attempt, and when a wait
+            starts.
+        tracer: A tracer for calls and attempts; `ev_energy.otel` has one for OpenTelemetry.
+        allow_insecure: Whether to allow ``http://`` to hosts other than this machine.
+        clock, sleep, wall_clock: Test seams: monotonic clock, async sleep, wall clock.
     """
 
     auth: Lazy[Auth] = Lazy("account")
@@ -241,7 +244,7 @@ class Client:
         sleep: Callable[[float], Awaitable[None]] | None = None,
         wall_clock: Callable[[], float] | None = None,
     ) -> None:
-        with build_lock:  # no fork in the middle of it
+        with build_lock:  # no fork during these imports
             from ev_energy._api.caller import ApiCaller
             from ev_energy._api.options import CallOptions
             from ev_energy._api.state import ClientState
@@ -256,21 +259,21 @@ class Client:
             from ev_energy.hooks import Hooks
             from ev_energy.models._json import limits_of
 
-        given = Secret(auth)
-        del auth  # it may be a token, and tools print the local variables of this frame
-        credentials = credentials_of(given)
-        api_url = root_of(base_url, allow_insecure=allow_insecure)
-        network = network_of(api_url, session, proxy, ssl, trust_env=trust_env)
+        secret_auth = Secret(auth)
+        del auth  # may be a token, and tools print the local variables of this frame
+        credentials = as_credentials(secret_auth)
+        api_url = parse_base_url(base_url, allow_insecure=allow_insecure)
+        network = make_network(api_url, session, proxy, ssl, trust_env=trust_env)
         clock, sleep = clock or REAL.monotonic, sleep or asyncio.sleep
         wall_clock = wall_clock or REAL.now
         policy = retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries)
-        endpoints = endpoints_of(credentials, api_url, allow_insecure=allow_insecure)
+        endpoints = resolve_endpoints(credentials, api_url, allow_insecure=allow_insecure)
         redactor = Redactor(
             lambda: (*network.secrets, *(credentials.secrets() if credentials else ()))
         )
         http = HttpContext(
             transport=AiohttpTransport(
-                session, lambda: described(api_url, credentials), max_body, network
+                session, lambda: client_repr(api_url, credentials), max_body, network
             ),
             hooks=Hooks(
                 on_request=on_request,
@@ -288,7 +291,7 @@ class Client:
             timeout=timeout,
             deadline=deadline,
             retries=policy,
-            headers=headers_of({}, headers, api_version or UNSET, language or UNSET),
+            headers=merge_headers({}, headers, api_version or UNSET, language or UNSET),
             priority=priority,
             when_exhausted=when_exhausted,
             max_pages=max_pages,
@@ -313,30 +316,31 @@ class Client:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
-        """A client from the environment.
+        """Create a client from environment variables; *settings* are passed to `Client`.
 
-        ``EV_ENERGY_CLIENT_ID`` and ``EV_ENERGY_CLIENT_SECRET``, or ``EV_ENERGY_TOKEN``; and
-        ``EV_ENERGY_BASE_URL`` for another server than the live one. *settings* go to `Client`.
+        Reads ``EV_ENERGY_CLIENT_ID`` and ``EV_ENERGY_CLIENT_SECRET``, or ``EV_ENERGY_TOKEN``, and
+        ``EV_ENERGY_BASE_URL`` for a server other than the live one.
         """
-        given = Secret(os.environ if environ is None else environ)
+        variables = Secret(os.environ if environ is None else environ)
         del environ  # tools print the local variables of this frame
-        return cls(credentials_in(given), **{**server_in(given), **settings})
+        return cls(credentials_from_env(variables), **{**server_from_env(variables), **settings})
 
     def acting_for(self, user: Id[User] | None) -> Self:
-        """This client, making its calls as *user* (``EvEnergy-User``); None: as itself again.
+        """Return a client that makes its calls as *user* (header ``EvEnergy-User``).
 
-        For client credentials. It shares this client's connections, token and allowance. The
-        bare id is sent, unless you give a URL as text, which is sent as it is: the vendor's pages
-        disagree on which of the two it should be.
+        Use it with client credentials; None returns a client that acts as itself again. The new
+        client shares connections, token and allowance with this one. The header holds the bare id
+        of the user, or the URL if you pass a URL as text: the vendor's documentation is
+        inconsistent on which of the two it should be.
         """
         from ev_energy._codec.text import id_text
 
         if user is None:
-            sent = None
+            user_text = None
         else:
-            sent = user if isinstance(user, str) and "://" in user else id_text("user", user)
-        headers = with_user(self._caller.options.headers, sent)
-        return self._view(user=sent, headers=headers)
+            user_text = user if isinstance(user, str) and "://" in user else id_text("user", user)
+        headers = headers_for_user(self._caller.options.headers, user_text)
+        return self._view(user=user_text, headers=headers)
 
     def with_options(
         self,
@@ -351,10 +355,10 @@ class Client:
         api_version: str | Unset | None = UNSET,
         language: str | Unset | None = UNSET,
     ) -> Self:
-        """This client with other settings, sharing its connections, token and allowance.
+        """Return a client with other settings that shares connections, token and allowance.
 
-        What is not given stays. *headers* are added; None for *api_version* or
-        *language* removes that header.
+        Settings that are not given stay the same. *headers* are added to the present ones; None for
+        *api_version* or *language* removes that header.
         """
         changes: dict[str, Any] = {
             "timeout": timeout,
@@ -366,27 +370,29 @@ class Client:
             "when_exhausted": when_exhausted,
             "max_pages": max_pages,
         }
-        changes["headers"] = headers_of(
+        changes["headers"] = merge_headers(
             self._caller.options.headers, headers, api_version, language
         )
-        return self._view(**{name: v for name, v in changes.items() if v is not UNSET})
+        return self._view(**{name: value for name, value in changes.items() if value is not UNSET})
 
     def capture(self) -> AbstractContextManager[list[CapturedCall]]:
-        """``with client.capture() as calls:`` records the calls made inside, for a closer look.
+        """Record the calls made inside ``with client.capture() as calls:``.
 
-        Each has its request, every attempt, status, headers and raw body, and prints as a
-        ``curl`` command without the token. Calls in tasks that were started inside count too, and
-        those of clients made by `acting_for` and `with_options`. Token requests do not.
+        Each `CapturedCall` has the request, every attempt, the status, the headers and the raw
+        body, and prints as a ``curl`` command without the token. Calls in tasks that were started
+        inside and calls of clients made by `acting_for` and `with_options` are recorded too; token
+        requests are not.
         """
         from ev_energy._api import capture
 
         return capture.record(self._caller.state)
 
     async def fetch(self, ref: Ref[M]) -> M:
-        """The resource that *ref* leads to, fetched anew even if *ref* is expanded.
+        """Fetch the resource that *ref* links to, even if *ref* is expanded.
 
-        `ForeignOriginError` if it leads away from this API; `ValueError` if the API has no
-        operation that gives one such resource (an entry of an inverter's log, say).
+        Raises `ForeignOriginError` if the link leads to another server, and `ValueError` if the API
+        has no operation that returns a single resource of that kind (a log entry of an inverter,
+        for example).
         """
         from ev_energy import models
         from ev_energy._api.resource_paths import RESOURCE_PATHS
@@ -399,12 +405,12 @@ class Client:
                 "a resource by its id or URL, call the method get() of its family"
             )
         if not ref.url:
-            raise ValueError(f"{ref!r} has no URL to fetch; its .resource is all the server sent")
+            raise ValueError(f"{ref!r} has no URL to fetch; the server sent only its .resource")
         name = ref.into.__name__
         if name not in RESOURCE_PATHS:
             raise ValueError(
-                f"the API has no one operation that gets a single {name}, so that {ref!r} cannot "
-                "be fetched; ask for it with expand=, or call the method that answers with it"
+                f"{ref!r} cannot be fetched: the API has no operation that returns a single "
+                f"{name}; request it with expand=, or call a method that returns it"
             )
         path, model = RESOURCE_PATHS[name]
         return await self._caller.fetch(ref.url, path, cast("type[M]", getattr(models, model)))
@@ -413,30 +419,31 @@ class Client:
         """Exchange the authorization code in *callback* for a token, and save it in the store.
 
         For `AuthorizationCode` credentials. *request* is the result of ``start_authorization``;
-        *callback* is the URL (or path and query) that the server redirected the user to.
-        `AuthorizationError` if the user refused or the callback does not belong to *request*,
-        `InvalidGrantError` if the code has expired: it lives for a minute.
+        *callback* is the URL (or path and query) that the server redirected the user to. Raises
+        `AuthorizationError` if the user denied access or the callback does not belong to *request*,
+        and `InvalidGrantError` if the code has expired, which happens after a minute.
         """
         state = self._caller.state
-        returned = Secret(callback)
-        del callback  # there is a code in it, and tools print the local variables of this frame
-        await state.token_manager.sign_in(request, returned, state.endpoints.get("authorize"))
+        secret_callback = Secret(callback)
+        del callback  # it contains a code, and tools print the local variables of this frame
+        endpoint = state.endpoints.get("authorize")
+        await state.token_manager.sign_in(request, secret_callback, endpoint)
 
     async def sign_out(self) -> None:
-        """Revoke the token, and delete it here and in the token store.
+        """Revoke the token, and delete it from memory and from the token store.
 
         With `AuthorizationCode` credentials, later calls raise `SignInRequiredError`; with
-        `ClientCredentials`, they ask for a new token.
+        `ClientCredentials`, they request a new token.
         """
         await self._caller.state.token_manager.sign_out()
 
     def reserve(self, count: int) -> ReservationContext[Self]:
-        """``async with client.reserve(300) as reserved:`` sets aside that many requests.
+        """Reserve *count* requests for ``async with client.reserve(300) as reserved:``.
 
-        *reserved* is this client, whose calls use them up first; what is left is given back in the
-        end. Waits until there are as many at once, or raises `BudgetExceeded`, as calls do;
-        `ValueError` if the allowance never has as many. Within, ``reserved.reserve()`` sets aside
-        others.
+        *reserved* is a client whose calls use the reservation first; the rest of it is released at
+        the end. Like a call, this waits until *count* requests are available at once, or raises
+        `BudgetExceeded`. Raises `ValueError` if *count* exceeds the whole allowance. Inside,
+        ``reserved.reserve()`` makes a separate reservation.
         """
         from ev_energy.budget._reservation import ReservationContext
 
@@ -449,32 +456,37 @@ class Client:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """How the allowance stands, by the budget's reckoning; None before the API stated one."""
+        """The allowance as the budget counts it; None until a reply has stated the limit."""
         return self._caller.state.rate_limit
 
     @property
     def base_url(self) -> URL:
-        """What paths are added to."""
+        """The URL that paths are appended to."""
         return self._caller.state.base_url
 
     @staticmethod
     def preload(*families: str) -> None:
-        """Import what calls will need, so that no call made in a running loop has to wait for it.
+        """Import in advance the modules that calls need, so that no import blocks the event loop.
 
-        Call it before the loop starts, with the families you will use (``"evses"``), or with none
-        for all. Nothing is left to import then: not for an error, a reply that deviates from the
-        models, or a resource at the end of a link.
+        Name the families that you will use, such as ``"evses"``; without names, all are imported.
+        Call it before the event loop starts. Afterwards nothing is imported any more, not even for
+        an error, a reply that deviates from the models, or a resource that a link leads to.
         """
         preload.load()
         preload.load_models()
-        for name in families or [n for n, v in vars(Client).items() if isinstance(v, Lazy)]:
-            family = getattr(Client, name, None)
-            if not isinstance(family, Lazy):
-                raise ValueError(f"there is no family {name!r}")  # noqa: TRY004  (the name is wrong)
-            family.load()  # pyright: ignore[reportUnknownMemberType]  # whatever family it is
+        known: dict[str, Lazy[Any]] = {
+            name: value for name, value in vars(Client).items() if isinstance(value, Lazy)
+        }
+        for name in families or known:
+            if name not in known:
+                raise ValueError(
+                    f"there is no family {name!r}: pass names of the client's attributes, such as "
+                    "'evses'"
+                )
+            known[name].load()
 
     async def close(self) -> None:
-        """Close every connection. Clients made by `acting_for` and `with_options` close too."""
+        """Close all connections, also for the clients made by `acting_for` and `with_options`."""
         await self._caller.state.close()
 
     async def __aenter__(self) -> Self:
@@ -482,7 +494,7 @@ class Client:
             raise ClientClosedError
         tls = self.base_url.scheme == "https"
         if not preload.is_loaded(tls=tls):
-            # It takes its time, which the loop's other tasks should not have to wait for.
+            # In a thread if the loop has other tasks, which the imports would block.
             if len(asyncio.all_tasks()) > 1:
                 await in_thread(preload.load, tls=tls)
             else:
@@ -497,21 +509,21 @@ class Client:
     ) -> None:
         await self.close()
 
-    if not TYPE_CHECKING:  # who checks types is told by those
+    if not TYPE_CHECKING:  # a type checker reports a plain `with` because these do not exist
 
         def __enter__(self) -> None:
             raise TypeError(
-                "open this client with `async with`, or use the one of ev_energy_sync, "
-                "whose calls block"
+                "open this client with `async with`, or use ev_energy_sync.Client, whose calls "
+                "block"
             )
 
         def __exit__(self, *_: object) -> None: ...
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_caller"):  # a traceback shows one that could not be made
+        if not hasattr(self, "_caller"):  # in a traceback of __init__
             return object.__repr__(self)
         state = self._caller.state
-        return described(state.base_url, state.auth, self._caller.options.user)
+        return client_repr(state.base_url, state.auth, self._caller.options.user)
 
     def _view(self, **changes: Any) -> Self:
         view = object.__new__(type(self))

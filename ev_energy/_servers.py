@@ -1,4 +1,4 @@
-"""Where the API is, and the endpoints of its authorization server."""
+"""The URLs of the API's servers and of their authorization endpoints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yarl import URL
 
 from ev_energy._arguments import require_text
 
-#: The servers of the official description, by name.
+#: The servers that the API's description lists, by the names that ``base_url`` accepts.
 SERVERS: Final[Mapping[str, str]] = {
     "live": "https://api.ev.energy/v2",
     "mock": "https://developers.ev.energy/_mock/ev.energy-api-v2",
@@ -18,8 +18,8 @@ SERVERS: Final[Mapping[str, str]] = {
 }
 
 
-def root_of(base_url: str | URL, *, allow_insecure: bool) -> URL:
-    """What paths are added to."""
+def parse_base_url(base_url: str | URL, *, allow_insecure: bool) -> URL:
+    """Return the URL that paths are appended to, without a slash at its end."""
     if not isinstance(base_url, URL):
         require_text("base_url", base_url)
     url = URL(SERVERS.get(str(base_url), str(base_url)))
@@ -27,32 +27,37 @@ def root_of(base_url: str | URL, *, allow_insecure: bool) -> URL:
         names = ", ".join(map(repr, SERVERS))
         raise ValueError(f"base_url must be {names} or an absolute URL, not {str(base_url)!r}")
     if url.query_string or url.fragment or url.user or url.password:
-        raise ValueError("base_url must have no query, fragment or user in it")
-    _secure("base_url", url, allow_insecure=allow_insecure)
+        raise ValueError("base_url must not contain a query, a fragment, a user name or a password")
+    _require_secure("base_url", url, allow_insecure=allow_insecure)
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
 
 
-def endpoint_of(root: URL, name: str, given: str, *, allow_insecure: bool) -> URL:
-    """The endpoint called *name*: *given* if that is absolute, else that path on the API's host."""
-    found = URL(require_text(name, given))
-    if found.scheme not in {"http", "https"} and (found.host or not given.startswith("/")):
-        raise ValueError(f"{name} must be an absolute URL, not {given!r}")
-    if found.fragment or found.user or found.password:
-        raise ValueError(f"{name} must have no fragment or user in it")
-    url = root.origin().join(found)
-    _secure(name, url, allow_insecure=allow_insecure)
+def resolve_endpoint(base_url: URL, name: str, endpoint: str, *, allow_insecure: bool) -> URL:
+    """Return the URL of *endpoint*: an absolute URL, or a path on the host of *base_url*.
+
+    *name* is the argument that holds it, for messages.
+    """
+    parsed = URL(require_text(name, endpoint))
+    if parsed.scheme not in {"http", "https"} and (parsed.host or not endpoint.startswith("/")):
+        raise ValueError(
+            f"{name} must be an absolute URL or a path that starts with '/', not {endpoint!r}"
+        )
+    if parsed.fragment or parsed.user or parsed.password:
+        raise ValueError(f"{name} must not contain a fragment, a user name or a password")
+    url = base_url.origin().join(parsed)
+    _require_secure(name, url, allow_insecure=allow_insecure)
     return url
 
 
-def _secure(name: str, url: URL, *, allow_insecure: bool) -> None:
+def _require_secure(name: str, url: URL, *, allow_insecure: bool) -> None:
     if url.scheme != "https" and not allow_insecure and not is_loopback(url.host or ""):
         raise ValueError(
-            f"{name} {url} would send the token in the clear: use https, or allow_insecure=True"
+            f"{name} {url} would send the token unencrypted: use https, or pass allow_insecure=True"
         )
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host* is this machine."""
+    """Return whether *host* is this machine."""
     if host == "localhost":
         return True
     try:

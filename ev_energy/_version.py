@@ -1,3 +1,3 @@
-"""The version, for the package and for what it tells servers of itself."""
+"""The version of the package, which is also sent in the ``User-Agent`` header."""
 
 __version__ = "0.2.0"

@@ -180,9 +180,9 @@ async def test_what_no_operation_gets_is_refused_with_what_to_do(serve, name: st
     server = await serve(nothing_in_particular)
     url = f"{server.url}/inverters/invt01/status_logs/{WHEN}"
     async with server.client() as client:
-        with pytest.raises(ValueError, match=f"no one operation that gets a single {name}") as no:
+        with pytest.raises(ValueError, match=f"no operation that returns a single {name}") as no:
             await client.fetch(Ref(url, getattr(models, name)))
-    assert "ask for it with expand=, or call the method that answers with it" in str(no.value)
+    assert "request it with expand=, or call a method that returns it" in str(no.value)
     assert url in str(no.value)
     assert server.seen == []
 
@@ -255,7 +255,7 @@ async def test_the_blocking_client_fetches_too(serve) -> None:
     def fetch() -> models.Tariff:
         ref = Ref(f"{origin(server)}/tariff/tari01/", models.Tariff)
         with ev_energy_sync.Client(TOKEN, base_url=server.url) as client:
-            with pytest.raises(ValueError, match="gets a single VPPModes"):
+            with pytest.raises(ValueError, match="returns a single VPPModes"):
                 client.fetch(Ref(f"{server.url}/vehicles/v/vpp_modes", models.VPPModes))
             with pytest.raises(errors.ForeignOriginError):
                 client.fetch(Ref("https://api.ev.energy/v2/tariffs/tari01", models.Tariff))

@@ -139,14 +139,14 @@ async def test_the_onboarding_request_carries_no_token_and_no_header_of_the_api(
     "base_url", ["http://api.ev.energy/v2", "http://10.0.0.1/v2", "http://127.evil.example/v2"]
 )
 def test_the_token_does_not_travel_in_the_clear_unless_allowed(base_url: str) -> None:
-    with pytest.raises(ValueError, match="would send the token in the clear"):
+    with pytest.raises(ValueError, match="would send the token unencrypted"):
         Client(TOKEN, base_url=base_url)
     assert Client(TOKEN, base_url=base_url, allow_insecure=True).base_url.scheme == "http"
 
 
 def test_the_secret_does_not_travel_in_the_clear_either() -> None:
     auth = ClientCredentials(client_id="a", client_secret=SECRET, token_url="http://x.example/")
-    with pytest.raises(ValueError, match="token_url .* would send the token in the clear"):
+    with pytest.raises(ValueError, match="token_url .* would send the token unencrypted"):
         Client(auth)
 
 
@@ -167,7 +167,7 @@ def test_credentials_print_without_their_secrets() -> None:
     [
         ({"Authorization": "Bearer x"}, "headers must not set Authorization: use auth="),
         ({"EvEnergy-User": "u"}, "headers must not set EvEnergy-User: use auth= or acting_for"),
-        ({"X-A": "b\r\nX-C: d"}, "headers: X-A holds a line break"),
+        ({"X-A": "b\r\nX-C: d"}, "headers: X-A contains a line break"),
     ],
 )
 def test_headers_that_would_do_harm_are_refused(headers: dict[str, str], message: str) -> None:

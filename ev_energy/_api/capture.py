@@ -1,7 +1,7 @@
-"""``with client.capture() as calls``: a recording of requests and replies.
+"""``with client.capture() as calls``: recording requests and replies.
 
-Personal data is recorded as it was sent, since a recording is made to look at a call; secrets are
-not.
+A recording is made to inspect calls, so it contains personal data as it was sent. It contains no
+secrets.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ev_energy._messages import Request, Response
 from ev_energy._redaction.scrub import MASK
 from ev_energy._redaction.show import redact_url
 
-#: Headers that are printed. Others may be secret, such as the API key of a gateway.
-_PLAIN: Final = frozenset(
+#: Headers whose values are printed. Others may be secret, such as the API key of a gateway.
+_PRINTED_HEADERS: Final = frozenset(
     {
         "accept",
         "accept-language",
@@ -33,25 +33,25 @@ _PLAIN: Final = frozenset(
 
 @attrs.define(eq=False)
 class CapturedCall:
-    """One call: its request, every attempt, and the last reply. Prints as a ``curl`` command.
+    """One recorded call: its request, all attempts, and the last reply.
 
-    The printed command masks the token and the headers that you added, and shows only the origin of
-    a presigned URL.
+    Prints as a ``curl`` command, in which the token and the headers that you added are masked and
+    a presigned URL is reduced to its origin.
     """
 
     request: Request
     attempts: list[Response | Exception] = attrs.field(factory=list[Response | Exception])
-    """The outcome of each attempt: a reply, or the error in its place."""
+    """The outcome of each attempt: a reply, or the error if there was none."""
 
     @property
     def response(self) -> Response | None:
-        """The reply to the last attempt, or None if it failed without one."""
+        """The reply to the last attempt, or None if that failed without one."""
         last = self.attempts[-1] if self.attempts else None
         return last if isinstance(last, Response) else None
 
     @property
     def status(self) -> int | None:
-        """The status of the last reply."""
+        """The status of the last reply, or None without one."""
         return self.response.status if self.response else None
 
     @property
@@ -61,25 +61,25 @@ class CapturedCall:
 
     @property
     def body(self) -> bytes | None:
-        """The raw body of the last reply."""
+        """The raw body of the last reply, or None without one."""
         return self.response.body if self.response else None
 
     def __str__(self) -> str:
         request = self.request
-        is_inside = bool(request.template)
-        url = str(request.url) if is_inside else redact_url(request.url, inside=False)
-        words = ["curl", "-X", request.method, url]
+        is_api_url = bool(request.template)
+        url = str(request.url) if is_api_url else redact_url(request.url, inside=False)
+        command = ["curl", "-X", request.method, url]
         for name, value in request.headers.items():
-            words += ["-H", f"{name}: {value if name.lower() in _PLAIN else MASK}"]
+            command += ["-H", f"{name}: {value if name.lower() in _PRINTED_HEADERS else MASK}"]
         if request.authorised:
-            words += ["-H", f"Authorization: Bearer {MASK}"]
+            command += ["-H", f"Authorization: Bearer {MASK}"]
         if request.body is not None:
-            words += ["--data-raw", request.body.decode(errors="replace")]
-        return shlex.join(words)
+            command += ["--data-raw", request.body.decode(errors="replace")]
+        return shlex.join(command)
 
 
-# The running recordings, each with the client it records. Tasks started inside a recording inherit
-# it, as do calls that the blocking client hands to its event loop.
+# The active recordings, each with the client that it records. Tasks that are started during a
+# recording inherit it, and so do the calls that the blocking client passes to its event loop.
 _recordings: Final[ContextVar[tuple[tuple[object, list[CapturedCall]], ...]]] = ContextVar(
     "recordings", default=()
 )
@@ -87,7 +87,7 @@ _recordings: Final[ContextVar[tuple[tuple[object, list[CapturedCall]], ...]]] = 
 
 @contextmanager
 def record(owner: object) -> Generator[list[CapturedCall], None, None]:
-    """Collect the calls of *owner* that start inside, also in tasks started inside."""
+    """Yield a list that collects the calls of *owner* made inside, also in tasks started there."""
     calls: list[CapturedCall] = []
     token = _recordings.set((*_recordings.get(), (owner, calls)))
     try:
@@ -97,11 +97,11 @@ def record(owner: object) -> Generator[list[CapturedCall], None, None]:
 
 
 def begin_call(owner: object, request: Request) -> list[Response | Exception] | None:
-    """Add a call to every recording of *owner*. Return its list of attempts, or None."""
-    running = _recordings.get()
-    if not running:
+    """Add a call to the recordings of *owner*; return its list of attempts, or None without one."""
+    active = _recordings.get()
+    if not active:
         return None
-    recordings = [calls for recorded, calls in running if recorded is owner]
+    recordings = [calls for recorded, calls in active if recorded is owner]
     if not recordings:
         return None
     call = CapturedCall(request)

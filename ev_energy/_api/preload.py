@@ -1,4 +1,7 @@
-"""Imports ahead of time: what calls import late, so that importing the package stays cheap."""
+"""Importing in advance the modules that are otherwise imported at the first call.
+
+They are deferred so that ``import ev_energy`` stays fast.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Final
 
 from ev_energy._runtime.build_lock import build_lock
 
-#: What a call, an error or the end of a client may import, families of endpoints aside.
-_LATE: Final = (
+#: What a call, an error or closing a client may import, except the modules of resources.
+_DEFERRED: Final = (
     "email.utils",
     "html",
     "encodings.idna",
@@ -43,27 +46,30 @@ _LATE: Final = (
 
 
 def is_loaded(*, tls: bool = True) -> bool:
-    """Return whether `load` has nothing left to do."""
-    if not all(name in sys.modules for name in _LATE):
+    """Return whether `load` has nothing left to import or read."""
+    if not all(name in sys.modules for name in _DEFERRED):
         return False
     return not tls or import_module("ev_energy._http.network").has_read_certificates()
 
 
 def load(*, tls: bool = True) -> None:
-    """Import what any call may need; with *tls*, read the certificates the environment names."""
+    """Import the modules that any call may need.
+
+    With *tls*, also read the certificates that the environment names.
+    """
     with build_lock:
-        # What asyncio needs to look hosts up. It cannot be imported while the process exits, when
-        # lookups do without (see `_in_thread`).
+        # asyncio needs it for DNS lookups. It cannot be imported while the interpreter exits;
+        # `in_thread` then works without it.
         with suppress(RuntimeError):
             import_module("concurrent.futures.thread")
-        for name in _LATE:
+        for name in _DEFERRED:
             import_module(name)
         if tls:
             import_module("ev_energy._http.network").read_certificates()
 
 
 def load_models() -> None:
-    """Import every model: any may stand at the end of a link."""
+    """Import all models: a link may lead to any of them."""
     from ev_energy import models
 
     with build_lock:

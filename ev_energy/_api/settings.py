@@ -1,4 +1,4 @@
-"""What a client is told when it is made, checked."""
+"""Validation of the arguments of `Client`, and the values made from them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from yarl import URL
 from ev_energy._arguments import describe_type, require_text
 from ev_energy._http.network import Network
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
-from ev_energy._servers import endpoint_of
+from ev_energy._servers import resolve_endpoint
 from ev_energy._unset import Unset
 from ev_energy._version import __version__
 from ev_energy.auth import Auth, AuthorizationCode, ClientCredentials, StaticToken
 from ev_energy.auth._credentials import Endpoint
 
-#: Headers that the client sets itself, and what to do instead of setting them.
-_OURS: Final[Mapping[str, str]] = {
+#: Headers that the client sets itself, and what to use instead of *headers*.
+_RESERVED_HEADERS: Final[Mapping[str, str]] = {
     "authorization": "use auth= or acting_for()",
     "evenergy-user": "use auth= or acting_for()",
-    "content-type": "the client describes the bodies that it sends",
-    "content-length": "the client describes the bodies that it sends",
-    "transfer-encoding": "the client describes the bodies that it sends",
+    "content-type": "the client sets it for the bodies that it sends",
+    "content-length": "the client sets it for the bodies that it sends",
+    "transfer-encoding": "the client sets it for the bodies that it sends",
     "host": "use base_url=",
 }
-#: RFC 9110 §5.5: no control character but the tab. A lone surrogate cannot be encoded at all.
+#: RFC 9110 §5.5 allows no control character except the tab. Lone surrogates cannot be encoded.
 _HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
@@ -36,122 +36,131 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-def endpoints_of(
-    auth: Auth | str | None, root: URL, *, allow_insecure: bool
+def resolve_endpoints(
+    auth: Auth | str | None, base_url: URL, *, allow_insecure: bool
 ) -> dict[Endpoint, URL]:
-    """Where credentials are shown; empty for those that are shown nowhere."""
+    """Return the OAuth endpoints that *auth* uses; empty for an access token and for None."""
     if auth is None or isinstance(auth, str | StaticToken):
         return {}
-    given = cast("object", auth)
-    if not isinstance(given, AuthorizationCode | ClientCredentials):
-        raise TypeError(f"auth must be credentials or an access token, not {describe_type(given)}")
+    untyped = cast("object", auth)
+    if not isinstance(untyped, AuthorizationCode | ClientCredentials):
+        raise TypeError(
+            f"auth must be credentials or an access token, not {describe_type(untyped)}"
+        )
     if isinstance(auth, AuthorizationCode) and not auth.account:
-        # With a default, one forgotten `for_account` would give every user the token of the last.
+        # With a default account, forgetting `for_account` would give all users the same token.
         raise ValueError(
-            "AuthorizationCode needs an account: auth.for_account('your own name for the user')"
+            "AuthorizationCode needs an account: pass auth.for_account('your name for the user')"
         )
     return {
-        name: endpoint_of(root, f"{name}_url", path, allow_insecure=allow_insecure)
+        name: resolve_endpoint(base_url, f"{name}_url", path, allow_insecure=allow_insecure)
         for name, path in auth.endpoints().items()
     }
 
 
-def network_of(
-    root: URL,
+def make_network(
+    base_url: URL,
     session: aiohttp.ClientSession | None,
     proxy: str | URL | None,
     context: SSLContext | None,
     *,
     trust_env: bool,
 ) -> Network:
-    """Return how to reach the API at *root*; `ValueError` if there is no way."""
+    """Return the network settings; `ValueError` if *base_url* cannot be reached with them."""
     if session is not None and (proxy is not None or context is not None):
         name = "proxy" if proxy is not None else "ssl"
-        raise ValueError(f"{name}= does not go with session=: set it on the session's connector")
+        raise ValueError(
+            f"{name}= cannot be combined with session=: set it on the session's connector instead"
+        )
     network = Network(proxy, context, trust_env=trust_env and session is None)
-    network.proxy_for(root)
+    network.proxy_for(base_url)
     return network
 
 
-def headers_of(
+def merge_headers(
     base: Mapping[str, str],
-    more: Mapping[str, str] | None,
-    version: str | Unset | None,
+    extra: Mapping[str, str] | None,
+    api_version: str | Unset | None,
     language: str | Unset | None,
 ) -> dict[str, str]:
-    """Return the headers of every call: *base*, with *more*; None removes one of the last two.
+    """Return the headers of every call: the defaults, *base*, then the arguments.
 
-    Names are compared without regard to case (RFC 9110 §5.1), and the first spelling stays.
+    None as *api_version* or *language* removes that header. Names are compared without regard to
+    case (RFC 9110 §5.1); a header keeps the spelling under which it was set first.
     """
     headers = {
         "Accept": "application/json",
         "User-Agent": f"ev-energy-python/{__version__}",
         **base,
     }
-    named: tuple[tuple[str, str, object], ...] = (
-        ("version", "EvEnergy-Version", version),
+    options: tuple[tuple[str, str, object], ...] = (
+        ("api_version", "EvEnergy-Version", api_version),
         ("language", "Accept-Language", language),
     )
-    for argument, name, given in named:
-        if given is None:
+    for argument, name, option in options:
+        if option is None:
             _set(headers, name, None)
-        elif not isinstance(given, Unset):
-            # The API's description has the version as a number.
-            found = str(given) if isinstance(given, int) else given
-            _set(headers, name, _value(argument, found))
-    # Last: a header that is given outright wins over the default of a version.
-    for name, value in (more or {}).items():
-        if instead := _OURS.get(require_text("a name in headers", name).lower()):
-            raise ValueError(f"headers must not set {name}: {instead}")
+        elif not isinstance(option, Unset):
+            # An int is accepted: the API's description declares the version as a number.
+            value = str(option) if isinstance(option, int) else option
+            _set(headers, name, _header_value(argument, value))
+    # Last, so that a header that is set explicitly replaces the default version.
+    for name, value in (extra or {}).items():
+        if advice := _RESERVED_HEADERS.get(require_text("a name in headers", name).lower()):
+            raise ValueError(f"headers must not set {name}: {advice}")
         if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"headers: {name!r} is not the name of a header")
-        _set(headers, name, _value(f"headers: {name}", value))
+            raise ValueError(f"headers: {name!r} is not a valid header name")
+        _set(headers, name, _header_value(f"headers: {name}", value))
     return headers
 
 
-def with_user(headers: Mapping[str, str], user: str | None) -> dict[str, str]:
+def headers_for_user(headers: Mapping[str, str], user: str | None) -> dict[str, str]:
     """Return *headers* for calls on behalf of *user*; None for the application itself."""
-    found = dict(headers)
-    _set(found, "EvEnergy-User", None if user is None else _value("user", user))
-    return found
+    copy = dict(headers)
+    _set(copy, "EvEnergy-User", None if user is None else _header_value("user", user))
+    return copy
 
 
 def _set(headers: dict[str, str], name: str, value: str | None) -> None:
-    """Set the header *name* to *value*, however it is spelt in *headers*; None removes it."""
-    there = next((known for known in headers if known.lower() == name.lower()), name)
+    """Set the header *name*, in any case, to *value*; None removes it."""
+    key = next((existing for existing in headers if existing.lower() == name.lower()), name)
     if value is None:
-        headers.pop(there, None)
+        headers.pop(key, None)
     else:
-        headers[there] = value
+        headers[key] = value
 
 
-def _value(name: str, value: object) -> str:
-    """Return *value* if a header can hold it; *name* is the argument that it was given as."""
-    found = require_text(name, value)
-    if not _HEADER_VALUE.fullmatch(found):
-        raise ValueError(f"{name} holds a line break or another control character")
-    return found
+def _header_value(name: str, value: object) -> str:
+    """Return *value* if a header can hold it; *name* is the argument that it was passed as.
+
+    The message does not repeat the value, which may be a secret.
+    """
+    text = require_text(name, value)
+    if not _HEADER_VALUE.fullmatch(text):
+        raise ValueError(
+            f"{name} contains a line break or another control character, which no header can hold"
+        )
+    return text
 
 
-def credentials_of(auth: Secret[Auth | str | None]) -> Auth | None:
-    """Return *auth*, of which a text is an access token."""
+def as_credentials(auth: Secret[Auth | str | None]) -> Auth | None:
+    """Return *auth*; a `str` is an access token."""
     return StaticToken(auth.value) if isinstance(auth.value, str) else auth.value
 
 
-def credentials_in(environ: Secret[Mapping[str, str]]) -> Auth:
-    """Return the credentials in *environ*; ``ValueError`` if there are none."""
+def credentials_from_env(environ: Secret[Mapping[str, str]]) -> Auth:
+    """Return the credentials in *environ*; `ValueError` if there are none."""
     with trim_traceback():
-        return _credentials_in(environ.value)
+        return _credentials_from_env(environ.value)
 
 
-def server_in(environ: Secret[Mapping[str, str]]) -> dict[str, Any]:
-    """Return the server in *environ*, as an argument of a client; empty if there is none."""
+def server_from_env(environ: Secret[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the argument ``base_url`` of a client if *environ* has it, else an empty dict."""
     base_url = environ.value.get("EV_ENERGY_BASE_URL")
     return {"base_url": base_url} if base_url else {}
 
 
-def _credentials_in(environ: Mapping[str, str]) -> Auth:
-    """Return the credentials in *environ*; ``ValueError`` if there are none."""
+def _credentials_from_env(environ: Mapping[str, str]) -> Auth:
     names = ("EV_ENERGY_CLIENT_ID", "EV_ENERGY_CLIENT_SECRET")
     if token := environ.get("EV_ENERGY_TOKEN"):
         return StaticToken(token)
@@ -161,7 +170,7 @@ def _credentials_in(environ: Mapping[str, str]) -> Auth:
     return ClientCredentials(client_id=client_id, client_secret=client_secret)
 
 
-def described(root: URL, auth: Auth | None, user: str | None = None) -> str:
+def client_repr(base_url: URL, auth: Auth | None, user: str | None = None) -> str:
     """Return the repr of a client."""
     credentials = "anonymous" if auth is None else repr(auth)
-    return f"<Client of {root} as {credentials}{f' for {user}' if user else ''}>"
+    return f"<Client of {base_url} as {credentials}{f' for {user}' if user else ''}>"

@@ -13,7 +13,7 @@ from yarl import URL
 from ev_energy._arguments import require_list, require_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import hide_init_arguments, trim_traceback
-from ev_energy._servers import endpoint_of, root_of
+from ev_energy._servers import parse_base_url, resolve_endpoint
 from ev_energy.auth._oauth import (
     ClientAuthMethod,
     Token,
@@ -230,10 +230,10 @@ class AuthorizationCode(_OAuthApplication):
         """
         from ev_energy.auth._authorization import build_authorization_request
 
-        root = root_of(base_url, allow_insecure=allow_insecure)
+        parsed = parse_base_url(base_url, allow_insecure=allow_insecure)
         endpoint = self.endpoints()["authorize"]
         return build_authorization_request(
-            endpoint_of(root, "authorize_url", endpoint, allow_insecure=allow_insecure),
+            resolve_endpoint(parsed, "authorize_url", endpoint, allow_insecure=allow_insecure),
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
             scope=self._scope(),

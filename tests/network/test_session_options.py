@@ -267,7 +267,7 @@ async def test_the_network_of_a_session_is_its_own(name: str) -> None:
 
     values: dict[str, Any] = {"proxy": "http://127.0.0.1:1", "ssl": ssl.create_default_context()}
     async with aiohttp.ClientSession() as session:
-        with pytest.raises(ValueError, match=f"{name}= does not go with session="):
+        with pytest.raises(ValueError, match=f"{name}= cannot be combined with session="):
             Client(TOKEN, session=session, **{name: values[name]})
 
 
