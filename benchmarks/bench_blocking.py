@@ -1,4 +1,4 @@
-"""The blocking twin over requests: one thread, and 16 that share a client."""
+"""Compare the blocking twin with requests: one thread, and 16 threads that share a client."""
 
 from __future__ import annotations
 
@@ -22,58 +22,58 @@ def rows(settings: Settings) -> Iterator[Row]:
     try:
         import ev_energy_sync
 
-        _ = ev_energy_sync.Client  # imported here, not before
+        _ = ev_energy_sync.Client  # imported on first use
     except (ImportError, AttributeError) as error:
         raise Skip(f"the blocking twin does not import: {error}") from None
     with ExitStack() as stack:
         url = stack.enter_context(server())
-        ways: dict[str, Get] = {"requests": _requests(stack, url)}
-        kinds = [("asyncio's loop", asyncio.new_event_loop)]
+        getters: dict[str, Get] = {"requests": _requests(stack, url)}
+        loops = [("asyncio's loop", asyncio.new_event_loop)]
         if peers.installed("uvloop"):
             from ev_energy_sync._loop_thread import new_loop
 
-            kinds.insert(0, ("uvloop", new_loop))
-        for kind, loop in kinds:
-            # A portal makes its loop at the first call: make that here.
+            loops.insert(0, ("uvloop", new_loop))
+        for kind, loop in loops:
+            # The first call creates the event loop, so it has to be made under the patch.
             with patch("ev_energy_sync._loop_thread.new_loop", loop):
                 client = stack.enter_context(_client(url))
-                ways[kind] = client.evses.get
+                getters[kind] = client.evses.get
                 client.evses.get("evse01")
         if settings.peers and peers.installed("httpx"):
-            ways["httpx"] = _httpx(stack, url)
+            getters["httpx"] = _httpx(stack, url)
         if settings.peers and peers.generated():
-            ways[peers.GENERATOR] = _generated(stack, url)
-        yield from _measure(ways, [kind for kind, _ in kinds], stack, settings)
-    if settings.peers and (why := peers.why_not()):
-        yield Row(peers.GENERATOR, None, note=f"skipped: {why}")
+            getters[peers.GENERATOR] = _generated(stack, url)
+        yield from _measure(getters, [kind for kind, _ in loops], stack, settings)
+    if settings.peers and (reason := peers.skip_reason()):
+        yield Row(peers.GENERATOR, None, note=f"skipped: {reason}")
 
 
 def _measure(
-    ways: dict[str, Get], kinds: list[str], stack: ExitStack, settings: Settings
+    getters: dict[str, Get], loops: list[str], stack: ExitStack, settings: Settings
 ) -> Iterator[Row]:
     samples = rounds(
-        {name: _alone(get) for name, get in ways.items()} | _hops(kinds, stack),
+        {name: _one_thread(get) for name, get in getters.items()} | _empty_calls(loops, stack),
         settings.rounds(21),
     )
-    for kind in kinds:
-        yield ratio(samples, f"hop, {kind}", "requests").row(f"one hop ({kind})")
-    for kind in kinds:
+    for kind in loops:
+        yield ratio(samples, f"empty call, {kind}", "requests").row(f"one empty call ({kind})")
+    for kind in loops:
         yield ratio(samples, kind, "requests").row(f"blocking GET ({kind})", Target(0.50))
-    others = [name for name in ways if name not in {"requests", *kinds}]
+    others = [name for name in getters if name not in {"requests", *loops}]
     for name in others:
         yield ratio(samples, name, "requests").row(f"{name}: blocking GET")
 
     pool = stack.enter_context(ThreadPoolExecutor(_THREADS))
-    samples = rounds({n: _shared(g, pool) for n, g in ways.items()}, settings.rounds(15))
-    goal = Target(4, at_least=True)
-    for kind in kinds:
+    samples = rounds({n: _many_threads(g, pool) for n, g in getters.items()}, settings.rounds(15))
+    target = Target(4, at_least=True)
+    for kind in loops:
         rate = ratio(samples, kind, "requests").inverse()
-        yield rate.row(f"16 threads, calls/s ({kind})", goal)
+        yield rate.row(f"16 threads, calls/s ({kind})", target)
     for name in others:
         yield ratio(samples, name, "requests").inverse().row(f"{name}: 16 threads, calls/s")
 
 
-def _alone(get: Get) -> Callable[[], None]:
+def _one_thread(get: Get) -> Callable[[], None]:
     def run() -> None:
         for id_ in IDS[:100]:
             get(id_)
@@ -81,7 +81,7 @@ def _alone(get: Get) -> Callable[[], None]:
     return run
 
 
-def _shared(get: Get, pool: ThreadPoolExecutor) -> Callable[[], None]:
+def _many_threads(get: Get, pool: ThreadPoolExecutor) -> Callable[[], None]:
     def run() -> None:
         for _ in pool.map(get, IDS[:480], chunksize=1):
             pass
@@ -89,8 +89,8 @@ def _shared(get: Get, pool: ThreadPoolExecutor) -> Callable[[], None]:
     return run
 
 
-def _hops(kinds: list[str], stack: ExitStack) -> dict[str, Callable[[], None]]:
-    """A coroutine that does nothing, through a portal of each kind of loop."""
+def _empty_calls(loops: list[str], stack: ExitStack) -> dict[str, Callable[[], None]]:
+    """Return cases that run an empty coroutine on the loop thread, for each kind of loop."""
     from ev_energy_sync._loop_thread import Portal, new_loop
 
     async def nothing() -> None:
@@ -109,8 +109,8 @@ def _hops(kinds: list[str], stack: ExitStack) -> dict[str, Callable[[], None]]:
         return run
 
     return {
-        f"hop, {kind}": case(new_loop if kind == "uvloop" else asyncio.new_event_loop)
-        for kind in kinds
+        f"empty call, {kind}": case(new_loop if kind == "uvloop" else asyncio.new_event_loop)
+        for kind in loops
     }
 
 
@@ -126,7 +126,7 @@ def _requests(stack: ExitStack, url: str) -> Get:
     from requests.adapters import HTTPAdapter
 
     session = stack.enter_context(requests.Session())
-    # A connection for each thread; its own default of 10 would be thrown away all the time.
+    # One connection per thread. With the default of 10, connections would be closed constantly.
     session.mount("http://", HTTPAdapter(pool_maxsize=_THREADS))
     session.headers["Authorization"] = "Bearer benchmark"
     return lambda id_: session.get(f"{url}/evses/{id_}").json()

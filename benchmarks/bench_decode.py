@@ -1,4 +1,4 @@
-"""Decoding pages of 100, from bytes to models, over orjson and json, which make dicts."""
+"""Decode pages of 100 items to models, compared with orjson and json, which make dictionaries."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from harness import Row, Settings, Target, ratio, rounds
 
 def rows(settings: Settings) -> Iterator[Row]:
     peers.need("orjson")
-    logging.getLogger("ev_energy").setLevel(logging.CRITICAL)  # deviations are the point here
-    kinds = _peer_decoders() if settings.peers else {}
+    logging.getLogger("ev_energy").setLevel(logging.CRITICAL)  # pages deviate on purpose
+    peer_decoders = _peer_decoders() if settings.peers else {}
     for name, (model, body) in data.pages().items():
-        odd = "," in name
-        peer = None if odd else kinds.get(model)
-        yield from _page(name, body, _decoder(model), peer, settings, None if odd else Target(3.0))
+        deviates = "," in name
+        peer = None if deviates else peer_decoders.get(model)
+        target = None if deviates else Target(3.0)
+        yield from _page(name, body, _decoder(model), peer, settings, target)
     model, body = data.pages()["sub-sessions"]
-    decode = _decoder(model, links=False)  # as a request without expand has it
+    decode = _decoder(model, links=False)  # as after a request without expand
     yield from _page("sub-sessions, no link in them", body, decode, None, settings, Target(3.0))
-    if settings.peers and (why := peers.why_not()):
-        yield Row(f"{peers.GENERATOR}", None, note=f"skipped: {why}")
+    if settings.peers and (reason := peers.skip_reason()):
+        yield Row(f"{peers.GENERATOR}", None, note=f"skipped: {reason}")
 
 
 def _page(
@@ -50,9 +51,9 @@ def _page(
     if peer is not None:
         cases["peer"] = case(peer)
     samples = rounds(cases, settings.rounds(15))
-    stock = ratio(samples, "ours", "json")
+    over_json = ratio(samples, "ours", "json")
     yield ratio(samples, "ours", "orjson").row(
-        f"100 {name}", target, f"over json.loads {stock.median:.2f}"
+        f"100 {name}", target, f"over json.loads {over_json.median:.2f}"
     )
     if peer is not None:
         yield ratio(samples, "peer", "orjson").row(f"{peers.GENERATOR}: 100 {name}", note="peer")
@@ -74,7 +75,7 @@ def _peer_decoders() -> dict[str, Callable[[bytes], Any]]:
     from generated_peer.models.evse import EVSE
     from generated_peer.models.evse_command_log import EVSECommandLog
 
-    # As its endpoints do, which call httpx's response.json().
+    # Its endpoints decode in the same way: they call httpx's response.json().
     return {
         "ChargingSubSession": lambda b: [ChargingSubSession.from_dict(i) for i in json.loads(b)],
         "EVSE": lambda body: [EVSE.from_dict(item) for item in json.loads(body)],

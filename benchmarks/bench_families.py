@@ -1,4 +1,4 @@
-"""What each family costs a fresh process: importing it, and the first decoded reply of it."""
+"""Measure each family in a new process: its import, and its first decoded reply."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ ev_energy.Client.preload()
 for module in pkgutil.iter_modules(models.__path__, models.__name__ + "."):
     importlib.import_module(module.name)
 """
-#: What is measured of each, and over what.
+#: The measurements of each family, and the case to compare with.
 _BASES: Final = {"import": "aiohttp", "reply": "raw reply"}
-#: So many have the same rounds, and the same aiohttp to be compared with.
-_GROUP: Final = 5
-#: So many of the slowest are measured again, as often as the other rows.
-_AGAIN: Final = 3
+#: Families that are measured in the same rounds, with the same runs of aiohttp.
+_GROUP_SIZE: Final = 5
+#: The slowest families are measured again, with as many rounds as the other rows.
+_REMEASURED: Final = 3
 
 
 def rows(settings: Settings) -> Iterator[Row]:
     with server() as url:
         _compile(url)
         costs: dict[str, Ratio] = {}
-        waiting = list(families().values())
-        while waiting:
-            few, waiting = waiting[:_GROUP], waiting[_GROUP:]
-            costs |= _measure(url, few, 1 if settings.quick else 5)
-            for family in few:
+        pending = list(families().values())
+        while pending:
+            group, pending = pending[:_GROUP_SIZE], pending[_GROUP_SIZE:]
+            costs |= _measure(url, group, 1 if settings.quick else 5)
+            for family in group:
                 yield _row(costs, family)
-        slowest = [name for what in _BASES for name in _by_cost(costs, what)[-_AGAIN:]]
+        slowest = [name for what in _BASES for name in _by_cost(costs, what)[-_REMEASURED:]]
         again = {name.split()[1] for name in slowest}
         costs = _measure(url, (families()[name] for name in again), settings.rounds(15))
-    for what, said, target in (
-        ("import", "the worst family: import", None),
-        ("reply", "the worst family: first decoded reply", Target(1.15)),
+    for what, label, target in (
+        ("import", "the slowest family: import", None),
+        ("reply", "the slowest family: first decoded reply", Target(1.15)),
     ):
-        worst = _by_cost(costs, what)[-1]
-        yield costs[worst].row(said, target, worst.split()[1])
+        slowest_name = _by_cost(costs, what)[-1]
+        yield costs[slowest_name].row(label, target, slowest_name.split()[1])
 
 
 def _by_cost(costs: Mapping[str, Ratio], what: str) -> list[str]:
-    """By the best rounds, which other work on the machine disturbs least."""
+    """Return the names, cheapest first, by the best rounds: other work disturbs those least."""
     found = [name for name in costs if name.startswith(f"{what} ")]
     return sorted(found, key=lambda name: costs[name].best)
 
@@ -85,6 +85,6 @@ def _reply(url: str, family: Family) -> str:
 
 
 def _compile(url: str) -> None:
-    """Make the byte code of everything, so that no family pays for what it is the first to use."""
+    """Compile all byte code, so that no family pays for being the first to use a module."""
     for code in (_EVERYTHING, RAW_REPLY.format(url=url), _reply(url, families()["evses"])):
         run_code(code)

@@ -1,6 +1,6 @@
-"""Requests over a socket: one by one, 64 at a time, and listings of 20,000 items in pages.
+"""Send requests over a socket: one by one, 64 concurrently, and listings of 20,000 items in pages.
 
-The server answers prebuilt bytes in another process. Every request has another URL, as in life.
+The server sends prebuilt bytes from another process. Every request has a different URL.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import peers
 import sub_sessions
 from harness import Row, Samples, Settings, Target, async_rounds, ratio, server
 
-#: What is listed: where, and what is to be expanded.
+#: Listings: the path, and the links to expand.
 LISTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "expanded EVSEs": ("evses", ("model", "model.make", "user", "latest_status_log")),
     **{
@@ -28,14 +28,14 @@ LISTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 IDS: Final = tuple(data.Maker(9).id("evse") for _ in range(1000))
 _WORKERS: Final = 64
 Get = Callable[[str], Awaitable[object]]
-Walk = Callable[[str], Awaitable[int]]
+CountItems = Callable[[str], Awaitable[int]]
 
 
 class Contender(NamedTuple):
-    """One way of talking to the API."""
+    """One client of the API."""
 
     get: Get
-    walk: Walk
+    count_items: CountItems
 
 
 def rows(settings: Settings) -> Iterator[Row]:
@@ -47,38 +47,38 @@ async def _rows(settings: Settings) -> list[Row]:
     found: list[Row] = []
     async with AsyncExitStack() as stack:
         url = stack.enter_context(server())
-        ways = {
-            name: await stack.enter_async_context(make(url))
-            for name, make in _contenders(settings).items()
+        contenders = {
+            name: await stack.enter_async_context(factory(url))
+            for name, factory in _factories(settings).items()
         }
-        others = [name for name in ways if name not in {"raw", "ours"}]
+        others = [name for name in contenders if name not in {"raw", "ours"}]
 
-        samples = await _sequential(ways, settings)
+        samples = await _sequential(contenders, settings)
         found.append(ratio(samples, "ours", "raw").row("one GET", Target(1.10)))
         found += [ratio(samples, n, "raw").row(f"{n}: one GET", note="peer") for n in others]
 
-        samples = await _concurrent(ways, settings)
-        goal = Target(0.85, at_least=True)
+        samples = await _concurrent(contenders, settings)
+        target = Target(0.85, at_least=True)
         rate = ratio(samples, "ours", "raw").inverse()
-        found.append(rate.row("64 concurrent, requests/s", goal))
+        found.append(rate.row("64 concurrent, requests/s", target))
         for name in others:
             rate = ratio(samples, name, "raw").inverse()
             found.append(rate.row(f"{name}: 64 concurrent, requests/s"))
 
-        goal = Target(0.60, at_least=True)
+        target = Target(0.60, at_least=True)
         for what in LISTS:
-            samples = await _paging(ways, what, settings)
+            samples = await _paging(contenders, what, settings)
             rate = ratio(samples, "ours", "raw").inverse()
-            found.append(rate.row(f"20,000 {what}, items/s", goal))
+            found.append(rate.row(f"20,000 {what}, items/s", target))
             for name in others:
                 rate = ratio(samples, name, "raw").inverse()
                 found.append(rate.row(f"{name}: the same, items/s", note="peer"))
-    if settings.peers and (why := peers.why_not()):
-        found.append(Row(peers.GENERATOR, None, note=f"skipped: {why}"))
+    if settings.peers and (reason := peers.skip_reason()):
+        found.append(Row(peers.GENERATOR, None, note=f"skipped: {reason}"))
     return found
 
 
-async def _sequential(ways: dict[str, Contender], settings: Settings) -> Samples:
+async def _sequential(contenders: dict[str, Contender], settings: Settings) -> Samples:
     def case(get: Get) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             for id_ in IDS[:200]:
@@ -86,11 +86,11 @@ async def _sequential(ways: dict[str, Contender], settings: Settings) -> Samples
 
         return run
 
-    cases = {name: case(way.get) for name, way in ways.items()}
+    cases = {name: case(contender.get) for name, contender in contenders.items()}
     return await async_rounds(cases, settings.rounds(21 if settings.peers else 45))
 
 
-async def _concurrent(ways: dict[str, Contender], settings: Settings) -> Samples:
+async def _concurrent(contenders: dict[str, Contender], settings: Settings) -> Samples:
     def case(get: Get) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             ids = iter(IDS)
@@ -103,22 +103,22 @@ async def _concurrent(ways: dict[str, Contender], settings: Settings) -> Samples
 
         return run
 
-    cases = {name: case(way.get) for name, way in ways.items()}
+    cases = {name: case(contender.get) for name, contender in contenders.items()}
     return await async_rounds(cases, settings.rounds(9 if settings.peers else 21))
 
 
-async def _paging(ways: dict[str, Contender], what: str, settings: Settings) -> Samples:
-    def case(walk: Walk) -> Callable[[], Awaitable[None]]:
+async def _paging(contenders: dict[str, Contender], what: str, settings: Settings) -> Samples:
+    def case(count_items: CountItems) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
-            assert await walk(what) == data.ITEMS
+            assert await count_items(what) == data.ITEMS
 
         return run
 
-    cases = {name: case(way.walk) for name, way in ways.items()}
+    cases = {name: case(contender.count_items) for name, contender in contenders.items()}
     return await async_rounds(cases, settings.rounds(3 if settings.peers else 9))
 
 
-def _contenders(settings: Settings) -> dict[str, Any]:
+def _factories(settings: Settings) -> dict[str, Any]:
     found: dict[str, Any] = {"raw": _raw, "ours": _ours}
     if settings.peers and peers.installed("httpx"):
         found["httpx"] = _httpx
@@ -134,7 +134,7 @@ def _first_page(url: str, what: str) -> str:
 
 @asynccontextmanager
 async def _raw(url: str) -> AsyncIterator[Contender]:
-    """What one writes with aiohttp and orjson by hand."""
+    """Code written by hand with aiohttp and orjson."""
     import aiohttp
     import orjson
     from yarl import URL
@@ -145,7 +145,7 @@ async def _raw(url: str) -> AsyncIterator[Contender]:
             async with session.get(f"{url}/evses/{id_}") as reply:
                 return orjson.loads(await reply.read())
 
-        async def walk(what: str) -> int:
+        async def count_items(what: str) -> int:
             count, target = 0, _first_page(url, what)
             while target:
                 async with session.get(URL(target, encoded=True)) as reply:
@@ -154,7 +154,7 @@ async def _raw(url: str) -> AsyncIterator[Contender]:
                     target = str(reply.links.get("next", {}).get("url", ""))
             return count
 
-        yield Contender(get, walk)
+        yield Contender(get, count_items)
 
 
 @asynccontextmanager
@@ -164,14 +164,14 @@ async def _ours(url: str) -> AsyncIterator[Contender]:
     auth = ev_energy.ClientCredentials(client_id="benchmark", client_secret="benchmark")
     async with ev_energy.Client(auth, base_url=url) as client:
 
-        async def walk(what: str) -> int:
+        async def count_items(what: str) -> int:
             family, expand = LISTS[what]
             count = 0
             async for _ in getattr(client, family).list(expand=expand):
                 count += 1
             return count
 
-        yield Contender(client.evses.get, walk)
+        yield Contender(client.evses.get, count_items)
 
 
 @asynccontextmanager
@@ -184,7 +184,7 @@ async def _httpx(url: str) -> AsyncIterator[Contender]:
         async def get(id_: str) -> object:
             return (await session.get(f"{url}/evses/{id_}")).json()
 
-        async def walk(what: str) -> int:
+        async def count_items(what: str) -> int:
             count, target = 0, _first_page(url, what)
             while target:
                 reply = await session.get(target)
@@ -193,7 +193,7 @@ async def _httpx(url: str) -> AsyncIterator[Contender]:
                 target = reply.links.get("next", {}).get("url", "")
             return count
 
-        yield Contender(get, walk)
+        yield Contender(get, count_items)
 
 
 @asynccontextmanager
@@ -215,7 +215,7 @@ async def _generated(url: str) -> AsyncIterator[Contender]:
         async def get(id_: str) -> object:
             return await get_evses_evse_id.asyncio(id_, client=client)
 
-        async def walk(what: str) -> int:
+        async def count_items(what: str) -> int:
             family, names = LISTS[what]
             endpoint, item = lists[family]
             expand = [item(name) for name in names]
@@ -227,10 +227,10 @@ async def _generated(url: str) -> AsyncIterator[Contender]:
                 )
                 for _ in reply.parsed:
                     count += 1
-                # It does not follow pages: its users read the header themselves.
+                # It does not follow pages: its users have to read the header.
                 found = re.search(r"page_after=(\d+)>; rel=\"next\"", reply.headers["link"])
                 if found is None:
                     return count
                 position = {"page_after": found[1]}
 
-        yield Contender(get, walk)
+        yield Contender(get, count_items)

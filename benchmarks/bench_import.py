@@ -1,4 +1,4 @@
-"""What it takes to start: importing, and the first decoded reply; size on disk."""
+"""Measure the cost of starting: imports, the first decoded reply, and the size on disk."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _count(code: str) -> int:
 
 
 def _size() -> Row:
-    """Everything that ``pip install`` brings, without byte code, over what aiohttp brings."""
+    """Compare all that ``pip install`` installs, without byte code, with the same for aiohttp."""
     ours, theirs = _closure("ev-energy"), _closure("aiohttp")
     count = f"{len(ours)} distributions over {len(theirs)}"
     return Row("installed size", _bytes(ours) / _bytes(theirs), note=count)
@@ -100,18 +100,18 @@ def _size() -> Row:
 
 def _closure(name: str) -> set[str]:
     found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        one = waiting.pop()
+    pending = [name]
+    while pending:
+        distribution = pending.pop()
         try:
-            wanted = importlib.metadata.requires(one) or []
+            requirements = importlib.metadata.requires(distribution) or []
         except importlib.metadata.PackageNotFoundError:
             continue  # for another platform or Python
-        if one in found:
+        if distribution in found:
             continue
-        found.add(one)
-        names = (re.match(r"[\w.-]+", text) for text in wanted if "extra ==" not in text)
-        waiting += [re.sub(r"[-_.]+", "-", name[0]).lower() for name in names if name]
+        found.add(distribution)
+        names = (re.match(r"[\w.-]+", text) for text in requirements if "extra ==" not in text)
+        pending += [re.sub(r"[-_.]+", "-", name[0]).lower() for name in names if name]
     return found
 
 

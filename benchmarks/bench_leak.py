@@ -1,7 +1,7 @@
-"""Whether anything is left of calls that are over: memory, file descriptors.
+"""Check that finished calls leave no memory and no file descriptors behind.
 
 ``python benchmarks/bench_leak.py`` makes 200,000 calls of every kind in one process, over a socket,
-and ends with status 1 if the process has grown since it was warm. A few minutes.
+and exits with status 1 if the process has grown since it warmed up. It takes some minutes.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from ev_energy import Client, ClientCredentials, MemoryBudget, errors
 CALLS: Final = 200_000
 QUICK: Final = 6_000
 SAMPLES: Final = 12
-#: Of the samples, those before which the process is still warming up.
+#: The first samples, during which the process still warms up.
 WARM: Final = 3
-#: What may come and go by chance: bytes in Python's hands, bytes of the process, open files.
+#: Tolerances: bytes that Python has allocated, resident bytes of the process, open files.
 TRACED: Final = 128 * 1024
 RESIDENT: Final = 4 * 1024 * 1024
 FILES: Final = 2
-#: Seconds after which it is given up.
-LONGEST: Final = 1800.0
+#: Seconds after which the measurement is aborted.
+MAX_SECONDS: Final = 1800.0
 
 
 class Replies:
-    """Short replies, some of them bad."""
+    """Short replies, some of them errors."""
 
     port = 0
 
@@ -88,21 +88,21 @@ async def serve() -> None:
 
 
 class Time:
-    """A clock that goes on by itself, and faster when somebody sleeps."""
+    """The real clock, on which sleeping takes no time but moves it forward."""
 
     def __init__(self) -> None:
-        self.ahead = 0.0
+        self.offset = 0.0
 
     def __call__(self) -> float:
-        return time.monotonic() + self.ahead
+        return time.monotonic() + self.offset
 
     async def sleep(self, seconds: float) -> None:
-        self.ahead += seconds
+        self.offset += seconds
         await asyncio.sleep(0)
 
 
 class Sample(NamedTuple):
-    """The process at one moment, with nothing under way."""
+    """The state of the process while no call is in progress."""
 
     calls: int
     traced: int
@@ -111,14 +111,14 @@ class Sample(NamedTuple):
 
 
 class Calls:
-    """Everything a client can be doing, over and over."""
+    """Calls of every kind, repeated."""
 
     def __init__(self, url: str, *, leak: bool) -> None:
         self._time = Time()
         self._leak: list[bytes] | None = [] if leak else None
         self.made = 0
         auth = ClientCredentials(client_id="leak", client_secret="no-secret-at-all")
-        # An hour has a thousand requests here, too: the budget must wait, and forget.
+        # With the real limit of 1000 per hour, the budget has to wait and to discard old requests.
         settings = {
             "base_url": url,
             "budget": MemoryBudget(1000, clock=self._time, sleep=self._time.sleep),
@@ -137,16 +137,16 @@ class Calls:
             self._leak.append(bytes(1000))
 
     async def round(self) -> None:
-        """Some two hundred calls of every kind, most of them plain reads."""
+        """Make some two hundred calls of every kind, most of them reads."""
         client = self.client
         await asyncio.gather(*(self._reads(client) for _ in range(16)))
         view = client.with_options(headers={"X-Round": str(self.made)}, retries=3)
-        await asyncio.gather(self._walks(view), self._fails(view), self._breaks_off(view))
+        await asyncio.gather(self._lists(view), self._fails(view), self._cancels(view))
         async with client.reserve(5) as reserved:
             with reserved.capture() as calls:
                 await reserved.evses.reconnect("one")
             assert len(calls) == 1
-        self._time.ahead += 1200  # every third round, the token is old
+        self._time.offset += 1200  # the token expires in every third round
         for name in ("one", "busy"):
             self.blocking.evses.get(name)
         with contextlib.suppress(errors.NotFoundError):
@@ -157,9 +157,9 @@ class Calls:
         for _ in range(8):
             await client.evses.get("one")
 
-    async def _walks(self, client: Client) -> None:
+    async def _lists(self, client: Client) -> None:
         assert len(await client.evses.list().collect()) == 50
-        async for _ in client.evses.list().prefetch():  # and leaves one page under way
+        async for _ in client.evses.list().prefetch():  # the next page is still being fetched
             break
 
     async def _fails(self, client: Client) -> None:
@@ -169,10 +169,10 @@ class Calls:
             with contextlib.suppress(errors.ServerError):
                 await client.evses.get("busy")
 
-    async def _breaks_off(self, client: Client) -> None:
-        for turns in range(4):
+    async def _cancels(self, client: Client) -> None:
+        for steps in range(4):
             call = asyncio.ensure_future(client.evses.get("silent"))
-            for _ in range(turns * 5):
+            for _ in range(steps * 5):
                 await asyncio.sleep(0)
             call.cancel()
             await asyncio.wait({call})
@@ -181,14 +181,14 @@ class Calls:
 
     async def sample(self) -> Sample:
         me = asyncio.current_task()
-        while len(asyncio.all_tasks()) > 1:  # a page that nobody waits for
+        while len(asyncio.all_tasks()) > 1:  # such as a prefetched page
             await asyncio.wait(asyncio.all_tasks() - {me})
         await asyncio.sleep(0.01)
         gc.collect()
         with open("/proc/self/statm") as file:  # noqa: PTH123, ASYNC230  (nothing else runs)
             resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         traced, _ = tracemalloc.get_traced_memory()
-        files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  (as quick as can be)
+        files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  (the fastest way)
         return Sample(self.made, traced, resident, files)
 
     async def close(self) -> None:
@@ -197,11 +197,11 @@ class Calls:
 
 
 async def measure(url: str, count: int, *, leak: bool) -> list[Sample]:
-    """Samples of the process while it makes *count* calls."""
+    """Return samples of the process while it makes *count* calls."""
     tracemalloc.start()
     calls, samples = Calls(url, leak=leak), list[Sample]()
     try:
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(MAX_SECONDS):
             for number in range(1, SAMPLES + 1):
                 while calls.made < count * number // SAMPLES:
                     await calls.round()
@@ -213,7 +213,7 @@ async def measure(url: str, count: int, *, leak: bool) -> list[Sample]:
 
 
 class Growth(NamedTuple):
-    """What became more since the process was warm."""
+    """The growth of the process since it warmed up."""
 
     traced: float
     resident: float
@@ -221,7 +221,7 @@ class Growth(NamedTuple):
 
     @staticmethod
     def of(samples: Sequence[Sample]) -> Growth:
-        """From the first third of the warm samples to the last one."""
+        """Return the growth from the first third of the warm samples to the last third."""
         warm = samples[WARM:]
         third = len(warm) // 3
         first, last = warm[:third], warm[-third:]
@@ -260,38 +260,40 @@ def rows(settings: Settings) -> Iterator[Row]:
     if not Path("/proc/self/statm").exists():
         raise Skip("needs Linux, to see memory and files of the process")
     samples = samples_of(QUICK if settings.quick else CALLS // 10)
-    grown = Growth.of(samples)
+    growth = Growth.of(samples)
     warm, last = samples[WARM], samples[-1]
-    note = f"{grown.traced / 1024:+.0f} kB, {grown.files:+.0f} files in {last.calls} calls"
+    note = f"{growth.traced / 1024:+.0f} kB, {growth.files:+.0f} files in {last.calls} calls"
     name = "memory after thousands of calls, over warm"
     yield Row(name, last.traced / warm.traced, target=Target(1.02), note=note)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Whether anything is left of calls.")
+    parser = argparse.ArgumentParser(description="Check that calls leak no memory and no files.")
     parser.add_argument("--calls", type=int, default=CALLS)
-    parser.add_argument("--leak", action="store_true", help="leak, to see that it is noticed")
+    parser.add_argument(
+        "--leak", action="store_true", help="leak on purpose, to see that it is detected"
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
+    options = parser.parse_args()
+    if options.serve:
         asyncio.run(serve())
         return 0
-    began = time.perf_counter()
-    samples = samples_of(given.calls, leak=given.leak)
+    started = time.perf_counter()
+    samples = samples_of(options.calls, leak=options.leak)
     print(f"{'calls':>8}{'traced kB':>12}{'resident kB':>13}{'files':>7}")
     for number, one in enumerate(samples):
-        mark = "" if number >= WARM else "  warming up"
+        note = "" if number >= WARM else "  warming up"
         print(
             f"{one.calls:>8}{one.traced / 1024:>12.0f}{one.resident / 1024:>13.0f}"
-            f"{one.files:>7}{mark}"
+            f"{one.files:>7}{note}"
         )
-    grown = Growth.of(samples)
+    growth = Growth.of(samples)
     print(
-        f"grown by {grown.traced / 1024:+.0f} kB traced, {grown.resident / 1024:+.0f} kB resident, "
-        f"{grown.files:+.0f} files: {'flat' if grown.is_flat else 'NOT FLAT'}, "
-        f"{time.perf_counter() - began:.0f} s"
+        f"growth: {growth.traced / 1024:+.0f} kB traced, {growth.resident / 1024:+.0f} kB "
+        f"resident, {growth.files:+.0f} files: {'flat' if growth.is_flat else 'NOT FLAT'}, "
+        f"{time.perf_counter() - started:.0f} s"
     )
-    return 0 if grown.is_flat else 1
+    return 0 if growth.is_flat else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Bytes held by decoded items over what the same held as dicts takes."""
+"""Compare the memory of decoded items with that of the same items as dictionaries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import peers
 from harness import HERE, Row, Settings, Target, run_code
 
-#: 5,500 of 7,184 bytes: the target and the dict of the design's sub-session.
+#: 5,500 of 7,184 bytes: the target, relative to a sub-session as a dictionary.
 _TARGET: Final = Target(0.77)
 _HOLD: Final = """
 import gc, tracemalloc
@@ -20,7 +20,7 @@ make = {make}
 pages = [data.body(make(seed)) for seed in range(20)]
 decode(pages[0])
 gc.collect()
-gc.disable()  # it takes long, and frees nothing here
+gc.disable()  # slow, and frees nothing here
 {before}
 held = [decode(pages[number % len(pages)]) for number in range({count} // data.PAGE)]
 print({after})
@@ -37,11 +37,11 @@ from ev_energy._codec.drift import Reporter
 report = Reporter()
 decode = lambda body: read(body, models.{model}, report, as_list=True)
 """
-_THEIRS: Final = "from orjson import loads as decode"
+_ORJSON: Final = "from orjson import loads as decode"
 _EVSES: Final = ("EVSE", "lambda seed: data.evses(expanded=True, seed=seed)")
-_MANY: Final = 100_000
-#: What a page of 100 may need at most, for dicts, with room to spare.
-_BYTES_A_PAGE: Final = 5_000_000
+_MAX_ITEMS: Final = 100_000
+#: Upper bound for the memory of a page of 100 items as dictionaries.
+_BYTES_PER_PAGE: Final = 5_000_000
 
 
 def rows(settings: Settings) -> Iterator[Row]:
@@ -59,24 +59,24 @@ def rows(settings: Settings) -> Iterator[Row]:
 
 
 def _resident() -> Iterator[Row]:
-    """What the process grows by, which is what the machine must have."""
-    free = _free()
-    if free is None:
+    """Measure the growth of the process, which is the memory that the machine needs."""
+    available = _available_memory()
+    if available is None:
         yield Row("resident bytes", None, note="skipped: needs /proc")
         return
     for shape in ("sub-sessions with vehicle and EVSE", "expanded sub-sessions"):
-        count = min(_MANY, 100 * (free // _BYTES_A_PAGE))
+        count = min(_MAX_ITEMS, 100 * (available // _BYTES_PER_PAGE))
         ours, theirs = _both(_sub_sessions(shape), count, _RESIDENT)
         name = f"resident: {count:,} {shape.replace('sub-sessions with', 'with')}"
         yield Row(name, ours / theirs, None, None, _note(ours, theirs))
 
 
 def _both(what: tuple[str, str], count: int, measure: dict[str, str]) -> tuple[float, float]:
-    """Bytes an item, as models and as dicts."""
+    """Return bytes per item, as models and as dictionaries."""
     model, make = what
     ours, theirs = (
         run_code(_HOLD.format(prepare=prepare, make=make, count=count, **measure), path=HERE)[1]
-        for prepare in (_OURS.format(model=model), _THEIRS)
+        for prepare in (_OURS.format(model=model), _ORJSON)
     )
     return int(ours) / count, int(theirs) / count
 
@@ -89,8 +89,8 @@ def _note(ours: float, theirs: float) -> str:
     return f"{ours:,.0f} bytes over orjson's {theirs:,.0f}"
 
 
-def _free() -> int | None:
-    """Bytes that this machine has left."""
+def _available_memory() -> int | None:
+    """Return the bytes of available memory, or None if the system does not tell."""
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The simulator: what a page costs in a world of 100 vehicles, and in one of 100,000."""
+"""Compare the simulator with 100,000 vehicles to the simulator with 100 vehicles."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ev_energy.simulator._api._contract import CONTRACT
 _SMALL: Final = 100
 _LARGE: Final = 100_000
 _PAGE: Final = "page_size=25"
-#: Lists that take something that cannot be left out.
-_NEED: Final = {"/dispatcher_logs"}
+#: Lists with a mandatory parameter.
+_EXCLUDED: Final = {"/dispatcher_logs"}
 
 _START: Final = """
 import asyncio, json, resource, sys, time
 from ev_energy.simulator import Simulator
 
 async def main():
-    began = time.process_time()
+    started = time.process_time()
     async with Simulator(vehicles=int(sys.argv[1])):
-        cost = time.process_time() - began
+        cost = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps([cost, peak]))
 
@@ -40,7 +40,7 @@ asyncio.run(main())
 
 
 class _World:
-    """A running simulator, asked over a socket."""
+    """A running simulator, with a connection to it."""
 
     def __init__(self, vehicles: int, stack: ExitStack) -> None:
         options: Any = {"vehicles": vehicles, "rate_limit": None, "clock": Clock(speed=0)}
@@ -54,25 +54,25 @@ class _World:
             "client_secret": self._simulator.client_secret,
         }
         self._headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        token = self._ask("POST", "/o/token/", urllib.parse.urlencode(form))[0]["access_token"]
+        token = self._request("POST", "/o/token/", urllib.parse.urlencode(form))[0]["access_token"]
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, target: str) -> tuple[Any, str]:
-        """Return the body of a reply, and where the next page is."""
-        return self._ask("GET", target, None)
+        """Return the body of a reply, and the URL of the next page."""
+        return self._request("GET", target, None)
 
-    def _ask(self, method: str, target: str, body: str | None) -> tuple[Any, str]:
+    def _request(self, method: str, target: str, body: str | None) -> tuple[Any, str]:
         self._connection.request(method, target, body, self._headers)
         response = self._connection.getresponse()
-        read = json.loads(response.read())
+        content = json.loads(response.read())
         if response.status >= 300:
-            raise RuntimeError(f"{method} {target}: {response.status} {read}")
+            raise RuntimeError(f"{method} {target}: {response.status} {content}")
         links = re.search(r'<([^>]*)>; rel="next"', response.headers.get("Link") or "")
-        return read, links[1] if links else "about:blank"
+        return content, links[1] if links else "about:blank"
 
 
 def rows(settings: Settings) -> Iterator[Row]:
-    yield from _starting(settings)
+    yield from _start_rows(settings)
     with ExitStack() as stack:
         small, large = _World(_SMALL, stack), _World(_LARGE, stack)
         costs: list[tuple[Ratio, str]] = []
@@ -80,33 +80,33 @@ def rows(settings: Settings) -> Iterator[Row]:
             target = f"/v2{path}?{_PAGE}"
             costs.append((_compare(settings, small, large, target), path))
         costs.sort()
-        middle, worst = costs[len(costs) // 2], costs[-1]
-        yield middle[0].row(f"a page of a list, the middle one of {len(costs)}", note=middle[1])
+        median, slowest = costs[len(costs) // 2], costs[-1]
+        yield median[0].row(f"a page of 25 items, median of {len(costs)} lists", note=median[1])
         for cost, path in costs[-3:-1]:
-            yield cost.row("… one of the three worst", note=path)
-        yield worst[0].row("… the worst", note=worst[1])
-        for name, target in _one_by_one():
+            yield cost.row("… one of the three slowest lists", note=path)
+        yield slowest[0].row("… the slowest list", note=slowest[1])
+        for name, target in _queries():
             yield _compare(settings, small, large, target).row(name)
 
 
 def _lists() -> list[str]:
-    """The lists of the whole world that come in pages of any number of things."""
+    """Return the paths of the top-level lists with `page_size`."""
     return sorted(
         path
         for (method, path), facts in CONTRACT.items()
         if method == "GET" and facts.paging and "{" not in path and not facts.required
-        if path not in _NEED and "page_size" in facts.query
+        if path not in _EXCLUDED and "page_size" in facts.query
     )
 
 
-def _one_by_one() -> list[tuple[str, str]]:
+def _queries() -> list[tuple[str, str]]:
     since = f"start__gt={urllib.parse.quote('2026-09-01T00:00:00Z')}"
-    found = "/v2/charging_sub_sessions"
+    path = "/v2/charging_sub_sessions"
     parts = "expand=vehicle&expand=evse&expand=energy_usage"
     about = "expand=user&expand=trim.model.make&expand=latest_status_log"
     return [
-        ("sub-sessions since a month ago", f"{found}?{_PAGE}&{since}"),
-        ("the same with vehicle, EVSE and energy usage", f"{found}?{_PAGE}&{since}&{parts}"),
+        ("sub-sessions since a month ago", f"{path}?{_PAGE}&{since}"),
+        ("the same with vehicle, EVSE and energy usage", f"{path}?{_PAGE}&{since}&{parts}"),
         ("vehicles with user, trim, model, make, latest log", f"/v2/vehicles?{_PAGE}&{about}"),
         ("the user with an e-mail address", "/v2/users?email=nobody.here.7@example.com"),
     ]
@@ -114,27 +114,27 @@ def _one_by_one() -> list[tuple[str, str]]:
 
 def _compare(settings: Settings, small: _World, large: _World, target: str) -> Ratio:
     cases = {
-        "small": functools.partial(_often, small, target),
-        "large": functools.partial(_often, large, target),
+        "small": functools.partial(_repeat, small, target),
+        "large": functools.partial(_repeat, large, target),
     }
     return ratio(rounds(cases, settings.rounds(9)), "large", "small")
 
 
-def _often(world: _World, target: str) -> None:
+def _repeat(world: _World, target: str) -> None:
     for _ in range(4):
         world.get(target)
 
 
-def _starting(settings: Settings) -> Iterator[Row]:
+def _start_rows(settings: Settings) -> Iterator[Row]:
     costs: dict[int, list[tuple[float, int]]] = {_SMALL: [], _LARGE: []}
     for _ in range(settings.rounds(5)):
-        for vehicles, seen in costs.items():
+        for vehicles, measured in costs.items():
             command = [sys.executable, "-c", _START, str(vehicles)]
             done = subprocess.run(command, capture_output=True, check=True, text=True)
             seconds, peak = json.loads(done.stdout)
-            seen.append((seconds, peak))
+            measured.append((seconds, peak))
     small, large = (sorted(costs[size])[len(costs[size]) // 2] for size in (_SMALL, _LARGE))
     note = f"{large[0] * 1000:,.0f} ms of CPU over {small[0] * 1000:,.0f}"
     yield Row("start with 100,000 vehicles over 100", large[0] / small[0], note=note)
     note = f"{large[1] / 1000:,.0f} MB resident over {small[1] / 1000:,.0f}"
-    yield Row("memory of that", large[1] / small[1], note=note)
+    yield Row("memory with 100,000 vehicles over 100", large[1] / small[1], note=note)

@@ -1,4 +1,4 @@
-"""What is installed: the wheel, and the two packages out of it, with byte code and without."""
+"""Measure the size of the wheel and of its two packages, with and without byte code."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ def rows(_: Settings) -> Iterator[Row]:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(root)
         sizes = {name: _sizes(root / name) for name in _PACKAGES}
-        packed, whole = wheel.stat().st_size, sum(source for source, _ in sizes.values())
-        yield Row("wheel over what it holds", packed / whole, note=_kilobytes(packed, whole))
+        wheel_size, total = wheel.stat().st_size, sum(source for source, _ in sizes.values())
+        note = _kilobytes(wheel_size, total)
+        yield Row("wheel over its content", wheel_size / total, note=note)
         for name, (source, byte_code) in sizes.items():
             note = _kilobytes(source + byte_code, source)
             yield Row(f"{name} with byte code over without", 1 + byte_code / source, note=note)
         if generated := peers.generated():
             source, byte_code = _sizes(generated / peers.PACKAGE)
-            note = f"{_kilobytes(source, whole)}; {(source + byte_code) / 1000:,.0f} with byte code"
-            yield Row(f"{peers.GENERATOR} over both packages", source / whole, note=note)
+            note = f"{_kilobytes(source, total)}; {(source + byte_code) / 1000:,.0f} with byte code"
+            yield Row(f"{peers.GENERATOR} over both packages", source / total, note=note)
 
 
 def _wheel(folder: Path) -> Path | None:
@@ -47,7 +48,7 @@ def _wheel(folder: Path) -> Path | None:
 
 
 def _sizes(package: Path) -> tuple[int, int]:
-    """Bytes of the files of *package*, and of the byte code that Python makes of them."""
+    """Return the bytes of the files of *package*, and of their byte code."""
     source = [p for p in package.rglob("*") if p.is_file() and p.suffix != ".pyc"]
     compileall.compile_dir(package, quiet=1)
     byte_code = list(package.rglob("*.pyc"))

@@ -1,6 +1,6 @@
-"""Invented replies, the same for every run: what the server sends and the decoders read.
+"""Made-up replies that the server sends and the decoders read, the same in every run.
 
-Every member that the API sends is there; the values are made up.
+They have every field that the API sends.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ _REASONS = ("SCHEDULED_CHARGING", "STOP_CHARGE", "START_CHARGE", "API_TRIGGERED_
 
 
 class Maker:
-    """Makes resources; the same seed, the same resources."""
+    """Makes resources. The same seed produces the same resources."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
+        self.random = random.Random(seed)
 
     def id(self, prefix: str) -> str:
-        return prefix + "01" + "".join(self.chance.choices(_LETTERS, k=24))
+        return prefix + "01" + "".join(self.random.choices(_LETTERS, k=24))
 
-    def instant(self) -> str:
-        moment = _START + timedelta(microseconds=self.chance.randrange(10**13))
+    def timestamp(self) -> str:
+        moment = _START + timedelta(microseconds=self.random.randrange(10**13))
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def uuid(self) -> str:
-        digits = f"{self.chance.getrandbits(128):032x}"
+        digits = f"{self.random.getrandbits(128):032x}"
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
     def maybe(self, value: object) -> object:
-        return value if self.chance.random() < 0.7 else None
+        return value if self.random.random() < 0.7 else None
 
     def evse(self, *, expanded: bool) -> Json:
-        chance, id_ = self.chance, self.id("evse")
+        rng, id_ = self.random, self.id("evse")
         url = f"{HOST}/evses/{id_}"
         model, user, log = self.model(), self.user(), self.status_log(url)
         return {
             "id": id_,
             "url": url,
-            "cpid": f"BX{chance.randrange(10**6):06}",
+            "cpid": f"BX{rng.randrange(10**6):06}",
             "model": model if expanded else model["url"],
             "user": user if expanded else user["url"],
             "latest_status_log": log if expanded else log["url"],
             "ct_clamp": self.maybe(f"{HOST}/ct_clamps/{self.id('ctcl')}"),
-            "lock_mode": chance.choice(("UNLOCKED", "SMART", "LOCKED")),
+            "lock_mode": rng.choice(("UNLOCKED", "SMART", "LOCKED")),
             "location": self.point(),
-            "lifecycle_state": chance.choice(("INSTALLED", "COMMISSIONED", "ENROLLED")),
+            "lifecycle_state": rng.choice(("INSTALLED", "COMMISSIONED", "ENROLLED")),
             "charging_sub_sessions": f"{HOST}/charging_sub_sessions?evse_id={id_}",
         }
 
     def model(self) -> Json:
-        id_, name = self.id("emod"), f"Volta {self.chance.randrange(3, 22)}"
+        id_, name = self.id("emod"), f"Volta {self.random.randrange(3, 22)}"
         return {
             "id": id_,
             "url": f"{HOST}/evse_models/{id_}",
@@ -74,7 +74,7 @@ class Maker:
         }
 
     def make(self) -> Json:
-        id_, name = self.id("emak"), self.chance.choice(("Amperon", "Kilo & Watt", "Steckdose"))
+        id_, name = self.id("emak"), self.random.choice(("Amperon", "Kilo & Watt", "Steckdose"))
         return {
             "id": id_,
             "url": f"{HOST}/evse_makes/{id_}",
@@ -82,7 +82,7 @@ class Maker:
             "display_name": self.maybe(name),
             "icon": f"https://icons.invalid/{id_}.png",
             "onboarding_url": self.maybe(f"{HOST}/evse_onboarding?make_id={id_}"),
-            "is_beta": self.chance.random() < 0.1,
+            "is_beta": self.random.random() < 0.1,
             "evse_models": f"{HOST}/evse_models/?make_id={id_}",
         }
 
@@ -93,21 +93,21 @@ class Maker:
             "url": f"{HOST}/users/{id_}",
             "email": f"{id_[-8:].lower()}@mail.invalid",
             "full_name": f"Driver {id_[-5:]}",
-            "joined_at": self.instant(),
-            "terms_consent_datetime": self.maybe(self.instant()),
+            "joined_at": self.timestamp(),
+            "terms_consent_datetime": self.maybe(self.timestamp()),
             "default_location": self.location(),
             "vehicles": [f"{HOST}/vehicles/{self.id('vhcl')}"],
             "evses": [f"{HOST}/evses/{self.id('evse')}"],
         }
 
     def location(self) -> Json:
-        chance = self.chance
+        rng = self.random
         return {
-            "address_1": f"{chance.randrange(1, 99)} {chance.choice(_STREETS)}",
+            "address_1": f"{rng.randrange(1, 99)} {rng.choice(_STREETS)}",
             "address_2": None,
-            "city": chance.choice(_CITIES),
+            "city": rng.choice(_CITIES),
             "state": None,
-            "postal_code": f"ZZ{chance.randrange(1, 9)} {chance.randrange(1, 9)}AA",
+            "postal_code": f"ZZ{rng.randrange(1, 9)} {rng.randrange(1, 9)}AA",
             "country_code": "GB",
             "coordinates": self.point(),
             "tariff": self.maybe(f"{HOST}/tariffs/{self.id('tari')}"),
@@ -115,45 +115,45 @@ class Maker:
         }
 
     def point(self) -> Json:
-        chance = self.chance
+        rng = self.random
         return {
-            "latitude": round(chance.uniform(50, 58), 6),
-            "longitude": round(chance.uniform(-5, 1), 6),
+            "latitude": round(rng.uniform(50, 58), 6),
+            "longitude": round(rng.uniform(-5, 1), 6),
         }
 
     def status_log(self, evse: str) -> Json:
-        chance, sampled_at = self.chance, self.instant()
+        rng, sampled_at = self.random, self.timestamp()
         return {
             "url": f"{evse}/status_logs/{sampled_at}/",
             "sampled_at": sampled_at,
-            "logged_at": self.instant(),
+            "logged_at": self.timestamp(),
             "evse": evse,
-            "is_plugged_in": chance.random() < 0.5,
-            "is_charging": chance.random() < 0.3,
-            "charge_rate_watts": chance.randrange(7400),
+            "is_plugged_in": rng.random() < 0.5,
+            "is_charging": rng.random() < 0.3,
+            "charge_rate_watts": rng.randrange(7400),
             "export_power_watts": None,
-            "control_pilot_status": chance.choice("ABC"),
-            "meter_reading_watt_hours": chance.randrange(10**8),
+            "control_pilot_status": rng.choice("ABC"),
+            "meter_reading_watt_hours": rng.randrange(10**8),
             "is_enabled": True,
             "max_current_rating_milliamps": 32_000,
             "cable_current_rating_milliamps": self.maybe(32_000),
-            "signal_strength_rssi_dbm": self.maybe(-chance.randrange(40, 90)),
-            "inlet_power_watts": self.maybe(chance.randrange(9000)),
-            "voltage_millivolts": chance.randrange(225_000, 250_000),
+            "signal_strength_rssi_dbm": self.maybe(-rng.randrange(40, 90)),
+            "inlet_power_watts": self.maybe(rng.randrange(9000)),
+            "voltage_millivolts": rng.randrange(225_000, 250_000),
             "state_of_charge_percentage": None,
-            "mode": chance.choice(("Idle", "Charge", "Delay")),
+            "mode": rng.choice(("Idle", "Charge", "Delay")),
         }
 
     def command_log(self, evse: str) -> Json:
-        chance, logged_at = self.chance, self.instant()
+        rng, logged_at = self.random, self.timestamp()
         return {
             "url": f"{evse}/command_logs/{logged_at}/",
             "logged_at": logged_at,
             "evse": evse,
-            "max_load_target_milliamps": self.maybe(chance.randrange(6000, 32_000)),
+            "max_load_target_milliamps": self.maybe(rng.randrange(6000, 32_000)),
             "is_enabled_target": self.maybe(True),
             "always_enabled": False,
-            "reason": chance.choice(_REASONS),
+            "reason": rng.choice(_REASONS),
             "internal_command_id": self.uuid(),
         }
 
@@ -170,36 +170,36 @@ def command_logs(count: int = PAGE, seed: int = 2) -> list[Json]:
 
 
 def body(data: object) -> bytes:
-    """JSON as servers write it: no spaces."""
+    """Return *data* as JSON without spaces, as servers write it."""
     return json.dumps(data, separators=(",", ":")).encode()
 
 
-def _unknown_member(items: list[Json]) -> list[Json]:
+def _with_unknown_field(items: list[Json]) -> list[Json]:
     return [{**item, "brand_new": 1} for item in items]
 
 
-def _unknown_text(items: list[Json]) -> list[Json]:
+def _with_unlisted_value(items: list[Json]) -> list[Json]:
     name = next(name for name in ("reason", "lock_mode", "mode") if name in items[0])
     return [{**item, name: "BRAND_NEW"} for item in items]
 
 
-def _one_bad(items: list[Json]) -> list[Json]:
+def _with_one_bad_item(items: list[Json]) -> list[Json]:
     name = next(name for name in ("logged_at", "cpid", "currency") if name in items[0])
     return [*items[:-1], {**items[-1], name: 5}]
 
 
-#: What may be odd about a page.
-ODD: dict[str, Callable[[list[Json]], list[Json]]] = {
-    "unknown member in each": _unknown_member,
-    "unknown enum text in each": _unknown_text,
-    "one bad item": _one_bad,
+#: Deviations of a page from the models.
+DEVIATIONS: dict[str, Callable[[list[Json]], list[Json]]] = {
+    "unknown field in each": _with_unknown_field,
+    "unlisted enum value in each": _with_unlisted_value,
+    "one bad item": _with_one_bad_item,
 }
 
 
 @functools.cache
 def pages() -> dict[str, tuple[str, bytes]]:
-    """Pages of 100 by name: which model, and the bytes."""
-    from sub_sessions import EXPAND, sub_sessions  # which takes its start from here
+    """Return pages of 100 items by name: the model and the bytes."""
+    from sub_sessions import EXPAND, sub_sessions  # imports this module
 
     kinds = {
         "command logs": ("EVSECommandLog", command_logs()),
@@ -208,8 +208,8 @@ def pages() -> dict[str, tuple[str, bytes]]:
         **{shape: ("ChargingSubSession", sub_sessions(shape)) for shape in EXPAND},
     }
     made = {name: (model, body(items)) for name, (model, items) in kinds.items()}
-    del kinds["sub-sessions with vehicle and EVSE"]  # odd in the same way as the other two
+    del kinds["sub-sessions with vehicle and EVSE"]  # would deviate as the other two do
     for name, (model, items) in kinds.items():
-        for what, change in ODD.items():
-            made[f"{name}, {what}"] = (model, body(change(items)))
+        for deviation, change in DEVIATIONS.items():
+            made[f"{name}, {deviation}"] = (model, body(change(items)))
     return made

@@ -1,6 +1,6 @@
-"""The families of the client, a GET of each, and the reply to it: made from the models.
+"""The families of the client with one GET each, and replies to these that are made from the models.
 
-Every member is there; links are URLs.
+The replies have every field. Links are URLs.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _TEXTS: Final = {
     decimal.Decimal: "12.75",
     uuid.UUID: "8f14e45f-ceea-467f-a1d1-9b2c6f3e5a70",
 }
-#: What a call does not do without, though none of it is mandatory by itself.
-_ALSO: Final = {
+#: Arguments that a call needs although their parameters have defaults.
+_REQUIRED: Final = {
     "evse_onboarding.get_json": ("make_id",),
     "vehicle_onboarding.get_json": ("make_id",),
 }
 
 
 class Family(NamedTuple):
-    """One module of families, and one of its GETs: the one with the longest reply."""
+    """One module of families, with the GET that has the longest reply."""
 
     module: str
     attributes: tuple[str, ...]
-    """Those of the client that the module holds."""
+    """The attributes of the client that the module implements."""
     call: str = ""
-    """``evses.get``; empty where no GET answers with one resource."""
+    """Such as ``evses.get``; empty if no GET returns a single resource."""
     arguments: tuple[str, ...] = ()
     path: str = ""
     reply: bytes = b""
@@ -44,7 +44,7 @@ class Family(NamedTuple):
 
 @functools.cache
 def families() -> dict[str, Family]:
-    """Every module of families, by name."""
+    """Return every module of families, by name."""
     from ev_energy import Client
     from ev_energy._lazy_exports import Lazy
     from ev_energy._operations import operation_table
@@ -66,39 +66,40 @@ def families() -> dict[str, Family]:
 
 
 def replies() -> dict[str, bytes]:
-    """What the server says, by path."""
+    """Return the replies of the server, by path."""
     return {family.path: family.reply for family in families().values() if family.call}
 
 
 def _with_call(family: Family, operation: Any) -> Family:
     from ev_energy import models
 
-    home = importlib.import_module(f"ev_energy.resources.{family.module}")
-    method = getattr(getattr(home, operation.owner), operation.name)
-    wanted = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty][1:]
-    if not all(str(parameter.annotation).startswith(("Id[", "str")) for parameter in wanted):
-        return family  # a timestamp or the like
-    names = tuple(parameter.name for parameter in wanted) + _ALSO.get(operation.call, ())
+    module = importlib.import_module(f"ev_energy.resources.{family.module}")
+    method = getattr(getattr(module, operation.owner), operation.name)
+    _, *parameters = inspect.signature(method).parameters.values()  # the first is self
+    required = [parameter for parameter in parameters if parameter.default is parameter.empty]
+    if not all(str(parameter.annotation).startswith(("Id[", "str")) for parameter in required):
+        return family  # one of them is a timestamp, for example
+    names = tuple(parameter.name for parameter in required) + _REQUIRED.get(operation.call, ())
     path = operation.path.format_map(dict.fromkeys(operation.ids, "x01"))
-    reply = json.dumps(_of(getattr(models, operation.model)), separators=(",", ":")).encode()
+    reply = json.dumps(_example(getattr(models, operation.model)), separators=(",", ":")).encode()
     return Family(family.module, family.attributes, operation.call, names, path.rstrip("/"), reply)
 
 
-def _of(type_: Any) -> Any:
-    """Some JSON that reads as *type_*."""
+def _example(type_: Any) -> Any:
+    """Return JSON that can be decoded as *type_*."""
     from ev_energy._codec.fields import fields_of, is_model, union_args
 
-    type_ = next(arm for arm in union_args(type_) if arm is not type(None))
+    type_ = next(arg for arg in union_args(type_) if arg is not type(None))
     origin, arguments = get_origin(type_), get_args(type_)
     if origin in {Annotated, Literal}:
-        return _of(arguments[0]) if origin is Annotated else arguments[0]
+        return _example(arguments[0]) if origin is Annotated else arguments[0]
     if origin is dict:
-        return {"one": _of(arguments[1])}
+        return {"one": _example(arguments[1])}
     if origin is tuple:
-        return [_of(one) for one in arguments if one is not ...]
+        return [_example(one) for one in arguments if one is not ...]
     if is_model(type_):
-        own = fields_of(type_, expanded=False).values()
-        return {member.name: _of(member.type) for member in own}
+        fields = fields_of(type_, expanded=False).values()
+        return {field.name: _example(field.type) for field in fields}
     if isinstance(type_, type) and issubclass(type_, enum.Enum):
         return next(iter(type_)).value
     plain: dict[Any, Any] = {**_TEXTS, bool: True, int: 12, float: 1.5, Any: "some"}

@@ -1,4 +1,4 @@
-"""Measuring: interleaved rounds, CPU time, ratios. No figure here means anything by itself."""
+"""Measure CPU time in interleaved rounds. Only ratios within a run are meaningful."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from typing import Final, NamedTuple
 HERE: Final = Path(__file__).parent
 
 
-class Skip(Exception):  # noqa: N818  (no error)
-    """These rows cannot be measured here; the message says why."""
+class Skip(Exception):  # noqa: N818  (control flow, not an error)
+    """The rows of a benchmark cannot be measured here; the message says why."""
 
 
 class Sample(NamedTuple):
-    """What one round of one case cost, in seconds."""
+    """The cost of one round of one case, in seconds."""
 
     cpu: float
     wall: float
+    """Elapsed time."""
 
 
 class Target(NamedTuple):
-    """What design says a ratio must reach."""
+    """The target for a ratio."""
 
     limit: float
     at_least: bool = False
@@ -46,7 +47,7 @@ class Target(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table. *best* compares the best rounds of either side."""
+    """One row of the table. *best* compares the best round of each side."""
 
     name: str
     median: float | None
@@ -56,7 +57,7 @@ class Row(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """How thorough a run is to be."""
+    """The options of a run."""
 
     quick: bool = False
     peers: bool = False
@@ -71,7 +72,7 @@ AsyncCase = Callable[[], Awaitable[object]]
 
 
 def rounds(cases: Mapping[str, Case], count: int) -> Samples:
-    """Run every case once a round, each time in another order, after one round unmeasured."""
+    """Run every case once per round, in a different order each time, after an unmeasured round."""
     samples: dict[str, list[Sample]] = {name: [] for name in cases}
     for number in range(-1, count):
         for name in _order(cases, number):
@@ -84,7 +85,7 @@ def rounds(cases: Mapping[str, Case], count: int) -> Samples:
 
 
 async def async_rounds(cases: Mapping[str, AsyncCase], count: int) -> Samples:
-    """`rounds` inside a running loop."""
+    """Do the same as `rounds`, on the running event loop."""
     samples: dict[str, list[Sample]] = {name: [] for name in cases}
     for number in range(-1, count):
         for name in _order(cases, number):
@@ -98,8 +99,8 @@ async def async_rounds(cases: Mapping[str, AsyncCase], count: int) -> Samples:
 
 def _order(cases: Mapping[str, object], number: int) -> list[str]:
     names = list(cases)
-    turn = number % len(names)
-    return names[turn:] + names[:turn]
+    offset = number % len(names)
+    return names[offset:] + names[:offset]
 
 
 def _since(cpu: float, wall: float) -> Sample:
@@ -107,7 +108,7 @@ def _since(cpu: float, wall: float) -> Sample:
 
 
 class Ratio(NamedTuple):
-    """What one case cost, over another one of the same rounds."""
+    """The cost of one case relative to another one in the same rounds."""
 
     median: float
     best: float
@@ -117,7 +118,7 @@ class Ratio(NamedTuple):
         return Row(name, self.median, self.best, target, note or f"wall {self.wall:.2f}")
 
     def inverse(self) -> Ratio:
-        """As a rate: calls for the same CPU time."""
+        """Return the ratio of rates: calls per CPU time."""
         return Ratio(1 / self.median, 1 / self.best, 1 / self.wall)
 
 
@@ -132,13 +133,13 @@ def ratio(samples: Samples, name: str, base: str) -> Ratio:
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """The base URL of a server in a process of its own, on a core of its own where that can be."""
+    """Yield the base URL of a server in a separate process, on a separate core if possible."""
     command = [sys.executable, str(HERE / "server.py")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
         try:
-            with _apart(process.pid):
+            with _on_separate_cores(process.pid):
                 yield f"http://127.0.0.1:{int(process.stdout.readline())}/v2"
         finally:
             process.stdin.close()
@@ -146,8 +147,8 @@ def server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _apart(other: int) -> Iterator[None]:
-    """Keep this process and *other* off each other's cores."""
+def _on_separate_cores(other: int) -> Iterator[None]:
+    """Run this process and *other* on different cores."""
     if not hasattr(os, "sched_setaffinity") or len(cores := os.sched_getaffinity(0)) < 2:
         yield
         return
@@ -161,7 +162,7 @@ def _apart(other: int) -> Iterator[None]:
 
 
 def run_code(code: str, *, path: Path | None = None) -> tuple[float, str]:
-    """CPU seconds and output of a fresh interpreter that runs *code*."""
+    """Return the CPU seconds and the output of a new interpreter that runs *code*."""
     before = _children()
     command = [sys.executable, "-c", code]
     done = subprocess.run(
@@ -175,24 +176,27 @@ def run_code(code: str, *, path: Path | None = None) -> tuple[float, str]:
 def fresh(
     codes: Mapping[str, str], count: int, path: Path | None = None, *, warm: bool = False
 ) -> Samples:
-    """`rounds` of fresh interpreters, less what a bare one takes. Once *warm*, none unmeasured."""
-    codes = {"nothing": "pass", **codes}
+    """Run rounds of new interpreters, and subtract the cost of an empty one.
+
+    If *warm*, the byte code is compiled already, and there is no unmeasured round.
+    """
+    codes = {"empty": "pass", **codes}
     samples: dict[str, list[Sample]] = {name: [] for name in codes}
     for number in range(0 if warm else -1, count):
-        took = {name: run_code(codes[name], path=path)[0] for name in _order(codes, number)}
-        if number >= 0:  # the first one compiles
-            for name, cpu in took.items():
+        costs = {name: run_code(codes[name], path=path)[0] for name in _order(codes, number)}
+        if number >= 0:  # the first round compiles
+            for name, cpu in costs.items():
                 samples[name].append(Sample(cpu, cpu))
-    bare = statistics.median(sample.cpu for sample in samples.pop("nothing"))
+    empty = statistics.median(sample.cpu for sample in samples.pop("empty"))
     return {
-        name: [Sample(s.cpu - bare, s.wall - bare) for s in found]
-        for name, found in samples.items()
+        name: [Sample(s.cpu - empty, s.wall - empty) for s in measured]
+        for name, measured in samples.items()
     }
 
 
 def _environment(path: Path | None) -> dict[str, str]:
-    """With byte code in a folder of our own: what is compiled twice is not what is installed."""
-    variables = {**os.environ, "PYTHONPYCACHEPREFIX": _byte_code()}
+    """Return variables for new interpreters, with a separate folder for byte code."""
+    variables = {**os.environ, "PYTHONPYCACHEPREFIX": _byte_code_folder()}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     if path:
         variables["PYTHONPATH"] = str(path)
@@ -200,12 +204,13 @@ def _environment(path: Path | None) -> dict[str, str]:
 
 
 @functools.cache
-def _byte_code() -> str:
+def _byte_code_folder() -> str:
     folder = tempfile.mkdtemp(prefix="bytecode-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def _children() -> float:
+    """Return the CPU seconds of all child processes so far."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

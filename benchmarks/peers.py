@@ -1,4 +1,4 @@
-"""What a user would take instead: which of it is here, and a client generated on the spot."""
+"""Find the alternatives to the SDK that are installed, and generate a client for comparison."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def installed(module: str) -> bool:
 
 
 def need(*modules: str) -> None:
-    """`Skip` where one of *modules* is missing."""
+    """Raise `Skip` if one of *modules* is not installed."""
     for module in modules:
         if not installed(module):
             raise Skip(f"{module} is not installed")
 
 
 @functools.cache
-def why_not() -> str | None:
-    """Why there is no generated client; None if there is."""
-    given = os.environ.get("EV_ENERGY_SPEC")
-    if not given:
-        return "EV_ENERGY_SPEC does not name the API description"
-    if not Path(given).is_file():
-        return f"EV_ENERGY_SPEC: there is no file {given}"
+def skip_reason() -> str | None:
+    """Return why there is no generated client, or None if there is one."""
+    path = os.environ.get("EV_ENERGY_SPEC")
+    if not path:
+        return "EV_ENERGY_SPEC is not set to the path of the API description"
+    if not Path(path).is_file():
+        return f"EV_ENERGY_SPEC: {path} does not exist"
     if not installed("openapi_python_client"):
         return f"{GENERATOR} is not installed"
     return None
@@ -46,14 +46,14 @@ def why_not() -> str | None:
 
 @functools.cache
 def generated() -> Path | None:
-    """The folder of the generated package, which can then be imported; None: see `why_not`."""
-    if why_not():
+    """Generate the package, make it importable and return its folder; None: see `skip_reason`."""
+    if skip_reason():
         return None
     folder = Path(tempfile.mkdtemp(prefix="peers-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    description = _titles_dropped(_load(Path(os.environ["EV_ENERGY_SPEC"])))
+    description = _without_titles(_load(Path(os.environ["EV_ENERGY_SPEC"])))
     (folder / "description.json").write_text(json.dumps(description))
-    # Its own formatting of the result needs ruff and changes nothing.
+    # By default, the generator formats its result with ruff, which does not matter here.
     (folder / "config.yaml").write_text("post_hooks: []\n")
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
     command += ["--path", str(folder / "description.json"), "--config", str(folder / "config.yaml")]
@@ -68,7 +68,7 @@ def _load(path: Path) -> Any:
         return json.loads(path.read_text())
     import yaml
 
-    # Dates stay the text they are.
+    # Dates stay strings.
     loader = type("Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": {}})
     loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":timestamp")]
@@ -77,16 +77,19 @@ def _load(path: Path) -> Any:
     return yaml.load(path.read_text(), loader)
 
 
-def _titles_dropped(description: Any) -> Any:
-    """Without titles of schemas: two schemas share one, and the generator then drops operations."""
-    return {**_drop(description), "info": description["info"]}
+def _without_titles(description: Any) -> Any:
+    """Return *description* without titles of schemas.
+
+    Schemas share titles, and the generator would then drop operations.
+    """
+    return {**_drop_titles(description), "info": description["info"]}
 
 
-def _drop(value: Any, *, names: bool = False) -> Any:
+def _drop_titles(value: Any, *, names: bool = False) -> Any:
     if isinstance(value, dict):
         return {
-            key: _drop(one, names=key == "properties")
+            key: _drop_titles(one, names=key == "properties")
             for key, one in value.items()
             if names or key != "title"
         }
-    return [_drop(one) for one in value] if isinstance(value, list) else value
+    return [_drop_titles(one) for one in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Every benchmark, as a table of ratios. ``python benchmarks/run.py --help``; see README.md."""
+"""Run the benchmarks and print a table of ratios: ``python benchmarks/run.py``; see README.md."""
 
 from __future__ import annotations
 
@@ -15,47 +15,45 @@ from harness import Row, Settings, Skip
 NAMES: Final = (
     *("import", "families", "size", "decode", "memory", "http", "blocking", "simulator", "leak"),
 )
-_SHOWN: Final = ("aiohttp", "attrs", "msgspec", "orjson", "requests", "uvloop", "httpx")
+_DISTRIBUTIONS: Final = ("aiohttp", "attrs", "msgspec", "orjson", "requests", "uvloop", "httpx")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Ratios to what one would write by hand.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: under a minute")
+    parser = argparse.ArgumentParser(description="Compare the SDK with code written by hand.")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, 1.5 minutes")
     parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")
-    parser.add_argument("--peers", action="store_true", help="measure other clients too")
-    given = parser.parse_args(arguments)
-    settings = Settings(quick=given.quick, peers=given.peers)
+    parser.add_argument("--peers", action="store_true", help="also measure other clients")
+    options = parser.parse_args(arguments)
+    settings = Settings(quick=options.quick, peers=options.peers)
     print(_versions())
-    began = time.perf_counter()
-    for name in given.only or NAMES:
+    started = time.perf_counter()
+    for name in options.only or NAMES:
         print(f"\n{name:<56}{'ratio':>8}{'best':>8}{'target':>9}")
         try:
             for row in importlib.import_module(f"bench_{name}").rows(settings):
                 print(_line(row), flush=True)
-        except Skip as why:
-            print(f"  skipped: {why}")
-    print(f"\n{time.perf_counter() - began:.0f} s")
+        except Skip as reason:
+            print(f"  skipped: {reason}")
+    print(f"\n{time.perf_counter() - started:.0f} s")
 
 
 def _line(row: Row) -> str:
     if row.median is None:
         return f"  {row.name:<54}{'-':>8}{'':17}         {row.note}"
     best = f"{row.best:.2f}" if row.best is not None else ""
-    verdict = "" if row.target is None else "met" if row.target.met(row.median) else "MISSED"
+    result = "" if row.target is None else "met" if row.target.met(row.median) else "MISSED"
     target = str(row.target or "")
-    return (
-        f"  {row.name:<54}{row.median:>8.2f}{best:>8}{target:>9} {verdict:<7} {row.note}".rstrip()
-    )
+    return f"  {row.name:<54}{row.median:>8.2f}{best:>8}{target:>9} {result:<7} {row.note}".rstrip()
 
 
 def _versions() -> str:
-    found = [f"Python {platform.python_version()}"]
-    for name in _SHOWN:
+    versions = [f"Python {platform.python_version()}"]
+    for name in _DISTRIBUTIONS:
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            found.append(f"no {name}")
-    return ", ".join(found)
+            versions.append(f"{name} not installed")
+    return ", ".join(versions)
 
 
 if __name__ == "__main__":

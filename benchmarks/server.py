@@ -1,8 +1,8 @@
-"""The server of the HTTP rows: prebuilt bytes over bare asyncio, in a process of its own.
+"""Serve prebuilt bytes with bare asyncio, in a separate process.
 
-``python server.py`` prints its port and serves until its standard input is closed. It knows
-``/o/token/``, one EVSE, the lists of EVSEs and of sub-sessions in 200 pages of 100 (``expand=``
-decides which form), the command logs of an EVSE, in one page, and a reply of each family.
+``python server.py`` prints its port and serves until its standard input is closed. It answers
+``/o/token/``, one EVSE, lists of EVSEs and of sub-sessions in 200 pages of 100 items (``expand=``
+selects the shape), the command logs of an EVSE in one page, and one operation of each family.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LAST: Final = data.ITEMS // data.PAGE - 1
 
 
 class Replies:
-    """Every reply there is, headers and all."""
+    """All replies, including headers, made on first use."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -70,7 +70,7 @@ class Replies:
 
 @functools.cache
 def _pages(path: bytes, expanded: int) -> list[bytes]:
-    """Four pages, in the shape that so many members to expand stand for."""
+    """Return four pages, in the shape that has *expanded* links to expand."""
     if path == b"/v2/evses":
         return [data.body(data.evses(expanded=bool(expanded), seed=s)) for s in _SEEDS]
     shape = next(name for name, e in sub_sessions.EXPAND.items() if len(e) == expanded)
@@ -91,7 +91,7 @@ def _reply(content: bytes, more: str = "", status: str = "200 OK") -> tuple[byte
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection; requests may come in any number of pieces."""
+    """One keep-alive connection. A request may arrive in any number of pieces."""
 
     def __init__(self, replies: Replies) -> None:
         self._replies = replies

@@ -1,6 +1,6 @@
-"""Invented charging sub-sessions: as links only, with vehicle and EVSE, and with all of it inside.
+"""Made-up charging sub-sessions: with links only, with vehicle and EVSE, and fully expanded.
 
-Every member that the API sends is there; the values are made up.
+They have every field that the API sends.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 from data import HOST, PAGE, Json, Maker
 
-#: What a request asks for, by shape.
+#: The ``expand`` of a request, by shape.
 EXPAND: Final = {
     "sub-sessions": (),
     "sub-sessions with vehicle and EVSE": ("vehicle", "evse"),
@@ -34,7 +34,7 @@ EXPAND: Final = {
         "grid_feeds",
     ),
 }
-#: Half hours: that many, energy flowed in or was planned to.
+#: Half-hours of energy usage, and of each schedule.
 _INTERVALS: Final = 8
 _SCHEDULES: Final = 6
 _RATINGS: Final = ("overall", "vehicle_data_uptime", "schedule_quality", "session_duration")
@@ -73,9 +73,9 @@ class SubSessionMaker(Maker):
     """Makes sub-sessions in one of the shapes of `EXPAND`."""
 
     def sub_session(self, shape: str) -> Json:
-        chance, id_ = self.chance, self.id("csub")
-        url, expand, start = f"{HOST}/charging_sub_sessions/{id_}", EXPAND[shape], self.instant()
-        watt_hours = chance.randrange(40_000)
+        rng, id_ = self.random, self.id("csub")
+        url, expand, start = f"{HOST}/charging_sub_sessions/{id_}", EXPAND[shape], self.timestamp()
+        watt_hours = rng.randrange(40_000)
 
         def link(name: str, inside: Json) -> object:
             return inside if name in expand else inside["url"]
@@ -86,25 +86,25 @@ class SubSessionMaker(Maker):
             "id": id_,
             "url": url,
             "start": start,
-            "end": self.instant(),
-            "mode": chance.choice(("SMART", "BOOST", "UNMANAGED_HOME")),
+            "end": self.timestamp(),
+            "mode": rng.choice(("SMART", "BOOST", "UNMANAGED_HOME")),
             "vehicle": link("vehicle", vehicle),
             "evse": link("evse", evse),
             "energy_delivered_watt_hours": watt_hours,
-            "cost": chance.randrange(2000),
+            "cost": rng.randrange(2000),
             "location": self.place(),
-            "percentage_added": round(chance.uniform(1, 90), 1),
+            "percentage_added": round(rng.uniform(1, 90), 1),
             "currency": "GBP",
-            "savings_cost": self.maybe(chance.randrange(500)),
-            "savings_co2_grams": self.maybe(chance.randrange(3000)),
-            "incentive_earned": self.maybe(chance.randrange(100)),
-            "total_co2_grams": chance.randrange(9000),
-            "co2_intensity_grams_per_kilowatt_hour": chance.randrange(50, 400),
-            "co2_intensity_classification": chance.choice(("very low", "moderate", "high")),
-            "cost_per_kilowatt_hour": chance.randrange(7, 35),
-            "total_points": chance.randrange(100),
-            "total_points_missed": self.maybe(chance.randrange(20)),
-            "duration_minutes": chance.randrange(600),
+            "savings_cost": self.maybe(rng.randrange(500)),
+            "savings_co2_grams": self.maybe(rng.randrange(3000)),
+            "incentive_earned": self.maybe(rng.randrange(100)),
+            "total_co2_grams": rng.randrange(9000),
+            "co2_intensity_grams_per_kilowatt_hour": rng.randrange(50, 400),
+            "co2_intensity_classification": rng.choice(("very low", "moderate", "high")),
+            "cost_per_kilowatt_hour": rng.randrange(7, 35),
+            "total_points": rng.randrange(100),
+            "total_points_missed": self.maybe(rng.randrange(20)),
+            "duration_minutes": rng.randrange(600),
             "grid_energy_delivered_watt_hours": watt_hours,
             "solar_energy_delivered_watt_hours": 0,
             "labels": ["OFF_PEAK"],
@@ -127,23 +127,23 @@ class SubSessionMaker(Maker):
         return {"name": "Home", **kept, "timezone": "Europe/London"}
 
     def vehicle(self, *, expanded: bool) -> Json:
-        chance, id_ = self.chance, self.id("vhcl")
-        url, size = f"{HOST}/vehicles/{id_}", 10 * chance.randrange(3000, 10_000)
+        rng, id_ = self.random, self.id("vhcl")
+        url, size = f"{HOST}/vehicles/{id_}", 10 * rng.randrange(3000, 10_000)
         trim = self.trim(size)
         return {
             "id": id_,
             "url": url,
             "trim": trim if expanded else trim["url"],
             "user": f"{HOST}/users/{self.id('user')}",
-            "latest_status_log": f"{url}/status_logs/{self.instant()}/",
+            "latest_status_log": f"{url}/status_logs/{self.timestamp()}/",
             "charging_sub_sessions": f"{HOST}/charging_sub_sessions?vehicle_id={id_}",
-            "integrated": chance.choice(("ACTIVE", "INACTIVE", "UNINTEGRATED")),
+            "integrated": rng.choice(("ACTIVE", "INACTIVE", "UNINTEGRATED")),
             "battery_size_watt_hours": size,
             "effective_battery_size_watt_hours": size - 1000,
-            "maximum_charge_limit_percentage": chance.randrange(50, 101, 5),
-            "description": f"Number {chance.randrange(1000)}",
+            "maximum_charge_limit_percentage": rng.randrange(50, 101, 5),
+            "description": f"Number {rng.randrange(1000)}",
             "disabled": False,
-            "smart_charging_enabled": chance.random() < 0.9,
+            "smart_charging_enabled": rng.random() < 0.9,
             "vehicle_class": self.maybe("PASSENGER"),
         }
 
@@ -163,7 +163,7 @@ class SubSessionMaker(Maker):
         return {
             "id": id_,
             "url": f"{HOST}/vehicle_models/{id_}",
-            "name": f"Model {self.chance.randrange(2, 900)}",
+            "name": f"Model {self.random.randrange(2, 900)}",
             "make": self.vehicle_make(),
             "onboarding_url": f"{HOST}/vehicle_onboarding?model_id={id_}&client_id=benchmark",
             "vehicle_trims": f"{HOST}/vehicle_trims?model_id={id_}",
@@ -176,7 +176,7 @@ class SubSessionMaker(Maker):
         return {
             "id": id_,
             "url": f"{HOST}/vehicle_makes/{id_}",
-            "name": self.chance.choice(("Mirabel", "Otto & Sons", "Nordwind")),
+            "name": self.random.choice(("Mirabel", "Otto & Sons", "Nordwind")),
             "icon": f"https://icons.invalid/{id_}.png",
             "onboarding_url": self.maybe(f"{HOST}/vehicle_onboarding?make_id={id_}"),
             "models": f"{HOST}/vehicle_models?make_id={id_}",
@@ -190,18 +190,18 @@ class SubSessionMaker(Maker):
             "currency": "GBP",
             "charging_sub_session": sub_session,
             "intervals": [self.interval(moment) for moment in _half_hours(start, _INTERVALS)],
-            "last_updated_at": self.instant(),
+            "last_updated_at": self.timestamp(),
         }
 
     def interval(self, started_at: str) -> Json:
-        chance = self.chance
-        watt_hours, price = chance.randrange(3500), f"{chance.uniform(7, 35):.2f}"
+        rng = self.random
+        watt_hours, price = rng.randrange(3500), f"{rng.uniform(7, 35):.2f}"
         return {
             "interval_seconds": 1800,
             "started_at": started_at,
             "total_energy_delivered_watt_hours": watt_hours,
-            "meter_usage_watt_hours": self.maybe(watt_hours + chance.randrange(100)),
-            "alt_usage_watt_hours": self.maybe(chance.randrange(3500)),
+            "meter_usage_watt_hours": self.maybe(watt_hours + rng.randrange(100)),
+            "alt_usage_watt_hours": self.maybe(rng.randrange(3500)),
             "percentage_import": 100,
             "electricity_cost_sub_unit": price,
             "energy_delivered_by_price": [
@@ -217,32 +217,32 @@ class SubSessionMaker(Maker):
                 {
                     "started_at": moment,
                     "interval_seconds": 1800,
-                    "current_milliamps": self.chance.choice((0, 32_000)),
+                    "current_milliamps": self.random.choice((0, 32_000)),
                     "schedule_type": "SMART",
-                    "dispatched_at": self.maybe(self.instant()),
-                    "created_at": self.instant(),
+                    "dispatched_at": self.maybe(self.timestamp()),
+                    "created_at": self.timestamp(),
                 }
                 for moment in _half_hours(start, _SCHEDULES)
             ],
         }
 
     def assessment(self, sub_session: str) -> Json:
-        chance = self.chance
+        rng = self.random
         return {
             "url": f"{sub_session}/assessment",
             "charging_sub_session": sub_session,
-            "energy_delivered_to_capacity_percentage": chance.randrange(100),
-            "energy_delivery_percentage": chance.randrange(100),
-            "average_charge_rate_watts": chance.randrange(7000),
-            "max_charge_rate_watts": chance.randrange(7000, 11_000),
+            "energy_delivered_to_capacity_percentage": rng.randrange(100),
+            "energy_delivery_percentage": rng.randrange(100),
+            "average_charge_rate_watts": rng.randrange(7000),
+            "max_charge_rate_watts": rng.randrange(7000, 11_000),
             "metrics": {
-                **{name: self.maybe(chance.randrange(101)) for name in _PERCENTAGES},
-                **{name: self.maybe(chance.randrange(9000)) for name in _COUNTS},
+                **{name: self.maybe(rng.randrange(101)) for name in _PERCENTAGES},
+                **{name: self.maybe(rng.randrange(9000)) for name in _COUNTS},
                 "charge_energy_added_meter_reset": False,
                 "missing_location": self.maybe(value=False),
             },
-            "ratings": {name: chance.choice(("RED", "AMBER", "GREEN")) for name in _RATINGS},
-            "updated_at": self.instant(),
+            "ratings": {name: rng.choice(("RED", "AMBER", "GREEN")) for name in _RATINGS},
+            "updated_at": self.timestamp(),
         }
 
     def flags(self, sub_session: str) -> Json:
@@ -250,7 +250,7 @@ class SubSessionMaker(Maker):
         return {
             "url": f"{sub_session}/flags",
             "charging_sub_session": sub_session,
-            "flags": [flag] if self.chance.random() < 0.3 else [],
+            "flags": [flag] if self.random.random() < 0.3 else [],
         }
 
     def tariff(self, *, expanded: bool) -> Json:
@@ -259,7 +259,7 @@ class SubSessionMaker(Maker):
             "id": id_,
             "url": f"{HOST}/tariffs/{id_}",
             "supplier": supplier if expanded else supplier["url"],
-            "name": f"Night Owl {self.chance.randrange(20)}",
+            "name": f"Night Owl {self.random.randrange(20)}",
             "currency": "GBP",
             "highlighted": False,
             "type": "DUAL_RATE",
@@ -280,9 +280,9 @@ class SubSessionMaker(Maker):
         return {
             "id": id_,
             "url": f"{HOST}/suppliers/{id_}",
-            "name": self.chance.choice(("Lumen Light", "Penny Power", "Windmill Street")),
+            "name": self.random.choice(("Lumen Light", "Penny Power", "Windmill Street")),
             "icon": f"https://icons.invalid/{id_}.png",
-            "highlighted": self.chance.random() < 0.2,
+            "highlighted": self.random.random() < 0.2,
         }
 
     def carbon_feed(self) -> Json:
@@ -296,7 +296,7 @@ class SubSessionMaker(Maker):
             "url": f"{HOST}/grid_feeds/{id_}",
             "name": "Evening peak",
             "reference_code": "EVENING_PEAK",
-            "priority": self.chance.randrange(1, 11),
+            "priority": self.random.randrange(1, 11),
         }
 
 

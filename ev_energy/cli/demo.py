@@ -68,7 +68,7 @@ async def _read(client: Client) -> None:
     print(f"\nEVSEs (the first {len(evses)}), with model and make expanded and the user fetched:")
     rows = [_row(evse, await _user(client, evse)) for evse in evses]
     print(table(("EVSE", "charge point", "make and model", "user", "lock mode"), rows))
-    await _page_through_status_logs(client, evses[0])
+    await _read_status_logs(client, evses[0])
     await _fetch_command_log(client, evses)
     if client.rate_limit is not None:
         print(
@@ -89,7 +89,7 @@ async def _user(client: Client, evse: EVSE) -> User | None:
     return await client.fetch(evse.user) if evse.user else None
 
 
-async def _page_through_status_logs(client: Client, evse: EVSE) -> None:
+async def _read_status_logs(client: Client, evse: EVSE) -> None:
     pages = items = 0
     cursor = None
     charging: list[int] = []

@@ -184,7 +184,7 @@ def welcome(
 ) -> str:
     """Return the text that is printed at the start."""
     speed = f"{simulator.clock.speed:g}"
-    pace = {"0": "stopped", "1": "in real time"}.get(speed, f"at {speed} times real time")
+    speed_text = {"0": "stopped", "1": "in real time"}.get(speed, f"at {speed} times real time")
     rows = {
         "status page": simulator.page_url,
         "base URL": simulator.base_url,
@@ -192,7 +192,7 @@ def welcome(
         "client id": simulator.client_id,
         "client secret": simulator.client_secret,
         "user id": simulator.user_id,
-        "clock": f"{simulator.clock():%Y-%m-%d %H:%M:%S} UTC, {pace}",
+        "clock": f"{simulator.clock():%Y-%m-%d %H:%M:%S} UTC, {speed_text}",
         "control API": f"{simulator.control_url}/",
     }
     if state is not None:
