@@ -1155,9 +1155,9 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
         for method, rest in (("create_saved_route u", ROUTE), ("update_saved_route u s", {}))
     },
     "users.update_payout_method u": [
-        ({"receiver_wallet": "PAYPAL"}, "receiver is needed: whom PAYPAL should pay"),
-        ({"receiver_wallet": "VENMO", "receiver": ""}, "receiver is needed: whom VENMO"),
-        ({"receiver_wallet": "VENMO", "receiver": None}, "receiver is needed: whom VENMO"),
+        ({"receiver_wallet": "PAYPAL"}, "receiver is needed for PAYPAL"),
+        ({"receiver_wallet": "VENMO", "receiver": ""}, "receiver is needed for VENMO"),
+        ({"receiver_wallet": "VENMO", "receiver": None}, "receiver is needed for VENMO"),
         ({"receiver_wallet": models.PayoutMethodReceiverWallet.PAYPAL}, "receiver is needed"),
         ({"receiver_wallet": "BILL_CREDITS", "receiver": "x"}, "receiver must be left out"),
         ({"receiver_wallet": "BILL_CREDITS", "receiver": None}, "receiver must be left out"),

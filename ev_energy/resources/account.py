@@ -1,4 +1,4 @@
-"""What surrounds the devices: passwords, notifications, webhooks, time zones, the API's root."""
+"""Passwords, notifications, the webhook portal, time zones, and the root of the API."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from ev_energy.resources._constraints import not_empty
 
 
 class Auth(Resource):
-    """Passwords of users; access tokens are the business of the client itself (``auth=``)."""
+    """Passwords of users. Access tokens are managed by the client itself (``auth=``)."""
 
     async def password_reset(self, *, email: str) -> PasswordResetResult:
-        """Have a link for a new password mailed to a user.
+        """Send a password reset link to a user by e-mail.
 
-        The answer is the same where no account has that address, so it proves nothing. What is
-        no address at all is an `UnprocessableError` of type ``validation-failed-password-reset``.
+        The reply is the same if no account has that address, so it does not reveal whether there is
+        one. Raises `UnprocessableError` of type ``validation-failed-password-reset`` if *email* is
+        not an e-mail address.
 
         POST /auth/password_reset, public.
         """
@@ -36,20 +37,20 @@ class Auth(Resource):
 
 
 class Notifications(Resource):
-    """Things a user should be told."""
+    """Messages for users."""
 
     def list(self, *, page_size: int = 100) -> Pager[Notification]:
-        """List what the user should know about now.
+        """List the current notifications of the user.
 
-        That is the user the token stands for, or that the client acts for (`acting_for`). Texts
-        come in the client's *language*.
+        The user is the owner of the token, or the user that the client acts for (`acting_for`).
+        Texts are in the client's *language*.
 
         GET /notifications, any scope.
         """
         return self._list(Notification, "/notifications", scope=ANY_SCOPE, page_size=page_size)
 
     async def get(self, notification_id: Id[Notification]) -> Notification:
-        """Retrieve one notification; its texts come in the client's *language*.
+        """Retrieve one notification, with texts in the client's *language*.
 
         GET /notifications/{notification_id}, any scope.
         """
@@ -60,9 +61,9 @@ class Notifications(Resource):
     async def update(
         self, notification_id: Id[Notification], *, read_at: datetime | Unset = UNSET
     ) -> Notification | None:
-        """Note when the user read a notification. Nothing else about it can be changed.
+        """Record when the user read a notification. Its other properties cannot be changed.
 
-        The result is None where the API confirms that without showing the notification.
+        Returns None if the reply confirms the change without the notification.
 
         PATCH /notifications/{notification_id}, any scope.
         """
@@ -77,10 +78,10 @@ class Notifications(Resource):
 
 
 class WebhookPortal(Resource):
-    """The web page where webhooks are set up."""
+    """The web page on which webhooks are set up."""
 
     async def get(self) -> WebhookPortalLink:
-        """Make a link to the portal that works once; each call makes another.
+        """Create a link to the portal. It works once; each call creates a new one.
 
         GET /webhook_portal, any scope.
         """
@@ -88,7 +89,7 @@ class WebhookPortal(Resource):
 
 
 class Root(Resource):
-    """Where the API starts."""
+    """The root of the API."""
 
     async def get(self) -> ApiRoot:
         """Retrieve the URLs of the main collections.
@@ -99,7 +100,7 @@ class Root(Resource):
 
 
 class Timezones(Resource):
-    """Time zones that the API knows."""
+    """The time zones that the API supports."""
 
     def list(self, *, page_size: int = 100) -> Pager[Timezone]:
         """List the time zones.
@@ -109,7 +110,7 @@ class Timezones(Resource):
         return self._list(Timezone, "/timezones", scope=ANY_SCOPE, page_size=page_size)
 
     async def get(self, timezone_id: Id[Timezone]) -> Timezone:
-        """Retrieve one time zone; by its id, not its name.
+        """Retrieve one time zone by its id (not by its name).
 
         GET /timezones/{timezone_id}, any scope.
         """

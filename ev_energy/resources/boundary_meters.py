@@ -1,4 +1,4 @@
-"""Boundary meters, their catalogue, and what they report."""
+"""Boundary meters: the catalogue, the meters of users, and their measurements."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ BoundaryMeterModelExpand: TypeAlias = Literal["make"]
 
 
 class BoundaryMeters(Resource):
-    """Meters between homes and the grid, and what they measured.
+    """Meters between homes and the grid, and their measurements.
 
-    Log entries come newest first. An entry is named by its meter and ``sampled_at``; give the entry
-    itself, its `Ref` or its URL where you have one, since a datetime does not keep the server's
-    spelling.
+    Log entries are listed newest first. An entry is identified by its meter and ``sampled_at``. To
+    retrieve one, pass the entry itself, its `Ref` or its URL if you have it: a datetime may not
+    reproduce the server's spelling.
     """
 
     def list(
@@ -51,7 +51,7 @@ class BoundaryMeters(Resource):
     async def get(
         self, boundary_meter_id: Id[BoundaryMeter], *, expand: Sequence[BoundaryMeterExpand] = ()
     ) -> BoundaryMeter:
-        """Retrieve one meter; with `acting_for`, one that this user may see.
+        """Retrieve one meter; with `acting_for`, one that the user may see.
 
         GET /boundary_meters/{boundary_meter_id}, scope boundary_meter:read.
         """
@@ -72,7 +72,7 @@ class BoundaryMeters(Resource):
         page_size: int = 100,
         expand: Sequence[BoundaryMeterStatusLogExpand] = (),
     ) -> Pager[BoundaryMeterStatusLog]:
-        """List what a meter measured.
+        """List the measurements of a meter.
 
         GET /boundary_meters/{boundary_meter_id}/status_logs, scope boundary_meter:read.
         """

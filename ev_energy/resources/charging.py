@@ -1,4 +1,4 @@
-"""Charging sessions, their sub-sessions, and what devices were told meanwhile."""
+"""Charging sessions, their sub-sessions, and the commands sent to devices meanwhile."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SchedulePlansExpand: TypeAlias = Literal["charging_sub_session", "price_data"]
 class ChargingSessions(Resource):
     """Plug-in episodes, recorded since July 2026.
 
-    For what was before, and for what happened within one, see `ChargingSubSessions`.
+    `ChargingSubSessions` has the time before that, and the details of each episode.
     """
 
     def list(
@@ -68,7 +68,7 @@ class ChargingSessions(Resource):
     ) -> Pager[ChargingSession]:
         """List plug-in episodes, newest first.
 
-        Of the user that the client acts for (`acting_for`), or of all you may see.
+        Those of the user that the client acts for (`acting_for`), or all that you may see.
 
         GET /charging_sessions, scope charging_session:read.
         """
@@ -86,7 +86,7 @@ class ChargingSessions(Resource):
         *,
         expand: Sequence[ChargingSessionExpand] = (),
     ) -> ChargingSession:
-        """Retrieve one plug-in episode; with `acting_for`, as that user.
+        """Retrieve one plug-in episode; with `acting_for`, one of that user.
 
         GET /charging_sessions/{charging_session_id}, scope charging_session:read.
         """
@@ -99,11 +99,12 @@ class ChargingSessions(Resource):
         )
 
     async def boost_start(self, charging_session_id: Id[ChargingSession]) -> ChargingSession:
-        """Have the session's vehicle charge at once, rather than at the best times.
+        """Start a boost: the session's vehicle charges now rather than at the best times.
 
-        This ends the smart sub-session and begins a boost; the session goes on. `ConflictError`:
-        smart charging is off for the vehicle, or the current sub-session is no smart one that
-        could be boosted. `ServerError` with status 503: vehicle or charger was not reached.
+        This ends the smart sub-session and starts a boost sub-session; the session continues.
+        Raises `ConflictError` if smart charging is disabled for the vehicle or the current
+        sub-session is not a smart one that can be boosted, and `ServerError` with status 503 if
+        the vehicle or charger could not be reached.
 
         POST /charging_sessions/{charging_session_id}/boost_start, scope charging_session:write.
         """
@@ -115,11 +116,11 @@ class ChargingSessions(Resource):
         )
 
     async def boost_end(self, charging_session_id: Id[ChargingSession]) -> ChargingSession:
-        """Have the session's vehicle charge at the best times again.
+        """End a boost: the session's vehicle charges at the best times again.
 
-        This ends the boost and begins a smart sub-session; the session goes on. `ConflictError`:
-        smart charging is off for the vehicle, or it is not boosting. `ServerError` with status
-        503: vehicle or charger was not reached.
+        This ends the boost and starts a smart sub-session; the session continues. Raises
+        `ConflictError` if smart charging is disabled for the vehicle or it is not boosting, and
+        `ServerError` with status 503 if the vehicle or charger could not be reached.
 
         POST /charging_sessions/{charging_session_id}/boost_end, scope charging_session:write.
         """
@@ -132,9 +133,9 @@ class ChargingSessions(Resource):
 
 
 class ChargingSubSessions(Resource):
-    """Stretches of plug-in episodes in one charging mode, and all that is known about them.
+    """Parts of plug-in episodes in one charging mode, with all details.
 
-    They go further back than `ChargingSessions`. Expanding wants more scopes for some members:
+    They go further back than `ChargingSessions`. Some expanded members need additional scopes:
     ``debug:read`` for ``assessment`` and ``debug_metadata``, ``tariff:read`` for ``tariff``,
     ``carbon:read`` for ``carbon_feed`` and ``grid:read`` for ``grid_feeds``.
     """
@@ -158,9 +159,9 @@ class ChargingSubSessions(Resource):
     ) -> Pager[ChargingSubSession]:
         """List sub-sessions, newest first.
 
-        Of the user that the client acts for (`acting_for`), or of all you may see. As *user_id*,
-        ``"me"`` is accepted: the user the token stands for. What starts or ends exactly at a
-        bound is not listed; the bounds of the energy are inclusive.
+        Those of the user that the client acts for (`acting_for`), or all that you may see.
+        *user_id* may be ``"me"``, the owner of the token. The bounds of start and end times are
+        exclusive, the bounds of the energy inclusive.
 
         GET /charging_sub_sessions, scope charging_session:read.
         """
@@ -209,11 +210,11 @@ class ChargingSubSessions(Resource):
         merge_consecutive_intervals: bool | None = None,
         expand: Sequence[ChargingSubSessionPartExpand] = (),
     ) -> EnergyUsage:
-        """Retrieve when energy flowed during a sub-session, and how much.
+        """Retrieve the energy delivered during a sub-session, by interval.
 
-        The intervals are of one length, and those without energy are among them, unless
-        *energy_delivered_watt_hours__gt* is 0 or more. With *merge_consecutive_intervals*,
-        neighbours with energy become one, and so do neighbours without.
+        All intervals have the same length. Intervals without energy are included unless
+        *energy_delivered_watt_hours__gt* is 0 or more. *merge_consecutive_intervals* merges
+        adjacent intervals with energy, and adjacent intervals without.
 
         GET /charging_sub_sessions/{charging_sub_session_id}/energy_usage, scope charging_session:read.
         """  # noqa: E501  (the operation stays on one line)
@@ -233,7 +234,7 @@ class ChargingSubSessions(Resource):
         *,
         expand: Sequence[ChargingSubSessionPartExpand] = (),
     ) -> ChargingSubSessionFlags:
-        """Retrieve what looks wrong about a sub-session.
+        """Retrieve the anomalies detected in a sub-session.
 
         GET /charging_sub_sessions/{charging_sub_session_id}/flags, scope charging_session:read.
         """
@@ -251,7 +252,7 @@ class ChargingSubSessions(Resource):
         *,
         expand: Sequence[ChargingSubSessionPartExpand] = (),
     ) -> ChargingSubSessionDebugMetadata:
-        """Retrieve how a sub-session and its figures came about.
+        """Retrieve how a sub-session and its figures were determined.
 
         GET /charging_sub_sessions/{charging_sub_session_id}/debug_metadata, scope debug:read.
         """
@@ -273,10 +274,10 @@ class ChargingSubSessions(Resource):
         only_most_recently_created: bool | None = None,
         expand: Sequence[ChargingSubSessionPartExpand] = (),
     ) -> Schedules:
-        """Retrieve what the device was to do during a sub-session, and when.
+        """Retrieve the instructions for the device during a sub-session, with their times.
 
-        Of several instructions for the same time the server answers with the newest alone, unless
-        *only_most_recently_created* is False. Only here the scope is spelt without an underscore.
+        Of several instructions for the same time the server returns only the newest, unless
+        *only_most_recently_created* is False. This scope is the only one spelt ``chargingsession``.
 
         GET /charging_sub_sessions/{charging_sub_session_id}/schedules, scope chargingsession:read.
         """
@@ -300,7 +301,7 @@ class ChargingSubSessions(Resource):
         created_at__lte: datetime | None = None,
         expand: Sequence[SchedulePlansExpand] = (),
     ) -> SchedulePlans:
-        """Retrieve what the instructions of a sub-session were planned from.
+        """Retrieve the plans on which the instructions of a sub-session are based.
 
         GET /charging_sub_sessions/{charging_sub_session_id}/schedule_plans, scope debug:read.
         """
@@ -320,7 +321,7 @@ class ChargingSubSessions(Resource):
         *,
         expand: Sequence[ChargingSubSessionPartExpand] = (),
     ) -> ChargingSubSessionAssessment:
-        """Retrieve how well a sub-session went, once it is over.
+        """Retrieve the assessment of a sub-session, which is available after its end.
 
         GET /charging_sub_sessions/{charging_sub_session_id}/assessment, scope debug:read.
         """
@@ -339,10 +340,10 @@ class ChargingSubSessions(Resource):
         dry_run: bool | Unset = UNSET,
         cap_overages: bool | Unset = UNSET,
     ) -> EnergyUsageRecalculation:
-        """Work out the energy of a finished sub-session anew, and its assessment.
+        """Recalculate the energy and the assessment of a finished sub-session.
 
-        The result is stored, unless *dry_run* is True (left out, it is false at the server). Energy
-        in excess is capped, unless *cap_overages* is False (left out, it is true).
+        The result is stored unless *dry_run* is True (server default: false). Excess energy is
+        capped unless *cap_overages* is False (server default: true).
 
         POST /charging_sub_sessions/{charging_sub_session_id}/recalculate_energy_usages, scope charging_session:write.
         """  # noqa: E501  (the operation stays on one line)
@@ -356,7 +357,7 @@ class ChargingSubSessions(Resource):
 
 
 class DispatcherLogs(Resource):
-    """Commands to devices in the course of sub-sessions: sent, or not."""
+    """Commands to devices during sub-sessions, including those that were not sent."""
 
     def list(
         self,
@@ -366,7 +367,7 @@ class DispatcherLogs(Resource):
         logged_at__lte: datetime | None = None,
         expand: Sequence[ChargingSubSessionPartExpand] = (),
     ) -> Pager[DispatcherLog]:
-        """List the commands of one sub-session, newest first, all in one page.
+        """List the commands of one sub-session, newest first, on a single page.
 
         GET /dispatcher_logs, scope debug:read.
         """

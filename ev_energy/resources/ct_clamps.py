@@ -1,4 +1,4 @@
-"""CT clamps, and the currents they measured."""
+"""CT clamps, and the currents that they measure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class CtClamps(Resource):
         page_size: int = 100,
         expand: Sequence[CTClampLogExpand] = (),
     ) -> Pager[CTClampLog]:
-        """List the currents a clamp measured.
+        """List the current measurements of a clamp.
 
         GET /ct_clamps/{ct_clamp_id}/logs, scope evse:read.
         """
@@ -78,7 +78,7 @@ class CtClamps(Resource):
         *,
         expand: Sequence[CTClampLogExpand] = (),
     ) -> CTClampLog:
-        """Retrieve one current a clamp measured.
+        """Retrieve one current measurement of a clamp.
 
         GET /ct_clamps/{ct_clamp_id}/logs/{sampled_at}, scope evse:read.
         """

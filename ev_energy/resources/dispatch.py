@@ -1,4 +1,4 @@
-"""Dispatch coordinators: order what a fleet may draw, and see what it draws."""
+"""Dispatch coordinators, which control and measure the power of a fleet."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ev_energy.resources._base import Resource
 
 
 class DispatchCoordinators(Resource):
-    """Coordinators of a fleet's load, the events they order, and what the fleet drew.
+    """Coordinators of a fleet's load, their dispatch events, and the power that the fleet drew.
 
-    Ids of coordinators are unlike those of other resources, such as ``dc000000``. Events can be
-    made and cancelled, but neither listed nor retrieved.
+    The ids of coordinators have a form of their own, such as ``dc000000``. Events can be created
+    and cancelled, but neither listed nor retrieved.
 
-    Log entries come newest first. An entry is named by its coordinator and ``logged_at``; give the
-    entry itself or its URL where you have one, since a datetime does not keep the server's
-    spelling.
+    Log entries are listed newest first. An entry is identified by its coordinator and
+    ``logged_at``. To retrieve one, pass the entry itself or its URL if you have it: a datetime may
+    not reproduce the server's spelling.
     """
 
     def list(self, *, page_size: int = 100) -> Pager[DispatchCoordinator]:
@@ -62,26 +62,26 @@ class DispatchCoordinators(Resource):
         export_limit_watts: int | Unset | None = UNSET,
         target_power_watts: int | Unset | None = UNSET,
     ) -> DispatchEvent:
-        """Order a dispatch event: limits or a target for the fleet's power, for a while.
+        """Create a dispatch event: limits or a target for the fleet's power for a period of time.
 
-        Take it that this moves real load, though the API's description still calls it a placeholder
-        that checks the event and keeps nothing.
+        Assume that this moves real load, although the API's description still calls it a
+        placeholder that validates the event without storing it.
 
-        Keep what comes back: only its id can cancel the event. Calling again may make a second one.
-        It is done for you only where the first call provably was not carried out; after an
-        `UnconfirmedWriteError` or a `ServerError` it is unclear whether there is an event, and no
-        operation tells, so settle that first.
+        Keep the reply: the event can be cancelled only by its id. Calling again may create a second
+        event. The client retries only if the first call was certainly not executed. After
+        `UnconfirmedWriteError` or `ServerError` the event may exist, and no operation shows it:
+        find out before you call again.
 
-        The API documents neither whether watts are meant for each site or for the fleet as a whole,
-        nor which sign of *target_power_watts* means what.
+        The API does not document whether the watts apply to each site or to the whole fleet, nor
+        the meaning of the sign of *target_power_watts*.
 
         Args:
-            dispatch_coordinator_id: Whose fleet.
-            start_time: Aware; in any zone.
+            dispatch_coordinator_id: The coordinator of the fleet.
+            start_time: Aware, in any time zone.
             end_time: Aware, and after *start_time*.
-            import_limit_watts: The most that may be drawn from the grid; None or left out, no limit.
-            export_limit_watts: The most that may be fed into the grid; None or left out, no limit.
-            target_power_watts: The power to hold; None or left out, no target.
+            import_limit_watts: Maximum power from the grid; no limit if None or omitted.
+            export_limit_watts: Maximum power into the grid; no limit if None or omitted.
+            target_power_watts: The power to maintain; no target if None or omitted.
 
         POST /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events, scope dispatch_event:write.
         """  # noqa: E501  (the operation stays on one line)
@@ -108,7 +108,7 @@ class DispatchCoordinators(Resource):
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
     ) -> Pager[DispatchLog]:
-        """List what the coordinator's fleet drew.
+        """List the power that the coordinator's fleet drew.
 
         GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs, scope dispatch_coordinator:read.
         """  # noqa: E501  (the operation stays on one line)
@@ -125,7 +125,7 @@ class DispatchCoordinators(Resource):
     async def dispatch_log(
         self, dispatch_coordinator_id: Id[DispatchCoordinator], logged_at: Key[DispatchLog]
     ) -> DispatchLog:
-        """Retrieve what the fleet drew at one moment.
+        """Retrieve the power that the fleet drew at one moment.
 
         GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs/{logged_at}, scope dispatch_coordinator:read.
         """  # noqa: E501  (the operation stays on one line)
@@ -140,9 +140,9 @@ class DispatchCoordinators(Resource):
     async def cancel_dispatch_event(
         self, dispatch_coordinator_id: Id[DispatchCoordinator], dispatch_event_id: Id[DispatchEvent]
     ) -> DispatchEventCancelResponse:
-        """Stop a dispatch event that is under way, or one still to come.
+        """Cancel a dispatch event that has started or is still to come.
 
-        Give the event that `create_dispatch_event` returned, or its id.
+        Pass the event that `create_dispatch_event` returned, or its id.
 
         POST /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events/{dispatch_event_id}/cancel, scope dispatch_event:write.
         """  # noqa: E501  (the operation stays on one line)
@@ -156,8 +156,8 @@ class DispatchCoordinators(Resource):
 
 
 def _check_order(start_time: datetime, end_time: datetime) -> None:
-    """Two points in time, the second after the first."""
-    # As they are sent: of one zone and one length, so that texts compare as times do.
+    """Raise `ValueError` unless *end_time* is after *start_time*."""
+    # Both are formatted in UTC and with the same length, so they compare like the times themselves.
     start, end = timestamp("start_time", start_time), timestamp("end_time", end_time)
     if end <= start:
         raise ValueError(f"end_time must be after start_time: {end} is not after {start}")

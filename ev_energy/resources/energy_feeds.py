@@ -1,4 +1,4 @@
-"""Carbon intensities and grid signals, by their source."""
+"""Carbon intensities and grid signals, by source."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class CarbonFeeds(Resource):
     ) -> Pager[CarbonIntensity]:
         """List the carbon intensities of a feed, latest start first.
 
-        The API wraps each page into an object; what else that held (``url`` and ``carbon_feed``,
-        two URLs) is in ``page.envelope``.
+        The API wraps each page in an object. Its other members, the URLs ``url`` and
+        ``carbon_feed``, are in ``page.envelope``.
 
         GET /carbon_feeds/{carbon_feed_id}/carbon_intensities, scope carbon:read.
         """

@@ -1,7 +1,6 @@
-"""What EVSEs there are: makes, models, firmware, and where they can be used.
+"""The catalogue of EVSEs: makes, models, firmware versions and compatibility.
 
-Without a token these may be called 50 times an hour from one address (but for firmware, which
-needs a token).
+Calls without a token are limited to 50 per hour and IP address. Firmware versions need a token.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class EvseMakes(Resource):
     ) -> Pager[EVSEMake]:
         """List makes; with *available_for_user_id*, those for that user's region and program.
 
-        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+        ``onboarding_url`` includes the user that the client acts for (`acting_for`).
 
         GET /evse_makes, public.
         """
@@ -63,9 +62,9 @@ class EvseModels(Resource):
         page_size: int = 100,
         expand: Sequence[EVSEModelExpand] = (),
     ) -> Pager[EVSEModel]:
-        """List models, of one make or of all, for one user's region and program or for all.
+        """List models, optionally of one make, and for one user's region and program.
 
-        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+        ``onboarding_url`` includes the user that the client acts for (`acting_for`).
 
         GET /evse_models, public.
         """
@@ -96,7 +95,7 @@ class EvseModels(Resource):
 
 
 class EvseFirmwareVersions(Resource):
-    """Firmware releases meant for everybody."""
+    """Firmware releases that are meant for all users."""
 
     def list(self, *, page_size: int = 100) -> Pager[EVSEFirmwareVersion]:
         """List firmware releases.
@@ -121,7 +120,7 @@ class EvseFirmwareVersions(Resource):
 
 
 class EvseCompatibility(Resource):
-    """Whether a model can be used, before anybody has an account."""
+    """Whether a model can be used; for people who have no account yet."""
 
     async def check(
         self,
@@ -135,12 +134,12 @@ class EvseCompatibility(Resource):
 
         Args:
             evse_model_id: The model.
-            country: Two-letter code (ISO 3166-1). Left out, the client's *language* decides, then
-                ``US``; with *program_id* it is ignored.
-            program_id: The program, whose own list of models then counts too.
-            client_id: Your application; a sandbox application gets a canned answer.
+            country: Two-letter code (ISO 3166-1). If omitted, it follows from the client's
+                *language*, or is ``US``. Ignored with *program_id*.
+            program_id: A program; its own list of models is then checked too.
+            client_id: Your application; a sandbox application gets a fixed reply.
 
-        `NotFoundError` of type ``evse-model-not-found`` or ``program-not-found``.
+        Raises `NotFoundError` of type ``evse-model-not-found`` or ``program-not-found``.
 
         GET /evse_compatibility/check, public.
         """

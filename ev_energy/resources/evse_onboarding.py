@@ -1,4 +1,4 @@
-"""Connecting an EVSE: in the user's browser, by serial number, or not yet."""
+"""Connecting an EVSE in the user's browser or by serial number, and the waiting list."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class EvseOnboarding(Resource):
     """Ways to connect an EVSE.
 
-    After the web flow the user's browser arrives at the redirect URI with ``evse_uid``, the new
-    EVSE's id (and ``evse_id``, a number of the API's first version: ignore it).
+    The web flow ends by redirecting the user's browser to the redirect URI with ``evse_uid``, the
+    id of the new EVSE (and ``evse_id``, a number of the API's first version: ignore it).
     """
 
     async def get(
@@ -43,17 +43,17 @@ class EvseOnboarding(Resource):
         model_id: Id[EVSEModel] | None = None,
         redirect_uri: str | URL | None = None,
     ) -> OnboardingLink:
-        """Get the link where the user's browser connects an EVSE.
+        """Get a link with which the user connects an EVSE in a browser.
 
-        The API answers with a redirect, which is not followed; nothing secret is sent along.
+        The API replies with a redirect, which is not followed. The request contains no secret.
 
         Args:
-            user_id: Whose EVSE it will be.
+            user_id: The future owner of the EVSE.
             client_id: Your OAuth application.
-            make_id: Its make; with neither make nor model the user is asked for it.
-            model_id: Its model.
-            redirect_uri: Where the browser goes in the end: scheme and host of one registered for
-                your application. Left out, the application's own.
+            make_id: The make; with neither make nor model, the web page asks the user for the make.
+            model_id: The model.
+            redirect_uri: The page to return to; scheme and host must match one registered for your
+                application. If omitted, the application's own redirect URI is used.
 
         GET /evse_onboarding, public.
         """
@@ -78,7 +78,7 @@ class EvseOnboarding(Resource):
         model_id: Id[EVSEModel] | None = None,
         redirect_uri: str | URL | None = None,
     ) -> EVSEOnboardingJsonResponse:
-        """Get the same link as JSON, for a native app's web view; it needs make or model.
+        """Get the same link as JSON, for the web view of a native app; needs make or model.
 
         GET /evse_onboarding, public.
         """
@@ -102,10 +102,10 @@ class EvseOnboarding(Resource):
         serial_number: str,
         expand: Sequence[EVSEExpand] = (),
     ) -> EVSE:
-        """Connect an EVSE by its serial number, looked up at its provider by the user's e-mail.
+        """Connect an EVSE by serial number; its provider looks it up by the user's e-mail address.
 
-        `NotFoundError`: the provider does not know it. `UnprocessableError`: it is connected
-        already, or the provider failed.
+        Raises `NotFoundError` if the provider does not find it, and `UnprocessableError` if it is
+        already connected or the provider failed.
 
         POST /evse_onboarding/import, scope evse:write.
         """
@@ -122,7 +122,7 @@ class EvseOnboarding(Resource):
 
 
 class EvseWaitlist(Resource):
-    """People who wait for their EVSE to be supported."""
+    """The waiting list for EVSE models that are not supported yet."""
 
     async def create(
         self,
@@ -134,10 +134,10 @@ class EvseWaitlist(Resource):
         program_id: Id[Program] | Unset | None = UNSET,
         client_id: str | None = None,
     ) -> EVSEWaitlistResponse:
-        """Put somebody on the waiting list, to be told when their EVSE is supported.
+        """Add a person to the waiting list, to be notified when their EVSE is supported.
 
-        Give either *evse_model_id*, or *evse_make_name* and *evse_model_name*. The country is the
-        program's, or follows from the client's *language*, or is ``US``.
+        Pass either *evse_model_id*, or *evse_make_name* and *evse_model_name*. The country is that
+        of the program, or follows from the client's *language*, or is ``US``.
 
         POST /evse_waitlist, public.
         """

@@ -1,4 +1,4 @@
-"""EVSEs (charge points), and what they log."""
+"""EVSEs (charge points) and their logs."""
 
 from __future__ import annotations
 
@@ -37,18 +37,19 @@ EVSEConnectivityExpand: TypeAlias = Literal["latest_status_log"]
 
 
 class Evses(Resource):
-    """Charge points, and what they log.
+    """Charge points and their logs.
 
-    Logs come newest first. An entry is named by its EVSE and its timestamp; give the entry itself,
-    its `Ref` or its URL where you have one, since a datetime does not keep the server's spelling.
+    Log entries are listed newest first. An entry is identified by its EVSE and its timestamp. To
+    retrieve one, pass the entry itself, its `Ref` or its URL if you have it: a datetime may not
+    reproduce the server's spelling.
     """
 
     def list(
         self, *, cpid: str | None = None, page_size: int = 100, expand: Sequence[EVSEExpand] = ()
     ) -> Pager[EVSE]:
-        """List the EVSEs you may see; with *cpid*, the one of that exact charge point identity.
+        """List EVSEs; with *cpid*, the one with exactly that charge point identity.
 
-        Of the user that the client acts for (`acting_for`), or of everybody you may see.
+        Those of the user that the client acts for (`acting_for`), or all that you may see.
 
         GET /evses, scope evse:read.
         """
@@ -81,10 +82,10 @@ class Evses(Resource):
         location: LatLong | Unset | None = UNSET,
         expand: Sequence[EVSEExpand] = (),
     ) -> EVSE:
-        """Move an EVSE; ``None`` clears its location. Nothing else about it can be changed.
+        """Change the location of an EVSE; None clears it. Other properties cannot be changed.
 
-        Coordinates off the globe are a `ValueError`; what else the API refuses, a
-        `BadRequestError` of type ``validation-failed-update-evse``.
+        Raises `ValueError` for coordinates out of range, and `BadRequestError` of type
+        ``validation-failed-update-evse`` for other values that the API rejects.
 
         PATCH /evses/{evse_id}, scope evse:write.
         """
@@ -105,7 +106,7 @@ class Evses(Resource):
         await self._delete("/evses/{evse_id}", evse_id, scope="evse:write")
 
     async def reconnect(self, evse_id: Id[EVSE]) -> EVSEReconnectionUrl:
-        """Make a URL where the EVSE's user can sign in to it again; it must have a user.
+        """Create a URL on which the EVSE's user can sign in again. The EVSE must have a user.
 
         POST /evses/{evse_id}/reconnect, scope evse:write.
         """
@@ -123,7 +124,7 @@ class Evses(Resource):
     async def connectivity(
         self, evse_id: Id[EVSE], *, expand: Sequence[EVSEConnectivityExpand] = ()
     ) -> EVSEConnectivity:
-        """Retrieve how well the EVSE is connected.
+        """Retrieve the quality of the EVSE's connection.
 
         GET /evses/{evse_id}/connectivity, scope evse:read.
         """
@@ -144,7 +145,7 @@ class Evses(Resource):
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
     ) -> Pager[EVSEStatusLog]:
-        """List the states an EVSE reported.
+        """List the states that an EVSE reported.
 
         GET /evses/{evse_id}/status_logs, scope evse:read.
         """
@@ -166,7 +167,7 @@ class Evses(Resource):
         *,
         expand: Sequence[EVSELogExpand] = (),
     ) -> EVSEStatusLog:
-        """Retrieve one state an EVSE reported.
+        """Retrieve one state that an EVSE reported.
 
         GET /evses/{evse_id}/status_logs/{sampled_at}, scope evse:read.
         """
@@ -188,7 +189,7 @@ class Evses(Resource):
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
     ) -> Pager[EVSECommandLog]:
-        """List the commands an EVSE was sent.
+        """List the commands sent to an EVSE.
 
         GET /evses/{evse_id}/command_logs, scope debug:read.
         """
@@ -210,7 +211,7 @@ class Evses(Resource):
         *,
         expand: Sequence[EVSELogExpand] = (),
     ) -> EVSECommandLog:
-        """Retrieve one command an EVSE was sent.
+        """Retrieve one command sent to an EVSE.
 
         GET /evses/{evse_id}/command_logs/{logged_at}, scope debug:read.
         """
@@ -232,7 +233,7 @@ class Evses(Resource):
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
     ) -> Pager[EVSEAPIErrorLog]:
-        """List the failures to reach an EVSE through its maker's API.
+        """List failed attempts to reach an EVSE through its manufacturer's API.
 
         GET /evses/{evse_id}/error_logs, scope debug:read.
         """
@@ -254,7 +255,7 @@ class Evses(Resource):
         *,
         expand: Sequence[EVSELogExpand] = (),
     ) -> EVSEAPIErrorLog:
-        """Retrieve one failure to reach an EVSE.
+        """Retrieve one failed attempt to reach an EVSE.
 
         GET /evses/{evse_id}/error_logs/{sampled_at}, scope debug:read.
         """
@@ -283,7 +284,7 @@ class Evses(Resource):
     ) -> Pager[EVSEOCPPLog]:
         """List the OCPP messages between the server and an EVSE.
 
-        The filter *direction* is in capitals; the entries say ``Sent`` and ``Received``.
+        The filter *direction* is in capitals; the entries have ``Sent`` and ``Received``.
 
         GET /evses/{evse_id}/ocpp_logs, scope debug:read.
         """

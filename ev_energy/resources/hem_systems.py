@@ -1,4 +1,4 @@
-"""Home energy management (HEM) systems: their power now, and their energy over time."""
+"""Home energy management (HEM) systems: their current power and past energy."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ev_energy.resources._constraints import one_of
 
 EnergyStatsResolution: TypeAlias = Literal["PT30M", "P1D", "P1M"]
 
-#: The longest range of each resolution, in words and in time that passes: days from midnight to
-#: midnight take an hour more where clocks go back in between, as they do in a European October.
-_LONGEST: Final = {
+#: The maximum range of each resolution, as text and as elapsed time. A range of days may be an hour
+#: longer if clocks go back in between, as they do in Europe in October.
+_MAX_RANGES: Final = {
     "PT30M": ("24 hours", timedelta(hours=24)),
     "P1D": ("31 days", timedelta(days=31, hours=1)),
     "P1M": ("366 days", timedelta(days=366, hours=1)),
@@ -24,7 +24,7 @@ _LONGEST: Final = {
 
 
 class HemSystems(Resource):
-    """Homes seen as one system: boundary meters, batteries and inverters together."""
+    """Homes as one system of boundary meters, batteries and inverters."""
 
     def list(self, *, page_size: int = 100) -> Pager[HEMSystem]:
         """List the systems you may see; with `acting_for`, those of that user.
@@ -50,18 +50,18 @@ class HemSystems(Resource):
         end: datetime,
         resolution: EnergyStatsResolution,
     ) -> HEMSystemEnergyStatsResponse:
-        """Add up the energy in a home, in Wh, by half hour, day or month.
+        """Retrieve the energy of a home in Wh, summed by half hour, day or month.
 
-        *start* and *end* must fall on the resolution in the system's own time zone: on a half hour,
-        on midnight, or on midnight of the first of a month. No system tells its time zone, so this
-        cannot be checked here; where they do not, a `BadRequestError` comes back.
+        *start* and *end* must be boundaries of the resolution in the system's own time zone: half
+        hours, midnight, or midnight on the first of a month. The API does not reveal the time
+        zone, so the client cannot check this; other times raise `BadRequestError`.
 
         Args:
-            hem_system_id: Which system.
-            start: Aware; in any zone.
+            hem_system_id: The system.
+            start: Aware, in any time zone.
             end: Aware, and after *start*: at most 24 hours with ``PT30M``, 31 days with ``P1D``,
                 366 days with ``P1M``. (A range in days may be an hour longer, when clocks go back.)
-            resolution: ``PT30M``, ``P1D`` or ``P1M``: one bucket for each half hour, day or month.
+            resolution: ``PT30M``, ``P1D`` or ``P1M``: one bucket per half hour, day or month.
 
         GET /hem_systems/{hem_system_id}/energy_stats, scope home_energy:read.
         """
@@ -77,7 +77,7 @@ class HemSystems(Resource):
         )
 
     async def live_power(self, hem_system_id: Id[HEMSystem]) -> HEMSystemLivePower:
-        """Retrieve the power in a home, in W, as the newest statistics have it.
+        """Retrieve the power in a home in W, according to the newest statistics.
 
         GET /hem_systems/{hem_system_id}/live_power, scope home_energy:read.
         """
@@ -90,14 +90,14 @@ class HemSystems(Resource):
 
 
 def _check_range(start: datetime, end: datetime, resolution: str) -> None:
-    """A range in time that is not longer than *resolution* allows."""
+    """Raise `ValueError` unless *start* to *end* is a range that *resolution* allows."""
     for name, value in (("start", start), ("end", end)):
-        timestamp(name, value)  # refuses one without a zone
-    span = end.astimezone(UTC) - start.astimezone(UTC)  # the time that passes, whatever clocks do
+        timestamp(name, value)  # raises ValueError without a time zone
+    span = end.astimezone(UTC) - start.astimezone(UTC)  # elapsed time, across clock changes
     if span <= timedelta(0):
         raise ValueError(f"end must be after start: {end} is not after {start}")
-    if resolution not in _LONGEST:
-        return  # refused when it is sent
-    words, longest = _LONGEST[resolution]
-    if span > longest:
-        raise ValueError(f"end must be at most {words} after start with {resolution}, not {span}")
+    if resolution not in _MAX_RANGES:
+        return  # `one_of` raises when the request is built
+    text, max_range = _MAX_RANGES[resolution]
+    if span > max_range:
+        raise ValueError(f"end must be at most {text} after start with {resolution}, not {span}")

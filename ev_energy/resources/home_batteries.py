@@ -1,4 +1,4 @@
-"""Home batteries, their catalogue, and what they report."""
+"""Home batteries: the catalogue, the batteries of users, and their states."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ HomeBatteryModelExpand: TypeAlias = Literal["make"]
 
 
 class HomeBatteries(Resource):
-    """Home batteries, and the states they reported.
+    """Home batteries and the states that they reported.
 
-    No method connects one: send the user's browser to the ``onboarding_url`` of a make or model.
+    There is no method to connect a battery: send the user's browser to the ``onboarding_url`` of
+    a make or model.
 
-    Log entries come newest first. An entry is named by its battery and ``sampled_at``; give the
-    entry itself, its `Ref` or its URL where you have one, since a datetime does not keep the
-    server's spelling.
+    Log entries are listed newest first. An entry is identified by its battery and ``sampled_at``.
+    To retrieve one, pass the entry itself, its `Ref` or its URL if you have it: a datetime may not
+    reproduce the server's spelling.
     """
 
     def list(
@@ -53,7 +54,7 @@ class HomeBatteries(Resource):
     async def get(
         self, home_battery_id: Id[HomeBattery], *, expand: Sequence[HomeBatteryExpand] = ()
     ) -> HomeBattery:
-        """Retrieve one home battery; with `acting_for`, one that this user may see.
+        """Retrieve one home battery; with `acting_for`, one that the user may see.
 
         GET /home_batteries/{home_battery_id}, scope home_battery:read.
         """
@@ -74,7 +75,7 @@ class HomeBatteries(Resource):
         page_size: int = 100,
         expand: Sequence[HomeBatteryStatusLogExpand] = (),
     ) -> Pager[HomeBatteryStatusLog]:
-        """List the states a home battery reported.
+        """List the states that a home battery reported.
 
         GET /home_batteries/{home_battery_id}/status_logs, scope home_battery:read.
         """
@@ -96,7 +97,7 @@ class HomeBatteries(Resource):
         *,
         expand: Sequence[HomeBatteryStatusLogExpand] = (),
     ) -> HomeBatteryStatusLog:
-        """Retrieve one state a home battery reported.
+        """Retrieve one state that a home battery reported.
 
         GET /home_batteries/{home_battery_id}/status_logs/{sampled_at}, scope home_battery:read.
         """
@@ -145,7 +146,7 @@ class HomeBatteryModels(Resource):
         page_size: int = 100,
         expand: Sequence[HomeBatteryModelExpand] = (),
     ) -> Pager[HomeBatteryModel]:
-        """List models, of one make or of all, with texts in the client's *language*.
+        """List models, optionally of one make, with texts in the client's *language*.
 
         GET /home_battery_models, scope home_battery:read.
         """

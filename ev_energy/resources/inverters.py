@@ -1,4 +1,4 @@
-"""Inverters: those of users, the catalogue, and how to connect one."""
+"""Inverters: the catalogue, the inverters of users, and connecting one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ InverterModelExpand: TypeAlias = Literal["make"]
 
 
 class Inverters(Resource):
-    """Inverters. Their status logs cannot be listed: expand ``latest_status_log``."""
+    """Inverters of users. Their status logs cannot be listed; expand ``latest_status_log``."""
 
     async def create(
         self, *, model: Id[InverterModel] | Unset = UNSET, user: Id[User] | Unset = UNSET
@@ -32,9 +32,9 @@ class Inverters(Resource):
         """Create an inverter and link it to the solar array of its user.
 
         Args:
-            model: Its model: the id, a link, the model itself, or its URL.
-            user: Whose it is, in any of these forms. Left out, the user that the client acts for
-                (`acting_for`), or the token's own.
+            model: The model: its id, a `Ref`, the model itself, or its URL.
+            user: The owner, in any of these forms. If omitted, the user that the client acts for
+                (`acting_for`), or the owner of the token.
 
         POST /inverters, scope inverter:write.
         """
@@ -50,7 +50,7 @@ class Inverters(Resource):
     ) -> Pager[Inverter]:
         """List the inverters you may see; with `acting_for`, those of that user.
 
-        Texts come in the client's *language*.
+        Texts are in the client's *language*.
 
         GET /inverters, scope inverter:read.
         """
@@ -86,7 +86,7 @@ class InverterMakes(Resource):
     ) -> Pager[InverterMake]:
         """List makes; with *available_for_user_id*, those for that user's region and program.
 
-        Texts come in the client's *language*.
+        Texts are in the client's *language*.
 
         GET /inverter_makes, scope inverter:read.
         """
@@ -121,7 +121,7 @@ class InverterModels(Resource):
         page_size: int = 100,
         expand: Sequence[InverterModelExpand] = (),
     ) -> Pager[InverterModel]:
-        """List models, of one make or of all, with texts in the client's *language*.
+        """List models, optionally of one make, with texts in the client's *language*.
 
         GET /inverter_models, scope inverter:read.
         """
@@ -151,7 +151,7 @@ class InverterModels(Resource):
 
 
 class InverterOnboarding(Resource):
-    """Connecting an inverter, in the user's browser."""
+    """Connecting an inverter in the user's browser."""
 
     async def get(
         self,
@@ -161,16 +161,16 @@ class InverterOnboarding(Resource):
         make_id: Id[InverterMake] | None = None,
         inverter_id: Id[Inverter] | None = None,
     ) -> OnboardingLink:
-        """Get the link where the user's browser signs in to the account of an inverter.
+        """Get a link with which the user signs in to the account of an inverter in a browser.
 
-        The API answers with a redirect, which is not followed. Unlike the links for EVSEs and
-        vehicles it takes a token, and there is no JSON form. Texts come in the client's *language*.
+        The API replies with a redirect, which is not followed. Unlike the links for EVSEs and
+        vehicles, this one needs a token and has no JSON form. Texts are in the client's *language*.
 
         Args:
-            user_id: Whose inverter it is.
+            user_id: The owner of the inverter.
             client_id: Your OAuth application.
             make_id: The make of the inverter to connect.
-            inverter_id: The inverter to connect, such as `inverters.create` made; not a model.
+            inverter_id: The inverter to connect, as created by `inverters.create`; not a model.
 
         GET /inverter_onboarding, any scope.
         """

@@ -1,4 +1,4 @@
-"""Programs: what users join to be rewarded for charging at the right time."""
+"""Programs that users join to be rewarded for charging at the right time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ProgramVehicleCompatibilityExpand: TypeAlias = Literal["model"]
 
 
 class Programs(Resource):
-    """Programs, their tiers, what their members agree to, and which vehicles they support."""
+    """Programs, with their tiers, participation agreements and supported vehicles."""
 
     def list(
         self,
@@ -38,19 +38,19 @@ class Programs(Resource):
     ) -> Pager[Program]:
         """List programs.
 
-        With a token that stands for a user, or a client that acts for one (`acting_for`), only
-        those which that user's location may make eligible.
+        With a user's token, or if the client acts for a user (`acting_for`), only programs for
+        which the user's location may be eligible.
 
         Args:
-            coordinates: Only what is open to people who charge there. Text is latitude before
-                longitude, with a comma. Not together with *postal_code*.
-            postal_code: Only what is open to people who charge there, written as the country
-                writes it.
-            country_code: The country of *postal_code*, which needs it.
+            coordinates: Only programs for people who charge there. As text: latitude, comma,
+                longitude. Not allowed together with *postal_code*.
+            postal_code: Only programs for people who charge there, in the country's usual
+                spelling.
+            country_code: The country of *postal_code*; required with it.
 
         GET /programs, public.
         """
-        _one_place(coordinates, postal_code, country_code)
+        _check_location(coordinates, postal_code, country_code)
         return self._list(
             Program,
             "/programs",
@@ -70,9 +70,9 @@ class Programs(Resource):
     def vehicle_compatibility(
         self, program_id: Id[Program], *, expand: Sequence[ProgramVehicleCompatibilityExpand] = ()
     ) -> Pager[ProgramVehicleCompatibility]:
-        """List the vehicle models that a program supports, all in one page.
+        """List the vehicle models that a program supports, on a single page.
 
-        With `acting_for`, asked as that user.
+        With `acting_for`, the call is made as that user.
 
         GET /programs/{program_id}/vehicle_compatibility, scope vehicle:read.
         """
@@ -87,16 +87,16 @@ class Programs(Resource):
     async def user_verification(
         self, program_id: Id[Program], *, details: Mapping[str, object]
     ) -> None:
-        """Send what tells the utility which of its customers a user is.
+        """Send details by which the utility recognises the user as one of its customers.
 
-        The user is the one the token stands for, or that the client acts for (`acting_for`). What
-        was sent cannot be read back.
+        The user is the owner of the token, or the user that the client acts for (`acting_for`). The
+        details cannot be read back.
 
         Args:
-            program_id: Whose utility it is.
-            details: A JSON object, sent as it is. Each program has its own rules for it:
-                ``{"account_number": "12345678-A"}`` for one, ``{"pin": "abcde-12345"}`` for
-                another. What does not fit them is a `BadRequestError`.
+            program_id: The program of the utility.
+            details: A JSON object, sent unchanged. Each program has its own rules for it, such as
+                ``{"account_number": "12345678-A"}`` or ``{"pin": "abcde-12345"}``. Details that
+                break them raise `BadRequestError`.
 
         POST /programs/{program_id}/user_verification, any scope.
         """
@@ -111,10 +111,10 @@ class Programs(Resource):
     async def post_enrollment_verification(
         self, program_id: Id[Program], *, details: Mapping[str, object]
     ) -> None:
-        """Send what a program wants to know of a user who has joined.
+        """Send details that a program requires of a user after joining.
 
-        The user is the one the token stands for, or that the client acts for (`acting_for`).
-        *details* is a JSON object as in `user_verification`, by other rules of the program.
+        The user is the owner of the token, or the user that the client acts for (`acting_for`).
+        *details* is a JSON object as in `user_verification`, with other rules of the program.
 
         POST /programs/{program_id}/post-enrollment-verification, any scope.
         """
@@ -127,11 +127,11 @@ class Programs(Resource):
         )
 
     async def join(self, program_id: Id[Program]) -> Program:
-        """Enrol a user in a program, in its default tier; they leave any other program.
+        """Enrol a user in the default tier of a program. The user leaves any other program.
 
-        The user is the one the token stands for, or that the client acts for (`acting_for`). To
-        join again changes nothing, so the call may be repeated. `NotFoundError`: there is no such
-        program, or it has no default tier.
+        The user is the owner of the token, or the user that the client acts for (`acting_for`).
+        Joining again changes nothing, so the call may be repeated. Raises `NotFoundError` for an
+        unknown program, or one without a default tier.
 
         POST /programs/{program_id}/join, scope utility_account:write.
         """
@@ -142,8 +142,8 @@ class Programs(Resource):
     def tiers(self, program_id: Id[Program], *, page_size: int = 100) -> Pager[ProgramTier]:
         """List the tiers of a program that can be chosen.
 
-        Only for a user is ``eligible`` known: the one the token stands for, or that the client
-        acts for (`acting_for`).
+        ``eligible`` is known only if there is a user: the owner of the token, or the user that the
+        client acts for (`acting_for`).
 
         GET /programs/{program_id}/tiers, public.
         """
@@ -156,7 +156,7 @@ class Programs(Resource):
         )
 
     async def tier(self, program_id: Id[Program], tier_id: Id[ProgramTier]) -> ProgramTier:
-        """Retrieve one tier; ``eligible`` needs a user here too (`acting_for`).
+        """Retrieve one tier. As in `tiers`, ``eligible`` needs a user (`acting_for`).
 
         GET /programs/{program_id}/tiers/{tier_id}, public.
         """
@@ -201,7 +201,7 @@ class Programs(Resource):
     ) -> ParticipationAgreementVersion:
         """Retrieve the version of a program's participation agreement that is in force.
 
-        `NotFoundError`: none was ever published.
+        Raises `NotFoundError` if no version was ever published.
 
         GET /programs/{program_id}/participation_agreement_versions/current, public.
         """
@@ -217,10 +217,10 @@ class Programs(Resource):
         program_id: Id[Program],
         participation_agreement_version_id: Id[ParticipationAgreementVersion],
     ) -> None:
-        """Note that the user agrees to this version of a program's participation agreement.
+        """Record that the user agrees to this version of a program's participation agreement.
 
-        The token must be the user's own: nobody else can agree, so client credentials are refused.
-        The call may be repeated; the version stays accepted once.
+        Only the user can agree, so the token must be the user's own; the API rejects client
+        credentials. The call may be repeated; the version is accepted once.
 
         POST /programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}/accept, scope programs:write.
         """  # noqa: E501  (the operation stays on one line)
@@ -235,21 +235,21 @@ class Programs(Resource):
 
 
 class IncentiveSchemes(Resource):
-    """Rules by which a user earns money."""
+    """Rules according to which a user earns money."""
 
     def list(self) -> Pager[IncentiveScheme]:
         """List the schemes that a user is eligible for.
 
-        The user is the one the token stands for. With client credentials there is none: unless the
-        client acts for one (`acting_for`), it is a `BadRequestError`.
+        The user is the owner of the token. With client credentials there is no such user: raises
+        `BadRequestError` unless the client acts for one (`acting_for`).
 
         GET /incentive_schemes, any scope.
         """
         return self._list(IncentiveScheme, "/incentive_schemes", scope=ANY_SCOPE)
 
 
-def _one_place(coordinates: object, postal_code: object, country_code: object) -> None:
-    """A point or a postal code, not both; and a postal code means nothing without its country."""
+def _check_location(coordinates: object, postal_code: object, country_code: object) -> None:
+    """Raise `ValueError` for both a point and a postal code, or a code without its country."""
     if coordinates is not None and postal_code is not None:
         raise ValueError("give either coordinates or postal_code, not both")
     if postal_code is not None and country_code is None:

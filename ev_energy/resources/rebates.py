@@ -1,4 +1,4 @@
-"""Rebates, users' applications for them, and the files that are evidence."""
+"""Rebates, users' applications for them, and evidence files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RebateTypes(Resource):
     """
 
     def list(self, *, expand: Sequence[RebateTypeExpand] = ()) -> Pager[RebateType]:
-        """List the rebates that are open to the user.
+        """List the rebates that the user can apply for.
 
         GET /rebate_types, any scope.
         """
@@ -49,7 +49,7 @@ class RebateTypes(Resource):
     async def get(
         self, rebate_type_id: Id[RebateType], *, expand: Sequence[RebateTypeExpand] = ()
     ) -> RebateType:
-        """Retrieve one rebate; its texts come in the client's *language*.
+        """Retrieve one rebate, with texts in the client's *language*.
 
         GET /rebate_types/{rebate_type_id}, any scope.
         """
@@ -63,20 +63,22 @@ class RebateTypes(Resource):
 
 
 class RebateEvidenceTypes(Resource):
-    """Kinds of evidence, and what the user has handed in of each. Lists are not paged.
+    """Types of evidence, and the evidence of each type that the user has submitted.
+
+    Lists are not paged.
 
     The vendor marks `get` as internal.
     """
 
     def list(self) -> Pager[RebateEvidenceType]:
-        """List the kinds of evidence that the user may be asked for.
+        """List the types of evidence that the user may have to submit.
 
         GET /rebate_evidence_types, any scope.
         """
         return self._list(RebateEvidenceType, "/rebate_evidence_types", scope=ANY_SCOPE)
 
     async def get(self, rebate_evidence_type_id: Id[RebateEvidenceType]) -> RebateEvidenceType:
-        """Retrieve one kind of evidence; its texts come in the client's *language*.
+        """Retrieve one type of evidence, with texts in the client's *language*.
 
         GET /rebate_evidence_types/{rebate_evidence_type_id}, any scope.
         """
@@ -91,17 +93,18 @@ class RebateEvidenceTypes(Resource):
 class UserRebates(Resource):
     """Users' applications for rebates. Lists are not paged.
 
-    With a user's own token they are that user's; with client credentials, make the client act for
-    one first (`Client.acting_for`).
+    A user's own token gives access to that user's applications; with client credentials, use a
+    client that acts for a user (`Client.acting_for`).
 
-    `create` an application, then for each kind of evidence `update` its data and upload its file
-    (`RebateEvidenceFiles`), then `submit`. The vendor marks `create` and `list` as internal.
+    To apply: `create` an application, `update` the data and upload the file
+    (`RebateEvidenceFiles`) of each type of evidence, then `submit`. The vendor marks `create` and
+    `list` as internal.
     """
 
     async def create(self, *, rebate_type: Id[RebateType]) -> UserRebateCreated:
-        """Start an application, of the user that the client acts for (`acting_for`).
+        """Create an application for the user that the client acts for (`acting_for`).
 
-        Only its id and URL come back.
+        The reply contains only its id and URL.
 
         POST /user_rebates, any scope.
         """
@@ -130,7 +133,7 @@ class UserRebates(Resource):
         *,
         expand: Sequence[UserRebateExpand] = (),
     ) -> UserRebate:
-        """Retrieve one application, of the user that the client acts for (`acting_for`).
+        """Retrieve one application of the user that the client acts for (`acting_for`).
 
         GET /user_rebates/{user_rebate_id}, any scope.
         """
@@ -150,16 +153,17 @@ class UserRebates(Resource):
         evidence_type: Id[RebateEvidenceType],
         evidence_data: Sequence[EvidenceDataWrite],
     ) -> UserRebateCreated:
-        """Enter the data of one kind of evidence, for the user the client acts for (`acting_for`).
+        """Set the data of one type of evidence, for the user the client acts for (`acting_for`).
 
-        All three arguments are needed each time. Only id and URL of the application come back.
+        All three keyword arguments are always required. The reply contains only the id and URL of
+        the application.
 
         Args:
             user_rebate_id: The application.
-            rebate_type: The rebate it is for.
-            evidence_type: The kind of evidence that the data are.
-            evidence_data: One entry a field. A field is named by a number that no reply shows:
-                see `EvidenceDataWrite`.
+            rebate_type: The rebate that it is for.
+            evidence_type: The type of evidence that the data belong to.
+            evidence_data: One entry per field. A field is identified by a number that no reply
+                contains; see `EvidenceDataWrite`.
 
         PATCH /user_rebates/{user_rebate_id}, any scope.
         """
@@ -176,9 +180,9 @@ class UserRebates(Resource):
         )
 
     async def submit(self, user_rebate_id: Id[UserRebate | UserRebateCreated]) -> None:
-        """Hand an application in for review, for the user that the client acts for (`acting_for`).
+        """Submit an application for review, for the user that the client acts for (`acting_for`).
 
-        All its data and files must be there by then.
+        All its data and files must have been uploaded.
 
         POST /user_rebates/{user_rebate_id}:submit, any scope.
         """
@@ -188,13 +192,13 @@ class UserRebates(Resource):
 
 
 class RebateEvidenceFiles(Resource):
-    """Files that are evidence. Lists are not paged.
+    """Evidence files. Lists are not paged.
 
-    Whose they are goes by token and `Client.acting_for`, as in `UserRebates`.
+    The user is determined as in `UserRebates`, by the token or `Client.acting_for`.
 
-    A file takes three steps: `start_upload`; ``PUT`` its bytes to the ``presigned_url`` that comes
-    back, which is on another host and must not be given the access token; `finish_upload`.
-    `Rebates.upload_evidence` takes all of them.
+    An upload takes three steps: `start_upload`; ``PUT`` the bytes to the ``presigned_url`` of the
+    reply, which is on another host and must not receive the access token; `finish_upload`.
+    `Rebates.upload_evidence` performs all three.
     """
 
     def list(
@@ -223,7 +227,7 @@ class RebateEvidenceFiles(Resource):
         *,
         expand: Sequence[RebateEvidenceFileExpand] = (),
     ) -> RebateEvidenceFile:
-        """Retrieve one file's details, of the user that the client acts for (`acting_for`).
+        """Retrieve the details of one file of the user that the client acts for (`acting_for`).
 
         GET /rebate_evidence_files/{rebate_evidence_file_id}, any scope.
         """
@@ -242,14 +246,14 @@ class RebateEvidenceFiles(Resource):
         file_name: str | Unset = UNSET,
         rebate_evidence_type: Id[RebateEvidenceType] | Unset = UNSET,
     ) -> RebateEvidenceUpload:
-        """Announce a file, and get the URL to ``PUT`` its bytes to.
+        """Start the upload of a file, and get the URL to ``PUT`` its bytes to.
 
-        It is filed for the user that the client acts for (`acting_for`).
+        The file belongs to the user that the client acts for (`acting_for`).
 
         Args:
-            user_rebate: The application that it belongs to.
-            file_name: Its name with the extension.
-            rebate_evidence_type: The kind of evidence that it is.
+            user_rebate: The application that the file is for.
+            file_name: The name of the file with its extension.
+            rebate_evidence_type: The type of evidence.
 
         POST /rebate_evidence_files:start_upload, any scope.
         """
@@ -267,9 +271,10 @@ class RebateEvidenceFiles(Resource):
     async def finish_upload(
         self, rebate_evidence_file_id: Id[RebateEvidenceFile | RebateEvidenceUpload]
     ) -> RebateEvidenceFile:
-        """Say that the bytes of a file are all there; only its id and URL come back.
+        """Finish the upload of a file, after all bytes have been sent.
 
-        For the user that the client acts for (`acting_for`).
+        For the user that the client acts for (`acting_for`). The reply contains only the file's id
+        and URL.
 
         POST /rebate_evidence_files/{rebate_evidence_file_id}:finish_upload, any scope.
         """

@@ -1,4 +1,4 @@
-"""Regions on the map, and groups of them."""
+"""Regions on the map, and region groups."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class Regions(Resource):
-    """Areas on the map. You see those that your own organisation created.
+    """Areas on the map. Only those that your own organisation created are visible.
 
-    They can be created, and neither changed nor deleted after that.
+    Regions can be created, but not changed or deleted.
     """
 
     def list(
@@ -47,9 +47,9 @@ class Regions(Resource):
     ) -> Pager[Region]:
         """List the regions of your organisation, without their geometry.
 
-        *name* and *name__in* are whole names; one that holds a comma can be asked for by *name*
-        only. With *contains*, only regions around that point: on the boundary is not inside. As
-        text it is latitude, comma, longitude, unlike GeoJSON.
+        *name* and *name__in* match whole names; a name with a comma works only with *name*.
+        *contains* selects the regions around a point; a point on the boundary is outside. As text,
+        a point is latitude, comma, longitude, unlike in GeoJSON.
 
         GET /regions, scope region:read.
         """
@@ -75,20 +75,22 @@ class Regions(Resource):
     ) -> RegionDetail:
         """Create a region.
 
-        `ConflictError` of type ``region-name-conflict``: the name is taken, perhaps by another
-        organisation; ``extensions["conflicts"]`` names the region that has it. `ApiError` with the
-        status 413 and the type ``payload-too-large``: more than 20 MB. `UnprocessableError`: a
-        shape that cannot be repaired (``invalid-geometry``), or another member that is wrong
-        (``validation-failed-regions``). `ForbiddenError`: your application has no organisation.
-        In none of these cases is anything created.
+        Raises an error in these cases, and creates nothing then:
+
+        - `ConflictError` of type ``region-name-conflict``: the name is taken, perhaps by another
+          organisation. ``extensions["conflicts"]`` has the region with that name.
+        - `ApiError` with status 413 and type ``payload-too-large``: the request exceeds 20 MB.
+        - `UnprocessableError`: a shape that cannot be repaired (``invalid-geometry``), or another
+          invalid member (``validation-failed-regions``).
+        - `ForbiddenError`: your application has no organisation.
 
         Args:
-            name: One that no region has yet.
-            geometries: 1 to 1000 polygons or multipolygons, which the server unites. Positions
-                are **longitude first**. What breaks a limit of `GeoJsonPolygon` is a `ValueError`
-                that names the place.
-            type: What it is for.
-            region_groups: Groups of your organisation to put it in.
+            name: A name that no region has yet.
+            geometries: 1 to 1000 polygons or multipolygons, which the server merges. Positions
+                are **longitude first**. A shape that exceeds a limit of `GeoJsonPolygon` raises
+                `ValueError` with its position.
+            type: The purpose of the region.
+            region_groups: Groups of your organisation that the region will belong to.
 
         POST /regions, scope region:write.
         """
@@ -113,10 +115,10 @@ class Regions(Resource):
 
 
 class RegionGroups(Resource):
-    """Regions that belong together. You see those that your own organisation created."""
+    """Groups of regions. Only those that your own organisation created are visible."""
 
     def list(self, *, name: str | None = None, page_size: int = 100) -> Pager[RegionGroup]:
-        """List the groups of your organisation; with *name*, the one of that whole name.
+        """List the groups of your organisation; with *name*, the one with exactly that name.
 
         GET /region_groups, scope region:read.
         """
@@ -125,19 +127,19 @@ class RegionGroups(Resource):
         )
 
     async def create(self, *, name: str, regions: Sequence[RegionGroupEntry]) -> RegionGroup:
-        """Create a group and all its regions, or nothing at all.
+        """Create a group and all its regions, or nothing if there is an error.
 
-        `validate` tells beforehand what is wrong with the same arguments. `ConflictError`: of type
-        ``region-group-name-conflict``, the group's name is taken, by what is in
-        ``extensions["existing_region_group"]``; of type ``region-name-conflict``, names of regions
-        are, which ``extensions["conflicts"]`` lists. Other organisations' names count too. The
-        other errors are those of `Regions.create`; two regions of the same name are an
-        `UnprocessableError`.
+        `validate` checks the same arguments in advance. Raises `ConflictError` of type
+        ``region-group-name-conflict`` if the group's name is taken, by the group in
+        ``extensions["existing_region_group"]``, and of type ``region-name-conflict`` if names of
+        regions are taken, by the regions in ``extensions["conflicts"]``. Names of other
+        organisations count too. The other errors are those of `Regions.create`; two regions with
+        the same name raise `UnprocessableError`.
 
         Args:
-            name: One that no group has yet.
-            regions: 1 to 500 new regions; the same limits hold for their geometries as in
-                `Regions.create`, and are checked in the same way.
+            name: A name that no group has yet.
+            regions: 1 to 500 new regions. Their geometries have the same limits and checks as in
+                `Regions.create`.
 
         POST /region_groups, scope region:write.
         """
@@ -160,12 +162,12 @@ class RegionGroups(Resource):
     async def validate(
         self, *, name: str, regions: Sequence[RegionGroupEntry]
     ) -> RegionGroupValidationResult:
-        """Find out what `create` would say to the same arguments, without creating anything.
+        """Validate the arguments of `create` without creating anything.
 
-        Findings are no errors here: look whether ``valid`` is true. Only what the API cannot read
-        at all is an `UnprocessableError`, more than 20 MB an `ApiError` with the status 413, and
-        what breaks a limit a `ValueError`, as in `create`. It may be repeated. A name that is free
-        now may be taken when you come to create.
+        Problems are part of the reply, not errors: check whether ``valid`` is true. As in `create`,
+        a request that the API cannot parse raises `UnprocessableError`, more than 20 MB raise
+        `ApiError` with status 413, and an exceeded limit raises `ValueError`. The call may be
+        repeated. A name that is free now may be taken by the time of `create`.
 
         POST /region_groups:validate, scope region:write.
         """

@@ -1,4 +1,4 @@
-"""Shared sites, and the systems that run them."""
+"""Shared sites, and the systems that operate them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class EvseSites(Resource):
     def list(self) -> Pager[EVSESite]:
         """List the sites.
 
-        Only for a user is ``user_connected`` known: the one the token stands for, or that the
-        client acts for (`acting_for`).
+        ``user_connected`` is known only if there is a user: the owner of the token, or the user
+        that the client acts for (`acting_for`).
 
         GET /evse_sites, scope site:read.
         """
         return self._list(EVSESite, "/evse_sites", scope="site:read")
 
     async def get(self, evse_site_id: Id[EVSESite]) -> EVSESite:
-        """Retrieve one site; ``user_connected`` needs a user here too (`acting_for`).
+        """Retrieve one site. As in `list`, ``user_connected`` needs a user (`acting_for`).
 
         GET /evse_sites/{evse_site_id}, scope site:read.
         """
@@ -36,14 +36,14 @@ class CpmsProviders(Resource):
     """Charge point management systems that ev.energy is connected to."""
 
     def list(self) -> Pager[CPMSProvider]:
-        """List the providers. The API decides how many come in a page.
+        """List the providers. The API determines the size of pages.
 
         GET /cpms_providers, any scope.
         """
         return self._list(CPMSProvider, "/cpms_providers", scope=ANY_SCOPE, page_size=None)
 
     async def get(self, cpms_provider_id: Id[CPMSProvider]) -> CPMSProvider:
-        """Retrieve one provider, by its name in capitals (`CPMSProviderId`).
+        """Retrieve one provider by its name in capitals (`CPMSProviderId`).
 
         GET /cpms_providers/{cpms_provider_id}, any scope.
         """

@@ -1,4 +1,4 @@
-"""Solar arrays, and forecasts of what the sun will yield."""
+"""Solar arrays, and forecasts of the solar yield."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SolarForecastLogExpand: TypeAlias = Literal["solar_forecast"]
 
 
 class SolarArrays(Resource):
-    """Solar arrays. Their ``forecast`` is for ev.energy's internal users; others read None.
+    """Solar arrays. Their ``forecast`` is for ev.energy's internal users; for others it is None.
 
-    With *vehicle_id* the forecast also tells what it means for the battery of that vehicle:
-    ``percent_vehicle_battery_charge_until_midnight``.
+    With *vehicle_id* the forecast also has the yield in percentage points of that vehicle's
+    battery, ``percent_vehicle_battery_charge_until_midnight``.
     """
 
     def list(
@@ -38,7 +38,7 @@ class SolarArrays(Resource):
     ) -> Pager[SolarArray]:
         """List the solar arrays you may see; with `acting_for`, those of that user.
 
-        Texts come in the client's *language*.
+        Texts are in the client's *language*.
 
         GET /solar_arrays, scope solar:read.
         """
@@ -52,10 +52,10 @@ class SolarArrays(Resource):
         )
 
     async def create(self, *, capacity_watts: int | Unset = UNSET) -> SolarArray:
-        """Create a solar array for the user that the token stands for.
+        """Create a solar array for the owner of the token.
 
-        *capacity_watts* is 0 or more. With client credentials, the API does not document whose the
-        array becomes. Texts come in the client's *language*.
+        *capacity_watts* is 0 or more. For client credentials, the API does not document the owner
+        of the array. Texts are in the client's *language*.
 
         POST /solar_arrays, scope solar:write.
         """
@@ -93,9 +93,9 @@ class SolarArrays(Resource):
         capacity_watts: int | Unset = UNSET,
         expand: Sequence[SolarArrayExpand] = (),
     ) -> SolarArray:
-        """Change the capacity of a solar array, 0 or more. Nothing else about it can be changed.
+        """Change the capacity of a solar array to 0 or more. Nothing else can be changed.
 
-        Texts come in the client's *language*.
+        Texts are in the client's *language*.
 
         PATCH /solar_arrays/{solar_array_id}, scope solar:write.
         """
@@ -110,11 +110,11 @@ class SolarArrays(Resource):
 
 
 class SolarForecasts(Resource):
-    """Forecasts of solar yield, one a place, and what they said for each period.
+    """Forecasts of the solar yield, one per location, with one log entry per period.
 
-    Log entries come newest first. An entry is named by its forecast and the start of its period
-    (``valid_period_start`` in the path, ``started_at`` in the entry); give the entry itself or its
-    URL where you have one, since a datetime does not keep the server's spelling.
+    Log entries are listed newest first. An entry is identified by its forecast and the start of its
+    period (``valid_period_start`` in the path, ``started_at`` in the entry). To retrieve one, pass
+    the entry itself or its URL if you have it: a datetime may not reproduce the server's spelling.
     """
 
     def list(self, *, page_size: int = 100) -> Pager[SolarForecast]:
@@ -127,7 +127,7 @@ class SolarForecasts(Resource):
         )
 
     async def get(self, solar_forecast_id: Id[SolarForecast]) -> SolarForecast:
-        """Retrieve one solar forecast: where it is for.
+        """Retrieve one solar forecast, which has its location.
 
         GET /solar_forecasts/{solar_forecast_id}, scope solar_forecast:read.
         """
@@ -147,7 +147,7 @@ class SolarForecasts(Resource):
         page_size: int = 100,
         expand: Sequence[SolarForecastLogExpand] = (),
     ) -> Pager[SolarForecastLog]:
-        """List what was forecast. The filters go by the start of the period, ``started_at``.
+        """List the forecasts by period. The filters refer to its start, ``started_at``.
 
         GET /solar_forecasts/{solar_forecast_id}/forecast_logs, scope solar_forecast:read.
         """
@@ -169,7 +169,7 @@ class SolarForecasts(Resource):
         *,
         expand: Sequence[SolarForecastLogExpand] = (),
     ) -> SolarForecastLog:
-        """Retrieve what was forecast for one period.
+        """Retrieve the forecast for one period.
 
         GET /solar_forecasts/{solar_forecast_id}/forecast_logs/{valid_period_start}, scope solar_forecast:read.
         """  # noqa: E501  (the operation stays on one line)

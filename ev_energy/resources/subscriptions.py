@@ -1,4 +1,4 @@
-"""Subscriptions, and what can be subscribed to."""
+"""Subscriptions, and the offerings that can be subscribed to."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SubscriptionExpand: TypeAlias = Literal["user", "offering"]
 
 
 class Subscriptions(Resource):
-    """What users have subscribed to."""
+    """Subscriptions of users."""
 
     def list(
         self, *, page_size: int = 100, expand: Sequence[SubscriptionExpand] = ()
     ) -> Pager[Subscription]:
         """List the subscriptions that are valid.
 
-        Of the user that the client acts for (`acting_for`), or of all you may see. Texts come in
-        the client's *language*.
+        Those of the user that the client acts for (`acting_for`), or all that you may see. Texts
+        are in the client's *language*.
 
         GET /subscriptions, scope subscription:read.
         """
@@ -37,10 +37,10 @@ class Subscriptions(Resource):
 
 
 class SubscriptionOfferings(Resource):
-    """What can be subscribed to. There is no list: the ids come with subscriptions."""
+    """Offerings that can be subscribed to. There is no list; subscriptions have the ids."""
 
     async def get(self, offering_id: Id[SubscriptionOffering]) -> SubscriptionOffering:
-        """Retrieve one offering; its name comes in the client's *language*.
+        """Retrieve one offering, with its name in the client's *language*.
 
         GET /subscription_offerings/{offering_id}, scope subscription:read.
         """

@@ -1,4 +1,4 @@
-"""Support tickets, and numbers about them."""
+"""Support tickets, and statistics about them."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ SupportTicketPeriod: TypeAlias = Literal["day", "week", "month"]
 
 
 class SupportTickets(Resource):
-    """Support tickets, read from a support system; only their categories can be changed here.
+    """Support tickets from a support system. Only their categories can be changed here.
 
-    You see the tickets of the users that you may see. Those without a user take a token with full
-    access: to any other they are a `NotFoundError`, and so are their messages.
+    The tickets of all users that you may see are visible. Tickets without a user need a token with
+    full access; for other tokens they and their messages raise `NotFoundError`.
     """
 
     def list(
@@ -83,14 +83,14 @@ class SupportTickets(Resource):
     ) -> Pager[SupportTicket]:
         """List tickets: of the user the client acts for (`acting_for`), or all that you may see.
 
-        Filters add up. *status*, *priority* and *source* are texts as tickets have them, such as
-        ``Open``, ``High`` and ``Email``; *tags* is a single tag. An ``...__isnull`` filter wants
-        tickets that lack the member (True) or have it (False): with ``resolved_at__isnull=True``,
-        the unresolved ones. Of times, ``gte`` and ``lte`` include the moment itself, and a
-        ``...__range`` is the first and the last moment.
+        A ticket must match all filters. *status*, *priority* and *source* are values as in tickets,
+        such as ``Open``, ``High`` and ``Email``; *tags* is a single tag. An ``...__isnull`` filter
+        selects tickets that lack the member (True) or have it (False); ``resolved_at__isnull=True``
+        selects the unresolved ones. The time filters ``gte`` and ``lte`` are inclusive; a
+        ``...__range`` consists of the first and the last moment.
 
-        *user* is sent as the user's URL, whatever you give: the API declares a URL here, though its
-        words speak of an id.
+        *user* is always sent as the user's URL: the API declares a URL here, although its
+        documentation mentions an id.
 
         GET /support_tickets, scope support:read.
         """
@@ -158,7 +158,7 @@ class SupportTickets(Resource):
         ai_generated_category: SupportTicketCategoryEnum | str | Unset | None = UNSET,
         ai_generated_subcategory: SupportTicketSubcategoryEnum | str | Unset | None = UNSET,
     ) -> SupportTicket:
-        """Put a ticket into other categories; what is left out stays, ``None`` clears.
+        """Change the categories of a ticket. Omitted ones are unchanged; None clears a category.
 
         PATCH /support_tickets/{support_ticket_id}, scope support:write.
         """
@@ -185,9 +185,9 @@ class SupportTickets(Resource):
         position__gte: int | None = None,
         position__lte: int | None = None,
     ) -> Pager[SupportTicketMessage]:
-        """List the messages of a ticket, oldest first; the list is not paged.
+        """List the messages of a ticket, oldest first. The list is not paged.
 
-        Positions count from 0, and ``gte`` and ``lte`` include the one they name.
+        Positions start at 0; ``gte`` and ``lte`` are inclusive.
 
         GET /support_tickets/{support_ticket_id}/messages, scope support:read.
         """
@@ -219,9 +219,9 @@ class SupportTickets(Resource):
         )
 
     async def categories(self) -> SupportTicketCategories:
-        """Retrieve the categories and subcategories that there are, with labels for people.
+        """Retrieve all categories and subcategories, with labels for display.
 
-        Which subcategory goes with which category is not said.
+        The reply does not tell which category a subcategory belongs to.
 
         GET /support_tickets/categories, any scope.
         """
@@ -231,10 +231,10 @@ class SupportTickets(Resource):
 
 
 class SupportTicketStats(Resource):
-    """Numbers about support tickets. Shares are fractions, 0 to 1, also where called percentages.
+    """Statistics about support tickets. Shares are fractions of 1, even if named percentages.
 
-    Statuses, priorities and sources may be spelt in another case than on tickets: the vendor's
-    examples have ``open`` here, and ``Open`` there.
+    The case of statuses, priorities and sources may differ from that of tickets: the vendor's
+    examples have ``open`` here, and ``Open`` for tickets.
     """
 
     async def sankey(self) -> SupportTicketSankeyStats:
@@ -249,7 +249,7 @@ class SupportTicketStats(Resource):
     async def volume(
         self, *, group_by: SupportTicketPeriod | None = None
     ) -> SupportTicketVolumeStats:
-        """Count the tickets created in each day, week or month; left out, *group_by* is ``day``.
+        """Count the tickets created per day, week or month; *group_by* defaults to ``day``.
 
         GET /support-ticket-stats/volume, any scope.
         """
@@ -261,7 +261,7 @@ class SupportTicketStats(Resource):
         )
 
     async def resolution(self) -> SupportTicketResolutionStats:
-        """Retrieve how many tickets were resolved, and how fast.
+        """Retrieve the number of resolved tickets and the time to resolution.
 
         GET /support-ticket-stats/resolution, any scope.
         """
@@ -288,7 +288,7 @@ class SupportTicketStats(Resource):
         )
 
     async def source(self) -> SupportTicketSourceStats:
-        """Count tickets by the way they came in.
+        """Count tickets by source.
 
         GET /support-ticket-stats/source, any scope.
         """
@@ -299,7 +299,7 @@ class SupportTicketStats(Resource):
     async def top_categories(self, *, limit: int | None = None) -> SupportTicketTopCategoriesStats:
         """Retrieve the most frequent categories and subcategories.
 
-        *limit*, 1 or more, is how many of them at most; left out, it is 10.
+        *limit* is their maximum number, 1 or more; the server default is 10.
 
         GET /support-ticket-stats/top-categories, any scope.
         """

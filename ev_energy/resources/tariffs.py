@@ -28,9 +28,9 @@ class Suppliers(Resource):
     def list(
         self, *, available_for_user_id: Id[User] | None = None, page_size: int = 100
     ) -> Pager[Supplier]:
-        """List suppliers by name; with *available_for_user_id*, those open to that user.
+        """List suppliers by name.
 
-        Open means: by the user's region and program.
+        *available_for_user_id* selects those available to that user, by region and program.
 
         GET /suppliers, scope tariff:read.
         """
@@ -53,10 +53,10 @@ class Suppliers(Resource):
 
 
 class Tariffs(Resource):
-    """What electricity costs.
+    """Tariffs for electricity, and their prices.
 
-    Prices come on two scales: ``daily_prices`` is in major units of the currency, ``current_price``
-    and ``prices`` in minor ones.
+    Prices are on two scales: ``daily_prices`` in major units of the currency (such as pounds),
+    ``current_price`` and ``prices`` in minor units (such as pence).
     """
 
     def list(
@@ -72,12 +72,12 @@ class Tariffs(Resource):
     ) -> Pager[Tariff]:
         """List tariffs by name.
 
-        All that you may see, or with `acting_for`, all that the user may see.
+        All that you may see or, with `acting_for`, all that the user may see.
 
-        With *valid*, those new customers can choose today; with False, those they cannot choose
-        yet or any more. *gsp_group* is a grid supply point group of Great Britain, such as ``_C``
-        for London. With *available_for_user_id*, those open to that user, by region and program.
-        *include_optional* adds ``daily_prices``, if your contract has them.
+        *valid* selects those that new customers can choose today; False selects those that they
+        cannot choose yet or any more. *gsp_group* is a grid supply point group of Great Britain,
+        such as ``_C`` for London. *available_for_user_id* selects those available to that user, by
+        region and program. *include_optional* adds ``daily_prices`` if your contract has them.
 
         GET /tariffs, scope tariff:read.
         """
@@ -101,10 +101,10 @@ class Tariffs(Resource):
         available_for_user_id: Id[User] | None = None,
         expand: Sequence[TariffDetailExpand] = (),
     ) -> TariffDetail:
-        """Retrieve one tariff, with its price at present.
+        """Retrieve one tariff, with its current price.
 
-        With *available_for_user_id*, only if it is open to that user, by region and program. To
-        expand ``prices``, the token needs the scope ``tariff:prices:read`` too.
+        With *available_for_user_id*, only if it is available to that user, by region and program.
+        To expand ``prices``, the token also needs the scope ``tariff:prices:read``.
 
         GET /tariffs/{tariff_id}, scope tariff:read.
         """
@@ -125,7 +125,7 @@ class Tariffs(Resource):
         started_at__lte: datetime | None = None,
         page_size: int = 100,
     ) -> Pager[Price]:
-        """List the prices of a tariff, latest start first; both scopes are needed.
+        """List the prices of a tariff, latest start first. The token needs both scopes.
 
         GET /tariffs/{tariff_id}/prices, scope tariff:prices:read tariff:read.
         """

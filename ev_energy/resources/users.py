@@ -1,4 +1,4 @@
-"""Users, and what is kept for each."""
+"""Users, their preferences, payout methods and saved routes."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ UserExpand: TypeAlias = Literal[
 ]
 MinChargerPower: TypeAlias = Literal[22000, 50000, 100000, 150000, 250000]
 
-_MOST_WAYPOINTS = 25
+_MAX_WAYPOINTS = 25
 _LAST_MINUTE = 24 * 60 - 1
 
-Place = TypeVar("Place", bound=RoutePoint | Unset)
-Places = TypeVar("Places", bound=Sequence[RoutePoint] | Unset)
+Point = TypeVar("Point", bound=RoutePoint | Unset)
+Points = TypeVar("Points", bound=Sequence[RoutePoint] | Unset)
 
 
 class Users(Resource):
-    """The people who charge, what they prefer, how they are paid, and the routes they keep.
+    """Users, their preferences, payout methods and saved routes.
 
-    ``"me"`` is accepted as an id: the user the token stands for. Updates change what is given and
-    leave the rest, but for the payout method, which is set as a whole.
+    The id may be ``"me"``, the owner of the token. Updates change only the members that are passed,
+    except for the payout method, which is replaced as a whole.
     """
 
     def list(
         self, *, email: str | None = None, page_size: int = 100, expand: Sequence[UserExpand] = ()
     ) -> Pager[User]:
-        """List the users you may see; with *email*, the one with that address, in any case.
+        """List the users you may see; *email* selects an address, regardless of case.
 
-        Where the client acts for a user (`acting_for`), those whom that user may see.
+        If the client acts for a user (`acting_for`), those that this user may see.
 
         GET /users, scope user:read.
         """
@@ -66,7 +66,7 @@ class Users(Resource):
         )
 
     async def get(self, user_id: Id[User], *, expand: Sequence[UserExpand] = ()) -> User:
-        """Retrieve one user; only here the location tells its carbon intensity.
+        """Retrieve one user. Only this reply has the carbon intensity of the location.
 
         GET /users/{user_id}, scope user:read.
         """
@@ -100,7 +100,7 @@ class Users(Resource):
         default_location: LocationWrite | Unset = UNSET,
         expand: Sequence[UserExpand] = (),
     ) -> User:
-        """Change a user's e-mail or location; what is left out stays.
+        """Change a user's e-mail address or location. Omitted members are unchanged.
 
         PATCH /users/{user_id}, scope user:write.
         """
@@ -114,7 +114,7 @@ class Users(Resource):
         )
 
     async def notification_preferences(self, user_id: Id[User]) -> UserNotificationPreferences:
-        """Retrieve which groups of notifications a user wants.
+        """Retrieve which groups of notifications a user receives.
 
         GET /users/{user_id}/notification_preferences, scope notification_preferences:read.
         """
@@ -128,10 +128,10 @@ class Users(Resource):
     async def update_notification_preferences(
         self, user_id: Id[User], *, groups: NotificationGroupsWrite | Unset = UNSET
     ) -> UserNotificationPreferences:
-        """Switch groups of notifications on or off; groups that are left out stay.
+        """Enable or disable groups of notifications. Omitted groups are unchanged.
 
-        What the API refuses is a `BadRequestError` of type
-        ``validation-failed-update-notification-preferences``.
+        Raises `BadRequestError` of type ``validation-failed-update-notification-preferences`` for
+        values that the API rejects.
 
         PATCH /users/{user_id}/notification_preferences, scope notification_preferences:write.
         """
@@ -144,7 +144,7 @@ class Users(Resource):
         )
 
     async def route_planner_preferences(self, user_id: Id[User]) -> RoutePlannerPreferences:
-        """Retrieve what the route planner assumes for a user; there are defaults for everybody.
+        """Retrieve a user's settings for the route planner. Unset ones have default values.
 
         GET /users/{user_id}/route_planner_preferences, scope route_planner_preferences:read.
         """
@@ -163,16 +163,16 @@ class Users(Resource):
         min_charger_power_watts: MinChargerPower | Unset | None = UNSET,
         arrive_with_min_percent: int | Unset = UNSET,
     ) -> RoutePlannerPreferences:
-        """Change what the route planner assumes for a user.
+        """Change a user's settings for the route planner.
 
-        What the API refuses is a `BadRequestError` of type
-        ``validation-failed-update-route-planner-preferences``.
+        Raises `BadRequestError` of type ``validation-failed-update-route-planner-preferences`` for
+        values that the API rejects.
 
         Args:
-            user_id: Whose preferences they are.
-            preferred_vehicle: The vehicle to choose beforehand; None for none.
-            min_charger_power_watts: How strong chargers along the way should be; None for any.
-            arrive_with_min_percent: State of charge to be left on arrival, 0 to 100.
+            user_id: The user.
+            preferred_vehicle: The vehicle to select by default; None to select none.
+            min_charger_power_watts: Minimum power of chargers on the way; None for any power.
+            arrive_with_min_percent: Minimum state of charge on arrival, 0 to 100.
 
         PATCH /users/{user_id}/route_planner_preferences, scope route_planner_preferences:write.
         """
@@ -193,7 +193,7 @@ class Users(Resource):
         )
 
     async def payout_method(self, user_id: Id[User]) -> PayoutMethod:
-        """Retrieve how a user is paid; all but its URL is None where that is not set up.
+        """Retrieve a user's payout method. If there is none, all members but the URL are None.
 
         GET /users/{user_id}/payout_method, scope payout_method:read.
         """
@@ -208,16 +208,16 @@ class Users(Resource):
         receiver_wallet: PayoutMethodReceiverWallet | str,
         receiver: str | Unset = UNSET,
     ) -> PayoutMethod:
-        """Set how a user is paid, as a whole; `delete_payout_method` clears it.
+        """Replace a user's payout method; `delete_payout_method` removes it.
 
-        What the API refuses is a `BadRequestError` of type
-        ``validation-failed-update-payout-method``.
+        Raises `BadRequestError` of type ``validation-failed-update-payout-method`` for values that
+        the API rejects.
 
         Args:
-            user_id: Who is paid.
-            receiver_wallet: What payouts go through; always needed.
-            receiver: For ``PAYPAL`` an e-mail address, for ``VENMO`` a phone number. Not to be
-                given for ``BILL_CREDITS``: they go to the billing account the user is linked to.
+            user_id: The user to be paid.
+            receiver_wallet: The payout service; always required.
+            receiver: For ``PAYPAL`` an e-mail address, for ``VENMO`` a phone number. Not allowed
+                for ``BILL_CREDITS``, which go to the billing account that the user is linked to.
 
         PATCH /users/{user_id}/payout_method, scope payout_method:write.
         """
@@ -227,20 +227,20 @@ class Users(Resource):
             user_id,
             scope="payout_method:write",
             json={
-                "receiver": _receiver(receiver_wallet, receiver),
+                "receiver": _checked_receiver(receiver_wallet, receiver),
                 "receiver_wallet": receiver_wallet,
             },
         )
 
     async def delete_payout_method(self, user_id: Id[User]) -> None:
-        """Forget how a user prefers to be paid. May be repeated, and called where nothing is set.
+        """Delete a user's payout method. The call may be repeated, even if there is none.
 
         DELETE /users/{user_id}/payout_method, scope payout_method:write.
         """
         await self._delete("/users/{user_id}/payout_method", user_id, scope="payout_method:write")
 
     def saved_routes(self, user_id: Id[User], *, page_size: int = 100) -> Pager[SavedRoute]:
-        """List the routes a user keeps.
+        """List the saved routes of a user.
 
         GET /users/{user_id}/saved_routes, scope saved_routes:read.
         """
@@ -253,7 +253,7 @@ class Users(Resource):
         )
 
     async def saved_route(self, user_id: Id[User], saved_route_id: Id[SavedRoute]) -> SavedRoute:
-        """Retrieve one route a user keeps.
+        """Retrieve one saved route of a user.
 
         GET /users/{user_id}/saved_routes/{saved_route_id}, scope saved_routes:read.
         """
@@ -278,22 +278,22 @@ class Users(Resource):
         preferred_departure_minutes: int | Unset | None = UNSET,
         last_used_at: datetime | Unset = UNSET,
     ) -> SavedRoute:
-        """Keep a route for a user, who can have 50 at most.
+        """Save a route for a user. A user can have at most 50 saved routes.
 
-        One more, and what else the API refuses, is a `BadRequestError` of type
-        ``validation-failed-saved-route``.
+        Raises `BadRequestError` of type ``validation-failed-saved-route`` for another route, or for
+        other values that the API rejects.
 
         Args:
-            user_id: Who keeps it.
-            name: What the user calls it, at most 200 characters.
-            origin: Where it begins.
-            destination: Where it ends.
-            arrive_with_min_percent: State of charge to be left there, 0 to 100.
-            favourite: Left out, it is none.
-            waypoints: Stops between the two, in order; 25 at most.
-            preferred_departure_minutes: When to leave, in minutes after midnight, 0 to 1439;
-                None for at once.
-            last_used_at: When it was last planned. Left out, now.
+            user_id: The user.
+            name: The user's name for the route, at most 200 characters.
+            origin: The start of the route.
+            destination: The end of the route.
+            arrive_with_min_percent: Minimum state of charge at the destination, 0 to 100.
+            favourite: Whether the route is a favourite. If omitted, it is not.
+            waypoints: Intermediate stops, in order; at most 25.
+            preferred_departure_minutes: Departure in minutes after midnight, 0 to 1439; None to
+                leave at once.
+            last_used_at: Time of the last planning. If omitted, now.
 
         POST /users/{user_id}/saved_routes, scope saved_routes:write.
         """
@@ -305,9 +305,9 @@ class Users(Resource):
             json={
                 "name": name,
                 "favourite": favourite,
-                "origin": _on_earth("origin", origin),
-                "destination": _on_earth("destination", destination),
-                "waypoints": _stops("waypoints", waypoints),
+                "origin": _checked_point("origin", origin),
+                "destination": _checked_point("destination", destination),
+                "waypoints": _checked_waypoints("waypoints", waypoints),
                 "arrive_with_min_percent": in_range(
                     "arrive_with_min_percent", arrive_with_min_percent, 0, 100
                 ),
@@ -332,11 +332,11 @@ class Users(Resource):
         preferred_departure_minutes: int | Unset | None = UNSET,
         last_used_at: datetime | Unset = UNSET,
     ) -> SavedRoute:
-        """Change a route that a user keeps, or note that it was planned again (*last_used_at*).
+        """Change a saved route, or record that it was planned again (*last_used_at*).
 
-        Arguments are those of `create_saved_route`: *waypoints* replace all there were, and
-        ``preferred_departure_minutes=None`` means at once. What the API refuses is a
-        `BadRequestError` of type ``validation-failed-saved-route``.
+        The arguments are those of `create_saved_route`. *waypoints* replaces all present ones, and
+        ``preferred_departure_minutes=None`` means to leave at once. Raises `BadRequestError` of
+        type ``validation-failed-saved-route`` for values that the API rejects.
 
         PATCH /users/{user_id}/saved_routes/{saved_route_id}, scope saved_routes:write.
         """
@@ -349,9 +349,9 @@ class Users(Resource):
             json={
                 "name": name,
                 "favourite": favourite,
-                "origin": _on_earth("origin", origin),
-                "destination": _on_earth("destination", destination),
-                "waypoints": _stops("waypoints", waypoints),
+                "origin": _checked_point("origin", origin),
+                "destination": _checked_point("destination", destination),
+                "waypoints": _checked_waypoints("waypoints", waypoints),
                 "arrive_with_min_percent": in_range(
                     "arrive_with_min_percent", arrive_with_min_percent, 0, 100
                 ),
@@ -363,7 +363,7 @@ class Users(Resource):
         )
 
     async def delete_saved_route(self, user_id: Id[User], saved_route_id: Id[SavedRoute]) -> None:
-        """Delete a route that a user keeps.
+        """Delete a saved route of a user.
 
         DELETE /users/{user_id}/saved_routes/{saved_route_id}, scope saved_routes:write.
         """
@@ -375,29 +375,29 @@ class Users(Resource):
         )
 
 
-def _receiver(wallet: str, receiver: str | Unset) -> str | Unset:
-    """PayPal and Venmo must be told whom to pay; bill credits find the billing account alone."""
+def _checked_receiver(wallet: str, receiver: str | Unset) -> str | Unset:
+    """Return *receiver*, which PayPal and Venmo require and bill credits do not allow."""
     if require_text("receiver_wallet", wallet) in {"PAYPAL", "VENMO"} and (
         isinstance(receiver, Unset) or not receiver
     ):
-        raise ValueError(f"receiver is needed: whom {wallet} should pay")
+        raise ValueError(f"receiver is needed for {wallet}: the account to pay")
     if wallet == "BILL_CREDITS" and receiver is not UNSET:
         raise ValueError("receiver must be left out: BILL_CREDITS go to the billing account")
     return receiver
 
 
-def _on_earth(name: str, place: Place) -> Place:
-    """A place on this planet."""
-    if isinstance(place, RoutePoint):
-        valid_lat_lng(name, LatLong(latitude=place.latitude, longitude=place.longitude))
-    return place
+def _checked_point(name: str, point: Point) -> Point:
+    """Return *point* if its coordinates are in range."""
+    if isinstance(point, RoutePoint):
+        valid_lat_lng(name, LatLong(latitude=point.latitude, longitude=point.longitude))
+    return point
 
 
-def _stops(name: str, places: Places) -> Places:
-    """Places on this planet, and not too many."""
-    if not isinstance(places, Unset):
-        if len(require_list(name, places)) > _MOST_WAYPOINTS:
-            raise ValueError(f"{name} must be {_MOST_WAYPOINTS} or fewer, not {len(places)}")
-        for number, place in enumerate(places):
-            _on_earth(f"{name}[{number}]", place)
-    return places
+def _checked_waypoints(name: str, points: Points) -> Points:
+    """Return *points* if they are few enough and their coordinates are in range."""
+    if not isinstance(points, Unset):
+        if len(require_list(name, points)) > _MAX_WAYPOINTS:
+            raise ValueError(f"{name} must be {_MAX_WAYPOINTS} or fewer, not {len(points)}")
+        for index, point in enumerate(points):
+            _checked_point(f"{name}[{index}]", point)
+    return points

@@ -1,4 +1,4 @@
-"""What vehicles there are: makes, models, trims, and where they can be used."""
+"""The catalogue of vehicles: makes, models, trims and compatibility."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ VehicleOrdering: TypeAlias = Literal["name", "-name"]
 class VehicleMakes(Resource):
     """Manufacturers of vehicles.
 
-    Without a token they may be asked for 50 times an hour from one address. Lists are in order of
-    creation, unless *ordering* is ``name`` or, backwards, ``-name``.
+    Calls without a token are limited to 50 per hour and IP address. Lists are in order of creation
+    unless *ordering* is ``name`` or, in reverse, ``-name``.
     """
 
     def list(
@@ -52,7 +52,7 @@ class VehicleMakes(Resource):
     ) -> Pager[VehicleMake]:
         """List makes; with *available_for_user_id*, those for that user's region and program.
 
-        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+        ``onboarding_url`` includes the user that the client acts for (`acting_for`).
 
         GET /vehicle_makes, public.
         """
@@ -76,11 +76,11 @@ class VehicleMakes(Resource):
 
 
 class VehicleModels(Resource):
-    """Models of vehicles, and the plugs they have for DC charging.
+    """Models of vehicles, and their connectors for DC charging.
 
-    Without a token models may be asked for 50 times an hour from one address. Lists are in order of
-    creation, unless *ordering* is ``name`` or, backwards, ``-name``. Scope
-    ``vehicle_catalogue:write`` is for those who keep the catalogue, not for usual applications.
+    Calls for models without a token are limited to 50 per hour and IP address. Lists are in order
+    of creation unless *ordering* is ``name`` or, in reverse, ``-name``. The scope
+    ``vehicle_catalogue:write`` is for maintainers of the catalogue, not for usual applications.
     """
 
     def list(
@@ -92,9 +92,9 @@ class VehicleModels(Resource):
         page_size: int = 100,
         expand: Sequence[VehicleModelExpand] = (),
     ) -> Pager[VehicleModel]:
-        """List models, of one make or of all, for one user's region and program or for all.
+        """List models, optionally of one make, and for one user's region and program.
 
-        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+        ``onboarding_url`` includes the user that the client acts for (`acting_for`).
 
         GET /vehicle_models, public.
         """
@@ -110,9 +110,9 @@ class VehicleModels(Resource):
         )
 
     async def create(self, *, name: str, make: Id[VehicleMake]) -> VehicleModel:
-        """Add a model that is missing. It stays hidden until it has been reviewed.
+        """Add a missing model. It stays hidden until it has been reviewed.
 
-        It is made in the name of the user the client acts for (`acting_for`), where it does.
+        With `acting_for`, it is created in the name of that user.
 
         POST /vehicle_models, scope vehicle:write.
         """
@@ -144,9 +144,9 @@ class VehicleModels(Resource):
         *,
         default_connector_type: ConnectorType | str | Unset | None = UNSET,
     ) -> VehicleModel:
-        """Change a model's default plug; ``None`` makes it unknown. Nothing else can be changed.
+        """Change a model's default connector; None makes it unknown. Nothing else can be changed.
 
-        Vehicles without a plug of their own change with it.
+        This also changes the vehicles that have no connector of their own.
 
         PATCH /vehicle_models/{vehicle_model_id}, scope vehicle_catalogue:write.
         """
@@ -161,7 +161,7 @@ class VehicleModels(Resource):
     def connectors(
         self, vehicle_model_id: Id[VehicleModel], *, page_size: int = 100
     ) -> Pager[VehicleModelConnector]:
-        """List the plugs of a model, one a region.
+        """List the connectors of a model, one per region.
 
         GET /vehicle_models/{vehicle_model_id}/connectors, public.
         """
@@ -183,10 +183,10 @@ class VehicleModels(Resource):
         confidence: VehicleModelConnectorConfidence | str | Unset | None = UNSET,
         verified_at: datetime | Unset | None = UNSET,
     ) -> VehicleModelConnector:
-        """Say which plug a model has in a region that has none yet.
+        """Set the connector of a model in a region that has none yet.
 
-        A second plug for a region is a `BadRequestError` of type
-        ``validation-failed-create-vehicle-model-connector``.
+        Raises `BadRequestError` of type ``validation-failed-create-vehicle-model-connector`` for a
+        region that already has one.
 
         POST /vehicle_models/{vehicle_model_id}/connectors, scope vehicle_catalogue:write.
         """
@@ -207,7 +207,7 @@ class VehicleModels(Resource):
     async def connector(
         self, vehicle_model_id: Id[VehicleModel], region: VehicleModelConnectorRegion | str
     ) -> VehicleModelConnector:
-        """Retrieve the plug of a model in one region.
+        """Retrieve the connector of a model in one region.
 
         GET /vehicle_models/{vehicle_model_id}/connectors/{region}, public.
         """
@@ -229,10 +229,10 @@ class VehicleModels(Resource):
         confidence: VehicleModelConnectorConfidence | str | Unset | None = UNSET,
         verified_at: datetime | Unset | None = UNSET,
     ) -> VehicleModelConnector:
-        """Change the plug of a model in one region; what is left out stays.
+        """Change the connector of a model in one region. Omitted members are unchanged.
 
-        What the API refuses is a `BadRequestError` of type
-        ``validation-failed-create-vehicle-model-connector``, the same as for `create_connector`.
+        Raises `BadRequestError` of type ``validation-failed-create-vehicle-model-connector``, as
+        `create_connector` does, for values that the API rejects.
 
         PATCH /vehicle_models/{vehicle_model_id}/connectors/{region}, scope vehicle_catalogue:write.
         """
@@ -254,7 +254,7 @@ class VehicleModels(Resource):
 class VehicleTrims(Resource):
     """Variants of models. Unlike makes and models, they are not public.
 
-    Lists are in order of creation, unless *ordering* is ``name`` or, backwards, ``-name``.
+    Lists are in order of creation unless *ordering* is ``name`` or, in reverse, ``-name``.
     """
 
     def list(
@@ -265,9 +265,9 @@ class VehicleTrims(Resource):
         page_size: int = 100,
         expand: Sequence[VehicleTrimExpand] = (),
     ) -> Pager[VehicleTrim]:
-        """List trims, of one model or of all; not those that `create` made.
+        """List trims, optionally of one model, without those added by `create`.
 
-        Their ``onboarding_url`` holds the user that the client acts for (`acting_for`).
+        ``onboarding_url`` includes the user that the client acts for (`acting_for`).
 
         GET /vehicle_trims, scope vehicle:read.
         """
@@ -284,9 +284,9 @@ class VehicleTrims(Resource):
     async def create(
         self, *, name: str, model: Id[VehicleModel], battery_size_watt_hours: int
     ) -> VehicleTrim:
-        """Add a trim that is missing, with a battery of 1000 to 300000 Wh.
+        """Add a missing trim, with a battery of 1000 to 300000 Wh.
 
-        It never shows up in `list`: keep its id.
+        It is never part of `list`, so keep its id.
 
         POST /vehicle_trims, scope vehicle:write.
         """
@@ -320,7 +320,7 @@ class VehicleTrims(Resource):
 
 
 class VehicleCompatibility(Resource):
-    """Whether a model can be used, before anybody has an account."""
+    """Whether a model can be used; for people who have no account yet."""
 
     async def check(
         self,
@@ -334,12 +334,12 @@ class VehicleCompatibility(Resource):
 
         Args:
             vehicle_model_id: The model.
-            country: Two-letter code (ISO 3166-1). Left out, the client's *language* decides, then
-                ``US``; with *program_id* it is ignored.
-            client_id: Your application; a sandbox application gets a canned answer.
-            program_id: The program, whose country and own list of models then count.
+            country: Two-letter code (ISO 3166-1). If omitted, it follows from the client's
+                *language*, or is ``US``. Ignored with *program_id*.
+            client_id: Your application; a sandbox application gets a fixed reply.
+            program_id: A program; its country and its own list of models then apply.
 
-        `BadRequestError` of type ``validation-failed-vehicle-compatibility-check``;
+        Raises `BadRequestError` of type ``validation-failed-vehicle-compatibility-check``, or
         `NotFoundError` of type ``vehicle-model-not-found`` or
         ``program-not-found-vehicle-compatibility``.
 

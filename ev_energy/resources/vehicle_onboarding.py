@@ -1,4 +1,4 @@
-"""Connecting a vehicle: in the user's browser, in an app, by e-mail, or not yet."""
+"""Connecting a vehicle in a browser, in an app or by e-mail, and the waiting list."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class VehicleOnboarding(Resource):
     """Ways to connect a vehicle.
 
-    After the web flow the user's browser arrives at the redirect URI with ``vehicle_uid``, the new
-    vehicle's id, once for each vehicle that was connected (and as many ``vehicle_id``, numbers of
-    the API's first version: ignore them).
+    The web flow ends by redirecting the user's browser to the redirect URI with one
+    ``vehicle_uid``, the id of the vehicle, for each connected vehicle (and as many ``vehicle_id``,
+    numbers of the API's first version: ignore them).
     """
 
     async def get(
@@ -44,19 +44,19 @@ class VehicleOnboarding(Resource):
         trim_id: Id[VehicleTrim] | None = None,
         redirect_uri: str | URL | None = None,
     ) -> OnboardingLink:
-        """Get the link where the user's browser connects a vehicle.
+        """Get a link with which the user connects a vehicle in a browser.
 
-        The API answers with a redirect, which is not followed; nothing secret is sent along.
-        `UnprocessableError` is for `get_json` only.
+        The API replies with a redirect, which is not followed. The request contains no secret.
+        Only `get_json` raises `UnprocessableError`.
 
         Args:
-            user_id: Whose vehicle it will be.
+            user_id: The future owner of the vehicle.
             client_id: Your OAuth application.
-            make_id: Its make; with neither make, model nor trim the user is asked for the make.
-            model_id: Its model.
-            trim_id: Its trim.
-            redirect_uri: Where the browser goes in the end: scheme and host of one registered for
-                your application. Left out, the application's own.
+            make_id: The make; without make, model and trim, the web page asks the user for it.
+            model_id: The model.
+            trim_id: The trim.
+            redirect_uri: The page to return to; scheme and host must match one registered for your
+                application. If omitted, the application's own redirect URI is used.
 
         GET /vehicle_onboarding, public.
         """
@@ -83,9 +83,9 @@ class VehicleOnboarding(Resource):
         trim_id: Id[VehicleTrim] | None = None,
         redirect_uri: str | URL | None = None,
     ) -> VehicleOnboardingJsonResponse:
-        """Get what a native app needs for its web view or SDK; give make, model or trim.
+        """Get the data for a native app's web view or SDK; needs make, model or trim.
 
-        `UnprocessableError`: the make is not supported, or its provider failed.
+        Raises `UnprocessableError` if the make is not supported or its provider failed.
 
         GET /vehicle_onboarding, public.
         """
@@ -112,14 +112,14 @@ class VehicleOnboarding(Resource):
     ) -> VehicleOnboardingCompleteResponse:
         """Connect the vehicles that a driver chose in the provider's SDK, after `get_json`.
 
-        An attempt can be completed once: do not repeat this. `NotFoundError`: there is no such
-        attempt. `UnprocessableError`: it came too late, the provider did not take the code, or it
-        has no vehicles to show.
+        An attempt can be completed only once, so do not repeat this call. Raises `NotFoundError` if
+        there is no such attempt, and `UnprocessableError` if it has expired, the provider rejected
+        the code, or the provider has no vehicles.
 
         Args:
-            authorization_request_uid: The ``authorization_request_id`` that `get_json` answered.
-            auth_code: What the provider's SDK gave the app.
-            smartcar_user_id: The ``userId`` that came with the code from Smartcar, in at most 100
+            authorization_request_uid: The ``authorization_request_id`` from `get_json`.
+            auth_code: The code that the provider's SDK returned to the app.
+            smartcar_user_id: The ``userId`` that Smartcar returned with the code, at most 100
                 characters; other providers have none.
 
         POST /vehicle_onboarding/complete, public.
@@ -138,7 +138,7 @@ class VehicleOnboarding(Resource):
     async def onboarding_link(self, *, email: str, make: Id[VehicleMake]) -> None:
         """Send a link for connecting a vehicle of *make* to an e-mail address.
 
-        The vehicle will be the user's whom the token stands for, whatever the address.
+        The vehicle will belong to the owner of the token, whatever the address.
 
         POST /vehicle_onboarding/onboarding_link, scope vehicle:write.
         """
@@ -151,7 +151,7 @@ class VehicleOnboarding(Resource):
 
 
 class VehicleWaitlist(Resource):
-    """People who wait for their vehicle to be supported."""
+    """The waiting list for vehicle models that are not supported yet."""
 
     async def create(
         self,
@@ -163,12 +163,12 @@ class VehicleWaitlist(Resource):
         program_id: Id[Program] | Unset | None = UNSET,
         client_id: str | None = None,
     ) -> VehicleWaitlistResponse:
-        """Put somebody on the waiting list, to be told when their vehicle is supported.
+        """Add a person to the waiting list, to be notified when their vehicle is supported.
 
-        Give either *vehicle_model_id*, or *vehicle_make_name* and *vehicle_model_name*. The country
-        is the program's, or follows from the client's *language*, or is ``US``. With the
-        *client_id* of a sandbox application nothing is kept. What the API refuses is a
-        `BadRequestError` of type ``validation-failed-vehicle-waitlist``.
+        Pass either *vehicle_model_id*, or *vehicle_make_name* and *vehicle_model_name*. The country
+        is that of the program, or follows from the client's *language*, or is ``US``. With the
+        *client_id* of a sandbox application nothing is stored. Raises `BadRequestError` of type
+        ``validation-failed-vehicle-waitlist`` for values that the API rejects.
 
         POST /vehicle_waitlist, public.
         """
@@ -190,7 +190,7 @@ class VehicleWaitlist(Resource):
 
 
 def _uid(value: Uuid | str) -> str:
-    """Return the text of a UUID, which the caller may have as text already."""
+    """Return the text of a UUID, which may be passed as text."""
     return (
         str(value) if isinstance(value, Uuid) else require_text("authorization_request_uid", value)
     )

@@ -1,4 +1,4 @@
-"""Vehicles, how full they are and what they plug into, and what they log."""
+"""Vehicles, their state of charge, connectors and logs."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ VehicleLogExpand: TypeAlias = Literal[
 
 
 class Vehicles(Resource):
-    """Electric vehicles, and what they log.
+    """Electric vehicles and their logs.
 
-    Logs come newest first. An entry is named by its vehicle and a timestamp: of errors and commands
-    ``logged_at``, of states and locations ``sampled_at``. Give the entry itself, its `Ref` or its
-    URL where you have one, since a datetime does not keep the server's spelling.
+    Log entries are listed newest first. An entry is identified by its vehicle and a timestamp:
+    ``logged_at`` for errors and commands, ``sampled_at`` for states and locations. To retrieve one,
+    pass the entry itself, its `Ref` or its URL if you have it: a datetime may not reproduce the
+    server's spelling.
     """
 
     def list(self, *, page_size: int = 100, expand: Sequence[VehicleExpand] = ()) -> Pager[Vehicle]:
@@ -70,19 +71,19 @@ class Vehicles(Resource):
         user: Id[User] | Unset = UNSET,
         expand: Sequence[VehicleExpand] = (),
     ) -> Vehicle:
-        """Create a vehicle that ev.energy cannot connect to; others come by `vehicle_onboarding`.
+        """Create a vehicle that ev.energy cannot connect to; for others see `vehicle_onboarding`.
 
-        With client credentials, give *user* and act for that user too (`acting_for`): the API
-        documents both as needed.
+        With client credentials, pass *user* and also act for that user (`acting_for`): the API
+        documents both as required.
 
         Args:
-            model: Its model. A trim is found for it, or made and hidden.
+            model: The model. The server selects a trim for it, or creates a hidden one.
             battery_size_watt_hours: 1000 to 300000.
-            description: A label of at most 200 characters, which cannot be changed later. Left out,
-                it is made of the user's e-mail address and the names of make and model.
-            vehicle_class: What it is for; ``None`` leaves that open.
-            user: Whose it is.
-            expand: The link to expand in the answer: the API takes one here.
+            description: A label of at most 200 characters, which cannot be changed later. If
+                omitted, it consists of the user's e-mail address and the names of make and model.
+            vehicle_class: The use of the vehicle; None leaves it unspecified.
+            user: The owner.
+            expand: The link to expand in the reply; the API accepts only one here.
 
         POST /vehicles, scope vehicle:write.
         """
@@ -127,16 +128,16 @@ class Vehicles(Resource):
         vehicle_class: VehicleClass | str | Unset | None = UNSET,
         expand: Sequence[VehicleExpand] = (),
     ) -> Vehicle:
-        """Change a vehicle; what is left out stays.
+        """Change a vehicle. Omitted members are unchanged.
 
         Args:
             vehicle_id: The vehicle.
-            battery_size_watt_hours: 1000 to 300000, kept to the nearest 10. Only of an unintegrated
-                vehicle: for others the API refuses it.
-            maximum_charge_limit_percentage: How full smart charging may make it, 50 to 100.
-            smart_charging_enabled: Whether it is charged smartly.
-            vehicle_class: What it is for; ``None`` clears it.
-            expand: Links to expand in the answer.
+            battery_size_watt_hours: 1000 to 300000, stored to the nearest 10. Only for an
+                unintegrated vehicle; the API rejects it for others.
+            maximum_charge_limit_percentage: Charge limit for smart charging, 50 to 100.
+            smart_charging_enabled: Whether smart charging is enabled.
+            vehicle_class: The use of the vehicle; None clears it.
+            expand: Links to expand in the reply.
 
         PATCH /vehicles/{vehicle_id}, scope vehicle:write.
         """
@@ -161,8 +162,8 @@ class Vehicles(Resource):
     async def delete(self, vehicle_id: Id[Vehicle]) -> Counts:
         """Disconnect a vehicle from ev.energy and remove it.
 
-        What comes back are numbers by name, such as ``{"remaining_car_count": 0}``. A vehicle of
-        the sandbox is not removed; then it is ``{}``.
+        Returns numbers by name, such as ``{"remaining_car_count": 0}``. A vehicle of the sandbox is
+        not removed; the result is then ``{}``.
 
         DELETE /vehicles/{vehicle_id}, scope vehicle:write.
         """
@@ -171,7 +172,7 @@ class Vehicles(Resource):
         )
 
     async def connectors(self, vehicle_id: Id[Vehicle]) -> VehicleConnectors:
-        """Retrieve the plugs a vehicle can use for DC charging.
+        """Retrieve the connectors that a vehicle can use for DC charging.
 
         GET /vehicles/{vehicle_id}/connectors, scope vehicle:read.
         """
@@ -186,16 +187,16 @@ class Vehicles(Resource):
         native_connector: ConnectorType | str | Unset | None = UNSET,
         adaptors: Sequence[ConnectorType | str] | Unset = UNSET,
     ) -> VehicleConnectors:
-        """Change the plugs of a vehicle; what is left out stays.
+        """Change the connectors of a vehicle. Omitted members are unchanged.
 
-        What the API refuses is a `BadRequestError` of type
-        ``validation-failed-update-vehicle-connectors``.
+        Raises `BadRequestError` of type ``validation-failed-update-vehicle-connectors`` for values
+        that the API rejects.
 
         Args:
             vehicle_id: The vehicle.
-            native_connector: The plug built into this one; ``None``: what its model has.
-            adaptors: All the others it has adaptors for, each once and without the built-in one;
-                they replace those known before, and ``[]`` leaves none.
+            native_connector: The built-in connector; None for the one of the model.
+            adaptors: All other connectors for which there is an adaptor, each once and without the
+                built-in one. They replace the present ones; ``[]`` removes all.
 
         PATCH /vehicles/{vehicle_id}/connectors, scope vehicle:write.
         """
@@ -206,12 +207,12 @@ class Vehicles(Resource):
             scope="vehicle:write",
             json={
                 "native_connector": native_connector,
-                "adaptors": _adaptors(native_connector, adaptors),
+                "adaptors": _checked_adaptors(native_connector, adaptors),
             },
         )
 
     async def state_of_charge(self, vehicle_id: Id[Vehicle]) -> VehicleStateOfCharge:
-        """Retrieve how full the battery is, as far as known: what route plans start from.
+        """Retrieve the last known state of charge, from which route plans start.
 
         GET /vehicles/{vehicle_id}/state_of_charge, scope vehicle:read.
         """
@@ -225,10 +226,10 @@ class Vehicles(Resource):
     async def update_state_of_charge(
         self, vehicle_id: Id[Vehicle], *, state_of_charge_percentage: int | Unset | None = UNSET
     ) -> VehicleStateOfCharge:
-        """Enter by hand how full the battery is, 0 to 100; ``None`` takes the entry back.
+        """Set the state of charge manually, 0 to 100; None removes the manual value.
 
-        What the API refuses is a `BadRequestError` of type
-        ``validation-failed-update-vehicle-state-of-charge``.
+        Raises `BadRequestError` of type ``validation-failed-update-vehicle-state-of-charge`` for
+        values that the API rejects.
 
         PATCH /vehicles/{vehicle_id}/state_of_charge, scope vehicle:write.
         """
@@ -253,7 +254,7 @@ class Vehicles(Resource):
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
     ) -> Pager[VehicleStatusLog]:
-        """List the states a vehicle reported.
+        """List the states that a vehicle reported.
 
         GET /vehicles/{vehicle_id}/status_logs, scope vehicle:read.
         """
@@ -275,7 +276,7 @@ class Vehicles(Resource):
         *,
         expand: Sequence[VehicleLogExpand] = (),
     ) -> VehicleStatusLog:
-        """Retrieve one state a vehicle reported.
+        """Retrieve one state that a vehicle reported.
 
         GET /vehicles/{vehicle_id}/status_logs/{sampled_at}, scope vehicle:read.
         """
@@ -297,7 +298,7 @@ class Vehicles(Resource):
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
     ) -> Pager[VehicleAPIErrorLog]:
-        """List the failures to reach a vehicle through its provider's API.
+        """List failed attempts to reach a vehicle through its provider's API.
 
         GET /vehicles/{vehicle_id}/error_logs, scope vehicle:read.
         """
@@ -319,7 +320,7 @@ class Vehicles(Resource):
         *,
         expand: Sequence[VehicleLogExpand] = (),
     ) -> VehicleAPIErrorLog:
-        """Retrieve one failure to reach a vehicle.
+        """Retrieve one failed attempt to reach a vehicle.
 
         GET /vehicles/{vehicle_id}/error_logs/{logged_at}, scope vehicle:read.
         """
@@ -341,7 +342,7 @@ class Vehicles(Resource):
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
     ) -> Pager[VehicleLocationLog]:
-        """List when a vehicle told where it was, and whether that was home; not where.
+        """List location reports: their times and whether the vehicle was home, not its position.
 
         GET /vehicles/{vehicle_id}/location_logs, scope vehicle:read.
         """
@@ -363,7 +364,7 @@ class Vehicles(Resource):
         *,
         expand: Sequence[VehicleLogExpand] = (),
     ) -> VehicleLocationLog:
-        """Retrieve one time a vehicle told where it was.
+        """Retrieve one location report of a vehicle.
 
         GET /vehicles/{vehicle_id}/location_logs/{sampled_at}, scope vehicle:read.
         """
@@ -385,7 +386,7 @@ class Vehicles(Resource):
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
     ) -> Pager[VehicleCommandLog]:
-        """List the commands a vehicle was sent.
+        """List the commands sent to a vehicle.
 
         GET /vehicles/{vehicle_id}/command_logs, scope debug:read.
         """
@@ -407,7 +408,7 @@ class Vehicles(Resource):
         *,
         expand: Sequence[VehicleLogExpand] = (),
     ) -> VehicleCommandLog:
-        """Retrieve one command a vehicle was sent.
+        """Retrieve one command sent to a vehicle.
 
         GET /vehicles/{vehicle_id}/command_logs/{logged_at}, scope debug:read.
         """
@@ -430,7 +431,7 @@ class Vehicles(Resource):
         )
 
     async def reconnect(self, vehicle_id: Id[Vehicle]) -> VehicleReconnectionUrl:
-        """Make a URL where the vehicle's user can sign in to it again; it expires.
+        """Create a URL on which the vehicle's user can sign in again. The URL expires.
 
         POST /vehicles/{vehicle_id}/reconnect, any scope.
         """
@@ -439,11 +440,11 @@ class Vehicles(Resource):
         )
 
     async def disconnect(self, vehicle_id: Id[Vehicle]) -> Vehicle:
-        """Give up the connection to a vehicle: the provider's tokens are revoked.
+        """Disconnect a vehicle by revoking the provider's tokens.
 
-        The vehicle becomes ``INACTIVE``, and `reconnect` can bring it back. The account behind it
-        is cut off as a whole: open charging sessions end for every vehicle that shares it. May be
-        repeated; without a connection nothing happens, and the vehicle stays ``UNINTEGRATED``.
+        The vehicle becomes ``INACTIVE``, and `reconnect` can connect it again. The whole account at
+        the provider is disconnected: open charging sessions end for every vehicle of that account.
+        The call may be repeated; a vehicle without a connection stays ``UNINTEGRATED``.
 
         POST /vehicles/{vehicle_id}/disconnect, scope vehicle:write.
         """
@@ -452,10 +453,10 @@ class Vehicles(Resource):
         )
 
 
-def _adaptors(
+def _checked_adaptors(
     native: ConnectorType | str | Unset | None, adaptors: Sequence[ConnectorType | str] | Unset
 ) -> Sequence[ConnectorType | str] | Unset:
-    """Adaptors, each once, and none for the plug that is given as the built-in one."""
+    """Return *adaptors* if all are different, and different from the native connector."""
     if isinstance(adaptors, Unset):
         return adaptors
     if len(set(require_list("adaptors", adaptors))) < len(adaptors):
