@@ -1,4 +1,4 @@
-"""Every snippet and example is run as it stands; every figure of speech about commands holds."""
+"""Run every snippet and example of the documentation, and check what it says about commands."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-#: Pages that are made of tables, and need no code.
+#: Pages of tables, which need no code.
 TABLES = {"families.md", "index.md", "operations.md"}
 
-#: Pages whose code is run in ways of their own.
+#: Pages whose code other tests run.
 SPECIAL = {"auth.md", "testing.md", "uploads.md", "redis.md", "proxies.md"}
 
-# What the fragments on the pages of docs/ stand in: names that a reader has at that point.
+# The code around the fragments of docs/: it defines the names that a page takes for granted.
 FRAME = """
 import asyncio, datetime
 import ev_energy
@@ -57,7 +57,7 @@ async def page():
 asyncio.run(page())
 """
 
-# The same for docs/uploads.md, whose operations the simulator does not have yet.
+# The same for docs/uploads.md, whose fragments run against `Storage`.
 UPLOADS_FRAME = """
 import asyncio
 import ev_energy
@@ -95,7 +95,7 @@ EVENT = {
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
-    """The environment of somebody who followed the README, with the simulator as the API."""
+    """Environment variables as in the README, with the simulator as the API."""
     with Simulator.in_thread() as simulator:
         yield {
             **os.environ,
@@ -106,11 +106,11 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 class Storage(BaseHTTPRequestHandler):
-    """An API that has uploads and nothing else, with the storage that the files go to."""
+    """An API with uploads only, and the storage that receives the files."""
 
     files: list[bytes]
     refuses: bool
-    """Whether the storage is to refuse the next file."""
+    """Whether the storage refuses the next file."""
 
     def do_POST(self) -> None:
         here = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -136,7 +136,7 @@ class Storage(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def storage() -> Iterator[dict[str, str]]:
-    """The environment of somebody who uploads files."""
+    """Environment variables for a client of `Storage`."""
     Storage.files, Storage.refuses = [], False
     with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as server:
         threading.Thread(target=server.serve_forever).start()
@@ -256,7 +256,7 @@ def test_every_test_in_the_docs_passes(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
     )
-    # How this run was asked for is not how that one is.
+    # The options of this test run must not apply to the inner one.
     plain = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
     plugin = "ev_energy.testing"
     installed = plugin in {e.value for e in entry_points(group="pytest11")}
