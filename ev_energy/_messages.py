@@ -1,6 +1,7 @@
-"""Requests, replies and pages as values, and what a transport is.
+"""Requests, replies and pages as immutable values, and the protocol of a transport.
 
-A request and a reply are made for every call, so they are the cheapest kind of frozen class.
+Every call creates a request and a reply, so these two are msgspec structs, the frozen classes that
+are fastest to create.
 """
 
 from __future__ import annotations
@@ -20,59 +21,62 @@ from ev_energy._redaction.show import redact_path, redact_url
 
 T = TypeVar("T")
 
-#: Seconds: some thirty years.
-_AGES: Final = 1e9
+#: Seconds, about thirty years.
+_MAX_RETRY_AFTER: Final = 1e9
 _MAX_COUNT_DIGITS: Final = 11
 
 
 class Request(msgspec.Struct, frozen=True, eq=False):
-    """One call as it will be sent, but for the credentials: a `Request` never holds a secret."""
+    """One call as it will be sent, without the credentials: a `Request` never holds a secret."""
 
     method: str
     url: URL
     headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     body: bytes | None = None
     authorised: bool = True
-    """Whether an access token goes along."""
+    """Whether the call is sent with an access token."""
     template: str = ""
-    """The path as the API's documentation has it: ``/evses/{evse_id}``. Empty outside the API."""
+    """The path template in the API's documentation, such as ``/evses/{evse_id}``.
+
+    Empty for requests to other servers.
+    """
 
     @property
     def operation(self) -> str:
-        """Method and path template: what kind of call it is, with nothing personal in it."""
+        """Method and path template, such as ``GET /evses/{evse_id}``: free of personal data."""
         return f"{self.method} {self.template}".rstrip()
 
     @property
     def label(self) -> str:
-        """Method and path: enough to recognise the call, and free of personal filters."""
-        inside = bool(self.template)
-        shown = redact_path(self.url) if inside else redact_url(self.url, inside=False)
-        return f"{self.method} {shown}"
+        """Method and path, which identify the call without the personal data in filters."""
+        is_api_url = bool(self.template)
+        path = redact_path(self.url) if is_api_url else redact_url(self.url, inside=False)
+        return f"{self.method} {path}"
 
     @property
     def is_write(self) -> bool:
-        """Whether sending it twice could do something twice."""
+        """Whether sending the call twice might carry out a change twice."""
         return self.method not in {"GET", "HEAD", "OPTIONS"}
 
     def __repr__(self) -> str:
-        shown = redact_url(self.url, inside=bool(self.template))
+        url = redact_url(self.url, inside=bool(self.template))
         size = "" if self.body is None else f" with {len(self.body)} bytes"
-        return f"<Request {self.method} {shown}{size}>"
+        return f"<Request {self.method} {url}{size}>"
 
 
-#: What is shown of a content type in a repr: words of small letters, as no token consists of.
-_SHOWN_KIND: Final = re.compile(
+#: The media types that a repr shows: lower-case letters and few other characters, unlike any token.
+_SHOWN_MEDIA_TYPE: Final = re.compile(
     r"(?:application|audio|image|multipart|text)/[a-z.+-]{1,40}|no content type"
 )
 
 
 class Response(msgspec.Struct, frozen=True, eq=False):
-    """A reply, read to its end."""
+    """A reply with its complete body."""
 
     status: int
     reason: str
     headers: Mapping[str, str]
-    """By name, in any case. Of a header that was sent twice, this gives the first."""
+    """The headers by name, in any case. For a repeated header, this has the first value."""
     body: bytes
 
     def __repr__(self) -> str:
@@ -81,29 +85,29 @@ class Response(msgspec.Struct, frozen=True, eq=False):
     @property
     def _media_type(self) -> str:
         # A header may repeat the token, and tools print the repr of a traceback's local variables.
-        kind = self.headers.get("content-type", "no content type").partition(";")[0].strip()
-        return kind if _SHOWN_KIND.fullmatch(kind) else "another content type"
+        media_type = self.headers.get("content-type", "no content type").partition(";")[0].strip()
+        return media_type if _SHOWN_MEDIA_TYPE.fullmatch(media_type) else "another content type"
 
     def __reduce__(self) -> Any:
-        # A live reply's headers are a view, which does not pickle; errors and pages should.
+        # aiohttp's headers are a proxy, which cannot be pickled; errors and pages must be.
         return Response, (self.status, self.reason, CIMultiDict(self.headers), self.body)
 
     def header(self, name: str) -> str:
-        """A header whole: sent twice, joined with commas (RFC 9110 §5.3); empty if not sent."""
-        found = self.headers
-        if isinstance(found, MultiMapping):
-            return ", ".join(found.getall(name, ()))
-        return found.get(name, "")
+        """Return the values of a header joined with commas (RFC 9110 §5.3); empty if not sent."""
+        headers = self.headers
+        if isinstance(headers, MultiMapping):
+            return ", ".join(headers.getall(name, ()))
+        return headers.get(name, "")
 
     def without(self, secrets: Sequence[str]) -> Response:
-        """This reply with stars for each of *secrets*, however it spells them; or itself.
+        """Return this reply with all spellings of *secrets* masked, or itself if it has none.
 
-        A body in which a secret shows only once it is decoded is written anew; see `scrub_bytes`.
+        A body in which a secret only appears after decoding is encoded again; see `scrub_bytes`.
         """
         reason, body = scrub(self.reason, secrets), scrub_bytes(self.body, secrets)
-        sent = "\n".join(f"{name}\n{value}" for name, value in self.headers.items())
+        header_text = "\n".join(f"{name}\n{value}" for name, value in self.headers.items())
         headers = self.headers
-        if scrub(sent, secrets) != sent:
+        if scrub(header_text, secrets) != header_text:
             headers = CIMultiDict(
                 (scrub(name, secrets), scrub(value, secrets))
                 for name, value in self.headers.items()
@@ -114,30 +118,34 @@ class Response(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait, from ``Retry-After`` or this API's ``RetryAfter``; never negative."""
+        """Seconds to wait, from ``Retry-After`` or this API's ``RetryAfter``; never negative.
+
+        None without either header, or if its value is neither a number nor a date.
+        """
         for name in ("retry-after", "retryafter"):
             text = self.headers.get(name, "").strip()
             if text.isascii() and text.replace(".", "", 1).isdigit():
-                return min(float(text), _AGES)  # which else may be infinite
-            if (until := _date(text)) is not None:
-                now = _date(self.headers.get("date", "")) or datetime.now(UTC)
-                return max(0.0, (until - now).total_seconds())
+                return min(float(text), _MAX_RETRY_AFTER)  # float() may return infinity
+            if (retry_at := _parse_date(text)) is not None:
+                now = _parse_date(self.headers.get("date", "")) or datetime.now(UTC)
+                return max(0.0, (retry_at - now).total_seconds())
         return None
 
 
-def _date(text: str) -> datetime | None:
+def _parse_date(text: str) -> datetime | None:
+    """Return an HTTP date; None if *text* is not one. A date without a zone is in UTC."""
     if not text:
         return None
-    from email.utils import parsedate_to_datetime  # takes its time, and is hardly ever needed
+    from email.utils import parsedate_to_datetime  # slow to import, and rarely needed
 
     try:
-        found = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _count(text: str) -> int | None:
+def _parse_count(text: str) -> int | None:
     """Return the number of requests that *text* states; None if it is not a number."""
     if not text.isdigit():
         text = text.partition(".")[0].strip()
@@ -147,57 +155,57 @@ def _count(text: str) -> int | None:
 
 
 class RateLimit(NamedTuple):
-    """An allowance of requests per rolling hour, as the API stated it or as a budget knows it."""
+    """An allowance of requests per rolling hour, as the API states it or as a budget counts it."""
 
     limit: int
     remaining: int
-    """How many may be sent now."""
+    """The number of requests that may be sent now."""
     reserved: int = 0
-    """How many are set aside for somebody."""
+    """The number of requests that are held by reservations."""
     waiting: int = 0
-    """How many calls of this process wait for their turn."""
+    """The number of calls of this process that wait for the budget."""
     wait: float = 0.0
-    """Seconds until the next one may be sent, as far as is known."""
+    """The estimated seconds until the next request may be sent."""
 
     @staticmethod
     def of(headers: Mapping[str, str]) -> RateLimit | None:
-        """Read off a reply's headers; None where they are missing or no numbers."""
-        limit = _count(headers.get("x-ratelimit-limit", ""))
-        remaining = _count(headers.get("x-ratelimit-remaining", ""))
+        """Parse the headers of a reply; None if they are missing or are not numbers."""
+        limit = _parse_count(headers.get("x-ratelimit-limit", ""))
+        remaining = _parse_count(headers.get("x-ratelimit-remaining", ""))
         return None if limit is None or remaining is None else RateLimit(limit, remaining)
 
 
-class ConnectionFault(Exception):  # noqa: N818  (the session turns it into a TransportError)
-    """No reply. *sent* is False only where the server provably got nothing."""
+class ConnectionFault(Exception):  # noqa: N818  (translated into the public TransportError)
+    """An attempt without a reply. *sent* is False only if the server certainly received nothing."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(printable(message))
         self.sent = sent
 
 
-class LimitFault(Exception):  # noqa: N818  (the session turns it into a LimitError)
-    """A reply that was not read on, because it went beyond *limit*; *status* if it had one."""
+class LimitFault(Exception):  # noqa: N818  (translated into the public LimitError)
+    """A reply that was abandoned because it exceeded *limit*, with its *status* if it had one."""
 
     def __init__(self, message: str, *, limit: str, status: int | None) -> None:
         super().__init__(message)
         self.limit, self.status = limit, status
 
 
-#: The body of a request, whole or in pieces.
+#: The body of a request, complete or streamed.
 Body: TypeAlias = bytes | AsyncIterable[bytes]
 
 
 class Transport(Protocol):
-    """What sends requests. It follows no redirects and raises nothing but these two faults."""
+    """Sends requests. Follows no redirects, and raises only `ConnectionFault` and `LimitFault`."""
 
     async def send(
         self, request: Request, headers: Mapping[str, str], body: Body | None, timeout: float
     ) -> Response:
-        """Send *request* with these headers and this body, which may hold secrets."""
+        """Send *request* with *headers* and *body*, both of which may contain secrets."""
         ...
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""
         ...
 
 
@@ -205,11 +213,11 @@ class PageListing(Protocol):
     """The listing that a page belongs to."""
 
     def cursor(self, url: URL) -> str:
-        """Return the text that leads back to *url*, a page of this listing."""
+        """Return the cursor of the page at *url*."""
         ...
 
 
-def _shown(url: URL | None) -> str:
+def _redacted(url: URL | None) -> str:
     return "None" if url is None else redact_url(url, inside=True)
 
 
@@ -218,39 +226,39 @@ class Page(Generic[T]):
     """One page of a listing."""
 
     items: Sequence[T]
-    url: URL = attrs.field(repr=_shown)
+    url: URL = attrs.field(repr=_redacted)
     response: Response = attrs.field(repr=False)
-    """The reply it came in: status, headers, raw body."""
-    next_url: URL | None = attrs.field(default=None, repr=_shown)
-    previous_url: URL | None = attrs.field(default=None, repr=_shown)
+    """The reply that contained the page: status, headers, raw body."""
+    next_url: URL | None = attrs.field(default=None, repr=_redacted)
+    previous_url: URL | None = attrs.field(default=None, repr=_redacted)
     envelope: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
-    """The other fields of the reply, where the API wraps the items of a listing in an object."""
+    """The other fields of the reply, if the API wraps the items of the listing in an object."""
     listing: PageListing | None = attrs.field(default=None, repr=False)
-    """The listing this is a page of, which its cursors belong to; None for a page made by hand."""
+    """The listing that the page and its cursors belong to; None for a page that your code made."""
 
     @property
     def cursor(self) -> str:
-        """A text that resumes at this page, in another process too: ``listing.resume(cursor)``.
+        """A text to resume at this page, also in another process: ``listing.resume(cursor)``.
 
-        `CursorError` in the odd case that the server's link names this page by a parameter that
-        the API does not document.
+        Raises `CursorError` if the server's link identifies this page by a parameter that the API
+        does not document.
         """
         return self._cursor(self.url)
 
     @property
     def next_cursor(self) -> str | None:
-        """A text that resumes at the page after this one; None on the last page.
+        """A text to resume at the page after this one; None on the last page.
 
-        Save it once this page is dealt with.
+        Save it after this page has been processed. Raises `CursorError` as `cursor` does.
         """
         return self._cursor(self.next_url) if self.next_url else None
 
     def _cursor(self, url: URL) -> str:
         if self.listing is None:
-            raise ValueError("this page belongs to no listing: it was made without listing=")
+            raise ValueError("this page has no cursor, because it was made without listing=")
         return self.listing.cursor(url)
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The allowance as this reply stated it."""
+        """The allowance as this reply stated it; None if it did not."""
         return RateLimit.of(self.response.headers)

@@ -284,7 +284,7 @@ async def test_a_page_does_not_confirm_that_a_file_arrived(serve: Serve, body: b
     server = await serve(uploading(200, body, "text/html"))
     for error in await called(server, upload):
         assert type(error) is errors.UploadError
-        assert "is not a storage's" in str(error)
+        assert "is not from a storage service" in str(error)
         assert (error.status, error.body) == (200, body)
         assert error.upload.id == "rbef01"
     assert not [one for one in server.seen if one.raw_path.endswith(":finish_upload")]

@@ -132,12 +132,12 @@ def test_a_file_is_uploaded_at_exit() -> None:
     code = """
         def bye():
             import tempfile
-            from ev_energy.resources._uploads import Source
+            from ev_energy.resources._uploads import UploadSource
             async def main():
                 with tempfile.TemporaryFile() as file:
                     file.write(b"evidence")
                     file.seek(0)
-                    with Source.of(file) as source:
+                    with UploadSource.open(file) as source:
                         return b"".join([chunk async for chunk in source.chunks(None)]).decode()
             return asyncio.run(main())
     """

@@ -113,7 +113,9 @@ async def test_resume_data_goes_to_the_storage_that_the_caller_names_only(world:
     thief = {**world.kept, "presigned_url": f"http://127.0.0.1:9/steal?{SECRET_QUERY}"}
     storage = f"http://127.0.0.1:{world.storage.port}"
     async with world.api.client(retries=0) as client:
-        with pytest.raises(ValueError, match="names another storage than http://127") as caught:
+        with pytest.raises(
+            ValueError, match="another origin than storage, which is http://127"
+        ) as caught:
             await client.rebates.resume_upload(
                 RebateEvidenceUpload.from_dict(thief), b"x", storage=storage
             )
@@ -131,7 +133,7 @@ async def test_forged_resume_data_calls_no_other_path_and_sends_no_file(
 ) -> None:
     upload = RebateEvidenceUpload.from_dict({**world.kept, "id": named})
     async with world.api.client(retries=0) as client:
-        with pytest.raises(errors.UploadError, match="or its id"):
+        with pytest.raises(errors.UploadError, match="or no valid id"):
             await client.rebates.resume_upload(upload, b"x")
     assert world.api.seen == world.storage.seen == []
 

@@ -1,7 +1,7 @@
-"""Putting the bytes of a file where a presigned URL says: to a storage that is not the API.
+"""Sending a file to the presigned URL of a storage service outside the API.
 
-No token goes there, no header of the client, and the URL itself is a secret: it is neither logged
-nor captured, nor in any message.
+The storage receives neither the token nor the headers of the client. The URL itself is a secret: no
+log, capture or message contains it.
 """
 
 from __future__ import annotations
@@ -19,69 +19,80 @@ import attrs
 from yarl import URL
 
 from ev_energy._api.options import CallOptions
+from ev_energy._arguments import describe_type
 from ev_energy._http.attempt import attempt
 from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
 from ev_energy._http.retry import retry
 from ev_energy._messages import Request, Response
-from ev_energy._redaction.scrub import encodings
+from ev_energy._redaction.scrub import MASK, encodings
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.in_thread import in_thread
 from ev_energy.models._json import is_confirmation
 
-_CHUNK: Final = 256 * 1024
-#: Bytes at the start of a web page that name it as one.
-_PAGE_STARTS_WITHIN: Final = 4096
-#: Characters that a signature, a credential or a policy in a presigned URL has at least.
-_LONG: Final = 20
-_REWOUND: Final = "file must be one that can be rewound: a path, bytes, or a real file"
+_CHUNK_SIZE: Final = 256 * 1024
+#: Bytes at the start of a body that are searched for the signs of a web page.
+_HTML_SEARCH_BYTES: Final = 4096
+#: The minimum length of a signature, a credential or a policy in a presigned URL.
+_MIN_SIGNATURE_CHARS: Final = 20
+_NOT_SEEKABLE: Final = "file must be seekable: pass a path, bytes, or a file on disk"
 
-#: What can be uploaded: a path, the bytes, or a binary file that is open and can be rewound.
-File: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
-#: Called with the bytes sent so far, and their number in all; again from 0 if it starts anew.
-Progress: TypeAlias = Callable[[int, int], object]
+#: A file to upload: a path, the bytes, or an open, seekable binary file.
+FileInput: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
+#: Called with the bytes sent so far and their total; starts at 0 again if the upload is retried.
+ProgressCallback: TypeAlias = Callable[[int, int], object]
 
 
-class FileFault(Exception):  # noqa: N818  (the upload turns it into an UploadError)
-    """The file to be uploaded cannot be read any more."""
+class FileFault(Exception):  # noqa: N818  (translated into the public UploadError)
+    """The file that is being uploaded can no longer be read."""
 
 
 @attrs.frozen(eq=False)
-class Source:
-    """A file to be uploaded, as often as it takes. In ``with``, it closes what it opened itself.
+class UploadSource:
+    """A file that can be read from its start for each attempt. As a context manager, it closes it.
 
-    It is read by place, and stands where it stood after each read. So a read that an attempt has
-    left behind in its thread does no harm to the next attempt, and the file can be given again.
+    A file that the caller opened stays open. Each read seeks to its own position and then restores
+    the file's original position. So a read that a cancelled attempt left running in its thread does
+    not disturb the next attempt, and the caller can upload the same file object again.
     """
 
     file: IO[bytes]
     name: str | None
-    """The name of the file, where it has one."""
+    """The name of the file, if it has one."""
     start: int
+    """The position from which the file is uploaded."""
     size: int
-    is_own: bool
+    """Bytes from *start* to the end."""
+    should_close: bool
+    """Whether the file was opened here, and not by the caller."""
     _lock: Lock = attrs.field(factory=Lock)
 
     @staticmethod
-    def of(file: File) -> Source:
-        """*file*, measured. `ValueError`, `TypeError` or `OSError` if it cannot be read."""
+    def open(file: FileInput) -> UploadSource:
+        """Open *file* and determine its size.
+
+        `ValueError`, `TypeError` or `OSError` if it cannot be read.
+        """
         if isinstance(file, bytes):
-            return Source(io.BytesIO(file), None, 0, len(file), is_own=True)
+            return UploadSource(io.BytesIO(file), None, 0, len(file), should_close=True)
         if isinstance(file, str | os.PathLike):
             path = Path(file)
             if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
-                raise ValueError(_REWOUND)
+                raise ValueError(_NOT_SEEKABLE)
             opened = path.open("rb")
-            return Source(opened, path.name, 0, _end_of(opened, 0), is_own=True)
+            return UploadSource(opened, path.name, 0, _end_of(opened, 0), should_close=True)
         if not hasattr(file, "seekable"):
-            raise TypeError(f"file must be a path, bytes or a binary file, not {_kind(file)}")
+            raise TypeError(
+                f"file must be a path, bytes or a binary file, not {describe_type(file)}"
+            )
         if not file.seekable():
-            raise ValueError(_REWOUND)
+            raise ValueError(_NOT_SEEKABLE)
         if not isinstance(cast("Any", file.read(0)), bytes):
-            raise TypeError("file must be open in binary mode")
-        start, named = file.tell(), getattr(file, "name", None)
-        name = Path(named).name if isinstance(named, str) else None
-        return Source(file, name, start, max(0, _end_of(file, start) - start), is_own=False)
+            raise TypeError("file must be opened in binary mode, such as open(path, 'rb')")
+        start, file_name = file.tell(), getattr(file, "name", None)
+        name = Path(file_name).name if isinstance(file_name, str) else None
+        size = max(0, _end_of(file, start) - start)
+        return UploadSource(file, name, start, size, should_close=False)
 
     def __enter__(self) -> Self:
         return self
@@ -92,63 +103,66 @@ class Source:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if self.is_own:
+        if self.should_close:
             with self._lock:
                 self.file.close()
 
-    async def chunks(self, progress: Progress | None) -> AsyncIterator[bytes]:
-        """The bytes from the start on, read in a thread so that the loop goes on."""
+    async def chunks(self, progress: ProgressCallback | None) -> AsyncIterator[bytes]:
+        """Yield the bytes from the start, read in a thread to keep the event loop free."""
         sent = 0
         if progress is not None:
             progress(0, self.size)
         while sent < self.size:
-            # What is in memory needs no thread.
-            is_quick = isinstance(self.file, io.BytesIO)
-            chunk = self._read(sent) if is_quick else await in_thread(self._read, sent)
+            in_memory = isinstance(self.file, io.BytesIO)  # does not need a thread
+            chunk = self._read(sent) if in_memory else await in_thread(self._read, sent)
             if not chunk:
-                raise FileFault(f"the file ended {self.size - sent} bytes before its end")
+                raise FileFault(
+                    f"the file was truncated during the upload: {self.size - sent} of {self.size} "
+                    "bytes are missing"
+                )
             yield chunk
             sent += len(chunk)
             if progress is not None:
                 progress(sent, self.size)
 
-    def _read(self, place: int) -> bytes:
+    def _read(self, offset: int) -> bytes:
         with self._lock:
             try:
-                self.file.seek(self.start + place)
-                chunk = self.file.read(min(_CHUNK, self.size - place))
+                self.file.seek(self.start + offset)
+                chunk = self.file.read(min(_CHUNK_SIZE, self.size - offset))
                 self.file.seek(self.start)
-            except (OSError, ValueError) as error:  # closed meanwhile, perhaps
+            except (OSError, ValueError) as error:  # ValueError: the caller closed the file
                 raise FileFault(f"the file could not be read: {error}") from error
             return chunk
 
 
-async def put(
+async def put_file(
     http: HttpContext,
     options: CallOptions,
     url: Secret[str],
-    source: Source,
+    source: UploadSource,
     *,
     content_type: str | None,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
     timeout: float,
 ) -> Response:
-    """Return the storage's reply to putting *source* at *url*, retried as a read is.
+    """Send *source* to *url* with a ``PUT`` request, and return the storage's reply.
 
-    All attempts together may take the client's deadline, or *timeout* where that is longer. Hooks
-    and tracers see the URL's origin only: path and query are the key to the storage.
+    The upload is retried like a read: sending the same bytes again has no further effect. All
+    attempts together may take the client's deadline, or *timeout* if that is longer. Hooks and
+    tracers see only the origin of the URL, since its path and query grant access to the storage.
 
-    `TransportError` or `LimitError` without a reply; `FileFault` and what *progress* raises
-    propagate at once.
+    Raises `TransportError` or `LimitError` if there is no reply. `FileFault` and exceptions of
+    *progress* end the upload without a retry.
     """
     time_limit = max(timeout, options.deadline)
     headers = {"Content-Length": str(source.size), "User-Agent": options.headers["User-Agent"]}
     if content_type is not None:
         headers["Content-Type"] = content_type
     target = Secret(URL(url.value, encoded=True))
-    shown = Request("PUT", target.value.origin() / "***", headers, None, authorised=False)
+    visible_url = target.value.origin() / MASK
     out = Outgoing(
-        request=shown,
+        request=Request("PUT", visible_url, headers, None, authorised=False),
         headers=headers,
         body=None,
         policy=options.retries,
@@ -160,11 +174,11 @@ async def put(
     )
 
     async def send_once(out: Outgoing) -> Outcome:
-        raised: list[Exception] = []
-        out.body = _record_errors(source.chunks(progress), raised)
+        errors: list[Exception] = []
+        out.body = _record_errors(source.chunks(progress), errors)
         outcome = await attempt(http, out)
-        if raised:  # aiohttp takes an error of the body for one of the connection
-            raise raised[0]
+        if errors:  # aiohttp reports an exception of the body as a connection error
+            raise errors[0]
         if isinstance(outcome, Response):
             outcome = _without_signature(http.redact(outcome), target.value)
         return outcome
@@ -172,35 +186,35 @@ async def put(
     return await retry(http, out, send_once)
 
 
-def is_a_storages(response: Response) -> bool:
-    """Return whether a storage can have answered this: nothing, XML or JSON, but no web page.
+def is_storage_reply(response: Response) -> bool:
+    """Return whether *response* can be a storage's: its body is empty, XML or JSON.
 
-    A captive portal or a proxy answers with a page of its own, and calls it a success.
+    A captive portal or a proxy may answer with a web page and the status of a success.
     """
     if is_confirmation(response.body):
         return True
-    start = response.body[:_PAGE_STARTS_WITHIN].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    start = response.body[:_HTML_SEARCH_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith(b"<") and not (b"<html" in start or b"<!doctype html" in start)
 
 
 def _without_signature(response: Response, url: URL) -> Response:
-    """Return *response* with stars for the long values in the query of *url*.
+    """Return *response* with the long values in the query of *url* masked.
 
-    A storage that refuses a signature repeats it in its answer, with all that was signed.
+    A storage that refuses a signature repeats it in its reply, together with all signed values.
     """
-    signed = [text for text in url.query.values() if len(text) >= _LONG]
-    return response.without([spelling for text in signed for spelling in encodings(text)])
+    signed = [value for value in url.query.values() if len(value) >= _MIN_SIGNATURE_CHARS]
+    return response.without([text for value in signed for text in encodings(value)])
 
 
 async def _record_errors(
-    chunks: AsyncIterator[bytes], raised: list[Exception]
+    chunks: AsyncIterator[bytes], errors: list[Exception]
 ) -> AsyncIterator[bytes]:
-    """Yield *chunks*, and append the error they raise, which the transport may replace."""
+    """Yield *chunks*, and append their exception to *errors*: the transport may replace it."""
     try:
         async for chunk in chunks:
             yield chunk
     except Exception as error:
-        raised.append(error)
+        errors.append(error)
         raise
 
 
@@ -210,7 +224,3 @@ def _end_of(file: IO[bytes], start: int) -> int:
         return file.tell()
     finally:
         file.seek(start)
-
-
-def _kind(value: object) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
