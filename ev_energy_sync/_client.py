@@ -201,10 +201,10 @@ class Client(Families):
         self._portal.call(coro)
 
     def sign_out(self) -> None:
-        """Revoke the token, and delete it here and in the token store.
+        """Revoke the token, and delete it from memory and from the token store.
 
         With `AuthorizationCode` credentials, later calls raise `SignInRequiredError`; with
-        `ClientCredentials`, they ask for a new token.
+        `ClientCredentials`, they request a new token.
         """
         self._portal.call(self._aio.sign_out())
 

@@ -292,7 +292,7 @@ def test_a_family_imports_the_models_of_others_for_checkers_only() -> None:
                 assert names & used, f"{path.name}: {node.module} is for checkers only"
 
 
-def test_the_blocking_twin_stands_on_the_doors_of_the_async_package() -> None:
+def test_the_blocking_twin_imports_few_inner_modules_of_the_async_package() -> None:
     inner = "_api _http _codec simulator cli"
     crossing = {
         (found.importer, part(found.imported), found.name)
@@ -310,7 +310,7 @@ def test_the_blocking_twin_stands_on_the_doors_of_the_async_package() -> None:
         for found in imports()
         if found.importer.startswith("ev_energy.") and found.imported.startswith("ev_energy_sync")
     }
-    assert back == {"ev_energy.testing"}, "only the pytest plugin has something of both"
+    assert back == {"ev_energy.testing"}, "only the pytest plugin uses both packages"
 
 
 def test_what_is_imported_is_installed_with_the_package() -> None:
@@ -424,7 +424,7 @@ def test_preloading_loads_what_calls_need() -> None:
 
 
 def _checked_names(path: Path) -> set[str]:
-    """What a door shows to type checkers."""
+    """Return the names that a package exports to type checkers."""
     shown: set[str] = set()
     for node in tree(path).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -437,49 +437,49 @@ def _checked_names(path: Path) -> set[str]:
     return shown
 
 
-@pytest.mark.parametrize("door", ["ev_energy", "ev_energy.models", "ev_energy_sync"])
-def test_a_door_shows_checkers_the_names_it_has_at_run_time(door: str) -> None:
-    module = import_module(door)
+@pytest.mark.parametrize("package", ["ev_energy", "ev_energy.models", "ev_energy_sync"])
+def test_type_checkers_see_the_names_that_exist_at_run_time(package: str) -> None:
+    module = import_module(package)
     names = set(dir(module)) | (
-        {"auth", "errors", "models"} if door != "ev_energy.models" else set()
+        {"auth", "errors", "models"} if package != "ev_energy.models" else set()
     )
-    shown = _checked_names(ROOT / door.replace(".", "/") / "__init__.py")
+    shown = _checked_names(ROOT / package.replace(".", "/") / "__init__.py")
     assert shown == names
     for name in names:
         assert getattr(module, name) is not None
 
 
-@pytest.mark.parametrize("door", ["ev_energy", "ev_energy.models", "ev_energy_sync"])
-def test_a_door_says_no_to_other_names(door: str) -> None:
+@pytest.mark.parametrize("package", ["ev_energy", "ev_energy.models", "ev_energy_sync"])
+def test_an_unknown_name_raises_attribute_error(package: str) -> None:
     with pytest.raises(AttributeError, match="nonesuch"):
-        import_module(door).nonesuch  # noqa: B018
+        import_module(package).nonesuch  # noqa: B018
 
 
-def test_every_model_is_in_the_door_of_the_models() -> None:
-    door = import_module("ev_energy.models")
+def test_all_models_are_exported() -> None:
+    exports = import_module("ev_energy.models")
     public = {
         node.name: path.stem
         for path in (ROOT / "ev_energy" / "models").glob("[!_]*.py")
         for node in tree(path).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }
-    assert public.keys() - set(dir(door)) == set()
+    assert public.keys() - set(dir(exports)) == set()
     for name, module in public.items():
-        assert getattr(door, name).__module__ == f"ev_energy.models.{module}"
+        assert getattr(exports, name).__module__ == f"ev_energy.models.{module}"
 
 
-def test_every_list_of_expand_values_is_in_its_door() -> None:
+def test_all_expand_types_are_exported() -> None:
     aliases = {
         ast.unparse(node.target): path.stem
         for path in (ROOT / "ev_energy" / "resources").glob("[!_]*.py")
         for node in tree(path).body
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target).endswith("Expand")
     }
-    door = import_module("ev_energy.expand")
-    assert set(door.__all__) == aliases.keys()
+    exports = import_module("ev_energy.expand")
+    assert set(exports.__all__) == aliases.keys()
     for name, module in aliases.items():
-        home = import_module(f"ev_energy.resources.{module}")
-        assert getattr(door, name) is getattr(home, name)
+        source = import_module(f"ev_energy.resources.{module}")
+        assert getattr(exports, name) is getattr(source, name)
 
 
 def test_every_error_is_in_the_list_of_the_errors_and_in_the_drawing() -> None:

@@ -1,4 +1,4 @@
-"""What users write. mypy and pyright must accept all of it, strictly. It is never run."""
+"""User code for the client. Type checkers must accept it; it is never run."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ async def making_clients() -> None:
     async with Client(StaticToken("token"), base_url="mock", language="en-GB") as client:
         assert_type(client, Client)
     credentials = ClientCredentials(client_id="id", client_secret="secret", scopes=["evse:read"])
-    told: list[Drift] = []
-    client = Client(credentials, timeout=5, deadline=20, retries=0, on_drift=told.append)
+    drifts: list[Drift] = []
+    client = Client(credentials, timeout=5, deadline=20, retries=0, on_drift=drifts.append)
     assert_type(client.acting_for("user1"), Client)
     assert_type(client.with_options(api_version=None, retries=3), Client)
     assert_type(Client.from_env(), Client)
@@ -103,7 +103,7 @@ async def listings(client: Client) -> None:
     )
 
 
-async def expanding_what_is_decided_elsewhere(client: Client, more: bool) -> None:
+async def expanding_a_variable_list(client: Client, more: bool) -> None:
     wanted: list[EVSEExpand] = ["user"]
     if more:
         wanted.append("model")

@@ -1,4 +1,4 @@
-"""What users write: homes and the grid. Checkers must accept it. It is never run."""
+"""User code for homes and the grid. Type checkers must accept it; it is never run."""
 
 from __future__ import annotations
 

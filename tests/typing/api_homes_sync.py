@@ -1,4 +1,4 @@
-"""What users write, blocking: homes and the grid. Checkers must accept it. It is never run."""
+"""Blocking user code for homes and the grid. Type checkers must accept it; it is never run."""
 
 # ruff: noqa: I001  (in the order of api_homes.py)
 

@@ -1,4 +1,4 @@
-"""What users write: people and programs. Checkers must accept it. It is never run."""
+"""User code for users and programs. Type checkers must accept it; it is never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users write to keep clients running. Checkers must accept it; it is never run."""
+"""User code for settings and hooks. Type checkers must accept it; it is never run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent
 from ev_energy.redis import RedisBudget, RedisTokenStore
 
 
-async def signing_in(came_back_at: str) -> None:
+async def signing_in(callback: str) -> None:
     app = AuthorizationCode(client_id="id", redirect_uri="https://example.com/back")
     stores: list[TokenStore] = [MemoryStore(), FileStore("tokens.json")]
     stores.append(RedisTokenStore("redis://localhost"))
@@ -30,7 +30,7 @@ async def signing_in(came_back_at: str) -> None:
     assert_type(request.url, str)
     kept = AuthorizationRequest.from_dict(request.to_dict())
     async with Client(app.for_account("user 7")) as client:
-        await client.sign_in(kept, came_back_at)
+        await client.sign_in(kept, callback)
         try:
             await client.users.get("me")
         except errors.SignInRequiredError as error:
@@ -39,7 +39,7 @@ async def signing_in(came_back_at: str) -> None:
     ClientCredentials(client_id="id", client_secret="secret", store=stores[-1], method="form")
 
 
-async def keeping_the_allowance() -> None:
+async def sharing_the_allowance() -> None:
     budget = MemoryBudget(limit=500)
     async with Client("token", budget=budget, priority="batch", max_pages=10) as client:
         async with client.reserve(300) as reserved:
@@ -58,30 +58,30 @@ async def keeping_the_allowance() -> None:
     Client("token", budget=RedisBudget("redis://localhost"))
 
 
-def watching() -> Client:
-    def begins(event: RequestEvent) -> None:
+def observing() -> Client:
+    def log_request(event: RequestEvent) -> None:
         assert_type(event.request, Request)
         assert_type(event.attempt, int)
 
-    def ended(event: ResponseEvent) -> None:
+    def log_response(event: ResponseEvent) -> None:
         assert_type(event.response, Response | None)
         assert_type(event.error, BaseException | None)
         assert_type(event.request.operation, str)
 
     pauses: list[float] = []
 
-    def again(event: RetryEvent) -> None:
+    def log_retry(event: RetryEvent) -> None:
         pauses.append(event.pause)
 
-    def waits(event: WaitEvent) -> None:
+    def log_wait(event: WaitEvent) -> None:
         pauses.append(event.seconds)
 
     policy = RetryPolicy(retries=5, max_backoff=30)
     return Client(
         "token",
         retries=policy,
-        on_request=begins,
-        on_response=ended,
-        on_retry=again,
-        on_wait=waits,
+        on_request=log_request,
+        on_response=log_response,
+        on_retry=log_retry,
+        on_wait=log_wait,
     ).with_options(retries=1)

@@ -1,4 +1,4 @@
-"""What users write, blocking to keep clients running. Checkers must accept it; it is never run."""
+"""Blocking user code for settings and hooks. Type checkers must accept it; it is never run."""
 
 # ruff: noqa: I001  (in the order of api_running.py)
 
@@ -23,7 +23,7 @@ from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent
 from ev_energy.redis import RedisBudget, RedisTokenStore
 
 
-def signing_in(came_back_at: str) -> None:
+def signing_in(callback: str) -> None:
     app = AuthorizationCode(client_id="id", redirect_uri="https://example.com/back")
     stores: list[TokenStore] = [MemoryStore(), FileStore("tokens.json")]
     stores.append(RedisTokenStore("redis://localhost"))
@@ -32,7 +32,7 @@ def signing_in(came_back_at: str) -> None:
     assert_type(request.url, str)
     kept = AuthorizationRequest.from_dict(request.to_dict())
     with Client(app.for_account("user 7")) as client:
-        client.sign_in(kept, came_back_at)
+        client.sign_in(kept, callback)
         try:
             client.users.get("me")
         except errors.SignInRequiredError as error:
@@ -41,7 +41,7 @@ def signing_in(came_back_at: str) -> None:
     ClientCredentials(client_id="id", client_secret="secret", store=stores[-1], method="form")
 
 
-def keeping_the_allowance() -> None:
+def sharing_the_allowance() -> None:
     budget = MemoryBudget(limit=500)
     with Client("token", budget=budget, priority="batch", max_pages=10) as client:
         with client.reserve(300) as reserved:
@@ -60,30 +60,30 @@ def keeping_the_allowance() -> None:
     Client("token", budget=RedisBudget("redis://localhost"))
 
 
-def watching() -> Client:
-    def begins(event: RequestEvent) -> None:
+def observing() -> Client:
+    def log_request(event: RequestEvent) -> None:
         assert_type(event.request, Request)
         assert_type(event.attempt, int)
 
-    def ended(event: ResponseEvent) -> None:
+    def log_response(event: ResponseEvent) -> None:
         assert_type(event.response, Response | None)
         assert_type(event.error, BaseException | None)
         assert_type(event.request.operation, str)
 
     pauses: list[float] = []
 
-    def again(event: RetryEvent) -> None:
+    def log_retry(event: RetryEvent) -> None:
         pauses.append(event.pause)
 
-    def waits(event: WaitEvent) -> None:
+    def log_wait(event: WaitEvent) -> None:
         pauses.append(event.seconds)
 
     policy = RetryPolicy(retries=5, max_backoff=30)
     return Client(
         "token",
         retries=policy,
-        on_request=begins,
-        on_response=ended,
-        on_retry=again,
-        on_wait=waits,
+        on_request=log_request,
+        on_response=log_response,
+        on_retry=log_retry,
+        on_wait=log_wait,
     ).with_options(retries=1)

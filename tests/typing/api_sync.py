@@ -1,4 +1,4 @@
-"""What users write, blocking. mypy and pyright must accept all of it, strictly. It is never run."""
+"""Blocking user code for the client. Type checkers must accept it; it is never run."""
 
 # ruff: noqa: I001  (in the order of api.py)
 
@@ -34,8 +34,8 @@ def making_clients() -> None:
     with Client(StaticToken("token"), base_url="mock", language="en-GB") as client:
         assert_type(client, Client)
     credentials = ClientCredentials(client_id="id", client_secret="secret", scopes=["evse:read"])
-    told: list[Drift] = []
-    client = Client(credentials, timeout=5, deadline=20, retries=0, on_drift=told.append)
+    drifts: list[Drift] = []
+    client = Client(credentials, timeout=5, deadline=20, retries=0, on_drift=drifts.append)
     assert_type(client.acting_for("user1"), Client)
     assert_type(client.with_options(api_version=None, retries=3), Client)
     assert_type(Client.from_env(), Client)
@@ -105,7 +105,7 @@ def listings(client: Client) -> None:
     )
 
 
-def expanding_what_is_decided_elsewhere(client: Client, more: bool) -> None:
+def expanding_a_variable_list(client: Client, more: bool) -> None:
     wanted: list[EVSEExpand] = ["user"]
     if more:
         wanted.append("model")

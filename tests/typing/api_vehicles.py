@@ -1,4 +1,4 @@
-"""What users write: vehicles and charging. Checkers must accept it. It is never run."""
+"""User code for vehicles. Type checkers must accept it; it is never run."""
 
 from __future__ import annotations
 

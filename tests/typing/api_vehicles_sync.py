@@ -1,4 +1,4 @@
-"""What users write, blocking: vehicles and charging. Checkers must accept it. It is never run."""
+"""Blocking user code for vehicles. Type checkers must accept it; it is never run."""
 
 # ruff: noqa: I001  (in the order of api_vehicles.py)
 

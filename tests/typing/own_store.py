@@ -1,4 +1,4 @@
-"""A token store of one's own. Checkers must accept it; it is never run."""
+"""A token store of a user. Type checkers must accept it; it is never run."""
 
 from __future__ import annotations
 

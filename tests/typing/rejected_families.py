@@ -1,4 +1,4 @@
-"""What users must not get away with in each family. Checkers must refuse the marked lines alone."""
+"""Mistakes of users by family. Type checkers must report the marked lines, and no others."""
 
 from __future__ import annotations
 
