@@ -57,7 +57,7 @@ def families() -> dict[str, Family]:
         attributes = tuple(one for one, value in lazy.items() if value.module == module)
         found[name] = Family(name, attributes)
     for operation in operation_table():
-        if operation.method == "GET" and operation.kind == "one" and not operation.inside:
+        if operation.method == "GET" and operation.kind == "one" and not operation.envelope_key:
             family = _with_call(found[operation.module], operation)
             found[operation.module] = max(
                 found[operation.module], family, key=lambda one: len(one.reply)

@@ -55,7 +55,7 @@ class Operation(NamedTuple):
     query: tuple[str, ...]
     json: tuple[str, ...] | None
     """The members of the body, `AS_GIVEN` if the caller passes it whole, or None without a body."""
-    inside: str | None
+    envelope_key: str | None
     """The member of the reply object that contains the model, if the API wraps it."""
     expand: tuple[str, ...]
     paginated: bool
@@ -147,14 +147,14 @@ def _operation(
     if len(keywords) != len(call.keywords):
         _fail(source, call, "the query must be keyword arguments, not **kwargs")
     scope = _scope(source, call, keywords.pop("scope", None))
-    body, inside = keywords.pop("json", None), keywords.pop("inside", None)
+    body, envelope_key = keywords.pop("json", None), keywords.pop("envelope_key", None)
     model = ast.unparse(model_expr)
     kind: ReplyKind = "list" if verb == "_list" else "one"
     if model == "None":
         kind = "redirect" if verb == "_redirect" else "none"
     returns = ast.unparse(function.returns) if function.returns else "nothing"
     # A reply that wraps the model may omit it.
-    single = model if inside is None else f"{model} | None"
+    single = model if envelope_key is None else f"{model} | None"
     expected = f"Pager[{model}]" if kind == "list" else single
     if kind != "redirect" and returns != expected:
         _fail(
@@ -172,7 +172,7 @@ def _operation(
         ids=names,
         query=tuple(name for name, value in keywords.items() if ast.unparse(value) != "None"),
         json=None if body is None else _members(source, function, body),
-        inside=None if inside is None else str(ast.literal_eval(inside)),
+        envelope_key=None if envelope_key is None else str(ast.literal_eval(envelope_key)),
         expand=_expand(sources, source, keywords["expand"]) if "expand" in keywords else (),
         paginated="page_size" in keywords,
         module=module,

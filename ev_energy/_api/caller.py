@@ -80,7 +80,7 @@ class ApiCaller:
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
         *,
-        inside: str,
+        envelope_key: str,
     ) -> M | None: ...
     @overload
     async def call(
@@ -92,7 +92,7 @@ class ApiCaller:
         scope: str | None,
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
-        inside: None = None,
+        envelope_key: None = None,
     ) -> M: ...
     @overload
     async def call(
@@ -104,7 +104,7 @@ class ApiCaller:
         scope: str | None,
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
-        inside: None = None,
+        envelope_key: None = None,
     ) -> None: ...
     async def call(
         self,
@@ -115,9 +115,9 @@ class ApiCaller:
         scope: str | None,
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
-        inside: str | None = None,
+        envelope_key: str | None = None,
     ) -> M | None:
-        """Call one operation. None if it has no result, or the reply omits the field *inside*."""
+        """Call one operation. None if it has no result, or if the reply omits *envelope_key*."""
         request = self._request(method, path, ids, query, body, scope)
         out, response = await self._send(request)
         if model is None:
@@ -125,7 +125,7 @@ class ApiCaller:
                 message = f"expected no result, got {self._media_type(response)}"
                 raise self._unexpected_success(message, request, response)
             return None
-        expected = Expected(model, expanded=bool(query.get("expand")), envelope_key=inside)
+        expected = Expected(model, expanded=bool(query.get("expand")), envelope_key=envelope_key)
         result, _ = await self._decode(out, response, expected)
         return cast("M | None", result)
 
@@ -148,7 +148,7 @@ class ApiCaller:
         ids: tuple[object, ...],
         scope: str | None,
         query: Mapping[str, object],
-        inside: str | None = None,
+        envelope_key: str | None = None,
     ) -> Pager[M]:
         """Return a listing. Nothing is sent until it is iterated."""
         if query.get("page_size") is not None:
@@ -156,7 +156,7 @@ class ApiCaller:
         first_request = self._request("GET", path, ids, query, None, scope)
         listing = Listing(first_request.url, self.options.user)
         expected = Expected(
-            model, as_list=True, expanded=bool(query.get("expand")), envelope_key=inside
+            model, as_list=True, expanded=bool(query.get("expand")), envelope_key=envelope_key
         )
 
         async def fetch(url: URL) -> Page[M]:

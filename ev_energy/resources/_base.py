@@ -1,9 +1,11 @@
-"""The verbs that every endpoint is one line of.
+"""The base class of resources. Its verbs, such as ``_get``, make the calls of all operations.
 
-What comes back, the path as a literal, the ids in the order of the braces and under the same names,
-then ``scope`` (the OAuth scope the operation needs, or `PUBLIC`), ``json`` for a body, ``inside``
-where the API wraps what comes back into an object, under that name, and the query by its wire
-names. The operation table, the blocking twin and the tests read these lines.
+The arguments of a verb are the model of the reply, the path template as a literal, and the ids in
+the order of its placeholders and under the same names. ``scope`` is the OAuth scope that the
+operation requires, or `PUBLIC`, ``json`` is the body, and ``envelope_key`` is the field of the
+reply that holds the model, if the API wraps it in an object. All other keyword arguments are the
+query, by its names in the API. The table of operations, the generator of the blocking twin and the
+tests parse these calls from the source.
 """
 
 from __future__ import annotations
@@ -20,16 +22,16 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Model)
 
-#: The scope of operations that answer without a token (and take one, where the client has it).
+#: The scope of operations that need no token. The client sends its token with them if it has one.
 PUBLIC: Final = None
-#: The scope of operations that want a token, whatever its scopes.
+#: The scope of operations that need a token with any scope.
 ANY_SCOPE: Final = ""
 
 Body = Mapping[str, object]
 
 
 class Resource:
-    """One family of endpoints, bound to one view of a client."""
+    """A family of operations, bound to a client and its options."""
 
     __slots__ = ("_caller",)
 
@@ -40,26 +42,28 @@ class Resource:
         return f"<{type(self).__name__} of {self._caller.state.base_url}>"
 
     def _get(
-        self, into: type[M], path: str, *ids: object, scope: str | None, **query: object
+        self, model: type[M], path: str, /, *ids: object, scope: str | None, **query: object
     ) -> Coroutine[Any, Any, M]:
-        return self._caller.call("GET", into, path, ids, scope, query)
+        return self._caller.call("GET", model, path, ids, scope, query)
 
     def _list(
         self,
-        of: type[M],
+        model: type[M],
         path: str,
+        /,
         *ids: object,
         scope: str | None,
-        inside: str | None = None,
+        envelope_key: str | None = None,
         **query: object,
     ) -> Pager[M]:
-        return self._caller.pager(of, path, ids, scope, query, inside)
+        return self._caller.pager(model, path, ids, scope, query, envelope_key)
 
     @overload
     def _post(
         self,
-        into: type[M],
+        model: type[M],
         path: str,
+        /,
         *ids: object,
         scope: str | None,
         json: Body | None = None,
@@ -68,8 +72,9 @@ class Resource:
     @overload
     def _post(
         self,
-        into: None,
+        model: None,
         path: str,
+        /,
         *ids: object,
         scope: str | None,
         json: Body | None = None,
@@ -77,66 +82,72 @@ class Resource:
     ) -> Coroutine[Any, Any, None]: ...
     def _post(
         self,
-        into: Any,
+        model: Any,
         path: str,
+        /,
         *ids: object,
         scope: str | None,
         json: Body | None = None,
         **query: object,
     ) -> Coroutine[Any, Any, Any]:
-        return self._caller.call("POST", into, path, ids, scope, query, json)
+        return self._caller.call("POST", model, path, ids, scope, query, json)
 
     @overload
     def _patch(
         self,
-        into: type[M],
+        model: type[M],
         path: str,
+        /,
         *ids: object,
         scope: str | None,
         json: Body,
-        inside: str,
+        envelope_key: str,
         **query: object,
     ) -> Coroutine[Any, Any, M | None]: ...
     @overload
     def _patch(
         self,
-        into: type[M],
+        model: type[M],
         path: str,
+        /,
         *ids: object,
         scope: str | None,
         json: Body,
-        inside: None = None,
+        envelope_key: None = None,
         **query: object,
     ) -> Coroutine[Any, Any, M]: ...
     def _patch(
         self,
-        into: type[M],
+        model: type[M],
         path: str,
+        /,
         *ids: object,
         scope: str | None,
         json: Body,
-        inside: str | None = None,
+        envelope_key: str | None = None,
         **query: object,
     ) -> Coroutine[Any, Any, M | None]:
-        if inside is None:
-            return self._caller.call("PATCH", into, path, ids, scope, query, json)
-        return self._caller.call("PATCH", into, path, ids, scope, query, json, inside=inside)
+        if envelope_key is None:
+            return self._caller.call("PATCH", model, path, ids, scope, query, json)
+        return self._caller.call(
+            "PATCH", model, path, ids, scope, query, json, envelope_key=envelope_key
+        )
 
-    def _delete(self, path: str, *ids: object, scope: str | None) -> Coroutine[Any, Any, None]:
+    def _delete(self, path: str, /, *ids: object, scope: str | None) -> Coroutine[Any, Any, None]:
         return self._caller.call("DELETE", None, path, ids, scope, {})
 
     def _delete_counting(
-        self, path: str, *ids: object, scope: str | None
+        self, path: str, /, *ids: object, scope: str | None
     ) -> Coroutine[Any, Any, Counts]:
         return self._caller.delete_counting(path, ids, scope)
 
     def _redirect(
-        self, path: str, *, scope: str | None, **query: object
+        self, path: str, /, *, scope: str | None, **query: object
     ) -> Coroutine[Any, Any, str]:
         return self._caller.redirect(path, scope, query)
 
 
 class Workflow(Resource):
-    """What takes several calls of endpoints, and is no endpoint itself."""
+    """A family of methods that each make several calls, and are not operations of the API."""
 
     __slots__ = ()

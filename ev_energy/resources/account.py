@@ -72,7 +72,7 @@ class Notifications(Resource):
             "/notifications/{notification_id}",
             notification_id,
             scope=ANY_SCOPE,
-            inside="Notification",
+            envelope_key="Notification",
             json={"read_at": read_at},
         )
 

@@ -50,7 +50,7 @@ class CarbonFeeds(Resource):
             "/carbon_feeds/{carbon_feed_id}/carbon_intensities",
             carbon_feed_id,
             scope="carbon:read",
-            inside="carbon_intensities",
+            envelope_key="carbon_intensities",
             started_at__gte=started_at__gte,
             started_at__lte=started_at__lte,
             page_size=page_size,

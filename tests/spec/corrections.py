@@ -116,7 +116,7 @@ INLINE_REPLIES = {
 }
 
 #: Replies that wrap what comes back: the member that holds it.
-INSIDE = {
+ENVELOPE_KEYS = {
     ("GET", "/carbon_feeds/{carbon_feed_id}/carbon_intensities"): "carbon_intensities",
     ("PATCH", "/notifications/{notification_id}"): "Notification",
 }

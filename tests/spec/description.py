@@ -63,9 +63,9 @@ class Described:
         return self.method, self.path
 
     @property
-    def inside(self) -> str | None:
+    def envelope_key(self) -> str | None:
         """The member that the reply is wrapped into."""
-        return corrections.INSIDE.get(self.key)
+        return corrections.ENVELOPE_KEYS.get(self.key)
 
     @functools.cached_property
     def parameters(self) -> dict[tuple[str, str], Parameter]:
@@ -113,8 +113,8 @@ class Described:
         (media,) = [media for name, media in content.items() if name == "application/json"]
         schema = media["schema"]
         examples = self.whole.examples(media)
-        if self.inside:
-            schema = self.whole.object(schema)[0][self.inside]
+        if self.envelope_key:
+            schema = self.whole.object(schema)[0][self.envelope_key]
         kind = "list" if schema.get("type") == "array" else "one"
         named = schema["items"] if kind == "list" else schema
         name = ref_name(named) or corrections.INLINE_REPLIES.get(self.key, (None,))[0]

@@ -99,7 +99,7 @@ def success_of(operation: Described, *, as_json: bool = False) -> Success:
 
 def wrapped(operation: Described, reply: Any) -> Any:
     """*reply* in the object that the description wraps it into, if it does."""
-    return reply if operation.inside is None else {operation.inside: reply}
+    return reply if operation.envelope_key is None else {operation.envelope_key: reply}
 
 
 @contextmanager

@@ -63,7 +63,12 @@ class Things(Resource):
         GET /things/{thing_id}/parts, public.
         """
         return self._list(
-            Part, "/things/{thing_id}/parts", thing_id, scope=PUBLIC, inside="parts", page_size=None
+            Part,
+            "/things/{thing_id}/parts",
+            thing_id,
+            scope=PUBLIC,
+            envelope_key="parts",
+            page_size=None,
         )
 
     async def tell(self, thing_id: Id[Thing], *, story: Mapping[str, object]) -> None:
@@ -149,8 +154,8 @@ def test_operations_have_the_values_of_their_methods(package: Package) -> None:
     assert (delete.kind, delete.model, delete.json) == ("none", None, None)
     assert delete.scope == "thing:write"
     assert not delete.paginated
-    assert (parts.inside, parts.paginated, parts.query) == ("parts", True, ())
-    assert listing.inside is None
+    assert (parts.envelope_key, parts.paginated, parts.query) == ("parts", True, ())
+    assert listing.envelope_key is None
     assert (tell.kind, tell.model, tell.json) == ("none", None, AS_GIVEN)
     assert (crush.method, crush.kind, crush.model) == ("DELETE", "one", "Counts")
 
@@ -176,7 +181,7 @@ def test_workflows_are_not_operations(package: Package) -> None:
         ("page_size=page_size,", "**more,", "must be keyword arguments"),
         ("scope=PUBLIC", "scope=scope", "scope must be a non-empty string literal or one of"),
         ('scope="thing:write"', 'scope=""', "scope must be a non-empty string literal or one of"),
-        ("scope=PUBLIC, ", "", "scope must be a non-empty string literal or one of"),
+        ("            scope=PUBLIC,\n", "", "scope must be a non-empty string literal or one of"),
         ('body = {"name": name, "made_by": "me"}', "body = {**other}", "literal keys"),
         ('body = {"name": name, "made_by": "me"}', "body = made()", "literal keys"),
         (

@@ -26,7 +26,9 @@ def examples(spec: Description) -> Iterator[tuple[str, type[Model], Any]]:
                 if success.schema_name == "Counts":
                     continue
                 cls = getattr(ev_energy.models, str(success.schema_name))
-                found = value.get(operation.inside, value) if operation.inside else value
+                found = (
+                    value.get(operation.envelope_key, value) if operation.envelope_key else value
+                )
                 yield f"{operation.method} {operation.path} {success.status} {name}", cls, found
     for name in sorted(spec.schemas.keys() - corrections.NO_MODEL.keys() - {"Counts"}):
         cls, schema = getattr(ev_energy.models, name), spec.schemas[name]

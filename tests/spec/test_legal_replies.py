@@ -83,4 +83,6 @@ def test_a_wrapper_that_holds_nothing_is_read(server: Sender, client: Client) ->
 
 
 def test_corrections_of_inside_are_all_of_them(spec: Description) -> None:
-    assert {o.inside for o in TABLE if o.inside} == set(corrections.INSIDE.values())
+    assert {o.envelope_key for o in TABLE if o.envelope_key} == set(
+        corrections.ENVELOPE_KEYS.values()
+    )

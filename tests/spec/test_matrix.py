@@ -75,7 +75,7 @@ def items(answer: Any) -> list[Any]:
 
 
 def sent_items(operation: Operation, reply: Any) -> list[Any]:
-    reply = reply[operation.inside] if operation.inside else reply
+    reply = reply[operation.envelope_key] if operation.envelope_key else reply
     return reply if isinstance(reply, list) else [reply]
 
 

@@ -70,7 +70,7 @@ def _differences(
     yield from same(
         "answers", (operation.kind, operation.model), (success.kind, success.schema_name)
     )
-    yield from same("is inside", operation.inside, fixes.INSIDE.get(described.key))
+    yield from same("envelope key", operation.envelope_key, fixes.ENVELOPE_KEYS.get(described.key))
 
 
 def writable(spec: Description, described: Described) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def test_every_correction_of_what_is_needed_is_needed(spec: Description) -> None
         "BODY_LEFT_OUT",
         "EXPAND_LEFT_OUT",
         "EXPAND_LIKE",
-        "INSIDE",
+        "ENVELOPE_KEYS",
     ],
 )
 def test_every_correction_of_an_operation_is_needed(spec: Description, name: str) -> None:
