@@ -163,7 +163,10 @@ def test_an_evse_is_onboarded_every_way_there_is(world: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda c: c.evse_onboarding.get_json(user_id="u", client_id="c"), "make_id, model_id is"),
+        (
+            lambda c: c.evse_onboarding.get_json(user_id="u", client_id="c"),
+            "at least one of make_id, model_id",
+        ),
         (lambda c: c.evse_onboarding.get(user_id="", client_id="c"), "user_id='' is not an id"),
         (lambda c: c.evse_onboarding.get(user_id="u", client_id=" "), "client_id must not be emp"),
         (
@@ -174,16 +177,16 @@ def test_an_evse_is_onboarded_every_way_there_is(world: Any) -> None:
             lambda c: c.evse_onboarding.import_(provider="EO", serial_number=""),
             "serial_number must not be empty",
         ),
-        (lambda c: c.evse_waitlist.create(email="a@b.c"), "give either evse_model_id, or both"),
+        (lambda c: c.evse_waitlist.create(email="a@b.c"), "pass either evse_model_id, or both"),
         (
             lambda c: c.evse_waitlist.create(email="a@b.c", evse_make_name="A"),
-            "give either evse_model_id, or both",
+            "pass either evse_model_id, or both",
         ),
         (
             lambda c: c.evse_waitlist.create(
                 email="a@b.c", evse_model_id="m", evse_make_name="A", evse_model_name="B"
             ),
-            "give either evse_model_id, or both",
+            "pass either evse_model_id, or both",
         ),
         (
             lambda c: c.evses.update("e", location=LatLong(latitude=91, longitude=0)),

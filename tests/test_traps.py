@@ -490,7 +490,7 @@ async def test_a_waiting_list_takes_neither_less_nor_more(serve, kind: str, give
     words = {"id": f"{kind}_model_id", "make": f"{kind}_make_name", "model": f"{kind}_model_name"}
     arguments = {words[word]: "x" for word in given.split()}
     async with server.client() as client:
-        with pytest.raises(ValueError, match=f"give either {kind}_model_id, or both"):
+        with pytest.raises(ValueError, match=f"pass either {kind}_model_id, or both"):
             await call(client, f"{kind}_waitlist.create", email="a@example.com", **arguments)
     assert server.seen == []
 
@@ -826,7 +826,7 @@ async def test_a_boundary_is_sent_as_it_is_longitude_first(serve) -> None:
         ([], "geometries must hold 1 to 1000 geometries, not 0"),
         ([SQUARE] * 1001, "geometries must hold 1 to 1000 geometries, not 1001"),
         (SQUARE, "geometries must be a list of geometries, not a GeoJsonPolygon"),
-        (None, "geometries must be a list of geometries, not null"),
+        (None, "geometries must be a list of geometries, not None"),
         ([SQUARE, SQUARE.to_dict()], "geometries[1] must be a GeoJsonPolygon or a GeoJsonMulti"),
         (
             [GeoJsonPolygon(type="Point", coordinates=(RING,))],
@@ -1262,10 +1262,10 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "evse_onboarding.get": [({"user_id": "u", "client_id": ""}, "client_id must not be empty")],
     "inverter_onboarding.get": [({"user_id": "u", "client_id": " "}, "client_id must not be")],
     "evse_onboarding.get_json": [
-        ({"user_id": "u", "client_id": "c"}, "one of make_id, model_id is needed"),
+        ({"user_id": "u", "client_id": "c"}, "pass at least one of make_id, model_id"),
     ],
     "vehicle_onboarding.get_json": [
-        ({"user_id": "u", "client_id": "c"}, "one of make_id, model_id, trim_id is needed"),
+        ({"user_id": "u", "client_id": "c"}, "pass at least one of make_id, model_id, trim_id"),
     ],
     "auth.password_reset": [({"email": ""}, "email must not be empty")],
 }

@@ -1,4 +1,4 @@
-"""Rules on arguments that the API documents, checked before a request is spent."""
+"""Constraints on arguments that the API documents, checked before a request is sent."""
 
 from __future__ import annotations
 
@@ -19,58 +19,61 @@ Choice = TypeVar("Choice", bound=str | int | Unset | None)
 
 
 def valid_lat_lng(name: str, value: LatLong | Unset | None) -> LatLong | Unset | None:
-    """Coordinates on this planet."""
+    """Return *value* if its latitude and longitude are in range; also None and UNSET."""
     if isinstance(value, LatLong):
-        for part, limit in (("latitude", 90), ("longitude", 180)):
-            number = getattr(value, part)
-            if not math.isfinite(number) or abs(number) > limit:
-                raise ValueError(f"{name}.{part} must be -{limit} to {limit}, not {number}")
+        for coordinate, limit in (("latitude", 90), ("longitude", 180)):
+            degrees = getattr(value, coordinate)
+            if not math.isfinite(degrees) or abs(degrees) > limit:
+                raise ValueError(f"{name}.{coordinate} must be -{limit} to {limit}, not {degrees}")
     return value
 
 
 def lat_lng_text(name: str, value: LatLong | str | None) -> str | None:
-    """A point as a query has it: latitude before longitude, with a comma."""
+    """Return *value* for a query: latitude and longitude, separated by a comma."""
     if isinstance(value, LatLong):
         valid_lat_lng(name, value)
         return ",".join(
-            f"{Decimal(repr(float(part))):f}" for part in (value.latitude, value.longitude)
+            f"{Decimal(repr(float(degrees))):f}" for degrees in (value.latitude, value.longitude)
         )
     return value if value is None else require_text(name, value)
 
 
 def in_range(name: str, value: Number, low: int, high: int | None = None) -> Number:
-    """A number (if it is given) from *low* to *high*, both included."""
+    """Return *value* if it is an `int` from *low* to *high* inclusive; also None and UNSET."""
     number = cast("object", value)
     if number is None or number is UNSET:
         return value
     if isinstance(number, bool) or not isinstance(number, int):
         raise TypeError(f"{name} must be a whole number, not {number!r}")
     if number < low or (high is not None and number > high):
-        limits = f"{low} or more" if high is None else f"{low} to {high}"
-        raise ValueError(f"{name} must be {limits}, not {number}")
+        allowed = f"{low} or more" if high is None else f"{low} to {high}"
+        raise ValueError(f"{name} must be {allowed}, not {number}")
     return value
 
 
 def one_of(name: str, value: Choice, allowed: Any) -> Choice:
-    """One (if it is given) of what the ``Literal`` *allowed* lists."""
-    given: object = value
-    if isinstance(given, BYTES):
-        require_text(name, given)
-    if given is not None and given is not UNSET and given not in get_args(allowed):
-        texts = ", ".join(map(repr, get_args(allowed)))
-        raise ValueError(f"{name} must be one of {texts}, not {value!r}")
+    """Return *value* if it is in the ``Literal`` *allowed*; also None and UNSET."""
+    choice: object = value
+    if isinstance(choice, BYTES):
+        require_text(name, choice)
+    if choice is not None and choice is not UNSET and choice not in get_args(allowed):
+        options = ", ".join(map(repr, get_args(allowed)))
+        raise ValueError(f"{name} must be one of {options}, not {value!r}")
     return value
 
 
 def not_empty(name: str, value: Text) -> Text:
-    """Some text."""
+    """Return *value* if it contains more than white space."""
     if not require_text(name, value).strip():
         raise ValueError(f"{name} must not be empty")
     return value
 
 
 def absolute_url(name: str, value: str | URL | None) -> str | None:
-    """A URL with scheme and host."""
+    """Return *value* as text if it has a scheme and a host; also None.
+
+    The message does not repeat the URL, which may be presigned and thereby a secret.
+    """
     if value is None:
         return None
     try:
@@ -78,19 +81,24 @@ def absolute_url(name: str, value: str | URL | None) -> str | None:
     except ValueError:
         url = URL()
     if not url.absolute or not url.scheme:
-        raise ValueError(f"{name} must be an absolute URL such as https://example.com/done")
+        raise ValueError(f"{name} must be an absolute URL, such as https://example.com/done")
     return str(url)
 
 
-def require_any(**given: object) -> None:
-    """At least one of several arguments."""
-    if all(value is None for value in given.values()):
-        raise ValueError(f"one of {', '.join(given)} is needed")
+def require_any(**arguments: object) -> None:
+    """Raise `ValueError` unless at least one of *arguments* is given."""
+    if all(value is None for value in arguments.values()):
+        raise ValueError(f"pass at least one of {', '.join(arguments)}")
 
 
-def model_id_or_names(kind: str, given: Mapping[str, object]) -> None:
-    """A waiting list wants a model's id, or make and model by name: one way, and that whole."""
-    model, names = f"{kind}_model_id", (f"{kind}_make_name", f"{kind}_model_name")
-    has = {n for n in (model, *names) if given[n] is not None and given[n] is not UNSET}
-    if has not in ({model}, set(names)):
-        raise ValueError(f"give either {model}, or both {names[0]} and {names[1]}")
+def model_id_or_names(kind: str, body: Mapping[str, object]) -> None:
+    """Raise `ValueError` unless *body* has either a model's id, or a make and a model by name.
+
+    *kind*, ``evse`` or ``vehicle``, is the prefix of these fields of a waiting list.
+    """
+    model_id, names = f"{kind}_model_id", (f"{kind}_make_name", f"{kind}_model_name")
+    present = {
+        name for name in (model_id, *names) if body[name] is not None and body[name] is not UNSET
+    }
+    if present not in ({model_id}, set(names)):
+        raise ValueError(f"pass either {model_id}, or both {names[0]} and {names[1]}")

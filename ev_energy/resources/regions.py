@@ -23,7 +23,7 @@ from ev_energy.models.regions import (
 )
 from ev_energy.resources._base import Resource
 from ev_energy.resources._constraints import lat_lng_text, not_empty
-from ev_energy.resources._geojson import boundary, region_entries
+from ev_energy.resources._geojson import valid_boundary, valid_regions
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong
@@ -101,7 +101,7 @@ class Regions(Resource):
             json={
                 "name": not_empty("name", name),
                 "type": type,
-                "geometries": boundary("geometries", geometries),
+                "geometries": valid_boundary("geometries", geometries),
                 "region_groups": as_links("region_groups", "/region_groups", region_groups),
             },
         )
@@ -147,7 +147,7 @@ class RegionGroups(Resource):
             RegionGroup,
             "/region_groups",
             scope="region:write",
-            json={"name": not_empty("name", name), "regions": region_entries("regions", regions)},
+            json={"name": not_empty("name", name), "regions": valid_regions("regions", regions)},
         )
 
     async def get(self, region_group_id: Id[RegionGroup]) -> RegionGroup:
@@ -175,5 +175,5 @@ class RegionGroups(Resource):
             RegionGroupValidationResult,
             "/region_groups:validate",
             scope="region:write",
-            json={"name": not_empty("name", name), "regions": region_entries("regions", regions)},
+            json={"name": not_empty("name", name), "regions": valid_regions("regions", regions)},
         )
