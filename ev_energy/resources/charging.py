@@ -86,7 +86,7 @@ class ChargingSessions(Resource):
         *,
         expand: Sequence[ChargingSessionExpand] = (),
     ) -> ChargingSession:
-        """Retrieve one plug-in episode; with `acting_for`, one of that user.
+        """Retrieve one plug-in episode; with `acting_for`, one that the user may see.
 
         GET /charging_sessions/{charging_session_id}, scope charging_session:read.
         """

@@ -55,7 +55,7 @@ class ChargingSessions(Blocking[aio.ChargingSessions]):
         *,
         expand: Sequence[ChargingSessionExpand] = (),
     ) -> ChargingSession:
-        """Retrieve one plug-in episode; with `acting_for`, one of that user.
+        """Retrieve one plug-in episode; with `acting_for`, one that the user may see.
 
         GET /charging_sessions/{charging_session_id}, scope charging_session:read.
         """

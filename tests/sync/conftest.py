@@ -41,16 +41,16 @@ class Server:
     def url(self) -> str:
         return f"{self.origin}/v2"
 
-    def seen(self, what: str) -> int:
-        """Return how often the server has counted *what* so far."""
+    def count(self, event: str) -> int:
+        """Return how often the server has counted *event* so far."""
         with urllib.request.urlopen(f"{self.origin}/stats") as reply:
-            return int(json.load(reply).get(what, 0))
+            return int(json.load(reply).get(event, 0))
 
-    def wait_for(self, what: str, count: int) -> None:
-        """Wait until the server has counted *what* at least *count* times."""
+    def wait_for(self, event: str, count: int) -> None:
+        """Wait until the server has counted *event* at least *count* times."""
         deadline = time.monotonic() + 15
-        while self.seen(what) < count:
-            assert time.monotonic() < deadline, f"the server never saw {what} number {count}"
+        while self.count(event) < count:
+            assert time.monotonic() < deadline, f"{event} was counted less than {count} times"
             time.sleep(0.01)
 
 

@@ -179,16 +179,16 @@ def test_an_unfinished_iteration_leaves_no_task_behind(client):
 
 
 def test_a_prefetched_page_of_an_unfinished_iteration_is_harmless(client, server):
-    listed = server.seen("listing")
+    listed = server.count("listing")
     for _ in client.evses.list().prefetch():
         break
     assert eventually(lambda: client._portal.call(tasks()) == 0)
-    assert server.seen("listing") - listed <= 2
+    assert server.count("listing") - listed <= 2
     assert client.evses.get("evse01").id == "evse01"
 
 
 def test_closing_cancels_the_fetch_of_the_next_page(server, loop):
-    slow, disconnected = server.seen("slow"), server.seen("disconnected")
+    slow, disconnected = server.count("slow"), server.count("disconnected")
     with Client("a-token", base_url=server.url) as client:
         for _ in client.evses.list(cpid="slow-from-page-1").prefetch():
             break
@@ -255,7 +255,7 @@ def test_with_closes_the_client_after_an_error(server, loop):
 
 
 def test_closing_cancels_the_calls_of_other_threads(server, loop):
-    slow = server.seen("slow")
+    slow = server.count("slow")
     client = Client("a-token", base_url=server.url)
     with ThreadPoolExecutor(2) as pool:
         read = pool.submit(client.evses.get, "slow")
@@ -305,11 +305,11 @@ def test_exit_and_interrupt_of_a_coroutine_reach_the_caller_and_the_loop_continu
 
 
 def test_simultaneous_calls_of_threads_request_one_token(server, loop):
-    requested = server.seen("token")
+    requested = server.count("token")
     auth = ClientCredentials(client_id="id", client_secret="secret")
     with Client(auth, base_url=server.url) as client, ThreadPoolExecutor(8) as pool:
         assert len(list(pool.map(client.evses.get, map(str, range(20))))) == 20
-    assert server.seen("token") == requested + 1
+    assert server.count("token") == requested + 1
 
 
 def test_a_client_is_made_from_the_environment(server):

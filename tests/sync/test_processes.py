@@ -11,7 +11,7 @@ fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def test_ctrl_c_cancels_the_request_and_the_client_remains_usable(run, server):
-    slow, disconnected = server.seen("slow"), server.seen("disconnected")
+    slow, disconnected = server.count("slow"), server.count("disconnected")
     script = run("""
         client.evses.get("warm")
         try:
@@ -54,7 +54,7 @@ def test_ctrl_c_is_raised_after_the_call_has_unwound(run, server):
 
 
 def test_ctrl_c_does_not_affect_the_calls_of_other_threads(run, server):
-    slow, disconnected = server.seen("slow"), server.seen("disconnected")
+    slow, disconnected = server.count("slow"), server.count("disconnected")
     script = run("""
         done = threading.Event()
 
@@ -117,7 +117,7 @@ def test_exit_stops_open_portals(run):
 
 
 def test_exit_does_not_wait_for_the_request_of_a_daemon_thread(run, server):
-    slow, disconnected = server.seen("slow"), server.seen("disconnected")
+    slow, disconnected = server.count("slow"), server.count("disconnected")
     script = run("""
         def ask():
             try:
@@ -254,7 +254,7 @@ def test_a_fork_waits_for_the_import_of_another_thread(run):
 
 @fork_only
 def test_a_fork_during_a_token_renewal_blocks_neither_process(run, server):
-    requested = server.seen("token")
+    requested = server.count("token")
     script = run("""
         auth = ClientCredentials(client_id="id", client_secret="secret", scopes=["slow"])
         client = Client(auth, base_url=str(client.base_url))
@@ -272,7 +272,7 @@ def test_a_fork_during_a_token_renewal_blocks_neither_process(run, server):
     server.wait_for("token", requested + 1)  # the reply takes a second
     script.process.stdin.write("fork\n")
     assert script.finish() == (0, "['parent'] 0\n", "")
-    assert server.seen("token") == requested + 2  # the child has requested a token of its own
+    assert server.count("token") == requested + 2  # the child has requested a token of its own
 
 
 @fork_only
