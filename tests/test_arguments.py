@@ -162,12 +162,12 @@ FREE = [
 ]
 
 
-def test_the_free_texts_that_look_like_ids_are_known() -> None:
+def test_the_free_texts_with_names_like_ids_are_listed() -> None:
     assert {name for _, name in FREE} == {"client_id", "external_ticket_id", "smartcar_user_id"}
 
 
 @named(iter(FREE))
-async def test_free_text_is_sent_as_it_is_whatever_its_name_ends_in(
+async def test_free_text_is_sent_unchanged_even_if_its_name_ends_in_id(
     serve, operation: Operation, name: str
 ) -> None:
     server = await serve(nothing)
@@ -273,7 +273,7 @@ async def test_a_position_on_a_map_is_a_list_of_two_numbers(serve, position: Any
     assert server.seen == []
 
 
-async def test_bytes_inside_of_a_value_are_refused_by_name(serve) -> None:
+async def test_bytes_inside_a_value_are_refused_by_name(serve) -> None:
     server = await serve(nothing)
     async with server.client() as client:
         for location in (

@@ -18,7 +18,7 @@ async def answer(_: web.Request) -> web.Response:
     return web.json_response(EVSE)
 
 
-async def test_calls_of_tasks_started_inside_are_recorded_and_others_are_not(serve) -> None:
+async def test_only_calls_of_tasks_started_inside_are_recorded(serve) -> None:
     server = await serve(answer)
     async with server.client() as client, server.client() as other:
         gate = asyncio.Event()

@@ -190,7 +190,7 @@ async def test_a_forged_position_is_refused_before_anything_is_sent(serve, posit
         assert [pair for pair in seen.query if pair[0] not in POSITION] == [("cpid", "c")]
 
 
-async def test_a_name_that_stands_in_a_cursor_twice_is_refused(serve) -> None:
+async def test_a_parameter_that_is_repeated_in_a_cursor_is_refused(serve) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         listing = client.evses.list()
@@ -203,7 +203,7 @@ async def test_a_name_that_stands_in_a_cursor_twice_is_refused(serve) -> None:
 @pytest.mark.parametrize(
     "path", ["/v2/users", "/o/token/", "/v2/evses?page_after=2", "/v2/evses?email=x"]
 )
-async def test_a_cursor_of_the_earlier_format_is_refused_and_says_so(serve, path: str) -> None:
+async def test_a_cursor_of_the_earlier_format_is_refused_with_the_reason(serve, path: str) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         with pytest.raises(errors.CursorError, match="saved by an earlier version"):
@@ -212,7 +212,7 @@ async def test_a_cursor_of_the_earlier_format_is_refused_and_says_so(serve, path
 
 
 @pytest.mark.parametrize("cursor", [None, b"WzIsMV0", 5, ["x"]])
-async def test_a_cursor_that_is_not_text_is_refused_by_name(serve, cursor: Any) -> None:
+async def test_a_cursor_that_is_not_a_str_is_refused_by_name(serve, cursor: Any) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         with pytest.raises(TypeError, match="cursor must be a str, not"):
@@ -240,7 +240,7 @@ LINKS: dict[str, Callable[[web.Request, int], str]] = {
 
 
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS.keys())
-async def test_a_listing_resumes_whatever_else_a_link_changes(serve, link: Any) -> None:
+async def test_a_listing_resumes_even_if_links_change_other_parameters(serve, link: Any) -> None:
     listing = Evses(link)
     server = await serve(listing)
     async with server.client(retries=0) as client:
@@ -262,7 +262,7 @@ async def test_a_listing_resumes_whatever_else_a_link_changes(serve, link: Any) 
         assert server.seen[sent].raw_path == "/v2/evses"
 
 
-async def test_a_link_with_a_position_of_its_own_kind_is_walked_and_gives_no_cursor(serve) -> None:
+async def test_a_link_with_an_undocumented_position_is_followed_but_has_no_cursor(serve) -> None:
     listing = Evses(lambda request, number: str(request.url.update_query(cursor=number)))
     server = await serve(listing)
     async with server.client(retries=0) as client:
@@ -278,7 +278,7 @@ async def test_a_link_with_a_position_of_its_own_kind_is_walked_and_gives_no_cur
         assert caught.value.cursor is None
 
 
-async def test_a_timestamp_with_a_plus_is_sent_again_as_the_server_wrote_it(serve) -> None:
+async def test_a_timestamp_with_a_plus_is_sent_as_the_server_wrote_it(serve) -> None:
     async def handler(request: web.Request) -> web.Response:
         following = "about:blank"
         if "page_after" not in request.query:

@@ -78,7 +78,7 @@ async def test_any_year_is_sent_with_four_digits(
 
 @pytest.mark.parametrize(("name", "way"), WAYS.items(), ids=WAYS.keys())
 @pytest.mark.parametrize("when", BEYOND)
-async def test_a_datetime_that_utc_has_no_year_for_is_a_value_error(
+async def test_a_datetime_outside_the_years_of_utc_is_a_value_error(
     serve, name: str, way: Callable[..., Any], when: datetime
 ) -> None:
     server = await serve(empty)
@@ -97,7 +97,7 @@ async def test_a_zone_without_an_offset_is_naive(serve, name: str, way: Callable
     assert server.seen == []
 
 
-async def test_a_range_in_the_repeated_hour_is_judged_by_instants(serve) -> None:
+async def test_a_range_in_the_repeated_hour_is_compared_by_instants(serve) -> None:
     server = await serve(empty)
     async with server.client() as client:
         await client.support_tickets.list(created_at__range=(EARLY, LATE)).collect()
@@ -161,7 +161,7 @@ ANY_TIME = st.datetimes(timezones=st.timezones() | st.builds(hours, st.integers(
 @given(ANY_TIME)
 @example(LATE)
 @example(BEYOND[0])
-def test_any_datetime_is_written_as_its_instant_or_refused(when: datetime) -> None:
+def test_any_datetime_is_encoded_as_its_instant_or_refused(when: datetime) -> None:
     try:
         text = timestamp("start", when)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Following links: from every class, however the API spelt the link."""
+"""Fetching the resource of a link, for every model and every spelling of the link."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def origin(server: Server) -> str:
 
 
 @pytest.mark.parametrize("name", RESOURCE_PATHS)
-async def test_a_link_is_fetched_from_its_place_however_it_is_written(serve, name: str) -> None:
+async def test_a_link_is_fetched_from_its_resource_path_in_any_spelling(serve, name: str) -> None:
     server = await serve(nothing_in_particular)
     path = path_of(RESOURCE_PATHS[name].path)
     forms = [f"/v2{path}", f"/v2{path}/", path, f"{path}/", f"/v2//{path}//"]
@@ -74,7 +74,7 @@ async def test_a_link_is_fetched_from_its_place_however_it_is_written(serve, nam
         ("InverterMake", "/inverter_makes/imak01", "/inverter_makes/imak01"),
     ],
 )
-async def test_a_link_that_the_api_spells_wrongly_is_fetched_from_the_right_place(
+async def test_a_link_that_the_api_misspells_is_fetched_from_the_right_path(
     serve, name: str, written: str, fetched: str
 ) -> None:
     server = await serve(nothing_in_particular)
@@ -84,7 +84,7 @@ async def test_a_link_that_the_api_spells_wrongly_is_fetched_from_the_right_plac
     assert [seen.raw_path for seen in server.seen] == [f"/v2{fetched}"]
 
 
-async def test_links_that_came_with_a_reply_lead_on(serve) -> None:
+async def test_links_in_a_reply_can_be_followed(serve) -> None:
     base = ""
 
     async def handler(request: web.Request) -> web.Response:
@@ -111,7 +111,7 @@ async def test_links_that_came_with_a_reply_lead_on(serve) -> None:
     assert (tariff.current_price, tariff.prices) == (21, f"{base}/tariffs/t1/prices")
 
 
-async def test_an_expanded_link_is_fetched_anew_as_the_client_is_set(serve) -> None:
+async def test_an_expanded_link_is_fetched_again_with_the_clients_options(serve) -> None:
     server = await serve(nothing_in_particular)
     evse = models.EVSE(id="evse01", url=f"{server.url}/evses/evse01", cpid="old")
     async with server.client(language="en-GB") as client:
@@ -155,7 +155,7 @@ async def test_a_timestamp_keeps_the_text_of_the_server(serve, text: str) -> Non
         ("dc000000#there", "dc000000"),
     ],
 )
-async def test_an_id_stays_as_it_is_in_the_link_and_makes_a_proper_path(
+async def test_an_id_keeps_its_spelling_in_the_link_and_makes_a_valid_path(
     serve, written: str, sent: str
 ) -> None:
     server = await serve(nothing_in_particular)
@@ -164,7 +164,7 @@ async def test_an_id_stays_as_it_is_in_the_link_and_makes_a_proper_path(
     assert [(seen.raw_path, seen.query) for seen in server.seen] == [(f"/v2/evses/{sent}", [])]
 
 
-async def test_the_query_of_a_link_goes_along(serve) -> None:
+async def test_the_query_of_a_link_is_sent(serve) -> None:
     server = await serve(nothing_in_particular)
     async with server.client() as client:
         await client.fetch(Ref(f"{server.url}/evse/evse01/?expand=user&expand=model", models.EVSE))
@@ -176,7 +176,7 @@ async def test_the_query_of_a_link_goes_along(serve) -> None:
 
 
 @pytest.mark.parametrize("name", ["InverterStatusLog", "Subscription", "VPPModes", "DispatchEvent"])
-async def test_what_no_operation_gets_is_refused_with_what_to_do(serve, name: str) -> None:
+async def test_a_resource_without_an_operation_is_refused_with_advice(serve, name: str) -> None:
     server = await serve(nothing_in_particular)
     url = f"{server.url}/inverters/invt01/status_logs/{WHEN}"
     async with server.client() as client:
@@ -214,9 +214,7 @@ async def test_a_link_without_a_url_cannot_be_fetched(serve) -> None:
         ("ChargingSubSessionFlags", "/v2/charging_sub_sessions/flags"),
     ],
 )
-async def test_a_url_without_the_ids_names_nothing_that_could_be_fetched(
-    serve, name: str, written: str
-) -> None:
+async def test_a_url_without_its_ids_cannot_be_fetched(serve, name: str, written: str) -> None:
     server = await serve(nothing_in_particular)
     async with server.client() as client:
         with pytest.raises(ValueError, match=re.escape(RESOURCE_PATHS[name].path)):
@@ -227,7 +225,7 @@ async def test_a_url_without_the_ids_names_nothing_that_could_be_fetched(
 @pytest.mark.parametrize(
     "segment", [".", "..", "%2e%2e", "%2E%2e/", "a%2Fb", "..%2Fusers", "a%5Cb", "a%00b", "a%0D%0Ab"]
 )
-async def test_what_is_no_id_in_a_url_is_refused(serve, segment: str) -> None:
+async def test_an_invalid_id_in_a_url_is_refused(serve, segment: str) -> None:
     server = await serve(nothing_in_particular)
     async with server.client() as client:
         for written in (f"evses/{segment}", f"evses/{segment.rstrip('/')}/command_logs/{WHEN}"):
@@ -267,7 +265,7 @@ async def test_the_blocking_client_fetches_too(serve) -> None:
     assert len(server.seen) == 1
 
 
-async def test_what_is_no_ref_is_refused_by_name(serve) -> None:
+async def test_an_argument_that_is_not_a_ref_is_refused_by_name(serve) -> None:
     server = await serve(nothing_in_particular)
     for wrong in ("user01", f"{server.url}/users/user01", None):
         with pytest.raises(TypeError, match="ref must be a Ref"):

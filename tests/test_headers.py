@@ -21,7 +21,7 @@ def sent(headers: Any, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_none_removes_a_header_however_it_was_spelt(serve, spelling: str) -> None:
+async def test_none_removes_a_header_in_any_spelling(serve, spelling: str) -> None:
     server = await serve(empty)
     async with server.client(headers={spelling: "2", "accept-language": "de"}) as client:
         await client.users.list().page()
@@ -60,7 +60,7 @@ async def test_the_clients_own_headers_are_replaced_in_any_case(serve) -> None:
     assert sent(seen.headers, "Accept") == ["application/vnd.ev+json"]
 
 
-async def test_an_onboarding_link_is_asked_for_with_the_users_own_agent(serve) -> None:
+async def test_an_onboarding_link_is_requested_with_the_callers_user_agent(serve) -> None:
     async def redirect(_: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": "https://x/"})
 

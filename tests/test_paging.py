@@ -43,7 +43,7 @@ class Listing:
         return web.json_response(items, headers={"Link": header} if header else {})
 
 
-async def test_items_come_page_by_page_and_in_order(serve) -> None:
+async def test_items_are_returned_page_by_page_and_in_order(serve) -> None:
     server = await serve(Listing())
     async with server.client() as client:
         pager = client.evses.list(cpid="c", expand=["user", "model.make"])
@@ -59,7 +59,7 @@ async def test_items_come_page_by_page_and_in_order(serve) -> None:
         ]
 
 
-async def test_only_as_many_pages_as_needed_are_asked_for(serve) -> None:
+async def test_only_the_needed_pages_are_requested(serve) -> None:
     server = await serve(Listing())
     async with server.client() as client:
         first = await client.evses.list().first()
@@ -97,13 +97,13 @@ async def test_an_empty_page_in_the_middle_does_not_end_the_listing(serve) -> No
 @pytest.mark.parametrize(
     "end", [" ", '<about:blank>; rel="next"', '<>; rel="next"', '<https://x/>; rel="previous"']
 )
-async def test_without_a_next_link_a_listing_ends(serve, end: str) -> None:
+async def test_a_listing_ends_without_a_next_link(serve, end: str) -> None:
     server = await serve(Listing(links={2: end}))
     async with server.client() as client:
         assert len(await client.evses.list().collect()) == 4
 
 
-async def test_a_page_that_lost_its_links_is_no_end(serve) -> None:
+async def test_a_page_without_its_links_is_an_error_and_not_the_end(serve) -> None:
     listing = Listing(links={2: ""})
     server = await serve(listing)
     async with server.client() as client:
@@ -114,7 +114,7 @@ async def test_a_page_that_lost_its_links_is_no_end(serve) -> None:
     assert got + [evse.id for evse in rest] == [f"evse{i}" for i in range(7)]
 
 
-async def test_where_pages_name_but_the_next_one_the_last_needs_no_links(serve) -> None:
+async def test_the_last_page_needs_no_links_if_pages_only_link_to_the_next(serve) -> None:
     async def handler(request: web.Request) -> web.Response:
         if "page_after" in request.query:
             return web.json_response([evse(1)])
@@ -141,7 +141,9 @@ BROKEN = ["<garbage", 'no link; rel="next"', '<http://[x>; rel="next"', '<http:/
 
 @pytest.mark.parametrize("header", BROKEN)
 @pytest.mark.parametrize("ahead", [False, True])
-async def test_a_link_that_cannot_be_read_is_no_end(serve, header: str, ahead: bool) -> None:
+async def test_a_malformed_link_is_an_error_and_not_the_end(
+    serve, header: str, ahead: bool
+) -> None:
     listing = Listing(links={2: header})
     server = await serve(listing)
     async with server.client() as client:
@@ -170,7 +172,7 @@ async def test_a_link_that_cannot_be_read_is_no_end(serve, header: str, ahead: b
     ],
     ids=["a page before", "the first page", "itself"],
 )
-async def test_a_link_to_a_page_seen_before_is_no_end(serve, back: str) -> None:
+async def test_a_link_to_a_page_seen_before_is_an_error_and_not_the_end(serve, back: str) -> None:
     listing = Listing()
     server = await serve(listing)
     listing.links[4] = f'<{server.url}/evses?{back}>; rel="next"'
@@ -192,7 +194,7 @@ async def test_a_link_to_a_page_seen_before_is_no_end(serve, back: str) -> None:
     assert got == [f"evse{i}" for i in range(7)]
 
 
-async def test_a_walk_goes_on_where_the_server_mends_its_link(serve) -> None:
+async def test_an_iteration_continues_after_the_server_repairs_its_link(serve) -> None:
     listing = Listing(links={2: "<garbage"})
     server = await serve(listing)
     async with server.client() as client:
@@ -228,7 +230,7 @@ async def test_a_listing_without_an_end_ends_at_max_pages(serve, ahead: bool) ->
         assert (await one.first()) is not None
 
 
-async def test_as_many_pages_as_are_allowed_are_no_error(serve) -> None:
+async def test_exactly_max_pages_are_not_an_error(serve) -> None:
     server = await serve(Listing(6))
     async with server.client(max_pages=3) as client:
         assert len(await client.evses.list().collect()) == 6
@@ -284,7 +286,7 @@ async def test_a_cursor_of_another_listing_is_refused_before_anything_is_sent(se
         assert other.seen == []
 
 
-async def test_an_error_while_paging_says_where_to_go_on(serve) -> None:
+async def test_an_error_while_paging_has_the_cursor_to_resume_from(serve) -> None:
     listing, broken = Listing(), True
 
     async def handler(request: web.Request) -> web.Response:
@@ -305,7 +307,7 @@ async def test_an_error_while_paging_says_where_to_go_on(serve) -> None:
     assert got == [f"evse{i}" for i in range(7)]
 
 
-async def test_a_listing_can_be_walked_back(client: Client) -> None:
+async def test_a_listing_can_be_iterated_backward(client: Client) -> None:
     target = await client.evses.list().first()
     assert target is not None
     there = client.evses.status_logs(target, page_size=25)
@@ -317,7 +319,7 @@ async def test_a_listing_can_be_walked_back(client: Client) -> None:
     ]
 
 
-async def test_prefetching_gives_the_same_and_asks_one_page_ahead(serve) -> None:
+async def test_prefetching_returns_the_same_items_and_requests_one_page_ahead(serve) -> None:
     listing = Listing()
     server = await serve(listing)
     async with server.client() as client:
@@ -333,7 +335,7 @@ async def test_prefetching_gives_the_same_and_asks_one_page_ahead(serve) -> None
         ]
 
 
-async def test_a_page_knows_its_reply_and_pickles_with_it(client: Client) -> None:
+async def test_a_page_has_its_reply_and_can_be_pickled_with_it(client: Client) -> None:
     page = await client.evses.list(page_size=3).page()
     copy = pickle.loads(pickle.dumps(page))
     assert copy.items == page.items
@@ -348,7 +350,7 @@ async def test_a_page_knows_its_reply_and_pickles_with_it(client: Client) -> Non
     assert page.next_url is not None
 
 
-async def test_a_pager_can_be_made_by_hand_and_walked_twice() -> None:
+async def test_a_pager_can_be_constructed_and_iterated_twice() -> None:
     start = URL("https://api.ev.energy/v2/evses")
     model = EVSE(id="e", url="u", cpid="c")
     response: object = None

@@ -1,4 +1,4 @@
-"""What is imported, and when: nothing on the event loop once a client was preloaded or opened."""
+"""A client that was preloaded or opened imports nothing on the event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence for a rebate, over two servers: the API, and a storage that is none of it."""
+"""Uploading evidence for a rebate, with two servers: the API and a storage outside it."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ async def listen() -> AsyncIterator[Callable[..., Awaitable[Socket]]]:
 
 
 @pytest.mark.parametrize("form", ["path", "text", "bytes", "open file", "memory"])
-async def test_the_storage_gets_the_very_bytes_and_nothing_of_the_api(
+async def test_the_storage_gets_exactly_the_bytes_and_nothing_of_the_api(
     serve: Serve, invoice: Path, form: str
 ) -> None:
     there = await world(serve)
@@ -195,7 +195,7 @@ async def test_the_storage_gets_the_very_bytes_and_nothing_of_the_api(
     assert TOKEN not in str(headers)
 
 
-async def test_the_presigned_url_arrives_just_as_the_api_wrote_it(serve: Serve) -> None:
+async def test_the_presigned_url_is_not_requoted(serve: Serve) -> None:
     asked: list[str] = []
 
     def note(request: web.Request) -> web.Response:
@@ -231,7 +231,7 @@ async def test_no_cookie_goes_from_the_api_to_the_storage_or_back(serve: Serve) 
         assert "Cookie" not in seen.headers
 
 
-async def test_a_file_is_sent_from_where_it_stands_and_stays_open_there(
+async def test_an_open_file_is_sent_from_its_position_and_stays_open_there(
     serve: Serve, invoice: Path
 ) -> None:
     there = await world(serve)
@@ -246,7 +246,7 @@ async def test_a_file_is_sent_from_where_it_stands_and_stays_open_there(
     assert there.storage.seen[0].headers["Content-Length"] == str(len(DATA) - 5)
 
 
-async def test_a_file_that_stands_at_its_end_is_empty(serve: Serve) -> None:
+async def test_an_open_file_at_its_end_is_sent_as_empty(serve: Serve) -> None:
     there = await world(serve)
     file = io.BytesIO(b"all")
     for place in (3, 99):
@@ -294,7 +294,7 @@ async def test_a_file_has_its_own_name_unless_another_one_is_given(
     assert f'"file_name":"{wanted}"'.encode() in there.api.seen[0].body
 
 
-async def test_a_file_without_a_name_must_be_given_one_before_anything_is_sent(
+async def test_a_file_without_a_name_needs_file_name_before_anything_is_sent(
     serve: Serve,
 ) -> None:
     there = await world(serve)
@@ -311,7 +311,7 @@ async def test_a_file_without_a_name_must_be_given_one_before_anything_is_sent(
     assert there.api.seen == []
 
 
-async def test_what_cannot_be_rewound_is_refused_before_anything_is_sent(
+async def test_a_file_that_is_not_seekable_is_refused_before_anything_is_sent(
     serve: Serve, tmp_path: Path
 ) -> None:
     there = await world(serve)
@@ -335,7 +335,7 @@ async def test_what_cannot_be_rewound_is_refused_before_anything_is_sent(
         (io.StringIO("1"), "file must be opened in binary mode"),
     ],
 )
-async def test_what_is_no_binary_file_is_refused_before_anything_is_sent(
+async def test_an_argument_that_is_not_a_binary_file_is_refused_before_anything_is_sent(
     serve: Serve, file: Any, message: str
 ) -> None:
     there = await world(serve)
@@ -345,7 +345,7 @@ async def test_what_is_no_binary_file_is_refused_before_anything_is_sent(
     assert there.api.seen == []
 
 
-async def test_a_file_that_cannot_be_read_is_said_before_anything_is_sent(
+async def test_an_unreadable_file_is_refused_before_anything_is_sent(
     serve: Serve, tmp_path: Path
 ) -> None:
     there = await world(serve)
@@ -361,7 +361,7 @@ async def test_a_file_that_cannot_be_read_is_said_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-async def test_a_timeout_of_nothing_is_refused_before_anything_is_sent(
+async def test_a_timeout_of_zero_is_refused_before_anything_is_sent(
     serve: Serve, timeout: float
 ) -> None:
     there = await world(serve)
@@ -377,7 +377,7 @@ async def test_a_timeout_of_nothing_is_refused_before_anything_is_sent(
 # --- Progress, and trying again -----------------------------------------------
 
 
-async def test_progress_goes_from_nothing_to_all(serve: Serve, invoice: Path) -> None:
+async def test_progress_is_reported_from_zero_to_the_total(serve: Serve, invoice: Path) -> None:
     there = await world(serve)
     told: list[tuple[int, int]] = []
     async with there.client() as client:
@@ -394,7 +394,7 @@ async def test_progress_goes_from_nothing_to_all(serve: Serve, invoice: Path) ->
 
 @pytest.mark.parametrize("form", ["path", "bytes", "open file"])
 @pytest.mark.parametrize("fault", [answers(503), answers(429), reset])
-async def test_after_a_fault_all_bytes_are_sent_anew(
+async def test_all_bytes_are_sent_again_after_a_fault(
     serve: Serve, time: FakeTime, invoice: Path, form: str, fault: Reply
 ) -> None:
     there = await world(serve, fault, stored)
@@ -412,7 +412,7 @@ async def test_after_a_fault_all_bytes_are_sent_anew(
     assert told[-1] == len(DATA)
 
 
-async def test_a_connection_that_breaks_midway_is_begun_anew(
+async def test_an_upload_starts_again_after_its_connection_breaks(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any
 ) -> None:
     storage = await listen(300_000)
@@ -436,7 +436,7 @@ async def test_a_connection_that_breaks_midway_is_begun_anew(
         f"https://storage.example?{SECRET_QUERY}",
     ],
 )
-async def test_an_error_that_names_the_presigned_url_shows_its_origin_alone(
+async def test_an_error_shows_only_the_origin_of_the_presigned_url(
     serve: Serve, time: FakeTime, invoice: Path, caplog: pytest.LogCaptureFixture, url: str
 ) -> None:
     """What aiohttp raises where the storage hangs up while a body is written."""
@@ -455,7 +455,7 @@ async def test_an_error_that_names_the_presigned_url_shows_its_origin_alone(
     assert "a%20file" not in shown
 
 
-async def test_a_read_left_behind_by_one_attempt_does_not_disturb_the_next(
+async def test_a_read_of_a_finished_attempt_does_not_disturb_the_next(
     serve: Serve, time: FakeTime, listen: Any
 ) -> None:
     class Slow(io.RawIOBase):
@@ -493,7 +493,7 @@ async def test_a_read_left_behind_by_one_attempt_does_not_disturb_the_next(
     assert storage.bodies == [DATA]
 
 
-async def test_it_is_tried_again_as_often_as_the_client_says_and_no_more(
+async def test_an_upload_is_retried_as_often_as_the_client_allows(
     serve: Serve, time: FakeTime
 ) -> None:
     there = await world(serve, answers(503))
@@ -505,7 +505,7 @@ async def test_it_is_tried_again_as_often_as_the_client_says_and_no_more(
     assert len(there.api.seen) == 1
 
 
-async def test_a_pause_the_storage_asks_for_is_taken_unless_it_is_beyond_the_deadline(
+async def test_the_storages_retry_after_is_honoured_within_the_deadline(
     serve: Serve, time: FakeTime
 ) -> None:
     def busy(seconds: int) -> Reply:
@@ -518,7 +518,7 @@ async def test_a_pause_the_storage_asks_for_is_taken_unless_it_is_beyond_the_dea
     assert time.slept == [40]
 
 
-async def test_all_attempts_together_have_the_deadline(serve: Serve, time: FakeTime) -> None:
+async def test_all_attempts_together_keep_to_the_deadline(serve: Serve, time: FakeTime) -> None:
     left: list[float] = []
 
     def slow(_: web.Request) -> web.Response:
@@ -540,7 +540,7 @@ async def test_all_attempts_together_have_the_deadline(serve: Serve, time: FakeT
         assert len(there.storage.seen) == 4, "a longer timeout for the bytes is a longer deadline"
 
 
-async def test_hooks_are_told_of_attempts_at_the_storage_but_not_of_its_key(
+async def test_hooks_see_attempts_at_the_storage_without_the_presigned_url(
     serve: Serve, time: FakeTime
 ) -> None:
     told: list[Any] = []
@@ -564,7 +564,7 @@ async def test_hooks_are_told_of_attempts_at_the_storage_but_not_of_its_key(
         assert "bucket" not in shown
 
 
-async def test_what_takes_longer_than_the_timeout_has_not_arrived(serve: Serve) -> None:
+async def test_an_upload_that_exceeds_the_timeout_has_not_arrived(serve: Serve) -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.Event().wait()
         raise AssertionError
@@ -582,7 +582,7 @@ async def test_what_takes_longer_than_the_timeout_has_not_arrived(serve: Serve) 
 
 
 @pytest.mark.parametrize("form", ["path", "bytes", "open file"])
-async def test_an_upload_the_storage_refused_is_resumed_with_what_the_error_holds(
+async def test_an_upload_that_the_storage_refused_is_resumed_with_the_errors_upload(
     serve: Serve, invoice: Path, form: str
 ) -> None:
     there = await world(serve, answers(403, body=b"<Error>Expired</Error>"), stored)
@@ -613,7 +613,7 @@ async def test_an_upload_the_storage_refused_is_resumed_with_what_the_error_hold
     assert told[-1] == len(second.body)
 
 
-async def test_a_storage_that_is_not_there_is_said_and_the_upload_can_be_resumed(
+async def test_an_unreachable_storage_is_an_error_and_the_upload_can_be_resumed(
     serve: Serve, time: FakeTime, listen: Any
 ) -> None:
     gone = await listen()
@@ -666,7 +666,7 @@ async def test_an_upload_that_could_not_be_finished_is_resumed(serve: Serve) -> 
         {"presigned_url": f"http://127.0.0.1:1/a?{SECRET_QUERY}"},
     ],
 )
-async def test_an_upload_that_lacks_what_it_needs_is_an_error_that_says_so(
+async def test_an_upload_without_a_valid_url_or_id_is_an_error_with_the_reason(
     serve: Serve, started: dict[str, Any]
 ) -> None:
     server = await serve(api("", started=started))
@@ -687,7 +687,7 @@ async def test_an_upload_without_an_id_is_finished_by_its_url(serve: Serve) -> N
     assert server.seen[-1].raw_path == FINISH
 
 
-async def test_a_file_that_gets_shorter_meanwhile_is_not_passed_off_as_whole(
+async def test_a_file_that_is_truncated_during_the_upload_is_an_error(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any
 ) -> None:
     storage = await listen()
@@ -702,7 +702,7 @@ async def test_a_file_that_gets_shorter_meanwhile_is_not_passed_off_as_whole(
     assert cut.value.upload.id == "rbef01"
 
 
-async def test_a_file_that_gets_longer_meanwhile_is_sent_as_long_as_it_was(
+async def test_a_file_that_grows_during_the_upload_is_sent_with_its_first_size(
     serve: Serve, invoice: Path
 ) -> None:
     there = await world(serve)
@@ -717,7 +717,7 @@ async def test_a_file_that_gets_longer_meanwhile_is_sent_as_long_as_it_was(
     assert put.body == DATA
 
 
-async def test_a_file_that_is_closed_meanwhile_is_an_error_that_says_so(
+async def test_a_file_that_is_closed_during_the_upload_is_an_error(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any
 ) -> None:
     storage = await listen()
@@ -729,7 +729,7 @@ async def test_a_file_that_is_closed_meanwhile_is_an_error_that_says_so(
     assert (storage.bodies, time.slept) == ([], [])
 
 
-async def test_what_the_callers_progress_raises_reaches_the_caller(
+async def test_an_exception_of_progress_reaches_the_caller(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any
 ) -> None:
     class EnoughError(Exception):
@@ -760,7 +760,7 @@ async def test_a_closed_client_uploads_nothing(serve: Serve, invoice: Path) -> N
     assert there.api.seen == there.storage.seen == []
 
 
-async def test_a_client_that_is_closed_meanwhile_does_not_try_again(serve: Serve) -> None:
+async def test_a_client_that_is_closed_during_an_upload_does_not_retry(serve: Serve) -> None:
     there = await world(serve, answers(503))
     client = there.client(sleep=lambda _: client.close())
     with pytest.raises(errors.ClientClosedError):
@@ -769,7 +769,7 @@ async def test_a_client_that_is_closed_meanwhile_does_not_try_again(serve: Serve
 
 
 @pytest.mark.parametrize("form", ["path", "open file"])
-async def test_a_cancelled_upload_is_gone_at_once_and_the_client_works_on(
+async def test_a_cancelled_upload_ends_at_once_and_the_client_stays_usable(
     serve: Serve, invoice: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Any] = []
@@ -810,7 +810,7 @@ async def test_a_cancelled_upload_is_gone_at_once_and_the_client_works_on(
 
 
 @pytest.mark.parametrize("reply", [stored, answers(403), reset])
-async def test_a_file_that_was_opened_here_is_closed_here(
+async def test_a_file_that_the_client_opened_is_closed(
     serve: Serve, invoice: Path, reply: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Any] = []
@@ -840,7 +840,7 @@ def shown(error: BaseException) -> str:
     return "\n".join([str(error), repr(error), *traceback.format_exception(error)])
 
 
-async def test_a_presigned_url_in_the_clear_is_refused_by_a_client_that_is_not(
+async def test_a_presigned_url_without_https_is_refused_by_a_client_with_https(
     time: FakeTime,
 ) -> None:
     start = "https://api.ev.energy/v2/rebate_evidence_files:start_upload?user_rebate=rbtu01"
@@ -899,7 +899,7 @@ async def test_neither_the_presigned_url_nor_the_token_is_in_any_message_or_log(
         assert TOKEN not in text
 
 
-async def test_a_recording_of_the_calls_holds_those_of_the_api_only(serve: Serve) -> None:
+async def test_a_capture_contains_only_the_calls_of_the_api(serve: Serve) -> None:
     there = await world(serve)
     async with there.client() as client:
         with client.capture() as calls:

@@ -1,4 +1,4 @@
-"""Arguments of uploads: what cannot be right is refused before a file is announced."""
+"""Arguments of uploads: invalid ones are refused before the upload is started."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_a_wrong_argument_is_refused_before_the_file_is_announced(
 
 
 @pytest.mark.parametrize(("change", "kind", "message"), WRONG)
-async def test_a_wrong_argument_is_refused_before_an_upload_goes_on(
+async def test_a_wrong_argument_is_refused_before_an_upload_is_resumed(
     world: World, change: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
     upload = RebateEvidenceUpload.from_dict(world.kept)
@@ -102,14 +102,18 @@ async def test_a_wrong_argument_is_refused_before_an_upload_goes_on(
     "content_type",
     ["application/pdf", "text/plain; charset=utf-8", 'a/b;c="d e"', "image/svg+xml", "a.b/c-d"],
 )
-async def test_any_media_type_reaches_the_storage_as_it_is(world: World, content_type: str) -> None:
+async def test_any_media_type_reaches_the_storage_unchanged(
+    world: World, content_type: str
+) -> None:
     async with world.api.client() as client:
         await client.rebates.upload_evidence(b"x", **WHAT, content_type=content_type)
     [put] = world.storage.seen
     assert put.headers["Content-Type"] == content_type
 
 
-async def test_resume_data_goes_to_the_storage_that_the_caller_names_only(world: World) -> None:
+async def test_restored_uploads_are_sent_only_to_the_storage_that_the_caller_names(
+    world: World,
+) -> None:
     thief = {**world.kept, "presigned_url": f"http://127.0.0.1:9/steal?{SECRET_QUERY}"}
     storage = f"http://127.0.0.1:{world.storage.port}"
     async with world.api.client(retries=0) as client:
@@ -128,7 +132,7 @@ async def test_resume_data_goes_to_the_storage_that_the_caller_names_only(world:
 
 
 @pytest.mark.parametrize("named", ["../users/u", "a/b", "..", "", 5, ["rbef01"], None])
-async def test_forged_resume_data_calls_no_other_path_and_sends_no_file(
+async def test_a_forged_upload_calls_no_other_path_and_sends_no_file(
     world: World, named: Any
 ) -> None:
     upload = RebateEvidenceUpload.from_dict({**world.kept, "id": named})
@@ -138,7 +142,7 @@ async def test_forged_resume_data_calls_no_other_path_and_sends_no_file(
     assert world.api.seen == world.storage.seen == []
 
 
-async def test_the_storage_never_gets_the_token_whatever_was_restored(world: World) -> None:
+async def test_the_storage_never_gets_the_token_for_any_restored_upload(world: World) -> None:
     upload = RebateEvidenceUpload.from_dict(
         {**world.kept, "url": "https://evil.example/v2/x/rbef02"}
     )
@@ -150,7 +154,7 @@ async def test_the_storage_never_gets_the_token_whatever_was_restored(world: Wor
     ]
 
 
-async def test_resume_data_must_be_made_whole_again_first(world: World) -> None:
+async def test_an_upload_must_be_restored_with_from_dict(world: World) -> None:
     async with world.api.client() as client:
         with pytest.raises(TypeError, match="upload must be a RebateEvidenceUpload, not a dict"):
             await client.rebates.resume_upload(world.kept, b"x")  # type: ignore[arg-type]  # wrong

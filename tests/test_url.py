@@ -32,7 +32,7 @@ IDS = st.text(min_size=1).filter(
 
 
 @given(IDS)
-def test_any_id_stays_one_segment_and_arrives_as_it_was(text: str) -> None:
+def test_any_id_stays_one_segment_and_arrives_unchanged(text: str) -> None:
     if "://" in text:
         return
     path = fill_path("/evses/{evse_id}/status_logs", [text])
@@ -46,7 +46,7 @@ def test_any_id_stays_one_segment_and_arrives_as_it_was(text: str) -> None:
     "bad",
     ["", ".", "..", "../users", "a/b", "a\\b", "a\nb", "a\0b", "https://api.ev.energy/"],
 )
-def test_what_cannot_be_an_id_is_refused_by_name(bad: str) -> None:
+def test_an_invalid_id_is_refused_by_name(bad: str) -> None:
     with pytest.raises(ValueError, match="evse_id=.* is not an id: pass the bare id"):
         fill_path("/evses/{evse_id}", [bad])
 
@@ -75,7 +75,7 @@ def test_an_id_is_taken_from_every_form_a_caller_may_have(form: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["2024-01-01T11:11:11.1111Z", "2024-01-01T11:11:11+00:00"])
-def test_the_servers_own_spelling_of_a_timestamp_survives(text: str) -> None:
+def test_the_servers_spelling_of_a_timestamp_is_kept(text: str) -> None:
     url = f"https://api.ev.energy/v2/evses/e/command_logs/{text}/"
     entry = EVSECommandLog.from_dict({"url": url, "logged_at": "2024-01-01T11:11:11.1111Z"})
     for key in (entry, Ref(url, EVSECommandLog), url, text):
@@ -104,7 +104,7 @@ def test_a_datetime_in_a_path_has_microseconds_and_z() -> None:
 
 
 @given(st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.timezones()))
-def test_any_moment_is_written_so_that_it_reads_back(when: datetime) -> None:
+def test_any_datetime_in_a_query_reads_back_as_the_same_instant(when: datetime) -> None:
     try:
         when.astimezone(UTC)
     except OverflowError:
@@ -118,7 +118,7 @@ def test_a_naive_datetime_is_refused_by_name() -> None:
         query_pairs({"logged_at__gte": datetime(2024, 1, 1)}, ROOT_TEXT)
 
 
-def test_a_query_holds_what_was_given_and_nothing_else() -> None:
+def test_a_query_contains_exactly_the_given_values() -> None:
     query = {
         "none": None,
         "unset": UNSET,
@@ -144,18 +144,18 @@ def test_a_query_holds_what_was_given_and_nothing_else() -> None:
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.text(), max_size=5))
-def test_any_text_in_a_query_arrives_as_it_was(query: dict[str, str]) -> None:
+def test_any_text_in_a_query_arrives_unchanged(query: dict[str, str]) -> None:
     sent = build_url(ROOT, "/evses", query)
     assert dict(URL(str(sent), encoded=True).query) == query
     assert sent.path == "/v2/evses"
 
 
-def test_what_has_no_form_on_the_wire_is_refused_by_name() -> None:
+def test_an_unsupported_type_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="cpid is an object, which cannot be sent"):
         query_pairs({"cpid": object()}, ROOT_TEXT)
 
 
-def test_an_unlisted_expand_value_is_refused_with_the_listed_ones() -> None:
+def test_an_unknown_expand_value_is_refused_with_the_known_ones() -> None:
     allowed = Literal["user", "model"]
     assert expand_values(allowed, ["user"]) == ("user",)
     with pytest.raises(ValueError, match="expand: 'usr' is not one of user, model"):

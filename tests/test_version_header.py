@@ -1,4 +1,4 @@
-"""``EvEnergy-Version``: 2 unless the caller says otherwise, and for the API alone."""
+"""The header ``EvEnergy-Version``: 2 by default, and sent only to the API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
         ({"headers": {"EvEnergy-Version": "4"}}, "4"),
     ],
 )
-async def test_the_version_is_2_unless_the_caller_says_otherwise(
+async def test_the_version_is_2_by_default(
     serve: Any, settings: dict[str, Any], expected: str | None
 ) -> None:
     server = await serve(answer)

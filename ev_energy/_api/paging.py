@@ -135,7 +135,7 @@ class _PageIterator(AsyncIterator[Page[T]], Generic[T]):
         self._fetcher = fetcher
         self._url: URL | None = fetcher.start
         """The next page to return; None after the last one."""
-        self._prefetched: asyncio.Task[Page[T]] | None = None
+        self._prefetch_task: asyncio.Task[Page[T]] | None = None
         self._visited: set[bytes] = set()
         self._expects_links = False
         """Whether the last page linked to both its neighbours, as this API does on every page."""
@@ -146,8 +146,8 @@ class _PageIterator(AsyncIterator[Page[T]], Generic[T]):
             raise StopAsyncIteration
         if len(self._visited) >= fetcher.max_pages:
             raise fetcher.error(f"there are more than {fetcher.max_pages} pages (max_pages)", url)
-        prefetched, self._prefetched = self._prefetched, None
-        page = await (prefetched or fetcher.page(url))
+        prefetch_task, self._prefetch_task = self._prefetch_task, None
+        page = await (prefetch_task or fetcher.page(url))
         following = page.next_url if fetcher.direction == "next" else page.previous_url
         current = _digest(url)
         if following is not None:
@@ -166,8 +166,8 @@ class _PageIterator(AsyncIterator[Page[T]], Generic[T]):
         self._visited.add(current)
         self._url = following
         if fetcher.prefetch and following is not None and len(self._visited) < fetcher.max_pages:
-            self._prefetched = asyncio.ensure_future(fetcher.page(following))
-            self._prefetched.add_done_callback(_retrieve_exception)
+            self._prefetch_task = asyncio.ensure_future(fetcher.page(following))
+            self._prefetch_task.add_done_callback(_retrieve_exception)
         return page
 
 

@@ -42,10 +42,10 @@ def resolve_endpoints(
     """Return the OAuth endpoints that *auth* uses; empty for an access token and for None."""
     if auth is None or isinstance(auth, str | StaticToken):
         return {}
-    untyped = cast("object", auth)
-    if not isinstance(untyped, AuthorizationCode | ClientCredentials):
+    credentials = cast("object", auth)
+    if not isinstance(credentials, AuthorizationCode | ClientCredentials):
         raise TypeError(
-            f"auth must be credentials or an access token, not {describe_type(untyped)}"
+            f"auth must be credentials or an access token, not {describe_type(credentials)}"
         )
     if isinstance(auth, AuthorizationCode) and not auth.account:
         # With a default account, forgetting `for_account` would give all users the same token.

@@ -21,10 +21,10 @@ Choice = TypeVar("Choice", bound=str | int | Unset | None)
 def valid_lat_lng(name: str, value: LatLong | Unset | None) -> LatLong | Unset | None:
     """Return *value* if its latitude and longitude are in range; also None and UNSET."""
     if isinstance(value, LatLong):
-        for coordinate, limit in (("latitude", 90), ("longitude", 180)):
-            degrees = getattr(value, coordinate)
+        for field, limit in (("latitude", 90), ("longitude", 180)):
+            degrees = getattr(value, field)
             if not math.isfinite(degrees) or abs(degrees) > limit:
-                raise ValueError(f"{name}.{coordinate} must be -{limit} to {limit}, not {degrees}")
+                raise ValueError(f"{name}.{field} must be -{limit} to {limit}, not {degrees}")
     return value
 
 

@@ -16,7 +16,7 @@ Geometries = TypeVar("Geometries", bound=Sequence[Any])
 
 def valid_regions(name: str, entries: Sequence[RegionGroupEntry]) -> Sequence[RegionGroupEntry]:
     """Return *entries*, the regions of a group, if all have names and valid boundaries."""
-    for path, entry in _enumerate(name, entries, "regions", 1, 500):
+    for path, entry in _items_with_paths(name, entries, "regions", 1, 500):
         if not entry.name.strip():
             raise ValueError(f"{path}.name must not be empty")
         valid_boundary(f"{path}.geometries", entry.geometries)
@@ -25,7 +25,7 @@ def valid_regions(name: str, entries: Sequence[RegionGroupEntry]) -> Sequence[Re
 
 def valid_boundary(name: str, geometries: Geometries) -> Geometries:
     """Return *geometries*, the boundary of one region, if they are within the limits."""
-    for path, geometry in _enumerate(name, geometries, "geometries", 1, 1000):
+    for path, geometry in _items_with_paths(name, geometries, "geometries", 1, 1000):
         if not isinstance(geometry, GeoJsonPolygon | GeoJsonMultiPolygon):
             raise TypeError(
                 f"{path} must be a GeoJsonPolygon or a GeoJsonMultiPolygon, not "
@@ -39,7 +39,7 @@ def valid_boundary(name: str, geometries: Geometries) -> Geometries:
         if is_polygon:
             _check_rings(coordinates_path, coordinates)
         else:
-            for polygon_path, rings in _enumerate(
+            for polygon_path, rings in _items_with_paths(
                 coordinates_path, coordinates, "polygons", 1, 500
             ):
                 _check_rings(polygon_path, rings)
@@ -47,7 +47,7 @@ def valid_boundary(name: str, geometries: Geometries) -> Geometries:
 
 
 def _check_rings(name: str, rings: object) -> None:
-    for path, ring in _enumerate(name, rings, "rings", 1, 100):
+    for path, ring in _items_with_paths(name, rings, "rings", 1, 100):
         positions = _require_items(path, ring, "positions", 4, 25_000)
         for index, position in enumerate(positions):
             if not _is_position(position):
@@ -64,10 +64,10 @@ def _is_position(value: Any) -> bool:
     if not is_list(value) or len(value) != 2:  # noqa: PLR2004  (longitude and latitude)
         return False
     longitude, latitude = value
-    return _is_angle(longitude, 180) and _is_angle(latitude, 90)
+    return _is_in_range(longitude, 180) and _is_in_range(latitude, 90)
 
 
-def _is_angle(degrees: object, limit: int) -> bool:
+def _is_in_range(degrees: object, limit: int) -> bool:
     # A bool is an int, so it is excluded; nan fails both comparisons.
     return (
         isinstance(degrees, float | int)
@@ -76,7 +76,9 @@ def _is_angle(degrees: object, limit: int) -> bool:
     )
 
 
-def _enumerate(name: str, value: object, plural: str, low: int, high: int) -> list[tuple[str, Any]]:
+def _items_with_paths(
+    name: str, value: object, plural: str, low: int, high: int
+) -> list[tuple[str, Any]]:
     """Return the *low* to *high* items of *value*, each with its path."""
     items = _require_items(name, value, plural, low, high)
     return [(f"{name}[{index}]", item) for index, item in enumerate(items)]
