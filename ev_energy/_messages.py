@@ -63,6 +63,10 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         size = "" if self.body is None else f" with {len(self.body)} bytes"
         return f"<Request {self.method} {url}{size}>"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what rich shows, which would be every field of a struct."""
+        return [("label", self.label)]
+
 
 #: The media types that a repr shows: lower-case letters and few other characters, unlike any token.
 _SHOWN_MEDIA_TYPE: Final = re.compile(
@@ -81,6 +85,10 @@ class Response(msgspec.Struct, frozen=True, eq=False):
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {self._media_type}, {len(self.body)} bytes>"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what rich shows, which would be every field of a struct."""
+        return [("status", self.status), ("media_type", self._media_type)]
 
     @property
     def _media_type(self) -> str:

@@ -518,6 +518,19 @@ async def test_the_storages_retry_after_is_honoured_within_the_deadline(
     assert time.slept == [40]
 
 
+async def test_the_storages_reply_is_kept_when_a_pause_exceeds_the_deadline(
+    serve: Serve, time: FakeTime
+) -> None:
+    async def oversleep(seconds: float) -> None:
+        await time.sleep(seconds + 1000)
+
+    there = await world(serve, answers(503))
+    async with there.client(clock=time, sleep=oversleep, deadline=100) as client:
+        with pytest.raises(errors.UploadError, match="the storage answered 503") as caught:
+            await client.rebates.upload_evidence(b"1", **WHAT, file_name="a", timeout=30)
+    assert caught.value.status == 503
+
+
 async def test_all_attempts_together_keep_to_the_deadline(serve: Serve, time: FakeTime) -> None:
     left: list[float] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -13,7 +14,7 @@ from ev_energy._messages import RateLimit, Response
 from ev_energy.auth._oauth import Token
 from ev_energy.auth._token_manager import TokenManager
 from ev_energy.budget import Budget, Ticket
-from ev_energy.errors import DeadlineError
+from ev_energy.errors import ClientClosedError, DeadlineError
 
 # Numbers: looking up a member of an enum is slow in Python 3.11.
 _BAD_REQUEST: Final[int] = HTTPStatus.BAD_REQUEST.value
@@ -26,18 +27,21 @@ async def authorized(
 ) -> Outcome:
     """Send a call once, with a token and within the budget.
 
-    If the API rejects the token, the call is sent once more with a new one, as the same attempt.
+    The first time that the API rejects the token, the call is sent once more with a new one, as the
+    same attempt.
     """
     budget, bucket = state.budget, state.bucket
-    is_repeated = False
     while True:
+        if state.http.close_scope.closed:
+            raise ClientClosedError
         state.require_own_origin(out.request.url)
         ticket: Ticket | None = None
         if budget is not None and bucket is not None:
             ticket = budget.try_acquire(bucket, options.reservation)
             if ticket is None:
                 ticket = await _wait_for_budget(state, budget, options, out)
-        outcome: Outcome | None = None
+        if ticket is not None:
+            out.settle = partial(_complete, ticket)
         out.was_handed_over = False
         try:
             token = tokens.cached()
@@ -46,20 +50,27 @@ async def authorized(
             out.access_token = token.access_token
             outcome = await attempt(state.http, out)
         finally:
-            if ticket is not None:
-                _complete(ticket, out, outcome)
+            if ticket is not None and not out.was_handed_over:
+                ticket.release()
         is_rejected = isinstance(outcome, Response) and outcome.status == _UNAUTHORIZED
-        if is_repeated or not is_rejected or not tokens.invalidate(token):
+        if out.was_renewed or not is_rejected or not tokens.invalidate(token):
             return outcome
-        is_repeated = True
+        out.was_renewed = True
 
 
 async def _wait_for_budget(
     state: ClientState, budget: Budget, options: CallOptions, out: Outgoing
 ) -> Ticket:
-    with state.budget_wait(out.request) as on_wait:
-        remaining = out.deadline - state.http.clock()
-        return await budget.acquire(state.acquire_for(options, remaining, on_wait))
+    ticket: Ticket | None = None
+    try:
+        with state.budget_wait(out.request) as on_wait:
+            remaining = out.deadline - state.http.clock()
+            ticket = await budget.acquire(state.acquire_for(options, remaining, on_wait))
+    except BaseException:
+        if ticket is not None:  # a tracer raised as the wait ended
+            ticket.release()
+        raise
+    return ticket
 
 
 async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManager) -> Token:
@@ -70,7 +81,7 @@ async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManage
     return token
 
 
-def _complete(ticket: Ticket, out: Outgoing, outcome: Outcome | None) -> None:
+def _complete(ticket: Ticket, outcome: Outcome | None) -> None:
     """Tell the budget the outcome; None, after an exception, may have been sent."""
     if isinstance(outcome, Response):
         is_refusal = outcome.status == _TOO_MANY_REQUESTS
@@ -79,7 +90,7 @@ def _complete(ticket: Ticket, out: Outgoing, outcome: Outcome | None) -> None:
             success=outcome.status < _BAD_REQUEST,
             retry_after=(outcome.retry_after or 0.0) if is_refusal else None,
         )
-    elif not out.was_handed_over or (outcome is not None and not outcome.sent):
+    elif outcome is not None and not outcome.sent:
         ticket.release()
     else:
         ticket.complete(None, success=False, retry_after=None)

@@ -231,32 +231,35 @@ class ApiCaller:
         """
         state, options = self.state, self.options
         redirected = state.slash_redirects
-        out = Outgoing(
-            request=redirected.apply(request) if redirected.ends_in_slash else request,
-            headers=request.headers,
-            body=request.body,
-            policy=options.retries,
-            timeout=options.timeout,
-            deadline=state.http.clock() + options.deadline,
-            time_limit=options.deadline,
-            is_write=request.is_write,
-            recording=capture.begin_call(state, request),
-        )
-        send_once = (
-            partial(authorized, state, state.tokens, options)
-            if request.authorised and state.tokens is not None
-            else partial(attempt, state.http)
-        )
-        response = await retry(state.http, out, send_once)
-        if response.status not in _SUCCESSES and self._should_follow(out, response):
-            out.request = redirected.apply(request)
-            out.number -= 1  # a redirect is not a failed attempt
+        with state.http.call_span(request):
+            out = Outgoing(
+                request=redirected.apply(request) if redirected.ends_in_slash else request,
+                headers=request.headers,
+                body=request.body,
+                policy=options.retries,
+                timeout=options.timeout,
+                deadline=state.http.clock() + options.deadline,
+                time_limit=options.deadline,
+                is_write=request.is_write,
+                recording=capture.begin_call(state, request),
+            )
+            send_once = (
+                partial(authorized, state, state.tokens, options)
+                if request.authorised and state.tokens is not None
+                else partial(attempt, state.http)
+            )
             response = await retry(state.http, out, send_once)
+            if response.status not in _SUCCESSES and self._should_follow(out, response):
+                out.request = redirected.apply(request)
+                out.number -= 1  # a redirect is not a failed attempt
+                response = await retry(state.http, out, send_once)
+        out.request = request  # errors name the request as the caller made it
         # No local variable for the headers: they may repeat the token, and tools print locals.
         if "x-ratelimit-remaining" in response.headers:
             state.rate_limit_headers = response.headers
         if response.status in _SUCCESSES:
-            if _PROBLEM not in response.headers.get("content-type", "").lower():
+            content_type = response.headers.get("content-type", "")
+            if content_type.partition(";")[0].strip().lower() != _PROBLEM:
                 return out, response
         elif redirects and _is_redirect(response):
             return out, response

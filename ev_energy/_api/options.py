@@ -20,7 +20,7 @@ class CallOptions:
     deadline: float = 120.0
     """Seconds for the whole call: waiting for the budget, attempts and the pauses between them."""
     retries: RetryPolicy = attrs.field(factory=RetryPolicy)
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     user: str | None = None
     """The user that calls are made for (``EvEnergy-User``)."""
     priority: Priority = "interactive"

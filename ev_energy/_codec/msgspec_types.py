@@ -84,8 +84,9 @@ def _make_decoding_class(model: type[Model], expanded: bool, building: _Classes)
         f"_Decoding{model.__name__}",
         model.__bases__,
         {
-            # The model's own slots: a model that inherits fields has those in its base.
-            "__slots__": vars(model)["__slots__"],
+            # The model's own slots: a model that inherits fields has those in its base. A subclass
+            # by a user may have none, and then instances of both have a dictionary.
+            **({"__slots__": vars(model)["__slots__"]} if "__slots__" in vars(model) else {}),
             # By these two, msgspec knows the fields and the last step of an attrs class.
             "__attrs_attrs__": attrs.fields(cast(Any, model)),
             "__attrs_post_init__": restore_class,

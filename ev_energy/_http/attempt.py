@@ -46,10 +46,12 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
                 outcome = await _exchange(http, out, timeout)
                 span.ended(_redacted(http, out, outcome))
     except BaseException as error:
+        out.settle(None)
         _report_exception(http, out, error, http.clock() - started)
         if isinstance(error, LimitFault):
             raise LimitError(str(error), out.request, error.limit, error.status) from error
         raise
+    out.settle(outcome)
     if _log.isEnabledFor(logging.DEBUG):
         _log_attempt(http, out, outcome, http.clock() - started)
     if hooks.on_response is not None:

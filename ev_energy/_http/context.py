@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from typing import Literal
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final, Literal
 
 import attrs
 
@@ -14,6 +14,8 @@ from ev_energy._messages import Request, Response, Transport
 from ev_energy._redaction.redactor import Redactor
 from ev_energy._runtime.clocks import REAL
 from ev_energy.hooks import Hooks, WaitEvent
+
+_NO_SPAN: Final = nullcontext()
 
 
 @attrs.frozen(eq=False, repr=False, kw_only=True)
@@ -30,6 +32,11 @@ class HttpContext:
     def redact(self, response: Response) -> Response:
         """Return *response* without the client's secrets, in case the server repeated one."""
         return response.without(self.redactor.secrets)
+
+    def call_span(self, request: Request) -> AbstractContextManager[object, None]:
+        """Return the tracer's span of a whole call, attempts and pauses included."""
+        tracer = self.hooks.tracer
+        return _NO_SPAN if tracer is None else tracer.call(request)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, or raise `ClientClosedError` once the client is closed."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 from yarl import URL
@@ -14,6 +14,10 @@ from ev_energy._redaction.tracebacks import Secret
 
 #: The result of one attempt.
 Outcome: TypeAlias = Response | ConnectionFault
+
+
+def _ignore(_outcome: Outcome | None) -> None:
+    """Do nothing with the outcome of a request that is not budgeted."""
 
 
 class Outgoing(msgspec.Struct, eq=False, kw_only=True):
@@ -42,10 +46,21 @@ class Outgoing(msgspec.Struct, eq=False, kw_only=True):
     """The outcomes of a captured call."""
     access_token: str | None = None
     """Added to the headers of each attempt."""
+    settle: Callable[[Outcome | None], None] = _ignore
+    """Called with the outcome of an attempt before any hook: the budget must learn it in any case.
+
+    None after an exception: the request may have been sent.
+    """
+    was_renewed: bool = False
+    """Whether the call was repeated with a new token: that happens once per call."""
     number: int = 0
     """The number of the current attempt, from 1. A repetition with a new token keeps it."""
     was_handed_over: bool = False
     """Whether the transport was given the current attempt, so that it may have been sent."""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what rich shows, which would be every field of a struct."""
+        return [("request", self.request.label), ("number", self.number)]
 
     def __repr__(self) -> str:
         return f"<Outgoing {self.request.label}, attempt {self.number}>"

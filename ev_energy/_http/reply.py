@@ -62,7 +62,8 @@ class _OneReplyParser:
 
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
         """Parse *data*: messages, whether the protocol was upgraded, and the bytes after that."""
-        if self._payload is None and not self._last_bytes and _is_one_reply(data):
+        is_first = self._payload is None and not self._is_complete and not self._last_bytes
+        if is_first and _is_one_reply(data):
             # Nothing follows the reply, so one call of the parser suffices: half the work.
             messages, is_upgraded, rest = self._parser.feed_data(data)
             self._note(messages)
@@ -136,15 +137,15 @@ class _OneReplyParser:
 
 def _is_one_reply(data: bytes) -> bool:
     """Return whether *data* is one successful reply from its first byte to its last."""
-    end = data.find(b"\r\n\r\n")
-    if end < 0 or not data.startswith(_SUCCESS):
+    end = _HEADERS_END.search(data)
+    if end is None or not data.startswith(_SUCCESS):
         return False
-    headers = data[: end + 2].lower()
+    headers = data[: end.end()].lower()
     name = headers.find(_CONTENT_LENGTH)
     if name < 0 or _TRANSFER_ENCODING in headers:
         return False
     value = name + len(_CONTENT_LENGTH)
-    return headers[value : headers.find(b"\r\n", value)] == b"%d" % (len(data) - end - 4)
+    return headers[value : headers.find(b"\r\n", value)] == b"%d" % (len(data) - end.end())
 
 
 def _announces_body(headers: MultiMapping[str]) -> bool:

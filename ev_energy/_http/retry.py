@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
@@ -23,7 +22,6 @@ from ev_energy.hooks import RetryEvent
 
 _log: Final = logging.getLogger("ev_energy")
 
-_NO_SPAN: Final = nullcontext()
 # A number: looking up a member of an enum is slow in Python 3.11.
 _BAD_REQUEST: Final[int] = HTTPStatus.BAD_REQUEST.value
 #: Sends a call once: `attempt`, or what adds a token and the budget to it.
@@ -35,29 +33,28 @@ async def retry(http: HttpContext, out: Outgoing, send_once: SendOnce) -> Respon
 
     `TransportError` or one of its subclasses if the last attempt brought no reply.
     """
-    close_scope, tracer = http.close_scope, http.hooks.tracer
-    with _NO_SPAN if tracer is None else tracer.call(out.request):
-        while True:
-            if close_scope.closed:
-                raise ClientClosedError
-            out.number += 1
-            outcome = await send_once(out)
-            if isinstance(outcome, Response):
-                if outcome.status < _BAD_REQUEST:
-                    return outcome
-            elif close_scope.closed and not (out.is_write and outcome.sent):
-                raise ClientClosedError from outcome
-            pause = pause_before_retry(
-                out.policy,
-                out.number,
-                outcome,
-                is_write=out.is_write,
-                remaining=out.deadline - http.clock(),
-                jitter=random.random(),  # noqa: S311  (jitter is not a secret)
-            )
-            if pause is None:
-                return _raise_or_return(out, outcome)
-            await _pause(http, out, outcome, pause)
+    close_scope = http.close_scope
+    while True:
+        if close_scope.closed:
+            raise ClientClosedError
+        out.number += 1
+        outcome = await send_once(out)
+        if isinstance(outcome, Response):
+            if outcome.status < _BAD_REQUEST:
+                return outcome
+        elif close_scope.closed and not (out.is_write and outcome.sent):
+            raise ClientClosedError from outcome
+        pause = pause_before_retry(
+            out.policy,
+            out.number,
+            outcome,
+            is_write=out.is_write,
+            remaining=out.deadline - http.clock(),
+            jitter=random.random(),  # noqa: S311  (jitter is not a secret)
+        )
+        if pause is None:
+            return _raise_or_return(out, outcome)
+        await _pause(http, out, outcome, pause)
 
 
 async def _pause(http: HttpContext, out: Outgoing, outcome: Outcome, seconds: float) -> None:

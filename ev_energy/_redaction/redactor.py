@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 
 from ev_energy._redaction.scrub import MIN_LENGTH, scrub
 
@@ -16,17 +15,19 @@ class Redactor:
 
     def __init__(self, fixed_secrets: Callable[[], Iterable[str]] = tuple) -> None:
         self._fixed_secrets = fixed_secrets
+        self._fixed: Sequence[str] | None = None
         self._tokens: Sequence[str] = ()
-
-    @cached_property
-    def _fixed(self) -> Sequence[str]:
-        # On first use: computing every encoding is too much work for a client that is only created.
-        return _long_enough(self._fixed_secrets())
 
     @property
     def secrets(self) -> Sequence[str]:
         """The texts to mask."""
-        return (*self._fixed, *self._tokens)
+        # On first use: computing every encoding is too much work for a client that is only created.
+        # Without a lock, as `cached_property` has one in Python 3.11, which a forked child may
+        # inherit locked. Threads that compute it twice get equal results.
+        fixed = self._fixed
+        if fixed is None:
+            fixed = self._fixed = _long_enough(self._fixed_secrets())
+        return (*fixed, *self._tokens)
 
     def set_tokens(self, tokens: Iterable[str]) -> None:
         """Replace the tokens that are masked besides the fixed secrets."""

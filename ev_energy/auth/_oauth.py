@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, cast
 from urllib.parse import quote, urlencode
@@ -112,6 +112,10 @@ class TokenRequest(NamedTuple):
 
     def __repr__(self) -> str:
         return "TokenRequest()"
+
+    def __rich_repr__(self) -> Iterator[str]:
+        """Yield nothing to rich, which would show the items of a tuple."""
+        yield from ()
 
 
 def build_token_request(

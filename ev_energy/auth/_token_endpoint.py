@@ -51,7 +51,8 @@ class TokenEndpoint:
             is_write=False,
             is_token_request=True,
         )
-        response = await retry(self.http, out, functools.partial(attempt, self.http))
+        with self.http.call_span(request):
+            response = await retry(self.http, out, functools.partial(attempt, self.http))
         report_repair(self.report, "Token", response.body)
         if response.status != HTTPStatus.OK:  # RFC 6749 §5.1, RFC 7009 §2.2
             response = self.http.redact(response).without(token_request.secrets)

@@ -110,7 +110,10 @@ class TokenManager:
             renewal = self._renewal = self._start(self._renew(auth))
         if not await _wait_for(renewal, max_wait):
             return None
-        return _result(renewal)
+        try:
+            return _result(renewal)
+        finally:
+            del renewal  # else its exception would refer to itself, by the frame of its traceback
 
     def invalidate(self, token: Token) -> bool:
         """Drop *token*, which the API rejected; return whether another one can be requested."""
@@ -189,6 +192,8 @@ class TokenManager:
 
     def _on_task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        if task is self._renewal:  # its exception refers to this object, by its traceback
+            self._renewal = None
         if not task.cancelled():
             task.exception()  # mark it as retrieved, in case no caller waits any more
 
@@ -342,4 +347,7 @@ async def _wait_for(task: asyncio.Task[Any], max_wait: float | None = None) -> b
 def _result(task: asyncio.Task[T]) -> T:
     if task.cancelled():
         raise ClientClosedError  # only `close` cancels these tasks
-    return task.result()
+    try:
+        return task.result()
+    finally:
+        del task  # else its exception would refer to itself, by the frame of its traceback

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import (
     Any,
     ClassVar,
@@ -55,6 +55,16 @@ class _NoExtra(dict[str, Any]):
 
 
 NO_EXTRA: Final = _NoExtra()
+
+
+class _Masked:
+    """Shown in place of a secret."""
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+_MASKED: Final = _Masked()
 
 
 def aliased(alias: str) -> Any:
@@ -272,11 +282,17 @@ class Model:
             return hash(_hashable(values))
 
     def __repr__(self) -> str:
-        values = {f.name: getattr(self, f.name) for f in model_fields(type(self))}
-        masked = {name: "***" for name in self._secret if values[name] is not None}
-        shown = [f"{name}={masked.get(name) or repr(value)}" for name, value in values.items()]
-        shown += [f"extra={dict(self.extra)!r}"] if self.extra else []
+        shown = [f"{name}={value!r}" for name, value in self.__rich_repr__()]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        """Yield the fields for `repr` and for rich, with secrets masked."""
+        for field in model_fields(type(self)):
+            value = getattr(self, field.name)
+            is_secret = field.name in self._secret and value is not None
+            yield field.name, _MASKED if is_secret else value
+        if self.extra:
+            yield "extra", dict(self.extra)
 
     def __replace__(self, /, **changes: Any) -> Self:
         """Return a copy with *changes*, for `copy.replace`."""

@@ -28,6 +28,7 @@ from ev_energy._messages import Request, Response
 from ev_energy._redaction.scrub import MASK, encodings
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.in_thread import in_thread
+from ev_energy.errors import DeadlineError
 from ev_energy.models._json import is_confirmation
 
 _CHUNK_SIZE: Final = 256 * 1024
@@ -173,17 +174,26 @@ async def put_file(
         secret_url=target,
     )
 
+    reply: Response | None = None
+
     async def send_once(out: Outgoing) -> Outcome:
+        nonlocal reply
         errors: list[Exception] = []
         out.body = _record_errors(source.chunks(progress), errors)
         outcome = await attempt(http, out)
         if errors:  # aiohttp reports an exception of the body as a connection error
             raise errors[0]
         if isinstance(outcome, Response):
-            outcome = _without_signature(http.redact(outcome), target.value)
+            outcome = reply = _without_signature(http.redact(outcome), target.value)
         return outcome
 
-    return await retry(http, out, send_once)
+    with http.call_span(out.request):
+        try:
+            return await retry(http, out, send_once)
+        except DeadlineError:
+            if reply is None:
+                raise
+            return reply  # the reason of the retry that there was no time for
 
 
 def is_storage_reply(response: Response) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -126,6 +127,21 @@ async def test_a_late_body_of_a_204_does_not_reach_the_next_request(line: Line) 
         await client.evses.delete("e")
         assert (await client.evses.update("e", location=None)).cpid == "A"
     assert line.connections == 2
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+async def test_a_reply_after_one_without_body_answers_no_later_request(
+    line: Line, status: bytes
+) -> None:
+    again = GOOD.replace(b'"A"', b'"B"')
+    line.replies = [[b"HTTP/1.1 " + status + b"\r\n\r\n", again], [GOOD]]
+    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        with contextlib.suppress(errors.DecodeError):  # 304 is no answer to a deletion
+            await client.evses.delete("e")
+        for _ in range(10):  # until the second reply has arrived
+            await asyncio.sleep(0)
+        assert (await client.evses.get("e")).cpid == "A"
+    assert len(line.requests) == 2
 
 
 async def test_a_second_reply_answers_no_later_request(line: Line) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.pretty import pretty_repr
 from support import SECRET, TOKEN
 
 import ev_energy
@@ -44,7 +45,7 @@ def shown(error: BaseException) -> list[str]:
             if frame.f_code.co_filename.startswith(HERE):
                 continue
             for name, value in frame.f_locals.items():
-                if tells(repr(value)):
+                if tells(repr(value)) or tells(pretty_repr(value)):
                     found.append(f"{frame.f_code.co_filename}: {frame.f_code.co_name}: {name}")
         captured = traceback.TracebackException.from_exception(one, capture_locals=True)
         found += [
