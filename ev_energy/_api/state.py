@@ -128,9 +128,15 @@ class ClientState:
             raise ValueError("reserve() needs a client with credentials and a budget")
         if self.http.close_scope.closed:
             raise ClientClosedError
-        with self.budget_wait(None) as on_wait:
-            acquire = self.acquire_for(options, options.deadline, on_wait)
-            reservation = await self.budget.reserve(acquire, count)
+        reservation: Reservation | None = None
+        try:
+            with self.budget_wait(None) as on_wait:
+                acquire = self.acquire_for(options, options.deadline, on_wait)
+                reservation = await self.budget.reserve(acquire, count)
+        except BaseException:
+            if reservation is not None:  # a tracer raised as the wait ended
+                await reservation.release()
+            raise
         self._reservations[id(reservation)] = reservation
         return reservation
 

@@ -31,7 +31,6 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
     """
     hooks, started = http.hooks, http.clock()
     remaining = out.deadline - started
-    out.was_handed_over = False
     if remaining <= 0:
         raise DeadlineError(f"not done within {out.time_limit:g} s", out.request)
     if hooks.on_request is not None:

@@ -20,7 +20,7 @@ _FRAMING: Final = (
     *("Host", "Content-Length", "Content-Encoding", "Transfer-Encoding"),
     *("Connection", "Upgrade", "Expect"),
 )
-#: Headers that change what a request means or whom it is for: those of the session are removed.
+#: Headers that change what a request means, or the user it is for. The session's are removed.
 _SEMANTIC: Final = re.compile(
     "authorization|cookie|accept|accept-encoding|content-.*|range|if-.*|te|evenergy-.*",
     re.IGNORECASE,

@@ -14,7 +14,7 @@ from ev_energy._messages import ConnectionFault, LimitFault
 from ev_energy._redaction.scrub import MASK
 
 #: Causes of an error that are followed; aiohttp's chains have up to four.
-_LONGEST_CHAIN: Final = 8
+_MAX_CAUSES: Final = 8
 _CONNECT: Final = aiohttp.BaseConnector.connect.__code__
 #: A URL in a message: its origin without credentials, and the rest.
 _URL: Final = re.compile(r"\b(https?://)(?:[^\s/?#@]*@)?([^\s/?#]+)(?:[/?#]\S*)?")
@@ -108,7 +108,7 @@ async def no_auto_retry(
 
 def _limit_of(error: BaseException | None) -> tuple[str, str] | None:
     """Return the name of aiohttp's limit that the reply exceeded, and a message; or None."""
-    for _ in range(_LONGEST_CHAIN):
+    for _ in range(_MAX_CAUSES):
         if isinstance(error, LineTooLong):
             return "header_size", "a header or the first line of the reply is too long"
         if isinstance(error, BadHttpMessage) and error.message.startswith("Too many headers"):

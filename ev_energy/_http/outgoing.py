@@ -56,7 +56,10 @@ class Outgoing(msgspec.Struct, eq=False, kw_only=True):
     number: int = 0
     """The number of the current attempt, from 1. A repetition with a new token keeps it."""
     was_handed_over: bool = False
-    """Whether the transport was given the current attempt, so that it may have been sent."""
+    """Whether the current attempt reached the transport, so that it may have been sent.
+
+    `authorized` resets it before each attempt, to release the ticket of one that did not.
+    """
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Return what rich shows, which would be every field of a struct."""

@@ -367,7 +367,9 @@ def test_two_loops_at_the_same_time_have_connections_of_their_own(far: str) -> N
     [thread.start() for thread in threads]
     [thread.join(30) for thread in threads]
     assert found == [5, 5]
-    assert not client._caller.state.http.transport._sessions._purge_closed_loops()  # type: ignore[attr-defined]
+    sessions = client._caller.state.http.transport._sessions  # type: ignore[attr-defined]
+    sessions._purge_closed_loops()
+    assert not sessions, "both loops have ended"
     asyncio.run(client.close())
 
 
