@@ -80,22 +80,20 @@ def _make_decoding_class(model: type[Model], expanded: bool, building: _Classes)
     def restore_class(self: object) -> None:
         self.__class__ = model
 
-    decoding_class = type(
-        f"_Decoding{model.__name__}",
-        model.__bases__,
-        {
-            # The model's own slots: a model that inherits fields has those in its base. A subclass
-            # by a user may have none, and then instances of both have a dictionary.
-            **({"__slots__": vars(model)["__slots__"]} if "__slots__" in vars(model) else {}),
-            # By these two, msgspec knows the fields and the last step of an attrs class.
-            "__attrs_attrs__": attrs.fields(cast(Any, model)),
-            "__attrs_post_init__": restore_class,
-            # Not those of a frozen model. With both, Python sets attributes without a call.
-            "__setattr__": object.__setattr__,
-            "__delattr__": object.__delattr__,
-            "__module__": __name__,
-        },
-    )
+    namespace = {
+        # By these two, msgspec knows the fields and the last step of an attrs class.
+        "__attrs_attrs__": attrs.fields(cast(Any, model)),
+        "__attrs_post_init__": restore_class,
+        # Not those of a frozen model. With both, Python sets attributes without a call.
+        "__setattr__": object.__setattr__,
+        "__delattr__": object.__delattr__,
+        "__module__": __name__,
+    }
+    # The model's own slots: a model that inherits fields has those in its base. A subclass made by
+    # a user may have no slots, and then instances of both classes have a dictionary.
+    if "__slots__" in vars(model):
+        namespace["__slots__"] = vars(model)["__slots__"]
+    decoding_class = type(f"_Decoding{model.__name__}", model.__bases__, namespace)
     building[model, expanded] = decoding_class  # for cycles of links
     fields = fields_of(model, expanded=expanded).items()
     decoding_class.__annotations__ = {

@@ -70,10 +70,8 @@ class AiohttpTransport:
             if route is not DIRECT:
                 options = _route_options(route)
                 if route.proxy is not None and request.url.scheme == "http":
-                    headers = {
-                        **headers,
-                        **route.proxy.headers,
-                    }  # there is no CONNECT
+                    # Plain HTTP has no CONNECT request that could carry them.
+                    headers = {**headers, **route.proxy.headers}
             middlewares = self._middlewares or self._load_middlewares()
         else:
             from ev_energy._http import caller_session
@@ -108,7 +106,8 @@ class AiohttpTransport:
             from ev_energy._http import failures
 
             fault = failures.classify(error, timeout, status)
-            if session.closed and str(error) == "Session is closed":  # a RuntimeError
+            # aiohttp raises a plain RuntimeError here.
+            if session.closed and str(error) == "Session is closed":
                 fault = ConnectionFault(str(error), sent=False)
             if fault is None or fault is error:
                 raise
