@@ -42,10 +42,11 @@ UPWARD = {("models", "_codec"): "to_dict() and from_dict() of a model are the co
 #: Parts beside the client: what each may import of the package.
 BESIDE = {
     "__main__": {"cli", "_operations"},
+    "_contract": {"_contract"},
     "_operations": {"_operations"},
     "cli": {"__init__", "cli", "simulator", "_operations", "_redaction", "errors", "models"},
     # A mistake that client and simulator shared would hide: nothing of the client's work in there.
-    "simulator": {"models", "simulator", "_operations", "_version"},
+    "simulator": {"models", "simulator", "_operations", "_version", "_contract"},
     # Loaded in every run of pytest, so all but the fixtures themselves is imported late.
     "testing": {"__init__", "simulator"},
 }

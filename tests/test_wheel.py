@@ -45,3 +45,7 @@ def test_the_wheel_has_no_other_top_level_folder(contents: set[str]) -> None:
         "ev_energy",
         "ev_energy_sync",
     }
+
+
+def test_the_wheel_has_the_facts_that_the_simulator_reads(contents: set[str]) -> None:
+    assert "ev_energy/_contract/api.json" in contents

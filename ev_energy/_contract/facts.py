@@ -1,0 +1,44 @@
+"""Read and write the file of facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+import msgspec
+
+FILE: Final = Path(__file__).with_name("api.json")
+
+Facts: TypeAlias = dict[str, Any]
+
+
+class MissingFactsError(LookupError):
+    """The file has no facts about an operation."""
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(
+            f"ev_energy/_contract/{FILE.name} has no facts about {method} {path}. If the API's "
+            "description has this operation, run `python tests/facts/write_facts.py DESCRIPTION`. "
+            "If not, add a line to the file by hand; the line of a similar operation is a model."
+        )
+
+
+def facts() -> Facts:
+    """Return the facts, read anew; callers may change what they get."""
+    found: Facts = msgspec.json.decode(FILE.read_bytes())
+    return found
+
+
+def to_text(facts: Mapping[str, Any]) -> str:
+    """Return *facts* as the file has them: one line for each item of a section."""
+    lines: list[str] = []
+    for name, section in facts.items():
+        if isinstance(section, dict):
+            items = cast("Facts", section)
+            inner = ",\n".join(f"{json.dumps(n)}: {json.dumps(one)}" for n, one in items.items())
+            lines.append(f"{json.dumps(name)}: {{\n{inner}\n}}")
+        else:
+            lines.append(f"{json.dumps(name)}: {json.dumps(section)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"

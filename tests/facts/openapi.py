@@ -1,0 +1,113 @@
+"""The facts as an OpenAPI document, for tools that read nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ev_energy._contract.facts import Facts
+
+_PARTS: Final = {"items", "additionalProperties", "if", "then", "not"}
+_LISTS: Final = {"allOf", "anyOf", "oneOf"}
+_MAPS: Final = {"properties", "dependentSchemas"}
+#: Facts that a document states in its text; here they have keywords that start with ``x-``.
+TOLD_IN_TEXT: Final = ("anonymous_limit", "problems", "required_of_applications")
+
+Document = dict[str, Any]
+
+
+def document(facts: Facts) -> Document:
+    """Return *facts* in the form of an OpenAPI document."""
+    paths: dict[str, Document] = {}
+    for key, operation in facts["operations"].items():
+        method, _, path = key.partition(" ")
+        paths.setdefault(path, {})[method.lower()] = _operation(facts, operation)
+    scopes = dict.fromkeys(facts["scopes"], "")
+    flow = {"tokenUrl": facts["token_urls"][0], "scopes": scopes}
+    return {
+        "openapi": facts["openapi"],
+        "info": {"title": "ev.energy", "version": facts["version"]},
+        "servers": [{"url": url} for url in facts["servers"]],
+        "security": [],
+        "paths": paths,
+        "webhooks": {n: {"post": _operation(facts, one)} for n, one in facts["webhooks"].items()},
+        "components": {
+            "securitySchemes": {
+                "oauth2": {"type": "oauth2", "flows": {"clientCredentials": flow}},
+            },
+            "parameters": {n: _parameter(one) for n, one in facts["parameters"].items()},
+            "responses": {n: _response(facts, one) for n, one in facts["responses"].items()},
+            "headers": {n: _header(one) for n, one in facts["headers"].items()},
+            "schemas": {n: _schema(one) for n, one in facts["schemas"].items()},
+        },
+    }
+
+
+def _reference(section: str, name: str) -> Document:
+    return {"$ref": f"#/components/{section}/{name}"}
+
+
+def _told_in_text(node: Mapping[str, Any]) -> Document:
+    return {f"x-{name}": node[name] for name in TOLD_IN_TEXT if name in node}
+
+
+def _operation(facts: Facts, operation: Mapping[str, Any]) -> Document:
+    made = _told_in_text(operation)
+    made["security"] = [] if operation.get("public") else [{"oauth2": operation["scopes"]}]
+    if "operationId" in operation:
+        made["operationId"] = operation["operationId"]
+    made["parameters"] = [_parameter(one) for one in operation.get("parameters", ())]
+    if "requestBody" in operation:
+        body = operation["requestBody"]
+        made["requestBody"] = {**body, "content": _content(body)}
+    made["responses"] = {
+        status: _response(facts, reply) for status, reply in operation["responses"].items()
+    }
+    return made
+
+
+def _parameter(parameter: Mapping[str, Any] | str) -> Document:
+    if isinstance(parameter, str):
+        return _reference("parameters", parameter)
+    made = {name: one for name, one in parameter.items() if name not in TOLD_IN_TEXT}
+    return made | _told_in_text(parameter) | {"schema": _schema(parameter["schema"])}
+
+
+def _content(node: Mapping[str, Any]) -> Document:
+    return {media: {"schema": _schema(one)} for media, one in node.get("content", {}).items()}
+
+
+def _response(facts: Facts, response: Mapping[str, Any] | str) -> Document:
+    if isinstance(response, str):
+        return _reference("responses", response)
+    headers = response.get("headers", {})
+    if isinstance(headers, str):
+        headers = facts["header_sets"][headers]
+    made = {"description": "", **_told_in_text(response)}  # OpenAPI requires a description
+    if content := _content(response):
+        made["content"] = content
+    if headers:
+        made["headers"] = {name: _header(header) for name, header in headers.items()}
+    return made
+
+
+def _header(header: Mapping[str, Any] | str) -> Document:
+    return _reference("headers", header) if isinstance(header, str) else {"schema": _schema(header)}
+
+
+def _schema(schema: Any) -> Any:
+    if isinstance(schema, str):
+        return _reference("schemas", schema)
+    if isinstance(schema, bool):
+        return schema
+    made = dict(schema)
+    for keyword, value in schema.items():
+        if keyword == "$ref":
+            made |= _reference("schemas", value)
+        elif keyword in _PARTS:
+            made[keyword] = _schema(value)
+        elif keyword in _LISTS:
+            made[keyword] = [_schema(one) for one in value]
+        elif keyword in _MAPS:
+            made[keyword] = {name: _schema(one) for name, one in value.items()}
+    return made

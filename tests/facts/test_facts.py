@@ -1,0 +1,126 @@
+"""The file of facts holds facts only, and is as the script writes it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ev_energy._contract.compare import differences
+from ev_energy._contract.extract import Extraction, UnknownKeywordError
+from ev_energy._contract.facts import FILE, MissingFactsError, facts, to_text
+from facts.openapi import TOLD_IN_TEXT, document
+
+FACTS = facts()
+
+
+def strings(node: Any, keyword: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each string with the keyword that it is a value of, and each key as one of ``key``."""
+    if isinstance(node, str):
+        yield keyword, node
+    elif isinstance(node, list):
+        for item in node:
+            yield from strings(item, keyword)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            yield "key", name
+            yield from strings(value, name)
+
+
+def test_no_string_of_the_file_is_text_for_people() -> None:
+    operations = set(FACTS["operations"])
+    sets = set(FACTS["header_sets"])
+    found = list(strings(FACTS))
+    assert len(found) > 10_000
+    prose = [
+        (keyword, text)
+        for keyword, text in found
+        if keyword not in {"pattern", "enum"}
+        and re.search(r"\s|[.,;!?]($|\s)", text)
+        and text not in operations | sets
+    ]
+    assert prose == []
+    # The texts of an enum are values of the API, but never sentences.
+    assert [t for keyword, t in found if keyword == "enum" and len(t.split()) > 5] == []
+
+
+def test_the_file_is_as_the_script_writes_it() -> None:
+    assert FILE.read_text(encoding="utf-8") == to_text(FACTS), (
+        "run `python tests/facts/write_facts.py --format` after editing api.json by hand"
+    )
+
+
+def test_the_document_made_of_the_facts_states_the_same_facts() -> None:
+    found = list(differences(FACTS, Extraction(document(FACTS)).facts()))
+    assert [
+        one for one in found if not one.endswith(tuple(f"{n} was removed" for n in TOLD_IN_TEXT))
+    ] == []
+    assert len(found) > 20
+
+
+def test_facts_of_an_unknown_operation_say_how_to_add_them() -> None:
+    with pytest.raises(LookupError, match=r"GET /nothing.*write_facts\.py.*by hand"):
+        raise MissingFactsError("GET", "/nothing")
+
+
+@pytest.mark.parametrize(
+    ("place", "keyword"),
+    [
+        (lambda found: found["components"]["schemas"]["EVSE"], "const"),
+        (lambda found: found["components"]["parameters"]["page_size"], "style"),
+        (lambda found: found["paths"]["/evses"]["get"], "callbacks"),
+        (lambda found: found["paths"]["/evses"], "head"),
+        (lambda found: found["paths"]["/evses"]["get"]["responses"]["200"], "links"),
+    ],
+)
+def test_an_unknown_keyword_of_a_description_is_no_fact_until_it_is_listed(
+    place: Any, keyword: str
+) -> None:
+    found = document(FACTS)
+    place(found)[keyword] = "x"
+    with pytest.raises(UnknownKeywordError, match=rf"unknown keywords: {keyword}\. Add"):
+        Extraction(found).facts()
+
+
+def test_text_and_examples_of_a_description_are_left_out() -> None:
+    found = document(FACTS)
+    schema = found["components"]["schemas"]["EVSE"]
+    schema |= {"title": "A", "description": "A sentence.", "example": {"id": "x"}, "x-tags": ["A"]}
+    schema["properties"]["id"] = {**schema["properties"]["id"], "examples": ["evse1"]}
+    found["paths"]["/evses"]["get"] |= {"summary": "A sentence.", "tags": ["EVSEs"]}
+    assert Extraction(found).facts() == Extraction(document(FACTS)).facts()
+
+
+def test_facts_that_only_text_states_are_found_in_it() -> None:
+    found = document(FACTS)
+    operation = found["paths"]["/evses"]["get"]
+    operation["description"] = (
+        "Slow, rate limited to 7 requests per hour per IP. May answer `no-such-thing`."
+    )
+    operation["responses"]["409"] = {"description": "Clash (problem type name-conflict)."}
+    operation["responses"]["200"]["content"]["application/json"]["example"] = "`not-a-problem`"
+    facts_found = Extraction(found).facts()["operations"]["GET /evses"]
+    assert facts_found["anonymous_limit"] == 7
+    assert facts_found["problems"] == ["name-conflict", "no-such-thing"]
+
+
+def test_each_kind_of_difference_is_a_line_that_says_where_it_is() -> None:
+    after = copy.deepcopy(FACTS)
+    operation = after["operations"]["GET /evses"]
+    operation["scopes"] = ["evse:list"]
+    operation["parameters"] = [*operation["parameters"], "email"]
+    del after["operations"]["GET /evse_makes"]
+    after["schemas"]["Brand"] = {"type": "string"}
+    after["schemas"]["EVSE"]["properties"]["cpid"]["type"] = "integer"
+    after["schemas"]["EVSE"]["required"] = after["schemas"]["EVSE"]["required"][::-1]
+    assert sorted(differences(FACTS, after)) == [
+        "operations > GET /evse_makes was removed",
+        "operations > GET /evses > parameters: 'email' is new",
+        "operations > GET /evses > scopes: 'evse:read' became 'evse:list'",
+        "schemas > Brand is new: {'type': 'string'}",
+        "schemas > EVSE > properties > cpid > type: 'string' became 'integer'",
+        "schemas > EVSE > required: the order or number of its items changed",
+    ]
