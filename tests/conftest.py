@@ -6,15 +6,18 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
-import canaries
 import hypothesis
 import pytest
 from aiohttp import web
-from conformity.watch import WATCH
-from support import FakeTime, Handler, Seen, Server
 
 from ev_energy import Client, ClientCredentials
 from ev_energy.simulator import Simulator
+from tests.helpers import secret_leaks
+from tests.helpers.conformity.watch import WATCH
+from tests.helpers.support import FakeTime, Handler, Seen, Server
+
+#: Fixtures that tests of several packages use.
+pytest_plugins = ["tests.helpers.raw_server"]
 
 # No test is about how fast this machine is. (In CI, hypothesis has a profile that says so.)
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -32,7 +35,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Whatever a test does, it must not show a secret."""
-    canaries.install(config)
+    secret_leaks.install(config)
 
 
 @pytest.hookimpl(wrapper=True)

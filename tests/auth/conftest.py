@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from driver import Driver, browsing
 
 from ev_energy import AuthorizationCode
 from ev_energy.auth import AuthorizationRequest
 from ev_energy.simulator import Clock, Simulator
+from tests.helpers.html_browser import Driver, browsing
 
 BACK = "https://app.example.com/back"
 

@@ -16,11 +16,11 @@ import pytest
 from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import SECRET
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, errors
 from ev_energy._redaction.scrub import encodings, scrub
 from ev_energy.auth import MemoryStore, Token
+from tests.helpers.support import SECRET
 
 BACK = "https://app.example.com/back"
 ODD = '/+"odd" é&='

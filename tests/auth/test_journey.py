@@ -9,12 +9,12 @@ from urllib.parse import parse_qs
 
 import attrs
 import pytest
-from driver import Driver
 
 import ev_energy_sync
 from ev_energy import AuthorizationCode, Client, ClientCredentials, errors
 from ev_energy.auth import AuthorizationRequest, MemoryStore, Token
 from ev_energy.simulator import SeenRequest, Simulator
+from tests.helpers.html_browser import Driver
 
 Register = Callable[..., AuthorizationCode]
 Consent = Callable[[AuthorizationRequest], Awaitable[str]]

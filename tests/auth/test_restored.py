@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from support import Server
 
 from ev_energy import AuthorizationCode, errors
 from ev_energy.auth import AuthorizationRequest
+from tests.helpers.support import Server
 
 APP = AuthorizationCode(client_id="an-app", redirect_uri="https://app.example/back")
 

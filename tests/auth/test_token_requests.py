@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 import pytest
-from canaries import CANARIES
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors
 from ev_energy.auth import Token, TokenRequest
 from ev_energy.auth._oauth import parse_revocation_response, parse_token_response
+from tests.helpers.secret_leaks import CANARIES
 
 BACK = "https://app.example.com/back"
 PRINTED = st.text(min_size=1).filter(lambda text: text.isprintable() and text == text.strip())

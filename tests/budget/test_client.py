@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from support import FakeTime
 
 import ev_energy_sync
 from ev_energy import Client, ClientCredentials, MemoryBudget, RateLimit, errors
 from ev_energy.simulator import Clock, Simulator
+from tests.helpers.support import FakeTime
 
 LIMIT = 100
 

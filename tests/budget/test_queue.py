@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 import pytest
-from budget.fake_clock import FakeClock, Queue, answered, budget, settled, spend
 
 from ev_energy._messages import RateLimit
 from ev_energy.budget import Acquire, MemoryBudget, WouldExceedDeadline
+from tests.helpers.fake_clock import FakeClock, Queue, answered, budget, settled, spend
 
 HOUR = 3601.0
 """Seconds until a request answered now expires: a window and a second."""

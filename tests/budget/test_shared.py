@@ -11,10 +11,10 @@ import threading
 import time
 
 import pytest
-from budget.fake_clock import FakeClock, answered, budget, settled, spend
 
 from ev_energy._messages import RateLimit
 from ev_energy.budget import Acquire, MemoryBudget
+from tests.helpers.fake_clock import FakeClock, answered, budget, settled, spend
 
 
 async def test_threads_together_never_exceed_the_limit() -> None:

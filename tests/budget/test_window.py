@@ -6,12 +6,12 @@ import random
 from collections import deque
 
 import pytest
-from budget.model import SPARE, TEST, WINDOW, Model, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_energy._messages import RateLimit
 from ev_energy.budget._window import MAX_FOREIGN, RollingWindow, _nth_of_merged
+from tests.budget.model import SPARE, TEST, WINDOW, Model, Run
 
 RUN = {
     "limit": st.integers(1, 12),

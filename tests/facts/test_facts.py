@@ -12,7 +12,7 @@ import pytest
 from ev_energy._contract.compare import differences
 from ev_energy._contract.extract import Extraction, UnknownKeywordError
 from ev_energy._contract.facts import FILE, MissingFactsError, facts, to_text
-from facts.openapi import TOLD_IN_TEXT, document
+from tests.facts.openapi import TOLD_IN_TEXT, document
 
 FACTS = facts()
 

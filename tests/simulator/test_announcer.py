@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 from aiohttp import web
-from sessions import at, everything, ongoing, query
-from support import receiving
 
 from ev_energy import webhooks as sdk
 from ev_energy.simulator import Clock, Simulator
+from tests.helpers.sessions import at, everything, ongoing, query
+from tests.helpers.support import receiving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import attrs
 import pytest
-from support import starting_scripts
 
 from ev_energy_sync import Client, _loop_thread
+from tests.helpers.support import starting_scripts
 
 HERE = Path(__file__).parent
 HEAD = """

@@ -1,0 +1,47 @@
+"""The code of the page about Redis, run with a real server."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+FRAGMENTS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "redis.md").read_text(), re.DOTALL)
+
+FRAME = """
+import asyncio
+from ev_energy.budget import Acquire
+from ev_energy.auth import Token
+
+async def page():
+{body}
+    (await budget.acquire(Acquire("page"))).release()
+    if "auth" in dir():
+        await auth.store.save("page", Token(access_token="t"))
+        await client.close()
+    await budget.aclose()
+    print("ran")
+
+asyncio.run(page())
+"""
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS, ids=["both", "budget"])
+def test_every_code_block_runs(lasting: Any, fragment: str) -> None:
+    code = fragment.replace("redis://localhost:6379/0", lasting.url)
+    assert code != fragment
+    body = "".join(f"    {line}\n" for line in code.splitlines())
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FRAME.format(body=body)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("ran\n", "")

@@ -1,0 +1,170 @@
+"""Sixteen processes with one allowance: no request is refused, hardly any is unused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ev_energy.simulator import Clock, Simulator
+
+WORKER = Path(__file__).parents[2] / "helpers" / "redis_budget_worker.py"
+
+
+class Worker:
+    """A worker process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    @classmethod
+    async def start(cls, **told: Any) -> Worker:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-W", "error", str(WORKER), json.dumps(told)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        return cls(process)
+
+    async def line(self) -> str:
+        assert self.process.stdout is not None
+        return (await self.process.stdout.readline()).decode().strip()
+
+    def go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+
+    async def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self.line())
+        assert await self.process.wait() == 0
+        return found
+
+
+@asynccontextmanager
+async def swarm(count: int, **told: Any) -> AsyncIterator[list[Worker]]:
+    """Start *count* workers, and wait until all are ready."""
+    workers = await asyncio.gather(*(Worker.start(**told) for _ in range(count)))
+    try:
+        assert [await worker.line() for worker in workers] == ["ready"] * count
+        yield workers
+    finally:
+        for worker in workers:
+            if worker.process.returncode is None:
+                worker.process.kill()
+            await worker.process.wait()
+
+
+def compressed(limit: int, window: float) -> Simulator:
+    """Return a simulator whose hour of the rate limit lasts *window* real seconds."""
+    return Simulator(rate_limit=limit, clock=Clock(speed=3600 / window), service_time="world")
+
+
+def about(simulator: Simulator) -> dict[str, Any]:
+    """Return the settings of the simulator for a worker."""
+    return {
+        "client_id": simulator.client_id,
+        "client_secret": simulator.client_secret,
+        "url": simulator.base_url,
+        "user": simulator.user_id,
+    }
+
+
+def used_share(simulator: Simulator, limit: int) -> float:
+    """How much of its allowance was used.
+
+    The server frees the place of a request an hour after it came, and the one that takes it is
+    the one *limit* later. Had all been used, there would be an hour between them. It is the mean
+    over all pairs: requests that came, over those that would have been answered meanwhile.
+    """
+    times = [seen.at for seen in simulator.requests if seen.path.startswith("/v2/")]
+    gaps = [after - before for before, after in zip(times, times[limit:], strict=False)]
+    return timedelta(hours=1) / (sum(gaps, timedelta()) / len(gaps))
+
+
+@pytest.mark.timeout(170)
+async def test_five_thousand_requests_of_sixteen_processes_use_the_allowance_and_no_more(
+    lasting: Any, prefix: str
+) -> None:
+    window, limit, count = 18.0, 1000, 16
+    async with compressed(limit, window) as simulator:
+        told = about(simulator) | {
+            "redis": lasting.url,
+            "prefix": prefix,
+            "requests": 5008 // count,
+            "callers": 5,
+            # The first thousand take some seconds, as in an hour they would: all at once, on a
+            # busy machine, they would be about how fast it is.
+            "slow_at_first": limit // count,
+            "settings": {"window": window},
+        }
+        async with swarm(count, **told) as workers:
+            for worker in workers:
+                worker.go()
+            results = [await worker.result() for worker in workers]
+        assert results == [{"done": 313, "failed": []}] * count
+        assert v2(simulator) == [200] * 5008
+        share = used_share(simulator, limit)
+    print(f"used {share:.2%} of the allowance")
+    assert share >= 0.98
+
+
+def v2(simulator: Simulator) -> list[int]:
+    """The statuses of the replies, in order."""
+    return [seen.status for seen in simulator.requests if seen.path.startswith("/v2/")]
+
+
+async def test_a_redis_that_restarts_empty_causes_no_refusal(redis: Any, prefix: str) -> None:
+    window, limit, count = 8.0, 320, 8
+    async with compressed(limit, window) as simulator:
+        told = about(simulator) | {
+            "redis": redis.url,
+            "prefix": prefix,
+            "requests": 120,
+            "callers": 5,
+            "settings": {"window": window, "heartbeat_ttl": 2.0},
+        }
+        async with swarm(count, **told) as workers:
+            for worker in workers:
+                worker.go()
+            for sent in (200, 400):  # in the middle of the first rush, and when all wait
+                async with asyncio.timeout(60):
+                    while len(v2(simulator)) < sent:
+                        await asyncio.sleep(0.01)
+                redis.kill()
+                await asyncio.sleep(0.5)
+                redis.start()
+            results = [await worker.result() for worker in workers]
+        assert results == [{"done": 120, "failed": []}] * count
+        assert v2(simulator) == [200] * 120 * count
+
+
+async def test_the_reservation_of_a_killed_process_ends(lasting: Any, prefix: str) -> None:
+    window = 60.0
+    async with compressed(50, window) as simulator:
+        told = about(simulator) | {
+            "redis": lasting.url,
+            "prefix": prefix,
+            "requests": 20,
+            "callers": 5,
+            "settings": {"heartbeat_ttl": 1.0, "window": window},
+        }
+        async with swarm(1, **told, aside=40) as [doomed], swarm(1, **told) as [other]:
+            doomed.go()
+            assert await doomed.line() == "aside"
+            other.go()
+            async with asyncio.timeout(20):
+                while len(v2(simulator)) < 10:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(1.5)
+            assert v2(simulator) == [200] * 10  # the other ten wait for as long as it lives
+            doomed.process.kill()
+            async with asyncio.timeout(20):
+                assert await other.result() == {"done": 20, "failed": []}

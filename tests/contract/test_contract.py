@@ -1,0 +1,270 @@
+"""The facts that the simulator goes by are those of the official description."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
+
+from ev_energy._operations import operation_table
+from ev_energy.simulator._api._contract import CONTRACT, OperationFacts
+from ev_energy.simulator._api._shapes import read_body, read_query, written
+from tests.helpers.spec import contract, description
+from tests.helpers.spec.contract_corrections import (
+    BODY_IS_422,
+    BY_TIME,
+    CORRECTIONS,
+    PROBLEMS_IN_PROSE,
+    Correction,
+)
+from tests.helpers.spec.contract_values import Around
+from tests.helpers.spec.description import CURSORS, Description
+
+TABLE = {(operation.method, operation.path): operation for operation in operation_table()}
+BODIES = [key for key, facts in CONTRACT.items() if facts.body is not None]
+#: Of parameters that are declared alike, the first.
+PARAMETERS = {
+    (name in CURSORS, repr(shape)): (key, name)
+    for key, facts in reversed(list(CONTRACT.items()))
+    for name, shape in facts.query.items()
+}.values()
+
+some = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)
+body = pytest.mark.parametrize("key", BODIES, ids=" ".join)
+parameter = pytest.mark.parametrize(
+    ("key", "name"), PARAMETERS, ids=[f"{key[1]}?{name}" for key, name in PARAMETERS]
+)
+
+
+@pytest.fixture(scope="module")
+def corrected() -> Description:
+    """The description of what is sent, corrected."""
+    found = description.at_hand()
+    if found is None:
+        pytest.skip(description.MISSING)
+    return Description(contract.corrected(found.data))
+
+
+@pytest.fixture(scope="module")
+def sections() -> Mapping[str, Any]:
+    """What the generator makes of it."""
+    found = description.at_hand()
+    if found is None:
+        pytest.skip(description.MISSING)
+    return contract.contract(found.data)
+
+
+def test_the_file_is_what_its_generator_writes(sections: Mapping[str, Any]) -> None:
+    assert contract.FILE.read_text(encoding="utf-8") == contract.written(sections)
+
+
+def test_the_operations_are_those_of_the_client_with_their_scopes_and_pages() -> None:
+    assert set(CONTRACT) == set(TABLE)
+    for key, operation in TABLE.items():
+        facts = CONTRACT[key]
+        assert facts.public == (operation.scope is None)
+        assert set(facts.scopes) == set((operation.scope or "").split())
+        assert set(operation.query) <= facts.query.keys()
+        assert set(operation.expand) <= set(facts.expand)
+        assert not operation.paginated or facts.paging, key
+        assert (operation.json is not None) <= (facts.body is not None), key
+
+
+def test_the_digest_of_the_api_counts_the_same() -> None:
+    every = CONTRACT.values()
+    assert len(CONTRACT) == 210
+    assert sum(facts.public for facts in every) == 26
+    assert sum(facts.anonymous_limit == 50 for facts in every) == 8
+    assert {facts.anonymous_limit for facts in every} == {None, 50}
+    assert sum(facts.user_header == "optional" for facts in every) == 44
+    assert {key for key, facts in CONTRACT.items() if facts.user_header == "required"} == {
+        ("POST", "/vehicles"),
+        ("GET", "/incentive_schemes"),
+    }
+    assert sum(not facts.version_header for facts in every) == 10
+    assert sum(facts.language_header for facts in every) == 25
+    assert sum(bool(facts.expand) for facts in every) == 84 + 1
+    assert sum(facts.paging == "page" for facts in every) == 5
+    assert sum(facts.cursor == "time" for facts in every) == 12 + 2
+    assert sum(facts.cursor == "id" for facts in every) == 36 - 1 + 2
+    assert sum(facts.declares(406) for facts in every) == 201
+    assert sum(facts.declares(429) for facts in every) == 204
+
+
+def test_an_operation_without_a_status_for_bad_requests_can_be_asked_nothing_wrong() -> None:
+    without = {key for key, facts in CONTRACT.items() if facts.refusal_status is None}
+    assert len(without) == 11
+    assert [key for key in without if CONTRACT[key].required or CONTRACT[key].body] == []
+
+
+def test_a_bad_body_is_refused_with_a_status_that_is_declared() -> None:
+    assert {(k, f.body_refusal_status) for k, f in CONTRACT.items() if f.body} == {
+        (key, 422 if " ".join(key) in BODY_IS_422 | {"POST /auth/password_reset"} else 400)
+        for key in BODIES
+    }
+    assert [
+        key for key in BODIES if not CONTRACT[key].declares(CONTRACT[key].body_refusal_status)
+    ] == []
+
+
+def without(spec: Description, correction: Correction) -> Mapping[str, Any] | str:
+    """The contract without a correction, or why there is none."""
+    try:
+        return contract.contract(spec.data, without=correction)
+    except contract.BeyondFactsError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS, ids=lambda c: f"{c[:2]} {list(c.patch)}")
+def test_a_correction_changes_something(
+    spec: Description, sections: Mapping[str, Any], correction: Correction
+) -> None:
+    assert without(spec, correction) != sections
+
+
+def test_every_operation_that_is_named_for_a_special_rule_is_there() -> None:
+    named = BY_TIME | BODY_IS_422 | PROBLEMS_IN_PROSE.keys()
+    assert named <= {" ".join(key) for key in CONTRACT}
+
+
+def test_the_file_has_no_text_for_people() -> None:
+    def texts(node: Any) -> Iterator[str]:
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, Mapping):
+            for name, inner in node.items():
+                yield name
+                yield from texts(inner)
+        elif isinstance(node, list):
+            for inner in node:
+                yield from texts(inner)
+
+    found = set(texts(json.loads(contract.FILE.read_text(encoding="utf-8"))))
+    assert len(found) > 500
+    assert {text for text in found if text.count(" ") > 3} == set()
+
+
+CHECKER = FormatChecker(["date", "date-time", "uri", "uuid"])
+
+
+@CHECKER.checks("email")
+def is_address(value: object) -> bool:
+    """Somebody at a host with a dot; jsonschema is content with an @."""
+    return not isinstance(value, str) or bool(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value))
+
+
+def validator(whole: Description, schema: description.Schema) -> Draft202012Validator:
+    within = {**schema, "components": whole.data["components"]}
+    return Draft202012Validator(within, format_checker=CHECKER)
+
+
+@body
+def test_a_body_is_accepted_if_and_only_if_its_schema_accepts_it(
+    corrected: Description, key: tuple[str, str]
+) -> None:
+    (found,) = [operation for operation in corrected.operations if operation.key == key]
+    schema = found.body
+    assert schema is not None
+    judge = validator(corrected, schema)
+    seen: set[tuple[bool, bool]] = set()
+
+    @some
+    @given(value=Around(corrected).of(schema))
+    def compare(value: Any) -> None:
+        good = judge.is_valid(value)
+        errors = read_body(CONTRACT[key], value)
+        assert (errors == {}) == good, errors
+        assert json.dumps(errors)
+        if good:
+            tidied = written(CONTRACT[key], value)
+            assert judge.is_valid(tidied)
+            assert written(CONTRACT[key], tidied) == tidied
+        seen.add((good, isinstance(value, dict)))
+
+    compare()
+    # There was something to compare: good bodies, and objects that are none.
+    can_be_wrong = corrected.object(schema)[0] or "additionalProperties" in schema
+    assert seen >= {(True, True), (False, bool(can_be_wrong))}
+
+
+def test_a_list_of_regions_may_be_no_longer_than_declared() -> None:
+    ring = [[0.5, 51.5], [0.5, 52.5], [1.5, 52.5], [0.5, 51.5]]
+    region = {"name": "x", "geometries": [{"type": "Polygon", "coordinates": [ring]}]}
+    facts = CONTRACT["POST", "/region_groups"]
+    assert read_body(facts, {"name": "x", "regions": [region] * 500}) == {}
+    assert read_body(facts, {"name": "x", "regions": [region] * 501}) == {
+        "regions": ["Must be a list of 1 to 500 items."]
+    }
+
+
+def texts_of(value: Any) -> str:
+    """How a value goes into a query."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def as_json(schema: description.Schema, text: str, *, anyhow: bool = False) -> Any:
+    """What a text of a query is in JSON, by the type that is declared; itself if it is not one.
+
+    ``anyhow`` reads a whole number however it is written: 1.0 is one, too.
+    """
+    if schema.get("type") == "boolean" and text in {"true", "false"}:
+        return text == "true"
+    if schema.get("type") == "integer" and re.fullmatch("-?[0-9]+", text):
+        return int(text)
+    if anyhow and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]+)?", text):
+        return float(text)
+    return text
+
+
+@parameter
+def test_a_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
+    corrected: Description, key: tuple[str, str], name: str
+) -> None:
+    (found,) = [operation for operation in corrected.operations if operation.key == key]
+    schema = corrected.resolve(found.parameters["query", name].schema)
+    many = schema["type"] == "array"
+    one = corrected.resolve(schema["items"]) if many else schema
+    judge = validator(corrected, schema)
+    seen: set[bool] = set()
+
+    @some
+    @given(st.lists(Around(corrected).of(one).map(texts_of), min_size=1, max_size=1 + many))
+    def compare(texts: list[str]) -> None:
+        sent = [as_json(one, text, anyhow=name == "page") for text in texts]
+        good = judge.is_valid(sent if many else sent[0])
+        values, errors = read_query(CONTRACT[key], [(name, text) for text in texts])
+        assert (name not in errors) == good, errors
+        assert set(errors) - {name} == set(CONTRACT[key].required) - {name}
+        if good and one.get("format") != "date-time":
+            assert values[name] == (sent if many else sent[0])
+        seen.add(good)
+
+    compare()
+    assert seen == (
+        {True}
+        if one.keys() - {"description", "example"} == {"type"} and one["type"] == "string"
+        else {True, False}
+    )
+
+
+def test_the_facts_of_an_operation_say_what_it_replies_with() -> None:
+    facts: OperationFacts = CONTRACT["GET", "/users"]
+    assert facts.statuses[200].media == "application/json"
+    assert "Link" in facts.statuses[200].headers
+    assert facts.statuses[429].media == "application/problem+json"
+    assert "Retry-After" in facts.statuses[429].headers
+    assert CONTRACT["DELETE", "/evses/{evse_id}"].statuses[204].media is None
+    assert not facts.declares(404)

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from yarl import URL
+
+import ev_energy.models
+from ev_energy import errors
+from ev_energy._codec.decode import decode
+from ev_energy._codec.drift import Drift, DriftDetected, Reporter
+from ev_energy._codec.problems import api_error
+from ev_energy._messages import Request, Response
+from ev_energy.models._base import Model
+from tests.helpers.spec import corrections
+from tests.helpers.spec.description import Description, Problem
+
+
+def examples(spec: Description) -> Iterator[tuple[str, type[Model], Any]]:
+    """Every example of a reply of the families, and of a schema that such replies hold."""
+    for operation in spec.operations:
+        for success in operation.successes:
+            for name, value in success.examples.items():
+                if success.schema_name == "Counts":
+                    continue
+                cls = getattr(ev_energy.models, str(success.schema_name))
+                found = (
+                    value.get(operation.envelope_key, value) if operation.envelope_key else value
+                )
+                yield f"{operation.method} {operation.path} {success.status} {name}", cls, found
+    for name in sorted(spec.schemas.keys() - corrections.NO_MODEL.keys() - {"Counts"}):
+        cls, schema = getattr(ev_energy.models, name), spec.schemas[name]
+        if not issubclass(cls, Model):
+            continue
+        shown = [*schema.get("examples", ()), *([schema["example"]] if "example" in schema else [])]
+        for index, value in enumerate(shown):
+            yield f"{name} example {index}", cls, value
+        composed = spec.composed(schema)
+        if composed and spec.object(schema)[1] <= composed.keys():
+            yield f"{name} of its members' examples", cls, composed
+        elif composed:
+            filled = dict.fromkeys(spec.object(schema)[1], "unknown") | composed
+            yield f"{name} of its members' examples and made-up text", cls, filled
+
+
+def read(value: Any, cls: type[Model], report: Reporter) -> list[Model]:
+    many = isinstance(value, list)
+    found = decode(json.dumps(value).encode(), cls, report, as_list=many)  # type: ignore[call-overload]
+    return found if many else [found]
+
+
+def test_there_are_examples_of_replies_of_schemas_and_of_members(spec: Description) -> None:
+    names = [name for name, _, _ in examples(spec)]
+    assert len(names) == len(set(names))
+    assert len(names) >= 25
+    assert set(corrections.FAULTY_EXAMPLES) <= set(names)
+
+
+def test_every_example_reads_whole_and_tolerantly(spec: Description) -> None:
+    for name, cls, value in examples(spec):
+        drifts: list[Drift] = []
+        for data, built in zip(
+            value if isinstance(value, list) else [value],
+            read(value, cls, Reporter(drifts.append)),
+            strict=True,
+        ):
+            sent = {member for member, value in data.items() if value is not None}
+            other_spellings = {"expiry"} if hasattr(built, "expires_at") else set()
+            assert sent - other_spellings <= {*built.to_dict(), *built.extra}, name
+        assert bool(drifts) == (name in corrections.FAULTY_EXAMPLES or "made-up" in name), name
+
+
+def test_what_an_example_reads_as_is_written_and_reads_the_same(spec: Description) -> None:
+    for name, cls, value in examples(spec):
+        for built in read(value, cls, Reporter()):
+            written = built.to_dict()
+            again = cls.from_dict(json.loads(json.dumps(written)))
+            assert again == built, name
+            assert again.to_dict() == written, name
+
+
+def test_a_strict_client_refuses_just_the_examples_that_are_known_to_be_faulty(
+    spec: Description,
+) -> None:
+    refused = set()
+    for name, cls, value in examples(spec):
+        try:
+            read(value, cls, Reporter(strict=True))
+        except DriftDetected:
+            refused.add(name)
+    assert {name for name in refused if "made-up" not in name} == set(corrections.FAULTY_EXAMPLES)
+
+
+def test_a_faulty_example_tells_what_is_missing_and_where(spec: Description) -> None:
+    ((cls, value),) = [
+        (cls, value)
+        for name, cls, value in examples(spec)
+        if name.startswith("GET /evses/{evse_id} ")
+    ]
+    drifts: list[Drift] = []
+    read(value, cls, Reporter(drifts.append))
+    assert {(drift.path, drift.kind.value) for drift in drifts} == {
+        ("$.cpid", "missing member"),
+        ("$.model.url", "missing member"),
+        ("$.model.make.url", "missing member"),
+    }
+
+
+def _error(problem: Problem, **changes: Any) -> errors.ApiError:
+    body = json.dumps({**problem.example, **changes}).encode()
+    request = Request("GET", URL("https://api.ev.energy/v2/evses"))
+    return api_error(request, Response(problem.status, "Reason", {}, body))
+
+
+def test_a_problem_becomes_the_error_of_its_status(problem: Problem) -> None:
+    error = _error(problem)
+    classes = {
+        400: errors.BadRequestError,
+        401: errors.UnauthorizedError,
+        403: errors.ForbiddenError,
+        404: errors.NotFoundError,
+        405: errors.ApiError,
+        406: errors.NotAcceptableError,
+        409: errors.ConflictError,
+        413: errors.ApiError,
+        422: errors.UnprocessableError,
+        429: errors.RateLimitError,
+        503: errors.ServerError,
+    }
+    assert type(error) is classes[problem.status]
+    assert error.status == problem.status
+
+
+def test_a_problem_tells_all_it_has_to_tell(problem: Problem) -> None:
+    error, example = _error(problem), problem.example
+    assert error.title == example.get("title", "Reason")
+    assert error.detail == example.get("detail", "")
+    assert error.instance == example.get("instance")
+    assert error.field_errors == example.get("field_errors", {})
+    slug = example["type"].strip("/").split("/")[-1] if "type" in example else None
+    assert error.type == slug
+    read_by_name = {"type", "status", "title", "detail", "instance", "field_errors"}
+    assert error.extensions == {k: v for k, v in example.items() if k not in read_by_name}
+    for text in (error.title, error.detail, *error.field_errors):
+        assert text in str(error)
+
+
+def test_the_http_status_counts_and_not_the_one_in_the_body(problem: Problem) -> None:
+    assert _error(problem, status=599).status == problem.status
+
+
+def test_the_problem_types_of_the_families_are_known(spec: Description) -> None:
+    slugs = {_error(problem).type for o in spec.operations for problem in o.problems}
+    assert slugs == {
+        None,
+        "example-problem",  # the placeholder, where an operation shows no example of its own
+        "pagination-parameters",
+        "rate-limit-exceeded",
+        "validation-failed-create-vehicle",
+        "validation-failed-create-vehicle-model-connector",
+        "validation-failed-password-reset",
+        "validation-failed-saved-route",
+        "validation-failed-update-evse",
+        "validation-failed-update-notification-preferences",
+        "validation-failed-update-payout-method",
+        "validation-failed-update-route-planner-preferences",
+        "validation-failed-update-vehicle-connectors",
+        "validation-failed-update-vehicle-state-of-charge",
+    }
+
+
+def test_the_notification_of_a_problem_is_a_model(spec: Description) -> None:
+    (example,) = spec.schemas["RFC9457ProblemDetail"]["examples"]
+    error = _error(Problem("", 400, example))
+    assert isinstance(error.notification, ev_energy.models.Notification)
+    assert error.notification.category is ev_energy.models.NotificationCategory.ACTIONABLE
+    written = error.notification.to_dict()
+    assert {n: v for n, v in written.items() if n not in {"event_time", "read_at"}} == {
+        n: v for n, v in example["notification"].items() if n not in {"event_time", "read_at"}
+    }
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_status_of_the_server_is_a_server_error(spec: Description, status: int) -> None:
+    (example,) = spec.schemas["RFC9457ProblemDetail"]["examples"]
+    assert type(_error(Problem("", status, example))) is errors.ServerError

@@ -1,0 +1,145 @@
+"""Every reply of every operation, in five forms, over a socket: read, written, read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ev_energy import Drift, DriftKind
+from ev_energy._operations import Operation
+from ev_energy.models._base import Model
+from ev_energy_sync import Client
+from tests.helpers.spec import corrections
+from tests.helpers.spec.calls import TABLE, call, described
+from tests.helpers.spec.compare import same, tree
+from tests.helpers.spec.description import Description
+from tests.helpers.spec.recorder import Recorder, recording, success_of, wrapped
+from tests.helpers.spec.replies import Replies, Style
+from tests.helpers.spec.wire import Wire
+
+FORMS = {
+    "required": Style(members="required"),
+    "all": Style(members="all", nulls="no"),
+    "nulls": Style(members="all", nulls="all"),
+    "news": Style(members="all", news=True),
+}
+answering = [o for o in TABLE if o.kind in {"one", "list"}]
+operations = pytest.mark.parametrize("operation", answering, ids=[o.call for o in answering])
+few = settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+# Made-up replies are large; nobody wants to read them but after a failure.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
+
+@pytest.fixture(scope="module")
+def server(spec: Description) -> Iterator[Recorder]:
+    with recording(spec) as recorder:
+        yield recorder
+
+
+@pytest.fixture(scope="module")
+def strict(server: Recorder) -> Iterator[Client]:
+    with Client("token", base_url=server.base_url, strict=True) as made:
+        yield made
+
+
+@cache
+def _replies(spec: Description, form: str) -> Replies:
+    return Replies(spec, FORMS[form])
+
+
+def replies(spec: Description, operation: Operation, form: str) -> st.SearchStrategy[Any]:
+    """What the operation may answer, wrapped where it is wrapped."""
+    there = described(spec, operation)
+    success = success_of(there, as_json=operation.call in corrections.SECOND_FORMS)
+    if success.schema_name == "Counts":
+        return st.dictionaries(st.text(max_size=5), st.integers(0, 2**40), max_size=3)
+    made: Any = _replies(spec, form).of(str(success.schema_name), depth=1)
+    made = st.lists(made, min_size=1, max_size=2) if success.kind == "list" else made
+    return made.map(lambda reply: wrapped(there, reply))
+
+
+def items(answer: Any) -> list[Any]:
+    return [answer] if isinstance(answer, Model | dict) else list(answer)
+
+
+def sent_items(operation: Operation, reply: Any) -> list[Any]:
+    reply = reply[operation.envelope_key] if operation.envelope_key else reply
+    return reply if isinstance(reply, list) else [reply]
+
+
+def assert_read_whole(operation: Operation, reply: Any, answer: Any) -> None:
+    """Nothing of *reply* is lost, and what is written of it reads the same."""
+    sent, found = sent_items(operation, reply), items(answer)
+    assert len(sent) == len(found)
+    for one, read in zip(sent, found, strict=True):
+        written = read.to_dict() if isinstance(read, Model) else read
+        assert same(one, written)
+        if isinstance(read, Model):
+            again = type(read).from_dict(json.loads(json.dumps(written)))
+            assert tree(again) == tree(read)
+            assert again == read
+
+
+@operations
+@pytest.mark.parametrize("form", ["required", "all", "nulls"])
+def test_a_reply_that_keeps_to_its_schema_reads_whole_and_strictly(
+    spec: Description, server: Recorder, strict: Client, operation: Operation, form: str
+) -> None:
+    made = Wire(spec, operation, described(spec, operation))
+    arguments = made.arguments(made.least())
+
+    @few
+    @given(replies(spec, operation, form))
+    def check(reply: Any) -> None:
+        server.reply = reply
+        assert_read_whole(operation, reply, call(strict, operation, arguments))
+
+    check()
+
+
+@operations
+def test_a_reply_with_news_reads_whole_and_the_news_are_told(
+    spec: Description, server: Recorder, operation: Operation
+) -> None:
+    made = Wire(spec, operation, described(spec, operation))
+    arguments, told = made.arguments(made.least()), list[Drift]()
+
+    @few
+    @given(replies(spec, operation, "news"))
+    def check(reply: Any) -> None:
+        server.reply = reply
+        assert_read_whole(operation, reply, call(client, operation, arguments))
+
+    with Client("token", base_url=server.base_url, on_drift=told.append) as client:
+        check()
+    assert {drift.kind for drift in told} <= {DriftKind.UNKNOWN_MEMBER, DriftKind.UNKNOWN_ENUM_TEXT}
+    assert bool(told) == (operation.model != "Counts")
+
+
+@operations
+def test_the_examples_of_a_reply_read_whole_and_strictly_but_for_those_known_to_be_faulty(
+    spec: Description, server: Recorder, operation: Operation
+) -> None:
+    there = described(spec, operation)
+    made = Wire(spec, operation, there)
+    arguments = made.arguments(made.least())
+    success = success_of(there, as_json=operation.call in corrections.SECOND_FORMS)
+    for name, reply in success.examples.items():
+        where = f"{operation.method} {operation.path} {success.status} {name}"
+        told: list[Drift] = []
+        server.reply = reply
+        with Client("token", base_url=server.base_url, on_drift=told.append) as client:
+            assert_read_whole(operation, reply, call(client, operation, arguments))
+        assert bool(told) == (where in corrections.FAULTY_EXAMPLES), (where, told)

@@ -1,0 +1,360 @@
+"""Run every snippet and example of the documentation, and check what it says about commands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from ev_energy import Client
+from ev_energy._lazy_exports import Lazy
+from ev_energy._operations import operation_table
+from ev_energy.cli import simulator
+from ev_energy.simulator import Simulator
+from ev_energy.simulator._api._operations import OPERATIONS
+from ev_energy.simulator._control import DOORS
+from ev_energy.simulator._control import ROOT as CONTROL
+from ev_energy.simulator._faults import kinds
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+#: Pages of tables, which need no code.
+TABLES = {"families.md", "index.md", "operations.md"}
+
+#: Pages whose code other tests run.
+SPECIAL = {"auth.md", "testing.md", "uploads.md", "redis.md", "proxies.md"}
+
+# The code around the fragments of docs/: it defines the names that a page takes for granted.
+FRAME = """
+import asyncio, datetime
+import ev_energy
+from ev_energy.models import LatLong
+
+async def page():
+    async with ev_energy.Client.from_env() as client:
+        evse = await client.evses.list().first()
+        evse_id, here = evse.id, LatLong(latitude=51.5, longitude=-0.1)
+        since = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        saved = []
+        load, save, store = lambda: saved[-1] if saved else None, saved.append, list
+        body = {event!r}
+{body}
+
+asyncio.run(page())
+"""
+
+# The same for docs/uploads.md, whose fragments run against `Storage`.
+UPLOADS_FRAME = """
+import asyncio
+import ev_energy
+
+async def page():
+    async with ev_energy.Client.from_env() as client:
+        application, kind = "rbtu01", "rbte01"
+{body}
+
+asyncio.run(page())
+"""
+
+EVENT = {
+    "type": "charging_sub_session.ended",
+    "timestamp": "2026-01-01T07:00:00Z",
+    "data": {
+        "id": "csub01",
+        "url": "https://api.ev.energy/v2/charging_sub_sessions/csub01",
+        "start": "2026-01-01T01:00:00Z",
+        "end": "2026-01-01T07:00:00Z",
+        "mode": "SMART",
+        "energy_delivered_watt_hours": 21_000,
+        "cost": 189,
+        "location": {"name": "Home"},
+        "currency": "GBP",
+        "total_co2_grams": None,
+        "co2_intensity_grams_per_kilowatt_hour": None,
+        "co2_intensity_classification": None,
+        "duration_minutes": 180,
+        "grid_energy_delivered_watt_hours": None,
+        "solar_energy_delivered_watt_hours": None,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    """Environment variables as in the README, with the simulator as the API."""
+    with Simulator.in_thread() as simulator:
+        yield {
+            **os.environ,
+            "EV_ENERGY_CLIENT_ID": simulator.client_id,
+            "EV_ENERGY_CLIENT_SECRET": simulator.client_secret,
+            "EV_ENERGY_BASE_URL": simulator.base_url,
+        }
+
+
+class Storage(BaseHTTPRequestHandler):
+    """An API with uploads only, and the storage that receives the files."""
+
+    files: list[bytes]
+    refuses: bool
+    """Whether the storage refuses the next file."""
+
+    def do_POST(self) -> None:
+        here = f"http://127.0.0.1:{self.server.server_address[1]}"
+        made = {"id": "rbtf01", "url": f"{here}/v2/rebate_evidence_files/rbtf01"}
+        target = {"presigned_url": f"{here}/storage/rbtf01?signature=s"}
+        self.answer(200, {**made, **(target if ":start_upload" in self.path else {})})
+
+    def do_PUT(self) -> None:
+        refused, Storage.refuses = Storage.refuses, False
+        Storage.files += [] if refused else [self.rfile.read(int(self.headers["Content-Length"]))]
+        self.answer(403 if refused else 200, {})
+
+    def answer(self, status: int, body: dict[str, str]) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def storage() -> Iterator[dict[str, str]]:
+    """Environment variables for a client of `Storage`."""
+    Storage.files, Storage.refuses = [], False
+    with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/v2"
+        yield {**os.environ, "EV_ENERGY_TOKEN": "a-token", "EV_ENERGY_BASE_URL": url}
+        server.shutdown()
+
+
+def run(code: str, environment: dict[str, str], *words: str, folder: Path = ROOT) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        cwd=folder,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def snippet(mark: str) -> str:
+    [found] = [text for text in SNIPPETS if mark in text]
+    return found
+
+
+def test_the_async_and_the_blocking_snippet_print_the_same(environment: dict[str, str]) -> None:
+    asynchronous = run(snippet("asyncio.run"), environment)
+    blocking = run(snippet("from ev_energy_sync"), environment)
+    assert len(asynchronous.splitlines()) == 51
+    assert re.match(r"evse\w{26} .+ \d+ W\n", asynchronous)
+    assert asynchronous == blocking
+
+
+def test_the_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    (tmp_path / "shop.py").write_text(snippet("FastAPI"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["-m", "uvicorn", "shop:app", "--port", str(port)]
+    with subprocess.Popen(
+        [sys.executable, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr is not None
+        try:
+            for line in server.stderr:
+                if "Uvicorn running" in line:
+                    break
+            evse_id = run(
+                "from ev_energy_sync import Client\n"
+                "with Client.from_env() as c: print(c.evses.list().first().id)",
+                environment,
+            ).strip()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/chargers/{evse_id}") as reply:
+                assert evse_id.encode() in reply.read()
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/chargers/evse00")
+        finally:
+            server.terminate()
+            rest = server.stderr.read()
+    assert "Traceback" not in rest
+
+
+def fragments_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def framed(frame: str, code: str) -> str:
+    indented = "".join(f"        {line}\n" if line else "\n" for line in code.splitlines())
+    return frame.format(body=indented, event=json.dumps(EVENT).encode())
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.name not in SPECIAL], ids=lambda page: page.name
+)
+def test_every_fragment_in_the_docs_runs(page: Path, environment: dict[str, str]) -> None:
+    fragments = fragments_of(page)
+    assert fragments or page.name in TABLES
+    for fragment in fragments:
+        code = fragment.replace('"evse01..."', "evse")
+        if "ev_energy_sync" in code:
+            code = code.replace(
+                'Client(ClientCredentials(client_id="...", client_secret="..."))',
+                "Client.from_env()",
+            )
+            run(code, environment)
+            continue
+        run(framed(FRAME, code), environment)
+
+
+def test_every_fragment_about_uploads_runs(storage: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7")
+    plain, watched, resumed = fragments_of(ROOT / "docs" / "uploads.md")
+    assert run(framed(UPLOADS_FRAME, plain), storage, folder=tmp_path) == "rbtf01\n"
+    shown = run(framed(UPLOADS_FRAME, watched), storage, folder=tmp_path)
+    assert shown == "0 of 12 bytes\n12 of 12 bytes\n"
+    Storage.refuses = True
+    shown = run(framed(UPLOADS_FRAME, resumed), storage, folder=tmp_path)
+    assert shown.endswith(" 403\n")
+    assert Storage.files == [b"%PDF-1.7", b"%PDF-1.7 ...", b"%PDF-1.7"]
+
+
+def test_the_page_of_the_families_and_the_readme_name_each_of_them_once() -> None:
+    families = sorted(name for name, value in vars(Client).items() if isinstance(value, Lazy))
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "families.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == families
+    listed = README.partition("## Families")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"`(\w+)`", listed)) == families
+
+
+def test_every_test_in_the_docs_passes(tmp_path: Path) -> None:
+    tests = [snippet("def test_a_day_later"), *fragments_of(ROOT / "docs" / "testing.md")]
+    for number, test in enumerate(tests):
+        (tmp_path / f"test_{number}.py").write_text(test)
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    # The options of this test run must not apply to the inner one.
+    plain = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
+    plugin = "ev_energy.testing"
+    installed = plugin in {e.value for e in entry_points(group="pytest11")}
+    words = ["-q", "-W", "error", "-p", "no:cacheprovider", *([] if installed else ["-p", plugin])]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={**plain, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = sum(test.count("def test_") for test in tests)
+    assert f"{written} passed" in done.stdout
+
+
+def test_the_readme_and_the_page_of_the_simulator_count_right() -> None:
+    operations = {(o.method, o.path) for o in operation_table()}
+    assert set(OPERATIONS) == operations
+    page = (ROOT / "docs" / "simulator.md").read_text()
+    for text in (README, page):
+        assert f"all {len(operations)} operations" in text
+        assert not re.search(r"\d+ of the \d+ operations", text)
+    assert f"{len(kinds())} kinds of faults" in README
+
+
+def rows_of(page: str, heading: str) -> list[list[str]]:
+    """The cells of the table whose first heading is this one."""
+    text = (ROOT / "docs" / page).read_text()
+    (found,) = re.findall(rf"^\| {heading} \|.*\n\|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in row.split(" | ")] for row in found.strip().splitlines()]
+
+
+def test_the_table_of_faults_is_that_of_the_registry() -> None:
+    assert rows_of("simulator.md", "Kind") == [
+        [
+            f"| `{name}`",
+            ", ".join(f"`{detail}`" for detail in kind["details"]) or "-",
+            "yes" if kind["handled"] else "no",
+            f"{kind['about']} |",
+        ]
+        for name, kind in kinds().items()
+    ]
+
+
+def test_the_table_of_the_control_surface_is_what_there_is() -> None:
+    assert rows_of("simulator.md", "Request") == [
+        [
+            f"| `{door.method} {CONTROL}{door.path}`",
+            ", ".join(f"`{name}`" for name in door.takes or ()) or "-",
+            f"{door.about} |",
+        ]
+        for door in DOORS
+    ]
+
+
+def test_the_options_in_the_docs_are_those_of_the_command() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    simulator.add_arguments(parser)
+    text = (ROOT / "docs" / "simulator.md").read_text().partition("| Option |")[2]
+    listed = re.findall(r"`(--[\w-]+)", text.partition("\n\n")[0])
+    assert sorted(listed) == sorted(parser._option_string_actions)
+
+
+def test_the_demo_prints_what_the_readme_says_it_prints() -> None:
+    (shown,) = re.findall(r"```text\n(Source: .*?)```", README, re.DOTALL)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
+    printed = run("from ev_energy.__main__ import main; main(['demo'])", environment)
+    assert _portless(printed) == _portless(shown)
+
+
+def _portless(text: str) -> str:
+    """Return *text* without the port of the simulator, which is also part of a cursor."""
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
+    return re.sub(r"the cursor \S+", "the cursor CURSOR", text)
+
+
+def test_the_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
+    shown = run((ROOT / "examples/charging_now.py").read_text(), environment)
+    assert len(shown.splitlines()) > 5
+    evse_id = shown.split()[0]
+    target = tmp_path / "log.jsonl"
+    copy = (ROOT / "examples/follow_log.py").read_text()
+    run(copy, environment, evse_id, str(target))
+    assert len(target.read_text().splitlines()) > 200
+    assert target.with_suffix(".cursor").exists()
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    for text, base in ((README, ROOT), *((page.read_text(), ROOT / "docs") for page in PAGES)):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (base / target).exists(), target
+
+
+def test_the_readme_has_the_two_commands_on_a_line_each() -> None:
+    commands = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
+    assert [command.count("\n") for command in commands] == [0, 0]
+    assert commands[0].endswith("python -m ev_energy demo")
+    assert commands[1].endswith("pytest")

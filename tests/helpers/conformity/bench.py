@@ -1,0 +1,97 @@
+"""A running simulator with something to ask, and knowledge of what there is to ask it about."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from ev_energy.simulator import Simulator
+from ev_energy.simulator._api._operations import OPERATIONS
+from ev_energy.simulator._store._clock import Clock
+from tests.helpers.conformity.calls import Call
+from tests.helpers.conformity.real import Things
+from tests.helpers.conformity.walker import Walker
+from tests.helpers.conformity.watch import WATCH
+from tests.helpers.spec import description
+
+
+class Bench:
+    """A simulator, and an application that may do everything there."""
+
+    def __init__(self, simulator: Simulator, client: httpx.Client) -> None:
+        self.simulator = simulator
+        self.client = client
+        self.headers = self.authorized(simulator.client_id, simulator.client_secret)
+
+    def authorized(self, client_id: str, secret: str) -> dict[str, str]:
+        """Return the header with a new token for an application."""
+        answer = self.client.post(
+            self.simulator.token_url,
+            data={"grant_type": "client_credentials"},
+            auth=(client_id, secret),
+        )
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def things(self) -> Things:
+        """Return what there is, with the addresses it has here."""
+        known = {
+            "client_id": self.simulator.client_id,
+            "redirect_uri": "https://drivers.example.com/",
+        }
+        return Things(walked()[0], self.simulator.base_url, known)
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request, with the token unless another header is given."""
+        headers = {**self.headers, **options.pop("headers", {})}
+        sent = {name: value for name, value in headers.items() if value is not None}
+        return self.client.request(method, path, headers=sent, **options)
+
+    def send(
+        self, call: Call, headers: Mapping[str, str | None] | None = None, **options: Any
+    ) -> httpx.Response:
+        """Make a call; a URL in its body may be of another simulator, and is made one of ours."""
+        own: dict[str, Any] = {"params": call.query}
+        if call.body is not None:
+            own["json"] = self._ours(call.body)
+        sent = {**call.headers, **(headers or {})}
+        return self.ask(call.method, call.path, headers=sent, **{**own, **options})
+
+    def _ours(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._ours(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self._ours(one) for one in value]
+        if isinstance(value, str):
+            return re.sub(r"^http://[^/]+/v2(?=/)", self.simulator.base_url, value)
+        return value
+
+
+@contextmanager
+def bench(*, rate_limit: int | None = None) -> Iterator[Bench]:
+    """Run a simulator whose time stands still, that of its rate limit as well, in a thread."""
+    clock = Clock(speed=0, monotonic=lambda: 0.0)
+    with (
+        Simulator.in_thread(rate_limit=rate_limit, clock=clock) as simulator,
+        httpx.Client(base_url=simulator.base_url) as client,
+    ):
+        yield Bench(simulator, client)
+
+
+@functools.cache
+def walked() -> tuple[Walker, list[str]]:
+    """What is found in one such simulator is in all of them; and what there was to say about it."""
+    spec = description.load(os.environ["EV_ENERGY_SPEC"])
+    with bench() as made:
+
+        def read(path: str) -> Any:
+            answer = made.ask("GET", path)
+            return answer.json() if answer.is_success and answer.content else None
+
+        walker = Walker(spec, OPERATIONS).walk(read)
+    return walker, WATCH.verdicts()

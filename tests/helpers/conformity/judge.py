@@ -1,0 +1,211 @@
+"""Compares replies with the description."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+
+from tests.helpers.conformity import closed, faults, headers
+from tests.helpers.conformity.exchange import Exchange
+from tests.helpers.conformity.paths import Paths
+from tests.helpers.spec.description import Described, Description
+
+PREFIX = "/v2"
+JSON, PROBLEM = "application/json", "application/problem+json"
+_TYPE = re.compile(r"https://api\.ev\.energy/v2/problems/([a-z]+(?:-[a-z]+)+)/")
+_DECIMAL = re.compile(r"-?\d+(\.\d+)?")
+_WHOLE = "urn:description"
+_SHOWN = 700
+_COMPLAINTS_SHOWN = 5
+_DEPTH = 6
+
+#: What any problem is, also where nothing is declared.
+_PLAIN_PROBLEM = {
+    "type": "object",
+    "required": ["title", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "status": {"type": "number"},
+        "title": {"type": "string", "minLength": 1},
+        "detail": {"type": "string", "minLength": 1},
+        "field_errors": {"type": "object", "minProperties": 1},
+    },
+}
+
+
+class _Asked(NamedTuple):
+    """What decides whether a refusal needs no declaration."""
+
+    exchange: Exchange
+    needs_token: bool
+
+    def has_header(self, *names: str) -> bool:
+        return self.exchange.has_header(*names)
+
+    @property
+    def size(self) -> int:
+        return self.exchange.request_size
+
+
+class Judge:
+    """Knows the description; remembers which replies it has found right."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.spec = Description(faults.mended(data))
+        self.paths = Paths(self.spec.operations)
+        self._names: dict[tuple[tuple[str, str], int, str], str] = {}
+        self._validator = functools.cache(self._compiled)
+        # One registry for all: a validator of its own for each reply would be gigabytes.
+        self._registry = jsonschema_rs.Registry([(_WHOLE, self._whole())])
+        self._text = json.dumps(data)
+        self._right: set[int] = set()
+
+    def verdict(self, exchange: Exchange) -> str | None:
+        """What is wrong with a reply, to be read by people; None if nothing is."""
+        match = self.paths.match(exchange.method, exchange.raw_path.removeprefix(PREFIX) or "/")
+        operation = match and match.operation
+        found = list(self.complaints(exchange, operation))
+        if not found:
+            return None
+        where = operation.path if operation else f"{exchange.raw_path} (no operation)"
+        more = f"\n  and {len(found) - _COMPLAINTS_SHOWN} more"
+        return (
+            f"{exchange.method} {where} -> {exchange.status}"
+            + "".join(f"\n  {one}" for one in found[:_COMPLAINTS_SHOWN])
+            + (more if len(found) > _COMPLAINTS_SHOWN else "")
+            + f"\n  asked: {exchange.raw_path}"
+            + f"\n  body: {cut(exchange.body.decode('utf-8', 'replace'))}"
+        )
+
+    def complaints(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:
+        """Everything that is wrong with a reply."""
+        if exchange.method == "HEAD":
+            return  # no operation, and no body to say so
+        if operation is None:
+            yield from self._problem(exchange, None)
+            return
+        declared = operation.raw["responses"].get(str(exchange.status))
+        if declared is None:
+            yield from self._undeclared(exchange, operation)
+            return
+        response = self.spec.resolve(declared)
+        sent = {n: self.spec.resolve(h) for n, h in response.get("headers", {}).items()}
+        yield from headers.complaints(exchange, operation, sent)
+        content = response.get("content", {})
+        if not content:
+            if exchange.body and exchange.status < 400:
+                yield "no body is declared, and there is one"
+            return
+        if exchange.media_type not in content:
+            yield f"the media type is {exchange.media_type!r}, not {' or '.join(content)}"
+        elif exchange.media_type == PROBLEM:
+            yield from self._problem(exchange, operation)
+        else:
+            yield from self._body(exchange, operation)
+
+    def _undeclared(self, exchange: Exchange, operation: Described) -> Iterator[str]:
+        refusal = faults.GENERAL_REFUSALS.get(exchange.status)
+        if refusal is None or not refusal.fits(_Asked(exchange, operation.scope is not None)):
+            declared = ", ".join(operation.raw["responses"])
+            yield f"status {exchange.status} is not declared; {declared} are"
+        else:
+            yield from self._problem(exchange, None)
+
+    def _problem(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:
+        if exchange.status < 400:
+            yield "there is no such operation, and no error says so"
+            return
+        if exchange.media_type != PROBLEM:
+            yield f"the media type is {exchange.media_type!r}, not {PROBLEM}"
+            return
+        yield from self._body(exchange, operation)
+        body = json.loads(exchange.body)
+        if body.get("status", exchange.status) != exchange.status:
+            yield f"$.status: {body['status']} is not the status of the reply"
+        kind = _TYPE.fullmatch(body.get("type", ""))
+        if "type" in body and (kind is None or kind[1] not in self._text):
+            yield f"$.type: {body['type']!r} is no documented type of a problem"
+
+    def _body(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:
+        name = "problem"
+        if operation is not None:
+            name = self._names[operation.key, exchange.status, exchange.media_type]
+        digest = (name, exchange.body)
+        if hash(digest) in self._right:
+            return
+        try:
+            body = json.loads(exchange.body, parse_constant=_no_number)
+        except ValueError as error:
+            yield f"the body is not JSON: {error}"
+            return
+        validator = self._validator(name)
+        if validator.is_valid(body):
+            self._right.add(hash(digest))
+        else:
+            yield from explained(validator.iter_errors(body))
+
+    def _whole(self) -> dict[str, Any]:
+        """Everything that replies may be; and note under which name."""
+        schemas = self.spec.data["components"]["schemas"]
+        replies: dict[str, Any] = {"problem": _PLAIN_PROBLEM}
+        for operation in self.spec.operations:
+            for status, node in operation.raw["responses"].items():
+                for media_type, content in self.spec.resolve(node).get("content", {}).items():
+                    name = f"reply{len(replies)}"
+                    self._names[operation.key, int(status), media_type] = name
+                    if media_type == PROBLEM:  # which may have members that nobody knows
+                        made = closed.closed(content["schema"], part=True)
+                        replies[name] = {"allOf": [_PLAIN_PROBLEM, made]}
+                    else:
+                        replies[name] = closed.closed(content["schema"])
+        return {"components": {"schemas": closed.components(schemas)}, "replies": replies}
+
+    def _compiled(self, name: str) -> jsonschema_rs.Draft202012Validator:
+        return jsonschema_rs.Draft202012Validator(
+            {"$ref": f"{_WHOLE}#/replies/{name}"},
+            registry=self._registry,
+            validate_formats=True,
+            formats={"decimal": lambda text: _DECIMAL.fullmatch(text) is not None},
+            offline=True,
+        )
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def explained(errors: Any, depth: int = 0) -> Iterator[str]:
+    """Errors in words; of a choice, what is wrong with the form that was nearly met."""
+    for error in errors:
+        context = getattr(error.kind, "context", None)
+        if context and depth < _DEPTH:
+            yield from explained(_nearest(error, context), depth + 1)
+        else:
+            yield f"{_json_path(error.instance_path)}: {cut(error.message, 300)}"
+
+
+def _nearest(error: Any, context: list[list[Any]]) -> list[Any]:
+    """The errors of the form that was meant: of the right type, and wrong deepest inside."""
+    place = len(error.instance_path)
+    right_type = [
+        branch
+        for branch in context
+        if not any(one.kind.name == "type" and len(one.instance_path) == place for one in branch)
+    ]
+    return max(right_type or context, key=lambda branch: max(len(e.instance_path) for e in branch))
+
+
+def _json_path(steps: list[str | int]) -> str:
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+
+
+def cut(text: str, shown: int = _SHOWN) -> str:
+    """*text*, without its middle if it is long."""
+    if len(text) <= shown:
+        return text
+    return f"{text[: shown * 3 // 4]} … {text[-shown // 4 :]}"

@@ -1,0 +1,45 @@
+"""Which operation of the description a request is for."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tests.helpers.spec.description import Described
+
+
+class Match(NamedTuple):
+    """What a path is by the description."""
+
+    template: str
+    operation: Described | None
+    """None: the path has other methods."""
+
+
+class Paths:
+    """All paths of the description."""
+
+    def __init__(self, operations: Iterable[Described]) -> None:
+        self._operations = {operation.key: operation for operation in operations}
+        templates = {path for _, path in self._operations}
+        # Of two templates that a path fits, the one that says more of it in words is meant.
+        in_words = sorted(templates, key=lambda path: (len(re.sub(r"{\w+}", "", path)), path))
+        self._patterns = [(path, _pattern(path)) for path in reversed(in_words)]
+        self.match = functools.lru_cache(4096)(self._match)
+
+    def _match(self, method: str, raw_path: str) -> Match | None:
+        path = re.sub(r"(?<=.)/$", "", raw_path)
+        for template, pattern in self._patterns:
+            if pattern.fullmatch(path):
+                return Match(template, self._operations.get((method, template)))
+        return None
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile("".join(_part(part) for part in re.split(r"({\w+})", template)))
+
+
+def _part(part: str) -> str:
+    return "[^/]+" if part.startswith("{") else re.escape(part)

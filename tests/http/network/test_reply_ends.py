@@ -1,0 +1,214 @@
+"""A reply ends where HTTP says that it ends (RFC 9112 §6.3), whatever the server sends after it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ev_energy import Client, errors
+from tests.helpers.support import TOKEN
+
+EVSE = b'{"id":"e","url":"http://127.0.0.1/v2/evses/e","cpid":"A"}'
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 57\r\n\r\n" + EVSE
+assert len(EVSE) == 57
+
+NO_CONTENT = {
+    "empty chunk": b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunks": b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "braces": b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}",
+    "braces without length": b"HTTP/1.1 204 No Content\r\n\r\n{}",
+    "line feeds": b"HTTP/1.1 204 No Content\nContent-Length: 2\n\n{}",
+    "html": b"HTTP/1.1 204 No Content\r\nContent-Type: text/html\r\n\r\n<html>\r\n\r\n</html>",
+    "another reply": b"HTTP/1.1 204 Gone\r\n\r\nHTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+    "after an interim reply": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n{}",
+    "early hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 Gone\r\n\r\n0\r\n",
+    "compressed": b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08",
+}
+OK = {
+    "braces": GOOD + b"{}",
+    "line feeds": GOOD + b"\r\n\r\n",
+    "html": GOOD + b"<html>\r\n\r\n</html>",
+    "nul": GOOD + b"\0\0\0\0",
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n39\r\n"
+    + EVSE
+    + b"\r\n0\r\n\r\nmore",
+    "another reply": GOOD + b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+    "after an interim reply": b"HTTP/1.1 100 Continue\r\n\r\n" + GOOD + b"{}",
+}
+
+
+@attrs.define
+class Line:
+    """A server that sends the next pieces of bytes, in packets of their own, for each request."""
+
+    replies: list[Sequence[bytes]]
+    port: int = 0
+    connections: int = 0
+    requests: list[bytes] = attrs.field(factory=list[bytes])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v2"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.requests.append(head.split(b"\r\n")[0])
+                first, *later = self.replies.pop(0) if self.replies else [GOOD]
+                writer.write(first)
+                for piece in later:
+                    for _ in range(3):  # the reader's turn, so that it gets the pieces one by one
+                        await asyncio.sleep(0)
+                    writer.write(piece)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    made = Line([])
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    yield made
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("injected", [False, True])
+@pytest.mark.parametrize("kind", NO_CONTENT)
+async def test_a_204_ends_with_its_headers(line: Line, kind: str, injected: bool) -> None:
+    line.replies = [[NO_CONTENT[kind]], [GOOD]]
+    async with aiohttp.ClientSession() as session:
+        client = Client(TOKEN, base_url=line.url, retries=0, session=session if injected else None)
+        async with client:
+            await client.evses.delete("e")
+            assert (await client.evses.get("e")).cpid == "A"
+    assert line.connections == 2, "what followed is on the connection, which is not used again"
+    assert len(line.requests) == 2
+
+
+@pytest.mark.parametrize("kind", OK)
+async def test_a_complete_reply_counts_whatever_follows_it(line: Line, kind: str) -> None:
+    line.replies = [[OK[kind]], [OK[kind]], [GOOD]]
+    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        assert (await client.evses.get("e")).cpid == "A"
+        assert (await client.evses.update("e", location=None)).cpid == "A"
+        assert (await client.evses.get("e")).cpid == "A"
+
+
+@pytest.mark.parametrize("kind", [*NO_CONTENT, *OK])
+async def test_where_packets_end_makes_no_difference(line: Line, kind: str) -> None:
+    reply = NO_CONTENT.get(kind) or OK[kind]
+    cuts = sorted({*range(1, len(reply), 7), reply.find(b"\n\r\n") + 1, len(reply) - 1})
+    line.replies = [[reply[:cut], reply[cut:]] for cut in cuts]
+    for _ in cuts:
+        async with Client(TOKEN, base_url=line.url, retries=0) as client:
+            await (client.evses.delete("e") if kind in NO_CONTENT else client.evses.get("e"))
+
+
+async def test_a_late_body_of_a_204_does_not_reach_the_next_request(line: Line) -> None:
+    head = b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"
+    line.replies = [[head, b"0\r\n\r\n"], [GOOD]]
+    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        await client.evses.delete("e")
+        assert (await client.evses.update("e", location=None)).cpid == "A"
+    assert line.connections == 2
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+async def test_a_reply_after_one_without_body_answers_no_later_request(
+    line: Line, status: bytes
+) -> None:
+    again = GOOD.replace(b'"A"', b'"B"')
+    line.replies = [[b"HTTP/1.1 " + status + b"\r\n\r\n", again], [GOOD]]
+    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        with contextlib.suppress(errors.DecodeError):  # 304 is no answer to a deletion
+            await client.evses.delete("e")
+        for _ in range(10):  # until the second reply has arrived
+            await asyncio.sleep(0)
+        assert (await client.evses.get("e")).cpid == "A"
+    assert len(line.requests) == 2
+
+
+async def test_a_second_reply_answers_no_later_request(line: Line) -> None:
+    """Whatever the packets: a write would be confirmed by a reply that was sent before it."""
+    again = GOOD.replace(b'"A"', b'"B"')
+    cuts = [*range(1, len(GOOD), 9), len(GOOD) - len(EVSE), len(GOOD) - 1]
+    line.replies = [reply for cut in cuts for reply in ([GOOD[:cut], GOOD[cut:] + again], [GOOD])]
+    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        for _ in cuts:
+            assert (await client.evses.get("e")).cpid == "A"
+            assert (await client.evses.update("e", location=None)).cpid == "A"
+    assert len(line.requests) == 2 * len(cuts)
+    assert line.connections == len(cuts) + 1
+
+
+async def test_connections_are_used_again_after_a_proper_204(line: Line) -> None:
+    empty = b"HTTP/1.1 204 No Content\r\n\r\n"
+    zero = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
+    reset = b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
+    line.replies = [[empty], [zero], [reset], [GOOD]]
+    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        await client.evses.delete("e")
+        await client.evses.delete("e")
+        with pytest.raises(errors.DecodeError):  # which no operation answers with
+            await client.evses.delete("e")
+        assert (await client.evses.get("e")).cpid == "A"
+    assert line.connections == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + EVSE,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n39\r\n" + EVSE + b"\r\nno chunk\r\n",
+        b"no HTTP at all\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 57\r\n\r\n" + EVSE,
+    ],
+)
+async def test_a_reply_that_is_not_complete_is_still_an_error(line: Line, reply: bytes) -> None:
+    line.replies = [[reply]]
+    async with Client(TOKEN, base_url=line.url, retries=0, timeout=1) as client:
+        with pytest.raises((errors.TransportError, errors.DecodeError)):
+            await client.evses.get("e")
+
+
+@settings(max_examples=30)
+@given(st.binary(max_size=40))
+def test_whatever_follows_a_204_a_deletion_is_confirmed(after: bytes) -> None:
+    async def run() -> None:
+        line = Line([[b"HTTP/1.1 204 No Content\r\n\r\n" + after]])
+        server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
+        line.port = server.sockets[0].getsockname()[1]
+        async with Client(TOKEN, base_url=line.url, retries=0) as client:
+            await client.evses.delete("e")
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(run())
+
+
+def test_the_parser_in_python_gives_the_same() -> None:
+    """aiohttp has a second parser, for where its extension is missing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "204 or complete or packets"],
+        env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1", "EV_ENERGY_NO_SKIPS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

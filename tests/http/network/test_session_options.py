@@ -1,0 +1,319 @@
+"""A caller's `aiohttp.ClientSession`: whatever its options are, calls mean what they mean."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import inspect
+import json
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import attrs
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from ev_energy import Client, errors
+from ev_energy.models import RebateEvidenceUpload
+from tests.helpers.support import TOKEN, Handler, Server
+
+EVSE = {"id": "evse01", "url": "http://127.0.0.1/v2/evses/evse01", "cpid": "SHIR1"}
+
+
+async def refuse(reply: aiohttp.ClientResponse) -> None:
+    reply.raise_for_status()
+
+
+async def pass_on(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+    request.headers["X-Middleware"] = "yes"
+    return await handler(request)
+
+
+class OtherRequest(aiohttp.ClientRequest):
+    """A request class of the caller's."""
+
+
+class OtherResponse(aiohttp.ClientResponse):
+    """A response class of the caller's, which would spoil every reply."""
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        raise AssertionError("the client has a response class of its own")
+
+
+def fail(*_: object) -> str:
+    raise AssertionError("not to be called")
+
+
+@attrs.define
+class Tried:
+    """Values of an option, and whether a session with one is refused."""
+
+    values: list[Callable[[], Any]]
+    refused: bool = False
+
+
+def tried(*values: object, refused: bool = False) -> Tried:
+    return Tried([lambda value=value: value for value in values], refused)
+
+
+def basic_auth() -> aiohttp.BasicAuth:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return aiohttp.BasicAuth("caller", "caller")
+
+
+def jar_with_a_cookie() -> aiohttp.CookieJar:
+    jar = aiohttp.CookieJar(unsafe=True)
+    jar.update_cookies({"session": "caller"}, URL("http://127.0.0.1/"))
+    return jar
+
+
+#: Every option of `aiohttp.ClientSession`. One that is new has to be tried: does it change a call?
+OPTIONS = {
+    "base_url": tried("http://evil.example/other/"),
+    "connector": Tried([lambda: aiohttp.TCPConnector(force_close=True)]),
+    "loop": Tried([asyncio.get_running_loop]),
+    "cookies": tried({"session": "caller"}),
+    "headers": tried(
+        {"Authorization": "Basic caller"},
+        {"authorization": "Basic caller"},
+        {"Cookie": "session=caller"},
+        {"Content-Type": "text/plain", "Content-Language": "de"},
+        {"Accept": "text/html", "Accept-Encoding": "x-caller"},
+        {"Range": "bytes=0-1", "If-None-Match": "caller", "TE": "trailers"},
+        {"EvEnergy-User": "caller", "evenergy-version": "1"},
+        {"User-Agent": "caller"},
+    ),
+    "proxy": tried(None),
+    "proxy_auth": tried(None),
+    "skip_auto_headers": tried(["User-Agent", "Content-Type", "Accept", "Accept-Encoding"]),
+    "auth": Tried([basic_auth]),
+    "json_serialize": tried(fail),
+    "json_serialize_bytes": tried(fail),
+    "request_class": tried(OtherRequest),
+    "response_class": tried(OtherResponse),
+    "ws_response_class": tried(aiohttp.ClientWebSocketResponse),
+    "version": tried(aiohttp.HttpVersion10),
+    "cookie_jar": Tried([jar_with_a_cookie]),
+    "connector_owner": tried(False),
+    "raise_for_status": tried(True, refuse),
+    "read_timeout": tried(0.000_001),
+    "conn_timeout": tried(0.000_001),
+    "timeout": tried(aiohttp.ClientTimeout(total=0.000_001)),
+    "auto_decompress": tried(False),
+    "trust_env": tried(True),
+    "requote_redirect_url": tried(False),
+    "trace_configs": Tried([lambda: [aiohttp.TraceConfig()]]),
+    "read_bufsize": tried(1),
+    "max_line_size": tried(8192),
+    "max_field_size": tried(8192),
+    "max_headers": tried(64),
+    "fallback_charset_resolver": tried(fail),
+    "middlewares": tried([pass_on]),
+    "ssl_shutdown_timeout": tried(0.1),
+}
+FRAMING = [
+    {name: value}
+    for name, value in {
+        "Host": "evil.example",
+        "content-length": "3",
+        "Transfer-Encoding": "chunked",
+        "Content-Encoding": "gzip",
+        "Connection": "close",
+        "Upgrade": "h2c",
+        "Expect": "100-continue",
+    }.items()
+]
+
+
+def session_with(**options: Any) -> aiohttp.ClientSession:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return aiohttp.ClientSession(**options)
+
+
+def test_every_option_of_a_session_is_tried() -> None:
+    known = set(inspect.signature(aiohttp.ClientSession.__init__).parameters) - {"self"}
+    assert known - OPTIONS.keys() == set(), "say in OPTIONS what is tried, and see what it changes"
+
+
+CASES = [
+    pytest.param(name, make, id=f"{name}-{number}")
+    for name, option in OPTIONS.items()
+    if name in inspect.signature(aiohttp.ClientSession.__init__).parameters
+    for number, make in enumerate(option.values)
+]
+
+
+def presigned(server: Server) -> RebateEvidenceUpload:
+    """Return an upload whose storage is *server* itself."""
+    return RebateEvidenceUpload(
+        id="rbef01",
+        url=f"{server.url}/rebate_evidence_files/rbef01",
+        presigned_url=f"http://127.0.0.1:{server.port}/storage?signature=s",
+    )
+
+
+def api(server: list[Server]) -> Handler:
+    """Return an API with a reply of each kind."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "missing" in request.path:
+            return web.json_response({"title": "nothing here", "status": 404}, status=404)
+        if "busy" in request.path and len(server[0].seen) % 2:
+            return web.json_response({}, status=429, headers={"Retry-After": "0"})
+        if request.method == "DELETE":
+            return web.Response(status=204)
+        packed = gzip.compress(json.dumps(EVSE).encode())
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        return web.Response(body=packed, headers={**headers, "Set-Cookie": "from=server; Path=/"})
+
+    return answer
+
+
+@pytest.mark.parametrize(("name", "make"), CASES)
+async def test_calls_mean_the_same_whatever_the_options_of_the_session(
+    serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str, make: Callable[[], Any]
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login caller password caller\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    servers: list[Server] = []
+    servers.append(await serve(api(servers)))
+    server = servers[0]
+    async with session_with(**{name: make()}) as session:
+        async with server.client(session=session, retries=0) as client:
+            assert (await client.evses.get("evse01")).cpid == "SHIR1"
+            assert (await client.evses.update("evse01", location=None)).cpid == "SHIR1"
+            await client.evses.delete("evse01")
+            for call in (client.evses.get, client.evses.delete):
+                with pytest.raises(errors.NotFoundError):
+                    await call("missing")
+            await client.rebates.resume_upload(
+                presigned(server), b"a file", content_type="image/png"
+            )
+            patient = client.with_options(retries=1)
+            for call in (patient.evses.get, patient.evses.delete):
+                server.seen.clear()
+                await call("busy")
+                assert len(server.seen) == 2
+        assert not session.closed
+        connector = session.connector
+    if connector is not None:
+        await connector.close()
+
+
+@pytest.mark.parametrize(("name", "make"), CASES)
+async def test_nothing_of_the_session_is_sent_that_changes_a_request(
+    serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str, make: Callable[[], Any]
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login caller password caller\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    servers: list[Server] = []
+    servers.append(await serve(api(servers)))
+    server = servers[0]
+    async with session_with(**{name: make()}) as session:
+        async with server.client(session=session) as client:
+            await client.evses.get("evse01")
+            await client.evses.update("evse01", location=None)
+        async with Client(base_url=server.url, session=session) as client:
+            await client.programs.get("prog01")
+        connector = session.connector
+    if connector is not None:
+        await connector.close()
+    read, write, public = (dict(seen.headers) for seen in server.seen)
+    for headers in (read, write, public):
+        shown = {n.lower(): v for n, v in headers.items() if n != "X-Middleware"}
+        assert "caller" not in str(shown)
+        assert not {"cookie", "range", "if-none-match", "te"} & shown.keys()
+        assert shown["evenergy-version"] == "2"
+        assert shown["accept"] == "application/json"
+        assert shown["user-agent"].startswith("ev-energy-python/")
+    assert read["Authorization"] == write["Authorization"] == f"Bearer {TOKEN}"
+    assert "Authorization" not in public
+    assert write["Content-Type"] == "application/json"
+    assert "Content-Type" not in read
+
+
+async def test_headers_of_the_session_go_to_the_api_and_not_into_storages(serve) -> None:
+    servers: list[Server] = []
+    servers.append(await serve(api(servers)))
+    server = servers[0]
+    async with (
+        aiohttp.ClientSession(headers={"X-Gateway": "mine"}) as session,
+        server.client(session=session) as client,
+    ):
+        await client.evses.get("evse01")
+        await client.rebates.resume_upload(presigned(server), b"a file")
+    assert [seen.headers.get("X-Gateway") for seen in server.seen] == ["mine", None, "mine"]
+    assert server.seen[1].body == b"a file"
+    assert "Authorization" not in server.seen[1].headers
+
+
+@pytest.mark.parametrize("headers", FRAMING, ids=lambda headers: next(iter(headers)))
+async def test_a_session_that_frames_every_request_is_refused(headers: dict[str, str]) -> None:
+    async with aiohttp.ClientSession(headers=headers) as session:
+        with pytest.raises(ValueError, match=f"session: .*must not set (?i:{next(iter(headers))})"):
+            Client(TOKEN, session=session)
+
+
+@pytest.mark.parametrize("name", ["proxy", "ssl"])
+async def test_the_network_of_a_session_is_its_own(name: str) -> None:
+    import ssl
+
+    values: dict[str, Any] = {"proxy": "http://127.0.0.1:1", "ssl": ssl.create_default_context()}
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(ValueError, match=f"{name}= cannot be combined with session="):
+            Client(TOKEN, session=session, **{name: values[name]})
+
+
+async def test_the_proxy_of_a_session_is_used(start_api, start_proxy) -> None:
+    api = await start_api(None)
+    proxy = await start_proxy(api.port)
+    for options in ({"proxy": proxy.url}, {"trust_env": True}):
+        proxy.heads.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HTTP_PROXY", proxy.url)
+            async with aiohttp.ClientSession(**options) as session:
+                client = Client(
+                    TOKEN,
+                    base_url="http://api.example.invalid/v2",
+                    session=session,
+                    allow_insecure=True,
+                    retries=0,
+                )
+                async with client:
+                    await client.evses.get("evse01")
+        assert len(proxy.heads) == 1
+    async with aiohttp.ClientSession() as session:
+        client = Client(
+            TOKEN,
+            base_url="http://api.example.invalid/v2",
+            session=session,
+            allow_insecure=True,
+            retries=0,
+        )
+        with pytest.raises(errors.NotSentError):  # it was made without trust_env
+            await client.evses.get("evse01")
+
+
+def test_a_session_of_another_loop_is_named(authority: Any) -> None:
+    async def make() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession()
+
+    async def call(session: aiohttp.ClientSession) -> None:
+        async with Client(TOKEN, session=session, retries=0) as client:
+            with pytest.raises(errors.NotSentError, match="session= belongs to another event loop"):
+                await client.evses.get("evse01")
+
+    with asyncio.Runner() as first:
+        session = first.run(make())
+        with asyncio.Runner() as second:
+            second.run(call(session))
+        first.run(session.close())
+    with asyncio.Runner() as third:
+        third.run(call(session))

@@ -1,0 +1,303 @@
+"""Arguments of the wrong kind, for every operation: refused by name, before anything is sent."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+import ev_energy_sync
+from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors, models
+from ev_energy._operations import Operation, operation_table
+from ev_energy.auth import Token
+from ev_energy.models import EVSE, GeoJsonPolygon, RegionGroupEntry, RoutePoint
+from tests.helpers.support import SECRET, TOKEN
+
+TABLE = operation_table()
+URL_OF_A_TICKET = "https://desk.example/tickets/42"
+RING = ((-0.1, 51.0), (0.1, 51.0), (0.1, 51.2), (-0.1, 51.0))
+SQUARE = GeoJsonPolygon(coordinates=(RING,))
+HOME = RoutePoint(latitude=51.0, longitude=0.0, name="Home")
+WHEN = datetime(2024, 1, 1, tzinfo=UTC)
+LATER = datetime(2024, 1, 2, tzinfo=UTC)
+
+#: What makes a call of the operations whose required arguments are no plain text.
+NEEDED: dict[str, object] = {
+    "geometries": [SQUARE],
+    "regions": [RegionGroupEntry(name="r", geometries=[SQUARE])],
+    "origin": HOME,
+    "destination": HOME,
+    "arrive_with_min_percent": 10,
+    "battery_size_watt_hours": 50_000,
+    "start": WHEN,
+    "end": LATER,
+    "resolution": "PT30M",
+    "start_time": WHEN,
+    "end_time": LATER,
+    "details": {"pin": "1"},
+    "evidence_data": [models.EvidenceDataWrite(id=1, value="x")],
+    "receiver_wallet": "BILL_CREDITS",
+    "region": "EUROPE",
+}
+#: Arguments that only go together with others.
+TOGETHER: dict[str, dict[str, object]] = {
+    "evse_waitlist.create": {"evse_model_id": "emod01"},
+    "vehicle_waitlist.create": {"vehicle_model_id": "vmod01"},
+    "evse_onboarding.get_json": {"make_id": "emak01"},
+    "vehicle_onboarding.get_json": {"make_id": "vmak01"},
+}
+INSTEAD: dict[tuple[str, str], dict[str, object]] = {
+    ("programs.list", "postal_code"): {"country_code": "GB"},
+    ("users.update_payout_method", "receiver"): {"receiver_wallet": "PAYPAL"},
+    **{
+        (f"{kind}_waitlist.create", f"{kind}_{part}_name"): {
+            f"{kind}_model_id": None,
+            f"{kind}_make_name": "a",
+            f"{kind}_model_name": "b",
+        }
+        for kind in ("evse", "vehicle")
+        for part in ("make", "model")
+    },
+}
+
+
+def parameters(operation: Operation) -> dict[str, inspect.Parameter]:
+    method = getattr(getattr(Client, operation.family).load(), operation.name)
+    return {n: p for n, p in inspect.signature(method).parameters.items() if n != "self"}
+
+
+def arguments(kind: Callable[[str], bool]) -> Iterator[tuple[Operation, str]]:
+    """Every argument whose annotation is of *kind*, with its operation."""
+    for operation in TABLE:
+        for name, parameter in parameters(operation).items():
+            if kind(str(parameter.annotation)):
+                yield operation, name
+
+
+def takes_text(annotation: str) -> bool:
+    """Whether it takes text; what takes an id does, too."""
+    return bool(re.search(r"\bstr\b|\bId\[|\bKey\[", annotation)) and "Sequence" not in annotation
+
+
+def takes_list(annotation: str) -> bool:
+    return "Sequence[" in annotation or "tuple[" in annotation
+
+
+def takes_free_text(annotation: str) -> bool:
+    return takes_text(annotation) and not re.search(r"\bId\[|\bKey\[|Enum|Literal", annotation)
+
+
+async def call(client: Any, operation: Operation, name: str, value: object) -> None:
+    """Call *operation* with *value* as *name*, and with what else it needs."""
+    given: dict[str, Any] = dict(TOGETHER.get(operation.call, {}))
+    for other, parameter in parameters(operation).items():
+        if parameter.default is parameter.empty:
+            given[other] = NEEDED.get(other, "text01")
+    given |= INSTEAD.get((operation.call, name), {})
+    given[name] = value
+    ids = [given.pop(one) for one in operation.ids]
+    answer = getattr(getattr(client, operation.family), operation.name)(*ids, **given)
+    if hasattr(answer, "page"):
+        answer = answer.page()
+    await answer
+
+
+async def nothing(_: web.Request) -> web.Response:
+    return web.json_response({}, status=500)
+
+
+def named(found: Iterator[tuple[Operation, str]]) -> Any:
+    return pytest.mark.parametrize(
+        ("operation", "name"), [pytest.param(o, n, id=f"{o.call}-{n}") for o, n in found]
+    )
+
+
+BYTES = [b"a@example.com", bytearray(b"a"), memoryview(b"a")]
+
+
+@named(arguments(takes_text))
+async def test_bytes_are_refused_where_text_is_wanted(
+    serve, operation: Operation, name: str
+) -> None:
+    server = await serve(nothing)
+    async with server.client(retries=0) as client:
+        for value in BYTES:
+            with pytest.raises(TypeError, match=rf"\b{name}\b"):
+                await call(client, operation, name, value)
+    assert server.seen == []
+
+
+@named(arguments(takes_list))
+async def test_texts_bytes_and_sets_are_refused_where_a_list_is_wanted(
+    serve, operation: Operation, name: str
+) -> None:
+    server = await serve(nothing)
+    async with server.client(retries=0) as client:
+        for value in ("user", *BYTES, {"user"}, {"user": 1}, iter(["user"]), 5):
+            with pytest.raises(TypeError, match=rf"\b{name} must be a list"):
+                await call(client, operation, name, value)
+    assert server.seen == []
+
+
+@named(iter([(o, n) for o, n in arguments(takes_free_text) if n in o.query]))
+async def test_a_list_is_refused_where_a_query_takes_one_text(
+    serve, operation: Operation, name: str
+) -> None:
+    server = await serve(nothing)
+    async with server.client(retries=0) as client:
+        with pytest.raises(TypeError, match=rf"\b{name}\b"):
+            await call(client, operation, name, ["a", "b"])
+    assert server.seen == []
+
+
+FREE = [
+    (operation, name)
+    for operation, name in arguments(takes_free_text)
+    if name.endswith("_id") and name not in operation.ids
+]
+
+
+def test_the_free_texts_with_names_like_ids_are_listed() -> None:
+    assert {name for _, name in FREE} == {"client_id", "external_ticket_id", "smartcar_user_id"}
+
+
+@named(iter(FREE))
+async def test_free_text_is_sent_unchanged_even_if_its_name_ends_in_id(
+    serve, operation: Operation, name: str
+) -> None:
+    server = await serve(nothing)
+    async with server.client(retries=0) as client:
+        with pytest.raises(errors.EvEnergyError):
+            await call(client, operation, name, URL_OF_A_TICKET)
+    [seen] = server.seen
+    assert dict(seen.query).get(name) == URL_OF_A_TICKET or f'"{URL_OF_A_TICKET}"' in str(seen.body)
+
+
+IDS = list(arguments(lambda annotation: bool(re.search(r"\bId\[", annotation))))
+
+
+@named(iter([(o, n) for o, n in IDS if n in o.query]))
+async def test_an_id_in_a_query_is_taken_from_every_form(
+    serve, operation: Operation, name: str
+) -> None:
+    server = await serve(nothing)
+    forms = [
+        "some01",
+        EVSE(id="some01", url="https://x/v2/things/some01/", cpid="c"),
+        "https://x/v2/things/some01/",
+    ]
+    async with server.client(retries=0) as client:
+        for form in forms:
+            with pytest.raises(errors.EvEnergyError):
+                await call(client, operation, name, form)
+    sent = [dict(seen.query)[name] for seen in server.seen]
+    if (operation.call, name) == ("support_tickets.list", "user"):  # which the API wants as a URL
+        given = "https://x/v2/things/some01/"
+        assert sent == [f"{server.url}/users/some01", given, given]
+    else:
+        assert sent == ["some01"] * 3
+
+
+@named(iter([(o, n) for o, n in IDS if n in (o.json or ())]))
+async def test_an_id_in_a_body_is_sent_as_id_or_url_and_never_as_a_model(
+    serve, operation: Operation, name: str
+) -> None:
+    server = await serve(nothing)
+    model = EVSE(id="some01", url="https://x/v2/things/some01/", cpid="c")
+    async with server.client(retries=0) as client:
+        value = [model] if name == "region_groups" else model
+        with pytest.raises(errors.EvEnergyError):
+            await call(client, operation, name, value)
+    [seen] = server.seen
+    assert b"some01" in seen.body
+    assert b"cpid" not in seen.body
+
+
+@named(iter([(o, n) for o, n in IDS if n not in o.ids]))
+async def test_a_path_is_refused_where_an_id_is_wanted(
+    serve, operation: Operation, name: str
+) -> None:
+    server = await serve(nothing)
+    async with server.client(retries=0) as client:
+        value: Any = ["../users"] if name == "region_groups" else "../users"
+        with pytest.raises(ValueError, match=rf"\b{name}=.* is not an id"):
+            await call(client, operation, name, value)
+    assert server.seen == []
+
+
+CLIENT: dict[str, Callable[[Any], object]] = {
+    "auth": Client,
+    "token": StaticToken,
+    "base_url": lambda value: Client(TOKEN, base_url=value),
+    "api_version": lambda value: Client(TOKEN, api_version=value),
+    "language": lambda value: Client(TOKEN, language=value),
+    "headers: X-A": lambda value: Client(TOKEN, headers={"X-A": value}),
+    "a name in headers": lambda value: Client(TOKEN, headers={bytes(value): "x"}),  # type: ignore[dict-item]  # wrong
+    "user": lambda value: Client(TOKEN).acting_for(value),
+    "client_id": lambda value: ClientCredentials(client_id=value, client_secret=SECRET),
+    "client_secret": lambda value: ClientCredentials(client_id="a", client_secret=value),
+    "scopes": lambda value: ClientCredentials(client_id="a", client_secret="b", scopes=value),
+    "an item of scopes": lambda value: ClientCredentials(
+        client_id="a", client_secret="b", scopes=[value]
+    ),
+    "token_url": lambda value: ClientCredentials(client_id="a", client_secret="b", token_url=value),
+    "redirect_uri": lambda value: AuthorizationCode(client_id="a", redirect_uri=value),
+    "account": lambda value: AuthorizationCode(
+        client_id="a", redirect_uri="https://x/"
+    ).for_account(value),
+    "access_token": lambda value: Token(access_token=value),
+}
+
+
+@pytest.mark.parametrize(("name", "make"), CLIENT.items(), ids=CLIENT.keys())
+def test_bytes_are_refused_in_the_settings_of_a_client(
+    name: str, make: Callable[[Any], object]
+) -> None:
+    for value in BYTES:
+        with pytest.raises(TypeError, match=rf"^{name} must be "):
+            make(value)
+
+
+@pytest.mark.parametrize("position", [b"\x01\x02", "ab", {1.0, 2.0}])
+async def test_a_position_on_a_map_is_a_list_of_two_numbers(serve, position: Any) -> None:
+    server = await serve(nothing)
+    ring = (position, *RING[1:3], position)
+    async with server.client() as client:
+        with pytest.raises(ValueError, match=r"coordinates\[0\]\[0\] must be two numbers"):
+            await client.regions.create(name="r", geometries=[GeoJsonPolygon(coordinates=(ring,))])
+    assert server.seen == []
+
+
+async def test_bytes_inside_a_value_are_refused_by_name(serve) -> None:
+    server = await serve(nothing)
+    async with server.client() as client:
+        for location in (
+            models.LocationWrite(
+                address_1="a",
+                city=bytearray(b"London"),
+                postal_code="p",
+                country_code="GB",
+            ),  # type: ignore[arg-type]  # wrong
+            models.LocationWrite(tariff=b"tari01"),  # type: ignore[arg-type]  # wrong
+        ):
+            with pytest.raises(TypeError, match=r"^(city|tariff) "):
+                await client.users.create(default_location=location)
+        with pytest.raises(TypeError, match="details must be a JSON object"):
+            await client.programs.user_verification("p", details={"pin": b"1"})
+    assert server.seen == []
+
+
+def test_the_blocking_client_refuses_the_same(unused_tcp_port: int) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}/v2"
+    with ev_energy_sync.Client(TOKEN, base_url=url) as client:
+        with pytest.raises(TypeError, match="email is bytes, which cannot be sent"):
+            client.users.create(email=b"a@example.com")  # type: ignore[arg-type]  # wrong
+        with pytest.raises(TypeError, match="status__in must be a list"):
+            client.support_tickets.list(status__in="OPEN").collect()
+        with pytest.raises(TypeError, match="expand must be a list"):
+            client.users.list(expand="user")  # type: ignore[arg-type]  # wrong

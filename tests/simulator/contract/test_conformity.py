@@ -1,0 +1,311 @@
+"""The judge of replies: what is right passes, and each way to be wrong is noticed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import pytest
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from ev_energy.simulator import Simulator
+from tests.helpers.conformity import closed, faults
+from tests.helpers.conformity.exchange import Exchange
+from tests.helpers.conformity.judge import JSON, PROBLEM, Judge
+from tests.helpers.conformity.watch import Watch
+from tests.helpers.spec import corrections
+from tests.helpers.spec.wire import least
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ORIGIN = "http://127.0.0.1:8000"
+LOG = "/evses/evse01HSH04KDEWF6Z4DB2J77J74K5/command_logs"
+NOWHERE = '<about:blank>; rel="previous", <about:blank>; rel="next"'
+ENTRY = {
+    "url": "https://api.ev.energy/v2/x",
+    "logged_at": "2026-10-05T12:00:00.5Z",
+    "reason": None,
+    "internal_command_id": "123e4567-e89b-12d3-a456-426614174000",
+}
+GONE = {"status": 404, "title": "Not found", "detail": "Nothing is to be found here."}
+
+
+@pytest.fixture(scope="module")
+def judge(description: dict[str, Any]) -> Judge:
+    return Judge(description)
+
+
+def exchange(
+    body: Any = (ENTRY,),
+    *,
+    method: str = "GET",
+    path: str = LOG,
+    status: int = 200,
+    media_type: str | None = None,
+    asked: Mapping[str, str] | None = None,
+    **headers: str | None,
+) -> Exchange:
+    sent = {
+        "Content-Type": media_type or (JSON if status < 400 else PROBLEM),
+        "EvEnergy-Version": "2",
+        "Link": NOWHERE,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    return Exchange(
+        method,
+        ORIGIN,
+        "/v2" + path,
+        CIMultiDictProxy(CIMultiDict(asked or {})),
+        status,
+        CIMultiDictProxy(CIMultiDict({n: v for n, v in sent.items() if v is not None})),
+        body if isinstance(body, bytes) else json.dumps(body).encode(),
+    )
+
+
+def links(previous: str, following: str) -> str:
+    return f'<{previous}>; rel="previous", <{following}>; rel="next"'
+
+
+RIGHT = {
+    "a list": exchange(),
+    "a path with a slash": exchange(path=LOG + "/"),
+    "an instant in a path": exchange(ENTRY, path=f"{LOG}/2026-10-05T12:00:00.5Z"),
+    "a media type with a charset": exchange(media_type=f"{JSON}; charset=utf-8"),
+    "a page between two": exchange(
+        Link=links(f"{ORIGIN}/v2{LOG}?page_before=2", f"{ORIGIN}/v2{LOG}?page_size=1&page_after=1")
+    ),
+    "a problem": exchange(GONE, status=404),
+    "a problem with members of its own": exchange({**GONE, "conflicts": ["x"]}, status=404),
+    "a path that is no operation": exchange(GONE, path="/nothing", status=404),
+    "a method that is no operation": exchange({**GONE, "status": 405}, method="PUT", status=405),
+    "an undeclared refusal with cause": exchange(
+        {**GONE, "status": 415}, status=415, asked={"Content-Type": "text/csv"}
+    ),
+    "no body": exchange(b"", method="DELETE", path="/evses/evse1", status=204),
+}
+WRONG = {
+    "a number where a text should be": (exchange([{"reason": 1}]), "$[0].reason: 1 is not"),
+    "a text that is no known value": (exchange([{"reason": "TO_TEST"}]), '"TO_TEST" is not one of'),
+    "a misspelt member": (exchange([{"loged_at": None}]), "('loged_at' was unexpected)"),
+    "an instant without zone": (
+        exchange([{"logged_at": "2026-10-05T12:00:00"}]),
+        'is not a "date-time"',
+    ),
+    "a URL without host": (exchange([{"url": "/v2/x"}]), '$[0].url: "/v2/x" is not a "uri"'),
+    "a uuid of letters": (exchange([{"internal_command_id": "x"}]), 'is not a "uuid"'),
+    "an object where a list should be": (exchange(ENTRY), 'is not of type "array"'),
+    "a required member that is missing": (
+        exchange({}, path="/evses/evse1"),
+        '$: "id" is a required property',
+    ),
+    "an id that is too long": (
+        exchange({"id": "evse01HSH04KDEWF6Z4DB2J77J74K555"}, path="/evses/evse1"),
+        "$.id:",
+    ),
+    "something wrong inside a link that is expanded": (
+        exchange([{"evse": {"id": 5, "url": "https://x.example/", "cpid": "x"}}]),
+        "$[0].evse.id: 5 is not of type",
+    ),
+    "something wrong inside a part of a whole": (
+        exchange({"geometry": {"type": "Point"}}, path="/regions/regn1"),
+        "$.geometry",
+    ),
+    "a price that is no decimal number": (
+        exchange(
+            {"intervals": [{"electricity_cost_sub_unit": "1e3"}]},
+            path="/charging_sub_sessions/csub1/energy_usage",
+        ),
+        'is not a "decimal"',
+    ),
+    "a number that JSON has not": (exchange(b'[{"reason": NaN}]'), "NaN is no JSON"),
+    "half a body": (exchange(b'[{"reason": '), "the body is not JSON"),
+    "a page for browsers": (exchange(b"<html>", media_type="text/html"), "'text/html', not"),
+    "JSON that does not say it is a problem": (
+        exchange(GONE, status=404, media_type=JSON),
+        "the media type is 'application/json', not application/problem+json",
+    ),
+    "a problem with another status": (
+        exchange({**GONE, "status": 400}, status=404),
+        "$.status: 400 is not the status of the reply",
+    ),
+    "a problem without a title": (exchange({"detail": "x"}, status=404), '"title" is a required'),
+    "a problem that nobody documents": (
+        exchange(
+            {**GONE, "type": "https://api.ev.energy/v2/problems/out-of-tea-bags/"}, status=404
+        ),
+        "no documented type",
+    ),
+    "a status that is not declared": (exchange(GONE, status=409), "status 409 is not declared"),
+    "another success than declared": (exchange(status=201), "status 201 is not declared"),
+    "an undeclared refusal without cause": (
+        exchange({**GONE, "status": 415}, status=415),
+        "status 415 is not declared",
+    ),
+    "a success that is no operation": (exchange(path="/nothing"), "there is no such operation"),
+    "a plain 404 of the web server": (
+        exchange(b"404: Not Found", path="/nothing", status=404, media_type="text/plain"),
+        "'text/plain', not application/problem+json",
+    ),
+    "a body where none is declared": (
+        exchange({}, method="DELETE", path="/evses/evse1", status=204),
+        "no body is declared",
+    ),
+    "no version": (exchange(EvEnergy_Version=None), "EvEnergy-Version is declared and missing"),
+    "another version": (exchange(EvEnergy_Version="3"), "'3' is not one of [2]"),
+    "a limit in words": (
+        exchange(X_RateLimit_Limit="many", X_RateLimit_Remaining="1"),
+        "'many' is no number",
+    ),
+    "a limit without what is left of it": (exchange(X_RateLimit_Limit="5"), "without the other"),
+    "no time to wait": (
+        exchange({**GONE, "status": 429}, status=429),
+        "Retry-After is declared and missing",
+    ),
+    "no links": (exchange(Link=None), "Link is declared and missing"),
+    "one link": (exchange(Link='<about:blank>; rel="next"'), "is not a link to the previous page"),
+    "another relation": (exchange(Link=NOWHERE.replace("previous", "prev")), "is not a link to"),
+    "two links to the next page": (
+        exchange(Link=NOWHERE.replace("previous", "next")),
+        "two links with rel='next'",
+    ),
+    "a link to another host": (
+        exchange(Link=links("about:blank", "https://elsewhere.example/v2?page_after=1")),
+        "leads away",
+    ),
+    "a link to another list": (
+        exchange(Link=links("about:blank", f"{ORIGIN}/v2/evses?page_after=1")),
+        "leads away",
+    ),
+    "a link to the same page": (
+        exchange(Link=links("about:blank", f"{ORIGIN}/v2{LOG}?page_size=1")),
+        "does not say which page",
+    ),
+}
+
+
+@pytest.mark.parametrize("reply", RIGHT.values(), ids=RIGHT.keys())
+def test_nothing_is_said_against_a_reply_that_is_right(judge: Judge, reply: Exchange) -> None:
+    assert judge.verdict(reply) is None
+
+
+@pytest.mark.parametrize(("reply", "said"), WRONG.values(), ids=WRONG.keys())
+def test_each_way_to_be_wrong_is_noticed(judge: Judge, reply: Exchange, said: str) -> None:
+    verdict = judge.verdict(reply)
+    assert verdict is not None
+    assert said in verdict
+
+
+def test_a_verdict_says_where_and_what_and_shows_the_body(judge: Judge) -> None:
+    entries = [*[ENTRY] * 50, {**ENTRY, "reason": "TO_TEST"}]
+    operation, complaint, asked, body = str(judge.verdict(exchange(entries))).splitlines()
+    assert operation == "GET /evses/{evse_id}/command_logs -> 200"
+    assert complaint.startswith('  $[50].reason: "TO_TEST" is not one of "SCHEDULED_CHARGING"')
+    assert asked == f"  asked: /v2{LOG}"
+    assert '"reason": "TO_TEST"' in body
+    assert len(body) < 800
+
+
+def test_a_reply_that_was_right_once_is_still_read_when_it_comes_from_elsewhere(
+    judge: Judge,
+) -> None:
+    assert judge.verdict(exchange([])) is None
+    assert judge.verdict(exchange([], path="/evses/evse1")) is not None
+
+
+def replies(judge: Judge) -> Iterator[tuple[str, int, str, str, Any]]:
+    """The examples of every operation, and the least that it may answer."""
+    for operation in judge.spec.operations:
+        for status, node in operation.raw["responses"].items():
+            content = judge.spec.resolve(node).get("content", {})
+            for media_type, media in content.items():
+                where = f"{operation.method} {operation.path} {status}"
+                shown = judge.spec.examples(media)
+                if status < "400":
+                    shown = {**shown, "least": least(judge.spec, media["schema"])}
+                for name, body in shown.items():
+                    if f"{where} {name}" not in corrections.FAULTY_EXAMPLES:
+                        yield operation.method, int(status), operation.path, media_type, body
+
+
+def test_everything_the_description_shows_is_right(judge: Judge) -> None:
+    seen = 0
+    for method, status, path, media_type, body in replies(judge):
+        forecast = isinstance(body, dict | list) and "last_updated_at" in json.dumps(body)
+        if forecast:
+            continue  # the five examples of a time without its zone
+        reply = exchange(
+            body,
+            method=method,
+            path=path,
+            status=status,
+            media_type=media_type,
+            Retry_After="5",
+            Location="https://app.example.com/",
+        )
+        assert judge.verdict(reply) is None
+        seen += 1
+    assert seen > 600
+
+
+def test_no_member_that_a_schema_lacks_gets_through_at_any_depth(judge: Judge) -> None:
+    for method, status, path, media_type, body in replies(judge):
+        if status >= 400 or not isinstance(body, dict) or "last_updated_at" in json.dumps(body):
+            continue
+        if path == "/vehicles/{vehicle_id}" and method == "DELETE":
+            continue  # numbers by any name
+        more = {**body, "brand_new": True}
+        reply = exchange(more, method=method, path=path, status=status, media_type=media_type)
+        assert "'brand_new' was unexpected" in str(judge.verdict(reply)), (method, path)
+
+
+@pytest.mark.parametrize(
+    "fault", [*faults.FAULTS, *faults.MEMBERS_FORGOTTEN], ids=lambda fault: fault.where
+)
+def test_each_correction_of_the_description_is_still_needed(
+    judge: Judge, description: dict[str, Any], fault: faults.Fault
+) -> None:
+    def accepts(data: Mapping[str, Any]) -> bool:
+        holder, name = faults.pointed_at(data, fault.where)
+        schema = {k: v for k, v in closed.closed(holder[name]).items() if k != "required"}
+        schemas = closed.components(data["components"]["schemas"])
+        whole = {**schema, "components": {"schemas": schemas}}
+        return jsonschema_rs.Draft202012Validator(whole).is_valid(fault.witness)
+
+    assert not accepts(description)
+    assert accepts(judge.spec.data)
+
+
+def test_each_refusal_that_needs_no_declaration_lacks_one_somewhere(judge: Judge) -> None:
+    for status in faults.GENERAL_REFUSALS:
+        assert any(str(status) not in o.raw["responses"] for o in judge.spec.operations)
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_simulator_that_answers_nonsense_is_found_out(
+    description: dict[str, Any], monkeypatch: pytest.MonkeyPatch, start: Any, in_thread: bool
+) -> None:
+    @web.middleware
+    async def spoilt(request: web.Request, handler: Any) -> web.StreamResponse:
+        response = await handler(request)
+        return web.json_response({"evses": []}) if request.path == "/v2/evses" else response
+
+    watch = Watch()
+    monkeypatch.setattr(Simulator, "_middlewares", (watch.middleware, spoilt))
+    if in_thread:
+        api = await start()
+        with Simulator.in_thread() as simulator:
+            api.simulator = simulator
+            await api.log_in()
+            await api.get("/users")
+            await api.get("/evses")
+    else:
+        api = await start()
+        await api.get("/users")
+        await api.get("/evses")
+    with pytest.raises(AssertionError, match="not as described: 1") as e:
+        watch.settle()
+    assert "GET /evses -> 200" in str(e.value)
+    watch.settle()  # once said, it is not said again

@@ -1,0 +1,277 @@
+"""Every operation, asked what it can be asked and refused what it can be refused.
+
+That replies are as described is looked at by the watch over all simulators, here as anywhere;
+what is asserted here is that there is a reply of each kind to look at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ev_energy.simulator._api._operations import OPERATIONS
+from tests.helpers.conformity import bench as benches
+from tests.helpers.conformity.bench import Bench
+from tests.helpers.conformity.calls import Call, Calls, Key, nowhere
+from tests.helpers.spec.description import Described, Description
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EVENT = "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events/{dispatch_event_id}"
+_AGREEMENT = (
+    "/programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}"
+)
+
+#: Operations about things of which a new world has none, and how they come into it.
+NOTHING_THERE: dict[Key, str] = {
+    ("POST", f"{_EVENT}/cancel"): "an event is made by a request; no list shows it",
+}
+
+#: Operations that the least a schema allows is not enough for, and what it takes.
+NOT_SO_SIMPLE: dict[Key, str] = {
+    ("POST", "/vehicle_onboarding/complete"): "completes what was started, which is told only once",
+    ("POST", f"{_AGREEMENT}/accept"): "only users agree to anything, applications do not for them",
+    ("POST", "/user_rebates/{user_rebate_id}:submit"): "the evidence has to be there first",
+}
+
+#: Operations that need another one before.
+AFTER: dict[Key, Key] = {
+    ("POST", "/charging_sessions/{charging_session_id}/boost_end"): (
+        "POST",
+        "/charging_sessions/{charging_session_id}/boost_start",
+    ),
+}
+
+#: Values of ``expand`` that never show an object, and why.
+NEVER_EXPANDED: dict[tuple[str, str], str] = {
+    ("/tariffs", "prices"): "a tariff of a list has no such member",
+    ("/carbon_feeds/{carbon_feed_id}/carbon_intensities", "carbon_feed"): "only a URL is described",
+    (
+        "/charging_sub_sessions/{charging_sub_session_id}/energy_usage",
+        "charging_sub_session",
+    ): "only a URL is described",
+    ("/subscription_offerings/{offering_id}", "user"): "an offering has no such member",
+    ("/subscription_offerings/{offering_id}", "offering"): "an offering has no such member",
+}
+
+every = pytest.mark.parametrize("key", OPERATIONS, ids=[f"{m} {path}" for m, path in OPERATIONS])
+reads = pytest.mark.parametrize(
+    "key",
+    [key for key in OPERATIONS if key[0] == "GET"],
+    ids=[p for m, p in OPERATIONS if m == "GET"],
+)
+writes = pytest.mark.parametrize(
+    "key",
+    [key for key in OPERATIONS if key[0] != "GET"],
+    ids=[f"{m} {path}" for m, path in OPERATIONS if m != "GET"],
+)
+
+
+@pytest.fixture(scope="module")
+def spec(description: dict[str, Any]) -> Description:
+    return Description(description)
+
+
+@pytest.fixture(scope="module")
+def bench(spec: Description) -> Iterator[Bench]:
+    with benches.bench() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def calls(spec: Description, bench: Bench) -> Calls:
+    return Calls(spec, bench.things())
+
+
+@pytest.fixture(scope="module")
+def exhausted(spec: Description) -> Iterator[Bench]:
+    """A simulator that has nothing left to give this hour, to its application or to anybody."""
+    with benches.bench(rate_limit=1) as made:
+        made.ask("GET", "/timezones")
+        made.ask("GET", "/programs", headers={"Authorization": None})
+        yield made
+
+
+@pytest.fixture
+def operation(spec: Description, key: Key) -> Described:
+    (found,) = (operation for operation in spec.operations if operation.key == key)
+    return found
+
+
+@pytest.fixture
+def call(calls: Calls, key: Key) -> Call:
+    """The least the operation can be asked; about nothing, if there is nothing."""
+    made = calls.least(key)
+    assert (made is None) is (key in NOTHING_THERE)
+    if made is None:
+        pytest.xfail(NOTHING_THERE[key])
+    return made
+
+
+def test_every_described_operation_is_simulated_and_no_other(spec: Description) -> None:
+    assert set(OPERATIONS) == {operation.key for operation in spec.operations}
+
+
+def test_all_that_lists_and_links_lead_to_is_as_described(spec: Description) -> None:
+    walker, verdicts = benches.walked()
+    assert len(walker.found) > 20
+    assert verdicts == []
+
+
+@reads
+def test_every_read_answers_with_every_expansion(
+    bench: Bench, calls: Calls, operation: Described, key: Key, call: Call
+) -> None:
+    due = set(operation.expand)
+    for pick in range(60):
+        about = calls.least(key, pick) or call
+        for expand in [[], *([name] for name in operation.expand), list(operation.expand)]:
+            answer = bench.send(about, params={**about.query, **larger(operation, expand)})
+            assert answer.status_code in {200, 302}, answer.text
+            body = answer.json() if answer.content else None
+            shown = {name for name in operation.expand if is_expanded(body, name.split("."))}
+            # What is asked for comes with all that it is inside of, and nothing else does.
+            wanted = {name for name in operation.expand if is_part(name, expand)}
+            assert shown <= wanted
+            due -= shown
+        if not due:
+            break
+    assert due == {name for name in operation.expand if (key[1], name) in NEVER_EXPANDED}
+
+
+def larger(operation: Described, expand: list[str]) -> dict[str, Any]:
+    """Parameters for expanding, on as large a page as there is."""
+    size = {"page_size": 100} if "page_size" in operation.names("query") else {}
+    return {**size, "expand": expand} if expand else size
+
+
+def is_part(name: str, expand: list[str]) -> bool:
+    return any(f"{one}.".startswith(f"{name}.") for one in expand)
+
+
+def is_expanded(body: Any, steps: list[str]) -> bool:
+    """Whether there is an object at the end of a way through a body, at least once."""
+    if isinstance(body, list):
+        return any(is_expanded(one, steps) for one in body)
+    if not isinstance(body, dict):
+        return False
+    if not steps:
+        return True
+    if steps[0] in body:
+        return is_expanded(body[steps[0]], steps[1:])
+    # A wrapper: what is expanded is in what it holds.
+    return any(is_expanded(held, steps) for held in body.values() if isinstance(held, list))
+
+
+@writes
+def test_every_write_succeeds_with_the_least_that_it_needs(
+    calls: Calls, key: Key, call: Call
+) -> None:
+    with benches.bench() as own:
+        for pick in range(30):  # not all things are in a state that allows it
+            before = calls.least(AFTER[key], pick) if key in AFTER else None
+            if before is not None:
+                own.send(before)
+            answer = own.send(calls.least(key, pick) or call)
+            if answer.is_success:
+                break
+    assert answer.is_success is (key not in NOT_SO_SIMPLE), answer.text
+
+
+@every
+def test_the_scopes_that_are_described_are_enough_and_needed(
+    bench: Bench, operation: Described, call: Call
+) -> None:
+    scopes = set((operation.scope or "").split())
+    for granted in [scopes, *(scopes - {scope} for scope in scopes)]:
+        if granted != scopes or call.method == "GET":  # nothing is to be changed
+            simulator = bench.simulator
+            application = simulator.add_application(scopes=[*granted, "nothing:read"])
+            headers = bench.authorized(*application)
+            answer = bench.send(call, headers)
+            assert (answer.status_code == 403) is (granted != scopes), answer.text
+
+
+@every
+def test_a_token_that_is_missing_or_stale_is_refused(
+    bench: Bench, operation: Described, call: Call
+) -> None:
+    for authorization in (None, "Bearer stale", "Basic c3RhbGU6"):
+        headers = {"Authorization": authorization}
+        needed = operation.scope is not None or (
+            authorization is not None and "401" in operation.raw["responses"]
+        )
+        if needed:
+            answer = bench.send(call, headers)
+            assert answer.status_code == 401, answer.text
+            assert answer.headers["WWW-Authenticate"]
+
+
+@every
+def test_what_is_not_there_is_not_found(
+    bench: Bench, operation: Described, key: Key, call: Call
+) -> None:
+    if key in NOT_SO_SIMPLE:
+        return
+    if "404" not in operation.raw["responses"] or "{" not in operation.path:
+        assert "{" not in operation.path or operation.path.startswith("/vehicle_models")
+        return
+    answer = bench.send(call._replace(path=nowhere(operation, call.path)))
+    assert answer.status_code == 404, answer.text
+
+
+@every
+def test_a_version_or_a_user_that_does_not_exist_is_refused(
+    bench: Bench, operation: Described, call: Call
+) -> None:
+    for header, value in [("EvEnergy-Version", "3.0"), ("EvEnergy-User", "user" + "0" * 26)]:
+        if header in operation.names("header"):
+            headers = {header: value}
+            answer = bench.send(call, headers)
+            assert answer.status_code == 400, answer.text
+
+
+@every
+def test_a_caller_who_wants_no_json_is_refused(
+    bench: Bench, operation: Described, call: Call
+) -> None:
+    if "406" in operation.raw["responses"]:
+        headers = {"Accept": "text/csv"}
+        answer = bench.send(call, headers)
+        assert answer.status_code == 406, answer.text
+
+
+@every
+def test_another_method_is_refused_with_those_that_would_do(bench: Bench, call: Call) -> None:
+    answer = bench.ask("PUT", call.path)
+    assert answer.status_code == 405
+    assert call.method in answer.headers["Allow"].split(", ")
+
+
+@writes
+def test_a_body_that_is_no_json_is_refused(bench: Bench, operation: Described, call: Call) -> None:
+    if operation.body is None:
+        return
+    for media_type, body, statuses in [
+        ("text/csv", b"a,b", {415}),
+        ("application/json", b'{"a', {400, 422}),
+        ("application/json", b"[]", {400, 422}),
+        ("application/json", b"\xff", {400, 422}),
+    ]:
+        raw = call._replace(body=None)
+        answer = bench.send(raw, {"Content-Type": media_type}, content=body)
+        assert answer.status_code in statuses, answer.text
+
+
+@every
+def test_whoever_has_asked_too_much_has_to_wait(
+    exhausted: Bench, operation: Described, call: Call
+) -> None:
+    answer = exhausted.send(call)
+    declared = "429" in operation.raw["responses"]
+    assert (answer.status_code == 429) is declared
+    if declared:
+        assert answer.headers["X-RateLimit-Remaining"] == "0"
+        assert int(answer.headers["Retry-After"]) == 3600

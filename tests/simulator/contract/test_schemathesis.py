@@ -1,0 +1,192 @@
+"""Requests that schemathesis makes up from the description: right ones, wrong ones, edge cases.
+
+``EV_ENERGY_EXAMPLES`` is how many of each sort an operation gets; CI is content with few.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.generation.drivers import CoverageGenerator
+from schemathesis.generation.feedback import NO_FEEDBACK
+from schemathesis.generation.overrides import Override
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from ev_energy.simulator._api._operations import OPERATIONS
+from tests.helpers.conformity import bench as benches
+from tests.helpers.conformity.calls import FOR_A_USER
+from tests.helpers.conformity.faults import mended, with_general_refusals
+from tests.helpers.conformity.watch import WATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+Key = tuple[str, str]
+
+EXAMPLES = int(os.environ.get("EV_ENERGY_EXAMPLES", "8"))
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+_EVENT = "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events/{dispatch_event_id}"
+_AGREEMENT = (
+    "/programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}"
+)
+
+#: Operations that need not be asked for something that succeeds: why that takes more than luck.
+NO_SUCCESS: dict[Key, str] = {
+    ("GET", "/hem_systems/{hem_system_id}/energy_stats"): "days have bounds, which no schema says",
+    ("GET", "/programs"): "a postal code and coordinates exclude each other",
+    ("PATCH", "/user_rebates/{user_rebate_id}"): "evidence is of the data that its type wants",
+    ("POST", "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events"): (
+        "times to come, and something to do then"
+    ),
+    ("POST", f"{_EVENT}/cancel"): "an event is made by a request; no list shows it",
+    ("POST", f"{_AGREEMENT}/accept"): "only users agree to anything",
+    ("POST", "/rebate_evidence_files:start_upload"): "a file needs a name",
+    ("POST", "/region_groups"): "regions need names",
+    ("POST", "/regions"): "a region needs a name",
+    ("POST", "/charging_sessions/{charging_session_id}/boost_end"): "there must be a boost",
+    ("POST", "/user_rebates/{user_rebate_id}:submit"): "the evidence has to be there first",
+    ("POST", "/vehicle_models/{vehicle_model_id}/connectors"): "most have one for every region",
+    ("POST", "/vehicle_onboarding/complete"): "completes what was started, which is told only once",
+}
+as_many = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class Bench:
+    """A simulator, and the way to send it what schemathesis has made up."""
+
+    def __init__(
+        self, bench: benches.Bench, session: requests.Session, declared: Collection[str]
+    ) -> None:
+        self.bench = bench
+        self.things = bench.things()
+        self.session = session
+        #: Some operations declare no way to say that something is wrong.
+        self.refuses = bool({"400", "422"} & set(declared))
+
+    def check(self, case: Any, about: int | None) -> int:
+        """Send a request, and look at the reply; *about* picks what exists to ask it about."""
+        if about is not None:
+            self._bring_down_to_earth(case, about)
+        url, headers = self.bench.simulator.base_url, self.bench.headers
+        response = case.call(base_url=url, session=self.session, headers=headers)
+        try:
+            WATCH.settle()
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{case.as_curl_command()}") from None
+        # What exists may have taken the place of what was wrong.
+        refusable = about is None and self.refuses
+        checks = [*CHECKS, negative_data_rejection] if refusable else CHECKS
+        case.validate_response(response, checks=checks)
+        return int(response.status_code)
+
+    def _bring_down_to_earth(self, case: Any, about: int) -> None:
+        template, things = case.operation.path, self.things
+        case.path_parameters = {**(case.path_parameters or {}), **things.path(template, about)}
+        case.query = things.query(template, case.query or {}, about)
+        if isinstance(case.body, dict):
+            case.body = things.body(template, case.body, about)
+        # Otherwise for nobody: whoever it is, the thing may be somebody else's.
+        case.headers.pop("EvEnergy-User", None)
+        if about % 2 or (case.operation.method.upper(), template) in FOR_A_USER:
+            case.headers["EvEnergy-User"] = things.user(about)
+
+
+@pytest.fixture(scope="module")
+def shared(description: dict[str, Any]) -> Iterator[benches.Bench]:
+    with benches.bench() as bench:
+        yield bench
+
+
+@pytest.fixture
+def bench(
+    request: pytest.FixtureRequest, shared: benches.Bench, description: dict[str, Any]
+) -> Iterator[Bench]:
+    """Of operations that change something, each has a simulator of its own."""
+    method, path = request.getfixturevalue("key")
+    declared = description["paths"][path][method.lower()]["responses"]
+    with ExitStack() as stack:
+        own = shared if method == "GET" else stack.enter_context(benches.bench())
+        yield Bench(own, stack.enter_context(requests.Session()), declared)
+
+
+@pytest.fixture(scope="module")
+def schema(description: dict[str, Any]) -> Any:
+    return schemathesis.openapi.from_dict(with_general_refusals(mended(description)))
+
+
+each = pytest.mark.parametrize("key", OPERATIONS, ids=[f"{m} {path}" for m, path in OPERATIONS])
+
+
+@each
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+def test_whatever_is_asked_the_answer_is_as_described(
+    schema: Any, bench: Bench, key: Key, mode: GenerationMode
+) -> None:
+    method, path = key
+    cases = schema[path][method].as_strategy(generation_mode=mode)
+
+    @as_many
+    @given(case=cases, about=st.none() | st.integers(0, 3))
+    def ask(case: Any, about: int | None) -> None:
+        bench.check(case, about)
+
+    ask()
+
+
+@each
+def test_the_edges_of_what_may_be_asked_are_as_described(
+    schema: Any, bench: Bench, key: Key
+) -> None:
+    method, path = key
+    operation = schema[path][method]
+    statuses = set()
+    for number, case in enumerate(edges(schema, operation, GenerationMode.POSITIVE)):
+        statuses.add(bench.check(case, number if number % 8 < 7 else None))
+    for number, case in enumerate(edges(schema, operation, GenerationMode.NEGATIVE)):
+        bench.check(case, number if number % 2 else None)
+    # Otherwise nothing but problems would have been looked at.
+    assert key in NO_SUCCESS or min(statuses) < 400, statuses
+
+
+def edges(schema: Any, operation: Any, mode: GenerationMode) -> list[Any]:
+    """Every value of every parameter that is at the edge of something; of many, some."""
+    every = CoverageGenerator(
+        operation=operation,
+        generation_modes=[mode],
+        generation_config=schema.config.generation_for(operation=operation, phase="coverage"),
+        auth_storage=None,
+        override=Override(),
+        feedback=NO_FEEDBACK,
+        hooks=None,
+    )
+    cases = list(every)
+    return cases[:: -(-len(cases) // (2 * EXAMPLES)) or 1]

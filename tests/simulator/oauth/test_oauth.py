@@ -1,0 +1,523 @@
+"""The endpoints that applications talk to, over a socket; the pages have tests of their own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ev_energy.simulator._html import Visitors
+from ev_energy.simulator._oauth import Application, Authority, Person, TokenRefusedError, install
+from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator._store._clock import Clock
+from ev_energy.simulator._store._secrets import Secrets
+from tests.helpers.html_browser import Driver, Site
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SCOPES = ("evse:read", "evse:write", "user:read")
+BACK = "https://acme.example/back"
+ADA = Person("user-ada", "ada@example.com", "Ada Doyle")
+VERIFIER = "a-verifier-is-made-of-at-least-43-letters-like-these"
+S256 = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+
+def basic(application: Application) -> dict[str, str]:
+    """How an application shows who it is."""
+    pair = f"{application.client_id}:{application.client_secret}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+class People:
+    """The one person there is."""
+
+    def by_email(self, email: str) -> Person | None:
+        return ADA if email.lower() == ADA.email else None
+
+    def by_id(self, user_id: str) -> Person | None:
+        return ADA if user_id == ADA.user_id else None
+
+    def suggestions(self) -> list[Person]:
+        return [ADA]
+
+
+class Server(Site):
+    """The authorization server with an application of each kind."""
+
+    def __init__(self, clock: Clock) -> None:
+        app = web.Application()
+        self.authority = Authority(Chance(1), clock)
+        install(app, self.authority, People(), Visitors())
+        super().__init__(app)
+        self.acme = self.authority.add(SCOPES, [BACK], name="Acme")
+        self.other = self.authority.add(SCOPES, [BACK], name="Other")
+        self.phone = self.authority.add(SCOPES, ["acme://back"], public=True, name="Phone")
+
+    def asking(self, application: Application, **asked: str) -> str:
+        """The URL at which an application asks a driver in."""
+        query = {"response_type": "code", "client_id": application.client_id, **asked}
+        return f"{self.origin}/o/authorize/?{urlencode(query)}"
+
+    async def code(self, application: Application, **asked: str) -> str:
+        """The code that an application is given by Ada."""
+        driver: Driver = await self.driver()
+        await driver.open(self.asking(application, **asked))
+        await driver.press("Ada Doyle")
+        return (await driver.press("Allow")).came_back_with["code"][0]
+
+    async def token(
+        self, application: Application, *, auth: bool = True, **form: str
+    ) -> tuple[int, Any]:
+        """The answer to a token request."""
+        headers = basic(application) if auth else {}
+        status, body, _ = await self.post("/o/token/", form, headers=headers)
+        return status, body
+
+    async def tokens(self, application: Application, **asked: str) -> dict[str, Any]:
+        """The first tokens for Ada."""
+        code = await self.code(application, **asked)
+        status, body = await self.token(application, grant_type="authorization_code", code=code)
+        assert status == 200, body
+        return body
+
+    async def refresh(self, token: str, **form: str) -> tuple[int, Any]:
+        """The answer to Acme's request for new tokens."""
+        return await self.token(self.acme, grant_type="refresh_token", refresh_token=token, **form)
+
+    async def revoke(self, token: str, application: Application | None = None) -> int:
+        """The status of the answer to a revocation."""
+        headers = basic(application or self.acme)
+        return (await self.post("/o/revoke_token/", {"token": token}, headers=headers))[0]
+
+    def good(self, token: str) -> bool:
+        """Whether the API would take an access token."""
+        return self.authority.grant(token) is not None
+
+
+@pytest.fixture
+async def server(clock: Clock) -> AsyncIterator[Server]:
+    started = Server(clock)
+    await started.start()
+    yield started
+    await started.close()
+
+
+async def test_a_code_becomes_tokens_that_act_for_the_driver(server: Server) -> None:
+    body = await server.tokens(server.acme, scope="evse:read user:read")
+    assert (body["token_type"], body["expires_in"]) == ("Bearer", 36000)
+    assert body["scope"] == "evse:read user:read"
+    grant = server.authority.grant(body["access_token"])
+    assert grant is not None
+    assert (grant.user_id, grant.application) == (ADA.user_id, server.acme)
+    assert grant.scopes == {"evse:read", "user:read"}
+
+
+async def test_an_application_that_acts_for_itself_gets_no_refresh_token(server: Server) -> None:
+    status, body = await server.token(server.acme, grant_type="client_credentials")
+    assert (status, "refresh_token" in body) == (200, False)
+    grant = server.authority.grant(body["access_token"])
+    assert grant is not None
+    assert grant.user_id is None
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(59, 200), (60, 400)])
+async def test_a_code_lives_for_a_minute(
+    server: Server, clock: Clock, seconds: int, status: int
+) -> None:
+    code = await server.code(server.acme)
+    clock.advance(seconds=seconds)
+    answer = await server.token(server.acme, grant_type="authorization_code", code=code)
+    assert answer[0] == status
+
+
+async def test_a_code_that_comes_twice_costs_the_tokens_it_was_exchanged_for(
+    server: Server,
+) -> None:
+    code = await server.code(server.acme)
+    _, first = await server.token(server.acme, grant_type="authorization_code", code=code)
+    _, second = await server.token(server.acme, grant_type="authorization_code", code=code)
+    assert second["error"] == "invalid_grant"
+    assert not server.good(first["access_token"])
+    assert (await server.refresh(first["refresh_token"]))[1]["error"] == "invalid_grant"
+
+
+async def test_a_used_code_is_known_as_long_as_its_tokens_are(server: Server, clock: Clock) -> None:
+    code = await server.code(server.acme)
+    _, first = await server.token(server.acme, grant_type="authorization_code", code=code)
+    clock.advance(hours=1)
+    later = await server.tokens(server.acme)
+    await server.token(server.acme, grant_type="authorization_code", code=code)
+    assert (server.good(first["access_token"]), server.good(later["access_token"])) == (False, True)
+
+
+async def test_a_code_in_the_wrong_hands_is_refused_and_not_used_up(server: Server) -> None:
+    code = await server.code(server.acme)
+    _, body = await server.token(server.other, grant_type="authorization_code", code=code)
+    assert body["error"] == "invalid_grant"
+    status, _ = await server.token(server.acme, grant_type="authorization_code", code=code)
+    assert status == 200
+
+
+async def test_a_stranger_who_repeats_a_code_does_not_cost_anybody_tokens(server: Server) -> None:
+    code = await server.code(server.acme)
+    _, first = await server.token(server.acme, grant_type="authorization_code", code=code)
+    await server.token(server.other, grant_type="authorization_code", code=code)
+    assert server.good(first["access_token"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "status"),
+    [
+        ({"redirect_uri": BACK}, {"redirect_uri": BACK}, 200),
+        ({"redirect_uri": BACK}, {}, 400),
+        ({"redirect_uri": BACK}, {"redirect_uri": f"{BACK}/"}, 400),
+        ({}, {}, 200),
+        ({}, {"redirect_uri": BACK}, 200),
+        ({}, {"redirect_uri": "https://evil.example/"}, 400),
+    ],
+)
+async def test_the_redirect_uri_of_a_token_request_is_that_of_the_login(
+    server: Server, asked: dict[str, str], sent: dict[str, str], status: int
+) -> None:
+    code = await server.code(server.acme, **asked)
+    answer = await server.token(server.acme, grant_type="authorization_code", code=code, **sent)
+    assert answer[0] == status
+    if status == 400:
+        assert answer[1]["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    ("asked", "verifier", "error"),
+    [
+        ({"code_challenge": S256, "code_challenge_method": "S256"}, VERIFIER, None),
+        ({"code_challenge": S256, "code_challenge_method": "S256"}, "x" * 43, "invalid_grant"),
+        ({"code_challenge": S256, "code_challenge_method": "S256"}, None, "invalid_request"),
+        ({"code_challenge": S256, "code_challenge_method": "S256"}, S256, "invalid_grant"),
+        ({"code_challenge": VERIFIER, "code_challenge_method": "plain"}, VERIFIER, None),
+        ({"code_challenge": VERIFIER}, VERIFIER, None),
+        ({"code_challenge": VERIFIER}, "x" * 43, "invalid_grant"),
+    ],
+)
+async def test_a_challenge_must_be_answered_with_its_verifier(
+    server: Server, asked: dict[str, str], verifier: str | None, error: str | None
+) -> None:
+    code = await server.code(server.acme, **asked)
+    sent = {} if verifier is None else {"code_verifier": verifier}
+    _, body = await server.token(server.acme, grant_type="authorization_code", code=code, **sent)
+    assert body.get("error") == error
+
+
+async def test_an_app_without_a_secret_proves_itself_with_its_verifier(server: Server) -> None:
+    asked = {"code_challenge": S256, "code_challenge_method": "S256"}
+    code = await server.code(server.phone, **asked)
+    form = {"grant_type": "authorization_code", "code": code, "client_id": server.phone.client_id}
+    status, body = await server.token(server.phone, auth=False, code_verifier=VERIFIER, **form)
+    assert status == 200
+    renewed, _ = await server.token(
+        server.phone,
+        auth=False,
+        grant_type="refresh_token",
+        refresh_token=body["refresh_token"],
+        client_id=server.phone.client_id,
+    )
+    assert renewed == 200
+
+
+async def test_an_app_without_a_secret_cannot_act_for_itself(server: Server) -> None:
+    form = {"grant_type": "client_credentials", "client_id": server.phone.client_id}
+    status, body = await server.token(server.phone, auth=False, **form)
+    assert (status, body["error"]) == (400, "unauthorized_client")
+
+
+async def test_an_app_with_a_secret_must_show_it_whatever_the_grant(server: Server) -> None:
+    code = await server.code(server.acme)
+    form = {"grant_type": "authorization_code", "code": code, "client_id": server.acme.client_id}
+    status, body, headers = await server.post("/o/token/", form)
+    assert (status, body["error"]) == (401, "invalid_client")
+    assert headers["WWW-Authenticate"].startswith("Basic ")
+    assert headers["Cache-Control"] == "no-store"
+
+
+async def test_each_refresh_puts_new_tokens_in_place_of_the_old_ones(server: Server) -> None:
+    old = await server.tokens(server.acme)
+    status, new = await server.refresh(old["refresh_token"])
+    assert status == 200
+    assert new["refresh_token"] != old["refresh_token"]
+    assert (server.good(old["access_token"]), server.good(new["access_token"])) == (False, True)
+
+
+async def test_a_refresh_token_outlives_its_access_token(server: Server, clock: Clock) -> None:
+    old = await server.tokens(server.acme)
+    clock.advance(days=90)
+    assert not server.good(old["access_token"])
+    _, new = await server.refresh(old["refresh_token"])
+    assert server.good(new["access_token"])
+
+
+async def test_a_refresh_token_that_comes_twice_ends_the_whole_line(server: Server) -> None:
+    first = await server.tokens(server.acme)
+    bystander = await server.tokens(server.acme)
+    _, second = await server.refresh(first["refresh_token"])
+    _, third = await server.refresh(second["refresh_token"])
+    _, refused = await server.refresh(first["refresh_token"])
+    assert refused["error"] == "invalid_grant"
+    assert not server.good(third["access_token"])
+    assert (await server.refresh(third["refresh_token"]))[0] == 400
+    assert server.good(bystander["access_token"])
+
+
+async def test_a_refresh_may_ask_for_less_but_never_for_more(server: Server) -> None:
+    body = await server.tokens(server.acme, scope="evse:read evse:write")
+    _, less = await server.refresh(body["refresh_token"], scope="evse:read")
+    assert less["scope"] == "evse:read"
+    status, more = await server.refresh(less["refresh_token"], scope="evse:read user:read")
+    assert (status, more["error"]) == (400, "invalid_scope")
+    assert server.good(less["access_token"])  # what is refused changes nothing
+    _, again = await server.refresh(less["refresh_token"])
+    assert again["scope"] == "evse:read evse:write"
+
+
+async def test_a_refresh_token_is_of_no_use_to_another_application(server: Server) -> None:
+    body = await server.tokens(server.acme)
+    form = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"]}
+    _, refused = await server.token(server.other, **form)
+    assert refused["error"] == "invalid_grant"
+    assert server.good(body["access_token"])
+
+
+async def test_revoking_an_access_token_leaves_its_refresh_token(server: Server) -> None:
+    body = await server.tokens(server.acme)
+    assert await server.revoke(body["access_token"]) == 200
+    assert not server.good(body["access_token"])
+    assert (await server.refresh(body["refresh_token"]))[0] == 200
+
+
+async def test_revoking_a_refresh_token_revokes_its_access_token(server: Server) -> None:
+    body = await server.tokens(server.acme)
+    assert await server.revoke(body["refresh_token"]) == 200
+    assert not server.good(body["access_token"])
+    assert (await server.refresh(body["refresh_token"]))[0] == 400
+
+
+async def test_revoking_what_is_unknown_or_not_ones_own_does_nothing(server: Server) -> None:
+    body = await server.tokens(server.acme)
+    assert await server.revoke("nonsense") == 200
+    assert await server.revoke(body["access_token"], server.other) == 200
+    assert await server.revoke(body["refresh_token"], server.other) == 200
+    assert server.good(body["access_token"])
+    assert (await server.refresh(body["refresh_token"]))[0] == 200
+
+
+async def test_revoking_takes_credentials_and_a_token(server: Server) -> None:
+    status, body, _ = await server.post("/o/revoke_token/", {"token": "x"})
+    assert (status, body["error"]) == (401, "invalid_client")
+    form, headers = {"a": "b"}, basic(server.acme)
+    status, body, _ = await server.post("/o/revoke_token/", form, headers=headers)
+    assert (status, body["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+async def test_the_revocation_url_without_its_slash_answers_405(
+    server: Server, method: str
+) -> None:
+    session = (await server.driver()).session
+    async with session.request(method, f"{server.origin}/o/revoke_token") as response:
+        assert response.status == 405
+
+
+async def test_tokens_are_posted_for_with_or_without_the_slash(server: Server) -> None:
+    session = (await server.driver()).session
+    for path in ("/o/token/", "/o/token"):
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": server.acme.client_id,
+            "client_secret": server.acme.client_secret,
+        }
+        assert (await server.post(path, form))[0] == 200
+        async with session.get(server.origin + path) as response:
+            assert (response.status, response.headers["Allow"]) == (405, "POST")
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("query", "raw", "headers"),
+    [
+        ("", b"grant_type=client_credentials&grant_type=client_credentials", FORM),
+        ("?client_secret=in-the-log", b"grant_type=client_credentials", FORM),
+        ("", b'{"grant_type": "client_credentials"}', {"Content-Type": "application/json"}),
+        ("", b"grant_type=client_credentials", {"Content-Type": "text/plain; charset=no-such"}),
+        ("", b"grant_type=\xff\xfe", FORM),
+        ("", b"a=b&" * 5000, FORM),
+        ("", b"", FORM),
+        ("", b"grant_type=%00%ff&client_id=%ff", FORM),
+        ("", b"grant_type=client_credentials", FORM | {"Authorization": "Basic !"}),
+        ("", b"grant_type=client_credentials", FORM | {"Authorization": "Basic \xe9\xff"}),
+        ("", b"grant_type=client_credentials", FORM | {"Authorization": "Basic "}),
+        ("", b"grant_type=client_credentials", FORM | {"Authorization": "Bearer abc"}),
+    ],
+)
+@pytest.mark.parametrize("path", ["/o/token/", "/o/revoke_token/"])
+async def test_whatever_is_sent_the_answer_is_an_error_of_rfc_6749(
+    server: Server, path: str, query: str, raw: bytes, headers: dict[str, str]
+) -> None:
+    status, body, answered = await server.post(path + query, raw, headers=headers)
+    assert (status, body["error"]) in {(400, "invalid_request"), (401, "invalid_client")}
+    assert answered["Cache-Control"] == "no-store"
+
+
+async def test_a_parameter_that_comes_twice_is_refused(server: Server) -> None:
+    raw, headers = b"grant_type=client_credentials&scope=a&scope=b", basic(server.acme)
+    _, body, _ = await server.post("/o/token/", raw, headers=headers | FORM)
+    assert (body["error"], "more than once" in body["error_description"]) == (
+        "invalid_request",
+        True,
+    )
+
+
+async def test_a_parameter_left_empty_is_no_parameter(server: Server) -> None:
+    status, body = await server.token(server.acme, grant_type="client_credentials", scope="")
+    assert (status, body["scope"]) == (200, " ".join(SCOPES))
+    status, body = await server.token(server.acme, grant_type="")
+    assert (status, body["error"]) == (400, "invalid_request")
+
+
+async def test_credentials_in_the_header_may_be_joined_by_the_same_client_id(
+    server: Server,
+) -> None:
+    form = {"grant_type": "client_credentials", "client_id": server.acme.client_id}
+    assert (await server.token(server.acme, **form))[0] == 200
+    form["client_id"] = server.other.client_id
+    assert (await server.token(server.acme, **form))[1]["error"] == "invalid_request"
+
+
+async def test_tokens_can_be_ended_early_one_at_a_time_or_all_at_once(server: Server) -> None:
+    one, two = [await server.tokens(server.acme) for _ in range(2)]
+    assert server.authority.revoke_early(one["access_token"])
+    assert not server.authority.revoke_early("nonsense")
+    assert (server.good(one["access_token"]), server.good(two["access_token"])) == (False, True)
+    server.authority.expire_tokens()
+    assert not server.good(two["access_token"])
+    assert (await server.refresh(two["refresh_token"]))[0] == 200
+
+
+async def test_a_driver_can_be_signed_in_without_any_page(server: Server) -> None:
+    body = server.authority.sign_in(server.acme.client_id, ADA.user_id, ["evse:read"])
+    grant = server.authority.grant(body["access_token"])
+    assert grant is not None
+    assert (grant.user_id, grant.scopes) == (ADA.user_id, {"evse:read"})
+    assert (await server.refresh(body["refresh_token"]))[0] == 200
+    with pytest.raises(ValueError, match="moon:write"):
+        server.authority.sign_in(server.acme.client_id, ADA.user_id, ["moon:write"])
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["", "/back", "javascript:alert(1)", "data:text/html,x", f"{BACK}#part", f"{BACK}\r\nA:b"],
+)
+def test_a_uri_that_no_browser_can_be_sent_to_cannot_be_registered(clock: Clock, uri: str) -> None:
+    authority = Authority(Chance(1), clock)
+    with pytest.raises(ValueError, match="redirect"):
+        authority.add(SCOPES, [uri])
+    with pytest.raises(ValueError, match="redirect"):
+        authority.add(SCOPES, onboarding_redirect_url=uri)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(("own", "sign_in", "refresh", "revoke", "expire", "wait")),
+        st.integers(0, 20),
+    ),
+    max_size=25,
+)
+
+
+class Play:
+    """An authority that things are done to; tokens are picked among all there ever were."""
+
+    def __init__(self, *, saved: bool) -> None:
+        self.clock = Clock(speed=0)
+        self.authority = self.new_authority()
+        self.saved = saved
+        self.acme = self.authority.add(SCOPES, [BACK])
+        self.made: list[str] = []
+
+    def new_authority(self) -> Authority:
+        return Authority(Chance(7), self.clock, Secrets(Chance(7), fixed=True))
+
+    def do(self, step: str, number: int) -> Any:
+        if self.saved:  # and loaded by another program
+            dumped = json.loads(json.dumps(self.authority.dump()))
+            self.authority = self.new_authority()
+            self.authority.load(dumped)
+        token = self.made[number % len(self.made)] if self.made else ""
+        keys = {"client_id": self.acme.client_id, "client_secret": self.acme.client_secret}
+        try:
+            reply = self._reply(step, number, token, keys)
+        except TokenRefusedError as error:
+            return error.body
+        self.made += [v for k, v in (reply or {}).items() if k.endswith("token")]
+        return reply, [self.authority.grant(made) for made in self.made]
+
+    def _reply(self, step: str, number: int, token: str, keys: dict[str, str]) -> Any:
+        match step:
+            case "own":
+                return self.authority.issue(None, {"grant_type": "client_credentials", **keys})
+            case "sign_in":
+                return self.authority.sign_in(self.acme.client_id, f"user-{number}")
+            case "refresh":
+                form = {"grant_type": "refresh_token", "refresh_token": token or "x", **keys}
+                return self.authority.issue(None, form)
+            case "revoke":
+                return self.authority.revoke(None, {"token": token or "x", **keys})
+            case "expire":
+                return self.authority.expire_tokens()
+            case _:
+                self.clock.advance(hours=number)
+                return None
+
+
+@given(STEPS)
+def test_a_state_file_in_between_makes_no_difference(steps: list[tuple[str, int]]) -> None:
+    one, other = Play(saved=False), Play(saved=True)
+    for step, number in steps:
+        assert one.do(step, number) == other.do(step, number)
+    assert len(set(one.made)) == len(one.made)
+
+
+async def test_a_refresh_token_that_was_used_is_known_after_a_restart(server: Server) -> None:
+    old = await server.tokens(server.acme)
+    _, new = await server.refresh(old["refresh_token"])
+    server.authority.load(json.loads(json.dumps(server.authority.dump())))
+    assert server.good(new["access_token"])
+    await server.refresh(old["refresh_token"])
+    assert not server.good(new["access_token"])
+
+
+async def test_codes_survive_in_a_state_file_too(server: Server, clock: Clock) -> None:
+    unused, used = await server.code(server.acme), await server.code(server.acme)
+    await server.token(server.acme, grant_type="authorization_code", code=used)
+    clock.advance(seconds=30)
+    server.authority.load(json.loads(json.dumps(server.authority.dump())))
+    status, body = await server.token(server.acme, grant_type="authorization_code", code=unused)
+    assert status == 200
+    await server.token(server.acme, grant_type="authorization_code", code=used)
+    assert server.good(body["access_token"])
+
+
+async def test_a_drivers_token_reads_what_is_theirs_and_nothing_else(api: Any) -> None:
+    simulator = api.simulator
+    body = simulator._authority.sign_in(simulator.client_id, simulator.user_id)
+    everybody = await api.get("/users")
+    answer = await api.get("/users", token=body["access_token"])
+    assert [user["id"] for user in answer.body] == [simulator.user_id]
+    assert len(everybody.body) > 1

@@ -1,0 +1,213 @@
+"""The connect journey as drivers see it: in a real browser, from an application and back.
+
+``EV_ENERGY_SCREENSHOTS`` names a folder for a picture of each page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+from aiohttp import web
+
+from tests.helpers.html_browser import Site
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+waiting = pytest.importorskip("selenium.webdriver.support.wait")
+OddError = pytest.importorskip("selenium.common.exceptions").WebDriverException
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+CHROMIUM = shutil.which("chromium")
+CHROMEDRIVER = shutil.which("chromedriver")
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or CHROMEDRIVER is None, reason="Chromium or its driver is not installed"
+)
+
+#: Nothing that Chromium does of its own accord; no sandbox, as containers often allow none.
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"),
+    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-proxy-server", "--hide-scrollbars"),
+)
+SECONDS = 30
+
+
+class Browser:
+    """Chromium, doing what a driver does."""
+
+    def __init__(self, chrome: Any, look: str) -> None:
+        self.chrome = chrome
+        self.look = look
+
+    def open(self, url: str) -> None:
+        """Go to a URL."""
+        self.chrome.get(url)
+
+    def press(self, text: str) -> None:
+        """Press the button or follow the link with this text."""
+        path = f"//button[contains(., '{text}')] | //a[contains(., '{text}')]"
+        self.chrome.find_element("xpath", path).click()
+
+    def arrives_at(self, heading: str) -> None:
+        """Wait for the page with this heading."""
+        # While one page takes the place of another the driver may say anything about either.
+        patience = waiting.WebDriverWait(self.chrome, SECONDS, ignored_exceptions=[OddError])
+        patience.until(
+            lambda chrome: chrome.find_element("tag name", "h1").text == heading, heading
+        )
+
+    def fill(self, label: str, text: str) -> None:
+        """Type into the field with this label."""
+        path = f"//input[@id = //label[contains(., '{label}')]/@for]"
+        self.chrome.find_element("xpath", path).send_keys(text)
+
+    def keep(self, name: str) -> None:
+        """Take a picture, if somebody wants one."""
+        if folder := os.environ.get("EV_ENERGY_SCREENSHOTS"):
+            self.chrome.save_screenshot(str(Path(folder) / f"{self.look}-{name}.png"))
+
+    def complaints(self) -> list[str]:
+        """What could not be loaded, or was not allowed."""
+        return [entry["message"] for entry in self.chrome.get_log("browser")]
+
+
+@pytest.fixture(params=[("light", 390), ("dark", 1100)], ids=lambda look: look[0])
+def browser(request: Any, tmp_path: Path, monkeypatch: Any) -> Iterator[Browser]:
+    monkeypatch.setenv("NO_PROXY", "*")  # the driver is asked for by HTTP as well
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    service = webdriver.ChromeService(CHROMEDRIVER)
+    chrome = webdriver.Chrome(options=options, service=service)
+    chrome.implicitly_wait(SECONDS)  # for what stands further down a page that is on its way
+    look, width = request.param
+    feature = {"name": "prefers-color-scheme", "value": look}
+    size = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": width < 500}
+    try:
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        yield Browser(chrome, look)
+    finally:
+        chrome.quit()
+
+
+class DriverApp(Site):
+    """Somebody's application: a page with links, to which drivers come back."""
+
+    def __init__(self) -> None:
+        app = web.Application()
+        app.router.add_get("/", self._home)
+        super().__init__(app)
+        self.links: dict[str, str] = {}
+        self.came_back: list[dict[str, str]] = []
+
+    async def _home(self, request: web.Request) -> web.Response:
+        if request.query:
+            self.came_back.append(dict(request.query))
+        links = "".join(f'<p><a href="{url}">{text}</a>' for text, url in self.links.items())
+        text = f'<!doctype html><link rel="icon" href="data:,"><h1>Acme Drive</h1>{links}'
+        return web.Response(text=text, content_type="text/html")
+
+
+@pytest.fixture
+async def driver_app() -> AsyncIterator[DriverApp]:
+    site = DriverApp()
+    await site.start()
+    yield site
+    await site.close()
+
+
+@pytest.mark.shows_secrets("files", reason="a browser remembers the URL that the code came in")
+async def test_a_driver_logs_in_connects_a_charger_and_is_back_in_the_app(
+    browser: Browser, driver_app: DriverApp, start: Any, clock: Any
+) -> None:
+    api = await start(rate_limit=None, clock=clock)
+    simulator = api.simulator
+    home = f"{driver_app.origin}/"
+    scopes = ("evse:read", "evse:write", "user:read", "vehicle:read", "charging_session:read")
+    acme = simulator._authority.add(scopes, [home], name="Acme Drive")
+    asked = {"client_id": acme.client_id, "response_type": "code", "state": "ünï&=code"}
+    about = {"client_id": acme.client_id, "user_id": simulator.user_id, "redirect_uri": home}
+    root = simulator.base_url.removesuffix("/v2")
+    driver_app.links |= {
+        "Log in with ev.energy": f"{root}/o/authorize/?{urlencode(asked)}".replace("&", "&amp;"),
+        "Connect a charger": f"{root}/v2/evse_onboarding?{urlencode(about)}".replace("&", "&amp;"),
+    }
+    user = (await api.get(f"/users/{simulator.user_id}")).body
+
+    def journey() -> None:
+        browser.open(home)
+        browser.press("Log in with ev.energy")
+        browser.arrives_at("Log in")
+        browser.keep("1-login")
+        browser.fill("E-mail", user["email"])
+        browser.fill("Password", "anything")
+        browser.press("Log in")
+        browser.arrives_at("Let Acme Drive in?")
+        browser.keep("2-consent")
+        browser.press("Allow")
+        browser.arrives_at("Acme Drive")
+        browser.press("Connect a charger")
+        browser.arrives_at("Which make is your charger?")
+        browser.keep("3-makes")
+        browser.press("Easee")
+        browser.arrives_at("Which Easee is it?")
+        browser.keep("4-models")
+        browser.press("One")
+        browser.arrives_at("Connect your Easee")
+        browser.keep("5-connect")
+        browser.fill("Serial number", "EH4711")
+        browser.press("Connect")
+        browser.arrives_at("Acme Drive")
+        browser.keep("6-back")
+        assert browser.complaints() == []
+
+    await asyncio.to_thread(journey)
+    logged_in, connected = driver_app.came_back
+    assert logged_in["state"] == "ünï&=code"
+    form = {
+        "grant_type": "authorization_code",
+        "code": logged_in["code"],
+        "client_id": acme.client_id,
+        "client_secret": acme.client_secret,
+    }
+    token = (await api("POST", simulator.token_url, token=None, data=form)).body["access_token"]
+    evses = (await api.get("/evses", token=token)).body
+    assert {evse["user"].rpartition("/")[2] for evse in evses} == {simulator.user_id}
+    assert connected["evse_uid"] in [evse["id"] for evse in evses]
+    assert "EH4711" in [evse["cpid"] for evse in evses]
+
+
+async def test_a_driver_who_says_no_is_back_in_the_app_with_nothing_done(
+    browser: Browser, driver_app: DriverApp, start: Any, clock: Any
+) -> None:
+    api = await start(rate_limit=None, clock=clock)
+    home = f"{driver_app.origin}/"
+    acme = api.simulator._authority.add(["evse:read"], [home], name="Acme Drive")
+    asked = urlencode({"client_id": acme.client_id, "response_type": "code"})
+    about = urlencode({"client_id": acme.client_id, "user_id": api.simulator.user_id})
+    root = api.simulator.base_url.removesuffix("/v2")
+
+    def journey() -> None:
+        browser.open(f"{root}/o/authorize/?{asked}")
+        browser.press("@example.com")  # somebody from the list
+        browser.arrives_at("Let Acme Drive in?")
+        browser.press("Deny")
+        browser.arrives_at("Acme Drive")
+        browser.open(f"{root}/v2/evse_onboarding?{about}&redirect_uri={home}")
+        browser.arrives_at("Which make is your charger?")
+        browser.press("Cancel")
+        browser.arrives_at("Acme Drive")
+
+    await asyncio.to_thread(journey)
+    assert [came["error"] for came in driver_app.came_back] == ["access_denied"] * 2

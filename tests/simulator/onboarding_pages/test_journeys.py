@@ -1,0 +1,447 @@
+"""How drivers connect what they own, as a browser without scripts goes through it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from aiohttp import web
+
+from ev_energy.simulator._html import Visitors
+from ev_energy.simulator._journeys import (
+    KINDS,
+    Account,
+    ConnectError,
+    Option,
+    install,
+    journey_url,
+    legacy_id,
+    reconnect_url,
+)
+from ev_energy.simulator._oauth import Authority, Person
+from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator._store._instants import write_instant
+from tests.helpers.html_browser import Driver, Site, browsing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from ev_energy.simulator._store._clock import Clock
+
+BACK = "https://acme.example/back?keep=1#part"
+NASTY = "<script>Garage</script>"
+
+
+class World:
+    """Two makes with two models each, accounts with two devices, and what was connected."""
+
+    def __init__(self) -> None:
+        self.connected: list[tuple[str, str, dict[str, str], list[str]]] = []
+        self.reconnected: list[tuple[str, str]] = []
+        self.held = [Option("d1", "My <first>", "VIN 1"), Option("d2", "My second")]
+        self.single = False
+        self.refuses: str | None = None
+
+    def by_email(self, email: str) -> Person | None:
+        raise AssertionError(email)
+
+    def by_id(self, user_id: str) -> Person | None:
+        return Person("user-ada", "ada@example.com", "Ada Doyle") if user_id == "user-ada" else None
+
+    def suggestions(self) -> list[Person]:
+        return []
+
+    def makes(self, kind: str) -> Sequence[Option]:
+        return [Option("m1", "Wallbox"), Option("m2", NASTY, "Beta")]
+
+    def models(self, kind: str, make_id: str) -> Sequence[Option]:
+        return [Option(f"{make_id}-a", "Pulsar", "7.4 kW"), Option(f"{make_id}-b", "Quasar")]
+
+    def make(self, kind: str, about: Mapping[str, str]) -> Option | None:
+        ids = [about[name] for name in ("make_id", "model_id", "trim_id") if name in about]
+        makes = [make for make in self.makes(kind) if all(i.startswith(make.id) for i in ids)]
+        return makes[0] if makes else None
+
+    def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> Account:
+        return Account(self.held, self.single)
+
+    def connect(
+        self, kind: str, user_id: str, about: Mapping[str, str], devices: Sequence[str]
+    ) -> Sequence[str]:
+        if self.refuses is not None:
+            raise ConnectError(self.refuses)
+        self.connected.append((kind, user_id, dict(about), list(devices)))
+        return [f"new-{device}" for device in devices]
+
+    def owner(self, kind: str, device_id: str) -> str | None:
+        return "user-ada" if device_id == "d1" else None
+
+    def reconnect(self, kind: str, device_id: str) -> None:
+        self.reconnected.append((kind, device_id))
+
+
+class Server(Site):
+    """The pages, and an application that sends drivers to them."""
+
+    def __init__(self, clock: Clock) -> None:
+        app = web.Application()
+        self.clock = clock
+        self.world = World()
+        self.authority = Authority(Chance(1), clock)
+        install(app, self.world, self.world, self.authority.applications, Visitors(), clock)
+        super().__init__(app)
+        self.acme = self.authority.add(["evse:write"], ["https://acme.example/other"], name="Acme")
+
+    def link(self, kind: str, **about: str | None) -> str:
+        """The page on which a journey begins."""
+        known = {"user_id": "user-ada", "client_id": self.acme.client_id, "redirect_uri": BACK}
+        given = {name: text for name, text in (known | about).items() if text is not None}
+        return journey_url(f"{self.origin}/v2", kind, given)
+
+    def again(self, kind: str, **about: str) -> str:
+        """The page on which something is connected again."""
+        known = {"device_id": "d1", "client_id": self.acme.client_id, "redirect_uri": BACK}
+        return reconnect_url(f"{self.origin}/v2", kind, known | about)
+
+    async def arrive(self, kind: str, **about: str | None) -> Driver:
+        """A new browser on the first page."""
+        driver = await self.driver()
+        await driver.open(self.link(kind, **about))
+        return driver
+
+
+@pytest.fixture
+async def server(clock: Clock) -> AsyncIterator[Server]:
+    started = Server(clock)
+    await started.start()
+    yield started
+    await started.close()
+
+
+async def test_a_charger_is_connected_by_make_model_and_serial_number(server: Server) -> None:
+    driver = await server.arrive("evses")
+    assert driver.page.heading == "Which make is your charger?"
+    assert "Ada Doyle, on behalf of Acme" in driver.page.text
+    assert (await driver.follow("Wallbox")).heading == "Which Wallbox is it?"
+    page = await driver.follow("Quasar")
+    assert page.heading == "Connect your Wallbox"
+    assert ("email", "ada@example.com") in page.forms[0].fields
+    page = await driver.press("Connect", serial="  WB-1 ")
+    assert page.status == 302
+    uid = "new-WB-1"
+    assert page.location == (
+        f"https://acme.example/back?keep=1&evse_id={legacy_id(uid)}&evse_uid={uid}#part"
+    )
+    ((kind, user_id, about, devices),) = server.world.connected
+    assert (kind, user_id, devices) == ("evses", "user-ada", ["WB-1"])
+    assert about["model_id"] == "m1-b"
+
+
+async def test_the_list_of_makes_can_be_searched(server: Server) -> None:
+    driver = await server.arrive("evses")
+    page = await driver.press("Search", q="wALL")
+    assert list(page.links) == ["Wallbox"]
+    assert (await driver.press("Search", q="nothing")).links == {}
+    assert "No make of chargers has a name like that." in driver.page.text
+    assert list((await driver.press("Search", q="")).links) == ["Wallbox", f"{NASTY} Beta"]
+    await driver.press("Search", q="wall")
+    page = await driver.follow("Wallbox")
+    assert "q=" not in urlsplit(page.url).query
+
+
+async def test_a_link_with_a_make_or_a_model_is_a_shorter_way(server: Server) -> None:
+    driver = await server.arrive("evses", make_id="m1")
+    assert driver.page.heading == "Which Wallbox is it?"
+    driver = await server.arrive("evses", model_id="m1-a")
+    assert driver.page.heading == "Connect your Wallbox"
+
+
+async def test_a_serial_number_that_will_not_do_can_be_corrected(server: Server) -> None:
+    driver = await server.arrive("evses", model_id="m1-a")
+    page = await driver.press("Connect", serial=" ")
+    assert (page.status, server.world.connected) == (400, [])
+    assert "The serial number is missing." in page.text
+    server.world.refuses = "That one is taken."
+    page = await driver.press("Connect", serial="WB-2", email="other@example.com")
+    assert page.status == 400
+    assert "That one is taken." in page.text
+    assert {("serial", "WB-2"), ("email", "other@example.com")} <= set(page.forms[0].fields)
+    server.world.refuses = None
+    page = await driver.press("Connect", serial="WB-3")
+    assert page.came_back_with["evse_uid"] == ["new-WB-3"]
+
+
+async def test_cars_are_connected_from_an_account_and_come_back_in_order(server: Server) -> None:
+    driver = await server.arrive("vehicles")
+    page = await driver.follow("Wallbox")
+    assert page.heading == "Sign in to Wallbox"
+    page = await driver.press("Sign in", password="x")
+    assert page.heading == "What may ev.energy use?"
+    assert page.checked == []
+    page = await driver.press("Allow", "My second", "My <first>")
+    uids = page.came_back_with["vehicle_uid"]
+    assert uids == ["new-d1", "new-d2"]
+    assert page.came_back_with["vehicle_id"] == [str(legacy_id(uid)) for uid in uids]
+
+
+@pytest.mark.parametrize("about", [{"make_id": "m1"}, {"model_id": "m1-a"}, {"trim_id": "m1-a-x"}])
+async def test_a_link_with_a_car_leads_to_its_makers_login(
+    server: Server, about: dict[str, str]
+) -> None:
+    driver = await server.arrive("vehicles", **about)
+    assert driver.page.heading == "Sign in to Wallbox"
+    await driver.press("Sign in", password="x")
+    await driver.press("Allow", "My second")
+    ((_, _, given, devices),) = server.world.connected
+    assert devices == ["d2"]
+    assert given.items() >= about.items()
+
+
+async def test_an_inverter_is_connected_like_a_car(server: Server) -> None:
+    server.world.held = server.world.held[:1]
+    driver = await server.arrive("inverters", make_id="m1")
+    page = await driver.press("Sign in", password="x")
+    assert page.checked == ["d1"]  # the only one needs no choice
+    page = await driver.press("Allow", "My <first>")
+    assert page.came_back_with["inverter_uid"] == ["new-d1"]
+
+
+@pytest.mark.parametrize(
+    ("filled", "said"),
+    [
+        ({"email": "nobody", "password": "x"}, "An e-mail address is needed."),
+        ({"password": ""}, "The password must not be empty."),
+    ],
+)
+async def test_a_login_at_a_maker_needs_an_address_and_a_password(
+    server: Server, filled: dict[str, str], said: str
+) -> None:
+    driver = await server.arrive("vehicles", make_id="m1")
+    page = await driver.press("Sign in", **filled)
+    assert (page.status, page.heading) == (400, "Sign in to Wallbox")
+    assert said in page.text
+
+
+async def test_nothing_is_connected_that_was_not_chosen(server: Server) -> None:
+    driver = await server.arrive("vehicles", make_id="m1")
+    await driver.press("Sign in", password="x")
+    page = await driver.press("Allow")
+    assert page.status == 400
+    assert "Choose at least one of these." in page.text
+    page.forms[0].fields.append(("device", "somebody-elses"))
+    page = await driver.press("Allow", "My second")
+    assert (page.status, page.checked) == (400, ["d2"])
+    assert server.world.connected == []
+
+
+async def test_some_makers_let_one_car_go_at_a_time(server: Server) -> None:
+    server.world.single = True
+    driver = await server.arrive("vehicles", make_id="m1")
+    page = await driver.press("Sign in", password="x")
+    assert {found.get("type") for name, found in page.tags if found.get("name") == "device"} == {
+        "radio"
+    }
+    page = await driver.press("Allow", "My second", "My <first>")
+    assert "Choose one of these." in page.text
+    page = await driver.press("Allow", "My second")
+    assert page.came_back_with["vehicle_uid"] == ["new-d2"]
+
+
+async def test_what_the_maker_refuses_is_said_and_can_be_tried_again(server: Server) -> None:
+    driver = await server.arrive("vehicles", make_id="m1")
+    await driver.press("Sign in", password="x")
+    server.world.refuses = "This car is too old."
+    page = await driver.press("Allow", "My second")
+    assert page.status == 400
+    assert "This car is too old." in page.text
+    assert page.checked == ["d2"]
+
+
+async def test_an_account_with_nothing_in_it_says_so(server: Server) -> None:
+    server.world.held = []
+    driver = await server.arrive("vehicles", make_id="m1")
+    page = await driver.press("Sign in", password="x")
+    assert "holds no car that is not connected already" in page.text
+    page = await driver.press("Cancel")
+    assert page.came_back_with["error"] == ["access_denied"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "about"),
+    [
+        ("evses", {}),
+        ("evses", {"make_id": "m1"}),
+        ("evses", {"model_id": "m1-a"}),
+        ("vehicles", {}),
+        ("vehicles", {"make_id": "m1"}),
+        ("inverters", {}),
+    ],
+)
+async def test_there_is_a_way_back_from_every_page(
+    server: Server, kind: str, about: dict[str, str]
+) -> None:
+    driver = await server.arrive(kind, **about)
+    page = await driver.press("Cancel")
+    assert page.location == "https://acme.example/back?keep=1&error=access_denied#part"
+
+
+async def test_a_device_can_be_connected_again(server: Server) -> None:
+    for kind, known in KINDS.items():
+        driver = await server.driver()
+        page = await driver.open(server.again(kind))
+        assert page.heading == f"Reconnect your {known.thing}"
+        page = await driver.press("Reconnect")
+        assert page.came_back_with[f"{known.prefix}_uid"] == ["d1"]
+    assert server.world.reconnected == [(kind, "d1") for kind in KINDS]
+
+
+async def test_a_link_to_connect_again_ends_when_the_clock_says_so(
+    server: Server, clock: Clock
+) -> None:
+    ends = write_instant(clock.advance(hours=1))
+    url = server.again("vehicles", expires_at=ends)
+    assert (await (await server.driver()).open(url)).status == 410
+    later = server.again("vehicles", expires_at=ends.replace("2026", "2027"))
+    driver = await server.driver()
+    assert (await driver.open(later)).status == 200
+    clock.advance(days=366)
+    assert (await driver.press("Reconnect")).status == 410
+    assert (
+        await (await server.driver()).open(server.again("evses", expires_at="soon"))
+    ).status == 400
+    assert server.world.reconnected == []
+
+
+async def test_without_an_address_to_return_to_the_applications_own_is_taken(
+    server: Server,
+) -> None:
+    home = server.authority.add(["evse:write"], onboarding_redirect_url="https://home.example/")
+    about = {"client_id": home.client_id, "redirect_uri": None, "model_id": "m1-a"}
+    driver = await server.arrive("evses", **about)
+    page = await driver.press("Connect", serial="WB-1")
+    assert page.location is not None
+    assert page.location.startswith("https://home.example/?evse_id=")
+
+
+async def test_with_no_address_at_all_the_driver_is_told_on_a_page(server: Server) -> None:
+    driver = await server.arrive("evses", redirect_uri=None, model_id="m1-a")
+    page = await driver.press("Connect", serial="WB-1")
+    assert (page.status, page.heading) == (200, "All done")
+    assert "evse_uid new-WB-1" in page.text
+    driver = await server.arrive("evses", redirect_uri=None)
+    assert (await driver.press("Cancel")).heading == "Nothing was connected"
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "status"),
+    [
+        ("evses", {"client_id": "nobody"}, 400),
+        ("evses", {"client_id": None}, 400),
+        ("evses", {"redirect_uri": "https://evil.example/"}, 400),
+        ("evses", {"redirect_uri": "http://acme.example/back"}, 400),
+        ("evses", {"redirect_uri": "https://acme.example@evil.example/"}, 400),
+        ("evses", {"redirect_uri": "https://acme.example\\@evil.example/"}, 400),
+        ("evses", {"redirect_uri": "//acme.example/back"}, 400),
+        ("evses", {"redirect_uri": "https://["}, 400),
+        ("evses", {"user_id": "nobody"}, 404),
+        ("evses", {"user_id": None}, 404),
+        ("evses", {"make_id": "nothing"}, 404),
+        ("evses", {"make_id": "m2", "model_id": "m1-a"}, 404),
+        ("vehicles", {"trim_id": "nothing"}, 404),
+        ("toasters", {}, 404),
+    ],
+)
+async def test_a_link_that_leads_nowhere_says_so(
+    server: Server, kind: str, about: dict[str, str | None], status: int
+) -> None:
+    page = (await server.arrive(kind, **about)).page
+    assert (page.status, page.location) == (status, None)
+    assert page.heading == "This link does not work"
+
+
+async def test_a_device_that_is_nobodys_cannot_be_connected_again(server: Server) -> None:
+    assert (await (await server.driver()).open(server.again("evses", device_id="d9"))).status == 404
+    assert (await (await server.driver()).open(server.again("evses", device_id=""))).status == 404
+
+
+async def test_a_page_elsewhere_cannot_connect_anything(server: Server) -> None:
+    driver = await server.arrive("evses", model_id="m1-a")
+    url = server.link("evses", model_id="m1-a")
+    for forged in ({}, {"seal": "guessed"}):
+        form = {"answer": "connect", "serial": "WB-1", "email": "a@b.example", **forged}
+        page = await driver._load("POST", url, data=form)
+        assert (page.status, page.location) == (403, None)
+        assert "out of date" in page.text
+    page = await driver._load("POST", server.again("evses"), data={"answer": "reconnect"})
+    assert page.status == 403
+    assert server.world.connected == server.world.reconnected == []
+
+
+async def test_a_way_back_with_odd_letters_is_one_line_of_a_header(server: Server) -> None:
+    uri = "https://acme.example/bück\r\nSet-Cookie: a=b?x= y"
+    driver = await server.arrive("evses", redirect_uri=uri)
+    page = await driver.press("Cancel")
+    assert page.location is not None
+    assert page.location.isascii()
+    assert page.location.startswith("https://acme.example/b%C3%BCckSet-Cookie:%20a=b?x=%20y&")
+    assert "a" not in {cookie.key for cookie in driver.session.cookie_jar}
+
+
+async def test_names_from_the_world_are_shown_as_text(server: Server) -> None:
+    driver = await server.arrive("vehicles")
+    pages = [driver.page, await driver.follow("Garage")]
+    pages.append(await driver.press("Sign in", password="x"))
+    assert "My <first>" in pages[-1].text
+    for page in pages:
+        assert "<script" not in page.html
+
+
+async def test_what_is_connected_in_a_browser_is_there_in_the_api(api: Any) -> None:
+    simulator = api.simulator
+    makes = {make["name"]: make for make in (await api.get("/evse_makes")).body}
+    query = {
+        "client_id": simulator.client_id,
+        "user_id": simulator.user_id,
+        "make_id": makes["Easee"]["id"],
+        "redirect_uri": "https://drivers.example.com/garage",
+    }
+    start = await api.get(f"/evse_onboarding?{urlencode(query)}", token=None)
+    async with browsing() as driver:
+        await driver.open(start.headers["Location"])
+        await driver.follow("Charge")
+        page = await driver.press("Connect", serial="EH999")
+        assert page.location is not None
+        assert page.location.startswith("https://drivers.example.com/garage?evse_id=")
+        (uid,) = page.came_back_with["evse_uid"]
+        await driver.open(start.headers["Location"])
+        await driver.follow("Charge")
+        page = await driver.press("Connect", serial="EH999")
+        assert "connected already" in page.text
+    evse = (await api.get(f"/evses/{uid}?expand=model.make")).body
+    assert (evse["cpid"], evse["model"]["make"]["name"]) == ("EH999", "Easee")
+    mine = await api.get("/evses", headers={"EvEnergy-User": simulator.user_id})
+    assert uid in [row["id"] for row in mine.body]
+
+
+async def test_cars_that_are_connected_in_a_browser_are_there_in_the_api(api: Any) -> None:
+    simulator = api.simulator
+    before = (await api.get(f"/users/{simulator.user_id}")).body["vehicles"]
+    makes = [make for make in (await api.get("/vehicle_makes")).body if make["onboarding_url"]]
+    query = {
+        "client_id": simulator.client_id,
+        "user_id": simulator.user_id,
+        "make_id": makes[0]["id"],
+        "redirect_uri": "https://drivers.example.com/garage",
+    }
+    start = await api.get(f"/vehicle_onboarding?{urlencode(query)}", token=None)
+    async with browsing() as driver:
+        await driver.open(start.headers["Location"])
+        page = await driver.press("Sign in", password="x")
+        page = await driver.press("Allow", *page.forms[0].boxes)
+    uids = page.came_back_with["vehicle_uid"]
+    assert page.came_back_with["vehicle_id"] == [str(legacy_id(uid)) for uid in uids]
+    after = (await api.get(f"/users/{simulator.user_id}")).body["vehicles"]
+    assert sorted(url.rpartition("/")[2] for url in after if url not in before) == sorted(uids)
+    for uid in uids:
+        assert (await api.get(f"/vehicles/{uid}")).status == 200

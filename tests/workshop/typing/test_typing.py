@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from ev_energy import Client
+from ev_energy._lazy_exports import Lazy
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+MARK = "# expect-error"
+THEMES = ["api", "api_homes", "api_people", "api_running", "api_vehicles"]
+ACCEPTED = [*(f"{theme}{twin}.py" for theme in THEMES for twin in ("", "_sync")), "own_store.py"]
+REJECTED = ["rejected.py", "rejected_families.py"]
+FILES = [*ACCEPTED, *REJECTED]
+
+#: The lines that a type checker reports, by file.
+Report = Mapping[str, set[int]]
+
+
+@functools.cache
+def mypy() -> Report:
+    """Run mypy once over all files, and return the lines that it reports."""
+    command = ["mypy", "--config-file", str(ROOT / "pyproject.toml"), "--no-pretty"]
+    output = _run([*command, "--hide-error-context", *map(str, map(HERE.joinpath, FILES))]).stdout
+    reported: dict[str, set[int]] = {name: set() for name in FILES}
+    for line in output.splitlines():
+        if ": error: " in line:
+            position = re.match(r"(.+?):(\d+):", line)
+            assert position, output
+            reported[Path(position[1]).name].add(int(position[2]))
+    assert f"(checked {len(FILES)} source files)" in output, output
+    return reported
+
+
+@functools.cache
+def pyright() -> Report:
+    """Run pyright once over all files in strict mode, and return the lines that it reports."""
+    command = ["pyright", "--outputjson", "--project", str(ROOT / "pyproject.toml")]
+    files = map(str, map(HERE.joinpath, FILES))
+    output = _run([*command, "--pythonpath", sys.executable, *files]).stdout
+    report = json.loads(output)
+    assert report["summary"]["filesAnalyzed"] == len(FILES)
+    reported: dict[str, set[int]] = {name: set() for name in FILES}
+    for diagnostic in report["generalDiagnostics"]:
+        if diagnostic["severity"] == "error":
+            line = diagnostic["range"]["start"]["line"] + 1
+            reported[Path(diagnostic["file"]).name].add(line)
+    return reported
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    module = [sys.executable, "-m", *command]
+    return subprocess.run(module, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.fixture(params=[mypy, pyright], ids=["mypy", "pyright"])
+def reported(request: pytest.FixtureRequest) -> Report:
+    check: Callable[[], Report] = request.param
+    name = request.param.__name__
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    return check()
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_correct_code_is_accepted(reported: Report, name: str) -> None:
+    assert reported[name] == set()
+
+
+@pytest.mark.parametrize("name", REJECTED)
+def test_mistakes_are_reported_on_the_marked_lines_only(reported: Report, name: str) -> None:
+    lines = (HERE / name).read_text(encoding="utf-8").splitlines()
+    marked = {number for number, line in enumerate(lines, 1) if MARK in line}
+    assert len(marked) >= 35
+    assert reported[name] == marked
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_blocking_file_is_the_async_one_without_await(theme: str) -> None:
+    text = (HERE / f"{theme}.py").read_text(encoding="utf-8")
+    text = re.sub(r"\b(async|await) ", "", text)
+    text = text.replace("from ev_energy import (", "from ev_energy_sync import (")
+    text = text.replace("User code", "Blocking user code", 1)
+    head = f'run."""\n\n# ruff: noqa: I001  (in the order of {theme}.py)\n'
+    text = text.replace('run."""\n', head, 1)
+    assert (HERE / f"{theme}_sync.py").read_text(encoding="utf-8") == text
+
+
+def test_all_families_are_used_in_accepted_code() -> None:
+    texts = [(HERE / f"{theme}.py").read_text(encoding="utf-8") for theme in THEMES]
+    families = {name for name, value in vars(Client).items() if isinstance(value, Lazy)}
+    assert len(families) > 50
+    assert families == families & set(re.findall(r"\bclient\.(\w+)\b", "".join(texts)))
+
+
+def test_all_files_of_this_folder_are_checked() -> None:
+    assert {path.name for path in HERE.glob("*.py")} == {*FILES, "__init__.py", Path(__file__).name}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_all_files_are_valid_python(name: str) -> None:
+    compile((HERE / name).read_text(encoding="utf-8"), name, "exec")
