@@ -1,7 +1,7 @@
 """The facts of the API's description, in ``api.json``: names, types, limits and statuses, no text.
 
 Tests and the simulator read this file, never the description itself, which belongs to the vendor.
-`extract` makes it from the description; ``tests/facts/write_facts.py`` is the command for that.
+`extract` makes it from the description; ``tests/contract/write_facts.py`` is the command for that.
 
 The file uses the keywords of OpenAPI 3.1 and JSON Schema, with one line for each item. It differs
 from a description as follows:

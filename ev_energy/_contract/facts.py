@@ -14,15 +14,19 @@ FILE: Final = Path(__file__).with_name("api.json")
 Facts: TypeAlias = dict[str, Any]
 
 
-class MissingFactsError(LookupError):
+class MissingFactsError(KeyError):
     """The file has no facts about an operation."""
 
     def __init__(self, method: str, path: str) -> None:
         super().__init__(
             f"ev_energy/_contract/{FILE.name} has no facts about {method} {path}. If the API's "
-            "description has this operation, run `python tests/facts/write_facts.py DESCRIPTION`. "
-            "If not, add a line to the file by hand; the line of a similar operation is a model."
+            "description has the operation, run `python tests/contract/write_facts.py DESCRIPTION`."
+            " If not, add a line to the file by hand, as the line of a similar operation is."
         )
+
+    def __str__(self) -> str:
+        """Return the message; a `KeyError` would show its repr."""
+        return str(self.args[0])
 
 
 def facts() -> Facts:

@@ -1,36 +1,68 @@
-"""The facts of the API's operations, as its description declares them.
+"""What requests may hold and how they are answered, by operation.
 
-They lie in ``_contract.json``, which a script writes from the description; what it corrects and why
-is told there.
+The contract is derived from the facts of the API's description (`ev_energy._contract`), after the
+corrections that apply to requests. Nothing is read until the first operation is asked for.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from importlib import resources
-from typing import Any, Final, Literal
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
-import msgspec
 
-#: Parameters of queries that say which page is wanted.
+from ev_energy._contract.corrections import OF_REQUESTS, Correction, corrected
+from ev_energy._contract.facts import Facts, MissingFactsError, facts
+
+Node: TypeAlias = Mapping[str, Any]
+
+#: Parameters of queries that select a page.
 _PAGING: Final = frozenset({"page", "page_after", "page_before", "page_size"})
 _JSON: Final = ("application/json",)
+
+#: The limits of a schema, and the names of those of a `Shape`.
+_LIMITS: Final[Mapping[str, str]] = {
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minItems": "min_items",
+    "maxItems": "max_items",
+    "default": "default",
+}
+_KEYWORDS: Final = _LIMITS.keys() | {
+    "type", "format", "enum", "pattern", "items", "properties", "required", "additionalProperties",
+    "anyOf", "oneOf", "dependentSchemas", "readOnly", "writeOnly", "deprecated",
+}  # fmt: skip
+#: Formats that add nothing to the type.
+_IMPLIED_FORMATS: Final = frozenset({"double", "float"})
+#: The usual headers as they are mostly spelt.
+_USUAL_HEADERS: Final = {
+    name.lower(): name
+    for name in ("EvEnergy-Version", "X-RateLimit-Limit", "X-RateLimit-Remaining", "RetryAfter")
+}
+#: The statuses for requests that are not valid.
+_REFUSALS: Final = ("400", "422")
+
+
+class UnsupportedSchemaError(Exception):
+    """A schema of a request has a form that a `Shape` cannot have."""
 
 
 @attrs.frozen(kw_only=True)
 class Shape:
-    """What a value must look like. Where a shape is wanted, the name of one will do."""
+    """What a value must look like. Where a shape is expected, the name of a schema will do."""
 
     type: Literal["array", "boolean", "integer", "number", "object", "string"] | None = None
-    """None where it is one of several: `any_of`."""
+    """None if the value has one of several shapes: `any_of`."""
     nullable: bool = False
     any_of: tuple[Shape | str, ...] = ()
     enum: tuple[Any, ...] = ()
     format: Literal["date", "date-time", "decimal", "email", "uri", "uuid"] | None = None
     pattern: str | None = None
-    """Found anywhere in the text, as Python's `re` has it."""
+    """Searched for anywhere in the text, in the syntax of Python's `re`."""
     min_length: int = 0
     max_length: int | None = None
     minimum: int | None = None
@@ -40,26 +72,26 @@ class Shape:
     min_items: int = 0
     max_items: int | None = None
     properties: Mapping[str, Shape | str] | None = None
-    """None where an object may hold anything."""
+    """None if an object may have any members."""
     required: tuple[str, ...] = ()
     closed: bool = False
-    """Whether there may be no other members."""
+    """Whether unknown members are refused."""
     needs: Mapping[str, tuple[str, ...]] = attrs.Factory(dict[str, tuple[str, ...]])
-    """Members, and those that must be there, and not null, where they are."""
+    """For a member that is present and not null, the other members that must be so too."""
 
 
 @attrs.frozen(kw_only=True)
 class ReplyFacts:
-    """What is declared of one status of an operation."""
+    """What an operation declares about one status."""
 
     media: str | None = None
-    """None where there is no body."""
+    """None if there is no body."""
     headers: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
 class BodyFacts:
-    """What an operation takes as body."""
+    """The body that an operation takes."""
 
     shape: Shape | str
     required: bool = False
@@ -67,75 +99,46 @@ class BodyFacts:
 
 
 @attrs.frozen(kw_only=True)
-class _Declared:
-    """An operation as the file has it."""
-
-    statuses: Mapping[int, str]
-    public: bool = False
-    scopes: tuple[str, ...] = ()
-    anonymous_limit: int | None = None
-    in_path: Mapping[str, Shape | str] = attrs.Factory(dict[str, Shape | str])
-    query: Mapping[str, Shape | str] = attrs.Factory(dict[str, Shape | str])
-    required: tuple[str, ...] = ()
-    expand: tuple[str, ...] = ()
-    paging: Literal["cursor", "page"] | None = None
-    cursor: Literal["id", "time"] | None = None
-    user_header: Literal["optional", "required"] | None = None
-    version_header: bool = False
-    language_header: bool = False
-    body: BodyFacts | None = None
-    problem: str | None = None
-    body_refusal: int | None = None
-
-
-@attrs.frozen(kw_only=True)
-class _File:
-    shapes: Mapping[str, Shape]
-    replies: Mapping[str, ReplyFacts]
-    operations: Mapping[str, _Declared]
-
-
-@attrs.frozen(kw_only=True)
 class OperationFacts:
-    """What is declared of one operation."""
+    """What is declared about one operation."""
 
     method: str
     path: str
-    """With the names of parameters in braces, below the API's root."""
+    """Relative to the API's root, with the names of parameters in braces."""
     public: bool
     """Whether it can be called without a token."""
     scopes: tuple[str, ...]
-    """What a token must have, all of them; of operations that are not public, maybe none."""
+    """All the scopes that a token must have; an operation may need a token but no scope."""
     anonymous_limit: int | None
-    """How many requests an hour it allows an address without a token, if fewer than usual."""
+    """Requests per hour for an address without a token, if fewer than usual."""
     in_path: Mapping[str, Shape]
     query: Mapping[str, Shape]
     required: tuple[str, ...]
     """Parameters of the query that cannot be left out."""
     expand: tuple[str, ...]
-    """What it can expand; then ``expand`` is a parameter of the query as well."""
+    """The links that it can expand; then ``expand`` is one of the parameters in `query` as well."""
     paging: Literal["cursor", "page"] | None
-    """Whether its pages are told by a neighbour or by numbers; None if there are none."""
+    """Whether its pages are selected by a neighbouring entry or by numbers; None without pages."""
     cursor: Literal["id", "time"] | None
-    """What ``page_after`` and ``page_before`` are made of."""
+    """What ``page_after`` and ``page_before`` consist of."""
     user_header: Literal["optional", "required"] | None
-    """Whether it looks at EvEnergy-User; required of tokens that are no user's."""
+    """Whether it reads EvEnergy-User, which may be required of tokens that belong to no user."""
     version_header: bool
-    """Whether it looks at EvEnergy-Version."""
+    """Whether it reads EvEnergy-Version."""
     language_header: bool
-    """Whether it looks at Accept-Language."""
+    """Whether it reads Accept-Language."""
     body: BodyFacts | None
     problem: str | None
-    """The type of problem, by its last word, that tells which members were not accepted."""
+    """The type of problem, by its last segment, for requests that are not valid."""
     refusal_status: int | None
-    """What a bad request is answered with; None if nothing is declared that would do."""
+    """The status for a bad request; None if the operation declares none that fits."""
     body_refusal_status: int | None
-    """The same of a request whose body is JSON, but not as it should be."""
+    """The status for a body that is JSON but not valid."""
     statuses: Mapping[int, ReplyFacts]
 
     @property
     def paging_parameters(self) -> frozenset[str]:
-        """The parameters of its query that say which page is wanted."""
+        """The parameters of its query that select a page."""
         return _PAGING & self.query.keys()
 
     def declares(self, status: int) -> bool:
@@ -144,66 +147,194 @@ class OperationFacts:
 
 
 class Contract(Mapping[tuple[str, str], OperationFacts]):
-    """The facts of every operation, by method and path; read when first asked for."""
+    """The facts of every operation, by method and path."""
+
+    def __init__(self, corrections: Iterable[Correction] = OF_REQUESTS) -> None:
+        self._corrections = corrections
+        self._operations: dict[tuple[str, str], OperationFacts] = {}
+        self._shapes: dict[str, Shape] = {}
+        self._replies: dict[str, ReplyFacts] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> OperationFacts:
         """Return the facts of an operation."""
+        if key not in self._operations:
+            name = " ".join(key)
+            if name not in self._facts["operations"]:
+                raise MissingFactsError(*key)
+            self._operations[key] = self._operation(key, self._facts["operations"][name])
         return self._operations[key]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Iterate over methods and paths."""
-        return iter(self._operations)
+        for name in self._facts["operations"]:
+            method, _, path = name.partition(" ")
+            yield method, path
 
     def __len__(self) -> int:
         """Return the number of operations."""
-        return len(self._operations)
+        return len(self._facts["operations"])
 
     def shape(self, shape: Shape | str) -> Shape:
-        """Return a shape, or the one of this name."""
-        return self._file.shapes[shape] if isinstance(shape, str) else shape
+        """Return *shape*, or the shape of the schema with this name."""
+        if not isinstance(shape, str):
+            return shape
+        if shape not in self._shapes:
+            self._shapes[shape] = self.shape(_shape(self._facts["schemas"][shape]))
+        return self._shapes[shape]
 
     @functools.cached_property
-    def _file(self) -> _File:
-        data = resources.files("ev_energy.simulator._api").joinpath("_contract.json").read_bytes()
-        return msgspec.json.decode(data, type=_File)
+    def _facts(self) -> Facts:
+        return corrected(facts(), self._corrections)
 
-    @functools.cached_property
-    def _operations(self) -> dict[tuple[str, str], OperationFacts]:
-        return {
-            (method, path): self._facts(method, path, declared)
-            for name, declared in self._file.operations.items()
-            for method, _, path in [name.partition(" ")]
-        }
-
-    def _facts(self, method: str, path: str, declared: _Declared) -> OperationFacts:
-        query = {name: self.shape(one) for name, one in declared.query.items()}
-        if declared.expand:
-            query["expand"] = Shape(type="array", items=Shape(type="string", enum=declared.expand))
-        refusal = next((status for status in (400, 422) if status in declared.statuses), None)
+    def _operation(self, key: tuple[str, str], declared: Node) -> OperationFacts:
+        parameters = [self._parameter(one) for one in declared.get("parameters", ())]
+        shapes: dict[str, dict[str, Shape]] = {"path": {}, "query": {}, "header": {}}
+        for parameter, shape in parameters:
+            shapes[parameter["in"]][parameter["name"]] = shape
+        query, headers = shapes["query"], shapes["header"]
+        statuses = {int(status): self._reply(one) for status, one in declared["responses"].items()}
+        refusal = next((status for status in (400, 422) if status in statuses), None)
         return OperationFacts(
-            method=method,
-            path=path,
-            public=declared.public,
-            scopes=declared.scopes,
-            anonymous_limit=declared.anonymous_limit,
-            in_path={name: self.shape(one) for name, one in declared.in_path.items()},
+            method=key[0],
+            path=key[1],
+            public=declared.get("public", False),
+            scopes=tuple(sorted(declared.get("scopes", ()))),
+            anonymous_limit=declared.get("anonymous_limit"),
+            in_path=shapes["path"],
             query=query,
-            required=declared.required,
-            expand=declared.expand,
-            paging=declared.paging,
-            cursor=declared.cursor,
-            user_header=declared.user_header,
-            version_header=declared.version_header,
-            language_header=declared.language_header,
-            body=declared.body,
-            problem=declared.problem,
+            required=tuple(
+                one["name"] for one, _ in parameters if one["in"] == "query" and "required" in one
+            ),
+            expand=self._expand(query),
+            paging="page" if "page" in query else "cursor" if "page_after" in query else None,
+            cursor=_cursor(query),
+            user_header=_user_header(one for one, _ in parameters),
+            version_header="EvEnergy-Version" in headers,
+            language_header="Accept-Language" in headers,
+            body=_body(declared),
+            problem=self._problem(declared),
             refusal_status=refusal,
-            body_refusal_status=declared.body_refusal or refusal,
-            statuses={
-                status: self._file.replies[name] for status, name in declared.statuses.items()
-            },
+            body_refusal_status=declared.get("body_refusal", refusal),
+            statuses=statuses,
         )
 
+    def _parameter(self, parameter: Node | str) -> tuple[Node, Shape]:
+        if isinstance(parameter, str):
+            return self._shared_parameters[parameter]
+        return parameter, self.shape(_shape(parameter["schema"]))
 
-#: Every operation there is.
+    @functools.cached_property
+    def _shared_parameters(self) -> dict[str, tuple[Node, Shape]]:
+        parameters: Facts = self._facts["parameters"]
+        return {name: self._parameter(one) for name, one in parameters.items()}
+
+    def _expand(self, query: Mapping[str, Shape]) -> tuple[str, ...]:
+        items = query["expand"].items if "expand" in query else None
+        return () if items is None else self.shape(items).enum
+
+    def _problem(self, declared: Node) -> str | None:
+        """Return the type of problem that the text of an operation names, or its examples show."""
+        replies = (self._response(declared["responses"].get(status, {})) for status in _REFUSALS)
+        for problems in (node.get("problems", ()) for node in (declared, *replies)):
+            for problem in problems:
+                if problem.startswith("validation-failed"):
+                    return str(problem)
+        return None
+
+    def _response(self, response: Node | str) -> Node:
+        return self._facts["responses"][response] if isinstance(response, str) else response
+
+    def _reply(self, response: Node | str) -> ReplyFacts:
+        if not isinstance(response, str):
+            return self._reply_facts(response)
+        if response not in self._replies:
+            self._replies[response] = self._reply_facts(self._response(response))
+        return self._replies[response]
+
+    def _reply_facts(self, response: Node) -> ReplyFacts:
+        (media,) = response.get("content", {}) or (None,)
+        declared = response.get("headers", {})
+        shared: Facts = self._facts["header_sets"]
+        headers: Facts = shared[declared] if isinstance(declared, str) else declared
+        spelt = (_USUAL_HEADERS.get(name.lower(), name) for name in headers)
+        return ReplyFacts(media=media, headers=tuple(sorted(spelt)))
+
+
+def _user_header(parameters: Iterable[Node]) -> Literal["optional", "required"] | None:
+    for parameter in parameters:
+        if parameter["name"] == "EvEnergy-User":
+            return "required" if "required_of_applications" in parameter else "optional"
+    return None
+
+
+def _cursor(query: Mapping[str, Shape]) -> Literal["id", "time"] | None:
+    if "page_after" not in query:
+        return None
+    return "time" if query["page_after"].format == "date-time" else "id"
+
+
+def _body(declared: Node) -> BodyFacts | None:
+    body = declared.get("requestBody", {})
+    content: Facts = body.get("content", {})
+    if not content:
+        return None
+    shape = _shape(content["application/json"])
+    return BodyFacts(shape=shape, required=body.get("required", False), media=tuple(content))
+
+
+def _shape(schema: Node | str) -> Shape | str:
+    """Return the shape of a schema, or the name of the shared schema that it refers to."""
+    if isinstance(schema, str):
+        return schema
+    if "$ref" in schema:
+        return str(schema["$ref"])
+    if unsupported := schema.keys() - _KEYWORDS:
+        raise UnsupportedSchemaError(f"a shape has no {', '.join(sorted(unsupported))}: {schema}")
+    made = {field: schema[keyword] for keyword, field in _LIMITS.items() if keyword in schema}
+    if "pattern" in schema:
+        made["pattern"] = python_pattern(schema["pattern"])
+    if alternatives := [*schema.get("anyOf", ()), *schema.get("oneOf", ())]:
+        # They differ so much that a value has one form at most.
+        shapes = [_shape(one) for one in alternatives if one != {"type": "null"}]
+        nullable = len(shapes) < len(alternatives)
+        return Shape(any_of=tuple(shapes), nullable=nullable, **made)
+    types = schema["type"]
+    (made["type"],) = {types} if isinstance(types, str) else {*types} - {"null"}
+    if schema.get("format") not in _IMPLIED_FORMATS:
+        made["format"] = schema.get("format")
+    return Shape(
+        nullable="null" in types,
+        enum=tuple(value for value in schema.get("enum", ()) if value is not None),
+        items=_shape(schema["items"]) if "items" in schema else None,
+        **_members(schema),
+        **made,
+    )
+
+
+def _members(schema: Node) -> Facts:
+    """Return what a schema declares about the members of an object that can be written."""
+    made: Facts = {"closed": schema.get("additionalProperties") is False}
+    required = schema.get("required", ())
+    if "properties" in schema:
+        members = {
+            name: one
+            for name, one in schema["properties"].items()
+            if isinstance(one, str) or "readOnly" not in one
+        }
+        made["properties"] = {name: _shape(one) for name, one in members.items()}
+        required = (name for name in required if name in members)
+    made["required"] = tuple(required)
+    if "dependentSchemas" in schema:
+        rules: Facts = schema["dependentSchemas"]
+        made["needs"] = {name: tuple(rule["then"]["required"]) for name, rule in rules.items()}
+    return made
+
+
+def python_pattern(pattern: str) -> str:
+    """Return a pattern of ECMA-262 as Python has it: ASCII digits, and ``$`` is the very end."""
+    pattern = pattern.replace("[A-Z\\d]", "[A-Z0-9]").replace(r"\d", "[0-9]")
+    return re.sub(r"\$$", r"\\Z", pattern)
+
+
+#: The contract of every operation.
 CONTRACT: Final = Contract()

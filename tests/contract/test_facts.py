@@ -12,7 +12,7 @@ import pytest
 from ev_energy._contract.compare import differences
 from ev_energy._contract.extract import Extraction, UnknownKeywordError
 from ev_energy._contract.facts import FILE, MissingFactsError, facts, to_text
-from tests.facts.openapi import TOLD_IN_TEXT, document
+from tests.helpers.spec.openapi import TOLD_IN_TEXT, document
 
 FACTS = facts()
 
@@ -49,7 +49,7 @@ def test_no_string_of_the_file_is_text_for_people() -> None:
 
 def test_the_file_is_as_the_script_writes_it() -> None:
     assert FILE.read_text(encoding="utf-8") == to_text(FACTS), (
-        "run `python tests/facts/write_facts.py --format` after editing api.json by hand"
+        "run `python tests/contract/write_facts.py --format` after editing api.json by hand"
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ev_energy._contract.facts import Facts
+from ev_energy._contract.corrections import OF_REQUESTS, corrected
+from ev_energy._contract.facts import Facts, facts
 
 _PARTS: Final = {"items", "additionalProperties", "if", "then", "not"}
 _LISTS: Final = {"allOf", "anyOf", "oneOf"}
@@ -111,3 +113,30 @@ def _schema(schema: Any) -> Any:
         elif keyword in _MAPS:
             made[keyword] = {name: _schema(one) for name, one in value.items()}
     return made
+
+
+def requests_document() -> Document:
+    """Return the document of what may be sent: corrected, without members that are read-only."""
+    made = document(corrected(facts(), OF_REQUESTS))
+    _prepare(made)
+    return made
+
+
+def _prepare(node: Any) -> None:
+    """Remove read-only members, and write patterns as Python reads them."""
+    if isinstance(node, list):
+        for item in node:
+            _prepare(item)
+    elif isinstance(node, dict):
+        members = node.get("properties")
+        if isinstance(members, dict):
+            read_only = {name for name, one in members.items() if one.get("readOnly") is True}
+            node["properties"] = {n: one for n, one in members.items() if n not in read_only}
+            if isinstance(node.get("required"), list):
+                node["required"] = [name for name in node["required"] if name not in read_only]
+        if isinstance(node.get("pattern"), str):
+            # Digits are ASCII and `$` is the very end in ECMA-262, but not in Python.
+            node["pattern"] = node["pattern"].replace("[A-Z\\d]", "[A-Z0-9]")
+            node["pattern"] = re.sub(r"\$$", r"\\Z", node["pattern"].replace(r"\d", "[0-9]"))
+        for item in node.values():
+            _prepare(item)
