@@ -217,9 +217,8 @@ def test_an_enum_is_the_one_of_a_schema_or_a_member(spec: Description) -> None:
 
 
 def test_every_component_schema_is_looked_at(spec: Description) -> None:
-    assert len(spec.components) == 149
     assert spec.components.keys() <= spec.schemas.keys()
-    assert len(spec.schemas) >= 175
+    assert len(spec.schemas) > len(spec.components), "inline schemas are not looked at"
 
 
 class _Fixes:

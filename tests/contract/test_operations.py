@@ -129,8 +129,7 @@ def test_the_table_and_the_description_agree_both_ways(spec: Description) -> Non
 
 def test_every_operation_of_the_families_has_one_method(spec: Description) -> None:
     calls = [o for o in TABLE if o.call not in corrections.SECOND_FORMS]
-    assert len(calls) == len(spec.operations)
-    assert len(calls) == 210
+    assert len(calls) == len(spec.operations), "a method is missing, doubled or not in the API"
 
 
 def _without(operation: Operation, field: str, name: str) -> Operation:
@@ -172,7 +171,7 @@ def test_any_slip_in_any_line_of_the_table_is_noticed(spec: Description) -> None
         == absent - {f"{before.method} {before.path} has no method"}
     ]
     assert unnoticed == []
-    assert len(list(_changes())) > 2500
+    assert len(list(_changes())) > 10 * len(TABLE)
 
 
 def test_a_method_that_is_missing_or_doubled_is_noticed(spec: Description) -> None:

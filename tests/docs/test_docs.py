@@ -27,6 +27,7 @@ from ev_energy.simulator._api._operations import OPERATIONS
 from ev_energy.simulator._control import DOORS
 from ev_energy.simulator._control import ROOT as CONTROL
 from ev_energy.simulator._faults import kinds
+from tests.helpers.names import assert_no_problems, assert_same_names
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -167,7 +168,8 @@ def snippet(mark: str) -> str:
 def test_the_async_and_the_blocking_snippet_print_the_same(environment: dict[str, str]) -> None:
     asynchronous = run(snippet("asyncio.run"), environment)
     blocking = run(snippet("from ev_energy_sync"), environment)
-    assert len(asynchronous.splitlines()) == 51
+    count = len(re.findall(r"^evse", asynchronous, re.MULTILINE))
+    assert len(asynchronous.splitlines()) == count > 1
     assert re.match(r"evse\w{26} .+ \d+ W\n", asynchronous)
     assert asynchronous == blocking
 
@@ -241,12 +243,18 @@ def test_every_fragment_about_uploads_runs(storage: dict[str, str], tmp_path: Pa
     assert Storage.files == [b"%PDF-1.7", b"%PDF-1.7 ...", b"%PDF-1.7"]
 
 
-def test_the_page_of_the_families_and_the_readme_name_each_of_them_once() -> None:
-    families = sorted(name for name, value in vars(Client).items() if isinstance(value, Lazy))
+def test_families_are_listed_once_in_the_readme_and_once_on_their_page() -> None:
+    families = [name for name, value in vars(Client).items() if isinstance(value, Lazy)]
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "families.md").read_text(), re.MULTILINE)
-    assert sorted(rows) == families
-    listed = README.partition("## Families")[2].partition("\n## ")[0]
-    assert sorted(re.findall(r"`(\w+)`", listed)) == families
+    listed = re.findall(r"`(\w+)`", README.partition("## Families")[2].partition("\n## ")[0])
+    for place, found in {"docs/families.md": rows, "README.md, Families": listed}.items():
+        assert_same_names(
+            found,
+            families,
+            missing=f"add the family to {place}",
+            unexpected=f"the client has no such family; take it out of {place}",
+        )
+        assert len(found) == len(set(found)), f"{place} lists a family twice"
 
 
 def test_every_test_in_the_docs_passes(tmp_path: Path) -> None:
@@ -275,14 +283,38 @@ def test_every_test_in_the_docs_passes(tmp_path: Path) -> None:
     assert f"{written} passed" in done.stdout
 
 
-def test_the_readme_and_the_page_of_the_simulator_count_right() -> None:
-    operations = {(o.method, o.path) for o in operation_table()}
-    assert set(OPERATIONS) == operations
-    page = (ROOT / "docs" / "simulator.md").read_text()
-    for text in (README, page):
-        assert f"all {len(operations)} operations" in text
-        assert not re.search(r"\d+ of the \d+ operations", text)
-    assert f"{len(kinds())} kinds of faults" in README
+def _wrong_counts(page: Path, noun: str, count: int) -> Iterator[str]:
+    """Yield each number of *noun* on a page that is not *count*, with its line."""
+    text = page.read_text()
+    words = r"\s+".join(noun.split())  # a line may end between two of them
+    for found in re.finditer(rf"\b(\d+)\s+{words}\b", text):
+        if int(found[1]) != count:
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"{page.relative_to(ROOT)} line {line} says {found[1]} {noun}: change to {count}"
+
+
+def test_counts_in_the_documentation_are_right() -> None:
+    operations = len({(o.method, o.path) for o in operation_table()})
+    counts = {"operations": operations, "kinds of faults": len(kinds())}
+    assert_no_problems(
+        (
+            problem
+            for page in (ROOT / "README.md", *PAGES)
+            for noun, count in counts.items()
+            for problem in _wrong_counts(page, noun, count)
+        ),
+        "The counts come from the methods of the client and from the faults of the simulator.",
+    )
+    assert f"all {operations} operations" in README
+
+
+def test_simulator_has_every_operation_of_the_client() -> None:
+    assert_same_names(
+        map(" ".join, OPERATIONS),
+        {f"{o.method} {o.path}" for o in operation_table()},
+        missing="add a route to the simulator (see CONTRIBUTING.md)",
+        unexpected="add a method to ev_energy/resources/ (see CONTRIBUTING.md)",
+    )
 
 
 def rows_of(page: str, heading: str) -> list[list[str]]:
@@ -301,7 +333,7 @@ def test_the_table_of_faults_is_that_of_the_registry() -> None:
             f"{kind['about']} |",
         ]
         for name, kind in kinds().items()
-    ]
+    ], "copy the right side of this comparison into the table of docs/simulator.md"
 
 
 def test_the_table_of_the_control_surface_is_what_there_is() -> None:
@@ -312,7 +344,7 @@ def test_the_table_of_the_control_surface_is_what_there_is() -> None:
             f"{door.about} |",
         ]
         for door in DOORS
-    ]
+    ], "copy the right side of this comparison into the table of docs/simulator.md"
 
 
 def test_the_options_in_the_docs_are_those_of_the_command() -> None:
@@ -320,14 +352,21 @@ def test_the_options_in_the_docs_are_those_of_the_command() -> None:
     simulator.add_arguments(parser)
     text = (ROOT / "docs" / "simulator.md").read_text().partition("| Option |")[2]
     listed = re.findall(r"`(--[\w-]+)", text.partition("\n\n")[0])
-    assert sorted(listed) == sorted(parser._option_string_actions)
+    assert_same_names(
+        listed,
+        parser._option_string_actions,
+        missing="describe the option in docs/simulator.md",
+        unexpected="the command has no such option; take it out of docs/simulator.md",
+    )
 
 
 def test_the_demo_prints_what_the_readme_says_it_prints() -> None:
     (shown,) = re.findall(r"```text\n(Source: .*?)```", README, re.DOTALL)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
     printed = run("from ev_energy.__main__ import main; main(['demo'])", environment)
-    assert _portless(printed) == _portless(shown)
+    assert _portless(printed) == _portless(shown), (
+        "replace the output of the demo in README.md with that of `python -m ev_energy demo`"
+    )
 
 
 def _portless(text: str) -> str:
@@ -350,7 +389,7 @@ def test_the_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
 def test_what_the_readme_links_to_is_there() -> None:
     for text, base in ((README, ROOT), *((page.read_text(), ROOT / "docs") for page in PAGES)):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-            assert (base / target).exists(), target
+            assert (base / target).exists(), f"a link leads to {target}, which does not exist"
 
 
 def test_the_readme_has_the_two_commands_on_a_line_each() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import ev_energy
 import ev_energy_sync
+from tests.helpers.names import assert_same_names
 
 HEAVY = ["aiohttp", "cattrs", "uvloop", "ev_energy.models.evses", "ev_energy.models.users"]
 
@@ -27,7 +28,12 @@ def checked_names(package: object) -> dict[str, str]:
 
 
 def test_the_blocking_package_exports_the_names_of_the_async_one():
-    assert dir(ev_energy_sync) == dir(ev_energy)
+    assert_same_names(
+        dir(ev_energy_sync),
+        dir(ev_energy),
+        missing="export it from ev_energy_sync/__init__.py",
+        unexpected="export it from ev_energy/__init__.py too",
+    )
     own = {"Client", "Pager"}
     for name in dir(ev_energy):
         same = getattr(ev_energy_sync, name) is getattr(ev_energy, name)
@@ -37,7 +43,12 @@ def test_the_blocking_package_exports_the_names_of_the_async_one():
 
 
 def test_type_checkers_see_the_same_names_in_both_packages():
-    assert checked_names(ev_energy_sync).keys() == checked_names(ev_energy).keys()
+    assert_same_names(
+        checked_names(ev_energy_sync),
+        checked_names(ev_energy),
+        missing="add it to `if TYPE_CHECKING` of ev_energy_sync/__init__.py",
+        unexpected="add it to `if TYPE_CHECKING` of ev_energy/__init__.py",
+    )
 
 
 def test_an_unknown_name_raises_attribute_error():

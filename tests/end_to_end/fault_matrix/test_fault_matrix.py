@@ -18,6 +18,7 @@ from ev_energy.simulator._faults import kinds
 from tests.end_to_end.fault_matrix import page
 from tests.end_to_end.fault_matrix.expected import ROWS, USES, Row
 from tests.end_to_end.fault_matrix.uses import PAGE_SIZE, STRUCK, Doing, World, done, without_a_loop
+from tests.helpers.names import assert_same_names
 from tests.helpers.support import FakeTime
 
 _names: Final = itertools.count(1)
@@ -53,7 +54,14 @@ def credentials(simulator: Simulator) -> ClientCredentials:
 
 
 def test_every_kind_of_fault_has_its_row() -> None:
-    assert list(ROWS) == list(kinds())
+    assert_same_names(
+        ROWS,
+        kinds(),
+        missing="add its row to ROWS in expected.py, then run "
+        "`python -m tests.end_to_end.fault_matrix.page`",
+        unexpected="the simulator has no such fault; take its row out of ROWS in expected.py",
+    )
+    assert list(ROWS) == list(kinds()), "put the rows in the order of the kinds"
 
 
 @pytest.mark.parametrize(("kind", "use", "often", "client"), _CELLS)
@@ -168,4 +176,4 @@ class Cell:
 
 def test_the_docs_have_the_same_table() -> None:
     text = page.PAGE.read_text(encoding="utf-8")
-    assert text == page.written(text), "run: python -m tests.end_to_end.fault_matrix.page"
+    assert text == page.written(text), "run `python -m tests.end_to_end.fault_matrix.page`"

@@ -14,6 +14,7 @@ from ev_energy.simulator._api._operations import OPERATIONS
 from tests.helpers.conformity import bench as benches
 from tests.helpers.conformity.bench import Bench
 from tests.helpers.conformity.calls import Call, Calls, Key, nowhere
+from tests.helpers.names import assert_same_names
 from tests.helpers.spec.description import Described, Description
 
 if TYPE_CHECKING:
@@ -111,7 +112,12 @@ def call(calls: Calls, key: Key) -> Call:
 
 
 def test_every_described_operation_is_simulated_and_no_other(spec: Description) -> None:
-    assert set(OPERATIONS) == {operation.key for operation in spec.operations}
+    assert_same_names(
+        map(" ".join, OPERATIONS),
+        {" ".join(operation.key) for operation in spec.operations},
+        missing="add a route to the simulator (see CONTRIBUTING.md)",
+        unexpected="the description has no such operation; correct the path of the route",
+    )
 
 
 def test_all_that_lists_and_links_lead_to_is_as_described(spec: Description) -> None:

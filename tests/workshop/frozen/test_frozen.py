@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
+from tests.helpers.names import assert_same_names
 from tests.workshop.frozen import exchanges, public_names
 from tests.workshop.frozen.exchanges import Exchange, ReplayServer
 
@@ -43,8 +44,12 @@ def test_public_names_change_only_as_intended() -> None:
 
 
 def test_every_operation_has_its_record() -> None:
-    assert {one.call for one in _RECORDED} == exchanges.OPERATIONS.keys(), (
-        "record it with `python -m tests.workshop.frozen.write --names --exchanges`"
+    record = "run `python -m tests.workshop.frozen.write --names --exchanges` to record"
+    assert_same_names(
+        {one.call for one in _RECORDED},
+        exchanges.OPERATIONS,
+        missing=f"{record} its request and its result",
+        unexpected=f"no method has this name any more; {record} the operations that exist",
     )
 
 
