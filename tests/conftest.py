@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack
 
 import hypothesis
 import pytest
-from aiohttp import web
 
 from ev_energy import Client, ClientCredentials
 from ev_energy.simulator import Simulator
 from tests.helpers import secret_leaks
 from tests.helpers.conformity.watch import WATCH
-from tests.helpers.support import FakeTime, Handler, Seen, Server
+from tests.helpers.recording_server import Handler, RecordingServer
+from tests.helpers.support import FakeTime
 
 #: Fixtures that tests of several packages use.
 pytest_plugins = ["tests.helpers.raw_server"]
@@ -52,38 +53,14 @@ def pytest_runtest_teardown() -> Generator[None]:
 
 
 @pytest.fixture
-async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Server]]]:
-    """Start a server that answers with a handler of the test's."""
-    runners: list[web.AppRunner] = []
+async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[RecordingServer]]]:
+    """Start recording servers with the handlers of the test."""
+    async with AsyncExitStack() as running:
 
-    async def start(handler: Handler) -> Server:
-        server = Server(0)
+        async def start(handler: Handler) -> RecordingServer:
+            return await running.enter_async_context(RecordingServer(handler))
 
-        async def answer(request: web.Request) -> web.StreamResponse:
-            body = await request.read()
-            server.seen.append(
-                Seen(
-                    request.method,
-                    request.raw_path.partition("?")[0],
-                    list(request.query.items()),
-                    request.headers.copy(),
-                    body,
-                )
-            )
-            return await handler(request)
-
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", answer)
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
-        await runner.setup()
-        runners.append(runner)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server.port = runner.addresses[0][1]
-        return server
-
-    yield start
-    for runner in runners:
-        await runner.cleanup()
+        yield start
 
 
 @pytest.fixture

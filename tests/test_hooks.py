@@ -14,7 +14,8 @@ import ev_energy_sync
 from ev_energy import Client, errors
 from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent
 from ev_energy.simulator import Simulator
-from tests.helpers.support import SECRET, TOKEN, FakeTime, Handler, scripted
+from tests.helpers.recording_server import Handler, scripted_replies
+from tests.helpers.support import SECRET, TOKEN, FakeTime
 
 EVSE = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": "SHIR1"}
 RATE = {"X-RateLimit-Limit": "2", "X-RateLimit-Remaining": "1"}
@@ -62,7 +63,7 @@ GET = "GET /evses/{evse_id}"
 
 def replies(*script: Any) -> Handler:
     """A server that plays *script*: a status, headers, or None for a broken connection."""
-    return scripted(EVSE, *script)
+    return scripted_replies(EVSE, *script)
 
 
 async def test_successful_call_causes_a_request_and_a_response_event(serve) -> None:
@@ -235,8 +236,8 @@ async def test_exception_of_a_hook_reaches_its_caller_only(
     """Four requests may be sent in an hour: if a turn were lost, the last call would wait."""
 
     async def answer(request: web.Request) -> web.Response:
-        left = {"X-RateLimit-Limit": "4", "X-RateLimit-Remaining": str(4 - len(server.seen))}
-        is_bad = len(server.seen) == 2 and kind in {RetryEvent, WaitEvent}
+        left = {"X-RateLimit-Limit": "4", "X-RateLimit-Remaining": str(4 - len(server.requests))}
+        is_bad = len(server.requests) == 2 and kind in {RetryEvent, WaitEvent}
         return web.json_response(EVSE, status=503 if is_bad else 200, headers=left)
 
     server, told = await serve(answer), Told()
@@ -247,7 +248,7 @@ async def test_exception_of_a_hook_reaches_its_caller_only(
             await client.evses.get("evse01")
         told.raising = None
         sent = 1 if kind is RequestEvent else 2
-        assert len(server.seen) == sent
+        assert len(server.requests) == sent
         assert client.rate_limit is not None
         assert (client.rate_limit.remaining, client.rate_limit.waiting) == (4 - sent, 0)
         for _ in range(4 - sent):
@@ -255,7 +256,7 @@ async def test_exception_of_a_hook_reaches_its_caller_only(
         assert time.slept == []
         with pytest.raises(errors.BudgetExceeded):
             await client.with_options(when_exhausted="raise").evses.get("evse01")
-    assert len(server.seen) == 4
+    assert len(server.requests) == 4
 
 
 async def test_exception_of_a_hook_keeps_the_connection(serve) -> None:

@@ -14,8 +14,9 @@ from aiohttp import web
 
 import ev_energy_sync
 from ev_energy import errors
+from tests.helpers.recording_server import Handler, scripted_replies
 from tests.helpers.secret_leaks import CANARIES
-from tests.helpers.support import TOKEN, FakeTime, Handler, scripted
+from tests.helpers.support import TOKEN, FakeTime
 
 sdk = pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed")
 
@@ -78,7 +79,7 @@ def telemetry() -> Iterator[Telemetry]:
 
 
 def replies(*script: Any) -> Handler:
-    return scripted(EVSE, *script, headers=RATE)
+    return scripted_replies(EVSE, *script, headers=RATE)
 
 
 async def test_call_is_the_parent_span_of_its_attempt(serve, telemetry: Telemetry) -> None:
@@ -102,7 +103,7 @@ async def test_call_is_the_parent_span_of_its_attempt(serve, telemetry: Telemetr
     }
     assert {call.status.status_code, attempt.status.status_code} == {StatusCode.UNSET}
     # Nothing is added to what is sent.
-    assert "traceparent" not in {name.lower() for name in server.seen[0].headers}
+    assert "traceparent" not in {name.lower() for name in server.requests[0].headers}
 
 
 async def test_url_of_a_span_is_redacted(serve, telemetry: Telemetry) -> None:

@@ -202,7 +202,7 @@ async def test_a_redirect_is_not_followed(serve) -> None:
             await client.evses.get("evse01")
         with pytest.raises(errors.DecodeError, match="which is not followed"):
             await client.evses.delete("evse01")
-    assert len(server.seen) == 2
+    assert len(server.requests) == 2
 
 
 async def test_a_read_is_tried_again_with_growing_pauses(serve, time) -> None:
@@ -226,7 +226,7 @@ async def test_a_pause_the_server_asks_for_is_waited_out(serve, time) -> None:
     async with server.client(clock=time, sleep=time.sleep) as client:
         await client.evses.update("evse01", location=None)
     assert time.slept == [40.0]
-    assert len(server.seen) == 2
+    assert len(server.requests) == 2
 
 
 async def test_a_pause_that_does_not_fit_the_deadline_is_raised_at_once(serve, time) -> None:
@@ -236,7 +236,7 @@ async def test_a_pause_that_does_not_fit_the_deadline_is_raised_at_once(serve, t
             await client.evses.get("evse01")
     assert caught.value.retry_after == 3000
     assert time.slept == []
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 async def test_a_write_whose_reply_is_lost_is_unconfirmed_and_not_repeated(serve) -> None:
@@ -249,7 +249,7 @@ async def test_a_write_whose_reply_is_lost_is_unconfirmed_and_not_repeated(serve
     async with server.client() as client:
         with pytest.raises(errors.UnconfirmedWriteError, match="may or may not have been") as lost:
             await client.evses.update("evse01", location=None)
-        assert len(server.seen) == 1
+        assert len(server.requests) == 1
     assert lost.value.request.label == "PATCH /v2/evses/evse01"
 
 
@@ -333,7 +333,7 @@ async def test_a_closed_client_says_so(serve) -> None:
     for closed in (client, view):
         with pytest.raises(errors.ClientClosedError, match="this client is closed"):
             await closed.evses.get("evse01")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 async def test_an_injected_session_is_used_and_stays_open(serve) -> None:
@@ -344,7 +344,7 @@ async def test_an_injected_session_is_used_and_stays_open(serve) -> None:
         async with server.client(session=session) as client:
             await client.evses.get("evse01")
         assert not session.closed
-    assert server.seen[0].headers["X-Mine"] == "yes"
+    assert server.requests[0].headers["X-Mine"] == "yes"
 
 
 # Loops that end before the client was closed do complain; here that is what happens.
@@ -397,7 +397,7 @@ async def test_options_are_added_to_a_view_and_leave_the_client_alone(serve) -> 
         await client.acting_for("user01").evses.get("evse01")
         await client.acting_for("https://api.ev.energy/v2/users/user01").evses.get("evse01")
         await client.acting_for("user01").acting_for(None).evses.get("evse01")
-    first, second, third, fourth, fifth = (seen.headers for seen in server.seen)
+    first, second, third, fourth, fifth = (seen.headers for seen in server.requests)
     assert (first["X-App"], first["X-Call"], first["Accept-Language"]) == ("a", "b", "en-GB")
     assert "EvEnergy-Version" not in first
     assert second["EvEnergy-Version"] == "2"

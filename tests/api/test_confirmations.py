@@ -13,9 +13,9 @@ from aiohttp import web
 import ev_energy_sync
 from ev_energy import Client, errors
 from tests.helpers.names import assert_same_names
-from tests.helpers.support import Handler, Server
+from tests.helpers.recording_server import Handler, RecordingServer
 
-Serve = Callable[[Handler], Awaitable[Server]]
+Serve = Callable[[Handler], Awaitable[RecordingServer]]
 
 PORTAL = b"<!DOCTYPE html>\n<html><body>Please log in to the Wi-Fi of the hotel</body></html>"
 URL = "https://api.ev.energy/v2/evses/evse01"
@@ -44,7 +44,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
-async def called(server: Server, call: Callable[[Any], Any], **settings: Any) -> list[Any]:
+async def called(server: RecordingServer, call: Callable[[Any], Any], **settings: Any) -> list[Any]:
     """Make *call* with both clients; the results or errors."""
     found: list[Any] = []
     async with server.client(retries=0, **settings) as client:
@@ -111,7 +111,7 @@ async def test_a_page_is_no_confirmation_of_a_write(
         assert (error.status, error.body) == (status, body)
         assert error.request.is_write
         assert pickle.loads(pickle.dumps(error)).body == body
-    assert len(server.seen) == 2  # a write whose outcome is unclear is not repeated
+    assert len(server.requests) == 2  # a write whose outcome is unclear is not repeated
 
 
 CONFIRMING = [b"", b"  \r\n", b"{}", b'{"remaining": 0}']
@@ -293,7 +293,7 @@ async def test_a_page_does_not_confirm_that_a_file_arrived(serve: Serve, body: b
         assert "is not from a storage service" in str(error)
         assert (error.status, error.body) == (200, body)
         assert error.upload.id == "rbef01"
-    assert not [one for one in server.seen if one.raw_path.endswith(":finish_upload")]
+    assert not [one for one in server.requests if one.raw_path.endswith(":finish_upload")]
 
 
 @pytest.mark.parametrize(

@@ -182,10 +182,10 @@ async def test_a_forged_position_is_refused_before_anything_is_sent(serve, posit
         fingerprint = unpacked((await listing.page()).cursor)[1]
         with pytest.raises(errors.CursorError):
             listing.resume(packed([2, fingerprint, position]))
-        assert len(server.seen) == 1
+        assert len(server.requests) == 1
         inside = listing.resume(packed([2, fingerprint, {"page_after": "4"}]))
         assert [evse.id async for evse in inside] == ALL[4:]
-    for seen in server.seen:
+    for seen in server.requests:
         assert seen.raw_path == "/v2/evses"
         assert [pair for pair in seen.query if pair[0] not in POSITION] == [("cpid", "c")]
 
@@ -208,7 +208,7 @@ async def test_a_cursor_of_the_earlier_format_is_refused_with_the_reason(serve, 
     async with server.client() as client:
         with pytest.raises(errors.CursorError, match="saved by an earlier version"):
             client.evses.list().resume(packed(["0123456789abcdef", path]))
-    assert server.seen == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("cursor", [None, b"WzIsMV0", 5, ["x"]])
@@ -252,14 +252,14 @@ async def test_a_listing_resumes_even_if_links_change_other_parameters(serve, li
                 got.append(evse.id)
         listing.broken_at = -1
         assert caught.value.cursor is not None
-        sent = len(server.seen)
+        sent = len(server.requests)
         got += [evse.id async for evse in pager.resume(caught.value.cursor)]
         assert got == ALL
-        assert sorted(p for p in server.seen[sent].query if p[0] not in POSITION) == [
+        assert sorted(p for p in server.requests[sent].query if p[0] not in POSITION) == [
             ("cpid", "c"),
             ("expand", "user"),
         ]
-        assert server.seen[sent].raw_path == "/v2/evses"
+        assert server.requests[sent].raw_path == "/v2/evses"
 
 
 async def test_a_link_with_an_undocumented_position_is_followed_but_has_no_cursor(serve) -> None:
@@ -318,4 +318,4 @@ async def test_the_blocking_client_refuses_the_same_cursors(serve) -> None:
                 listing.resume(bad)
         with pytest.raises(errors.CursorError, match="belongs to another listing"):
             blocking.evses.list(cpid="d").resume(cursor)
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1

@@ -71,7 +71,7 @@ async def test_any_year_is_sent_with_four_digits(
     server = await serve(empty)
     async with server.client() as client:
         await way(client, when)
-    [seen] = server.seen
+    [seen] = server.requests
     everything = f"{seen.raw_path} {dict(seen.query)} {seen.body!r}"
     assert text in everything
 
@@ -85,7 +85,7 @@ async def test_a_datetime_outside_the_years_of_utc_is_a_value_error(
     async with server.client() as client:
         with pytest.raises(ValueError, match=f"{name}=.* is outside the years 1 to 9999"):
             await way(client, when)
-    assert server.seen == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS.items(), ids=WAYS.keys())
@@ -94,7 +94,7 @@ async def test_a_zone_without_an_offset_is_naive(serve, name: str, way: Callable
     async with server.client() as client:
         with pytest.raises(ValueError, match=f"{name} is a naive datetime"):
             await way(client, datetime(2024, 1, 1, tzinfo=Unknown()))
-    assert server.seen == []
+    assert server.requests == []
 
 
 async def test_a_range_in_the_repeated_hour_is_compared_by_instants(serve) -> None:
@@ -102,7 +102,7 @@ async def test_a_range_in_the_repeated_hour_is_compared_by_instants(serve) -> No
     async with server.client() as client:
         await client.support_tickets.list(created_at__range=(EARLY, LATE)).collect()
         text = "2026-10-25T00:50:00.000000Z,2026-10-25T01:10:00.000000Z"
-        assert dict(server.seen[0].query)["created_at__range"] == text
+        assert dict(server.requests[0].query)["created_at__range"] == text
         with pytest.raises(ValueError, match="created_at__range must not end before it starts"):
             client.support_tickets.list(created_at__range=(LATE, EARLY))
         await client.dispatch_coordinators.create_dispatch_event(
@@ -115,7 +115,7 @@ async def test_a_range_in_the_repeated_hour_is_compared_by_instants(serve) -> No
         await client.hem_systems.energy_stats("h", start=EARLY, end=LATE, resolution="PT30M")
         with pytest.raises(ValueError, match="end must be after start"):
             await client.hem_systems.energy_stats("h", start=LATE, end=EARLY, resolution="PT30M")
-    assert len(server.seen) == 3
+    assert len(server.requests) == 3
 
 
 async def test_an_early_event_is_before_a_late_one(serve) -> None:
@@ -132,7 +132,7 @@ async def test_an_early_event_is_before_a_late_one(serve) -> None:
             )
         with pytest.raises(ValueError, match="end=.* is outside the years"):
             await client.hem_systems.energy_stats("h", start=LATE, end=BEYOND[1], resolution="P1M")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ async def test_a_range_is_two_datetimes(
     async with server.client() as client:
         with pytest.raises(kind, match=message):
             client.support_tickets.list(created_at__range=given)
-    assert server.seen == []
+    assert server.requests == []
 
 
 ANY_TIME = st.datetimes(timezones=st.timezones() | st.builds(hours, st.integers(-23, 23)))

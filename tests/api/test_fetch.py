@@ -12,7 +12,8 @@ from aiohttp import web
 import ev_energy_sync
 from ev_energy import Ref, errors, models
 from ev_energy._api.resource_paths import RESOURCE_PATHS
-from tests.helpers.support import TOKEN, Server
+from tests.helpers.recording_server import RecordingServer
+from tests.helpers.support import TOKEN
 
 WHEN = "2024-04-17T09:39:45.1111Z"
 
@@ -31,7 +32,7 @@ def path_of(place: str) -> str:
     return re.sub(r"{(\w+)}", named, place)
 
 
-def origin(server: Server) -> str:
+def origin(server: RecordingServer) -> str:
     return server.url.removesuffix("/v2")
 
 
@@ -45,8 +46,8 @@ async def test_a_link_is_fetched_from_its_resource_path_in_any_spelling(serve, n
             await client.fetch(Ref(origin(server) + form, getattr(models, name))) for form in forms
         ]
     assert {type(one).__name__ for one in got} == {RESOURCE_PATHS[name].model}
-    assert [seen.raw_path for seen in server.seen] == [f"/v2{path}"] * len(forms)
-    for seen in server.seen:
+    assert [seen.raw_path for seen in server.requests] == [f"/v2{path}"] * len(forms)
+    for seen in server.requests:
         assert (seen.method, seen.body, seen.query) == ("GET", b"", [])
         assert seen.headers["Authorization"] == f"Bearer {TOKEN}"
 
@@ -81,7 +82,7 @@ async def test_a_link_that_the_api_misspells_is_fetched_from_the_right_path(
     async with server.client() as client:
         got = await client.fetch(Ref(origin(server) + written, getattr(models, name)))
     assert type(got).__name__ == name
-    assert [seen.raw_path for seen in server.seen] == [f"/v2{fetched}"]
+    assert [seen.raw_path for seen in server.requests] == [f"/v2{fetched}"]
 
 
 async def test_links_in_a_reply_can_be_followed(serve) -> None:
@@ -117,7 +118,7 @@ async def test_an_expanded_link_is_fetched_again_with_the_clients_options(serve)
     async with server.client(language="en-GB") as client:
         got = await client.acting_for("user01").fetch(Ref(evse, models.EVSE))
     assert got.cpid is None
-    [seen] = server.seen
+    [seen] = server.requests
     assert seen.headers["EvEnergy-User"] == "user01"
     assert seen.headers["Accept-Language"] == "en-GB"
 
@@ -138,7 +139,7 @@ async def test_a_timestamp_keeps_the_text_of_the_server(serve, text: str) -> Non
         for name, key in (("EVSECommandLog", "command_logs"), ("EVSEStatusLog", "status_logs")):
             url = f"{server.url}/evses/evse01/{key}/{text}/"
             await client.fetch(Ref(url, getattr(models, name)))
-    assert [seen.raw_path for seen in server.seen] == [
+    assert [seen.raw_path for seen in server.requests] == [
         f"/v2/evses/evse01/command_logs/{text}",
         f"/v2/evses/evse01/status_logs/{text}",
     ]
@@ -161,14 +162,14 @@ async def test_an_id_keeps_its_spelling_in_the_link_and_makes_a_valid_path(
     server = await serve(nothing_in_particular)
     async with server.client() as client:
         await client.fetch(Ref(f"{server.url}/evses/{written}", models.EVSE))
-    assert [(seen.raw_path, seen.query) for seen in server.seen] == [(f"/v2/evses/{sent}", [])]
+    assert [(seen.raw_path, seen.query) for seen in server.requests] == [(f"/v2/evses/{sent}", [])]
 
 
 async def test_the_query_of_a_link_is_sent(serve) -> None:
     server = await serve(nothing_in_particular)
     async with server.client() as client:
         await client.fetch(Ref(f"{server.url}/evse/evse01/?expand=user&expand=model", models.EVSE))
-    (seen,) = server.seen
+    (seen,) = server.requests
     assert (seen.raw_path, seen.query) == (
         "/v2/evses/evse01",
         [("expand", "user"), ("expand", "model")],
@@ -184,7 +185,7 @@ async def test_a_resource_without_an_operation_is_refused_with_advice(serve, nam
             await client.fetch(Ref(url, getattr(models, name)))
     assert "request it with expand=, or call a method that returns it" in str(no.value)
     assert url in str(no.value)
-    assert server.seen == []
+    assert server.requests == []
 
 
 async def test_a_link_without_a_url_cannot_be_fetched(serve) -> None:
@@ -194,7 +195,7 @@ async def test_a_link_without_a_url_cannot_be_fetched(serve) -> None:
         for ref in (Ref("", models.EVSE), Ref(bare, models.EVSE)):
             with pytest.raises(ValueError, match="has no URL to fetch"):
                 await client.fetch(ref)
-    assert server.seen == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ async def test_a_url_without_its_ids_cannot_be_fetched(serve, name: str, written
     async with server.client() as client:
         with pytest.raises(ValueError, match=re.escape(RESOURCE_PATHS[name].path)):
             await client.fetch(Ref(origin(server) + written, getattr(models, name)))
-    assert server.seen == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ async def test_an_invalid_id_in_a_url_is_refused(serve, segment: str) -> None:
             into = models.EVSECommandLog if "logs" in written else models.EVSE
             with pytest.raises(ValueError, match="evse_id=.* is not an id"):
                 await client.fetch(Ref(f"{server.url}/{written}", into))
-    assert server.seen == []
+    assert server.requests == []
 
 
 async def test_a_link_to_another_origin_gets_no_request_at_all(serve) -> None:
@@ -241,7 +242,7 @@ async def test_a_link_to_another_origin_gets_no_request_at_all(serve) -> None:
         for name, (path, _) in RESOURCE_PATHS.items():
             with pytest.raises(errors.ForeignOriginError, match="is sent nowhere else"):
                 await client.fetch(Ref(thief.url + path_of(path), getattr(models, name)))
-    assert server.seen == thief.seen == []
+    assert server.requests == thief.requests == []
 
 
 async def test_the_blocking_client_fetches_too(serve) -> None:
@@ -262,7 +263,7 @@ async def test_the_blocking_client_fetches_too(serve) -> None:
     tariff = await asyncio.to_thread(fetch)
     assert isinstance(tariff, models.TariffDetail)
     assert tariff.name == "/v2/tariffs/tari01"
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 async def test_an_argument_that_is_not_a_ref_is_refused_by_name(serve) -> None:

@@ -16,9 +16,10 @@ import ev_energy_sync
 from ev_energy import AuthorizationCode, Client, ClientCredentials, Ref, errors
 from ev_energy.auth import Token
 from ev_energy.models import EVSE, RebateEvidenceUpload
-from tests.helpers.support import SECRET, SIGNATURE, TOKEN, Handler, Server
+from tests.helpers.recording_server import Handler, RecordingServer
+from tests.helpers.support import SECRET, SIGNATURE, TOKEN
 
-Serve = Callable[[Handler], Awaitable[Server]]
+Serve = Callable[[Handler], Awaitable[RecordingServer]]
 ONE = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": "SHIR1"}
 
 
@@ -29,11 +30,11 @@ async def welcome(request: web.Request) -> web.Response:
     return web.json_response(ONE)
 
 
-def heard(server: Server) -> str:
+def heard(server: RecordingServer) -> str:
     """All that a server was told, as one text."""
     return "\n".join(
         f"{seen.method} {seen.raw_path} {seen.query} {dict(seen.headers)} {seen.body!r}"
-        for seen in server.seen
+        for seen in server.requests
     )
 
 
@@ -51,7 +52,7 @@ async def test_no_redirect_of_the_api_is_followed(serve: Serve, status: int, met
     async with server.client() as client:
         with pytest.raises(errors.DecodeError, match=r"\?token=\*\*\*&email=\*\*\*, which is"):
             await getattr(client.evses, method)("evse01")
-    assert (len(server.seen), stranger.seen) == (1, [])
+    assert (len(server.requests), stranger.requests) == (1, [])
 
 
 @pytest.mark.parametrize("rel", ["next", "previous"])
@@ -73,7 +74,7 @@ async def test_no_page_is_fetched_from_elsewhere(serve: Serve, rel: str) -> None
             async for _ in listing.prefetch():
                 pass
     assert "eve@" not in str(caught.value)
-    assert stranger.seen == []
+    assert stranger.requests == []
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ async def test_no_reference_is_followed_elsewhere(serve: Serve, shape: str) -> N
     async with server.client() as client:
         with pytest.raises((errors.ForeignOriginError, ValueError)):
             await client.fetch(Ref(url, EVSE))
-    assert (stranger.seen, server.seen) == ([], [])
+    assert (stranger.requests, server.requests) == ([], [])
 
 
 async def test_an_upload_takes_nothing_of_the_api_to_the_storage(serve: Serve) -> None:
@@ -125,11 +126,11 @@ async def test_an_upload_takes_nothing_of_the_api_to_the_storage(serve: Serve) -
         # The URL is what somebody needs to go on: the error has it, but does not show it.
         assert caught.value.upload.presigned_url == put_to
         await client.rebates.resume_upload(upload, b"%PDF")
-    assert len(storage.seen) == 3
+    assert len(storage.requests) == 3
     assert "Bearer" not in heard(storage)
     for secret in (TOKEN, SECRET, "user01"):
         assert secret not in heard(storage)
-    assert stranger.seen == []
+    assert stranger.requests == []
     assert SIGNATURE not in heard(server)
 
 
@@ -141,11 +142,11 @@ async def test_a_token_endpoint_elsewhere_gets_the_secret_and_the_api_gets_the_t
     async with server.client(auth, headers={"X-Own": "gateway-key"}) as client:
         await client.evses.get("evse01")
         await client.evses.get("evse01")
-    assert [seen.raw_path for seen in issuer.seen] == ["/login/token"]
+    assert [seen.raw_path for seen in issuer.requests] == ["/login/token"]
     assert TOKEN not in heard(issuer)
     assert "gateway-key" not in heard(issuer)
-    assert [seen.headers["Authorization"] for seen in server.seen] == [f"Bearer {TOKEN}"] * 2
-    basic = issuer.seen[0].headers["Authorization"].removeprefix("Basic ")
+    assert [seen.headers["Authorization"] for seen in server.requests] == [f"Bearer {TOKEN}"] * 2
+    basic = issuer.requests[0].headers["Authorization"].removeprefix("Basic ")
     for secret in (SECRET, basic):
         assert secret not in heard(server)
 
@@ -161,8 +162,8 @@ async def test_what_is_revoked_goes_to_the_endpoint_for_that_and_nowhere_else(
     async with server.client(auth) as client:
         await client.evses.get("evse01")
         await client.sign_out()
-    assert [len(one.seen) for one in (issuer, revoker, server)] == [1, 1, 1]
-    [seen] = revoker.seen
+    assert [len(one.requests) for one in (issuer, revoker, server)] == [1, 1, 1]
+    [seen] = revoker.requests
     assert urllib.parse.parse_qs(seen.body.decode())["token"] == [TOKEN]
     assert TOKEN not in heard(issuer)
 
@@ -172,7 +173,7 @@ async def test_neither_token_nor_revocation_endpoint_may_redirect(serve: Serve) 
     good = {"access_token": TOKEN, "expires_in": 3600}
 
     async def away(request: web.Request) -> web.Response:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             return web.json_response(good)
         where = f"{stranger.url}{request.path}"
         return web.Response(status=308, headers={"Location": where})
@@ -183,8 +184,8 @@ async def test_neither_token_nor_revocation_endpoint_may_redirect(serve: Serve) 
             await client.evses.get("evse01")
         with pytest.raises(errors.EvEnergyError):
             await client.sign_out()
-    assert len(server.seen) == 3
-    assert stranger.seen == []
+    assert len(server.requests) == 3
+    assert stranger.requests == []
 
 
 async def test_a_proxy_of_the_environment_is_not_told_anything(
@@ -199,8 +200,8 @@ async def test_a_proxy_of_the_environment_is_not_told_anything(
     monkeypatch.setenv("NETRC", str(netrc))
     async with server.client(server.credentials()) as client:
         await client.evses.get("evse01")
-    assert stranger.seen == []
-    assert server.seen[1].headers["Authorization"] == f"Bearer {TOKEN}"
+    assert stranger.requests == []
+    assert server.requests[1].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 async def test_cookies_are_neither_kept_nor_sent(serve: Serve) -> None:
@@ -212,7 +213,7 @@ async def test_cookies_are_neither_kept_nor_sent(serve: Serve) -> None:
     async with server.client() as client:
         await client.evses.get("evse01")
         await client.evses.get("evse01")
-    assert "Cookie" not in server.seen[1].headers
+    assert "Cookie" not in server.requests[1].headers
 
 
 async def test_a_code_and_its_verifier_go_to_the_token_endpoint_alone(serve: Serve) -> None:
@@ -228,7 +229,7 @@ async def test_a_code_and_its_verifier_go_to_the_token_endpoint_alone(serve: Ser
     async with server.client(app.for_account("eve")) as client:
         await client.sign_in(request, f"/back?code={code}&state={request.state}")
         await client.evses.get("evse01")
-    form = urllib.parse.parse_qs(issuer.seen[0].body.decode())
+    form = urllib.parse.parse_qs(issuer.requests[0].body.decode())
     assert (form["code"], form["code_verifier"]) == ([code], [request.verifier])
     for secret in (code, request.verifier, request.state, SECRET):
         assert secret not in heard(server)
@@ -274,7 +275,7 @@ async def test_the_blocking_twin_follows_nothing_either(serve: Serve) -> None:
                 client.fetch(Ref(f"{stranger.url}/evses/evse01", EVSE))
 
     await asyncio.to_thread(walk)
-    assert stranger.seen == []
+    assert stranger.requests == []
 
 
 def test_a_token_shows_only_where_it_is_kept() -> None:

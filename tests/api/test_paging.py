@@ -47,10 +47,10 @@ async def test_items_are_returned_page_by_page_and_in_order(serve) -> None:
     server = await serve(Listing())
     async with server.client() as client:
         pager = client.evses.list(cpid="c", expand=["user", "model.make"])
-        assert server.seen == []
+        assert server.requests == []
         assert [item.id async for item in pager] == [f"evse{i}" for i in range(7)]
         assert [len(page.items) async for page in pager.pages()] == [2, 2, 2, 1]
-    for seen in server.seen:
+    for seen in server.requests:
         assert [p for p in seen.query if p[0] != "page_after"] == [
             ("cpid", "c"),
             ("page_size", "100"),
@@ -65,11 +65,11 @@ async def test_only_the_needed_pages_are_requested(serve) -> None:
         first = await client.evses.list().first()
         assert first is not None
         assert first.id == "evse0"
-        assert len(server.seen) == 1
+        assert len(server.requests) == 1
         assert len(await client.evses.list().collect(limit=3)) == 3
-        assert len(server.seen) == 3
+        assert len(server.requests) == 3
         assert await client.evses.list().collect(limit=0) == []
-        assert len(server.seen) == 3
+        assert len(server.requests) == 3
         with pytest.raises(ValueError, match="limit must not be negative"):
             await client.evses.list().collect(limit=-1)
 
@@ -154,7 +154,7 @@ async def test_a_malformed_link_is_an_error_and_not_the_end(
         assert error.page is not None
         assert [item.id for item in error.page.items] == ["evse2", "evse3"]
         assert header not in str(error)
-        assert len(server.seen) == 2
+        assert len(server.requests) == 2
         assert error.cursor is not None
         with pytest.raises(errors.PagingError):
             await pager.resume(error.cursor).page()
@@ -182,7 +182,7 @@ async def test_a_link_to_a_page_seen_before_is_an_error_and_not_the_end(serve, b
         assert "its next link leads to a page seen before" in str(error)
         assert error.request.label == "GET /v2/evses"
         assert got == [f"evse{i}" for i in range(4)]
-        assert len(server.seen) == 3
+        assert len(server.requests) == 3
         assert error.page is not None
         assert [item.id for item in error.page.items] == ["evse4", "evse5"]
         pickled = pickle.loads(pickle.dumps(error))
@@ -221,7 +221,7 @@ async def test_a_listing_without_an_end_ends_at_max_pages(serve, ahead: bool) ->
         assert got == ["evse0", "evse1", "evse2"]
         assert "there are more than 3 pages (max_pages)" in str(error)
         assert error.page is None
-        assert len(server.seen) == 3
+        assert len(server.requests) == 3
         assert error.cursor is not None
         more, error = await walked(pager.resume(error.cursor))
         assert more == ["evse3", "evse4", "evse5"]
@@ -246,7 +246,7 @@ async def test_a_link_to_another_origin_is_an_error_and_gets_nothing(serve) -> N
             async for item in pager:
                 seen.append(item.id)
     assert seen == ["evse0", "evse1", "evse2", "evse3"]
-    assert thief.seen == []
+    assert thief.requests == []
 
 
 async def test_a_cursor_resumes_in_another_client(serve) -> None:
@@ -269,7 +269,7 @@ async def test_a_cursor_of_another_listing_is_refused_before_anything_is_sent(se
     server, other = await serve(Listing()), await serve(Listing())
     async with server.client() as client, other.client() as elsewhere:
         cursor = (await client.evses.list(cpid="c").page()).cursor
-        asked = len(server.seen)
+        asked = len(server.requests)
         for pager in (
             client.evses.list(cpid="d"),
             client.evses.list(cpid="c", expand=["user"]),
@@ -282,8 +282,8 @@ async def test_a_cursor_of_another_listing_is_refused_before_anything_is_sent(se
         for bad in ("", "x", "!!", cursor[:-3], "WzEsMl0", "bnVsbA"):
             with pytest.raises(errors.CursorError):
                 client.evses.list(cpid="c").resume(bad)
-        assert len(server.seen) == asked
-        assert other.seen == []
+        assert len(server.requests) == asked
+        assert other.requests == []
 
 
 async def test_an_error_while_paging_has_the_cursor_to_resume_from(serve) -> None:
@@ -326,7 +326,7 @@ async def test_prefetching_returns_the_same_items_and_requests_one_page_ahead(se
         pages = client.evses.list().prefetch().pages()
         first = await anext(pages)
         assert len(first.items) == 2
-        while len(server.seen) < 2:
+        while len(server.requests) < 2:
             await asyncio.sleep(0)
         rest = [item.id async for page in pages for item in page.items]
         assert rest == ["evse2", "evse3", "evse4", "evse5", "evse6"]

@@ -48,7 +48,7 @@ async def test_budget_learns_the_reply_when_a_hook_raises(serve: Any) -> None:
             await client.evses.get("evse01")
         with pytest.raises(errors.BudgetExceeded):
             await client.evses.get("evse01")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 async def test_rate_limit_is_current_in_on_response(serve: Any) -> None:
@@ -88,7 +88,7 @@ async def test_ticket_is_released_when_a_tracer_raises_after_the_wait(
                 await traced.evses.get("evse01")
         assert client.rate_limit.remaining == 1
         await client.evses.get("evse01")
-    assert len(server.seen) == 2
+    assert len(server.requests) == 2
 
 
 async def test_reservation_is_released_when_a_tracer_raises_after_the_wait(
@@ -117,7 +117,7 @@ async def test_token_is_renewed_once_per_call(serve: Any, time: FakeTime) -> Non
 
     async def answer(request: web.Request) -> web.Response:
         if request.path.endswith("/token/"):
-            return token_reply(len(server.seen))
+            return token_reply(len(server.requests))
         return web.json_response({}, status=next(statuses))
 
     server = await serve(answer)
@@ -125,8 +125,8 @@ async def test_token_is_renewed_once_per_call(serve: Any, time: FakeTime) -> Non
     async with client:
         with pytest.raises(errors.UnauthorizedError):
             await client.evses.get("evse01")
-    tokens = [seen for seen in server.seen if seen.raw_path.endswith("/token/")]
-    assert (len(tokens), len(server.seen) - len(tokens)) == (2, 3)
+    tokens = [seen for seen in server.requests if seen.raw_path.endswith("/token/")]
+    assert (len(tokens), len(server.requests) - len(tokens)) == (2, 3)
 
 
 async def test_closed_client_sends_nothing_after_a_rejected_token(serve: Any) -> None:
@@ -134,7 +134,7 @@ async def test_closed_client_sends_nothing_after_a_rejected_token(serve: Any) ->
 
     async def answer(request: web.Request) -> web.Response:
         if request.path.endswith("/token/"):
-            return token_reply(len(server.seen))
+            return token_reply(len(server.requests))
         if request.headers["Authorization"].endswith("token-000001"):
             if request.path.endswith("slow"):
                 rejected.set()
@@ -149,11 +149,11 @@ async def test_closed_client_sends_nothing_after_a_rejected_token(serve: Any) ->
         await rejected.wait()
         await client.evses.get("fast")  # has the token renewed
         await client.close()
-        sent = len(server.seen)
+        sent = len(server.requests)
         closed.set()
         with pytest.raises(errors.ClientClosedError):
             await call
-    assert len(server.seen) == sent
+    assert len(server.requests) == sent
 
 
 async def test_redirected_call_is_one_span(serve: Any) -> None:

@@ -44,7 +44,7 @@ async def test_the_version_is_2_by_default(
         await client.evses.list().collect()
         await client.evses.update("evse01", location=None)
     await asyncio.to_thread(blocking)
-    assert [seen.headers.get("EvEnergy-Version") for seen in server.seen] == [expected] * 4
+    assert [seen.headers.get("EvEnergy-Version") for seen in server.requests] == [expected] * 4
 
 
 async def test_the_version_can_be_left_to_the_application_for_some_calls(serve: Any) -> None:
@@ -55,7 +55,7 @@ async def test_the_version_can_be_left_to_the_application_for_some_calls(serve: 
             client.with_options(api_version=None).with_options(api_version="3").evses.get("evse01")
         )
         await client.acting_for("user01").evses.get("evse01")
-    versions = [seen.headers.get("EvEnergy-Version") for seen in server.seen]
+    versions = [seen.headers.get("EvEnergy-Version") for seen in server.requests]
     assert versions == [None, "3", "2"]
 
 
@@ -64,7 +64,7 @@ async def test_the_version_is_not_sent_to_the_token_endpoint(serve: Any) -> None
     async with server.client(server.credentials()) as client:
         await client.evses.get("evse01")
         await client.sign_out()
-    by_path = {seen.raw_path: seen.headers.get("EvEnergy-Version") for seen in server.seen}
+    by_path = {seen.raw_path: seen.headers.get("EvEnergy-Version") for seen in server.requests}
     assert by_path.pop("/v2/evses/evse01") == "2"
     assert set(by_path.values()) == {None}
     assert SECRET not in str(by_path)
@@ -80,4 +80,4 @@ async def test_public_operations_carry_the_version_and_redirects_do_not(serve: A
     async with Client(base_url=server.url) as client:
         await client.evse_makes.list().collect()
         await client.evse_onboarding.get(user_id="user01", client_id="app")
-    assert [seen.headers.get("EvEnergy-Version") for seen in server.seen] == ["2", None]
+    assert [seen.headers.get("EvEnergy-Version") for seen in server.requests] == ["2", None]

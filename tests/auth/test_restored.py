@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ev_energy import AuthorizationCode, errors
 from ev_energy.auth import AuthorizationRequest
-from tests.helpers.support import Server
+from tests.helpers.recording_server import RecordingServer
 
 APP = AuthorizationCode(client_id="an-app", redirect_uri="https://app.example/back")
 
@@ -18,7 +18,7 @@ async def token(_: web.Request) -> web.Response:
     return web.json_response({"access_token": "a-new-token", "token_type": "Bearer"})
 
 
-def kept(server: Server, **change: Any) -> AuthorizationRequest:
+def kept(server: RecordingServer, **change: Any) -> AuthorizationRequest:
     """Return a request that was stored, changed and restored."""
     return AuthorizationRequest.from_dict(
         {**APP.start_authorization(server.url).to_dict(), **change}
@@ -43,7 +43,7 @@ async def test_forged_request_is_refused_before_the_code_is_sent(
     async with server.client(APP.for_account("ada")) as client:
         with pytest.raises(ValueError, match="this AuthorizationRequest was created for"):
             await client.sign_in(request, callback)
-    assert server.seen == []
+    assert server.requests == []
 
 
 async def test_issuer_is_compared_with_that_of_the_application(serve) -> None:
@@ -64,9 +64,9 @@ async def test_issuer_is_compared_with_that_of_the_application(serve) -> None:
             await client.sign_in(other, callback)
         with pytest.raises(errors.AuthorizationError, match="another authorization server"):
             await client.sign_in(own, callback)
-        assert server.seen == []
+        assert server.requests == []
         await client.sign_in(own, f"/back?code=a-code&state={own.state}&iss=https://login.example")
-    [seen] = server.seen
+    [seen] = server.requests
     assert b"redirect_uri=https%3A%2F%2Fapp.example%2Fback" in seen.body
 
 
@@ -86,5 +86,5 @@ async def test_unchanged_request_signs_in(serve) -> None:
     request = kept(server)
     async with server.client(APP.for_account("ada")) as client:
         await client.sign_in(request, f"/back?code=a-code&state={request.state}")
-    [seen] = server.seen
+    [seen] = server.requests
     assert seen.raw_path == "/o/token/"

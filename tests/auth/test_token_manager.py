@@ -28,7 +28,8 @@ from ev_energy.auth import (
     _token_manager,
 )
 from ev_energy.budget import MemoryBudget
-from tests.helpers.support import SECRET, TOKEN, FakeTime, Server
+from tests.helpers.recording_server import RecordingServer
+from tests.helpers.support import SECRET, TOKEN, FakeTime
 
 EVSE = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": "SHIR1"}
 BACK = "https://app.example/back"
@@ -96,7 +97,7 @@ class Broken(MemoryStore):
 class Place:
     """A server, a store with an expired token, and clients of both."""
 
-    server: Server
+    server: RecordingServer
     api: Api
     time: FakeTime
     store: TokenStore
@@ -232,7 +233,7 @@ async def test_rejected_refresh_token_requires_signing_in_again(place: Place) ->
         assert caught.value.account == "ada"
         assert await place.kept() is None
         assert len(place.api.forms) == 1
-        assert len(place.server.seen) == 1
+        assert len(place.server.requests) == 1
         await place.store.save(place.key, place.as_new(7))  # they did, in another process
         await client.evses.get("evse01")
     assert len(place.api.forms) == 1
@@ -399,7 +400,7 @@ async def test_lock_that_is_never_released_costs_a_call_its_deadline_and_no_budg
         async with place.store.lock(place.key):
             with pytest.raises(errors.DeadlineError, match="no token within"):
                 await client.evses.get("evse01")
-        assert place.server.seen == []
+        assert place.server.requests == []
         assert ticket.mock_calls == [call.release()]
 
 

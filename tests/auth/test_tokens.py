@@ -43,7 +43,7 @@ async def test_concurrent_calls_request_one_token(serve) -> None:
     server = await serve(api)
     async with server.client(server.credentials()) as client:
         calls = [asyncio.ensure_future(client.evses.get("evse01")) for _ in range(1000)]
-        while not any(seen.raw_path == "/o/token/" for seen in server.seen):
+        while not any(seen.raw_path == "/o/token/" for seen in server.requests):
             await asyncio.sleep(0)
         for call in calls[:100]:
             call.cancel()
@@ -65,7 +65,7 @@ async def test_token_is_renewed_a_minute_before_it_expires(serve, time) -> None:
         time.now += 2
         await client.evses.get("evse01")
     assert api.issued == 2
-    assert server.seen[-1].headers["Authorization"] == f"Bearer {TOKEN}-2"
+    assert server.requests[-1].headers["Authorization"] == f"Bearer {TOKEN}-2"
 
 
 @pytest.mark.parametrize("lifetime", [None, "soon", True, 0, -5])
@@ -102,7 +102,7 @@ async def test_rejected_token_is_renewed_once_also_for_a_write(serve) -> None:
     server = await serve(api)
     async with server.client(server.credentials(), retries=0) as client:
         assert (await client.evses.update("evse01", location=None)).id == "evse01"
-    assert [seen.raw_path for seen in server.seen] == [
+    assert [seen.raw_path for seen in server.requests] == [
         "/o/token/",
         "/v2/evses/evse01",
         "/o/token/",
@@ -118,7 +118,7 @@ async def test_token_rejected_again_is_an_error(serve) -> None:
         with pytest.raises(errors.UnauthorizedError):
             await client.evses.get("evse01")
     assert api.issued == 2
-    assert len(server.seen) == 4
+    assert len(server.requests) == 4
 
 
 async def test_rejected_static_token_is_an_error_at_once(serve) -> None:
@@ -128,7 +128,7 @@ async def test_rejected_static_token_is_an_error_at_once(serve) -> None:
     async with server.client(StaticToken(TOKEN)) as client:
         with pytest.raises(errors.UnauthorizedError):
             await client.evses.get("evse01")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("method", ["basic", "form"])
@@ -137,7 +137,7 @@ async def test_application_authenticates_with_either_method(serve, method) -> No
     auth = server.credentials(method=method, scopes=["evse:read", "user:read"])
     async with server.client(auth) as client:
         await client.evses.get("evse01")
-    asked = server.seen[0]
+    asked = server.requests[0]
     assert b"grant_type=client_credentials&scope=evse%3Aread+user%3Aread" in asked.body
     if method == "basic":
         kind, _, pair = asked.headers["Authorization"].partition(" ")
@@ -172,7 +172,7 @@ async def test_refusal_of_the_token_endpoint_is_a_token_error(
         with pytest.raises(errors.TokenError) as caught:
             await client.evses.get("evse01")
     assert (caught.value.status, caught.value.error) == (status, error)
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 async def test_rate_limit_of_the_token_endpoint_is_not_an_authentication_error(serve, time) -> None:
@@ -205,7 +205,7 @@ async def test_closing_during_a_token_request_ends_the_waiting_call(serve) -> No
     server = await serve(api)
     client = server.client(server.credentials())
     call = asyncio.ensure_future(client.evses.get("evse01"))
-    while not server.seen:
+    while not server.requests:
         await asyncio.sleep(0)
     await client.close()
     with pytest.raises(errors.ClientClosedError):

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.helpers.support import starting_scripts
+from tests.helpers.support import script_processes
 from tests.helpers.taskless_server import Line
 
 HERE = Path(__file__).parent
@@ -96,7 +96,7 @@ URL = {url!r}
 @pytest.fixture
 def run(far: str) -> Iterator[Callable[..., Script]]:
     """Start a script."""
-    with starting_scripts() as start:
+    with script_processes() as start:
         yield lambda body, *options: Script(
             start(HEAD.format(url=far) + textwrap.dedent(body), *options)
         )

@@ -26,7 +26,7 @@ async def test_none_removes_a_header_in_any_spelling(serve, spelling: str) -> No
     async with server.client(headers={spelling: "2", "accept-language": "de"}) as client:
         await client.users.list().page()
         await client.with_options(api_version=None, language=None).users.list().page()
-    first, second = server.seen
+    first, second = server.requests
     assert sent(first.headers, "EvEnergy-Version") == ["2"]
     assert sent(first.headers, "Accept-Language") == ["de"]
     assert sent(second.headers, "EvEnergy-Version") == []
@@ -44,10 +44,15 @@ async def test_a_later_value_replaces_an_earlier_one_in_any_case(serve, spelling
         ):
             await view.users.list().page()
         await client.users.list().page()
-    for seen in server.seen[:3]:
+    for seen in server.requests[:3]:
         assert sent(seen.headers, "EvEnergy-Version") == ["3"]
-    assert [sent(seen.headers, "X-Trace") for seen in server.seen] == [["a"], ["b"], ["b"], ["a"]]
-    assert sent(server.seen[3].headers, "EvEnergy-Version") == ["1"]
+    assert [sent(seen.headers, "X-Trace") for seen in server.requests] == [
+        ["a"],
+        ["b"],
+        ["b"],
+        ["a"],
+    ]
+    assert sent(server.requests[3].headers, "EvEnergy-Version") == ["1"]
 
 
 async def test_the_clients_own_headers_are_replaced_in_any_case(serve) -> None:
@@ -55,7 +60,7 @@ async def test_the_clients_own_headers_are_replaced_in_any_case(serve) -> None:
     own = {"user-agent": "mine/1", "ACCEPT": "application/vnd.ev+json"}
     async with server.client(headers=own) as client:
         await client.users.list().page()
-    [seen] = server.seen
+    [seen] = server.requests
     assert sent(seen.headers, "User-Agent") == ["mine/1"]
     assert sent(seen.headers, "Accept") == ["application/vnd.ev+json"]
 
@@ -67,7 +72,7 @@ async def test_an_onboarding_link_is_requested_with_the_callers_user_agent(serve
     server = await serve(redirect)
     async with server.client(headers={"user-agent": "mine/1"}) as client:
         await client.evse_onboarding.get(user_id="u", client_id="c")
-    assert sent(server.seen[0].headers, "User-Agent") == ["mine/1"]
+    assert sent(server.requests[0].headers, "User-Agent") == ["mine/1"]
 
 
 async def test_the_user_is_set_replaced_and_removed(serve) -> None:
@@ -76,7 +81,7 @@ async def test_the_user_is_set_replaced_and_removed(serve) -> None:
         ada = client.acting_for("user0ada").with_options(headers={"X-A": "1"})
         for view in (ada, ada.acting_for("user0bob"), ada.acting_for(None)):
             await view.users.list().page()
-    users = [sent(seen.headers, "EvEnergy-User") for seen in server.seen]
+    users = [sent(seen.headers, "EvEnergy-User") for seen in server.requests]
     assert users == [["user0ada"], ["user0bob"], []]
 
 

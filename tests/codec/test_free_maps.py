@@ -12,9 +12,9 @@ from aiohttp import web
 
 from ev_energy import Drift, errors
 from ev_energy.models import ChargingSubSessionAssessment, PriceSummary, Times
-from tests.helpers.support import Handler, Server
+from tests.helpers.recording_server import Handler, RecordingServer
 
-Serve = Callable[[Handler], Awaitable[Server]]
+Serve = Callable[[Handler], Awaitable[RecordingServer]]
 
 
 def answering(body: Any) -> Handler:

@@ -15,7 +15,7 @@ from ev_energy_sync import Client
 from tests.helpers.spec import corrections, legal
 from tests.helpers.spec.calls import TABLE, call, described
 from tests.helpers.spec.description import Described, Description
-from tests.helpers.spec.recorder import Recorder, recording, success_of
+from tests.helpers.spec.operation_server import OperationServer, success_of
 from tests.helpers.spec.wire import Wire
 
 with_results = pytest.mark.parametrize(
@@ -25,25 +25,23 @@ with_results = pytest.mark.parametrize(
 )
 
 
-class Sender(Recorder):
-    """A recorder that answers just the JSON it is told to, with the status that is declared."""
+class Sender(OperationServer):
+    """A server that answers every operation with `reply`, also one that sends no JSON."""
 
-    sent: Any = None
-
-    def _reply(self, operation: Described, query: set[str]) -> web.Response:
-        success = success_of(operation, as_json="response_type" in query)
-        return web.json_response(self.sent, status=success.status, dumps=json.dumps)
+    def reply_of(self, operation: Described, *, as_json: bool) -> web.Response:
+        success = success_of(operation, as_json=as_json)
+        return web.json_response(self.reply, status=success.status, dumps=json.dumps)
 
 
 @pytest.fixture(scope="module")
-def server(spec: Description) -> Iterator[Recorder]:
-    with recording(spec, Sender) as running:
+def server(spec: Description) -> Iterator[OperationServer]:
+    with Sender(spec).in_thread() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def client(server: Recorder) -> Iterator[Client]:
-    with Client("a-token", base_url=server.base_url, strict=True) as made:
+def client(server: OperationServer) -> Iterator[Client]:
+    with Client("a-token", base_url=server.url, strict=True) as made:
         yield made
 
 
@@ -62,23 +60,23 @@ def test_a_strict_client_reads_every_legal_reply_and_writes_it_again(
     made = Wire(spec, operation, there)
     arguments = made.arguments(made.least())
     for sent in legal.replies(spec, schema):
-        server.sent = sent
+        server.reply = sent
         found = call(client, operation, arguments)
-        server.asked.clear()
+        server.requests.clear()
         for one in found if operation.kind == "list" else [found]:
             if isinstance(one, Model):
                 assert type(one).from_dict(one.to_dict()) == one
 
 
 def test_a_wrapper_that_holds_nothing_is_read(server: Sender, client: Client) -> None:
-    server.sent = {}
+    server.reply = {}
     pages = list(client.carbon_feeds.carbon_intensities("crbf01").pages())
     assert [(page.items, page.envelope) for page in pages] == [([], {})]
     assert client.notifications.update("noti01") is None
-    server.sent = {"url": "u", "carbon_feed": "f"}
+    server.reply = {"url": "u", "carbon_feed": "f"}
     (page,) = client.carbon_feeds.carbon_intensities("crbf01").pages()
     assert (page.items, page.envelope) == ([], {"url": "u", "carbon_feed": "f"})
-    server.asked.clear()
+    server.requests.clear()
 
 
 def test_corrections_of_inside_are_all_of_them(spec: Description) -> None:

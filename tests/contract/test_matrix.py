@@ -19,7 +19,7 @@ from tests.helpers.spec import corrections
 from tests.helpers.spec.calls import TABLE, call, described
 from tests.helpers.spec.compare import same, tree
 from tests.helpers.spec.description import Description
-from tests.helpers.spec.recorder import Recorder, recording, success_of, wrapped
+from tests.helpers.spec.operation_server import OperationServer, success_of, wrapped
 from tests.helpers.spec.replies import Replies, Style
 from tests.helpers.spec.wire import Wire
 
@@ -43,14 +43,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 
 @pytest.fixture(scope="module")
-def server(spec: Description) -> Iterator[Recorder]:
-    with recording(spec) as recorder:
-        yield recorder
+def server(spec: Description) -> Iterator[OperationServer]:
+    with OperationServer(spec).in_thread() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def strict(server: Recorder) -> Iterator[Client]:
-    with Client("token", base_url=server.base_url, strict=True) as made:
+def strict(server: OperationServer) -> Iterator[Client]:
+    with Client("token", base_url=server.url, strict=True) as made:
         yield made
 
 
@@ -95,7 +95,7 @@ def assert_read_whole(operation: Operation, reply: Any, answer: Any) -> None:
 @operations
 @pytest.mark.parametrize("form", ["required", "all", "nulls"])
 def test_a_reply_that_keeps_to_its_schema_reads_whole_and_strictly(
-    spec: Description, server: Recorder, strict: Client, operation: Operation, form: str
+    spec: Description, server: OperationServer, strict: Client, operation: Operation, form: str
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
     arguments = made.arguments(made.least())
@@ -111,7 +111,7 @@ def test_a_reply_that_keeps_to_its_schema_reads_whole_and_strictly(
 
 @operations
 def test_a_reply_with_news_reads_whole_and_the_news_are_told(
-    spec: Description, server: Recorder, operation: Operation
+    spec: Description, server: OperationServer, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
     arguments, told = made.arguments(made.least()), list[Drift]()
@@ -122,7 +122,7 @@ def test_a_reply_with_news_reads_whole_and_the_news_are_told(
         server.reply = reply
         assert_read_whole(operation, reply, call(client, operation, arguments))
 
-    with Client("token", base_url=server.base_url, on_drift=told.append) as client:
+    with Client("token", base_url=server.url, on_drift=told.append) as client:
         check()
     assert {drift.kind for drift in told} <= {DriftKind.UNKNOWN_MEMBER, DriftKind.UNKNOWN_ENUM_TEXT}
     assert bool(told) == (operation.model != "Counts")
@@ -130,7 +130,7 @@ def test_a_reply_with_news_reads_whole_and_the_news_are_told(
 
 @operations
 def test_the_examples_of_a_reply_read_whole_and_strictly_but_for_those_known_to_be_faulty(
-    spec: Description, server: Recorder, operation: Operation
+    spec: Description, server: OperationServer, operation: Operation
 ) -> None:
     there = described(spec, operation)
     made = Wire(spec, operation, there)
@@ -140,6 +140,6 @@ def test_the_examples_of_a_reply_read_whole_and_strictly_but_for_those_known_to_
         where = f"{operation.method} {operation.path} {success.status} {name}"
         told: list[Drift] = []
         server.reply = reply
-        with Client("token", base_url=server.base_url, on_drift=told.append) as client:
+        with Client("token", base_url=server.url, on_drift=told.append) as client:
             assert_read_whole(operation, reply, call(client, operation, arguments))
         assert bool(told) == (where in corrections.FAULTY_EXAMPLES), (where, told)

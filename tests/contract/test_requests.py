@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
@@ -19,9 +20,10 @@ from ev_energy.models import EVSE, User
 from ev_energy.models._base import Model
 from ev_energy_sync import Client
 from tests.helpers.names import assert_same_names
+from tests.helpers.recording_server import RecordedRequest
 from tests.helpers.spec.calls import TABLE, call, described
 from tests.helpers.spec.description import Described, Description
-from tests.helpers.spec.recorder import Asked, Recorder, recording
+from tests.helpers.spec.operation_server import OperationServer
 from tests.helpers.spec.wire import RULES, Wire, hints_of, least
 
 ids = pytest.mark.parametrize("operation", TABLE, ids=[o.call for o in TABLE])
@@ -39,9 +41,9 @@ some = settings(
 
 
 @pytest.fixture(scope="module")
-def server(spec: Description) -> Iterator[Recorder]:
-    with recording(spec) as recorder:
-        yield recorder
+def server(spec: Description) -> Iterator[OperationServer]:
+    with OperationServer(spec).in_thread() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +51,12 @@ def _nothing_asked_yet(request: pytest.FixtureRequest) -> None:
     if "server" in request.fixturenames:
         recorder = request.getfixturevalue("server")
         recorder.reply = None
-        recorder.asked.clear()
+        recorder.requests.clear()
 
 
 @pytest.fixture(scope="module")
-def client(server: Recorder) -> Iterator[Client]:
-    with Client(TOKEN, base_url=server.base_url, strict=True) as made:
+def client(server: OperationServer) -> Iterator[Client]:
+    with Client(TOKEN, base_url=server.url, strict=True) as made:
         yield made
 
 
@@ -83,10 +85,10 @@ def expected_body(operation: Operation, wire: Mapping[str, Any]) -> Any:
     return {name: wire[name] for name in operation.json or () if name in wire}
 
 
-def own_headers(asked: Asked) -> dict[str, str]:
+def own_headers(request: RecordedRequest) -> dict[str, str]:
     """Without those of the transport, and of the body."""
     left_out = {*TRANSPORT, "Content-Length", "Content-Type"}
-    return {n: v for n, v in asked.headers.items() if n.title() not in left_out}
+    return {n: v for n, v in request.headers.items() if n.title() not in left_out}
 
 
 def expected_headers(operation: Operation, *, token: bool = True) -> dict[str, str]:
@@ -116,10 +118,10 @@ def complaints(spec: Description, schema: Any, value: Any) -> list[str]:
     return [error.message for error in validator.iter_errors(value)]
 
 
-def assert_valid(spec: Description, there: Described, asked: Asked) -> None:
-    """What was asked is what the schemas allow; an independent validator says so."""
+def assert_valid(spec: Description, there: Described, request: RecordedRequest) -> None:
+    """What was request is what the schemas allow; an independent validator says so."""
     sent: dict[str, list[str]] = {}
-    for name, text in asked.query:
+    for name, text in request.query:
         sent.setdefault(name, []).append(text)
     for name, texts in sent.items():
         schema = spec.resolve(there.parameters["query", name].schema)
@@ -129,17 +131,17 @@ def assert_valid(spec: Description, there: Described, asked: Asked) -> None:
             value = json.loads(texts[0])
         assert complaints(spec, schema, value) == [], name
     assert {n for n, p in _query(there) if p.required} <= sent.keys()
-    segments = asked.raw_path.removeprefix("/v2").split("/")
+    segments = request.raw_path.removeprefix("/v2").split("/")
     for word, segment in zip(there.path.split("/"), segments, strict=True):
         if word.startswith("{"):
             name, _, verb = word.partition("}")
             schema = there.parameters["path", name.strip("{")].schema
             assert complaints(spec, schema, segment.removesuffix(verb)) == [], word
-    if asked.body:
+    if request.body:
         _, required = spec.object(there.body or {})
         members = spec.object(there.body or {})[0]
         read_only = frozenset(n for n in required if members[n].get("readOnly"))
-        found = _validator(spec, there.key, read_only).iter_errors(json.loads(asked.body))
+        found = _validator(spec, there.key, read_only).iter_errors(json.loads(request.body))
         assert [error.message for error in found] == []
 
 
@@ -149,7 +151,7 @@ def _query(there: Described) -> list[tuple[str, Any]]:
 
 @ids
 def test_a_call_sends_just_what_the_description_says(
-    spec: Description, server: Recorder, client: Client, operation: Operation
+    spec: Description, server: OperationServer, client: Client, operation: Operation
 ) -> None:
     there = described(spec, operation)
     made = Wire(spec, operation, there)
@@ -158,18 +160,18 @@ def test_a_call_sends_just_what_the_description_says(
     @given(made.values())
     def check(wire: dict[str, Any]) -> None:
         answer = call(client, operation, made.arguments(wire))
-        asked = server.take()
-        assert asked.method == operation.method
-        assert asked.raw_path == expected_path(operation, wire)
-        assert sorted(asked.query) == expected_query(operation, wire)
-        assert own_headers(asked) == expected_headers(operation)
+        request = server.take_request()
+        assert request.method == operation.method
+        assert request.raw_path == expected_path(operation, wire)
+        assert sorted(request.query) == expected_query(operation, wire)
+        assert own_headers(request) == expected_headers(operation)
         if operation.json is None:
-            assert asked.body == b""
-            assert "Content-Type" not in asked.headers
+            assert request.body == b""
+            assert "Content-Type" not in request.headers
         else:
-            assert asked.headers["Content-Type"] == "application/json"
-            assert json.loads(asked.body) == expected_body(operation, wire)
-        assert_valid(spec, there, asked)
+            assert request.headers["Content-Type"] == "application/json"
+            assert json.loads(request.body) == expected_body(operation, wire)
+        assert_valid(spec, there, request)
         assert_answer(spec, operation, answer)
 
     check()
@@ -200,7 +202,7 @@ def without_nulls(value: Any) -> Any:
 
 @ids
 def test_an_id_may_be_a_url_or_a_link_too(
-    spec: Description, server: Recorder, client: Client, operation: Operation
+    spec: Description, server: OperationServer, client: Client, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
     wire = made.least()
@@ -213,8 +215,8 @@ def test_an_id_may_be_a_url_or_a_link_too(
     seen = []
     for form in (urls, {n: Ref(url, EVSE) for n, url in urls.items()}, found):
         call(client, operation, {**fitting, **form})
-        asked = server.take()
-        seen.append((asked.raw_path, asked.query, asked.body))
+        request = server.take_request()
+        seen.append((request.raw_path, request.query, request.body))
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][0] == expected_path(operation, {**wire, **found})
 
@@ -223,23 +225,23 @@ def test_an_id_may_be_a_url_or_a_link_too(
     "operation", [o for o in TABLE if o.expand], ids=[o.call for o in TABLE if o.expand]
 )
 def test_two_links_are_expanded_just_where_the_description_takes_a_list(
-    spec: Description, server: Recorder, client: Client, operation: Operation
+    spec: Description, server: OperationServer, client: Client, operation: Operation
 ) -> None:
     there = described(spec, operation)
     made = Wire(spec, operation, there)
     given = {**made.arguments(made.least()), "expand": [operation.expand[0]] * 2}
     if spec.resolve(there.parameters["query", "expand"].schema)["type"] == "array":
         call(client, operation, given)
-        sent = [text for name, text in server.take().query if name == "expand"]
+        sent = [text for name, text in server.take_request().query if name == "expand"]
         assert sent == given["expand"]
     else:
         with pytest.raises(ValueError, match="expand takes one value here"):
             call(client, operation, given)
-        assert server.asked == []
+        assert server.requests == []
 
 
 def test_a_filter_that_is_described_as_a_url_takes_every_form_of_an_id(
-    spec: Description, server: Recorder, client: Client
+    spec: Description, server: OperationServer, client: Client
 ) -> None:
     asked_for = {
         (operation.call, name)
@@ -249,7 +251,7 @@ def test_a_filter_that_is_described_as_a_url_takes_every_form_of_an_id(
         and described(spec, operation).parameters["query", name].schema.get("format") == "uri"
     }
     assert asked_for == {("support_tickets.list", "user")}
-    own, there = f"{server.base_url}/users/{USER}", f"https://api.ev.energy/v2/users/{USER}"
+    own, there = f"{server.url}/users/{USER}", f"https://api.ev.energy/v2/users/{USER}"
     forms: list[tuple[Any, str]] = [
         (USER, own),
         (there, there),
@@ -259,7 +261,7 @@ def test_a_filter_that_is_described_as_a_url_takes_every_form_of_an_id(
     ]
     for form, expected in forms:
         assert list(client.support_tickets.list(user=form))
-        assert ("user", expected) in server.take().query
+        assert ("user", expected) in server.take_request().query
 
 
 def _links() -> Iterator[tuple[Operation, str]]:
@@ -289,26 +291,26 @@ COLLECTIONS = {
 
 @pytest.mark.parametrize(("operation", "name"), list(_links()), ids=lambda v: getattr(v, "call", v))
 def test_a_body_that_wants_a_url_takes_id_link_and_model_too(
-    spec: Description, server: Recorder, client: Client, operation: Operation, name: str
+    spec: Description, server: OperationServer, client: Client, operation: Operation, name: str
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
     given = made.arguments(made.least())
     collection = COLLECTIONS[name if name in COLLECTIONS else (operation.call, name)]
     id_ = "thing0123456789"
-    own = f"{server.base_url}/{collection}/{id_}" if collection else id_
+    own = f"{server.url}/{collection}/{id_}" if collection else id_
     there = f"https://api.ev.energy/v2/things/{id_}" if collection else id_
     url = "https://api.ev.energy/v2/things/thing0123456789"
     model = EVSE(id=id_, url=url, cpid="")
     for form, expected in ((id_, own), (url, there), (Ref(url, EVSE), there), (model, there)):
         many = name == "region_groups"
         call(client, operation, {**given, name: [form] if many else form})
-        sent = json.loads(server.take().body)[name]
+        sent = json.loads(server.take_request().body)[name]
         assert sent == ([expected] if many else expected)
 
 
 @ids
 def test_settings_of_the_client_become_headers_where_they_belong(
-    spec: Description, server: Recorder, client: Client, operation: Operation
+    spec: Description, server: OperationServer, client: Client, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
     setting = client.with_options(api_version="3", language="en-GB").acting_for(USER)
@@ -316,8 +318,8 @@ def test_settings_of_the_client_become_headers_where_they_belong(
     expected = expected_headers(operation)
     if "Authorization" in expected:
         expected |= {"EvEnergy-Version": "3", "Accept-Language": "en-GB", "EvEnergy-User": USER}
-    asked = server.take()
-    assert own_headers(asked) == expected
+    request = server.take_request()
+    assert own_headers(request) == expected
     known = {name.title() for name in described(spec, operation).names("header")}
     settings_sent = {name.title() for name in expected} - {"Accept", "Authorization"}
     assert known <= settings_sent
@@ -325,19 +327,19 @@ def test_settings_of_the_client_become_headers_where_they_belong(
 
 @ids
 def test_without_a_token_public_operations_are_called_and_others_are_not(
-    spec: Description, server: Recorder, operation: Operation
+    spec: Description, server: OperationServer, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
     given = made.arguments(made.least())
-    with Client(base_url=server.base_url) as anonymous:
+    with Client(base_url=server.url) as anonymous:
         if operation.scope is None:
             call(anonymous, operation, given)
-            assert own_headers(server.take()) == expected_headers(operation, token=False)
+            assert own_headers(server.take_request()) == expected_headers(operation, token=False)
         else:
             wanted = f"the scope {operation.scope}" if operation.scope else "an access token"
             with pytest.raises(ValueError, match=wanted):
                 call(anonymous, operation, given)
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_every_operation_of_the_description_is_among_these(spec: Description) -> None:
@@ -361,9 +363,12 @@ def test_every_operation_of_the_description_is_among_these(spec: Description) ->
 def test_the_validator_can_say_no(spec: Description, query: Any, body: Any) -> None:
     (there,) = [o for o in spec.operations if o.key == ("PATCH", "/vehicles/{vehicle_id}")]
     path = "/v2/vehicles/vhcl01HN2NJ9NMRZBXT1H6FT9N7735"
-    right = Asked("PATCH", path, [], CIMultiDict(), b"{}")
+    right = RecordedRequest("PATCH", path, CIMultiDict(), b"{}")
     assert_valid(spec, there, right)
+    target = f"{path}?{urlencode(query)}" if query else path
     with pytest.raises(AssertionError):
-        assert_valid(spec, there, right._replace(query=query, body=json.dumps(body).encode()))
+        assert_valid(
+            spec, there, attrs.evolve(right, target=target, body=json.dumps(body).encode())
+        )
     with pytest.raises(AssertionError):
-        assert_valid(spec, there, right._replace(raw_path="/v2/vehicles/1"))
+        assert_valid(spec, there, attrs.evolve(right, target="/v2/vehicles/1"))

@@ -1,4 +1,4 @@
-"""What tests share that is no fixture."""
+"""Secrets, a clock, and child processes that many tests use."""
 
 from __future__ import annotations
 
@@ -7,44 +7,26 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import Mock
 
 import aiohttp
 import attrs
-from aiohttp import web
 
-from ev_energy import Client, ClientCredentials
-
+#: Secrets for tests. `secret_leaks` fails each test whose output contains one of them.
 TOKEN = "t0ken-that-must-never-be-seen"
 SECRET = "s3cret-that-must-never-be-seen"
-#: Of a presigned URL.
+#: The signature of a presigned URL.
 SIGNATURE = "s1gnature-that-must-never-be-seen"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def receiving(receive: Handler) -> AsyncIterator[str]:
-    """Serve whatever is posted, wherever to; yields the URL of it all."""
-    app = web.Application()
-    app.router.add_post("/{path:.*}", receive)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
 
 
 @contextmanager
-def starting_scripts() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start Python code in processes of its own; what is left of them in the end is killed.
+def script_processes() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Yield a function that runs Python code in a new process; kill all processes at the end.
 
-    In development mode, so that leaks would be heard.
+    Python runs in development mode, which reports leaks on standard error.
     """
     started: list[subprocess.Popen[str]] = []
 
@@ -62,61 +44,13 @@ def starting_scripts() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     yield start
     for process in started:
-        with suppress(ProcessLookupError):  # it and what it forked
-            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its forks are in the same process group
         process.communicate()
 
 
-def scripted(body: Any, *script: Any, headers: Mapping[str, str] | None = None) -> Handler:
-    """What answers *body* with one status after another, then with 200.
-
-    In place of a status, status and headers, or None for a connection that breaks.
-    """
-    left = list(script)
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        turn = left.pop(0) if left else 200
-        if turn is None:
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-        status, more = turn if isinstance(turn, tuple) else (turn, headers)
-        return web.json_response(body, status=status, headers=more)
-
-    return answer
-
-
-@attrs.define
-class Seen:
-    """A request as a server got it."""
-
-    method: str
-    raw_path: str
-    query: list[tuple[str, str]]
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@attrs.define
-class Server:
-    """A server whose answers a test decides; it remembers what it was asked."""
-
-    port: int
-    seen: list[Seen] = attrs.field(factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v2"
-
-    def client(self, auth: Any = TOKEN, **settings: Any) -> Client:
-        return Client(auth, base_url=self.url, **settings)
-
-    def credentials(self, **more: Any) -> ClientCredentials:
-        return ClientCredentials(client_id="an-app", client_secret=SECRET, **more)
-
-
 class MockableResponse(aiohttp.ClientResponse):
-    """What aioresponses 0.7.9 makes its answers of, with the argument aiohttp 3.14 asks for."""
+    """The response class for aioresponses 0.7.9, with the argument that aiohttp 3.14 requires."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("stream_writer", Mock(output_size=0))
@@ -125,15 +59,17 @@ class MockableResponse(aiohttp.ClientResponse):
 
 @attrs.define
 class FakeTime:
-    """A clock that only moves when somebody sleeps, or when told."""
+    """A clock that moves only when `sleep` is called or a test sets `now`."""
 
     now: float = 1000.0
     slept: list[float] = attrs.field(factory=list)
+    """The arguments of `sleep` so far."""
 
     def __call__(self) -> float:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
+        """Move the clock by *seconds* at once."""
         self.slept.append(seconds)
         self.now += seconds
         await asyncio.sleep(0)

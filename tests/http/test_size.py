@@ -193,7 +193,7 @@ async def test_a_token_endpoint_is_held_to_the_same_measure(wire, serve) -> None
     async with server.client(server.credentials(), max_body=MOST) as client:
         with pytest.raises(errors.LimitError, match="max_body"):
             await client.evses.get("evse01")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 async def test_the_hooks_are_told_of_it(wire) -> None:

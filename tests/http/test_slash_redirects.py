@@ -15,9 +15,9 @@ import ev_energy_sync
 from ev_energy import MemoryBudget, errors
 from ev_energy._http.slash_redirects import other_slash_form
 from ev_energy._messages import Response
-from tests.helpers.support import Handler, Server
+from tests.helpers.recording_server import Handler, RecordingServer
 
-Serve = Callable[[Handler], Awaitable[Server]]
+Serve = Callable[[Handler], Awaitable[RecordingServer]]
 EVSE = {"id": "evse01", "url": "http://127.0.0.1/v2/evses/evse01/", "cpid": "SHIR1"}
 STATUSES = (301, 302, 307, 308)
 
@@ -44,13 +44,13 @@ async def test_a_read_is_redirected_once_and_the_form_is_remembered(
     async with server.client(retries=0) as client:
         assert (await client.evses.get("evse01", expand=["user"])).cpid == "SHIR1"
         await client.evses.get("evse02")
-    assert [(seen.raw_path, seen.query) for seen in server.seen] == [
+    assert [(seen.raw_path, seen.query) for seen in server.requests] == [
         ("/v2/evses/evse01", [("expand", "user")]),
         ("/v2/evses/evse01/", [("expand", "user")]),
         ("/v2/evses/evse02/", []),
     ]
-    assert {seen.headers["Authorization"] for seen in server.seen} == {
-        server.seen[0].headers["Authorization"]
+    assert {seen.headers["Authorization"] for seen in server.requests} == {
+        server.requests[0].headers["Authorization"]
     }
 
 
@@ -70,7 +70,7 @@ async def test_a_slash_that_is_too_much_is_left_out(serve: Serve) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/"):
             return web.Response(status=308, headers={"Location": request.path.rstrip("/")})
-        if len(server.seen) == 1:  # the one that teaches the client the other form
+        if len(server.requests) == 1:  # the one that teaches the client the other form
             return web.Response(status=301, headers={"Location": f"{request.path}/"})
         return web.json_response(EVSE)
 
@@ -79,7 +79,7 @@ async def test_a_slash_that_is_too_much_is_left_out(serve: Serve) -> None:
         with pytest.raises(errors.DecodeError):
             await client.evses.get("evse01")  # there and back: once is enough
         await client.evses.get("evse01")
-    paths = [seen.raw_path for seen in server.seen]
+    paths = [seen.raw_path for seen in server.requests]
     bare, slashed = "/v2/evses/evse01", "/v2/evses/evse01/"
     assert paths == [bare, slashed, slashed, bare]
 
@@ -99,7 +99,7 @@ async def test_listings_go_on_from_where_they_were_redirected(serve: Serve, link
         assert len(again) == 1
         found = await client.fetch(pages[0].items[0].user) if pages[0].items[0].user else None
         assert found is None
-    assert [(seen.raw_path, seen.query) for seen in server.seen] == [
+    assert [(seen.raw_path, seen.query) for seen in server.requests] == [
         ("/v2/evses", [("page_size", "10")]),
         ("/v2/evses/", [("page_size", "10")]),
         ("/v2/evses/", [("page", "2")]),
@@ -115,13 +115,13 @@ async def test_a_write_is_not_sent_again_but_the_next_one_goes_there(
     async with server.client() as client:
         with pytest.raises(errors.DecodeError, match="not carried out.*Call the method again"):
             await client.evses.update("evse01", location=None)
-        assert [seen.method for seen in server.seen] == ["PATCH"]
+        assert [seen.method for seen in server.requests] == ["PATCH"]
         assert (await client.evses.update("evse01", location=None)).cpid == "SHIR1"
-    assert [(seen.method, seen.raw_path) for seen in server.seen] == [
+    assert [(seen.method, seen.raw_path) for seen in server.requests] == [
         ("PATCH", "/v2/evses/evse01"),
         ("PATCH", "/v2/evses/evse01/"),
     ]
-    assert server.seen[1].body == server.seen[0].body == b'{"location":null}'
+    assert server.requests[1].body == server.requests[0].body == b'{"location":null}'
 
 
 async def test_a_redirected_read_costs_two_requests_of_the_allowance(serve: Serve) -> None:
@@ -161,7 +161,7 @@ async def test_redirects_to_anything_else_are_not_followed(serve: Serve, locatio
     async with server.client(retries=0) as client:
         with pytest.raises(errors.DecodeError, match="which is not followed"):
             await client.evses.get("evse01")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 async def test_an_onboarding_link_is_still_the_location_itself(serve: Serve) -> None:
@@ -177,8 +177,8 @@ async def test_an_onboarding_link_is_still_the_location_itself(serve: Serve) -> 
     async with server.client(retries=0) as client:
         link = await client.evse_onboarding.get(user_id="user01", client_id="app")
         assert link.url == "https://drivers.example/x/"
-    assert len(server.seen) == 2
-    assert not any("Authorization" in seen.headers for seen in server.seen)
+    assert len(server.requests) == 2
+    assert not any("Authorization" in seen.headers for seen in server.requests)
 
 
 SEGMENT = st.text(st.sampled_from("ab01-._~%:+ /é?#"), min_size=1, max_size=6).filter(

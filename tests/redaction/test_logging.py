@@ -67,7 +67,7 @@ async def test_ordinary_calls_log_nothing_at_info_or_above(
 
 async def test_broken_connection_and_its_retry_are_logged(serve, time, caplog) -> None:
     async def answer(request: web.Request) -> web.Response:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             assert request.transport is not None
             request.transport.abort()
         return web.json_response({"id": "evse01", "url": "u", "cpid": "c"})

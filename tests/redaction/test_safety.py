@@ -84,8 +84,8 @@ async def test_a_link_to_another_origin_gets_no_request_at_all(serve, path: str)
         # A URL given as an id is only read for the id in it; the request stays here.
         if path.endswith("evse01"):
             await client.evses.get(foreign)
-    assert thief.seen == []
-    assert [seen.raw_path for seen in server.seen] in ([], ["/v2/evses/evse01"])
+    assert thief.requests == []
+    assert [seen.raw_path for seen in server.requests] in ([], ["/v2/evses/evse01"])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_a_redirect_of_the_token_endpoint_is_not_followed(serve) -> None:
     async with server.client(server.credentials()) as client:
         with pytest.raises(errors.TokenError):
             await client.evses.get("evse01")
-    assert thief.seen == []
+    assert thief.requests == []
 
 
 async def test_the_onboarding_request_carries_no_token_and_no_header_of_the_api(serve) -> None:
@@ -129,7 +129,7 @@ async def test_the_onboarding_request_carries_no_token_and_no_header_of_the_api(
             user_id="user01", client_id="app"
         )
     assert str(link) == link.url == "https://drivers.example/x?y=1"
-    [seen] = server.seen
+    [seen] = server.requests
     assert not {"authorization", "evenergy-version", "evenergy-user", "x-mine"} & {
         name.lower() for name in seen.headers
     }

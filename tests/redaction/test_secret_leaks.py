@@ -25,7 +25,8 @@ LEAKS = """
 import asyncio, base64, logging, subprocess, sys, warnings
 import pytest
 from aiohttp import web
-from tests.helpers.support import SECRET, TOKEN, receiving
+from tests.helpers.recording_server import RecordingServer
+from tests.helpers.support import SECRET, TOKEN
 from ev_energy import Client, ClientCredentials, StaticToken, errors
 from ev_energy._api import capture as _capture
 from ev_energy._codec.problems import api_error
@@ -104,9 +105,9 @@ async def test_errors_with_the_secret_as_it_is_sent():
 
 async def test_captures():
     async def answer(request): return web.json_response({})
-    async with receiving(answer) as url, Client(TOKEN, base_url=url) as client:
+    async with RecordingServer(answer) as server, server.client() as client:
         with client.capture() as calls:
-            request = Request("GET", URL(url + TOKEN), template="/a")
+            request = Request("GET", URL(f"{server.url}/{TOKEN}"), template="/a")
             _capture.begin_call(client._caller.state, request)
 
 def test_warnings():

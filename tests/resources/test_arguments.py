@@ -130,7 +130,7 @@ async def test_bytes_are_refused_where_text_is_wanted(
         for value in BYTES:
             with pytest.raises(TypeError, match=rf"\b{name}\b"):
                 await call(client, operation, name, value)
-    assert server.seen == []
+    assert server.requests == []
 
 
 @named(arguments(takes_list))
@@ -142,7 +142,7 @@ async def test_texts_bytes_and_sets_are_refused_where_a_list_is_wanted(
         for value in ("user", *BYTES, {"user"}, {"user": 1}, iter(["user"]), 5):
             with pytest.raises(TypeError, match=rf"\b{name} must be a list"):
                 await call(client, operation, name, value)
-    assert server.seen == []
+    assert server.requests == []
 
 
 @named(iter([(o, n) for o, n in arguments(takes_free_text) if n in o.query]))
@@ -153,7 +153,7 @@ async def test_a_list_is_refused_where_a_query_takes_one_text(
     async with server.client(retries=0) as client:
         with pytest.raises(TypeError, match=rf"\b{name}\b"):
             await call(client, operation, name, ["a", "b"])
-    assert server.seen == []
+    assert server.requests == []
 
 
 FREE = [
@@ -180,7 +180,7 @@ async def test_free_text_is_sent_unchanged_even_if_its_name_ends_in_id(
     async with server.client(retries=0) as client:
         with pytest.raises(errors.EvEnergyError):
             await call(client, operation, name, URL_OF_A_TICKET)
-    [seen] = server.seen
+    [seen] = server.requests
     assert dict(seen.query).get(name) == URL_OF_A_TICKET or f'"{URL_OF_A_TICKET}"' in str(seen.body)
 
 
@@ -201,7 +201,7 @@ async def test_an_id_in_a_query_is_taken_from_every_form(
         for form in forms:
             with pytest.raises(errors.EvEnergyError):
                 await call(client, operation, name, form)
-    sent = [dict(seen.query)[name] for seen in server.seen]
+    sent = [dict(seen.query)[name] for seen in server.requests]
     if (operation.call, name) == ("support_tickets.list", "user"):  # which the API wants as a URL
         given = "https://x/v2/things/some01/"
         assert sent == [f"{server.url}/users/some01", given, given]
@@ -219,7 +219,7 @@ async def test_an_id_in_a_body_is_sent_as_id_or_url_and_never_as_a_model(
         value = [model] if name == "region_groups" else model
         with pytest.raises(errors.EvEnergyError):
             await call(client, operation, name, value)
-    [seen] = server.seen
+    [seen] = server.requests
     assert b"some01" in seen.body
     assert b"cpid" not in seen.body
 
@@ -233,7 +233,7 @@ async def test_a_path_is_refused_where_an_id_is_wanted(
         value: Any = ["../users"] if name == "region_groups" else "../users"
         with pytest.raises(ValueError, match=rf"\b{name}=.* is not an id"):
             await call(client, operation, name, value)
-    assert server.seen == []
+    assert server.requests == []
 
 
 CLIENT: dict[str, Callable[[Any], object]] = {
@@ -276,7 +276,7 @@ async def test_a_position_on_a_map_is_a_list_of_two_numbers(serve, position: Any
     async with server.client() as client:
         with pytest.raises(ValueError, match=r"coordinates\[0\]\[0\] must be two numbers"):
             await client.regions.create(name="r", geometries=[GeoJsonPolygon(coordinates=(ring,))])
-    assert server.seen == []
+    assert server.requests == []
 
 
 async def test_bytes_inside_a_value_are_refused_by_name(serve) -> None:
@@ -295,7 +295,7 @@ async def test_bytes_inside_a_value_are_refused_by_name(serve) -> None:
                 await client.users.create(default_location=location)
         with pytest.raises(TypeError, match="details must be a JSON object"):
             await client.programs.user_verification("p", details={"pin": b"1"})
-    assert server.seen == []
+    assert server.requests == []
 
 
 def test_the_blocking_client_refuses_the_same(unused_tcp_port: int) -> None:

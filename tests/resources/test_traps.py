@@ -107,8 +107,8 @@ async def test_carbon_intensities_come_in_order_wrapped_or_bare(
             if wrapped
             else {}
         )
-    assert len(server.seen) == 6
-    for seen in server.seen:
+    assert len(server.requests) == 6
+    for seen in server.requests:
         assert seen.raw_path == "/v2/carbon_feeds/cabf01/carbon_intensities"
         assert dict(seen.query).items() >= {"started_at__gte": TEXT, "page_size": "2"}.items()
 
@@ -174,7 +174,7 @@ async def test_a_notification_comes_back_wrapped_or_bare(serve, body: Any) -> No
     async with server.client(strict=True) as client:
         changed = await client.notifications.update("notf01", read_at=WHEN)
     assert (changed.id, changed.read_at, changed.extra) == ("notf01", WHEN, {})
-    [seen] = server.seen
+    [seen] = server.requests
     assert (seen.method, seen.raw_path) == ("PATCH", "/v2/notifications/notf01")
     assert json.loads(seen.body) == {"read_at": TEXT}
 
@@ -206,7 +206,7 @@ async def test_a_deleted_vehicle_answers_with_numbers_or_with_none(
     server = await serve(always(status=status, body=body))
     async with server.client(strict=True) as client:
         assert await client.vehicles.delete("vhcl01") == counts
-    assert [(seen.method, seen.raw_path) for seen in server.seen] == [
+    assert [(seen.method, seen.raw_path) for seen in server.requests] == [
         ("DELETE", "/v2/vehicles/vhcl01")
     ]
 
@@ -220,7 +220,7 @@ async def test_a_deletion_that_answers_with_no_numbers_is_a_decode_error(
         with pytest.raises(errors.DecodeError) as caught:
             await client.vehicles.delete("vhcl01")
     assert caught.value.body == body
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 DETAILS = {
@@ -274,7 +274,7 @@ async def test_what_answers_without_a_body_gives_nothing(
     server = await serve(always(status=status))
     async with server.client() as client:
         assert await call(client, *method.split(), **arguments) is None
-    [seen] = server.seen
+    [seen] = server.requests
     assert seen.raw_path == f"/v2{path}"
     if body is None:
         assert (seen.body, seen.headers.get("Content-Length", "0")) == (b"", "0")
@@ -308,7 +308,7 @@ async def test_what_is_no_json_object_is_refused_as_details(
         ):
             with pytest.raises(kind, match="details must be a JSON object"):
                 await method("prog01", details=details)
-    assert server.seen == []
+    assert server.requests == []
 
 
 async def test_a_write_whose_description_shows_a_body_but_has_none_is_sent_without(serve) -> None:
@@ -317,7 +317,7 @@ async def test_a_write_whose_description_shows_a_body_but_has_none_is_sent_witho
         await client.evses.reconnect("evse01")
         await client.vehicles.reconnect("vhcl01")
         await client.webhook_portal.get()
-    for seen in server.seen:
+    for seen in server.requests:
         assert seen.body == b""
         assert "Content-Type" not in seen.headers
 
@@ -474,7 +474,7 @@ async def test_a_waiting_list_takes_a_model_or_both_names(serve, kind: str) -> N
         for model in forms:
             await waitlist.create(email="a@example.com", **{f"{kind}_model_id": model})
         await waitlist.create(email="a@example.com", **names, program_id=None, client_id="app")
-    *by_model, by_names = server.seen
+    *by_model, by_names = server.requests
     for seen in by_model:
         assert json.loads(seen.body) == {"email": "a@example.com", f"{kind}_model_id": "vmod01"}
         assert seen.query == []
@@ -492,7 +492,7 @@ async def test_a_waiting_list_takes_neither_less_nor_more(serve, kind: str, give
     async with server.client() as client:
         with pytest.raises(ValueError, match=f"pass either {kind}_model_id, or both"):
             await call(client, f"{kind}_waitlist.create", email="a@example.com", **arguments)
-    assert server.seen == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -521,7 +521,7 @@ async def test_a_payout_method_names_whom_to_pay_where_the_wallet_needs_it(
     server = await serve(always({}))
     async with server.client() as client:
         await client.users.update_payout_method("me", **arguments)
-    [seen] = server.seen
+    [seen] = server.requests
     assert (seen.raw_path, seen.body.decode()) == ("/v2/users/me/payout_method", body)
 
 
@@ -552,7 +552,7 @@ async def test_programs_are_asked_for_by_a_point_or_by_a_postal_code(
     server = await serve(always([]))
     async with server.client(auth=None) as client:
         assert await client.programs.list(**arguments).collect() == []
-    [seen] = server.seen
+    [seen] = server.requests
     assert seen.query == query
     assert "Authorization" not in seen.headers
 
@@ -561,7 +561,7 @@ async def test_a_region_is_asked_for_latitude_first_too(serve) -> None:
     server = await serve(always([]))
     async with server.client() as client:
         await client.regions.list(contains=LatLong(latitude=51.5, longitude=-1e-5)).collect()
-    assert ("contains", "51.5,-0.00001") in server.seen[0].query
+    assert ("contains", "51.5,-0.00001") in server.requests[0].query
 
 
 # --- Paths and queries ---------------------------------------------------------
@@ -601,7 +601,7 @@ async def test_a_path_goes_on_the_wire_as_the_api_spells_it(serve, method: str, 
     server = await serve(always({}))
     async with server.client() as client:
         await call(client, *method.split())
-    assert [seen.raw_path for seen in server.seen] == [f"/v2{path}"]
+    assert [seen.raw_path for seen in server.requests] == [f"/v2{path}"]
 
 
 async def test_keys_that_are_no_ids_make_paths_too(serve) -> None:
@@ -612,7 +612,7 @@ async def test_keys_that_are_no_ids_make_paths_too(serve) -> None:
         await client.solar_forecasts.forecast_log("s", WHEN)
         await client.cpms_providers.get(models.CPMSProviderId.CHARGEPOINT)
         await client.region_groups.validate(name="g", regions=[ENTRY])
-    assert [seen.raw_path for seen in server.seen] == [
+    assert [seen.raw_path for seen in server.requests] == [
         "/v2/vehicle_models/v/connectors/NORTH_AMERICA",
         f"/v2/solar_forecasts/s/forecast_logs/{TEXT}",
         "/v2/cpms_providers/CHARGEPOINT",
@@ -701,7 +701,7 @@ async def test_a_filter_goes_on_the_wire_as_the_api_wants_it(
     server = await serve(handler)
     async with server.client() as client:
         await call(client, *method.split(), **arguments)
-    [seen] = server.seen
+    [seen] = server.requests
     assert [f"{n}={value}" for n, value in seen.query if n != "page_size"] == query
 
 
@@ -757,8 +757,8 @@ async def test_a_link_is_followed_wherever_one_comes(
     async with server.client() as client:
         found = await call(client, *method.split())
     assert len(found) == 3
-    assert [dict(seen.query).get(position) for seen in server.seen] == [None, "2", "3"]
-    for seen in server.seen:
+    assert [dict(seen.query).get(position) for seen in server.requests] == [None, "2", "3"]
+    for seen in server.requests:
         assert ("page_size" in dict(seen.query)) is has_page_size
 
 
@@ -792,7 +792,7 @@ async def test_a_boundary_is_sent_as_it_is_longitude_first(serve) -> None:
         await client.region_groups.create(
             name="g", regions=[RegionGroupEntry(name="r", geometries=(SQUARE,), type=None)]
         )
-    region, group = (json.loads(seen.body) for seen in server.seen)
+    region, group = (json.loads(seen.body) for seen in server.requests)
     ring = [list(place) for place in RING]
     assert region == {
         "name": "r",
@@ -898,7 +898,7 @@ async def test_a_boundary_beyond_the_limits_is_refused_with_its_place(
         for method in (client.region_groups.create, client.region_groups.validate):
             with pytest.raises((ValueError, TypeError), match=re.escape(f"regions[1].{message}")):
                 await method(name="g", regions=entries)
-    assert server.seen == []
+    assert server.requests == []
 
 
 async def test_a_boundary_at_the_limits_is_sent(serve) -> None:
@@ -914,7 +914,7 @@ async def test_a_boundary_at_the_limits_is_sent(serve) -> None:
     ):
         async with server.client() as client:
             await client.regions.create(name="r", geometries=geometries)
-    assert len(server.seen) == 5
+    assert len(server.requests) == 5
 
 
 # --- Errors that mean something, and writes ---------------------------------------
@@ -939,7 +939,7 @@ async def test_a_boost_that_cannot_be_is_a_conflict_or_a_failure_of_the_server(
             assert type(caught.value) is kind
             assert (caught.value.status, caught.value.type) == (status, None)
     assert time.slept == []
-    assert [(seen.raw_path, seen.body) for seen in server.seen] == [
+    assert [(seen.raw_path, seen.body) for seen in server.requests] == [
         (f"/v2/charging_sessions/cses01/{method}", b"")
     ] * 2
 
@@ -972,7 +972,7 @@ async def test_a_write_the_server_failed_at_is_not_repeated(
         with pytest.raises(errors.ServerError) as caught:
             await call(client, *method.split(), **WRITES[method])
     assert caught.value.status == status
-    assert (len(server.seen), time.slept) == (1, [])
+    assert (len(server.requests), time.slept) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -1044,7 +1044,7 @@ async def test_an_address_that_is_none_is_a_422_with_the_errors_of_its_fields(
             await client.auth.password_reset(email="nobody")
     assert caught.value.type == error
     assert caught.value.field_errors == {"email": ["Not an address."]}
-    assert "Authorization" not in server.seen[0].headers
+    assert "Authorization" not in server.requests[0].headers
 
 
 # --- Onboarding --------------------------------------------------------------------
@@ -1068,7 +1068,7 @@ async def test_only_the_onboarding_of_inverters_is_told_who_asks(
             client, f"{name}.get", user_id="https://x/v2/users/user01/", client_id="app"
         )
     assert link.url == "https://drivers.example/?a=%2F"
-    [seen] = server.seen
+    [seen] = server.requests
     assert seen.raw_path == f"/v2/{name}"
     assert seen.query == [("user_id", "user01"), ("client_id", "app")]
     sent = {header: seen.headers.get(header) for header in ("Authorization", "Accept-Language")}
@@ -1083,7 +1083,7 @@ async def test_the_onboarding_of_inverters_needs_a_token(serve) -> None:
         with pytest.raises(ValueError, match="needs an access token"):
             await client.inverter_onboarding.get(user_id="user01", client_id="app")
         await client.evse_onboarding.get(user_id="user01", client_id="app")
-    assert [seen.raw_path for seen in server.seen] == ["/v2/evse_onboarding"]
+    assert [seen.raw_path for seen in server.requests] == ["/v2/evse_onboarding"]
 
 
 async def test_completing_an_onboarding_sends_the_id_under_its_other_name(serve) -> None:
@@ -1104,7 +1104,7 @@ async def test_completing_an_onboarding_sends_the_id_under_its_other_name(serve)
         await client.vehicle_onboarding.complete(
             authorization_request_uid=begun.authorization_request_id, auth_code="code"
         )
-    assert json.loads(server.seen[1].body) == {
+    assert json.loads(server.requests[1].body) == {
         "authorization_request_uid": uid,
         "auth_code": "code",
     }
@@ -1282,7 +1282,7 @@ async def test_what_cannot_be_right_is_refused_before_anything_is_sent(
     async with server.client() as client:
         with pytest.raises((ValueError, TypeError), match=re.escape(message)):
             await call(client, *method.split(), **arguments)
-    assert server.seen == []
+    assert server.requests == []
 
 
 SENT_AS_THEY_ARE: dict[str, list[dict[str, Any]]] = {
@@ -1333,7 +1333,7 @@ async def test_what_is_just_within_the_limits_is_sent_as_it_is(
     server = await serve(always({}))
     async with server.client() as client:
         await call(client, *method.split(), **arguments)
-    assert json.loads(server.seen[0].body) == arguments
+    assert json.loads(server.requests[0].body) == arguments
 
 
 async def test_bodies_hold_moments_urls_and_nested_values_in_the_form_of_the_api(serve) -> None:
@@ -1351,7 +1351,7 @@ async def test_bodies_hold_moments_urls_and_nested_values_in_the_form_of_the_api
         await client.users.update("u", default_location=LocationWrite(country_code=None))
         await client.evses.update("e", location=here(-90, 180))
         await client.inverters.create(model="imod01", user="https://x/v2/users/user01/")
-    assert [json.loads(seen.body) for seen in server.seen] == [
+    assert [json.loads(seen.body) for seen in server.requests] == [
         {
             "start_time": TEXT,
             "end_time": "2024-04-17T09:39:46.984584Z",
@@ -1376,4 +1376,4 @@ async def test_a_waitlist_takes_a_model_with_a_list_in_place_of_a_text(serve) ->
     server = await serve(always({"id": "ewlt01"}))
     async with server.client() as client:
         await client.evse_waitlist.create(email="a@example.com", evse_model_id=model)
-    assert json.loads(server.seen[0].body)["evse_model_id"] == "emod01"
+    assert json.loads(server.requests[0].body)["evse_model_id"] == "emod01"

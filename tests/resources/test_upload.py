@@ -25,7 +25,8 @@ from yarl import URL
 import ev_energy_sync
 from ev_energy import Client, errors
 from ev_energy.models import RebateEvidenceFile, RebateEvidenceUpload
-from tests.helpers.support import SIGNATURE, TOKEN, FakeTime, Handler, MockableResponse, Server
+from tests.helpers.recording_server import Handler, RecordingServer
+from tests.helpers.support import SIGNATURE, TOKEN, FakeTime, MockableResponse
 
 SECRET_QUERY = f"X-Amz-Signature={SIGNATURE}&x-id=PutObject&key=a%2Fb+c"
 #: More than two chunks, and no two of the same content.
@@ -35,7 +36,7 @@ START = "/v2/rebate_evidence_files:start_upload"
 FINISH = "/v2/rebate_evidence_files/rbef01:finish_upload"
 WHAT: dict[str, Any] = {"user_rebate": "rbtu01", "rebate_evidence_type": "rbet01"}
 
-Serve = Callable[[Handler], Awaitable[Server]]
+Serve = Callable[[Handler], Awaitable[RecordingServer]]
 Reply = Callable[[web.Request], web.StreamResponse]
 
 
@@ -87,8 +88,8 @@ def api(url: str, *finishes: Reply, started: dict[str, Any] | None = None) -> Ha
 class World:
     """Both servers."""
 
-    api: Server
-    storage: Server
+    api: RecordingServer
+    storage: RecordingServer
 
     def client(self, **settings: Any) -> Client:
         return self.api.client(**settings)
@@ -175,8 +176,8 @@ async def test_the_storage_gets_exactly_the_bytes_and_nothing_of_the_api(
                 forms[form], **WHAT, file_name="invoice.pdf"
             )
     assert done == RebateEvidenceFile(id="rbef01", url=ONE)
-    start, finish = there.api.seen
-    [put] = there.storage.seen
+    start, finish = there.api.requests
+    [put] = there.storage.requests
     assert (start.method, start.raw_path) == ("POST", START)
     assert start.query == [("user_rebate", "rbtu01")]
     assert start.body.decode() == (
@@ -215,7 +216,7 @@ async def test_no_content_type_is_sent_unless_one_is_given(serve: Serve) -> None
             b"1", **WHAT, file_name="a", content_type="application/pdf"
         )
         await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
-    given, left_out = there.storage.seen
+    given, left_out = there.storage.requests
     assert given.headers["Content-Type"] == "application/pdf"
     assert "Content-Type" not in left_out.headers
 
@@ -226,8 +227,8 @@ async def test_no_cookie_goes_from_the_api_to_the_storage_or_back(serve: Serve) 
     async with Client(TOKEN, base_url=f"http://localhost:{server.port}/v2") as client:
         for _ in range(2):
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
-    assert (len(server.seen), len(storage.seen)) == (4, 2)
-    for seen in server.seen + storage.seen:
+    assert (len(server.requests), len(storage.requests)) == (4, 2)
+    for seen in server.requests + storage.requests:
         assert "Cookie" not in seen.headers
 
 
@@ -242,8 +243,8 @@ async def test_an_open_file_is_sent_from_its_position_and_stays_open_there(
                 await client.rebates.upload_evidence(file, **WHAT, file_name="a")
             assert not file.closed
             assert file.tell() == 5
-    assert [put.body for put in there.storage.seen] == [DATA[5:]] * 2
-    assert there.storage.seen[0].headers["Content-Length"] == str(len(DATA) - 5)
+    assert [put.body for put in there.storage.requests] == [DATA[5:]] * 2
+    assert there.storage.requests[0].headers["Content-Length"] == str(len(DATA) - 5)
 
 
 async def test_an_open_file_at_its_end_is_sent_as_empty(serve: Serve) -> None:
@@ -253,7 +254,7 @@ async def test_an_open_file_at_its_end_is_sent_as_empty(serve: Serve) -> None:
         file.seek(place)
         async with there.client() as client:
             await client.rebates.upload_evidence(file, **WHAT, file_name="a")
-    assert [put.body for put in there.storage.seen] == [b"", b""]
+    assert [put.body for put in there.storage.requests] == [b"", b""]
 
 
 @pytest.mark.parametrize("form", ["path", "bytes", "open file"])
@@ -270,11 +271,11 @@ async def test_an_empty_file_is_uploaded_like_any_other(
             await client.rebates.upload_evidence(
                 file, **WHAT, file_name="a", progress=lambda *now: told.append(now)
             )
-    [put] = there.storage.seen
+    [put] = there.storage.requests
     assert (put.body, put.headers["Content-Length"]) == (b"", "0")
     assert "Transfer-Encoding" not in put.headers
     assert told == [(0, 0)]
-    assert len(there.api.seen) == 2
+    assert len(there.api.requests) == 2
 
 
 # --- Arguments ----------------------------------------------------------------
@@ -291,7 +292,7 @@ async def test_a_file_has_its_own_name_unless_another_one_is_given(
         async with there.client() as client:
             await client.rebates.upload_evidence(file, **WHAT, file_name=given)
     wanted = given or "invoice.pdf"
-    assert f'"file_name":"{wanted}"'.encode() in there.api.seen[0].body
+    assert f'"file_name":"{wanted}"'.encode() in there.api.requests[0].body
 
 
 async def test_a_file_without_a_name_needs_file_name_before_anything_is_sent(
@@ -308,7 +309,7 @@ async def test_a_file_without_a_name_needs_file_name_before_anything_is_sent(
                 with pytest.raises(ValueError, match="file_name must be given"):
                     await client.rebates.upload_evidence(file, **WHAT, file_name="")
         assert nameless.tell() == 2
-    assert there.api.seen == []
+    assert there.api.requests == []
 
 
 async def test_a_file_that_is_not_seekable_is_refused_before_anything_is_sent(
@@ -323,7 +324,7 @@ async def test_a_file_that_is_not_seekable_is_refused_before_anything_is_sent(
             for file in (opened, pipe, str(pipe)):
                 with pytest.raises(ValueError, match="file must be seekable"):
                     await client.rebates.upload_evidence(file, **WHAT, file_name="a")
-    assert there.api.seen == []
+    assert there.api.requests == []
 
 
 @pytest.mark.parametrize(
@@ -342,7 +343,7 @@ async def test_an_argument_that_is_not_a_binary_file_is_refused_before_anything_
     async with there.client() as client:
         with pytest.raises(TypeError, match=message):
             await client.rebates.upload_evidence(file, **WHAT, file_name="a")
-    assert there.api.seen == []
+    assert there.api.requests == []
 
 
 async def test_an_unreadable_file_is_refused_before_anything_is_sent(
@@ -357,7 +358,7 @@ async def test_an_unreadable_file_is_refused_before_anything_is_sent(
         for file in (tmp_path, closed):
             with pytest.raises((OSError, ValueError)):
                 await client.rebates.upload_evidence(file, **WHAT, file_name="a")
-    assert there.api.seen == []
+    assert there.api.requests == []
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
@@ -371,7 +372,7 @@ async def test_a_timeout_of_zero_is_refused_before_anything_is_sent(
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a", timeout=timeout)
         with pytest.raises(ValueError, match="timeout must be more than 0 seconds"):
             await client.rebates.resume_upload(upload, b"1", timeout=timeout)
-    assert there.api.seen == there.storage.seen == []
+    assert there.api.requests == there.storage.requests == []
 
 
 # --- Progress, and trying again -----------------------------------------------
@@ -405,7 +406,7 @@ async def test_all_bytes_are_sent_again_after_a_fault(
             await client.rebates.upload_evidence(
                 file, **WHAT, file_name="a", progress=lambda sent, _: told.append(sent)
             )
-    assert [put.body for put in there.storage.seen] == [DATA, DATA]
+    assert [put.body for put in there.storage.requests] == [DATA, DATA]
     assert len(time.slept) == 1
     again = told.index(0, 1)
     assert told[:again] == told[again:]
@@ -501,8 +502,8 @@ async def test_an_upload_is_retried_as_often_as_the_client_allows(
         with pytest.raises(errors.UploadError, match="the storage answered 503") as caught:
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
     assert caught.value.status == 503
-    assert len(there.storage.seen) == 4
-    assert len(there.api.seen) == 1
+    assert len(there.storage.requests) == 4
+    assert len(there.api.requests) == 1
 
 
 async def test_the_storages_retry_after_is_honoured_within_the_deadline(
@@ -546,11 +547,13 @@ async def test_all_attempts_together_keep_to_the_deadline(serve: Serve, time: Fa
     async with there.client(clock=time, sleep=sleep, retries=9, deadline=120) as client:
         with pytest.raises(errors.UploadError, match="the storage answered 503"):
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a", timeout=30)
-        assert len(there.storage.seen) == 2, "70 s, and another 70 s"
-        there.storage.seen.clear()
+        assert len(there.storage.requests) == 2, "70 s, and another 70 s"
+        there.storage.requests.clear()
         with pytest.raises(errors.UploadError):
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a", timeout=250)
-        assert len(there.storage.seen) == 4, "a longer timeout for the bytes is a longer deadline"
+        assert len(there.storage.requests) == 4, (
+            "a longer timeout for the bytes is a longer deadline"
+        )
 
 
 async def test_hooks_see_attempts_at_the_storage_without_the_presigned_url(
@@ -610,7 +613,7 @@ async def test_an_upload_that_the_storage_refused_is_resumed_with_the_errors_upl
             assert error.upload == RebateEvidenceUpload(
                 id="rbef01", url=ONE, presigned_url=presigned(there.storage.port)
             )
-            assert len(there.api.seen) == 1
+            assert len(there.api.requests) == 1
             told: list[int] = []
             done = await client.rebates.resume_upload(
                 error.upload,
@@ -619,8 +622,8 @@ async def test_an_upload_that_the_storage_refused_is_resumed_with_the_errors_upl
                 progress=lambda sent, _: told.append(sent),
             )
     assert done.id == "rbef01"
-    assert [seen.raw_path for seen in there.api.seen] == [START, FINISH]
-    first, second = there.storage.seen
+    assert [seen.raw_path for seen in there.api.requests] == [START, FINISH]
+    first, second = there.storage.requests
     assert first.body == second.body == (DATA[7:] if form == "open file" else DATA)
     assert second.headers["Content-Type"] == "application/pdf"
     assert told[-1] == len(second.body)
@@ -650,8 +653,8 @@ async def test_a_redirect_of_the_storage_is_not_followed(serve: Serve, status: i
     async with there.client() as client:
         with pytest.raises(errors.UploadError, match=f"the storage answered {status}"):
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
-    assert thief.seen == []
-    assert len(there.storage.seen) == len(there.api.seen) == 1
+    assert thief.requests == []
+    assert len(there.storage.requests) == len(there.api.requests) == 1
 
 
 async def test_an_upload_that_could_not_be_finished_is_resumed(serve: Serve) -> None:
@@ -660,9 +663,9 @@ async def test_an_upload_that_could_not_be_finished_is_resumed(serve: Serve) -> 
         with pytest.raises(errors.UploadError, match="the file arrived, but") as caught:
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
         assert isinstance(caught.value.__cause__, errors.ServerError)
-        assert [seen.raw_path for seen in there.api.seen] == [START, FINISH]
+        assert [seen.raw_path for seen in there.api.requests] == [START, FINISH]
         assert (await client.rebates.resume_upload(caught.value.upload, b"1")).id == "rbef01"
-    assert [seen.raw_path for seen in there.api.seen] == [START, FINISH, FINISH]
+    assert [seen.raw_path for seen in there.api.requests] == [START, FINISH, FINISH]
 
 
 @pytest.mark.parametrize(
@@ -697,7 +700,7 @@ async def test_an_upload_without_an_id_is_finished_by_its_url(serve: Serve) -> N
     )
     async with server.client() as client:
         assert (await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")).id == "rbef01"
-    assert server.seen[-1].raw_path == FINISH
+    assert server.requests[-1].raw_path == FINISH
 
 
 async def test_a_file_that_is_truncated_during_the_upload_is_an_error(
@@ -711,7 +714,7 @@ async def test_a_file_that_is_truncated_during_the_upload_is_an_error(
                 invoice, **WHAT, progress=lambda *_: os.truncate(invoice, 300_000)
             )
     assert (storage.bodies, storage.connections, time.slept) == ([], 1, [])
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
     assert cut.value.upload.id == "rbef01"
 
 
@@ -726,7 +729,7 @@ async def test_a_file_that_grows_during_the_upload_is_sent_with_its_first_size(
 
     async with there.client() as client:
         await client.rebates.upload_evidence(invoice, **WHAT, progress=grow)
-    [put] = there.storage.seen
+    [put] = there.storage.requests
     assert put.body == DATA
 
 
@@ -770,7 +773,7 @@ async def test_a_closed_client_uploads_nothing(serve: Serve, invoice: Path) -> N
         await client.rebates.upload_evidence(invoice, **WHAT)
     with pytest.raises(errors.ClientClosedError):
         await client.rebates.resume_upload(upload, invoice)
-    assert there.api.seen == there.storage.seen == []
+    assert there.api.requests == there.storage.requests == []
 
 
 async def test_a_client_that_is_closed_during_an_upload_does_not_retry(serve: Serve) -> None:
@@ -778,7 +781,7 @@ async def test_a_client_that_is_closed_during_an_upload_does_not_retry(serve: Se
     client = there.client(sleep=lambda _: client.close())
     with pytest.raises(errors.ClientClosedError):
         await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
-    assert len(there.storage.seen) == 1
+    assert len(there.storage.requests) == 1
 
 
 @pytest.mark.parametrize("form", ["path", "open file"])
@@ -818,7 +821,7 @@ async def test_a_cancelled_upload_ends_at_once_and_the_client_stays_usable(
         assert [one.closed for one in opened] == [form == "path"]
         assert (await client.rebates.upload_evidence(file, **WHAT)).id == "rbef01"
         assert [one.closed for one in opened] == [form == "path"] * len(opened)
-    assert storage.seen[-1].body == DATA
+    assert storage.requests[-1].body == DATA
     opened[0].close()
 
 
@@ -918,7 +921,7 @@ async def test_a_capture_contains_only_the_calls_of_the_api(serve: Serve) -> Non
         with client.capture() as calls:
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
     assert [call.request.label for call in calls] == [f"POST {START}", f"POST {FINISH}"]
-    assert len(there.storage.seen) == 1
+    assert len(there.storage.requests) == 1
 
 
 # --- The blocking twin --------------------------------------------------------
@@ -940,6 +943,6 @@ async def test_the_blocking_client_uploads_too(serve: Serve, invoice: Path) -> N
 
     done = await asyncio.to_thread(upload)
     assert done == RebateEvidenceFile(id="rbef01", url=ONE)
-    assert there.storage.seen[-1].body == DATA
+    assert there.storage.requests[-1].body == DATA
     assert told[0] == (0, len(DATA))
     assert told[-1] == (len(DATA), len(DATA))

@@ -12,7 +12,8 @@ from aiohttp import web
 import ev_energy_sync
 from ev_energy import errors
 from ev_energy.models import RebateEvidenceUpload
-from tests.helpers.support import TOKEN, Server
+from tests.helpers.recording_server import RecordingServer
+from tests.helpers.support import TOKEN
 
 SECRET_QUERY = "X-Signature=s1gnature"
 WHAT: dict[str, Any] = {
@@ -26,8 +27,8 @@ WHAT: dict[str, Any] = {
 class World:
     """An API that has files put to a storage on another port."""
 
-    api: Server
-    storage: Server
+    api: RecordingServer
+    storage: RecordingServer
 
     @property
     def presigned(self) -> str:
@@ -41,7 +42,7 @@ class World:
 
 
 @pytest.fixture
-async def world(serve: Callable[..., Awaitable[Server]]) -> World:
+async def world(serve: Callable[..., Awaitable[RecordingServer]]) -> World:
     async def stored(_: web.Request) -> web.Response:
         return web.Response()
 
@@ -84,7 +85,7 @@ async def test_a_wrong_argument_is_refused_before_the_file_is_announced(
     async with world.api.client() as client:
         with pytest.raises(kind, match=message):
             await client.rebates.upload_evidence(b"x", **{**WHAT, **change})
-    assert world.api.seen == world.storage.seen == []
+    assert world.api.requests == world.storage.requests == []
 
 
 @pytest.mark.parametrize(("change", "kind", "message"), WRONG)
@@ -95,7 +96,7 @@ async def test_a_wrong_argument_is_refused_before_an_upload_is_resumed(
     async with world.api.client() as client:
         with pytest.raises(kind, match=message):
             await client.rebates.resume_upload(upload, b"x", **change)
-    assert world.api.seen == world.storage.seen == []
+    assert world.api.requests == world.storage.requests == []
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ async def test_any_media_type_reaches_the_storage_unchanged(
 ) -> None:
     async with world.api.client() as client:
         await client.rebates.upload_evidence(b"x", **WHAT, content_type=content_type)
-    [put] = world.storage.seen
+    [put] = world.storage.requests
     assert put.headers["Content-Type"] == content_type
 
 
@@ -124,11 +125,11 @@ async def test_restored_uploads_are_sent_only_to_the_storage_that_the_caller_nam
                 RebateEvidenceUpload.from_dict(thief), b"x", storage=storage
             )
         assert "steal" not in str(caught.value)
-        assert world.api.seen == world.storage.seen == []
+        assert world.api.requests == world.storage.requests == []
         upload = RebateEvidenceUpload.from_dict(world.kept)
         done = await client.rebates.resume_upload(upload, b"x", storage=f"{storage}/")
     assert done.id == "rbef01"
-    assert [seen.body for seen in world.storage.seen] == [b"x"]
+    assert [seen.body for seen in world.storage.requests] == [b"x"]
 
 
 @pytest.mark.parametrize("named", ["../users/u", "a/b", "..", "", 5, ["rbef01"], None])
@@ -139,7 +140,7 @@ async def test_a_forged_upload_calls_no_other_path_and_sends_no_file(
     async with world.api.client(retries=0) as client:
         with pytest.raises(errors.UploadError, match="or no valid id"):
             await client.rebates.resume_upload(upload, b"x")
-    assert world.api.seen == world.storage.seen == []
+    assert world.api.requests == world.storage.requests == []
 
 
 async def test_the_storage_never_gets_the_token_for_any_restored_upload(world: World) -> None:
@@ -148,8 +149,8 @@ async def test_the_storage_never_gets_the_token_for_any_restored_upload(world: W
     )
     async with world.api.client() as client:
         await client.rebates.resume_upload(upload, b"x")
-    assert TOKEN not in str(world.storage.seen)
-    assert [seen.raw_path for seen in world.api.seen] == [
+    assert TOKEN not in str(world.storage.requests)
+    assert [seen.raw_path for seen in world.api.requests] == [
         "/v2/rebate_evidence_files/rbef01:finish_upload"
     ]
 
@@ -166,4 +167,4 @@ async def test_the_blocking_client_refuses_the_same(world: World) -> None:
         pytest.raises(ValueError, match="content_type must be a media type"),
     ):
         client.rebates.upload_evidence(b"x", **WHAT, content_type="a/b\n")
-    assert world.api.seen == []
+    assert world.api.requests == []

@@ -13,8 +13,8 @@ from aiohttp import web
 
 from ev_energy import webhooks as sdk
 from ev_energy.simulator import Clock, Simulator
+from tests.helpers.recording_server import RecordingServer
 from tests.helpers.sessions import at, everything, ongoing, query
-from tests.helpers.support import receiving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,7 +54,8 @@ class Receiver:
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
-    async with receiving(receiver.receive) as receiver.url:
+    async with RecordingServer(receiver.receive, shutdown_timeout=0.1) as server:
+        receiver.url = f"{server.origin}/"
         yield receiver
 
 

@@ -17,7 +17,7 @@ import attrs
 import pytest
 
 from ev_energy_sync import Client, _loop_thread
-from tests.helpers.support import starting_scripts
+from tests.helpers.support import script_processes
 
 HERE = Path(__file__).parent
 HEAD = """
@@ -100,7 +100,7 @@ def client(server: Server, loop: str) -> Iterator[Client]:
 @pytest.fixture
 def run(server: Server, loop: str) -> Iterator[Callable[[str], Script]]:
     """Return a function that starts a script with a client."""
-    with starting_scripts() as start:
+    with script_processes() as start:
         yield lambda body: Script(
             start(HEAD.format(loop=loop, url=server.url) + textwrap.dedent(body))
         )

@@ -82,7 +82,7 @@ async def test_an_absurd_retry_after_holds_back_for_an_hour_at_most(
                 await other.evses.get("e")
     assert refused.value.retry_after == told, "the error says what the server said"
     assert held_back.value.wait == pytest.approx(wait, abs=2)
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
     await close(first, second)
 
 

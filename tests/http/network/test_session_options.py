@@ -18,7 +18,8 @@ from yarl import URL
 
 from ev_energy import Client, errors
 from ev_energy.models import RebateEvidenceUpload
-from tests.helpers.support import TOKEN, Handler, Server
+from tests.helpers.recording_server import Handler, RecordingServer
+from tests.helpers.support import TOKEN
 
 EVSE = {"id": "evse01", "url": "http://127.0.0.1/v2/evses/evse01", "cpid": "SHIR1"}
 
@@ -148,7 +149,7 @@ CASES = [
 ]
 
 
-def presigned(server: Server) -> RebateEvidenceUpload:
+def presigned(server: RecordingServer) -> RebateEvidenceUpload:
     """Return an upload whose storage is *server* itself."""
     return RebateEvidenceUpload(
         id="rbef01",
@@ -157,13 +158,13 @@ def presigned(server: Server) -> RebateEvidenceUpload:
     )
 
 
-def api(server: list[Server]) -> Handler:
+def api(server: list[RecordingServer]) -> Handler:
     """Return an API with a reply of each kind."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if "missing" in request.path:
             return web.json_response({"title": "nothing here", "status": 404}, status=404)
-        if "busy" in request.path and len(server[0].seen) % 2:
+        if "busy" in request.path and len(server[0].requests) % 2:
             return web.json_response({}, status=429, headers={"Retry-After": "0"})
         if request.method == "DELETE":
             return web.Response(status=204)
@@ -181,7 +182,7 @@ async def test_calls_mean_the_same_whatever_the_options_of_the_session(
     netrc = tmp_path / "netrc"
     netrc.write_text("default login caller password caller\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    servers: list[Server] = []
+    servers: list[RecordingServer] = []
     servers.append(await serve(api(servers)))
     server = servers[0]
     async with session_with(**{name: make()}) as session:
@@ -197,9 +198,9 @@ async def test_calls_mean_the_same_whatever_the_options_of_the_session(
             )
             patient = client.with_options(retries=1)
             for call in (patient.evses.get, patient.evses.delete):
-                server.seen.clear()
+                server.requests.clear()
                 await call("busy")
-                assert len(server.seen) == 2
+                assert len(server.requests) == 2
         assert not session.closed
         connector = session.connector
     if connector is not None:
@@ -213,7 +214,7 @@ async def test_nothing_of_the_session_is_sent_that_changes_a_request(
     netrc = tmp_path / "netrc"
     netrc.write_text("default login caller password caller\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    servers: list[Server] = []
+    servers: list[RecordingServer] = []
     servers.append(await serve(api(servers)))
     server = servers[0]
     async with session_with(**{name: make()}) as session:
@@ -225,7 +226,7 @@ async def test_nothing_of_the_session_is_sent_that_changes_a_request(
         connector = session.connector
     if connector is not None:
         await connector.close()
-    read, write, public = (dict(seen.headers) for seen in server.seen)
+    read, write, public = (dict(seen.headers) for seen in server.requests)
     for headers in (read, write, public):
         shown = {n.lower(): v for n, v in headers.items() if n != "X-Middleware"}
         assert "caller" not in str(shown)
@@ -240,7 +241,7 @@ async def test_nothing_of_the_session_is_sent_that_changes_a_request(
 
 
 async def test_headers_of_the_session_go_to_the_api_and_not_into_storages(serve) -> None:
-    servers: list[Server] = []
+    servers: list[RecordingServer] = []
     servers.append(await serve(api(servers)))
     server = servers[0]
     async with (
@@ -249,9 +250,9 @@ async def test_headers_of_the_session_go_to_the_api_and_not_into_storages(serve)
     ):
         await client.evses.get("evse01")
         await client.rebates.resume_upload(presigned(server), b"a file")
-    assert [seen.headers.get("X-Gateway") for seen in server.seen] == ["mine", None, "mine"]
-    assert server.seen[1].body == b"a file"
-    assert "Authorization" not in server.seen[1].headers
+    assert [seen.headers.get("X-Gateway") for seen in server.requests] == ["mine", None, "mine"]
+    assert server.requests[1].body == b"a file"
+    assert "Authorization" not in server.requests[1].headers
 
 
 @pytest.mark.parametrize("headers", FRAMING, ids=lambda headers: next(iter(headers)))

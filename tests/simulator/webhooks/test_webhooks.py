@@ -22,7 +22,7 @@ from ev_energy.simulator._store._chance import Chance
 from ev_energy.simulator._store._clock import Clock
 from ev_energy.simulator._store._secrets import Secrets
 from ev_energy.simulator._webhooks import Delivery, Endpoint, Outcome, Webhooks, sign
-from tests.helpers import support
+from tests.helpers.recording_server import RecordingServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -100,7 +100,8 @@ class Played:
 async def receiving(clock: Clock) -> AsyncIterator[Receiver]:
     receiver = Receiver(clock)
     receiver.open.set()
-    async with support.receiving(receiver.receive) as receiver.url:
+    async with RecordingServer(receiver.receive, shutdown_timeout=0.1) as server:
+        receiver.url = f"{server.origin}/"
         yield receiver
 
 

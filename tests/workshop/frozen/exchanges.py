@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import attrs
 from aiohttp import web
@@ -16,6 +16,7 @@ import ev_energy_sync
 from ev_energy import Client, Pager
 from ev_energy._operations import operation_table
 from ev_energy.models._base import Model
+from tests.helpers.recording_server import RecordedRequest, RecordingServer
 from tests.helpers.spec.wire import as_argument, hints_of
 
 FILE: Final = Path(__file__).with_name("exchanges.json")
@@ -53,36 +54,16 @@ def recorded() -> list[Exchange]:
     return [Exchange(**one) for one in json.loads(FILE.read_text(encoding="utf-8"))]
 
 
-class ReplayServer:
-    """A server that gives the reply of one exchange at a time, and keeps what was sent."""
+class ReplayServer(RecordingServer):
+    """A recording server that gives the reply of one exchange at a time."""
+
+    exchange: Exchange | None
 
     def __init__(self) -> None:
-        self.exchange: Exchange | None = None
-        self.sent: list[dict[str, Any]] = []
-        self.base_url = ""
+        super().__init__(self._answer)
+        self.exchange = None
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v2"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        headers = {name.title(): value for name, value in request.headers.items()}
-        self.sent.append(
-            {
-                "method": request.method,
-                "target": self._without_address(request.raw_path),
-                "headers": {n: headers[n] for n in sorted(headers.keys() - _OF_THE_TRANSPORT)},
-                "body": self._without_address((await request.read()).decode()),
-            }
-        )
+    async def _answer(self, _: web.Request) -> web.Response:
         assert self.exchange is not None
         status, reply = self.exchange.status, self.exchange.reply
         if 300 <= status < 400:
@@ -91,20 +72,27 @@ class ReplayServer:
             return web.Response(status=status)
         return web.json_response(reply, status=status)
 
-    def _without_address(self, text: str) -> str:
-        return text.replace(self.base_url.removesuffix("/v2"), _HOST)
+    def _record(self, request: RecordedRequest) -> dict[str, Any]:
+        """Return *request* as it is on record, without the address of this server."""
+        headers = {name.title(): value for name, value in request.headers.items()}
+        return {
+            "method": request.method,
+            "target": request.target.replace(self.origin, _HOST),
+            "headers": {n: headers[n] for n in sorted(headers.keys() - _OF_THE_TRANSPORT)},
+            "body": request.body.decode().replace(self.origin, _HOST),
+        }
 
     async def replay(self, exchange: Exchange, *, blocking: bool = False) -> Exchange:
         """Make the call of *exchange* again; return it with what was sent and returned."""
         self.exchange = exchange
-        self.sent.clear()
+        self.requests.clear()
         call = self._call_blocking if blocking else self._call
         result = await call(exchange)
-        (request,) = self.sent
+        request = self._record(self.take_request())
         return attrs.evolve(exchange, request=request, result=digest(result))
 
     async def _call(self, exchange: Exchange) -> object:
-        async with Client(TOKEN, base_url=self.base_url) as client:
+        async with Client(TOKEN, base_url=self.url) as client:
             answer = _method(client.acting_for(USER), exchange)()
             if isinstance(answer, Pager):
                 return (await answer.page()).items
@@ -112,7 +100,7 @@ class ReplayServer:
 
     async def _call_blocking(self, exchange: Exchange) -> object:
         def call() -> object:
-            with ev_energy_sync.Client(TOKEN, base_url=self.base_url) as client:
+            with ev_energy_sync.Client(TOKEN, base_url=self.url) as client:
                 answer = _method(client.acting_for(USER), exchange)()
                 return answer.page().items if isinstance(answer, ev_energy_sync.Pager) else answer
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.spec import corrections, description
 from tests.helpers.spec.calls import TABLE, described
-from tests.helpers.spec.recorder import success_of, wrapped
+from tests.helpers.spec.operation_server import success_of, wrapped
 from tests.helpers.spec.replies import Replies, Style
 from tests.helpers.spec.wire import Wire
 from tests.workshop.frozen import exchanges, public_names
