@@ -16,7 +16,7 @@ from typing import Any, Final
 from harness import Ratio, Row, Settings, ratio, rounds
 
 from ev_energy.simulator import Clock, Simulator
-from ev_energy.simulator._api._contract import CONTRACT
+from ev_energy.simulator.http._contract import CONTRACT
 
 _SMALL: Final = 100
 _LARGE: Final = 100_000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ev_energy._redaction.scrub import printable
 from ev_energy.simulator import Clock, Simulator
-from ev_energy.simulator._control import is_loopback
+from ev_energy.simulator.admin import is_loopback
 
 if TYPE_CHECKING:
     import argparse

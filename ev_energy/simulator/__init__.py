@@ -4,7 +4,7 @@ It is made from the API's public description. It is not the vendor's sandbox, wh
 servers and answers in its own way.
 """
 
-from ev_energy.simulator._server import SeenRequest, Simulator
-from ev_energy.simulator._store._clock import Clock
+from ev_energy.simulator._simulator import SeenRequest, Simulator
+from ev_energy.simulator.clock._clock import Clock
 
 __all__ = ["Clock", "SeenRequest", "Simulator"]

@@ -16,14 +16,14 @@ from jsonschema import Draft202012Validator, FormatChecker
 from ev_energy._contract.corrections import OF_REQUESTS, Correction, OfOperation
 from ev_energy._contract.facts import MissingFactsError
 from ev_energy._operations import operation_table
-from ev_energy.simulator._api._contract import (
+from ev_energy.simulator.http._contract import (
     CONTRACT,
     Contract,
     OperationFacts,
     Shape,
     UnsupportedSchemaError,
 )
-from ev_energy.simulator._api._shapes import read_body, read_query, written
+from ev_energy.simulator.http._validation import read_body, read_query, written
 from tests.helpers.names import assert_same_names
 from tests.helpers.spec import description
 from tests.helpers.spec.contract_values import Around

@@ -23,10 +23,10 @@ from ev_energy._lazy_exports import Lazy
 from ev_energy._operations import operation_table
 from ev_energy.cli import simulator
 from ev_energy.simulator import Simulator
-from ev_energy.simulator._api._operations import OPERATIONS
-from ev_energy.simulator._control import DOORS
-from ev_energy.simulator._control import ROOT as CONTROL
-from ev_energy.simulator._faults import kinds
+from ev_energy.simulator.admin import DOORS
+from ev_energy.simulator.admin import ROOT as CONTROL
+from ev_energy.simulator.faults import kinds
+from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.names import assert_no_problems, assert_same_names
 
 ROOT = Path(__file__).parents[2]

@@ -42,8 +42,8 @@ from ev_energy import auth
 from ev_energy._api import capture
 from ev_energy.auth import _oauth
 from ev_energy.errors import EvEnergyError
-from ev_energy.simulator import _uploads
-from ev_energy.simulator._oauth import _tokens
+from ev_energy.simulator.oauth import _tokens
+from ev_energy.simulator.resources import _evidence_bucket as _uploads
 from tests.helpers.support import SECRET, SIGNATURE, TOKEN
 
 KINDS = frozenset({"logs", "errors", "captures", "warnings", "output", "files", "spans"})

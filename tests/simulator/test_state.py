@@ -21,8 +21,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ev_energy.simulator import Clock, Simulator, _state
-from ev_energy.simulator._api._operations import OPERATIONS
+from ev_energy.simulator import Clock, Simulator
+from ev_energy.simulator import _state_file as _state
+from ev_energy.simulator.resources._operations import OPERATIONS
 
 pytestmark = pytest.mark.shows_secrets(
     "files", reason="the state of a simulator holds its applications and their tokens"
@@ -519,7 +520,7 @@ async def test_reset_goes_back_to_the_first_day_and_not_to_the_file(path: Path) 
 
 
 async def test_what_was_connected_before_a_reset_is_forgotten_in_every_respect(start: Any) -> None:
-    from ev_energy.simulator._content._households import add_evse
+    from ev_energy.simulator.resources.evses import add_evse
 
     api = await start(clock=Clock(speed=0), vehicles=2, rate_limit=None)
     world = api.simulator._world

@@ -74,6 +74,13 @@ LONG = {
     "ev_energy/models/__init__.py": "generated, one line a model",
     "ev_energy/models/countries.py": "one line a country",
     "ev_energy/_client.py": "two lines a family, one an option",
+    "ev_energy/simulator/http/_validation.py": "one schema validator",
+    "ev_energy/simulator/resources/programs.py": "one family",
+    "ev_energy/simulator/resources/rebates.py": "one family",
+    "ev_energy/simulator/resources/regions.py": "one family",
+    "ev_energy/simulator/resources/solar.py": "one family",
+    "ev_energy/simulator/resources/support.py": "one family",
+    "ev_energy/simulator/resources/tariffs.py": "one family",
 }
 LONGEST = 350
 

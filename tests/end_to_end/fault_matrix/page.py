@@ -12,7 +12,7 @@ _HEADINGS: Final = {"token": "token request", "walk": "listing"}
 
 def table() -> str:
     """Return the table and its notes, made from the data of the tests."""
-    from ev_energy.simulator._faults import kinds
+    from ev_energy.simulator.faults import kinds
     from tests.end_to_end.fault_matrix.expected import ROWS, USES
 
     notes: list[str] = []

@@ -14,7 +14,7 @@ import ev_energy
 import ev_energy_sync
 from ev_energy import ClientCredentials, errors
 from ev_energy.simulator import Simulator
-from ev_energy.simulator._faults import kinds
+from ev_energy.simulator.faults import kinds
 from tests.end_to_end.fault_matrix import page
 from tests.end_to_end.fault_matrix.expected import ROWS, USES, Row
 from tests.end_to_end.fault_matrix.uses import PAGE_SIZE, STRUCK, Doing, World, done, without_a_loop

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from ev_energy.simulator import Simulator
-from ev_energy.simulator._api._operations import OPERATIONS
-from ev_energy.simulator._store._clock import Clock
+from ev_energy.simulator.clock._clock import Clock
+from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.conformity.calls import Call
 from tests.helpers.conformity.real import Things
 from tests.helpers.conformity.walker import Walker

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from ev_energy.simulator import Clock
-from ev_energy.simulator._control import DOORS
-from ev_energy.simulator._faults import kinds
+from ev_energy.simulator.admin import DOORS
+from ev_energy.simulator.faults import kinds
 
 
 class Control:

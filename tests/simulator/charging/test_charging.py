@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
-from ev_energy.simulator._charging import _ledger
-from ev_energy.simulator._charging._bay import Bay, Car, Deed, Group, Point
-from ev_energy.simulator._charging._carbon import Feed
-from ev_energy.simulator._charging._facts import assess, commands, flags, instructions
-from ev_energy.simulator._charging._kept import Kept
-from ev_energy.simulator._charging._life import Life, Mark
-from ev_energy.simulator._charging._order import Order, curve
-from ev_energy.simulator._charging._prices import Band, Prices, Tariff
-from ev_energy.simulator._charging._time import DAY, HALF_HOUR, instant_of, micros
-from ev_energy.simulator._store._chance import ID_LETTERS, Chance
-from ev_energy.simulator._store._instants import ANCHOR
+from ev_energy.simulator._lru import Kept
+from ev_energy.simulator._seeded_random import ID_LETTERS, Chance
+from ev_energy.simulator.charging import _energy_accounting as _ledger
+from ev_energy.simulator.charging._arrival_order import Order, curve
+from ev_energy.simulator.charging._carbon import Feed
+from ev_energy.simulator.charging._charging_model import Life, Mark
+from ev_energy.simulator.charging._charging_site import Bay, Car, Deed, Group, Point
+from ev_energy.simulator.charging._facts import assess, commands, flags, instructions
+from ev_energy.simulator.charging._prices import Band, Prices, Tariff
+from ev_energy.simulator.clock._instants import ANCHOR
+from ev_energy.simulator.clock._microseconds import DAY, HALF_HOUR, instant_of, micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ev_energy.simulator._charging._episodes import Episode
+    from ev_energy.simulator.charging._episodes import Episode
 
 TARIFFS = (
     Tariff("one price", 2600),

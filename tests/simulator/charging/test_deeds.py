@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ev_energy.simulator._connecting import WorldConnector
-from ev_energy.simulator._store._instants import write_instant
+from ev_energy.simulator.clock._instants import write_instant
+from ev_energy.simulator.resources._device_linking import WorldConnector
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ev_energy.simulator._api._operations import OPERATIONS
+from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.conformity import bench as benches
 from tests.helpers.conformity.bench import Bench
 from tests.helpers.conformity.calls import Call, Calls, Key, nowhere

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from ev_energy.simulator._api._operations import OPERATIONS
+from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.conformity import bench as benches
 from tests.helpers.conformity.calls import FOR_A_USER
 from tests.helpers.conformity.faults import mended, with_general_refusals

@@ -11,8 +11,8 @@ import attrs
 import pytest
 from aiohttp import web
 
-from ev_energy.simulator._faults import STRUCK_BY, Faults
-from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator.faults import STRUCK_BY, Faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

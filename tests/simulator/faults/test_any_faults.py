@@ -9,7 +9,7 @@ import aiohttp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ev_energy.simulator._faults import kinds
+from ev_energy.simulator.faults import kinds
 
 QUICK: dict[str, dict[str, Any]] = {
     "hang": {"seconds": 1},

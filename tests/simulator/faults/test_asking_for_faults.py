@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ev_energy.simulator._faults import Fault, Faults, kinds
-from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator.faults import Fault, Faults, kinds
 
 REQUESTS = [
     ("GET", "/v2/evses"),
@@ -194,7 +194,7 @@ def test_every_kind_says_what_it_does_and_takes_its_own_defaults(bench: Any) -> 
 
 
 def test_all_operations_of_the_simulator_can_be_named() -> None:
-    from ev_energy.simulator._api._operations import OPERATIONS
+    from ev_energy.simulator.resources._operations import OPERATIONS
 
     faults = Faults(Chance(1), revoke=print)
     for method, template in OPERATIONS:

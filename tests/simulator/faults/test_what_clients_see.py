@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ev_energy.simulator._faults import kinds
+from ev_energy.simulator.faults import kinds
 
 EVSE = {"id": "evse0", "plug": {"mode": "SMART"}, "note": "SMARTISH"}
 LIST = json.dumps([EVSE]).encode()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from ev_energy.simulator._api._contract import CONTRACT
+from ev_energy.simulator.http._contract import CONTRACT
 
 EARLY = (
     "0001-01-01T00:00:00Z",

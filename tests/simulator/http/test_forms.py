@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._api._contract import CONTRACT
-from ev_energy.simulator._api._forms import read_form
+from ev_energy.simulator.http._contract import CONTRACT
+from ev_energy.simulator.http._forms import read_form
 
 ADDRESS = {"address_1": "1 High St", "city": "Leeds", "postal_code": "LS1", "country_code": "GB"}
 MULTIPART = "multipart/form-data; boundary=cut"

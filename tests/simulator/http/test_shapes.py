@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._api._contract import CONTRACT
-from ev_energy.simulator._api._formats import FORMATS
-from ev_energy.simulator._api._shapes import read_body, read_query, written
+from ev_energy.simulator.http._contract import CONTRACT
+from ev_energy.simulator.http._validation import FORMATS, read_body, read_query, written
 
 USERS = CONTRACT["GET", "/users"]
 LOGS = CONTRACT["GET", "/evses/{evse_id}/status_logs"]

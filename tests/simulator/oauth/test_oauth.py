@@ -13,11 +13,11 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._html import Visitors
-from ev_energy.simulator._oauth import Application, Authority, Person, TokenRefusedError, install
-from ev_energy.simulator._store._chance import Chance
-from ev_energy.simulator._store._clock import Clock
-from ev_energy.simulator._store._secrets import Secrets
+from ev_energy.simulator._secrets import Secrets
+from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator.clock._clock import Clock
+from ev_energy.simulator.oauth import Application, Authority, Person, TokenRefusedError, install
+from ev_energy.simulator.pages import Visitors
 from tests.helpers.html_browser import Driver, Site
 
 if TYPE_CHECKING:

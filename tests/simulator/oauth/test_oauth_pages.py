@@ -11,8 +11,8 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._html import Visitors, tag
-from ev_energy.simulator._oauth import (
+from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator.oauth import (
     ALL_SCOPES,
     Application,
     Authority,
@@ -20,14 +20,14 @@ from ev_energy.simulator._oauth import (
     install,
     return_url,
 )
-from ev_energy.simulator._oauth._scopes import in_words
-from ev_energy.simulator._store._chance import Chance
+from ev_energy.simulator.oauth._scopes import in_words
+from ev_energy.simulator.pages import Visitors, tag
 from tests.helpers.html_browser import Driver, Page, Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ev_energy.simulator._store._clock import Clock
+    from ev_energy.simulator.clock._clock import Clock
 
 BACK = "https://acme.example/back?keep=1"
 NASTY = '<script>alert("x")</script>&amp;'

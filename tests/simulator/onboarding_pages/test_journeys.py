@@ -8,8 +8,10 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from aiohttp import web
 
-from ev_energy.simulator._html import Visitors
-from ev_energy.simulator._journeys import (
+from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator.clock._instants import write_instant
+from ev_energy.simulator.oauth import Authority, Person
+from ev_energy.simulator.onboarding_pages import (
     KINDS,
     Account,
     ConnectError,
@@ -19,15 +21,13 @@ from ev_energy.simulator._journeys import (
     legacy_id,
     reconnect_url,
 )
-from ev_energy.simulator._oauth import Authority, Person
-from ev_energy.simulator._store._chance import Chance
-from ev_energy.simulator._store._instants import write_instant
+from ev_energy.simulator.pages import Visitors
 from tests.helpers.html_browser import Driver, Site, browsing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from ev_energy.simulator._store._clock import Clock
+    from ev_energy.simulator.clock._clock import Clock
 
 BACK = "https://acme.example/back?keep=1#part"
 NASTY = "<script>Garage</script>"

@@ -10,12 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_energy.simulator import Clock
-from ev_energy.simulator._content._cells import CELLS_OF_HOUR, CELLS_OF_WEEK, cell_at, start_of
-from ev_energy.simulator._content._energy import FLOWS, home_of, roof_share
-from ev_energy.simulator._content._totals import Totals, totals
-from ev_energy.simulator._store._build import build_world
-from ev_energy.simulator._store._instants import ANCHOR
-from ev_energy.simulator._store._world import World
+from ev_energy.simulator.clock._instants import ANCHOR
+from ev_energy.simulator.home_energy._home_energy import FLOWS, home_of, roof_share
+from ev_energy.simulator.home_energy._quarter_hours import (
+    CELLS_OF_HOUR,
+    CELLS_OF_WEEK,
+    cell_at,
+    start_of,
+)
+from ev_energy.simulator.home_energy._totals import Totals, totals
+from ev_energy.simulator.resources._seed_world import build_world
+from ev_energy.simulator.world._world import World
 
 LONDON = ZoneInfo("Europe/London")
 QUARTER = timedelta(minutes=15)

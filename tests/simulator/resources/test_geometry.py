@@ -11,8 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._content._geometry import area_sq_km, contains, faults, ring_around
-from ev_energy.simulator._content._union import union
+from ev_energy.simulator.resources._geojson import area_sq_km, contains, faults, ring_around, union
 
 Polygon = list[list[list[float]]]
 

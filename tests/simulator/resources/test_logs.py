@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from ev_energy.simulator import Clock
-from ev_energy.simulator._store._log_times import off_the_second, soon_after
-from ev_energy.simulator._store._series import ORIGIN
+from ev_energy.simulator.world._log_times import off_the_second, soon_after
+from ev_energy.simulator.world._series import ORIGIN
 from tests.helpers.sessions import at, everything, query
 
 LOGS = {

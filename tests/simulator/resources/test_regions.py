@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ev_energy.simulator._content._organisations import link_organisation
+from ev_energy.simulator.resources.organisations import link_organisation
 
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
 

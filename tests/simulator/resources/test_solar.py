@@ -8,18 +8,18 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ev_energy.simulator import Clock
-from ev_energy.simulator._content._dispatch import add_event, events_of
-from ev_energy.simulator._content._energy import home_of
-from ev_energy.simulator._content._solar import (
+from ev_energy.simulator.clock._instants import read_instant
+from ev_energy.simulator.home_energy._home_energy import home_of
+from ev_energy.simulator.home_energy._totals import totals
+from ev_energy.simulator.resources._seed_world import build_world
+from ev_energy.simulator.resources.dispatch import add_event, events_of
+from ev_energy.simulator.resources.solar import (
     add_array,
     add_inverter,
     change_array,
     connect_inverter,
 )
-from ev_energy.simulator._content._totals import totals
-from ev_energy.simulator._store._build import build_world
-from ev_energy.simulator._store._instants import read_instant
-from ev_energy.simulator._store._rows import Viewer
+from ev_energy.simulator.world._rows import Viewer
 
 
 def acting(user_id: str) -> dict[str, str]:

@@ -8,11 +8,11 @@ import attrs
 import pytest
 from aiohttp import ClientSession, CookieJar, web
 
-from ev_energy.simulator._html import Visitors
-from ev_energy.simulator._store._chance import Chance
-from ev_energy.simulator._store._clock import Clock
-from ev_energy.simulator._store._secrets import Secrets
-from ev_energy.simulator._webhooks import Outcome, Portal, Webhooks
+from ev_energy.simulator._secrets import Secrets
+from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator.clock._clock import Clock
+from ev_energy.simulator.pages import Visitors
+from ev_energy.simulator.webhooks import Outcome, Portal, Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

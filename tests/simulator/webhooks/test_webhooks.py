@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_energy import webhooks as sdk
-from ev_energy.simulator._store._chance import Chance
-from ev_energy.simulator._store._clock import Clock
-from ev_energy.simulator._store._secrets import Secrets
-from ev_energy.simulator._webhooks import Delivery, Endpoint, Outcome, Webhooks, sign
+from ev_energy.simulator._secrets import Secrets
+from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator.clock._clock import Clock
+from ev_energy.simulator.webhooks import Delivery, Endpoint, Outcome, Webhooks, sign
 from tests.helpers.recording_server import RecordingServer
 
 if TYPE_CHECKING:
@@ -622,7 +622,7 @@ async def test_a_jump_callback_may_publish(
 async def test_logs_and_old_messages_do_not_grow_for_ever(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ev_energy.simulator._webhooks._outbox._FINISHED_KEPT", 5)
+    monkeypatch.setattr("ev_energy.simulator.webhooks._outbox._FINISHED_KEPT", 5)
     webhooks = Webhooks(clock, Chance(1))
     for _ in range(20):
         publish(webhooks)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._store._clock import Clock
-from ev_energy.simulator._store._instants import ANCHOR
+from ev_energy.simulator.clock._clock import Clock
+from ev_energy.simulator.clock._instants import ANCHOR
 
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)

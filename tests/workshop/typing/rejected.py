@@ -73,7 +73,6 @@ def exports() -> None:
     from ev_energy.errors import ApiEror  # expect-error  # noqa: F401
     from ev_energy.expand import EVSEExpnd  # expect-error  # noqa: F401
     from ev_energy.models import EVES  # expect-error  # noqa: F401
-    from ev_energy.simulator import Simulatr  # expect-error  # noqa: F401
     from ev_energy_sync import Clientt  # expect-error  # noqa: F401
 
     ev_energy.Clint  # expect-error  # noqa: B018

@@ -1,1 +1,0 @@
-"""The contract of the API, and the desk at which requests are checked and answered."""

@@ -1,1 +1,0 @@
-"""The operations, a module a family."""

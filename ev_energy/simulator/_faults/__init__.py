@@ -1,8 +1,0 @@
-"""Faults on demand: replies that are late, broken, lost, or not what was agreed."""
-
-from __future__ import annotations
-
-from ev_energy.simulator._faults._faults import STRUCK_BY, Fault, Faults
-from ev_energy.simulator._faults._kinds import kinds
-
-__all__ = ["STRUCK_BY", "Fault", "Faults", "kinds"]

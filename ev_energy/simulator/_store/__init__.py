@@ -1,1 +1,0 @@
-"""Where things are kept, who owns what, and what time it is."""

@@ -1,0 +1,222 @@
+"""The charging life of a fleet: every question about it, answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ev_energy.simulator.charging._carbon import Carbon
+from ev_energy.simulator.charging._driving_profile import Habits
+from ev_energy.simulator.charging._energy_accounting import Ledger
+from ev_energy.simulator.charging._events import Events
+from ev_energy.simulator.charging._ids import Ids
+from ev_energy.simulator.charging._prices import Prices
+from ev_energy.simulator.charging._state import State, running, state_of
+from ev_energy.simulator.charging._timetable import Timetable
+from ev_energy.simulator.charging._usage import Accountant, Usage
+from ev_energy.simulator.charging._visits import Visits
+from ev_energy.simulator.clock._microseconds import DAY, Micros, micros, micros_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator.charging._charging_site import Bay, Fleet
+    from ev_energy.simulator.charging._episodes import Episode
+    from ev_energy.simulator.charging._events import Event
+    from ev_energy.simulator.charging._usage import Solar
+
+
+_SESSION: Final = "cses"
+_SUB_SESSION: Final = "csub"
+#: Episodes are not further apart than this, in days.
+_APART: Final = 4
+
+
+@attrs.frozen(order=True)
+class Mark:
+    """A place in the order of all episodes."""
+
+    start_us: Micros
+    bay: int
+
+    @classmethod
+    def of(cls, episode: Episode) -> Mark:
+        """Return the place of an episode."""
+        return cls(episode.start_us, episode.bay.number)
+
+
+class Life:
+    """Answers from the seed, the fleet and its deeds alone. Nothing is stored but for speed."""
+
+    def __init__(self, fleet: Fleet, chance: Chance, *, solar: Solar | None = None) -> None:
+        self._fleet = fleet
+        self.prices = Prices(chance)
+        self.carbon = Carbon(chance)
+        self._timetable = Timetable(fleet, chance)
+        self._habits = Habits(chance, self._timetable)
+        self._ledger = Ledger(fleet, self._timetable, self._habits, self.prices, self.carbon)
+        self._visits = Visits(fleet, self._timetable, self._habits)
+        self._accountant = Accountant(self.prices, self.carbon, solar)
+        self._events = Events(fleet, self._timetable, self._habits, self._ledger, self._visits)
+        self._ids = Ids(chance)
+
+    def episode(self, bay: Bay, day: int) -> Episode | None:
+        """Return the episode that begins on a local day, counted from 1970; None if there is none.
+
+        It is told to its end, whatever the time is: see `Episode.seen`.
+        """
+        return self._ledger.episode(self._ledger.book(bay), day)
+
+    def episode_at(self, bay: Bay, instant: datetime) -> Episode | None:
+        """Return the episode that is running at an instant, as it is seen then."""
+        at = micros(instant)
+        episode = running(self._ledger, self._timetable, self._ledger.book(bay), at)[1]
+        return None if episode is None else episode.seen(at)
+
+    def latest_episode(self, bay: Bay, now: datetime) -> Episode | None:
+        """Return the last episode that has begun, as it is seen now."""
+        return next(self.of_bay(bay, now=now, newest_first=True), None)
+
+    def of_bay(
+        self,
+        bay: Bay,
+        *,
+        now: datetime,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Episode]:
+        """Return the episodes of a bay that began after and before two instants."""
+        book, until = self._ledger.book(bay), micros(now)
+        low = micros(bay.began) - 1 if after is None else micros(after)
+        high = until + 1 if before is None else min(micros(before), until + 1)
+        if bay.began > now or low >= high:
+            return
+        days = range(self._local(bay, max(low, micros(bay.began))), self._local(bay, high) + 1)
+        for day in reversed(days) if newest_first else days:
+            if low < self._timetable.slot(bay, day).start_us < high:
+                episode = self._ledger.episode(book, day)
+                if episode is not None:
+                    yield episode.seen(until)
+
+    def in_fleet(
+        self,
+        *,
+        now: datetime,
+        after: datetime | Mark | None = None,
+        before: datetime | Mark | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Episode]:
+        """Return the episodes of all bays that began after and before two places in their order.
+
+        An item costs the same in any fleet; the first one costs a little for each cohort.
+        """
+        until = micros(now)
+        low, high = _mark(after, last=True), _mark(before, last=False)
+        if newest_first:
+            top = until if high is None else min(until, high.start_us)
+            visits = self._visits.before(top + 1)
+        else:
+            start = 0 if low is None else low.start_us - 1
+            visits = self._visits.after(start, until if high is None else min(until, high.start_us))
+        for visit in visits:
+            mark = Mark(visit.start_us, visit.bay.number)
+            if low is not None and mark <= low:
+                if newest_first:
+                    return
+                continue
+            if high is not None and mark >= high:
+                if newest_first:
+                    continue
+                return
+            episode = self._ledger.episode(self._ledger.book(visit.bay), visit.day)
+            if episode is not None:
+                yield episode.seen(until)
+
+    def events(self, after: datetime, until: datetime) -> Iterator[Event]:
+        """Return what begins and ends after ``after`` and not after ``until``, in order.
+
+        Costs what is found, and a little for all who boost; it is worked out hour by hour.
+        """
+        return self._events.between(micros(after), micros(until))
+
+    def next_event_after(self, instant: datetime, *, within_days: int = 7) -> Event | None:
+        """Return the first of the events after an instant, None if there is none for days."""
+        return self._events.next(micros(instant), within_days * DAY)
+
+    def state(self, bay: Bay, instant: datetime) -> State:
+        """Return what is so at a bay at an instant."""
+        book = self._ledger.book(bay)
+        return state_of(self._ledger, self._timetable, self._habits, book, micros(instant))
+
+    def energy_between(self, bay: Bay, start: datetime, end: datetime) -> int:
+        """Return the watt-hours charged at a bay; what was charged elsewhere is not counted."""
+        return self._delivered(bay, micros(end)) - self._delivered(bay, micros(start))
+
+    def usage(self, episode: Episode, number: int, now: datetime) -> Usage:
+        """Return what a period of an episode delivered by now, and what that cost."""
+        return self._accountant.usage(episode, number, micros(now))
+
+    def session_id(self, episode: Episode) -> str:
+        """Return the identifier of the session that an episode is."""
+        return self._ids.write(_SESSION, episode.start_us, episode.bay.number, 0)
+
+    def sub_session_id(self, episode: Episode, number: int) -> str:
+        """Return the identifier of the sub-session that a period of an episode is."""
+        return self._ids.write(_SUB_SESSION, episode.start_us, episode.bay.number, number)
+
+    def session(self, key: str, now: datetime) -> Episode | None:
+        """Return the episode of a session as it is seen now, None if there is none."""
+        found = self._named(_SESSION, key, now)
+        return found[0] if found and found[1] == 0 else None
+
+    def sub_session(self, key: str, now: datetime) -> tuple[Episode, int] | None:
+        """Return episode and number of period of a sub-session, None if there is none."""
+        found = self._named(_SUB_SESSION, key, now)
+        return found if found and found[1] < len(found[0].periods) else None
+
+    def mark(self, key: str) -> Mark | None:
+        """Return the place that a session's or sub-session's identifier tells of.
+
+        There may be no such thing there. None if this world did not write the identifier.
+        """
+        prefix = _SESSION if key.startswith(_SESSION) else _SUB_SESSION
+        read = self._ids.read(prefix, key)
+        if read is None:
+            return None
+        at, number, _ = read
+        bay = self._fleet.numbered(number)
+        slot = None if bay is None else self._timetable.slot(bay, self._local(bay, at * 1000))
+        same = slot is not None and slot.start_us // 1000 == at
+        return Mark(slot.start_us if slot is not None and same else at * 1000, number)
+
+    def changes(self, bay: Bay, start: datetime, end: datetime) -> list[datetime]:
+        """Return the instants after ``start`` and until ``end`` at which the state jumps."""
+        return self._events.changes(bay, micros(start), micros(end))
+
+    def _delivered(self, bay: Bay, at: Micros) -> int:
+        at = max(at, micros(bay.began))
+        return self._ledger.delivered(self._ledger.book(bay), self._timetable.day_of(bay, at), at)
+
+    def _named(self, prefix: str, key: str, now: datetime) -> tuple[Episode, int] | None:
+        read = self._ids.read(prefix, key)
+        bay = None if read is None else self._fleet.numbered(read[1])
+        if read is None or bay is None:
+            return None
+        day = self._local(bay, read[0] * 1000)
+        episode = self.episode(bay, day)
+        if episode is None or episode.start_us // 1000 != read[0] or episode.start > now:
+            return None
+        return episode.seen(micros(now)), read[2]
+
+    def _local(self, bay: Bay, at: Micros) -> int:
+        return (at + micros_of(bay.offset)) // DAY
+
+
+def _mark(place: datetime | Mark | None, *, last: bool) -> Mark | None:
+    if place is None or isinstance(place, Mark):
+        return place
+    return Mark(micros(place), 1 << 62 if last else -1)

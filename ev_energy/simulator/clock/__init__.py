@@ -1,0 +1,1 @@
+"""Time in the simulated world: its clock, instants as text, and microseconds."""

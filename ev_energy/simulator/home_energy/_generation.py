@@ -1,0 +1,143 @@
+"""What the sun gives to solar panels in a city: what it could, what it does, what is expected."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from ev_energy.simulator.clock._instants import read_instant, write_instant
+from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_DAY, CELLS_OF_HOUR, cell_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator.world._homes import City
+    from ev_energy.simulator.world._rows import Row
+    from ev_energy.simulator.world._world import World
+
+
+#: Watts of a kilowatt of panels, were the sun straight above and the sky clear.
+_BEST: Final = 930
+_HAZE: Final = 1.2
+_TILT: Final = math.radians(23.44)
+_YEAR: Final = 365.2425
+#: Days from 1 January 1970 to the equinox in spring.
+_EQUINOX: Final = 79.3
+_NOON: Final = 12
+#: What clouds let through, in percent: days are dull, mixed or fine.
+_SKIES: Final = ((8, 25), (30, 70), (75, 98))
+_SHARES: Final = (30, 75)
+_STEPS: Final = 8
+#: Hours before which nothing is known of a day's clouds but the season.
+_HORIZON: Final = 72
+
+
+@functools.lru_cache(4096)
+def clear_sky(latitude: float, longitude: float, day: int) -> tuple[int, ...]:
+    """Return the watts of a kilowatt of panels in the cells of a UTC day without clouds."""
+    phi = math.radians(latitude)
+    tilt = math.asin(math.sin(_TILT) * math.sin(2 * math.pi * (day - _EQUINOX) / _YEAR))
+    low, high = math.sin(phi) * math.sin(tilt), math.cos(phi) * math.cos(tilt)
+    hours = ((cell + 0.5) * 24 / CELLS_OF_DAY for cell in range(CELLS_OF_DAY))
+    turns = (math.radians(15 * (hour - _NOON) + longitude) for hour in hours)
+    heights = (low + high * math.cos(turn) for turn in turns)
+    return tuple(round(_BEST * height**_HAZE) if height > 0 else 0 for height in heights)
+
+
+class Sun:
+    """The weather of cities. All panels of a city have the same."""
+
+    def __init__(self, chance: Chance) -> None:
+        self._chance = chance
+        self._day = functools.lru_cache(2048)(self._shone)
+
+    def day(self, city: City, day: int) -> tuple[int, ...]:
+        """Return the watts of a kilowatt of panels in the cells of a UTC day, as they were."""
+        return self._day(city, day)
+
+    def cell(self, city: City, cell: int) -> int:
+        """Return the watts of a kilowatt of panels in a cell."""
+        day, rest = divmod(cell, CELLS_OF_DAY)
+        return self.day(city, day)[rest]
+
+    def expected(self, city: City, cell: int, hours_ahead: int) -> int:
+        """Return what was thought so many hours before that a kilowatt would give in a cell."""
+        day, rest = divmod(cell, CELLS_OF_DAY)
+        percent = self._percent(city, day)
+        usual = sum(_SKIES[1]) // 2
+        known = max(0, _HORIZON - hours_ahead)
+        guess = (percent * known + usual * (_HORIZON - known)) // _HORIZON
+        miss = self._chance.between(-hours_ahead, hours_ahead, "forecast", city.name, day) // 2
+        clear = clear_sky(city.latitude, city.longitude, day)[rest]
+        return clear * max(3, min(100, guess + miss)) // 100
+
+    def _percent(self, city: City, day: int) -> int:
+        draw = self._chance.between(0, 99, "sky", city.name, day)
+        low, high = _SKIES[sum(draw >= share for share in _SHARES)]
+        return self._chance.between(low, high, "clouds", city.name, day)
+
+    def _shone(self, city: City, day: int) -> tuple[int, ...]:
+        clear = clear_sky(city.latitude, city.longitude, day)
+        percent = self._percent(city, day)
+        noise = self._chance.number("gusts", city.name, day)
+        steps = CELLS_OF_DAY // _STEPS  # clouds last for two hours or so
+        shares = [
+            max(2, min(100, percent + ((noise >> 8 * (cell // steps)) & 255) % 41 - 20))
+            for cell in range(CELLS_OF_DAY)
+        ]
+        return tuple(most * share // 100 for most, share in zip(clear, shares, strict=True))
+
+
+#: The cell from which on there were so many watts of panels.
+Step = tuple[int, int]
+
+_FOLDER: Final = "solar_arrays"
+_KILO: Final = 1000
+#: Whatever anybody writes down: so many watts no home has, and more could not be counted.
+_MOST: Final = 10**12
+
+
+def _changes(world: World, array_id: str) -> list[Any]:
+    kept: list[Any] = world.kept.setdefault("solar_capacities", {}).setdefault(array_id, [])
+    return kept
+
+
+def note_capacity(world: World, array_id: str, watts: int) -> None:
+    """Note that an array has so many watts from now on, or rather from the next cell on."""
+    _changes(world, array_id).append([write_instant(world.now), watts])
+
+
+def counted(watts: int) -> int:
+    """Return how many watts of panels are believed to be there."""
+    return min(watts, _MOST)
+
+
+def steps_of(world: World, array: Row) -> list[Step]:
+    """Return what an array had when, oldest first. Before a request made it, it had nothing."""
+    number = world.number_of(array)
+    before = 0
+    if number is not None:
+        before = world.tables[_FOLDER].made.make(number)["capacity_watts"]
+    later = [
+        (cell_at(read_instant(at)) + 1, counted(watts))
+        for at, watts in world.kept.get("solar_capacities", {}).get(array["id"], ())
+    ]
+    return [(0, before), *later]
+
+
+def generated(steps: Iterable[Step], first: int, yields: Sequence[int]) -> list[int]:
+    """Return the watt-hours of an array in cells from ``first`` on.
+
+    ``yields`` are the watts of a kilowatt in them.
+    """
+    found = [0] * len(yields)
+    known = list(steps)
+    for number, (start, watts) in enumerate(known):
+        end = known[number + 1][0] if number + 1 < len(known) else first + len(yields)
+        low, high = max(0, start - first), min(len(yields), end - first)
+        found[low:high] = [
+            watts * gives // (_KILO * CELLS_OF_HOUR) for gives in yields[low : max(low, high)]
+        ]
+    return found

@@ -1,0 +1,30 @@
+"""Pages for people: markup that escapes by itself, one layout, one stylesheet, sealed forms.
+
+Nothing is loaded from anywhere else, and no page needs a script.
+"""
+
+from __future__ import annotations
+
+from ev_energy.simulator.pages._browser_sessions import Visitor, Visitors
+from ev_energy.simulator.pages._forms import button, field, form, hidden, read_form
+from ev_energy.simulator.pages._layout import facts, listed, notice, page, picks, table
+from ev_energy.simulator.pages._markup import Content, Markup, tag
+
+__all__ = [
+    "Content",
+    "Markup",
+    "Visitor",
+    "Visitors",
+    "button",
+    "facts",
+    "field",
+    "form",
+    "hidden",
+    "listed",
+    "notice",
+    "page",
+    "picks",
+    "read_form",
+    "table",
+    "tag",
+]

@@ -1,0 +1,97 @@
+"""Boundary meters, and the systems that put together what all of a home's devices tell."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final
+
+from ev_energy.simulator.home_energy._home_energy import home_of
+from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_HOUR, samples
+from ev_energy.simulator.home_energy._totals import totals
+from ev_energy.simulator.http._routes import detail, listing, log
+from ev_energy.simulator.resources.catalogues.home_devices import (
+    METERS,
+    add_branch,
+    device_view,
+    models_sold,
+    user_of,
+    without_user,
+)
+from ev_energy.simulator.world._rows import Link
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ev_energy.simulator.http._routes import Routes
+    from ev_energy.simulator.resources.catalogues.home_devices import Maker
+    from ev_energy.simulator.world._rows import Row
+    from ev_energy.simulator.world._series import Series
+    from ev_energy.simulator.world._world import World
+
+
+_FOLDER: Final = "boundary_meters"
+_LOG: Final = "status_logs"
+#: One in so many samples is lost on its way; the first user's are not.
+_LOST: Final = 83
+
+
+def add_meters(world: World) -> None:
+    """Open the tables of meters, their makes and models, and their logs; and of HEM systems."""
+
+    def make(_make_id: str, _maker: Maker) -> Row:
+        return {}
+
+    add_branch(world, METERS, make=make)
+    world.owned_table(
+        _FOLDER,
+        "bmet",
+        lambda kind: kind.boundary_meters,
+        functools.partial(_meter, world),
+        view=functools.partial(device_view, world),
+    )
+    world.owned_table(
+        "hem_systems",
+        "hems",
+        lambda kind: kind.hem_systems,
+        lambda _home, _slot, _number: {},
+        view=lambda row, _viewer: without_user(row) | {"created_at": row["_made_at"]},
+    )
+    world.logs[f"{_FOLDER}/{_LOG}"] = functools.partial(_log, world)
+
+
+def _meter(world: World, home: int, _slot: int, number: int) -> Row:
+    sold = models_sold(world, METERS, world.homes.kind(home).city.country)
+    model = world.chance.pick(sold, "meter", number)
+    return {"model": Link(METERS.models, model["id"])}
+
+
+def _log(world: World, row: Row) -> Series:
+    home = home_of(world, user_of(row))
+    first = world.user_id(0) == user_of(row)
+
+    def tell(cell: int, _at: datetime) -> Row:
+        told = totals(home, cell, cell + 1)
+        watts: int | None = (told.imported - told.exported) * CELLS_OF_HOUR
+        if not first and world.chance.number("lost", row["id"], cell) % _LOST == 0:
+            watts = None
+        return {"boundary_meter": row["url"], "power_watts": watts, "status": _status(watts)}
+
+    return samples(world, row, _LOG, tell)
+
+
+def _status(watts: int | None) -> str:
+    if watts is None:
+        return "UNKNOWN"
+    return "IMPORTING" if watts > 0 else "EXPORTING" if watts < 0 else "IDLE"
+
+
+ROUTES: Final[Routes] = {
+    ("GET", "/boundary_meter_makes"): listing(),
+    ("GET", "/boundary_meter_makes/{boundary_meter_make_id}"): detail(),
+    ("GET", "/boundary_meter_models"): listing(),
+    ("GET", "/boundary_meter_models/{boundary_meter_model_id}"): detail(),
+    ("GET", "/boundary_meters"): listing(),
+    ("GET", "/boundary_meters/{boundary_meter_id}"): detail(),
+    ("GET", "/boundary_meters/{boundary_meter_id}/status_logs"): log("sampled_at"),
+    ("GET", "/boundary_meters/{boundary_meter_id}/status_logs/{sampled_at}"): detail(),
+}

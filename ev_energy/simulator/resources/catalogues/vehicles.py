@@ -1,0 +1,384 @@
+"""Makes, models and trims of cars."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import attrs
+
+from ev_energy.models.vehicles import ConnectorType as Connector
+from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
+from ev_energy.simulator.http._bodies import read_link
+from ev_energy.simulator.http._paging import numbered_page
+from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
+from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator.resources.catalogues.evses import country_named
+from ev_energy.simulator.world._rows import Address, Link
+from ev_energy.simulator.world._tables import Made, Rows
+
+if TYPE_CHECKING:
+    from ev_energy.simulator.http._routes import Call, Routes
+    from ev_energy.simulator.world._rows import Row, Viewer
+    from ev_energy.simulator.world._tables import Collection
+    from ev_energy.simulator.world._world import World
+
+
+@attrs.frozen
+class Trim:
+    """One version of a model."""
+
+    name: str
+    kwh: float
+    ac_watts: int = 11_000
+
+
+@attrs.frozen
+class CarModel:
+    """A model, in its versions."""
+
+    name: str
+    trims: tuple[Trim, ...]
+    connector: Connector | None = Connector.CCS
+    america: bool = False
+    """Whether it is sold there too."""
+
+
+@attrs.frozen
+class CarMaker:
+    """A make of cars."""
+
+    name: str
+    models: tuple[CarModel, ...]
+    connected: bool = True
+    """Whether its cars can be integrated."""
+
+
+CAR_MAKERS: Final = (
+    CarMaker("Tesla", (
+        CarModel("Model 3", (Trim("Rear-Wheel Drive", 57.5), Trim("Long Range", 75)),
+                 Connector.NACS, america=True),
+        CarModel("Model Y", (Trim("Rear-Wheel Drive", 57.5), Trim("Long Range", 75)),
+                 Connector.NACS, america=True),
+    )),
+    CarMaker("Nissan", (
+        CarModel("Leaf", (Trim("40 kWh", 39, 6_600), Trim("e+ 62 kWh", 59, 6_600)),
+                 Connector.CHADEMO, america=True),
+        CarModel("Ariya", (Trim("63 kWh", 63, 7_400), Trim("87 kWh", 87, 22_000)), america=True),
+    )),
+    CarMaker("Volkswagen", (
+        CarModel("ID.3", (Trim("Pro", 58), Trim("Pro S", 77))),
+        CarModel("ID.4", (Trim("Pure", 52, 7_200), Trim("Pro", 77)), america=True),
+    )),
+    CarMaker("Kia", (
+        CarModel("Niro EV", (Trim("64.8 kWh", 64.8),), america=True),
+        CarModel("EV6", (Trim("Long Range", 77.4),), america=True),
+    )),
+    CarMaker("Hyundai", (
+        CarModel("Kona Electric", (Trim("Standard Range", 39.2), Trim("Long Range", 64)),
+                 america=True),
+        CarModel("Ioniq 5", (Trim("Standard Range", 58), Trim("Long Range", 77.4)), america=True),
+    )),
+    CarMaker("BMW", (
+        CarModel("i3", (Trim("120 Ah", 37.9),), america=True),
+        CarModel("i4", (Trim("eDrive40", 80.7),), america=True),
+    )),
+    CarMaker("Renault", (
+        CarModel("Zoe", (Trim("R135", 52, 22_000),)),
+        CarModel("Megane E-Tech", (Trim("EV60", 60, 22_000),)),
+    )),
+    CarMaker("Ford", (
+        CarModel("Mustang Mach-E", (Trim("Standard Range", 68), Trim("Extended Range", 88)),
+                 america=True),
+        CarModel("F-150 Lightning", (Trim("Extended Range", 131, 19_200),), america=True),
+    )),
+    CarMaker("MG", (CarModel("MG4", (Trim("SE", 50.8, 6_600), Trim("Trophy", 61.7, 6_600))),)),
+    CarMaker("Chevrolet", (CarModel("Bolt EV", (Trim("LT", 65),), america=True),)),
+    CarMaker("Polestar", (CarModel("Polestar 2", (Trim("Long Range", 78),), america=True),)),
+    CarMaker("Aixam", (CarModel("eCity", (Trim("Pack", 6.1, 2_300),), None),), connected=False),
+)  # fmt: skip
+
+#: The words for a continent where its connectors are looked up.
+REGIONS: Final = {"US": "NORTH_AMERICA", "CA": "NORTH_AMERICA"}
+
+
+def onboarding_link(viewer: Viewer, **about: str) -> Address | None:
+    """Return the link that begins onboarding; it needs a client, and has the user if one acts."""
+    if viewer.client_id is None:
+        return None
+    user = {} if viewer.user_id is None else {"user_id": viewer.user_id}
+    return Address(
+        f"/vehicle_onboarding?{urlencode({'client_id': viewer.client_id, **about, **user})}"
+    )
+
+
+def _with_link(row: Row, viewer: Viewer, parameter: str) -> Row:
+    about = {parameter: str(row["id"])}
+    link = onboarding_link(viewer, **about) if row["_connected"] else None
+    return row | {"onboarding_url": link}
+
+
+def _make_view(row: Row, viewer: Viewer) -> Row:
+    return _with_link(row, viewer, "make_id")
+
+
+def _model_view(row: Row, viewer: Viewer) -> Row:
+    return _with_link(row, viewer, "model_id")
+
+
+def _trim_view(row: Row, viewer: Viewer) -> Row:
+    return _with_link(row, viewer, "trim_id")
+
+
+def _watt_hours(trim: Trim) -> int:
+    return round(trim.kwh * 1000)
+
+
+def add_vehicle_catalogue(world: World) -> None:
+    """Fill the tables of makes, models and trims of cars."""
+    makes: list[Row] = []
+    models: list[Row] = []
+    trims: list[Row] = []
+    began = ANCHOR - timedelta(days=850)
+    for number, maker in enumerate(CAR_MAKERS):
+        made_at = began + timedelta(days=number, minutes=11)
+        make_id = world.chance.uid("vmak", made_at, maker.name)
+        makes.append({
+            "id": make_id,
+            "name": maker.name,
+            "icon": f"https://cdn.example.com/cars/{maker.name.lower()}.png",
+            "models": Address(f"/vehicle_models?{urlencode({'make_id': make_id})}"),
+            "subscription_name": None,
+            "subscription_package": None,
+            "_connected": maker.connected,
+            "_america": any(model.america for model in maker.models),
+        })  # fmt: skip
+        for model in maker.models:
+            model_id = world.chance.uid("vmod", made_at, maker.name, model.name)
+            models.append({
+                "id": model_id,
+                "name": model.name,
+                "make": Link("vehicle_makes", make_id),
+                "vehicle_trims": Address(f"/vehicle_trims?{urlencode({'model_id': model_id})}"),
+                "default_battery_size_watt_hours": _watt_hours(model.trims[0]),
+                "default_connector_type": model.connector and str(model.connector),
+                "_connected": maker.connected,
+                "_america": model.america,
+            })  # fmt: skip
+            trims += [
+                {
+                    "id": world.chance.uid("trim", made_at, maker.name, model.name, trim.name),
+                    "name": trim.name,
+                    "model": Link("vehicle_models", model_id),
+                    "battery_size_watt_hours": _watt_hours(trim),
+                    "_connected": maker.connected,
+                    "_america": model.america,
+                    "_ac_watts": trim.ac_watts,
+                    "_full_name": f"{maker.name} {model.name} {trim.name}",
+                }
+                for trim in model.trims
+            ]
+    world.table("vehicle_makes", "vmak", Made.of(makes), view=_make_view)
+    world.table("vehicle_models", "vmod", Made.of(models), view=_model_view)
+    world.table("vehicle_trims", "trim", Made.of(trims), view=_trim_view)
+
+
+def connected_trims(world: World, country: str) -> list[Row]:
+    """Return the trims a driver there may have, and that can be integrated."""
+    america = country in REGIONS
+
+    def sold() -> list[Row]:
+        return [
+            row
+            for row in world.tables["vehicle_trims"]
+            if row["_connected"] and (row["_america"] or not america)
+        ]
+
+    return world.once(("trims", america), sold)
+
+
+def hidden_trim(world: World, model: Row, size: int, *, name: str = "Custom") -> Row:
+    """Return a trim of a model with this battery; one that is made is in no list."""
+    return world.tables["vehicle_trims"].add({
+        "id": world.new_id("vehicle_trims"),
+        "name": name,
+        "model": model["url"],
+        "battery_size_watt_hours": size,
+        "_connected": False,
+        "_america": True,
+        "_hidden": True,
+        "_ac_watts": 7_400,
+        "_full_name": f"{model['name']} {name}",
+    })  # fmt: skip
+
+
+def connectors_of(world: World, model: Row) -> dict[str, Row]:
+    """Return the connectors of a model by region: what is known, and what requests made of it."""
+    known: dict[str, Any] = {}
+    default = model["default_connector_type"]
+    since = write_instant(ANCHOR)
+    if default is not None:
+        for region in ("EUROPE", "NORTH_AMERICA"):
+            if region == "EUROPE" or model["_america"]:
+                plug = "CCS" if region == "EUROPE" and default == "NACS" else default
+                known[region] = {"connector_type": plug, "source": "CAR_API", "updated_at": since}
+    changed = world.kept.get("model_connectors", {}).get(model["id"], {})
+    home = model["url"].path
+    return {
+        region: {
+            "url": Address(f"{home}/connectors/{region}"),
+            "vehicle_model": Address(home),
+            "region": region,
+            "confidence": "HIGH" if region in known else None,
+            "source": None,
+            "verified_at": None,
+            **known.get(region, {}),
+            **changed.get(region, {}),
+        }
+        for region in {**known, **changed}
+    }
+
+
+#: Those a driver is offered first.
+_RANKS: Final = {"Tesla": 1, "Nissan": 2, "Volkswagen": 3, "Kia": 4, "Hyundai": 5}
+
+
+def _listed(call: Call) -> Collection:
+    """Return what may be listed: not what requests added, and in the order that is wanted."""
+    everything = collection_at(call)
+    rows = [row for row in everything.after(None) if not row.get("_hidden")]
+    user_id = call.query.get("available_for_user_id")
+    if user_id is not None:
+        user = call.world.tables["users"].get(user_id)
+        if user is None:
+            raise invalid({"available_for_user_id": ["No such user."]})
+        america = user.get("default_location", {}).get("country_code") in REGIONS
+        rows = [row for row in rows if row["_america"] or not america]
+    match call.query.get("ordering"):
+        case "name" | "-name" as order:
+            return Rows(everything, rows, lambda row: row["name"], reverse=order == "-name")
+        case _:  # unknown orders are ignored
+            return Rows(everything, rows)
+
+
+_LISTING: Final = listing(_listed, filters={"available_for_user_id": None, "ordering": None})
+
+
+def _create_model(call: Call) -> Reply:
+    make = read_link(call.world, "vehicle_makes", call.body["make"])
+    if make is None:
+        raise invalid({"make": ["Not the URL of a make."]})
+    model_id = call.world.new_id("vehicle_models")
+    row = call.world.tables["vehicle_models"].add({
+        "id": model_id,
+        "name": call.body["name"],
+        "make": make,
+        "vehicle_trims": Address(f"/vehicle_trims?model_id={model_id}"),
+        "default_battery_size_watt_hours": 50_000,
+        "default_connector_type": None,
+        "_connected": False,
+        "_america": True,
+        "_hidden": True,
+    })  # fmt: skip
+    return _shown(call, "vehicle_models", row, 201)
+
+
+def _update_model(call: Call) -> Reply:
+    row = call.world.change(call.row("vehicle_models", "vehicle_model_id"), **call.body)
+    return _shown(call, "vehicle_models", row)
+
+
+def _create_trim(call: Call) -> Reply:
+    link = read_link(call.world, "vehicle_models", call.body["model"])
+    model = call.world.follow(link)
+    if model is None:
+        raise invalid({"model": ["Not the URL of a model."]})
+    row = hidden_trim(
+        call.world, model, call.body["battery_size_watt_hours"], name=call.body["name"]
+    )
+    return _shown(call, "vehicle_trims", row, 201)
+
+
+def _shown(call: Call, folder: str, row: Row, status: int = 200) -> Reply:
+    return Reply(call.show(call.world.tables[folder].seen_by(row, call.viewer)), status)
+
+
+def _list_connectors(call: Call) -> Reply:
+    rows = connectors_of(call.world, call.row("vehicle_models", "vehicle_model_id"))
+    every = iter([rows[region] for region in sorted(rows)])
+    shown, links = numbered_page(every, call.url, call.query, call.pairs)
+    return Reply([call.show(row) for row in shown], headers={"Link": links})
+
+
+def _connector(call: Call) -> Reply:
+    rows = connectors_of(call.world, call.row("vehicle_models", "vehicle_model_id"))
+    row = rows.get(call.params["region"])
+    if row is None:
+        raise not_found()
+    return Reply(call.show(row))
+
+
+def _create_connector(call: Call) -> Reply:
+    model = call.row("vehicle_models", "vehicle_model_id")
+    region = call.body["region"]
+    if region in connectors_of(call.world, model):
+        raise invalid({"region": ["There is one for this region already."]})
+    return _keep_connector(call, model, region, call.body, 201)
+
+
+def _update_connector(call: Call) -> Reply:
+    model = call.row("vehicle_models", "vehicle_model_id")
+    region = call.params["region"]
+    if region not in connectors_of(call.world, model):
+        raise not_found()
+    return _keep_connector(call, model, region, call.body)
+
+
+def _keep_connector(
+    call: Call, model: Row, region: str, given: dict[str, Any], status: int = 200
+) -> Reply:
+    kept = call.world.kept.setdefault("model_connectors", {}).setdefault(model["id"], {})
+    changes = {name: value for name, value in given.items() if name != "region"}
+    if changes.get("verified_at") is not None:
+        changes["verified_at"] = write_instant(read_instant(changes["verified_at"]))
+    changes["updated_at"] = write_instant(call.now)
+    kept[region] = kept.get(region, {}) | changes
+    return Reply(call.show(connectors_of(call.world, model)[region]), status)
+
+
+def _check(call: Call) -> Reply:
+    world = call.world
+    model = world.tables["vehicle_models"].get(call.query["vehicle_model_id"])
+    if model is None:
+        detail = "There is no such model."
+        raise ProblemError(404, "Not found", detail, slug="vehicle-model-not-found")
+    country = str(call.query.get("country") or country_named(call.language)).upper()
+    program_id = call.query.get("program_id")
+    if program_id is not None:
+        program = world.tables["programs"].get(program_id)
+        if program is None:
+            slug = "program-not-found-vehicle-compatibility"
+            raise ProblemError(404, "Not found", "There is no such program.", slug=slug)
+        country = program.get("_country", country)
+    make = world.follow(model["make"]) or {}
+    sold = model["_connected"] and (model["_america"] or country not in REGIONS)
+    return Reply({"compatible": sold, "recommendation_rank": _RANKS.get(make.get("name", ""))})
+
+
+ROUTES: Final[Routes] = {
+    ("GET", "/vehicle_makes"): _LISTING,
+    ("GET", "/vehicle_makes/{vehicle_make_id}"): detail(),
+    ("GET", "/vehicle_models"): _LISTING,
+    ("POST", "/vehicle_models"): _create_model,
+    ("GET", "/vehicle_models/{vehicle_model_id}"): detail(),
+    ("PATCH", "/vehicle_models/{vehicle_model_id}"): _update_model,
+    ("GET", "/vehicle_models/{vehicle_model_id}/connectors"): _list_connectors,
+    ("POST", "/vehicle_models/{vehicle_model_id}/connectors"): _create_connector,
+    ("GET", "/vehicle_models/{vehicle_model_id}/connectors/{region}"): _connector,
+    ("PATCH", "/vehicle_models/{vehicle_model_id}/connectors/{region}"): _update_connector,
+    ("GET", "/vehicle_trims"): _LISTING,
+    ("POST", "/vehicle_trims"): _create_trim,
+    ("GET", "/vehicle_trims/{vehicle_trim_id}"): detail(),
+    ("GET", "/vehicle_compatibility/check"): _check,
+}

@@ -1,0 +1,1 @@
+"""Charging sessions and sub-sessions: nothing of them is stored."""

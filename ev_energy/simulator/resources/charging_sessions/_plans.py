@@ -1,0 +1,203 @@
+"""Plans of sub-sessions, the instructions that follow from them, and what was sent to devices."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from ev_energy.models.charging import ChargingSubSessionMode as Mode
+from ev_energy.models.schedules import DispatcherLogDeviceType as Device
+from ev_energy.models.schedules import ScheduleIntervalScheduleType as Type
+from ev_energy.models.schedules import SchedulePlanEstimatedChargeRateSource as Source
+from ev_energy.simulator.charging import _facts as facts
+from ev_energy.simulator.clock._instants import micros, write_instant
+from ev_energy.simulator.clock._microseconds import HALF_HOUR, SECOND, instant_of
+from ev_energy.simulator.resources.charging_sessions._energy import is_priced, tariff_of
+from ev_energy.simulator.world._log_times import off_the_second
+from ev_energy.simulator.world._rows import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ev_energy.simulator.charging._episodes import Episode, Plan
+    from ev_energy.simulator.charging._facts import Instruction
+    from ev_energy.simulator.world._rows import Row
+    from ev_energy.simulator.world._world import World
+
+
+_HALF_HOUR_SECONDS: Final = 1800
+#: More than this takes three phases.
+_MOST_OF_A_PHASE: Final = 8_000
+_VOLTS: Final = 230
+#: Commands are logged within this time of what they are for.
+_SENT_WITHIN: Final = timedelta(seconds=4)
+_HUNDREDTHS: Final = 100
+_PLANNED: Final = frozenset({Mode.SMART, Mode.BOOST})
+
+
+def plan_id(world: World, episode: Episode, plan: Plan) -> str:
+    """Return the identifier of a plan."""
+    return world.chance.uid("scpl", instant_of(plan.made_us), episode.bay.number, plan.made_us)
+
+
+def _milliamps(episode: Episode, watts: int) -> int:
+    volts = episode.point.volts if episode.point else _VOLTS
+    return watts * 1000 // (volts * (3 if watts > _MOST_OF_A_PHASE else 1))
+
+
+def _soon(world: World, at: datetime, *about: object) -> datetime:
+    late = world.chance.between(40_000, 2_400_000, *about, micros(at))
+    return off_the_second(at + timedelta(microseconds=late))
+
+
+def schedules(
+    world: World,
+    row: Row,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    plan: str | None = None,
+    latest_only: bool = True,
+) -> Row:
+    """Return the instructions of a sub-session by the time they are for."""
+    episode: Episode = row["_episode"]
+    found = list(facts.instructions(episode, row["_number"]))
+    if latest_only:  # those of later plans come later
+        found = list({one.start_us: one for one in found}.values())
+    shown = [
+        _instruction(world, row, one)
+        for one in sorted(found, key=lambda one: (one.start_us, one.plan.made_us))
+        if (since is None or instant_of(one.start_us) >= since)
+        and (until is None or instant_of(one.start_us) <= until)
+        and (plan is None or plan_id(world, episode, one.plan) == plan)
+    ]
+    return {
+        "url": Address(f"{row['url'].path}/schedules"),
+        "charging_sub_session": row["url"],
+        "schedules": shown,
+    }
+
+
+def _instruction(world: World, row: Row, one: Instruction) -> Row:
+    episode: Episode = row["_episode"]
+    number: int = row["_number"]
+    end, now = episode.periods[number].end, row["_now"]
+    sent_at = _soon(world, max(instant_of(one.start_us), instant_of(one.plan.made_us)), row["id"])
+    # What was planned for a time that never came was not sent either.
+    sent = sent_at <= now and (end is None or sent_at < end)
+    return {
+        "started_at": write_instant(instant_of(one.start_us)),
+        "interval_seconds": None if one.lasts_us is None else one.lasts_us // SECOND,
+        "current_milliamps": _milliamps(episode, one.plan.watts) if one.on else 0,
+        "schedule_type": str(Type.BOOST if one.plan.mode is Mode.BOOST else Type.SMART),
+        "dispatched_at": write_instant(sent_at) if sent else None,
+        "created_at": write_instant(instant_of(one.plan.made_us)),
+    }
+
+
+def schedule_plans(
+    world: World,
+    row: Row,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    with_prices: bool = False,
+) -> Row:
+    """Return the plans that were made for a sub-session, the oldest first."""
+    episode: Episode = row["_episode"]
+    shown = [
+        _plan(world, episode, plan, with_prices=with_prices)
+        for plan in facts.plans(episode, row["_number"])
+        if plan.mode in _PLANNED
+        and (since is None or instant_of(plan.made_us) >= since)
+        and (until is None or instant_of(plan.made_us) <= until)
+    ]
+    return {
+        "url": Address(f"{row['url'].path}/schedule_plans"),
+        "charging_sub_session": row["url"],
+        "schedule_plans": shown,
+    }
+
+
+def _plan(world: World, episode: Episode, plan: Plan, *, with_prices: bool) -> Row:
+    knows = episode.car is not None
+    source = Source.MAX_EVSE_CHARGE_RATE if episode.point else Source.MAX_VEHICLE_CHARGE_RATE
+    if plan.stored_wh > episode.arrival_wh:
+        source = Source.CURRENT_SESSION_EVSE_DATA_LOGS
+        if episode.point is None:
+            source = Source.CURRENT_SESSION_VEHICLE_DATA_LOGS
+    priced = is_priced(tariff_of(world, episode))
+    return {
+        "id": plan_id(world, episode, plan),
+        "created_at": write_instant(instant_of(plan.made_us)),
+        "ready_by_time": write_instant(instant_of(plan.deadline_us)),
+        "price_threshold_minor_unit": plan.threshold if priced else None,
+        "power_on_current_milliamps": _milliamps(episode, plan.watts),
+        "power_off_current_milliamps": 0,
+        "seconds_to_charge": -(-plan.charge_us // SECOND),
+        "vehicle_charge_level_watt_hours": plan.stored_wh if knows else None,
+        "estimated_charge_rate_watts": plan.watts,
+        "estimated_charge_rate_source": str(source) if knows else None,
+        "watt_hours_to_charge": plan.need_wh,
+        "min_charge_limit_percent": 0,
+        "max_charge_limit_percent": plan.limit,
+        "price_data": list(_prices(world, episode, plan)) if with_prices and priced else None,
+    }
+
+
+def _prices(world: World, episode: Episode, plan: Plan) -> Iterator[Row]:
+    """Return what electricity was to cost, half-hour by half-hour, from a plan on."""
+    first, last = plan.made_us // HALF_HOUR, (plan.deadline_us - 1) // HALF_HOUR
+    prices = world.life.prices.run(episode.tariff, first, last)
+    for number, price in enumerate(prices, first):
+        yield {
+            "started_at": write_instant(instant_of(number * HALF_HOUR)),
+            "interval_seconds": _HALF_HOUR_SECONDS,
+            "price_minor_units": (price + _HUNDREDTHS // 2) // _HUNDREDTHS,
+        }
+
+
+def dispatches(world: World, row: Row) -> list[Row]:
+    """Return what was to be sent to the devices of a sub-session, the newest first.
+
+    What was sent stands in the log of the device as well, under the same number.
+    """
+    episode, period = row["_episode"], row["_episode"].periods[row["_number"]]
+    due = [
+        command
+        for command in facts.commands(episode, micros(row["_now"]))
+        if command.plan.mode in _PLANNED
+        and command.at_us >= period.start_us
+        and (period.end_us is None or command.at_us < period.end_us)
+    ]
+    devices = (
+        (Device.EVSE, world.fleet.evse(episode.bay) if episode.point else None),
+        (Device.VEHICLE, world.fleet.vehicle(episode.bay) if episode.car else None),
+    )
+    found: list[Row] = []
+    for kind, device in devices:
+        if device is None:
+            continue
+        log = world.series(device, "command_logs")
+        for command in due:
+            at = instant_of(command.at_us)
+            sent = next(iter(log.entries(at, at + _SENT_WITHIN)), None)
+            logged_at = _soon(world, at, device["id"]) if sent is None else sent[0]
+            members = {} if sent is None else sent[1]
+            number = (members() if callable(members) else members).get("internal_command_id")
+            slot = command.at_us // HALF_HOUR * HALF_HOUR
+            if logged_at <= row["_now"]:
+                found.append(
+                    {
+                        "logged_at": write_instant(logged_at),
+                        "charging_sub_session": row["url"],
+                        "schedule_valid_period_start": write_instant(instant_of(slot)),
+                        "schedule_created_at": write_instant(instant_of(command.plan.made_us)),
+                        "internal_command_id": number
+                        or world.chance.uuid(device["id"], "dispatch", command.at_us),
+                        "device_type": str(kind),
+                        "reason_not_sent": None if sent else "It was so already.",
+                        "_at": logged_at,
+                    }
+                )
+    return sorted(found, key=lambda one: (one["_at"], one["device_type"]), reverse=True)

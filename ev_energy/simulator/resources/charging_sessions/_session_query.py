@@ -1,0 +1,112 @@
+"""Which plug-in episodes are meant, and how they are found without a look at any others."""
+
+from __future__ import annotations
+
+import heapq
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ev_energy.simulator.charging._charging_model import Mark
+from ev_energy.simulator.clock._instants import ANCHOR, micros
+from ev_energy.simulator.clock._microseconds import nearest_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from ev_energy.simulator.charging._charging_site import Bay
+    from ev_energy.simulator.charging._episodes import Episode
+    from ev_energy.simulator.world._world import World
+
+
+#: How far back charging is told, from the day the world is made for.
+HISTORY_BEGAN: Final = ANCHOR - timedelta(days=200)
+#: No car stays longer: all leave by the next morning.
+LONGEST: Final = timedelta(days=1)
+_LAST_BAY: Final = 1 << 62
+
+
+def _all(_episode: Episode) -> bool:
+    return True
+
+
+@attrs.frozen(kw_only=True)
+class Stays:
+    """Episodes of some bays, or of all, that began within a while."""
+
+    world: World
+    bays: tuple[Bay, ...] | None = None
+    """None: all there are."""
+    since: datetime = HISTORY_BEGAN
+    """No earlier ones."""
+    before: datetime | None = None
+    """Only earlier ones."""
+    keep: Callable[[Episode], bool] = _all
+
+    def at(self, bays: tuple[Bay, ...]) -> Stays:
+        """Return those of them that are at some bays."""
+        if self.bays is not None:
+            mine = {bay.number for bay in self.bays}
+            bays = tuple(bay for bay in bays if bay.number in mine)
+        return attrs.evolve(self, bays=bays)
+
+    def within(self, *, since: datetime | None = None, before: datetime | None = None) -> Stays:
+        """Return those of them that began within a while."""
+        low = self.since if since is None else max(self.since, since)
+        high = self.before
+        if before is not None:
+            high = before if high is None else min(high, before)
+        return attrs.evolve(self, since=low, before=high)
+
+    def where(self, keep: Callable[[Episode], bool]) -> Stays:
+        """Return those of them that pass a test."""
+        before = self.keep
+
+        def both(episode: Episode) -> bool:
+            return before(episode) and keep(episode)
+
+        return attrs.evolve(self, keep=both)
+
+    def has(self, episode: Episode) -> bool:
+        """Return whether an episode is one of them."""
+        if self.bays is not None and episode.bay.number not in {bay.number for bay in self.bays}:
+            return False
+        late = self.before is not None and episode.start >= self.before
+        return episode.start >= self.since and not late and self.keep(episode)
+
+    def find(
+        self, now: datetime, *, after: Mark | None, before: Mark | None, newest_first: bool
+    ) -> Iterator[Episode]:
+        """Return the episodes between two places of their order, as they are seen at ``now``."""
+        low = Mark(micros(self.since) - 1, _LAST_BAY)
+        low = low if after is None else max(low, after)
+        high = before
+        if self.before is not None:
+            bound = Mark(micros(self.before), -1)
+            high = bound if high is None else min(high, bound)
+        if high is not None and high <= low:
+            return iter(())
+        if self.bays is None:
+            found = self.world.life.in_fleet(
+                now=now, after=low, before=high, newest_first=newest_first
+            )
+        else:
+            each = (
+                self.world.life.of_bay(
+                    bay,
+                    now=now,
+                    after=nearest_instant(low.start_us - 1),
+                    before=None if high is None else nearest_instant(high.start_us + 1),
+                    newest_first=newest_first,
+                )
+                for bay in self.bays
+            )
+            merged = heapq.merge(*each, key=Mark.of, reverse=newest_first)
+            found = (
+                episode
+                for episode in merged
+                if low < Mark.of(episode) and (high is None or Mark.of(episode) < high)
+            )
+        return filter(self.keep, found)

@@ -1,0 +1,336 @@
+"""What charge points report, what they are told, and what fails; and what clamps measure.
+
+Every entry follows from the charging at its bay, so that logs, sessions and meters agree.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from ev_energy.models.charging import ChargingSubSessionMode as Charging
+from ev_energy.models.evse_logs import EVSECommandLogReason as Reason
+from ev_energy.models.evse_logs import EVSEOCPPCallResponseErrorCode as ErrorCode
+from ev_energy.models.evse_logs import EVSEOCPPLogAction as Action
+from ev_energy.models.evse_logs import EVSEOCPPLogDirection as Direction
+from ev_energy.models.evses import EVSEStatusLogMode as Mode
+from ev_energy.simulator.charging._facts import commands
+from ev_energy.simulator.clock._instants import micros, write_instant
+from ev_energy.simulator.clock._microseconds import instant_of
+from ev_energy.simulator.home_energy._home_energy import home_of
+from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_HOUR, ends_before
+from ev_energy.simulator.home_energy._totals import totals
+from ev_energy.simulator.resources.catalogues.evses import product_of
+from ev_energy.simulator.resources.charging_sessions._session_query import LONGEST
+from ev_energy.simulator.world._log_times import DAY, TOO_LATE, log_of, regular, soon_after
+from ev_energy.simulator.world._series import ORIGIN, Entry, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator.charging._charging_site import Bay
+    from ev_energy.simulator.charging._facts import Command as Switch
+    from ev_energy.simulator.charging._state import State
+    from ev_energy.simulator.resources.catalogues.evses import Product
+    from ev_energy.simulator.world._rows import Row
+    from ev_energy.simulator.world._world import World
+
+
+_STATUS_EVERY: Final = timedelta(minutes=15)
+_OCPP_EVERY: Final = timedelta(minutes=4)
+_CLAMP_EVERY: Final = timedelta(minutes=10)
+_MILLIAMPS: Final = 32_000
+_VOLTS: Final = 230
+#: One command in so many fails.
+_FAILS: Final = 12
+_ERRORS: Final = (
+    (504, "TIMEOUT", "Timeout", "The charge point did not answer in time."),
+    (401, "AUTH", "Unauthorized", "The maker's API no longer accepts the driver's account."),
+    (None, None, None, None),
+    (409, "REJECTED", "Rejected", "The charge point refused the command."),
+)
+
+
+def add_evse_logs(world: World) -> None:
+    """Make the logs of charge points and clamps known."""
+    makers: dict[str, Callable[[World, Row], Series]] = {
+        "evses/status_logs": _status,
+        "evses/command_logs": _commands,
+        "evses/error_logs": _errors,
+        "evses/ocpp_logs": _ocpp,
+        "ct_clamps/logs": _clamp,
+    }
+    for path, maker in makers.items():
+        world.logs[path] = functools.partial(maker, world)
+
+
+def _bay(world: World, evse: Row) -> Bay:
+    bay = world.fleet.of_row(evse)
+    if bay is None:
+        raise LookupError(evse["id"])
+    return bay
+
+
+def _status(world: World, evse: Row) -> Series:
+    def make(at: datetime) -> Row:
+        state = world.life.state(_bay(world, evse), at)
+        late = world.chance.between(200, 4000, evse["id"], "late", micros(at))
+        logged_at = write_instant(at + timedelta(milliseconds=late))
+        product = product_of(world, evse)
+        told = _told(world, evse, product, state, at)
+        return {"logged_at": logged_at, "evse": evse["url"], **told}
+
+    jitter = timedelta(minutes=9)
+    entries = regular(world.chance, _STATUS_EVERY, jitter, make, evse["id"], "status")
+    return log_of(world, evse, "status_logs", "sampled_at", _STATUS_EVERY, entries)
+
+
+def _told(world: World, evse: Row, product: Product, state: State, at: datetime) -> Row:
+    chance, about = world.chance, (evse["id"], micros(at))
+    home = chance.between(150, 900, *about, "home")
+    pilot = "C" if state.charging else "B" if state.plugged_in else "A"
+    known = {
+        "control_pilot_status": pilot,
+        "cable_current_rating_milliamps": _MILLIAMPS,
+        "signal_strength_rssi_dbm": -chance.between(51, 89, *about, "signal"),
+        "inlet_power_watts": state.power_watts + home,
+        "voltage_millivolts": product.volts * 1000 + chance.between(-4000, 4000, *about, "volts"),
+    }
+    mode = Mode.CHARGE if state.charging else Mode.DELAY if state.plugged_in else Mode.IDLE
+    sees_battery = product.bidirectional and state.plugged_in
+    return {
+        "is_plugged_in": state.plugged_in,
+        "is_charging": state.charging,
+        "charge_rate_watts": state.power_watts,
+        "export_power_watts": 0 if product.bidirectional else None,
+        "meter_reading_watt_hours": state.meter_wh,
+        "is_enabled": state.enabled,
+        "max_current_rating_milliamps": _MILLIAMPS,
+        "state_of_charge_percentage": state.percent if sees_battery else None,
+        "mode": str(mode),
+        # What a charge point without telemetry cannot know.
+        **(known if product.telemetry else dict.fromkeys(known)),
+    }
+
+
+def _sent(world: World, evse: Row, number: int) -> list[tuple[datetime, Row]]:
+    """Return the commands of a day: what each switch of a plan took."""
+    bay, day = _bay(world, evse), ORIGIN + number * DAY
+    end = day + DAY
+    stays = world.life.of_bay(bay, now=end, after=day - LONGEST, before=end)
+    found: list[tuple[datetime, Row]] = []
+    for episode in stays:
+        if episode.public or episode.point is None:
+            continue
+        switched = commands(episode, micros(end))
+        for before, command in zip([None, *switched], switched, strict=False):
+            at = instant_of(command.at_us)
+            if day <= at < end - TOO_LATE:
+                reason = _reason(before, command)
+                sent_at = soon_after(world.chance, at, timedelta(seconds=2), evse["id"])
+                found.append((sent_at, _command(world, evse, reason, command, sent_at)))
+    return sorted(found, key=lambda entry: entry[0])
+
+
+def _reason(before: Switch | None, switch: Switch) -> Reason:
+    mode = switch.plan.mode
+    if before is None:
+        return Reason.REFRESH_SCHEDULES if mode is Charging.SMART else Reason.FREE_VEND
+    if switch.plan is before.plan:
+        return Reason.SCHEDULED_CHARGING if switch.on else Reason.STOP_CHARGE
+    modes = {mode, before.plan.mode}
+    if Charging.BOOST in modes and len(modes) > 1:
+        return Reason.API_TRIGGERED_COMMAND  # somebody wanted a boost, or enough of it
+    if len(modes) > 1:
+        smart = mode is Charging.SMART
+        return Reason.SMART_CHARGE_ENABLED if smart else Reason.SMART_CHARGE_DISABLED
+    return Reason.REFRESH_SCHEDULES
+
+
+def _command(world: World, evse: Row, reason: Reason, switch: Switch, at: datetime) -> Row:
+    return {
+        "evse": evse["url"],
+        "max_load_target_milliamps": _MILLIAMPS if switch.on else 0,
+        "is_enabled_target": switch.on,
+        "always_enabled": reason is Reason.FREE_VEND,
+        "reason": str(reason),
+        "internal_command_id": world.chance.uuid(evse["id"], "command", micros(at)),
+    }
+
+
+def _commands(world: World, evse: Row) -> Series:
+    def entries(number: int) -> Sequence[Entry]:
+        return [*_sent(world, evse, number)]
+
+    return log_of(world, evse, "command_logs", "logged_at", DAY, entries)
+
+
+def _errors(world: World, evse: Row) -> Series:
+    chance, telemetry = world.chance, product_of(world, evse).telemetry
+
+    def entries(number: int) -> Sequence[Entry]:
+        found: list[tuple[datetime, Row]] = []
+        for at, command in _sent(world, evse, number):
+            about = (evse["id"], "error", micros(at))
+            if chance.number(*about) % _FAILS:
+                continue
+            status_code, code, kind, text = chance.pick(_ERRORS, *about, "kind")
+            failed_at = soon_after(chance, at, timedelta(seconds=2), evse["id"], "error")
+            row: Row = {
+                "evse": evse["url"],
+                "status_code": status_code,
+                "controller": "OCPP" if telemetry else "CLOUD",
+                "error_code": code,
+                "error_type": kind,
+                "error_detail": text,
+                "external_request_id": code and chance.uuid(*about, "request")[:8],
+                "internal_command_id": command["internal_command_id"],
+            }
+            found.append((failed_at, row))
+        return sorted(found, key=lambda entry: entry[0])
+
+    return log_of(world, evse, "error_logs", "sampled_at", DAY, entries)
+
+
+def _ocpp(world: World, evse: Row) -> Series:
+    def make(at: datetime) -> Row:
+        state = world.life.state(_bay(world, evse), at)
+        about, meter = (evse["id"], micros(at)), state.meter_wh or 0
+        status = (
+            "Charging" if state.charging else "SuspendedEVSE" if state.plugged_in else "Available"
+        )
+        call = ocpp_call(
+            world.chance, about, at, meter, status=status, limit=_MILLIAMPS * state.enabled // 1000
+        )
+        return {"evse": evse["url"], **call}
+
+    jitter = timedelta(minutes=3)
+    entries = regular(world.chance, _OCPP_EVERY, jitter, make, evse["id"], "ocpp")
+    return log_of(world, evse, "ocpp_logs", "sampled_at", _OCPP_EVERY, entries)
+
+
+def _clamp(world: World, clamp: Row) -> Series:
+    chance, clamp_id = world.chance, str(clamp["id"])
+    home = home_of(world, clamp["user"].key)
+
+    def make(at: datetime) -> Row:
+        cell = ends_before(at) - 1
+        flowed = totals(home, cell, cell + 1)
+        late = chance.between(200, 2000, clamp_id, "late", micros(at))
+        return {
+            "logged_at": write_instant(at + timedelta(milliseconds=late)),
+            "ct_clamp": clamp["url"],
+            "current_milliamps": (flowed.imported - flowed.exported)
+            * CELLS_OF_HOUR
+            * 1000
+            // _VOLTS,
+        }
+
+    entries = regular(chance, _CLAMP_EVERY, timedelta(minutes=6), make, clamp_id)
+    return log_of(world, clamp, "logs", "sampled_at", _CLAMP_EVERY, entries)
+
+
+_ACTIONS: Final = (
+    *(Action.METER_VALUES,) * 5,
+    *(Action.HEARTBEAT,) * 4,
+    *(Action.STATUS_NOTIFICATION,) * 3,
+    *(Action.SET_CHARGING_PROFILE,) * 3,
+    *(Action.CHANGE_CONFIGURATION, Action.TRIGGER_MESSAGE, Action.BOOT_NOTIFICATION),
+)
+_FROM_SERVER: Final = frozenset({
+    *(Action.SET_CHARGING_PROFILE, Action.CHANGE_CONFIGURATION, Action.TRIGGER_MESSAGE)
+})  # fmt: skip
+_FAULTS: Final = (
+    (ErrorCode.NOT_SUPPORTED, "The charge point knows no such key."),
+    (ErrorCode.GENERIC_ERROR, "No reason was given."),
+    (ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, "A limit is out of range."),
+)
+
+
+def _request(  # noqa: PLR0911 - one for each kind of message
+    action: Action, at: str, meter: int, *, status: str, limit: int
+) -> Row:
+    match action:
+        case Action.METER_VALUES:
+            sample = {
+                "value": str(meter),
+                "measurand": "Energy.Active.Import.Register",
+                "unit": "Wh",
+            }
+            return {
+                "connectorId": 1,
+                "meterValue": [{"timestamp": at, "sampledValue": [sample]}],
+            }
+        case Action.STATUS_NOTIFICATION:
+            return {"connectorId": 1, "errorCode": "NoError", "status": status, "timestamp": at}
+        case Action.SET_CHARGING_PROFILE:
+            period = {"startPeriod": 0, "limit": float(limit)}
+            schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [period]}
+            return {"connectorId": 1, "csChargingProfiles": {"chargingSchedule": schedule}}
+        case Action.CHANGE_CONFIGURATION:
+            return {"key": "MeterValueSampleInterval", "value": "60"}
+        case Action.TRIGGER_MESSAGE:
+            return {"requestedMessage": "StatusNotification"}
+        case Action.BOOT_NOTIFICATION:
+            return {"chargePointVendor": "Simulated", "chargePointModel": "Simulated"}
+        case _:
+            return {}
+
+
+def _answer(action: Action, at: str) -> Row:
+    match action:
+        case Action.HEARTBEAT:
+            return {"currentTime": at}
+        case Action.BOOT_NOTIFICATION:
+            return {"currentTime": at, "interval": 300, "status": "Accepted"}
+        case Action.SET_CHARGING_PROFILE | Action.CHANGE_CONFIGURATION | Action.TRIGGER_MESSAGE:
+            return {"status": "Accepted"}
+        case _:
+            return {}
+
+
+def ocpp_call(
+    chance: Chance,
+    about: tuple[object, ...],
+    instant: datetime,
+    meter: int,
+    *,
+    status: str,
+    limit: int,
+) -> Row:
+    """Return the members of one call, with its answer if there was one.
+
+    ``status`` is the connector's, ``limit`` how many amperes may flow.
+    """
+    action = chance.pick(_ACTIONS, *about, "action")
+    from_server = action in _FROM_SERVER
+    answered_at = write_instant(
+        instant + timedelta(milliseconds=chance.between(20, 900, *about, "answered"))
+    )
+    response: Row | None = {
+        "sampled_at": answered_at,
+        "payload": _answer(action, answered_at),
+        "error_code": str(ErrorCode.NO_ERROR),
+        "error_description": None,
+    }
+    if from_server and chance.odds(25, *about, "fault"):
+        code, text = chance.pick(_FAULTS, *about, "fault")
+        response = {
+            "sampled_at": answered_at,
+            "payload": {},
+            "error_code": str(code),
+            "error_description": text,
+        }
+    elif from_server and chance.odds(10, *about, "lost"):
+        response = None
+    number = chance.number(*about, "message")
+    return {
+        "direction": str(Direction.SENT if from_server else Direction.RECEIVED),
+        "action": str(action),
+        "payload": _request(action, write_instant(instant), meter, status=status, limit=limit),
+        # Charge points number their messages, servers send UUIDs.
+        "message_id": chance.uuid(*about, "message") if from_server else str(number % 10**6),
+        "response": response,
+    }

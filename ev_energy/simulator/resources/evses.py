@@ -1,0 +1,242 @@
+"""Users, their homes, and what stands there."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from ev_energy.models.evse_logs import EVSEOCPPCallResponseErrorCode, EVSEOCPPLogAction
+from ev_energy.models.evses import EVSELifecycleState, EVSELockMode
+from ev_energy.simulator.clock._instants import write_instant
+from ev_energy.simulator.http._filters import among, equals, spelt
+from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing, log
+from ev_energy.simulator.onboarding_pages import reconnect_url
+from ev_energy.simulator.resources.catalogues import EVERYWHERE
+from ev_energy.simulator.resources.catalogues.evses import product_of
+from ev_energy.simulator.resources.users import coordinates_of
+from ev_energy.simulator.world._rows import Address, Link
+from ev_energy.simulator.world._tables import Rows
+
+if TYPE_CHECKING:
+    from ev_energy.simulator.http._routes import Call, Routes
+    from ev_energy.simulator.resources.catalogues.evses import Maker
+    from ev_energy.simulator.world._rows import Row, Viewer
+    from ev_energy.simulator.world._tables import Collection
+    from ev_energy.simulator.world._world import World
+
+
+#: Enough to see every make at the first user's home.
+_EVSES_OF_FIRST_USER: Final = 3
+_STATES: Final = (
+    *(EVSELifecycleState.COMMISSIONED,) * 4,
+    EVSELifecycleState.ENROLLED,
+    EVSELifecycleState.INSTALLED,
+    None,
+)
+
+
+def _evse(world: World, home: int, slot: int, number: int) -> Row:
+    chance, kind = world.chance, world.homes.kind(home)
+    sold = evse_models_sold(world, kind.city.country)
+    model = sold[number] if number < _EVSES_OF_FIRST_USER else chance.pick(sold, "model", number)
+    maker: Maker = model["_maker"]
+    state = chance.pick(_STATES, "state", number)
+    return {
+        "cpid": f"{maker.serial}{_FIRST_SERIAL + _SERIAL_STEP * number}",
+        "model": Link("evse_models", model["id"]),
+        "ct_clamp": clamp_of(world, home) if slot == 0 else None,
+        "lock_mode": str(chance.pick(tuple(EVSELockMode), "lock", number)),
+        "location": coordinates_of(world, home),
+        "lifecycle_state": state and str(state),
+        "_reports": number < _EVSES_OF_FIRST_USER or not chance.odds(6, "silent", number),
+    }  # fmt: skip
+
+
+_FIRST_SERIAL: Final = 100001
+_SERIAL_STEP: Final = 37
+
+
+def number_of_cpid(cpid: str) -> int | None:
+    """Return the number of the EVSE that may have this serial number."""
+    digits = cpid.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 12):  # noqa: PLR2004 - as above
+        return None
+    number, rest = divmod(int(digits) - _FIRST_SERIAL, _SERIAL_STEP)
+    return number if number >= 0 and not rest else None
+
+
+def serial_is_known(world: World, cpid: str) -> bool:
+    """Return whether there is an EVSE with this serial number."""
+    rows = world.tables["evses"].perhaps(number_of_cpid(cpid))
+    return any(row["cpid"] == cpid for row in rows)
+
+
+def add_evse(world: World, user_id: str, model: Row, cpid: str, *, reports: bool = False) -> Row:
+    """Add an EVSE to a user's home. One that does not report yet has empty logs."""
+    user = world.tables["users"].get(user_id)
+    location: Row = (user or {}).get("default_location") or {}
+    return world.tables["evses"].add({
+        "id": world.new_id("evses"),
+        "cpid": cpid,
+        "model": Link("evse_models", model["id"]),
+        "user": Link("users", user_id),
+        "ct_clamp": None,
+        "lock_mode": str(world.chance.pick(tuple(EVSELockMode), "lock", cpid)),
+        "location": location.get("coordinates"),
+        "lifecycle_state": str(EVSELifecycleState.CREATED_LINKED),
+        "_reports": reports,
+        "_made_at": write_instant(world.now),
+    })  # fmt: skip
+
+
+def evse_models_sold(world: World, country: str) -> list[Row]:
+    """Return the models of EVSEs that a driver in a country may have."""
+    place = country if country in EVERYWHERE else "GB"
+
+    def sold() -> list[Row]:
+        return [
+            row
+            for row in world.tables["evse_models"]
+            if row["_product"].supported and place in row["_maker"].countries
+        ]
+
+    return world.once(("evse models", place), sold)
+
+
+def evse_view(world: World) -> Any:
+    """Return what an EVSE's row has besides: what depends on the time and on its id."""
+
+    def view(row: Row, _viewer: Viewer) -> Row:
+        return row | {
+            "latest_status_log": world.latest(row, "status_logs"),
+            "charging_sub_sessions": Address(f"/charging_sub_sessions?evse_id={row['id']}"),
+        }
+
+    return view
+
+
+def clamp_of(world: World, home: int) -> Link | None:
+    """Return the CT clamp at a home."""
+    layout = world.homes.layout(lambda kind: kind.ct_clamps)
+    numbers = layout.of_home(home)
+    return Link("ct_clamps", world.key_of("ct_clamps", numbers[0])) if numbers else None
+
+
+def _clamp(world: World, home: int, _slot: int, number: int) -> Row:
+    evse = world.homes.evses.of_home(home)[0]
+    return {
+        "evse": Link("evses", world.key_of("evses", evse)),
+        "calibration_factor": -1 if world.chance.odds(15, "backwards", number) else 1,
+    }
+
+
+def add_evses(world: World) -> None:
+    """Open the tables of EVSEs and CT clamps."""
+    world.owned_table(
+        "evses", "evse", world.homes.evses, functools.partial(_evse, world), view=evse_view(world)
+    )
+    world.owned_table(
+        "ct_clamps",
+        "ctcl",
+        lambda kind: kind.ct_clamps,
+        functools.partial(_clamp, world),
+        view=functools.partial(_clamp_view, world),
+    )
+
+
+def _clamp_view(world: World, row: Row, _viewer: Viewer) -> Row:
+    """Return a clamp without its user, and without an EVSE that is gone."""
+    shown = {name: value for name, value in row.items() if name != "user"}
+    return shown | {"evse": row["evse"] if world.find(row["evse"]) else None}
+
+
+_ACTIONS: Final = frozenset(action.value for action in EVSEOCPPLogAction)
+_ERRORS: Final = frozenset(code.value for code in EVSEOCPPCallResponseErrorCode)
+_OCPP_FILTERS: Final = {
+    "action__in": among("action", _ACTIONS),
+    "direction": spelt("direction", {"SENT": "Sent", "RECEIVED": "Received"}),
+    "error_code": equals("response.error_code"),
+    "error_code__in": among("response.error_code", _ERRORS),
+}
+
+
+def _listed(call: Call) -> Collection:
+    """Return the EVSEs to look through: a serial number belongs to one of very few."""
+    evses = collection_at(call)
+    if "cpid" not in call.query or call.viewer.user_id is not None:
+        return evses
+    table = call.world.tables["evses"]
+    return Rows(table, table.perhaps(number_of_cpid(call.query["cpid"])))
+
+
+def _update(call: Call) -> Reply:
+    row = call.row("evses", "evse_id")
+    given = {name: call.body[name] for name in call.body.keys() & {"location"}}
+    changed = call.world.change(row, **given)
+    return Reply(call.show(call.world.tables["evses"].seen_by(changed, call.viewer)))
+
+
+def _delete(call: Call) -> Reply:
+    row = call.row("evses", "evse_id")
+    call.world.do(row, "point_gone")
+    call.world.tables["evses"].remove(row["id"])
+    return Reply(status=204)
+
+
+def _reconnect(call: Call) -> Reply:
+    row = call.row("evses", "evse_id")
+    about = {"device_id": row["id"], "client_id": call.viewer.client_id or ""}
+    return Reply({"url": reconnect_url(call.root, "evses", about)}, 201)
+
+
+def _vpp_modes(call: Call) -> Reply:
+    product = product_of(call.world, call.row("evses", "evse_id"))
+    return Reply({
+        "target_power": product.bidirectional,
+        "import_max_power": True,
+        "export_max_power": product.bidirectional,
+        "charge_mode": product.telemetry,
+    })  # fmt: skip
+
+
+def _connectivity(call: Call) -> Reply:
+    row = call.row("evses", "evse_id")
+    chance, product = call.world.chance, product_of(call.world, row)
+    mobile = product.telemetry and chance.odds(60, row["id"], "sim")
+    signal = -chance.between(58, 80, row["id"], "signal")
+    releases = call.world.tables["evse_firmware_versions"]
+    versions = [release["version"] for release in releases if release["_model"] is product]
+    digits = f"{chance.number(row['id'], 'iccid') % 10**13:013}"
+    return Reply(call.show({
+        "signal_strength_rssi_dbm": signal if mobile else None,
+        "lowest_signal_strength_rssi_dbm_7d": signal - 14 if mobile else None,
+        "highest_signal_strength_rssi_dbm_7d": signal + 6 if mobile else None,
+        "connection_reliability_30d": chance.between(82, 100, row["id"], "reliability"),
+        "ip_address": f"10.193.{chance.between(0, 255, row['id'], 3)}.7" if mobile else None,
+        "iccid": f"894411{digits}" if mobile else None,
+        "firmware_version": versions[-1] if row["_reports"] else None,
+        "latest_status_log": row["latest_status_log"],
+    }))  # fmt: skip
+
+
+ROUTES: Final[Routes] = {
+    ("GET", "/evses"): listing(_listed),
+    ("GET", "/evses/{evse_id}"): detail(),
+    ("PATCH", "/evses/{evse_id}"): _update,
+    ("DELETE", "/evses/{evse_id}"): _delete,
+    ("POST", "/evses/{evse_id}/reconnect"): _reconnect,
+    ("GET", "/evses/{evse_id}/vpp_modes"): _vpp_modes,
+    ("GET", "/evses/{evse_id}/connectivity"): _connectivity,
+    ("GET", "/evses/{evse_id}/status_logs"): log("sampled_at"),
+    ("GET", "/evses/{evse_id}/status_logs/{sampled_at}"): detail(),
+    ("GET", "/evses/{evse_id}/command_logs"): log("logged_at"),
+    ("GET", "/evses/{evse_id}/command_logs/{logged_at}"): detail(),
+    ("GET", "/evses/{evse_id}/error_logs"): log("sampled_at"),
+    ("GET", "/evses/{evse_id}/error_logs/{sampled_at}"): detail(),
+    ("GET", "/evses/{evse_id}/ocpp_logs"): log("sampled_at", filters=_OCPP_FILTERS),
+    ("GET", "/evses/{evse_id}/ocpp_logs/{sampled_at}"): detail(),
+    ("GET", "/ct_clamps"): listing(),
+    ("GET", "/ct_clamps/{ct_clamp_id}"): detail(),
+    ("GET", "/ct_clamps/{ct_clamp_id}/logs"): log("sampled_at"),
+    ("GET", "/ct_clamps/{ct_clamp_id}/logs/{sampled_at}"): detail(),
+}

@@ -1,0 +1,218 @@
+"""Users, their homes, and what stands there."""
+
+from __future__ import annotations
+
+import functools
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
+from ev_energy.simulator.http._bodies import LOCATION, read_location
+from ev_energy.simulator.http._filters import equals_ignoring_case
+from ev_energy.simulator.http._problems import invalid
+from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator.resources.feeds import carbon_of
+from ev_energy.simulator.resources.sites import site_of
+from ev_energy.simulator.resources.tariffs import tariff_of_country
+from ev_energy.simulator.world._markets import feed_of
+from ev_energy.simulator.world._rows import Link
+from ev_energy.simulator.world._tables import Made, Rows
+
+if TYPE_CHECKING:
+    from ev_energy.simulator.http._routes import Call, Routes
+    from ev_energy.simulator.world._rows import Row, Viewer
+    from ev_energy.simulator.world._tables import Collection
+    from ev_energy.simulator.world._world import World
+
+
+_FIRST_NAMES: Final = (
+    *("Ada", "Bram", "Chloe", "Dev", "Esme", "Femke", "Goran", "Hana", "Iris", "Jun"),
+    *("Kofi", "Lena", "Mateo", "Nia", "Olek", "Priya", "Quinn", "Rosa", "Sami", "Tess"),
+)
+_LAST_NAMES: Final = (
+    *("Achterberg", "Baker", "Castellano", "Doyle", "Engel", "Farrow", "Grant", "Hughes"),
+    *("Ito", "Janssen", "Kaur", "Lindqvist", "Mensah", "Novak", "Okafor", "Petrov"),
+)
+_STREETS: Final = ("Orchard", "Mill", "Station", "Harbour", "Chestnut", "Meadow")
+
+
+def add_users(world: World) -> None:
+    """Open the table of users: one for each home."""
+    homes, chance = world.homes, world.chance
+
+    @functools.lru_cache(8192)
+    def key(home: int) -> str:
+        return chance.uid("user", homes.joined(home), home)
+
+    def view(row: Row, _viewer: Viewer) -> Row:
+        urls = {
+            folder: [thing["url"] for thing in world.things_of(row["id"], folder)]
+            for folder in ("vehicles", "evses")
+        }
+        return row | urls
+
+    def only(user_id: str) -> range:
+        home = made.number(user_id)
+        return range(0) if home is None else range(home, home + 1)
+
+    made = Made(homes.count, key, functools.partial(_user, world), only)
+    world.table("users", "user", made, view=view, owned_by=lambda row: str(row["id"]))
+
+
+def email_of(world: World, home: int) -> str:
+    """Return the address of a home's user; it ends in the home's number."""
+    first, last = _names(world, home)
+    return f"{first}.{last}.{home}@example.com".lower()
+
+
+def home_of_email(email: str) -> int | None:
+    """Return the number of the home whose user may have this address."""
+    number = email.partition("@")[0].rpartition(".")[2]
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 12 else None  # noqa: PLR2004 - more than there are homes
+
+
+def _names(world: World, home: int) -> tuple[str, str]:
+    chance = world.chance
+    return chance.pick(_FIRST_NAMES, "first", home), chance.pick(_LAST_NAMES, "last", home)
+
+
+def _user(world: World, home: int) -> Row:
+    chance, city = world.chance, world.homes.kind(home).city
+    joined = world.homes.joined(home)
+    street = chance.pick(_STREETS, "street", home)
+    consented = home == 0 or chance.odds(90, "consent", home)
+    return {
+        "email": email_of(world, home),
+        "full_name": " ".join(_names(world, home)),
+        "joined_at": write_instant(joined),
+        "terms_consent_datetime": write_instant(joined + timedelta(seconds=95))
+        if consented
+        else None,
+        "default_location": {
+            "address_1": f"{chance.between(1, 180, 'house', home)} {street} Road",
+            "address_2": None,
+            "city": city.name,
+            "state": city.state,
+            "postal_code": city.postal_code,
+            "country_code": city.country,
+            "coordinates": coordinates_of(world, home),
+            "tariff": tariff_of_country(world, city.country, tariff_choice(world, home)),
+            "evse_site": site_of(world, home),
+        },
+    }
+
+
+def coordinates_of(world: World, home: int) -> Row:
+    """Return where a home is."""
+    chance, city = world.chance, world.homes.kind(home).city
+    return {
+        "latitude": round(city.latitude + chance.between(-900, 900, "lat", home) / 1e5, 5),
+        "longitude": round(city.longitude + chance.between(-900, 900, "lon", home) / 1e5, 5),
+    }
+
+
+def tariff_choice(world: World, home: int) -> int:
+    """Return which of its country's tariffs a home has."""
+    return world.chance.between(0, 9, "tariff", home)
+
+
+_BY_AREA: Final = {
+    "Africa": ("Cairo", "Casablanca", "Johannesburg", "Lagos", "Nairobi"),
+    "America": (
+        *("Anchorage", "Argentina/Buenos_Aires", "Bogota", "Chicago", "Denver", "Halifax"),
+        *("Los_Angeles", "Mexico_City", "New_York", "Phoenix", "Santiago", "Sao_Paulo"),
+        *("St_Johns", "Toronto", "Vancouver", "Winnipeg"),
+    ),
+    "Asia": (
+        *("Bangkok", "Dubai", "Hong_Kong", "Jakarta", "Jerusalem", "Kolkata", "Manila", "Seoul"),
+        *("Shanghai", "Singapore", "Taipei", "Tokyo"),
+    ),
+    "Atlantic": ("Azores", "Canary", "Reykjavik"),
+    "Australia": ("Adelaide", "Brisbane", "Darwin", "Hobart", "Melbourne", "Perth", "Sydney"),
+    "Europe": (
+        *("Amsterdam", "Athens", "Berlin", "Brussels", "Bucharest", "Budapest", "Copenhagen"),
+        *("Dublin", "Helsinki", "Istanbul", "Lisbon", "London", "Luxembourg", "Madrid", "Malta"),
+        *("Oslo", "Paris", "Prague", "Riga", "Rome", "Sofia", "Stockholm", "Tallinn", "Vienna"),
+        *("Vilnius", "Warsaw", "Zagreb", "Zurich"),
+    ),
+    "Pacific": ("Auckland", "Honolulu"),
+}
+
+
+def add_timezones(world: World) -> None:
+    """Fill the table of time zones, by their names."""
+    names = [*(f"{area}/{town}" for area, towns in _BY_AREA.items() for town in towns), "UTC"]
+    began = ANCHOR - timedelta(days=960)
+    rows = [
+        {"id": world.chance.uid("tzon", began + timedelta(minutes=number), name), "name": name}
+        for number, name in enumerate(names)
+    ]
+    world.table("timezones", "tzon", Made.of(rows))
+
+
+def _written(call: Call, before: Row) -> Row:
+    """Return the members that a body sets, all of them or none; others are ignored."""
+    row: Row = {}
+    if "email" in call.body:
+        row["email"] = call.body["email"]
+    if "default_location" in call.body:
+        old: Row = before.get("default_location") or {}
+        location, wrong = read_location(call.world, call.body["default_location"], old)
+        if wrong:
+            raise invalid(wrong)
+        row["default_location"] = {**dict.fromkeys(LOCATION), **old, **location}
+    return row
+
+
+def _listed(call: Call) -> Collection:
+    """Return the users to look through: an address belongs to one of very few."""
+    users = collection_at(call)
+    if "email" not in call.query or call.viewer.user_id is not None:
+        return users
+    table = call.world.tables["users"]
+    return Rows(table, table.perhaps(home_of_email(call.query["email"])))
+
+
+def _single(call: Call, row: Row) -> Row:
+    """Return the members that only a user asked for alone has."""
+    location = row.get("default_location")
+    if location is None:
+        return {}
+    grams = carbon_of(call.world).intensity(feed_of(location.get("country_code")), micros(call.now))
+    return {
+        "default_location": {**location, "current_carbon_intensity_grams_per_kilowatt_hour": grams}
+    }
+
+
+def _create(call: Call) -> Reply:
+    row = call.world.tables["users"].add({
+        "id": call.world.new_id("users"),
+        "joined_at": write_instant(call.now),
+        "terms_consent_datetime": None,
+        **_written(call, {}),
+    })  # fmt: skip
+    return _shown(call, row, 201)
+
+
+def _update(call: Call) -> Reply:
+    row = call.row("users", "user_id")
+    written = _written(call, row)
+    before: Row = row.get("default_location") or {}
+    after: Row = written.get("default_location") or {}
+    tariff: Link | None = after.get("tariff")
+    if tariff is not None and tariff != before.get("tariff"):
+        call.world.fleet.move_to(row["id"], tariff)
+    return _shown(call, call.world.change(row, **written))
+
+
+def _shown(call: Call, row: Row, status: int = 200) -> Reply:
+    row = call.world.tables["users"].seen_by(row, call.viewer)
+    return Reply(call.show(row | _single(call, row)), status)
+
+
+ROUTES: Final[Routes] = {
+    ("GET", "/users"): listing(_listed, filters={"email": equals_ignoring_case("email")}),
+    ("POST", "/users"): _create,
+    ("GET", "/users/{user_id}"): detail(_single),
+    ("PATCH", "/users/{user_id}"): _update,
+}

@@ -1,0 +1,272 @@
+"""Users, their homes, and what stands there."""
+
+from __future__ import annotations
+
+import functools
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from ev_energy.simulator.clock._instants import write_instant
+from ev_energy.simulator.http._bodies import read_link
+from ev_energy.simulator.http._problems import ProblemError, invalid
+from ev_energy.simulator.http._routes import Reply, detail, listing, log
+from ev_energy.simulator.onboarding_pages import reconnect_url
+from ev_energy.simulator.resources.catalogues.vehicles import connected_trims, hidden_trim
+from ev_energy.simulator.world._rows import Address, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ev_energy.simulator.charging._charging_site import Doing
+    from ev_energy.simulator.http._problems import FieldErrors
+    from ev_energy.simulator.http._routes import Call, Routes
+    from ev_energy.simulator.world._rows import Row, Viewer
+    from ev_energy.simulator.world._world import World
+
+
+_LIMITS: Final = (80, 80, 80, 90, 100, 85)
+
+
+def trim_of(world: World, home: int, number: int) -> Row:
+    """Return the trim of a vehicle."""
+    country = world.homes.kind(home).city.country
+    return world.chance.pick(connected_trims(world, country), "trim", number)
+
+
+def _vehicle(world: World, home: int, slot: int, number: int) -> Row:
+    del slot
+    chance, trim = world.chance, trim_of(world, home, number)
+    size: int = trim["battery_size_watt_hours"]
+    return {
+        "trim": Link("vehicle_trims", trim["id"]),
+        "integrated": "ACTIVE" if number < 2 or not chance.odds(4, "idle", number) else "INACTIVE",  # noqa: PLR2004 - the first user's
+        "battery_size_watt_hours": size,
+        "effective_battery_size_watt_hours": size,
+        "maximum_charge_limit_percentage": chance.pick(_LIMITS, "limit", number),
+        "description": trim["_full_name"],
+        "disabled": False,
+        "smart_charging_enabled": number < 2 or not chance.odds(12, "unmanaged", number),  # noqa: PLR2004 - as above
+        "vehicle_class": None if chance.odds(25, "class", number) else "PASSENGER",
+    }  # fmt: skip
+
+
+def add_vehicles(world: World) -> None:
+    """Open the table of vehicles."""
+
+    def view(row: Row, _viewer: Viewer) -> Row:
+        return row | {
+            "latest_status_log": world.latest(row, "status_logs"),
+            "charging_sub_sessions": Address(f"/charging_sub_sessions?vehicle_id={row['id']}"),
+        }
+
+    world.owned_table(
+        "vehicles", "vhcl", world.homes.vehicles, functools.partial(_vehicle, world), view=view
+    )
+
+
+def default_connector(world: World, vehicle: Row) -> str | None:
+    """Return the plug that a vehicle's model has."""
+    trim = world.follow(vehicle["trim"]) or {}
+    model = world.follow(trim.get("model")) or {}
+    return model.get("default_connector_type")
+
+
+def disconnect(world: World, vehicle: Row) -> Row:
+    """Take away the maker's permission; one that never had it stays as it is."""
+    if vehicle["integrated"] != "ACTIVE":
+        return vehicle
+    world.do(vehicle, "car_gone")
+    return world.change(vehicle, integrated="INACTIVE")
+
+
+_LINK_LASTS: Final = timedelta(hours=24)
+#: Batteries are kept to the nearest of so many watt-hours.
+_STEP: Final = 10
+
+
+def _shown(call: Call, row: Row, status: int = 200) -> Reply:
+    return Reply(call.show(call.world.tables["vehicles"].seen_by(row, call.viewer)), status)
+
+
+def _to_step(watt_hours: int) -> int:
+    return (watt_hours + _STEP // 2) // _STEP * _STEP
+
+
+def _create(call: Call) -> Reply:
+    world, body = call.world, call.body
+    errors: FieldErrors = {}
+    model_link = read_link(world, "vehicle_models", body["model"])
+    if model_link is None:
+        errors["model"] = ["Not the URL of a model."]
+    user_link = Link("users", call.viewer.user_id or "")
+    if "user" in body:
+        given = read_link(world, "users", body["user"])
+        if given is None or call.viewer.user_id not in {None, given.key}:
+            errors["user"] = ["Not the URL of a user you may act for."]
+        user_link = given or user_link
+    model, user = world.follow(model_link), world.follow(user_link)
+    if errors or model is None or user is None:
+        raise invalid(errors)
+    size = _to_step(body.get("battery_size_watt_hours", model["default_battery_size_watt_hours"]))
+    make = world.follow(model["make"]) or {}
+    label = f"{user.get('email', 'A user')}'s {make.get('name')} {model['name']}"
+    row = world.tables["vehicles"].add({
+        "id": world.new_id("vehicles"),
+        "trim": hidden_trim(world, model, size)["url"],
+        "user": user["url"],
+        "integrated": "UNINTEGRATED",
+        "battery_size_watt_hours": size,
+        "effective_battery_size_watt_hours": size,
+        "maximum_charge_limit_percentage": 100,
+        "description": body.get("description", label),
+        "disabled": False,
+        "smart_charging_enabled": False,
+        "vehicle_class": body.get("vehicle_class"),
+        "_reports": False,
+        "_made_at": write_instant(call.now),
+    })  # fmt: skip
+    return _shown(call, row, 201)
+
+
+def _update(call: Call) -> Reply:
+    row, body = call.row("vehicles", "vehicle_id"), dict(call.body)
+    if "battery_size_watt_hours" in body:
+        if row["integrated"] != "UNINTEGRATED":
+            wrong = ["Only of a vehicle that is not integrated: others tell it themselves."]
+            raise invalid({"battery_size_watt_hours": wrong})
+        body["battery_size_watt_hours"] = _to_step(body["battery_size_watt_hours"])
+        body["effective_battery_size_watt_hours"] = body["battery_size_watt_hours"]
+    for name, what in _DEEDS.items():
+        if name in body and body[name] != row[name]:
+            call.world.do(row, what, body[name])
+    return _shown(call, call.world.change(row, **body))
+
+
+#: Changes that the car's charging follows from then on.
+_DEEDS: Final[Mapping[str, Doing]] = {
+    "maximum_charge_limit_percentage": "limit",
+    "smart_charging_enabled": "smart",
+}
+
+
+def _delete(call: Call) -> Reply:
+    row = call.row("vehicles", "vehicle_id")
+    call.world.do(row, "car_gone")
+    call.world.tables["vehicles"].remove(row["id"])
+    left = sum(1 for _ in call.world.things_of(row["user"].key, "vehicles"))
+    return Reply({"remaining_car_count": left})
+
+
+def _reconnect(call: Call) -> Reply:
+    row = call.row("vehicles", "vehicle_id")
+    if row["integrated"] == "UNINTEGRATED":
+        raise ProblemError(400, "Not integrated", "This vehicle was never connected to its maker.")
+    expires_at = write_instant(call.now + _LINK_LASTS)
+    about = {
+        "device_id": row["id"],
+        "client_id": call.viewer.client_id or "",
+        "expires_at": expires_at,
+    }
+    url = reconnect_url(call.root, "vehicles", about)
+    return Reply({"url": url, "expires_at": expires_at}, 201)
+
+
+def _disconnect(call: Call) -> Reply:
+    return _shown(call, disconnect(call.world, call.row("vehicles", "vehicle_id")))
+
+
+def _vpp_modes(call: Call) -> Reply:
+    row = call.row("vehicles", "vehicle_id")
+    connected = row["integrated"] == "ACTIVE"
+    return Reply({
+        "target_power": False,
+        "import_max_power": connected,
+        "export_max_power": False,
+        "charge_mode": connected,
+    })  # fmt: skip
+
+
+def _setting(call: Call, kind: str) -> tuple[Row, dict[str, Any]]:
+    row = call.row("vehicles", "vehicle_id")
+    return row, call.world.kept.get(kind, {}).get(row["id"], {})
+
+
+def _keep(call: Call, kind: str, changes: dict[str, Any]) -> None:
+    row, kept = _setting(call, kind)
+    if changes:
+        changed = {**kept, **changes, "updated_at": write_instant(call.now)}
+        call.world.kept.setdefault(kind, {})[row["id"]] = changed
+
+
+def _connectors(call: Call) -> Reply:
+    row, kept = _setting(call, "vehicle_connectors")
+    native = kept.get("native_connector") or default_connector(call.world, row)
+    return Reply(call.show({
+        "url": Address(f"{row['url'].path}/connectors"),
+        "vehicle": Address(row["url"].path),
+        "native_connector": native,
+        "adaptors": kept.get("adaptors", []),
+        "updated_at": kept.get("updated_at"),
+    }))  # fmt: skip
+
+
+def _update_connectors(call: Call) -> Reply:
+    row, kept = _setting(call, "vehicle_connectors")
+    after = kept | call.body
+    native = after.get("native_connector") or default_connector(call.world, row)
+    adaptors: list[str] = after.get("adaptors", [])
+    errors: FieldErrors = {}
+    if len(set(adaptors)) < len(adaptors):
+        errors["adaptors"] = ["Each of them once."]
+    elif native in adaptors:
+        errors["adaptors"] = [f"{native} is built in: it needs no adaptor."]
+    if errors:
+        raise invalid(errors)
+    _keep(call, "vehicle_connectors", call.body)
+    return _connectors(call)
+
+
+def _state_of_charge(call: Call) -> Reply:
+    row, kept = _setting(call, "state_of_charge")
+    percent = kept.get("state_of_charge_percentage")
+    source, updated_at = "MANUAL", kept.get("updated_at")
+    if percent is None:
+        latest = call.world.follow(row["latest_status_log"]) or {}
+        percent = latest.get("state_of_charge_percentage")
+        source, updated_at = "CONNECTED", latest.get("sampled_at")
+    return Reply(call.show({
+        "url": Address(f"{row['url'].path}/state_of_charge"),
+        "vehicle": Address(row["url"].path),
+        "state_of_charge_percentage": percent,
+        "source": None if percent is None else source,
+        "updated_at": None if percent is None else updated_at,
+    }))  # fmt: skip
+
+
+def _update_state_of_charge(call: Call) -> Reply:
+    _keep(call, "state_of_charge", call.body)
+    return _state_of_charge(call)
+
+
+ROUTES: Final[Routes] = {
+    ("GET", "/vehicles"): listing(),
+    ("POST", "/vehicles"): _create,
+    ("GET", "/vehicles/{vehicle_id}"): detail(),
+    ("PATCH", "/vehicles/{vehicle_id}"): _update,
+    ("DELETE", "/vehicles/{vehicle_id}"): _delete,
+    ("POST", "/vehicles/{vehicle_id}/reconnect"): _reconnect,
+    ("POST", "/vehicles/{vehicle_id}/disconnect"): _disconnect,
+    ("GET", "/vehicles/{vehicle_id}/vpp_modes"): _vpp_modes,
+    ("GET", "/vehicles/{vehicle_id}/connectors"): _connectors,
+    ("PATCH", "/vehicles/{vehicle_id}/connectors"): _update_connectors,
+    ("GET", "/vehicles/{vehicle_id}/state_of_charge"): _state_of_charge,
+    ("PATCH", "/vehicles/{vehicle_id}/state_of_charge"): _update_state_of_charge,
+    ("GET", "/vehicles/{vehicle_id}/status_logs"): log("sampled_at"),
+    ("GET", "/vehicles/{vehicle_id}/status_logs/{sampled_at}"): detail(),
+    ("GET", "/vehicles/{vehicle_id}/error_logs"): log("logged_at"),
+    ("GET", "/vehicles/{vehicle_id}/error_logs/{logged_at}"): detail(),
+    ("GET", "/vehicles/{vehicle_id}/location_logs"): log("sampled_at"),
+    ("GET", "/vehicles/{vehicle_id}/location_logs/{sampled_at}"): detail(),
+    ("GET", "/vehicles/{vehicle_id}/command_logs"): log("logged_at"),
+    ("GET", "/vehicles/{vehicle_id}/command_logs/{logged_at}"): detail(),
+}

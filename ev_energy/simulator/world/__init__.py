@@ -1,0 +1,1 @@
+"""The state behind the API: tables of rows, logs, links between them, and homes."""

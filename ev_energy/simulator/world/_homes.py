@@ -1,0 +1,208 @@
+"""Who owns what, as arithmetic: no list of homes, however many there are.
+
+Homes come in blocks that look alike; what number 12,345 of anything is, and whose, is a division.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ev_energy.simulator.clock._instants import ANCHOR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ev_energy.simulator._seeded_random import Chance
+
+
+@attrs.frozen
+class City:
+    """A place with homes in it."""
+
+    name: str
+    state: str | None
+    postal_code: str
+    country: str
+    latitude: float
+    longitude: float
+    zone: str
+    group: int
+    """Which of the zone groups it is in: cars there come home in the same hours."""
+
+
+LONDON: Final = City("London", None, "SE1 9SG", "GB", 51.5045, -0.0865, "Europe/London", 0)
+LEEDS: Final = City("Leeds", None, "LS1 4DY", "GB", 53.7975, -1.5436, "Europe/London", 0)
+UTRECHT: Final = City("Utrecht", None, "3511 AX", "NL", 52.0907, 5.1214, "Europe/Amsterdam", 1)
+HAMBURG: Final = City("Hamburg", None, "20095", "DE", 53.5503, 10.0006, "Europe/Berlin", 1)
+OAKLAND: Final = City("Oakland", "CA", "94612", "US", 37.8044, -122.2712, "America/Los_Angeles", 2)
+
+#: Standard offsets of the zone groups, in hours from UTC.
+OFFSETS: Final = (timedelta(0), timedelta(hours=1), timedelta(hours=-8))
+
+
+@attrs.frozen
+class Kind:
+    """What there is at a home."""
+
+    city: City
+    vehicles: int
+    evses: int
+    """Where there are two vehicles, there are at least as many EVSEs: one for each."""
+    ct_clamps: int = 0
+    solar_arrays: int = 0
+    inverters: int = 0
+    home_batteries: int = 0
+    boundary_meters: int = 0
+
+    @property
+    def users(self) -> int:
+        """One: a home is a user's."""
+        return 1
+
+    @property
+    def bays(self) -> int:
+        """Places where a car can charge: beside its EVSE, beside none, or an EVSE for guests."""
+        return max(self.vehicles, self.evses)
+
+    @property
+    def hem_systems(self) -> int:
+        """One where the home's energy is metered."""
+        return self.boundary_meters
+
+    @property
+    def user_rebates(self) -> int:
+        """Applications for rebates: one for each thing of value beside cars and EVSEs."""
+        return self.solar_arrays + self.inverters + self.home_batteries + self.boundary_meters
+
+    @property
+    def rebate_files(self) -> int:
+        """Evidence that was uploaded, for applications that are well under way."""
+        return min(self.user_rebates, 2)
+
+    def bays_of(self, group: int) -> int:
+        """Return the bays, none if the home is in another zone group."""
+        return self.bays if self.city.group == group else 0
+
+
+KINDS: Final = (
+    Kind(LONDON, 2, 3, ct_clamps=1, solar_arrays=1, inverters=1, home_batteries=1,
+         boundary_meters=1),
+    Kind(UTRECHT, 1, 1, ct_clamps=1, solar_arrays=1, inverters=1),
+    Kind(LEEDS, 1, 1),
+    Kind(OAKLAND, 2, 2, solar_arrays=1, inverters=1, home_batteries=1, boundary_meters=1),
+    Kind(HAMBURG, 1, 1, ct_clamps=1),
+    Kind(LONDON, 1, 0),
+    Kind(OAKLAND, 1, 1, boundary_meters=1),
+    Kind(LEEDS, 1, 1, ct_clamps=1, solar_arrays=1, inverters=1, home_batteries=1,
+         boundary_meters=1),
+    Kind(UTRECHT, 0, 1),
+    Kind(LONDON, 1, 1, solar_arrays=1),
+    Kind(HAMBURG, 1, 1, boundary_meters=1),
+    Kind(OAKLAND, 1, 0),
+)  # fmt: skip
+
+
+class Layout:
+    """How many of a thing each home has, and so who has number n."""
+
+    def __init__(self, pattern: tuple[int, ...], homes: int, total: int | None = None) -> None:
+        self._starts = (0, *itertools.accumulate(pattern))
+        self._homes = homes
+        whole = self._start(homes)
+        self.total = whole if total is None else min(total, whole)
+
+    def _start(self, home: int) -> int:
+        blocks, rest = divmod(home, len(self._starts) - 1)
+        return blocks * self._starts[-1] + self._starts[rest]
+
+    def of_home(self, home: int) -> range:
+        """Return the numbers of a home's things."""
+        if not 0 <= home < self._homes:
+            return range(0)
+        end = min(self._start(home + 1), self.total)
+        return range(min(self._start(home), end), end)
+
+    def home_of(self, number: int) -> tuple[int, int]:
+        """Return whose number n is, and which of that home's things."""
+        if not 0 <= number < self.total:
+            raise IndexError(number)
+        blocks, rest = divmod(number, self._starts[-1])
+        home = bisect.bisect_right(self._starts, rest) - 1
+        return blocks * (len(self._starts) - 1) + home, rest - self._starts[home]
+
+
+#: The numbers of bays take 32 bits in the identifiers of sessions.
+MOST_VEHICLES: Final = 100_000_000
+
+
+class Homes:
+    """All homes of a world with so many vehicles."""
+
+    def __init__(self, chance: Chance, vehicles: int) -> None:
+        if vehicles < 1:
+            raise ValueError(f"vehicles: {vehicles} is fewer than one")
+        if vehicles > MOST_VEHICLES:
+            raise ValueError(f"vehicles: {vehicles} is more than {MOST_VEHICLES:,}")
+        self._chance = chance
+        self._vehicles = vehicles
+        whole = Layout(tuple(kind.vehicles for kind in KINDS), vehicles * len(KINDS))
+        self.count = max(whole.home_of(vehicles - 1)[0] + 1, 2)
+        self.began = ANCHOR - timedelta(days=700)
+        self._step = timedelta(days=500) / self.count
+
+    def layout(self, of: Callable[[Kind], int], total: int | None = None) -> Layout:
+        """Return who has how many of something."""
+        return Layout(tuple(map(of, KINDS)), self.count, total)
+
+    @cached_property
+    def vehicles(self) -> Layout:
+        """Whose the vehicles are."""
+        return self.layout(lambda kind: kind.vehicles, self._vehicles)
+
+    @cached_property
+    def evses(self) -> Layout:
+        """Whose the EVSEs are."""
+        return self.layout(lambda kind: kind.evses)
+
+    @cached_property
+    def bays(self) -> Layout:
+        """Whose the bays are."""
+        return self.layout(lambda kind: kind.bays)
+
+    @cached_property
+    def bays_by_group(self) -> tuple[Layout, ...]:
+        """Whose the bays are, for each zone group by itself."""
+        return tuple(
+            self.layout(lambda kind, g=group: kind.bays_of(g))  # type: ignore[misc]
+            for group in range(len(OFFSETS))
+        )
+
+    @property
+    def kinds(self) -> int:
+        """How many homes a block has."""
+        return len(KINDS)
+
+    def kind(self, home: int) -> Kind:
+        """Return what there is at a home."""
+        return KINDS[home % len(KINDS)]
+
+    def joined(self, home: int) -> datetime:
+        """Return when a home's user joined; whoever has a greater number joined later."""
+        half = self._step // 2
+        base = self.began + home * self._step
+        return base + half * self._chance.between(1, 999_983, "joined", home) / 1_000_000
+
+    def settled(self, home: int) -> datetime:
+        """Return when everything at a home was known: life there begins."""
+        return self.began + (home + 1) * self._step
+
+    def made_at(self, what: str, home: int, slot: int, slots: int) -> datetime:
+        """Return when thing ``slot`` of ``slots`` of a home was first known, in order of number."""
+        part = (slot + self._chance.between(1, 999_983, what, home, slot) / 1_000_000) / slots
+        return self.began + home * self._step + self._step // 2 + self._step * (part / 2)
