@@ -23,7 +23,7 @@ from tests.helpers.spec.calls import TABLE, described
 from tests.helpers.spec.operation_server import success_of, wrapped
 from tests.helpers.spec.replies import Replies, Style
 from tests.helpers.spec.wire import Wire
-from tests.workshop.frozen import exchanges, public_names
+from tests.workshop.frozen import exchanges, public_names, simulator_replies, simulator_script
 from tests.workshop.frozen.exchanges import Exchange, ReplayServer
 
 _HERE: Final = Path(__file__).parent
@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument(
         "--exchanges", action="store_true", help="the exchanges; needs EV_ENERGY_SPEC"
     )
+    parser.add_argument("--simulator", action="store_true", help="the replies of the simulator")
     chosen = parser.parse_args()
     if chosen.names:
         text = "\n".join(public_names.lines())
@@ -103,6 +104,8 @@ def main() -> None:
         made = asyncio.run(_record(description.load(os.environ["EV_ENERGY_SPEC"])))
         rows = ",\n".join(json.dumps(attrs.asdict(one)) for one in made)
         exchanges.FILE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+    if chosen.simulator:
+        simulator_replies.write(asyncio.run(simulator_script.made()))
 
 
 if __name__ == "__main__":
