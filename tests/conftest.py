@@ -17,8 +17,8 @@ from tests.helpers.conformity.watch import WATCH
 from tests.helpers.recording_server import Handler, RecordingServer
 from tests.helpers.support import FakeTime
 
-#: Fixtures that tests of several packages use.
-pytest_plugins = ["tests.helpers.raw_server"]
+#: The tiers of tests, and fixtures that tests of several packages use.
+pytest_plugins = ["tests.helpers.tiers", "tests.helpers.raw_server"]
 
 # No test is about how fast this machine is. (In CI, hypothesis has a profile that says so.)
 hypothesis.settings.register_profile("unhurried", deadline=None)

@@ -65,6 +65,7 @@ AFTER = {"renew": "new", "first": "new", "forget": None}
 WRITING = ["open", "write", "fsync", "close", "replace", "open", "fsync", "close"]
 
 
+@pytest.mark.crash_injection
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("deed", BEFORE)
 @pytest.mark.parametrize("how", ["die", "half"])
@@ -81,6 +82,7 @@ def test_process_that_dies_at_any_system_call_leaves_the_old_or_the_new_token(
     assert [death["wrong"] for death in deaths if death["wrong"]] == []
 
 
+@pytest.mark.crash_injection
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc here")
 @pytest.mark.parametrize("deed", BEFORE)
 def test_failing_system_call_is_an_error_with_the_path_and_loses_nothing(

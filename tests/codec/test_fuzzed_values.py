@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
@@ -40,6 +41,8 @@ from tests.helpers.strategies import (
     shown,
     spoilt,
 )
+
+pytestmark = pytest.mark.fuzz
 
 BASE = URL("https://api.ev.energy/v2/evses?page_size=100")
 models = st.sampled_from(MODELS)

@@ -19,6 +19,8 @@ from tests.helpers.raw_replies import EVSE, GOOD, reply, said
 from tests.helpers.stalls import LONGEST_STALL, heartbeat
 from tests.helpers.strategies import ANY, EXAMPLES, as_bytes, fuzzed, replies, show, shown, spoilt
 
+pytestmark = pytest.mark.fuzz
+
 CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
     "a read": lambda client: client.evses.get("evse01"),
     "a page": lambda client: client.evses.list().page(),

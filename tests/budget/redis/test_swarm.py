@@ -15,6 +15,8 @@ import pytest
 
 from ev_energy.simulator import Clock, Simulator
 
+pytestmark = pytest.mark.swarm
+
 WORKER = Path(__file__).parents[2] / "helpers" / "redis_budget_worker.py"
 
 

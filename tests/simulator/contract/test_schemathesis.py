@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 
+pytestmark = pytest.mark.schemathesis
+
 EXAMPLES = int(os.environ.get("EV_ENERGY_EXAMPLES", "8"))
 CHECKS = [
     not_a_server_error,

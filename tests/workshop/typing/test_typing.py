@@ -63,12 +63,17 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(module, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-@pytest.fixture(params=[mypy, pyright], ids=["mypy", "pyright"])
+@pytest.fixture(
+    params=[
+        pytest.param(checker, id=checker.__name__, marks=pytest.mark.type_checkers)
+        for checker in (mypy, pyright)
+    ]
+)
 def reported(request: pytest.FixtureRequest) -> Report:
     check: Callable[[], Report] = request.param
     name = request.param.__name__
     if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} is not installed")
+        pytest.skip(f"needs {name}: pip install -e '.[lint]'")
     return check()
 
 
