@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-    from ev_energy.simulator.oauth import Authority
+    from ev_energy.simulator.oauth import AuthorizationServer
 
 
 #: So that a simulator which runs for weeks does not grow for weeks.
@@ -74,11 +74,11 @@ class Journal:
 
     def __init__(
         self,
-        authority: Authority,
+        auth_server: AuthorizationServer,
         now: Callable[[], datetime],
         log: Callable[[SeenRequest], None] | None,
     ) -> None:
-        self._authority = authority
+        self._auth_server = auth_server
         self._now = now
         self._log = log
         self.requests: list[SeenRequest] = []
@@ -137,7 +137,7 @@ class Journal:
         scheme, _, rest = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         match scheme.lower():
             case "bearer":
-                grant = self._authority.grant(rest.strip())
+                grant = self._auth_server.introspect(rest.strip())
                 return (
                     (None, None)
                     if grant is None
@@ -148,7 +148,7 @@ class Journal:
                 )
             case "basic":
                 known = _user_of_basic(rest)
-                return (known if known in self._authority.applications else None), None
+                return (known if known in self._auth_server.applications else None), None
             case _:
                 return None, None
 

@@ -22,9 +22,9 @@ from ev_energy.simulator.admin import Guard
 from ev_energy.simulator.clock._clock import Clock
 from ev_energy.simulator.clock._service_time import ServiceClock, checked_source
 from ev_energy.simulator.faults import Faults
-from ev_energy.simulator.http._dispatcher import Desk
-from ev_energy.simulator.http._rate_limit import Budget
-from ev_energy.simulator.pages import Visitors
+from ev_energy.simulator.http._dispatcher import Dispatcher
+from ev_energy.simulator.http._rate_limit import RateLimiter
+from ev_energy.simulator.pages import BrowserSessions
 from ev_energy.simulator.resources import _evidence_bucket as uploads
 from ev_energy.simulator.resources._device_linking import WorldConnector
 from ev_energy.simulator.resources._operations import OPERATIONS
@@ -132,26 +132,32 @@ class Simulator:
         self._world = build_world(self.seed, self.vehicles, self.clock)
         self._world.secrets = secrets = Secrets(self._world.chance, fixed=fixed_secrets)
         self._world.service_clock = ServiceClock(self.clock, service_time)
-        self._authority = oauth.Authority(self._world.chance, self.service_clock, secrets)
-        self._visitors = Visitors()
-        self.faults = Faults(self._world.chance, revoke=self._authority.revoke_early)
+        self._auth_server = oauth.AuthorizationServer(
+            self._world.chance, self.service_clock, secrets
+        )
+        self._browser_sessions = BrowserSessions()
+        self.faults = Faults(self._world.chance, revoke=self._auth_server.revoke_any)
         """What is to go wrong."""
         self.webhooks = Webhooks(
             self.clock, self._world.chance, secrets, timestamps=webhook_timestamps
         )
         """The endpoints of webhooks, and what became of the deliveries."""
         self._announcer = Announcer(self._world, self.webhooks, root=lambda: self.base_url)
-        self._portal = Portal(self.webhooks, secrets, self._visitors)
+        self._portal = Portal(self.webhooks, secrets, self._browser_sessions)
         self._world.portal_link = self._portal.link
-        self._budget = Budget(rate_limit, self.service_clock)
-        self._desk = Desk(self._world, self._authority, self._budget, OPERATIONS)
-        self._journal = Journal(self._authority, self.clock.now, log)
-        application = self._authority.add(oauth.ALL_SCOPES, ("https://drivers.example.com/",))
+        self._rate_limiter = RateLimiter(rate_limit, self.service_clock)
+        self._dispatcher = Dispatcher(
+            self._world, self._auth_server, self._rate_limiter, OPERATIONS
+        )
+        self._journal = Journal(self._auth_server, self.clock.now, log)
+        application = self._auth_server.register(
+            oauth.ALL_SCOPES, ("https://drivers.example.com/",)
+        )
         self.client_id = application.client_id
         """An application with all scopes, for the client credentials grant."""
         self.user_id: str = self._world.user_id(0)
         """A user with several EVSEs, two cars, solar panels and a home battery."""
-        parts = self._world, self._authority, self.webhooks, self._budget
+        parts = self._world, self._auth_server, self.webhooks, self._rate_limiter
         self._kept = Kept(self.seed, self.vehicles, *parts)
         self._first_day = write_state(self._kept.dump())
         self._keeper: Keeper | None = None
@@ -160,7 +166,7 @@ class Simulator:
         if found is not None:
             pace = self.clock.speed
             self._kept.load(found, str(path))
-            if self.client_id not in self._authority.applications:
+            if self.client_id not in self._auth_server.applications:
                 raise ValueError(f"{path}: damaged: its first application is missing")
             if clock is not None:  # a clock that was passed in has the speed that is wanted
                 self.clock.run(pace)
@@ -170,7 +176,7 @@ class Simulator:
     @property
     def client_secret(self) -> str:
         """The secret of `client_id`."""
-        return self._authority.applications[self.client_id].client_secret
+        return self._auth_server.applications[self.client_id].client_secret
 
     @property
     def service_clock(self) -> ServiceClock:
@@ -241,7 +247,7 @@ class Simulator:
         """
 
         def add() -> tuple[str, str]:
-            application = self._authority.add(
+            application = self._auth_server.register(
                 oauth.ALL_SCOPES if scopes is None else scopes,
                 redirect_uris,
                 public=public,
@@ -272,9 +278,9 @@ class Simulator:
         def sign_in() -> dict[str, Any]:
             if self._world.tables["users"].get(who) is None:
                 raise ValueError(f"user_id: there is no {who}")
-            if what not in self._authority.applications:
+            if what not in self._auth_server.applications:
                 raise ValueError(f"client_id: there is no {what}")
-            return self._authority.sign_in(what, who, scopes)
+            return self._auth_server.sign_in(what, who, scopes)
 
         return self._in_loop(sign_in)
 
@@ -283,14 +289,14 @@ class Simulator:
 
         Refresh tokens stay good.
         """
-        self._in_loop(self._authority.expire_tokens)
+        self._in_loop(self._auth_server.expire_tokens)
 
     def revoke_token(self, token: str) -> bool:
         """Make an access or refresh token invalid; return whether it was one.
 
         A refresh token takes its access token along.
         """
-        return self._in_loop(lambda: self._authority.revoke_early(token))
+        return self._in_loop(lambda: self._auth_server.revoke_any(token))
 
     def reset(self) -> None:
         """Make everything as it was on the first day, before any request and any state file.
@@ -361,21 +367,21 @@ class Simulator:
         )
         self.faults.install(app)
         app.middlewares.extend(self._middlewares)
-        self._desk.install(app.router, "/v2")
+        self._dispatcher.install(app.router, "/v2")
         directory = WorldDirectory(self._world)
-        oauth.install(app, self._authority, directory, self._visitors)
+        oauth.install(app, self._auth_server, directory, self._browser_sessions)
         journeys.install(
             app,
             WorldConnector(self._world),
             directory,
-            self._authority.applications,
-            self._visitors,
+            self._auth_server.applications,
+            self._browser_sessions,
             self.clock,
         )
         uploads.install(app, self._world)
         self._portal.install(app)
-        control.install(app, self, self._world, self._authority)
-        status.install(app, self, self._world, self._visitors)
+        control.install(app, self, self._world, self._auth_server)
+        status.install(app, self, self._world, self._browser_sessions)
         return app
 
     def _in_loop(self, work: Callable[[], T]) -> T:

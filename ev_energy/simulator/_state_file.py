@@ -21,8 +21,8 @@ import msgspec
 from ev_energy._version import __version__
 from ev_energy.simulator.charging._charging_site import Doing
 from ev_energy.simulator.clock._instants import read_instant
-from ev_energy.simulator.http._rate_limit import Budget
-from ev_energy.simulator.http._serialization import Renderer, Tree
+from ev_energy.simulator.http._rate_limit import RateLimiter
+from ev_energy.simulator.http._serialization import ExpandTree, Serializer
 from ev_energy.simulator.world._fleet import GUESTS
 from ev_energy.simulator.world._rows import Viewer
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ev_energy.simulator.clock._clock import Clock
-    from ev_energy.simulator.oauth import Authority
+    from ev_energy.simulator.oauth import AuthorizationServer
     from ev_energy.simulator.webhooks import Webhooks
     from ev_energy.simulator.world._world import World
 
@@ -50,9 +50,9 @@ class Kept:
     seed: int
     vehicles: int
     world: World
-    authority: Authority
+    auth_server: AuthorizationServer
     webhooks: Webhooks
-    budget: Budget
+    rate_limiter: RateLimiter
 
     def dump(self) -> dict[str, Any]:
         """Return everything as JSON."""
@@ -62,9 +62,9 @@ class Kept:
             "vehicles": self.vehicles,
             "clock": self.world.clock.dump(),
             "world": self.world.dump(),
-            "oauth": self.authority.dump(),
+            "oauth": self.auth_server.dump(),
             "webhooks": self.webhooks.dump(),
-            "budget": self.budget.dump(),
+            "budget": self.rate_limiter.dump(),
         }
 
     def load(self, state: Mapping[str, Any], where: str) -> None:
@@ -72,9 +72,9 @@ class Kept:
         try:
             self.world.clock.load(state["clock"])
             self.world.load(state["world"])
-            self.authority.load(state["oauth"])
+            self.auth_server.load(state["oauth"])
             self.webhooks.load(state["webhooks"])
-            self.budget.load(state["budget"])
+            self.rate_limiter.load(state["budget"])
             self._try_out()
         except Exception as error:
             raise ValueError(f"{where}: damaged: {type(error).__name__}: {error}") from error
@@ -279,10 +279,10 @@ def try_out(world: World) -> None:
     for request in world.kept.get("authorization_requests", {}).values():
         read_instant(request["expires_at"])
     _try_charging(world)
-    renderer = Renderer(world, "", Viewer())
+    serializer = Serializer(world, "", Viewer())
     for table in world.tables.values():
         for row in table.touched():
-            shown = renderer.row(table.seen_by(row, Viewer()), Tree())
+            shown = serializer.row(table.seen_by(row, Viewer()), ExpandTree())
             json.dumps(shown, allow_nan=False)
             table.owner(row)
 

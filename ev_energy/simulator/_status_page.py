@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._episodes import Episode
     from ev_energy.simulator.charging._state import State
     from ev_energy.simulator.clock._clock import Clock
-    from ev_energy.simulator.pages import Content, Visitors
+    from ev_energy.simulator.pages import BrowserSessions, Content
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
 
@@ -63,24 +63,28 @@ _BUTTONS: Final = (
 )
 
 
-def install(app: web.Application, simulator: Simulator, world: World, visitors: Visitors) -> None:
+def install(
+    app: web.Application, simulator: Simulator, world: World, browser_sessions: BrowserSessions
+) -> None:
     """Serve the page."""
-    status = _Status(simulator, world, visitors)
+    status = _Status(simulator, world, browser_sessions)
     app.router.add_get(_PATH, status.show)
     app.router.add_post(_PATH, status.change)
 
 
 class _Status:
-    def __init__(self, simulator: Simulator, world: World, visitors: Visitors) -> None:
+    def __init__(
+        self, simulator: Simulator, world: World, browser_sessions: BrowserSessions
+    ) -> None:
         self._simulator = simulator
         self._world = world
-        self._visitors = visitors
+        self._browser_sessions = browser_sessions
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show how things are now."""
-        visitor = self._visitors.visitor(request)
-        response = self._page(request, self._visitors.seal(visitor))
-        self._visitors.remember(request, response, visitor)
+        session = self._browser_sessions.get(request)
+        response = self._page(request, self._browser_sessions.csrf_token(session))
+        self._browser_sessions.set_cookie(request, response, session)
         return response
 
     async def change(self, request: web.Request) -> web.StreamResponse:
@@ -89,7 +93,7 @@ class _Status:
             sent = dict(await read_form(request))
         except ValueError as error:
             return page("Not understood", notice(str(error), error=True), status=400)
-        if not self._visitors.sent_by(self._visitors.visitor(request), sent):
+        if not self._browser_sessions.accepts(self._browser_sessions.get(request), sent):
             return page("No entry", notice("This form is not from here.", error=True), status=403)
         try:
             _move(self._simulator.clock, sent)
@@ -97,13 +101,13 @@ class _Status:
             return page("Not possible", notice(str(error), error=True), status=400)
         raise web.HTTPSeeOther(request.path_qs)
 
-    def _page(self, request: web.Request, seal: str) -> web.Response:
+    def _page(self, request: web.Request, csrf_token: str) -> web.Response:
         simulator, world = self._simulator, self._world
         now = world.now
         origin = f"{request.scheme}://{request.host}"
         return page(
             f"{now:%A %d %B %Y, %H:%M:%S} UTC",
-            self._clock(seal),
+            self._clock(csrf_token),
             tag("h2", "Charging now"),
             self._charging(now),
             tag("h2", "In this world"),
@@ -122,13 +126,18 @@ class _Status:
             refresh=_refresh(request.query.get("refresh")),
         )
 
-    def _clock(self, seal: str) -> Markup:
+    def _clock(self, csrf_token: str) -> Markup:
         speed = self._simulator.clock.speed
         runs = {0.0: "It stands still.", 1.0: "It keeps pace with the clock on the wall."}
         said = runs.get(speed, f"It runs {speed:g} times as fast as the clock on the wall.")
         forms = [
             (
-                form(*hidden([(do, value)]), button(name, quiet=True), seal=seal, class_="inline"),
+                form(
+                    *hidden([(do, value)]),
+                    button(name, quiet=True),
+                    csrf_token=csrf_token,
+                    class_="inline",
+                ),
                 " ",
             )
             for name, do, value in _BUTTONS

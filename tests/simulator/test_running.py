@@ -106,7 +106,7 @@ def test_a_world_without_vehicles_is_refused() -> None:
 
 def test_the_secret_and_tokens_are_not_shown_by_repr() -> None:
     simulator = Simulator()
-    assert simulator.client_secret not in repr(simulator._authority.applications)
+    assert simulator.client_secret not in repr(simulator._auth_server.applications)
     assert simulator.client_secret not in repr(simulator)
 
 

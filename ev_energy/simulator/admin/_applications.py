@@ -27,7 +27,7 @@ def _shown(ask: Ask, application: Application) -> dict[str, Any]:
 
 
 def _applications(ask: Ask) -> Any:
-    return [_shown(ask, application) for application in ask.authority.applications.values()]
+    return [_shown(ask, application) for application in ask.auth_server.applications.values()]
 
 
 def _add_application(ask: Ask) -> Any:
@@ -42,7 +42,7 @@ def _add_application(ask: Ask) -> Any:
         )
     except ValueError as error:
         raise refused(error, "redirect_uris", "onboarding_redirect_url", "scopes") from None
-    return _shown(ask, ask.authority.applications[client_id])
+    return _shown(ask, ask.auth_server.applications[client_id])
 
 
 def _sign_in(ask: Ask) -> Any:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator._simulator import Simulator
     from ev_energy.simulator.http._problems import ProblemError
-    from ev_energy.simulator.oauth import Authority
+    from ev_energy.simulator.oauth import AuthorizationServer
     from ev_energy.simulator.world._world import World
 
 
@@ -27,7 +27,7 @@ class Ask:
 
     simulator: Simulator
     world: World
-    authority: Authority
+    auth_server: AuthorizationServer
     params: Mapping[str, str]
     """Parameters of the path."""
     query: Mapping[str, str]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ev_energy.simulator._simulator import Simulator
-    from ev_energy.simulator.oauth import Authority
+    from ev_energy.simulator.oauth import AuthorizationServer
     from ev_energy.simulator.world._world import World
 
 
@@ -63,9 +63,11 @@ DOORS: Final = (
 )
 
 
-def install(app: web.Application, simulator: Simulator, world: World, authority: Authority) -> None:
+def install(
+    app: web.Application, simulator: Simulator, world: World, auth_server: AuthorizationServer
+) -> None:
     """Serve all doors."""
-    _Porter(functools.partial(Ask, simulator, world, authority)).install(app.router)
+    _Porter(functools.partial(Ask, simulator, world, auth_server)).install(app.router)
 
 
 class _Porter:

@@ -52,7 +52,7 @@ def _endpoints(ask: Ask) -> Any:
 
 def _add(ask: Ask) -> Any:
     client_id = ask.get("application", str)
-    if client_id is not None and client_id not in ask.authority.applications:
+    if client_id is not None and client_id not in ask.auth_server.applications:
         raise invalid({"application": [f"There is no {client_id}"]})
     secret = ask.get("secret", str)
     try:

@@ -15,7 +15,7 @@ from ev_energy.simulator.http._contract import CONTRACT
 from ev_energy.simulator.http._forms import MULTIPART, URL_ENCODED, read_form
 from ev_energy.simulator.http._problems import ProblemError
 from ev_energy.simulator.http._routes import Call, Reply
-from ev_energy.simulator.http._serialization import Tree
+from ev_energy.simulator.http._serialization import ExpandTree
 from ev_energy.simulator.http._validation import read_body, read_query, written
 from ev_energy.simulator.world._rows import Viewer
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ev_energy.simulator.http._contract import BodyFacts, OperationFacts
-    from ev_energy.simulator.http._rate_limit import Bucket, Budget
+    from ev_energy.simulator.http._rate_limit import Bucket, RateLimiter
     from ev_energy.simulator.http._routes import Handler, Routes
-    from ev_energy.simulator.oauth import Authority, Grant
+    from ev_energy.simulator.oauth import AuthorizationServer, TokenInfo
     from ev_energy.simulator.world._world import World
 
 
@@ -67,18 +67,24 @@ class Operation:
 
 @attrs.frozen
 class _Caller:
-    grant: Grant | None
+    grant: TokenInfo | None
     viewer: Viewer
     bucket: Bucket
 
 
-class Desk:
+class Dispatcher:
     """Receives requests for operations, checks them, and has them answered."""
 
-    def __init__(self, world: World, authority: Authority, budget: Budget, routes: Routes) -> None:
+    def __init__(
+        self,
+        world: World,
+        auth_server: AuthorizationServer,
+        rate_limiter: RateLimiter,
+        routes: Routes,
+    ) -> None:
         self._world = world
-        self._authority = authority
-        self._budget = budget
+        self._auth_server = auth_server
+        self._rate_limiter = rate_limiter
         self._operations: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
         for key, handler in routes.items():
             method, template = key
@@ -96,14 +102,14 @@ class Desk:
 
     async def _serve(self, template: str | None, request: web.Request) -> web.Response:
         headers = {_VERSION: "2"}
-        bucket = self._budget.bucket(request.remote or "", "usual")
+        bucket = self._rate_limiter.bucket(request.remote or "", "usual")
         operation: Operation | None = None
         try:
             operation = self._operation(template, request.method)
             caller = self._caller(operation, request)
             bucket = caller.bucket
             if operation.facts.declares(429):
-                self._budget.take(bucket)
+                self._rate_limiter.take(bucket)
             reply = await self._answer(operation, caller, request)
         except ProblemError as problem:
             facts = None if operation is None else operation.facts
@@ -111,9 +117,9 @@ class Desk:
                 text=json.dumps(_typed(problem, facts)),
                 status=problem.status,
                 content_type="application/problem+json",
-                headers=headers | self._budget.headers(bucket) | problem.headers,
+                headers=headers | self._rate_limiter.headers(bucket) | problem.headers,
             )
-        headers |= self._budget.headers(bucket) | dict(reply.headers)
+        headers |= self._rate_limiter.headers(bucket) | dict(reply.headers)
         if reply.body is None:
             return web.Response(status=reply.status, headers=headers)
         return web.json_response(reply.body, status=reply.status, headers=headers)
@@ -132,16 +138,16 @@ class Desk:
         if operation.for_browsers or (header is None and facts.public):
             limit = facts.anonymous_limit
             pool = "few" if limit else "usual"
-            return _Caller(None, Viewer(), self._budget.bucket(address, pool, at_most=limit))
+            return _Caller(None, Viewer(), self._rate_limiter.bucket(address, pool, at_most=limit))
         if header is None:
             raise problems.unauthorized("A token is needed, and there was none.")
         scheme, _, token = header.partition(" ")
-        grant = self._authority.grant(token.strip()) if scheme.lower() == "bearer" else None
+        grant = self._auth_server.introspect(token.strip()) if scheme.lower() == "bearer" else None
         if grant is None:
             raise problems.unauthorized("The token is unknown or has expired.")
         client_id = grant.application.client_id
         viewer = Viewer(client_id, grant.user_id)
-        return _Caller(grant, viewer, self._budget.bucket(client_id, grant.user_id))
+        return _Caller(grant, viewer, self._rate_limiter.bucket(client_id, grant.user_id))
 
     async def _answer(self, operation: Operation, caller: _Caller, request: web.Request) -> Reply:
         facts, grant = operation.facts, caller.grant
@@ -172,10 +178,10 @@ class Desk:
                 pairs=pairs,
                 body=body,
                 language=request.headers.get(hdrs.ACCEPT_LANGUAGE),
-                applications=self._authority.applications,
+                applications=self._auth_server.applications,
                 viewer=viewer,
                 by_user=grant is not None and grant.user_id is not None,
-                expand=Tree.of(names),
+                expand=ExpandTree.from_names(names),
             )
         )
 

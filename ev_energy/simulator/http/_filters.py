@@ -79,7 +79,7 @@ def within(name: str) -> Filter:
     return read
 
 
-def among(name: str, known: frozenset[str] | None = None) -> Filter:
+def one_of(name: str, known: frozenset[str] | None = None) -> Filter:
     """Keep rows with one of several texts, joined by commas."""
 
     def read(text: str) -> Callable[[Row], bool]:
@@ -97,7 +97,7 @@ def is_null(name: str) -> Filter:
     return lambda wanted: lambda row: (member(row, name) is None) is wanted
 
 
-def spelt(name: str, spellings: Mapping[str, str]) -> Filter:
+def translated(name: str, spellings: Mapping[str, str]) -> Filter:
     """Keep rows by a text that the filter spells another way than the row does."""
     return lambda text: lambda row: member(row, name) == spellings[text]
 
@@ -109,7 +109,7 @@ def by_name(parameter: str) -> Filter:
         case "gte" | "lte" | "gt" | "lt":
             return _compares(name, how)
         case "in":
-            return among(name)
+            return one_of(name)
         case "isnull":
             return is_null(name)
         case "range":

@@ -26,7 +26,7 @@ _FAR: Final = 10**9  # farther than any list goes
 _CURSORS: Final = frozenset({"page_after", "page_before"})
 
 
-class LookedLongEnoughError(Exception):
+class ScanLimitError(Exception):
     """Raised by what looks through a list when little is found: others want answers too.
 
     The page ends there, and the next one goes on behind ``cursor``.
@@ -81,7 +81,7 @@ def page(
         and _any(keep, collection, collection.after(collection.position(shown[-1])))
     ):
         following = _address(url, [*kept, ("page_after", collection.cursor(shown[-1]))])
-    return shown, links(previous, following)
+    return shown, link_header(previous, following)
 
 
 def numbered_page(
@@ -98,10 +98,10 @@ def numbered_page(
     previous = _address(url, [*kept, ("page", str(number - 1))]) if number > 1 else _NOWHERE
     more = next(rows, None) is not None
     following = _address(url, [*kept, ("page", str(number + 1))]) if more else _NOWHERE
-    return shown, links(previous, following)
+    return shown, link_header(previous, following)
 
 
-def links(previous: str = _NOWHERE, following: str = _NOWHERE) -> str:
+def link_header(previous: str = _NOWHERE, following: str = _NOWHERE) -> str:
     """Return a Link header."""
     return f'<{previous}>; rel="previous", <{following}>; rel="next"'
 
@@ -111,7 +111,7 @@ def _taken(rows: Iterator[Row], size: int) -> tuple[list[Row], str | None]:
     shown: list[Row] = []
     try:
         shown.extend(itertools.islice(rows, size))
-    except LookedLongEnoughError as error:
+    except ScanLimitError as error:
         return shown, error.cursor
     return shown, None
 
@@ -122,14 +122,14 @@ def _kept(keep: Keep, collection: Collection, rows: Iterator[Row]) -> Iterator[R
         if keep(row):
             yield row
         elif looked_at >= _PATIENCE:
-            raise LookedLongEnoughError(collection.cursor(row))
+            raise ScanLimitError(collection.cursor(row))
 
 
 def _any(keep: Keep, collection: Collection, rows: Iterator[Row]) -> bool:
     """Return whether any row passes a test; perhaps one does, where looking takes too long."""
     try:
         return next(_kept(keep, collection, rows), None) is not None
-    except LookedLongEnoughError:
+    except ScanLimitError:
         return True
 
 

@@ -28,7 +28,7 @@ class Bucket:
     limit: int | None
 
 
-class Budget:
+class RateLimiter:
     """Counts the requests of the last hour by bucket."""
 
     def __init__(self, limit: int | None, clock: Callable[[], datetime]) -> None:

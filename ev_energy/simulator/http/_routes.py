@@ -7,18 +7,20 @@ only says what is done.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 
 from ev_energy.simulator.http._filters import by_name
 from ev_energy.simulator.http._paging import numbered_page, page
 from ev_energy.simulator.http._problems import invalid, not_found
-from ev_energy.simulator.http._serialization import Renderer, Tree
+from ev_energy.simulator.http._serialization import ExpandTree, Serializer
 from ev_energy.simulator.world._rows import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from ev_energy.simulator.http._contract import OperationFacts
@@ -37,6 +39,13 @@ if TYPE_CHECKING:
 
 #: What answers each operation, by method and path.
 Routes = dict[tuple[str, str], "Handler"]
+
+#: The language of texts for which a request prefers none.
+ENGLISH: Final = "en"
+#: A language range with its weight (RFC 9110, section 12.5.4).
+_LANGUAGE_RANGE: Final = re.compile(
+    r"\s*([A-Za-z]{1,8})(?:-[A-Za-z\d]{1,8})*\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?", re.ASCII
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -64,18 +73,18 @@ class Call:
     viewer: Viewer
     by_user: bool
     """Whether the token is a user's own."""
-    expand: Tree
+    expand: ExpandTree
 
     @functools.cached_property
     def path(self) -> str:
         """The path with its parameters filled in, without the root and the slashes around."""
         return self.facts.path.format_map(self.params).strip("/")
 
-    def show(self, row: Row) -> dict[str, Any]:
+    def serialize(self, row: Row) -> dict[str, Any]:
         """Return the JSON of a row, with what was asked for expanded."""
-        return Renderer(self.world, self.root, self.viewer).row(row, self.expand)
+        return Serializer(self.world, self.root, self.viewer).row(row, self.expand)
 
-    def may_see(self, collection: Collection, row: Row) -> bool:
+    def can_see(self, collection: Collection, row: Row) -> bool:
         """Return whether a row is the caller's to see."""
         user_id = self.viewer.user_id
         return user_id is None or collection.owner(row) in {None, user_id}
@@ -83,7 +92,7 @@ class Call:
     def stored(self, folder: str, key: str) -> tuple[Collection, Row]:
         """Return a row as it is kept, if the caller may see it, or refuse with 404."""
         found = self.world.find(Link(folder, key))
-        if found is None or not self.may_see(*found):
+        if found is None or not self.can_see(*found):
             raise not_found()
         return found
 
@@ -96,6 +105,21 @@ class Call:
         """Return the row that a path parameter names, or refuse with 404."""
         return self.find(folder, self.params[name])
 
+    def preferred_language(self, available: Container[str]) -> str:
+        """Return the available language that the Accept-Language header ranks first, or English.
+
+        Regions are ignored: de-CH selects de.
+        """
+        best, best_weight = ENGLISH, 0.0
+        for part in (self.language or "").split(","):
+            parsed = _LANGUAGE_RANGE.fullmatch(part)
+            if parsed is None:
+                continue
+            language, weight = parsed[1].lower(), float(parsed[2] or 1)
+            if weight > best_weight and (language == ENGLISH or language in available):
+                best, best_weight = language, weight
+        return best
+
 
 @attrs.frozen
 class Reply:
@@ -104,6 +128,18 @@ class Reply:
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = attrs.Factory(dict[str, str])
+
+
+def read_link(world: World, folder: str, value: object) -> Link | None:
+    """Return the link to the row of *folder* that a URL names, or None if it names none."""
+    try:
+        path = urlsplit(str(value)).path
+    except ValueError:
+        return None
+    *_, parent, key = ["", "", *path.rstrip("/").split("/")]
+    if parent != folder or world.tables[folder].get(key) is None:
+        return None
+    return Link(folder, key)
 
 
 def collection_at(call: Call) -> Collection:
@@ -119,7 +155,7 @@ def collection_at(call: Call) -> Collection:
     return collection if user_id is None else collection.of_user(user_id)
 
 
-def keep_by(call: Call, filters: Mapping[str, Filter | None]) -> Keep:
+def row_filter(call: Call, filters: Mapping[str, Filter | None]) -> Keep:
     """Return the test that rows must pass to be listed.
 
     ``None`` stands for a parameter that the source of the rows has dealt with.
@@ -141,11 +177,11 @@ def keep_by(call: Call, filters: Mapping[str, Filter | None]) -> Keep:
     return lambda row: all(test(row) for test in tests)
 
 
-def shown_page(call: Call, collection: Collection, keep: Keep) -> Reply:
+def paged_reply(call: Call, collection: Collection, keep: Keep) -> Reply:
     """Return a page of a collection in the style of the operation."""
 
     def body(rows: Sequence[Row]) -> list[Any]:
-        return [call.show(collection.seen_by(row, call.viewer)) for row in rows]
+        return [call.serialize(collection.seen_by(row, call.viewer)) for row in rows]
 
     match call.facts.paging:
         case "cursor":
@@ -164,8 +200,8 @@ def listing(
     """Return a handler that lists a collection, page by page where the operation is paged."""
 
     def answer(call: Call) -> Reply:
-        keep = keep_by(call, filters or {})
-        return shown_page(call, source(call), keep)
+        keep = row_filter(call, filters or {})
+        return paged_reply(call, source(call), keep)
 
     return answer
 
@@ -196,6 +232,6 @@ def detail(extra: Extra | None = None) -> Handler:
         if owners:
             call.stored(owners, owner)
         shown = call.find(folder, key)
-        return Reply(call.show(shown if extra is None else shown | extra(call, shown)))
+        return Reply(call.serialize(shown if extra is None else shown | extra(call, shown)))
 
     return answer

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-class Tree(dict[str, "Tree"]):
+class ExpandTree(dict[str, "ExpandTree"]):
     """What to expand, by member: ``model.make`` stands as make below model."""
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Tree:
+    def from_names(cls, names: Iterable[str]) -> ExpandTree:
         """Return the tree of dotted names; a nested name brings its parents along."""
         tree = cls()
         for name in names:
@@ -29,14 +29,14 @@ class Tree(dict[str, "Tree"]):
 
 
 @attrs.frozen
-class Renderer:
+class Serializer:
     """Writes rows for one caller, with URLs as this caller reaches the server."""
 
     world: World
     root: str
     viewer: Viewer
 
-    def row(self, row: Row, tree: Tree) -> dict[str, Any]:
+    def row(self, row: Row, tree: ExpandTree) -> dict[str, Any]:
         """Return the JSON object of a row."""
         return {
             name: self._value(value, tree.get(name))
@@ -44,20 +44,20 @@ class Renderer:
             if not name.startswith("_")
         }
 
-    def _value(self, value: object, tree: Tree | None) -> Any:
+    def _value(self, value: object, tree: ExpandTree | None) -> Any:
         match value:
             case Link():
                 return self._link(value, tree)
             case Address():
                 return self.root + value.path
             case dict():
-                return self.row(cast("Row", value), tree or Tree())
+                return self.row(cast("Row", value), tree or ExpandTree())
             case list():
                 return [self._value(item, tree) for item in cast("list[object]", value)]
             case _:
                 return value
 
-    def _link(self, link: Link, tree: Tree | None) -> Any:
+    def _link(self, link: Link, tree: ExpandTree | None) -> Any:
         found = self.world.find(link) if tree is not None else None
         if tree is None or found is None:
             return self.root + link.path

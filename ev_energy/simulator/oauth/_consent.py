@@ -25,19 +25,24 @@ from ev_energy.simulator.pages import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ev_energy.simulator.oauth._authority import Authority
+    from ev_energy.simulator.oauth._authorization_server import AuthorizationServer
     from ev_energy.simulator.oauth._requests import AuthorizationRequest
-    from ev_energy.simulator.oauth._user_directory import Directory, Person
-    from ev_energy.simulator.pages import Content, Visitor, Visitors
+    from ev_energy.simulator.oauth._user_directory import User, UserDirectory
+    from ev_energy.simulator.pages import BrowserSession, BrowserSessions, Content
 
 
 class Consent:
     """The authorization endpoint: each page posts back to the URL it is at."""
 
-    def __init__(self, authority: Authority, directory: Directory, visitors: Visitors) -> None:
-        self._authority = authority
+    def __init__(
+        self,
+        auth_server: AuthorizationServer,
+        directory: UserDirectory,
+        browser_sessions: BrowserSessions,
+    ) -> None:
+        self._auth_server = auth_server
         self._directory = directory
-        self._visitors = visitors
+        self._browser_sessions = browser_sessions
 
     def install(self, router: web.UrlDispatcher) -> None:
         """Serve the pages, with and without a slash at the end of the path."""
@@ -46,13 +51,13 @@ class Consent:
             router.add_post(path, self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
-        visitor = self._visitors.visitor(request)
+        session = self._browser_sessions.get(request)
         try:
-            asked = read_request(self._authority.applications, list(request.query.items()))
+            asked = read_request(self._auth_server.applications, list(request.query.items()))
             if request.method == hdrs.METH_POST:
-                response, visitor = await self._posted(request, asked, visitor)
+                response, session = await self._posted(request, asked, session)
             else:
-                response = self._shown(request, asked, visitor)
+                response = self._shown(request, asked, session)
         except StrayRequestError as error:
             return page(
                 "This link does not work",
@@ -63,55 +68,55 @@ class Consent:
             )  # fmt: skip
         except ReturnedError as error:
             response = _redirect(return_url(error.uri, error.pairs))
-        self._visitors.remember(request, response, visitor)
+        self._browser_sessions.set_cookie(request, response, session)
         return response
 
     def _shown(
         self,
         request: web.Request,
         asked: AuthorizationRequest,
-        visitor: Visitor,
+        session: BrowserSession,
         *,
         wrong: str | None = None,
         status: int = 200,
     ) -> web.Response:
-        person = self._person(visitor)
+        person = self._person(session)
         if person is None or request.query.get("prompt") == "login":
-            return self._login_page(asked, visitor, wrong=wrong, status=status)
-        return self._consent_page(asked, visitor, person, wrong=wrong, status=status)
+            return self._login_page(asked, session, wrong=wrong, status=status)
+        return self._consent_page(asked, session, person, wrong=wrong, status=status)
 
     async def _posted(
-        self, request: web.Request, asked: AuthorizationRequest, visitor: Visitor
-    ) -> tuple[web.Response, Visitor]:
+        self, request: web.Request, asked: AuthorizationRequest, session: BrowserSession
+    ) -> tuple[web.Response, BrowserSession]:
         try:
             sent = dict(await read_form(request))
         except ValueError:
             sent = {}
-        if not self._visitors.sent_by(visitor, sent):
+        if not self._browser_sessions.accepts(session, sent):
             wrong = "That form was out of date. Please try again."
-            return self._shown(request, asked, visitor, wrong=wrong, status=403), visitor
+            return self._shown(request, asked, session, wrong=wrong, status=403), session
         match sent.get("answer"):
             case "login":
-                return self._log_in(request, asked, visitor, sent)
+                return self._log_in(request, asked, session, sent)
             case "other":
-                return _again(request), self._visitors.log_out(visitor)
+                return _again(request), self._browser_sessions.log_out(session)
             case "deny":
                 raise asked.refusal("access_denied", "The driver said no")
-            case "allow" if (person := self._person(visitor)) is not None:
-                pairs = [("code", self._authority.code(asked, person.user_id))]
+            case "allow" if (person := self._person(session)) is not None:
+                pairs = [("code", self._auth_server.code(asked, person.user_id))]
                 if asked.state is not None:
                     pairs.append(("state", asked.state))
-                return _redirect(return_url(asked.redirect_uri, pairs)), visitor
+                return _redirect(return_url(asked.redirect_uri, pairs)), session
             case _:
-                return self._shown(request, asked, visitor), visitor
+                return self._shown(request, asked, session), session
 
     def _log_in(
         self,
         request: web.Request,
         asked: AuthorizationRequest,
-        visitor: Visitor,
+        session: BrowserSession,
         sent: Mapping[str, str],
-    ) -> tuple[web.Response, Visitor]:
+    ) -> tuple[web.Response, BrowserSession]:
         email = sent.get("email", "").strip()
         person = self._directory.by_email(email)
         wrong = None
@@ -120,30 +125,30 @@ class Consent:
         elif not sent.get("password"):
             wrong = "The password must not be empty."
         if person is None or wrong is not None:
-            refused = self._login_page(asked, visitor, email=email, wrong=wrong, status=400)
-            return refused, visitor
-        return _again(request), self._visitors.log_in(person.user_id)
+            refused = self._login_page(asked, session, email=email, wrong=wrong, status=400)
+            return refused, session
+        return _again(request), self._browser_sessions.log_in(person.user_id)
 
-    def _person(self, visitor: Visitor) -> Person | None:
-        return None if visitor.user_id is None else self._directory.by_id(visitor.user_id)
+    def _person(self, session: BrowserSession) -> User | None:
+        return None if session.user_id is None else self._directory.by_id(session.user_id)
 
     def _login_page(
         self,
         asked: AuthorizationRequest,
-        visitor: Visitor,
+        session: BrowserSession,
         *,
         email: str = "",
         wrong: str | None = None,
         status: int = 200,
     ) -> web.Response:
-        seal = self._visitors.seal(visitor)
+        csrf_token = self._browser_sessions.csrf_token(session)
         # Whoever is picked from the list need not think of a password either.
         known = [
             tag("li", form(
                 hidden([("password", "any"), ("email", person.email)]),
                 tag("button", tag("span", person.name), tag("small", person.email),
                     name="answer", value="login"),
-                seal=seal,
+                csrf_token=csrf_token,
             ))
             for person in self._directory.suggestions()
         ]  # fmt: skip
@@ -157,7 +162,7 @@ class Consent:
                       note="Any password will do, as long as it is not empty."),
                 button("Log in", name="answer", value="login"),
                 button("Cancel", name="answer", value="deny", quiet=True),
-                seal=seal,
+                csrf_token=csrf_token,
             ),
             [tag("h2", "Or be somebody who lives here"), tag("ul", *known, class_="picks")]
             if known
@@ -168,8 +173,8 @@ class Consent:
     def _consent_page(
         self,
         asked: AuthorizationRequest,
-        visitor: Visitor,
-        person: Person,
+        session: BrowserSession,
+        person: User,
         *,
         wrong: str | None,
         status: int,
@@ -188,7 +193,7 @@ class Consent:
                 button("Allow", name="answer", value="allow"),
                 button("Deny", name="answer", value="deny", quiet=True),
                 button("Use another account", name="answer", value="other", quiet=True),
-                seal=self._visitors.seal(visitor),
+                csrf_token=self._browser_sessions.csrf_token(session),
             ),
             status=status,
         )

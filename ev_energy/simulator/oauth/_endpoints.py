@@ -13,9 +13,9 @@ from ev_energy.simulator.pages import read_form
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ev_energy.simulator.oauth._authority import Authority
-    from ev_energy.simulator.oauth._user_directory import Directory
-    from ev_energy.simulator.pages import Visitors
+    from ev_energy.simulator.oauth._authorization_server import AuthorizationServer
+    from ev_energy.simulator.oauth._user_directory import UserDirectory
+    from ev_energy.simulator.pages import BrowserSessions
 
     Answer = Callable[[str | None, Mapping[str, str]], Any]
 
@@ -24,16 +24,19 @@ _NOT_STORED: Final = {hdrs.CACHE_CONTROL: "no-store", hdrs.PRAGMA: "no-cache"}
 
 
 def install(
-    app: web.Application, authority: Authority, directory: Directory, visitors: Visitors
+    app: web.Application,
+    auth_server: AuthorizationServer,
+    directory: UserDirectory,
+    browser_sessions: BrowserSessions,
 ) -> None:
     """Serve tokens, revocation and the pages for login and consent, all below ``/o``."""
-    _Endpoints(authority).install(app.router)
-    Consent(authority, directory, visitors).install(app.router)
+    _Endpoints(auth_server).install(app.router)
+    Consent(auth_server, directory, browser_sessions).install(app.router)
 
 
 class _Endpoints:
-    def __init__(self, authority: Authority) -> None:
-        self._authority = authority
+    def __init__(self, auth_server: AuthorizationServer) -> None:
+        self._auth_server = auth_server
 
     def install(self, router: web.UrlDispatcher) -> None:
         router.add_post("/o/token/", self._token)
@@ -42,10 +45,10 @@ class _Endpoints:
         router.add_route("*", "/o/revoke_token", _slash_missing)
 
     async def _token(self, request: web.Request) -> web.Response:
-        return await _answer(request, self._authority.issue)
+        return await _answer(request, self._auth_server.issue)
 
     async def _revoke(self, request: web.Request) -> web.Response:
-        return await _answer(request, self._authority.revoke)
+        return await _answer(request, self._auth_server.revoke)
 
 
 async def _answer(request: web.Request, answer: Answer) -> web.Response:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Person:
+class User:
     """Somebody with an account."""
 
     user_id: str
@@ -19,17 +19,17 @@ class Person:
     name: str
 
 
-class Directory(Protocol):
-    """Finds people. `Person.user_id` is what tokens carry and what the API calls the user."""
+class UserDirectory(Protocol):
+    """Finds people. `User.user_id` is what tokens carry and what the API calls the user."""
 
-    def by_email(self, email: str) -> Person | None:
+    def by_email(self, email: str) -> User | None:
         """Return who has this e-mail address, however it is capitalised."""
         ...
 
-    def by_id(self, user_id: str) -> Person | None:
+    def by_id(self, user_id: str) -> User | None:
         """Return the person with this id."""
         ...
 
-    def suggestions(self) -> Sequence[Person]:
+    def suggestions(self) -> Sequence[User]:
         """Return a few people for whoever knows none."""
         ...

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from ev_energy.simulator.onboarding_pages._connector import (
-    KINDS,
-    Account,
+    DEVICE_KINDS,
     ConnectError,
     Connector,
-    Kind,
+    DeviceKind,
+    MakerAccount,
     Option,
 )
 from ev_energy.simulator.onboarding_pages._steps import install
-from ev_energy.simulator.onboarding_pages._urls import journey_url, legacy_id, reconnect_url
+from ev_energy.simulator.onboarding_pages._urls import legacy_id, onboarding_url, reconnect_url
 
 __all__ = [
-    "KINDS",
-    "Account",
+    "DEVICE_KINDS",
     "ConnectError",
     "Connector",
-    "Kind",
+    "DeviceKind",
+    "MakerAccount",
     "Option",
     "install",
-    "journey_url",
     "legacy_id",
+    "onboarding_url",
     "reconnect_url",
 ]

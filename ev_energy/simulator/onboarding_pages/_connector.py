@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Kind:
+class DeviceKind:
     """A kind of things that drivers connect."""
 
     folder: str
@@ -25,12 +25,12 @@ class Kind:
 
 
 #: Everything that can be connected, by the name of its collection.
-KINDS: Final = {
+DEVICE_KINDS: Final = {
     kind.folder: kind
     for kind in (
-        Kind("evses", "charger", "evse", by_serial=True),
-        Kind("vehicles", "car", "vehicle"),
-        Kind("inverters", "inverter", "inverter"),
+        DeviceKind("evses", "charger", "evse", by_serial=True),
+        DeviceKind("vehicles", "car", "vehicle"),
+        DeviceKind("inverters", "inverter", "inverter"),
     )
 }
 
@@ -45,7 +45,7 @@ class Option:
 
 
 @attrs.frozen
-class Account:
+class MakerAccount:
     """What a driver's account at a maker holds."""
 
     devices: Sequence[Option]
@@ -58,10 +58,10 @@ class ConnectError(Exception):
 
 
 class Connector(Protocol):
-    """The world, as far as the pages need it.
+    """What the pages need from the world.
 
-    ``kind`` is a key of `KINDS`; ``about`` holds at least one of ``make_id``, ``model_id`` and
-    ``trim_id``, as they came in a URL.
+    *kind* is a key of `DEVICE_KINDS`. *about* is the query of the page; it holds at least one of
+    ``make_id``, ``model_id`` and ``trim_id``.
     """
 
     def makes(self, kind: str) -> Sequence[Option]:
@@ -76,7 +76,7 @@ class Connector(Protocol):
         """Return the make in question, None if any of the ids is unknown."""
         ...
 
-    def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> Account:
+    def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> MakerAccount:
         """Return what the user's account at that make holds and has not connected yet."""
         ...
 

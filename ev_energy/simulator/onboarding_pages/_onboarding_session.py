@@ -15,8 +15,8 @@ from ev_energy.simulator.pages import facts, page, tag
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ev_energy.simulator.oauth import Application, Person
-    from ev_energy.simulator.onboarding_pages._connector import Kind
+    from ev_energy.simulator.oauth import Application, User
+    from ev_energy.simulator.onboarding_pages._connector import DeviceKind
 
 
 class LostError(Exception):
@@ -31,16 +31,16 @@ class LostError(Exception):
 class Visit:
     """One request of a browser, in order."""
 
-    kind: Kind
+    kind: DeviceKind
     application: Application
-    person: Person
+    person: User
     about: Mapping[str, str]
     """The query of the page."""
     sent: Mapping[str, str]
     """The form that was sent from it, if one was."""
     devices: Sequence[str]
     """The devices that were ticked in that form."""
-    seal: str
+    csrf_token: str
     stale: bool = False
     """Whether a form was sent that is not, or no longer, good."""
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from ev_energy.simulator.onboarding_pages._connector import Account, Option
+    from ev_energy.simulator.onboarding_pages._connector import MakerAccount, Option
     from ev_energy.simulator.onboarding_pages._onboarding_session import Visit
     from ev_energy.simulator.pages import Content, Markup
 
@@ -90,7 +90,7 @@ def sign_in(
 
 
 def pick_devices(
-    visit: Visit, make: Option, account: Account, wrong: str | None = None
+    visit: Visit, make: Option, account: MakerAccount, wrong: str | None = None
 ) -> web.Response:
     """Return the page that stands for a maker's question what may be shared."""
     if not account.devices:
@@ -155,7 +155,7 @@ def _screen(
         form(
             fields,
             button("Cancel", name="answer", value="cancel", quiet=True),
-            seal=visit.seal,
+            csrf_token=visit.csrf_token,
         ),
         status=403 if visit.stale else status,
     )

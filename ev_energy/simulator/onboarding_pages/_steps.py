@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from ev_energy.simulator.clock._instants import read_instant
 from ev_energy.simulator.onboarding_pages import _screens as screens
-from ev_energy.simulator.onboarding_pages._connector import KINDS, ConnectError
+from ev_energy.simulator.onboarding_pages._connector import DEVICE_KINDS, ConnectError
 from ev_energy.simulator.onboarding_pages._onboarding_session import LostError, Visit
 from ev_energy.simulator.pages import read_form
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
-    from ev_energy.simulator.oauth import Application, Directory, Person
-    from ev_energy.simulator.onboarding_pages._connector import Connector, Kind, Option
-    from ev_energy.simulator.pages import Visitors
+    from ev_energy.simulator.oauth import Application, User, UserDirectory
+    from ev_energy.simulator.onboarding_pages._connector import Connector, DeviceKind, Option
+    from ev_energy.simulator.pages import BrowserSessions
 
     _Step = Callable[[Visit], web.Response]
 
-    _Traveller = Callable[[Kind, Mapping[str, str]], Person]
+    _Traveller = Callable[[DeviceKind, Mapping[str, str]], User]
 
     _Serve = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -33,13 +33,13 @@ _CHOICES: Final = ("make_id", "model_id", "trim_id")
 def install(
     app: web.Application,
     connector: Connector,
-    directory: Directory,
+    directory: UserDirectory,
     applications: Mapping[str, Application],
-    visitors: Visitors,
+    browser_sessions: BrowserSessions,
     clock: Callable[[], datetime],
 ) -> None:
     """Serve the pages, all below ``/onboarding``."""
-    journeys = _Journeys(connector, directory, applications, visitors, clock)
+    journeys = _Journeys(connector, directory, applications, browser_sessions, clock)
     steps = {
         "/onboarding/{kind}": journeys.served(journeys.onboard, journeys.named_person),
         "/onboarding/{kind}/reconnect": journeys.served(journeys.reconnect, journeys.owner),
@@ -53,22 +53,22 @@ def install(
 @attrs.frozen
 class _Journeys:
     _connector: Connector
-    _directory: Directory
+    _directory: UserDirectory
     _applications: Mapping[str, Application]
-    _visitors: Visitors
+    _browser_sessions: BrowserSessions
     _clock: Callable[[], datetime]
 
     def served(self, step: _Step, traveller: _Traveller) -> _Serve:
         """Return the handler of a step; ``traveller`` finds who a link is about."""
 
         async def serve(request: web.Request) -> web.Response:
-            visitor = self._visitors.visitor(request)
+            session = self._browser_sessions.get(request)
             about = {name: text for name, text in request.query.items() if text}
             try:
                 kind, application = self._checked(request.match_info["kind"], about)
                 person = traveller(kind, about)
                 sent = await _sent(request)
-                ours = self._visitors.sent_by(visitor, dict(sent))
+                ours = self._browser_sessions.accepts(session, dict(sent))
                 response = step(
                     Visit(
                         kind=kind,
@@ -77,13 +77,13 @@ class _Journeys:
                         about=about,
                         sent=dict(sent) if ours else {},
                         devices=[text for name, text in sent if name == "device"],
-                        seal=self._visitors.seal(visitor),
+                        csrf_token=self._browser_sessions.csrf_token(session),
                         stale=request.method == hdrs.METH_POST and not ours,
                     )
                 )
             except LostError as error:
                 return screens.lost(str(error), error.status)
-            self._visitors.remember(request, response, visitor)
+            self._browser_sessions.set_cookie(request, response, session)
             return response
 
         return serve
@@ -112,25 +112,25 @@ class _Journeys:
             case _:
                 return screens.ask_again(visit)
 
-    def named_person(self, _kind: Kind, about: Mapping[str, str]) -> Person:
+    def named_person(self, _kind: DeviceKind, about: Mapping[str, str]) -> User:
         """Return the person that a link names."""
         return self._person(about.get("user_id", ""))
 
-    def owner(self, kind: Kind, about: Mapping[str, str]) -> Person:
+    def owner(self, kind: DeviceKind, about: Mapping[str, str]) -> User:
         """Return the person whose device a link names."""
         if "expires_at" in about and _instant(about["expires_at"]) <= self._clock():
             raise LostError("This link is too old. Ask for a new one.", 410)
         device_id = about.get("device_id", "")
         return self._person(self._connector.owner(kind.folder, device_id) or "")
 
-    def _person(self, user_id: str) -> Person:
+    def _person(self, user_id: str) -> User:
         person = self._directory.by_id(user_id)
         if person is None:
             raise LostError("The link is about somebody or something that is not known here.", 404)
         return person
 
-    def _checked(self, folder: str, about: Mapping[str, str]) -> tuple[Kind, Application]:
-        kind = KINDS.get(folder)
+    def _checked(self, folder: str, about: Mapping[str, str]) -> tuple[DeviceKind, Application]:
+        kind = DEVICE_KINDS.get(folder)
         if kind is None:
             raise LostError("Nothing of this kind can be connected.", 404)
         application = self._applications.get(about.get("client_id", ""))

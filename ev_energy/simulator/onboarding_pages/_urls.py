@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def journey_url(root: str, kind: str, about: Mapping[str, str]) -> str:
+def onboarding_url(root: str, kind: str, about: Mapping[str, str]) -> str:
     """Return the URL of the page that begins a journey, on the host that serves ``root``.
 
     ``about`` needs ``user_id`` and ``client_id``; ``make_id``, ``model_id`` and ``trim_id``

@@ -5,16 +5,16 @@ Nothing is loaded from anywhere else, and no page needs a script.
 
 from __future__ import annotations
 
-from ev_energy.simulator.pages._browser_sessions import Visitor, Visitors
+from ev_energy.simulator.pages._browser_sessions import BrowserSession, BrowserSessions
 from ev_energy.simulator.pages._forms import button, field, form, hidden, read_form
 from ev_energy.simulator.pages._layout import facts, listed, notice, page, picks, table
 from ev_energy.simulator.pages._markup import Content, Markup, tag
 
 __all__ = [
+    "BrowserSession",
+    "BrowserSessions",
     "Content",
     "Markup",
-    "Visitor",
-    "Visitors",
     "button",
     "facts",
     "field",

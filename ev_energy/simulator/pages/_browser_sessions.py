@@ -1,4 +1,4 @@
-"""Who sits in front of a browser, known by one cookie, and whether a form is really theirs."""
+"""Browser sessions: one cookie per browser, and the CSRF tokens of its forms."""
 
 from __future__ import annotations
 
@@ -15,67 +15,70 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 
-#: The field of a form that proves that it came from a page of ours.
-SEAL: Final = "seal"
+#: The name of the form field that holds the CSRF token.
+CSRF_FIELD: Final = "seal"
 
-#: So that a simulator which runs for weeks does not grow for weeks.
-_KEPT: Final = 1000
+#: Logins kept; the oldest is dropped, so that memory stays bounded in a long run.
+_MAX_LOGINS: Final = 1000
 
 
 @attrs.frozen
-class Visitor:
-    """A browser."""
+class BrowserSession:
+    """One browser, identified by the key in its cookie."""
 
     key: str = attrs.field(repr=False)
     user_id: str | None = None
-    """Who is logged in, if anybody is."""
+    """The user who is logged in, or None."""
 
 
-class Visitors:
-    """All browsers that were here.
+class BrowserSessions:
+    """The sessions of all browsers that open the simulator's pages.
 
-    Their keys are random even where fixed secrets were asked for: a page from elsewhere that is
-    open in the same browser must not be able to guess them.
+    Session keys are random even with ``fixed_secrets``: a page of another site in the same browser
+    must not be able to guess them.
     """
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._users: dict[str, str] = {}
 
-    def visitor(self, request: web.Request) -> Visitor:
-        """Return who sent a request; somebody new if there is no cookie."""
-        key = request.cookies.get(_cookie(request), "") or secrets.token_urlsafe(24)
-        return Visitor(key, self._users.get(key))
+    def get(self, request: web.Request) -> BrowserSession:
+        """Return the session of a request; a new one if the request has no cookie."""
+        key = request.cookies.get(_cookie_name(request), "") or secrets.token_urlsafe(24)
+        return BrowserSession(key, self._users.get(key))
 
-    def log_in(self, user_id: str) -> Visitor:
-        """Return a new visitor in place of one who said who they are."""
-        # A key that was known before, perhaps to somebody else too, is worth nothing afterwards.
-        visitor = Visitor(secrets.token_urlsafe(24), user_id)
-        self._users[visitor.key] = user_id
-        while len(self._users) > _KEPT:
+    def log_in(self, user_id: str) -> BrowserSession:
+        """Return a new session in which the user is logged in."""
+        # A new key prevents session fixation: the old one may be known to another party.
+        session = BrowserSession(secrets.token_urlsafe(24), user_id)
+        self._users[session.key] = user_id
+        while len(self._users) > _MAX_LOGINS:
             del self._users[next(iter(self._users))]
-        return visitor
+        return session
 
-    def log_out(self, visitor: Visitor) -> Visitor:
-        """Return a new visitor in place of one who leaves."""
-        self._users.pop(visitor.key, None)
-        return Visitor(secrets.token_urlsafe(24))
+    def log_out(self, session: BrowserSession) -> BrowserSession:
+        """End a session and return a new one without a user."""
+        self._users.pop(session.key, None)
+        return BrowserSession(secrets.token_urlsafe(24))
 
-    def remember(
-        self, request: web.Request, response: web.StreamResponse, visitor: Visitor
+    def set_cookie(
+        self, request: web.Request, response: web.StreamResponse, session: BrowserSession
     ) -> None:
-        """Give the visitor's browser the cookie."""
-        response.set_cookie(_cookie(request), visitor.key, httponly=True, samesite="Lax", path="/")
+        """Set the cookie of the session on a response."""
+        response.set_cookie(
+            _cookie_name(request), session.key, httponly=True, samesite="Lax", path="/"
+        )
 
-    def seal(self, visitor: Visitor) -> str:
-        """Return what a form for this visitor must carry."""
-        return hmac.new(self._secret, visitor.key.encode(), hashlib.sha256).hexdigest()
+    def csrf_token(self, session: BrowserSession) -> str:
+        """Return the token that each form of the session must carry."""
+        return hmac.new(self._secret, session.key.encode(), hashlib.sha256).hexdigest()
 
-    def sent_by(self, visitor: Visitor, sent: Mapping[str, str]) -> bool:
-        """Return whether a form that was sent is one that this visitor was given."""
-        return hmac.compare_digest(sent.get(SEAL, "").encode(), self.seal(visitor).encode())
+    def accepts(self, session: BrowserSession, fields: Mapping[str, str]) -> bool:
+        """Return whether the fields of a form carry the CSRF token of the session."""
+        token = fields.get(CSRF_FIELD, "")
+        return hmac.compare_digest(token.encode(), self.csrf_token(session).encode())
 
 
-def _cookie(request: web.Request) -> str:
-    # Cookies do not care for ports, but each simulator on this host has one of its own.
+def _cookie_name(request: web.Request) -> str:
+    # Cookies ignore the port (RFC 6265, section 8.5), so each simulator on a host needs a name.
     return f"ev_energy_simulator_{request.url.port}"

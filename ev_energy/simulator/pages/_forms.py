@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from ev_energy.simulator.pages._browser_sessions import SEAL
+from ev_energy.simulator.pages._browser_sessions import CSRF_FIELD
 from ev_energy.simulator.pages._markup import tag
 
 if TYPE_CHECKING:
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from ev_energy.simulator.pages._markup import Content, Markup
 
 
-def form(*content: Content, seal: str, action: str | None = None, class_: str = "form") -> Markup:
-    """Return a form that posts to ``action``, or to the page it is on.
+def form(
+    *content: Content, csrf_token: str, action: str | None = None, class_: str = "form"
+) -> Markup:
+    """Return a form that posts to *action*, or to the URL of its page.
 
-    ``seal`` is `Visitors.seal` of the visitor: without it `Visitors.sent_by` refuses the form.
+    *csrf_token* is that of the browser's session: see `BrowserSessions.csrf_token`.
     """
-    return tag("form", tag("input", type="hidden", name=SEAL, value=seal), *content,
+    return tag("form", tag("input", type="hidden", name=CSRF_FIELD, value=csrf_token), *content,
                method="post", action=action, class_=class_)  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator.clock._instants import write_instant
-from ev_energy.simulator.onboarding_pages import Account, ConnectError, Option
+from ev_energy.simulator.onboarding_pages import ConnectError, MakerAccount, Option
 from ev_energy.simulator.resources.evses import add_evse, serial_is_known
 from ev_energy.simulator.resources.solar import connect_inverter
 from ev_energy.simulator.world._rows import Link
@@ -63,14 +63,14 @@ class WorldConnector:
         make = world.tables[_MAKES[kind]].get(found[0])
         return None if make is None else _option(make)
 
-    def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> Account:
+    def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> MakerAccount:
         """Return what the user's account at that make holds and has not connected yet."""
         make = self.make(kind, about)
         if make is None:
-            return Account(())
+            return MakerAccount(())
         known = self._known(kind, user_id, make.id)
         owned = [option for option in self._owned(kind, user_id, make) if option.id not in known]
-        return Account(owned, single=kind == "inverters")
+        return MakerAccount(owned, single=kind == "inverters")
 
     def connect(
         self, kind: str, user_id: str, about: Mapping[str, str], devices: Sequence[str]

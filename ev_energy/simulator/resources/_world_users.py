@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator.oauth import Person
+from ev_energy.simulator.oauth import User
 from ev_energy.simulator.resources.users import home_of_email
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _SUGGESTED: Final = 3
 
 
-def _person(row: Row) -> Person:
+def _person(row: Row) -> User:
     email: str = row.get("email") or f"{row['id']}@example.com"
-    return Person(row["id"], email, row.get("full_name") or email)
+    return User(row["id"], email, row.get("full_name") or email)
 
 
 class WorldDirectory:
@@ -28,17 +28,17 @@ class WorldDirectory:
     def __init__(self, world: World) -> None:
         self._users = world.tables["users"]
 
-    def by_email(self, email: str) -> Person | None:
+    def by_email(self, email: str) -> User | None:
         """Return who has this e-mail address, however it is capitalised."""
         people = map(_person, self._users.perhaps(home_of_email(email)))
         return next((who for who in people if who.email.lower() == email.strip().lower()), None)
 
-    def by_id(self, user_id: str) -> Person | None:
+    def by_id(self, user_id: str) -> User | None:
         """Return the person with this id."""
         row = self._users.get(user_id)
         return None if row is None else _person(row)
 
-    def suggestions(self) -> Sequence[Person]:
+    def suggestions(self) -> Sequence[User]:
         """Return a few people for whoever knows none."""
         rows = (self._users.numbered(home) for home in range(_SUGGESTED))
         return [_person(row) for row in rows if row is not None]

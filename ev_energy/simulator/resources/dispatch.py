@@ -288,7 +288,7 @@ def _create(call: Call) -> Reply:
         raise invalid(errors)
     limits = {name: call.body.get(name) for name in (*_LIMITS, _TARGET)}
     times = {"start_time": write_instant(start), "end_time": write_instant(end)}
-    return Reply(call.show(add_event(call.world, coordinator, times | limits)), 201)
+    return Reply(call.serialize(add_event(call.world, coordinator, times | limits)), 201)
 
 
 def _cancel(call: Call) -> Reply:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ev_energy.models.evse_logs import EVSEOCPPCallResponseErrorCode, EVSEOCPPLogAction
 from ev_energy.models.evses import EVSELifecycleState, EVSELockMode
 from ev_energy.simulator.clock._instants import write_instant
-from ev_energy.simulator.http._filters import among, equals, spelt
+from ev_energy.simulator.http._filters import equals, one_of, translated
 from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing, log
 from ev_energy.simulator.onboarding_pages import reconnect_url
 from ev_energy.simulator.resources.catalogues import EVERYWHERE
@@ -153,10 +153,10 @@ def _clamp_view(world: World, row: Row, _viewer: Viewer) -> Row:
 _ACTIONS: Final = frozenset(action.value for action in EVSEOCPPLogAction)
 _ERRORS: Final = frozenset(code.value for code in EVSEOCPPCallResponseErrorCode)
 _OCPP_FILTERS: Final = {
-    "action__in": among("action", _ACTIONS),
-    "direction": spelt("direction", {"SENT": "Sent", "RECEIVED": "Received"}),
+    "action__in": one_of("action", _ACTIONS),
+    "direction": translated("direction", {"SENT": "Sent", "RECEIVED": "Received"}),
     "error_code": equals("response.error_code"),
-    "error_code__in": among("response.error_code", _ERRORS),
+    "error_code__in": one_of("response.error_code", _ERRORS),
 }
 
 
@@ -173,7 +173,7 @@ def _update(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
     given = {name: call.body[name] for name in call.body.keys() & {"location"}}
     changed = call.world.change(row, **given)
-    return Reply(call.show(call.world.tables["evses"].seen_by(changed, call.viewer)))
+    return Reply(call.serialize(call.world.tables["evses"].seen_by(changed, call.viewer)))
 
 
 def _delete(call: Call) -> Reply:
@@ -207,7 +207,7 @@ def _connectivity(call: Call) -> Reply:
     releases = call.world.tables["evse_firmware_versions"]
     versions = [release["version"] for release in releases if release["_model"] is product]
     digits = f"{chance.number(row['id'], 'iccid') % 10**13:013}"
-    return Reply(call.show({
+    return Reply(call.serialize({
         "signal_strength_rssi_dbm": signal if mobile else None,
         "lowest_signal_strength_rssi_dbm_7d": signal - 14 if mobile else None,
         "highest_signal_strength_rssi_dbm_7d": signal + 6 if mobile else None,

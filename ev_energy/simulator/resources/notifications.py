@@ -9,8 +9,7 @@ import attrs
 
 from ev_energy.models.notifications import NotificationCategory as Category
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
-from ev_energy.simulator.http._languages import ENGLISH, preferred
-from ev_energy.simulator.http._routes import Reply, detail, listing
+from ev_energy.simulator.http._routes import ENGLISH, Reply, detail, listing
 from ev_energy.simulator.resources._periodic_table import Rounds, rounds_table
 
 if TYPE_CHECKING:
@@ -194,7 +193,7 @@ def _translated(call: Call, row: Row) -> dict[str, Any]:
     """Return the words of a notification, if the caller has a say in their language."""
     if call.language is None:
         return {}
-    return texts_of(row["message_id"], preferred(call.language, LANGUAGES))
+    return texts_of(row["message_id"], call.preferred_language(LANGUAGES))
 
 
 def _list(call: Call) -> Reply:
@@ -209,7 +208,7 @@ def _update(call: Call) -> Reply:
         read_at = write_instant(read_instant(call.body["read_at"]))
         changed = call.world.change(row, read_at=read_at)
         row = call.world.tables[_FOLDER].seen_by(changed, call.viewer)
-    return Reply({"Notification": call.show(row)})
+    return Reply({"Notification": call.serialize(row)})
 
 
 ROUTES: Final[Routes] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ev_energy.simulator.clock._instants import read_instant, write_instant
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import Reply
-from ev_energy.simulator.onboarding_pages import ConnectError, journey_url
+from ev_energy.simulator.onboarding_pages import ConnectError, onboarding_url
 from ev_energy.simulator.resources._device_linking import WorldConnector
 from ev_energy.simulator.resources.evses import add_evse, serial_is_known
 from ev_energy.simulator.world._rows import Link
@@ -50,7 +50,7 @@ def check_start(call: Call, kind: str, choices: Mapping[str, str]) -> str:
     if None in known:
         raise not_found()
     names = ("user_id", "client_id", *chosen, "redirect_uri")
-    return journey_url(call.root, kind, {name: given[name] for name in names if name in given})
+    return onboarding_url(call.root, kind, {name: given[name] for name in names if name in given})
 
 
 def wait(call: Call, kind: str) -> Reply:
@@ -100,7 +100,7 @@ def _import(call: Call) -> Reply:
     made = [row for row in models if row["_maker"].provider == provider]
     model = call.world.chance.pick(made, "import", serial)
     row = add_evse(call.world, user_id, model, serial)
-    return Reply(call.show(call.world.tables["evses"].seen_by(row, call.viewer)), 201)
+    return Reply(call.serialize(call.world.tables["evses"].seen_by(row, call.viewer)), 201)
 
 
 _VEHICLE_CHOICES: Final = {
@@ -160,7 +160,7 @@ def _complete(call: Call) -> Reply:
         raise ProblemError(422, "Not connected", str(error)) from None
     request["used"] = True
     rows = [{"id": key, "url": Link("vehicles", key)} for key in keys]
-    return Reply(call.show({"vehicles": rows}), 201)
+    return Reply(call.serialize({"vehicles": rows}), 201)
 
 
 def _send_link(call: Call) -> Reply:

@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.simulator.clock._instants import ANCHOR, write_instant
-from ev_energy.simulator.http._bodies import read_link
 from ev_energy.simulator.http._problems import invalid
-from ev_energy.simulator.http._routes import Reply
+from ev_energy.simulator.http._routes import Reply, read_link
 from ev_energy.simulator.http._validation import FORMATS
 from ev_energy.simulator.world._rows import Link
 
@@ -119,7 +118,7 @@ def _user(call: Call) -> Row:
 
 
 def _shown(call: Call, row: Row) -> Reply:
-    return Reply({"url": f"{call.root}/{call.path}", **call.show(row)})
+    return Reply({"url": f"{call.root}/{call.path}", **call.serialize(row)})
 
 
 def _groups(call: Call) -> Reply:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
-from ev_energy.simulator.http._languages import ENGLISH
+from ev_energy.simulator.http._routes import ENGLISH
 
 if TYPE_CHECKING:
     from collections.abc import Collection

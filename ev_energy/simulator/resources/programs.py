@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR, write_instant
-from ev_energy.simulator.http._paging import links
+from ev_energy.simulator.http._paging import link_header
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import Reply, detail, listing
 from ev_energy.simulator.resources._geojson import contains
@@ -316,7 +316,7 @@ def _programs(call: Call) -> Reply:
         places.append(location_of(call.world, call.viewer.user_id))
     for location in places:
         covered = [row for row in covered if row["_program"].may_cover(location)]
-    return Reply([call.show(row) for row in covered], headers={"Link": links()})
+    return Reply([call.serialize(row) for row in covered], headers={"Link": link_header()})
 
 
 def _place_asked_for(call: Call) -> Row | None:
@@ -349,7 +349,7 @@ def _vehicle_compatibility(call: Call) -> Reply:
     rows = [
         _record(row) for row in call.world.tables["vehicle_models"] if _compatible(program, row)
     ]
-    return Reply([call.show(row) for row in rows])
+    return Reply([call.serialize(row) for row in rows])
 
 
 def _record(model: Row) -> Row:
@@ -371,7 +371,7 @@ def _join(call: Call) -> Reply:
     if tier is None:
         raise not_found("No default tier")
     join(call.world, user_id, program, tier)
-    return Reply(call.show(program), 201)
+    return Reply(call.serialize(program), 201)
 
 
 def _current(call: Call) -> Reply:
@@ -381,7 +381,7 @@ def _current(call: Call) -> Reply:
     if not published:
         raise not_found("No published version")
     newest = max(published, key=lambda row: row["version_number"])
-    return Reply(call.show(versions.seen_by(newest, call.viewer)))
+    return Reply(call.serialize(versions.seen_by(newest, call.viewer)))
 
 
 def _accept(call: Call) -> Reply:
@@ -424,7 +424,7 @@ def _verified(when: str) -> Handler:
 
 
 def _incentive_schemes(call: Call) -> Reply:
-    return Reply(schemes_for(call.world, _user_id(call)), headers={"Link": links()})
+    return Reply(schemes_for(call.world, _user_id(call)), headers={"Link": link_header()})
 
 
 _AGREEMENT_VERSIONS: Final = "/programs/{program_id}/participation_agreement_versions"

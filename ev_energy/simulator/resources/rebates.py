@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.models.rebates import UserRebateStatus as Status
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
-from ev_energy.simulator.http._bodies import read_link
 from ev_energy.simulator.http._filters import equals
-from ev_energy.simulator.http._languages import preferred
 from ev_energy.simulator.http._problems import ProblemError, invalid
-from ev_energy.simulator.http._routes import Reply, detail, listing
+from ev_energy.simulator.http._routes import Reply, detail, listing, read_link
 from ev_energy.simulator.resources._evidence_bucket import LIFETIME, file_url, presigned_url
 from ev_energy.simulator.resources.program_membership import location_of
 from ev_energy.simulator.resources.rebate_types import types_in
@@ -234,7 +232,7 @@ def _types(call: Call) -> Collection:
 
 def _translated(call: Call, row: Row) -> Row:
     words = row["_other_words"]
-    return dict(words.get(preferred(call.language, words), {}))
+    return dict(words.get(call.preferred_language(words), {}))
 
 
 def _evidence_of(call: Call, application: Row) -> Row:
@@ -274,12 +272,12 @@ def _applications(call: Call) -> Reply:
     user_id = call.viewer.user_id
     rows = (table if user_id is None else table.of_user(user_id)).after(None)
     seen = (table.seen_by(row, call.viewer) for row in rows)
-    return Reply([call.show(row | _with_evidence(call, row)) for row in seen])
+    return Reply([call.serialize(row | _with_evidence(call, row)) for row in seen])
 
 
 def _place(call: Call, row: Row) -> Row:
     """Return where something is."""
-    return call.show({"id": row["id"], "url": row["url"]})
+    return call.serialize({"id": row["id"], "url": row["url"]})
 
 
 def _apply(call: Call) -> Reply:
@@ -337,7 +335,7 @@ def _start_upload(call: Call) -> Reply:
     row = table.get(call.query.get("user_rebate", ""))
     name: str = body.get("file_name", "").strip()
     link = read_link(world, "rebate_evidence_types", body.get("rebate_evidence_type", ""))
-    if row is None or not call.may_see(table, row):
+    if row is None or not call.can_see(table, row):
         errors["user_rebate"] = ["Not the id of an application."]
     elif is_submitted(row):
         errors["user_rebate"] = ["The application was submitted already."]

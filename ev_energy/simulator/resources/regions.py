@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR, write_instant
-from ev_energy.simulator.http._bodies import read_link
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
-from ev_energy.simulator.http._routes import Reply, listing
+from ev_energy.simulator.http._routes import Reply, listing, read_link
 from ev_energy.simulator.resources._geojson import (
     area_sq_km,
     contains,
@@ -248,7 +247,7 @@ def _in_group(group_id: str) -> Callable[[Row], bool]:
 
 
 def _with_geometry(call: Call, row: Row) -> dict[str, Any]:
-    return call.show(row) | {"geometry": geometry(row)}
+    return call.serialize(row) | {"geometry": geometry(row)}
 
 
 def _region(call: Call) -> Reply:
@@ -256,7 +255,7 @@ def _region(call: Call) -> Reply:
 
 
 def _group(call: Call) -> Reply:
-    return Reply(call.show(_own(call, "region_groups", "region_group_id")))
+    return Reply(call.serialize(_own(call, "region_groups", "region_group_id")))
 
 
 def _for_organisations(answer: Callable[[Call, str], Reply]) -> Handler:
@@ -354,7 +353,7 @@ def _create_group(call: Call, organisation: str) -> Reply:
     group = create_group(world, body["name"], organisation)
     for entry, area in drawn:
         create_region(world, entry, area.polygons, [group["url"]], organisation)
-    return Reply(call.show(call.find("region_groups", group["id"])), 201)
+    return Reply(call.serialize(call.find("region_groups", group["id"])), 201)
 
 
 def _validate_group(call: Call, _organisation: str) -> Reply:

@@ -104,7 +104,7 @@ def _route(call: Call) -> Row:
 
 
 def _shown(call: Call, row: Row, status: int = 200) -> Reply:
-    return Reply(call.show(_table(call).seen_by(row, call.viewer)), status)
+    return Reply(call.serialize(_table(call).seen_by(row, call.viewer)), status)
 
 
 def _written(call: Call) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator.http._paging import links
+from ev_energy.simulator.http._paging import link_header
 from ev_energy.simulator.http._routes import Reply, detail, listing
 from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._tables import Made, Table
@@ -88,8 +88,8 @@ class _Providers(Table):
 
 def _sites(call: Call) -> Reply:
     sites = call.world.tables["evse_sites"]
-    rows = [call.show(sites.seen_by(row, call.viewer)) for row in sites]
-    return Reply(rows, headers={"Link": links()})
+    rows = [call.serialize(sites.seen_by(row, call.viewer)) for row in sites]
+    return Reply(rows, headers={"Link": link_header()})
 
 
 ROUTES: Final[Routes] = {

@@ -19,18 +19,18 @@ from ev_energy.simulator.home_energy._quarter_hours import (
     latest_sample,
     samples,
 )
-from ev_energy.simulator.http._bodies import read_link
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import (
     Reply,
     collection_at,
     detail,
-    keep_by,
     listing,
     log,
-    shown_page,
+    paged_reply,
+    read_link,
+    row_filter,
 )
-from ev_energy.simulator.onboarding_pages import journey_url
+from ev_energy.simulator.onboarding_pages import onboarding_url
 from ev_energy.simulator.resources._availability import SOLD
 from ev_energy.simulator.resources.catalogues.home_devices import (
     INVERTERS,
@@ -303,14 +303,14 @@ def _vehicle(call: Call) -> Row | None:
         return None
     vehicles = call.world.tables["vehicles"]
     row = vehicles.get(call.query["vehicle_id"])
-    if row is None or not call.may_see(vehicles, row):
+    if row is None or not call.can_see(vehicles, row):
         raise invalid({"vehicle_id": ["No such vehicle."]})
     return row
 
 
 def _arrays(call: Call) -> Reply:
     vehicle = _vehicle(call)
-    reply = shown_page(call, collection_at(call), keep_by(call, {"vehicle_id": None}))
+    reply = paged_reply(call, collection_at(call), row_filter(call, {"vehicle_id": None}))
     arrays = call.world.tables[ARRAYS]
     found = [(shown, arrays.get(shown["id"]) or {}) for shown in reply.body]
     body = [shown | {"forecast": _forecast(call, row, vehicle)} for shown, row in found]
@@ -320,7 +320,7 @@ def _arrays(call: Call) -> Reply:
 def _shown(call: Call, row: Row, vehicle: Row | None = None, status: int = 200) -> Reply:
     forecast = {"forecast": _forecast(call, row, vehicle)}
     row = call.world.tables[ARRAYS].seen_by(row, call.viewer)
-    return Reply(call.show(row | forecast), status)
+    return Reply(call.serialize(row | forecast), status)
 
 
 def _create_array(call: Call) -> Reply:
@@ -355,7 +355,7 @@ def _create_inverter(call: Call) -> Reply:
     if errors or model is None or user_id is None:
         raise invalid(errors)
     row = add_inverter(world, user_id, model, reports=False)
-    return Reply(call.show(world.tables["inverters"].seen_by(row, call.viewer)), 201)
+    return Reply(call.serialize(world.tables["inverters"].seen_by(row, call.viewer)), 201)
 
 
 def _onboard(call: Call) -> Reply:
@@ -379,7 +379,7 @@ def _onboard(call: Call) -> Reply:
         if about.setdefault("make_id", model["make"].key) != model["make"].key:
             raise ProblemError(400, "Which one?", "The inverter is of another make.")
         about["model_id"] = row["model"].key
-    return Reply(status=302, headers={"Location": journey_url(call.root, "inverters", about)})
+    return Reply(status=302, headers={"Location": onboarding_url(call.root, "inverters", about)})
 
 
 ROUTES: Final[Routes] = {

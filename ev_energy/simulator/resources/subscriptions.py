@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator.clock._instants import ANCHOR
-from ev_energy.simulator.http._languages import ENGLISH, preferred
-from ev_energy.simulator.http._routes import Reply, detail, listing
+from ev_energy.simulator.http._routes import ENGLISH, Reply, detail, listing
 from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._tables import Made
 
@@ -67,7 +66,7 @@ _LISTING: Final[Handler] = listing()
 
 
 def _translated(call: Call, offering: Row) -> Row:
-    return {"name": name_in(preferred(call.language, LANGUAGES), offering["name"])}
+    return {"name": name_in(call.preferred_language(LANGUAGES), offering["name"])}
 
 
 def _list(call: Call) -> Reply:

@@ -13,7 +13,7 @@ from ev_energy.models.support_tickets import SupportTicketSubcategoryEnum as Sub
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
 from ev_energy.simulator.http._filters import equals
 from ev_energy.simulator.http._problems import not_found
-from ev_energy.simulator.http._routes import Reply, keep_by, shown_page
+from ev_energy.simulator.http._routes import Reply, paged_reply, row_filter
 from ev_energy.simulator.oauth import ALL_SCOPES
 from ev_energy.simulator.resources._periodic_table import Rounds, rounds_table
 from ev_energy.simulator.resources.catalogues.vehicles import CAR_MAKERS
@@ -302,16 +302,16 @@ def _expanded(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
     if "messages" not in call.expand:
         return shown
     ticket = call.find(_FOLDER, shown["id"])
-    return shown | {"messages": [call.show(one) for one in messages_of(call.world, ticket)]}
+    return shown | {"messages": [call.serialize(one) for one in messages_of(call.world, ticket)]}
 
 
 def _list(call: Call) -> Reply:
-    reply = shown_page(call, tickets_seen(call), keep_by(call, _FILTERS))
+    reply = paged_reply(call, tickets_seen(call), row_filter(call, _FILTERS))
     return Reply([_expanded(call, shown) for shown in reply.body], headers=reply.headers)
 
 
 def _get(call: Call) -> Reply:
-    return Reply(_expanded(call, call.show(_ticket(call))))
+    return Reply(_expanded(call, call.serialize(_ticket(call))))
 
 
 def _update(call: Call) -> Reply:
@@ -319,20 +319,20 @@ def _update(call: Call) -> Reply:
     if call.body:
         changed = call.world.change(row, **call.body)
         row = call.world.tables[_FOLDER].seen_by(changed, call.viewer)
-    return Reply(call.show(row))
+    return Reply(call.serialize(row))
 
 
 def _messages(call: Call) -> Reply:
-    keep = keep_by(call, {})
+    keep = row_filter(call, {})
     messages = messages_of(call.world, _ticket(call))
-    return Reply([call.show(message) for message in messages if keep(message)])
+    return Reply([call.serialize(message) for message in messages if keep(message)])
 
 
 def _message(call: Call) -> Reply:
     wanted = call.params["message_id"]
     for message in messages_of(call.world, _ticket(call)):
         if message["id"] == wanted:
-            return Reply(call.show(message))
+            return Reply(call.serialize(message))
     raise not_found("No such message")
 
 

@@ -322,7 +322,7 @@ def _home(call: Call) -> Row | None:
         return None
     users = call.world.tables["users"]
     user = users.get(user_id)
-    if user is None or not call.may_see(users, user):
+    if user is None or not call.can_see(users, user):
         raise invalid({"available_for_user_id": ["No such user."]})
     return user.get("default_location") or {}
 

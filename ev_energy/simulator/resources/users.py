@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
-from ev_energy.simulator.http._bodies import LOCATION, read_location
 from ev_energy.simulator.http._filters import equals_ignoring_case
 from ev_energy.simulator.http._problems import invalid
-from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing, read_link
 from ev_energy.simulator.resources.feeds import carbon_of
 from ev_energy.simulator.resources.sites import site_of
 from ev_energy.simulator.resources.tariffs import tariff_of_country
@@ -19,6 +18,7 @@ from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._tables import Made, Rows
 
 if TYPE_CHECKING:
+    from ev_energy.simulator.http._problems import FieldErrors
     from ev_energy.simulator.http._routes import Call, Routes
     from ev_energy.simulator.world._rows import Row, Viewer
     from ev_energy.simulator.world._tables import Collection
@@ -150,6 +150,45 @@ def add_timezones(world: World) -> None:
     world.table("timezones", "tzon", Made.of(rows))
 
 
+_ADDRESS_LINES: Final = ("address_1", "address_2", "city", "state", "postal_code")
+_ADDRESS: Final = (*_ADDRESS_LINES, "country_code", "coordinates")
+_REQUIRED: Final = ("address_1", "city", "postal_code", "country_code")
+_LOCATION_LINKS: Final = {"tariff": "tariffs", "evse_site": "evse_sites"}
+#: The members of a location that requests may set.
+_LOCATION: Final = (*_ADDRESS, *_LOCATION_LINKS)
+
+
+def _read_location(world: World, given: Row, before: Row) -> tuple[Row, FieldErrors]:
+    """Return the members to set in the location *before*, and the errors in *given*.
+
+    The four members that an address requires are set together or not at all, in the request and
+    afterwards. A request that clears all four clears the rest of the address as well.
+    """
+    row: Row = {name: given[name] for name in _LOCATION if name in given}
+    errors = _address_errors(row, before)
+    if all(name in row and row[name] is None for name in _REQUIRED) and not errors:
+        row |= dict.fromkeys(_ADDRESS)
+    for name, folder in _LOCATION_LINKS.items():
+        if row.get(name) is not None:
+            row[name] = read_link(world, folder, row[name])
+            if row[name] is None:
+                errors[name] = [f"This must be the URL of one of /{folder}."]
+    if row.get("coordinates") is not None:
+        row["coordinates"] = {name: row["coordinates"][name] for name in ("latitude", "longitude")}
+    return ({}, {"default_location": errors}) if errors else (row, {})
+
+
+def _address_errors(row: Row, before: Row) -> FieldErrors:
+    if any(row.get(name) is not None for name in _ADDRESS):
+        text = "This is required as soon as any part of an address is given."
+        return {name: [text] for name in _REQUIRED if row.get(name) is None}
+    cleared = [name for name in _REQUIRED if name in row]
+    if len(cleared) == len(_REQUIRED) or all(before.get(name) is None for name in _ADDRESS):
+        return {}
+    text = f"This can only be cleared together with all of {', '.join(_REQUIRED)}."
+    return {name: [text] for name in cleared}
+
+
 def _written(call: Call, before: Row) -> Row:
     """Return the members that a body sets, all of them or none; others are ignored."""
     row: Row = {}
@@ -157,10 +196,10 @@ def _written(call: Call, before: Row) -> Row:
         row["email"] = call.body["email"]
     if "default_location" in call.body:
         old: Row = before.get("default_location") or {}
-        location, wrong = read_location(call.world, call.body["default_location"], old)
+        location, wrong = _read_location(call.world, call.body["default_location"], old)
         if wrong:
             raise invalid(wrong)
-        row["default_location"] = {**dict.fromkeys(LOCATION), **old, **location}
+        row["default_location"] = {**dict.fromkeys(_LOCATION), **old, **location}
     return row
 
 
@@ -207,7 +246,7 @@ def _update(call: Call) -> Reply:
 
 def _shown(call: Call, row: Row, status: int = 200) -> Reply:
     row = call.world.tables["users"].seen_by(row, call.viewer)
-    return Reply(call.show(row | _single(call, row)), status)
+    return Reply(call.serialize(row | _single(call, row)), status)
 
 
 ROUTES: Final[Routes] = {

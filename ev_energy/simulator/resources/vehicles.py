@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.simulator.clock._instants import write_instant
-from ev_energy.simulator.http._bodies import read_link
 from ev_energy.simulator.http._problems import ProblemError, invalid
-from ev_energy.simulator.http._routes import Reply, detail, listing, log
+from ev_energy.simulator.http._routes import Reply, detail, listing, log, read_link
 from ev_energy.simulator.onboarding_pages import reconnect_url
 from ev_energy.simulator.resources.catalogues.vehicles import connected_trims, hidden_trim
 from ev_energy.simulator.world._rows import Address, Link
@@ -85,7 +84,7 @@ _STEP: Final = 10
 
 
 def _shown(call: Call, row: Row, status: int = 200) -> Reply:
-    return Reply(call.show(call.world.tables["vehicles"].seen_by(row, call.viewer)), status)
+    return Reply(call.serialize(call.world.tables["vehicles"].seen_by(row, call.viewer)), status)
 
 
 def _to_step(watt_hours: int) -> int:
@@ -201,7 +200,7 @@ def _keep(call: Call, kind: str, changes: dict[str, Any]) -> None:
 def _connectors(call: Call) -> Reply:
     row, kept = _setting(call, "vehicle_connectors")
     native = kept.get("native_connector") or default_connector(call.world, row)
-    return Reply(call.show({
+    return Reply(call.serialize({
         "url": Address(f"{row['url'].path}/connectors"),
         "vehicle": Address(row["url"].path),
         "native_connector": native,
@@ -234,7 +233,7 @@ def _state_of_charge(call: Call) -> Reply:
         latest = call.world.follow(row["latest_status_log"]) or {}
         percent = latest.get("state_of_charge_percentage")
         source, updated_at = "CONNECTED", latest.get("sampled_at")
-    return Reply(call.show({
+    return Reply(call.serialize({
         "url": Address(f"{row['url'].path}/state_of_charge"),
         "vehicle": Address(row["url"].path),
         "state_of_charge_percentage": percent,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ev_energy.simulator._seeded_random import ID_LETTERS
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
 from ev_energy.simulator.clock._microseconds import instant_of
-from ev_energy.simulator.http._serialization import Renderer, Tree
+from ev_energy.simulator.http._serialization import ExpandTree, Serializer
 from ev_energy.simulator.resources.charging_sessions._rows import sub_session_row
 from ev_energy.simulator.world._rows import Viewer
 
@@ -174,7 +174,7 @@ class Announcer:
 
     def _publish(self, event: Event) -> None:
         row = sub_session_row(self._world, event.episode, event.number, event.at)
-        data = Renderer(self._world, self._root(), Viewer()).row(row, Tree())
+        data = Serializer(self._world, self._root(), Viewer()).row(row, ExpandTree())
         self._webhooks.publish(f"charging_sub_session.{event.what}", data, at=event.at)
 
     async def _follow(self) -> None:

@@ -22,7 +22,7 @@ from ev_energy.simulator.pages import (
 
 if TYPE_CHECKING:
     from ev_energy.simulator._secrets import Secrets
-    from ev_energy.simulator.pages import Content, Markup, Visitors
+    from ev_energy.simulator.pages import BrowserSessions, Content, Markup
     from ev_energy.simulator.webhooks._sender import Webhooks
     from ev_energy.simulator.webhooks._state import Delivery, Endpoint
 
@@ -38,10 +38,12 @@ _LINKS_KEPT: Final = 1000
 class Portal:
     """Lets applications in by links that work once, and knows their browsers from then on."""
 
-    def __init__(self, webhooks: Webhooks, secrets: Secrets, visitors: Visitors) -> None:
+    def __init__(
+        self, webhooks: Webhooks, secrets: Secrets, browser_sessions: BrowserSessions
+    ) -> None:
         self._webhooks = webhooks
         self._secrets = secrets
-        self._visitors = visitors
+        self._browser_sessions = browser_sessions
         self._made = 0
         #: The application that each link is for.
         self._links: dict[str, str] = {}
@@ -62,33 +64,36 @@ class Portal:
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         token = request.query.get("token")
-        visitor = self._visitors.visitor(request)
+        session = self._browser_sessions.get(request)
         if token is not None:
             client_id = self._links.pop(token, None)
             if client_id is None:
                 return _refused()
-            _keep(self._admitted, visitor.key, client_id)
+            _keep(self._admitted, session.key, client_id)
             response = web.Response(status=303, headers={"Location": _PATH})
-            self._visitors.remember(request, response, visitor)
+            self._browser_sessions.set_cookie(request, response, session)
             return response
-        client_id = self._admitted.get(visitor.key)
+        client_id = self._admitted.get(session.key)
         if client_id is None:
             return _refused()
-        return self._page(client_id, self._visitors.seal(visitor))
+        return self._page(client_id, self._browser_sessions.csrf_token(session))
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
-        visitor = self._visitors.visitor(request)
-        client_id = self._admitted.get(visitor.key)
+        session = self._browser_sessions.get(request)
+        client_id = self._admitted.get(session.key)
         try:
             pairs = await read_form(request)
         except ValueError as error:
             return page("Not understood", notice(str(error), error=True), status=400)
         sent = dict(pairs)
-        if client_id is None or not self._visitors.sent_by(visitor, sent):
+        if client_id is None or not self._browser_sessions.accepts(session, sent):
             return _refused()
-        seal, endpoint_id = self._visitors.seal(visitor), sent.get("endpoint", "")
+        csrf_token, endpoint_id = (
+            self._browser_sessions.csrf_token(session),
+            sent.get("endpoint", ""),
+        )
         if endpoint_id and all(mine.id != endpoint_id for mine in self._mine(client_id)):
-            return self._page(client_id, seal, said="This endpoint is gone.", status=404)
+            return self._page(client_id, csrf_token, said="This endpoint is gone.", status=404)
         try:
             match sent.get("do"):
                 case "add":
@@ -103,11 +108,11 @@ class Portal:
                 case "replay":
                     self._webhooks.replay(sent.get("message", ""), endpoint_id)
                 case other:
-                    return self._page(client_id, seal, said=f"Do what? {other}", status=400)
+                    return self._page(client_id, csrf_token, said=f"Do what? {other}", status=400)
         except ValueError as error:
-            return self._page(client_id, seal, url=sent.get("url", ""), wrong=str(error))
+            return self._page(client_id, csrf_token, url=sent.get("url", ""), wrong=str(error))
         except KeyError:
-            return self._page(client_id, seal, said="This is gone.", status=404)
+            return self._page(client_id, csrf_token, said="This is gone.", status=404)
         raise web.HTTPSeeOther(_PATH)
 
     def _mine(self, client_id: str) -> list[Endpoint]:
@@ -116,7 +121,7 @@ class Portal:
     def _page(
         self,
         client_id: str,
-        seal: str,
+        csrf_token: str,
         *,
         url: str = "",
         wrong: str | None = None,
@@ -130,7 +135,7 @@ class Portal:
             notice(said, error=True) if said else None,
             facts([("Application", tag("code", client_id))]),
             tag("h2", "Endpoints"),
-            [_endpoint(endpoint, seal) for endpoint in endpoints.values()]
+            [_endpoint(endpoint, csrf_token) for endpoint in endpoints.values()]
             or tag("p", "None yet: add one below.", class_="soft"),
             tag("h2", "Add an endpoint"),
             form(
@@ -143,12 +148,12 @@ class Portal:
                     for name in EVENT_TYPES
                 ],
                 button("Add", name="do", value="add"),
-                seal=seal,
+                csrf_token=csrf_token,
             ),
             tag("h2", "Last deliveries"),
             table(
                 ("When", "What", "Result", ""),
-                (_row(delivery, endpoints[delivery.endpoint_id], seal)
+                (_row(delivery, endpoints[delivery.endpoint_id], csrf_token)
                  for delivery in made[: -_SHOWN - 1 : -1]),
             )
             if made
@@ -173,14 +178,17 @@ def _refused() -> web.Response:
     )
 
 
-def _do(seal: str, what: str, label: str, *about: tuple[str, str]) -> Markup:
+def _do(csrf_token: str, what: str, label: str, *about: tuple[str, str]) -> Markup:
     """Return a small button that does something to what it stands beside."""
     return form(
-        *hidden(about), button(label, name="do", value=what, quiet=True), seal=seal, class_="inline"
+        *hidden(about),
+        button(label, name="do", value=what, quiet=True),
+        csrf_token=csrf_token,
+        class_="inline",
     )
 
 
-def _endpoint(endpoint: Endpoint, seal: str) -> Markup:
+def _endpoint(endpoint: Endpoint, csrf_token: str) -> Markup:
     about = ("endpoint", endpoint.id)
     shown: list[tuple[str, Content]] = [
         ("URL", tag("code", endpoint.url)),
@@ -191,13 +199,13 @@ def _endpoint(endpoint: Endpoint, seal: str) -> Markup:
     return tag(
         "section",
         facts(shown),
-        _do(seal, "rotate", "New secret", about),
+        _do(csrf_token, "rotate", "New secret", about),
         " ",
-        _do(seal, "remove", "Remove", about),
+        _do(csrf_token, "remove", "Remove", about),
     )
 
 
-def _row(delivery: Delivery, endpoint: Endpoint, seal: str) -> list[Content]:
+def _row(delivery: Delivery, endpoint: Endpoint, csrf_token: str) -> list[Content]:
     about = ("message", delivery.message_id), ("endpoint", delivery.endpoint_id)
     said = delivery.error or (f"status {delivery.status}" if delivery.status else "not sent")
     line = tag("br")
@@ -212,5 +220,5 @@ def _row(delivery: Delivery, endpoint: Endpoint, seal: str) -> list[Content]:
             *(delivery.outcome, line),
             tag("small", f"attempt {delivery.attempt}: ", textwrap.shorten(said, 50), title=said),
         ],
-        _do(seal, "replay", "Replay", *about),
+        _do(csrf_token, "replay", "Replay", *about),
     ]

@@ -16,8 +16,14 @@ from hypothesis import strategies as st
 from ev_energy.simulator._secrets import Secrets
 from ev_energy.simulator._seeded_random import Chance
 from ev_energy.simulator.clock._clock import Clock
-from ev_energy.simulator.oauth import Application, Authority, Person, TokenRefusedError, install
-from ev_energy.simulator.pages import Visitors
+from ev_energy.simulator.oauth import (
+    Application,
+    AuthorizationServer,
+    TokenRefusedError,
+    User,
+    install,
+)
+from ev_energy.simulator.pages import BrowserSessions
 from tests.helpers.html_browser import Driver, Site
 
 if TYPE_CHECKING:
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
 SCOPES = ("evse:read", "evse:write", "user:read")
 BACK = "https://acme.example/back"
-ADA = Person("user-ada", "ada@example.com", "Ada Doyle")
+ADA = User("user-ada", "ada@example.com", "Ada Doyle")
 VERIFIER = "a-verifier-is-made-of-at-least-43-letters-like-these"
 S256 = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
@@ -39,13 +45,13 @@ def basic(application: Application) -> dict[str, str]:
 class People:
     """The one person there is."""
 
-    def by_email(self, email: str) -> Person | None:
+    def by_email(self, email: str) -> User | None:
         return ADA if email.lower() == ADA.email else None
 
-    def by_id(self, user_id: str) -> Person | None:
+    def by_id(self, user_id: str) -> User | None:
         return ADA if user_id == ADA.user_id else None
 
-    def suggestions(self) -> list[Person]:
+    def suggestions(self) -> list[User]:
         return [ADA]
 
 
@@ -54,12 +60,12 @@ class Server(Site):
 
     def __init__(self, clock: Clock) -> None:
         app = web.Application()
-        self.authority = Authority(Chance(1), clock)
-        install(app, self.authority, People(), Visitors())
+        self.auth_server = AuthorizationServer(Chance(1), clock)
+        install(app, self.auth_server, People(), BrowserSessions())
         super().__init__(app)
-        self.acme = self.authority.add(SCOPES, [BACK], name="Acme")
-        self.other = self.authority.add(SCOPES, [BACK], name="Other")
-        self.phone = self.authority.add(SCOPES, ["acme://back"], public=True, name="Phone")
+        self.acme = self.auth_server.register(SCOPES, [BACK], name="Acme")
+        self.other = self.auth_server.register(SCOPES, [BACK], name="Other")
+        self.phone = self.auth_server.register(SCOPES, ["acme://back"], public=True, name="Phone")
 
     def asking(self, application: Application, **asked: str) -> str:
         """The URL at which an application asks a driver in."""
@@ -99,7 +105,7 @@ class Server(Site):
 
     def good(self, token: str) -> bool:
         """Whether the API would take an access token."""
-        return self.authority.grant(token) is not None
+        return self.auth_server.introspect(token) is not None
 
 
 @pytest.fixture
@@ -114,7 +120,7 @@ async def test_a_code_becomes_tokens_that_act_for_the_driver(server: Server) -> 
     body = await server.tokens(server.acme, scope="evse:read user:read")
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 36000)
     assert body["scope"] == "evse:read user:read"
-    grant = server.authority.grant(body["access_token"])
+    grant = server.auth_server.introspect(body["access_token"])
     assert grant is not None
     assert (grant.user_id, grant.application) == (ADA.user_id, server.acme)
     assert grant.scopes == {"evse:read", "user:read"}
@@ -123,7 +129,7 @@ async def test_a_code_becomes_tokens_that_act_for_the_driver(server: Server) -> 
 async def test_an_application_that_acts_for_itself_gets_no_refresh_token(server: Server) -> None:
     status, body = await server.token(server.acme, grant_type="client_credentials")
     assert (status, "refresh_token" in body) == (200, False)
-    grant = server.authority.grant(body["access_token"])
+    grant = server.auth_server.introspect(body["access_token"])
     assert grant is not None
     assert grant.user_id is None
 
@@ -402,22 +408,22 @@ async def test_credentials_in_the_header_may_be_joined_by_the_same_client_id(
 
 async def test_tokens_can_be_ended_early_one_at_a_time_or_all_at_once(server: Server) -> None:
     one, two = [await server.tokens(server.acme) for _ in range(2)]
-    assert server.authority.revoke_early(one["access_token"])
-    assert not server.authority.revoke_early("nonsense")
+    assert server.auth_server.revoke_any(one["access_token"])
+    assert not server.auth_server.revoke_any("nonsense")
     assert (server.good(one["access_token"]), server.good(two["access_token"])) == (False, True)
-    server.authority.expire_tokens()
+    server.auth_server.expire_tokens()
     assert not server.good(two["access_token"])
     assert (await server.refresh(two["refresh_token"]))[0] == 200
 
 
 async def test_a_driver_can_be_signed_in_without_any_page(server: Server) -> None:
-    body = server.authority.sign_in(server.acme.client_id, ADA.user_id, ["evse:read"])
-    grant = server.authority.grant(body["access_token"])
+    body = server.auth_server.sign_in(server.acme.client_id, ADA.user_id, ["evse:read"])
+    grant = server.auth_server.introspect(body["access_token"])
     assert grant is not None
     assert (grant.user_id, grant.scopes) == (ADA.user_id, {"evse:read"})
     assert (await server.refresh(body["refresh_token"]))[0] == 200
     with pytest.raises(ValueError, match="moon:write"):
-        server.authority.sign_in(server.acme.client_id, ADA.user_id, ["moon:write"])
+        server.auth_server.sign_in(server.acme.client_id, ADA.user_id, ["moon:write"])
 
 
 @pytest.mark.parametrize(
@@ -425,11 +431,11 @@ async def test_a_driver_can_be_signed_in_without_any_page(server: Server) -> Non
     ["", "/back", "javascript:alert(1)", "data:text/html,x", f"{BACK}#part", f"{BACK}\r\nA:b"],
 )
 def test_a_uri_that_no_browser_can_be_sent_to_cannot_be_registered(clock: Clock, uri: str) -> None:
-    authority = Authority(Chance(1), clock)
+    auth_server = AuthorizationServer(Chance(1), clock)
     with pytest.raises(ValueError, match="redirect"):
-        authority.add(SCOPES, [uri])
+        auth_server.register(SCOPES, [uri])
     with pytest.raises(ValueError, match="redirect"):
-        authority.add(SCOPES, onboarding_redirect_url=uri)
+        auth_server.register(SCOPES, onboarding_redirect_url=uri)
 
 
 STEPS = st.lists(
@@ -442,23 +448,23 @@ STEPS = st.lists(
 
 
 class Play:
-    """An authority that things are done to; tokens are picked among all there ever were."""
+    """An auth_server that things are done to; tokens are picked among all there ever were."""
 
     def __init__(self, *, saved: bool) -> None:
         self.clock = Clock(speed=0)
-        self.authority = self.new_authority()
+        self.auth_server = self.new_authority()
         self.saved = saved
-        self.acme = self.authority.add(SCOPES, [BACK])
+        self.acme = self.auth_server.register(SCOPES, [BACK])
         self.made: list[str] = []
 
-    def new_authority(self) -> Authority:
-        return Authority(Chance(7), self.clock, Secrets(Chance(7), fixed=True))
+    def new_authority(self) -> AuthorizationServer:
+        return AuthorizationServer(Chance(7), self.clock, Secrets(Chance(7), fixed=True))
 
     def do(self, step: str, number: int) -> Any:
         if self.saved:  # and loaded by another program
-            dumped = json.loads(json.dumps(self.authority.dump()))
-            self.authority = self.new_authority()
-            self.authority.load(dumped)
+            dumped = json.loads(json.dumps(self.auth_server.dump()))
+            self.auth_server = self.new_authority()
+            self.auth_server.load(dumped)
         token = self.made[number % len(self.made)] if self.made else ""
         keys = {"client_id": self.acme.client_id, "client_secret": self.acme.client_secret}
         try:
@@ -466,21 +472,21 @@ class Play:
         except TokenRefusedError as error:
             return error.body
         self.made += [v for k, v in (reply or {}).items() if k.endswith("token")]
-        return reply, [self.authority.grant(made) for made in self.made]
+        return reply, [self.auth_server.introspect(made) for made in self.made]
 
     def _reply(self, step: str, number: int, token: str, keys: dict[str, str]) -> Any:
         match step:
             case "own":
-                return self.authority.issue(None, {"grant_type": "client_credentials", **keys})
+                return self.auth_server.issue(None, {"grant_type": "client_credentials", **keys})
             case "sign_in":
-                return self.authority.sign_in(self.acme.client_id, f"user-{number}")
+                return self.auth_server.sign_in(self.acme.client_id, f"user-{number}")
             case "refresh":
                 form = {"grant_type": "refresh_token", "refresh_token": token or "x", **keys}
-                return self.authority.issue(None, form)
+                return self.auth_server.issue(None, form)
             case "revoke":
-                return self.authority.revoke(None, {"token": token or "x", **keys})
+                return self.auth_server.revoke(None, {"token": token or "x", **keys})
             case "expire":
-                return self.authority.expire_tokens()
+                return self.auth_server.expire_tokens()
             case _:
                 self.clock.advance(hours=number)
                 return None
@@ -497,7 +503,7 @@ def test_a_state_file_in_between_makes_no_difference(steps: list[tuple[str, int]
 async def test_a_refresh_token_that_was_used_is_known_after_a_restart(server: Server) -> None:
     old = await server.tokens(server.acme)
     _, new = await server.refresh(old["refresh_token"])
-    server.authority.load(json.loads(json.dumps(server.authority.dump())))
+    server.auth_server.load(json.loads(json.dumps(server.auth_server.dump())))
     assert server.good(new["access_token"])
     await server.refresh(old["refresh_token"])
     assert not server.good(new["access_token"])
@@ -507,7 +513,7 @@ async def test_codes_survive_in_a_state_file_too(server: Server, clock: Clock) -
     unused, used = await server.code(server.acme), await server.code(server.acme)
     await server.token(server.acme, grant_type="authorization_code", code=used)
     clock.advance(seconds=30)
-    server.authority.load(json.loads(json.dumps(server.authority.dump())))
+    server.auth_server.load(json.loads(json.dumps(server.auth_server.dump())))
     status, body = await server.token(server.acme, grant_type="authorization_code", code=unused)
     assert status == 200
     await server.token(server.acme, grant_type="authorization_code", code=used)
@@ -516,7 +522,7 @@ async def test_codes_survive_in_a_state_file_too(server: Server, clock: Clock) -
 
 async def test_a_drivers_token_reads_what_is_theirs_and_nothing_else(api: Any) -> None:
     simulator = api.simulator
-    body = simulator._authority.sign_in(simulator.client_id, simulator.user_id)
+    body = simulator._auth_server.sign_in(simulator.client_id, simulator.user_id)
     everybody = await api.get("/users")
     answer = await api.get("/users", token=body["access_token"])
     assert [user["id"] for user in answer.body] == [simulator.user_id]

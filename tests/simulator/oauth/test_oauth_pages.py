@@ -15,13 +15,13 @@ from ev_energy.simulator._seeded_random import Chance
 from ev_energy.simulator.oauth import (
     ALL_SCOPES,
     Application,
-    Authority,
-    Person,
+    AuthorizationServer,
+    User,
     install,
     return_url,
 )
 from ev_energy.simulator.oauth._scopes import in_words
-from ev_energy.simulator.pages import Visitors, tag
+from ev_energy.simulator.pages import BrowserSessions, tag
 from tests.helpers.html_browser import Driver, Page, Site
 
 if TYPE_CHECKING:
@@ -39,17 +39,17 @@ class People:
 
     def __init__(self) -> None:
         self.all = [
-            Person("user-ada", "ada@example.com", "Ada Doyle"),
-            Person("user-bob", "bob@example.com", NASTY),
+            User("user-ada", "ada@example.com", "Ada Doyle"),
+            User("user-bob", "bob@example.com", NASTY),
         ]
 
-    def by_email(self, email: str) -> Person | None:
+    def by_email(self, email: str) -> User | None:
         return next((who for who in self.all if who.email == email.lower()), None)
 
-    def by_id(self, user_id: str) -> Person | None:
+    def by_id(self, user_id: str) -> User | None:
         return next((who for who in self.all if who.user_id == user_id), None)
 
-    def suggestions(self) -> list[Person]:
+    def suggestions(self) -> list[User]:
         return self.all
 
 
@@ -59,10 +59,10 @@ class Server(Site):
     def __init__(self, clock: Clock) -> None:
         app = web.Application()
         self.people = People()
-        self.authority = Authority(Chance(1), clock)
-        install(app, self.authority, self.people, Visitors())
+        self.auth_server = AuthorizationServer(Chance(1), clock)
+        install(app, self.auth_server, self.people, BrowserSessions())
         super().__init__(app)
-        self.acme = self.authority.add(["evse:read", "user:write"], [BACK], name="Acme")
+        self.acme = self.auth_server.register(["evse:read", "user:write"], [BACK], name="Acme")
 
     def asking(self, application: Application | None = None, **asked: str | None) -> str:
         """The URL at which the application asks a driver in."""
@@ -174,11 +174,11 @@ async def test_a_client_named_twice_ends_on_a_page(server: Server) -> None:
 
 
 async def test_with_two_addresses_to_return_to_the_request_must_say_which(server: Server) -> None:
-    two = server.authority.add(["evse:read"], ["https://a.example/", "https://b.example/"])
+    two = server.auth_server.register(["evse:read"], ["https://a.example/", "https://b.example/"])
     assert (await (await server.driver()).open(server.asking(two))).status == 400
     named = server.asking(two, redirect_uri="https://b.example/")
     assert (await (await server.driver()).open(named)).heading == "Log in"
-    none = server.authority.add(["evse:read"])
+    none = server.auth_server.register(["evse:read"])
     assert (await (await server.driver()).open(server.asking(none))).status == 400
 
 
@@ -222,7 +222,7 @@ async def test_a_parameter_sent_twice_is_told_to_the_application(server: Server)
 async def test_an_app_without_a_secret_must_send_a_hashed_challenge(
     server: Server, asked: dict[str, str], error: list[str] | None
 ) -> None:
-    phone = server.authority.add(["evse:read"], ["acme://back"], public=True)
+    phone = server.auth_server.register(["evse:read"], ["acme://back"], public=True)
     page = await (await server.driver()).open(server.asking(phone, **asked))
     assert (page.came_back_with["error"] if page.location else None) == error
 
@@ -319,7 +319,7 @@ async def pages_of(server: Server, **asked: str | None) -> list[Page]:
 
 
 async def test_whatever_is_shown_is_text_and_never_markup(server: Server) -> None:
-    evil = server.authority.add([f"{NASTY}:read"], ["https://a.example/"], name=NASTY)
+    evil = server.auth_server.register([f"{NASTY}:read"], ["https://a.example/"], name=NASTY)
     for page in await pages_of(server, client_id=evil.client_id):
         assert "<script" not in page.html
     driver = await server.arrive(client_id=evil.client_id)
@@ -349,7 +349,7 @@ async def test_every_field_has_a_label_that_leads_to_it(server: Server) -> None:
 
 
 async def test_an_app_on_a_phone_is_returned_to_by_its_own_scheme(server: Server) -> None:
-    phone = server.authority.add(["evse:read"], ["com.acme.app:/back"])
+    phone = server.auth_server.register(["evse:read"], ["com.acme.app:/back"])
     driver = await server.driver()
     await driver.open(server.asking(phone))
     await driver.press("Ada Doyle")

@@ -139,7 +139,7 @@ async def test_a_driver_logs_in_connects_a_charger_and_is_back_in_the_app(
     simulator = api.simulator
     home = f"{driver_app.origin}/"
     scopes = ("evse:read", "evse:write", "user:read", "vehicle:read", "charging_session:read")
-    acme = simulator._authority.add(scopes, [home], name="Acme Drive")
+    acme = simulator._auth_server.register(scopes, [home], name="Acme Drive")
     asked = {"client_id": acme.client_id, "response_type": "code", "state": "ünï&=code"}
     about = {"client_id": acme.client_id, "user_id": simulator.user_id, "redirect_uri": home}
     root = simulator.base_url.removesuffix("/v2")
@@ -197,7 +197,7 @@ async def test_a_driver_who_says_no_is_back_in_the_app_with_nothing_done(
 ) -> None:
     api = await start(rate_limit=None, clock=clock)
     home = f"{driver_app.origin}/"
-    acme = api.simulator._authority.add(["evse:read"], [home], name="Acme Drive")
+    acme = api.simulator._auth_server.register(["evse:read"], [home], name="Acme Drive")
     asked = urlencode({"client_id": acme.client_id, "response_type": "code"})
     about = urlencode({"client_id": acme.client_id, "user_id": api.simulator.user_id})
     root = api.simulator.base_url.removesuffix("/v2")

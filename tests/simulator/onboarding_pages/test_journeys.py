@@ -10,18 +10,18 @@ from aiohttp import web
 
 from ev_energy.simulator._seeded_random import Chance
 from ev_energy.simulator.clock._instants import write_instant
-from ev_energy.simulator.oauth import Authority, Person
+from ev_energy.simulator.oauth import AuthorizationServer, User
 from ev_energy.simulator.onboarding_pages import (
-    KINDS,
-    Account,
+    DEVICE_KINDS,
     ConnectError,
+    MakerAccount,
     Option,
     install,
-    journey_url,
     legacy_id,
+    onboarding_url,
     reconnect_url,
 )
-from ev_energy.simulator.pages import Visitors
+from ev_energy.simulator.pages import BrowserSessions
 from tests.helpers.html_browser import Driver, Site, browsing
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class World:
         self.single = False
         self.refuses: str | None = None
 
-    def by_email(self, email: str) -> Person | None:
+    def by_email(self, email: str) -> User | None:
         raise AssertionError(email)
 
-    def by_id(self, user_id: str) -> Person | None:
-        return Person("user-ada", "ada@example.com", "Ada Doyle") if user_id == "user-ada" else None
+    def by_id(self, user_id: str) -> User | None:
+        return User("user-ada", "ada@example.com", "Ada Doyle") if user_id == "user-ada" else None
 
-    def suggestions(self) -> list[Person]:
+    def suggestions(self) -> list[User]:
         return []
 
     def makes(self, kind: str) -> Sequence[Option]:
@@ -63,8 +63,8 @@ class World:
         makes = [make for make in self.makes(kind) if all(i.startswith(make.id) for i in ids)]
         return makes[0] if makes else None
 
-    def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> Account:
-        return Account(self.held, self.single)
+    def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> MakerAccount:
+        return MakerAccount(self.held, self.single)
 
     def connect(
         self, kind: str, user_id: str, about: Mapping[str, str], devices: Sequence[str]
@@ -88,16 +88,20 @@ class Server(Site):
         app = web.Application()
         self.clock = clock
         self.world = World()
-        self.authority = Authority(Chance(1), clock)
-        install(app, self.world, self.world, self.authority.applications, Visitors(), clock)
+        self.auth_server = AuthorizationServer(Chance(1), clock)
+        install(
+            app, self.world, self.world, self.auth_server.applications, BrowserSessions(), clock
+        )
         super().__init__(app)
-        self.acme = self.authority.add(["evse:write"], ["https://acme.example/other"], name="Acme")
+        self.acme = self.auth_server.register(
+            ["evse:write"], ["https://acme.example/other"], name="Acme"
+        )
 
     def link(self, kind: str, **about: str | None) -> str:
         """The page on which a journey begins."""
         known = {"user_id": "user-ada", "client_id": self.acme.client_id, "redirect_uri": BACK}
         given = {name: text for name, text in (known | about).items() if text is not None}
-        return journey_url(f"{self.origin}/v2", kind, given)
+        return onboarding_url(f"{self.origin}/v2", kind, given)
 
     def again(self, kind: str, **about: str) -> str:
         """The page on which something is connected again."""
@@ -287,13 +291,13 @@ async def test_there_is_a_way_back_from_every_page(
 
 
 async def test_a_device_can_be_connected_again(server: Server) -> None:
-    for kind, known in KINDS.items():
+    for kind, known in DEVICE_KINDS.items():
         driver = await server.driver()
         page = await driver.open(server.again(kind))
         assert page.heading == f"Reconnect your {known.thing}"
         page = await driver.press("Reconnect")
         assert page.came_back_with[f"{known.prefix}_uid"] == ["d1"]
-    assert server.world.reconnected == [(kind, "d1") for kind in KINDS]
+    assert server.world.reconnected == [(kind, "d1") for kind in DEVICE_KINDS]
 
 
 async def test_a_link_to_connect_again_ends_when_the_clock_says_so(
@@ -316,7 +320,9 @@ async def test_a_link_to_connect_again_ends_when_the_clock_says_so(
 async def test_without_an_address_to_return_to_the_applications_own_is_taken(
     server: Server,
 ) -> None:
-    home = server.authority.add(["evse:write"], onboarding_redirect_url="https://home.example/")
+    home = server.auth_server.register(
+        ["evse:write"], onboarding_redirect_url="https://home.example/"
+    )
     about = {"client_id": home.client_id, "redirect_uri": None, "model_id": "m1-a"}
     driver = await server.arrive("evses", **about)
     page = await driver.press("Connect", serial="WB-1")

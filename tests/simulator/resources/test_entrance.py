@@ -50,7 +50,7 @@ async def test_the_portal_opens_once_for_the_application(api: Any) -> None:
 
 
 async def test_a_user_does_not_manage_the_applications_webhooks(api: Any) -> None:
-    tokens = api.simulator._authority.sign_in(api.simulator.client_id, api.simulator.user_id)
+    tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, api.simulator.user_id)
     api.token = tokens["access_token"]
     assert (await api.get("/webhook_portal")).status == 403
     assert (await api.get("/webhook_portal", token=None)).status == 401

@@ -32,7 +32,7 @@ async def test_an_application_sees_everybodys_and_a_user_their_own(api: Any) -> 
     assert len(own) == 8
     other = next(one for one in everybodys if one not in own)
     assert (await api.get(other["url"])).body == other
-    tokens = api.simulator._authority.sign_in(api.simulator.client_id, api.simulator.user_id)
+    tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, api.simulator.user_id)
     api.token = tokens["access_token"]
     assert (await api.get("/notifications")).body == own
     assert (await api.get(own[0]["url"])).body == own[0]

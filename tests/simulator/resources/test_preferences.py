@@ -175,7 +175,7 @@ async def test_preferences_of_a_new_user_are_the_usual_ones(api: Any) -> None:
 async def test_nobody_sees_or_sets_what_others_prefer(api: Any) -> None:
     users = (await api.get("/users")).body
     other = next(one["url"] for one in users if one["id"] != api.simulator.user_id)
-    tokens = api.simulator._authority.sign_in(api.simulator.client_id, api.simulator.user_id)
+    tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, api.simulator.user_id)
     api.token = tokens["access_token"]
     for what in WHATS:
         assert (await api.get(f"/users/me/{what}")).status == 200

@@ -119,7 +119,7 @@ async def test_routes_are_their_users_alone(api: Any) -> None:
     own = (await listed(api))[0]
     swapped = f"{other['url']}/saved_routes/{own['id']}"
     assert (await api.get(swapped)).status == 404
-    tokens = api.simulator._authority.sign_in(api.simulator.client_id, api.simulator.user_id)
+    tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, api.simulator.user_id)
     api.token = tokens["access_token"]
     assert (await api.get(PATH)).body[0] == own
     assert (await api.get(theirs[0]["url"])).status == 404

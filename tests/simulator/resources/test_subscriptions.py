@@ -25,7 +25,7 @@ async def test_a_user_sees_their_own_subscriptions(api: Any) -> None:
     own = (await api.get("/subscriptions", headers=acting)).body
     assert len(own) == 2
     assert {one["user"].rpartition("/")[2] for one in own} == {api.simulator.user_id}
-    tokens = api.simulator._authority.sign_in(api.simulator.client_id, api.simulator.user_id)
+    tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, api.simulator.user_id)
     api.token = tokens["access_token"]
     assert (await api.get("/subscriptions")).body == own
     assert (await api.get(own[0]["offering"])).status == 200

@@ -29,7 +29,7 @@ async def stats(api: Any, which: str) -> Any:
 
 
 def as_user(api: Any) -> None:
-    tokens = api.simulator._authority.sign_in(api.simulator.client_id, api.simulator.user_id)
+    tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, api.simulator.user_id)
     api.token = tokens["access_token"]
 
 
@@ -292,7 +292,7 @@ async def test_resolution_agrees_with_lists(api: Any) -> None:
 
 async def test_where_there_are_no_tickets_there_is_nothing_to_count(api: Any) -> None:
     user = (await api("POST", "/users", json={"email": "new@example.com"})).body
-    tokens = api.simulator._authority.sign_in(api.simulator.client_id, user["id"])
+    tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, user["id"])
     api.token = tokens["access_token"]
     assert await stats(api, "resolution") == {
         "resolution_rate": 0,

@@ -11,7 +11,7 @@ from aiohttp import ClientSession, CookieJar, web
 from ev_energy.simulator._secrets import Secrets
 from ev_energy.simulator._seeded_random import Chance
 from ev_energy.simulator.clock._clock import Clock
-from ev_energy.simulator.pages import Visitors
+from ev_energy.simulator.pages import BrowserSessions
 from ev_energy.simulator.webhooks import Outcome, Portal, Webhooks
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     clock, chance = Clock(speed=0), Chance(1)
     webhooks = Webhooks(clock, chance)
-    portal = Portal(webhooks, Secrets(chance), Visitors())
+    portal = Portal(webhooks, Secrets(chance), BrowserSessions())
     app = web.Application()
     portal.install(app)
     runner = web.AppRunner(app, access_log=None)

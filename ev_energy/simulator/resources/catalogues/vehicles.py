@@ -10,10 +10,9 @@ import attrs
 
 from ev_energy.models.vehicles import ConnectorType as Connector
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
-from ev_energy.simulator.http._bodies import read_link
 from ev_energy.simulator.http._paging import numbered_page
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
-from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing
+from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing, read_link
 from ev_energy.simulator.resources.catalogues.evses import country_named
 from ev_energy.simulator.world._rows import Address, Link
 from ev_energy.simulator.world._tables import Made, Rows
@@ -301,14 +300,14 @@ def _create_trim(call: Call) -> Reply:
 
 
 def _shown(call: Call, folder: str, row: Row, status: int = 200) -> Reply:
-    return Reply(call.show(call.world.tables[folder].seen_by(row, call.viewer)), status)
+    return Reply(call.serialize(call.world.tables[folder].seen_by(row, call.viewer)), status)
 
 
 def _list_connectors(call: Call) -> Reply:
     rows = connectors_of(call.world, call.row("vehicle_models", "vehicle_model_id"))
     every = iter([rows[region] for region in sorted(rows)])
     shown, links = numbered_page(every, call.url, call.query, call.pairs)
-    return Reply([call.show(row) for row in shown], headers={"Link": links})
+    return Reply([call.serialize(row) for row in shown], headers={"Link": links})
 
 
 def _connector(call: Call) -> Reply:
@@ -316,7 +315,7 @@ def _connector(call: Call) -> Reply:
     row = rows.get(call.params["region"])
     if row is None:
         raise not_found()
-    return Reply(call.show(row))
+    return Reply(call.serialize(row))
 
 
 def _create_connector(call: Call) -> Reply:
@@ -344,7 +343,7 @@ def _keep_connector(
         changes["verified_at"] = write_instant(read_instant(changes["verified_at"]))
     changes["updated_at"] = write_instant(call.now)
     kept[region] = kept.get(region, {}) | changes
-    return Reply(call.show(connectors_of(call.world, model)[region]), status)
+    return Reply(call.serialize(connectors_of(call.world, model)[region]), status)
 
 
 def _check(call: Call) -> Reply:

@@ -9,7 +9,7 @@ import attrs
 
 from ev_energy.simulator.charging._charging_model import Mark
 from ev_energy.simulator.charging._ids import Ids
-from ev_energy.simulator.http._paging import LookedLongEnoughError
+from ev_energy.simulator.http._paging import ScanLimitError
 from ev_energy.simulator.resources.charging_sessions._parts import part_of
 from ev_energy.simulator.resources.charging_sessions._rows import (
     FOLDER,
@@ -162,7 +162,7 @@ class SubSessions:
 
     def _check(self, looked_at: int, episode: Episode, number: int) -> None:
         if looked_at >= _MOST_LOOKED_AT and self.stays.bays is None and self.keep is not _every:
-            raise LookedLongEnoughError(self.stays.world.life.sub_session_id(episode, number))
+            raise ScanLimitError(self.stays.world.life.sub_session_id(episode, number))
 
     def position(self, row: Row) -> Place:
         """Return where a sub-session stands among all there are."""

@@ -153,11 +153,11 @@ def _row(call: Call) -> Row:
 def _energy_usage(call: Call) -> Reply:
     above = call.query.get("energy_delivered_watt_hours__gt")
     merged = call.query.get("merge_consecutive_intervals", False)
-    return Reply(call.show(energy_usage(call.world, _row(call), merged=merged, above=above)))
+    return Reply(call.serialize(energy_usage(call.world, _row(call), merged=merged, above=above)))
 
 
 def _part(make: Callable[[World, Row], Row]) -> Handler:
-    return lambda call: Reply(call.show(make(call.world, _row(call))))
+    return lambda call: Reply(call.serialize(make(call.world, _row(call))))
 
 
 def _schedules(call: Call) -> Reply:
@@ -170,7 +170,7 @@ def _schedules(call: Call) -> Reply:
         plan=query.get("schedule_plan_id"),
         latest_only=query.get("only_most_recently_created", True),
     )
-    return Reply(call.show(shown))
+    return Reply(call.serialize(shown))
 
 
 def _schedule_plans(call: Call) -> Reply:
@@ -181,7 +181,7 @@ def _schedule_plans(call: Call) -> Reply:
         until=call.query.get("created_at__lte"),
         with_prices="price_data" in call.expand,
     )
-    return Reply(call.show(shown))
+    return Reply(call.serialize(shown))
 
 
 def _recalculate(call: Call) -> Reply:
@@ -202,11 +202,11 @@ def _recalculate(call: Call) -> Reply:
 def _dispatcher_logs(call: Call) -> Reply:
     world, query = call.world, call.query
     found = world.find(Link(SUB_FOLDER, query["charging_sub_session_id"]))
-    if found is None or not call.may_see(*found):
+    if found is None or not call.can_see(*found):
         return Reply([])
     low, high = (query.get(f"logged_at__{how}") for how in ("gte", "lte"))
     shown = [
-        call.show(row)
+        call.serialize(row)
         for row in dispatches(world, found[1])
         if (low is None or row["_at"] >= low) and (high is None or row["_at"] <= high)
     ]
@@ -230,7 +230,7 @@ def _boost(call: Call, what: Doing) -> Reply:
     if device is None:
         raise ProblemError(503, "Device unreachable", "Neither car nor EVSE can be reached now.")
     world.do(device, what)
-    return Reply(call.show(call.row(FOLDER, "charging_session_id")))
+    return Reply(call.serialize(call.row(FOLDER, "charging_session_id")))
 
 
 def _reachable(world: World, episode: Episode) -> Row | None:

@@ -29,7 +29,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
-class Grant:
+class TokenInfo:
     """What an access token stands for."""
 
     application: Application
@@ -39,7 +39,7 @@ class Grant:
     """Who it acts for; None if for the application itself."""
 
 
-class Authority:
+class AuthorizationServer:
     """Knows applications and tokens."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Authority:
         self._tokens = Tokens(self._secrets, clock)
         self.applications: dict[str, Application] = {}
 
-    def add(
+    def register(
         self,
         scopes: Iterable[str],
         redirect_uris: Iterable[str] = (),
@@ -74,12 +74,12 @@ class Authority:
         self.applications[application.client_id] = application
         return application
 
-    def grant(self, token: str) -> Grant | None:
+    def introspect(self, token: str) -> TokenInfo | None:
         """Return what an access token stands for, None if it is not, or no longer, good."""
         access = self._tokens.access(token)
         if access is None:
             return None
-        return Grant(
+        return TokenInfo(
             self.applications[access.client_id],
             frozenset(access.scope.split()),
             _EPOCH + timedelta(microseconds=access.ends),
@@ -90,7 +90,7 @@ class Authority:
         """Make every access token that was issued invalid; refresh tokens stay good."""
         self._tokens.expire_access()
 
-    def revoke_early(self, token: str) -> bool:
+    def revoke_any(self, token: str) -> bool:
         """Make a token invalid, whoever's it is; return whether it was one."""
         return self._tokens.revoke(token)
 
