@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from ev_energy.simulator._api._contract import CONTRACT, OperationFacts, Shape
+from ev_energy.simulator.http._contract import CONTRACT, OperationFacts, Shape
 from tests.workshop.frozen.simulator_replies import Replay, Step, Track
 
 _PAGING: Final = {"page", "page_after", "page_before", "page_size", "expand"}
