@@ -6,12 +6,11 @@ import argparse
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -69,6 +68,13 @@ async def page():
 {body}
 
 asyncio.run(page())
+"""
+
+# Runs the programs that are its arguments, each with names of its own.
+RUN_ALL = """
+import sys
+for number, code in enumerate(sys.argv[1:], 1):
+    exec(compile(code, f"fragment {number}", "exec"), {"__name__": "__main__"})
 """
 
 EVENT = {
@@ -177,31 +183,37 @@ def test_the_async_and_the_blocking_snippet_print_the_same(environment: dict[str
 def test_the_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("uvicorn", reason="uvicorn is not installed")
     (tmp_path / "shop.py").write_text(snippet("FastAPI"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["-m", "uvicorn", "shop:app", "--port", str(port)]
+    words = ["-m", "uvicorn", "shop:app", "--port", "0"]
     with subprocess.Popen(
         [sys.executable, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     ) as server:
         assert server.stderr is not None
         try:
-            for line in server.stderr:
-                if "Uvicorn running" in line:
-                    break
+            url = url_of_uvicorn(server.stderr)
             evse_id = run(
                 "from ev_energy_sync import Client\n"
                 "with Client.from_env() as c: print(c.evses.list().first().id)",
                 environment,
             ).strip()
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/chargers/{evse_id}") as reply:
+            with urllib.request.urlopen(f"{url}/chargers/{evse_id}") as reply:
                 assert evse_id.encode() in reply.read()
             with pytest.raises(urllib.error.HTTPError, match="404"):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/chargers/evse00")
+                urllib.request.urlopen(f"{url}/chargers/evse00")
         finally:
             server.terminate()
             rest = server.stderr.read()
     assert "Traceback" not in rest
+
+
+def url_of_uvicorn(log: Iterable[str]) -> str:
+    """Return the URL that uvicorn logs when it accepts connections."""
+    lines = []
+    for line in log:
+        lines.append(line)
+        running = re.search(r"Uvicorn running on (http://\S+)", line)
+        if running:
+            return running[1]
+    pytest.fail(f"uvicorn ended before it accepted connections:\n{''.join(lines)}")
 
 
 def fragments_of(page: Path) -> list[str]:
@@ -219,16 +231,17 @@ def framed(frame: str, code: str) -> str:
 def test_every_fragment_in_the_docs_runs(page: Path, environment: dict[str, str]) -> None:
     fragments = fragments_of(page)
     assert fragments or page.name in TABLES
-    for fragment in fragments:
-        code = fragment.replace('"evse01..."', "evse")
-        if "ev_energy_sync" in code:
-            code = code.replace(
-                'Client(ClientCredentials(client_id="...", client_secret="..."))',
-                "Client.from_env()",
-            )
-            run(code, environment)
-            continue
-        run(framed(FRAME, code), environment)
+    run(RUN_ALL, environment, *map(runnable, fragments))
+
+
+def runnable(fragment: str) -> str:
+    """Return a program that runs a fragment, with the values that it leaves out."""
+    code = fragment.replace('"evse01..."', "evse")
+    if "ev_energy_sync" not in code:
+        return framed(FRAME, code)
+    return code.replace(
+        'Client(ClientCredentials(client_id="...", client_secret="..."))', "Client.from_env()"
+    )
 
 
 def test_every_fragment_about_uploads_runs(storage: dict[str, str], tmp_path: Path) -> None:
@@ -396,4 +409,4 @@ def test_the_readme_has_the_two_commands_on_a_line_each() -> None:
     commands = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
     assert [command.count("\n") for command in commands] == [0, 0]
     assert commands[0].endswith("python -m ev_energy demo")
-    assert commands[1].endswith("pytest")
+    assert commands[1].endswith("python -m pytest -n auto")
