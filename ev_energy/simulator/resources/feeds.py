@@ -1,4 +1,4 @@
-"""Where numbers about the grid come from: how clean its electricity is, and what it asks for."""
+"""Carbon feeds with their intensities, and grid feeds with their levels."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: Countries with a grid of their own, and what it is called; None stands for all others.
-_GRIDS: Final = {
+#: The names of the carbon feeds by country; None is the feed of all other countries.
+_CARBON_FEEDS: Final = {
     "GB": "Great Britain",
     "NL": "Netherlands",
     "DE": "Germany",
     "US": "California",
     None: "Elsewhere, estimated",
 }
-#: How long before a half-hour begins its intensity is settled, and how far ahead one is expected.
-_SETTLED: Final = timedelta(minutes=15)
-_AHEAD: Final = timedelta(hours=48)
-_HALF_AN_HOUR: Final = timedelta(minutes=30)
-_A_DAY: Final = timedelta(days=1)
-#: When the levels of the next day are told, after midnight.
-_TOLD: Final = 9 * HOUR
+#: An intensity is final this long before its half-hour starts.
+_FINAL_BEFORE_START: Final = timedelta(minutes=15)
+_FORECAST_HORIZON: Final = timedelta(hours=48)
+_HALF_HOUR: Final = timedelta(minutes=30)
+_ONE_DAY: Final = timedelta(days=1)
+#: The time of day, in UTC, when the grid levels of the next day are published.
+_LEVELS_PUBLISHED: Final = 9 * HOUR
 
 
 @attrs.frozen
@@ -51,7 +51,7 @@ class Signal:
     priority: int
     country: str
     constant: int | None = None
-    """A level without beginning and end, where the source has no other."""
+    """The feed's only level, which has no start and no interval; None if levels vary."""
 
 
 SIGNALS: Final = (
@@ -64,26 +64,23 @@ SIGNALS: Final = (
 )
 
 
-def carbon_of(world: World) -> Carbon:
-    """Return what tells intensities and levels."""
-    return world.once("carbon", lambda: Carbon(world.chance))
-
-
 def add_feeds(world: World) -> None:
-    """Fill the tables of feeds, and open the logs of intensities."""
-    began = ANCHOR - timedelta(days=940)
-    carbon = [
+    """Fill the tables of carbon feeds and grid feeds, and open the logs of carbon intensities."""
+    first_created = ANCHOR - timedelta(days=940)
+    carbon_feeds = [
         {
-            "id": world.chance.uid("cabf", began + timedelta(days=number), name),
+            "id": world.chance.uid("cabf", first_created + timedelta(days=number), name),
             "name": name,
             "_country": country,
             "_feed": feed_of(country),
         }
-        for number, (country, name) in enumerate(_GRIDS.items())
+        for number, (country, name) in enumerate(_CARBON_FEEDS.items())
     ]
-    grid = [
+    grid_feeds = [
         {
-            "id": world.chance.uid("grfd", began + timedelta(days=number, hours=1), signal.code),
+            "id": world.chance.uid(
+                "grfd", first_created + timedelta(days=number, hours=1), signal.code
+            ),
             "name": signal.name,
             "reference_code": signal.code,
             "priority": signal.priority,
@@ -93,80 +90,86 @@ def add_feeds(world: World) -> None:
         }
         for number, signal in enumerate(SIGNALS)
     ]
-    world.table("carbon_feeds", "cabf", Made.of(carbon))
-    world.table("grid_feeds", "grfd", Made.of(grid))
+    world.table("carbon_feeds", "cabf", Made.of(carbon_feeds))
+    world.table("grid_feeds", "grfd", Made.of(grid_feeds))
     world.logs["carbon_feeds/carbon_intensities"] = lambda feed: _intensity_log(world, feed)
 
 
+def carbon_of(world: World) -> Carbon:
+    """Return the world's source of carbon intensities and grid levels."""
+    return world.once("carbon", lambda: Carbon(world.chance))
+
+
 def carbon_feed_of(world: World, country: str | None) -> Link:
-    """Return the feed of carbon intensities of a country."""
+    """Return the link to the carbon feed of *country*."""
 
     def find() -> Link:
         rows = list(world.tables["carbon_feeds"])
-        known = {row["_country"]: row["url"] for row in rows}
-        link: Link = known.get(country) or known[None]
+        by_country = {row["_country"]: row["url"] for row in rows}
+        link: Link = by_country.get(country) or by_country[None]
         return link
 
-    return world.once(("carbon feed", country if country in _GRIDS else None), find)
+    return world.once(("carbon feed", country if country in _CARBON_FEEDS else None), find)
 
 
 def grid_feeds_of(world: World, country: str | None) -> list[Link]:
-    """Return the feeds of grid levels of a country."""
+    """Return the links to the grid feeds of *country*."""
     rows = world.tables["grid_feeds"]
     return [row["url"] for row in rows if row["_country"] == country]
 
 
-def _intensity_log(world: World, feed: Row) -> Series:
-    now, carbon, source = world.now, carbon_of(world), feed["_feed"]
+def _intensity_log(world: World, feed_row: Row) -> Series:
+    now, carbon, feed = world.now, carbon_of(world), feed_row["_feed"]
 
-    def of_day(number: int) -> list[tuple[datetime, Row]]:
-        midnight = ORIGIN + number * _A_DAY
-        starts = [midnight + slot * _HALF_AN_HOUR for slot in range(SLOTS)]
-        return [(start, _intensity(carbon, source, start, now)) for start in starts]
+    def entries_of_day(number: int) -> list[tuple[datetime, Row]]:
+        midnight = ORIGIN + number * _ONE_DAY
+        starts = [midnight + slot * _HALF_HOUR for slot in range(SLOTS)]
+        return [(start, _intensity(carbon, feed, start, now)) for start in starts]
 
     return Series(
-        folder=f"carbon_feeds/{feed['id']}/carbon_intensities",
+        folder=f"carbon_feeds/{feed_row['id']}/carbon_intensities",
         member="started_at",
         began=ORIGIN,
-        now=now + _AHEAD,
-        chunk=_A_DAY,
-        make=of_day,
+        now=now + _FORECAST_HORIZON,
+        chunk=_ONE_DAY,
+        make=entries_of_day,
     )
 
 
 def _intensity(carbon: Carbon, feed: Feed, start: datetime, now: datetime) -> Row:
-    at, written = micros(start), start - _SETTLED
-    settled = written <= now
-    if not settled:  # expectations are told anew each half-hour
-        written = instant_of(micros(now) // HALF_HOUR * HALF_HOUR)
-    grams = carbon.intensity(feed, at) if settled else carbon.forecast(feed, at)
+    """Return the final intensity of a half-hour, or the forecast made last."""
+    start_us, created = micros(start), start - _FINAL_BEFORE_START
+    is_final = created <= now
+    if not is_final:  # forecasts are renewed at every full and half hour
+        created = instant_of(micros(now) // HALF_HOUR * HALF_HOUR)
+    grams = carbon.intensity(feed, start_us) if is_final else carbon.forecast(feed, start_us)
     return {
         "interval_seconds": 1800,
         "co2_intensity_grams_per_kilowatt_hour": grams,
-        "created_at": write_instant(written),
+        "created_at": write_instant(created),
     }
 
 
-def half_hours_with_level(now: datetime) -> range:
-    """Return the half-hours, counted from 1970, whose levels are told."""
-    end = (micros(now) - _TOLD) // DAY + 2
-    return range(micros(ORIGIN) // HALF_HOUR, end * SLOTS)
+def _half_hours_with_level(now: datetime) -> range:
+    """Return the half-hours, counted from 1970, whose levels are published."""
+    end_day = (micros(now) - _LEVELS_PUBLISHED) // DAY + 2
+    return range(micros(ORIGIN) // HALF_HOUR, end_day * SLOTS)
 
 
-def level_of(world: World, feed: Row, half_hour: int) -> Row:
+def _level(world: World, feed_row: Row, half_hour: int) -> Row:
     """Return the level of a half-hour, counted from 1970."""
-    at = half_hour * HALF_HOUR
+    start = half_hour * HALF_HOUR
     return {
-        "value": carbon_of(world).grid_level(feed["_feed"], at),
-        "started_at": write_instant(instant_of(at)),
+        "value": carbon_of(world).grid_level(feed_row["_feed"], start),
+        "started_at": write_instant(instant_of(start)),
         "interval_seconds": 1800,
-        "created_at": write_instant(instant_of((at // DAY - 1) * DAY + _TOLD)),
+        "created_at": write_instant(instant_of((start // DAY - 1) * DAY + _LEVELS_PUBLISHED)),
     }
 
 
-def constant_level(feed: Row) -> dict[str, Any] | None:
-    """Return the one level of a feed that has no other, or None."""
-    signal: Signal = feed["_signal"]
+def _constant_level(feed_row: Row) -> dict[str, Any] | None:
+    """Return the only level of a constant feed, or None if its levels vary."""
+    signal: Signal = feed_row["_signal"]
     if signal.constant is None:
         return None
     return {
@@ -177,17 +180,17 @@ def constant_level(feed: Row) -> dict[str, Any] | None:
     }
 
 
-_INTENSITIES: Final[Handler] = log("started_at")
+_INTENSITY_PAGE: Final[Handler] = log("started_at")
 
 
 def _intensities(call: Call) -> Reply:
-    """Answer a page in a wrapper; what is in it has no URLs."""
-    feed = call.row("carbon_feeds", "carbon_feed_id")
-    page = _INTENSITIES(call)
+    """Return a page of intensities in an envelope; its entries have no URLs."""
+    feed_row = call.row("carbon_feeds", "carbon_feed_id")
+    page = _INTENSITY_PAGE(call)
     return Reply(
         {
             "url": f"{call.root}/{call.path}",
-            "carbon_feed": f"{call.root}{feed['url'].path}",
+            "carbon_feed": f"{call.root}{feed_row['url'].path}",
             "carbon_intensities": [
                 {name: value for name, value in entry.items() if name != "url"}
                 for entry in page.body
@@ -198,15 +201,17 @@ def _intensities(call: Call) -> Reply:
 
 
 def _levels(call: Call) -> Reply:
-    feed = call.row("grid_feeds", "grid_feed_id")
-    constant = constant_level(feed)
+    feed_row = call.row("grid_feeds", "grid_feed_id")
+    constant = _constant_level(feed_row)
     if constant is None:
-        known = half_hours_with_level(call.now)
-        return half_hours_page(call, known, lambda number: level_of(call.world, feed, number))
-    bounded = call.query.keys() & {"started_at__gte", "started_at__lte"}
-    levels = iter(() if bounded else (constant,))  # it did not start before or after anything
-    shown, links = numbered_page(levels, f"{call.root}/{call.path}", call.query, call.pairs)
-    return Reply(list(shown), headers={"Link": links})
+        half_hours = _half_hours_with_level(call.now)
+        return half_hours_page(
+            call, half_hours, lambda half_hour: _level(call.world, feed_row, half_hour)
+        )
+    is_bounded = call.query.keys() & {"started_at__gte", "started_at__lte"}
+    levels = iter(() if is_bounded else (constant,))  # without a start it matches no bound
+    rows, links = numbered_page(levels, f"{call.root}/{call.path}", call.query, call.pairs)
+    return Reply(list(rows), headers={"Link": links})
 
 
 ROUTES: Final[Routes] = {

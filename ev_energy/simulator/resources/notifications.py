@@ -1,4 +1,4 @@
-"""What notifications say, by kind and language."""
+"""Notifications, and their texts by kind and language."""
 
 from __future__ import annotations
 
@@ -21,44 +21,51 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
+_FOLDER: Final = "notifications"
+_MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
+
+
 @attrs.frozen
 class Text:
-    """A notification in one language: at most 33, 49, any and any characters long."""
+    """The texts of a notification in one language."""
 
     title: str
+    """At most 33 characters."""
     body: str
+    """At most 49 characters."""
     page: str
     button: str = ""
 
 
 @attrs.frozen
-class Message:
-    """A kind of notification."""
+class NotificationKind:
+    """A kind of notification; its id is the ``message_id`` of the API."""
 
     id: str
     category: Category
     texts: Mapping[str, Text]
     link: str | None = None
-    heals_after: int | None = None
-    """How many hours it usually takes until the matter is settled, if it ever is."""
+    resolved_after_hours: int | None = None
+    """Hours from the event to ``resolved_at``; None if the issue is never resolved."""
 
 
-MESSAGES: Final = (
-    Message("ERR0101", Category.ACTIONABLE, {
-        "en": Text("Your car has gone quiet", "Log in to the maker again to charge smartly",
-                   "We lost the connection to your car. That happens after a new password, for "
-                   "instance. Log in once more and your plan goes on as before.", "Log in"),
+KINDS: Final = (
+    NotificationKind("ERR0101", Category.ACTIONABLE, {
+        "en": Text("Your car is disconnected", "Log in again to continue smart charging",
+                   "We lost the connection to your car, for example because its password was "
+                   "changed. Log in again and your plan continues as before.", "Log in"),
         "de": Text("Dein Auto antwortet nicht", "Melde dich neu an, um schlau zu laden",
                    "Die Verbindung zu deinem Auto ist weg, zum Beispiel nach einem neuen Passwort. "
                    "Melde dich noch einmal an, dann geht es weiter.", "Anmelden"),
         "nl": Text("Je auto reageert niet", "Log opnieuw in om slim te laden",
                    "De verbinding met je auto is weg, bijvoorbeeld na een nieuw wachtwoord. "
                    "Log nog een keer in, dan gaat je schema verder.", "Inloggen"),
-    }, "https://help.example.com/reconnect", heals_after=30),
-    Message("INF0301", Category.SERVICE, {
-        "en": Text("Maintenance on Sunday night", "Charging goes on, the app takes a short nap",
-                   "Between 1 and 3 o'clock we work on our servers. Cars charge by the plan they "
-                   "have; changes in the app have to wait."),
+    }, "https://help.example.com/reconnect", resolved_after_hours=30),
+    NotificationKind("INF0301", Category.SERVICE, {
+        "en": Text("Maintenance on Sunday night", "Charging continues; the app will be unavailable",
+                   "We work on our servers between 1 and 3 a.m. Cars follow their current plan; "
+                   "you can make changes in the app afterwards."),
         "de": Text("Wartung in der Nacht zu Sonntag", "Geladen wird trotzdem, die App macht Pause",
                    "Zwischen 1 und 3 Uhr arbeiten wir an den Servern. Autos laden nach Plan; "
                    "Änderungen in der App müssen warten."),
@@ -66,15 +73,15 @@ MESSAGES: Final = (
                    "Tussen 1 en 3 uur werken we aan de servers. Auto's laden volgens plan; "
                    "wijzigingen in de app moeten wachten."),
     }),
-    Message("ERR0204", Category.RETRY, {
-        "en": Text("Charging did not start", "We keep trying; check the plug to be sure",
-                   "Your car is plugged in but took no energy. We try again every few minutes. "
-                   "If the light on the socket is red, plug in once more."),
+    NotificationKind("ERR0204", Category.RETRY, {
+        "en": Text("Charging did not start", "We are trying again; please check the plug",
+                   "Your car is plugged in but does not charge. We try again every few minutes. "
+                   "If the light on the charger is red, unplug the car and plug it in again."),
         "de": Text("Laden hat nicht begonnen", "Wir versuchen es weiter; prüfe den Stecker",
                    "Dein Auto ist angesteckt, lädt aber nicht. Wir versuchen es alle paar Minuten "
                    "wieder. Leuchtet die Dose rot, stecke neu an."),
-    }, "https://help.example.com/plug", heals_after=3),
-    Message("MKT0410", Category.MARKETING, {
+    }, "https://help.example.com/plug", resolved_after_hours=3),
+    NotificationKind("MKT0410", Category.MARKETING, {
         "en": Text("More sun, more miles", "See what your roof could do for your car",
                    "A few panels can cover a commute. Our calculator shows what yours would be.",
                    "Calculate"),
@@ -85,51 +92,52 @@ MESSAGES: Final = (
                    "Een paar panelen zijn genoeg voor het woon-werkverkeer. Reken het uit.",
                    "Uitrekenen"),
     }, "https://www.example.com/solar"),
-    Message("INT0500", Category.INTERNAL, {
-        "en": Text("Meter readings are in", "Last month has been added up",
-                   "The readings of last month arrived and agree with what we measured."),
+    NotificationKind("INT0500", Category.INTERNAL, {
+        "en": Text("Meter readings received", "Last month's statement is ready",
+                   "We received last month's meter readings. They agree with our measurements."),
         "de": Text("Zählerstände sind da", "Der letzte Monat ist abgerechnet",
                    "Die Stände des letzten Monats sind da und passen zu unserer Messung."),
     }),
-    Message("ERR0107", Category.ACTIONABLE, {
-        "en": Text("Your charger is offline", "Is the Wi-Fi on? It has not called for a day",
-                   "Your charger has not reported for a day. Look whether it has power and "
-                   "whether the Wi-Fi changed its password.", "What to do"),
+    NotificationKind("ERR0107", Category.ACTIONABLE, {
+        "en": Text("Your charger is offline", "No data for a day. Is the Wi-Fi on?",
+                   "Your charger has not reported for a day. Check that it has power and that "
+                   "your Wi-Fi password has not changed.", "What to do"),
         "de": Text("Deine Wallbox ist offline", "Ist das WLAN an? Seit einem Tag kein Signal",
                    "Deine Wallbox hat sich seit einem Tag nicht gemeldet. Hat sie Strom, und "
                    "hat das WLAN noch dasselbe Passwort?", "Was tun"),
         "nl": Text("Je laadpaal is offline", "Staat de wifi aan? Al een dag geen signaal",
                    "Je laadpaal heeft zich al een dag niet gemeld. Heeft hij stroom, en heeft de "
                    "wifi nog hetzelfde wachtwoord?", "Wat te doen"),
-    }, "https://help.example.com/offline", heals_after=26),
-    Message("INF0305", Category.SERVICE, {
+    }, "https://help.example.com/offline", resolved_after_hours=26),
+    NotificationKind("INF0305", Category.SERVICE, {
         "en": Text("Your tariff has new prices", "We plan with them from tonight",
-                   "Your supplier told us new prices. Have a look whether they are what your "
-                   "contract says.", "See prices"),
+                   "Your supplier sent us new prices. Please check that they match your "
+                   "contract.", "See prices"),
         "de": Text("Dein Tarif hat neue Preise", "Wir planen ab heute Nacht damit",
                    "Dein Versorger hat neue Preise gemeldet. Schau nach, ob sie zu deinem "
                    "Vertrag passen.", "Preise ansehen"),
     }, "https://www.example.com/prices"),
-    Message("ERR0209", Category.RETRY, {
-        "en": Text("No word from your charger yet", "Your boost waits until it answers",
-                   "You asked for a boost and the charger has not confirmed it. We ask again "
-                   "each minute for half an hour."),
-    }, heals_after=1),
+    NotificationKind("ERR0209", Category.RETRY, {
+        "en": Text("Your charger has not responded", "Your boost starts when it does",
+                   "You requested a boost and the charger has not confirmed it. We try again "
+                   "every minute for half an hour."),
+    }, resolved_after_hours=1),
 )  # fmt: skip
 
-#: All languages that some notification is there in.
-LANGUAGES: Final = frozenset(language for message in MESSAGES for language in message.texts)
-_OF_COUNTRY: Final = {"DE": "de", "NL": "nl"}
-_BY_ID: Final = {message.id: message for message in MESSAGES}
+#: All languages that any notification is translated to.
+LANGUAGES: Final = frozenset(language for kind in KINDS for language in kind.texts)
+_LANGUAGE_BY_COUNTRY: Final = {"DE": "de", "NL": "nl"}
+_BY_ID: Final = {kind.id: kind for kind in KINDS}
+
+#: Every home receives one notification per round, of another kind in each round.
+_ROUND_COUNT: Final = len(KINDS)
+_ROUND_LENGTH: Final = timedelta(days=24)
+#: The number of the newest notifications that no user has read yet.
+_UNREAD_COUNT: Final = 2
 
 
-def language_of_country(country: str) -> str:
-    """Return the language that people there are taken to read."""
-    return _OF_COUNTRY.get(country, ENGLISH)
-
-
-def texts_of(message_id: str, language: str) -> dict[str, str]:
-    """Return the members that are words; English where a language has none."""
+def _texts(message_id: str, language: str) -> dict[str, str]:
+    """Return the text members in a language, or in English if it is not translated to it."""
     texts = _BY_ID[message_id].texts
     text = texts.get(language, texts[ENGLISH])
     return {
@@ -141,69 +149,74 @@ def texts_of(message_id: str, language: str) -> dict[str, str]:
     }
 
 
-_ROUNDS: Final = len(MESSAGES)
-_ROUND: Final = timedelta(days=24)
-#: So many of the last ones nobody has read yet.
-_UNREAD: Final = 2
-
-
 def add_notifications(world: World) -> None:
-    """Open the table of notifications: each user got each kind once."""
+    """Open the table of notifications: each user has received each kind once."""
     chance, homes = world.chance, world.homes
 
-    def make(home: int, which: int, number: int, made_at: datetime) -> Row:
-        message = MESSAGES[(which + home) % _ROUNDS]
-        old = which < _ROUNDS - _UNREAD
-        seen = old and (home == 0 or chance.odds(75, "notification read", number))
-        country = homes.kind(home).city.country
+    def make(home: int, round_number: int, number: int, created: datetime) -> Row:
+        kind = KINDS[(round_number + home) % _ROUND_COUNT]
+        is_old = round_number < _ROUND_COUNT - _UNREAD_COUNT
+        is_read = is_old and (home == 0 or chance.odds(75, "notification read", number))
+        language = _LANGUAGE_BY_COUNTRY.get(homes.kind(home).city.country, ENGLISH)
         return {
-            "message_id": message.id,
-            "category": str(message.category),
-            "event_time": write_instant(made_at),
-            **texts_of(message.id, language_of_country(country)),
-            "external_link": message.link,
-            "_heals_after": message.heals_after,
-            "_seen_after": chance.between(2, 4000, "seen after", number) if seen else None,
+            "message_id": kind.id,
+            "category": str(kind.category),
+            "event_time": write_instant(created),
+            **_texts(kind.id, language),
+            "external_link": kind.link,
+            "_resolved_after_hours": kind.resolved_after_hours,
+            "_read_after_minutes": chance.between(2, 4000, "seen after", number)
+            if is_read
+            else None,
         }
 
     def view(row: Row, _viewer: Viewer) -> Row:
-        event = read_instant(row["event_time"])
-        shown = {name: value for name, value in row.items() if name != "user"}
+        """Return the row with the instants that are not in the future, and without its user."""
+        event_time, now = read_instant(row["event_time"]), write_instant(world.now)
+        members = {name: value for name, value in row.items() if name != "user"}
         instants = {
-            "read_at": _later(event, row["_seen_after"], 1),
-            "resolved_at": _later(event, row["_heals_after"], 60),
+            "read_at": _later(event_time, row["_read_after_minutes"], _MINUTE),
+            "resolved_at": _later(event_time, row["_resolved_after_hours"], _HOUR),
         }
-        now = write_instant(world.now)
-        past = {name: at for name, at in instants.items() if at is not None and at <= now}
-        return shown | past | {name: row[name] for name in ("read_at",) if name in row}
+        past = {
+            name: instant
+            for name, instant in instants.items()
+            if instant is not None and instant <= now
+        }
+        if "read_at" in row:  # set by a request
+            past["read_at"] = row["read_at"]
+        return members | past
 
-    rounds = Rounds(homes.count, homes.count, _ROUNDS, ANCHOR - _ROUNDS * _ROUND, _ROUND)
+    rounds = Rounds(
+        homes.count, homes.count, _ROUND_COUNT, ANCHOR - _ROUND_COUNT * _ROUND_LENGTH, _ROUND_LENGTH
+    )
     rounds_table(world, "notifications", "notf", rounds, make, view=view)
 
 
-def _later(event: datetime, count: int | None, minutes: int) -> str | None:
-    return None if count is None else write_instant(event + timedelta(minutes=count * minutes))
+def _later(event_time: datetime, count: int | None, unit: timedelta) -> str | None:
+    return None if count is None else write_instant(event_time + count * unit)
 
 
 _LISTING: Final[Handler] = listing()
-_FOLDER: Final = "notifications"
 
 
-def _translated(call: Call, row: Row) -> dict[str, Any]:
-    """Return the words of a notification, if the caller has a say in their language."""
+def _translated_members(call: Call, row: Row) -> dict[str, Any]:
+    """Return the texts in the requested language; nothing if the request names no language."""
     if call.language is None:
         return {}
-    return texts_of(row["message_id"], call.preferred_language(LANGUAGES))
+    return _texts(row["message_id"], call.preferred_language(LANGUAGES))
 
 
 def _list(call: Call) -> Reply:
     reply = _LISTING(call)
-    return Reply([row | _translated(call, row) for row in reply.body], headers=reply.headers)
+    return Reply(
+        [row | _translated_members(call, row) for row in reply.body], headers=reply.headers
+    )
 
 
 def _update(call: Call) -> Reply:
     row = call.row(_FOLDER, "notification_id")
-    # It is read once: when it was looked at again does not matter.
+    # Only the first time of reading is stored.
     if "read_at" in call.body and "read_at" not in row:
         read_at = write_instant(read_instant(call.body["read_at"]))
         changed = call.world.change(row, read_at=read_at)
@@ -213,6 +226,6 @@ def _update(call: Call) -> Reply:
 
 ROUTES: Final[Routes] = {
     ("GET", "/notifications"): _list,
-    ("GET", "/notifications/{notification_id}"): detail(_translated),
+    ("GET", "/notifications/{notification_id}"): detail(_translated_members),
     ("PATCH", "/notifications/{notification_id}"): _update,
 }

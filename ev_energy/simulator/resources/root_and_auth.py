@@ -1,7 +1,8 @@
-"""Where the API begins, and what is asked before or besides it."""
+"""The root document, password resets, the webhook portal and time zones."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator.http._problems import ProblemError
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
     from ev_energy.simulator.http._routes import Call, Routes
 
 
-#: The collections that the root leads to.
-_ENTRIES: Final = (
+#: The collections that the root document links to.
+_COLLECTIONS: Final = (
     *("users", "carbon_feeds", "evses", "evse_models", "evse_makes", "vehicles", "vehicle_trims"),
     *("vehicle_models", "vehicle_makes", "suppliers", "tariffs", "support_tickets"),
     *("dispatch_coordinators", "grid_feeds"),
@@ -20,21 +21,25 @@ _ENTRIES: Final = (
 
 
 def _root(call: Call) -> Reply:
-    return Reply({name: f"{call.root}/{name}/" for name in _ENTRIES})
+    return Reply({name: f"{call.root}/{name}/" for name in _COLLECTIONS})
 
 
 def _reset_password(_call: Call) -> Reply:
-    """Answer the same for every address: whether there is an account is nobody's business."""
+    """Reply the same for every address, so that the reply does not reveal which have accounts."""
     return Reply({"status": "password_reset_email_sent"})
 
 
 def _webhook_portal(call: Call) -> Reply:
     if call.by_user or call.viewer.client_id is None:
-        raise ProblemError(403, "Forbidden", "Webhooks are the application's, not a user's.")
-    link = call.world.portal_link
-    if link is None:
-        raise RuntimeError("this world has no portal")
-    return Reply({"url": link(call.viewer.client_id, call.root.removesuffix("/v2"))})
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "Forbidden",
+            "Webhooks are managed by the application: use its own token, not a user's.",
+        )
+    make_link = call.world.portal_link
+    if make_link is None:
+        raise RuntimeError("the world was built without a webhook portal")
+    return Reply({"url": make_link(call.viewer.client_id, call.root.removesuffix("/v2"))})
 
 
 ROUTES: Final[Routes] = {

@@ -1,4 +1,4 @@
-"""What users pay for, or are given."""
+"""Subscriptions of users, and the offerings that they subscribe to."""
 
 from __future__ import annotations
 
@@ -17,67 +17,65 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: What there is to subscribe to, in the languages its name has; the second is for solar panels.
+#: The names of the offerings by language. The second offering is for homes with solar panels.
 OFFERINGS: Final = (
     {"en": "Smart Charging Basic", "de": "Schlau laden Basis", "nl": "Slim laden basis"},
     {"en": "Sunshine for Life", "de": "Sonne auf Lebenszeit", "nl": "Zon voor het leven"},
     {"en": "Smart Charging Plus", "de": "Schlau laden Plus", "nl": "Slim laden plus"},
     {"en": "Fleet at Home"},
 )
-#: All languages that some name is there in.
+#: All languages that any name is translated to.
 LANGUAGES: Final = frozenset(language for names in OFFERINGS for language in names)
 _BY_NAME: Final = {names[ENGLISH]: names for names in OFFERINGS}
-_SOLAR: Final = 1
-
-
-def name_in(language: str, name: str) -> str:
-    """Return an offering's name in another language, if it has one there."""
-    return _BY_NAME[name].get(language, name)
-
-
-def _subscriptions(kind: Kind) -> int:
-    return 1 + (kind.solar_arrays > 0)
+_SOLAR_OFFERING: Final = 1
 
 
 def add_subscriptions(world: World) -> None:
-    """Fill the table of offerings, and open the one of subscriptions."""
-    began = ANCHOR - timedelta(days=930)
+    """Fill the table of offerings and open the table of subscriptions."""
+    first_created = ANCHOR - timedelta(days=930)
     offerings = [
         {
-            "id": world.chance.uid("subo", began + timedelta(days=number), names[ENGLISH]),
+            "id": world.chance.uid("subo", first_created + timedelta(days=number), names[ENGLISH]),
             "name": names[ENGLISH],
         }
         for number, names in enumerate(OFFERINGS)
     ]
     world.table("subscription_offerings", "subo", Made.of(offerings))
     links = [Link("subscription_offerings", row["id"]) for row in offerings]
-    others = [link for number, link in enumerate(links) if number != _SOLAR]
+    general = [link for number, link in enumerate(links) if number != _SOLAR_OFFERING]
 
     def make(_home: int, slot: int, number: int) -> Row:
         if slot == 0 and number and world.chance.odds(8, "no offering", number):
-            return {"offering": None}  # it is not sold any more
-        choice = world.chance.pick(others, "offering", number)
-        return {"offering": links[_SOLAR] if slot else choice}
+            return {"offering": None}  # the offering was discontinued
+        choice = world.chance.pick(general, "offering", number)
+        return {"offering": links[_SOLAR_OFFERING] if slot else choice}
 
-    world.owned_table("subscriptions", "subs", _subscriptions, make)
+    world.owned_table("subscriptions", "subs", _subscription_count, make)
+
+
+def _subscription_count(kind: Kind) -> int:
+    return 1 + (kind.solar_arrays > 0)
 
 
 _LISTING: Final[Handler] = listing()
 
 
-def _translated(call: Call, offering: Row) -> Row:
-    return {"name": name_in(call.preferred_language(LANGUAGES), offering["name"])}
+def _translated_name(call: Call, offering: Row) -> Row:
+    """Return the name in the requested language, or in English if it is not translated to it."""
+    name: str = offering["name"]
+    language = call.preferred_language(LANGUAGES)
+    return {"name": _BY_NAME[name].get(language, name)}
 
 
 def _list(call: Call) -> Reply:
     reply = _LISTING(call)
     for row in reply.body:
         if isinstance(row["offering"], dict):
-            row["offering"] |= _translated(call, row["offering"])
+            row["offering"] |= _translated_name(call, row["offering"])
     return reply
 
 
 ROUTES: Final[Routes] = {
     ("GET", "/subscriptions"): _list,
-    ("GET", "/subscription_offerings/{offering_id}"): detail(_translated),
+    ("GET", "/subscription_offerings/{offering_id}"): detail(_translated_name),
 }

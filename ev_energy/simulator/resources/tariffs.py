@@ -1,4 +1,4 @@
-"""The electricity tariffs of this world."""
+"""Suppliers, their electricity tariffs and the half-hourly prices of a tariff."""
 
 from __future__ import annotations
 
@@ -32,19 +32,22 @@ if TYPE_CHECKING:
 
 
 #: The standard offset of each zone with tariffs.
-_OFFSETS: Final = {
+_STANDARD_OFFSETS: Final = {
     "Europe/London": timedelta(0),
     "Europe/Amsterdam": timedelta(hours=1),
     "Europe/Berlin": timedelta(hours=1),
     "America/Los_Angeles": timedelta(hours=-8),
 }
 _LONDON: Final = "Europe/London"
-_HUNDREDTHS: Final = 100
+#: Prices are calculated in hundredths of a minor unit; a major unit has a hundred minor units.
+_HUNDREDTHS_PER_MINOR_UNIT: Final = 100
+_HUNDREDTHS_PER_MAJOR_UNIT: Final = Decimal(10_000)
+_HALF_HOURS_PER_DAY: Final = 48
 
 
 @attrs.frozen
 class Offer:
-    """What a supplier asks for electricity. Prices are in minor units."""
+    """A tariff in the catalogue of a supplier. Prices are in minor units per kWh."""
 
     country: str
     supplier: str
@@ -52,115 +55,110 @@ class Offer:
     currency: str
     zone: str
     type: TariffType
-    night: int
-    """What the cheapest hours cost."""
-    day: int
-    """What most hours cost; of a dynamic tariff, what they usually do."""
+    lowest_price: int
+    """The price of the cheapest hours."""
+    standard_price: int
+    """The price outside of all bands; for a dynamic tariff, the mean price."""
     bands: tuple[Band, ...] = ()
     gsp_group: str | None = None
-    planned_by: str | None = None
-    """The tariff of the same supplier that charging is planned by, where it is another one."""
-    for_homes: bool = False
-    """Whether users of this world have it."""
-    chart: str | None = None
-    since: int = 880
-    """How many days before the world began it was first sold; fewer than none: after."""
-    until: int | None = None
-    """The same of the last day it was sold."""
+    scheduler: str | None = None
+    """The name of the supplier's tariff that charging is planned with, if it is another one."""
+    assignable: bool = False
+    """Whether users of the seeded world have this tariff."""
+    price_chart_url: str | None = None
+    first_day: int = 880
+    """The first day of sale, in days before the world's start; negative for a later day."""
+    last_day: int | None = None
+    """The last day of sale, counted like `first_day`; None if the tariff is still sold."""
 
     @property
-    def is_popular(self) -> bool:
-        """Whether many choose it."""
-        return self.for_homes and self.type is TariffType.DUAL_RATE
+    def is_highlighted(self) -> bool:
+        """Whether apps present this tariff first."""
+        return self.assignable and self.type is TariffType.DUAL_RATE
 
     @property
     def is_priced(self) -> bool:
-        """Whether anybody but the supplier knows what it costs."""
+        """Whether prices are known; only the supplier knows those of a managed tariff."""
         return self.type is not TariffType.EXTERNALLY_MANAGED
 
     def pricing(self, key: str) -> Tariff:
-        """Return how it is calculated."""
+        """Return the pricing rules, in hundredths of a minor unit."""
         return Tariff(
             key,
-            self.day * _HUNDREDTHS,
+            self.standard_price * _HUNDREDTHS_PER_MINOR_UNIT,
             self.bands,
             self.zone,
-            _OFFSETS[self.zone],
+            _STANDARD_OFFSETS[self.zone],
             self.type is TariffType.DYNAMIC,
         )
 
 
-def _between(start: float, end: float, price: float, **options: frozenset[int]) -> Band:
-    """Return the hours from ``start`` to ``end`` at a price in minor units."""
+def _band(start: float, end: float, price: float, **options: frozenset[int]) -> Band:
+    """Return the band from hour ``start`` to hour ``end`` at a price in minor units."""
     return Band(
-        round(start * 60), round(end * 60) % (24 * 60), round(price * _HUNDREDTHS), **options
+        round(start * 60),
+        round(end * 60) % (24 * 60),
+        round(price * _HUNDREDTHS_PER_MINOR_UNIT),
+        **options,
     )
 
 
 _FLAT, _DUAL, _THREE = TariffType.FLAT_RATE, TariffType.DUAL_RATE, TariffType.THREE_RATE
 _DYNAMIC, _MANAGED, _OTHER = TariffType.DYNAMIC, TariffType.EXTERNALLY_MANAGED, TariffType.OTHER
-#: Great Britain's grid supply points; there is no I and no O.
+#: The letters of Great Britain's grid supply point groups; I and O are not used.
 _GSP_GROUPS: Final = "ABCDEFGHJKLMNP"
 
 _REGIONAL: Final = tuple(
-    Offer("GB", "Hollow Oak Electric", "Local Nights", "GBP", _LONDON, _DUAL, night, 27 + night % 3,
-          (_between(0.5, 5.5, night + 0.49),), gsp_group=f"_{group}")
-    for night, group in enumerate(_GSP_GROUPS, 7)
+    Offer("GB", "Hollow Oak Electric", "Local Nights", "GBP", _LONDON, _DUAL, price, 27 + price % 3,
+          (_band(0.5, 5.5, price + 0.49),), gsp_group=f"_{group}")
+    for price, group in enumerate(_GSP_GROUPS, 7)
 )  # fmt: skip
 
 OFFERS: Final = (
     Offer("GB", "Fernhill Energy", "One Price", "GBP", _LONDON, _FLAT, 26, 26,
-          planned_by="Night Saver", for_homes=True),
+          scheduler="Night Saver", assignable=True),
     Offer("GB", "Fernhill Energy", "Market Half-Hours", "GBP", _LONDON, _DYNAMIC, 11, 22,
-          for_homes=True, chart="https://charts.example.com/market-half-hours"),
+          assignable=True, price_chart_url="https://charts.example.com/market-half-hours"),
     Offer("GB", "Saltmarsh Power", "Three Steps", "GBP", _LONDON, _THREE, 14, 27,
-          (_between(0, 6, 14), _between(16, 19, 41.5)), for_homes=True),
+          (_band(0, 6, 14), _band(16, 19, 41.5)), assignable=True),
     Offer("GB", "Fernhill Energy", "Night Saver", "GBP", _LONDON, _DUAL, 9, 29,
-          (_between(0, 7, 9),), for_homes=True),
+          (_band(0, 7, 9),), assignable=True),
     Offer("GB", "Saltmarsh Power", "Easy Weekend", "GBP", _LONDON, _OTHER, 19, 31,
-          (_between(0, 24, 19, days=WEEKEND),)),
+          (_band(0, 24, 19, days=WEEKEND),)),
     Offer("GB", "Saltmarsh Power", "Overnight Drive 2025", "GBP", _LONDON, _DUAL, 8, 30,
-          (_between(23.5, 5.5, 8),), since=700, until=130),
+          (_band(23.5, 5.5, 8),), first_day=700, last_day=130),
     Offer("GB", "Saltmarsh Power", "Overnight Drive 2027", "GBP", _LONDON, _DUAL, 7, 30,
-          (_between(23.5, 5.5, 7),), since=-60),
+          (_band(23.5, 5.5, 7),), first_day=-60),
     Offer("NL", "Zuiderlicht", "Daluren", "EUR", "Europe/Amsterdam", _DUAL, 19, 27,
-          (_between(23, 7, 19), _between(0, 24, 19, days=WEEKEND)), for_homes=True),
+          (_band(23, 7, 19), _band(0, 24, 19, days=WEEKEND)), assignable=True),
     Offer("NL", "Zuiderlicht", "Uurprijs", "EUR", "Europe/Amsterdam", _DYNAMIC, 12, 23,
-          for_homes=True, chart="https://charts.example.com/uurprijs"),
+          assignable=True, price_chart_url="https://charts.example.com/uurprijs"),
     Offer("NL", "Polderstroom", "Vast", "EUR", "Europe/Amsterdam", _FLAT, 25, 25,
-          planned_by="Schoon", for_homes=True),
+          scheduler="Schoon", assignable=True),
     Offer("NL", "Polderstroom", "Schoon", "EUR", "Europe/Amsterdam", _DYNAMIC, 12, 24),
     Offer("DE", "Lindenwerk", "Nachtstrom", "EUR", "Europe/Berlin", _DUAL, 22, 34,
-          (_between(22, 6, 22),), for_homes=True),
-    Offer("DE", "Lindenwerk", "Festpreis", "EUR", "Europe/Berlin", _FLAT, 33, 33, for_homes=True),
+          (_band(22, 6, 22),), assignable=True),
+    Offer("DE", "Lindenwerk", "Festpreis", "EUR", "Europe/Berlin", _FLAT, 33, 33, assignable=True),
     Offer("DE", "Kranich Energie", "Börsenstrom", "EUR", "Europe/Berlin", _DYNAMIC, 15, 29,
-          for_homes=True, chart="https://charts.example.com/boersenstrom"),
+          assignable=True, price_chart_url="https://charts.example.com/boersenstrom"),
     Offer("US", "Blue Mesa Power", "EV Time of Use", "USD", "America/Los_Angeles", _DUAL, 14, 38,
-          (_between(0, 7, 14),), for_homes=True),
+          (_band(0, 7, 14),), assignable=True),
     Offer("US", "Blue Mesa Power", "Home and EV", "USD", "America/Los_Angeles", _THREE, 24, 33,
-          (_between(0, 15, 24), _between(16, 21, 57)), for_homes=True),
+          (_band(0, 15, 24), _band(16, 21, 57)), assignable=True),
     Offer("US", "Blue Mesa Power", "Utility Managed", "USD", "America/Los_Angeles", _MANAGED, 20,
           20),
     Offer("US", "Redwood Municipal", "Residential", "USD", "America/Los_Angeles", _FLAT, 31, 31,
-          for_homes=True),
+          assignable=True),
     *_REGIONAL,
 )  # fmt: skip
 
-#: Where the post towns of a grid supply point are, by the letters of their codes.
-_GSP_OF_AREA: Final = {"SE": "_C", "EC": "_C", "WC": "_C", "LS": "_M", "BD": "_M", "YO": "_M"}
-
-
-def gsp_group_at(postal_code: str | None) -> str | None:
-    """Return the grid supply point of a British post code; None where it is not known."""
-    letters = (postal_code or "").strip().upper()[:2]
-    return _GSP_OF_AREA.get(letters)
-
-
-#: Prices are calculated in hundredths of a minor unit, of which a major one has a hundred.
-_OF_MINOR: Final = 100
-_OF_MAJOR: Final = Decimal(10_000)
+#: Grid supply point groups by postcode area, for the cities of the seeded world.
+_GSP_GROUP_BY_AREA: Final = {
+    "SE": "_C", "EC": "_C", "WC": "_C", "LS": "_M", "BD": "_M", "YO": "_M",
+}  # fmt: skip
 _CENT: Final = Decimal("0.01")
-_NAMES: Final = (
+#: The members of ``daily_prices``, dearest first, by the number of different prices.
+_DAILY_PRICE_NAMES: Final = (
     ("peak",),
     ("peak", "off_peak"),
     ("peak", "mid_peak", "off_peak"),
@@ -171,187 +169,187 @@ def add_suppliers(world: World) -> None:
     """Fill the tables of suppliers and tariffs."""
     suppliers: dict[str, Row] = {}
     tariffs: list[Row] = []
-    began = ANCHOR - timedelta(days=950)
-    known: dict[str, str] = {}
+    first_created = ANCHOR - timedelta(days=950)
+    supplier_ids: dict[str, str] = {}
+    tariff_ids: dict[tuple[str, str], str] = {}
     for number, offer in enumerate(OFFERS):
-        made_at = began + timedelta(days=number, hours=3)
-        supplier_id = world.chance.uid("supl", made_at, offer.supplier)
-        supplier_id = known.setdefault(offer.supplier, supplier_id)
-        picture = f"https://cdn.example.com/suppliers/{number}.png" if number else None
+        created = first_created + timedelta(days=number, hours=3)
+        supplier_id = world.chance.uid("supl", created, offer.supplier)
+        supplier_id = supplier_ids.setdefault(offer.supplier, supplier_id)
+        icon = f"https://cdn.example.com/suppliers/{number}.png" if number else None
         suppliers.setdefault(supplier_id, {
             "id": supplier_id,
             "name": offer.supplier,
-            "icon": picture,
+            "icon": icon,
             "highlighted": number == 0,
             "_country": offer.country,
         })  # fmt: skip
-        region = offer.gsp_group or ""
-        tariff_id = world.chance.uid("tari", made_at, offer.supplier, offer.name, region)
-        known[offer.supplier + offer.name] = tariff_id
+        gsp_group = offer.gsp_group or ""
+        tariff_id = world.chance.uid("tari", created, offer.supplier, offer.name, gsp_group)
+        tariff_ids[offer.supplier, offer.name] = tariff_id
         tariffs.append({
             "id": tariff_id,
             "supplier": Link("suppliers", supplier_id),
             "name": offer.name,
             "currency": offer.currency,
-            "highlighted": offer.is_popular,
+            "highlighted": offer.is_highlighted,
             "type": str(offer.type),
             "timezone_name": offer.zone,
-            "price_chart_url": offer.chart,
+            "price_chart_url": offer.price_chart_url,
             "gsp_group": offer.gsp_group,
-            "valid_from": _day(offer.since),
-            "valid_until": None if offer.until is None else _day(offer.until),
+            "valid_from": _date(offer.first_day),
+            "valid_until": None if offer.last_day is None else _date(offer.last_day),
             "_offer": offer,
             "_pricing": offer.pricing(tariff_id),
         })  # fmt: skip
     for row in tariffs:
         offer = row["_offer"]
-        planned_by = known.get(offer.supplier + (offer.planned_by or "/"))
-        row["scheduler_tariff"] = Link("tariffs", planned_by) if planned_by else None
+        scheduler_id = tariff_ids.get((offer.supplier, offer.scheduler or ""))
+        row["scheduler_tariff"] = Link("tariffs", scheduler_id) if scheduler_id else None
     world.table("suppliers", "supl", Made.of(suppliers.values()))
     world.table("tariffs", "tari", Made.of(tariffs))
 
 
-def _day(before: int) -> str:
-    return (ANCHOR - timedelta(days=before)).date().isoformat()
+def _date(days_before_start: int) -> str:
+    return (ANCHOR - timedelta(days=days_before_start)).date().isoformat()
 
 
 def tariff_of_country(world: World, country: str, choice: int) -> Link:
-    """Return a tariff that somebody in this country may have."""
+    """Return the link to one of the tariffs that homes in *country* can have."""
 
-    def offered() -> list[Link]:
+    def assignable() -> list[Link]:
         rows = ((row["_offer"], row["url"]) for row in world.tables["tariffs"])
-        return [url for offer, url in rows if offer.country == country and offer.for_homes]
+        return [url for offer, url in rows if offer.country == country and offer.assignable]
 
-    local = world.once(("tariffs", country), offered)
-    return local[choice % len(local)]
+    tariffs = world.once(("tariffs", country), assignable)
+    return tariffs[choice % len(tariffs)]
 
 
-def pricing_of_row(tariff: Row) -> Tariff:
-    """Return how the prices of a tariff are calculated."""
+def _pricing_of(tariff: Row) -> Tariff:
     pricing: Tariff = tariff["_pricing"]
     return pricing
 
 
-def today_at(zone: str, now: datetime) -> date:
-    """Return the date in a time zone; where its rules are not known, the one of UTC."""
+def _local_date(zone: str, now: datetime) -> date:
+    """Return the date in a time zone, or the UTC date if the zone's rules are not installed."""
     try:
         return now.astimezone(ZoneInfo(zone)).date()
     except ZoneInfoNotFoundError:
         return now.astimezone(UTC).date()
 
 
-def is_sold(tariff: Row, now: datetime) -> bool:
-    """Return whether new customers can choose a tariff."""
-    today = today_at(tariff["timezone_name"], now).isoformat()
-    until = tariff["valid_until"]
-    return tariff["valid_from"] <= today and (until is None or today <= until)
+def _is_valid(tariff: Row, now: datetime) -> bool:
+    """Return whether new customers can choose the tariff today."""
+    today = _local_date(tariff["timezone_name"], now).isoformat()
+    valid_until = tariff["valid_until"]
+    return tariff["valid_from"] <= today and (valid_until is None or today <= valid_until)
 
 
-def half_hours_with_price(tariff: Row, now: datetime) -> range:
-    """Return the half-hours, counted from 1970, that have begun and have a price."""
+def _half_hours_with_price(tariff: Row, now: datetime) -> range:
+    """Return the half-hours, counted from 1970, that have started and have a price."""
     offer: Offer = tariff["_offer"]
-    began = datetime.fromisoformat(tariff["valid_from"]).replace(tzinfo=UTC)
+    valid_from = datetime.fromisoformat(tariff["valid_from"]).replace(tzinfo=UTC)
     last = micros(now) // HALF_HOUR if offer.is_priced else -1
-    return range(micros(began) // HALF_HOUR, last + 1)
+    return range(micros(valid_from) // HALF_HOUR, last + 1)
 
 
-def price_of(world: World, tariff: Row, half_hour: int) -> Row:
+def _price_entry(world: World, tariff: Row, half_hour: int) -> Row:
     """Return the price of a half-hour, counted from 1970."""
     prices = world.once("prices", lambda: Prices(world.chance))
-    at = half_hour * HALF_HOUR
-    hundredths = prices.price(pricing_of_row(tariff), at)
+    start = half_hour * HALF_HOUR
+    hundredths = prices.price(_pricing_of(tariff), start)
     return {
-        "started_at": write_instant(instant_of(at)),
+        "started_at": write_instant(instant_of(start)),
         "interval_seconds": 1800,
-        "price_minor_units": (hundredths + _OF_MINOR // 2) // _OF_MINOR,
+        "price_minor_units": (hundredths + _HUNDREDTHS_PER_MINOR_UNIT // 2)
+        // _HUNDREDTHS_PER_MINOR_UNIT,
     }
 
 
-def daily_prices(tariff: Row, now: datetime) -> Row | None:
-    """Return what the hours of a tariff's own day cost; None if no two days are alike."""
+def _daily_prices(tariff: Row, now: datetime) -> Row | None:
+    """Return today's prices and their times, or None if the tariff has no daily pattern."""
     offer: Offer = tariff["_offer"]
-    pricing = pricing_of_row(tariff)
+    pricing = _pricing_of(tariff)
     if pricing.dynamic or not offer.is_priced:
         return None
-    runs = list(_runs(pricing, today_at(pricing.zone, now).weekday()))
-    if len(runs) > 1 and runs[0][0] == runs[-1][0]:  # what goes on past midnight is one
-        price, start, _ = runs.pop()
-        runs[0] = price, start, runs[0][2]
-    prices = sorted({price for price, _, _ in runs}, reverse=True)
+    periods = list(_price_periods(pricing, _local_date(pricing.zone, now).weekday()))
+    if len(periods) > 1 and periods[0][0] == periods[-1][0]:  # one period spans midnight
+        price, start, _ = periods.pop()
+        periods[0] = price, start, periods[0][2]
+    prices = sorted({price for price, _, _ in periods}, reverse=True)
     return {
         name: {
             "price": _in_major_units(price),
             "times": [
-                {"start": _clock(start), "end": _clock(end)}
-                for cost, start, end in runs
-                if cost == price
+                {"start": _time_of_day(start), "end": _time_of_day(end)}
+                for period_price, start, end in periods
+                if period_price == price
             ],
         }
-        for name, price in zip(_NAMES[len(prices) - 1], prices, strict=True)
+        for name, price in zip(_DAILY_PRICE_NAMES[len(prices) - 1], prices, strict=True)
     }
 
 
-def _runs(pricing: Tariff, weekday: int) -> Iterator[tuple[int, int, int]]:
-    """Return the prices of a day, and from which half-hour to which they hold."""
+def _price_periods(pricing: Tariff, weekday: int) -> Iterator[tuple[int, int, int]]:
+    """Yield price, first half-hour and end half-hour of each period of a day."""
 
-    def cost(slot: int) -> int:
-        held = (band.price for band in pricing.bands if band.holds(slot * 30, weekday))
-        return next(held, pricing.price)
+    def price_at(slot: int) -> int:
+        matching = (band.price for band in pricing.bands if band.holds(slot * 30, weekday))
+        return next(matching, pricing.price)
 
-    for price, same in groupby(range(SLOTS), key=cost):
-        slots = list(same)
+    for price, group in groupby(range(SLOTS), key=price_at):
+        slots = list(group)
         yield price, slots[0], slots[-1] + 1
 
 
 def _in_major_units(hundredths: int) -> str:
-    price = Decimal(hundredths) / _OF_MAJOR
+    price = Decimal(hundredths) / _HUNDREDTHS_PER_MAJOR_UNIT
     return str(price.quantize(_CENT) if price == price.quantize(_CENT) else price)
 
 
-def _clock(slot: int) -> str:
+def _time_of_day(slot: int) -> str:
     return f"{slot // 2 % 24:02}:{slot % 2 * 30:02}:00"
 
 
-_A_DAY: Final = 48
-
-
-def _home(call: Call) -> Row | None:
-    """Return the location of the user that things shall be available for, None if of nobody."""
+def _requested_location(call: Call) -> Row | None:
+    """Return the location of the user in ``available_for_user_id``, or None without the filter."""
     user_id = call.query.get("available_for_user_id")
     if user_id is None:
         return None
     users = call.world.tables["users"]
     user = users.get(user_id)
     if user is None or not call.can_see(users, user):
-        raise invalid({"available_for_user_id": ["No such user."]})
+        raise invalid({"available_for_user_id": ["No user has this id."]})
     return user.get("default_location") or {}
 
 
-def _is_offered(tariff: Row, home: Row) -> bool:
+def _is_available(tariff: Row, location: Row) -> bool:
+    """Return whether the tariff is sold at a location; an unknown GSP group excludes nothing."""
     offer: Offer = tariff["_offer"]
-    here = gsp_group_at(home.get("postal_code"))
-    if offer.country != home.get("country_code"):
+    if offer.country != location.get("country_code"):
         return False
-    return offer.gsp_group is None or here is None or offer.gsp_group == here
+    postcode_area = (location.get("postal_code") or "").strip().upper()[:2]
+    gsp_group = _GSP_GROUP_BY_AREA.get(postcode_area)
+    return offer.gsp_group is None or gsp_group is None or offer.gsp_group == gsp_group
 
 
 def _suppliers(call: Call) -> Collection:
-    everything, home = collection_at(call), _home(call)
-    rows = everything.after(None)
-    if home is not None:
-        rows = (row for row in rows if row["_country"] == home.get("country_code"))
-    return Rows(everything, rows, lambda row: row["name"])
+    suppliers, location = collection_at(call), _requested_location(call)
+    rows = suppliers.after(None)
+    if location is not None:
+        rows = (row for row in rows if row["_country"] == location.get("country_code"))
+    return Rows(suppliers, rows, lambda row: row["name"])
 
 
 def _tariffs(call: Call) -> Collection:
-    everything, home = collection_at(call), _home(call)
-    rows = everything.after(None)
-    if home is not None:
-        rows = (row for row in rows if _is_offered(row, home))
+    tariffs, location = collection_at(call), _requested_location(call)
+    rows = tariffs.after(None)
+    if location is not None:
+        rows = (row for row in rows if _is_available(row, location))
     if "valid" in call.query:
-        wanted: bool = call.query["valid"]
-        rows = (row for row in rows if is_sold(row, call.now) is wanted)
-    return Rows(everything, rows, lambda row: row["name"])
+        valid: bool = call.query["valid"]
+        rows = (row for row in rows if _is_valid(row, call.now) is valid)
+    return Rows(tariffs, rows, lambda row: row["name"])
 
 
 _FILTERS: Final[dict[str, Any]] = {
@@ -366,46 +364,50 @@ _LISTING: Final[Handler] = listing(_tariffs, filters=_FILTERS)
 def _list(call: Call) -> Reply:
     reply = _LISTING(call)
     if "include_optional" in call.query:
-        for shown in reply.body:
-            shown.update(_daily(call, call.find("tariffs", shown["id"])))
+        for tariff in reply.body:
+            tariff.update(_daily_prices_member(call, call.find("tariffs", tariff["id"])))
     return reply
 
 
-def _daily(call: Call, row: Row) -> Row:
-    prices = daily_prices(row, call.now)
+def _daily_prices_member(call: Call, tariff: Row) -> Row:
+    prices = _daily_prices(tariff, call.now)
     return {} if prices is None else {"daily_prices": prices}
 
 
-def _single(call: Call, row: Row) -> Row:
-    """Return the members that only a tariff asked for alone has."""
-    home = _home(call)
-    if home is not None and not _is_offered(row, home):
+def _detail_members(call: Call, tariff: Row) -> Row:
+    """Return the members that a tariff has only when requested by id."""
+    location = _requested_location(call)
+    if location is not None and not _is_available(tariff, location):
         raise not_found("No such tariff")
-    known = half_hours_with_price(row, call.now)
+    half_hours = _half_hours_with_price(tariff, call.now)
     prices: object = None
     if "prices" in call.expand:
-        prices = [price_of(call.world, row, number) for number in reversed(known[-_A_DAY:])]
-    elif known:
-        prices = Address(f"{row['url'].path}/prices")
+        last_day = reversed(half_hours[-_HALF_HOURS_PER_DAY:])
+        prices = [_price_entry(call.world, tariff, half_hour) for half_hour in last_day]
+    elif half_hours:
+        prices = Address(f"{tariff['url'].path}/prices")
+    current_price = None
+    if half_hours:
+        current_price = _price_entry(call.world, tariff, half_hours[-1])["price_minor_units"]
     return {
-        **_daily(call, row),
-        "current_price": price_of(call.world, row, known[-1])["price_minor_units"]
-        if known
-        else None,
+        **_daily_prices_member(call, tariff),
+        "current_price": current_price,
         "prices": prices,
     }
 
 
 def _prices(call: Call) -> Reply:
     tariff = call.row("tariffs", "tariff_id")
-    known = half_hours_with_price(tariff, call.now)
-    return half_hours_page(call, known, lambda number: price_of(call.world, tariff, number))
+    half_hours = _half_hours_with_price(tariff, call.now)
+    return half_hours_page(
+        call, half_hours, lambda half_hour: _price_entry(call.world, tariff, half_hour)
+    )
 
 
 ROUTES: Final[Routes] = {
     ("GET", "/suppliers"): listing(_suppliers, filters={"available_for_user_id": None}),
     ("GET", "/suppliers/{supplier_id}"): detail(),
     ("GET", "/tariffs"): _list,
-    ("GET", "/tariffs/{tariff_id}"): detail(_single),
+    ("GET", "/tariffs/{tariff_id}"): detail(_detail_members),
     ("GET", "/tariffs/{tariff_id}/prices"): _prices,
 }
