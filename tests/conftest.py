@@ -26,9 +26,8 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 if "CI" not in os.environ:
     hypothesis.settings.load_profile("unhurried")
 
-#: Whatever a simulator answers in any test is compared with the official description.
-if os.environ.get("EV_ENERGY_SPEC"):
-    Simulator._middlewares = (*Simulator._middlewares, WATCH.middleware)
+#: Whatever a simulator answers in any test is compared with the facts of the description.
+Simulator._middlewares = (*Simulator._middlewares, WATCH.middleware)
 
 # Under a runner that ignores Ctrl-C, the processes that tests start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -6,27 +6,23 @@ from tests.helpers.spec import description
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with one of these arguments runs once for each of them in the description."""
-    found = description.at_hand()
+    """A test with one of these arguments runs once for each of them in the facts."""
+    found = description.from_facts()
     lists = {
-        "described": lambda: {f"{o.method} {o.path}": o for o in found.operations},
-        "schema_name": lambda: {name: name for name in sorted(found.schemas.keys() - {"Counts"})},
-        # Of the many that are alike, one.
-        "problem": lambda: {p.where: p for p in found.different_problems},
+        "described": {f"{o.method} {o.path}": o for o in found.operations},
+        "schema_name": {name: name for name in sorted(found.schemas.keys() - {"Counts"})},
     }
     for argument in set(lists) & set(metafunc.fixturenames):
-        if found is None:
-            skip = pytest.mark.skip(reason=description.MISSING)
-            metafunc.parametrize(argument, [pytest.param(None, marks=skip)])
-        else:
-            values = lists[argument]()
-            metafunc.parametrize(argument, list(values.values()), ids=list(values))
+        metafunc.parametrize(argument, lists[argument].values(), ids=lists[argument])
 
 
 @pytest.fixture(scope="session")
 def spec() -> description.Description:
-    """The official description."""
-    found = description.at_hand()
-    if found is None:
-        pytest.skip(description.MISSING)
-    return found
+    """The facts of the description."""
+    return description.from_facts()
+
+
+@pytest.fixture(scope="session")
+def vendor() -> description.Description:
+    """The vendor's description itself, for tests that are marked `description`."""
+    return description.from_vendor()

@@ -174,8 +174,7 @@ def validator(whole: Description, schema: description.Schema) -> Draft202012Vali
 def test_a_body_is_accepted_if_and_only_if_its_schema_accepts_it(
     corrected: Description, key: tuple[str, str]
 ) -> None:
-    (found,) = [operation for operation in corrected.operations if operation.key == key]
-    schema = found.body
+    schema = corrected.operation(*key).body
     assert schema is not None
     judge = validator(corrected, schema)
     seen: set[tuple[bool, bool]] = set()
@@ -232,8 +231,7 @@ def as_json(schema: description.Schema, text: str, *, anyhow: bool = False) -> A
 def test_a_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
     corrected: Description, key: tuple[str, str], name: str
 ) -> None:
-    (found,) = [operation for operation in corrected.operations if operation.key == key]
-    schema = corrected.resolve(found.parameters["query", name].schema)
+    schema = corrected.resolve(corrected.operation(*key).parameters["query", name].schema)
     many = schema["type"] == "array"
     one = corrected.resolve(schema["items"]) if many else schema
     judge = validator(corrected, schema)

@@ -22,9 +22,7 @@ from tests.helpers.spec import corrections, description
 from tests.helpers.spec.compare import same, tree
 from tests.helpers.spec.replies import JSON, TEXTS, Replies, Style
 
-FOUND = description.at_hand()
-if FOUND is None:
-    pytest.skip(description.MISSING, allow_module_level=True)
+FOUND = description.from_facts()
 NAMES = sorted(
     name
     for name in FOUND.schemas.keys() - corrections.NO_MODEL.keys() - {"Counts"}

@@ -128,11 +128,12 @@ def test_a_reply_with_news_reads_whole_and_the_news_are_told(
     assert bool(told) == (operation.model != "Counts")
 
 
+@pytest.mark.description
 @operations
 def test_the_examples_of_a_reply_read_whole_and_strictly_but_for_those_known_to_be_faulty(
-    spec: Description, server: OperationServer, operation: Operation
+    vendor: Description, server: OperationServer, operation: Operation
 ) -> None:
-    there = described(spec, operation)
+    spec, there = vendor, described(vendor, operation)
     made = Wire(spec, operation, there)
     arguments = made.arguments(made.least())
     success = success_of(there, as_json=operation.call in corrections.SECOND_FORMS)

@@ -218,8 +218,7 @@ def test_every_correction_of_an_operation_is_needed(spec: Description, name: str
 
 
 def _described(spec: Description, operation: Operation) -> Described:
-    (found,) = [o for o in spec.operations if o.key == (operation.method, operation.path)]
-    return found
+    return spec.operation(operation.method, operation.path)
 
 
 @ids
@@ -363,8 +362,7 @@ def test_the_docstring_names_the_problems_that_are_the_operations_own(
     spec: Description, operation: Operation
 ) -> None:
     described = _described(spec, operation)
-    slugs = {p.example.get("type", "").strip("/").split("/")[-1] for p in described.problems}
-    for slug in slugs - {"", *corrections.COMMON_PROBLEMS}:
+    for slug in described.problem_types - corrections.COMMON_PROBLEMS.keys():
         assert f"``{slug}``" in operation.doc
 
 

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import base64
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import attrs
 import pytest
-import yaml
 
 from ev_energy.simulator import Clock, Simulator
 
@@ -106,12 +103,3 @@ async def start() -> AsyncIterator[Any]:
 async def api(start: Any) -> Api:
     """An open simulator without a limit, and a token with all scopes."""
     return await start(rate_limit=None)
-
-
-@pytest.fixture(scope="session")
-def description() -> dict[str, Any]:
-    """The official description of the API, which is not part of this project."""
-    path = os.environ.get("EV_ENERGY_SPEC")
-    if not path:
-        pytest.skip("EV_ENERGY_SPEC does not name the API description")
-    return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -86,7 +85,7 @@ def bench(*, rate_limit: int | None = None) -> Iterator[Bench]:
 @functools.cache
 def walked() -> tuple[Walker, list[str]]:
     """What is found in one such simulator is in all of them; and what there was to say about it."""
-    spec = description.load(os.environ["EV_ENERGY_SPEC"])
+    spec = description.from_facts()
     with bench() as made:
 
         def read(path: str) -> Any:

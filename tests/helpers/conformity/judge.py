@@ -55,14 +55,14 @@ class _Asked(NamedTuple):
 class Judge:
     """Knows the description; remembers which replies it has found right."""
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        self.spec = Description(faults.mended(data))
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.spec = Description(document)
         self.paths = Paths(self.spec.operations)
         self._names: dict[tuple[tuple[str, str], int, str], str] = {}
         self._validator = functools.cache(self._compiled)
         # One registry for all: a validator of its own for each reply would be gigabytes.
         self._registry = jsonschema_rs.Registry([(_WHOLE, self._whole())])
-        self._text = json.dumps(data)
+        self._problems = faults.known_problems()
         self._right: set[int] = set()
 
     def verdict(self, exchange: Exchange) -> str | None:
@@ -128,7 +128,7 @@ class Judge:
         if body.get("status", exchange.status) != exchange.status:
             yield f"$.status: {body['status']} is not the status of the reply"
         kind = _TYPE.fullmatch(body.get("type", ""))
-        if "type" in body and (kind is None or kind[1] not in self._text):
+        if "type" in body and (kind is None or kind[1] not in self._problems):
             yield f"$.type: {body['type']!r} is no documented type of a problem"
 
     def _body(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:

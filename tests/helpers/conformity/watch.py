@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import collections
-import os
 import threading
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from tests.helpers.conformity import faults
 from tests.helpers.conformity.exchange import Exchange
 from tests.helpers.conformity.judge import PREFIX, Judge
-from tests.helpers.spec import description
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -75,7 +74,7 @@ class Watch:
             self._size = 0
             while self._pending:
                 exchange = self._pending.popleft()
-                self._judge = self._judge or Judge(description.load(_where()).data)
+                self._judge = self._judge or Judge(faults.mended())
                 verdict = self._judge.verdict(exchange)
                 if verdict is not None:
                     self._verdicts.append(verdict)
@@ -91,10 +90,6 @@ class Watch:
         if found := self.verdicts():
             shown = "\n".join(found[:_VERDICTS_SHOWN])
             raise AssertionError(f"replies that are not as described: {len(found)}\n{shown}")
-
-
-def _where() -> str:
-    return os.environ["EV_ENERGY_SPEC"]
 
 
 #: The one that all tests share.

@@ -13,8 +13,7 @@ TABLE = operation_table()
 
 
 def described(spec: Description, operation: Operation) -> Described:
-    (found,) = [o for o in spec.operations if o.key == (operation.method, operation.path)]
-    return found
+    return spec.operation(operation.method, operation.path)
 
 
 def call(client: Client, operation: Operation, given: Mapping[str, Any]) -> Any:

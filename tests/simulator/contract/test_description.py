@@ -15,7 +15,7 @@ from tests.helpers.conformity import bench as benches
 from tests.helpers.conformity.bench import Bench
 from tests.helpers.conformity.calls import Call, Calls, Key, nowhere
 from tests.helpers.names import assert_same_names
-from tests.helpers.spec.description import Described, Description
+from tests.helpers.spec.description import Described, Description, from_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,8 +71,8 @@ writes = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def spec(description: dict[str, Any]) -> Description:
-    return Description(description)
+def spec() -> Description:
+    return from_facts()
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,7 @@ def exhausted(spec: Description) -> Iterator[Bench]:
 
 @pytest.fixture
 def operation(spec: Description, key: Key) -> Described:
-    (found,) = (operation for operation in spec.operations if operation.key == key)
-    return found
+    return spec.operation(*key)
 
 
 @pytest.fixture

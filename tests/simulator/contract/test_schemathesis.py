@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes up from the description: right ones, wrong ones, edge cases.
+"""Requests that schemathesis makes up from the facts: right ones, wrong ones, edge cases.
 
 ``EV_ENERGY_EXAMPLES`` is how many of each sort an operation gets; CI is content with few.
 """
@@ -32,6 +32,7 @@ from tests.helpers.conformity import bench as benches
 from tests.helpers.conformity.calls import FOR_A_USER
 from tests.helpers.conformity.faults import mended, with_general_refusals
 from tests.helpers.conformity.watch import WATCH
+from tests.helpers.spec.description import from_facts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -123,26 +124,24 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def shared(description: dict[str, Any]) -> Iterator[benches.Bench]:
+def shared() -> Iterator[benches.Bench]:
     with benches.bench() as bench:
         yield bench
 
 
 @pytest.fixture
-def bench(
-    request: pytest.FixtureRequest, shared: benches.Bench, description: dict[str, Any]
-) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, shared: benches.Bench) -> Iterator[Bench]:
     """Of operations that change something, each has a simulator of its own."""
     method, path = request.getfixturevalue("key")
-    declared = description["paths"][path][method.lower()]["responses"]
+    declared = from_facts().operation(method, path).raw["responses"]
     with ExitStack() as stack:
         own = shared if method == "GET" else stack.enter_context(benches.bench())
         yield Bench(own, stack.enter_context(requests.Session()), declared)
 
 
 @pytest.fixture(scope="module")
-def schema(description: dict[str, Any]) -> Any:
-    return schemathesis.openapi.from_dict(with_general_refusals(mended(description)))
+def schema() -> Any:
+    return schemathesis.openapi.from_dict(with_general_refusals(mended()))
 
 
 each = pytest.mark.parametrize("key", OPERATIONS, ids=[f"{m} {path}" for m, path in OPERATIONS])

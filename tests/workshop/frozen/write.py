@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -91,9 +90,7 @@ async def _record(spec: description.Description) -> list[Exchange]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--names", action="store_true", help="the public names")
-    parser.add_argument(
-        "--exchanges", action="store_true", help="the exchanges; needs EV_ENERGY_SPEC"
-    )
+    parser.add_argument("--exchanges", action="store_true", help="the exchanges")
     parser.add_argument("--simulator", action="store_true", help="the replies of the simulator")
     chosen = parser.parse_args()
     if chosen.names:
@@ -101,7 +98,7 @@ def main() -> None:
         (_HERE / "public_names.txt").write_text(f"{text}\n", encoding="utf-8")
     if chosen.exchanges:
         logging.disable()  # deviations are there on purpose
-        made = asyncio.run(_record(description.load(os.environ["EV_ENERGY_SPEC"])))
+        made = asyncio.run(_record(description.from_facts()))
         rows = ",\n".join(json.dumps(attrs.asdict(one)) for one in made)
         exchanges.FILE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
     if chosen.simulator:
