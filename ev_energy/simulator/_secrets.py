@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
 
 
 class Secrets:
@@ -18,13 +18,13 @@ class Secrets:
     settings that are written down once.
     """
 
-    def __init__(self, chance: Chance, *, fixed: bool = False) -> None:
-        self._chance = chance
+    def __init__(self, random: SeededRandom, *, fixed: bool = False) -> None:
+        self._random = random
         self._fixed = fixed
 
     def bits(self, *about: object) -> int:
         """Return 128 bits that are secret; fixed ones belong to ``about``."""
-        return self._chance.number(*about) if self._fixed else secrets.randbits(128)
+        return self._random.number(*about) if self._fixed else secrets.randbits(128)
 
     def text(self, *about: object) -> str:
         """Return 128 secret bits as 32 hexadecimal digits."""

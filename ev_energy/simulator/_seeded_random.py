@@ -18,7 +18,7 @@ T = TypeVar("T")
 ID_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-class Chance:
+class SeededRandom:
     """A source of numbers that are named, not drawn: the same name gives the same number."""
 
     def __init__(self, seed: int) -> None:

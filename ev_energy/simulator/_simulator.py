@@ -130,16 +130,16 @@ class Simulator:
         self._runner: web.AppRunner | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._world = build_world(self.seed, self.vehicles, self.clock)
-        self._world.secrets = secrets = Secrets(self._world.chance, fixed=fixed_secrets)
+        self._world.secrets = secrets = Secrets(self._world.random, fixed=fixed_secrets)
         self._world.service_clock = ServiceClock(self.clock, service_time)
         self._auth_server = oauth.AuthorizationServer(
-            self._world.chance, self.service_clock, secrets
+            self._world.random, self.service_clock, secrets
         )
         self._browser_sessions = BrowserSessions()
-        self.faults = Faults(self._world.chance, revoke=self._auth_server.revoke_any)
+        self.faults = Faults(self._world.random, revoke=self._auth_server.revoke_any)
         """What is to go wrong."""
         self.webhooks = Webhooks(
-            self.clock, self._world.chance, secrets, timestamps=webhook_timestamps
+            self.clock, self._world.random, secrets, timestamps=webhook_timestamps
         )
         """The endpoints of webhooks, and what became of the deliveries."""
         self._announcer = Announcer(self._world, self.webhooks, root=lambda: self.base_url)

@@ -19,7 +19,7 @@ import attrs
 import msgspec
 
 from ev_energy._version import __version__
-from ev_energy.simulator.charging._charging_site import Doing
+from ev_energy.simulator.charging._charging_site import ChangeKind
 from ev_energy.simulator.clock._instants import read_instant
 from ev_energy.simulator.http._rate_limit import RateLimiter
 from ev_energy.simulator.http._serialization import ExpandTree, Serializer
@@ -263,7 +263,7 @@ _KINDS: Final[dict[str, Any]] = {
     "announced": _Announced,
     "authorization_requests": dict[str, _AuthorizationRequest],
     "counters": dict[str, int],
-    "deeds": dict[str, list[tuple[str, Doing, bool | int | str | None]]],
+    "deeds": dict[str, list[tuple[str, ChangeKind, bool | int | str | None]]],
     "guests": dict[str, list[_Guest]],
     "mail": dict[str, list[dict[str, str]]],
     "organisations": dict[str, str | None],
@@ -289,18 +289,18 @@ def try_out(world: World) -> None:
 
 def _try_charging(world: World) -> None:
     now, fleet = world.now, world.fleet
-    bays = [*fleet.touched()]
+    sites = [*fleet.changed_sites()]
     guests = world.kept.get("guests", {}).get("bays", [])
-    bays += [fleet.bay(GUESTS, rank) for rank in range(len(guests))]
-    for bay in bays:
-        for deed in fleet.deeds(bay):
-            _check_deed(deed.what, deed.value)
-        world.life.state(bay, now)
-        for _ in world.life.of_bay(bay, now=now):
+    sites += [fleet.site(GUESTS, rank) for rank in range(len(guests))]
+    for site in sites:
+        for change in fleet.changes(site):
+            _check_change(change.what, change.value)
+        world.charging.state(site, now)
+        for _ in world.charging.episodes(site, now=now):
             break
 
 
-def _check_deed(what: Doing, value: object) -> None:
+def _check_change(what: ChangeKind, value: object) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if (what in {"limit", "battery"} and not whole) or (
         what == "smart" and not isinstance(value, bool)

@@ -152,8 +152,8 @@ class _Status:
             return tag("p", "No car is. Most plug in between 16:00 and 22:00.", class_="soft")
         rows = (
             (
-                _vehicle(world.fleet.vehicle(episode.bay)),
-                "on the go" if episode.public else _evse(world, world.fleet.evse(episode.bay)),
+                _vehicle(world.fleet.vehicle(episode.site)),
+                "on the go" if episode.public else _evse(world, world.fleet.evse(episode.site)),
                 _together(f"{state.power_watts / 1000:.1f} kW"),
                 "unknown"
                 if state.percent is None
@@ -203,10 +203,10 @@ class _Status:
         world = self._world
         vehicle = row["url"].folder == "vehicles"
         name = _name(row) if vehicle else _evse(world, row)
-        bay = world.fleet.of_row(row)
-        if bay is None:
+        site = world.fleet.of_row(row)
+        if site is None:
             return f"{name}, never heard of"
-        state = world.life.state(bay, world.now)
+        state = world.charging.state(site, world.now)
         if vehicle and state.driving:
             doing = "driving"
         elif state.charging:
@@ -233,10 +233,10 @@ def _refresh(text: str | None) -> int | None:
 
 def _charging_now(world: World, now: datetime) -> Iterator[tuple[Episode, State]]:
     """Return whose cars charge, of those that plugged in last, the latest first."""
-    arrived = world.life.in_fleet(now=now, newest_first=True)
+    arrived = world.charging.fleet_episodes(now=now, newest_first=True)
     for episode in islice(arrived, _LOOKED_AT):
         if episode.end_us is None:
-            state = world.life.state(episode.bay, now)
+            state = world.charging.state(episode.site, now)
             if state.charging:
                 yield episode, state
 

@@ -116,7 +116,7 @@ async def test_a_message_holds_what_the_api_shows_at_that_instant(
     simulator.webhooks.add(receiver.url)
     seen: set[str] = set()
     for _ in range(12):
-        event = simulator._world.life.next_event_after(simulator.clock())
+        event = simulator._world.charging.next_event_after(simulator.clock())
         simulator.clock.jump_to(event.at)
         await simulator.webhooks.settled()
         await api.log_in()

@@ -529,12 +529,12 @@ async def test_what_was_connected_before_a_reset_is_forgotten_in_every_respect(s
     for serial in ("A1", "B2"):
         evse = add_evse(world, api.simulator.user_id, model, serial)
         world.fleet.welcome(api.simulator.user_id, evse=evse)
-        bay = world.fleet.of_row(evse)
-        seen.append(bay)
-        assert bay is not None
-        assert world.fleet.evse(bay)["id"] == evse["id"]
+        site = world.fleet.of_row(evse)
+        seen.append(site)
+        assert site is not None
+        assert world.fleet.evse(site)["id"] == evse["id"]
         api.simulator.clock.advance(days=1)
-        assert world.life.state(bay, world.now).meter_wh is not None
+        assert world.charging.state(site, world.now).meter_wh is not None
         api.simulator.reset()
     assert seen[0] == seen[1]
     assert [row for row in world.fleet.of_user(api.simulator.user_id) if row == seen[0]] == []

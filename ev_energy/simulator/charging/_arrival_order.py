@@ -16,7 +16,7 @@ from ev_energy.simulator.clock._microseconds import DAY, HOUR, MINUTE, SECOND, M
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
 
 
 #: Minutes after midnight, and how many of a thousand have come by then.
@@ -33,17 +33,21 @@ class Order:
     """The order in which ``size`` ranks come each day, at times that a curve gives."""
 
     def __init__(
-        self, chance: Chance, name: tuple[object, ...], size: int, curve: Callable[[int], Curve]
+        self,
+        random: SeededRandom,
+        name: tuple[object, ...],
+        size: int,
+        curve: Callable[[int], Curve],
     ) -> None:
         self.size = size
-        self._chance = chance
+        self._random = random
         self._name = name
         self._curve = curve
         self._step = next(
             step for step in range(int(size * _GOLDEN), 2 * size) if math.gcd(step, size) == 1
         )
         self._back = pow(self._step, -1, size)
-        self._first = chance.between(0, size - 1, *name)
+        self._first = random.between(0, size - 1, *name)
         self._block = max(1, size * _DRIFT // 100)
         self.turn: Callable[[int], int] = functools.lru_cache(64)(self._turn)
         """A number of the day, by which places move on it."""
@@ -108,7 +112,7 @@ class Order:
         return self._edge(self.usual_place(rank), self._curve(day))
 
     def _turn(self, day: int) -> int:
-        return self._chance.number(*self._name, day)
+        return self._random.number(*self._name, day)
 
     def _moved(self, place: int, by: int) -> int:
         # Round and round within a block of neighbours, so that nobody's time changes by much.
@@ -119,7 +123,7 @@ class Order:
     def _time(self, place: int, rank: int, day: int) -> Micros:
         curve = self._curve(day)
         low, high = self._edge(place, curve), self._edge(place + 1, curve)
-        part = self._chance.number(*self._name, day, rank) >> (128 - _FRACTION_BITS)
+        part = self._random.number(*self._name, day, rank) >> (128 - _FRACTION_BITS)
         time = low + 1 + (part * (high - low - 3) >> _FRACTION_BITS)
         return time if time % SECOND else time + 1
 

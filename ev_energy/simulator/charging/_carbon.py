@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
 
 
 #: What is burnt at which time of the day, in percent of the mean.
@@ -56,8 +56,8 @@ class Feed:
 class Carbon:
     """Tells carbon intensities and grid levels."""
 
-    def __init__(self, chance: Chance) -> None:
-        self._chance = chance
+    def __init__(self, random: SeededRandom) -> None:
+        self._random = random
         self.day: Callable[[Feed, int], tuple[int, ...]] = functools.lru_cache(1024)(self._day)
         """The intensities of the half-hours of a UTC day, counted from 1970."""
 
@@ -68,7 +68,7 @@ class Carbon:
 
     def forecast(self, feed: Feed, at: Micros) -> int:
         """Return what the intensity at an instant was expected to be."""
-        error = self._chance.between(-6, 6, "forecast", feed.key, at // HALF_HOUR)
+        error = self._random.between(-6, 6, "forecast", feed.key, at // HALF_HOUR)
         return self.intensity(feed, at) * (100 + error) // 100
 
     def run(self, feed: Feed, first: int, last: int) -> list[int]:
@@ -84,7 +84,7 @@ class Carbon:
         day, slot = divmod(local, SLOTS)
         level = 50 + (self.intensity(feed, at) - feed.mean) * 40 // feed.mean
         if slot in _EVENING:
-            level += 20 + self._chance.between(0, 10, "level", feed.key, day)
+            level += 20 + self._random.between(0, 10, "level", feed.key, day)
         return max(1, min(100, level))
 
     def _day(self, feed: Feed, day: int) -> tuple[int, ...]:
@@ -94,7 +94,7 @@ class Carbon:
 
     def _local(self, feed: Feed, day: int, slot: int) -> int:
         # The wind turns from one day's to the next one's, without a jump at midnight.
-        today, tomorrow = (self._chance.between(0, 100, "wind", feed.key, day + d) for d in (0, 1))
+        today, tomorrow = (self._random.between(0, 100, "wind", feed.key, day + d) for d in (0, 1))
         wind = (today * (SLOTS - slot) + tomorrow * slot) * feed.wind // (SLOTS * 100)
         from_june = abs(day * 4 % _FOUR_YEARS // 4 - _SOLSTICE)
         summer = 100 - 100 * min(from_june, _YEAR - from_june) // (_YEAR // 2 + 1)

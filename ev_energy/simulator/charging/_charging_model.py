@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from ev_energy.simulator._seeded_random import Chance
-    from ev_energy.simulator.charging._charging_site import Bay, Fleet
+    from ev_energy.simulator._seeded_random import SeededRandom
+    from ev_energy.simulator.charging._charging_site import ChargingSite, Fleet
     from ev_energy.simulator.charging._episodes import Episode
     from ev_energy.simulator.charging._events import Event
     from ev_energy.simulator.charging._usage import Solar
@@ -36,53 +36,53 @@ _APART: Final = 4
 
 
 @attrs.frozen(order=True)
-class Mark:
+class EpisodePosition:
     """A place in the order of all episodes."""
 
     start_us: Micros
-    bay: int
+    site: int
 
     @classmethod
-    def of(cls, episode: Episode) -> Mark:
+    def of(cls, episode: Episode) -> EpisodePosition:
         """Return the place of an episode."""
-        return cls(episode.start_us, episode.bay.number)
+        return cls(episode.start_us, episode.site.number)
 
 
-class Life:
+class ChargingModel:
     """Answers from the seed, the fleet and its deeds alone. Nothing is stored but for speed."""
 
-    def __init__(self, fleet: Fleet, chance: Chance, *, solar: Solar | None = None) -> None:
+    def __init__(self, fleet: Fleet, random: SeededRandom, *, solar: Solar | None = None) -> None:
         self._fleet = fleet
-        self.prices = Prices(chance)
-        self.carbon = Carbon(chance)
-        self._timetable = Timetable(fleet, chance)
-        self._habits = Habits(chance, self._timetable)
+        self.prices = Prices(random)
+        self.carbon = Carbon(random)
+        self._timetable = Timetable(fleet, random)
+        self._habits = Habits(random, self._timetable)
         self._ledger = Ledger(fleet, self._timetable, self._habits, self.prices, self.carbon)
         self._visits = Visits(fleet, self._timetable, self._habits)
         self._accountant = Accountant(self.prices, self.carbon, solar)
         self._events = Events(fleet, self._timetable, self._habits, self._ledger, self._visits)
-        self._ids = Ids(chance)
+        self._ids = Ids(random)
 
-    def episode(self, bay: Bay, day: int) -> Episode | None:
+    def episode(self, site: ChargingSite, day: int) -> Episode | None:
         """Return the episode that begins on a local day, counted from 1970; None if there is none.
 
         It is told to its end, whatever the time is: see `Episode.seen`.
         """
-        return self._ledger.episode(self._ledger.book(bay), day)
+        return self._ledger.episode(self._ledger.book(site), day)
 
-    def episode_at(self, bay: Bay, instant: datetime) -> Episode | None:
+    def episode_at(self, site: ChargingSite, instant: datetime) -> Episode | None:
         """Return the episode that is running at an instant, as it is seen then."""
         at = micros(instant)
-        episode = running(self._ledger, self._timetable, self._ledger.book(bay), at)[1]
+        episode = running(self._ledger, self._timetable, self._ledger.book(site), at)[1]
         return None if episode is None else episode.seen(at)
 
-    def latest_episode(self, bay: Bay, now: datetime) -> Episode | None:
+    def latest_episode(self, site: ChargingSite, now: datetime) -> Episode | None:
         """Return the last episode that has begun, as it is seen now."""
-        return next(self.of_bay(bay, now=now, newest_first=True), None)
+        return next(self.episodes(site, now=now, newest_first=True), None)
 
-    def of_bay(
+    def episodes(
         self,
-        bay: Bay,
+        site: ChargingSite,
         *,
         now: datetime,
         after: datetime | None = None,
@@ -90,24 +90,24 @@ class Life:
         newest_first: bool = False,
     ) -> Iterator[Episode]:
         """Return the episodes of a bay that began after and before two instants."""
-        book, until = self._ledger.book(bay), micros(now)
-        low = micros(bay.began) - 1 if after is None else micros(after)
+        book, until = self._ledger.book(site), micros(now)
+        low = micros(site.began) - 1 if after is None else micros(after)
         high = until + 1 if before is None else min(micros(before), until + 1)
-        if bay.began > now or low >= high:
+        if site.began > now or low >= high:
             return
-        days = range(self._local(bay, max(low, micros(bay.began))), self._local(bay, high) + 1)
+        days = range(self._local(site, max(low, micros(site.began))), self._local(site, high) + 1)
         for day in reversed(days) if newest_first else days:
-            if low < self._timetable.slot(bay, day).start_us < high:
+            if low < self._timetable.slot(site, day).start_us < high:
                 episode = self._ledger.episode(book, day)
                 if episode is not None:
                     yield episode.seen(until)
 
-    def in_fleet(
+    def fleet_episodes(
         self,
         *,
         now: datetime,
-        after: datetime | Mark | None = None,
-        before: datetime | Mark | None = None,
+        after: datetime | EpisodePosition | None = None,
+        before: datetime | EpisodePosition | None = None,
         newest_first: bool = False,
     ) -> Iterator[Episode]:
         """Return the episodes of all bays that began after and before two places in their order.
@@ -123,7 +123,7 @@ class Life:
             start = 0 if low is None else low.start_us - 1
             visits = self._visits.after(start, until if high is None else min(until, high.start_us))
         for visit in visits:
-            mark = Mark(visit.start_us, visit.bay.number)
+            mark = EpisodePosition(visit.start_us, visit.site.number)
             if low is not None and mark <= low:
                 if newest_first:
                     return
@@ -132,7 +132,7 @@ class Life:
                 if newest_first:
                     continue
                 return
-            episode = self._ledger.episode(self._ledger.book(visit.bay), visit.day)
+            episode = self._ledger.episode(self._ledger.book(visit.site), visit.day)
             if episode is not None:
                 yield episode.seen(until)
 
@@ -147,14 +147,14 @@ class Life:
         """Return the first of the events after an instant, None if there is none for days."""
         return self._events.next(micros(instant), within_days * DAY)
 
-    def state(self, bay: Bay, instant: datetime) -> State:
+    def state(self, site: ChargingSite, instant: datetime) -> State:
         """Return what is so at a bay at an instant."""
-        book = self._ledger.book(bay)
+        book = self._ledger.book(site)
         return state_of(self._ledger, self._timetable, self._habits, book, micros(instant))
 
-    def energy_between(self, bay: Bay, start: datetime, end: datetime) -> int:
+    def energy_between(self, site: ChargingSite, start: datetime, end: datetime) -> int:
         """Return the watt-hours charged at a bay; what was charged elsewhere is not counted."""
-        return self._delivered(bay, micros(end)) - self._delivered(bay, micros(start))
+        return self._delivered(site, micros(end)) - self._delivered(site, micros(start))
 
     def usage(self, episode: Episode, number: int, now: datetime) -> Usage:
         """Return what a period of an episode delivered by now, and what that cost."""
@@ -162,11 +162,11 @@ class Life:
 
     def session_id(self, episode: Episode) -> str:
         """Return the identifier of the session that an episode is."""
-        return self._ids.write(_SESSION, episode.start_us, episode.bay.number, 0)
+        return self._ids.write(_SESSION, episode.start_us, episode.site.number, 0)
 
     def sub_session_id(self, episode: Episode, number: int) -> str:
         """Return the identifier of the sub-session that a period of an episode is."""
-        return self._ids.write(_SUB_SESSION, episode.start_us, episode.bay.number, number)
+        return self._ids.write(_SUB_SESSION, episode.start_us, episode.site.number, number)
 
     def session(self, key: str, now: datetime) -> Episode | None:
         """Return the episode of a session as it is seen now, None if there is none."""
@@ -178,7 +178,7 @@ class Life:
         found = self._named(_SUB_SESSION, key, now)
         return found if found and found[1] < len(found[0].periods) else None
 
-    def mark(self, key: str) -> Mark | None:
+    def position(self, key: str) -> EpisodePosition | None:
         """Return the place that a session's or sub-session's identifier tells of.
 
         There may be no such thing there. None if this world did not write the identifier.
@@ -188,35 +188,35 @@ class Life:
         if read is None:
             return None
         at, number, _ = read
-        bay = self._fleet.numbered(number)
-        slot = None if bay is None else self._timetable.slot(bay, self._local(bay, at * 1000))
+        site = self._fleet.site_by_number(number)
+        slot = None if site is None else self._timetable.slot(site, self._local(site, at * 1000))
         same = slot is not None and slot.start_us // 1000 == at
-        return Mark(slot.start_us if slot is not None and same else at * 1000, number)
+        return EpisodePosition(slot.start_us if slot is not None and same else at * 1000, number)
 
-    def changes(self, bay: Bay, start: datetime, end: datetime) -> list[datetime]:
+    def state_changes(self, site: ChargingSite, start: datetime, end: datetime) -> list[datetime]:
         """Return the instants after ``start`` and until ``end`` at which the state jumps."""
-        return self._events.changes(bay, micros(start), micros(end))
+        return self._events.state_changes(site, micros(start), micros(end))
 
-    def _delivered(self, bay: Bay, at: Micros) -> int:
-        at = max(at, micros(bay.began))
-        return self._ledger.delivered(self._ledger.book(bay), self._timetable.day_of(bay, at), at)
+    def _delivered(self, site: ChargingSite, at: Micros) -> int:
+        at = max(at, micros(site.began))
+        return self._ledger.delivered(self._ledger.book(site), self._timetable.day_of(site, at), at)
 
     def _named(self, prefix: str, key: str, now: datetime) -> tuple[Episode, int] | None:
         read = self._ids.read(prefix, key)
-        bay = None if read is None else self._fleet.numbered(read[1])
-        if read is None or bay is None:
+        site = None if read is None else self._fleet.site_by_number(read[1])
+        if read is None or site is None:
             return None
-        day = self._local(bay, read[0] * 1000)
-        episode = self.episode(bay, day)
+        day = self._local(site, read[0] * 1000)
+        episode = self.episode(site, day)
         if episode is None or episode.start_us // 1000 != read[0] or episode.start > now:
             return None
         return episode.seen(micros(now)), read[2]
 
-    def _local(self, bay: Bay, at: Micros) -> int:
-        return (at + micros_of(bay.offset)) // DAY
+    def _local(self, site: ChargingSite, at: Micros) -> int:
+        return (at + micros_of(site.offset)) // DAY
 
 
-def _mark(place: datetime | Mark | None, *, last: bool) -> Mark | None:
-    if place is None or isinstance(place, Mark):
+def _mark(place: datetime | EpisodePosition | None, *, last: bool) -> EpisodePosition | None:
+    if place is None or isinstance(place, EpisodePosition):
         return place
-    return Mark(micros(place), 1 << 62 if last else -1)
+    return EpisodePosition(micros(place), 1 << 62 if last else -1)

@@ -36,7 +36,7 @@ class Car:
 
 
 @attrs.frozen
-class Point:
+class ChargePoint:
     """An EVSE, as far as charging goes."""
 
     number: int
@@ -46,7 +46,7 @@ class Point:
 
 
 @attrs.frozen
-class Bay:
+class ChargingSite:
     """A place where a car charges. It never changes: what changes is told by deeds."""
 
     number: int
@@ -55,7 +55,7 @@ class Bay:
     rank: int
     """Its own in the group, from 0 without gaps; who has a greater one did not begin earlier."""
     car: Car | None
-    point: Point | None
+    point: ChargePoint | None
     offset: timedelta
     """Its zone's standard offset, in which habits are kept; the same in all of a group."""
     tariff: Tariff
@@ -68,7 +68,7 @@ class Bay:
     """Whether smart charging is on, until a deed says otherwise."""
 
 
-Doing = Literal[
+ChangeKind = Literal[
     "boost_start",
     "boost_end",
     "limit",
@@ -82,11 +82,11 @@ Doing = Literal[
 
 
 @attrs.frozen
-class Deed:
+class Change:
     """What a request did to a bay, and when."""
 
     at: datetime
-    what: Doing
+    what: ChangeKind
     value: int | bool | Tariff | None = None
     """The limit in percent, whether smart, the battery's watt-hours, or the tariff."""
 
@@ -107,19 +107,19 @@ class Fleet(Protocol):
         """All groups; more may be added at the end."""
         ...
 
-    def bay(self, group: int, rank: int) -> Bay:
+    def site(self, group: int, rank: int) -> ChargingSite:
         """Return a bay by its place in a group."""
         ...
 
-    def numbered(self, number: int) -> Bay | None:
+    def site_by_number(self, number: int) -> ChargingSite | None:
         """Return a bay by its number in the world, None if there is none."""
         ...
 
-    def deeds(self, bay: Bay) -> Sequence[Deed]:
+    def changes(self, site: ChargingSite) -> Sequence[Change]:
         """Return what was done to a bay, oldest first; nothing is ever taken back."""
         ...
 
-    def touched(self) -> Iterable[Bay]:
+    def changed_sites(self) -> Iterable[ChargingSite]:
         """Return the bays that have deeds."""
         ...
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy.simulator._lru import Kept
+from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.charging._charging_site import Car
 from ev_energy.simulator.charging._timetable import LEAST_STAY
 from ev_energy.simulator.clock._microseconds import MINUTE, SECOND, Micros
@@ -19,8 +19,8 @@ from ev_energy.simulator.clock._microseconds import MINUTE, SECOND, Micros
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ev_energy.simulator._seeded_random import Chance
-    from ev_energy.simulator.charging._charging_site import Bay
+    from ev_energy.simulator._seeded_random import SeededRandom
+    from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.charging._timetable import Timetable
 
 
@@ -109,107 +109,107 @@ class Leg:
 class Habits:
     """Tells what the cars of a fleet do."""
 
-    def __init__(self, chance: Chance, timetable: Timetable) -> None:
-        self._chance = chance
+    def __init__(self, random: SeededRandom, timetable: Timetable) -> None:
+        self._random = random
         self._timetable = timetable
-        self._traits = Kept[int, Traits](4096)
+        self._traits = BoundedCache[int, Traits](4096)
         self._day: Callable[[int, int], int] = functools.lru_cache(8192)(self._make_day)
 
-    def traits(self, bay: Bay) -> Traits:
+    def traits(self, site: ChargingSite) -> Traits:
         """Return what is always so at a bay."""
-        known = self._traits.get(bay.number)
-        return known or self._traits.keep(bay.number, self._make_traits(bay))
+        known = self._traits.get(site.number)
+        return known or self._traits.put(site.number, self._make_traits(site))
 
-    def kind(self, bay: Bay, day: int) -> Kind:
+    def kind(self, site: ChargingSite, day: int) -> Kind:
         """Return what happens in a slot, if anybody sees it."""
-        traits = self.traits(bay)
+        traits = self.traits(site)
         if day % traits.period == traits.phase:
             return Kind.PUBLIC
         # Every third day for sure; and no trip is made on such a day.
         if (day - traits.phase) % _THIRD == 1:
             return Kind.HOME
-        plugs = self._day(bay.number, day) % 100 < traits.plugs_percent
+        plugs = self._day(site.number, day) % 100 < traits.plugs_percent
         return Kind.HOME if plugs else Kind.NONE
 
-    def boost(self, bay: Bay, day: int) -> tuple[Micros, Micros] | None:
+    def boost(self, site: ChargingSite, day: int) -> tuple[Micros, Micros] | None:
         """Return how long after the arrival the driver boosts, and for how long; None if not."""
-        if not self._timetable.boosts(bay, day):
+        if not self._timetable.boosts(site, day):
             return None
-        bits = self._day(bay.number, day) >> 16
+        bits = self._day(site.number, day) >> 16
         wait = 8 * MINUTE + bits % _BOOST_WAITS
         return wait, 25 * MINUTE + (bits >> 40) % _BOOST_LASTS
 
-    def trip(self, bay: Bay, day: int) -> int:
+    def trip(self, site: ChargingSite, day: int) -> int:
         """Return the metres of the trip that is made before a day's arrival, 0 on most days."""
-        traits = self.traits(bay)
+        traits = self.traits(site)
         number, rest = divmod(day - traits.phase, traits.period)
         if rest:
             return 0
-        return self._trips(bay, traits, number + 1) - self._trips(bay, traits, number)
+        return self._trips(site, traits, number + 1) - self._trips(site, traits, number)
 
-    def public_stay(self, bay: Bay, day: int) -> Micros:
+    def public_stay(self, site: ChargingSite, day: int) -> Micros:
         """Return how long the car stays at a public place."""
-        return self._timetable.cohort(bay.group, bay.rank).public_stay(day)
+        return self._timetable.cohort(site.group, site.rank).public_stay(day)
 
-    def legs(self, bay: Bay, day: int) -> list[Leg]:
+    def legs(self, site: ChargingSite, day: int) -> list[Leg]:
         """Return the drives that lead to a day's arrival at home, in order."""
-        left, slot = self._timetable.slot(bay, day - 1).end_us, self._timetable.slot(bay, day)
-        trip = self.trip(bay, day)
-        whole = self.driven(bay, day) - self.driven(bay, day - 1)
+        left, slot = self._timetable.slot(site, day - 1).end_us, self._timetable.slot(site, day)
+        trip = self.trip(site, day)
+        whole = self.driven(site, day) - self.driven(site, day - 1)
         most, half = (slot.start_us - left) * 2 // 5, whole // 2
         out = Leg(left, left + min(most, _lasts(whole - half)), whole - half, 0)
         back = min(most, _lasts(trip or half))
         if not trip:
             return [out, Leg(slot.start_us - back, slot.start_us, half, 0)]
-        home = slot.start_us + self.public_stay(bay, day)
+        home = slot.start_us + self.public_stay(site, day)
         return [
             out,
             Leg(slot.start_us - back, slot.start_us, 0, trip),
             Leg(home, home + _WAY_HOME, half, 0),
         ]
 
-    def driven(self, bay: Bay, day: int) -> int:
+    def driven(self, site: ChargingSite, day: int) -> int:
         """Return the metres of every day that are behind the car when it is home on a day."""
-        meters, (weeks, rest) = self.traits(bay).meters, divmod(day - _MONDAY, 7)
-        noise = (self._day(bay.number, day) >> 96) % (meters * _NOISE // 100 + 1)
+        meters, (weeks, rest) = self.traits(site).meters, divmod(day - _MONDAY, 7)
+        noise = (self._day(site.number, day) >> 96) % (meters * _NOISE // 100 + 1)
         return meters * (weeks * _WEEKS_SUM + _WEEK[rest]) // (_WEEKS_SUM // 7) + noise
 
-    def arrived(self, bay: Bay, day: int) -> int:
+    def arrived(self, site: ChargingSite, day: int) -> int:
         """Return the metres of every day that are behind it at the start of a day's slot."""
-        here = self.driven(bay, day)
-        if day % self.traits(bay).period != self.traits(bay).phase:
+        here = self.driven(site, day)
+        if day % self.traits(site).period != self.traits(site).phase:
             return here
-        return here - (here - self.driven(bay, day - 1)) // 2
+        return here - (here - self.driven(site, day - 1)) // 2
 
-    def trips(self, bay: Bay, day: int) -> int:
+    def trips(self, site: ChargingSite, day: int) -> int:
         """Return the metres of all trips that are behind the car when it is home on a day."""
-        traits = self.traits(bay)
-        return self._trips(bay, traits, (day - traits.phase) // traits.period + 1)
+        traits = self.traits(site)
+        return self._trips(site, traits, (day - traits.phase) // traits.period + 1)
 
-    def road(self, bay: Bay, day: int, at: Micros) -> Road:
+    def road(self, site: ChargingSite, day: int, at: Micros) -> Road:
         """Return where the car is; ``day`` is of its latest slot, begun at ``at`` or before."""
-        slot, traits = self._timetable.slot(bay, day), self.traits(bay)
+        slot, traits = self._timetable.slot(site, day), self.traits(site)
         away = at >= slot.end_us
         day += away
         if not away and day % traits.period != traits.phase:  # the usual case, for short
-            trips = self.trips(bay, day)
-            return Road(self.driven(bay, day), trips, driving=False, at_home=True)
-        base, trips = self.driven(bay, day - 1), self.trips(bay, day - 1)
-        legs = self.legs(bay, day)
+            trips = self.trips(site, day)
+            return Road(self.driven(site, day), trips, driving=False, at_home=True)
+        base, trips = self.driven(site, day - 1), self.trips(site, day - 1)
+        legs = self.legs(site, day)
         base += sum(leg.base_m * leg.part(at) // PARTS for leg in legs)
         trips += sum(leg.trip_m * leg.part(at) // PARTS for leg in legs)
         driving = any(leg.start_us <= at < leg.end_us for leg in legs)
         return Road(base, trips, driving=driving, at_home=not away and at >= legs[-1].end_us)
 
-    def _trips(self, bay: Bay, traits: Traits, count: int) -> int:
+    def _trips(self, site: ChargingSite, traits: Traits, count: int) -> int:
         usual = traits.meters * 9 // 10
-        return count * usual + self._chance.between(0, usual * 4 // 9, "trip", bay.number, count)
+        return count * usual + self._random.between(0, usual * 4 // 9, "trip", site.number, count)
 
     def _make_day(self, number: int, day: int) -> int:
-        return self._chance.number("day", number, day)
+        return self._random.number("day", number, day)
 
-    def _make_traits(self, bay: Bay) -> Traits:
-        bits, car = self._chance.number("traits", bay.number), bay.car
+    def _make_traits(self, site: ChargingSite) -> Traits:
+        bits, car = self._random.number("traits", site.number), site.car
 
         def take(low: int, high: int) -> int:
             nonlocal bits
@@ -220,7 +220,7 @@ class Habits:
         if car is None:
             battery, ac = _GUESTS[take(0, len(_GUESTS) - 1)]
             car = Car(-1, battery, ac, _GUEST_USE, telematics=False, limit=5 * take(16, 20))
-        watts = min(car.ac_watts, bay.point.watts if bay.point else socket)
+        watts = min(car.ac_watts, site.point.watts if site.point else socket)
         usual = min(car.battery_wh * take(*_SHARES) // 1000, most_a_day(watts))
         period = _THIRD * take(4, 12)
         return Traits(

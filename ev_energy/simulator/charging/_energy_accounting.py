@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
-from ev_energy.simulator._lru import Kept
+from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.charging._charging_site import limit_of
 from ev_energy.simulator.charging._driving_profile import PARTS, Kind, most_a_day
 from ev_energy.simulator.charging._episodes import Episode
@@ -22,7 +22,7 @@ from ev_energy.simulator.clock._microseconds import DAY, Micros, micros, micros_
 
 if TYPE_CHECKING:
     from ev_energy.simulator.charging._carbon import Carbon
-    from ev_energy.simulator.charging._charging_site import Bay, Fleet
+    from ev_energy.simulator.charging._charging_site import ChargingSite, Fleet
     from ev_energy.simulator.charging._driving_profile import Habits
     from ev_energy.simulator.charging._prices import Prices
     from ev_energy.simulator.charging._session_plan import Event
@@ -41,7 +41,7 @@ def _means_something(book: Book, last: Chapter, what: str) -> bool:
         case "point_gone":
             return last.point is not None
         case "car_back":
-            return last.car is None and book.bay.car is not None
+            return last.car is None and book.site.car is not None
         case _:
             return last.car is not None
 
@@ -56,24 +56,24 @@ class Ledger:
         self._timetable = timetable
         self._habits = habits
         self._writer = Writer(habits, prices, carbon)
-        self._books = Kept[tuple[int, int], Book](1024)
-        self._episodes = Kept[tuple[int, int, int], Episode](4096)
+        self._books = BoundedCache[tuple[int, int], Book](1024)
+        self._episodes = BoundedCache[tuple[int, int, int], Episode](4096)
 
-    def book(self, bay: Bay) -> Book:
+    def book(self, site: ChargingSite) -> Book:
         """Return a bay's story."""
-        deeds = self._fleet.deeds(bay)
-        known = self._books.get((bay.number, len(deeds)))
+        changes = self._fleet.changes(site)
+        known = self._books.get((site.number, len(changes)))
         if known is not None:
             return known
-        events: list[Event] = [(micros(deed.at), deed.what, deed.value) for deed in deeds]
-        book = Book(bay, self._habits.traits(bay).car.limit, events, [self._first(bay)])
+        events: list[Event] = [(micros(change.at), change.what, change.value) for change in changes]
+        book = Book(site, self._habits.traits(site).car.limit, events, [self._first(site)])
         self._write(book)
-        return self._books.keep((bay.number, len(deeds)), book)
+        return self._books.put((site.number, len(changes)), book)
 
     def episode(self, book: Book, day: int) -> Episode | None:
         """Return the episode that begins on a day of the bay's zone, None if there is none."""
-        bay = book.bay
-        slot, kind = self._timetable.slot(bay, day), self._habits.kind(bay, day)
+        site = book.site
+        slot, kind = self._timetable.slot(site, day), self._habits.kind(site, day)
         if kind is Kind.NONE or slot.start_us < book.chapters[0].at_us:
             return None
         chapter = book.chapter(slot.start_us)
@@ -91,11 +91,11 @@ class Ledger:
         No episode at home is running, ``day`` is of the latest slot that is over or has none, and
         ``base_m`` is what was driven by now.
         """
-        bay, used = book.bay, chapter.used(base_m)
-        home = self._last_home(bay, day)
-        if chapter.over or self._timetable.begins_before(bay, home, chapter.at_us):
+        site, used = book.site, chapter.used(base_m)
+        home = self._last_home(site, day)
+        if chapter.over or self._timetable.begins_before(site, home, chapter.at_us):
             return chapter.stored_wh - used
-        driven = self._habits.driven(bay, home)
+        driven = self._habits.driven(site, home)
         return self._departed(book, chapter, home) - used + chapter.used(driven)
 
     def trip(self, book: Book, day: int, at: Micros) -> int:
@@ -104,9 +104,9 @@ class Ledger:
         ``day`` is of the latest slot.
         """
         for one in (day, day + 1):
-            if self._habits.kind(book.bay, one) is not Kind.PUBLIC:
+            if self._habits.kind(book.site, one) is not Kind.PUBLIC:
                 continue
-            leg = self._habits.legs(book.bay, one)[1]
+            leg = self._habits.legs(book.site, one)[1]
             chapter = book.chapter(min(at, leg.end_us))
             if at <= leg.start_us or not chapter.reports or leg.end_us < chapter.resumes_us:
                 continue
@@ -120,9 +120,9 @@ class Ledger:
 
     def delivered(self, book: Book, day: int, at: Micros) -> int:
         """Return what was charged at the bay until an instant; ``day`` is of the latest slot."""
-        bay, chapter, slot = book.bay, book.chapter(at), self._timetable.slot(book.bay, day)
-        base_m = self._habits.road(bay, day, at).base_m
-        home = self._habits.kind(bay, day) is Kind.HOME and chapter.at_us <= slot.start_us
+        site, chapter, slot = book.site, book.chapter(at), self._timetable.slot(book.site, day)
+        base_m = self._habits.road(site, day, at).base_m
+        home = self._habits.kind(site, day) is Kind.HOME and chapter.at_us <= slot.start_us
         if home and at < slot.end_us and not chapter.over:
             stored = self._home(book, chapter, slot).stored(at)
         else:
@@ -131,78 +131,80 @@ class Ledger:
 
     def moved(self, book: Book, chapter: Chapter, day: int, at: Micros) -> int:
         """Return the metres driven since a chapter began."""
-        road = self._habits.road(book.bay, day, at)
+        road = self._habits.road(book.site, day, at)
         return max(0, road.base_m - chapter.base_m) + max(0, road.trips_m - chapter.trips_m)
 
-    def _first(self, bay: Bay) -> Chapter:
-        traits, began = self._habits.traits(bay), micros(bay.began)
-        day = (began + micros_of(bay.offset)) // DAY  # it stands still until it is home on this one
+    def _first(self, site: ChargingSite) -> Chapter:
+        traits, began = self._habits.traits(site), micros(site.began)
+        day = (
+            began + micros_of(site.offset)
+        ) // DAY  # it stands still until it is home on this one
         return Chapter(
             at_us=began,
-            car=bay.car,
-            point=bay.point,
+            car=site.car,
+            point=site.point,
             battery_wh=traits.car.battery_wh,
             rate=traits.car.wh_per_km * (RATE // 1000),
             stored_wh=limit_of(traits.car.limit) * traits.car.battery_wh // 100,
             delivered_wh=0,
             odometer_m=traits.odometer_m,
-            base_m=self._habits.driven(bay, day),
-            trips_m=self._habits.trips(bay, day),
+            base_m=self._habits.driven(site, day),
+            trips_m=self._habits.trips(site, day),
             resumes_us=began,
         )
 
-    def _last_home(self, bay: Bay, day: int) -> int:
-        while self._habits.kind(bay, day) is not Kind.HOME:
+    def _last_home(self, site: ChargingSite, day: int) -> int:
+        while self._habits.kind(site, day) is not Kind.HOME:
             day -= 1
         return day
 
     def _home(self, book: Book, chapter: Chapter, slot: Slot) -> Episode:
-        key = (book.bay.number, slot.day, len(book.before(slot.end_us - 1)))
+        key = (book.site.number, slot.day, len(book.before(slot.end_us - 1)))
         known = self._episodes.get(key)
         if known is not None:
             return known
-        stored = self.net(book, chapter, slot.day - 1, self._habits.driven(book.bay, slot.day))
-        return self._episodes.keep(key, self._writer.home(book, chapter, slot, stored))
+        stored = self.net(book, chapter, slot.day - 1, self._habits.driven(book.site, slot.day))
+        return self._episodes.put(key, self._writer.home(book, chapter, slot, stored))
 
     def _public(self, book: Book, chapter: Chapter, slot: Slot) -> Episode:
-        stay = self._habits.public_stay(book.bay, slot.day)
-        key = (book.bay.number, slot.day, len(book.before(slot.start_us + stay - 1)))
+        stay = self._habits.public_stay(book.site, slot.day)
+        key = (book.site.number, slot.day, len(book.before(slot.start_us + stay - 1)))
         known = self._episodes.get(key)
         if known is not None:
             return known
-        net = self.net(book, chapter, slot.day - 1, self._habits.arrived(book.bay, slot.day))
-        return self._episodes.keep(key, self._writer.public(book, chapter, slot, net))
+        net = self.net(book, chapter, slot.day - 1, self._habits.arrived(book.site, slot.day))
+        return self._episodes.put(key, self._writer.public(book, chapter, slot, net))
 
     def _departed(self, book: Book, chapter: Chapter, home: int) -> int:
         # Gone through from the oldest that is not known, so that Python's stack is not used up.
         chain = [home]
         while (stored := self._known(book, chapter, chain[-1])) is None:
-            day = self._last_home(book.bay, chain[-1] - 1)
-            if self._timetable.begins_before(book.bay, day, chapter.at_us):
+            day = self._last_home(book.site, chain[-1] - 1)
+            if self._timetable.begins_before(book.site, day, chapter.at_us):
                 break
             chain.append(day)
         if stored is not None and len(chain) == 1:
             return stored
         for day in reversed(chain[1:] if stored is None else chain[1:-1]):
-            self._home(book, chapter, self._timetable.slot(book.bay, day))
-        slot = self._timetable.slot(book.bay, home)
+            self._home(book, chapter, self._timetable.slot(book.site, day))
+        slot = self._timetable.slot(book.site, home)
         return self._home(book, chapter, slot).stored(slot.end_us)
 
     def _known(self, book: Book, chapter: Chapter, home: int) -> int | None:
-        if not book.deeds:
+        if not book.changes:
             return book.limit(chapter.at_us) * chapter.battery_wh // 100
-        slot = self._timetable.slot(book.bay, home)
-        deeds = book.before(slot.end_us - 1)
-        traits = self._habits.traits(book.bay)
+        slot = self._timetable.slot(book.site, home)
+        changes = book.before(slot.end_us - 1)
+        traits = self._habits.traits(book.site)
         days = _SETTLES + 3 * chapter.battery_wh * RATE // (4 * traits.meters * chapter.rate)
-        if not deeds or deeds[-1][0] < slot.start_us - days * DAY:
+        if not changes or changes[-1][0] < slot.start_us - days * DAY:
             return book.limit(slot.start_us) * chapter.battery_wh // 100
-        known = self._episodes.get((book.bay.number, home, len(deeds)))
+        known = self._episodes.get((book.site.number, home, len(changes)))
         return None if known is None else known.stored(slot.end_us)
 
     def _write(self, book: Book) -> None:
         waiting: tuple[Micros, int] | None = None  # a battery, for the car to be unplugged
-        for at, what, value in book.deeds:
+        for at, what, value in book.changes:
             last = book.chapters[-1]
             if what not in _CHAPTERS or not _means_something(book, last, what):
                 continue
@@ -223,18 +225,18 @@ class Ledger:
             self._resize(book, *waiting)
 
     def _remove(self, book: Book, at: Micros, what: str) -> None:
-        last, bay, day = book.chapters[-1], book.bay, self._timetable.day_of(book.bay, at)
-        slot = self._timetable.slot(bay, day)
+        last, site, day = book.chapters[-1], book.site, self._timetable.day_of(book.site, at)
+        slot = self._timetable.slot(site, day)
         at += at == slot.start_us  # what is gone in the very moment of an arrival was there
         if self._plugged(book, slot, at):
-            arrived = self.net(book, last, day - 1, self._habits.driven(bay, day))
+            arrived = self.net(book, last, day - 1, self._habits.driven(site, day))
             stored = self._writer.home(book, last, slot, arrived).stored(at)
             day += 1  # it stays where it is until it is plugged in anew
-            while self._habits.kind(bay, day) is not Kind.HOME:
+            while self._habits.kind(site, day) is not Kind.HOME:
                 day += 1
-            resumes = self._timetable.slot(bay, day).start_us
+            resumes = self._timetable.slot(site, day).start_us
         else:
-            stored = self.net(book, last, day, self._habits.road(bay, day, at).base_m)
+            stored = self.net(book, last, day, self._habits.road(site, day, at).base_m)
             resumes = at
         after = attrs.evolve(
             self._carried_on(book, at, stored, resumes),
@@ -245,15 +247,15 @@ class Ledger:
 
     def _bring_back(self, book: Book, at: Micros) -> None:
         at = max(self._unplugged(book, at), book.chapters[-1].at_us + 1)
-        bay, last = book.bay, book.chapters[-1]
-        day = self._timetable.day_of(bay, at)
-        stored = self.net(book, last, day, self._habits.road(bay, day, at).base_m)
-        book.chapters.append(attrs.evolve(self._carried_on(book, at, stored, at), car=bay.car))
+        site, last = book.site, book.chapters[-1]
+        day = self._timetable.day_of(site, at)
+        stored = self.net(book, last, day, self._habits.road(site, day, at).base_m)
+        book.chapters.append(attrs.evolve(self._carried_on(book, at, stored, at), car=site.car))
 
     def _resize(self, book: Book, at: Micros, battery_wh: int) -> None:
-        bay, last, traits = book.bay, book.chapters[-1], self._habits.traits(book.bay)
-        day = self._timetable.day_of(bay, at)
-        stored = self.net(book, last, day, self._habits.road(bay, day, at).base_m)
+        site, last, traits = book.site, book.chapters[-1], self._habits.traits(book.site)
+        day = self._timetable.day_of(site, at)
+        stored = self.net(book, last, day, self._habits.road(site, day, at).base_m)
         rate = traits.car.wh_per_km * (RATE // 1000) * battery_wh // traits.car.battery_wh
         after = attrs.evolve(
             self._carried_on(book, at, stored, at),
@@ -264,10 +266,10 @@ class Ledger:
         book.chapters.append(after)
 
     def _carried_on(self, book: Book, at: Micros, stored: int, resumes: Micros) -> Chapter:
-        last, bay, day = book.chapters[-1], book.bay, self._timetable.day_of(book.bay, at)
+        last, site, day = book.chapters[-1], book.site, self._timetable.day_of(book.site, at)
         resumes = max(resumes, last.resumes_us)
-        road = self._habits.road(bay, self._timetable.day_of(bay, resumes), resumes)
-        used = last.used(self._habits.road(bay, day, at).base_m)
+        road = self._habits.road(site, self._timetable.day_of(site, resumes), resumes)
+        used = last.used(self._habits.road(site, day, at).base_m)
         return attrs.evolve(
             last,
             at_us=at,
@@ -280,19 +282,19 @@ class Ledger:
         )
 
     def _plugged(self, book: Book, slot: Slot, at: Micros) -> bool:
-        if self._habits.kind(book.bay, slot.day) is not Kind.HOME:
+        if self._habits.kind(book.site, slot.day) is not Kind.HOME:
             return False
         return book.chapters[-1].at_us <= slot.start_us <= at < slot.end_us
 
     def _unplugged(self, book: Book, at: Micros) -> Micros:
-        bay, day = book.bay, self._timetable.day_of(book.bay, at)
-        slot = self._timetable.slot(bay, day)
+        site, day = book.site, self._timetable.day_of(book.site, at)
+        slot = self._timetable.slot(site, day)
         if self._plugged(book, slot, at):
             return slot.end_us
         for one in (day, day + 1):
-            if self._habits.kind(bay, one) is Kind.PUBLIC:
-                begin = self._habits.legs(bay, one)[1].start_us
-                end = self._timetable.slot(bay, one).start_us + self._habits.public_stay(bay, one)
+            if self._habits.kind(site, one) is Kind.PUBLIC:
+                begin = self._habits.legs(site, one)[1].start_us
+                end = self._timetable.slot(site, one).start_us + self._habits.public_stay(site, one)
                 if begin <= at < end:
                     return end
         return at

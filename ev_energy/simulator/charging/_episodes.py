@@ -17,7 +17,7 @@ from ev_energy.models.charging_assessment import ChargingSubSessionDebugMetadata
 from ev_energy.simulator.clock._microseconds import HOUR, Micros, Span
 
 if TYPE_CHECKING:
-    from ev_energy.simulator.charging._charging_site import Bay, Car, Point
+    from ev_energy.simulator.charging._charging_site import Car, ChargePoint, ChargingSite
     from ev_energy.simulator.charging._prices import Tariff
 
 
@@ -81,12 +81,12 @@ class Plan:
 class Episode(Span):
     """A car that is plugged in, from then until it is unplugged."""
 
-    bay: Bay
+    site: ChargingSite
     day: int
     """The local day it begins on, counted from 1970: with the bay, it names the episode."""
     car: Car | None
     """As it is connected to the API then; None if it is somebody's or nobody knows it."""
-    point: Point | None
+    point: ChargePoint | None
     public: bool
     """Whether it is somewhere else, on the go."""
     tariff: Tariff

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from ev_energy.simulator.charging._charging_site import Bay, Fleet
+    from ev_energy.simulator.charging._charging_site import ChargingSite, Fleet
     from ev_energy.simulator.charging._driving_profile import Habits
     from ev_energy.simulator.charging._energy_accounting import Ledger
     from ev_energy.simulator.charging._episodes import Episode
@@ -42,7 +42,7 @@ class Event:
     @property
     def order(self) -> tuple[Micros, int, int, bool]:
         """Return what events are ordered by: the end of a period is before the next one's start."""
-        return self.at_us, self.episode.bay.number, self.number, self.what == "ended"
+        return self.at_us, self.episode.site.number, self.number, self.what == "ended"
 
 
 class Events:
@@ -66,8 +66,8 @@ class Events:
 
     def next(self, after: Micros, within: Micros) -> Event | None:
         """Return the first event after an instant, None if there is none ``within`` so long."""
-        bays = sum(group.size for group in self._fleet.groups)
-        until, step = after + within, max(SECOND, DAY // max(1, bays))
+        sites = sum(group.size for group in self._fleet.groups)
+        until, step = after + within, max(SECOND, DAY // max(1, sites))
         while after < until:
             end = min(until, after + step)
             found = self._chunk(after, end)
@@ -76,13 +76,13 @@ class Events:
             after, step = end, min(2 * step, _CHUNK)
         return None
 
-    def changes(self, bay: Bay, start: Micros, end: Micros) -> list[datetime]:
+    def state_changes(self, site: ChargingSite, start: Micros, end: Micros) -> list[datetime]:
         """Return the instants after ``start`` and until ``end`` at which a bay's state jumps."""
-        book, began = self._ledger.book(bay), micros(bay.began)
+        book, began = self._ledger.book(site), micros(site.began)
         found: set[Micros] = set()
-        first = self._timetable.day_of(bay, start)
-        for day in range(first, self._timetable.day_of(bay, end) + 2):
-            for leg in self._habits.legs(bay, day):
+        first = self._timetable.day_of(site, start)
+        for day in range(first, self._timetable.day_of(site, end) + 2):
+            for leg in self._habits.legs(site, day):
                 found |= {leg.start_us, leg.end_us}
             episode = self._ledger.episode(book, day)
             if episode is not None:
@@ -93,33 +93,35 @@ class Events:
     def _chunk(self, after: Micros, until: Micros) -> list[Event]:
         found = [
             event
-            for bay, day in self._candidates(after, until).values()
-            for event in self._of(bay, day, after, until)
+            for site, day in self._candidates(after, until).values()
+            for event in self._of(site, day, after, until)
         ]
         return sorted(found, key=lambda event: event.order)
 
-    def _candidates(self, after: Micros, until: Micros) -> dict[tuple[int, int], tuple[Bay, int]]:
-        found: dict[tuple[int, int], tuple[Bay, int]] = {}
+    def _candidates(
+        self, after: Micros, until: Micros
+    ) -> dict[tuple[int, int], tuple[ChargingSite, int]]:
+        found: dict[tuple[int, int], tuple[ChargingSite, int]] = {}
         for visits in (
             self._visits.after(after, until),
             self._visits.leaving(after, until),
             self._visits.leaving_public(after, until),
         ):
             for visit in visits:
-                found[visit.bay.number, visit.day] = visit.bay, visit.day
+                found[visit.site.number, visit.day] = visit.site, visit.day
         for visit in self._visits.boosting(after, until):
-            boost = self._habits.boost(visit.bay, visit.day)
+            boost = self._habits.boost(visit.site, visit.day)
             if boost is not None:
                 begin = visit.start_us + boost[0]
                 if begin <= until and begin + boost[1] > after:
-                    found[visit.bay.number, visit.day] = visit.bay, visit.day
-        for bay in self._fleet.touched():
-            days = self._timetable.day_of(bay, after), self._timetable.day_of(bay, until)
-            found |= {(bay.number, day): (bay, day) for day in range(days[0], days[1] + 1)}
+                    found[visit.site.number, visit.day] = visit.site, visit.day
+        for site in self._fleet.changed_sites():
+            days = self._timetable.day_of(site, after), self._timetable.day_of(site, until)
+            found |= {(site.number, day): (site, day) for day in range(days[0], days[1] + 1)}
         return found
 
-    def _of(self, bay: Bay, day: int, after: Micros, until: Micros) -> Iterator[Event]:
-        episode = self._ledger.episode(self._ledger.book(bay), day)
+    def _of(self, site: ChargingSite, day: int, after: Micros, until: Micros) -> Iterator[Event]:
+        episode = self._ledger.episode(self._ledger.book(site), day)
         if episode is None or episode.start_us > until:
             return
         for number, period in enumerate(episode.periods):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ev_energy.simulator._seeded_random import ID_LETTERS
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.clock._microseconds import Micros
 
 
@@ -22,20 +22,20 @@ _FORM: Final = re.compile(f"[{ID_LETTERS}]{{{_LENGTH}}}", re.ASCII)
 _MILLISECOND: Final = 1000
 _CHECK: Final = 40
 _ORDINAL: Final = 8
-_BAY: Final = 32
+_SITE: Final = 32
 _TIME: Final = 48
 
 
 class Ids:
     """Writes and reads the identifiers of one world."""
 
-    def __init__(self, chance: Chance) -> None:
-        self._chance = chance
+    def __init__(self, random: SeededRandom) -> None:
+        self._random = random
 
-    def write(self, prefix: str, start: Micros, bay: int, ordinal: int) -> str:
+    def write(self, prefix: str, start: Micros, site: int, ordinal: int) -> str:
         """Return the identifier of a thing that began with the bay's episode at ``start``."""
         time = start // _MILLISECOND
-        bits = (((time << _BAY) | bay ^ self._mask(time)) << _ORDINAL) | ordinal
+        bits = (((time << _SITE) | site ^ self._mask(time)) << _ORDINAL) | ordinal
         bits = bits << _CHECK | self._check(prefix, bits)
         letters = [ID_LETTERS[bits >> shift & 31] for shift in range(5 * _LENGTH - 5, -1, -5)]
         return prefix + "".join(letters)
@@ -48,14 +48,14 @@ class Ids:
         for letter in text[len(prefix) :]:
             bits = bits << 5 | _VALUES[letter]
         bits, check = bits >> _CHECK, bits & (1 << _CHECK) - 1
-        if bits >> (_ORDINAL + _BAY + _TIME) or check != self._check(prefix, bits):
+        if bits >> (_ORDINAL + _SITE + _TIME) or check != self._check(prefix, bits):
             return None
         rest, ordinal = bits >> _ORDINAL, bits & (1 << _ORDINAL) - 1
-        time, mixed = rest >> _BAY, rest & (1 << _BAY) - 1
+        time, mixed = rest >> _SITE, rest & (1 << _SITE) - 1
         return time, mixed ^ self._mask(time), ordinal
 
     def _mask(self, time: int) -> int:
-        return self._chance.number("id of a bay", time) & (1 << _BAY) - 1
+        return self._random.number("id of a bay", time) & (1 << _SITE) - 1
 
     def _check(self, prefix: str, bits: int) -> int:
-        return self._chance.number("id", prefix, bits) & (1 << _CHECK) - 1
+        return self._random.number("id", prefix, bits) & (1 << _CHECK) - 1

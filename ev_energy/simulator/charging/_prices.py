@@ -25,7 +25,7 @@ from ev_energy.simulator.clock._microseconds import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
 
 
 WEEKDAYS: Final = frozenset(range(5))
@@ -91,8 +91,8 @@ class Price(Span):
 class Prices:
     """Tells what electricity costs on a tariff."""
 
-    def __init__(self, chance: Chance) -> None:
-        self._chance = chance
+    def __init__(self, random: SeededRandom) -> None:
+        self._random = random
         self.day: Callable[[Tariff, int], tuple[int, ...]] = functools.lru_cache(1024)(self._day)
         """The prices of the half-hours of a UTC day, counted from 1970."""
 
@@ -119,7 +119,7 @@ class Prices:
             begin, number = number * HALF_HOUR, number + count
             yield Price(max(begin, start), min(number * HALF_HOUR, end), price)
 
-    def changes(self, tariff: Tariff, start: Micros, end: Micros) -> list[Micros]:
+    def price_changes(self, tariff: Tariff, start: Micros, end: Micros) -> list[Micros]:
         """Return the instants after ``start`` and before ``end`` at which the price changes."""
         return [slot.start_us for slot in self.slots(tariff, start, end)][1:]
 
@@ -139,9 +139,9 @@ class Prices:
 
     def _dynamic(self, tariff: Tariff, day: int, slot: int) -> int:
         # All of a day from one number: its weather, and a byte for each of three half-hours.
-        weather = self._chance.number("agile", tariff.key, day)
+        weather = self._random.number("agile", tariff.key, day)
         mood = 80 + weather % 41
-        noise = (self._chance.number("agile", tariff.key, day, slot // 16) >> 8 * (slot % 16)) & 255
+        noise = (self._random.number("agile", tariff.key, day, slot // 16) >> 8 * (slot % 16)) & 255
         price = tariff.price * _SHAPE[slot] * mood * (896 + noise) // (100 * 100 * 1024)
         if slot in _GLUT and weather >> 64 & 7 == 0:
             price -= tariff.price * (40 + noise // 8) // 100

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ev_energy.simulator.charging._carbon import Carbon, Feed
-    from ev_energy.simulator.charging._charging_site import Doing
+    from ev_energy.simulator.charging._charging_site import ChangeKind
     from ev_energy.simulator.charging._prices import Prices, Tariff
 
 
 #: When, what, and the value that goes with it.
-Event = tuple[Micros, "Doing", object]
+Event = tuple[Micros, "ChangeKind", object]
 Windows = list[tuple[Micros, Micros]]
 
 _STARTS: Final = {
@@ -119,7 +119,7 @@ class Course:
             )
         )
 
-    def _change(self, what: Doing, value: object) -> bool:
+    def _change(self, what: ChangeKind, value: object) -> bool:
         before = (self.boosting, self.smart, self.limit)
         if what == "limit":
             self.limit = limit_of(value)

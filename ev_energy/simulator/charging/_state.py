@@ -57,7 +57,7 @@ def running(
     ledger: Ledger, timetable: Timetable, book: Book, at: Micros
 ) -> tuple[int, Episode | None]:
     """Return the day of the latest slot, and its episode if that is running."""
-    day = timetable.day_of(book.bay, at)
+    day = timetable.day_of(book.site, at)
     episode = ledger.episode(book, day)
     over = episode is None or episode.end_us is None or episode.end_us <= at
     return day, None if over else episode
@@ -66,7 +66,7 @@ def running(
 def state_of(ledger: Ledger, timetable: Timetable, habits: Habits, book: Book, at: Micros) -> State:
     """Return what is so at a bay at an instant."""
     day, episode = running(ledger, timetable, book, at)
-    road = habits.road(book.bay, day, at)
+    road = habits.road(book.site, day, at)
     chapter = book.chapter(at)
     if episode is not None:
         stored = episode.stored(at)
@@ -95,7 +95,7 @@ def state_of(ledger: Ledger, timetable: Timetable, habits: Habits, book: Book, a
         target_wh=target if car else None,
         complete=episode is not None and missing <= 0,
         smart=book.smart(at),
-        meter_wh=habits.traits(book.bay).meter_wh + ledger.delivered(book, day, at)
+        meter_wh=habits.traits(book.site).meter_wh + ledger.delivered(book, day, at)
         if chapter.point
         else None,
         odometer_m=chapter.odometer_m + ledger.moved(book, chapter, day, at) if car else None,

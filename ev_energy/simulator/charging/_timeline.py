@@ -10,7 +10,7 @@ import attrs
 from ev_energy.simulator.charging._charging_site import limit_of
 
 if TYPE_CHECKING:
-    from ev_energy.simulator.charging._charging_site import Bay, Car, Point
+    from ev_energy.simulator.charging._charging_site import Car, ChargePoint, ChargingSite
     from ev_energy.simulator.charging._prices import Tariff
     from ev_energy.simulator.charging._session_plan import Event
     from ev_energy.simulator.clock._microseconds import Micros
@@ -27,7 +27,7 @@ class Chapter:
     at_us: Micros
     car: Car | None
     """The car that is connected to the API."""
-    point: Point | None
+    point: ChargePoint | None
     battery_wh: int
     rate: int
     """Watt-hours used on a thousand kilometres."""
@@ -60,9 +60,9 @@ class Chapter:
 class Book:
     """A bay with its deeds, and its chapters so far."""
 
-    bay: Bay
+    site: ChargingSite
     usual_limit: int | None
-    deeds: list[Event]
+    changes: list[Event]
     chapters: list[Chapter]
 
     def chapter(self, at: Micros) -> Chapter:
@@ -79,13 +79,13 @@ class Book:
 
     def before(self, at: Micros) -> list[Event]:
         """Return the deeds done by an instant."""
-        if not self.deeds or self.deeds[-1][0] <= at:
-            return self.deeds
-        return self.deeds[: bisect.bisect_right(self.deeds, at, key=_when)]
+        if not self.changes or self.changes[-1][0] <= at:
+            return self.changes
+        return self.changes[: bisect.bisect_right(self.changes, at, key=_when)]
 
     def last(self, what: str, at: Micros, usual: object) -> object:
         """Return the value of the latest deed of a kind by an instant."""
-        if not self.deeds:
+        if not self.changes:
             return usual
         return next((one[2] for one in reversed(self.before(at)) if one[1] == what), usual)
 
@@ -95,11 +95,11 @@ class Book:
 
     def smart(self, at: Micros) -> bool:
         """Return whether smart charging is on."""
-        return bool(self.last("smart", at, self.bay.smart))
+        return bool(self.last("smart", at, self.site.smart))
 
     def tariff(self, at: Micros) -> Tariff:
         """Return what is paid by."""
-        return cast("Tariff", self.last("tariff", at, self.bay.tariff))
+        return cast("Tariff", self.last("tariff", at, self.site.tariff))
 
 
 def _when(event: Event) -> Micros:

@@ -25,8 +25,8 @@ from ev_energy.simulator.clock._microseconds import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ev_energy.simulator._seeded_random import Chance
-    from ev_energy.simulator.charging._charging_site import Bay, Fleet
+    from ev_energy.simulator._seeded_random import SeededRandom
+    from ev_energy.simulator.charging._charging_site import ChargingSite, Fleet
 
 
 _ARRIVALS: Final = curve(
@@ -68,11 +68,11 @@ class Cohort:
     offset_us: Micros
     arrivals: Order
     departures: Order
-    chance: Chance
+    random: SeededRandom
 
     def public_stay(self, day: int) -> Micros:
         """Return how long all stay at public places on a day: who comes first leaves first."""
-        return self.chance.between(35 * 60, 80 * 60, "otg", self.group, self.first, day) * SECOND
+        return self.random.between(35 * 60, 80 * 60, "otg", self.group, self.first, day) * SECOND
 
     def boosts(self, rank: int, day: int) -> bool:
         """Return whether the day's boosts include this rank's."""
@@ -121,9 +121,9 @@ def _departures(day: int) -> Curve:
 class Timetable:
     """All stays of a fleet."""
 
-    def __init__(self, fleet: Fleet, chance: Chance) -> None:
+    def __init__(self, fleet: Fleet, random: SeededRandom) -> None:
         self._fleet = fleet
-        self._chance = chance
+        self._random = random
         self._sizes: tuple[int, ...] = ()
         self._cohorts: list[Cohort] = []
         self._known: dict[tuple[int, int], Cohort] = {}
@@ -142,44 +142,44 @@ class Timetable:
             self._sizes = sizes
         return self._cohorts
 
-    def slot(self, bay: Bay, day: int) -> Slot:
+    def slot(self, site: ChargingSite, day: int) -> Slot:
         """Return the stay of a bay that begins on a day of its zone, counted from 1970."""
-        return self._slot(bay.group, bay.rank, day)
+        return self._slot(site.group, site.rank, day)
 
-    def day_of(self, bay: Bay, at: Micros) -> int:
+    def day_of(self, site: ChargingSite, at: Micros) -> int:
         """Return the day that a bay's latest slot before an instant began on."""
-        day = (at + micros_of(bay.offset)) // DAY
-        return day if self.slot(bay, day).start_us <= at else day - 1
+        day = (at + micros_of(site.offset)) // DAY
+        return day if self.slot(site, day).start_us <= at else day - 1
 
-    def begins_before(self, bay: Bay, day: int, at: Micros) -> bool:
+    def begins_before(self, site: ChargingSite, day: int, at: Micros) -> bool:
         """Return whether a slot begins before an instant; most often at a glance."""
-        if day * DAY - micros_of(bay.offset) > at:
+        if day * DAY - micros_of(site.offset) > at:
             return False
-        return self.slot(bay, day).start_us < at
+        return self.slot(site, day).start_us < at
 
-    def start(self, bay: Bay, day: int) -> Micros:
+    def start(self, site: ChargingSite, day: int) -> Micros:
         """Return when a slot begins."""
-        cohort = self.cohort(bay.group, bay.rank)
-        return cohort.arrivals.time(bay.rank - cohort.first, day) + cohort.midnight(day)
+        cohort = self.cohort(site.group, site.rank)
+        return cohort.arrivals.time(site.rank - cohort.first, day) + cohort.midnight(day)
 
-    def boosts(self, bay: Bay, day: int) -> bool:
+    def boosts(self, site: ChargingSite, day: int) -> bool:
         """Return whether the day's boosts include this bay's."""
-        cohort = self.cohort(bay.group, bay.rank)
-        return cohort.boosts(bay.rank - cohort.first, day)
+        cohort = self.cohort(site.group, site.rank)
+        return cohort.boosts(site.rank - cohort.first, day)
 
     def _make(self, group: int, first: int, places: int) -> Cohort:
         cohort = self._known.get((group, first))
         if cohort is None:
-            arrivals = Order(self._chance, ("arrive", group, first), places, _arrivals)
-            departures = Order(self._chance, ("leave", group, first), places, _departures)
+            arrivals = Order(self._random, ("arrive", group, first), places, _arrivals)
+            departures = Order(self._random, ("leave", group, first), places, _departures)
             cohort = self._known[group, first] = Cohort(
                 group=group,
                 first=first,
-                began_us=micros(self._fleet.bay(group, first).began),
+                began_us=micros(self._fleet.site(group, first).began),
                 offset_us=micros_of(self._fleet.groups[group].offset),
                 arrivals=arrivals,
                 departures=departures,
-                chance=self._chance,
+                random=self._random,
             )
         return cohort
 

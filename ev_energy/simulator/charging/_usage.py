@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy.simulator.charging._carbon import Carbon
-    from ev_energy.simulator.charging._charging_site import Bay
+    from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.charging._prices import Prices
 
-    Solar = Callable[[Bay, datetime, datetime], int]
+    Solar = Callable[[ChargingSite, datetime, datetime], int]
 
 #: Watt-hours times hundredths of a minor unit for a kWh, in a minor unit.
 _MINOR_UNIT: Final = 100_000
@@ -104,7 +104,7 @@ class Accountant:
         start, end = period.start_us, now if period.end_us is None else min(now, period.end_us)
         first, last = start // HALF_HOUR, max(start, end - 1) // HALF_HOUR
         prices = self._prices.run(episode.tariff, first, last)
-        carbon = self._carbon.run(episode.bay.feed, first, last)
+        carbon = self._carbon.run(episode.site.feed, first, last)
         before, begun = divmod(episode.exact_energy(start), WATT_HOUR)
         whole = episode.energy(end) - before
         intervals: list[UsageInterval] = []
@@ -138,7 +138,7 @@ class Accountant:
         if self._solar is None or not wh or episode.public:
             return 0
         span = Span(begin, end)
-        return min(wh, max(0, self._solar(episode.bay, span.start, span.end or span.start)))
+        return min(wh, max(0, self._solar(episode.site, span.start, span.end or span.start)))
 
 
 def _summed(intervals: tuple[UsageInterval, ...], wh: int, charging_us: Micros) -> Usage:

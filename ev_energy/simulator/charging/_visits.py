@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy.simulator._lru import Kept
+from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.charging._driving_profile import Kind
 from ev_energy.simulator.charging._timetable import AFTERNOON, BOOSTERS, arrival_before
 from ev_energy.simulator.clock._microseconds import DAY, HOUR, Micros, micros
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ev_energy.simulator.charging._arrival_order import Order
-    from ev_energy.simulator.charging._charging_site import Bay, Fleet
+    from ev_energy.simulator.charging._charging_site import ChargingSite, Fleet
     from ev_energy.simulator.charging._driving_profile import Habits
     from ev_energy.simulator.charging._timetable import Cohort, Timetable
 
@@ -35,13 +35,13 @@ class Visit:
     """An arrival of a car that is plugged in then: at which bay, on which of its days."""
 
     start_us: Micros
-    bay: Bay
+    site: ChargingSite
     day: int
 
     @property
     def key(self) -> tuple[Micros, int]:
         """Return what visits are ordered by: no two have the same."""
-        return self.start_us, self.bay.number
+        return self.start_us, self.site.number
 
 
 class Visits:
@@ -51,8 +51,8 @@ class Visits:
         self._fleet = fleet
         self._habits = habits
         self._timetable = timetable
-        self._whole = Kept[tuple[int, int, int], Micros](1024)
-        self._counts = Kept[tuple[int, int, int, int], int](4096)
+        self._whole = BoundedCache[tuple[int, int, int], Micros](1024)
+        self._counts = BoundedCache[tuple[int, int, int, int], int](4096)
 
     def after(self, at: Micros, until: Micros) -> Iterator[Visit]:
         """Return the arrivals after ``at`` and not after ``until``, oldest first."""
@@ -121,11 +121,11 @@ class Visits:
         else:
             ranks = (rank for place in places if (rank := order.rank(place, on)) < begun)
         for rank in ranks:
-            bay = self._fleet.bay(cohort.group, cohort.first + rank)
-            if self._habits.kind(bay, day) is not Kind.NONE:
-                start = self._timetable.start(bay, day)
-                if start >= micros(bay.began):
-                    yield Visit(start, bay, day)
+            site = self._fleet.site(cohort.group, cohort.first + rank)
+            if self._habits.kind(site, day) is not Kind.NONE:
+                start = self._timetable.start(site, day)
+                if start >= micros(site.began):
+                    yield Visit(start, site, day)
 
     def _begun(self, cohort: Cohort, day: int) -> int:
         # How many ranks have begun when a day is over: so many come first, and the others not yet.
@@ -134,15 +134,15 @@ class Visits:
         over = (day + 1) * DAY - cohort.offset_us
 
         def began(rank: int) -> Micros:
-            return micros(self._fleet.bay(cohort.group, cohort.first + rank).began)
+            return micros(self._fleet.site(cohort.group, cohort.first + rank).began)
 
         key = (cohort.group, cohort.first, len(ranks))
-        last = self._whole.get(key) or self._whole.keep(key, began(ranks[-1]))
+        last = self._whole.get(key) or self._whole.put(key, began(ranks[-1]))
         if last < over:
             return len(ranks)
         known = self._counts.get((*key, day))
         if known is None:
-            known = self._counts.keep((*key, day), bisect.bisect_left(ranks, over, key=began))
+            known = self._counts.put((*key, day), bisect.bisect_left(ranks, over, key=began))
         return known
 
 

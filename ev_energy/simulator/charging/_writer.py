@@ -35,7 +35,7 @@ class Writer:
 
     def home(self, book: Book, chapter: Chapter, slot: Slot, stored: int) -> Episode:
         """Return an episode at home, which begins with ``stored`` watt-hours in the battery."""
-        bay, traits = book.bay, self._habits.traits(book.bay)
+        site, traits = book.site, self._habits.traits(book.site)
         cut = book.next(chapter, slot.end_us)
         finish = Finish.EVSE_DISCONNECT
         if cut is not None:
@@ -51,7 +51,7 @@ class Writer:
             limit=book.limit(slot.start_us),
             smart=book.smart(slot.start_us),
             tariff=book.tariff(slot.start_us),
-            feed=bay.feed,
+            feed=site.feed,
             start_reason=Start.VEHICLE_LOG_CONNECT if chapter.point is None else Start.EVSE_CONNECT,
             finish_reason=finish,
         )
@@ -61,7 +61,7 @@ class Writer:
 
     def _events(self, book: Book, terms: Terms, slot: Slot) -> list[Event]:
         events = [one for one in book.before(terms.end_us - 1) if one[0] > terms.start_us]
-        boost = self._habits.boost(book.bay, slot.day) if terms.smart else None
+        boost = self._habits.boost(book.site, slot.day) if terms.smart else None
         if boost is not None:
             begin, end = (terms.start_us + span for span in (boost[0], sum(boost)))
             habit: list[Event] = [(begin, "boost_start", None), (end, "boost_end", None)]
@@ -75,8 +75,8 @@ class Writer:
 
         Without that, the battery would hold ``net`` watt-hours.
         """
-        bay, stay = book.bay, self._habits.public_stay(book.bay, slot.day)
-        need = self._habits.trip(bay, slot.day) * chapter.rate // RATE
+        site, stay = book.site, self._habits.public_stay(book.site, slot.day)
+        need = self._habits.trip(site, slot.day) * chapter.rate // RATE
         enough = need * WATT_HOUR // (stay - _REPLUG) + 1
         usual = _PUBLIC_WATTS[slot.start_us // SECOND % 3]
         watts = next((one for one in _PUBLIC_WATTS if one >= max(enough, usual)), enough)
@@ -95,7 +95,7 @@ class Writer:
             limit=book.limit(slot.start_us),
             smart=False,
             tariff=book.tariff(slot.start_us),
-            feed=bay.feed,
+            feed=site.feed,
             start_reason=Start.VEHICLE_LOG_CONNECT,
             finish_reason=finish,
             need_wh=need,
@@ -111,7 +111,7 @@ class Writer:
         return Episode(
             start_us=terms.start_us,
             end_us=terms.end_us,
-            bay=book.bay,
+            site=book.site,
             day=slot.day,
             car=chapter.car,
             point=None if public else chapter.point,

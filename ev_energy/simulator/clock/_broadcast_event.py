@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class Bell:
+class BroadcastEvent:
     """Rings for everybody who listens."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Bell:
             with self._lock:
                 self._listening.pop(rung, None)
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake all who listen now."""
         with self._lock:
             listening = list(self._listening.items())

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator.clock._broadcast_event import Bell
+from ev_energy.simulator.clock._broadcast_event import BroadcastEvent
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Clock:
         self._service = self._base
         self._service_at = self._based_at
         self._lock = threading.Lock()
-        self._moved = Bell()
+        self._moved = BroadcastEvent()
         self._told: dict[object, Callable[[], None]] = {}
 
     def __call__(self) -> datetime:
@@ -81,7 +81,7 @@ class Clock:
         with self._lock:
             at = self._monotonic()
             self._base, self._based_at, self._speed = self._read(at), at, speed
-        self._moved.ring()
+        self._moved.notify()
 
     def stop(self) -> None:
         """Stand still from now on."""
@@ -174,7 +174,7 @@ class Clock:
         with self._lock:
             self._base, self._based_at, self._speed = now, self._monotonic(), speed
             self._service, self._service_at = service, self._based_at
-        self._moved.ring()
+        self._moved.notify()
 
     def _read(self, at: float | None = None) -> datetime:
         at = self._monotonic() if at is None else at
@@ -203,7 +203,7 @@ class Clock:
             self._service, self._service_at = service, at
             told = list(self._told.values())
         if then > now:
-            self._moved.ring()
+            self._moved.notify()
             for callback in told:
                 callback()
         return then

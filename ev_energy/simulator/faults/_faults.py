@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.faults._kind import Kind
     from ev_energy.simulator.faults._matcher import Operation
 
@@ -87,14 +87,14 @@ class Faults:
 
     def __init__(
         self,
-        chance: Chance,
+        random: SeededRandom,
         *,
         revoke: Callable[[str], object],
         operations: Collection[Operation] = OPERATIONS.keys(),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._tools = Tools(chance, sleep, now, revoke)
+        self._tools = Tools(random, sleep, now, revoke)
         self._operations = frozenset(
             (method, template.rstrip("/") or "/") for method, template in operations
         )
@@ -190,7 +190,7 @@ class Faults:
         return None
 
     def _odds(self, fault: Fault) -> bool:
-        drawn = self._tools.chance.between(1, _PARTS, "odds", fault.id, fault.seen)
+        drawn = self._tools.random.between(1, _PARTS, "odds", fault.id, fault.seen)
         return drawn <= fault.probability * _PARTS
 
     async def _let_go(self, _app: web.Application) -> None:

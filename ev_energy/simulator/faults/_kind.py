@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.typedefs import Handler
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
 
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ _LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
 class Tools:
     """What faults get from outside."""
 
-    chance: Chance
+    random: SeededRandom
     sleep: Callable[[float], Awaitable[object]]
     now: Callable[[], datetime]
     """The time on everybody's wall, not the one of the world: clients compare with theirs."""
@@ -72,7 +72,7 @@ class Incident:
 
     def pick(self, options: Sequence[T]) -> T:
         """Return one of ``options``, for one incident always the same."""
-        return self.tools.chance.pick(options, "incident", *self.number)
+        return self.tools.random.pick(options, "incident", *self.number)
 
 
 @attrs.frozen(kw_only=True)

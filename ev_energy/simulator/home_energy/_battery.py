@@ -20,7 +20,7 @@ from ev_energy.simulator.home_energy._quarter_hours import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
 
 
 #: How long filling it to the brim takes: the last hours of a week.
@@ -118,9 +118,9 @@ def flow(battery: Battery, stored_wh: int, cell: Cell) -> int:
     return -min(most, spare, max(0, cell.load_wh - cell.sun_wh))
 
 
-def outage_of(chance: Chance, home: int, week: int) -> range:
+def outage_of(random: SeededRandom, home: int, week: int) -> range:
     """Return the cells of a week in which a home's battery is out of order."""
-    draw = chance.number("outage", home, week)
+    draw = random.number("outage", home, week)
     if draw % _SOUND_WEEKS:
         return range(0)
     start = draw // _SOUND_WEEKS % (5 * CELLS_OF_DAY)

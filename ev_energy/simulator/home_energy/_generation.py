@@ -12,7 +12,7 @@ from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_DAY, CELLS_O
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.world._homes import City
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
@@ -49,8 +49,8 @@ def clear_sky(latitude: float, longitude: float, day: int) -> tuple[int, ...]:
 class Sun:
     """The weather of cities. All panels of a city have the same."""
 
-    def __init__(self, chance: Chance) -> None:
-        self._chance = chance
+    def __init__(self, random: SeededRandom) -> None:
+        self._random = random
         self._day = functools.lru_cache(2048)(self._shone)
 
     def day(self, city: City, day: int) -> tuple[int, ...]:
@@ -69,19 +69,19 @@ class Sun:
         usual = sum(_SKIES[1]) // 2
         known = max(0, _HORIZON - hours_ahead)
         guess = (percent * known + usual * (_HORIZON - known)) // _HORIZON
-        miss = self._chance.between(-hours_ahead, hours_ahead, "forecast", city.name, day) // 2
+        miss = self._random.between(-hours_ahead, hours_ahead, "forecast", city.name, day) // 2
         clear = clear_sky(city.latitude, city.longitude, day)[rest]
         return clear * max(3, min(100, guess + miss)) // 100
 
     def _percent(self, city: City, day: int) -> int:
-        draw = self._chance.between(0, 99, "sky", city.name, day)
+        draw = self._random.between(0, 99, "sky", city.name, day)
         low, high = _SKIES[sum(draw >= share for share in _SHARES)]
-        return self._chance.between(low, high, "clouds", city.name, day)
+        return self._random.between(low, high, "clouds", city.name, day)
 
     def _shone(self, city: City, day: int) -> tuple[int, ...]:
         clear = clear_sky(city.latitude, city.longitude, day)
         percent = self._percent(city, day)
-        noise = self._chance.number("gusts", city.name, day)
+        noise = self._random.number("gusts", city.name, day)
         steps = CELLS_OF_DAY // _STEPS  # clouds last for two hours or so
         shares = [
             max(2, min(100, percent + ((noise >> 8 * (cell // steps)) & 255) % 41 - 20))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy.simulator._lru import Kept
+from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.charging._prices import Tariff
 from ev_energy.simulator.clock._microseconds import (
     DAY,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from ev_energy.simulator.charging._charging_site import Bay
+    from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.home_energy._battery import Battery
     from ev_energy.simulator.world._homes import City
     from ev_energy.simulator.world._world import World
@@ -96,7 +96,7 @@ class Home:
         self._world = world
         self._number = number
         self._offset = micros_of(OFFSETS[city.group])
-        self._bays = list(world.fleet.of_user(user_id))
+        self._sites = list(world.fleet.of_user(user_id))
         self._arrays = [steps_of(world, row) for row in world.things_of(user_id, "solar_arrays")]
         batteries = world.homes.layout(lambda kind: kind.home_batteries).of_home(number)
         made = world.tables["home_batteries"].made
@@ -107,8 +107,8 @@ class Home:
     @functools.cached_property
     def state(self) -> tuple[object, ...]:
         """What requests have done so far that can matter; the same as long as nothing has."""
-        deeds = tuple(len(self._world.fleet.deeds(bay)) for bay in self._bays)
-        return self._number, deeds, tuple(map(tuple, self._arrays))
+        changes = tuple(len(self._world.fleet.changes(site)) for site in self._sites)
+        return self._number, changes, tuple(map(tuple, self._arrays))
 
     @property
     def has_panels(self) -> bool:
@@ -116,9 +116,9 @@ class Home:
         return bool(self._arrays)
 
     @property
-    def bays(self) -> int:
+    def sites(self) -> int:
         """How many places there are for cars to charge."""
-        return len(self._bays)
+        return len(self._sites)
 
     def surplus(self, cell: int) -> int:
         """Return the watt-hours that the sun gives in a cell and the household does not use."""
@@ -148,7 +148,7 @@ class Home:
         count = max(0, min(CELLS_OF_WEEK, self.over - first))
         weeks = energy_of(self._world).weeks
         key = (*self.state, number, count)
-        return weeks.get(key) or weeks.keep(key, self._week(first, count))
+        return weeks.get(key) or weeks.put(key, self._week(first, count))
 
     def _week(self, first: int, count: int) -> Week:
         sun, load, cars = self.sun(first), self.load(first), self.cars(first, count)
@@ -185,7 +185,7 @@ class Home:
     def out_of_order(self, cell: int) -> bool:
         """Return whether the battery is out of order in a cell."""
         week = self.week_of(cell)
-        return cell - self.begin(week) in outage_of(self._world.chance, self._number, week)
+        return cell - self.begin(week) in outage_of(self._world.random, self._number, week)
 
     def sun(self, first: int, known: int | None = None) -> list[int]:
         """Return what the panels give in the cells of a week.
@@ -207,22 +207,22 @@ class Home:
         """Return what the household used in the cells of a week, or would use."""
         local = first + self._offset // CELL
         days = range(local // CELLS_OF_DAY, local // CELLS_OF_DAY + _DAYS_CUT)
-        chance = self._world.chance
-        every = [used for day in days for used in day_load(chance, self._number, day)]
+        random = self._world.random
+        every = [used for day in days for used in day_load(random, self._number, day)]
         skip = local - days.start * CELLS_OF_DAY
         return every[skip : skip + CELLS_OF_WEEK]
 
     def cars(self, first: int, count: int) -> list[int]:
         """Return what cars were charged with in ``count`` cells."""
         found = [0] * count
-        for bay in self._bays if count else ():
-            self._charge(bay, first, found)
+        for site in self._sites if count else ():
+            self._charge(site, first, found)
         return found
 
-    def _charge(self, bay: Bay, first: int, found: list[int]) -> None:
+    def _charge(self, site: ChargingSite, first: int, found: list[int]) -> None:
         end = first + len(found)
-        episodes = self._world.life.of_bay(
-            bay,
+        episodes = self._world.charging.episodes(
+            site,
             now=start_of(end),
             after=start_of(first - _LONGEST_STAY),
             before=start_of(end),
@@ -250,10 +250,10 @@ class Home:
     ) -> list[Cell]:
         slots = CELLS_OF_WEEK * CELL // HALF_HOUR
         start = first * CELL // HALF_HOUR
-        prices = self._world.life.prices.run(self._tariff(first), start, start + slots - 1)
+        prices = self._world.charging.prices.run(self._tariff(first), start, start + slots - 1)
         # Plans of the past must not change when panels are added: they go by what was there.
         expected = self.sun(first, known=first)
-        outage = outage_of(self._world.chance, self._number, self.week_of(first))
+        outage = outage_of(self._world.random, self._number, self.week_of(first))
         told: list[Cell] = []
         for day in range(7):
             part = slice(day * CELLS_OF_DAY, (day + 1) * CELLS_OF_DAY)
@@ -278,21 +278,21 @@ class Home:
 
     def _tariff(self, first: int) -> Tariff:
         """Return what electricity cost when a week began: batteries follow from the next on."""
-        bay = self._bays[0]
+        site = self._sites[0]
         since = start_of(first)
-        found = bay.tariff
-        for deed in self._world.fleet.deeds(bay):
-            if deed.at <= since and isinstance(deed.value, Tariff):
-                found = deed.value
+        found = site.tariff
+        for change in self._world.fleet.changes(site):
+            if change.at <= since and isinstance(change.value, Tariff):
+                found = change.value
         return found
 
 
-def roof_share(world: World, bay: Bay, start: datetime, end: datetime) -> int:
+def roof_share(world: World, site: ChargingSite, start: datetime, end: datetime) -> int:
     """Return what of a bay's charging between two instants came from the roof.
 
     Bays share alike in what the household leaves, whether or not the others need it.
     """
-    user_id = world.fleet.user_id(bay)
+    user_id = world.fleet.user_id(site)
     if world.home_of_user(user_id) is None:
         return 0
     home = home_of(world, user_id)
@@ -301,9 +301,9 @@ def roof_share(world: World, bay: Bay, start: datetime, end: datetime) -> int:
     begin, stop, share = micros(start), micros(end), 0
     for cell in range(begin // CELL, -(-stop // CELL)):
         low, high = max(begin, cell * CELL), min(stop, (cell + 1) * CELL)
-        left = home.surplus(cell) * (high - low) // (CELL * home.bays)
+        left = home.surplus(cell) * (high - low) // (CELL * home.sites)
         if left:
-            charged = world.life.energy_between(bay, instant_of(low), instant_of(high))
+            charged = world.charging.energy_between(site, instant_of(low), instant_of(high))
             share += min(charged, left)
     return share
 
@@ -312,8 +312,8 @@ class Energy:
     """What is worked out once for all homes, and for a while for some."""
 
     def __init__(self, world: World) -> None:
-        self.sun = Sun(world.chance)
-        self.weeks = Kept[tuple[object, ...], Week](_WEEKS_KEPT)
+        self.sun = Sun(world.random)
+        self.weeks = BoundedCache[tuple[object, ...], Week](_WEEKS_KEPT)
 
 
 def energy_of(world: World) -> Energy:
@@ -333,4 +333,4 @@ def load_watts(world: World, home: int, cell: int) -> int:
     """Return what a home's household uses in a cell."""
     local = cell + micros_of(OFFSETS[world.homes.kind(home).city.group]) // CELL
     day, rest = divmod(local, CELLS_OF_DAY)
-    return day_load(world.chance, home, day)[rest] * CELLS_OF_HOUR
+    return day_load(world.random, home, day)[rest] * CELLS_OF_HOUR

@@ -8,7 +8,7 @@ from ev_energy.simulator.clock._microseconds import weekday
 from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_DAY, CELLS_OF_HOUR
 
 if TYPE_CHECKING:
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
 
 
 #: Percent of the mean, by the hour of the home's standard time.
@@ -27,17 +27,17 @@ _NOISE_BYTES: Final = 16
 _SCALE: Final = 100 * 256 * CELLS_OF_HOUR
 
 
-def mean_watts(chance: Chance, home: int) -> int:
+def mean_watts(random: SeededRandom, home: int) -> int:
     """Return what a home uses on average."""
-    return chance.between(260, 720, "household", home)
+    return random.between(260, 720, "household", home)
 
 
-def day_load(chance: Chance, home: int, day: int) -> list[int]:
+def day_load(random: SeededRandom, home: int, day: int) -> list[int]:
     """Return the watt-hours of the cells of a day, in the home's standard time."""
     shape = _WEEKEND if weekday(day) >= _SATURDAY else _WEEKDAY
-    mean = mean_watts(chance, home)
+    mean = mean_watts(random, home)
     noise = b"".join(
-        chance.number("load", home, day, part).to_bytes(_NOISE_BYTES, "big")
+        random.number("load", home, day, part).to_bytes(_NOISE_BYTES, "big")
         for part in range(CELLS_OF_DAY // _NOISE_BYTES)
     )
     return [

@@ -48,8 +48,8 @@ def ends_before(instant: datetime) -> int:
 
 def _sampled(world: World, key: str, cell: int) -> datetime:
     # A clock that shows full seconds would hide a client that loses the microseconds.
-    late: Micros = world.chance.between(0, _LATE // SECOND, key, cell) * SECOND
-    return instant_of((cell + 1) * CELL + late + 1 + world.chance.number(key, cell, 1) % 999_998)
+    late: Micros = world.random.between(0, _LATE // SECOND, key, cell) * SECOND
+    return instant_of((cell + 1) * CELL + late + 1 + world.random.number(key, cell, 1) % 999_998)
 
 
 def samples(world: World, owner: Row, log: str, tell: Callable[[int, datetime], Row]) -> Series:

@@ -20,7 +20,7 @@ from ev_energy.simulator.oauth._tokens import LIFETIME, Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.oauth._requests import AuthorizationRequest
     from ev_energy.simulator.oauth._tokens import Code
 
@@ -43,10 +43,10 @@ class AuthorizationServer:
     """Knows applications and tokens."""
 
     def __init__(
-        self, chance: Chance, clock: Callable[[], datetime], secrets: Secrets | None = None
+        self, random: SeededRandom, clock: Callable[[], datetime], secrets: Secrets | None = None
     ) -> None:
-        self._chance = chance
-        self._secrets = secrets or Secrets(chance)
+        self._random = random
+        self._secrets = secrets or Secrets(random)
         self._tokens = Tokens(self._secrets, clock)
         self.applications: dict[str, Application] = {}
 
@@ -63,7 +63,7 @@ class AuthorizationServer:
         number = len(self.applications)
         secret = f"secret-{self._secrets.text('secret', number)}"
         application = Application(
-            client_id=f"simulated-{self._chance.number('client', number) % 16**12:012x}",
+            client_id=f"simulated-{self._random.number('client', number) % 16**12:012x}",
             client_secret="" if public else secret,
             scopes=frozenset(scopes),
             redirect_uris=tuple(redirect_uris),

@@ -100,7 +100,7 @@ class WorldConnector:
         """Give back its connection to a device that lost it; others stay as they are."""
         row = self._world.tables[kind].get(device_id)
         if row is not None and row.get("integrated") == "INACTIVE":
-            self._world.do(row, "car_back")
+            self._world.record_change(row, "car_back")
             self._world.change(row, integrated="ACTIVE")
 
     def _models(self, kind: str, make_id: str) -> list[Row]:
@@ -125,7 +125,7 @@ class WorldConnector:
         ]  # fmt: skip
         if not trims:
             return []
-        picked = [world.chance.pick(trims, "account", user_id, make.id, n) for n in range(_CARS)]
+        picked = [world.random.pick(trims, "account", user_id, make.id, n) for n in range(_CARS)]
         return [Option(f"{trim['id']}-{n}", trim["_full_name"]) for n, trim in enumerate(picked)]
 
     def _connect_evse(
@@ -137,7 +137,7 @@ class WorldConnector:
         if serial_is_known(world, serial):
             raise ConnectError(f"{serial} is connected already.")
         model = world.tables["evse_models"].get(about.get("model_id", ""))
-        model = model or world.chance.pick(self._models("evses", make.id), "connect", serial)
+        model = model or world.random.pick(self._models("evses", make.id), "connect", serial)
         if not model["_product"].supported:
             raise ConnectError(f"{model['name']} cannot be connected yet.")
         row = add_evse(world, user_id, model, serial, reports=True)

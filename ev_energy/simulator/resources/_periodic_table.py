@@ -66,12 +66,12 @@ def rounds_table(
     step = rounds.length / rounds.some
 
     def made_at(number: int) -> datetime:
-        part = world.chance.between(1, 999_983, folder, number) / 1_000_000
+        part = world.random.between(1, 999_983, folder, number) / 1_000_000
         return rounds.began + (number + part) * step
 
     @functools.lru_cache(8192)
     def key(number: int) -> str:
-        return world.chance.uid(prefix, made_at(number), number)
+        return world.random.uid(prefix, made_at(number), number)
 
     def row(number: int) -> Row:
         home, which = rounds.home_of(number)

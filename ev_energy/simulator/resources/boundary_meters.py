@@ -61,7 +61,7 @@ def add_meters(world: World) -> None:
 
 def _meter(world: World, home: int, _slot: int, number: int) -> Row:
     sold = models_sold(world, METERS, world.homes.kind(home).city.country)
-    model = world.chance.pick(sold, "meter", number)
+    model = world.random.pick(sold, "meter", number)
     return {"model": Link(METERS.models, model["id"])}
 
 
@@ -72,7 +72,7 @@ def _log(world: World, row: Row) -> Series:
     def tell(cell: int, _at: datetime) -> Row:
         told = totals(home, cell, cell + 1)
         watts: int | None = (told.imported - told.exported) * CELLS_OF_HOUR
-        if not first and world.chance.number("lost", row["id"], cell) % _LOST == 0:
+        if not first and world.random.number("lost", row["id"], cell) % _LOST == 0:
             watts = None
         return {"boundary_meter": row["url"], "power_watts": watts, "status": _status(watts)}
 

@@ -186,8 +186,8 @@ class _Fleet:
         world, drawn = self._world, [[0, 0] for _ in instants]
         first, last = instants[0] - _LONGEST_STAY, instants[-1]
         for rank in self._ranks:
-            bay = world.fleet.bay(self._group, rank)
-            for episode in world.life.of_bay(bay, now=world.now, after=first, before=last):
+            site = world.fleet.site(self._group, rank)
+            for episode in world.charging.episodes(site, now=world.now, after=first, before=last):
                 self._add(episode, instants, drawn)
         scale = max(1, len(self._ranks))
         return [(now * self._size // scale, most * self._size // scale) for now, most in drawn]
@@ -206,7 +206,7 @@ def _log(world: World, row: Row) -> Series:
     fleet = _Fleet(world, who)
     orders = [_Order.of(event) for event in events_of(world, row)]
     began = max(who.start or ORIGIN, ANCHOR - timedelta(days=400))
-    late = timedelta(microseconds=world.chance.between(1, 999_999, "logged", who.code))
+    late = timedelta(microseconds=world.random.between(1, 999_999, "logged", who.code))
 
     def watts(at: datetime, drawn: int, possible: int) -> int:
         for order in orders:

@@ -29,8 +29,8 @@ from ev_energy.simulator.world._series import ORIGIN, Entry, Series
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ev_energy.simulator._seeded_random import Chance
-    from ev_energy.simulator.charging._charging_site import Bay
+    from ev_energy.simulator._seeded_random import SeededRandom
+    from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.charging._facts import Command as Switch
     from ev_energy.simulator.charging._state import State
     from ev_energy.simulator.resources.catalogues.evses import Product
@@ -66,37 +66,37 @@ def add_evse_logs(world: World) -> None:
         world.logs[path] = functools.partial(maker, world)
 
 
-def _bay(world: World, evse: Row) -> Bay:
-    bay = world.fleet.of_row(evse)
-    if bay is None:
+def _site(world: World, evse: Row) -> ChargingSite:
+    site = world.fleet.of_row(evse)
+    if site is None:
         raise LookupError(evse["id"])
-    return bay
+    return site
 
 
 def _status(world: World, evse: Row) -> Series:
     def make(at: datetime) -> Row:
-        state = world.life.state(_bay(world, evse), at)
-        late = world.chance.between(200, 4000, evse["id"], "late", micros(at))
+        state = world.charging.state(_site(world, evse), at)
+        late = world.random.between(200, 4000, evse["id"], "late", micros(at))
         logged_at = write_instant(at + timedelta(milliseconds=late))
         product = product_of(world, evse)
         told = _told(world, evse, product, state, at)
         return {"logged_at": logged_at, "evse": evse["url"], **told}
 
     jitter = timedelta(minutes=9)
-    entries = regular(world.chance, _STATUS_EVERY, jitter, make, evse["id"], "status")
+    entries = regular(world.random, _STATUS_EVERY, jitter, make, evse["id"], "status")
     return log_of(world, evse, "status_logs", "sampled_at", _STATUS_EVERY, entries)
 
 
 def _told(world: World, evse: Row, product: Product, state: State, at: datetime) -> Row:
-    chance, about = world.chance, (evse["id"], micros(at))
-    home = chance.between(150, 900, *about, "home")
+    random, about = world.random, (evse["id"], micros(at))
+    home = random.between(150, 900, *about, "home")
     pilot = "C" if state.charging else "B" if state.plugged_in else "A"
     known = {
         "control_pilot_status": pilot,
         "cable_current_rating_milliamps": _MILLIAMPS,
-        "signal_strength_rssi_dbm": -chance.between(51, 89, *about, "signal"),
+        "signal_strength_rssi_dbm": -random.between(51, 89, *about, "signal"),
         "inlet_power_watts": state.power_watts + home,
-        "voltage_millivolts": product.volts * 1000 + chance.between(-4000, 4000, *about, "volts"),
+        "voltage_millivolts": product.volts * 1000 + random.between(-4000, 4000, *about, "volts"),
     }
     mode = Mode.CHARGE if state.charging else Mode.DELAY if state.plugged_in else Mode.IDLE
     sees_battery = product.bidirectional and state.plugged_in
@@ -117,9 +117,9 @@ def _told(world: World, evse: Row, product: Product, state: State, at: datetime)
 
 def _sent(world: World, evse: Row, number: int) -> list[tuple[datetime, Row]]:
     """Return the commands of a day: what each switch of a plan took."""
-    bay, day = _bay(world, evse), ORIGIN + number * DAY
+    site, day = _site(world, evse), ORIGIN + number * DAY
     end = day + DAY
-    stays = world.life.of_bay(bay, now=end, after=day - LONGEST, before=end)
+    stays = world.charging.episodes(site, now=end, after=day - LONGEST, before=end)
     found: list[tuple[datetime, Row]] = []
     for episode in stays:
         if episode.public or episode.point is None:
@@ -129,7 +129,7 @@ def _sent(world: World, evse: Row, number: int) -> list[tuple[datetime, Row]]:
             at = instant_of(command.at_us)
             if day <= at < end - TOO_LATE:
                 reason = _reason(before, command)
-                sent_at = soon_after(world.chance, at, timedelta(seconds=2), evse["id"])
+                sent_at = soon_after(world.random, at, timedelta(seconds=2), evse["id"])
                 found.append((sent_at, _command(world, evse, reason, command, sent_at)))
     return sorted(found, key=lambda entry: entry[0])
 
@@ -156,7 +156,7 @@ def _command(world: World, evse: Row, reason: Reason, switch: Switch, at: dateti
         "is_enabled_target": switch.on,
         "always_enabled": reason is Reason.FREE_VEND,
         "reason": str(reason),
-        "internal_command_id": world.chance.uuid(evse["id"], "command", micros(at)),
+        "internal_command_id": world.random.uuid(evse["id"], "command", micros(at)),
     }
 
 
@@ -168,16 +168,16 @@ def _commands(world: World, evse: Row) -> Series:
 
 
 def _errors(world: World, evse: Row) -> Series:
-    chance, telemetry = world.chance, product_of(world, evse).telemetry
+    random, telemetry = world.random, product_of(world, evse).telemetry
 
     def entries(number: int) -> Sequence[Entry]:
         found: list[tuple[datetime, Row]] = []
         for at, command in _sent(world, evse, number):
             about = (evse["id"], "error", micros(at))
-            if chance.number(*about) % _FAILS:
+            if random.number(*about) % _FAILS:
                 continue
-            status_code, code, kind, text = chance.pick(_ERRORS, *about, "kind")
-            failed_at = soon_after(chance, at, timedelta(seconds=2), evse["id"], "error")
+            status_code, code, kind, text = random.pick(_ERRORS, *about, "kind")
+            failed_at = soon_after(random, at, timedelta(seconds=2), evse["id"], "error")
             row: Row = {
                 "evse": evse["url"],
                 "status_code": status_code,
@@ -185,7 +185,7 @@ def _errors(world: World, evse: Row) -> Series:
                 "error_code": code,
                 "error_type": kind,
                 "error_detail": text,
-                "external_request_id": code and chance.uuid(*about, "request")[:8],
+                "external_request_id": code and random.uuid(*about, "request")[:8],
                 "internal_command_id": command["internal_command_id"],
             }
             found.append((failed_at, row))
@@ -196,29 +196,29 @@ def _errors(world: World, evse: Row) -> Series:
 
 def _ocpp(world: World, evse: Row) -> Series:
     def make(at: datetime) -> Row:
-        state = world.life.state(_bay(world, evse), at)
+        state = world.charging.state(_site(world, evse), at)
         about, meter = (evse["id"], micros(at)), state.meter_wh or 0
         status = (
             "Charging" if state.charging else "SuspendedEVSE" if state.plugged_in else "Available"
         )
         call = ocpp_call(
-            world.chance, about, at, meter, status=status, limit=_MILLIAMPS * state.enabled // 1000
+            world.random, about, at, meter, status=status, limit=_MILLIAMPS * state.enabled // 1000
         )
         return {"evse": evse["url"], **call}
 
     jitter = timedelta(minutes=3)
-    entries = regular(world.chance, _OCPP_EVERY, jitter, make, evse["id"], "ocpp")
+    entries = regular(world.random, _OCPP_EVERY, jitter, make, evse["id"], "ocpp")
     return log_of(world, evse, "ocpp_logs", "sampled_at", _OCPP_EVERY, entries)
 
 
 def _clamp(world: World, clamp: Row) -> Series:
-    chance, clamp_id = world.chance, str(clamp["id"])
+    random, clamp_id = world.random, str(clamp["id"])
     home = home_of(world, clamp["user"].key)
 
     def make(at: datetime) -> Row:
         cell = ends_before(at) - 1
         flowed = totals(home, cell, cell + 1)
-        late = chance.between(200, 2000, clamp_id, "late", micros(at))
+        late = random.between(200, 2000, clamp_id, "late", micros(at))
         return {
             "logged_at": write_instant(at + timedelta(milliseconds=late)),
             "ct_clamp": clamp["url"],
@@ -228,7 +228,7 @@ def _clamp(world: World, clamp: Row) -> Series:
             // _VOLTS,
         }
 
-    entries = regular(chance, _CLAMP_EVERY, timedelta(minutes=6), make, clamp_id)
+    entries = regular(random, _CLAMP_EVERY, timedelta(minutes=6), make, clamp_id)
     return log_of(world, clamp, "logs", "sampled_at", _CLAMP_EVERY, entries)
 
 
@@ -292,7 +292,7 @@ def _answer(action: Action, at: str) -> Row:
 
 
 def ocpp_call(
-    chance: Chance,
+    random: SeededRandom,
     about: tuple[object, ...],
     instant: datetime,
     meter: int,
@@ -304,10 +304,10 @@ def ocpp_call(
 
     ``status`` is the connector's, ``limit`` how many amperes may flow.
     """
-    action = chance.pick(_ACTIONS, *about, "action")
+    action = random.pick(_ACTIONS, *about, "action")
     from_server = action in _FROM_SERVER
     answered_at = write_instant(
-        instant + timedelta(milliseconds=chance.between(20, 900, *about, "answered"))
+        instant + timedelta(milliseconds=random.between(20, 900, *about, "answered"))
     )
     response: Row | None = {
         "sampled_at": answered_at,
@@ -315,22 +315,22 @@ def ocpp_call(
         "error_code": str(ErrorCode.NO_ERROR),
         "error_description": None,
     }
-    if from_server and chance.odds(25, *about, "fault"):
-        code, text = chance.pick(_FAULTS, *about, "fault")
+    if from_server and random.odds(25, *about, "fault"):
+        code, text = random.pick(_FAULTS, *about, "fault")
         response = {
             "sampled_at": answered_at,
             "payload": {},
             "error_code": str(code),
             "error_description": text,
         }
-    elif from_server and chance.odds(10, *about, "lost"):
+    elif from_server and random.odds(10, *about, "lost"):
         response = None
-    number = chance.number(*about, "message")
+    number = random.number(*about, "message")
     return {
         "direction": str(Direction.SENT if from_server else Direction.RECEIVED),
         "action": str(action),
         "payload": _request(action, write_instant(instant), meter, status=status, limit=limit),
         # Charge points number their messages, servers send UUIDs.
-        "message_id": chance.uuid(*about, "message") if from_server else str(number % 10**6),
+        "message_id": random.uuid(*about, "message") if from_server else str(number % 10**6),
         "response": response,
     }

@@ -36,19 +36,19 @@ _STATES: Final = (
 
 
 def _evse(world: World, home: int, slot: int, number: int) -> Row:
-    chance, kind = world.chance, world.homes.kind(home)
+    random, kind = world.random, world.homes.kind(home)
     sold = evse_models_sold(world, kind.city.country)
-    model = sold[number] if number < _EVSES_OF_FIRST_USER else chance.pick(sold, "model", number)
+    model = sold[number] if number < _EVSES_OF_FIRST_USER else random.pick(sold, "model", number)
     maker: Maker = model["_maker"]
-    state = chance.pick(_STATES, "state", number)
+    state = random.pick(_STATES, "state", number)
     return {
         "cpid": f"{maker.serial}{_FIRST_SERIAL + _SERIAL_STEP * number}",
         "model": Link("evse_models", model["id"]),
         "ct_clamp": clamp_of(world, home) if slot == 0 else None,
-        "lock_mode": str(chance.pick(tuple(EVSELockMode), "lock", number)),
+        "lock_mode": str(random.pick(tuple(EVSELockMode), "lock", number)),
         "location": coordinates_of(world, home),
         "lifecycle_state": state and str(state),
-        "_reports": number < _EVSES_OF_FIRST_USER or not chance.odds(6, "silent", number),
+        "_reports": number < _EVSES_OF_FIRST_USER or not random.odds(6, "silent", number),
     }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def add_evse(world: World, user_id: str, model: Row, cpid: str, *, reports: bool
         "model": Link("evse_models", model["id"]),
         "user": Link("users", user_id),
         "ct_clamp": None,
-        "lock_mode": str(world.chance.pick(tuple(EVSELockMode), "lock", cpid)),
+        "lock_mode": str(world.random.pick(tuple(EVSELockMode), "lock", cpid)),
         "location": location.get("coordinates"),
         "lifecycle_state": str(EVSELifecycleState.CREATED_LINKED),
         "_reports": reports,
@@ -126,7 +126,7 @@ def _clamp(world: World, home: int, _slot: int, number: int) -> Row:
     evse = world.homes.evses.of_home(home)[0]
     return {
         "evse": Link("evses", world.key_of("evses", evse)),
-        "calibration_factor": -1 if world.chance.odds(15, "backwards", number) else 1,
+        "calibration_factor": -1 if world.random.odds(15, "backwards", number) else 1,
     }
 
 
@@ -178,7 +178,7 @@ def _update(call: Call) -> Reply:
 
 def _delete(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
-    call.world.do(row, "point_gone")
+    call.world.record_change(row, "point_gone")
     call.world.tables["evses"].remove(row["id"])
     return Reply(status=204)
 
@@ -201,18 +201,18 @@ def _vpp_modes(call: Call) -> Reply:
 
 def _connectivity(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
-    chance, product = call.world.chance, product_of(call.world, row)
-    mobile = product.telemetry and chance.odds(60, row["id"], "sim")
-    signal = -chance.between(58, 80, row["id"], "signal")
+    random, product = call.world.random, product_of(call.world, row)
+    mobile = product.telemetry and random.odds(60, row["id"], "sim")
+    signal = -random.between(58, 80, row["id"], "signal")
     releases = call.world.tables["evse_firmware_versions"]
     versions = [release["version"] for release in releases if release["_model"] is product]
-    digits = f"{chance.number(row['id'], 'iccid') % 10**13:013}"
+    digits = f"{random.number(row['id'], 'iccid') % 10**13:013}"
     return Reply(call.serialize({
         "signal_strength_rssi_dbm": signal if mobile else None,
         "lowest_signal_strength_rssi_dbm_7d": signal - 14 if mobile else None,
         "highest_signal_strength_rssi_dbm_7d": signal + 6 if mobile else None,
-        "connection_reliability_30d": chance.between(82, 100, row["id"], "reliability"),
-        "ip_address": f"10.193.{chance.between(0, 255, row['id'], 3)}.7" if mobile else None,
+        "connection_reliability_30d": random.between(82, 100, row["id"], "reliability"),
+        "ip_address": f"10.193.{random.between(0, 255, row['id'], 3)}.7" if mobile else None,
         "iccid": f"894411{digits}" if mobile else None,
         "firmware_version": versions[-1] if row["_reports"] else None,
         "latest_status_log": row["latest_status_log"],

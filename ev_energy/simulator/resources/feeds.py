@@ -69,7 +69,7 @@ def add_feeds(world: World) -> None:
     first_created = ANCHOR - timedelta(days=940)
     carbon_feeds = [
         {
-            "id": world.chance.uid("cabf", first_created + timedelta(days=number), name),
+            "id": world.random.uid("cabf", first_created + timedelta(days=number), name),
             "name": name,
             "_country": country,
             "_feed": feed_of(country),
@@ -78,7 +78,7 @@ def add_feeds(world: World) -> None:
     ]
     grid_feeds = [
         {
-            "id": world.chance.uid(
+            "id": world.random.uid(
                 "grfd", first_created + timedelta(days=number, hours=1), signal.code
             ),
             "name": signal.name,
@@ -97,7 +97,7 @@ def add_feeds(world: World) -> None:
 
 def carbon_of(world: World) -> Carbon:
     """Return the world's source of carbon intensities and grid levels."""
-    return world.once("carbon", lambda: Carbon(world.chance))
+    return world.once("carbon", lambda: Carbon(world.random))
 
 
 def carbon_feed_of(world: World, country: str | None) -> Link:

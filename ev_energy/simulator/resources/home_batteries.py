@@ -62,15 +62,15 @@ def add_batteries(world: World) -> None:
 
 
 def _battery(world: World, home: int, _slot: int, number: int) -> Row:
-    chance = world.chance
+    random = world.random
     sold = models_sold(world, BATTERIES, world.homes.kind(home).city.country)
-    model = sold[0] if number == 0 else chance.pick(sold, "battery", number)
+    model = sold[0] if number == 0 else random.pick(sold, "battery", number)
     device: Device = model["_device"]
     battery = Battery(
         device.capacity_wh,
         device.watts,
-        chance.pick(_RESERVES, "reserve", number),
-        Policy.TIME_OF_USE if number == 0 else chance.pick(tuple(Policy), "policy", number),
+        random.pick(_RESERVES, "reserve", number),
+        Policy.TIME_OF_USE if number == 0 else random.pick(tuple(Policy), "policy", number),
     )
     return {"model": Link(BATTERIES.models, model["id"]), "_battery": battery}
 
@@ -84,7 +84,7 @@ def _log(world: World, row: Row) -> Series:
         told = totals(home, cell, cell + 1)
         rate = (told.charge - told.discharge) * CELLS_OF_HOUR
         out = home.out_of_order(cell)
-        lost = not first and world.chance.number("lost", row["id"], cell) % _LOST == 0
+        lost = not first and world.random.number("lost", row["id"], cell) % _LOST == 0
         return {
             "home_battery": row["url"],
             "capacity_watt_hours": None if lost else battery.capacity_wh,

@@ -151,12 +151,12 @@ def _texts(message_id: str, language: str) -> dict[str, str]:
 
 def add_notifications(world: World) -> None:
     """Open the table of notifications: each user has received each kind once."""
-    chance, homes = world.chance, world.homes
+    random, homes = world.random, world.homes
 
     def make(home: int, round_number: int, number: int, created: datetime) -> Row:
         kind = KINDS[(round_number + home) % _ROUND_COUNT]
         is_old = round_number < _ROUND_COUNT - _UNREAD_COUNT
-        is_read = is_old and (home == 0 or chance.odds(75, "notification read", number))
+        is_read = is_old and (home == 0 or random.odds(75, "notification read", number))
         language = _LANGUAGE_BY_COUNTRY.get(homes.kind(home).city.country, ENGLISH)
         return {
             "message_id": kind.id,
@@ -165,7 +165,7 @@ def add_notifications(world: World) -> None:
             **_texts(kind.id, language),
             "external_link": kind.link,
             "_resolved_after_hours": kind.resolved_after_hours,
-            "_read_after_minutes": chance.between(2, 4000, "seen after", number)
+            "_read_after_minutes": random.between(2, 4000, "seen after", number)
             if is_read
             else None,
         }

@@ -98,7 +98,7 @@ def _import(call: Call) -> Reply:
     user_id = call.viewer.user_id or call.world.user_id(0)
     models = call.world.tables["evse_models"]
     made = [row for row in models if row["_maker"].provider == provider]
-    model = call.world.chance.pick(made, "import", serial)
+    model = call.world.random.pick(made, "import", serial)
     row = add_evse(call.world, user_id, model, serial)
     return Reply(call.serialize(call.world.tables["evses"].seen_by(row, call.viewer)), 201)
 

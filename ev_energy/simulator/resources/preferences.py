@@ -59,7 +59,7 @@ def _notification_groups(world: World, user_id: str) -> dict[str, bool]:
     """Return for each notification group whether the user is subscribed to it."""
     home = world.home_of_user(user_id)
     defaults = {
-        group: home is None or world.chance.odds(percent, "group", group, home)
+        group: home is None or world.random.odds(percent, "group", group, home)
         for group, percent in _GROUPS.items()
     }
     return defaults | _set_members(world, "notification_groups", user_id)
@@ -67,20 +67,20 @@ def _notification_groups(world: World, user_id: str) -> dict[str, bool]:
 
 def _route_planner(world: World, user: Row) -> Row:
     """Return the user's route planner preferences."""
-    chance, home = world.chance, world.home_of_user(user["id"])
+    random, home = world.random, world.home_of_user(user["id"])
     defaults = {
         "preferred_vehicle": None,
         "min_charger_power_watts": None,
         "arrive_with_min_percent": _DEFAULT_ARRIVAL_PERCENT,
         "updated_at": user["joined_at"],
     }
-    if home is not None and (home == 0 or chance.odds(60, "planner", home)):
+    if home is not None and (home == 0 or random.odds(60, "planner", home)):
         vehicles = world.homes.vehicles.of_home(home)
-        age_seconds = chance.between(1, 150 * 86_400, "planned", home)
+        age_seconds = random.between(1, 150 * 86_400, "planned", home)
         defaults = {
             "preferred_vehicle": world.key_of("vehicles", vehicles[0]) if vehicles else None,
-            "min_charger_power_watts": chance.pick(_CHARGER_POWERS, "charger power", home),
-            "arrive_with_min_percent": chance.pick(_ARRIVAL_PERCENTS, "floor", home),
+            "min_charger_power_watts": random.pick(_CHARGER_POWERS, "charger power", home),
+            "arrive_with_min_percent": random.pick(_ARRIVAL_PERCENTS, "floor", home),
             "updated_at": write_instant(ANCHOR - age_seconds * _SECOND),
         }
     members = defaults | _set_members(world, "route_planner", user["id"])
@@ -96,13 +96,13 @@ def _payout_method(world: World, user: Row) -> Row:
 
 
 def _default_payout(world: World, user: Row) -> Row:
-    chance, home = world.chance, world.home_of_user(user["id"])
-    if home is None or (home and not chance.odds(60, "payout", home)):
+    random, home = world.random, world.home_of_user(user["id"])
+    if home is None or (home and not random.odds(60, "payout", home)):
         return {"receiver": None, "receiver_wallet": None}
-    wallet = "PAYPAL" if home == 0 else chance.pick(("PAYPAL", "VENMO", "BILL_CREDITS"), "w", home)
+    wallet = "PAYPAL" if home == 0 else random.pick(("PAYPAL", "VENMO", "BILL_CREDITS"), "w", home)
     receivers = {
         "PAYPAL": user["email"],
-        "VENMO": f"+1510555{chance.between(100, 9999, 'phone', home):04}",
+        "VENMO": f"+1510555{random.between(100, 9999, 'phone', home):04}",
         "BILL_CREDITS": _billing_account(world, user["id"]),
     }
     return {"receiver": receivers[wallet], "receiver_wallet": wallet}
@@ -111,7 +111,7 @@ def _default_payout(world: World, user: Row) -> Row:
 def _billing_account(world: World, user_id: str) -> str:
     """Return the user's account number at the supplier, or "" if no account is linked."""
     home = world.home_of_user(user_id)
-    return "" if home is None else f"{world.chance.between(10**9, 10**10 - 1, 'account', home)}"
+    return "" if home is None else f"{world.random.between(10**9, 10**10 - 1, 'account', home)}"
 
 
 def _user(call: Call) -> Row:

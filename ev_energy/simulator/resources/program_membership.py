@@ -55,7 +55,7 @@ def membership_of(world: World, user_id: str) -> Row | None:
     home = world.home_of_user(user_id)
     if joined is not None or home is None:
         return joined
-    if home > 0 and not world.chance.odds(60, "member", home):
+    if home > 0 and not world.random.odds(60, "member", home):
         return None
     city = world.homes.kind(home).city
     near = (
@@ -138,7 +138,7 @@ def schemes_for(world: World, user_id: str) -> list[Row]:
     home = "" if membership is None else membership["program"]
     return [
         {
-            "id": world.chance.uid("incs", _BEGAN + timedelta(days=number), home, scheme.name),
+            "id": world.random.uid("incs", _BEGAN + timedelta(days=number), home, scheme.name),
             "name": scheme.name,
             "description": scheme.words,
             "visible": scheme.visible,

@@ -218,7 +218,7 @@ def add_programs(world: World) -> None:
     programs: list[Row] = []
     for number, program in enumerate(PROGRAMS):
         made_at = _BEGAN + timedelta(days=20 * number, hours=2)
-        key = world.chance.uid("prog", made_at, program.name)
+        key = world.random.uid("prog", made_at, program.name)
         slug = program.name.lower().replace(" ", "-")
         programs.append({
             "id": key,
@@ -242,7 +242,7 @@ def _add_tiers(world: World, program_id: str, program: Program, made_at: datetim
     folder = tiers_of(program_id)
     rows: list[Row] = []
     for number, tier in enumerate(program.tiers):
-        key = world.chance.uid("tier", made_at + timedelta(minutes=number), program.name, number)
+        key = world.random.uid("tier", made_at + timedelta(minutes=number), program.name, number)
         logo = f"https://cdn.example.com/tiers/{tier.short_name}.svg" if tier.name else None
         rows.append({
             "id": key,
@@ -271,7 +271,7 @@ def _add_agreements(world: World, program_id: str, program: Program, made_at: da
     rows: list[Row] = []
     for version in range(1, program.agreements + 1):
         written = made_at + timedelta(days=30 * version)
-        key = world.chance.uid("pagv", written, program.name, version)
+        key = world.random.uid("pagv", written, program.name, version)
         rows.append({
             "id": key,
             "url": Address(f"/{folder}/{key}"),

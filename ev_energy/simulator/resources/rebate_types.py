@@ -110,7 +110,7 @@ def add_rebate_types(world: World) -> None:
     links: dict[str, Link] = {}
     evidence: list[Row] = []
     for number, (name, one) in enumerate(_EVIDENCE.items()):
-        key = world.chance.uid("rbet", _BEGAN + timedelta(hours=number), name)
+        key = world.random.uid("rbet", _BEGAN + timedelta(hours=number), name)
         links[name] = Link("rebate_evidence_types", key)
         evidence.append({
             "id": key,
@@ -132,7 +132,7 @@ def add_rebate_types(world: World) -> None:
         })  # fmt: skip
     rebates: list[Row] = []
     for number, rebate in enumerate(REBATES):
-        key = world.chance.uid("rbtt", _BEGAN + timedelta(days=1, hours=number), rebate.title)
+        key = world.random.uid("rbtt", _BEGAN + timedelta(days=1, hours=number), rebate.title)
         slug = rebate.title.lower().replace(" ", "-")
         items = "".join(f"<li>{text}</li>" for text in rebate.requirements)
         rebates.append({

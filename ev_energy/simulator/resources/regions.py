@@ -103,7 +103,7 @@ def add_regions(world: World) -> None:
     owners: dict[str, str] = {}
     for number, territory in enumerate(TERRITORIES):
         made_at = _BEGAN + timedelta(days=3 * number, minutes=17)
-        key = world.chance.uid("regn", made_at, territory.name)
+        key = world.random.uid("regn", made_at, territory.name)
         for group in territory.groups:
             members.setdefault(group, []).append(Link("regions", key))
             owners[group] = territory.organisation
@@ -112,7 +112,7 @@ def add_regions(world: World) -> None:
     ids: dict[str, str] = {}
     for number, (name, links) in enumerate(members.items()):
         made_at = _BEGAN + timedelta(days=150 + number, minutes=31)
-        key = ids[name] = world.chance.uid("rgrp", made_at, name)
+        key = ids[name] = world.random.uid("rgrp", made_at, name)
         groups.append(_group_row(key, name, links, owners[name], write_instant(made_at)))
     made = [_made_region(row, ids) for row in regions]
     world.table("regions", "regn", Made.of(made))

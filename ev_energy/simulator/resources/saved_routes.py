@@ -41,24 +41,24 @@ _DESTINATIONS: Final[dict[str, tuple[_NamedPoint, ...]]] = {
 
 def add_saved_routes(world: World) -> None:
     """Open the table of saved routes; homes with vehicles have some."""
-    chance, homes = world.chance, world.homes
+    random, homes = world.random, world.homes
 
     def make(home: int, slot: int, number: int) -> Row:
         points = _DESTINATIONS[homes.kind(home).city.country]
-        first = chance.between(0, len(points) - 2, "route", number)
+        first = random.between(0, len(points) - 2, "route", number)
         leg_count = 1 + slot % (len(points) - 1 - first) if slot else 1
         stops = points[first + 1 : first + 1 + leg_count] if slot else ()
         destination = stops[-1] if stops else points[first]
         waypoints = (points[first], *stops[:-1]) if stops else ()
-        unused_for = timedelta(minutes=chance.between(5, 60 * 24 * 90, "used", number))
+        unused_for = timedelta(minutes=random.between(5, 60 * 24 * 90, "used", number))
         return {
             "name": f"{'Holiday in' if slot else 'Visit to'} {destination[0]}",
             "favourite": slot == 0,
             "origin": {**coordinates_of(world, home), "name": "Home"},
             "destination": _point(destination),
             "waypoints": [_point(point) for point in waypoints],
-            "arrive_with_min_percent": chance.pick((10, 10, 15, 20, 30), "arrive", number),
-            "preferred_departure_minutes": chance.pick(_DEPARTURE_MINUTES, "departure", number),
+            "arrive_with_min_percent": random.pick((10, 10, 15, 20, 30), "arrive", number),
+            "preferred_departure_minutes": random.pick(_DEPARTURE_MINUTES, "departure", number),
             "last_used_at": write_instant(ANCHOR - unused_for),
         }
 

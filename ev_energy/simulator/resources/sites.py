@@ -44,7 +44,7 @@ def add_sites(world: World) -> None:
 
     @functools.lru_cache(_MOST_SITES)
     def key(number: int) -> str:
-        return world.chance.uid("site", homes.joined(homes_of(number)[0]), number)
+        return world.random.uid("site", homes.joined(homes_of(number)[0]), number)
 
     def make(number: int) -> Row:
         provider = ids[number % len(ids)]

@@ -115,7 +115,7 @@ def _model_view(row: Row, viewer: Viewer) -> Row:
 
 def _inverter(world: World, home: int, _slot: int, number: int) -> Row:
     sold = models_sold(world, INVERTERS, world.homes.kind(home).city.country)
-    return {"model": Link(INVERTERS.models, world.chance.pick(sold, "inverter", number)["id"])}
+    return {"model": Link(INVERTERS.models, world.random.pick(sold, "inverter", number)["id"])}
 
 
 def _inverter_view(world: World, row: Row, viewer: Viewer) -> Row:
@@ -155,7 +155,7 @@ def connect_inverter(world: World, user_id: str, model: Link) -> Row:
 
 
 def _array(world: World, home: int, slot: int, number: int) -> Row:
-    panels = 14 if number == 0 else world.chance.between(8, 24, "panels", number)
+    panels = 14 if number == 0 else world.random.between(8, 24, "panels", number)
     layout = world.homes.layout(lambda kind: kind.inverters)
     inverters = layout.of_home(home)
     key = world.key_of(_INVERTERS, inverters[slot]) if slot < len(inverters) else None
@@ -211,7 +211,7 @@ def _log(world: World, row: Row) -> Series:
     def tell(cell: int, at: datetime) -> Row:
         yields = [energy_of(world).sun.cell(city, cell)]
         watts = CELLS_OF_HOUR * sum(generated(steps, cell, yields)[0] for steps in arrays)
-        late = timedelta(milliseconds=world.chance.between(150, 2500, row["id"], "late", cell))
+        late = timedelta(milliseconds=world.random.between(150, 2500, row["id"], "late", cell))
         return {
             "logged_at": write_instant(at + late),
             "inverter": row["url"],
@@ -243,7 +243,7 @@ def _forecasts(world: World) -> list[Row]:
         made_at = ANCHOR - timedelta(days=760) + timedelta(days=number, minutes=3)
         north, east = place
         rows.append({
-            "id": world.chance.uid("solf", made_at, city.name, number),
+            "id": world.random.uid("solf", made_at, city.name, number),
             "location": {
                 "latitude": round(city.latitude + north, 2),
                 "longitude": round(city.longitude + east, 2),

@@ -35,7 +35,7 @@ def add_subscriptions(world: World) -> None:
     first_created = ANCHOR - timedelta(days=930)
     offerings = [
         {
-            "id": world.chance.uid("subo", first_created + timedelta(days=number), names[ENGLISH]),
+            "id": world.random.uid("subo", first_created + timedelta(days=number), names[ENGLISH]),
             "name": names[ENGLISH],
         }
         for number, names in enumerate(OFFERINGS)
@@ -45,9 +45,9 @@ def add_subscriptions(world: World) -> None:
     general = [link for number, link in enumerate(links) if number != _SOLAR_OFFERING]
 
     def make(_home: int, slot: int, number: int) -> Row:
-        if slot == 0 and number and world.chance.odds(8, "no offering", number):
+        if slot == 0 and number and world.random.odds(8, "no offering", number):
             return {"offering": None}  # the offering was discontinued
-        choice = world.chance.pick(general, "offering", number)
+        choice = world.random.pick(general, "offering", number)
         return {"offering": links[_SOLAR_OFFERING] if slot else choice}
 
     world.owned_table("subscriptions", "subs", _subscription_count, make)

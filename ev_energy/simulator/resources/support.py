@@ -155,13 +155,13 @@ def add_support(world: World) -> None:
     )
 
     def has_no_user(number: int) -> bool:
-        return rounds.home_of(number)[0] != 0 and world.chance.odds(12, "no user", number)
+        return rounds.home_of(number)[0] != 0 and world.random.odds(12, "no user", number)
 
     def make(home: int, round_number: int, number: int, created: datetime) -> Row:
         is_recent = round_number == _ROUND_COUNT - 1
         row = _ticket_row(world, home, number, created, is_recent=is_recent)
         if has_no_user(number):
-            source = world.chance.pick(_SOURCES_WITHOUT_USER, "source", number)
+            source = world.random.pick(_SOURCES_WITHOUT_USER, "source", number)
             row |= {"source": source, "custom_fields": {}, "attributes": {}}
         return row
 
@@ -174,26 +174,26 @@ def add_support(world: World) -> None:
 
 
 def _ticket_row(world: World, home: int, number: int, created: datetime, *, is_recent: bool) -> Row:
-    chance = world.chance
-    status = chance.pick(_RECENT_STATUSES if is_recent else _OLD_STATUSES, "state", number)
-    updated = created + chance.between(20, 60 * 24 * 6, "resolution", number) * _MINUTE
+    random = world.random
+    status = random.pick(_RECENT_STATUSES if is_recent else _OLD_STATUSES, "state", number)
+    updated = created + random.between(20, 60 * 24 * 6, "resolution", number) * _MINUTE
     if updated > ANCHOR:
         status, updated = _OPEN_STATUS, created + (ANCHOR - created) / 2
     is_resolved = status in _RESOLVED_STATUSES
-    conversation = chance.between(1 if is_resolved else 0, len(_CONVERSATIONS) - 1, "talk", number)
+    conversation = random.between(1 if is_resolved else 0, len(_CONVERSATIONS) - 1, "talk", number)
     updated_at = write_instant(updated) if conversation else None
     return {
         "external_ticket_id": str(20_481 + number * 3),
         "status": status,
-        "priority": chance.pick(_PRIORITIES, "priority", number),
-        "source": chance.pick(_SOURCES, "source", number),
+        "priority": random.pick(_PRIORITIES, "priority", number),
+        "source": random.pick(_SOURCES, "source", number),
         **_topic_members(world, number, is_resolved=is_resolved),
         "custom_fields": {
-            "car_manufacturer": chance.pick(CAR_MAKERS, "car", number).name,
-            "mobile_app": chance.pick(_PHONE_SYSTEMS, "phone", number),
+            "car_manufacturer": random.pick(CAR_MAKERS, "car", number).name,
+            "mobile_app": random.pick(_PHONE_SYSTEMS, "phone", number),
             "legal_country": world.homes.kind(home).city.country,
         },
-        "attributes": {"app_version": f"5.{chance.between(0, 40, 'app', number)}.1"},
+        "attributes": {"app_version": f"5.{random.between(0, 40, 'app', number)}.1"},
         "created_at": write_instant(created),
         "ticket_updated_at": updated_at,
         "resolved_at": updated_at if is_resolved else None,
@@ -208,17 +208,17 @@ def _topic_of(number: int) -> Topic:
 
 def _topic_members(world: World, number: int, *, is_resolved: bool) -> Row:
     """Return the members of a ticket that follow from its topic."""
-    chance, topic = world.chance, _topic_of(number)
+    random, topic = world.random, _topic_of(number)
     # In some tickets the AI's category differs from the one that support staff verified.
-    ai_topic = _topic_of(number + chance.odds(15, "wrong", number))
-    is_verified = is_resolved or chance.odds(40, "verified", number)
-    has_ai_topic = chance.odds(85, "guessed", number)
-    has_subcategory = not chance.odds(6, "vague", number)
-    tags = [tag for tag in _TAGS if chance.odds(12, "tag", tag, number)]
+    ai_topic = _topic_of(number + random.odds(15, "wrong", number))
+    is_verified = is_resolved or random.odds(40, "verified", number)
+    has_ai_topic = random.odds(85, "guessed", number)
+    has_subcategory = not random.odds(6, "vague", number)
+    tags = [tag for tag in _TAGS if random.odds(12, "tag", tag, number)]
     verified_subcategory = str(topic.subcategory) if is_verified and has_subcategory else None
     ai_subcategory = str(ai_topic.subcategory) if has_ai_topic and has_subcategory else None
     return {
-        "subject": None if chance.odds(4, "no subject", number) else topic.subject,
+        "subject": None if random.odds(4, "no subject", number) else topic.subject,
         _CATEGORY: str(topic.category) if is_verified else None,
         _SUBCATEGORY: verified_subcategory,
         "ai_generated_category": str(ai_topic.category) if has_ai_topic else None,
@@ -248,7 +248,7 @@ def _messages_of(world: World, ticket: Row) -> list[Row]:
         is_from_customer = message_type in {_REQUEST, _CUSTOMER_REPLY}
         text = texts[message_type]
         messages.append({
-            "id": world.chance.uid("tmsg", created, number, position),
+            "id": world.random.uid("tmsg", created, number, position),
             "position": position,
             "message_type": str(message_type),
             "message": f"Hello!\n\n{text}\n\nKind regards",

@@ -174,7 +174,7 @@ def add_suppliers(world: World) -> None:
     tariff_ids: dict[tuple[str, str], str] = {}
     for number, offer in enumerate(OFFERS):
         created = first_created + timedelta(days=number, hours=3)
-        supplier_id = world.chance.uid("supl", created, offer.supplier)
+        supplier_id = world.random.uid("supl", created, offer.supplier)
         supplier_id = supplier_ids.setdefault(offer.supplier, supplier_id)
         icon = f"https://cdn.example.com/suppliers/{number}.png" if number else None
         suppliers.setdefault(supplier_id, {
@@ -185,7 +185,7 @@ def add_suppliers(world: World) -> None:
             "_country": offer.country,
         })  # fmt: skip
         gsp_group = offer.gsp_group or ""
-        tariff_id = world.chance.uid("tari", created, offer.supplier, offer.name, gsp_group)
+        tariff_id = world.random.uid("tari", created, offer.supplier, offer.name, gsp_group)
         tariff_ids[offer.supplier, offer.name] = tariff_id
         tariffs.append({
             "id": tariff_id,
@@ -255,7 +255,7 @@ def _half_hours_with_price(tariff: Row, now: datetime) -> range:
 
 def _price_entry(world: World, tariff: Row, half_hour: int) -> Row:
     """Return the price of a half-hour, counted from 1970."""
-    prices = world.once("prices", lambda: Prices(world.chance))
+    prices = world.once("prices", lambda: Prices(world.random))
     start = half_hour * HALF_HOUR
     hundredths = prices.price(_pricing_of(tariff), start)
     return {

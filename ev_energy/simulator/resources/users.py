@@ -38,11 +38,11 @@ _STREETS: Final = ("Orchard", "Mill", "Station", "Harbour", "Chestnut", "Meadow"
 
 def add_users(world: World) -> None:
     """Open the table of users: one for each home."""
-    homes, chance = world.homes, world.chance
+    homes, random = world.homes, world.random
 
     @functools.lru_cache(8192)
     def key(home: int) -> str:
-        return chance.uid("user", homes.joined(home), home)
+        return random.uid("user", homes.joined(home), home)
 
     def view(row: Row, _viewer: Viewer) -> Row:
         urls = {
@@ -72,15 +72,15 @@ def home_of_email(email: str) -> int | None:
 
 
 def _names(world: World, home: int) -> tuple[str, str]:
-    chance = world.chance
-    return chance.pick(_FIRST_NAMES, "first", home), chance.pick(_LAST_NAMES, "last", home)
+    random = world.random
+    return random.pick(_FIRST_NAMES, "first", home), random.pick(_LAST_NAMES, "last", home)
 
 
 def _user(world: World, home: int) -> Row:
-    chance, city = world.chance, world.homes.kind(home).city
+    random, city = world.random, world.homes.kind(home).city
     joined = world.homes.joined(home)
-    street = chance.pick(_STREETS, "street", home)
-    consented = home == 0 or chance.odds(90, "consent", home)
+    street = random.pick(_STREETS, "street", home)
+    consented = home == 0 or random.odds(90, "consent", home)
     return {
         "email": email_of(world, home),
         "full_name": " ".join(_names(world, home)),
@@ -89,7 +89,7 @@ def _user(world: World, home: int) -> Row:
         if consented
         else None,
         "default_location": {
-            "address_1": f"{chance.between(1, 180, 'house', home)} {street} Road",
+            "address_1": f"{random.between(1, 180, 'house', home)} {street} Road",
             "address_2": None,
             "city": city.name,
             "state": city.state,
@@ -104,16 +104,16 @@ def _user(world: World, home: int) -> Row:
 
 def coordinates_of(world: World, home: int) -> Row:
     """Return where a home is."""
-    chance, city = world.chance, world.homes.kind(home).city
+    random, city = world.random, world.homes.kind(home).city
     return {
-        "latitude": round(city.latitude + chance.between(-900, 900, "lat", home) / 1e5, 5),
-        "longitude": round(city.longitude + chance.between(-900, 900, "lon", home) / 1e5, 5),
+        "latitude": round(city.latitude + random.between(-900, 900, "lat", home) / 1e5, 5),
+        "longitude": round(city.longitude + random.between(-900, 900, "lon", home) / 1e5, 5),
     }
 
 
 def tariff_choice(world: World, home: int) -> int:
     """Return which of its country's tariffs a home has."""
-    return world.chance.between(0, 9, "tariff", home)
+    return world.random.between(0, 9, "tariff", home)
 
 
 _BY_AREA: Final = {
@@ -144,7 +144,7 @@ def add_timezones(world: World) -> None:
     names = [*(f"{area}/{town}" for area, towns in _BY_AREA.items() for town in towns), "UTC"]
     began = ANCHOR - timedelta(days=960)
     rows = [
-        {"id": world.chance.uid("tzon", began + timedelta(minutes=number), name), "name": name}
+        {"id": world.random.uid("tzon", began + timedelta(minutes=number), name), "name": name}
         for number, name in enumerate(names)
     ]
     world.table("timezones", "tzon", Made.of(rows))

@@ -18,7 +18,7 @@ from ev_energy.simulator.world._series import ORIGIN, Entry, Series
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ev_energy.simulator.charging._charging_site import Bay
+    from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.charging._episodes import Episode
     from ev_energy.simulator.charging._state import State
     from ev_energy.simulator.world._rows import Row
@@ -53,19 +53,19 @@ def add_vehicle_logs(world: World) -> None:
         world.logs[path] = functools.partial(maker, world)
 
 
-def _bay(world: World, vehicle: Row) -> Bay | None:
+def _site(world: World, vehicle: Row) -> ChargingSite | None:
     """Return where a vehicle charges; None if it tells nothing."""
     return None if vehicle["integrated"] == "UNINTEGRATED" else world.fleet.of_row(vehicle)
 
 
-def _severed(world: World, vehicle: Row, bay: Bay | None) -> datetime | None:
+def _severed(world: World, vehicle: Row, site: ChargingSite | None) -> datetime | None:
     """Return since when a vehicle tells nothing any more, None if it does."""
-    if bay is None or vehicle["integrated"] != "INACTIVE":
+    if site is None or vehicle["integrated"] != "INACTIVE":
         return None
-    gone = [deed.at for deed in world.fleet.deeds(bay) if deed.what == "car_gone"]
+    gone = [change.at for change in world.fleet.changes(site) if change.what == "car_gone"]
     if gone:
         return gone[-1]
-    hours = world.chance.between(*_SEVERED_HOURS, vehicle["id"], "severed")
+    hours = world.random.between(*_SEVERED_HOURS, vehicle["id"], "severed")
     return ANCHOR - timedelta(hours=hours)
 
 
@@ -74,13 +74,13 @@ def _none(_number: int) -> Sequence[Entry]:
 
 
 def _status(world: World, vehicle: Row) -> Series:
-    bay = _bay(world, vehicle)
+    site = _site(world, vehicle)
 
     def make(at: datetime) -> Row:
-        if bay is None:
+        if site is None:
             raise LookupError(vehicle["id"])
-        state = world.life.state(bay, at)
-        late = world.chance.between(300, 9000, vehicle["id"], "late", micros(at))
+        state = world.charging.state(site, at)
+        late = world.random.between(300, 9000, vehicle["id"], "late", micros(at))
         return {
             "logged_at": write_instant(at + timedelta(milliseconds=late)),
             "vehicle": vehicle["url"],
@@ -88,10 +88,10 @@ def _status(world: World, vehicle: Row) -> Series:
         }
 
     entries: Callable[[int], Sequence[Entry]] = _none
-    if bay is not None:
+    if site is not None:
         jitter = timedelta(minutes=15)
-        entries = regular(world.chance, _STATUS_EVERY, jitter, make, vehicle["id"], "status")
-    until = _severed(world, vehicle, bay)
+        entries = regular(world.random, _STATUS_EVERY, jitter, make, vehicle["id"], "status")
+    until = _severed(world, vehicle, site)
     return log_of(world, vehicle, "status_logs", "sampled_at", _STATUS_EVERY, entries, until=until)
 
 
@@ -133,38 +133,42 @@ def _doing(state: State, at: datetime) -> Doing:
 
 
 def _location(world: World, vehicle: Row) -> Series:
-    bay = _bay(world, vehicle)
+    site = _site(world, vehicle)
 
     def make(at: datetime) -> Row:
-        known = bay is not None and not world.chance.odds(4, vehicle["id"], "no fix", micros(at))
-        late = world.chance.between(300, 9000, vehicle["id"], "place", micros(at))
+        known = site is not None and not world.random.odds(4, vehicle["id"], "no fix", micros(at))
+        late = world.random.between(300, 9000, vehicle["id"], "place", micros(at))
         return {
             "logged_at": write_instant(at + timedelta(milliseconds=late)),
             "vehicle": vehicle["url"],
-            "at_home": world.life.state(bay, at).at_home if bay is not None and known else None,
+            "at_home": world.charging.state(site, at).at_home
+            if site is not None and known
+            else None,
         }
 
     entries: Callable[[int], Sequence[Entry]] = _none
-    if bay is not None:
+    if site is not None:
         jitter = timedelta(minutes=50)
-        entries = regular(world.chance, _PLACE_EVERY, jitter, make, vehicle["id"], "where")
-    until = _severed(world, vehicle, bay)
+        entries = regular(world.random, _PLACE_EVERY, jitter, make, vehicle["id"], "where")
+    until = _severed(world, vehicle, site)
     return log_of(world, vehicle, "location_logs", "sampled_at", _PLACE_EVERY, entries, until=until)
 
 
-def _sent(world: World, vehicle: Row, bay: Bay | None, number: int) -> list[tuple[datetime, Row]]:
+def _sent(
+    world: World, vehicle: Row, site: ChargingSite | None, number: int
+) -> list[tuple[datetime, Row]]:
     """Return the commands of a day: what each of the changes in the car's charging took."""
-    if bay is None:
+    if site is None:
         return []
     day = ORIGIN + number * DAY
     end = day + DAY
     found: list[tuple[datetime, Row]] = []
-    for episode in world.life.of_bay(bay, now=end, after=day - LONGEST, before=end):
+    for episode in world.charging.episodes(site, now=end, after=day - LONGEST, before=end):
         if episode.public or episode.car is None:
             continue
         for instant, command in _switches(episode):
             if day <= instant < end - TOO_LATE:
-                at = soon_after(world.chance, instant, timedelta(seconds=3), vehicle["id"])
+                at = soon_after(world.random, instant, timedelta(seconds=3), vehicle["id"])
                 about = (vehicle["id"], "command", micros(at))
                 found.append((at, _command(world, vehicle, command, episode.watts, about)))
     return sorted(found, key=lambda entry: entry[0])
@@ -191,40 +195,40 @@ def _command(
     return {
         "vehicle": vehicle["url"],
         "command": str(command),
-        "external_command_id": world.chance.uuid(*about, "external")[:13],
+        "external_command_id": world.random.uuid(*about, "external")[:13],
         "current_milliamps": watts * 1000 // _VOLTS if starts else None,
-        "internal_command_id": world.chance.uuid(*about),
+        "internal_command_id": world.random.uuid(*about),
     }
 
 
 def _commands(world: World, vehicle: Row) -> Series:
-    bay = _bay(world, vehicle)
+    site = _site(world, vehicle)
 
     def entries(number: int) -> Sequence[Entry]:
-        return [*_sent(world, vehicle, bay, number)]
+        return [*_sent(world, vehicle, site, number)]
 
-    until = _severed(world, vehicle, bay)
+    until = _severed(world, vehicle, site)
     return log_of(world, vehicle, "command_logs", "logged_at", DAY, entries, until=until)
 
 
 def _errors(world: World, vehicle: Row) -> Series:
-    bay, chance = _bay(world, vehicle), world.chance
+    site, random = _site(world, vehicle), world.random
 
     def entries(number: int) -> Sequence[Entry]:
         found: list[Entry] = []
-        for at, command in _sent(world, vehicle, bay, number):
+        for at, command in _sent(world, vehicle, site, number):
             about = (vehicle["id"], "error", micros(at))
-            if chance.number(*about) % _FAILS:
+            if random.number(*about) % _FAILS:
                 continue
-            status, code, kind, text = chance.pick(_ERRORS, *about, "kind")
-            failed_at = soon_after(chance, at, timedelta(seconds=2), vehicle["id"], "error")
+            status, code, kind, text = random.pick(_ERRORS, *about, "kind")
+            failed_at = soon_after(random, at, timedelta(seconds=2), vehicle["id"], "error")
             row: Row = {
                 "vehicle": vehicle["url"],
                 "status_code": status,
                 "controller": "SIMULATED",
                 "error_code": code,
                 "error_type": kind,
-                "request_id": chance.uuid(*about, "request"),
+                "request_id": random.uuid(*about, "request"),
                 "command": command["command"],
                 "error_detail": text,
                 "internal_command_id": command["internal_command_id"],
@@ -232,5 +236,5 @@ def _errors(world: World, vehicle: Row) -> Series:
             found.append((failed_at, row))
         return found
 
-    until = _severed(world, vehicle, bay)
+    until = _severed(world, vehicle, site)
     return log_of(world, vehicle, "error_logs", "logged_at", DAY, entries, until=until)

@@ -16,7 +16,7 @@ from ev_energy.simulator.world._rows import Address, Link
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ev_energy.simulator.charging._charging_site import Doing
+    from ev_energy.simulator.charging._charging_site import ChangeKind
     from ev_energy.simulator.http._problems import FieldErrors
     from ev_energy.simulator.http._routes import Call, Routes
     from ev_energy.simulator.world._rows import Row, Viewer
@@ -29,23 +29,23 @@ _LIMITS: Final = (80, 80, 80, 90, 100, 85)
 def trim_of(world: World, home: int, number: int) -> Row:
     """Return the trim of a vehicle."""
     country = world.homes.kind(home).city.country
-    return world.chance.pick(connected_trims(world, country), "trim", number)
+    return world.random.pick(connected_trims(world, country), "trim", number)
 
 
 def _vehicle(world: World, home: int, slot: int, number: int) -> Row:
     del slot
-    chance, trim = world.chance, trim_of(world, home, number)
+    random, trim = world.random, trim_of(world, home, number)
     size: int = trim["battery_size_watt_hours"]
     return {
         "trim": Link("vehicle_trims", trim["id"]),
-        "integrated": "ACTIVE" if number < 2 or not chance.odds(4, "idle", number) else "INACTIVE",  # noqa: PLR2004 - the first user's
+        "integrated": "ACTIVE" if number < 2 or not random.odds(4, "idle", number) else "INACTIVE",  # noqa: PLR2004 - the first user's
         "battery_size_watt_hours": size,
         "effective_battery_size_watt_hours": size,
-        "maximum_charge_limit_percentage": chance.pick(_LIMITS, "limit", number),
+        "maximum_charge_limit_percentage": random.pick(_LIMITS, "limit", number),
         "description": trim["_full_name"],
         "disabled": False,
-        "smart_charging_enabled": number < 2 or not chance.odds(12, "unmanaged", number),  # noqa: PLR2004 - as above
-        "vehicle_class": None if chance.odds(25, "class", number) else "PASSENGER",
+        "smart_charging_enabled": number < 2 or not random.odds(12, "unmanaged", number),  # noqa: PLR2004 - as above
+        "vehicle_class": None if random.odds(25, "class", number) else "PASSENGER",
     }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def disconnect(world: World, vehicle: Row) -> Row:
     """Take away the maker's permission; one that never had it stays as it is."""
     if vehicle["integrated"] != "ACTIVE":
         return vehicle
-    world.do(vehicle, "car_gone")
+    world.record_change(vehicle, "car_gone")
     return world.change(vehicle, integrated="INACTIVE")
 
 
@@ -135,14 +135,14 @@ def _update(call: Call) -> Reply:
             raise invalid({"battery_size_watt_hours": wrong})
         body["battery_size_watt_hours"] = _to_step(body["battery_size_watt_hours"])
         body["effective_battery_size_watt_hours"] = body["battery_size_watt_hours"]
-    for name, what in _DEEDS.items():
+    for name, what in _CHANGES.items():
         if name in body and body[name] != row[name]:
-            call.world.do(row, what, body[name])
+            call.world.record_change(row, what, body[name])
     return _shown(call, call.world.change(row, **body))
 
 
 #: Changes that the car's charging follows from then on.
-_DEEDS: Final[Mapping[str, Doing]] = {
+_CHANGES: Final[Mapping[str, ChangeKind]] = {
     "maximum_charge_limit_percentage": "limit",
     "smart_charging_enabled": "smart",
 }
@@ -150,7 +150,7 @@ _DEEDS: Final[Mapping[str, Doing]] = {
 
 def _delete(call: Call) -> Reply:
     row = call.row("vehicles", "vehicle_id")
-    call.world.do(row, "car_gone")
+    call.world.record_change(row, "car_gone")
     call.world.tables["vehicles"].remove(row["id"])
     left = sum(1 for _ in call.world.things_of(row["user"].key, "vehicles"))
     return Reply({"remaining_car_count": left})

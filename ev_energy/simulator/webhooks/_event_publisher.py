@@ -16,7 +16,7 @@ from ev_energy.simulator.world._rows import Viewer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ev_energy.simulator.charging._charging_model import Life
+    from ev_energy.simulator.charging._charging_model import ChargingModel
     from ev_energy.simulator.charging._events import Event
     from ev_energy.simulator.webhooks import Endpoint, Webhooks
     from ev_energy.simulator.world._world import World
@@ -61,7 +61,7 @@ class Announcer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._following: asyncio.Task[None] | None = None
         self._deaf: Callable[[], None] | None = None
-        self._next: tuple[Life, datetime] | None = None
+        self._next: tuple[ChargingModel, datetime] | None = None
         self._goal = world.now
         """Until when to publish what happened, as the latest jump left it."""
 
@@ -69,7 +69,7 @@ class Announcer:
         """Begin, in the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._deaf = self._world.clock.on_jump(self._on_jump)
-        self._world.on_deed = self._on_deed
+        self._world.on_change = self._on_change
         self._following = asyncio.create_task(self._follow(), name="ev-energy-simulator events")
 
     async def close(self) -> None:
@@ -78,7 +78,7 @@ class Announcer:
         if following is None or self._deaf is None:
             return
         self._deaf()
-        self._world.on_deed = None
+        self._world.on_change = None
         self._webhooks.expect(more=False)
         following.cancel()
         await asyncio.wait([following])
@@ -146,7 +146,7 @@ class Announcer:
         now = min(now, self._world.now)
         end, published = min(now, since + self._span()), 0
         # What is done at the very instant that was looked at last may have come later.
-        for event in self._world.life.events(since - _MICROSECOND, end):
+        for event in self._world.charging.events(since - _MICROSECOND, end):
             name = f"{event.what} {self._key(event)}"
             if event.at > until:
                 until = event.at
@@ -165,12 +165,12 @@ class Announcer:
         vehicles = max(1, len(self._world.tables["vehicles"]))
         return max(_SHORTEST_SPAN, min(_LONGEST_SPAN, _VEHICLE_SPAN / vehicles))
 
-    def _on_deed(self) -> None:
+    def _on_change(self) -> None:
         self._next = None
         self.catch_up()
 
     def _key(self, event: Event) -> str:
-        return self._world.life.sub_session_id(event.episode, event.number)
+        return self._world.charging.sub_session_id(event.episode, event.number)
 
     def _publish(self, event: Event) -> None:
         row = sub_session_row(self._world, event.episode, event.number, event.at)
@@ -195,11 +195,11 @@ class Announcer:
 
     def _look_again(self) -> datetime:
         """Return when the next event is, or when to look for it again."""
-        now, life = self._world.now, self._world.life
-        if self._next is None or self._next[0] is not life or self._next[1] <= now:
-            event = life.next_event_after(now, within_days=1)
+        now, model = self._world.now, self._world.charging
+        if self._next is None or self._next[0] is not model or self._next[1] <= now:
+            event = model.next_event_after(now, within_days=1)
             later = now + _PATIENCE
-            self._next = life, later if event is None else min(event.at, later)
+            self._next = model, later if event is None else min(event.at, later)
         return self._next[1]
 
 

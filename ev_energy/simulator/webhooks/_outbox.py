@@ -12,7 +12,7 @@ import attrs
 from yarl import URL
 
 from ev_energy.simulator._secrets import Secrets
-from ev_energy.simulator.clock._broadcast_event import Bell
+from ev_energy.simulator.clock._broadcast_event import BroadcastEvent
 from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.webhooks import _state
 from ev_energy.simulator.webhooks._delivery_faults import Mischief
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.clock._clock import Clock
 
 
@@ -54,12 +54,12 @@ class Outbox:
     Any thread may use it. Moments are those of the simulated clock.
     """
 
-    def __init__(self, clock: Clock, chance: Chance, secrets: Secrets | None = None) -> None:
+    def __init__(self, clock: Clock, random: SeededRandom, secrets: Secrets | None = None) -> None:
         self._clock = clock
-        self._chance = chance
-        self._secrets = secrets or Secrets(chance)
+        self._random = random
+        self._secrets = secrets or Secrets(random)
         self._lock = threading.RLock()
-        self._changed = Bell()
+        self._changed = BroadcastEvent()
         self._made = 0
         self._endpoints: dict[str, Endpoint] = {}
         self._messages: dict[str, Message] = {}
@@ -99,7 +99,7 @@ class Outbox:
         with self._lock:
             changed, self._more_to_come = more or self._more_to_come, more
         if changed:
-            self._changed.ring()
+            self._changed.notify()
 
     def listen(self) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set whenever there may be other endpoints or messages."""
@@ -131,7 +131,7 @@ class Outbox:
             )
             self._endpoints[endpoint.id] = endpoint
             self._schedule.open(endpoint.id)
-        self._changed.ring()
+        self._changed.notify()
         return endpoint
 
     def remove(self, endpoint_id: str) -> None:
@@ -140,7 +140,7 @@ class Outbox:
             del self._endpoints[endpoint_id]
             for message_id in self._schedule.close(endpoint_id):
                 self._settle(message_id)
-        self._changed.ring()
+        self._changed.notify()
 
     def rotate_secret(self, endpoint_id: str) -> Endpoint:
         """Give an endpoint a new secret; the old one signs as well for another day."""
@@ -176,7 +176,7 @@ class Outbox:
                 )
             else:
                 self._send(message, due, tricks)
-        self._changed.ring()
+        self._changed.notify()
         return message.id
 
     def replay(self, message_id: str, endpoint_id: str | None = None) -> None:
@@ -188,7 +188,7 @@ class Outbox:
             message = self._messages[message_id]
             to = self._wanting(message) if endpoint_id is None else [self._endpoints[endpoint_id]]
             self._put(message, to, self._clock.now(), once=True)
-        self._changed.ring()
+        self._changed.notify()
 
     def drop(self, messages: int) -> None:
         """Never send the next so many messages. Like all these orders, 0 takes it back."""
@@ -218,7 +218,7 @@ class Outbox:
         with self._lock:
             self._mischief.order(Trick.REORDER, messages)
             self._send_held(self._mischief.let_go())
-        self._changed.ring()
+        self._changed.notify()
 
     def delay(self, by: timedelta) -> None:
         """Send all messages that are published from now on this much later."""
@@ -257,7 +257,7 @@ class Outbox:
             self._deliveries = deque(snapshot.deliveries, maxlen=_DELIVERIES_KEPT)
             for message_id in [one for one in self._messages if one not in self._finished]:
                 self._settle(message_id)  # what was on its way may be of no interest any more
-        self._changed.ring()
+        self._changed.notify()
 
     def _take(self, endpoint_id: str) -> tuple[Errand, Endpoint, Message] | None:
         """Return what is to be sent to an endpoint now, if anything is."""
@@ -283,7 +283,7 @@ class Outbox:
             self._log(errand, now, outcome, status, error)
             self._schedule.landed(errand, follow_up)
             self._settle(errand.message_id)
-        self._changed.ring()
+        self._changed.notify()
 
     def _wanting(self, message: Message) -> list[Endpoint]:
         return [e for e in self._endpoints.values() if e.wants(message.event_type)]
@@ -357,7 +357,7 @@ class Outbox:
         return self._made
 
     def _name(self, prefix: str) -> str:
-        return self._chance.uid(prefix, self._clock.now(), "webhooks", self._count())
+        return self._random.uid(prefix, self._clock.now(), "webhooks", self._count())
 
     def _new_secret(self) -> str:
         name = ("webhook secret", self._count())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ev_energy.simulator._secrets import Secrets
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.clock._clock import Clock
     from ev_energy.simulator.clock._service_time import TimeSource
     from ev_energy.simulator.webhooks._state import Endpoint, Errand, Message
@@ -41,13 +41,13 @@ class Webhooks(Outbox):
     def __init__(
         self,
         clock: Clock,
-        chance: Chance,
+        random: SeededRandom,
         secrets: Secrets | None = None,
         *,
         timeout: float = 15.0,
         timestamps: TimeSource = "world",
     ) -> None:
-        super().__init__(clock, chance, secrets)
+        super().__init__(clock, random, secrets)
         self._signing_time = time.time if timestamps == "real" else lambda: clock.now().timestamp()
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._running: asyncio.Task[None] | None = None
@@ -59,7 +59,7 @@ class Webhooks(Outbox):
             raise RuntimeError("The webhooks are running already")
         self._running = asyncio.create_task(self._run(), name="ev-energy-simulator webhooks")
         # Whoever waits for what will never come is to hear of it.
-        self._running.add_done_callback(lambda _: self._changed.ring())
+        self._running.add_done_callback(lambda _: self._changed.notify())
 
     async def close(self) -> None:
         """Send no more; what was on its way will be sent again after another start."""

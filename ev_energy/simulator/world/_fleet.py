@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ev_energy.simulator.charging._charging_site import Bay, Car, Deed, Group, Point
+from ev_energy.simulator.charging._charging_site import (
+    Car,
+    Change,
+    ChargePoint,
+    ChargingSite,
+    Group,
+)
 from ev_energy.simulator.clock._instants import read_instant, write_instant
 from ev_energy.simulator.world._homes import OFFSETS
 from ev_energy.simulator.world._markets import feed_of, pricing_of
@@ -17,7 +23,7 @@ from ev_energy.simulator.world._rows import Link
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ev_energy.simulator.charging._charging_site import Doing
+    from ev_energy.simulator.charging._charging_site import ChangeKind
     from ev_energy.simulator.charging._prices import Tariff
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
@@ -35,106 +41,108 @@ class WorldFleet:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._at_hand = functools.lru_cache(8192)(self._bay)
+        self._at_hand = functools.lru_cache(8192)(self._site)
 
     @property
     def groups(self) -> Sequence[Group]:
         """The zone groups, and the one of the guests."""
-        layouts = self._world.homes.bays_by_group
+        layouts = self._world.homes.charging_sites_by_group
         sizes = zip(layouts, OFFSETS, strict=True)
         own = [Group(layout.total, offset) for layout, offset in sizes]
         return [*own, Group(len(self._guests()), timedelta(0))]
 
-    def bay(self, group: int, rank: int) -> Bay:
+    def site(self, group: int, rank: int) -> ChargingSite:
         """Return a bay by its place in a group."""
         return self._at_hand(group, rank)
 
-    def numbered(self, number: int) -> Bay | None:
+    def site_by_number(self, number: int) -> ChargingSite | None:
         """Return a bay by its number in the world."""
         homes = self._world.homes
-        guest = number - homes.bays.total
+        guest = number - homes.charging_sites.total
         if guest >= 0:
-            return self.bay(GUESTS, guest) if guest < len(self._guests()) else None
+            return self.site(GUESTS, guest) if guest < len(self._guests()) else None
         if number < 0:
             return None
-        home, slot = homes.bays.home_of(number)
+        home, slot = homes.charging_sites.home_of(number)
         group = homes.kind(home).city.group
-        return self.bay(group, homes.bays_by_group[group].of_home(home)[slot])
+        return self.site(group, homes.charging_sites_by_group[group].of_home(home)[slot])
 
-    def of_row(self, row: Row) -> Bay | None:
+    def of_row(self, row: Row) -> ChargingSite | None:
         """Return the bay of a vehicle or an EVSE; those that never reported have none."""
         world, folder = self._world, row["url"].folder
         number = world.number_of(row)
         if number is None:
             for rank, guest in enumerate(self._guests()):
                 if guest.get(folder) == row["id"]:
-                    return self.bay(GUESTS, rank)
+                    return self.site(GUESTS, rank)
             return None
         layout = world.homes.vehicles if folder == _VEHICLE else world.homes.evses
         home, slot = layout.home_of(number)
-        return self.numbered(world.homes.bays.of_home(home)[slot])
+        return self.site_by_number(world.homes.charging_sites.of_home(home)[slot])
 
-    def vehicle(self, bay: Bay) -> Row | None:
+    def vehicle(self, site: ChargingSite) -> Row | None:
         """Return the vehicle that charges there, None if there is none, or none any more."""
-        return self._row(bay, _VEHICLE, bay.car)
+        return self._row(site, _VEHICLE, site.car)
 
-    def evse(self, bay: Bay) -> Row | None:
+    def evse(self, site: ChargingSite) -> Row | None:
         """Return the EVSE that is there, None if there is none, or none any more."""
-        return self._row(bay, _EVSE, bay.point)
+        return self._row(site, _EVSE, site.point)
 
-    def _row(self, bay: Bay, folder: str, thing: Car | Point | None) -> Row | None:
+    def _row(self, site: ChargingSite, folder: str, thing: Car | ChargePoint | None) -> Row | None:
         if thing is None:
             return None
         table = self._world.tables[folder]
-        if bay.group == GUESTS:
-            key = self._guests()[bay.rank].get(folder)
+        if site.group == GUESTS:
+            key = self._guests()[site.rank].get(folder)
             return None if key is None else table.get(key)
         return table.numbered(thing.number)
 
-    def user_id(self, bay: Bay) -> str:
+    def user_id(self, site: ChargingSite) -> str:
         """Return the id of the user whose bay it is."""
-        if bay.group == GUESTS:
-            return str(self._guests()[bay.rank]["user"])
-        return self._world.user_id(self._world.homes.bays.home_of(bay.number)[0])
+        if site.group == GUESTS:
+            return str(self._guests()[site.rank]["user"])
+        return self._world.user_id(self._world.homes.charging_sites.home_of(site.number)[0])
 
-    def of_user(self, user_id: str) -> Iterator[Bay]:
+    def of_user(self, user_id: str) -> Iterator[ChargingSite]:
         """Return the bays of a user."""
         home = self._world.home_of_user(user_id)
         if home is not None:
-            yield from filter(None, map(self.numbered, self._world.homes.bays.of_home(home)))
+            yield from filter(
+                None, map(self.site_by_number, self._world.homes.charging_sites.of_home(home))
+            )
         for rank, guest in enumerate(self._guests()):
             if guest["user"] == user_id:
-                yield self.bay(GUESTS, rank)
+                yield self.site(GUESTS, rank)
 
-    def deeds(self, bay: Bay) -> Sequence[Deed]:
+    def changes(self, site: ChargingSite) -> Sequence[Change]:
         """Return what was done to a bay, oldest first."""
-        done = self._world.kept.get("deeds", {}).get(str(bay.number), ())
+        done = self._world.kept.get("deeds", {}).get(str(site.number), ())
         return [
-            Deed(read_instant(at), what, self._tariff(value) if what == "tariff" else value)
+            Change(read_instant(at), what, self._tariff(value) if what == "tariff" else value)
             for at, what, value in done
         ]
 
     def _tariff(self, key: str) -> Tariff:
         return pricing_of(self._world, Link("tariffs", key))
 
-    def touched(self) -> Iterator[Bay]:
+    def changed_sites(self) -> Iterator[ChargingSite]:
         """Return the bays that have deeds."""
         numbers = map(int, self._world.kept.get("deeds", {}))
-        return filter(None, map(self.numbered, numbers))
+        return filter(None, map(self.site_by_number, numbers))
 
-    def do(self, row: Row, what: Doing, value: bool | int | None = None) -> None:
+    def record_change(self, row: Row, what: ChangeKind, value: bool | int | None = None) -> None:
         """Note what a request did to a vehicle or an EVSE; its bay lives with it from now on."""
-        bay = self.of_row(row)
-        if bay is not None:
-            self._note(bay, what, value)
+        site = self.of_row(row)
+        if site is not None:
+            self._note(site, what, value)
 
     def move_to(self, user_id: str, tariff: Link) -> None:
         """Note that a user pays by another tariff from now on."""
-        for bay in self.of_user(user_id):
-            self._note(bay, "tariff", tariff.key)
+        for site in self.of_user(user_id):
+            self._note(site, "tariff", tariff.key)
 
-    def _note(self, bay: Bay, what: Doing, value: bool | int | str | None) -> None:
-        done = self._world.kept.setdefault("deeds", {}).setdefault(str(bay.number), [])
+    def _note(self, site: ChargingSite, what: ChangeKind, value: bool | int | str | None) -> None:
+        done = self._world.kept.setdefault("deeds", {}).setdefault(str(site.number), [])
         done.append([write_instant(self._world.now), what, value])
 
     def welcome(self, user_id: str, *, vehicle: Row | None = None, evse: Row | None = None) -> None:
@@ -145,7 +153,7 @@ class WorldFleet:
         user = self._world.tables["users"].get(user_id) or {}
         location: Row = user.get("default_location") or {}
         tariff: Link | None = location.get("tariff")
-        number = self._world.homes.bays.total + len(self._guests())
+        number = self._world.homes.charging_sites.total + len(self._guests())
         guest: Row = {
             "user": user_id,
             "began": write_instant(self._world.now),
@@ -164,12 +172,12 @@ class WorldFleet:
         kept: list[Row] = self._world.kept.setdefault("guests", {}).setdefault("bays", [])
         return kept
 
-    def _bay(self, group: int, rank: int) -> Bay:
+    def _site(self, group: int, rank: int) -> ChargingSite:
         return self._guest(rank) if group == GUESTS else self._own(group, rank)
 
-    def _own(self, group: int, rank: int) -> Bay:
+    def _own(self, group: int, rank: int) -> ChargingSite:
         world, homes = self._world, self._world.homes
-        home, slot = homes.bays_by_group[group].home_of(rank)
+        home, slot = homes.charging_sites_by_group[group].home_of(rank)
         vehicles, evses = homes.vehicles.of_home(home), homes.evses.of_home(home)
         vehicle = vehicles[slot] if slot < len(vehicles) else None
         evse = evses[slot] if slot < len(evses) else None
@@ -177,8 +185,8 @@ class WorldFleet:
         row = None if vehicle is None else made[0].make(vehicle)
         city = homes.kind(home).city
         location = world.tables["users"].made.make(home)["default_location"]
-        return Bay(
-            number=homes.bays.of_home(home)[slot],
+        return ChargingSite(
+            number=homes.charging_sites.of_home(home)[slot],
             group=group,
             rank=rank,
             car=None if row is None or vehicle is None else self._car(row, vehicle),
@@ -192,15 +200,15 @@ class WorldFleet:
             smart=row is None or bool(row["smart_charging_enabled"]),
         )
 
-    def _guest(self, rank: int) -> Bay:
+    def _guest(self, rank: int) -> ChargingSite:
         guest = self._guests()[rank]
         tariff: str | None = guest["tariff"]
-        return Bay(
-            number=self._world.homes.bays.total + rank,
+        return ChargingSite(
+            number=self._world.homes.charging_sites.total + rank,
             group=GUESTS,
             rank=rank,
             car=Car(**guest["car"]) if "car" in guest else None,
-            point=Point(**guest["point"]) if "point" in guest else None,
+            point=ChargePoint(**guest["point"]) if "point" in guest else None,
             offset=timedelta(0),
             tariff=pricing_of(self._world, None if tariff is None else Link("tariffs", tariff)),
             feed=feed_of(guest["country"]),
@@ -214,14 +222,14 @@ class WorldFleet:
             number=number,
             battery_wh=row["battery_size_watt_hours"],
             ac_watts=trim.get("_ac_watts", 7_400),
-            wh_per_km=self._world.chance.between(145, 215, "consumption", number),
+            wh_per_km=self._world.random.between(145, 215, "consumption", number),
             telematics=row["integrated"] == "ACTIVE",
             limit=row["maximum_charge_limit_percentage"],
         )
 
-    def _point(self, row: Row, number: int) -> Point:
+    def _point(self, row: Row, number: int) -> ChargePoint:
         model = self._world.follow(row["model"])
         if model is None:
             raise LookupError(row["model"])
         product: Any = model["_product"]
-        return Point(number, product.watts, product.volts, product.bidirectional)
+        return ChargePoint(number, product.watts, product.volts, product.bidirectional)

@@ -18,7 +18,7 @@ from ev_energy.simulator.clock._instants import ANCHOR
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
 
 
 @attrs.frozen
@@ -66,7 +66,7 @@ class Kind:
         return 1
 
     @property
-    def bays(self) -> int:
+    def charging_sites(self) -> int:
         """Places where a car can charge: beside its EVSE, beside none, or an EVSE for guests."""
         return max(self.vehicles, self.evses)
 
@@ -85,9 +85,9 @@ class Kind:
         """Evidence that was uploaded, for applications that are well under way."""
         return min(self.user_rebates, 2)
 
-    def bays_of(self, group: int) -> int:
+    def charging_sites_of(self, group: int) -> int:
         """Return the bays, none if the home is in another zone group."""
-        return self.bays if self.city.group == group else 0
+        return self.charging_sites if self.city.group == group else 0
 
 
 KINDS: Final = (
@@ -144,12 +144,12 @@ MOST_VEHICLES: Final = 100_000_000
 class Homes:
     """All homes of a world with so many vehicles."""
 
-    def __init__(self, chance: Chance, vehicles: int) -> None:
+    def __init__(self, random: SeededRandom, vehicles: int) -> None:
         if vehicles < 1:
             raise ValueError(f"vehicles: {vehicles} is fewer than one")
         if vehicles > MOST_VEHICLES:
             raise ValueError(f"vehicles: {vehicles} is more than {MOST_VEHICLES:,}")
-        self._chance = chance
+        self._random = random
         self._vehicles = vehicles
         whole = Layout(tuple(kind.vehicles for kind in KINDS), vehicles * len(KINDS))
         self.count = max(whole.home_of(vehicles - 1)[0] + 1, 2)
@@ -171,15 +171,15 @@ class Homes:
         return self.layout(lambda kind: kind.evses)
 
     @cached_property
-    def bays(self) -> Layout:
+    def charging_sites(self) -> Layout:
         """Whose the bays are."""
-        return self.layout(lambda kind: kind.bays)
+        return self.layout(lambda kind: kind.charging_sites)
 
     @cached_property
-    def bays_by_group(self) -> tuple[Layout, ...]:
+    def charging_sites_by_group(self) -> tuple[Layout, ...]:
         """Whose the bays are, for each zone group by itself."""
         return tuple(
-            self.layout(lambda kind, g=group: kind.bays_of(g))  # type: ignore[misc]
+            self.layout(lambda kind, g=group: kind.charging_sites_of(g))  # type: ignore[misc]
             for group in range(len(OFFSETS))
         )
 
@@ -196,7 +196,7 @@ class Homes:
         """Return when a home's user joined; whoever has a greater number joined later."""
         half = self._step // 2
         base = self.began + home * self._step
-        return base + half * self._chance.between(1, 999_983, "joined", home) / 1_000_000
+        return base + half * self._random.between(1, 999_983, "joined", home) / 1_000_000
 
     def settled(self, home: int) -> datetime:
         """Return when everything at a home was known: life there begins."""
@@ -204,5 +204,5 @@ class Homes:
 
     def made_at(self, what: str, home: int, slot: int, slots: int) -> datetime:
         """Return when thing ``slot`` of ``slots`` of a home was first known, in order of number."""
-        part = (slot + self._chance.between(1, 999_983, what, home, slot) / 1_000_000) / slots
+        part = (slot + self._random.between(1, 999_983, what, home, slot) / 1_000_000) / slots
         return self.began + home * self._step + self._step // 2 + self._step * (part / 2)

@@ -12,7 +12,7 @@ from ev_energy.simulator.world._series import ORIGIN, Entry, Series
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ev_energy.simulator._seeded_random import Chance
+    from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.world._rows import Link, Row
     from ev_energy.simulator.world._world import World
 
@@ -52,7 +52,7 @@ def log_of(
 
 
 def regular(
-    chance: Chance,
+    random: SeededRandom,
     spacing: timedelta,
     jitter: timedelta,
     make: Callable[[datetime], Row],
@@ -62,7 +62,7 @@ def regular(
     most = jitter // timedelta(microseconds=1)
 
     def entries(number: int) -> Sequence[Entry]:
-        late = timedelta(microseconds=chance.between(1, most, *about, number))
+        late = timedelta(microseconds=random.between(1, most, *about, number))
         at = off_the_second(ORIGIN + number * spacing + late)
         return [(at, functools.partial(make, at))]
 
@@ -77,9 +77,9 @@ def off_the_second(at: datetime) -> datetime:
     return at if at.microsecond else at + timedelta(microseconds=1)
 
 
-def soon_after(chance: Chance, at: datetime, most: timedelta, *about: object) -> datetime:
+def soon_after(random: SeededRandom, at: datetime, most: timedelta, *about: object) -> datetime:
     """Return an instant a little later, on the same day."""
     latest = min(at + most, ORIGIN + ((at - ORIGIN) // DAY + 1) * DAY - timedelta(microseconds=2))
     span = max(1, (latest - at) // timedelta(microseconds=1))
-    late = timedelta(microseconds=chance.between(1, span, *about, micros(at)))
+    late = timedelta(microseconds=random.between(1, span, *about, micros(at)))
     return off_the_second(at + late)

@@ -6,8 +6,8 @@ import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ev_energy.simulator._secrets import Secrets
-from ev_energy.simulator._seeded_random import Chance
-from ev_energy.simulator.charging._charging_model import Life
+from ev_energy.simulator._seeded_random import SeededRandom
+from ev_energy.simulator.charging._charging_model import ChargingModel
 from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.clock._service_time import ServiceClock
 from ev_energy.simulator.world._fleet import WorldFleet
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from ev_energy.simulator.charging._charging_site import Bay, Doing
+    from ev_energy.simulator.charging._charging_site import ChangeKind, ChargingSite
     from ev_energy.simulator.clock._clock import Clock
     from ev_energy.simulator.world._homes import Kind, Layout
     from ev_energy.simulator.world._rows import Viewer
@@ -36,7 +36,7 @@ def owner_of(row: Row) -> str | None:
     return "" if link is None else link.key
 
 
-def _no_solar(_bay: Bay, _start: datetime, _end: datetime) -> int:
+def _no_solar(_site: ChargingSite, _start: datetime, _end: datetime) -> int:
     return 0
 
 
@@ -45,12 +45,12 @@ class World:
 
     def __init__(self, seed: int, vehicles: int, clock: Clock) -> None:
         self.clock = clock
-        self.chance = Chance(seed)
-        self.secrets = Secrets(self.chance)
+        self.random = SeededRandom(seed)
+        self.secrets = Secrets(self.random)
         """What secrets that are given to clients are made by."""
         self.service_clock = ServiceClock(clock, "real")
         """What lifetimes that clients measure go by."""
-        self.homes = Homes(self.chance, vehicles)
+        self.homes = Homes(self.random, vehicles)
         self.tables: dict[str, Table] = {}
         self.collections: dict[str, Collection] = {}
         """Collections that are no tables, by folder."""
@@ -61,11 +61,11 @@ class World:
 
         self.portal_link: Callable[[str, str], str] | None = None
         """Makes a link to the page where an application manages its webhooks."""
-        self.on_deed: Callable[[], None] | None = None
+        self.on_change: Callable[[], None] | None = None
         """Called when a request did something that charging follows from."""
-        self.solar_share: Callable[[Bay, datetime, datetime], int] = _no_solar
+        self.solar_share: Callable[[ChargingSite, datetime, datetime], int] = _no_solar
         """The watt-hours of a site's charging between two instants that solar panels gave."""
-        self.fleet, self.life = self._begin()
+        self.fleet, self.charging = self._begin()
         self._made_once: dict[object, Any] = {}
 
     def once(self, name: object, make: Callable[[], T]) -> T:
@@ -75,12 +75,12 @@ class World:
         made: T = self._made_once[name]
         return made
 
-    def _begin(self) -> tuple[WorldFleet, Life]:
+    def _begin(self) -> tuple[WorldFleet, ChargingModel]:
         fleet = WorldFleet(self)
-        return fleet, Life(fleet, self.chance, solar=self._solar_share)
+        return fleet, ChargingModel(fleet, self.random, solar=self._solar_share)
 
-    def _solar_share(self, bay: Bay, start: datetime, end: datetime) -> int:
-        return self.solar_share(bay, start, end)
+    def _solar_share(self, site: ChargingSite, start: datetime, end: datetime) -> int:
+        return self.solar_share(site, start, end)
 
     @property
     def now(self) -> datetime:
@@ -129,7 +129,7 @@ class World:
 
         @functools.lru_cache(8192)
         def key(number: int) -> str:
-            return self.chance.uid(prefix, made_at(number), number)
+            return self.random.uid(prefix, made_at(number), number)
 
         def row(number: int) -> Row:
             home, slot = layout.home_of(number)
@@ -168,18 +168,18 @@ class World:
         """Return an id for a row that a request makes."""
         made = self.kept.setdefault("counters", {})
         made["rows"] = number = made.get("rows", 0) + 1
-        return self.chance.uid(self.tables[folder].prefix, self.now, "made", number)
+        return self.random.uid(self.tables[folder].prefix, self.now, "made", number)
 
     def change(self, row: Row, **members: Any) -> Row:
         """Set members of a row, and return the row as it is then."""
         link: Link = row["url"]
         return self.tables[link.folder].change(link.key, members)
 
-    def do(self, row: Row, what: Doing, value: bool | int | None = None) -> None:
+    def record_change(self, row: Row, what: ChangeKind, value: bool | int | None = None) -> None:
         """Note what a request did to a vehicle or an EVSE; its charging follows from now on."""
-        self.fleet.do(row, what, value)
-        if self.on_deed is not None:
-            self.on_deed()
+        self.fleet.record_change(row, what, value)
+        if self.on_change is not None:
+            self.on_change()
 
     def series(self, owner: Row, log: str) -> Series:
         """Return a log of a row."""
@@ -225,4 +225,4 @@ class World:
         for folder, changes in state["tables"].items():
             self.tables[folder].load(changes)
         self.kept = state["kept"]
-        self.fleet, self.life = self._begin()  # the others remember what is not so any more
+        self.fleet, self.charging = self._begin()  # the others remember what is not so any more

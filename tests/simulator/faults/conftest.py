@@ -11,7 +11,7 @@ import attrs
 import pytest
 from aiohttp import web
 
-from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator._seeded_random import SeededRandom
 from ev_energy.simulator.faults import STRUCK_BY, Faults
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ async def bench(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Bench]:
     caplog.set_level(logging.WARNING)
     bench = Bench()
     bench.faults = Faults(
-        Chance(1),
+        SeededRandom(1),
         revoke=bench.revoked.append,
         operations=OPERATIONS,
         sleep=bench.sleep,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator._seeded_random import SeededRandom
 from ev_energy.simulator.faults import Fault, Faults, kinds
 
 REQUESTS = [
@@ -94,7 +94,7 @@ async def test_odds_are_kept_and_are_the_same_for_a_seed(bench: Any) -> None:
     assert first.count(200) == 200 - first.count(502)
 
     def drawn(seed: int) -> list[bool]:
-        faults: Any = Faults(Chance(seed), revoke=print, operations=[("GET", "/evses")])
+        faults: Any = Faults(SeededRandom(seed), revoke=print, operations=[("GET", "/evses")])
         fault = faults.add("server_error", probability=0.3)
         drawn: list[bool] = []
         for _ in range(200):
@@ -196,7 +196,7 @@ def test_every_kind_says_what_it_does_and_takes_its_own_defaults(bench: Any) -> 
 def test_all_operations_of_the_simulator_can_be_named() -> None:
     from ev_energy.simulator.resources._operations import OPERATIONS
 
-    faults = Faults(Chance(1), revoke=print)
+    faults = Faults(SeededRandom(1), revoke=print)
     for method, template in OPERATIONS:
         assert faults.add("hang", operation=f"{method} {template}").where.covers(
             (method, template.rstrip("/") or "/")

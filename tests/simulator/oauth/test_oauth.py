@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ev_energy.simulator._secrets import Secrets
-from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator._seeded_random import SeededRandom
 from ev_energy.simulator.clock._clock import Clock
 from ev_energy.simulator.oauth import (
     Application,
@@ -60,7 +60,7 @@ class Server(Site):
 
     def __init__(self, clock: Clock) -> None:
         app = web.Application()
-        self.auth_server = AuthorizationServer(Chance(1), clock)
+        self.auth_server = AuthorizationServer(SeededRandom(1), clock)
         install(app, self.auth_server, People(), BrowserSessions())
         super().__init__(app)
         self.acme = self.auth_server.register(SCOPES, [BACK], name="Acme")
@@ -431,7 +431,7 @@ async def test_a_driver_can_be_signed_in_without_any_page(server: Server) -> Non
     ["", "/back", "javascript:alert(1)", "data:text/html,x", f"{BACK}#part", f"{BACK}\r\nA:b"],
 )
 def test_a_uri_that_no_browser_can_be_sent_to_cannot_be_registered(clock: Clock, uri: str) -> None:
-    auth_server = AuthorizationServer(Chance(1), clock)
+    auth_server = AuthorizationServer(SeededRandom(1), clock)
     with pytest.raises(ValueError, match="redirect"):
         auth_server.register(SCOPES, [uri])
     with pytest.raises(ValueError, match="redirect"):
@@ -458,7 +458,9 @@ class Play:
         self.made: list[str] = []
 
     def new_authority(self) -> AuthorizationServer:
-        return AuthorizationServer(Chance(7), self.clock, Secrets(Chance(7), fixed=True))
+        return AuthorizationServer(
+            SeededRandom(7), self.clock, Secrets(SeededRandom(7), fixed=True)
+        )
 
     def do(self, step: str, number: int) -> Any:
         if self.saved:  # and loaded by another program

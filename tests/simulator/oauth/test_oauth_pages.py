@@ -11,7 +11,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator._seeded_random import SeededRandom
 from ev_energy.simulator.oauth import (
     ALL_SCOPES,
     Application,
@@ -59,7 +59,7 @@ class Server(Site):
     def __init__(self, clock: Clock) -> None:
         app = web.Application()
         self.people = People()
-        self.auth_server = AuthorizationServer(Chance(1), clock)
+        self.auth_server = AuthorizationServer(SeededRandom(1), clock)
         install(app, self.auth_server, self.people, BrowserSessions())
         super().__init__(app)
         self.acme = self.auth_server.register(["evse:read", "user:write"], [BACK], name="Acme")

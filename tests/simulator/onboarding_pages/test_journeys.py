@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from aiohttp import web
 
-from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator._seeded_random import SeededRandom
 from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.oauth import AuthorizationServer, User
 from ev_energy.simulator.onboarding_pages import (
@@ -88,7 +88,7 @@ class Server(Site):
         app = web.Application()
         self.clock = clock
         self.world = World()
-        self.auth_server = AuthorizationServer(Chance(1), clock)
+        self.auth_server = AuthorizationServer(SeededRandom(1), clock)
         install(
             app, self.world, self.world, self.auth_server.applications, BrowserSessions(), clock
         )

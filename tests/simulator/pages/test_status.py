@@ -172,13 +172,13 @@ async def test_a_home_whose_user_is_gone_is_shown_as_such(browser: Any) -> None:
 async def test_a_fleet_of_a_hundred_thousand_is_looked_at_in_part(start: Any, clock: Clock) -> None:
     api = await start(vehicles=100_000, clock=clock)
     simulator, asked = api.simulator, []
-    state = simulator._world.life.state
+    state = simulator._world.charging.state
 
     def counted(*about: Any) -> Any:
         asked.append(about)
         return state(*about)
 
-    simulator._world.life.state = counted
+    simulator._world.charging.state = counted
     clock.advance(hours=8)
     shown = await Browser(simulator, api.session).open()
     assert "100,000" in shown

@@ -328,9 +328,11 @@ def test_no_energy_is_lost(seed: int, home: int, hours: int, span: int) -> None:
         charged += sum(week.cars[part])
         used += sum(week.load[part])
     assert told.consumption == used + charged
-    bays = made.fleet.of_user(made.user_id(home))
-    life = sum(made.life.energy_between(bay, start_of(first), start_of(end)) for bay in bays)
-    assert charged == life
+    sites = made.fleet.of_user(made.user_id(home))
+    model = sum(
+        made.charging.energy_between(site, start_of(first), start_of(end)) for site in sites
+    )
+    assert charged == model
     if energy.battery is not None:
         before = totals(energy, first - 1, first).mean_stored_wh
         after = totals(energy, end - 1, end).mean_stored_wh
@@ -396,12 +398,12 @@ def test_cars_never_get_more_sun_than_the_household_leaves(
     energy = home_of(made, user_id)
     first = energy.over - hours * CELLS_OF_HOUR
     start, end = start_of(first), start_of(first + span)
-    bays = list(made.fleet.of_user(user_id))
-    shares = [roof_share(made, bay, start, end) for bay in bays]
+    sites = list(made.fleet.of_user(user_id))
+    shares = [roof_share(made, site, start, end) for site in sites]
     told = totals(energy, first, first + span)
     assert sum(shares) <= told.flows["solar_to_home"]
-    for bay, share in zip(bays, shares, strict=True):
-        assert 0 <= share <= made.life.energy_between(bay, start, end)
+    for site, share in zip(sites, shares, strict=True):
+        assert 0 <= share <= made.charging.energy_between(site, start, end)
 
 
 def test_a_home_is_the_same_in_every_world_of_its_seed() -> None:

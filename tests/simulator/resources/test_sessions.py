@@ -199,14 +199,14 @@ async def test_other_filters_keep_what_they_should(api: Any) -> None:
 async def test_what_cannot_match_is_not_looked_for(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock, vehicles=100_000)
     looked_at: list[int] = []
-    life = api.simulator._world.life
-    episode = life._ledger.episode
+    model = api.simulator._world.charging
+    episode = model._ledger.episode
 
     def counted(book: Any, day: int) -> Any:
         looked_at.append(day)
         return episode(book, day)
 
-    life._ledger.episode = counted
+    model._ledger.episode = counted
     for asked in (
         "start__gt=2030-01-01T00:00:00Z",
         "start__lt=2020-01-01T00:00:00Z",

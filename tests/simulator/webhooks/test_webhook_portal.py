@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession, CookieJar, web
 
 from ev_energy.simulator._secrets import Secrets
-from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator._seeded_random import SeededRandom
 from ev_energy.simulator.clock._clock import Clock
 from ev_energy.simulator.pages import BrowserSessions
 from ev_energy.simulator.webhooks import Outcome, Portal, Webhooks
@@ -69,9 +69,9 @@ class Site:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    clock, chance = Clock(speed=0), Chance(1)
-    webhooks = Webhooks(clock, chance)
-    portal = Portal(webhooks, Secrets(chance), BrowserSessions())
+    clock, random = Clock(speed=0), SeededRandom(1)
+    webhooks = Webhooks(clock, random)
+    portal = Portal(webhooks, Secrets(random), BrowserSessions())
     app = web.Application()
     portal.install(app)
     runner = web.AppRunner(app, access_log=None)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ev_energy import webhooks as sdk
 from ev_energy.simulator._secrets import Secrets
-from ev_energy.simulator._seeded_random import Chance
+from ev_energy.simulator._seeded_random import SeededRandom
 from ev_energy.simulator.clock._clock import Clock
 from ev_energy.simulator.webhooks import Delivery, Endpoint, Outcome, Webhooks, sign
 from tests.helpers.recording_server import RecordingServer
@@ -118,7 +118,7 @@ async def receiver(clock: Clock) -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def webhooks(clock: Clock) -> AsyncIterator[Webhooks]:
-    async with Webhooks(clock, Chance(1)) as running:
+    async with Webhooks(clock, SeededRandom(1)) as running:
         yield running
 
 
@@ -168,8 +168,8 @@ async def test_an_event_arrives_signed_dated_and_as_the_sdk_reads_it(
 
 
 def added(clock: Clock, seed: int, *, fixed: bool) -> Endpoint:
-    chance = Chance(seed)
-    return Webhooks(clock, chance, Secrets(chance, fixed=fixed)).add("http://localhost/")
+    random = SeededRandom(seed)
+    return Webhooks(clock, random, Secrets(random, fixed=fixed)).add("http://localhost/")
 
 
 def test_secrets_and_ids_look_like_those_of_svix(clock: Clock) -> None:
@@ -187,7 +187,7 @@ def test_fixed_secrets_follow_from_the_seed(clock: Clock) -> None:
 
 
 def test_no_secret_stands_in_what_is_printed(clock: Clock) -> None:
-    webhooks = Webhooks(clock, Chance(1))
+    webhooks = Webhooks(clock, SeededRandom(1))
     endpoint = webhooks.add("http://localhost/")
     assert endpoint.secret not in repr(webhooks.rotate_secret(endpoint.id)) + repr(endpoint)
 
@@ -208,7 +208,7 @@ def test_no_secret_stands_in_what_is_printed(clock: Clock) -> None:
 )
 def test_what_makes_no_sense_is_refused(clock: Clock, wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        wrong(Webhooks(clock, Chance(1)))
+        wrong(Webhooks(clock, SeededRandom(1)))
 
 
 async def test_an_endpoint_gets_the_types_it_wants_since_it_was_added_until_it_is_removed(
@@ -274,7 +274,7 @@ async def test_who_cannot_be_reached_is_tried_again_and_the_log_says_why(
 
 async def test_who_does_not_answer_in_time_is_tried_again(clock: Clock, receiver: Receiver) -> None:
     receiver.open.clear()
-    async with Webhooks(clock, Chance(1), timeout=0.05) as webhooks:
+    async with Webhooks(clock, SeededRandom(1), timeout=0.05) as webhooks:
         webhooks.add(receiver.url)
         publish(webhooks)
         await settle(webhooks)
@@ -315,7 +315,7 @@ async def test_a_message_is_tried_eight_times_on_svixs_schedule_and_then_given_u
 
 async def test_a_running_clock_brings_the_retries_by_itself(receiver: Receiver) -> None:
     clock = Clock(NOON, speed=3600)
-    async with Webhooks(clock, Chance(1)) as webhooks:
+    async with Webhooks(clock, SeededRandom(1)) as webhooks:
         webhooks.add(receiver.url)
         receiver.answers.extend([500] * 2)
         publish(webhooks)
@@ -547,7 +547,7 @@ async def test_a_replay_has_the_same_id_and_body_and_a_new_date(
 async def test_what_is_published_before_the_start_is_sent_then(
     clock: Clock, receiver: Receiver
 ) -> None:
-    webhooks = Webhooks(clock, Chance(1))
+    webhooks = Webhooks(clock, SeededRandom(1))
     await webhooks.settled()  # nothing to do
     webhooks.add(receiver.url)
     publish(webhooks)
@@ -564,7 +564,7 @@ async def test_what_is_published_before_the_start_is_sent_then(
 async def test_what_was_on_its_way_when_it_was_closed_is_sent_after_another_start(
     clock: Clock, receiver: Receiver
 ) -> None:
-    webhooks = Webhooks(clock, Chance(1))
+    webhooks = Webhooks(clock, SeededRandom(1))
     kept, removed = webhooks.add(receiver.url + "1"), webhooks.add(receiver.url + "2")
     receiver.open.clear()
     async with webhooks:
@@ -623,7 +623,7 @@ async def test_logs_and_old_messages_do_not_grow_for_ever(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ev_energy.simulator.webhooks._outbox._FINISHED_KEPT", 5)
-    webhooks = Webhooks(clock, Chance(1))
+    webhooks = Webhooks(clock, SeededRandom(1))
     for _ in range(20):
         publish(webhooks)
     assert len(webhooks.dump()["messages"]) == 5
@@ -641,7 +641,7 @@ async def test_logs_and_old_messages_do_not_grow_for_ever(
 async def test_a_dump_while_a_delivery_is_on_its_way_loses_nothing(
     clock: Clock, receiver: Receiver
 ) -> None:
-    async with Webhooks(clock, Chance(1)) as first:
+    async with Webhooks(clock, SeededRandom(1)) as first:
         first.add(receiver.url)
         receiver.open.clear()
         for number in range(3):
@@ -650,7 +650,7 @@ async def test_a_dump_while_a_delivery_is_on_its_way_loses_nothing(
         dumped = json.loads(json.dumps(first.dump()))
     receiver.open.set()
     receiver.arrivals.clear()
-    other = Webhooks(clock, Chance(1))
+    other = Webhooks(clock, SeededRandom(1))
     other.load(dumped)
     assert other.dump() == dumped
     async with other:
@@ -663,7 +663,7 @@ async def test_a_state_loaded_while_it_runs_takes_the_place_of_the_old_one(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
     webhooks.add(receiver.url)
-    empty = Webhooks(Clock(NOON, speed=0), Chance(1)).dump()
+    empty = Webhooks(Clock(NOON, speed=0), SeededRandom(1)).dump()
     receiver.open.clear()
     publish(webhooks)
     await until(lambda: receiver.arrivals)
@@ -678,13 +678,13 @@ async def test_a_state_loaded_while_it_runs_takes_the_place_of_the_old_one(
 
 
 async def test_tricks_survive_a_dump(clock: Clock, receiver: Receiver) -> None:
-    first = Webhooks(clock, Chance(1))
+    first = Webhooks(clock, SeededRandom(1))
     first.add(receiver.url)
     first.delay(timedelta(minutes=1))
     first.reorder(2)
     first.duplicate(1)
     publish(first, 0)
-    other = Webhooks(clock, Chance(1))
+    other = Webhooks(clock, SeededRandom(1))
     other.load(json.loads(json.dumps(first.dump())))
     async with other:
         publish(other, 1)
@@ -707,7 +707,7 @@ async def play(steps: list[tuple[str, int]], clock: Clock) -> Played:
     published: dict[str, datetime] = {}
     moments = [clock()]
     async with receiving(clock) as receiver:
-        webhooks = Webhooks(clock, Chance(1))
+        webhooks = Webhooks(clock, SeededRandom(1))
         webhooks.add(receiver.url)
         try:
             await webhooks.start()
@@ -723,7 +723,7 @@ async def play(steps: list[tuple[str, int]], clock: Clock) -> Played:
                     case "reload":
                         await webhooks.close()
                         dumped = json.loads(json.dumps(webhooks.dump()))
-                        webhooks = Webhooks(clock, Chance(1))
+                        webhooks = Webhooks(clock, SeededRandom(1))
                         webhooks.load(dumped)
                         await webhooks.start()
                     case _:

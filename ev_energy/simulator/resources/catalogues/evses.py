@@ -128,7 +128,7 @@ def add_catalogue(world: World) -> None:
     firmware: list[Row] = []
     began = ANCHOR - timedelta(days=800)
     for number, maker in enumerate(MAKERS):
-        make_id = world.chance.uid("emak", began + timedelta(days=number, minutes=7), maker.name)
+        make_id = world.random.uid("emak", began + timedelta(days=number, minutes=7), maker.name)
         makes.append({
             "id": make_id,
             "name": maker.name,
@@ -140,9 +140,9 @@ def add_catalogue(world: World) -> None:
         })  # fmt: skip
         for product in maker.products:
             name = (maker.name, product.name)
-            day = began + timedelta(days=30 + number, seconds=world.chance.between(1, 80000, *name))
+            day = began + timedelta(days=30 + number, seconds=world.random.between(1, 80000, *name))
             models.append({
-                "id": world.chance.uid("emod", day, *name),
+                "id": world.random.uid("emod", day, *name),
                 "name": product.name,
                 "display_name": f"{maker.name} {product.name}" if product.telemetry else None,
                 "make": Link("evse_makes", make_id),
@@ -150,11 +150,11 @@ def add_catalogue(world: World) -> None:
                 "_maker": maker,
             })  # fmt: skip
             for release in range(2):
-                version = f"{2 + release}.{world.chance.between(0, 30, *name, release)}.0"
-                text = f"{maker.serial}-{version}+build.{world.chance.between(100, 999, *name)}"
+                version = f"{2 + release}.{world.random.between(0, 30, *name, release)}.0"
+                text = f"{maker.serial}-{version}+build.{world.random.between(100, 999, *name)}"
                 published = day + timedelta(days=200 * (release + 1))
                 firmware.append({
-                    "id": world.chance.uid("evsf", published, *name, release),
+                    "id": world.random.uid("evsf", published, *name, release),
                     "version": text,
                     "public_version": version if release else None,
                     "change_log": "Fewer reconnections on weak signals." if release else None,

@@ -132,13 +132,13 @@ def add_branch(
     models: list[Row] = []
     for number, maker in enumerate(branch.makers):
         day = began + timedelta(days=number, minutes=11)
-        make_id = world.chance.uid(branch.make_prefix, day, branch.thing, maker.name)
+        make_id = world.random.uid(branch.make_prefix, day, branch.thing, maker.name)
         common = {"_maker": maker, "_connected": maker.connected}
         makes.append({"id": make_id, "name": maker.name, **make(make_id, maker), **common})
         for order, device in enumerate(maker.devices):
             day = began + timedelta(days=30 + number, minutes=17 * order + 5)
             models.append({
-                "id": world.chance.uid(branch.model_prefix, day, maker.name, device.name),
+                "id": world.random.uid(branch.model_prefix, day, maker.name, device.name),
                 "name": device.name,
                 "make": Link(branch.makes, make_id),
                 "_device": device,

@@ -142,7 +142,7 @@ def add_vehicle_catalogue(world: World) -> None:
     began = ANCHOR - timedelta(days=850)
     for number, maker in enumerate(CAR_MAKERS):
         made_at = began + timedelta(days=number, minutes=11)
-        make_id = world.chance.uid("vmak", made_at, maker.name)
+        make_id = world.random.uid("vmak", made_at, maker.name)
         makes.append({
             "id": make_id,
             "name": maker.name,
@@ -154,7 +154,7 @@ def add_vehicle_catalogue(world: World) -> None:
             "_america": any(model.america for model in maker.models),
         })  # fmt: skip
         for model in maker.models:
-            model_id = world.chance.uid("vmod", made_at, maker.name, model.name)
+            model_id = world.random.uid("vmod", made_at, maker.name, model.name)
             models.append({
                 "id": model_id,
                 "name": model.name,
@@ -167,7 +167,7 @@ def add_vehicle_catalogue(world: World) -> None:
             })  # fmt: skip
             trims += [
                 {
-                    "id": world.chance.uid("trim", made_at, maker.name, model.name, trim.name),
+                    "id": world.random.uid("trim", made_at, maker.name, model.name, trim.name),
                     "name": trim.name,
                     "model": Link("vehicle_models", model_id),
                     "battery_size_watt_hours": _watt_hours(trim),

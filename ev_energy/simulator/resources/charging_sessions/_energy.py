@@ -52,15 +52,15 @@ def currency_of(episode: Episode, tariff: Row | None) -> str:
     """Return the currency of a tariff, or of the place."""
     if tariff is not None:
         return str(tariff["currency"])
-    return _CURRENCIES.get(episode.bay.country, "EUR")
+    return _CURRENCIES.get(episode.site.country, "EUR")
 
 
 def overage_of(world: World, key: str, episode: Episode, number: int, wh: int) -> int:
     """Return the watt-hours that readings told of beside what there can have been."""
     over = episode.periods[number].end_us is not None
-    if not over or episode.public or not world.chance.odds(_OVERDONE, key, "overdone"):
+    if not over or episode.public or not world.random.odds(_OVERDONE, key, "overdone"):
         return 0
-    return wh * world.chance.between(1, _MOST_OVERDONE, key, "by") // 100
+    return wh * world.random.between(1, _MOST_OVERDONE, key, "by") // 100
 
 
 def is_capped(world: World, key: str) -> bool:
@@ -78,7 +78,7 @@ def updated_at(world: World, key: str, episode: Episode, number: int, now: datet
 def recalculate(world: World, row: Row, *, capped: bool, keep: bool) -> tuple[int, int]:
     """Work out the energy of a finished sub-session anew; return what it was and what it is."""
     key, episode, number = row["id"], row["_episode"], row["_number"]
-    real = world.life.usage(episode, number, row["_now"]).wh
+    real = world.charging.usage(episode, number, row["_now"]).wh
     anew = real if capped else real + overage_of(world, key, episode, number, real)
     before = delivered(world, episode, number, row["_now"])
     if keep:
@@ -92,13 +92,13 @@ def delivered(world: World, episode: Episode, number: int, now: datetime) -> int
     wh = episode.delivered(number, micros(now))
     if not world.kept.get(_RECALCULATED):
         return wh
-    key = world.life.sub_session_id(episode, number)
+    key = world.charging.sub_session_id(episode, number)
     return wh if is_capped(world, key) else wh + overage_of(world, key, episode, number, wh)
 
 
 def usage_of(world: World, key: str, episode: Episode, number: int, now: datetime) -> Usage:
     """Return what a period delivered, as it was last worked out."""
-    usage = world.life.usage(episode, number, now)
+    usage = world.charging.usage(episode, number, now)
     if is_capped(world, key):
         return usage
     more = overage_of(world, key, episode, number, usage.wh)

@@ -66,7 +66,7 @@ def flags(world: World, row: Row) -> Row:
         for flag in flags_of(episode, number, usage)
     ]
     if _overage(world, row):
-        cause = world.chance.pick(
+        cause = world.random.pick(
             ("CHARGE_MEASUREMENT_OSCILLATION", "METER_RESET"), row["id"], "cause"
         )
         found.append({"name": "ENERGY_OVER_DELIVERY", "root_cause": cause})
@@ -100,8 +100,8 @@ def debug_metadata(world: World, row: Row) -> Row:
 
 def _method(world: World, episode: Episode) -> Method:
     if episode.point is None:
-        return world.chance.pick(_ESTIMATES, "method", episode.bay.number)
-    evse = world.fleet.evse(episode.bay)
+        return world.random.pick(_ESTIMATES, "method", episode.site.number)
+    evse = world.fleet.evse(episode.site)
     metered = evse is None or product_of(world, evse).telemetry
     return Method.METERED if metered else Method.METERED_CHARGE_RATE
 
@@ -111,7 +111,7 @@ def _solar(world: World, episode: Episode) -> str | None:
         return None
     if episode.point.bidirectional:
         return str(Solar.HARDWARE)
-    return str(world.chance.pick(_SOFTWARE, "solar integration", episode.bay.number))
+    return str(world.random.pick(_SOFTWARE, "solar integration", episode.site.number))
 
 
 def assessment(world: World, row: Row) -> Row:
@@ -149,7 +149,7 @@ def _metrics(world: World, row: Row, found: Assessment) -> Row:
     mode = episode.periods[number].mode
 
     def about(low: int, high: int, name: str) -> int:
-        return world.chance.between(low, high, row["id"], name)
+        return world.random.between(low, high, row["id"], name)
 
     priced = tariff_of(world, episode) is not None
     car = episode.car is not None and episode.car.telematics

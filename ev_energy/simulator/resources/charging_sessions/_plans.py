@@ -37,7 +37,7 @@ _PLANNED: Final = frozenset({Mode.SMART, Mode.BOOST})
 
 def plan_id(world: World, episode: Episode, plan: Plan) -> str:
     """Return the identifier of a plan."""
-    return world.chance.uid("scpl", instant_of(plan.made_us), episode.bay.number, plan.made_us)
+    return world.random.uid("scpl", instant_of(plan.made_us), episode.site.number, plan.made_us)
 
 
 def _milliamps(episode: Episode, watts: int) -> int:
@@ -46,7 +46,7 @@ def _milliamps(episode: Episode, watts: int) -> int:
 
 
 def _soon(world: World, at: datetime, *about: object) -> datetime:
-    late = world.chance.between(40_000, 2_400_000, *about, micros(at))
+    late = world.random.between(40_000, 2_400_000, *about, micros(at))
     return off_the_second(at + timedelta(microseconds=late))
 
 
@@ -148,7 +148,7 @@ def _plan(world: World, episode: Episode, plan: Plan, *, with_prices: bool) -> R
 def _prices(world: World, episode: Episode, plan: Plan) -> Iterator[Row]:
     """Return what electricity was to cost, half-hour by half-hour, from a plan on."""
     first, last = plan.made_us // HALF_HOUR, (plan.deadline_us - 1) // HALF_HOUR
-    prices = world.life.prices.run(episode.tariff, first, last)
+    prices = world.charging.prices.run(episode.tariff, first, last)
     for number, price in enumerate(prices, first):
         yield {
             "started_at": write_instant(instant_of(number * HALF_HOUR)),
@@ -171,8 +171,8 @@ def dispatches(world: World, row: Row) -> list[Row]:
         and (period.end_us is None or command.at_us < period.end_us)
     ]
     devices = (
-        (Device.EVSE, world.fleet.evse(episode.bay) if episode.point else None),
-        (Device.VEHICLE, world.fleet.vehicle(episode.bay) if episode.car else None),
+        (Device.EVSE, world.fleet.evse(episode.site) if episode.point else None),
+        (Device.VEHICLE, world.fleet.vehicle(episode.site) if episode.car else None),
     )
     found: list[Row] = []
     for kind, device in devices:
@@ -194,7 +194,7 @@ def dispatches(world: World, row: Row) -> list[Row]:
                         "schedule_valid_period_start": write_instant(instant_of(slot)),
                         "schedule_created_at": write_instant(instant_of(command.plan.made_us)),
                         "internal_command_id": number
-                        or world.chance.uuid(device["id"], "dispatch", command.at_us),
+                        or world.random.uuid(device["id"], "dispatch", command.at_us),
                         "device_type": str(kind),
                         "reason_not_sent": None if sent else "It was so already.",
                         "_at": logged_at,

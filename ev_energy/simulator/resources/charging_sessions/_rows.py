@@ -42,14 +42,14 @@ _FAR: Final = 18_000
 
 def things(world: World, episode: Episode) -> tuple[Link | None, Link | None]:
     """Return the vehicle and the EVSE of an episode, as far as they are still there."""
-    vehicle = world.fleet.vehicle(episode.bay) if episode.car is not None else None
-    evse = world.fleet.evse(episode.bay) if episode.point is not None else None
+    vehicle = world.fleet.vehicle(episode.site) if episode.car is not None else None
+    evse = world.fleet.evse(episode.site) if episode.point is not None else None
     return None if vehicle is None else vehicle["url"], None if evse is None else evse["url"]
 
 
 def session_row(world: World, episode: Episode, now: datetime) -> Row:
     """Return the session that an episode is, as it is seen at ``now``."""
-    key = world.life.session_id(episode)
+    key = world.charging.session_id(episode)
     vehicle, evse = things(world, episode)
     numbers = reversed(range(len(episode.periods)))
     return {
@@ -60,18 +60,18 @@ def session_row(world: World, episode: Episode, now: datetime) -> Row:
         "vehicle": vehicle,
         "evse": evse,
         "sub_sessions": [
-            Link(SUB_FOLDER, world.life.sub_session_id(episode, number)) for number in numbers
+            Link(SUB_FOLDER, world.charging.sub_session_id(episode, number)) for number in numbers
         ],
         "_episode": episode,
         "_now": now,
-        "_user": world.fleet.user_id(episode.bay),
+        "_user": world.fleet.user_id(episode.site),
     }
 
 
 def sub_session_row(world: World, episode: Episode, number: int, now: datetime) -> Row:
     """Return the sub-session that a period of an episode is, as it is seen at ``now``."""
-    key, period = world.life.sub_session_id(episode, number), episode.periods[number]
-    user_id, bay = world.fleet.user_id(episode.bay), episode.bay
+    key, period = world.charging.sub_session_id(episode, number), episode.periods[number]
+    user_id, site = world.fleet.user_id(episode.site), episode.site
     vehicle, evse = things(world, episode)
     tariff = tariff_of(world, episode)
     usage = usage_of(world, key, episode, number, now)
@@ -99,8 +99,8 @@ def sub_session_row(world: World, episode: Episode, number: int, now: datetime) 
         **_points(period.mode, usage),
         **{name: Link(SUB_FOLDER, f"{key}/{name}") for name in _PARTS},
         "tariff": tariff and tariff["url"],
-        "carbon_feed": carbon_feed_of(world, bay.country),
-        "grid_feeds": grid_feeds_of(world, bay.country),
+        "carbon_feed": carbon_feed_of(world, site.country),
+        "grid_feeds": grid_feeds_of(world, site.country),
         "_episode": episode,
         "_number": number,
         "_now": now,
@@ -154,8 +154,8 @@ def _points(mode: Mode, usage: Usage) -> Row:
 
 
 def _location(world: World, episode: Episode, user_id: str) -> Row:
-    bay = episode.bay
-    timezone = None if bay.group == GUESTS else bay.zone
+    site = episode.site
+    timezone = None if site.group == GUESTS else site.zone
     home: Row = (world.tables["users"].get(user_id) or {}).get("default_location") or {}
     place: Row | None = home.get("coordinates")
     if not episode.public:
@@ -166,9 +166,9 @@ def _location(world: World, episode: Episode, user_id: str) -> Row:
             "address_1": home.get("address_1"),
             "timezone": timezone,
         }
-    about = ("on the go", bay.number, episode.day)
+    about = ("on the go", site.number, episode.day)
     if place is not None:
-        far = {name: world.chance.between(-_FAR, _FAR, *about, name) / 1e5 for name in place}
+        far = {name: world.random.between(-_FAR, _FAR, *about, name) / 1e5 for name in place}
         place = {name: round(degrees + far[name], 5) for name, degrees in place.items()}
     return {
         "name": "On the go",
@@ -180,7 +180,7 @@ def _location(world: World, episode: Episode, user_id: str) -> Row:
 
 
 def _labels(episode: Episode, usage: Usage) -> list[str] | None:
-    if episode.bay.country != "US":
+    if episode.site.country != "US":
         return None
     if episode.public:
         return [str(Label.AWAY)]
@@ -193,5 +193,5 @@ def _solar_mode(world: World, episode: Episode, user_id: str) -> str | None:
     home = world.home_of_user(user_id)
     if home is None or not world.homes.kind(home).solar_arrays:
         return None
-    off = episode.public or world.chance.odds(25, "solar mode", home)
+    off = episode.public or world.random.odds(25, "solar mode", home)
     return str(SolarMode.OFF if off else SolarMode.SOLAR_AND_GRID)

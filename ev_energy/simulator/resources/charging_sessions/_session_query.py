@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy.simulator.charging._charging_model import Mark
+from ev_energy.simulator.charging._charging_model import EpisodePosition
 from ev_energy.simulator.clock._instants import ANCHOR, micros
 from ev_energy.simulator.clock._microseconds import nearest_instant
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from ev_energy.simulator.charging._charging_site import Bay
+    from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.charging._episodes import Episode
     from ev_energy.simulator.world._world import World
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HISTORY_BEGAN: Final = ANCHOR - timedelta(days=200)
 #: No car stays longer: all leave by the next morning.
 LONGEST: Final = timedelta(days=1)
-_LAST_BAY: Final = 1 << 62
+_LAST_SITE: Final = 1 << 62
 
 
 def _all(_episode: Episode) -> bool:
@@ -37,7 +37,7 @@ class Stays:
     """Episodes of some bays, or of all, that began within a while."""
 
     world: World
-    bays: tuple[Bay, ...] | None = None
+    sites: tuple[ChargingSite, ...] | None = None
     """None: all there are."""
     since: datetime = HISTORY_BEGAN
     """No earlier ones."""
@@ -45,12 +45,12 @@ class Stays:
     """Only earlier ones."""
     keep: Callable[[Episode], bool] = _all
 
-    def at(self, bays: tuple[Bay, ...]) -> Stays:
+    def at(self, sites: tuple[ChargingSite, ...]) -> Stays:
         """Return those of them that are at some bays."""
-        if self.bays is not None:
-            mine = {bay.number for bay in self.bays}
-            bays = tuple(bay for bay in bays if bay.number in mine)
-        return attrs.evolve(self, bays=bays)
+        if self.sites is not None:
+            mine = {site.number for site in self.sites}
+            sites = tuple(site for site in sites if site.number in mine)
+        return attrs.evolve(self, sites=sites)
 
     def within(self, *, since: datetime | None = None, before: datetime | None = None) -> Stays:
         """Return those of them that began within a while."""
@@ -71,42 +71,50 @@ class Stays:
 
     def has(self, episode: Episode) -> bool:
         """Return whether an episode is one of them."""
-        if self.bays is not None and episode.bay.number not in {bay.number for bay in self.bays}:
+        if self.sites is not None and episode.site.number not in {
+            site.number for site in self.sites
+        }:
             return False
         late = self.before is not None and episode.start >= self.before
         return episode.start >= self.since and not late and self.keep(episode)
 
     def find(
-        self, now: datetime, *, after: Mark | None, before: Mark | None, newest_first: bool
+        self,
+        now: datetime,
+        *,
+        after: EpisodePosition | None,
+        before: EpisodePosition | None,
+        newest_first: bool,
     ) -> Iterator[Episode]:
         """Return the episodes between two places of their order, as they are seen at ``now``."""
-        low = Mark(micros(self.since) - 1, _LAST_BAY)
+        low = EpisodePosition(micros(self.since) - 1, _LAST_SITE)
         low = low if after is None else max(low, after)
         high = before
         if self.before is not None:
-            bound = Mark(micros(self.before), -1)
+            bound = EpisodePosition(micros(self.before), -1)
             high = bound if high is None else min(high, bound)
         if high is not None and high <= low:
             return iter(())
-        if self.bays is None:
-            found = self.world.life.in_fleet(
+        if self.sites is None:
+            found = self.world.charging.fleet_episodes(
                 now=now, after=low, before=high, newest_first=newest_first
             )
         else:
             each = (
-                self.world.life.of_bay(
-                    bay,
+                self.world.charging.episodes(
+                    site,
                     now=now,
                     after=nearest_instant(low.start_us - 1),
                     before=None if high is None else nearest_instant(high.start_us + 1),
                     newest_first=newest_first,
                 )
-                for bay in self.bays
+                for site in self.sites
             )
-            merged = heapq.merge(*each, key=Mark.of, reverse=newest_first)
+            merged = heapq.merge(*each, key=EpisodePosition.of, reverse=newest_first)
             found = (
                 episode
                 for episode in merged
-                if low < Mark.of(episode) and (high is None or Mark.of(episode) < high)
+                if low < EpisodePosition.of(episode)
+                and (high is None or EpisodePosition.of(episode) < high)
             )
         return filter(self.keep, found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy.simulator.charging._charging_model import Mark
+from ev_energy.simulator.charging._charging_model import EpisodePosition
 from ev_energy.simulator.charging._ids import Ids
 from ev_energy.simulator.http._paging import ScanLimitError
 from ev_energy.simulator.resources.charging_sessions._parts import part_of
@@ -39,7 +39,7 @@ _MOST_LOOKED_AT: Final = 10_000
 class Place:
     """A place in the order of sub-sessions, from the oldest on."""
 
-    mark: Mark
+    mark: EpisodePosition
     number: int
     """Of the period."""
 
@@ -56,32 +56,32 @@ class Sessions:
     def get(self, key: str) -> Row | None:
         """Return the session with this id."""
         now = self.stays.world.now
-        episode = self.stays.world.life.session(key, now)
+        episode = self.stays.world.charging.session(key, now)
         return self._row(episode, now) if episode and self.stays.has(episode) else None
 
-    def after(self, position: Mark | None) -> Iterator[Row]:
+    def after(self, position: EpisodePosition | None) -> Iterator[Row]:
         """Return the sessions that began before a place, the newest first."""
         now = self.stays.world.now
         for episode in self.stays.find(now, after=None, before=position, newest_first=True):
             yield self._row(episode, now)
 
-    def before(self, position: Mark | None) -> Iterator[Row]:
+    def before(self, position: EpisodePosition | None) -> Iterator[Row]:
         """Return the sessions that began after a place, the oldest first."""
         now = self.stays.world.now
         for episode in self.stays.find(now, after=position, before=None, newest_first=False):
             yield self._row(episode, now)
 
-    def position(self, row: Row) -> Mark:
+    def position(self, row: Row) -> EpisodePosition:
         """Return where a session stands among all episodes."""
-        return Mark.of(row["_episode"])
+        return EpisodePosition.of(row["_episode"])
 
     def cursor(self, row: Row) -> str:
         """Return the id."""
         return str(row["id"])
 
-    def position_at(self, cursor: str) -> Mark:
+    def position_at(self, cursor: str) -> EpisodePosition:
         """Return the place an id tells of."""
-        mark = self.stays.world.life.mark(cursor) if cursor.startswith("cses") else None
+        mark = self.stays.world.charging.position(cursor) if cursor.startswith("cses") else None
         if mark is None:
             raise ValueError(cursor)
         return mark
@@ -96,8 +96,8 @@ class Sessions:
 
     def of_user(self, user_id: str) -> Sessions:
         """Return the sessions of a user."""
-        bays = tuple(self.stays.world.fleet.of_user(user_id))
-        return attrs.evolve(self, stays=self.stays.at(bays))
+        sites = tuple(self.stays.world.fleet.of_user(user_id))
+        return attrs.evolve(self, stays=self.stays.at(sites))
 
 
 def _every(_episode: Episode, _number: int) -> bool:
@@ -129,7 +129,7 @@ class SubSessions:
         world = self.stays.world
         now = world.now
         key, slash, part = key.partition("/")
-        found = world.life.sub_session(key, now)
+        found = world.charging.sub_session(key, now)
         if found is None or not self.stays.has(found[0]):
             return None
         row = self._row(*found, now)
@@ -143,7 +143,7 @@ class SubSessions:
         found = self.stays.find(now, after=None, before=before, newest_first=True)
         for looked_at, episode in enumerate(found, 1):
             for number in reversed(range(len(episode.periods))):
-                place = Place(Mark.of(episode), number)
+                place = Place(EpisodePosition.of(episode), number)
                 if (position is None or place < position) and self.keep(episode, number):
                     yield self._row(episode, number, now)
             self._check(looked_at, episode, 0)
@@ -155,18 +155,18 @@ class SubSessions:
         found = self.stays.find(now, after=after, before=None, newest_first=False)
         for looked_at, episode in enumerate(found, 1):
             for number in range(len(episode.periods)):
-                place = Place(Mark.of(episode), number)
+                place = Place(EpisodePosition.of(episode), number)
                 if (position is None or place > position) and self.keep(episode, number):
                     yield self._row(episode, number, now)
             self._check(looked_at, episode, len(episode.periods) - 1)
 
     def _check(self, looked_at: int, episode: Episode, number: int) -> None:
-        if looked_at >= _MOST_LOOKED_AT and self.stays.bays is None and self.keep is not _every:
-            raise ScanLimitError(self.stays.world.life.sub_session_id(episode, number))
+        if looked_at >= _MOST_LOOKED_AT and self.stays.sites is None and self.keep is not _every:
+            raise ScanLimitError(self.stays.world.charging.sub_session_id(episode, number))
 
     def position(self, row: Row) -> Place:
         """Return where a sub-session stands among all there are."""
-        return Place(Mark.of(row["_episode"]), row["_number"])
+        return Place(EpisodePosition.of(row["_episode"]), row["_number"])
 
     def cursor(self, row: Row) -> str:
         """Return the id."""
@@ -175,7 +175,7 @@ class SubSessions:
     def position_at(self, cursor: str) -> Place:
         """Return the place an id tells of."""
         world = self.stays.world
-        mark, read = world.life.mark(cursor), Ids(world.chance).read("csub", cursor)
+        mark, read = world.charging.position(cursor), Ids(world.random).read("csub", cursor)
         if mark is None or read is None:
             raise ValueError(cursor)
         return Place(mark, read[2])
@@ -190,12 +190,12 @@ class SubSessions:
 
     def of_user(self, user_id: str) -> SubSessions:
         """Return the sub-sessions of a user."""
-        bays = tuple(self.stays.world.fleet.of_user(user_id))
-        return attrs.evolve(self, stays=self.stays.at(bays))
+        sites = tuple(self.stays.world.fleet.of_user(user_id))
+        return attrs.evolve(self, stays=self.stays.at(sites))
 
 
-def _beside(mark: Mark, by: int) -> Mark:
-    return Mark(mark.start_us, mark.bay + by)
+def _beside(mark: EpisodePosition, by: int) -> EpisodePosition:
+    return EpisodePosition(mark.start_us, mark.site + by)
 
 
 def all_sessions(world: World) -> Sessions:

@@ -28,7 +28,7 @@ from ev_energy.simulator.world._rows import Link
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ev_energy.simulator.charging._charging_site import Doing
+    from ev_energy.simulator.charging._charging_site import ChangeKind
     from ev_energy.simulator.charging._episodes import Episode
     from ev_energy.simulator.http._routes import Call, Handler, Routes
     from ev_energy.simulator.resources.charging_sessions._sessions import SubSessions
@@ -63,8 +63,8 @@ def _of_things(call: Call, stays: Stays) -> Stays:
         key = call.query.get(f"{name}_id")
         if key is not None:
             row = call.world.follow(Link(f"{name}s", key))
-            bay = None if row is None else call.world.fleet.of_row(row)
-            stays = stays.at(() if bay is None else (bay,)).where(is_there)
+            site = None if row is None else call.world.fleet.of_row(row)
+            stays = stays.at(() if site is None else (site,)).where(is_there)
     return stays
 
 
@@ -213,11 +213,11 @@ def _dispatcher_logs(call: Call) -> Reply:
     return Reply(shown)
 
 
-def _boost(call: Call, what: Doing) -> Reply:
+def _boost(call: Call, what: ChangeKind) -> Reply:
     """Start or end a boost, if there is something to start or end it for."""
     world, row = call.world, call.row(FOLDER, "charging_session_id")
     episode: Episode = row["_episode"]
-    state = world.life.state(episode.bay, call.now)
+    state = world.charging.state(episode.site, call.now)
     running = episode.end_us is None and state.episode is not None
     wanted = Mode.SMART if what == "boost_start" else Mode.BOOST
     if not state.smart:
@@ -229,16 +229,16 @@ def _boost(call: Call, what: Doing) -> Reply:
     device = _reachable(world, episode)
     if device is None:
         raise ProblemError(503, "Device unreachable", "Neither car nor EVSE can be reached now.")
-    world.do(device, what)
+    world.record_change(device, what)
     return Reply(call.serialize(call.row(FOLDER, "charging_session_id")))
 
 
 def _reachable(world: World, episode: Episode) -> Row | None:
     """Return the device that takes commands: an EVSE that reports, or else a connected car."""
-    evse = world.fleet.evse(episode.bay) if episode.point else None
+    evse = world.fleet.evse(episode.site) if episode.point else None
     if evse is not None and evse["_reports"]:
         return evse
-    vehicle = world.fleet.vehicle(episode.bay) if episode.car else None
+    vehicle = world.fleet.vehicle(episode.site) if episode.car else None
     return vehicle if vehicle is not None and vehicle["integrated"] == "ACTIVE" else None
 
 
