@@ -15,7 +15,7 @@ from aiohttp import web
 import ev_energy_sync
 from ev_energy import errors
 from tests.helpers.recording_server import Handler, scripted_replies
-from tests.helpers.secret_leaks import CANARIES
+from tests.helpers.secret_leaks import LEAK_SEARCH
 from tests.helpers.support import TOKEN, FakeTime
 
 sdk = pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed")
@@ -71,9 +71,9 @@ def telemetry() -> Iterator[Telemetry]:
     meters = MeterProvider([reader])
     yield Telemetry(exporter, reader, tracers, meters, Tracing(tracers, meters))
     for span in exporter.get_finished_spans():
-        CANARIES.look("spans", span.name, span.to_json())
+        LEAK_SEARCH.search("spans", span.name, span.to_json())
     data = reader.get_metrics_data()
-    CANARIES.look("spans", "metrics", "" if data is None else data.to_json())
+    LEAK_SEARCH.search("spans", "metrics", "" if data is None else data.to_json())
     tracers.shutdown()
     meters.shutdown()
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors
 from ev_energy.auth import Token, TokenRequest
 from ev_energy.auth._oauth import parse_revocation_response, parse_token_response
-from tests.helpers.secret_leaks import CANARIES
+from tests.helpers.secret_leaks import LEAK_SEARCH
 
 BACK = "https://app.example.com/back"
 PRINTED = st.text(min_size=1).filter(lambda text: text.isprintable() and text == text.strip())
@@ -46,10 +46,10 @@ def _forget_drawn_secrets() -> Iterator[None]:
 
     Hypothesis also draws strings of the package's source, such as names that messages may show.
     """
-    planted = [*CANARIES.planted]
+    secrets = [*LEAK_SEARCH.secrets]
     yield
-    CANARIES.planted.clear()
-    CANARIES.planted.extend(planted)
+    LEAK_SEARCH.secrets.clear()
+    LEAK_SEARCH.secrets.extend(secrets)
 
 
 def form_of(request: TokenRequest) -> dict[str, str]:

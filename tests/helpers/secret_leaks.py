@@ -1,22 +1,23 @@
-"""Secrets must show nowhere: what every test makes is searched for those that it used.
+"""Search everything that a test produces for the secrets that it used.
 
-Always on. Secrets are planted as they come to be: those of `support`, every token that a client
-gets or a simulator issues, codes, verifiers, and the signatures of presigned URLs. Searched are
+The search runs in every test. It knows the secrets of `support`, and every token that a client
+obtains or a simulator issues, every authorization code, every PKCE verifier, and the signatures of
+presigned URLs. It reads:
 
 ========  ========================================================================================
 logs      every record of every logger, with its arguments and its exception; ours at any level
-errors    every error of ours, and whatever `pytest.raises` catches: its text, repr, attributes,
-          notes, pickle, and those of its causes
-captures  what ``client.capture()`` recorded, in print
-warnings  what `pytest.warns` catches
-output    what a test, or a process it started, writes to stdout and stderr
-files     what is left under ``tmp_path``; the file of a `FileStore` is the place for tokens
-spans     what tests of tracing export
+errors    every error of this package and every error that `pytest.raises` expects: text, repr,
+          attributes, notes and pickle, also of its causes
+captures  the printed calls of ``client.capture()``
+warnings  the warnings that `pytest.warns` expects
+output    what a test, or a process that it started, writes to stdout and stderr
+files     the files below ``tmp_path`` after the test, except the file of a `FileStore`
+spans     the spans and metrics that tests of tracing export
 ========  ========================================================================================
 
-A find fails the test that made it. A test that handles secrets on purpose says where and why::
+A leak fails the test that caused it. A test that shows secrets on purpose says where and why::
 
-    @pytest.mark.shows_secrets("output", reason="the command prints the token it was asked for")
+    @pytest.mark.shows_secrets("output", reason="the command prints the requested token")
 """
 
 from __future__ import annotations
@@ -47,82 +48,85 @@ from ev_energy.simulator.resources import _evidence_bucket as _uploads
 from tests.helpers.support import SECRET, SIGNATURE, TOKEN
 
 KINDS = frozenset({"logs", "errors", "captures", "warnings", "output", "files", "spans"})
-#: What is shorter is found where it is no secret.
-SHORTEST = 16
-LARGEST_FILE = 64 * 2**20
+#: Shorter secrets would be found in texts that do not hold them.
+MIN_SECRET_LENGTH = 16
+MAX_FILE_SIZE = 64 * 2**20
 
 
 @attrs.define(eq=False)
-class Canaries:
-    """What is not to be seen, and where it was."""
+class LeakSearch:
+    """The known secrets and the leaks that were found."""
 
-    planted: deque[str] = attrs.field(factory=lambda: deque(maxlen=250))
-    """The last ones: no test uses more, and searching stays cheap."""
-    always: tuple[str, ...] = (TOKEN, SECRET, SIGNATURE)
+    secrets: deque[str] = attrs.field(factory=lambda: deque(maxlen=250))
+    """The latest secrets. No test uses more, and the search stays cheap."""
+    constants: tuple[str, ...] = (TOKEN, SECRET, SIGNATURE)
     allowed: frozenset[str] = frozenset()
-    found: list[str] = attrs.field(factory=list)
+    """The kinds of places in which the current test may show secrets."""
+    leaks: list[str] = attrs.field(factory=list)
     stores: set[Path] = attrs.field(factory=set)
-    """Files in which tokens are kept on purpose."""
-    living: dict[int, weakref.ref[BaseException]] = attrs.field(factory=dict)
-    """Errors that were made, and not searched yet."""
+    """Files that keep tokens on purpose."""
+    unsearched: dict[int, weakref.ref[BaseException]] = attrs.field(factory=dict)
+    """Errors that still exist and were not searched yet, by `id`."""
 
-    def plant(self, *secrets: object) -> None:
+    def add_secrets(self, *secrets: object) -> None:
+        """Search for *secrets* from now on; values that are no text or too short are ignored."""
         for secret in secrets:
-            if isinstance(secret, str) and len(secret) >= SHORTEST and secret not in self.planted:
-                self.planted.append(secret)
+            is_long = isinstance(secret, str) and len(secret) >= MIN_SECRET_LENGTH
+            if is_long and secret not in self.secrets:
+                self.secrets.append(secret)
 
-    def look(self, kind: str, where: str, text: str | bytes) -> None:
-        """Search *text*, which was found *where*."""
+    def search(self, kind: str, place: str, text: str | bytes) -> None:
+        """Search *text*; *kind* and *place* say where it comes from."""
         if kind in self.allowed or not text:
             return
-        for secret in (*self.always, *tuple(self.planted)):
-            shown: int = text.find(secret) if isinstance(text, str) else text.find(secret.encode())
-            if shown >= 0:
-                around = text[max(0, shown - 60) : shown + 4]
-                self.found.append(f"{kind}: {where}: ...{around!r}... goes on with a secret")
-        for reading in readings(text):
-            for secret in (*self.always, *tuple(self.planted)):
-                if secret in reading:
-                    self.found.append(f"{kind}: {where}: a secret in another spelling")
+        for secret in (*self.constants, *tuple(self.secrets)):
+            index: int = text.find(secret) if isinstance(text, str) else text.find(secret.encode())
+            if index >= 0:
+                before = text[max(0, index - 60) : index + 4]
+                self.leaks.append(f"{kind}: {place}: ...{before!r}... is followed by a secret")
+        for decoded in decodings(text):
+            for secret in (*self.constants, *tuple(self.secrets)):
+                if secret in decoded:
+                    self.leaks.append(f"{kind}: {place}: an encoded secret")
 
-    def look_at(self, error: BaseException) -> None:
-        """Search an error and what it came from."""
-        self.living.pop(id(error), None)
+    def search_error(self, error: BaseException) -> None:
+        """Search an error, its causes and the members of a group."""
+        self.unsearched.pop(id(error), None)
         if "errors" in self.allowed:
             return
         seen: set[int] = set()
         todo: list[BaseException | None] = [error]
         while todo:
-            one = todo.pop()
-            if one is None or id(one) in seen:
+            exc = todo.pop()
+            if exc is None or id(exc) in seen:
                 continue
-            seen.add(id(one))
-            name = type(one).__qualname__
-            self.look("errors", f"str of {name}", str(one))
-            self.look("errors", f"repr of {name}", repr(one))
-            self.look("errors", f"attributes of {name}", repr(getattr(one, "__dict__", "")))
-            if isinstance(one, EvEnergyError):
-                self.look("errors", f"pickle of {name}", _pickled(one))
-            todo += [one.__cause__, None if one.__suppress_context__ else one.__context__]
-            todo += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+            seen.add(id(exc))
+            name = type(exc).__qualname__
+            self.search("errors", f"str of {name}", str(exc))
+            self.search("errors", f"repr of {name}", repr(exc))
+            self.search("errors", f"attributes of {name}", repr(getattr(exc, "__dict__", "")))
+            if isinstance(exc, EvEnergyError):
+                self.search("errors", f"pickle of {name}", _pickled(exc))
+            todo += [exc.__cause__, None if exc.__suppress_context__ else exc.__context__]
+            todo += exc.exceptions if isinstance(exc, BaseExceptionGroup) else ()
 
-    def settle(self) -> list[str]:
-        """What was found since this was asked last."""
-        for living in list(self.living.values()):
-            error = living()
+    def take_leaks(self) -> list[str]:
+        """Search the errors that still exist, and return the leaks since the last call."""
+        for reference in list(self.unsearched.values()):
+            error = reference()
             if error is not None:
-                self.look_at(error)
-        self.living.clear()
-        found, self.found = self.found, []
-        return list(dict.fromkeys(found))
+                self.search_error(error)
+        self.unsearched.clear()
+        leaks, self.leaks = self.leaks, []
+        return list(dict.fromkeys(leaks))
 
 
-# Beginning with a whole run of backslashes, so that a long run is not searched from each of them.
+# The pattern starts at the first backslash of a run, so that a long run is searched only once.
 _JSON_ESCAPE = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|/)")
 
 
-def readings(text: str | bytes) -> Iterator[str]:
-    """Yield what *text* reads as once its escapes, or its letters of 16 bits, are resolved."""
+def decodings(text: str | bytes) -> Iterator[str]:
+    """Yield *text* decoded from UTF-16, JSON escapes, percent-encoding and HTML references."""
     if isinstance(text, bytes):
         narrow = text.replace(b"\0", b"") if b"\0" in text else text
         if narrow is not text:
@@ -136,11 +140,11 @@ def readings(text: str | bytes) -> Iterator[str]:
         yield html.unescape(text)
 
 
-CANARIES = Canaries()
+LEAK_SEARCH = LeakSearch()
 
 
 class Plugin:
-    """The hooks of pytest; see the top of this file."""
+    """Hooks of pytest that search each test and fail it if it leaks a secret."""
 
     _folder: Path | None = None
 
@@ -150,12 +154,12 @@ class Plugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        CANARIES.settle()  # what came after the last test is nobody's
-        CANARIES.allowed = allowed_in(item)
+        LEAK_SEARCH.take_leaks()  # leaks between two tests belong to no test
+        LEAK_SEARCH.allowed = allowed_in(item)
         try:
             return (yield)
         finally:
-            CANARIES.allowed = frozenset()
+            LEAK_SEARCH.allowed = frozenset()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -163,38 +167,38 @@ class Plugin:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         for name, text in report.sections:
-            if "log" not in name:  # its records were searched one by one
-                CANARIES.look("output", name, text)
+            if "log" not in name:  # the records were searched already
+                LEAK_SEARCH.search("output", name, text)
         if call.when == "call":
             self._folder = getattr(item, "funcargs", {}).get("tmp_path")
-        elif call.when == "teardown" and "files" not in CANARIES.allowed:
-            _look_at_files(self._folder)  # now that nothing is in the place of anything any more
+        elif call.when == "teardown" and "files" not in LEAK_SEARCH.allowed:
+            _search_files(self._folder)
             self._folder = None
-        found = CANARIES.settle()
-        if found and report.outcome != "skipped":
-            said = "\n".join(["secrets were shown (see tests/helpers/secret_leaks.py):", *found])
+        leaks = LEAK_SEARCH.take_leaks()
+        if leaks and report.outcome != "skipped":
+            message = "\n".join(["secrets were shown (see tests/helpers/secret_leaks.py):", *leaks])
             if report.passed:
-                report.outcome, report.longrepr = "failed", said
+                report.outcome, report.longrepr = "failed", message
             else:
-                report.sections.append(("Secrets", said))
+                report.sections.append(("Secrets", message))
         return report
 
 
 def install(config: pytest.Config) -> None:
-    """Begin to watch."""
+    """Start the search in this run of pytest."""
     config.addinivalue_line(
         "markers",
-        "shows_secrets(*kinds, reason): this test handles secrets on purpose; see secret_leaks.py",
+        "shows_secrets(*kinds, reason): this test shows secrets on purpose; see secret_leaks.py",
     )
-    config.pluginmanager.register(Plugin(), "canaries")
+    config.pluginmanager.register(Plugin(), "secret_leaks")
     logging.getLogger("ev_energy").setLevel(logging.DEBUG)
-    _watch_secrets()
-    _watch_errors()
-    _watch_texts()
+    _collect_secrets()
+    _search_errors()
+    _search_texts()
 
 
 def allowed_in(item: pytest.Item) -> frozenset[str]:
-    """Where *item* may show secrets; `pytest.UsageError` if it does not say why."""
+    """Return the kinds that *item* may show secrets in; `pytest.UsageError` without a reason."""
     kinds: set[str] = set()
     for mark in item.iter_markers("shows_secrets"):
         if not mark.args or not set(mark.args) <= KINDS or not mark.kwargs.get("reason"):
@@ -207,127 +211,126 @@ def allowed_in(item: pytest.Item) -> frozenset[str]:
 
 def _after(owner: Any, name: str, then: Callable[..., object]) -> None:
     """Call *then* after the function *name* of *owner*, with its result and arguments."""
-    plain = getattr(owner, name)
+    original = getattr(owner, name)
 
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        result = plain(*args, **kwargs)
+    def patched(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
         then(result, *args, **kwargs)
         return result
 
-    setattr(owner, name, watched)
+    setattr(owner, name, patched)
 
 
 def _before(owner: Any, name: str, first: Callable[..., object]) -> None:
     """Call *first* before the method *name* of *owner*, with its arguments."""
-    plain = getattr(owner, name)
+    original = getattr(owner, name)
 
-    def watched(*args: Any, **kwargs: Any) -> Any:
+    def patched(*args: Any, **kwargs: Any) -> Any:
         first(*args, **kwargs)
-        return plain(*args, **kwargs)
+        return original(*args, **kwargs)
 
-    setattr(owner, name, watched)
+    setattr(owner, name, patched)
 
 
-def _watch_secrets() -> None:
-    """Plant each secret when it comes to be, on either side."""
-    plant = CANARIES.plant
-    _after(_oauth.Token, "__init__", lambda _, self, *a, **k: plant(*self.secrets()))
-    _after(auth.StaticToken, "__init__", lambda _, self, *a, **k: plant(*self.secrets()))
+def _collect_secrets() -> None:
+    """Add each secret when the client or the simulator creates it."""
+    add = LEAK_SEARCH.add_secrets
+    _after(_oauth.Token, "__init__", lambda _, self, *a, **k: add(*self.secrets()))
+    _after(auth.StaticToken, "__init__", lambda _, self, *a, **k: add(*self.secrets()))
     for kind in (auth.ClientCredentials, auth.AuthorizationCode):
-        _after(kind, "__init__", lambda _, self, *a, **k: plant(*self.secrets()))
+        _after(kind, "__init__", lambda _, self, *a, **k: add(*self.secrets()))
     _after(
         auth.AuthorizationRequest,
         "__init__",
-        lambda _, self, *a, **k: plant(self.state, self.verifier),
+        lambda _, self, *a, **k: add(self.state, self.verifier),
     )
-    _after(_tokens.Tokens, "_new", lambda made, *a, **k: plant(made))
-    _after(_uploads, "_signed", lambda made, *a, **k: plant(made["Signature"]))
+    _after(_tokens.Tokens, "_new", lambda made, *a, **k: add(made))
+    _after(_uploads, "_signed", lambda made, *a, **k: add(made["Signature"]))
     _before(
         auth.FileStore,
         "__init__",
-        lambda self, path, *a, **k: CANARIES.stores.add(Path(path).absolute()),
+        lambda self, path, *a, **k: LEAK_SEARCH.stores.add(Path(path).absolute()),
     )
 
 
-def _watch_errors() -> None:
-    """Search errors of ours as they die, or when the test is over; any that a test expects."""
+def _search_errors() -> None:
+    """Search expected errors, and those of this package when they are deleted or the test ends."""
 
-    def make(cls: type[EvEnergyError], *args: Any, **_: Any) -> EvEnergyError:
+    def new(cls: type[EvEnergyError], *args: Any, **_: Any) -> EvEnergyError:
         error = Exception.__new__(cls, *args)
-        CANARIES.living[id(error)] = weakref.ref(error)
+        LEAK_SEARCH.unsearched[id(error)] = weakref.ref(error)
         return error
 
-    def die(self: EvEnergyError) -> None:
-        if id(self) in CANARIES.living:
-            CANARIES.look_at(self)
+    def delete(self: EvEnergyError) -> None:
+        if id(self) in LEAK_SEARCH.unsearched:
+            LEAK_SEARCH.search_error(self)
 
-    EvEnergyError.__new__ = make  # type: ignore[assignment,method-assign]
-    EvEnergyError.__del__ = die  # type: ignore[attr-defined]
+    EvEnergyError.__new__ = new  # type: ignore[assignment,method-assign]
+    EvEnergyError.__del__ = delete  # type: ignore[attr-defined]
     _before(
-        type(pytest.raises(Exception)),  # noqa: PT011  (its class is all that is wanted)
+        type(pytest.raises(Exception)),  # noqa: PT011  (only its class is used)
         "__exit__",
-        lambda _self, _type, error, _tb: error is not None and CANARIES.look_at(error),
+        lambda _self, _type, error, _tb: error is not None and LEAK_SEARCH.search_error(error),
     )
 
 
-def _watch_texts() -> None:
-    """Search what is logged, captured, warned of and printed."""
-    look = CANARIES.look
-    _before(logging.Logger, "handle", lambda _, record: _look_at_record(record))
+def _search_texts() -> None:
+    """Search log records, captured calls, warnings and output."""
+    search = LEAK_SEARCH.search
+    _before(logging.Logger, "handle", lambda _, record: _search_record(record))
     _before(
         type(pytest.warns(UserWarning)),  # noqa: PT030  (as above)
         "__exit__",
-        lambda self, *_: [look("warnings", "warning", str(one.message)) for one in self],
+        lambda self, *_: [search("warnings", "warning", str(item.message)) for item in self],
     )
     _after(
         pytest.CaptureFixture,
         "readouterr",
-        lambda found, _: [look("output", "captured", text) for text in found],
+        lambda outputs, _: [search("output", "captured", text) for text in outputs],
     )
     _after(
         subprocess.Popen,
         "communicate",
-        lambda found, *_, **__: [look("output", "a process", text or "") for text in found],
+        lambda outputs, *_, **__: [search("output", "a process", text or "") for text in outputs],
     )
     record = capture.record
 
     @contextmanager
-    def watched(owner: object) -> Iterator[list[capture.CapturedCall]]:
+    def searched(owner: object) -> Iterator[list[capture.CapturedCall]]:
         recording: AbstractContextManager[list[capture.CapturedCall]] = record(owner)
         with recording as calls:
             yield calls
         for call in calls:
-            look("captures", "a call in print", f"{call} {call!r} {call.attempts!r}")
+            search("captures", "a printed call", f"{call} {call!r} {call.attempts!r}")
 
-    capture.record = watched  # type: ignore[assignment]
+    capture.record = searched  # type: ignore[assignment]
 
 
-def _look_at_record(record: logging.LogRecord) -> None:
-    where = f"logger {record.name}"
-    CANARIES.look("logs", where, f"{record.getMessage()} {vars(record)!r}")
+def _search_record(record: logging.LogRecord) -> None:
+    LEAK_SEARCH.search("logs", f"logger {record.name}", f"{record.getMessage()} {vars(record)!r}")
     if record.exc_info and record.exc_info[1] is not None:
-        CANARIES.look_at(record.exc_info[1])
+        LEAK_SEARCH.search_error(record.exc_info[1])
 
 
-def _look_at_files(folder: Path | None) -> None:
+def _search_files(folder: Path | None) -> None:
     if folder is None:
         return
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            if path.absolute() in CANARIES.stores:
+            if path.absolute() in LEAK_SEARCH.stores:
                 continue
             try:
-                if path.is_file() and path.stat().st_size <= LARGEST_FILE:
-                    CANARIES.look("files", str(path.relative_to(folder)), path.read_bytes())
-            except OSError:  # gone meanwhile, or nobody may read it
+                if path.is_file() and path.stat().st_size <= MAX_FILE_SIZE:
+                    LEAK_SEARCH.search("files", str(path.relative_to(folder)), path.read_bytes())
+            except OSError:  # deleted in the meantime, or not readable
                 continue
 
 
 def _pickled(error: EvEnergyError) -> bytes:
-    # What an `UploadError` goes on with is a presigned URL: data, which it has but does not show.
+    # The upload of an `UploadError` holds a presigned URL: its caller needs it to continue.
     state = {name: value for name, value in vars(error).items() if name != "upload"}
     try:
         return pickle.dumps((error.args, state))
-    except Exception:  # noqa: BLE001  (what a test put into it)
+    except Exception:  # noqa: BLE001  (a test gave it an attribute that cannot be pickled)
         return b""
