@@ -1,4 +1,4 @@
-"""JSON that nests without end: an error, and nothing that only fails once it is looked at."""
+"""Deeply nested JSON is an error, not a model that fails later when it is copied or printed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from aiohttp import web
 import ev_energy.models as m
 from ev_energy import errors, webhooks
 from ev_energy.models._json import MAX_DEPTH
-from tests.helpers.raw_replies import EVSE, GOOD, reply, said
+from tests.helpers.raw_replies import EVSE, EVSE_REPLY, json_reply, reply
 from tests.helpers.support import TOKEN
 
-SURE = 300
+TOO_DEEP = 300
 
 
 def lists(depth: int) -> list[Any]:
@@ -52,13 +52,13 @@ def deep_text(depth: int, opening: str = "[", closing: str = "]") -> bytes:
         ('{"user":', '{"unknown":', "}"),
     ],
 )
-async def test_a_reply_that_nests_without_end_is_no_resource(
-    wire, before: str, opening: str, after: str, depth: int
+async def test_deeply_nested_resource_is_a_decode_error(
+    raw_server, before: str, opening: str, after: str, depth: int
 ) -> None:
     closing = {"[": "]"}.get(opening, "}")
     inner = "1" if opening.endswith(":") else ""
     body = f"{before}{opening * depth}{inner}{closing * depth}{after}".encode()
-    server = await wire(reply(body), reply(b"[" + body + b"]"), GOOD)
+    server = await raw_server(reply(body), reply(b"[" + body + b"]"), EVSE_REPLY)
     async with server.client() as client:
         with pytest.raises(errors.DecodeError) as caught:
             await client.evses.get("evse01")
@@ -71,8 +71,8 @@ async def test_a_reply_that_nests_without_end_is_no_resource(
 
 
 @pytest.mark.parametrize("make", [lists, objects])
-async def test_what_is_deep_but_allowed_can_be_dealt_with(wire, make: Any) -> None:
-    server = await wire(said({**EVSE, "unknown": make(MAX_DEPTH - 1)}))
+async def test_nesting_up_to_the_limit_is_read_copied_and_written(raw_server, make: Any) -> None:
+    server = await raw_server(json_reply({**EVSE, "unknown": make(MAX_DEPTH - 1)}))
     async with server.client() as client:
         evse = await client.evses.get("evse01")
     assert evse.extra["unknown"] == make(MAX_DEPTH - 1)
@@ -83,25 +83,25 @@ async def test_what_is_deep_but_allowed_can_be_dealt_with(wire, make: Any) -> No
     assert json.loads(json.dumps(evse.to_dict())) == evse.to_dict()
 
 
-SHAPELESS = {
+FREE_FORM = {
     "an OCPP payload": (m.EVSEOCPPLog, "payload"),
     "the fields of a ticket": (m.SupportTicket, "custom_fields"),
     "the data of an unknown event": (m.UnknownEvent, "data"),
 }
 
 
-@pytest.mark.parametrize(("model", "member"), SHAPELESS.values(), ids=SHAPELESS)
-def test_members_of_any_shape_are_held_to_it_too(model: Any, member: str) -> None:
+@pytest.mark.parametrize(("model", "member"), FREE_FORM.values(), ids=FREE_FORM)
+def test_free_form_fields_have_the_same_nesting_limit(model: Any, member: str) -> None:
     built = model.from_dict({member: objects(MAX_DEPTH - 1)})
     assert built.to_dict() == {member: objects(MAX_DEPTH - 1)}
     with pytest.raises(ValueError, match="nested too deeply"):
         model.from_dict({member: objects(MAX_DEPTH)})
 
 
-async def test_a_payload_that_nests_without_end_is_no_payload(wire) -> None:
+async def test_deeply_nested_payload_is_a_decode_error(raw_server) -> None:
     entry = {"url": "u", "timestamp": "2026-01-01T00:00:00Z", "payload": objects(MAX_DEPTH - 3)}
-    deeper = {**entry, "payload": objects(SURE)}
-    server = await wire(said([entry]), said([entry, deeper]))
+    deeper = {**entry, "payload": objects(TOO_DEEP)}
+    server = await raw_server(json_reply([entry]), json_reply([entry, deeper]))
     async with server.client() as client:
         [log] = (await client.evses.ocpp_logs("evse01").page()).items
         assert log.payload == entry["payload"]
@@ -109,25 +109,25 @@ async def test_a_payload_that_nests_without_end_is_no_payload(wire) -> None:
             await client.evses.ocpp_logs("evse01").page()
 
 
-async def test_resources_in_resources_in_resources_have_an_end_too(wire) -> None:
-    def round_and_round(times: int) -> dict[str, Any]:
+async def test_deeply_nested_expanded_links_are_a_decode_error(raw_server) -> None:
+    def nested_evse(times: int) -> dict[str, Any]:
         found: dict[str, Any] = EVSE
         for number in range(times):
             url = f"https://api.ev.energy/v2/ct_clamps/{number}"
             found = {**EVSE, "ct_clamp": {"id": str(number), "url": url, "evse": found}}
         return found
 
-    server = await wire(said(round_and_round(20)), said(round_and_round(SURE)))
+    server = await raw_server(json_reply(nested_evse(20)), json_reply(nested_evse(TOO_DEEP)))
     async with server.client(strict=True) as client:
         shallow = await client.evses.get("evse01", expand=["ct_clamp"])
-        assert shallow.to_dict() == round_and_round(20)
+        assert shallow.to_dict() == nested_evse(20)
         with pytest.raises(errors.DecodeError, match="nested too deeply"):
             await client.evses.get("evse01", expand=["ct_clamp"])
 
 
-async def test_what_is_around_the_items_is_held_to_it_too(wire) -> None:
-    feed = {"carbon_intensities": [], "region": objects(SURE)}
-    server = await wire(said(feed), said({**feed, "region": objects(MAX_DEPTH)}))
+async def test_envelope_of_a_page_has_the_same_nesting_limit(raw_server) -> None:
+    feed = {"carbon_intensities": [], "region": objects(TOO_DEEP)}
+    server = await raw_server(json_reply(feed), json_reply({**feed, "region": objects(MAX_DEPTH)}))
     async with server.client() as client:
         listing = client.carbon_feeds.carbon_intensities("feed01")
         with pytest.raises(errors.DecodeError, match="nested too deeply"):
@@ -136,10 +136,10 @@ async def test_what_is_around_the_items_is_held_to_it_too(wire) -> None:
         assert page.envelope == {"region": objects(MAX_DEPTH)}
 
 
-@pytest.mark.parametrize("depth", [SURE, 1_000_000])
-async def test_a_problem_that_nests_without_end_is_still_an_error(wire, depth: int) -> None:
+@pytest.mark.parametrize("depth", [TOO_DEEP, 1_000_000])
+async def test_deeply_nested_problem_raises_the_error_of_its_status(raw_server, depth: int) -> None:
     text = b'{"title": "No", "field_errors": {"a": %b}}' % deep_text(depth)
-    server = await wire(
+    server = await raw_server(
         reply(text, status="400 Bad Request"), reply(deep_text(depth), status="404 No")
     )
     async with server.client() as client:
@@ -153,8 +153,8 @@ async def test_a_problem_that_nests_without_end_is_still_an_error(wire, depth: i
             await client.evses.get("evse01")
 
 
-@pytest.mark.parametrize("depth", [SURE, 1_000_000])
-async def test_a_token_reply_that_nests_without_end_is_no_token(serve, depth: int) -> None:
+@pytest.mark.parametrize("depth", [TOO_DEEP, 1_000_000])
+async def test_deeply_nested_token_reply_is_a_token_error(serve, depth: int) -> None:
     async def token(_: web.Request) -> web.Response:
         text = b'{"access_token": "%b", "more": %b}' % (TOKEN.encode(), deep_text(depth))
         return web.Response(body=text, content_type="application/json")
@@ -166,8 +166,8 @@ async def test_a_token_reply_that_nests_without_end_is_no_token(serve, depth: in
 
 
 @pytest.mark.parametrize("type_", ["charging_sub_session.ended", "something.else"])
-@pytest.mark.parametrize("depth", [SURE, 1_000_000])
-def test_a_delivery_that_nests_without_end_is_no_event(type_: str, depth: int) -> None:
+@pytest.mark.parametrize("depth", [TOO_DEEP, 1_000_000])
+def test_deeply_nested_delivery_is_a_webhook_error(type_: str, depth: int) -> None:
     body = b'{"type": "%b", "data": {"a": %b}}' % (type_.encode(), deep_text(depth))
     with pytest.raises(errors.WebhookError) as caught:
         webhooks.read(body)
@@ -179,9 +179,11 @@ NUMBERS = ["1" * 1_000_000, "-" + "9" * 1_000_000, "1e999999", "0." + "3" * 1_00
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda text: f"{text[:3]}, {len(text)} digits")
 @pytest.mark.parametrize("member", ["unknown", "cpid", "charging_sub_sessions"])
-async def test_a_number_without_end_is_read_or_an_error(wire, number: str, member: str) -> None:
+async def test_number_of_a_million_digits_is_read_as_a_float_or_is_an_error(
+    raw_server, number: str, member: str
+) -> None:
     body = json.dumps({**EVSE, member: 0}).replace(": 0}", f": {number}}}").encode()
-    server = await wire(reply(body), GOOD)
+    server = await raw_server(reply(body), EVSE_REPLY)
     async with server.client() as client:
         read: list[object] = []
         with suppress(errors.DecodeError):

@@ -1,4 +1,4 @@
-"""What a client remembers of the names that a server invents: little, however long they are."""
+"""The memory for reported deviations is bounded, also if a server invents long names."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ev_energy.models import EVSE
 
 def test_long_names_are_reported_once_and_not_remembered(caplog) -> None:
     report = Reporter()
-    told: list[Drift] = []
-    report.hook = told.append
+    drifts: list[Drift] = []
+    report.hook = drifts.append
     names = [f"{number:08d}" + "y" * 100_000 for number in range(100)]
     with caplog.at_level(logging.WARNING, "ev_energy.drift"):
         for name in names * 2:
             report.unknown_members(EVSE, {name: 1}, ["$"])
-    assert [one.member for one in told] == names
+    assert [one.member for one in drifts] == names
     assert all(len(record.getMessage()) < 500 for record in caplog.records)
-    assert all(len(str(one)) < 500 and len(repr(one)) < 1000 for one in told)
+    assert all(len(str(one)) < 500 and len(repr(one)) < 1000 for one in drifts)
 
 
 @pytest.mark.parametrize("length", [10, 64, 65, 100_000])
-def test_what_is_remembered_is_bounded_in_bytes(length: int) -> None:
+def test_memory_for_reported_names_is_bounded(length: int) -> None:
     logging.getLogger("ev_energy.drift").disabled = True
     try:
         report = Reporter()
@@ -49,9 +49,9 @@ def test_what_is_remembered_is_bounded_in_bytes(length: int) -> None:
         logging.getLogger("ev_energy.drift").disabled = False
 
 
-def test_a_name_that_steers_terminals_is_escaped(caplog) -> None:
+def test_control_characters_in_a_name_are_escaped(caplog) -> None:
     drift = Drift("EVSE", "x\x1b[31m\n\u202e", DriftKind.UNKNOWN_MEMBER, "$.x\x1b", 1)
     with caplog.at_level(logging.WARNING, "ev_energy.drift"):
         Reporter()(drift)
-    shown: list[Any] = [str(drift), repr(drift), *(r.getMessage() for r in caplog.records)]
-    assert all(text.isprintable() for text in shown)
+    texts: list[Any] = [str(drift), repr(drift), *(r.getMessage() for r in caplog.records)]
+    assert all(text.isprintable() for text in texts)

@@ -1,4 +1,4 @@
-"""Request bodies."""
+"""The encoding of request bodies."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_unset_is_left_out_and_none_is_null() -> None:
 
 
 @given(st.dictionaries(st.text().filter(_no_id), JSON))
-def test_any_json_arrives_as_it_was(body: dict[str, Any]) -> None:
+def test_json_values_are_encoded_unchanged(body: dict[str, Any]) -> None:
     assert json.loads(encode(body, ROOT)) == body
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_number_json_cannot_hold_is_refused_not_sent_as_null(number: float) -> None:
+def test_number_that_json_cannot_express_is_refused(number: float) -> None:
     with pytest.raises(ValueError, match="latitude must be a finite number"):
         encode({"location": LatLong(latitude=number, longitude=0.0)}, ROOT)
 
@@ -61,7 +61,7 @@ def test_a_number_json_cannot_hold_is_refused_not_sent_as_null(number: float) ->
         Ref(f"{ROOT}/tariffs/tari01", Tariff),
     ],
 )
-def test_where_the_api_wants_a_url_every_form_becomes_it(tariff: Any) -> None:
+def test_id_url_or_link_is_sent_as_a_url_where_the_api_expects_one(tariff: Any) -> None:
     location = LocationWrite(tariff=tariff)
     assert sent(default_location=location) == {
         "default_location": {"tariff": f"{ROOT}/tariffs/tari01"}
@@ -69,7 +69,7 @@ def test_where_the_api_wants_a_url_every_form_becomes_it(tariff: Any) -> None:
     assert sent(t=Link("/tariffs", None)) == {"t": None}
 
 
-def test_a_nested_value_is_partial_like_the_body_itself() -> None:
+def test_nested_object_leaves_out_unset_fields() -> None:
     location = LocationWrite(
         address_1="1 High Street",
         address_2=None,
@@ -88,7 +88,7 @@ def test_a_nested_value_is_partial_like_the_body_itself() -> None:
     }
 
 
-def test_an_address_may_be_cleared_but_not_given_in_part() -> None:
+def test_address_is_cleared_or_given_completely() -> None:
     LocationWrite(address_1=None, city=None, postal_code=None, country_code=None)
     LocationWrite(tariff=None)
     with pytest.raises(ValueError, match="default_location: with city given, address_1, postal_c"):
@@ -97,12 +97,12 @@ def test_an_address_may_be_cleared_but_not_given_in_part() -> None:
         LocationWrite(address_1="a", city="b", postal_code="c", country_code=None)
 
 
-def test_moments_are_sent_in_utc_and_naive_ones_refused() -> None:
+def test_timestamps_are_sent_in_utc_and_naive_ones_are_refused() -> None:
     assert sent(at=datetime(2024, 1, 1, tzinfo=UTC)) == {"at": "2024-01-01T00:00:00.000000Z"}
     with pytest.raises(ValueError, match="at is a naive datetime"):
         encode({"at": datetime(2024, 1, 1)}, ROOT)
 
 
-def test_what_json_has_no_form_for_is_refused_by_name() -> None:
+def test_value_that_json_cannot_express_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="thing is an object, which cannot be sent"):
         encode({"thing": object()}, ROOT)

@@ -1,4 +1,4 @@
-"""What a reply says is what is read, whatever else in the reply deviates from the models."""
+"""Values of a reply are read exactly, also beside values that deviate from the models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def prices(cls: type[Model]) -> list[str]:
 
 
 WITH_PRICES = [cls for cls in MODELS if prices(cls)]
-#: What makes another pass read the object.
+#: Additions to an object that make the lenient decoder read it.
 DEVIATIONS = {
     "none": "",
     "an unknown member": ',"unknown":1.5',
@@ -48,11 +48,11 @@ DEVIATIONS = {
 }
 ORDINARY = st.from_regex(
     r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,22})?([eE][+-]?[0-9]{1,2})?", fullmatch=True
-).filter(lambda text: text != "-0")  # an integer, and those have no sign of zero
+).filter(lambda text: text != "-0")  # JSON reads -0 as an integer, which has no negative zero
 
 
 def read_all(cls: type[Model], number: str) -> list[Any]:
-    """Read *number* in each price of *cls*, with each deviation, by itself and in a list."""
+    """Return *number* as each price of *cls*, with each deviation, in an object and in a list."""
     names = prices(cls)
     other = next(name for name in fields_of(cls) if name not in names)
     found: list[Any] = []
@@ -68,7 +68,7 @@ def read_all(cls: type[Model], number: str) -> list[Any]:
 @pytest.mark.parametrize("cls", WITH_PRICES, ids=lambda cls: cls.__name__)
 @settings(max_examples=30, deadline=None)
 @given(ORDINARY)
-def test_money_is_exact_whatever_else_deviates(cls: type[Model], number: str) -> None:
+def test_prices_are_exact_in_replies_with_deviations(cls: type[Model], number: str) -> None:
     for spelling in (number, json.dumps(number)):
         for value in read_all(cls, spelling):
             assert isinstance(value, Decimal)
@@ -79,10 +79,10 @@ def test_money_is_exact_whatever_else_deviates(cls: type[Model], number: str) ->
     "deviation", ['"unknown": 1', '"start": 5', '"labels": 7', '"vehicle": 0.5']
 )
 @pytest.mark.parametrize("spelling", [LONG, f'"{LONG}"', "0.10", '"0.10"', "1.0", "12"])
-async def test_money_of_a_page_is_exact(wire, deviation: str, spelling: str) -> None:
+async def test_prices_of_a_page_are_exact(raw_server, deviation: str, spelling: str) -> None:
     plain = f'{{"id":"a","url":"u","grid_energy_delivered":{spelling}}}'
     odd = f'{{"id":"a","url":"u","grid_energy_delivered":{spelling},{deviation}}}'
-    server = await wire(reply(f"[{plain},{odd},{plain}]".encode()), reply(odd.encode()))
+    server = await raw_server(reply(f"[{plain},{odd},{plain}]".encode()), reply(odd.encode()))
     async with server.client() as client:
         items = (await client.charging_sub_sessions.list().page()).items
         one = await client.charging_sub_sessions.get("a")
@@ -91,7 +91,7 @@ async def test_money_of_a_page_is_exact(wire, deviation: str, spelling: str) -> 
     assert {type(value) for value in values} == {Decimal}
 
 
-def test_numbers_outside_the_models_are_floats_on_every_path() -> None:
+def test_unknown_numbers_are_floats_in_both_passes() -> None:
     for odd in ("", ',"start":5'):
         body = f'{{"id":"a","url":"u","x":{LONG},"y":{{"z":[{LONG}]}}{odd}}}'.encode()
         found = decode(body, m.ChargingSubSession, Reporter())
@@ -100,34 +100,34 @@ def test_numbers_outside_the_models_are_floats_on_every_path() -> None:
         json.dumps(found.to_dict())
 
 
-def test_a_decimal_of_the_callers_own_stays_what_it_is() -> None:
+def test_decimal_given_to_from_dict_is_unchanged() -> None:
     found = m.PriceSummary.from_dict({"price": Decimal("0.10"), "times": 5, "mine": Decimal(1)})
     assert str(found.price) == "0.10"
     assert found.extra["mine"] == Decimal(1)
     assert type(found.extra["mine"]) is Decimal
 
 
-NO_PRICES = [
+NOT_NUMBERS = [
     *("NaN", "sNaN", "-NaN", "nan123", "Infinity", "-inf", "1e999999999"),
 ]
 
 
 @pytest.mark.parametrize("deviation", DEVIATIONS.values(), ids=DEVIATIONS)
-@pytest.mark.parametrize("text", NO_PRICES)
+@pytest.mark.parametrize("text", NOT_NUMBERS)
 @pytest.mark.parametrize("cls", WITH_PRICES, ids=lambda cls: cls.__name__)
-def test_no_number_as_a_price_is_kept_as_text(cls: type[Model], text: str, deviation: str) -> None:
+def test_non_numeric_price_is_kept_as_text(cls: type[Model], text: str, deviation: str) -> None:
     names = prices(cls)
     other = next(name for name in fields_of(cls) if name not in names)
     odd = deviation % other if "%" in deviation else deviation
     body = ("{" + ",".join(f'"{name}":"{text}"' for name in names) + odd + "}").encode()
     drifts: list[Drift] = []
     one, two = (decode(body, cls, Reporter(drifts.append)) for _ in range(2))
-    told = {(d.model, d.member, d.kind) for d in drifts}
-    # The API declares some prices as text of any form.
+    reported = {(d.model, d.member, d.kind) for d in drifts}
+    # The API declares some prices as arbitrary text.
     free = any(str in union_args(fields_of(cls)[name].type) for name in names)
     for name in names:
         assert getattr(one, name) == text
-        assert free or (cls.__name__, name, DriftKind.WRONG_TYPE) in told
+        assert free or (cls.__name__, name, DriftKind.WRONG_TYPE) in reported
     assert one == two
     assert hash(one) == hash(two)
     json.dumps(one.to_dict(), allow_nan=False)
@@ -138,10 +138,10 @@ def test_no_number_as_a_price_is_kept_as_text(cls: type[Model], text: str, devia
 
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("member", ["grid_energy_delivered", "cpid", "unknown", "labels"])
-async def test_a_number_that_json_does_not_have_becomes_text(wire, token: str, member: str) -> None:
+async def test_nan_and_infinity_become_text(raw_server, token: str, member: str) -> None:
     first = r'{"id":"a","url":"u","text":"NaN \\\" NaN"}'
     body = f'[{first},{{"id":"b","url":"u","{member}":{token}}}]'
-    server = await wire(reply(body.encode()))
+    server = await raw_server(reply(body.encode()))
     async with server.client() as client:
         fine, second = (await client.charging_sub_sessions.list().page()).items
         assert fine.extra["text"] == 'NaN \\" NaN'
@@ -172,7 +172,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
-def test_whatever_decodes_can_be_compared_and_hashed(cls: type[Model]) -> None:
+def test_decoded_models_can_be_compared_and_hashed(cls: type[Model]) -> None:
     names = sorted(fields_of(cls))
 
     @settings(max_examples=10, deadline=None)
@@ -191,27 +191,27 @@ def test_whatever_decodes_can_be_compared_and_hashed(cls: type[Model]) -> None:
         logging.disable(logging.NOTSET)
 
 
-THING = '{"id":"e","url":"u","cpid":"A\u00e9"}'
+EVSE_JSON = '{"id":"e","url":"u","cpid":"A\u00e9"}'
 ENCODED = {
-    "UTF-8": b"\xef\xbb\xbf" + THING.encode(),
-    "UTF-16": THING.encode("utf-16"),
-    "UTF-16, the other way": b"\xfe\xff" + THING.encode("utf-16-be"),
-    "UTF-32": THING.encode("utf-32"),
+    "UTF-8": b"\xef\xbb\xbf" + EVSE_JSON.encode(),
+    "UTF-16": EVSE_JSON.encode("utf-16"),
+    "UTF-16, the other way": b"\xfe\xff" + EVSE_JSON.encode("utf-16-be"),
+    "UTF-32": EVSE_JSON.encode("utf-32"),
 }
-CUT = {
-    "a high surrogate": (b"cut \\ud83d", "cut \ufffd"),
-    "a low surrogate": (b"\\uDE00 cut", "\ufffd cut"),
+BROKEN_TEXT = {
+    "a high surrogate": (b"broken \\ud83d", "broken \ufffd"),
+    "a low surrogate": (b"\\uDE00 broken", "\ufffd broken"),
     "two high ones": (b"\\ud83d\\ud83d\\ude00", "\ufffd\U0001f600"),
     "after a backslash": (b"\\\\\\ud83d\\\\ud83d", "\\\ufffd\\ud83d"),
-    "bytes": (b"cut \xf0\x9f", "cut \ufffd"),
+    "bytes": (b"broken \xf0\x9f", "broken \ufffd"),
     "a surrogate in bytes": (b"\xed\xa0\xbd", "\ufffd\ufffd\ufffd"),
 }
 
 
 @pytest.mark.parametrize("body", ENCODED.values(), ids=ENCODED)
-async def test_a_byte_order_mark_is_left_out(wire, body: bytes) -> None:
+async def test_byte_order_mark_is_left_out(raw_server, body: bytes) -> None:
     drifts: list[Drift] = []
-    server = await wire(reply(body))
+    server = await raw_server(reply(body))
     async with server.client(on_drift=drifts.append) as client:
         evse = await client.evses.get("e")
     assert evse.cpid == "A\u00e9"
@@ -223,17 +223,19 @@ async def test_a_byte_order_mark_is_left_out(wire, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("member", ["cpid", "unknown", "time_zone", "user", "vendor"])
-@pytest.mark.parametrize(("cut", "shown"), CUT.values(), ids=CUT)
-async def test_half_a_character_costs_no_page(wire, member: str, cut: bytes, shown: str) -> None:
+@pytest.mark.parametrize(("broken", "repaired"), BROKEN_TEXT.values(), ids=BROKEN_TEXT)
+async def test_lone_surrogate_is_replaced(
+    raw_server, member: str, broken: bytes, repaired: str
+) -> None:
     fine = b'{"id":"a","url":"u","cpid":"fine"}'
-    odd = b'{"id":"b","url":"u","cpid":"c","%b":"%b"}' % (member.encode(), cut)
+    odd = b'{"id":"b","url":"u","cpid":"c","%b":"%b"}' % (member.encode(), broken)
     drifts: list[Drift] = []
-    server = await wire(reply(b"[" + fine + b"," + odd + b"]"))
+    server = await raw_server(reply(b"[" + fine + b"," + odd + b"]"))
     async with server.client(on_drift=drifts.append) as client:
         first, second = await client.evses.list().collect()
     assert (first.id, first.cpid) == ("a", "fine")
     text = {**second.to_dict(), **second.extra}[member]
-    assert text == shown
+    assert text == repaired
     text.encode()
     [drift] = [drift for drift in drifts if drift.kind is DriftKind.INVALID_TEXT]
     assert (drift.path, drift.member) == (f"$[1].{member}", member)
@@ -242,9 +244,9 @@ async def test_half_a_character_costs_no_page(wire, member: str, cut: bytes, sho
             await client.evses.list().page()
 
 
-async def test_half_a_character_around_the_items_costs_no_page(wire) -> None:
+async def test_lone_surrogate_in_an_envelope_is_replaced(raw_server) -> None:
     body = b'{"url":"\\ud800","carbon_intensities":[{"x":"\\ud800"}]}'
-    server = await wire(reply(body))
+    server = await raw_server(reply(body))
     async with server.client() as client:
         page = await client.carbon_feeds.carbon_intensities("feed").page()
     assert page.envelope == {"url": "\ufffd"}
@@ -252,22 +254,22 @@ async def test_half_a_character_around_the_items_costs_no_page(wire) -> None:
 
 
 PROBLEM = b'{"title":"No","detail":"%b","field_errors":{"a":["%b"]}}' % (
-    CUT["bytes"][0],
+    BROKEN_TEXT["bytes"][0],
     b"\\ud800",
 )
 
 
 @pytest.mark.parametrize(
-    "body", [PROBLEM, b"\xef\xbb\xbf" + PROBLEM], ids=["cut", "with a byte order mark"]
+    "body", [PROBLEM, b"\xef\xbb\xbf" + PROBLEM], ids=["broken", "with a byte order mark"]
 )
 @pytest.mark.parametrize("strict", [False, True])
-async def test_a_problem_document_is_repaired(wire, body: bytes, strict: bool) -> None:
+async def test_problem_document_is_repaired(raw_server, body: bytes, strict: bool) -> None:
     drifts: list[Drift] = []
-    server = await wire(reply(body, status="404 Not Found"))
+    server = await raw_server(reply(body, status="404 Not Found"))
     async with server.client(on_drift=drifts.append, strict=strict) as client:
         with pytest.raises(errors.NotFoundError) as caught:
             await client.evses.get("e")
-    assert caught.value.detail == "cut \ufffd"
+    assert caught.value.detail == "broken \ufffd"
     assert caught.value.field_errors == {"a": ["\ufffd"]}
     str(caught.value).encode()
     assert [(drift.model, drift.kind) for drift in drifts] == [
@@ -275,7 +277,7 @@ async def test_a_problem_document_is_repaired(wire, body: bytes, strict: bool) -
     ]
 
 
-async def test_a_token_reply_is_repaired(wire) -> None:
+async def test_token_reply_is_repaired(raw_server) -> None:
     from ev_energy import ClientCredentials
 
     token = (
@@ -283,7 +285,7 @@ async def test_a_token_reply_is_repaired(wire) -> None:
         b'"note":"\\ud800"}'
     )
     drifts: list[Drift] = []
-    server = await wire(reply(token), reply(THING.encode()))
+    server = await raw_server(reply(token), reply(EVSE_JSON.encode()))
     auth = ClientCredentials(client_id="a", client_secret="b-secret")
     from ev_energy import Client
 
@@ -300,7 +302,7 @@ EVENT = (
 
 @pytest.mark.parametrize("type_", [b"charging_sub_session.ended", b"something.else"])
 @pytest.mark.parametrize("spelling", ["bytes", "mark", "text", "text with a mark", "raw half"])
-def test_a_delivery_is_repaired(type_: bytes, spelling: str) -> None:
+def test_delivery_is_repaired(type_: bytes, spelling: str) -> None:
     event = EVENT % type_
     body: bytes | str = {
         "bytes": event,
@@ -324,20 +326,20 @@ def test_a_delivery_is_repaired(type_: bytes, spelling: str) -> None:
 @given(
     st.binary(max_size=60) | st.text(st.sampled_from('\\ud83dE00"NaInfity-[]{}:,')).map(str.encode)
 )
-def test_repair_never_changes_what_json_says_already(body: bytes) -> None:
+def test_repair_does_not_change_valid_json(body: bytes) -> None:
     from ev_energy.models._json import loads, repair_json, run_to_end
 
     found = run_to_end(repair_json(body))
     try:
-        said = loads(body)
+        parsed = loads(body)
     except (ValueError, RecursionError):
         if found is not None:
             found.body.decode()
         return
-    assert found is None or loads(found.body) == said
+    assert found is None or loads(found.body) == parsed
 
 
-def test_models_with_models_hash_by_their_contents() -> None:
+def test_models_with_free_form_fields_hash_by_their_contents() -> None:
     assert is_model(m.EVSE)
     one = m.EVSEOCPPLog.from_dict({"url": "u", "payload": {"a": [1, {"b": None}]}})
     two = m.EVSEOCPPLog.from_dict({"url": "u", "payload": {"a": [1, {"b": None}]}})

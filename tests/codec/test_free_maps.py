@@ -1,4 +1,4 @@
-"""Deviations inside maps are told by name; text that is no number or time is no deviation."""
+"""Deviations inside maps are reported by key; prices and times may be arbitrary text."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def answering(body: Any) -> Handler:
     return answer
 
 
-async def test_a_number_by_name_that_is_none_is_told_by_its_name(serve: Serve) -> None:
+async def test_wrong_type_in_a_map_is_reported_with_its_key(serve: Serve) -> None:
     server = await serve(answering({"remaining_car_count": "none", "others": 2}))
-    told: list[Drift] = []
-    async with server.client(on_drift=told.append) as client:
+    drifts: list[Drift] = []
+    async with server.client(on_drift=drifts.append) as client:
         found = await client.vehicles.delete("vhcl01")
         assert found == {"remaining_car_count": "none", "others": 2}
-    assert [(one.model, one.member, one.path) for one in told] == [
+    assert [(one.model, one.member, one.path) for one in drifts] == [
         ("Counts", "remaining_car_count", "$.remaining_car_count")
     ]
     async with server.client(strict=True) as client:
@@ -38,36 +38,36 @@ async def test_a_number_by_name_that_is_none_is_told_by_its_name(serve: Serve) -
             await client.vehicles.delete("vhcl01")
 
 
-async def test_what_is_no_map_is_told_by_what_was_expected(serve: Serve) -> None:
+async def test_error_for_a_reply_that_is_no_map_names_the_expected_type(serve: Serve) -> None:
     server = await serve(answering([1]))
     async with server.client() as client:
         with pytest.raises(errors.DecodeError, match="expected Counts: "):
             await client.vehicles.delete("vhcl01")
 
 
-async def test_an_item_of_a_members_map_is_told_by_the_member(serve: Serve) -> None:
+async def test_wrong_type_in_the_map_of_a_field_is_reported_with_the_field(serve: Serve) -> None:
     server = await serve(answering({"ratings": {"a": "RED", "b": 5}}))
-    told: list[Drift] = []
-    async with server.client(on_drift=told.append) as client:
+    drifts: list[Drift] = []
+    async with server.client(on_drift=drifts.append) as client:
         found = await client.charging_sub_sessions.assessment("cses01")
     assert isinstance(found, ChargingSubSessionAssessment)
-    assert [(one.model, one.member, one.path) for one in told] == [
+    assert [(one.model, one.member, one.path) for one in drifts] == [
         ("ChargingSubSessionAssessment", "ratings", "$.ratings.b")
     ]
 
 
-async def test_what_a_wrapper_holds_beside_is_told_and_null_is_no_page(serve: Serve) -> None:
+async def test_null_items_of_an_envelope_are_reported_and_empty(serve: Serve) -> None:
     server = await serve(answering({"carbon_intensities": None, "url": "u"}))
-    told: list[Drift] = []
-    async with server.client(on_drift=told.append) as client:
+    drifts: list[Drift] = []
+    async with server.client(on_drift=drifts.append) as client:
         assert await client.carbon_feeds.carbon_intensities("crbf01").collect() == []
-    assert [one.path for one in told] == ["$.carbon_intensities"]
+    assert [one.path for one in drifts] == ["$.carbon_intensities"]
     async with server.client(strict=True) as client:
         with pytest.raises(errors.DecodeError, match=r"at \$\.carbon_intensities"):
             await client.carbon_feeds.carbon_intensities("crbf01").collect()
 
 
-async def test_a_notification_that_is_not_wrapped_is_read(serve: Serve) -> None:
+async def test_notification_without_an_envelope_is_read(serve: Serve) -> None:
     server = await serve(answering({"id": "noti01", "url": "u", "read_at": None}))
     async with server.client() as client:
         found = await client.notifications.update("noti01")
@@ -86,7 +86,7 @@ async def test_a_notification_that_is_not_wrapped_is_read(serve: Serve) -> None:
         (None, None),
     ],
 )
-async def test_a_price_is_a_number_or_the_text_that_is_none(
+async def test_price_is_a_decimal_or_text_that_is_no_number(
     serve: Serve, text: Any, read: Any
 ) -> None:
     price = {"peak": {"price": text, "times": [{"start": "18:00:00", "end": "24:00:00"}]}}
@@ -109,5 +109,5 @@ async def test_a_price_is_a_number_or_the_text_that_is_none(
     assert type(found).from_dict(found.to_dict()) == found
 
 
-def test_a_price_that_is_no_text_is_a_deviation_and_kept() -> None:
+def test_price_of_a_wrong_type_is_kept() -> None:
     assert PriceSummary.from_dict({"price": ["0.10"]}).to_dict() == {"price": ["0.10"]}

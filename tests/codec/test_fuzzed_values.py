@@ -1,4 +1,4 @@
-"""Whatever a server sends is read, or is an error of ours; and what is read is not lost."""
+"""Arbitrary input of a server is read without loss, or is an error of the package."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from tests.helpers.strategies import (
     ANY,
     MODELS,
     TEXTS,
-    as_bytes,
+    as_json,
+    assert_printable,
+    corrupted,
     fuzzed,
+    raises_only,
     replies,
-    show,
-    shown,
-    spoilt,
 )
 
 pytestmark = pytest.mark.fuzz
@@ -50,7 +50,7 @@ models = st.sampled_from(MODELS)
 
 @fuzzed
 @given(st.data(), models)
-def test_a_reply_of_any_model_is_read_alike_by_both_passes_and_nothing_is_lost(
+def test_both_passes_read_a_reply_alike_and_lose_nothing(
     data: st.DataObject, model: type[Model]
 ) -> None:
     sent = data.draw(replies(model))
@@ -68,11 +68,11 @@ def test_a_reply_of_any_model_is_read_alike_by_both_passes_and_nothing_is_lost(
 
 @fuzzed
 @given(st.data(), models, st.booleans())
-def test_a_spoilt_reply_is_read_or_unreadable(
+def test_corrupted_reply_is_read_or_is_a_decode_failure(
     data: st.DataObject, model: type[Model], many: bool
 ) -> None:
     whole = replies(model)
-    text = data.draw(spoilt(as_bytes(st.lists(whole, max_size=2) if many else whole)))
+    text = data.draw(corrupted(as_json(st.lists(whole, max_size=2) if many else whole)))
     with suppress(DecodeFailure):
         read: Any = decode(text, model, Reporter(), as_list=many)  # type: ignore[call-overload]
         for one in read if many else [read]:
@@ -82,14 +82,14 @@ def test_a_spoilt_reply_is_read_or_unreadable(
 
 
 @fuzzed
-@given(spoilt(as_bytes(ANY)) | st.binary(max_size=50))
-def test_any_bytes_are_json_or_not(text: bytes) -> None:
+@given(corrupted(as_json(ANY)) | st.binary(max_size=50))
+def test_arbitrary_bytes_are_an_object_or_none(text: bytes) -> None:
     found = json_object(text)
     assert found is None or isinstance(found, dict)
     with suppress(DecodeFailure):
-        inner, around = unwrap(text, "items")
+        inner, envelope = unwrap(text, "items")
         assert inner is not None or (found is not None and found.get("items") is None)
-        assert isinstance(around, dict)
+        assert isinstance(envelope, dict)
 
 
 LINKS = st.lists(
@@ -121,7 +121,7 @@ LINKS = st.lists(
 
 @fuzzed
 @given(LINKS)
-def test_any_link_header_is_read_or_refused(header: str) -> None:
+def test_arbitrary_link_header_is_parsed_or_is_a_value_error(header: str) -> None:
     with suppress(ValueError):
         for relation, url in parse_link_header(header, BASE).items():
             assert relation == relation.lower()
@@ -136,7 +136,7 @@ RELATIONS = st.sampled_from(["next", "previous", "last", "first"])
 
 @fuzzed
 @given(st.lists(st.tuples(PATHS, RELATIONS), max_size=4, unique_by=lambda pair: pair[1]))
-def test_links_are_read_as_aiohttp_reads_them(pairs: list[tuple[str, str]]) -> None:
+def test_links_are_parsed_as_aiohttp_parses_them(pairs: list[tuple[str, str]]) -> None:
     header = ", ".join(f'<https://api.ev.energy{path}>; rel="{rel}"' for path, rel in pairs)
     reply = SimpleNamespace(headers=CIMultiDict({"Link": header}), url=BASE)
     theirs = aiohttp.ClientResponse.links.wrapped(reply)  # type: ignore[attr-defined]  # uncached
@@ -150,12 +150,12 @@ def encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-HERE = Listing(BASE)
-CURSOR = HERE.cursor(BASE.update_query(page_after="evse01"))
+LISTING = Listing(BASE)
+CURSOR = LISTING.cursor(BASE.update_query(page_after="evse01"))
 FINGERPRINT = json.loads(base64.urlsafe_b64decode(f"{CURSOR}=="))[1]
 CURSORS = st.one_of(
     st.text(max_size=40),
-    spoilt(st.just(CURSOR.encode())).map(lambda text: text.decode("latin-1")),
+    corrupted(st.just(CURSOR.encode())).map(lambda text: text.decode("latin-1")),
     ANY.map(encoded),
     st.tuples(st.just(FINGERPRINT), ANY).map(encoded),
     st.tuples(st.just(2), st.just(FINGERPRINT), ANY).map(encoded),
@@ -169,9 +169,9 @@ CURSORS = st.one_of(
 
 @fuzzed
 @given(CURSORS)
-def test_any_cursor_leads_to_this_listing_or_nowhere(cursor: str) -> None:
-    with shown(errors.CursorError):
-        url = HERE.resume(cursor)
+def test_arbitrary_cursor_belongs_to_its_listing_or_is_an_error(cursor: str) -> None:
+    with raises_only(errors.CursorError):
+        url = LISTING.resume(cursor)
         assert (url.origin(), url.raw_path) == (BASE.origin(), BASE.raw_path)
         assert url.query.keys() <= {"page", "page_after", "page_before", "page_size"}
 
@@ -192,10 +192,10 @@ PROBLEM = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, ANY))
 
 
 @fuzzed
-@given(st.integers(400, 999), spoilt(as_bytes(PROBLEM | ANY)), st.text(max_size=5))
-def test_any_problem_is_an_error_that_can_be_shown(status: int, body: bytes, reason: str) -> None:
+@given(st.integers(400, 999), corrupted(as_json(PROBLEM | ANY)), st.text(max_size=5))
+def test_arbitrary_problem_is_a_printable_error(status: int, body: bytes, reason: str) -> None:
     error = api_error(REQUEST, Response(status, reason, CIMultiDict(), body))
-    show(error)
+    assert_printable(error)
     assert (error.status, error.body) == (status, body)
     assert isinstance(error.title, str)
     assert isinstance(error.detail, str)
@@ -205,7 +205,7 @@ def test_any_problem_is_an_error_that_can_be_shown(status: int, body: bytes, rea
     assert error.notification is None or error.notification.to_dict() is not None
 
 
-DATES = spoilt(
+DATES = corrupted(
     st.sampled_from(
         [
             b"Sun, 06 Nov 1994 08:49:37 GMT",
@@ -214,20 +214,20 @@ DATES = spoilt(
         ]
     )
 ).map(lambda text: text.decode("utf-8", "surrogateescape"))
-SAID = st.one_of(st.text(max_size=20), DATES, st.floats().map(str) | st.integers().map(str))
+HEADER_TEXTS = st.one_of(st.text(max_size=20), DATES, st.floats().map(str) | st.integers().map(str))
 
 
 @fuzzed
-@given(SAID, SAID)
-def test_any_time_to_wait_is_none_or_a_number_of_seconds(after: str, date: str) -> None:
+@given(HEADER_TEXTS, HEADER_TEXTS)
+def test_arbitrary_retry_after_is_none_or_a_number_of_seconds(after: str, date: str) -> None:
     for name in ("Retry-After", "RetryAfter"):
         found = Response(429, "", CIMultiDict({name: after, "Date": date}), b"").retry_after
         assert found is None or (math.isfinite(found) and found >= 0)
 
 
 @fuzzed
-@given(SAID, SAID)
-def test_any_allowance_is_none_or_two_numbers(limit: str, remaining: str) -> None:
+@given(HEADER_TEXTS, HEADER_TEXTS)
+def test_arbitrary_rate_limit_is_none_or_two_numbers(limit: str, remaining: str) -> None:
     headers = {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining}
     found = RateLimit.of(CIMultiDict(headers))
     assert found is None or (0 <= found.limit < 10**12 and 0 <= found.remaining < 10**12)
@@ -247,9 +247,11 @@ DELIVERIES = st.one_of(
 
 
 @fuzzed
-@given(spoilt(as_bytes(DELIVERIES)) | st.binary(max_size=40) | st.text(max_size=40), st.booleans())
-def test_any_delivery_is_an_event_or_none(body: bytes | str, strict: bool) -> None:
-    with shown(errors.WebhookError):
+@given(
+    corrupted(as_json(DELIVERIES)) | st.binary(max_size=40) | st.text(max_size=40), st.booleans()
+)
+def test_arbitrary_delivery_is_an_event_or_a_webhook_error(body: bytes | str, strict: bool) -> None:
+    with raises_only(errors.WebhookError):
         webhooks.read(body, strict=strict).to_dict()
 
 
@@ -268,9 +270,9 @@ TOKENS = st.fixed_dictionaries(
 
 
 @fuzzed
-@given(st.sampled_from([200, 400, 401, 403, 0, 999]), spoilt(as_bytes(TOKENS | ANY)))
-def test_any_reply_of_the_token_endpoint_is_a_token_or_an_error(status: int, body: bytes) -> None:
-    with shown(errors.TokenError):
+@given(st.sampled_from([200, 400, 401, 403, 0, 999]), corrupted(as_json(TOKENS | ANY)))
+def test_arbitrary_token_reply_is_a_token_or_a_token_error(status: int, body: bytes) -> None:
+    with raises_only(errors.TokenError):
         token = parse_token_response(status, body, 1e9)
         assert status == 200
         assert not math.isnan(token.renew_at)

@@ -1,4 +1,4 @@
-"""Models as JSON and back: equal, silent, by the strict pass, and nothing lost on the way."""
+"""Models written as JSON and read again are equal, without loss and without reports."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ every_copy = pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 
 
 def refuse(*_: object) -> None:
-    raise AssertionError("the lenient pass was used")
+    raise AssertionError("the lenient decoder was used")
 
 
 @every_model
-def test_a_legal_reply_goes_to_json_and_back_silently_and_by_the_strict_pass(
+def test_valid_reply_survives_a_round_trip_through_the_strict_decoder(
     model: type[Model], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(lenient, "convert_in_steps", refuse)
@@ -98,7 +98,7 @@ def test_a_legal_reply_goes_to_json_and_back_silently_and_by_the_strict_pass(
 
 
 @every_model
-def test_any_reply_goes_to_json_and_back_without_a_loss(model: type[Model]) -> None:
+def test_arbitrary_reply_survives_a_round_trip(model: type[Model]) -> None:
     @some
     @given(replies(model))
     def check(sent: dict[str, Any]) -> None:
@@ -109,12 +109,12 @@ def test_any_reply_goes_to_json_and_back_without_a_loss(model: type[Model]) -> N
 
 
 @every_model
-def test_a_copy_of_any_model_is_equal_and_writes_the_same_json(model: type[Model]) -> None:
+def test_copy_of_a_model_is_equal_and_writes_the_same_json(model: type[Model]) -> None:
     @settings(some, max_examples=2)
     @given(replies(model), st.sampled_from(list(COPIES)))
-    def check(sent: dict[str, Any], how: str) -> None:
+    def check(sent: dict[str, Any], name: str) -> None:
         read = model.from_dict(sent)
-        copied = COPIES[how](read)
+        copied = COPIES[name](read)
         assert tree(copied) == tree(read)
         assert copied.to_dict() == read.to_dict()
 
@@ -122,7 +122,7 @@ def test_a_copy_of_any_model_is_equal_and_writes_the_same_json(model: type[Model
 
 
 @every_copy
-def test_a_copy_keeps_unknown_members_and_links(copied: Callable[[Any], Any]) -> None:
+def test_copy_keeps_unknown_fields_and_links(copied: Callable[[Any], Any]) -> None:
     evse = copied(EVSE.from_dict(DATA))
     assert evse.extra == {"new": {"a": [1]}}
     assert evse.user.url == f"{ROOT}/users/user01"
@@ -136,7 +136,7 @@ def test_a_copy_keeps_unknown_members_and_links(copied: Callable[[Any], Any]) ->
 
 
 @every_copy
-def test_a_copy_of_a_subclass_is_one_of_the_subclass(copied: Callable[[Any], Any]) -> None:
+def test_copy_of_a_subclass_has_the_same_class(copied: Callable[[Any], Any]) -> None:
     detail = copied(TariffDetail.from_dict({"id": "t", "prices": f"{ROOT}/x", "new": 1}))
     assert type(detail) is TariffDetail
     assert detail.extra == {"new": 1}
@@ -144,35 +144,35 @@ def test_a_copy_of_a_subclass_is_one_of_the_subclass(copied: Callable[[Any], Any
 
 
 class Noted(EVSE):
-    """A subclass of a user's, with attributes besides the members."""
+    """A subclass of a user with an attribute that is no field."""
 
     note: str
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_pickle_keeps_the_attributes_of_a_subclass(protocol: int) -> None:
+def test_pickle_keeps_the_attributes_of_a_subclass(protocol: int) -> None:
     evse = Noted(id="e", url="u", cpid="c", extra={"new": 1})  # type: ignore[call-arg]  # as attrs
     object.__setattr__(evse, "note", "mine")
-    for twin in (pickle.loads(pickle.dumps(evse, protocol)), copy.copy(evse)):
-        assert twin == evse
-        assert twin.note == "mine"
-        assert twin.extra == {"new": 1}
+    for copied in (pickle.loads(pickle.dumps(evse, protocol)), copy.copy(evse)):
+        assert copied == evse
+        assert copied.note == "mine"
+        assert copied.extra == {"new": 1}
 
 
 @attrs.frozen(kw_only=True)
 class Extended(EVSE):
-    """A subclass of a user's, with a member of its own."""
+    """A subclass of a user with a field of its own."""
 
     more: int = 0
 
 
-def test_evolve_of_an_attrs_subclass_keeps_unknown_members() -> None:
+def test_evolve_of_an_attrs_subclass_keeps_unknown_fields() -> None:
     one = Extended(id="e", url="u", cpid="c", more=3, extra={"new": 1})  # type: ignore[call-arg]
     other = attrs.evolve(one, cpid="d")
     assert (other.cpid, other.more, other.extra) == ("d", 3, {"new": 1})
 
 
-def test_evolve_changes_links_and_unknown_members() -> None:
+def test_evolve_changes_links_and_unknown_fields() -> None:
     evse = EVSE.from_dict(DATA)
     moved: EVSE = attrs.evolve(evse, user=Ref(f"{ROOT}/users/u2", User))
     assert moved.user is not None
@@ -187,7 +187,7 @@ def test_evolve_changes_links_and_unknown_members() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"cpidd": "x"}, "unexpected keyword argument 'cpidd'"),
         ({"extra": {"cpid": "x"}}, r"EVSE\(\) has cpid, which extra must not contain"),
@@ -196,14 +196,12 @@ def test_evolve_changes_links_and_unknown_members() -> None:
         ({"_extra": {"new": 1}}, "unexpected keyword argument '_extra'"),
     ],
 )
-def test_evolve_refuses_members_that_a_model_does_not_have(
-    changes: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(TypeError, match=said):
+def test_evolve_refuses_names_that_are_no_fields(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
         attrs.evolve(EVSE.from_dict(DATA), **changes)
 
 
-def test_members_called_like_the_slot_of_unknown_members_are_unknown_members() -> None:
+def test_fields_named_extra_are_unknown_fields() -> None:
     for odd in ({"_extra": {"a": 1}}, {"_extra": "a"}, {"extra": {"a": 1}}, {"_extra": None}):
         evse = decode(json.dumps({**DATA, **odd}).encode(), EVSE, Reporter())
         assert evse.extra == {"new": {"a": [1]}, **odd}
@@ -212,7 +210,7 @@ def test_members_called_like_the_slot_of_unknown_members_are_unknown_members() -
         assert attrs.evolve(evse).extra == evse.extra
 
 
-def test_no_unknown_members_are_none_that_can_be_added() -> None:
+def test_empty_extra_cannot_be_changed() -> None:
     evse = EVSE.from_dict({"id": "e", "url": "u", "cpid": "c"})
     writable: Any = evse.extra
     for write in (
@@ -225,27 +223,27 @@ def test_no_unknown_members_are_none_that_can_be_added() -> None:
     assert EVSEModel.from_dict({"id": "m"}).extra == {}
 
 
-def test_a_link_can_be_pickled_by_every_protocol() -> None:
+def test_link_can_be_pickled_by_every_protocol() -> None:
     link = Ref(f"{ROOT}/users/u", User)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         again = pickle.loads(pickle.dumps(link, protocol))
         assert (again, again.url, again.into) == (link, link.url, User)
 
 
-def test_asdict_has_the_members_and_the_unknown_ones() -> None:
+def test_asdict_has_known_and_unknown_fields() -> None:
     made = attrs.asdict(GeoJsonPolygon(coordinates=()))
     assert made == {"type": "Polygon", "coordinates": (), "_extra": {}}
     assert json.loads(json.dumps(made))["_extra"] == {}
     assert attrs.asdict(EVSE.from_dict(DATA))["_extra"] == {"new": {"a": [1]}}
 
 
-def test_required_members_that_are_none_are_written_as_null() -> None:
+def test_required_field_with_none_is_written_as_null() -> None:
     supplier = Supplier(id="s", url="u", name="Acme", icon=None)
     assert supplier.to_dict() == {"id": "s", "url": "u", "name": "Acme", "icon": None}
     assert Supplier.from_dict(supplier.to_dict()) == supplier
 
 
-def test_a_required_member_that_was_missing_stays_missing() -> None:
+def test_missing_required_field_stays_missing() -> None:
     one = CarbonIntensity.from_dict({"interval_seconds": 1800})
     assert one.to_dict() == {"interval_seconds": 1800}
 
@@ -264,7 +262,7 @@ def test_a_required_member_that_was_missing_stays_missing() -> None:
     ],
 )
 @every_copy
-def test_energy_by_price_keeps_the_shape_that_the_api_sent(
+def test_energy_by_price_is_written_in_the_received_shape(
     copied: Callable[[Any], Any], sent: Any
 ) -> None:
     written = {} if sent is None else {"energy_delivered_by_price": sent}
@@ -279,7 +277,7 @@ def test_energy_by_price_keeps_the_shape_that_the_api_sent(
     assert copied(odd).to_dict() == {**written, "interval_seconds": "odd"}
 
 
-def test_a_member_under_either_of_its_names_goes_to_json_and_back() -> None:
+def test_field_with_an_alias_survives_a_round_trip() -> None:
     for sent in (
         {"url": "u", "expiry": "2026-01-01T00:00:00Z"},
         {"url": "u", "expires_at": "2026-01-01T00:00:00Z"},
@@ -295,7 +293,7 @@ def test_a_member_under_either_of_its_names_goes_to_json_and_back() -> None:
         assert attrs.evolve(link) == link
 
 
-def test_an_unknown_enum_text_is_told_once_and_read_fast_from_then_on(
+def test_unknown_enum_value_is_reported_once_and_then_read_strictly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sent = {"id": "evse01", "url": "u", "cpid": "c", "lock_mode": "HALF_OPEN"}
@@ -304,11 +302,11 @@ def test_an_unknown_enum_text_is_told_once_and_read_fast_from_then_on(
         monkeypatch.setattr(lenient, "convert_in_steps", refuse)
         again = EVSE.from_dict(first.to_dict())
     assert tree(again) == tree(first)
-    assert len(caplog.records) <= 1  # another test may have met it
+    assert len(caplog.records) <= 1  # another test may have caused the report
 
 
 @pytest.mark.parametrize(
-    ("data", "error", "said"),
+    ("data", "error", "message"),
     [
         (None, TypeError, r"EVSE.from_dict\(\) expects a JSON object, not NoneType"),
         (5, TypeError, "not int"),
@@ -320,30 +318,30 @@ def test_an_unknown_enum_text_is_told_once_and_read_fast_from_then_on(
         ({"new": [{"a": ({b"b": 1},)}]}, TypeError, "expects strings as keys, not b'b'"),
     ],
 )
-def test_from_dict_refuses_what_is_no_json_object(
-    data: Any, error: type[Exception], said: str
+def test_from_dict_refuses_other_types_than_json_objects(
+    data: Any, error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         EVSE.from_dict(data)
 
 
-def test_from_dict_refuses_what_nests_too_deeply() -> None:
+def test_from_dict_refuses_deep_nesting() -> None:
     deep: dict[str, Any] = {}
     for _ in range(100_000):
         deep = {"a": deep}
-    round_: dict[str, Any] = {}
-    round_ |= {"a": round_, "b": [round_]}
+    cyclic: dict[str, Any] = {}
+    cyclic |= {"a": cyclic, "b": [cyclic]}
     mapped: Any = {}
     for _ in range(200):
         mapped = MappingProxyType({"a": mapped})
-    for data in (deep, round_, {"new": mapped}):
+    for data in (deep, cyclic, {"new": mapped}):
         with pytest.raises(ValueError, match="nested too deeply"):
             EVSE.from_dict(data)
-    while deep:  # or the interpreter would free it by recursion
+    while deep:  # otherwise, the interpreter would free it recursively
         deep = deep.pop("a")
 
 
-async def test_what_a_strict_client_read_goes_through_one_again(
+async def test_json_written_by_a_model_is_read_by_a_strict_client(
     serve: Callable[..., Any],
 ) -> None:
     replies_of: list[Any] = [

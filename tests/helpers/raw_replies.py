@@ -1,4 +1,4 @@
-"""Replies as bytes."""
+"""HTTP replies as bytes, and functions that write endless ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVSE: dict[str, Any] = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/e
 
 
 def reply(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
-    """A reply whose length is announced, unless *headers* say otherwise."""
+    """Return a reply with its Content-Length, unless *headers* frame it."""
     named = [header.partition(":")[0].lower() for header in headers]
     if not {"content-length", "transfer-encoding"} & set(named):
         headers = (*headers, f"Content-Length: {len(body)}")
@@ -22,24 +22,25 @@ def reply(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
     return head.encode("utf-8", "surrogateescape") + body
 
 
-def said(value: object, *headers: str, status: str = "200 OK") -> bytes:
-    """A reply with *value* as JSON."""
+def json_reply(value: object, *headers: str, status: str = "200 OK") -> bytes:
+    """Return a reply with *value* as JSON."""
     return reply(
         json.dumps(value).encode(), "Content-Type: application/json", *headers, status=status
     )
 
 
-GOOD = said(EVSE)
+EVSE_REPLY = json_reply(EVSE)
 
 
 def chunk(data: bytes) -> bytes:
+    """Return *data* as one chunk of the chunked transfer coding."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def saying(
+def streamed(
     head: bytes, pieces: Iterable[bytes]
 ) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
-    """An answer that is said piece by piece, as fast as it is listened to."""
+    """Return a reply that writes *pieces* as fast as the client reads them."""
 
     async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -51,8 +52,8 @@ def saying(
     return say
 
 
-def dripping(head: bytes, piece: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
-    """An answer that never ends, and always says a little more."""
+def endless(head: bytes, piece: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
+    """Return a reply that writes *piece* every 10 ms and never ends."""
 
     async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -64,23 +65,23 @@ def dripping(head: bytes, piece: bytes) -> Callable[[asyncio.StreamWriter], Awai
     return say
 
 
-def packed(start: bytes, block: bytes, *, wbits: int) -> tuple[bytes, bytes]:
-    """The beginning of a packed stream, and *block* as it stands in any: packed by itself."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
-    begun = packer.compress(start) + packer.flush(zlib.Z_FULL_FLUSH)
+def compressed(start: bytes, block: bytes, *, wbits: int) -> tuple[bytes, bytes]:
+    """Return the start of a compressed stream, and *block* compressed so that it can follow."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    head = compressor.compress(start) + compressor.flush(zlib.Z_FULL_FLUSH)
     plain = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return begun, plain.compress(block) + plain.flush(zlib.Z_FULL_FLUSH)
+    return head, plain.compress(block) + plain.flush(zlib.Z_FULL_FLUSH)
 
 
-def bomb(encoding: str) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
-    """An endless body of which each kilobyte unpacks to a megabyte."""
+def compression_bomb(encoding: str) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
+    """Return an endless body of which each kilobyte decompresses to a megabyte."""
     wbits = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS, "raw deflate": -zlib.MAX_WBITS}
-    begun, block = packed(b'["', b"x" * 2**20, wbits=wbits[encoding])
+    start, block = compressed(b'["', b"x" * 2**20, wbits=wbits[encoding])
     named = f"Content-Encoding: {encoding.removeprefix('raw ')}"
     head = reply(b"", named, "Transfer-Encoding: chunked")
-    return saying(head + chunk(begun), repeat(chunk(block)))
+    return streamed(head + chunk(start), repeat(chunk(block)))
 
 
-def members(body: bytes, number: int) -> bytes:
-    """*body* in gzip, after *number* members without anything in them."""
+def in_gzip_members(body: bytes, number: int) -> bytes:
+    """Return *body* compressed with gzip, after *number* empty gzip members."""
     return gzip.compress(b"") * number + gzip.compress(body)

@@ -1,4 +1,4 @@
-"""A server that says whatever a test wants it to say, byte by byte."""
+"""A server that sends the bytes of a test, whether they are HTTP or not."""
 
 from __future__ import annotations
 
@@ -11,49 +11,52 @@ import pytest
 from ev_energy import Client
 from tests.helpers.support import TOKEN
 
-#: What is said to one request; it may go on until nobody listens any more.
-Answer = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
+#: The bytes of a reply, or a function that writes them until the client disconnects.
+Reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @attrs.define
-class Wire:
-    """The answers it has yet to give, of which the last is given for ever, and what it heard."""
+class RawServer:
+    """A server with one reply for each request; the last reply is repeated."""
 
-    answers: list[Answer]
+    replies: list[Reply]
     port: int = 0
-    heard: list[bytes] = attrs.field(factory=list[bytes])
+    heads: list[bytes] = attrs.field(factory=list[bytes])
     """The head of each request."""
     connections: int = 0
-    left: asyncio.Queue[None] = attrs.field(factory=asyncio.Queue[None])
-    """One entry for each connection that the client gave up."""
+    disconnects: asyncio.Queue[None] = attrs.field(factory=asyncio.Queue[None])
+    """One entry for each connection that the client closed."""
 
     @property
     def url(self) -> str:
+        """The base URL for a client."""
         return f"http://127.0.0.1:{self.port}/v2"
 
     def client(self, **settings: object) -> Client:
+        """Return a client of this server."""
         return Client(TOKEN, base_url=self.url, **settings)  # type: ignore[arg-type]  # any of them
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
         self.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                self.heard.append(head)
-                await reader.readexactly(_length(head))
-                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-                if isinstance(answer, bytes):
-                    writer.write(answer)
+                self.heads.append(head)
+                await reader.readexactly(_content_length(head))
+                reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+                if isinstance(reply, bytes):
+                    writer.write(reply)
                     await writer.drain()
                 else:
-                    await answer(writer)
+                    await reply(writer)
         except (asyncio.IncompleteReadError, ConnectionError):
-            self.left.put_nowait(None)
+            self.disconnects.put_nowait(None)
         finally:
             writer.close()
 
 
-def _length(head: bytes) -> int:
+def _content_length(head: bytes) -> int:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return int(line.partition(b":")[2])
@@ -61,25 +64,25 @@ def _length(head: bytes) -> int:
 
 
 @pytest.fixture
-async def wire() -> AsyncIterator[Callable[..., Awaitable[Wire]]]:
-    """Start a server that gives these answers."""
+async def raw_server() -> AsyncIterator[Callable[..., Awaitable[RawServer]]]:
+    """Start raw servers with the replies of the test."""
     running: list[asyncio.Server] = []
-    talks: set[asyncio.Task[None]] = set()
+    handlers: set[asyncio.Task[None]] = set()
 
-    async def start(*answers: Answer) -> Wire:
-        made = Wire(list(answers))
+    async def start(*replies: Reply) -> RawServer:
+        raw = RawServer(list(replies))
 
-        def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            talks.add(asyncio.get_running_loop().create_task(made.talk(reader, writer)))
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            handlers.add(asyncio.get_running_loop().create_task(raw.handle(reader, writer)))
 
-        server = await asyncio.start_server(welcome, "127.0.0.1", 0)
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
         running.append(server)
-        made.port = server.sockets[0].getsockname()[1]
-        return made
+        raw.port = server.sockets[0].getsockname()[1]
+        return raw
 
     yield start
     for server in running:
         server.close()
-    for talk in talks:
-        talk.cancel()
-    await asyncio.gather(*talks, return_exceptions=True)
+    for handler in handlers:
+        handler.cancel()
+    await asyncio.gather(*handlers, return_exceptions=True)

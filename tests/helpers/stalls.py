@@ -1,4 +1,4 @@
-"""For how long the event loop runs nothing else."""
+"""Measure how long a task keeps the event loop from running others."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-#: The machine may be busy. Without limits, hostile replies take ten seconds and more.
-LONGEST_STALL = 2.0
+#: Seconds; generous for a busy machine. Without the limits on replies, a stall takes ten or more.
+MAX_STALL = 2.0
 
 
 @asynccontextmanager
-async def heartbeat(
+async def measure_stalls(
     clock: Callable[[], float] = time.monotonic, pause: float = 0.005
 ) -> AsyncIterator[Callable[[], float]]:
-    """Measure by *clock* for how long the loop runs nothing else, *pause* included.
+    """Yield a function that returns the longest stall so far by *clock*, *pause* included.
 
-    Objects that earlier tests left behind are frozen meanwhile: a full garbage collection of those
-    takes most of a second, which is not the client's.
+    The objects of earlier tests are hidden from the garbage collector: a full collection of them
+    takes most of a second, for which the client is not responsible.
     """
     longest = 0.0
     gc.collect()
@@ -34,14 +34,14 @@ async def heartbeat(
             await asyncio.sleep(pause)
             longest = max(longest, clock() - begin)
 
-    beating = asyncio.create_task(beat())
+    heartbeat = asyncio.create_task(beat())
     try:
         yield lambda: longest
         await asyncio.sleep(2 * pause)
     finally:
-        beating.cancel()
+        heartbeat.cancel()
         gc.unfreeze()
 
 
-#: The same by the time that the loop's thread computes, which other processes do not prolong.
-busy: Final = functools.partial(heartbeat, time.thread_time, 0.0)
+#: The same in CPU time of the loop's thread, which other processes do not prolong.
+measure_busy_stalls: Final = functools.partial(measure_stalls, time.thread_time, 0.0)

@@ -1,6 +1,6 @@
-"""What a hostile, broken or merely surprising server may send, made up at random.
+"""Hypothesis strategies for the replies of hostile, broken or changed servers.
 
-``EV_ENERGY_FUZZ`` is how many examples each test gets; the suite is content with few.
+``EV_ENERGY_FUZZ`` sets the number of examples for each test; the default is small.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ fuzzed = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-_doors: list[Any] = [getattr(ev_energy.models, name) for name in dir(ev_energy.models)]
-MODELS: list[type[Model]] = [found for found in _doors if is_model(found) and found is not Model]
+_exports: list[Any] = [getattr(ev_energy.models, name) for name in dir(ev_energy.models)]
+MODELS: list[type[Model]] = [value for value in _exports if is_model(value) and value is not Model]
 
 NUMBERS = st.one_of(
     st.integers(-5, 5),
@@ -82,53 +82,55 @@ def _scalars(type_: Any) -> st.SearchStrategy[Any]:
     }.get(type_, ANY)
 
 
-def fitting(type_: Any, depth: int = 2) -> st.SearchStrategy[Any]:
-    """JSON that is of *type_*."""
+def values_of(type_: Any, depth: int = 2) -> st.SearchStrategy[Any]:
+    """Return a strategy of JSON values that *type_* accepts."""
     if is_model(type_):
         return replies(type_, depth - 1) if depth else st.just({})
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
-        return st.one_of([fitting(arm, depth) for arm in union_args(type_)])
+        return st.one_of([values_of(arm, depth) for arm in union_args(type_)])
     if origin is Annotated:
-        return fitting(get_args(type_)[0], depth)
+        return values_of(get_args(type_)[0], depth)
     if origin in {tuple, list}:
-        return st.lists(fitting(get_args(type_)[0], depth), max_size=2)
+        return st.lists(values_of(get_args(type_)[0], depth), max_size=2)
     if origin is dict:
-        return st.dictionaries(st.text(max_size=4), fitting(get_args(type_)[1], depth), max_size=2)
+        return st.dictionaries(
+            st.text(max_size=4), values_of(get_args(type_)[1], depth), max_size=2
+        )
     return st.none() if type_ is type(None) else _scalars(type_)
 
 
 def replies(model: type[Model], depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
-    """JSON objects of *model*: whole or in part, right or wrong in places, with more besides."""
+    """Return a strategy of replies for *model*, with missing, wrong and unknown fields."""
 
     @st.composite
-    def made(draw: st.DrawFn) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        mood = draw(st.sampled_from(["right", "right", "mixed", "wild"]))
+    def objects(draw: st.DrawFn) -> dict[str, Any]:
+        reply: dict[str, Any] = {}
+        mode = draw(st.sampled_from(["valid", "valid", "mixed", "invalid"]))
         for name, member in fields_of(model).items():
-            if mood != "right" and draw(st.integers(0, 3)) == 0:
+            if mode != "valid" and draw(st.integers(0, 3)) == 0:
                 continue
-            wild = mood == "wild" or (mood == "mixed" and draw(st.integers(0, 5)) == 0)
-            found[name] = draw(ANY if wild else fitting(member.type, depth))
-        if mood != "right":
-            found |= draw(st.dictionaries(st.text(max_size=5), ANY, max_size=2))
-        return found
+            invalid = mode == "invalid" or (mode == "mixed" and draw(st.integers(0, 5)) == 0)
+            reply[name] = draw(ANY if invalid else values_of(member.type, depth))
+        if mode != "valid":
+            reply |= draw(st.dictionaries(st.text(max_size=5), ANY, max_size=2))
+        return reply
 
-    return made()
+    return objects()
 
 
 def legal(model: type[Model], depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
-    """JSON objects that a model takes without a deviation: no link is expanded below *depth*."""
+    """Return a strategy of replies without deviations; links below *depth* are not expanded."""
 
     @st.composite
-    def made(draw: st.DrawFn) -> dict[str, Any]:
+    def objects(draw: st.DrawFn) -> dict[str, Any]:
         return {
             name: draw(_legal_value(member.type, depth))
             for name, member in fields_of(model).items()
             if member.required or draw(st.booleans())
         }
 
-    return made()
+    return objects()
 
 
 def _legal_value(type_: Any, depth: int) -> st.SearchStrategy[Any]:
@@ -136,9 +138,9 @@ def _legal_value(type_: Any, depth: int) -> st.SearchStrategy[Any]:
         return legal(type_, depth - 1)
     origin = get_origin(type_)
     if origin in {types.UnionType, Union}:
-        shallow = [arm for arm in union_args(type_) if not _holds_a_model(arm)]
+        shallow = [arm for arm in union_args(type_) if not _contains_model(arm)]
         usable: Any = shallow if shallow and depth <= 0 else union_args(type_)
-        if {decimal.Decimal, dt.time} & set(usable):  # text of no form takes the lenient pass
+        if {decimal.Decimal, dt.time} & set(usable):  # malformed text needs the lenient decoder
             usable = [arm for arm in usable if arm is not str]
         return st.one_of([_legal_value(arm, depth) for arm in usable])
     if origin in {tuple, list}:
@@ -147,16 +149,16 @@ def _legal_value(type_: Any, depth: int) -> st.SearchStrategy[Any]:
         return st.tuples(*items).map(list) if fixed else st.lists(items[0], max_size=2)
     if origin is Annotated:
         return _legal_value(get_args(type_)[0], depth)
-    return fitting(type_, depth)
+    return values_of(type_, depth)
 
 
-def _holds_a_model(type_: Any) -> bool:
-    return is_model(type_) or any(map(_holds_a_model, get_args(type_)))
+def _contains_model(type_: Any) -> bool:
+    return is_model(type_) or any(map(_contains_model, get_args(type_)))
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
-    """Bytes of *whole* with some of them lost, doubled, changed, or joined by others."""
+def corrupted(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
+    """Draw bytes of *whole* with some of them removed, doubled, changed or added."""
     found = bytearray(draw(whole))
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(found)))
@@ -177,8 +179,8 @@ def spoilt(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
     return bytes(found)
 
 
-def as_bytes(values: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
-    """Each value as JSON, in one of the ways to write it."""
+def as_json(values: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
+    """Return a strategy of JSON texts for *values*, compact or indented, escaped or not."""
     ways: list[Callable[[Any], bytes]] = [
         lambda value: json.dumps(value).encode(),
         lambda value: json.dumps(value, ensure_ascii=False, indent=1).encode(
@@ -188,17 +190,17 @@ def as_bytes(values: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
     return st.tuples(values, st.sampled_from(ways)).map(lambda pair: pair[1](pair[0]))
 
 
-def show(error: BaseException) -> None:
-    """Print it, write it to a log, send it to another process: all that may be done with it."""
+def assert_printable(error: BaseException) -> None:
+    """Check that *error* can be printed and pickled and does not show the token."""
     str(error).encode()
     assert "a-token" not in repr(error)
     assert type(pickle.loads(pickle.dumps(error))) is type(error)
 
 
 @contextmanager
-def shown(kind: type[errors.EvEnergyError]) -> Iterator[None]:
-    """Where an error of this *kind* may be raised, and no other."""
+def raises_only(kind: type[errors.EvEnergyError]) -> Iterator[None]:
+    """Allow the block to raise errors of this *kind*, which must be printable, and no others."""
     try:
         yield
     except kind as error:
-        show(error)
+        assert_printable(error)

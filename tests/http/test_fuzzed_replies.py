@@ -1,4 +1,4 @@
-"""Whatever bytes a server answers with: a result or an error of ours, and the client works on."""
+"""Arbitrary replies are results or errors of the package, and the client stays usable."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from hypothesis import strategies as st
 
 import ev_energy.models as m
 from ev_energy import Client, errors
-from tests.helpers.raw_replies import EVSE, GOOD, reply, said
-from tests.helpers.stalls import LONGEST_STALL, heartbeat
-from tests.helpers.strategies import ANY, EXAMPLES, as_bytes, fuzzed, replies, show, shown, spoilt
+from tests.helpers.raw_replies import EVSE, EVSE_REPLY, json_reply, reply
+from tests.helpers.stalls import MAX_STALL, measure_stalls
+from tests.helpers.strategies import (
+    ANY,
+    EXAMPLES,
+    as_json,
+    assert_printable,
+    corrupted,
+    fuzzed,
+    raises_only,
+    replies,
+)
 
 pytestmark = pytest.mark.fuzz
 
@@ -69,52 +78,52 @@ STATUSES = st.sampled_from(
     ]
 )
 BODIES = st.one_of(
-    as_bytes(replies(m.EVSE) | st.lists(replies(m.EVSE), max_size=2) | ANY),
-    as_bytes(replies(m.EVSE)).map(gzip.compress),
+    as_json(replies(m.EVSE) | st.lists(replies(m.EVSE), max_size=2) | ANY),
+    as_json(replies(m.EVSE)).map(gzip.compress),
     st.just(b"2\r\n{}\r\n0\r\n\r\n"),
 )
-ANSWERS = spoilt(
+ANSWERS = corrupted(
     st.tuples(BODIES, HEADERS, STATUSES).map(lambda of: reply(of[0], *of[1], status=f"{of[2]} So"))
 )
 
 
 class Loopback(aiohttp.TCPConnector):
-    """Connects to this host alone, whatever URL is made up."""
+    """A connector that refuses hosts other than this machine."""
 
     async def connect(self, req: aiohttp.ClientRequest, *more: Any, **named: Any) -> Any:
         if req.url.raw_host != "127.0.0.1":
-            raise aiohttp.ClientConnectionError("elsewhere")
+            raise aiohttp.ClientConnectionError("another host")
         return await super().connect(req, *more, **named)
 
 
-class Bench:
-    """A server that gives one answer and hangs up, and a client of it, on a loop of their own."""
+class Fuzzer:
+    """A server that sends one reply and closes, and its client, on one event loop."""
 
     def __init__(self) -> None:
         self.runner, self.answer = asyncio.Runner(), b""
         self.server = self.runner.run(self._open())
 
     async def _open(self) -> asyncio.Server:
-        server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v2"
         self.session = aiohttp.ClientSession(connector=Loopback())
         settings: dict[str, Any] = {"retries": 0, "timeout": 5, "budget": None}
         self.client = Client("a-token", base_url=url, session=self.session, **settings)
         return server
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await reader.readuntil(b"\r\n\r\n"):
                 writer.write(self.answer)
                 await writer.drain()
-                if self.answer is not GOOD:
+                if self.answer is not EVSE_REPLY:
                     break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    async def ask(self, call: Callable[[Client], Awaitable[object]], answer: bytes) -> object:
+    async def call(self, call: Callable[[Client], Awaitable[object]], answer: bytes) -> object:
         self.answer = answer
         return await call(self.client)
 
@@ -125,19 +134,21 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    made.runner.run(made.close())
-    made.runner.close()
+def fuzzer() -> Iterator[Fuzzer]:
+    fuzzer = Fuzzer()
+    yield fuzzer
+    fuzzer.runner.run(fuzzer.close())
+    fuzzer.runner.close()
 
 
 @fuzzed
 @given(ANSWERS | st.binary(max_size=60), st.sampled_from(sorted(CALLS)))
-def test_any_answer_is_a_result_or_an_error_of_ours(bench: Bench, answer: bytes, name: str) -> None:
-    with shown(errors.EvEnergyError):
-        bench.runner.run(bench.ask(CALLS[name], answer))
-    evse = bench.runner.run(bench.ask(lambda client: client.evses.get("evse01"), GOOD))
+def test_arbitrary_reply_is_a_result_or_an_error_of_the_package(
+    fuzzer: Fuzzer, answer: bytes, name: str
+) -> None:
+    with raises_only(errors.EvEnergyError):
+        fuzzer.runner.run(fuzzer.call(CALLS[name], answer))
+    evse = fuzzer.runner.run(fuzzer.call(lambda client: client.evses.get("evse01"), EVSE_REPLY))
     assert isinstance(evse, m.EVSE)
     assert evse.id == EVSE["id"]
 
@@ -148,7 +159,7 @@ NAMES = [b"user", b"model", b"id", b"latest_status_log", b"unknown", b"field_err
 
 @st.composite
 def wide(draw: st.DrawFn) -> bytes:
-    """JSON of few bytes a value: a long list, or an object of many names, at any depth."""
+    """Draw short JSON with many values: a long list or an object with many keys, at any depth."""
     unit = draw(st.sampled_from(UNITS))
     if draw(st.booleans()):
         names = range(draw(st.integers(0, 60_000)))
@@ -164,21 +175,21 @@ def wide(draw: st.DrawFn) -> bytes:
 
 @settings(fuzzed, max_examples=max(12, EXAMPLES // 5))
 @given(wide(), st.sampled_from(["200", "400", "503"]), st.sampled_from(sorted(CALLS)))
-def test_wide_json_holds_the_loop_only_for_a_moment(
-    bench: Bench, body: bytes, status: str, name: str
+def test_wide_json_stalls_the_loop_only_briefly(
+    fuzzer: Fuzzer, body: bytes, status: str, name: str
 ) -> None:
-    async def ask() -> float:
-        async with heartbeat() as stalled:
-            with shown(errors.EvEnergyError):
-                await bench.ask(CALLS[name], reply(body, status=f"{status} So"))
-        return stalled()
+    async def call() -> float:
+        async with measure_stalls() as longest:
+            with raises_only(errors.EvEnergyError):
+                await fuzzer.call(CALLS[name], reply(body, status=f"{status} So"))
+        return longest()
 
-    assert bench.runner.run(ask()) < LONGEST_STALL
+    assert fuzzer.runner.run(call()) < MAX_STALL
 
 
 PLACES = st.one_of(
     st.text(max_size=20),
-    spoilt(st.just(b"http://127.0.0.1:9/storage?signature=s")).map(
+    corrupted(st.just(b"http://127.0.0.1:9/storage?signature=s")).map(
         lambda url: url.decode("utf-8", "replace")
     ),
     ANY,
@@ -186,12 +197,12 @@ PLACES = st.one_of(
 
 
 @fuzzed
-@given(PLACES, as_bytes(replies(m.RebateEvidenceUpload) | ANY), st.booleans())
-def test_an_upload_goes_where_it_can_go_or_nowhere(
-    bench: Bench, place: object, whole: bytes, plain: bool
+@given(PLACES, as_json(replies(m.RebateEvidenceUpload) | ANY), st.booleans())
+def test_upload_to_an_arbitrary_url_is_an_error_of_the_package(
+    fuzzer: Fuzzer, place: object, whole: bytes, plain: bool
 ) -> None:
     upload = {"id": "rbtf01", "url": "https://api.ev.energy/x", "presigned_url": place}
-    answer = said(upload) if plain else reply(whole)
+    answer = json_reply(upload) if plain else reply(whole)
 
     async def put(client: Client) -> object:
         return await client.rebates.upload_evidence(
@@ -199,12 +210,12 @@ def test_an_upload_goes_where_it_can_go_or_nowhere(
         )
 
     with pytest.raises(errors.EvEnergyError) as caught:
-        bench.runner.run(bench.ask(put, answer))
-    show(caught.value)
+        fuzzer.runner.run(fuzzer.call(put, answer))
+    assert_printable(caught.value)
 
 
-def test_the_bench_tells_a_good_answer_from_a_bad_one(bench: Bench) -> None:
-    page = bench.runner.run(bench.ask(CALLS["a walk"], said([EVSE])))
+def test_fuzz_check_distinguishes_good_from_bad_replies(fuzzer: Fuzzer) -> None:
+    page = fuzzer.runner.run(fuzzer.call(CALLS["a walk"], json_reply([EVSE])))
     assert page == [m.EVSE.from_dict(EVSE)]
     with pytest.raises(errors.DecodeError):
-        bench.runner.run(bench.ask(CALLS["a walk"], reply(json.dumps(EVSE).encode())))
+        fuzzer.runner.run(fuzzer.call(CALLS["a walk"], reply(json.dumps(EVSE).encode())))

@@ -1,4 +1,4 @@
-"""Users who mock aiohttp can go on doing so; and what a socket shows only with luck."""
+"""Tests of users that mock aiohttp work, and faults that sockets cannot reproduce reliably."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mocked():
         yield mock
 
 
-async def test_a_call_goes_to_the_live_api_with_the_token(mocked: aioresponses) -> None:
+async def test_call_goes_to_the_live_api_with_the_token(mocked: aioresponses) -> None:
     mocked.get(ONE, payload=EVSE, response_class=MockableResponse)
     async with Client(TOKEN) as client:
         assert (await client.evses.get("evse01")).cpid == "SHIR1"
@@ -32,7 +32,7 @@ async def test_a_call_goes_to_the_live_api_with_the_token(mocked: aioresponses) 
     assert sent.kwargs["allow_redirects"] is False
 
 
-async def test_the_servers_of_the_api_are_known_by_name(mocked: aioresponses) -> None:
+async def test_servers_of_the_api_are_known_by_name(mocked: aioresponses) -> None:
     urls = {
         "live": "https://api.ev.energy/v2",
         "mock": "https://developers.ev.energy/_mock/ev.energy-api-v2",
@@ -57,7 +57,7 @@ async def test_the_servers_of_the_api_are_known_by_name(mocked: aioresponses) ->
         (aiohttp.ConnectionTimeoutError("connect"), False),
     ],
 )
-async def test_every_fault_of_aiohttp_becomes_one_of_ours(
+async def test_errors_of_aiohttp_become_errors_of_the_package(
     mocked: aioresponses, time: FakeTime, fault: Exception, sent: bool
 ) -> None:
     mocked.get(ONE, exception=fault, repeat=True)
@@ -71,7 +71,7 @@ async def test_every_fault_of_aiohttp_becomes_one_of_ours(
         assert len(time.slept) == (2 if sent else 4)
 
 
-async def test_the_deadline_ends_a_call_that_keeps_failing(
+async def test_deadline_ends_a_call_that_keeps_failing(
     mocked: aioresponses, time: FakeTime
 ) -> None:
     def slow(*_: object, **__: object) -> CallbackResult:

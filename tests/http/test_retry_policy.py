@@ -1,4 +1,4 @@
-"""When to try again."""
+"""The decision to repeat a request, and the pause before it."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def pause(outcome: Outcome, *, attempt: int = 1, is_write: bool = False, jitter:
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_read_is_repeated_after_a_temporary_status(status: int) -> None:
+def test_read_is_repeated_after_a_temporary_status(status: int) -> None:
     assert pause(reply(status)) == 0.5
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 422, 500, 501])
-def test_nothing_is_repeated_after_a_final_status(status: int) -> None:
+def test_request_is_not_repeated_after_a_final_status(status: int) -> None:
     assert pause(reply(status)) is None
     assert pause(reply(status), is_write=True) is None
 
 
-def test_a_write_is_repeated_only_where_it_was_not_carried_out() -> None:
+def test_write_is_repeated_only_if_it_was_not_carried_out() -> None:
     assert pause(reply(429), is_write=True) is not None
     assert pause(fault(sent=False), is_write=True) is not None
     assert pause(fault(sent=True), is_write=True) is None
@@ -49,7 +49,7 @@ def test_a_write_is_repeated_only_where_it_was_not_carried_out() -> None:
 
 
 @given(st.integers(1, 50), st.floats(0, 1))
-def test_pauses_grow_but_never_beyond_eight_seconds(attempt: int, jitter: float) -> None:
+def test_pauses_grow_up_to_eight_seconds(attempt: int, jitter: float) -> None:
     found = pause_before_retry(
         RetryPolicy(retries=50), attempt, reply(503), is_write=False, remaining=1e9, jitter=jitter
     )
@@ -57,13 +57,13 @@ def test_pauses_grow_but_never_beyond_eight_seconds(attempt: int, jitter: float)
     assert 0 <= found <= min(8.0, 0.5 * 2 ** (attempt - 1))
 
 
-def test_after_the_last_retry_it_gives_up() -> None:
+def test_request_is_not_repeated_after_the_last_retry() -> None:
     assert pause(reply(503), attempt=2) is not None
     assert pause(reply(503), attempt=3) is None
 
 
 @given(st.integers(0, 10**6), st.floats(0, 1))
-def test_a_pause_the_server_asks_for_is_taken_in_full(asked: float, jitter: float) -> None:
+def test_retry_after_is_honoured(asked: float, jitter: float) -> None:
     assert pause(reply(429, retry_after=asked), jitter=jitter) == asked
 
 
@@ -81,7 +81,7 @@ SECONDS = st.floats(-1e3, float("inf"))
 
 
 @given(POLICIES, OUTCOMES, st.integers(1, 5000), st.booleans(), SECONDS, st.floats(0, 1))
-def test_whatever_comes_the_rules_hold(
+def test_retry_rules_hold_for_arbitrary_outcomes(
     policy: RetryPolicy,
     outcome: Outcome,
     attempt: int,
@@ -94,13 +94,13 @@ def test_whatever_comes_the_rules_hold(
     )
     if found is None:
         return
-    assert attempt <= policy.retries, "never more often than that"
-    assert 0 <= found < remaining, "never beyond the deadline"
+    assert attempt <= policy.retries, "more retries than allowed"
+    assert 0 <= found < remaining, "beyond the deadline"
     status, asked = None, None
     if isinstance(outcome, Response):
         status, asked = outcome.status, outcome.retry_after
     if asked is not None:
-        assert found == asked, "never sooner than the server asks"
+        assert found == asked, "earlier than the server allows"
     else:
         assert found <= policy.max_backoff
     if is_write:
@@ -110,7 +110,7 @@ def test_whatever_comes_the_rules_hold(
 
 
 @given(POLICIES, OUTCOMES, st.integers(1, 50), st.floats(0, 1e4), st.floats(0, 1))
-def test_a_read_is_tried_again_wherever_a_write_is(
+def test_read_is_retried_wherever_a_write_is(
     policy: RetryPolicy, outcome: Outcome, attempt: int, remaining: float, jitter: float
 ) -> None:
     policy = attrs.evolve(policy, statuses=policy.statuses | {429})
@@ -124,7 +124,7 @@ def test_a_read_is_tried_again_wherever_a_write_is(
 
 
 @pytest.mark.parametrize("asked", [59.9, 60.0, 61.0])
-def test_a_pause_that_does_not_fit_is_not_made_shorter(asked: float) -> None:
+def test_pause_is_not_shortened_to_fit_the_deadline(asked: float) -> None:
     found = pause_before_retry(
         RetryPolicy(), 1, reply(429, retry_after=asked), is_write=False, remaining=60.0, jitter=0.5
     )
@@ -141,7 +141,7 @@ def test_a_pause_that_does_not_fit_is_not_made_shorter(asked: float) -> None:
         {"statuses": {200}},
     ],
 )
-def test_a_policy_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_policy_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         RetryPolicy(**wrong)
 
@@ -171,20 +171,20 @@ def test_a_policy_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
         ({}, None),
     ],
 )
-def test_both_spellings_and_both_forms_of_retry_after_are_read(
+def test_retry_after_is_parsed_in_both_spellings_and_both_forms(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert Response(429, "", headers, b"").retry_after == seconds
 
 
 @given(st.dictionaries(st.sampled_from(["retry-after", "retryafter", "date"]), st.text()))
-def test_no_retry_after_is_an_error(headers: dict[str, str]) -> None:
+def test_invalid_retry_after_is_never_an_exception(headers: dict[str, str]) -> None:
     found = Response(429, "", headers, b"").retry_after
     assert found is None or found >= 0
 
 
 @given(st.text(), st.text())
-def test_no_rate_limit_header_is_an_error(limit: str, remaining: str) -> None:
+def test_invalid_rate_limit_header_is_never_an_exception(limit: str, remaining: str) -> None:
     headers = {"x-ratelimit-limit": limit, "x-ratelimit-remaining": remaining}
     found = RateLimit.of(headers)
     assert found is None or (found.limit >= 0 and found.remaining >= 0)

@@ -1,4 +1,4 @@
-"""Servers that redirect to the same path with a slash at its end, or without: as Django's do."""
+"""Servers that redirect to the same path with or without a trailing slash, as Django does."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ EVSE = {"id": "evse01", "url": "http://127.0.0.1/v2/evses/evse01/", "cpid": "SHI
 STATUSES = (301, 302, 307, 308)
 
 
-def appending(status: int = 301, body: object = EVSE, link: str = "") -> Handler:
-    """Return a handler whose paths all end in a slash; others are redirected there."""
+def redirecting(status: int = 301, body: object = EVSE, link: str = "") -> Handler:
+    """Return a handler that redirects paths without a trailing slash."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         path, mark, query = request.raw_path.partition("?")
@@ -37,10 +37,10 @@ def appending(status: int = 301, body: object = EVSE, link: str = "") -> Handler
 
 
 @pytest.mark.parametrize("status", STATUSES)
-async def test_a_read_is_redirected_once_and_the_form_is_remembered(
+async def test_read_is_redirected_once_and_the_slash_is_remembered(
     serve: Serve, status: int
 ) -> None:
-    server = await serve(appending(status))
+    server = await serve(redirecting(status))
     async with server.client(retries=0) as client:
         assert (await client.evses.get("evse01", expand=["user"])).cpid == "SHIR1"
         await client.evses.get("evse02")
@@ -54,10 +54,10 @@ async def test_a_read_is_redirected_once_and_the_form_is_remembered(
     }
 
 
-async def test_a_read_is_redirected_for_the_blocking_client_too(serve: Serve) -> None:
+async def test_blocking_read_is_redirected(serve: Serve) -> None:
     import asyncio
 
-    server = await serve(appending())
+    server = await serve(redirecting())
 
     def read() -> str:
         with ev_energy_sync.Client("a-token-12345", base_url=server.url) as client:
@@ -66,37 +66,37 @@ async def test_a_read_is_redirected_for_the_blocking_client_too(serve: Serve) ->
     assert await asyncio.to_thread(read) == "SHIR1"
 
 
-async def test_a_slash_that_is_too_much_is_left_out(serve: Serve) -> None:
+async def test_surplus_slash_is_removed(serve: Serve) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/"):
             return web.Response(status=308, headers={"Location": request.path.rstrip("/")})
-        if len(server.requests) == 1:  # the one that teaches the client the other form
+        if len(server.requests) == 1:  # makes the client add the slash
             return web.Response(status=301, headers={"Location": f"{request.path}/"})
         return web.json_response(EVSE)
 
     server = await serve(answer)
     async with server.client(retries=0) as client:
         with pytest.raises(errors.DecodeError):
-            await client.evses.get("evse01")  # there and back: once is enough
+            await client.evses.get("evse01")  # a second redirect is not followed
         await client.evses.get("evse01")
     paths = [seen.raw_path for seen in server.requests]
-    bare, slashed = "/v2/evses/evse01", "/v2/evses/evse01/"
-    assert paths == [bare, slashed, slashed, bare]
+    without_slash, with_slash = "/v2/evses/evse01", "/v2/evses/evse01/"
+    assert paths == [without_slash, with_slash, with_slash, without_slash]
 
 
 @pytest.mark.parametrize(
     "link", ['<?page=2>; rel="next"', '<./?page=2>; rel="next"', '</v2/evses?page=2>; rel="next"']
 )
-async def test_listings_go_on_from_where_they_were_redirected(serve: Serve, link: str) -> None:
-    server = await serve(appending(body=[EVSE], link=link))
+async def test_listing_continues_from_the_redirected_page(serve: Serve, link: str) -> None:
+    server = await serve(redirecting(body=[EVSE], link=link))
     async with server.client(retries=0) as client:
         listing = client.evses.list(page_size=10)
         pages = [page async for page in listing.pages()]
         assert [page.items[0].cpid for page in pages] == ["SHIR1", "SHIR1"]
-        again = [
+        resumed = [
             page async for page in client.evses.list(page_size=10).resume(pages[1].cursor).pages()
         ]
-        assert len(again) == 1
+        assert len(resumed) == 1
         found = await client.fetch(pages[0].items[0].user) if pages[0].items[0].user else None
         assert found is None
     assert [(seen.raw_path, seen.query) for seen in server.requests] == [
@@ -108,10 +108,10 @@ async def test_listings_go_on_from_where_they_were_redirected(serve: Serve, link
 
 
 @pytest.mark.parametrize("status", STATUSES)
-async def test_a_write_is_not_sent_again_but_the_next_one_goes_there(
+async def test_redirected_write_is_not_resent_and_the_next_one_uses_the_slash(
     serve: Serve, status: int
 ) -> None:
-    server = await serve(appending(status))
+    server = await serve(redirecting(status))
     async with server.client() as client:
         with pytest.raises(errors.DecodeError, match="not carried out.*Call the method again"):
             await client.evses.update("evse01", location=None)
@@ -124,8 +124,8 @@ async def test_a_write_is_not_sent_again_but_the_next_one_goes_there(
     assert server.requests[1].body == server.requests[0].body == b'{"location":null}'
 
 
-async def test_a_redirected_read_costs_two_requests_of_the_allowance(serve: Serve) -> None:
-    server = await serve(appending())
+async def test_redirected_read_uses_two_requests_of_the_rate_limit(serve: Serve) -> None:
+    server = await serve(redirecting())
     budget = MemoryBudget(limit=100)
     async with server.client(budget=budget, retries=0) as client:
         await client.evses.get("evse01")
@@ -140,8 +140,8 @@ async def test_a_redirected_read_costs_two_requests_of_the_allowance(serve: Serv
 @pytest.mark.parametrize(
     "location",
     [
-        "https://evil.example/v2/evses/evse01/",
-        "//evil.example/v2/evses/evse01/",
+        "https://attacker.example/v2/evses/evse01/",
+        "//attacker.example/v2/evses/evse01/",
         "http://user@{host}/v2/evses/evse01/",
         "/v2/evses/evse02/",
         "/v2/evses/",
@@ -164,8 +164,8 @@ async def test_redirects_to_anything_else_are_not_followed(serve: Serve, locatio
     assert len(server.requests) == 1
 
 
-async def test_an_onboarding_link_is_still_the_location_itself(serve: Serve) -> None:
-    """The first redirect is for the slash, the second is the value."""
+async def test_onboarding_link_is_the_location_of_the_redirect(serve: Serve) -> None:
+    """The first redirect adds the slash; the second is the result of the operation."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -187,7 +187,7 @@ SEGMENT = st.text(st.sampled_from("ab01-._~%:+ /é?#"), min_size=1, max_size=6).
 
 
 @given(st.lists(SEGMENT, min_size=1, max_size=3), st.booleans(), st.sampled_from(STATUSES))
-def test_the_other_form_is_found_for_every_path(
+def test_other_slash_form_is_recognised(
     segments: list[str], ends_in_slash: bool, status: int
 ) -> None:
     from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What tools ask of models: their annotations as types, and their values as plain data."""
+"""Models in other tools: type hints, signatures, and plain data from a cattrs converter."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def fields_of(model: type[Any]) -> set[str]:
 
 
 @by_name
-def test_the_type_hints_of_every_model_resolve(model: type[Model]) -> None:
+def test_type_hints_of_every_model_resolve(model: type[Model]) -> None:
     hints = typing.get_type_hints(model)
     assert fields_of(model) <= set(hints)
     assert not [hint for hint in hints.values() if isinstance(hint, str)]
 
 
 @by_name
-def test_the_annotations_of_every_model_resolve_for_inspect(model: type[Model]) -> None:
+def test_annotations_of_every_model_resolve_for_inspect(model: type[Model]) -> None:
     own = inspect.get_annotations(model, eval_str=True)
     assert not [hint for hint in own.values() if isinstance(hint, str)]
     assert own.keys() == inspect.get_annotations(model).keys()
@@ -49,7 +49,7 @@ def test_the_annotations_of_every_model_resolve_for_inspect(model: type[Model]) 
 
 
 @by_name
-def test_the_constructor_of_every_model_takes_its_members_by_name(model: type[Any]) -> None:
+def test_constructor_of_every_model_takes_its_fields_by_name(model: type[Any]) -> None:
     parameters = inspect.signature(model).parameters
     assert {*parameters} == fields_of(model) - {"_extra"} | {"extra"}
     for name, parameter in parameters.items():
@@ -60,7 +60,7 @@ def test_the_constructor_of_every_model_takes_its_members_by_name(model: type[An
         assert parameter.annotation == field.type or name == "extra"
 
 
-def test_type_hints_are_those_that_are_written() -> None:
+def test_type_hints_equal_the_annotations() -> None:
     hints = typing.get_type_hints(models.EVSE)
     assert hints["model"] == ev_energy.Ref[EVSEModel] | None
     assert hints["user"] == ev_energy.Ref[User] | None
@@ -89,17 +89,17 @@ assert evse.user.url == url and evse.location.latitude == 1
 assert attrs.fields(models.EVSE).cpid.type is str
 print(cattrs.unstructure(evse)["location"])
 """
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
-    assert (done.stdout, done.stderr) == (
+    assert (result.stdout, result.stderr) == (
         "{'latitude': 1.0, 'longitude': 2.0, '_extra': {}}\n",
         "",
     )
 
 
 def test_every_model_is_unstructured_by_a_plain_converter() -> None:
-    # In a process of its own, since cattrs resolves the types of the fields for good.
+    # In a new process, since cattrs resolves the types of the fields permanently.
     code = """
 import attrs, cattrs, typing
 from ev_energy import models
@@ -130,14 +130,14 @@ assert count > 100
 evse = models.EVSE.from_dict({"id": "e", "user": "https://api.ev.energy/v2/users/me"})
 assert cattrs.unstructure(evse)["user"] == evse.user
 """
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("package", [ev_energy, ev_energy_sync])
-def test_what_is_accepted_for_an_id_is_public(package: Any) -> None:
+def test_types_of_id_arguments_are_public(package: Any) -> None:
     assert {"Id", "Key"} <= set(dir(package))
     assert typing.get_args(package.Id[models.EVSE])[0] is str
     assert dt.datetime in typing.get_args(package.Key[models.EVSE])

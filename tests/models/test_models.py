@@ -39,7 +39,7 @@ DATA: dict[str, Any] = {
 }
 
 
-def test_a_model_goes_to_json_and_back_unchanged() -> None:
+def test_model_goes_to_json_and_back_unchanged() -> None:
     evse = EVSE.from_dict(DATA)
     assert evse.to_dict() == DATA
     assert type(evse.to_dict()["lock_mode"]) is str
@@ -51,10 +51,10 @@ def test_a_model_goes_to_json_and_back_unchanged() -> None:
 
 def test_models_copy_pickle_compare_and_print() -> None:
     evse = EVSE.from_dict(DATA)
-    for twin in (copy.copy(evse), copy.deepcopy(evse), pickle.loads(pickle.dumps(evse))):
-        assert twin == evse
-        assert twin.to_dict() == DATA
-        assert type(twin) is EVSE
+    for copied in (copy.copy(evse), copy.deepcopy(evse), pickle.loads(pickle.dumps(evse))):
+        assert copied == evse
+        assert copied.to_dict() == DATA
+        assert type(copied) is EVSE
     assert EVSE.from_dict({**DATA, "cpid": "other"}) != evse
     assert EVSE.from_dict({k: v for k, v in DATA.items() if k != "new"}) != evse
     assert evse != DATA
@@ -63,7 +63,7 @@ def test_models_copy_pickle_compare_and_print() -> None:
     assert len({evse, EVSE.from_dict(DATA)}) == 1
 
 
-def test_a_model_cannot_be_changed_but_evolved() -> None:
+def test_model_is_immutable_and_can_be_evolved() -> None:
     evse = EVSE.from_dict(DATA)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         evse.cpid = "x"  # type: ignore[misc]  # that is the point
@@ -71,7 +71,7 @@ def test_a_model_cannot_be_changed_but_evolved() -> None:
     assert attrs.evolve(evse, cpid="x").model == evse.model
 
 
-def test_a_model_can_be_made_by_hand_for_tests() -> None:
+def test_model_can_be_constructed_directly() -> None:
     evse = EVSE(
         id="evse01", url=f"{ROOT}/evses/evse01", cpid="c", user=Ref(f"{ROOT}/users/u", User)
     )
@@ -84,7 +84,7 @@ def test_a_model_can_be_made_by_hand_for_tests() -> None:
         EVSE(id="evse01", url="u", cpid="c", cpidd="d")  # type: ignore[call-arg]  # as above
 
 
-def test_a_link_reads_alike_expanded_or_not() -> None:
+def test_link_has_the_same_attributes_expanded_or_not() -> None:
     evse = EVSE.from_dict(DATA)
     assert evse.model is not None
     assert evse.user is not None
@@ -99,7 +99,7 @@ def test_a_link_reads_alike_expanded_or_not() -> None:
         _ = evse.user.value
 
 
-def test_links_are_equal_when_they_lead_to_the_same_place() -> None:
+def test_links_with_the_same_url_are_equal() -> None:
     evse = EVSE.from_dict(DATA)
     assert evse.user == Ref(f"{ROOT}/users/user01", User)
     assert hash(evse.user) == hash(Ref(f"{ROOT}/users/user01", User))
@@ -108,19 +108,19 @@ def test_links_are_equal_when_they_lead_to_the_same_place() -> None:
     assert evse.user != f"{ROOT}/users/user01"
 
 
-def test_an_expanded_link_without_a_url_still_has_its_id() -> None:
+def test_expanded_link_without_a_url_has_an_id() -> None:
     evse = EVSE.from_dict({**DATA, "model": {"id": "emod01", "name": "EVWC"}})
     assert evse.model is not None
     assert (evse.model.url, evse.model.id) == ("", "emod01")
 
 
-def test_moments_are_aware_and_naive_ones_are_utc() -> None:
+def test_timestamps_are_aware_and_naive_ones_are_read_as_utc() -> None:
     for text in ("2024-01-01T11:11:11.1111", "2024-01-01T11:11:11.1111Z"):
         user = User.from_dict({"id": "u", "url": "u", "joined_at": text})
         assert user.joined_at == datetime(2024, 1, 1, 11, 11, 11, 111100, UTC)
 
 
-def test_prices_are_decimals_and_clock_times_times() -> None:
+def test_prices_are_decimals_and_times_of_day_are_times() -> None:
     tariff = Tariff.from_dict(
         {
             "id": "t",
@@ -140,7 +140,7 @@ def test_prices_are_decimals_and_clock_times_times() -> None:
     assert times[0].start.hour == 18
 
 
-def test_an_open_enum_keeps_what_it_does_not_know() -> None:
+def test_open_enum_keeps_unknown_values() -> None:
     known, unknown = EVSELockMode("SMART"), EVSELockMode("NEW")
     assert known is EVSELockMode.SMART
     assert known.known
@@ -154,14 +154,14 @@ def test_an_open_enum_keeps_what_it_does_not_know() -> None:
         EVSELockMode(5)
 
 
-def test_unset_has_no_truth() -> None:
+def test_truth_value_of_unset_is_an_error() -> None:
     with pytest.raises(TypeError, match="compare with `is UNSET`"):
         bool(UNSET)
     assert repr(UNSET) == "UNSET"
     assert pickle.loads(pickle.dumps(UNSET)) is UNSET
 
 
-def test_a_location_of_a_list_and_of_one_user_is_the_same_class() -> None:
+def test_location_of_a_list_and_of_one_user_is_the_same_class() -> None:
     location = Location.from_dict(
         {"city": "London", "current_carbon_intensity_grams_per_kilowatt_hour": 300}
     )
@@ -169,7 +169,7 @@ def test_a_location_of_a_list_and_of_one_user_is_the_same_class() -> None:
     assert Location.from_dict({"city": "London"}).extra == {}
 
 
-def test_a_model_is_a_frozen_attrs_class_to_whoever_asks() -> None:
+def test_model_is_a_frozen_attrs_class() -> None:
     make = EVSEMake(id="1", url="u", name="Acme")
     assert attrs.has(EVSEMake)
     assert [field.name for field in attrs.fields(EVSEMake)][:3] == ["id", "url", "name"]
@@ -184,10 +184,10 @@ def test_a_model_is_a_frozen_attrs_class_to_whoever_asks() -> None:
     with pytest.raises(AttributeError):
         _ = attrs.fields(EVSEMake).nonesuch
     with pytest.raises(AttributeError):
-        object.__setattr__(make, "nonesuch", 1)  # slotted
+        object.__setattr__(make, "nonesuch", 1)  # models have slots
 
 
-def test_a_model_that_inherits_has_the_members_of_both() -> None:
+def test_derived_model_has_the_fields_of_both() -> None:
     detail = RegionDetail.from_dict({"id": "r", "name": "n", "geometry": None})
     assert isinstance(detail, Region)
     assert [field.name for field in attrs.fields(RegionDetail)][-2:] == ["geometry", "_extra"]

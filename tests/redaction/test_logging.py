@@ -40,7 +40,7 @@ async def test_attempt_is_logged_in_one_line_without_personal_data(serve, caplog
             },
         )
 
-    caplog.set_level(logging.DEBUG)  # of every logger there is
+    caplog.set_level(logging.DEBUG)  # of all loggers
     server = await serve(answer)
     async with server.client() as client:
         await client.users.list(email="eve@example.com").collect()
@@ -109,7 +109,7 @@ def test_only_allow_listed_query_values_are_shown(name: str, value: str) -> None
 
 @given(st.sampled_from(["page_size", "expand", "start__gte", "ordering", "status"]))
 def test_secret_under_an_allow_listed_name_is_masked(name: str) -> None:
-    """A link comes from the wire, and may put anything anywhere."""
+    """A server may put secrets anywhere into a link."""
     for secret in (TOKEN, SECRET, SIGNATURE, "eve@example.com", "51.5,-0.1"):
         url = URL("https://api.ev.energy/v2/users").with_query([(name, secret), (secret, "1")])
         assert secret not in redact_query(url)

@@ -1,4 +1,4 @@
-"""Where secrets go, and where they must not."""
+"""The destinations of secrets, and the errors and logs that must not show them."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from tests.helpers.support import SECRET, TOKEN
 REPLY = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": "SHIR1"}
 
 
-async def parrot(request: web.Request) -> web.Response:
-    """An API that puts every header and body it got into its error pages."""
-    heard = "\n".join(f"{name}: {value}" for name, value in request.headers.items())
+async def echo(request: web.Request) -> web.Response:
+    """Repeat the headers of the request in an error page, as some gateways do."""
+    headers = "\n".join(f"{name}: {value}" for name, value in request.headers.items())
     if request.path == "/o/token/":
         return web.json_response({"access_token": TOKEN, "expires_in": 36000})
     if "evse01" in request.path:
         return web.json_response(REPLY)
     return web.Response(
         status=500,
-        text=f"<html>{heard}\n{SECRET}</html>",
-        headers={"X-Heard": heard[-80:].replace("\n", " ")},
+        text=f"<html>{headers}\n{SECRET}</html>",
+        headers={"X-Echo": headers[-80:].replace("\n", " ")},
     )
 
 
-def shown(error: BaseException) -> str:
-    """Everything of an error that could be printed, logged or sent to a tracker."""
+def printed(error: BaseException) -> str:
+    """Return everything that a log, a terminal or an error tracker may print of *error*."""
     parts = [str(error), repr(error), repr(vars(error)), repr(error.__cause__)]
     parts += [repr(pickle.dumps(error))]
     return "\n".join(parts)
 
 
-async def test_no_secret_is_in_any_error_log_capture_or_repr(serve, caplog) -> None:
+async def test_errors_logs_captures_and_reprs_show_no_secret(serve, caplog) -> None:
     caplog.set_level(logging.DEBUG)
-    server = await serve(parrot)
+    server = await serve(echo)
     seen = []
     async with server.client(server.credentials(), retries=1) as client:
         with client.capture() as calls:
@@ -47,7 +47,7 @@ async def test_no_secret_is_in_any_error_log_capture_or_repr(serve, caplog) -> N
                 await client.evses.get("evse02")
             with pytest.raises(errors.ServerError) as paged:
                 await client.evses.list().collect()
-        seen += [shown(caught.value), shown(paged.value), repr(client), repr(client.evses)]
+        seen += [printed(caught.value), printed(paged.value), repr(client), repr(client.evses)]
         seen += [str(call) + repr(call) + repr(call.body) for call in calls]
         caller = client._caller
         seen += [repr(caller.state.auth), repr(caller.options)]
@@ -58,12 +58,12 @@ async def test_no_secret_is_in_any_error_log_capture_or_repr(serve, caplog) -> N
         assert SECRET not in text
 
 
-async def test_a_refused_token_request_shows_no_secret(serve) -> None:
+async def test_refused_token_request_shows_no_secret(serve) -> None:
     async def refuse(request: web.Request) -> web.Response:
         body = await request.text()
-        heard = f"{body} {dict(request.headers)}"
+        headers = f"{body} {dict(request.headers)}"
         return web.json_response(
-            {"error": "invalid_client", "error_description": heard}, status=401
+            {"error": "invalid_client", "error_description": headers}, status=401
         )
 
     server = await serve(refuse)
@@ -71,20 +71,20 @@ async def test_a_refused_token_request_shows_no_secret(serve) -> None:
         async with server.client(server.credentials(method=method)) as client:
             with pytest.raises(errors.TokenError, match="check the client id and secret") as caught:
                 await client.evses.get("evse01")
-        assert SECRET not in shown(caught.value)
+        assert SECRET not in printed(caught.value)
 
 
 @pytest.mark.parametrize("path", ["evses/evse01", "o/token/", ""])
-async def test_a_link_to_another_origin_gets_no_request_at_all(serve, path: str) -> None:
-    thief, server = await serve(parrot), await serve(parrot)
-    foreign = f"http://127.0.0.1:{thief.port}/v2/{path}"
+async def test_link_to_another_origin_is_not_requested(serve, path: str) -> None:
+    stranger, server = await serve(echo), await serve(echo)
+    foreign = f"http://127.0.0.1:{stranger.port}/v2/{path}"
     async with server.client() as client:
         with pytest.raises(errors.ForeignOriginError, match="is sent nowhere else"):
             await client.fetch(Ref(foreign, EVSE))
-        # A URL given as an id is only read for the id in it; the request stays here.
+        # Of a URL that is given as an id, only the id is used.
         if path.endswith("evse01"):
             await client.evses.get(foreign)
-    assert thief.requests == []
+    assert stranger.requests == []
     assert [seen.raw_path for seen in server.requests] in ([], ["/v2/evses/evse01"])
 
 
@@ -100,26 +100,26 @@ async def test_a_link_to_another_origin_gets_no_request_at_all(serve, path: str)
         "ftp://api.ev.energy/v2/users/u",
     ],
 )
-async def test_nothing_that_only_looks_like_the_api_is_followed(url: str) -> None:
+async def test_url_that_resembles_the_api_is_not_followed(url: str) -> None:
     async with Client(TOKEN) as client:
         with pytest.raises((errors.ForeignOriginError, ValueError)):
             await client.fetch(Ref(url, User))
 
 
-async def test_a_redirect_of_the_token_endpoint_is_not_followed(serve) -> None:
-    thief = await serve(parrot)
+async def test_redirect_of_the_token_endpoint_is_not_followed(serve) -> None:
+    stranger = await serve(echo)
 
     async def away(_: web.Request) -> web.Response:
-        return web.Response(status=307, headers={"Location": f"{thief.url}/o/token/"})
+        return web.Response(status=307, headers={"Location": f"{stranger.url}/o/token/"})
 
     server = await serve(away)
     async with server.client(server.credentials()) as client:
         with pytest.raises(errors.TokenError):
             await client.evses.get("evse01")
-    assert thief.requests == []
+    assert stranger.requests == []
 
 
-async def test_the_onboarding_request_carries_no_token_and_no_header_of_the_api(serve) -> None:
+async def test_onboarding_request_carries_no_token_and_no_header_of_the_api(serve) -> None:
     async def redirect(_: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": "https://drivers.example/x?y=1"})
 
@@ -138,24 +138,24 @@ async def test_the_onboarding_request_carries_no_token_and_no_header_of_the_api(
 @pytest.mark.parametrize(
     "base_url", ["http://api.ev.energy/v2", "http://10.0.0.1/v2", "http://127.evil.example/v2"]
 )
-def test_the_token_does_not_travel_in_the_clear_unless_allowed(base_url: str) -> None:
+def test_token_is_not_sent_over_plain_http_unless_allowed(base_url: str) -> None:
     with pytest.raises(ValueError, match="would send the token unencrypted"):
         Client(TOKEN, base_url=base_url)
     assert Client(TOKEN, base_url=base_url, allow_insecure=True).base_url.scheme == "http"
 
 
-def test_the_secret_does_not_travel_in_the_clear_either() -> None:
+def test_client_secret_is_not_sent_over_plain_http() -> None:
     auth = ClientCredentials(client_id="a", client_secret=SECRET, token_url="http://x.example/")
     with pytest.raises(ValueError, match="token_url .* would send the token unencrypted"):
         Client(auth)
 
 
-def test_plain_http_to_this_machine_is_allowed() -> None:
+def test_plain_http_to_loopback_is_allowed() -> None:
     for host in ("localhost", "127.0.0.1", "127.1.2.3", "[::1]"):
         Client(TOKEN, base_url=f"http://{host}:1/v2")
 
 
-def test_credentials_print_without_their_secrets() -> None:
+def test_repr_of_credentials_shows_no_secret() -> None:
     assert SECRET not in repr(ClientCredentials(client_id="a", client_secret=SECRET))
     assert TOKEN not in repr(StaticToken(TOKEN))
     grant = ClientCredentials(client_id="a", client_secret=SECRET).token_request(None)
@@ -170,7 +170,7 @@ def test_credentials_print_without_their_secrets() -> None:
         ({"X-A": "b\r\nX-C: d"}, "headers: X-A contains a line break"),
     ],
 )
-def test_headers_that_would_do_harm_are_refused(headers: dict[str, str], message: str) -> None:
+def test_unsafe_headers_are_refused(headers: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Client(TOKEN, headers=headers)
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Text chosen by a server: shown in one short line, with secrets masked in any encoding."""
+"""Text of a server is printed in one short line, with secrets masked in any encoding."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ LETTERS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=
 
 def _units(text: str) -> list[int]:
     raw = text.encode("utf-16-be")
-    return [int.from_bytes(raw[at : at + 2]) for at in range(0, len(raw), 2)]
+    return [int.from_bytes(raw[index : index + 2]) for index in range(0, len(raw), 2)]
 
 
-#: What a text looks like inside a JSON text, written in a way that few programs write it.
+#: Functions that encode a text in unusual ways.
 ESCAPED: dict[str, Callable[[str], str]] = {
     "small hex": lambda text: "".join(f"\\u{unit:04x}" for unit in _units(text)),
     "capital hex": lambda text: "".join(f"\\u{unit:04X}" for unit in _units(text)),
@@ -102,8 +102,8 @@ ESCAPED: dict[str, Callable[[str], str]] = {
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")
 
 
-def readings(text: str) -> list[str]:
-    """Return what a careful reader could make of *text*; written without a line of the package."""
+def decodings(text: str) -> list[str]:
+    """Return *text* in all decoded forms, computed independently of the package."""
     import html
     from urllib.parse import unquote
 
@@ -126,7 +126,7 @@ def readings(text: str) -> list[str]:
 def test_secret_is_found_under_escapes(write: Callable[[str], str], secret: str) -> None:
     shown = scrub(f"you sent {write(secret)}.", encodings(secret))
     assert "***" in shown
-    assert not any(secret in reading for reading in readings(shown))
+    assert not any(secret in decoded for decoded in decodings(shown))
 
 
 @given(SECRETS | LETTERS)
@@ -155,7 +155,7 @@ def test_body_with_an_escaped_secret_stays_json(
         shown.decode(errors="replace"),
         shown.replace(b"\0", b"").decode(errors="replace"),
     ):
-        assert not any(secret in reading for reading in readings(text))
+        assert not any(secret in decoded for decoded in decodings(text))
     read: Any = json.loads(shown)
     assert read["title"] == "no"
     assert read["count"] == 7

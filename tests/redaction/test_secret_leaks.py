@@ -1,4 +1,4 @@
-"""The search for leaked secrets: each test here leaks one on purpose."""
+"""The search for leaked secrets, applied to tests that leak one on purpose."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from yarl import URL
 
 HERE = Request("GET", URL("http://127.0.0.1/v2/evses"), template="/evses")
 
-def test_logs_of_any_logger(): logging.getLogger("whose.ever").error("heard %s", TOKEN)
+def test_logs_of_any_logger(): logging.getLogger("foreign").error("received %s", TOKEN)
 
 def test_logs_in_escapes_of_json():
-    spelt = "".join(f"{chr(92)}u{ord(letter):04X}" for letter in TOKEN)
-    logging.getLogger("whose.ever").error("heard %s", spelt)
+    escaped = "".join(f"{chr(92)}u{ord(letter):04X}" for letter in TOKEN)
+    logging.getLogger("foreign").error("received %s", escaped)
 
 def test_logs_in_escapes_of_urls():
-    logging.getLogger("whose.ever").error("heard " + "".join(f"%{ord(one):02x}" for one in TOKEN))
+    logging.getLogger("foreign").error("received " + "".join(f"%{ord(one):02x}" for one in TOKEN))
 
 def test_errors_in_utf_16():
     with pytest.raises(errors.ApiError):
@@ -56,11 +56,11 @@ def test_logs_with_an_exception():
     try:
         raise ValueError(TOKEN)
     except ValueError:
-        logging.getLogger("a").exception("it broke")
+        logging.getLogger("a").exception("failed")
 
 def test_errors_that_are_expected():
     with pytest.raises(ValueError):
-        raise ValueError(f"what is {TOKEN}?")
+        raise ValueError(f"unknown token {TOKEN}")
 
 def test_errors_that_are_caught():
     try:
@@ -125,7 +125,7 @@ def test_output_that_is_looked_at(capsys):
 def test_output_of_a_process():
     subprocess.run([sys.executable, "-c", f"print('{TOKEN}')"], capture_output=True, check=True)
 
-def test_files(tmp_path): (tmp_path / "a.log").write_text(f"so {SECRET}")
+def test_files(tmp_path): (tmp_path / "a.log").write_text(f"secret {SECRET}")
 
 async def test_files_beside_a_store(tmp_path):
     store, token = FileStore(tmp_path / "tokens"), Token(access_token="a-token-that-is-long")
@@ -133,7 +133,7 @@ async def test_files_beside_a_store(tmp_path):
     (tmp_path / "tokens.tmp").write_text(token.access_token)
 """
 
-INNOCENT = """
+NO_LEAKS = """
 import logging, warnings
 import pytest
 from tests.helpers.support import SECRET, TOKEN
@@ -149,7 +149,7 @@ def test_nothing_secret(tmp_path, capsys):
     print("fine")
     (tmp_path / "a.log").write_text("fine")
 
-async def test_a_store_is_the_place_for_tokens(tmp_path):
+async def test_store_is_the_place_for_tokens(tmp_path):
     store, token = FileStore(tmp_path / "tokens"), Token(access_token="a-token-that-is-long")
     async with store.lock("k"): await store.save("k", token)
 
@@ -163,7 +163,7 @@ def run(folder: Path, tests: str) -> tuple[int, str]:
     (folder / "test_it.py").write_text(tests)
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
     plain = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
-    # Its output may hold what is searched for here too, so that nobody looks at it by accident.
+    # Not `subprocess.run`: its output contains secrets, and this test is searched too.
     with subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short"],
         cwd=folder,
@@ -177,17 +177,17 @@ def run(folder: Path, tests: str) -> tuple[int, str]:
         return process.wait(60), shown
 
 
-@pytest.mark.shows_secrets("files", reason="what it writes are tests that leak")
-def test_every_way_to_leak_fails_the_test_that_leaked(tmp_path: Path) -> None:
+@pytest.mark.shows_secrets("files", reason="it writes tests that leak")
+def test_each_kind_of_leak_fails_its_test(tmp_path: Path) -> None:
     code, shown = run(tmp_path, LEAKS)
     written = set(re.findall(r"def (test_\w+)", LEAKS))
-    said = r"^_+ (?:ERROR at teardown of )?(test_\w+) _+\nsecrets were shown"
-    caught = set(re.findall(said, shown, re.MULTILINE))
+    pattern = r"^_+ (?:ERROR at teardown of )?(test_\w+) _+\nsecrets were shown"
+    caught = set(re.findall(pattern, shown, re.MULTILINE))
     assert (code, written - caught) == (1, set()), shown
 
 
-def test_what_does_not_leak_passes_and_so_does_what_does_on_purpose(tmp_path: Path) -> None:
-    code, shown = run(tmp_path, INNOCENT)
+def test_tests_without_leaks_and_with_permitted_leaks_pass(tmp_path: Path) -> None:
+    code, shown = run(tmp_path, NO_LEAKS)
     assert code == 0, shown
     assert "3 passed" in shown
 
@@ -202,7 +202,7 @@ def test_what_does_not_leak_passes_and_so_does_what_does_on_purpose(tmp_path: Pa
         pytest.mark.shows_secrets("sound", reason="loud"),
     ],
 )
-def test_leave_to_leak_needs_a_place_and_a_reason(
+def test_permission_to_leak_needs_a_kind_and_a_reason(
     request: pytest.FixtureRequest, mark: pytest.MarkDecorator
 ) -> None:
     request.node.add_marker(mark)

@@ -1,4 +1,4 @@
-"""Whatever a server sends, what is shown of it is one short visible line."""
+"""Errors and log records print the text of a server in one short line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ev_energy.auth._oauth import parse_token_response
 from ev_energy.models._json import MAX_DOCUMENT_BYTES
 from tests.helpers.support import TOKEN
 
-# A failing example must be shown, and not give way to a warning of how large it is.
+# Otherwise, this warning would replace the report of a failing example.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=3000) | st.sampled_from(
@@ -44,11 +44,11 @@ SLOW = settings(
 PLACE = Request("GET", URL("https://api.example/v2/evses"), template="/evses")
 
 
-def must_be_fit_to_show(error: BaseException) -> None:
+def assert_printable(error: BaseException) -> None:
     for text in (str(error), repr(error)):
         assert text.isprintable()
         text.encode()
-    # A reply in print has no bound of its own but this one.
+    # The only limit on the length of a printed reply.
     assert len(str(error)) <= 2001
 
 
@@ -68,19 +68,19 @@ def must_be_fit_to_show(error: BaseException) -> None:
     TEXT,
     st.sampled_from([400, 401, 403, 404, 406, 409, 418, 422, 429, 500]),
 )
-def test_a_problem_is_shown_in_one_short_line(problem: Any, reason: str, status: int) -> None:
+def test_problem_is_shown_in_one_short_line(problem: Any, reason: str, status: int) -> None:
     body = json.dumps(problem).encode()
     error = api_error(PLACE, Response(status, reason, CIMultiDict(), body))
-    must_be_fit_to_show(error)
+    assert_printable(error)
     detail = problem.get("detail")
-    # Halves of characters are repaired, and documents of more than 1 MiB are not read.
+    # Lone surrogates are replaced, and documents of more than 1 MiB are not read.
     if (
         isinstance(detail, str)
         and detail
         and b"\\ud" not in body
         and len(body) <= MAX_DOCUMENT_BYTES
     ):
-        assert error.detail == detail  # whole: it is the message that is short
+        assert error.detail == detail  # complete: only the message is short
 
 
 @SLOW
@@ -88,26 +88,26 @@ def test_a_problem_is_shown_in_one_short_line(problem: Any, reason: str, status:
 @example("\ud800")
 @example("a\udc00b")
 @example("\ud800\udc00\ud800")
-def test_the_detail_of_a_problem_is_whole_but_for_halves_of_characters(detail: str) -> None:
+def test_detail_of_a_problem_is_complete_except_for_lone_surrogates(detail: str) -> None:
     body = json.dumps({"detail": detail}).encode()
     error = api_error(PLACE, Response(400, "", CIMultiDict(), body))
     in_utf_16 = detail.encode("utf-16-le", "surrogatepass")
     assert error.detail == in_utf_16.decode("utf-16-le", "replace")
-    must_be_fit_to_show(error)
+    assert_printable(error)
 
 
-def test_ten_thousand_field_errors_make_a_short_message_and_stay_readable() -> None:
+def test_message_of_ten_thousand_field_errors_is_short() -> None:
     wrong = {f"field{number}": ["x" * 20] for number in range(10_000)}
     body = json.dumps({"field_errors": wrong}).encode()
     error = api_error(PLACE, Response(400, "No", CIMultiDict(), body))
-    must_be_fit_to_show(error)
+    assert_printable(error)
     assert "and 9990 more" in str(error)
     assert error.field_errors == wrong
 
 
 @SLOW
 @given(TEXT, st.binary(max_size=400), TEXT)
-def test_every_error_that_names_foreign_text_is_shown_in_one_short_line(
+def test_error_with_text_of_the_server_is_shown_in_one_short_line(
     text: str, body: bytes, other: str
 ) -> None:
     response = Response(200, other, CIMultiDict(), body)
@@ -127,7 +127,7 @@ def test_every_error_that_names_foreign_text_is_shown_in_one_short_line(
         ConnectionFault(text, sent=True),
     ]
     for error in made:
-        must_be_fit_to_show(error)
+        assert_printable(error)
     drift = Drift("EVSE", text, DriftKind.UNKNOWN_MEMBER, f"$.{other}", None)
     for shown in (str(drift), repr(drift)):
         assert shown.isprintable()
@@ -136,28 +136,28 @@ def test_every_error_that_names_foreign_text_is_shown_in_one_short_line(
 
 @SLOW
 @given(st.dictionaries(TEXT, JSON, max_size=4), TEXT, st.sampled_from([200, 400, 401]))
-def test_a_refused_token_is_shown_in_one_short_line(
+def test_refused_token_is_shown_in_one_short_line(
     reply: dict[str, Any], text: str, status: int
 ) -> None:
     body = json.dumps({"error": text, "error_description": text, "token_type": text, **reply})
     with pytest.raises(errors.TokenError) as caught:
         parse_token_response(status, body.encode(), 0)
-    must_be_fit_to_show(caught.value)
+    assert_printable(caught.value)
 
 
-EVIL = "evil \x1b[31m\u202e\u2028 " + "x" * 3000
+HOSTILE = "hostile \x1b[31m\u202e\u2028 " + "x" * 3000
 
 
-async def test_replies_of_every_kind_leave_short_visible_lines(serve, caplog) -> None:
+async def test_replies_of_every_kind_are_logged_in_short_visible_lines(serve, caplog) -> None:
     caplog.set_level(logging.DEBUG, "ev_energy")
     kinds: list[tuple[int, Any, dict[str, str]]] = [
-        (200, {"id": "e", "url": "u", "cpid": "c", EVIL: 1}, {}),
-        (200, [EVIL], {"Content-Type": f"application/json; charset={'x' * 3000}"}),
-        (200, {"id": {EVIL: EVIL}}, {}),
+        (200, {"id": "e", "url": "u", "cpid": "c", HOSTILE: 1}, {}),
+        (200, [HOSTILE], {"Content-Type": f"application/json; charset={'x' * 3000}"}),
+        (200, {"id": {HOSTILE: HOSTILE}}, {}),
         (302, {}, {"Location": "/v2/evses/" + "x%1b" * 900}),
         (302, {}, {"Location": "https://elsewhere.example/" + "é" * 2000}),
-        (403, {"title": EVIL, "detail": EVIL, "field_errors": {EVIL: [EVIL]}}, {}),
-        (503, {"detail": EVIL}, {"Retry-After": "x" * 3000, "X-Request-Id": "y" * 3000}),
+        (403, {"title": HOSTILE, "detail": HOSTILE, "field_errors": {HOSTILE: [HOSTILE]}}, {}),
+        (503, {"detail": HOSTILE}, {"Retry-After": "x" * 3000, "X-Request-Id": "y" * 3000}),
     ]
 
     async def answer(_: web.Request) -> web.Response:
@@ -171,7 +171,7 @@ async def test_replies_of_every_kind_leave_short_visible_lines(serve, caplog) ->
                 try:
                     await client.evses.get("evse1")
                 except errors.EvEnergyError as error:
-                    must_be_fit_to_show(error)
+                    assert_printable(error)
         del kinds[0]
     for record in caplog.records:
         if record.name.startswith("ev_energy"):

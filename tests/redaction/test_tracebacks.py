@@ -1,4 +1,4 @@
-"""Local variables of tracebacks, as pytest -l, rich, cgitb and error trackers print them."""
+"""Local variables in tracebacks, as pytest -l or error trackers print them, show no secret."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ev_energy.auth import FileStore, MemoryStore, Token
 from tests.helpers.support import SECRET, TOKEN
 
 REFRESH, CODE, SIGNATURE = "r3fresh-never-seen/+", "c0de-that-nobody-sees", "s1gned-" + "x" * 40
-#: The tests, whose frames are not those of the package.
+#: The folder of the tests, whose frames are not checked.
 HERE = str(Path(__file__).parent.parent)
 SECRETS = (TOKEN, SECRET, REFRESH, CODE, SIGNATURE)
 
 
-def shown(error: BaseException) -> list[str]:
-    """Return where a tool that prints local variables would print a secret.
+def leaks(error: BaseException) -> list[str]:
+    """Return the places in which a tool that prints local variables would show a secret.
 
-    The frames of this file are left out: what a user's own frames hold is the user's.
+    The frames of the tests are left out: the frames of a user may hold secrets.
     """
     found: list[str] = []
     chain: list[BaseException | None] = [error]
@@ -40,12 +40,12 @@ def shown(error: BaseException) -> list[str]:
             continue
         seen.add(id(one))
         chain += [one.__cause__, one.__context__]
-        found += [f"text of {type(one)}" for text in (str(one), repr(one)) if tells(text)]
+        found += [f"text of {type(one)}" for text in (str(one), repr(one)) if has_secret(text)]
         for frame, _ in traceback.walk_tb(one.__traceback__):
             if frame.f_code.co_filename.startswith(HERE):
                 continue
             for name, value in frame.f_locals.items():
-                if tells(repr(value)) or tells(pretty_repr(value)):
+                if has_secret(repr(value)) or has_secret(pretty_repr(value)):
                     found.append(f"{frame.f_code.co_filename}: {frame.f_code.co_name}: {name}")
         captured = traceback.TracebackException.from_exception(one, capture_locals=True)
         found += [
@@ -53,12 +53,12 @@ def shown(error: BaseException) -> list[str]:
             for frame in captured.stack
             if not frame.filename.startswith(HERE)
             for name, text in (frame.locals or {}).items()
-            if tells(text)
+            if has_secret(text)
         ]
     return found
 
 
-def tells(text: str) -> bool:
+def has_secret(text: str) -> bool:
     return any(secret in text for secret in SECRETS)
 
 
@@ -75,8 +75,8 @@ GRANTED = said({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 360
 ECHO, CLIENT_ECHO = f"Authorization: Bearer {TOKEN}", f"client_secret={SECRET}"
 
 
-class Line:
-    """A server that answers token requests and calls with these bytes, and hangs up; None hangs."""
+class Script:
+    """A server with one reply for token requests and one for calls; it never sends None."""
 
     def __init__(self, call: bytes | None, token: bytes | None = GRANTED) -> None:
         self.call, self.token, self.url = call, token, ""
@@ -96,24 +96,24 @@ class Line:
 
 
 @contextlib.contextmanager
-def listening(line: Line) -> Iterator[Line]:
-    """Serve *line* on a thread of its own, for clients of either kind."""
+def serving(script: Script) -> Iterator[Script]:
+    """Serve *script* from a thread of its own, for asynchronous and blocking clients."""
     ready = threading.Event()
-    ended = asyncio.Event()
+    stopped = asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def main() -> None:
         loops.append(asyncio.get_running_loop())
-        server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
-        line.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+        script.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         ready.set()
         async with server:
-            await ended.wait()
-            # A connection that is accepted just as the server closes is left open by asyncio, with
-            # a ResourceWarning some day. No new ones come now, and these turns accept the others.
+            await stopped.wait()
+            # asyncio leaves connections open that it accepts while the server closes, which causes
+            # ResourceWarnings. These turns of the loop accept the last connections of the test.
             for _ in range(5):
                 await asyncio.sleep(0)
-        # The clients are closed: each connection ends once it is served.
+        # The clients are closed, so each connection ends after its reply.
         while serving := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(serving)
 
@@ -121,9 +121,9 @@ def listening(line: Line) -> Iterator[Line]:
     thread.start()
     ready.wait(10)
     try:
-        yield line
+        yield script
     finally:
-        loops[0].call_soon_threadsafe(ended.set)
+        loops[0].call_soon_threadsafe(stopped.set)
         thread.join(10)
 
 
@@ -131,32 +131,34 @@ def application(**more: Any) -> ClientCredentials:
     return ClientCredentials(client_id="an-app", client_secret=SECRET, **more)
 
 
-LINES: dict[str, Line] = {
-    "connection lost": Line(b""),
-    "head cut off": Line(f"HTTP/1.1 200 OK\r\nX-Echo: {ECHO}\r\nX-".encode()),
-    "body cut off": Line(f"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{ECHO}".encode()),
-    "bad chunk": Line(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{ECHO}\r\n".encode()),
-    "no HTTP": Line(f"{ECHO}\r\n\r\n".encode()),
-    "bad header": Line(f"HTTP/1.1 200 OK\r\n{TOKEN} \x00: {ECHO}\r\n\r\n".encode()),
-    "header too long": Line(b"HTTP/1.1 200 OK\r\nX: " + TOKEN.encode() * 1000 + b"\r\n\r\n"),
-    "body too long": Line(http(TOKEN.encode() * 100)),
-    "timeout": Line(None),
-    "not the model": Line(said([ECHO])),
-    "not JSON": Line(http(ECHO.encode())),
-    "a redirect": Line(http(b"", "302 Found", f"Location: /v2/{TOKEN}?token={TOKEN}")),
-    "content type": Line(http(b"x", "200 OK", f"Content-Type: {TOKEN}")),
-    "refused": Line(said({"title": ECHO, "detail": ECHO}, "403 Forbidden")),
-    "no token endpoint": Line(b"", b""),
-    "no client": Line(
+SCRIPTS: dict[str, Script] = {
+    "connection lost": Script(b""),
+    "head cut off": Script(f"HTTP/1.1 200 OK\r\nX-Echo: {ECHO}\r\nX-".encode()),
+    "body cut off": Script(f"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{ECHO}".encode()),
+    "bad chunk": Script(
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{ECHO}\r\n".encode()
+    ),
+    "no HTTP": Script(f"{ECHO}\r\n\r\n".encode()),
+    "bad header": Script(f"HTTP/1.1 200 OK\r\n{TOKEN} \x00: {ECHO}\r\n\r\n".encode()),
+    "header too long": Script(b"HTTP/1.1 200 OK\r\nX: " + TOKEN.encode() * 1000 + b"\r\n\r\n"),
+    "body too long": Script(http(TOKEN.encode() * 100)),
+    "timeout": Script(None),
+    "not the model": Script(said([ECHO])),
+    "not JSON": Script(http(ECHO.encode())),
+    "a redirect": Script(http(b"", "302 Found", f"Location: /v2/{TOKEN}?token={TOKEN}")),
+    "content type": Script(http(b"x", "200 OK", f"Content-Type: {TOKEN}")),
+    "refused": Script(said({"title": ECHO, "detail": ECHO}, "403 Forbidden")),
+    "no token endpoint": Script(b"", b""),
+    "no client": Script(
         b"", said({"error": "invalid_client", "error_description": CLIENT_ECHO}, "401 No")
     ),
-    "no token": Line(b"", said({"access_token": TOKEN, "refresh_token": ["x"]})),
-    "no OAuth": Line(b"", said([TOKEN])),
-    "endpoint limits": Line(
+    "no token": Script(b"", said({"access_token": TOKEN, "refresh_token": ["x"]})),
+    "no OAuth": Script(b"", said([TOKEN])),
+    "endpoint limits": Script(
         b"", said({"detail": CLIENT_ECHO}, "429 Too Many", f"X-Echo: {SECRET}")
     ),
-    "endpoint fails": Line(b"", said({"detail": CLIENT_ECHO}, "500 Oops")),
-    "endpoint hangs": Line(b"", None),
+    "endpoint fails": Script(b"", said({"detail": CLIENT_ECHO}, "500 Oops")),
+    "endpoint hangs": Script(b"", None),
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
     "read": lambda client: client.evses.get("evse1"),
@@ -165,36 +167,36 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
-async def test_no_local_variable_of_a_failed_call_shows_a_secret(line: Line, call: Any) -> None:
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+async def test_local_variables_of_a_failed_call_show_no_secret(script: Script, call: Any) -> None:
     options: dict[str, Any] = {"retries": 0, "timeout": 0.1, "deadline": 0.2, "max_body": 2000}
-    with listening(line):
+    with serving(script):
         for auth in (application(), StaticToken(TOKEN)):
-            async with ev_energy.Client(auth, base_url=f"{line.url}/v2", **options) as client:
+            async with ev_energy.Client(auth, base_url=f"{script.url}/v2", **options) as client:
                 with pytest.raises(errors.EvEnergyError) as caught:
                     await call(client)
-            assert shown(caught.value) == []
+            assert leaks(caught.value) == []
 
 
-@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
-def test_no_local_variable_of_the_blocking_client_shows_a_secret(line: Line) -> None:
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_local_variables_of_the_blocking_client_show_no_secret(script: Script) -> None:
     options: dict[str, Any] = {"retries": 0, "timeout": 0.1, "deadline": 0.2, "max_body": 2000}
-    with listening(line):
+    with serving(script):
         for auth in (application(), StaticToken(TOKEN)):
             with (
-                ev_energy_sync.Client(auth, base_url=f"{line.url}/v2", **options) as client,
+                ev_energy_sync.Client(auth, base_url=f"{script.url}/v2", **options) as client,
                 pytest.raises(errors.EvEnergyError) as caught,
             ):
                 client.evses.get("evse1")
-            assert shown(caught.value) == []
+            assert leaks(caught.value) == []
 
 
-async def test_link_header_that_repeats_the_token_shows_in_no_local_variable() -> None:
-    with listening(Line(http(b"[]", "200 OK", f"Link: <{TOKEN}"))) as line:
-        async with ev_energy.Client(TOKEN, base_url=f"{line.url}/v2", retries=0) as client:
+async def test_local_variables_do_not_show_a_token_in_a_link_header() -> None:
+    with serving(Script(http(b"[]", "200 OK", f"Link: <{TOKEN}"))) as script:
+        async with ev_energy.Client(TOKEN, base_url=f"{script.url}/v2", retries=0) as client:
             with pytest.raises(errors.PagingError) as caught:
                 await client.evses.list().page()
-    assert shown(caught.value) == []
+    assert leaks(caught.value) == []
 
 
 def raising(error: BaseException) -> Callable[[object], None]:
@@ -207,29 +209,31 @@ def raising(error: BaseException) -> Callable[[object], None]:
 @pytest.mark.parametrize("error", [ValueError("a hook's"), asyncio.CancelledError()])
 @pytest.mark.parametrize("hook", ["on_request", "on_response", "on_retry", "on_wait"])
 async def test_exception_of_a_hook_shows_no_secret(hook: str, error: BaseException) -> None:
-    with listening(Line(said({}, "503 Later", "Retry-After: 0"))) as line:
+    with serving(Script(said({}, "503 Later", "Retry-After: 0"))) as script:
         options: dict[str, Any] = {hook: raising(error), "retries": 1}
-        async with ev_energy.Client(application(), base_url=f"{line.url}/v2", **options) as client:
+        async with ev_energy.Client(
+            application(), base_url=f"{script.url}/v2", **options
+        ) as client:
             with pytest.raises((type(error), errors.EvEnergyError)) as caught:
                 await client.evses.get("evse1")
-    assert shown(caught.value) == []
+    assert leaks(caught.value) == []
 
 
 async def test_cancelled_call_shows_no_secret() -> None:
-    with listening(Line(None)) as line:
-        began = asyncio.Event()
+    with serving(Script(None)) as script:
+        started = asyncio.Event()
 
         async def call() -> None:
             with pytest.raises(asyncio.CancelledError) as caught:
                 await client.evses.get("evse1")
-            assert shown(caught.value) == []
+            assert leaks(caught.value) == []
             assert caught.value.__traceback__ is not None
 
         async with ev_energy.Client(
-            StaticToken(TOKEN), base_url=f"{line.url}/v2", on_request=lambda _: began.set()
+            StaticToken(TOKEN), base_url=f"{script.url}/v2", on_request=lambda _: started.set()
         ) as client:
             task = asyncio.create_task(call())
-            await began.wait()
+            await started.wait()
             for _ in range(20):
                 await asyncio.sleep(0)
             task.cancel()
@@ -242,18 +246,18 @@ async def test_exception_of_a_middleware_keeps_the_frames_of_the_user() -> None:
     async def broken(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         raise ZeroDivisionError
 
-    with listening(Line(said({}))) as line:
+    with serving(Script(said({}))) as script:
         async with (
             aiohttp.ClientSession(middlewares=[broken]) as session,
             ev_energy.Client(
-                StaticToken(TOKEN), base_url=f"{line.url}/v2", session=session
+                StaticToken(TOKEN), base_url=f"{script.url}/v2", session=session
             ) as client,
         ):
             with pytest.raises(ZeroDivisionError) as caught:
                 await client.evses.get("evse1")
     names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     assert names[-1] == "broken"
-    assert shown(caught.value) == []
+    assert leaks(caught.value) == []
 
 
 @pytest.mark.shows_secrets("files", reason="the store is where the token belongs")
@@ -277,7 +281,7 @@ async def test_damaged_token_file_shows_no_secret(tmp_path: Path, kept: str) -> 
         await FileStore(path.with_name("missing") / "deep" / "f").save(
             key, Token(access_token=TOKEN, refresh_token=REFRESH)
         )
-    assert shown(caught.value) == []
+    assert leaks(caught.value) == []
 
 
 @pytest.mark.parametrize("blocking", [False, True])
@@ -294,7 +298,7 @@ async def test_damaged_token_file_shows_no_secret(tmp_path: Path, kept: str) -> 
 def test_failed_sign_in_shows_no_code_and_no_verifier(
     callback: str, token: bytes, blocking: bool
 ) -> None:
-    with listening(Line(b"", token)) as line:
+    with serving(Script(b"", token)) as script:
         app = AuthorizationCode(
             client_id="an-app",
             client_secret=SECRET,
@@ -302,15 +306,15 @@ def test_failed_sign_in_shows_no_code_and_no_verifier(
             store=MemoryStore(),
             account="me",
         )
-        begun = app.start_authorization(line.url)
-        came = callback.format(code=CODE, state=begun.state)
-        options: dict[str, Any] = {"base_url": f"{line.url}/v2", "retries": 0}
+        request = app.start_authorization(script.url)
+        callback_url = callback.format(code=CODE, state=request.state)
+        options: dict[str, Any] = {"base_url": f"{script.url}/v2", "retries": 0}
         caught: list[BaseException] = []
 
         async def sign_in() -> None:
             async with ev_energy.Client(app, **options) as client:
                 with pytest.raises(errors.EvEnergyError) as found:
-                    await client.sign_in(begun, came)
+                    await client.sign_in(request, callback_url)
             caught.append(found.value)
 
         if blocking:
@@ -318,12 +322,12 @@ def test_failed_sign_in_shows_no_code_and_no_verifier(
                 ev_energy_sync.Client(app, **options) as client,
                 pytest.raises(errors.EvEnergyError) as found,
             ):
-                client.sign_in(begun, came)
+                client.sign_in(request, callback_url)
             caught.append(found.value)
         else:
             asyncio.run(sign_in())
-    assert shown(caught[0]) == []
-    assert begun.verifier not in "".join(
+    assert leaks(caught[0]) == []
+    assert request.verifier not in "".join(
         traceback.TracebackException.from_exception(caught[0].__cause__ or caught[0]).format()
     )
 
@@ -335,17 +339,17 @@ def test_failed_sign_in_shows_no_code_and_no_verifier(
 def test_failing_client_constructor_shows_no_token(make: Any, arguments: Any) -> None:
     with pytest.raises(ValueError, match="must|URL|base_url") as caught:
         make(TOKEN, **arguments)
-    assert shown(caught.value) == []
+    assert leaks(caught.value) == []
     environ = {"EV_ENERGY_TOKEN": TOKEN, "EV_ENERGY_CLIENT_SECRET": SECRET}
     with pytest.raises(ValueError, match="must|URL|base_url") as caught:
         make.from_env(environ, **arguments)
-    assert shown(caught.value) == []
+    assert leaks(caught.value) == []
 
 
 def test_invalid_static_token_is_not_shown() -> None:
     with pytest.raises(ValueError, match="bare access token") as caught:
         ev_energy.Client(f"{TOKEN}\n")
-    assert shown(caught.value) == []
+    assert leaks(caught.value) == []
 
 
 @pytest.mark.parametrize(
@@ -362,4 +366,4 @@ def test_invalid_static_token_is_not_shown() -> None:
 def test_invalid_credentials_are_not_shown(construct: Callable[[], Any]) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
         construct()
-    assert not shown(caught.value)
+    assert not leaks(caught.value)

@@ -1,6 +1,6 @@
-"""Tests of users freeze time: what is built meanwhile must go on working, then and afterwards.
+"""The package works in tests of users that freeze time, and after them.
 
-In processes of their own, since everything is built only once in each process.
+Decoders are built once in each process, so each case runs in a new one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ real = datetime.datetime, datetime.date, datetime.time
 def check_types():
     from ev_energy import models
     from ev_energy.models import EVSEStatusLog, Model
-    for extra in ({}, {"unheard_of": 1}, {"mode": "A_NEW_TEXT"}):
+    for extra in ({}, {"unknown": 1}, {"mode": "A_NEW_TEXT"}):
         data = {"sampled_at": "2025-06-07T08:09:10Z", "url": "https://example.com/l", **extra}
         log = EVSEStatusLog.from_dict(data)
         assert type(log.sampled_at) is real[0], type(log.sampled_at)
@@ -65,7 +65,7 @@ def check_types():
 def check_blocking(client):
     log = client.evses.status_logs("one").first()
     assert type(log.sampled_at) is real[0]
-    # A value of the frozen clock is as good as any other.
+    # Datetimes of the frozen clock are accepted.
     client.evses.status_log("one", datetime.datetime.now(datetime.UTC))
     since = datetime.datetime.now(datetime.UTC)
     client.evses.status_logs("one", sampled_at__gte=since).first()
@@ -147,9 +147,9 @@ CASES = {
 
 @pytest.mark.parametrize("freezer", FREEZERS)
 @pytest.mark.parametrize("case", CASES)
-def test_freezing_time_leaves_the_package_whole(case: str, freezer: str) -> None:
+def test_package_works_while_time_is_frozen_and_afterwards(case: str, freezer: str) -> None:
     code = "\n".join([HEAD, FREEZERS[freezer], textwrap.dedent(CASES[case])])
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")

@@ -16,7 +16,7 @@ from ev_energy._runtime.per_loop import AlreadyClosed, PerLoop
 
 
 class Resource:
-    """A resource that records the loop of each of its ends."""
+    """A resource that records the loops on which it was opened and closed."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -57,21 +57,21 @@ def in_thread(work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def test_each_loop_opens_one_resource(per_loop: PerLoop[Resource]) -> None:
-    mine = per_loop.for_running_loop()
-    assert per_loop.for_running_loop() is mine
-    assert (mine.loop, mine.value.loop) == (asyncio.get_running_loop(),) * 2
+    own = per_loop.for_running_loop()
+    assert per_loop.for_running_loop() is own
+    assert (own.loop, own.value.loop) == (asyncio.get_running_loop(),) * 2
 
-    async def elsewhere() -> None:
+    async def other_thread() -> None:
         other = per_loop.for_running_loop().value
-        assert other is not mine.value
-        assert set(per_loop.all()) == {mine.value, other}
+        assert other is not own.value
+        assert set(per_loop.all()) == {own.value, other}
 
-    in_thread(elsewhere)
-    assert per_loop.all() == [mine.value]
+    in_thread(other_thread)
+    assert per_loop.all() == [own.value]
     await per_loop.close()
 
 
-def test_a_resource_is_closed_on_its_loop_when_the_loop_ends(per_loop: PerLoop[Resource]) -> None:
+def test_resource_is_closed_on_its_loop_when_the_loop_ends(per_loop: PerLoop[Resource]) -> None:
     opened: list[Resource] = []
 
     async def work() -> None:
@@ -85,7 +85,7 @@ def test_a_resource_is_closed_on_its_loop_when_the_loop_ends(per_loop: PerLoop[R
     assert per_loop, "the owner did not close it: a destructor still warns"
 
 
-def test_a_resource_outlives_its_loop_if_its_owner_closes_it() -> None:
+def test_resource_outlives_its_loop_if_its_owner_closes_it() -> None:
     per_loop = PerLoop(Resource, close, close_with_loop=False)
     opened: list[Resource] = []
 
@@ -97,20 +97,20 @@ def test_a_resource_outlives_its_loop_if_its_owner_closes_it() -> None:
 
 
 async def test_closing_waits_for_the_running_loop_and_no_other(per_loop: PerLoop[Resource]) -> None:
-    mine = per_loop.for_running_loop().value
+    own = per_loop.for_running_loop().value
     other_is_open, may_end = threading.Event(), threading.Event()
     others: list[Resource] = []
 
-    async def elsewhere() -> None:
+    async def other_thread() -> None:
         others.append(per_loop.for_running_loop().value)
         other_is_open.set()
         await asyncio.to_thread(may_end.wait, 10)
 
-    thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
+    thread = threading.Thread(target=lambda: asyncio.run(other_thread()))
     thread.start()
     other_is_open.wait(10)
     await per_loop.close()
-    assert (mine.closed_on, mine.closed_now) == ([mine.loop], 0)
+    assert (own.closed_on, own.closed_now) == ([own.loop], 0)
     may_end.set()
     thread.join(10)
     assert (others[0].closed_on, others[0].closed_now) == ([], 1)
@@ -119,20 +119,20 @@ async def test_closing_waits_for_the_running_loop_and_no_other(per_loop: PerLoop
         per_loop.for_running_loop()
 
 
-async def test_a_resource_that_is_closed_for_one_loop_is_opened_again(
+async def test_resource_that_is_closed_for_one_loop_is_opened_again(
     per_loop: PerLoop[Resource],
 ) -> None:
     first = per_loop.for_running_loop().value
     await per_loop.close_for_running_loop()
-    await per_loop.close_for_running_loop()  # nothing is left to close
+    await per_loop.close_for_running_loop()  # no resource is open
     assert first.closed_on == [first.loop]
     assert per_loop.for_running_loop().value is not first
     await per_loop.close()
 
 
-async def test_a_resource_opened_while_its_owner_closes_is_closed_too() -> None:
+async def test_resource_opened_while_its_owner_closes_is_closed_too() -> None:
     def open_late() -> Resource:
-        per_loop.closed = True  # what another thread does in the meantime
+        per_loop.closed = True  # as another thread might at this moment
         opened.append(Resource())
         return opened[0]
 
@@ -145,7 +145,7 @@ async def test_a_resource_opened_while_its_owner_closes_is_closed_too() -> None:
 
 
 @pytest.mark.parametrize("can_close_now", [True, False])
-def test_a_loop_that_was_closed_without_its_generators_is_forgotten(*, can_close_now: bool) -> None:
+def test_loop_that_was_closed_without_its_generators_is_forgotten(*, can_close_now: bool) -> None:
     per_loop = PerLoop(Resource, close, close_now=close_now if can_close_now else None)
 
     async def work() -> Resource:
@@ -153,7 +153,7 @@ def test_a_loop_that_was_closed_without_its_generators_is_forgotten(*, can_close
 
     loop = asyncio.new_event_loop()
     abandoned = loop.run_until_complete(work())
-    loop.close()  # asyncio.run would have closed the generators before
+    loop.close()  # unlike asyncio.run, without closing the generators
     kept = asyncio.run(work())
     assert (abandoned.closed_on, abandoned.closed_now) == ([], int(can_close_now))
     assert list(per_loop._resources) == [kept.loop]
@@ -166,7 +166,7 @@ async def test_abandoning_closes_without_waiting(per_loop: PerLoop[Resource]) ->
     assert not per_loop
 
 
-async def test_a_failure_to_close_is_raised_and_closes_only_once() -> None:
+async def test_failure_to_close_is_raised_and_closes_only_once() -> None:
     closed: list[Resource] = []
 
     async def fail(resource: Resource) -> None:
@@ -182,7 +182,7 @@ async def test_a_failure_to_close_is_raised_and_closes_only_once() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-async def test_a_child_keeps_the_resources_of_its_parent_and_closes_none(
+async def test_child_keeps_the_resources_of_its_parent_and_closes_none(
     per_loop: PerLoop[Resource],
 ) -> None:
     reference = weakref.ref(per_loop.for_running_loop().value)

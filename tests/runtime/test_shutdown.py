@@ -15,7 +15,7 @@ BODY = b'{"id": "one", "url": "http://127.0.0.1/v2/evses/one", "cpid": "A"}'
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers every request with one EVSE."""
+    """Answer every request with one EVSE."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -38,7 +38,7 @@ def port() -> Iterator[int]:
 
 
 def outcome(code: str, *options: str, order: str = "last") -> str:
-    """Return what a process prints last whose `atexit` handler is the function *bye* of *code*."""
+    """Run *code* in a process that calls its function *at_exit* at exit; return the output."""
     head = """
     import asyncio, atexit, os, sys, threading
     if "asyncio" in sys.argv:
@@ -48,7 +48,7 @@ def outcome(code: str, *options: str, order: str = "last") -> str:
     def handler():
         from ev_energy.errors import EvEnergyError
         try:
-            print(bye())
+            print(at_exit())
         except EvEnergyError as error:
             print(type(error).__name__)
         except BaseException as error:
@@ -56,35 +56,35 @@ def outcome(code: str, *options: str, order: str = "last") -> str:
     """
     register = "\natexit.register(handler)\n"
     parts = [textwrap.dedent(head), textwrap.dedent(code)]
-    # Handlers are called in reverse: one that is registered first runs after the package's own.
+    # Handlers run in reverse order: the first one registered runs after that of the package.
     parts.insert(1 if order == "last" else 2, register)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", "".join(parts), *options],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 BLOCKING = {
     "first use": """
-        def bye():
+        def at_exit():
             from ev_energy_sync import Client
             return Client("a-token-12345", base_url=url, retries=0).evses.get("one").id
     """,
     "made before": """
         from ev_energy_sync import Client
         client = Client("a-token-12345", base_url=url, retries=0)
-        def bye():
+        def at_exit():
             return client.evses.get("one").id
     """,
     "used before": """
         from ev_energy_sync import Client
         client = Client("a-token-12345", base_url=url, retries=0)
         client.evses.get("one")
-        def bye():
+        def at_exit():
             client.users  # a family that was not used before
             return client.evses.get("one").id
     """,
@@ -94,19 +94,19 @@ BLOCKING = {
 @pytest.mark.parametrize("order", ["first", "last"])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("case", BLOCKING)
-def test_a_blocking_call_at_exit_is_answered(case: str, loop: str, order: str, port: int) -> None:
+def test_blocking_call_at_exit_is_answered(case: str, loop: str, order: str, port: int) -> None:
     found = outcome(BLOCKING[case], f"http://localhost:{port}", loop, order=order)
     if found == "EvEnergyError":  # Python 3.12.1 starts no thread while it exits
         assert sys.version_info[:2] == (3, 12)
     elif case == "used before" and order == "last":
-        assert found == "ClientClosedError"  # the package's own handler has closed it
+        assert found == "ClientClosedError"  # the handler of the package has closed it
     else:
         assert found == "one"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("when", ["before", "at exit"])
-def test_an_async_call_at_exit_is_answered_or_fails_as_not_sent(
+def test_async_call_at_exit_is_answered_or_fails_as_not_sent(
     host: str, when: str, port: int
 ) -> None:
     code = """
@@ -119,18 +119,18 @@ def test_an_async_call_at_exit_is_answered_or_fails_as_not_sent(
                     return (await client.evses.get("one")).id
                 finally:
                     other.cancel()
-        def bye():
+        def at_exit():
             return asyncio.run(main())
     """
     before = "" if when == "before" else "# "
     found = outcome(code.replace("{before}", before), f"http://{host}:{port}")
-    # Host names are looked up in asyncio's threads, of which there are none left.
+    # asyncio looks up host names in threads, which have ended by now.
     assert found == ("one" if host == "127.0.0.1" else "NotSentError")
 
 
-def test_a_file_is_uploaded_at_exit() -> None:
+def test_file_is_uploaded_at_exit() -> None:
     code = """
-        def bye():
+        def at_exit():
             import tempfile
             from ev_energy.resources._uploads import UploadSource
             async def main():
@@ -144,10 +144,10 @@ def test_a_file_is_uploaded_at_exit() -> None:
     assert outcome(code, "unused") == "evidence"
 
 
-def test_a_thread_that_cannot_be_started_is_an_error_of_the_package() -> None:
+def test_failure_to_start_a_thread_raises_an_error_of_the_package() -> None:
     code = """
         from ev_energy_sync import Client
-        def bye():
+        def at_exit():
             def start(self):
                 raise RuntimeError("can't start new thread")
             threading.Thread.start = start

@@ -1,8 +1,8 @@
 """Threads that use the package for the first time at the same moment.
 
-Each case runs in a process of its own, since everything is built only once in each process. The
-interpreter is told to switch threads as often as it can. ``EV_ENERGY_FUZZ`` is the number of
-processes for each case; without it, each runs in a few.
+Modules and decoders are built once in each process, so each case runs in a new one, which switches
+threads as often as possible. ``EV_ENERGY_FUZZ`` sets the number of processes for each case; the
+default is small.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import textwrap
 
 import pytest
 
-#: Processes for each case.
+#: The number of processes for each case.
 ROUNDS = int(os.environ.get("EV_ENERGY_FUZZ", "2"))
 
 HEAD = """
@@ -86,13 +86,13 @@ CASES = {
         race(work)
     """,
     "late imports": """
-        # Nothing at all is imported yet, and every thread begins with another name.
+        # Nothing is imported yet, and the threads start with different names.
         names = ["Client", "models", "webhooks", "auth", "errors", "Pager", "budget", "Ref"]
         def work():
             import ev_energy, ev_energy_sync
-            mine = names[:]
-            random.shuffle(mine)
-            for name in mine:
+            shuffled = names[:]
+            random.shuffle(shuffled)
+            for name in shuffled:
                 assert getattr(ev_energy, name), name
                 assert getattr(ev_energy_sync, name), name
             for name in ("EVSE", "Vehicle", "ChargingSubSession", "Tariff"):
@@ -174,29 +174,29 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_that_waits_for_an_import_leaves_no_lock_taken_and_says_nothing() -> None:
-    done = subprocess.run(
+def test_fork_during_an_import_leaves_no_lock_held_and_prints_nothing() -> None:
+    result = subprocess.run(
         [sys.executable, "-W", "error", "-c", FORK_BEFORE_IMPORT],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_first_use_in_twelve_threads_at_once_succeeds_in_all(case: str) -> None:
+def test_first_use_in_twelve_threads_at_once_succeeds(case: str) -> None:
     if case == "forks" and not hasattr(os, "fork"):
         pytest.skip("needs fork")
     code = HEAD + textwrap.dedent(CASES[case])
     for seed in range(ROUNDS):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-W", "error", "-X", "faulthandler", "-c", code, str(seed)],
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
-        # A crash of the interpreter is a negative code.
-        assert (done.returncode, done.stderr) == (0, ""), f"process {seed} of {ROUNDS}"
+        # A negative code is a crash of the interpreter.
+        assert (result.returncode, result.stderr) == (0, ""), f"process {seed} of {ROUNDS}"

@@ -1,4 +1,4 @@
-"""A proxy, a certificate authority, and an API that only they lead to. All on loopback."""
+"""A proxy, a certificate authority and an API behind them, all on loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import ev_energy_sync
 from ev_energy import Client
 from tests.helpers.support import TOKEN
 
-#: A name that no resolver knows (RFC 6761 §6.4): only a proxy gets there.
+#: A name that no resolver knows (RFC 6761 §6.4); only the proxy can reach it.
 HOST = "api.example.invalid"
 EVSE = {"id": "evse01", "url": f"https://{HOST}/v2/evses/evse01", "cpid": "SHIR1"}
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -33,7 +33,7 @@ Upstream = Callable[..., Awaitable[int]]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take proxies and certificates of the machine out of the environment."""
+    """Remove proxies and certificates of this machine from the environment."""
     for name in (*NAMES, *(n.upper() for n in NAMES), "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("REQUEST_METHOD", raising=False)
@@ -41,7 +41,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @attrs.define
 class Authority:
-    """A certificate authority, and certificates of its making, as PEM files in a folder."""
+    """A certificate authority and the certificates that it issued, as PEM files in a folder."""
 
     folder: Path
     key: ec.EllipticCurvePrivateKey
@@ -76,9 +76,9 @@ class Authority:
             )
             .sign(key, hashes.SHA256())
         )
-        made = Authority(folder, key, certificate)
-        made.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        return made
+        authority = Authority(folder, key, certificate)
+        authority.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return authority
 
     def hashed_folder(self, folder: Path) -> Path:
         """Return *folder* with the certificate of this CA under the name that OpenSSL looks for."""
@@ -141,12 +141,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @attrs.define
 class Api:
-    """The API, over TLS or not, and what it was sent."""
+    """The API, with or without TLS, and the requests that it received."""
 
     port: int = 0
     requests: list[Any] = attrs.field(factory=list[Any])
     peers: list[Any] = attrs.field(factory=list[Any])
-    """The certificates that clients showed."""
+    """The certificates of the clients."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.headers.copy())
@@ -181,7 +181,7 @@ class Proxy:
     """An HTTP proxy: CONNECT for https, requests in absolute form for http (RFC 9112 §3.2)."""
 
     upstream: int
-    """The port that every host is at."""
+    """The port that all hosts are mapped to."""
     credentials: str | None = None
     port: int = 0
     scheme: str = "http"
@@ -211,12 +211,12 @@ class Proxy:
         if self.credentials is not None:
             basic = base64.b64encode(self.credentials.encode()).decode()
             if f"Proxy-Authorization: Basic {basic}\r\n" not in head:
-                page = f"who is {self.heads[-1]}?".encode()
+                page = f"unknown user: {self.heads[-1]}".encode()
                 writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nConnection: close\r\n")
                 writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(page), page))
                 await writer.drain()
                 return
-        there, back = await asyncio.open_connection("127.0.0.1", self.upstream)
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
         method, target, _ = head.split(" ", 2)
         if method == "CONNECT":
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -224,11 +224,11 @@ class Proxy:
         else:
             assert target.startswith("http://"), target
             path = "/" + target.split("/", 3)[3]
-            back.write(head.replace(target, path, 1).encode())
+            upstream_writer.write(head.replace(target, path, 1).encode())
         try:
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            await asyncio.gather(_copy(reader, upstream_writer), _copy(upstream_reader, writer))
         finally:
-            back.close()
+            upstream_writer.close()
 
     async def stop(self) -> None:
         for task in tuple(self._tasks):
@@ -268,7 +268,7 @@ Call = Callable[..., Awaitable[str]]
 
 @pytest.fixture(params=["async", "blocking"])
 def call(request: pytest.FixtureRequest) -> Call:
-    """Read one EVSE with a client of either kind, and return its cpid."""
+    """Read one EVSE with an asynchronous or a blocking client, and return its cpid."""
 
     async def read(base_url: str, **settings: Any) -> str:
         settings = {"auth": TOKEN, "retries": 0, "timeout": 10, **settings}

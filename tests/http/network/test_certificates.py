@@ -1,4 +1,4 @@
-"""Certificates: a CA from the environment or in an `ssl.SSLContext`, and those of clients."""
+"""CAs from the environment or an `ssl.SSLContext`, and certificates of clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.helpers.support import TOKEN
 HOST = "localhost"
 
 
-async def test_a_ca_that_is_not_known_is_refused(call, start_api, authority) -> None:
+async def test_unknown_ca_is_refused(call, start_api, authority) -> None:
     api = await start_api(authority.server(HOST))
     with pytest.raises(errors.NotSentError, match="(?i)certificate"):
         await call(f"https://{HOST}:{api.port}/v2")
@@ -26,7 +26,7 @@ async def test_a_ca_that_is_not_known_is_refused(call, start_api, authority) -> 
 
 
 @pytest.mark.parametrize("where", ["argument", "file", "directory"])
-async def test_a_ca_of_the_callers_is_trusted(
+async def test_ca_of_the_caller_is_trusted(
     call, start_api, authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
 ) -> None:
     api = await start_api(authority.server(HOST))
@@ -40,7 +40,7 @@ async def test_a_ca_of_the_callers_is_trusted(
     assert await call(f"https://{HOST}:{api.port}/v2", **settings) == "SHIR1"
 
 
-async def test_certificates_of_the_environment_can_be_turned_off(
+async def test_certificates_of_the_environment_can_be_ignored(
     call, start_api, authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = await start_api(authority.server(HOST))
@@ -49,7 +49,7 @@ async def test_certificates_of_the_environment_can_be_turned_off(
         await call(f"https://{HOST}:{api.port}/v2", trust_env=False)
 
 
-async def test_a_certificate_file_that_is_not_there_is_named(
+async def test_missing_certificate_file_is_named(
     call, start_api, authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     api = await start_api(authority.server(HOST))
@@ -59,15 +59,13 @@ async def test_a_certificate_file_that_is_not_there_is_named(
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         with pytest.raises(errors.NotSentError, match=f"SSL_CERT_FILE: .*{file.name}"):
             await call(f"https://{HOST}:{api.port}/v2")
-        # Without TLS, it is not looked at.
+        # Without TLS, the file is not read.
         plain = await start_api(None)
         assert await call(f"http://127.0.0.1:{plain.port}/v2") == "SHIR1"
 
 
 @pytest.mark.parametrize(("scheme", "read"), [("http", False), ("https", True)])
-def test_opening_a_client_reads_certificates_only_where_it_needs_them(
-    authority, scheme: str, read: bool
-) -> None:
+def test_certificates_are_read_only_for_https(authority, scheme: str, read: bool) -> None:
     script = f"""if True:
         import asyncio
         from ev_energy import Client
@@ -77,19 +75,17 @@ def test_opening_a_client_reads_certificates_only_where_it_needs_them(
                 print(network.environment_context.cache_info().currsize > 0)
         asyncio.run(main())
     """
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "SSL_CERT_FILE": str(authority.file), "SSL_CERT_DIR": ""},
     )
-    assert (done.stdout, done.stderr) == (f"{read}\n", "")
+    assert (result.stdout, result.stderr) == (f"{read}\n", "")
 
 
-async def test_a_server_may_ask_for_the_certificate_of_the_client(
-    call, start_api, authority
-) -> None:
+async def test_client_certificate_is_sent_on_request(call, start_api, authority) -> None:
     api = await start_api(authority.server(HOST, wants_client=True))
     context = ssl.create_default_context(cafile=authority.file)
     with pytest.raises(errors.TransportError):
@@ -100,7 +96,7 @@ async def test_a_server_may_ask_for_the_certificate_of_the_client(
     assert certificate["subject"] == ((("commonName", "a-client"),),)
 
 
-async def test_a_client_certificate_goes_through_a_proxy(
+async def test_client_certificate_is_sent_through_a_proxy(
     call, start_api, start_proxy, authority
 ) -> None:
     api = await start_api(authority.server("api.example.invalid", wants_client=True))
@@ -125,6 +121,6 @@ async def test_one_connection_serves_all_requests(start_api, authority) -> None:
 
 @pytest.mark.parametrize("kind", [Client, ev_energy_sync.Client])
 @pytest.mark.parametrize("context", [False, True, "ca.pem", object()])
-def test_anything_but_a_context_is_refused(kind: Any, context: Any) -> None:
+def test_ssl_argument_of_another_type_is_refused(kind: Any, context: Any) -> None:
     with pytest.raises(TypeError, match="ssl must be an ssl.SSLContext"):
         kind(TOKEN, ssl=context)

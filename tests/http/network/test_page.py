@@ -1,4 +1,4 @@
-"""docs/proxies.md: its code is run behind a proxy, towards an API that asks for a certificate."""
+"""The code of docs/proxies.md, run behind a proxy with an API that requires a certificate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOST = "api.example.invalid"
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=["async", "blocking", "trust_env"])
-async def test_every_fragment_about_proxies_runs(
+async def test_snippets_of_the_page_about_proxies_run(
     start_api,
     start_proxy,
     authority,
@@ -51,7 +51,7 @@ async def test_every_fragment_about_proxies_runs(
         assert len(proxy.heads) == len(api.requests) == 1
 
 
-def test_the_table_of_options_names_options_that_there_are() -> None:
+def test_table_of_options_names_existing_options() -> None:
     known = set(inspect.signature(aiohttp.ClientSession.__init__).parameters)
     table = PAGE.partition("| Option of the session |")[2].partition("\n\n")[0]
     rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]

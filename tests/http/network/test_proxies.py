@@ -1,4 +1,4 @@
-"""Proxies: from the environment and as an argument, for both clients."""
+"""Proxies from the environment and as an argument, for both clients."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_http_goes_through_the_proxy_of_the_environment(
 
 
 @pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
-async def test_https_goes_through_a_tunnel_in_which_the_proxy_sees_nothing(
+async def test_https_goes_through_a_tunnel(
     call, start_api, start_proxy, authority, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     api = await start_api(authority.server(HOST))
@@ -53,7 +53,7 @@ async def test_https_goes_through_a_tunnel_in_which_the_proxy_sees_nothing(
 
 @pytest.mark.parametrize("base_url", [HTTP, HTTPS])
 @pytest.mark.parametrize("where", ["argument", "environment"])
-async def test_credentials_in_the_proxys_url_are_shown_to_the_proxy_alone(
+async def test_credentials_in_the_proxy_url_are_sent_to_the_proxy_only(
     call,
     start_api,
     start_proxy,
@@ -81,7 +81,7 @@ async def test_credentials_in_the_proxys_url_are_shown_to_the_proxy_alone(
 
 
 @pytest.mark.parametrize("base_url", [HTTP, HTTPS])
-async def test_a_refusal_of_the_proxy_is_an_error_without_the_credentials(
+async def test_refusal_of_the_proxy_is_an_error_without_the_credentials(
     call, start_proxy, caplog: pytest.LogCaptureFixture, base_url: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -90,15 +90,13 @@ async def test_a_refusal_of_the_proxy_is_an_error_without_the_credentials(
     expected = errors.NotSentError if base_url == HTTPS else errors.ApiError
     with pytest.raises(expected, match="407") as caught:
         await call(base_url, proxy=url, allow_insecure=True)
-    shown = "".join(traceback.format_exception(caught.value)) + caplog.text
+    printed = "".join(traceback.format_exception(caught.value)) + caplog.text
     response = getattr(caught.value, "response", None)
-    shown += "" if response is None else f"{response.body!r} {response.headers}"
-    assert not _leaks(shown)
+    printed += "" if response is None else f"{response.body!r} {response.headers}"
+    assert not _leaks(printed)
 
 
-async def test_an_https_proxy_is_spoken_to_over_tls(
-    call, start_api, start_proxy, authority
-) -> None:
+async def test_https_proxy_is_reached_over_tls(call, start_api, start_proxy, authority) -> None:
     api = await start_api(authority.server(HOST))
     proxy = await start_proxy(api.port, tls=authority.server("localhost"))
     context = ssl.create_default_context(cafile=authority.file)
@@ -107,7 +105,7 @@ async def test_an_https_proxy_is_spoken_to_over_tls(
     assert proxy.heads[0].startswith("CONNECT")
 
 
-async def test_tokens_and_uploads_go_through_the_proxy_too(start_api, start_proxy) -> None:
+async def test_token_requests_and_uploads_go_through_the_proxy(start_api, start_proxy) -> None:
     api = await start_api(None)
     proxy = await start_proxy(api.port)
     auth = ClientCredentials(client_id="an-app", client_secret="a-secret-of-some-length")
@@ -118,7 +116,7 @@ async def test_tokens_and_uploads_go_through_the_proxy_too(start_api, start_prox
     )
     async with Client(auth, base_url=HTTP, allow_insecure=True, proxy=proxy.url) as client:
         await client.rebates.resume_upload(upload, b"a file")
-    # The proxy reads the first head of a connection, and there is one for each host.
+    # The proxy records the first request of each connection; there is one for each host.
     assert [head.split("\r\n")[0] for head in proxy.heads] == [
         "PUT http://storage.example.invalid/file?signature=s HTTP/1.1",
         f"POST http://{HOST}/o/token/ HTTP/1.1",
@@ -127,18 +125,18 @@ async def test_tokens_and_uploads_go_through_the_proxy_too(start_api, start_prox
 
 
 @pytest.mark.parametrize("no_proxy", ["*", HOST, ".example.invalid", "other, example.invalid:80"])
-async def test_no_proxy_has_requests_go_out_directly(
+async def test_no_proxy_sends_requests_directly(
     call, start_proxy, monkeypatch: pytest.MonkeyPatch, no_proxy: str
 ) -> None:
     proxy = await start_proxy(1)
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    with pytest.raises(errors.NotSentError):  # no resolver knows that name
+    with pytest.raises(errors.NotSentError):  # no resolver knows the name
         await call(HTTP, allow_insecure=True)
     assert proxy.heads == []
 
 
-async def test_the_environment_can_be_turned_off(
+async def test_environment_can_be_ignored(
     call, start_proxy, authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = await start_proxy(1)
@@ -148,7 +146,7 @@ async def test_the_environment_can_be_turned_off(
     assert proxy.heads == []
 
 
-async def test_this_machine_is_never_reached_through_a_proxy_of_the_environment(
+async def test_loopback_is_not_reached_through_a_proxy_of_the_environment(
     call, start_api, start_proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = await start_api(None)
@@ -161,11 +159,11 @@ async def test_this_machine_is_never_reached_through_a_proxy_of_the_environment(
     assert len(proxy.heads) == 1
 
 
-async def test_netrc_does_not_compete_with_the_token(
+async def test_netrc_does_not_replace_the_token(
     call, start_api, start_proxy, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("default login somebody password something\n")
+    netrc.write_text("default login netrc-user password netrc-password\n")
     monkeypatch.setenv("NETRC", str(netrc))
     api = await start_api(None)
     proxy = await start_proxy(api.port)
@@ -176,9 +174,9 @@ async def test_netrc_does_not_compete_with_the_token(
     assert not any("Proxy-Authorization" in head for head in proxy.heads)
 
 
-def test_a_header_of_a_request_does_not_become_the_proxy_of_a_cgi_script() -> None:
-    """https://httpoxy.org: a CGI server passes the header Proxy as HTTP_PROXY."""
-    environ = {"REQUEST_METHOD": "GET", "HTTP_PROXY": "http://evil.example:1"}
+def test_http_proxy_is_ignored_in_cgi_scripts() -> None:
+    """A CGI server passes the header Proxy as HTTP_PROXY; see https://httpoxy.org."""
+    environ = {"REQUEST_METHOD": "GET", "HTTP_PROXY": "http://attacker.example:1"}
     assert Network(environ=environ).proxy_for(URL("http://a.example/")) is None
     environ["http_proxy"] = "http://good.example:1"
     found = Network(environ=environ).proxy_for(URL("http://a.example/"))
@@ -186,7 +184,7 @@ def test_a_header_of_a_request_does_not_become_the_proxy_of_a_cgi_script() -> No
     assert found.url == URL("http://good.example:1")
 
 
-def test_small_letters_win_and_a_scheme_may_be_left_out() -> None:
+def test_lower_case_names_take_precedence_and_the_scheme_is_optional() -> None:
     environ = {
         "https_proxy": "small.example:8080",
         "HTTPS_PROXY": "http://large.example",
@@ -212,15 +210,13 @@ def test_small_letters_win_and_a_scheme_may_be_left_out() -> None:
         ("", "proxy is not the URL of a proxy"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_refused_at_once(
-    kind: Any, proxy: str, message: str
-) -> None:
+def test_unusable_proxy_is_refused_at_once(kind: Any, proxy: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         kind(TOKEN, proxy=proxy)
     assert not _leaks("".join(traceback.format_exception(caught.value)))
 
 
-async def test_a_proxy_of_the_environment_is_refused_where_it_would_be_used(
+async def test_unusable_proxy_of_the_environment_is_refused_at_the_call(
     call, start_api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = await start_api(None)
@@ -258,19 +254,19 @@ async def test_a_proxy_of_the_environment_is_refused_where_it_would_be_used(
         (".", "anything", 80, False),
     ],
 )
-def test_no_proxy_is_read_as_curl_and_requests_do(
+def test_no_proxy_is_parsed_as_by_curl_and_requests(
     no_proxy: str, host: str, port: int, expected: bool
 ) -> None:
     assert is_excluded(host, port, no_proxy) is expected
 
 
 @given(st.text(), st.text(), st.none() | st.integers(0, 65_535))
-def test_any_no_proxy_can_be_read(no_proxy: str, host: str, port: int | None) -> None:
+def test_arbitrary_no_proxy_is_parsed(no_proxy: str, host: str, port: int | None) -> None:
     assert is_excluded(host, port, no_proxy) in {True, False}
 
 
 @given(st.text())
-def test_any_proxy_is_taken_or_refused_with_its_name(text: str) -> None:
+def test_arbitrary_proxy_is_accepted_or_refused_by_name(text: str) -> None:
     try:
         Network(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A reply ends where HTTP says that it ends (RFC 9112 §6.3), whatever the server sends after it."""
+"""The end of a reply is where RFC 9112 §6.3 puts it; later bytes do not become another reply."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ OK = {
 
 
 @attrs.define
-class Line:
-    """A server that sends the next pieces of bytes, in packets of their own, for each request."""
+class PacketServer:
+    """A server that answers each request with the next reply, in several packets."""
 
     replies: list[Sequence[bytes]]
     port: int = 0
@@ -68,10 +68,10 @@ class Line:
                 self.requests.append(head.split(b"\r\n")[0])
                 first, *later = self.replies.pop(0) if self.replies else [GOOD]
                 writer.write(first)
-                for piece in later:
-                    for _ in range(3):  # the reader's turn, so that it gets the pieces one by one
+                for packet in later:
+                    for _ in range(3):  # let the client read, so that packets are not joined
                         await asyncio.sleep(0)
-                    writer.write(piece)
+                    writer.write(packet)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -79,96 +79,102 @@ class Line:
 
 
 @pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    made = Line([])
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    yield made
-    server.close()
-    await server.wait_closed()
+async def server() -> AsyncIterator[PacketServer]:
+    packets = PacketServer([])
+    listener = await asyncio.start_server(packets.serve, "127.0.0.1", 0)
+    packets.port = listener.sockets[0].getsockname()[1]
+    yield packets
+    listener.close()
+    await listener.wait_closed()
 
 
 @pytest.mark.parametrize("injected", [False, True])
 @pytest.mark.parametrize("kind", NO_CONTENT)
-async def test_a_204_ends_with_its_headers(line: Line, kind: str, injected: bool) -> None:
-    line.replies = [[NO_CONTENT[kind]], [GOOD]]
+async def test_204_ends_with_its_headers(server: PacketServer, kind: str, injected: bool) -> None:
+    server.replies = [[NO_CONTENT[kind]], [GOOD]]
     async with aiohttp.ClientSession() as session:
-        client = Client(TOKEN, base_url=line.url, retries=0, session=session if injected else None)
+        client = Client(
+            TOKEN, base_url=server.url, retries=0, session=session if injected else None
+        )
         async with client:
             await client.evses.delete("e")
             assert (await client.evses.get("e")).cpid == "A"
-    assert line.connections == 2, "what followed is on the connection, which is not used again"
-    assert len(line.requests) == 2
+    assert server.connections == 2, "the connection holds surplus bytes and is not used again"
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("kind", OK)
-async def test_a_complete_reply_counts_whatever_follows_it(line: Line, kind: str) -> None:
-    line.replies = [[OK[kind]], [OK[kind]], [GOOD]]
-    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+async def test_complete_reply_is_used_despite_the_bytes_after_it(
+    server: PacketServer, kind: str
+) -> None:
+    server.replies = [[OK[kind]], [OK[kind]], [GOOD]]
+    async with Client(TOKEN, base_url=server.url, retries=0) as client:
         assert (await client.evses.get("e")).cpid == "A"
         assert (await client.evses.update("e", location=None)).cpid == "A"
         assert (await client.evses.get("e")).cpid == "A"
 
 
 @pytest.mark.parametrize("kind", [*NO_CONTENT, *OK])
-async def test_where_packets_end_makes_no_difference(line: Line, kind: str) -> None:
+async def test_packet_boundaries_make_no_difference(server: PacketServer, kind: str) -> None:
     reply = NO_CONTENT.get(kind) or OK[kind]
     cuts = sorted({*range(1, len(reply), 7), reply.find(b"\n\r\n") + 1, len(reply) - 1})
-    line.replies = [[reply[:cut], reply[cut:]] for cut in cuts]
+    server.replies = [[reply[:cut], reply[cut:]] for cut in cuts]
     for _ in cuts:
-        async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        async with Client(TOKEN, base_url=server.url, retries=0) as client:
             await (client.evses.delete("e") if kind in NO_CONTENT else client.evses.get("e"))
 
 
-async def test_a_late_body_of_a_204_does_not_reach_the_next_request(line: Line) -> None:
+async def test_late_body_of_a_204_does_not_reach_the_next_request(server: PacketServer) -> None:
     head = b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"
-    line.replies = [[head, b"0\r\n\r\n"], [GOOD]]
-    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+    server.replies = [[head, b"0\r\n\r\n"], [GOOD]]
+    async with Client(TOKEN, base_url=server.url, retries=0) as client:
         await client.evses.delete("e")
         assert (await client.evses.update("e", location=None)).cpid == "A"
-    assert line.connections == 2
+    assert server.connections == 2
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
-async def test_a_reply_after_one_without_body_answers_no_later_request(
-    line: Line, status: bytes
+async def test_surplus_reply_after_one_without_body_answers_no_later_request(
+    server: PacketServer, status: bytes
 ) -> None:
-    again = GOOD.replace(b'"A"', b'"B"')
-    line.replies = [[b"HTTP/1.1 " + status + b"\r\n\r\n", again], [GOOD]]
-    async with Client(TOKEN, base_url=line.url, retries=0) as client:
-        with contextlib.suppress(errors.DecodeError):  # 304 is no answer to a deletion
+    surplus = GOOD.replace(b'"A"', b'"B"')
+    server.replies = [[b"HTTP/1.1 " + status + b"\r\n\r\n", surplus], [GOOD]]
+    async with Client(TOKEN, base_url=server.url, retries=0) as client:
+        with contextlib.suppress(errors.DecodeError):  # no deletion is answered with 304
             await client.evses.delete("e")
         for _ in range(10):  # until the second reply has arrived
             await asyncio.sleep(0)
         assert (await client.evses.get("e")).cpid == "A"
-    assert len(line.requests) == 2
+    assert len(server.requests) == 2
 
 
-async def test_a_second_reply_answers_no_later_request(line: Line) -> None:
-    """Whatever the packets: a write would be confirmed by a reply that was sent before it."""
-    again = GOOD.replace(b'"A"', b'"B"')
+async def test_surplus_reply_answers_no_later_request(server: PacketServer) -> None:
+    """Otherwise, a reply that was sent before a write would confirm it."""
+    surplus = GOOD.replace(b'"A"', b'"B"')
     cuts = [*range(1, len(GOOD), 9), len(GOOD) - len(EVSE), len(GOOD) - 1]
-    line.replies = [reply for cut in cuts for reply in ([GOOD[:cut], GOOD[cut:] + again], [GOOD])]
-    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+    server.replies = [
+        reply for cut in cuts for reply in ([GOOD[:cut], GOOD[cut:] + surplus], [GOOD])
+    ]
+    async with Client(TOKEN, base_url=server.url, retries=0) as client:
         for _ in cuts:
             assert (await client.evses.get("e")).cpid == "A"
             assert (await client.evses.update("e", location=None)).cpid == "A"
-    assert len(line.requests) == 2 * len(cuts)
-    assert line.connections == len(cuts) + 1
+    assert len(server.requests) == 2 * len(cuts)
+    assert server.connections == len(cuts) + 1
 
 
-async def test_connections_are_used_again_after_a_proper_204(line: Line) -> None:
+async def test_connection_is_reused_after_a_proper_204(server: PacketServer) -> None:
     empty = b"HTTP/1.1 204 No Content\r\n\r\n"
     zero = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
     reset = b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
-    line.replies = [[empty], [zero], [reset], [GOOD]]
-    async with Client(TOKEN, base_url=line.url, retries=0) as client:
+    server.replies = [[empty], [zero], [reset], [GOOD]]
+    async with Client(TOKEN, base_url=server.url, retries=0) as client:
         await client.evses.delete("e")
         await client.evses.delete("e")
-        with pytest.raises(errors.DecodeError):  # which no operation answers with
+        with pytest.raises(errors.DecodeError):  # no operation is answered with 205
             await client.evses.delete("e")
         assert (await client.evses.get("e")).cpid == "A"
-    assert line.connections == 1
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -180,35 +186,35 @@ async def test_connections_are_used_again_after_a_proper_204(line: Line) -> None
         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 57\r\n\r\n" + EVSE,
     ],
 )
-async def test_a_reply_that_is_not_complete_is_still_an_error(line: Line, reply: bytes) -> None:
-    line.replies = [[reply]]
-    async with Client(TOKEN, base_url=line.url, retries=0, timeout=1) as client:
+async def test_incomplete_reply_is_an_error(server: PacketServer, reply: bytes) -> None:
+    server.replies = [[reply]]
+    async with Client(TOKEN, base_url=server.url, retries=0, timeout=1) as client:
         with pytest.raises((errors.TransportError, errors.DecodeError)):
             await client.evses.get("e")
 
 
 @settings(max_examples=30)
 @given(st.binary(max_size=40))
-def test_whatever_follows_a_204_a_deletion_is_confirmed(after: bytes) -> None:
+def test_deletion_is_confirmed_despite_the_bytes_after_a_204(after: bytes) -> None:
     async def run() -> None:
-        line = Line([[b"HTTP/1.1 204 No Content\r\n\r\n" + after]])
-        server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
-        line.port = server.sockets[0].getsockname()[1]
-        async with Client(TOKEN, base_url=line.url, retries=0) as client:
+        server = PacketServer([[b"HTTP/1.1 204 No Content\r\n\r\n" + after]])
+        listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+        server.port = listener.sockets[0].getsockname()[1]
+        async with Client(TOKEN, base_url=server.url, retries=0) as client:
             await client.evses.delete("e")
-        server.close()
-        await server.wait_closed()
+        listener.close()
+        await listener.wait_closed()
 
     asyncio.run(run())
 
 
-def test_the_parser_in_python_gives_the_same() -> None:
-    """aiohttp has a second parser, for where its extension is missing."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "204 or complete or packets"],
+def test_pure_python_parser_gives_the_same_results() -> None:
+    """aiohttp uses its Python parser if its extension is missing."""
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "204 or complete or packet"],
         env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1", "EV_ENERGY_NO_SKIPS": ""},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    assert result.returncode == 0, result.stdout

@@ -1,4 +1,4 @@
-"""A caller's `aiohttp.ClientSession`: whatever its options are, calls mean what they mean."""
+"""Options of a caller's `aiohttp.ClientSession` do not change the calls of the API."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from yarl import URL
 
 from ev_energy import Client, errors
 from ev_energy.models import RebateEvidenceUpload
+from tests.helpers.names import assert_no_problems
 from tests.helpers.recording_server import Handler, RecordingServer
 from tests.helpers.support import TOKEN
 
@@ -34,30 +35,30 @@ async def pass_on(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.Clien
 
 
 class OtherRequest(aiohttp.ClientRequest):
-    """A request class of the caller's."""
+    """A request class of the caller."""
 
 
 class OtherResponse(aiohttp.ClientResponse):
-    """A response class of the caller's, which would spoil every reply."""
+    """A response class of the caller that fails for every reply."""
 
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
         raise AssertionError("the client has a response class of its own")
 
 
 def fail(*_: object) -> str:
-    raise AssertionError("not to be called")
+    raise AssertionError("must not be called")
 
 
 @attrs.define
-class Tried:
-    """Values of an option, and whether a session with one is refused."""
+class Option:
+    """Values of an option, and whether a session with them is refused."""
 
-    values: list[Callable[[], Any]]
+    factories: list[Callable[[], Any]]
     refused: bool = False
 
 
-def tried(*values: object, refused: bool = False) -> Tried:
-    return Tried([lambda value=value: value for value in values], refused)
+def values(*values: object, refused: bool = False) -> Option:
+    return Option([lambda value=value: value for value in values], refused)
 
 
 def basic_auth() -> aiohttp.BasicAuth:
@@ -72,13 +73,13 @@ def jar_with_a_cookie() -> aiohttp.CookieJar:
     return jar
 
 
-#: Every option of `aiohttp.ClientSession`. One that is new has to be tried: does it change a call?
+#: The options of `aiohttp.ClientSession`, with values to test.
 OPTIONS = {
-    "base_url": tried("http://evil.example/other/"),
-    "connector": Tried([lambda: aiohttp.TCPConnector(force_close=True)]),
-    "loop": Tried([asyncio.get_running_loop]),
-    "cookies": tried({"session": "caller"}),
-    "headers": tried(
+    "base_url": values("http://attacker.example/other/"),
+    "connector": Option([lambda: aiohttp.TCPConnector(force_close=True)]),
+    "loop": Option([asyncio.get_running_loop]),
+    "cookies": values({"session": "caller"}),
+    "headers": values(
         {"Authorization": "Basic caller"},
         {"authorization": "Basic caller"},
         {"Cookie": "session=caller"},
@@ -88,38 +89,38 @@ OPTIONS = {
         {"EvEnergy-User": "caller", "evenergy-version": "1"},
         {"User-Agent": "caller"},
     ),
-    "proxy": tried(None),
-    "proxy_auth": tried(None),
-    "skip_auto_headers": tried(["User-Agent", "Content-Type", "Accept", "Accept-Encoding"]),
-    "auth": Tried([basic_auth]),
-    "json_serialize": tried(fail),
-    "json_serialize_bytes": tried(fail),
-    "request_class": tried(OtherRequest),
-    "response_class": tried(OtherResponse),
-    "ws_response_class": tried(aiohttp.ClientWebSocketResponse),
-    "version": tried(aiohttp.HttpVersion10),
-    "cookie_jar": Tried([jar_with_a_cookie]),
-    "connector_owner": tried(False),
-    "raise_for_status": tried(True, refuse),
-    "read_timeout": tried(0.000_001),
-    "conn_timeout": tried(0.000_001),
-    "timeout": tried(aiohttp.ClientTimeout(total=0.000_001)),
-    "auto_decompress": tried(False),
-    "trust_env": tried(True),
-    "requote_redirect_url": tried(False),
-    "trace_configs": Tried([lambda: [aiohttp.TraceConfig()]]),
-    "read_bufsize": tried(1),
-    "max_line_size": tried(8192),
-    "max_field_size": tried(8192),
-    "max_headers": tried(64),
-    "fallback_charset_resolver": tried(fail),
-    "middlewares": tried([pass_on]),
-    "ssl_shutdown_timeout": tried(0.1),
+    "proxy": values(None),
+    "proxy_auth": values(None),
+    "skip_auto_headers": values(["User-Agent", "Content-Type", "Accept", "Accept-Encoding"]),
+    "auth": Option([basic_auth]),
+    "json_serialize": values(fail),
+    "json_serialize_bytes": values(fail),
+    "request_class": values(OtherRequest),
+    "response_class": values(OtherResponse),
+    "ws_response_class": values(aiohttp.ClientWebSocketResponse),
+    "version": values(aiohttp.HttpVersion10),
+    "cookie_jar": Option([jar_with_a_cookie]),
+    "connector_owner": values(False),
+    "raise_for_status": values(True, refuse),
+    "read_timeout": values(0.000_001),
+    "conn_timeout": values(0.000_001),
+    "timeout": values(aiohttp.ClientTimeout(total=0.000_001)),
+    "auto_decompress": values(False),
+    "trust_env": values(True),
+    "requote_redirect_url": values(False),
+    "trace_configs": Option([lambda: [aiohttp.TraceConfig()]]),
+    "read_bufsize": values(1),
+    "max_line_size": values(8192),
+    "max_field_size": values(8192),
+    "max_headers": values(64),
+    "fallback_charset_resolver": values(fail),
+    "middlewares": values([pass_on]),
+    "ssl_shutdown_timeout": values(0.1),
 }
 FRAMING = [
     {name: value}
     for name, value in {
-        "Host": "evil.example",
+        "Host": "attacker.example",
         "content-length": "3",
         "Transfer-Encoding": "chunked",
         "Content-Encoding": "gzip",
@@ -136,21 +137,24 @@ def session_with(**options: Any) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(**options)
 
 
-def test_every_option_of_a_session_is_tried() -> None:
+def test_options_of_a_session_are_all_tested() -> None:
     known = set(inspect.signature(aiohttp.ClientSession.__init__).parameters) - {"self"}
-    assert known - OPTIONS.keys() == set(), "say in OPTIONS what is tried, and see what it changes"
+    assert_no_problems(
+        known - OPTIONS.keys(),
+        "aiohttp has new options: add values to OPTIONS, to test that they do not change calls.",
+    )
 
 
 CASES = [
     pytest.param(name, make, id=f"{name}-{number}")
     for name, option in OPTIONS.items()
     if name in inspect.signature(aiohttp.ClientSession.__init__).parameters
-    for number, make in enumerate(option.values)
+    for number, make in enumerate(option.factories)
 ]
 
 
 def presigned(server: RecordingServer) -> RebateEvidenceUpload:
-    """Return an upload whose storage is *server* itself."""
+    """Return an upload with *server* as the storage."""
     return RebateEvidenceUpload(
         id="rbef01",
         url=f"{server.url}/rebate_evidence_files/rbef01",
@@ -159,7 +163,7 @@ def presigned(server: RecordingServer) -> RebateEvidenceUpload:
 
 
 def api(server: list[RecordingServer]) -> Handler:
-    """Return an API with a reply of each kind."""
+    """Return a handler that sends replies of several kinds."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if "missing" in request.path:
@@ -176,7 +180,7 @@ def api(server: list[RecordingServer]) -> Handler:
 
 
 @pytest.mark.parametrize(("name", "make"), CASES)
-async def test_calls_mean_the_same_whatever_the_options_of_the_session(
+async def test_calls_are_the_same_with_each_option_of_a_session(
     serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str, make: Callable[[], Any]
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -196,8 +200,8 @@ async def test_calls_mean_the_same_whatever_the_options_of_the_session(
             await client.rebates.resume_upload(
                 presigned(server), b"a file", content_type="image/png"
             )
-            patient = client.with_options(retries=1)
-            for call in (patient.evses.get, patient.evses.delete):
+            with_retries = client.with_options(retries=1)
+            for call in (with_retries.evses.get, with_retries.evses.delete):
                 server.requests.clear()
                 await call("busy")
                 assert len(server.requests) == 2
@@ -208,7 +212,7 @@ async def test_calls_mean_the_same_whatever_the_options_of_the_session(
 
 
 @pytest.mark.parametrize(("name", "make"), CASES)
-async def test_nothing_of_the_session_is_sent_that_changes_a_request(
+async def test_settings_of_the_session_do_not_change_requests(
     serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str, make: Callable[[], Any]
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -228,19 +232,19 @@ async def test_nothing_of_the_session_is_sent_that_changes_a_request(
         await connector.close()
     read, write, public = (dict(seen.headers) for seen in server.requests)
     for headers in (read, write, public):
-        shown = {n.lower(): v for n, v in headers.items() if n != "X-Middleware"}
-        assert "caller" not in str(shown)
-        assert not {"cookie", "range", "if-none-match", "te"} & shown.keys()
-        assert shown["evenergy-version"] == "2"
-        assert shown["accept"] == "application/json"
-        assert shown["user-agent"].startswith("ev-energy-python/")
+        compared = {n.lower(): v for n, v in headers.items() if n != "X-Middleware"}
+        assert "caller" not in str(compared)
+        assert not {"cookie", "range", "if-none-match", "te"} & compared.keys()
+        assert compared["evenergy-version"] == "2"
+        assert compared["accept"] == "application/json"
+        assert compared["user-agent"].startswith("ev-energy-python/")
     assert read["Authorization"] == write["Authorization"] == f"Bearer {TOKEN}"
     assert "Authorization" not in public
     assert write["Content-Type"] == "application/json"
     assert "Content-Type" not in read
 
 
-async def test_headers_of_the_session_go_to_the_api_and_not_into_storages(serve) -> None:
+async def test_headers_of_the_session_are_sent_to_the_api_but_not_to_the_storage(serve) -> None:
     servers: list[RecordingServer] = []
     servers.append(await serve(api(servers)))
     server = servers[0]
@@ -256,14 +260,14 @@ async def test_headers_of_the_session_go_to_the_api_and_not_into_storages(serve)
 
 
 @pytest.mark.parametrize("headers", FRAMING, ids=lambda headers: next(iter(headers)))
-async def test_a_session_that_frames_every_request_is_refused(headers: dict[str, str]) -> None:
+async def test_session_that_sets_framing_headers_is_refused(headers: dict[str, str]) -> None:
     async with aiohttp.ClientSession(headers=headers) as session:
         with pytest.raises(ValueError, match=f"session: .*must not set (?i:{next(iter(headers))})"):
             Client(TOKEN, session=session)
 
 
 @pytest.mark.parametrize("name", ["proxy", "ssl"])
-async def test_the_network_of_a_session_is_its_own(name: str) -> None:
+async def test_proxy_and_ssl_cannot_be_combined_with_a_session(name: str) -> None:
     import ssl
 
     values: dict[str, Any] = {"proxy": "http://127.0.0.1:1", "ssl": ssl.create_default_context()}
@@ -272,7 +276,7 @@ async def test_the_network_of_a_session_is_its_own(name: str) -> None:
             Client(TOKEN, session=session, **{name: values[name]})
 
 
-async def test_the_proxy_of_a_session_is_used(start_api, start_proxy) -> None:
+async def test_proxy_of_a_session_is_used(start_api, start_proxy) -> None:
     api = await start_api(None)
     proxy = await start_proxy(api.port)
     for options in ({"proxy": proxy.url}, {"trust_env": True}):
@@ -298,11 +302,11 @@ async def test_the_proxy_of_a_session_is_used(start_api, start_proxy) -> None:
             allow_insecure=True,
             retries=0,
         )
-        with pytest.raises(errors.NotSentError):  # it was made without trust_env
+        with pytest.raises(errors.NotSentError):  # the session has no trust_env
             await client.evses.get("evse01")
 
 
-def test_a_session_of_another_loop_is_named(authority: Any) -> None:
+def test_session_of_another_loop_is_refused(authority: Any) -> None:
     async def make() -> aiohttp.ClientSession:
         return aiohttp.ClientSession()
 
@@ -316,5 +320,5 @@ def test_a_session_of_another_loop_is_named(authority: Any) -> None:
         with asyncio.Runner() as second:
             second.run(call(session))
         first.run(session.close())
-    with asyncio.Runner() as third:
-        third.run(call(session))
+    with asyncio.Runner() as closed:
+        closed.run(call(session))
