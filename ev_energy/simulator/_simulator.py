@@ -29,8 +29,8 @@ from ev_energy.simulator.resources import _evidence_bucket as uploads
 from ev_energy.simulator.resources._device_linking import WorldConnector
 from ev_energy.simulator.resources._operations import OPERATIONS
 from ev_energy.simulator.resources._seed_world import build_world
-from ev_energy.simulator.resources._world_users import WorldDirectory
 from ev_energy.simulator.resources.organisations import HOUSE, link_organisation
+from ev_energy.simulator.resources.users import WorldUsers
 from ev_energy.simulator.webhooks import Portal, Webhooks
 from ev_energy.simulator.webhooks._event_publisher import Announcer
 
@@ -368,7 +368,7 @@ class Simulator:
         self.faults.install(app)
         app.middlewares.extend(self._middlewares)
         self._dispatcher.install(app.router, "/v2")
-        directory = WorldDirectory(self._world)
+        directory = WorldUsers(self._world)
         oauth.install(app, self._auth_server, directory, self._browser_sessions)
         journeys.install(
             app,

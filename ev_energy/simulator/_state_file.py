@@ -23,7 +23,7 @@ from ev_energy.simulator.charging._charging_site import ChangeKind
 from ev_energy.simulator.clock._instants import read_instant
 from ev_energy.simulator.http._rate_limit import RateLimiter
 from ev_energy.simulator.http._serialization import ExpandTree, Serializer
-from ev_energy.simulator.world._fleet import GUESTS
+from ev_energy.simulator.world._fleet import CONNECTED_GROUP
 from ev_energy.simulator.world._rows import Viewer
 
 if TYPE_CHECKING:
@@ -273,25 +273,25 @@ _KINDS: Final[dict[str, Any]] = {
 
 def try_out(world: World) -> None:
     """Use what requests did to a world, as later requests will; raise what comes of damage."""
-    for kind, kept in world.kept.items():
+    for kind, kept in world.extra_state.items():
         msgspec.convert(kept, _KINDS.get(kind, dict[str, dict[str, Any]]), strict=True)
-    read_instant(world.kept.get("announced", {}).get("until", "2026-10-05T12:00:00Z"))
-    for request in world.kept.get("authorization_requests", {}).values():
+    read_instant(world.extra_state.get("announced", {}).get("until", "2026-10-05T12:00:00Z"))
+    for request in world.extra_state.get("authorization_requests", {}).values():
         read_instant(request["expires_at"])
     _try_charging(world)
     serializer = Serializer(world, "", Viewer())
     for table in world.tables.values():
-        for row in table.touched():
-            shown = serializer.row(table.seen_by(row, Viewer()), ExpandTree())
+        for row in table.modified_rows():
+            shown = serializer.row(table.view_for(row, Viewer()), ExpandTree())
             json.dumps(shown, allow_nan=False)
-            table.owner(row)
+            table.owner_id(row)
 
 
 def _try_charging(world: World) -> None:
     now, fleet = world.now, world.fleet
     sites = [*fleet.changed_sites()]
-    guests = world.kept.get("guests", {}).get("bays", [])
-    sites += [fleet.site(GUESTS, rank) for rank in range(len(guests))]
+    guests = world.extra_state.get("guests", {}).get("bays", [])
+    sites += [fleet.site(CONNECTED_GROUP, rank) for rank in range(len(guests))]
     for site in sites:
         for change in fleet.changes(site):
             _check_change(change.what, change.value)

@@ -183,7 +183,7 @@ class _Status:
         yield "User", (tag("code", user["id"]), f" {user['full_name']}, {user['email']}")
         for folder, name in _THINGS.items():
             if folder in world.tables:
-                found = [self._thing(row) for row in world.things_of(user["id"], folder)]
+                found = [self._thing(row) for row in world.rows_of_user(user["id"], folder)]
                 yield name, found or "none"
         asked = urlencode({"user_id": user["id"], "client_id": simulator.client_id})
         links = (("an EVSE", "/v2/evse_onboarding"), ("a vehicle", "/v2/vehicle_onboarding"))
@@ -203,7 +203,7 @@ class _Status:
         world = self._world
         vehicle = row["url"].folder == "vehicles"
         name = _name(row) if vehicle else _evse(world, row)
-        site = world.fleet.of_row(row)
+        site = world.fleet.site_of_row(row)
         if site is None:
             return f"{name}, never heard of"
         state = world.charging.state(site, world.now)

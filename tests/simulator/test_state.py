@@ -247,7 +247,7 @@ def path(tmp_path: Path) -> Path:
 
 async def rename(simulator: Simulator, email: str) -> None:
     """Change something that lasts."""
-    simulator._world.tables["users"].change(simulator.user_id, {"email": email})
+    simulator._world.tables["users"].update(simulator.user_id, {"email": email})
 
 
 def email_in(path: Path) -> str:
@@ -425,7 +425,7 @@ from ev_energy.simulator import Simulator
 simulator = Simulator(vehicles=2, state=sys.argv[1])
 users = simulator._world.tables["users"]
 for number in range(1_000_000):
-    users.change(simulator.user_id, {"email": f"{number}@example.com" + "x" * (number % 5000)})
+    users.update(simulator.user_id, {"email": f"{number}@example.com" + "x" * (number % 5000)})
     simulator.save()
     if number == 0:
         print("begun", flush=True)
@@ -528,8 +528,8 @@ async def test_what_was_connected_before_a_reset_is_forgotten_in_every_respect(s
     seen = []
     for serial in ("A1", "B2"):
         evse = add_evse(world, api.simulator.user_id, model, serial)
-        world.fleet.welcome(api.simulator.user_id, evse=evse)
-        site = world.fleet.of_row(evse)
+        world.fleet.add_site(api.simulator.user_id, evse=evse)
+        site = world.fleet.site_of_row(evse)
         seen.append(site)
         assert site is not None
         assert world.fleet.evse(site)["id"] == evse["id"]
@@ -537,4 +537,4 @@ async def test_what_was_connected_before_a_reset_is_forgotten_in_every_respect(s
         assert world.charging.state(site, world.now).meter_wh is not None
         api.simulator.reset()
     assert seen[0] == seen[1]
-    assert [row for row in world.fleet.of_user(api.simulator.user_id) if row == seen[0]] == []
+    assert [row for row in world.fleet.sites_of_user(api.simulator.user_id) if row == seen[0]] == []

@@ -1,6 +1,6 @@
 """What a home battery does: when it is filled, and when it feeds the home.
 
-Once a week it is filled to the brim to balance its cells. What is in it is therefore known without
+Once a week it is filled to the brim to balance its cells, so its charge is known without
 looking farther back than that.
 """
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import attrs
 
 from ev_energy.simulator.home_energy._quarter_hours import (
-    CELLS_OF_DAY,
-    CELLS_OF_HOUR,
-    CELLS_OF_WEEK,
+    QUARTERS_PER_DAY,
+    QUARTERS_PER_HOUR,
+    QUARTERS_PER_WEEK,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 #: How long filling it to the brim takes: the last hours of a week.
-_BALANCING: Final = 4 * CELLS_OF_HOUR
+_BALANCING: Final = 4 * QUARTERS_PER_HOUR
 #: A price is cheap, or dear, if it is within so many percent of the way from one end of a day's.
 _END_PERCENT: Final = 20
 #: Where prices differ by less than so many percent, none is cheap.
@@ -55,8 +55,8 @@ class Battery:
 
     @property
     def most_wh(self) -> int:
-        """The most that it takes or gives in a cell."""
-        return self.watts // CELLS_OF_HOUR
+        """The most that it takes or gives in a quarter."""
+        return self.watts // QUARTERS_PER_HOUR
 
     @property
     def reserve_wh(self) -> int:
@@ -64,8 +64,8 @@ class Battery:
         return self.capacity_wh * self.reserve_percent // 100
 
 
-class Cell(NamedTuple):
-    """What a battery knows of a cell of a week."""
+class BatteryConditions(NamedTuple):
+    """What a battery knows of a quarter of a week."""
 
     number: int
     sun_wh: int
@@ -90,7 +90,7 @@ def cheap_and_dear(prices: Sequence[int]) -> list[tuple[bool, bool]]:
     return [(price <= low + band, price >= high - band) for price in prices]
 
 
-def target_of(battery: Battery, sun_wh: int, load_wh: int) -> int:
+def target_wh(battery: Battery, sun_wh: int, load_wh: int) -> int:
     """Return how full to make a battery by night for a day with so much sun and load."""
     if battery.policy is Policy.IMPORT_FOCUS:
         return battery.capacity_wh
@@ -98,30 +98,30 @@ def target_of(battery: Battery, sun_wh: int, load_wh: int) -> int:
     return battery.capacity_wh * max(_LEAST_TARGET, percent) // 100
 
 
-def flow(battery: Battery, stored_wh: int, cell: Cell) -> int:
-    """Return what flows into a battery in a cell, less than nothing if it gives."""
+def battery_flow(battery: Battery, stored_wh: int, quarter: BatteryConditions) -> int:
+    """Return what flows into a battery in a quarter, less than nothing if it gives."""
     room, most = battery.capacity_wh - stored_wh, battery.most_wh
-    left = CELLS_OF_WEEK - cell.number
+    left = QUARTERS_PER_WEEK - quarter.number
     if left <= _BALANCING:
         return -(-room // left)
-    if cell.out:
+    if quarter.out:
         return 0
     shifts = battery.policy is not Policy.SELF_RELIANCE
-    surplus = max(0, cell.sun_wh - cell.load_wh - cell.cars_wh)
-    if shifts and cell.cheap:
-        return min(most, room, max(surplus, cell.target_wh - stored_wh))
+    surplus = max(0, quarter.sun_wh - quarter.load_wh - quarter.cars_wh)
+    if shifts and quarter.cheap:
+        return min(most, room, max(surplus, quarter.target_wh - stored_wh))
     if surplus:
         return min(most, room, surplus)
     spare = max(0, stored_wh - battery.reserve_wh)
-    if battery.policy is Policy.EXPORT_FOCUS and cell.dear:
+    if battery.policy is Policy.EXPORT_FOCUS and quarter.dear:
         return -min(most, spare)
-    return -min(most, spare, max(0, cell.load_wh - cell.sun_wh))
+    return -min(most, spare, max(0, quarter.load_wh - quarter.sun_wh))
 
 
-def outage_of(random: SeededRandom, home: int, week: int) -> range:
-    """Return the cells of a week in which a home's battery is out of order."""
+def outage_quarters(random: SeededRandom, home: int, week: int) -> range:
+    """Return the quarters of a week in which a home's battery is out of order."""
     draw = random.number("outage", home, week)
     if draw % _SOUND_WEEKS:
         return range(0)
-    start = draw // _SOUND_WEEKS % (5 * CELLS_OF_DAY)
-    return range(start, start + 2 + draw // 1009 % CELLS_OF_DAY)
+    start = draw // _SOUND_WEEKS % (5 * QUARTERS_PER_DAY)
+    return range(start, start + 2 + draw // 1009 % QUARTERS_PER_DAY)

@@ -7,7 +7,11 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.simulator.clock._instants import read_instant, write_instant
-from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_DAY, CELLS_OF_HOUR, cell_at
+from ev_energy.simulator.home_energy._quarter_hours import (
+    QUARTERS_PER_DAY,
+    QUARTERS_PER_HOUR,
+    quarter_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,17 +40,17 @@ _HORIZON: Final = 72
 
 @functools.lru_cache(4096)
 def clear_sky(latitude: float, longitude: float, day: int) -> tuple[int, ...]:
-    """Return the watts of a kilowatt of panels in the cells of a UTC day without clouds."""
+    """Return the watts of a kilowatt of panels in the quarters of a UTC day without clouds."""
     phi = math.radians(latitude)
     tilt = math.asin(math.sin(_TILT) * math.sin(2 * math.pi * (day - _EQUINOX) / _YEAR))
     low, high = math.sin(phi) * math.sin(tilt), math.cos(phi) * math.cos(tilt)
-    hours = ((cell + 0.5) * 24 / CELLS_OF_DAY for cell in range(CELLS_OF_DAY))
+    hours = ((quarter + 0.5) * 24 / QUARTERS_PER_DAY for quarter in range(QUARTERS_PER_DAY))
     turns = (math.radians(15 * (hour - _NOON) + longitude) for hour in hours)
     heights = (low + high * math.cos(turn) for turn in turns)
     return tuple(round(_BEST * height**_HAZE) if height > 0 else 0 for height in heights)
 
 
-class Sun:
+class Weather:
     """The weather of cities. All panels of a city have the same."""
 
     def __init__(self, random: SeededRandom) -> None:
@@ -54,17 +58,17 @@ class Sun:
         self._day = functools.lru_cache(2048)(self._shone)
 
     def day(self, city: City, day: int) -> tuple[int, ...]:
-        """Return the watts of a kilowatt of panels in the cells of a UTC day, as they were."""
+        """Return the watts of a kilowatt of panels in the quarters of a UTC day, as they were."""
         return self._day(city, day)
 
-    def cell(self, city: City, cell: int) -> int:
-        """Return the watts of a kilowatt of panels in a cell."""
-        day, rest = divmod(cell, CELLS_OF_DAY)
+    def watts_at(self, city: City, quarter: int) -> int:
+        """Return the watts of a kilowatt of panels in a quarter."""
+        day, rest = divmod(quarter, QUARTERS_PER_DAY)
         return self.day(city, day)[rest]
 
-    def expected(self, city: City, cell: int, hours_ahead: int) -> int:
-        """Return what was thought so many hours before that a kilowatt would give in a cell."""
-        day, rest = divmod(cell, CELLS_OF_DAY)
+    def forecast(self, city: City, quarter: int, hours_ahead: int) -> int:
+        """Return what was thought so many hours before that a kilowatt would give in a quarter."""
+        day, rest = divmod(quarter, QUARTERS_PER_DAY)
         percent = self._percent(city, day)
         usual = sum(_SKIES[1]) // 2
         known = max(0, _HORIZON - hours_ahead)
@@ -82,16 +86,16 @@ class Sun:
         clear = clear_sky(city.latitude, city.longitude, day)
         percent = self._percent(city, day)
         noise = self._random.number("gusts", city.name, day)
-        steps = CELLS_OF_DAY // _STEPS  # clouds last for two hours or so
+        steps = QUARTERS_PER_DAY // _STEPS  # clouds last for two hours or so
         shares = [
-            max(2, min(100, percent + ((noise >> 8 * (cell // steps)) & 255) % 41 - 20))
-            for cell in range(CELLS_OF_DAY)
+            max(2, min(100, percent + ((noise >> 8 * (quarter // steps)) & 255) % 41 - 20))
+            for quarter in range(QUARTERS_PER_DAY)
         ]
         return tuple(most * share // 100 for most, share in zip(clear, shares, strict=True))
 
 
-#: The cell from which on there were so many watts of panels.
-Step = tuple[int, int]
+#: The quarter from which on there were so many watts of panels.
+CapacityStep = tuple[int, int]
 
 _FOLDER: Final = "solar_arrays"
 _KILO: Final = 1000
@@ -100,35 +104,35 @@ _MOST: Final = 10**12
 
 
 def _changes(world: World, array_id: str) -> list[Any]:
-    kept: list[Any] = world.kept.setdefault("solar_capacities", {}).setdefault(array_id, [])
+    kept: list[Any] = world.extra_state.setdefault("solar_capacities", {}).setdefault(array_id, [])
     return kept
 
 
-def note_capacity(world: World, array_id: str, watts: int) -> None:
-    """Note that an array has so many watts from now on, or rather from the next cell on."""
+def record_capacity(world: World, array_id: str, watts: int) -> None:
+    """Note that an array has so many watts from now on, or rather from the next quarter on."""
     _changes(world, array_id).append([write_instant(world.now), watts])
 
 
-def counted(watts: int) -> int:
+def clamp_watts(watts: int) -> int:
     """Return how many watts of panels are believed to be there."""
     return min(watts, _MOST)
 
 
-def steps_of(world: World, array: Row) -> list[Step]:
+def capacity_steps(world: World, array: Row) -> list[CapacityStep]:
     """Return what an array had when, oldest first. Before a request made it, it had nothing."""
     number = world.number_of(array)
     before = 0
     if number is not None:
-        before = world.tables[_FOLDER].made.make(number)["capacity_watts"]
+        before = world.tables[_FOLDER].generated.make(number)["capacity_watts"]
     later = [
-        (cell_at(read_instant(at)) + 1, counted(watts))
-        for at, watts in world.kept.get("solar_capacities", {}).get(array["id"], ())
+        (quarter_at(read_instant(at)) + 1, clamp_watts(watts))
+        for at, watts in world.extra_state.get("solar_capacities", {}).get(array["id"], ())
     ]
     return [(0, before), *later]
 
 
-def generated(steps: Iterable[Step], first: int, yields: Sequence[int]) -> list[int]:
-    """Return the watt-hours of an array in cells from ``first`` on.
+def generated_wh(steps: Iterable[CapacityStep], first: int, yields: Sequence[int]) -> list[int]:
+    """Return the watt-hours of an array in quarters from ``first`` on.
 
     ``yields`` are the watts of a kilowatt in them.
     """
@@ -138,6 +142,6 @@ def generated(steps: Iterable[Step], first: int, yields: Sequence[int]) -> list[
         end = known[number + 1][0] if number + 1 < len(known) else first + len(yields)
         low, high = max(0, start - first), min(len(yields), end - first)
         found[low:high] = [
-            watts * gives // (_KILO * CELLS_OF_HOUR) for gives in yields[low : max(low, high)]
+            watts * gives // (_KILO * QUARTERS_PER_HOUR) for gives in yields[low : max(low, high)]
         ]
     return found

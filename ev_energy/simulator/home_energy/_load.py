@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator.clock._microseconds import weekday
-from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_DAY, CELLS_OF_HOUR
+from ev_energy.simulator.home_energy._quarter_hours import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 
 if TYPE_CHECKING:
     from ev_energy.simulator._seeded_random import SeededRandom
@@ -21,10 +21,10 @@ _WEEKEND: Final = (
     138, 126, 115, 118, 138, 172, 190, 178, 158, 140, 108, 75,
 )  # fmt: skip
 _SATURDAY: Final = 5
-#: Bytes beyond this are cells in which something is boiled.
+#: Bytes beyond this are quarters in which something is boiled.
 _KETTLE: Final = 240
 _NOISE_BYTES: Final = 16
-_SCALE: Final = 100 * 256 * CELLS_OF_HOUR
+_SCALE: Final = 100 * 256 * QUARTERS_PER_HOUR
 
 
 def mean_watts(random: SeededRandom, home: int) -> int:
@@ -33,14 +33,17 @@ def mean_watts(random: SeededRandom, home: int) -> int:
 
 
 def day_load(random: SeededRandom, home: int, day: int) -> list[int]:
-    """Return the watt-hours of the cells of a day, in the home's standard time."""
+    """Return the watt-hours of the quarters of a day, in the home's standard time."""
     shape = _WEEKEND if weekday(day) >= _SATURDAY else _WEEKDAY
     mean = mean_watts(random, home)
     noise = b"".join(
         random.number("load", home, day, part).to_bytes(_NOISE_BYTES, "big")
-        for part in range(CELLS_OF_DAY // _NOISE_BYTES)
+        for part in range(QUARTERS_PER_DAY // _NOISE_BYTES)
     )
     return [
-        mean * shape[cell // CELLS_OF_HOUR] * (128 + byte + (byte > _KETTLE) * 4 * byte) // _SCALE
-        for cell, byte in enumerate(noise)
+        mean
+        * shape[quarter // QUARTERS_PER_HOUR]
+        * (128 + byte + (byte > _KETTLE) * 4 * byte)
+        // _SCALE
+        for quarter, byte in enumerate(noise)
     ]

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.simulator.clock._instants import read_instant
-from ev_energy.simulator.world._rows import Link, member
+from ev_energy.simulator.world._rows import Link, get_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ def _compares(name: str, how: str) -> Filter:
     compare = _COMPARE[how]
 
     def keep(row: Row, bound: Any) -> bool:
-        value = member(row, name)
+        value = get_member(row, name)
         return value is not None and compare(_comparable(value, bound), bound)
 
     return lambda bound: lambda row: keep(row, bound)
@@ -45,7 +45,7 @@ def equals(name: str) -> Filter:
     """Keep rows whose member has exactly this value, or links to the row with this id."""
 
     def keep(row: Row, wanted: object) -> bool:
-        value = member(row, name)
+        value = get_member(row, name)
         return bool((value.key if isinstance(value, Link) else value) == wanted)
 
     return lambda wanted: lambda row: keep(row, wanted)
@@ -53,12 +53,12 @@ def equals(name: str) -> Filter:
 
 def equals_ignoring_case(name: str) -> Filter:
     """Keep rows with this text, in capitals or not."""
-    return lambda text: lambda row: str(member(row, name)).lower() == text.lower()
+    return lambda text: lambda row: str(get_member(row, name)).lower() == text.lower()
 
 
 def contains(name: str) -> Filter:
     """Keep rows that have this text in theirs, in capitals or not."""
-    return lambda text: lambda row: text.lower() in str(member(row, name) or "").lower()
+    return lambda text: lambda row: text.lower() in str(get_member(row, name) or "").lower()
 
 
 def within(name: str) -> Filter:
@@ -71,7 +71,7 @@ def within(name: str) -> Filter:
         low, high = read_instant(first), read_instant(last)
 
         def keep(row: Row) -> bool:
-            value = member(row, name)
+            value = get_member(row, name)
             return value is not None and low <= read_instant(value) <= high
 
         return keep
@@ -94,12 +94,12 @@ def one_of(name: str, known: frozenset[str] | None = None) -> Filter:
 
 def is_null(name: str) -> Filter:
     """Keep rows without, or with, a value."""
-    return lambda wanted: lambda row: (member(row, name) is None) is wanted
+    return lambda wanted: lambda row: (get_member(row, name) is None) is wanted
 
 
 def translated(name: str, spellings: Mapping[str, str]) -> Filter:
     """Keep rows by a text that the filter spells another way than the row does."""
-    return lambda text: lambda row: member(row, name) == spellings[text]
+    return lambda text: lambda row: get_member(row, name) == spellings[text]
 
 
 def by_name(parameter: str) -> Filter:

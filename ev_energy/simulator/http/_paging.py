@@ -41,7 +41,7 @@ def _position(collection: Collection, given: Mapping[str, Any], name: str) -> An
     if name not in given:
         return None
     try:
-        return collection.position_at(given[name])
+        return collection.parse_cursor(given[name])
     except ValueError:
         raise bad_paging(name) from None
 

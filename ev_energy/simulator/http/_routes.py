@@ -87,7 +87,7 @@ class Call:
     def can_see(self, collection: Collection, row: Row) -> bool:
         """Return whether a row is the caller's to see."""
         user_id = self.viewer.user_id
-        return user_id is None or collection.owner(row) in {None, user_id}
+        return user_id is None or collection.owner_id(row) in {None, user_id}
 
     def stored(self, folder: str, key: str) -> tuple[Collection, Row]:
         """Return a row as it is kept, if the caller may see it, or refuse with 404."""
@@ -99,7 +99,7 @@ class Call:
     def find(self, folder: str, key: str) -> Row:
         """Return a row as the caller sees it, or refuse with 404."""
         collection, row = self.stored(folder, key)
-        return collection.seen_by(row, self.viewer)
+        return collection.view_for(row, self.viewer)
 
     def row(self, folder: str, name: str) -> Row:
         """Return the row that a path parameter names, or refuse with 404."""
@@ -152,7 +152,7 @@ def collection_at(call: Call) -> Collection:
     if collection is None:
         raise not_found()
     user_id = call.viewer.user_id
-    return collection if user_id is None else collection.of_user(user_id)
+    return collection if user_id is None else collection.for_user(user_id)
 
 
 def row_filter(call: Call, filters: Mapping[str, Filter | None]) -> Keep:
@@ -181,7 +181,7 @@ def paged_reply(call: Call, collection: Collection, keep: Keep) -> Reply:
     """Return a page of a collection in the style of the operation."""
 
     def body(rows: Sequence[Row]) -> list[Any]:
-        return [call.serialize(collection.seen_by(row, call.viewer)) for row in rows]
+        return [call.serialize(collection.view_for(row, call.viewer)) for row in rows]
 
     match call.facts.paging:
         case "cursor":

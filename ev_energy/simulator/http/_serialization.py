@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from ev_energy.simulator.world._rows import Address, Link, Row, Viewer
+from ev_energy.simulator.world._rows import ApiPath, Link, Row, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,7 @@ class Serializer:
         match value:
             case Link():
                 return self._link(value, tree)
-            case Address():
+            case ApiPath():
                 return self.root + value.path
             case dict():
                 return self.row(cast("Row", value), tree or ExpandTree())
@@ -62,4 +62,4 @@ class Serializer:
         if tree is None or found is None:
             return self.root + link.path
         collection, row = found
-        return self.row(collection.seen_by(row, self.viewer), tree)
+        return self.row(collection.view_for(row, self.viewer), tree)

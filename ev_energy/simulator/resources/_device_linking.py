@@ -87,7 +87,7 @@ class WorldConnector:
         connect = self._connect_vehicle if kind == "vehicles" else self._connect_inverter
         connected = [connect(user_id, device) for device in devices]
         account = _account(kind, user_id, make.id)
-        self._world.kept.setdefault("accounts", {}).setdefault(account, []).extend(devices)
+        self._world.extra_state.setdefault("accounts", {}).setdefault(account, []).extend(devices)
         return connected
 
     def owner(self, kind: str, device_id: str) -> str | None:
@@ -101,14 +101,14 @@ class WorldConnector:
         row = self._world.tables[kind].get(device_id)
         if row is not None and row.get("integrated") == "INACTIVE":
             self._world.record_change(row, "car_back")
-            self._world.change(row, integrated="ACTIVE")
+            self._world.update(row, integrated="ACTIVE")
 
     def _models(self, kind: str, make_id: str) -> list[Row]:
         rows = self._world.tables[_MODELS[kind]]
         return [row for row in rows if row["make"].key == make_id and not row.get("_hidden")]
 
     def _known(self, kind: str, user_id: str, make_id: str) -> list[str]:
-        known: list[str] = self._world.kept.get("accounts", {}).get(
+        known: list[str] = self._world.extra_state.get("accounts", {}).get(
             _account(kind, user_id, make_id), []
         )
         return known
@@ -141,7 +141,7 @@ class WorldConnector:
         if not model["_product"].supported:
             raise ConnectError(f"{model['name']} cannot be connected yet.")
         row = add_evse(world, user_id, model, serial, reports=True)
-        world.fleet.welcome(user_id, evse=row)
+        world.fleet.add_site(user_id, evse=row)
         return str(row["id"])
 
     def _connect_vehicle(self, user_id: str, device: str) -> str:
@@ -162,7 +162,7 @@ class WorldConnector:
             "vehicle_class": None,
             "_made_at": write_instant(world.now),
         })  # fmt: skip
-        world.fleet.welcome(user_id, vehicle=row)
+        world.fleet.add_site(user_id, vehicle=row)
         return str(row["id"])
 
     def _connect_inverter(self, user_id: str, model_id: str) -> str:

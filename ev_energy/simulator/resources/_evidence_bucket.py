@@ -60,7 +60,7 @@ def install(app: web.Application, world: World) -> None:
         size = 0
         async for piece in request.content.iter_chunked(_PIECE):
             size += len(piece)
-        world.change(row, _upload={"size": size, "type": request.content_type})
+        world.update(row, _upload={"size": size, "type": request.content_type})
         return web.Response()
 
     app.router.add_route("*", "/uploads/{file_id}", receive)

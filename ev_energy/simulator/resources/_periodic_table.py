@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ev_energy.simulator.world._rows import Link
-from ev_energy.simulator.world._tables import Made
-from ev_energy.simulator.world._world import owner_of
+from ev_energy.simulator.world._tables import GeneratedRows
+from ev_energy.simulator.world._world import user_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Rounds:
+class PeriodicNumbering:
     """Which home has thing number n: each round goes through the homes that have any, in order."""
 
     homes: int
@@ -49,11 +49,11 @@ class Rounds:
         return range(place, self.count, self.some) if mine else range(0)
 
 
-def rounds_table(
+def periodic_table(
     world: World,
     folder: str,
     prefix: str,
-    rounds: Rounds,
+    rounds: PeriodicNumbering,
     make: Callable[[int, int, int, datetime], Row],
     *,
     view: Callable[[Row, Viewer], Row],
@@ -83,5 +83,5 @@ def rounds_table(
         numbers = range(0) if home is None else rounds.of_home(home)
         return [number for number in numbers if not is_nobodys(number)]
 
-    made = Made(rounds.count, key, row, of_owner)
-    return world.table(folder, prefix, made, view=view, owned_by=owner_of)
+    made = GeneratedRows(rounds.count, key, row, of_owner)
+    return world.table(folder, prefix, made, view=view, owned_by=user_id_of)

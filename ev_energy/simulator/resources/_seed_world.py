@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from ev_energy.simulator.home_energy._home_energy import roof_share
+from ev_energy.simulator.home_energy._home_energy import solar_share
 from ev_energy.simulator.resources.boundary_meters import add_meters
 from ev_energy.simulator.resources.catalogues.evses import add_catalogue
 from ev_energy.simulator.resources.catalogues.vehicles import add_vehicle_catalogue
@@ -73,5 +73,5 @@ def build_world(seed: int, vehicles: int, clock: Clock) -> World:
     world = World(seed, vehicles, clock)
     for add in _PARTS:
         add(world)
-    world.solar_share = functools.partial(roof_share, world)
+    world.solar_share = functools.partial(solar_share, world)
     return world

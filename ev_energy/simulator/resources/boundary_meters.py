@@ -5,17 +5,16 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator.home_energy._home_energy import home_of
-from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_HOUR, samples
-from ev_energy.simulator.home_energy._totals import totals
+from ev_energy.simulator.home_energy._home_energy import energy_totals, home_energy
+from ev_energy.simulator.home_energy._quarter_hours import QUARTERS_PER_HOUR, sample_log
 from ev_energy.simulator.http._routes import detail, listing, log
 from ev_energy.simulator.resources.catalogues.home_devices import (
     METERS,
-    add_branch,
+    add_device_catalogue,
+    available_models,
+    device_user_id,
     device_view,
-    models_sold,
-    user_of,
-    without_user,
+    hide_user,
 )
 from ev_energy.simulator.world._rows import Link
 
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy.simulator.http._routes import Routes
-    from ev_energy.simulator.resources.catalogues.home_devices import Maker
+    from ev_energy.simulator.resources.catalogues.home_devices import DeviceMaker
     from ev_energy.simulator.world._rows import Row
-    from ev_energy.simulator.world._series import Series
+    from ev_energy.simulator.world._series import TimeSeries
     from ev_energy.simulator.world._world import World
 
 
@@ -38,10 +37,10 @@ _LOST: Final = 83
 def add_meters(world: World) -> None:
     """Open the tables of meters, their makes and models, and their logs; and of HEM systems."""
 
-    def make(_make_id: str, _maker: Maker) -> Row:
+    def make(_make_id: str, _maker: DeviceMaker) -> Row:
         return {}
 
-    add_branch(world, METERS, make=make)
+    add_device_catalogue(world, METERS, make=make)
     world.owned_table(
         _FOLDER,
         "bmet",
@@ -54,29 +53,29 @@ def add_meters(world: World) -> None:
         "hems",
         lambda kind: kind.hem_systems,
         lambda _home, _slot, _number: {},
-        view=lambda row, _viewer: without_user(row) | {"created_at": row["_made_at"]},
+        view=lambda row, _viewer: hide_user(row) | {"created_at": row["_made_at"]},
     )
     world.logs[f"{_FOLDER}/{_LOG}"] = functools.partial(_log, world)
 
 
 def _meter(world: World, home: int, _slot: int, number: int) -> Row:
-    sold = models_sold(world, METERS, world.homes.kind(home).city.country)
+    sold = available_models(world, METERS, world.homes.template(home).city.country)
     model = world.random.pick(sold, "meter", number)
     return {"model": Link(METERS.models, model["id"])}
 
 
-def _log(world: World, row: Row) -> Series:
-    home = home_of(world, user_of(row))
-    first = world.user_id(0) == user_of(row)
+def _log(world: World, row: Row) -> TimeSeries:
+    home = home_energy(world, device_user_id(row))
+    first = world.user_id(0) == device_user_id(row)
 
-    def tell(cell: int, _at: datetime) -> Row:
-        told = totals(home, cell, cell + 1)
-        watts: int | None = (told.imported - told.exported) * CELLS_OF_HOUR
-        if not first and world.random.number("lost", row["id"], cell) % _LOST == 0:
+    def tell(quarter: int, _at: datetime) -> Row:
+        told = energy_totals(home, quarter, quarter + 1)
+        watts: int | None = (told.imported - told.exported) * QUARTERS_PER_HOUR
+        if not first and world.random.number("lost", row["id"], quarter) % _LOST == 0:
             watts = None
         return {"boundary_meter": row["url"], "power_watts": watts, "status": _status(watts)}
 
-    return samples(world, row, _LOG, tell)
+    return sample_log(world, row, _LOG, tell)
 
 
 def _status(watts: int | None) -> str:

@@ -12,11 +12,11 @@ import attrs
 from ev_energy.simulator.clock._instants import ANCHOR, micros, read_instant, write_instant
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import Reply, detail, listing, log
-from ev_energy.simulator.resources.catalogues.home_devices import country_of
+from ev_energy.simulator.resources.catalogues import country_of
 from ev_energy.simulator.world._homes import HAMBURG, LEEDS, LONDON, OAKLAND, UTRECHT
-from ev_energy.simulator.world._rows import Address
-from ev_energy.simulator.world._series import ORIGIN, Series
-from ev_energy.simulator.world._tables import Made, Rows, Table
+from ev_energy.simulator.world._rows import ApiPath
+from ev_energy.simulator.world._series import ORIGIN, TimeSeries
+from ev_energy.simulator.world._tables import GeneratedRows, Selection, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,18 +80,18 @@ WHO: Final = (
 class _Coordinators(Table):
     """Coordinators; a user sees those of the own country."""
 
-    def __init__(self, world: World, made: Made) -> None:
+    def __init__(self, world: World, made: GeneratedRows) -> None:
         super().__init__(COORDINATORS, "dc", made)
         self._world = world
 
-    def position_at(self, cursor: str) -> str:
+    def parse_cursor(self, cursor: str) -> str:
         if not re.fullmatch(r"dc[0-9]{6}", cursor, re.ASCII):
             raise ValueError(cursor)
         return cursor
 
-    def of_user(self, user_id: str) -> Collection:
+    def for_user(self, user_id: str) -> Collection:
         country = country_of(self._world, user_id)
-        return Rows(self, (row for row in self if row["_who"].city.country == country))
+        return Selection(self, (row for row in self if row["_who"].city.country == country))
 
 
 def add_dispatch(world: World) -> None:
@@ -104,12 +104,12 @@ def add_dispatch(world: World) -> None:
             "contract_start": who.start and write_instant(who.start),
             "contract_end": who.end and write_instant(who.end),
             "timezone": who.city.zone,
-            "dispatch_logs": Address(f"/{COORDINATORS}/dc{number:06}/{_LOG}"),
+            "dispatch_logs": ApiPath(f"/{COORDINATORS}/dc{number:06}/{_LOG}"),
             "_who": who,
         }
         for number, who in enumerate(WHO)
     ]
-    world.tables[COORDINATORS] = _Coordinators(world, Made.of(rows))
+    world.tables[COORDINATORS] = _Coordinators(world, GeneratedRows.from_rows(rows))
     world.table(EVENTS, "devt")
     world.logs[f"{COORDINATORS}/{_LOG}"] = functools.partial(_log, world)
 
@@ -119,7 +119,7 @@ def add_event(world: World, coordinator: Row, members: Row) -> Row:
     event_id = world.new_id(EVENTS)
     return world.tables[EVENTS].add({
         "id": event_id,
-        "url": Address(f"/{COORDINATORS}/{coordinator['id']}/{EVENTS}/{event_id}"),
+        "url": ApiPath(f"/{COORDINATORS}/{coordinator['id']}/{EVENTS}/{event_id}"),
         **members,
         "dispatch_coordinator": coordinator["url"],
         "_cancelled_at": None,
@@ -128,7 +128,7 @@ def add_event(world: World, coordinator: Row, members: Row) -> Row:
 
 def cancel_event(world: World, event: Row) -> None:
     """End an event, or keep it from beginning."""
-    world.tables[EVENTS].change(event["id"], {"_cancelled_at": write_instant(world.now)})
+    world.tables[EVENTS].update(event["id"], {"_cancelled_at": write_instant(world.now)})
 
 
 def events_of(world: World, coordinator: Row) -> Iterator[Row]:
@@ -201,7 +201,7 @@ class _Fleet:
                 sums[1] += episode.watts
 
 
-def _log(world: World, row: Row) -> Series:
+def _log(world: World, row: Row) -> TimeSeries:
     who: Coordinator = row["_who"]
     fleet = _Fleet(world, who)
     orders = [_Order.of(event) for event in events_of(world, row)]
@@ -223,7 +223,7 @@ def _log(world: World, row: Row) -> Series:
         ]
 
     members: dict[str, Any] = {"dispatch_coordinator": row["url"]}
-    return Series(
+    return TimeSeries(
         folder=f"{COORDINATORS}/{row['id']}/{_LOG}",
         member="logged_at",
         began=began,

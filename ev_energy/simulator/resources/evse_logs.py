@@ -18,13 +18,20 @@ from ev_energy.models.evses import EVSEStatusLogMode as Mode
 from ev_energy.simulator.charging._facts import commands
 from ev_energy.simulator.clock._instants import micros, write_instant
 from ev_energy.simulator.clock._microseconds import instant_of
-from ev_energy.simulator.home_energy._home_energy import home_of
-from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_HOUR, ends_before
-from ev_energy.simulator.home_energy._totals import totals
+from ev_energy.simulator.home_energy._home_energy import energy_totals, home_energy
+from ev_energy.simulator.home_energy._quarter_hours import QUARTERS_PER_HOUR, quarter_at
 from ev_energy.simulator.resources.catalogues.evses import product_of
-from ev_energy.simulator.resources.charging_sessions._session_query import LONGEST
-from ev_energy.simulator.world._log_times import DAY, TOO_LATE, log_of, regular, soon_after
-from ev_energy.simulator.world._series import ORIGIN, Entry, Series
+from ev_energy.simulator.resources.charging_sessions._session_query import MAX_SESSION_LENGTH
+from ev_energy.simulator.world._series import (
+    DAY,
+    END_OF_DAY_MARGIN,
+    ORIGIN,
+    Entry,
+    TimeSeries,
+    periodic_entries,
+    row_log,
+    shortly_after,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +62,7 @@ _ERRORS: Final = (
 
 def add_evse_logs(world: World) -> None:
     """Make the logs of charge points and clamps known."""
-    makers: dict[str, Callable[[World, Row], Series]] = {
+    makers: dict[str, Callable[[World, Row], TimeSeries]] = {
         "evses/status_logs": _status,
         "evses/command_logs": _commands,
         "evses/error_logs": _errors,
@@ -67,13 +74,13 @@ def add_evse_logs(world: World) -> None:
 
 
 def _site(world: World, evse: Row) -> ChargingSite:
-    site = world.fleet.of_row(evse)
+    site = world.fleet.site_of_row(evse)
     if site is None:
         raise LookupError(evse["id"])
     return site
 
 
-def _status(world: World, evse: Row) -> Series:
+def _status(world: World, evse: Row) -> TimeSeries:
     def make(at: datetime) -> Row:
         state = world.charging.state(_site(world, evse), at)
         late = world.random.between(200, 4000, evse["id"], "late", micros(at))
@@ -83,8 +90,8 @@ def _status(world: World, evse: Row) -> Series:
         return {"logged_at": logged_at, "evse": evse["url"], **told}
 
     jitter = timedelta(minutes=9)
-    entries = regular(world.random, _STATUS_EVERY, jitter, make, evse["id"], "status")
-    return log_of(world, evse, "status_logs", "sampled_at", _STATUS_EVERY, entries)
+    entries = periodic_entries(world.random, _STATUS_EVERY, jitter, make, evse["id"], "status")
+    return row_log(world, evse, "status_logs", "sampled_at", _STATUS_EVERY, entries)
 
 
 def _told(world: World, evse: Row, product: Product, state: State, at: datetime) -> Row:
@@ -119,7 +126,7 @@ def _sent(world: World, evse: Row, number: int) -> list[tuple[datetime, Row]]:
     """Return the commands of a day: what each switch of a plan took."""
     site, day = _site(world, evse), ORIGIN + number * DAY
     end = day + DAY
-    stays = world.charging.episodes(site, now=end, after=day - LONGEST, before=end)
+    stays = world.charging.episodes(site, now=end, after=day - MAX_SESSION_LENGTH, before=end)
     found: list[tuple[datetime, Row]] = []
     for episode in stays:
         if episode.public or episode.point is None:
@@ -127,9 +134,9 @@ def _sent(world: World, evse: Row, number: int) -> list[tuple[datetime, Row]]:
         switched = commands(episode, micros(end))
         for before, command in zip([None, *switched], switched, strict=False):
             at = instant_of(command.at_us)
-            if day <= at < end - TOO_LATE:
+            if day <= at < end - END_OF_DAY_MARGIN:
                 reason = _reason(before, command)
-                sent_at = soon_after(world.random, at, timedelta(seconds=2), evse["id"])
+                sent_at = shortly_after(world.random, at, timedelta(seconds=2), evse["id"])
                 found.append((sent_at, _command(world, evse, reason, command, sent_at)))
     return sorted(found, key=lambda entry: entry[0])
 
@@ -160,14 +167,14 @@ def _command(world: World, evse: Row, reason: Reason, switch: Switch, at: dateti
     }
 
 
-def _commands(world: World, evse: Row) -> Series:
+def _commands(world: World, evse: Row) -> TimeSeries:
     def entries(number: int) -> Sequence[Entry]:
         return [*_sent(world, evse, number)]
 
-    return log_of(world, evse, "command_logs", "logged_at", DAY, entries)
+    return row_log(world, evse, "command_logs", "logged_at", DAY, entries)
 
 
-def _errors(world: World, evse: Row) -> Series:
+def _errors(world: World, evse: Row) -> TimeSeries:
     random, telemetry = world.random, product_of(world, evse).telemetry
 
     def entries(number: int) -> Sequence[Entry]:
@@ -177,7 +184,7 @@ def _errors(world: World, evse: Row) -> Series:
             if random.number(*about) % _FAILS:
                 continue
             status_code, code, kind, text = random.pick(_ERRORS, *about, "kind")
-            failed_at = soon_after(random, at, timedelta(seconds=2), evse["id"], "error")
+            failed_at = shortly_after(random, at, timedelta(seconds=2), evse["id"], "error")
             row: Row = {
                 "evse": evse["url"],
                 "status_code": status_code,
@@ -191,10 +198,10 @@ def _errors(world: World, evse: Row) -> Series:
             found.append((failed_at, row))
         return sorted(found, key=lambda entry: entry[0])
 
-    return log_of(world, evse, "error_logs", "sampled_at", DAY, entries)
+    return row_log(world, evse, "error_logs", "sampled_at", DAY, entries)
 
 
-def _ocpp(world: World, evse: Row) -> Series:
+def _ocpp(world: World, evse: Row) -> TimeSeries:
     def make(at: datetime) -> Row:
         state = world.charging.state(_site(world, evse), at)
         about, meter = (evse["id"], micros(at)), state.meter_wh or 0
@@ -207,29 +214,29 @@ def _ocpp(world: World, evse: Row) -> Series:
         return {"evse": evse["url"], **call}
 
     jitter = timedelta(minutes=3)
-    entries = regular(world.random, _OCPP_EVERY, jitter, make, evse["id"], "ocpp")
-    return log_of(world, evse, "ocpp_logs", "sampled_at", _OCPP_EVERY, entries)
+    entries = periodic_entries(world.random, _OCPP_EVERY, jitter, make, evse["id"], "ocpp")
+    return row_log(world, evse, "ocpp_logs", "sampled_at", _OCPP_EVERY, entries)
 
 
-def _clamp(world: World, clamp: Row) -> Series:
+def _clamp(world: World, clamp: Row) -> TimeSeries:
     random, clamp_id = world.random, str(clamp["id"])
-    home = home_of(world, clamp["user"].key)
+    home = home_energy(world, clamp["user"].key)
 
     def make(at: datetime) -> Row:
-        cell = ends_before(at) - 1
-        flowed = totals(home, cell, cell + 1)
+        quarter = quarter_at(at) - 1
+        flowed = energy_totals(home, quarter, quarter + 1)
         late = random.between(200, 2000, clamp_id, "late", micros(at))
         return {
             "logged_at": write_instant(at + timedelta(milliseconds=late)),
             "ct_clamp": clamp["url"],
             "current_milliamps": (flowed.imported - flowed.exported)
-            * CELLS_OF_HOUR
+            * QUARTERS_PER_HOUR
             * 1000
             // _VOLTS,
         }
 
-    entries = regular(random, _CLAMP_EVERY, timedelta(minutes=6), make, clamp_id)
-    return log_of(world, clamp, "logs", "sampled_at", _CLAMP_EVERY, entries)
+    entries = periodic_entries(random, _CLAMP_EVERY, timedelta(minutes=6), make, clamp_id)
+    return row_log(world, clamp, "logs", "sampled_at", _CLAMP_EVERY, entries)
 
 
 _ACTIONS: Final = (

@@ -14,8 +14,8 @@ from ev_energy.simulator.onboarding_pages import reconnect_url
 from ev_energy.simulator.resources.catalogues import EVERYWHERE
 from ev_energy.simulator.resources.catalogues.evses import product_of
 from ev_energy.simulator.resources.users import coordinates_of
-from ev_energy.simulator.world._rows import Address, Link
-from ev_energy.simulator.world._tables import Rows
+from ev_energy.simulator.world._rows import ApiPath, Link
+from ev_energy.simulator.world._tables import Selection
 
 if TYPE_CHECKING:
     from ev_energy.simulator.http._routes import Call, Routes
@@ -36,7 +36,7 @@ _STATES: Final = (
 
 
 def _evse(world: World, home: int, slot: int, number: int) -> Row:
-    random, kind = world.random, world.homes.kind(home)
+    random, kind = world.random, world.homes.template(home)
     sold = evse_models_sold(world, kind.city.country)
     model = sold[number] if number < _EVSES_OF_FIRST_USER else random.pick(sold, "model", number)
     maker: Maker = model["_maker"]
@@ -67,7 +67,7 @@ def number_of_cpid(cpid: str) -> int | None:
 
 def serial_is_known(world: World, cpid: str) -> bool:
     """Return whether there is an EVSE with this serial number."""
-    rows = world.tables["evses"].perhaps(number_of_cpid(cpid))
+    rows = world.tables["evses"].candidates(number_of_cpid(cpid))
     return any(row["cpid"] == cpid for row in rows)
 
 
@@ -100,7 +100,7 @@ def evse_models_sold(world: World, country: str) -> list[Row]:
             if row["_product"].supported and place in row["_maker"].countries
         ]
 
-    return world.once(("evse models", place), sold)
+    return world.cached(("evse models", place), sold)
 
 
 def evse_view(world: World) -> Any:
@@ -109,7 +109,7 @@ def evse_view(world: World) -> Any:
     def view(row: Row, _viewer: Viewer) -> Row:
         return row | {
             "latest_status_log": world.latest(row, "status_logs"),
-            "charging_sub_sessions": Address(f"/charging_sub_sessions?evse_id={row['id']}"),
+            "charging_sub_sessions": ApiPath(f"/charging_sub_sessions?evse_id={row['id']}"),
         }
 
     return view
@@ -117,7 +117,7 @@ def evse_view(world: World) -> Any:
 
 def clamp_of(world: World, home: int) -> Link | None:
     """Return the CT clamp at a home."""
-    layout = world.homes.layout(lambda kind: kind.ct_clamps)
+    layout = world.homes.numbering(lambda kind: kind.ct_clamps)
     numbers = layout.of_home(home)
     return Link("ct_clamps", world.key_of("ct_clamps", numbers[0])) if numbers else None
 
@@ -166,14 +166,14 @@ def _listed(call: Call) -> Collection:
     if "cpid" not in call.query or call.viewer.user_id is not None:
         return evses
     table = call.world.tables["evses"]
-    return Rows(table, table.perhaps(number_of_cpid(call.query["cpid"])))
+    return Selection(table, table.candidates(number_of_cpid(call.query["cpid"])))
 
 
 def _update(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
     given = {name: call.body[name] for name in call.body.keys() & {"location"}}
-    changed = call.world.change(row, **given)
-    return Reply(call.serialize(call.world.tables["evses"].seen_by(changed, call.viewer)))
+    changed = call.world.update(row, **given)
+    return Reply(call.serialize(call.world.tables["evses"].view_for(changed, call.viewer)))
 
 
 def _delete(call: Call) -> Reply:

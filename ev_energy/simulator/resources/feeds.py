@@ -15,8 +15,8 @@ from ev_energy.simulator.http._routes import Reply, detail, listing, log
 from ev_energy.simulator.resources._half_hours import half_hours_page
 from ev_energy.simulator.world._markets import feed_of
 from ev_energy.simulator.world._rows import Link
-from ev_energy.simulator.world._series import ORIGIN, Series
-from ev_energy.simulator.world._tables import Made
+from ev_energy.simulator.world._series import ORIGIN, TimeSeries
+from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
     from ev_energy.simulator.charging._carbon import Feed
@@ -90,14 +90,14 @@ def add_feeds(world: World) -> None:
         }
         for number, signal in enumerate(SIGNALS)
     ]
-    world.table("carbon_feeds", "cabf", Made.of(carbon_feeds))
-    world.table("grid_feeds", "grfd", Made.of(grid_feeds))
+    world.table("carbon_feeds", "cabf", GeneratedRows.from_rows(carbon_feeds))
+    world.table("grid_feeds", "grfd", GeneratedRows.from_rows(grid_feeds))
     world.logs["carbon_feeds/carbon_intensities"] = lambda feed: _intensity_log(world, feed)
 
 
 def carbon_of(world: World) -> Carbon:
     """Return the world's source of carbon intensities and grid levels."""
-    return world.once("carbon", lambda: Carbon(world.random))
+    return world.cached("carbon", lambda: Carbon(world.random))
 
 
 def carbon_feed_of(world: World, country: str | None) -> Link:
@@ -109,7 +109,7 @@ def carbon_feed_of(world: World, country: str | None) -> Link:
         link: Link = by_country.get(country) or by_country[None]
         return link
 
-    return world.once(("carbon feed", country if country in _CARBON_FEEDS else None), find)
+    return world.cached(("carbon feed", country if country in _CARBON_FEEDS else None), find)
 
 
 def grid_feeds_of(world: World, country: str | None) -> list[Link]:
@@ -118,7 +118,7 @@ def grid_feeds_of(world: World, country: str | None) -> list[Link]:
     return [row["url"] for row in rows if row["_country"] == country]
 
 
-def _intensity_log(world: World, feed_row: Row) -> Series:
+def _intensity_log(world: World, feed_row: Row) -> TimeSeries:
     now, carbon, feed = world.now, carbon_of(world), feed_row["_feed"]
 
     def entries_of_day(number: int) -> list[tuple[datetime, Row]]:
@@ -126,7 +126,7 @@ def _intensity_log(world: World, feed_row: Row) -> Series:
         starts = [midnight + slot * _HALF_HOUR for slot in range(SLOTS)]
         return [(start, _intensity(carbon, feed, start, now)) for start in starts]
 
-    return Series(
+    return TimeSeries(
         folder=f"carbon_feeds/{feed_row['id']}/carbon_intensities",
         member="started_at",
         began=ORIGIN,

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ev_energy.simulator.clock._instants import read_instant, write_instant
-from ev_energy.simulator.home_energy._home_energy import FLOWS, home_of
-from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_HOUR, cell_at, start_of
-from ev_energy.simulator.home_energy._totals import totals
+from ev_energy.simulator.home_energy._home_energy import FLOWS, energy_totals, home_energy
+from ev_energy.simulator.home_energy._quarter_hours import (
+    QUARTERS_PER_HOUR,
+    quarter_at,
+    quarter_start,
+)
 from ev_energy.simulator.http._problems import invalid
 from ev_energy.simulator.http._routes import Reply, detail, listing
-from ev_energy.simulator.resources.catalogues.home_devices import user_of
+from ev_energy.simulator.resources.catalogues.home_devices import device_user_id
 from ev_energy.simulator.world._local_time import midnight, next_month, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import tzinfo
 
-    from ev_energy.simulator.home_energy._home_energy import Home
-    from ev_energy.simulator.home_energy._totals import Totals
+    from ev_energy.simulator.home_energy._home_energy import EnergyTotals, HomeEnergy
     from ev_energy.simulator.http._problems import FieldErrors
     from ev_energy.simulator.http._routes import Call, Routes
     from ev_energy.simulator.world._rows import Row
@@ -100,9 +102,9 @@ def faults(resolution: Resolution, start: datetime, end: datetime, zone: tzinfo)
 class System:
     """A home's devices, as far as they tell anything."""
 
-    home: Home
+    home: HomeEnergy
     since: int
-    """The cell from which on it is known what flowed."""
+    """The quarter from which on it is known what flowed."""
     sun_known: bool
     """Whether what the sun gives is measured; or there are no panels that could give anything."""
     has_sun: bool
@@ -111,19 +113,19 @@ class System:
     @classmethod
     def of(cls, world: World, row: Row) -> System:
         """Return what a HEM system puts together."""
-        user_id = user_of(row)
-        home = home_of(world, user_id)
-        inverters = world.things_of(user_id, "inverters")
+        user_id = device_user_id(row)
+        home = home_energy(world, user_id)
+        inverters = world.rows_of_user(user_id, "inverters")
         has_inverter = any(one.get("_reports", True) for one in inverters)
         return cls(
             home=home,
-            since=cell_at(read_instant(row["_made_at"])) + 1,
+            since=quarter_at(read_instant(row["_made_at"])) + 1,
             sun_known=has_inverter or not home.has_panels,
             has_sun=has_inverter,
             has_battery=home.battery is not None,
         )
 
-    def numbers(self, told: Totals) -> dict[str, int | None]:
+    def numbers(self, told: EnergyTotals) -> dict[str, int | None]:
         """Return measured energies and flows; what nothing tells, or what is not there, is None."""
         values: dict[str, int] = {
             "generation": told.generation,
@@ -135,7 +137,7 @@ class System:
             **told.flows,
         }
         return {
-            name: value if told.cells and self._tells(name) else None
+            name: value if told.quarters and self._tells(name) else None
             for name, value in values.items()
         }
 
@@ -146,16 +148,16 @@ class System:
             return self.has_sun
         return self.has_battery or not ("charge" in name or "battery" in name)
 
-    def percent(self, told: Totals) -> int | None:
+    def percent(self, told: EnergyTotals) -> int | None:
         """Return how full the battery was on average, in percent."""
         battery = self.home.battery
-        if battery is None or not told.cells:
+        if battery is None or not told.quarters:
             return None
         return round(100 * told.mean_stored_wh / battery.capacity_wh)
 
     def bucket(self, start: datetime, end: datetime) -> dict[str, Any]:
         """Return what flowed between two instants."""
-        told = totals(self.home, max(cell_at(start), self.since), cell_at(end))
+        told = energy_totals(self.home, max(quarter_at(start), self.since), quarter_at(end))
         return {
             "period_start": write_instant(start),
             "period_end": write_instant(end),
@@ -164,15 +166,15 @@ class System:
         }
 
     def live(self) -> dict[str, Any]:
-        """Return the power of the last cell that is over."""
+        """Return the power of the last quarter that is over."""
         last = self.home.over - 1
-        told = totals(self.home, max(last, self.since), last + 1)
+        told = energy_totals(self.home, max(last, self.since), last + 1)
         watts = {
-            f"{name}_watts": None if value is None else value * CELLS_OF_HOUR
+            f"{name}_watts": None if value is None else value * QUARTERS_PER_HOUR
             for name, value in self.numbers(told).items()
         }
         return {
-            "sampled_at": write_instant(start_of(last)),
+            "sampled_at": write_instant(quarter_start(last)),
             **watts,
             "battery_state_of_charge_percentage": self.percent(told),
         }

@@ -6,18 +6,17 @@ import functools
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator.home_energy._battery import Battery, Policy
-from ev_energy.simulator.home_energy._home_energy import home_of
-from ev_energy.simulator.home_energy._quarter_hours import CELLS_OF_HOUR, samples
-from ev_energy.simulator.home_energy._totals import totals
+from ev_energy.simulator.home_energy._home_energy import energy_totals, home_energy
+from ev_energy.simulator.home_energy._quarter_hours import QUARTERS_PER_HOUR, sample_log
 from ev_energy.simulator.http._routes import detail, listing, log
 from ev_energy.simulator.resources.catalogues.home_devices import (
     BATTERIES,
-    add_branch,
+    add_device_catalogue,
+    available_models,
+    device_user_id,
     device_view,
-    list_of,
-    models_sold,
-    picture,
-    user_of,
+    filtered_list,
+    logo_url,
 )
 from ev_energy.simulator.world._rows import Link
 
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy.simulator.http._routes import Routes
-    from ev_energy.simulator.resources.catalogues.home_devices import Device, Maker
+    from ev_energy.simulator.resources.catalogues.home_devices import DeviceMaker, DeviceModel
     from ev_energy.simulator.world._rows import Row
-    from ev_energy.simulator.world._series import Series
+    from ev_energy.simulator.world._series import TimeSeries
     from ev_energy.simulator.world._world import World
 
 
@@ -41,14 +40,14 @@ _LOST: Final = 97
 def add_batteries(world: World) -> None:
     """Open the tables of home batteries, their makes and models, and their logs."""
 
-    def make(make_id: str, maker: Maker) -> Row:
+    def make(make_id: str, maker: DeviceMaker) -> Row:
         return {
-            "icon": picture(BATTERIES, maker),
+            "icon": logo_url(BATTERIES, maker),
             "onboarding_url": None,  # the API's onboarding of batteries is no part of it yet
-            "models": list_of(BATTERIES.models, make_id=make_id),
+            "models": filtered_list(BATTERIES.models, make_id=make_id),
         }
 
-    add_branch(
+    add_device_catalogue(
         world, BATTERIES, make=make, model_view=lambda row, _viewer: row | {"onboarding_url": None}
     )
     world.owned_table(
@@ -63,9 +62,9 @@ def add_batteries(world: World) -> None:
 
 def _battery(world: World, home: int, _slot: int, number: int) -> Row:
     random = world.random
-    sold = models_sold(world, BATTERIES, world.homes.kind(home).city.country)
+    sold = available_models(world, BATTERIES, world.homes.template(home).city.country)
     model = sold[0] if number == 0 else random.pick(sold, "battery", number)
-    device: Device = model["_device"]
+    device: DeviceModel = model["_device"]
     battery = Battery(
         device.capacity_wh,
         device.watts,
@@ -75,16 +74,16 @@ def _battery(world: World, home: int, _slot: int, number: int) -> Row:
     return {"model": Link(BATTERIES.models, model["id"]), "_battery": battery}
 
 
-def _log(world: World, row: Row) -> Series:
-    home = home_of(world, user_of(row))
+def _log(world: World, row: Row) -> TimeSeries:
+    home = home_energy(world, device_user_id(row))
     battery: Battery = row["_battery"]
-    first = world.user_id(0) == user_of(row)
+    first = world.user_id(0) == device_user_id(row)
 
-    def tell(cell: int, _at: datetime) -> Row:
-        told = totals(home, cell, cell + 1)
-        rate = (told.charge - told.discharge) * CELLS_OF_HOUR
-        out = home.out_of_order(cell)
-        lost = not first and world.random.number("lost", row["id"], cell) % _LOST == 0
+    def tell(quarter: int, _at: datetime) -> Row:
+        told = energy_totals(home, quarter, quarter + 1)
+        rate = (told.charge - told.discharge) * QUARTERS_PER_HOUR
+        out = home.out_of_order(quarter)
+        lost = not first and world.random.number("lost", row["id"], quarter) % _LOST == 0
         return {
             "home_battery": row["url"],
             "capacity_watt_hours": None if lost else battery.capacity_wh,
@@ -97,7 +96,7 @@ def _log(world: World, row: Row) -> Series:
             "operation_mode": "UNKNOWN" if lost else "IDLE" if out else str(battery.policy),
         }
 
-    return samples(world, row, _LOG, tell)
+    return sample_log(world, row, _LOG, tell)
 
 
 def _status(rate: int) -> str:

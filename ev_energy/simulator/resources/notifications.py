@@ -10,7 +10,7 @@ import attrs
 from ev_energy.models.notifications import NotificationCategory as Category
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
 from ev_energy.simulator.http._routes import ENGLISH, Reply, detail, listing
-from ev_energy.simulator.resources._periodic_table import Rounds, rounds_table
+from ev_energy.simulator.resources._periodic_table import PeriodicNumbering, periodic_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,7 +157,7 @@ def add_notifications(world: World) -> None:
         kind = KINDS[(round_number + home) % _ROUND_COUNT]
         is_old = round_number < _ROUND_COUNT - _UNREAD_COUNT
         is_read = is_old and (home == 0 or random.odds(75, "notification read", number))
-        language = _LANGUAGE_BY_COUNTRY.get(homes.kind(home).city.country, ENGLISH)
+        language = _LANGUAGE_BY_COUNTRY.get(homes.template(home).city.country, ENGLISH)
         return {
             "message_id": kind.id,
             "category": str(kind.category),
@@ -187,10 +187,10 @@ def add_notifications(world: World) -> None:
             past["read_at"] = row["read_at"]
         return members | past
 
-    rounds = Rounds(
+    rounds = PeriodicNumbering(
         homes.count, homes.count, _ROUND_COUNT, ANCHOR - _ROUND_COUNT * _ROUND_LENGTH, _ROUND_LENGTH
     )
-    rounds_table(world, "notifications", "notf", rounds, make, view=view)
+    periodic_table(world, "notifications", "notf", rounds, make, view=view)
 
 
 def _later(event_time: datetime, count: int | None, unit: timedelta) -> str | None:
@@ -219,8 +219,8 @@ def _update(call: Call) -> Reply:
     # Only the first time of reading is stored.
     if "read_at" in call.body and "read_at" not in row:
         read_at = write_instant(read_instant(call.body["read_at"]))
-        changed = call.world.change(row, read_at=read_at)
-        row = call.world.tables[_FOLDER].seen_by(changed, call.viewer)
+        changed = call.world.update(row, read_at=read_at)
+        row = call.world.tables[_FOLDER].view_for(changed, call.viewer)
     return Reply({"Notification": call.serialize(row)})
 
 

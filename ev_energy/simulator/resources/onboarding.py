@@ -100,7 +100,7 @@ def _import(call: Call) -> Reply:
     made = [row for row in models if row["_maker"].provider == provider]
     model = call.world.random.pick(made, "import", serial)
     row = add_evse(call.world, user_id, model, serial)
-    return Reply(call.serialize(call.world.tables["evses"].seen_by(row, call.viewer)), 201)
+    return Reply(call.serialize(call.world.tables["evses"].view_for(row, call.viewer)), 201)
 
 
 _VEHICLE_CHOICES: Final = {
@@ -122,7 +122,7 @@ def _onboard_vehicle(call: Call) -> Reply:
     row = None if make is None else call.world.tables["vehicle_makes"].get(make.id)
     if make is None or row is None or not row["_connected"]:
         raise ProblemError(422, "Not supported", "Vehicles of this make cannot be connected.")
-    requests = call.world.kept.setdefault("authorization_requests", {})
+    requests = call.world.extra_state.setdefault("authorization_requests", {})
     request_id = call.world.secrets.uuid("authorization", len(requests))
     requests[request_id] = {
         "user_id": call.query["user_id"],
@@ -141,7 +141,7 @@ def _onboard_vehicle(call: Call) -> Reply:
 
 
 def _complete(call: Call) -> Reply:
-    requests: dict[str, Any] = call.world.kept.get("authorization_requests", {})
+    requests: dict[str, Any] = call.world.extra_state.get("authorization_requests", {})
     request = requests.get(call.body["authorization_request_uid"])
     if request is None or request["used"]:
         raise not_found()
@@ -166,7 +166,9 @@ def _complete(call: Call) -> Reply:
 def _send_link(call: Call) -> Reply:
     if call.world.tables["vehicle_makes"].get(call.body["make"]) is None:
         raise invalid({"make": ["Not the id of a make."]})
-    sent: list[Any] = call.world.kept.setdefault("mail", {}).setdefault("onboarding_links", [])
+    sent: list[Any] = call.world.extra_state.setdefault("mail", {}).setdefault(
+        "onboarding_links", []
+    )
     sent.append({"email": call.body["email"], "make": call.body["make"]})
     return Reply(status=204)
 

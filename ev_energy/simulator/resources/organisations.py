@@ -15,10 +15,10 @@ _KEPT: Final = "organisations"
 
 def organisation_of(world: World, client_id: str | None) -> str | None:
     """Return the organisation that an application is linked to, None if to none."""
-    linked: dict[str, str | None] = world.kept.get(_KEPT, {})
+    linked: dict[str, str | None] = world.extra_state.get(_KEPT, {})
     return HOUSE if client_id is None else linked.get(client_id, HOUSE)
 
 
 def link_organisation(world: World, client_id: str, name: str | None) -> None:
     """Link an application to an organisation, or to none."""
-    world.kept.setdefault(_KEPT, {})[client_id] = name
+    world.extra_state.setdefault(_KEPT, {})[client_id] = name

@@ -47,12 +47,12 @@ _PHONE: Final = re.compile(r"\+?\d(?:[ ()./-]*\d){6,14}", re.ASCII)
 
 def _set_members(world: World, preference: str, user_id: str) -> dict[str, Any]:
     """Return the members of a preference that requests have set; do not change them."""
-    members: dict[str, Any] = world.kept.get(preference, {}).get(user_id, {})
+    members: dict[str, Any] = world.extra_state.get(preference, {}).get(user_id, {})
     return members
 
 
 def _update_members(world: World, preference: str, user_id: str, **members: Any) -> None:
-    world.kept.setdefault(preference, {}).setdefault(user_id, {}).update(members)
+    world.extra_state.setdefault(preference, {}).setdefault(user_id, {}).update(members)
 
 
 def _notification_groups(world: World, user_id: str) -> dict[str, bool]:
@@ -145,7 +145,7 @@ def _update_route_planner(call: Call) -> Reply:
     if members.get("preferred_vehicle") is not None:
         link = read_link(call.world, "vehicles", members["preferred_vehicle"])
         vehicle = call.world.follow(link)
-        owner = vehicle and call.world.tables["vehicles"].owner(vehicle)
+        owner = vehicle and call.world.tables["vehicles"].owner_id(vehicle)
         if vehicle is None or owner != user_id:
             raise invalid({"preferred_vehicle": ["Must be the URL of a vehicle of this user."]})
         members["preferred_vehicle"] = vehicle["id"]

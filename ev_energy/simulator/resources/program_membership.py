@@ -45,19 +45,21 @@ def is_eligible(world: World, program: Program, tier: Tier, user_id: str) -> boo
     if tier.needs is None:
         return True
     if tier.needs == "verified":
-        return program.name in world.kept.get(_VERIFIED, {}).get(user_id, {}).get("before", {})
-    return next(world.things_of(user_id, tier.needs), None) is not None
+        return program.name in world.extra_state.get(_VERIFIED, {}).get(user_id, {}).get(
+            "before", {}
+        )
+    return next(world.rows_of_user(user_id, tier.needs), None) is not None
 
 
 def membership_of(world: World, user_id: str) -> Row | None:
     """Return the program and tier a user is in, and since when; None if in none."""
-    joined: Row | None = world.kept.get(_JOINED, {}).get(user_id)
+    joined: Row | None = world.extra_state.get(_JOINED, {}).get(user_id)
     home = world.home_of_user(user_id)
     if joined is not None or home is None:
         return joined
     if home > 0 and not world.random.odds(60, "member", home):
         return None
-    city = world.homes.kind(home).city
+    city = world.homes.template(home).city
     near = (
         row
         for row in world.tables["programs"]
@@ -68,7 +70,7 @@ def membership_of(world: World, user_id: str) -> Row | None:
     tier = None if program is None else default_tier(world, program)
     if program is None or tier is None:
         return None
-    since = world.homes.joined(home) + timedelta(hours=20)
+    since = world.homes.joined_at(home) + timedelta(hours=20)
     return {"program": program["id"], "tier": tier["id"], "since": write_instant(since)}
 
 
@@ -84,7 +86,7 @@ def join(world: World, user_id: str, program: Row, tier: Row) -> None:
     if now is None or now["program"] != program["id"]:
         joined: Row = {"program": program["id"], "tier": tier["id"]}
         joined["since"] = write_instant(world.now)
-        world.kept.setdefault(_JOINED, {})[user_id] = joined
+        world.extra_state.setdefault(_JOINED, {})[user_id] = joined
 
 
 def member_for(world: World, membership: Row) -> timedelta:
@@ -94,13 +96,13 @@ def member_for(world: World, membership: Row) -> timedelta:
 
 def accept(world: World, user_id: str, version: Row) -> None:
     """Note that a user agreed to a version of an agreement; the first time counts."""
-    accepted: dict[str, Any] = world.kept.setdefault(_ACCEPTED, {}).setdefault(user_id, {})
+    accepted: dict[str, Any] = world.extra_state.setdefault(_ACCEPTED, {}).setdefault(user_id, {})
     accepted.setdefault(version["id"], write_instant(world.now))
 
 
 def verify(world: World, user_id: str, program: Row, when: str, data: Row) -> None:
     """Note what a user's account was verified by, ``before`` joining or ``after``."""
-    verified: dict[str, Any] = world.kept.setdefault(_VERIFIED, {}).setdefault(user_id, {})
+    verified: dict[str, Any] = world.extra_state.setdefault(_VERIFIED, {}).setdefault(user_id, {})
     verified.setdefault(when, {})[program["name"]] = {"at": write_instant(world.now), "data": data}
 
 

@@ -14,7 +14,7 @@ from ev_energy.simulator.http._paging import link_header
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import Reply, detail, listing
 from ev_energy.simulator.resources._geojson import contains
-from ev_energy.simulator.resources.catalogues.vehicles import REGIONS
+from ev_energy.simulator.resources.catalogues.vehicles import CONNECTOR_REGIONS
 from ev_energy.simulator.resources.program_membership import (
     accept,
     default_tier,
@@ -28,8 +28,8 @@ from ev_energy.simulator.resources.program_membership import (
 )
 from ev_energy.simulator.resources.regions import area_of
 from ev_energy.simulator.world._homes import HAMBURG, LEEDS, LONDON, OAKLAND, UTRECHT
-from ev_energy.simulator.world._rows import Address
-from ev_energy.simulator.world._tables import Made
+from ev_energy.simulator.world._rows import ApiPath
+from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +231,7 @@ def add_programs(world: World) -> None:
         })  # fmt: skip
         _add_tiers(world, key, program, made_at)
         _add_agreements(world, key, program, made_at)
-    world.table("programs", "prog", Made.of(programs))
+    world.table("programs", "prog", GeneratedRows.from_rows(programs))
 
 
 def _html(words: str | None) -> str | None:
@@ -246,7 +246,7 @@ def _add_tiers(world: World, program_id: str, program: Program, made_at: datetim
         logo = f"https://cdn.example.com/tiers/{tier.short_name}.svg" if tier.name else None
         rows.append({
             "id": key,
-            "url": Address(f"/{folder}/{key}"),
+            "url": ApiPath(f"/{folder}/{key}"),
             "short_name": tier.short_name,
             "name": tier.name,
             "logo_svg": logo,
@@ -263,7 +263,7 @@ def _add_tiers(world: World, program_id: str, program: Program, made_at: datetim
         eligible = None if user_id is None else is_eligible(world, program, row["_tier"], user_id)
         return row | {"eligible": eligible}
 
-    world.table(folder, "tier", Made.of(rows), view=view)
+    world.table(folder, "tier", GeneratedRows.from_rows(rows), view=view)
 
 
 def _add_agreements(world: World, program_id: str, program: Program, made_at: datetime) -> None:
@@ -274,7 +274,7 @@ def _add_agreements(world: World, program_id: str, program: Program, made_at: da
         key = world.random.uid("pagv", written, program.name, version)
         rows.append({
             "id": key,
-            "url": Address(f"/{folder}/{key}"),
+            "url": ApiPath(f"/{folder}/{key}"),
             "version_number": version,
             "published": version == program.published,
             "created_at": write_instant(written),
@@ -286,7 +286,7 @@ def _add_agreements(world: World, program_id: str, program: Program, made_at: da
         content = text.format(name=program.name, version=version, sponsor=program.sponsor)
         return row | {"content": content}
 
-    world.table(folder, "pagv", Made.of(rows), view=view)
+    world.table(folder, "pagv", GeneratedRows.from_rows(rows), view=view)
 
 
 #: First and last years of models that are not of the last few.
@@ -341,7 +341,7 @@ def _place_asked_for(call: Call) -> Row | None:
 def _compatible(program: Program, model: Row) -> bool:
     if not model["_connected"] or model.get("_hidden"):
         return False
-    return model["_america"] or program.country not in REGIONS
+    return model["_america"] or program.country not in CONNECTOR_REGIONS
 
 
 def _vehicle_compatibility(call: Call) -> Reply:
@@ -381,7 +381,7 @@ def _current(call: Call) -> Reply:
     if not published:
         raise not_found("No published version")
     newest = max(published, key=lambda row: row["version_number"])
-    return Reply(call.serialize(versions.seen_by(newest, call.viewer)))
+    return Reply(call.serialize(versions.view_for(newest, call.viewer)))
 
 
 def _accept(call: Call) -> Reply:

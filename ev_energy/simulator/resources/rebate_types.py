@@ -10,7 +10,7 @@ import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR
 from ev_energy.simulator.world._rows import Link
-from ev_energy.simulator.world._tables import Made
+from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
     from ev_energy.simulator.world._rows import Row
@@ -147,8 +147,8 @@ def add_rebate_types(world: World) -> None:
             "_country": rebate.country,
             "_other_words": rebate.other_words,
         })  # fmt: skip
-    world.table("rebate_evidence_types", "rbet", Made.of(evidence))
-    world.table("rebate_types", "rbtt", Made.of(rebates))
+    world.table("rebate_evidence_types", "rbet", GeneratedRows.from_rows(evidence))
+    world.table("rebate_types", "rbtt", GeneratedRows.from_rows(rebates))
 
 
 def types_in(world: World, country: str | None) -> list[Row]:

@@ -15,16 +15,16 @@ from ev_energy.simulator.http._routes import Reply, detail, listing, read_link
 from ev_energy.simulator.resources._evidence_bucket import LIFETIME, file_url, presigned_url
 from ev_energy.simulator.resources.program_membership import location_of
 from ev_energy.simulator.resources.rebate_types import types_in
-from ev_energy.simulator.world._homes import KINDS
+from ev_energy.simulator.world._homes import HOME_TEMPLATES
 from ev_energy.simulator.world._rows import Link
-from ev_energy.simulator.world._tables import Rows
+from ev_energy.simulator.world._tables import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ev_energy.simulator.http._problems import FieldErrors
     from ev_energy.simulator.http._routes import Call, Routes
-    from ev_energy.simulator.world._homes import Kind
+    from ev_energy.simulator.world._homes import HomeTemplate
     from ev_energy.simulator.world._rows import Row, Viewer
     from ev_energy.simulator.world._tables import Collection
     from ev_energy.simulator.world._world import World
@@ -47,19 +47,19 @@ _AMOUNT: Final = re.compile(r"\d{1,9}(\.\d{1,2})?", re.ASCII)
 def add_rebates(world: World) -> None:
     """Open the tables of applications and of evidence files."""
     homes = world.homes
-    applications = homes.layout(lambda kind: kind.user_rebates, _most(lambda k: k.user_rebates))
+    applications = homes.numbering(lambda kind: kind.user_rebates, _most(lambda k: k.user_rebates))
     world.owned_table(
         "user_rebates", "rbtu", applications, functools.partial(_application, world), view=_view
     )
-    files = homes.layout(lambda kind: kind.rebate_files, _most(lambda k: k.rebate_files))
+    files = homes.numbering(lambda kind: kind.rebate_files, _most(lambda k: k.rebate_files))
     world.owned_table(
         "rebate_evidence_files", "rbef", files, functools.partial(_file, world), view=_view
     )
 
 
-def _most(of: Callable[[Kind], int]) -> int:
+def _most(of: Callable[[HomeTemplate], int]) -> int:
     """Return how many of something the homes of the pilot have."""
-    return _BLOCKS * sum(map(of, KINDS))
+    return _BLOCKS * sum(map(of, HOME_TEMPLATES))
 
 
 def _view(row: Row, _viewer: Viewer) -> Row:
@@ -68,7 +68,7 @@ def _view(row: Row, _viewer: Viewer) -> Row:
 
 
 def _type_of(world: World, home: int, slot: int) -> Row:
-    types = types_in(world, world.homes.kind(home).city.country)
+    types = types_in(world, world.homes.template(home).city.country)
     return types[slot % len(types)]
 
 
@@ -99,7 +99,7 @@ def _application(world: World, home: int, slot: int, number: int) -> Row:
 
 
 def _file(world: World, home: int, slot: int, number: int) -> Row:
-    applications = world.homes.layout(lambda kind: kind.user_rebates).of_home(home)
+    applications = world.homes.numbering(lambda kind: kind.user_rebates).of_home(home)
     return {
         "file_name": f"scan-{number + 1:03}.pdf",
         "rebate_evidence_type": _uploaded(world, home, slot),
@@ -133,7 +133,7 @@ def is_under_review(world: World, user_id: str, rebate_type: Link) -> bool:
         row["_submitted_at"] is not None
         and row["rebate_type"] == rebate_type
         and world.now < read_instant(row["_submitted_at"]) + _REVIEW
-        for row in world.things_of(user_id, "user_rebates")
+        for row in world.rows_of_user(user_id, "user_rebates")
     )
 
 
@@ -167,18 +167,18 @@ def fill_in(world: World, application: Row, evidence: Link, given: list[Row]) ->
 
 def begin(world: World, application: Row, **members: Any) -> None:
     """Note that somebody works at an application."""
-    world.change(application, status=str(Status.PENDING_IN_PROGRESS), **members)
+    world.update(application, status=str(Status.PENDING_IN_PROGRESS), **members)
 
 
 def submit(world: World, application: Row) -> None:
     """Close a form, and have it reviewed."""
     now = write_instant(world.now)
-    world.change(application, status=str(Status.COMPLETE), _submitted_at=now)
+    world.update(application, status=str(Status.COMPLETE), _submitted_at=now)
 
 
 def files_of(world: World, application: Row) -> Iterator[Row]:
     """Return the files that were uploaded for an application, the oldest first."""
-    for row in world.things_of(application["_user"].key, "rebate_evidence_files"):
+    for row in world.rows_of_user(application["_user"].key, "rebate_evidence_files"):
         if row["_rebate"] == application["id"] and row["_finished_at"] is not None:
             yield row
 
@@ -227,7 +227,7 @@ def _country(call: Call) -> str | None:
 
 
 def _types(call: Call) -> Collection:
-    return Rows(call.world.tables["rebate_types"], types_in(call.world, _country(call)))
+    return Selection(call.world.tables["rebate_types"], types_in(call.world, _country(call)))
 
 
 def _translated(call: Call, row: Row) -> Row:
@@ -270,8 +270,8 @@ def _with_evidence(call: Call, application: Row) -> Row:
 def _applications(call: Call) -> Reply:
     table = call.world.tables["user_rebates"]
     user_id = call.viewer.user_id
-    rows = (table if user_id is None else table.of_user(user_id)).after(None)
-    seen = (table.seen_by(row, call.viewer) for row in rows)
+    rows = (table if user_id is None else table.for_user(user_id)).after(None)
+    seen = (table.view_for(row, call.viewer) for row in rows)
     return Reply([call.serialize(row | _with_evidence(call, row)) for row in seen])
 
 
@@ -345,7 +345,7 @@ def _start_upload(call: Call) -> Reply:
         errors["file_name"] = ["This is needed."]
     if errors or row is None or link is None:
         raise invalid(errors)
-    application = table.seen_by(row, call.viewer)
+    application = table.view_for(row, call.viewer)
     file = start_file(world, application, link, name, until=call.world.service_clock() + LIFETIME)
     begin(world, application)
     url = presigned_url(call.root, file)
@@ -357,7 +357,7 @@ def _finish_upload(call: Call) -> Reply:
     if row["_upload"] is None:
         raise ProblemError(400, "Nothing uploaded", "Nothing was put to the presigned URL yet.")
     if row["_finished_at"] is None:
-        call.world.change(row, _finished_at=write_instant(call.now))
+        call.world.update(row, _finished_at=write_instant(call.now))
     return Reply(_place(call, row))
 
 

@@ -20,8 +20,8 @@ from ev_energy.simulator.resources._geojson import (
 )
 from ev_energy.simulator.resources.organisations import HOUSE, organisation_of
 from ev_energy.simulator.world._homes import HAMBURG, LEEDS, LONDON, OAKLAND, UTRECHT
-from ev_energy.simulator.world._rows import Address, Link
-from ev_energy.simulator.world._tables import Made, Rows
+from ev_energy.simulator.world._rows import ApiPath, Link
+from ev_energy.simulator.world._tables import GeneratedRows, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -115,8 +115,8 @@ def add_regions(world: World) -> None:
         key = ids[name] = world.random.uid("rgrp", made_at, name)
         groups.append(_group_row(key, name, links, owners[name], write_instant(made_at)))
     made = [_made_region(row, ids) for row in regions]
-    world.table("regions", "regn", Made.of(made))
-    world.table("region_groups", "rgrp", Made.of(groups))
+    world.table("regions", "regn", GeneratedRows.from_rows(made))
+    world.table("region_groups", "rgrp", GeneratedRows.from_rows(groups))
 
 
 def _made_region(row: Row, ids: dict[str, str]) -> Row:
@@ -161,7 +161,7 @@ def _group_row(
         "id": key,
         "name": name,
         "regions": list(regions),
-        "regions_collection": Address(f"/regions?region_group_id={key}"),
+        "regions_collection": ApiPath(f"/regions?region_group_id={key}"),
         "created_at": made_at,
         "_organisation": organisation,
     }
@@ -178,7 +178,7 @@ def create_region(
     for link in groups:
         group = world.follow(link)
         if group is not None and row["url"] not in group["regions"]:
-            world.change(group, regions=[*group["regions"], row["url"]])
+            world.update(group, regions=[*group["regions"], row["url"]])
     return row
 
 
@@ -225,7 +225,7 @@ def _source(folder: str) -> Callable[[Call], Collection]:
     def source(call: Call) -> Collection:
         table = call.world.tables[folder]
         mine = organisation_of(call.world, call.viewer.client_id)
-        return Rows(table, (row for row in table if row["_organisation"] == mine))
+        return Selection(table, (row for row in table if row["_organisation"] == mine))
 
     return source
 

@@ -10,11 +10,11 @@ from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_inst
 from ev_energy.simulator.http._problems import invalid, not_found
 from ev_energy.simulator.http._routes import Reply, listing
 from ev_energy.simulator.resources.users import coordinates_of
-from ev_energy.simulator.world._rows import Address, Link
+from ev_energy.simulator.world._rows import ApiPath, Link
 
 if TYPE_CHECKING:
     from ev_energy.simulator.http._routes import Call, Routes
-    from ev_energy.simulator.world._homes import Kind
+    from ev_energy.simulator.world._homes import HomeTemplate
     from ev_energy.simulator.world._rows import Row, Viewer
     from ev_energy.simulator.world._tables import Collection, Table
     from ev_energy.simulator.world._world import World
@@ -44,7 +44,7 @@ def add_saved_routes(world: World) -> None:
     random, homes = world.random, world.homes
 
     def make(home: int, slot: int, number: int) -> Row:
-        points = _DESTINATIONS[homes.kind(home).city.country]
+        points = _DESTINATIONS[homes.template(home).city.country]
         first = random.between(0, len(points) - 2, "route", number)
         leg_count = 1 + slot % (len(points) - 1 - first) if slot else 1
         stops = points[first + 1 : first + 1 + leg_count] if slot else ()
@@ -65,7 +65,7 @@ def add_saved_routes(world: World) -> None:
     world.owned_table("saved_routes", "savr", _route_count, make, view=_view)
 
 
-def _route_count(kind: Kind) -> int:
+def _route_count(kind: HomeTemplate) -> int:
     return kind.vehicles + 1 if kind.vehicles else 0
 
 
@@ -77,7 +77,7 @@ def _point(point: _NamedPoint) -> dict[str, Any]:
 def _view(row: Row, _viewer: Viewer) -> Row:
     user: Link = row["user"]
     return row | {
-        "url": Address(f"{user.path}/saved_routes/{row['id']}"),
+        "url": ApiPath(f"{user.path}/saved_routes/{row['id']}"),
         "created_at": write_instant(read_instant(row["_made_at"])),
     }
 
@@ -87,7 +87,7 @@ def _table(call: Call) -> Table:
 
 
 def _routes_of_user(call: Call) -> Collection:
-    return _table(call).of_user(call.row("users", "user_id")["id"])
+    return _table(call).for_user(call.row("users", "user_id")["id"])
 
 
 def _route(call: Call) -> Row:
@@ -104,7 +104,7 @@ def _route(call: Call) -> Row:
 
 
 def _reply(call: Call, row: Row, status: int = HTTPStatus.OK) -> Reply:
-    return Reply(call.serialize(_table(call).seen_by(row, call.viewer)), status)
+    return Reply(call.serialize(_table(call).view_for(row, call.viewer)), status)
 
 
 def _requested_members(call: Call) -> Row:
@@ -120,7 +120,7 @@ def _get(call: Call) -> Reply:
 
 def _create(call: Call) -> Reply:
     user_id, now = call.row("users", "user_id")["id"], write_instant(call.now)
-    saved = list(call.world.things_of(user_id, "saved_routes"))
+    saved = list(call.world.rows_of_user(user_id, "saved_routes"))
     if len(saved) >= _MAX_ROUTES:
         raise invalid(
             {"body": [f"A user can save at most {_MAX_ROUTES} routes. Delete one first."]}
@@ -140,7 +140,7 @@ def _create(call: Call) -> Reply:
 
 def _update(call: Call) -> Reply:
     row = _route(call)
-    return _reply(call, _table(call).change(row["id"], _requested_members(call)))
+    return _reply(call, _table(call).update(row["id"], _requested_members(call)))
 
 
 def _delete(call: Call) -> Reply:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ev_energy.simulator.http._paging import link_header
 from ev_energy.simulator.http._routes import Reply, detail, listing
 from ev_energy.simulator.world._rows import Link
-from ev_energy.simulator.world._tables import Made, Table
+from ev_energy.simulator.world._tables import GeneratedRows, Table
 
 if TYPE_CHECKING:
     from ev_energy.simulator.http._routes import Call, Routes
@@ -26,7 +26,7 @@ _PROVIDERS: Final = {"CHARGEPOINT": "ChargePoint", "SWTCH": "SWTCH Energy"}
 
 def site_of(world: World, home: int) -> Link | None:
     """Return the site that a home's EVSEs are part of."""
-    block, place = divmod(home, world.homes.kinds)
+    block, place = divmod(home, world.homes.block_size)
     if place not in _PLACES or block >= _MOST_SITES:
         return None
     return Link("evse_sites", world.key_of("evse_sites", block))
@@ -35,16 +35,16 @@ def site_of(world: World, home: int) -> Link | None:
 def add_sites(world: World) -> None:
     """Open the tables of sites and of the systems that manage them."""
     homes = world.homes
-    count = min(-(-(homes.count - _PLACES[0]) // homes.kinds), _MOST_SITES)
+    count = min(-(-(homes.count - _PLACES[0]) // homes.block_size), _MOST_SITES)
     ids = (*_PROVIDERS, None)
 
     def homes_of(number: int) -> list[int]:
-        every = [number * homes.kinds + place for place in _PLACES]
+        every = [number * homes.block_size + place for place in _PLACES]
         return [home for home in every if home < homes.count]
 
     @functools.lru_cache(_MOST_SITES)
     def key(number: int) -> str:
-        return world.random.uid("site", homes.joined(homes_of(number)[0]), number)
+        return world.random.uid("site", homes.joined_at(homes_of(number)[0]), number)
 
     def make(number: int) -> Row:
         provider = ids[number % len(ids)]
@@ -57,7 +57,7 @@ def add_sites(world: World) -> None:
 
     def view(row: Row, viewer: Viewer) -> Row:
         members = [world.user_id(home) for home in row["_homes"]]
-        evses = [evse["url"] for user in members for evse in world.things_of(user, "evses")]
+        evses = [evse["url"] for user in members for evse in world.rows_of_user(user, "evses")]
         connected = None
         if viewer.user_id is not None and row["cpms_connection"] is not None:
             guest = row["_guest"]
@@ -65,9 +65,9 @@ def add_sites(world: World) -> None:
             connected = viewer.user_id in (*members, *guests)
         return row | {"evses": evses, "user_connected": connected}
 
-    world.table("evse_sites", "site", Made(count, key, make), view=view)
+    world.table("evse_sites", "site", GeneratedRows(count, key, make), view=view)
     world.tables["cpms_providers"] = _Providers(
-        "cpms_providers", "", Made.of(map(_provider, _PROVIDERS))
+        "cpms_providers", "", GeneratedRows.from_rows(map(_provider, _PROVIDERS))
     )
 
 
@@ -79,7 +79,7 @@ def _provider(key: str) -> Row:
 class _Providers(Table):
     """Rows whose ids are words."""
 
-    def position_at(self, cursor: str) -> str:
+    def parse_cursor(self, cursor: str) -> str:
         """Return the id, if something has it."""
         if self.get(cursor) is None:
             raise ValueError(cursor)
@@ -88,7 +88,7 @@ class _Providers(Table):
 
 def _sites(call: Call) -> Reply:
     sites = call.world.tables["evse_sites"]
-    rows = [call.serialize(sites.seen_by(row, call.viewer)) for row in sites]
+    rows = [call.serialize(sites.view_for(row, call.viewer)) for row in sites]
     return Reply(rows, headers={"Link": link_header()})
 
 

@@ -10,14 +10,19 @@ import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
 from ev_energy.simulator.clock._microseconds import HALF_HOUR, instant_of
-from ev_energy.simulator.home_energy._generation import counted, generated, note_capacity, steps_of
-from ev_energy.simulator.home_energy._home_energy import energy_of
+from ev_energy.simulator.home_energy._generation import (
+    capacity_steps,
+    clamp_watts,
+    generated_wh,
+    record_capacity,
+)
+from ev_energy.simulator.home_energy._home_energy import energy_cache
 from ev_energy.simulator.home_energy._quarter_hours import (
-    CELL,
-    CELLS_OF_HOUR,
-    cell_at,
-    latest_sample,
-    samples,
+    QUARTER_HOUR,
+    QUARTERS_PER_HOUR,
+    latest_sample_link,
+    quarter_at,
+    sample_log,
 )
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import (
@@ -31,26 +36,24 @@ from ev_energy.simulator.http._routes import (
     row_filter,
 )
 from ev_energy.simulator.onboarding_pages import onboarding_url
-from ev_energy.simulator.resources._availability import SOLD
+from ev_energy.simulator.resources.catalogues import AVAILABLE_LISTING, country_of, onboarding_link
 from ev_energy.simulator.resources.catalogues.home_devices import (
     INVERTERS,
-    add_branch,
-    begin_link,
-    country_of,
-    list_of,
-    models_sold,
-    picture,
+    add_device_catalogue,
+    available_models,
+    filtered_list,
+    logo_url,
 )
-from ev_energy.simulator.world._homes import KINDS, LONDON
+from ev_energy.simulator.world._homes import HOME_TEMPLATES, LONDON
 from ev_energy.simulator.world._local_time import next_midnight, zone_of
 from ev_energy.simulator.world._rows import Link
-from ev_energy.simulator.world._series import ORIGIN, Series
-from ev_energy.simulator.world._tables import Made
+from ev_energy.simulator.world._series import ORIGIN, TimeSeries
+from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
     from ev_energy.simulator.http._problems import FieldErrors
     from ev_energy.simulator.http._routes import Call, Routes
-    from ev_energy.simulator.resources.catalogues.home_devices import Maker
+    from ev_energy.simulator.resources.catalogues.home_devices import DeviceMaker
     from ev_energy.simulator.world._homes import City
     from ev_energy.simulator.world._rows import Row, Viewer
     from ev_energy.simulator.world._world import World
@@ -64,7 +67,7 @@ _PANEL_WATTS: Final = 405
 _KILO: Final = 1000
 _ONBOARDING: Final = "/inverter_onboarding"
 
-CITIES: Final = tuple(dict.fromkeys(kind.city for kind in KINDS))
+CITIES: Final = tuple(dict.fromkeys(kind.city for kind in HOME_TEMPLATES))
 #: Forecasts are for places so many degrees apart, around each city.
 _GRID: Final = tuple((north, east) for north in (-0.1, 0.0, 0.1) for east in (-0.15, 0.0, 0.15))
 #: What is expected is worked out every so often, and so far ahead.
@@ -76,11 +79,11 @@ _HALF_AN_HOUR: Final = timedelta(minutes=30)
 def add_solar(world: World) -> None:
     """Open the tables of arrays, inverters, their makes and models, and forecasts; and the logs."""
 
-    def make(make_id: str, maker: Maker) -> Row:
-        models = list_of(INVERTERS.models, make_id=make_id)
-        return {"icon": picture(INVERTERS, maker), "inverter_models": models}
+    def make(make_id: str, maker: DeviceMaker) -> Row:
+        models = filtered_list(INVERTERS.models, make_id=make_id)
+        return {"icon": logo_url(INVERTERS, maker), "inverter_models": models}
 
-    add_branch(world, INVERTERS, make=make, make_view=_make_view, model_view=_model_view)
+    add_device_catalogue(world, INVERTERS, make=make, make_view=_make_view, model_view=_model_view)
     world.owned_table(
         _INVERTERS,
         "invt",
@@ -95,13 +98,13 @@ def add_solar(world: World) -> None:
         functools.partial(_array, world),
         view=functools.partial(_array_view, world),
     )
-    world.table(_FORECASTS, "solf", Made.of(_forecasts(world)))
+    world.table(_FORECASTS, "solf", GeneratedRows.from_rows(_forecasts(world)))
     world.logs[f"{_INVERTERS}/{_LOG}"] = functools.partial(_log, world)
     world.logs[f"{_FORECASTS}/forecast_logs"] = functools.partial(_forecast_log, world)
 
 
 def _begin(row: Row, viewer: Viewer, make_id: str) -> Row:
-    link = begin_link(viewer, _ONBOARDING, {"make_id": make_id}) if row["_connected"] else None
+    link = onboarding_link(viewer, _ONBOARDING, {"make_id": make_id}) if row["_connected"] else None
     return row | {"onboarding_url": link}
 
 
@@ -114,7 +117,7 @@ def _model_view(row: Row, viewer: Viewer) -> Row:
 
 
 def _inverter(world: World, home: int, _slot: int, number: int) -> Row:
-    sold = models_sold(world, INVERTERS, world.homes.kind(home).city.country)
+    sold = available_models(world, INVERTERS, world.homes.template(home).city.country)
     return {"model": Link(INVERTERS.models, world.random.pick(sold, "inverter", number)["id"])}
 
 
@@ -124,10 +127,10 @@ def _inverter_view(world: World, row: Row, viewer: Viewer) -> Row:
     user = attrs.evolve(viewer, user_id=row["user"].key)
     return row | {
         "created_at": row["_made_at"],
-        "latest_status_log": latest_sample(world, row, _LOG) if connected else None,
+        "latest_status_log": latest_sample_link(world, row, _LOG) if connected else None,
         "onboarding_url": None
         if connected
-        else begin_link(user, _ONBOARDING, {"inverter_id": row["id"]}),
+        else onboarding_link(user, _ONBOARDING, {"inverter_id": row["id"]}),
     }
 
 
@@ -140,23 +143,23 @@ def add_inverter(world: World, user_id: str, model: Link, *, reports: bool) -> R
         "_reports": reports,
         "_made_at": write_instant(world.now),
     })  # fmt: skip
-    bare = (one for one in world.things_of(user_id, ARRAYS) if one["inverter"] is None)
+    bare = (one for one in world.rows_of_user(user_id, ARRAYS) if one["inverter"] is None)
     if (array := next(bare, None)) is not None:
-        world.change(array, inverter=row["url"])
+        world.update(array, inverter=row["url"])
     return row
 
 
 def connect_inverter(world: World, user_id: str, model: Link) -> Row:
     """Let an inverter report from now on: one that waits for it, or else a new one."""
-    for row in world.things_of(user_id, _INVERTERS):
+    for row in world.rows_of_user(user_id, _INVERTERS):
         if row["model"] == model and not row.get("_reports", True):
-            return world.change(row, _reports=True, _made_at=write_instant(world.now))
+            return world.update(row, _reports=True, _made_at=write_instant(world.now))
     return add_inverter(world, user_id, model, reports=True)
 
 
 def _array(world: World, home: int, slot: int, number: int) -> Row:
     panels = 14 if number == 0 else world.random.between(8, 24, "panels", number)
-    layout = world.homes.layout(lambda kind: kind.inverters)
+    layout = world.homes.numbering(lambda kind: kind.inverters)
     inverters = layout.of_home(home)
     key = world.key_of(_INVERTERS, inverters[slot]) if slot < len(inverters) else None
     return {
@@ -180,38 +183,38 @@ def add_array(world: World, user_id: str, watts: int) -> Row:
         "user": Link("users", user_id),
         "_made_at": write_instant(world.now),
     })  # fmt: skip
-    note_capacity(world, row["id"], watts)
+    record_capacity(world, row["id"], watts)
     return row
 
 
 def change_array(world: World, row: Row, watts: int) -> Row:
     """Give an array another capacity."""
-    note_capacity(world, row["id"], watts)
-    return world.change(row, capacity_watts=watts)
+    record_capacity(world, row["id"], watts)
+    return world.update(row, capacity_watts=watts)
 
 
 def city_of(world: World, user_id: str) -> City:
     """Return the city whose sun a user has."""
     home = world.home_of_user(user_id)
     if home is not None:
-        return world.homes.kind(home).city
+        return world.homes.template(home).city
     country = country_of(world, user_id)
     return next((city for city in CITIES if city.country == country), LONDON)
 
 
-def _log(world: World, row: Row) -> Series:
+def _log(world: World, row: Row) -> TimeSeries:
     user_id = row["user"].key
     city = city_of(world, user_id)
     arrays = [
-        steps_of(world, array)
-        for array in world.things_of(user_id, ARRAYS)
+        capacity_steps(world, array)
+        for array in world.rows_of_user(user_id, ARRAYS)
         if array["inverter"] == row["url"]
     ]
 
-    def tell(cell: int, at: datetime) -> Row:
-        yields = [energy_of(world).sun.cell(city, cell)]
-        watts = CELLS_OF_HOUR * sum(generated(steps, cell, yields)[0] for steps in arrays)
-        late = timedelta(milliseconds=world.random.between(150, 2500, row["id"], "late", cell))
+    def tell(quarter: int, at: datetime) -> Row:
+        yields = [energy_cache(world).weather.watts_at(city, quarter)]
+        watts = QUARTERS_PER_HOUR * sum(generated_wh(steps, quarter, yields)[0] for steps in arrays)
+        late = timedelta(milliseconds=world.random.between(150, 2500, row["id"], "late", quarter))
         return {
             "logged_at": write_instant(at + late),
             "inverter": row["url"],
@@ -219,17 +222,21 @@ def _log(world: World, row: Row) -> Series:
             "status": "PRODUCING" if watts else "IDLE",
         }
 
-    return samples(world, row, _LOG, tell)
+    return sample_log(world, row, _LOG, tell)
 
 
 def expected_wh(world: World, user_id: str, capacity_watts: int) -> int:
     """Return what panels are expected to give from now until midnight, in watt-hours."""
     city, now = city_of(world, user_id), world.now
-    sun, first = energy_of(world).sun, cell_at(now)
-    run = cell_at(last_run(now))
-    cells = range(first, cell_at(next_midnight(now, zone_of(city))))
-    ahead = (sun.expected(city, cell, (cell - run) // CELLS_OF_HOUR) for cell in cells)
-    return sum(counted(capacity_watts) * gives // (_KILO * CELLS_OF_HOUR) for gives in ahead)
+    sun, first = energy_cache(world).weather, quarter_at(now)
+    run = quarter_at(last_run(now))
+    quarters = range(first, quarter_at(next_midnight(now, zone_of(city))))
+    ahead = (
+        sun.forecast(city, quarter, (quarter - run) // QUARTERS_PER_HOUR) for quarter in quarters
+    )
+    return sum(
+        clamp_watts(capacity_watts) * gives // (_KILO * QUARTERS_PER_HOUR) for gives in ahead
+    )
 
 
 def last_run(now: datetime) -> datetime:
@@ -254,16 +261,16 @@ def _forecasts(world: World) -> list[Row]:
     return rows
 
 
-def _forecast_log(world: World, row: Row) -> Series:
+def _forecast_log(world: World, row: Row) -> TimeSeries:
     city, now = row["_city"], world.now
-    sun = energy_of(world).sun
+    sun = energy_cache(world).weather
 
     def of_chunk(number: int) -> list[tuple[datetime, Row]]:
         start = ORIGIN + number * _HALF_AN_HOUR
         run = last_run(min(now, start))
         hours = (start - run) // timedelta(hours=1)
-        cells = range(cell_at(start), cell_at(start) + HALF_HOUR // CELL)
-        watts = sum(sun.expected(city, cell, hours) for cell in cells) // len(cells)
+        quarters = range(quarter_at(start), quarter_at(start) + HALF_HOUR // QUARTER_HOUR)
+        watts = sum(sun.forecast(city, quarter, hours) for quarter in quarters) // len(quarters)
         members = {
             "sampled_at": write_instant(run),
             "interval_seconds": 1800,
@@ -272,7 +279,7 @@ def _forecast_log(world: World, row: Row) -> Series:
         }
         return [(start, members)]
 
-    return Series(
+    return TimeSeries(
         folder=f"{_FORECASTS}/{row['id']}/forecast_logs",
         member="started_at",
         began=instant_of(-(-micros(row["_made_at"]) // HALF_HOUR) * HALF_HOUR),
@@ -319,7 +326,7 @@ def _arrays(call: Call) -> Reply:
 
 def _shown(call: Call, row: Row, vehicle: Row | None = None, status: int = 200) -> Reply:
     forecast = {"forecast": _forecast(call, row, vehicle)}
-    row = call.world.tables[ARRAYS].seen_by(row, call.viewer)
+    row = call.world.tables[ARRAYS].view_for(row, call.viewer)
     return Reply(call.serialize(row | forecast), status)
 
 
@@ -355,7 +362,7 @@ def _create_inverter(call: Call) -> Reply:
     if errors or model is None or user_id is None:
         raise invalid(errors)
     row = add_inverter(world, user_id, model, reports=False)
-    return Reply(call.serialize(world.tables["inverters"].seen_by(row, call.viewer)), 201)
+    return Reply(call.serialize(world.tables["inverters"].view_for(row, call.viewer)), 201)
 
 
 def _onboard(call: Call) -> Reply:
@@ -396,7 +403,7 @@ ROUTES: Final[Routes] = {
     ("GET", "/inverters"): listing(),
     ("POST", "/inverters"): _create_inverter,
     ("GET", "/inverters/{inverter_id}"): detail(),
-    ("GET", "/inverter_makes"): SOLD,
+    ("GET", "/inverter_makes"): AVAILABLE_LISTING,
     ("GET", "/inverter_makes/{inverter_make_id}"): detail(),
     ("GET", "/inverter_models"): listing(),
     ("GET", "/inverter_models/{inverter_model_id}"): detail(),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from ev_energy.simulator.clock._instants import ANCHOR
 from ev_energy.simulator.http._routes import ENGLISH, Reply, detail, listing
 from ev_energy.simulator.world._rows import Link
-from ev_energy.simulator.world._tables import Made
+from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
     from ev_energy.simulator.http._routes import Call, Handler, Routes
-    from ev_energy.simulator.world._homes import Kind
+    from ev_energy.simulator.world._homes import HomeTemplate
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
 
@@ -40,7 +40,7 @@ def add_subscriptions(world: World) -> None:
         }
         for number, names in enumerate(OFFERINGS)
     ]
-    world.table("subscription_offerings", "subo", Made.of(offerings))
+    world.table("subscription_offerings", "subo", GeneratedRows.from_rows(offerings))
     links = [Link("subscription_offerings", row["id"]) for row in offerings]
     general = [link for number, link in enumerate(links) if number != _SOLAR_OFFERING]
 
@@ -53,7 +53,7 @@ def add_subscriptions(world: World) -> None:
     world.owned_table("subscriptions", "subs", _subscription_count, make)
 
 
-def _subscription_count(kind: Kind) -> int:
+def _subscription_count(kind: HomeTemplate) -> int:
     return 1 + (kind.solar_arrays > 0)
 
 

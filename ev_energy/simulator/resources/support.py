@@ -17,10 +17,10 @@ from ev_energy.simulator.http._filters import equals
 from ev_energy.simulator.http._problems import not_found
 from ev_energy.simulator.http._routes import Reply, paged_reply, row_filter
 from ev_energy.simulator.oauth import ALL_SCOPES
-from ev_energy.simulator.resources._periodic_table import Rounds, rounds_table
+from ev_energy.simulator.resources._periodic_table import PeriodicNumbering, periodic_table
 from ev_energy.simulator.resources.catalogues.vehicles import CAR_MAKERS
-from ev_energy.simulator.world._rows import Address
-from ev_energy.simulator.world._tables import Rows
+from ev_energy.simulator.world._rows import ApiPath
+from ev_energy.simulator.world._tables import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,7 +146,7 @@ _CONVERSATIONS: Final[tuple[tuple[MessageType, ...], ...]] = (
 def add_support(world: World) -> None:
     """Open the table of support tickets."""
     homes = world.homes
-    rounds = Rounds(
+    rounds = PeriodicNumbering(
         homes.count,
         min(homes.count, _MAX_TICKETS_PER_ROUND),
         _ROUND_COUNT,
@@ -167,10 +167,10 @@ def add_support(world: World) -> None:
 
     def view(row: Row, _viewer: Viewer) -> Row:
         path = f"{row['url'].path}/messages"
-        urls = [Address(f"{path}/{message['id']}") for message in _messages_of(world, row)]
+        urls = [ApiPath(f"{path}/{message['id']}") for message in _messages_of(world, row)]
         return row | {"messages": urls}
 
-    rounds_table(world, _FOLDER, "tick", rounds, make, view=view, is_nobodys=has_no_user)
+    periodic_table(world, _FOLDER, "tick", rounds, make, view=view, is_nobodys=has_no_user)
 
 
 def _ticket_row(world: World, home: int, number: int, created: datetime, *, is_recent: bool) -> Row:
@@ -191,7 +191,7 @@ def _ticket_row(world: World, home: int, number: int, created: datetime, *, is_r
         "custom_fields": {
             "car_manufacturer": random.pick(CAR_MAKERS, "car", number).name,
             "mobile_app": random.pick(_PHONE_SYSTEMS, "phone", number),
-            "legal_country": world.homes.kind(home).city.country,
+            "legal_country": world.homes.template(home).city.country,
         },
         "attributes": {"app_version": f"5.{random.between(0, 40, 'app', number)}.1"},
         "created_at": write_instant(created),
@@ -268,10 +268,10 @@ def _visible_tickets(call: Call) -> Collection:
     """Return the tickets that the caller may see."""
     tickets: Collection = call.world.tables[_FOLDER]
     if call.viewer.user_id is not None:
-        return tickets.of_user(call.viewer.user_id)
+        return tickets.for_user(call.viewer.user_id)
     if _has_full_access(call):
         return tickets
-    return Rows(tickets, (row for row in tickets.after(None) if row["user"] is not None))
+    return Selection(tickets, (row for row in tickets.after(None) if row["user"] is not None))
 
 
 def _ticket(call: Call) -> Row:
@@ -321,8 +321,8 @@ def _get(call: Call) -> Reply:
 def _update(call: Call) -> Reply:
     row = _ticket(call)
     if call.body:
-        changed = call.world.change(row, **call.body)
-        row = call.world.tables[_FOLDER].seen_by(changed, call.viewer)
+        changed = call.world.update(row, **call.body)
+        row = call.world.tables[_FOLDER].view_for(changed, call.viewer)
     return Reply(call.serialize(row))
 
 

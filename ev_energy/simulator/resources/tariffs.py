@@ -18,8 +18,8 @@ from ev_energy.simulator.http._filters import equals
 from ev_energy.simulator.http._problems import invalid, not_found
 from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing
 from ev_energy.simulator.resources._half_hours import half_hours_page
-from ev_energy.simulator.world._rows import Address, Link
-from ev_energy.simulator.world._tables import Made, Rows
+from ev_energy.simulator.world._rows import ApiPath, Link
+from ev_energy.simulator.world._tables import GeneratedRows, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,8 +206,8 @@ def add_suppliers(world: World) -> None:
         offer = row["_offer"]
         scheduler_id = tariff_ids.get((offer.supplier, offer.scheduler or ""))
         row["scheduler_tariff"] = Link("tariffs", scheduler_id) if scheduler_id else None
-    world.table("suppliers", "supl", Made.of(suppliers.values()))
-    world.table("tariffs", "tari", Made.of(tariffs))
+    world.table("suppliers", "supl", GeneratedRows.from_rows(suppliers.values()))
+    world.table("tariffs", "tari", GeneratedRows.from_rows(tariffs))
 
 
 def _date(days_before_start: int) -> str:
@@ -221,7 +221,7 @@ def tariff_of_country(world: World, country: str, choice: int) -> Link:
         rows = ((row["_offer"], row["url"]) for row in world.tables["tariffs"])
         return [url for offer, url in rows if offer.country == country and offer.assignable]
 
-    tariffs = world.once(("tariffs", country), assignable)
+    tariffs = world.cached(("tariffs", country), assignable)
     return tariffs[choice % len(tariffs)]
 
 
@@ -255,7 +255,7 @@ def _half_hours_with_price(tariff: Row, now: datetime) -> range:
 
 def _price_entry(world: World, tariff: Row, half_hour: int) -> Row:
     """Return the price of a half-hour, counted from 1970."""
-    prices = world.once("prices", lambda: Prices(world.random))
+    prices = world.cached("prices", lambda: Prices(world.random))
     start = half_hour * HALF_HOUR
     hundredths = prices.price(_pricing_of(tariff), start)
     return {
@@ -338,7 +338,7 @@ def _suppliers(call: Call) -> Collection:
     rows = suppliers.after(None)
     if location is not None:
         rows = (row for row in rows if row["_country"] == location.get("country_code"))
-    return Rows(suppliers, rows, lambda row: row["name"])
+    return Selection(suppliers, rows, lambda row: row["name"])
 
 
 def _tariffs(call: Call) -> Collection:
@@ -349,7 +349,7 @@ def _tariffs(call: Call) -> Collection:
     if "valid" in call.query:
         valid: bool = call.query["valid"]
         rows = (row for row in rows if _is_valid(row, call.now) is valid)
-    return Rows(tariffs, rows, lambda row: row["name"])
+    return Selection(tariffs, rows, lambda row: row["name"])
 
 
 _FILTERS: Final[dict[str, Any]] = {
@@ -385,7 +385,7 @@ def _detail_members(call: Call, tariff: Row) -> Row:
         last_day = reversed(half_hours[-_HALF_HOURS_PER_DAY:])
         prices = [_price_entry(call.world, tariff, half_hour) for half_hour in last_day]
     elif half_hours:
-        prices = Address(f"{tariff['url'].path}/prices")
+        prices = ApiPath(f"{tariff['url'].path}/prices")
     current_price = None
     if half_hours:
         current_price = _price_entry(call.world, tariff, half_hours[-1])["price_minor_units"]

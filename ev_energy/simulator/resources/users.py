@@ -10,14 +10,17 @@ from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
 from ev_energy.simulator.http._filters import equals_ignoring_case
 from ev_energy.simulator.http._problems import invalid
 from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing, read_link
+from ev_energy.simulator.oauth import User
 from ev_energy.simulator.resources.feeds import carbon_of
 from ev_energy.simulator.resources.sites import site_of
 from ev_energy.simulator.resources.tariffs import tariff_of_country
 from ev_energy.simulator.world._markets import feed_of
 from ev_energy.simulator.world._rows import Link
-from ev_energy.simulator.world._tables import Made, Rows
+from ev_energy.simulator.world._tables import GeneratedRows, Selection
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ev_energy.simulator.http._problems import FieldErrors
     from ev_energy.simulator.http._routes import Call, Routes
     from ev_energy.simulator.world._rows import Row, Viewer
@@ -42,11 +45,11 @@ def add_users(world: World) -> None:
 
     @functools.lru_cache(8192)
     def key(home: int) -> str:
-        return random.uid("user", homes.joined(home), home)
+        return random.uid("user", homes.joined_at(home), home)
 
     def view(row: Row, _viewer: Viewer) -> Row:
         urls = {
-            folder: [thing["url"] for thing in world.things_of(row["id"], folder)]
+            folder: [thing["url"] for thing in world.rows_of_user(row["id"], folder)]
             for folder in ("vehicles", "evses")
         }
         return row | urls
@@ -55,7 +58,7 @@ def add_users(world: World) -> None:
         home = made.number(user_id)
         return range(0) if home is None else range(home, home + 1)
 
-    made = Made(homes.count, key, functools.partial(_user, world), only)
+    made = GeneratedRows(homes.count, key, functools.partial(_user, world), only)
     world.table("users", "user", made, view=view, owned_by=lambda row: str(row["id"]))
 
 
@@ -77,8 +80,8 @@ def _names(world: World, home: int) -> tuple[str, str]:
 
 
 def _user(world: World, home: int) -> Row:
-    random, city = world.random, world.homes.kind(home).city
-    joined = world.homes.joined(home)
+    random, city = world.random, world.homes.template(home).city
+    joined = world.homes.joined_at(home)
     street = random.pick(_STREETS, "street", home)
     consented = home == 0 or random.odds(90, "consent", home)
     return {
@@ -104,7 +107,7 @@ def _user(world: World, home: int) -> Row:
 
 def coordinates_of(world: World, home: int) -> Row:
     """Return where a home is."""
-    random, city = world.random, world.homes.kind(home).city
+    random, city = world.random, world.homes.template(home).city
     return {
         "latitude": round(city.latitude + random.between(-900, 900, "lat", home) / 1e5, 5),
         "longitude": round(city.longitude + random.between(-900, 900, "lon", home) / 1e5, 5),
@@ -147,7 +150,7 @@ def add_timezones(world: World) -> None:
         {"id": world.random.uid("tzon", began + timedelta(minutes=number), name), "name": name}
         for number, name in enumerate(names)
     ]
-    world.table("timezones", "tzon", Made.of(rows))
+    world.table("timezones", "tzon", GeneratedRows.from_rows(rows))
 
 
 _ADDRESS_LINES: Final = ("address_1", "address_2", "city", "state", "postal_code")
@@ -209,7 +212,7 @@ def _listed(call: Call) -> Collection:
     if "email" not in call.query or call.viewer.user_id is not None:
         return users
     table = call.world.tables["users"]
-    return Rows(table, table.perhaps(home_of_email(call.query["email"])))
+    return Selection(table, table.candidates(home_of_email(call.query["email"])))
 
 
 def _single(call: Call, row: Row) -> Row:
@@ -240,13 +243,43 @@ def _update(call: Call) -> Reply:
     after: Row = written.get("default_location") or {}
     tariff: Link | None = after.get("tariff")
     if tariff is not None and tariff != before.get("tariff"):
-        call.world.fleet.move_to(row["id"], tariff)
-    return _shown(call, call.world.change(row, **written))
+        call.world.fleet.change_tariff(row["id"], tariff)
+    return _shown(call, call.world.update(row, **written))
 
 
 def _shown(call: Call, row: Row, status: int = 200) -> Reply:
-    row = call.world.tables["users"].seen_by(row, call.viewer)
+    row = call.world.tables["users"].view_for(row, call.viewer)
     return Reply(call.serialize(row | _single(call, row)), status)
+
+
+_SUGGESTED: Final = 3
+
+
+def _person(row: Row) -> User:
+    email: str = row.get("email") or f"{row['id']}@example.com"
+    return User(row["id"], email, row.get("full_name") or email)
+
+
+class WorldUsers:
+    """Finds users by what they type."""
+
+    def __init__(self, world: World) -> None:
+        self._users = world.tables["users"]
+
+    def by_email(self, email: str) -> User | None:
+        """Return who has this e-mail address, however it is capitalised."""
+        people = map(_person, self._users.candidates(home_of_email(email)))
+        return next((who for who in people if who.email.lower() == email.strip().lower()), None)
+
+    def by_id(self, user_id: str) -> User | None:
+        """Return the person with this id."""
+        row = self._users.get(user_id)
+        return None if row is None else _person(row)
+
+    def suggestions(self) -> Sequence[User]:
+        """Return a few people for whoever knows none."""
+        rows = (self._users.by_number(home) for home in range(_SUGGESTED))
+        return [_person(row) for row in rows if row is not None]
 
 
 ROUTES: Final[Routes] = {

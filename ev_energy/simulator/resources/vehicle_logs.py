@@ -11,9 +11,17 @@ from ev_energy.models.vehicle_logs import VehicleCommandLogCommand as Command
 from ev_energy.models.vehicles import VehicleStatusLogCurrentType as Current
 from ev_energy.models.vehicles import VehicleStatusLogState as Doing
 from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
-from ev_energy.simulator.resources.charging_sessions._session_query import LONGEST
-from ev_energy.simulator.world._log_times import DAY, TOO_LATE, log_of, regular, soon_after
-from ev_energy.simulator.world._series import ORIGIN, Entry, Series
+from ev_energy.simulator.resources.charging_sessions._session_query import MAX_SESSION_LENGTH
+from ev_energy.simulator.world._series import (
+    DAY,
+    END_OF_DAY_MARGIN,
+    ORIGIN,
+    Entry,
+    TimeSeries,
+    periodic_entries,
+    row_log,
+    shortly_after,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +51,7 @@ _FAILS: Final = 14
 
 def add_vehicle_logs(world: World) -> None:
     """Make the logs of vehicles known."""
-    makers: dict[str, Callable[[World, Row], Series]] = {
+    makers: dict[str, Callable[[World, Row], TimeSeries]] = {
         "vehicles/status_logs": _status,
         "vehicles/location_logs": _location,
         "vehicles/command_logs": _commands,
@@ -55,7 +63,7 @@ def add_vehicle_logs(world: World) -> None:
 
 def _site(world: World, vehicle: Row) -> ChargingSite | None:
     """Return where a vehicle charges; None if it tells nothing."""
-    return None if vehicle["integrated"] == "UNINTEGRATED" else world.fleet.of_row(vehicle)
+    return None if vehicle["integrated"] == "UNINTEGRATED" else world.fleet.site_of_row(vehicle)
 
 
 def _severed(world: World, vehicle: Row, site: ChargingSite | None) -> datetime | None:
@@ -73,7 +81,7 @@ def _none(_number: int) -> Sequence[Entry]:
     return ()
 
 
-def _status(world: World, vehicle: Row) -> Series:
+def _status(world: World, vehicle: Row) -> TimeSeries:
     site = _site(world, vehicle)
 
     def make(at: datetime) -> Row:
@@ -90,9 +98,11 @@ def _status(world: World, vehicle: Row) -> Series:
     entries: Callable[[int], Sequence[Entry]] = _none
     if site is not None:
         jitter = timedelta(minutes=15)
-        entries = regular(world.random, _STATUS_EVERY, jitter, make, vehicle["id"], "status")
+        entries = periodic_entries(
+            world.random, _STATUS_EVERY, jitter, make, vehicle["id"], "status"
+        )
     until = _severed(world, vehicle, site)
-    return log_of(world, vehicle, "status_logs", "sampled_at", _STATUS_EVERY, entries, until=until)
+    return row_log(world, vehicle, "status_logs", "sampled_at", _STATUS_EVERY, entries, until=until)
 
 
 def _told(state: State, at: datetime) -> Row:
@@ -132,7 +142,7 @@ def _doing(state: State, at: datetime) -> Doing:
     return Doing.PLUGGED_IN_NOT_CHARGING
 
 
-def _location(world: World, vehicle: Row) -> Series:
+def _location(world: World, vehicle: Row) -> TimeSeries:
     site = _site(world, vehicle)
 
     def make(at: datetime) -> Row:
@@ -149,9 +159,11 @@ def _location(world: World, vehicle: Row) -> Series:
     entries: Callable[[int], Sequence[Entry]] = _none
     if site is not None:
         jitter = timedelta(minutes=50)
-        entries = regular(world.random, _PLACE_EVERY, jitter, make, vehicle["id"], "where")
+        entries = periodic_entries(world.random, _PLACE_EVERY, jitter, make, vehicle["id"], "where")
     until = _severed(world, vehicle, site)
-    return log_of(world, vehicle, "location_logs", "sampled_at", _PLACE_EVERY, entries, until=until)
+    return row_log(
+        world, vehicle, "location_logs", "sampled_at", _PLACE_EVERY, entries, until=until
+    )
 
 
 def _sent(
@@ -163,12 +175,14 @@ def _sent(
     day = ORIGIN + number * DAY
     end = day + DAY
     found: list[tuple[datetime, Row]] = []
-    for episode in world.charging.episodes(site, now=end, after=day - LONGEST, before=end):
+    for episode in world.charging.episodes(
+        site, now=end, after=day - MAX_SESSION_LENGTH, before=end
+    ):
         if episode.public or episode.car is None:
             continue
         for instant, command in _switches(episode):
-            if day <= instant < end - TOO_LATE:
-                at = soon_after(world.random, instant, timedelta(seconds=3), vehicle["id"])
+            if day <= instant < end - END_OF_DAY_MARGIN:
+                at = shortly_after(world.random, instant, timedelta(seconds=3), vehicle["id"])
                 about = (vehicle["id"], "command", micros(at))
                 found.append((at, _command(world, vehicle, command, episode.watts, about)))
     return sorted(found, key=lambda entry: entry[0])
@@ -201,17 +215,17 @@ def _command(
     }
 
 
-def _commands(world: World, vehicle: Row) -> Series:
+def _commands(world: World, vehicle: Row) -> TimeSeries:
     site = _site(world, vehicle)
 
     def entries(number: int) -> Sequence[Entry]:
         return [*_sent(world, vehicle, site, number)]
 
     until = _severed(world, vehicle, site)
-    return log_of(world, vehicle, "command_logs", "logged_at", DAY, entries, until=until)
+    return row_log(world, vehicle, "command_logs", "logged_at", DAY, entries, until=until)
 
 
-def _errors(world: World, vehicle: Row) -> Series:
+def _errors(world: World, vehicle: Row) -> TimeSeries:
     site, random = _site(world, vehicle), world.random
 
     def entries(number: int) -> Sequence[Entry]:
@@ -221,7 +235,7 @@ def _errors(world: World, vehicle: Row) -> Series:
             if random.number(*about) % _FAILS:
                 continue
             status, code, kind, text = random.pick(_ERRORS, *about, "kind")
-            failed_at = soon_after(random, at, timedelta(seconds=2), vehicle["id"], "error")
+            failed_at = shortly_after(random, at, timedelta(seconds=2), vehicle["id"], "error")
             row: Row = {
                 "vehicle": vehicle["url"],
                 "status_code": status,
@@ -237,4 +251,4 @@ def _errors(world: World, vehicle: Row) -> Series:
         return found
 
     until = _severed(world, vehicle, site)
-    return log_of(world, vehicle, "error_logs", "logged_at", DAY, entries, until=until)
+    return row_log(world, vehicle, "error_logs", "logged_at", DAY, entries, until=until)

@@ -10,8 +10,8 @@ from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.http._problems import ProblemError, invalid
 from ev_energy.simulator.http._routes import Reply, detail, listing, log, read_link
 from ev_energy.simulator.onboarding_pages import reconnect_url
-from ev_energy.simulator.resources.catalogues.vehicles import connected_trims, hidden_trim
-from ev_energy.simulator.world._rows import Address, Link
+from ev_energy.simulator.resources.catalogues.vehicles import add_hidden_trim, available_trims
+from ev_energy.simulator.world._rows import ApiPath, Link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +28,8 @@ _LIMITS: Final = (80, 80, 80, 90, 100, 85)
 
 def trim_of(world: World, home: int, number: int) -> Row:
     """Return the trim of a vehicle."""
-    country = world.homes.kind(home).city.country
-    return world.random.pick(connected_trims(world, country), "trim", number)
+    country = world.homes.template(home).city.country
+    return world.random.pick(available_trims(world, country), "trim", number)
 
 
 def _vehicle(world: World, home: int, slot: int, number: int) -> Row:
@@ -55,7 +55,7 @@ def add_vehicles(world: World) -> None:
     def view(row: Row, _viewer: Viewer) -> Row:
         return row | {
             "latest_status_log": world.latest(row, "status_logs"),
-            "charging_sub_sessions": Address(f"/charging_sub_sessions?vehicle_id={row['id']}"),
+            "charging_sub_sessions": ApiPath(f"/charging_sub_sessions?vehicle_id={row['id']}"),
         }
 
     world.owned_table(
@@ -75,7 +75,7 @@ def disconnect(world: World, vehicle: Row) -> Row:
     if vehicle["integrated"] != "ACTIVE":
         return vehicle
     world.record_change(vehicle, "car_gone")
-    return world.change(vehicle, integrated="INACTIVE")
+    return world.update(vehicle, integrated="INACTIVE")
 
 
 _LINK_LASTS: Final = timedelta(hours=24)
@@ -84,7 +84,7 @@ _STEP: Final = 10
 
 
 def _shown(call: Call, row: Row, status: int = 200) -> Reply:
-    return Reply(call.serialize(call.world.tables["vehicles"].seen_by(row, call.viewer)), status)
+    return Reply(call.serialize(call.world.tables["vehicles"].view_for(row, call.viewer)), status)
 
 
 def _to_step(watt_hours: int) -> int:
@@ -111,7 +111,7 @@ def _create(call: Call) -> Reply:
     label = f"{user.get('email', 'A user')}'s {make.get('name')} {model['name']}"
     row = world.tables["vehicles"].add({
         "id": world.new_id("vehicles"),
-        "trim": hidden_trim(world, model, size)["url"],
+        "trim": add_hidden_trim(world, model, size)["url"],
         "user": user["url"],
         "integrated": "UNINTEGRATED",
         "battery_size_watt_hours": size,
@@ -138,7 +138,7 @@ def _update(call: Call) -> Reply:
     for name, what in _CHANGES.items():
         if name in body and body[name] != row[name]:
             call.world.record_change(row, what, body[name])
-    return _shown(call, call.world.change(row, **body))
+    return _shown(call, call.world.update(row, **body))
 
 
 #: Changes that the car's charging follows from then on.
@@ -152,7 +152,7 @@ def _delete(call: Call) -> Reply:
     row = call.row("vehicles", "vehicle_id")
     call.world.record_change(row, "car_gone")
     call.world.tables["vehicles"].remove(row["id"])
-    left = sum(1 for _ in call.world.things_of(row["user"].key, "vehicles"))
+    left = sum(1 for _ in call.world.rows_of_user(row["user"].key, "vehicles"))
     return Reply({"remaining_car_count": left})
 
 
@@ -187,22 +187,22 @@ def _vpp_modes(call: Call) -> Reply:
 
 def _setting(call: Call, kind: str) -> tuple[Row, dict[str, Any]]:
     row = call.row("vehicles", "vehicle_id")
-    return row, call.world.kept.get(kind, {}).get(row["id"], {})
+    return row, call.world.extra_state.get(kind, {}).get(row["id"], {})
 
 
 def _keep(call: Call, kind: str, changes: dict[str, Any]) -> None:
     row, kept = _setting(call, kind)
     if changes:
         changed = {**kept, **changes, "updated_at": write_instant(call.now)}
-        call.world.kept.setdefault(kind, {})[row["id"]] = changed
+        call.world.extra_state.setdefault(kind, {})[row["id"]] = changed
 
 
 def _connectors(call: Call) -> Reply:
     row, kept = _setting(call, "vehicle_connectors")
     native = kept.get("native_connector") or default_connector(call.world, row)
     return Reply(call.serialize({
-        "url": Address(f"{row['url'].path}/connectors"),
-        "vehicle": Address(row["url"].path),
+        "url": ApiPath(f"{row['url'].path}/connectors"),
+        "vehicle": ApiPath(row["url"].path),
         "native_connector": native,
         "adaptors": kept.get("adaptors", []),
         "updated_at": kept.get("updated_at"),
@@ -234,8 +234,8 @@ def _state_of_charge(call: Call) -> Reply:
         percent = latest.get("state_of_charge_percentage")
         source, updated_at = "CONNECTED", latest.get("sampled_at")
     return Reply(call.serialize({
-        "url": Address(f"{row['url'].path}/state_of_charge"),
-        "vehicle": Address(row["url"].path),
+        "url": ApiPath(f"{row['url'].path}/state_of_charge"),
+        "vehicle": ApiPath(row["url"].path),
         "state_of_charge_percentage": percent,
         "source": None if percent is None else source,
         "updated_at": None if percent is None else updated_at,

@@ -140,7 +140,7 @@ class Announcer:
         endpoints = self._webhooks.endpoints
         if not endpoints:
             return None
-        told: dict[str, Any] = self._world.kept.setdefault(_TOLD, {})
+        told: dict[str, Any] = self._world.extra_state.setdefault(_TOLD, {})
         until = read_instant(told.get("until", write_instant(ANCHOR)))
         since = max(until, min(_registered_at(endpoint) for endpoint in endpoints))
         now = min(now, self._world.now)

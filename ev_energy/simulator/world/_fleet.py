@@ -16,7 +16,7 @@ from ev_energy.simulator.charging._charging_site import (
     Group,
 )
 from ev_energy.simulator.clock._instants import read_instant, write_instant
-from ev_energy.simulator.world._homes import OFFSETS
+from ev_energy.simulator.world._homes import ZONE_OFFSETS
 from ev_energy.simulator.world._markets import feed_of, pricing_of
 from ev_energy.simulator.world._rows import Link
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 #: Bays that requests made are kept in a zone group of their own.
-GUESTS: Final = len(OFFSETS)
+CONNECTED_GROUP: Final = len(ZONE_OFFSETS)
 
 _VEHICLE: Final = "vehicles"
 _EVSE: Final = "evses"
@@ -47,7 +47,7 @@ class WorldFleet:
     def groups(self) -> Sequence[Group]:
         """The zone groups, and the one of the guests."""
         layouts = self._world.homes.charging_sites_by_group
-        sizes = zip(layouts, OFFSETS, strict=True)
+        sizes = zip(layouts, ZONE_OFFSETS, strict=True)
         own = [Group(layout.total, offset) for layout, offset in sizes]
         return [*own, Group(len(self._guests()), timedelta(0))]
 
@@ -60,21 +60,21 @@ class WorldFleet:
         homes = self._world.homes
         guest = number - homes.charging_sites.total
         if guest >= 0:
-            return self.site(GUESTS, guest) if guest < len(self._guests()) else None
+            return self.site(CONNECTED_GROUP, guest) if guest < len(self._guests()) else None
         if number < 0:
             return None
         home, slot = homes.charging_sites.home_of(number)
-        group = homes.kind(home).city.group
+        group = homes.template(home).city.group
         return self.site(group, homes.charging_sites_by_group[group].of_home(home)[slot])
 
-    def of_row(self, row: Row) -> ChargingSite | None:
+    def site_of_row(self, row: Row) -> ChargingSite | None:
         """Return the bay of a vehicle or an EVSE; those that never reported have none."""
         world, folder = self._world, row["url"].folder
         number = world.number_of(row)
         if number is None:
             for rank, guest in enumerate(self._guests()):
                 if guest.get(folder) == row["id"]:
-                    return self.site(GUESTS, rank)
+                    return self.site(CONNECTED_GROUP, rank)
             return None
         layout = world.homes.vehicles if folder == _VEHICLE else world.homes.evses
         home, slot = layout.home_of(number)
@@ -92,18 +92,18 @@ class WorldFleet:
         if thing is None:
             return None
         table = self._world.tables[folder]
-        if site.group == GUESTS:
+        if site.group == CONNECTED_GROUP:
             key = self._guests()[site.rank].get(folder)
             return None if key is None else table.get(key)
-        return table.numbered(thing.number)
+        return table.by_number(thing.number)
 
     def user_id(self, site: ChargingSite) -> str:
         """Return the id of the user whose bay it is."""
-        if site.group == GUESTS:
+        if site.group == CONNECTED_GROUP:
             return str(self._guests()[site.rank]["user"])
         return self._world.user_id(self._world.homes.charging_sites.home_of(site.number)[0])
 
-    def of_user(self, user_id: str) -> Iterator[ChargingSite]:
+    def sites_of_user(self, user_id: str) -> Iterator[ChargingSite]:
         """Return the bays of a user."""
         home = self._world.home_of_user(user_id)
         if home is not None:
@@ -112,11 +112,11 @@ class WorldFleet:
             )
         for rank, guest in enumerate(self._guests()):
             if guest["user"] == user_id:
-                yield self.site(GUESTS, rank)
+                yield self.site(CONNECTED_GROUP, rank)
 
     def changes(self, site: ChargingSite) -> Sequence[Change]:
         """Return what was done to a bay, oldest first."""
-        done = self._world.kept.get("deeds", {}).get(str(site.number), ())
+        done = self._world.extra_state.get("deeds", {}).get(str(site.number), ())
         return [
             Change(read_instant(at), what, self._tariff(value) if what == "tariff" else value)
             for at, what, value in done
@@ -127,25 +127,27 @@ class WorldFleet:
 
     def changed_sites(self) -> Iterator[ChargingSite]:
         """Return the bays that have deeds."""
-        numbers = map(int, self._world.kept.get("deeds", {}))
+        numbers = map(int, self._world.extra_state.get("deeds", {}))
         return filter(None, map(self.site_by_number, numbers))
 
     def record_change(self, row: Row, what: ChangeKind, value: bool | int | None = None) -> None:
         """Note what a request did to a vehicle or an EVSE; its bay lives with it from now on."""
-        site = self.of_row(row)
+        site = self.site_of_row(row)
         if site is not None:
             self._note(site, what, value)
 
-    def move_to(self, user_id: str, tariff: Link) -> None:
+    def change_tariff(self, user_id: str, tariff: Link) -> None:
         """Note that a user pays by another tariff from now on."""
-        for site in self.of_user(user_id):
+        for site in self.sites_of_user(user_id):
             self._note(site, "tariff", tariff.key)
 
     def _note(self, site: ChargingSite, what: ChangeKind, value: bool | int | str | None) -> None:
-        done = self._world.kept.setdefault("deeds", {}).setdefault(str(site.number), [])
+        done = self._world.extra_state.setdefault("deeds", {}).setdefault(str(site.number), [])
         done.append([write_instant(self._world.now), what, value])
 
-    def welcome(self, user_id: str, *, vehicle: Row | None = None, evse: Row | None = None) -> None:
+    def add_site(
+        self, user_id: str, *, vehicle: Row | None = None, evse: Row | None = None
+    ) -> None:
         """Open a bay for what a request connected.
 
         A bay never changes, so what it was made of is kept, not where to look that up.
@@ -169,11 +171,11 @@ class WorldFleet:
         self._guests().append(guest)
 
     def _guests(self) -> list[Row]:
-        kept: list[Row] = self._world.kept.setdefault("guests", {}).setdefault("bays", [])
+        kept: list[Row] = self._world.extra_state.setdefault("guests", {}).setdefault("bays", [])
         return kept
 
     def _site(self, group: int, rank: int) -> ChargingSite:
-        return self._guest(rank) if group == GUESTS else self._own(group, rank)
+        return self._guest(rank) if group == CONNECTED_GROUP else self._own(group, rank)
 
     def _own(self, group: int, rank: int) -> ChargingSite:
         world, homes = self._world, self._world.homes
@@ -181,20 +183,20 @@ class WorldFleet:
         vehicles, evses = homes.vehicles.of_home(home), homes.evses.of_home(home)
         vehicle = vehicles[slot] if slot < len(vehicles) else None
         evse = evses[slot] if slot < len(evses) else None
-        made = world.tables[_VEHICLE].made, world.tables[_EVSE].made
+        made = world.tables[_VEHICLE].generated, world.tables[_EVSE].generated
         row = None if vehicle is None else made[0].make(vehicle)
-        city = homes.kind(home).city
-        location = world.tables["users"].made.make(home)["default_location"]
+        city = homes.template(home).city
+        location = world.tables["users"].generated.make(home)["default_location"]
         return ChargingSite(
             number=homes.charging_sites.of_home(home)[slot],
             group=group,
             rank=rank,
             car=None if row is None or vehicle is None else self._car(row, vehicle),
             point=None if evse is None else self._point(made[1].make(evse), evse),
-            offset=OFFSETS[group],
+            offset=ZONE_OFFSETS[group],
             tariff=pricing_of(world, location["tariff"]),
             feed=feed_of(city.country),
-            began=homes.settled(home),
+            began=homes.charging_start(home),
             zone=city.zone,
             country=city.country,
             smart=row is None or bool(row["smart_charging_enabled"]),
@@ -205,7 +207,7 @@ class WorldFleet:
         tariff: str | None = guest["tariff"]
         return ChargingSite(
             number=self._world.homes.charging_sites.total + rank,
-            group=GUESTS,
+            group=CONNECTED_GROUP,
             rank=rank,
             car=Car(**guest["car"]) if "car" in guest else None,
             point=ChargePoint(**guest["point"]) if "point" in guest else None,

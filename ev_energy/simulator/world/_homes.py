@@ -43,11 +43,11 @@ HAMBURG: Final = City("Hamburg", None, "20095", "DE", 53.5503, 10.0006, "Europe/
 OAKLAND: Final = City("Oakland", "CA", "94612", "US", 37.8044, -122.2712, "America/Los_Angeles", 2)
 
 #: Standard offsets of the zone groups, in hours from UTC.
-OFFSETS: Final = (timedelta(0), timedelta(hours=1), timedelta(hours=-8))
+ZONE_OFFSETS: Final = (timedelta(0), timedelta(hours=1), timedelta(hours=-8))
 
 
 @attrs.frozen
-class Kind:
+class HomeTemplate:
     """What there is at a home."""
 
     city: City
@@ -90,25 +90,25 @@ class Kind:
         return self.charging_sites if self.city.group == group else 0
 
 
-KINDS: Final = (
-    Kind(LONDON, 2, 3, ct_clamps=1, solar_arrays=1, inverters=1, home_batteries=1,
+HOME_TEMPLATES: Final = (
+    HomeTemplate(LONDON, 2, 3, ct_clamps=1, solar_arrays=1, inverters=1, home_batteries=1,
          boundary_meters=1),
-    Kind(UTRECHT, 1, 1, ct_clamps=1, solar_arrays=1, inverters=1),
-    Kind(LEEDS, 1, 1),
-    Kind(OAKLAND, 2, 2, solar_arrays=1, inverters=1, home_batteries=1, boundary_meters=1),
-    Kind(HAMBURG, 1, 1, ct_clamps=1),
-    Kind(LONDON, 1, 0),
-    Kind(OAKLAND, 1, 1, boundary_meters=1),
-    Kind(LEEDS, 1, 1, ct_clamps=1, solar_arrays=1, inverters=1, home_batteries=1,
+    HomeTemplate(UTRECHT, 1, 1, ct_clamps=1, solar_arrays=1, inverters=1),
+    HomeTemplate(LEEDS, 1, 1),
+    HomeTemplate(OAKLAND, 2, 2, solar_arrays=1, inverters=1, home_batteries=1, boundary_meters=1),
+    HomeTemplate(HAMBURG, 1, 1, ct_clamps=1),
+    HomeTemplate(LONDON, 1, 0),
+    HomeTemplate(OAKLAND, 1, 1, boundary_meters=1),
+    HomeTemplate(LEEDS, 1, 1, ct_clamps=1, solar_arrays=1, inverters=1, home_batteries=1,
          boundary_meters=1),
-    Kind(UTRECHT, 0, 1),
-    Kind(LONDON, 1, 1, solar_arrays=1),
-    Kind(HAMBURG, 1, 1, boundary_meters=1),
-    Kind(OAKLAND, 1, 0),
+    HomeTemplate(UTRECHT, 0, 1),
+    HomeTemplate(LONDON, 1, 1, solar_arrays=1),
+    HomeTemplate(HAMBURG, 1, 1, boundary_meters=1),
+    HomeTemplate(OAKLAND, 1, 0),
 )  # fmt: skip
 
 
-class Layout:
+class Numbering:
     """How many of a thing each home has, and so who has number n."""
 
     def __init__(self, pattern: tuple[int, ...], homes: int, total: int | None = None) -> None:
@@ -138,7 +138,7 @@ class Layout:
 
 
 #: The numbers of bays take 32 bits in the identifiers of sessions.
-MOST_VEHICLES: Final = 100_000_000
+MAX_VEHICLES: Final = 100_000_000
 
 
 class Homes:
@@ -147,58 +147,60 @@ class Homes:
     def __init__(self, random: SeededRandom, vehicles: int) -> None:
         if vehicles < 1:
             raise ValueError(f"vehicles: {vehicles} is fewer than one")
-        if vehicles > MOST_VEHICLES:
-            raise ValueError(f"vehicles: {vehicles} is more than {MOST_VEHICLES:,}")
+        if vehicles > MAX_VEHICLES:
+            raise ValueError(f"vehicles: {vehicles} is more than {MAX_VEHICLES:,}")
         self._random = random
         self._vehicles = vehicles
-        whole = Layout(tuple(kind.vehicles for kind in KINDS), vehicles * len(KINDS))
+        whole = Numbering(
+            tuple(kind.vehicles for kind in HOME_TEMPLATES), vehicles * len(HOME_TEMPLATES)
+        )
         self.count = max(whole.home_of(vehicles - 1)[0] + 1, 2)
         self.began = ANCHOR - timedelta(days=700)
         self._step = timedelta(days=500) / self.count
 
-    def layout(self, of: Callable[[Kind], int], total: int | None = None) -> Layout:
+    def numbering(self, of: Callable[[HomeTemplate], int], total: int | None = None) -> Numbering:
         """Return who has how many of something."""
-        return Layout(tuple(map(of, KINDS)), self.count, total)
+        return Numbering(tuple(map(of, HOME_TEMPLATES)), self.count, total)
 
     @cached_property
-    def vehicles(self) -> Layout:
+    def vehicles(self) -> Numbering:
         """Whose the vehicles are."""
-        return self.layout(lambda kind: kind.vehicles, self._vehicles)
+        return self.numbering(lambda kind: kind.vehicles, self._vehicles)
 
     @cached_property
-    def evses(self) -> Layout:
+    def evses(self) -> Numbering:
         """Whose the EVSEs are."""
-        return self.layout(lambda kind: kind.evses)
+        return self.numbering(lambda kind: kind.evses)
 
     @cached_property
-    def charging_sites(self) -> Layout:
+    def charging_sites(self) -> Numbering:
         """Whose the bays are."""
-        return self.layout(lambda kind: kind.charging_sites)
+        return self.numbering(lambda kind: kind.charging_sites)
 
     @cached_property
-    def charging_sites_by_group(self) -> tuple[Layout, ...]:
+    def charging_sites_by_group(self) -> tuple[Numbering, ...]:
         """Whose the bays are, for each zone group by itself."""
         return tuple(
-            self.layout(lambda kind, g=group: kind.charging_sites_of(g))  # type: ignore[misc]
-            for group in range(len(OFFSETS))
+            self.numbering(lambda kind, g=group: kind.charging_sites_of(g))  # type: ignore[misc]
+            for group in range(len(ZONE_OFFSETS))
         )
 
     @property
-    def kinds(self) -> int:
+    def block_size(self) -> int:
         """How many homes a block has."""
-        return len(KINDS)
+        return len(HOME_TEMPLATES)
 
-    def kind(self, home: int) -> Kind:
+    def template(self, home: int) -> HomeTemplate:
         """Return what there is at a home."""
-        return KINDS[home % len(KINDS)]
+        return HOME_TEMPLATES[home % len(HOME_TEMPLATES)]
 
-    def joined(self, home: int) -> datetime:
+    def joined_at(self, home: int) -> datetime:
         """Return when a home's user joined; whoever has a greater number joined later."""
         half = self._step // 2
         base = self.began + home * self._step
         return base + half * self._random.between(1, 999_983, "joined", home) / 1_000_000
 
-    def settled(self, home: int) -> datetime:
+    def charging_start(self, home: int) -> datetime:
         """Return when everything at a home was known: life there begins."""
         return self.began + (home + 1) * self._step
 

@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ev_energy.simulator.world._homes import OFFSETS
+from ev_energy.simulator.world._homes import ZONE_OFFSETS
 
 if TYPE_CHECKING:
     from datetime import date, tzinfo
@@ -21,7 +21,7 @@ def zone_of(city: City) -> tzinfo:
     try:
         return ZoneInfo(city.zone)
     except (ZoneInfoNotFoundError, ValueError):
-        return timezone(OFFSETS[city.group])
+        return timezone(ZONE_OFFSETS[city.group])
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:

@@ -15,7 +15,7 @@ _ADDRESS: Final = "$address"
 
 
 @attrs.frozen
-class Address:
+class ApiPath:
     """A URL below the API's root that is never expanded."""
 
     path: str
@@ -42,7 +42,7 @@ class Viewer:
     user_id: str | None = None
 
 
-def member(row: Row, name: str) -> Any:
+def get_member(row: Row, name: str) -> Any:
     """Return a member by its dotted name; None where something on the way is null."""
     value: Any = row
     for part in name.split("."):
@@ -55,7 +55,7 @@ def to_json(value: object) -> Any:
     match value:
         case Link():
             return {_LINK: [value.folder, value.key]}
-        case Address():
+        case ApiPath():
             return {_ADDRESS: value.path}
         case dict():
             return {name: to_json(inner) for name, inner in cast("Row", value).items()}
@@ -77,7 +77,7 @@ def from_json(value: Any) -> Any:
             folder, key = members[name]
             return Link(_text(folder), _text(key))
         case [name] if name == _ADDRESS:
-            return Address(_text(members[name]))
+            return ApiPath(_text(members[name]))
         case _:
             return {name: from_json(inner) for name, inner in members.items()}
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ev_energy.simulator.clock._instants import instant_at, micros, read_instant, write_instant
+from ev_energy.simulator.clock._instants import (
+    ANCHOR,
+    instant_at,
+    micros,
+    read_instant,
+    write_instant,
+)
 from ev_energy.simulator.world._rows import Link, Row, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.world._tables import Collection
+    from ev_energy.simulator.world._world import World
 
 
 #: Chunks of every log are counted from here.
@@ -25,7 +34,7 @@ Entry = tuple[datetime, Row | Callable[[], Row]]
 
 
 @attrs.frozen(kw_only=True)
-class Series:
+class TimeSeries:
     """Entries of a log of one thing.
 
     Time is cut into chunks of one length; a chunk's entries can be made without any other's.
@@ -42,7 +51,7 @@ class Series:
     make: Callable[[int], Sequence[Entry]]
     """The entries of chunk number n, oldest first, no two at one instant."""
 
-    def between(self, low: datetime | None, high: datetime | None) -> Series:
+    def between(self, low: datetime | None, high: datetime | None) -> TimeSeries:
         """Return the part of the log from ``low`` to ``high``, both included."""
         began = self.began if low is None else max(low, self.began)
         now = self.now if high is None else min(high, self.now)
@@ -117,18 +126,86 @@ class Series:
         """Return the instant."""
         return str(row[self.member])
 
-    def position_at(self, cursor: str) -> int:
+    def parse_cursor(self, cursor: str) -> int:
         """Return where an instant would stand."""
         return -micros(read_instant(cursor))
 
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
+    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
         """Return the entry."""
         return row
 
-    def owner(self, row: Row) -> str | None:  # noqa: ARG002 - entries are found by their owner
+    def owner_id(self, row: Row) -> str | None:  # noqa: ARG002 - entries are found by their owner
         """Return None: an entry belongs to whatever it is below."""
         return None
 
-    def of_user(self, user_id: str) -> Collection:  # noqa: ARG002 - as above
+    def for_user(self, user_id: str) -> Collection:  # noqa: ARG002 - as above
         """Return the whole log."""
         return self
+
+
+DAY: Final = timedelta(days=1)
+#: What happens so shortly before midnight is not followed by anything on the same day.
+END_OF_DAY_MARGIN: Final = timedelta(milliseconds=1)
+_NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
+#: How far back logs go, from the day the world is made for.
+_KEPT: Final = timedelta(days=200)
+
+
+def row_log(
+    world: World,
+    owner: Row,
+    log: str,
+    member: str,
+    chunk: timedelta,
+    make: Callable[[int], Sequence[Entry]],
+    *,
+    until: datetime | None = None,
+) -> TimeSeries:
+    """Return a log of a row, from when it was first known, but not from too long ago.
+
+    Of what does not report yet the log is empty; of what does no more it ends at ``until``.
+    """
+    home: Link = owner["url"]
+    reports: bool = owner.get("_reports", True)
+    return TimeSeries(
+        folder=f"{home.folder}/{home.key}/{log}",
+        member=member,
+        began=max(read_instant(owner["_made_at"]), ANCHOR - _KEPT) if reports else _NEVER,
+        now=world.now if until is None else min(until, world.now),
+        chunk=chunk,
+        make=make,
+    )
+
+
+def periodic_entries(
+    random: SeededRandom,
+    spacing: timedelta,
+    jitter: timedelta,
+    make: Callable[[datetime], Row],
+    *about: object,
+) -> Callable[[int], Sequence[Entry]]:
+    """Return the maker of a log with an entry every ``spacing``, give or take ``jitter``."""
+    most = jitter // timedelta(microseconds=1)
+
+    def entries(number: int) -> Sequence[Entry]:
+        late = timedelta(microseconds=random.between(1, most, *about, number))
+        at = avoid_full_second(ORIGIN + number * spacing + late)
+        return [(at, functools.partial(make, at))]
+
+    return entries
+
+
+def avoid_full_second(at: datetime) -> datetime:
+    """Return an instant that is no full second.
+
+    A clock that shows full seconds would hide a client that loses the microseconds.
+    """
+    return at if at.microsecond else at + timedelta(microseconds=1)
+
+
+def shortly_after(random: SeededRandom, at: datetime, most: timedelta, *about: object) -> datetime:
+    """Return an instant a little later, on the same day."""
+    latest = min(at + most, ORIGIN + ((at - ORIGIN) // DAY + 1) * DAY - timedelta(microseconds=2))
+    span = max(1, (latest - at) // timedelta(microseconds=1))
+    late = timedelta(microseconds=random.between(1, span, *about, micros(at)))
+    return avoid_full_second(at + late)

@@ -45,25 +45,25 @@ class Collection(Protocol):
         """Return what a page link calls this row."""
         ...
 
-    def position_at(self, cursor: str) -> Any:
+    def parse_cursor(self, cursor: str) -> Any:
         """Return the position a cursor means; `ValueError` if it means none."""
         ...
 
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:
+    def view_for(self, row: Row, viewer: Viewer) -> Row:
         """Return the row as this viewer sees it."""
         ...
 
-    def owner(self, row: Row) -> str | None:
+    def owner_id(self, row: Row) -> str | None:
         """Return the id of the user the row belongs to, None if to everybody."""
         ...
 
-    def of_user(self, user_id: str) -> Collection:
+    def for_user(self, user_id: str) -> Collection:
         """Return the part of the collection that this user may see."""
         ...
 
 
 @attrs.frozen
-class Made:
+class GeneratedRows:
     """Rows that follow from their number. Ids grow with the number."""
 
     count: int
@@ -73,22 +73,22 @@ class Made:
     """The numbers of the rows of a user; None if the rows belong to nobody."""
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> Made:
+    def from_rows(cls, rows: Iterable[Row]) -> GeneratedRows:
         """Return rows that are there already; each has its ``id``."""
         ordered = sorted(rows, key=lambda row: str(row["id"]))
         return cls(len(ordered), lambda n: str(ordered[n]["id"]), ordered.__getitem__)
 
     def number(self, key: str) -> int | None:
         """Return the number of the row with this id."""
-        at = self.first_from(key)
+        at = self.first_at_or_after(key)
         return at if at < self.count and self.key(at) == key else None
 
-    def first_from(self, key: str) -> int:
+    def first_at_or_after(self, key: str) -> int:
         """Return the number of the first row whose id is not below ``key``."""
         return bisect.bisect_left(range(self.count), key, key=self.key)
 
 
-_NOTHING = Made(0, str, lambda _number: {})
+_NOTHING = GeneratedRows(0, str, lambda _number: {})
 
 
 def _same(row: Row, _viewer: Viewer) -> Row:
@@ -110,14 +110,14 @@ class Table:
         self,
         folder: str,
         prefix: str,
-        made: Made = _NOTHING,
+        made: GeneratedRows = _NOTHING,
         *,
         view: Callable[[Row, Viewer], Row] = _same,
         owned_by: Callable[[Row], str | None] = _nobody,
     ) -> None:
         self.folder = folder
         self.prefix = prefix
-        self.made = made
+        self.generated = made
         self._view = view
         self._owned_by = owned_by
         self._changed: dict[str, Row] = {}
@@ -126,8 +126,8 @@ class Table:
         self._of_number = functools.lru_cache(_KEPT_AT_HAND)(self._make)
 
     def _make(self, number: int) -> Row:
-        key = self.made.key(number)
-        row = {"id": key, "url": Link(self.folder, key), **self.made.make(number)}
+        key = self.generated.key(number)
+        row = {"id": key, "url": Link(self.folder, key), **self.generated.make(number)}
         return row | self._changed.get(key, {})
 
     def add(self, row: Row) -> Row:
@@ -136,12 +136,12 @@ class Table:
         row = self._added[key] = {"id": key, "url": Link(self.folder, key), **row}
         return row
 
-    def change(self, key: str, members: Row) -> Row:
+    def update(self, key: str, members: Row) -> Row:
         """Set members of a row, and return the row as it is then."""
         if key in self._added:
             row = self._added[key] = self._added[key] | members
             return row
-        number = self.made.number(key)
+        number = self.generated.number(key)
         if number is None or key in self._gone:
             raise KeyError(key)
         self._changed[key] = self._changed.get(key, {}) | members
@@ -162,33 +162,33 @@ class Table:
             return self._added[key]
         if key in self._gone:
             return None
-        number = self.made.number(key)
+        number = self.generated.number(key)
         return None if number is None else self._of_number(number)
 
-    def numbered(self, number: int) -> Row | None:
+    def by_number(self, number: int) -> Row | None:
         """Return the row that was made with this number, None if it is gone."""
         row = self._of_number(number)
         return None if row["id"] in self._gone else row
 
-    def touched(self) -> Iterator[Row]:
+    def modified_rows(self) -> Iterator[Row]:
         """Return the rows that requests made or changed, in no order."""
         yield from self._added.values()
         yield from filter(None, (self.get(key) for key in self._changed))
 
-    def perhaps(self, number: int | None) -> list[Row]:
+    def candidates(self, number: int | None) -> list[Row]:
         """Return the few rows to look through for one that tells its number by what it is called.
 
         What requests made or changed may be called anything.
         """
-        rows = {row["id"]: row for row in self.touched()}
-        made = None if number is None or number >= self.made.count else self.numbered(number)
+        rows = {row["id"]: row for row in self.modified_rows()}
+        made = None if number is None or number >= self.generated.count else self.by_number(number)
         if made is not None:
             rows[made["id"]] = made
         return list(rows.values())
 
     def __len__(self) -> int:
         """Return how many rows there are."""
-        return self.made.count - len(self._gone) + len(self._added)
+        return self.generated.count - len(self._gone) + len(self._added)
 
     def __iter__(self) -> Iterator[Row]:
         """Return all rows by id. Of large tables there may be very many."""
@@ -198,15 +198,17 @@ class Table:
         """Return the rows with greater ids."""
         start = 0
         if position is not None:
-            start = self.made.first_from(position)
-            start += start < self.made.count and self.made.key(start) == position
-        made = self._there(range(start, self.made.count))
+            start = self.generated.first_at_or_after(position)
+            start += start < self.generated.count and self.generated.key(start) == position
+        made = self._there(range(start, self.generated.count))
         added = (self._added[key] for key in sorted(self._added) if not key <= (position or ""))
         return heapq.merge(made, added, key=self.position)
 
     def before(self, position: Any) -> Iterator[Row]:
         """Return the rows with smaller ids, the greatest first."""
-        end = self.made.count if position is None else self.made.first_from(position)
+        end = (
+            self.generated.count if position is None else self.generated.first_at_or_after(position)
+        )
         made = self._there(range(end - 1, -1, -1))
         keys = sorted(self._added, reverse=True)
         added = (self._added[key] for key in keys if position is None or key < position)
@@ -226,28 +228,28 @@ class Table:
         """Return the id."""
         return str(row["id"])
 
-    def position_at(self, cursor: str) -> str:
+    def parse_cursor(self, cursor: str) -> str:
         """Return the id, if it can be one; the row itself may be gone."""
         if not re.fullmatch(self.prefix + "[A-Z0-9]{26}", cursor):
             raise ValueError(cursor)
         return cursor
 
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:
+    def view_for(self, row: Row, viewer: Viewer) -> Row:
         """Return the row as this viewer sees it."""
         return self._view(row, viewer)
 
-    def owner(self, row: Row) -> str | None:
+    def owner_id(self, row: Row) -> str | None:
         """Return the id of the user the row belongs to."""
         return self._owned_by(row)
 
-    def of_user(self, user_id: str) -> Collection:
+    def for_user(self, user_id: str) -> Collection:
         """Return the rows of one user, and those of everybody."""
-        if self.made.of_owner is None:
-            rows = [row for row in self if self.owner(row) in {None, user_id}]
+        if self.generated.of_owner is None:
+            rows = [row for row in self if self.owner_id(row) in {None, user_id}]
         else:
-            rows = list(self._there(self.made.of_owner(user_id)))
-            rows += [row for row in self._added.values() if self.owner(row) == user_id]
-        return Rows(self, rows)
+            rows = list(self._there(self.generated.of_owner(user_id)))
+            rows += [row for row in self._added.values() if self.owner_id(row) == user_id]
+        return Selection(self, rows)
 
     def dump(self) -> Row:
         """Return what requests did to the table, as JSON."""
@@ -263,9 +265,9 @@ class Table:
         changed: dict[str, Row] = dict(from_json(state["changed"]))
         gone = frozenset[str](state["gone"])
         for key in added:
-            self.position_at(key)
+            self.parse_cursor(key)
         for key in (*changed, *gone):
-            if self.made.number(key) is None:
+            if self.generated.number(key) is None:
                 raise ValueError(f"{self.folder} never had {key!r}")
         if any("id" in members or "url" in members for members in changed.values()):
             raise ValueError(f"the ids of {self.folder} do not change")
@@ -273,7 +275,7 @@ class Table:
         self._of_number.cache_clear()
 
 
-class Rows:
+class Selection:
     """A few rows of a collection, or rows of one in another order."""
 
     def __init__(
@@ -323,9 +325,9 @@ class Rows:
         """Return what the whole collection calls the row."""
         return self._source.cursor(row)
 
-    def position_at(self, cursor: str) -> Any:
+    def parse_cursor(self, cursor: str) -> Any:
         """Return the position a cursor means; in another order its row must be there."""
-        place = self._source.position_at(cursor)
+        place = self._source.parse_cursor(cursor)
         if self._order is None:
             return place
         row = self._source.get(cursor)
@@ -333,15 +335,15 @@ class Rows:
             raise ValueError(cursor)
         return (self._order(row), place)
 
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:
+    def view_for(self, row: Row, viewer: Viewer) -> Row:
         """Return the row as this viewer sees it."""
-        return self._source.seen_by(row, viewer)
+        return self._source.view_for(row, viewer)
 
-    def owner(self, row: Row) -> str | None:
+    def owner_id(self, row: Row) -> str | None:
         """Return the id of the user the row belongs to."""
-        return self._source.owner(row)
+        return self._source.owner_id(row)
 
-    def of_user(self, user_id: str) -> Collection:
+    def for_user(self, user_id: str) -> Collection:
         """Return the rows of one user, and those of everybody."""
-        mine = [row for row in self._rows if self.owner(row) in {None, user_id}]
-        return Rows(self._source, mine, self._order, reverse=self._reverse)
+        mine = [row for row in self._rows if self.owner_id(row) in {None, user_id}]
+        return Selection(self._source, mine, self._order, reverse=self._reverse)

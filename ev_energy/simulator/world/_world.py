@@ -13,7 +13,7 @@ from ev_energy.simulator.clock._service_time import ServiceClock
 from ev_energy.simulator.world._fleet import WorldFleet
 from ev_energy.simulator.world._homes import Homes
 from ev_energy.simulator.world._rows import Link, Row
-from ev_energy.simulator.world._tables import Made, Table
+from ev_energy.simulator.world._tables import GeneratedRows, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator.charging._charging_site import ChangeKind, ChargingSite
     from ev_energy.simulator.clock._clock import Clock
-    from ev_energy.simulator.world._homes import Kind, Layout
+    from ev_energy.simulator.world._homes import HomeTemplate, Numbering
     from ev_energy.simulator.world._rows import Viewer
-    from ev_energy.simulator.world._series import Series
+    from ev_energy.simulator.world._series import TimeSeries
     from ev_energy.simulator.world._tables import Collection
 
 
 T = TypeVar("T")
 
 
-def owner_of(row: Row) -> str | None:
+def user_id_of(row: Row) -> str | None:
     """Return the id of the user that a row links to; nobody's row is seen by no user."""
     link: Link | None = row["user"]
     return "" if link is None else link.key
@@ -54,9 +54,9 @@ class World:
         self.tables: dict[str, Table] = {}
         self.collections: dict[str, Collection] = {}
         """Collections that are no tables, by folder."""
-        self.logs: dict[str, Callable[[Row], Series]] = {}
+        self.logs: dict[str, Callable[[Row], TimeSeries]] = {}
         """How to make the log of a row, by ``folder/log``."""
-        self.kept: dict[str, dict[str, Any]] = {}
+        self.extra_state: dict[str, dict[str, Any]] = {}
         """What requests set and no table holds, as JSON, by kind and name."""
 
         self.portal_link: Callable[[str, str], str] | None = None
@@ -68,7 +68,7 @@ class World:
         self.fleet, self.charging = self._begin()
         self._made_once: dict[object, Any] = {}
 
-    def once(self, name: object, make: Callable[[], T]) -> T:
+    def cached(self, name: object, make: Callable[[], T]) -> T:
         """Return what ``make`` returned the first time: for what never changes."""
         if name not in self._made_once:
             self._made_once[name] = make()
@@ -91,7 +91,7 @@ class World:
         self,
         folder: str,
         prefix: str,
-        made: Made | None = None,
+        made: GeneratedRows | None = None,
         *,
         view: Callable[[Row, Viewer], Row] | None = None,
         owned_by: Callable[[Row], str | None] | None = None,
@@ -102,7 +102,7 @@ class World:
             options["view"] = view
         if owned_by is not None:
             options["owned_by"] = owned_by
-        table = Table(folder, prefix, made or Made.of(()), **options)
+        table = Table(folder, prefix, made or GeneratedRows.from_rows(()), **options)
         self.tables[folder] = table
         return table
 
@@ -110,7 +110,7 @@ class World:
         self,
         folder: str,
         prefix: str,
-        of: Callable[[Kind], int] | Layout,
+        of: Callable[[HomeTemplate], int] | Numbering,
         make: Callable[[int, int, int], Row],
         *,
         view: Callable[[Row, Viewer], Row] | None = None,
@@ -121,7 +121,7 @@ class World:
         number; it returns the members, without those that every such row has.
         """
         homes = self.homes
-        layout = homes.layout(of) if callable(of) else of
+        layout = homes.numbering(of) if callable(of) else of
 
         def made_at(number: int) -> datetime:
             home, slot = layout.home_of(number)
@@ -141,39 +141,39 @@ class World:
             home = self.home_of_user(user_id)
             return range(0) if home is None else layout.of_home(home)
 
-        made = Made(layout.total, key, row, of_owner)
-        return self.table(folder, prefix, made, view=view, owned_by=owner_of)
+        made = GeneratedRows(layout.total, key, row, of_owner)
+        return self.table(folder, prefix, made, view=view, owned_by=user_id_of)
 
     def user_id(self, home: int) -> str:
         """Return the id of the user of a home."""
-        return self.tables["users"].made.key(home)
+        return self.tables["users"].generated.key(home)
 
     def home_of_user(self, user_id: str) -> int | None:
         """Return the number of a user's home, None if a request made the user."""
-        return self.tables["users"].made.number(user_id)
+        return self.tables["users"].generated.number(user_id)
 
     def key_of(self, folder: str, number: int) -> str:
         """Return the id of a row that was made with this number."""
-        return self.tables[folder].made.key(number)
+        return self.tables[folder].generated.key(number)
 
     def number_of(self, row: Row) -> int | None:
         """Return the number a row was made with, None if a request made it."""
-        return self.tables[row["url"].folder].made.number(row["id"])
+        return self.tables[row["url"].folder].generated.number(row["id"])
 
-    def things_of(self, user_id: str, folder: str) -> Iterator[Row]:
+    def rows_of_user(self, user_id: str, folder: str) -> Iterator[Row]:
         """Return the rows of a table that belong to a user."""
-        return self.tables[folder].of_user(user_id).after(None)
+        return self.tables[folder].for_user(user_id).after(None)
 
     def new_id(self, folder: str) -> str:
         """Return an id for a row that a request makes."""
-        made = self.kept.setdefault("counters", {})
+        made = self.extra_state.setdefault("counters", {})
         made["rows"] = number = made.get("rows", 0) + 1
         return self.random.uid(self.tables[folder].prefix, self.now, "made", number)
 
-    def change(self, row: Row, **members: Any) -> Row:
+    def update(self, row: Row, **members: Any) -> Row:
         """Set members of a row, and return the row as it is then."""
         link: Link = row["url"]
-        return self.tables[link.folder].change(link.key, members)
+        return self.tables[link.folder].update(link.key, members)
 
     def record_change(self, row: Row, what: ChangeKind, value: bool | int | None = None) -> None:
         """Note what a request did to a vehicle or an EVSE; its charging follows from now on."""
@@ -181,7 +181,7 @@ class World:
         if self.on_change is not None:
             self.on_change()
 
-    def series(self, owner: Row, log: str) -> Series:
+    def series(self, owner: Row, log: str) -> TimeSeries:
         """Return a log of a row."""
         home: Link = owner["url"]
         return self.logs[f"{home.folder}/{log}"](owner)
@@ -218,11 +218,11 @@ class World:
     def dump(self) -> Row:
         """Return what requests did to the world, as JSON."""
         tables = {folder: table.dump() for folder, table in self.tables.items()}
-        return {"tables": tables, "kept": self.kept}
+        return {"tables": tables, "kept": self.extra_state}
 
     def load(self, state: Row) -> None:
         """Do to this world what `dump` told of another one like it."""
         for folder, changes in state["tables"].items():
             self.tables[folder].load(changes)
-        self.kept = state["kept"]
+        self.extra_state = state["kept"]
         self.fleet, self.charging = self._begin()  # the others remember what is not so any more

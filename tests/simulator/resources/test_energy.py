@@ -11,14 +11,19 @@ from hypothesis import strategies as st
 
 from ev_energy.simulator import Clock
 from ev_energy.simulator.clock._instants import ANCHOR
-from ev_energy.simulator.home_energy._home_energy import FLOWS, home_of, roof_share
-from ev_energy.simulator.home_energy._quarter_hours import (
-    CELLS_OF_HOUR,
-    CELLS_OF_WEEK,
-    cell_at,
-    start_of,
+from ev_energy.simulator.home_energy._home_energy import (
+    FLOWS,
+    EnergyTotals,
+    energy_totals,
+    home_energy,
+    solar_share,
 )
-from ev_energy.simulator.home_energy._totals import Totals, totals
+from ev_energy.simulator.home_energy._quarter_hours import (
+    QUARTERS_PER_HOUR,
+    QUARTERS_PER_WEEK,
+    quarter_at,
+    quarter_start,
+)
 from ev_energy.simulator.resources._seed_world import build_world
 from ev_energy.simulator.world._world import World
 
@@ -297,11 +302,11 @@ def world(seed: int, vehicles: int) -> World:
     return build_world(seed, vehicles, Clock(speed=0))
 
 
-def numbers(told: Totals) -> list[int]:
-    return [*told.flows.values(), told.mean_stored_wh, told.cells]
+def numbers(told: EnergyTotals) -> list[int]:
+    return [*told.flows.values(), told.mean_stored_wh, told.quarters]
 
 
-#: A seed, a home, how many hours before now it begins, and for how many cells it lasts.
+#: A seed, a home, how many hours before now it begins, and for how many quarters it lasts.
 anywhere = given(
     st.integers(1, 3),
     st.integers(0, 11),
@@ -314,10 +319,10 @@ anywhere = given(
 @anywhere
 def test_no_energy_is_lost(seed: int, home: int, hours: int, span: int) -> None:
     made = world(seed, 100_000 if seed == 3 else 30)
-    energy = home_of(made, made.user_id(home))
-    first = energy.over - hours * CELLS_OF_HOUR
+    energy = home_energy(made, made.user_id(home))
+    first = energy.over - hours * QUARTERS_PER_HOUR
     end = min(energy.over, first + span)
-    told = totals(energy, first, end)
+    told = energy_totals(energy, first, end)
     assert told.consumption + told.exported + told.charge == (
         told.generation + told.imported + told.discharge
     )
@@ -328,14 +333,15 @@ def test_no_energy_is_lost(seed: int, home: int, hours: int, span: int) -> None:
         charged += sum(week.cars[part])
         used += sum(week.load[part])
     assert told.consumption == used + charged
-    sites = made.fleet.of_user(made.user_id(home))
+    sites = made.fleet.sites_of_user(made.user_id(home))
     model = sum(
-        made.charging.energy_between(site, start_of(first), start_of(end)) for site in sites
+        made.charging.energy_between(site, quarter_start(first), quarter_start(end))
+        for site in sites
     )
     assert charged == model
     if energy.battery is not None:
-        before = totals(energy, first - 1, first).mean_stored_wh
-        after = totals(energy, end - 1, end).mean_stored_wh
+        before = energy_totals(energy, first - 1, first).mean_stored_wh
+        after = energy_totals(energy, end - 1, end).mean_stored_wh
         assert after - before == told.charge - told.discharge
         assert 0 <= after <= energy.battery.capacity_wh
     else:
@@ -348,13 +354,13 @@ def test_a_stretch_of_time_is_the_sum_of_its_parts(
     seed: int, home: int, hours: int, span: int
 ) -> None:
     made = world(seed, 30)
-    energy = home_of(made, made.user_id(home))
-    first = energy.over - hours * CELLS_OF_HOUR
-    whole = totals(energy, first, first + 5 * span)
-    parts = [totals(energy, first + n * span, first + (n + 1) * span) for n in range(5)]
+    energy = home_energy(made, made.user_id(home))
+    first = energy.over - hours * QUARTERS_PER_HOUR
+    whole = energy_totals(energy, first, first + 5 * span)
+    parts = [energy_totals(energy, first + n * span, first + (n + 1) * span) for n in range(5)]
     for name in FLOWS:
         assert whole.flows[name] == sum(part.flows[name] for part in parts)
-    assert whole.cells == sum(part.cells for part in parts)
+    assert whole.quarters == sum(part.quarters for part in parts)
 
 
 @settings(deadline=None, max_examples=25)
@@ -366,10 +372,12 @@ def test_the_past_is_the_same_whenever_it_is_asked_for(
     late = world(seed, 30)
     clock = Clock(speed=0, start=ANCHOR - timedelta(hours=hours, minutes=7))
     early.clock = clock
-    energy = home_of(early, early.user_id(home))
+    energy = home_energy(early, early.user_id(home))
     first = energy.over - span
-    told = totals(energy, first, energy.over)
-    assert numbers(told) == numbers(totals(home_of(late, late.user_id(home)), first, energy.over))
+    told = energy_totals(energy, first, energy.over)
+    assert numbers(told) == numbers(
+        energy_totals(home_energy(late, late.user_id(home)), first, energy.over)
+    )
 
 
 @settings(deadline=None, max_examples=25)
@@ -378,10 +386,10 @@ def test_a_battery_keeps_to_its_power_and_is_full_once_a_week(
     seed: int, home: int, hours: int
 ) -> None:
     made = world(seed, 30)
-    energy = home_of(made, made.user_id((0, 3, 7, 12)[home % 4]))
+    energy = home_energy(made, made.user_id((0, 3, 7, 12)[home % 4]))
     assert energy.battery is not None
-    week = energy.week(energy.week_of(energy.over - (hours + 168) * CELLS_OF_HOUR))
-    assert len(week.stored) == CELLS_OF_WEEK
+    week = energy.week(energy.week_of(energy.over - (hours + 168) * QUARTERS_PER_HOUR))
+    assert len(week.stored) == QUARTERS_PER_WEEK
     assert week.stored[-1] == energy.battery.capacity_wh
     steps = zip(week.stored, week.stored[1:], strict=False)
     assert max(abs(after - before) for before, after in steps) <= energy.battery.most_wh
@@ -395,12 +403,12 @@ def test_cars_never_get_more_sun_than_the_household_leaves(
 ) -> None:
     made = world(seed, 30)
     user_id = made.user_id(home)
-    energy = home_of(made, user_id)
-    first = energy.over - hours * CELLS_OF_HOUR
-    start, end = start_of(first), start_of(first + span)
-    sites = list(made.fleet.of_user(user_id))
-    shares = [roof_share(made, site, start, end) for site in sites]
-    told = totals(energy, first, first + span)
+    energy = home_energy(made, user_id)
+    first = energy.over - hours * QUARTERS_PER_HOUR
+    start, end = quarter_start(first), quarter_start(first + span)
+    sites = list(made.fleet.sites_of_user(user_id))
+    shares = [solar_share(made, site, start, end) for site in sites]
+    told = energy_totals(energy, first, first + span)
     assert sum(shares) <= told.flows["solar_to_home"]
     for site, share in zip(sites, shares, strict=True):
         assert 0 <= share <= made.charging.energy_between(site, start, end)
@@ -408,23 +416,23 @@ def test_cars_never_get_more_sun_than_the_household_leaves(
 
 def test_a_home_is_the_same_in_every_world_of_its_seed() -> None:
     one, other = build_world(7, 50, Clock(speed=0)), build_world(7, 50, Clock(speed=0))
-    end = cell_at(ANCHOR)
-    homes = [home_of(made, made.user_id(3)) for made in (one, other)]
-    told = [numbers(totals(home, end - 900, end)) for home in homes]
+    end = quarter_at(ANCHOR)
+    homes = [home_energy(made, made.user_id(3)) for made in (one, other)]
+    told = [numbers(energy_totals(home, end - 900, end)) for home in homes]
     assert told[0] == told[1]
     different = build_world(8, 50, Clock(speed=0))
-    home = home_of(different, different.user_id(3))
-    assert numbers(totals(home, end - 900, end)) != told[0]
+    home = home_energy(different, different.user_id(3))
+    assert numbers(energy_totals(home, end - 900, end)) != told[0]
 
 
 def test_some_batteries_sell_what_they_hold_and_those_that_do_not_never_do() -> None:
     made = world(1, 400)
-    end = cell_at(ANCHOR)
+    end = quarter_at(ANCHOR)
     sold = dict[str, int]()
     for number in range(120):
-        home = home_of(made, made.user_id(number))
+        home = home_energy(made, made.user_id(number))
         if home.battery is not None:
-            told = totals(home, end - CELLS_OF_WEEK, end)
+            told = energy_totals(home, end - QUARTERS_PER_WEEK, end)
             policy = str(home.battery.policy)
             sold[policy] = sold.get(policy, 0) + told.flows["battery_to_grid"]
     assert sold.pop("EXPORT_FOCUS") > 10_000

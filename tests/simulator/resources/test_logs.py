@@ -9,8 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from ev_energy.simulator import Clock
-from ev_energy.simulator.world._log_times import off_the_second, soon_after
-from ev_energy.simulator.world._series import ORIGIN
+from ev_energy.simulator.world._series import ORIGIN, avoid_full_second, shortly_after
 from tests.helpers.sessions import at, everything, query
 
 LOGS = {
@@ -109,9 +108,9 @@ async def test_logs_go_back_for_months_and_no_further_than_the_evse(api: Any, lo
 
 def test_an_instant_that_would_fall_on_a_full_second_is_moved() -> None:
     whole = datetime(2026, 6, 1, 12, tzinfo=UTC)
-    assert off_the_second(whole).microsecond == 1
+    assert avoid_full_second(whole).microsecond == 1
     other = whole.replace(microsecond=5)
-    assert off_the_second(other) == other
+    assert avoid_full_second(other) == other
 
 
 def test_what_follows_shortly_stays_on_its_day() -> None:
@@ -123,9 +122,9 @@ def test_what_follows_shortly_stays_on_its_day() -> None:
     midnight = ORIGIN + timedelta(days=5)
     for before in (1, 1000, 2_000_000, 86_399_000_000):
         begin = midnight - timedelta(microseconds=before)
-        assert soon_after(late, begin, timedelta(seconds=2)) > begin
+        assert shortly_after(late, begin, timedelta(seconds=2)) > begin
         if before >= 1000:
-            assert soon_after(late, begin, timedelta(seconds=2)) < midnight
+            assert shortly_after(late, begin, timedelta(seconds=2)) < midnight
 
 
 async def test_every_evse_obeys_the_same_physics(api: Any) -> None:

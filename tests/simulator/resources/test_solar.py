@@ -9,8 +9,7 @@ import pytest
 
 from ev_energy.simulator import Clock
 from ev_energy.simulator.clock._instants import read_instant
-from ev_energy.simulator.home_energy._home_energy import home_of
-from ev_energy.simulator.home_energy._totals import totals
+from ev_energy.simulator.home_energy._home_energy import energy_totals, home_energy
 from ev_energy.simulator.resources._seed_world import build_world
 from ev_energy.simulator.resources.dispatch import add_event, events_of
 from ev_energy.simulator.resources.solar import (
@@ -298,12 +297,12 @@ async def test_an_inverter_tells_what_it_sees_once_it_is_connected(clock: Clock)
     add_array(world, user_id, 4000)
     model = next(world.tables["inverter_models"].after(None))["url"]
     waiting = add_inverter(world, user_id, model, reports=False)
-    seen = world.tables["inverters"].seen_by(waiting, Viewer("app"))
+    seen = world.tables["inverters"].view_for(waiting, Viewer("app"))
     assert seen["latest_status_log"] is None
     row = connect_inverter(world, user_id, model)
     assert row["id"] == waiting["id"]
     clock.advance(hours=1)
-    seen = world.tables["inverters"].seen_by(row, Viewer("app"))
+    seen = world.tables["inverters"].view_for(row, Viewer("app"))
     entry = world.follow(seen["latest_status_log"])
     assert entry is not None
     assert entry["solar_power_watts"] > 0
@@ -315,7 +314,7 @@ async def test_what_requests_did_to_devices_outlives_the_simulator(clock: Clock)
     worlds = [build_world(1, 50, clock) for _ in range(2)]
     world, resumed = worlds
     user_id = world.user_id(0)
-    change_array(world, next(world.things_of(user_id, "solar_arrays")), 9000)
+    change_array(world, next(world.rows_of_user(user_id, "solar_arrays")), 9000)
     add_array(world, user_id, 1000)
     coordinator = next(world.tables["dispatch_coordinators"].after(None))
     times = {"start_time": "2026-10-05T13:00:00Z", "end_time": "2026-10-05T15:00:00Z"}
@@ -323,11 +322,13 @@ async def test_what_requests_did_to_devices_outlives_the_simulator(clock: Clock)
     add_event(world, coordinator, times | limits)
     resumed.load(json.loads(json.dumps(world.dump())))
     clock.advance(hours=20)
-    homes = [home_of(one, user_id) for one in worlds]
-    totalled = [totals(home, home.over - 80, home.over) for home in homes]
+    homes = [home_energy(one, user_id) for one in worlds]
+    totalled = [energy_totals(home, home.over - 80, home.over) for home in homes]
     assert totalled[0] == totalled[1]
     usual = build_world(1, 50, clock)
-    assert totals(home_of(usual, user_id), homes[0].over - 80, homes[0].over) != totalled[0]
+    assert (
+        energy_totals(home_energy(usual, user_id), homes[0].over - 80, homes[0].over) != totalled[0]
+    )
     for one in worlds:
         (event,) = events_of(one, coordinator)
         log = one.series(coordinator, "dispatch_logs").between(

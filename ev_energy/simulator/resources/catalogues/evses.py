@@ -12,10 +12,9 @@ import attrs
 from ev_energy.simulator.clock._instants import ANCHOR
 from ev_energy.simulator.http._problems import ProblemError
 from ev_energy.simulator.http._routes import Reply, detail, listing
-from ev_energy.simulator.resources._availability import SOLD
-from ev_energy.simulator.resources.catalogues import EUROPE, EVERYWHERE
-from ev_energy.simulator.world._rows import Address, Link
-from ev_energy.simulator.world._tables import Made
+from ev_energy.simulator.resources.catalogues import AVAILABLE_LISTING, EUROPE, EVERYWHERE
+from ev_energy.simulator.world._rows import ApiPath, Link
+from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
     from ev_energy.simulator.http._routes import Call, Routes
@@ -101,12 +100,12 @@ MAKERS: Final = (
 )  # fmt: skip
 
 
-def onboarding_link(viewer: Viewer, **about: str) -> Address | None:
+def onboarding_link(viewer: Viewer, **about: str) -> ApiPath | None:
     """Return the link that begins onboarding; it needs a client, and has the user if one acts."""
     if viewer.client_id is None:
         return None
     user = {} if viewer.user_id is None else {"user_id": viewer.user_id}
-    return Address(
+    return ApiPath(
         f"/evse_onboarding?{urlencode({'client_id': viewer.client_id, **about, **user})}"
     )
 
@@ -135,7 +134,7 @@ def add_catalogue(world: World) -> None:
             "display_name": maker.display_name,
             "icon": f"https://cdn.example.com/makes/{maker.serial.lower()}.png",
             "is_beta": maker.beta,
-            "evse_models": Address(f"/evse_models?{urlencode({'make_id': make_id})}"),
+            "evse_models": ApiPath(f"/evse_models?{urlencode({'make_id': make_id})}"),
             "_maker": maker,
         })  # fmt: skip
         for product in maker.products:
@@ -163,9 +162,9 @@ def add_catalogue(world: World) -> None:
                     else None,
                     "_model": product,
                 })  # fmt: skip
-    world.table("evse_makes", "emak", Made.of(makes), view=_make_view)
-    world.table("evse_models", "emod", Made.of(models), view=_model_view)
-    world.table("evse_firmware_versions", "evsf", Made.of(firmware))
+    world.table("evse_makes", "emak", GeneratedRows.from_rows(makes), view=_make_view)
+    world.table("evse_models", "emod", GeneratedRows.from_rows(models), view=_model_view)
+    world.table("evse_firmware_versions", "evsf", GeneratedRows.from_rows(firmware))
 
 
 def product_of(world: World, evse: Row) -> Product:
@@ -210,9 +209,9 @@ def _check(call: Call) -> Reply:
 
 
 ROUTES: Final[Routes] = {
-    ("GET", "/evse_makes"): SOLD,
+    ("GET", "/evse_makes"): AVAILABLE_LISTING,
     ("GET", "/evse_makes/{evse_make_id}"): detail(),
-    ("GET", "/evse_models"): SOLD,
+    ("GET", "/evse_models"): AVAILABLE_LISTING,
     ("GET", "/evse_models/{evse_model_id}"): detail(),
     ("GET", "/evse_compatibility/check"): _check,
     ("GET", "/evse_firmware_versions"): listing(),

@@ -9,20 +9,20 @@ from urllib.parse import urlencode
 import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR
-from ev_energy.simulator.home_energy._quarter_hours import latest_sample
+from ev_energy.simulator.home_energy._quarter_hours import latest_sample_link
 from ev_energy.simulator.resources.catalogues import EUROPE, EVERYWHERE
-from ev_energy.simulator.world._rows import Address, Link
-from ev_energy.simulator.world._tables import Made
+from ev_energy.simulator.world._rows import ApiPath, Link
+from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ev_energy.simulator.world._rows import Row, Viewer
     from ev_energy.simulator.world._world import World
 
 
 @attrs.frozen
-class Device:
+class DeviceModel:
     """A model."""
 
     name: str
@@ -32,25 +32,25 @@ class Device:
 
 
 @attrs.frozen
-class Maker:
+class DeviceMaker:
     """A make, and where it is sold."""
 
     name: str
-    devices: tuple[Device, ...]
+    devices: tuple[DeviceModel, ...]
     countries: frozenset[str] = EVERYWHERE
     connected: bool = True
     """Whether drivers can connect what they have of it."""
-    picture: bool = True
+    has_logo: bool = True
 
 
 @attrs.frozen
-class Branch:
+class DeviceCatalogue:
     """A kind of devices, and how its ids begin."""
 
     thing: str
     make_prefix: str
     model_prefix: str
-    makers: tuple[Maker, ...]
+    makers: tuple[DeviceMaker, ...]
 
     @property
     def makes(self) -> str:
@@ -63,63 +63,66 @@ class Branch:
         return f"{self.thing}_models"
 
 
-def _devices(*names: str) -> tuple[Device, ...]:
-    return tuple(map(Device, names))
+def _devices(*names: str) -> tuple[DeviceModel, ...]:
+    return tuple(map(DeviceModel, names))
 
 
-INVERTERS: Final = Branch(
+INVERTERS: Final = DeviceCatalogue(
     "inverter",
     "imak",
     "imod",
     (
-        Maker("SolarEdge", _devices("HD-Wave SE3680H", "HD-Wave SE5000H", "Home Hub SE10K")),
-        Maker("Fronius", _devices("Primo GEN24 5.0", "Symo GEN24 10.0"), EUROPE),
-        Maker("Enphase", _devices("IQ7+", "IQ8 Series")),
-        Maker("SMA", _devices("Sunny Boy 3.6", "Sunny Tripower 8.0"), EUROPE),
-        Maker("GivEnergy", _devices("Hybrid 5.0", "All in One"), frozenset({"GB", "IE"})),
-        Maker("Solis", _devices("S6 Hybrid"), EUROPE, connected=False, picture=False),
-        Maker("Tesla", _devices("Solar Inverter 7.6"), frozenset({"US", "CA"})),
+        DeviceMaker("SolarEdge", _devices("HD-Wave SE3680H", "HD-Wave SE5000H", "Home Hub SE10K")),
+        DeviceMaker("Fronius", _devices("Primo GEN24 5.0", "Symo GEN24 10.0"), EUROPE),
+        DeviceMaker("Enphase", _devices("IQ7+", "IQ8 Series")),
+        DeviceMaker("SMA", _devices("Sunny Boy 3.6", "Sunny Tripower 8.0"), EUROPE),
+        DeviceMaker("GivEnergy", _devices("Hybrid 5.0", "All in One"), frozenset({"GB", "IE"})),
+        DeviceMaker("Solis", _devices("S6 Hybrid"), EUROPE, connected=False, has_logo=False),
+        DeviceMaker("Tesla", _devices("Solar Inverter 7.6"), frozenset({"US", "CA"})),
     ),
 )
 
-BATTERIES: Final = Branch(
+BATTERIES: Final = DeviceCatalogue(
     "home_battery",
     "bmak",
     "bmod",
     (
-        Maker(
-            "Tesla", (Device("Powerwall 2", 13_500, 5_000), Device("Powerwall 3", 13_500, 11_040))
+        DeviceMaker(
+            "Tesla",
+            (DeviceModel("Powerwall 2", 13_500, 5_000), DeviceModel("Powerwall 3", 13_500, 11_040)),
         ),
-        Maker(
+        DeviceMaker(
             "GivEnergy",
-            (Device("Battery 9.5", 9_500, 3_600), Device("Battery 5.2", 5_200, 2_600)),
+            (DeviceModel("Battery 9.5", 9_500, 3_600), DeviceModel("Battery 5.2", 5_200, 2_600)),
             frozenset({"GB", "IE"}),
         ),
-        Maker("sonnen", (Device("sonnenBatterie 10", 11_000, 4_600),), EUROPE | {"US"}),
-        Maker("Enphase", (Device("IQ Battery 5P", 5_000, 3_840),)),
-        Maker("LG Energy Solution", (Device("RESU16H Prime", 16_000, 7_000),), picture=False),
-        Maker("BYD", (Device("Battery-Box HVS 10.2", 10_240, 10_240),), EUROPE),
+        DeviceMaker("sonnen", (DeviceModel("sonnenBatterie 10", 11_000, 4_600),), EUROPE | {"US"}),
+        DeviceMaker("Enphase", (DeviceModel("IQ Battery 5P", 5_000, 3_840),)),
+        DeviceMaker(
+            "LG Energy Solution", (DeviceModel("RESU16H Prime", 16_000, 7_000),), has_logo=False
+        ),
+        DeviceMaker("BYD", (DeviceModel("Battery-Box HVS 10.2", 10_240, 10_240),), EUROPE),
     ),
 )
 
-METERS: Final = Branch(
+METERS: Final = DeviceCatalogue(
     "boundary_meter",
     "bmma",
     "bmmo",
     (
-        Maker("Shelly", _devices("EM", "3EM", "Pro 3EM")),
-        Maker("Eastron", _devices("SDM120", "SDM630"), EUROPE),
-        Maker("Carlo Gavazzi", _devices("EM112", "EM340"), EUROPE),
-        Maker("Emporia", _devices("Vue 3"), frozenset({"US", "CA"})),
+        DeviceMaker("Shelly", _devices("EM", "3EM", "Pro 3EM")),
+        DeviceMaker("Eastron", _devices("SDM120", "SDM630"), EUROPE),
+        DeviceMaker("Carlo Gavazzi", _devices("EM112", "EM340"), EUROPE),
+        DeviceMaker("Emporia", _devices("Vue 3"), frozenset({"US", "CA"})),
     ),
 )
 
 
-def add_branch(
+def add_device_catalogue(
     world: World,
-    branch: Branch,
+    branch: DeviceCatalogue,
     *,
-    make: Callable[[str, Maker], Row],
+    make: Callable[[str, DeviceMaker], Row],
     make_view: Callable[[Row, Viewer], Row] | None = None,
     model_view: Callable[[Row, Viewer], Row] | None = None,
 ) -> None:
@@ -144,53 +147,39 @@ def add_branch(
                 "_device": device,
                 **common,
             })  # fmt: skip
-    world.table(branch.makes, branch.make_prefix, Made.of(makes), view=make_view)
-    world.table(branch.models, branch.model_prefix, Made.of(models), view=model_view)
+    world.table(branch.makes, branch.make_prefix, GeneratedRows.from_rows(makes), view=make_view)
+    world.table(
+        branch.models, branch.model_prefix, GeneratedRows.from_rows(models), view=model_view
+    )
 
 
-def models_sold(world: World, branch: Branch, country: str) -> list[Row]:
+def available_models(world: World, branch: DeviceCatalogue, country: str) -> list[Row]:
     """Return the models of a kind that a home in a country may have."""
 
     def sold() -> list[Row]:
         rows = world.tables[branch.models]
         return [row for row in rows if country in row["_maker"].countries and row["_connected"]]
 
-    return world.once((branch.models, country), sold)
+    return world.cached((branch.models, country), sold)
 
 
-def picture(branch: Branch, maker: Maker) -> str | None:
+def logo_url(branch: DeviceCatalogue, maker: DeviceMaker) -> str | None:
     """Return where a make's logo is."""
     name = maker.name.lower().replace(" ", "-")
-    return f"https://cdn.example.com/{branch.thing}/{name}.png" if maker.picture else None
+    return f"https://cdn.example.com/{branch.thing}/{name}.png" if maker.has_logo else None
 
 
-def list_of(folder: str, **about: str) -> Address:
+def filtered_list(folder: str, **about: str) -> ApiPath:
     """Return a link to the part of a list."""
-    return Address(f"/{folder}?{urlencode(about)}")
+    return ApiPath(f"/{folder}?{urlencode(about)}")
 
 
-def begin_link(viewer: Viewer, path: str, about: Mapping[str, str]) -> Address | None:
-    """Return the link that begins onboarding; it needs a client, and has the user if one acts."""
-    if viewer.client_id is None:
-        return None
-    user = {} if viewer.user_id is None else {"user_id": viewer.user_id}
-    return Address(f"{path}?{urlencode({'client_id': viewer.client_id, **about, **user})}")
-
-
-def country_of(world: World, user_id: str) -> str | None:
-    """Return the country that a user lives in, None if the user told none."""
-    user = world.tables["users"].get(user_id) or {}
-    location: Row = user.get("default_location") or {}
-    country: str | None = location.get("country_code")
-    return country
-
-
-def without_user(row: Row) -> Row:
+def hide_user(row: Row) -> Row:
     """Return a row as it is shown where nobody is told whose it is."""
     return {("_user" if name == "user" else name): value for name, value in row.items()}
 
 
-def user_of(row: Row) -> str:
+def device_user_id(row: Row) -> str:
     """Return whose a device is, be it a row as it is kept or as it is shown."""
     link: Link = row["_user"] if "_user" in row else row["user"]
     return link.key
@@ -198,7 +187,7 @@ def user_of(row: Row) -> str:
 
 def device_view(world: World, row: Row, _viewer: Viewer) -> Row:
     """Return a metered device as it is shown: since when it is known, and what it told last."""
-    return without_user(row) | {
+    return hide_user(row) | {
         "created_at": row["_made_at"],
-        "latest_status_log": latest_sample(world, row, "status_logs"),
+        "latest_status_log": latest_sample_link(world, row, "status_logs"),
     }

@@ -14,8 +14,8 @@ from ev_energy.simulator.http._paging import numbered_page
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing, read_link
 from ev_energy.simulator.resources.catalogues.evses import country_named
-from ev_energy.simulator.world._rows import Address, Link
-from ev_energy.simulator.world._tables import Made, Rows
+from ev_energy.simulator.world._rows import ApiPath, Link
+from ev_energy.simulator.world._tables import GeneratedRows, Selection
 
 if TYPE_CHECKING:
     from ev_energy.simulator.http._routes import Call, Routes
@@ -99,15 +99,15 @@ CAR_MAKERS: Final = (
 )  # fmt: skip
 
 #: The words for a continent where its connectors are looked up.
-REGIONS: Final = {"US": "NORTH_AMERICA", "CA": "NORTH_AMERICA"}
+CONNECTOR_REGIONS: Final = {"US": "NORTH_AMERICA", "CA": "NORTH_AMERICA"}
 
 
-def onboarding_link(viewer: Viewer, **about: str) -> Address | None:
+def onboarding_link(viewer: Viewer, **about: str) -> ApiPath | None:
     """Return the link that begins onboarding; it needs a client, and has the user if one acts."""
     if viewer.client_id is None:
         return None
     user = {} if viewer.user_id is None else {"user_id": viewer.user_id}
-    return Address(
+    return ApiPath(
         f"/vehicle_onboarding?{urlencode({'client_id': viewer.client_id, **about, **user})}"
     )
 
@@ -147,7 +147,7 @@ def add_vehicle_catalogue(world: World) -> None:
             "id": make_id,
             "name": maker.name,
             "icon": f"https://cdn.example.com/cars/{maker.name.lower()}.png",
-            "models": Address(f"/vehicle_models?{urlencode({'make_id': make_id})}"),
+            "models": ApiPath(f"/vehicle_models?{urlencode({'make_id': make_id})}"),
             "subscription_name": None,
             "subscription_package": None,
             "_connected": maker.connected,
@@ -159,7 +159,7 @@ def add_vehicle_catalogue(world: World) -> None:
                 "id": model_id,
                 "name": model.name,
                 "make": Link("vehicle_makes", make_id),
-                "vehicle_trims": Address(f"/vehicle_trims?{urlencode({'model_id': model_id})}"),
+                "vehicle_trims": ApiPath(f"/vehicle_trims?{urlencode({'model_id': model_id})}"),
                 "default_battery_size_watt_hours": _watt_hours(model.trims[0]),
                 "default_connector_type": model.connector and str(model.connector),
                 "_connected": maker.connected,
@@ -178,14 +178,14 @@ def add_vehicle_catalogue(world: World) -> None:
                 }
                 for trim in model.trims
             ]
-    world.table("vehicle_makes", "vmak", Made.of(makes), view=_make_view)
-    world.table("vehicle_models", "vmod", Made.of(models), view=_model_view)
-    world.table("vehicle_trims", "trim", Made.of(trims), view=_trim_view)
+    world.table("vehicle_makes", "vmak", GeneratedRows.from_rows(makes), view=_make_view)
+    world.table("vehicle_models", "vmod", GeneratedRows.from_rows(models), view=_model_view)
+    world.table("vehicle_trims", "trim", GeneratedRows.from_rows(trims), view=_trim_view)
 
 
-def connected_trims(world: World, country: str) -> list[Row]:
+def available_trims(world: World, country: str) -> list[Row]:
     """Return the trims a driver there may have, and that can be integrated."""
-    america = country in REGIONS
+    america = country in CONNECTOR_REGIONS
 
     def sold() -> list[Row]:
         return [
@@ -194,10 +194,10 @@ def connected_trims(world: World, country: str) -> list[Row]:
             if row["_connected"] and (row["_america"] or not america)
         ]
 
-    return world.once(("trims", america), sold)
+    return world.cached(("trims", america), sold)
 
 
-def hidden_trim(world: World, model: Row, size: int, *, name: str = "Custom") -> Row:
+def add_hidden_trim(world: World, model: Row, size: int, *, name: str = "Custom") -> Row:
     """Return a trim of a model with this battery; one that is made is in no list."""
     return world.tables["vehicle_trims"].add({
         "id": world.new_id("vehicle_trims"),
@@ -222,12 +222,12 @@ def connectors_of(world: World, model: Row) -> dict[str, Row]:
             if region == "EUROPE" or model["_america"]:
                 plug = "CCS" if region == "EUROPE" and default == "NACS" else default
                 known[region] = {"connector_type": plug, "source": "CAR_API", "updated_at": since}
-    changed = world.kept.get("model_connectors", {}).get(model["id"], {})
+    changed = world.extra_state.get("model_connectors", {}).get(model["id"], {})
     home = model["url"].path
     return {
         region: {
-            "url": Address(f"{home}/connectors/{region}"),
-            "vehicle_model": Address(home),
+            "url": ApiPath(f"{home}/connectors/{region}"),
+            "vehicle_model": ApiPath(home),
             "region": region,
             "confidence": "HIGH" if region in known else None,
             "source": None,
@@ -252,13 +252,13 @@ def _listed(call: Call) -> Collection:
         user = call.world.tables["users"].get(user_id)
         if user is None:
             raise invalid({"available_for_user_id": ["No such user."]})
-        america = user.get("default_location", {}).get("country_code") in REGIONS
+        america = user.get("default_location", {}).get("country_code") in CONNECTOR_REGIONS
         rows = [row for row in rows if row["_america"] or not america]
     match call.query.get("ordering"):
         case "name" | "-name" as order:
-            return Rows(everything, rows, lambda row: row["name"], reverse=order == "-name")
+            return Selection(everything, rows, lambda row: row["name"], reverse=order == "-name")
         case _:  # unknown orders are ignored
-            return Rows(everything, rows)
+            return Selection(everything, rows)
 
 
 _LISTING: Final = listing(_listed, filters={"available_for_user_id": None, "ordering": None})
@@ -273,7 +273,7 @@ def _create_model(call: Call) -> Reply:
         "id": model_id,
         "name": call.body["name"],
         "make": make,
-        "vehicle_trims": Address(f"/vehicle_trims?model_id={model_id}"),
+        "vehicle_trims": ApiPath(f"/vehicle_trims?model_id={model_id}"),
         "default_battery_size_watt_hours": 50_000,
         "default_connector_type": None,
         "_connected": False,
@@ -284,7 +284,7 @@ def _create_model(call: Call) -> Reply:
 
 
 def _update_model(call: Call) -> Reply:
-    row = call.world.change(call.row("vehicle_models", "vehicle_model_id"), **call.body)
+    row = call.world.update(call.row("vehicle_models", "vehicle_model_id"), **call.body)
     return _shown(call, "vehicle_models", row)
 
 
@@ -293,14 +293,14 @@ def _create_trim(call: Call) -> Reply:
     model = call.world.follow(link)
     if model is None:
         raise invalid({"model": ["Not the URL of a model."]})
-    row = hidden_trim(
+    row = add_hidden_trim(
         call.world, model, call.body["battery_size_watt_hours"], name=call.body["name"]
     )
     return _shown(call, "vehicle_trims", row, 201)
 
 
 def _shown(call: Call, folder: str, row: Row, status: int = 200) -> Reply:
-    return Reply(call.serialize(call.world.tables[folder].seen_by(row, call.viewer)), status)
+    return Reply(call.serialize(call.world.tables[folder].view_for(row, call.viewer)), status)
 
 
 def _list_connectors(call: Call) -> Reply:
@@ -337,7 +337,7 @@ def _update_connector(call: Call) -> Reply:
 def _keep_connector(
     call: Call, model: Row, region: str, given: dict[str, Any], status: int = 200
 ) -> Reply:
-    kept = call.world.kept.setdefault("model_connectors", {}).setdefault(model["id"], {})
+    kept = call.world.extra_state.setdefault("model_connectors", {}).setdefault(model["id"], {})
     changes = {name: value for name, value in given.items() if name != "region"}
     if changes.get("verified_at") is not None:
         changes["verified_at"] = write_instant(read_instant(changes["verified_at"]))
@@ -361,7 +361,7 @@ def _check(call: Call) -> Reply:
             raise ProblemError(404, "Not found", "There is no such program.", slug=slug)
         country = program.get("_country", country)
     make = world.follow(model["make"]) or {}
-    sold = model["_connected"] and (model["_america"] or country not in REGIONS)
+    sold = model["_connected"] and (model["_america"] or country not in CONNECTOR_REGIONS)
     return Reply({"compatible": sold, "recommendation_rank": _RANKS.get(make.get("name", ""))})
 
 

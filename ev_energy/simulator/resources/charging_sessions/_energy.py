@@ -10,7 +10,7 @@ import attrs
 
 from ev_energy.simulator.clock._instants import micros, write_instant
 from ev_energy.simulator.clock._microseconds import instant_of
-from ev_energy.simulator.world._rows import Address
+from ev_energy.simulator.world._rows import ApiPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,12 +65,12 @@ def overage_of(world: World, key: str, episode: Episode, number: int, wh: int) -
 
 def is_capped(world: World, key: str) -> bool:
     """Return whether only what there can have been is counted: yes, unless told otherwise."""
-    return bool(world.kept.get(_RECALCULATED, {}).get(key, {}).get("capped", True))
+    return bool(world.extra_state.get(_RECALCULATED, {}).get(key, {}).get("capped", True))
 
 
 def updated_at(world: World, key: str, episode: Episode, number: int, now: datetime) -> str:
     """Return when the energy of a sub-session was last worked out."""
-    done = world.kept.get(_RECALCULATED, {}).get(key)
+    done = world.extra_state.get(_RECALCULATED, {}).get(key)
     end = episode.periods[number].end
     return str(done["at"]) if done else write_instant(now if end is None else end)
 
@@ -83,14 +83,14 @@ def recalculate(world: World, row: Row, *, capped: bool, keep: bool) -> tuple[in
     before = delivered(world, episode, number, row["_now"])
     if keep:
         done = {"at": write_instant(world.now), "capped": capped}
-        world.kept.setdefault(_RECALCULATED, {})[key] = done
+        world.extra_state.setdefault(_RECALCULATED, {})[key] = done
     return before, anew
 
 
 def delivered(world: World, episode: Episode, number: int, now: datetime) -> int:
     """Return the watt-hours of a period, without a look at when they flowed."""
     wh = episode.delivered(number, micros(now))
-    if not world.kept.get(_RECALCULATED):
+    if not world.extra_state.get(_RECALCULATED):
         return wh
     key = world.charging.sub_session_id(episode, number)
     return wh if is_capped(world, key) else wh + overage_of(world, key, episode, number, wh)
@@ -134,9 +134,9 @@ def energy_usage(world: World, row: Row, *, merged: bool = False, above: int | N
     if above is not None:
         intervals = [one for one in intervals if one["total_energy_delivered_watt_hours"] > above]
     return {
-        "url": Address(f"{row['url'].path}/energy_usage"),
+        "url": ApiPath(f"{row['url'].path}/energy_usage"),
         "currency": currency_of(episode, tariff),
-        "charging_sub_session": Address(row["url"].path),
+        "charging_sub_session": ApiPath(row["url"].path),
         "intervals": intervals,
         "last_updated_at": updated_at(world, key, episode, number, now),
     }

@@ -28,7 +28,7 @@ from ev_energy.simulator.resources.charging_sessions._energy import (
     updated_at,
 )
 from ev_energy.simulator.resources.charging_sessions._plans import schedules
-from ev_energy.simulator.world._rows import Address
+from ev_energy.simulator.world._rows import ApiPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ _SOFTWARE: Final = (Solar.SOFTWARE, Solar.SOFTWARE, Solar.SOFTWARE_BETA, Solar.U
 
 def _head(row: Row, name: str) -> Row:
     """Return what all parts of a sub-session have in common."""
-    return {"url": Address(f"{row['url'].path}/{name}"), "charging_sub_session": row["url"]}
+    return {"url": ApiPath(f"{row['url'].path}/{name}"), "charging_sub_session": row["url"]}
 
 
 def flags(world: World, row: Row) -> Row:

@@ -13,8 +13,8 @@ from ev_energy.simulator.charging import _facts as facts
 from ev_energy.simulator.clock._instants import micros, write_instant
 from ev_energy.simulator.clock._microseconds import HALF_HOUR, SECOND, instant_of
 from ev_energy.simulator.resources.charging_sessions._energy import is_priced, tariff_of
-from ev_energy.simulator.world._log_times import off_the_second
-from ev_energy.simulator.world._rows import Address
+from ev_energy.simulator.world._rows import ApiPath
+from ev_energy.simulator.world._series import avoid_full_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def _milliamps(episode: Episode, watts: int) -> int:
 
 def _soon(world: World, at: datetime, *about: object) -> datetime:
     late = world.random.between(40_000, 2_400_000, *about, micros(at))
-    return off_the_second(at + timedelta(microseconds=late))
+    return avoid_full_second(at + timedelta(microseconds=late))
 
 
 def schedules(
@@ -72,7 +72,7 @@ def schedules(
         and (plan is None or plan_id(world, episode, one.plan) == plan)
     ]
     return {
-        "url": Address(f"{row['url'].path}/schedules"),
+        "url": ApiPath(f"{row['url'].path}/schedules"),
         "charging_sub_session": row["url"],
         "schedules": shown,
     }
@@ -113,7 +113,7 @@ def schedule_plans(
         and (until is None or instant_of(plan.made_us) <= until)
     ]
     return {
-        "url": Address(f"{row['url'].path}/schedule_plans"),
+        "url": ApiPath(f"{row['url'].path}/schedule_plans"),
         "charging_sub_session": row["url"],
         "schedule_plans": shown,
     }

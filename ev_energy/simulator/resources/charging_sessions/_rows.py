@@ -17,7 +17,7 @@ from ev_energy.simulator.resources.charging_sessions._energy import (
 )
 from ev_energy.simulator.resources.feeds import carbon_feed_of, grid_feeds_of
 from ev_energy.simulator.resources.program_membership import membership_of
-from ev_energy.simulator.world._fleet import GUESTS
+from ev_energy.simulator.world._fleet import CONNECTED_GROUP
 from ev_energy.simulator.world._rows import Link
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _points(mode: Mode, usage: Usage) -> Row:
 
 def _location(world: World, episode: Episode, user_id: str) -> Row:
     site = episode.site
-    timezone = None if site.group == GUESTS else site.zone
+    timezone = None if site.group == CONNECTED_GROUP else site.zone
     home: Row = (world.tables["users"].get(user_id) or {}).get("default_location") or {}
     place: Row | None = home.get("coordinates")
     if not episode.public:
@@ -191,7 +191,7 @@ def _labels(episode: Episode, usage: Usage) -> list[str] | None:
 
 def _solar_mode(world: World, episode: Episode, user_id: str) -> str | None:
     home = world.home_of_user(user_id)
-    if home is None or not world.homes.kind(home).solar_arrays:
+    if home is None or not world.homes.template(home).solar_arrays:
         return None
     off = episode.public or world.random.odds(25, "solar mode", home)
     return str(SolarMode.OFF if off else SolarMode.SOLAR_AND_GRID)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 #: How far back charging is told, from the day the world is made for.
-HISTORY_BEGAN: Final = ANCHOR - timedelta(days=200)
+HISTORY_START: Final = ANCHOR - timedelta(days=200)
 #: No car stays longer: all leave by the next morning.
-LONGEST: Final = timedelta(days=1)
+MAX_SESSION_LENGTH: Final = timedelta(days=1)
 _LAST_SITE: Final = 1 << 62
 
 
@@ -33,26 +33,28 @@ def _all(_episode: Episode) -> bool:
 
 
 @attrs.frozen(kw_only=True)
-class Stays:
+class SessionQuery:
     """Episodes of some bays, or of all, that began within a while."""
 
     world: World
     sites: tuple[ChargingSite, ...] | None = None
     """None: all there are."""
-    since: datetime = HISTORY_BEGAN
+    since: datetime = HISTORY_START
     """No earlier ones."""
     before: datetime | None = None
     """Only earlier ones."""
     keep: Callable[[Episode], bool] = _all
 
-    def at(self, sites: tuple[ChargingSite, ...]) -> Stays:
+    def at(self, sites: tuple[ChargingSite, ...]) -> SessionQuery:
         """Return those of them that are at some bays."""
         if self.sites is not None:
             mine = {site.number for site in self.sites}
             sites = tuple(site for site in sites if site.number in mine)
         return attrs.evolve(self, sites=sites)
 
-    def within(self, *, since: datetime | None = None, before: datetime | None = None) -> Stays:
+    def within(
+        self, *, since: datetime | None = None, before: datetime | None = None
+    ) -> SessionQuery:
         """Return those of them that began within a while."""
         low = self.since if since is None else max(self.since, since)
         high = self.before
@@ -60,7 +62,7 @@ class Stays:
             high = before if high is None else min(high, before)
         return attrs.evolve(self, since=low, before=high)
 
-    def where(self, keep: Callable[[Episode], bool]) -> Stays:
+    def where(self, keep: Callable[[Episode], bool]) -> SessionQuery:
         """Return those of them that pass a test."""
         before = self.keep
 

@@ -17,7 +17,10 @@ from ev_energy.simulator.resources.charging_sessions._rows import (
     session_row,
     sub_session_row,
 )
-from ev_energy.simulator.resources.charging_sessions._session_query import HISTORY_BEGAN, Stays
+from ev_energy.simulator.resources.charging_sessions._session_query import (
+    HISTORY_START,
+    SessionQuery,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +51,7 @@ class Place:
 class Sessions:
     """The sessions that some plug-in episodes are."""
 
-    stays: Stays
+    stays: SessionQuery
 
     def _row(self, episode: Episode, now: datetime) -> Row:
         return session_row(self.stays.world, episode, now)
@@ -79,24 +82,24 @@ class Sessions:
         """Return the id."""
         return str(row["id"])
 
-    def position_at(self, cursor: str) -> EpisodePosition:
+    def parse_cursor(self, cursor: str) -> EpisodePosition:
         """Return the place an id tells of."""
         mark = self.stays.world.charging.position(cursor) if cursor.startswith("cses") else None
         if mark is None:
             raise ValueError(cursor)
         return mark
 
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
+    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
         """Return the session."""
         return row
 
-    def owner(self, row: Row) -> str | None:
+    def owner_id(self, row: Row) -> str | None:
         """Return the id of the user whose car or EVSE it is."""
         return str(row["_user"])
 
-    def of_user(self, user_id: str) -> Sessions:
+    def for_user(self, user_id: str) -> Sessions:
         """Return the sessions of a user."""
-        sites = tuple(self.stays.world.fleet.of_user(user_id))
+        sites = tuple(self.stays.world.fleet.sites_of_user(user_id))
         return attrs.evolve(self, stays=self.stays.at(sites))
 
 
@@ -108,7 +111,7 @@ def _every(_episode: Episode, _number: int) -> bool:
 class SubSessions:
     """The sub-sessions that the periods of some plug-in episodes are."""
 
-    stays: Stays
+    stays: SessionQuery
     keep: Callable[[Episode, int], bool] = _every
     """Which periods are meant, by episode and number."""
 
@@ -172,7 +175,7 @@ class SubSessions:
         """Return the id."""
         return str(row["id"])
 
-    def position_at(self, cursor: str) -> Place:
+    def parse_cursor(self, cursor: str) -> Place:
         """Return the place an id tells of."""
         world = self.stays.world
         mark, read = world.charging.position(cursor), Ids(world.random).read("csub", cursor)
@@ -180,17 +183,17 @@ class SubSessions:
             raise ValueError(cursor)
         return Place(mark, read[2])
 
-    def seen_by(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
+    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
         """Return the sub-session."""
         return row
 
-    def owner(self, row: Row) -> str | None:
+    def owner_id(self, row: Row) -> str | None:
         """Return the id of the user whose car or EVSE it is."""
         return str(row["_user"])
 
-    def of_user(self, user_id: str) -> SubSessions:
+    def for_user(self, user_id: str) -> SubSessions:
         """Return the sub-sessions of a user."""
-        sites = tuple(self.stays.world.fleet.of_user(user_id))
+        sites = tuple(self.stays.world.fleet.sites_of_user(user_id))
         return attrs.evolve(self, stays=self.stays.at(sites))
 
 
@@ -200,12 +203,12 @@ def _beside(mark: EpisodePosition, by: int) -> EpisodePosition:
 
 def all_sessions(world: World) -> Sessions:
     """Return all sessions there are."""
-    return Sessions(Stays(world=world, since=max(RECORDED_SINCE, HISTORY_BEGAN)))
+    return Sessions(SessionQuery(world=world, since=max(RECORDED_SINCE, HISTORY_START)))
 
 
 def all_sub_sessions(world: World) -> SubSessions:
     """Return all sub-sessions there are."""
-    return SubSessions(Stays(world=world))
+    return SubSessions(SessionQuery(world=world))
 
 
 def add_sessions(world: World) -> None:

@@ -21,7 +21,10 @@ from ev_energy.simulator.resources.charging_sessions._plans import (
     schedules,
 )
 from ev_energy.simulator.resources.charging_sessions._rows import FOLDER, SUB_FOLDER
-from ev_energy.simulator.resources.charging_sessions._session_query import LONGEST, Stays
+from ev_energy.simulator.resources.charging_sessions._session_query import (
+    MAX_SESSION_LENGTH,
+    SessionQuery,
+)
 from ev_energy.simulator.resources.charging_sessions._sessions import all_sub_sessions
 from ev_energy.simulator.world._rows import Link
 
@@ -40,20 +43,20 @@ if TYPE_CHECKING:
 _MYSELF: Final = "me"
 
 
-def _of_owner(call: Call, stays: Stays) -> Stays:
+def _of_owner(call: Call, stays: SessionQuery) -> SessionQuery:
     """Return the stays that the caller may see, and of the user who is asked for."""
     fleet, viewer = call.world.fleet, call.viewer.user_id
     wanted = call.query.get("user_id")
     if wanted == _MYSELF and viewer is None:
         raise invalid({"user_id": ["Nobody is acted for, so nobody is meant."]})
     if viewer is not None:
-        stays = stays.at(tuple(fleet.of_user(viewer)))
+        stays = stays.at(tuple(fleet.sites_of_user(viewer)))
     if wanted is not None and wanted != _MYSELF:
-        stays = stays.at(tuple(fleet.of_user(wanted)))
+        stays = stays.at(tuple(fleet.sites_of_user(wanted)))
     return stays
 
 
-def _of_things(call: Call, stays: Stays) -> Stays:
+def _of_things(call: Call, stays: SessionQuery) -> SessionQuery:
     """Return the stays of the vehicle and of the EVSE that are asked for."""
     seen: dict[str, Callable[[Episode], bool]] = {
         "vehicle": lambda episode: episode.car is not None,
@@ -63,7 +66,7 @@ def _of_things(call: Call, stays: Stays) -> Stays:
         key = call.query.get(f"{name}_id")
         if key is not None:
             row = call.world.follow(Link(f"{name}s", key))
-            site = None if row is None else call.world.fleet.of_row(row)
+            site = None if row is None else call.world.fleet.site_of_row(row)
             stays = stays.at(() if site is None else (site,)).where(is_there)
     return stays
 
@@ -76,8 +79,8 @@ def _in_time(call: Call, found: SubSessions) -> SubSessions:
     stays, query = found.stays, call.query
     for name in ("start__gt", "end__gt"):
         if name in query:
-            low = max(query[name], stays.since + LONGEST)
-            stays = stays.within(since=low - LONGEST)
+            low = max(query[name], stays.since + MAX_SESSION_LENGTH)
+            stays = stays.within(since=low - MAX_SESSION_LENGTH)
     for name in ("start__lt", "end__lt"):
         if name in query:
             stays = stays.within(before=query[name])
@@ -86,7 +89,7 @@ def _in_time(call: Call, found: SubSessions) -> SubSessions:
         "lt": lambda at, bound: at is not None and at < bound,
     }
     if query.get("is_finished") is False:
-        stays = stays.within(since=call.now - LONGEST)
+        stays = stays.within(since=call.now - MAX_SESSION_LENGTH)
     found = type(found)(stays, found.keep)
     for what in ("start", "end"):
         for how, test in tests.items():
@@ -136,7 +139,7 @@ def _most_energy(world: World) -> int:
         sizes: list[int] = [row["battery_size_watt_hours"] for row in world.tables["vehicle_trims"]]
         return max(sizes) * 11 // 10
 
-    return world.once("largest battery", largest)
+    return world.cached("largest battery", largest)
 
 
 _BY_SOURCE: Final[tuple[str, ...]] = (
