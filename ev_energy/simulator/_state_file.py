@@ -21,7 +21,6 @@ import msgspec
 from ev_energy._version import __version__
 from ev_energy.simulator.charging._charging_site import ChangeKind
 from ev_energy.simulator.clock._instants import read_instant
-from ev_energy.simulator.http._rate_limit import RateLimiter
 from ev_energy.simulator.http._serialization import ExpandTree, Serializer
 from ev_energy.simulator.world._fleet import CONNECTED_GROUP
 from ev_energy.simulator.world._rows import Viewer
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ev_energy.simulator.clock._clock import Clock
+    from ev_energy.simulator.http._rate_limit import RateLimiter
     from ev_energy.simulator.oauth import AuthorizationServer
     from ev_energy.simulator.webhooks import Webhooks
     from ev_energy.simulator.world._world import World
@@ -294,7 +294,7 @@ def _try_charging(world: World) -> None:
     sites += [fleet.site(CONNECTED_GROUP, rank) for rank in range(len(guests))]
     for site in sites:
         for change in fleet.changes(site):
-            _check_change(change.what, change.value)
+            _check_change(change.kind, change.value)
         world.charging.state(site, now)
         for _ in world.charging.episodes(site, now=now):
             break

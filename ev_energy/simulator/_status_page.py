@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator._request_log import SeenRequest
     from ev_energy.simulator._simulator import Simulator
+    from ev_energy.simulator.charging._charging_model import SiteState
     from ev_energy.simulator.charging._episodes import Episode
-    from ev_energy.simulator.charging._state import State
     from ev_energy.simulator.clock._clock import Clock
     from ev_energy.simulator.pages import BrowserSessions, Content
     from ev_energy.simulator.world._rows import Row
@@ -231,7 +231,7 @@ def _refresh(text: str | None) -> int | None:
     return max(_LEAST_REFRESH, int(text))
 
 
-def _charging_now(world: World, now: datetime) -> Iterator[tuple[Episode, State]]:
+def _charging_now(world: World, now: datetime) -> Iterator[tuple[Episode, SiteState]]:
     """Return whose cars charge, of those that plugged in last, the latest first."""
     arrived = world.charging.fleet_episodes(now=now, newest_first=True)
     for episode in islice(arrived, _LOOKED_AT):

@@ -13,14 +13,16 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
 from ev_energy.cli import simulator as simulator_command
 from ev_energy.simulator import Simulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def ask(url: str) -> Any:

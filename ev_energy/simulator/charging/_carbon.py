@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ev_energy.models.charging import ChargingSubSessionCo2IntensityClassification as Rank
-from ev_energy.simulator.clock._microseconds import DAY, HALF_HOUR, SLOTS, Micros, micros_of
+from ev_energy.simulator.clock._instants import DAY, HALF_HOUR, SLOTS, Micros, micros_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

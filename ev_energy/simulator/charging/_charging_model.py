@@ -1,4 +1,4 @@
-"""The charging life of a fleet: every question about it, answered."""
+"""The charging of a fleet: every question about it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,115 @@ import attrs
 from ev_energy.simulator.charging._carbon import Carbon
 from ev_energy.simulator.charging._driving_profile import Habits
 from ev_energy.simulator.charging._energy_accounting import Ledger
-from ev_energy.simulator.charging._events import Events
-from ev_energy.simulator.charging._ids import Ids
+from ev_energy.simulator.charging._fleet_events import Events, Visits
 from ev_energy.simulator.charging._prices import Prices
-from ev_energy.simulator.charging._state import State, running, state_of
+from ev_energy.simulator.charging._session_ids import Ids
+from ev_energy.simulator.charging._sub_sessions import Accountant, Usage
 from ev_energy.simulator.charging._timetable import Timetable
-from ev_energy.simulator.charging._usage import Accountant, Usage
-from ev_energy.simulator.charging._visits import Visits
-from ev_energy.simulator.clock._microseconds import DAY, Micros, micros, micros_of
+from ev_energy.simulator.clock._instants import DAY, HOUR, Micros, instant_of, micros, micros_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from ev_energy.models.charging import ChargingSubSessionMode as Mode
     from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.charging._charging_site import ChargingSite, Fleet
     from ev_energy.simulator.charging._episodes import Episode
-    from ev_energy.simulator.charging._events import Event
-    from ev_energy.simulator.charging._usage import Solar
+    from ev_energy.simulator.charging._fleet_events import SubSessionEvent
+    from ev_energy.simulator.charging._sub_sessions import Solar
+    from ev_energy.simulator.charging._timeline import Book
+
+
+@attrs.frozen(kw_only=True)
+class SiteState:
+    """What is so at a bay at an instant. What nobody can know is None."""
+
+    plugged_in: bool
+    charging: bool
+    power_watts: int
+    mode: Mode | None
+    """Of the running period."""
+    enabled: bool
+    """Whether the car may draw power, whatever it does."""
+    stored_wh: int | None
+    percent: int | None
+    battery_wh: int | None
+    target_percent: int
+    target_wh: int | None
+    complete: bool
+    """Whether the car is plugged in, and as full as it is to become."""
+    smart: bool
+    """Whether smart charging is on."""
+    meter_wh: int | None
+    odometer_m: int | None
+    driving: bool
+    at_home: bool
+    added_wh: int
+    """By the running episode."""
+    ready_by: datetime | None
+    """Of the running episode."""
+    seconds_left: int | None
+    """Until the car is as full as it is to become, of charging; None if it is not plugged in."""
+    episode: Episode | None
+    """The running one, as it is seen then."""
+
+
+def running(
+    ledger: Ledger, timetable: Timetable, book: Book, at: Micros
+) -> tuple[int, Episode | None]:
+    """Return the day of the latest slot, and its episode if that is running."""
+    day = timetable.day_of(book.site, at)
+    episode = ledger.episode(book, day)
+    over = episode is None or episode.end_us is None or episode.end_us <= at
+    return day, None if over else episode
+
+
+def state_of(
+    ledger: Ledger, timetable: Timetable, habits: Habits, book: Book, at: Micros
+) -> SiteState:
+    """Return what is so at a bay at an instant."""
+    day, episode = running(ledger, timetable, book, at)
+    road = habits.road(book.site, day, at)
+    chapter = book.chapter(at)
+    if episode is not None:
+        stored = episode.stored(at)
+        battery = episode.battery_wh
+    else:
+        stored = ledger.net(book, chapter, day, road.base_m) - ledger.trip(book, day, at)
+        battery = chapter.battery_wh
+    limit = book.limit(at)
+    car, still = None if chapter.over else chapter.car, at < chapter.resumes_us
+    watts = 0 if episode is None else episode.power(at)
+    target = limit * battery // 100
+    missing = max(0, target - stored)
+    if episode is not None and episode.public:
+        missing = episode.plans[0].need_wh - episode.energy(at)
+    windows = episode.plan_at(at).windows if episode else ()
+    return SiteState(
+        plugged_in=episode is not None,
+        charging=watts > 0,
+        power_watts=watts,
+        mode=episode.period_at(at).mode if episode else None,
+        enabled=any(begin <= at < end for begin, end in windows),
+        stored_wh=stored if car else None,
+        percent=(200 * stored + battery) // (2 * battery) if car else None,
+        battery_wh=battery if car else None,
+        target_percent=limit,
+        target_wh=target if car else None,
+        complete=episode is not None and missing <= 0,
+        smart=book.smart(at),
+        meter_wh=habits.traits(book.site).meter_wh + ledger.delivered(book, day, at)
+        if chapter.point
+        else None,
+        odometer_m=chapter.odometer_m + ledger.moved(book, chapter, day, at) if car else None,
+        driving=road.driving and not still,
+        at_home=road.at_home or still,
+        added_wh=episode.energy(at) if episode else 0,
+        ready_by=instant_of(episode.ready_us) if episode else None,
+        seconds_left=-(-missing * HOUR // episode.watts) // 1_000_000 if episode else None,
+        episode=episode.seen(at) if episode else None,
+    )
 
 
 _SESSION: Final = "cses"
@@ -40,7 +131,7 @@ class EpisodePosition:
     """A place in the order of all episodes."""
 
     start_us: Micros
-    site: int
+    site_number: int
 
     @classmethod
     def of(cls, episode: Episode) -> EpisodePosition:
@@ -95,7 +186,9 @@ class ChargingModel:
         high = until + 1 if before is None else min(micros(before), until + 1)
         if site.began > now or low >= high:
             return
-        days = range(self._local(site, max(low, micros(site.began))), self._local(site, high) + 1)
+        days = range(
+            self._local_day(site, max(low, micros(site.began))), self._local_day(site, high) + 1
+        )
         for day in reversed(days) if newest_first else days:
             if low < self._timetable.slot(site, day).start_us < high:
                 episode = self._ledger.episode(book, day)
@@ -136,18 +229,20 @@ class ChargingModel:
             if episode is not None:
                 yield episode.seen(until)
 
-    def events(self, after: datetime, until: datetime) -> Iterator[Event]:
+    def events(self, after: datetime, until: datetime) -> Iterator[SubSessionEvent]:
         """Return what begins and ends after ``after`` and not after ``until``, in order.
 
         Costs what is found, and a little for all who boost; it is worked out hour by hour.
         """
         return self._events.between(micros(after), micros(until))
 
-    def next_event_after(self, instant: datetime, *, within_days: int = 7) -> Event | None:
+    def next_event_after(
+        self, instant: datetime, *, within_days: int = 7
+    ) -> SubSessionEvent | None:
         """Return the first of the events after an instant, None if there is none for days."""
         return self._events.next(micros(instant), within_days * DAY)
 
-    def state(self, site: ChargingSite, instant: datetime) -> State:
+    def state(self, site: ChargingSite, instant: datetime) -> SiteState:
         """Return what is so at a bay at an instant."""
         book = self._ledger.book(site)
         return state_of(self._ledger, self._timetable, self._habits, book, micros(instant))
@@ -178,20 +273,23 @@ class ChargingModel:
         found = self._named(_SUB_SESSION, key, now)
         return found if found and found[1] < len(found[0].periods) else None
 
-    def position(self, key: str) -> EpisodePosition | None:
-        """Return the place that a session's or sub-session's identifier tells of.
+    def position(self, key: str) -> tuple[EpisodePosition, int] | None:
+        """Return the position and the ordinal that a session's or sub-session's id states.
 
-        There may be no such thing there. None if this world did not write the identifier.
+        No episode needs to be at that position. None if this world did not write the id.
         """
         prefix = _SESSION if key.startswith(_SESSION) else _SUB_SESSION
-        read = self._ids.read(prefix, key)
-        if read is None:
+        parts = self._ids.read(prefix, key)
+        if parts is None:
             return None
-        at, number, _ = read
+        start_ms, number, ordinal = parts
+        start = start_ms * 1000  # the id states milliseconds, an episode starts between two
         site = self._fleet.site_by_number(number)
-        slot = None if site is None else self._timetable.slot(site, self._local(site, at * 1000))
-        same = slot is not None and slot.start_us // 1000 == at
-        return EpisodePosition(slot.start_us if slot is not None and same else at * 1000, number)
+        if site is not None:
+            slot = self._timetable.slot(site, self._local_day(site, start))
+            if slot.start_us // 1000 == start_ms:
+                start = slot.start_us
+        return EpisodePosition(start, number), ordinal
 
     def state_changes(self, site: ChargingSite, start: datetime, end: datetime) -> list[datetime]:
         """Return the instants after ``start`` and until ``end`` at which the state jumps."""
@@ -206,13 +304,13 @@ class ChargingModel:
         site = None if read is None else self._fleet.site_by_number(read[1])
         if read is None or site is None:
             return None
-        day = self._local(site, read[0] * 1000)
+        day = self._local_day(site, read[0] * 1000)
         episode = self.episode(site, day)
         if episode is None or episode.start_us // 1000 != read[0] or episode.start > now:
             return None
         return episode.seen(micros(now)), read[2]
 
-    def _local(self, site: ChargingSite, at: Micros) -> int:
+    def _local_day(self, site: ChargingSite, at: Micros) -> int:
         return (at + micros_of(site.offset)) // DAY
 
 

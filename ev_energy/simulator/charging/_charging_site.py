@@ -86,7 +86,7 @@ class Change:
     """What a request did to a bay, and when."""
 
     at: datetime
-    what: ChangeKind
+    kind: ChangeKind
     value: int | bool | Tariff | None = None
     """The limit in percent, whether smart, the battery's watt-hours, or the tariff."""
 

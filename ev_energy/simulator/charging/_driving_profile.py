@@ -14,7 +14,7 @@ import attrs
 from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.charging._charging_site import Car
 from ev_energy.simulator.charging._timetable import LEAST_STAY
-from ev_energy.simulator.clock._microseconds import MINUTE, SECOND, Micros
+from ev_energy.simulator.clock._instants import MINUTE, SECOND, Micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,9 @@ from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.charging._charging_site import limit_of
 from ev_energy.simulator.charging._driving_profile import PARTS, Kind, most_a_day
 from ev_energy.simulator.charging._episodes import Episode
+from ev_energy.simulator.charging._session_plan import Writer
 from ev_energy.simulator.charging._timeline import RATE, Book, Chapter
-from ev_energy.simulator.charging._writer import Writer
-from ev_energy.simulator.clock._microseconds import DAY, Micros, micros, micros_of
+from ev_energy.simulator.clock._instants import DAY, Micros, micros, micros_of
 
 if TYPE_CHECKING:
     from ev_energy.simulator.charging._carbon import Carbon
@@ -65,7 +65,7 @@ class Ledger:
         known = self._books.get((site.number, len(changes)))
         if known is not None:
             return known
-        events: list[Event] = [(micros(change.at), change.what, change.value) for change in changes]
+        events: list[Event] = [(micros(change.at), change.kind, change.value) for change in changes]
         book = Book(site, self._habits.traits(site).car.limit, events, [self._first(site)])
         self._write(book)
         return self._books.put((site.number, len(changes)), book)

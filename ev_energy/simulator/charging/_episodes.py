@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy.models.charging import ChargingSubSessionMode as Mode
-from ev_energy.models.charging_assessment import (
-    ChargingSubSessionDebugMetadataFinishReason as Finish,
-)
-from ev_energy.models.charging_assessment import ChargingSubSessionDebugMetadataStartReason as Start
-from ev_energy.simulator.clock._microseconds import HOUR, Micros, Span
+from ev_energy.simulator.clock._instants import HOUR, Micros, Span
 
 if TYPE_CHECKING:
+    from ev_energy.models.charging import ChargingSubSessionMode as Mode
+    from ev_energy.models.charging_assessment import (
+        ChargingSubSessionDebugMetadataFinishReason as Finish,
+    )
+    from ev_energy.models.charging_assessment import (
+        ChargingSubSessionDebugMetadataStartReason as Start,
+    )
     from ev_energy.simulator.charging._charging_site import Car, ChargePoint, ChargingSite
     from ev_energy.simulator.charging._prices import Tariff
 

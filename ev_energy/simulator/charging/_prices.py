@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
-from ev_energy.simulator.clock._microseconds import (
+from ev_energy.simulator.clock._instants import (
     DAY,
     HALF_HOUR,
     MINUTE,

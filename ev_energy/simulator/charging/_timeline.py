@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._charging_site import Car, ChargePoint, ChargingSite
     from ev_energy.simulator.charging._prices import Tariff
     from ev_energy.simulator.charging._session_plan import Event
-    from ev_energy.simulator.clock._microseconds import Micros
+    from ev_energy.simulator.clock._instants import Micros
 
 
 #: Metres times a rate of use, in a watt-hour.

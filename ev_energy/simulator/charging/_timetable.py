@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy.simulator.charging._arrival_order import Curve, Order, cohorts, curve
-from ev_energy.simulator.clock._microseconds import (
+from ev_energy.simulator.charging._daily_order import Curve, Order, cohorts, curve
+from ev_energy.simulator.clock._instants import (
     DAY,
     HOUR,
     MINUTE,

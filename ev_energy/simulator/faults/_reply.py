@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +12,7 @@ from multidict import CIMultiDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 
 #: Statuses whose replies have no body by definition: there is nothing to break in one.

@@ -14,7 +14,7 @@ import attrs
 
 from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.charging._prices import Tariff
-from ev_energy.simulator.clock._microseconds import (
+from ev_energy.simulator.clock._instants import (
     DAY,
     HALF_HOUR,
     HOUR,

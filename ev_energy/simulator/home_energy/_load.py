@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator.clock._microseconds import weekday
+from ev_energy.simulator.clock._instants import weekday
 from ev_energy.simulator.home_energy._quarter_hours import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 
 if TYPE_CHECKING:

@@ -9,8 +9,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator.clock._instants import micros, read_instant, write_instant
-from ev_energy.simulator.clock._microseconds import DAY, HOUR, MINUTE, SECOND, Micros, instant_of
+from ev_energy.simulator.clock._instants import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    Micros,
+    instant_of,
+    micros,
+    read_instant,
+    write_instant,
+)
 from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._series import ORIGIN, TimeSeries
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: Elements that hold nothing and have no end tag.
 _VOID: Final = frozenset({"br", "hr", "img", "input", "link", "meta"})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_energy.simulator.clock._instants import micros
-from ev_energy.simulator.clock._microseconds import HALF_HOUR
+from ev_energy.simulator.clock._instants import HALF_HOUR, micros
 from ev_energy.simulator.http._paging import numbered_page
 from ev_energy.simulator.http._routes import Reply
 

@@ -15,9 +15,8 @@ from ev_energy.models.evse_logs import EVSEOCPPCallResponseErrorCode as ErrorCod
 from ev_energy.models.evse_logs import EVSEOCPPLogAction as Action
 from ev_energy.models.evse_logs import EVSEOCPPLogDirection as Direction
 from ev_energy.models.evses import EVSEStatusLogMode as Mode
-from ev_energy.simulator.charging._facts import commands
-from ev_energy.simulator.clock._instants import micros, write_instant
-from ev_energy.simulator.clock._microseconds import instant_of
+from ev_energy.simulator.charging._sub_sessions import power_switches
+from ev_energy.simulator.clock._instants import instant_of, micros, write_instant
 from ev_energy.simulator.home_energy._home_energy import energy_totals, home_energy
 from ev_energy.simulator.home_energy._quarter_hours import QUARTERS_PER_HOUR, quarter_at
 from ev_energy.simulator.resources.catalogues.evses import product_of
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ev_energy.simulator._seeded_random import SeededRandom
+    from ev_energy.simulator.charging._charging_model import SiteState
     from ev_energy.simulator.charging._charging_site import ChargingSite
-    from ev_energy.simulator.charging._facts import Command as Switch
-    from ev_energy.simulator.charging._state import State
+    from ev_energy.simulator.charging._sub_sessions import PowerSwitch
     from ev_energy.simulator.resources.catalogues.evses import Product
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
@@ -94,7 +93,7 @@ def _status(world: World, evse: Row) -> TimeSeries:
     return row_log(world, evse, "status_logs", "sampled_at", _STATUS_EVERY, entries)
 
 
-def _told(world: World, evse: Row, product: Product, state: State, at: datetime) -> Row:
+def _told(world: World, evse: Row, product: Product, state: SiteState, at: datetime) -> Row:
     random, about = world.random, (evse["id"], micros(at))
     home = random.between(150, 900, *about, "home")
     pilot = "C" if state.charging else "B" if state.plugged_in else "A"
@@ -131,7 +130,7 @@ def _sent(world: World, evse: Row, number: int) -> list[tuple[datetime, Row]]:
     for episode in stays:
         if episode.public or episode.point is None:
             continue
-        switched = commands(episode, micros(end))
+        switched = power_switches(episode, micros(end))
         for before, command in zip([None, *switched], switched, strict=False):
             at = instant_of(command.at_us)
             if day <= at < end - END_OF_DAY_MARGIN:
@@ -141,7 +140,7 @@ def _sent(world: World, evse: Row, number: int) -> list[tuple[datetime, Row]]:
     return sorted(found, key=lambda entry: entry[0])
 
 
-def _reason(before: Switch | None, switch: Switch) -> Reason:
+def _reason(before: PowerSwitch | None, switch: PowerSwitch) -> Reason:
     mode = switch.plan.mode
     if before is None:
         return Reason.REFRESH_SCHEDULES if mode is Charging.SMART else Reason.FREE_VEND
@@ -156,7 +155,7 @@ def _reason(before: Switch | None, switch: Switch) -> Reason:
     return Reason.REFRESH_SCHEDULES
 
 
-def _command(world: World, evse: Row, reason: Reason, switch: Switch, at: datetime) -> Row:
+def _command(world: World, evse: Row, reason: Reason, switch: PowerSwitch, at: datetime) -> Row:
     return {
         "evse": evse["url"],
         "max_load_target_milliamps": _MILLIAMPS if switch.on else 0,

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ev_energy.simulator.charging._carbon import Carbon
-from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
-from ev_energy.simulator.clock._microseconds import DAY, HALF_HOUR, HOUR, SLOTS, instant_of
+from ev_energy.simulator.clock._instants import (
+    ANCHOR,
+    DAY,
+    HALF_HOUR,
+    HOUR,
+    SLOTS,
+    instant_of,
+    micros,
+    write_instant,
+)
 from ev_energy.simulator.http._paging import numbered_page
 from ev_energy.simulator.http._routes import Reply, detail, listing, log
 from ev_energy.simulator.resources._half_hours import half_hours_page

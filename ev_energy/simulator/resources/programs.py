@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +31,7 @@ from ev_energy.simulator.world._rows import ApiPath
 from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ev_energy.simulator.http._problems import FieldErrors
     from ev_energy.simulator.http._routes import Call, Handler, Routes

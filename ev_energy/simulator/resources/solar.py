@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
-from ev_energy.simulator.clock._microseconds import HALF_HOUR, instant_of
+from ev_energy.simulator.clock._instants import ANCHOR, HALF_HOUR, instant_of, micros, write_instant
 from ev_energy.simulator.home_energy._generation import (
     capacity_steps,
     clamp_watts,

@@ -12,8 +12,14 @@ import attrs
 
 from ev_energy.models.tariffs import TariffType
 from ev_energy.simulator.charging._prices import WEEKEND, Band, Prices, Tariff
-from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
-from ev_energy.simulator.clock._microseconds import HALF_HOUR, SLOTS, instant_of
+from ev_energy.simulator.clock._instants import (
+    ANCHOR,
+    HALF_HOUR,
+    SLOTS,
+    instant_of,
+    micros,
+    write_instant,
+)
 from ev_energy.simulator.http._filters import equals
 from ev_energy.simulator.http._problems import invalid, not_found
 from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing

@@ -26,9 +26,9 @@ from ev_energy.simulator.world._series import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ev_energy.simulator.charging._charging_model import SiteState
     from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.charging._episodes import Episode
-    from ev_energy.simulator.charging._state import State
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
 
@@ -70,7 +70,7 @@ def _severed(world: World, vehicle: Row, site: ChargingSite | None) -> datetime 
     """Return since when a vehicle tells nothing any more, None if it does."""
     if site is None or vehicle["integrated"] != "INACTIVE":
         return None
-    gone = [change.at for change in world.fleet.changes(site) if change.what == "car_gone"]
+    gone = [change.at for change in world.fleet.changes(site) if change.kind == "car_gone"]
     if gone:
         return gone[-1]
     hours = world.random.between(*_SEVERED_HOURS, vehicle["id"], "severed")
@@ -105,7 +105,7 @@ def _status(world: World, vehicle: Row) -> TimeSeries:
     return row_log(world, vehicle, "status_logs", "sampled_at", _STATUS_EVERY, entries, until=until)
 
 
-def _told(state: State, at: datetime) -> Row:
+def _told(state: SiteState, at: datetime) -> Row:
     left = state.seconds_left
     public = state.episode is not None and state.episode.public
     current = Current.DC if public else Current.AC
@@ -128,7 +128,7 @@ def _told(state: State, at: datetime) -> Row:
     }
 
 
-def _doing(state: State, at: datetime) -> Doing:
+def _doing(state: SiteState, at: datetime) -> Doing:
     if not state.plugged_in:
         return Doing.DRIVING if state.driving else Doing.STATIONARY
     if state.complete:

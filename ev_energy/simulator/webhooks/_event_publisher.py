@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.simulator._seeded_random import ID_LETTERS
-from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
-from ev_energy.simulator.clock._microseconds import instant_of
+from ev_energy.simulator.clock._instants import ANCHOR, instant_of, read_instant, write_instant
 from ev_energy.simulator.http._serialization import ExpandTree, Serializer
 from ev_energy.simulator.resources.charging_sessions._rows import sub_session_row
 from ev_energy.simulator.world._rows import Viewer
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ev_energy.simulator.charging._charging_model import ChargingModel
-    from ev_energy.simulator.charging._events import Event
+    from ev_energy.simulator.charging._fleet_events import SubSessionEvent
     from ev_energy.simulator.webhooks import Endpoint, Webhooks
     from ev_energy.simulator.world._world import World
 
@@ -147,7 +146,7 @@ class Announcer:
         end, published = min(now, since + self._span()), 0
         # What is done at the very instant that was looked at last may have come later.
         for event in self._world.charging.events(since - _MICROSECOND, end):
-            name = f"{event.what} {self._key(event)}"
+            name = f"{event.kind} {self._key(event)}"
             if event.at > until:
                 until = event.at
                 told.update(until=write_instant(until), events=[])
@@ -169,13 +168,13 @@ class Announcer:
         self._next = None
         self.catch_up()
 
-    def _key(self, event: Event) -> str:
+    def _key(self, event: SubSessionEvent) -> str:
         return self._world.charging.sub_session_id(event.episode, event.number)
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, event: SubSessionEvent) -> None:
         row = sub_session_row(self._world, event.episode, event.number, event.at)
         data = Serializer(self._world, self._root(), Viewer()).row(row, ExpandTree())
-        self._webhooks.publish(f"charging_sub_session.{event.what}", data, at=event.at)
+        self._webhooks.publish(f"charging_sub_session.{event.kind}", data, at=event.at)
 
     async def _follow(self) -> None:
         with self._webhooks.listen() as rung:

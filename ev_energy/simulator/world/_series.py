@@ -11,7 +11,7 @@ import attrs
 
 from ev_energy.simulator.clock._instants import (
     ANCHOR,
-    instant_at,
+    instant_of,
     micros,
     read_instant,
     write_instant,
@@ -95,7 +95,7 @@ class TimeSeries:
             return
         high = self.now
         if position is not None and -position <= micros(high):
-            high = instant_at(-position - 1)
+            high = instant_of(-position - 1)
         for instant, members in self._instants(high):
             yield self._row(instant, members)
 
@@ -114,7 +114,7 @@ class TimeSeries:
             return
         low = self.began
         if position is not None and -position >= micros(low):
-            low = instant_at(-position + 1)
+            low = instant_of(-position + 1)
         for instant, members in self.entries(low, self.now):
             yield self._row(instant, members)
 

@@ -13,7 +13,6 @@ from ev_energy.models.charging import ChargingSubSessionMode as Mode
 from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator._seeded_random import ID_LETTERS, SeededRandom
 from ev_energy.simulator.charging import _energy_accounting as _ledger
-from ev_energy.simulator.charging._arrival_order import Order, curve
 from ev_energy.simulator.charging._carbon import Feed
 from ev_energy.simulator.charging._charging_model import ChargingModel, EpisodePosition
 from ev_energy.simulator.charging._charging_site import (
@@ -23,10 +22,15 @@ from ev_energy.simulator.charging._charging_site import (
     ChargingSite,
     Group,
 )
-from ev_energy.simulator.charging._facts import assess, commands, flags, instructions
+from ev_energy.simulator.charging._daily_order import Order, curve
 from ev_energy.simulator.charging._prices import Band, Prices, Tariff
-from ev_energy.simulator.clock._instants import ANCHOR
-from ev_energy.simulator.clock._microseconds import DAY, HALF_HOUR, instant_of, micros
+from ev_energy.simulator.charging._sub_sessions import (
+    assess,
+    flags_of,
+    instructions,
+    power_switches,
+)
+from ev_energy.simulator.clock._instants import ANCHOR, DAY, HALF_HOUR, instant_of, micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -262,7 +266,7 @@ def test_stays_do_not_overlap_and_there_is_one_in_three_days(
     for earlier, later in itertools.pairwise(episodes):
         assert earlier.end is not None
         assert later.start - earlier.end >= timedelta(minutes=30)
-        away = [change for change in town.changes(site) if change.what == "car_back"]
+        away = [change for change in town.changes(site) if change.kind == "car_back"]
         if not any(earlier.start <= change.at <= later.start for change in away):
             assert later.start - earlier.start < timedelta(days=4)
     for episode in episodes:
@@ -376,12 +380,12 @@ def test_an_identifier_leads_back_and_no_other_one_leads_anywhere() -> None:
         assert len(session) == 30
         assert set(session[4:]) <= set(ID_LETTERS)
         assert model.session(session, ANCHOR) == episode
-        assert model.position(session) == EpisodePosition.of(episode)
+        assert model.position(session) == (EpisodePosition.of(episode), 0)
         assert model.session(session, episode.start - timedelta(microseconds=1)) is None
         for number in range(len(episode.periods)):
             key = model.sub_session_id(episode, number)
             assert model.sub_session(key, ANCHOR) == (episode, number)
-            assert model.position(key) == EpisodePosition.of(episode)
+            assert model.position(key) == (EpisodePosition.of(episode), number)
             assert stranger.sub_session(key, ANCHOR) is None
             assert model.session(key, ANCHOR) is None
             assert model.session("cses" + key[4:], ANCHOR) is None
@@ -428,7 +432,7 @@ def test_events_are_what_the_bays_periods_begin_and_end_with(
         if at is not None and after < at <= until
     )
     events = list(model.events(after, until))
-    found = [(e.at, e.episode.site.number, e.number, e.what == "ended", e.what) for e in events]
+    found = [(e.at, e.episode.site.number, e.number, e.kind == "ended", e.kind) for e in events]
     assert found == expected
     following = model.next_event_after(after)
     assert following is not None
@@ -439,7 +443,7 @@ def test_an_event_shows_its_episode_as_it_was_then() -> None:
     model = model_of(Town(80))
     for event in model.events(ANCHOR - timedelta(days=1), ANCHOR):
         period = event.episode.periods[event.number]
-        assert (period.end is None) == (event.what == "created")
+        assert (period.end is None) == (event.kind == "created")
         assert event.episode == event.episode.seen(event.at_us)
 
 
@@ -560,7 +564,7 @@ def test_a_boost_charges_at_once_and_then_the_plan_goes_on() -> None:
     assert boosted.energy(boosted.end_us or 0) == episode.energy(episode.end_us or 0)
     events = model.events(begin - timedelta(seconds=1), begin + timedelta(minutes=10))
     assert [
-        (event.what, event.number, event.at)
+        (event.kind, event.number, event.at)
         for event in events
         if event.episode.site.number == episode.site.number
     ] == [
@@ -662,7 +666,7 @@ def test_a_changed_battery_counts_from_the_next_departure_and_keeps_its_percent(
 def test_commands_are_given_where_power_sets_in_and_where_it_stops() -> None:
     model = model_of(Town(100))
     for episode in model.fleet_episodes(after=ANCHOR - timedelta(days=3), now=ANCHOR):
-        given_ = commands(episode, micros(ANCHOR))
+        given_ = power_switches(episode, micros(ANCHOR))
         assert [c.at_us for c in given_] == sorted(c.at_us for c in given_)
         assert given_[0].at_us == episode.start_us
         on = {command.at_us for command in given_ if command.on}
@@ -689,7 +693,7 @@ def test_assessments_tell_the_least_and_the_most_it_could_have_cost() -> None:
             assert found.least_cost - 1 <= usage.cost <= found.most_cost + 1
             assert 0 <= found.savings_percent <= 100
             assert found.average_watts <= found.max_watts
-            assert flags(episode, number, usage) == ()
+            assert flags_of(episode, number, usage) == ()
 
 
 def test_solar_power_costs_nothing_and_the_rest_comes_from_the_grid() -> None:

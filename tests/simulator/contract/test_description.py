@@ -12,13 +12,14 @@ import pytest
 
 from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.conformity import bench as benches
-from tests.helpers.conformity.bench import Bench
 from tests.helpers.conformity.calls import Call, Calls, Key, nowhere
 from tests.helpers.names import assert_same_names
 from tests.helpers.spec.description import Described, Description, from_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.helpers.conformity.bench import Bench
 
 _EVENT = "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events/{dispatch_event_id}"
 _AGREEMENT = (

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ev_energy.simulator import Clock
 from tests.helpers.sessions import at, everything, ongoing
+
+if TYPE_CHECKING:
+    from ev_energy.simulator import Clock
 
 NOWHERE = "0" * 26
 

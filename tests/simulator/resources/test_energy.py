@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import functools
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -25,7 +25,9 @@ from ev_energy.simulator.home_energy._quarter_hours import (
     quarter_start,
 )
 from ev_energy.simulator.resources._seed_world import build_world
-from ev_energy.simulator.world._world import World
+
+if TYPE_CHECKING:
+    from ev_energy.simulator.world._world import World
 
 LONDON = ZoneInfo("Europe/London")
 QUARTER = timedelta(minutes=15)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ev_energy.simulator import Clock
+if TYPE_CHECKING:
+    from ev_energy.simulator import Clock
 
 FOLDERS = ("home_batteries", "boundary_meters")
 LOGS = {"home_batteries": "home_battery", "boundary_meters": "boundary_meter"}

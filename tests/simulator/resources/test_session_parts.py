@@ -4,12 +4,14 @@ from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ev_energy.simulator import Clock
 from tests.helpers.sessions import at, everything, ongoing, query
+
+if TYPE_CHECKING:
+    from ev_energy.simulator import Clock
 
 HALF_HOUR = timedelta(minutes=30)
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ev_energy.simulator import Clock
 from tests.helpers.sessions import EXPANSIONS, at, everything, neighbours, ongoing, query
+
+if TYPE_CHECKING:
+    from ev_energy.simulator import Clock
 
 NOWHERE = "0" * 26
 DAY = timedelta(days=1)

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ev_energy.simulator import Clock
 from ev_energy.simulator.clock._instants import read_instant
 from ev_energy.simulator.home_energy._home_energy import energy_totals, home_energy
 from ev_energy.simulator.resources._seed_world import build_world
@@ -19,6 +18,9 @@ from ev_energy.simulator.resources.solar import (
     connect_inverter,
 )
 from ev_energy.simulator.world._rows import Viewer
+
+if TYPE_CHECKING:
+    from ev_energy.simulator import Clock
 
 
 def acting(user_id: str) -> dict[str, str]:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ev_energy.simulator import Clock
 from tests.helpers.sessions import at, everything, query
+
+if TYPE_CHECKING:
+    from ev_energy.simulator import Clock
 
 LOGS = {
     "status_logs": "sampled_at",

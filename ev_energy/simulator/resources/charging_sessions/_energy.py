@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ev_energy.simulator.clock._instants import micros, write_instant
-from ev_energy.simulator.clock._microseconds import instant_of
+from ev_energy.simulator.clock._instants import instant_of, micros, write_instant
 from ev_energy.simulator.world._rows import ApiPath
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy.simulator.charging._episodes import Episode
-    from ev_energy.simulator.charging._usage import Usage, UsageInterval
+    from ev_energy.simulator.charging._sub_sessions import Usage, UsageInterval
     from ev_energy.simulator.resources.tariffs import Offer
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World

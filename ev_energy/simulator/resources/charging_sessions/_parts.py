@@ -16,8 +16,7 @@ from ev_energy.models.charging_assessment import (
 from ev_energy.models.charging_assessment import (
     ChargingSubSessionDebugMetadataSolarIntegrationType as Solar,
 )
-from ev_energy.simulator.charging._facts import Assessment, assess
-from ev_energy.simulator.charging._facts import flags as flags_of
+from ev_energy.simulator.charging._sub_sessions import Assessment, assess, flags_of
 from ev_energy.simulator.clock._instants import micros, read_instant, write_instant
 from ev_energy.simulator.resources.catalogues.evses import product_of
 from ev_energy.simulator.resources.charging_sessions._energy import (
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ev_energy.simulator.charging._episodes import Episode
-    from ev_energy.simulator.charging._usage import Usage
+    from ev_energy.simulator.charging._sub_sessions import Usage
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
 

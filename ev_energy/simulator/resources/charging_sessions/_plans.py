@@ -9,9 +9,8 @@ from ev_energy.models.charging import ChargingSubSessionMode as Mode
 from ev_energy.models.schedules import DispatcherLogDeviceType as Device
 from ev_energy.models.schedules import ScheduleIntervalScheduleType as Type
 from ev_energy.models.schedules import SchedulePlanEstimatedChargeRateSource as Source
-from ev_energy.simulator.charging import _facts as facts
-from ev_energy.simulator.clock._instants import micros, write_instant
-from ev_energy.simulator.clock._microseconds import HALF_HOUR, SECOND, instant_of
+from ev_energy.simulator.charging._sub_sessions import instructions, plans_of, power_switches
+from ev_energy.simulator.clock._instants import HALF_HOUR, SECOND, instant_of, micros, write_instant
 from ev_energy.simulator.resources.charging_sessions._energy import is_priced, tariff_of
 from ev_energy.simulator.world._rows import ApiPath
 from ev_energy.simulator.world._series import avoid_full_second
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ev_energy.simulator.charging._episodes import Episode, Plan
-    from ev_energy.simulator.charging._facts import Instruction
+    from ev_energy.simulator.charging._sub_sessions import Instruction
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
 
@@ -61,7 +60,7 @@ def schedules(
 ) -> Row:
     """Return the instructions of a sub-session by the time they are for."""
     episode: Episode = row["_episode"]
-    found = list(facts.instructions(episode, row["_number"]))
+    found = list(instructions(episode, row["_number"]))
     if latest_only:  # those of later plans come later
         found = list({one.start_us: one for one in found}.values())
     shown = [
@@ -107,7 +106,7 @@ def schedule_plans(
     episode: Episode = row["_episode"]
     shown = [
         _plan(world, episode, plan, with_prices=with_prices)
-        for plan in facts.plans(episode, row["_number"])
+        for plan in plans_of(episode, row["_number"])
         if plan.mode in _PLANNED
         and (since is None or instant_of(plan.made_us) >= since)
         and (until is None or instant_of(plan.made_us) <= until)
@@ -165,7 +164,7 @@ def dispatches(world: World, row: Row) -> list[Row]:
     episode, period = row["_episode"], row["_episode"].periods[row["_number"]]
     due = [
         command
-        for command in facts.commands(episode, micros(row["_now"]))
+        for command in power_switches(episode, micros(row["_now"]))
         if command.plan.mode in _PLANNED
         and command.at_us >= period.start_us
         and (period.end_us is None or command.at_us < period.end_us)

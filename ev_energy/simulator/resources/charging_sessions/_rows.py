@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ev_energy.simulator.charging._episodes import Episode
-    from ev_energy.simulator.charging._usage import Usage
+    from ev_energy.simulator.charging._sub_sessions import Usage
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ev_energy.simulator.charging._charging_model import EpisodePosition
-from ev_energy.simulator.clock._instants import ANCHOR, micros
-from ev_energy.simulator.clock._microseconds import nearest_instant
+from ev_energy.simulator.clock._instants import ANCHOR, micros, nearest_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

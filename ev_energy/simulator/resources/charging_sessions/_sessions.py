@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ev_energy.simulator.charging._charging_model import EpisodePosition
-from ev_energy.simulator.charging._ids import Ids
 from ev_energy.simulator.http._paging import ScanLimitError
 from ev_energy.simulator.resources.charging_sessions._parts import part_of
 from ev_energy.simulator.resources.charging_sessions._rows import (
@@ -84,10 +83,10 @@ class Sessions:
 
     def parse_cursor(self, cursor: str) -> EpisodePosition:
         """Return the place an id tells of."""
-        mark = self.stays.world.charging.position(cursor) if cursor.startswith("cses") else None
-        if mark is None:
+        found = self.stays.world.charging.position(cursor) if cursor.startswith("cses") else None
+        if found is None:
             raise ValueError(cursor)
-        return mark
+        return found[0]
 
     def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
         """Return the session."""
@@ -178,10 +177,10 @@ class SubSessions:
     def parse_cursor(self, cursor: str) -> Place:
         """Return the place an id tells of."""
         world = self.stays.world
-        mark, read = world.charging.position(cursor), Ids(world.random).read("csub", cursor)
-        if mark is None or read is None:
+        found = world.charging.position(cursor) if cursor.startswith("csub") else None
+        if found is None:
             raise ValueError(cursor)
-        return Place(mark, read[2])
+        return Place(*found)
 
     def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
         """Return the sub-session."""
@@ -198,7 +197,7 @@ class SubSessions:
 
 
 def _beside(mark: EpisodePosition, by: int) -> EpisodePosition:
-    return EpisodePosition(mark.start_us, mark.site + by)
+    return EpisodePosition(mark.start_us, mark.site_number + by)
 
 
 def all_sessions(world: World) -> Sessions:

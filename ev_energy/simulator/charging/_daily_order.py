@@ -11,7 +11,7 @@ import functools
 import math
 from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator.clock._microseconds import DAY, HOUR, MINUTE, SECOND, Micros
+from ev_energy.simulator.clock._instants import DAY, HOUR, MINUTE, SECOND, Micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

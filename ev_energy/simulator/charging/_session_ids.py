@@ -13,7 +13,7 @@ from ev_energy.simulator._seeded_random import ID_LETTERS
 
 if TYPE_CHECKING:
     from ev_energy.simulator._seeded_random import SeededRandom
-    from ev_energy.simulator.clock._microseconds import Micros
+    from ev_energy.simulator.clock._instants import Micros
 
 
 _VALUES: Final = {letter: value for value, letter in enumerate(ID_LETTERS)}
