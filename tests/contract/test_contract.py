@@ -23,7 +23,7 @@ from ev_energy.simulator.http._contract import (
     Shape,
     UnsupportedSchemaError,
 )
-from ev_energy.simulator.http._validation import read_body, read_query, written
+from ev_energy.simulator.http._validation import clean_body, parse_query, validate_body
 from tests.helpers.names import assert_same_names
 from tests.helpers.spec import description
 from tests.helpers.spec.contract_values import Around
@@ -183,13 +183,13 @@ def test_a_body_is_accepted_if_and_only_if_its_schema_accepts_it(
     @given(value=Around(corrected).of(schema))
     def compare(value: Any) -> None:
         good = judge.is_valid(value)
-        errors = read_body(CONTRACT[key], value)
+        errors = validate_body(CONTRACT[key], value)
         assert (errors == {}) == good, errors
         assert json.dumps(errors)
         if good:
-            tidied = written(CONTRACT[key], value)
+            tidied = clean_body(CONTRACT[key], value)
             assert judge.is_valid(tidied)
-            assert written(CONTRACT[key], tidied) == tidied
+            assert clean_body(CONTRACT[key], tidied) == tidied
         seen.add((good, isinstance(value, dict)))
 
     compare()
@@ -202,8 +202,8 @@ def test_a_list_of_regions_may_be_no_longer_than_declared() -> None:
     ring = [[0.5, 51.5], [0.5, 52.5], [1.5, 52.5], [0.5, 51.5]]
     region = {"name": "x", "geometries": [{"type": "Polygon", "coordinates": [ring]}]}
     facts = CONTRACT["POST", "/region_groups"]
-    assert read_body(facts, {"name": "x", "regions": [region] * 500}) == {}
-    assert read_body(facts, {"name": "x", "regions": [region] * 501}) == {
+    assert validate_body(facts, {"name": "x", "regions": [region] * 500}) == {}
+    assert validate_body(facts, {"name": "x", "regions": [region] * 501}) == {
         "regions": ["Must be a list of 1 to 500 items."]
     }
 
@@ -242,7 +242,7 @@ def test_a_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
     def compare(texts: list[str]) -> None:
         sent = [as_json(one, text, anyhow=name == "page") for text in texts]
         good = judge.is_valid(sent if many else sent[0])
-        values, errors = read_query(CONTRACT[key], [(name, text) for text in texts])
+        values, errors = parse_query(CONTRACT[key], [(name, text) for text in texts])
         assert (name not in errors) == good, errors
         assert set(errors) - {name} == set(CONTRACT[key].required) - {name}
         if good and one.get("format") != "date-time":

@@ -325,7 +325,7 @@ def test_simulator_has_every_operation_of_the_client() -> None:
     assert_same_names(
         map(" ".join, OPERATIONS),
         {f"{o.method} {o.path}" for o in operation_table()},
-        missing="add a route to the simulator (see CONTRIBUTING.md)",
+        missing="add it to ROUTES in ev_energy/simulator/resources/<family>.py",
         unexpected="add a method to ev_energy/resources/ (see CONTRIBUTING.md)",
     )
 

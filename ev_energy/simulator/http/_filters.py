@@ -1,7 +1,7 @@
-"""Query parameters that narrow a list.
+"""Query parameters that filter a list.
 
-Most say in their name what they do: ``make_id`` keeps rows that link to a make, ``start__gt``
-compares a member. Families name only those that do not.
+Most names of parameters say what they do: ``make_id`` keeps rows that link to a make, ``start__gt``
+compares a member. A family names only the parameters that this convention does not cover.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from ev_energy.simulator.world._rows import Link, get_member
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ev_energy.simulator.http._paging import RowPredicate
     from ev_energy.simulator.world._rows import Row
 
-    Filter = Callable[[Any], Callable[[Row], bool]]
+    #: From the value of a parameter to the test that rows must pass; `ValueError` if it is invalid.
+    Filter = Callable[[Any], RowPredicate]
 
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "gte": lambda value, bound: value >= bound,
     "lte": lambda value, bound: value <= bound,
     "gt": lambda value, bound: value > bound,
@@ -27,92 +29,92 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def _comparable(value: Any, bound: object) -> Any:
-    return read_instant(value) if isinstance(bound, datetime) else value
+def _compare(name: str, operator: str) -> Filter:
+    comparison = _COMPARISONS[operator]
 
+    def passes(row: Row, bound: Any) -> bool:
+        value: Any = get_member(row, name)
+        if value is None:
+            return False
+        if isinstance(bound, datetime):
+            value = read_instant(value)
+        return comparison(value, bound)
 
-def _compares(name: str, how: str) -> Filter:
-    compare = _COMPARE[how]
-
-    def keep(row: Row, bound: Any) -> bool:
-        value = get_member(row, name)
-        return value is not None and compare(_comparable(value, bound), bound)
-
-    return lambda bound: lambda row: keep(row, bound)
+    return lambda bound: lambda row: passes(row, bound)
 
 
 def equals(name: str) -> Filter:
     """Keep rows whose member has exactly this value, or links to the row with this id."""
 
-    def keep(row: Row, wanted: object) -> bool:
+    def passes(row: Row, expected: object) -> bool:
         value = get_member(row, name)
-        return bool((value.key if isinstance(value, Link) else value) == wanted)
+        return bool((value.key if isinstance(value, Link) else value) == expected)
 
-    return lambda wanted: lambda row: keep(row, wanted)
+    return lambda expected: lambda row: passes(row, expected)
 
 
 def equals_ignoring_case(name: str) -> Filter:
-    """Keep rows with this text, in capitals or not."""
+    """Keep rows whose member is this text in any case."""
     return lambda text: lambda row: str(get_member(row, name)).lower() == text.lower()
 
 
 def contains(name: str) -> Filter:
-    """Keep rows that have this text in theirs, in capitals or not."""
+    """Keep rows whose member contains this text in any case."""
     return lambda text: lambda row: text.lower() in str(get_member(row, name) or "").lower()
 
 
-def within(name: str) -> Filter:
-    """Keep rows whose instant lies between two, written with a comma between them."""
+def in_range(name: str) -> Filter:
+    """Keep rows whose instant lies between two that are separated by a comma, both included."""
 
-    def read(text: str) -> Callable[[Row], bool]:
+    def parse(text: str) -> RowPredicate:
         first, comma, last = text.partition(",")
         if not comma:
-            raise ValueError("Two instants with a comma between them are wanted.")
+            raise ValueError("This must be two instants separated by a comma.")
         low, high = read_instant(first), read_instant(last)
 
-        def keep(row: Row) -> bool:
+        def passes(row: Row) -> bool:
             value = get_member(row, name)
             return value is not None and low <= read_instant(value) <= high
 
-        return keep
+        return passes
 
-    return read
+    return parse
 
 
 def one_of(name: str, known: frozenset[str] | None = None) -> Filter:
-    """Keep rows with one of several texts, joined by commas."""
+    """Keep rows whose member equals one of several texts separated by commas."""
 
-    def read(text: str) -> Callable[[Row], bool]:
-        wanted = frozenset(text.split(","))
-        if known is not None and (unknown := wanted - known):
-            raise ValueError(f"Not known: {', '.join(sorted(unknown))}")
-        keep = {text: equals(name)(text) for text in wanted}
-        return lambda row: any(test(row) for test in keep.values())
+    def parse(text: str) -> RowPredicate:
+        values = frozenset(text.split(","))
+        if known is not None and (unknown := values - known):
+            raise ValueError(f"Unknown: {', '.join(sorted(unknown))}")
+        predicates = [equals(name)(value) for value in values]
+        return lambda row: any(predicate(row) for predicate in predicates)
 
-    return read
+    return parse
 
 
 def is_null(name: str) -> Filter:
-    """Keep rows without, or with, a value."""
-    return lambda wanted: lambda row: (get_member(row, name) is None) is wanted
+    """Keep rows whose member is null (True) or is not (False)."""
+    return lambda expected: lambda row: (get_member(row, name) is None) is expected
 
 
-def translated(name: str, spellings: Mapping[str, str]) -> Filter:
-    """Keep rows by a text that the filter spells another way than the row does."""
-    return lambda text: lambda row: get_member(row, name) == spellings[text]
+def translated(name: str, values: Mapping[str, str]) -> Filter:
+    """Keep rows whose member equals *values* of this text."""
+    return lambda text: lambda row: get_member(row, name) == values[text]
 
 
-def by_name(parameter: str) -> Filter:
-    """Return the filter that a parameter's name stands for."""
-    name, _, how = parameter.partition("__")
-    match how:
+def from_name(parameter: str) -> Filter:
+    """Return the filter that the name of a parameter stands for."""
+    name, _, operator = parameter.partition("__")
+    match operator:
         case "gte" | "lte" | "gt" | "lt":
-            return _compares(name, how)
+            return _compare(name, operator)
         case "in":
             return one_of(name)
         case "isnull":
             return is_null(name)
         case "range":
-            return within(name)
+            return in_range(name)
         case _:
             return equals(name.removesuffix("_id"))

@@ -1,4 +1,4 @@
-"""One page of a list, and the links to its neighbours."""
+"""Pages of a list by cursor or by number, with the links to the previous and the next page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from ev_energy.simulator.http._problems import bad_paging, not_found
+from ev_energy.simulator.http._problems import invalid_paging, not_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._tables import Collection
 
-    Pairs = Sequence[tuple[str, str]]
+    RawQuery = Sequence[tuple[str, str]]
 
-    Keep = Callable[[Row], bool]
+    RowPredicate = Callable[[Row], bool]
 
 _DEFAULT_SIZE: Final = 25
-_NOWHERE: Final = "about:blank"
-#: So many rows are looked at for a page, if hardly any pass the filters.
-_PATIENCE: Final = 10_000
-_FAR: Final = 10**9  # farther than any list goes
+_NO_PAGE: Final = "about:blank"
+#: Rows examined for one page at most if hardly any pass the filters.
+_SCAN_LIMIT: Final = 10_000
+_MAX_OFFSET: Final = 10**9  # beyond the end of any list
 _CURSORS: Final = frozenset({"page_after", "page_before"})
 
 
 class ScanLimitError(Exception):
-    """Raised by what looks through a list when little is found: others want answers too.
+    """Too many rows were examined for one page, which delays other requests.
 
-    The page ends there, and the next one goes on behind ``cursor``.
+    The page ends there; the next one continues after *cursor*.
     """
 
     def __init__(self, cursor: str) -> None:
@@ -37,101 +37,105 @@ class ScanLimitError(Exception):
         self.cursor = cursor
 
 
-def _position(collection: Collection, given: Mapping[str, Any], name: str) -> Any:
-    if name not in given:
+def _position(collection: Collection, query: Mapping[str, Any], name: str) -> Any:
+    if name not in query:
         return None
     try:
-        return collection.parse_cursor(given[name])
+        return collection.parse_cursor(query[name])
     except ValueError:
-        raise bad_paging(name) from None
+        raise invalid_paging(name) from None
 
 
-def page(
-    collection: Collection, keep: Keep, url: str, given: Mapping[str, Any], pairs: Pairs
+def cursor_page(
+    collection: Collection,
+    predicate: RowPredicate,
+    url: str,
+    query: Mapping[str, Any],
+    raw_query: RawQuery,
 ) -> tuple[Sequence[Row], str]:
-    """Return the rows of the page that a query asks for, and its Link header.
+    """Return the rows of the page that a query selects, and its Link header.
 
-    A cursor is a position, not a row: it works when the row it was taken from is gone. Where both
-    cursors are sent, ``page_after`` is the one that counts, and the other is not even looked at.
-    Only the rows of the page are made, and one beyond each end.
+    A cursor is a position, not a row: it still works after its row was deleted. If both cursors are
+    sent, ``page_after`` applies and ``page_before`` is not even validated. Only the rows of the
+    page are generated, and one beyond each end.
     """
-    size: int = given.get("page_size", _DEFAULT_SIZE)
-    after = _position(collection, given, "page_after")
-    before = None if after is not None else _position(collection, given, "page_before")
-    kept = [(name, text) for name, text in pairs if name not in _CURSORS]
-    previous = following = _NOWHERE
+    size: int = query.get("page_size", _DEFAULT_SIZE)
+    after = _position(collection, query, "page_after")
+    before = None if after is not None else _position(collection, query, "page_before")
+    kept = [(name, text) for name, text in raw_query if name not in _CURSORS]
+    previous = following = _NO_PAGE
     if after is None and before is not None:
-        shown, stopped = _taken(_kept(keep, collection, collection.before(before)), size)
-        shown.reverse()
-        if stopped is not None:
-            previous = _address(url, [*kept, ("page_before", stopped)])
+        rows, stopped_at = _take(_scan(predicate, collection, collection.before(before)), size)
+        rows.reverse()
+        if stopped_at is not None:
+            previous = _page_url(url, [*kept, ("page_before", stopped_at)])
     else:
-        shown, stopped = _taken(_kept(keep, collection, collection.after(after)), size)
-        if stopped is not None:
-            following = _address(url, [*kept, ("page_after", stopped)])
+        rows, stopped_at = _take(_scan(predicate, collection, collection.after(after)), size)
+        if stopped_at is not None:
+            following = _page_url(url, [*kept, ("page_after", stopped_at)])
     if (
-        shown
-        and previous == _NOWHERE
-        and _any(keep, collection, collection.before(collection.position(shown[0])))
+        rows
+        and previous == _NO_PAGE
+        and _has_match(predicate, collection, collection.before(collection.position(rows[0])))
     ):
-        previous = _address(url, [*kept, ("page_before", collection.cursor(shown[0]))])
+        previous = _page_url(url, [*kept, ("page_before", collection.cursor(rows[0]))])
     if (
-        shown
-        and following == _NOWHERE
-        and _any(keep, collection, collection.after(collection.position(shown[-1])))
+        rows
+        and following == _NO_PAGE
+        and _has_match(predicate, collection, collection.after(collection.position(rows[-1])))
     ):
-        following = _address(url, [*kept, ("page_after", collection.cursor(shown[-1]))])
-    return shown, link_header(previous, following)
+        following = _page_url(url, [*kept, ("page_after", collection.cursor(rows[-1]))])
+    return rows, link_header(previous, following)
 
 
 def numbered_page(
-    rows: Iterator[Row], url: str, given: Mapping[str, Any], pairs: Pairs
+    rows: Iterator[Row], url: str, query: Mapping[str, Any], raw_query: RawQuery
 ) -> tuple[Sequence[Row], str]:
-    """Return a page of a list whose pages have numbers; past the end there is none."""
-    size: int = given.get("page_size", _DEFAULT_SIZE)
-    number: int = given.get("page", 1)
-    start = min((number - 1) * size, _FAR)
-    shown = list(itertools.islice(rows, start, start + size))
-    if not shown and number > 1:
+    """Return the rows of a numbered page and its Link header; 404 for a page past the end."""
+    size: int = query.get("page_size", _DEFAULT_SIZE)
+    number: int = query.get("page", 1)
+    start = min((number - 1) * size, _MAX_OFFSET)
+    selected = list(itertools.islice(rows, start, start + size))
+    if not selected and number > 1:
         raise not_found()
-    kept = [(name, text) for name, text in pairs if name != "page"]
-    previous = _address(url, [*kept, ("page", str(number - 1))]) if number > 1 else _NOWHERE
-    more = next(rows, None) is not None
-    following = _address(url, [*kept, ("page", str(number + 1))]) if more else _NOWHERE
-    return shown, link_header(previous, following)
+    kept = [(name, text) for name, text in raw_query if name != "page"]
+    previous = _page_url(url, [*kept, ("page", str(number - 1))]) if number > 1 else _NO_PAGE
+    has_more = next(rows, None) is not None
+    following = _page_url(url, [*kept, ("page", str(number + 1))]) if has_more else _NO_PAGE
+    return selected, link_header(previous, following)
 
 
-def link_header(previous: str = _NOWHERE, following: str = _NOWHERE) -> str:
-    """Return a Link header."""
+def link_header(previous: str = _NO_PAGE, following: str = _NO_PAGE) -> str:
+    """Return a Link header (RFC 8288) with both relations."""
     return f'<{previous}>; rel="previous", <{following}>; rel="next"'
 
 
-def _taken(rows: Iterator[Row], size: int) -> tuple[list[Row], str | None]:
-    """Return the first rows, and where to go on if looking for them took too long."""
-    shown: list[Row] = []
+def _take(rows: Iterator[Row], size: int) -> tuple[list[Row], str | None]:
+    """Return the first rows, and the cursor to continue from if the scan limit was reached."""
+    taken: list[Row] = []
     try:
-        shown.extend(itertools.islice(rows, size))
+        taken.extend(itertools.islice(rows, size))
     except ScanLimitError as error:
-        return shown, error.cursor
-    return shown, None
+        return taken, error.cursor
+    return taken, None
 
 
-def _kept(keep: Keep, collection: Collection, rows: Iterator[Row]) -> Iterator[Row]:
-    """Return the rows that pass a test, as long as some do now and then."""
-    for looked_at, row in enumerate(rows):
-        if keep(row):
+def _scan(predicate: RowPredicate, collection: Collection, rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield the rows that pass; raise `ScanLimitError` at a failing row past the limit."""
+    for examined, row in enumerate(rows):
+        if predicate(row):
             yield row
-        elif looked_at >= _PATIENCE:
+        elif examined >= _SCAN_LIMIT:
             raise ScanLimitError(collection.cursor(row))
 
 
-def _any(keep: Keep, collection: Collection, rows: Iterator[Row]) -> bool:
-    """Return whether any row passes a test; perhaps one does, where looking takes too long."""
+def _has_match(predicate: RowPredicate, collection: Collection, rows: Iterator[Row]) -> bool:
+    """Return whether any row passes; True, to be safe, if the scan limit is reached."""
     try:
-        return next(_kept(keep, collection, rows), None) is not None
+        return next(_scan(predicate, collection, rows), None) is not None
     except ScanLimitError:
         return True
 
 
-def _address(url: str, query: Pairs) -> str:
+def _page_url(url: str, query: RawQuery) -> str:
     return f"{url}?{urlencode(query, quote_via=quote, safe=':,')}"

@@ -1,7 +1,8 @@
-"""Refusals: problem details as RFC 9457 wants them."""
+"""Problem details (RFC 9457): the bodies of all replies with a 4xx status."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -10,14 +11,14 @@ if TYPE_CHECKING:
 
 _TYPES: Final = "https://api.ev.energy/v2/problems/"
 
-#: Member of a request, and what is wrong with it; nested where the request is.
+#: The errors of each member of a request, nested as the request is.
 FieldErrors = dict[str, Any]
 
 
 class ProblemError(Exception):
-    """A request that is answered with a problem.
+    """A request is answered with a problem.
 
-    Only the slugs the API documents are sent as ``type``; other problems have none.
+    Only slugs that the API documents are sent as ``type``; other problems have no type.
     """
 
     def __init__(
@@ -30,98 +31,117 @@ class ProblemError(Exception):
         field_errors: FieldErrors | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        status = int(status)
         super().__init__(f"{status} {title}: {detail}")
         self.status = status
         self.headers = dict(headers or {})
         self.body: dict[str, Any] = {"status": status, "title": title, "detail": detail}
         if slug is not None:
-            self.body = {"type": type_of(slug), **self.body}
+            self.body = {"type": type_url(slug), **self.body}
         if field_errors is not None:
             self.body["field_errors"] = field_errors
 
 
-def type_of(slug: str) -> str:
-    """Return the URL that names a type of problem."""
+def type_url(slug: str) -> str:
+    """Return the URL that identifies a type of problem."""
     return f"{_TYPES}{slug}/"
 
 
-def invalid(errors: FieldErrors, *, slug: str | None = None, status: int = 400) -> ProblemError:
-    """Return a refusal that names the members at fault.
+def invalid(
+    errors: FieldErrors, *, slug: str | None = None, status: int = HTTPStatus.BAD_REQUEST
+) -> ProblemError:
+    """Return the problem that names the invalid members.
 
-    Where the operation has a type of its own for it, that is added on the way out.
+    If the operation has a problem type for this, the dispatcher adds it.
     """
-    detail = f"These were not accepted: {', '.join(errors)}"
+    detail = f"These members or parameters are invalid: {', '.join(errors)}"
     return ProblemError(status, "Invalid request", detail, slug=slug, field_errors=errors)
 
 
-def bad_paging(name: str) -> ProblemError:
-    """Return the 400 for a paging parameter that makes no sense."""
+def invalid_paging(name: str) -> ProblemError:
+    """Return the 400 for an invalid paging parameter."""
     return ProblemError(
-        400,
+        HTTPStatus.BAD_REQUEST,
         "Invalid pagination parameter",
-        f"Cannot page by this {name}",
+        f"The value of {name} is not valid.",
         slug="pagination-parameters",
     )
 
 
 def unsupported_version(version: str) -> ProblemError:
     """Return the 400 for a version of the API that does not exist."""
-    # The API documents no type of its own for this; its example shows the one for paging.
+    # The API documents no type for this; its example shows the type of paging problems.
     return ProblemError(
-        400, "Unsupported version", f"There is no version {version}", slug="pagination-parameters"
+        HTTPStatus.BAD_REQUEST,
+        "Unsupported version",
+        f"Version {version} does not exist; send EvEnergy-Version: 2.",
+        slug="pagination-parameters",
     )
 
 
 def unauthorized(detail: str) -> ProblemError:
-    """Return the 401 for a token that is missing or not good."""
-    return ProblemError(401, "Unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
+    """Return the 401 for a missing or invalid token."""
+    headers = {"WWW-Authenticate": "Bearer"}
+    return ProblemError(HTTPStatus.UNAUTHORIZED, "Unauthorized", detail, headers=headers)
 
 
 def forbidden(scope: str) -> ProblemError:
-    """Return the 403 for a token without a scope that is needed."""
-    return ProblemError(403, "Forbidden", f"The token lacks the scope {scope}.")
+    """Return the 403 for a token without a required scope."""
+    return ProblemError(HTTPStatus.FORBIDDEN, "Forbidden", f"The token lacks the scope {scope}.")
 
 
-def not_found(what: str = "Nothing") -> ProblemError:
-    """Return the plain 404."""
-    return ProblemError(404, "Not found", f"{what} is to be found here.")
+def not_found(subject: str = "Nothing") -> ProblemError:
+    """Return the 404; *subject* begins its sentence, as in "No such fault"."""
+    return ProblemError(HTTPStatus.NOT_FOUND, "Not found", f"{subject} exists at this URL.")
 
 
 def method_not_allowed(allowed: str) -> ProblemError:
-    """Return the 405, with the methods that would do."""
+    """Return the 405 with the methods that the path allows."""
     return ProblemError(
-        405, "Method Not Allowed", f"Only {allowed} will do here.", headers={"Allow": allowed}
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "Method Not Allowed",
+        f"This URL allows: {allowed}.",
+        headers={"Allow": allowed},
     )
 
 
 def not_acceptable() -> ProblemError:
-    """Return the 406 for a client that takes no JSON."""
-    return ProblemError(406, "Not Acceptable", "There is nothing but JSON here.")
+    """Return the 406 for a client that does not accept JSON."""
+    return ProblemError(
+        HTTPStatus.NOT_ACCEPTABLE, "Not Acceptable", "Only application/json is available."
+    )
 
 
 def conflict(detail: str) -> ProblemError:
-    """Return the 409 for something that cannot be done as things stand."""
-    return ProblemError(409, "Conflict", detail)
+    """Return the 409 for a request that the current state does not allow."""
+    return ProblemError(HTTPStatus.CONFLICT, "Conflict", detail)
 
 
 def too_large() -> ProblemError:
-    """Return the 413 for a body of more than 20 MiB."""
+    """Return the 413 for a body above the size limit."""
     return ProblemError(
-        413, "Payload Too Large", "The body has more than 20 MiB.", slug="payload-too-large"
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "Payload Too Large",
+        "The body is larger than 20 MiB (a form: 1 MiB).",
+        slug="payload-too-large",
     )
 
 
 def unsupported_media_type(media: Iterable[str]) -> ProblemError:
-    """Return the 415, with the types that would do."""
-    return ProblemError(415, "Unsupported Media Type", f"Send {' or '.join(media)}.")
+    """Return the 415 with the media types that the operation takes."""
+    return ProblemError(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "Unsupported Media Type",
+        f"Send the body as {' or '.join(media)}.",
+    )
 
 
 def too_many_requests(seconds: int) -> ProblemError:
-    """Return the 429 that says how long to wait."""
+    """Return the 429 with the seconds until another request is allowed."""
     return ProblemError(
-        429,
+        HTTPStatus.TOO_MANY_REQUESTS,
         "Too Many Requests",
-        f"The hourly limit is used up; there is room again in {seconds} seconds",
+        f"The hourly limit is reached; the next request is allowed in {seconds} seconds.",
         slug="rate-limit-exceeded",
         headers={"Retry-After": str(seconds)},
     )

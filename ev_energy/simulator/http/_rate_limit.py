@@ -1,4 +1,4 @@
-"""The hourly limit, as a rolling window of the time that clients measure."""
+"""The hourly rate limit: a rolling window in the service's time."""
 
 from __future__ import annotations
 
@@ -21,64 +21,66 @@ _WINDOW: Final = timedelta(hours=1)
 
 
 @attrs.frozen
-class Bucket:
-    """Whose requests are counted together, and how many they may be."""
+class Allowance:
+    """The requests per hour of one caller."""
 
-    who: Hashable
+    key: Hashable
+    """What is counted together: client and user, or an address and its pool."""
     limit: int | None
+    """None for no limit."""
 
 
 class RateLimiter:
-    """Counts the requests of the last hour by bucket."""
+    """Counts the requests of the last hour for each caller."""
 
     def __init__(self, limit: int | None, clock: Callable[[], datetime]) -> None:
         self._limit = limit
         self._clock = clock
-        self._taken: defaultdict[Hashable, deque[datetime]] = defaultdict(deque)
+        self._counted: defaultdict[Hashable, deque[datetime]] = defaultdict(deque)
 
-    def bucket(self, *who: Hashable, at_most: int | None = None) -> Bucket:
-        """Return the bucket of a caller; ``at_most`` lowers the usual limit."""
+    def allowance(self, *key: Hashable, at_most: int | None = None) -> Allowance:
+        """Return the allowance of a caller; *at_most* lowers the usual limit."""
         limits = [limit for limit in (self._limit, at_most) if limit is not None]
-        return Bucket(who, None if self._limit is None else min(limits))
+        return Allowance(key, None if self._limit is None else min(limits))
 
-    def take(self, bucket: Bucket) -> None:
-        """Count one request, or refuse it; a refused one does not count."""
-        if bucket.limit is None:
+    def count(self, allowance: Allowance) -> None:
+        """Count one request, or raise the 429 without counting it."""
+        if allowance.limit is None:
             return
-        taken, now = self._recent(bucket), self._clock()
-        if len(taken) >= bucket.limit:
-            # With a limit of nothing at all there is no oldest request to wait for.
-            leaves = (taken[0] if taken else now) + _WINDOW
-            raise too_many_requests(max(1, math.ceil((leaves - now).total_seconds())))
-        taken.append(now)
+        counted, now = self._recent(allowance), self._clock()
+        if len(counted) >= allowance.limit:
+            # With a limit of 0 there is no counted request that could leave the window.
+            free_at = (counted[0] if counted else now) + _WINDOW
+            raise too_many_requests(max(1, math.ceil((free_at - now).total_seconds())))
+        counted.append(now)
 
-    def headers(self, bucket: Bucket) -> dict[str, str]:
-        """Return the headers that tell where the caller stands."""
-        if bucket.limit is None:
+    def headers(self, allowance: Allowance) -> dict[str, str]:
+        """Return the X-RateLimit headers for the allowance as it is now."""
+        if allowance.limit is None:
             return {}
-        remaining = max(0, bucket.limit - len(self._recent(bucket)))
-        return {"X-RateLimit-Limit": str(bucket.limit), "X-RateLimit-Remaining": str(remaining)}
+        remaining = max(0, allowance.limit - len(self._recent(allowance)))
+        return {"X-RateLimit-Limit": str(allowance.limit), "X-RateLimit-Remaining": str(remaining)}
 
-    def _recent(self, bucket: Bucket) -> deque[datetime]:
-        taken, past = self._taken[bucket.who], self._clock() - _WINDOW
-        while taken and taken[0] <= past:
-            taken.popleft()
-        return taken
+    def _recent(self, allowance: Allowance) -> deque[datetime]:
+        counted, window_start = self._counted[allowance.key], self._clock() - _WINDOW
+        while counted and counted[0] <= window_start:
+            counted.popleft()
+        return counted
 
     def dump(self) -> list[Any]:
         """Return the requests that still count, as JSON."""
         return [
-            [list(cast("tuple[Any, ...]", who)), [write_instant(at) for at in taken]]
-            for who, taken in self._taken.items()
-            if taken
+            [list(cast("tuple[Any, ...]", key)), [write_instant(time) for time in counted]]
+            for key, counted in self._counted.items()
+            if counted
         ]
 
     def load(self, dumped: list[Any]) -> None:
-        """Take what `dump` returned in place of everything."""
+        """Replace everything with what `dump` returned."""
         now = self._clock()
-        kept = {
-            tuple(who): deque(sorted(min(read_instant(at), now) for at in taken))
-            for who, taken in dumped
+        loaded = {
+            tuple(key): deque(sorted(min(read_instant(time), now) for time in counted))
+            for key, counted in dumped
         }
-        self._taken.clear()
-        self._taken.update(kept)
+        self._counted.clear()
+        self._counted.update(loaded)

@@ -1,7 +1,7 @@
-"""What an operation is, and the ways most of them are answered.
+"""What a handler receives and returns (`Call`, `Reply`), and the handlers most operations share.
 
-Who may call it, what it takes and expands, how it is paged: all that is the contract's. A family
-only says what is done.
+Who may call an operation, its parameters, expansions and paging are declared in the contract. A
+family's route only adds what the operation does.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ev_energy.simulator.http._filters import by_name
-from ev_energy.simulator.http._paging import numbered_page, page
+from ev_energy.simulator.http._filters import from_name
+from ev_energy.simulator.http._paging import cursor_page, numbered_page
 from ev_energy.simulator.http._problems import invalid, not_found
 from ev_energy.simulator.http._serialization import ExpandTree, Serializer
 from ev_energy.simulator.world._rows import Link
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator.http._contract import OperationFacts
     from ev_energy.simulator.http._filters import Filter
-    from ev_energy.simulator.http._paging import Keep
+    from ev_energy.simulator.http._paging import RowPredicate
     from ev_energy.simulator.oauth import Application
     from ev_energy.simulator.world._rows import Row, Viewer
     from ev_energy.simulator.world._tables import Collection
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
     Handler = Callable[["Call"], "Reply"]
 
-    Extra = Callable[["Call", Row], Row]
+    CollectionSource = Callable[["Call"], Collection]
 
-    Source = Callable[["Call"], Collection]
+    ExtraMembers = Callable[["Call", Row], Row]
 
-#: What answers each operation, by method and path.
+#: The handler of each operation, by method and path.
 Routes = dict[tuple[str, str], "Handler"]
 
-#: The language of texts for which a request prefers none.
+#: The language of texts if a request prefers no other.
 ENGLISH: Final = "en"
 #: A language range with its weight (RFC 9110, section 12.5.4).
 _LANGUAGE_RANGE: Final = re.compile(
@@ -50,59 +50,60 @@ _LANGUAGE_RANGE: Final = re.compile(
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """One request that passed all the general checks."""
+    """One request to an operation that passed every check of the dispatcher."""
 
     world: World
     facts: OperationFacts
     now: datetime
     root: str
-    """The API's root as this caller reaches it."""
+    """The root of the API at the host that the caller uses."""
     url: str
-    """What was asked for, without the query and a slash at the end."""
+    """The requested URL without its query and a slash at the end."""
     params: Mapping[str, str]
-    """Parameters of the path; ``me`` is the user who is meant."""
+    """The path parameters; ``me`` is replaced by the id of the user."""
     query: Mapping[str, Any]
-    """Parameters of the query as values: numbers, booleans, datetimes, lists, texts."""
-    pairs: Sequence[tuple[str, str]]
+    """The query parameters as values: numbers, booleans, datetimes, lists, texts."""
+    raw_query: Sequence[tuple[str, str]]
     """The query as it was sent."""
     body: Any
-    """What the body holds, checked against the contract; an empty object if there was none."""
+    """The body, valid by the contract; an empty object if there was none."""
     language: str | None
     """The Accept-Language header."""
     applications: Mapping[str, Application]
     viewer: Viewer
+    """The application and user whose view of the world is served."""
     by_user: bool
-    """Whether the token is a user's own."""
+    """Whether the token belongs to a user rather than to an application."""
     expand: ExpandTree
 
     @functools.cached_property
     def path(self) -> str:
-        """The path with its parameters filled in, without the root and the slashes around."""
+        """The path with its parameters filled in, without the root and the outer slashes."""
         return self.facts.path.format_map(self.params).strip("/")
 
     def serialize(self, row: Row) -> dict[str, Any]:
-        """Return the JSON of a row, with what was asked for expanded."""
+        """Return the JSON of a row, with the requested members expanded."""
         return Serializer(self.world, self.root, self.viewer).row(row, self.expand)
 
     def can_see(self, collection: Collection, row: Row) -> bool:
-        """Return whether a row is the caller's to see."""
+        """Return whether the row is visible to the viewer."""
         user_id = self.viewer.user_id
         return user_id is None or collection.owner_id(row) in {None, user_id}
 
     def stored(self, folder: str, key: str) -> tuple[Collection, Row]:
-        """Return a row as it is kept, if the caller may see it, or refuse with 404."""
+        """Return the stored row and its collection; 404 if it is not visible to the viewer."""
         found = self.world.find(Link(folder, key))
         if found is None or not self.can_see(*found):
             raise not_found()
         return found
 
     def find(self, folder: str, key: str) -> Row:
-        """Return a row as the caller sees it, or refuse with 404."""
+        """Return the row as the viewer sees it; 404 if it is not visible."""
         collection, row = self.stored(folder, key)
         return collection.view_for(row, self.viewer)
 
     def row(self, folder: str, name: str) -> Row:
-        """Return the row that a path parameter names, or refuse with 404."""
+        """Return the row whose id is the path parameter *name*; 404 if it is not visible."""
         return self.find(folder, self.params[name])
 
     def preferred_language(self, available: Container[str]) -> str:
@@ -123,15 +124,16 @@ class Call:
 
 @attrs.frozen
 class Reply:
-    """What an operation answers."""
+    """What a handler returns."""
 
     body: Any = None
+    """The JSON of the body; None for no body."""
     status: int = 200
     headers: Mapping[str, str] = attrs.Factory(dict[str, str])
 
 
 def read_link(world: World, folder: str, value: object) -> Link | None:
-    """Return the link to the row of *folder* that a URL names, or None if it names none."""
+    """Return the link to the row of *folder* that a URL in a body names; None if there is none."""
     try:
         path = urlsplit(str(value)).path
     except ValueError:
@@ -143,11 +145,11 @@ def read_link(world: World, folder: str, value: object) -> Link | None:
 
 
 def collection_at(call: Call) -> Collection:
-    """Return the collection at the operation's path, as far as the caller may see it."""
+    """Return the collection at the operation's path, limited to what the viewer sees."""
     folder = call.path
-    owners, _, key = folder.rpartition("/")[0].rpartition("/")
-    if owners:
-        call.stored(owners, key)  # what is below a row that may not be seen may not be seen either
+    parent_folder, _, parent_key = folder.rpartition("/")[0].rpartition("/")
+    if parent_folder:
+        call.stored(parent_folder, parent_key)  # below an invisible row nothing is visible
     collection = call.world.collection(folder)
     if collection is None:
         raise not_found()
@@ -155,83 +157,87 @@ def collection_at(call: Call) -> Collection:
     return collection if user_id is None else collection.for_user(user_id)
 
 
-def row_filter(call: Call, filters: Mapping[str, Filter | None]) -> Keep:
-    """Return the test that rows must pass to be listed.
+def row_filter(call: Call, filters: Mapping[str, Filter | None]) -> RowPredicate:
+    """Return the test that listed rows must pass.
 
-    ``None`` stands for a parameter that the source of the rows has dealt with.
+    *filters* are those of parameters whose name does not tell. None marks a parameter that the
+    source of the rows applies itself.
     """
-    tests: list[Keep] = []
+    predicates: list[RowPredicate] = []
     errors: dict[str, Any] = {}
     for name, value in call.query.items():
         if name in call.facts.paging_parameters or name == "expand":
             continue
-        made = filters[name] if name in filters else by_name(name)
-        if made is None:
+        make_predicate = filters[name] if name in filters else from_name(name)
+        if make_predicate is None:
             continue
         try:
-            tests.append(made(value))
+            predicates.append(make_predicate(value))
         except ValueError as error:
             errors[name] = [str(error)]
     if errors:
         raise invalid(errors)
-    return lambda row: all(test(row) for test in tests)
+    return lambda row: all(predicate(row) for predicate in predicates)
 
 
-def paged_reply(call: Call, collection: Collection, keep: Keep) -> Reply:
-    """Return a page of a collection in the style of the operation."""
+def paged_reply(call: Call, collection: Collection, predicate: RowPredicate) -> Reply:
+    """Return a page of a collection, or all of it, as the contract declares for the operation."""
 
     def body(rows: Sequence[Row]) -> list[Any]:
         return [call.serialize(collection.view_for(row, call.viewer)) for row in rows]
 
     match call.facts.paging:
         case "cursor":
-            rows, links = page(collection, keep, call.url, call.query, call.pairs)
+            rows, links = cursor_page(collection, predicate, call.url, call.query, call.raw_query)
         case "page":
-            every: Iterator[Row] = filter(keep, collection.after(None))
-            rows, links = numbered_page(every, call.url, call.query, call.pairs)
+            matching: Iterator[Row] = filter(predicate, collection.after(None))
+            rows, links = numbered_page(matching, call.url, call.query, call.raw_query)
         case _:
-            return Reply(body(list(filter(keep, collection.after(None)))))
+            return Reply(body(list(filter(predicate, collection.after(None)))))
     return Reply(body(rows), headers={"Link": links})
 
 
 def listing(
-    source: Source = collection_at, *, filters: Mapping[str, Filter | None] | None = None
+    source: CollectionSource = collection_at,
+    *,
+    filters: Mapping[str, Filter | None] | None = None,
 ) -> Handler:
-    """Return a handler that lists a collection, page by page where the operation is paged."""
+    """Return a handler that lists a collection, in pages if the operation has pages."""
 
-    def answer(call: Call) -> Reply:
-        keep = row_filter(call, filters or {})
-        return paged_reply(call, source(call), keep)
+    def handle(call: Call) -> Reply:
+        predicate = row_filter(call, filters or {})
+        return paged_reply(call, source(call), predicate)
 
-    return answer
+    return handle
 
 
 def log(member: str, *, filters: Mapping[str, Filter | None] | None = None) -> Handler:
-    """Return a handler that lists the log at the operation's path by its instants."""
+    """Return a handler that lists the log at the operation's path by its instants, *member*."""
     bounds: dict[str, Filter | None] = {f"{member}__gte": None, f"{member}__lte": None}
 
     def source(call: Call) -> Collection:
-        owners, _, key = call.path.rpartition("/")[0].rpartition("/")
-        _, owner = call.stored(owners, key)
-        series = call.world.series(owner, call.path.rpartition("/")[2])
+        owner_path, _, log_name = call.path.rpartition("/")
+        folder, _, key = owner_path.rpartition("/")
+        _, owner = call.stored(folder, key)
+        series = call.world.series(owner, log_name)
         return series.between(call.query.get(f"{member}__gte"), call.query.get(f"{member}__lte"))
 
     return listing(source, filters={**bounds, **(filters or {})})
 
 
-def detail(extra: Extra | None = None) -> Handler:
-    """Return a handler that shows the row at the operation's path.
+def detail(extra: ExtraMembers | None = None) -> Handler:
+    """Return a handler that returns the row at the operation's path.
 
-    ``extra`` makes the members that only a single row has.
+    *extra* computes the members that a single row has and a list omits.
     """
 
-    def answer(call: Call) -> Reply:
+    def handle(call: Call) -> Reply:
         folder, _, key = call.path.rpartition("/")
-        home, _, _ = folder.rpartition("/")
-        owners, _, owner = home.rpartition("/")
-        if owners:
-            call.stored(owners, owner)
-        shown = call.find(folder, key)
-        return Reply(call.serialize(shown if extra is None else shown | extra(call, shown)))
+        parent_path, _, _ = folder.rpartition("/")
+        parent_folder, _, parent_key = parent_path.rpartition("/")
+        if parent_folder:
+            call.stored(parent_folder, parent_key)
+        row = call.find(folder, key)
+        return Reply(call.serialize(row if extra is None else row | extra(call, row)))
 
-    return answer
+    return handle

@@ -1,4 +1,4 @@
-"""Rows into JSON: links become URLs, or what they lead to."""
+"""Serialization of rows: a link becomes a URL or, if it is expanded, the JSON of its row."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class ExpandTree(dict[str, "ExpandTree"]):
-    """What to expand, by member: ``model.make`` stands as make below model."""
+    """The members to expand: ``model.make`` is the branch make of the branch model."""
 
     @classmethod
     def from_names(cls, names: Iterable[str]) -> ExpandTree:
-        """Return the tree of dotted names; a nested name brings its parents along."""
+        """Return the tree of dotted names; a nested name includes its parents."""
         tree = cls()
         for name in names:
             branch = tree
@@ -30,14 +30,14 @@ class ExpandTree(dict[str, "ExpandTree"]):
 
 @attrs.frozen
 class Serializer:
-    """Writes rows for one caller, with URLs as this caller reaches the server."""
+    """Serializes rows for one viewer, with URLs below the root that the caller uses."""
 
     world: World
     root: str
     viewer: Viewer
 
     def row(self, row: Row, tree: ExpandTree) -> dict[str, Any]:
-        """Return the JSON object of a row."""
+        """Return the JSON object of a row; members that begin with an underscore are internal."""
         return {
             name: self._value(value, tree.get(name))
             for name, value in row.items()

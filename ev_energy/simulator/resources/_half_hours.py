@@ -27,5 +27,5 @@ def half_hours_page(call: Call, known: range, entry: Callable[[int], Row]) -> Re
         last = min(last, micros(call.query["started_at__lte"]) // HALF_HOUR)
     numbers: range = range(last, first - 1, -1)
     rows = ({"number": number} for number in numbers)
-    shown, links = numbered_page(rows, f"{call.root}/{call.path}", call.query, call.pairs)
+    shown, links = numbered_page(rows, f"{call.root}/{call.path}", call.query, call.raw_query)
     return Reply([entry(row["number"]) for row in shown], headers={"Link": links})

@@ -218,7 +218,7 @@ def _levels(call: Call) -> Reply:
         )
     is_bounded = call.query.keys() & {"started_at__gte", "started_at__lte"}
     levels = iter(() if is_bounded else (constant,))  # without a start it matches no bound
-    rows, links = numbered_page(levels, f"{call.root}/{call.path}", call.query, call.pairs)
+    rows, links = numbered_page(levels, f"{call.root}/{call.path}", call.query, call.raw_query)
     return Reply(list(rows), headers={"Link": links})
 
 

@@ -161,7 +161,7 @@ def _get_payout(call: Call) -> Reply:
 def _receiver_errors(body: dict[str, Any]) -> FieldErrors:
     receiver = body.get("receiver")
     match body["receiver_wallet"]:
-        case "PAYPAL" if not FORMATS["email"].is_met(receiver or ""):
+        case "PAYPAL" if not FORMATS["email"].matches(receiver or ""):
             return {"receiver": ["PAYPAL needs an e-mail address."]}
         case "VENMO" if not _PHONE.fullmatch(receiver or ""):
             return {"receiver": ["VENMO needs a phone number."]}

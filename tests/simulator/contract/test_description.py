@@ -115,7 +115,7 @@ def test_every_described_operation_is_simulated_and_no_other(spec: Description) 
     assert_same_names(
         map(" ".join, OPERATIONS),
         {" ".join(operation.key) for operation in spec.operations},
-        missing="add a route to the simulator (see CONTRIBUTING.md)",
+        missing="add it to ROUTES in ev_energy/simulator/resources/<family>.py",
         unexpected="the description has no such operation; correct the path of the route",
     )
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ev_energy.simulator.http._body import parse_form
 from ev_energy.simulator.http._contract import CONTRACT
-from ev_energy.simulator.http._forms import read_form
 
 ADDRESS = {"address_1": "1 High St", "city": "Leeds", "postal_code": "LS1", "country_code": "GB"}
 MULTIPART = "multipart/form-data; boundary=cut"
@@ -100,7 +100,7 @@ PIECES = st.sampled_from(
 def test_any_bytes_are_a_form_or_a_value_error(pieces: list[bytes], kind: str) -> None:
     assert SHAPE is not None
     try:
-        fields = read_form(b"".join(pieces), kind, CONTRACT.shape(SHAPE.shape))
+        fields = parse_form(b"".join(pieces), kind, CONTRACT.shape(SHAPE.shape))
     except ValueError:
         return
     assert all(isinstance(name, str) for name in fields)

@@ -148,7 +148,7 @@ async def test_a_page_ends_early_where_hardly_anything_passes_the_filter_and_not
     since = (clock.now() - timedelta(days=1)).isoformat().replace("+00:00", "Z")
     url = f"{evse['url']}/ocpp_logs?sampled_at__gte={since}&action=BootNotification"
     whole, _ = await walk(api, url)
-    monkeypatch.setattr("ev_energy.simulator.http._paging._PATIENCE", 20)
+    monkeypatch.setattr("ev_energy.simulator.http._paging._SCAN_LIMIT", 20)
     pages, _ = await walk(api, url)
     assert list(chain(*pages)) == list(chain(*whole))
     assert len(pages) > len(whole)

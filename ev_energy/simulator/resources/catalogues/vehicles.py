@@ -306,7 +306,7 @@ def _shown(call: Call, folder: str, row: Row, status: int = 200) -> Reply:
 def _list_connectors(call: Call) -> Reply:
     rows = connectors_of(call.world, call.row("vehicle_models", "vehicle_model_id"))
     every = iter([rows[region] for region in sorted(rows)])
-    shown, links = numbered_page(every, call.url, call.query, call.pairs)
+    shown, links = numbered_page(every, call.url, call.query, call.raw_query)
     return Reply([call.serialize(row) for row in shown], headers={"Link": links})
 
 
