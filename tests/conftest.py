@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -29,6 +30,9 @@ if "CI" not in os.environ:
 #: Whatever a simulator answers in any test is compared with the facts of the description.
 Simulator._middlewares = (*Simulator._middlewares, WATCH.middleware)
 
+#: The number of tests that have run in this process.
+_started = itertools.count(1)
+
 # Under a runner that ignores Ctrl-C, the processes that tests start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -43,6 +47,13 @@ def pytest_collection_finish() -> None:
     """Exempt modules and collected tests from garbage collection, which many tests trigger."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_logstart() -> None:
+    """Exempt what earlier tests left, too: reports, caches, modules that they imported."""
+    if next(_started) % 250 == 0:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
