@@ -125,6 +125,7 @@ async def test_processes_renew_an_expired_token_once_for_all(race: Race) -> None
     assert [p.name for p in race.path.parent.iterdir()] == ["tokens.json"]
 
 
+@pytest.mark.crash_injection
 async def test_killed_holder_does_not_block_the_others(race: Race) -> None:
     await race.keep(expired=True)
     await race.start(3)
@@ -139,6 +140,7 @@ async def test_killed_holder_does_not_block_the_others(race: Race) -> None:
     assert race.token_requests == 1
 
 
+@pytest.mark.crash_injection
 async def test_suspended_holder_costs_the_others_their_deadline_and_no_more(
     race: Race,
 ) -> None:
@@ -155,6 +157,7 @@ async def test_suspended_holder_costs_the_others_their_deadline_and_no_more(
     assert race.token_requests == 1
 
 
+@pytest.mark.crash_injection
 async def test_saved_token_survives_the_death_of_its_process(race: Race) -> None:
     await race.keep(expired=True)
     await race.start(2)
@@ -166,6 +169,7 @@ async def test_saved_token_survives_the_death_of_its_process(race: Race) -> None
     assert race.token_requests == 1
 
 
+@pytest.mark.crash_injection
 @pytest.mark.parametrize("moment", ["before save", "before replace"])
 async def test_unsaved_token_requires_signing_in_again(race: Race, moment: str) -> None:
     """No client can prevent it: the refresh token is used up, and its successor is lost."""

@@ -10,6 +10,7 @@ import pytest
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, a pipe breaks in another way")
+@pytest.mark.matrix("unbuffered")
 @pytest.mark.parametrize("unbuffered", [True, False])
 @pytest.mark.parametrize(
     "words",

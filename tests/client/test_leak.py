@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "status"), [((), 0), (("--leak",), 1)], ids=["flat", "leaking"])
 def test_a_process_that_made_thousands_of_calls_is_no_larger(
     words: tuple[str, ...], status: int

@@ -212,6 +212,7 @@ def test_no_call_of_a_preloaded_client_imports_anything(url: str) -> None:
     assert run(f"Client.preload()\n{CALLS}", url, *FAMILIES) == ""
 
 
+@pytest.mark.matrix  # a call of each family is made in the test before
 @pytest.mark.parametrize("family", ONE_OF_EACH_MODULE)
 def test_a_preloaded_family_imports_nothing(family: str, url: str) -> None:
     code = """

@@ -112,6 +112,7 @@ NOT_NUMBERS = [
 ]
 
 
+@pytest.mark.matrix("text", "deviation")
 @pytest.mark.parametrize("deviation", DEVIATIONS.values(), ids=DEVIATIONS)
 @pytest.mark.parametrize("text", NOT_NUMBERS)
 @pytest.mark.parametrize("cls", WITH_PRICES, ids=lambda cls: cls.__name__)
@@ -171,6 +172,7 @@ JSON = st.recursive(
 ) | st.sampled_from(["NaN", "sNaN", "Infinity"])
 
 
+@pytest.mark.matrix("cls", of=lambda cls: cls.__module__)
 @pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
 def test_decoded_models_can_be_compared_and_hashed(cls: type[Model]) -> None:
     names = sorted(fields_of(cls))

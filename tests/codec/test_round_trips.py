@@ -44,6 +44,8 @@ some = settings(
     suppress_health_check=list(HealthCheck),
 )
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+#: The fast tier tests the first model of each module.
+one_of_each_module = pytest.mark.matrix("model", of=lambda model: model.__module__)
 
 ROOT = "https://api.ev.energy/v2"
 DATA: dict[str, Any] = {
@@ -76,6 +78,7 @@ def refuse(*_: object) -> None:
     raise AssertionError("the lenient decoder was used")
 
 
+@one_of_each_module
 @every_model
 def test_valid_reply_survives_a_round_trip_through_the_strict_decoder(
     model: type[Model], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -108,6 +111,7 @@ def test_arbitrary_reply_survives_a_round_trip(model: type[Model]) -> None:
     check()
 
 
+@one_of_each_module
 @every_model
 def test_copy_of_a_model_is_equal_and_writes_the_same_json(model: type[Model]) -> None:
     @settings(some, max_examples=2)

@@ -79,6 +79,7 @@ PLACES = {
 }
 
 
+@pytest.mark.matrix("place")
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 async def test_resource_of_very_many_values_is_read_or_an_error(
@@ -94,6 +95,7 @@ async def test_resource_of_very_many_values_is_read_or_an_error(
         assert (await client.evses.get("evse01")).id == "evse01"
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("body", ABOVE_THE_LIMITS.values(), ids=ABOVE_THE_LIMITS)
 async def test_problem_of_very_many_values_is_the_error_of_its_status(
     raw_server, body: bytes
@@ -160,6 +162,7 @@ async def test_problem_of_ordinary_size_is_read(raw_server) -> None:
     assert caught.value.field_errors == {"a": ["b"] * 1000}
 
 
+@pytest.mark.matrix("status")
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize("body", ABOVE_THE_LIMITS.values(), ids=ABOVE_THE_LIMITS)
 async def test_token_reply_of_very_many_values_is_no_token(serve, body: bytes, status: int) -> None:
@@ -174,6 +177,7 @@ async def test_token_reply_of_very_many_values_is_no_token(serve, body: bytes, s
     assert str(error).startswith(f"no token ({status} ")
 
 
+@pytest.mark.matrix("type_")
 @pytest.mark.parametrize("type_", ["charging_sub_session.ended", "something.else"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_delivery_of_very_many_values_is_no_event(body: bytes, type_: str) -> None:
@@ -304,6 +308,7 @@ LINKS = {
 }
 
 
+@pytest.mark.matrix("number")
 @pytest.mark.parametrize("number", [1, 120])
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS)
 async def test_long_link_header_is_parsed_or_is_a_paging_error(

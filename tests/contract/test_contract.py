@@ -29,6 +29,7 @@ from tests.helpers.spec import description
 from tests.helpers.spec.contract_values import Around
 from tests.helpers.spec.description import CURSORS, Description
 from tests.helpers.spec.openapi import requests_document
+from tests.helpers.tiers import examples
 
 TABLE = {(operation.method, operation.path): operation for operation in operation_table()}
 #: The operations that answer a bad body with 422.
@@ -46,7 +47,6 @@ PARAMETERS = {
 }.values()
 
 some = settings(
-    max_examples=60,
     deadline=None,
     derandomize=True,
     database=None,
@@ -170,6 +170,7 @@ def validator(whole: Description, schema: description.Schema) -> Draft202012Vali
     return Draft202012Validator(within, format_checker=CHECKER)
 
 
+@pytest.mark.matrix("key", of=lambda key: key[1].split("/")[1])  # the first of each family
 @body
 def test_a_body_is_accepted_if_and_only_if_its_schema_accepts_it(
     corrected: Description, key: tuple[str, str]
@@ -179,7 +180,7 @@ def test_a_body_is_accepted_if_and_only_if_its_schema_accepts_it(
     judge = validator(corrected, schema)
     seen: set[tuple[bool, bool]] = set()
 
-    @some
+    @settings(some, max_examples=60)
     @given(value=Around(corrected).of(schema))
     def compare(value: Any) -> None:
         good = judge.is_valid(value)
@@ -227,9 +228,10 @@ def as_json(schema: description.Schema, text: str, *, anyhow: bool = False) -> A
     return text
 
 
+@examples(fast=20, slow=60)
 @parameter
 def test_a_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
-    corrected: Description, key: tuple[str, str], name: str
+    corrected: Description, key: tuple[str, str], name: str, examples: int
 ) -> None:
     schema = corrected.resolve(corrected.operation(*key).parameters["query", name].schema)
     many = schema["type"] == "array"
@@ -237,7 +239,7 @@ def test_a_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
     judge = validator(corrected, schema)
     seen: set[bool] = set()
 
-    @some
+    @settings(some, max_examples=examples)
     @given(st.lists(Around(corrected).of(one).map(texts_of), min_size=1, max_size=1 + many))
     def compare(texts: list[str]) -> None:
         sent = [as_json(one, text, anyhow=name == "page") for text in texts]

@@ -92,6 +92,7 @@ def assert_read_whole(operation: Operation, reply: Any, answer: Any) -> None:
             assert again == read
 
 
+@pytest.mark.matrix("operation")
 @operations
 @pytest.mark.parametrize("form", ["required", "all", "nulls"])
 def test_a_reply_that_keeps_to_its_schema_reads_whole_and_strictly(

@@ -25,6 +25,7 @@ from tests.helpers.spec.calls import TABLE, call, described
 from tests.helpers.spec.description import Described, Description
 from tests.helpers.spec.operation_server import OperationServer
 from tests.helpers.spec.wire import RULES, Wire, hints_of, least
+from tests.helpers.tiers import examples
 
 ids = pytest.mark.parametrize("operation", TABLE, ids=[o.call for o in TABLE])
 TOKEN, USER = "token-of-a-test", "user01HN2NJ9NMRZBXT1H6FT9N7735"
@@ -32,7 +33,6 @@ TOKEN, USER = "token-of-a-test", "user01HN2NJ9NMRZBXT1H6FT9N7735"
 #: What the transport adds to any request.
 TRANSPORT = {"Host", "Accept-Encoding", "User-Agent"}
 some = settings(
-    max_examples=20,
     deadline=None,
     derandomize=True,
     database=None,
@@ -149,14 +149,19 @@ def _query(there: Described) -> list[tuple[str, Any]]:
     return [(name, p) for (place, name), p in there.parameters.items() if place == "query"]
 
 
+@examples(fast=4, slow=20)
 @ids
 def test_a_call_sends_just_what_the_description_says(
-    spec: Description, server: OperationServer, client: Client, operation: Operation
+    spec: Description,
+    server: OperationServer,
+    client: Client,
+    operation: Operation,
+    examples: int,
 ) -> None:
     there = described(spec, operation)
     made = Wire(spec, operation, there)
 
-    @some
+    @settings(some, max_examples=examples)
     @given(made.values())
     def check(wire: dict[str, Any]) -> None:
         answer = call(client, operation, made.arguments(wire))

@@ -18,6 +18,11 @@ SLOW: Final = frozenset(
 )
 
 
+def examples(*, fast: int, slow: int) -> pytest.MarkDecorator:
+    """Give a test the parameter ``examples``, with one value for each tier."""
+    return pytest.mark.parametrize("examples", [fast, pytest.param(slow, marks=pytest.mark.slow)])
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option ``--all``."""
     parser.addoption("--all", action="store_true", help="run slow tests too")
@@ -61,7 +66,10 @@ def _mark_slow(items: list[pytest.Item]) -> None:
 
 def _group(item: pytest.Item, matrix: pytest.Mark) -> tuple[str, object]:
     """Return what the cases of a group have in common: the test, and some of its parameters."""
-    parameters = item.callspec.params  # type: ignore[attr-defined]  # of a parametrized function
-    values = [parameters[name] for name in matrix.args]
+    case = item.callspec  # type: ignore[attr-defined]  # pytest does not export its class
     of = matrix.kwargs.get("of")
-    return item.nodeid.partition("[")[0], repr(values if of is None else of(*values))
+    if of is None:
+        values = [id(case.params[name]) for name in matrix.args]  # the same object in all cases
+    else:
+        values = of(*(case.params[name] for name in matrix.args))
+    return item.nodeid.partition("[")[0], repr(values)

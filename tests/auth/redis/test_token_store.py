@@ -230,6 +230,7 @@ async def race(lasting: Any, prefix: str) -> AsyncIterator[Race]:
                 await worker.wait()
 
 
+@pytest.mark.swarm
 async def test_eight_processes_renew_once_for_all_and_lose_no_rotation(race: Race) -> None:
     await race.start(8)
     for renewals in (1, 2, 3, 4):
@@ -240,6 +241,7 @@ async def test_eight_processes_renew_once_for_all_and_lose_no_rotation(race: Rac
         race.simulator.expire_tokens()  # refused by the API before it was due
 
 
+@pytest.mark.crash_injection
 async def test_killed_holder_does_not_block_the_others(race: Race) -> None:
     await race.start(4)
     holder, *others = race.workers

@@ -117,6 +117,7 @@ async def test_a_failover_costs_no_call(
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.slow  # Sentinel looks for replicas every ten seconds
 async def test_a_sentinel_is_asked_again_for_the_primary(
     pair: Pair, prefix: str, make_redis: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -230,6 +231,7 @@ async def test_a_refusal_everywhere_is_an_error_after_two_attempts(scripted: Any
 # Idle connections.
 
 
+@pytest.mark.matrix("how")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["silence", "reset", "close"])
 async def test_a_connection_that_was_cut_costs_no_call(
