@@ -29,7 +29,7 @@ from ev_energy.simulator.resources import _evidence_bucket as uploads
 from ev_energy.simulator.resources._device_linking import WorldConnector
 from ev_energy.simulator.resources._operations import OPERATIONS
 from ev_energy.simulator.resources._seed_world import build_world
-from ev_energy.simulator.resources.organisations import HOUSE, link_organisation
+from ev_energy.simulator.resources.regions import DEFAULT_ORGANISATION, link_organisation
 from ev_energy.simulator.resources.users import WorldUsers
 from ev_energy.simulator.webhooks import Portal, Webhooks
 from ev_energy.simulator.webhooks._event_publisher import Announcer
@@ -237,7 +237,7 @@ class Simulator:
         public: bool = False,
         name: str | None = None,
         onboarding_redirect_url: str | None = None,
-        organisation: str | None = HOUSE,
+        organisation: str | None = DEFAULT_ORGANISATION,
     ) -> tuple[str, str]:
         """Register one more application; return its client id and secret.
 
@@ -254,7 +254,7 @@ class Simulator:
                 name=name,
                 onboarding_redirect_url=onboarding_redirect_url,
             )
-            if organisation != HOUSE:
+            if organisation != DEFAULT_ORGANISATION:
                 link_organisation(self._world, application.client_id, organisation)
             return application.client_id, application.client_secret
 

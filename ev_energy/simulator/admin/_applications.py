@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.simulator.admin._endpoint import Door, refused
 from ev_energy.simulator.http._problems import not_found
-from ev_energy.simulator.resources.organisations import HOUSE, organisation_of
+from ev_energy.simulator.resources.regions import DEFAULT_ORGANISATION, organisation_of
 
 if TYPE_CHECKING:
     from ev_energy.simulator.admin._endpoint import Ask
@@ -38,7 +38,9 @@ def _add_application(ask: Ask) -> Any:
             public=ask.get("public", bool, usual=False),
             name=ask.get("name", str),
             onboarding_redirect_url=ask.get("onboarding_redirect_url", str),
-            organisation=ask.get("organisation", str) if "organisation" in ask.body else HOUSE,
+            organisation=ask.get("organisation", str)
+            if "organisation" in ask.body
+            else DEFAULT_ORGANISATION,
         )
     except ValueError as error:
         raise refused(error, "redirect_uris", "onboarding_redirect_url", "scopes") from None
@@ -84,7 +86,7 @@ ACCESS: Final = (
             "public": "true if it can keep no secret and uses PKCE",
             "name": "what drivers read when they are asked for consent",
             "onboarding_redirect_url": "where drivers go after onboarding if a link does not say",
-            "organisation": f"whose it is, null for nobody's; {HOUSE} if left out",
+            "organisation": f"whose it is, null for nobody's; {DEFAULT_ORGANISATION} if left out",
         },
     ),
     Door(

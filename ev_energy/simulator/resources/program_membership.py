@@ -125,12 +125,12 @@ class Scheme:
 
 
 SCHEMES: Final = (
-    Scheme("Off-peak kilowatt-hours", "Four cents for every kilowatt-hour outside of peak hours."),
-    Scheme("Welcome bonus", "Once, for joining in the last month.", within=timedelta(days=30)),
-    Scheme("Winter evenings", "Double points from November to February, five to eight.",
+    Scheme("Off-peak kilowatt-hours", "Four cents per kilowatt-hour outside peak hours."),
+    Scheme("Welcome bonus", "Paid once, within 30 days of joining.", within=timedelta(days=30)),
+    Scheme("Winter evenings", "Double points from November to February, 5 to 8 p.m.",
            months=frozenset({11, 12, 1, 2})),
-    Scheme("Grid emergencies", "Paid after the event to whoever stood still.", visible=False),
-    Scheme("Bring a neighbour", "For each neighbour who connects a car.", for_everybody=True),
+    Scheme("Grid emergencies", "Paid afterwards to drivers who did not charge.", visible=False),
+    Scheme("Bring a neighbour", "Paid for each neighbour who connects a car.", for_everybody=True),
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from ev_energy.simulator.clock._instants import ANCHOR, write_instant
 from ev_energy.simulator.http._paging import link_header
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import Reply, detail, listing
-from ev_energy.simulator.resources._geojson import contains
+from ev_energy.simulator.resources._geojson import contains_point
 from ev_energy.simulator.resources.catalogues.vehicles import CONNECTOR_REGIONS
 from ev_energy.simulator.resources.program_membership import (
     accept,
@@ -25,7 +25,7 @@ from ev_energy.simulator.resources.program_membership import (
     schemes_for,
     verify,
 )
-from ev_energy.simulator.resources.regions import area_of
+from ev_energy.simulator.resources.regions import service_area_of
 from ev_energy.simulator.world._homes import HAMBURG, LEEDS, LONDON, OAKLAND, UTRECHT
 from ev_energy.simulator.world._rows import ApiPath
 from ev_energy.simulator.world._tables import GeneratedRows
@@ -100,7 +100,7 @@ class Program:
 
     def covers_point(self, latitude: float, longitude: float) -> bool:
         """Return whether drivers who charge there may take part."""
-        return self.country is None or contains(self.polygons, longitude, latitude)
+        return self.country is None or contains_point(self.polygons, longitude, latitude)
 
     def covers_postal_code(self, country: str, postal_code: str | None) -> bool:
         """Return whether drivers who live there may take part; a code may be unknown."""
@@ -121,11 +121,11 @@ _STANDARD: Final = Tier(
     short_name="standard",
     name="Standard",
     words="Earn for every night you charge off-peak.",
-    more_words="Plug in by evening and say when you leave. We find the cheapest hours for you.",
+    more_words="Plug in in the evening and set your departure time. We choose the cheapest hours.",
     default=True,
 )
 _SOLAR: Final = Tier(
-    short_name="sun", name="Sunshine", words="For roofs with panels on them.", needs="solar_arrays"
+    short_name="sun", name="Sunshine", words="For homes with solar panels.", needs="solar_arrays"
 )
 _VERIFIED: Final = Tier(
     short_name="plus",
@@ -139,15 +139,15 @@ _FLEET: Final = Tier(short_name="fleet", name=None, smart=False, visible=False)
 PROGRAMS: Final = (
     Program(
         name="Thames Night Charge", sponsor="Thamesway Networks", country="GB",
-        words="Rewards Londoners who leave the evening peak to the kettles.",
-        polygons=area_of(LONDON).polygons, postal_codes=r"(E|EC|N|NW|SE|SW|W|WC)\d",
+        words="Rewards drivers in London who do not charge during the evening peak.",
+        polygons=service_area_of(LONDON).polygons, postal_codes=r"(E|EC|N|NW|SE|SW|W|WC)\d",
         tiers=(_STANDARD, _SOLAR, _VERIFIED, _FLEET), agreements=3, published=2,
         verification={"account_number": _ACCOUNT},
     ),
     Program(
         name="Aire Valley Flex", sponsor="Aireside Power", country="GB",
-        words="Pays West Yorkshire for charging when the wind blows.",
-        polygons=area_of(LEEDS).polygons, postal_codes=r"(BD|HX|LS|WF)\d",
+        words="Pays drivers in West Yorkshire for charging when wind power is plentiful.",
+        polygons=service_area_of(LEEDS).polygons, postal_codes=r"(BD|HX|LS|WF)\d",
         tiers=(_STANDARD, attrs.evolve(
             _SOLAR, short_name="store", name="Storage", words="For homes with a battery.",
             needs="home_batteries",
@@ -157,39 +157,39 @@ PROGRAMS: Final = (
     ),
     Program(
         name="Quiet Hours", sponsor="Fernhill Energy", country="GB",
-        words="A small thank-you for every quiet hour, all over the country.",
+        words="A small reward for every off-peak hour, anywhere in Great Britain.",
         polygons=(_GREAT_BRITAIN,), tiers=(_STANDARD,), agreements=1, logo=False,
     ),
     Program(
         name="Zonuren Utrecht", sponsor="Zuiderlicht", country="NL",
-        words="Charge while the sun shines over Utrecht.",
-        polygons=area_of(UTRECHT).polygons, postal_codes=r"3[4-6]",
+        words="Rewards charging with solar power in and around Utrecht.",
+        polygons=service_area_of(UTRECHT).polygons, postal_codes=r"3[4-6]",
         tiers=(_STANDARD, _SOLAR), agreements=2, published=2,
     ),
     Program(
         name="Elbstrom Flex", sponsor="Lindenwerk", country="DE",
-        words="Keeps the harbour's grid calm and your bill low.",
-        polygons=area_of(HAMBURG).polygons, postal_codes=r"2[0-2]",
+        words="Relieves Hamburg's grid and lowers your bill.",
+        polygons=service_area_of(HAMBURG).polygons, postal_codes=r"2[0-2]",
         tiers=(_STANDARD, _VERIFIED), agreements=1, published=1,
         verification={"account_number": _ACCOUNT},
     ),
     Program(
         name="East Bay Charge Rewards", sponsor="Blue Mesa Power", country="US",
-        words="Bill credits for drivers around Oakland who charge after ten.",
-        polygons=area_of(OAKLAND).polygons, postal_codes=r"94[5-7]",
+        words="Bill credits for drivers around Oakland who charge after 10 p.m.",
+        polygons=service_area_of(OAKLAND).polygons, postal_codes=r"94[5-7]",
         tiers=(_STANDARD, _SOLAR, _VERIFIED), agreements=4, published=3,
         verification={"pin": r"[a-z]{5}-\d{5}"},
     ),
     Program(
         name="Grid Friends Pilot", sponsor="Open Grid Laboratory", country=None,
-        words="An experiment that invites its drivers one by one.",
+        words="A pilot for invited drivers only.",
         tiers=(attrs.evolve(_STANDARD, default=False, smart=False),), logo=False,
     ),
 )  # fmt: skip
 
 _AGREEMENTS: Final = {
-    "en": "<h1>{name}</h1><p>Version {version}. You let {sponsor} shift when your car charges."
-    " You can leave at any time.</p>",
+    "en": "<h1>{name}</h1><p>Version {version}. You allow {sponsor} to choose when your car"
+    " charges. You can leave the program at any time.</p>",
     "nl": "<h1>{name}</h1><p>Versie {version}. U laat {sponsor} bepalen wanneer uw auto laadt."
     " U kunt op elk moment stoppen.</p>",
     "de": "<h1>{name}</h1><p>Fassung {version}. Sie lassen {sponsor} bestimmen, wann Ihr Auto"

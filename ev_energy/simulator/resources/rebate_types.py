@@ -62,23 +62,23 @@ class Rebate:
 
 _EVIDENCE: Final = {
     "invoice": Evidence(
-        "Invoice", "What the installer billed you.", upload=True,
+        "Invoice", "The invoice of the installer.", upload=True,
         entries=(
-            Entry("Total paid", "With taxes, as the last line of the invoice has it.", "currency"),
-            Entry("Installer", "Who did the work."),
-            Entry("Note", "Anything the reviewer should know.", required=False),
+            Entry("Total paid", "The total of the invoice, including taxes.", "currency"),
+            Entry("Installer", "The company that did the work."),
+            Entry("Note", "Additional information for the reviewer.", required=False),
         ),
         other_words={
-            "de": {"title": "Rechnung", "description": "Was der Betrieb berechnet hat."},
-            "nl": {"title": "Factuur", "description": "Wat de installateur in rekening bracht."},
+            "de": {"title": "Rechnung", "description": "Die Rechnung des Installationsbetriebs."},
+            "nl": {"title": "Factuur", "description": "De factuur van de installateur."},
         },
     ),
     "serial": Evidence(
         "Serial number", None,
-        entries=(Entry("Serial number", "From the plate on the side of the device."),),
+        entries=(Entry("Serial number", "On the label at the side of the device."),),
         other_words={"de": {"title": "Seriennummer"}, "nl": {"title": "Serienummer"}},
     ),
-    "photo": Evidence("Photo", "Of the device on its wall, if you like."),
+    "photo": Evidence("Photo", "A photo of the installed device (optional)."),
     "registration": Evidence(
         "Registration", "The document that names you as the keeper of the car.", upload=True,
         entries=(Entry("Number plate", "Without spaces."),),
@@ -86,22 +86,22 @@ _EVIDENCE: Final = {
 }  # fmt: skip
 
 REBATES: Final = (
-    Rebate("Home charger", "up to 350 back", ("Fitted in the last 90 days", "By a certified firm"),
-           ("invoice", "serial", "photo"),
-           description_long="Half of what a charge point and its cables cost.",
-           description_short="For charge points fitted in the last 90 days",
+    Rebate("Home charger", "up to 350 back",
+           ("Installed in the last 90 days", "By a certified firm"), ("invoice", "serial", "photo"),
+           description_long="Half of the cost of a charge point and its cables.",
+           description_short="For charge points installed in the last 90 days",
            other_words={
                "de": {"title": "Wallbox", "value_description": "bis zu 350 zurück"},
                "nl": {"title": "Laadpaal", "value_description": "tot 350 terug"},
            }),
     Rebate("First electric car", "500 once", ("Registered this year", "No other electric car"),
-           ("registration",), description_short="For the first one in the household"),
+           ("registration",), description_short="For the first electric car of a household"),
     Rebate("Home battery", "90 a kilowatt-hour", ("At least 5 kWh",), ("invoice", "serial"),
-           description_long="For batteries that we may charge at night.", icon=False),
+           description_long="For batteries that we can charge at night.", icon=False),
     Rebate("Solar panels", "up to 800 back", ("On your own roof",), ("invoice",)),
     Rebate("Smart meter", "40 once", ("Installed by your supplier",), ("serial",), "GB"),
     Rebate("Panel upgrade", "up to $1,500 back", ("200 amperes or more",), ("invoice",), "US",
-           description_long="For switchboards that had no room for a charge point."),
+           description_long="For electrical panels without capacity for a charge point."),
 )  # fmt: skip
 
 

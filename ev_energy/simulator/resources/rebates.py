@@ -86,7 +86,7 @@ def _application(world: World, home: int, slot: int, number: int) -> Row:
     for link in rebate["required_evidence"] if complete else ():
         entries = (world.follow(link) or {})["evidence_data"]
         filled[link.key] = {
-            str(place): "412.50" if entry["data_type"] == "currency" else "As on the paper"
+            str(place): "412.50" if entry["data_type"] == "currency" else "See the attached file"
             for place, entry in enumerate(entries, 1)
             if entry["required"]
         }

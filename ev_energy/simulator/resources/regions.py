@@ -1,8 +1,12 @@
-"""Regions, the areas they cover, and groups of them."""
+"""Regions with their areas, groups of regions, and the organisations that own them.
+
+An application belongs to at most one organisation and sees the regions of that organisation only.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -12,13 +16,12 @@ from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import Reply, listing, read_link
 from ev_energy.simulator.resources._geojson import (
     area_sq_km,
-    contains,
-    faults,
+    contains_point,
+    geometry_errors,
     polygons_of,
     ring_around,
     union,
 )
-from ev_energy.simulator.resources.organisations import HOUSE, organisation_of
 from ev_energy.simulator.world._homes import HAMBURG, LEEDS, LONDON, OAKLAND, UTRECHT
 from ev_energy.simulator.world._rows import ApiPath, Link
 from ev_energy.simulator.world._tables import GeneratedRows, Selection
@@ -35,145 +38,166 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-_BEGAN: Final = ANCHOR - timedelta(days=420)
-_NEIGHBOUR: Final = "Harbourside Networks"
-#: How far a city's areas reach, in kilometres.
-_OUTER: Final = 28
-_INNER: Final = 5
+#: The organisation of applications that are registered without one.
+DEFAULT_ORGANISATION: Final = "Simulated Energy"
+_OTHER_ORGANISATION: Final = "Harbourside Networks"
+_ORGANISATIONS: Final = "organisations"
+
+_FIRST_CREATED: Final = ANCHOR - timedelta(days=420)
+#: The radius of the areas around a city.
+_SERVICE_AREA_KM: Final = 28
+_CENTER_KM: Final = 5
 _CITIES: Final = (LONDON, LEEDS, UTRECHT, HAMBURG, OAKLAND)
-_QUARTERS: Final = {"NORTH": 0, "EAST": 90, "SOUTH": 180, "WEST": 270}
+_NAME_EXISTS: Final = "This name already exists."
+_QUARTER_BEARINGS: Final = {"NORTH": 0, "EAST": 90, "SOUTH": 180, "WEST": 270}
 
 
 @attrs.frozen
-class Territory:
-    """A region that is there from the beginning."""
+class SeedRegion:
+    """A region of the seeded world."""
 
     name: str
     type: str | None
     polygons: tuple[Polygon, ...]
     groups: tuple[str, ...] = ()
-    organisation: str = HOUSE
-
-    def contains(self, latitude: float, longitude: float) -> bool:
-        """Return whether a point is within, and not on the edge."""
-        return contains(self.polygons, longitude, latitude)
+    organisation: str = DEFAULT_ORGANISATION
 
 
-def area_of(city: City) -> Territory:
+def service_area_of(city: City) -> SeedRegion:
     """Return the region around a city."""
     bearings = range(0, 360, 30)
-    ring = ring_around(city.latitude, city.longitude, _OUTER, bearings)
-    return Territory(f"{city.name.upper()} AREA", "ELECTRICITY", ([ring],), ("Service areas",))
+    ring = ring_around(city.latitude, city.longitude, _SERVICE_AREA_KM, bearings)
+    return SeedRegion(f"{city.name.upper()} AREA", "ELECTRICITY", ([ring],), ("Service areas",))
 
 
-def _parts_of(city: City) -> Iterator[Territory]:
-    at = (city.latitude, city.longitude)
-    middle = [city.longitude, city.latitude]
-    name, districts = city.name.upper(), (f"{city.name} districts",)
-    inner = ring_around(*at, _INNER, range(0, 360, 60))
-    outer = ring_around(*at, _OUTER, range(0, 360, 45))
-    yield Territory(f"{name} CENTRE", "OTHER", ([inner],))
-    yield Territory(f"{name} OUTSKIRTS", None, ([outer, inner[::-1]],))
-    for word, bearing in _QUARTERS.items():
-        arc = ring_around(*at, _OUTER, (bearing - 45, bearing, bearing + 45))[:-1]
-        yield Territory(f"{name} {word}", "OTHER", ([[middle, *arc, middle]],), districts)
+def _districts_of(city: City) -> Iterator[SeedRegion]:
+    center = (city.latitude, city.longitude)
+    center_position = [city.longitude, city.latitude]
+    name, group = city.name.upper(), f"{city.name} districts"
+    inner = ring_around(*center, _CENTER_KM, range(0, 360, 60))
+    outer = ring_around(*center, _SERVICE_AREA_KM, range(0, 360, 45))
+    yield SeedRegion(f"{name} CENTRE", "OTHER", ([inner],))
+    yield SeedRegion(f"{name} OUTSKIRTS", None, ([outer, inner[::-1]],))
+    for quarter, bearing in _QUARTER_BEARINGS.items():
+        arc = ring_around(*center, _SERVICE_AREA_KM, (bearing - 45, bearing, bearing + 45))[:-1]
+        sector = [center_position, *arc, center_position]
+        yield SeedRegion(f"{name} {quarter}", "OTHER", ([sector],), (group,))
 
 
-def _territories() -> Iterator[Territory]:
+def _seed_regions() -> Iterator[SeedRegion]:
     for city in _CITIES:
-        yield area_of(city)
-        yield from _parts_of(city)
+        yield service_area_of(city)
+        yield from _districts_of(city)
     islands = [
         [ring_around(latitude, longitude, kilometres, range(0, 360, 40))]
         for latitude, longitude, kilometres in ((49.21, -2.13, 8), (49.45, -2.58, 6))
     ]
-    yield Territory("CHANNEL ISLANDS", None, tuple(islands), ("Service areas", "Islands"))
-    yield Territory("UNMAPPED", None, ())
-    coast = [ring_around(53.4808, -2.2426, _OUTER, range(0, 360, 30))]
-    yield Territory("MANCHESTER AREA", "ELECTRICITY", (coast,), ("Northern pilot",), _NEIGHBOUR)
-
-
-TERRITORIES: Final = tuple(_territories())
-
-
-def add_regions(world: World) -> None:
-    """Fill the tables of regions and their groups."""
-    regions: list[Row] = []
-    members: dict[str, list[Link]] = {}
-    owners: dict[str, str] = {}
-    for number, territory in enumerate(TERRITORIES):
-        made_at = _BEGAN + timedelta(days=3 * number, minutes=17)
-        key = world.random.uid("regn", made_at, territory.name)
-        for group in territory.groups:
-            members.setdefault(group, []).append(Link("regions", key))
-            owners[group] = territory.organisation
-        regions.append({"id": key, "_made_at": write_instant(made_at), "_territory": territory})
-    groups: list[Row] = []
-    ids: dict[str, str] = {}
-    for number, (name, links) in enumerate(members.items()):
-        made_at = _BEGAN + timedelta(days=150 + number, minutes=31)
-        key = ids[name] = world.random.uid("rgrp", made_at, name)
-        groups.append(_group_row(key, name, links, owners[name], write_instant(made_at)))
-    made = [_made_region(row, ids) for row in regions]
-    world.table("regions", "regn", GeneratedRows.from_rows(made))
-    world.table("region_groups", "rgrp", GeneratedRows.from_rows(groups))
-
-
-def _made_region(row: Row, ids: dict[str, str]) -> Row:
-    territory: Territory = row["_territory"]
-    groups = [Link("region_groups", ids[name]) for name in territory.groups]
-    return _region_row(
-        row["id"],
-        territory.name,
-        territory.type,
-        groups,
-        territory.organisation,
-        row["_made_at"],
-        territory.polygons,
+    yield SeedRegion("CHANNEL ISLANDS", None, tuple(islands), ("Service areas", "Islands"))
+    yield SeedRegion("UNMAPPED", None, ())
+    coast = [ring_around(53.4808, -2.2426, _SERVICE_AREA_KM, range(0, 360, 30))]
+    yield SeedRegion(
+        "MANCHESTER AREA", "ELECTRICITY", (coast,), ("Northern pilot",), _OTHER_ORGANISATION
     )
 
 
+SEED_REGIONS: Final = tuple(_seed_regions())
+
+
+def organisation_of(world: World, client_id: str | None) -> str | None:
+    """Return the organisation of an application, or None if it belongs to none."""
+    organisations: dict[str, str | None] = world.extra_state.get(_ORGANISATIONS, {})
+    if client_id is None:
+        return DEFAULT_ORGANISATION
+    return organisations.get(client_id, DEFAULT_ORGANISATION)
+
+
+def link_organisation(world: World, client_id: str, name: str | None) -> None:
+    """Assign an application to an organisation, or to none."""
+    world.extra_state.setdefault(_ORGANISATIONS, {})[client_id] = name
+
+
+def add_regions(world: World) -> None:
+    """Fill the tables of regions and region groups."""
+    created = [
+        _FIRST_CREATED + timedelta(days=3 * number, minutes=17)
+        for number in range(len(SEED_REGIONS))
+    ]
+    region_ids = [
+        world.random.uid("regn", instant, region.name)
+        for instant, region in zip(created, SEED_REGIONS, strict=True)
+    ]
+    regions_by_group: dict[str, list[Link]] = {}
+    organisations: dict[str, str] = {}
+    for region_id, region in zip(region_ids, SEED_REGIONS, strict=True):
+        for group in region.groups:
+            regions_by_group.setdefault(group, []).append(Link("regions", region_id))
+            organisations[group] = region.organisation
+    group_rows: list[Row] = []
+    group_links: dict[str, Link] = {}
+    for number, (name, links) in enumerate(regions_by_group.items()):
+        instant = _FIRST_CREATED + timedelta(days=150 + number, minutes=31)
+        group_id = world.random.uid("rgrp", instant, name)
+        group_links[name] = Link("region_groups", group_id)
+        group_rows.append(
+            _group_row(group_id, name, links, organisations[name], write_instant(instant))
+        )
+    region_rows = [
+        _region_row(
+            region_id,
+            region.name,
+            region.type,
+            [group_links[name] for name in region.groups],
+            region.organisation,
+            write_instant(instant),
+            region.polygons,
+        )
+        for region_id, instant, region in zip(region_ids, created, SEED_REGIONS, strict=True)
+    ]
+    world.table("regions", "regn", GeneratedRows.from_rows(region_rows))
+    world.table("region_groups", "rgrp", GeneratedRows.from_rows(group_rows))
+
+
 def _region_row(
-    key: str,
+    region_id: str,
     name: str,
-    kind: str | None,
+    region_type: str | None,
     groups: Sequence[Link],
     organisation: str,
-    made_at: str,
+    created_at: str,
     polygons: Sequence[Polygon],
 ) -> Row:
     return {
-        "id": key,
+        "id": region_id,
         "name": name,
-        "type": kind,
+        "type": region_type,
         "region_groups": list(groups),
-        "created_at": made_at,
-        "updated_at": made_at,
+        "created_at": created_at,
+        "updated_at": created_at,
         "_organisation": organisation,
         "_polygons": list(polygons),
     }
 
 
 def _group_row(
-    key: str, name: str, regions: Iterable[Link], organisation: str, made_at: str
+    group_id: str, name: str, regions: Iterable[Link], organisation: str, created_at: str
 ) -> Row:
     return {
-        "id": key,
+        "id": group_id,
         "name": name,
         "regions": list(regions),
-        "regions_collection": ApiPath(f"/regions?region_group_id={key}"),
-        "created_at": made_at,
+        "regions_collection": ApiPath(f"/regions?region_group_id={group_id}"),
+        "created_at": created_at,
         "_organisation": organisation,
     }
 
 
-def create_region(
-    world: World, given: Row, polygons: Sequence[Polygon], groups: Sequence[Link], owner: str
+def _add_region(
+    world: World, body: Row, polygons: Sequence[Polygon], groups: Sequence[Link], organisation: str
 ) -> Row:
-    """Keep a region that an organisation made, and make it known to its groups."""
-    key, now = world.new_id("regions"), write_instant(world.now)
+    """Add the region that a request creates, also to the rows of its groups."""
+    region_id, now = world.new_id("regions"), write_instant(world.now)
     row = world.tables["regions"].add(
-        _region_row(key, given["name"], given.get("type"), groups, owner, now, polygons)
+        _region_row(region_id, body["name"], body.get("type"), groups, organisation, now, polygons)
     )
     for link in groups:
         group = world.follow(link)
@@ -182,64 +206,59 @@ def create_region(
     return row
 
 
-def create_group(world: World, name: str, owner: str) -> Row:
-    """Keep a group without regions."""
-    key = world.new_id("region_groups")
+def _add_group(world: World, name: str, organisation: str) -> Row:
+    """Add a group without regions."""
+    group_id = world.new_id("region_groups")
     return world.tables["region_groups"].add(
-        _group_row(key, name, (), owner, write_instant(world.now))
+        _group_row(group_id, name, (), organisation, write_instant(world.now))
     )
 
 
-def named(world: World, folder: str, names: Container[str]) -> dict[str, Row]:
-    """Return the regions, or the groups, of some names, whoever made them: names are unique."""
+def _rows_by_name(world: World, folder: str, names: Container[str]) -> dict[str, Row]:
+    """Return the regions or groups with these names; names are unique across organisations."""
     return {row["name"]: row for row in world.tables[folder] if row["name"] in names}
 
 
-def geometry(row: Row) -> dict[str, Any] | None:
-    """Return what a region covers as GeoJSON, None if nobody drew it."""
-    polygons: list[Polygon] = row["_polygons"]
-    return {"type": "MultiPolygon", "coordinates": polygons} if polygons else None
-
-
 @attrs.frozen
-class _Drawn:
-    """The geometries of a request as one area."""
+class _Area:
+    """The geometries of a request, combined."""
 
-    count: int
+    geometry_count: int
     polygons: list[Polygon]
-    faults: list[str]
+    """Polygons that do not overlap; empty if there are errors."""
+    errors: list[str]
 
     @classmethod
-    def of(cls, geometries: Sequence[Row]) -> _Drawn:
-        sent = [polygon for one in geometries for polygon in polygons_of(one)]
-        wrong = list(faults(sent))
-        area = [] if wrong else union(sent)
-        if not wrong and not area:
-            wrong = ["It encloses no area."]
-        return cls(len(geometries), area, wrong)
+    def of(cls, geometries: Sequence[Row]) -> _Area:
+        polygons = [polygon for geometry in geometries for polygon in polygons_of(geometry)]
+        errors = list(geometry_errors(polygons))
+        combined = [] if errors else union(polygons)
+        if not errors and not combined:
+            errors = ["The geometries enclose no area."]
+        return cls(len(geometries), combined, errors)
 
 
-def _source(folder: str) -> Callable[[Call], Collection]:
-    """Return what lists the rows of the caller's organisation."""
+def _own_rows(folder: str) -> Callable[[Call], Collection]:
+    """Return the source of a list: the rows of the caller's organisation."""
 
     def source(call: Call) -> Collection:
         table = call.world.tables[folder]
-        mine = organisation_of(call.world, call.viewer.client_id)
-        return Selection(table, (row for row in table if row["_organisation"] == mine))
+        organisation = organisation_of(call.world, call.viewer.client_id)
+        return Selection(table, (row for row in table if row["_organisation"] == organisation))
 
     return source
 
 
-def _own(call: Call, folder: str, name: str) -> Row:
-    row = call.row(folder, name)
+def _own_row(call: Call, folder: str, parameter: str) -> Row:
+    row = call.row(folder, parameter)
     if row["_organisation"] != organisation_of(call.world, call.viewer.client_id):
         raise not_found()
     return row
 
 
-def _around(point: str) -> Callable[[Row], bool]:
+def _contains(point: str) -> Callable[[Row], bool]:
     latitude, longitude = map(float, point.split(","))
-    return lambda row: contains(row["_polygons"], longitude, latitude)
+    return lambda row: contains_point(row["_polygons"], longitude, latitude)
 
 
 def _in_group(group_id: str) -> Callable[[Row], bool]:
@@ -247,63 +266,76 @@ def _in_group(group_id: str) -> Callable[[Row], bool]:
 
 
 def _with_geometry(call: Call, row: Row) -> dict[str, Any]:
-    return call.serialize(row) | {"geometry": geometry(row)}
+    """Return a region's JSON with its area, which is null if the region has no geometry."""
+    polygons: list[Polygon] = row["_polygons"]
+    geometry = {"type": "MultiPolygon", "coordinates": polygons} if polygons else None
+    return call.serialize(row) | {"geometry": geometry}
 
 
 def _region(call: Call) -> Reply:
-    return Reply(_with_geometry(call, _own(call, "regions", "region_id")))
+    return Reply(_with_geometry(call, _own_row(call, "regions", "region_id")))
 
 
 def _group(call: Call) -> Reply:
-    return Reply(call.serialize(_own(call, "region_groups", "region_group_id")))
+    return Reply(call.serialize(_own_row(call, "region_groups", "region_group_id")))
 
 
-def _for_organisations(answer: Callable[[Call, str], Reply]) -> Handler:
-    """Return a handler that refuses applications which are linked to no organisation."""
+def _with_organisation(handler: Callable[[Call, str], Reply]) -> Handler:
+    """Return a handler that refuses applications without an organisation."""
 
-    def handler(call: Call) -> Reply:
+    def wrapper(call: Call) -> Reply:
         organisation = organisation_of(call.world, call.viewer.client_id)
         if organisation is None:
-            raise ProblemError(403, "Forbidden", "The application belongs to no organisation.")
-        return answer(call, organisation)
+            text = "The application belongs to no organisation."
+            raise ProblemError(HTTPStatus.FORBIDDEN, "Forbidden", text)
+        return handler(call, organisation)
 
-    return handler
+    return wrapper
 
 
-def _name_faults(name: str, before: Sequence[str] = ()) -> list[str]:
-    """Return what is wrong with a name, given those in front of it."""
+def _name_errors(name: str, previous_names: Sequence[str] = ()) -> list[str]:
     if not name.strip():
-        return ["A name is needed."]
-    return ["This name is there twice."] if name in before else []
+        return ["The name must not be empty."]
+    return ["Another region of this request has the same name."] if name in previous_names else []
 
 
-def _check_drawn(entries: Sequence[tuple[Row, _Drawn]]) -> None:
-    for given, drawn in entries:
-        if drawn.faults:
-            text = f"{given['name']}: {' '.join(drawn.faults)}"
-            raise ProblemError(422, "Invalid geometry", text, slug="invalid-geometry")
+def _require_valid_areas(entries: Sequence[tuple[Row, _Area]]) -> None:
+    """Raise the 422 if an area has errors; *entries* pairs the body of a region with its area."""
+    for body, area in entries:
+        if area.errors:
+            text = f"{body['name']}: {' '.join(area.errors)}"
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid geometry", text, slug="invalid-geometry"
+            )
 
 
-def _check_unused(call: Call, names: Sequence[str]) -> None:
-    taken = named(call.world, "regions", frozenset(names))
+def _require_unused_names(call: Call, names: Sequence[str]) -> None:
+    """Raise the 409 if regions with some of these names exist."""
+    existing = _rows_by_name(call.world, "regions", frozenset(names))
     conflicts = [
-        {"name": name, "existing_region": _url(call, taken[name])}
+        {"name": name, "existing_region": _url(call, existing[name])}
         for name in names
-        if name in taken
+        if name in existing
     ]
     if conflicts:
-        text = f"These names are taken: {', '.join(one['name'] for one in conflicts)}"
-        problem = ProblemError(409, "Name conflict", text, slug="region-name-conflict")
+        taken = ", ".join(conflict["name"] for conflict in conflicts)
+        text = f"Regions with these names already exist: {taken}"
+        problem = ProblemError(
+            HTTPStatus.CONFLICT, "Name conflict", text, slug="region-name-conflict"
+        )
         problem.body["conflicts"] = conflicts
         raise problem
 
 
-def _check_group_unused(call: Call, name: str) -> None:
-    taken = named(call.world, "region_groups", (name,)).get(name)
-    if taken is not None:
-        text = f"There is a group of this name: {name}"
-        problem = ProblemError(409, "Name conflict", text, slug="region-group-name-conflict")
-        problem.body["existing_region_group"] = _url(call, taken)
+def _require_unused_group_name(call: Call, name: str) -> None:
+    """Raise the 409 if a group with this name exists."""
+    existing = _rows_by_name(call.world, "region_groups", (name,)).get(name)
+    if existing is not None:
+        text = f"A group with this name already exists: {name}"
+        problem = ProblemError(
+            HTTPStatus.CONFLICT, "Name conflict", text, slug="region-group-name-conflict"
+        )
+        problem.body["existing_region_group"] = _url(call, existing)
         raise problem
 
 
@@ -312,102 +344,106 @@ def _url(call: Call, row: Row) -> str:
     return call.root + link.path
 
 
-def _create_region(call: Call, organisation: str) -> Reply:
+def _post_region(call: Call, organisation: str) -> Reply:
     body, world = call.body, call.world
     errors: FieldErrors = {}
-    if wrong := _name_faults(body["name"]):
-        errors["name"] = wrong
+    if name_errors := _name_errors(body["name"]):
+        errors["name"] = name_errors
     groups: list[Link] = []
-    for at, url in enumerate(body.get("region_groups", [])):
+    for index, url in enumerate(body.get("region_groups", [])):
         link = read_link(world, "region_groups", url)
         group = world.follow(link)
         if link is None or group is None or group["_organisation"] != organisation:
-            errors.setdefault("region_groups", {})[str(at)] = ["Not the URL of a group of yours."]
+            text = "Must be the URL of a group of your organisation."
+            errors.setdefault("region_groups", {})[str(index)] = [text]
         elif link not in groups:
             groups.append(link)
     if errors:
-        raise invalid(errors, status=422)
-    drawn = _Drawn.of(body["geometries"])
-    _check_drawn([(body, drawn)])
-    _check_unused(call, [body["name"]])
-    row = create_region(world, body, drawn.polygons, groups, organisation)
-    return Reply(_with_geometry(call, row), 201)
+        raise invalid(errors, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    area = _Area.of(body["geometries"])
+    _require_valid_areas([(body, area)])
+    _require_unused_names(call, [body["name"]])
+    row = _add_region(world, body, area.polygons, groups, organisation)
+    return Reply(_with_geometry(call, row), HTTPStatus.CREATED)
 
 
-def _create_group(call: Call, organisation: str) -> Reply:
+def _post_group(call: Call, organisation: str) -> Reply:
     body, world = call.body, call.world
     entries: list[Row] = body["regions"]
     names = [entry["name"] for entry in entries]
     errors: FieldErrors = {}
-    if wrong := _name_faults(body["name"]):
-        errors["name"] = wrong
-    for at, name in enumerate(names):
-        if wrong := _name_faults(name, names[:at]):
-            errors.setdefault("regions", {})[str(at)] = {"name": wrong}
+    if name_errors := _name_errors(body["name"]):
+        errors["name"] = name_errors
+    for index, name in enumerate(names):
+        if name_errors := _name_errors(name, names[:index]):
+            errors.setdefault("regions", {})[str(index)] = {"name": name_errors}
     if errors:
-        raise invalid(errors, status=422)
-    drawn = [(entry, _Drawn.of(entry["geometries"])) for entry in entries]
-    _check_drawn(drawn)
-    _check_group_unused(call, body["name"])
-    _check_unused(call, names)
-    group = create_group(world, body["name"], organisation)
-    for entry, area in drawn:
-        create_region(world, entry, area.polygons, [group["url"]], organisation)
-    return Reply(call.serialize(call.find("region_groups", group["id"])), 201)
+        raise invalid(errors, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    areas = [(entry, _Area.of(entry["geometries"])) for entry in entries]
+    _require_valid_areas(areas)
+    _require_unused_group_name(call, body["name"])
+    _require_unused_names(call, names)
+    group = _add_group(world, body["name"], organisation)
+    for entry, area in areas:
+        _add_region(world, entry, area.polygons, [group["url"]], organisation)
+    row = call.find("region_groups", group["id"])
+    return Reply(call.serialize(row), HTTPStatus.CREATED)
 
 
 def _validate_group(call: Call, _organisation: str) -> Reply:
     body = call.body
-    taken = bool(named(call.world, "region_groups", (body["name"],)))
+    is_taken = bool(_rows_by_name(call.world, "region_groups", (body["name"],)))
     group = {
         "name": body["name"],
-        "status": "NAME_EXISTS" if taken else "AVAILABLE",
-        "problems": ["This name is taken."] if taken else _name_faults(body["name"]),
+        "status": "NAME_EXISTS" if is_taken else "AVAILABLE",
+        "problems": [_NAME_EXISTS] if is_taken else _name_errors(body["name"]),
     }
     names = [entry["name"] for entry in body["regions"]]
-    known = named(call.world, "regions", frozenset(names))
+    existing = _rows_by_name(call.world, "regions", frozenset(names))
     regions = [
-        _finding(call, entry, names[:at], known.get(entry["name"]))
-        for at, entry in enumerate(body["regions"])
+        _validate_region(call, entry, names[:index], existing.get(entry["name"]))
+        for index, entry in enumerate(body["regions"])
     ]
-    valid = not group["problems"] and all(one["status"] == "OK" for one in regions)
-    return Reply({"valid": valid, "group": group, "regions": regions})
+    is_valid = not group["problems"] and all(region["status"] == "OK" for region in regions)
+    return Reply({"valid": is_valid, "group": group, "regions": regions})
 
 
-def _finding(call: Call, entry: Row, names_before: Sequence[str], taken: Row | None) -> Row:
-    """Return what would become of one region of a group; the gravest status of several."""
+def _validate_region(
+    call: Call, entry: Row, previous_names: Sequence[str], existing: Row | None
+) -> Row:
+    """Return the validation of one region; of several errors, the status names the worst."""
     name: str = entry["name"]
-    drawn = _Drawn.of(entry["geometries"])
-    wrong = _name_faults(name, names_before)
+    area = _Area.of(entry["geometries"])
+    name_errors = _name_errors(name, previous_names)
+    problems = [*name_errors, *area.errors]
     status = "OK"
-    if wrong:
+    if name_errors:
         status = "INVALID"
-    elif drawn.faults:
+    elif area.errors:
         status = "INVALID_GEOMETRY"
-    elif taken is not None:
+    elif existing is not None:
         status = "NAME_EXISTS"
-    problems = [*wrong, *drawn.faults]
-    found: Row = {"name": name, "status": status}
-    if taken is not None:
-        problems.append("This name is taken.")
-    if status == "NAME_EXISTS" and taken is not None:
-        found["existing_region"] = _url(call, taken)
+    validation: Row = {"name": name, "status": status}
+    if existing is not None:
+        problems.append(_NAME_EXISTS)
+        if status == "NAME_EXISTS":
+            validation["existing_region"] = _url(call, existing)
     computed = {
-        "geometry_count": drawn.count,
-        "resulting_polygon_count": len(drawn.polygons),
-        "area_sq_km": round(area_sq_km(drawn.polygons), 3),
+        "geometry_count": area.geometry_count,
+        "resulting_polygon_count": len(area.polygons),
+        "area_sq_km": round(area_sq_km(area.polygons), 3),
     }
-    return found | {"problems": problems, "computed": None if drawn.faults else computed}
+    return validation | {"problems": problems, "computed": None if area.errors else computed}
 
 
 ROUTES: Final[Routes] = {
     ("GET", "/regions"): listing(
-        _source("regions"), filters={"contains": _around, "region_group_id": _in_group}
+        _own_rows("regions"), filters={"contains": _contains, "region_group_id": _in_group}
     ),
-    ("POST", "/regions"): _for_organisations(_create_region),
+    ("POST", "/regions"): _with_organisation(_post_region),
     ("GET", "/regions/{region_id}"): _region,
-    ("GET", "/region_groups"): listing(_source("region_groups")),
-    ("POST", "/region_groups"): _for_organisations(_create_group),
+    ("GET", "/region_groups"): listing(_own_rows("region_groups")),
+    ("POST", "/region_groups"): _with_organisation(_post_group),
     ("GET", "/region_groups/{region_group_id}"): _group,
-    ("POST", "/region_groups:validate"): _for_organisations(_validate_group),
+    ("POST", "/region_groups:validate"): _with_organisation(_validate_group),
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ev_energy.simulator.resources.organisations import link_organisation
+from ev_energy.simulator.resources.regions import link_organisation
 
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
 
@@ -122,7 +122,7 @@ async def test_a_created_region_is_listed_and_has_one_multipolygon(api: Any) -> 
 @pytest.mark.parametrize(
     ("geometry", "why"),
     [
-        (polygon([[0, 0], [1, 0], [1, 1], [0, 1]]), "begins"),
+        (polygon([[0, 0], [1, 0], [1, 1], [0, 1]]), "must be equal"),
         (polygon([[0, 0], [100, 95], [1, 1], [0, 0]]), "longitude"),
         (polygon([[181, 0], [182, 0], [182, 1], [181, 0]]), "longitude"),
         (polygon([[0, 0], [1, 1], [2, 2], [0, 0]]), "area"),

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ev_energy.simulator.resources._geojson import area_sq_km, contains, faults, ring_around, union
+from ev_energy.simulator.resources._geojson import (
+    area_sq_km,
+    contains_point,
+    geometry_errors,
+    ring_around,
+    union,
+)
 
 Polygon = list[list[list[float]]]
 
@@ -50,8 +56,8 @@ def test_a_point_is_in_the_union_if_it_is_in_one_of_its_parts(
 ) -> None:
     joined = union(polygons)
     for x, y in asked:
-        inside = any(contains([polygon], x, y) for polygon in polygons)
-        assert contains(joined, x, y) == inside
+        inside = any(contains_point([polygon], x, y) for polygon in polygons)
+        assert contains_point(joined, x, y) == inside
 
 
 @given(st.lists(drawn(), min_size=1, max_size=5))
@@ -59,7 +65,7 @@ def test_the_rings_of_a_union_are_closed_and_its_parts_do_not_overlap(
     polygons: list[Polygon],
 ) -> None:
     joined = union(polygons)
-    assert not list(faults(joined))
+    assert not list(geometry_errors(joined))
     assert all(flat_area([[polygon[0]]]) > 0 for polygon in joined)
     assert all(flat_area([[hole]]) < 0 for polygon in joined for hole in polygon[1:])
     alone = sum(flat_area([polygon]) for polygon in joined)
