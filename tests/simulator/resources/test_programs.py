@@ -146,7 +146,7 @@ async def test_verifying_an_account_opens_the_tier_that_needs_it(api: Any) -> No
 
 async def test_each_program_verifies_by_something_of_its_own(api: Any) -> None:
     header = acting_for(api.simulator.user_id)
-    pin = f"{(await program(api, 'East ChargingSite Charge Rewards'))['url']}/user_verification"
+    pin = f"{(await program(api, 'East Bay Charge Rewards'))['url']}/user_verification"
     assert (await api("POST", pin, json={"pin": "12345"}, headers=header)).status == 400
     assert (await api("POST", pin, json={"pin": "abcde-12345"}, headers=header)).status == 201
     free = f"{(await program(api, 'Quiet Hours'))['url']}/user_verification"
