@@ -12,8 +12,7 @@ from aiohttp import web
 
 from ev_energy.simulator import _status_page as status
 from ev_energy.simulator import admin as control
-from ev_energy.simulator import oauth
-from ev_energy.simulator import onboarding_pages as journeys
+from ev_energy.simulator import oauth, onboarding_pages
 from ev_energy.simulator._request_log import Journal, SeenRequest
 from ev_energy.simulator._secrets import Secrets
 from ev_energy.simulator._state_file import Keeper, Kept, chosen, read_state, write_state
@@ -370,7 +369,7 @@ class Simulator:
         self._dispatcher.install(app.router, "/v2")
         directory = WorldUsers(self._world)
         oauth.install(app, self._auth_server, directory, self._browser_sessions)
-        journeys.install(
+        onboarding_pages.install(
             app,
             WorldConnector(self._world),
             directory,

@@ -1,7 +1,8 @@
-"""The page at ``/``: how things are, for a browser."""
+"""The status page at ``/``: the clock, charging vehicles, requests, faults and webhooks."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
@@ -11,9 +12,9 @@ from aiohttp import web
 from ev_energy.simulator.pages import (
     Markup,
     button,
-    facts,
+    definition_list,
     form,
-    hidden,
+    hidden_fields,
     notice,
     page,
     read_form,
@@ -36,12 +37,14 @@ if TYPE_CHECKING:
 
 
 _PATH: Final = "/"
-_SHOWN: Final = 10
-#: So many of the latest arrivals are looked at, however large the fleet is.
-_LOOKED_AT: Final = 200
-_LEAST_REFRESH: Final = 1
-#: What is at a home, in the order of the page, and what that is called.
-_THINGS: Final = {
+_MAX_ROWS: Final = 10
+#: The latest arrivals that are examined, however large the fleet is.
+_EXAMINED_ARRIVALS: Final = 200
+#: Bounds of the seconds between reloads.
+_MIN_REFRESH: Final = 1
+_MAX_REFRESH_DIGITS: Final = 5
+#: The collections of a home, in the order of the page, with their labels.
+_COLLECTIONS: Final = {
     "vehicles": "Vehicles",
     "evses": "EVSEs",
     "ct_clamps": "CT clamps",
@@ -51,7 +54,7 @@ _THINGS: Final = {
     "boundary_meters": "Boundary meters",
     "hem_systems": "Energy managers",
 }
-#: Buttons: what they are called, and what they have the clock do.
+#: The buttons: label, form field and value.
 _BUTTONS: Final = (
     ("+1 hour", "advance", "1"),
     ("+6 hours", "advance", "6"),
@@ -67,12 +70,15 @@ def install(
     app: web.Application, simulator: Simulator, world: World, browser_sessions: BrowserSessions
 ) -> None:
     """Serve the page."""
-    status = _Status(simulator, world, browser_sessions)
-    app.router.add_get(_PATH, status.show)
-    app.router.add_post(_PATH, status.change)
+    status_page = _StatusPage(simulator, world, browser_sessions)
+    app.router.add_get(_PATH, status_page.show)
+    app.router.add_post(_PATH, status_page.change)
 
 
-class _Status:
+_INVALID_FORM: Final = "The form has no valid token. Reload the page and try again."
+
+
+class _StatusPage:
     def __init__(
         self, simulator: Simulator, world: World, browser_sessions: BrowserSessions
     ) -> None:
@@ -81,24 +87,24 @@ class _Status:
         self._browser_sessions = browser_sessions
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """Show how things are now."""
+        """Return the page as of now."""
         session = self._browser_sessions.get(request)
         response = self._page(request, self._browser_sessions.csrf_token(session))
         self._browser_sessions.set_cookie(request, response, session)
         return response
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        """Move the clock."""
+        """Advance the clock or set its speed, as a button says."""
         try:
-            sent = dict(await read_form(request))
+            fields = dict(await read_form(request))
         except ValueError as error:
-            return page("Not understood", notice(str(error), error=True), status=400)
-        if not self._browser_sessions.accepts(self._browser_sessions.get(request), sent):
-            return page("No entry", notice("This form is not from here.", error=True), status=403)
+            return _error_page("Bad request", str(error), HTTPStatus.BAD_REQUEST)
+        if not self._browser_sessions.accepts(self._browser_sessions.get(request), fields):
+            return _error_page("Forbidden", _INVALID_FORM, HTTPStatus.FORBIDDEN)
         try:
-            _move(self._simulator.clock, sent)
+            _set_clock(self._simulator.clock, fields)
         except ValueError as error:
-            return page("Not possible", notice(str(error), error=True), status=400)
+            return _error_page("Not possible", str(error), HTTPStatus.BAD_REQUEST)
         raise web.HTTPSeeOther(request.path_qs)
 
     def _page(self, request: web.Request, csrf_token: str) -> web.Response:
@@ -110,17 +116,17 @@ class _Status:
             self._clock(csrf_token),
             tag("h2", "Charging now"),
             self._charging(now),
-            tag("h2", "In this world"),
-            self._numbers(),
-            tag("h2", "A home to begin with"),
-            facts(self._home()),
+            tag("h2", "Simulated data"),
+            self._counts(),
+            tag("h2", "First user"),
+            definition_list(self._home()),
             tag("h2", "Last requests"),
             _requests(simulator.requests),
             tag("h2", "Faults"),
             _faults(simulator),
             tag("h2", "Webhooks"),
             _webhooks(simulator),
-            tag("h2", "To call the API"),
+            tag("h2", "Calling the API"),
             _credentials(simulator, origin),
             wide=True,
             refresh=_refresh(request.query.get("refresh")),
@@ -128,12 +134,12 @@ class _Status:
 
     def _clock(self, csrf_token: str) -> Markup:
         speed = self._simulator.clock.speed
-        runs = {0.0: "It stands still.", 1.0: "It keeps pace with the clock on the wall."}
-        said = runs.get(speed, f"It runs {speed:g} times as fast as the clock on the wall.")
+        descriptions = {0.0: "The clock is stopped.", 1.0: "The clock runs in real time."}
+        faster = f"The clock runs {speed:g} times as fast as real time."
         forms = [
             (
                 form(
-                    *hidden([(do, value)]),
+                    *hidden_fields([(do, value)]),
                     button(name, quiet=True),
                     csrf_token=csrf_token,
                     class_="inline",
@@ -142,34 +148,42 @@ class _Status:
             )
             for name, do, value in _BUTTONS
         ]
-        follow = tag("a", "reload by itself", href="/?refresh=5")
-        return tag("section", tag("p", said, " The page can ", follow, "."), tag("p", forms))
+        reload_link = tag("a", "reload automatically", href="/?refresh=5")
+        return tag(
+            "section",
+            tag("p", descriptions.get(speed, faster), " This page can ", reload_link, "."),
+            tag("p", forms),
+        )
 
     def _charging(self, now: datetime) -> Markup:
         world = self._world
-        found = list(islice(_charging_now(world, now), _SHOWN + 1))
+        found = list(islice(_charging_now(world, now), _MAX_ROWS + 1))
         if not found:
-            return tag("p", "No car is. Most plug in between 16:00 and 22:00.", class_="soft")
+            return tag(
+                "p", "No vehicle is charging. Most plug in between 16:00 and 22:00.", class_="soft"
+            )
         rows = (
             (
                 _vehicle(world.fleet.vehicle(episode.site)),
-                "on the go" if episode.public else _evse(world, world.fleet.evse(episode.site)),
-                _together(f"{state.power_watts / 1000:.1f} kW"),
+                "a public charger"
+                if episode.public
+                else _evse(world, world.fleet.evse(episode.site)),
+                _no_break(f"{state.power_watts / 1000:.1f} kW"),
                 "unknown"
                 if state.percent is None
-                else _together(f"{state.percent} % of {state.target_percent} %"),
+                else _no_break(f"{state.percent} % of {state.target_percent} %"),
                 "" if state.mode is None else state.mode.partition("_")[0].lower(),
-                _together(f"{episode.start:%a %H:%M}"),
+                _no_break(f"{episode.start:%a %H:%M}"),
             )
-            for episode, state in found[:_SHOWN]
+            for episode, state in found[:_MAX_ROWS]
         )
         shown = table(("Vehicle", "At", "Power", "Charged", "Mode", "Since"), rows)
-        more = tag("p", "And others: these came last.", class_="soft")
-        return tag("section", shown, more if len(found) > _SHOWN else None)
+        more = tag("p", "Only the latest arrivals are shown.", class_="soft")
+        return tag("section", shown, more if len(found) > _MAX_ROWS else None)
 
-    def _numbers(self) -> Markup:
+    def _counts(self) -> Markup:
         tables = self._world.tables
-        names = {"users": "Homes", **_THINGS}
+        names = {"users": "Homes", **_COLLECTIONS}
         shown = {name: f"{len(tables[folder]):,}" for folder, name in names.items()
                  if folder in tables} | {"Seed": str(self._simulator.seed)}  # fmt: skip
         return table(list(shown), [list(shown.values())])
@@ -178,63 +192,65 @@ class _Status:
         simulator, world = self._simulator, self._world
         user = world.tables["users"].get(simulator.user_id)
         if user is None:
-            yield "User", "gone"
+            yield "User", "deleted"
             return
         yield "User", (tag("code", user["id"]), f" {user['full_name']}, {user['email']}")
-        for folder, name in _THINGS.items():
+        for folder, name in _COLLECTIONS.items():
             if folder in world.tables:
-                found = [self._thing(row) for row in world.rows_of_user(user["id"], folder)]
+                found = [self._device(row) for row in world.rows_of_user(user["id"], folder)]
                 yield name, found or "none"
-        asked = urlencode({"user_id": user["id"], "client_id": simulator.client_id})
+        query = urlencode({"user_id": user["id"], "client_id": simulator.client_id})
         links = (("an EVSE", "/v2/evse_onboarding"), ("a vehicle", "/v2/vehicle_onboarding"))
         yield (
             "Connect",
-            [(tag("a", name, href=f"{path}?{asked}"), " ") for name, path in links],
+            [(tag("a", name, href=f"{path}?{query}"), " ") for name, path in links],
         )
 
-    def _thing(self, row: Row) -> Markup:
-        said = None
-        if row["url"].folder in {"vehicles", "evses"}:
-            said = self._doing(row)
-        return tag("div", tag("code", row["id"]), " ", said)
+    def _device(self, row: Row) -> Markup:
+        has_state = row["url"].folder in {"vehicles", "evses"}
+        return tag("div", tag("code", row["id"]), " ", self._activity(row) if has_state else None)
 
-    def _doing(self, row: Row) -> str:
-        """Return what a vehicle or an EVSE is, and does."""
+    def _activity(self, row: Row) -> str:
+        """Return the name and the present activity of a vehicle or an EVSE."""
         world = self._world
-        vehicle = row["url"].folder == "vehicles"
-        name = _name(row) if vehicle else _evse(world, row)
+        is_vehicle = row["url"].folder == "vehicles"
+        name = _name(row) if is_vehicle else _evse(world, row)
         site = world.fleet.site_of_row(row)
         if site is None:
-            return f"{name}, never heard of"
+            return f"{name}, no charging data"
         state = world.charging.state(site, world.now)
-        if vehicle and state.driving:
-            doing = "driving"
+        if is_vehicle and state.driving:
+            activity = "driving"
         elif state.charging:
-            doing = f"charging with {state.power_watts / 1000:.1f} kW"
+            activity = f"charging with {state.power_watts / 1000:.1f} kW"
         else:
-            doing = "plugged in" if state.plugged_in else "not plugged in"
-        full = f", {state.percent} %" if vehicle and state.percent is not None else ""
-        return f"{name}, {doing}{full}"
+            activity = "plugged in" if state.plugged_in else "not plugged in"
+        percent = f", {state.percent} %" if is_vehicle and state.percent is not None else ""
+        return f"{name}, {activity}{percent}"
 
 
-def _move(clock: Clock, sent: dict[str, str]) -> None:
-    if "advance" in sent:
-        clock.advance(hours=float(sent["advance"]))
+def _error_page(title: str, message: str, status: HTTPStatus) -> web.Response:
+    return page(title, notice(message, error=True), status=status)
+
+
+def _set_clock(clock: Clock, fields: dict[str, str]) -> None:
+    if "advance" in fields:
+        clock.advance(hours=float(fields["advance"]))
     else:
-        clock.run(float(sent.get("speed", "")))
+        clock.run(float(fields.get("speed", "")))
 
 
 def _refresh(text: str | None) -> int | None:
-    """Return the seconds between reloads that were asked for; nonsense counts as nothing."""
-    if text is None or not (text.isascii() and text.isdigit() and len(text) < 6):  # noqa: PLR2004
+    """Return the seconds between reloads, or None if *text* is not a number of seconds."""
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= _MAX_REFRESH_DIGITS):
         return None
-    return max(_LEAST_REFRESH, int(text))
+    return max(_MIN_REFRESH, int(text))
 
 
 def _charging_now(world: World, now: datetime) -> Iterator[tuple[Episode, SiteState]]:
-    """Return whose cars charge, of those that plugged in last, the latest first."""
+    """Yield the charging episodes of now among the latest arrivals, the latest first."""
     arrived = world.charging.fleet_episodes(now=now, newest_first=True)
-    for episode in islice(arrived, _LOOKED_AT):
+    for episode in islice(arrived, _EXAMINED_ARRIVALS):
         if episode.end_us is None:
             state = world.charging.state(episode.site, now)
             if state.charging:
@@ -242,40 +258,40 @@ def _charging_now(world: World, now: datetime) -> Iterator[tuple[Episode, SiteSt
 
 
 def _name(row: Row) -> str:
-    return str(row["description"] or "A vehicle")
+    return str(row["description"] or "Vehicle")
 
 
 def _vehicle(row: Row | None) -> Content:
     if row is None:
-        return "somebody's"
+        return "unknown vehicle"
     return [_name(row), tag("div", tag("code", row["id"], class_="soft"))]
 
 
-def _together(text: str) -> str:
-    """Return a text that is not broken into lines."""
+def _no_break(text: str) -> str:
+    """Return a text with no-break spaces, which stays on one line."""
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _evse(world: World, row: Row | None) -> str:
     if row is None:
-        return "a socket"
+        return "household socket"
     model = world.follow(row["model"]) or {}
     make = world.follow(model.get("make")) or {}
     return " ".join(filter(None, [make.get("name"), model.get("name"), row["cpid"]]))
 
 
-def _requests(seen: list[SeenRequest]) -> Markup:
-    if not seen:
+def _requests(requests: list[SeenRequest]) -> Markup:
+    if not requests:
         return tag("p", "None yet.", class_="soft")
     rows = (
         (
-            one.status or "none",
-            tag("code", f"{one.method} {one.target}"),
-            f"{one.seconds * 1000:.0f} ms",
-            one.who,
-            one.fault or "",
+            request.status or "none",
+            tag("code", f"{request.method} {request.target}"),
+            f"{request.seconds * 1000:.0f} ms",
+            request.who,
+            request.fault or "",
         )
-        for one in seen[: -_SHOWN - 1 : -1]
+        for request in requests[: -_MAX_ROWS - 1 : -1]
     )
     return table(("Status", "Request", "Took", "From", "Fault"), rows)
 
@@ -283,46 +299,46 @@ def _requests(seen: list[SeenRequest]) -> Markup:
 def _faults(simulator: Simulator) -> Markup:
     faults = list(simulator.faults)
     if not faults:
-        about = tag("code", "POST /__sim/faults")
-        return tag("p", "Nothing is to go wrong. ", about, " changes that.", class_="soft")
+        path = tag("code", "POST /__sim/faults")
+        return tag("p", "No faults are set. Add one with ", path, ".", class_="soft")
     rows = (
         (
             tag("code", fault.id),
             fault.kind,
             tag("code", str(fault.where)),
             fault.struck,
-            "no end" if fault.remaining is None else fault.remaining,
+            "unlimited" if fault.remaining is None else fault.remaining,
         )
         for fault in faults
     )
-    return table(("Fault", "Kind", "Operations", "Struck", "To come"), rows)
+    return table(("Fault", "Kind", "Operations", "Applied", "Remaining"), rows)
 
 
 def _webhooks(simulator: Simulator) -> Markup:
     endpoints = simulator.webhooks.endpoints
     if not endpoints:
-        about = tag("code", "POST /__sim/webhooks/endpoints")
-        return tag("p", "Nobody is told of charging. ", about, " changes that.", class_="soft")
-    deliveries = simulator.webhooks.deliveries
+        path = tag("code", "POST /__sim/webhooks/endpoints")
+        return tag("p", "No endpoints are set. Add one with ", path, ".", class_="soft")
+    all_deliveries = simulator.webhooks.deliveries
     rows: list[tuple[Content, ...]] = []
     for endpoint in endpoints:
-        made = [one for one in deliveries if one.endpoint_id == endpoint.id]
-        last = f"{made[-1].outcome} {made[-1].at:%a %H:%M:%S}" if made else "none"
+        deliveries = [one for one in all_deliveries if one.endpoint_id == endpoint.id]
+        last = f"{deliveries[-1].outcome} {deliveries[-1].at:%a %H:%M:%S}" if deliveries else "none"
         events = "all" if endpoint.events is None else ", ".join(endpoint.events)
-        rows.append((tag("code", endpoint.url), events, len(made), last))
-    return table(("Endpoint", "Events", "Attempts", "The last"), rows)
+        rows.append((tag("code", endpoint.url), events, len(deliveries), last))
+    return table(("Endpoint", "Events", "Attempts", "Last attempt"), rows)
 
 
 def _credentials(simulator: Simulator, origin: str) -> Markup:
     return tag(
         "section",
-        facts(
+        definition_list(
             [
                 ("Base URL", tag("code", f"{origin}/v2")),
                 ("Token URL", tag("code", f"{origin}/o/token/")),
                 ("Client id", tag("code", simulator.client_id)),
                 ("Client secret", tag("code", simulator.client_secret)),
-                ("Control", tag("a", f"{origin}/__sim/", href="/__sim/")),
+                ("Control API", tag("a", f"{origin}/__sim/", href="/__sim/")),
             ]
         ),
         tag("div", tag("pre", tag("code", simulator.curl(origin))), class_="scroll"),

@@ -244,7 +244,7 @@ def _collect_secrets() -> None:
         "__init__",
         lambda _, self, *a, **k: add(self.state, self.verifier),
     )
-    _after(_tokens.Tokens, "_new", lambda made, *a, **k: add(made))
+    _after(_tokens.TokenStore, "_new_text", lambda made, *a, **k: add(made))
     _after(_uploads, "_signed", lambda made, *a, **k: add(made["Signature"]))
     _before(
         auth.FileStore,

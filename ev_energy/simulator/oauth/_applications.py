@@ -1,4 +1,4 @@
-"""Applications, and where they may send a browser."""
+"""Registered applications (the clients of OAuth) and their redirect URIs."""
 
 from __future__ import annotations
 
@@ -12,51 +12,52 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-#: Schemes that would make a browser do something here instead of going somewhere else.
-_NOWHERE: Final = frozenset({"", "about", "blob", "data", "file", "javascript", "vbscript"})
+#: Schemes of URIs that a browser evaluates in place instead of leaving the page.
+_UNSAFE_SCHEMES: Final = frozenset({"", "about", "blob", "data", "file", "javascript", "vbscript"})
+#: Characters that stay as they are in a URL; "%" is among them, so escapes are not escaped again.
+_URL_SAFE: Final = string.punctuation
 
 
 @attrs.frozen
 class Application:
-    """A client of the API."""
+    """A registered client of the API."""
 
     client_id: str
     client_secret: str = attrs.field(repr=False)
-    """Empty if the application is public."""
+    """Empty for a public application."""
     scopes: frozenset[str]
     redirect_uris: tuple[str, ...] = ()
     name: str = "An application"
     public: bool = False
-    """Whether it runs where it cannot keep a secret; then it proves itself with PKCE."""
+    """Whether it cannot keep a secret, as on a phone; it must use PKCE then."""
     onboarding_redirect_url: str | None = None
-    """Where drivers go after onboarding if a request does not say."""
+    """Where drivers are sent after onboarding if the request has no redirect_uri."""
 
     def __attrs_post_init__(self) -> None:
-        also = () if self.onboarding_redirect_url is None else (self.onboarding_redirect_url,)
-        for uri in (*self.redirect_uris, *also):
+        uris = [*self.redirect_uris]
+        if self.onboarding_redirect_url is not None:
+            uris.append(self.onboarding_redirect_url)
+        for uri in uris:
             parts = urlsplit(uri)
-            if parts.scheme in _NOWHERE or "#" in uri or quote(uri, safe=_SAFE) != uri:
-                raise ValueError(f"Not a URI to redirect to: {uri}")
+            is_encoded = quote(uri, safe=_URL_SAFE) == uri
+            if parts.scheme in _UNSAFE_SCHEMES or "#" in uri or not is_encoded:
+                raise ValueError(f"not a redirect URI: {uri}")
 
     def may_return_to(self, uri: str) -> bool:
-        """Return whether drivers may be sent to ``uri`` after onboarding.
+        """Return whether onboarding may send drivers to *uri*.
 
-        Unlike a login, that only has to be the scheme and host of something registered.
+        Unlike at the authorization endpoint, scheme and host of a registered URI are enough.
         """
-        known = (*self.redirect_uris, *filter(None, [self.onboarding_redirect_url]))
+        registered = (*self.redirect_uris, *filter(None, [self.onboarding_redirect_url]))
         try:
-            given = urlsplit(uri)
+            origin = urlsplit(uri)[:2]
         except ValueError:
             return False
-        return given[:2] in [urlsplit(registered)[:2] for registered in known]
+        return origin in [urlsplit(known)[:2] for known in registered]
 
 
-#: Everything that stands for itself in a URL, or is a percent sign that must stay one.
-_SAFE: Final = string.punctuation
-
-
-def return_url(uri: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Return a redirect URI with more parameters; what its query had stays."""
+def redirect_url(uri: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Return a redirect URI with *pairs* added to its query (RFC 6749, section 4.1.2)."""
     parts = urlsplit(uri)
     query = "&".join(filter(None, [parts.query, urlencode(pairs)]))
-    return quote(urlunsplit(parts._replace(query=query)), safe=_SAFE)
+    return quote(urlunsplit(parts._replace(query=query)), safe=_URL_SAFE)

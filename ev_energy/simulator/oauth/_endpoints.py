@@ -1,13 +1,14 @@
-"""The endpoints that applications talk to, and the way to the pages that drivers see."""
+"""The token and revocation endpoints over HTTP, and the installation of the consent pages."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import hdrs, web
 
-from ev_energy.simulator.oauth._consent import Consent
-from ev_energy.simulator.oauth._errors import TokenRefusedError
+from ev_energy.simulator.oauth._authorization_server import TokenRefusedError
+from ev_energy.simulator.oauth._consent import ConsentPages
 from ev_energy.simulator.pages import read_form
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
     from ev_energy.simulator.oauth._user_directory import UserDirectory
     from ev_energy.simulator.pages import BrowserSessions
 
-    Answer = Callable[[str | None, Mapping[str, str]], Any]
+    #: Takes the Authorization header and the form of a request; returns the JSON of the reply.
+    _Handler = Callable[[str | None, Mapping[str, str]], Any]
 
-_UNAUTHORIZED: Final = 401
-_NOT_STORED: Final = {hdrs.CACHE_CONTROL: "no-store", hdrs.PRAGMA: "no-cache"}
+#: RFC 6749, section 5.1: replies with tokens must not be cached.
+_NO_STORE: Final = {hdrs.CACHE_CONTROL: "no-store", hdrs.PRAGMA: "no-cache"}
 
 
 def install(
@@ -30,46 +32,40 @@ def install(
     browser_sessions: BrowserSessions,
 ) -> None:
     """Serve tokens, revocation and the pages for login and consent, all below ``/o``."""
-    _Endpoints(auth_server).install(app.router)
-    Consent(auth_server, directory, browser_sessions).install(app.router)
+
+    async def token(request: web.Request) -> web.Response:
+        return await _reply(request, auth_server.issue)
+
+    async def revoke(request: web.Request) -> web.Response:
+        return await _reply(request, auth_server.revoke)
+
+    router = app.router
+    router.add_post("/o/token/", token)
+    router.add_post("/o/token", token)
+    router.add_post("/o/revoke_token/", revoke)
+    router.add_route("*", "/o/revoke_token", _slash_missing)
+    ConsentPages(auth_server, directory, browser_sessions).install(router)
 
 
-class _Endpoints:
-    def __init__(self, auth_server: AuthorizationServer) -> None:
-        self._auth_server = auth_server
-
-    def install(self, router: web.UrlDispatcher) -> None:
-        router.add_post("/o/token/", self._token)
-        router.add_post("/o/token", self._token)
-        router.add_post("/o/revoke_token/", self._revoke)
-        router.add_route("*", "/o/revoke_token", _slash_missing)
-
-    async def _token(self, request: web.Request) -> web.Response:
-        return await _answer(request, self._auth_server.issue)
-
-    async def _revoke(self, request: web.Request) -> web.Response:
-        return await _answer(request, self._auth_server.revoke)
-
-
-async def _answer(request: web.Request, answer: Answer) -> web.Response:
+async def _reply(request: web.Request, handler: _Handler) -> web.Response:
     try:
-        form = await _fields(request)
-        body = answer(request.headers.get(hdrs.AUTHORIZATION), form)
-    except TokenRefusedError as refused:
-        headers = dict(_NOT_STORED)
-        if refused.status == _UNAUTHORIZED:
+        form = await _read_parameters(request)
+        body = handler(request.headers.get(hdrs.AUTHORIZATION), form)
+    except TokenRefusedError as error:
+        headers = dict(_NO_STORE)
+        if error.status == HTTPStatus.UNAUTHORIZED:
             headers[hdrs.WWW_AUTHENTICATE] = 'Basic realm="ev.energy simulator"'
-        return web.json_response(refused.body, status=refused.status, headers=headers)
+        return web.json_response(error.body, status=error.status, headers=headers)
     if body is None:
-        return web.Response(headers=_NOT_STORED)
-    return web.json_response(body, headers=_NOT_STORED)
+        return web.Response(headers=_NO_STORE)
+    return web.json_response(body, headers=_NO_STORE)
 
 
-async def _fields(request: web.Request) -> dict[str, str]:
-    """Return what was sent, without what was left empty: RFC 6749 §3.2 calls that absent."""
+async def _read_parameters(request: web.Request) -> dict[str, str]:
+    """Return the parameters with a value: empty is absent (RFC 6749, section 3.2)."""
     if request.query_string:
-        # Secrets in URLs end in logs.
-        raise TokenRefusedError("invalid_request", "Parameters belong in the body, not in the URL")
+        # Secrets in URLs end up in logs.
+        raise TokenRefusedError("invalid_request", "Send parameters in the body, not in the URL")
     try:
         pairs = await read_form(request)
     except ValueError as error:
@@ -81,5 +77,5 @@ async def _fields(request: web.Request) -> dict[str, str]:
 
 
 async def _slash_missing(request: web.Request) -> web.Response:
-    """Refuse every method, as the real server does at this address."""
+    """Refuse every method, as the real server does at this URL."""
     raise web.HTTPMethodNotAllowed(request.method, [])

@@ -1,4 +1,4 @@
-"""Scopes, and what they mean to somebody who is asked for them."""
+"""The scopes of the API, and what they are called on the consent page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-#: Every scope that operations of the API ask for.
+#: Every scope that an operation of the API requires.
 ALL_SCOPES: Final = frozenset({
     *("boundary_meter:read", "carbon:read", "charging_session:read", "charging_session:write"),
     *("chargingsession:read", "debug:read", "dispatch_coordinator:read", "dispatch_event:write"),
@@ -23,8 +23,8 @@ ALL_SCOPES: Final = frozenset({
     "vehicle_catalogue:write",
 })  # fmt: skip
 
-#: What drivers call what a scope is about, the things closest to them first.
-_WORDS: Final = {
+#: The resource of a scope in words for drivers, in the order of the consent page.
+_RESOURCE_NAMES: Final = {
     "user": "your name, e-mail address and home",
     "vehicle": "your vehicles",
     "evse": "your chargers",
@@ -35,11 +35,11 @@ _WORDS: Final = {
     "home_battery": "your home batteries",
     "inverter": "your inverters",
     "solar": "your solar panels",
-    "solar_forecast": "how much sun your panels can expect",
+    "solar_forecast": "the forecast for your solar panels",
     "home_energy": "the energy flows of your home",
     "boundary_meter": "your electricity meter",
     "subscription": "your subscriptions",
-    "programs": "your part in energy programs",
+    "programs": "your participation in energy programs",
     "payout_method": "how you are paid",
     "utility_account": "your account with your energy supplier",
     "notification_preferences": "which notifications you get",
@@ -50,18 +50,17 @@ _WORDS: Final = {
     "carbon": "the carbon intensity of electricity",
     "grid": "the state of the grid",
     "region": "regions",
-    "dispatch_coordinator": "who dispatches energy events",
+    "dispatch_coordinator": "the coordinators of energy events",
     "dispatch_event": "energy events",
     "vehicle_catalogue": "the catalogue of vehicles",
     "debug": "technical details",
 }
-_ORDER: Final = {about: place for place, about in enumerate(_WORDS)}
+_POSITIONS: Final = {resource: position for position, resource in enumerate(_RESOURCE_NAMES)}
 
 
-def in_words(scopes: Iterable[str], ability: str) -> list[str]:
-    """Return what scopes with an ability, ``read`` or ``write``, are about."""
-    about = [
-        name for name, _, word in (scope.rpartition(":") for scope in scopes) if word == ability
-    ]
-    about.sort(key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
-    return [_WORDS.get(name, name) for name in about]
+def describe_scopes(scopes: Iterable[str], access: str) -> list[str]:
+    """Return the names of the resources that scopes with *access*, ``read`` or ``write``, cover."""
+    split = (scope.rpartition(":") for scope in scopes)
+    resources = [resource for resource, _, suffix in split if suffix == access]
+    resources.sort(key=lambda name: (_POSITIONS.get(name, len(_POSITIONS)), name))
+    return [_RESOURCE_NAMES.get(name, name) for name in resources]

@@ -1,4 +1,4 @@
-"""The people who can log in."""
+"""The directory of users who can log in."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class User:
-    """Somebody with an account."""
+    """A user with an account."""
 
     user_id: str
+    """The id of the user in the API; tokens carry it."""
     email: str
     name: str
 
 
 class UserDirectory(Protocol):
-    """Finds people. `User.user_id` is what tokens carry and what the API calls the user."""
+    """Looks up users."""
 
     def by_email(self, email: str) -> User | None:
-        """Return who has this e-mail address, however it is capitalised."""
+        """Return the user with this e-mail address in any case, or None."""
         ...
 
     def by_id(self, user_id: str) -> User | None:
-        """Return the person with this id."""
+        """Return the user with this id, or None."""
         ...
 
     def suggestions(self) -> Sequence[User]:
-        """Return a few people for whoever knows none."""
+        """Return a few users to choose from on the login page."""
         ...

@@ -1,4 +1,13 @@
-"""The pages on which drivers connect what they own, on the way from an application and back."""
+"""The onboarding pages: a driver connects devices, between an application and back.
+
+::
+
+    application ─► /onboarding/{kind}/?...            choose make, model, account ─► devices
+                   /onboarding/{kind}/reconnect/?...  confirm                     ─► device
+                ◄─ redirect_uri with the ids of what was connected, or error=access_denied
+
+`_pages` handles the requests, `_screens` builds the HTML. The world is behind `Connector`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +18,11 @@ from ev_energy.simulator.onboarding_pages._connector import (
     DeviceKind,
     MakerAccount,
     Option,
+    legacy_id,
+    onboarding_url,
+    reconnect_url,
 )
-from ev_energy.simulator.onboarding_pages._steps import install
-from ev_energy.simulator.onboarding_pages._urls import legacy_id, onboarding_url, reconnect_url
+from ev_energy.simulator.onboarding_pages._pages import install
 
 __all__ = [
     "DEVICE_KINDS",

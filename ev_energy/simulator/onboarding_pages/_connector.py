@@ -1,8 +1,10 @@
-"""What can be connected, and what the pages need of the world to do it."""
+"""The devices that drivers connect, the URLs of their pages, and the interface to the world."""
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import urlencode
 
 import attrs
 
@@ -12,19 +14,19 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class DeviceKind:
-    """A kind of things that drivers connect."""
+    """A kind of devices that drivers connect."""
 
     folder: str
-    """What the API calls their collection."""
-    thing: str
-    """What drivers call one."""
+    """The name of their collection in the API."""
+    noun: str
+    """What drivers call such a device."""
     prefix: str
-    """What its parameters of the URL back begin with."""
+    """The prefix of the query parameters with which the browser is sent back."""
     by_serial: bool = False
-    """Whether one is known by model and serial number, instead of by an account that holds it."""
+    """Whether a device is identified by model and serial number instead of a maker's account."""
 
 
-#: Everything that can be connected, by the name of its collection.
+#: Every kind of device that can be connected, by the name of its collection.
 DEVICE_KINDS: Final = {
     kind.folder: kind
     for kind in (
@@ -37,7 +39,7 @@ DEVICE_KINDS: Final = {
 
 @attrs.frozen
 class Option:
-    """One of several things to choose from."""
+    """One of several entries to choose from."""
 
     id: str
     name: str
@@ -46,15 +48,16 @@ class Option:
 
 @attrs.frozen
 class MakerAccount:
-    """What a driver's account at a maker holds."""
+    """A driver's account at a maker."""
 
     devices: Sequence[Option]
+    """The devices of the account that are not connected yet."""
     single: bool = False
     """Whether only one of them can be connected at a time."""
 
 
 class ConnectError(Exception):
-    """Something that cannot be connected; drivers are shown the message."""
+    """A device cannot be connected; the message is shown to the driver."""
 
 
 class Connector(Protocol):
@@ -73,11 +76,11 @@ class Connector(Protocol):
         ...
 
     def make(self, kind: str, about: Mapping[str, str]) -> Option | None:
-        """Return the make in question, None if any of the ids is unknown."""
+        """Return the make that the ids in *about* belong to, or None if any is unknown."""
         ...
 
     def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> MakerAccount:
-        """Return what the user's account at that make holds and has not connected yet."""
+        """Return the user's account at the make in *about*."""
         ...
 
     def connect(
@@ -90,9 +93,32 @@ class Connector(Protocol):
         ...
 
     def owner(self, kind: str, device_id: str) -> str | None:
-        """Return the id of the user whose device this is, None if there is no such device."""
+        """Return the id of the user who owns a device, or None if there is no such device."""
         ...
 
     def reconnect(self, kind: str, device_id: str) -> None:
-        """Give back its connection to a device that lost it; others stay as they are."""
+        """Restore the connection of a device that lost it; no effect on other devices."""
         ...
+
+
+def onboarding_url(root: str, kind: str, about: Mapping[str, str]) -> str:
+    """Return the URL of the first page of an onboarding, on the host that serves *root*.
+
+    *about* needs ``user_id`` and ``client_id``; ``make_id``, ``model_id`` and ``trim_id`` skip
+    pages, and ``redirect_uri`` is where the browser is sent at the end.
+    """
+    return f"{root.removesuffix('/v2')}/onboarding/{kind}/?{urlencode(about)}"
+
+
+def reconnect_url(root: str, kind: str, about: Mapping[str, str]) -> str:
+    """Return the URL of the page that reconnects a device, on the host that serves *root*.
+
+    *about* needs ``device_id`` and ``client_id``; ``expires_at`` is the instant from which the
+    page is refused, and ``redirect_uri`` is where the browser is sent at the end.
+    """
+    return f"{root.removesuffix('/v2')}/onboarding/{kind}/reconnect/?{urlencode(about)}"
+
+
+def legacy_id(uid: str) -> int:
+    """Return the number beside an id, for applications that still use numeric ids."""
+    return zlib.crc32(uid.encode())

@@ -1,10 +1,22 @@
-"""What drivers see on their journey."""
+"""The HTML of the onboarding pages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
-from ev_energy.simulator.pages import button, field, form, hidden, listed, notice, page, picks, tag
+from ev_energy.simulator.pages import (
+    bullet_list,
+    button,
+    definition_list,
+    field,
+    form,
+    hidden_fields,
+    link_list,
+    notice,
+    page,
+    tag,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,150 +24,173 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from ev_energy.simulator.onboarding_pages._connector import MakerAccount, Option
-    from ev_energy.simulator.onboarding_pages._onboarding_session import Visit
+    from ev_energy.simulator.onboarding_pages._pages import OnboardingSession
     from ev_energy.simulator.pages import Content, Markup
 
 
-_OUT_OF_DATE = "That form was out of date. Please try again."
+_OUT_OF_DATE: Final = "That form was out of date. Please try again."
 
 
-def lost(said: str, status: int) -> web.Response:
-    """Return the page for a link that leads nowhere."""
-    return page("This link does not work", notice(said, error=True), status=status)
+def invalid_link(message: str, status: int) -> web.Response:
+    """Return the page for an invalid link."""
+    return page("This link does not work", notice(message, error=True), status=status)
 
 
-def pick_make(visit: Visit, makes: Sequence[Option]) -> web.Response:
-    """Return the page with all makes, or with those that were searched for."""
-    wanted = visit.about.get("q", "").strip()
-    found = [make for make in makes if wanted.casefold() in make.name.casefold()]
-    others = [(name, text) for name, text in visit.about.items() if name != "q"]
+def finished(session: OnboardingSession, title: str, uids: Sequence[str]) -> web.Response:
+    """Return the last page, if the browser is not sent back to the application."""
+    return page(
+        title,
+        definition_list((f"{session.kind.prefix}_uid", tag("code", uid)) for uid in uids),
+        tag("p", f"You can close this page and continue in {session.application.name}."),
+    )
+
+
+def choose_make(session: OnboardingSession, makes: Sequence[Option]) -> web.Response:
+    """Return the page with all makes, or with those that match the search."""
+    term = session.about.get("q", "").strip()
+    found = [make for make in makes if term.casefold() in make.name.casefold()]
+    others = [(name, text) for name, text in session.about.items() if name != "q"]
     return _screen(
-        visit,
-        f"Which make is your {visit.kind.thing}?",
+        session,
+        f"Which make is your {session.kind.noun}?",
         tag(
             "form",
-            hidden(others),
-            tag("input", type="search", name="q", value=wanted, aria_label="Search for a make",
+            hidden_fields(others),
+            tag("input", type="search", name="q", value=term, aria_label="Search for a make",
                 placeholder="Search"),
             tag("button", "Search", class_="quiet"),
             method="get", class_="search", role="search",
         ),
-        picks((visit.link(make_id=make.id), make.name, make.note) for make in found),
-        None if found else notice(f"No make of {visit.kind.thing}s has a name like that."),
+        link_list((session.link(make_id=make.id), make.name, make.note) for make in found),
+        None if found else notice(f"No make of {session.kind.noun}s matches your search."),
     )  # fmt: skip
 
 
-def pick_model(visit: Visit, make: Option, models: Sequence[Option]) -> web.Response:
+def choose_model(
+    session: OnboardingSession, make: Option, models: Sequence[Option]
+) -> web.Response:
     """Return the page with the models of a make."""
     return _screen(
-        visit,
-        f"Which {make.name} is it?",
-        picks((visit.link(model_id=model.id), model.name, model.note) for model in models),
+        session,
+        f"Which {make.name} model is it?",
+        link_list((session.link(model_id=model.id), model.name, model.note) for model in models),
         None if models else notice("This make has no model that can be connected."),
     )
 
 
-def say_serial(visit: Visit, make: Option, wrong: str | None = None) -> web.Response:
+def enter_serial(
+    session: OnboardingSession, make: Option, error: str | None = None
+) -> web.Response:
     """Return the page that asks for a serial number."""
     return _screen(
-        visit,
+        session,
         f"Connect your {make.name}",
         fields=[
-            field("Serial number", "serial", value=visit.sent.get("serial", ""), error=wrong,
-                  note=f"It stands on the {visit.kind.thing}. Here, any that is not taken will do.",
+            field("Serial number", "serial", value=session.fields.get("serial", ""), error=error,
+                  note=f"It is printed on the {session.kind.noun}. The simulator accepts any that "
+                       "is not in use.",
                   autocomplete="off"),
-            _email(visit, make),
+            _email_field(session, make),
             button("Connect", name="answer", value="connect"),
         ],
-        status=200 if wrong is None else 400,
+        status=HTTPStatus.OK if error is None else HTTPStatus.BAD_REQUEST,
     )  # fmt: skip
 
 
 def sign_in(
-    visit: Visit, make: Option, wrong: str | None = None, *, password: str | None = None
+    session: OnboardingSession,
+    make: Option,
+    email_error: str | None = None,
+    password_error: str | None = None,
 ) -> web.Response:
-    """Return the page that stands for a maker's own login, with what was wrong with it."""
+    """Return the page in place of the maker's own login page."""
     return _screen(
-        visit,
+        session,
         f"Sign in to {make.name}",
-        tag("p", f"This stands for the page of {make.name}, where your account is."),
+        tag("p", f"This page takes the place of the login page of {make.name}."),
         fields=[
-            _email(visit, make, wrong),
-            field("Password", "password", kind="password", autocomplete="off", error=password,
-                  note="Any password will do, as long as it is not empty."),
+            _email_field(session, make, email_error),
+            field("Password", "password", kind="password", autocomplete="off",
+                  error=password_error,
+                  note="Any password is accepted, as long as it is not empty."),
             button("Sign in", name="answer", value="account"),
         ],
-        status=400 if wrong or password else 200,
+        status=HTTPStatus.BAD_REQUEST if email_error or password_error else HTTPStatus.OK,
     )  # fmt: skip
 
 
-def pick_devices(
-    visit: Visit, make: Option, account: MakerAccount, wrong: str | None = None
+def choose_devices(
+    session: OnboardingSession, make: Option, account: MakerAccount, error: str | None = None
 ) -> web.Response:
-    """Return the page that stands for a maker's question what may be shared."""
+    """Return the page in place of the maker's own consent page."""
     if not account.devices:
-        said = f"This account holds no {visit.kind.thing} that is not connected already."
-        return _screen(visit, f"Nothing at {make.name}", notice(said))
-    box = "radio" if account.single else "checkbox"
-    boxes = [
+        message = f"This account has no {session.kind.noun} that is not connected yet."
+        return _screen(session, f"Nothing to connect at {make.name}", notice(message))
+    input_type = "radio" if account.single else "checkbox"
+    entries = [
         tag("li", tag(
             "label",
-            tag("input", type=box, name="device", value=device.id,
-                checked=len(account.devices) == 1 or device.id in visit.devices),
+            tag("input", type=input_type, name="device", value=device.id,
+                checked=len(account.devices) == 1 or device.id in session.devices),
             tag("span", device.name),
             tag("small", device.note) if device.note else None,
         ))
         for device in account.devices
     ]  # fmt: skip
     return _screen(
-        visit,
-        "What may ev.energy use?",
-        tag("p", f"Your {make.name} account will let ev.energy"),
-        listed(["see its state and where it is", "start and stop its charging"]
-               if visit.kind.folder == "vehicles" else ["see its state and what it measures"]),
-        notice(wrong, error=True) if wrong else None,
+        session,
+        "Which devices may ev.energy use?",
+        tag("p", f"Your {make.name} account will allow ev.energy to"),
+        bullet_list(["see its state and location", "start and stop its charging"]
+                    if session.kind.folder == "vehicles" else ["see its state and measurements"]),
+        notice(error, error=True) if error else None,
         fields=[
-            tag("ul", *boxes, class_="picks"),
+            tag("ul", *entries, class_="picks"),
             button("Allow", name="answer", value="allow"),
         ],
-        status=200 if wrong is None else 400,
+        status=HTTPStatus.OK if error is None else HTTPStatus.BAD_REQUEST,
     )  # fmt: skip
 
 
-def ask_again(visit: Visit) -> web.Response:
-    """Return the page on which something is connected again."""
+def confirm_reconnect(session: OnboardingSession) -> web.Response:
+    """Return the page that reconnects a device."""
     return _screen(
-        visit,
-        f"Reconnect your {visit.kind.thing}",
-        tag("p", "Its maker no longer lets ev.energy use it. Say yes once more to go on."),
+        session,
+        f"Reconnect your {session.kind.noun}",
+        tag("p", f"ev.energy can no longer access this {session.kind.noun}. Reconnect it to give "
+                 "access again."),
         fields=button("Reconnect", name="answer", value="reconnect"),
-    )
+    )  # fmt: skip
 
 
-def _email(visit: Visit, make: Option, wrong: str | None = None) -> Markup:
+def _email_field(session: OnboardingSession, make: Option, error: str | None = None) -> Markup:
     return field(
         f"E-mail of your {make.name} account",
         "email",
-        value=visit.sent.get("email", visit.person.email),
+        value=session.fields.get("email", session.user.email),
         kind="email",
-        error=wrong,
+        error=error,
         autocomplete="username",
     )
 
 
 def _screen(
-    visit: Visit, title: str, *content: Content, fields: Content = None, status: int = 200
+    session: OnboardingSession,
+    title: str,
+    *content: Content,
+    fields: Content = None,
+    status: int = HTTPStatus.OK,
 ) -> web.Response:
-    """Return a page with a way out, and with fields that are posted back to it."""
+    """Return a page with a form that posts *fields* to the page itself, and a cancel button."""
     return page(
         title,
-        notice(_OUT_OF_DATE, error=True) if visit.stale else None,
-        tag("p", f"{visit.person.name}, on behalf of {visit.application.name}", class_="soft"),
+        notice(_OUT_OF_DATE, error=True) if session.stale else None,
+        tag("p", f"{session.user.name}, on behalf of {session.application.name}", class_="soft"),
         content,
         form(
             fields,
             button("Cancel", name="answer", value="cancel", quiet=True),
-            csrf_token=visit.csrf_token,
+            csrf_token=session.csrf_token,
         ),
-        status=403 if visit.stale else status,
+        status=HTTPStatus.FORBIDDEN if session.stale else status,
     )

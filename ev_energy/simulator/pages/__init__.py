@@ -1,13 +1,20 @@
-"""Pages for people: markup that escapes by itself, one layout, one stylesheet, sealed forms.
+"""HTML pages: escaping markup, one layout with one stylesheet, forms with CSRF tokens.
 
-Nothing is loaded from anywhere else, and no page needs a script.
+Pages load nothing from other hosts and need no script.
 """
 
 from __future__ import annotations
 
 from ev_energy.simulator.pages._browser_sessions import BrowserSession, BrowserSessions
-from ev_energy.simulator.pages._forms import button, field, form, hidden, read_form
-from ev_energy.simulator.pages._layout import facts, listed, notice, page, picks, table
+from ev_energy.simulator.pages._forms import button, field, form, hidden_fields, read_form
+from ev_energy.simulator.pages._layout import (
+    bullet_list,
+    definition_list,
+    link_list,
+    notice,
+    page,
+    table,
+)
 from ev_energy.simulator.pages._markup import Content, Markup, tag
 
 __all__ = [
@@ -15,15 +22,15 @@ __all__ = [
     "BrowserSessions",
     "Content",
     "Markup",
+    "bullet_list",
     "button",
-    "facts",
+    "definition_list",
     "field",
     "form",
-    "hidden",
-    "listed",
+    "hidden_fields",
+    "link_list",
     "notice",
     "page",
-    "picks",
     "read_form",
     "table",
     "tag",

@@ -1,4 +1,4 @@
-"""Forms and what they are made of."""
+"""Forms: their elements, and reading what a browser sends."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def form(
                method="post", action=action, class_=class_)  # fmt: skip
 
 
-def hidden(pairs: Iterable[tuple[str, str]]) -> list[Markup]:
-    """Return fields that nobody sees."""
+def hidden_fields(pairs: Iterable[tuple[str, str]]) -> list[Markup]:
+    """Return hidden fields with these names and values."""
     return [tag("input", type="hidden", name=name, value=value) for name, value in pairs]
 
 
@@ -43,15 +43,15 @@ def field(
     autocomplete: str | None = None,
     required: bool = True,
 ) -> Markup:
-    """Return a text field below its label, with what is wrong with it."""
-    said = f"{name}-said" if error or note else None
+    """Return a text field below its label; an *error* takes the place of the *note*."""
+    message_id = f"{name}-said" if error or note else None
     return tag(
         "div",
         tag("label", label, for_=name),
         tag("input", id=name, name=name, type=kind, value=value, required=required,
-            autocomplete=autocomplete, aria_describedby=said, aria_invalid=error and "true"),
-        tag("p", error, id=said, class_="error") if error else None,
-        tag("p", note, id=said, class_="note") if note and not error else None,
+            autocomplete=autocomplete, aria_describedby=message_id, aria_invalid=error and "true"),
+        tag("p", error, id=message_id, class_="error") if error else None,
+        tag("p", note, id=message_id, class_="note") if note and not error else None,
         class_="field",
     )  # fmt: skip
 
@@ -59,15 +59,15 @@ def field(
 def button(
     text: Content, *, name: str | None = None, value: str | None = None, quiet: bool = False
 ) -> Markup:
-    """Return a button that sends the form it is in; a quiet one is not what most people want."""
-    # A way out must work with the fields left empty.
+    """Return a button that sends its form; a *quiet* one looks secondary and skips validation."""
+    # "Cancel" must work while required fields are empty.
     return tag("button", text, name=name, value=value, class_="quiet" if quiet else None,
                formnovalidate=quiet)  # fmt: skip
 
 
 async def read_form(request: web.Request) -> list[tuple[str, str]]:
-    """Return the fields of a form that was sent; `ValueError` if it is none."""
-    # aiohttp's own reader takes whatever encoding a request names, and fails in as many ways.
+    """Return the fields of a form that was sent; `ValueError` if the body is not a form."""
+    # aiohttp's own reader decodes with any charset that a request names, and so raises many errors.
     if request.content_type != "application/x-www-form-urlencoded":
         raise ValueError("The body must be application/x-www-form-urlencoded")
     text = (await request.read()).decode()

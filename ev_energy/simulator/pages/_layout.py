@@ -1,10 +1,11 @@
-"""The one layout of all pages, and the blocks that stand in it."""
+"""The layout of all pages, and the blocks of their content."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from functools import cache
+from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _BOLT: Final = '<path d="M13 2 4.5 13.5H11L9.5 22 19 10h-6.5z" fill="{fill}"/>'
-_MARK: Final = Markup(
+_LOGO: Final = Markup(
     f'<svg viewBox="0 0 24 24" aria-hidden="true">{_BOLT.format(fill="currentColor")}</svg>'
 )
 _ICON: Final = (
@@ -31,22 +32,26 @@ _ICON: Final = (
 
 @cache
 def _style() -> tuple[Markup, str]:
-    """Return the stylesheet, and the policy that lets a browser use it and nothing else."""
+    """Return the stylesheet, and the Content-Security-Policy that allows it and nothing else."""
     text = files("ev_energy.simulator.pages").joinpath("style.css").read_text(encoding="utf-8")
-    known = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    # Not form-action: browsers apply it to the redirect that answers a form as well, and those
-    # lead back to applications anywhere.
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    # No form-action: browsers also apply it to the redirect that answers a form, and such a
+    # redirect may lead to an application on any host.
     policy = (
-        f"default-src 'none'; style-src 'sha256-{known}'; img-src data:; "
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
         "base-uri 'none'; frame-ancestors 'none'"
     )
     return Markup(f"<style>{text}</style>"), policy
 
 
 def page(
-    title: str, *content: Content, status: int = 200, wide: bool = False, refresh: int | None = None
+    title: str,
+    *content: Content,
+    status: int = HTTPStatus.OK,
+    wide: bool = False,
+    refresh: int | None = None,
 ) -> web.Response:
-    """Return a page; one with ``refresh`` is loaded again every so many seconds."""
+    """Return a page; with *refresh*, the browser reloads it after that many seconds."""
     style, policy = _style()
     head = tag(
         "head",
@@ -59,9 +64,9 @@ def page(
     )
     body = tag(
         "body",
-        tag("header", _MARK, tag("strong", "ev.energy"), tag("span", "simulator", class_="badge")),
+        tag("header", _LOGO, tag("strong", "ev.energy"), tag("span", "simulator", class_="badge")),
         tag("main", tag("h1", title), *content, class_="wide" if wide else None),
-        tag("footer", "A simulation: no account, car or charger here is real."),
+        tag("footer", "This is a simulation: no account, car or charger is real."),
     )
     return web.Response(
         text=f"<!doctype html>{tag('html', head, body, lang='en')}",
@@ -78,23 +83,23 @@ def page(
 
 
 def notice(*content: Content, error: bool = False) -> Markup:
-    """Return a paragraph that stands out."""
+    """Return a highlighted paragraph; screen readers announce an *error* at once."""
     return tag("p", *content, class_="notice error" if error else "notice",
                role="alert" if error else None)  # fmt: skip
 
 
-def facts(pairs: Iterable[tuple[str, Content]]) -> Markup:
-    """Return names and what they mean."""
+def definition_list(pairs: Iterable[tuple[str, Content]]) -> Markup:
+    """Return a list of names with their values."""
     return tag("dl", *((tag("dt", name), tag("dd", value)) for name, value in pairs))
 
 
-def listed(items: Iterable[Content]) -> Markup:
-    """Return a plain list."""
+def bullet_list(items: Iterable[Content]) -> Markup:
+    """Return a bulleted list."""
     return tag("ul", *(tag("li", item) for item in items), class_="listed")
 
 
-def picks(items: Iterable[tuple[str, str, str | None]]) -> Markup:
-    """Return a list to choose from: where each entry leads, its name, and a word about it."""
+def link_list(items: Iterable[tuple[str, str, str | None]]) -> Markup:
+    """Return a list of links to choose from: URL, name and note of each."""
     return tag(
         "ul",
         *(
@@ -106,7 +111,7 @@ def picks(items: Iterable[tuple[str, str, str | None]]) -> Markup:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Content]]) -> Markup:
-    """Return a table that scrolls sideways where the screen is narrow."""
+    """Return a table that scrolls sideways on narrow screens."""
     return tag(
         "div",
         tag(

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from ev_energy.simulator.pages import (
     button,
-    facts,
+    definition_list,
     field,
     form,
-    hidden,
+    hidden_fields,
     notice,
     page,
     read_form,
@@ -133,7 +133,7 @@ class Portal:
         return page(
             "Webhooks",
             notice(said, error=True) if said else None,
-            facts([("Application", tag("code", client_id))]),
+            definition_list([("Application", tag("code", client_id))]),
             tag("h2", "Endpoints"),
             [_endpoint(endpoint, csrf_token) for endpoint in endpoints.values()]
             or tag("p", "None yet: add one below.", class_="soft"),
@@ -181,7 +181,7 @@ def _refused() -> web.Response:
 def _do(csrf_token: str, what: str, label: str, *about: tuple[str, str]) -> Markup:
     """Return a small button that does something to what it stands beside."""
     return form(
-        *hidden(about),
+        *hidden_fields(about),
         button(label, name="do", value=what, quiet=True),
         csrf_token=csrf_token,
         class_="inline",
@@ -198,7 +198,7 @@ def _endpoint(endpoint: Endpoint, csrf_token: str) -> Markup:
     ]
     return tag(
         "section",
-        facts(shown),
+        definition_list(shown),
         _do(csrf_token, "rotate", "New secret", about),
         " ",
         _do(csrf_token, "remove", "Remove", about),

@@ -18,9 +18,9 @@ from ev_energy.simulator.oauth import (
     AuthorizationServer,
     User,
     install,
-    return_url,
+    redirect_url,
 )
-from ev_energy.simulator.oauth._scopes import in_words
+from ev_energy.simulator.oauth._scopes import describe_scopes
 from ev_energy.simulator.pages import BrowserSessions, tag
 from tests.helpers.html_browser import Driver, Page, Site
 
@@ -88,9 +88,9 @@ async def server(clock: Clock) -> AsyncIterator[Server]:
 
 async def test_a_driver_logs_in_says_yes_and_is_sent_back_with_a_code(server: Server) -> None:
     driver = await server.arrive()
-    assert "Any password will do" in driver.page.text
+    assert "Any password is accepted" in driver.page.text
     page = await driver.press("Log in", email="Ada@Example.com", password="secret")
-    assert page.heading == "Let Acme in?"
+    assert page.heading == "Allow Acme?"
     assert "Ada Doyle" in page.text
     assert "It will see your chargers" in page.text
     assert "It will be able to change your name, e-mail address and home" in page.text
@@ -119,8 +119,8 @@ async def test_without_a_state_none_comes_back(server: Server) -> None:
 @pytest.mark.parametrize(
     ("email", "password", "said"),
     [
-        ("nobody@example.com", "x", "Nobody here has this e-mail address."),
-        ("", "x", "Nobody here has this e-mail address."),
+        ("nobody@example.com", "x", "No account has this e-mail address."),
+        ("", "x", "No account has this e-mail address."),
         ("ada@example.com", "", "The password must not be empty."),
     ],
 )
@@ -230,7 +230,7 @@ async def test_an_app_without_a_secret_must_send_a_hashed_challenge(
 async def test_whoever_is_logged_in_goes_straight_to_consent(server: Server) -> None:
     driver = await server.arrive()
     await driver.press("Ada Doyle")
-    assert (await driver.open(server.asking())).heading == "Let Acme in?"
+    assert (await driver.open(server.asking())).heading == "Allow Acme?"
     assert (await server.arrive()).page.heading == "Log in"
 
 
@@ -239,7 +239,7 @@ async def test_a_request_can_insist_on_a_new_login(server: Server) -> None:
     await driver.press("Ada Doyle")
     assert (await driver.open(server.asking(prompt="login"))).heading == "Log in"
     page = await driver.press("bob@example.com")
-    assert page.heading == "Let Acme in?"
+    assert page.heading == "Allow Acme?"
     assert "bob@example.com" in page.text
 
 
@@ -324,7 +324,7 @@ async def test_whatever_is_shown_is_text_and_never_markup(server: Server) -> Non
         assert "<script" not in page.html
     driver = await server.arrive(client_id=evil.client_id)
     page = await driver.press("bob@example.com")
-    assert f"Let {NASTY} in?" in page.text
+    assert f"Allow {NASTY}?" in page.text
     assert f"It will see {NASTY}" in page.text
 
 
@@ -369,7 +369,7 @@ async def test_the_pages_answer_without_their_slash_as_well(server: Server) -> N
 def test_every_scope_of_the_api_has_words_for_drivers() -> None:
     for scope in ALL_SCOPES:
         about, _, ability = scope.rpartition(":")
-        (words,) = in_words([scope], ability)
+        (words,) = describe_scopes([scope], ability)
         assert words != about
 
 
@@ -403,7 +403,7 @@ def test_a_browser_reads_the_text_that_was_put_in(text: str, value: str) -> None
 def test_what_is_added_to_a_url_is_what_its_reader_finds(
     pairs: list[tuple[str, str]], uri: str
 ) -> None:
-    url = return_url(uri, pairs)
+    url = redirect_url(uri, pairs)
     assert url.isascii()
     assert url.isprintable()
     kept = [("keep", "1")] if uri == BACK else []

@@ -157,7 +157,7 @@ async def test_a_driver_logs_in_connects_a_charger_and_is_back_in_the_app(
         browser.fill("E-mail", user["email"])
         browser.fill("Password", "anything")
         browser.press("Log in")
-        browser.arrives_at("Let Acme Drive in?")
+        browser.arrives_at("Allow Acme Drive?")
         browser.keep("2-consent")
         browser.press("Allow")
         browser.arrives_at("Acme Drive")
@@ -165,7 +165,7 @@ async def test_a_driver_logs_in_connects_a_charger_and_is_back_in_the_app(
         browser.arrives_at("Which make is your charger?")
         browser.keep("3-makes")
         browser.press("Easee")
-        browser.arrives_at("Which Easee is it?")
+        browser.arrives_at("Which Easee model is it?")
         browser.keep("4-models")
         browser.press("One")
         browser.arrives_at("Connect your Easee")
@@ -205,7 +205,7 @@ async def test_a_driver_who_says_no_is_back_in_the_app_with_nothing_done(
     def journey() -> None:
         browser.open(f"{root}/o/authorize/?{asked}")
         browser.press("@example.com")  # somebody from the list
-        browser.arrives_at("Let Acme Drive in?")
+        browser.arrives_at("Allow Acme Drive?")
         browser.press("Deny")
         browser.arrives_at("Acme Drive")
         browser.open(f"{root}/v2/evse_onboarding?{about}&redirect_uri={home}")

@@ -127,7 +127,7 @@ async def test_a_charger_is_connected_by_make_model_and_serial_number(server: Se
     driver = await server.arrive("evses")
     assert driver.page.heading == "Which make is your charger?"
     assert "Ada Doyle, on behalf of Acme" in driver.page.text
-    assert (await driver.follow("Wallbox")).heading == "Which Wallbox is it?"
+    assert (await driver.follow("Wallbox")).heading == "Which Wallbox model is it?"
     page = await driver.follow("Quasar")
     assert page.heading == "Connect your Wallbox"
     assert ("email", "ada@example.com") in page.forms[0].fields
@@ -147,7 +147,7 @@ async def test_the_list_of_makes_can_be_searched(server: Server) -> None:
     page = await driver.press("Search", q="wALL")
     assert list(page.links) == ["Wallbox"]
     assert (await driver.press("Search", q="nothing")).links == {}
-    assert "No make of chargers has a name like that." in driver.page.text
+    assert "No make of chargers matches your search." in driver.page.text
     assert list((await driver.press("Search", q="")).links) == ["Wallbox", f"{NASTY} Beta"]
     await driver.press("Search", q="wall")
     page = await driver.follow("Wallbox")
@@ -156,7 +156,7 @@ async def test_the_list_of_makes_can_be_searched(server: Server) -> None:
 
 async def test_a_link_with_a_make_or_a_model_is_a_shorter_way(server: Server) -> None:
     driver = await server.arrive("evses", make_id="m1")
-    assert driver.page.heading == "Which Wallbox is it?"
+    assert driver.page.heading == "Which Wallbox model is it?"
     driver = await server.arrive("evses", model_id="m1-a")
     assert driver.page.heading == "Connect your Wallbox"
 
@@ -181,7 +181,7 @@ async def test_cars_are_connected_from_an_account_and_come_back_in_order(server:
     page = await driver.follow("Wallbox")
     assert page.heading == "Sign in to Wallbox"
     page = await driver.press("Sign in", password="x")
-    assert page.heading == "What may ev.energy use?"
+    assert page.heading == "Which devices may ev.energy use?"
     assert page.checked == []
     page = await driver.press("Allow", "My second", "My <first>")
     uids = page.came_back_with["vehicle_uid"]
@@ -214,7 +214,7 @@ async def test_an_inverter_is_connected_like_a_car(server: Server) -> None:
 @pytest.mark.parametrize(
     ("filled", "said"),
     [
-        ({"email": "nobody", "password": "x"}, "An e-mail address is needed."),
+        ({"email": "nobody", "password": "x"}, "Enter an e-mail address."),
         ({"password": ""}, "The password must not be empty."),
     ],
 )
@@ -266,7 +266,7 @@ async def test_an_account_with_nothing_in_it_says_so(server: Server) -> None:
     server.world.held = []
     driver = await server.arrive("vehicles", make_id="m1")
     page = await driver.press("Sign in", password="x")
-    assert "holds no car that is not connected already" in page.text
+    assert "has no car that is not connected yet" in page.text
     page = await driver.press("Cancel")
     assert page.came_back_with["error"] == ["access_denied"]
 
@@ -294,7 +294,7 @@ async def test_a_device_can_be_connected_again(server: Server) -> None:
     for kind, known in DEVICE_KINDS.items():
         driver = await server.driver()
         page = await driver.open(server.again(kind))
-        assert page.heading == f"Reconnect your {known.thing}"
+        assert page.heading == f"Reconnect your {known.noun}"
         page = await driver.press("Reconnect")
         assert page.came_back_with[f"{known.prefix}_uid"] == ["d1"]
     assert server.world.reconnected == [(kind, "d1") for kind in DEVICE_KINDS]

@@ -57,8 +57,8 @@ async def test_it_tells_the_time_the_fleet_the_first_home_and_how_to_call_the_ap
     shown = await browser.open()
     simulator = browser.simulator
     assert "Monday 05 October 2026, 12:00:00 UTC" in shown
-    assert "It stands still." in shown
-    assert re.search(r"Homes Vehicles EVSEs .*Seed 46 50 51 .*1 A home", shown)
+    assert "The clock is stopped." in shown
+    assert re.search(r"Homes Vehicles EVSEs .*Seed 46 50 51 .*1 First user", shown)
     user = (await browser.api.get(f"/users/{simulator.user_id}")).body
     for thing in (user["id"], user["email"]):
         assert thing in shown
@@ -72,7 +72,7 @@ async def test_it_tells_the_time_the_fleet_the_first_home_and_how_to_call_the_ap
 
 async def test_the_cars_that_it_says_are_charging_are_charging_by_the_api(browser: Any) -> None:
     browser.simulator.clock.advance(hours=7)
-    shown = (await browser.open()).partition("Charging now")[2].partition("In this world")[0]
+    shown = (await browser.open()).partition("Charging now")[2].partition("Simulated data")[0]
     vehicles = re.findall(r"vhcl\w{26}", shown)
     now = browser.simulator.clock()
     browser.simulator.clock.advance(minutes=30)
@@ -90,8 +90,8 @@ async def test_its_buttons_move_the_clock(browser: Any) -> None:
     assert "18:00:00" in await browser.press(advance="6")
     assert "19:00:00" in await browser.press(advance="1")
     assert "60 times as fast" in await browser.press(speed="60")
-    assert "keeps pace" in await browser.press(speed="1")
-    assert "stands still" in await browser.press(speed="0")
+    assert "runs in real time" in await browser.press(speed="1")
+    assert "clock is stopped" in await browser.press(speed="0")
     assert browser.simulator.clock.speed == 0
 
 
@@ -139,7 +139,7 @@ async def test_it_shows_the_last_requests_but_not_its_own(browser: Any) -> None:
     newest = shown.index("404 GET /v2/evses/evse00")
     assert newest < shown.index("429 GET /v2/evses?page_size=")
     assert browser.simulator.client_id in shown[newest : newest + 80]
-    assert "fault-1 rate_limited /evses 1 no end" in shown
+    assert "fault-1 rate_limited /evses 1 unlimited" in shown
     assert "http://127.0.0.1:9/hook charging_sub_session.ended 0 none" in shown
     assert not any(seen.path == "/" for seen in browser.simulator.requests)
 
@@ -166,7 +166,7 @@ async def test_a_home_whose_user_is_gone_is_shown_as_such(browser: Any) -> None:
     simulator = browser.simulator
     await browser.open()
     simulator._world.tables["users"].remove(simulator.user_id)
-    assert "User gone" in await browser.open()
+    assert "User deleted" in await browser.open()
 
 
 async def test_a_fleet_of_a_hundred_thousand_is_looked_at_in_part(start: Any, clock: Clock) -> None:
@@ -182,5 +182,5 @@ async def test_a_fleet_of_a_hundred_thousand_is_looked_at_in_part(start: Any, cl
     clock.advance(hours=8)
     shown = await Browser(simulator, api.session).open()
     assert "100,000" in shown
-    assert "And others: these came last." in shown
+    assert "Only the latest arrivals are shown." in shown
     assert len(asked) < 250
