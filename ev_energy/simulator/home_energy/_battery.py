@@ -1,7 +1,7 @@
-"""What a home battery does: when it is filled, and when it feeds the home.
+"""When a home battery charges, and when it discharges.
 
-Once a week it is filled to the brim to balance its cells, so its charge is known without
-looking farther back than that.
+Once a week, a battery is charged fully to balance its cells. Its content therefore follows from
+the current week alone.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from ev_energy.simulator._seeded_random import SeededRandom
 
 
-#: How long filling it to the brim takes: the last hours of a week.
-_BALANCING: Final = 4 * QUARTERS_PER_HOUR
-#: A price is cheap, or dear, if it is within so many percent of the way from one end of a day's.
-_END_PERCENT: Final = 20
-#: Where prices differ by less than so many percent, none is cheap.
+#: Quarter hours at the end of a week in which a battery is charged fully.
+_BALANCING_QUARTERS: Final = 4 * QUARTERS_PER_HOUR
+#: Prices in the lowest and the highest part of a day's range, in percent, are low and high.
+_PRICE_BAND_PERCENT: Final = 20
+#: A day whose prices differ by less than this percentage has no low and no high prices.
 _FLAT_PERCENT: Final = 12
-_LEAST_TARGET: Final = 30
-#: In one of so many weeks, it is out of order for some hours.
-_SOUND_WEEKS: Final = 12
+_MIN_TARGET_PERCENT: Final = 30
+#: A battery has an outage of some hours in one of this many weeks.
+_WEEKS_PER_OUTAGE: Final = 12
 
 
 class Policy(StrEnum):
-    """What a battery is there for."""
+    """The purpose that a battery is operated for."""
 
     SELF_RELIANCE = "SELF_RELIANCE"
     TIME_OF_USE = "TIME_OF_USE"
@@ -49,79 +49,79 @@ class Battery:
 
     capacity_wh: int
     watts: int
-    """The most that it takes or gives. It is full in four hours."""
+    """The maximum power in both directions; enough for a full charge in four hours."""
     reserve_percent: int
     policy: Policy
 
     @property
-    def most_wh(self) -> int:
-        """The most that it takes or gives in a quarter."""
+    def max_wh(self) -> int:
+        """The maximum energy in a quarter hour, in both directions."""
         return self.watts // QUARTERS_PER_HOUR
 
     @property
     def reserve_wh(self) -> int:
-        """What it keeps for power cuts."""
+        """The energy that is reserved for power cuts."""
         return self.capacity_wh * self.reserve_percent // 100
 
 
 class BatteryConditions(NamedTuple):
-    """What a battery knows of a quarter of a week."""
+    """What the flow of a battery in a quarter hour depends on, besides its content."""
 
-    number: int
-    sun_wh: int
+    quarter: int
+    """Counted from the start of the week."""
+    solar_wh: int
     load_wh: int
-    """Of the household; cars are not charged from it."""
+    """Of the household; cars are not charged from the battery."""
     cars_wh: int
-    cheap: bool
-    dear: bool
+    is_price_low: bool
+    is_price_high: bool
     target_wh: int
-    """How full it is to be made while electricity is cheap."""
-    out: bool
-    """Whether the battery is out of order."""
+    """The content to charge to while prices are low."""
+    is_outage: bool
 
 
-def cheap_and_dear(prices: Sequence[int]) -> list[tuple[bool, bool]]:
-    """Return which of a day's prices are cheap and which are dear."""
-    low, high = min(prices), max(prices)
-    spread = high - low
-    if spread * 100 < _FLAT_PERCENT * abs(high):
+def low_and_high(prices: Sequence[int]) -> list[tuple[bool, bool]]:
+    """Return for each price of a day whether it is low, and whether it is high."""
+    lowest, highest = min(prices), max(prices)
+    price_range = highest - lowest
+    if price_range * 100 < _FLAT_PERCENT * abs(highest):
         return [(False, False)] * len(prices)
-    band = spread * _END_PERCENT // 100
-    return [(price <= low + band, price >= high - band) for price in prices]
+    band = price_range * _PRICE_BAND_PERCENT // 100
+    return [(price <= lowest + band, price >= highest - band) for price in prices]
 
 
-def target_wh(battery: Battery, sun_wh: int, load_wh: int) -> int:
-    """Return how full to make a battery by night for a day with so much sun and load."""
+def target_wh(battery: Battery, solar_wh: int, load_wh: int) -> int:
+    """Return the content to charge to overnight for a day with this solar yield and load."""
     if battery.policy is Policy.IMPORT_FOCUS:
         return battery.capacity_wh
-    percent = 100 - 100 * max(0, sun_wh - load_wh // 2) // battery.capacity_wh
-    return battery.capacity_wh * max(_LEAST_TARGET, percent) // 100
+    percent = 100 - 100 * max(0, solar_wh - load_wh // 2) // battery.capacity_wh
+    return battery.capacity_wh * max(_MIN_TARGET_PERCENT, percent) // 100
 
 
-def battery_flow(battery: Battery, stored_wh: int, quarter: BatteryConditions) -> int:
-    """Return what flows into a battery in a quarter, less than nothing if it gives."""
-    room, most = battery.capacity_wh - stored_wh, battery.most_wh
-    left = QUARTERS_PER_WEEK - quarter.number
-    if left <= _BALANCING:
-        return -(-room // left)
-    if quarter.out:
+def battery_flow(battery: Battery, stored_wh: int, conditions: BatteryConditions) -> int:
+    """Return the watt-hours into a battery in a quarter hour; negative if it discharges."""
+    free_wh, max_wh = battery.capacity_wh - stored_wh, battery.max_wh
+    remaining_quarters = QUARTERS_PER_WEEK - conditions.quarter
+    if remaining_quarters <= _BALANCING_QUARTERS:
+        return -(-free_wh // remaining_quarters)
+    if conditions.is_outage:
         return 0
-    shifts = battery.policy is not Policy.SELF_RELIANCE
-    surplus = max(0, quarter.sun_wh - quarter.load_wh - quarter.cars_wh)
-    if shifts and quarter.cheap:
-        return min(most, room, max(surplus, quarter.target_wh - stored_wh))
-    if surplus:
-        return min(most, room, surplus)
-    spare = max(0, stored_wh - battery.reserve_wh)
-    if battery.policy is Policy.EXPORT_FOCUS and quarter.dear:
-        return -min(most, spare)
-    return -min(most, spare, max(0, quarter.load_wh - quarter.sun_wh))
+    follows_prices = battery.policy is not Policy.SELF_RELIANCE
+    surplus_wh = max(0, conditions.solar_wh - conditions.load_wh - conditions.cars_wh)
+    if follows_prices and conditions.is_price_low:
+        return min(max_wh, free_wh, max(surplus_wh, conditions.target_wh - stored_wh))
+    if surplus_wh:
+        return min(max_wh, free_wh, surplus_wh)
+    usable_wh = max(0, stored_wh - battery.reserve_wh)
+    if battery.policy is Policy.EXPORT_FOCUS and conditions.is_price_high:
+        return -min(max_wh, usable_wh)
+    return -min(max_wh, usable_wh, max(0, conditions.load_wh - conditions.solar_wh))
 
 
 def outage_quarters(random: SeededRandom, home: int, week: int) -> range:
-    """Return the quarters of a week in which a home's battery is out of order."""
+    """Return the quarter hours of a week in which the battery of a home has an outage."""
     draw = random.number("outage", home, week)
-    if draw % _SOUND_WEEKS:
+    if draw % _WEEKS_PER_OUTAGE:
         return range(0)
-    start = draw // _SOUND_WEEKS % (5 * QUARTERS_PER_DAY)
+    start = draw // _WEEKS_PER_OUTAGE % (5 * QUARTERS_PER_DAY)
     return range(start, start + 2 + draw // 1009 % QUARTERS_PER_DAY)

@@ -1,7 +1,7 @@
-"""The energy of homes: what the sun gives, what is used, stored, bought and sold.
+"""The energy of a home: solar yield, load, battery and grid.
 
-It is worked out a week at a time, from what is known without a look at the weeks before; nothing
-is stored but for speed.
+It is computed a week at a time. A week depends on no earlier week, since batteries are full at its
+start; computed weeks are only cached.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ev_energy.simulator.clock._instants import (
 from ev_energy.simulator.home_energy._battery import (
     BatteryConditions,
     battery_flow,
-    cheap_and_dear,
+    low_and_high,
     outage_quarters,
     target_wh,
 )
@@ -35,7 +35,6 @@ from ev_energy.simulator.home_energy._load import day_load
 from ev_energy.simulator.home_energy._quarter_hours import (
     QUARTER_HOUR,
     QUARTERS_PER_DAY,
-    QUARTERS_PER_HOUR,
     QUARTERS_PER_WEEK,
     quarter_at,
     quarter_start,
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: All ways that energy takes; every other number is a sum of these.
+#: The flows of energy; all other figures are sums of these.
 FLOWS: Final = (
     "solar_to_home",
     "solar_to_battery",
@@ -62,34 +61,36 @@ FLOWS: Final = (
     "grid_to_home",
     "grid_to_battery",
 )
-#: Weeks begin on Mondays, when batteries have just been filled: 1970 began on a Thursday.
+#: Weeks begin on Monday at 05:00, when batteries are full; 1970 began on a Thursday.
 _FIRST_WEEK: Final = 4 * DAY + 5 * HOUR
-_LONGEST_STAY: Final = 2 * QUARTERS_PER_DAY
-_WEEKS_KEPT: Final = 512
-_DAYS_CUT: Final = 8  # a week that begins within a day is part of so many
+_MAX_EPISODE_QUARTERS: Final = 2 * QUARTERS_PER_DAY
+_CACHED_WEEKS: Final = 512
+#: The days that a week which starts within a day is a part of.
+_DAYS_OF_WEEK: Final = 8
+_SUNDAY: Final = 6
 
 
 @attrs.frozen
 class Week:
-    """What flowed in the quarters of a week, in watt-hours, as far as they are over."""
+    """The energy of a week in watt-hours, for each of its quarter hours that has ended."""
 
     first: int
     flows: tuple[array[int], ...]
-    """As `FLOWS` has them."""
+    """In the order of `FLOWS`."""
     stored: array[int]
-    """In the battery, at the end of each."""
+    """The content of the battery at the end of each quarter hour."""
     load: array[int]
-    """Of the household."""
+    """The load of the household."""
     cars: array[int]
-    """Charged."""
+    """The energy that cars were charged with."""
 
     def part(self, first: int, end: int) -> slice:
-        """Return the quarters of a stretch of time that are in this week."""
+        """Return the slice of the week from *first* to before *end*."""
         return slice(max(0, first - self.first), max(0, end - self.first))
 
 
 class HomeEnergy:
-    """A home's energy, as it is seen at an instant."""
+    """The energy of a home, as known at the current time of the world."""
 
     def __init__(self, world: World, number: int, city: City, user_id: str) -> None:
         self.city = city
@@ -100,207 +101,237 @@ class HomeEnergy:
         self._arrays = [
             capacity_steps(world, row) for row in world.rows_of_user(user_id, "solar_arrays")
         ]
-        batteries = world.homes.numbering(lambda kind: kind.home_batteries).of_home(number)
-        made = world.tables["home_batteries"].generated
-        self.battery: Battery | None = made.make(batteries[0])["_battery"] if batteries else None
-        self.over = quarter_at(world.now)
-        """The first quarter that is not over."""
+        numbers = world.homes.numbering(lambda home: home.home_batteries).of_home(number)
+        make_row = world.tables["home_batteries"].generated.make
+        self.battery: Battery | None = make_row(numbers[0])["_battery"] if numbers else None
+        self.current_quarter = quarter_at(world.now)
+        """The quarter hour that has not ended yet."""
 
     @functools.cached_property
-    def state(self) -> tuple[object, ...]:
-        """What requests have done so far that can matter; the same as long as nothing has."""
+    def _state(self) -> tuple[object, ...]:
+        """The key of this home's cached weeks: it differs after requests that affect them."""
         changes = tuple(len(self._world.fleet.changes(site)) for site in self._sites)
         return self._number, changes, tuple(map(tuple, self._arrays))
 
     @property
     def has_panels(self) -> bool:
-        """Whether the sun gives anything."""
+        """Whether the home has solar panels."""
         return bool(self._arrays)
 
     @property
     def sites(self) -> int:
-        """How many places there are for cars to charge."""
+        """The number of charging sites."""
         return len(self._sites)
 
     def surplus(self, quarter: int) -> int:
-        """Return the watt-hours that the sun gives in a quarter and the household does not use."""
-        day, rest = divmod(quarter, QUARTERS_PER_DAY)
-        yields = energy_cache(self._world).weather.day(self.city, day)[rest : rest + 1]
+        """Return the solar watt-hours of a quarter hour that the household does not use."""
+        day, index = divmod(quarter, QUARTERS_PER_DAY)
+        yields = energy_cache(self._world).weather.day(self.city, day)[index : index + 1]
         if not any(yields):
             return 0
-        gives = sum(generated_wh(steps, quarter, yields)[0] for steps in self._arrays)
-        uses = load_watts(self._world, self._number, quarter) // QUARTERS_PER_HOUR
-        return max(0, gives - uses)
-
-    def week_of(self, quarter: int) -> int:
-        """Return the week that a quarter is in, counted from 1970."""
-        return (quarter * QUARTER_HOUR + self._offset - _FIRST_WEEK) // (
-            QUARTERS_PER_WEEK * QUARTER_HOUR
-        )
-
-    def begin(self, week: int) -> int:
-        """Return the first quarter of a week."""
-        return (
-            week * QUARTERS_PER_WEEK * QUARTER_HOUR + _FIRST_WEEK - self._offset
-        ) // QUARTER_HOUR
+        solar = sum(generated_wh(steps, quarter, yields)[0] for steps in self._arrays)
+        day, index = divmod(quarter + self._offset // QUARTER_HOUR, QUARTERS_PER_DAY)
+        return max(0, solar - day_load(self._world.random, self._number, day)[index])
 
     def weeks(self, first: int, end: int) -> Iterable[Week]:
-        """Return the weeks that hold the quarters from ``first`` on and before ``end``."""
-        return map(self.week, range(self.week_of(first), self.week_of(end - 1) + 1))
+        """Return the weeks of the quarter hours from *first* to before *end*."""
+        return map(self._week, range(self._week_of(first), self._week_of(end - 1) + 1))
 
-    def week(self, number: int) -> Week:
-        """Return a week as far as it is over."""
-        first = self.begin(number)
-        count = max(0, min(QUARTERS_PER_WEEK, self.over - first))
+    def is_battery_outage(self, quarter: int) -> bool:
+        """Return whether the battery has an outage in a quarter hour."""
+        week = self._week_of(quarter)
+        outage = outage_quarters(self._world.random, self._number, week)
+        return quarter - self._first_quarter(week) in outage
+
+    def _week_of(self, quarter: int) -> int:
+        """Return the week that contains a quarter hour, counted from 1970."""
+        micros_of_week = QUARTERS_PER_WEEK * QUARTER_HOUR
+        return (quarter * QUARTER_HOUR + self._offset - _FIRST_WEEK) // micros_of_week
+
+    def _first_quarter(self, week: int) -> int:
+        """Return the first quarter hour of a week."""
+        micros_of_week = QUARTERS_PER_WEEK * QUARTER_HOUR
+        return (week * micros_of_week + _FIRST_WEEK - self._offset) // QUARTER_HOUR
+
+    def _week(self, number: int) -> Week:
+        """Return a week, up to the last quarter hour that has ended."""
+        first = self._first_quarter(number)
+        count = max(0, min(QUARTERS_PER_WEEK, self.current_quarter - first))
         weeks = energy_cache(self._world).weeks
-        key = (*self.state, number, count)
-        return weeks.get(key) or weeks.put(key, self._week(first, count))
+        key = (*self._state, number, count)
+        return weeks.get(key) or weeks.put(key, self._computed_week(first, count))
 
-    def _week(self, first: int, count: int) -> Week:
-        sun, load, cars = self.solar(first), self.load(first), self.cars(first, count)
+    def _computed_week(self, first: int, count: int) -> Week:
+        solar, load, cars = self._solar(first), self._load(first), self._cars(first, count)
+        battery = self.battery
+        conditions = self._conditions(battery, first, solar, load, cars) if battery else ()
+        content = battery.capacity_wh if battery else 0
         rows: list[tuple[int, ...]] = []
         stored = array("q")
-        battery = self.battery
-        held = battery.capacity_wh if battery else 0
-        told = self._told(battery, first, sun, load, cars) if battery else ()
         for number in range(count):
-            gives, uses = sun[number], load[number] + cars[number]
-            taken = 0
+            generation, consumption = solar[number], load[number] + cars[number]
+            charged = 0
             if battery is not None:
-                taken = battery_flow(battery, held, told[number])
-                held += taken
-            to_home = min(gives, uses)
-            charge, discharge = max(0, taken), max(0, -taken)
-            to_battery = min(gives - to_home, charge)
-            from_battery = min(discharge, uses - to_home)
+                charged = battery_flow(battery, content, conditions[number])
+                content += charged
+            solar_to_home = min(generation, consumption)
+            charge, discharge = max(0, charged), max(0, -charged)
+            solar_to_battery = min(generation - solar_to_home, charge)
+            battery_to_home = min(discharge, consumption - solar_to_home)
             row = (
-                to_home,
-                to_battery,
-                gives - to_home - to_battery,
-                from_battery,
-                discharge - from_battery,
-                uses - to_home - from_battery,
-                charge - to_battery,
+                solar_to_home,
+                solar_to_battery,
+                generation - solar_to_home - solar_to_battery,
+                battery_to_home,
+                discharge - battery_to_home,
+                consumption - solar_to_home - battery_to_home,
+                charge - solar_to_battery,
             )
             rows.append(row)
-            stored.append(held)
+            stored.append(content)
         columns = zip(*rows, strict=True) if rows else [()] * len(FLOWS)
         flows = tuple(array("q", column) for column in columns)
         return Week(first, flows, stored, array("q", load[:count]), array("q", cars))
 
-    def out_of_order(self, quarter: int) -> bool:
-        """Return whether the battery is out of order in a quarter."""
-        week = self.week_of(quarter)
-        return quarter - self.begin(week) in outage_quarters(self._world.random, self._number, week)
+    def _solar(self, first: int, known_at: int | None = None) -> list[int]:
+        """Return the solar watt-hours of each quarter hour of a week.
 
-    def solar(self, first: int, known: int | None = None) -> list[int]:
-        """Return what the panels give in the quarters of a week.
-
-        With ``known``, as it was expected then: nobody thought of later changes to the panels.
+        With *known_at*, leave out the panels that were added after that quarter hour.
         """
-        days = range(first // QUARTERS_PER_DAY, first // QUARTERS_PER_DAY + _DAYS_CUT)
+        days = range(first // QUARTERS_PER_DAY, first // QUARTERS_PER_DAY + _DAYS_OF_WEEK)
         weather = energy_cache(self._world).weather
-        yields = [gives for day in days for gives in weather.day(self.city, day)]
-        skip = first - days.start * QUARTERS_PER_DAY
-        of_week = yields[skip : skip + QUARTERS_PER_WEEK]
-        found = [0] * QUARTERS_PER_WEEK
+        of_days = [watts for day in days for watts in weather.day(self.city, day)]
+        skipped = first - days.start * QUARTERS_PER_DAY
+        yields = of_days[skipped : skipped + QUARTERS_PER_WEEK]
+        energies = [0] * QUARTERS_PER_WEEK
         for steps in self._arrays:
-            there = [step for step in steps if known is None or step[0] <= known]
-            found = [a + b for a, b in zip(found, generated_wh(there, first, of_week), strict=True)]
-        return found
+            known = [step for step in steps if known_at is None or step[0] <= known_at]
+            generated = generated_wh(known, first, yields)
+            energies = [total + more for total, more in zip(energies, generated, strict=True)]
+        return energies
 
-    def load(self, first: int) -> list[int]:
-        """Return what the household used in the quarters of a week, or would use."""
+    def _load(self, first: int) -> list[int]:
+        """Return the watt-hours of the household in each quarter hour of a week."""
         local = first + self._offset // QUARTER_HOUR
-        days = range(local // QUARTERS_PER_DAY, local // QUARTERS_PER_DAY + _DAYS_CUT)
+        days = range(local // QUARTERS_PER_DAY, local // QUARTERS_PER_DAY + _DAYS_OF_WEEK)
         random = self._world.random
-        every = [used for day in days for used in day_load(random, self._number, day)]
-        skip = local - days.start * QUARTERS_PER_DAY
-        return every[skip : skip + QUARTERS_PER_WEEK]
+        of_days = [energy for day in days for energy in day_load(random, self._number, day)]
+        skipped = local - days.start * QUARTERS_PER_DAY
+        return of_days[skipped : skipped + QUARTERS_PER_WEEK]
 
-    def cars(self, first: int, count: int) -> list[int]:
-        """Return what cars were charged with in ``count`` quarters."""
-        found = [0] * count
+    def _cars(self, first: int, count: int) -> list[int]:
+        """Return the watt-hours that cars were charged with, for *count* quarter hours."""
+        energies = [0] * count
         for site in self._sites if count else ():
-            self._charge(site, first, found)
-        return found
+            self._add_charging(site, first, energies)
+        return energies
 
-    def _charge(self, site: ChargingSite, first: int, found: list[int]) -> None:
-        end = first + len(found)
+    def _add_charging(self, site: ChargingSite, first: int, energies: list[int]) -> None:
+        end = first + len(energies)
         episodes = self._world.charging.episodes(
             site,
             now=quarter_start(end),
-            after=quarter_start(first - _LONGEST_STAY),
+            after=quarter_start(first - _MAX_EPISODE_QUARTERS),
             before=quarter_start(end),
         )
-        for episode in episodes:
-            if episode.public:
+        segments = (
+            (episode, segment)
+            for episode in episodes
+            if not episode.public
+            for segment in episode.segments
+        )
+        for episode, segment in segments:
+            until = end * QUARTER_HOUR if segment.end_us is None else segment.end_us
+            first_charging = max(first, segment.start_us // QUARTER_HOUR)
+            last_charging = min(end - 1, (until - 1) // QUARTER_HOUR)
+            if first_charging > last_charging:
                 continue
-            for segment in episode.segments:
-                until = end * QUARTER_HOUR if segment.end_us is None else segment.end_us
-                begin = max(first, segment.start_us // QUARTER_HOUR)
-                last = min(end - 1, (until - 1) // QUARTER_HOUR)
-                before = (
-                    0
-                    if begin > last
-                    else episode.energy(max(begin * QUARTER_HOUR, segment.start_us))
-                )
-                for quarter in range(begin, last + 1):
-                    after = episode.energy(min((quarter + 1) * QUARTER_HOUR, until))
-                    found[quarter - first] += after - before
-                    before = after
+            before = episode.energy(max(first_charging * QUARTER_HOUR, segment.start_us))
+            for quarter in range(first_charging, last_charging + 1):
+                after = episode.energy(min((quarter + 1) * QUARTER_HOUR, until))
+                energies[quarter - first] += after - before
+                before = after
 
-    def _told(
+    def _conditions(
         self,
         battery: Battery,
         first: int,
-        sun: Sequence[int],
+        solar: Sequence[int],
         load: Sequence[int],
         cars: Sequence[int],
     ) -> list[BatteryConditions]:
-        slots = QUARTERS_PER_WEEK * QUARTER_HOUR // HALF_HOUR
+        """Return the conditions of the battery in each quarter hour of a week that has ended."""
+        half_hours = QUARTERS_PER_WEEK * QUARTER_HOUR // HALF_HOUR
         start = first * QUARTER_HOUR // HALF_HOUR
-        prices = self._world.charging.prices.run(self._tariff(first), start, start + slots - 1)
-        # Plans of the past must not change when panels are added: they go by what was there.
-        expected = self.solar(first, known=first)
-        outage = outage_quarters(self._world.random, self._number, self.week_of(first))
-        told: list[BatteryConditions] = []
+        tariff = self._tariff(quarter_start(first))
+        prices = self._world.charging.prices.run(tariff, start, start + half_hours - 1)
+        # Plans of the past must not change when panels are added later.
+        expected_solar = self._solar(first, known_at=first)
+        outage = outage_quarters(self._world.random, self._number, self._week_of(first))
+        conditions: list[BatteryConditions] = []
         for day in range(7):
-            part = slice(day * QUARTERS_PER_DAY, (day + 1) * QUARTERS_PER_DAY)
-            marks = cheap_and_dear(prices[day * SLOTS : (day + 1) * SLOTS])
-            ahead = slice(part.stop, part.stop + QUARTERS_PER_DAY) if day < 6 else part  # noqa: PLR2004 - Sunday: it is filled anyway
-            target = target_wh(battery, sum(expected[ahead]), sum(load[ahead]))
-            for number in range(part.start, min(part.stop, len(cars))):
-                cheap, dear = marks[(number - part.start) * QUARTER_HOUR // HALF_HOUR]
-                told.append(
+            today = slice(day * QUARTERS_PER_DAY, (day + 1) * QUARTERS_PER_DAY)
+            low_and_high_prices = low_and_high(prices[day * SLOTS : (day + 1) * SLOTS])
+            # On Sunday the target does not matter, since the battery is charged fully.
+            tomorrow = today if day == _SUNDAY else slice(today.stop, today.stop + QUARTERS_PER_DAY)
+            target = target_wh(battery, sum(expected_solar[tomorrow]), sum(load[tomorrow]))
+            for number in range(today.start, min(today.stop, len(cars))):
+                is_low, is_high = low_and_high_prices[
+                    (number - today.start) * QUARTER_HOUR // HALF_HOUR
+                ]
+                conditions.append(
                     BatteryConditions(
-                        number=number,
-                        sun_wh=sun[number],
+                        quarter=number,
+                        solar_wh=solar[number],
                         load_wh=load[number],
                         cars_wh=cars[number],
-                        cheap=cheap,
-                        dear=dear,
+                        is_price_low=is_low,
+                        is_price_high=is_high,
                         target_wh=target,
-                        out=number in outage,
+                        is_outage=number in outage,
                     )
                 )
-        return told
+        return conditions
 
-    def _tariff(self, first: int) -> Tariff:
-        """Return what electricity cost when a week began: batteries follow from the next on."""
+    def _tariff(self, week_start: datetime) -> Tariff:
+        """Return the tariff at the start of a week; batteries follow changes from the next week."""
         site = self._sites[0]
-        since = quarter_start(first)
-        found = site.tariff
+        tariff = site.tariff
         for change in self._world.fleet.changes(site):
-            if change.at <= since and isinstance(change.value, Tariff):
-                found = change.value
-        return found
+            if change.at <= week_start and isinstance(change.value, Tariff):
+                tariff = change.value
+        return tariff
+
+
+class EnergyCache:
+    """What the energy of all homes is computed from, and the weeks computed last."""
+
+    def __init__(self, world: World) -> None:
+        self.weather = Weather(world.random)
+        self.weeks = BoundedCache[tuple[object, ...], Week](_CACHED_WEEKS)
+
+
+def energy_cache(world: World) -> EnergyCache:
+    """Return the cache that the homes of a world share."""
+    return world.cached("energy", lambda: EnergyCache(world))
+
+
+def home_energy(world: World, user_id: str) -> HomeEnergy:
+    """Return the energy of a user's home.
+
+    Raises:
+        LookupError: If a request created the user, who has no home then.
+    """
+    number = world.home_of_user(user_id)
+    if number is None:
+        raise LookupError(user_id)
+    return HomeEnergy(world, number, world.homes.template(number).city, user_id)
 
 
 def solar_share(world: World, site: ChargingSite, start: datetime, end: datetime) -> int:
-    """Return what of a bay's charging between two instants came from the roof.
+    """Return how many watt-hours of a site's charging between two instants came from panels.
 
-    Bays share alike in what the household leaves, whether or not the others need it.
+    The sites of a home have equal shares of the surplus, whether or not the others charge.
     """
     user_id = world.fleet.user_id(site)
     if world.home_of_user(user_id) is None:
@@ -308,100 +339,70 @@ def solar_share(world: World, site: ChargingSite, start: datetime, end: datetime
     home = home_energy(world, user_id)
     if not home.has_panels:
         return 0
-    begin, stop, share = micros(start), micros(end), 0
-    for quarter in range(begin // QUARTER_HOUR, -(-stop // QUARTER_HOUR)):
-        low, high = max(begin, quarter * QUARTER_HOUR), min(stop, (quarter + 1) * QUARTER_HOUR)
-        left = home.surplus(quarter) * (high - low) // (QUARTER_HOUR * home.sites)
-        if left:
+    start_us, end_us, share = micros(start), micros(end), 0
+    for quarter in range(start_us // QUARTER_HOUR, -(-end_us // QUARTER_HOUR)):
+        low, high = max(start_us, quarter * QUARTER_HOUR), min(end_us, (quarter + 1) * QUARTER_HOUR)
+        available = home.surplus(quarter) * (high - low) // (QUARTER_HOUR * home.sites)
+        if available:
             charged = world.charging.energy_between(site, instant_of(low), instant_of(high))
-            share += min(charged, left)
+            share += min(charged, available)
     return share
-
-
-class EnergyCache:
-    """What is worked out once for all homes, and for a while for some."""
-
-    def __init__(self, world: World) -> None:
-        self.weather = Weather(world.random)
-        self.weeks = BoundedCache[tuple[object, ...], Week](_WEEKS_KEPT)
-
-
-def energy_cache(world: World) -> EnergyCache:
-    """Return what all homes have in common."""
-    return world.cached("energy", lambda: EnergyCache(world))
-
-
-def home_energy(world: World, user_id: str) -> HomeEnergy:
-    """Return the energy of a user's home; users that requests made have none."""
-    number = world.home_of_user(user_id)
-    if number is None:
-        raise LookupError(user_id)
-    return HomeEnergy(world, number, world.homes.template(number).city, user_id)
-
-
-def load_watts(world: World, home: int, quarter: int) -> int:
-    """Return what a home's household uses in a quarter."""
-    local = quarter + micros_of(ZONE_OFFSETS[world.homes.template(home).city.group]) // QUARTER_HOUR
-    day, rest = divmod(local, QUARTERS_PER_DAY)
-    return day_load(world.random, home, day)[rest] * QUARTERS_PER_HOUR
 
 
 @attrs.frozen
 class EnergyTotals:
-    """What flowed in a stretch of time."""
+    """The energy of a home in a period of time."""
 
     flows: dict[str, int]
-    """In watt-hours, by `FLOWS`."""
+    """Watt-hours by the names in `FLOWS`."""
     mean_stored_wh: int
     quarters: int
-    """How many of its quarters are over."""
+    """The number of quarter hours of the period that have ended."""
 
-    def of(self, *names: str) -> int:
+    def sum_of(self, *names: str) -> int:
         """Return the sum of some flows."""
         return sum(self.flows[name] for name in names)
 
     @property
     def generation(self) -> int:
-        """What the sun gave."""
-        return self.of("solar_to_home", "solar_to_battery", "solar_to_grid")
+        """The energy that the panels generated."""
+        return self.sum_of("solar_to_home", "solar_to_battery", "solar_to_grid")
 
     @property
     def consumption(self) -> int:
-        """What was used at home, cars included."""
-        return self.of("solar_to_home", "battery_to_home", "grid_to_home")
+        """The energy that was used at home, cars included."""
+        return self.sum_of("solar_to_home", "battery_to_home", "grid_to_home")
 
     @property
     def imported(self) -> int:
-        """What came from the grid."""
-        return self.of("grid_to_home", "grid_to_battery")
+        """The energy from the grid."""
+        return self.sum_of("grid_to_home", "grid_to_battery")
 
     @property
     def exported(self) -> int:
-        """What went to the grid."""
-        return self.of("solar_to_grid", "battery_to_grid")
+        """The energy to the grid."""
+        return self.sum_of("solar_to_grid", "battery_to_grid")
 
     @property
     def charge(self) -> int:
-        """What went into the battery."""
-        return self.of("solar_to_battery", "grid_to_battery")
+        """The energy into the battery."""
+        return self.sum_of("solar_to_battery", "grid_to_battery")
 
     @property
     def discharge(self) -> int:
-        """What came out of the battery."""
-        return self.of("battery_to_home", "battery_to_grid")
+        """The energy out of the battery."""
+        return self.sum_of("battery_to_home", "battery_to_grid")
 
 
 def energy_totals(home: HomeEnergy, first: int, end: int) -> EnergyTotals:
-    """Return what flowed in the quarters from ``first`` on and before ``end`` that are over."""
+    """Return the totals from *first* to before *end*, of the quarter hours that have ended."""
     sums, stored, quarters = [0] * len(FLOWS), 0, 0
-    end = min(end, home.over)
+    end = min(end, home.current_quarter)
     for week in home.weeks(first, end) if first < end else ():
         part = week.part(first, end)
-        for number, series in enumerate(week.flows):
-            sums[number] += sum(series[part])
-        held = week.stored[part]
-        stored += sum(held)
-        quarters += len(held)
-    return EnergyTotals(
-        dict(zip(FLOWS, sums, strict=True)), stored // quarters if quarters else 0, quarters
-    )
+        for index, flow in enumerate(week.flows):
+            sums[index] += sum(flow[part])
+        stored += sum(week.stored[part])
+        quarters += len(week.stored[part])
+    mean_stored_wh = stored // quarters if quarters else 0
+    return EnergyTotals(dict(zip(FLOWS, sums, strict=True)), mean_stored_wh, quarters)

@@ -1,4 +1,4 @@
-"""What a household uses besides charging cars: by the hour, the weekday, and chance."""
+"""What a household uses besides charging cars, by hour and weekday, with random variation."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ if TYPE_CHECKING:
     from ev_energy.simulator._seeded_random import SeededRandom
 
 
-#: Percent of the mean, by the hour of the home's standard time.
-_WEEKDAY: Final = (
+#: Percent of the mean power, by hour of the home's standard time.
+_WEEKDAY_PERCENT: Final = (
     48, 44, 42, 41, 43, 55, 95, 135, 120, 85, 78, 80,
     88, 82, 80, 92, 125, 175, 205, 190, 165, 140, 100, 65,
 )  # fmt: skip
-_WEEKEND: Final = (
+_WEEKEND_PERCENT: Final = (
     55, 48, 44, 42, 42, 46, 60, 88, 120, 135, 130, 128,
     138, 126, 115, 118, 138, 172, 190, 178, 158, 140, 108, 75,
 )  # fmt: skip
 _SATURDAY: Final = 5
-#: Bytes beyond this are quarters in which something is boiled.
-_KETTLE: Final = 240
-_NOISE_BYTES: Final = 16
+#: Random bytes above this stand for a quarter hour with a short, high load, such as a kettle.
+_PEAK_BYTE: Final = 240
+_BYTES_PER_NUMBER: Final = 16
 _SCALE: Final = 100 * 256 * QUARTERS_PER_HOUR
 
 
 def mean_watts(random: SeededRandom, home: int) -> int:
-    """Return what a home uses on average."""
+    """Return the mean power of a household."""
     return random.between(260, 720, "household", home)
 
 
 def day_load(random: SeededRandom, home: int, day: int) -> list[int]:
-    """Return the watt-hours of the quarters of a day, in the home's standard time."""
-    shape = _WEEKEND if weekday(day) >= _SATURDAY else _WEEKDAY
+    """Return the watt-hours of each quarter hour of a day in the home's standard time."""
+    percent = _WEEKEND_PERCENT if weekday(day) >= _SATURDAY else _WEEKDAY_PERCENT
     mean = mean_watts(random, home)
     noise = b"".join(
-        random.number("load", home, day, part).to_bytes(_NOISE_BYTES, "big")
-        for part in range(QUARTERS_PER_DAY // _NOISE_BYTES)
+        random.number("load", home, day, part).to_bytes(_BYTES_PER_NUMBER, "big")
+        for part in range(QUARTERS_PER_DAY // _BYTES_PER_NUMBER)
     )
     return [
         mean
-        * shape[quarter // QUARTERS_PER_HOUR]
-        * (128 + byte + (byte > _KETTLE) * 4 * byte)
+        * percent[quarter // QUARTERS_PER_HOUR]
+        * (128 + byte + (byte > _PEAK_BYTE) * 4 * byte)
         // _SCALE
         for quarter, byte in enumerate(noise)
     ]

@@ -1,7 +1,7 @@
-"""Quarters of an hour: the quarters in which the energy of homes is counted.
+"""Quarter hours: the steps in which the energy of homes is accounted for.
 
-Within one, all flows are even. A device tells of a quarter soon after it is over, so that nothing
-that was told ever changes.
+Flows are constant within a quarter hour. Devices report a quarter hour soon after it has ended, so
+a report never changes.
 """
 
 from __future__ import annotations
@@ -35,65 +35,62 @@ QUARTER_HOUR: Final = 15 * MINUTE
 QUARTERS_PER_HOUR: Final = HOUR // QUARTER_HOUR
 QUARTERS_PER_DAY: Final = DAY // QUARTER_HOUR
 QUARTERS_PER_WEEK: Final = 7 * QUARTERS_PER_DAY
-#: A sample comes so much after its quarter at most.
-_LATE: Final = 50 * SECOND
+#: A sample is taken at most this long after its quarter hour.
+_MAX_DELAY: Final = 50 * SECOND
 _FIRST: Final = micros(ORIGIN) // QUARTER_HOUR
 
 
 def quarter_at(instant: datetime) -> int:
-    """Return the quarter that is running at an instant, counted from 1970."""
+    """Return the quarter hour that contains an instant, counted from 1970."""
     return micros(instant) // QUARTER_HOUR
 
 
 def quarter_start(quarter: int) -> datetime:
-    """Return when a quarter begins."""
+    """Return the start of a quarter hour."""
     return instant_of(quarter * QUARTER_HOUR)
 
 
-def _sampled(world: World, key: str, quarter: int) -> datetime:
-    # A clock that shows full seconds would hide a client that loses the microseconds.
-    late: Micros = world.random.between(0, _LATE // SECOND, key, quarter) * SECOND
-    return instant_of(
-        (quarter + 1) * QUARTER_HOUR + late + 1 + world.random.number(key, quarter, 1) % 999_998
-    )
+def _sampled_at(world: World, key: str, quarter: int) -> datetime:
+    delay: Micros = world.random.between(0, _MAX_DELAY // SECOND, key, quarter) * SECOND
+    # Full seconds would hide that a client loses the microseconds.
+    fraction = 1 + world.random.number(key, quarter, 1) % 999_998
+    return instant_of((quarter + 1) * QUARTER_HOUR + delay + fraction)
 
 
 def sample_log(
-    world: World, owner: Row, log: str, tell: Callable[[int, datetime], Row]
+    world: World, owner: Row, log: str, make_sample: Callable[[int, datetime], Row]
 ) -> TimeSeries:
-    """Return the log that a device makes of all quarters since it was known.
+    """Return the log of a device with a sample of each quarter hour since the device is known.
 
-    ``tell`` makes the members of a sample from the quarter it is of, and from when it was taken.
+    *make_sample* returns the members of a sample from its quarter hour and from the instant at
+    which it was taken.
     """
-    home: Link = owner["url"]
+    link: Link = owner["url"]
     known_since = read_instant(owner["_made_at"])
-    began = quarter_start(
-        quarter_at(known_since) + 2
-    )  # the first whole quarter is told of after its end
 
-    def of_chunk(number: int) -> list[Entry]:
-        quarter = _FIRST + number - 1
-        at = _sampled(world, home.key, quarter)
-        return [(at, tell(quarter, at))]
+    def entries(chunk: int) -> list[Entry]:
+        quarter = _FIRST + chunk - 1
+        instant = _sampled_at(world, link.key, quarter)
+        return [(instant, make_sample(quarter, instant))]
 
     return TimeSeries(
-        folder=f"{home.folder}/{home.key}/{log}",
+        folder=f"{link.folder}/{link.key}/{log}",
         member="sampled_at",
-        began=began,
-        now=world.now,
+        # The first whole quarter hour is sampled after its end.
+        start=quarter_start(quarter_at(known_since) + 2),
+        end=world.now,
         chunk=timedelta(microseconds=QUARTER_HOUR),
-        make=of_chunk,
+        make=entries,
     )
 
 
 def latest_sample_link(world: World, owner: Row, log: str) -> Link | None:
-    """Return a link to the newest entry of such a log, without making one."""
-    home: Link = owner["url"]
+    """Return a link to the newest entry of a `sample_log` without computing it, or None."""
+    link: Link = owner["url"]
     quarter = quarter_at(world.now) - 1
-    if _sampled(world, home.key, quarter) > world.now:
+    if _sampled_at(world, link.key, quarter) > world.now:
         quarter -= 1
     if quarter <= quarter_at(read_instant(owner["_made_at"])):
         return None
-    return Link(
-        f"{home.folder}/{home.key}/{log}", write_instant(_sampled(world, home.key, quarter))
-    )
+    sampled_at = _sampled_at(world, link.key, quarter)
+    return Link(f"{link.folder}/{link.key}/{log}", write_instant(sampled_at))

@@ -44,14 +44,14 @@ def add_meters(world: World) -> None:
     world.owned_table(
         _FOLDER,
         "bmet",
-        lambda kind: kind.boundary_meters,
+        lambda home: home.boundary_meters,
         functools.partial(_meter, world),
         view=functools.partial(device_view, world),
     )
     world.owned_table(
         "hem_systems",
         "hems",
-        lambda kind: kind.hem_systems,
+        lambda home: home.hem_systems,
         lambda _home, _slot, _number: {},
         view=lambda row, _viewer: hide_user(row) | {"created_at": row["_made_at"]},
     )

@@ -226,8 +226,8 @@ def _log(world: World, row: Row) -> TimeSeries:
     return TimeSeries(
         folder=f"{COORDINATORS}/{row['id']}/{_LOG}",
         member="logged_at",
-        began=began,
-        now=world.now if who.end is None else min(world.now, who.end),
+        start=began,
+        end=world.now if who.end is None else min(world.now, who.end),
         chunk=_CHUNK,
         make=functools.lru_cache(64)(of_chunk),
     )

@@ -117,7 +117,7 @@ def evse_view(world: World) -> Any:
 
 def clamp_of(world: World, home: int) -> Link | None:
     """Return the CT clamp at a home."""
-    layout = world.homes.numbering(lambda kind: kind.ct_clamps)
+    layout = world.homes.numbering(lambda home: home.ct_clamps)
     numbers = layout.of_home(home)
     return Link("ct_clamps", world.key_of("ct_clamps", numbers[0])) if numbers else None
 
@@ -138,7 +138,7 @@ def add_evses(world: World) -> None:
     world.owned_table(
         "ct_clamps",
         "ctcl",
-        lambda kind: kind.ct_clamps,
+        lambda home: home.ct_clamps,
         functools.partial(_clamp, world),
         view=functools.partial(_clamp_view, world),
     )

@@ -21,7 +21,7 @@ from ev_energy.simulator.clock._instants import (
 from ev_energy.simulator.http._paging import numbered_page
 from ev_energy.simulator.http._routes import Reply, detail, listing, log
 from ev_energy.simulator.resources._half_hours import half_hours_page
-from ev_energy.simulator.world._markets import feed_of
+from ev_energy.simulator.world._fleet import carbon_feed
 from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._series import ORIGIN, TimeSeries
 from ev_energy.simulator.world._tables import GeneratedRows
@@ -80,7 +80,7 @@ def add_feeds(world: World) -> None:
             "id": world.random.uid("cabf", first_created + timedelta(days=number), name),
             "name": name,
             "_country": country,
-            "_feed": feed_of(country),
+            "_feed": carbon_feed(country),
         }
         for number, (country, name) in enumerate(_CARBON_FEEDS.items())
     ]
@@ -94,7 +94,7 @@ def add_feeds(world: World) -> None:
             "priority": signal.priority,
             "_country": signal.country,
             "_signal": signal,
-            "_feed": feed_of(signal.country),
+            "_feed": carbon_feed(signal.country),
         }
         for number, signal in enumerate(SIGNALS)
     ]
@@ -137,8 +137,8 @@ def _intensity_log(world: World, feed_row: Row) -> TimeSeries:
     return TimeSeries(
         folder=f"carbon_feeds/{feed_row['id']}/carbon_intensities",
         member="started_at",
-        began=ORIGIN,
-        now=now + _FORECAST_HORIZON,
+        start=ORIGIN,
+        end=now + _FORECAST_HORIZON,
         chunk=_ONE_DAY,
         make=entries_of_day,
     )

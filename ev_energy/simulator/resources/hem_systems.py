@@ -18,7 +18,7 @@ from ev_energy.simulator.home_energy._quarter_hours import (
 from ev_energy.simulator.http._problems import invalid
 from ev_energy.simulator.http._routes import Reply, detail, listing
 from ev_energy.simulator.resources.catalogues.home_devices import device_user_id
-from ev_energy.simulator.world._local_time import midnight, next_month, zone_of
+from ev_energy.simulator.world._homes import midnight, next_month, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +167,7 @@ class System:
 
     def live(self) -> dict[str, Any]:
         """Return the power of the last quarter that is over."""
-        last = self.home.over - 1
+        last = self.home.current_quarter - 1
         told = energy_totals(self.home, max(last, self.since), last + 1)
         watts = {
             f"{name}_watts": None if value is None else value * QUARTERS_PER_HOUR

@@ -53,7 +53,7 @@ def add_batteries(world: World) -> None:
     world.owned_table(
         _FOLDER,
         "hoba",
-        lambda kind: kind.home_batteries,
+        lambda home: home.home_batteries,
         functools.partial(_battery, world),
         view=functools.partial(device_view, world),
     )
@@ -82,7 +82,7 @@ def _log(world: World, row: Row) -> TimeSeries:
     def tell(quarter: int, _at: datetime) -> Row:
         told = energy_totals(home, quarter, quarter + 1)
         rate = (told.charge - told.discharge) * QUARTERS_PER_HOUR
-        out = home.out_of_order(quarter)
+        out = home.is_battery_outage(quarter)
         lost = not first and world.random.number("lost", row["id"], quarter) % _LOST == 0
         return {
             "home_battery": row["url"],

@@ -47,11 +47,11 @@ _AMOUNT: Final = re.compile(r"\d{1,9}(\.\d{1,2})?", re.ASCII)
 def add_rebates(world: World) -> None:
     """Open the tables of applications and of evidence files."""
     homes = world.homes
-    applications = homes.numbering(lambda kind: kind.user_rebates, _most(lambda k: k.user_rebates))
+    applications = homes.numbering(lambda home: home.user_rebates, _most(lambda k: k.user_rebates))
     world.owned_table(
         "user_rebates", "rbtu", applications, functools.partial(_application, world), view=_view
     )
-    files = homes.numbering(lambda kind: kind.rebate_files, _most(lambda k: k.rebate_files))
+    files = homes.numbering(lambda home: home.rebate_files, _most(lambda k: k.rebate_files))
     world.owned_table(
         "rebate_evidence_files", "rbef", files, functools.partial(_file, world), view=_view
     )
@@ -99,7 +99,7 @@ def _application(world: World, home: int, slot: int, number: int) -> Row:
 
 
 def _file(world: World, home: int, slot: int, number: int) -> Row:
-    applications = world.homes.numbering(lambda kind: kind.user_rebates).of_home(home)
+    applications = world.homes.numbering(lambda home: home.user_rebates).of_home(home)
     return {
         "file_name": f"scan-{number + 1:03}.pdf",
         "rebate_evidence_type": _uploaded(world, home, slot),

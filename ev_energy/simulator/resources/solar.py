@@ -43,8 +43,7 @@ from ev_energy.simulator.resources.catalogues.home_devices import (
     filtered_list,
     logo_url,
 )
-from ev_energy.simulator.world._homes import HOME_TEMPLATES, LONDON
-from ev_energy.simulator.world._local_time import next_midnight, zone_of
+from ev_energy.simulator.world._homes import HOME_TEMPLATES, LONDON, next_midnight, zone_of
 from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._series import ORIGIN, TimeSeries
 from ev_energy.simulator.world._tables import GeneratedRows
@@ -86,14 +85,14 @@ def add_solar(world: World) -> None:
     world.owned_table(
         _INVERTERS,
         "invt",
-        lambda kind: kind.inverters,
+        lambda home: home.inverters,
         functools.partial(_inverter, world),
         view=functools.partial(_inverter_view, world),
     )
     world.owned_table(
         ARRAYS,
         "solr",
-        lambda kind: kind.solar_arrays,
+        lambda home: home.solar_arrays,
         functools.partial(_array, world),
         view=functools.partial(_array_view, world),
     )
@@ -158,7 +157,7 @@ def connect_inverter(world: World, user_id: str, model: Link) -> Row:
 
 def _array(world: World, home: int, slot: int, number: int) -> Row:
     panels = 14 if number == 0 else world.random.between(8, 24, "panels", number)
-    layout = world.homes.numbering(lambda kind: kind.inverters)
+    layout = world.homes.numbering(lambda home: home.inverters)
     inverters = layout.of_home(home)
     key = world.key_of(_INVERTERS, inverters[slot]) if slot < len(inverters) else None
     return {
@@ -281,8 +280,8 @@ def _forecast_log(world: World, row: Row) -> TimeSeries:
     return TimeSeries(
         folder=f"{_FORECASTS}/{row['id']}/forecast_logs",
         member="started_at",
-        began=instant_of(-(-micros(row["_made_at"]) // HALF_HOUR) * HALF_HOUR),
-        now=last_run(now) + _AHEAD,
+        start=instant_of(-(-micros(row["_made_at"]) // HALF_HOUR) * HALF_HOUR),
+        end=last_run(now) + _AHEAD,
         chunk=_HALF_AN_HOUR,
         make=of_chunk,
     )

@@ -14,7 +14,7 @@ from ev_energy.simulator.oauth import User
 from ev_energy.simulator.resources.feeds import carbon_of
 from ev_energy.simulator.resources.sites import site_of
 from ev_energy.simulator.resources.tariffs import tariff_of_country
-from ev_energy.simulator.world._markets import feed_of
+from ev_energy.simulator.world._fleet import carbon_feed
 from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._tables import GeneratedRows, Selection
 
@@ -220,7 +220,9 @@ def _single(call: Call, row: Row) -> Row:
     location = row.get("default_location")
     if location is None:
         return {}
-    grams = carbon_of(call.world).intensity(feed_of(location.get("country_code")), micros(call.now))
+    grams = carbon_of(call.world).intensity(
+        carbon_feed(location.get("country_code")), micros(call.now)
+    )
     return {
         "default_location": {**location, "current_carbon_intensity_grams_per_kilowatt_hour": grams}
     }

@@ -1,4 +1,4 @@
-"""What the world is made of: rows of JSON members, and links between them."""
+"""Rows of JSON members, and the links between them."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ from typing import Any, Final, cast
 
 import attrs
 
-#: Members as they go over the wire, but with `Link` and `Address` in place of URLs.
-#: A member whose name starts with ``_`` is known to the world alone.
+#: The members of a resource as they go over the wire, but with `Link` and `ApiPath` for URLs.
+#: Members whose name starts with ``_`` are internal and never sent.
 Row = dict[str, Any]
 
 _LINK: Final = "$link"
-_ADDRESS: Final = "$address"
+_PATH: Final = "$address"
 
 
 @attrs.frozen
 class ApiPath:
-    """A URL below the API's root that is never expanded."""
+    """A path below the base URL of the API, shown as a URL that is never expanded."""
 
     path: str
 
 
 @attrs.frozen
 class Link:
-    """A reference to a row of a collection."""
+    """A reference to a row of a collection, shown as a URL that may be expanded."""
 
     folder: str
     key: str
 
     @property
     def path(self) -> str:
-        """Where the row is, below the API's root; entries of logs end in a slash."""
+        """The path of the row below the base URL; paths of log entries end in a slash."""
         return f"/{self.folder}/{self.key}" + ("/" if "/" in self.folder else "")
 
 
 @attrs.frozen
 class Viewer:
-    """Who looks: some rows are not the same for everybody, or not there at all."""
+    """The application and the user of a request; some rows depend on them."""
 
     client_id: str | None = None
     user_id: str | None = None
 
 
 def get_member(row: Row, name: str) -> Any:
-    """Return a member by its dotted name; None where something on the way is null."""
+    """Return a member by its dotted name, or None if a member on the way is null."""
     value: Any = row
     for part in name.split("."):
         value = None if value is None else value.get(part)
@@ -51,12 +51,12 @@ def get_member(row: Row, name: str) -> Any:
 
 
 def to_json(value: object) -> Any:
-    """Return a row, or a part of one, as JSON that `from_json` reads."""
+    """Return a row, or a part of one, as JSON for `from_json`."""
     match value:
         case Link():
             return {_LINK: [value.folder, value.key]}
         case ApiPath():
-            return {_ADDRESS: value.path}
+            return {_PATH: value.path}
         case dict():
             return {name: to_json(inner) for name, inner in cast("Row", value).items()}
         case list() | tuple():
@@ -66,7 +66,11 @@ def to_json(value: object) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """Return what `to_json` was given."""
+    """Return the row, or the part of one, that `to_json` turned into JSON.
+
+    Raises:
+        ValueError: If a link is malformed.
+    """
     if isinstance(value, list):
         return [from_json(inner) for inner in cast("list[object]", value)]
     if not isinstance(value, dict):
@@ -76,7 +80,7 @@ def from_json(value: Any) -> Any:
         case [name] if name == _LINK:
             folder, key = members[name]
             return Link(_text(folder), _text(key))
-        case [name] if name == _ADDRESS:
+        case [name] if name == _PATH:
             return ApiPath(_text(members[name]))
         case _:
             return {name: from_json(inner) for name, inner in members.items()}
@@ -84,5 +88,5 @@ def from_json(value: Any) -> Any:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no part of a link")  # noqa: TRY004 - the file is at fault
+        raise ValueError(f"{value!r} is not part of a link")  # noqa: TRY004 - the file is invalid
     return value

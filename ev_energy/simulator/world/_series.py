@@ -1,4 +1,7 @@
-"""Logs: entries by time, newest first, made when they are asked for."""
+"""Logs: entries by time, newest first, computed on demand.
+
+Entries come at regular times (`periodic_entries`) or follow events (`shortly_after`).
+"""
 
 from __future__ import annotations
 
@@ -26,129 +29,137 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: Chunks of every log are counted from here.
+#: The start of chunk 0 of every log.
 ORIGIN: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
-#: When an entry was, and its members besides its key and its URL, or what makes them.
+#: The instant of an entry, and its members besides key and URL, or a function that makes them.
 Entry = tuple[datetime, Row | Callable[[], Row]]
 
 
 @attrs.frozen(kw_only=True)
 class TimeSeries:
-    """Entries of a log of one thing.
+    """A log of one row.
 
-    Time is cut into chunks of one length; a chunk's entries can be made without any other's.
+    Time is divided into chunks of equal length; the entries of a chunk are computed alone.
     """
 
     folder: str
     member: str
-    """The member whose instant is the key of an entry."""
-    began: datetime
-    """Nothing was logged before."""
-    now: datetime
-    """Nothing is logged after."""
+    """The member that holds the instant of an entry, which is its key."""
+    start: datetime
+    """There are no entries before."""
+    end: datetime
+    """There are no entries after."""
     chunk: timedelta
     make: Callable[[int], Sequence[Entry]]
-    """The entries of chunk number n, oldest first, no two at one instant."""
+    """Return the entries of a chunk, oldest first, no two at the same instant."""
 
     def between(self, low: datetime | None, high: datetime | None) -> TimeSeries:
-        """Return the part of the log from ``low`` to ``high``, both included."""
-        began = self.began if low is None else max(low, self.began)
-        now = self.now if high is None else min(high, self.now)
-        return attrs.evolve(self, began=began, now=now)
+        """Return the part of the log from *low* to *high*, both included."""
+        start = self.start if low is None else max(low, self.start)
+        end = self.end if high is None else min(high, self.end)
+        return attrs.evolve(self, start=start, end=end)
 
     def _row(self, instant: datetime, members: Row | Callable[[], Row]) -> Row:
         text = write_instant(instant)
-        made = members() if callable(members) else members
+        row = members() if callable(members) else members
         url = Link(self.folder, text)
-        return {"url": url, self.member: text, **made, "_instant": micros(instant)}
+        return {"url": url, self.member: text, **row, "_instant": micros(instant)}
 
-    def _number(self, instant: datetime) -> int:
+    def _chunk_number(self, instant: datetime) -> int:
         return (instant - ORIGIN) // self.chunk
 
     def entries(self, low: datetime, high: datetime) -> Iterator[Entry]:
-        """Return the entries between two instants, both included, oldest first."""
-        low, high = max(low, self.began), min(high, self.now)
-        for number in range(self._number(low), self._number(high) + 1) if low <= high else ():
+        """Yield the entries between two instants, both included, oldest first."""
+        low, high = max(low, self.start), min(high, self.end)
+        for number in (
+            range(self._chunk_number(low), self._chunk_number(high) + 1) if low <= high else ()
+        ):
             yield from (entry for entry in self.make(number) if low <= entry[0] <= high)
 
     def latest(self) -> Link | None:
-        """Return a link to the newest entry, without making it."""
-        newest = next(self._instants(self.now), None)
+        """Return a link to the newest entry, or None if the log is empty."""
+        newest = next(self._newest_first(self.end), None)
         return None if newest is None else Link(self.folder, write_instant(newest[0]))
 
     def get(self, key: str) -> Row | None:
-        """Return the entry of an instant, however it is spelt."""
+        """Return the entry at an instant, in any spelling of RFC 3339, or None."""
         try:
             instant = read_instant(key)
         except ValueError:
             return None
-        if not self.began <= instant <= self.now:
+        if not self.start <= instant <= self.end:
             return None
-        found = [members for at, members in self.make(self._number(instant)) if at == instant]
-        return self._row(instant, found[0]) if found else None
+        for entry_instant, members in self.make(self._chunk_number(instant)):
+            if entry_instant == instant:
+                return self._row(instant, members)
+        return None
 
     def after(self, position: Any) -> Iterator[Row]:
-        """Return the entries that are older, the newest first."""
-        # Compared as numbers: one microsecond before the calendar begins is no datetime.
-        if position is not None and -position <= micros(self.began):
+        """Yield the entries older than *position*, the newest first."""
+        # Compared as numbers, since one microsecond before year 1 is not a datetime.
+        if position is not None and -position <= micros(self.start):
             return
-        high = self.now
+        high = self.end
         if position is not None and -position <= micros(high):
             high = instant_of(-position - 1)
-        for instant, members in self._instants(high):
+        for instant, members in self._newest_first(high):
             yield self._row(instant, members)
 
-    def _instants(self, high: datetime) -> Iterator[Entry]:
-        """Return the entries until an instant, the newest first."""
-        if high < self.began:
+    def _newest_first(self, high: datetime) -> Iterator[Entry]:
+        """Yield the entries until *high*, the newest first."""
+        if high < self.start:
             return
-        for number in range(self._number(high), self._number(self.began) - 1, -1):
+        for number in range(self._chunk_number(high), self._chunk_number(self.start) - 1, -1):
             for entry in reversed(self.make(number)):
-                if self.began <= entry[0] <= high:
+                if self.start <= entry[0] <= high:
                     yield entry
 
     def before(self, position: Any) -> Iterator[Row]:
-        """Return the entries that are newer, the oldest first."""
-        if position is not None and -position >= micros(self.now):
+        """Yield the entries newer than *position*, the oldest first."""
+        if position is not None and -position >= micros(self.end):
             return
-        low = self.began
+        low = self.start
         if position is not None and -position >= micros(low):
             low = instant_of(-position + 1)
-        for instant, members in self.entries(low, self.now):
+        for instant, members in self.entries(low, self.end):
             yield self._row(instant, members)
 
     def position(self, row: Row) -> int:
-        """Return a number that is the greater the older the entry is."""
+        """Return the negated microseconds of the instant: older entries come later."""
         return -int(row["_instant"])
 
     def cursor(self, row: Row) -> str:
-        """Return the instant."""
+        """Return the instant of the entry."""
         return str(row[self.member])
 
     def parse_cursor(self, cursor: str) -> int:
-        """Return where an instant would stand."""
+        """Return the position of an instant.
+
+        Raises:
+            ValueError: If *cursor* is not an instant.
+        """
         return -micros(read_instant(cursor))
 
-    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
+    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all viewers see the same
         """Return the entry."""
         return row
 
-    def owner_id(self, row: Row) -> str | None:  # noqa: ARG002 - entries are found by their owner
-        """Return None: an entry belongs to whatever it is below."""
+    def owner_id(self, row: Row) -> str | None:  # noqa: ARG002 - see the docstring
+        """Return None: access is decided by the row that the log belongs to."""
         return None
 
-    def for_user(self, user_id: str) -> Collection:  # noqa: ARG002 - as above
-        """Return the whole log."""
+    def for_user(self, user_id: str) -> Collection:  # noqa: ARG002 - see the docstring
+        """Return the whole log, since access is decided by its row."""
         return self
 
 
 DAY: Final = timedelta(days=1)
-#: What happens so shortly before midnight is not followed by anything on the same day.
+#: Events this close to midnight have no entry, since `shortly_after` stays within the day.
 END_OF_DAY_MARGIN: Final = timedelta(milliseconds=1)
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
-#: How far back logs go, from the day the world is made for.
-_KEPT: Final = timedelta(days=200)
+#: Logs go back this far from the day that the world is made for.
+_RETENTION: Final = timedelta(days=200)
 
 
 def row_log(
@@ -161,17 +172,17 @@ def row_log(
     *,
     until: datetime | None = None,
 ) -> TimeSeries:
-    """Return a log of a row, from when it was first known, but not from too long ago.
+    """Return a log of a row, which begins when the row became known, 200 days ago at most.
 
-    Of what does not report yet the log is empty; of what does no more it ends at ``until``.
+    The log of a device that does not report yet is empty; of one that stopped, it ends at *until*.
     """
-    home: Link = owner["url"]
+    link: Link = owner["url"]
     reports: bool = owner.get("_reports", True)
     return TimeSeries(
-        folder=f"{home.folder}/{home.key}/{log}",
+        folder=f"{link.folder}/{link.key}/{log}",
         member=member,
-        began=max(read_instant(owner["_made_at"]), ANCHOR - _KEPT) if reports else _NEVER,
-        now=world.now if until is None else min(until, world.now),
+        start=max(read_instant(owner["_made_at"]), ANCHOR - _RETENTION) if reports else _NEVER,
+        end=world.now if until is None else min(until, world.now),
         chunk=chunk,
         make=make,
     )
@@ -184,28 +195,33 @@ def periodic_entries(
     make: Callable[[datetime], Row],
     *about: object,
 ) -> Callable[[int], Sequence[Entry]]:
-    """Return the maker of a log with an entry every ``spacing``, give or take ``jitter``."""
-    most = jitter // timedelta(microseconds=1)
+    """Return the `TimeSeries.make` of a log with an entry every *spacing*, up to *jitter* late."""
+    max_delay = jitter // timedelta(microseconds=1)
 
     def entries(number: int) -> Sequence[Entry]:
-        late = timedelta(microseconds=random.between(1, most, *about, number))
-        at = avoid_full_second(ORIGIN + number * spacing + late)
-        return [(at, functools.partial(make, at))]
+        delay = timedelta(microseconds=random.between(1, max_delay, *about, number))
+        instant = avoid_full_second(ORIGIN + number * spacing + delay)
+        return [(instant, functools.partial(make, instant))]
 
     return entries
 
 
-def avoid_full_second(at: datetime) -> datetime:
-    """Return an instant that is no full second.
+def avoid_full_second(instant: datetime) -> datetime:
+    """Return *instant*, or the next microsecond if it is a full second.
 
-    A clock that shows full seconds would hide a client that loses the microseconds.
+    Full seconds would hide that a client loses the microseconds.
     """
-    return at if at.microsecond else at + timedelta(microseconds=1)
+    return instant if instant.microsecond else instant + timedelta(microseconds=1)
 
 
-def shortly_after(random: SeededRandom, at: datetime, most: timedelta, *about: object) -> datetime:
-    """Return an instant a little later, on the same day."""
-    latest = min(at + most, ORIGIN + ((at - ORIGIN) // DAY + 1) * DAY - timedelta(microseconds=2))
-    span = max(1, (latest - at) // timedelta(microseconds=1))
-    late = timedelta(microseconds=random.between(1, span, *about, micros(at)))
-    return avoid_full_second(at + late)
+def shortly_after(
+    random: SeededRandom, instant: datetime, max_delay: timedelta, *about: object
+) -> datetime:
+    """Return an instant at most *max_delay* after *instant*, on the same day."""
+    latest = min(
+        instant + max_delay,
+        ORIGIN + ((instant - ORIGIN) // DAY + 1) * DAY - timedelta(microseconds=2),
+    )
+    span = max(1, (latest - instant) // timedelta(microseconds=1))
+    delay = timedelta(microseconds=random.between(1, span, *about, micros(instant)))
+    return avoid_full_second(instant + delay)

@@ -322,8 +322,8 @@ anywhere = given(
 def test_no_energy_is_lost(seed: int, home: int, hours: int, span: int) -> None:
     made = world(seed, 100_000 if seed == 3 else 30)
     energy = home_energy(made, made.user_id(home))
-    first = energy.over - hours * QUARTERS_PER_HOUR
-    end = min(energy.over, first + span)
+    first = energy.current_quarter - hours * QUARTERS_PER_HOUR
+    end = min(energy.current_quarter, first + span)
     told = energy_totals(energy, first, end)
     assert told.consumption + told.exported + told.charge == (
         told.generation + told.imported + told.discharge
@@ -357,7 +357,7 @@ def test_a_stretch_of_time_is_the_sum_of_its_parts(
 ) -> None:
     made = world(seed, 30)
     energy = home_energy(made, made.user_id(home))
-    first = energy.over - hours * QUARTERS_PER_HOUR
+    first = energy.current_quarter - hours * QUARTERS_PER_HOUR
     whole = energy_totals(energy, first, first + 5 * span)
     parts = [energy_totals(energy, first + n * span, first + (n + 1) * span) for n in range(5)]
     for name in FLOWS:
@@ -375,10 +375,10 @@ def test_the_past_is_the_same_whenever_it_is_asked_for(
     clock = Clock(speed=0, start=ANCHOR - timedelta(hours=hours, minutes=7))
     early.clock = clock
     energy = home_energy(early, early.user_id(home))
-    first = energy.over - span
-    told = energy_totals(energy, first, energy.over)
+    first = energy.current_quarter - span
+    told = energy_totals(energy, first, energy.current_quarter)
     assert numbers(told) == numbers(
-        energy_totals(home_energy(late, late.user_id(home)), first, energy.over)
+        energy_totals(home_energy(late, late.user_id(home)), first, energy.current_quarter)
     )
 
 
@@ -390,11 +390,12 @@ def test_a_battery_keeps_to_its_power_and_is_full_once_a_week(
     made = world(seed, 30)
     energy = home_energy(made, made.user_id((0, 3, 7, 12)[home % 4]))
     assert energy.battery is not None
-    week = energy.week(energy.week_of(energy.over - (hours + 168) * QUARTERS_PER_HOUR))
+    quarter = energy.current_quarter - (hours + 168) * QUARTERS_PER_HOUR
+    (week,) = energy.weeks(quarter, quarter + 1)
     assert len(week.stored) == QUARTERS_PER_WEEK
     assert week.stored[-1] == energy.battery.capacity_wh
     steps = zip(week.stored, week.stored[1:], strict=False)
-    assert max(abs(after - before) for before, after in steps) <= energy.battery.most_wh
+    assert max(abs(after - before) for before, after in steps) <= energy.battery.max_wh
     assert min(week.stored) >= energy.battery.reserve_wh
 
 
@@ -406,7 +407,7 @@ def test_cars_never_get_more_sun_than_the_household_leaves(
     made = world(seed, 30)
     user_id = made.user_id(home)
     energy = home_energy(made, user_id)
-    first = energy.over - hours * QUARTERS_PER_HOUR
+    first = energy.current_quarter - hours * QUARTERS_PER_HOUR
     start, end = quarter_start(first), quarter_start(first + span)
     sites = list(made.fleet.sites_of_user(user_id))
     shares = [solar_share(made, site, start, end) for site in sites]

@@ -325,11 +325,16 @@ async def test_what_requests_did_to_devices_outlives_the_simulator(clock: Clock)
     resumed.load(json.loads(json.dumps(world.dump())))
     clock.advance(hours=20)
     homes = [home_energy(one, user_id) for one in worlds]
-    totalled = [energy_totals(home, home.over - 80, home.over) for home in homes]
+    totalled = [
+        energy_totals(home, home.current_quarter - 80, home.current_quarter) for home in homes
+    ]
     assert totalled[0] == totalled[1]
     usual = build_world(1, 50, clock)
     assert (
-        energy_totals(home_energy(usual, user_id), homes[0].over - 80, homes[0].over) != totalled[0]
+        energy_totals(
+            home_energy(usual, user_id), homes[0].current_quarter - 80, homes[0].current_quarter
+        )
+        != totalled[0]
     )
     for one in worlds:
         (event,) = events_of(one, coordinator)
