@@ -92,7 +92,14 @@ Correction: TypeAlias = OfSchema | OfBody | OfParameter | OfOperation
 def corrected(facts: Facts, corrections: Iterable[Correction]) -> Facts:
     """Apply *corrections* to *facts*, and return them."""
     for correction in corrections:
-        for node in correction.nodes(facts):
+        try:
+            nodes = list(correction.nodes(facts))
+        except KeyError as error:
+            raise LookupError(
+                f"{correction} does not fit the facts: {error}. Adapt it, or remove it from "
+                "ev_energy/_contract/corrections.py."
+            ) from error
+        for node in nodes:
             for keyword, value in correction.patch.items():
                 if value is None:
                     node.pop(keyword, None)

@@ -15,13 +15,13 @@ Facts: TypeAlias = dict[str, Any]
 
 
 class MissingFactsError(KeyError):
-    """The file has no facts about an operation."""
+    """The file has no facts about an operation, or about something that others refer to."""
 
-    def __init__(self, method: str, path: str) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
-            f"ev_energy/_contract/{FILE.name} has no facts about {method} {path}. If the API's "
-            "description has the operation, run `python tests/contract/write_facts.py DESCRIPTION`."
-            " If not, add a line to the file by hand, as the line of a similar operation is."
+            f"ev_energy/_contract/{FILE.name} has no facts about {name}. If the API's description "
+            "has it, run `python tests/contract/write_facts.py DESCRIPTION`. If not, add a line to "
+            "the file by hand, like the line of something similar."
         )
 
     def __str__(self) -> str:
@@ -33,6 +33,17 @@ def facts() -> Facts:
     """Return the facts, read anew; callers may change what they get."""
     found: Facts = msgspec.json.decode(FILE.read_bytes())
     return found
+
+
+def lookup(facts: Mapping[str, Any], section: str, name: str) -> Any:
+    """Return an item of a section by its name.
+
+    Raises:
+        MissingFactsError: The file has no such item.
+    """
+    if name not in facts[section]:
+        raise MissingFactsError(name if section == "operations" else f"{name} ({section})")
+    return facts[section][name]
 
 
 def to_text(facts: Mapping[str, Any]) -> str:

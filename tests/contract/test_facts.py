@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from ev_energy._contract.compare import differences
+from ev_energy._contract.corrections import OfBody, OfOperation, OfParameter, OfSchema, corrected
 from ev_energy._contract.extract import Extraction, UnknownKeywordError
-from ev_energy._contract.facts import FILE, MissingFactsError, facts, to_text
+from ev_energy._contract.facts import FILE, MissingFactsError, facts, lookup, to_text
+from tests.helpers.spec.description import Description
 from tests.helpers.spec.openapi import TOLD_IN_TEXT, document
 
 FACTS = facts()
@@ -53,6 +55,24 @@ def test_the_file_is_as_the_script_writes_it() -> None:
     )
 
 
+def test_a_correction_that_fits_nothing_is_named() -> None:
+    for correction in (
+        OfSchema("Nothing/at_all", {}, "a test"),
+        OfBody("POST /nothing", "at_all", {}, "a test"),
+        OfParameter("query", "page", frozenset({"GET /nothing"}), {}, "a test"),
+        OfOperation("GET /nothing", {}, "a test"),
+    ):
+        with pytest.raises(LookupError, match=r"(?i)nothing.* does not fit the facts.*Adapt it"):
+            corrected(facts(), [correction])
+
+
+def test_a_reference_to_nothing_is_named_with_the_remedy() -> None:
+    broken = facts()
+    broken["schemas"]["EVSE"]["allOf"] = ["Nothing"]
+    with pytest.raises(MissingFactsError, match=r"no facts about Nothing \(schemas\)\. If"):
+        Description(document(broken))
+
+
 def test_the_document_made_of_the_facts_states_the_same_facts() -> None:
     found = list(differences(FACTS, Extraction(document(FACTS)).facts()))
     assert [
@@ -63,7 +83,7 @@ def test_the_document_made_of_the_facts_states_the_same_facts() -> None:
 
 def test_facts_of_an_unknown_operation_say_how_to_add_them() -> None:
     with pytest.raises(LookupError, match=r"GET /nothing.*write_facts\.py.*by hand"):
-        raise MissingFactsError("GET", "/nothing")
+        lookup(FACTS, "operations", "GET /nothing")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from typing import Any, Literal, get_args, get_origin
 import attrs
 import pytest
 
+from ev_energy._contract.facts import MissingFactsError
 from ev_energy._operations import AS_GIVEN, Operation, operation_table
 from ev_energy._unset import UNSET
+from tests.helpers.names import assert_no_problems
 from tests.helpers.spec import corrections
 from tests.helpers.spec.description import (
     CURSORS,
@@ -37,7 +39,7 @@ def differences(
         key = (operation.method, operation.path)
         described = there.get(key)
         if described is None:
-            yield f"{operation.call}: no {' '.join(key)} among the families that are covered"
+            yield f"{operation.call}: {MissingFactsError(' '.join(key))}"
             continue
         missing.discard(key)
         if operation.call not in fixes.SECOND_FORMS and key in first:
@@ -124,7 +126,11 @@ def expected_success(operation: Operation, described: Described, fixes: Any) -> 
 
 
 def test_the_table_and_the_description_agree_both_ways(spec: Description) -> None:
-    assert list(differences(spec, TABLE)) == []
+    assert_no_problems(
+        differences(spec, TABLE),
+        "Correct the method; or, if it is right, the facts (tests/contract/write_facts.py) or the "
+        "corrections. See CONTRIBUTING.md, 'Add an operation' and 'Corrections'.",
+    )
 
 
 def test_every_operation_of_the_families_has_one_method(spec: Description) -> None:

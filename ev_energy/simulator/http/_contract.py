@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from ev_energy._contract.corrections import OF_REQUESTS, Correction, corrected
-from ev_energy._contract.facts import Facts, MissingFactsError, facts
+from ev_energy._contract.facts import Facts, facts, lookup
 
 Node: TypeAlias = Mapping[str, Any]
 
@@ -153,15 +153,14 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
         self._corrections = corrections
         self._operations: dict[tuple[str, str], OperationFacts] = {}
         self._shapes: dict[str, Shape] = {}
+        self._parameters: dict[str, tuple[Node, Shape]] = {}
         self._replies: dict[str, ReplyFacts] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> OperationFacts:
         """Return the facts of an operation."""
         if key not in self._operations:
-            name = " ".join(key)
-            if name not in self._facts["operations"]:
-                raise MissingFactsError(*key)
-            self._operations[key] = self._operation(key, self._facts["operations"][name])
+            declared = lookup(self._facts, "operations", " ".join(key))
+            self._operations[key] = self._operation(key, declared)
         return self._operations[key]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -179,7 +178,7 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
         if not isinstance(shape, str):
             return shape
         if shape not in self._shapes:
-            self._shapes[shape] = self.shape(_shape(self._facts["schemas"][shape]))
+            self._shapes[shape] = self.shape(_shape(lookup(self._facts, "schemas", shape)))
         return self._shapes[shape]
 
     @functools.cached_property
@@ -220,13 +219,11 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
 
     def _parameter(self, parameter: Node | str) -> tuple[Node, Shape]:
         if isinstance(parameter, str):
-            return self._shared_parameters[parameter]
+            if parameter not in self._parameters:
+                shared = lookup(self._facts, "parameters", parameter)
+                self._parameters[parameter] = self._parameter(shared)
+            return self._parameters[parameter]
         return parameter, self.shape(_shape(parameter["schema"]))
-
-    @functools.cached_property
-    def _shared_parameters(self) -> dict[str, tuple[Node, Shape]]:
-        parameters: Facts = self._facts["parameters"]
-        return {name: self._parameter(one) for name, one in parameters.items()}
 
     def _expand(self, query: Mapping[str, Shape]) -> tuple[str, ...]:
         items = query["expand"].items if "expand" in query else None
@@ -242,7 +239,7 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
         return None
 
     def _response(self, response: Node | str) -> Node:
-        return self._facts["responses"][response] if isinstance(response, str) else response
+        return lookup(self._facts, "responses", response) if isinstance(response, str) else response
 
     def _reply(self, response: Node | str) -> ReplyFacts:
         if not isinstance(response, str):
@@ -254,8 +251,8 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
     def _reply_facts(self, response: Node) -> ReplyFacts:
         (media,) = response.get("content", {}) or (None,)
         declared = response.get("headers", {})
-        shared: Facts = self._facts["header_sets"]
-        headers: Facts = shared[declared] if isinstance(declared, str) else declared
+        shared = isinstance(declared, str)
+        headers: Facts = lookup(self._facts, "header_sets", declared) if shared else declared
         spelt = (_USUAL_HEADERS.get(name.lower(), name) for name in headers)
         return ReplyFacts(media=media, headers=tuple(sorted(spelt)))
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from ev_energy._contract.facts import MissingFactsError, facts
+from ev_energy._contract.facts import MissingFactsError, facts, lookup
 from tests.helpers.spec import corrections
 from tests.helpers.spec.openapi import document
 
@@ -191,7 +191,7 @@ class Description:
         for operation in self.operations:
             if operation.key == (method, path):
                 return operation
-        raise MissingFactsError(method, path)
+        raise MissingFactsError(f"{method} {path}")
 
     @property
     def different_problems(self) -> list[Problem]:
@@ -203,10 +203,8 @@ class Description:
         """*node*, or what it refers to."""
         if "$ref" not in node:
             return node
-        found: Any = self.data
-        for step in node["$ref"].split("/")[1:]:
-            found = found[step]
-        return self.resolve(found)
+        _, components, section, name = node["$ref"].split("/")
+        return self.resolve(lookup(self.data[components], section, name))
 
     def object(self, schema: Schema) -> tuple[dict[str, Schema], set[str]]:
         """Members and required members of an object, its ``allOf`` parts included."""

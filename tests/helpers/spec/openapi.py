@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ev_energy._contract.corrections import OF_REQUESTS, corrected
-from ev_energy._contract.facts import Facts, facts
+from ev_energy._contract.facts import Facts, facts, lookup
 
 _PARTS: Final = {"items", "additionalProperties", "if", "then", "not"}
 _LISTS: Final = {"allOf", "anyOf", "oneOf"}
@@ -84,7 +84,7 @@ def _response(facts: Facts, response: Mapping[str, Any] | str) -> Document:
         return _reference("responses", response)
     headers = response.get("headers", {})
     if isinstance(headers, str):
-        headers = facts["header_sets"][headers]
+        headers = lookup(facts, "header_sets", headers)
     made = {"description": "", **_told_in_text(response)}  # OpenAPI requires a description
     if content := _content(response):
         made["content"] = content
