@@ -1,4 +1,4 @@
-"""Hooks: the events of calls over a real socket."""
+"""The events that hooks receive."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ RATE = {"X-RateLimit-Limit": "2", "X-RateLimit-Remaining": "1"}
 
 
 @attrs.define
-class Told:
-    """The events, in short, in their order; a hook may raise."""
+class Events:
+    """The events in order, abbreviated; the hooks may raise."""
 
     events: list[Any] = attrs.field(factory=list)
     raising: type | None = None
@@ -62,12 +62,12 @@ GET = "GET /evses/{evse_id}"
 
 
 def replies(*script: Any) -> Handler:
-    """A server that plays *script*: a status, headers, or None for a broken connection."""
+    """Return the replies of *script*: a status, headers, or None for a broken connection."""
     return scripted_replies(EVSE, *script)
 
 
 async def test_successful_call_causes_a_request_and_a_response_event(serve) -> None:
-    told, server = Told(), await serve(replies())
+    told, server = Events(), await serve(replies())
     async with server.client(**told.hooks) as client:
         await client.evses.get("evse01", expand=["user"])
     assert told.short == [("request", GET, 1), ("response", 1, 200)]
@@ -80,7 +80,7 @@ async def test_successful_call_causes_a_request_and_a_response_event(serve) -> N
 
 
 async def test_retry_event_has_the_reason_and_the_pause(serve, time: FakeTime) -> None:
-    told, server = Told(), await serve(replies((429, {"Retry-After": "7"}), 200))
+    told, server = Events(), await serve(replies((429, {"Retry-After": "7"}), 200))
     async with server.client(clock=time, sleep=time.sleep, budget=None, **told.hooks) as client:
         await client.evses.get("evse01")
     assert told.short == [
@@ -92,7 +92,7 @@ async def test_retry_event_has_the_reason_and_the_pause(serve, time: FakeTime) -
 
 
 async def test_lost_connection_causes_an_event_with_the_error(serve, time: FakeTime) -> None:
-    told, server = Told(), await serve(replies(None, 200))
+    told, server = Events(), await serve(replies(None, 200))
     async with server.client(clock=time, sleep=time.sleep, **told.hooks) as client:
         await client.evses.get("evse01")
     [pause] = time.slept
@@ -104,7 +104,7 @@ async def test_lost_connection_causes_an_event_with_the_error(serve, time: FakeT
 
 
 async def test_unconfirmed_write_causes_one_event_and_no_retry(serve) -> None:
-    told, server = Told(), await serve(replies(None))
+    told, server = Events(), await serve(replies(None))
     async with server.client(**told.hooks) as client:
         with pytest.raises(errors.UnconfirmedWriteError):
             await client.evses.delete("evse01")
@@ -119,10 +119,10 @@ async def test_events_of_a_token_request_hold_no_secret(serve) -> None:
         if request.path == "/o/token/":
             body = {"access_token": TOKEN, "expires_in": 3600}
             return web.json_response(body, headers={"X-Heard": SECRET, "X-Request-Id": "r1"})
-        # An API that sends back what it got.
+        # A reply that repeats the request.
         return web.json_response(EVSE | {"cpid": request.headers["Authorization"]})
 
-    told, server = Told(), await serve(answer)
+    told, server = Events(), await serve(answer)
     async with server.client(server.credentials(), **told.hooks) as client:
         await client.evses.get("evse01")
     assert told.short == [
@@ -150,7 +150,7 @@ async def test_renewal_of_a_rejected_token_causes_events(serve) -> None:
             return web.json_response({"access_token": TOKEN, "expires_in": 3600})
         return web.json_response(EVSE, status=401 if next(refused) else 200)
 
-    told, server = Told(), await serve(answer)
+    told, server = Events(), await serve(answer)
     async with server.client(server.credentials(), **told.hooks) as client:
         await client.evses.get("evse01")
     token = [("request", "POST /o/token/", 1), ("response", 1, 200)]
@@ -159,8 +159,8 @@ async def test_renewal_of_a_rejected_token_causes_events(serve) -> None:
 
 
 async def test_listing_causes_events_for_each_page(simulator: Simulator, client: Client) -> None:
-    await client.evses.list().first()  # it has its token now
-    told = Told()
+    await client.evses.list().first()  # gets the first token
+    told = Events()
     auth = client._caller.state.auth
     async with Client(auth, base_url=simulator.base_url, **told.hooks) as watched:
         pages = [page async for page in watched.evses.list(page_size=20).pages()]
@@ -175,7 +175,7 @@ async def test_listing_causes_events_for_each_page(simulator: Simulator, client:
 
 
 async def test_wait_for_the_budget_causes_one_event(serve, time: FakeTime) -> None:
-    told = Told()
+    told = Events()
     server = await serve(replies(*[(200, {**RATE, "X-RateLimit-Remaining": n}) for n in "1010"]))
     async with server.client(clock=time, sleep=time.sleep, deadline=10_000, **told.hooks) as client:
         for _ in range(3):
@@ -184,12 +184,12 @@ async def test_wait_for_the_budget_causes_one_event(serve, time: FakeTime) -> No
     assert [(wait.reason, wait.request.operation) for wait in waits] == [("budget", GET)]
     assert waits[0].seconds == pytest.approx(sum(time.slept), abs=1)
     assert 3000 < waits[0].seconds <= 3601
-    # It waits before it begins.
+    # The wait precedes the request.
     assert [event[0] for event in told.short[-3:]] == ["wait", "request", "response"]
 
 
 async def test_cancelled_call_causes_a_response_event(serve) -> None:
-    asked, told = asyncio.Event(), Told()
+    asked, told = asyncio.Event(), Events()
 
     async def never(_: web.Request) -> web.Response:
         asked.set()
@@ -207,7 +207,7 @@ async def test_cancelled_call_causes_a_response_event(serve) -> None:
 
 
 async def test_exception_of_a_hook_does_not_replace_a_cancellation(serve, caplog) -> None:
-    asked, told = asyncio.Event(), Told(raising=ResponseEvent)
+    asked, told = asyncio.Event(), Events(raising=ResponseEvent)
 
     async def never(_: web.Request) -> web.Response:
         asked.set()
@@ -233,16 +233,16 @@ async def test_exception_of_a_hook_does_not_replace_a_cancellation(serve, caplog
 async def test_exception_of_a_hook_reaches_its_caller_only(
     serve, time: FakeTime, kind: type
 ) -> None:
-    """Four requests may be sent in an hour: if a turn were lost, the last call would wait."""
+    """The limit is four requests: if one were lost, the last call would wait."""
 
     async def answer(request: web.Request) -> web.Response:
         left = {"X-RateLimit-Limit": "4", "X-RateLimit-Remaining": str(4 - len(server.requests))}
         is_bad = len(server.requests) == 2 and kind in {RetryEvent, WaitEvent}
         return web.json_response(EVSE, status=503 if is_bad else 200, headers=left)
 
-    server, told = await serve(answer), Told()
+    server, told = await serve(answer), Events()
     async with server.client(clock=time, sleep=time.sleep, **told.hooks) as client:
-        await client.evses.get("evse01")  # it knows its allowance now
+        await client.evses.get("evse01")  # the client now knows the rate limit
         told.raising = kind
         with pytest.raises(ZeroDivisionError, match="of a hook"):
             await client.evses.get("evse01")
@@ -260,7 +260,7 @@ async def test_exception_of_a_hook_reaches_its_caller_only(
 
 
 async def test_exception_of_a_hook_keeps_the_connection(serve) -> None:
-    told, ports = Told(raising=ResponseEvent), []
+    told, ports = Events(raising=ResponseEvent), []
 
     async def answer(request: web.Request) -> web.Response:
         assert request.transport is not None
@@ -277,7 +277,7 @@ async def test_exception_of_a_hook_keeps_the_connection(serve) -> None:
 
 
 async def test_blocking_client_causes_the_same_events(simulator: Simulator) -> None:
-    def call(told: Told) -> None:
+    def call(told: Events) -> None:
         auth = ev_energy_sync.ClientCredentials(
             client_id=simulator.client_id, client_secret=simulator.client_secret
         )
@@ -288,7 +288,7 @@ async def test_blocking_client_causes_the_same_events(simulator: Simulator) -> N
             with pytest.raises(ZeroDivisionError):
                 client.evses.get("evse00")
 
-    told = Told()
+    told = Events()
     await asyncio.to_thread(call, told)
     assert told.short == [
         *[("request", "POST /o/token/", 1), ("response", 1, 200)],

@@ -39,7 +39,7 @@ RATE = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "998"}
 
 @attrs.define
 class Telemetry:
-    """What came of it all."""
+    """The exported spans and metrics."""
 
     exporter: InMemorySpanExporter
     reader: InMemoryMetricReader
@@ -49,7 +49,7 @@ class Telemetry:
 
     @property
     def spans(self) -> list[ReadableSpan]:
-        """In the order in which they began."""
+        """The finished spans in the order of their start."""
         return sorted(self.exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
     def points(self, name: str) -> list[Any]:
@@ -102,7 +102,7 @@ async def test_call_is_the_parent_span_of_its_attempt(serve, telemetry: Telemetr
         "http.response.status_code": 200,
     }
     assert {call.status.status_code, attempt.status.status_code} == {StatusCode.UNSET}
-    # Nothing is added to what is sent.
+    # No header is added to the request.
     assert "traceparent" not in {name.lower() for name in server.requests[0].headers}
 
 
@@ -133,7 +133,7 @@ async def test_retry_is_a_sibling_span(serve, time: FakeTime, telemetry: Telemet
         *[StatusCode.ERROR, StatusCode.ERROR],
         StatusCode.UNSET,
     ]
-    # The pauses are told as events of the call, and measured.
+    # The pauses are events of the call, and are measured.
     assert [event.name for event in call.events] == ["ev_energy.wait"] * 2
     told = [(event.attributes or {})["ev_energy.wait.seconds"] for event in call.events]
     assert told == pytest.approx(time.slept)
@@ -157,7 +157,7 @@ async def test_api_error_marks_both_spans(
             await client.evses.get("evse01")
     for span in telemetry.spans:
         assert span.status.status_code is StatusCode.ERROR
-        assert span.status.description is None  # it might say who
+        assert span.status.description is None  # a query may identify a person
         assert (span.attributes or {})["error.type"] == str(status)
         assert span.events == ()
 
@@ -246,7 +246,7 @@ async def test_blocking_call_is_a_child_of_the_current_span(serve, telemetry: Te
 
 
 async def test_instrumentation_of_aiohttp_is_suppressed(serve, telemetry: Telemetry) -> None:
-    """It looks at this key of the context for every request it would make a span of."""
+    """The instrumentation checks this key of the context before it creates a span."""
     key, during = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY, []
 
     async def look(request: Any, handler: Any) -> Any:
@@ -322,7 +322,7 @@ def test_import_without_the_extra_says_what_to_install() -> None:
 
 
 def test_tracing_accepts_any_request() -> None:
-    """No attribute may be None, whatever the request lacks."""
+    """No attribute is None for a request without optional parts."""
     from yarl import URL
 
     from ev_energy._messages import Request, Response

@@ -1,4 +1,4 @@
-"""The pytest plugin, in projects that use it."""
+"""The pytest plugin, in projects of users."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from ev_energy import Client
 
 pytest_plugins = "pytester"
 
-# What is imported in a run within this process is forgotten after it; twice the same class are two.
+# pytester removes modules that a run in this process imports. Import the package before, so that
+# no class exists twice.
 Client.preload()
 assert ev_energy_sync.Client
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = "ev_energy.testing"
-#: An installation that is older than the entry point does not load the plugin by itself.
+#: Older installations have no entry point, so the plugin is named.
 BY_HAND = [] if PLUGIN in {e.value for e in entry_points(group="pytest11")} else ["-p", PLUGIN]
 
 AUTO = "asyncio_mode = auto"
@@ -35,7 +36,7 @@ def project(pytester: pytest.Pytester) -> Project:
 
 
 class Project:
-    """Somebody's tests."""
+    """A project of a user with tests."""
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester = pytester
@@ -43,12 +44,12 @@ class Project:
     def run(
         self, tests: str, *words: str, ini: str = STRICT, apart: bool = False
     ) -> pytest.RunResult:
-        """Run tests, in this process or ``apart`` from it; every warning is an error."""
+        """Run the tests, in this process or a new one (``apart``), with warnings as errors."""
         loops = "" if "no:asyncio" in words else "asyncio_default_fixture_loop_scope = function\n"
         self.pytester.makeini(f"[pytest]\nxfail_strict = true\n{loops}{ini}\n")
         self.pytester.makepyfile(test_theirs=textwrap.dedent(tests))
         run = self.pytester.runpytest_subprocess if apart else self.pytester.runpytest_inprocess
-        # What is of no use here but takes its time, or looks at other projects' settings.
+        # Plugins that take time, or read settings of other projects.
         unused = [f"-pno:{name}" for name in ("cov", "hypothesispytest", "schemathesis", "timeout")]
         return run(
             *("-W", "error", "--strict-markers", "-p", "no:cacheprovider"),

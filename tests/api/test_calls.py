@@ -1,4 +1,4 @@
-"""One call: what goes wrong with replies, and what is tried again."""
+"""Single calls: errors of replies, and retries."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def always(**reply: Any):
     return handler
 
 
-def one_after_the_other(*replies: Any):
-    """Each reply once, then the last one for ever."""
+def in_order(*replies: Any):
+    """Send each reply once and repeat the last one."""
     left = list(replies)
 
     async def handler(_: web.Request) -> web.StreamResponse:
@@ -49,7 +49,7 @@ def one_after_the_other(*replies: Any):
         (b'{"id":' + b"[" * 100_000, "application/json", "expected EVSE"),
     ],
 )
-async def test_a_200_that_is_no_such_thing_is_a_decode_error_with_the_raw_body(
+async def test_reply_that_is_no_resource_is_a_decode_error_with_the_raw_body(
     serve, body: bytes, content_type: str, message: str
 ) -> None:
     server = await serve(always(body=body, content_type=content_type))
@@ -62,8 +62,8 @@ async def test_a_200_that_is_no_such_thing_is_a_decode_error_with_the_raw_body(
     assert content_type in str(caught.value) or "nested" in str(caught.value)
 
 
-async def test_a_list_where_an_object_should_be_and_the_other_way_round(serve) -> None:
-    server = await serve(one_after_the_other({"data": [EVSE]}, {"data": EVSE}))
+async def test_list_instead_of_an_object_is_a_decode_error_and_vice_versa(serve) -> None:
+    server = await serve(in_order({"data": [EVSE]}, {"data": EVSE}))
     async with server.client() as client:
         with pytest.raises(errors.DecodeError, match="expected an object, got an array"):
             await client.evses.get("evse01")
@@ -72,9 +72,9 @@ async def test_a_list_where_an_object_should_be_and_the_other_way_round(serve) -
     assert caught.value.cursor is not None
 
 
-async def test_one_bad_item_does_not_cost_the_page(serve) -> None:
+async def test_bad_item_does_not_affect_the_rest_of_the_page(serve) -> None:
     page = [EVSE, {**EVSE, "cpid": 5}, {**EVSE, "lock_mode": "NEW"}, {"id": "evse02"}]
-    server = await serve(one_after_the_other({"data": page}))
+    server = await serve(in_order({"data": page}))
     drift: list[Any] = []
     async with server.client(on_drift=drift.append) as client:
         items = await client.evses.list().collect()
@@ -93,11 +93,11 @@ async def test_one_bad_item_does_not_cost_the_page(serve) -> None:
 
 
 @pytest.mark.parametrize("expand", [(), ("model",)])
-async def test_a_link_is_read_as_it_comes_whatever_was_asked_for(serve, expand) -> None:
+async def test_link_is_read_expanded_or_not_independent_of_expand(serve, expand) -> None:
     model = {"id": "emod01", "url": "https://api.ev.energy/v2/evse_models/emod01", "name": "EV"}
     forms = [{**EVSE, "model": model}, {**EVSE, "model": model["url"]}, {**EVSE, "model": None}]
     drift: list[Any] = []
-    server = await serve(one_after_the_other({"data": forms}, *({"data": f} for f in forms)))
+    server = await serve(in_order({"data": forms}, *({"data": f} for f in forms)))
     async with server.client(on_drift=drift.append, strict=True) as client:
         listed = await client.evses.list(expand=expand).collect()
         single = [await client.evses.get("evse01", expand=expand) for _ in forms]
@@ -110,7 +110,7 @@ async def test_a_link_is_read_as_it_comes_whatever_was_asked_for(serve, expand) 
     assert drift == []
 
 
-async def test_a_deviation_is_told_once_and_unknown_members_are_kept(serve, caplog) -> None:
+async def test_deviation_is_reported_once_and_unknown_fields_are_kept(serve, caplog) -> None:
     server = await serve(always(body=b'[{"id":"e","url":"u","cpid":"c","new":[1]}]'))
     drift: list[Any] = []
     async with server.client(on_drift=drift.append) as client:
@@ -122,7 +122,7 @@ async def test_a_deviation_is_told_once_and_unknown_members_are_kept(serve, capl
     assert len([r for r in caplog.records if r.name == "ev_energy.drift"]) == 1
 
 
-async def test_a_strict_client_raises_where_a_reply_deviates(serve) -> None:
+async def test_strict_client_raises_for_a_deviation(serve) -> None:
     server = await serve(always(body=b'[{"id":"e","url":"u","cpid":"c","lock_mode":"NEW"}]'))
     async with server.client(strict=True) as client:
         for _ in range(2):
@@ -132,7 +132,7 @@ async def test_a_strict_client_raises_where_a_reply_deviates(serve) -> None:
     assert b"NEW" in caught.value.body
 
 
-async def test_a_problem_document_is_read_whole(serve) -> None:
+async def test_problem_document_is_read_completely(serve) -> None:
     problem = {
         "type": "https://api.ev.energy/v2/problems/validation-failed-update-evse/",
         "title": "Validation failed",
@@ -142,7 +142,7 @@ async def test_a_problem_document_is_read_whole(serve) -> None:
         "field_errors": {"location": ["Not on Earth."]},
         "trace": "abc",
     }
-    server = await serve(one_after_the_other({"data": problem, "status": 400}))
+    server = await serve(in_order({"data": problem, "status": 400}))
     async with server.client() as client:
         with pytest.raises(errors.BadRequestError) as caught:
             await client.evses.update("evse01", location=None)
@@ -182,7 +182,7 @@ async def test_a_problem_document_is_read_whole(serve) -> None:
     ],
 )
 @pytest.mark.parametrize("body", [b"<html><h1>Oops</h1></html>", b"", b"[1]", b"{", b"null"])
-async def test_an_error_status_is_its_class_whatever_the_body(
+async def test_error_class_depends_on_the_status_only(
     serve, status: int, kind: type[errors.ApiError], body: bytes
 ) -> None:
     server = await serve(always(status=status, body=body))
@@ -195,7 +195,7 @@ async def test_an_error_status_is_its_class_whatever_the_body(
     assert caught.value.type is None
 
 
-async def test_a_redirect_is_not_followed(serve) -> None:
+async def test_redirect_is_not_followed(serve) -> None:
     server = await serve(always(status=302, headers={"Location": "https://elsewhere.example/"}))
     async with server.client() as client:
         with pytest.raises(errors.DecodeError, match="redirected to https://elsewhere.example/"):
@@ -205,11 +205,9 @@ async def test_a_redirect_is_not_followed(serve) -> None:
     assert len(server.requests) == 2
 
 
-async def test_a_read_is_tried_again_with_growing_pauses(serve, time) -> None:
+async def test_read_is_retried_with_growing_pauses(serve, time) -> None:
     server = await serve(
-        one_after_the_other(
-            {"data": {}, "status": 503}, {"data": {}, "status": 502}, {"data": EVSE}
-        )
+        in_order({"data": {}, "status": 503}, {"data": {}, "status": 502}, {"data": EVSE})
     )
     async with server.client(clock=time, sleep=time.sleep) as client:
         with client.capture() as calls:
@@ -220,16 +218,16 @@ async def test_a_read_is_tried_again_with_growing_pauses(serve, time) -> None:
     assert [getattr(attempt, "status", None) for attempt in calls[0].attempts] == [503, 502, 200]
 
 
-async def test_a_pause_the_server_asks_for_is_waited_out(serve, time) -> None:
+async def test_retry_after_is_honoured(serve, time) -> None:
     limited = {"data": {}, "status": 429, "headers": {"Retry-After": "40"}}
-    server = await serve(one_after_the_other(limited, {"data": EVSE}))
+    server = await serve(in_order(limited, {"data": EVSE}))
     async with server.client(clock=time, sleep=time.sleep) as client:
         await client.evses.update("evse01", location=None)
     assert time.slept == [40.0]
     assert len(server.requests) == 2
 
 
-async def test_a_pause_that_does_not_fit_the_deadline_is_raised_at_once(serve, time) -> None:
+async def test_retry_after_beyond_the_deadline_is_an_error_at_once(serve, time) -> None:
     server = await serve(always(status=429, headers={"RetryAfter": "3000"}, body=b"{}"))
     async with server.client(clock=time, sleep=time.sleep) as client:
         with pytest.raises(errors.RateLimitError) as caught:
@@ -239,7 +237,7 @@ async def test_a_pause_that_does_not_fit_the_deadline_is_raised_at_once(serve, t
     assert len(server.requests) == 1
 
 
-async def test_a_write_whose_reply_is_lost_is_unconfirmed_and_not_repeated(serve) -> None:
+async def test_write_with_a_lost_reply_is_unconfirmed_and_not_repeated(serve) -> None:
     async def hang_up(request: web.Request) -> web.Response:
         assert request.transport is not None
         request.transport.close()
@@ -253,7 +251,7 @@ async def test_a_write_whose_reply_is_lost_is_unconfirmed_and_not_repeated(serve
     assert lost.value.request.label == "PATCH /v2/evses/evse01"
 
 
-async def test_a_read_whose_reply_breaks_off_is_tried_again(serve, time) -> None:
+async def test_read_with_an_incomplete_reply_is_retried(serve, time) -> None:
     attempts = 0
 
     async def break_off(request: web.Request) -> web.StreamResponse:
@@ -274,7 +272,7 @@ async def test_a_read_whose_reply_breaks_off_is_tried_again(serve, time) -> None
     assert attempts == 2
 
 
-async def test_nobody_listening_is_provably_not_sent(time) -> None:
+async def test_refused_connection_means_not_sent(time) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -288,7 +286,7 @@ async def test_nobody_listening_is_provably_not_sent(time) -> None:
     assert len(time.slept) == 2
 
 
-async def test_a_reply_that_takes_too_long_is_given_up(serve) -> None:
+async def test_slow_reply_ends_with_the_timeout(serve) -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.Event().wait()
         raise AssertionError
@@ -299,7 +297,7 @@ async def test_a_reply_that_takes_too_long_is_given_up(serve) -> None:
             await client.evses.get("evse01")
 
 
-async def test_a_cancelled_call_is_gone_at_once_and_the_client_works_on(serve) -> None:
+async def test_cancelled_call_ends_at_once_and_the_client_stays_usable(serve) -> None:
     started, left = asyncio.Event(), asyncio.Event()
 
     async def slow_once(_: web.Request) -> web.Response:
@@ -323,8 +321,8 @@ async def test_a_cancelled_call_is_gone_at_once_and_the_client_works_on(serve) -
         assert (await client.evses.get("evse01")).id == "evse01"
 
 
-async def test_a_closed_client_says_so(serve) -> None:
-    server = await serve(one_after_the_other({"data": EVSE}))
+async def test_call_of_a_closed_client_is_an_error(serve) -> None:
+    server = await serve(in_order({"data": EVSE}))
     client = server.client()
     await client.evses.get("evse01")
     view = client.with_options(retries=0)
@@ -336,10 +334,10 @@ async def test_a_closed_client_says_so(serve) -> None:
     assert len(server.requests) == 1
 
 
-async def test_an_injected_session_is_used_and_stays_open(serve) -> None:
+async def test_session_of_the_caller_is_used_and_stays_open(serve) -> None:
     import aiohttp
 
-    server = await serve(one_after_the_other({"data": EVSE}))
+    server = await serve(in_order({"data": EVSE}))
     async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as session:
         async with server.client(session=session) as client:
             await client.evses.get("evse01")
@@ -347,11 +345,11 @@ async def test_an_injected_session_is_used_and_stays_open(serve) -> None:
     assert server.requests[0].headers["X-Mine"] == "yes"
 
 
-# Loops that end before the client was closed do complain; here that is what happens.
+# A loop that ends before its client is closed causes a warning.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-async def test_one_client_serves_one_loop_after_another(serve) -> None:
-    server = await serve(one_after_the_other({"data": EVSE}))
+async def test_client_serves_consecutive_loops(serve) -> None:
+    server = await serve(in_order({"data": EVSE}))
     client = server.client()
 
     def in_a_loop_of_its_own() -> str:
@@ -361,11 +359,11 @@ async def test_one_client_serves_one_loop_after_another(serve) -> None:
     assert await asyncio.to_thread(in_a_loop_of_its_own) == "evse01"
     assert (await client.evses.get("evse01")).id == "evse01"
     await client.close()
-    gc.collect()  # so that what those loops left open is complained of here
+    gc.collect()  # so that the warnings are raised in this test
 
 
 @pytest.mark.parametrize(("others", "thread"), [(0, "MainThread"), (1, "asyncio_0")])
-def test_opening_a_client_does_not_hold_up_the_other_tasks_of_a_loop(others, thread) -> None:
+def test_opening_a_client_does_not_block_the_loop(others, thread) -> None:
     script = f"""if True:
         import asyncio, threading
         from ev_energy import Client
@@ -388,8 +386,8 @@ def test_opening_a_client_does_not_hold_up_the_other_tasks_of_a_loop(others, thr
     assert (done.stdout, done.stderr) == (f"{thread}\n", "")
 
 
-async def test_options_are_added_to_a_view_and_leave_the_client_alone(serve) -> None:
-    server = await serve(one_after_the_other({"data": EVSE}))
+async def test_options_of_a_view_do_not_change_the_client(serve) -> None:
+    server = await serve(in_order({"data": EVSE}))
     async with server.client(headers={"X-App": "a"}, api_version="2") as client:
         view = client.with_options(headers={"X-Call": "b"}, api_version=None, language="en-GB")
         await view.evses.get("evse01")
@@ -407,9 +405,9 @@ async def test_options_are_added_to_a_view_and_leave_the_client_alone(serve) -> 
     assert "EvEnergy-User" not in fifth
 
 
-async def test_what_the_server_says_of_the_allowance_can_be_asked(serve) -> None:
+async def test_rate_limit_of_the_latest_reply_is_available(serve) -> None:
     headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "993"}
-    server = await serve(one_after_the_other({"data": EVSE, "headers": headers}))
+    server = await serve(in_order({"data": EVSE, "headers": headers}))
     async with server.client() as client:
         assert client.rate_limit is None
         await client.with_options(retries=0).evses.get("evse01")

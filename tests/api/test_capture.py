@@ -1,4 +1,4 @@
-"""Recording calls, also across tasks."""
+"""The recording of calls, also across tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def answer(_: web.Request) -> web.Response:
     return web.json_response(EVSE)
 
 
-async def test_only_calls_of_tasks_started_inside_are_recorded(serve) -> None:
+async def test_calls_of_tasks_started_inside_are_recorded_only(serve) -> None:
     server = await serve(answer)
     async with server.client() as client, server.client() as other:
         gate = asyncio.Event()
@@ -45,7 +45,7 @@ async def test_only_calls_of_tasks_started_inside_are_recorded(serve) -> None:
     assert [call.request.url.name for call in inner] == ["both"]
 
 
-async def test_a_call_without_a_reply_is_recorded_with_its_reason(serve, time) -> None:
+async def test_call_without_a_reply_is_recorded_with_its_reason(serve, time) -> None:
     async def hang_up(request: web.Request) -> web.Response:
         assert request.transport is not None
         request.transport.close()
@@ -61,7 +61,7 @@ async def test_a_call_without_a_reply_is_recorded_with_its_reason(serve, time) -
     assert all(isinstance(attempt, Exception) for attempt in call.attempts)
 
 
-async def test_a_call_prints_as_a_curl_command_a_shell_understands(serve) -> None:
+async def test_call_prints_as_a_valid_curl_command(serve) -> None:
     server = await serve(answer)
     async with server.client(language="it's $HOME; `x`", headers={"X-Key": "k3y"}) as client:
         with client.capture() as calls:
@@ -74,6 +74,6 @@ async def test_a_call_prints_as_a_curl_command_a_shell_understands(serve) -> Non
         f"{server.url}/evses/a%27b%20c?expand=user&expand=model.make",
     ]
     assert "Accept-Language: it's $HOME; `x`" in words
-    assert "X-Key: ***" in words  # it may be what a gateway asks for
+    assert "X-Key: ***" in words  # a gateway may require this
     assert "Authorization: Bearer ***" in words
     assert TOKEN not in str(calls[0])

@@ -1,4 +1,4 @@
-"""Replies that confirm something: what is one, and what a captive portal or a proxy made up."""
+"""Only genuine replies confirm a write, not those of a captive portal or a proxy."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.helpers.recording_server import Handler, RecordingServer
 
 Serve = Callable[[Handler], Awaitable[RecordingServer]]
 
-PORTAL = b"<!DOCTYPE html>\n<html><body>Please log in to the Wi-Fi of the hotel</body></html>"
+LOGIN_PAGE = b"<!DOCTYPE html>\n<html><body>Please log in to the Wi-Fi of the hotel</body></html>"
 URL = "https://api.ev.energy/v2/evses/evse01"
 EVSE = {"id": "evse01", "url": URL, "cpid": "c"}
 
-#: Every method without a result, and `vehicles.delete`, which may have none.
+#: The methods without a result, and `vehicles.delete`, whose result is optional.
 CALLS: dict[str, Callable[[Any], Any]] = {
     "users.delete_payout_method": lambda c: c.users.delete_payout_method("user01"),
     "users.delete_saved_route": lambda c: c.users.delete_saved_route("user01", "rout01"),
@@ -45,7 +45,7 @@ every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
 async def called(server: RecordingServer, call: Callable[[Any], Any], **settings: Any) -> list[Any]:
-    """Make *call* with both clients; the results or errors."""
+    """Return the results or errors of *call* with both clients."""
     found: list[Any] = []
     async with server.client(retries=0, **settings) as client:
         try:
@@ -73,7 +73,7 @@ def answering(
     return answer
 
 
-def test_every_method_without_a_result_is_here() -> None:
+def test_methods_without_a_result_are_all_tested() -> None:
     from ev_energy._operations import operation_table
 
     without = {o.call for o in operation_table() if o.kind == "none" or o.model == "Counts"}
@@ -89,10 +89,10 @@ def test_every_method_without_a_result_is_here() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "content_type"),
     [
-        (200, PORTAL, "text/html"),
-        (201, PORTAL, "text/html; charset=utf-8"),
-        (202, PORTAL, "text/html"),
-        (203, PORTAL, "application/json"),
+        (200, LOGIN_PAGE, "text/html"),
+        (201, LOGIN_PAGE, "text/html; charset=utf-8"),
+        (202, LOGIN_PAGE, "text/html"),
+        (203, LOGIN_PAGE, "application/json"),
         (200, b"OK", "text/plain"),
         (200, b"<xml/>", "application/xml"),
         (200, b"\xff\xfe\x00", "application/octet-stream"),
@@ -100,7 +100,7 @@ def test_every_method_without_a_result_is_here() -> None:
         (200, b'{"title": "Not allowed", "status": 403}', "application/problem+json"),
     ],
 )
-async def test_a_page_is_no_confirmation_of_a_write(
+async def test_html_page_does_not_confirm_a_write(
     serve: Serve, call: Callable[[Any], Any], status: int, body: bytes, content_type: str
 ) -> None:
     server = await serve(answering(status, body, content_type))
@@ -111,11 +111,11 @@ async def test_a_page_is_no_confirmation_of_a_write(
         assert (error.status, error.body) == (status, body)
         assert error.request.is_write
         assert pickle.loads(pickle.dumps(error)).body == body
-    assert len(server.requests) == 2  # a write whose outcome is unclear is not repeated
+    assert len(server.requests) == 2  # an unconfirmed write is not repeated
 
 
 CONFIRMING = [b"", b"  \r\n", b"{}", b'{"remaining": 0}']
-#: What `vehicles.delete`, which reads an object, does not take for one or reports as drift.
+#: Bodies that `vehicles.delete`, which expects an object, refuses or reports as drift.
 CONFIRMING_ANYTHING = [b"null", b'\xef\xbb\xbf{"remaining": 1}']
 
 
@@ -128,7 +128,7 @@ CONFIRMING_ANYTHING = [b"null", b'\xef\xbb\xbf{"remaining": 1}']
         for body in CONFIRMING + CONFIRMING_ANYTHING * (name != "vehicles.delete")
     ],
 )
-async def test_nothing_and_json_confirm_a_write(
+async def test_empty_or_json_body_confirms_a_write(
     serve: Serve, call: Callable[[Any], Any], status: int, body: bytes
 ) -> None:
     server = await serve(answering(status, body, "application/json"))
@@ -140,16 +140,14 @@ async def test_nothing_and_json_confirm_a_write(
 
 
 @every_call
-async def test_no_content_confirms_a_write(serve: Serve, call: Callable[[Any], Any]) -> None:
+async def test_status_204_confirms_a_write(serve: Serve, call: Callable[[Any], Any]) -> None:
     found = await called(await serve(answering(204)), call, strict=True)
     assert found[0] == found[1]
     assert not found[0]
 
 
 @pytest.mark.parametrize("status", [205, 206, 207, 208, 226, 299])
-async def test_a_status_that_no_operation_answers_with_is_no_success(
-    serve: Serve, status: int
-) -> None:
+async def test_undocumented_status_is_no_success(serve: Serve, status: int) -> None:
     server = await serve(answering(status))
     for call in (CALLS["evses.delete"], lambda c: c.evses.get("evse01")):
         for error in await called(server, call):
@@ -158,7 +156,7 @@ async def test_a_status_that_no_operation_answers_with_is_no_success(
             assert error.status == status
 
 
-async def test_a_reply_as_long_as_a_download_confirms_nothing(serve: Serve) -> None:
+async def test_very_long_reply_does_not_confirm_a_write(serve: Serve) -> None:
     body = b"[" + b"1," * 600_000 + b"1]"
     for error in await called(await serve(answering(200, body)), CALLS["evses.delete"]):
         assert type(error) is errors.DecodeError
@@ -175,9 +173,9 @@ WITH_RESULTS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("call", WITH_RESULTS.values(), ids=WITH_RESULTS)
 @pytest.mark.parametrize(
-    ("status", "body"), [(204, b""), (200, b""), (200, b" \n"), (201, PORTAL), (200, b"OK")]
+    ("status", "body"), [(204, b""), (200, b""), (200, b" \n"), (201, LOGIN_PAGE), (200, b"OK")]
 )
-async def test_a_result_that_is_missing_is_told(
+async def test_missing_result_is_reported(
     serve: Serve, call: Callable[[Any], Any], status: int, body: bytes
 ) -> None:
     server = await serve(answering(status, body, "text/html" if body.strip() else None))
@@ -189,7 +187,7 @@ async def test_a_result_that_is_missing_is_told(
         assert (error.status, error.body) == (status, body)
 
 
-async def test_a_deviation_of_a_write_that_was_confirmed_is_not_in_doubt(serve: Serve) -> None:
+async def test_deviation_in_the_reply_to_a_write_does_not_make_it_unconfirmed(serve: Serve) -> None:
     body = b'{"id": "evse01", "url": "u", "cpid": "c", "new": 1}'
     server = await serve(answering(200, body, "application/json"))
     for error in await called(server, WITH_RESULTS["evses.update"], strict=True):
@@ -197,7 +195,7 @@ async def test_a_deviation_of_a_write_that_was_confirmed_is_not_in_doubt(serve: 
         assert "may or may not" not in str(error)
 
 
-async def test_an_error_that_calls_itself_a_success_is_an_error(serve: Serve) -> None:
+async def test_problem_with_a_success_status_is_an_error(serve: Serve) -> None:
     problem = b'{"title": "Gone", "status": 410, "id": "evse01", "url": "u", "cpid": "c"}'
     server = await serve(answering(200, problem, "application/problem+json; charset=utf-8"))
     for error in await called(server, WITH_RESULTS["evses.get"]):
@@ -212,8 +210,8 @@ async def test_an_error_that_calls_itself_a_success_is_an_error(serve: Serve) ->
         lambda c: c.vehicle_onboarding.get(user_id="user01", client_id="an-app", make_id="vmak01"),
     ],
 )
-async def test_a_page_is_no_redirect(serve: Serve, call: Callable[[Any], Any]) -> None:
-    for error in await called(await serve(answering(200, PORTAL, "text/html")), call):
+async def test_html_page_is_no_redirect(serve: Serve, call: Callable[[Any], Any]) -> None:
+    for error in await called(await serve(answering(200, LOGIN_PAGE, "text/html")), call):
         assert type(error) is errors.DecodeError
         assert "expected a redirect" in str(error)
 
@@ -227,13 +225,13 @@ def credentials_server(revoked: web.Response | None = None) -> Handler:
                 {"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}
             )
         if "token" in request.path:
-            return web.Response(body=PORTAL, content_type="text/html")
+            return web.Response(body=LOGIN_PAGE, content_type="text/html")
         return web.json_response(EVSE)
 
     return answer
 
 
-async def test_a_page_is_no_token(serve: Serve) -> None:
+async def test_html_page_is_no_token(serve: Serve) -> None:
     server = await serve(credentials_server())
     async with server.client(server.credentials(), retries=0) as client:
         with pytest.raises(errors.TokenError, match="not a JSON object") as caught:
@@ -241,8 +239,10 @@ async def test_a_page_is_no_token(serve: Serve) -> None:
     assert caught.value.status == 200
 
 
-async def test_a_page_does_not_confirm_that_a_token_was_revoked(serve: Serve) -> None:
-    server = await serve(credentials_server(web.Response(body=PORTAL, content_type="text/html")))
+async def test_html_page_does_not_confirm_a_revocation(serve: Serve) -> None:
+    server = await serve(
+        credentials_server(web.Response(body=LOGIN_PAGE, content_type="text/html"))
+    )
     async with server.client(server.credentials(), retries=0) as client:
         assert (await client.evses.get("evse01")).id == "evse01"
         with pytest.raises(errors.TokenError, match="may still be valid") as caught:
@@ -251,7 +251,7 @@ async def test_a_page_does_not_confirm_that_a_token_was_revoked(serve: Serve) ->
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null"])
-async def test_nothing_and_json_confirm_that_a_token_was_revoked(serve: Serve, body: bytes) -> None:
+async def test_empty_or_json_body_confirms_a_revocation(serve: Serve, body: bytes) -> None:
     server = await serve(credentials_server(web.Response(body=body)))
     async with server.client(server.credentials(), retries=0) as client:
         await client.evses.get("evse01")
@@ -280,13 +280,13 @@ def upload(client: Any) -> Any:
 @pytest.mark.parametrize(
     "body",
     [
-        PORTAL,
-        b"\xef\xbb\xbf \n" + PORTAL.lower(),
+        LOGIN_PAGE,
+        b"\xef\xbb\xbf \n" + LOGIN_PAGE.lower(),
         b'<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml"></html>',
         b"OK",
     ],
 )
-async def test_a_page_does_not_confirm_that_a_file_arrived(serve: Serve, body: bytes) -> None:
+async def test_html_page_does_not_confirm_an_upload(serve: Serve, body: bytes) -> None:
     server = await serve(uploading(200, body, "text/html"))
     for error in await called(server, upload):
         assert type(error) is errors.UploadError
@@ -307,7 +307,7 @@ async def test_a_page_does_not_confirm_that_a_file_arrived(serve: Serve, body: b
         (200, b'{"kind": "storage#object"}', "application/json"),
     ],
 )
-async def test_a_storage_confirms_a_file_in_its_own_words(
+async def test_reply_of_the_storage_confirms_an_upload(
     serve: Serve, status: int, body: bytes, content_type: str
 ) -> None:
     server = await serve(uploading(status, body, content_type))
@@ -315,8 +315,8 @@ async def test_a_storage_confirms_a_file_in_its_own_words(
         assert file.id == "rbef01"
 
 
-async def test_a_client_goes_on_after_a_page(serve: Serve) -> None:
-    replies = [web.Response(body=PORTAL, content_type="text/html"), web.Response(status=204)]
+async def test_client_stays_usable_after_an_html_page(serve: Serve) -> None:
+    replies = [web.Response(body=LOGIN_PAGE, content_type="text/html"), web.Response(status=204)]
 
     async def answer(_: web.Request) -> web.Response:
         return replies.pop(0)

@@ -1,4 +1,4 @@
-"""Cursors: each leads back to its page, and a forged one never leaves the caller's own listing."""
+"""A cursor leads back to its page; a forged one never leaves its listing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECOND = OWN.start.update_query(page_after="evse02")
 POSITION = {"page", "page_after", "page_before", "page_size"}
 
 TEXTS = st.text(max_size=8)
-#: What servers put into a query: ids, timestamps with their ``+`` escaped and raw, opaque text.
+#: Values in queries of servers: ids, timestamps with an escaped or a raw ``+``, opaque text.
 VALUES = st.from_regex(r"([A-Za-z0-9:+.,~@/?=-]|%2B|%20|%26|%23|%C3%A9){1,30}", fullmatch=True)
 LISTINGS = st.builds(
     lambda query, size, user: Listing(
@@ -51,18 +51,18 @@ FINGERPRINT = unpacked(OWN.cursor(SECOND))[1]
 
 
 def forged(position: Any) -> str:
-    """A cursor with *position* in it, and all the rest of it just as the client writes it."""
+    """Return a cursor with *position*, in the format of the client."""
     return packed([2, FINGERPRINT, position])
 
 
 def filters(url: URL) -> list[tuple[str, str]]:
-    """The query without its position, read by another parser than the client's."""
+    """Return the query without its position, parsed independently of the client."""
     found = parse_qsl(url.raw_query_string, keep_blank_values=True, strict_parsing=False)
     return sorted(pair for pair in found if pair[0] not in POSITION)
 
 
 @given(LISTINGS, st.sampled_from(["page", "page_after", "page_before"]), VALUES)
-def test_any_cursor_leads_back_to_its_page(listing: Listing, name: str, value: str) -> None:
+def test_cursor_leads_back_to_its_page(listing: Listing, name: str, value: str) -> None:
     start = str(listing.start)
     url = URL(f"{start}{'&' if '?' in start else '?'}{name}={value}", encoded=True)
     back = listing.resume(listing.cursor(url))
@@ -71,7 +71,7 @@ def test_any_cursor_leads_back_to_its_page(listing: Listing, name: str, value: s
 
 
 @given(LISTINGS)
-def test_the_cursor_of_a_first_page_leads_back_to_it(listing: Listing) -> None:
+def test_cursor_of_the_first_page_leads_back_to_it(listing: Listing) -> None:
     back = listing.resume(listing.cursor(listing.start))
     assert sorted(back.query.items()) == sorted(listing.start.query.items())
 
@@ -91,8 +91,8 @@ POSITIONS = st.dictionaries(
 
 
 @st.composite
-def spoilt(draw: Callable[..., Any]) -> str:
-    """A cursor of this listing, with some of its letters changed inside or outside of base64."""
+def corrupted(draw: Callable[..., Any]) -> str:
+    """Draw a cursor of this listing with some changed characters, also characters not in base64."""
     text = draw(st.sampled_from([OWN.cursor(SECOND), OWN.cursor(OWN.start)]))
     inside = draw(st.booleans())
     letters = list(json.dumps(unpacked(text)) if inside else text)
@@ -106,7 +106,7 @@ PATHS = st.sampled_from(
     ["/v2/users", "/o/token/", "//evil.example/v2/evses", "/v2/evses", "/v2/evses?email=a"]
 )
 FORGED = st.one_of(
-    spoilt(),
+    corrupted(),
     st.text(max_size=60),
     JSON.map(packed),
     POSITIONS.map(forged),
@@ -117,7 +117,7 @@ FORGED = st.one_of(
 
 
 @given(FORGED)
-def test_a_forged_cursor_never_leaves_the_callers_own_listing(cursor: str) -> None:
+def test_forged_cursor_stays_within_its_listing(cursor: str) -> None:
     try:
         url = OWN.resume(cursor)
     except errors.CursorError:
@@ -128,11 +128,11 @@ def test_a_forged_cursor_never_leaves_the_callers_own_listing(cursor: str) -> No
     position = [pair for pair in url.query.items() if pair[0] in POSITION]
     assert len({name for name, _ in position}) == len(position)
     assert all(value.isprintable() for _, value in position)
-    assert OWN.cursor(url) == cursor  # there is one spelling for each position
+    assert OWN.cursor(url) == cursor  # each position has one spelling
 
 
 class Evses:
-    """A listing of seven EVSEs in pages of two; *link* writes the URL of the page at a number."""
+    """A listing of seven EVSEs in pages of two; *link* returns the URL of a page."""
 
     def __init__(self, link: Callable[[web.Request, int], str]) -> None:
         self.link, self.broken_at = link, -1
@@ -175,7 +175,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("position", FORGERIES.values(), ids=FORGERIES.keys())
-async def test_a_forged_position_is_refused_before_anything_is_sent(serve, position: Any) -> None:
+async def test_forged_position_is_refused_before_anything_is_sent(serve, position: Any) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         listing = client.evses.list(cpid="c")
@@ -190,7 +190,7 @@ async def test_a_forged_position_is_refused_before_anything_is_sent(serve, posit
         assert [pair for pair in seen.query if pair[0] not in POSITION] == [("cpid", "c")]
 
 
-async def test_a_parameter_that_is_repeated_in_a_cursor_is_refused(serve) -> None:
+async def test_repeated_parameter_in_a_cursor_is_refused(serve) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         listing = client.evses.list()
@@ -203,7 +203,7 @@ async def test_a_parameter_that_is_repeated_in_a_cursor_is_refused(serve) -> Non
 @pytest.mark.parametrize(
     "path", ["/v2/users", "/o/token/", "/v2/evses?page_after=2", "/v2/evses?email=x"]
 )
-async def test_a_cursor_of_the_earlier_format_is_refused_with_the_reason(serve, path: str) -> None:
+async def test_cursor_of_the_earlier_format_is_refused_with_the_reason(serve, path: str) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         with pytest.raises(errors.CursorError, match="saved by an earlier version"):
@@ -212,21 +212,21 @@ async def test_a_cursor_of_the_earlier_format_is_refused_with_the_reason(serve, 
 
 
 @pytest.mark.parametrize("cursor", [None, b"WzIsMV0", 5, ["x"]])
-async def test_a_cursor_that_is_not_a_str_is_refused_by_name(serve, cursor: Any) -> None:
+async def test_cursor_that_is_not_a_str_is_refused_by_name(serve, cursor: Any) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         with pytest.raises(TypeError, match="cursor must be a str, not"):
             client.evses.list().resume(cursor)
 
 
-def test_a_cursor_holds_no_filter_and_no_user() -> None:
+def test_cursor_holds_no_filter_and_no_user() -> None:
     listing = Listing(URL(f"{ORIGIN}/v2/users?email=driver@example.com"), "user01SECRET")
     content = json.dumps(unpacked(listing.cursor(listing.start)))
     assert "driver" not in content
     assert "SECRET" not in content
 
 
-#: Links that change more than the position, as servers and proxies in front of them do.
+#: Links that change more than the position, as some servers and proxies do.
 LINKS: dict[str, Callable[[web.Request, int], str]] = {
     "the position alone": natural,
     "another order": lambda _, n: f"/v2/evses?page_after={n}&expand=user&page_size=100&cpid=c",
@@ -240,7 +240,7 @@ LINKS: dict[str, Callable[[web.Request, int], str]] = {
 
 
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS.keys())
-async def test_a_listing_resumes_even_if_links_change_other_parameters(serve, link: Any) -> None:
+async def test_listing_resumes_even_if_links_change_other_parameters(serve, link: Any) -> None:
     listing = Evses(link)
     server = await serve(listing)
     async with server.client(retries=0) as client:
@@ -262,7 +262,7 @@ async def test_a_listing_resumes_even_if_links_change_other_parameters(serve, li
         assert server.requests[sent].raw_path == "/v2/evses"
 
 
-async def test_a_link_with_an_undocumented_position_is_followed_but_has_no_cursor(serve) -> None:
+async def test_link_with_an_undocumented_position_is_followed_but_has_no_cursor(serve) -> None:
     listing = Evses(lambda request, number: str(request.url.update_query(cursor=number)))
     server = await serve(listing)
     async with server.client(retries=0) as client:
@@ -271,14 +271,14 @@ async def test_a_link_with_an_undocumented_position_is_followed_but_has_no_curso
         page = await pager.page()
         assert pager.resume(page.cursor)
         with pytest.raises(errors.CursorError, match="none of the parameters page, page_after and"):
-            _ = page.next_cursor  # it would start again from the first page
+            _ = page.next_cursor  # it would restart at the first page
         listing.broken_at = 2
         with pytest.raises(errors.ServerError) as caught:
             await pager.collect()
         assert caught.value.cursor is None
 
 
-async def test_a_timestamp_with_a_plus_is_sent_as_the_server_wrote_it(serve) -> None:
+async def test_timestamp_with_a_plus_is_sent_as_the_server_wrote_it(serve) -> None:
     async def handler(request: web.Request) -> web.Response:
         following = "about:blank"
         if "page_after" not in request.query:
@@ -296,7 +296,7 @@ async def test_a_timestamp_with_a_plus_is_sent_as_the_server_wrote_it(serve) -> 
     assert paths[1] == "/v2/evses/e/status_logs?page_after=2024-01-01T00:00:00+00:00"
 
 
-async def test_a_pickled_page_keeps_its_cursors(serve) -> None:
+async def test_pickled_page_keeps_its_cursors(serve) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         page = await client.evses.list(cpid="c").page()
@@ -304,7 +304,7 @@ async def test_a_pickled_page_keeps_its_cursors(serve) -> None:
         assert (copy.cursor, copy.next_cursor) == (page.cursor, page.next_cursor)
 
 
-async def test_the_blocking_client_refuses_the_same_cursors(serve) -> None:
+async def test_blocking_client_refuses_the_same_cursors(serve) -> None:
     server = await serve(Evses(natural))
     async with server.client() as client:
         cursor = (await client.evses.list(cpid="c").page()).next_cursor

@@ -1,4 +1,4 @@
-"""Datetimes as arguments: at the ends of the calendar, and in the hour that clocks repeat."""
+"""Datetimes as arguments, at the ends of the calendar and in the hour that clocks repeat."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ev_energy._codec.text import timestamp
 from ev_energy.models import RoutePoint
 
 LONDON = ZoneInfo("Europe/London")
-#: 00:50 and 01:10 UTC: the second is earlier by the clock on the wall.
+#: 00:50 and 01:10 UTC; the second has the earlier local time.
 EARLY = datetime(2026, 10, 25, 1, 50, tzinfo=LONDON)
 LATE = datetime(2026, 10, 25, 1, 10, tzinfo=LONDON, fold=1)
 HOME = RoutePoint(latitude=51.0, longitude=0.0, name="Home")
@@ -29,7 +29,7 @@ def hours(number: int) -> tzinfo:
 
 
 class Unknown(tzinfo):
-    """A zone that knows no offset, which makes a datetime naive by definition."""
+    """A zone without an offset, which makes a datetime naive by definition."""
 
     def utcoffset(self, _: datetime | None) -> None:
         return None
@@ -40,7 +40,7 @@ async def empty(request: web.Request) -> web.Response:
     return web.json_response([] if is_list else {})
 
 
-#: Every way a datetime goes over the wire.
+#: The ways in which a datetime is sent.
 WAYS: dict[str, Callable[[Client, datetime], Any]] = {
     "sampled_at__gte": lambda c, when: c.evses.status_logs("e", sampled_at__gte=when).collect(),
     "created_at__range": lambda c, when: c.support_tickets.list(
@@ -65,7 +65,7 @@ BEYOND = [
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize(("when", "text"), EARLY_YEARS)
-async def test_any_year_is_sent_with_four_digits(
+async def test_years_are_sent_with_four_digits(
     serve, way: Callable[..., Any], when: datetime, text: str
 ) -> None:
     server = await serve(empty)
@@ -78,7 +78,7 @@ async def test_any_year_is_sent_with_four_digits(
 
 @pytest.mark.parametrize(("name", "way"), WAYS.items(), ids=WAYS.keys())
 @pytest.mark.parametrize("when", BEYOND)
-async def test_a_datetime_outside_the_years_of_utc_is_a_value_error(
+async def test_datetime_outside_the_years_of_utc_is_a_value_error(
     serve, name: str, way: Callable[..., Any], when: datetime
 ) -> None:
     server = await serve(empty)
@@ -89,7 +89,7 @@ async def test_a_datetime_outside_the_years_of_utc_is_a_value_error(
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS.items(), ids=WAYS.keys())
-async def test_a_zone_without_an_offset_is_naive(serve, name: str, way: Callable[..., Any]) -> None:
+async def test_zone_without_an_offset_is_naive(serve, name: str, way: Callable[..., Any]) -> None:
     server = await serve(empty)
     async with server.client() as client:
         with pytest.raises(ValueError, match=f"{name} is a naive datetime"):
@@ -97,7 +97,7 @@ async def test_a_zone_without_an_offset_is_naive(serve, name: str, way: Callable
     assert server.requests == []
 
 
-async def test_a_range_in_the_repeated_hour_is_compared_by_instants(serve) -> None:
+async def test_range_in_the_repeated_hour_is_compared_by_instants(serve) -> None:
     server = await serve(empty)
     async with server.client() as client:
         await client.support_tickets.list(created_at__range=(EARLY, LATE)).collect()
@@ -118,7 +118,7 @@ async def test_a_range_in_the_repeated_hour_is_compared_by_instants(serve) -> No
     assert len(server.requests) == 3
 
 
-async def test_an_early_event_is_before_a_late_one(serve) -> None:
+async def test_instants_are_compared_across_zones(serve) -> None:
     server = await serve(empty)
     async with server.client() as client:
         await client.dispatch_coordinators.create_dispatch_event(
@@ -145,7 +145,7 @@ async def test_an_early_event_is_before_a_late_one(serve) -> None:
         ((EARLY.date(), LATE.date()), TypeError, "must be a datetime, not a date"),
     ],
 )
-async def test_a_range_is_two_datetimes(
+async def test_range_requires_two_datetimes(
     serve, given: Any, kind: type[Exception], message: str
 ) -> None:
     server = await serve(empty)
@@ -161,7 +161,7 @@ ANY_TIME = st.datetimes(timezones=st.timezones() | st.builds(hours, st.integers(
 @given(ANY_TIME)
 @example(LATE)
 @example(BEYOND[0])
-def test_any_datetime_is_encoded_as_its_instant_or_refused(when: datetime) -> None:
+def test_datetime_is_sent_as_its_instant_or_refused(when: datetime) -> None:
     try:
         text = timestamp("start", when)
     except ValueError:
@@ -175,7 +175,7 @@ def test_any_datetime_is_encoded_as_its_instant_or_refused(when: datetime) -> No
 @given(ANY_TIME, ANY_TIME)
 @example(EARLY, LATE)
 @example(LATE, EARLY)
-def test_a_range_runs_forward_by_instants(first: datetime, last: datetime) -> None:
+def test_range_runs_forward_by_instants(first: datetime, last: datetime) -> None:
     try:
         forward = first.astimezone(UTC) <= last.astimezone(UTC)
     except OverflowError:

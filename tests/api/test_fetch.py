@@ -1,4 +1,4 @@
-"""Fetching the resource of a link, for every model and every spelling of the link."""
+"""`Client.fetch` of links to every model, in every spelling."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.helpers.support import TOKEN
 WHEN = "2024-04-17T09:39:45.1111Z"
 
 
-async def nothing_in_particular(_: web.Request) -> web.Response:
+async def empty_object(_: web.Request) -> web.Response:
     return web.json_response({})
 
 
-def path_of(place: str) -> str:
-    """A path of *place*, with ids in it."""
+def path_of(template: str) -> str:
+    """Return the path of the template *template*, with ids."""
 
     def named(match: re.Match[str]) -> str:
         name = match[1]
         return WHEN if name.endswith(("_at", "_start")) else f"{name.removesuffix('_id')}01"
 
-    return re.sub(r"{(\w+)}", named, place)
+    return re.sub(r"{(\w+)}", named, template)
 
 
 def origin(server: RecordingServer) -> str:
@@ -37,8 +37,8 @@ def origin(server: RecordingServer) -> str:
 
 
 @pytest.mark.parametrize("name", RESOURCE_PATHS)
-async def test_a_link_is_fetched_from_its_resource_path_in_any_spelling(serve, name: str) -> None:
-    server = await serve(nothing_in_particular)
+async def test_link_is_fetched_from_its_resource_path_in_any_spelling(serve, name: str) -> None:
+    server = await serve(empty_object)
     path = path_of(RESOURCE_PATHS[name].path)
     forms = [f"/v2{path}", f"/v2{path}/", path, f"{path}/", f"/v2//{path}//"]
     async with server.client() as client:
@@ -75,10 +75,10 @@ async def test_a_link_is_fetched_from_its_resource_path_in_any_spelling(serve, n
         ("InverterMake", "/inverter_makes/imak01", "/inverter_makes/imak01"),
     ],
 )
-async def test_a_link_that_the_api_misspells_is_fetched_from_the_right_path(
+async def test_misspelt_link_is_fetched_from_the_right_path(
     serve, name: str, written: str, fetched: str
 ) -> None:
-    server = await serve(nothing_in_particular)
+    server = await serve(empty_object)
     async with server.client() as client:
         got = await client.fetch(Ref(origin(server) + written, getattr(models, name)))
     assert type(got).__name__ == name
@@ -112,8 +112,8 @@ async def test_links_in_a_reply_can_be_followed(serve) -> None:
     assert (tariff.current_price, tariff.prices) == (21, f"{base}/tariffs/t1/prices")
 
 
-async def test_an_expanded_link_is_fetched_again_with_the_clients_options(serve) -> None:
-    server = await serve(nothing_in_particular)
+async def test_expanded_link_is_fetched_again_with_the_options_of_the_client(serve) -> None:
+    server = await serve(empty_object)
     evse = models.EVSE(id="evse01", url=f"{server.url}/evses/evse01", cpid="old")
     async with server.client(language="en-GB") as client:
         got = await client.acting_for("user01").fetch(Ref(evse, models.EVSE))
@@ -133,8 +133,8 @@ async def test_an_expanded_link_is_fetched_again_with_the_clients_options(serve)
         "2024-01-01T11%3A11%3A11Z",
     ],
 )
-async def test_a_timestamp_keeps_the_text_of_the_server(serve, text: str) -> None:
-    server = await serve(nothing_in_particular)
+async def test_timestamp_keeps_the_text_of_the_server(serve, text: str) -> None:
+    server = await serve(empty_object)
     async with server.client() as client:
         for name, key in (("EVSECommandLog", "command_logs"), ("EVSEStatusLog", "status_logs")):
             url = f"{server.url}/evses/evse01/{key}/{text}/"
@@ -156,17 +156,17 @@ async def test_a_timestamp_keeps_the_text_of_the_server(serve, text: str) -> Non
         ("dc000000#there", "dc000000"),
     ],
 )
-async def test_an_id_keeps_its_spelling_in_the_link_and_makes_a_valid_path(
+async def test_id_keeps_its_spelling_in_the_link_and_makes_a_valid_path(
     serve, written: str, sent: str
 ) -> None:
-    server = await serve(nothing_in_particular)
+    server = await serve(empty_object)
     async with server.client() as client:
         await client.fetch(Ref(f"{server.url}/evses/{written}", models.EVSE))
     assert [(seen.raw_path, seen.query) for seen in server.requests] == [(f"/v2/evses/{sent}", [])]
 
 
-async def test_the_query_of_a_link_is_sent(serve) -> None:
-    server = await serve(nothing_in_particular)
+async def test_query_of_a_link_is_sent(serve) -> None:
+    server = await serve(empty_object)
     async with server.client() as client:
         await client.fetch(Ref(f"{server.url}/evse/evse01/?expand=user&expand=model", models.EVSE))
     (seen,) = server.requests
@@ -177,8 +177,8 @@ async def test_the_query_of_a_link_is_sent(serve) -> None:
 
 
 @pytest.mark.parametrize("name", ["InverterStatusLog", "Subscription", "VPPModes", "DispatchEvent"])
-async def test_a_resource_without_an_operation_is_refused_with_advice(serve, name: str) -> None:
-    server = await serve(nothing_in_particular)
+async def test_resource_without_an_operation_is_refused_with_advice(serve, name: str) -> None:
+    server = await serve(empty_object)
     url = f"{server.url}/inverters/invt01/status_logs/{WHEN}"
     async with server.client() as client:
         with pytest.raises(ValueError, match=f"no operation that returns a single {name}") as no:
@@ -188,8 +188,8 @@ async def test_a_resource_without_an_operation_is_refused_with_advice(serve, nam
     assert server.requests == []
 
 
-async def test_a_link_without_a_url_cannot_be_fetched(serve) -> None:
-    server = await serve(nothing_in_particular)
+async def test_link_without_a_url_cannot_be_fetched(serve) -> None:
+    server = await serve(empty_object)
     bare = models.EVSE.from_dict({"id": "evse01"})
     async with server.client() as client:
         for ref in (Ref("", models.EVSE), Ref(bare, models.EVSE)):
@@ -215,8 +215,8 @@ async def test_a_link_without_a_url_cannot_be_fetched(serve) -> None:
         ("ChargingSubSessionFlags", "/v2/charging_sub_sessions/flags"),
     ],
 )
-async def test_a_url_without_its_ids_cannot_be_fetched(serve, name: str, written: str) -> None:
-    server = await serve(nothing_in_particular)
+async def test_url_without_its_ids_cannot_be_fetched(serve, name: str, written: str) -> None:
+    server = await serve(empty_object)
     async with server.client() as client:
         with pytest.raises(ValueError, match=re.escape(RESOURCE_PATHS[name].path)):
             await client.fetch(Ref(origin(server) + written, getattr(models, name)))
@@ -226,8 +226,8 @@ async def test_a_url_without_its_ids_cannot_be_fetched(serve, name: str, written
 @pytest.mark.parametrize(
     "segment", [".", "..", "%2e%2e", "%2E%2e/", "a%2Fb", "..%2Fusers", "a%5Cb", "a%00b", "a%0D%0Ab"]
 )
-async def test_an_invalid_id_in_a_url_is_refused(serve, segment: str) -> None:
-    server = await serve(nothing_in_particular)
+async def test_invalid_id_in_a_url_is_refused(serve, segment: str) -> None:
+    server = await serve(empty_object)
     async with server.client() as client:
         for written in (f"evses/{segment}", f"evses/{segment.rstrip('/')}/command_logs/{WHEN}"):
             into = models.EVSECommandLog if "logs" in written else models.EVSE
@@ -236,16 +236,16 @@ async def test_an_invalid_id_in_a_url_is_refused(serve, segment: str) -> None:
     assert server.requests == []
 
 
-async def test_a_link_to_another_origin_gets_no_request_at_all(serve) -> None:
-    server, thief = await serve(nothing_in_particular), await serve(nothing_in_particular)
+async def test_link_to_another_origin_is_not_requested(serve) -> None:
+    server, stranger = await serve(empty_object), await serve(empty_object)
     async with server.client() as client:
         for name, (path, _) in RESOURCE_PATHS.items():
             with pytest.raises(errors.ForeignOriginError, match="is sent nowhere else"):
-                await client.fetch(Ref(thief.url + path_of(path), getattr(models, name)))
-    assert server.requests == thief.requests == []
+                await client.fetch(Ref(stranger.url + path_of(path), getattr(models, name)))
+    assert server.requests == stranger.requests == []
 
 
-async def test_the_blocking_client_fetches_too(serve) -> None:
+async def test_blocking_client_fetches_links(serve) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.json_response({"id": "tari01", "name": request.path})
 
@@ -266,8 +266,8 @@ async def test_the_blocking_client_fetches_too(serve) -> None:
     assert len(server.requests) == 1
 
 
-async def test_an_argument_that_is_not_a_ref_is_refused_by_name(serve) -> None:
-    server = await serve(nothing_in_particular)
+async def test_argument_that_is_not_a_ref_is_refused_by_name(serve) -> None:
+    server = await serve(empty_object)
     for wrong in ("user01", f"{server.url}/users/user01", None):
         with pytest.raises(TypeError, match="ref must be a Ref"):
             await server.client(auth=TOKEN).fetch(wrong)  # type: ignore[arg-type]

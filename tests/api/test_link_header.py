@@ -1,4 +1,4 @@
-"""Parsing the ``Link`` header."""
+"""The parser of the ``Link`` header."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEXT = "https://api.ev.energy/v2/evses?action__in=a,b&page_after=x;y&t=2024-01-0
 URLS = st.from_regex(r"https://api\.ev\.energy/v2/[a-z]{1,5}\?[a-z=&,;:+]{1,20}", fullmatch=True)
 
 
-def test_both_links_are_parsed_and_not_requoted() -> None:
+def test_links_are_parsed_without_requoting() -> None:
     header = f'<about:blank>; rel="previous", <{NEXT}>; rel="next"'
     assert parse_link_header(header, BASE) == {"next": URL(NEXT, encoded=True)}
     assert str(parse_link_header(header, BASE)["next"]) == NEXT
@@ -47,7 +47,7 @@ def test_both_links_are_parsed_and_not_requoted() -> None:
         ("<//a/x>; rel=next", {"next": "https://a/x"}),
     ],
 )
-def test_a_header_is_parsed_according_to_rfc_8288(header: str, found: dict[str, str]) -> None:
+def test_header_is_parsed_according_to_rfc_8288(header: str, found: dict[str, str]) -> None:
     assert {rel: str(url) for rel, url in parse_link_header(header, BASE).items()} == found
 
 
@@ -72,19 +72,19 @@ def test_a_header_is_parsed_according_to_rfc_8288(header: str, found: dict[str, 
         "<https://a/x>; rel=next, nonsense",
     ],
 )
-def test_a_malformed_header_is_refused_as_a_whole(header: str) -> None:
+def test_malformed_header_is_refused_as_a_whole(header: str) -> None:
     with pytest.raises(ValueError, match=r"link|URL|[pP]ort"):
         parse_link_header(header, BASE)
 
 
 @given(URLS, URLS)
-def test_any_two_links_are_distinguished(previous: str, following: str) -> None:
+def test_two_links_are_distinguished(previous: str, following: str) -> None:
     found = parse_link_header(f'<{previous}>; rel="previous", <{following}>; rel="next"', BASE)
     assert str(found["previous"]) == previous
     assert str(found["next"]) == following
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_parsed_or_refused(header: str) -> None:
+def test_arbitrary_text_is_parsed_or_refused(header: str) -> None:
     with suppress(ValueError):
         assert all(str(url.origin()) for url in parse_link_header(header, BASE).values())

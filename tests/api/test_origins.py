@@ -1,4 +1,4 @@
-"""Secrets are sent to the API and the authorization server only: test servers record requests."""
+"""Secrets are sent to the API and the authorization server only."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Serve = Callable[[Handler], Awaitable[RecordingServer]]
 ONE = {"id": "evse01", "url": "https://api.ev.energy/v2/evses/evse01", "cpid": "SHIR1"}
 
 
-async def welcome(request: web.Request) -> web.Response:
-    """The stranger: takes whatever comes, and hands out tokens of its own."""
+async def accept_everything(request: web.Request) -> web.Response:
+    """Answer any request, and send tokens, as the server of an attacker may do."""
     if "token" in request.path:
         return web.json_response({"access_token": TOKEN, "expires_in": 3600})
     return web.json_response(ONE)
 
 
-def heard(server: RecordingServer) -> str:
-    """All that a server was told, as one text."""
+def received_text(server: RecordingServer) -> str:
+    """Return all requests of a server as one text."""
     return "\n".join(
         f"{seen.method} {seen.raw_path} {seen.query} {dict(seen.headers)} {seen.body!r}"
         for seen in server.requests
@@ -40,8 +40,8 @@ def heard(server: RecordingServer) -> str:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["get", "delete"])
-async def test_no_redirect_of_the_api_is_followed(serve: Serve, status: int, method: str) -> None:
-    stranger = await serve(welcome)
+async def test_redirect_of_the_api_is_not_followed(serve: Serve, status: int, method: str) -> None:
+    stranger = await serve(accept_everything)
 
     async def away(request: web.Request) -> web.Response:
         token = request.headers["Authorization"].removeprefix("Bearer ")
@@ -56,8 +56,8 @@ async def test_no_redirect_of_the_api_is_followed(serve: Serve, status: int, met
 
 
 @pytest.mark.parametrize("rel", ["next", "previous"])
-async def test_no_page_is_fetched_from_elsewhere(serve: Serve, rel: str) -> None:
-    stranger = await serve(welcome)
+async def test_page_of_another_origin_is_not_fetched(serve: Serve, rel: str) -> None:
+    stranger = await serve(accept_everything)
 
     async def answer(_: web.Request) -> web.Response:
         link = f'<{stranger.url}/evses?page_after=abc&email=eve@example.com>; rel="{rel}"'
@@ -91,8 +91,8 @@ async def test_no_page_is_fetched_from_elsewhere(serve: Serve, rel: str) -> None
         "\thttp://127.0.0.1:{port}/v2/evses/evse01",
     ],
 )
-async def test_no_reference_is_followed_elsewhere(serve: Serve, shape: str) -> None:
-    stranger, server = await serve(welcome), await serve(welcome)
+async def test_link_to_another_origin_is_not_fetched(serve: Serve, shape: str) -> None:
+    stranger, server = await serve(accept_everything), await serve(accept_everything)
     url = shape.format(port=stranger.port, own=server.port)
     async with server.client() as client:
         with pytest.raises((errors.ForeignOriginError, ValueError)):
@@ -100,10 +100,10 @@ async def test_no_reference_is_followed_elsewhere(serve: Serve, shape: str) -> N
     assert (stranger.requests, server.requests) == ([], [])
 
 
-async def test_an_upload_takes_nothing_of_the_api_to_the_storage(serve: Serve) -> None:
-    """Not even where the storage redirects, or asks for credentials."""
+async def test_storage_receives_no_token_and_no_header_of_the_api(serve: Serve) -> None:
+    """This includes a storage that redirects or asks for credentials."""
     replies = iter([307, 401, 200])
-    stranger = await serve(welcome)
+    stranger = await serve(accept_everything)
 
     async def store(_: web.Request) -> web.Response:
         status = next(replies)
@@ -123,38 +123,38 @@ async def test_an_upload_takes_nothing_of_the_api_to_the_storage(serve: Serve) -
             with pytest.raises(errors.UploadError) as caught:
                 await client.acting_for("user01").rebates.resume_upload(upload, b"%PDF")
             assert caught.value.status == expected
-        # The URL is what somebody needs to go on: the error has it, but does not show it.
+        # The caller needs the URL to resume: the error holds it, but does not print it.
         assert caught.value.upload.presigned_url == put_to
         await client.rebates.resume_upload(upload, b"%PDF")
     assert len(storage.requests) == 3
-    assert "Bearer" not in heard(storage)
+    assert "Bearer" not in received_text(storage)
     for secret in (TOKEN, SECRET, "user01"):
-        assert secret not in heard(storage)
+        assert secret not in received_text(storage)
     assert stranger.requests == []
-    assert SIGNATURE not in heard(server)
+    assert SIGNATURE not in received_text(server)
 
 
-async def test_a_token_endpoint_elsewhere_gets_the_secret_and_the_api_gets_the_token(
+async def test_secret_is_sent_to_the_token_endpoint_and_the_token_to_the_api(
     serve: Serve,
 ) -> None:
-    issuer, server = await serve(welcome), await serve(welcome)
+    issuer, server = await serve(accept_everything), await serve(accept_everything)
     auth = server.credentials(token_url=f"http://127.0.0.1:{issuer.port}/login/token")
     async with server.client(auth, headers={"X-Own": "gateway-key"}) as client:
         await client.evses.get("evse01")
         await client.evses.get("evse01")
     assert [seen.raw_path for seen in issuer.requests] == ["/login/token"]
-    assert TOKEN not in heard(issuer)
-    assert "gateway-key" not in heard(issuer)
+    assert TOKEN not in received_text(issuer)
+    assert "gateway-key" not in received_text(issuer)
     assert [seen.headers["Authorization"] for seen in server.requests] == [f"Bearer {TOKEN}"] * 2
     basic = issuer.requests[0].headers["Authorization"].removeprefix("Basic ")
     for secret in (SECRET, basic):
-        assert secret not in heard(server)
+        assert secret not in received_text(server)
 
 
-async def test_what_is_revoked_goes_to_the_endpoint_for_that_and_nowhere_else(
+async def test_revoked_token_is_sent_to_the_revocation_endpoint_only(
     serve: Serve,
 ) -> None:
-    issuer, revoker, server = [await serve(welcome) for _ in range(3)]
+    issuer, revoker, server = [await serve(accept_everything) for _ in range(3)]
     auth = server.credentials(
         token_url=f"http://127.0.0.1:{issuer.port}/token",
         revoke_url=f"http://127.0.0.1:{revoker.port}/revoke-token",
@@ -165,11 +165,11 @@ async def test_what_is_revoked_goes_to_the_endpoint_for_that_and_nowhere_else(
     assert [len(one.requests) for one in (issuer, revoker, server)] == [1, 1, 1]
     [seen] = revoker.requests
     assert urllib.parse.parse_qs(seen.body.decode())["token"] == [TOKEN]
-    assert TOKEN not in heard(issuer)
+    assert TOKEN not in received_text(issuer)
 
 
-async def test_neither_token_nor_revocation_endpoint_may_redirect(serve: Serve) -> None:
-    stranger = await serve(welcome)
+async def test_redirects_of_oauth_endpoints_are_not_followed(serve: Serve) -> None:
+    stranger = await serve(accept_everything)
     good = {"access_token": TOKEN, "expires_in": 3600}
 
     async def away(request: web.Request) -> web.Response:
@@ -188,11 +188,11 @@ async def test_neither_token_nor_revocation_endpoint_may_redirect(serve: Serve) 
     assert stranger.requests == []
 
 
-async def test_a_proxy_of_the_environment_is_not_told_anything(
+async def test_proxy_of_the_environment_receives_no_request_to_loopback(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    """A variable that somebody sets must not turn calls to another host; nor must a ``.netrc``."""
-    stranger, server = await serve(welcome), await serve(welcome)
+    """Neither a variable nor a ``.netrc`` redirects calls to another host."""
+    stranger, server = await serve(accept_everything), await serve(accept_everything)
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{stranger.port}")
     netrc = tmp_path / "netrc"
@@ -216,8 +216,8 @@ async def test_cookies_are_neither_kept_nor_sent(serve: Serve) -> None:
     assert "Cookie" not in server.requests[1].headers
 
 
-async def test_a_code_and_its_verifier_go_to_the_token_endpoint_alone(serve: Serve) -> None:
-    issuer, server = await serve(welcome), await serve(welcome)
+async def test_code_and_verifier_are_sent_to_the_token_endpoint_only(serve: Serve) -> None:
+    issuer, server = await serve(accept_everything), await serve(accept_everything)
     app = AuthorizationCode(
         client_id="an-app",
         client_secret=SECRET,
@@ -232,11 +232,11 @@ async def test_a_code_and_its_verifier_go_to_the_token_endpoint_alone(serve: Ser
     form = urllib.parse.parse_qs(issuer.requests[0].body.decode())
     assert (form["code"], form["code_verifier"]) == ([code], [request.verifier])
     for secret in (code, request.verifier, request.state, SECRET):
-        assert secret not in heard(server)
+        assert secret not in received_text(server)
 
 
-async def test_what_a_broken_reply_leaves_behind_holds_no_token(caplog) -> None:
-    """aiohttp's errors know the request they belong to, with its headers."""
+async def test_error_of_a_broken_reply_holds_no_token(caplog) -> None:
+    """Errors of aiohttp refer to their request with its headers."""
     caplog.set_level(logging.DEBUG)
 
     async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -258,8 +258,8 @@ async def test_what_a_broken_reply_leaves_behind_holds_no_token(caplog) -> None:
     assert "eve@" not in "".join(shown)
 
 
-async def test_the_blocking_twin_follows_nothing_either(serve: Serve) -> None:
-    stranger = await serve(welcome)
+async def test_blocking_client_follows_no_redirect_or_foreign_link(serve: Serve) -> None:
+    stranger = await serve(accept_everything)
 
     async def away(_: web.Request) -> web.Response:
         headers = {"Location": f"{stranger.url}/evses", "Link": f'<{stranger.url}>; rel="next"'}
@@ -278,7 +278,7 @@ async def test_the_blocking_twin_follows_nothing_either(serve: Serve) -> None:
     assert stranger.requests == []
 
 
-def test_a_token_shows_only_where_it_is_kept() -> None:
+def test_repr_of_credentials_and_client_shows_no_token() -> None:
     token = Token(access_token=TOKEN, refresh_token=SECRET)
     assert (TOKEN in repr(token), TOKEN in str(token)) == (False, False)
     assert token.to_dict()["access_token"] == TOKEN

@@ -1,4 +1,4 @@
-"""Listings, over a socket, against the simulator and against servers that misbehave."""
+"""Listings of the simulator and of servers with faulty links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def evse(number: int) -> dict[str, str]:
 
 
 class Listing:
-    """A listing of *count* EVSEs in pages of two; ``links`` may spoil the links of a page."""
+    """A listing of *count* EVSEs in pages of two; ``links`` replaces the links of a page."""
 
     def __init__(self, count: int = 7, links: dict[int, str] | None = None) -> None:
         self.count, self.links = count, links or {}
@@ -59,7 +59,7 @@ async def test_items_are_returned_page_by_page_and_in_order(serve) -> None:
         ]
 
 
-async def test_only_the_needed_pages_are_requested(serve) -> None:
+async def test_needed_pages_are_requested_only(serve) -> None:
     server = await serve(Listing())
     async with server.client() as client:
         first = await client.evses.list().first()
@@ -74,14 +74,14 @@ async def test_only_the_needed_pages_are_requested(serve) -> None:
             await client.evses.list().collect(limit=-1)
 
 
-async def test_a_listing_without_items_has_no_first(serve) -> None:
+async def test_empty_listing_has_no_first_item(serve) -> None:
     server = await serve(Listing(0))
     async with server.client() as client:
         assert await client.evses.list().first() is None
         assert await client.evses.list().collect() == []
 
 
-async def test_an_empty_page_in_the_middle_does_not_end_the_listing(serve) -> None:
+async def test_empty_page_in_the_middle_does_not_end_the_listing(serve) -> None:
     pages = {"": ([evse(0)], "a"), "a": ([], "b"), "b": ([evse(1)], None)}
 
     async def handler(request: web.Request) -> web.Response:
@@ -97,24 +97,24 @@ async def test_an_empty_page_in_the_middle_does_not_end_the_listing(serve) -> No
 @pytest.mark.parametrize(
     "end", [" ", '<about:blank>; rel="next"', '<>; rel="next"', '<https://x/>; rel="previous"']
 )
-async def test_a_listing_ends_without_a_next_link(serve, end: str) -> None:
+async def test_listing_ends_without_a_next_link(serve, end: str) -> None:
     server = await serve(Listing(links={2: end}))
     async with server.client() as client:
         assert len(await client.evses.list().collect()) == 4
 
 
-async def test_a_page_without_its_links_is_an_error_and_not_the_end(serve) -> None:
+async def test_page_without_links_is_an_error_and_not_the_end(serve) -> None:
     listing = Listing(links={2: ""})
     server = await serve(listing)
     async with server.client() as client:
-        got, error = await walked(client.evses.list())
+        got, error = await items_and_error(client.evses.list())
         assert got == ["evse0", "evse1"]
         listing.links.clear()
         rest = await client.evses.list().resume(error.cursor or "").collect()
     assert got + [evse.id for evse in rest] == [f"evse{i}" for i in range(7)]
 
 
-async def test_the_last_page_needs_no_links_if_pages_only_link_to_the_next(serve) -> None:
+async def test_last_page_needs_no_links_if_pages_only_link_to_the_next(serve) -> None:
     async def handler(request: web.Request) -> web.Response:
         if "page_after" in request.query:
             return web.json_response([evse(1)])
@@ -126,8 +126,8 @@ async def test_the_last_page_needs_no_links_if_pages_only_link_to_the_next(serve
         assert len(await client.evses.list().collect()) == 2
 
 
-async def walked(pager: Pager[EVSE]) -> tuple[list[str], errors.PagingError]:
-    """What a walk gave before it came to a wrong link, and the error it ended in."""
+async def items_and_error(pager: Pager[EVSE]) -> tuple[list[str], errors.PagingError]:
+    """Return the items before a wrong link, and the error that it caused."""
     got: list[str] = []
     with pytest.raises(errors.PagingError) as caught:
         async for evse in pager:
@@ -141,14 +141,12 @@ BROKEN = ["<garbage", 'no link; rel="next"', '<http://[x>; rel="next"', '<http:/
 
 @pytest.mark.parametrize("header", BROKEN)
 @pytest.mark.parametrize("ahead", [False, True])
-async def test_a_malformed_link_is_an_error_and_not_the_end(
-    serve, header: str, ahead: bool
-) -> None:
+async def test_malformed_link_is_an_error_and_not_the_end(serve, header: str, ahead: bool) -> None:
     listing = Listing(links={2: header})
     server = await serve(listing)
     async with server.client() as client:
         pager = client.evses.list(cpid="c")
-        got, error = await walked(pager.prefetch() if ahead else pager)
+        got, error = await items_and_error(pager.prefetch() if ahead else pager)
         assert got == ["evse0", "evse1"]
         assert str(error) == f"GET /v2/evses: the Link header cannot be read: {error.args[0][47:]}"
         assert error.page is not None
@@ -172,13 +170,13 @@ async def test_a_malformed_link_is_an_error_and_not_the_end(
     ],
     ids=["a page before", "the first page", "itself"],
 )
-async def test_a_link_to_a_page_seen_before_is_an_error_and_not_the_end(serve, back: str) -> None:
+async def test_link_to_a_page_seen_before_is_an_error_and_not_the_end(serve, back: str) -> None:
     listing = Listing()
     server = await serve(listing)
     listing.links[4] = f'<{server.url}/evses?{back}>; rel="next"'
     async with server.client(max_pages=10) as client:
         pager = client.evses.list(cpid="c")
-        got, error = await walked(pager)
+        got, error = await items_and_error(pager)
         assert "its next link leads to a page seen before" in str(error)
         assert error.request.label == "GET /v2/evses"
         assert got == [f"evse{i}" for i in range(4)]
@@ -194,7 +192,7 @@ async def test_a_link_to_a_page_seen_before_is_an_error_and_not_the_end(serve, b
     assert got == [f"evse{i}" for i in range(7)]
 
 
-async def test_an_iteration_continues_after_the_server_repairs_its_link(serve) -> None:
+async def test_iteration_continues_after_the_server_repairs_its_link(serve) -> None:
     listing = Listing(links={2: "<garbage"})
     server = await serve(listing)
     async with server.client() as client:
@@ -208,7 +206,7 @@ async def test_an_iteration_continues_after_the_server_repairs_its_link(serve) -
 
 
 @pytest.mark.parametrize("ahead", [False, True])
-async def test_a_listing_without_an_end_ends_at_max_pages(serve, ahead: bool) -> None:
+async def test_endless_listing_ends_at_max_pages(serve, ahead: bool) -> None:
     async def endless(request: web.Request) -> web.Response:
         number = int(request.query.get("page_after", "0"))
         url = request.url.update_query(page_after=number + 1)
@@ -217,28 +215,28 @@ async def test_a_listing_without_an_end_ends_at_max_pages(serve, ahead: bool) ->
     server = await serve(endless)
     async with server.client(max_pages=3) as client:
         pager = client.evses.list()
-        got, error = await walked(pager.prefetch() if ahead else pager)
+        got, error = await items_and_error(pager.prefetch() if ahead else pager)
         assert got == ["evse0", "evse1", "evse2"]
         assert "there are more than 3 pages (max_pages)" in str(error)
         assert error.page is None
         assert len(server.requests) == 3
         assert error.cursor is not None
-        more, error = await walked(pager.resume(error.cursor))
+        more, error = await items_and_error(pager.resume(error.cursor))
         assert more == ["evse3", "evse4", "evse5"]
         one = client.with_options(max_pages=1).evses.list()
-        assert (await walked(one))[0] == ["evse0"]
+        assert (await items_and_error(one))[0] == ["evse0"]
         assert (await one.first()) is not None
 
 
-async def test_exactly_max_pages_are_not_an_error(serve) -> None:
+async def test_listing_of_exactly_max_pages_is_complete(serve) -> None:
     server = await serve(Listing(6))
     async with server.client(max_pages=3) as client:
         assert len(await client.evses.list().collect()) == 6
 
 
-async def test_a_link_to_another_origin_is_an_error_and_gets_nothing(serve) -> None:
-    thief = await serve(Listing())
-    server = await serve(Listing(links={2: f'<{thief.url}/evses?page_after=4>; rel="next"'}))
+async def test_link_to_another_origin_is_an_error_and_not_requested(serve) -> None:
+    stranger = await serve(Listing())
+    server = await serve(Listing(links={2: f'<{stranger.url}/evses?page_after=4>; rel="next"'}))
     async with server.client() as client:
         pager = client.evses.list()
         seen = []
@@ -246,10 +244,10 @@ async def test_a_link_to_another_origin_is_an_error_and_gets_nothing(serve) -> N
             async for item in pager:
                 seen.append(item.id)
     assert seen == ["evse0", "evse1", "evse2", "evse3"]
-    assert thief.requests == []
+    assert stranger.requests == []
 
 
-async def test_a_cursor_resumes_in_another_client(serve) -> None:
+async def test_cursor_resumes_in_another_client(serve) -> None:
     server = await serve(Listing())
     async with server.client() as client:
         pages = client.evses.list(cpid="c").pages()
@@ -265,7 +263,7 @@ async def test_a_cursor_resumes_in_another_client(serve) -> None:
         assert (await again.resume(last.next_cursor).page()).next_cursor is None
 
 
-async def test_a_cursor_of_another_listing_is_refused_before_anything_is_sent(serve) -> None:
+async def test_cursor_of_another_listing_is_refused_before_anything_is_sent(serve) -> None:
     server, other = await serve(Listing()), await serve(Listing())
     async with server.client() as client, other.client() as elsewhere:
         cursor = (await client.evses.list(cpid="c").page()).cursor
@@ -286,7 +284,7 @@ async def test_a_cursor_of_another_listing_is_refused_before_anything_is_sent(se
         assert other.requests == []
 
 
-async def test_an_error_while_paging_has_the_cursor_to_resume_from(serve) -> None:
+async def test_error_while_paging_has_the_cursor_to_resume_from(serve) -> None:
     listing, broken = Listing(), True
 
     async def handler(request: web.Request) -> web.Response:
@@ -307,7 +305,7 @@ async def test_an_error_while_paging_has_the_cursor_to_resume_from(serve) -> Non
     assert got == [f"evse{i}" for i in range(7)]
 
 
-async def test_a_listing_can_be_iterated_backward(client: Client) -> None:
+async def test_listing_can_be_iterated_backward(client: Client) -> None:
     target = await client.evses.list().first()
     assert target is not None
     there = client.evses.status_logs(target, page_size=25)
@@ -339,7 +337,7 @@ async def test_prefetching_returns_the_same_items_and_requests_one_page_ahead(se
         ]
 
 
-async def test_a_page_has_its_reply_and_can_be_pickled_with_it(client: Client) -> None:
+async def test_page_has_its_reply_and_can_be_pickled_with_it(client: Client) -> None:
     page = await client.evses.list(page_size=3).page()
     copy = pickle.loads(pickle.dumps(page))
     assert copy.items == page.items
@@ -354,7 +352,7 @@ async def test_a_page_has_its_reply_and_can_be_pickled_with_it(client: Client) -
     assert page.next_url is not None
 
 
-async def test_a_pager_can_be_constructed_and_iterated_twice() -> None:
+async def test_pager_can_be_constructed_and_iterated_twice() -> None:
     start = URL("https://api.ev.energy/v2/evses")
     model = EVSE(id="e", url="u", cpid="c")
     response: object = None

@@ -1,4 +1,4 @@
-"""The pipeline of a call: budget, token, attempt, retry, and how each ends in every case."""
+"""The pipeline of a call: the budget, the token, attempts and retries in the case of failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMIT = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "0"}
 
 
 class HookError(Exception):
-    """Raised by a hook."""
+    """The error of a failing hook."""
 
 
 def token_reply(number: int) -> web.Response:
@@ -147,7 +147,7 @@ async def test_closed_client_sends_nothing_after_a_rejected_token(serve: Any) ->
         client = server.client(server.credentials(), session=session)
         call = asyncio.ensure_future(client.evses.get("slow"))
         await rejected.wait()
-        await client.evses.get("fast")  # has the token renewed
+        await client.evses.get("fast")  # causes a renewal of the token
         await client.close()
         sent = len(server.requests)
         closed.set()

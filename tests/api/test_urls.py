@@ -1,4 +1,4 @@
-"""Paths, ids, timestamps and queries."""
+"""URLs of requests: paths, ids, timestamps and queries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IDS = st.text(min_size=1).filter(
 
 
 @given(IDS)
-def test_any_id_stays_one_segment_and_arrives_unchanged(text: str) -> None:
+def test_id_stays_one_segment_and_arrives_unchanged(text: str) -> None:
     if "://" in text:
         return
     path = fill_path("/evses/{evse_id}/status_logs", [text])
@@ -46,13 +46,13 @@ def test_any_id_stays_one_segment_and_arrives_unchanged(text: str) -> None:
     "bad",
     ["", ".", "..", "../users", "a/b", "a\\b", "a\nb", "a\0b", "https://api.ev.energy/"],
 )
-def test_an_invalid_id_is_refused_by_name(bad: str) -> None:
+def test_invalid_id_is_refused_by_name(bad: str) -> None:
     with pytest.raises(ValueError, match="evse_id=.* is not an id: pass the bare id"):
         fill_path("/evses/{evse_id}", [bad])
 
 
 @pytest.mark.parametrize("bad", [None, 5, b"evse01", ["evse01"], UNSET])
-def test_an_id_of_another_kind_is_refused_by_name(bad: object) -> None:
+def test_id_of_another_kind_is_refused_by_name(bad: object) -> None:
     with pytest.raises(TypeError, match="evse_id must be an id, a Ref, a model or a URL"):
         id_text("evse_id", bad)
 
@@ -70,12 +70,12 @@ def test_an_id_of_another_kind_is_refused_by_name(bad: object) -> None:
         Ref(EVSE(id="evse01HSH04KDEWF6Z4DB2J77J74K5", url=EVSE_URL, cpid="c"), EVSE),
     ],
 )
-def test_an_id_is_taken_from_every_form_a_caller_may_have(form: object) -> None:
+def test_id_is_accepted_in_every_form(form: object) -> None:
     assert id_text("evse_id", form) == "evse01HSH04KDEWF6Z4DB2J77J74K5"
 
 
 @pytest.mark.parametrize("text", ["2024-01-01T11:11:11.1111Z", "2024-01-01T11:11:11+00:00"])
-def test_the_servers_spelling_of_a_timestamp_is_kept(text: str) -> None:
+def test_spelling_of_a_timestamp_of_the_server_is_kept(text: str) -> None:
     url = f"https://api.ev.energy/v2/evses/e/command_logs/{text}/"
     entry = EVSECommandLog.from_dict({"url": url, "logged_at": "2024-01-01T11:11:11.1111Z"})
     for key in (entry, Ref(url, EVSECommandLog), url, text):
@@ -83,7 +83,7 @@ def test_the_servers_spelling_of_a_timestamp_is_kept(text: str) -> None:
         assert path == f"/evses/e/command_logs/{text}"
 
 
-def test_a_log_entry_without_its_url_is_named_by_its_timestamp() -> None:
+def test_log_entry_without_a_url_is_identified_by_its_timestamp() -> None:
     entry = EVSECommandLog.from_dict({"logged_at": "2024-01-01T11:11:11.1111Z"})
     path = fill_path("/evses/{evse_id}/command_logs/{logged_at}", ["e", entry])
     assert path == "/evses/e/command_logs/2024-01-01T11:11:11.111100Z"
@@ -91,7 +91,7 @@ def test_a_log_entry_without_its_url_is_named_by_its_timestamp() -> None:
         fill_path("/command_logs/{logged_at}", [EVSECommandLog()])
 
 
-def test_a_datetime_in_a_path_has_microseconds_and_z() -> None:
+def test_datetime_in_a_path_has_microseconds_and_z() -> None:
     for when, text in (
         (datetime(2024, 4, 17, 9, 39, 45, 984584, UTC), "2024-04-17T09:39:45.984584Z"),
         (datetime(2024, 4, 17, 9, 39, 45, tzinfo=UTC), "2024-04-17T09:39:45.000000Z"),
@@ -104,7 +104,7 @@ def test_a_datetime_in_a_path_has_microseconds_and_z() -> None:
 
 
 @given(st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.timezones()))
-def test_any_datetime_in_a_query_reads_back_as_the_same_instant(when: datetime) -> None:
+def test_datetime_in_a_query_is_parsed_as_the_same_instant(when: datetime) -> None:
     try:
         when.astimezone(UTC)
     except OverflowError:
@@ -113,12 +113,12 @@ def test_any_datetime_in_a_query_reads_back_as_the_same_instant(when: datetime) 
     assert datetime.fromisoformat(text) == when.astimezone(UTC)
 
 
-def test_a_naive_datetime_is_refused_by_name() -> None:
+def test_naive_datetime_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="logged_at__gte is a naive datetime: set its time zone"):
         query_pairs({"logged_at__gte": datetime(2024, 1, 1)}, ROOT_TEXT)
 
 
-def test_a_query_contains_exactly_the_given_values() -> None:
+def test_query_contains_exactly_the_given_values() -> None:
     query = {
         "none": None,
         "unset": UNSET,
@@ -144,18 +144,18 @@ def test_a_query_contains_exactly_the_given_values() -> None:
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.text(), max_size=5))
-def test_any_text_in_a_query_arrives_unchanged(query: dict[str, str]) -> None:
+def test_text_in_a_query_arrives_unchanged(query: dict[str, str]) -> None:
     sent = build_url(ROOT, "/evses", query)
     assert dict(URL(str(sent), encoded=True).query) == query
     assert sent.path == "/v2/evses"
 
 
-def test_an_unsupported_type_is_refused_by_name() -> None:
+def test_unsupported_type_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="cpid is an object, which cannot be sent"):
         query_pairs({"cpid": object()}, ROOT_TEXT)
 
 
-def test_an_unknown_expand_value_is_refused_with_the_known_ones() -> None:
+def test_unknown_expand_value_is_refused_with_the_known_ones() -> None:
     allowed = Literal["user", "model"]
     assert expand_values(allowed, ["user"]) == ("user",)
     with pytest.raises(ValueError, match="expand: 'usr' is not one of user, model"):
@@ -165,12 +165,12 @@ def test_an_unknown_expand_value_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("bad", [0, 101, -1, True, 2.5, "10"])
-def test_a_page_size_out_of_range_is_refused_by_name(bad: object) -> None:
+def test_page_size_out_of_range_is_refused_by_name(bad: object) -> None:
     with pytest.raises(ValueError, match="page_size must be 1 to 100"):
         valid_page_size(bad)  # type: ignore[arg-type]  # that is the point
 
 
-def test_values_of_an_in_filter_are_joined_and_a_comma_in_one_is_refused() -> None:
+def test_values_of_an_in_filter_are_joined_and_must_not_contain_a_comma() -> None:
     assert comma_separated("action__in", ["Heartbeat", EVSELockMode.SMART]) == "Heartbeat,SMART"
     with pytest.raises(ValueError, match="action__in: an empty list would not filter anything"):
         comma_separated("action__in", [])

@@ -30,7 +30,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
         ({"headers": {"EvEnergy-Version": "4"}}, "4"),
     ],
 )
-async def test_the_version_is_2_by_default(
+async def test_version_is_2_by_default(
     serve: Any, settings: dict[str, Any], expected: str | None
 ) -> None:
     server = await serve(answer)
@@ -47,7 +47,7 @@ async def test_the_version_is_2_by_default(
     assert [seen.headers.get("EvEnergy-Version") for seen in server.requests] == [expected] * 4
 
 
-async def test_the_version_can_be_left_to_the_application_for_some_calls(serve: Any) -> None:
+async def test_version_can_be_omitted_for_some_calls(serve: Any) -> None:
     server = await serve(answer)
     async with server.client() as client:
         await client.with_options(api_version=None).evses.get("evse01")
@@ -59,7 +59,7 @@ async def test_the_version_can_be_left_to_the_application_for_some_calls(serve: 
     assert versions == [None, "3", "2"]
 
 
-async def test_the_version_is_not_sent_to_the_token_endpoint(serve: Any) -> None:
+async def test_version_is_not_sent_to_the_token_endpoint(serve: Any) -> None:
     server = await serve(answer)
     async with server.client(server.credentials()) as client:
         await client.evses.get("evse01")
@@ -70,7 +70,7 @@ async def test_the_version_is_not_sent_to_the_token_endpoint(serve: Any) -> None
     assert SECRET not in str(by_path)
 
 
-async def test_public_operations_carry_the_version_and_redirects_do_not(serve: Any) -> None:
+async def test_public_operations_send_the_version_and_redirects_do_not(serve: Any) -> None:
     async def public(request: web.Request) -> web.StreamResponse:
         if "onboarding" in request.path:
             return web.Response(status=302, headers={"Location": "https://drivers.example/x"})

@@ -1,4 +1,4 @@
-"""A reader that has enough (``| head -1``) ends a command quietly."""
+"""A command ends silently when its reader closes the pipe, as ``| head -1`` does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
     [["operations"], ["operations", "--json"], ["demo"], ["--help"], ["simulator", "--port", "0"]],
     ids=" ".join,
 )
-def test_a_command_ends_quietly_when_its_reader_has_enough(
+def test_command_ends_silently_when_its_reader_closes_the_pipe(
     words: list[str], unbuffered: bool
 ) -> None:
     reading, writing = os.pipe()
@@ -35,5 +35,5 @@ def test_a_command_ends_quietly_when_its_reader_has_enough(
     finally:
         os.close(writing)
     assert done.stderr == ""
-    if words != ["--help"]:  # argparse takes no notice
-        assert done.returncode == 141  # as a Unix tool that SIGPIPE ended
+    if words != ["--help"]:  # argparse ignores the closed pipe
+        assert done.returncode == 141  # the status of a process that SIGPIPE ended

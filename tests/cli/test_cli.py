@@ -1,4 +1,4 @@
-"""The command line, as a person would run it."""
+"""The command line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_does_the_main_job_against_the_simulator() -> None:
+def test_demo_runs_against_the_simulator() -> None:
     done = run("demo")
     assert (done.returncode, done.stderr) == (0, "")
     for said in (
@@ -45,7 +45,7 @@ def test_the_demo_does_the_main_job_against_the_simulator() -> None:
     assert max(map(len, done.stdout.splitlines())) < 130
 
 
-def test_the_demo_reads_from_the_api_it_is_given_and_changes_nothing() -> None:
+def test_demo_only_reads_from_the_live_api() -> None:
     with Simulator.in_thread() as simulator:
         done = run(
             "demo",
@@ -61,7 +61,7 @@ def test_the_demo_reads_from_the_api_it_is_given_and_changes_nothing() -> None:
     assert not any("onboarding" in request.path for request in asked)
 
 
-def test_the_demo_says_what_is_wrong_without_a_traceback() -> None:
+def test_demo_prints_errors_without_a_traceback() -> None:
     with Simulator.in_thread() as simulator:
         done = run(
             "demo",
@@ -77,7 +77,7 @@ def test_the_demo_says_what_is_wrong_without_a_traceback() -> None:
     assert "set EV_ENERGY_CLIENT_SECRET" in incomplete.stdout
 
 
-def test_the_simulator_serves_until_it_is_interrupted() -> None:
+def test_simulator_serves_until_it_is_interrupted() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "ev_energy", "simulator", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -94,14 +94,14 @@ def test_the_simulator_serves_until_it_is_interrupted() -> None:
     assert (process.returncode, err) == (0, "")
 
 
-def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["demmo"])
     assert left.value.code == 2
     assert "demmo" in capsys.readouterr().err
 
 
-def test_the_operations_are_listed_for_people_and_for_programs() -> None:
+def test_operations_are_listed_as_text_and_as_json() -> None:
     listed = run("operations")
     assert (listed.returncode, listed.stderr) == (0, "")
     count = len({(operation.method, operation.path) for operation in operation_table()})

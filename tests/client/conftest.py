@@ -1,4 +1,4 @@
-"""A server without tasks, and what must hold after anything was broken off."""
+"""A taskless server in this process and in another one, and Python scripts that use it."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ import attrs
 import pytest
 
 from tests.helpers.support import script_processes
-from tests.helpers.taskless_server import Line
+from tests.helpers.taskless_server import TasklessServer
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    """The server, in this loop. No noise: whatever the loop is told of is a failure."""
-    loop, told = asyncio.get_running_loop(), list[dict[str, Any]]()
-    loop.set_exception_handler(lambda _, context: told.append(context))
-    made = Line()
-    await made.start()
-    yield made
-    made.stop()
-    await quiet()
+async def server() -> AsyncIterator[TasklessServer]:
+    """The taskless server, in the loop of the test, whose exception handler must not be called."""
+    loop, unhandled = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: unhandled.append(context))
+    running = TasklessServer()
+    await running.start()
+    yield running
+    running.stop()
+    await wait_for_tasks()
     gc.collect()
-    await quiet()
-    assert told == []
+    await wait_for_tasks()
+    assert unhandled == []
 
 
-async def quiet() -> None:
-    """Return once no task is left but this one."""
-    me = asyncio.current_task()
+async def wait_for_tasks() -> None:
+    """Return when all other tasks have ended."""
+    this_task = asyncio.current_task()
     async with asyncio.timeout(5):
-        while asyncio.all_tasks() != {me}:
+        while asyncio.all_tasks() != {this_task}:
             await asyncio.sleep(0)
-        for _ in range(3):  # what those tasks have left to the loop
+        for _ in range(3):  # run the callbacks of those tasks
             await asyncio.sleep(0)
 
 
 @attrs.frozen
 class Script:
-    """A Python process, its output being collected."""
+    """A running Python script."""
 
     process: subprocess.Popen[str]
 
     def wait_for(self, line: str) -> None:
-        """Return once the script printed *line*."""
+        """Return when the script prints *line*."""
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == f"{line}\n"
 
@@ -63,17 +63,17 @@ class Script:
         self.process.send_signal(number)
 
     def finish(self) -> tuple[int, str, str]:
-        """Exit status, output and errors; at once, or it hangs."""
-        began = real_time.monotonic()
+        """Return exit status, output and errors; a script that takes long is a failure."""
+        started = real_time.monotonic()
         out, err = self.process.communicate(timeout=30)
-        assert real_time.monotonic() - began < 15
-        # In development mode, asyncio also tells how slow a busy machine is.
+        assert real_time.monotonic() - started < 15
+        # In development mode, asyncio also logs slow callbacks, which a busy machine causes.
         return self.process.returncode, out, re.sub(r"(?m)^Executing .* took .* seconds\n", "", err)
 
 
 @pytest.fixture(scope="session")
-def far() -> Iterator[str]:
-    """The URL of the server in a process of its own. It does not answer what is called slow."""
+def server_url() -> Iterator[str]:
+    """The URL of a taskless server in another process; requests for "slow" are not answered."""
     command = [sys.executable, HERE.parent / "helpers" / "taskless_server.py"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -85,7 +85,7 @@ def far() -> Iterator[str]:
 
 HEAD = """
 import asyncio, gc, os, signal, sys, threading, time, warnings
-# 3.12 on: any fork of a process with a second thread is warned of.
+# Since 3.12, Python warns about any fork of a process with a second thread.
 warnings.filterwarnings("ignore", "This process", DeprecationWarning)
 import ev_energy_sync
 from ev_energy import Client, ClientCredentials, errors
@@ -94,9 +94,9 @@ URL = {url!r}
 
 
 @pytest.fixture
-def run(far: str) -> Iterator[Callable[..., Script]]:
-    """Start a script."""
+def run(server_url: str) -> Iterator[Callable[..., Script]]:
+    """Start scripts."""
     with script_processes() as start:
         yield lambda body, *options: Script(
-            start(HEAD.format(url=far) + textwrap.dedent(body), *options)
+            start(HEAD.format(url=server_url) + textwrap.dedent(body), *options)
         )

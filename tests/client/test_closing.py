@@ -1,4 +1,4 @@
-"""Closing a client, whatever it is doing: nothing hangs, and every call hears of it."""
+"""Closing a client ends its calls with an error and never hangs."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ import ev_energy_sync
 from ev_energy import Client, ClientCredentials, MemoryBudget, RetryPolicy, errors
 from ev_energy._http.close_scope import CloseScope
 from ev_energy.auth import MemoryStore
-from tests.client.conftest import quiet
+from tests.client.conftest import wait_for_tasks
 from tests.helpers.support import SECRET, TOKEN
-from tests.helpers.taskless_server import Line
+from tests.helpers.taskless_server import TasklessServer
 
 
 async def never(_: float) -> None:
     await asyncio.Event().wait()
 
 
-def opened(line: Line, **settings: Any) -> Client:
+def client_of(server: TasklessServer, **settings: Any) -> Client:
     auth = ClientCredentials(client_id="an-app", client_secret=SECRET)
-    return Client(auth, base_url=line.url, **settings)
+    return Client(auth, base_url=server.url, **settings)
 
 
-async def until(met: Callable[[], object]) -> None:
+async def wait_until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
-        while not met():
+        while not condition():
             await asyncio.sleep(0)
 
 
 async def assert_ends(client: Client, call: asyncio.Task[Any]) -> BaseException | None:
-    """Close the client; what the call then raises, at once."""
-    async with asyncio.timeout(4):  # less than closing waits for a token
+    """Close the client and return the exception of *call*, which has to end at once."""
+    async with asyncio.timeout(4):  # shorter than the wait for a token
         await client.close()
         await asyncio.wait({call})
-        await quiet()
+        await wait_for_tasks()
     return call.exception()
 
 
@@ -54,134 +54,140 @@ READS: dict[str, Callable[[Client], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-@pytest.mark.parametrize("what", READS)
-async def test_a_read_under_way_ends_with_the_client(line: Line, what: str, retries: int) -> None:
-    client = opened(line, retries=retries)
+@pytest.mark.parametrize("name", READS)
+async def test_closing_ends_a_read_in_flight(
+    server: TasklessServer, name: str, retries: int
+) -> None:
+    client = client_of(server, retries=retries)
     await client.evses.get("warm")
-    line.silent = "/v2/evses"
-    before = line.api_requests
-    call = asyncio.ensure_future(READS[what](client))
-    await until(lambda: line.api_requests > before)
+    server.silent = "/v2/evses"
+    before = server.api_requests
+    call = asyncio.ensure_future(READS[name](client))
+    await wait_until(lambda: server.api_requests > before)
     assert isinstance(await assert_ends(client, call), errors.ClientClosedError)
-    assert line.api_requests == before + 1
+    assert server.api_requests == before + 1
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-async def test_a_write_under_way_is_unconfirmed(line: Line, retries: int) -> None:
-    client = opened(line, retries=retries)
-    line.silent = "slow"
+async def test_closing_makes_a_write_in_flight_unconfirmed(
+    server: TasklessServer, retries: int
+) -> None:
+    client = client_of(server, retries=retries)
+    server.silent = "slow"
     call = asyncio.ensure_future(client.evses.delete("slow"))
-    await until(lambda: line.seen["DELETE /v2/evses/slow"])
+    await wait_until(lambda: server.counts["DELETE /v2/evses/slow"])
     error = await assert_ends(client, call)
     assert isinstance(error, errors.UnconfirmedWriteError)
-    assert line.seen["DELETE /v2/evses/slow"] == 1
+    assert server.counts["DELETE /v2/evses/slow"] == 1
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-async def test_an_upload_under_way_ends_with_the_client(line: Line, retries: int) -> None:
-    client = opened(line, retries=retries)
-    line.silent = "/bucket"
+async def test_closing_ends_an_upload_in_flight(server: TasklessServer, retries: int) -> None:
+    client = client_of(server, retries=retries)
+    server.silent = "/bucket"
     call = asyncio.ensure_future(
         client.rebates.upload_evidence(
             b"bytes", user_rebate="u", rebate_evidence_type="t", file_name="f"
         )
     )
-    await until(lambda: line.seen["PUT /bucket/file"])
+    await wait_until(lambda: server.counts["PUT /bucket/file"])
     error = await assert_ends(client, call)
     assert isinstance(error, errors.ClientClosedError | errors.UploadError)
-    assert line.seen["PUT /bucket/file"] == 1
+    assert server.counts["PUT /bucket/file"] == 1
 
 
-async def test_a_call_in_a_pause_before_its_retry_ends_with_the_client(line: Line) -> None:
-    waits: list[object] = []
-    client = opened(line, sleep=never, on_wait=waits.append)
+async def test_closing_ends_a_pause_before_a_retry(server: TasklessServer) -> None:
+    scope: list[object] = []
+    client = client_of(server, sleep=never, on_wait=scope.append)
     await client.evses.get("warm")
-    line.busy = 1
+    server.busy = 1
     call = asyncio.ensure_future(client.evses.get("one"))
-    await until(lambda: waits)
+    await wait_until(lambda: scope)
     assert isinstance(await assert_ends(client, call), errors.ClientClosedError)
     assert not call.cancelling()
 
 
-async def test_all_who_wait_for_the_budget_end_with_the_client(line: Line) -> None:
+async def test_closing_ends_all_waits_for_the_budget(server: TasklessServer) -> None:
     budget = MemoryBudget(1, window=60, sleep=never)
-    client = opened(line, budget=budget, deadline=1e6)  # time for all of them
+    client = client_of(server, budget=budget, deadline=1e6)  # enough for all of them
     await client.evses.get("warm")
     calls = [asyncio.ensure_future(client.evses.get(f"evse{n}")) for n in range(50)]
     calls.append(asyncio.ensure_future(client.reserve(1).__aenter__()))  # type: ignore[arg-type]
     bucket = client._caller.state.bucket
     assert bucket is not None
-    await until(lambda: (state := budget.state(bucket)) and state.waiting == 51)
+    await wait_until(lambda: (state := budget.state(bucket)) and state.waiting == 51)
     await assert_ends(client, calls[0])
     await asyncio.wait(calls, timeout=5)
     assert {type(call.exception()) for call in calls} == {errors.ClientClosedError}
     state = budget.state(bucket)
     assert state is not None
     assert (state.waiting, state.reserved, state.remaining) == (0, 0, 0)
-    assert line.api_requests == 1
+    assert server.api_requests == 1
 
 
-async def test_who_waits_for_a_token_ends_at_once_though_closing_waits_for_it(line: Line) -> None:
-    client = opened(line)
-    line.silent = "/o/"
+async def test_closing_ends_waiting_calls_at_once_and_waits_for_the_token(
+    server: TasklessServer,
+) -> None:
+    client = client_of(server)
+    server.silent = "/o/"
     calls = [asyncio.ensure_future(client.evses.get(f"evse{n}")) for n in range(3)]
-    await until(lambda: line.seen["POST /o/token/"])
+    await wait_until(lambda: server.counts["POST /o/token/"])
     closing = asyncio.ensure_future(client.close())
     await asyncio.wait(calls, timeout=3)
     assert {type(call.exception()) for call in calls} == {errors.ClientClosedError}
-    for transport in tuple(line.connections):
-        transport.abort()  # so that nobody has to wait for as long as closing would
+    for transport in tuple(server.connections):
+        transport.abort()  # so that the test need not wait for the timeout
     async with asyncio.timeout(3):
         await closing
-    assert line.seen["POST /o/token/"] == 1
+    assert server.counts["POST /o/token/"] == 1
 
 
-async def test_closing_does_not_wait_for_ever_for_a_token(
-    line: Line, monkeypatch: pytest.MonkeyPatch
+async def test_closing_waits_for_a_token_for_a_limited_time(
+    server: TasklessServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ev_energy.auth._token_manager._CLOSE_TIMEOUT", 0.05)
-    client = opened(line)
-    line.silent = "/o/"
+    client = client_of(server)
+    server.silent = "/o/"
     call = asyncio.ensure_future(client.evses.get("one"))
-    await until(lambda: line.seen["POST /o/token/"])
+    await wait_until(lambda: server.counts["POST /o/token/"])
     assert isinstance(await assert_ends(client, call), errors.ClientClosedError)
 
 
-async def test_closing_that_is_cancelled_closes_all_the_same(line: Line) -> None:
-    client = opened(line)
-    line.silent = "/o/"
+async def test_cancelled_closing_closes_the_client(server: TasklessServer) -> None:
+    client = client_of(server)
+    server.silent = "/o/"
     call = asyncio.ensure_future(client.evses.get("one"))
-    await until(lambda: line.seen["POST /o/token/"])
+    await wait_until(lambda: server.counts["POST /o/token/"])
     closing = asyncio.ensure_future(client.close())
     await asyncio.wait({call}, timeout=5)
     closing.cancel()
     await asyncio.wait({closing}, timeout=5)
     assert closing.cancelled()
     assert isinstance(call.exception(), errors.ClientClosedError)
-    await until(lambda: not line.connections)
-    await quiet()
+    await wait_until(lambda: not server.connections)
+    await wait_for_tasks()
     with pytest.raises(errors.ClientClosedError):
         await client.evses.get("one")
 
 
-async def test_a_client_is_closed_once_however_often_and_by_whomever(line: Line) -> None:
-    client = opened(line)
+async def test_concurrent_and_repeated_closing_closes_once(server: TasklessServer) -> None:
+    client = client_of(server)
     await client.evses.get("one")
     async with asyncio.timeout(5):
         await asyncio.gather(*(client.close() for _ in range(5)))
         await client.close()
-    await until(lambda: not line.connections)
+    await wait_until(lambda: not server.connections)
 
 
-async def test_calls_after_it_are_refused_of_every_kind(line: Line) -> None:
-    client = opened(line, budget=MemoryBudget(5))
+async def test_calls_of_a_closed_client_are_refused(server: TasklessServer) -> None:
+    client = client_of(server, budget=MemoryBudget(5))
     await client.evses.get("one")
     listing, view = client.evses.list(), client.with_options(retries=0)
-    walked = aiter(listing)
-    await anext(walked)
-    before = dict(line.seen)
+    iterator = aiter(listing)
+    await anext(iterator)
+    before = dict(server.counts)
     await client.close()
-    refused: list[Awaitable[Any]] = [
+    calls: list[Awaitable[Any]] = [
         view.evses.get("one"),
         client.evses.delete("one"),
         listing.collect(),
@@ -191,18 +197,21 @@ async def test_calls_after_it_are_refused_of_every_kind(line: Line) -> None:
             b"bytes", user_rebate="u", rebate_evidence_type="t", file_name="f"
         ),
     ]
-    for call in refused:
+    for call in calls:
         with pytest.raises(errors.ClientClosedError, match="closed"):
             await call
-    assert [(await anext(walked)).id for _ in range(2)] == ["evse01", "evse02"]  # it has those
+    assert [(await anext(iterator)).id for _ in range(2)] == [
+        "evse01",
+        "evse02",
+    ]  # the items of the page that was fetched
     with pytest.raises(errors.ClientClosedError) as caught:
-        await anext(walked)
+        await anext(iterator)
     assert caught.value.cursor
-    assert dict(line.seen) == before
+    assert dict(server.counts) == before
 
 
-async def test_a_closed_client_cannot_be_opened_again(line: Line) -> None:
-    async with opened(line) as client:
+async def test_closed_client_cannot_be_opened_again(server: TasklessServer) -> None:
+    async with client_of(server) as client:
         pass
     with pytest.raises(errors.ClientClosedError):
         await client.__aenter__()
@@ -212,7 +221,7 @@ async def test_a_closed_client_cannot_be_opened_again(line: Line) -> None:
         blocking.__enter__()
 
 
-async def test_the_wrong_kind_of_with_says_which_is_the_right_one() -> None:
+async def test_wrong_with_statement_names_the_right_one() -> None:
     client: Any = Client(TOKEN)
     with pytest.raises(TypeError, match="async with.*ev_energy_sync"), client:
         pass
@@ -223,12 +232,14 @@ async def test_the_wrong_kind_of_with_says_which_is_the_right_one() -> None:
     blocking.close()
 
 
-async def test_a_call_over_somebody_elses_session_goes_on(line: Line) -> None:
-    line.silent = "slow"
+async def test_call_over_a_session_of_the_caller_continues_after_closing(
+    server: TasklessServer,
+) -> None:
+    server.silent = "slow"
     async with aiohttp.ClientSession() as session:
-        client = Client(TOKEN, base_url=line.url, session=session)
+        client = Client(TOKEN, base_url=server.url, session=session)
         call = asyncio.ensure_future(client.evses.get("slow"))
-        await until(lambda: line.api_requests)
+        await wait_until(lambda: server.api_requests)
         await client.close()
         await asyncio.sleep(0)
         assert not session.closed
@@ -237,25 +248,25 @@ async def test_a_call_over_somebody_elses_session_goes_on(line: Line) -> None:
         await asyncio.wait({call})
 
 
-async def test_a_session_that_its_owner_closed_is_an_error_that_says_so(line: Line) -> None:
+async def test_session_closed_by_its_owner_is_an_error(server: TasklessServer) -> None:
     session = aiohttp.ClientSession()
-    async with Client(TOKEN, base_url=line.url, session=session, retries=0) as client:
+    async with Client(TOKEN, base_url=server.url, session=session, retries=0) as client:
         await client.evses.get("one")
         await session.close()
         with pytest.raises(errors.NotSentError, match="Session is closed"):
             await client.evses.get("one")
 
 
-async def test_one_call_of_a_group_that_fails_takes_the_others_along_and_no_more(
-    line: Line,
+async def test_failed_call_of_a_task_group_cancels_only_the_group(
+    server: TasklessServer,
 ) -> None:
-    line.silent = "slow"
-    async with opened(line) as client:
+    server.silent = "slow"
+    async with client_of(server) as client:
         await client.evses.get("warm")
         with pytest.raises(ExceptionGroup) as caught:
             async with asyncio.TaskGroup() as group:
                 others = [group.create_task(client.evses.get("slow")) for _ in range(20)]
-                await until(lambda: line.seen["GET /v2/evses/slow"] == 20)
+                await wait_until(lambda: server.counts["GET /v2/evses/slow"] == 20)
                 group.create_task(client.evses.get("missing"))
         assert [type(error) for error in caught.value.exceptions] == [errors.NotFoundError]
         assert all(call.cancelled() for call in others)
@@ -264,21 +275,21 @@ async def test_one_call_of_a_group_that_fails_takes_the_others_along_and_no_more
             async with asyncio.timeout(0.05):
                 await client.evses.get("slow")
 
-        # In a task of its own: a failed group leaves its task marked as cancelled; Python 3.11.2
-        # then lets `asyncio.timeout` raise CancelledError there.
+        # In a new task: a failed group leaves its task marked as cancelled, and on Python 3.11.2
+        # `asyncio.timeout` then raises CancelledError.
         with pytest.raises(TimeoutError):
             await asyncio.create_task(timed())
         assert (await client.evses.get("after")).id == "after"
-        home = client._caller.state.http.transport._current  # type: ignore[attr-defined]
-        assert not home.value.connector._acquired
+        session = client._caller.state.http.transport._current  # type: ignore[attr-defined]
+        assert not session.value.connector._acquired
 
 
-async def test_calls_that_are_cancelled_while_the_client_closes_are_cancelled(line: Line) -> None:
-    client = opened(line)
+async def test_call_cancelled_during_closing_is_cancelled(server: TasklessServer) -> None:
+    client = client_of(server)
     await client.evses.get("warm")
-    line.silent = "slow"
+    server.silent = "slow"
     calls = [asyncio.ensure_future(client.evses.get("slow")) for _ in range(10)]
-    await until(lambda: line.seen["GET /v2/evses/slow"] == 10)
+    await wait_until(lambda: server.counts["GET /v2/evses/slow"] == 10)
     closing = asyncio.ensure_future(client.close())
     await asyncio.sleep(0)
     for call in calls:
@@ -288,80 +299,82 @@ async def test_calls_that_are_cancelled_while_the_client_closes_are_cancelled(li
     assert all(call.cancelled() for call in calls)
 
 
-async def test_a_page_fetched_ahead_that_fails_unseen_makes_no_noise(line: Line) -> None:
-    async with opened(line, retries=0) as client:
+async def test_failure_of_an_unused_prefetched_page_is_silent(server: TasklessServer) -> None:
+    async with client_of(server, retries=0) as client:
         pages = client.evses.list().prefetch().pages()
         await anext(pages)
-        line.busy = 1
-        await until(lambda: not line.busy)
+        server.busy = 1
+        await wait_until(lambda: not server.busy)
         del pages
-        await quiet()  # and nobody is told; see the fixture
+        await wait_for_tasks()  # the fixture checks that the loop reports nothing
 
 
-# --- nobody closed it ---------------------------------------------------------------------------
+# --- Unclosed clients ---------------------------------------------------------
 
 
-async def test_a_client_that_nobody_closed_is_named_once_and_closed(line: Line) -> None:
-    client = opened(line)
+async def test_unclosed_client_warns_once_and_closes_its_connections(
+    server: TasklessServer,
+) -> None:
+    client = client_of(server)
     await client.evses.get("one")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        del client  # it goes at once: nothing of it holds on to it
+        del client  # it is freed at once: there is no reference cycle
         assert len(caught) == 1
-        await until(lambda: not line.connections)
-        await quiet()
+        await wait_until(lambda: not server.connections)
+        await wait_for_tasks()
         gc.collect()
     (warning,) = caught
     assert warning.category is ResourceWarning
-    assert line.url in str(warning.message)
+    assert server.url in str(warning.message)
     assert "ClientCredentials(client_id='an-app'" in str(warning.message)
     assert "await client.close()" in str(warning.message)
     assert SECRET not in str(warning.message)
 
 
-async def test_a_client_that_was_never_used_needs_no_closing(line: Line) -> None:
-    for client in (opened(line), Client(TOKEN, base_url=line.url)):
+async def test_unused_client_needs_no_closing(server: TasklessServer) -> None:
+    for client in (client_of(server), Client(TOKEN, base_url=server.url)):
         assert client.evses
     del client
     gc.collect()
 
 
-async def test_a_client_with_a_session_of_the_users_needs_no_closing(line: Line) -> None:
+async def test_client_with_a_session_of_the_caller_needs_no_closing(server: TasklessServer) -> None:
     async with aiohttp.ClientSession() as session:
-        client = Client(TOKEN, base_url=line.url, session=session)
+        client = Client(TOKEN, base_url=server.url, session=session)
         await client.evses.get("one")
         del client
         gc.collect()
 
 
-async def test_the_view_keeps_the_client_of_which_nobody_else_knows(line: Line) -> None:
-    view = opened(line).with_options(retries=0)
+async def test_view_keeps_its_client_alive(server: TasklessServer) -> None:
+    view = client_of(server).with_options(retries=0)
     gc.collect()
     assert (await view.evses.get("one")).id == "one"
     await view.close()
 
 
-# --- loops ----------------------------------------------------------------------------------------
+# --- Event loops --------------------------------------------------------------
 
 
-def test_one_loop_after_the_other_needs_no_closing_in_between(far: str) -> None:
-    client = Client(TOKEN, base_url=far)
+def test_consecutive_loops_need_no_closing_in_between(server_url: str) -> None:
+    client = Client(TOKEN, base_url=server_url)
     for _ in range(5):
         assert asyncio.run(client.evses.get("one")).id == "one"
     assert len(client._caller.state.http.transport._sessions._resources) == 1  # type: ignore[attr-defined]
     asyncio.run(client.close())
 
 
-def test_two_loops_at_the_same_time_have_connections_of_their_own(far: str) -> None:
-    client, together = Client(TOKEN, base_url=far), threading.Barrier(2)
+def test_simultaneous_loops_have_separate_connections(server_url: str) -> None:
+    client, barrier = Client(TOKEN, base_url=server_url), threading.Barrier(2)
     found: list[int] = []
 
     async def work() -> None:
         for _ in range(20):
-            together.wait(10)
+            barrier.wait(10)
             await asyncio.gather(*(client.evses.get(f"evse{n}") for n in range(5)))
-        home = client._caller.state.http.transport._sessions.for_running_loop()  # type: ignore[attr-defined]
-        found.append(sum(map(len, home.value.connector._conns.values())))
+        session = client._caller.state.http.transport._sessions.for_running_loop()  # type: ignore[attr-defined]
+        found.append(sum(map(len, session.value.connector._conns.values())))
 
     threads = [threading.Thread(target=asyncio.run, args=(work(),)) for _ in range(2)]
     [thread.start() for thread in threads]
@@ -373,9 +386,9 @@ def test_two_loops_at_the_same_time_have_connections_of_their_own(far: str) -> N
     asyncio.run(client.close())
 
 
-def test_closed_from_another_loop_calls_and_waits_end_there(far: str) -> None:
+def test_closing_on_another_loop_ends_calls_and_waits(server_url: str) -> None:
     budget = MemoryBudget(2, window=60)
-    client = Client(TOKEN, base_url=far, budget=budget, retries=RetryPolicy(retries=0))
+    client = Client(TOKEN, base_url=server_url, budget=budget, retries=RetryPolicy(retries=0))
     waiting, found = threading.Event(), list[BaseException]()
 
     async def work() -> None:
@@ -383,7 +396,7 @@ def test_closed_from_another_loop_calls_and_waits_end_there(far: str) -> None:
         calls = [asyncio.ensure_future(client.evses.get(name)) for name in ("slow", "late")]
         bucket = client._caller.state.bucket
         assert bucket is not None
-        await until(lambda: (state := budget.state(bucket)) and state.waiting)
+        await wait_until(lambda: (state := budget.state(bucket)) and state.waiting)
         waiting.set()
         found.extend(await asyncio.gather(*calls, return_exceptions=True))  # type: ignore[arg-type]
 
@@ -396,123 +409,125 @@ def test_closed_from_another_loop_calls_and_waits_end_there(far: str) -> None:
     assert [type(error) for error in found] == [errors.ClientClosedError] * 2
 
 
-# --- waits ----------------------------------------------------------------------------------------
+# --- Close scopes -------------------------------------------------------------
 
 
 @pytest.fixture
-async def waits() -> AsyncIterator[CloseScope]:
-    made = CloseScope()
-    yield made
-    assert not made._waits
+async def scope() -> AsyncIterator[CloseScope]:
+    scope = CloseScope()
+    yield scope
+    assert not scope._waits
 
 
-async def wait(waits: CloseScope, on: asyncio.Future[None]) -> str:
-    with waits.cancel_on_close():
-        await on
-    return "over"
+async def wait(scope: CloseScope, future: asyncio.Future[None]) -> str:
+    with scope.cancel_on_close():
+        await future
+    return "finished"
 
 
-async def test_a_wait_that_is_over_as_the_client_closes_ends_either_way(waits: CloseScope) -> None:
-    on = asyncio.get_running_loop().create_future()
-    task = asyncio.ensure_future(wait(waits, on))
+async def test_wait_that_finishes_during_closing_is_ended(scope: CloseScope) -> None:
+    future = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(wait(scope, future))
     await asyncio.sleep(0)
-    on.set_result(None)
-    waits.close()  # before the task hears of it
+    future.set_result(None)
+    scope.close()  # before the task resumes
     with pytest.raises(errors.ClientClosedError):
         await task
     assert task.cancelling() == 0
 
 
-async def test_a_wait_that_begins_after_it_is_refused(waits: CloseScope) -> None:
-    waits.close()
+async def test_wait_after_closing_is_refused(scope: CloseScope) -> None:
+    scope.close()
     with pytest.raises(errors.ClientClosedError):
-        await wait(waits, asyncio.get_running_loop().create_future())
+        await wait(scope, asyncio.get_running_loop().create_future())
 
 
 @pytest.mark.parametrize("first", ["closed", "cancelled"])
-async def test_who_is_cancelled_too_is_cancelled(waits: CloseScope, first: str) -> None:
-    on = asyncio.get_running_loop().create_future()
-    task = asyncio.ensure_future(wait(waits, on))
+async def test_cancellation_during_closing_takes_precedence(scope: CloseScope, first: str) -> None:
+    future = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(wait(scope, future))
     await asyncio.sleep(0)
-    for what in (waits.close, task.cancel) if first == "closed" else (task.cancel, waits.close):
-        what()
+    for name in (scope.close, task.cancel) if first == "closed" else (task.cancel, scope.close):
+        name()
     await asyncio.wait({task})
     assert task.cancelled()
     assert task.cancelling() == 1
 
 
 @pytest.mark.parametrize("first", ["closed", "too late"])
-async def test_a_timeout_at_the_same_instant_is_a_timeout(waits: CloseScope, first: str) -> None:
+async def test_timeout_during_closing_takes_precedence(scope: CloseScope, first: str) -> None:
     async def timed() -> None:
         async with asyncio.timeout(60) as limit:
             limits.append(limit)
-            await wait(waits, asyncio.get_running_loop().create_future())
+            await wait(scope, asyncio.get_running_loop().create_future())
 
     limits: list[Any] = []
     task = asyncio.ensure_future(timed())
     await asyncio.sleep(0)
-    over = limits[0]._on_timeout
-    for what in (waits.close, over) if first == "closed" else (over, waits.close):
-        what()
+    expire = limits[0]._on_timeout
+    for name in (scope.close, expire) if first == "closed" else (expire, scope.close):
+        name()
     with pytest.raises(TimeoutError):
         await task
     assert task.cancelling() == 0
 
 
-async def test_a_task_that_was_cancelled_before_and_went_on_can_wait(waits: CloseScope) -> None:
-    async def stubborn() -> object:
+async def test_task_that_survived_a_cancellation_can_wait(scope: CloseScope) -> None:
+    async def survive_cancellation() -> object:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            return await wait(waits, on)
+            return await wait(scope, future)
 
-    on = asyncio.get_running_loop().create_future()
-    task = asyncio.ensure_future(stubborn())
+    future = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(survive_cancellation())
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)
-    waits.close()
+    scope.close()
     with pytest.raises(errors.ClientClosedError):
         await task
-    assert task.cancelling() == 1  # theirs, not ours
+    assert task.cancelling() == 1  # the cancellation of the test
 
 
-async def test_a_wait_in_a_wait_ends_once(waits: CloseScope) -> None:
+async def test_nested_wait_is_ended_once(scope: CloseScope) -> None:
     async def nested() -> str:
-        with waits.cancel_on_close():
-            return await wait(waits, on)
+        with scope.cancel_on_close():
+            return await wait(scope, future)
 
-    on = asyncio.get_running_loop().create_future()
+    future = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(nested())
     await asyncio.sleep(0)
-    waits.close()
+    scope.close()
     with pytest.raises(errors.ClientClosedError):
         await task
     assert task.cancelling() == 0
 
 
-async def test_what_swallows_the_cancellation_is_not_cancelled_later(waits: CloseScope) -> None:
-    async def deaf() -> str:
-        with waits.cancel_on_close(), contextlib.suppress(asyncio.CancelledError):
-            await on
+async def test_task_that_swallows_the_cancellation_is_not_cancelled_again(
+    scope: CloseScope,
+) -> None:
+    async def swallow_cancellation() -> str:
+        with scope.cancel_on_close(), contextlib.suppress(asyncio.CancelledError):
+            await future
         await asyncio.sleep(0)
-        return "went on"
+        return "continued"
 
-    on = asyncio.get_running_loop().create_future()
-    task = asyncio.ensure_future(deaf())
+    future = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(swallow_cancellation())
     await asyncio.sleep(0)
-    waits.close()
-    assert await task == "went on"
+    scope.close()
+    assert await task == "continued"
     assert task.cancelling() == 0
 
 
-async def test_a_lock_that_somebody_else_holds_does_not_keep_anybody_from_closing(
-    line: Line, monkeypatch: pytest.MonkeyPatch
+async def test_closing_does_not_wait_for_a_lock_of_another_process(
+    server: TasklessServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ev_energy.auth._token_manager._CLOSE_TIMEOUT", 0.05)
     store = MemoryStore()
     auth = ClientCredentials(client_id="an-app", client_secret=SECRET, store=store)
-    client = Client(auth, base_url=line.url)
+    client = Client(auth, base_url=server.url)
     manager = client._caller.state.tokens
     assert manager is not None
     async with store.lock(manager._key):
@@ -526,16 +541,16 @@ async def test_a_lock_that_somebody_else_holds_does_not_keep_anybody_from_closin
         assert {type(call.exception()) for call in calls} == {errors.ClientClosedError}
 
 
-def test_a_wait_of_another_loop_that_is_over_by_then_is_left_alone() -> None:
-    waits, ready, ended = CloseScope(), threading.Event(), threading.Event()
+def test_finished_wait_of_another_loop_is_not_cancelled() -> None:
+    scope, ready, closed = CloseScope(), threading.Event(), threading.Event()
 
     async def work() -> tuple[str, int]:
-        on = asyncio.get_running_loop().create_future()
-        task = asyncio.ensure_future(wait(waits, on))
+        future = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(wait(scope, future))
         await asyncio.sleep(0)
-        on.set_result(None)
+        future.set_result(None)
         ready.set()
-        ended.wait(10)  # the other loop ends the waits, and this one hears of it afterwards
+        closed.wait(10)  # the other loop closes the scope before this one resumes
         return await task, task.cancelling()
 
     found: list[tuple[str, int]] = []
@@ -543,10 +558,10 @@ def test_a_wait_of_another_loop_that_is_over_by_then_is_left_alone() -> None:
     thread.start()
     ready.wait(10)
 
-    async def end() -> None:
-        waits.close()
+    async def close() -> None:
+        scope.close()
 
-    asyncio.run(end())
-    ended.set()
+    asyncio.run(close())
+    closed.set()
     thread.join(10)
-    assert found == [("over", 0)]
+    assert found == [("finished", 0)]

@@ -1,4 +1,4 @@
-"""Headers of a client and of its views: names are compared without regard to case."""
+"""Headers of a client and its views; their names are case-insensitive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def empty(_: web.Request) -> web.Response:
 
 
 def sent(headers: Any, name: str) -> list[str]:
-    """Every value of a header that went over the wire."""
+    """Return all values of a header that was sent."""
     return list(headers.getall(name, []))
 
 
@@ -34,7 +34,7 @@ async def test_none_removes_a_header_in_any_spelling(serve, spelling: str) -> No
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_a_later_value_replaces_an_earlier_one_in_any_case(serve, spelling: str) -> None:
+async def test_later_value_replaces_an_earlier_one_in_any_case(serve, spelling: str) -> None:
     server = await serve(empty)
     async with server.client(headers={spelling: "1", "X-Trace": "a"}) as client:
         for view in (
@@ -55,17 +55,17 @@ async def test_a_later_value_replaces_an_earlier_one_in_any_case(serve, spelling
     assert sent(server.requests[3].headers, "EvEnergy-Version") == ["1"]
 
 
-async def test_the_clients_own_headers_are_replaced_in_any_case(serve) -> None:
+async def test_default_headers_are_replaced_in_any_case(serve) -> None:
     server = await serve(empty)
-    own = {"user-agent": "mine/1", "ACCEPT": "application/vnd.ev+json"}
-    async with server.client(headers=own) as client:
+    custom = {"user-agent": "mine/1", "ACCEPT": "application/vnd.ev+json"}
+    async with server.client(headers=custom) as client:
         await client.users.list().page()
     [seen] = server.requests
     assert sent(seen.headers, "User-Agent") == ["mine/1"]
     assert sent(seen.headers, "Accept") == ["application/vnd.ev+json"]
 
 
-async def test_an_onboarding_link_is_requested_with_the_callers_user_agent(serve) -> None:
+async def test_onboarding_link_is_requested_with_the_user_agent_of_the_caller(serve) -> None:
     async def redirect(_: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": "https://x/"})
 
@@ -75,7 +75,7 @@ async def test_an_onboarding_link_is_requested_with_the_callers_user_agent(serve
     assert sent(server.requests[0].headers, "User-Agent") == ["mine/1"]
 
 
-async def test_the_user_is_set_replaced_and_removed(serve) -> None:
+async def test_acting_user_is_set_replaced_and_removed(serve) -> None:
     server = await serve(empty)
     async with server.client() as client:
         ada = client.acting_for("user0ada").with_options(headers={"X-A": "1"})
@@ -90,7 +90,7 @@ REFUSED: list[tuple[Mapping[Any, Any], type[Exception], str]] = [
     ({"EVENERGY-USER": "u"}, ValueError, "headers must not set EVENERGY-USER: use auth= or acting"),
     ({"content-type": "text/plain"}, ValueError, "headers must not set content-type"),
     ({"Content-Length": "5"}, ValueError, "headers must not set Content-Length"),
-    ({"host": "evil.example"}, ValueError, "headers must not set host: use base_url="),
+    ({"host": "attacker.example"}, ValueError, "headers must not set host: use base_url="),
     ({"X A": "x"}, ValueError, "headers: 'X A' is not a valid header name"),
     ({"": "x"}, ValueError, "headers: '' is not a valid header name"),
     ({"X-A": "b\r\nX-C: d"}, ValueError, "headers: X-A contains a line break"),
@@ -101,7 +101,7 @@ REFUSED: list[tuple[Mapping[Any, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("headers", "kind", "message"), REFUSED)
-async def test_headers_that_cannot_be_sent_are_refused_by_name(
+async def test_invalid_headers_are_refused_by_name(
     serve, headers: Mapping[Any, Any], kind: type[Exception], message: str
 ) -> None:
     server = await serve(empty)

@@ -1,4 +1,4 @@
-"""Nothing is left of calls that are over: the small edition of ``benchmarks/bench_leak.py``."""
+"""Calls leave no memory behind: ``benchmarks/bench_leak.py`` with few calls."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("words", "status"), [((), 0), (("--leak",), 1)], ids=["flat", "leaking"])
-def test_a_process_that_made_thousands_of_calls_is_no_larger(
-    words: tuple[str, ...], status: int
+@pytest.mark.parametrize(
+    ("options", "status"), [((), 0), (("--leak",), 1)], ids=["flat", "leaking"]
+)
+def test_memory_does_not_grow_over_thousands_of_calls(
+    options: tuple[str, ...], status: int
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "bench_leak.py", "--calls", "2000", *words],
+    result = subprocess.run(
+        [sys.executable, "bench_leak.py", "--calls", "2000", *options],
         cwd=BENCHMARKS,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == status, done.stdout + done.stderr
-    assert ("NOT FLAT" in done.stdout) == bool(status)
+    assert result.returncode == status, result.stdout + result.stderr
+    assert ("NOT FLAT" in result.stdout) == bool(status)

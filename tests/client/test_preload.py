@@ -1,4 +1,4 @@
-"""A client that was preloaded or opened imports nothing on the event loop."""
+"""A preloaded or opened client imports nothing on the event loop."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ev_energy import Client
 from ev_energy._lazy_exports import Lazy
 
 FAMILIES = sorted(name for name, value in vars(Client).items() if isinstance(value, Lazy))
-#: One family of each module, which is what is imported.
+#: One family of each module; families are imported by module.
 ONE_OF_EACH_MODULE = sorted({vars(Client)[name].module: name for name in FAMILIES}.values())
 
 
 REFUSED: set[str] = set()
-#: Status and body of what is refused, by the last segment of the path.
+#: Status and body of errors, by the last segment of the path.
 PROBLEMS: dict[str, tuple[int, Any]] = {
     "missing": (404, {"type": "not_found", "title": "No", "detail": "no", "a": [1]}),
     "invalid": (400, {"type": "validation_error", "detail": {"location": ["no"]}}),
     "conflict": (409, {"detail": "no", "notification": {"id": "n", "title": "t"}}),
     "page": (200, "<!DOCTYPE html>"),
 }
-#: The same, the first time that it is asked for.
+#: The same, for the first request only.
 AT_FIRST: dict[str, tuple[int, Any]] = {
     "refused": (401, {"type": "authentication_error", "detail": "no"}),
     "busy": (429, {"detail": "wait"}),
@@ -38,7 +38,7 @@ AT_FIRST: dict[str, tuple[int, Any]] = {
 
 
 def answer(path: str, query: str) -> tuple[int, Any, dict[str, str]]:
-    """Return what the API would, and what it should not; *path* says which."""
+    """Return the reply for *path*; some replies deviate from the API."""
     name = path.rpartition("/")[2]
     one: dict[str, Any] = {"id": name, "url": f"http://127.0.0.1{path}"}
     one["user"] = "{origin}/v2/users/me"
@@ -59,7 +59,7 @@ def answer(path: str, query: str) -> tuple[int, Any, dict[str, str]]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers by `answer`."""
+    """Send the replies of `answer`."""
 
     protocol_version = "HTTP/1.1"
 
@@ -102,7 +102,7 @@ from ev_energy import Client
 logging.disable(logging.CRITICAL)
 url, families = sys.argv[1], sys.argv[2:]
 """
-#: Every kind of call and of its ends; what is imported meanwhile is printed.
+#: Calls of every kind with every outcome; each prints the modules that it imported.
 CALLS = """
 from ev_energy import (
     AuthorizationCode, ClientCredentials, Drift, Page, Pager, Ref, RetryPolicy, errors, hooks,
@@ -123,61 +123,61 @@ async def list_family(client, name):
             return
         await expected(listing.collect(limit=1))
 
-async def calls(client, told):
+async def calls(client, report):
     evse = await client.evses.get("deviating")
     repr(evse), hash(evse), evse.extra
     evse.from_dict(evse.to_dict())
-    told("a reply that deviates")
+    report("a reply that deviates")
     user = await client.fetch(evse.user)
-    told("fetch")
+    report("fetch")
     async with client.reserve(2) as reserved:
         await reserved.evses.get("one")
-    told("reserve")
+    report("reserve")
     for name in ("missing", "invalid", "conflict", "page"):
         await expected(client.evses.get(name))
-        told(f"an error: {name}")
+        report(f"an error: {name}")
     await client.evses.get("busy")
-    told("a retry")
+    report("a retry")
     await expected(client.evses.get("refused"))
-    told("a token that is refused")
+    report("a token that is refused")
     with client.capture() as captured:
         await client.acting_for("me").with_options(timeout=3).evses.get("one")
     str(captured[0]), repr(captured[0])
-    told("capture")
+    report("capture")
     async for page in client.evses.list().prefetch().pages():
         page.next_cursor
     async for item in client.evses.list():
         pass
-    told("paging")
+    report("paging")
     try:
         client.evses.list().resume("no cursor")
     except errors.CursorError as error:
         str(error)
     await expected(client.evses.update("one", location=None))
-    told("a write")
+    report("a write")
     for name in families:
         await list_family(client, name)
-        told(name)
+        report(name)
 
 async def main():
     seen = set(sys.modules)
-    def told(what):
+    def report(what):
         nonlocal seen
         if new := sorted(set(sys.modules) - seen):
             print(f"{what}: {', '.join(new)}")
         seen = set(sys.modules)
     credentials = ClientCredentials(client_id="app", client_secret="a-secret-12345")
-    heard = []
+    events = []
     client = Client(
-        credentials, base_url=url, on_drift=heard.append, retries=1, allow_insecure=True,
-        on_request=heard.append, on_response=heard.append, on_retry=heard.append,
+        credentials, base_url=url, on_drift=events.append, retries=1, allow_insecure=True,
+        on_request=events.append, on_response=events.append, on_retry=events.append,
     )
-    told("making a client")
+    report("creating a client")
     async with client:
-        told("opening it")
-        await calls(client, told)
+        report("opening a client")
+        await calls(client, report)
         await expected(client.sign_out())
-    told("closing it")
+    report("closing a client")
     application = AuthorizationCode(
         client_id="app", client_secret="a-secret-12345", redirect_uri="http://127.0.0.1/back",
     ).for_account("a user")
@@ -186,35 +186,35 @@ async def main():
         request = application.start_authorization(base_url=url, allow_insecure=True)
         await expected(client.sign_in(request, f"http://127.0.0.1/back?code=c&state={request.state}"))
         await expected(client.evses.get("one"))
-    told("signing in")
+    report("signing in")
     async with Client("a-token-12345", base_url="http://127.0.0.1:1", retries=0) as client:
         await expected(client.evses.get("one"))
-    told("a connection that is refused")
-    assert heard
+    report("a connection that is refused")
+    assert events
 
 asyncio.run(main())
 """
 
 
 def run(code: str, *options: str) -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-W", "error", "-c", HEAD + textwrap.dedent(code), *options],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
-def test_no_call_of_a_preloaded_client_imports_anything(url: str) -> None:
+def test_calls_of_a_preloaded_client_import_nothing(url: str) -> None:
     assert run(f"Client.preload()\n{CALLS}", url, *FAMILIES) == ""
 
 
 @pytest.mark.matrix  # a call of each family is made in the test before
 @pytest.mark.parametrize("family", ONE_OF_EACH_MODULE)
-def test_a_preloaded_family_imports_nothing(family: str, url: str) -> None:
+def test_calls_of_a_preloaded_family_import_nothing(family: str, url: str) -> None:
     code = """
     Client.preload(families[0])
     async def main():
@@ -235,14 +235,14 @@ def test_a_preloaded_family_imports_nothing(family: str, url: str) -> None:
     assert run(code, url, family) == "[]\n"
 
 
-def test_an_opened_client_imports_no_more_than_the_families_it_is_asked_for(url: str) -> None:
-    """Opening imports everything but families, which are imported by their first use."""
+def test_calls_of_an_opened_client_import_families_only(url: str) -> None:
+    """Opening imports everything except families, which the first use imports."""
     found = run(CALLS, url)
     late = {name for line in found.splitlines() for name in line.partition(": ")[2].split(", ")}
-    opening = next(line for line in found.splitlines() if line.startswith("opening it"))
+    opening = next(line for line in found.splitlines() if line.startswith("opening a client"))
     late -= set(opening.partition(": ")[2].split(", "))
-    making = next(line for line in found.splitlines() if line.startswith("making a client"))
-    late -= set(making.partition(": ")[2].split(", "))
+    creating = next(line for line in found.splitlines() if line.startswith("creating a client"))
+    late -= set(creating.partition(": ")[2].split(", "))
     assert {
         name for name in late if not name.startswith(("ev_energy.models", "ev_energy.resources"))
     } == set()

@@ -1,4 +1,4 @@
-"""Whole programs: ends, forks, signals. Standard error stays empty unless the user erred."""
+"""Exit, forks and signals of whole programs, which print nothing unexpected to standard error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
     "last",
     ["", "sys.exit(0)", "raise KeyboardInterrupt", "await client.close()", "del client, calls"],
 )
-def test_the_end_of_a_loop_with_calls_in_flight_says_at_most_who_was_not_closed(run, last):
+def test_loop_that_ends_with_calls_in_flight_warns_of_an_unclosed_client_only(run, last):
     script = run(f"""
         import contextlib
         async def main():
@@ -38,11 +38,11 @@ def test_the_end_of_a_loop_with_calls_in_flight_says_at_most_who_was_not_closed(
         assert err == ""
     else:
         assert err.count("ResourceWarning: unclosed <Client of") == 1
-        told = [line for line in err.splitlines() if "Warning" in line or "Error" in line]
-        assert len([one for one in told if "allocation traceback" not in one]) == 1, err
+        warnings = [line for line in err.splitlines() if "Warning" in line or "Error" in line]
+        assert len([one for one in warnings if "allocation traceback" not in one]) == 1, err
 
 
-def test_a_client_of_a_module_that_nobody_closes_is_told_of_at_exit_and_nothing_else(run):
+def test_unclosed_client_of_a_module_warns_once_at_exit(run):
     script = run("""
         client = Client("a-token", base_url=URL)
         for _ in range(3):
@@ -54,7 +54,7 @@ def test_a_client_of_a_module_that_nobody_closes_is_told_of_at_exit_and_nothing_
     assert "Traceback" not in err
 
 
-def test_where_warnings_are_errors_there_is_but_that_one(run):
+def test_unclosed_client_warns_once_with_warnings_as_errors(run):
     script = run(
         """
         async def main():
@@ -75,7 +75,7 @@ def test_where_warnings_are_errors_there_is_but_that_one(run):
 
 
 @pytest.mark.parametrize("what", ["Client", "ev_energy_sync.Client"])
-def test_a_client_that_is_closed_or_never_used_makes_no_noise_at_all(run, what):
+def test_closed_or_unused_client_is_silent(run, what):
     script = run(f"""
         async def main():
             async with Client("a-token", base_url=URL) as client:
@@ -88,17 +88,17 @@ def test_a_client_that_is_closed_or_never_used_makes_no_noise_at_all(run, what):
             client.evses.get("one")
         asyncio.run(main())
         client = ev_energy_sync.Client("a-token", base_url=URL)
-        client.evses.get("not closed: the blocking one closes by itself")
+        client.evses.get("an unclosed blocking client closes at exit")
     """)
     assert script.finish() == (0, "", "")
 
 
-def test_a_loop_that_was_closed_by_hand_before_the_client_hangs_nobody(run):
+def test_loop_closed_by_hand_before_the_client_blocks_no_call(run):
     script = run("""
         client = Client("a-token", base_url=URL)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(client.evses.get("one"))
-        loop.run_until_complete(loop.shutdown_asyncgens())  # what asyncio.run does
+        loop.run_until_complete(loop.shutdown_asyncgens())  # as asyncio.run does
         loop.close()
         print(asyncio.run(client.evses.get("two")).id)
         asyncio.run(client.close())
@@ -106,7 +106,7 @@ def test_a_loop_that_was_closed_by_hand_before_the_client_hangs_nobody(run):
     assert script.finish() == (0, "two\n", "")
 
 
-def test_a_loop_that_is_closed_in_the_middle_of_everything_hangs_nobody(run):
+def test_loop_closed_without_its_generators_blocks_no_call(run):
     script = run("""
         client = Client("a-token", base_url=URL)
         loop = asyncio.new_event_loop()
@@ -118,10 +118,10 @@ def test_a_loop_that_is_closed_in_the_middle_of_everything_hangs_nobody(run):
     code, out, err = script.finish()
     assert (code, out) == (0, "two\n")
     assert "Traceback" not in err
-    assert "client session" not in err  # asyncio tells of its own transport, which the user broke
+    assert "client session" not in err  # asyncio reports its own transport
 
 
-def test_ctrl_c_in_a_program_that_calls_ends_it_as_it_ends_any(run):
+def test_ctrl_c_interrupts_a_program_with_calls_in_flight(run):
     script = run("""
         async def main():
             async with Client("a-token", base_url=URL) as client:
@@ -142,10 +142,10 @@ def test_ctrl_c_in_a_program_that_calls_ends_it_as_it_ends_any(run):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("twin", [False, True], ids=["async", "blocking"])
-def test_a_signal_that_kills_kills(run, number, twin):
+@pytest.mark.parametrize("blocking", [False, True], ids=["async", "blocking"])
+def test_fatal_signal_ends_the_process(run, number, blocking):
     script = run(f"""
-        if {twin}:
+        if {blocking}:
             with ev_energy_sync.Client("a-token", base_url=URL) as client:
                 client.evses.get("one")
                 print("ready", flush=True)
@@ -164,7 +164,7 @@ def test_a_signal_that_kills_kills(run, number, twin):
     assert script.finish() == (-number, "", "")
 
 
-def test_sigterm_that_cancels_the_program_lets_it_close(run):
+def test_sigterm_handler_that_cancels_the_task_closes_the_client(run):
     script = run("""
         async def main():
             task = asyncio.current_task()
@@ -194,9 +194,9 @@ def test_sigterm_that_cancels_the_program_lets_it_close(run):
         "ok = asyncio.run(client.evses.get('child')).id == 'child'; os._exit(not ok)",
         "asyncio.run(both()); client = None; gc.collect(); os._exit(0)",
     ],
-    ids=["leaves", "closes", "drops it", "calls", "calls, closes and drops it"],
+    ids=["exits", "closes", "deletes", "calls", "calls, closes and deletes"],
 )
-def test_a_fork_with_calls_in_flight_harms_neither_side(run, last):
+def test_fork_with_calls_in_flight_affects_neither_process(run, last):
     script = run(f"""
         client = Client("a-token", base_url=URL, retries=0, timeout=20)
 
@@ -233,7 +233,7 @@ def test_a_fork_with_calls_in_flight_harms_neither_side(run, last):
 
 
 @fork_only
-def test_a_child_that_exits_as_usual_is_silent(run):
+def test_child_process_exits_silently(run):
     script = run("""
         client = Client("a-token", base_url=URL)
 
@@ -252,7 +252,7 @@ def test_a_child_that_exits_as_usual_is_silent(run):
 
 
 @pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
-def test_threads_with_loops_of_their_own_share_a_client(run, loops):
+def test_threads_with_separate_loops_share_a_client(run, loops):
     if loops == "uvloop":
         pytest.importorskip("uvloop")
     script = run(f"""
@@ -281,43 +281,43 @@ def test_threads_with_loops_of_their_own_share_a_client(run, loops):
     assert script.finish() == (0, "240\n", "")
 
 
-def test_the_blocking_client_does_not_wait_long_for_a_token_to_close(run):
+def test_blocking_client_waits_for_a_token_for_a_limited_time_when_closing(run):
     script = run("""
         url = URL.removesuffix("/v2") + "/o/slow/"
         auth = ClientCredentials(client_id="a", client_secret="secret", token_url=url)
         client = ev_energy_sync.Client(auth, base_url=URL)
-        found, begun = [], threading.Event()
+        found, started = [], threading.Event()
 
         def call():
             try:
-                client.with_options(headers={"X-Is": "under way"}).evses.get("one")
+                client.with_options(headers={"X-Is": "in flight"}).evses.get("one")
             except errors.ClientClosedError as error:
-                found.append("told")
+                found.append("closed")
 
         thread = threading.Thread(target=call)
         thread.start()
         tokens = client._aio._caller.state.tokens
         while client._portal._loop_thread is None or tokens._renewal is None:
             time.sleep(0.01)
-        began = time.monotonic()
+        started = time.monotonic()
         client.close()
         thread.join()
-        print(found, time.monotonic() - began < 4)
+        print(found, time.monotonic() - started < 4)
     """)
-    assert script.finish() == (0, "['told'] True\n", "")
+    assert script.finish() == (0, "['closed'] True\n", "")
 
 
 def test_exit_does_not_wait_for_a_loop_in_a_daemon_thread(run):
     script = run("""
-        client, begun = Client("a-token", base_url=URL), threading.Event()
+        client, started = Client("a-token", base_url=URL), threading.Event()
 
         async def main():
             await client.evses.get("one")
-            begun.set()
+            started.set()
             await client.evses.get("slow")
 
         threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
-        begun.wait()
+        started.wait()
         time.sleep(0.05)
     """)
     code, out, err = script.finish()
@@ -327,30 +327,30 @@ def test_exit_does_not_wait_for_a_loop_in_a_daemon_thread(run):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
-def test_ctrl_c_wherever_a_blocking_call_is_leaves_the_client_whole(run):
-    """The signal comes at forty moments of a call, from before it to after it."""
+def test_ctrl_c_at_any_moment_of_a_blocking_call_leaves_the_client_usable(run):
+    """The signal arrives at forty moments of a call, from before to after it."""
     script = run("""
         from ev_energy import MemoryBudget
 
-        # Between two steps of Python, a coroutine can be made and not yet be handed over.
+        # The interrupt may arrive when a coroutine was created and not yet passed on.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         budget = MemoryBudget(1000)
         client = ev_energy_sync.Client("a-token", base_url=URL, budget=budget)
         client.evses.get("one")
-        began = time.perf_counter()
+        started = time.perf_counter()
         client.evses.get("one")
-        took = time.perf_counter() - began
+        duration = time.perf_counter() - started
         interrupted, longest = 0, 0.0
         for step in range(40):
-            began = time.perf_counter()
+            started = time.perf_counter()
             try:
-                signal.setitimer(signal.ITIMER_REAL, max(1e-6, took * step / 30))
+                signal.setitimer(signal.ITIMER_REAL, max(1e-6, duration * step / 30))
                 client.evses.get("one")
-                time.sleep(took * 2)
+                time.sleep(duration * 2)
             except KeyboardInterrupt:
                 interrupted += 1
-            longest = max(longest, time.perf_counter() - began)
+            longest = max(longest, time.perf_counter() - started)
             assert client.evses.get("after").id == "after"
         bucket = client._aio._caller.state.bucket
         assert budget.state(bucket).waiting == 0
@@ -361,6 +361,6 @@ def test_ctrl_c_wherever_a_blocking_call_is_leaves_the_client_whole(run):
     """)
     code, out, err = script.finish()
     assert (code, out) == (0, "True True\n")
-    # Where an interrupt hits a destructor or the like, Python can but tell of it.
+    # An interrupt of a destructor is printed by Python.
     assert "never retrieved" not in err
     assert "Warning" not in err

@@ -1,7 +1,7 @@
-"""A server that has no tasks, so that every task there is belongs to the client.
+"""A server without tasks, so that all tasks of the loop belong to the client.
 
-Replies come in two pieces, head and body, so that a client waits for either. As a script it prints
-its port and serves until it is killed.
+It sends head and body of a reply separately, so that a client waits for each. As a script, it
+prints its port and serves until it is killed.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 PAGES = 3
 
 
-class Line:
-    """What it was asked, and what it is to do."""
+class TasklessServer:
+    """Counters of requests, and settings for the next replies."""
 
     def __init__(self) -> None:
         self.port = 0
-        self.seen: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        """The number of requests by method and path."""
         self.connections: set[asyncio.Transport] = set()
         self.busy = 0
-        """How many requests it answers with 503 from now on, of those to `busy_at`."""
+        """The number of requests to `busy_at` that are answered with 503."""
         self.busy_at = ""
+        """A part of the paths that `busy` refers to."""
         self.lifetime = 3600
+        """The ``expires_in`` of tokens."""
         self.silent = ""
-        """A part of the paths that it does not answer."""
+        """A part of the paths whose requests are not answered."""
         self._server: asyncio.Server | None = None
 
     @property
@@ -39,7 +42,7 @@ class Line:
 
     @property
     def api_requests(self) -> int:
-        return sum(count for what, count in self.seen.items() if " /v2/" in what)
+        return sum(count for what, count in self.counts.items() if " /v2/" in what)
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -54,7 +57,7 @@ class Line:
 
     def answer(self, method: str, target: str) -> bytes | None:
         path, _, query = target.partition("?")
-        self.seen[f"{method} {path}"] += 1
+        self.counts[f"{method} {path}"] += 1
         if self.silent and self.silent in path:
             return None
         status, more, body = 200, "", self._body(method, path, query)
@@ -69,14 +72,14 @@ class Line:
                 more = f'Link: <{self.url}/evses?page={page + 1}>; rel="next"\r\n'
         content = json.dumps(body).encode()
         head = (
-            f"HTTP/1.1 {status} So\r\nContent-Type: application/json\r\n"
+            f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(content)}\r\n{more}\r\n"
         )
         return head.encode() + content
 
     def _body(self, method: str, path: str, query: str) -> Any:
         if path == "/o/token/":
-            number = self.seen[f"{method} {path}"]
+            number = self.counts[f"{method} {path}"]
             return {
                 "access_token": f"access-token-{number}",
                 "refresh_token": f"refresh-token-{number}",
@@ -97,17 +100,17 @@ class Line:
 
 
 class Connection(asyncio.Protocol):
-    """One connection."""
+    """The protocol of one connection."""
 
-    def __init__(self, line: Line) -> None:
-        self._line, self._buffer = line, b""
+    def __init__(self, server: TasklessServer) -> None:
+        self._server, self._buffer = server, b""
 
     def connection_made(self, transport: Any) -> None:
         self._transport: asyncio.Transport = transport
-        self._line.connections.add(transport)
+        self._server.connections.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._line.connections.discard(self._transport)
+        self._server.connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -124,10 +127,10 @@ class Connection(asyncio.Protocol):
                 return
             self._buffer = self._buffer[whole:]
             method, target, _ = head.split(b" ", 2)
-            reply = self._line.answer(method.decode(), target.decode())
+            reply = self._server.answer(method.decode(), target.decode())
             if reply is not None:
-                first, gap, rest = reply.partition(b"\r\n\r\n")
-                self._transport.write(first + gap)
+                first, blank_line, rest = reply.partition(b"\r\n\r\n")
+                self._transport.write(first + blank_line)
                 loop = asyncio.get_running_loop()
                 loop.call_soon(loop.call_soon, self._write, rest)
 
@@ -137,12 +140,12 @@ class Connection(asyncio.Protocol):
 
 
 async def main() -> None:
-    line = Line()
-    line.silent = "slow"
-    await line.start()
-    print(line.port, flush=True)
+    server = TasklessServer()
+    server.silent = "slow"
+    await server.start()
+    print(server.port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    line.stop()
+    server.stop()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Arguments of the wrong kind, for every operation: refused by name, before anything is sent."""
+"""Arguments of a wrong type are refused by name before anything is sent, in every operation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOME = RoutePoint(latitude=51.0, longitude=0.0, name="Home")
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
 LATER = datetime(2024, 1, 2, tzinfo=UTC)
 
-#: What makes a call of the operations whose required arguments are no plain text.
+#: Required arguments that are no plain text, by operation.
 NEEDED: dict[str, object] = {
     "geometries": [SQUARE],
     "regions": [RegionGroupEntry(name="r", geometries=[SQUARE])],
@@ -45,7 +45,7 @@ NEEDED: dict[str, object] = {
     "receiver_wallet": "BILL_CREDITS",
     "region": "EUROPE",
 }
-#: Arguments that only go together with others.
+#: Arguments that require others.
 TOGETHER: dict[str, dict[str, object]] = {
     "evse_waitlist.create": {"evse_model_id": "emod01"},
     "vehicle_waitlist.create": {"vehicle_model_id": "vmod01"},
@@ -73,7 +73,7 @@ def parameters(operation: Operation) -> dict[str, inspect.Parameter]:
 
 
 def arguments(kind: Callable[[str], bool]) -> Iterator[tuple[Operation, str]]:
-    """Every argument whose annotation is of *kind*, with its operation."""
+    """Yield each operation with its arguments whose annotation is of *kind*."""
     for operation in TABLE:
         for name, parameter in parameters(operation).items():
             if kind(str(parameter.annotation)):
@@ -81,7 +81,7 @@ def arguments(kind: Callable[[str], bool]) -> Iterator[tuple[Operation, str]]:
 
 
 def takes_text(annotation: str) -> bool:
-    """Whether it takes text; what takes an id does, too."""
+    """Return whether an argument accepts text; arguments for ids do."""
     return bool(re.search(r"\bstr\b|\bId\[|\bKey\[", annotation)) and "Sequence" not in annotation
 
 
@@ -94,7 +94,7 @@ def takes_free_text(annotation: str) -> bool:
 
 
 async def call(client: Any, operation: Operation, name: str, value: object) -> None:
-    """Call *operation* with *value* as *name*, and with what else it needs."""
+    """Call *operation* with *value* as *name*, and with its other required arguments."""
     given: dict[str, Any] = dict(TOGETHER.get(operation.call, {}))
     for other, parameter in parameters(operation).items():
         if parameter.default is parameter.empty:
@@ -122,9 +122,7 @@ BYTES = [b"a@example.com", bytearray(b"a"), memoryview(b"a")]
 
 
 @named(arguments(takes_text))
-async def test_bytes_are_refused_where_text_is_wanted(
-    serve, operation: Operation, name: str
-) -> None:
+async def test_bytes_are_refused_for_a_text(serve, operation: Operation, name: str) -> None:
     server = await serve(nothing)
     async with server.client(retries=0) as client:
         for value in BYTES:
@@ -134,7 +132,7 @@ async def test_bytes_are_refused_where_text_is_wanted(
 
 
 @named(arguments(takes_list))
-async def test_texts_bytes_and_sets_are_refused_where_a_list_is_wanted(
+async def test_text_bytes_and_sets_are_refused_for_a_list(
     serve, operation: Operation, name: str
 ) -> None:
     server = await serve(nothing)
@@ -146,7 +144,7 @@ async def test_texts_bytes_and_sets_are_refused_where_a_list_is_wanted(
 
 
 @named(iter([(o, n) for o, n in arguments(takes_free_text) if n in o.query]))
-async def test_a_list_is_refused_where_a_query_takes_one_text(
+async def test_list_is_refused_for_a_single_text_in_a_query(
     serve, operation: Operation, name: str
 ) -> None:
     server = await serve(nothing)
@@ -163,7 +161,7 @@ FREE = [
 ]
 
 
-def test_the_free_texts_with_names_like_ids_are_listed() -> None:
+def test_free_text_arguments_named_like_ids_are_listed() -> None:
     assert_same_names(
         {name for _, name in FREE},
         {"client_id", "external_ticket_id", "smartcar_user_id"},
@@ -188,7 +186,7 @@ IDS = list(arguments(lambda annotation: bool(re.search(r"\bId\[", annotation))))
 
 
 @named(iter([(o, n) for o, n in IDS if n in o.query]))
-async def test_an_id_in_a_query_is_taken_from_every_form(
+async def test_id_in_a_query_is_accepted_in_every_form(
     serve, operation: Operation, name: str
 ) -> None:
     server = await serve(nothing)
@@ -202,7 +200,7 @@ async def test_an_id_in_a_query_is_taken_from_every_form(
             with pytest.raises(errors.EvEnergyError):
                 await call(client, operation, name, form)
     sent = [dict(seen.query)[name] for seen in server.requests]
-    if (operation.call, name) == ("support_tickets.list", "user"):  # which the API wants as a URL
+    if (operation.call, name) == ("support_tickets.list", "user"):  # the API expects a URL
         given = "https://x/v2/things/some01/"
         assert sent == [f"{server.url}/users/some01", given, given]
     else:
@@ -210,7 +208,7 @@ async def test_an_id_in_a_query_is_taken_from_every_form(
 
 
 @named(iter([(o, n) for o, n in IDS if n in (o.json or ())]))
-async def test_an_id_in_a_body_is_sent_as_id_or_url_and_never_as_a_model(
+async def test_id_in_a_body_is_sent_as_id_or_url_and_never_as_a_model(
     serve, operation: Operation, name: str
 ) -> None:
     server = await serve(nothing)
@@ -225,9 +223,7 @@ async def test_an_id_in_a_body_is_sent_as_id_or_url_and_never_as_a_model(
 
 
 @named(iter([(o, n) for o, n in IDS if n not in o.ids]))
-async def test_a_path_is_refused_where_an_id_is_wanted(
-    serve, operation: Operation, name: str
-) -> None:
+async def test_path_is_refused_for_an_id(serve, operation: Operation, name: str) -> None:
     server = await serve(nothing)
     async with server.client(retries=0) as client:
         value: Any = ["../users"] if name == "region_groups" else "../users"
@@ -270,7 +266,7 @@ def test_bytes_are_refused_in_the_settings_of_a_client(
 
 
 @pytest.mark.parametrize("position", [b"\x01\x02", "ab", {1.0, 2.0}])
-async def test_a_position_on_a_map_is_a_list_of_two_numbers(serve, position: Any) -> None:
+async def test_position_is_a_list_of_two_numbers(serve, position: Any) -> None:
     server = await serve(nothing)
     ring = (position, *RING[1:3], position)
     async with server.client() as client:
@@ -298,7 +294,7 @@ async def test_bytes_inside_a_value_are_refused_by_name(serve) -> None:
     assert server.requests == []
 
 
-def test_the_blocking_client_refuses_the_same(unused_tcp_port: int) -> None:
+def test_blocking_client_refuses_the_same(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}/v2"
     with ev_energy_sync.Client(TOKEN, base_url=url) as client:
         with pytest.raises(TypeError, match="email is bytes, which cannot be sent"):

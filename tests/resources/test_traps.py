@@ -1,4 +1,4 @@
-"""Where this API is not like others, or not like its own description, by family."""
+"""Peculiarities of the API, and differences from its description, by family."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def one_after_the_other(*replies: Any):
 
 
 async def call(client: Client, name: str, /, *ids: Any, **arguments: Any) -> Any:
-    """What a method gives, by its name below the client; a listing gives all its items."""
+    """Return the result of a method, named as in ``evses.get``; of a listing, all items."""
     found = attrgetter(name)(client)(*ids, **arguments)
     return await (found if inspect.isawaitable(found) else found.collect())
 
 
-# --- Carbon intensities are wrapped, and paged all the same --------------------
+# --- Carbon intensities: pages with an envelope --------------------------------
 
 
 def intensity(number: int) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def intensity(number: int) -> dict[str, Any]:
 
 
 class Intensities:
-    """Five carbon intensities in pages of two, each page wrapped, or bare."""
+    """Five carbon intensities in pages of two, with or without an envelope."""
 
     def __init__(self, *, wrapped: bool = True) -> None:
         self.wrapped = wrapped
@@ -88,7 +88,7 @@ class Intensities:
 
 @pytest.mark.parametrize("wrapped", [True, False])
 @pytest.mark.parametrize("prefetch", [True, False])
-async def test_carbon_intensities_come_in_order_wrapped_or_bare(
+async def test_carbon_intensities_are_read_with_or_without_an_envelope(
     serve, wrapped: bool, prefetch: bool
 ) -> None:
     server = await serve(Intensities(wrapped=wrapped))
@@ -132,7 +132,7 @@ async def test_carbon_intensities_resume_at_a_cursor_in_both_directions(serve) -
 
 
 @pytest.mark.parametrize("body", [{"carbon_intensities": 5}, 5, None])
-async def test_a_page_that_wraps_no_carbon_intensities_is_no_page(serve, body: Any) -> None:
+async def test_envelope_without_carbon_intensities_is_a_decode_error(serve, body: Any) -> None:
     server = await serve(always(body))
     async with server.client() as client:
         with pytest.raises(errors.DecodeError, match="expected a list of CarbonIntensity") as no:
@@ -141,7 +141,7 @@ async def test_a_page_that_wraps_no_carbon_intensities_is_no_page(serve, body: A
     assert no.value.body == json.dumps(body).encode()
 
 
-async def test_a_deviation_in_a_wrapped_page_is_told_with_its_place(serve) -> None:
+async def test_deviation_in_an_envelope_is_reported_with_its_path(serve) -> None:
     drift: list[Any] = []
     server = await serve(always({"carbon_intensities": [intensity(0), {**intensity(1), "new": 1}]}))
     async with server.client(on_drift=drift.append) as client:
@@ -169,7 +169,7 @@ NOTIFICATION = {
 
 
 @pytest.mark.parametrize("body", [{"Notification": NOTIFICATION}, NOTIFICATION])
-async def test_a_notification_comes_back_wrapped_or_bare(serve, body: Any) -> None:
+async def test_notification_is_read_with_or_without_an_envelope(serve, body: Any) -> None:
     server = await serve(always(body))
     async with server.client(strict=True) as client:
         changed = await client.notifications.update("notf01", read_at=WHEN)
@@ -179,7 +179,7 @@ async def test_a_notification_comes_back_wrapped_or_bare(serve, body: Any) -> No
     assert json.loads(seen.body) == {"read_at": TEXT}
 
 
-async def test_a_notification_that_is_none_is_a_decode_error(serve) -> None:
+async def test_reply_that_is_no_notification_is_a_decode_error(serve) -> None:
     server = await serve(one_after_the_other([], {"Notification": []}, {"Notification": None}))
     async with server.client() as client:
         for _ in range(2):
@@ -187,7 +187,7 @@ async def test_a_notification_that_is_none_is_a_decode_error(serve) -> None:
                 await client.notifications.update("notf01", read_at=WHEN)
 
 
-# --- Answers without a body, or with an odd one --------------------------------
+# --- Replies without a body or with an unusual one -----------------------------
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ async def test_a_notification_that_is_none_is_a_decode_error(serve) -> None:
         (204, b"", {}),
     ],
 )
-async def test_a_deleted_vehicle_answers_with_numbers_or_with_none(
+async def test_deleted_vehicle_returns_counts_or_none(
     serve, status: int, body: bytes, counts: dict[str, int]
 ) -> None:
     server = await serve(always(status=status, body=body))
@@ -212,7 +212,7 @@ async def test_a_deleted_vehicle_answers_with_numbers_or_with_none(
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b"null", b'"gone"'])
-async def test_a_deletion_that_answers_with_no_numbers_is_a_decode_error(
+async def test_deleted_vehicle_with_other_values_than_counts_is_a_decode_error(
     serve, body: bytes
 ) -> None:
     server = await serve(always(body=body))
@@ -268,7 +268,7 @@ DETAILS = {
     ],
 )
 @pytest.mark.parametrize("status", [200, 201, 204])
-async def test_what_answers_without_a_body_gives_nothing(
+async def test_operation_without_a_reply_body_returns_none(
     serve, method: str, arguments: Any, path: str, body: Any, status: int
 ) -> None:
     server = await serve(always(status=status))
@@ -297,9 +297,7 @@ async def test_what_answers_without_a_body_gives_nothing(
         ({"a": UNSET}, TypeError),
     ],
 )
-async def test_what_is_no_json_object_is_refused_as_details(
-    serve, details: Any, kind: type[Exception]
-) -> None:
+async def test_details_must_be_a_json_object(serve, details: Any, kind: type[Exception]) -> None:
     server = await serve(always(status=201))
     async with server.client() as client:
         for method in (
@@ -311,7 +309,7 @@ async def test_what_is_no_json_object_is_refused_as_details(
     assert server.requests == []
 
 
-async def test_a_write_whose_description_shows_a_body_but_has_none_is_sent_without(serve) -> None:
+async def test_write_without_members_is_sent_without_a_body(serve) -> None:
     server = await serve(always({"url": "https://x/"}, status=201))
     async with server.client() as client:
         await client.evses.reconnect("evse01")
@@ -322,7 +320,7 @@ async def test_a_write_whose_description_shows_a_body_but_has_none_is_sent_witho
         assert "Content-Type" not in seen.headers
 
 
-# --- Members with several forms ------------------------------------------------
+# --- Fields with several forms -------------------------------------------------
 
 PRICED = {"price": "21.30", "energy_delivered_watt_hours": 7}
 READ = EnergyDeliveredByPrice(price=Decimal("21.30"), energy_delivered_watt_hours=7)
@@ -340,7 +338,7 @@ READ = EnergyDeliveredByPrice(price=Decimal("21.30"), energy_delivered_watt_hour
     ],
 )
 @pytest.mark.parametrize("odd", [False, True])  # read the fast way, or item by item
-async def test_energy_by_price_is_several_however_it_comes(
+async def test_energy_by_price_is_a_tuple_in_either_form(
     serve, sent: Any, read: Any, odd: bool
 ) -> None:
     interval = {} if sent is UNSET else {"energy_delivered_by_price": sent}
@@ -357,7 +355,7 @@ async def test_energy_by_price_is_several_however_it_comes(
 
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("odd", [False, True])
-async def test_unknown_members_of_energy_by_price_are_kept(serve, alone: bool, odd: bool) -> None:
+async def test_unknown_fields_of_energy_by_price_are_kept(serve, alone: bool, odd: bool) -> None:
     drift: list[str] = []
     one = {**PRICED, "new": [1]}
     body = {"intervals": [{"energy_delivered_by_price": one if alone else [PRICED, one]}]}
@@ -386,7 +384,7 @@ TARIFF = {"id": "tari01", "url": "u", "supplier": "s", "name": "n", "currency": 
         (None, None),
     ],
 )
-async def test_prices_are_a_url_a_list_or_nothing(serve, sent: Any, read: Any, expand: Any) -> None:
+async def test_prices_are_a_link_a_list_or_none(serve, sent: Any, read: Any, expand: Any) -> None:
     server = await serve(always({**TARIFF, "prices": sent}))
     async with server.client(strict=True) as client:
         tariff = await client.tariffs.get("tari01", expand=expand)
@@ -396,7 +394,7 @@ async def test_prices_are_a_url_a_list_or_nothing(serve, sent: Any, read: Any, e
 
 @pytest.mark.parametrize("text", ["2024-04-17T09:39:45.984584", TEXT, "2024-04-17 09:39:45.984584"])
 @pytest.mark.parametrize("strict", [False, True])
-async def test_a_moment_without_a_zone_is_utc_and_no_deviation(
+async def test_timestamp_without_a_zone_is_utc_and_no_deviation(
     serve, text: str, strict: bool
 ) -> None:
     drift: list[Any] = []
@@ -413,7 +411,7 @@ async def test_a_moment_without_a_zone_is_utc_and_no_deviation(
 
 @pytest.mark.parametrize("name", ["expires_at", "expiry"])
 @pytest.mark.parametrize("strict", [False, True])
-async def test_when_a_url_expires_is_read_under_both_names(serve, name: str, strict: bool) -> None:
+async def test_expiry_of_a_url_is_read_under_both_names(serve, name: str, strict: bool) -> None:
     drift: list[Any] = []
     server = await serve(always({"url": "https://x/", name: TEXT}, status=201))
     async with server.client(on_drift=drift.append, strict=strict) as client:
@@ -424,7 +422,7 @@ async def test_when_a_url_expires_is_read_under_both_names(serve, name: str, str
 
 
 @pytest.mark.parametrize("url", ["https://x/", 5])  # read the fast way, or item by item
-async def test_an_expiry_that_is_no_moment_is_kept_and_told(serve, url: Any) -> None:
+async def test_expiry_that_is_no_timestamp_is_kept_and_reported(serve, url: Any) -> None:
     drift: list[Any] = []
     server = await serve(always({"url": url, "expiry": "soon"}, status=201))
     async with server.client(on_drift=drift.append) as client:
@@ -438,7 +436,7 @@ async def test_an_expiry_that_is_no_moment_is_kept_and_told(serve, url: Any) -> 
             await client.vehicles.reconnect("vhcl01")
 
 
-async def test_a_null_expiry_is_none_under_both_names(serve) -> None:
+async def test_null_expiry_is_none_under_both_names(serve) -> None:
     server = await serve(one_after_the_other({"expiry": None}, {"expires_at": None}))
     async with server.client(strict=True) as client:
         for _ in range(2):
@@ -447,18 +445,18 @@ async def test_a_null_expiry_is_none_under_both_names(serve) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://x/", 5])  # read the fast way, or item by item
-async def test_when_a_url_expires_counts_under_the_name_that_says_it(serve, url: Any) -> None:
+async def test_expires_at_takes_precedence_over_expiry(serve, url: Any) -> None:
     server = await serve(always({"url": url, "expires_at": None, "expiry": TEXT}, status=201))
     async with server.client() as client:
         link = await client.vehicles.reconnect("vhcl01")
     assert (link.url, link.expires_at, link.extra) == (url, WHEN, {})
 
 
-# --- Waiting lists, payouts, programs: one or the other -------------------------
+# --- Waiting lists, payouts, programs: alternative arguments -------------------
 
 
 @pytest.mark.parametrize("kind", ["evse", "vehicle"])
-async def test_a_waiting_list_takes_a_model_or_both_names(serve, kind: str) -> None:
+async def test_waiting_list_accepts_a_model_or_both_names(serve, kind: str) -> None:
     entry = {"id": f"{kind[0]}wlt01", "email": "a@example.com"}
     server = await serve(always(entry, status=201))
     of = models.EVSEModel if kind == "evse" else models.VehicleModel
@@ -485,7 +483,9 @@ async def test_a_waiting_list_takes_a_model_or_both_names(serve, kind: str) -> N
 
 @pytest.mark.parametrize("kind", ["evse", "vehicle"])
 @pytest.mark.parametrize("given", ["", "make", "model", "id make", "id model", "id make model"])
-async def test_a_waiting_list_takes_neither_less_nor_more(serve, kind: str, given: str) -> None:
+async def test_waiting_list_refuses_incomplete_and_surplus_arguments(
+    serve, kind: str, given: str
+) -> None:
     server = await serve(always({}, status=201))
     words = {"id": f"{kind}_model_id", "make": f"{kind}_make_name", "model": f"{kind}_model_name"}
     arguments = {words[word]: "x" for word in given.split()}
@@ -515,7 +515,7 @@ async def test_a_waiting_list_takes_neither_less_nor_more(serve, kind: str, give
         ({"receiver_wallet": "NEW", "receiver": "x"}, '{"receiver":"x","receiver_wallet":"NEW"}'),
     ],
 )
-async def test_a_payout_method_names_whom_to_pay_where_the_wallet_needs_it(
+async def test_payout_method_requires_the_recipient_that_its_wallet_needs(
     serve, arguments: Any, body: str
 ) -> None:
     server = await serve(always({}))
@@ -546,7 +546,7 @@ async def test_a_payout_method_names_whom_to_pay_where_the_wallet_needs_it(
         ({"country_code": models.CountryCode.GB}, [("country_code", "GB")]),
     ],
 )
-async def test_programs_are_asked_for_by_a_point_or_by_a_postal_code(
+async def test_programs_are_filtered_by_a_point_or_a_postal_code(
     serve, arguments: Any, query: Any
 ) -> None:
     server = await serve(always([]))
@@ -557,7 +557,7 @@ async def test_programs_are_asked_for_by_a_point_or_by_a_postal_code(
     assert "Authorization" not in seen.headers
 
 
-async def test_a_region_is_asked_for_latitude_first_too(serve) -> None:
+async def test_point_of_a_region_filter_has_latitude_first(serve) -> None:
     server = await serve(always([]))
     async with server.client() as client:
         await client.regions.list(contains=LatLong(latitude=51.5, longitude=-1e-5)).collect()
@@ -597,14 +597,14 @@ async def test_a_region_is_asked_for_latitude_first_too(serve) -> None:
         ),
     ],
 )
-async def test_a_path_goes_on_the_wire_as_the_api_spells_it(serve, method: str, path: str) -> None:
+async def test_path_is_sent_as_the_api_spells_it(serve, method: str, path: str) -> None:
     server = await serve(always({}))
     async with server.client() as client:
         await call(client, *method.split())
     assert [seen.raw_path for seen in server.requests] == [f"/v2{path}"]
 
 
-async def test_keys_that_are_no_ids_make_paths_too(serve) -> None:
+async def test_path_accepts_keys_that_are_no_ids(serve) -> None:
     server = await serve(always({}))
     north_america = models.VehicleModelConnectorRegion.NORTH_AMERICA
     async with server.client() as client:
@@ -678,7 +678,7 @@ FILTERS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
             {"start": WHEN, "end": WHEN + DAY, "resolution": "PT30M"},
             [f"start={TEXT}", "end=2024-04-18T09:39:45.984584Z", "resolution=PT30M"],
         ),
-        # A day longer by an hour, as where clocks go back; days are counted, not hours.
+        # A day of 25 hours, at the end of summer time: days are counted, not hours.
         (
             {"start": WHEN, "end": WHEN + 31 * DAY + DAY / 24, "resolution": "P1D"},
             [f"start={TEXT}", "end=2024-05-18T10:39:45.984584Z", "resolution=P1D"],
@@ -691,7 +691,7 @@ FILTERS: dict[str, list[tuple[dict[str, Any], list[str]]]] = {
     ("method", "arguments", "query"),
     [(method, *case) for method, cases in FILTERS.items() for case in cases],
 )
-async def test_a_filter_goes_on_the_wire_as_the_api_wants_it(
+async def test_filter_is_sent_as_the_api_expects_it(
     serve, method: str, arguments: dict[str, Any], query: list[str]
 ) -> None:
     async def handler(request: web.Request) -> web.Response:
@@ -705,7 +705,7 @@ async def test_a_filter_goes_on_the_wire_as_the_api_wants_it(
     assert [f"{n}={value}" for n, value in seen.query if n != "page_size"] == query
 
 
-async def test_the_direction_of_an_ocpp_message_is_read_in_another_case_than_it_is_asked_for(
+async def test_direction_of_an_ocpp_message_differs_in_case_from_its_filter(
     serve,
 ) -> None:
     server = await serve(always([{"direction": "Sent"}, {"direction": "Received"}]))
@@ -720,7 +720,7 @@ async def test_the_direction_of_an_ocpp_message_is_read_in_another_case_than_it_
                 client.evses.ocpp_logs("evse01", direction=wrong)  # type: ignore[arg-type]
 
 
-# --- Paging where the description is silent, or says something else ---------------
+# --- Paging that the description omits or describes differently ----------------
 
 
 @pytest.mark.parametrize(
@@ -742,7 +742,7 @@ async def test_the_direction_of_an_ocpp_message_is_read_in_another_case_than_it_
     ],
 )
 @pytest.mark.parametrize("position", ["page", "page_after"])
-async def test_a_link_is_followed_wherever_one_comes(
+async def test_next_link_is_followed_in_every_listing(
     serve, method: str, has_page_size: bool, position: str
 ) -> None:
     async def handler(request: web.Request) -> web.Response:
@@ -778,7 +778,7 @@ def with_position(position: Any) -> GeoJsonPolygon:
     return polygon([RING[0], position, RING[2], RING[0]])
 
 
-async def test_a_boundary_is_sent_as_it_is_longitude_first(serve) -> None:
+async def test_boundary_is_sent_with_longitude_first(serve) -> None:
     server = await serve(always({"id": "regn01"}, status=201))
     as_lists = GeoJsonPolygon(coordinates=[[list(place) for place in RING]])  # type: ignore[arg-type]
     made = GeoJsonPolygon.from_dict({"type": "Polygon", "coordinates": [RING, RING]})
@@ -884,7 +884,7 @@ async def test_a_boundary_is_sent_as_it_is_longitude_first(serve) -> None:
         ),
     ],
 )
-async def test_a_boundary_beyond_the_limits_is_refused_with_its_place(
+async def test_boundary_beyond_the_limits_is_refused_with_its_path(
     serve, geometries: Any, message: str
 ) -> None:
     server = await serve(always({}, status=201))
@@ -901,7 +901,7 @@ async def test_a_boundary_beyond_the_limits_is_refused_with_its_place(
     assert server.requests == []
 
 
-async def test_a_boundary_at_the_limits_is_sent(serve) -> None:
+async def test_boundary_at_the_limits_is_sent(serve) -> None:
     server = await serve(always({}, status=201))
     long = [(0.0, number / 25_000) for number in range(24_999)]
     edge = ((-180, -90), (180, -90), (180, 90), (-180, -90))
@@ -917,11 +917,11 @@ async def test_a_boundary_at_the_limits_is_sent(serve) -> None:
     assert len(server.requests) == 5
 
 
-# --- Errors that mean something, and writes ---------------------------------------
+# --- Errors with a meaning of their own, and writes ----------------------------
 
 
 @pytest.mark.parametrize("method", ["boost_start", "boost_end"])
-async def test_a_boost_that_cannot_be_is_a_conflict_or_a_failure_of_the_server(
+async def test_impossible_boost_is_a_conflict_or_a_server_error(
     serve, time: FakeTime, method: str
 ) -> None:
     replies = [(409, errors.ConflictError), (503, errors.ServerError)]
@@ -964,7 +964,7 @@ WRITES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_a_write_the_server_failed_at_is_not_repeated(
+async def test_write_is_not_repeated_after_a_server_error(
     serve, time: FakeTime, method: str, status: int
 ) -> None:
     server = await serve(always({"title": "Oops"}, status=status, headers={"Retry-After": "1"}))
@@ -1008,7 +1008,7 @@ async def test_a_write_the_server_failed_at_is_not_repeated(
         ),
     ],
 )
-async def test_what_a_region_conflicts_with_stands_in_the_error(
+async def test_error_of_a_region_names_the_conflicting_ones(
     serve, problem: dict[str, Any], kind: type[errors.ApiError], extension: str
 ) -> None:
     body = {"title": "No", "detail": "why", **problem}
@@ -1029,9 +1029,7 @@ async def test_what_a_region_conflicts_with_stands_in_the_error(
 
 
 @pytest.mark.parametrize("error", ["validation-failed-password-reset"])
-async def test_an_address_that_is_none_is_a_422_with_the_errors_of_its_fields(
-    serve, error: str
-) -> None:
+async def test_invalid_address_is_an_error_with_field_errors(serve, error: str) -> None:
     problem = {
         "type": f"https://api.ev.energy/v2/problems/{error}/",
         "title": "No",
@@ -1058,7 +1056,7 @@ async def test_an_address_that_is_none_is_a_422_with_the_errors_of_its_fields(
         ("vehicle_onboarding", False),
     ],
 )
-async def test_only_the_onboarding_of_inverters_is_told_who_asks(
+async def test_onboarding_of_inverters_sends_the_acting_user_only(
     serve, name: str, is_private: bool
 ) -> None:
     server = await serve(always(status=302, headers={"Location": "https://drivers.example/?a=%2F"}))
@@ -1077,7 +1075,7 @@ async def test_only_the_onboarding_of_inverters_is_told_who_asks(
     assert ("X-Mine" in seen.headers) is is_private
 
 
-async def test_the_onboarding_of_inverters_needs_a_token(serve) -> None:
+async def test_onboarding_of_inverters_needs_a_token(serve) -> None:
     server = await serve(always(status=302, headers={"Location": "https://drivers.example/"}))
     async with server.client(auth=None) as client:
         with pytest.raises(ValueError, match="needs an access token"):
@@ -1086,7 +1084,7 @@ async def test_the_onboarding_of_inverters_needs_a_token(serve) -> None:
     assert [seen.raw_path for seen in server.requests] == ["/v2/evse_onboarding"]
 
 
-async def test_completing_an_onboarding_sends_the_id_under_its_other_name(serve) -> None:
+async def test_onboarding_is_completed_with_the_id_under_its_other_name(serve) -> None:
     uid = "123e4567-e89b-12d3-a456-426614174000"
     replies = {
         "GET": {"authorization_request_id": uid, "url": "https://x/", "auth_method": "native"},
@@ -1110,7 +1108,7 @@ async def test_completing_an_onboarding_sends_the_id_under_its_other_name(serve)
     }
 
 
-# --- What cannot be right ------------------------------------------------------------
+# --- Invalid arguments ---------------------------------------------------------
 
 HOME = RoutePoint(latitude=51.0, longitude=0.0, name="Home")
 ROUTE = {"name": "n", "origin": HOME, "destination": HOME, "arrive_with_min_percent": 10}
@@ -1126,7 +1124,7 @@ def here(latitude: float, longitude: float) -> LatLong:
     return LatLong(latitude=latitude, longitude=longitude)
 
 
-#: Wrong arguments and the message about them, by method and ids.
+#: Invalid arguments and their error messages, by method and ids.
 BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "users.update_route_planner_preferences u": [
         ({"arrive_with_min_percent": -1}, "arrive_with_min_percent must be 0 to 100, not -1"),
@@ -1275,7 +1273,7 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     ("method", "arguments", "message"),
     [(method, *case) for method, cases in BAD.items() for case in cases],
 )
-async def test_what_cannot_be_right_is_refused_before_anything_is_sent(
+async def test_invalid_arguments_are_refused_before_anything_is_sent(
     serve, method: str, arguments: dict[str, Any], message: str
 ) -> None:
     server = await serve(always({}))
@@ -1327,7 +1325,7 @@ SENT_AS_THEY_ARE: dict[str, list[dict[str, Any]]] = {
     ("method", "arguments"),
     [(method, case) for method, cases in SENT_AS_THEY_ARE.items() for case in cases],
 )
-async def test_what_is_just_within_the_limits_is_sent_as_it_is(
+async def test_arguments_at_the_limits_are_sent_unchanged(
     serve, method: str, arguments: dict[str, Any]
 ) -> None:
     server = await serve(always({}))
@@ -1336,7 +1334,7 @@ async def test_what_is_just_within_the_limits_is_sent_as_it_is(
     assert json.loads(server.requests[0].body) == arguments
 
 
-async def test_bodies_hold_moments_urls_and_nested_values_in_the_form_of_the_api(serve) -> None:
+async def test_bodies_have_timestamps_urls_and_nested_values_as_the_api_expects(serve) -> None:
     server = await serve(always({}))
     data = [models.EvidenceDataWrite(id=7, value="a/b")]
     groups = models.NotificationGroupsWrite(deals_and_offers=False)
@@ -1370,7 +1368,7 @@ async def test_bodies_hold_moments_urls_and_nested_values_in_the_form_of_the_api
     ]
 
 
-async def test_a_waitlist_takes_a_model_with_a_list_in_place_of_a_text(serve) -> None:
+async def test_waitlist_accepts_a_model_with_a_list_instead_of_a_text(serve) -> None:
     model = models.EVSEModel.from_dict({"id": "emod01", "url": "u/emod01", "name": ["odd"]})
     assert hash(model) == hash(models.EVSEModel.from_dict(model.to_dict()))
     server = await serve(always({"id": "ewlt01"}))

@@ -1,4 +1,4 @@
-"""Uploading evidence for a rebate, with two servers: the API and a storage outside it."""
+"""Uploads of rebate evidence, with two servers: the API and a storage outside it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.helpers.recording_server import Handler, RecordingServer
 from tests.helpers.support import SIGNATURE, TOKEN, FakeTime, MockableResponse
 
 SECRET_QUERY = f"X-Amz-Signature={SIGNATURE}&x-id=PutObject&key=a%2Fb+c"
-#: More than two chunks, and no two of the same content.
+#: More than two chunks, all of them different.
 DATA = b"".join(number.to_bytes(4) for number in range(150_000))
 ONE = "https://api.ev.energy/v2/rebate_evidence_files/rbef01"
 START = "/v2/rebate_evidence_files:start_upload"
@@ -55,10 +55,10 @@ def reset(request: web.Request) -> web.Response:
 
 
 def one_after_the_other(*replies: Reply) -> Handler:
-    left = list(replies)
+    remaining = list(replies)
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        return (left.pop(0) if len(left) > 1 else left[0])(request)
+        return (remaining.pop(0) if len(remaining) > 1 else remaining[0])(request)
 
     return handler
 
@@ -68,7 +68,7 @@ def presigned(port: int, host: str = "127.0.0.1") -> str:
 
 
 def api(url: str, *finishes: Reply, started: dict[str, Any] | None = None) -> Handler:
-    """An API that has files put to *url*."""
+    """Return a handler of an API whose uploads go to *url*."""
     upload = {"id": "rbef01", "url": ONE, "presigned_url": url} if started is None else started
     finish = one_after_the_other(
         *finishes, lambda _: web.json_response({"id": "rbef01", "url": ONE})
@@ -85,8 +85,8 @@ def api(url: str, *finishes: Reply, started: dict[str, Any] | None = None) -> Ha
 
 
 @attrs.frozen
-class World:
-    """Both servers."""
+class Setup:
+    """The API and the storage."""
 
     api: RecordingServer
     storage: RecordingServer
@@ -95,9 +95,9 @@ class World:
         return self.api.client(**settings)
 
 
-async def world(serve: Serve, *replies: Reply, finishes: tuple[Reply, ...] = ()) -> World:
+async def world(serve: Serve, *replies: Reply, finishes: tuple[Reply, ...] = ()) -> Setup:
     storage = await serve(one_after_the_other(*replies or (stored,)))
-    return World(await serve(api(presigned(storage.port), *finishes)), storage)
+    return Setup(await serve(api(presigned(storage.port), *finishes)), storage)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def invoice(tmp_path: Path) -> Path:
 
 @attrs.define
 class Socket:
-    """A storage that does what a test says with the bytes of each connection."""
+    """A storage whose connections break after a given number of bytes."""
 
     port: int = 0
     connections: int = 0
@@ -121,10 +121,10 @@ async def listen() -> AsyncIterator[Callable[..., Awaitable[Socket]]]:
     servers: list[asyncio.Server] = []
 
     async def start(*stop_after: int) -> Socket:
-        """The first connections break after so many bytes of the body; 0 answers at once: no."""
-        socket, left = Socket(), list(stop_after)
+        """Start a storage whose first connections break after these bytes; 0 is a refusal."""
+        socket, remaining = Socket(), list(stop_after)
 
-        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             socket.connections += 1
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 await answer(reader, writer)
@@ -133,18 +133,18 @@ async def listen() -> AsyncIterator[Callable[..., Awaitable[Socket]]]:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.partition(b"content-length: ")[2].partition(b"\r")[0])
-            stop = left.pop(0) if left else None
-            if stop is None:
+            byte_count = remaining.pop(0) if remaining else None
+            if byte_count is None:
                 socket.bodies.append(await reader.readexactly(length))
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            elif stop == 0:
+            elif byte_count == 0:
                 writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 await reader.read()
             else:
-                await reader.readexactly(stop)
+                await reader.readexactly(byte_count)
                 writer.transport.abort()
 
-        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
         servers.append(server)
         socket.port = server.sockets[0].getsockname()[1]
         return socket
@@ -154,11 +154,11 @@ async def listen() -> AsyncIterator[Callable[..., Awaitable[Socket]]]:
         server.close()
 
 
-# --- What goes where ----------------------------------------------------------
+# --- Destinations of requests -------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["path", "text", "bytes", "open file", "memory"])
-async def test_the_storage_gets_exactly_the_bytes_and_nothing_of_the_api(
+async def test_storage_receives_the_bytes_and_no_header_of_the_api(
     serve: Serve, invoice: Path, form: str
 ) -> None:
     there = await world(serve)
@@ -196,7 +196,7 @@ async def test_the_storage_gets_exactly_the_bytes_and_nothing_of_the_api(
     assert TOKEN not in str(headers)
 
 
-async def test_the_presigned_url_is_not_requoted(serve: Serve) -> None:
+async def test_presigned_url_is_not_requoted(serve: Serve) -> None:
     asked: list[str] = []
 
     def note(request: web.Request) -> web.Response:
@@ -209,7 +209,7 @@ async def test_the_presigned_url_is_not_requoted(serve: Serve) -> None:
     assert asked == [f"/bucket/a%20file?{SECRET_QUERY}"]
 
 
-async def test_no_content_type_is_sent_unless_one_is_given(serve: Serve) -> None:
+async def test_content_type_is_sent_only_if_given(serve: Serve) -> None:
     there = await world(serve)
     async with there.client() as client:
         await client.rebates.upload_evidence(
@@ -221,7 +221,7 @@ async def test_no_content_type_is_sent_unless_one_is_given(serve: Serve) -> None
     assert "Content-Type" not in left_out.headers
 
 
-async def test_no_cookie_goes_from_the_api_to_the_storage_or_back(serve: Serve) -> None:
+async def test_cookies_are_not_sent_between_api_and_storage(serve: Serve) -> None:
     storage = await serve(one_after_the_other(answers(200, headers={"Set-Cookie": "b=storage"})))
     server = await serve(api(presigned(storage.port, host="localhost")))
     async with Client(TOKEN, base_url=f"http://localhost:{server.port}/v2") as client:
@@ -232,7 +232,7 @@ async def test_no_cookie_goes_from_the_api_to_the_storage_or_back(serve: Serve) 
         assert "Cookie" not in seen.headers
 
 
-async def test_an_open_file_is_sent_from_its_position_and_stays_open_there(
+async def test_open_file_is_sent_from_its_position_and_stays_open_there(
     serve: Serve, invoice: Path
 ) -> None:
     there = await world(serve)
@@ -247,7 +247,7 @@ async def test_an_open_file_is_sent_from_its_position_and_stays_open_there(
     assert there.storage.requests[0].headers["Content-Length"] == str(len(DATA) - 5)
 
 
-async def test_an_open_file_at_its_end_is_sent_as_empty(serve: Serve) -> None:
+async def test_open_file_at_its_end_is_sent_as_empty(serve: Serve) -> None:
     there = await world(serve)
     file = io.BytesIO(b"all")
     for place in (3, 99):
@@ -258,23 +258,21 @@ async def test_an_open_file_at_its_end_is_sent_as_empty(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("form", ["path", "bytes", "open file"])
-async def test_an_empty_file_is_uploaded_like_any_other(
-    serve: Serve, tmp_path: Path, form: str
-) -> None:
+async def test_empty_file_is_uploaded(serve: Serve, tmp_path: Path, form: str) -> None:
     there = await world(serve)
     path = tmp_path / "empty.txt"
     path.touch()
-    told: list[tuple[int, int]] = []
+    records: list[tuple[int, int]] = []
     with path.open("rb") as opened:
         file = {"path": path, "bytes": b"", "open file": opened}[form]
         async with there.client() as client:
             await client.rebates.upload_evidence(
-                file, **WHAT, file_name="a", progress=lambda *now: told.append(now)
+                file, **WHAT, file_name="a", progress=lambda *now: records.append(now)
             )
     [put] = there.storage.requests
     assert (put.body, put.headers["Content-Length"]) == (b"", "0")
     assert "Transfer-Encoding" not in put.headers
-    assert told == [(0, 0)]
+    assert records == [(0, 0)]
     assert len(there.api.requests) == 2
 
 
@@ -283,7 +281,7 @@ async def test_an_empty_file_is_uploaded_like_any_other(
 
 @pytest.mark.parametrize("given", [None, "named.png"])
 @pytest.mark.parametrize("form", ["path", "text", "open file"])
-async def test_a_file_has_its_own_name_unless_another_one_is_given(
+async def test_file_name_defaults_to_the_name_of_the_file(
     serve: Serve, invoice: Path, form: str, given: str | None
 ) -> None:
     there = await world(serve)
@@ -295,7 +293,7 @@ async def test_a_file_has_its_own_name_unless_another_one_is_given(
     assert f'"file_name":"{wanted}"'.encode() in there.api.requests[0].body
 
 
-async def test_a_file_without_a_name_needs_file_name_before_anything_is_sent(
+async def test_file_without_a_name_needs_file_name_before_anything_is_sent(
     serve: Serve,
 ) -> None:
     there = await world(serve)
@@ -312,7 +310,7 @@ async def test_a_file_without_a_name_needs_file_name_before_anything_is_sent(
     assert there.api.requests == []
 
 
-async def test_a_file_that_is_not_seekable_is_refused_before_anything_is_sent(
+async def test_file_that_is_not_seekable_is_refused_before_anything_is_sent(
     serve: Serve, tmp_path: Path
 ) -> None:
     there = await world(serve)
@@ -336,7 +334,7 @@ async def test_a_file_that_is_not_seekable_is_refused_before_anything_is_sent(
         (io.StringIO("1"), "file must be opened in binary mode"),
     ],
 )
-async def test_an_argument_that_is_not_a_binary_file_is_refused_before_anything_is_sent(
+async def test_argument_that_is_not_a_binary_file_is_refused_before_anything_is_sent(
     serve: Serve, file: Any, message: str
 ) -> None:
     there = await world(serve)
@@ -346,7 +344,7 @@ async def test_an_argument_that_is_not_a_binary_file_is_refused_before_anything_
     assert there.api.requests == []
 
 
-async def test_an_unreadable_file_is_refused_before_anything_is_sent(
+async def test_unreadable_file_is_refused_before_anything_is_sent(
     serve: Serve, tmp_path: Path
 ) -> None:
     there = await world(serve)
@@ -362,7 +360,7 @@ async def test_an_unreadable_file_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-async def test_a_timeout_of_zero_is_refused_before_anything_is_sent(
+async def test_timeout_of_zero_is_refused_before_anything_is_sent(
     serve: Serve, timeout: float
 ) -> None:
     there = await world(serve)
@@ -375,18 +373,18 @@ async def test_a_timeout_of_zero_is_refused_before_anything_is_sent(
     assert there.api.requests == there.storage.requests == []
 
 
-# --- Progress, and trying again -----------------------------------------------
+# --- Progress and retries -----------------------------------------------------
 
 
 async def test_progress_is_reported_from_zero_to_the_total(serve: Serve, invoice: Path) -> None:
     there = await world(serve)
-    told: list[tuple[int, int]] = []
+    records: list[tuple[int, int]] = []
     async with there.client() as client:
         await client.rebates.upload_evidence(
-            invoice, **WHAT, progress=lambda *now: told.append(now)
+            invoice, **WHAT, progress=lambda *now: records.append(now)
         )
-    sent = [now for now, _ in told]
-    assert {total for _, total in told} == {len(DATA)}
+    sent = [now for now, _ in records]
+    assert {total for _, total in records} == {len(DATA)}
     assert sent[0] == 0
     assert sent[-1] == len(DATA)
     assert sent == sorted(set(sent))
@@ -399,35 +397,35 @@ async def test_all_bytes_are_sent_again_after_a_fault(
     serve: Serve, time: FakeTime, invoice: Path, form: str, fault: Reply
 ) -> None:
     there = await world(serve, fault, stored)
-    told: list[int] = []
+    records: list[int] = []
     with invoice.open("rb") as opened:
         file = {"path": invoice, "bytes": DATA, "open file": opened}[form]
         async with there.client(clock=time, sleep=time.sleep) as client:
             await client.rebates.upload_evidence(
-                file, **WHAT, file_name="a", progress=lambda sent, _: told.append(sent)
+                file, **WHAT, file_name="a", progress=lambda sent, _: records.append(sent)
             )
     assert [put.body for put in there.storage.requests] == [DATA, DATA]
     assert len(time.slept) == 1
-    again = told.index(0, 1)
-    assert told[:again] == told[again:]
-    assert told[-1] == len(DATA)
+    again = records.index(0, 1)
+    assert records[:again] == records[again:]
+    assert records[-1] == len(DATA)
 
 
-async def test_an_upload_starts_again_after_its_connection_breaks(
+async def test_upload_starts_again_after_its_connection_breaks(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any
 ) -> None:
     storage = await listen(300_000)
     server = await serve(api(presigned(storage.port)))
-    told: list[int] = []
+    records: list[int] = []
     async with server.client(clock=time, sleep=time.sleep) as client:
         done = await client.rebates.upload_evidence(
-            invoice, **WHAT, progress=lambda sent, _: told.append(sent)
+            invoice, **WHAT, progress=lambda sent, _: records.append(sent)
         )
     assert done.id == "rbef01"
     assert storage.bodies == [DATA]
     assert storage.connections == 2
-    assert told.count(0) == 2
-    assert told[-1] == len(DATA)
+    assert records.count(0) == 2
+    assert records[-1] == len(DATA)
 
 
 @pytest.mark.parametrize(
@@ -437,10 +435,10 @@ async def test_an_upload_starts_again_after_its_connection_breaks(
         f"https://storage.example?{SECRET_QUERY}",
     ],
 )
-async def test_an_error_shows_only_the_origin_of_the_presigned_url(
+async def test_error_shows_only_the_origin_of_the_presigned_url(
     serve: Serve, time: FakeTime, invoice: Path, caplog: pytest.LogCaptureFixture, url: str
 ) -> None:
-    """What aiohttp raises where the storage hangs up while a body is written."""
+    """aiohttp names the URL in its error when the storage disconnects during the body."""
     caplog.set_level(logging.DEBUG)
     server = await serve(api(url))
     fault = aiohttp.ClientOSError(32, f"Can not write request body for {url}")
@@ -450,17 +448,17 @@ async def test_an_error_shows_only_the_origin_of_the_presigned_url(
             with pytest.raises(errors.UploadError) as caught:
                 await client.rebates.upload_evidence(invoice, **WHAT)
     assert "Can not write request body for https://storage.example/***" in str(caught.value)
-    shown = caplog.text + "".join(traceback.format_exception(caught.value))
+    printed = caplog.text + "".join(traceback.format_exception(caught.value))
     assert "https://storage.example/***" in caplog.text
-    assert "X-Amz-Signature" not in shown
-    assert "a%20file" not in shown
+    assert "X-Amz-Signature" not in printed
+    assert "a%20file" not in printed
 
 
-async def test_a_read_of_a_finished_attempt_does_not_disturb_the_next(
+async def test_read_of_a_finished_attempt_does_not_disturb_the_next(
     serve: Serve, time: FakeTime, listen: Any
 ) -> None:
     class Slow(io.RawIOBase):
-        """Its second read takes until a third one is done, or long enough for that."""
+        """A file whose second read waits for a third one, or for a limited time."""
 
         def __init__(self) -> None:
             self.inner, self.reads, self.another = io.BytesIO(DATA), 0, threading.Event()
@@ -494,7 +492,7 @@ async def test_a_read_of_a_finished_attempt_does_not_disturb_the_next(
     assert storage.bodies == [DATA]
 
 
-async def test_an_upload_is_retried_as_often_as_the_client_allows(
+async def test_upload_is_retried_as_often_as_the_client_allows(
     serve: Serve, time: FakeTime
 ) -> None:
     there = await world(serve, answers(503))
@@ -506,7 +504,7 @@ async def test_an_upload_is_retried_as_often_as_the_client_allows(
     assert len(there.api.requests) == 1
 
 
-async def test_the_storages_retry_after_is_honoured_within_the_deadline(
+async def test_storages_retry_after_is_honoured_within_the_deadline(
     serve: Serve, time: FakeTime
 ) -> None:
     def busy(seconds: int) -> Reply:
@@ -519,7 +517,7 @@ async def test_the_storages_retry_after_is_honoured_within_the_deadline(
     assert time.slept == [40]
 
 
-async def test_the_storages_reply_is_kept_when_a_pause_exceeds_the_deadline(
+async def test_storages_reply_is_kept_when_a_pause_exceeds_the_deadline(
     serve: Serve, time: FakeTime
 ) -> None:
     async def oversleep(seconds: float) -> None:
@@ -533,14 +531,14 @@ async def test_the_storages_reply_is_kept_when_a_pause_exceeds_the_deadline(
 
 
 async def test_all_attempts_together_keep_to_the_deadline(serve: Serve, time: FakeTime) -> None:
-    left: list[float] = []
+    remaining: list[float] = []
 
     def slow(_: web.Request) -> web.Response:
         time.now += 70
         return web.Response(status=503)
 
     async def sleep(seconds: float) -> None:
-        left.append(seconds)
+        remaining.append(seconds)
         await time.sleep(0)
 
     there = await world(serve, slow)
@@ -559,14 +557,14 @@ async def test_all_attempts_together_keep_to_the_deadline(serve: Serve, time: Fa
 async def test_hooks_see_attempts_at_the_storage_without_the_presigned_url(
     serve: Serve, time: FakeTime
 ) -> None:
-    told: list[Any] = []
+    records: list[Any] = []
     there = await world(serve, answers(503), reset, stored)
     hooks: dict[str, Any] = dict.fromkeys(
-        ("on_request", "on_response", "on_retry", "on_wait"), told.append
+        ("on_request", "on_response", "on_retry", "on_wait"), records.append
     )
     async with there.client(clock=time, sleep=time.sleep, **hooks) as client:
         await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
-    puts = [event for event in told if event.request.method == "PUT"]
+    puts = [event for event in records if event.request.method == "PUT"]
     kinds = [type(event).__name__.removesuffix("Event") for event in puts]
     assert [kind for kind in kinds if kind != "Wait"] == [
         *("Request", "Response", "Retry"),
@@ -575,12 +573,12 @@ async def test_hooks_see_attempts_at_the_storage_without_the_presigned_url(
     ]
     for event in puts:
         assert event.request.url.host == "127.0.0.1"
-        shown = f"{event!r} {event.request.url} {getattr(event, 'error', None)!r}"
-        assert SIGNATURE not in shown
-        assert "bucket" not in shown
+        printed = f"{event!r} {event.request.url} {getattr(event, 'error', None)!r}"
+        assert SIGNATURE not in printed
+        assert "bucket" not in printed
 
 
-async def test_an_upload_that_exceeds_the_timeout_has_not_arrived(serve: Serve) -> None:
+async def test_upload_that_exceeds_the_timeout_has_not_arrived(serve: Serve) -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.Event().wait()
         raise AssertionError
@@ -594,11 +592,11 @@ async def test_an_upload_that_exceeds_the_timeout_has_not_arrived(serve: Serve) 
     assert caught.value.body == b""
 
 
-# --- What goes wrong ----------------------------------------------------------
+# --- Failures -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["path", "bytes", "open file"])
-async def test_an_upload_that_the_storage_refused_is_resumed_with_the_errors_upload(
+async def test_upload_that_the_storage_refused_is_resumed_with_the_errors_upload(
     serve: Serve, invoice: Path, form: str
 ) -> None:
     there = await world(serve, answers(403, body=b"<Error>Expired</Error>"), stored)
@@ -614,22 +612,22 @@ async def test_an_upload_that_the_storage_refused_is_resumed_with_the_errors_upl
                 id="rbef01", url=ONE, presigned_url=presigned(there.storage.port)
             )
             assert len(there.api.requests) == 1
-            told: list[int] = []
+            records: list[int] = []
             done = await client.rebates.resume_upload(
                 error.upload,
                 file,
                 content_type="application/pdf",
-                progress=lambda sent, _: told.append(sent),
+                progress=lambda sent, _: records.append(sent),
             )
     assert done.id == "rbef01"
     assert [seen.raw_path for seen in there.api.requests] == [START, FINISH]
     first, second = there.storage.requests
     assert first.body == second.body == (DATA[7:] if form == "open file" else DATA)
     assert second.headers["Content-Type"] == "application/pdf"
-    assert told[-1] == len(second.body)
+    assert records[-1] == len(second.body)
 
 
-async def test_an_unreachable_storage_is_an_error_and_the_upload_can_be_resumed(
+async def test_unreachable_storage_is_an_error_and_the_upload_can_be_resumed(
     serve: Serve, time: FakeTime, listen: Any
 ) -> None:
     gone = await listen()
@@ -646,18 +644,18 @@ async def test_an_unreachable_storage_is_an_error_and_the_upload_can_be_resumed(
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_a_redirect_of_the_storage_is_not_followed(serve: Serve, status: int) -> None:
-    thief = await serve(one_after_the_other(stored))
-    away = answers(status, headers={"Location": f"http://127.0.0.1:{thief.port}/"})
+async def test_redirect_of_the_storage_is_not_followed(serve: Serve, status: int) -> None:
+    stranger = await serve(one_after_the_other(stored))
+    away = answers(status, headers={"Location": f"http://127.0.0.1:{stranger.port}/"})
     there = await world(serve, away)
     async with there.client() as client:
         with pytest.raises(errors.UploadError, match=f"the storage answered {status}"):
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
-    assert thief.requests == []
+    assert stranger.requests == []
     assert len(there.storage.requests) == len(there.api.requests) == 1
 
 
-async def test_an_upload_that_could_not_be_finished_is_resumed(serve: Serve) -> None:
+async def test_upload_that_could_not_be_finished_is_resumed(serve: Serve) -> None:
     there = await world(serve, finishes=(answers(503),))
     async with there.client() as client:
         with pytest.raises(errors.UploadError, match="the file arrived, but") as caught:
@@ -682,18 +680,18 @@ async def test_an_upload_that_could_not_be_finished_is_resumed(serve: Serve) -> 
         {"presigned_url": f"http://127.0.0.1:1/a?{SECRET_QUERY}"},
     ],
 )
-async def test_an_upload_without_a_valid_url_or_id_is_an_error_with_the_reason(
+async def test_upload_without_a_valid_url_or_id_is_an_error_with_the_reason(
     serve: Serve, started: dict[str, Any]
 ) -> None:
     server = await serve(api("", started=started))
     async with server.client(retries=0) as client:
         with pytest.raises(errors.UploadError, match="no valid presigned_url") as caught:
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
-    assert SIGNATURE not in shown(caught.value)
+    assert SIGNATURE not in printed(caught.value)
     assert caught.value.upload.to_dict() == {k: v for k, v in started.items() if v is not None}
 
 
-async def test_an_upload_without_an_id_is_finished_by_its_url(serve: Serve) -> None:
+async def test_upload_without_an_id_is_finished_by_its_url(serve: Serve) -> None:
     storage = await serve(one_after_the_other(stored))
     server = await serve(
         api("", started={"url": ONE + "/", "presigned_url": presigned(storage.port)})
@@ -703,7 +701,7 @@ async def test_an_upload_without_an_id_is_finished_by_its_url(serve: Serve) -> N
     assert server.requests[-1].raw_path == FINISH
 
 
-async def test_a_file_that_is_truncated_during_the_upload_is_an_error(
+async def test_file_that_is_truncated_during_the_upload_is_an_error(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any
 ) -> None:
     storage = await listen()
@@ -718,7 +716,7 @@ async def test_a_file_that_is_truncated_during_the_upload_is_an_error(
     assert cut.value.upload.id == "rbef01"
 
 
-async def test_a_file_that_grows_during_the_upload_is_sent_with_its_first_size(
+async def test_file_that_grows_during_the_upload_is_sent_with_its_first_size(
     serve: Serve, invoice: Path
 ) -> None:
     there = await world(serve)
@@ -733,7 +731,7 @@ async def test_a_file_that_grows_during_the_upload_is_sent_with_its_first_size(
     assert put.body == DATA
 
 
-async def test_a_file_that_is_closed_during_the_upload_is_an_error(
+async def test_file_that_is_closed_during_the_upload_is_an_error(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any
 ) -> None:
     storage = await listen()
@@ -745,13 +743,13 @@ async def test_a_file_that_is_closed_during_the_upload_is_an_error(
     assert (storage.bodies, time.slept) == ([], [])
 
 
-async def test_an_exception_of_progress_reaches_the_caller(
+async def test_exception_of_progress_reaches_the_caller(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any
 ) -> None:
     class EnoughError(Exception):
         pass
 
-    def stop(sent: int, _: int) -> None:
+    def byte_count(sent: int, _: int) -> None:
         if sent:
             raise EnoughError
 
@@ -759,12 +757,12 @@ async def test_an_exception_of_progress_reaches_the_caller(
     server = await serve(api(presigned(storage.port)))
     async with server.client(clock=time, sleep=time.sleep) as client:
         with pytest.raises(EnoughError):
-            await client.rebates.upload_evidence(invoice, **WHAT, progress=stop)
+            await client.rebates.upload_evidence(invoice, **WHAT, progress=byte_count)
         assert (storage.bodies, storage.connections, time.slept) == ([], 1, [])
         assert (await client.rebates.upload_evidence(invoice, **WHAT)).id == "rbef01"
 
 
-async def test_a_closed_client_uploads_nothing(serve: Serve, invoice: Path) -> None:
+async def test_closed_client_uploads_nothing(serve: Serve, invoice: Path) -> None:
     there = await world(serve)
     client = there.client()
     await client.close()
@@ -776,7 +774,7 @@ async def test_a_closed_client_uploads_nothing(serve: Serve, invoice: Path) -> N
     assert there.api.requests == there.storage.requests == []
 
 
-async def test_a_client_that_is_closed_during_an_upload_does_not_retry(serve: Serve) -> None:
+async def test_client_that_is_closed_during_an_upload_does_not_retry(serve: Serve) -> None:
     there = await world(serve, answers(503))
     client = there.client(sleep=lambda _: client.close())
     with pytest.raises(errors.ClientClosedError):
@@ -785,7 +783,7 @@ async def test_a_client_that_is_closed_during_an_upload_does_not_retry(serve: Se
 
 
 @pytest.mark.parametrize("form", ["path", "open file"])
-async def test_a_cancelled_upload_ends_at_once_and_the_client_stays_usable(
+async def test_cancelled_upload_ends_at_once_and_the_client_stays_usable(
     serve: Serve, invoice: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Any] = []
@@ -796,7 +794,7 @@ async def test_a_cancelled_upload_ends_at_once_and_the_client_stays_usable(
         return opened[-1]
 
     monkeypatch.setattr(Path, "open", note)
-    started, left = asyncio.Event(), asyncio.Event()
+    started, remaining = asyncio.Event(), asyncio.Event()
 
     async def slow_once(_: web.Request) -> web.Response:
         if started.is_set():
@@ -805,7 +803,7 @@ async def test_a_cancelled_upload_ends_at_once_and_the_client_stays_usable(
         try:
             await asyncio.Event().wait()
         finally:
-            left.set()
+            remaining.set()
         raise AssertionError
 
     storage = await serve(slow_once)
@@ -817,7 +815,7 @@ async def test_a_cancelled_upload_ends_at_once_and_the_client_stays_usable(
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await left.wait()
+        await remaining.wait()
         assert [one.closed for one in opened] == [form == "path"]
         assert (await client.rebates.upload_evidence(file, **WHAT)).id == "rbef01"
         assert [one.closed for one in opened] == [form == "path"] * len(opened)
@@ -826,7 +824,7 @@ async def test_a_cancelled_upload_ends_at_once_and_the_client_stays_usable(
 
 
 @pytest.mark.parametrize("reply", [stored, answers(403), reset])
-async def test_a_file_that_the_client_opened_is_closed(
+async def test_file_that_the_client_opened_is_closed(
     serve: Serve, invoice: Path, reply: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Any] = []
@@ -851,12 +849,12 @@ async def test_a_file_that_the_client_opened_is_closed(
 # --- Secrets ------------------------------------------------------------------
 
 
-def shown(error: BaseException) -> str:
-    """All of an error that is printed without being asked for."""
+def printed(error: BaseException) -> str:
+    """Return everything that is printed of an error by default."""
     return "\n".join([str(error), repr(error), *traceback.format_exception(error)])
 
 
-async def test_a_presigned_url_without_https_is_refused_by_a_client_with_https(
+async def test_presigned_url_without_https_is_refused_by_a_client_with_https(
     time: FakeTime,
 ) -> None:
     start = "https://api.ev.energy/v2/rebate_evidence_files:start_upload?user_rebate=rbtu01"
@@ -872,24 +870,24 @@ async def test_a_presigned_url_without_https_is_refused_by_a_client_with_https(
             with pytest.raises((ValueError, errors.UploadError), match="not https") as caught:
                 await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
         assert mocked.requests.keys() == {("POST", URL(start))}
-    assert SIGNATURE not in shown(caught.value)
+    assert SIGNATURE not in printed(caught.value)
 
 
-async def test_neither_the_presigned_url_nor_the_token_is_in_any_message_or_log(
+async def test_presigned_url_and_token_are_in_no_message_or_log(
     serve: Serve, time: FakeTime, invoice: Path, listen: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    told: list[str] = []
+    records: list[str] = []
 
     async def go_wrong(port: int, file: Any = b"1", **more: Any) -> None:
         server = await serve(api(presigned(port)))
         async with server.client(clock=time, sleep=time.sleep, retries=1) as client:
             with pytest.raises(errors.UploadError) as caught:
                 await client.rebates.upload_evidence(file, **WHAT, file_name="a", **more)
-            told.append(shown(caught.value))
+            records.append(printed(caught.value))
             with pytest.raises(errors.UploadError) as again:
                 await client.rebates.resume_upload(caught.value.upload, file, **more)
-            told.append(shown(again.value))
+            records.append(printed(again.value))
 
     for reply in (answers(403), answers(503), answers(307, headers={"Location": "/"}), reset):
         await go_wrong((await world(serve, reply)).storage.port)
@@ -904,18 +902,18 @@ async def test_neither_the_presigned_url_nor_the_token_is_in_any_message_or_log(
     async with there.client() as client:
         with pytest.raises(errors.UploadError) as caught:
             await client.rebates.upload_evidence(b"1", **WHAT, file_name="a")
-        told += [shown(caught.value), repr(client.rebates)]
-    # This process holds the servers too, and aiohttp's log what they are asked.
+        records += [printed(caught.value), repr(client.rebates)]
+    # The servers of this process log their requests as well.
     logged = [r for r in caplog.records if not r.name.startswith(("aiohttp.", "asyncio"))]
     assert {record.name for record in logged} >= {"ev_energy"}
-    told += [record.getMessage() for record in logged]
-    assert len(told) > 20
-    for text in told:
+    records += [record.getMessage() for record in logged]
+    assert len(records) > 20
+    for text in records:
         assert SIGNATURE not in text
         assert TOKEN not in text
 
 
-async def test_a_capture_contains_only_the_calls_of_the_api(serve: Serve) -> None:
+async def test_capture_contains_only_the_calls_of_the_api(serve: Serve) -> None:
     there = await world(serve)
     async with there.client() as client:
         with client.capture() as calls:
@@ -924,25 +922,25 @@ async def test_a_capture_contains_only_the_calls_of_the_api(serve: Serve) -> Non
     assert len(there.storage.requests) == 1
 
 
-# --- The blocking twin --------------------------------------------------------
+# --- The blocking client ------------------------------------------------------
 
 
-async def test_the_blocking_client_uploads_too(serve: Serve, invoice: Path) -> None:
+async def test_blocking_client_uploads_files(serve: Serve, invoice: Path) -> None:
     there = await world(serve, answers(403), stored)
-    told: list[tuple[int, int]] = []
+    records: list[tuple[int, int]] = []
 
     def upload() -> RebateEvidenceFile:
         def progress(sent: int, total: int) -> None:
-            told.append((sent, total))
+            records.append((sent, total))
 
         with ev_energy_sync.Client(TOKEN, base_url=there.api.url) as client:
             with pytest.raises(errors.UploadError) as caught:
                 client.rebates.upload_evidence(invoice, **WHAT, progress=progress)
-            told.clear()
+            records.clear()
             return client.rebates.resume_upload(caught.value.upload, invoice, progress=progress)
 
     done = await asyncio.to_thread(upload)
     assert done == RebateEvidenceFile(id="rbef01", url=ONE)
     assert there.storage.requests[-1].body == DATA
-    assert told[0] == (0, len(DATA))
-    assert told[-1] == (len(DATA), len(DATA))
+    assert records[0] == (0, len(DATA))
+    assert records[-1] == (len(DATA), len(DATA))

@@ -1,4 +1,4 @@
-"""Arguments of uploads: invalid ones are refused before the upload is started."""
+"""Invalid arguments of uploads are refused before the upload starts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ WHAT: dict[str, Any] = {
 
 
 @attrs.define
-class World:
-    """An API that has files put to a storage on another port."""
+class Setup:
+    """An API whose uploads go to a storage on another port."""
 
     api: RecordingServer
     storage: RecordingServer
@@ -35,15 +35,15 @@ class World:
         return f"http://127.0.0.1:{self.storage.port}/bucket/a?{SECRET_QUERY}"
 
     @property
-    def kept(self) -> dict[str, Any]:
-        """Resume data as an application keeps it, in a database or a queue."""
+    def stored(self) -> dict[str, Any]:
+        """The resume data as an application stores it, in a database or a queue."""
         upload = RebateEvidenceUpload(id="rbef01", presigned_url=self.presigned)
         return upload.to_dict()
 
 
 @pytest.fixture
-async def world(serve: Callable[..., Awaitable[RecordingServer]]) -> World:
-    async def stored(_: web.Request) -> web.Response:
+async def setup(serve: Callable[..., Awaitable[RecordingServer]]) -> Setup:
+    async def accept_file(_: web.Request) -> web.Response:
         return web.Response()
 
     async def api(request: web.Request) -> web.Response:
@@ -52,7 +52,7 @@ async def world(serve: Callable[..., Awaitable[RecordingServer]]) -> World:
             body["presigned_url"] = there.presigned
         return web.json_response(body, status=201)
 
-    there = World(await serve(api), await serve(stored))
+    there = Setup(await serve(api), await serve(accept_file))
     return there
 
 
@@ -79,92 +79,90 @@ ANNOUNCED: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("change", "kind", "message"), [*WRONG, *ANNOUNCED])
-async def test_a_wrong_argument_is_refused_before_the_file_is_announced(
-    world: World, change: dict[str, Any], kind: type[Exception], message: str
+async def test_wrong_argument_is_refused_before_the_file_is_announced(
+    setup: Setup, change: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
-    async with world.api.client() as client:
+    async with setup.api.client() as client:
         with pytest.raises(kind, match=message):
             await client.rebates.upload_evidence(b"x", **{**WHAT, **change})
-    assert world.api.requests == world.storage.requests == []
+    assert setup.api.requests == setup.storage.requests == []
 
 
 @pytest.mark.parametrize(("change", "kind", "message"), WRONG)
-async def test_a_wrong_argument_is_refused_before_an_upload_is_resumed(
-    world: World, change: dict[str, Any], kind: type[Exception], message: str
+async def test_wrong_argument_is_refused_before_an_upload_is_resumed(
+    setup: Setup, change: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
-    upload = RebateEvidenceUpload.from_dict(world.kept)
-    async with world.api.client() as client:
+    upload = RebateEvidenceUpload.from_dict(setup.stored)
+    async with setup.api.client() as client:
         with pytest.raises(kind, match=message):
             await client.rebates.resume_upload(upload, b"x", **change)
-    assert world.api.requests == world.storage.requests == []
+    assert setup.api.requests == setup.storage.requests == []
 
 
 @pytest.mark.parametrize(
     "content_type",
     ["application/pdf", "text/plain; charset=utf-8", 'a/b;c="d e"', "image/svg+xml", "a.b/c-d"],
 )
-async def test_any_media_type_reaches_the_storage_unchanged(
-    world: World, content_type: str
-) -> None:
-    async with world.api.client() as client:
+async def test_media_type_reaches_the_storage_unchanged(setup: Setup, content_type: str) -> None:
+    async with setup.api.client() as client:
         await client.rebates.upload_evidence(b"x", **WHAT, content_type=content_type)
-    [put] = world.storage.requests
+    [put] = setup.storage.requests
     assert put.headers["Content-Type"] == content_type
 
 
 async def test_restored_uploads_are_sent_only_to_the_storage_that_the_caller_names(
-    world: World,
+    setup: Setup,
 ) -> None:
-    thief = {**world.kept, "presigned_url": f"http://127.0.0.1:9/steal?{SECRET_QUERY}"}
-    storage = f"http://127.0.0.1:{world.storage.port}"
-    async with world.api.client(retries=0) as client:
+    forged = {**setup.stored, "presigned_url": f"http://127.0.0.1:9/steal?{SECRET_QUERY}"}
+    storage = f"http://127.0.0.1:{setup.storage.port}"
+    async with setup.api.client(retries=0) as client:
         with pytest.raises(
             ValueError, match="another origin than storage, which is http://127"
         ) as caught:
             await client.rebates.resume_upload(
-                RebateEvidenceUpload.from_dict(thief), b"x", storage=storage
+                RebateEvidenceUpload.from_dict(forged), b"x", storage=storage
             )
         assert "steal" not in str(caught.value)
-        assert world.api.requests == world.storage.requests == []
-        upload = RebateEvidenceUpload.from_dict(world.kept)
+        assert setup.api.requests == setup.storage.requests == []
+        upload = RebateEvidenceUpload.from_dict(setup.stored)
         done = await client.rebates.resume_upload(upload, b"x", storage=f"{storage}/")
     assert done.id == "rbef01"
-    assert [seen.body for seen in world.storage.requests] == [b"x"]
+    assert [seen.body for seen in setup.storage.requests] == [b"x"]
 
 
 @pytest.mark.parametrize("named", ["../users/u", "a/b", "..", "", 5, ["rbef01"], None])
-async def test_a_forged_upload_calls_no_other_path_and_sends_no_file(
-    world: World, named: Any
+async def test_forged_upload_calls_no_other_path_and_sends_no_file(
+    setup: Setup, named: Any
 ) -> None:
-    upload = RebateEvidenceUpload.from_dict({**world.kept, "id": named})
-    async with world.api.client(retries=0) as client:
+    upload = RebateEvidenceUpload.from_dict({**setup.stored, "id": named})
+    async with setup.api.client(retries=0) as client:
         with pytest.raises(errors.UploadError, match="or no valid id"):
             await client.rebates.resume_upload(upload, b"x")
-    assert world.api.requests == world.storage.requests == []
+    assert setup.api.requests == setup.storage.requests == []
 
 
-async def test_the_storage_never_gets_the_token_for_any_restored_upload(world: World) -> None:
+async def test_storage_never_gets_the_token_for_any_restored_upload(setup: Setup) -> None:
     upload = RebateEvidenceUpload.from_dict(
-        {**world.kept, "url": "https://evil.example/v2/x/rbef02"}
+        {**setup.stored, "url": "https://evil.example/v2/x/rbef02"}
     )
-    async with world.api.client() as client:
+    async with setup.api.client() as client:
         await client.rebates.resume_upload(upload, b"x")
-    assert TOKEN not in str(world.storage.requests)
-    assert [seen.raw_path for seen in world.api.requests] == [
+    assert TOKEN not in str(setup.storage.requests)
+    assert [seen.raw_path for seen in setup.api.requests] == [
         "/v2/rebate_evidence_files/rbef01:finish_upload"
     ]
 
 
-async def test_an_upload_must_be_restored_with_from_dict(world: World) -> None:
-    async with world.api.client() as client:
+async def test_upload_must_be_restored_with_from_dict(setup: Setup) -> None:
+    async with setup.api.client() as client:
         with pytest.raises(TypeError, match="upload must be a RebateEvidenceUpload, not a dict"):
-            await client.rebates.resume_upload(world.kept, b"x")  # type: ignore[arg-type]  # wrong
+            await client.rebates.resume_upload(setup.stored, b"x")  # type: ignore[arg-type]  # wrong
 
 
-async def test_the_blocking_client_refuses_the_same(world: World) -> None:
+async def test_blocking_client_refuses_the_same(setup: Setup) -> None:
     with (
-        ev_energy_sync.Client(TOKEN, base_url=world.api.url) as client,
+        ev_energy_sync.Client(TOKEN, base_url=setup.api.url) as client,
         pytest.raises(ValueError, match="content_type must be a media type"),
     ):
         client.rebates.upload_evidence(b"x", **WHAT, content_type="a/b\n")
-    assert world.api.requests == []
+    assert setup.api.requests == []
