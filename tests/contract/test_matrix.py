@@ -110,6 +110,7 @@ def test_a_reply_that_keeps_to_its_schema_reads_whole_and_strictly(
     check()
 
 
+@pytest.mark.matrix("operation", of=lambda operation: operation.call.split(".")[0])
 @operations
 def test_a_reply_with_news_reads_whole_and_the_news_are_told(
     spec: Description, server: OperationServer, operation: Operation

@@ -64,6 +64,7 @@ def test_every_kind_of_fault_has_its_row() -> None:
     assert list(ROWS) == list(kinds()), "put the rows in the order of the kinds"
 
 
+@pytest.mark.matrix("kind", "use")
 @pytest.mark.parametrize(("kind", "use", "often", "client"), _CELLS)
 def test_a_fault(world: World, kind: str, use: str, often: str, client: str) -> None:
     sim, row = world.simulator, ROWS[kind]
