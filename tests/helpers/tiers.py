@@ -31,37 +31,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark slow tests; deselect them unless the command line asks for them."""
-    _mark_slow(items)
-    if config.option.markexpr:
-        return  # pytest selects
     folder = config.invocation_params.dir
     named = {(folder / argument.partition("::")[0]).resolve() for argument in config.args}
+    groups: set[tuple[str, object]] = set()
     selected: list[pytest.Item] = []
     deselected: list[pytest.Item] = []
     for item in items:
-        slow = item.get_closest_marker("slow") is not None
+        marks = {mark.name: mark for mark in item.iter_markers()}
+        slow = not SLOW.isdisjoint(marks)
+        if "matrix" in marks:
+            group = _group(item, marks["matrix"])
+            slow = slow or group in groups
+            groups.add(group)
+        if slow:
+            item.add_marker("slow")
         asked_for = config.option.all or item.path in named
-        if (slow and not asked_for) or item.get_closest_marker("description") is not None:
+        if ((slow or "slow" in marks) and not asked_for) or "description" in marks:
             deselected.append(item)
         else:
             selected.append(item)
-    if deselected:
+    if deselected and not config.option.markexpr:  # if there is one, pytest selects
         config.hook.pytest_deselected(items=deselected)
         items[:] = selected
-
-
-def _mark_slow(items: list[pytest.Item]) -> None:
-    """Add the marker ``slow`` where another marker implies it."""
-    groups: set[tuple[str, object]] = set()
-    for item in items:
-        if any(mark.name in SLOW for mark in item.iter_markers()):
-            item.add_marker("slow")
-        matrix = item.get_closest_marker("matrix")
-        if matrix is not None:
-            group = _group(item, matrix)
-            if group in groups:
-                item.add_marker("slow")
-            groups.add(group)
 
 
 def _group(item: pytest.Item, matrix: pytest.Mark) -> tuple[str, object]:
