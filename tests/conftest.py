@@ -15,7 +15,7 @@ import pytest
 from ev_energy import Client, ClientCredentials
 from ev_energy.simulator import Simulator
 from tests.helpers import secret_leaks
-from tests.helpers.conformity.watch import WATCH
+from tests.helpers.conformity.monitor import MONITOR
 from tests.helpers.recording_server import Handler, RecordingServer
 from tests.helpers.support import FakeTime
 
@@ -28,7 +28,7 @@ if "CI" not in os.environ:
     hypothesis.settings.load_profile("unhurried")
 
 #: Whatever a simulator answers in any test is compared with the facts of the description.
-Simulator._middlewares = (*Simulator._middlewares, WATCH.middleware)
+Simulator._middlewares = (*Simulator._middlewares, MONITOR.middleware)
 
 #: The number of tests that have run in this process.
 _started = itertools.count(1)
@@ -59,14 +59,14 @@ def pytest_runtest_logstart() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None]:
     yield
-    WATCH.settle()
+    MONITOR.assert_no_deviations()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None]:
     """What a failed test left to say, and what was asked while it was taken down."""
     yield
-    WATCH.settle()
+    MONITOR.assert_no_deviations()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from ev_energy import AuthorizationCode
 from ev_energy.auth import AuthorizationRequest
 from ev_energy.simulator import Clock, Simulator
-from tests.helpers.html_browser import Driver, browsing
+from tests.helpers.html_browser import HtmlBrowser, open_browser
 
 BACK = "https://app.example.com/back"
 
@@ -40,13 +40,13 @@ def register(sim: Simulator) -> Callable[..., AuthorizationCode]:
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Driver]:
-    async with browsing() as opened:
+async def browser() -> AsyncIterator[HtmlBrowser]:
+    async with open_browser() as opened:
         yield opened
 
 
 @pytest.fixture
-def consent(browser: Driver) -> SignIn:
+def consent(browser: HtmlBrowser) -> SignIn:
     """Log in, consent, and return the URL that the browser is redirected to."""
 
     async def go(request: AuthorizationRequest) -> str:

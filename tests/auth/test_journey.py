@@ -14,7 +14,7 @@ import ev_energy_sync
 from ev_energy import AuthorizationCode, Client, ClientCredentials, errors
 from ev_energy.auth import AuthorizationRequest, MemoryStore, Token
 from ev_energy.simulator import SeenRequest, Simulator
-from tests.helpers.html_browser import Driver
+from tests.helpers.html_browser import HtmlBrowser
 
 Register = Callable[..., AuthorizationCode]
 Consent = Callable[[AuthorizationRequest], Awaitable[str]]
@@ -183,7 +183,7 @@ async def test_wrong_secret_is_an_invalid_client_error(
 
 
 async def test_user_who_refuses_is_not_signed_in(
-    register: Register, sim: Simulator, browser: Driver, twin
+    register: Register, sim: Simulator, browser: HtmlBrowser, twin
 ) -> None:
     app = register()
     user = twin(app)
@@ -197,7 +197,7 @@ async def test_user_who_refuses_is_not_signed_in(
 
 
 async def test_forbidden_scope_is_an_error_in_the_callback(
-    register: Register, sim: Simulator, browser: Driver
+    register: Register, sim: Simulator, browser: HtmlBrowser
 ) -> None:
     request = register(scopes=["moon:write"]).start_authorization(sim.base_url)
     page = await browser.open(request.url)
@@ -293,7 +293,7 @@ async def test_token_revoked_elsewhere_requires_signing_in(
 
 
 async def test_users_of_one_store_are_separate(
-    register: Register, sim: Simulator, browser: Driver, consent: Consent, twin
+    register: Register, sim: Simulator, browser: HtmlBrowser, consent: Consent, twin
 ) -> None:
     app = register(account="")
     ada = app.start_authorization(sim.base_url)
@@ -343,7 +343,7 @@ async def test_store_may_be_filled_by_another_program(
 
 
 async def test_token_requests_are_well_formed(
-    register: Register, sim: Simulator, browser: Driver
+    register: Register, sim: Simulator, browser: HtmlBrowser
 ) -> None:
     request = register(scopes=["evse:read", "user:read"]).start_authorization(sim.base_url)
     await browser.open(request.url)

@@ -1,4 +1,4 @@
-"""A driver in front of pages without scripts: reads them, fills in forms, presses buttons."""
+"""A browser without scripts: it parses pages, fills in forms and presses buttons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @attrs.define
 class Form:
-    """What a form sends, by the text on its buttons."""
+    """A form: its fields, and its buttons and boxes by their labels."""
 
     method: str
     action: str
@@ -27,7 +27,7 @@ class Form:
 
 
 class Reader(HTMLParser):
-    """Takes a page to pieces."""
+    """Collects the texts, tags, forms and links of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Reader(HTMLParser):
         found = dict(attrs)
         self.tags.append((tag, found))
         if tag == "form":
-            assert not any(name == "form" for name, _, _ in self._inside), "a form in a form"
+            assert not any(name == "form" for name, _, _ in self._inside), "a form inside a form"
             self.forms.append(Form(found.get("method") or "get", found.get("action") or ""))
         if tag == "input":
             self._input(found)
@@ -77,7 +77,7 @@ class Reader(HTMLParser):
 
 
 class Page:
-    """A page, or where a redirect out of the simulator leads."""
+    """A page, or a redirect to another host."""
 
     def __init__(self, response: aiohttp.ClientResponse, html: str) -> None:
         self.status = response.status
@@ -94,25 +94,25 @@ class Page:
 
     @property
     def heading(self) -> str:
-        """What a screen reader would say first."""
+        """The text of the first heading."""
         return self.html.partition("<h1>")[2].partition("</h1>")[0]
 
     @property
-    def came_back_with(self) -> dict[str, list[str]]:
+    def returned_query(self) -> dict[str, list[str]]:
         """The query of the URL that the browser is sent to."""
-        assert self.location is not None, f"still here: {self.text}"
+        assert self.location is not None, f"not redirected: {self.text}"
         return parse_qs(urlsplit(self.location).query)
 
 
-class Driver:
-    """A browser with cookies that follows redirects as long as they stay in the simulator."""
+class HtmlBrowser:
+    """A browser with cookies; it follows redirects within the host of the page."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session
         self.page: Page = None  # type: ignore[assignment]  # before the first page
 
     async def open(self, url: str, **options: Any) -> Page:
-        """Go to a URL."""
+        """Open a URL."""
         return await self._load("GET", url, **options)
 
     async def follow(self, text: str) -> Page:
@@ -151,16 +151,16 @@ class Driver:
 
 
 @asynccontextmanager
-async def browsing() -> AsyncIterator[Driver]:
-    """Open a browser."""
-    # Cookies of hosts without a name are not kept otherwise.
+async def open_browser() -> AsyncIterator[HtmlBrowser]:
+    """Yield a new browser."""
+    # Without `unsafe` the jar drops cookies of hosts that are IP addresses.
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(cookie_jar=jar) as session:
-        yield Driver(session)
+        yield HtmlBrowser(session)
 
 
 class Site:
-    """An aiohttp application on a port of its own, and drivers who look at it."""
+    """Serves an aiohttp application on a free port, and opens browsers for it."""
 
     def __init__(self, app: web.Application) -> None:
         self.app = app
@@ -169,19 +169,19 @@ class Site:
         self._browsers = AsyncExitStack()
 
     async def start(self) -> None:
-        """Begin to serve."""
+        """Start the server."""
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
-    async def driver(self) -> Driver:
+    async def new_browser(self) -> HtmlBrowser:
         """Return a new browser."""
-        return await self._browsers.enter_async_context(browsing())
+        return await self._browsers.enter_async_context(open_browser())
 
     async def post(
         self, path: str, form: Mapping[str, str] | None = None, **options: Any
     ) -> tuple[int, Any, Mapping[str, str]]:
-        """Post a form as a program does; return status, JSON and headers."""
+        """Post a form without a browser; return status, JSON and headers."""
         async with (
             aiohttp.ClientSession() as session,
             session.post(
@@ -193,6 +193,6 @@ class Site:
             return response.status, await response.json() if is_json else raw, response.headers
 
     async def close(self) -> None:
-        """End it all."""
+        """Close the browsers and stop the server."""
         await self._browsers.aclose()
         await self._runner.cleanup()

@@ -14,9 +14,9 @@ from ev_energy.simulator import Simulator
 from ev_energy.simulator.clock._clock import Clock
 from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.conformity.calls import Call
-from tests.helpers.conformity.real import Things
-from tests.helpers.conformity.walker import Walker
-from tests.helpers.conformity.watch import WATCH
+from tests.helpers.conformity.crawler import Crawler
+from tests.helpers.conformity.existing import ExistingResources
+from tests.helpers.conformity.monitor import MONITOR
 from tests.helpers.spec import description
 
 
@@ -37,13 +37,13 @@ class Bench:
         )
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
-    def things(self) -> Things:
+    def existing(self) -> ExistingResources:
         """Return what there is, with the addresses it has here."""
         known = {
             "client_id": self.simulator.client_id,
             "redirect_uri": "https://drivers.example.com/",
         }
-        return Things(walked()[0], self.simulator.base_url, known)
+        return ExistingResources(crawl_once()[0], self.simulator.base_url, known)
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send a request, with the token unless another header is given."""
@@ -83,7 +83,7 @@ def bench(*, rate_limit: int | None = None) -> Iterator[Bench]:
 
 
 @functools.cache
-def walked() -> tuple[Walker, list[str]]:
+def crawl_once() -> tuple[Crawler, list[str]]:
     """What is found in one such simulator is in all of them; and what there was to say about it."""
     spec = description.from_facts()
     with bench() as made:
@@ -92,5 +92,5 @@ def walked() -> tuple[Walker, list[str]]:
             answer = made.ask("GET", path)
             return answer.json() if answer.is_success and answer.content else None
 
-        walker = Walker(spec, OPERATIONS).walk(read)
-    return walker, WATCH.verdicts()
+        crawler = Crawler(spec, OPERATIONS).crawl(read)
+    return crawler, MONITOR.reports()

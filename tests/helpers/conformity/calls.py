@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ev_energy._operations import AS_GIVEN, operation_table
-from tests.helpers.conformity.real import Things
+from tests.helpers.conformity.existing import ExistingResources
 from tests.helpers.spec import corrections
 from tests.helpers.spec.description import Described, Description
 from tests.helpers.spec.wire import Wire
@@ -15,7 +15,7 @@ from tests.helpers.spec.wire import Wire
 Key = tuple[str, str]
 
 #: What a schema does not say, but its text does; or what only a simulator knows. Ids and URLs
-#: are replaced by those of things that exist.
+#: are replaced by those of existing that exist.
 GIVEN: dict[Key, Mapping[str, Any]] = {
     ("GET", "/evse_compatibility/check"): {"evse_model_id": "emod"},
     ("GET", "/vehicle_compatibility/check"): {"vehicle_model_id": "vmod"},
@@ -66,21 +66,21 @@ class Call(NamedTuple):
 
 
 class Calls:
-    """Makes calls from the schemas, by the table of the client and the things of a bench."""
+    """Makes calls from the schemas, by the table of the client and the existing of a bench."""
 
-    def __init__(self, spec: Description, things: Things) -> None:
+    def __init__(self, spec: Description, existing: ExistingResources) -> None:
         described = {operation.key: operation for operation in spec.operations}
-        self._things = things
+        self._existing = existing
         self._wires: dict[Key, Wire] = {}
         for operation in operation_table():
             if operation.call not in corrections.SECOND_FORMS:
                 key = operation.method, operation.path
                 self._wires[key] = Wire(spec, operation, described[key])
 
-    def least(self, key: Key, pick: int = 0) -> Call | None:
+    def minimal(self, key: Key, pick: int = 0) -> Call | None:
         """The simplest call that must succeed; None if there is nothing to ask about."""
         method, template = key
-        path = self._things.path(template, pick)
+        path = self._existing.path(template, pick)
         if "{" in template and not path:
             return None
         wire = self._wires[key]
@@ -96,13 +96,13 @@ class Calls:
         return Call(
             method,
             template.format_map(path),
-            {"EvEnergy-User": self._things.user(pick)} if key in FOR_A_USER else {},
-            self._things.query(template, query, pick),
-            self._things.body(template, body, pick),
+            {"EvEnergy-User": self._existing.user(pick)} if key in FOR_A_USER else {},
+            self._existing.query(template, query, pick),
+            self._existing.body(template, body, pick),
         )
 
 
-def nowhere(operation: Described, path: str) -> str:
+def missing_path(operation: Described, path: str) -> str:
     """The path of a call, but to a thing that does not exist."""
     *_, name = re.findall(r"{(\w+)}", operation.path)
     schema = operation.parameters["path", name].schema

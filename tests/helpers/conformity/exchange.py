@@ -8,7 +8,7 @@ from multidict import CIMultiDictProxy
 
 
 class Exchange(NamedTuple):
-    """What the judge looks at."""
+    """What the checker looks at."""
 
     method: str
     origin: str

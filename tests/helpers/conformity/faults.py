@@ -43,7 +43,7 @@ GENERAL_REFUSALS = {
 }
 
 
-def mended(corrections: Iterable[Correction] = OF_REPLIES) -> dict[str, Any]:
+def corrected_document(corrections: Iterable[Correction] = OF_REPLIES) -> dict[str, Any]:
     """The document of the facts, corrected for replies."""
     made: dict[str, Any] = with_nulls(document(corrected(facts(), corrections)))
     return made
@@ -73,7 +73,7 @@ def known_problems() -> set[str]:
 
 
 def with_general_refusals(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which every operation declares them: for who cannot judge of causes."""
+    """A copy in which every operation declares them: for who cannot checker of causes."""
     made = copy.deepcopy(dict(data))
     problem = {"schema": {"$ref": "#/components/schemas/RFC9457ProblemDetail"}}
     for item in made["paths"].values():

@@ -13,10 +13,10 @@ from tests.helpers.spec.description import CURSORS, Described
 _LINKS = re.compile(r'<([^<>]*)>; rel="(previous|next)", <([^<>]*)>; rel="(previous|next)"')
 _LIMITS = ("X-RateLimit-Limit", "X-RateLimit-Remaining")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
-_NOWHERE = "about:blank"
+_NO_PAGE = "about:blank"
 
 
-def complaints(
+def deviations(
     exchange: Exchange, operation: Described, declared: Mapping[str, Any]
 ) -> Iterator[str]:
     """Compare the headers with those that a response declares."""
@@ -59,7 +59,7 @@ def _links(exchange: Exchange) -> Iterator[str]:
     for url in (match[1], match[3]):
         address, _, query = url.partition("?")
         names = {pair.partition("=")[0] for pair in query.split("&")}
-        if url != _NOWHERE and address.rstrip("/") != here:
+        if url != _NO_PAGE and address.rstrip("/") != here:
             yield f"header Link: {url!r} leads away from {here!r}"
-        elif url != _NOWHERE and len(names & CURSORS) != 1:
+        elif url != _NO_PAGE and len(names & CURSORS) != 1:
             yield f"header Link: {url!r} does not say which page"

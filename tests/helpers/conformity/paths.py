@@ -25,8 +25,8 @@ class Paths:
         self._operations = {operation.key: operation for operation in operations}
         templates = {path for _, path in self._operations}
         # Of two templates that a path fits, the one that says more of it in words is meant.
-        in_words = sorted(templates, key=lambda path: (len(re.sub(r"{\w+}", "", path)), path))
-        self._patterns = [(path, _pattern(path)) for path in reversed(in_words)]
+        by_specificity = sorted(templates, key=lambda path: (len(re.sub(r"{\w+}", "", path)), path))
+        self._patterns = [(path, _pattern(path)) for path in reversed(by_specificity)]
         self.match = functools.lru_cache(4096)(self._match)
 
     def _match(self, method: str, raw_path: str) -> Match | None:

@@ -1,4 +1,4 @@
-"""The judge of replies: what is right passes, and each way to be wrong is noticed."""
+"""The checker of replies: what is right passes, and each way to be wrong is noticed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ev_energy._contract.corrections import OF_REPLIES, OfSchema
 from ev_energy._contract.facts import facts
 from ev_energy.simulator import Simulator
 from tests.helpers.conformity import closed, faults
+from tests.helpers.conformity.checker import JSON, PROBLEM, ReplyChecker
 from tests.helpers.conformity.exchange import Exchange
-from tests.helpers.conformity.judge import JSON, PROBLEM, Judge
-from tests.helpers.conformity.watch import Watch
+from tests.helpers.conformity.monitor import ReplyMonitor
 from tests.helpers.spec import corrections
 from tests.helpers.spec.description import Described, Description, from_vendor
 from tests.helpers.spec.openapi import document
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "http://127.0.0.1:8000"
 LOG = "/evses/evse01HSH04KDEWF6Z4DB2J77J74K5/command_logs"
-NOWHERE = '<about:blank>; rel="previous", <about:blank>; rel="next"'
+NO_NEIGHBOURS = '<about:blank>; rel="previous", <about:blank>; rel="next"'
 ENTRY = {
     "url": "https://api.ev.energy/v2/x",
     "logged_at": "2026-10-05T12:00:00.5Z",
@@ -38,8 +38,8 @@ GONE = {"status": 404, "title": "Not found", "detail": "Nothing is to be found h
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    return Judge(faults.mended())
+def checker() -> ReplyChecker:
+    return ReplyChecker(faults.corrected_document())
 
 
 def exchange(
@@ -55,7 +55,7 @@ def exchange(
     sent = {
         "Content-Type": media_type or (JSON if status < 400 else PROBLEM),
         "EvEnergy-Version": "2",
-        "Link": NOWHERE,
+        "Link": NO_NEIGHBOURS,
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     return Exchange(
@@ -73,7 +73,7 @@ def links(previous: str, following: str) -> str:
     return f'<{previous}>; rel="previous", <{following}>; rel="next"'
 
 
-RIGHT = {
+VALID = {
     "a list": exchange(),
     "a path with a slash": exchange(path=LOG + "/"),
     "an instant in a path": exchange(ENTRY, path=f"{LOG}/2026-10-05T12:00:00.5Z"),
@@ -90,7 +90,7 @@ RIGHT = {
     ),
     "no body": exchange(b"", method="DELETE", path="/evses/evse1", status=204),
 }
-WRONG = {
+INVALID = {
     "a number where a text should be": (exchange([{"reason": 1}]), "$[0].reason: 1 is not"),
     "a text that is no known value": (exchange([{"reason": "TO_TEST"}]), '"TO_TEST" is not one of'),
     "a misspelt member": (exchange([{"loged_at": None}]), "('loged_at' was unexpected)"),
@@ -170,9 +170,12 @@ WRONG = {
     ),
     "no links": (exchange(Link=None), "Link is declared and missing"),
     "one link": (exchange(Link='<about:blank>; rel="next"'), "is not a link to the previous page"),
-    "another relation": (exchange(Link=NOWHERE.replace("previous", "prev")), "is not a link to"),
+    "another relation": (
+        exchange(Link=NO_NEIGHBOURS.replace("previous", "prev")),
+        "is not a link to",
+    ),
     "two links to the next page": (
-        exchange(Link=NOWHERE.replace("previous", "next")),
+        exchange(Link=NO_NEIGHBOURS.replace("previous", "next")),
         "two links with rel='next'",
     ),
     "a link to another host": (
@@ -190,43 +193,43 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("reply", RIGHT.values(), ids=RIGHT.keys())
-def test_nothing_is_said_against_a_reply_that_is_right(judge: Judge, reply: Exchange) -> None:
-    assert judge.verdict(reply) is None
+@pytest.mark.parametrize("reply", VALID.values(), ids=VALID.keys())
+def test_valid_reply_has_no_deviations(checker: ReplyChecker, reply: Exchange) -> None:
+    assert checker.report(reply) is None
 
 
-@pytest.mark.parametrize(("reply", "said"), WRONG.values(), ids=WRONG.keys())
-def test_each_way_to_be_wrong_is_noticed(judge: Judge, reply: Exchange, said: str) -> None:
-    verdict = judge.verdict(reply)
-    assert verdict is not None
-    assert said in verdict
+@pytest.mark.parametrize(("reply", "said"), INVALID.values(), ids=INVALID.keys())
+def test_each_deviation_is_found(checker: ReplyChecker, reply: Exchange, said: str) -> None:
+    report = checker.report(reply)
+    assert report is not None
+    assert said in report
 
 
-def test_a_verdict_says_where_and_what_and_shows_the_body(judge: Judge) -> None:
+def test_report_shows_operation_deviation_and_body(checker: ReplyChecker) -> None:
     entries = [*[ENTRY] * 50, {**ENTRY, "reason": "TO_TEST"}]
-    operation, complaint, asked, body = str(judge.verdict(exchange(entries))).splitlines()
+    operation, deviation, asked, body = str(checker.report(exchange(entries))).splitlines()
     assert operation == "GET /evses/{evse_id}/command_logs -> 200"
-    assert complaint.startswith('  $[50].reason: "TO_TEST" is not one of "SCHEDULED_CHARGING"')
+    assert deviation.startswith('  $[50].reason: "TO_TEST" is not one of "SCHEDULED_CHARGING"')
     assert asked == f"  asked: /v2{LOG}"
     assert '"reason": "TO_TEST"' in body
     assert len(body) < 800
 
 
-def test_a_reply_that_was_right_once_is_still_read_when_it_comes_from_elsewhere(
-    judge: Judge,
+def test_body_is_checked_again_for_another_operation(
+    checker: ReplyChecker,
 ) -> None:
-    assert judge.verdict(exchange([])) is None
-    assert judge.verdict(exchange([], path="/evses/evse1")) is not None
+    assert checker.report(exchange([])) is None
+    assert checker.report(exchange([], path="/evses/evse1")) is not None
 
 
 Reply = tuple[str, int, str, str, Any]
 
 
-def replies(judge: Judge) -> Iterator[Reply]:
+def replies(checker: ReplyChecker) -> Iterator[Reply]:
     """The least that each operation may answer with success."""
-    for operation, status, media_type, media in declared(judge.spec):
+    for operation, status, media_type, media in declared(checker.spec):
         if status < 400:
-            body = least(judge.spec, media["schema"])
+            body = least(checker.spec, media["schema"])
             yield operation.method, status, operation.path, media_type, body
 
 
@@ -238,7 +241,7 @@ def declared(spec: Description) -> Iterator[tuple[Described, int, str, Any]]:
                 yield operation, int(status), media_type, media
 
 
-def assert_right(judge: Judge, reply: Reply) -> None:
+def assert_right(checker: ReplyChecker, reply: Reply) -> None:
     method, status, path, media_type, body = reply
     sent = exchange(
         body,
@@ -249,18 +252,18 @@ def assert_right(judge: Judge, reply: Reply) -> None:
         Retry_After="5",
         Location="https://app.example.com/",
     )
-    assert judge.verdict(sent) is None
+    assert checker.report(sent) is None
 
 
-def test_the_least_that_each_operation_may_answer_is_right(judge: Judge) -> None:
-    made = list(replies(judge))
+def test_minimal_reply_of_each_operation_is_valid(checker: ReplyChecker) -> None:
+    made = list(replies(checker))
     for reply in made:
-        assert_right(judge, reply)
+        assert_right(checker, reply)
     assert len(made) > 200
 
 
 @pytest.mark.description
-def test_every_example_of_a_reply_is_right(judge: Judge) -> None:
+def test_example_replies_are_valid(checker: ReplyChecker) -> None:
     spec, seen = from_vendor(), 0
     for operation, status, media_type, media in declared(spec):
         for name, body in spec.examples(media).items():
@@ -268,20 +271,20 @@ def test_every_example_of_a_reply_is_right(judge: Judge) -> None:
             # Five forecasts show a time without its zone.
             forecast = isinstance(body, dict | list) and "last_updated_at" in json.dumps(body)
             if where not in corrections.FAULTY_EXAMPLES and not forecast:
-                assert_right(judge, (operation.method, status, operation.path, media_type, body))
+                assert_right(checker, (operation.method, status, operation.path, media_type, body))
                 seen += 1
     assert seen > 400
 
 
-def test_no_member_that_a_schema_lacks_gets_through_at_any_depth(judge: Judge) -> None:
-    for method, status, path, media_type, body in replies(judge):
+def test_undeclared_members_are_found_at_any_depth(checker: ReplyChecker) -> None:
+    for method, status, path, media_type, body in replies(checker):
         if status >= 400 or not isinstance(body, dict) or "last_updated_at" in json.dumps(body):
             continue
         if path == "/vehicles/{vehicle_id}" and method == "DELETE":
             continue  # numbers by any name
         more = {**body, "brand_new": True}
         reply = exchange(more, method=method, path=path, status=status, media_type=media_type)
-        assert "'brand_new' was unexpected" in str(judge.verdict(reply)), (method, path)
+        assert "'brand_new' was unexpected" in str(checker.report(reply)), (method, path)
 
 
 #: A value of the member of each correction that the description refuses, where it is not null.
@@ -306,11 +309,11 @@ def accepts(document: Mapping[str, Any], member: str, witness: Any) -> bool:
 
 
 @pytest.mark.parametrize("correction", OF_REPLIES, ids=lambda one: one.member)
-def test_each_correction_of_replies_is_needed(judge: Judge, correction: OfSchema) -> None:
+def test_each_correction_of_replies_is_needed(checker: ReplyChecker, correction: OfSchema) -> None:
     others = [one for one in OF_REPLIES if one is not correction]
     witness = WITNESSES.get(correction.member)
-    assert not accepts(faults.mended(others), correction.member, witness)
-    assert accepts(judge.spec.data, correction.member, witness)
+    assert not accepts(faults.corrected_document(others), correction.member, witness)
+    assert accepts(checker.spec.data, correction.member, witness)
 
 
 def nullable_members() -> Iterator[str]:
@@ -322,18 +325,20 @@ def nullable_members() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("member", [*nullable_members()])
-def test_null_is_allowed_where_openapi_3_0_would_allow_it(judge: Judge, member: str) -> None:
+def test_null_is_allowed_where_openapi_3_0_would_allow_it(
+    checker: ReplyChecker, member: str
+) -> None:
     assert not accepts(document(facts()), member, None)
-    assert accepts(judge.spec.data, member, None)
+    assert accepts(checker.spec.data, member, None)
 
 
-def test_each_refusal_that_needs_no_declaration_lacks_one_somewhere(judge: Judge) -> None:
+def test_general_refusals_are_undeclared_somewhere(checker: ReplyChecker) -> None:
     for status in faults.GENERAL_REFUSALS:
-        assert any(str(status) not in o.raw["responses"] for o in judge.spec.operations)
+        assert any(str(status) not in o.raw["responses"] for o in checker.spec.operations)
 
 
 @pytest.mark.parametrize("in_thread", [False, True])
-async def test_a_simulator_that_answers_nonsense_is_found_out(
+async def test_monitor_reports_a_wrong_simulator(
     monkeypatch: pytest.MonkeyPatch, start: Any, in_thread: bool
 ) -> None:
     @web.middleware
@@ -341,8 +346,8 @@ async def test_a_simulator_that_answers_nonsense_is_found_out(
         response = await handler(request)
         return web.json_response({"evses": []}) if request.path == "/v2/evses" else response
 
-    watch = Watch()
-    monkeypatch.setattr(Simulator, "_middlewares", (watch.middleware, spoilt))
+    monitor = ReplyMonitor()
+    monkeypatch.setattr(Simulator, "_middlewares", (monitor.middleware, spoilt))
     if in_thread:
         api = await start()
         with Simulator.in_thread() as simulator:
@@ -355,6 +360,6 @@ async def test_a_simulator_that_answers_nonsense_is_found_out(
         await api.get("/users")
         await api.get("/evses")
     with pytest.raises(AssertionError, match="not as described: 1") as e:
-        watch.settle()
+        monitor.assert_no_deviations()
     assert "GET /evses -> 200" in str(e.value)
-    watch.settle()  # once said, it is not said again
+    monitor.assert_no_deviations()  # once said, it is not said again

@@ -12,7 +12,7 @@ import pytest
 
 from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.conformity import bench as benches
-from tests.helpers.conformity.calls import Call, Calls, Key, nowhere
+from tests.helpers.conformity.calls import Call, Calls, Key, missing_path
 from tests.helpers.names import assert_same_names
 from tests.helpers.spec.description import Described, Description, from_facts
 
@@ -26,13 +26,13 @@ _AGREEMENT = (
     "/programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}"
 )
 
-#: Operations about things of which a new world has none, and how they come into it.
-NOTHING_THERE: dict[Key, str] = {
+#: Operations about existing of which a new world has none, and how they come into it.
+NO_RESOURCE: dict[Key, str] = {
     ("POST", f"{_EVENT}/cancel"): "an event is made by a request; no list shows it",
 }
 
 #: Operations that the least a schema allows is not enough for, and what it takes.
-NOT_SO_SIMPLE: dict[Key, str] = {
+MORE_THAN_MINIMAL: dict[Key, str] = {
     ("POST", "/vehicle_onboarding/complete"): "completes what was started, which is told only once",
     ("POST", f"{_AGREEMENT}/accept"): "only users agree to anything, applications do not for them",
     ("POST", "/user_rebates/{user_rebate_id}:submit"): "the evidence has to be there first",
@@ -84,7 +84,7 @@ def bench(spec: Description) -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def calls(spec: Description, bench: Bench) -> Calls:
-    return Calls(spec, bench.things())
+    return Calls(spec, bench.existing())
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +104,14 @@ def operation(spec: Description, key: Key) -> Described:
 @pytest.fixture
 def call(calls: Calls, key: Key) -> Call:
     """The least the operation can be asked; about nothing, if there is nothing."""
-    made = calls.least(key)
-    assert (made is None) is (key in NOTHING_THERE)
+    made = calls.minimal(key)
+    assert (made is None) is (key in NO_RESOURCE)
     if made is None:
-        pytest.xfail(NOTHING_THERE[key])
+        pytest.xfail(NO_RESOURCE[key])
     return made
 
 
-def test_every_described_operation_is_simulated_and_no_other(spec: Description) -> None:
+def test_routes_are_the_described_operations(spec: Description) -> None:
     assert_same_names(
         map(" ".join, OPERATIONS),
         {" ".join(operation.key) for operation in spec.operations},
@@ -120,19 +120,19 @@ def test_every_described_operation_is_simulated_and_no_other(spec: Description) 
     )
 
 
-def test_all_that_lists_and_links_lead_to_is_as_described(spec: Description) -> None:
-    walker, verdicts = benches.walked()
-    assert len(walker.found) > 20
-    assert verdicts == []
+def test_all_linked_resources_conform(spec: Description) -> None:
+    crawler, reports = benches.crawl_once()
+    assert len(crawler.found) > 20
+    assert reports == []
 
 
 @reads
-def test_every_read_answers_with_every_expansion(
+def test_every_read_supports_every_expansion(
     bench: Bench, calls: Calls, operation: Described, key: Key, call: Call
 ) -> None:
     due = set(operation.expand)
     for pick in range(60):
-        about = calls.least(key, pick) or call
+        about = calls.minimal(key, pick) or call
         for expand in [[], *([name] for name in operation.expand), list(operation.expand)]:
             answer = bench.send(about, params={**about.query, **larger(operation, expand)})
             assert answer.status_code in {200, 302}, answer.text
@@ -172,22 +172,20 @@ def is_expanded(body: Any, steps: list[str]) -> bool:
 
 
 @writes
-def test_every_write_succeeds_with_the_least_that_it_needs(
-    calls: Calls, key: Key, call: Call
-) -> None:
+def test_every_write_succeeds_with_minimal_arguments(calls: Calls, key: Key, call: Call) -> None:
     with benches.bench() as own:
-        for pick in range(30):  # not all things are in a state that allows it
-            before = calls.least(AFTER[key], pick) if key in AFTER else None
+        for pick in range(30):  # not all existing are in a state that allows it
+            before = calls.minimal(AFTER[key], pick) if key in AFTER else None
             if before is not None:
                 own.send(before)
-            answer = own.send(calls.least(key, pick) or call)
+            answer = own.send(calls.minimal(key, pick) or call)
             if answer.is_success:
                 break
-    assert answer.is_success is (key not in NOT_SO_SIMPLE), answer.text
+    assert answer.is_success is (key not in MORE_THAN_MINIMAL), answer.text
 
 
 @every
-def test_the_scopes_that_are_described_are_enough_and_needed(
+def test_described_scopes_are_sufficient_and_required(
     bench: Bench, operation: Described, call: Call
 ) -> None:
     scopes = set((operation.scope or "").split())
@@ -201,9 +199,7 @@ def test_the_scopes_that_are_described_are_enough_and_needed(
 
 
 @every
-def test_a_token_that_is_missing_or_stale_is_refused(
-    bench: Bench, operation: Described, call: Call
-) -> None:
+def test_missing_or_invalid_token_is_a_401(bench: Bench, operation: Described, call: Call) -> None:
     for authorization in (None, "Bearer stale", "Basic c3RhbGU6"):
         headers = {"Authorization": authorization}
         needed = operation.scope is not None or (
@@ -216,22 +212,20 @@ def test_a_token_that_is_missing_or_stale_is_refused(
 
 
 @every
-def test_what_is_not_there_is_not_found(
+def test_unknown_resource_is_a_404(
     bench: Bench, operation: Described, key: Key, call: Call
 ) -> None:
-    if key in NOT_SO_SIMPLE:
+    if key in MORE_THAN_MINIMAL:
         return
     if "404" not in operation.raw["responses"] or "{" not in operation.path:
         assert "{" not in operation.path or operation.path.startswith("/vehicle_models")
         return
-    answer = bench.send(call._replace(path=nowhere(operation, call.path)))
+    answer = bench.send(call._replace(path=missing_path(operation, call.path)))
     assert answer.status_code == 404, answer.text
 
 
 @every
-def test_a_version_or_a_user_that_does_not_exist_is_refused(
-    bench: Bench, operation: Described, call: Call
-) -> None:
+def test_unknown_version_or_user_is_a_400(bench: Bench, operation: Described, call: Call) -> None:
     for header, value in [("EvEnergy-Version", "3.0"), ("EvEnergy-User", "user" + "0" * 26)]:
         if header in operation.names("header"):
             headers = {header: value}
@@ -240,9 +234,7 @@ def test_a_version_or_a_user_that_does_not_exist_is_refused(
 
 
 @every
-def test_a_caller_who_wants_no_json_is_refused(
-    bench: Bench, operation: Described, call: Call
-) -> None:
+def test_caller_that_excludes_json_gets_406(bench: Bench, operation: Described, call: Call) -> None:
     if "406" in operation.raw["responses"]:
         headers = {"Accept": "text/csv"}
         answer = bench.send(call, headers)
@@ -250,14 +242,14 @@ def test_a_caller_who_wants_no_json_is_refused(
 
 
 @every
-def test_another_method_is_refused_with_those_that_would_do(bench: Bench, call: Call) -> None:
+def test_wrong_method_is_a_405_with_allow(bench: Bench, call: Call) -> None:
     answer = bench.ask("PUT", call.path)
     assert answer.status_code == 405
     assert call.method in answer.headers["Allow"].split(", ")
 
 
 @writes
-def test_a_body_that_is_no_json_is_refused(bench: Bench, operation: Described, call: Call) -> None:
+def test_body_that_is_not_json_is_rejected(bench: Bench, operation: Described, call: Call) -> None:
     if operation.body is None:
         return
     for media_type, body, statuses in [
@@ -272,9 +264,7 @@ def test_a_body_that_is_no_json_is_refused(bench: Bench, operation: Described, c
 
 
 @every
-def test_whoever_has_asked_too_much_has_to_wait(
-    exhausted: Bench, operation: Described, call: Call
-) -> None:
+def test_exhausted_caller_gets_429(exhausted: Bench, operation: Described, call: Call) -> None:
     answer = exhausted.send(call)
     declared = "429" in operation.raw["responses"]
     assert (answer.status_code == 429) is declared

@@ -30,8 +30,8 @@ from schemathesis.specs.openapi.checks import (
 from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.conformity import bench as benches
 from tests.helpers.conformity.calls import FOR_A_USER
-from tests.helpers.conformity.faults import mended, with_general_refusals
-from tests.helpers.conformity.watch import WATCH
+from tests.helpers.conformity.faults import corrected_document, with_general_refusals
+from tests.helpers.conformity.monitor import MONITOR
 from tests.helpers.spec.description import from_facts
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _AGREEMENT = (
 )
 
 #: Operations that need not be asked for something that succeeds: why that takes more than luck.
-NO_SUCCESS: dict[Key, str] = {
+NOT_EXPECTED_TO_SUCCEED: dict[Key, str] = {
     ("GET", "/hem_systems/{hem_system_id}/energy_stats"): "days have bounds, which no schema says",
     ("GET", "/programs"): "a postal code and coordinates exclude each other",
     ("PATCH", "/user_rebates/{user_rebate_id}"): "evidence is of the data that its type wants",
@@ -101,7 +101,7 @@ class Bench:
         self, bench: benches.Bench, session: requests.Session, declared: Collection[str]
     ) -> None:
         self.bench = bench
-        self.things = bench.things()
+        self.existing = bench.existing()
         self.session = session
         #: Some operations declare no way to say that something is wrong.
         self.refuses = bool({"400", "422"} & set(declared))
@@ -109,11 +109,11 @@ class Bench:
     def check(self, case: Any, about: int | None) -> int:
         """Send a request, and look at the reply; *about* picks what exists to ask it about."""
         if about is not None:
-            self._bring_down_to_earth(case, about)
+            self._use_existing_resources(case, about)
         url, headers = self.bench.simulator.base_url, self.bench.headers
         response = case.call(base_url=url, session=self.session, headers=headers)
         try:
-            WATCH.settle()
+            MONITOR.assert_no_deviations()
         except AssertionError as error:
             raise AssertionError(f"{error}\n{case.as_curl_command()}") from None
         # What exists may have taken the place of what was wrong.
@@ -122,16 +122,16 @@ class Bench:
         case.validate_response(response, checks=checks)
         return int(response.status_code)
 
-    def _bring_down_to_earth(self, case: Any, about: int) -> None:
-        template, things = case.operation.path, self.things
-        case.path_parameters = {**(case.path_parameters or {}), **things.path(template, about)}
-        case.query = things.query(template, case.query or {}, about)
+    def _use_existing_resources(self, case: Any, about: int) -> None:
+        template, existing = case.operation.path, self.existing
+        case.path_parameters = {**(case.path_parameters or {}), **existing.path(template, about)}
+        case.query = existing.query(template, case.query or {}, about)
         if isinstance(case.body, dict):
-            case.body = things.body(template, case.body, about)
+            case.body = existing.body(template, case.body, about)
         # Otherwise for nobody: whoever it is, the thing may be somebody else's.
         case.headers.pop("EvEnergy-User", None)
         if about % 2 or (case.operation.method.upper(), template) in FOR_A_USER:
-            case.headers["EvEnergy-User"] = things.user(about)
+            case.headers["EvEnergy-User"] = existing.user(about)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def bench(request: pytest.FixtureRequest, shared: benches.Bench) -> Iterator[Ben
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    document = with_general_refusals(mended())
+    document = with_general_refusals(corrected_document())
     for (method, path), body in EXAMPLE_BODIES.items():
         content = document["paths"][path][method.lower()]["requestBody"]["content"]
         content["application/json"]["examples"] = {"example": {"value": body}}
@@ -166,7 +166,7 @@ each = pytest.mark.parametrize("key", OPERATIONS, ids=[f"{m} {path}" for m, path
 
 @each
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
-def test_whatever_is_asked_the_answer_is_as_described(
+def test_replies_to_generated_requests_conform(
     schema: Any, bench: Bench, key: Key, mode: GenerationMode
 ) -> None:
     method, path = key
@@ -181,9 +181,7 @@ def test_whatever_is_asked_the_answer_is_as_described(
 
 
 @each
-def test_the_edges_of_what_may_be_asked_are_as_described(
-    schema: Any, bench: Bench, key: Key
-) -> None:
+def test_replies_to_boundary_requests_conform(schema: Any, bench: Bench, key: Key) -> None:
     method, path = key
     operation = schema[path][method]
     statuses = set()
@@ -192,7 +190,7 @@ def test_the_edges_of_what_may_be_asked_are_as_described(
     for number, case in enumerate(edges(schema, operation, GenerationMode.NEGATIVE)):
         bench.check(case, number if number % 2 else None)
     # Otherwise nothing but problems would have been looked at.
-    assert key in NO_SUCCESS or min(statuses) < 400, statuses
+    assert key in NOT_EXPECTED_TO_SUCCEED or min(statuses) < 400, statuses
 
 
 def edges(schema: Any, operation: Any, mode: GenerationMode) -> list[Any]:

@@ -13,12 +13,12 @@ async def evse(api: Any) -> dict[str, Any]:
     return next(evse for evse in evses if evse["ct_clamp"])
 
 
-async def test_without_expand_every_reference_is_a_url(evse: dict[str, Any]) -> None:
+async def test_references_are_urls_without_expand(evse: dict[str, Any]) -> None:
     for name in ("user", "model", "latest_status_log", "ct_clamp"):
         assert evse[name].startswith("http://127.0.0.1:")
 
 
-async def test_expand_turns_a_url_into_what_it_leads_to(api: Any, evse: dict[str, Any]) -> None:
+async def test_expand_replaces_a_url_by_its_object(api: Any, evse: dict[str, Any]) -> None:
     names = ("user", "model", "latest_status_log", "ct_clamp")
     query = "&".join(f"expand={name}" for name in names)
     expanded = (await api.get(f"{evse['url']}?{query}")).body
@@ -28,7 +28,7 @@ async def test_expand_turns_a_url_into_what_it_leads_to(api: Any, evse: dict[str
     assert isinstance(expanded["model"]["make"], str)
 
 
-async def test_a_nested_name_expands_its_parents(api: Any, evse: dict[str, Any]) -> None:
+async def test_nested_expand_includes_the_parents(api: Any, evse: dict[str, Any]) -> None:
     expanded = (await api.get(f"{evse['url']}?expand=model.make")).body
     assert expanded["model"]["make"]["name"]
     assert isinstance(expanded["user"], str)
@@ -41,7 +41,7 @@ async def test_expansion_works_on_lists_and_logs(api: Any, evse: dict[str, Any])
         assert entry["evse"]["model"]["make"]["name"]
 
 
-async def test_a_location_is_embedded_and_its_links_expand(api: Any) -> None:
+async def test_location_is_embedded_and_its_links_expand(api: Any) -> None:
     path = f"/users/{api.simulator.user_id}"
     location = (await api.get(path)).body["default_location"]
     assert location["tariff"].startswith("http")
@@ -49,7 +49,7 @@ async def test_a_location_is_embedded_and_its_links_expand(api: Any) -> None:
     assert expanded["default_location"]["tariff"]["supplier"]["name"] == "Fernhill Energy"
 
 
-async def test_only_a_user_asked_for_alone_has_the_carbon_intensity(api: Any) -> None:
+async def test_carbon_intensity_is_omitted_in_lists_of_users(api: Any) -> None:
     member = "current_carbon_intensity_grams_per_kilowatt_hour"
     assert member in (await api.get(f"/users/{api.simulator.user_id}")).body["default_location"]
     listed = (await api.get("/users")).body
@@ -57,13 +57,13 @@ async def test_only_a_user_asked_for_alone_has_the_carbon_intensity(api: Any) ->
 
 
 @pytest.mark.parametrize("name", ["moon", "model,make", "user.default_location", "model.", ""])
-async def test_an_undocumented_expansion_is_a_400(api: Any, name: str) -> None:
+async def test_undocumented_expand_is_a_400(api: Any, name: str) -> None:
     answer = await api.get("/evses", params={"expand": name})
     assert answer.status == 400
     assert list(answer.body["field_errors"]) == ["expand"]
 
 
-async def test_expanding_prices_takes_a_scope_of_its_own(api: Any) -> None:
+async def test_expanding_prices_requires_another_scope(api: Any) -> None:
     user = (await api.get(f"/users/{api.simulator.user_id}")).body
     url = user["default_location"]["tariff"]
     assert len((await api.get(f"{url}?expand=prices")).body["prices"]) == 48
@@ -73,18 +73,18 @@ async def test_expanding_prices_takes_a_scope_of_its_own(api: Any) -> None:
     assert (await api.get(f"{url}?expand=prices")).status == 403
 
 
-async def test_evses_are_found_by_their_charge_point_id(api: Any, evse: dict[str, Any]) -> None:
+async def test_evses_filter_by_charge_point_id(api: Any, evse: dict[str, Any]) -> None:
     assert (await api.get("/evses", params={"cpid": evse["cpid"]})).body == [evse]
     assert (await api.get("/evses", params={"cpid": evse["cpid"].lower()})).body == []
 
 
-async def test_users_are_found_by_email_in_capitals_or_not(api: Any) -> None:
+async def test_users_filter_by_email_ignoring_case(api: Any) -> None:
     user = (await api.get(f"/users/{api.simulator.user_id}")).body
     found = await api.get("/users", params={"email": user["email"].upper()})
     assert [one["id"] for one in found.body] == [user["id"]]
 
 
-async def test_models_are_found_by_make_and_by_where_a_user_lives(api: Any) -> None:
+async def test_models_filter_by_make_and_by_country_of_a_user(api: Any) -> None:
     makes = {make["name"]: make for make in (await api.get("/evse_makes")).body}
     easee = (await api.get(makes["Easee"]["evse_models"])).body
     assert {model["make"] for model in easee} == {makes["Easee"]["url"]}
@@ -96,7 +96,7 @@ async def test_models_are_found_by_make_and_by_where_a_user_lives(api: Any) -> N
     assert (await api.get("/evse_makes?available_for_user_id=nobody")).status == 400
 
 
-async def test_log_times_filter_with_both_ends_included(api: Any, evse: dict[str, Any]) -> None:
+async def test_bounds_of_log_times_are_inclusive(api: Any, evse: dict[str, Any]) -> None:
     for log, member in (("status_logs", "sampled_at"), ("command_logs", "logged_at")):
         url = f"{evse['url']}/{log}"
         times = [entry[member] for entry in (await api.get(f"{url}?page_size=20")).body]
@@ -108,7 +108,7 @@ async def test_log_times_filter_with_both_ends_included(api: Any, evse: dict[str
 @pytest.mark.parametrize(
     "text", ["yesterday", "2026-06-01", "2026-06-01T10:00:00", "2026-02-31T00:00:00Z", ""]
 )
-async def test_a_bad_time_is_a_400_that_names_the_parameter(
+async def test_invalid_time_is_a_400_that_names_the_parameter(
     api: Any, evse: dict[str, Any], text: str
 ) -> None:
     answer = await api.get(f"{evse['url']}/status_logs", params={"sampled_at__gte": text})
@@ -132,7 +132,7 @@ async def test_ocpp_logs_filter_by_action_and_direction(
     assert {entry[member] for entry in found} == values
 
 
-async def test_ocpp_logs_filter_by_the_error_of_their_answer(
+async def test_ocpp_logs_filter_by_error_code_of_the_response(
     api: Any, evse: dict[str, Any]
 ) -> None:
     url = f"{evse['url']}/ocpp_logs?page_size=100"
@@ -148,7 +148,7 @@ async def test_ocpp_logs_filter_by_the_error_of_their_answer(
 @pytest.mark.parametrize(
     "query", ["action=Dance", "action__in=Heartbeat,Dance", "direction=Sent", "error_code=Odd"]
 )
-async def test_an_unknown_choice_is_a_400(api: Any, evse: dict[str, Any], query: str) -> None:
+async def test_unknown_enum_value_is_a_400(api: Any, evse: dict[str, Any], query: str) -> None:
     answer = await api.get(f"{evse['url']}/ocpp_logs?{query}")
     assert answer.status == 400
     assert list(answer.body["field_errors"]) == [query.partition("=")[0]]

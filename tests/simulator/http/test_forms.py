@@ -35,14 +35,14 @@ async def sent(api: Any, body: bytes, kind: str = MULTIPART, method: str = "POST
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", None])
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_a_part_of_json_is_read_as_such(api: Any, method: str, kind: str | None) -> None:
+async def test_form_part_of_json_is_parsed(api: Any, method: str, kind: str | None) -> None:
     location = part("default_location", kind), json.dumps(ADDRESS).encode()
     answer = await sent(api, multipart(location), method=method)
     assert answer.status in {200, 201}
     assert answer.body["default_location"]["city"] == "Leeds"
 
 
-async def test_texts_of_forms_are_in_their_encoding(api: Any) -> None:
+async def test_form_texts_are_decoded_with_their_charset(api: Any) -> None:
     location = json.dumps(ADDRESS | {"city": "Zürich"}, ensure_ascii=False).encode("latin-1")
     latin = multipart((part("default_location", "text/plain; charset=latin-1"), location))
     assert (await sent(api, latin)).body["default_location"]["city"] == "Zürich"
@@ -79,13 +79,13 @@ NO_FORMS = [
 
 
 @pytest.mark.parametrize(("kind", "body"), NO_FORMS)
-async def test_a_body_that_is_no_form_is_a_bad_request(api: Any, kind: str, body: bytes) -> None:
+async def test_malformed_form_is_a_400(api: Any, kind: str, body: bytes) -> None:
     answer = await sent(api, body, kind)
     assert answer.status == 400
     assert answer.headers["Content-Type"].startswith("application/problem+json")
 
 
-async def test_a_form_of_more_than_a_mebibyte_is_too_large(api: Any) -> None:
+async def test_form_larger_than_a_mebibyte_is_a_413(api: Any) -> None:
     answer = await sent(api, multipart((part("x"), b"\n" * (2**20 + 1))))
     assert answer.status == 413
 
@@ -97,7 +97,9 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES | st.binary(max_size=5)), st.sampled_from([MULTIPART, NO_FORMS[-4][0]]))
-def test_any_bytes_are_a_form_or_a_value_error(pieces: list[bytes], kind: str) -> None:
+def test_parse_form_returns_or_raises_value_error_for_any_bytes(
+    pieces: list[bytes], kind: str
+) -> None:
     assert SHAPE is not None
     try:
         fields = parse_form(b"".join(pieces), kind, CONTRACT.shape(SHAPE.shape))
@@ -109,7 +111,7 @@ def test_any_bytes_are_a_form_or_a_value_error(pieces: list[bytes], kind: str) -
 LOCATION = "default_location"
 
 
-async def test_a_part_of_an_address_is_neither_set_nor_cleared_alone(api: Any) -> None:
+async def test_address_is_not_set_or_cleared_in_part(api: Any) -> None:
     url = f"/users/{api.simulator.user_id}"
     before = (await api.get(url)).body
     for name, text in ADDRESS.items():
@@ -120,7 +122,7 @@ async def test_a_part_of_an_address_is_neither_set_nor_cleared_alone(api: Any) -
     assert (await api.get(url)).body == before
 
 
-async def test_an_address_is_cleared_by_the_four_members_it_needs(api: Any) -> None:
+async def test_clearing_the_required_members_clears_the_address(api: Any) -> None:
     url = f"/users/{api.simulator.user_id}"
     assert (await api.get(url)).body[LOCATION]["coordinates"]
     answer = await api("PATCH", url, json={LOCATION: dict.fromkeys(ADDRESS)})
@@ -132,7 +134,7 @@ async def test_an_address_is_cleared_by_the_four_members_it_needs(api: Any) -> N
 
 
 @pytest.mark.parametrize("text", ["1.0", "1e0", "1.00", "10e-1"])
-async def test_a_page_is_a_number_however_it_is_written(api: Any, text: str) -> None:
+async def test_page_accepts_every_notation_of_an_integer(api: Any, text: str) -> None:
     first = await api.get("/tariffs?page=1&page_size=2")
     answer = await api.get("/tariffs", params={"page": text, "page_size": "2"})
     assert (answer.status, answer.body) == (200, first.body)
@@ -143,13 +145,13 @@ async def test_a_page_is_a_number_however_it_is_written(api: Any, text: str) -> 
 @pytest.mark.parametrize(
     "text", ["0", "-1", "1.5", "0.5", "+1", " 1", "01x", "٣", "1_0", "NaN", "Infinity", "1e400", ""]
 )
-async def test_a_page_that_is_no_page_is_a_bad_request(api: Any, text: str) -> None:
+async def test_invalid_page_is_a_400(api: Any, text: str) -> None:
     answer = await api.get("/tariffs", params={"page": text})
     assert answer.status == 400
     assert answer.body["type"].endswith("/pagination-parameters/")
 
 
-async def test_page_before_does_not_count_beside_page_after(api: Any) -> None:
+async def test_invalid_page_before_is_ignored_with_page_after(api: Any) -> None:
     ids = [row["id"] for row in (await api.get("/evses?page_size=5")).body]
     after = await api.get(f"/evses?page_size=2&page_after={ids[1]}")
     assert [row["id"] for row in after.body] == ids[2:4]

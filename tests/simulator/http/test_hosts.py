@@ -80,7 +80,7 @@ def asked(path: str, host: str | None, method: str = "GET") -> str:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_foreign_host_is_refused_on_every_path(api: Any, path: str) -> None:
+async def test_foreign_host_is_rejected_on_every_path(api: Any, path: str) -> None:
     for method in ("GET", "POST"):
         assert await status(api.simulator, asked(path, "evil.example", method)) == 403
         assert await status(api.simulator, asked(path, None, method)) in {400, 403}
@@ -90,23 +90,23 @@ async def test_a_foreign_host_is_refused_on_every_path(api: Any, path: str) -> N
 
 
 @pytest.mark.parametrize("host", OURS)
-async def test_a_loopback_host_is_answered_however_it_is_spelt(api: Any, host: str) -> None:
+async def test_loopback_host_is_accepted_in_every_notation(api: Any, host: str) -> None:
     assert await status(api.simulator, asked("/v2/evse_makes", host)) == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-async def test_a_host_that_only_looks_like_loopback_is_refused(api: Any, host: str) -> None:
+async def test_host_similar_to_loopback_is_rejected(api: Any, host: str) -> None:
     assert await status(api.simulator, asked("/v2/evse_makes", host)) in {400, 403}
 
 
-async def test_a_foreign_host_in_the_request_target_is_refused(api: Any) -> None:
+async def test_foreign_host_in_the_request_target_is_rejected(api: Any) -> None:
     foreign = asked("http://evil.example/v2/evse_makes", "localhost")
     assert await status(api.simulator, foreign) in {400, 403}
     ours = asked("http://localhost/v2/evse_makes", "localhost")
     assert await status(api.simulator, ours) == 200
 
 
-async def test_a_refused_request_strikes_no_fault_and_reads_no_secret(api: Any) -> None:
+async def test_rejected_request_triggers_no_fault_and_shows_no_secret(api: Any) -> None:
     fault = api.simulator.faults.add("server_error", count=1)
     async with api.session.get(
         api.simulator.page_url, headers={"Host": "evil.example", "Accept": "text/html"}
@@ -118,6 +118,6 @@ async def test_a_refused_request_strikes_no_fault_and_reads_no_secret(api: Any) 
     assert fault.struck == 0
 
 
-async def test_a_simulator_for_other_machines_answers_to_any_name() -> None:
+async def test_simulator_on_another_address_accepts_any_host() -> None:
     async with Simulator(host="0.0.0.0", vehicles=2) as simulator:
         assert await status(simulator, asked("/v2/evse_makes", "pi.example")) == 200

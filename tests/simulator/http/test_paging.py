@@ -45,7 +45,7 @@ async def walk_back(api: Any, url: str) -> list[list[str]]:
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(size=st.integers(1, 100))
-async def test_paging_either_way_gives_each_item_once_for_any_page_size(
+async def test_paging_in_both_directions_returns_each_item_once(
     api: Any, path: str, size: int
 ) -> None:
     if path == "LOG":
@@ -57,7 +57,7 @@ async def test_paging_either_way_gives_each_item_once_for_any_page_size(
     assert list(chain(*await walk_back(api, last))) == everything
 
 
-async def test_a_day_of_status_logs_comes_in_pages_newest_first(start: Any, clock: Any) -> None:
+async def test_status_logs_are_paged_newest_first(start: Any, clock: Any) -> None:
     api = await start(rate_limit=None, clock=clock)
     evse = (await api.get("/evses?page_size=1")).body[0]
     since = (clock.now() - timedelta(days=1)).isoformat().replace("+00:00", "Z")
@@ -69,14 +69,14 @@ async def test_a_day_of_status_logs_comes_in_pages_newest_first(start: Any, cloc
     assert urls[0] == evse["latest_status_log"]
 
 
-async def test_both_links_are_blank_where_there_is_no_neighbour(api: Any) -> None:
+async def test_links_are_blank_without_a_neighbouring_page(api: Any) -> None:
     answer = await api.get("/evses?page_size=100")
     assert links(answer) == {"previous": BLANK, "next": BLANK}
     empty = await api.get("/evses?cpid=none")
     assert (empty.body, links(empty)) == ([], {"previous": BLANK, "next": BLANK})
 
 
-async def test_links_keep_the_other_parameters_repeated_ones_too(api: Any) -> None:
+async def test_links_keep_all_other_parameters(api: Any) -> None:
     evse_url = (await api.get("/evses?page_size=1")).body[0]["url"]
     query = "page_size=2&expand=evse.user&expand=evse.model&action__in=Heartbeat,MeterValues"
     answer = await api.get(
@@ -93,19 +93,19 @@ async def test_links_keep_the_other_parameters_repeated_ones_too(api: Any) -> No
     ]
 
 
-async def test_page_before_is_ignored_beside_page_after(api: Any) -> None:
+async def test_page_before_is_ignored_with_page_after(api: Any) -> None:
     ids = [evse["id"] for evse in (await api.get("/evses?page_size=100")).body]
     answer = await api.get(f"/evses?page_size=2&page_after={ids[4]}&page_before={ids[2]}")
     assert [evse["id"] for evse in answer.body] == ids[5:7]
 
 
-async def test_page_before_gives_the_items_just_before(api: Any) -> None:
+async def test_page_before_returns_the_preceding_items(api: Any) -> None:
     ids = [evse["id"] for evse in (await api.get("/evses?page_size=100")).body]
     answer = await api.get(f"/evses?page_size=2&page_before={ids[4]}")
     assert [evse["id"] for evse in answer.body] == ids[2:4]
 
 
-async def test_a_cursor_works_when_its_item_is_gone(api: Any) -> None:
+async def test_cursor_of_a_deleted_item_works(api: Any) -> None:
     ids = [evse["id"] for evse in (await api.get("/evses?page_size=100")).body]
     assert (await api("DELETE", f"/evses/{ids[3]}")).status == 204
     answer = await api.get(f"/evses?page_size=2&page_after={ids[3]}")
@@ -113,7 +113,7 @@ async def test_a_cursor_works_when_its_item_is_gone(api: Any) -> None:
     assert links(answer)["previous"] != BLANK
 
 
-async def test_the_default_page_holds_twenty_five(start: Any) -> None:
+async def test_default_page_size_is_25(start: Any) -> None:
     api = await start(vehicles=120)
     assert len((await api.get("/evses")).body) == 25
     assert len((await api.get("/evses?page_size=100")).body) == 100
@@ -126,13 +126,13 @@ async def test_the_default_page_holds_twenty_five(start: Any) -> None:
         *("page_size=1.5", "page_after=nonsense", "page_before=user01HN2NJ9NMRZBXT1H6FT9N7735"),
     ],
 )
-async def test_a_bad_paging_parameter_is_a_400_of_its_own_type(api: Any, query: str) -> None:
+async def test_invalid_paging_parameter_has_its_own_problem_type(api: Any, query: str) -> None:
     answer = await api.get(f"/evses?{query}")
     assert answer.status == 400
     assert answer.body["type"].endswith("/problems/pagination-parameters/")
 
 
-async def test_logs_are_paged_by_timestamps_not_by_ids(api: Any) -> None:
+async def test_logs_are_paged_by_timestamp(api: Any) -> None:
     evse = (await api.get("/evses?page_size=1")).body[0]
     answer = await api.get(f"{evse['url']}/status_logs?page_after={evse['id']}")
     assert answer.body["type"].endswith("/problems/pagination-parameters/")
@@ -140,7 +140,7 @@ async def test_logs_are_paged_by_timestamps_not_by_ids(api: Any) -> None:
     assert later.body[0]["sampled_at"] < "2026-05-30T10:00"
 
 
-async def test_a_page_ends_early_where_hardly_anything_passes_the_filter_and_nothing_is_lost(
+async def test_page_ends_at_the_scan_limit_without_losing_items(
     start: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = await start(rate_limit=None, clock=clock)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 
-async def test_every_path_answers_with_and_without_a_slash_and_never_redirects(api: Any) -> None:
+async def test_paths_are_served_with_and_without_a_slash(api: Any) -> None:
     for path in ("/evses", f"/users/{api.simulator.user_id}", "/evse_makes"):
         bare, slashed = await api.get(path), await api.get(path + "/")
         assert (bare.status, slashed.status) == (200, 200)
@@ -13,24 +13,24 @@ async def test_every_path_answers_with_and_without_a_slash_and_never_redirects(a
 
 
 @pytest.mark.parametrize("path", ["/moons", "/evses/evse00000000000000000000000000/moons"])
-async def test_an_unknown_path_is_a_404_problem(api: Any, path: str) -> None:
+async def test_unknown_path_is_a_404_problem(api: Any, path: str) -> None:
     answer = await api.get(path)
     assert answer.status == 404
     assert answer.headers["Content-Type"].startswith("application/problem+json")
 
 
-async def test_a_wrong_method_is_a_405_that_names_the_right_ones(api: Any) -> None:
+async def test_wrong_method_is_a_405_with_allow(api: Any) -> None:
     answer = await api("POST", "/evses")
     assert (answer.status, answer.headers["Allow"]) == (405, "GET")
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/*, image/png", "application/json;q=0"])
-async def test_a_client_that_takes_no_json_gets_406(api: Any, accept: str) -> None:
+async def test_client_that_excludes_json_gets_406(api: Any, accept: str) -> None:
     assert (await api.get("/evses", headers={"Accept": accept})).status == 406
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/*", "text/html, application/json;q=0.2"])
-async def test_a_client_that_takes_json_among_others_gets_it(api: Any, accept: str) -> None:
+async def test_client_that_accepts_json_among_others_gets_json(api: Any, accept: str) -> None:
     assert (await api.get("/evses", headers={"Accept": accept})).status == 200
 
 
@@ -40,20 +40,20 @@ async def test_version_two_is_served_and_echoed(api: Any) -> None:
         assert (answer.status, answer.headers["EvEnergy-Version"]) == (200, "2")
 
 
-async def test_another_version_is_a_400(api: Any) -> None:
+async def test_unknown_version_is_a_400(api: Any) -> None:
     answer = await api.get("/evses", headers={"EvEnergy-Version": "3.0"})
     assert answer.status == 400
     assert answer.body["type"].endswith("/problems/pagination-parameters/")
 
 
-async def test_urls_are_built_for_the_host_that_was_asked(api: Any) -> None:
+async def test_urls_have_the_host_of_the_request(api: Any) -> None:
     answer = await api.get("/evses?page_size=1", headers={"Host": "localhost"})
     assert answer.body[0]["url"].startswith("http://localhost/v2/evses/")
     assert "<http://localhost/v2/evses?" in answer.headers["Link"]
 
 
 @pytest.mark.parametrize("form", ["{id}", "{root}/users/{id}", "{root}/users/{id}/"])
-async def test_acting_for_a_user_shows_that_users_things_alone(api: Any, form: str) -> None:
+async def test_user_header_limits_lists_to_that_user(api: Any, form: str) -> None:
     user_id = api.simulator.user_id
     header = form.format(id=user_id, root=api.simulator.base_url)
     headers = {"EvEnergy-User": header}
@@ -67,17 +67,17 @@ async def test_acting_for_a_user_shows_that_users_things_alone(api: Any, form: s
     assert clamps.body == (await api.get("/ct_clamps")).body
 
 
-async def test_acting_for_an_unknown_user_is_a_400(api: Any) -> None:
+async def test_unknown_user_in_the_header_is_a_400(api: Any) -> None:
     assert (await api.get("/evses", headers={"EvEnergy-User": "user" + "0" * 26})).status == 400
 
 
-async def test_me_is_the_user_acted_for_and_nobody_otherwise(api: Any) -> None:
+async def test_me_is_the_user_of_the_header_or_not_found(api: Any) -> None:
     assert (await api.get("/users/me")).status == 404
     answer = await api.get("/users/me", headers={"EvEnergy-User": api.simulator.user_id})
     assert answer.body["id"] == api.simulator.user_id
 
 
-async def test_onboarding_links_name_the_user_who_is_acted_for(api: Any) -> None:
+async def test_onboarding_links_contain_the_user_of_the_header(api: Any) -> None:
     async def link(**options: Any) -> str | None:
         answer = await api.get("/evse_makes?page_size=1", **options)
         return answer.body[0]["onboarding_url"]
@@ -88,7 +88,7 @@ async def test_onboarding_links_name_the_user_who_is_acted_for(api: Any) -> None
     assert f"user_id={user_id}" in (await link(headers={"EvEnergy-User": user_id}) or "")
 
 
-async def test_the_simulator_remembers_what_it_saw_but_no_credentials(api: Any) -> None:
+async def test_seen_requests_contain_no_credentials(api: Any) -> None:
     await api.get("/evses?expand=user&expand=model&cpid=a%20b", headers={"X-Trace": "7"})
     await api.get("/evses/a%2Fb", token=None)
     first, second = api.simulator.requests
@@ -101,14 +101,14 @@ async def test_the_simulator_remembers_what_it_saw_but_no_credentials(api: Any) 
     assert second.path == "/v2/evses/a%2Fb"
 
 
-async def test_each_request_is_told_to_the_log(start: Any) -> None:
+async def test_log_callback_gets_each_request(start: Any) -> None:
     lines: list[str] = []
     api = await start(log=lambda seen: lines.append(str(seen)))
     await api.get("/evses?page_size=1")
     assert lines[-1].split()[:3] == ["200", "GET", "/v2/evses?page_size=1"]
 
 
-async def test_following_any_reference_of_an_evse_leads_somewhere(api: Any) -> None:
+async def test_every_reference_of_an_evse_resolves(api: Any) -> None:
     user = (await api.get(f"/users/{api.simulator.user_id}")).body
     evse = (await api.get(user["evses"][0])).body
     make = (await api.get((await api.get(evse["model"])).body["make"])).body
@@ -119,7 +119,7 @@ async def test_following_any_reference_of_an_evse_leads_somewhere(api: Any) -> N
     assert any([(await api.get(url)).status == 200 for url in clamped if url])
 
 
-async def test_a_quoted_slash_in_an_id_does_not_lead_to_another_operation(api: Any) -> None:
+async def test_encoded_slash_in_an_id_reaches_no_other_operation(api: Any) -> None:
     evse = (await api.get("/evses?page_size=1")).body[0]
     entry = (await api.get(f"{evse['url']}/command_logs?page_size=1")).body[0]
     await api.log_in(*api.simulator.add_application(scopes=["evse:read"]))

@@ -40,7 +40,7 @@ BODIES = st.recursive(
 )
 @SHARED
 @given(body=BODIES)
-async def test_no_body_brings_the_simulator_down(api: Any, write: str, body: object) -> None:
+async def test_any_body_is_answered(api: Any, write: str, body: object) -> None:
     evse = (await api.get("/evses?page_size=1")).body[0]["id"]
     method, path = write.format(evse=evse, user=api.simulator.user_id).split()
     answer = await api(method, path, data=json.dumps(body).encode())
@@ -64,16 +64,14 @@ QUERY = st.sampled_from(
 )
 @SHARED
 @given(query=st.lists(st.tuples(QUERY, st.text() | st.sampled_from(["json", "²", "1"]))))
-async def test_no_query_brings_the_simulator_down(
-    api: Any, path: str, query: list[tuple[str, str]]
-) -> None:
+async def test_any_query_is_answered(api: Any, path: str, query: list[tuple[str, str]]) -> None:
     evse = (await api.get("/evses?page_size=1")).body[0]["id"]
     assert (await api.get(path.format(evse=evse), params=query)).status < 500
 
 
 @SHARED
 @given(key=st.text(min_size=1).filter(lambda text: text not in {".", ".."}))
-async def test_no_key_brings_the_simulator_down(api: Any, key: str) -> None:
+async def test_any_id_is_answered(api: Any, key: str) -> None:
     evse = (await api.get("/evses?page_size=1")).body[0]["url"]
     quoted = quote(key, safe="", errors="replace")
     for url in (f"/evses/{quoted}", f"{evse}/status_logs/{quoted}", f"/users/{quoted}/"):

@@ -132,7 +132,7 @@ async def driver_app() -> AsyncIterator[DriverApp]:
 
 
 @pytest.mark.shows_secrets("files", reason="a browser remembers the URL that the code came in")
-async def test_a_driver_logs_in_connects_a_charger_and_is_back_in_the_app(
+async def test_driver_logs_in_and_connects_a_charger(
     browser: Browser, driver_app: DriverApp, start: Any, clock: Any
 ) -> None:
     api = await start(rate_limit=None, clock=clock)
@@ -192,7 +192,7 @@ async def test_a_driver_logs_in_connects_a_charger_and_is_back_in_the_app(
     assert "EH4711" in [evse["cpid"] for evse in evses]
 
 
-async def test_a_driver_who_says_no_is_back_in_the_app_with_nothing_done(
+async def test_driver_denies_and_cancels(
     browser: Browser, driver_app: DriverApp, start: Any, clock: Any
 ) -> None:
     api = await start(rate_limit=None, clock=clock)

@@ -51,7 +51,7 @@ async def browser(start: Any, clock: Clock) -> Any:
         yield browser
 
 
-async def test_it_tells_the_time_the_fleet_the_first_home_and_how_to_call_the_api(
+async def test_page_shows_clock_counts_first_user_and_credentials(
     browser: Any,
 ) -> None:
     shown = await browser.open()
@@ -70,7 +70,7 @@ async def test_it_tells_the_time_the_fleet_the_first_home_and_how_to_call_the_ap
     assert "None yet." not in shown.partition("Last requests")[0]
 
 
-async def test_the_cars_that_it_says_are_charging_are_charging_by_the_api(browser: Any) -> None:
+async def test_charging_vehicles_agree_with_the_api(browser: Any) -> None:
     browser.simulator.clock.advance(hours=7)
     shown = (await browser.open()).partition("Charging now")[2].partition("Simulated data")[0]
     vehicles = re.findall(r"vhcl\w{26}", shown)
@@ -85,7 +85,7 @@ async def test_the_cars_that_it_says_are_charging_are_charging_by_the_api(browse
     assert told  # some cars tell nothing
 
 
-async def test_its_buttons_move_the_clock(browser: Any) -> None:
+async def test_buttons_move_the_clock(browser: Any) -> None:
     await browser.open()
     assert "18:00:00" in await browser.press(advance="6")
     assert "19:00:00" in await browser.press(advance="1")
@@ -98,7 +98,7 @@ async def test_its_buttons_move_the_clock(browser: Any) -> None:
 @pytest.mark.parametrize(
     "fields", [{"advance": "-1"}, {"advance": "soon"}, {"speed": "nan"}, {"speed": ""}, {}]
 )
-async def test_a_button_that_makes_no_sense_moves_nothing(browser: Any, fields: Any) -> None:
+async def test_invalid_button_values_move_nothing(browser: Any, fields: Any) -> None:
     await browser.open()
     before = browser.simulator.clock()
     await browser.press(**fields)
@@ -106,7 +106,7 @@ async def test_a_button_that_makes_no_sense_moves_nothing(browser: Any, fields: 
     assert browser.simulator.clock() == before
 
 
-async def test_a_form_of_somebody_elses_page_moves_nothing(browser: Any) -> None:
+async def test_form_without_its_csrf_token_moves_nothing(browser: Any) -> None:
     await browser.open()
     await browser.press(seal="guessed", advance="6")
     assert browser.status == 403
@@ -117,7 +117,7 @@ async def test_a_form_of_somebody_elses_page_moves_nothing(browser: Any) -> None
     assert browser.simulator.clock() == Clock(speed=0)()
 
 
-async def test_what_is_no_form_and_what_calls_this_machine_otherwise_is_refused(
+async def test_json_body_and_foreign_host_are_rejected(
     browser: Any,
 ) -> None:
     url, session = browser.simulator.page_url, browser.session
@@ -128,7 +128,7 @@ async def test_what_is_no_form_and_what_calls_this_machine_otherwise_is_refused(
     assert browser.simulator.clock() == Clock(speed=0)()
 
 
-async def test_it_shows_the_last_requests_but_not_its_own(browser: Any) -> None:
+async def test_last_requests_exclude_those_of_the_page(browser: Any) -> None:
     await browser.open()
     assert "None yet." in (await browser.open()).partition("Last requests")[2]
     browser.simulator.faults.add("rate_limited", operation="/evses")
@@ -144,7 +144,7 @@ async def test_it_shows_the_last_requests_but_not_its_own(browser: Any) -> None:
     assert not any(seen.path == "/" for seen in browser.simulator.requests)
 
 
-async def test_what_others_sent_is_shown_as_text(browser: Any) -> None:
+async def test_sent_texts_are_escaped(browser: Any) -> None:
     await browser.api("PATCH", f"/users/{browser.simulator.user_id}",
                       json={"email": '"<script>"@example.com'})  # fmt: skip
     await browser.api.get("/evses?cpid='><script>alert(1)</script>")
@@ -152,7 +152,7 @@ async def test_what_others_sent_is_shown_as_text(browser: Any) -> None:
     assert "<script" not in browser.source
 
 
-async def test_it_reloads_only_if_asked(browser: Any) -> None:
+async def test_refresh_is_set_on_request_only(browser: Any) -> None:
     await browser.open()
     assert "http-equiv" not in browser.source
     await browser.open("?refresh=5")
@@ -162,14 +162,14 @@ async def test_it_reloads_only_if_asked(browser: Any) -> None:
         assert "http-equiv" not in browser.source
 
 
-async def test_a_home_whose_user_is_gone_is_shown_as_such(browser: Any) -> None:
+async def test_deleted_first_user_is_shown_as_deleted(browser: Any) -> None:
     simulator = browser.simulator
     await browser.open()
     simulator._world.tables["users"].remove(simulator.user_id)
     assert "User deleted" in await browser.open()
 
 
-async def test_a_fleet_of_a_hundred_thousand_is_looked_at_in_part(start: Any, clock: Clock) -> None:
+async def test_large_fleet_is_examined_in_part(start: Any, clock: Clock) -> None:
     api = await start(vehicles=100_000, clock=clock)
     simulator, asked = api.simulator, []
     state = simulator._world.charging.state

@@ -10,18 +10,18 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from tests.helpers.conformity import faults
+from tests.helpers.conformity.checker import PREFIX, ReplyChecker
 from tests.helpers.conformity.exchange import Exchange
-from tests.helpers.conformity.judge import PREFIX, Judge
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 #: So much is kept for the end of a test; what a test asks beyond is judged on the spot.
 _KEPT_BYTES = 64_000_000
-_VERDICTS_SHOWN = 10
+_MAX_REPORTS = 10
 
 
-class Watch:
+class ReplyMonitor:
     """Keeps the replies of simulators until somebody wants to know what to think of them.
 
     They are judged when the test is over, so that no reply comes later for being looked at.
@@ -30,8 +30,8 @@ class Watch:
     def __init__(self) -> None:
         self._pending: collections.deque[Exchange] = collections.deque()
         self._size = 0
-        self._verdicts: list[str] = []
-        self._judge: Judge | None = None
+        self._reports: list[str] = []
+        self._checker: ReplyChecker | None = None
         self._lock = threading.Lock()
 
     @web.middleware
@@ -46,7 +46,7 @@ class Watch:
             self._note(request, path, error)
             raise
         except Exception as error:
-            self._verdicts.append(f"{request.method} {path} raised {error!r}")
+            self._reports.append(f"{request.method} {path} raised {error!r}")
             raise
         self._note(request, path, response)
         return response
@@ -67,30 +67,30 @@ class Watch:
         self._pending.append(kept)
         self._size += len(kept.body)
         if self._size > _KEPT_BYTES:
-            self._judge_all()
+            self._check_pending()
 
-    def _judge_all(self) -> None:
+    def _check_pending(self) -> None:
         with self._lock:
             self._size = 0
             while self._pending:
                 exchange = self._pending.popleft()
-                self._judge = self._judge or Judge(faults.mended())
-                verdict = self._judge.verdict(exchange)
-                if verdict is not None:
-                    self._verdicts.append(verdict)
+                self._checker = self._checker or ReplyChecker(faults.corrected_document())
+                report = self._checker.report(exchange)
+                if report is not None:
+                    self._reports.append(report)
 
-    def verdicts(self) -> list[str]:
+    def reports(self) -> list[str]:
         """What was wrong with the replies since the last time, each fault once."""
-        self._judge_all()
-        found, self._verdicts = list(dict.fromkeys(self._verdicts)), []
+        self._check_pending()
+        found, self._reports = list(dict.fromkeys(self._reports)), []
         return found
 
-    def settle(self) -> None:
+    def assert_no_deviations(self) -> None:
         """Fail if any reply since the last time was not as described."""
-        if found := self.verdicts():
-            shown = "\n".join(found[:_VERDICTS_SHOWN])
+        if found := self.reports():
+            shown = "\n".join(found[:_MAX_REPORTS])
             raise AssertionError(f"replies that are not as described: {len(found)}\n{shown}")
 
 
 #: The one that all tests share.
-WATCH = Watch()
+MONITOR = ReplyMonitor()

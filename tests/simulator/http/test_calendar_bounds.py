@@ -74,9 +74,7 @@ async def small(start: Any) -> Any:
 
 
 @pytest.mark.parametrize("template", [one for one in TEMPLATES if queries(one)])
-async def test_an_extreme_instant_in_a_query_is_a_page_or_a_refusal(
-    small: Any, template: str
-) -> None:
+async def test_extreme_instant_in_a_query_gets_a_page_or_a_4xx(small: Any, template: str) -> None:
     path, _ = await path_of(small, template)
     facts = CONTRACT["GET", template]
     needed = {n: "2026-10-04T00:00:00Z" for n in facts.required if facts.query[n].format}
@@ -93,7 +91,7 @@ TIMED = [
 
 
 @pytest.mark.parametrize("template", TIMED)
-async def test_an_extreme_instant_in_a_path_is_not_found(small: Any, template: str) -> None:
+async def test_extreme_instant_in_a_path_is_not_found(small: Any, template: str) -> None:
     path, instant = await path_of(small, template)
     assert instant is not None
     for end in (*EARLY, *LATE):
@@ -101,7 +99,7 @@ async def test_an_extreme_instant_in_a_path_is_not_found(small: Any, template: s
         assert answer.status in {400, 404}, end
 
 
-async def test_a_cursor_at_an_end_is_the_whole_list_or_none_of_it(small: Any) -> None:
+async def test_cursor_at_the_bounds_selects_all_or_nothing(small: Any) -> None:
     evse = (await small.get("/evses?page_size=1")).body[0]["id"]
     logs = URL(f"/evses/{evse}/status_logs")
     whole = (await small.get(str(logs % {"page_size": 100}))).body
@@ -115,7 +113,7 @@ async def test_a_cursor_at_an_end_is_the_whole_list_or_none_of_it(small: Any) ->
     assert oldest[0]["sampled_at"] < whole[-1]["sampled_at"]
 
 
-async def test_dispatch_events_may_lie_at_the_end_of_the_calendar(small: Any) -> None:
+async def test_dispatch_events_at_the_calendar_bounds_are_answered(small: Any) -> None:
     coordinator = (await small.get("/dispatch_coordinators")).body[0]["id"]
     events = f"/dispatch_coordinators/{coordinator}/dispatch_events"
     for start in (*EARLY, *LATE):

@@ -1,4 +1,4 @@
-"""Finds things that exist, by following whatever a running API tells."""
+"""Finds existing that exist, by following whatever a running API tells."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from tests.helpers.conformity.judge import PREFIX
+from tests.helpers.conformity.checker import PREFIX
 from tests.helpers.conformity.paths import Paths
 from tests.helpers.spec.description import Description
 
 Values = Mapping[str, str]
 
 #: Of each kind of thing, so many are remembered, and so many looked at.
-_ENOUGH = 60
-_LOOKED_AT = 4
+_MAX_KEPT = 60
+_MAX_REQUESTED = 4
 
 
-class Walker:
+class Crawler:
     """Asks for lists, then for what they link to, and so on; somebody else does the asking.
 
     Knows nothing of the API but its paths: a URL in a reply that fits one of them is the address
@@ -38,23 +38,23 @@ class Walker:
         """Values for the parameters of a path, by path."""
         self._asked: set[str] = set()
 
-    def walk(self, get: Any) -> Walker:
+    def crawl(self, get: Any) -> Crawler:
         """Ask with *get*, which returns the JSON at a path or None, until there is no news."""
-        while news := list(self.unasked()):
+        while news := list(self.pending_paths()):
             for path in news:
                 self._asked.add(path)
-                self.learn(get(path))
+                self.collect_urls(get(path))
         return self
 
-    def unasked(self) -> Iterator[str]:
+    def pending_paths(self) -> Iterator[str]:
         """Paths to ask for, as far as is known by now."""
         for template, paged in sorted(self._lists.items()):
-            for values in self.values(template)[:_LOOKED_AT]:
+            for values in self.values(template)[:_MAX_REQUESTED]:
                 path = template.format_map(values) + ("?page_size=100" if paged else "")
                 if path not in self._asked:
                     yield path
 
-    def learn(self, body: Any) -> None:
+    def collect_urls(self, body: Any) -> None:
         """Note all addresses in a reply."""
         for text in _texts(body):
             path = re.sub(r"https?://[^/]+", "", text.partition("?")[0])
@@ -69,7 +69,7 @@ class Walker:
             return
         values = {name: unquote(text) for name, text in match.groupdict().items()}
         known = self.found[template]
-        if values not in known and len(known) < _ENOUGH:
+        if values not in known and len(known) < _MAX_KEPT:
             known.append(values)
 
     def values(self, template: str) -> list[Values]:

@@ -1,4 +1,4 @@
-"""The endpoints that applications talk to, over a socket; the pages have tests of their own."""
+"""The token and revocation endpoints over HTTP; the pages are tested in `test_consent_pages`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ev_energy.simulator.oauth import (
     install,
 )
 from ev_energy.simulator.pages import BrowserSessions
-from tests.helpers.html_browser import Driver, Site
+from tests.helpers.html_browser import HtmlBrowser, Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,13 +37,13 @@ S256 = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstr
 
 
 def basic(application: Application) -> dict[str, str]:
-    """How an application shows who it is."""
+    """Return the Authorization header of an application."""
     pair = f"{application.client_id}:{application.client_secret}"
     return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
-class People:
-    """The one person there is."""
+class Directory:
+    """A directory of one user."""
 
     def by_email(self, email: str) -> User | None:
         return ADA if email.lower() == ADA.email else None
@@ -56,55 +56,55 @@ class People:
 
 
 class Server(Site):
-    """The authorization server with an application of each kind."""
+    """The authorization server with two confidential applications and a public one."""
 
     def __init__(self, clock: Clock) -> None:
         app = web.Application()
         self.auth_server = AuthorizationServer(SeededRandom(1), clock)
-        install(app, self.auth_server, People(), BrowserSessions())
+        install(app, self.auth_server, Directory(), BrowserSessions())
         super().__init__(app)
         self.acme = self.auth_server.register(SCOPES, [BACK], name="Acme")
         self.other = self.auth_server.register(SCOPES, [BACK], name="Other")
         self.phone = self.auth_server.register(SCOPES, ["acme://back"], public=True, name="Phone")
 
-    def asking(self, application: Application, **asked: str) -> str:
-        """The URL at which an application asks a driver in."""
+    def authorization_url(self, application: Application, **asked: str) -> str:
+        """Return the URL of an authorization request of an application."""
         query = {"response_type": "code", "client_id": application.client_id, **asked}
         return f"{self.origin}/o/authorize/?{urlencode(query)}"
 
     async def code(self, application: Application, **asked: str) -> str:
-        """The code that an application is given by Ada."""
-        driver: Driver = await self.driver()
-        await driver.open(self.asking(application, **asked))
-        await driver.press("Ada Doyle")
-        return (await driver.press("Allow")).came_back_with["code"][0]
+        """Return the code of Ada's consent to an application."""
+        browser: HtmlBrowser = await self.new_browser()
+        await browser.open(self.authorization_url(application, **asked))
+        await browser.press("Ada Doyle")
+        return (await browser.press("Allow")).returned_query["code"][0]
 
     async def token(
         self, application: Application, *, auth: bool = True, **form: str
     ) -> tuple[int, Any]:
-        """The answer to a token request."""
+        """Return status and body of the reply to a token request."""
         headers = basic(application) if auth else {}
         status, body, _ = await self.post("/o/token/", form, headers=headers)
         return status, body
 
     async def tokens(self, application: Application, **asked: str) -> dict[str, Any]:
-        """The first tokens for Ada."""
+        """Return the reply with the first tokens for Ada."""
         code = await self.code(application, **asked)
         status, body = await self.token(application, grant_type="authorization_code", code=code)
         assert status == 200, body
         return body
 
     async def refresh(self, token: str, **form: str) -> tuple[int, Any]:
-        """The answer to Acme's request for new tokens."""
+        """Return status and body of the reply to a refresh request of Acme."""
         return await self.token(self.acme, grant_type="refresh_token", refresh_token=token, **form)
 
     async def revoke(self, token: str, application: Application | None = None) -> int:
-        """The status of the answer to a revocation."""
+        """Return the status of the reply to a revocation."""
         headers = basic(application or self.acme)
         return (await self.post("/o/revoke_token/", {"token": token}, headers=headers))[0]
 
-    def good(self, token: str) -> bool:
-        """Whether the API would take an access token."""
+    def is_valid(self, token: str) -> bool:
+        """Return whether the API accepts an access token."""
         return self.auth_server.introspect(token) is not None
 
 
@@ -116,7 +116,7 @@ async def server(clock: Clock) -> AsyncIterator[Server]:
     await started.close()
 
 
-async def test_a_code_becomes_tokens_that_act_for_the_driver(server: Server) -> None:
+async def test_code_is_exchanged_for_tokens_of_the_user(server: Server) -> None:
     body = await server.tokens(server.acme, scope="evse:read user:read")
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 36000)
     assert body["scope"] == "evse:read user:read"
@@ -126,7 +126,7 @@ async def test_a_code_becomes_tokens_that_act_for_the_driver(server: Server) -> 
     assert grant.scopes == {"evse:read", "user:read"}
 
 
-async def test_an_application_that_acts_for_itself_gets_no_refresh_token(server: Server) -> None:
+async def test_client_credentials_grant_has_no_refresh_token(server: Server) -> None:
     status, body = await server.token(server.acme, grant_type="client_credentials")
     assert (status, "refresh_token" in body) == (200, False)
     grant = server.auth_server.introspect(body["access_token"])
@@ -135,7 +135,7 @@ async def test_an_application_that_acts_for_itself_gets_no_refresh_token(server:
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(59, 200), (60, 400)])
-async def test_a_code_lives_for_a_minute(
+async def test_code_expires_after_a_minute(
     server: Server, clock: Clock, seconds: int, status: int
 ) -> None:
     code = await server.code(server.acme)
@@ -144,27 +144,30 @@ async def test_a_code_lives_for_a_minute(
     assert answer[0] == status
 
 
-async def test_a_code_that_comes_twice_costs_the_tokens_it_was_exchanged_for(
+async def test_reused_code_revokes_its_tokens(
     server: Server,
 ) -> None:
     code = await server.code(server.acme)
     _, first = await server.token(server.acme, grant_type="authorization_code", code=code)
     _, second = await server.token(server.acme, grant_type="authorization_code", code=code)
     assert second["error"] == "invalid_grant"
-    assert not server.good(first["access_token"])
+    assert not server.is_valid(first["access_token"])
     assert (await server.refresh(first["refresh_token"]))[1]["error"] == "invalid_grant"
 
 
-async def test_a_used_code_is_known_as_long_as_its_tokens_are(server: Server, clock: Clock) -> None:
+async def test_used_code_is_remembered_as_long_as_its_tokens(server: Server, clock: Clock) -> None:
     code = await server.code(server.acme)
     _, first = await server.token(server.acme, grant_type="authorization_code", code=code)
     clock.advance(hours=1)
     later = await server.tokens(server.acme)
     await server.token(server.acme, grant_type="authorization_code", code=code)
-    assert (server.good(first["access_token"]), server.good(later["access_token"])) == (False, True)
+    assert (server.is_valid(first["access_token"]), server.is_valid(later["access_token"])) == (
+        False,
+        True,
+    )
 
 
-async def test_a_code_in_the_wrong_hands_is_refused_and_not_used_up(server: Server) -> None:
+async def test_code_of_another_application_is_rejected_and_stays_valid(server: Server) -> None:
     code = await server.code(server.acme)
     _, body = await server.token(server.other, grant_type="authorization_code", code=code)
     assert body["error"] == "invalid_grant"
@@ -172,11 +175,11 @@ async def test_a_code_in_the_wrong_hands_is_refused_and_not_used_up(server: Serv
     assert status == 200
 
 
-async def test_a_stranger_who_repeats_a_code_does_not_cost_anybody_tokens(server: Server) -> None:
+async def test_code_reused_by_another_application_revokes_nothing(server: Server) -> None:
     code = await server.code(server.acme)
     _, first = await server.token(server.acme, grant_type="authorization_code", code=code)
     await server.token(server.other, grant_type="authorization_code", code=code)
-    assert server.good(first["access_token"])
+    assert server.is_valid(first["access_token"])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +193,7 @@ async def test_a_stranger_who_repeats_a_code_does_not_cost_anybody_tokens(server
         ({}, {"redirect_uri": "https://evil.example/"}, 400),
     ],
 )
-async def test_the_redirect_uri_of_a_token_request_is_that_of_the_login(
+async def test_redirect_uri_of_the_token_request_must_match(
     server: Server, asked: dict[str, str], sent: dict[str, str], status: int
 ) -> None:
     code = await server.code(server.acme, **asked)
@@ -212,7 +215,7 @@ async def test_the_redirect_uri_of_a_token_request_is_that_of_the_login(
         ({"code_challenge": VERIFIER}, "x" * 43, "invalid_grant"),
     ],
 )
-async def test_a_challenge_must_be_answered_with_its_verifier(
+async def test_verifier_must_match_the_challenge(
     server: Server, asked: dict[str, str], verifier: str | None, error: str | None
 ) -> None:
     code = await server.code(server.acme, **asked)
@@ -221,7 +224,7 @@ async def test_a_challenge_must_be_answered_with_its_verifier(
     assert body.get("error") == error
 
 
-async def test_an_app_without_a_secret_proves_itself_with_its_verifier(server: Server) -> None:
+async def test_public_application_authenticates_with_its_verifier(server: Server) -> None:
     asked = {"code_challenge": S256, "code_challenge_method": "S256"}
     code = await server.code(server.phone, **asked)
     form = {"grant_type": "authorization_code", "code": code, "client_id": server.phone.client_id}
@@ -237,13 +240,13 @@ async def test_an_app_without_a_secret_proves_itself_with_its_verifier(server: S
     assert renewed == 200
 
 
-async def test_an_app_without_a_secret_cannot_act_for_itself(server: Server) -> None:
+async def test_public_application_has_no_client_credentials_grant(server: Server) -> None:
     form = {"grant_type": "client_credentials", "client_id": server.phone.client_id}
     status, body = await server.token(server.phone, auth=False, **form)
     assert (status, body["error"]) == (400, "unauthorized_client")
 
 
-async def test_an_app_with_a_secret_must_show_it_whatever_the_grant(server: Server) -> None:
+async def test_confidential_application_must_send_its_secret(server: Server) -> None:
     code = await server.code(server.acme)
     form = {"grant_type": "authorization_code", "code": code, "client_id": server.acme.client_id}
     status, body, headers = await server.post("/o/token/", form)
@@ -252,77 +255,80 @@ async def test_an_app_with_a_secret_must_show_it_whatever_the_grant(server: Serv
     assert headers["Cache-Control"] == "no-store"
 
 
-async def test_each_refresh_puts_new_tokens_in_place_of_the_old_ones(server: Server) -> None:
+async def test_refresh_replaces_both_tokens(server: Server) -> None:
     old = await server.tokens(server.acme)
     status, new = await server.refresh(old["refresh_token"])
     assert status == 200
     assert new["refresh_token"] != old["refresh_token"]
-    assert (server.good(old["access_token"]), server.good(new["access_token"])) == (False, True)
+    assert (server.is_valid(old["access_token"]), server.is_valid(new["access_token"])) == (
+        False,
+        True,
+    )
 
 
-async def test_a_refresh_token_outlives_its_access_token(server: Server, clock: Clock) -> None:
+async def test_refresh_token_outlives_its_access_token(server: Server, clock: Clock) -> None:
     old = await server.tokens(server.acme)
     clock.advance(days=90)
-    assert not server.good(old["access_token"])
+    assert not server.is_valid(old["access_token"])
     _, new = await server.refresh(old["refresh_token"])
-    assert server.good(new["access_token"])
+    assert server.is_valid(new["access_token"])
 
 
-async def test_a_refresh_token_that_comes_twice_ends_the_whole_line(server: Server) -> None:
+async def test_reused_refresh_token_revokes_its_family(server: Server) -> None:
     first = await server.tokens(server.acme)
     bystander = await server.tokens(server.acme)
     _, second = await server.refresh(first["refresh_token"])
     _, third = await server.refresh(second["refresh_token"])
     _, refused = await server.refresh(first["refresh_token"])
     assert refused["error"] == "invalid_grant"
-    assert not server.good(third["access_token"])
+    assert not server.is_valid(third["access_token"])
     assert (await server.refresh(third["refresh_token"]))[0] == 400
-    assert server.good(bystander["access_token"])
+    assert server.is_valid(bystander["access_token"])
 
 
-async def test_a_refresh_may_ask_for_less_but_never_for_more(server: Server) -> None:
+async def test_refresh_may_narrow_the_scope_only(server: Server) -> None:
     body = await server.tokens(server.acme, scope="evse:read evse:write")
     _, less = await server.refresh(body["refresh_token"], scope="evse:read")
     assert less["scope"] == "evse:read"
     status, more = await server.refresh(less["refresh_token"], scope="evse:read user:read")
     assert (status, more["error"]) == (400, "invalid_scope")
-    assert server.good(less["access_token"])  # what is refused changes nothing
+    assert server.is_valid(less["access_token"])  # a rejected request changes nothing
     _, again = await server.refresh(less["refresh_token"])
     assert again["scope"] == "evse:read evse:write"
 
 
-async def test_a_refresh_token_is_of_no_use_to_another_application(server: Server) -> None:
+async def test_refresh_token_of_another_application_is_rejected(server: Server) -> None:
     body = await server.tokens(server.acme)
     form = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"]}
     _, refused = await server.token(server.other, **form)
     assert refused["error"] == "invalid_grant"
-    assert server.good(body["access_token"])
+    assert server.is_valid(body["access_token"])
 
 
-async def test_revoking_an_access_token_leaves_its_refresh_token(server: Server) -> None:
+async def test_revoking_an_access_token_keeps_its_refresh_token(server: Server) -> None:
     body = await server.tokens(server.acme)
     assert await server.revoke(body["access_token"]) == 200
-    assert not server.good(body["access_token"])
+    assert not server.is_valid(body["access_token"])
     assert (await server.refresh(body["refresh_token"]))[0] == 200
 
 
 async def test_revoking_a_refresh_token_revokes_its_access_token(server: Server) -> None:
     body = await server.tokens(server.acme)
     assert await server.revoke(body["refresh_token"]) == 200
-    assert not server.good(body["access_token"])
+    assert not server.is_valid(body["access_token"])
     assert (await server.refresh(body["refresh_token"]))[0] == 400
 
 
-async def test_revoking_what_is_unknown_or_not_ones_own_does_nothing(server: Server) -> None:
+async def test_revoking_unknown_or_foreign_tokens_does_nothing(server: Server) -> None:
     body = await server.tokens(server.acme)
     assert await server.revoke("nonsense") == 200
     assert await server.revoke(body["access_token"], server.other) == 200
     assert await server.revoke(body["refresh_token"], server.other) == 200
-    assert server.good(body["access_token"])
+    assert server.is_valid(body["access_token"])
     assert (await server.refresh(body["refresh_token"]))[0] == 200
 
 
-async def test_revoking_takes_credentials_and_a_token(server: Server) -> None:
+async def test_revocation_requires_credentials_and_a_token(server: Server) -> None:
     status, body, _ = await server.post("/o/revoke_token/", {"token": "x"})
     assert (status, body["error"]) == (401, "invalid_client")
     form, headers = {"a": "b"}, basic(server.acme)
@@ -331,16 +337,14 @@ async def test_revoking_takes_credentials_and_a_token(server: Server) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
-async def test_the_revocation_url_without_its_slash_answers_405(
-    server: Server, method: str
-) -> None:
-    session = (await server.driver()).session
+async def test_revocation_url_without_slash_is_a_405(server: Server, method: str) -> None:
+    session = (await server.new_browser()).session
     async with session.request(method, f"{server.origin}/o/revoke_token") as response:
         assert response.status == 405
 
 
-async def test_tokens_are_posted_for_with_or_without_the_slash(server: Server) -> None:
-    session = (await server.driver()).session
+async def test_token_url_works_with_and_without_slash(server: Server) -> None:
+    session = (await server.new_browser()).session
     for path in ("/o/token/", "/o/token"):
         form = {
             "grant_type": "client_credentials",
@@ -373,7 +377,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
     ],
 )
 @pytest.mark.parametrize("path", ["/o/token/", "/o/revoke_token/"])
-async def test_whatever_is_sent_the_answer_is_an_error_of_rfc_6749(
+async def test_malformed_request_gets_an_error_of_rfc_6749(
     server: Server, path: str, query: str, raw: bytes, headers: dict[str, str]
 ) -> None:
     status, body, answered = await server.post(path + query, raw, headers=headers)
@@ -381,7 +385,7 @@ async def test_whatever_is_sent_the_answer_is_an_error_of_rfc_6749(
     assert answered["Cache-Control"] == "no-store"
 
 
-async def test_a_parameter_that_comes_twice_is_refused(server: Server) -> None:
+async def test_repeated_parameter_is_rejected(server: Server) -> None:
     raw, headers = b"grant_type=client_credentials&scope=a&scope=b", basic(server.acme)
     _, body, _ = await server.post("/o/token/", raw, headers=headers | FORM)
     assert (body["error"], "more than once" in body["error_description"]) == (
@@ -390,14 +394,14 @@ async def test_a_parameter_that_comes_twice_is_refused(server: Server) -> None:
     )
 
 
-async def test_a_parameter_left_empty_is_no_parameter(server: Server) -> None:
+async def test_empty_parameter_is_absent(server: Server) -> None:
     status, body = await server.token(server.acme, grant_type="client_credentials", scope="")
     assert (status, body["scope"]) == (200, " ".join(SCOPES))
     status, body = await server.token(server.acme, grant_type="")
     assert (status, body["error"]) == (400, "invalid_request")
 
 
-async def test_credentials_in_the_header_may_be_joined_by_the_same_client_id(
+async def test_client_id_in_the_body_must_match_the_header(
     server: Server,
 ) -> None:
     form = {"grant_type": "client_credentials", "client_id": server.acme.client_id}
@@ -406,17 +410,20 @@ async def test_credentials_in_the_header_may_be_joined_by_the_same_client_id(
     assert (await server.token(server.acme, **form))[1]["error"] == "invalid_request"
 
 
-async def test_tokens_can_be_ended_early_one_at_a_time_or_all_at_once(server: Server) -> None:
+async def test_tokens_can_be_revoked_singly_or_expired_together(server: Server) -> None:
     one, two = [await server.tokens(server.acme) for _ in range(2)]
     assert server.auth_server.revoke_any(one["access_token"])
     assert not server.auth_server.revoke_any("nonsense")
-    assert (server.good(one["access_token"]), server.good(two["access_token"])) == (False, True)
+    assert (server.is_valid(one["access_token"]), server.is_valid(two["access_token"])) == (
+        False,
+        True,
+    )
     server.auth_server.expire_tokens()
-    assert not server.good(two["access_token"])
+    assert not server.is_valid(two["access_token"])
     assert (await server.refresh(two["refresh_token"]))[0] == 200
 
 
-async def test_a_driver_can_be_signed_in_without_any_page(server: Server) -> None:
+async def test_sign_in_works_without_pages(server: Server) -> None:
     body = server.auth_server.sign_in(server.acme.client_id, ADA.user_id, ["evse:read"])
     grant = server.auth_server.introspect(body["access_token"])
     assert grant is not None
@@ -430,7 +437,7 @@ async def test_a_driver_can_be_signed_in_without_any_page(server: Server) -> Non
     "uri",
     ["", "/back", "javascript:alert(1)", "data:text/html,x", f"{BACK}#part", f"{BACK}\r\nA:b"],
 )
-def test_a_uri_that_no_browser_can_be_sent_to_cannot_be_registered(clock: Clock, uri: str) -> None:
+def test_invalid_redirect_uri_cannot_be_registered(clock: Clock, uri: str) -> None:
     auth_server = AuthorizationServer(SeededRandom(1), clock)
     with pytest.raises(ValueError, match="redirect"):
         auth_server.register(SCOPES, [uri])
@@ -495,23 +502,23 @@ class Play:
 
 
 @given(STEPS)
-def test_a_state_file_in_between_makes_no_difference(steps: list[tuple[str, int]]) -> None:
+def test_dump_and_load_change_no_reply(steps: list[tuple[str, int]]) -> None:
     one, other = Play(saved=False), Play(saved=True)
     for step, number in steps:
         assert one.do(step, number) == other.do(step, number)
     assert len(set(one.made)) == len(one.made)
 
 
-async def test_a_refresh_token_that_was_used_is_known_after_a_restart(server: Server) -> None:
+async def test_used_refresh_token_is_recognised_after_a_restart(server: Server) -> None:
     old = await server.tokens(server.acme)
     _, new = await server.refresh(old["refresh_token"])
     server.auth_server.load(json.loads(json.dumps(server.auth_server.dump())))
-    assert server.good(new["access_token"])
+    assert server.is_valid(new["access_token"])
     await server.refresh(old["refresh_token"])
-    assert not server.good(new["access_token"])
+    assert not server.is_valid(new["access_token"])
 
 
-async def test_codes_survive_in_a_state_file_too(server: Server, clock: Clock) -> None:
+async def test_codes_survive_a_restart(server: Server, clock: Clock) -> None:
     unused, used = await server.code(server.acme), await server.code(server.acme)
     await server.token(server.acme, grant_type="authorization_code", code=used)
     clock.advance(seconds=30)
@@ -519,10 +526,10 @@ async def test_codes_survive_in_a_state_file_too(server: Server, clock: Clock) -
     status, body = await server.token(server.acme, grant_type="authorization_code", code=unused)
     assert status == 200
     await server.token(server.acme, grant_type="authorization_code", code=used)
-    assert server.good(body["access_token"])
+    assert server.is_valid(body["access_token"])
 
 
-async def test_a_drivers_token_reads_what_is_theirs_and_nothing_else(api: Any) -> None:
+async def test_user_token_reads_the_data_of_its_user_only(api: Any) -> None:
     simulator = api.simulator
     body = simulator._auth_server.sign_in(simulator.client_id, simulator.user_id)
     everybody = await api.get("/users")

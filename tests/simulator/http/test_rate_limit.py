@@ -8,7 +8,7 @@ def standing(answer: Any) -> tuple[int, int]:
     return int(headers["X-RateLimit-Limit"]), int(headers["X-RateLimit-Remaining"])
 
 
-async def test_the_thousand_and_first_request_of_an_hour_is_refused(start: Any, clock: Any) -> None:
+async def test_request_1001_of_an_hour_is_a_429(start: Any, clock: Any) -> None:
     api = await start(rate_limit=3, clock=clock)
     remaining = [standing(await api.get("/evse_firmware_versions")) for _ in range(3)]
     assert remaining == [(3, 2), (3, 1), (3, 0)]
@@ -21,7 +21,7 @@ async def test_the_thousand_and_first_request_of_an_hour_is_refused(start: Any, 
     assert standing(refused) == (3, 0)
 
 
-async def test_the_window_rolls_and_refused_requests_do_not_count(start: Any, clock: Any) -> None:
+async def test_window_rolls_without_counting_rejected_requests(start: Any, clock: Any) -> None:
     api = await start(rate_limit=2, clock=clock)
     await api.get("/evses")
     clock.advance(minutes=30)
@@ -33,7 +33,7 @@ async def test_the_window_rolls_and_refused_requests_do_not_count(start: Any, cl
     assert (await api.get("/evses")).status == 429
 
 
-async def test_waiting_as_long_as_told_is_enough(start: Any, clock: Any) -> None:
+async def test_request_succeeds_after_retry_after(start: Any, clock: Any) -> None:
     api = await start(rate_limit=1, clock=clock)
     await api.get("/evses")
     clock.advance(seconds=0.25)
@@ -44,7 +44,7 @@ async def test_waiting_as_long_as_told_is_enough(start: Any, clock: Any) -> None
     assert (await api.get("/evses")).status == 200
 
 
-async def test_each_application_has_its_own_bucket_whoever_it_acts_for(start: Any) -> None:
+async def test_each_application_has_one_allowance_for_all_users(start: Any) -> None:
     api = await start(rate_limit=5)
     assert standing(await api.get("/evses")) == (5, 4)
     acting = {"EvEnergy-User": api.simulator.user_id}
@@ -53,14 +53,14 @@ async def test_each_application_has_its_own_bucket_whoever_it_acts_for(start: An
     assert standing(await api.get("/evses")) == (5, 4)
 
 
-async def test_errors_count_and_show_where_the_caller_stands(start: Any) -> None:
+async def test_errors_count_and_carry_the_limit_headers(start: Any) -> None:
     api = await start(rate_limit=5)
     assert standing(await api.get("/evses/evse00000000000000000000000000")) == (5, 4)
     assert standing(await api.get("/evses?page_size=0")) == (5, 3)
     assert standing(await api.get("/evses", token=None)) == (5, 5)
 
 
-async def test_without_a_token_fifty_looks_at_the_catalogue_are_allowed(start: Any) -> None:
+async def test_anonymous_callers_get_fifty_catalogue_requests(start: Any) -> None:
     api = await start()
     answers = [await api.get("/evse_makes", token=None) for _ in range(50)]
     assert (standing(answers[0]), answers[-1].status) == ((50, 49), 200)
@@ -68,6 +68,6 @@ async def test_without_a_token_fifty_looks_at_the_catalogue_are_allowed(start: A
     assert standing(await api.get("/evse_models")) == (1000, 999)
 
 
-async def test_without_a_limit_nothing_is_counted(api: Any) -> None:
+async def test_no_limit_headers_without_a_limit(api: Any) -> None:
     answer = await api.get("/evses")
     assert not [name for name in answer.headers if name.lower().startswith("x-ratelimit")]

@@ -26,7 +26,7 @@ def errors_of(facts: Any, *pairs: tuple[str, str]) -> Any:
     return parse_query(facts, pairs)[1]
 
 
-def test_a_query_is_read_as_values() -> None:
+def test_query_is_parsed_into_values() -> None:
     pairs = [
         ("is_finished", "true"),
         ("energy_delivered_watt_hours__gte", "-5"),
@@ -47,12 +47,12 @@ def test_a_query_is_read_as_values() -> None:
     }
 
 
-def test_cursors_stay_as_they_were_sent_whatever_they_are_made_of() -> None:
+def test_cursors_stay_texts() -> None:
     time = "2026-10-05T13:00:00.1234+01:00"
     assert parse_query(LOGS, [("page_after", time)])[0]["page_after"] == time
 
 
-def test_an_empty_list_parameter_is_not_there() -> None:
+def test_missing_list_parameter_is_absent() -> None:
     assert "expand" not in parse_query(USERS, [])[0]
 
 
@@ -64,14 +64,14 @@ def test_only_true_and_false_are_booleans(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "101", "1.0", "+5", " 5", "²", "٣", "", "1e1", "9" * 9999])
-def test_a_size_is_a_number_within_its_range_and_its_default_stands_in(text: str) -> None:
+def test_page_size_has_a_range_and_a_default(text: str) -> None:
     values, errors = parse_query(USERS, [("page_size", text)])
     assert errors == {"page_size": ["Must be an integer from 1 to 100."]}
     assert values == {"page_size": 25}
     assert set(errors) <= USERS.paging_parameters
 
 
-def test_a_parameter_that_the_operation_has_not_is_refused_with_a_guess() -> None:
+def test_unknown_parameter_gets_a_suggestion() -> None:
     assert errors_of(USERS, ("page_siz", "1"), ("page", "1"), ("\ud800", "")) == {
         "page_siz": ["This operation has no such parameter. Did you mean page_size?"],
         "page": ["This operation has no such parameter. Did you mean page_size?"],
@@ -79,13 +79,13 @@ def test_a_parameter_that_the_operation_has_not_is_refused_with_a_guess() -> Non
     }
 
 
-def test_a_parameter_is_given_once_unless_it_is_a_list() -> None:
+def test_repeated_parameter_must_be_a_list() -> None:
     assert errors_of(USERS, ("email", "a@b.example"), ("email", "a@b.example")) == {
         "email": ["This can be sent only once."]
     }
 
 
-def test_a_list_joined_by_commas_is_told_apart_from_a_wrong_value() -> None:
+def test_list_joined_by_commas_gets_a_hint() -> None:
     (told,) = errors_of(LOGS, ("expand", "evse,evse.user"))["expand"]
     assert told.endswith("Repeat the parameter to send several values.")
     (told,) = errors_of(LOGS, ("expand", "evse"), ("expand", "nobody"))["expand"]
@@ -100,7 +100,7 @@ def test_a_list_joined_by_commas_is_told_apart_from_a_wrong_value() -> None:
         (USERS, "email", "somebody else@example.com"),
     ],
 )
-def test_a_plus_sign_that_became_a_space_is_recognised(facts: Any, name: str, text: str) -> None:
+def test_plus_sign_decoded_as_a_space_gets_a_hint(facts: Any, name: str, text: str) -> None:
     (told,) = errors_of(facts, (name, text))[name]
     assert told.endswith("Write a plus sign in a query as %2B.")
 
@@ -121,7 +121,7 @@ def test_a_parameter_that_is_needed_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("text", ["51.5,-0.12", "90,180", "-90.0, +179.9"])
-def test_a_place_is_latitude_and_longitude(text: str) -> None:
+def test_coordinates_are_latitude_and_longitude(text: str) -> None:
     facts = CONTRACT["GET", "/regions"]
     assert errors_of(facts, ("contains", text)) == {}
     assert errors_of(facts, ("contains", text + "\n")) == {
@@ -144,7 +144,7 @@ def test_a_place_is_latitude_and_longitude(text: str) -> None:
         ),
     ],
 )
-def test_a_text_is_of_its_format_from_end_to_end(name: str, good: str, bad: str) -> None:
+def test_format_matches_the_whole_text(name: str, good: str, bad: str) -> None:
     matches = FORMATS[name].matches
     assert matches(good)
     assert [
@@ -152,7 +152,7 @@ def test_a_text_is_of_its_format_from_end_to_end(name: str, good: str, bad: str)
     ] == []
 
 
-def test_errors_lie_where_the_body_has_them() -> None:
+def test_errors_are_nested_like_the_body() -> None:
     route = ROUTE | {
         "name": "x" * 201,
         "origin": POINT | {"latitude": 91, "name": 1},
@@ -182,11 +182,11 @@ def test_errors_lie_where_the_body_has_them() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1, 1.5, True])
-def test_a_body_that_is_no_object_is_refused_as_a_whole(value: object) -> None:
+def test_body_that_is_not_an_object_has_one_error(value: object) -> None:
     assert validate_body(ROUTES, value) == {"body": ["Must be an object."]}
 
 
-def test_an_address_is_given_whole_or_taken_away_whole() -> None:
+def test_required_address_members_are_set_together() -> None:
     facts = CONTRACT["PATCH", "/users/{user_id}"]
     needed = ("address_1", "city", "postal_code", "country_code")
     whole = dict.fromkeys(needed, "GB")
@@ -204,7 +204,7 @@ def test_an_address_is_given_whole_or_taken_away_whole() -> None:
         }
 
 
-def test_members_that_are_only_told_or_unknown_do_not_matter_and_are_not_written() -> None:
+def test_read_only_and_unknown_members_are_dropped() -> None:
     facts = CONTRACT["PATCH", "/users/{user_id}"]
     body = {"id": 5, "full_name": None, "joined_at": "now", "who": [], "email": "a@b.example"}
     assert validate_body(facts, body) == {}
@@ -213,7 +213,7 @@ def test_members_that_are_only_told_or_unknown_do_not_matter_and_are_not_written
     assert clean_body(ROUTES, {"waypoints": [waypoint]}) == {"waypoints": [POINT]}
 
 
-def test_a_closed_object_has_no_other_members() -> None:
+def test_closed_object_rejects_unknown_members() -> None:
     preferences = CONTRACT["PATCH", "/users/{user_id}/notification_preferences"]
     assert validate_body(preferences, {"groups": {"charging_flow": True, "sales": True}}) == {
         "groups": {"sales": ["Unknown member."]}
@@ -226,14 +226,14 @@ def test_a_closed_object_has_no_other_members() -> None:
     assert validate_body(CONTRACT["POST", path], {"x": 1}) == {"x": ["Unknown member."]}
 
 
-def test_what_may_hold_anything_is_written_as_it_is() -> None:
+def test_free_form_object_stays_unchanged() -> None:
     facts = CONTRACT["POST", "/programs/{program_id}/user_verification"]
     body = {"account": [{"number": 1.0}], "x": None}
     assert validate_body(facts, body) == {}
     assert clean_body(facts, body) == body
 
 
-def test_a_whole_number_may_have_a_fraction_of_zero_and_is_written_without() -> None:
+def test_integer_with_a_zero_fraction_becomes_int() -> None:
     facts = CONTRACT["PATCH", "/vehicles/{vehicle_id}"]
     body = {"battery_size_watt_hours": 50000.0, "vehicle_class": None}
     assert validate_body(facts, body) == {}
@@ -245,7 +245,7 @@ def test_a_whole_number_may_have_a_fraction_of_zero_and_is_written_without() -> 
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), 2**63, -(2**63) - 1, 1e300])
-def test_a_whole_number_fits_into_64_bits(value: float) -> None:
+def test_integer_must_fit_into_64_bits(value: float) -> None:
     facts = CONTRACT["POST", "/solar_arrays"]
     dispatch = CONTRACT["POST", "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events"]
     assert "capacity_watts" in validate_body(facts, {"capacity_watts": value})
@@ -254,14 +254,14 @@ def test_a_whole_number_fits_into_64_bits(value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 10**400, "1", False])
-def test_what_json_has_not_is_no_number(value: object) -> None:
+def test_number_must_be_finite_json(value: object) -> None:
     facts = CONTRACT["PATCH", "/user_rebates/{user_rebate_id}"]
     body = {"evidence_data": [{"id": value, "value": "x"}]}
     assert validate_body(facts, body)["evidence_data"] == {"0": {"id": ["Must be a number."]}}
 
 
 @pytest.mark.parametrize("text", ["\0", "a\ud800", "\udfff"])
-def test_text_that_cannot_be_stored_is_refused(text: str) -> None:
+def test_unstorable_text_is_rejected(text: str) -> None:
     assert validate_body(ROUTES, ROUTE | {"name": text}) == {
         "name": ["Must not contain NUL or unpaired surrogates."]
     }
@@ -269,7 +269,7 @@ def test_text_that_cannot_be_stored_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("coordinates", [[RING], [[RING]]])
-def test_a_geometry_is_judged_by_what_it_says_it_is(coordinates: object) -> None:
+def test_geometry_is_validated_by_its_type_member(coordinates: object) -> None:
     facts = CONTRACT["POST", "/regions"]
     kinds = ("Polygon", "MultiPolygon")
     kind = kinds[coordinates == [[RING]]]
@@ -283,20 +283,20 @@ def test_a_geometry_is_judged_by_what_it_says_it_is(coordinates: object) -> None
     }
 
 
-def test_of_a_long_list_not_everything_that_is_wrong_is_told() -> None:
+def test_errors_of_a_long_list_are_limited() -> None:
     body = {"name": "x", "geometries": [None] * 1000}
     told = validate_body(CONTRACT["POST", "/regions"], body)["geometries"]
     assert list(told) == [str(number) for number in range(25)]
 
 
-def test_of_many_values_that_would_do_some_are_named() -> None:
+def test_long_enum_is_abbreviated_in_messages() -> None:
     body = {"default_location": {"country_code": "XX"}}
     told = validate_body(CONTRACT["PATCH", "/users/{user_id}"], body)["default_location"]
     assert told["country_code"][0].startswith("Must be one of AD, AE, ")
     assert told["country_code"][0].endswith(" … (249 in all) or null.")
 
 
-def test_what_is_nested_deeper_than_it_may_be_is_refused() -> None:
+def test_deeply_nested_value_is_rejected() -> None:
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
@@ -317,7 +317,7 @@ ANYTHING = st.recursive(
 
 
 @given(value=ANYTHING)
-def test_no_body_is_too_much(value: object) -> None:
+def test_any_json_body_is_validated(value: object) -> None:
     for facts in CONTRACT.values():
         errors = validate_body(facts, value)
         assert json.loads(json.dumps(errors)) == errors
@@ -326,7 +326,7 @@ def test_no_body_is_too_much(value: object) -> None:
 
 
 @given(pairs=st.lists(st.tuples(st.text(st.characters()), st.text(st.characters())), max_size=4))
-def test_no_query_is_too_much(pairs: list[tuple[str, str]]) -> None:
+def test_any_query_is_parsed(pairs: list[tuple[str, str]]) -> None:
     for facts in CONTRACT.values():
         texts = [text for _, text in pairs]
         known = list(zip(facts.query, texts, strict=False))

@@ -20,8 +20,8 @@ JSON, PROBLEM = "application/json", "application/problem+json"
 _TYPE = re.compile(r"https://api\.ev\.energy/v2/problems/([a-z]+(?:-[a-z]+)+)/")
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 _WHOLE = "urn:description"
-_SHOWN = 700
-_COMPLAINTS_SHOWN = 5
+_MAX_LENGTH = 700
+_MAX_DEVIATIONS = 5
 _DEPTH = 6
 
 #: What any problem is, also where nothing is declared.
@@ -38,7 +38,7 @@ _PLAIN_PROBLEM = {
 }
 
 
-class _Asked(NamedTuple):
+class _RefusedRequest(NamedTuple):
     """What decides whether a refusal needs no declaration."""
 
     exchange: Exchange
@@ -52,7 +52,7 @@ class _Asked(NamedTuple):
         return self.exchange.request_size
 
 
-class Judge:
+class ReplyChecker:
     """Knows the description; remembers which replies it has found right."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -61,28 +61,28 @@ class Judge:
         self._names: dict[tuple[tuple[str, str], int, str], str] = {}
         self._validator = functools.cache(self._compiled)
         # One registry for all: a validator of its own for each reply would be gigabytes.
-        self._registry = jsonschema_rs.Registry([(_WHOLE, self._whole())])
+        self._registry = jsonschema_rs.Registry([(_WHOLE, self._schema_of_replies())])
         self._problems = faults.known_problems()
-        self._right: set[int] = set()
+        self._valid: set[int] = set()
 
-    def verdict(self, exchange: Exchange) -> str | None:
+    def report(self, exchange: Exchange) -> str | None:
         """What is wrong with a reply, to be read by people; None if nothing is."""
         match = self.paths.match(exchange.method, exchange.raw_path.removeprefix(PREFIX) or "/")
         operation = match and match.operation
-        found = list(self.complaints(exchange, operation))
+        found = list(self.deviations(exchange, operation))
         if not found:
             return None
         where = operation.path if operation else f"{exchange.raw_path} (no operation)"
-        more = f"\n  and {len(found) - _COMPLAINTS_SHOWN} more"
+        more = f"\n  and {len(found) - _MAX_DEVIATIONS} more"
         return (
             f"{exchange.method} {where} -> {exchange.status}"
-            + "".join(f"\n  {one}" for one in found[:_COMPLAINTS_SHOWN])
-            + (more if len(found) > _COMPLAINTS_SHOWN else "")
+            + "".join(f"\n  {one}" for one in found[:_MAX_DEVIATIONS])
+            + (more if len(found) > _MAX_DEVIATIONS else "")
             + f"\n  asked: {exchange.raw_path}"
-            + f"\n  body: {cut(exchange.body.decode('utf-8', 'replace'))}"
+            + f"\n  body: {shorten(exchange.body.decode('utf-8', 'replace'))}"
         )
 
-    def complaints(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:
+    def deviations(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:
         """Everything that is wrong with a reply."""
         if exchange.method == "HEAD":
             return  # no operation, and no body to say so
@@ -95,7 +95,7 @@ class Judge:
             return
         response = self.spec.resolve(declared)
         sent = {n: self.spec.resolve(h) for n, h in response.get("headers", {}).items()}
-        yield from headers.complaints(exchange, operation, sent)
+        yield from headers.deviations(exchange, operation, sent)
         content = response.get("content", {})
         if not content:
             if exchange.body and exchange.status < 400:
@@ -110,7 +110,9 @@ class Judge:
 
     def _undeclared(self, exchange: Exchange, operation: Described) -> Iterator[str]:
         refusal = faults.GENERAL_REFUSALS.get(exchange.status)
-        if refusal is None or not refusal.fits(_Asked(exchange, operation.scope is not None)):
+        if refusal is None or not refusal.fits(
+            _RefusedRequest(exchange, operation.scope is not None)
+        ):
             declared = ", ".join(operation.raw["responses"])
             yield f"status {exchange.status} is not declared; {declared} are"
         else:
@@ -136,20 +138,20 @@ class Judge:
         if operation is not None:
             name = self._names[operation.key, exchange.status, exchange.media_type]
         digest = (name, exchange.body)
-        if hash(digest) in self._right:
+        if hash(digest) in self._valid:
             return
         try:
-            body = json.loads(exchange.body, parse_constant=_no_number)
+            body = json.loads(exchange.body, parse_constant=_reject_constant)
         except ValueError as error:
             yield f"the body is not JSON: {error}"
             return
         validator = self._validator(name)
         if validator.is_valid(body):
-            self._right.add(hash(digest))
+            self._valid.add(hash(digest))
         else:
-            yield from explained(validator.iter_errors(body))
+            yield from explain_errors(validator.iter_errors(body))
 
-    def _whole(self) -> dict[str, Any]:
+    def _schema_of_replies(self) -> dict[str, Any]:
         """Everything that replies may be; and note under which name."""
         schemas = self.spec.data["components"]["schemas"]
         replies: dict[str, Any] = {"problem": _PLAIN_PROBLEM}
@@ -175,18 +177,18 @@ class Judge:
         )
 
 
-def _no_number(text: str) -> Any:
+def _reject_constant(text: str) -> Any:
     raise ValueError(f"{text} is no JSON")
 
 
-def explained(errors: Any, depth: int = 0) -> Iterator[str]:
+def explain_errors(errors: Any, depth: int = 0) -> Iterator[str]:
     """Errors in words; of a choice, what is wrong with the form that was nearly met."""
     for error in errors:
         context = getattr(error.kind, "context", None)
         if context and depth < _DEPTH:
-            yield from explained(_nearest(error, context), depth + 1)
+            yield from explain_errors(_nearest(error, context), depth + 1)
         else:
-            yield f"{_json_path(error.instance_path)}: {cut(error.message, 300)}"
+            yield f"{_json_path(error.instance_path)}: {shorten(error.message, 300)}"
 
 
 def _nearest(error: Any, context: list[list[Any]]) -> list[Any]:
@@ -204,7 +206,7 @@ def _json_path(steps: list[str | int]) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def cut(text: str, shown: int = _SHOWN) -> str:
+def shorten(text: str, shown: int = _MAX_LENGTH) -> str:
     """*text*, without its middle if it is long."""
     if len(text) <= shown:
         return text

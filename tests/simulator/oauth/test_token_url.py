@@ -13,7 +13,7 @@ async def token(api: Any, *, basic: str | None = None, **form: str) -> Any:
     return await api("POST", api.simulator.token_url, token=None, headers=headers, data=form)
 
 
-async def test_basic_authentication_gets_a_bearer_token_for_ten_hours(api: Any) -> None:
+async def test_basic_authentication_gets_a_token_for_ten_hours(api: Any) -> None:
     answer = await api.log_in()
     assert answer.status == 200
     assert answer.body["token_type"] == "Bearer"
@@ -22,7 +22,7 @@ async def test_basic_authentication_gets_a_bearer_token_for_ten_hours(api: Any) 
     assert (await api.get("/evses")).status == 200
 
 
-async def test_client_id_and_secret_as_form_fields_get_a_token_too(api: Any) -> None:
+async def test_credentials_in_the_body_get_a_token(api: Any) -> None:
     simulator = api.simulator
     answer = await token(
         api,
@@ -34,7 +34,7 @@ async def test_client_id_and_secret_as_form_fields_get_a_token_too(api: Any) -> 
     assert (await api.get("/evses", token=answer.body["access_token"])).status == 200
 
 
-async def test_the_token_url_works_without_its_slash(api: Any) -> None:
+async def test_token_url_works_without_its_slash(api: Any) -> None:
     url = api.simulator.token_url.rstrip("/")
     form = {
         "grant_type": "client_credentials",
@@ -66,7 +66,7 @@ async def test_the_token_url_works_without_its_slash(api: Any) -> None:
         ),
     ],
 )
-async def test_a_bad_token_request_gets_the_error_of_rfc_6749(
+async def test_invalid_token_request_gets_the_error_of_rfc_6749(
     api: Any, basic: str | None, form: dict[str, str], status: int, error: str
 ) -> None:
     simulator = api.simulator
@@ -77,7 +77,7 @@ async def test_a_bad_token_request_gets_the_error_of_rfc_6749(
     assert ("WWW-Authenticate" in answer.headers) == (status == 401)
 
 
-async def test_a_token_has_only_the_scopes_it_was_asked_for(api: Any) -> None:
+async def test_token_has_only_the_requested_scopes(api: Any) -> None:
     answer = await api.log_in(scope="evse:read")
     assert answer.body["scope"] == "evse:read"
     assert (await api.get("/evses")).status == 200
@@ -86,16 +86,14 @@ async def test_a_token_has_only_the_scopes_it_was_asked_for(api: Any) -> None:
     assert set(refused.body) == {"status", "title", "detail"}
 
 
-async def test_an_application_with_fewer_scopes_is_refused_the_rest(api: Any) -> None:
+async def test_application_without_a_scope_gets_403(api: Any) -> None:
     await api.log_in(*api.simulator.add_application(scopes=["user:read"]))
     assert (await api.get("/users")).status == 200
     assert (await api.get("/evses")).status == 403
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic nonsense", "Bearer"])
-async def test_without_a_good_token_there_is_a_401_in_its_small_shape(
-    api: Any, header: str | None
-) -> None:
+async def test_missing_or_invalid_token_is_a_401_problem(api: Any, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     answer = await api.get("/evses", token=None, headers=headers)
     assert answer.status == 401
@@ -103,19 +101,19 @@ async def test_without_a_good_token_there_is_a_401_in_its_small_shape(
     assert answer.headers["Content-Type"].startswith("application/problem+json")
 
 
-async def test_a_bad_token_is_refused_on_public_operations_as_well(api: Any) -> None:
+async def test_invalid_token_is_a_401_on_public_operations(api: Any) -> None:
     assert (await api.get("/evse_makes", token=None)).status == 200
     assert (await api.get("/evse_makes", token="stale")).status == 401
 
 
-async def test_expire_tokens_makes_every_token_useless_until_the_next_one(api: Any) -> None:
+async def test_expire_tokens_invalidates_issued_tokens_only(api: Any) -> None:
     api.simulator.expire_tokens()
     assert (await api.get("/evses")).status == 401
     await api.log_in()
     assert (await api.get("/evses")).status == 200
 
 
-async def test_a_token_ends_when_the_clock_says_so(start: Any, clock: Any) -> None:
+async def test_token_expires_by_the_clock(start: Any, clock: Any) -> None:
     api = await start(clock=clock)
     clock.advance(seconds=35999)
     assert (await api.get("/evses")).status == 200

@@ -1,4 +1,4 @@
-"""Puts things that exist into made-up requests, which would find nothing but 404s otherwise."""
+"""Puts existing that exist into made-up requests, which would find nothing but 404s otherwise."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from tests.helpers.conformity.walker import Walker
+from tests.helpers.conformity.crawler import Crawler
 from tests.helpers.spec.description import CURSORS
 
 #: Bodies that want ids where all others want URLs.
 _BARE_IDS = frozenset({"/vehicle_onboarding/onboarding_link"})
-#: Members that are called like things and are none.
+#: Members that are called like existing and are none.
 _NO_REFERENCES = frozenset({"region"})
 #: Members that are not called what they are.
 _ALIASES = {"available_for_user_id": "user_id", "evidence_type": "rebate_evidence_type"}
 
 
-class Things:
-    """What a walker has found, by the names that requests use."""
+class ExistingResources:
+    """What a crawler has found, by the names that requests use."""
 
-    def __init__(self, walker: Walker, root: str, known: Mapping[str, str]) -> None:
+    def __init__(self, crawler: Crawler, root: str, known: Mapping[str, str]) -> None:
         """``known`` are values that no walk finds, by the name of their parameter."""
-        self._walker = walker
+        self._crawler = crawler
         self._root = root
-        self._ids = walker.ids | {name: [value] for name, value in known.items()}
+        self._ids = crawler.ids | {name: [value] for name, value in known.items()}
         self._paths = {
             match[2]: match[1]
-            for template in walker.found
+            for template in crawler.found
             if (match := re.fullmatch(r"(/\w+/){(\w+)_id}", template))
         }
 
     def path(self, template: str, pick: int) -> Mapping[str, str]:
         """Values for all parameters of a path; empty if nothing of the kind was found."""
-        known = self._walker.values(template)
+        known = self._crawler.values(template)
         values = known[pick % len(known)] if known else {}
         return {name: quote(text, safe=":") for name, text in values.items()}
 
@@ -43,9 +43,9 @@ class Things:
         return self._id("user_id", pick) or ""
 
     def query(self, template: str, given: Mapping[str, Any], pick: int) -> dict[str, Any]:
-        """The query with ids of things that exist, and about the first page.
+        """The query with ids of existing that exist, and about the first page.
 
-        The cursors that the description shows are of things that nobody ever saw.
+        The cursors that the description shows are of existing that nobody ever saw.
         """
         made = {name: value for name, value in given.items() if name not in CURSORS}
         for name in made:
@@ -56,7 +56,7 @@ class Things:
         return made
 
     def body(self, template: str, given: Any, pick: int) -> Any:
-        """A body in which the ids and URLs are of things that exist."""
+        """A body in which the ids and URLs are of existing that exist."""
         if not isinstance(given, Mapping):
             return given
         return {name: self._member(template, name, value, pick) for name, value in given.items()}
