@@ -1,4 +1,4 @@
-"""Whether what the simulator answers is what the official description declares.
+"""Checks that replies of the simulator conform to the official description.
 
-Nothing here knows how the simulator works: it sees requests and replies, and the description.
+These helpers see requests, replies and the description only, not the simulator's code.
 """

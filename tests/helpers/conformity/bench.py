@@ -1,4 +1,4 @@
-"""A running simulator with something to ask, and knowledge of what there is to ask it about."""
+"""A running simulator with a client, and the resources that exist in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.helpers.spec import description
 
 
 class Bench:
-    """A simulator, and an application that may do everything there."""
+    """A simulator and a client with the token of an application that has all scopes."""
 
     def __init__(self, simulator: Simulator, client: httpx.Client) -> None:
         self.simulator = simulator
@@ -38,7 +38,7 @@ class Bench:
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def existing(self) -> ExistingResources:
-        """Return what there is, with the addresses it has here."""
+        """Return the existing resources, with their URLs in this simulator."""
         known = {
             "client_id": self.simulator.client_id,
             "redirect_uri": "https://drivers.example.com/",
@@ -46,7 +46,7 @@ class Bench:
         return ExistingResources(crawl_once()[0], self.simulator.base_url, known)
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request, with the token unless another header is given."""
+        """Send a request with the token, unless *headers* replaces it."""
         headers = {**self.headers, **options.pop("headers", {})}
         sent = {name: value for name, value in headers.items() if value is not None}
         return self.client.request(method, path, headers=sent, **options)
@@ -54,18 +54,18 @@ class Bench:
     def send(
         self, call: Call, headers: Mapping[str, str | None] | None = None, **options: Any
     ) -> httpx.Response:
-        """Make a call; a URL in its body may be of another simulator, and is made one of ours."""
-        own: dict[str, Any] = {"params": call.query}
+        """Send a call; URLs of other simulators in its body are replaced by those of this one."""
+        request: dict[str, Any] = {"params": call.query}
         if call.body is not None:
-            own["json"] = self._ours(call.body)
+            request["json"] = self._with_own_urls(call.body)
         sent = {**call.headers, **(headers or {})}
-        return self.ask(call.method, call.path, headers=sent, **{**own, **options})
+        return self.ask(call.method, call.path, headers=sent, **{**request, **options})
 
-    def _ours(self, value: Any) -> Any:
+    def _with_own_urls(self, value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {name: self._ours(one) for name, one in value.items()}
+            return {name: self._with_own_urls(one) for name, one in value.items()}
         if isinstance(value, list):
-            return [self._ours(one) for one in value]
+            return [self._with_own_urls(one) for one in value]
         if isinstance(value, str):
             return re.sub(r"^http://[^/]+/v2(?=/)", self.simulator.base_url, value)
         return value
@@ -73,7 +73,7 @@ class Bench:
 
 @contextmanager
 def bench(*, rate_limit: int | None = None) -> Iterator[Bench]:
-    """Run a simulator whose time stands still, that of its rate limit as well, in a thread."""
+    """Run a simulator in a thread; its clock is stopped, for the rate limit as well."""
     clock = Clock(speed=0, monotonic=lambda: 0.0)
     with (
         Simulator.in_thread(rate_limit=rate_limit, clock=clock) as simulator,
@@ -84,7 +84,7 @@ def bench(*, rate_limit: int | None = None) -> Iterator[Bench]:
 
 @functools.cache
 def crawl_once() -> tuple[Crawler, list[str]]:
-    """What is found in one such simulator is in all of them; and what there was to say about it."""
+    """Crawl one simulator, for all have the same data; also return reports of deviations."""
     spec = description.from_facts()
     with bench() as made:
 

@@ -1,4 +1,4 @@
-"""The least that each operation can be asked, about something that exists."""
+"""Minimal valid calls of each operation, for resources that exist."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.helpers.spec.wire import Wire
 
 Key = tuple[str, str]
 
-#: What a schema does not say, but its text does; or what only a simulator knows. Ids and URLs
-#: are replaced by those of existing that exist.
+#: Values that the text of the description or the simulator requires, but no schema states. Ids
+#: and URLs are replaced by those of existing resources.
 GIVEN: dict[Key, Mapping[str, Any]] = {
     ("GET", "/evse_compatibility/check"): {"evse_model_id": "emod"},
     ("GET", "/vehicle_compatibility/check"): {"vehicle_model_id": "vmod"},
@@ -42,7 +42,7 @@ GIVEN: dict[Key, Mapping[str, Any]] = {
 _INSTANT = "2001-01-01T00:00:00.000001Z"
 
 
-#: Operations that an application must name a user for.
+#: Operations for which an application must name a user.
 FOR_A_USER = frozenset(
     {
         ("GET", "/incentive_schemes"),
@@ -66,7 +66,7 @@ class Call(NamedTuple):
 
 
 class Calls:
-    """Makes calls from the schemas, by the table of the client and the existing of a bench."""
+    """Builds calls from the schemas, the client's table of operations and existing resources."""
 
     def __init__(self, spec: Description, existing: ExistingResources) -> None:
         described = {operation.key: operation for operation in spec.operations}
@@ -78,7 +78,7 @@ class Calls:
                 self._wires[key] = Wire(spec, operation, described[key])
 
     def minimal(self, key: Key, pick: int = 0) -> Call | None:
-        """The simplest call that must succeed; None if there is nothing to ask about."""
+        """Return the simplest call that must succeed, or None if no resource exists for it."""
         method, template = key
         path = self._existing.path(template, pick)
         if "{" in template and not path:
@@ -89,7 +89,7 @@ class Calls:
         for name in wire.operation.ids:
             values.pop(name, None)
         body: Any = None
-        if names is not None:  # what is left is the body, or its members
+        if names is not None:  # the remaining values are the body, or its members
             body = next(iter(values.values())) if names == AS_GIVEN else values
         for name, value in GIVEN.get(key, {}).items():
             (query if name in wire.operation.query else body)[name] = value
@@ -103,7 +103,7 @@ class Calls:
 
 
 def missing_path(operation: Described, path: str) -> str:
-    """The path of a call, but to a thing that does not exist."""
+    """Return the path of a call with the last id replaced by an unknown one."""
     *_, name = re.findall(r"{(\w+)}", operation.path)
     schema = operation.parameters["path", name].schema
     prefix = re.match(r"\^?\(?([a-z]{4})\[", schema.get("pattern", ""))

@@ -1,4 +1,4 @@
-"""Compares replies with the description."""
+"""Checks replies against the description."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_LENGTH = 700
 _MAX_DEVIATIONS = 5
 _DEPTH = 6
 
-#: What any problem is, also where nothing is declared.
+#: The schema of every problem, declared or not.
 _PLAIN_PROBLEM = {
     "type": "object",
     "required": ["title", "detail"],
@@ -39,7 +39,7 @@ _PLAIN_PROBLEM = {
 
 
 class _RefusedRequest(NamedTuple):
-    """What decides whether a refusal needs no declaration."""
+    """The facts that decide whether a refusal needs no declaration."""
 
     exchange: Exchange
     needs_token: bool
@@ -53,7 +53,7 @@ class _RefusedRequest(NamedTuple):
 
 
 class ReplyChecker:
-    """Knows the description; remembers which replies it has found right."""
+    """Checks replies against the description; remembers the bodies that were valid."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.spec = Description(document)
@@ -66,7 +66,7 @@ class ReplyChecker:
         self._valid: set[int] = set()
 
     def report(self, exchange: Exchange) -> str | None:
-        """What is wrong with a reply, to be read by people; None if nothing is."""
+        """Return a readable report of a reply's deviations, or None if it has none."""
         match = self.paths.match(exchange.method, exchange.raw_path.removeprefix(PREFIX) or "/")
         operation = match and match.operation
         found = list(self.deviations(exchange, operation))
@@ -83,9 +83,9 @@ class ReplyChecker:
         )
 
     def deviations(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:
-        """Everything that is wrong with a reply."""
+        """Yield the deviations of a reply."""
         if exchange.method == "HEAD":
-            return  # no operation, and no body to say so
+            return  # HEAD is not an operation, and its reply has no body
         if operation is None:
             yield from self._problem(exchange, None)
             return
@@ -99,7 +99,7 @@ class ReplyChecker:
         content = response.get("content", {})
         if not content:
             if exchange.body and exchange.status < 400:
-                yield "no body is declared, and there is one"
+                yield "no body is declared, but there is one"
             return
         if exchange.media_type not in content:
             yield f"the media type is {exchange.media_type!r}, not {' or '.join(content)}"
@@ -114,13 +114,13 @@ class ReplyChecker:
             _RefusedRequest(exchange, operation.scope is not None)
         ):
             declared = ", ".join(operation.raw["responses"])
-            yield f"status {exchange.status} is not declared; {declared} are"
+            yield f"status {exchange.status} is not declared; declared are {declared}"
         else:
             yield from self._problem(exchange, None)
 
     def _problem(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:
         if exchange.status < 400:
-            yield "there is no such operation, and no error says so"
+            yield "there is no such operation, but the reply is not an error"
             return
         if exchange.media_type != PROBLEM:
             yield f"the media type is {exchange.media_type!r}, not {PROBLEM}"
@@ -131,7 +131,7 @@ class ReplyChecker:
             yield f"$.status: {body['status']} is not the status of the reply"
         kind = _TYPE.fullmatch(body.get("type", ""))
         if "type" in body and (kind is None or kind[1] not in self._problems):
-            yield f"$.type: {body['type']!r} is no documented type of a problem"
+            yield f"$.type: {body['type']!r} is not a documented problem type"
 
     def _body(self, exchange: Exchange, operation: Described | None) -> Iterator[str]:
         name = "problem"
@@ -152,7 +152,7 @@ class ReplyChecker:
             yield from explain_errors(validator.iter_errors(body))
 
     def _schema_of_replies(self) -> dict[str, Any]:
-        """Everything that replies may be; and note under which name."""
+        """Return one schema with those of all replies, and record the name of each."""
         schemas = self.spec.data["components"]["schemas"]
         replies: dict[str, Any] = {"problem": _PLAIN_PROBLEM}
         for operation in self.spec.operations:
@@ -160,7 +160,7 @@ class ReplyChecker:
                 for media_type, content in self.spec.resolve(node).get("content", {}).items():
                     name = f"reply{len(replies)}"
                     self._names[operation.key, int(status), media_type] = name
-                    if media_type == PROBLEM:  # which may have members that nobody knows
+                    if media_type == PROBLEM:  # problems may have additional members
                         made = closed.closed(content["schema"], part=True)
                         replies[name] = {"allOf": [_PLAIN_PROBLEM, made]}
                     else:
@@ -178,11 +178,11 @@ class ReplyChecker:
 
 
 def _reject_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def explain_errors(errors: Any, depth: int = 0) -> Iterator[str]:
-    """Errors in words; of a choice, what is wrong with the form that was nearly met."""
+    """Yield errors as text; for a union, those of the alternative that fits best."""
     for error in errors:
         context = getattr(error.kind, "context", None)
         if context and depth < _DEPTH:
@@ -192,12 +192,12 @@ def explain_errors(errors: Any, depth: int = 0) -> Iterator[str]:
 
 
 def _nearest(error: Any, context: list[list[Any]]) -> list[Any]:
-    """The errors of the form that was meant: of the right type, and wrong deepest inside."""
-    place = len(error.instance_path)
+    """Return the errors of the best alternative: the right type, and the deepest error."""
+    depth = len(error.instance_path)
     right_type = [
         branch
         for branch in context
-        if not any(one.kind.name == "type" and len(one.instance_path) == place for one in branch)
+        if not any(one.kind.name == "type" and len(one.instance_path) == depth for one in branch)
     ]
     return max(right_type or context, key=lambda branch: max(len(e.instance_path) for e in branch))
 
@@ -207,7 +207,7 @@ def _json_path(steps: list[str | int]) -> str:
 
 
 def shorten(text: str, shown: int = _MAX_LENGTH) -> str:
-    """*text*, without its middle if it is long."""
+    """Return *text*, without its middle if it is long."""
     if len(text) <= shown:
         return text
     return f"{text[: shown * 3 // 4]} … {text[-shown // 4 :]}"

@@ -1,7 +1,7 @@
 """Schemas that allow the members they declare and no others.
 
-By the rules of JSON schema an object may have any member that is not declared, so that a member
-with a misspelt name goes unnoticed: it is one too many, and the right one is seldom required.
+JSON schema allows members that are not declared, so a misspelt name would go unnoticed: the wrong
+member is additional, and the right one is seldom required.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 _OPEN = "--part"
-#: Keywords whose schemas say something about an object that another schema describes.
+#: Keywords whose schemas constrain an object that another schema describes.
 _CONDITIONS = frozenset({"if", "then", "else", "not", "dependentSchemas"})
 
 
 def components(schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """All component schemas, closed; and open under another name, as parts of others."""
+    """Return all component schemas closed, and open under another name for use as parts."""
     made = {name: closed(schema) for name, schema in schemas.items()}
     return made | {name + _OPEN: closed(schema, part=True) for name, schema in schemas.items()}
 
 
 def closed(schema: Any, *, part: bool = False) -> Any:
-    """*schema* and all within it, closed; itself not if it is a *part* of a whole."""
+    """Return *schema* with everything in it closed; a *part* of another schema stays open."""
     if isinstance(schema, list):
         return [closed(one) for one in schema]
     if not isinstance(schema, Mapping):
@@ -42,5 +42,5 @@ def _keyword(name: str, value: Any, *, part: bool) -> Any:
     if name == "properties":
         return {member: closed(schema) for member, schema in value.items()}
     if name == "pattern" and not value.startswith("^"):
-        return f"^(?:{value})$"  # an id is all of a text, not some of it
+        return f"^(?:{value})$"  # the pattern of an id must match the whole text
     return closed(value)

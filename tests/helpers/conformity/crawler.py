@@ -1,4 +1,4 @@
-"""Finds existing that exist, by following whatever a running API tells."""
+"""Finds the existing resources by following the URLs in replies."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tests.helpers.spec.description import Description
 
 Values = Mapping[str, str]
 
-#: Of each kind of thing, so many are remembered, and so many looked at.
+#: Resources of each kind that are kept, and those that are requested.
 _MAX_KEPT = 60
 _MAX_REQUESTED = 4
 
 
 class Crawler:
-    """Asks for lists, then for what they link to, and so on; somebody else does the asking.
+    """Requests lists, then the resources they link to, and so on.
 
-    Knows nothing of the API but its paths: a URL in a reply that fits one of them is the address
-    of something, and the rest of what can be asked about the same thing follows from it.
+    It knows only the paths of the API: a URL in a reply that matches a path identifies a resource,
+    and the other paths of the same resource follow from it.
     """
 
     def __init__(self, spec: Description, operations: Iterable[tuple[str, str]]) -> None:
@@ -35,19 +35,19 @@ class Crawler:
             if operation.method == "GET" and operation.key in set(operations)
         }
         self.found: dict[str, list[Values]] = collections.defaultdict(list)
-        """Values for the parameters of a path, by path."""
+        """Values for the path parameters, by path."""
         self._asked: set[str] = set()
 
     def crawl(self, get: Any) -> Crawler:
-        """Ask with *get*, which returns the JSON at a path or None, until there is no news."""
-        while news := list(self.pending_paths()):
-            for path in news:
+        """Request paths with *get*, which returns JSON or None, until no new ones are found."""
+        while paths := list(self.pending_paths()):
+            for path in paths:
                 self._asked.add(path)
                 self.collect_urls(get(path))
         return self
 
     def pending_paths(self) -> Iterator[str]:
-        """Paths to ask for, as far as is known by now."""
+        """Yield the known paths that were not requested yet."""
         for template, paged in sorted(self._lists.items()):
             for values in self.values(template)[:_MAX_REQUESTED]:
                 path = template.format_map(values) + ("?page_size=100" if paged else "")
@@ -55,14 +55,14 @@ class Crawler:
                     yield path
 
     def collect_urls(self, body: Any) -> None:
-        """Note all addresses in a reply."""
+        """Record all URLs in a reply."""
         for text in _texts(body):
             path = re.sub(r"https?://[^/]+", "", text.partition("?")[0])
             match = self._paths.match("GET", path.removeprefix(PREFIX) or "/")
             if match and path.startswith(PREFIX) and "{" in match.template:
-                self._note(match.template, path.removeprefix(PREFIX).rstrip("/"))
+                self._record(match.template, path.removeprefix(PREFIX).rstrip("/"))
 
-    def _note(self, template: str, path: str) -> None:
+    def _record(self, template: str, path: str) -> None:
         pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", template)
         match = re.fullmatch(pattern, path)
         if match is None:
@@ -73,22 +73,22 @@ class Crawler:
             known.append(values)
 
     def values(self, template: str) -> list[Values]:
-        """Values for the parameters of a path: its own, or those of what it is a part of."""
+        """Return values for the path parameters: of the path itself, or of its parent resource."""
         names = re.findall(r"{(\w+)}", template)
         if not names:
             return [{}]
         if template in self.found:
             return list(self.found[template])
-        wholes = [
+        parents = [
             known
             for known in list(self.found)
             if re.findall(r"{(\w+)}", known) == names and template.startswith(known)
         ]
-        return list(self.found[max(wholes, key=len)]) if wholes else []
+        return list(self.found[max(parents, key=len)]) if parents else []
 
     @property
     def ids(self) -> dict[str, list[str]]:
-        """Values by the name of the parameter, whatever the path."""
+        """The values of each parameter name, of all paths."""
         made: dict[str, list[str]] = collections.defaultdict(list)
         for values in itertools.chain(*self.found.values()):
             for name, text in values.items():

@@ -8,13 +8,13 @@ from multidict import CIMultiDictProxy
 
 
 class Exchange(NamedTuple):
-    """What the checker looks at."""
+    """The parts of an exchange that `ReplyChecker` checks."""
 
     method: str
     origin: str
-    """Scheme, host and port that were asked."""
+    """Scheme, host and port of the request."""
     raw_path: str
-    """Percent signs and all, without the query."""
+    """The path as it was sent, percent-encoded, without the query."""
     asked: CIMultiDictProxy[str]
     status: int
     headers: CIMultiDictProxy[str]
@@ -25,7 +25,7 @@ class Exchange(NamedTuple):
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     def has_header(self, *names: str) -> bool:
-        """Whether the request had any of these."""
+        """Return whether the request had any of these headers."""
         return any(name in self.asked for name in names)
 
     @property

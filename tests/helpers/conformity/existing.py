@@ -1,4 +1,4 @@
-"""Puts existing that exist into made-up requests, which would find nothing but 404s otherwise."""
+"""Replaces ids in generated requests by existing ones; all replies would be 404s otherwise."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from urllib.parse import quote
 from tests.helpers.conformity.crawler import Crawler
 from tests.helpers.spec.description import CURSORS
 
-#: Bodies that want ids where all others want URLs.
+#: Operations whose bodies contain ids where others contain URLs.
 _BARE_IDS = frozenset({"/vehicle_onboarding/onboarding_link"})
-#: Members that are called like existing and are none.
+#: Members that have the name of a resource but are not references.
 _NO_REFERENCES = frozenset({"region"})
-#: Members that are not called what they are.
+#: Members whose name differs from that of their resource.
 _ALIASES = {"available_for_user_id": "user_id", "evidence_type": "rebate_evidence_type"}
 
 
 class ExistingResources:
-    """What a crawler has found, by the names that requests use."""
+    """The resources that a crawler found, by the names that requests use."""
 
     def __init__(self, crawler: Crawler, root: str, known: Mapping[str, str]) -> None:
-        """``known`` are values that no walk finds, by the name of their parameter."""
+        """*known* are values that crawling does not find, by parameter name."""
         self._crawler = crawler
         self._root = root
         self._ids = crawler.ids | {name: [value] for name, value in known.items()}
@@ -33,19 +33,19 @@ class ExistingResources:
         }
 
     def path(self, template: str, pick: int) -> Mapping[str, str]:
-        """Values for all parameters of a path; empty if nothing of the kind was found."""
+        """Return values for all parameters of a path; empty if no such resource was found."""
         known = self._crawler.values(template)
         values = known[pick % len(known)] if known else {}
         return {name: quote(text, safe=":") for name, text in values.items()}
 
     def user(self, pick: int) -> str:
-        """The id of a user."""
+        """Return the id of a user."""
         return self._id("user_id", pick) or ""
 
     def query(self, template: str, given: Mapping[str, Any], pick: int) -> dict[str, Any]:
-        """The query with ids of existing that exist, and about the first page.
+        """Return the query with existing ids and without cursors.
 
-        The cursors that the description shows are of existing that nobody ever saw.
+        The cursors in the description belong to resources that do not exist.
         """
         made = {name: value for name, value in given.items() if name not in CURSORS}
         for name in made:
@@ -56,7 +56,7 @@ class ExistingResources:
         return made
 
     def body(self, template: str, given: Any, pick: int) -> Any:
-        """A body in which the ids and URLs are of existing that exist."""
+        """Return a body with existing ids and URLs."""
         if not isinstance(given, Mapping):
             return given
         return {name: self._member(template, name, value, pick) for name, value in given.items()}
@@ -83,7 +83,7 @@ class ExistingResources:
 
 
 def _kinds(template: str, name: str) -> Iterator[str]:
-    """What a name may stand for: of an onboarding of vehicles, the make is that of a vehicle."""
+    """Yield the resources that a name may mean: in /vehicle_onboarding, make is a vehicle make."""
     family = template.split("/")[1].partition("_")[0].removesuffix("s")
     yield _ALIASES.get(name, name)
     yield f"{family}_{name}"

@@ -1,4 +1,4 @@
-"""The description without its known faults, and what it leaves out about refusals.
+"""The description without its known faults, and the refusals that it does not declare.
 
 `ev_energy._contract.corrections` lists the faults in the schemas of replies.
 """
@@ -13,38 +13,38 @@ from ev_energy._contract.corrections import OF_REPLIES, Correction, corrected
 from ev_energy._contract.facts import facts
 from tests.helpers.spec.openapi import document
 
-#: Headers that replies declare and that are not looked for.
+#: Headers that replies declare and that are not expected.
 HEADERS_NOT_SENT = {
-    "RetryAfter": "a slip for Retry-After, on replies after which nobody has to wait",
+    "RetryAfter": "a misspelling of Retry-After, on replies that need no wait",
 }
 
 
 class Refusal(NamedTuple):
-    """A problem that comes before anything of the operation is looked at."""
+    """A problem that is raised before the operation itself is considered."""
 
     reason: str
     fits: Callable[[Any], bool]
-    """Whether the request gives cause for it."""
+    """Return whether the request justifies it."""
 
 
-#: By status; they need no declaration where there is cause for them.
+#: Refusals by status; they need no declaration if the request justifies them.
 GENERAL_REFUSALS = {
     400: Refusal(
         "a version or a user that does not exist",
         lambda asked: asked.has_header("EvEnergy-Version", "EvEnergy-User"),
     ),
     401: Refusal(
-        "a token that is missing or not good",
+        "a missing or invalid token",
         lambda asked: asked.needs_token or asked.has_header("Authorization"),
     ),
-    406: Refusal("no JSON wanted", lambda asked: asked.has_header("Accept")),
-    413: Refusal("a body beyond any sense", lambda asked: asked.size > 1_000_000),
+    406: Refusal("JSON is not accepted", lambda asked: asked.has_header("Accept")),
+    413: Refusal("an oversized body", lambda asked: asked.size > 1_000_000),
     415: Refusal("a body that is not JSON", lambda asked: asked.has_header("Content-Type")),
 }
 
 
 def corrected_document(corrections: Iterable[Correction] = OF_REPLIES) -> dict[str, Any]:
-    """The document of the facts, corrected for replies."""
+    """Return the document of the facts, corrected for replies."""
     made: dict[str, Any] = with_nulls(document(corrected(facts(), corrections)))
     return made
 
@@ -66,14 +66,14 @@ def with_nulls(node: Any) -> Any:
 
 
 def known_problems() -> set[str]:
-    """The types of problems that the description documents anywhere."""
+    """Return the slugs of all problem types that the description documents."""
     every = facts()
     nodes = [*every["operations"].values(), *every["responses"].values()]
     return {slug for node in nodes for slug in node.get("problems", ())}
 
 
 def with_general_refusals(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which every operation declares them: for who cannot checker of causes."""
+    """Return a copy in which every operation declares them, for checks that ignore causes."""
     made = copy.deepcopy(dict(data))
     problem = {"schema": {"$ref": "#/components/schemas/RFC9457ProblemDetail"}}
     for item in made["paths"].values():

@@ -1,4 +1,4 @@
-"""What is to be said about the headers of a reply."""
+"""The deviations in the headers of a reply."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _NO_PAGE = "about:blank"
 def deviations(
     exchange: Exchange, operation: Described, declared: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Compare the headers with those that a response declares."""
+    """Yield the differences from the headers that a response declares."""
     found = exchange.headers
     for name, header in declared.items():
         if name in found:
             yield from _value(name, found[name], header["schema"])
-        elif _is_due(name, operation) and name not in HEADERS_NOT_SENT:
+        elif _is_expected(name, operation) and name not in HEADERS_NOT_SENT:
             yield f"header {name} is declared and missing"
     if len({name in found for name in _LIMITS}) == 2:
-        yield f"one of the headers {' and '.join(_LIMITS)} goes without the other"
+        yield f"one of the headers {' and '.join(_LIMITS)} is missing"
     if "Link" in declared and "Link" in found:
         yield from _links(exchange)
 
 
-def _is_due(name: str, operation: Described) -> bool:
-    if name == "Link":  # three lists declare it and no way to ask for a page
+def _is_expected(name: str, operation: Described) -> bool:
+    if name == "Link":  # three lists declare Link but have no paging parameters
         return bool({"page_size", *CURSORS} & operation.names("query"))
-    return name not in _LIMITS  # a limit that is switched off has none
+    return name not in _LIMITS  # without a rate limit there are no such headers
 
 
 def _value(name: str, text: str, schema: Mapping[str, Any]) -> Iterator[str]:
     if schema["type"] != "number":
         return
     if not _NUMBER.fullmatch(text):
-        yield f"header {name}: {text!r} is no number"
+        yield f"header {name}: {text!r} is not a number"
     elif float(text) not in schema.get("enum", [float(text)]):
         yield f"header {name}: {text!r} is not one of {schema['enum']}"
 
@@ -60,6 +60,6 @@ def _links(exchange: Exchange) -> Iterator[str]:
         address, _, query = url.partition("?")
         names = {pair.partition("=")[0] for pair in query.split("&")}
         if url != _NO_PAGE and address.rstrip("/") != here:
-            yield f"header Link: {url!r} leads away from {here!r}"
+            yield f"header Link: {url!r} does not point to {here!r}"
         elif url != _NO_PAGE and len(names & CURSORS) != 1:
-            yield f"header Link: {url!r} does not say which page"
+            yield f"header Link: {url!r} has no single cursor"

@@ -1,4 +1,4 @@
-"""Watches every simulator of this process."""
+"""Checks the replies of every simulator in this process."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.helpers.conformity.exchange import Exchange
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-#: So much is kept for the end of a test; what a test asks beyond is judged on the spot.
+#: Bytes of replies that are kept until the end of a test; beyond, they are checked at once.
 _KEPT_BYTES = 64_000_000
 _MAX_REPORTS = 10
 
 
 class ReplyMonitor:
-    """Keeps the replies of simulators until somebody wants to know what to think of them.
+    """Records the replies of simulators and checks them on request.
 
-    They are judged when the test is over, so that no reply comes later for being looked at.
+    They are checked after the test, so that checking delays no reply.
     """
 
     def __init__(self) -> None:
@@ -36,25 +36,25 @@ class ReplyMonitor:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note what is answered to requests for the API."""
+        """Record the replies to requests for the API."""
         path = request.rel_url.raw_path
         if path != PREFIX and not path.startswith(f"{PREFIX}/"):
             return await handler(request)
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            self._note(request, path, error)
+            self._record(request, path, error)
             raise
         except Exception as error:
             self._reports.append(f"{request.method} {path} raised {error!r}")
             raise
-        self._note(request, path, response)
+        self._record(request, path, response)
         return response
 
-    def _note(self, request: web.Request, path: str, response: web.StreamResponse) -> None:
+    def _record(self, request: web.Request, path: str, response: web.StreamResponse) -> None:
         body = response.body if isinstance(response, web.Response) else b"(streamed)"
         if not isinstance(body, bytes | bytearray | None):
-            body = repr(body).encode()  # a payload that is sent piece by piece
+            body = repr(body).encode()  # a streamed payload
         kept = Exchange(
             request.method,
             f"{request.scheme}://{request.host}",
@@ -80,17 +80,19 @@ class ReplyMonitor:
                     self._reports.append(report)
 
     def reports(self) -> list[str]:
-        """What was wrong with the replies since the last time, each fault once."""
+        """Return the deviations of the replies since the last call, each once."""
         self._check_pending()
         found, self._reports = list(dict.fromkeys(self._reports)), []
         return found
 
     def assert_no_deviations(self) -> None:
-        """Fail if any reply since the last time was not as described."""
+        """Fail if any reply since the last call does not conform to the description."""
         if found := self.reports():
             shown = "\n".join(found[:_MAX_REPORTS])
-            raise AssertionError(f"replies that are not as described: {len(found)}\n{shown}")
+            raise AssertionError(
+                f"replies that do not conform to the description: {len(found)}\n{shown}"
+            )
 
 
-#: The one that all tests share.
+#: The monitor of all tests.
 MONITOR = ReplyMonitor()

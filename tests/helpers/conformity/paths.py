@@ -1,4 +1,4 @@
-"""Which operation of the description a request is for."""
+"""Finds the operation of the description that a request is for."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.helpers.spec.description import Described
 
 
 class Match(NamedTuple):
-    """What a path is by the description."""
+    """The template that a path matches."""
 
     template: str
     operation: Described | None
-    """None: the path has other methods."""
+    """None if the path does not have the method."""
 
 
 class Paths:
@@ -24,7 +24,7 @@ class Paths:
     def __init__(self, operations: Iterable[Described]) -> None:
         self._operations = {operation.key: operation for operation in operations}
         templates = {path for _, path in self._operations}
-        # Of two templates that a path fits, the one that says more of it in words is meant.
+        # If a path matches several templates, the one with more literal text applies.
         by_specificity = sorted(templates, key=lambda path: (len(re.sub(r"{\w+}", "", path)), path))
         self._patterns = [(path, _pattern(path)) for path in reversed(by_specificity)]
         self.match = functools.lru_cache(4096)(self._match)

@@ -1,4 +1,4 @@
-"""The checker of replies: what is right passes, and each way to be wrong is noticed."""
+"""The checker of replies: valid replies pass, and each deviation is found."""
 
 from __future__ import annotations
 
@@ -109,11 +109,11 @@ INVALID = {
         exchange({"id": "evse01HSH04KDEWF6Z4DB2J77J74K555"}, path="/evses/evse1"),
         "$.id:",
     ),
-    "something wrong inside a link that is expanded": (
+    "an error inside a link that is expanded": (
         exchange([{"evse": {"id": 5, "url": "https://x.example/", "cpid": "x"}}]),
         "$[0].evse.id: 5 is not of type",
     ),
-    "something wrong inside a part of a whole": (
+    "an error inside a part of a whole": (
         exchange({"geometry": {"type": "Point"}}, path="/regions/regn1"),
         "$.geometry",
     ),
@@ -124,8 +124,8 @@ INVALID = {
         ),
         'is not a "decimal"',
     ),
-    "a number that JSON has not": (exchange(b'[{"reason": NaN}]'), "NaN is no JSON"),
-    "half a body": (exchange(b'[{"reason": '), "the body is not JSON"),
+    "a number that JSON has not": (exchange(b'[{"reason": NaN}]'), "NaN is not JSON"),
+    "a truncated body": (exchange(b'[{"reason": '), "the body is not JSON"),
     "a page for browsers": (exchange(b"<html>", media_type="text/html"), "'text/html', not"),
     "JSON that does not say it is a problem": (
         exchange(GONE, status=404, media_type=JSON),
@@ -136,11 +136,11 @@ INVALID = {
         "$.status: 400 is not the status of the reply",
     ),
     "a problem without a title": (exchange({"detail": "x"}, status=404), '"title" is a required'),
-    "a problem that nobody documents": (
+    "an undocumented problem type": (
         exchange(
             {**GONE, "type": "https://api.ev.energy/v2/problems/out-of-tea-bags/"}, status=404
         ),
-        "no documented type",
+        "not a documented problem type",
     ),
     "a status that is not declared": (exchange(GONE, status=409), "status 409 is not declared"),
     "another success than declared": (exchange(status=201), "status 201 is not declared"),
@@ -161,9 +161,9 @@ INVALID = {
     "another version": (exchange(EvEnergy_Version="3"), "'3' is not one of [2]"),
     "a limit in words": (
         exchange(X_RateLimit_Limit="many", X_RateLimit_Remaining="1"),
-        "'many' is no number",
+        "'many' is not a number",
     ),
-    "a limit without what is left of it": (exchange(X_RateLimit_Limit="5"), "without the other"),
+    "a limit without its remainder": (exchange(X_RateLimit_Limit="5"), "is missing"),
     "no time to wait": (
         exchange({**GONE, "status": 429}, status=429),
         "Retry-After is declared and missing",
@@ -180,15 +180,15 @@ INVALID = {
     ),
     "a link to another host": (
         exchange(Link=links("about:blank", "https://elsewhere.example/v2?page_after=1")),
-        "leads away",
+        "does not point to",
     ),
     "a link to another list": (
         exchange(Link=links("about:blank", f"{ORIGIN}/v2/evses?page_after=1")),
-        "leads away",
+        "does not point to",
     ),
     "a link to the same page": (
         exchange(Link=links("about:blank", f"{ORIGIN}/v2{LOG}?page_size=1")),
-        "does not say which page",
+        "has no single cursor",
     ),
 }
 
@@ -342,12 +342,12 @@ async def test_monitor_reports_a_wrong_simulator(
     monkeypatch: pytest.MonkeyPatch, start: Any, in_thread: bool
 ) -> None:
     @web.middleware
-    async def spoilt(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def corrupted(request: web.Request, handler: Any) -> web.StreamResponse:
         response = await handler(request)
         return web.json_response({"evses": []}) if request.path == "/v2/evses" else response
 
     monitor = ReplyMonitor()
-    monkeypatch.setattr(Simulator, "_middlewares", (monitor.middleware, spoilt))
+    monkeypatch.setattr(Simulator, "_middlewares", (monitor.middleware, corrupted))
     if in_thread:
         api = await start()
         with Simulator.in_thread() as simulator:
@@ -359,7 +359,7 @@ async def test_monitor_reports_a_wrong_simulator(
         api = await start()
         await api.get("/users")
         await api.get("/evses")
-    with pytest.raises(AssertionError, match="not as described: 1") as e:
+    with pytest.raises(AssertionError, match="do not conform to the description: 1") as e:
         monitor.assert_no_deviations()
     assert "GET /evses -> 200" in str(e.value)
-    monitor.assert_no_deviations()  # once said, it is not said again
+    monitor.assert_no_deviations()  # a deviation is reported once

@@ -1,7 +1,7 @@
-"""Every operation, asked what it can be asked and refused what it can be refused.
+"""Every operation, with valid requests and with each kind of refused request.
 
-That replies are as described is looked at by the watch over all simulators, here as anywhere;
-what is asserted here is that there is a reply of each kind to look at.
+`tests.helpers.conformity.monitor` checks that all replies conform to the description; these tests
+assert that replies of each kind occur.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _AGREEMENT = (
     "/programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}"
 )
 
-#: Operations about existing of which a new world has none, and how they come into it.
+#: Operations on resources that a new world does not have, and how these are created.
 NO_RESOURCE: dict[Key, str] = {
     ("POST", f"{_EVENT}/cancel"): "an event is made by a request; no list shows it",
 }
 
-#: Operations that the least a schema allows is not enough for, and what it takes.
+#: Operations for which minimal valid arguments are not enough, with the reason.
 MORE_THAN_MINIMAL: dict[Key, str] = {
-    ("POST", "/vehicle_onboarding/complete"): "completes what was started, which is told only once",
-    ("POST", f"{_AGREEMENT}/accept"): "only users agree to anything, applications do not for them",
-    ("POST", "/user_rebates/{user_rebate_id}:submit"): "the evidence has to be there first",
+    ("POST", "/vehicle_onboarding/complete"): "completes a step that is reported only once",
+    ("POST", f"{_AGREEMENT}/accept"): "only users can accept, not applications for them",
+    ("POST", "/user_rebates/{user_rebate_id}:submit"): "requires uploaded evidence",
 }
 
-#: Operations that need another one before.
+#: Operations that require another one first.
 AFTER: dict[Key, Key] = {
     ("POST", "/charging_sessions/{charging_session_id}/boost_end"): (
         "POST",
@@ -46,7 +46,7 @@ AFTER: dict[Key, Key] = {
     ),
 }
 
-#: Values of ``expand`` that never show an object, and why.
+#: Values of ``expand`` that never return an object, with the reason.
 NEVER_EXPANDED: dict[tuple[str, str], str] = {
     ("/tariffs", "prices"): "a tariff of a list has no such member",
     ("/carbon_feeds/{carbon_feed_id}/carbon_intensities", "carbon_feed"): "only a URL is described",
@@ -89,7 +89,7 @@ def calls(spec: Description, bench: Bench) -> Calls:
 
 @pytest.fixture(scope="module")
 def exhausted(spec: Description) -> Iterator[Bench]:
-    """A simulator that has nothing left to give this hour, to its application or to anybody."""
+    """A simulator whose hourly limit is reached, with and without a token."""
     with benches.bench(rate_limit=1) as made:
         made.ask("GET", "/timezones")
         made.ask("GET", "/programs", headers={"Authorization": None})
@@ -103,7 +103,7 @@ def operation(spec: Description, key: Key) -> Described:
 
 @pytest.fixture
 def call(calls: Calls, key: Key) -> Call:
-    """The least the operation can be asked; about nothing, if there is nothing."""
+    """The minimal call of the operation; xfail if no resource exists for it."""
     made = calls.minimal(key)
     assert (made is None) is (key in NO_RESOURCE)
     if made is None:
@@ -138,7 +138,7 @@ def test_every_read_supports_every_expansion(
             assert answer.status_code in {200, 302}, answer.text
             body = answer.json() if answer.content else None
             shown = {name for name in operation.expand if is_expanded(body, name.split("."))}
-            # What is asked for comes with all that it is inside of, and nothing else does.
+            # The requested member is expanded together with its parents, and nothing else is.
             wanted = {name for name in operation.expand if is_part(name, expand)}
             assert shown <= wanted
             due -= shown
@@ -148,7 +148,7 @@ def test_every_read_supports_every_expansion(
 
 
 def larger(operation: Described, expand: list[str]) -> dict[str, Any]:
-    """Parameters for expanding, on as large a page as there is."""
+    """Return the parameters for expanding, with the largest page size."""
     size = {"page_size": 100} if "page_size" in operation.names("query") else {}
     return {**size, "expand": expand} if expand else size
 
@@ -158,7 +158,7 @@ def is_part(name: str, expand: list[str]) -> bool:
 
 
 def is_expanded(body: Any, steps: list[str]) -> bool:
-    """Whether there is an object at the end of a way through a body, at least once."""
+    """Return whether *steps* lead to an object at least once in a body."""
     if isinstance(body, list):
         return any(is_expanded(one, steps) for one in body)
     if not isinstance(body, dict):
@@ -167,14 +167,14 @@ def is_expanded(body: Any, steps: list[str]) -> bool:
         return True
     if steps[0] in body:
         return is_expanded(body[steps[0]], steps[1:])
-    # A wrapper: what is expanded is in what it holds.
+    # A wrapper: the expanded objects are in its list.
     return any(is_expanded(held, steps) for held in body.values() if isinstance(held, list))
 
 
 @writes
 def test_every_write_succeeds_with_minimal_arguments(calls: Calls, key: Key, call: Call) -> None:
     with benches.bench() as own:
-        for pick in range(30):  # not all existing are in a state that allows it
+        for pick in range(30):  # the state of some resources does not allow it
             before = calls.minimal(AFTER[key], pick) if key in AFTER else None
             if before is not None:
                 own.send(before)
@@ -190,7 +190,7 @@ def test_described_scopes_are_sufficient_and_required(
 ) -> None:
     scopes = set((operation.scope or "").split())
     for granted in [scopes, *(scopes - {scope} for scope in scopes)]:
-        if granted != scopes or call.method == "GET":  # nothing is to be changed
+        if granted != scopes or call.method == "GET":  # only reads, so that nothing changes
             simulator = bench.simulator
             application = simulator.add_application(scopes=[*granted, "nothing:read"])
             headers = bench.authorized(*application)

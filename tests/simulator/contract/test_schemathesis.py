@@ -1,6 +1,6 @@
-"""Requests that schemathesis makes up from the facts: right ones, wrong ones, edge cases.
+"""Requests that schemathesis generates from the facts: valid, invalid and boundary ones.
 
-``EV_ENERGY_EXAMPLES`` is how many of each sort an operation gets; CI is content with few.
+``EV_ENERGY_EXAMPLES`` sets how many of each sort an operation gets.
 """
 
 from __future__ import annotations
@@ -55,23 +55,23 @@ _AGREEMENT = (
     "/programs/{program_id}/participation_agreement_versions/{participation_agreement_version_id}"
 )
 
-#: Operations that need not be asked for something that succeeds: why that takes more than luck.
+#: Operations for which no generated request has to succeed, with the reason.
 NOT_EXPECTED_TO_SUCCEED: dict[Key, str] = {
-    ("GET", "/hem_systems/{hem_system_id}/energy_stats"): "days have bounds, which no schema says",
+    ("GET", "/hem_systems/{hem_system_id}/energy_stats"): "the bounds of days are in no schema",
     ("GET", "/programs"): "a postal code and coordinates exclude each other",
-    ("PATCH", "/user_rebates/{user_rebate_id}"): "evidence is of the data that its type wants",
+    ("PATCH", "/user_rebates/{user_rebate_id}"): "evidence must fit its type",
     ("POST", "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_events"): (
-        "times to come, and something to do then"
+        "requires future times and an instruction"
     ),
     ("POST", f"{_EVENT}/cancel"): "an event is made by a request; no list shows it",
-    ("POST", f"{_AGREEMENT}/accept"): "only users agree to anything",
-    ("POST", "/rebate_evidence_files:start_upload"): "a file needs a name",
+    ("POST", f"{_AGREEMENT}/accept"): "only users can accept",
+    ("POST", "/rebate_evidence_files:start_upload"): "a file requires a name",
     ("POST", "/region_groups"): "regions need names",
     ("POST", "/regions"): "a region needs a name",
     ("POST", "/charging_sessions/{charging_session_id}/boost_end"): "there must be a boost",
-    ("POST", "/user_rebates/{user_rebate_id}:submit"): "the evidence has to be there first",
+    ("POST", "/user_rebates/{user_rebate_id}:submit"): "requires uploaded evidence",
     ("POST", "/vehicle_models/{vehicle_model_id}/connectors"): "most have one for every region",
-    ("POST", "/vehicle_onboarding/complete"): "completes what was started, which is told only once",
+    ("POST", "/vehicle_onboarding/complete"): "completes a step that is reported only once",
 }
 #: Bodies with values that no schema states, which these operations need in order to succeed.
 EXAMPLE_BODIES: dict[Key, Any] = {
@@ -95,7 +95,7 @@ as_many = settings(
 
 
 class Bench:
-    """A simulator, and the way to send it what schemathesis has made up."""
+    """A simulator, and a session to send generated requests to it."""
 
     def __init__(
         self, bench: benches.Bench, session: requests.Session, declared: Collection[str]
@@ -103,11 +103,11 @@ class Bench:
         self.bench = bench
         self.existing = bench.existing()
         self.session = session
-        #: Some operations declare no way to say that something is wrong.
+        #: Some operations declare no status for an invalid request.
         self.refuses = bool({"400", "422"} & set(declared))
 
     def check(self, case: Any, about: int | None) -> int:
-        """Send a request, and look at the reply; *about* picks what exists to ask it about."""
+        """Send a request and check the reply; *about* selects existing resources."""
         if about is not None:
             self._use_existing_resources(case, about)
         url, headers = self.bench.simulator.base_url, self.bench.headers
@@ -116,7 +116,7 @@ class Bench:
             MONITOR.assert_no_deviations()
         except AssertionError as error:
             raise AssertionError(f"{error}\n{case.as_curl_command()}") from None
-        # What exists may have taken the place of what was wrong.
+        # An existing id may have replaced the invalid value.
         refusable = about is None and self.refuses
         checks = [*CHECKS, negative_data_rejection] if refusable else CHECKS
         case.validate_response(response, checks=checks)
@@ -128,7 +128,7 @@ class Bench:
         case.query = existing.query(template, case.query or {}, about)
         if isinstance(case.body, dict):
             case.body = existing.body(template, case.body, about)
-        # Otherwise for nobody: whoever it is, the thing may be somebody else's.
+        # Otherwise without a user, since the resource may belong to another one.
         case.headers.pop("EvEnergy-User", None)
         if about % 2 or (case.operation.method.upper(), template) in FOR_A_USER:
             case.headers["EvEnergy-User"] = existing.user(about)
@@ -142,7 +142,7 @@ def shared() -> Iterator[benches.Bench]:
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, shared: benches.Bench) -> Iterator[Bench]:
-    """Of operations that change something, each has a simulator of its own."""
+    """A simulator: a shared one for reads, a new one for each operation that writes."""
     method, path = request.getfixturevalue("key")
     declared = from_facts().operation(method, path).raw["responses"]
     with ExitStack() as stack:

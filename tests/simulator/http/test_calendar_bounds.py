@@ -1,4 +1,4 @@
-"""The first and the last instants there are, wherever an instant or a cursor can be sent."""
+"""The first and last instants of the calendar, in every parameter and cursor."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LATE = (
     "9999-12-31T23:59:59.999999-12:00",
     "9999-12-31T00:00:00+14:00",
 )
-#: Letters of an identifier whose milliseconds lie at or beyond the ends of the calendar.
+#: The part of an id after its prefix, with milliseconds at or beyond the calendar bounds.
 KEYS = ("0" * 26, "7" + "Z" * 25, "Z" * 26, "00000000010000000000000000")
 
 
 async def path_of(api: Any, template: str) -> tuple[str, str | None]:
-    """Return the path of an operation for things that are there, and its time parameter."""
+    """Return a path of existing resources, and the name of its time parameter."""
     path, instant = "", None
     facts = CONTRACT["GET", template]
     for part in template.strip("/").split("/"):

@@ -1,4 +1,4 @@
-"""Bodies that are forms: parts of JSON, encodings, and what is no form at all."""
+"""Bodies that are forms: JSON parts, encodings, and malformed forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MULTIPART = "multipart/form-data; boundary=cut"
 
 
 def multipart(*parts: tuple[str, bytes]) -> bytes:
-    """Return a form of parts, each with the headers after its name and what it holds."""
+    """Return a multipart form; each part is its headers and its content."""
     lines = [b"--cut\r\n" + head.encode() + b"\r\n\r\n" + body + b"\r\n" for head, body in parts]
     return b"".join([*lines, b"--cut--\r\n"])
 
@@ -130,7 +130,7 @@ async def test_clearing_the_required_members_clears_the_address(api: Any) -> Non
     left = {name for name, value in answer.body[LOCATION].items() if value is not None}
     assert left <= {"tariff", "evse_site", "current_carbon_intensity_grams_per_kilowatt_hour"}
     again = await api("PATCH", url, json={LOCATION: {"city": None}})
-    assert again.status == 200  # there is no address any more that it would be a part of
+    assert again.status == 200  # there is no address left to be incomplete
 
 
 @pytest.mark.parametrize("text", ["1.0", "1e0", "1.00", "10e-1"])

@@ -1,6 +1,6 @@
-"""The connect journey as drivers see it: in a real browser, from an application and back.
+"""Login and onboarding in a real browser, from an application and back.
 
-``EV_ENERGY_SCREENSHOTS`` names a folder for a picture of each page.
+``EV_ENERGY_SCREENSHOTS`` names a folder for a screenshot of each page.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.helpers.html_browser import Site
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 waiting = pytest.importorskip("selenium.webdriver.support.wait")
-OddError = pytest.importorskip("selenium.common.exceptions").WebDriverException
+WebDriverError = pytest.importorskip("selenium.common.exceptions").WebDriverException
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -35,7 +35,7 @@ pytestmark = [
     ),
 ]
 
-#: Nothing that Chromium does of its own accord; no sandbox, as containers often allow none.
+#: No background traffic; no sandbox, since many containers do not allow one.
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
@@ -45,14 +45,14 @@ SECONDS = 30
 
 
 class Browser:
-    """Chromium, doing what a driver does."""
+    """Chromium, steered as a driver would use it."""
 
     def __init__(self, chrome: Any, look: str) -> None:
         self.chrome = chrome
         self.look = look
 
     def open(self, url: str) -> None:
-        """Go to a URL."""
+        """Open a URL."""
         self.chrome.get(url)
 
     def press(self, text: str) -> None:
@@ -62,30 +62,28 @@ class Browser:
 
     def arrives_at(self, heading: str) -> None:
         """Wait for the page with this heading."""
-        # While one page takes the place of another the driver may say anything about either.
-        patience = waiting.WebDriverWait(self.chrome, SECONDS, ignored_exceptions=[OddError])
-        patience.until(
-            lambda chrome: chrome.find_element("tag name", "h1").text == heading, heading
-        )
+        # While one page replaces another, the WebDriver may raise errors about either.
+        wait = waiting.WebDriverWait(self.chrome, SECONDS, ignored_exceptions=[WebDriverError])
+        wait.until(lambda chrome: chrome.find_element("tag name", "h1").text == heading, heading)
 
     def fill(self, label: str, text: str) -> None:
         """Type into the field with this label."""
         path = f"//input[@id = //label[contains(., '{label}')]/@for]"
         self.chrome.find_element("xpath", path).send_keys(text)
 
-    def keep(self, name: str) -> None:
-        """Take a picture, if somebody wants one."""
+    def screenshot(self, name: str) -> None:
+        """Save a screenshot if EV_ENERGY_SCREENSHOTS is set."""
         if folder := os.environ.get("EV_ENERGY_SCREENSHOTS"):
             self.chrome.save_screenshot(str(Path(folder) / f"{self.look}-{name}.png"))
 
-    def complaints(self) -> list[str]:
-        """What could not be loaded, or was not allowed."""
+    def console_errors(self) -> list[str]:
+        """Return the messages about failed and blocked loads."""
         return [entry["message"] for entry in self.chrome.get_log("browser")]
 
 
 @pytest.fixture(params=[("light", 390), ("dark", 1100)], ids=lambda look: look[0])
 def browser(request: Any, tmp_path: Path, monkeypatch: Any) -> Iterator[Browser]:
-    monkeypatch.setenv("NO_PROXY", "*")  # the driver is asked for by HTTP as well
+    monkeypatch.setenv("NO_PROXY", "*")  # the WebDriver is itself reached over HTTP
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -93,7 +91,7 @@ def browser(request: Any, tmp_path: Path, monkeypatch: Any) -> Iterator[Browser]
         options.add_argument(flag)
     service = webdriver.ChromeService(CHROMEDRIVER)
     chrome = webdriver.Chrome(options=options, service=service)
-    chrome.implicitly_wait(SECONDS)  # for what stands further down a page that is on its way
+    chrome.implicitly_wait(SECONDS)  # for elements of a page that is still loading
     look, width = request.param
     feature = {"name": "prefers-color-scheme", "value": look}
     size = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": width < 500}
@@ -106,18 +104,18 @@ def browser(request: Any, tmp_path: Path, monkeypatch: Any) -> Iterator[Browser]
 
 
 class DriverApp(Site):
-    """Somebody's application: a page with links, to which drivers come back."""
+    """An application: a page with links, which drivers return to."""
 
     def __init__(self) -> None:
         app = web.Application()
         app.router.add_get("/", self._home)
         super().__init__(app)
         self.links: dict[str, str] = {}
-        self.came_back: list[dict[str, str]] = []
+        self.returned_queries: list[dict[str, str]] = []
 
     async def _home(self, request: web.Request) -> web.Response:
         if request.query:
-            self.came_back.append(dict(request.query))
+            self.returned_queries.append(dict(request.query))
         links = "".join(f'<p><a href="{url}">{text}</a>' for text, url in self.links.items())
         text = f'<!doctype html><link rel="icon" href="data:,"><h1>Acme Drive</h1>{links}'
         return web.Response(text=text, content_type="text/html")
@@ -149,35 +147,35 @@ async def test_driver_logs_in_and_connects_a_charger(
     }
     user = (await api.get(f"/users/{simulator.user_id}")).body
 
-    def journey() -> None:
+    def run() -> None:
         browser.open(home)
         browser.press("Log in with ev.energy")
         browser.arrives_at("Log in")
-        browser.keep("1-login")
+        browser.screenshot("1-login")
         browser.fill("E-mail", user["email"])
         browser.fill("Password", "anything")
         browser.press("Log in")
         browser.arrives_at("Allow Acme Drive?")
-        browser.keep("2-consent")
+        browser.screenshot("2-consent")
         browser.press("Allow")
         browser.arrives_at("Acme Drive")
         browser.press("Connect a charger")
         browser.arrives_at("Which make is your charger?")
-        browser.keep("3-makes")
+        browser.screenshot("3-makes")
         browser.press("Easee")
         browser.arrives_at("Which Easee model is it?")
-        browser.keep("4-models")
+        browser.screenshot("4-models")
         browser.press("One")
         browser.arrives_at("Connect your Easee")
-        browser.keep("5-connect")
+        browser.screenshot("5-connect")
         browser.fill("Serial number", "EH4711")
         browser.press("Connect")
         browser.arrives_at("Acme Drive")
-        browser.keep("6-back")
-        assert browser.complaints() == []
+        browser.screenshot("6-back")
+        assert browser.console_errors() == []
 
-    await asyncio.to_thread(journey)
-    logged_in, connected = driver_app.came_back
+    await asyncio.to_thread(run)
+    logged_in, connected = driver_app.returned_queries
     assert logged_in["state"] == "ünï&=code"
     form = {
         "grant_type": "authorization_code",
@@ -202,9 +200,9 @@ async def test_driver_denies_and_cancels(
     about = urlencode({"client_id": acme.client_id, "user_id": api.simulator.user_id})
     root = api.simulator.base_url.removesuffix("/v2")
 
-    def journey() -> None:
+    def run() -> None:
         browser.open(f"{root}/o/authorize/?{asked}")
-        browser.press("@example.com")  # somebody from the list
+        browser.press("@example.com")  # a suggested user
         browser.arrives_at("Allow Acme Drive?")
         browser.press("Deny")
         browser.arrives_at("Acme Drive")
@@ -213,5 +211,5 @@ async def test_driver_denies_and_cancels(
         browser.press("Cancel")
         browser.arrives_at("Acme Drive")
 
-    await asyncio.to_thread(journey)
-    assert [came["error"] for came in driver_app.came_back] == ["access_denied"] * 2
+    await asyncio.to_thread(run)
+    assert [query["error"] for query in driver_app.returned_queries] == ["access_denied"] * 2

@@ -10,11 +10,11 @@ import pytest
 
 from ev_energy.simulator import Clock
 
-SEAL = re.compile(r'name="seal" value="([^"]+)"')
+CSRF_TOKEN = re.compile(r'name="seal" value="([^"]+)"')
 
 
 class Browser:
-    """Somebody who looks at the status page, and presses its buttons."""
+    """A browser on the status page."""
 
     def __init__(self, simulator: Any, session: aiohttp.ClientSession) -> None:
         self.simulator = simulator
@@ -23,13 +23,13 @@ class Browser:
         self.source = ""
 
     async def open(self, query: str = "") -> str:
-        """What is to be read there."""
+        """Return the text of the page."""
         async with self.session.get(self.simulator.page_url + query) as reply:
             return await self._read(reply)
 
     async def press(self, **fields: str) -> str:
-        """Send a form of the page, and read what follows."""
-        (seal, *_) = SEAL.findall(self.source)
+        """Send a form of the page; return the text of the next page."""
+        (seal, *_) = CSRF_TOKEN.findall(self.source)
         data = {"seal": seal, **fields}
         async with self.session.post(self.simulator.page_url, data=data) as reply:
             return await self._read(reply)
@@ -77,12 +77,12 @@ async def test_charging_vehicles_agree_with_the_api(browser: Any) -> None:
     now = browser.simulator.clock()
     browser.simulator.clock.advance(minutes=30)
     about = {"sampled_at__gte": (now - timedelta(minutes=30)).isoformat(), "page_size": "100"}
-    told = 0
+    with_logs = 0
     for vehicle_id in vehicles:
         logs = (await browser.api.get(f"/vehicles/{vehicle_id}/status_logs", params=about)).body
         assert not logs or any(log["is_charging"] for log in logs)
-        told += bool(logs)
-    assert told  # some cars tell nothing
+        with_logs += bool(logs)
+    assert with_logs  # some cars have no logs
 
 
 async def test_buttons_move_the_clock(browser: Any) -> None:
