@@ -17,7 +17,7 @@ from ev_energy.simulator._request_log import Journal, SeenRequest
 from ev_energy.simulator._secrets import Secrets
 from ev_energy.simulator._state_file import Keeper, Kept, chosen, read_state, write_state
 from ev_energy.simulator._threads import done_in, entered_in_thread
-from ev_energy.simulator.admin import Guard
+from ev_energy.simulator.admin import HostCheck
 from ev_energy.simulator.clock._clock import Clock
 from ev_energy.simulator.clock._service_time import ServiceClock, checked_source
 from ev_energy.simulator.faults import Faults
@@ -360,9 +360,10 @@ class Simulator:
             yield simulator
 
     def _app(self) -> web.Application:
-        guard = Guard(self._host)
+        host_check = HostCheck(self._host)
         app = web.Application(
-            middlewares=[self._journal.middleware, guard.middleware], client_max_size=_MOST_BYTES
+            middlewares=[self._journal.middleware, host_check.middleware],
+            client_max_size=_MOST_BYTES,
         )
         self.faults.install(app)
         app.middlewares.extend(self._middlewares)

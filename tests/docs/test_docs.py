@@ -22,7 +22,7 @@ from ev_energy._lazy_exports import Lazy
 from ev_energy._operations import operation_table
 from ev_energy.cli import simulator
 from ev_energy.simulator import Simulator
-from ev_energy.simulator.admin import DOORS
+from ev_energy.simulator.admin import ENDPOINTS
 from ev_energy.simulator.admin import ROOT as CONTROL
 from ev_energy.simulator.faults import kinds
 from ev_energy.simulator.resources._operations import OPERATIONS
@@ -349,14 +349,14 @@ def test_the_table_of_faults_is_that_of_the_registry() -> None:
     ], "copy the right side of this comparison into the table of docs/simulator.md"
 
 
-def test_the_table_of_the_control_surface_is_what_there_is() -> None:
+def test_the_table_of_admin_endpoints_is_that_of_the_router() -> None:
     assert rows_of("simulator.md", "Request") == [
         [
-            f"| `{door.method} {CONTROL}{door.path}`",
-            ", ".join(f"`{name}`" for name in door.takes or ()) or "-",
-            f"{door.about} |",
+            f"| `{endpoint.method} {CONTROL}{endpoint.path}`",
+            ", ".join(f"`{name}`" for name in endpoint.body or ()) or "-",
+            f"{endpoint.about} |",
         ]
-        for door in DOORS
+        for endpoint in ENDPOINTS
     ], "copy the right side of this comparison into the table of docs/simulator.md"
 
 

@@ -1,9 +1,9 @@
-"""The control surface below ``/__sim/``: what `Simulator` does for Python, for all others."""
+"""The admin interface below ``/__sim/``: the methods of `Simulator` over HTTP."""
 
 from __future__ import annotations
 
-from ev_energy.simulator.admin._endpoint import Door
-from ev_energy.simulator.admin._host_check import Guard, is_loopback
-from ev_energy.simulator.admin._router import DOORS, ROOT, install
+from ev_energy.simulator.admin._endpoint import AdminEndpoint
+from ev_energy.simulator.admin._host_check import HostCheck, is_loopback
+from ev_energy.simulator.admin._router import ENDPOINTS, ROOT, install
 
-__all__ = ["DOORS", "ROOT", "Door", "Guard", "install", "is_loopback"]
+__all__ = ["ENDPOINTS", "ROOT", "AdminEndpoint", "HostCheck", "install", "is_loopback"]

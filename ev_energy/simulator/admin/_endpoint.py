@@ -1,4 +1,4 @@
-"""What can be asked of the simulator, and how: one door each."""
+"""The base of the admin endpoints: an endpoint, and a request for it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 
 @attrs.frozen
-class Ask:
-    """One request for the control surface."""
+class AdminRequest:
+    """One request to an admin endpoint."""
 
     simulator: Simulator
     world: World
@@ -36,47 +36,47 @@ class Ask:
     @overload
     def get(self, name: str, kind: type[T]) -> T | None: ...
     @overload
-    def get(self, name: str, kind: type[T], usual: T) -> T: ...
-    def get(self, name: str, kind: type[T], usual: T | None = None) -> T | None:
-        """Return a member of the body, or refuse with 400 if it is of another type."""
+    def get(self, name: str, kind: type[T], default: T) -> T: ...
+    def get(self, name: str, kind: type[T], default: T | None = None) -> T | None:
+        """Return a member of the body, or raise a 400 if it has another type."""
         value = self.body.get(name)
         if value is None:
-            return usual
+            return default
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             raise invalid({name: [str(error)]}) from None
 
-    def need(self, name: str, kind: type[T]) -> T:
-        """Return a member of the body that must be there."""
+    def require(self, name: str, kind: type[T]) -> T:
+        """Return a required member of the body."""
         value = self.get(name, kind)
         if value is None:
-            raise invalid({name: ["It must be there."]})
+            raise invalid({name: ["This member is required."]})
         return value
 
 
 @attrs.frozen(kw_only=True)
-class Door:
-    """One thing that can be asked for."""
+class AdminEndpoint:
+    """An endpoint of the admin interface."""
 
     method: str
     path: str
     """Below ``/__sim``."""
     about: str
-    answer: Callable[[Ask], Any]
-    """Returns JSON; None is sent as 204."""
-    takes: Mapping[str, str] | None = attrs.Factory(dict[str, str])
-    """Members of the body and what they are to be; None if ``answer`` sees to that itself."""
+    handler: Callable[[AdminRequest], Any]
+    """Returns the reply as JSON; None is sent as 204."""
+    body: Mapping[str, str] | None = attrs.Factory(dict[str, str])
+    """Descriptions of the members of the body; None if ``handler`` checks the body itself."""
     query: Mapping[str, str] = attrs.Factory(dict[str, str])
-    """Parameters of the query."""
-    made: bool = False
-    """Whether it makes something, which is answered with 201."""
+    """Descriptions of the parameters of the query."""
+    creates: bool = False
+    """Whether the reply is a 201."""
 
 
-def refused(error: ValueError, *names: str) -> ProblemError:
-    """Return the 400 for a value that will not do, by the member its text begins with.
+def bad_request(error: ValueError, *names: str) -> ProblemError:
+    """Return a 400 for an invalid value, with the error at the member that its text begins with.
 
-    If that is none of ``names``, it is the first of them.
+    If that is not one of ``names``, the error is at the first of them.
     """
-    name, colon, said = str(error).partition(": ")
-    return invalid({name: [said]} if colon and name in names else {names[0]: [str(error)]})
+    name, colon, reason = str(error).partition(": ")
+    return invalid({name: [reason]} if colon and name in names else {names[0]: [str(error)]})

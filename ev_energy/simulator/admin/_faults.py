@@ -1,77 +1,79 @@
-"""Faults, from outside."""
+"""Admin endpoints of faults."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator.admin._endpoint import Door, refused
+from ev_energy.simulator.admin._endpoint import AdminEndpoint, bad_request
 from ev_energy.simulator.faults import kinds
 from ev_energy.simulator.http._problems import not_found
 
 if TYPE_CHECKING:
-    from ev_energy.simulator.admin._endpoint import Ask
+    from ev_energy.simulator.admin._endpoint import AdminRequest
     from ev_energy.simulator.faults import Fault
 
 
-def _all(ask: Ask) -> Any:
-    return [fault.as_json() for fault in ask.simulator.faults]
+def _list(request: AdminRequest) -> Any:
+    return [fault.as_json() for fault in request.simulator.faults]
 
 
-def _kinds(ask: Ask) -> Any:
-    del ask
+def _kinds(request: AdminRequest) -> Any:
+    del request
     return kinds()
 
 
-def _add(ask: Ask) -> Any:
+def _add(request: AdminRequest) -> Any:
     try:
-        return ask.simulator.faults.add_json(dict(ask.body)).as_json()
+        return request.simulator.faults.add_json(dict(request.body)).as_json()
     except ValueError as error:
         name = str(error).partition(": ")[0]
-        raise refused(error, "kind", *([name] if name.isidentifier() else [])) from None
+        raise bad_request(error, "kind", *([name] if name.isidentifier() else [])) from None
 
 
-def _one(ask: Ask) -> Fault:
-    for fault in ask.simulator.faults:
-        if fault.id == ask.params["fault_id"]:
+def _one(request: AdminRequest) -> Fault:
+    for fault in request.simulator.faults:
+        if fault.id == request.params["fault_id"]:
             return fault
     raise not_found("No such fault")
 
 
-def _show(ask: Ask) -> Any:
-    return _one(ask).as_json()
+def _show(request: AdminRequest) -> Any:
+    return _one(request).as_json()
 
 
-def _remove(ask: Ask) -> None:
-    ask.simulator.faults.remove(_one(ask))
+def _remove(request: AdminRequest) -> None:
+    request.simulator.faults.remove(_one(request))
 
 
-def _clear(ask: Ask) -> None:
-    ask.simulator.faults.clear()
+def _clear(request: AdminRequest) -> None:
+    request.simulator.faults.clear()
 
 
 FAULTS: Final = (
-    Door(
+    AdminEndpoint(
         method="GET",
         path="/faults",
-        about="What is to go wrong, and how often it did.",
-        answer=_all,
+        about="All faults, with the number of requests that each has struck.",
+        handler=_list,
     ),
-    Door(
+    AdminEndpoint(
         method="GET",
         path="/faults/kinds",
-        about="What can go wrong, and the details of each.",
-        answer=_kinds,
+        about="The kinds of faults and their details.",
+        handler=_kinds,
     ),
-    Door(
+    AdminEndpoint(
         method="POST",
         path="/faults",
-        about="Let something go wrong: an object with kind, operation, count, probability, after, "
-        "and the details that /__sim/faults/kinds tells.",
-        answer=_add,
-        takes=None,
-        made=True,
+        about="Add a fault: an object with kind, operation, count, probability, after, "
+        "and the details that /__sim/faults/kinds lists.",
+        handler=_add,
+        body=None,
+        creates=True,
     ),
-    Door(method="DELETE", path="/faults", about="Let all faults go.", answer=_clear),
-    Door(method="GET", path="/faults/{fault_id}", about="One fault.", answer=_show),
-    Door(method="DELETE", path="/faults/{fault_id}", about="Let one fault go.", answer=_remove),
+    AdminEndpoint(method="DELETE", path="/faults", about="Remove all faults.", handler=_clear),
+    AdminEndpoint(method="GET", path="/faults/{fault_id}", about="One fault.", handler=_show),
+    AdminEndpoint(
+        method="DELETE", path="/faults/{fault_id}", about="Remove one fault.", handler=_remove
+    ),
 )

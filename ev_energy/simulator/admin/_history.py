@@ -1,20 +1,20 @@
-"""What was asked so far, and the state of everything, from outside."""
+"""Admin endpoints of the request log and of the state."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator.admin._endpoint import Door
+from ev_energy.simulator.admin._endpoint import AdminEndpoint
 from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.http._problems import conflict, invalid
 
 if TYPE_CHECKING:
     from ev_energy.simulator._request_log import SeenRequest
-    from ev_energy.simulator.admin._endpoint import Ask
+    from ev_energy.simulator.admin._endpoint import AdminRequest
 
 
-_SHOWN: Final = "100"
+_DEFAULT_LIMIT: Final = "100"
 
 
 def _request(seen: SeenRequest) -> dict[str, Any]:
@@ -33,63 +33,63 @@ def _request(seen: SeenRequest) -> dict[str, Any]:
     }
 
 
-def _requests(ask: Ask) -> Any:
-    text = ask.query.get("limit", _SHOWN)
+def _requests(request: AdminRequest) -> Any:
+    text = request.query.get("limit", _DEFAULT_LIMIT)
     if not (text.isascii() and text.isdigit() and len(text) < 8):  # noqa: PLR2004 - digits
-        raise invalid({"limit": ["A whole number from 0 up."]})
-    requests = ask.simulator.requests
+        raise invalid({"limit": ["Must be a whole number, 0 or more."]})
+    requests = request.simulator.requests
     return [_request(seen) for seen in requests[max(0, len(requests) - int(text)) :]]
 
 
-def _clear_requests(ask: Ask) -> None:
-    ask.simulator.requests.clear()
+def _clear_requests(request: AdminRequest) -> None:
+    request.simulator.requests.clear()
 
 
-def _state(ask: Ask) -> Any:
-    return json.loads(ask.simulator.state())
+def _state(request: AdminRequest) -> Any:
+    return json.loads(request.simulator.state())
 
 
-def _save(ask: Ask) -> None:
+def _save(request: AdminRequest) -> None:
     try:
-        ask.simulator.save()
+        request.simulator.save()
     except RuntimeError as error:
         raise conflict(str(error)) from None
 
 
-def _reset(ask: Ask) -> None:
-    ask.simulator.reset()
+def _reset(request: AdminRequest) -> None:
+    request.simulator.reset()
 
 
-RECORD: Final = (
-    Door(
+HISTORY: Final = (
+    AdminEndpoint(
         method="GET",
         path="/requests",
-        about="What came in for the API and for tokens, the newest last.",
-        answer=_requests,
-        query={"limit": f"how many at most, {_SHOWN} if left out"},
+        about="Requests to the API and for tokens, the newest last.",
+        handler=_requests,
+        query={"limit": f"the maximum number of requests; {_DEFAULT_LIMIT} if left out"},
     ),
-    Door(
+    AdminEndpoint(
         method="DELETE",
         path="/requests",
-        about="Forget what came in.",
-        answer=_clear_requests,
+        about="Clear the request log.",
+        handler=_clear_requests,
     ),
-    Door(
+    AdminEndpoint(
         method="GET",
         path="/state",
-        about="What a state file would hold now; a file with that can be resumed from.",
-        answer=_state,
+        about="The state as a state file holds it; a simulator can resume from it.",
+        handler=_state,
     ),
-    Door(
+    AdminEndpoint(
         method="POST",
         path="/state/save",
         about="Write the state file now.",
-        answer=_save,
+        handler=_save,
     ),
-    Door(
+    AdminEndpoint(
         method="POST",
         path="/reset",
-        about="Make everything as it was on the first day, the clock included.",
-        answer=_reset,
+        about="Restore the state of the first day, the clock included.",
+        handler=_reset,
     ),
 )

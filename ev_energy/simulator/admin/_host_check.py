@@ -1,4 +1,4 @@
-"""Keeps pages from elsewhere out, which can send requests through a browser on this machine."""
+"""Protection from pages of other sites, which reach this machine through a browser on it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-class Guard:
-    """Answers requests that call this machine by a name of its own, and no others.
+class HostCheck:
+    """Refuses requests whose host is not a loopback name or address.
 
-    Otherwise a page could read everything here through a browser on this machine, by a name of
-    its site that was made to lead to a loopback address (DNS rebinding). A simulator that listens
-    at another address than a loopback one has names that cannot be known: it answers to all.
+    Otherwise a page could read the simulator through a browser on this machine, by a name of its
+    own site that resolves to a loopback address (DNS rebinding). A simulator that listens at
+    another address than a loopback one has names that it cannot know: it accepts all hosts.
     """
 
     def __init__(self, host: str) -> None:
@@ -47,13 +47,13 @@ class Guard:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer 403 to a request that calls this machine by another name, whatever its path."""
+        """Reply 403 to a request with another host, whatever its path."""
         foreign = None if self._open else _foreign_host(request)
         if foreign is None:
             return await handler(request)
-        detail = f"Only a loopback name or address will do here, not {foreign!r}."
+        detail = f"The host must be a loopback name or address, not {foreign!r}."
         if "text/html" in request.headers.get(hdrs.ACCEPT, ""):
-            return page("No entry", notice(detail, error=True), status=HTTPStatus.FORBIDDEN)
+            return page("Forbidden", notice(detail, error=True), status=HTTPStatus.FORBIDDEN)
         body = {"status": HTTPStatus.FORBIDDEN, "title": "Forbidden", "detail": detail}
         return web.json_response(
             body, status=HTTPStatus.FORBIDDEN, content_type="application/problem+json"
@@ -61,18 +61,18 @@ class Guard:
 
 
 def _foreign_host(request: web.Request) -> str | None:
-    """Return the first host of a request that is not this machine, None if all are.
+    """Return the first host of a request that is not this machine, or None.
 
-    There is one in the header, and one in the target if that is a whole URL (RFC 9112
-    section 3.2.2). A request without any is from no browser, yet from no proper client either.
+    A request has a host in its header, and one in its target if that is a whole URL (RFC 9112,
+    section 3.2.2). Browsers and proper clients always send a host, so its absence is refused.
     """
     sent = request.headers.getall(hdrs.HOST, []) or [""]
-    foreign = [host for host in sent if not _is_ours(host)]
+    foreign = [host for host in sent if not _is_this_machine(host)]
     if request.host not in sent and not is_loopback(request.host):
-        foreign.append(request.host)  # that of the target, which aiohttp prefers
+        foreign.append(request.host)  # the host of the target, which aiohttp prefers
     return foreign[0][:100] if foreign else None
 
 
-def _is_ours(host: str) -> bool:
+def _is_this_machine(host: str) -> bool:
     found = _HOST.fullmatch(host.strip())
     return found is not None and is_loopback(found["address"] or found["name"])

@@ -1,20 +1,21 @@
-"""Opens the doors: checks who asks and what, and sends the answer."""
+"""The routes of the admin endpoints: checks of requests, and replies."""
 
 from __future__ import annotations
 
 import functools
 import json
 from collections import defaultdict
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from aiohttp import hdrs, web
 
-from ev_energy.simulator.admin._applications import ACCESS
+from ev_energy.simulator.admin._applications import APPLICATIONS
 from ev_energy.simulator.admin._clock import CLOCK
-from ev_energy.simulator.admin._endpoint import Ask, Door
+from ev_energy.simulator.admin._endpoint import AdminEndpoint, AdminRequest
 from ev_energy.simulator.admin._faults import FAULTS
-from ev_energy.simulator.admin._history import RECORD
+from ev_energy.simulator.admin._history import HISTORY
 from ev_energy.simulator.admin._webhooks import WEBHOOKS
 from ev_energy.simulator.http._problems import (
     ProblemError,
@@ -36,49 +37,49 @@ ROOT: Final = "/__sim"
 _JSON: Final = "application/json"
 
 
-def _contents(ask: Ask) -> Any:
-    del ask
+def _index(request: AdminRequest) -> Any:
+    del request
     return {
-        "about": "Watches and steers the simulator. Bodies are JSON, sent as application/json.",
-        "doors": [
+        "about": "Observes and controls the simulator. Bodies are JSON, sent as application/json.",
+        "endpoints": [
             {
-                "method": door.method,
-                "path": ROOT + door.path,
-                "about": door.about,
-                "body": None if door.takes is None else dict(door.takes),
-                "query": dict(door.query),
+                "method": endpoint.method,
+                "path": ROOT + endpoint.path,
+                "about": endpoint.about,
+                "body": None if endpoint.body is None else dict(endpoint.body),
+                "query": dict(endpoint.query),
             }
-            for door in DOORS
+            for endpoint in ENDPOINTS
         ],
     }
 
 
-DOORS: Final = (
-    Door(method="GET", path="/", about="What can be asked for here.", answer=_contents),
+ENDPOINTS: Final = (
+    AdminEndpoint(method="GET", path="/", about="All admin endpoints.", handler=_index),
     *CLOCK,
     *FAULTS,
     *WEBHOOKS,
-    *ACCESS,
-    *RECORD,
+    *APPLICATIONS,
+    *HISTORY,
 )
 
 
 def install(
     app: web.Application, simulator: Simulator, world: World, auth_server: AuthorizationServer
 ) -> None:
-    """Serve all doors."""
-    _Porter(functools.partial(Ask, simulator, world, auth_server)).install(app.router)
+    """Serve all admin endpoints."""
+    _Router(functools.partial(AdminRequest, simulator, world, auth_server)).install(app.router)
 
 
-class _Porter:
-    def __init__(self, ask: Callable[..., Ask]) -> None:
-        self._ask = ask
-        self._doors: defaultdict[str, dict[str, Door]] = defaultdict(dict)
-        for door in DOORS:
-            self._doors[door.path][door.method] = door
+class _Router:
+    def __init__(self, make_request: Callable[..., AdminRequest]) -> None:
+        self._make_request = make_request
+        self._endpoints: defaultdict[str, dict[str, AdminEndpoint]] = defaultdict(dict)
+        for endpoint in ENDPOINTS:
+            self._endpoints[endpoint.path][endpoint.method] = endpoint
 
     def install(self, router: web.UrlDispatcher) -> None:
-        for path in sorted(self._doors, key=lambda path: path.replace("{", "~")):
+        for path in sorted(self._endpoints, key=lambda path: path.replace("{", "~")):
             handler = functools.partial(self._serve, path)
             router.add_route("*", ROOT + path, handler)
         router.add_route("*", ROOT, functools.partial(self._serve, "/"))
@@ -86,11 +87,11 @@ class _Porter:
 
     async def _serve(self, path: str | None, request: web.Request) -> web.Response:
         try:
-            door = self._door(path, request.method)
-            body = await _body(request, door)
-            _check_names("body", body, door.takes)
-            _check_names("query", request.query, door.query)
-            answer = door.answer(self._ask(request.match_info, request.query, body))
+            endpoint = self._endpoint(path, request.method)
+            body = await _body(request, endpoint)
+            _check_names("body", body, endpoint.body)
+            _check_names("query", request.query, endpoint.query)
+            answer = endpoint.handler(self._make_request(request.match_info, request.query, body))
         except ProblemError as problem:
             return web.Response(
                 text=json.dumps(problem.body),
@@ -99,44 +100,48 @@ class _Porter:
                 headers=problem.headers,
             )
         if answer is None:
-            return web.Response(status=204)
+            return web.Response(status=HTTPStatus.NO_CONTENT)
         text = json.dumps(answer, indent=2, allow_nan=False)
         return web.Response(
             text=f"{text}\n",
-            status=201 if door.made else 200,
+            status=HTTPStatus.CREATED if endpoint.creates else HTTPStatus.OK,
             content_type=_JSON,
             headers={hdrs.CACHE_CONTROL: "no-store"},
         )
 
-    def _door(self, path: str | None, method: str) -> Door:
+    def _endpoint(self, path: str | None, method: str) -> AdminEndpoint:
         if path is None:
             raise not_found()
-        doors = self._doors[path]
-        if method not in doors:
-            raise method_not_allowed(", ".join(doors))
-        return doors[method]
+        endpoints = self._endpoints[path]
+        if method not in endpoints:
+            raise method_not_allowed(", ".join(endpoints))
+        return endpoints[method]
 
 
 def _check_names(what: str, given: Iterable[str], known: Iterable[str] | None) -> None:
     if known is None:
         return
     names = list(known)
-    there = f"There is only {', '.join(names)}." if names else f"This takes no {what}."
+    message = f"Known are {', '.join(names)}." if names else f"The endpoint takes no {what}."
     if unknown := [name for name in given if name not in names]:
-        raise invalid({name: [there] for name in unknown})
+        raise invalid({name: [message] for name in unknown})
 
 
-async def _body(request: web.Request, door: Door) -> dict[str, Any]:
-    if door.method != hdrs.METH_POST:
+async def _body(request: web.Request, endpoint: AdminEndpoint) -> dict[str, Any]:
+    if endpoint.method != hdrs.METH_POST:
         return {}
-    # Pages elsewhere can have a browser post forms and plain text here, but not this, unasked.
+    # A page of another site can have a browser post forms and plain text, but not JSON (CORS).
     if request.content_type != _JSON:
         raise unsupported_media_type([_JSON])
     raw = await request.read()
     try:
         value: Any = msgspec.json.decode(raw) if raw.strip() else {}
     except (ValueError, RecursionError) as error:
-        raise ProblemError(400, "Malformed request", f"The body is not JSON: {error}") from None
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "Malformed request", f"The body is not JSON: {error}"
+        ) from None
     if not isinstance(value, dict):
-        raise ProblemError(400, "Malformed request", "The body is no JSON object.")
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "Malformed request", "The body is not a JSON object."
+        )
     return cast("dict[str, Any]", value)

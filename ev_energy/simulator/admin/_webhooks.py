@@ -1,25 +1,25 @@
-"""Webhooks, from outside: endpoints, what was delivered, and what is to be spoilt on the way."""
+"""Admin endpoints of webhooks: endpoints, deliveries and faults of deliveries."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy.simulator.admin._endpoint import Door, refused
+from ev_energy.simulator.admin._endpoint import AdminEndpoint, bad_request
 from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.http._problems import invalid, not_found
 
 if TYPE_CHECKING:
-    from ev_energy.simulator.admin._endpoint import Ask
+    from ev_energy.simulator.admin._endpoint import AdminRequest
     from ev_energy.simulator.webhooks import Delivery, Endpoint
 
 
-_NEXT: Final = {
-    "duplicate": "how many of the next messages are to be delivered twice",
-    "reorder": "how many of the next messages are to be held, then sent in reverse",
-    "drop": "how many of the next messages are never to be sent",
-    "corrupt_signature": "how many of the next messages are first to be signed with a wrong key",
-    "stale_timestamp": "how many of the next messages are first to be dated ten minutes back",
+_COUNTED_FAULTS: Final = {
+    "duplicate": "the number of next messages to deliver twice",
+    "reorder": "the number of next messages to hold and then send in reverse order",
+    "drop": "the number of next messages to drop",
+    "corrupt_signature": "the number of next messages first sent with a wrong signature",
+    "stale_timestamp": "the number of next messages first sent with a timestamp ten minutes old",
 }
 
 
@@ -46,122 +46,122 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _endpoints(ask: Ask) -> Any:
-    return [_endpoint(endpoint) for endpoint in ask.simulator.webhooks.endpoints]
+def _endpoints(request: AdminRequest) -> Any:
+    return [_endpoint(endpoint) for endpoint in request.simulator.webhooks.endpoints]
 
 
-def _add(ask: Ask) -> Any:
-    client_id = ask.get("application", str)
-    if client_id is not None and client_id not in ask.auth_server.applications:
-        raise invalid({"application": [f"There is no {client_id}"]})
-    secret = ask.get("secret", str)
+def _add(request: AdminRequest) -> Any:
+    client_id = request.get("application", str)
+    if client_id is not None and client_id not in request.auth_server.applications:
+        raise invalid({"application": [f"{client_id} does not exist."]})
+    secret = request.get("secret", str)
     try:
-        endpoint = ask.simulator.webhooks.add(
-            ask.need("url", str),
-            events=ask.get("events", list[str]),
+        endpoint = request.simulator.webhooks.add(
+            request.require("url", str),
+            events=request.get("events", list[str]),
             secret=secret,
             application=client_id,
         )
     except ValueError as error:
-        raise refused(error, "url", "secret") from None
+        raise bad_request(error, "url", "secret") from None
     return _endpoint(endpoint)
 
 
-def _remove(ask: Ask) -> None:
+def _remove(request: AdminRequest) -> None:
     try:
-        ask.simulator.webhooks.remove(ask.params["endpoint_id"])
+        request.simulator.webhooks.remove(request.params["endpoint_id"])
     except KeyError:
         raise not_found("No such endpoint") from None
 
 
-def _rotate(ask: Ask) -> Any:
+def _rotate(request: AdminRequest) -> Any:
     try:
-        return _endpoint(ask.simulator.webhooks.rotate_secret(ask.params["endpoint_id"]))
+        return _endpoint(request.simulator.webhooks.rotate_secret(request.params["endpoint_id"]))
     except KeyError:
         raise not_found("No such endpoint") from None
 
 
-def _deliveries(ask: Ask) -> Any:
-    return [_delivery(delivery) for delivery in ask.simulator.webhooks.deliveries]
+def _deliveries(request: AdminRequest) -> Any:
+    return [_delivery(delivery) for delivery in request.simulator.webhooks.deliveries]
 
 
-def _replay(ask: Ask) -> None:
-    message_id, endpoint_id = ask.need("message_id", str), ask.get("endpoint_id", str)
+def _replay(request: AdminRequest) -> None:
+    message_id, endpoint_id = request.require("message_id", str), request.get("endpoint_id", str)
     try:
-        ask.simulator.webhooks.replay(message_id, endpoint_id)
+        request.simulator.webhooks.replay(message_id, endpoint_id)
     except KeyError as error:
         name = "message_id" if error.args[0] == message_id else "endpoint_id"
-        raise invalid({name: [f"There is no {error.args[0]}"]}) from None
+        raise invalid({name: [f"{error.args[0]} does not exist."]}) from None
 
 
-def _spoil(ask: Ask) -> None:
-    webhooks = ask.simulator.webhooks
-    orders = {name: ask.get(name, int) for name in _NEXT if name in ask.body}
-    delay = ask.get("delay_seconds", float)
-    if wrong := [name for name, times in orders.items() if times is None or times < 0]:
-        raise invalid({name: ["A whole number from 0 up."] for name in wrong})
+def _add_delivery_faults(request: AdminRequest) -> None:
+    webhooks = request.simulator.webhooks
+    counts = {name: request.get(name, int) for name in _COUNTED_FAULTS if name in request.body}
+    delay = request.get("delay_seconds", float)
+    if wrong := [name for name, times in counts.items() if times is None or times < 0]:
+        raise invalid({name: ["Must be a whole number, 0 or more."] for name in wrong})
     if delay is not None:
         try:
             webhooks.delay(timedelta(seconds=delay))
         except (ValueError, OverflowError) as error:
             raise invalid({"delay_seconds": [str(error)]}) from None
-    for name, times in orders.items():
+    for name, times in counts.items():
         getattr(webhooks, name)(times)
 
 
 WEBHOOKS: Final = (
-    Door(
+    AdminEndpoint(
         method="GET",
         path="/webhooks/endpoints",
         about="The endpoints of webhooks, with their secrets.",
-        answer=_endpoints,
+        handler=_endpoints,
     ),
-    Door(
+    AdminEndpoint(
         method="POST",
         path="/webhooks/endpoints",
-        about="Register an endpoint; it gets what happens from now on.",
-        answer=_add,
-        made=True,
-        takes={
-            "url": "where events are posted to",
-            "events": "a list of types of event; all if left out",
-            "secret": "whsec_ and 24 bytes as base64; made up if left out",
-            "application": "the client id whose portal shows it; everybody's if left out",
+        about="Register an endpoint; it receives later events.",
+        handler=_add,
+        creates=True,
+        body={
+            "url": "the URL that events are posted to",
+            "events": "a list of event types; all if left out",
+            "secret": "whsec_ and 24 bytes as base64; generated if left out",
+            "application": "the client id whose portal shows it; all portals do if left out",
         },
     ),
-    Door(
+    AdminEndpoint(
         method="DELETE",
         path="/webhooks/endpoints/{endpoint_id}",
-        about="Forget an endpoint, and what was to be sent to it.",
-        answer=_remove,
+        about="Remove an endpoint with its pending messages.",
+        handler=_remove,
     ),
-    Door(
+    AdminEndpoint(
         method="POST",
         path="/webhooks/endpoints/{endpoint_id}/rotate_secret",
-        about="Give an endpoint a new secret; the old one signs as well for another day.",
-        answer=_rotate,
+        about="Give an endpoint a new secret; the old one also signs for another day.",
+        handler=_rotate,
     ),
-    Door(
+    AdminEndpoint(
         method="GET",
         path="/webhooks/deliveries",
-        about="The attempts made lately, the newest last.",
-        answer=_deliveries,
+        about="The latest delivery attempts, the newest last.",
+        handler=_deliveries,
     ),
-    Door(
+    AdminEndpoint(
         method="POST",
         path="/webhooks/replay",
-        about="Send a message once more.",
-        answer=_replay,
-        takes={
-            "message_id": "which one",
-            "endpoint_id": "where to; everywhere it belongs if left out",
+        about="Send a message again.",
+        handler=_replay,
+        body={
+            "message_id": "the message",
+            "endpoint_id": "the endpoint; all endpoints of the message if left out",
         },
     ),
-    Door(
+    AdminEndpoint(
         method="POST",
-        path="/webhooks/mischief",
-        about="Spoil what is sent from now on. 0 takes an order back.",
-        answer=_spoil,
-        takes={**_NEXT, "delay_seconds": "how much later than they happened all are to be sent"},
+        path="/webhooks/delivery_faults",
+        about="Add faults to later deliveries. 0 cancels a fault.",
+        handler=_add_delivery_faults,
+        body={**_COUNTED_FAULTS, "delay_seconds": "the delay of all deliveries"},
     ),
 )

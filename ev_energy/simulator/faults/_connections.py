@@ -1,4 +1,4 @@
-"""Faults of the connection: what breaks, what is late, and what is sent besides the reply."""
+"""Faults of the connection: resets, truncated and slow replies, extra replies."""
 
 from __future__ import annotations
 
@@ -7,202 +7,206 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
-from ev_energy.simulator.faults._kind import ByHand, Incident, Kind, Wire
+from ev_energy.simulator.faults._kind import FaultKind, FaultRequest, RawConnection, RawResponse
 from ev_energy.simulator.faults._options import Number
 
 if TYPE_CHECKING:
     from aiohttp import web
 
 
-_LONGEST: Final = 24 * 3600
+_MAX_SECONDS: Final = 24 * 3600
 
 
 @attrs.frozen(kw_only=True)
-class ResetBefore(Kind):
-    """The connection is reset before the body of the request is read; nothing is done."""
+class ResetBefore(FaultKind):
+    """Resets the connection before the body of the request is read; the API does nothing."""
 
     handled: ClassVar = False
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Break off."""
-        return ByHand(incident, 0, Wire.reset)
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Reset the connection."""
+        return RawResponse(target, 0, RawConnection.reset)
 
 
 @attrs.frozen(kw_only=True)
-class ResetAfter(Kind):
-    """The request is carried out, and the connection reset instead of a reply."""
+class ResetAfter(FaultKind):
+    """Carries out the request, then resets the connection instead of replying."""
 
     handled: ClassVar = True
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Do what was asked, and break off."""
-        answer = await incident.answer()
-        return ByHand(incident, answer.status, Wire.reset)
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Carry out the request and reset the connection."""
+        reply = await target.reply()
+        return RawResponse(target, reply.status, RawConnection.reset)
 
 
 @attrs.frozen(kw_only=True)
-class Truncated(Kind):
-    """The connection is closed in the middle of the body, whose full length was announced."""
+class Truncated(FaultKind):
+    """Announces the full length of the body, but closes the connection in the middle of it."""
 
     handled: ClassVar = True
     share: float = attrs.field(
-        default=0.5, validator=Number("how much of the body is sent", most=1)
+        default=0.5, validator=Number("the share of the body that is sent", maximum=1)
     )
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Send less than promised, by a byte at least."""
-        answer = await incident.answer()
-        if not answer.body:
-            incident.give_back()
-            return answer.response()
-        kept = min(int(len(answer.body) * self.share), len(answer.body) - 1)
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Send less than announced, by at least one byte."""
+        reply = await target.reply()
+        if not reply.body:
+            target.discount()
+            return reply.response()
+        kept = min(int(len(reply.body) * self.share), len(reply.body) - 1)
 
-        async def send(wire: Wire) -> None:
-            await wire.write(answer.head(wire.now) + answer.body[:kept])
+        async def send(connection: RawConnection) -> None:
+            await connection.write(reply.head(connection.now) + reply.body[:kept])
 
-        return ByHand(incident, answer.status, send)
+        return RawResponse(target, reply.status, send)
 
 
 @attrs.frozen(kw_only=True)
-class BadChunk(Kind):
-    """A body in chunks, the second of which begins with something that is no size."""
+class BadChunk(FaultKind):
+    """Sends a chunked body whose second chunk has an invalid size."""
 
     handled: ClassVar = True
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Send one good chunk, and a bad one."""
-        answer = await incident.answer()
-        if not answer.body:
-            incident.give_back()
-            return answer.response()
-        good, rest = answer.body[: len(answer.body) // 2], answer.body[len(answer.body) // 2 :]
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Send a valid chunk, then an invalid one."""
+        reply = await target.reply()
+        if not reply.body:
+            target.discount()
+            return reply.response()
+        good, rest = reply.body[: len(reply.body) // 2], reply.body[len(reply.body) // 2 :]
         first = b"%x\r\n%b\r\n" % (len(good), good) if good else b""
 
-        async def send(wire: Wire) -> None:
-            await wire.write(answer.head(wire.now, chunked=True) + first + b"zz\r\n" + rest)
+        async def send(connection: RawConnection) -> None:
+            await connection.write(
+                reply.head(connection.now, chunked=True) + first + b"zz\r\n" + rest
+            )
 
-        return ByHand(incident, answer.status, send)
+        return RawResponse(target, reply.status, send)
 
 
 @attrs.frozen(kw_only=True)
-class SlowDrip(Kind):
-    """The body arrives in small pieces, with a pause before each."""
+class SlowDrip(FaultKind):
+    """Sends the body in small pieces, with a pause before each."""
 
     handled: ClassVar = True
     seconds: float = attrs.field(
-        default=0.1, validator=Number("the pause before each piece", most=_LONGEST)
+        default=0.1, validator=Number("the pause before each piece", maximum=_MAX_SECONDS)
     )
     pieces: int | None = attrs.field(
         default=None,
         validator=Number(
-            "how many there are; null for one a byte", least=1, whole=True, optional=True
+            "the number of pieces; null for one per byte", minimum=1, whole=True, optional=True
         ),
     )
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Send the head at once and the rest bit by bit."""
-        answer = await incident.answer()
-        if not answer.body:
-            incident.give_back()
-            return answer.response()
-        size = math.ceil(len(answer.body) / self.pieces) if self.pieces else 1
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Send the headers at once and the body piece by piece."""
+        reply = await target.reply()
+        if not reply.body:
+            target.discount()
+            return reply.response()
+        size = math.ceil(len(reply.body) / self.pieces) if self.pieces else 1
 
-        async def send(wire: Wire) -> None:
-            await wire.write(answer.head(wire.now))
-            for start in range(0, len(answer.body), size):
-                await wire.wait(self.seconds)
-                await wire.write(answer.body[start : start + size])
+        async def send(connection: RawConnection) -> None:
+            await connection.write(reply.head(connection.now))
+            for start in range(0, len(reply.body), size):
+                await connection.wait(self.seconds)
+                await connection.write(reply.body[start : start + size])
 
-        return ByHand(incident, answer.status, send, stay=True)
+        return RawResponse(target, reply.status, send, keep_open=True)
 
 
 @attrs.frozen(kw_only=True)
-class SlowStart(Kind):
-    """The request is carried out at once, but the reply comes late."""
+class SlowStart(FaultKind):
+    """Carries out the request at once, but replies late."""
 
     handled: ClassVar = True
     seconds: float = attrs.field(
-        default=5.0, validator=Number("the pause before the status line", most=_LONGEST)
+        default=5.0, validator=Number("the pause before the status line", maximum=_MAX_SECONDS)
     )
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Do what was asked, and take a while to say so."""
-        answer = await incident.answer()
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Carry out the request, wait, and reply."""
+        reply = await target.reply()
 
-        async def send(wire: Wire) -> None:
-            await wire.wait(self.seconds)
-            await wire.write(answer.wire(wire.now))
+        async def send(connection: RawConnection) -> None:
+            await connection.wait(self.seconds)
+            await connection.write(reply.to_bytes(connection.now))
 
-        return ByHand(incident, answer.status, send, stay=True)
+        return RawResponse(target, reply.status, send, keep_open=True)
 
 
 @attrs.frozen(kw_only=True)
-class Hang(Kind):
-    """Nothing happens, and no reply comes, until the client goes or a time is over."""
+class Hang(FaultKind):
+    """Does nothing and sends no reply until the client disconnects or a time has passed."""
 
     handled: ClassVar = False
     seconds: float | None = attrs.field(
         default=None,
         validator=Number(
-            "after how long the connection is closed; null for never", most=_LONGEST, optional=True
+            "seconds until the connection is closed; null for never",
+            maximum=_MAX_SECONDS,
+            optional=True,
         ),
     )
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Keep the client waiting."""
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Wait without a reply."""
         seconds = math.inf if self.seconds is None else self.seconds
 
-        async def send(wire: Wire) -> None:
-            await wire.wait(seconds)
+        async def send(connection: RawConnection) -> None:
+            await connection.wait(seconds)
 
-        return ByHand(incident, 0, send)
-
-
-@attrs.frozen(kw_only=True)
-class DuplicateReply(Kind):
-    """The reply is sent twice, the second as if to a request that was never made."""
-
-    handled: ClassVar = True
-
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Say everything again."""
-        answer = await incident.answer()
-
-        async def send(wire: Wire) -> None:
-            await wire.write(answer.wire(wire.now) * 2)
-
-        return ByHand(incident, answer.status, send, stay=True)
+        return RawResponse(target, 0, send)
 
 
 @attrs.frozen(kw_only=True)
-class Informational(Kind):
-    """A 103 comes before the reply, which is as it should be."""
+class DuplicateReply(FaultKind):
+    """Sends the reply twice; the second belongs to no request."""
 
     handled: ClassVar = True
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Announce the reply."""
-        answer = await incident.answer()
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Send the reply twice."""
+        reply = await target.reply()
+
+        async def send(connection: RawConnection) -> None:
+            await connection.write(reply.to_bytes(connection.now) * 2)
+
+        return RawResponse(target, reply.status, send, keep_open=True)
+
+
+@attrs.frozen(kw_only=True)
+class Informational(FaultKind):
+    """Sends a 103 before the reply, which is correct."""
+
+    handled: ClassVar = True
+
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Send an interim reply, then the reply."""
+        reply = await target.reply()
         hints = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\n"
 
-        async def send(wire: Wire) -> None:
-            await wire.write(hints)
-            await wire.write(answer.wire(wire.now))
+        async def send(connection: RawConnection) -> None:
+            await connection.write(hints)
+            await connection.write(reply.to_bytes(connection.now))
 
-        return ByHand(incident, answer.status, send, stay=True)
+        return RawResponse(target, reply.status, send, keep_open=True)
 
 
 @attrs.frozen(kw_only=True)
-class ConnectionClose(Kind):
-    """The reply is as it should be, but the connection is closed without a word."""
+class ConnectionClose(FaultKind):
+    """Sends a correct reply, then closes the connection without announcing it."""
 
     handled: ClassVar = True
 
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Answer, and hang up."""
-        answer = await incident.answer()
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Reply and close the connection."""
+        reply = await target.reply()
 
-        async def send(wire: Wire) -> None:
-            await wire.write(answer.wire(wire.now))
+        async def send(connection: RawConnection) -> None:
+            await connection.write(reply.to_bytes(connection.now))
 
-        return ByHand(incident, answer.status, send)
+        return RawResponse(target, reply.status, send)

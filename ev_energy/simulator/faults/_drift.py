@@ -1,4 +1,4 @@
-"""Faults of the contract: replies of an API that has changed since the client was written."""
+"""Faults of the contract: replies of an API that is newer than the client."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 import ev_energy.models
-from ev_energy.simulator.faults._corrupted_replies import Spoiler
+from ev_energy.simulator.faults._corrupted_replies import ReplyCorruption
 from ev_energy.simulator.faults._options import Names, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ev_energy.simulator.faults._kind import Incident
-    from ev_energy.simulator.faults._reply import Answer
+    from ev_energy.simulator.faults._kind import FaultRequest
+    from ev_energy.simulator.faults._reply import BufferedReply
 
 
 Object = dict[str, Any]
 
 
 def _objects(body: Any) -> list[Object]:
-    """Return the object a reply is, or those it lists."""
+    """Return the object of a reply, or the objects of a list."""
     ones = cast("list[object]", body if isinstance(body, list) else [body])
     return [cast("Object", one) for one in ones if isinstance(one, dict)]
 
 
 def _all_objects(body: Any) -> Iterator[Object]:
-    """Yield every object of a reply, however deep."""
+    """Yield every object of a reply at any depth."""
     inner: list[object] = []
     if isinstance(body, dict):
         one = cast("Object", body)
@@ -42,7 +42,7 @@ def _all_objects(body: Any) -> Iterator[Object]:
 
 @functools.cache
 def _enum_texts() -> frozenset[str]:
-    """Return every text that is a member of some enum of the API."""
+    """Return the values of all enums of the API."""
     named = (getattr(ev_energy.models, name) for name in dir(ev_energy.models))
     open_enum = ev_energy.models.OpenEnum
     enums = [one for one in named if isinstance(one, type) and issubclass(one, open_enum)]
@@ -50,62 +50,62 @@ def _enum_texts() -> frozenset[str]:
 
 
 @attrs.frozen(kw_only=True)
-class UnknownMembers(Spoiler):
-    """The object, or each one of the list, has members nobody has heard of."""
+class UnknownMembers(ReplyCorruption):
+    """Adds unknown members to the object, or to each object of the list."""
 
     names: Sequence[str] | None = attrs.field(
         default=None,
-        validator=Names("what they are called; null for names of its own", optional=True),
+        validator=Names("the names of the members; null for default names", optional=True),
     )
 
-    def spoil(self, answer: Answer, incident: Incident) -> Answer | None:  # noqa: ARG002
-        """Add them: a text, a list, an object and so on, in turn."""
-        body = answer.json() if answer.is_json else None
+    def corrupt(self, reply: BufferedReply, target: FaultRequest) -> BufferedReply | None:  # noqa: ARG002
+        """Add members with a text, a list, an object and null in turn."""
+        body = reply.json() if reply.is_json else None
         if not (objects := _objects(body)):
             return None
         names = ("x_text", "x_list", "x_object", "x_null") if self.names is None else self.names
         values = ("new", [1, {"two": None}], {"deep": {"deeper": True}}, None)
         for one in objects:
             one |= {name: values[n % len(values)] for n, name in enumerate(names)}
-        return answer.with_json(body)
+        return reply.with_json(body)
 
 
 @attrs.frozen(kw_only=True)
-class MissingMembers(Spoiler):
-    """The object, or each one of the list, lacks members it should have."""
+class MissingMembers(ReplyCorruption):
+    """Removes members of the object, or of each object of the list."""
 
     names: Sequence[str] | None = attrs.field(
-        default=None, validator=Names("which; null for one by chance", optional=True)
+        default=None, validator=Names("the members; null for a random one", optional=True)
     )
 
-    def spoil(self, answer: Answer, incident: Incident) -> Answer | None:
-        """Remove them."""
-        body = answer.json() if answer.is_json else None
+    def corrupt(self, reply: BufferedReply, target: FaultRequest) -> BufferedReply | None:
+        """Remove the members."""
+        body = reply.json() if reply.is_json else None
         objects = _objects(body)
-        there = sorted({name for one in objects for name in one})
-        chosen = there if self.names is None else [name for name in there if name in self.names]
+        known = sorted({name for one in objects for name in one})
+        chosen = known if self.names is None else [name for name in known if name in self.names]
         if not chosen:
             return None
         if self.names is None:
-            chosen = [incident.pick(chosen)]
+            chosen = [target.pick(chosen)]
         for one in objects:
             for name in chosen:
                 one.pop(name, None)
-        return answer.with_json(body)
+        return reply.with_json(body)
 
 
 @attrs.frozen(kw_only=True)
-class NewEnumValue(Spoiler):
-    """A member that is one of some texts is another one, wherever it occurs in the reply."""
+class NewEnumValue(ReplyCorruption):
+    """Gives a member with enumerated values a new value, wherever it occurs in the reply."""
 
     member: str | None = attrs.field(
-        default=None, validator=Text("which; null for one by chance", optional=True)
+        default=None, validator=Text("the member; null for a random one", optional=True)
     )
-    value: str = attrs.field(default="BRAND_NEW", validator=Text("what it says"))
+    value: str = attrs.field(default="BRAND_NEW", validator=Text("the new value"))
 
-    def spoil(self, answer: Answer, incident: Incident) -> Answer | None:
-        """Invent a text."""
-        body = answer.json() if answer.is_json else None
+    def corrupt(self, reply: BufferedReply, target: FaultRequest) -> BufferedReply | None:
+        """Replace the value."""
+        body = reply.json() if reply.is_json else None
         places = [
             (one, name)
             for one in _all_objects(body)
@@ -115,8 +115,8 @@ class NewEnumValue(Spoiler):
         ]
         if not places:
             return None
-        chosen = self.member or incident.pick(sorted({name for _, name in places}))
+        chosen = self.member or target.pick(sorted({name for _, name in places}))
         for one, name in places:
             if name == chosen:
                 one[name] = self.value
-        return answer.with_json(body)
+        return reply.with_json(body)

@@ -1,4 +1,4 @@
-"""The faults that were asked for, and the middleware in which they strike."""
+"""The registered faults, and the middleware that applies them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import attrs
 from aiohttp import web
 
-from ev_energy.simulator.faults._kind import Incident, Tools
+from ev_energy.simulator.faults._kind import FaultRequest, FaultTools
 from ev_energy.simulator.faults._kinds import KINDS, make
-from ev_energy.simulator.faults._matcher import Where, operation_of
+from ev_energy.simulator.faults._matcher import Matcher, operation_of
 from ev_energy.simulator.faults._options import Number
 from ev_energy.simulator.resources._operations import OPERATIONS
 
@@ -22,47 +22,55 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
     from ev_energy.simulator._seeded_random import SeededRandom
-    from ev_energy.simulator.faults._kind import Kind
+    from ev_energy.simulator.faults._kind import FaultKind
     from ev_energy.simulator.faults._matcher import Operation
 
 
-_PARTS: Final = 1_000_000
+_RESOLUTION: Final = 1_000_000
 
 
 @attrs.define(eq=False)
 class Fault:
-    """Something that goes wrong, with some requests."""
+    """A fault that strikes some of the requests."""
 
     id: str
     kind: str
-    where: Where
+    matcher: Matcher
     count: int | None = attrs.field(
-        validator=Number("how often it strikes at most", least=1, whole=True, optional=True)
+        validator=Number(
+            "the maximum number of requests that it strikes", minimum=1, whole=True, optional=True
+        )
     )
-    probability: float = attrs.field(validator=Number("how likely it strikes", most=1))
-    after: int = attrs.field(validator=Number("how many requests it lets pass first", whole=True))
-    how: Kind
+    probability: float = attrs.field(
+        validator=Number("the probability that it strikes a request", maximum=1)
+    )
+    after: int = attrs.field(
+        validator=Number(
+            "the number of requests that pass before the first that it may strike", whole=True
+        )
+    )
+    effect: FaultKind
     seen: int = 0
-    """How many requests of its operations came to it while it was not used up."""
+    """The number of matching requests, until it is used up."""
     struck: int = 0
-    """How many of them it struck."""
+    """The number of requests that it struck."""
 
     @property
     def remaining(self) -> int | None:
-        """How often it will strike yet; None for no end."""
+        """The number of requests that it will still strike; None for no limit."""
         return None if self.count is None else self.count - self.struck
 
     @property
     def details(self) -> dict[str, Any]:
-        """What its kind was told, or is by default."""
-        return attrs.asdict(self.how, recurse=False)
+        """The details of its kind, defaults included."""
+        return attrs.asdict(self.effect, recurse=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything there is to know."""
+        """Return all its attributes as JSON."""
         return {
             "id": self.id,
             "kind": self.kind,
-            "operation": str(self.where),
+            "operation": str(self.matcher),
             "count": self.count,
             "probability": self.probability,
             "after": self.after,
@@ -73,16 +81,16 @@ class Fault:
         }
 
 
-#: The fault that struck a request, kept on the request.
+#: The fault that struck a request, stored on the request.
 STRUCK_BY: Final = web.RequestKey("struck_by", Fault)
 
 
 class Faults:
-    """Things that go wrong on demand. May be changed from any thread.
+    """The faults of a simulator. Any thread may change them.
 
-    For each request, the first fault that is for its operation, is not used up and has the odds
-    on its side strikes; it alone, the others do not see the request. `kinds` says what there is.
-    Faults that wait do so in real time, as the time-outs of clients do.
+    The first fault strikes that matches the operation of a request, is not used up and is drawn
+    with its probability; later faults do not see that request. `kinds` lists the kinds of faults.
+    Faults that wait do so in real time, as the timeouts of clients do.
     """
 
     def __init__(
@@ -92,9 +100,9 @@ class Faults:
         revoke: Callable[[str], object],
         operations: Collection[Operation] = OPERATIONS.keys(),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._tools = Tools(random, sleep, now, revoke)
+        self._tools = FaultTools(random, sleep, wall_clock, revoke)
         self._operations = frozenset(
             (method, template.rstrip("/") or "/") for method, template in operations
         )
@@ -103,9 +111,9 @@ class Faults:
         self._lock = threading.Lock()
 
     def install(self, app: web.Application) -> None:
-        """Strike inside the middlewares that ``app`` has so far, and outside of later ones."""
+        """Add the middleware to ``app``, inside of its present middlewares."""
         app.middlewares.append(self.middleware)
-        app.on_shutdown.append(self._let_go)
+        app.on_shutdown.append(self._abort_raw_connections)
 
     def add(
         self,
@@ -118,37 +126,37 @@ class Faults:
         after: int = 0,
         **details: Any,
     ) -> Fault:
-        """Let something go wrong from now on; `ValueError` names an argument that will not do."""
-        how = make(kind, details)
-        where = Where.read(operation, self._operations)
+        """Add a fault for later requests; `ValueError` names an invalid argument."""
+        effect = make(kind, details)
+        matcher = Matcher.parse(operation, self._operations)
         with self._lock:
             number = self._made + 1
-            fault = Fault(f"fault-{number}", kind, where, count, probability, after, how)
+            fault = Fault(f"fault-{number}", kind, matcher, count, probability, after, effect)
             self._made = number
             self._faults.append(fault)
         return fault
 
     def add_json(self, wanted: object) -> Fault:
-        """Do as `add` does, with all arguments as members of one object."""
+        """Add a fault, with all arguments of `add` as members of one object."""
         if not isinstance(wanted, dict):
-            raise ValueError("a fault is asked for with an object")  # noqa: TRY004 - one error
+            raise ValueError("a fault must be a JSON object")  # noqa: TRY004 - one error
         arguments = cast("dict[str, Any]", wanted).copy()
         if "kind" not in arguments:
-            raise ValueError(f"kind: must be there, and one of {', '.join(KINDS)}")
+            raise ValueError(f"kind: required; one of {', '.join(KINDS)}")
         return self.add(arguments.pop("kind"), **arguments)
 
     def remove(self, fault: Fault | str) -> None:
-        """Let one go, by itself or by its id."""
+        """Remove a fault, given as such or by its id."""
         with self._lock:
             for kept in self._faults:
                 if fault is kept or fault == kept.id:
                     self._faults.remove(kept)
                     return
         name = fault.id if isinstance(fault, Fault) else fault
-        raise ValueError(f"fault: there is no {name!r}")
+        raise ValueError(f"fault: {name!r} does not exist")
 
     def clear(self) -> None:
-        """Let all go. What has begun goes on to its end."""
+        """Remove all faults. Replies that have begun continue."""
         with self._lock:
             self._faults.clear()
 
@@ -161,7 +169,7 @@ class Faults:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Have a request answered, unless something goes wrong."""
+        """Handle the request, or let a fault reply."""
         if not self._faults:
             return await handler(request)
         operation = operation_of(request, self._operations)
@@ -170,30 +178,32 @@ class Faults:
             return await handler(request)
         request[STRUCK_BY] = fault
 
-        def give_back() -> None:
+        def discount() -> None:
             with self._lock:
                 fault.struck -= 1
             del request[STRUCK_BY]
 
         number = (fault.id, fault.seen)
-        return await fault.how.strike(Incident(request, handler, self._tools, number, give_back))
+        return await fault.effect.apply(
+            FaultRequest(request, handler, self._tools, number, discount)
+        )
 
     def _next(self, operation: Operation) -> Fault | None:
         with self._lock:
             for fault in self._faults:
-                if fault.remaining == 0 or not fault.where.covers(operation):
+                if fault.remaining == 0 or not fault.matcher.matches(operation):
                     continue
                 fault.seen += 1
-                if fault.seen > fault.after and self._odds(fault):
+                if fault.seen > fault.after and self._is_drawn(fault):
                     fault.struck += 1
                     return fault
         return None
 
-    def _odds(self, fault: Fault) -> bool:
-        drawn = self._tools.random.between(1, _PARTS, "odds", fault.id, fault.seen)
-        return drawn <= fault.probability * _PARTS
+    def _is_drawn(self, fault: Fault) -> bool:
+        number = self._tools.random.between(1, _RESOLUTION, "odds", fault.id, fault.seen)
+        return number <= fault.probability * _RESOLUTION
 
-    async def _let_go(self, _app: web.Application) -> None:
-        """Break off what is being sent by hand, so that the server can stop at once."""
+    async def _abort_raw_connections(self, _app: web.Application) -> None:
+        """Abort connections that a `RawResponse` writes to, so that the server can stop at once."""
         for transport in self._tools.connections:
             transport.abort()

@@ -1,4 +1,4 @@
-"""What a kind of fault is, and what it has at hand when it strikes."""
+"""The base class of the kinds of faults, and what a fault can do to one request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 import attrs
 from aiohttp import web
 
-from ev_energy.simulator.faults._reply import Answer
+from ev_energy.simulator.faults._reply import BufferedReply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,137 +26,137 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How often someone who waits looks whether the client is still there.
-_LOOK_EVERY: Final = 0.05
-#: Close at once: what is still to be sent is dropped, and the other side gets a reset.
-_LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
+#: Seconds between two checks whether the client is still connected.
+_POLL_INTERVAL: Final = 0.05
+#: ``SO_LINGER`` of zero seconds: unsent data is dropped, and the peer receives a reset.
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 @attrs.define
-class Tools:
-    """What faults get from outside."""
+class FaultTools:
+    """What the simulator provides to faults."""
 
     random: SeededRandom
     sleep: Callable[[float], Awaitable[object]]
     now: Callable[[], datetime]
-    """The time on everybody's wall, not the one of the world: clients compare with theirs."""
+    """The real time, not that of the world: clients compare headers with their own clock."""
     revoke: Callable[[str], object]
     connections: set[asyncio.Transport] = attrs.Factory(set[asyncio.Transport])
-    """Those that are written to by hand now: the server need not wait for them to end."""
+    """Connections that a `RawResponse` writes to now; a server that stops aborts them."""
 
 
 @attrs.frozen(eq=False)
-class Incident:
-    """One request that a fault strikes."""
+class FaultRequest:
+    """One request that a fault is applied to."""
 
     request: web.Request
     handler: Handler
-    tools: Tools
+    tools: FaultTools
     number: tuple[str, int]
-    """Which fault, and which of the requests that it saw."""
-    give_back: Callable[[], None]
-    """Says that there was nothing to break after all: this one does not count."""
+    """The id of the fault, and the number of the request among those it has seen."""
+    discount: Callable[[], None]
+    """Does not count this request after all, since its reply has nothing to corrupt."""
 
     async def handled(self) -> web.StreamResponse:
-        """Have the request handled as if nothing was wrong."""
+        """Return the reply of the API, as without a fault."""
         try:
             return await self.handler(self.request)
-        except web.HTTPException as error:  # which is a reply, too
+        except web.HTTPException as error:  # aiohttp raises some replies
             return web.Response(
                 status=error.status, reason=error.reason, headers=error.headers, body=error.body
             )
 
-    async def answer(self) -> Answer:
-        """Have the request handled, and return what would be sent."""
-        return Answer.of(await self.handled())
+    async def reply(self) -> BufferedReply:
+        """Return the reply of the API with its whole body."""
+        return BufferedReply.of(await self.handled())
 
     def pick(self, options: Sequence[T]) -> T:
-        """Return one of ``options``, for one incident always the same."""
+        """Return one of ``options``, always the same for the same request."""
         return self.tools.random.pick(options, "incident", *self.number)
 
 
 @attrs.frozen(kw_only=True)
-class Kind(ABC):
-    """One way in which things go wrong. The docstring's first line is what people read."""
+class FaultKind(ABC):
+    """A kind of fault. `kinds` shows the first line of its docstring to users."""
 
     handled: ClassVar[bool]
-    """Whether the request is carried out, whatever the client gets to see."""
+    """Whether the API carries out the request, whatever the client receives."""
 
     @abstractmethod
-    async def strike(self, incident: Incident) -> web.StreamResponse:
-        """Return what is sent instead of the reply that is due."""
+    async def apply(self, target: FaultRequest) -> web.StreamResponse:
+        """Return the reply that is sent instead of the proper one."""
 
 
 @attrs.frozen
-class Wire:
-    """A connection, for those who write bytes rather than replies."""
+class RawConnection:
+    """A connection to which bytes are written, rather than a reply."""
 
     _request: web.BaseRequest
-    _tools: Tools
+    _tools: FaultTools
 
     @property
     def now(self) -> datetime:
-        """The time on the wall."""
+        """The real time."""
         return self._tools.now()
 
     async def write(self, data: bytes) -> None:
-        """Send bytes as they are; `ConnectionError` if the client has gone."""
+        """Send bytes unchanged; `ConnectionError` if the client has disconnected."""
         await self._request.writer.write(data)
 
     async def wait(self, seconds: float = math.inf) -> None:
-        """Wait for so long, or until nobody is there to be kept waiting."""
+        """Wait for this many seconds, or until the client disconnects."""
         while seconds > 0 and self._request.transport is not None:
-            pause = min(seconds, _LOOK_EVERY)
+            pause = min(seconds, _POLL_INTERVAL)
             await self._tools.sleep(pause)
             seconds -= pause
 
     async def reset(self) -> None:
-        """Break the connection off, so that the client gets an error and not an end."""
+        """Reset the connection, so that the client gets an error and not the end of a stream."""
         transport = self._request.transport
         if transport is not None:
             raw: socket.socket = transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             transport.abort()
-        # Until the server has noticed: it would wait for the rest of the request to be sent.
+        # aiohttp would wait for the rest of the request until it notices the abort.
         while self._request.transport is not None:  # noqa: ASYNC110 - a turn or two of the loop
             await asyncio.sleep(0)
 
 
-class ByHand(web.StreamResponse):
-    """A reply whose bytes are written by a function, after everybody has seen its status.
+class RawResponse(web.StreamResponse):
+    """A reply whose bytes a function writes, after the middlewares have seen its status.
 
-    Status 0 stands for no reply at all. The connection is closed then, unless it is to ``stay``.
+    Status 0 means no reply. The connection is closed afterwards unless ``keep_open`` is set.
     """
 
     def __init__(
         self,
-        incident: Incident,
+        target: FaultRequest,
         status: int,
-        send: Callable[[Wire], Awaitable[None]],
+        send: Callable[[RawConnection], Awaitable[None]],
         *,
-        stay: bool = False,
+        keep_open: bool = False,
     ) -> None:
         super().__init__(status=status)
         self._send = send
-        self._tools = incident.tools
-        self._stay = stay and incident.request.keep_alive
+        self._tools = target.tools
+        self._keep_open = keep_open and target.request.keep_alive
 
     @property
     def keep_alive(self) -> bool:
         """Whether the connection can be used again."""
-        return self._stay
+        return self._keep_open
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send everything there is."""
+        """Let the function write its bytes."""
         transport = request.transport
         if transport is None:
-            raise ConnectionResetError("the client has gone")
+            raise ConnectionResetError("the client has disconnected")
         self._tools.connections.add(transport)
         try:
-            await self._send(Wire(request, self._tools))
+            await self._send(RawConnection(request, self._tools))
         finally:
             self._tools.connections.discard(transport)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing: the end has been sent, or must not be."""
+        """Do nothing: the function has sent the end, or omits it on purpose."""

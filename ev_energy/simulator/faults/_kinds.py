@@ -1,4 +1,4 @@
-"""All kinds of faults by name, what they do, and what can be told them."""
+"""Every kind of fault by name, with its description and its details."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ev_energy.simulator.faults import _connections, _drift, _large, _refusals
-from ev_energy.simulator.faults import _corrupted_replies as _spoilt
+from ev_energy.simulator.faults import (
+    _connections,
+    _corrupted_replies,
+    _drift,
+    _large,
+    _refusals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ev_energy.simulator.faults._kind import Kind
+    from ev_energy.simulator.faults._kind import FaultKind
 
 
-KINDS: Final[Mapping[str, type[Kind]]] = {
+KINDS: Final[Mapping[str, type[FaultKind]]] = {
     "rate_limited": _refusals.RateLimited,
     "server_error": _refusals.ServerError,
     "problem": _refusals.Problem,
@@ -32,17 +37,17 @@ KINDS: Final[Mapping[str, type[Kind]]] = {
     "duplicate_reply": _connections.DuplicateReply,
     "informational": _connections.Informational,
     "connection_close": _connections.ConnectionClose,
-    "wrong_content_type": _spoilt.WrongContentType,
-    "not_json": _spoilt.NotJson,
-    "wrong_shape": _spoilt.WrongShape,
-    "empty_body": _spoilt.EmptyBody,
-    "missing_link": _spoilt.MissingLink,
-    "broken_link": _spoilt.BrokenLink,
-    "link_loop": _spoilt.LinkLoop,
-    "foreign_link": _spoilt.ForeignLink,
-    "huge_header": _spoilt.HugeHeader,
-    "many_headers": _spoilt.ManyHeaders,
-    "clock_skew": _spoilt.ClockSkew,
+    "wrong_content_type": _corrupted_replies.WrongContentType,
+    "not_json": _corrupted_replies.NotJson,
+    "wrong_shape": _corrupted_replies.WrongShape,
+    "empty_body": _corrupted_replies.EmptyBody,
+    "missing_link": _corrupted_replies.MissingLink,
+    "broken_link": _corrupted_replies.BrokenLink,
+    "link_loop": _corrupted_replies.LinkLoop,
+    "foreign_link": _corrupted_replies.ForeignLink,
+    "huge_header": _corrupted_replies.HugeHeader,
+    "many_headers": _corrupted_replies.ManyHeaders,
+    "clock_skew": _corrupted_replies.ClockSkew,
     "giant_body": _large.GiantBody,
     "gzip_bomb": _large.GzipBomb,
     "deep_json": _large.DeepJson,
@@ -53,11 +58,11 @@ KINDS: Final[Mapping[str, type[Kind]]] = {
 
 
 def kinds() -> dict[str, dict[str, Any]]:
-    """Return, for every kind, what it does and what it can be told, as JSON."""
+    """Return the description and the details of every kind, as JSON."""
     return {name: _described(kind) for name, kind in KINDS.items()}
 
 
-def _described(kind: type[Kind]) -> dict[str, Any]:
+def _described(kind: type[FaultKind]) -> dict[str, Any]:
     return {
         "about": (inspect.getdoc(kind) or "").partition("\n")[0],
         "handled": kind.handled,
@@ -72,14 +77,14 @@ def _described(kind: type[Kind]) -> dict[str, Any]:
     }
 
 
-def make(name: object, details: Mapping[str, Any]) -> Kind:
-    """Return a kind with what it was told; `ValueError` names what is wrong."""
+def make(name: object, details: Mapping[str, Any]) -> FaultKind:
+    """Return a kind of fault with these details; `ValueError` names the argument that is wrong."""
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise ValueError(f"kind: {name!r} is none of {', '.join(KINDS)}")
+        raise ValueError(f"kind: {name!r} is not one of {', '.join(KINDS)}")
     known = [field.name for field in attrs.fields(kind)]
     for detail in details:
         if detail not in known:
-            there = f"it has {', '.join(known)}" if known else "it has none"
-            raise ValueError(f"{detail}: {name} has no such detail; {there}")
+            options = f"it has {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"{detail}: {name} has no such detail; {options}")
     return kind(**details)

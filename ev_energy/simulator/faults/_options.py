@@ -1,4 +1,4 @@
-"""What a detail of a fault may be. Checks and help for people come from the same object."""
+"""The details of a fault: validators that also describe what they accept."""
 
 from __future__ import annotations
 
@@ -14,98 +14,98 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Detail(ABC):
-    """A validator of `attrs` that can say what it takes."""
+class Option(ABC):
+    """An attrs validator that describes what it accepts."""
 
     about: str
-    """What the detail is for."""
+    """The purpose of the detail."""
     optional: bool = attrs.field(default=False, kw_only=True)
-    """Whether None will do."""
+    """Whether None is accepted."""
 
     @property
     @abstractmethod
-    def what(self) -> str:
-        """What it is to be, if not None."""
+    def description(self) -> str:
+        """The accepted values besides None, in words."""
 
     @abstractmethod
     def accepts(self, value: object) -> bool:
-        """Whether a value other than None will do."""
+        """Return whether a value other than None is valid."""
 
     @property
     def takes(self) -> str:
-        """All it may be, to be read after "must be"."""
-        return f"{self.what}, or null" if self.optional else self.what
+        """All accepted values, as a phrase after "must be"."""
+        return f"{self.description}, or null" if self.optional else self.description
 
     def __call__(self, _kind: Any, attribute: Attribute[Any], value: object) -> None:
-        """Raise `ValueError` unless the value will do."""
+        """Raise `ValueError` unless the value is valid."""
         if not (self.optional if value is None else self.accepts(value)):
             raise ValueError(f"{attribute.name}: must be {self.takes}, not {value!r}")
 
 
 @attrs.frozen
-class Number(Detail):
+class Number(Option):
     """A number within limits."""
 
-    least: float = 0
-    most: float = math.inf
+    minimum: float = 0
+    maximum: float = math.inf
     whole: bool = False
 
     @property
-    def what(self) -> str:
-        """The limits."""
-        limits = f"{self.least:,} or more"
-        if self.most < math.inf:
-            limits = f"from {self.least:,} to {self.most:,}"
+    def description(self) -> str:
+        """The limits, in words."""
+        limits = f"{self.minimum:,} or more"
+        if self.maximum < math.inf:
+            limits = f"from {self.minimum:,} to {self.maximum:,}"
         return f"a whole number, {limits}" if self.whole else f"a number, {limits}"
 
     def accepts(self, value: object) -> bool:
-        """Whether it is within them; true and false are no numbers here."""
+        """Return whether the value is within the limits; a bool is not a number here."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
-        return self.least <= value <= self.most
+        return self.minimum <= value <= self.maximum
 
 
 @attrs.frozen
-class Choice(Detail):
-    """One of some texts."""
+class Choice(Option):
+    """One of several texts."""
 
     options: tuple[str, ...]
 
     @property
-    def what(self) -> str:
-        """The options."""
+    def description(self) -> str:
+        """The options, in words."""
         return f"one of {', '.join(self.options)}"
 
     def accepts(self, value: object) -> bool:
-        """Whether it is one of them."""
+        """Return whether the value is one of them."""
         return value in self.options
 
 
 @attrs.frozen
-class Flag(Detail):
+class Flag(Option):
     """True or false."""
 
     @property
-    def what(self) -> str:
-        """Both."""
+    def description(self) -> str:
+        """Both values, in words."""
         return "true or false"
 
     def accepts(self, value: object) -> bool:
-        """Whether it is one of the two."""
+        """Return whether the value is a bool."""
         return isinstance(value, bool)
 
 
 @attrs.frozen
-class Text(Detail):
-    """A text that can stand in a header."""
+class Text(Option):
+    """A text that is valid in a header."""
 
     @property
-    def what(self) -> str:
-        """What it must be made of."""
+    def description(self) -> str:
+        """The accepted characters, in words."""
         return "a text of printable ASCII characters"
 
     def accepts(self, value: object) -> bool:
-        """Whether it would neither end the header nor be impossible to send."""
+        """Return whether the text can be sent and does not end the header."""
         return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
@@ -114,12 +114,12 @@ class Address(Text):
     """The URL of another site."""
 
     @property
-    def what(self) -> str:
-        """What it must lead to."""
+    def description(self) -> str:
+        """The accepted form, in words."""
         return "an absolute http or https URL"
 
     def accepts(self, value: object) -> bool:
-        """Whether it leads anywhere."""
+        """Return whether the value is an absolute URL of HTTP."""
         if not (isinstance(value, str) and super().accepts(value)):
             return False
         try:
@@ -130,30 +130,30 @@ class Address(Text):
 
 
 @attrs.frozen
-class Names(Detail):
-    """Some names."""
+class Names(Option):
+    """A list of names."""
 
     @property
-    def what(self) -> str:
-        """That there may be several."""
+    def description(self) -> str:
+        """The accepted form, in words."""
         return "a list of texts"
 
     def accepts(self, value: object) -> bool:
-        """Whether they are in a list; a single text would be taken for its letters."""
+        """Return whether the value is a list of texts; a text itself would count as letters."""
         if not isinstance(value, list | tuple):
             return False
         return all(isinstance(name, str) for name in cast("list[object]", value))
 
 
 @attrs.frozen
-class Errors(Detail):
-    """What is wrong with which member of a request, as ``field_errors`` has it."""
+class Errors(Option):
+    """Errors by member of the request, as in ``field_errors``."""
 
     @property
-    def what(self) -> str:
-        """Its form."""
+    def description(self) -> str:
+        """The accepted form, in words."""
         return "an object of member names"
 
     def accepts(self, value: object) -> bool:
-        """Whether it is an object."""
+        """Return whether the value is an object."""
         return isinstance(value, dict)

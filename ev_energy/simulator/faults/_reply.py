@@ -1,9 +1,10 @@
-"""A reply as a value that faults can change, and as the bytes that go over the wire."""
+"""A reply with its whole body, which faults change and send as bytes."""
 
 from __future__ import annotations
 
 import json
 from email.utils import format_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
@@ -15,18 +16,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-#: Statuses whose replies have no body by definition: there is nothing to break in one.
-_NEVER_A_BODY = frozenset({204, 304})
+#: Statuses without a body (RFC 9110, sections 15.3.5 and 15.4.5).
+_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
 def http_date(instant: datetime) -> str:
-    """Return the text HTTP has for an instant of UTC."""
+    """Return an instant of UTC as an HTTP date (RFC 9110, section 5.6.7)."""
     return format_datetime(instant, usegmt=True)
 
 
 @attrs.frozen
-class Answer:
-    """What a handler answered, whole."""
+class BufferedReply:
+    """The reply of a handler, with its whole body."""
 
     status: int
     reason: str
@@ -35,10 +36,10 @@ class Answer:
 
     @classmethod
     def of(cls, reply: web.StreamResponse) -> Self:
-        """Return what a reply would send."""
+        """Buffer a reply of aiohttp."""
         body = reply.body if isinstance(reply, web.Response) else NotImplemented
         if not isinstance(body, bytes | bytearray | None):
-            raise TypeError(f"no fault can change the body of a {type(reply).__name__}")
+            raise TypeError(f"faults cannot change the body of a {type(reply).__name__}")
         headers = CIMultiDict(reply.headers)
         headers.popall(hdrs.CONTENT_LENGTH, None)
         for cookie in reply.cookies.values():
@@ -47,31 +48,35 @@ class Answer:
 
     @property
     def has_body(self) -> bool:
-        """Whether replies of this status have a body, be it an empty one."""
-        return self.status not in _NEVER_A_BODY
+        """Whether replies of this status have a body, even if it is empty."""
+        return self.status not in _WITHOUT_BODY
 
     @property
     def is_json(self) -> bool:
-        """Whether it is a success that answers with JSON."""
+        """Whether this is a success with a JSON body."""
         kind = self.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0]
-        return self.status < 300 and kind == "application/json" and bool(self.body)  # noqa: PLR2004
+        return (
+            self.status < HTTPStatus.MULTIPLE_CHOICES
+            and kind == "application/json"
+            and bool(self.body)
+        )
 
     def json(self) -> Any:
-        """Return the body, read."""
+        """Return the decoded body."""
         return json.loads(self.body)
 
-    def with_json(self, body: Any) -> Answer:
-        """Return the same with another body."""
+    def with_json(self, body: Any) -> BufferedReply:
+        """Return a copy with another JSON body."""
         return attrs.evolve(self, body=json.dumps(body).encode())
 
-    def with_headers(self, headers: Mapping[str, str]) -> Answer:
-        """Return the same with these headers in place of any of the same name."""
+    def with_headers(self, headers: Mapping[str, str]) -> BufferedReply:
+        """Return a copy in which these headers replace those of the same names."""
         changed = self.headers.copy()
         changed.update(headers)
         return attrs.evolve(self, headers=changed)
 
     def response(self) -> web.Response:
-        """Return it as something that is sent as it should be."""
+        """Return the reply for aiohttp to send."""
         return web.Response(
             status=self.status,
             reason=self.reason,
@@ -80,10 +85,10 @@ class Answer:
         )
 
     def head(self, now: datetime, *, chunked: bool = False, length: int | None = None) -> bytes:
-        """Return the bytes that come before the body, the empty line included.
+        """Return the status line and the headers as bytes, with the empty line.
 
-        The length is the one of the body unless another is named. That the connection will be
-        closed is never said.
+        ``length`` overrides the length of the body. ``Connection: close`` is never sent, even if
+        the connection will be closed.
         """
         headers = self.headers.copy()
         headers.setdefault(hdrs.DATE, http_date(now))
@@ -95,6 +100,6 @@ class Answer:
         lines += [f"{name}: {text}" for name, text in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode()
 
-    def wire(self, now: datetime) -> bytes:
-        """Return all its bytes."""
+    def to_bytes(self, now: datetime) -> bytes:
+        """Return the whole reply as bytes."""
         return self.head(now) + (self.body if self.has_body else b"")

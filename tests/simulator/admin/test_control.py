@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from ev_energy.simulator import Clock
-from ev_energy.simulator.admin import DOORS
+from ev_energy.simulator.admin import ENDPOINTS
 from ev_energy.simulator.faults import kinds
 
 
@@ -52,23 +52,27 @@ async def control(start: Any, clock: Clock) -> Control:
 async def test_it_lists_every_door_and_each_of_them_opens(control: Control) -> None:
     listed = await control.get("/")
     assert await control.get("") == listed
-    assert {(door["method"], door["path"]) for door in listed["doors"]} == {
-        (door.method, f"/__sim{door.path}") for door in DOORS
+    assert {(endpoint["method"], endpoint["path"]) for endpoint in listed["endpoints"]} == {
+        (endpoint.method, f"/__sim{endpoint.path}") for endpoint in ENDPOINTS
     }
-    for door in listed["doors"]:
-        assert door["about"].endswith((".", "tells."))
-        path = re.sub(r"{\w+}", "nonesuch", door["path"].removeprefix("/__sim"))
-        answer = await control(door["method"], path)
-        known = 404 if "nonesuch" in path else (400 if door["body"] != {} else 200)
-        assert answer.status in {known, 201, 204, 409}, (door, answer.body)
+    for endpoint in listed["endpoints"]:
+        assert endpoint["about"].endswith((".", "lists."))
+        path = re.sub(r"{\w+}", "nonesuch", endpoint["path"].removeprefix("/__sim"))
+        answer = await control(endpoint["method"], path)
+        known = 404 if "nonesuch" in path else (400 if endpoint["body"] != {} else 200)
+        assert answer.status in {known, 201, 204, 409}, (endpoint, answer.body)
 
 
 async def test_each_member_that_is_listed_is_accepted_and_no_other(control: Control) -> None:
-    for door in (await control.get("/"))["doors"]:
-        if door["method"] == "POST" and "{" not in door["path"] and door["body"] is not None:
-            path = door["path"].removeprefix("/__sim")
+    for endpoint in (await control.get("/"))["endpoints"]:
+        if (
+            endpoint["method"] == "POST"
+            and "{" not in endpoint["path"]
+            and endpoint["body"] is not None
+        ):
+            path = endpoint["path"].removeprefix("/__sim")
             assert "nonesuch" in await control.refused(path, {"nonesuch": 1})
-            for member in door["body"]:
+            for member in endpoint["body"]:
                 said = await control("POST", path, {member: {"not": ["this"]}})
                 assert said.status == 400
                 assert "There is only" not in json.dumps(said.body["field_errors"].get(member))
@@ -196,7 +200,9 @@ async def test_webhooks_are_registered_spoilt_replayed_and_forgotten(
     assert await control.get("/webhooks/endpoints") == [made]
     webhooks = control.api.simulator.webhooks
 
-    assert (await control("POST", "/webhooks/mischief", {"drop": 1, "reorder": 2})).status == 204
+    assert (
+        await control("POST", "/webhooks/delivery_faults", {"drop": 1, "reorder": 2})
+    ).status == 204
     for number in range(3):
         webhooks.publish("a", {"number": number})
     await webhooks.settled()
@@ -220,7 +226,7 @@ async def test_webhooks_are_registered_spoilt_replayed_and_forgotten(
 async def test_webhooks_can_be_delayed(control: Control, receiver: Any) -> None:
     url, came = receiver
     await control.post("/webhooks/endpoints", {"url": url}, status=201)
-    await control("POST", "/webhooks/mischief", {"delay_seconds": 90})
+    await control("POST", "/webhooks/delivery_faults", {"delay_seconds": 90})
     webhooks = control.api.simulator.webhooks
     webhooks.publish("a", {})
     await webhooks.settled()
@@ -237,10 +243,10 @@ async def test_webhooks_can_be_delayed(control: Control, receiver: Any) -> None:
         ("/webhooks/endpoints", {"url": "ftp://here"}, "url"),
         ("/webhooks/endpoints", {"url": "http://here", "events": "all"}, "events"),
         ("/webhooks/endpoints", {"url": "http://here", "application": "no"}, "application"),
-        ("/webhooks/mischief", {"drop": -1}, "drop"),
-        ("/webhooks/mischief", {"drop": 1.5}, "drop"),
-        ("/webhooks/mischief", {"delay_seconds": -1}, "delay_seconds"),
-        ("/webhooks/mischief", {"delay_seconds": 1e300}, "delay_seconds"),
+        ("/webhooks/delivery_faults", {"drop": -1}, "drop"),
+        ("/webhooks/delivery_faults", {"drop": 1.5}, "drop"),
+        ("/webhooks/delivery_faults", {"delay_seconds": -1}, "delay_seconds"),
+        ("/webhooks/delivery_faults", {"delay_seconds": 1e300}, "delay_seconds"),
         ("/webhooks/replay", {}, "message_id"),
         ("/webhooks/replay", {"message_id": "msg_none"}, "message_id"),
         ("/applications", {"redirect_uris": ["javascript:alert(1)"]}, "redirect_uris"),

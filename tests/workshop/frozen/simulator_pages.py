@@ -264,11 +264,11 @@ class Outside:
             ("duplicate", {"drop": 1}), ("reorder", {}), ("corrupt_signature", {}),
             ("stale_timestamp", {"delay_seconds": 90}),
         ):  # fmt: skip
-            await to.ask(f"POST {sim}/mischief", "none", json={name: 2, **more})
+            await to.ask(f"POST {sim}/delivery_faults", "none", json={name: 2, **more})
             await to.take({"advance": {"hours": 6}})
             await to.take({"do": "deliveries"})
         for body in ({"duplicate": -1}, {"nothing": 1}, {"delay_seconds": -1}, {"drop": "x"}):
-            await to.ask(f"POST {sim}/mischief", "none", json=body)
+            await to.ask(f"POST {sim}/delivery_faults", "none", json=body)
         await to.ask(f"POST {sim}/endpoints/{first}/rotate_secret", "none", json={})
         await to.take({"advance": {"hours": 5}})
         await to.take({"do": "deliveries"})
