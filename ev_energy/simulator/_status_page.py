@@ -305,7 +305,7 @@ def _faults(simulator: Simulator) -> Markup:
         (
             tag("code", fault.id),
             fault.kind,
-            tag("code", str(fault.where)),
+            tag("code", str(fault.matcher)),
             fault.struck,
             "unlimited" if fault.remaining is None else fault.remaining,
         )
