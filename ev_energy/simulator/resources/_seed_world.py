@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ev_energy.simulator.home_energy._home_energy import solar_share
 from ev_energy.simulator.resources.boundary_meters import add_meters
-from ev_energy.simulator.resources.catalogues.evses import add_catalogue
+from ev_energy.simulator.resources.catalogues.evses import add_evse_catalogue
 from ev_energy.simulator.resources.catalogues.vehicles import add_vehicle_catalogue
 from ev_energy.simulator.resources.charging_sessions._sessions import add_sessions
 from ev_energy.simulator.resources.dispatch import add_dispatch
@@ -43,7 +43,7 @@ _PARTS: tuple[Callable[[World], None], ...] = (
     add_suppliers,
     add_feeds,
     add_timezones,
-    add_catalogue,
+    add_evse_catalogue,
     add_vehicle_catalogue,
     add_users,
     add_sites,

@@ -9,13 +9,13 @@ from ev_energy.simulator.home_energy._battery import Battery, Policy
 from ev_energy.simulator.home_energy._home_energy import energy_totals, home_energy
 from ev_energy.simulator.home_energy._quarter_hours import QUARTERS_PER_HOUR, sample_log
 from ev_energy.simulator.http._routes import detail, listing, log
+from ev_energy.simulator.resources.catalogues import filtered_list
 from ev_energy.simulator.resources.catalogues.home_devices import (
     BATTERIES,
     add_device_catalogue,
     available_models,
     device_user_id,
     device_view,
-    filtered_list,
     logo_url,
 )
 from ev_energy.simulator.world._rows import Link

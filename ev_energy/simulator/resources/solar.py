@@ -35,12 +35,16 @@ from ev_energy.simulator.http._routes import (
     row_filter,
 )
 from ev_energy.simulator.onboarding_pages import onboarding_url
-from ev_energy.simulator.resources.catalogues import AVAILABLE_LISTING, country_of, onboarding_link
+from ev_energy.simulator.resources.catalogues import (
+    AVAILABLE_LISTING,
+    country_of,
+    filtered_list,
+    onboarding_link,
+)
 from ev_energy.simulator.resources.catalogues.home_devices import (
     INVERTERS,
     add_device_catalogue,
     available_models,
-    filtered_list,
     logo_url,
 )
 from ev_energy.simulator.world._homes import HOME_TEMPLATES, LONDON, next_midnight, zone_of

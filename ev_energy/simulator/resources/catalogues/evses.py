@@ -1,19 +1,25 @@
-"""Makes, models and firmware of charge points."""
+"""The catalogue of EVSEs: makes, models and firmware."""
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
 
 import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR
 from ev_energy.simulator.http._problems import ProblemError
 from ev_energy.simulator.http._routes import Reply, detail, listing
-from ev_energy.simulator.resources.catalogues import AVAILABLE_LISTING, EUROPE, EVERYWHERE
-from ev_energy.simulator.world._rows import ApiPath, Link
+from ev_energy.simulator.resources.catalogues import (
+    AVAILABLE_LISTING,
+    EUROPE,
+    EVERYWHERE,
+    country_to_check,
+    filtered_list,
+    onboarding_link,
+)
+from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
@@ -24,34 +30,37 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Product:
-    """A model, and what its charge points can do."""
+    """A model, and the capabilities of its EVSEs."""
 
     name: str
     watts: int
     volts: int = 230
     telemetry: bool = True
-    """Whether it reports voltage, signal and the control pilot."""
+    """Whether EVSEs report voltage, signal strength and the control pilot."""
     bidirectional: bool = False
     supported: bool = True
+    """Whether EVSEs can be connected."""
 
 
 @attrs.frozen
 class Maker:
-    """A make, and where it is sold."""
+    """A make, and the countries where it is sold."""
 
     name: str
     serial: str
-    """What its serial numbers begin with."""
+    """The prefix of its serial numbers."""
     products: tuple[Product, ...]
     countries: frozenset[str] = EUROPE
     provider: str | None = None
-    """What it is called where charge points are imported by serial number."""
+    """Its name in imports by serial number."""
     display_name: str | None = None
     rank: int | None = None
     beta: bool = False
     by_make: bool = True
-    """Whether a driver can begin with the make alone."""
+    """Whether onboarding can start with the make alone."""
 
+
+_ONBOARDING: Final = "/evse_onboarding"
 
 MAKERS: Final = (
     Maker(
@@ -100,48 +109,42 @@ MAKERS: Final = (
 )  # fmt: skip
 
 
-def onboarding_link(viewer: Viewer, **about: str) -> ApiPath | None:
-    """Return the link that begins onboarding; it needs a client, and has the user if one acts."""
-    if viewer.client_id is None:
-        return None
-    user = {} if viewer.user_id is None else {"user_id": viewer.user_id}
-    return ApiPath(
-        f"/evse_onboarding?{urlencode({'client_id': viewer.client_id, **about, **user})}"
-    )
-
-
 def _make_view(row: Row, viewer: Viewer) -> Row:
-    link = onboarding_link(viewer, make_id=row["id"]) if row["_maker"].by_make else None
+    choice = {"make_id": row["id"]}
+    link = onboarding_link(viewer, _ONBOARDING, choice) if row["_maker"].by_make else None
     return row | {"onboarding_url": link}
 
 
 def _model_view(row: Row, viewer: Viewer) -> Row:
-    link = onboarding_link(viewer, model_id=row["id"]) if row["_product"].supported else None
+    choice = {"model_id": row["id"]}
+    link = onboarding_link(viewer, _ONBOARDING, choice) if row["_product"].supported else None
     return row | {"onboarding_url": link}
 
 
-def add_catalogue(world: World) -> None:
-    """Fill the tables of makes, models and firmware versions."""
+def add_evse_catalogue(world: World) -> None:
+    """Add the tables of makes, models and firmware versions."""
     makes: list[Row] = []
     models: list[Row] = []
     firmware: list[Row] = []
-    began = ANCHOR - timedelta(days=800)
+    start = ANCHOR - timedelta(days=800)
     for number, maker in enumerate(MAKERS):
-        make_id = world.random.uid("emak", began + timedelta(days=number, minutes=7), maker.name)
+        make_id = world.random.uid("emak", start + timedelta(days=number, minutes=7), maker.name)
         makes.append({
             "id": make_id,
             "name": maker.name,
             "display_name": maker.display_name,
             "icon": f"https://cdn.example.com/makes/{maker.serial.lower()}.png",
             "is_beta": maker.beta,
-            "evse_models": ApiPath(f"/evse_models?{urlencode({'make_id': make_id})}"),
+            "evse_models": filtered_list("evse_models", make_id=make_id),
             "_maker": maker,
         })  # fmt: skip
         for product in maker.products:
             name = (maker.name, product.name)
-            day = began + timedelta(days=30 + number, seconds=world.random.between(1, 80000, *name))
+            published_at = start + timedelta(
+                days=30 + number, seconds=world.random.between(1, 80000, *name)
+            )
             models.append({
-                "id": world.random.uid("emod", day, *name),
+                "id": world.random.uid("emod", published_at, *name),
                 "name": product.name,
                 "display_name": f"{maker.name} {product.name}" if product.telemetry else None,
                 "make": Link("evse_makes", make_id),
@@ -150,11 +153,13 @@ def add_catalogue(world: World) -> None:
             })  # fmt: skip
             for release in range(2):
                 version = f"{2 + release}.{world.random.between(0, 30, *name, release)}.0"
-                text = f"{maker.serial}-{version}+build.{world.random.between(100, 999, *name)}"
-                published = day + timedelta(days=200 * (release + 1))
+                full_version = (
+                    f"{maker.serial}-{version}+build.{world.random.between(100, 999, *name)}"
+                )
+                released_at = published_at + timedelta(days=200 * (release + 1))
                 firmware.append({
-                    "id": world.random.uid("evsf", published, *name, release),
-                    "version": text,
+                    "id": world.random.uid("evsf", released_at, *name, release),
+                    "version": full_version,
                     "public_version": version if release else None,
                     "change_log": "Fewer reconnections on weak signals." if release else None,
                     "support_url": f"https://support.example.com/firmware/{version}"
@@ -168,7 +173,7 @@ def add_catalogue(world: World) -> None:
 
 
 def product_of(world: World, evse: Row) -> Product:
-    """Return what an EVSE can do."""
+    """Return the model of an EVSE with its capabilities."""
     model = world.follow(evse["model"])
     if model is None:
         raise LookupError(evse["model"])
@@ -176,30 +181,13 @@ def product_of(world: World, evse: Row) -> Product:
     return product
 
 
-_FALLBACK_COUNTRY: Final = "US"
-
-
-def country_named(accept_language: str | None) -> str:
-    """Return the country that a language tag names first, such as GB in en-GB."""
-    found = re.search(r"\b[A-Za-z]{2,3}-([A-Za-z]{2})\b", accept_language or "")
-    return found[1].upper() if found else _FALLBACK_COUNTRY
-
-
-def _check(call: Call) -> Reply:
-    country: str | None = call.query.get("country")
-    program_id = call.query.get("program_id")
-    if program_id is not None:
-        program = call.world.tables["programs"].get(program_id)
-        if program is None:
-            detail = "There is no such program."
-            raise ProblemError(404, "Not found", detail, slug="program-not-found")
-        country = program.get("_country", country)
-    model_id = call.query["evse_model_id"]
-    model = call.world.tables["evse_models"].get(model_id)
+def _check_compatibility(call: Call) -> Reply:
+    country = country_to_check(call, unknown_program="program-not-found")
+    model = call.world.tables["evse_models"].get(call.query["evse_model_id"])
     if model is None:
-        raise ProblemError(404, "Not found", "There is no such model.", slug="evse-model-not-found")
+        detail = "There is no such model."
+        raise ProblemError(HTTPStatus.NOT_FOUND, "Not found", detail, slug="evse-model-not-found")
     maker: Maker = model["_maker"]
-    country = country.upper() if country else country_named(call.language)
     compatible = model["_product"].supported and country in maker.countries
     return Reply({
         "compatible": compatible,
@@ -213,7 +201,7 @@ ROUTES: Final[Routes] = {
     ("GET", "/evse_makes/{evse_make_id}"): detail(),
     ("GET", "/evse_models"): AVAILABLE_LISTING,
     ("GET", "/evse_models/{evse_model_id}"): detail(),
-    ("GET", "/evse_compatibility/check"): _check,
+    ("GET", "/evse_compatibility/check"): _check_compatibility,
     ("GET", "/evse_firmware_versions"): listing(),
     ("GET", "/evse_firmware_versions/{evse_firmware_version_id}"): detail(),
 }

@@ -1,17 +1,16 @@
-"""Makes and models of what homes have besides charge points: inverters, batteries, meters."""
+"""The catalogues of home devices: inverters, home batteries and boundary meters."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
 
 import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR
 from ev_energy.simulator.home_energy._quarter_hours import latest_sample_link
 from ev_energy.simulator.resources.catalogues import EUROPE, EVERYWHERE
-from ev_energy.simulator.world._rows import ApiPath, Link
+from ev_energy.simulator.world._rows import Link
 from ev_energy.simulator.world._tables import GeneratedRows
 
 if TYPE_CHECKING:
@@ -28,39 +27,39 @@ class DeviceModel:
     name: str
     capacity_wh: int = 0
     watts: int = 0
-    """The most it takes and gives."""
+    """The maximum power in both directions."""
 
 
 @attrs.frozen
 class DeviceMaker:
-    """A make, and where it is sold."""
+    """A make, and the countries where it is sold."""
 
     name: str
     devices: tuple[DeviceModel, ...]
     countries: frozenset[str] = EVERYWHERE
     connected: bool = True
-    """Whether drivers can connect what they have of it."""
+    """Whether users can connect its devices."""
     has_logo: bool = True
 
 
 @attrs.frozen
 class DeviceCatalogue:
-    """A kind of devices, and how its ids begin."""
+    """The makes and models of one type of device, and the prefixes of their ids."""
 
-    thing: str
+    device_type: str
     make_prefix: str
     model_prefix: str
     makers: tuple[DeviceMaker, ...]
 
     @property
     def makes(self) -> str:
-        """The collection of makes."""
-        return f"{self.thing}_makes"
+        """The folder of the makes."""
+        return f"{self.device_type}_makes"
 
     @property
     def models(self) -> str:
-        """The collection of models."""
-        return f"{self.thing}_models"
+        """The folder of the models."""
+        return f"{self.device_type}_models"
 
 
 def _devices(*names: str) -> tuple[DeviceModel, ...]:
@@ -120,73 +119,72 @@ METERS: Final = DeviceCatalogue(
 
 def add_device_catalogue(
     world: World,
-    branch: DeviceCatalogue,
+    catalogue: DeviceCatalogue,
     *,
     make: Callable[[str, DeviceMaker], Row],
     make_view: Callable[[Row, Viewer], Row] | None = None,
     model_view: Callable[[Row, Viewer], Row] | None = None,
 ) -> None:
-    """Fill the tables of a kind's makes and models.
+    """Add the tables of the makes and models of a catalogue.
 
-    ``make`` returns the members of a make besides its name, from its id.
+    *make* returns the members of a make besides its name, from its id.
     """
-    began = ANCHOR - timedelta(days=780)
+    start = ANCHOR - timedelta(days=780)
     makes: list[Row] = []
     models: list[Row] = []
-    for number, maker in enumerate(branch.makers):
-        day = began + timedelta(days=number, minutes=11)
-        make_id = world.random.uid(branch.make_prefix, day, branch.thing, maker.name)
+    for number, maker in enumerate(catalogue.makers):
+        added_at = start + timedelta(days=number, minutes=11)
+        make_id = world.random.uid(
+            catalogue.make_prefix, added_at, catalogue.device_type, maker.name
+        )
         common = {"_maker": maker, "_connected": maker.connected}
         makes.append({"id": make_id, "name": maker.name, **make(make_id, maker), **common})
         for order, device in enumerate(maker.devices):
-            day = began + timedelta(days=30 + number, minutes=17 * order + 5)
+            added_at = start + timedelta(days=30 + number, minutes=17 * order + 5)
             models.append({
-                "id": world.random.uid(branch.model_prefix, day, maker.name, device.name),
+                "id": world.random.uid(catalogue.model_prefix, added_at, maker.name, device.name),
                 "name": device.name,
-                "make": Link(branch.makes, make_id),
+                "make": Link(catalogue.makes, make_id),
                 "_device": device,
                 **common,
             })  # fmt: skip
-    world.table(branch.makes, branch.make_prefix, GeneratedRows.from_rows(makes), view=make_view)
     world.table(
-        branch.models, branch.model_prefix, GeneratedRows.from_rows(models), view=model_view
+        catalogue.makes, catalogue.make_prefix, GeneratedRows.from_rows(makes), view=make_view
+    )
+    world.table(
+        catalogue.models, catalogue.model_prefix, GeneratedRows.from_rows(models), view=model_view
     )
 
 
-def available_models(world: World, branch: DeviceCatalogue, country: str) -> list[Row]:
-    """Return the models of a kind that a home in a country may have."""
+def available_models(world: World, catalogue: DeviceCatalogue, country: str) -> list[Row]:
+    """Return the models of a catalogue that are sold in a country and can be connected."""
 
-    def sold() -> list[Row]:
-        rows = world.tables[branch.models]
+    def find_models() -> list[Row]:
+        rows = world.tables[catalogue.models]
         return [row for row in rows if country in row["_maker"].countries and row["_connected"]]
 
-    return world.cached((branch.models, country), sold)
+    return world.cached((catalogue.models, country), find_models)
 
 
-def logo_url(branch: DeviceCatalogue, maker: DeviceMaker) -> str | None:
-    """Return where a make's logo is."""
+def logo_url(catalogue: DeviceCatalogue, maker: DeviceMaker) -> str | None:
+    """Return the URL of the logo of a make, or None if it has none."""
     name = maker.name.lower().replace(" ", "-")
-    return f"https://cdn.example.com/{branch.thing}/{name}.png" if maker.has_logo else None
-
-
-def filtered_list(folder: str, **about: str) -> ApiPath:
-    """Return a link to the part of a list."""
-    return ApiPath(f"/{folder}?{urlencode(about)}")
+    return f"https://cdn.example.com/{catalogue.device_type}/{name}.png" if maker.has_logo else None
 
 
 def hide_user(row: Row) -> Row:
-    """Return a row as it is shown where nobody is told whose it is."""
+    """Return a row without the ``user`` member, which becomes internal."""
     return {("_user" if name == "user" else name): value for name, value in row.items()}
 
 
 def device_user_id(row: Row) -> str:
-    """Return whose a device is, be it a row as it is kept or as it is shown."""
+    """Return the id of the user of a device, from its stored row or its view."""
     link: Link = row["_user"] if "_user" in row else row["user"]
     return link.key
 
 
 def device_view(world: World, row: Row, _viewer: Viewer) -> Row:
-    """Return a metered device as it is shown: since when it is known, and what it told last."""
+    """Return a metered device with its time of creation and its latest sample."""
     return hide_user(row) | {
         "created_at": row["_made_at"],
         "latest_status_log": latest_sample_link(world, row, "status_logs"),

@@ -1,10 +1,11 @@
-"""Makes, models and trims of cars."""
+"""The catalogue of vehicles: makes, models and trims, and the connectors of models."""
 
 from __future__ import annotations
 
+import functools
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
 
 import attrs
 
@@ -13,7 +14,13 @@ from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_inst
 from ev_energy.simulator.http._paging import numbered_page
 from ev_energy.simulator.http._problems import ProblemError, invalid, not_found
 from ev_energy.simulator.http._routes import Reply, collection_at, detail, listing, read_link
-from ev_energy.simulator.resources.catalogues.evses import country_named
+from ev_energy.simulator.resources.catalogues import (
+    country_of,
+    country_to_check,
+    filtered_list,
+    onboarding_link,
+    user_to_list_for,
+)
 from ev_energy.simulator.world._rows import ApiPath, Link
 from ev_energy.simulator.world._tables import GeneratedRows, Selection
 
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Trim:
-    """One version of a model."""
+    """A trim of a model."""
 
     name: str
     kwh: float
@@ -35,13 +42,13 @@ class Trim:
 
 @attrs.frozen
 class CarModel:
-    """A model, in its versions."""
+    """A model, and its trims."""
 
     name: str
     trims: tuple[Trim, ...]
     connector: Connector | None = Connector.CCS
     america: bool = False
-    """Whether it is sold there too."""
+    """Whether it is sold in North America as well as in Europe."""
 
 
 @attrs.frozen
@@ -51,7 +58,7 @@ class CarMaker:
     name: str
     models: tuple[CarModel, ...]
     connected: bool = True
-    """Whether its cars can be integrated."""
+    """Whether its cars can be connected."""
 
 
 CAR_MAKERS: Final = (
@@ -98,36 +105,14 @@ CAR_MAKERS: Final = (
     CarMaker("Aixam", (CarModel("eCity", (Trim("Pack", 6.1, 2_300),), None),), connected=False),
 )  # fmt: skip
 
-#: The words for a continent where its connectors are looked up.
+#: The region of a country in the paths of connectors, if it is not Europe.
 CONNECTOR_REGIONS: Final = {"US": "NORTH_AMERICA", "CA": "NORTH_AMERICA"}
 
 
-def onboarding_link(viewer: Viewer, **about: str) -> ApiPath | None:
-    """Return the link that begins onboarding; it needs a client, and has the user if one acts."""
-    if viewer.client_id is None:
-        return None
-    user = {} if viewer.user_id is None else {"user_id": viewer.user_id}
-    return ApiPath(
-        f"/vehicle_onboarding?{urlencode({'client_id': viewer.client_id, **about, **user})}"
-    )
-
-
-def _with_link(row: Row, viewer: Viewer, parameter: str) -> Row:
-    about = {parameter: str(row["id"])}
-    link = onboarding_link(viewer, **about) if row["_connected"] else None
+def _view(row: Row, viewer: Viewer, *, parameter: str) -> Row:
+    choice = {parameter: str(row["id"])}
+    link = onboarding_link(viewer, "/vehicle_onboarding", choice) if row["_connected"] else None
     return row | {"onboarding_url": link}
-
-
-def _make_view(row: Row, viewer: Viewer) -> Row:
-    return _with_link(row, viewer, "make_id")
-
-
-def _model_view(row: Row, viewer: Viewer) -> Row:
-    return _with_link(row, viewer, "model_id")
-
-
-def _trim_view(row: Row, viewer: Viewer) -> Row:
-    return _with_link(row, viewer, "trim_id")
 
 
 def _watt_hours(trim: Trim) -> int:
@@ -135,19 +120,19 @@ def _watt_hours(trim: Trim) -> int:
 
 
 def add_vehicle_catalogue(world: World) -> None:
-    """Fill the tables of makes, models and trims of cars."""
+    """Add the tables of makes, models and trims."""
     makes: list[Row] = []
     models: list[Row] = []
     trims: list[Row] = []
-    began = ANCHOR - timedelta(days=850)
+    start = ANCHOR - timedelta(days=850)
     for number, maker in enumerate(CAR_MAKERS):
-        made_at = began + timedelta(days=number, minutes=11)
+        made_at = start + timedelta(days=number, minutes=11)
         make_id = world.random.uid("vmak", made_at, maker.name)
         makes.append({
             "id": make_id,
             "name": maker.name,
             "icon": f"https://cdn.example.com/cars/{maker.name.lower()}.png",
-            "models": ApiPath(f"/vehicle_models?{urlencode({'make_id': make_id})}"),
+            "models": filtered_list("vehicle_models", make_id=make_id),
             "subscription_name": None,
             "subscription_package": None,
             "_connected": maker.connected,
@@ -159,7 +144,7 @@ def add_vehicle_catalogue(world: World) -> None:
                 "id": model_id,
                 "name": model.name,
                 "make": Link("vehicle_makes", make_id),
-                "vehicle_trims": ApiPath(f"/vehicle_trims?{urlencode({'model_id': model_id})}"),
+                "vehicle_trims": filtered_list("vehicle_trims", model_id=model_id),
                 "default_battery_size_watt_hours": _watt_hours(model.trims[0]),
                 "default_connector_type": model.connector and str(model.connector),
                 "_connected": maker.connected,
@@ -178,27 +163,42 @@ def add_vehicle_catalogue(world: World) -> None:
                 }
                 for trim in model.trims
             ]
-    world.table("vehicle_makes", "vmak", GeneratedRows.from_rows(makes), view=_make_view)
-    world.table("vehicle_models", "vmod", GeneratedRows.from_rows(models), view=_model_view)
-    world.table("vehicle_trims", "trim", GeneratedRows.from_rows(trims), view=_trim_view)
+    world.table(
+        "vehicle_makes",
+        "vmak",
+        GeneratedRows.from_rows(makes),
+        view=functools.partial(_view, parameter="make_id"),
+    )
+    world.table(
+        "vehicle_models",
+        "vmod",
+        GeneratedRows.from_rows(models),
+        view=functools.partial(_view, parameter="model_id"),
+    )
+    world.table(
+        "vehicle_trims",
+        "trim",
+        GeneratedRows.from_rows(trims),
+        view=functools.partial(_view, parameter="trim_id"),
+    )
 
 
 def available_trims(world: World, country: str) -> list[Row]:
-    """Return the trims a driver there may have, and that can be integrated."""
+    """Return the trims that are sold in a country and can be connected."""
     america = country in CONNECTOR_REGIONS
 
-    def sold() -> list[Row]:
+    def find_trims() -> list[Row]:
         return [
             row
             for row in world.tables["vehicle_trims"]
             if row["_connected"] and (row["_america"] or not america)
         ]
 
-    return world.cached(("trims", america), sold)
+    return world.cached(("trims", america), find_trims)
 
 
 def add_hidden_trim(world: World, model: Row, size: int, *, name: str = "Custom") -> Row:
-    """Return a trim of a model with this battery; one that is made is in no list."""
+    """Add a trim of a model with this battery, which no list shows."""
     return world.tables["vehicle_trims"].add({
         "id": world.new_id("vehicle_trims"),
         "name": name,
@@ -213,51 +213,52 @@ def add_hidden_trim(world: World, model: Row, size: int, *, name: str = "Custom"
 
 
 def connectors_of(world: World, model: Row) -> dict[str, Row]:
-    """Return the connectors of a model by region: what is known, and what requests made of it."""
-    known: dict[str, Any] = {}
+    """Return the connectors of a model by region: from the catalogue, and as requests set them."""
+    in_catalogue: dict[str, Any] = {}
     default = model["default_connector_type"]
     since = write_instant(ANCHOR)
     if default is not None:
         for region in ("EUROPE", "NORTH_AMERICA"):
             if region == "EUROPE" or model["_america"]:
-                plug = "CCS" if region == "EUROPE" and default == "NACS" else default
-                known[region] = {"connector_type": plug, "source": "CAR_API", "updated_at": since}
+                connector = "CCS" if region == "EUROPE" and default == "NACS" else default
+                in_catalogue[region] = {
+                    "connector_type": connector,
+                    "source": "CAR_API",
+                    "updated_at": since,
+                }
     changed = world.extra_state.get("model_connectors", {}).get(model["id"], {})
-    home = model["url"].path
+    path = model["url"].path
     return {
         region: {
-            "url": ApiPath(f"{home}/connectors/{region}"),
-            "vehicle_model": ApiPath(home),
+            "url": ApiPath(f"{path}/connectors/{region}"),
+            "vehicle_model": ApiPath(path),
             "region": region,
-            "confidence": "HIGH" if region in known else None,
+            "confidence": "HIGH" if region in in_catalogue else None,
             "source": None,
             "verified_at": None,
-            **known.get(region, {}),
+            **in_catalogue.get(region, {}),
             **changed.get(region, {}),
         }
-        for region in {**known, **changed}
+        for region in {**in_catalogue, **changed}
     }
 
 
-#: Those a driver is offered first.
+#: The makes that are recommended first.
 _RANKS: Final = {"Tesla": 1, "Nissan": 2, "Volkswagen": 3, "Kia": 4, "Hyundai": 5}
 
 
 def _listed(call: Call) -> Collection:
-    """Return what may be listed: not what requests added, and in the order that is wanted."""
+    """Return the rows to list, without those that requests added, in the order of the query."""
     everything = collection_at(call)
     rows = [row for row in everything.after(None) if not row.get("_hidden")]
-    user_id = call.query.get("available_for_user_id")
+    user_id = user_to_list_for(call)
     if user_id is not None:
-        user = call.world.tables["users"].get(user_id)
-        if user is None:
-            raise invalid({"available_for_user_id": ["No such user."]})
-        america = user.get("default_location", {}).get("country_code") in CONNECTOR_REGIONS
+        america = country_of(call.world, user_id) in CONNECTOR_REGIONS
         rows = [row for row in rows if row["_america"] or not america]
     match call.query.get("ordering"):
         case "name" | "-name" as order:
             return Selection(everything, rows, lambda row: row["name"], reverse=order == "-name")
-        case _:  # unknown orders are ignored
+        case _:  # the API ignores unknown orders
             return Selection(everything, rows)
 
 
@@ -273,14 +274,14 @@ def _create_model(call: Call) -> Reply:
         "id": model_id,
         "name": call.body["name"],
         "make": make,
-        "vehicle_trims": ApiPath(f"/vehicle_trims?model_id={model_id}"),
+        "vehicle_trims": filtered_list("vehicle_trims", model_id=model_id),
         "default_battery_size_watt_hours": 50_000,
         "default_connector_type": None,
         "_connected": False,
         "_america": True,
         "_hidden": True,
     })  # fmt: skip
-    return _shown(call, "vehicle_models", row, 201)
+    return _shown(call, "vehicle_models", row, HTTPStatus.CREATED)
 
 
 def _update_model(call: Call) -> Reply:
@@ -296,10 +297,10 @@ def _create_trim(call: Call) -> Reply:
     row = add_hidden_trim(
         call.world, model, call.body["battery_size_watt_hours"], name=call.body["name"]
     )
-    return _shown(call, "vehicle_trims", row, 201)
+    return _shown(call, "vehicle_trims", row, HTTPStatus.CREATED)
 
 
-def _shown(call: Call, folder: str, row: Row, status: int = 200) -> Reply:
+def _shown(call: Call, folder: str, row: Row, status: int = HTTPStatus.OK) -> Reply:
     return Reply(call.serialize(call.world.tables[folder].view_for(row, call.viewer)), status)
 
 
@@ -322,8 +323,8 @@ def _create_connector(call: Call) -> Reply:
     model = call.row("vehicle_models", "vehicle_model_id")
     region = call.body["region"]
     if region in connectors_of(call.world, model):
-        raise invalid({"region": ["There is one for this region already."]})
-    return _keep_connector(call, model, region, call.body, 201)
+        raise invalid({"region": ["The model has a connector for this region already."]})
+    return _store_connector(call, model, region, call.body, HTTPStatus.CREATED)
 
 
 def _update_connector(call: Call) -> Reply:
@@ -331,38 +332,36 @@ def _update_connector(call: Call) -> Reply:
     region = call.params["region"]
     if region not in connectors_of(call.world, model):
         raise not_found()
-    return _keep_connector(call, model, region, call.body)
+    return _store_connector(call, model, region, call.body)
 
 
-def _keep_connector(
-    call: Call, model: Row, region: str, given: dict[str, Any], status: int = 200
+def _store_connector(
+    call: Call, model: Row, region: str, given: dict[str, Any], status: int = HTTPStatus.OK
 ) -> Reply:
-    kept = call.world.extra_state.setdefault("model_connectors", {}).setdefault(model["id"], {})
+    connectors = call.world.extra_state.setdefault("model_connectors", {}).setdefault(
+        model["id"], {}
+    )
     changes = {name: value for name, value in given.items() if name != "region"}
     if changes.get("verified_at") is not None:
         changes["verified_at"] = write_instant(read_instant(changes["verified_at"]))
     changes["updated_at"] = write_instant(call.now)
-    kept[region] = kept.get(region, {}) | changes
+    connectors[region] = connectors.get(region, {}) | changes
     return Reply(call.serialize(connectors_of(call.world, model)[region]), status)
 
 
-def _check(call: Call) -> Reply:
+def _check_compatibility(call: Call) -> Reply:
     world = call.world
     model = world.tables["vehicle_models"].get(call.query["vehicle_model_id"])
     if model is None:
         detail = "There is no such model."
-        raise ProblemError(404, "Not found", detail, slug="vehicle-model-not-found")
-    country = str(call.query.get("country") or country_named(call.language)).upper()
-    program_id = call.query.get("program_id")
-    if program_id is not None:
-        program = world.tables["programs"].get(program_id)
-        if program is None:
-            slug = "program-not-found-vehicle-compatibility"
-            raise ProblemError(404, "Not found", "There is no such program.", slug=slug)
-        country = program.get("_country", country)
+        raise ProblemError(
+            HTTPStatus.NOT_FOUND, "Not found", detail, slug="vehicle-model-not-found"
+        )
+    country = country_to_check(call, unknown_program="program-not-found-vehicle-compatibility")
     make = world.follow(model["make"]) or {}
-    sold = model["_connected"] and (model["_america"] or country not in CONNECTOR_REGIONS)
-    return Reply({"compatible": sold, "recommendation_rank": _RANKS.get(make.get("name", ""))})
+    compatible = model["_connected"] and (model["_america"] or country not in CONNECTOR_REGIONS)
+    rank = _RANKS.get(make.get("name", ""))
+    return Reply({"compatible": compatible, "recommendation_rank": rank})
 
 
 ROUTES: Final[Routes] = {
@@ -379,5 +378,5 @@ ROUTES: Final[Routes] = {
     ("GET", "/vehicle_trims"): _LISTING,
     ("POST", "/vehicle_trims"): _create_trim,
     ("GET", "/vehicle_trims/{vehicle_trim_id}"): detail(),
-    ("GET", "/vehicle_compatibility/check"): _check,
+    ("GET", "/vehicle_compatibility/check"): _check_compatibility,
 }
