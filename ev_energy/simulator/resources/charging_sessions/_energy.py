@@ -1,4 +1,4 @@
-"""The energy of sub-sessions: when it flowed, what it cost, and what working it out anew gives."""
+"""The energy of sub-sessions: by half hour, its cost, and its recalculation."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 _RECALCULATED: Final = "recalculations"
 _HALF_HOUR_SECONDS: Final = 1800
-#: Hundredths of a minor unit for a kWh, times watt-hours, in a minor unit.
-_MINOR_UNIT: Final = 100_000
-#: What is lost on the way from the supply meter, of 100.
-_LOSSES: Final = 8
-#: So many of a hundred sub-sessions have readings of more than there can have been.
-_OVERDONE: Final = 4
-_MOST_OVERDONE: Final = 6
+#: Prices are hundredths of a minor unit per kWh, energies are watt-hours: this makes minor units.
+_PRICE_SCALE: Final = 100_000
+#: The loss between supply meter and device, in percent.
+_LOSS_PERCENT: Final = 8
+#: The percentage of sub-sessions whose readings exceed the energy that was delivered.
+_OVERAGE_ODDS: Final = 4
+_MAX_OVERAGE_PERCENT: Final = 6
 _CURRENCIES: Final = {"GB": "GBP", "IE": "EUR", "US": "USD", "CA": "CAD"}
 
 
 def tariff_of(world: World, episode: Episode) -> Row | None:
-    """Return the tariff that charging was paid by; None on the go, and where there is none."""
+    """Return the tariff of an episode, or None for public charging and sites without one."""
     return None if episode.public else world.tables["tariffs"].get(episode.tariff.key)
 
 
 def is_priced(tariff: Row | None) -> bool:
-    """Return whether anybody knows what a tariff's electricity costs."""
+    """Return whether the prices of a tariff are known."""
     if tariff is None:
         return False
     offer: Offer = tariff["_offer"]
@@ -48,46 +48,51 @@ def is_priced(tariff: Row | None) -> bool:
 
 
 def currency_of(episode: Episode, tariff: Row | None) -> str:
-    """Return the currency of a tariff, or of the place."""
+    """Return the currency of a tariff, or without a tariff of the site's country."""
     if tariff is not None:
         return str(tariff["currency"])
     return _CURRENCIES.get(episode.site.country, "EUR")
 
 
 def overage_of(world: World, key: str, episode: Episode, number: int, wh: int) -> int:
-    """Return the watt-hours that readings told of beside what there can have been."""
-    over = episode.periods[number].end_us is not None
-    if not over or episode.public or not world.random.odds(_OVERDONE, key, "overdone"):
+    """Return the watt-hours by which readings exceed the energy that was delivered."""
+    finished = episode.periods[number].end_us is not None
+    if not finished or episode.public or not world.random.odds(_OVERAGE_ODDS, key, "overdone"):
         return 0
-    return wh * world.random.between(1, _MOST_OVERDONE, key, "by") // 100
+    return wh * world.random.between(1, _MAX_OVERAGE_PERCENT, key, "by") // 100
 
 
 def is_capped(world: World, key: str) -> bool:
-    """Return whether only what there can have been is counted: yes, unless told otherwise."""
+    """Return whether overages are left out, as they are unless a recalculation includes them."""
     return bool(world.extra_state.get(_RECALCULATED, {}).get(key, {}).get("capped", True))
 
 
 def updated_at(world: World, key: str, episode: Episode, number: int, now: datetime) -> str:
-    """Return when the energy of a sub-session was last worked out."""
-    done = world.extra_state.get(_RECALCULATED, {}).get(key)
+    """Return when the energy of a sub-session was last calculated."""
+    recalculation = world.extra_state.get(_RECALCULATED, {}).get(key)
     end = episode.periods[number].end
-    return str(done["at"]) if done else write_instant(now if end is None else end)
+    if recalculation:
+        return str(recalculation["at"])
+    return write_instant(now if end is None else end)
 
 
 def recalculate(world: World, row: Row, *, capped: bool, keep: bool) -> tuple[int, int]:
-    """Work out the energy of a finished sub-session anew; return what it was and what it is."""
+    """Recalculate the energy of a finished sub-session, and return the old and the new watt-hours.
+
+    The result is stored if *keep* is true.
+    """
     key, episode, number = row["id"], row["_episode"], row["_number"]
-    real = world.charging.usage(episode, number, row["_now"]).wh
-    anew = real if capped else real + overage_of(world, key, episode, number, real)
+    capped_wh = world.charging.usage(episode, number, row["_now"]).wh
+    overage = 0 if capped else overage_of(world, key, episode, number, capped_wh)
     before = delivered(world, episode, number, row["_now"])
     if keep:
-        done = {"at": write_instant(world.now), "capped": capped}
-        world.extra_state.setdefault(_RECALCULATED, {})[key] = done
-    return before, anew
+        recalculation = {"at": write_instant(world.now), "capped": capped}
+        world.extra_state.setdefault(_RECALCULATED, {})[key] = recalculation
+    return before, capped_wh + overage
 
 
 def delivered(world: World, episode: Episode, number: int, now: datetime) -> int:
-    """Return the watt-hours of a period, without a look at when they flowed."""
+    """Return the watt-hours of a period, without computing its intervals."""
     wh = episode.delivered(number, micros(now))
     if not world.extra_state.get(_RECALCULATED):
         return wh
@@ -96,42 +101,51 @@ def delivered(world: World, episode: Episode, number: int, now: datetime) -> int
 
 
 def usage_of(world: World, key: str, episode: Episode, number: int, now: datetime) -> Usage:
-    """Return what a period delivered, as it was last worked out."""
+    """Return the usage of a period, as it was last calculated."""
     usage = world.charging.usage(episode, number, now)
     if is_capped(world, key):
         return usage
-    more = overage_of(world, key, episode, number, usage.wh)
-    return usage if not more else _with_more(usage, more)
+    overage = overage_of(world, key, episode, number, usage.wh)
+    return _with_overage(usage, overage) if overage else usage
 
 
-def _with_more(usage: Usage, wh: int) -> Usage:
-    """Return a usage whose last charging delivered more."""
+def _with_overage(usage: Usage, wh: int) -> Usage:
+    """Add *wh* to the last interval of a usage in which energy was delivered."""
     intervals = list(usage.intervals)
-    last = max(index for index, one in enumerate(intervals) if one.wh)
-    one = intervals[last]
-    intervals[last] = attrs.evolve(one, wh=one.wh + wh)
-    cost = usage.cost_exact + Decimal(wh * one.price) / _MINOR_UNIT
+    index = max(index for index, interval in enumerate(intervals) if interval.wh)
+    last = intervals[index]
+    intervals[index] = attrs.evolve(last, wh=last.wh + wh)
+    cost = usage.cost_exact + Decimal(wh * last.price) / _PRICE_SCALE
     return attrs.evolve(
         usage,
         intervals=tuple(intervals),
         wh=usage.wh + wh,
         cost_exact=cost,
         cost=round(cost),
-        co2_grams=usage.co2_grams + round(Decimal(wh * one.co2) / 1000),
+        co2_grams=usage.co2_grams + round(Decimal(wh * last.co2) / 1000),
     )
 
 
 def energy_usage(world: World, row: Row, *, merged: bool = False, above: int | None = None) -> Row:
-    """Return the half-hours of a sub-session, or runs of them with and without energy."""
+    """Return the usage of a sub-session by half hour, with energies greater than *above* only.
+
+    If *merged*, consecutive half hours are one interval as long as energy flows, or does not.
+    """
     key, episode, number, now = row["id"], row["_episode"], row["_number"], row["_now"]
     tariff = tariff_of(world, episode)
     usage = usage_of(world, key, episode, number, now)
-    groups: Iterable[Sequence[UsageInterval]] = ([one] for one in usage.intervals)
+    groups: Iterable[Sequence[UsageInterval]] = ([interval] for interval in usage.intervals)
     if merged:
-        groups = (list(same) for _, same in groupby(usage.intervals, lambda one: one.wh > 0))
+        groups = (
+            list(run) for _, run in groupby(usage.intervals, lambda interval: interval.wh > 0)
+        )
     intervals = [_interval(group, priced=is_priced(tariff)) for group in groups]
     if above is not None:
-        intervals = [one for one in intervals if one["total_energy_delivered_watt_hours"] > above]
+        intervals = [
+            interval
+            for interval in intervals
+            if interval["total_energy_delivered_watt_hours"] > above
+        ]
     return {
         "url": ApiPath(f"{row['url'].path}/energy_usage"),
         "currency": currency_of(episode, tariff),
@@ -142,26 +156,28 @@ def energy_usage(world: World, row: Row, *, merged: bool = False, above: int | N
 
 
 def _interval(group: Sequence[UsageInterval], *, priced: bool) -> Row:
-    wh, grid = sum(one.wh for one in group), sum(one.grid_wh for one in group)
+    wh = sum(interval.wh for interval in group)
+    grid_wh = sum(interval.grid_wh for interval in group)
     by_price: dict[Decimal, int] = {}
-    for one in group:
-        by_price[one.price_minor_units] = by_price.get(one.price_minor_units, 0) + one.wh
+    for interval in group:
+        price = interval.price_minor_units
+        by_price[price] = by_price.get(price, 0) + interval.wh
     entries = [
         {"price": _decimal(price), "energy_delivered_watt_hours": energy}
         for price, energy in by_price.items()
     ]
-    told: Any = entries if len(entries) > 1 else entries[0]
-    shown: Row = {
+    by_price_or_single: Any = entries if len(entries) > 1 else entries[0]
+    row: Row = {
         "interval_seconds": len(group) * _HALF_HOUR_SECONDS,
         "started_at": write_instant(instant_of(group[0].slot_us)),
         "total_energy_delivered_watt_hours": wh,
-        "meter_usage_watt_hours": wh * (100 + _LOSSES) // 100,
-        "alt_usage_watt_hours": sum(one.alt_wh for one in group),
-        "percentage_import": round(100 * grid / wh) if wh else 100,
+        "meter_usage_watt_hours": wh * (100 + _LOSS_PERCENT) // 100,
+        "alt_usage_watt_hours": sum(interval.alt_wh for interval in group),
+        "percentage_import": round(100 * grid_wh / wh) if wh else 100,
         "electricity_cost_sub_unit": _decimal(sum(by_price, Decimal())) if priced else None,
     }
-    # Its schema has no null, unlike those of its neighbours.
-    return shown | {"energy_delivered_by_price": told} if priced else shown
+    # This member cannot be null in the vendor's description, unlike the others.
+    return row | {"energy_delivered_by_price": by_price_or_single} if priced else row
 
 
 def _decimal(number: Decimal) -> str:

@@ -1,4 +1,4 @@
-"""Plans of sub-sessions, the instructions that follow from them, and what was sent to devices."""
+"""The plans of sub-sessions, their schedules, and the commands that were sent to devices."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 
 _HALF_HOUR_SECONDS: Final = 1800
-#: More than this takes three phases.
-_MOST_OF_A_PHASE: Final = 8_000
+#: The maximum power on one phase; more takes three.
+_MAX_SINGLE_PHASE_WATTS: Final = 8_000
 _VOLTS: Final = 230
-#: Commands are logged within this time of what they are for.
-_SENT_WITHIN: Final = timedelta(seconds=4)
-_HUNDREDTHS: Final = 100
-_PLANNED: Final = frozenset({Mode.SMART, Mode.BOOST})
+#: Commands are logged at most this long after the switch that they are for.
+_MAX_DELAY: Final = timedelta(seconds=4)
+_HUNDREDTHS_PER_UNIT: Final = 100
+_PLANNED_MODES: Final = frozenset({Mode.SMART, Mode.BOOST})
 
 
 def plan_id(world: World, episode: Episode, plan: Plan) -> str:
-    """Return the identifier of a plan."""
+    """Return the id of a plan."""
     return world.random.uid("scpl", instant_of(plan.made_us), episode.site.number, plan.made_us)
 
 
 def _milliamps(episode: Episode, watts: int) -> int:
     volts = episode.point.volts if episode.point else _VOLTS
-    return watts * 1000 // (volts * (3 if watts > _MOST_OF_A_PHASE else 1))
+    return watts * 1000 // (volts * (3 if watts > _MAX_SINGLE_PHASE_WATTS else 1))
 
 
-def _soon(world: World, at: datetime, *about: object) -> datetime:
-    late = world.random.between(40_000, 2_400_000, *about, micros(at))
-    return avoid_full_second(at + timedelta(microseconds=late))
+def _delayed(world: World, instant: datetime, *about: object) -> datetime:
+    delay = world.random.between(40_000, 2_400_000, *about, micros(instant))
+    return avoid_full_second(instant + timedelta(microseconds=delay))
 
 
 def schedules(
@@ -58,14 +58,14 @@ def schedules(
     plan: str | None = None,
     latest_only: bool = True,
 ) -> Row:
-    """Return the instructions of a sub-session by the time they are for."""
+    """Return the schedule of a sub-session: its instructions by start."""
     episode: Episode = row["_episode"]
-    found = list(instructions(episode, row["_number"]))
-    if latest_only:  # those of later plans come later
-        found = list({one.start_us: one for one in found}.values())
+    selected = list(instructions(episode, row["_number"]))
+    if latest_only:  # instructions of later plans come later, and replace the earlier ones
+        selected = list({one.start_us: one for one in selected}.values())
     shown = [
         _instruction(world, row, one)
-        for one in sorted(found, key=lambda one: (one.start_us, one.plan.made_us))
+        for one in sorted(selected, key=lambda one: (one.start_us, one.plan.made_us))
         if (since is None or instant_of(one.start_us) >= since)
         and (until is None or instant_of(one.start_us) <= until)
         and (plan is None or plan_id(world, episode, one.plan) == plan)
@@ -81,8 +81,10 @@ def _instruction(world: World, row: Row, one: Instruction) -> Row:
     episode: Episode = row["_episode"]
     number: int = row["_number"]
     end, now = episode.periods[number].end, row["_now"]
-    sent_at = _soon(world, max(instant_of(one.start_us), instant_of(one.plan.made_us)), row["id"])
-    # What was planned for a time that never came was not sent either.
+    sent_at = _delayed(
+        world, max(instant_of(one.start_us), instant_of(one.plan.made_us)), row["id"]
+    )
+    # An instruction for a time after the end of the sub-session is never sent.
     sent = sent_at <= now and (end is None or sent_at < end)
     return {
         "started_at": write_instant(instant_of(one.start_us)),
@@ -102,12 +104,12 @@ def schedule_plans(
     until: datetime | None = None,
     with_prices: bool = False,
 ) -> Row:
-    """Return the plans that were made for a sub-session, the oldest first."""
+    """Return the plans of a sub-session, the oldest first."""
     episode: Episode = row["_episode"]
     shown = [
         _plan(world, episode, plan, with_prices=with_prices)
         for plan in plans_of(episode, row["_number"])
-        if plan.mode in _PLANNED
+        if plan.mode in _PLANNED_MODES
         and (since is None or instant_of(plan.made_us) >= since)
         and (until is None or instant_of(plan.made_us) <= until)
     ]
@@ -119,7 +121,7 @@ def schedule_plans(
 
 
 def _plan(world: World, episode: Episode, plan: Plan, *, with_prices: bool) -> Row:
-    knows = episode.car is not None
+    car_known = episode.car is not None
     source = Source.MAX_EVSE_CHARGE_RATE if episode.point else Source.MAX_VEHICLE_CHARGE_RATE
     if plan.stored_wh > episode.arrival_wh:
         source = Source.CURRENT_SESSION_EVSE_DATA_LOGS
@@ -134,9 +136,9 @@ def _plan(world: World, episode: Episode, plan: Plan, *, with_prices: bool) -> R
         "power_on_current_milliamps": _milliamps(episode, plan.watts),
         "power_off_current_milliamps": 0,
         "seconds_to_charge": -(-plan.charge_us // SECOND),
-        "vehicle_charge_level_watt_hours": plan.stored_wh if knows else None,
+        "vehicle_charge_level_watt_hours": plan.stored_wh if car_known else None,
         "estimated_charge_rate_watts": plan.watts,
-        "estimated_charge_rate_source": str(source) if knows else None,
+        "estimated_charge_rate_source": str(source) if car_known else None,
         "watt_hours_to_charge": plan.need_wh,
         "min_charge_limit_percent": 0,
         "max_charge_limit_percent": plan.limit,
@@ -145,27 +147,27 @@ def _plan(world: World, episode: Episode, plan: Plan, *, with_prices: bool) -> R
 
 
 def _prices(world: World, episode: Episode, plan: Plan) -> Iterator[Row]:
-    """Return what electricity was to cost, half-hour by half-hour, from a plan on."""
+    """Yield the prices of each half hour from a plan to its deadline."""
     first, last = plan.made_us // HALF_HOUR, (plan.deadline_us - 1) // HALF_HOUR
     prices = world.charging.prices.run(episode.tariff, first, last)
     for number, price in enumerate(prices, first):
         yield {
             "started_at": write_instant(instant_of(number * HALF_HOUR)),
             "interval_seconds": _HALF_HOUR_SECONDS,
-            "price_minor_units": (price + _HUNDREDTHS // 2) // _HUNDREDTHS,
+            "price_minor_units": (price + _HUNDREDTHS_PER_UNIT // 2) // _HUNDREDTHS_PER_UNIT,
         }
 
 
 def dispatches(world: World, row: Row) -> list[Row]:
-    """Return what was to be sent to the devices of a sub-session, the newest first.
+    """Return the commands for the devices of a sub-session, the newest first.
 
-    What was sent stands in the log of the device as well, under the same number.
+    A command that was sent has the same ``internal_command_id`` in the log of the device.
     """
     episode, period = row["_episode"], row["_episode"].periods[row["_number"]]
     due = [
         command
         for command in power_switches(episode, micros(row["_now"]))
-        if command.plan.mode in _PLANNED
+        if command.plan.mode in _PLANNED_MODES
         and command.at_us >= period.start_us
         and (period.end_us is None or command.at_us < period.end_us)
     ]
@@ -173,30 +175,30 @@ def dispatches(world: World, row: Row) -> list[Row]:
         (Device.EVSE, world.fleet.evse(episode.site) if episode.point else None),
         (Device.VEHICLE, world.fleet.vehicle(episode.site) if episode.car else None),
     )
-    found: list[Row] = []
-    for kind, device in devices:
+    logs: list[Row] = []
+    for device_type, device in devices:
         if device is None:
             continue
         log = world.series(device, "command_logs")
         for command in due:
             at = instant_of(command.at_us)
-            sent = next(iter(log.entries(at, at + _SENT_WITHIN)), None)
-            logged_at = _soon(world, at, device["id"]) if sent is None else sent[0]
+            sent = next(iter(log.entries(at, at + _MAX_DELAY)), None)
+            logged_at = _delayed(world, at, device["id"]) if sent is None else sent[0]
             members = {} if sent is None else sent[1]
-            number = (members() if callable(members) else members).get("internal_command_id")
+            command_id = (members() if callable(members) else members).get("internal_command_id")
             slot = command.at_us // HALF_HOUR * HALF_HOUR
             if logged_at <= row["_now"]:
-                found.append(
+                logs.append(
                     {
                         "logged_at": write_instant(logged_at),
                         "charging_sub_session": row["url"],
                         "schedule_valid_period_start": write_instant(instant_of(slot)),
                         "schedule_created_at": write_instant(instant_of(command.plan.made_us)),
-                        "internal_command_id": number
+                        "internal_command_id": command_id
                         or world.random.uuid(device["id"], "dispatch", command.at_us),
-                        "device_type": str(kind),
+                        "device_type": str(device_type),
                         "reason_not_sent": None if sent else "It was so already.",
                         "_at": logged_at,
                     }
                 )
-    return sorted(found, key=lambda one: (one["_at"], one["device_type"]), reverse=True)
+    return sorted(logs, key=lambda one: (one["_at"], one["device_type"]), reverse=True)

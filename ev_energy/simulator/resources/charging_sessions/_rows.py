@@ -1,4 +1,4 @@
-"""Sessions and sub-sessions as the API shows them."""
+"""The rows of sessions and sub-sessions."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "charging_sessions"
 SUB_FOLDER: Final = "charging_sub_sessions"
-#: What is shown by a URL of its own, and has more to tell.
+#: The members that are links to parts of a sub-session.
 _PARTS: Final = ("energy_usage", "schedules", "assessment", "flags", "debug_metadata")
-#: Watt-hours that are worth a point, and minor units for so many kWh.
-_POINT: Final = 100
-_INCENTIVE: Final = 3
-#: How far from home, in 1/100,000 of a degree, one charges on the go.
-_FAR: Final = 18_000
+_WATT_HOURS_PER_POINT: Final = 100
+#: The minor units that a program pays for each kWh of smart charging.
+_INCENTIVE_PER_KWH: Final = 3
+#: Public charging is at most this far from home, in 1/100,000 of a degree.
+_PUBLIC_DISTANCE: Final = 18_000
 
 
-def things(world: World, episode: Episode) -> tuple[Link | None, Link | None]:
-    """Return the vehicle and the EVSE of an episode, as far as they are still there."""
+def device_links(world: World, episode: Episode) -> tuple[Link | None, Link | None]:
+    """Return links to the vehicle and the EVSE of an episode, None for each that does not exist."""
     vehicle = world.fleet.vehicle(episode.site) if episode.car is not None else None
     evse = world.fleet.evse(episode.site) if episode.point is not None else None
     return None if vehicle is None else vehicle["url"], None if evse is None else evse["url"]
 
 
 def session_row(world: World, episode: Episode, now: datetime) -> Row:
-    """Return the session that an episode is, as it is seen at ``now``."""
+    """Return the session of an episode, as known at *now*."""
     key = world.charging.session_id(episode)
-    vehicle, evse = things(world, episode)
+    vehicle, evse = device_links(world, episode)
     numbers = reversed(range(len(episode.periods)))
     return {
         "id": key,
@@ -69,10 +69,10 @@ def session_row(world: World, episode: Episode, now: datetime) -> Row:
 
 
 def sub_session_row(world: World, episode: Episode, number: int, now: datetime) -> Row:
-    """Return the sub-session that a period of an episode is, as it is seen at ``now``."""
+    """Return the sub-session of a period of an episode, as known at *now*."""
     key, period = world.charging.sub_session_id(episode, number), episode.periods[number]
     user_id, site = world.fleet.user_id(episode.site), episode.site
-    vehicle, evse = things(world, episode)
+    vehicle, evse = device_links(world, episode)
     tariff = tariff_of(world, episode)
     usage = usage_of(world, key, episode, number, now)
     return {
@@ -94,7 +94,7 @@ def sub_session_row(world: World, episode: Episode, number: int, now: datetime) 
         "solar_energy_delivered": f"{usage.solar_wh}.00",
         "labels": _labels(episode, usage),
         "solar_mode_type": _solar_mode(world, episode, user_id),
-        **_money(world, episode, period.mode, usage, user_id, tariff),
+        **_costs(world, episode, period.mode, usage, user_id, tariff),
         **_carbon(usage),
         **_points(period.mode, usage),
         **{name: Link(SUB_FOLDER, f"{key}/{name}") for name in _PARTS},
@@ -109,7 +109,7 @@ def sub_session_row(world: World, episode: Episode, number: int, now: datetime) 
     }
 
 
-def _money(
+def _costs(
     world: World,
     episode: Episode,
     mode: Mode,
@@ -124,7 +124,7 @@ def _money(
     if mode is Mode.SMART and usage.wh:
         member = membership_of(world, user_id)
         if member is not None and read_instant(member["since"]) <= episode.start:
-            incentive = usage.wh * _INCENTIVE // 1000
+            incentive = usage.wh * _INCENTIVE_PER_KWH // 1000
     return {
         "cost": usage.cost,
         "cost_per_kilowatt_hour": usage.cost_per_kwh,
@@ -144,7 +144,7 @@ def _carbon(usage: Usage) -> Row:
 
 
 def _points(mode: Mode, usage: Usage) -> Row:
-    points = usage.wh // _POINT
+    points = usage.wh // _WATT_HOURS_PER_POINT
     if mode is Mode.SMART:
         return {"total_points": points, "total_points_missed": 0}
     return {
@@ -156,27 +156,33 @@ def _points(mode: Mode, usage: Usage) -> Row:
 def _location(world: World, episode: Episode, user_id: str) -> Row:
     site = episode.site
     timezone = None if site.group == CONNECTED_GROUP else site.zone
-    home: Row = (world.tables["users"].get(user_id) or {}).get("default_location") or {}
-    place: Row | None = home.get("coordinates")
+    address: Row = (world.tables["users"].get(user_id) or {}).get("default_location") or {}
+    coordinates: Row | None = address.get("coordinates")
     if not episode.public:
         return {
             "name": "Home",
-            "coordinates": place,
-            "postal_code": home.get("postal_code"),
-            "address_1": home.get("address_1"),
+            "coordinates": coordinates,
+            "postal_code": address.get("postal_code"),
+            "address_1": address.get("address_1"),
             "timezone": timezone,
         }
     about = ("on the go", site.number, episode.day)
-    if place is not None:
-        far = {name: world.random.between(-_FAR, _FAR, *about, name) / 1e5 for name in place}
-        place = {name: round(degrees + far[name], 5) for name, degrees in place.items()}
+    if coordinates is not None:
+        coordinates = {
+            name: round(degrees + _public_offset(world, *about, name), 5)
+            for name, degrees in coordinates.items()
+        }
     return {
         "name": "On the go",
-        "coordinates": place,
+        "coordinates": coordinates,
         "postal_code": None,
         "address_1": None,
         "timezone": timezone,
     }
+
+
+def _public_offset(world: World, *about: object) -> float:
+    return world.random.between(-_PUBLIC_DISTANCE, _PUBLIC_DISTANCE, *about) / 1e5
 
 
 def _labels(episode: Episode, usage: Usage) -> list[str] | None:
@@ -184,14 +190,14 @@ def _labels(episode: Episode, usage: Usage) -> list[str] | None:
         return None
     if episode.public:
         return [str(Label.AWAY)]
-    cheapest = min(one.price for one in usage.intervals)
-    cheap = all(one.price == cheapest for one in usage.intervals if one.wh)
-    return [str(Label.PRIMARY), str(Label.OFF_PEAK if cheap and usage.wh else Label.MIXED)]
+    lowest = min(interval.price for interval in usage.intervals)
+    off_peak = all(interval.price == lowest for interval in usage.intervals if interval.wh)
+    return [str(Label.PRIMARY), str(Label.OFF_PEAK if off_peak and usage.wh else Label.MIXED)]
 
 
 def _solar_mode(world: World, episode: Episode, user_id: str) -> str | None:
     home = world.home_of_user(user_id)
     if home is None or not world.homes.template(home).solar_arrays:
         return None
-    off = episode.public or world.random.odds(25, "solar mode", home)
-    return str(SolarMode.OFF if off else SolarMode.SOLAR_AND_GRID)
+    is_off = episode.public or world.random.odds(25, "solar mode", home)
+    return str(SolarMode.OFF if is_off else SolarMode.SOLAR_AND_GRID)

@@ -1,4 +1,4 @@
-"""Which plug-in episodes are meant, and how they are found without a look at any others."""
+"""Queries for plug-in episodes, which compute no episodes but those that may match."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: How far back charging is told, from the day the world is made for.
+#: Charging history goes back this far from the day that the world is made for.
 HISTORY_START: Final = ANCHOR - timedelta(days=200)
-#: No car stays longer: all leave by the next morning.
+#: No car is plugged in for longer: all leave by the next morning.
 MAX_SESSION_LENGTH: Final = timedelta(days=1)
-_LAST_SITE: Final = 1 << 62
+_AFTER_ALL_SITES: Final = 1 << 62
 
 
 def _all(_episode: Episode) -> bool:
@@ -33,28 +33,28 @@ def _all(_episode: Episode) -> bool:
 
 @attrs.frozen(kw_only=True)
 class SessionQuery:
-    """Episodes of some bays, or of all, that began within a while."""
+    """A query for episodes by site, start and any other condition."""
 
     world: World
     sites: tuple[ChargingSite, ...] | None = None
-    """None: all there are."""
+    """None for all sites."""
     since: datetime = HISTORY_START
-    """No earlier ones."""
+    """Episodes that started before do not match."""
     before: datetime | None = None
-    """Only earlier ones."""
+    """Episodes that started at this instant or later do not match."""
     keep: Callable[[Episode], bool] = _all
 
-    def at(self, sites: tuple[ChargingSite, ...]) -> SessionQuery:
-        """Return those of them that are at some bays."""
+    def at_sites(self, sites: tuple[ChargingSite, ...]) -> SessionQuery:
+        """Narrow the query to some sites."""
         if self.sites is not None:
-            mine = {site.number for site in self.sites}
-            sites = tuple(site for site in sites if site.number in mine)
+            own_numbers = {site.number for site in self.sites}
+            sites = tuple(site for site in sites if site.number in own_numbers)
         return attrs.evolve(self, sites=sites)
 
     def within(
         self, *, since: datetime | None = None, before: datetime | None = None
     ) -> SessionQuery:
-        """Return those of them that began within a while."""
+        """Narrow the query by when episodes start."""
         low = self.since if since is None else max(self.since, since)
         high = self.before
         if before is not None:
@@ -62,22 +62,22 @@ class SessionQuery:
         return attrs.evolve(self, since=low, before=high)
 
     def where(self, keep: Callable[[Episode], bool]) -> SessionQuery:
-        """Return those of them that pass a test."""
-        before = self.keep
+        """Narrow the query by a condition."""
+        keep_before = self.keep
 
         def both(episode: Episode) -> bool:
-            return before(episode) and keep(episode)
+            return keep_before(episode) and keep(episode)
 
         return attrs.evolve(self, keep=both)
 
-    def has(self, episode: Episode) -> bool:
-        """Return whether an episode is one of them."""
+    def matches(self, episode: Episode) -> bool:
+        """Return whether an episode matches."""
         if self.sites is not None and episode.site.number not in {
             site.number for site in self.sites
         }:
             return False
-        late = self.before is not None and episode.start >= self.before
-        return episode.start >= self.since and not late and self.keep(episode)
+        too_late = self.before is not None and episode.start >= self.before
+        return episode.start >= self.since and not too_late and self.keep(episode)
 
     def find(
         self,
@@ -87,8 +87,8 @@ class SessionQuery:
         before: EpisodePosition | None,
         newest_first: bool,
     ) -> Iterator[Episode]:
-        """Return the episodes between two places of their order, as they are seen at ``now``."""
-        low = EpisodePosition(micros(self.since) - 1, _LAST_SITE)
+        """Return the matching episodes between two positions, as known at *now*."""
+        low = EpisodePosition(micros(self.since) - 1, _AFTER_ALL_SITES)
         low = low if after is None else max(low, after)
         high = before
         if self.before is not None:
@@ -101,7 +101,7 @@ class SessionQuery:
                 now=now, after=low, before=high, newest_first=newest_first
             )
         else:
-            each = (
+            by_site = (
                 self.world.charging.episodes(
                     site,
                     now=now,
@@ -111,7 +111,7 @@ class SessionQuery:
                 )
                 for site in self.sites
             )
-            merged = heapq.merge(*each, key=EpisodePosition.of, reverse=newest_first)
+            merged = heapq.merge(*by_site, key=EpisodePosition.of, reverse=newest_first)
             found = (
                 episode
                 for episode in merged

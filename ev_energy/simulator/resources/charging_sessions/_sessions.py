@@ -1,4 +1,4 @@
-"""Charging sessions and sub-sessions, listed newest first: nothing of them is stored."""
+"""The collections of charging sessions and sub-sessions, newest first; none is stored."""
 
 from __future__ import annotations
 
@@ -29,52 +29,52 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: Sessions were not recorded before, only sub-sessions were.
+#: Sessions that started before do not exist; only their sub-sessions do.
 RECORDED_SINCE: Final = datetime(2026, 7, 1, tzinfo=UTC)
 
-#: So many episodes of a whole fleet are looked at for one page: in a large one, it would take hours
-#: to find out that nothing is as it was asked for.
-_MOST_LOOKED_AT: Final = 10_000
+#: The episodes that one page of a filtered list of all sites reads. In a large world, finding out
+#: that no episode matches would take hours.
+_SCAN_LIMIT: Final = 10_000
 
 
 @attrs.frozen(order=True)
-class Place:
-    """A place in the order of sub-sessions, from the oldest on."""
+class SubSessionPosition:
+    """A position in the order of sub-sessions, the oldest first."""
 
     mark: EpisodePosition
     number: int
-    """Of the period."""
+    """The number of the period in its episode."""
 
 
 @attrs.frozen
 class Sessions:
-    """The sessions that some plug-in episodes are."""
+    """The sessions of the episodes that match a query."""
 
-    stays: SessionQuery
+    query: SessionQuery
 
     def _row(self, episode: Episode, now: datetime) -> Row:
-        return session_row(self.stays.world, episode, now)
+        return session_row(self.query.world, episode, now)
 
     def get(self, key: str) -> Row | None:
         """Return the session with this id."""
-        now = self.stays.world.now
-        episode = self.stays.world.charging.session(key, now)
-        return self._row(episode, now) if episode and self.stays.has(episode) else None
+        now = self.query.world.now
+        episode = self.query.world.charging.session(key, now)
+        return self._row(episode, now) if episode and self.query.matches(episode) else None
 
     def after(self, position: EpisodePosition | None) -> Iterator[Row]:
-        """Return the sessions that began before a place, the newest first."""
-        now = self.stays.world.now
-        for episode in self.stays.find(now, after=None, before=position, newest_first=True):
+        """Yield the sessions that started before *position*, the newest first."""
+        now = self.query.world.now
+        for episode in self.query.find(now, after=None, before=position, newest_first=True):
             yield self._row(episode, now)
 
     def before(self, position: EpisodePosition | None) -> Iterator[Row]:
-        """Return the sessions that began after a place, the oldest first."""
-        now = self.stays.world.now
-        for episode in self.stays.find(now, after=position, before=None, newest_first=False):
+        """Yield the sessions that started after *position*, the oldest first."""
+        now = self.query.world.now
+        for episode in self.query.find(now, after=position, before=None, newest_first=False):
             yield self._row(episode, now)
 
     def position(self, row: Row) -> EpisodePosition:
-        """Return where a session stands among all episodes."""
+        """Return the position of the session's episode."""
         return EpisodePosition.of(row["_episode"])
 
     def cursor(self, row: Row) -> str:
@@ -82,135 +82,135 @@ class Sessions:
         return str(row["id"])
 
     def parse_cursor(self, cursor: str) -> EpisodePosition:
-        """Return the place an id tells of."""
-        found = self.stays.world.charging.position(cursor) if cursor.startswith("cses") else None
+        """Return the position of the cursor, which is an id."""
+        found = self.query.world.charging.position(cursor) if cursor.startswith("cses") else None
         if found is None:
             raise ValueError(cursor)
         return found[0]
 
-    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
+    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all viewers see the same
         """Return the session."""
         return row
 
     def owner_id(self, row: Row) -> str | None:
-        """Return the id of the user whose car or EVSE it is."""
+        """Return the id of the user that the site belongs to."""
         return str(row["_user"])
 
     def for_user(self, user_id: str) -> Sessions:
         """Return the sessions of a user."""
-        sites = tuple(self.stays.world.fleet.sites_of_user(user_id))
-        return attrs.evolve(self, stays=self.stays.at(sites))
+        sites = tuple(self.query.world.fleet.sites_of_user(user_id))
+        return attrs.evolve(self, query=self.query.at_sites(sites))
 
 
-def _every(_episode: Episode, _number: int) -> bool:
+def _all_periods(_episode: Episode, _number: int) -> bool:
     return True
 
 
 @attrs.frozen
 class SubSessions:
-    """The sub-sessions that the periods of some plug-in episodes are."""
+    """The sub-sessions of the episodes that match a query: one for each period."""
 
-    stays: SessionQuery
-    keep: Callable[[Episode, int], bool] = _every
-    """Which periods are meant, by episode and number."""
+    query: SessionQuery
+    keep: Callable[[Episode, int], bool] = _all_periods
+    """Return whether a period of an episode, given by its number, is included."""
 
     def where(self, keep: Callable[[Episode, int], bool]) -> SubSessions:
-        """Return those of them that pass a test."""
-        before = self.keep
+        """Narrow the collection by a condition."""
+        keep_before = self.keep
 
         def both(episode: Episode, number: int) -> bool:
-            return before(episode, number) and keep(episode, number)
+            return keep_before(episode, number) and keep(episode, number)
 
         return attrs.evolve(self, keep=both)
 
     def _row(self, episode: Episode, number: int, now: datetime) -> Row:
-        return sub_session_row(self.stays.world, episode, number, now)
+        return sub_session_row(self.query.world, episode, number, now)
 
     def get(self, key: str) -> Row | None:
-        """Return the sub-session with this id; or a part of one, by id, slash and name."""
-        world = self.stays.world
+        """Return the sub-session with this id, or for ``ID/NAME`` that part of it."""
+        world = self.query.world
         now = world.now
         key, slash, part = key.partition("/")
         found = world.charging.sub_session(key, now)
-        if found is None or not self.stays.has(found[0]):
+        if found is None or not self.query.matches(found[0]):
             return None
         row = self._row(*found, now)
         return part_of(world, row, part) if slash else row
 
-    def after(self, position: Place | None) -> Iterator[Row]:
-        """Return the sub-sessions that are older than a place, the newest first."""
-        now = self.stays.world.now
-        # The episode of the place itself may have more of them.
-        before = None if position is None else _beside(position.mark, 1)
-        found = self.stays.find(now, after=None, before=before, newest_first=True)
-        for looked_at, episode in enumerate(found, 1):
+    def after(self, position: SubSessionPosition | None) -> Iterator[Row]:
+        """Yield the sub-sessions older than *position*, the newest first."""
+        now = self.query.world.now
+        # The episode at the position itself may have more sub-sessions.
+        before = None if position is None else _shifted(position.mark, 1)
+        found = self.query.find(now, after=None, before=before, newest_first=True)
+        for scanned, episode in enumerate(found, 1):
             for number in reversed(range(len(episode.periods))):
-                place = Place(EpisodePosition.of(episode), number)
-                if (position is None or place < position) and self.keep(episode, number):
+                current = SubSessionPosition(EpisodePosition.of(episode), number)
+                if (position is None or current < position) and self.keep(episode, number):
                     yield self._row(episode, number, now)
-            self._check(looked_at, episode, 0)
+            self._limit_scan(scanned, episode, 0)
 
-    def before(self, position: Place | None) -> Iterator[Row]:
-        """Return the sub-sessions that are newer than a place, the oldest first."""
-        now = self.stays.world.now
-        after = None if position is None else _beside(position.mark, -1)
-        found = self.stays.find(now, after=after, before=None, newest_first=False)
-        for looked_at, episode in enumerate(found, 1):
+    def before(self, position: SubSessionPosition | None) -> Iterator[Row]:
+        """Yield the sub-sessions newer than *position*, the oldest first."""
+        now = self.query.world.now
+        after = None if position is None else _shifted(position.mark, -1)
+        found = self.query.find(now, after=after, before=None, newest_first=False)
+        for scanned, episode in enumerate(found, 1):
             for number in range(len(episode.periods)):
-                place = Place(EpisodePosition.of(episode), number)
-                if (position is None or place > position) and self.keep(episode, number):
+                current = SubSessionPosition(EpisodePosition.of(episode), number)
+                if (position is None or current > position) and self.keep(episode, number):
                     yield self._row(episode, number, now)
-            self._check(looked_at, episode, len(episode.periods) - 1)
+            self._limit_scan(scanned, episode, len(episode.periods) - 1)
 
-    def _check(self, looked_at: int, episode: Episode, number: int) -> None:
-        if looked_at >= _MOST_LOOKED_AT and self.stays.sites is None and self.keep is not _every:
-            raise ScanLimitError(self.stays.world.charging.sub_session_id(episode, number))
+    def _limit_scan(self, scanned: int, episode: Episode, number: int) -> None:
+        if scanned >= _SCAN_LIMIT and self.query.sites is None and self.keep is not _all_periods:
+            raise ScanLimitError(self.query.world.charging.sub_session_id(episode, number))
 
-    def position(self, row: Row) -> Place:
-        """Return where a sub-session stands among all there are."""
-        return Place(EpisodePosition.of(row["_episode"]), row["_number"])
+    def position(self, row: Row) -> SubSessionPosition:
+        """Return the position of a sub-session."""
+        return SubSessionPosition(EpisodePosition.of(row["_episode"]), row["_number"])
 
     def cursor(self, row: Row) -> str:
         """Return the id."""
         return str(row["id"])
 
-    def parse_cursor(self, cursor: str) -> Place:
-        """Return the place an id tells of."""
-        world = self.stays.world
+    def parse_cursor(self, cursor: str) -> SubSessionPosition:
+        """Return the position of the cursor, which is an id."""
+        world = self.query.world
         found = world.charging.position(cursor) if cursor.startswith("csub") else None
         if found is None:
             raise ValueError(cursor)
-        return Place(*found)
+        return SubSessionPosition(*found)
 
-    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all see the same
+    def view_for(self, row: Row, viewer: Viewer) -> Row:  # noqa: ARG002 - all viewers see the same
         """Return the sub-session."""
         return row
 
     def owner_id(self, row: Row) -> str | None:
-        """Return the id of the user whose car or EVSE it is."""
+        """Return the id of the user that the site belongs to."""
         return str(row["_user"])
 
     def for_user(self, user_id: str) -> SubSessions:
         """Return the sub-sessions of a user."""
-        sites = tuple(self.stays.world.fleet.sites_of_user(user_id))
-        return attrs.evolve(self, stays=self.stays.at(sites))
+        sites = tuple(self.query.world.fleet.sites_of_user(user_id))
+        return attrs.evolve(self, query=self.query.at_sites(sites))
 
 
-def _beside(mark: EpisodePosition, by: int) -> EpisodePosition:
-    return EpisodePosition(mark.start_us, mark.site_number + by)
+def _shifted(position: EpisodePosition, sites: int) -> EpisodePosition:
+    return EpisodePosition(position.start_us, position.site_number + sites)
 
 
 def all_sessions(world: World) -> Sessions:
-    """Return all sessions there are."""
+    """Return all sessions."""
     return Sessions(SessionQuery(world=world, since=max(RECORDED_SINCE, HISTORY_START)))
 
 
 def all_sub_sessions(world: World) -> SubSessions:
-    """Return all sub-sessions there are."""
+    """Return all sub-sessions."""
     return SubSessions(SessionQuery(world=world))
 
 
 def add_sessions(world: World) -> None:
-    """Open the collections of sessions and sub-sessions."""
+    """Add the collections of sessions and sub-sessions."""
     world.collections[FOLDER] = all_sessions(world)
     world.collections[SUB_FOLDER] = all_sub_sessions(world)

@@ -1,7 +1,8 @@
-"""Charging: plug-in episodes, what they consist of, and what was sent to devices."""
+"""Operations of charging sessions, sub-sessions and their parts, and of dispatcher logs."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
@@ -40,65 +41,66 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-_MYSELF: Final = "me"
+_CURRENT_USER: Final = "me"
 
 
-def _of_owner(call: Call, stays: SessionQuery) -> SessionQuery:
-    """Return the stays that the caller may see, and of the user who is asked for."""
+def _limit_to_user(call: Call, session_query: SessionQuery) -> SessionQuery:
+    """Narrow a query to the sites of the viewer, and of the user that the call names."""
     fleet, viewer = call.world.fleet, call.viewer.user_id
-    wanted = call.query.get("user_id")
-    if wanted == _MYSELF and viewer is None:
-        raise invalid({"user_id": ["Nobody is acted for, so nobody is meant."]})
+    user_id = call.query.get("user_id")
+    if user_id == _CURRENT_USER and viewer is None:
+        raise invalid({"user_id": ["The token is not for a user, so there is no current user."]})
     if viewer is not None:
-        stays = stays.at(tuple(fleet.sites_of_user(viewer)))
-    if wanted is not None and wanted != _MYSELF:
-        stays = stays.at(tuple(fleet.sites_of_user(wanted)))
-    return stays
+        session_query = session_query.at_sites(tuple(fleet.sites_of_user(viewer)))
+    if user_id is not None and user_id != _CURRENT_USER:
+        session_query = session_query.at_sites(tuple(fleet.sites_of_user(user_id)))
+    return session_query
 
 
-def _of_things(call: Call, stays: SessionQuery) -> SessionQuery:
-    """Return the stays of the vehicle and of the EVSE that are asked for."""
-    seen: dict[str, Callable[[Episode], bool]] = {
+def _limit_to_devices(call: Call, session_query: SessionQuery) -> SessionQuery:
+    """Narrow a query to the vehicle and the EVSE that the call names."""
+    has_device: dict[str, Callable[[Episode], bool]] = {
         "vehicle": lambda episode: episode.car is not None,
         "evse": lambda episode: episode.point is not None,
     }
-    for name, is_there in seen.items():
+    for name, predicate in has_device.items():
         key = call.query.get(f"{name}_id")
         if key is not None:
             row = call.world.follow(Link(f"{name}s", key))
             site = None if row is None else call.world.fleet.site_of_row(row)
-            stays = stays.at(() if site is None else (site,)).where(is_there)
-    return stays
+            session_query = session_query.at_sites(() if site is None else (site,)).where(predicate)
+    return session_query
 
 
-def _in_time(call: Call, found: SubSessions) -> SubSessions:
-    """Keep the sub-sessions that began and ended when they should have.
+def _limit_to_times(call: Call, sub_sessions: SubSessions) -> SubSessions:
+    """Narrow sub-sessions to the starts and ends that the call asks for.
 
-    Each bound tells when the stay began, give or take the longest one: no others are looked at.
+    Each bound also limits the start of the episode, by the length of the longest one, so that other
+    episodes are not computed.
     """
-    stays, query = found.stays, call.query
+    session_query, query = sub_sessions.query, call.query
     for name in ("start__gt", "end__gt"):
         if name in query:
-            low = max(query[name], stays.since + MAX_SESSION_LENGTH)
-            stays = stays.within(since=low - MAX_SESSION_LENGTH)
+            low = max(query[name], session_query.since + MAX_SESSION_LENGTH)
+            session_query = session_query.within(since=low - MAX_SESSION_LENGTH)
     for name in ("start__lt", "end__lt"):
         if name in query:
-            stays = stays.within(before=query[name])
+            session_query = session_query.within(before=query[name])
     tests: dict[str, Callable[[int | None, int], bool]] = {
-        "gt": lambda at, bound: at is not None and at > bound,
-        "lt": lambda at, bound: at is not None and at < bound,
+        "gt": lambda instant, bound: instant is not None and instant > bound,
+        "lt": lambda instant, bound: instant is not None and instant < bound,
     }
     if query.get("is_finished") is False:
-        stays = stays.within(since=call.now - MAX_SESSION_LENGTH)
-    found = type(found)(stays, found.keep)
+        session_query = session_query.within(since=call.now - MAX_SESSION_LENGTH)
+    sub_sessions = type(sub_sessions)(session_query, sub_sessions.keep)
     for what in ("start", "end"):
-        for how, test in tests.items():
-            if (bound := query.get(f"{what}__{how}")) is not None:
-                found = found.where(_at(what, test, micros(bound)))
-    return found
+        for operator, test in tests.items():
+            if (bound := query.get(f"{what}__{operator}")) is not None:
+                sub_sessions = sub_sessions.where(_compare(what, test, micros(bound)))
+    return sub_sessions
 
 
-def _at(
+def _compare(
     what: str, test: Callable[[int | None, int], bool], bound: int
 ) -> Callable[[Episode, int], bool]:
     def keep(episode: Episode, number: int) -> bool:
@@ -110,39 +112,43 @@ def _at(
 
 def _sub_sessions(call: Call) -> Collection:
     world, query = call.world, call.query
-    base = all_sub_sessions(world)
-    found = type(base)(_of_things(call, _of_owner(call, base.stays)))
-    found = _in_time(call, found)
+    everything = all_sub_sessions(world)
+    sub_sessions = type(everything)(_limit_to_devices(call, _limit_to_user(call, everything.query)))
+    sub_sessions = _limit_to_times(call, sub_sessions)
     if "is_finished" in query:
-        over: bool = query["is_finished"]
-        found = found.where(lambda e, number: (e.periods[number].end_us is not None) is over)
+        finished: bool = query["is_finished"]
+        sub_sessions = sub_sessions.where(
+            lambda e, number: (e.periods[number].end_us is not None) is finished
+        )
     if "mode" in query:
         mode = Mode(query["mode"])
-        if mode is Mode.MANAGED_OTG:  # nobody manages that yet: no need to look for it
-            return type(found)(found.stays.at(()))
-        found = found.where(lambda e, number: e.periods[number].mode is mode)
-    least = query.get("energy_delivered_watt_hours__gte")
-    most = query.get("energy_delivered_watt_hours__lte")
-    if (least or 0) > _most_energy(world) or (most is not None and most < 0):
-        return type(found)(found.stays.at(()))
-    if least is not None or most is not None:
-        low, high = least or 0, _most_energy(world) if most is None else most
+        if mode is Mode.MANAGED_OTG:  # public charging is not managed, so no sub-session matches
+            return type(sub_sessions)(sub_sessions.query.at_sites(()))
+        sub_sessions = sub_sessions.where(lambda e, number: e.periods[number].mode is mode)
+    minimum = query.get("energy_delivered_watt_hours__gte")
+    maximum = query.get("energy_delivered_watt_hours__lte")
+    if (minimum or 0) > _max_energy(world) or (maximum is not None and maximum < 0):
+        return type(sub_sessions)(sub_sessions.query.at_sites(()))
+    if minimum is not None or maximum is not None:
+        low, high = minimum or 0, _max_energy(world) if maximum is None else maximum
         now = call.now
-        found = found.where(lambda e, number: low <= delivered(world, e, number, now) <= high)
-    return found
+        sub_sessions = sub_sessions.where(
+            lambda e, number: low <= delivered(world, e, number, now) <= high
+        )
+    return sub_sessions
 
 
-def _most_energy(world: World) -> int:
-    """Return more than any car takes at once."""
+def _max_energy(world: World) -> int:
+    """Return an upper bound for the energy of a sub-session."""
 
-    def largest() -> int:
+    def find_bound() -> int:
         sizes: list[int] = [row["battery_size_watt_hours"] for row in world.tables["vehicle_trims"]]
         return max(sizes) * 11 // 10
 
-    return world.cached("largest battery", largest)
+    return world.cached("largest battery", find_bound)
 
 
-_BY_SOURCE: Final[tuple[str, ...]] = (
+_QUERY_PARAMETERS: Final[tuple[str, ...]] = (
     *("vehicle_id", "evse_id", "user_id", "is_finished", "mode"),
     *("energy_delivered_watt_hours__gte", "energy_delivered_watt_hours__lte"),
     *("start__gt", "start__lt", "end__gt", "end__lt"),
@@ -190,13 +196,14 @@ def _schedule_plans(call: Call) -> Reply:
 def _recalculate(call: Call) -> Reply:
     row, body = _row(call), call.body
     if row["end"] is None:
-        raise ProblemError(400, "Not over yet", "Only what is over can be worked out anew.")
-    dry: bool = body.get("dry_run", False)
+        detail = "Only finished sub-sessions can be recalculated."
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "Not finished", detail)
+    dry_run: bool = body.get("dry_run", False)
     before, after = recalculate(
-        call.world, row, capped=body.get("cap_overages", True), keep=not dry
+        call.world, row, capped=body.get("cap_overages", True), keep=not dry_run
     )
     return Reply({
-        "status": "dry_run_completed" if dry else "recalculation_triggered",
+        "status": "dry_run_completed" if dry_run else "recalculation_triggered",
         "previous_energy_delivered_watt_hours": before,
         "new_energy_delivered_watt_hours": after,
     })  # fmt: skip
@@ -217,27 +224,28 @@ def _dispatcher_logs(call: Call) -> Reply:
 
 
 def _boost(call: Call, what: ChangeKind) -> Reply:
-    """Start or end a boost, if there is something to start or end it for."""
+    """Start or end a boost of an ongoing session."""
     world, row = call.world, call.row(FOLDER, "charging_session_id")
     episode: Episode = row["_episode"]
     state = world.charging.state(episode.site, call.now)
     running = episode.end_us is None and state.episode is not None
-    wanted = Mode.SMART if what == "boost_start" else Mode.BOOST
+    required_mode = Mode.SMART if what == "boost_start" else Mode.BOOST
     if not state.smart:
         raise conflict("Smart charging is turned off.")
-    if not running or state.mode is not wanted or len(episode.periods) > MOST_PERIODS - 3:
-        raise conflict(f"The session is not in an ongoing {wanted.lower()} sub-session.")
+    if not running or state.mode is not required_mode or len(episode.periods) > MOST_PERIODS - 3:
+        raise conflict(f"The session is not in an ongoing {required_mode.lower()} sub-session.")
     if what == "boost_start" and (state.complete or episode.start_us >= micros(call.now)):
-        raise conflict("There is nothing to charge.")
+        raise conflict("The vehicle needs no more energy.")
     device = _reachable(world, episode)
     if device is None:
-        raise ProblemError(503, "Device unreachable", "Neither car nor EVSE can be reached now.")
+        detail = "Neither the vehicle nor the EVSE can be reached now."
+        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "Device unreachable", detail)
     world.record_change(device, what)
     return Reply(call.serialize(call.row(FOLDER, "charging_session_id")))
 
 
 def _reachable(world: World, episode: Episode) -> Row | None:
-    """Return the device that takes commands: an EVSE that reports, or else a connected car."""
+    """Return the device that takes commands: an EVSE that reports, or a connected vehicle."""
     evse = world.fleet.evse(episode.site) if episode.point else None
     if evse is not None and evse["_reports"]:
         return evse
@@ -245,23 +253,23 @@ def _reachable(world: World, episode: Episode) -> Row | None:
     return vehicle if vehicle is not None and vehicle["integrated"] == "ACTIVE" else None
 
 
-_BELOW: Final = "/charging_sub_sessions/{charging_sub_session_id}"
-_SINGLE: Final = "/charging_sessions/{charging_session_id}"
-_FILTERS: Final[dict[str, Any]] = dict.fromkeys(_BY_SOURCE)
+_SUB_SESSION: Final = "/charging_sub_sessions/{charging_sub_session_id}"
+_SESSION: Final = "/charging_sessions/{charging_session_id}"
+_FILTERS: Final[dict[str, Any]] = dict.fromkeys(_QUERY_PARAMETERS)
 
 ROUTES: Final[Routes] = {
     ("GET", "/charging_sessions"): listing(),
-    ("GET", _SINGLE): detail(),
-    ("POST", f"{_SINGLE}/boost_start"): lambda call: _boost(call, "boost_start"),
-    ("POST", f"{_SINGLE}/boost_end"): lambda call: _boost(call, "boost_end"),
+    ("GET", _SESSION): detail(),
+    ("POST", f"{_SESSION}/boost_start"): lambda call: _boost(call, "boost_start"),
+    ("POST", f"{_SESSION}/boost_end"): lambda call: _boost(call, "boost_end"),
     ("GET", "/charging_sub_sessions"): listing(_sub_sessions, filters=_FILTERS),
-    ("GET", _BELOW): detail(),
-    ("GET", f"{_BELOW}/energy_usage"): _energy_usage,
-    ("GET", f"{_BELOW}/flags"): _part(flags),
-    ("GET", f"{_BELOW}/debug_metadata"): _part(debug_metadata),
-    ("GET", f"{_BELOW}/schedules"): _schedules,
-    ("GET", f"{_BELOW}/schedule_plans"): _schedule_plans,
-    ("GET", f"{_BELOW}/assessment"): _part(assessment),
-    ("POST", f"{_BELOW}/recalculate_energy_usages"): _recalculate,
+    ("GET", _SUB_SESSION): detail(),
+    ("GET", f"{_SUB_SESSION}/energy_usage"): _energy_usage,
+    ("GET", f"{_SUB_SESSION}/flags"): _part(flags),
+    ("GET", f"{_SUB_SESSION}/debug_metadata"): _part(debug_metadata),
+    ("GET", f"{_SUB_SESSION}/schedules"): _schedules,
+    ("GET", f"{_SUB_SESSION}/schedule_plans"): _schedule_plans,
+    ("GET", f"{_SUB_SESSION}/assessment"): _part(assessment),
+    ("POST", f"{_SUB_SESSION}/recalculate_energy_usages"): _recalculate,
     ("GET", "/dispatcher_logs"): _dispatcher_logs,
 }
