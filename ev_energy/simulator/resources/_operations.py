@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator.resources import (
-    boundary_meters,
     dispatch,
     evses,
     feeds,
     hem_systems,
-    home_batteries,
+    home_devices,
     notifications,
     onboarding,
     preferences,
@@ -56,8 +55,7 @@ OPERATIONS: Final[Routes] = {
     **rebates.ROUTES,
     **sites.ROUTES,
     **solar.ROUTES,
-    **home_batteries.ROUTES,
-    **boundary_meters.ROUTES,
+    **home_devices.ROUTES,
     **hem_systems.ROUTES,
     **dispatch.ROUTES,
 }

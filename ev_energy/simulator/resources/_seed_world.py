@@ -6,7 +6,6 @@ import functools
 from typing import TYPE_CHECKING
 
 from ev_energy.simulator.home_energy._home_energy import solar_share
-from ev_energy.simulator.resources.boundary_meters import add_meters
 from ev_energy.simulator.resources.catalogues.evses import add_evse_catalogue
 from ev_energy.simulator.resources.catalogues.vehicles import add_vehicle_catalogue
 from ev_energy.simulator.resources.charging_sessions._sessions import add_sessions
@@ -14,7 +13,8 @@ from ev_energy.simulator.resources.dispatch import add_dispatch
 from ev_energy.simulator.resources.evse_logs import add_evse_logs
 from ev_energy.simulator.resources.evses import add_evses
 from ev_energy.simulator.resources.feeds import add_feeds
-from ev_energy.simulator.resources.home_batteries import add_batteries
+from ev_energy.simulator.resources.hem_systems import add_hem_systems
+from ev_energy.simulator.resources.home_devices import add_batteries, add_meters
 from ev_energy.simulator.resources.notifications import add_notifications
 from ev_energy.simulator.resources.onboarding import add_waitlists
 from ev_energy.simulator.resources.programs import add_programs
@@ -52,6 +52,7 @@ _PARTS: tuple[Callable[[World], None], ...] = (
     add_solar,
     add_batteries,
     add_meters,
+    add_hem_systems,
     add_dispatch,
     add_evse_logs,
     add_vehicle_logs,

@@ -1,4 +1,4 @@
-"""Places with EVSEs for several users, and the systems that manage them."""
+"""Sites with EVSEs of several users, and the charge point management systems of sites."""
 
 from __future__ import annotations
 
@@ -16,71 +16,74 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: The homes of a block, by their place in it, whose EVSEs form a site: neighbours.
-_PLACES: Final = (1, 8)
-#: The list of sites has no pages.
-_MOST_SITES: Final = 40
-#: Systems by their ids, in the order in which sites are connected to them; then to none.
+#: The positions, in each block of homes, of the neighbours whose EVSEs form a site.
+_MEMBER_POSITIONS: Final = (1, 8)
+#: The list of sites is not paged, so it is short in large worlds too.
+_MAX_SITES: Final = 40
+#: The names of the management systems by id. Sites are connected to each in turn, then to none.
 _PROVIDERS: Final = {"CHARGEPOINT": "ChargePoint", "SWTCH": "SWTCH Energy"}
 
 
 def site_of(world: World, home: int) -> Link | None:
-    """Return the site that a home's EVSEs are part of."""
+    """Return the link to the site of a home's EVSEs, or None if they are not at a site."""
     block, place = divmod(home, world.homes.block_size)
-    if place not in _PLACES or block >= _MOST_SITES:
+    if place not in _MEMBER_POSITIONS or block >= _MAX_SITES:
         return None
     return Link("evse_sites", world.key_of("evse_sites", block))
 
 
 def add_sites(world: World) -> None:
-    """Open the tables of sites and of the systems that manage them."""
+    """Open the tables of sites and of their management systems."""
     homes = world.homes
-    count = min(-(-(homes.count - _PLACES[0]) // homes.block_size), _MOST_SITES)
+    count = min(-(-(homes.count - _MEMBER_POSITIONS[0]) // homes.block_size), _MAX_SITES)
     ids = (*_PROVIDERS, None)
 
-    def homes_of(number: int) -> list[int]:
-        every = [number * homes.block_size + place for place in _PLACES]
-        return [home for home in every if home < homes.count]
+    def member_homes(number: int) -> list[int]:
+        members = [number * homes.block_size + place for place in _MEMBER_POSITIONS]
+        return [home for home in members if home < homes.count]
 
-    @functools.lru_cache(_MOST_SITES)
-    def key(number: int) -> str:
-        return world.random.uid("site", homes.joined_at(homes_of(number)[0]), number)
+    @functools.lru_cache(_MAX_SITES)
+    def site_id(number: int) -> str:
+        return world.random.uid("site", homes.joined_at(member_homes(number)[0]), number)
 
     def make(number: int) -> Row:
         provider = ids[number % len(ids)]
         return {
             "cpms_connection": provider,
             "cpms_connection_display_name": provider and _PROVIDERS[provider],
-            "_homes": homes_of(number),
-            "_guest": 0 if number == 0 else None,
+            "_homes": member_homes(number),
+            # The first user lives elsewhere, but is connected to the system of the first site.
+            "_connected_home": 0 if number == 0 else None,
         }
 
     def view(row: Row, viewer: Viewer) -> Row:
         members = [world.user_id(home) for home in row["_homes"]]
         evses = [evse["url"] for user in members for evse in world.rows_of_user(user, "evses")]
-        connected = None
+        is_connected = None
         if viewer.user_id is not None and row["cpms_connection"] is not None:
-            guest = row["_guest"]
-            guests = [] if guest is None else [world.user_id(guest)]
-            connected = viewer.user_id in (*members, *guests)
-        return row | {"evses": evses, "user_connected": connected}
+            connected_users = list(members)
+            if row["_connected_home"] is not None:
+                connected_users.append(world.user_id(row["_connected_home"]))
+            is_connected = viewer.user_id in connected_users
+        return row | {"evses": evses, "user_connected": is_connected}
 
-    world.table("evse_sites", "site", GeneratedRows(count, key, make), view=view)
+    world.table("evse_sites", "site", GeneratedRows(count, site_id, make), view=view)
     world.tables["cpms_providers"] = _Providers(
         "cpms_providers", "", GeneratedRows.from_rows(map(_provider, _PROVIDERS))
     )
 
 
-def _provider(key: str) -> Row:
-    icon = f"https://cdn.example.com/cpms/{key.lower()}.png" if key == "CHARGEPOINT" else None
-    return {"id": key, "name": _PROVIDERS[key], "icon": icon}
+def _provider(provider_id: str) -> Row:
+    has_icon = provider_id == "CHARGEPOINT"
+    icon = f"https://cdn.example.com/cpms/{provider_id.lower()}.png" if has_icon else None
+    return {"id": provider_id, "name": _PROVIDERS[provider_id], "icon": icon}
 
 
 class _Providers(Table):
-    """Rows whose ids are words."""
+    """A table whose ids are words, not ULIDs with a prefix."""
 
     def parse_cursor(self, cursor: str) -> str:
-        """Return the id, if something has it."""
+        """Return the id; `ValueError` if no provider has it."""
         if self.get(cursor) is None:
             raise ValueError(cursor)
         return cursor
