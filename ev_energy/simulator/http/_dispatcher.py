@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from ev_energy.simulator.http import _problems as problems
 from ev_energy.simulator.http._body import read_request_body
 from ev_energy.simulator.http._contract import CONTRACT
-from ev_energy.simulator.http._problems import ProblemError
+from ev_energy.simulator.http._problems import ProblemError, missing_user
 from ev_energy.simulator.http._routes import Call
 from ev_energy.simulator.http._serialization import ExpandTree
 from ev_energy.simulator.http._validation import parse_query
@@ -174,8 +174,7 @@ class Dispatcher:
         if facts.user_header == "required" and token is not None and viewer.user_id is None:
             user_in_body = isinstance(body, dict) and "user" in cast("dict[str, Any]", body)
             if not user_in_body:
-                detail = f"With a token of an application, send {_USER_HEADER}."
-                raise ProblemError(HTTPStatus.BAD_REQUEST, "Missing user", detail)
+                raise missing_user()
         origin = f"{request.scheme}://{request.host}"
         return Call(
             world=self._world,

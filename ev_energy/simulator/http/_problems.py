@@ -79,6 +79,15 @@ def unsupported_version(version: str) -> ProblemError:
     )
 
 
+def missing_user() -> ProblemError:
+    """Return the 400 for a token of an application that does not name a user."""
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST,
+        "Missing user",
+        "With a token of an application, send EvEnergy-User.",
+    )
+
+
 def unauthorized(detail: str) -> ProblemError:
     """Return the 401 for a missing or invalid token."""
     headers = {"WWW-Authenticate": "Bearer"}

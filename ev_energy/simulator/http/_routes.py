@@ -15,7 +15,7 @@ import attrs
 
 from ev_energy.simulator.http._filters import from_name
 from ev_energy.simulator.http._paging import cursor_page, numbered_page
-from ev_energy.simulator.http._problems import invalid, not_found
+from ev_energy.simulator.http._problems import invalid, missing_user, not_found
 from ev_energy.simulator.http._serialization import ExpandTree, Serializer
 from ev_energy.simulator.world._rows import Link
 
@@ -105,6 +105,12 @@ class Call:
     def row(self, folder: str, name: str) -> Row:
         """Return the row whose id is the path parameter *name*; 404 if it is not visible."""
         return self.find(folder, self.params[name])
+
+    def require_user_id(self) -> str:
+        """Return the id of the user that the request is made for, or refuse with 400."""
+        if self.viewer.user_id is None:
+            raise missing_user()
+        return self.viewer.user_id
 
     def preferred_language(self, available: Container[str]) -> str:
         """Return the available language that the Accept-Language header ranks first, or English.

@@ -1,9 +1,9 @@
-"""Who takes part in which program, and who could."""
+"""Memberships of users in programs: eligibility, agreements, verification and incentives."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -18,55 +18,83 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-_JOINED: Final = "program_memberships"
-_ACCEPTED: Final = "accepted_agreements"
-_VERIFIED: Final = "program_verifications"
-_LANGUAGES: Final = {"NL": "nl", "DE": "de"}
+_MEMBERSHIPS: Final = "program_memberships"
+_ACCEPTED_AGREEMENTS: Final = "accepted_agreements"
+_VERIFICATIONS: Final = "program_verifications"
+_LANGUAGE_BY_COUNTRY: Final = {"NL": "nl", "DE": "de"}
+_FIRST_CREATED: Final = ANCHOR - timedelta(days=600)
+
+
+@attrs.frozen
+class IncentiveScheme:
+    """A rule by which drivers earn money or points."""
+
+    name: str
+    description: str
+    for_non_members: bool = False
+    """Whether users who are in no program can earn it, too."""
+    visible: bool = True
+    available_for: timedelta | None = None
+    """How long after joining a program it can be earned; None for any time."""
+    months: frozenset[int] = frozenset(range(1, 13))
+    """The months in which it is available."""
+
+
+INCENTIVE_SCHEMES: Final = (
+    IncentiveScheme("Off-peak kilowatt-hours", "Four cents per kilowatt-hour outside peak hours."),
+    IncentiveScheme("Welcome bonus", "Paid once, within 30 days of joining.",
+                    available_for=timedelta(days=30)),
+    IncentiveScheme("Winter evenings", "Double points from November to February, 5 to 8 p.m.",
+                    months=frozenset({11, 12, 1, 2})),
+    IncentiveScheme("Grid emergencies", "Paid afterwards to drivers who did not charge.",
+                    visible=False),
+    IncentiveScheme("Bring a neighbour", "Paid for each neighbour who connects a car.",
+                    for_non_members=True),
+)  # fmt: skip
 
 
 def location_of(world: World, user_id: str) -> Row:
-    """Return where a user charges; an empty row if that is not known."""
+    """Return the location where a user charges, or an empty row if it is not known."""
     user = world.tables["users"].get(user_id) or {}
     location: Row = user.get("default_location") or {}
     return location
 
 
-def language_of(world: World, user_id: str | None, known: Collection[str]) -> str:
-    """Return the language of a user, or of nobody, if it is a known one; else English."""
+def language_of(world: World, user_id: str | None, available: Collection[str]) -> str:
+    """Return the language of the user's country if it is available, otherwise English."""
     country = None if user_id is None else location_of(world, user_id).get("country_code")
-    language = _LANGUAGES.get(country or "", ENGLISH)
-    return language if language in known else ENGLISH
+    language = _LANGUAGE_BY_COUNTRY.get(country or "", ENGLISH)
+    return language if language in available else ENGLISH
 
 
 def is_eligible(world: World, program: Program, tier: Tier, user_id: str) -> bool:
-    """Return whether a user may be in a tier."""
-    if not program.may_cover(location_of(world, user_id)):
+    """Return whether a user can be in a tier."""
+    if not program.can_cover(location_of(world, user_id)):
         return False
-    if tier.needs is None:
+    if tier.requirement is None:
         return True
-    if tier.needs == "verified":
-        return program.name in world.extra_state.get(_VERIFIED, {}).get(user_id, {}).get(
-            "before", {}
-        )
-    return next(world.rows_of_user(user_id, tier.needs), None) is not None
+    if tier.requirement == "verified":
+        verifications: Row = world.extra_state.get(_VERIFICATIONS, {}).get(user_id, {})
+        return program.name in verifications.get("before", {})
+    return next(world.rows_of_user(user_id, tier.requirement), None) is not None
 
 
 def membership_of(world: World, user_id: str) -> Row | None:
-    """Return the program and tier a user is in, and since when; None if in none."""
-    joined: Row | None = world.extra_state.get(_JOINED, {}).get(user_id)
+    """Return the ids of the user's program and tier and the start, or None if not a member."""
+    membership: Row | None = world.extra_state.get(_MEMBERSHIPS, {}).get(user_id)
     home = world.home_of_user(user_id)
-    if joined is not None or home is None:
-        return joined
+    if membership is not None or home is None:
+        return membership
     if home > 0 and not world.random.odds(60, "member", home):
         return None
     city = world.homes.template(home).city
-    near = (
+    local_programs = (
         row
         for row in world.tables["programs"]
         if row["_program"].country == city.country
         and row["_program"].covers_point(city.latitude, city.longitude)
     )
-    program = next(near, None)
+    program = next(local_programs, None)
     tier = None if program is None else default_tier(world, program)
     if program is None or tier is None:
         return None
@@ -75,85 +103,57 @@ def membership_of(world: World, user_id: str) -> Row | None:
 
 
 def default_tier(world: World, program: Row) -> Row | None:
-    """Return the tier of those who join a program, None if there is none."""
+    """Return the tier of users who join a program, or None if it has no default tier."""
     tiers = world.tables[f"programs/{program['id']}/tiers"]
-    return next((row for row in tiers if row["_tier"].default), None)
+    return next((row for row in tiers if row["_tier"].is_default), None)
 
 
-def join(world: World, user_id: str, program: Row, tier: Row) -> None:
-    """Put a user into a program, and so out of any other."""
-    now = membership_of(world, user_id)
-    if now is None or now["program"] != program["id"]:
-        joined: Row = {"program": program["id"], "tier": tier["id"]}
-        joined["since"] = write_instant(world.now)
-        world.extra_state.setdefault(_JOINED, {})[user_id] = joined
+def join_program(world: World, user_id: str, program: Row, tier: Row) -> None:
+    """Make a user a member of a program, which ends the membership in another one."""
+    membership = membership_of(world, user_id)
+    if membership is None or membership["program"] != program["id"]:
+        world.extra_state.setdefault(_MEMBERSHIPS, {})[user_id] = {
+            "program": program["id"],
+            "tier": tier["id"],
+            "since": write_instant(world.now),
+        }
 
 
-def member_for(world: World, membership: Row) -> timedelta:
-    """Return how long somebody has been in a program."""
-    return world.now - read_instant(membership["since"])
+def record_acceptance(world: World, user_id: str, version: Row) -> None:
+    """Record when a user first accepted a version of an agreement."""
+    by_user: dict[str, Row] = world.extra_state.setdefault(_ACCEPTED_AGREEMENTS, {})
+    by_user.setdefault(user_id, {}).setdefault(version["id"], write_instant(world.now))
 
 
-def accept(world: World, user_id: str, version: Row) -> None:
-    """Note that a user agreed to a version of an agreement; the first time counts."""
-    accepted: dict[str, Any] = world.extra_state.setdefault(_ACCEPTED, {}).setdefault(user_id, {})
-    accepted.setdefault(version["id"], write_instant(world.now))
-
-
-def verify(world: World, user_id: str, program: Row, when: str, data: Row) -> None:
-    """Note what a user's account was verified by, ``before`` joining or ``after``."""
-    verified: dict[str, Any] = world.extra_state.setdefault(_VERIFIED, {}).setdefault(user_id, {})
-    verified.setdefault(when, {})[program["name"]] = {"at": write_instant(world.now), "data": data}
-
-
-_BEGAN: Final = ANCHOR - timedelta(days=600)
-
-
-@attrs.frozen
-class Scheme:
-    """A rule by which drivers earn."""
-
-    name: str
-    words: str
-    for_everybody: bool = False
-    """Else it is for those who are in some program."""
-    visible: bool = True
-    within: timedelta | None = None
-    """How long after joining it can be earned."""
-    months: frozenset[int] = frozenset(range(1, 13))
-    """When it is active."""
-
-
-SCHEMES: Final = (
-    Scheme("Off-peak kilowatt-hours", "Four cents per kilowatt-hour outside peak hours."),
-    Scheme("Welcome bonus", "Paid once, within 30 days of joining.", within=timedelta(days=30)),
-    Scheme("Winter evenings", "Double points from November to February, 5 to 8 p.m.",
-           months=frozenset({11, 12, 1, 2})),
-    Scheme("Grid emergencies", "Paid afterwards to drivers who did not charge.", visible=False),
-    Scheme("Bring a neighbour", "Paid for each neighbour who connects a car.", for_everybody=True),
-)  # fmt: skip
+def record_verification(world: World, user_id: str, program: Row, when: str, data: Row) -> None:
+    """Record the data that verified a user's account ``before`` or ``after`` enrollment."""
+    by_user: dict[str, Row] = world.extra_state.setdefault(_VERIFICATIONS, {})
+    verification = {"at": write_instant(world.now), "data": data}
+    by_user.setdefault(user_id, {}).setdefault(when, {})[program["name"]] = verification
 
 
 def schemes_for(world: World, user_id: str) -> list[Row]:
-    """Return what a user can earn by, now or at other times."""
+    """Return the incentive schemes of a user, including those that are not available now."""
     membership = membership_of(world, user_id)
-    home = "" if membership is None else membership["program"]
+    program_id = "" if membership is None else membership["program"]
     return [
         {
-            "id": world.random.uid("incs", _BEGAN + timedelta(days=number), home, scheme.name),
+            "id": world.random.uid(
+                "incs", _FIRST_CREATED + timedelta(days=number), program_id, scheme.name
+            ),
             "name": scheme.name,
-            "description": scheme.words,
+            "description": scheme.description,
             "visible": scheme.visible,
             "available": _is_available(world, scheme, membership),
         }
-        for number, scheme in enumerate(SCHEMES)
-        if membership is not None or scheme.for_everybody
+        for number, scheme in enumerate(INCENTIVE_SCHEMES)
+        if membership is not None or scheme.for_non_members
     ]
 
 
-def _is_available(world: World, scheme: Scheme, membership: Row | None) -> bool:
+def _is_available(world: World, scheme: IncentiveScheme, membership: Row | None) -> bool:
     if world.now.month not in scheme.months:
         return False
-    if scheme.within is None or membership is None:
+    if scheme.available_for is None or membership is None:
         return True
-    return member_for(world, membership) <= scheme.within
+    return world.now - read_instant(membership["since"]) <= scheme.available_for
