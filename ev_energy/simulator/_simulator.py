@@ -24,7 +24,7 @@ from ev_energy.simulator.faults import Faults
 from ev_energy.simulator.http._dispatcher import Dispatcher
 from ev_energy.simulator.http._rate_limit import RateLimiter
 from ev_energy.simulator.pages import BrowserSessions
-from ev_energy.simulator.resources import _evidence_bucket as uploads
+from ev_energy.simulator.resources import _evidence_bucket
 from ev_energy.simulator.resources._device_linking import WorldConnector
 from ev_energy.simulator.resources._operations import OPERATIONS
 from ev_energy.simulator.resources._seed_world import build_world
@@ -378,7 +378,7 @@ class Simulator:
             self._browser_sessions,
             self.clock,
         )
-        uploads.install(app, self._world)
+        _evidence_bucket.add_routes(app, self._world)
         self._portal.install(app)
         control.install(app, self, self._world, self._auth_server)
         status.install(app, self, self._world, self._browser_sessions)

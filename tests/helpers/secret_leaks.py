@@ -44,7 +44,7 @@ from ev_energy._api import capture
 from ev_energy.auth import _oauth
 from ev_energy.errors import EvEnergyError
 from ev_energy.simulator.oauth import _tokens
-from ev_energy.simulator.resources import _evidence_bucket as _uploads
+from ev_energy.simulator.resources import _evidence_bucket
 from tests.helpers.support import SECRET, SIGNATURE, TOKEN
 
 KINDS = frozenset({"logs", "errors", "captures", "warnings", "output", "files", "spans"})
@@ -245,7 +245,7 @@ def _collect_secrets() -> None:
         lambda _, self, *a, **k: add(self.state, self.verifier),
     )
     _after(_tokens.TokenStore, "_new_text", lambda made, *a, **k: add(made))
-    _after(_uploads, "_signed", lambda made, *a, **k: add(made["Signature"]))
+    _after(_evidence_bucket, "_signature_parameters", lambda made, *a, **k: add(made["Signature"]))
     _before(
         auth.FileStore,
         "__init__",

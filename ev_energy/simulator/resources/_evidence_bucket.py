@@ -1,13 +1,14 @@
-"""Where the bytes of evidence files go: a stand-in for the bucket that signed URLs lead to.
+"""The bucket that presigned URLs of evidence files lead to.
 
-Only the size and the type of a file are kept. As with the real thing the signature is the only
-key: a request that also brings a token is refused.
+It stores only the size and the type of a file. As with object storage services, the signature is
+the only credential: a request with an Authorization header, too, is refused.
 """
 
 from __future__ import annotations
 
 import hmac
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape
@@ -21,61 +22,67 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: How long a signed URL is good.
+#: How long a presigned URL is valid.
 LIFETIME: Final = timedelta(hours=1)
 _FOLDER: Final = "rebate_evidence_files"
-_PIECE: Final = 2**16
+_CHUNK_SIZE: Final = 2**16
 
 
 def file_url(root: str, row: Row) -> str:
-    """Return where a file is, on the host that serves the API at ``root``."""
+    """Return the URL of a file, on the host that serves the API at *root*."""
     return f"{root.removesuffix('/v2')}/uploads/{row['id']}"
 
 
 def presigned_url(root: str, row: Row) -> str:
-    """Return the URL that a file can be put to for a while."""
-    return f"{file_url(root, row)}?{urlencode(_signed(row))}"
+    """Return the URL that accepts a PUT of the file until it expires."""
+    return f"{file_url(root, row)}?{urlencode(_signature_parameters(row))}"
 
 
-def _signed(row: Row) -> dict[str, str]:
+def _signature_parameters(row: Row) -> dict[str, str]:
     expires = str(micros(read_instant(row["_expires_at"])) // 1_000_000)
     signature: str = row["_upload_key"]
     return {"AWSAccessKeyId": "SIMULATED", "Expires": expires, "Signature": signature}
 
 
-def install(app: web.Application, world: World) -> None:
-    """Serve signed URLs."""
+def add_routes(app: web.Application, world: World) -> None:
+    """Add the route of presigned URLs to *app*."""
 
     async def receive(request: web.Request) -> web.Response:
         row = world.tables[_FOLDER].get(request.match_info["file_id"])
         if request.method != hdrs.METH_PUT:
-            return _refusal(405, "MethodNotAllowed", "Only PUT will do here.", Allow="PUT")
+            return _error_reply(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                "Presigned URLs accept only PUT.",
+                Allow="PUT",
+            )
         if hdrs.AUTHORIZATION in request.headers:
-            text = "The signature is the only key; send no Authorization header."
-            return _refusal(400, "InvalidArgument", text)
-        if row is None or not _is_signed(row, request):
-            return _refusal(403, "SignatureDoesNotMatch", "This is not a URL that was given out.")
+            text = "The signature authorizes the request; send no Authorization header."
+            return _error_reply(HTTPStatus.BAD_REQUEST, "InvalidArgument", text)
+        if row is None or not _has_valid_signature(row, request):
+            text = "The URL does not have a valid signature."
+            return _error_reply(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch", text)
         if world.service_clock() >= read_instant(row["_expires_at"]):
-            return _refusal(403, "AccessDenied", "The URL has expired.")
+            return _error_reply(HTTPStatus.FORBIDDEN, "AccessDenied", "The URL has expired.")
         size = 0
-        async for piece in request.content.iter_chunked(_PIECE):
-            size += len(piece)
+        async for chunk in request.content.iter_chunked(_CHUNK_SIZE):
+            size += len(chunk)
         world.update(row, _upload={"size": size, "type": request.content_type})
         return web.Response()
 
     app.router.add_route("*", "/uploads/{file_id}", receive)
 
 
-def _is_signed(row: Row, request: web.Request) -> bool:
-    if "_upload_key" not in row:  # a row of the world's history, which no URL was given out for
+def _has_valid_signature(row: Row, request: web.Request) -> bool:
+    if "_upload_key" not in row:  # files of the seeded world have no presigned URL
         return False
     return all(
         hmac.compare_digest(request.query.get(name, "").encode(), text.encode())
-        for name, text in _signed(row).items()
+        for name, text in _signature_parameters(row).items()
     )
 
 
-def _refusal(status: int, code: str, text: str, **headers: str) -> web.Response:
+def _error_reply(status: int, code: str, text: str, **headers: str) -> web.Response:
     body = f"<Error><Code>{code}</Code><Message>{escape(text)}</Message></Error>"
     return web.Response(
         status=status, text=body, content_type="application/xml", headers=headers or None

@@ -18,7 +18,6 @@ from ev_energy.simulator.resources.home_devices import add_batteries, add_meters
 from ev_energy.simulator.resources.notifications import add_notifications
 from ev_energy.simulator.resources.onboarding import add_waitlists
 from ev_energy.simulator.resources.programs import add_programs
-from ev_energy.simulator.resources.rebate_types import add_rebate_types
 from ev_energy.simulator.resources.rebates import add_rebates
 from ev_energy.simulator.resources.regions import add_regions
 from ev_energy.simulator.resources.saved_routes import add_saved_routes
@@ -64,7 +63,6 @@ _PARTS: tuple[Callable[[World], None], ...] = (
     add_support,
     add_regions,
     add_programs,
-    add_rebate_types,
     add_rebates,
 )
 

@@ -183,6 +183,6 @@ async def test_two_events_cannot_run_at_once(api: Any) -> None:
 async def test_no_event_goes_beyond_the_contract(api: Any) -> None:
     over = "/dispatch_coordinators/dc000005/dispatch_events"
     answer = await api("POST", over, json=event(1))
-    assert answer.body["field_errors"] == {"start_time": ["The contract does not cover that."]}
+    assert answer.body["field_errors"] == {"start_time": ["The event must be within the term of the contract."]}
     later = "/dispatch_coordinators/dc000002/dispatch_events"
     assert (await api("POST", later, json=event(1, 24 * 300))).status == 400
