@@ -24,7 +24,7 @@ async def power(api: Any, coordinator: str = PILOT) -> list[dict[str, Any]]:
     return (await api.get(f"{coordinator}/dispatch_logs?page_size=100")).body
 
 
-async def test_coordinators_are_listed_and_shown(api: Any) -> None:
+async def test_coordinators_are_listed_and_returned_by_id(api: Any) -> None:
     rows = (await api.get("/dispatch_coordinators")).body
     assert [row["id"] for row in rows[:2]] == ["dc000000", "dc000001"]
     assert {row["contract_end"] is None for row in rows} == {True, False}
@@ -35,7 +35,7 @@ async def test_coordinators_are_listed_and_shown(api: Any) -> None:
     assert (await api.get("/dispatch_coordinators/dc999999")).status == 404
 
 
-async def test_coordinators_page_by_their_short_ids(api: Any) -> None:
+async def test_coordinators_are_paged_by_their_short_ids(api: Any) -> None:
     first = await api.get("/dispatch_coordinators?page_size=2")
     second = await api.get(first.headers["Link"].split(", ")[1].partition(">")[0][1:])
     assert [row["id"] for row in second.body] == ["dc000002", "dc000003"]
@@ -44,7 +44,7 @@ async def test_coordinators_page_by_their_short_ids(api: Any) -> None:
     assert (await api.get("/dispatch_coordinators?page_after=dc1")).status == 400
 
 
-async def test_a_user_sees_the_coordinators_of_the_own_country(api: Any) -> None:
+async def test_user_sees_coordinators_of_own_country(api: Any) -> None:
     acting = {"EvEnergy-User": api.simulator.user_id}
     rows = (await api.get("/dispatch_coordinators", headers=acting)).body
     assert [row["id"] for row in rows] == ["dc000000", "dc000001"]
@@ -56,7 +56,7 @@ async def test_a_user_sees_the_coordinators_of_the_own_country(api: Any) -> None
     assert answer.status == 404
 
 
-async def test_logs_tell_what_the_fleet_draws(start: Any, clock: Clock) -> None:
+async def test_logs_report_the_power_of_the_charging_sites(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     clock.advance(days=1)
     await api.log_in()
@@ -76,7 +76,7 @@ async def test_logs_end_with_the_contract(api: Any) -> None:
     assert len(over) == 100
 
 
-async def test_an_event_is_created_with_all_it_asks_for(api: Any) -> None:
+async def test_event_is_created_with_its_limits(api: Any) -> None:
     answer = await api("POST", f"{PILOT}/dispatch_events", json=event(6))
     assert answer.status == 201
     row = answer.body
@@ -87,7 +87,7 @@ async def test_an_event_is_created_with_all_it_asks_for(api: Any) -> None:
     assert limits == [5000, None, None]
 
 
-async def test_the_fleet_keeps_to_an_event_while_it_runs(start: Any, clock: Clock) -> None:
+async def test_power_is_limited_during_an_event(start: Any, clock: Clock) -> None:
     other = await start(rate_limit=None, clock=Clock(speed=0))
     other.simulator.clock.advance(hours=20)
     await other.log_in()
@@ -114,7 +114,7 @@ async def test_the_fleet_keeps_to_an_event_while_it_runs(start: Any, clock: Cloc
     assert max(usual.values()) > 1000
 
 
-async def test_an_event_that_is_cancelled_does_nothing_more(start: Any, clock: Clock) -> None:
+async def test_cancelled_event_has_no_effect(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     answer = await api("POST", f"{PILOT}/dispatch_events", json=event(13, 4, target_power_watts=77))
     clock.advance(hours=15)
@@ -131,7 +131,7 @@ async def test_an_event_that_is_cancelled_does_nothing_more(start: Any, clock: C
     assert (await api("POST", f"{PILOT}/dispatch_events", json=event(18))).status == 201
 
 
-async def test_an_event_that_is_over_cannot_be_cancelled(start: Any, clock: Clock) -> None:
+async def test_ended_event_cannot_be_cancelled(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     url = (await api("POST", f"{PILOT}/dispatch_events", json=event(1))).body["url"]
     clock.advance(hours=2)
@@ -156,7 +156,7 @@ async def test_an_event_that_is_over_cannot_be_cancelled(start: Any, clock: Cloc
         (event(1) | {"start_time": "soon"}, "start_time"),
     ],
 )
-async def test_an_event_without_sense_is_refused(
+async def test_invalid_event_is_refused(
     api: Any, clock: Clock, body: dict[str, Any], member: str
 ) -> None:
     answer = await api("POST", f"{PILOT}/dispatch_events", json=body)
@@ -165,7 +165,7 @@ async def test_an_event_without_sense_is_refused(
     assert (await api("POST", f"{PILOT}/dispatch_events", json=event(1))).status == 201
 
 
-async def test_two_events_cannot_run_at_once(api: Any) -> None:
+async def test_overlapping_events_are_refused(api: Any) -> None:
     path = f"{PILOT}/dispatch_events"
     first = await api("POST", path, json=event(2, 2))
     for hours, length in ((1, 1.5), (3, 5), (2, 2), (2.5, 1)):
@@ -180,9 +180,11 @@ async def test_two_events_cannot_run_at_once(api: Any) -> None:
     assert (await api("POST", path, json=event(2.5))).status == 201
 
 
-async def test_no_event_goes_beyond_the_contract(api: Any) -> None:
+async def test_event_outside_the_contract_is_refused(api: Any) -> None:
     over = "/dispatch_coordinators/dc000005/dispatch_events"
     answer = await api("POST", over, json=event(1))
-    assert answer.body["field_errors"] == {"start_time": ["The event must be within the term of the contract."]}
+    assert answer.body["field_errors"] == {
+        "start_time": ["The event must be within the term of the contract."]
+    }
     later = "/dispatch_coordinators/dc000002/dispatch_events"
     assert (await api("POST", later, json=event(1, 24 * 300))).status == 400

@@ -6,16 +6,16 @@ from typing import Any
 HALF_HOUR = timedelta(minutes=30)
 
 
-def at(text: str) -> datetime:
+def parse(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-async def of_britain(api: Any) -> str:
+async def british_feed(api: Any) -> str:
     feeds = (await api.get("/carbon_feeds")).body
     return next(feed["url"] for feed in feeds if feed["name"] == "Great Britain")
 
 
-async def test_feeds_are_listed_and_found(api: Any) -> None:
+async def test_feeds_are_listed_and_returned_by_id(api: Any) -> None:
     for path in ("/carbon_feeds", "/grid_feeds"):
         feeds = (await api.get(path)).body
         assert len(feeds) > 3
@@ -27,23 +27,23 @@ async def test_feeds_are_listed_and_found(api: Any) -> None:
         assert (await api.get(unknown)).status == 404
 
 
-async def test_intensities_come_in_a_wrapper_newest_first(api: Any) -> None:
+async def test_intensities_are_in_an_envelope_newest_first(api: Any) -> None:
     api.simulator.clock.stop()
-    url = await of_britain(api)
+    url = await british_feed(api)
     page = (await api.get(f"{url}/carbon_intensities?page_size=100&expand=carbon_feed")).body
     assert page["url"] == f"{url}/carbon_intensities"
     assert page["carbon_feed"] == url
-    starts = [at(one["started_at"]) for one in page["carbon_intensities"]]
+    starts = [parse(one["started_at"]) for one in page["carbon_intensities"]]
     assert starts == [starts[0] - n * HALF_HOUR for n in range(100)]
-    assert starts[0] > api.simulator.clock.now()  # what is expected is told as well
+    assert starts[0] > api.simulator.clock.now()  # the page includes forecasts
     for one in page["carbon_intensities"]:
-        assert at(one["created_at"]) <= api.simulator.clock.now()
+        assert parse(one["created_at"]) <= api.simulator.clock.now()
         assert "url" not in one
 
 
-async def test_pages_of_intensities_lead_back_and_forth(api: Any) -> None:
+async def test_pages_of_intensities_link_in_both_directions(api: Any) -> None:
     api.simulator.clock.stop()
-    path = f"{await of_britain(api)}/carbon_intensities?page_size=7"
+    path = f"{await british_feed(api)}/carbon_intensities?page_size=7"
     whole = (await api.get(path.replace("=7", "=21"))).body["carbon_intensities"]
     found: list[Any] = []
     for _ in range(3):
@@ -58,53 +58,53 @@ async def test_pages_of_intensities_lead_back_and_forth(api: Any) -> None:
     assert back == whole[7:14]
 
 
-async def test_an_expectation_comes_near_to_what_is_then_so(api: Any) -> None:
+async def test_forecast_is_close_to_the_final_intensity(api: Any) -> None:
     api.simulator.clock.stop()
-    path = f"{await of_britain(api)}/carbon_intensities"
+    path = f"{await british_feed(api)}/carbon_intensities"
     bounds = {
         "started_at__gte": "2026-10-05T13:00:00Z",
         "started_at__lte": "2026-10-06T12:00:00Z",
         "page_size": "100",
     }
 
-    async def told() -> list[tuple[str, int]]:
+    async def intensities() -> list[tuple[str, int]]:
         found = (await api.get(path, params=bounds)).body["carbon_intensities"]
         return [(one["started_at"], one["co2_intensity_grams_per_kilowatt_hour"]) for one in found]
 
-    expected = await told()
+    expected = await intensities()
     assert len(expected) == 47
     api.simulator.clock.advance(days=2)
     await api.log_in()
-    settled = await told()
+    settled = await intensities()
     assert [start for start, _ in settled] == [start for start, _ in expected]
     assert settled != expected
     for (_, before), (_, after) in zip(expected, settled, strict=True):
         assert abs(before - after) <= after * 0.07 + 1
     api.simulator.clock.advance(days=200)
     await api.log_in()
-    assert await told() == settled
+    assert await intensities() == settled
 
 
-async def test_levels_are_paged_by_number_newest_first_and_told_the_day_before(api: Any) -> None:
+async def test_levels_are_on_numbered_pages_and_published_the_day_before(api: Any) -> None:
     api.simulator.clock.stop()
     feed = next(one for one in (await api.get("/grid_feeds")).body if one["priority"] == 5)
     query = "page_size=40&started_at__gte=2026-10-05T00:00:00Z"
     first = await api.get(f"{feed['url']}/levels?{query}")
     second = await api.get(f"{feed['url']}/levels?{query}&page=3")
-    starts = [at(one["started_at"]) for one in first.body]
+    starts = [parse(one["started_at"]) for one in first.body]
     assert starts == [starts[0] - n * HALF_HOUR for n in range(40)]
-    assert starts[0] == at("2026-10-06T23:30:00Z")
-    assert at(second.body[-1]["started_at"]) == at("2026-10-05T00:00:00Z")
+    assert starts[0] == parse("2026-10-06T23:30:00Z")
+    assert parse(second.body[-1]["started_at"]) == parse("2026-10-05T00:00:00Z")
     assert (await api.get(f"{feed['url']}/levels?{query}&page=4")).status == 404
     for one in first.body:
         assert 1 <= one["value"] <= 100
-        assert at(one["created_at"]) <= api.simulator.clock.now()
-    evening = [one["value"] for one in first.body if at(one["started_at"]).hour == 18]
-    night = [one["value"] for one in first.body if at(one["started_at"]).hour == 5]
+        assert parse(one["created_at"]) <= api.simulator.clock.now()
+    evening = [one["value"] for one in first.body if parse(one["started_at"]).hour == 18]
+    night = [one["value"] for one in first.body if parse(one["started_at"]).hour == 5]
     assert min(evening) > max(night)
 
 
-async def test_a_level_may_have_no_bounds_and_then_no_bound_finds_it(api: Any) -> None:
+async def test_constant_level_has_no_start_and_matches_no_bound(api: Any) -> None:
     feed = next(one for one in (await api.get("/grid_feeds")).body if one["priority"] == 2)
     levels = (await api.get(f"{feed['url']}/levels")).body
     assert [(one["value"], one["started_at"], one["interval_seconds"]) for one in levels] == [
@@ -115,8 +115,8 @@ async def test_a_level_may_have_no_bounds_and_then_no_bound_finds_it(api: Any) -
     assert (await api.get("/grid_feeds/grfd01HN2NJ9NMRZBXT1H6FT9N7735/levels")).status == 404
 
 
-async def test_feeds_take_their_scopes(api: Any) -> None:
-    url = await of_britain(api)
+async def test_feeds_require_their_scopes(api: Any) -> None:
+    url = await british_feed(api)
     await api.log_in(*api.simulator.add_application(scopes=["grid:read"]))
     assert (await api.get(f"{url}/carbon_intensities")).status == 403
     assert (await api.get("/grid_feeds")).status == 200

@@ -1,4 +1,4 @@
-"""Polygons as numbers: what is in them, how large they are, and many made into one."""
+"""Point tests, areas and unions of GeoJSON polygons."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ points = st.lists(coordinates, min_size=2, max_size=2)
 
 
 @st.composite
-def drawn(draw: Any) -> Polygon:
+def random_polygons(draw: Any) -> Polygon:
     ring = draw(st.lists(points, min_size=3, max_size=6))
     return [[*ring, ring[0]]]
 
@@ -50,8 +50,10 @@ probes = st.tuples(
 )
 
 
-@given(st.lists(drawn(), min_size=1, max_size=5), st.lists(probes, min_size=5, max_size=30))
-def test_a_point_is_in_the_union_if_it_is_in_one_of_its_parts(
+@given(
+    st.lists(random_polygons(), min_size=1, max_size=5), st.lists(probes, min_size=5, max_size=30)
+)
+def test_union_contains_the_points_of_its_parts(
     polygons: list[Polygon], asked: list[tuple[float, float]]
 ) -> None:
     joined = union(polygons)
@@ -60,8 +62,8 @@ def test_a_point_is_in_the_union_if_it_is_in_one_of_its_parts(
         assert contains_point(joined, x, y) == inside
 
 
-@given(st.lists(drawn(), min_size=1, max_size=5))
-def test_the_rings_of_a_union_are_closed_and_its_parts_do_not_overlap(
+@given(st.lists(random_polygons(), min_size=1, max_size=5))
+def test_union_has_closed_rings_and_no_overlaps(
     polygons: list[Polygon],
 ) -> None:
     joined = union(polygons)
@@ -72,36 +74,36 @@ def test_the_rings_of_a_union_are_closed_and_its_parts_do_not_overlap(
     assert alone == pytest.approx(flat_area(union(joined)))
 
 
-@given(st.lists(drawn(), min_size=1, max_size=4), st.randoms())
-def test_a_union_has_no_order(polygons: list[Polygon], chance: Any) -> None:
+@given(st.lists(random_polygons(), min_size=1, max_size=4), st.randoms())
+def test_union_does_not_depend_on_the_order(polygons: list[Polygon], chance: Any) -> None:
     shuffled = chance.sample(polygons, len(polygons))
     assert flat_area(union(polygons)) == pytest.approx(flat_area(union(shuffled)))
 
 
-def test_a_common_border_dissolves() -> None:
+def test_union_removes_a_common_border() -> None:
     assert len(union([square(0, 0), square(1, 0)])) == 1
     assert flat_area(union([square(0, 0), square(1, 0)])) == pytest.approx(2)
 
 
-def test_what_lies_in_something_else_is_swallowed() -> None:
+def test_union_removes_a_contained_polygon() -> None:
     assert union([square(0, 0, 3), square(1, 1)]) == union([square(0, 0, 3)])
 
 
-def test_a_hole_stays_one_and_an_island_in_it_too() -> None:
+def test_union_preserves_holes_and_islands_in_them() -> None:
     ring = [square(0, 0, 5)[0], square(1, 1, 3)[0]]
     joined = union([ring, square(2, 2)])
     assert [len(polygon) for polygon in joined] == [2, 1]
     assert flat_area(joined) == pytest.approx(25 - 9 + 1)
 
 
-def test_an_edge_that_crosses_itself_makes_two_parts() -> None:
+def test_union_splits_a_self_intersecting_ring() -> None:
     joined = union([[[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]])
     assert len(joined) == 2
     assert flat_area(joined) == pytest.approx(2)
 
 
 @given(st.floats(-80, 80), st.floats(-170, 170), st.floats(1, 100), st.integers(24, 90))
-def test_an_area_is_that_of_a_circle(
+def test_area_of_a_round_ring_is_that_of_a_circle(
     latitude: float, longitude: float, kilometres: float, corners: int
 ) -> None:
     assume(abs(latitude) < 75)
@@ -110,7 +112,7 @@ def test_an_area_is_that_of_a_circle(
     assert area_sq_km([[ring]]) == pytest.approx(expected, rel=0.02)
 
 
-def test_a_smooth_coast_of_many_points_is_no_effort() -> None:
+def test_union_of_many_points_is_fast() -> None:
     turns = [math.tau * n / 5000 for n in range(5000)]
     ring = [[math.cos(turn) * 2, math.sin(turn)] for turn in turns]
     joined = union([[[*ring, ring[0]]], [[[x + 1, y] for x, y in [*ring, ring[0]]]]])

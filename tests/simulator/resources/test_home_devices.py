@@ -11,12 +11,12 @@ FOLDERS = ("home_batteries", "boundary_meters")
 LOGS = {"home_batteries": "home_battery", "boundary_meters": "boundary_meter"}
 
 
-def acting(api: Any) -> dict[str, str]:
+def user_header(api: Any) -> dict[str, str]:
     return {"EvEnergy-User": api.simulator.user_id}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-async def test_devices_show_their_model_and_what_they_told_last(api: Any, folder: str) -> None:
+async def test_devices_show_their_model_and_latest_sample(api: Any, folder: str) -> None:
     every = "expand=model.make&expand=latest_status_log"
     rows = (await api.get(f"/{folder}?page_size=100&{every}")).body
     assert len(rows) > 5
@@ -27,12 +27,12 @@ async def test_devices_show_their_model_and_what_they_told_last(api: Any, folder
         plain = (await api.get(row["url"])).body
         log = (await api.get(f"{row['url']}/status_logs?page_size=1")).body
         assert plain["latest_status_log"] == log[0]["url"] == row["latest_status_log"]["url"]
-    mine = (await api.get(f"/{folder}", headers=acting(api))).body
+    mine = (await api.get(f"/{folder}", headers=user_header(api))).body
     assert [row["id"] for row in mine] == [rows[0]["id"]]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-async def test_an_entry_of_a_log_is_found_at_its_url(api: Any, folder: str) -> None:
+async def test_log_entry_is_returned_at_its_url(api: Any, folder: str) -> None:
     url = (await api.get(f"/{folder}")).body[0]["url"]
     one = LOGS[folder]
     expand = f"expand={one}&expand={one}.model.make"
@@ -50,7 +50,7 @@ async def test_an_entry_of_a_log_is_found_at_its_url(api: Any, folder: str) -> N
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-async def test_a_log_pages_forwards_and_backwards_while_time_goes_on(
+async def test_log_pages_stay_stable_while_time_advances(
     start: Any, clock: Clock, folder: str
 ) -> None:
     api = await start(rate_limit=None, clock=clock)
@@ -67,7 +67,7 @@ async def test_a_log_pages_forwards_and_backwards_while_time_goes_on(
     assert whole[newer : newer + 14] == first.body + second.body
 
 
-async def test_samples_get_lost_now_and_then_but_not_of_the_first_user(api: Any) -> None:
+async def test_samples_are_incomplete_sometimes_but_not_for_the_first_user(api: Any) -> None:
     for folder, member, kinds in (
         ("home_batteries", "charge_rate_watts", {"CHARGING", "DISCHARGING", "IDLE"}),
         ("boundary_meters", "power_watts", {"IMPORTING", "EXPORTING"}),
@@ -85,7 +85,7 @@ async def test_samples_get_lost_now_and_then_but_not_of_the_first_user(api: Any)
             assert {entry["status"] for entry in log} >= kinds
 
 
-async def test_batteries_break_and_are_mended(start: Any) -> None:
+async def test_batteries_have_temporary_faults(start: Any) -> None:
     api = await start(rate_limit=None, vehicles=400)
     rows = (await api.get("/home_batteries?page_size=100&expand=latest_status_log")).body
     modes = {row["latest_status_log"]["operation_mode"] for row in rows}
@@ -102,7 +102,7 @@ async def test_batteries_break_and_are_mended(start: Any) -> None:
 
 
 @pytest.mark.parametrize("thing", ["home_battery", "boundary_meter"])
-async def test_makes_lead_to_their_models(api: Any, thing: str) -> None:
+async def test_makes_link_to_their_models(api: Any, thing: str) -> None:
     makes = (await api.get(f"/{thing}_makes")).body
     counted = 0
     for make in makes:
@@ -129,11 +129,11 @@ async def test_makes_lead_to_their_models(api: Any, thing: str) -> None:
         "/hem_systems/x/live_power",
     ],
 )
-async def test_what_is_not_there_is_a_404(api: Any, path: str) -> None:
+async def test_unknown_device_is_a_404(api: Any, path: str) -> None:
     assert (await api.get(path)).status == 404
 
 
-async def test_systems_are_listed_and_shown(api: Any) -> None:
+async def test_hem_systems_are_listed_and_returned_by_id(api: Any) -> None:
     rows = (await api.get("/hem_systems?page_size=3")).body
     for row in rows:
         assert (await api.get(row["url"])).body == row

@@ -7,16 +7,16 @@ import pytest
 from ev_energy.models.notifications import NotificationCategory
 
 
-def acting(api: Any, **headers: str) -> dict[str, str]:
+def user_header(api: Any, **headers: str) -> dict[str, str]:
     return {"EvEnergy-User": api.simulator.user_id, **headers}
 
 
-async def mine(api: Any) -> list[dict[str, Any]]:
-    return (await api.get("/notifications", headers=acting(api))).body
+async def own_notifications(api: Any) -> list[dict[str, Any]]:
+    return (await api.get("/notifications", headers=user_header(api))).body
 
 
-async def test_a_user_gets_every_category_read_and_unread_settled_and_not(api: Any) -> None:
-    notifications = await mine(api)
+async def test_first_user_has_notifications_of_every_kind(api: Any) -> None:
+    notifications = await own_notifications(api)
     assert {one["category"] for one in notifications} == {str(one) for one in NotificationCategory}
     assert {"read_at" in one for one in notifications} == {True, False}
     assert {"resolved_at" in one for one in notifications} == {True, False}
@@ -25,12 +25,12 @@ async def test_a_user_gets_every_category_read_and_unread_settled_and_not(api: A
     assert times == sorted(times)
 
 
-async def test_an_application_sees_everybodys_and_a_user_their_own(api: Any) -> None:
-    everybodys = (await api.get("/notifications?page_size=100")).body
-    own = await mine(api)
-    assert len(everybodys) == 100
+async def test_application_sees_all_notifications_and_user_only_own(api: Any) -> None:
+    all_notifications = (await api.get("/notifications?page_size=100")).body
+    own = await own_notifications(api)
+    assert len(all_notifications) == 100
     assert len(own) == 8
-    other = next(one for one in everybodys if one not in own)
+    other = next(one for one in all_notifications if one not in own)
     assert (await api.get(other["url"])).body == other
     tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, api.simulator.user_id)
     api.token = tokens["access_token"]
@@ -41,16 +41,16 @@ async def test_an_application_sees_everybodys_and_a_user_their_own(api: Any) -> 
     assert (await api("PATCH", other["url"], json=read)).status == 404
 
 
-async def test_pages_of_an_inbox_follow_each_other(api: Any) -> None:
-    own = await mine(api)
+async def test_notifications_of_a_user_are_paged(api: Any) -> None:
+    own = await own_notifications(api)
     query = f"page_size=3&page_after={own[2]['id']}"
-    page = await api.get(f"/notifications?{query}", headers=acting(api))
+    page = await api.get(f"/notifications?{query}", headers=user_header(api))
     assert page.body == own[3:6]
     assert 'rel="next"' in page.headers["Link"]
 
 
-async def test_a_notification_is_read_once(api: Any) -> None:
-    unread = next(one for one in await mine(api) if "read_at" not in one)
+async def test_only_the_first_time_of_reading_is_stored(api: Any) -> None:
+    unread = next(one for one in await own_notifications(api) if "read_at" not in one)
     answer = await api("PATCH", unread["url"], json={})
     assert answer.body == {"Notification": unread}
     first, second = "2026-10-05T14:00:00+02:00", "2026-10-06T12:00:00Z"
@@ -60,24 +60,24 @@ async def test_a_notification_is_read_once(api: Any) -> None:
     answer = await api("PATCH", unread["url"], json={"read_at": second})
     assert answer.body["Notification"] == read
     assert (await api.get(unread["url"])).body == read
-    assert read in await mine(api)
+    assert read in await own_notifications(api)
 
 
 @pytest.mark.parametrize("value", [None, "now", 5, "2026-10-05"])
-async def test_a_bad_time_of_reading_is_a_400(api: Any, value: object) -> None:
-    unread = (await mine(api))[-1]
+async def test_invalid_time_of_reading_is_a_400(api: Any, value: object) -> None:
+    unread = (await own_notifications(api))[-1]
     answer = await api("PATCH", unread["url"], json={"read_at": value})
     assert (answer.status, list(answer.body["field_errors"])) == (400, ["read_at"])
     assert (await api.get(unread["url"])).body == unread
 
 
-async def test_words_come_in_the_language_that_is_asked_for(api: Any) -> None:
+async def test_texts_are_in_the_requested_language(api: Any) -> None:
     words = {"short_text_title", "short_text_body", "detail_page_title", "detail_page_body"}
-    english = await mine(api)
+    english = await own_notifications(api)
     german = (
         await api.get(
             "/notifications",
-            headers=acting(api, **{"Accept-Language": "fr, de-AT;q=0.8, en;q=0.5"}),
+            headers=user_header(api, **{"Accept-Language": "fr, de-AT;q=0.8, en;q=0.5"}),
         )
     ).body
     changed = [
@@ -92,14 +92,14 @@ async def test_words_come_in_the_language_that_is_asked_for(api: Any) -> None:
     assert (await api.get(german[0]["url"], headers={"Accept-Language": "xx"})).body == english[0]
 
 
-async def test_without_a_wish_words_come_in_the_language_of_the_users_country(api: Any) -> None:
+async def test_texts_default_to_the_language_of_the_country(api: Any) -> None:
     users = (await api.get("/users?page_size=100")).body
     german = next(u for u in users if u["default_location"]["country_code"] == "DE")
     found = (await api.get("/notifications", headers={"EvEnergy-User": german["id"]})).body
     assert "Dein Auto antwortet nicht" in {one["short_text_title"] for one in found}
 
 
-async def test_a_matter_is_settled_when_its_time_has_come(start: Any) -> None:
+async def test_issue_is_resolved_after_its_time(start: Any) -> None:
     api = await start(vehicles=2000, rate_limit=None)
     newest = await api.get(f"/notifications?page_size=100&page_before=notf7{'Z' * 25}")
     unsettled = [

@@ -15,7 +15,7 @@ async def as_user(api: Any, user_id: str | None = None) -> dict[str, Any]:
     return (await api.get("/users/me")).body
 
 
-def acting_for(user_id: str) -> dict[str, str]:
+def user_header(user_id: str) -> dict[str, str]:
     return {"EvEnergy-User": user_id}
 
 
@@ -36,7 +36,7 @@ async def names(api: Any, path: str, **options: Any) -> set[str]:
     return {row["name"] for row in answer.body}
 
 
-async def test_programs_are_public_and_each_has_a_page_of_its_own(api: Any) -> None:
+async def test_programs_are_listed_and_returned_by_id(api: Any) -> None:
     rows = (await api.get("/programs", token=None)).body
     assert len(rows) == 7
     assert {row["logo"] is None for row in rows} == {True, False}
@@ -45,7 +45,7 @@ async def test_programs_are_public_and_each_has_a_page_of_its_own(api: Any) -> N
     assert (await api.get("/programs", token=api.token)).body == rows
 
 
-async def test_a_place_narrows_the_programs(api: Any) -> None:
+async def test_programs_filter_by_location(api: Any) -> None:
     here = {"Thames Night Charge", "Quiet Hours", "Grid Friends Pilot"}
     assert await names(api, f"/programs?coordinates={LONDON}", token=None) == here
     assert await names(api, "/programs?postal_code=se1%209sg&country_code=GB") == here
@@ -68,29 +68,29 @@ async def test_a_place_narrows_the_programs(api: Any) -> None:
         ("coordinates=here", "coordinates"),
     ],
 )
-async def test_a_place_that_is_none_or_two_is_a_400(api: Any, query: str, member: str) -> None:
+async def test_invalid_location_is_a_400(api: Any, query: str, member: str) -> None:
     answer = await api.get(f"/programs?{query}")
     assert answer.status == 400
     assert member in answer.body["field_errors"]
 
 
-async def test_a_user_sees_the_programs_of_the_own_place(api: Any) -> None:
+async def test_user_sees_programs_at_own_location(api: Any) -> None:
     (leeds,) = await users(api, "Leeds")
     here = {"Aire Valley Flex", "Quiet Hours", "Grid Friends Pilot"}
-    assert await names(api, "/programs", headers=acting_for(leeds)) == here
+    assert await names(api, "/programs", headers=user_header(leeds)) == here
     elsewhere = f"/programs?coordinates={LONDON}"
     both = {"Quiet Hours", "Grid Friends Pilot"}
-    assert await names(api, elsewhere, headers=acting_for(leeds)) == both
+    assert await names(api, elsewhere, headers=user_header(leeds)) == both
     await as_user(api, leeds)
     assert await names(api, "/programs") == here
 
 
-async def test_of_a_user_without_a_place_any_program_may_be(api: Any) -> None:
+async def test_user_without_location_sees_all_programs(api: Any) -> None:
     made = (await api("POST", "/users", json={"email": "new@example.com"})).body
-    assert len(await names(api, "/programs", headers=acting_for(made["id"]))) == 7
+    assert len(await names(api, "/programs", headers=user_header(made["id"]))) == 7
 
 
-async def test_tiers_are_public_and_paged(api: Any) -> None:
+async def test_tiers_are_listed_and_paged(api: Any) -> None:
     url = (await program(api, "Thames Night Charge"))["url"]
     first = await api.get(f"{url}/tiers?page_size=3", token=None)
     second = await api.get(f"{url}/tiers?page_after={first.body[-1]['id']}", token=None)
@@ -107,14 +107,14 @@ async def test_tiers_are_public_and_paged(api: Any) -> None:
 
 async def eligible(api: Any, name: str, user_id: str) -> dict[str, bool]:
     url = (await program(api, name))["url"]
-    rows = (await api.get(f"{url}/tiers", headers=acting_for(user_id))).body
+    rows = (await api.get(f"{url}/tiers", headers=user_header(user_id))).body
     for row in rows:
-        alone = await api.get(row["url"], headers=acting_for(user_id))
+        alone = await api.get(row["url"], headers=user_header(user_id))
         assert alone.body == row
     return {row["short_name"]: row["eligible"] for row in rows}
 
 
-async def test_a_tier_is_for_those_who_live_there_and_have_what_it_needs(api: Any) -> None:
+async def test_tier_eligibility_depends_on_location_and_devices(api: Any) -> None:
     first = api.simulator.user_id  # has solar panels, in London
     (leeds,) = await users(api, "Leeds")
     assert await eligible(api, "Thames Night Charge", first) == {
@@ -127,10 +127,10 @@ async def test_a_tier_is_for_those_who_live_there_and_have_what_it_needs(api: An
     assert (await eligible(api, "Aire Valley Flex", leeds))["store"] is False  # no battery
 
 
-async def test_verifying_an_account_opens_the_tier_that_needs_it(api: Any) -> None:
+async def test_verification_makes_the_user_eligible(api: Any) -> None:
     first = api.simulator.user_id
     url = (await program(api, "Thames Night Charge"))["url"]
-    path, header = f"{url}/user_verification", acting_for(first)
+    path, header = f"{url}/user_verification", user_header(first)
     for body in ({}, {"account_number": 12345678}, {"account_number": "?"}):
         answer = await api("POST", path, json=body, headers=header)
         assert (answer.status, list(answer.body["field_errors"])) == (400, ["account_number"])
@@ -144,8 +144,8 @@ async def test_verifying_an_account_opens_the_tier_that_needs_it(api: Any) -> No
     ] is False
 
 
-async def test_each_program_verifies_by_something_of_its_own(api: Any) -> None:
-    header = acting_for(api.simulator.user_id)
+async def test_programs_verify_with_different_members(api: Any) -> None:
+    header = user_header(api.simulator.user_id)
     pin = f"{(await program(api, 'East Bay Charge Rewards'))['url']}/user_verification"
     assert (await api("POST", pin, json={"pin": "12345"}, headers=header)).status == 400
     assert (await api("POST", pin, json={"pin": "abcde-12345"}, headers=header)).status == 201
@@ -154,8 +154,8 @@ async def test_each_program_verifies_by_something_of_its_own(api: Any) -> None:
     assert (await api("POST", free, json=[], headers=header)).status == 400
 
 
-async def test_verification_after_enrolment_is_for_those_who_are_in(api: Any) -> None:
-    header = acting_for(api.simulator.user_id)
+async def test_verification_after_enrollment_requires_membership(api: Any) -> None:
+    header = user_header(api.simulator.user_id)
     url = (await program(api, "Elbstrom Flex"))["url"]
     path, body = f"{url}/post-enrollment-verification", {"account_number": "12345678-A"}
     assert (await api("POST", path, json=body, headers=header)).status == 400
@@ -165,47 +165,47 @@ async def test_verification_after_enrolment_is_for_those_who_are_in(api: Any) ->
 
 
 @pytest.mark.parametrize("action", ["user_verification", "post-enrollment-verification", "join"])
-async def test_what_is_done_for_a_user_needs_a_user_and_a_program(api: Any, action: str) -> None:
+async def test_writes_require_a_user_and_a_program(api: Any, action: str) -> None:
     url = (await program(api, "Quiet Hours"))["url"]
     assert (await api("POST", f"{url}/{action}", json={})).status == 400
-    header = acting_for(api.simulator.user_id)
+    header = user_header(api.simulator.user_id)
     nowhere = f"/programs/prog01JCK1HPNAANB8WN253G27SFPC/{action}"
     assert (await api("POST", nowhere, json={}, headers=header)).status == 404
     assert (await api("POST", f"{url}/{action}", token=None, json={})).status == 401
 
 
 async def schemes(api: Any, user_id: str) -> dict[str, dict[str, Any]]:
-    answer = await api.get("/incentive_schemes", headers=acting_for(user_id))
+    answer = await api.get("/incentive_schemes", headers=user_header(user_id))
     assert answer.status == 200
     return {row["name"]: row for row in answer.body}
 
 
-async def test_joining_begins_what_a_program_pays_for_and_is_repeatable(
+async def test_joining_is_idempotent_and_starts_the_program_in_sessions(
     start: Any, clock: Any
 ) -> None:
     api = await start(clock=clock, rate_limit=None)
     made = (await api("POST", "/users", json={"email": "new@example.com"})).body["id"]
     assert list(await schemes(api, made)) == ["Bring a neighbour"]
     quiet = await program(api, "Quiet Hours")
-    answer = await api("POST", f"{quiet['url']}/join", headers=acting_for(made))
+    answer = await api("POST", f"{quiet['url']}/join", headers=user_header(made))
     assert (answer.status, answer.body) == (201, quiet)
     joined = await schemes(api, made)
     assert joined["Welcome bonus"]["available"] is True
     assert joined["Grid emergencies"]["visible"] is False
     clock.advance(days=31)  # it is November now
     await api.log_in()
-    assert (await api("POST", f"{quiet['url']}/join", headers=acting_for(made))).status == 201
+    assert (await api("POST", f"{quiet['url']}/join", headers=user_header(made))).status == 201
     later = await schemes(api, made)
     assert later["Welcome bonus"]["available"] is False
     assert joined["Winter evenings"]["available"] is False
     assert later["Winter evenings"]["available"] is True
 
 
-async def test_joining_another_program_leaves_the_one_before(api: Any) -> None:
+async def test_joining_another_program_ends_the_previous_membership(api: Any) -> None:
     first = api.simulator.user_id
     before = await schemes(api, first)
     other = (await program(api, "Quiet Hours"))["url"]
-    await api("POST", f"{other}/join", headers=acting_for(first))
+    await api("POST", f"{other}/join", headers=user_header(first))
     after = await schemes(api, first)
     assert before["Welcome bonus"]["available"] is False
     assert after["Welcome bonus"]["available"] is True
@@ -214,20 +214,20 @@ async def test_joining_another_program_leaves_the_one_before(api: Any) -> None:
     }
 
 
-async def test_a_program_without_a_default_tier_cannot_be_joined(api: Any) -> None:
+async def test_program_without_default_tier_cannot_be_joined(api: Any) -> None:
     url = (await program(api, "Grid Friends Pilot"))["url"]
-    header = acting_for(api.simulator.user_id)
+    header = user_header(api.simulator.user_id)
     assert (await api("POST", f"{url}/join", headers=header)).status == 404
 
 
-async def test_joining_takes_a_scope_of_its_own(api: Any) -> None:
+async def test_joining_requires_a_scope(api: Any) -> None:
     url = (await program(api, "Quiet Hours"))["url"]
     await api.log_in(scope="programs:write")
-    header = acting_for(api.simulator.user_id)
+    header = user_header(api.simulator.user_id)
     assert (await api("POST", f"{url}/join", headers=header)).status == 403
 
 
-async def test_an_application_must_say_whose_incentives_it_wants(api: Any) -> None:
+async def test_incentives_require_a_user(api: Any) -> None:
     assert (await api.get("/incentive_schemes")).status == 400
     user = await as_user(api)
     assert (await api.get("/incentive_schemes")).body == list(
@@ -235,7 +235,7 @@ async def test_an_application_must_say_whose_incentives_it_wants(api: Any) -> No
     )
 
 
-async def test_the_current_agreement_is_the_published_one(api: Any) -> None:
+async def test_current_agreement_is_the_published_version(api: Any) -> None:
     url = f"{(await program(api, 'Thames Night Charge'))['url']}/participation_agreement_versions"
     rows = (await api.get(f"{url}?page_size=2", token=None)).body
     rows += (await api.get(f"{url}?page_after={rows[-1]['id']}", token=None)).body
@@ -246,14 +246,14 @@ async def test_the_current_agreement_is_the_published_one(api: Any) -> None:
         assert (await api.get(row["url"], token=None)).body == row
 
 
-async def test_where_no_agreement_is_published_there_is_no_current_one(api: Any) -> None:
+async def test_unpublished_agreement_is_a_404(api: Any) -> None:
     for name, count in (("Quiet Hours", 1), ("Grid Friends Pilot", 0)):
         url = f"{(await program(api, name))['url']}/participation_agreement_versions"
         assert len((await api.get(url, token=None)).body) == count
         assert (await api.get(f"{url}/current", token=None)).status == 404
 
 
-async def test_an_agreement_is_told_in_the_language_of_the_user(api: Any) -> None:
+async def test_agreement_is_in_the_language_of_the_user(api: Any) -> None:
     (utrecht,) = await users(api, "Utrecht")
     url = f"{(await program(api, 'Zonuren Utrecht'))['url']}/participation_agreement_versions"
     assert "Version 2" in (await api.get(f"{url}/current")).body["content"]
@@ -261,13 +261,13 @@ async def test_an_agreement_is_told_in_the_language_of_the_user(api: Any) -> Non
     assert "Versie 2" in (await api.get(f"{url}/current")).body["content"]
 
 
-async def test_a_user_accepts_an_agreement_as_often_as_liked(start: Any, clock: Any) -> None:
+async def test_agreement_can_be_accepted_repeatedly(start: Any, clock: Any) -> None:
     api = await start(clock=clock, rate_limit=None)
     url = f"{(await program(api, 'Thames Night Charge'))['url']}/participation_agreement_versions"
     version = (await api.get(f"{url}/current")).body
     accept = f"{version['url']}/accept"
-    assert (await api("POST", accept, json={})).status == 403  # nobody's own token
-    header = acting_for(api.simulator.user_id)
+    assert (await api("POST", accept, json={})).status == 403  # a token of the application
+    header = user_header(api.simulator.user_id)
     assert (await api("POST", accept, json={}, headers=header)).status == 403
     user = await as_user(api)
     for _ in range(2):
@@ -278,7 +278,7 @@ async def test_a_user_accepts_an_agreement_as_often_as_liked(start: Any, clock: 
     assert kept == {user["id"]: {version["id"]: "2026-10-05T12:00:00.000000Z"}}
 
 
-async def test_an_acceptance_says_nothing_else(api: Any) -> None:
+async def test_acceptance_takes_no_other_members(api: Any) -> None:
     url = f"{(await program(api, 'Thames Night Charge'))['url']}/participation_agreement_versions"
     version = (await api.get(f"{url}/current")).body
     await as_user(api)
@@ -291,7 +291,7 @@ async def test_an_acceptance_says_nothing_else(api: Any) -> None:
     assert (await api("POST", path, json={})).status == 404
 
 
-async def test_a_program_tells_which_models_it_takes(api: Any) -> None:
+async def test_vehicle_compatibility_lists_models(api: Any) -> None:
     url = (await program(api, "East Bay Charge Rewards"))["url"]
     america = (await api.get(f"{url}/vehicle_compatibility?expand=model")).body
     names = {row["model"]["name"] for row in america}
@@ -301,24 +301,24 @@ async def test_a_program_tells_which_models_it_takes(api: Any) -> None:
     assert {row["type"] for row in america} == {"BEV", "PHEV", None}
     assert {row["can_control_charge"] for row in america} == {True, False}
     url = (await program(api, "Zonuren Utrecht"))["url"]
-    header = acting_for((await users(api, "Utrecht"))[0])
+    header = user_header((await users(api, "Utrecht"))[0])
     europe = (await api.get(f"{url}/vehicle_compatibility", headers=header)).body
     assert len(europe) > len(america)
     assert all(row["model"].startswith("http") for row in europe)
     assert all(row["end_year"] is None or row["start_year"] < row["end_year"] for row in europe)
 
 
-async def test_memberships_survive_in_a_state(start: Any) -> None:
+async def test_memberships_survive_in_a_state_file(start: Any) -> None:
     api, other = await start(rate_limit=None), await start(rate_limit=None)
     url = (await program(api, "Quiet Hours"))["url"]
     first = api.simulator.user_id
-    await api("POST", f"{url}/join", headers=acting_for(first))
+    await api("POST", f"{url}/join", headers=user_header(first))
     assert await schemes(other, first) != await schemes(api, first)
     other.simulator._world.load(json.loads(json.dumps(api.simulator._world.dump())))
     assert await schemes(other, first) == await schemes(api, first)
 
 
-async def test_programs_and_memberships_are_the_same_for_a_seed(start: Any) -> None:
+async def test_programs_and_memberships_depend_on_the_seed(start: Any) -> None:
     first, second = await start(seed=7), await start(seed=7)
     assert {row["id"] for row in (await first.get("/programs")).body} == {
         row["id"] for row in (await second.get("/programs")).body

@@ -9,7 +9,7 @@ import pytest
 REBATE = "First electric car"
 
 
-def acting_for(user_id: str) -> dict[str, str]:
+def user_header(user_id: str) -> dict[str, str]:
     return {"EvEnergy-User": user_id}
 
 
@@ -26,7 +26,7 @@ async def rebate_type(api: Any, title: str = REBATE) -> dict[str, Any]:
 async def apply(api: Any, title: str = REBATE) -> dict[str, Any]:
     """The first user's new application."""
     body = {"rebate_type": (await rebate_type(api, title))["url"]}
-    header = acting_for(api.simulator.user_id)
+    header = user_header(api.simulator.user_id)
     answer = await api("POST", "/user_rebates", json=body, headers=header)
     assert answer.status == 201
     assert set(answer.body) == {"id", "url"}
@@ -72,7 +72,7 @@ async def status(api: Any, application: dict[str, Any]) -> str:
     return (await api.get(application["url"])).body["status"]
 
 
-async def test_types_of_rebates_are_listed_and_expand_what_they_ask_for(api: Any) -> None:
+async def test_rebate_types_are_listed_and_expand_evidence(api: Any) -> None:
     rows = (await api.get("/rebate_types")).body
     assert len(rows) == 6
     assert {row["icon"] is None for row in rows} == {True, False}
@@ -87,7 +87,7 @@ async def test_types_of_rebates_are_listed_and_expand_what_they_ask_for(api: Any
     assert alone == expanded[0]
 
 
-async def test_a_user_is_offered_the_rebates_of_the_own_country(api: Any) -> None:
+async def test_rebate_types_are_those_of_the_users_country(api: Any) -> None:
     for city, there, elsewhere in (
         ("London", "Smart meter", "Panel upgrade"),
         ("Oakland", "Panel upgrade", "Smart meter"),
@@ -109,7 +109,7 @@ async def test_a_user_is_offered_the_rebates_of_the_own_country(api: Any) -> Non
         (";;q", "Home charger", "Invoice"),
     ],
 )
-async def test_a_type_is_told_in_the_language_that_is_wanted(
+async def test_types_are_in_the_requested_language(
     api: Any, wanted: str, title: str, proof: str
 ) -> None:
     row = await rebate_type(api, "Home charger")
@@ -119,8 +119,8 @@ async def test_a_type_is_told_in_the_language_that_is_wanted(
     assert answer.body["title"] == proof
 
 
-async def test_the_first_user_has_applications_in_every_status(api: Any) -> None:
-    header = acting_for(api.simulator.user_id)
+async def test_first_user_has_applications_in_every_status(api: Any) -> None:
+    header = user_header(api.simulator.user_id)
     mine = (await api.get("/user_rebates", headers=header)).body
     assert sorted(row["status"] for row in mine) == [
         "COMPLETE",
@@ -141,8 +141,8 @@ async def test_the_first_user_has_applications_in_every_status(api: Any) -> None
     assert len(every_file) > 2
 
 
-async def test_what_is_complete_shows_what_was_entered_and_uploaded(api: Any) -> None:
-    header = acting_for(api.simulator.user_id)
+async def test_complete_application_expands_entries_and_files(api: Any) -> None:
+    header = user_header(api.simulator.user_id)
     rows = (await api.get("/user_rebates?expand=rebate_type", headers=header)).body
     complete = next(row for row in rows if row["status"] == "COMPLETE")
     assert isinstance(complete["rebate_type"]["required_evidence"][0], str)
@@ -151,11 +151,11 @@ async def test_what_is_complete_shows_what_was_entered_and_uploaded(api: Any) ->
         assert all(one["value"] for one in proof["evidence_data"] if one["required"])
 
 
-async def test_applications_and_files_are_their_users_own(api: Any) -> None:
+async def test_applications_and_files_are_visible_to_their_user_only(api: Any) -> None:
     other = await user_in(api, "Oakland")
     mine = await apply(api)
     file = await start_upload(api, mine)
-    header = acting_for(other)
+    header = user_header(other)
     for url in (mine["url"], file["url"]):
         assert (await api.get(url, headers=header)).status == 404
     assert (await api("POST", f"{mine['url']}:submit", headers=header)).status == 404
@@ -169,10 +169,10 @@ async def test_applications_and_files_are_their_users_own(api: Any) -> None:
     assert (await api.get(mine["url"])).status == 404
 
 
-async def test_an_application_is_filled_in_proved_and_submitted(api: Any) -> None:
+async def test_application_is_filled_in_and_submitted(api: Any) -> None:
     mine = await apply(api)
     assert mine["status"] == "PENDING_TYPE_SELECTED"
-    header = acting_for(api.simulator.user_id)
+    header = user_header(api.simulator.user_id)
     listed = (await api.get("/user_rebates", headers=header)).body
     assert mine in listed
 
@@ -201,8 +201,8 @@ async def test_an_application_is_filled_in_proved_and_submitted(api: Any) -> Non
     assert await status(api, mine) == "COMPLETE"
 
 
-async def test_a_submitted_application_is_closed(api: Any) -> None:
-    header = acting_for(api.simulator.user_id)
+async def test_submitted_application_cannot_be_changed(api: Any) -> None:
+    header = user_header(api.simulator.user_id)
     rows = (await api.get("/user_rebates", headers=header)).body
     closed = next(row for row in rows if row["status"] == "COMPLETE")
     assert (await fill_in(api, closed, {"id": 2, "value": "Me"})).status == 400
@@ -211,7 +211,7 @@ async def test_a_submitted_application_is_closed(api: Any) -> None:
     assert "user_rebate" in answer.body["field_errors"]
 
 
-async def test_entries_that_are_not_sent_again_stay(api: Any) -> None:
+async def test_entries_that_are_not_sent_keep_their_value(api: Any) -> None:
     mine = await apply(api, "Home charger")
     assert (await fill_in(api, mine, {"id": 1, "value": "99.50"})).status == 200
     assert (await fill_in(api, mine, {"id": 2.0, "value": "Sparks"})).status == 200
@@ -232,7 +232,7 @@ async def test_entries_that_are_not_sent_again_stay(api: Any) -> None:
         ({"id": 1}, "value"),
     ],
 )
-async def test_a_bad_entry_is_named_by_its_place_and_nothing_is_kept(
+async def test_invalid_entry_is_named_and_nothing_is_stored(
     api: Any, entry: dict[str, Any], member: str
 ) -> None:
     mine = await apply(api, "Home charger")
@@ -242,7 +242,7 @@ async def test_a_bad_entry_is_named_by_its_place_and_nothing_is_kept(
     assert await status(api, mine) == "PENDING_TYPE_SELECTED"
 
 
-async def test_evidence_belongs_to_the_rebate_that_is_applied_for(api: Any) -> None:
+async def test_evidence_must_belong_to_the_rebate(api: Any) -> None:
     mine, other = await apply(api), await rebate_type(api, "Smart meter")
     body: dict[str, Any] = {
         "rebate_type": other["url"],
@@ -260,21 +260,21 @@ async def test_evidence_belongs_to_the_rebate_that_is_applied_for(api: Any) -> N
         assert name in answer.body["field_errors"]
 
 
-async def test_only_rebates_of_the_own_country_can_be_applied_for(api: Any) -> None:
-    header = acting_for(api.simulator.user_id)
+async def test_applications_require_a_rebate_of_the_users_country(api: Any) -> None:
+    header = user_header(api.simulator.user_id)
     for url in ((await rebate_type(api, "Panel upgrade"))["url"], "https://example.com/rbtt0"):
         answer = await api("POST", "/user_rebates", json={"rebate_type": url}, headers=header)
         assert (answer.status, list(answer.body["field_errors"])) == (400, ["rebate_type"])
     body = {"rebate_type": (await rebate_type(api))["url"]}
-    assert (await api("POST", "/user_rebates", json=body)).status == 400  # for nobody
+    assert (await api("POST", "/user_rebates", json=body)).status == 400  # without a user
 
 
-async def test_while_one_is_reviewed_there_is_no_second_one(start: Any, clock: Any) -> None:
+async def test_second_application_during_review_is_refused(start: Any, clock: Any) -> None:
     api = await start(clock=clock, rate_limit=None)
     mine = await apply(api, "Smart meter")
     await fill_in(api, mine, {"id": 1, "value": "SM-1"})
     assert (await api("POST", f"{mine['url']}:submit")).status == 200
-    body, header = {"rebate_type": mine["rebate_type"]}, acting_for(api.simulator.user_id)
+    body, header = {"rebate_type": mine["rebate_type"]}, user_header(api.simulator.user_id)
     assert (await api("POST", "/user_rebates", json=body, headers=header)).status == 400
     clock.advance(days=3)
     await api.log_in()
@@ -282,7 +282,7 @@ async def test_while_one_is_reviewed_there_is_no_second_one(start: Any, clock: A
 
 
 @pytest.mark.parametrize("missing", ["user_rebate", "file_name", "rebate_evidence_type"])
-async def test_an_upload_is_of_something_for_something(api: Any, missing: str) -> None:
+async def test_upload_requires_a_name_and_an_application(api: Any, missing: str) -> None:
     mine = await apply(api)
     (proof,) = await evidence(api, mine)
     body = {"file_name": "scan.pdf", "rebate_evidence_type": proof["url"]}
@@ -293,7 +293,7 @@ async def test_an_upload_is_of_something_for_something(api: Any, missing: str) -
     assert files == []
 
 
-async def test_files_are_listed_by_their_application(api: Any) -> None:
+async def test_files_filter_by_application(api: Any) -> None:
     mine, other = await apply(api), await apply(api)
     file = await start_upload(api, mine)
     listed = (await api.get(f"/rebate_evidence_files?user_rebate={mine['id']}")).body
@@ -302,7 +302,7 @@ async def test_files_are_listed_by_their_application(api: Any) -> None:
     assert listed[0]["file_name"] == "scan.pdf"
 
 
-async def test_the_signature_is_the_only_key_to_an_upload(start: Any, clock: Any) -> None:
+async def test_upload_accepts_only_the_signature(start: Any, clock: Any) -> None:
     api = await start(clock=clock, rate_limit=None)
     file = await start_upload(api, await apply(api))
     url = file["presigned_url"]
@@ -322,7 +322,7 @@ async def test_the_signature_is_the_only_key_to_an_upload(start: Any, clock: Any
     assert (await api("POST", f"{file['url']}:finish_upload")).status == 200
 
 
-async def test_of_an_upload_only_size_and_type_are_kept(start: Any) -> None:
+async def test_upload_stores_only_size_and_type(start: Any) -> None:
     api, other = await start(rate_limit=None), await start(rate_limit=None)
     mine = await apply(api)
     file = await start_upload(api, mine)
@@ -336,15 +336,15 @@ async def test_of_an_upload_only_size_and_type_are_kept(start: Any) -> None:
     assert proof["file"]["name"] == "scan.pdf"
 
 
-async def test_applications_are_as_many_however_large_the_world_is(start: Any) -> None:
+async def test_number_of_applications_does_not_grow_with_the_world(start: Any) -> None:
     large = await start(vehicles=100_000, rate_limit=None)
     assert len((await large.get("/user_rebates")).body) == 51
     assert len((await large.get("/rebate_evidence_files")).body) == 33
 
 
-async def test_without_a_body_all_that_is_needed_is_missing(api: Any) -> None:
+async def test_missing_body_names_all_required_members(api: Any) -> None:
     mine = await apply(api)
-    header = acting_for(api.simulator.user_id)
+    header = user_header(api.simulator.user_id)
     for method, url in (("POST", "/user_rebates"), ("PATCH", mine["url"])):
         answer = await api(method, url, headers=header)
         assert answer.status == 400

@@ -57,12 +57,12 @@ async def test_regions_are_listed_without_and_shown_with_their_geometry(api: Any
     assert [{n: v for n, v in one.items() if n != "geometry"} for one in shown] == rows
 
 
-async def test_a_region_that_nobody_drew_has_no_geometry(api: Any) -> None:
+async def test_region_without_polygons_has_no_geometry(api: Any) -> None:
     row = (await api.get("/regions?name=UNMAPPED")).body[0]
     assert (await api.get(row["url"])).body["geometry"] is None
 
 
-async def test_regions_are_found_by_name_type_and_group(api: Any) -> None:
+async def test_regions_filter_by_name_type_and_group(api: Any) -> None:
     assert await names(api, "/regions?name=LEEDS%20AREA") == ["LEEDS AREA"]
     assert await names(api, "/regions?name=leeds") == []
     both = await names(api, "/regions?name__in=LEEDS%20AREA,UNMAPPED,nowhere")
@@ -74,7 +74,7 @@ async def test_regions_are_found_by_name_type_and_group(api: Any) -> None:
     assert all(group["url"] in row["region_groups"] for row in members)
 
 
-async def test_a_point_is_in_some_regions_and_in_the_hole_of_others(api: Any) -> None:
+async def test_contains_excludes_points_in_holes(api: Any) -> None:
     middle = await names(api, "/regions?contains=51.5046,-0.0865")
     assert {"LONDON AREA", "LONDON CENTRE", "LONDON NORTH"} == set(middle)
     outside = await names(api, "/regions?contains=51.6,%20-0.0865")
@@ -82,7 +82,7 @@ async def test_a_point_is_in_some_regions_and_in_the_hole_of_others(api: Any) ->
     assert await names(api, "/regions?contains=0,0") == []
 
 
-async def test_a_point_on_the_edge_is_not_within(api: Any) -> None:
+async def test_contains_excludes_points_on_an_edge(api: Any) -> None:
     assert (await api("POST", "/regions", json=region())).status == 201
     assert await names(api, "/regions?contains=0.5,0.5") == ["ATOLL"]
     for point in ("0,0", "0.5,1", "1,0.25", "1.000001,0.5"):
@@ -90,12 +90,12 @@ async def test_a_point_on_the_edge_is_not_within(api: Any) -> None:
 
 
 @pytest.mark.parametrize("point", ["here", "91,0", "0,181", "1", "", "1,2,3"])
-async def test_a_point_that_is_none_is_a_400(api: Any, point: str) -> None:
+async def test_invalid_point_is_a_400(api: Any, point: str) -> None:
     answer = await api.get(f"/regions?contains={point}")
     assert (answer.status, list(answer.body["field_errors"])) == (400, ["contains"])
 
 
-async def test_a_created_region_is_listed_and_has_one_multipolygon(api: Any) -> None:
+async def test_created_region_is_listed_and_has_one_multipolygon(api: Any) -> None:
     group = (await api.get("/region_groups?name=Islands")).body[0]
     sent = region(
         type="OTHER",
@@ -129,7 +129,7 @@ async def test_a_created_region_is_listed_and_has_one_multipolygon(api: Any) -> 
         (polygon(SQUARE, SQUARE), "area"),
     ],
 )
-async def test_a_geometry_that_is_none_is_a_422_that_names_the_region(
+async def test_invalid_geometry_is_a_422_that_names_the_region(
     api: Any, geometry: Any, why: str
 ) -> None:
     answer = await api("POST", "/regions", json=region(geometries=[geometry]))
@@ -155,7 +155,7 @@ async def test_a_geometry_that_is_none_is_a_422_that_names_the_region(
         (region(region_groups=["x"]), "region_groups"),
     ],
 )
-async def test_a_bad_member_of_a_region_is_a_422_that_names_it(
+async def test_invalid_member_of_a_region_is_a_422_that_names_it(
     api: Any, body: Any, member: str
 ) -> None:
     answer = await api("POST", "/regions", json=body)
@@ -164,20 +164,20 @@ async def test_a_bad_member_of_a_region_is_a_422_that_names_it(
     assert list(answer.body["field_errors"]) == [member]
 
 
-async def test_a_name_is_taken_once_and_for_all_organisations(api: Any) -> None:
+async def test_region_names_are_unique_across_organisations(api: Any) -> None:
     answer = await api("POST", "/regions", json=region("LEEDS AREA"))
     assert answer.status == 409
     assert answer.body["type"].endswith("/problems/region-name-conflict/")
     known = (await api.get("/regions?name=LEEDS%20AREA")).body[0]
     assert answer.body["conflicts"] == [{"name": "LEEDS AREA", "existing_region": known["url"]}]
-    # The same for a name of somebody else's, whose region stays hidden.
+    # The same for a region of another organisation, which stays hidden.
     answer = await api("POST", "/regions", json=region("MANCHESTER AREA"))
     assert answer.status == 409
     assert (await api.get(answer.body["conflicts"][0]["existing_region"])).status == 404
     assert await names(api, "/regions?name=MANCHESTER%20AREA") == []
 
 
-async def test_only_the_organisation_that_made_a_region_sees_it(api: Any) -> None:
+async def test_regions_are_visible_to_their_organisation_only(api: Any) -> None:
     made = (await api("POST", "/regions", json=region())).body
     group = (await api.get("/region_groups?name=Islands")).body[0]
     await other_application(api, "Harbourside Networks")
@@ -189,7 +189,7 @@ async def test_only_the_organisation_that_made_a_region_sees_it(api: Any) -> Non
     assert (await api("POST", "/regions", json=linked)).status == 422
 
 
-async def test_an_application_without_organisation_makes_and_sees_nothing(api: Any) -> None:
+async def test_application_without_organisation_creates_and_sees_nothing(api: Any) -> None:
     await other_application(api, None)
     group = {"name": "Mine", "regions": [region()]}
     assert (await api("POST", "/regions", json=region())).status == 403
@@ -199,12 +199,12 @@ async def test_an_application_without_organisation_makes_and_sees_nothing(api: A
     assert await names(api, "/region_groups") == []
 
 
-async def test_a_token_that_may_only_read_may_not_write(api: Any) -> None:
+async def test_read_scope_does_not_permit_writes(api: Any) -> None:
     await api.log_in(scope="region:read")
     assert (await api("POST", "/regions", json=region())).status == 403
 
 
-async def test_a_body_of_more_than_20_mib_is_a_413(api: Any) -> None:
+async def test_body_of_more_than_20_mib_is_a_413(api: Any) -> None:
     body = json.dumps(region()).encode() + b" " * (20 * 2**20)
     headers = {"Content-Type": "application/json"}
     for path in ("/regions", "/region_groups", "/region_groups:validate"):
@@ -213,7 +213,7 @@ async def test_a_body_of_more_than_20_mib_is_a_413(api: Any) -> None:
         assert answer.body["type"].endswith("/problems/payload-too-large/")
 
 
-async def test_a_group_comes_with_its_regions(api: Any) -> None:
+async def test_group_is_created_with_its_regions(api: Any) -> None:
     sent = {"name": "Atolls", "regions": [region("EAST"), region("FAR WEST", type="OTHER")]}
     assert (await api("POST", "/region_groups:validate", json=sent)).body["valid"] is True
     assert await names(api, "/region_groups?name=Atolls") == []
@@ -230,7 +230,7 @@ async def test_a_group_comes_with_its_regions(api: Any) -> None:
     assert all(one["region_groups"] == [made["url"]] for one in regions)
 
 
-async def test_the_groups_of_an_organisation_are_paged(api: Any) -> None:
+async def test_groups_of_an_organisation_are_paged(api: Any) -> None:
     rows = await every_page(api, "/region_groups?page_size=2")
     assert len(rows) == len({row["id"] for row in rows}) == 7
 
@@ -252,22 +252,20 @@ async def test_the_groups_of_an_organisation_are_paged(api: Any) -> None:
         ),
     ],
 )
-async def test_of_a_group_that_is_refused_nothing_is_kept(
-    api: Any, body: Any, status: int, slug: str
-) -> None:
+async def test_refused_group_stores_nothing(api: Any, body: Any, status: int, slug: str) -> None:
     answer = await api("POST", "/region_groups", json=body)
     assert (answer.status, answer.body["type"].split("/")[-2]) == (status, slug)
     assert await names(api, "/region_groups?name=G") == []
     assert await names(api, "/regions?name=ATOLL") == []
 
 
-async def test_a_taken_name_of_a_group_comes_with_the_group(api: Any) -> None:
+async def test_group_name_conflict_names_the_existing_group(api: Any) -> None:
     known = (await api.get("/region_groups?name=Islands")).body[0]
     answer = await api("POST", "/region_groups", json={"name": "Islands", "regions": [region()]})
     assert answer.body["existing_region_group"] == known["url"]
 
 
-async def test_a_dry_run_tells_everything_and_writes_nothing(api: Any) -> None:
+async def test_validation_reports_all_problems_and_writes_nothing(api: Any) -> None:
     known = (await api.get("/regions?name=LEEDS%20AREA")).body[0]
     sent = {
         "name": "Islands",
@@ -295,12 +293,12 @@ async def test_a_dry_run_tells_everything_and_writes_nothing(api: Any) -> None:
     assert await names(api, "/regions?name=FINE") == []
 
 
-async def test_a_dry_run_of_a_malformed_body_is_a_422(api: Any) -> None:
+async def test_validation_of_a_malformed_body_is_a_422(api: Any) -> None:
     for body in ({"regions": [region()]}, {"name": "G"}, {"name": 1, "regions": [region()]}):
         assert (await api("POST", "/region_groups:validate", json=body)).status == 422
 
 
-async def test_regions_follow_the_clock_and_survive_in_a_state(start: Any, clock: Any) -> None:
+async def test_created_regions_survive_in_a_state_file(start: Any, clock: Any) -> None:
     api = await start(clock=clock, rate_limit=None)
     clock.advance(timedelta(days=2))
     await api.log_in()
@@ -314,14 +312,14 @@ async def test_regions_follow_the_clock_and_survive_in_a_state(start: Any, clock
     assert await names(other, "/regions?contains=0.5,0.5") == ["ATOLL"]
 
 
-async def test_the_same_seed_makes_the_same_regions(start: Any) -> None:
+async def test_regions_depend_on_the_seed(start: Any) -> None:
     first, second = await start(seed=4), await start(seed=4)
     shown = [[row["id"] for row in (await api.get("/regions")).body] for api in (first, second)]
     assert shown[0] == shown[1]
 
 
 @pytest.mark.parametrize("path", ["/regions", "/region_groups", "/region_groups:validate"])
-async def test_without_a_body_all_that_is_needed_is_missing(api: Any, path: str) -> None:
+async def test_missing_body_names_all_required_members(api: Any, path: str) -> None:
     answer = await api("POST", path)
     assert answer.status == 422
     assert "name" in answer.body["field_errors"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def acting_for(user_id: str) -> dict[str, str]:
+def user_header(user_id: str) -> dict[str, str]:
     return {"EvEnergy-User": user_id}
 
 
@@ -19,14 +19,14 @@ async def test_sites_have_evses_of_several_users(api: Any) -> None:
     assert len(owners) == 2
 
 
-async def test_an_evse_that_is_removed_leaves_its_site(api: Any) -> None:
+async def test_removed_evse_is_not_in_its_site(api: Any) -> None:
     site = (await api.get("/evse_sites")).body[0]
     assert (await api("DELETE", site["evses"][0])).status == 204
     assert (await api.get(site["url"])).body["evses"] == site["evses"][1:]
 
 
-async def test_a_user_is_told_whether_there_is_a_connection(api: Any) -> None:
-    first = acting_for(api.simulator.user_id)
+async def test_site_shows_whether_the_user_is_connected(api: Any) -> None:
+    first = user_header(api.simulator.user_id)
     rows = (await api.get("/evse_sites", headers=first)).body
     told = [(site["cpms_connection"], site["user_connected"]) for site in rows]
     assert told[:3] == [("CHARGEPOINT", True), ("SWTCH", False), (None, None)]
@@ -36,7 +36,7 @@ async def test_a_user_is_told_whether_there_is_a_connection(api: Any) -> None:
     assert (await api.get("/evse_sites")).body == rows
 
 
-async def test_the_home_of_a_member_names_the_site(api: Any) -> None:
+async def test_location_of_a_member_links_to_the_site(api: Any) -> None:
     site = (await api.get("/evse_sites")).body[0]
     owner = (await api.get((await api.get(site["evses"][0])).body["user"])).body
     assert owner["default_location"]["evse_site"] == site["url"]
@@ -44,18 +44,18 @@ async def test_the_home_of_a_member_names_the_site(api: Any) -> None:
     assert (await api.get(path)).body["default_location"]["evse_site"] == site
 
 
-async def test_an_unknown_site_is_a_404_and_a_scope_is_needed(api: Any) -> None:
+async def test_unknown_site_is_a_404_and_a_scope_is_required(api: Any) -> None:
     assert (await api.get("/evse_sites/site01JX2SZ0WAFTDYVYY0JRAYREY7")).status == 404
     await api.log_in(scope="evse:read")
     assert (await api.get("/evse_sites")).status == 403
 
 
-async def test_the_list_of_sites_ends_however_large_the_world_is(start: Any) -> None:
+async def test_number_of_sites_does_not_grow_with_the_world(start: Any) -> None:
     api = await start(vehicles=100_000, rate_limit=None)
     assert len((await api.get("/evse_sites")).body) == 40
 
 
-async def test_management_systems_are_known_by_words(api: Any) -> None:
+async def test_cpms_providers_have_words_as_ids(api: Any) -> None:
     rows = (await api.get("/cpms_providers")).body
     assert [row["id"] for row in rows] == ["CHARGEPOINT", "SWTCH"]
     for row in rows:
@@ -67,7 +67,7 @@ async def test_management_systems_are_known_by_words(api: Any) -> None:
     assert (await api.get("/cpms_providers?page_before=SWTCH")).body == rows[:1]
 
 
-async def test_systems_cannot_be_paged_by_what_is_none(api: Any) -> None:
+async def test_cpms_providers_refuse_an_unknown_cursor(api: Any) -> None:
     answer = await api.get("/cpms_providers?page_after=EVBOX")
     assert answer.status == 400
     assert answer.body["type"].endswith("/problems/pagination-parameters/")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ev_energy.simulator import Clock
 
 
-def acting(user_id: str) -> dict[str, str]:
+def user_header(user_id: str) -> dict[str, str]:
     return {"EvEnergy-User": user_id}
 
 
@@ -33,7 +33,7 @@ def sign_in(api: Any, user_id: str | None = None) -> None:
 
 
 async def first(api: Any, folder: str) -> dict[str, Any]:
-    return (await api.get(f"/{folder}", headers=acting(api.simulator.user_id))).body[0]
+    return (await api.get(f"/{folder}", headers=user_header(api.simulator.user_id))).body[0]
 
 
 async def test_arrays_show_their_inverter_and_their_user(api: Any) -> None:
@@ -47,7 +47,7 @@ async def test_arrays_show_their_inverter_and_their_user(api: Any) -> None:
         assert answer.body == row
 
 
-async def test_the_forecast_is_for_today_and_for_applications_only(
+async def test_array_forecast_is_for_today_and_for_applications_only(
     start: Any, clock: Clock
 ) -> None:
     api = await start(rate_limit=None, clock=clock)
@@ -64,7 +64,7 @@ async def test_the_forecast_is_for_today_and_for_applications_only(
     assert (await api.get(array["url"])).body["forecast"] is None
 
 
-async def test_the_forecast_tells_what_a_car_would_gain(api: Any) -> None:
+async def test_array_forecast_includes_the_percentage_of_a_vehicle(api: Any) -> None:
     car, array = await first(api, "vehicles"), await first(api, "solar_arrays")
     answer = await api.get(f"/solar_arrays?vehicle_id={car['id']}")
     forecast = answer.body[0]["forecast"]
@@ -75,7 +75,7 @@ async def test_the_forecast_tells_what_a_car_would_gain(api: Any) -> None:
     assert one.body["forecast"] == forecast
 
 
-async def test_a_forecast_for_a_car_of_somebody_else_is_refused(api: Any) -> None:
+async def test_array_forecast_for_another_users_vehicle_is_refused(api: Any) -> None:
     cars = (await api.get("/vehicles?expand=user&page_size=100")).body
     other = next(car for car in cars if car["user"]["id"] != api.simulator.user_id)
     sign_in(api)
@@ -89,7 +89,7 @@ async def test_a_forecast_for_a_car_of_somebody_else_is_refused(api: Any) -> Non
             assert list(answer.body["field_errors"]) == ["vehicle_id"]
 
 
-async def test_an_array_is_created_listed_and_changed(api: Any) -> None:
+async def test_array_is_created_listed_and_changed(api: Any) -> None:
     sign_in(api)
     before = (await api.get("/solar_arrays")).body
     answer = await api("POST", "/solar_arrays", json={"capacity_watts": 3000})
@@ -107,7 +107,7 @@ async def test_an_array_is_created_listed_and_changed(api: Any) -> None:
 
 
 @pytest.mark.parametrize("watts", [-1, "9", 1.5, None])
-async def test_no_array_has_an_odd_capacity(api: Any, watts: object) -> None:
+async def test_invalid_capacity_is_a_400(api: Any, watts: object) -> None:
     array = await first(api, "solar_arrays")
     for method, path in (("POST", "/solar_arrays"), ("PATCH", array["url"])):
         answer = await api(method, path, json={"capacity_watts": watts})
@@ -116,7 +116,7 @@ async def test_no_array_has_an_odd_capacity(api: Any, watts: object) -> None:
     assert (await api.get(array["url"])).body["capacity_watts"] == array["capacity_watts"]
 
 
-async def test_what_belongs_to_somebody_else_is_not_to_be_found(api: Any) -> None:
+async def test_devices_of_other_users_are_a_404(api: Any) -> None:
     others = {
         folder: (await api.get(f"/{folder}")).body[1]["url"]
         for folder in ("solar_arrays", "inverters", "home_batteries", "boundary_meters")
@@ -130,7 +130,7 @@ async def test_what_belongs_to_somebody_else_is_not_to_be_found(api: Any) -> Non
         assert (await api.get(f"{others[folder]}/status_logs")).status == 404
 
 
-async def test_inverters_tell_what_the_sun_gives(start: Any, clock: Clock) -> None:
+async def test_inverter_logs_report_the_generation(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     clock.advance(hours=1)
     every = "expand=model.make&expand=latest_status_log"
@@ -151,7 +151,7 @@ async def test_inverters_tell_what_the_sun_gives(start: Any, clock: Clock) -> No
     assert night["latest_status_log"]["solar_power_watts"] == 0
 
 
-async def test_a_new_inverter_waits_to_be_connected(api: Any) -> None:
+async def test_new_inverter_waits_for_onboarding(api: Any) -> None:
     sign_in(api)
     array = (await api("POST", "/solar_arrays", json={"capacity_watts": 2000})).body
     model = (await api.get("/inverter_models")).body[-1]
@@ -169,12 +169,12 @@ async def test_a_new_inverter_waits_to_be_connected(api: Any) -> None:
     assert page["user_id"] == [api.simulator.user_id]
 
 
-async def test_an_application_says_whose_an_inverter_is(api: Any) -> None:
+async def test_application_names_the_user_of_an_inverter(api: Any) -> None:
     user = f"{api.simulator.base_url}/users/{api.simulator.user_id}"
     model = (await api.get("/inverter_models")).body[0]["url"]
     assert (await api("POST", "/inverters", json={"model": model, "user": user})).status == 201
     answer = await api(
-        "POST", "/inverters", json={"model": model}, headers=acting(api.simulator.user_id)
+        "POST", "/inverters", json={"model": model}, headers=user_header(api.simulator.user_id)
     )
     assert (answer.status, answer.body["user"]) == (201, user)
 
@@ -190,7 +190,7 @@ async def test_an_application_says_whose_an_inverter_is(api: Any) -> None:
         ),
     ],
 )
-async def test_an_inverter_of_nothing_or_nobody_is_refused(
+async def test_inverter_without_model_or_user_is_refused(
     api: Any, body: dict[str, str], members: set[str]
 ) -> None:
     before = (await api.get("/inverters?page_size=100")).body
@@ -201,7 +201,7 @@ async def test_an_inverter_of_nothing_or_nobody_is_refused(
     assert (await api.get("/inverters?page_size=100")).body == before
 
 
-async def test_makes_lead_to_their_models(api: Any) -> None:
+async def test_makes_link_to_their_models(api: Any) -> None:
     makes = (await api.get("/inverter_makes")).body
     assert {make["icon"] is None for make in makes} == {True, False}
     assert {make["onboarding_url"] is None for make in makes} == {True, False}
@@ -217,7 +217,7 @@ async def test_makes_lead_to_their_models(api: Any) -> None:
     assert counted == len((await api.get("/inverter_models?expand=make")).body)
 
 
-async def test_makes_are_narrowed_to_where_somebody_lives(api: Any) -> None:
+async def test_makes_filter_by_the_country_of_a_user(api: Any) -> None:
     user_id = api.simulator.user_id
     answer = await api.get(f"/inverter_makes?available_for_user_id={user_id}")
     names = {make["name"] for make in answer.body}
@@ -227,7 +227,7 @@ async def test_makes_are_narrowed_to_where_somebody_lives(api: Any) -> None:
     assert unknown.status == 400
 
 
-async def test_connecting_an_inverter_begins_in_a_browser(api: Any) -> None:
+async def test_inverter_onboarding_redirects_to_a_browser_page(api: Any) -> None:
     make = (await api.get("/inverter_makes")).body[0]
     about = {
         "user_id": api.simulator.user_id,
@@ -250,7 +250,7 @@ async def test_connecting_an_inverter_begins_in_a_browser(api: Any) -> None:
         ).status == status
 
 
-async def test_forecasts_are_of_places(api: Any) -> None:
+async def test_forecasts_have_locations(api: Any) -> None:
     answer = await api.get("/solar_forecasts")
     assert len(answer.body) == 25
     assert "page_after" in answer.headers["Link"]
@@ -293,7 +293,7 @@ async def test_forecasts_reach_two_days_ahead_and_are_renewed(start: Any, clock:
     assert (await api.get(f"{url}/forecast_logs/2026-10-05T12:10:00Z")).status == 404
 
 
-async def test_an_inverter_tells_what_it_sees_once_it_is_connected(clock: Clock) -> None:
+async def test_inverter_reports_once_it_is_connected(clock: Clock) -> None:
     world = build_world(1, 20, clock)
     user_id = world.user_id(2)  # without any panels so far
     add_array(world, user_id, 4000)
@@ -312,7 +312,7 @@ async def test_an_inverter_tells_what_it_sees_once_it_is_connected(clock: Clock)
     assert connect_inverter(world, user_id, model)["id"] != row["id"]
 
 
-async def test_what_requests_did_to_devices_outlives_the_simulator(clock: Clock) -> None:
+async def test_devices_survive_in_a_state_file(clock: Clock) -> None:
     worlds = [build_world(1, 50, clock) for _ in range(2)]
     world, resumed = worlds
     user_id = world.user_id(0)
@@ -345,7 +345,7 @@ async def test_what_requests_did_to_devices_outlives_the_simulator(clock: Clock)
         assert event["target_power_watts"] == 9
 
 
-async def test_an_array_beyond_all_bounds_breaks_nothing(start: Any, clock: Clock) -> None:
+async def test_very_large_array_is_accepted(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     array = await first(api, "solar_arrays")
     sign_in(api)

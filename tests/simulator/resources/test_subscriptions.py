@@ -20,7 +20,7 @@ async def test_subscriptions_are_paged_and_expand(api: Any) -> None:
             assert after["offering"]["url"] == before["offering"]
 
 
-async def test_a_user_sees_their_own_subscriptions(api: Any) -> None:
+async def test_user_sees_only_own_subscriptions(api: Any) -> None:
     acting = {"EvEnergy-User": api.simulator.user_id}
     own = (await api.get("/subscriptions", headers=acting)).body
     assert len(own) == 2
@@ -48,6 +48,6 @@ async def test_offerings_have_names_in_several_languages(api: Any) -> None:
     assert listed[1]["offering"]["name"] == names[1]
 
 
-async def test_an_unknown_offering_is_a_404(api: Any) -> None:
+async def test_unknown_offering_is_a_404(api: Any) -> None:
     for key in ("subo01HN2NJ9NMRZBXT1H6FT9N7735", "lifetime"):
         assert (await api.get(f"/subscription_offerings/{key}")).status == 404

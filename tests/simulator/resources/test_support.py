@@ -10,8 +10,8 @@ import pytest
 from ev_energy.models.support_tickets import SupportTicketMessageTypeEnum as Message
 
 
-async def every(api: Any, query: str = "", **options: Any) -> list[dict[str, Any]]:
-    """All tickets that fit, from all pages."""
+async def all_tickets(api: Any, query: str = "", **options: Any) -> list[dict[str, Any]]:
+    """Return the tickets that match a query, from all pages."""
     found: list[dict[str, Any]] = []
     path = f"/support_tickets?page_size=100&{query}"
     while path != "about:blank":
@@ -33,8 +33,8 @@ def as_user(api: Any) -> None:
     api.token = tokens["access_token"]
 
 
-async def test_tickets_are_of_all_sorts(api: Any) -> None:
-    tickets = await every(api)
+async def test_tickets_cover_all_values(api: Any) -> None:
+    tickets = await all_tickets(api)
     assert len(tickets) > 100
     assert len({one["id"] for one in tickets}) == len(tickets)
     assert len({one["external_ticket_id"] for one in tickets}) == len(tickets)
@@ -90,24 +90,24 @@ async def test_tickets_are_of_all_sorts(api: Any) -> None:
     ],
 )
 async def test_tickets_filter(api: Any, query: str, fits: Any) -> None:
-    tickets = await every(api)
+    tickets = await all_tickets(api)
     wanted = [one for one in tickets if fits(one)]
     assert 0 < len(wanted) < len(tickets)
-    assert await every(api, query) == wanted
+    assert await all_tickets(api, query) == wanted
 
 
-async def test_tickets_are_found_by_external_id_and_by_user(api: Any) -> None:
-    ticket = (await every(api))[3]
-    assert await every(api, f"external_ticket_id={ticket['external_ticket_id']}") == [ticket]
-    mine = [t for t in await every(api) if (t["user"] or "").endswith(api.simulator.user_id)]
+async def test_tickets_filter_by_external_id_and_user(api: Any) -> None:
+    ticket = (await all_tickets(api))[3]
+    assert await all_tickets(api, f"external_ticket_id={ticket['external_ticket_id']}") == [ticket]
+    mine = [t for t in await all_tickets(api) if (t["user"] or "").endswith(api.simulator.user_id)]
     assert len(mine) == 4
     for name in (api.simulator.user_id, mine[0]["user"]):
-        assert await every(api, f"user={name}") == mine
+        assert await all_tickets(api, f"user={name}") == mine
     assert (await api.get("/support_tickets?created_at__range=yesterday")).status == 400
 
 
-async def test_messages_are_told_in_order_and_expand(api: Any) -> None:
-    tickets = await every(api, "expand=messages&expand=user")
+async def test_messages_are_in_order_and_expand(api: Any) -> None:
+    tickets = await all_tickets(api, "expand=messages&expand=user")
     kinds = {message["message_type"] for one in tickets for message in one["messages"]}
     assert kinds == {str(kind) for kind in Message}
     assert tickets[0]["user"]["email"]
@@ -125,23 +125,23 @@ async def test_messages_are_told_in_order_and_expand(api: Any) -> None:
 
 
 async def test_messages_filter_by_type_and_position(api: Any) -> None:
-    ticket = next(one for one in await every(api) if len(one["messages"]) == 5)
+    ticket = next(one for one in await all_tickets(api) if len(one["messages"]) == 5)
     path = f"{ticket['url']}/messages"
-    every_one = (await api.get(path)).body
-    assert (await api.get(f"{path}?position=2")).body == every_one[2:3]
-    assert (await api.get(f"{path}?position__gte=1&position__lte=3")).body == every_one[1:4]
+    all_messages = (await api.get(path)).body
+    assert (await api.get(f"{path}?position=2")).body == all_messages[2:3]
+    assert (await api.get(f"{path}?position__gte=1&position__lte=3")).body == all_messages[1:4]
     asked = (await api.get(f"{path}?message_type=INITIAL_REQUEST")).body
-    assert asked == every_one[:1]
+    assert asked == all_messages[:1]
     both = (await api.get(f"{path}?message_type__in=INITIAL_REQUEST,CUSTOMER_RESPONSE")).body
     assert both == [
-        one for one in every_one if "R" in one["message_type"][-8:] and one["message_clean"]
+        one for one in all_messages if "R" in one["message_type"][-8:] and one["message_clean"]
     ]
     assert (await api.get(f"{path}?position=first")).status == 400
     assert (await api.get(f"{path}/tmsg{'0' * 26}")).status == 404
 
 
-async def test_categories_can_be_changed_and_nothing_else(api: Any) -> None:
-    ticket = (await every(api, "human_verified_category__isnull=true"))[0]
+async def test_only_categories_can_be_changed(api: Any) -> None:
+    ticket = (await all_tickets(api, "human_verified_category__isnull=true"))[0]
     body = {
         "human_verified_category": "SOLAR",
         "human_verified_subcategory": "INVERTER",
@@ -153,7 +153,7 @@ async def test_categories_can_be_changed_and_nothing_else(api: Any) -> None:
     del body["status"], body["subject"]
     assert answer.body == ticket | body
     assert (await api.get(ticket["url"])).body == answer.body
-    assert answer.body in await every(api, "human_verified_category=SOLAR")
+    assert answer.body in await all_tickets(api, "human_verified_category=SOLAR")
     assert (await api("PATCH", ticket["url"], json={})).body == answer.body
     cleared = await api("PATCH", ticket["url"], json=dict.fromkeys(body))
     assert cleared.body == ticket
@@ -162,23 +162,23 @@ async def test_categories_can_be_changed_and_nothing_else(api: Any) -> None:
 @pytest.mark.parametrize(
     "body", [{"human_verified_category": "WEATHER"}, {"ai_generated_subcategory": 5}]
 )
-async def test_an_unknown_category_is_a_400(api: Any, body: dict[str, Any]) -> None:
-    ticket = (await every(api))[0]
+async def test_unknown_category_is_a_400(api: Any, body: dict[str, Any]) -> None:
+    ticket = (await all_tickets(api))[0]
     answer = await api("PATCH", ticket["url"], json=body)
     assert (answer.status, list(answer.body["field_errors"])) == (400, list(body))
     assert (await api.get(ticket["url"])).body == ticket
 
 
-async def test_tickets_of_nobody_are_for_applications_with_full_access(api: Any) -> None:
-    tickets = await every(api)
+async def test_tickets_without_user_require_full_access(api: Any) -> None:
+    tickets = await all_tickets(api)
     nobodys = [one for one in tickets if one["user"] is None]
     assert (await api.get(nobodys[0]["url"])).status == 200
-    own = await every(api, headers={"EvEnergy-User": api.simulator.user_id})
+    own = await all_tickets(api, headers={"EvEnergy-User": api.simulator.user_id})
     assert len(own) == 4
 
     await api.log_in(*api.simulator.add_application(scopes=["support:read", "support:write"]))
-    assert await every(api) == [one for one in tickets if one["user"] is not None]
-    assert await every(api, "user__isnull=true") == []
+    assert await all_tickets(api) == [one for one in tickets if one["user"] is not None]
+    assert await all_tickets(api, "user__isnull=true") == []
     message = nobodys[0]["messages"][0]
     for url in (nobodys[0]["url"], f"{nobodys[0]['url']}/messages", message):
         assert (await api.get(url)).status == 404
@@ -187,7 +187,7 @@ async def test_tickets_of_nobody_are_for_applications_with_full_access(api: Any)
     assert status["total_resolved"] + status["total_unresolved"] == len(tickets) - len(nobodys)
 
     as_user(api)
-    assert await every(api) == own
+    assert await all_tickets(api) == own
     assert (await api.get(nobodys[0]["url"])).status == 404
     other = next(one for one in tickets if one["user"] and one not in own)
     assert (await api.get(other["url"])).status == 404
@@ -198,23 +198,23 @@ async def test_tickets_of_nobody_are_for_applications_with_full_access(api: Any)
 
 @pytest.mark.parametrize("member", ["status", "priority", "source"])
 async def test_breakdowns_agree_with_lists(api: Any, member: str) -> None:
-    total = len(await every(api))
+    total = len(await all_tickets(api))
     for part in (await stats(api, member))["breakdown"]:
-        assert part["count"] == len(await every(api, f"{member}={part[member]}"))
+        assert part["count"] == len(await all_tickets(api, f"{member}={part[member]}"))
         assert part["percentage"] == part["count"] / total
     counted = sum(part["count"] for part in (await stats(api, member))["breakdown"])
-    without = [one for one in await every(api) if one[member] is None]
+    without = [one for one in await all_tickets(api) if one[member] is None]
     assert counted + len(without) == total
 
 
 async def test_top_categories_agree_with_lists_and_follow_a_change(api: Any) -> None:
     top = await stats(api, "top-categories?limit=50")
     for part in top["categories"]:
-        listed = await every(api, f"human_verified_category={part['category']}")
+        listed = await all_tickets(api, f"human_verified_category={part['category']}")
         assert part["count"] == len(listed)
     for part in top["subcategories"]:
         query = f"human_verified_subcategory={part['subcategory']}"
-        listed = await every(api, f"{query}&human_verified_category={part['category']}")
+        listed = await all_tickets(api, f"{query}&human_verified_category={part['category']}")
         assert part["count"] == len(listed)
     counts = [part["count"] for part in top["categories"]]
     assert counts == sorted(counts, reverse=True)
@@ -222,14 +222,14 @@ async def test_top_categories_agree_with_lists_and_follow_a_change(api: Any) -> 
     assert len((await stats(api, "top-categories"))["subcategories"]) == 10
     assert await stats(api, "top-categories?limit=none") == await stats(api, "top-categories")
 
-    open_one = (await every(api, "human_verified_category__isnull=true"))[0]
+    open_one = (await all_tickets(api, "human_verified_category__isnull=true"))[0]
     verdict = {"human_verified_category": "OTHER", "human_verified_subcategory": "SPAM"}
     await api("PATCH", open_one["url"], json=verdict)
     after = (await stats(api, "top-categories?limit=50"))["subcategories"]
     assert [p["count"] for p in after if p["subcategory"] == "SPAM"] == [1]
 
 
-async def test_the_sankey_diagram_holds_what_people_verified(api: Any) -> None:
+async def test_sankey_diagram_counts_verified_categories(api: Any) -> None:
     labels = (await api.get("/support_tickets/categories")).body
     named = {
         kind: {one["value"]: one["label"] for one in labels[kind]}
@@ -243,7 +243,7 @@ async def test_the_sankey_diagram_holds_what_people_verified(api: Any) -> None:
             f"category:{named['categories'][one['human_verified_category']]}",
             f"subcategory:{named['subcategories'][one['human_verified_subcategory']]}",
         )
-        for one in await every(
+        for one in await all_tickets(
             api, "human_verified_category__isnull=false&human_verified_subcategory__isnull=false"
         )
     )
@@ -255,9 +255,9 @@ async def test_the_sankey_diagram_holds_what_people_verified(api: Any) -> None:
 
 
 @pytest.mark.parametrize("period", ["day", "week", "month"])
-async def test_volumes_add_up_in_each_period(api: Any, period: str) -> None:
+async def test_volume_counts_every_ticket_in_each_period(api: Any, period: str) -> None:
     series = (await stats(api, f"volume?group_by={period}"))["time_series"]
-    assert sum(part["count"] for part in series) == len(await every(api))
+    assert sum(part["count"] for part in series) == len(await all_tickets(api))
     lengths = {"day": 1, "week": 7, "month": 31}
     for part, following in pairwise(series):
         begin = datetime.fromisoformat(f"{part['date']}T00:00:00Z")
@@ -275,7 +275,7 @@ async def test_volumes_add_up_in_each_period(api: Any, period: str) -> None:
 
 async def test_resolution_agrees_with_lists(api: Any) -> None:
     numbers = await stats(api, "resolution")
-    solved = await every(api, "resolved_at__isnull=false")
+    solved = await all_tickets(api, "resolved_at__isnull=false")
     hours = sorted(
         (
             datetime.fromisoformat(one["resolved_at"]) - datetime.fromisoformat(one["created_at"])
@@ -284,13 +284,13 @@ async def test_resolution_agrees_with_lists(api: Any) -> None:
         for one in solved
     )
     assert numbers["total_resolved"] == len(solved)
-    assert numbers["total_unresolved"] == len(await every(api, "resolved_at__isnull=true"))
+    assert numbers["total_unresolved"] == len(await all_tickets(api, "resolved_at__isnull=true"))
     assert numbers["avg_resolution_time_hours"] == pytest.approx(sum(hours) / len(hours))
     assert hours[0] < numbers["median_resolution_time_hours"] < hours[-1]
-    assert numbers["resolution_rate"] == len(solved) / len(await every(api))
+    assert numbers["resolution_rate"] == len(solved) / len(await all_tickets(api))
 
 
-async def test_where_there_are_no_tickets_there_is_nothing_to_count(api: Any) -> None:
+async def test_statistics_without_tickets_are_empty(api: Any) -> None:
     user = (await api("POST", "/users", json={"email": "new@example.com"})).body
     tokens = api.simulator._auth_server.sign_in(api.simulator.client_id, user["id"])
     api.token = tokens["access_token"]
@@ -305,7 +305,7 @@ async def test_where_there_are_no_tickets_there_is_nothing_to_count(api: Any) ->
     assert await stats(api, "sankey") == {"nodes": [], "links": []}
 
 
-async def test_statistics_take_a_token_and_tickets_a_scope(api: Any) -> None:
+async def test_statistics_require_a_token_and_tickets_a_scope(api: Any) -> None:
     for path in ("/support-ticket-stats/volume", "/support_tickets/categories"):
         assert (await api.get(path, token=None)).status == 401
     await api.log_in(*api.simulator.add_application(scopes=["user:read"]))

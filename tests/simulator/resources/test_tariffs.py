@@ -9,20 +9,20 @@ import pytest
 ALL = "page_size=100"
 
 
-async def later(api: Any, **by: float) -> None:
-    """Time passes, and the token with it."""
+async def advance(api: Any, **by: float) -> None:
+    """Advance the clock and obtain a new token, since the old one expires."""
     api.simulator.clock.advance(**by)
     await api.log_in()
 
 
-async def named(api: Any, name: str) -> dict[str, Any]:
-    """A tariff by its name."""
+async def tariff_named(api: Any, name: str) -> dict[str, Any]:
+    """Return the tariff with a name."""
     listed = (await api.get(f"/tariffs?{ALL}&include_optional=daily_prices")).body
     return next(tariff for tariff in listed if tariff["name"] == name)
 
 
-async def walk(api: Any, path: str) -> list[Any]:
-    """What all pages hold, one page after the other."""
+async def all_pages(api: Any, path: str) -> list[Any]:
+    """Return the items of all pages."""
     found: list[Any] = []
     while True:
         answer = await api.get(path)
@@ -35,17 +35,17 @@ async def walk(api: Any, path: str) -> list[Any]:
 
 
 async def test_tariffs_and_suppliers_are_listed_by_name_on_numbered_pages(api: Any) -> None:
-    tariffs = await walk(api, "/tariffs")
+    tariffs = await all_pages(api, "/tariffs")
     assert len(tariffs) > 25
     assert [one["name"] for one in tariffs] == sorted(one["name"] for one in tariffs)
     assert len({one["id"] for one in tariffs}) == len(tariffs)
-    suppliers = await walk(api, "/suppliers?page_size=2")
+    suppliers = await all_pages(api, "/suppliers?page_size=2")
     assert [one["name"] for one in suppliers] == sorted(one["name"] for one in suppliers)
     assert (await api.get("/tariffs?page=9")).status == 404
     assert (await api.get("/suppliers?page=0")).status == 400
 
 
-async def test_a_supplier_is_found_and_so_are_its_tariffs(api: Any) -> None:
+async def test_supplier_is_returned_with_its_tariffs(api: Any) -> None:
     supplier = (await api.get("/suppliers")).body[1]
     assert (await api.get(supplier["url"])).body == supplier
     mine = (await api.get(f"/tariffs?{ALL}&supplier_id={supplier['id']}")).body
@@ -54,14 +54,14 @@ async def test_a_supplier_is_found_and_so_are_its_tariffs(api: Any) -> None:
     assert (await api.get("/suppliers/supl01HN2NJ9NMRZBXT1H6FT9N7735")).status == 404
 
 
-async def test_what_is_available_to_a_user_is_what_is_sold_where_they_live(api: Any) -> None:
+async def test_available_tariffs_are_those_sold_at_the_home_of_the_user(api: Any) -> None:
     here = {"available_for_user_id": api.simulator.user_id, "page_size": "100"}
     tariffs = (await api.get("/tariffs", params=here)).body
     assert {tariff["currency"] for tariff in tariffs} == {"GBP"}
     assert {tariff["gsp_group"] for tariff in tariffs} == {None, "_C"}
     suppliers = (await api.get("/suppliers", params=here)).body
     assert {tariff["supplier"] for tariff in tariffs} == {one["url"] for one in suppliers}
-    elsewhere = await named(api, "Daluren")
+    elsewhere = await tariff_named(api, "Daluren")
     assert (await api.get(elsewhere["url"], params=here)).status == 400  # no pages there
     del here["page_size"]
     assert (await api.get(elsewhere["url"], params=here)).status == 404
@@ -72,30 +72,30 @@ async def test_what_is_available_to_a_user_is_what_is_sold_where_they_live(api: 
         assert (answer.status, list(answer.body["field_errors"])) == (400, [*nobody])
 
 
-async def test_tariffs_filter_by_region_and_by_whether_they_are_sold(api: Any) -> None:
+async def test_tariffs_filter_by_gsp_group_and_validity(api: Any) -> None:
     leeds = (await api.get("/tariffs?gsp_group=_M")).body
     assert [tariff["gsp_group"] for tariff in leeds] == ["_M"]
     sold = {one["id"] for one in (await api.get(f"/tariffs?{ALL}&valid=true")).body}
     not_sold = {one["name"]: one for one in (await api.get("/tariffs?valid=false")).body}
     assert len(sold) + len(not_sold) == len((await api.get(f"/tariffs?{ALL}")).body)
     assert set(not_sold) == {"Overnight Drive 2025", "Overnight Drive 2027"}
-    await later(api, days=80)
+    await advance(api, days=80)
     not_sold = {one["name"]: one for one in (await api.get("/tariffs?valid=false")).body}
     assert set(not_sold) == {"Overnight Drive 2025"}
 
 
-async def test_a_tariff_that_is_not_sold_yet_has_no_price_yet(api: Any) -> None:
-    coming = await named(api, "Overnight Drive 2027")
+async def test_future_tariff_has_no_prices(api: Any) -> None:
+    coming = await tariff_named(api, "Overnight Drive 2027")
     assert (await api.get(coming["url"])).body["prices"] is None
     assert (await api.get(f"{coming['url']}/prices")).body == []
-    await later(api, days=80)
+    await advance(api, days=80)
     coming = (await api.get(coming["url"])).body
     assert coming["current_price"] == 30
     assert (await api.get(coming["prices"])).body
 
 
-async def test_daily_prices_are_told_on_request_in_major_units(api: Any) -> None:
-    tariff = await named(api, "Three Steps")
+async def test_daily_prices_are_returned_on_request_in_major_units(api: Any) -> None:
+    tariff = await tariff_named(api, "Three Steps")
     assert tariff["type"] == "THREE_RATE"
     assert tariff["daily_prices"] == {
         "peak": {"price": "0.415", "times": [{"start": "16:00:00", "end": "19:00:00"}]},
@@ -109,25 +109,25 @@ async def test_daily_prices_are_told_on_request_in_major_units(api: Any) -> None
         "off_peak": {"price": "0.14", "times": [{"start": "00:00:00", "end": "06:00:00"}]},
     }
     assert (await api.get(tariff["url"])).body["daily_prices"] == tariff["daily_prices"]
-    overnight = (await named(api, "Overnight Drive 2025"))["daily_prices"]["off_peak"]
+    overnight = (await tariff_named(api, "Overnight Drive 2025"))["daily_prices"]["off_peak"]
     assert overnight["times"] == [{"start": "23:30:00", "end": "05:30:00"}]
-    assert "daily_prices" not in await named(api, "Market Half-Hours")
+    assert "daily_prices" not in await tariff_named(api, "Market Half-Hours")
     for listed in (await api.get(f"/tariffs?{ALL}")).body:
         assert "daily_prices" not in listed
 
 
-async def test_prices_of_a_weekend_differ_and_so_do_daily_prices(api: Any) -> None:
-    tariff = await named(api, "Easy Weekend")
+async def test_weekend_prices_differ_and_so_do_daily_prices(api: Any) -> None:
+    tariff = await tariff_named(api, "Easy Weekend")
     assert tariff["daily_prices"]["peak"]["price"] == "0.31"
-    await later(api, days=5)  # from Monday to Saturday
+    await advance(api, days=5)  # from Monday to Saturday
     tariff = (await api.get(tariff["url"])).body
     assert tariff["daily_prices"]["peak"]["price"] == "0.19"
     assert tariff["current_price"] == 19
 
 
 @pytest.mark.parametrize("day", ["2025-10-26", "2026-03-29", "2026-01-15", "2026-07-15"])
-async def test_prices_of_any_day_follow_the_clock_of_the_tariff(api: Any, day: str) -> None:
-    tariff, zone = await named(api, "Night Saver"), ZoneInfo("Europe/London")
+async def test_prices_follow_the_time_zone_of_the_tariff(api: Any, day: str) -> None:
+    tariff, zone = await tariff_named(api, "Night Saver"), ZoneInfo("Europe/London")
     midnight = datetime.fromisoformat(f"{day}T00:00:00Z")
     bounds = {
         "started_at__gte": (midnight - timedelta(hours=2)).isoformat(),
@@ -144,12 +144,12 @@ async def test_prices_of_any_day_follow_the_clock_of_the_tariff(api: Any, day: s
         assert price["interval_seconds"] == 1800
 
 
-async def test_pages_of_prices_follow_each_other_down_to_the_first(api: Any) -> None:
+async def test_pages_of_prices_lead_to_the_oldest_price(api: Any) -> None:
     api.simulator.clock.stop()
-    tariff = await named(api, "Market Half-Hours")
+    tariff = await tariff_named(api, "Market Half-Hours")
     since = {"started_at__gte": "2026-10-01T00:00:00Z"}
     query = "started_at__gte=2026-10-01T00:00:00Z&page_size=50"
-    prices = await walk(api, f"{tariff['url']}/prices?{query}")
+    prices = await all_pages(api, f"{tariff['url']}/prices?{query}")
     starts = [datetime.fromisoformat(price["started_at"]) for price in prices]
     assert starts == [starts[0] - timedelta(minutes=30 * n) for n in range(len(starts))]
     assert starts[-1] == datetime.fromisoformat(since["started_at__gte"])
@@ -157,10 +157,10 @@ async def test_pages_of_prices_follow_each_other_down_to_the_first(api: Any) -> 
     assert len({price["price_minor_units"] for price in prices}) > 20
 
 
-async def test_the_current_price_is_the_newest_and_expanded_ones_are_of_a_day(api: Any) -> None:
+async def test_current_price_is_the_newest_and_expanded_prices_are_of_one_day(api: Any) -> None:
     api.simulator.clock.stop()
     for name in ("Market Half-Hours", "One Price", "Home and EV", "Uurprijs"):
-        url = (await named(api, name))["url"]
+        url = (await tariff_named(api, name))["url"]
         tariff = (
             await api.get(f"{url}?expand=prices&expand=supplier&expand=scheduler_tariff")
         ).body
@@ -169,33 +169,33 @@ async def test_the_current_price_is_the_newest_and_expanded_ones_are_of_a_day(ap
         assert tariff["current_price"] == newest[0]["price_minor_units"]
         assert tariff["supplier"]["name"]
     api.simulator.clock.advance(minutes=30)
-    later = (await api.get(f"{url}/prices?page_size=1")).body
-    assert later != newest[:1]
+    advance = (await api.get(f"{url}/prices?page_size=1")).body
+    assert advance != newest[:1]
 
 
-async def test_what_a_supplier_manages_has_no_prices(api: Any) -> None:
-    managed = await named(api, "Utility Managed")
+async def test_externally_managed_tariff_has_no_prices(api: Any) -> None:
+    managed = await tariff_named(api, "Utility Managed")
     assert managed["type"] == "EXTERNALLY_MANAGED"
     detail = (await api.get(managed["url"])).body
     assert (detail["current_price"], detail["prices"]) == (None, None)
     assert (await api.get(f"{managed['url']}?expand=prices")).body["prices"] == []
 
 
-async def test_the_tariff_that_plans_is_one_of_the_same_supplier(api: Any) -> None:
-    billed = await named(api, "One Price")
+async def test_scheduler_tariff_has_the_same_supplier(api: Any) -> None:
+    billed = await tariff_named(api, "One Price")
     listed = (await api.get(f"/tariffs?{ALL}&expand=scheduler_tariff&expand=prices")).body
     plan = next(one for one in listed if one["id"] == billed["id"])["scheduler_tariff"]
     assert plan["url"] == billed["scheduler_tariff"]
     assert plan["supplier"] == billed["supplier"]
 
 
-async def test_prices_take_two_scopes(api: Any) -> None:
-    url = (await named(api, "One Price"))["url"]
+async def test_prices_require_two_scopes(api: Any) -> None:
+    url = (await tariff_named(api, "One Price"))["url"]
     await api.log_in(*api.simulator.add_application(scopes=["tariff:read"]))
     assert (await api.get(f"{url}/prices")).status == 403
 
 
-async def test_another_world_has_the_same_tariffs_at_another_seed_other_ids(start: Any) -> None:
+async def test_tariff_ids_depend_on_the_seed_only(start: Any) -> None:
     def ids(answer: Any) -> list[str]:
         return [one["id"] for one in answer.body]
 

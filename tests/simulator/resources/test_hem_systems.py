@@ -35,28 +35,28 @@ YESTERDAY = datetime(2026, 10, 3, 23, tzinfo=UTC)
 MEASURED = ("generation", "consumption", "import", "export", "charge", "discharge")
 
 
-def acting(api: Any) -> dict[str, str]:
+def user_header(api: Any) -> dict[str, str]:
     return {"EvEnergy-User": api.simulator.user_id}
 
 
-async def mine(api: Any, folder: str) -> dict[str, Any]:
-    """What the first user has of something."""
-    (row,) = (await api.get(f"/{folder}", headers=acting(api))).body
+async def only_row(api: Any, folder: str) -> dict[str, Any]:
+    """Return the only row of the first user in a collection."""
+    (row,) = (await api.get(f"/{folder}", headers=user_header(api))).body
     return row
 
 
 async def stats(
     api: Any, start: datetime, end: datetime, resolution: str, *, system: str = ""
 ) -> list[dict[str, Any]]:
-    url = system or (await mine(api, "hem_systems"))["url"]
+    url = system or (await only_row(api, "hem_systems"))["url"]
     about = {"start": start.isoformat(), "end": end.isoformat(), "resolution": resolution}
     answer = await api.get(f"{url}/energy_stats", params=about)
     assert answer.status == 200, answer.body
     return answer.body["buckets"]
 
 
-async def everything(api: Any, url: str, **query: str) -> list[dict[str, Any]]:
-    """All entries of a log between two instants, page by page."""
+async def all_entries(api: Any, url: str, **query: str) -> list[dict[str, Any]]:
+    """Return all entries of a log between two instants, from all pages."""
     answer = await api.get(url, params={"page_size": "100", **query})
     rows = answer.body
     while 'rel="next"' in answer.headers["Link"]:
@@ -68,33 +68,33 @@ async def everything(api: Any, url: str, **query: str) -> list[dict[str, Any]]:
     return rows
 
 
-def instant(text: str) -> datetime:
+def parse(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def summed(buckets: list[dict[str, Any]], name: str) -> int:
+def total(buckets: list[dict[str, Any]], name: str) -> int:
     return sum(bucket[f"{name}_wh"] for bucket in buckets)
 
 
-async def test_meter_and_battery_tell_exactly_what_the_statistics_say(api: Any) -> None:
+async def test_meter_and_battery_logs_agree_with_the_statistics(api: Any) -> None:
     buckets = await stats(api, YESTERDAY, YESTERDAY + timedelta(days=1), "PT30M")
-    # A sample tells of the quarter of an hour before the one it is taken in.
+    # A sample describes the quarter hour before the one in which it is taken.
     span = {
         "sampled_at__gte": (YESTERDAY + QUARTER).isoformat(),
         "sampled_at__lte": (YESTERDAY + timedelta(days=1) + QUARTER).isoformat(),
     }
-    meter = await everything(
-        api, (await mine(api, "boundary_meters"))["url"] + "/status_logs", **span
+    meter = await all_entries(
+        api, (await only_row(api, "boundary_meters"))["url"] + "/status_logs", **span
     )
-    battery = await everything(
-        api, (await mine(api, "home_batteries"))["url"] + "/status_logs", **span
+    battery = await all_entries(
+        api, (await only_row(api, "home_batteries"))["url"] + "/status_logs", **span
     )
     assert len(meter) == len(battery) == 96
     for number, bucket in enumerate(buckets):
         until = YESTERDAY + QUARTER + (number + 1) * 2 * QUARTER
 
         def told(log: list[dict[str, Any]], name: str, end: datetime = until) -> float:
-            entries = [row for row in log if end - 2 * QUARTER <= instant(row["sampled_at"]) < end]
+            entries = [row for row in log if end - 2 * QUARTER <= parse(row["sampled_at"]) < end]
             assert len(entries) == 2
             return sum(row[name] for row in entries) / 4
 
@@ -102,9 +102,9 @@ async def test_meter_and_battery_tell_exactly_what_the_statistics_say(api: Any) 
         assert told(battery, "charge_rate_watts") == bucket["charge_wh"] - bucket["discharge_wh"]
 
 
-async def test_a_battery_is_as_full_as_what_went_in_makes_it(api: Any) -> None:
-    url = (await mine(api, "home_batteries"))["url"]
-    log = (await everything(api, f"{url}/status_logs", sampled_at__gte="2026-10-01T00:00:00Z"))[
+async def test_state_of_charge_follows_from_the_flows(api: Any) -> None:
+    url = (await only_row(api, "home_batteries"))["url"]
+    log = (await all_entries(api, f"{url}/status_logs", sampled_at__gte="2026-10-01T00:00:00Z"))[
         ::-1
     ]
     capacity = log[0]["capacity_watt_hours"]
@@ -118,15 +118,15 @@ async def test_a_battery_is_as_full_as_what_went_in_makes_it(api: Any) -> None:
     assert {row["status"] for row in log} >= {"CHARGING", "DISCHARGING", "IDLE"}
 
 
-async def test_what_is_live_is_what_the_devices_told_last(start: Any, clock: Clock) -> None:
+async def test_live_power_agrees_with_the_latest_samples(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     clock.advance(minutes=1)  # devices are up to a minute late
-    now = await api.get((await mine(api, "hem_systems"))["url"] + "/live_power")
+    now = await api.get((await only_row(api, "hem_systems"))["url"] + "/live_power")
     assert now.status == 200
     live = now.body
     devices = {}
     for folder in ("boundary_meters", "home_batteries", "inverters"):
-        answer = await api.get(f"/{folder}?expand=latest_status_log", headers=acting(api))
+        answer = await api.get(f"/{folder}?expand=latest_status_log", headers=user_header(api))
         devices[folder] = answer.body[0]["latest_status_log"]
     battery = devices["home_batteries"]
     assert devices["boundary_meters"]["power_watts"] == live["import_watts"] - live["export_watts"]
@@ -143,8 +143,8 @@ async def test_half_hours_add_up_to_days_and_days_to_months(api: Any) -> None:
     first = await stats(api, start, start + timedelta(days=1), "PT30M")
     assert len(first) == 48
     for name in (*MEASURED, *FLOWS):
-        assert summed(days, name) == month[f"{name}_wh"]
-        assert summed(first, name) == days[0][f"{name}_wh"]
+        assert total(days, name) == month[f"{name}_wh"]
+        assert total(first, name) == days[0][f"{name}_wh"]
     assert month["generation_wh"] > 300_000
     (winter,) = await stats(
         api, datetime(2026, 1, 1, tzinfo=LONDON), datetime(2026, 2, 1, tzinfo=LONDON), "P1M"
@@ -153,23 +153,23 @@ async def test_half_hours_add_up_to_days_and_days_to_months(api: Any) -> None:
 
 
 @pytest.mark.parametrize(("day", "half_hours"), [((2026, 3, 29), 46), ((2025, 10, 26), 50)])
-async def test_days_on_which_clocks_change_are_shorter_or_longer(
+async def test_days_of_clock_changes_are_shorter_or_longer(
     api: Any, day: tuple[int, int, int], half_hours: int
 ) -> None:
     start = datetime(*day, tzinfo=LONDON)
     end = start + timedelta(days=1)
     (whole,) = await stats(api, start, end, "P1D")
     parts = await stats(api, start, end, "PT30M")
-    length = instant(whole["period_end"]) - instant(whole["period_start"])
+    length = parse(whole["period_end"]) - parse(whole["period_start"])
     assert length == half_hours * timedelta(minutes=30)
     assert len(parts) == half_hours
-    assert summed(parts, "consumption") == whole["consumption_wh"]
+    assert total(parts, "consumption") == whole["consumption_wh"]
 
 
-async def test_a_year_of_months_is_told_in_local_months(api: Any) -> None:
+async def test_months_are_local_months(api: Any) -> None:
     start, end = datetime(2025, 10, 1, tzinfo=LONDON), datetime(2026, 10, 1, tzinfo=LONDON)
     months = await stats(api, start, end, "P1M")
-    bounds = [instant(month["period_start"]).astimezone(LONDON) for month in months]
+    bounds = [parse(month["period_start"]).astimezone(LONDON) for month in months]
     assert [(bound.month, bound.day, bound.hour) for bound in bounds] == [
         (month, 1, 0) for month in (10, 11, 12, *range(1, 10))
     ]
@@ -194,10 +194,10 @@ async def test_a_year_of_months_is_told_in_local_months(api: Any) -> None:
         ("2026-06-01T00:00:00Z", "2026-06-01T01:00:00Z", "P1W", "resolution"),
     ],
 )
-async def test_statistics_of_odd_times_are_refused(
+async def test_statistics_of_invalid_times_are_refused(
     api: Any, begin: str, end: str, resolution: str, member: str
 ) -> None:
-    url = (await mine(api, "hem_systems"))["url"]
+    url = (await only_row(api, "hem_systems"))["url"]
     about = {"start": begin, "end": end, "resolution": resolution}
     answer = await api.get(f"{url}/energy_stats", params=about)
     assert answer.status == 400
@@ -205,7 +205,7 @@ async def test_statistics_of_odd_times_are_refused(
     assert (await api.get(f"{url}/energy_stats")).status == 400
 
 
-async def test_what_is_to_come_is_unknown_and_the_present_grows(start: Any, clock: Clock) -> None:
+async def test_future_buckets_are_null_and_the_current_one_grows(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     day = datetime(2026, 10, 5, tzinfo=LONDON)
     today, tomorrow = await stats(api, day, day + timedelta(days=2), "P1D")
@@ -222,13 +222,13 @@ async def test_what_is_to_come_is_unknown_and_the_present_grows(start: Any, cloc
     assert then["consumption_wh"] > 0
 
 
-async def test_before_a_system_was_known_nothing_is(api: Any) -> None:
+async def test_buckets_before_the_system_was_created_are_null(api: Any) -> None:
     start = datetime(2020, 1, 1, tzinfo=LONDON)
     (bucket,) = await stats(api, start, start + timedelta(days=1), "P1D")
     assert bucket["import_wh"] is None
 
 
-async def test_what_a_home_does_not_have_is_null(api: Any) -> None:
+async def test_energies_of_missing_devices_are_null(api: Any) -> None:
     systems = (await api.get("/hem_systems")).body
     seen = []
     for row in systems:
@@ -246,7 +246,7 @@ async def test_what_a_home_does_not_have_is_null(api: Any) -> None:
     assert 0 < len(seen) < len(systems)
 
 
-async def test_statistics_are_of_the_callers_own_home(api: Any) -> None:
+async def test_statistics_of_other_homes_are_a_404(api: Any) -> None:
     other = (await api.get("/hem_systems")).body[1]
     api.token = api.simulator.sign_in(api.simulator.user_id)["access_token"]
     assert len((await api.get("/hem_systems")).body) == 1
@@ -258,15 +258,13 @@ async def test_statistics_are_of_the_callers_own_home(api: Any) -> None:
         assert (await api.get(other["url"] + path)).status == 404
 
 
-async def test_more_panels_give_more_from_now_on_and_change_nothing_before(
-    start: Any, clock: Clock
-) -> None:
+async def test_larger_array_changes_only_future_generation(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     clock.advance(hours=17)  # before dawn
     await api.log_in()
     days = (datetime(2026, 10, 5, tzinfo=LONDON), datetime(2026, 10, 7, tzinfo=LONDON))
     before = await stats(api, *days, "P1D")
-    array = await mine(api, "solar_arrays")
+    array = await only_row(api, "solar_arrays")
     twice = {"capacity_watts": 2 * array["capacity_watts"]}
     assert (await api("PATCH", array["url"], json=twice)).body["capacity_watts"] == 11_340
     assert await stats(api, *days, "P1D") == before
@@ -281,15 +279,13 @@ async def test_more_panels_give_more_from_now_on_and_change_nothing_before(
     assert changed[1]["generation_wh"] == pytest.approx(2 * usual[1]["generation_wh"], rel=0.03)
 
 
-async def test_a_request_to_a_car_does_not_change_what_meters_told(
-    start: Any, clock: Clock
-) -> None:
+async def test_vehicle_commands_do_not_change_past_meter_samples(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock)
     clock.advance(hours=9)
     await api.log_in()
-    url = (await mine(api, "boundary_meters"))["url"] + "/status_logs?page_size=100"
+    url = (await only_row(api, "boundary_meters"))["url"] + "/status_logs?page_size=100"
     before = (await api.get(url)).body
-    for car in (await api.get("/vehicles", headers=acting(api))).body:
+    for car in (await api.get("/vehicles", headers=user_header(api))).body:
         body = {"maximum_charge_limit_percentage": 100, "smart_charging_enabled": False}
         assert (await api("PATCH", car["url"], json=body)).status == 200
     assert (await api.get(url)).body == before
@@ -319,7 +315,7 @@ anywhere = given(
 
 @settings(deadline=None, max_examples=40)
 @anywhere
-def test_no_energy_is_lost(seed: int, home: int, hours: int, span: int) -> None:
+def test_energy_is_conserved(seed: int, home: int, hours: int, span: int) -> None:
     made = world(seed, 100_000 if seed == 3 else 30)
     energy = home_energy(made, made.user_id(home))
     first = energy.current_quarter - hours * QUARTERS_PER_HOUR
@@ -352,7 +348,7 @@ def test_no_energy_is_lost(seed: int, home: int, hours: int, span: int) -> None:
 
 @settings(deadline=None, max_examples=25)
 @anywhere
-def test_a_stretch_of_time_is_the_sum_of_its_parts(
+def test_energy_of_a_span_is_the_sum_of_its_parts(
     seed: int, home: int, hours: int, span: int
 ) -> None:
     made = world(seed, 30)
@@ -367,9 +363,7 @@ def test_a_stretch_of_time_is_the_sum_of_its_parts(
 
 @settings(deadline=None, max_examples=25)
 @anywhere
-def test_the_past_is_the_same_whenever_it_is_asked_for(
-    seed: int, home: int, hours: int, span: int
-) -> None:
+def test_past_energy_does_not_change(seed: int, home: int, hours: int, span: int) -> None:
     early = build_world(seed, 30, Clock(speed=0))
     late = world(seed, 30)
     clock = Clock(speed=0, start=ANCHOR - timedelta(hours=hours, minutes=7))
@@ -384,7 +378,7 @@ def test_the_past_is_the_same_whenever_it_is_asked_for(
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 3), st.integers(0, 11), st.integers(1, 24 * 400))
-def test_a_battery_keeps_to_its_power_and_is_full_once_a_week(
+def test_battery_respects_its_power_and_is_full_once_a_week(
     seed: int, home: int, hours: int
 ) -> None:
     made = world(seed, 30)
@@ -401,7 +395,7 @@ def test_a_battery_keeps_to_its_power_and_is_full_once_a_week(
 
 @settings(deadline=None, max_examples=25)
 @anywhere
-def test_cars_never_get_more_sun_than_the_household_leaves(
+def test_solar_share_of_charging_is_at_most_the_surplus(
     seed: int, home: int, hours: int, span: int
 ) -> None:
     made = world(seed, 30)
@@ -417,7 +411,7 @@ def test_cars_never_get_more_sun_than_the_household_leaves(
         assert 0 <= share <= made.charging.energy_between(site, start, end)
 
 
-def test_a_home_is_the_same_in_every_world_of_its_seed() -> None:
+def test_homes_depend_on_the_seed_only() -> None:
     one, other = build_world(7, 50, Clock(speed=0)), build_world(7, 50, Clock(speed=0))
     end = quarter_at(ANCHOR)
     homes = [home_energy(made, made.user_id(3)) for made in (one, other)]
@@ -428,7 +422,7 @@ def test_a_home_is_the_same_in_every_world_of_its_seed() -> None:
     assert numbers(energy_totals(home, end - 900, end)) != told[0]
 
 
-def test_some_batteries_sell_what_they_hold_and_those_that_do_not_never_do() -> None:
+def test_only_batteries_of_some_policies_export() -> None:
     made = world(1, 400)
     end = quarter_at(ANCHOR)
     sold = dict[str, int]()
