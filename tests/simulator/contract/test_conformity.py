@@ -226,7 +226,7 @@ Reply = tuple[str, int, str, str, Any]
 
 
 def replies(checker: ReplyChecker) -> Iterator[Reply]:
-    """The least that each operation may answer with success."""
+    """Yield the minimal successful reply of each operation."""
     for operation, status, media_type, media in declared(checker.spec):
         if status < 400:
             body = least(checker.spec, media["schema"])
@@ -234,7 +234,7 @@ def replies(checker: ReplyChecker) -> Iterator[Reply]:
 
 
 def declared(spec: Description) -> Iterator[tuple[Described, int, str, Any]]:
-    """Every media type of every reply."""
+    """Yield every media type of every reply."""
     for operation in spec.operations:
         for status, node in operation.raw["responses"].items():
             for media_type, media in spec.resolve(node).get("content", {}).items():
@@ -268,7 +268,7 @@ def test_example_replies_are_valid(checker: ReplyChecker) -> None:
     for operation, status, media_type, media in declared(spec):
         for name, body in spec.examples(media).items():
             where = f"{operation.method} {operation.path} {status} {name}"
-            # Five forecasts show a time without its zone.
+            # The examples of five forecasts contain a time without a zone.
             forecast = isinstance(body, dict | list) and "last_updated_at" in json.dumps(body)
             if where not in corrections.FAULTY_EXAMPLES and not forecast:
                 assert_right(checker, (operation.method, status, operation.path, media_type, body))
@@ -281,13 +281,13 @@ def test_undeclared_members_are_found_at_any_depth(checker: ReplyChecker) -> Non
         if status >= 400 or not isinstance(body, dict) or "last_updated_at" in json.dumps(body):
             continue
         if path == "/vehicles/{vehicle_id}" and method == "DELETE":
-            continue  # numbers by any name
+            continue  # an object with any names
         more = {**body, "brand_new": True}
         reply = exchange(more, method=method, path=path, status=status, media_type=media_type)
         assert "'brand_new' was unexpected" in str(checker.report(reply)), (method, path)
 
 
-#: A value of the member of each correction that the description refuses, where it is not null.
+#: A value for each correction that the description rejects; null if not listed.
 WITNESSES = {
     "ChargingSession/sub_sessions": [],
     "ChargingSubSession/grid_feeds": [],
@@ -298,7 +298,7 @@ WITNESSES = {
 
 
 def accepts(document: Mapping[str, Any], member: str, witness: Any) -> bool:
-    """Whether the schemas of a document, closed, allow *witness* as the value of a member."""
+    """Return whether the closed schemas of a document accept *witness* as a member's value."""
     schema, *names = member.split("/")
     for name in reversed(names):
         witness = {name: witness}
@@ -317,7 +317,7 @@ def test_each_correction_of_replies_is_needed(checker: ReplyChecker, correction:
 
 
 def nullable_members() -> Iterator[str]:
-    """The members of schemas that may be null by a keyword of OpenAPI 3.0."""
+    """Yield the members of schemas that are nullable by the keyword of OpenAPI 3.0."""
     for schema, facts_of_it in facts()["schemas"].items():
         for name, member in facts_of_it.get("properties", {}).items():
             if isinstance(member, dict) and "nullable" in member:

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 async def evse(api: Any) -> dict[str, Any]:
-    """The first EVSE of the user who has a clamp."""
+    """The first EVSE with a CT clamp of the first user."""
     user = (await api.get(f"/users/{api.simulator.user_id}")).body
     evses = [(await api.get(url)).body for url in user["evses"]]
     return next(evse for evse in evses if evse["ct_clamp"])
@@ -92,7 +92,7 @@ async def test_models_filter_by_make_and_by_country_of_a_user(api: Any) -> None:
     here = {"available_for_user_id": api.simulator.user_id}
     names = {make["name"] for make in (await api.get("/evse_makes", params=here)).body}
     assert "Easee" in names
-    assert "Enel X" not in names  # not sold where this user lives
+    assert "Enel X" not in names  # not sold in the country of this user
     assert (await api.get("/evse_makes?available_for_user_id=nobody")).status == 400
 
 

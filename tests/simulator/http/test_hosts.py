@@ -1,4 +1,4 @@
-"""Requests that call this machine by a name of another site get nothing, whatever their path."""
+"""Requests with the Host of another site are rejected on every path (DNS rebinding)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_foreign_host_is_rejected_on_every_path(api: Any, path: str) -> No
         assert await status(api.simulator, asked(path, "evil.example", method)) == 403
         assert await status(api.simulator, asked(path, None, method)) in {400, 403}
         assert await status(api.simulator, asked(path, "localhost", method)) != 403 or (
-            path.startswith("/webhooks/")  # whose own 403 is for browsers without a link
+            path.startswith("/webhooks/")  # its own 403 is a page for browsers without a link
         )
 
 

@@ -19,8 +19,8 @@ def links(answer: Any) -> dict[str, str]:
     return {"previous": found[1], "next": found[2]}
 
 
-async def walk(api: Any, path: str) -> tuple[list[list[str]], str]:
-    """Return the URLs of all items by page, and the address of the last page."""
+async def follow_next(api: Any, path: str) -> tuple[list[list[str]], str]:
+    """Return the URLs of all items by page, and the URL of the last page."""
     pages, url = [], path
     while True:
         answer = await api.get(url)
@@ -31,7 +31,7 @@ async def walk(api: Any, path: str) -> tuple[list[list[str]], str]:
         url = links(answer)["next"]
 
 
-async def walk_back(api: Any, url: str) -> list[list[str]]:
+async def follow_previous(api: Any, url: str) -> list[list[str]]:
     pages: list[list[str]] = []
     while url != BLANK:
         answer = await api.get(url)
@@ -51,17 +51,17 @@ async def test_paging_in_both_directions_returns_each_item_once(
     if path == "LOG":
         path = (await api.get("/evses?page_size=1")).body[0]["url"] + "/error_logs"
     everything = [item["url"] for item in (await api.get(f"{path}?page_size=100")).body]
-    forwards, last = await walk(api, f"{path}?page_size={size}")
+    forwards, last = await follow_next(api, f"{path}?page_size={size}")
     assert list(chain(*forwards)) == everything
     assert all(len(page) == size for page in forwards[:-1])
-    assert list(chain(*await walk_back(api, last))) == everything
+    assert list(chain(*await follow_previous(api, last))) == everything
 
 
 async def test_status_logs_are_paged_newest_first(start: Any, clock: Any) -> None:
     api = await start(rate_limit=None, clock=clock)
     evse = (await api.get("/evses?page_size=1")).body[0]
     since = (clock.now() - timedelta(days=1)).isoformat().replace("+00:00", "Z")
-    pages, _ = await walk(api, f"{evse['url']}/status_logs?sampled_at__gte={since}")
+    pages, _ = await follow_next(api, f"{evse['url']}/status_logs?sampled_at__gte={since}")
     urls = list(chain(*pages))
     assert {len(page) for page in pages[:-1]} == {25}
     assert len(urls) > 90
@@ -147,9 +147,9 @@ async def test_page_ends_at_the_scan_limit_without_losing_items(
     evse = (await api.get("/evses?page_size=1")).body[0]
     since = (clock.now() - timedelta(days=1)).isoformat().replace("+00:00", "Z")
     url = f"{evse['url']}/ocpp_logs?sampled_at__gte={since}&action=BootNotification"
-    whole, _ = await walk(api, url)
+    whole, _ = await follow_next(api, url)
     monkeypatch.setattr("ev_energy.simulator.http._paging._SCAN_LIMIT", 20)
-    pages, _ = await walk(api, url)
+    pages, _ = await follow_next(api, url)
     assert list(chain(*pages)) == list(chain(*whole))
     assert len(pages) > len(whole)
     assert any(len(page) == 0 for page in pages)

@@ -3,22 +3,22 @@ from __future__ import annotations
 from typing import Any
 
 
-def standing(answer: Any) -> tuple[int, int]:
+def limit_headers(answer: Any) -> tuple[int, int]:
     headers = answer.headers
     return int(headers["X-RateLimit-Limit"]), int(headers["X-RateLimit-Remaining"])
 
 
 async def test_request_1001_of_an_hour_is_a_429(start: Any, clock: Any) -> None:
     api = await start(rate_limit=3, clock=clock)
-    remaining = [standing(await api.get("/evse_firmware_versions")) for _ in range(3)]
+    remaining = [limit_headers(await api.get("/evse_firmware_versions")) for _ in range(3)]
     assert remaining == [(3, 2), (3, 1), (3, 0)]
     clock.advance(seconds=1234.5)
-    refused = await api.get("/evse_firmware_versions")
-    assert refused.status == 429
-    assert refused.body["type"].endswith("/problems/rate-limit-exceeded/")
-    assert refused.headers["Retry-After"] == "2366"
-    assert "2366" in refused.body["detail"]
-    assert standing(refused) == (3, 0)
+    rejected = await api.get("/evse_firmware_versions")
+    assert rejected.status == 429
+    assert rejected.body["type"].endswith("/problems/rate-limit-exceeded/")
+    assert rejected.headers["Retry-After"] == "2366"
+    assert "2366" in rejected.body["detail"]
+    assert limit_headers(rejected) == (3, 0)
 
 
 async def test_window_rolls_without_counting_rejected_requests(start: Any, clock: Any) -> None:
@@ -29,7 +29,7 @@ async def test_window_rolls_without_counting_rejected_requests(start: Any, clock
     assert [(await api.get("/evses")).status for _ in range(3)] == [429, 429, 429]
     clock.advance(minutes=30)
     answer = await api.get("/evses")
-    assert (answer.status, standing(answer)) == (200, (2, 0))
+    assert (answer.status, limit_headers(answer)) == (200, (2, 0))
     assert (await api.get("/evses")).status == 429
 
 
@@ -46,26 +46,26 @@ async def test_request_succeeds_after_retry_after(start: Any, clock: Any) -> Non
 
 async def test_each_application_has_one_allowance_for_all_users(start: Any) -> None:
     api = await start(rate_limit=5)
-    assert standing(await api.get("/evses")) == (5, 4)
-    acting = {"EvEnergy-User": api.simulator.user_id}
-    assert standing(await api.get("/evses", headers=acting)) == (5, 3)
+    assert limit_headers(await api.get("/evses")) == (5, 4)
+    for_user = {"EvEnergy-User": api.simulator.user_id}
+    assert limit_headers(await api.get("/evses", headers=for_user)) == (5, 3)
     await api.log_in(*api.simulator.add_application(scopes=["evse:read"]))
-    assert standing(await api.get("/evses")) == (5, 4)
+    assert limit_headers(await api.get("/evses")) == (5, 4)
 
 
 async def test_errors_count_and_carry_the_limit_headers(start: Any) -> None:
     api = await start(rate_limit=5)
-    assert standing(await api.get("/evses/evse00000000000000000000000000")) == (5, 4)
-    assert standing(await api.get("/evses?page_size=0")) == (5, 3)
-    assert standing(await api.get("/evses", token=None)) == (5, 5)
+    assert limit_headers(await api.get("/evses/evse00000000000000000000000000")) == (5, 4)
+    assert limit_headers(await api.get("/evses?page_size=0")) == (5, 3)
+    assert limit_headers(await api.get("/evses", token=None)) == (5, 5)
 
 
 async def test_anonymous_callers_get_fifty_catalogue_requests(start: Any) -> None:
     api = await start()
     answers = [await api.get("/evse_makes", token=None) for _ in range(50)]
-    assert (standing(answers[0]), answers[-1].status) == ((50, 49), 200)
+    assert (limit_headers(answers[0]), answers[-1].status) == ((50, 49), 200)
     assert (await api.get("/evse_models", token=None)).status == 429
-    assert standing(await api.get("/evse_models")) == (1000, 999)
+    assert limit_headers(await api.get("/evse_models")) == (1000, 999)
 
 
 async def test_no_limit_headers_without_a_limit(api: Any) -> None:

@@ -62,7 +62,7 @@ async def test_user_header_limits_lists_to_that_user(api: Any, form: str) -> Non
     evses = await api.get("/evses", headers=headers)
     assert {evse["url"] for evse in evses.body} == set(users.body[0]["evses"])
     assert len(evses.body) >= 3
-    # Where the API does not declare the header, it changes nothing.
+    # An operation that does not declare the header ignores it.
     clamps = await api.get("/ct_clamps", headers=headers)
     assert clamps.body == (await api.get("/ct_clamps")).body
 

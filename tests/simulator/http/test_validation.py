@@ -1,4 +1,4 @@
-"""What the simulator makes of queries and bodies, and what it says of those it refuses."""
+"""The parsing and validation of queries and bodies, with the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ def test_repeated_parameter_must_be_a_list() -> None:
 
 
 def test_list_joined_by_commas_gets_a_hint() -> None:
-    (told,) = errors_of(LOGS, ("expand", "evse,evse.user"))["expand"]
-    assert told.endswith("Repeat the parameter to send several values.")
-    (told,) = errors_of(LOGS, ("expand", "evse"), ("expand", "nobody"))["expand"]
-    assert told == "Must be one of evse, evse.model, evse.model.make, evse.user."
+    (message,) = errors_of(LOGS, ("expand", "evse,evse.user"))["expand"]
+    assert message.endswith("Repeat the parameter to send several values.")
+    (message,) = errors_of(LOGS, ("expand", "evse"), ("expand", "nobody"))["expand"]
+    assert message == "Must be one of evse, evse.model, evse.model.make, evse.user."
 
 
 @pytest.mark.parametrize(
@@ -97,22 +97,22 @@ def test_list_joined_by_commas_gets_a_hint() -> None:
     [
         (LOGS, "sampled_at__gte", "2026-10-05T12:00:00 01:00"),
         (LOGS, "page_after", "2026-10-05T12:00:00 01:00"),
-        (USERS, "email", "somebody else@example.com"),
+        (USERS, "email", "other name@example.com"),
     ],
 )
 def test_plus_sign_decoded_as_a_space_gets_a_hint(facts: Any, name: str, text: str) -> None:
-    (told,) = errors_of(facts, (name, text))[name]
-    assert told.endswith("Write a plus sign in a query as %2B.")
+    (message,) = errors_of(facts, (name, text))[name]
+    assert message.endswith("Write a plus sign in a query as %2B.")
 
 
 @pytest.mark.parametrize("text", ["2026-10-05T12:00:00", "2026-10-05", "0001-01-01T00:00:00+01:00"])
-def test_a_time_needs_a_zone_and_a_place_in_the_calendar(text: str) -> None:
+def test_time_must_have_a_zone_and_be_in_the_calendar(text: str) -> None:
     assert errors_of(LOGS, ("sampled_at__lte", text)) == {
         "sampled_at__lte": ["Must be a date and time with its zone, such as 2026-10-05T12:00:00Z."]
     }
 
 
-def test_a_parameter_that_is_needed_is_asked_for() -> None:
+def test_missing_parameter_is_required() -> None:
     facts = CONTRACT["GET", "/hem_systems/{hem_system_id}/energy_stats"]
     assert errors_of(facts, ("resolution", "P1D"), ("end", "now")) == {
         "start": ["This is required."],
@@ -285,15 +285,15 @@ def test_geometry_is_validated_by_its_type_member(coordinates: object) -> None:
 
 def test_errors_of_a_long_list_are_limited() -> None:
     body = {"name": "x", "geometries": [None] * 1000}
-    told = validate_body(CONTRACT["POST", "/regions"], body)["geometries"]
-    assert list(told) == [str(number) for number in range(25)]
+    message = validate_body(CONTRACT["POST", "/regions"], body)["geometries"]
+    assert list(message) == [str(number) for number in range(25)]
 
 
 def test_long_enum_is_abbreviated_in_messages() -> None:
     body = {"default_location": {"country_code": "XX"}}
-    told = validate_body(CONTRACT["PATCH", "/users/{user_id}"], body)["default_location"]
-    assert told["country_code"][0].startswith("Must be one of AD, AE, ")
-    assert told["country_code"][0].endswith(" … (249 in all) or null.")
+    message = validate_body(CONTRACT["PATCH", "/users/{user_id}"], body)["default_location"]
+    assert message["country_code"][0].startswith("Must be one of AD, AE, ")
+    assert message["country_code"][0].endswith(" … (249 in all) or null.")
 
 
 def test_deeply_nested_value_is_rejected() -> None:
@@ -305,7 +305,7 @@ def test_deeply_nested_value_is_rejected() -> None:
 
 
 BODIES = [facts.body for facts in CONTRACT.values() if facts.body is not None]
-#: Members of bodies, so that what is drawn gets past the first look.
+#: Names of real members, so that generated bodies are validated in depth.
 NAMES = st.sampled_from(
     sorted({name for body in BODIES for name in CONTRACT.shape(body.shape).properties or ()})
 )

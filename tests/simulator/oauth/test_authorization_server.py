@@ -447,45 +447,45 @@ def test_invalid_redirect_uri_cannot_be_registered(clock: Clock, uri: str) -> No
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(("own", "sign_in", "refresh", "revoke", "expire", "wait")),
+        st.sampled_from(("client_credentials", "sign_in", "refresh", "revoke", "expire", "wait")),
         st.integers(0, 20),
     ),
     max_size=25,
 )
 
 
-class Play:
-    """An auth_server that things are done to; tokens are picked among all there ever were."""
+class Scenario:
+    """An authorization server that executes steps with any token issued so far."""
 
-    def __init__(self, *, saved: bool) -> None:
+    def __init__(self, *, reloads: bool) -> None:
         self.clock = Clock(speed=0)
-        self.auth_server = self.new_authority()
-        self.saved = saved
+        self.auth_server = self.new_server()
+        self.reloads = reloads
         self.acme = self.auth_server.register(SCOPES, [BACK])
-        self.made: list[str] = []
+        self.tokens: list[str] = []
 
-    def new_authority(self) -> AuthorizationServer:
+    def new_server(self) -> AuthorizationServer:
         return AuthorizationServer(
             SeededRandom(7), self.clock, Secrets(SeededRandom(7), fixed=True)
         )
 
-    def do(self, step: str, number: int) -> Any:
-        if self.saved:  # and loaded by another program
-            dumped = json.loads(json.dumps(self.auth_server.dump()))
-            self.auth_server = self.new_authority()
-            self.auth_server.load(dumped)
-        token = self.made[number % len(self.made)] if self.made else ""
+    def execute(self, step: str, number: int) -> Any:
+        if self.reloads:  # as after a restart
+            state = json.loads(json.dumps(self.auth_server.dump()))
+            self.auth_server = self.new_server()
+            self.auth_server.load(state)
+        token = self.tokens[number % len(self.tokens)] if self.tokens else ""
         keys = {"client_id": self.acme.client_id, "client_secret": self.acme.client_secret}
         try:
             reply = self._reply(step, number, token, keys)
         except TokenRefusedError as error:
             return error.body
-        self.made += [v for k, v in (reply or {}).items() if k.endswith("token")]
-        return reply, [self.auth_server.introspect(made) for made in self.made]
+        self.tokens += [v for k, v in (reply or {}).items() if k.endswith("token")]
+        return reply, [self.auth_server.introspect(issued) for issued in self.tokens]
 
     def _reply(self, step: str, number: int, token: str, keys: dict[str, str]) -> Any:
         match step:
-            case "own":
+            case "client_credentials":
                 return self.auth_server.issue(None, {"grant_type": "client_credentials", **keys})
             case "sign_in":
                 return self.auth_server.sign_in(self.acme.client_id, f"user-{number}")
@@ -503,10 +503,10 @@ class Play:
 
 @given(STEPS)
 def test_dump_and_load_change_no_reply(steps: list[tuple[str, int]]) -> None:
-    one, other = Play(saved=False), Play(saved=True)
+    one, other = Scenario(reloads=False), Scenario(reloads=True)
     for step, number in steps:
-        assert one.do(step, number) == other.do(step, number)
-    assert len(set(one.made)) == len(one.made)
+        assert one.execute(step, number) == other.execute(step, number)
+    assert len(set(one.tokens)) == len(one.tokens)
 
 
 async def test_used_refresh_token_is_recognised_after_a_restart(server: Server) -> None:

@@ -273,8 +273,8 @@ async def test_form_without_its_csrf_token_does_nothing(server: Server, answer: 
     browser = await server.open_first_page()
     await browser.press("Ada Doyle")
     stranger = await server.open_first_page()
-    (seal,) = (text for name, text in stranger.page.forms[0].fields if name == "seal")
-    for forged in ({}, {"seal": ""}, {"seal": "ü"}, {"seal": seal}):
+    (csrf_token,) = (text for name, text in stranger.page.forms[0].fields if name == "seal")
+    for forged in ({}, {"seal": ""}, {"seal": "ü"}, {"seal": csrf_token}):
         form = {"answer": answer, "email": "bob@example.com", "password": "x", **forged}
         page = await browser._load("POST", server.authorization_url(), data=form)
         assert (page.status, page.location) == (403, None)

@@ -29,8 +29,8 @@ class Browser:
 
     async def press(self, **fields: str) -> str:
         """Send a form of the page; return the text of the next page."""
-        (seal, *_) = CSRF_TOKEN.findall(self.source)
-        data = {"seal": seal, **fields}
+        (csrf_token, *_) = CSRF_TOKEN.findall(self.source)
+        data = {"seal": csrf_token, **fields}
         async with self.session.post(self.simulator.page_url, data=data) as reply:
             return await self._read(reply)
 
