@@ -1,7 +1,7 @@
-"""What requests may hold and how they are answered, by operation.
+"""The contract: the valid requests and the declared replies of each operation.
 
 The contract is derived from the facts of the API's description (`ev_energy._contract`), after the
-corrections that apply to requests. Nothing is read until the first operation is asked for.
+corrections that apply to requests. The file of facts is read when the first operation is looked up.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _KEYWORDS: Final = _LIMITS.keys() | {
 }  # fmt: skip
 #: Formats that add nothing to the type.
 _IMPLIED_FORMATS: Final = frozenset({"double", "float"})
-#: The usual headers as they are mostly spelt.
+#: The common headers in their usual spelling; the description varies.
 _USUAL_HEADERS: Final = {
     name.lower(): name
     for name in ("EvEnergy-Version", "X-RateLimit-Limit", "X-RateLimit-Remaining", "RetryAfter")
 }
-#: The statuses for requests that are not valid.
+#: The statuses of replies to invalid requests.
 _REFUSALS: Final = ("400", "422")
 
 
@@ -53,7 +53,7 @@ class UnsupportedSchemaError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Shape:
-    """What a value must look like. Where a shape is expected, the name of a schema will do."""
+    """The constraints on a value. Fields of type ``Shape | str`` also take the name of a schema."""
 
     type: Literal["array", "boolean", "integer", "number", "object", "string"] | None = None
     """None if the value has one of several shapes: `any_of`."""
@@ -77,7 +77,7 @@ class Shape:
     closed: bool = False
     """Whether unknown members are refused."""
     needs: Mapping[str, tuple[str, ...]] = attrs.Factory(dict[str, tuple[str, ...]])
-    """For a member that is present and not null, the other members that must be so too."""
+    """The members that must be present and not null if a member is."""
 
 
 @attrs.frozen(kw_only=True)
@@ -116,7 +116,7 @@ class OperationFacts:
     required: tuple[str, ...]
     """Parameters of the query that cannot be left out."""
     expand: tuple[str, ...]
-    """The links that it can expand; then ``expand`` is one of the parameters in `query` as well."""
+    """The links that it can expand; if any, ``expand`` is also in `query`."""
     paging: Literal["cursor", "page"] | None
     """Whether its pages are selected by a neighbouring entry or by numbers; None without pages."""
     cursor: Literal["id", "time"] | None
@@ -131,7 +131,7 @@ class OperationFacts:
     problem: str | None
     """The type of problem, by its last segment, for requests that are not valid."""
     refusal_status: int | None
-    """The status for a bad request; None if the operation declares none that fits."""
+    """The status for an invalid request; None if the operation declares no such status."""
     body_refusal_status: int | None
     """The status for a body that is JSON but not valid."""
     statuses: Mapping[int, ReplyFacts]
@@ -142,7 +142,7 @@ class OperationFacts:
         return _PAGING & self.query.keys()
 
     def declares(self, status: int) -> bool:
-        """Return whether this is a status that callers are told to expect."""
+        """Return whether the operation declares replies with this status."""
         return status in self.statuses
 
 
@@ -253,8 +253,8 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
         declared = response.get("headers", {})
         shared = isinstance(declared, str)
         headers: Facts = lookup(self._facts, "header_sets", declared) if shared else declared
-        spelt = (_USUAL_HEADERS.get(name.lower(), name) for name in headers)
-        return ReplyFacts(media=media, headers=tuple(sorted(spelt)))
+        names = (_USUAL_HEADERS.get(name.lower(), name) for name in headers)
+        return ReplyFacts(media=media, headers=tuple(sorted(names)))
 
 
 def _user_header(parameters: Iterable[Node]) -> Literal["optional", "required"] | None:
@@ -291,7 +291,7 @@ def _shape(schema: Node | str) -> Shape | str:
     if "pattern" in schema:
         made["pattern"] = python_pattern(schema["pattern"])
     if alternatives := [*schema.get("anyOf", ()), *schema.get("oneOf", ())]:
-        # They differ so much that a value has one form at most.
+        # A value fits one alternative at most, so anyOf and oneOf mean the same.
         shapes = [_shape(one) for one in alternatives if one != {"type": "null"}]
         nullable = len(shapes) < len(alternatives)
         return Shape(any_of=tuple(shapes), nullable=nullable, **made)
