@@ -31,7 +31,7 @@ from ev_energy.simulator.resources._seed_world import build_world
 from ev_energy.simulator.resources.regions import DEFAULT_ORGANISATION, link_organisation
 from ev_energy.simulator.resources.users import WorldUsers
 from ev_energy.simulator.webhooks import Portal, Webhooks
-from ev_energy.simulator.webhooks._event_publisher import Announcer
+from ev_energy.simulator.webhooks._event_publisher import EventPublisher
 
 if TYPE_CHECKING:
     import os
@@ -141,7 +141,9 @@ class Simulator:
             self.clock, self._world.random, secrets, timestamps=webhook_timestamps
         )
         """The endpoints of webhooks, and what became of the deliveries."""
-        self._announcer = Announcer(self._world, self.webhooks, root=lambda: self.base_url)
+        self._event_publisher = EventPublisher(
+            self._world, self.webhooks, root=lambda: self.base_url
+        )
         self._portal = Portal(self.webhooks, secrets, self._browser_sessions)
         self._world.portal_link = self._portal.link
         self._rate_limiter = RateLimiter(rate_limit, self.service_clock)
@@ -328,7 +330,7 @@ class Simulator:
             raise
         self._runner, self._loop = runner, asyncio.get_running_loop()
         await self.webhooks.start()
-        self._announcer.start()
+        self._event_publisher.start()
         if self._keeper is not None:
             self._keeper.start(self.clock)
         return self
@@ -343,7 +345,7 @@ class Simulator:
         if runner is None:
             return
         try:
-            await self._announcer.close()
+            await self._event_publisher.close()
             await self.webhooks.close()
             await runner.cleanup()
         finally:

@@ -154,7 +154,7 @@ def changed(lived_in: dict[str, Any], *at: Any, to: Any) -> str:
         (("webhooks", "endpoints", 0, "id"), "ep_uuu"),
         (("webhooks", "endpoints", 0, "url"), 5),
         (("webhooks", "messages"), []),
-        (("webhooks", "tricks"), {"drop": -1}),
+        (("webhooks", "faults"), {"drop": -1}),
         (("world", "kept", "counters"), {"rows": "one"}),
         (("world", "kept", "deeds"), {"0": [["now", "limit", 70]]}),
         (("world", "kept"), {"guests": {"bays": [{}]}}),

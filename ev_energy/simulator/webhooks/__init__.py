@@ -1,4 +1,8 @@
-"""Webhooks: who gets them, how they are delivered, and the pages to manage them on."""
+"""Webhooks: endpoints, signed deliveries with retries, and the portal to manage them.
+
+`_event_publisher` turns charging into events, `_outbox` decides which attempt is due when,
+`_sender` makes the attempts, and `_portal` shows them in a browser.
+"""
 
 from __future__ import annotations
 

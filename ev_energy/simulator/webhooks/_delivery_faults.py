@@ -1,4 +1,4 @@
-"""Tricks that are played on the next messages, as they were ordered."""
+"""Faults of the next deliveries: dropped, repeated, reordered, badly signed or late messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ev_energy.simulator.webhooks._state import Trick
+from ev_energy.simulator.webhooks._state import DeliveryFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,48 +14,50 @@ if TYPE_CHECKING:
     from ev_energy.simulator.webhooks._state import Held
 
 
-class Mischief:
-    """How often each trick is still to be played, and the messages held for reordering."""
+class DeliveryFaults:
+    """The number of next messages for each fault, and the messages held for reordering."""
 
     def __init__(
         self,
-        ordered: Mapping[Trick, int] | None = None,
+        remaining: Mapping[DeliveryFault, int] | None = None,
         delay: timedelta = timedelta(),
         held: Sequence[Held] = (),
     ) -> None:
-        self._ordered = Counter(ordered or {})
+        self._remaining = Counter(remaining or {})
         self.delay = delay
         self.held = list(held)
 
     @property
-    def ordered(self) -> dict[Trick, int]:
-        """How often each trick is still to be played."""
-        return dict(+self._ordered)
+    def remaining(self) -> dict[DeliveryFault, int]:
+        """The number of next messages that each fault still applies to."""
+        return dict(+self._remaining)
 
-    def order(self, trick: Trick, times: int) -> None:
-        """Have a trick played on the next so many messages, whatever was ordered before."""
+    def set(self, fault: DeliveryFault, times: int) -> None:
+        """Apply a fault to the next ``times`` messages, instead of an earlier number."""
         if times < 0:
-            raise ValueError(f"{times} messages cannot be meant")
-        self._ordered[trick] = times
+            raise ValueError(f"The number of messages must be 0 or more, not {times}")
+        self._remaining[fault] = times
 
-    def for_next(self) -> frozenset[Trick]:
-        """Return what is to be done to the next message."""
-        # Nothing else is of any use to a message that is never sent.
-        wanted = [Trick.DROP] if self._ordered[Trick.DROP] else list(Trick)
-        tricks = frozenset(trick for trick in wanted if self._ordered[trick])
-        self._ordered.subtract(tricks)
-        return tricks
+    def take_next(self) -> frozenset[DeliveryFault]:
+        """Return the faults of the next message, and count it."""
+        # Other faults have no effect on a message that is never sent.
+        applicable = (
+            [DeliveryFault.DROP] if self._remaining[DeliveryFault.DROP] else list(DeliveryFault)
+        )
+        faults = frozenset(fault for fault in applicable if self._remaining[fault])
+        self._remaining.subtract(faults)
+        return faults
 
     def hold(self, held: Held) -> list[Held]:
-        """Keep a message back; return those to be sent now, in this order."""
+        """Hold a message; return the messages to send now, in this order."""
         self.held.append(held)
-        return [] if self._ordered[Trick.REORDER] else self.let_go()
+        return [] if self._remaining[DeliveryFault.REORDER] else self.release()
 
-    def let_go(self) -> list[Held]:
-        """Return the messages that were kept back, in the order to send them."""
+    def release(self) -> list[Held]:
+        """Return the held messages in the order to send them, and hold none."""
         held, self.held = self.held, []
         return held[::-1]
 
     def holds(self, message_id: str) -> bool:
-        """Return whether a message is kept back."""
+        """Return whether a message is held."""
         return any(held.message_id == message_id for held in self.held)

@@ -1,4 +1,4 @@
-"""Tells endpoints of charging as it begins and ends: each event once, in order, in its time."""
+"""Events of charging sub-sessions, published once each, in order and in time."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-_TOLD: Final = "announced"
+_PROGRESS: Final = "announced"
 _MICROSECOND: Final = timedelta(microseconds=1)
-#: After this long it is looked again what comes next: there may be more cars by then.
-_PATIENCE: Final = timedelta(minutes=15)
-#: So many messages a jump within the event loop publishes before it returns.
-_AT_ONCE: Final = 250
-#: With more than these waiting to be sent, no more are made.
-_MOST_DUE: Final = 10_000
-#: In this span one vehicle begins and ends about thirty periods of charging.
+#: The longest wait for the next event, since vehicles may be connected meanwhile.
+_MAX_WAIT: Final = timedelta(minutes=15)
+#: How many messages a jump within the event loop publishes before it returns.
+_BATCH_SIZE: Final = 250
+#: While more attempts than this are due, no messages are published.
+_MAX_DUE: Final = 10_000
+#: The time in which one vehicle has about thirty sub-sessions.
 _VEHICLE_SPAN: Final = timedelta(days=15)
-_SHORTEST_SPAN: Final = timedelta(seconds=1)
-_LONGEST_SPAN: Final = timedelta(hours=1)
-#: Identifiers begin with their milliseconds, in so many letters.
-_TIME_LETTERS: Final = 10
+_MIN_SPAN: Final = timedelta(seconds=1)
+_MAX_SPAN: Final = timedelta(hours=1)
+#: The number of letters in which an identifier encodes its milliseconds.
+_TIME_LENGTH: Final = 10
 
 
-class Announcer:
-    """Follows the clock while there are endpoints, and publishes what happens.
+class EventPublisher:
+    """Follows the clock while there are endpoints, and publishes events of charging.
 
-    What has happened during a jump is published before the jumping thread goes on, unless very
-    many messages wait to be sent: the rest follows as they go out. All of it is made in small
-    pieces, between which the event loop serves others. A jump from within the event loop cannot
-    wait for that; it goes on after some hundred messages. ``root`` tells how the API is reached,
-    ``in_loop`` runs a function in the event loop that owns the world.
+    The events of a jump are published before the jumping thread continues, unless very many
+    attempts are due: then the rest follows as messages are delivered. Events are published in
+    small batches, between which the event loop handles requests. A jump from within the event
+    loop cannot wait for them; it returns after a few hundred messages. ``root`` returns the URL
+    of the API.
     """
 
     def __init__(
@@ -58,117 +58,117 @@ class Announcer:
         self._webhooks = webhooks
         self._root = root
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._following: asyncio.Task[None] | None = None
-        self._deaf: Callable[[], None] | None = None
-        self._next: tuple[ChargingModel, datetime] | None = None
-        self._goal = world.now
-        """Until when to publish what happened, as the latest jump left it."""
+        self._task: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+        self._next_event: tuple[ChargingModel, datetime] | None = None
+        self._target = world.now
+        """The instant up to which the latest jump needs events to be published."""
 
     def start(self) -> None:
-        """Begin, in the running event loop."""
+        """Start publishing, in the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._deaf = self._world.clock.on_jump(self._on_jump)
+        self._unsubscribe = self._world.clock.on_jump(self._on_jump)
         self._world.on_change = self._on_change
-        self._following = asyncio.create_task(self._follow(), name="ev-energy-simulator events")
+        self._task = asyncio.create_task(self._follow(), name="ev-energy-simulator events")
 
     async def close(self) -> None:
-        """Publish no more; what happens until another start is published then."""
-        following, self._following = self._following, None
-        if following is None or self._deaf is None:
+        """Stop publishing; the next start publishes the events in between."""
+        task, self._task = self._task, None
+        if task is None or self._unsubscribe is None:
             return
-        self._deaf()
+        self._unsubscribe()
         self._world.on_change = None
         self._webhooks.expect(more=False)
-        following.cancel()
-        await asyncio.wait([following])
-        if not following.cancelled():
-            following.result()  # it broke down before: here is why
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()  # raise the error that ended it
 
     def catch_up(self) -> None:
-        """Publish what has happened by now, up to a few hundred messages; the rest follows."""
+        """Publish the events up to now, but at most a few hundred; the task publishes the rest."""
         now, published = self._world.now, 0
-        self._goal = now
-        while published < _AT_ONCE:
+        self._target = now
+        while published < _BATCH_SIZE:
             made = self._publish_until(now)
             if made is None:
                 self._webhooks.expect(more=False)
                 return
             published += made
-        self._webhooks.expect(more=True)  # which also wakes the task that goes on with it
+        self._webhooks.expect(more=True)  # also wakes the task
 
-    async def _catch_up_in_pieces(self, *, patient: bool) -> None:
-        """Publish what has happened by now, with turns of the event loop in between.
+    async def _catch_up_in_batches(self, *, wait_for_delivery: bool) -> None:
+        """Publish the events up to now, with turns of the event loop in between.
 
-        While too many messages wait to be sent, a *patient* caller waits until some are.
+        While too many attempts are due, wait for deliveries, or return.
         """
         now = self._world.now
-        while self._following is not None:
-            if self._webhooks.due_count > _MOST_DUE:
+        while self._task is not None:
+            if self._webhooks.due_count > _MAX_DUE:
                 self._webhooks.expect(more=True)
-                if not patient:
+                if not wait_for_delivery:
                     return
-                await self._some_sent()
+                await self._wait_for_deliveries()
             elif self._publish_until(now) is None:
-                if self._goal <= now:
+                if self._target <= now:
                     break
-                now = self._goal = self._world.now  # which a reset may have set back
+                now = self._target = self._world.now  # a reset may have set it back
             await asyncio.sleep(0)
         self._webhooks.expect(more=False)
 
-    async def _some_sent(self) -> None:
-        with self._webhooks.listen() as rung:
-            while self._webhooks.endpoints and self._webhooks.due_count > _MOST_DUE // 2:
-                rung.clear()
-                await rung.wait()
+    async def _wait_for_deliveries(self) -> None:
+        with self._webhooks.listen() as changed:
+            while self._webhooks.endpoints and self._webhooks.due_count > _MAX_DUE // 2:
+                changed.clear()
+                await changed.wait()
 
     def _on_jump(self) -> None:
         loop = self._loop
         try:
-            here = asyncio.get_running_loop()
+            running_loop = asyncio.get_running_loop()
         except RuntimeError:
-            here = None
-        if loop is None or here is loop:
+            running_loop = None
+        if loop is None or running_loop is loop:
             self.catch_up()
             return
-        self._goal = self._world.now
-        caught_up = self._catch_up_in_pieces(patient=False)
-        asyncio.run_coroutine_threadsafe(caught_up, loop).result()
+        self._target = self._world.now
+        catch_up = self._catch_up_in_batches(wait_for_delivery=False)
+        asyncio.run_coroutine_threadsafe(catch_up, loop).result()
 
     def _publish_until(self, now: datetime) -> int | None:
-        """Publish what happened next, over a short span; None once all until ``now`` is told."""
+        """Publish the events of the next short span; return their number, None at ``now``."""
         endpoints = self._webhooks.endpoints
         if not endpoints:
             return None
-        told: dict[str, Any] = self._world.extra_state.setdefault(_TOLD, {})
-        until = read_instant(told.get("until", write_instant(ANCHOR)))
+        progress: dict[str, Any] = self._world.extra_state.setdefault(_PROGRESS, {})
+        until = read_instant(progress.get("until", write_instant(ANCHOR)))
         since = max(until, min(_registered_at(endpoint) for endpoint in endpoints))
         now = min(now, self._world.now)
         end, published = min(now, since + self._span()), 0
-        # What is done at the very instant that was looked at last may have come later.
+        # A change at the last instant of a span may be made after that span was published.
         for event in self._world.charging.events(since - _MICROSECOND, end):
-            name = f"{event.kind} {self._key(event)}"
+            name = f"{event.kind} {self._sub_session_id(event)}"
             if event.at > until:
                 until = event.at
-                told.update(until=write_instant(until), events=[])
-            elif name in told.setdefault("events", []):
+                progress.update(until=write_instant(until), events=[])
+            elif name in progress.setdefault("events", []):
                 continue
-            told["events"].append(name)
+            progress["events"].append(name)
             self._publish(event)
             published += 1
         if end > until:
-            told.update(until=write_instant(end), events=[])
+            progress.update(until=write_instant(end), events=[])
         return published if end < now else None
 
     def _span(self) -> timedelta:
-        """Return a span in which a few dozen events are to be expected, an hour at most."""
+        """Return a span with a few dozen expected events, at most an hour."""
         vehicles = max(1, len(self._world.tables["vehicles"]))
-        return max(_SHORTEST_SPAN, min(_LONGEST_SPAN, _VEHICLE_SPAN / vehicles))
+        return max(_MIN_SPAN, min(_MAX_SPAN, _VEHICLE_SPAN / vehicles))
 
     def _on_change(self) -> None:
-        self._next = None
+        self._next_event = None
         self.catch_up()
 
-    def _key(self, event: SubSessionEvent) -> str:
+    def _sub_session_id(self, event: SubSessionEvent) -> str:
         return self._world.charging.sub_session_id(event.episode, event.number)
 
     def _publish(self, event: SubSessionEvent) -> None:
@@ -177,34 +177,38 @@ class Announcer:
         self._webhooks.publish(f"charging_sub_session.{event.kind}", data, at=event.at)
 
     async def _follow(self) -> None:
-        with self._webhooks.listen() as rung:
+        with self._webhooks.listen() as changed:
             while True:
-                rung.clear()
-                await self._catch_up_in_pieces(patient=True)
+                changed.clear()
+                await self._catch_up_in_batches(wait_for_delivery=True)
                 if not self._webhooks.endpoints:
-                    await rung.wait()
+                    await changed.wait()
                     continue
-                alarm = asyncio.create_task(self._world.clock.wait_until(self._look_again()))
-                alarm.add_done_callback(lambda _: rung.set())
+                timer = asyncio.create_task(self._world.clock.wait_until(self._next_check()))
+                timer.add_done_callback(lambda _: changed.set())
                 try:
-                    await rung.wait()
+                    await changed.wait()
                 finally:
-                    alarm.cancel()
-                    await asyncio.wait([alarm])
+                    timer.cancel()
+                    await asyncio.wait([timer])
 
-    def _look_again(self) -> datetime:
-        """Return when the next event is, or when to look for it again."""
+    def _next_check(self) -> datetime:
+        """Return the instant of the next event, or of the next search for one."""
         now, model = self._world.now, self._world.charging
-        if self._next is None or self._next[0] is not model or self._next[1] <= now:
+        if (
+            self._next_event is None
+            or self._next_event[0] is not model
+            or self._next_event[1] <= now
+        ):
             event = model.next_event_after(now, within_days=1)
-            later = now + _PATIENCE
-            self._next = model, later if event is None else min(event.at, later)
-        return self._next[1]
+            later = now + _MAX_WAIT
+            self._next_event = model, later if event is None else min(event.at, later)
+        return self._next_event[1]
 
 
 def _registered_at(endpoint: Endpoint) -> datetime:
-    """Return when an endpoint was registered: its identifier tells, to the millisecond."""
+    """Return when an endpoint was registered, which its identifier encodes in milliseconds."""
     milliseconds = 0
-    for letter in endpoint.id.partition("_")[2][:_TIME_LETTERS]:
+    for letter in endpoint.id.partition("_")[2][:_TIME_LENGTH]:
         milliseconds = milliseconds << 5 | ID_LETTERS.index(letter)
     return instant_of(milliseconds * 1000)

@@ -1,4 +1,4 @@
-"""What is to be sent where and when, and what became of it; without sending anything."""
+"""The outbox: endpoints, messages, due attempts and past deliveries, without any I/O."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import threading
 from collections import deque
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -15,19 +16,19 @@ from ev_energy.simulator._secrets import Secrets
 from ev_energy.simulator.clock._broadcast_event import BroadcastEvent
 from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.webhooks import _state
-from ev_energy.simulator.webhooks._delivery_faults import Mischief
-from ev_energy.simulator.webhooks._schedule import Schedule, follow_up_of
+from ev_energy.simulator.webhooks._delivery_faults import DeliveryFaults
+from ev_energy.simulator.webhooks._schedule import Schedule, next_attempt
 from ev_energy.simulator.webhooks._signing import key_of, make_secret
 from ev_energy.simulator.webhooks._state import (
     Delivery,
+    DeliveryFault,
     Endpoint,
-    Errand,
     Held,
     Message,
     Outcome,
+    PendingAttempt,
     RetiredSecret,
     Snapshot,
-    Trick,
 )
 
 if TYPE_CHECKING:
@@ -40,18 +41,18 @@ if TYPE_CHECKING:
     from ev_energy.simulator.clock._clock import Clock
 
 
-_OLD_SECRET_SIGNS: Final = timedelta(hours=24)
-#: Each is served on its own, so this bounds how many requests are on their way at once.
-_MOST_ENDPOINTS: Final = 50
-_DELIVERIES_KEPT: Final = 1000
-#: Messages that are through are kept for replays.
-_FINISHED_KEPT: Final = 1000
+_RETIRED_SECRET_LIFETIME: Final = timedelta(hours=24)
+#: Each endpoint has at most one request in flight, so this also limits requests.
+_MAX_ENDPOINTS: Final = 50
+_MAX_DELIVERIES: Final = 1000
+#: Finished messages are kept for replays.
+_MAX_FINISHED: Final = 1000
 
 
 class Outbox:
-    """Messages, the endpoints they go to, and the tricks played on them.
+    """Messages, their endpoints and the faults of their deliveries.
 
-    Any thread may use it. Moments are those of the simulated clock.
+    Any thread may use it. Instants are those of the simulated clock.
     """
 
     def __init__(self, clock: Clock, random: SeededRandom, secrets: Secrets | None = None) -> None:
@@ -63,12 +64,12 @@ class Outbox:
         self._made = 0
         self._endpoints: dict[str, Endpoint] = {}
         self._messages: dict[str, Message] = {}
-        #: Messages that were sent wherever they should go, the one that was through first in front.
+        #: Messages without pending attempts, the first one to finish in front.
         self._finished: dict[str, None] = {}
         self._schedule = Schedule()
-        self._mischief = Mischief()
-        self._deliveries: deque[Delivery] = deque(maxlen=_DELIVERIES_KEPT)
-        self._more_to_come = False
+        self._faults = DeliveryFaults()
+        self._deliveries: deque[Delivery] = deque(maxlen=_MAX_DELIVERIES)
+        self._expects_more = False
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -78,31 +79,31 @@ class Outbox:
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """The attempts made lately, the newest last."""
+        """The latest attempts, the newest last."""
         with self._lock:
             return list(self._deliveries)
 
     @property
     def next_due(self) -> datetime | None:
-        """When the next attempt is due, as things stand; None if there is nothing to send."""
+        """The instant at which the next attempt is due; None without pending attempts."""
         with self._lock:
             return self._schedule.next_due()
 
     @property
     def due_count(self) -> int:
-        """How many attempts are due now and were not begun."""
+        """The number of attempts that are due and have not begun."""
         with self._lock:
             return self._schedule.count_due(self._clock.now())
 
     def expect(self, *, more: bool) -> None:
-        """Note whether more will be published of what has happened already."""
+        """Set whether further events of the past will be published."""
         with self._lock:
-            changed, self._more_to_come = more or self._more_to_come, more
+            changed, self._expects_more = more or self._expects_more, more
         if changed:
             self._changed.notify()
 
     def listen(self) -> AbstractContextManager[asyncio.Event]:
-        """Give an event that is set whenever there may be other endpoints or messages."""
+        """Return an event that is set when endpoints or messages may have changed."""
         return self._changed.listen()
 
     def add(
@@ -113,17 +114,19 @@ class Outbox:
         secret: str | None = None,
         application: str | None = None,
     ) -> Endpoint:
-        """Register an endpoint; it gets what is published from now on."""
+        """Register an endpoint; it receives messages that are published later."""
         parsed = URL(url)
         if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise ValueError(f"Not a URL of a web server: {url}")
+            raise ValueError(f"The URL must be an absolute http or https URL, not {url!r}")
         if secret is not None:
             secret = make_secret(key_of(secret))
         with self._lock:
-            if len(self._endpoints) >= _MOST_ENDPOINTS:
-                raise ValueError(f"There are {_MOST_ENDPOINTS} endpoints already")
+            if len(self._endpoints) >= _MAX_ENDPOINTS:
+                raise ValueError(
+                    f"The maximum of {_MAX_ENDPOINTS} endpoints is reached; remove one first"
+                )
             endpoint = Endpoint(
-                id=self._name("ep_"),
+                id=self._new_id("ep_"),
                 url=url,
                 events=None if events is None else tuple(events),
                 secret=secret or self._new_secret(),
@@ -135,18 +138,18 @@ class Outbox:
         return endpoint
 
     def remove(self, endpoint_id: str) -> None:
-        """Forget an endpoint, and what was to be sent to it; `KeyError` if there is none."""
+        """Remove an endpoint with its pending attempts; `KeyError` if it does not exist."""
         with self._lock:
             del self._endpoints[endpoint_id]
             for message_id in self._schedule.close(endpoint_id):
-                self._settle(message_id)
+                self._retire_if_done(message_id)
         self._changed.notify()
 
     def rotate_secret(self, endpoint_id: str) -> Endpoint:
-        """Give an endpoint a new secret; the old one signs as well for another day."""
+        """Give an endpoint a new secret; the old one also signs for another day."""
         with self._lock:
             endpoint, now = self._endpoints[endpoint_id], self._clock.now()
-            old = RetiredSecret(endpoint.secret, now + _OLD_SECRET_SIGNS)
+            old = RetiredSecret(endpoint.secret, now + _RETIRED_SECRET_LIFETIME)
             self._endpoints[endpoint_id] = endpoint = attrs.evolve(
                 endpoint,
                 secret=self._new_secret(),
@@ -157,78 +160,86 @@ class Outbox:
     def publish(
         self, event_type: str, data: Mapping[str, Any], *, at: datetime | None = None
     ) -> str:
-        """Have an event sent to all endpoints that want it; return the id of the message.
+        """Send an event to all endpoints that subscribe to it; return the id of the message.
 
-        ``at`` is when it happened, now if not given; what happens later is sent later.
+        ``at`` is the instant of the event, by default now; a later event is sent later.
         """
         with self._lock:
             now = self._clock.now()
             body = {"type": event_type, "timestamp": write_instant(at or now), "data": data}
             text = json.dumps(body, allow_nan=False, separators=(",", ":"))
-            message = Message(self._name("msg_"), event_type, text)
+            message = Message(self._new_id("msg_"), event_type, text)
             self._messages[message.id] = message
-            # Nothing is held up, lost or spoilt on the way to nobody.
-            tricks = self._mischief.for_next() if self._wanting(message) else frozenset[Trick]()
-            due = max(at or now, now) + self._mischief.delay
-            if Trick.REORDER in tricks:
+            # A message without subscribers does not count towards the faults.
+            faults = (
+                self._faults.take_next()
+                if self._subscribers(message)
+                else frozenset[DeliveryFault]()
+            )
+            due = max(at or now, now) + self._faults.delay
+            if DeliveryFault.REORDER in faults:
                 self._send_held(
-                    self._mischief.hold(Held(message.id, due, tricks - {Trick.REORDER}))
+                    self._faults.hold(Held(message.id, due, faults - {DeliveryFault.REORDER}))
                 )
             else:
-                self._send(message, due, tricks)
+                self._send(message, due, faults)
         self._changed.notify()
         return message.id
 
     def replay(self, message_id: str, endpoint_id: str | None = None) -> None:
-        """Send a message once more now, to one endpoint or to all that want it.
+        """Send a message again now, to one endpoint or to all that subscribe to it.
 
-        `KeyError` if it, or the endpoint, is not there (any more).
+        `KeyError` if the message or the endpoint does not exist (any more).
         """
         with self._lock:
             message = self._messages[message_id]
-            to = self._wanting(message) if endpoint_id is None else [self._endpoints[endpoint_id]]
-            self._put(message, to, self._clock.now(), once=True)
+            endpoints = (
+                self._subscribers(message)
+                if endpoint_id is None
+                else [self._endpoints[endpoint_id]]
+            )
+            self._enqueue(message, endpoints, self._clock.now(), no_retry=True)
         self._changed.notify()
 
     def drop(self, messages: int) -> None:
-        """Never send the next so many messages. Like all these orders, 0 takes it back."""
+        """Drop the next ``messages`` messages. As for all faults of deliveries, 0 cancels it."""
         with self._lock:
-            self._mischief.order(Trick.DROP, messages)
+            self._faults.set(DeliveryFault.DROP, messages)
 
     def duplicate(self, messages: int) -> None:
-        """Send each of the next so many messages again once it was delivered."""
+        """Deliver each of the next ``messages`` messages twice."""
         with self._lock:
-            self._mischief.order(Trick.DUPLICATE, messages)
+            self._faults.set(DeliveryFault.DUPLICATE, messages)
 
     def corrupt_signature(self, messages: int) -> None:
-        """Sign the first attempt of each of the next so many messages with a wrong key."""
+        """Sign the first attempt of each of the next ``messages`` messages with a wrong key."""
         with self._lock:
-            self._mischief.order(Trick.CORRUPT_SIGNATURE, messages)
+            self._faults.set(DeliveryFault.CORRUPT_SIGNATURE, messages)
 
     def stale_timestamp(self, messages: int) -> None:
-        """Date the first attempt of each of the next so many messages ten minutes back."""
+        """Date the first attempt of each of the next ``messages`` messages ten minutes back."""
         with self._lock:
-            self._mischief.order(Trick.STALE_TIMESTAMP, messages)
+            self._faults.set(DeliveryFault.STALE_TIMESTAMP, messages)
 
     def reorder(self, messages: int) -> None:
-        """Hold the next so many messages, then send them in reverse.
+        """Hold the next ``messages`` messages, then send them in reverse order.
 
-        Those that are held already are sent now.
+        Messages that are already held are sent now.
         """
         with self._lock:
-            self._mischief.order(Trick.REORDER, messages)
-            self._send_held(self._mischief.let_go())
+            self._faults.set(DeliveryFault.REORDER, messages)
+            self._send_held(self._faults.release())
         self._changed.notify()
 
     def delay(self, by: timedelta) -> None:
-        """Send all messages that are published from now on this much later."""
+        """Delay all messages that are published from now on."""
         if by < timedelta():
-            raise ValueError("Nothing is sent before it happened")
+            raise ValueError(f"The delay must be 0 or more, not {by}")
         with self._lock:
-            self._mischief.delay = by
+            self._faults.delay = by
 
     def dump(self) -> dict[str, Any]:
-        """Return JSON that `load` goes on from; what is on its way will be sent again."""
+        """Return the state as JSON for `load`; attempts in flight will be made again."""
         with self._lock:
             return _state.dump(
                 Snapshot(
@@ -236,104 +247,104 @@ class Outbox:
                     endpoints=list(self._endpoints.values()),
                     messages=list(self._messages.values()),
                     finished=list(self._finished),
-                    errands=self._schedule.errands(),
-                    held=self._mischief.held,
-                    tricks=self._mischief.ordered,
-                    delay=self._mischief.delay,
+                    pending_attempts=self._schedule.pending_attempts(),
+                    held=self._faults.held,
+                    faults=self._faults.remaining,
+                    delay=self._faults.delay,
                     deliveries=list(self._deliveries),
                 )
             )
 
     def load(self, dumped: dict[str, Any]) -> None:
-        """Take the place of another outbox as it was when it was dumped."""
+        """Replace the state by one that `dump` returned."""
         snapshot = _state.load(dumped)
         with self._lock:
             self._made = snapshot.made
             self._endpoints = {endpoint.id: endpoint for endpoint in snapshot.endpoints}
             self._messages = {message.id: message for message in snapshot.messages}
             self._finished = dict.fromkeys(snapshot.finished)
-            self._schedule = Schedule(self._endpoints, snapshot.errands)
-            self._mischief = Mischief(snapshot.tricks, snapshot.delay, snapshot.held)
-            self._deliveries = deque(snapshot.deliveries, maxlen=_DELIVERIES_KEPT)
+            self._schedule = Schedule(self._endpoints, snapshot.pending_attempts)
+            self._faults = DeliveryFaults(snapshot.faults, snapshot.delay, snapshot.held)
+            self._deliveries = deque(snapshot.deliveries, maxlen=_MAX_DELIVERIES)
             for message_id in [one for one in self._messages if one not in self._finished]:
-                self._settle(message_id)  # what was on its way may be of no interest any more
+                self._retire_if_done(message_id)  # its endpoint may be gone
         self._changed.notify()
 
-    def _take(self, endpoint_id: str) -> tuple[Errand, Endpoint, Message] | None:
-        """Return what is to be sent to an endpoint now, if anything is."""
+    def _start_next(self, endpoint_id: str) -> tuple[PendingAttempt, Endpoint, Message] | None:
+        """Return the due attempt of an endpoint and mark it as in flight, or None."""
         with self._lock:
-            errand = self._schedule.take(endpoint_id, self._clock.now())
-            if errand is None:
+            pending = self._schedule.start_next(endpoint_id, self._clock.now())
+            if pending is None:
                 return None
-            return errand, self._endpoints[endpoint_id], self._messages[errand.message_id]
+            return pending, self._endpoints[endpoint_id], self._messages[pending.message_id]
 
-    def _landed(self, errand: Errand, status: int | None, error: str | None) -> None:
-        """Note what came of an attempt, and see to what follows from it."""
+    def _finish(self, pending: PendingAttempt, status: int | None, error: str | None) -> None:
+        """Record the result of an attempt, and enqueue the next one if there is one."""
         with self._lock:
-            if not self._schedule.is_flying(errand):
-                return  # another state was loaded meanwhile: this one never happened
+            if not self._schedule.is_in_flight(pending):
+                return  # another state was loaded meanwhile, without this attempt
             now = self._clock.now()
-            good = status is not None and 200 <= status < 300  # noqa: PLR2004 - statuses
-            there = errand.endpoint_id in self._endpoints
-            follow_up = follow_up_of(errand, now, good=good) if there else None
-            if good:
+            succeeded = status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+            exists = pending.endpoint_id in self._endpoints
+            follow_up = next_attempt(pending, now, succeeded=succeeded) if exists else None
+            if succeeded:
                 outcome = Outcome.DELIVERED
             else:
                 outcome = Outcome.RETRYING if follow_up else Outcome.FAILED
-            self._log(errand, now, outcome, status, error)
-            self._schedule.landed(errand, follow_up)
-            self._settle(errand.message_id)
+            self._log(pending, now, outcome, status, error)
+            self._schedule.finish(pending, follow_up)
+            self._retire_if_done(pending.message_id)
         self._changed.notify()
 
-    def _wanting(self, message: Message) -> list[Endpoint]:
-        return [e for e in self._endpoints.values() if e.wants(message.event_type)]
+    def _subscribers(self, message: Message) -> list[Endpoint]:
+        return [e for e in self._endpoints.values() if e.subscribes_to(message.event_type)]
 
     def _send_held(self, held: list[Held]) -> None:
-        """Send messages in the order they are given."""
+        """Send messages in this order."""
         due = max((one.due for one in held), default=None)
         for one in held:
-            self._send(self._messages[one.message_id], due or one.due, one.tricks)
+            self._send(self._messages[one.message_id], due or one.due, one.faults)
 
-    def _send(self, message: Message, due: datetime, tricks: frozenset[Trick]) -> None:
-        self._put(message, self._wanting(message), due, tricks=tricks)
+    def _send(self, message: Message, due: datetime, faults: frozenset[DeliveryFault]) -> None:
+        self._enqueue(message, self._subscribers(message), due, faults=faults)
 
-    def _put(
+    def _enqueue(
         self,
         message: Message,
-        to: list[Endpoint],
+        endpoints: list[Endpoint],
         due: datetime,
         *,
-        tricks: frozenset[Trick] = frozenset(),
-        once: bool = False,
+        faults: frozenset[DeliveryFault] = frozenset(),
+        no_retry: bool = False,
     ) -> None:
-        for endpoint in to:
-            errand = Errand(
+        for endpoint in endpoints:
+            pending = PendingAttempt(
                 message_id=message.id,
                 endpoint_id=endpoint.id,
                 due=due,
-                order=self._count(),
-                tricks=tricks,
-                once=once,
+                order=self._next_number(),
+                faults=faults,
+                no_retry=no_retry,
             )
-            if Trick.DROP in tricks:
-                self._log(errand, self._clock.now(), Outcome.DROPPED)
+            if DeliveryFault.DROP in faults:
+                self._log(pending, self._clock.now(), Outcome.DROPPED)
             else:
-                self._schedule.put(errand)
-        self._settle(message.id)
+                self._schedule.enqueue(pending)
+        self._retire_if_done(message.id)
 
-    def _settle(self, message_id: str) -> None:
-        """See whether a message is through, and forget the oldest one that is."""
+    def _retire_if_done(self, message_id: str) -> None:
+        """Move a message without pending attempts to the finished ones, and bound their number."""
         self._finished.pop(message_id, None)
-        if self._schedule.has(message_id) or self._mischief.holds(message_id):
+        if self._schedule.has_pending(message_id) or self._faults.holds(message_id):
             return
         self._finished[message_id] = None
-        while len(self._finished) > _FINISHED_KEPT:
+        while len(self._finished) > _MAX_FINISHED:
             oldest = next(iter(self._finished))
             del self._finished[oldest], self._messages[oldest]
 
     def _log(
         self,
-        errand: Errand,
+        pending: PendingAttempt,
         now: datetime,
         outcome: Outcome,
         status: int | None = None,
@@ -341,10 +352,10 @@ class Outbox:
     ) -> None:
         self._deliveries.append(
             Delivery(
-                message_id=errand.message_id,
-                event_type=self._messages[errand.message_id].event_type,
-                endpoint_id=errand.endpoint_id,
-                attempt=errand.attempt,
+                message_id=pending.message_id,
+                event_type=self._messages[pending.message_id].event_type,
+                endpoint_id=pending.endpoint_id,
+                attempt=pending.attempt,
                 at=now,
                 status=status,
                 error=error,
@@ -352,14 +363,14 @@ class Outbox:
             )
         )
 
-    def _count(self) -> int:
+    def _next_number(self) -> int:
         self._made += 1
         return self._made
 
-    def _name(self, prefix: str) -> str:
-        return self._random.uid(prefix, self._clock.now(), "webhooks", self._count())
+    def _new_id(self, prefix: str) -> str:
+        return self._random.uid(prefix, self._clock.now(), "webhooks", self._next_number())
 
     def _new_secret(self) -> str:
-        name = ("webhook secret", self._count())
+        name = ("webhook secret", self._next_number())
         halves = (self._secrets.bits(*name, half).to_bytes(16, "big")[:12] for half in (1, 2))
         return make_secret(b"".join(halves))

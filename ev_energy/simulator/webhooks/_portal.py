@@ -1,8 +1,9 @@
-"""The pages on which an application manages its webhooks in a browser."""
+"""The portal: the pages on which an application manages its webhooks."""
 
 from __future__ import annotations
 
 import textwrap
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
     from ev_energy.simulator.webhooks._state import Delivery, Endpoint
 
 
-#: The types of event that the API documents.
+#: The event types that the API documents.
 EVENT_TYPES: Final = ("charging_sub_session.created", "charging_sub_session.ended")
 _PATH: Final = "/webhooks/"
-_SHOWN: Final = 25
-#: So that a simulator which runs for weeks does not grow for weeks.
-_LINKS_KEPT: Final = 1000
+_DELIVERIES_SHOWN: Final = 25
+#: Limits the memory of a simulator that runs for weeks.
+_MAX_LINKS: Final = 1000
 
 
 class Portal:
-    """Lets applications in by links that work once, and knows their browsers from then on."""
+    """Admits applications by links that work once, and recognises their browsers later."""
 
     def __init__(
         self, webhooks: Webhooks, secrets: Secrets, browser_sessions: BrowserSessions
@@ -45,16 +46,16 @@ class Portal:
         self._secrets = secrets
         self._browser_sessions = browser_sessions
         self._made = 0
-        #: The application that each link is for.
+        #: The client id of each unused link.
         self._links: dict[str, str] = {}
-        #: The application that each browser manages.
-        self._admitted: dict[str, str] = {}
+        #: The client id of each browser session.
+        self._client_ids: dict[str, str] = {}
 
     def link(self, client_id: str, origin: str) -> str:
         """Return a URL that opens the portal of an application, once."""
         self._made += 1
         token = self._secrets.text("portal", client_id, self._made)
-        _keep(self._links, token, client_id)
+        _store(self._links, token, client_id)
         return f"{origin}{_PATH}?token={token}"
 
     def install(self, app: web.Application) -> None:
@@ -68,54 +69,73 @@ class Portal:
         if token is not None:
             client_id = self._links.pop(token, None)
             if client_id is None:
-                return _refused()
-            _keep(self._admitted, session.key, client_id)
-            response = web.Response(status=303, headers={"Location": _PATH})
+                return _refusal()
+            _store(self._client_ids, session.key, client_id)
+            response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": _PATH})
             self._browser_sessions.set_cookie(request, response, session)
             return response
-        client_id = self._admitted.get(session.key)
+        client_id = self._client_ids.get(session.key)
         if client_id is None:
-            return _refused()
+            return _refusal()
         return self._page(client_id, self._browser_sessions.csrf_token(session))
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
         session = self._browser_sessions.get(request)
-        client_id = self._admitted.get(session.key)
+        client_id = self._client_ids.get(session.key)
         try:
             pairs = await read_form(request)
         except ValueError as error:
-            return page("Not understood", notice(str(error), error=True), status=400)
-        sent = dict(pairs)
-        if client_id is None or not self._browser_sessions.accepts(session, sent):
-            return _refused()
+            return page(
+                "Invalid request", notice(str(error), error=True), status=HTTPStatus.BAD_REQUEST
+            )
+        values = dict(pairs)
+        if client_id is None or not self._browser_sessions.accepts(session, values):
+            return _refusal()
         csrf_token, endpoint_id = (
             self._browser_sessions.csrf_token(session),
-            sent.get("endpoint", ""),
+            values.get("endpoint", ""),
         )
-        if endpoint_id and all(mine.id != endpoint_id for mine in self._mine(client_id)):
-            return self._page(client_id, csrf_token, said="This endpoint is gone.", status=404)
+        if endpoint_id and all(own.id != endpoint_id for own in self._endpoints_of(client_id)):
+            return self._page(
+                client_id,
+                csrf_token,
+                message="This endpoint does not exist any more.",
+                status=HTTPStatus.NOT_FOUND,
+            )
         try:
-            match sent.get("do"):
+            match values.get("do"):
                 case "add":
                     events = [value for name, value in pairs if name == "event"]
                     self._webhooks.add(
-                        sent.get("url", "").strip(), events=events or None, application=client_id
+                        values.get("url", "").strip(), events=events or None, application=client_id
                     )
                 case "remove":
                     self._webhooks.remove(endpoint_id)
                 case "rotate":
                     self._webhooks.rotate_secret(endpoint_id)
                 case "replay":
-                    self._webhooks.replay(sent.get("message", ""), endpoint_id)
+                    self._webhooks.replay(values.get("message", ""), endpoint_id)
                 case other:
-                    return self._page(client_id, csrf_token, said=f"Do what? {other}", status=400)
+                    return self._page(
+                        client_id,
+                        csrf_token,
+                        message=f"Unknown action: {other}",
+                        status=HTTPStatus.BAD_REQUEST,
+                    )
         except ValueError as error:
-            return self._page(client_id, csrf_token, url=sent.get("url", ""), wrong=str(error))
+            return self._page(
+                client_id, csrf_token, url=values.get("url", ""), url_error=str(error)
+            )
         except KeyError:
-            return self._page(client_id, csrf_token, said="This is gone.", status=404)
+            return self._page(
+                client_id,
+                csrf_token,
+                message="This message or endpoint does not exist any more.",
+                status=HTTPStatus.NOT_FOUND,
+            )
         raise web.HTTPSeeOther(_PATH)
 
-    def _mine(self, client_id: str) -> list[Endpoint]:
+    def _endpoints_of(self, client_id: str) -> list[Endpoint]:
         return [e for e in self._webhooks.endpoints if e.application in {None, client_id}]
 
     def _page(
@@ -124,23 +144,23 @@ class Portal:
         csrf_token: str,
         *,
         url: str = "",
-        wrong: str | None = None,
-        said: str | None = None,
-        status: int = 200,
+        url_error: str | None = None,
+        message: str | None = None,
+        status: int = HTTPStatus.OK,
     ) -> web.Response:
-        endpoints = {endpoint.id: endpoint for endpoint in self._mine(client_id)}
+        endpoints = {endpoint.id: endpoint for endpoint in self._endpoints_of(client_id)}
         made = [d for d in self._webhooks.deliveries if d.endpoint_id in endpoints]
         return page(
             "Webhooks",
-            notice(said, error=True) if said else None,
+            notice(message, error=True) if message else None,
             definition_list([("Application", tag("code", client_id))]),
             tag("h2", "Endpoints"),
             [_endpoint(endpoint, csrf_token) for endpoint in endpoints.values()]
-            or tag("p", "None yet: add one below.", class_="soft"),
+            or tag("p", "No endpoints yet. Add one below.", class_="soft"),
             tag("h2", "Add an endpoint"),
             form(
-                field("URL", "url", value=url, kind="url", error=wrong,
-                      note="Where events are posted to, on this machine or elsewhere"),
+                field("URL", "url", value=url, kind="url", error=url_error,
+                      note="Events are posted to this URL, on this machine or elsewhere"),
                 [
                     tag("label",
                         tag("input", type="checkbox", name="event", value=name, checked=True),
@@ -152,37 +172,39 @@ class Portal:
             ),
             tag("h2", "Last deliveries"),
             table(
-                ("When", "What", "Result", ""),
+                ("Time", "Message", "Result", ""),
                 (_row(delivery, endpoints[delivery.endpoint_id], csrf_token)
-                 for delivery in made[: -_SHOWN - 1 : -1]),
+                 for delivery in made[: -_DELIVERIES_SHOWN - 1 : -1]),
             )
             if made
-            else tag("p", "None yet.", class_="soft"),
-            status=400 if wrong else status,
+            else tag("p", "No deliveries yet.", class_="soft"),
+            status=HTTPStatus.BAD_REQUEST if url_error else status,
             wide=True,
         )  # fmt: skip
 
 
-def _keep(where: dict[str, str], key: str, client_id: str) -> None:
-    where[key] = client_id
-    while len(where) > _LINKS_KEPT:
-        del where[next(iter(where))]
+def _store(store: dict[str, str], key: str, client_id: str) -> None:
+    store[key] = client_id
+    while len(store) > _MAX_LINKS:
+        del store[next(iter(store))]
 
 
-def _refused() -> web.Response:
+def _refusal() -> web.Response:
     return page(
-        "No entry",
-        notice("This link was used before, or never was one.", error=True),
-        tag("p", "Each ", tag("code", "GET /v2/webhook_portal"), " gives a link that works once."),
-        status=403,
+        "No access",
+        notice("This link is invalid or has been used.", error=True),
+        tag(
+            "p", "Each ", tag("code", "GET /v2/webhook_portal"), " returns a link that works once."
+        ),
+        status=HTTPStatus.FORBIDDEN,
     )
 
 
-def _do(csrf_token: str, what: str, label: str, *about: tuple[str, str]) -> Markup:
-    """Return a small button that does something to what it stands beside."""
+def _small_form(csrf_token: str, action: str, label: str, *about: tuple[str, str]) -> Markup:
+    """Return a small button with an action on the item beside it."""
     return form(
         *hidden_fields(about),
-        button(label, name="do", value=what, quiet=True),
+        button(label, name="do", value=action, quiet=True),
         csrf_token=csrf_token,
         class_="inline",
     )
@@ -199,15 +221,15 @@ def _endpoint(endpoint: Endpoint, csrf_token: str) -> Markup:
     return tag(
         "section",
         definition_list(shown),
-        _do(csrf_token, "rotate", "New secret", about),
+        _small_form(csrf_token, "rotate", "New secret", about),
         " ",
-        _do(csrf_token, "remove", "Remove", about),
+        _small_form(csrf_token, "remove", "Remove", about),
     )
 
 
 def _row(delivery: Delivery, endpoint: Endpoint, csrf_token: str) -> list[Content]:
     about = ("message", delivery.message_id), ("endpoint", delivery.endpoint_id)
-    said = delivery.error or (f"status {delivery.status}" if delivery.status else "not sent")
+    message = delivery.error or (f"status {delivery.status}" if delivery.status else "not sent")
     line = tag("br")
     return [
         [f"{delivery.at:%H:%M:%S}", line, f"{delivery.at:%d\N{NO-BREAK SPACE}%b}"],
@@ -218,7 +240,12 @@ def _row(delivery: Delivery, endpoint: Endpoint, csrf_token: str) -> list[Conten
         ],
         [
             *(delivery.outcome, line),
-            tag("small", f"attempt {delivery.attempt}: ", textwrap.shorten(said, 50), title=said),
+            tag(
+                "small",
+                f"attempt {delivery.attempt}: ",
+                textwrap.shorten(message, 50),
+                title=message,
+            ),
         ],
-        _do(csrf_token, "replay", "Replay", *about),
+        _small_form(csrf_token, "replay", "Replay", *about),
     ]

@@ -1,4 +1,4 @@
-"""What is to be sent to which endpoint, in which order, and what follows a failure."""
+"""The schedule: one queue of pending attempts for each endpoint, and the waits of retries."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy.simulator.webhooks._state import Trick
+from ev_energy.simulator.webhooks._state import DeliveryFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from ev_energy.simulator.webhooks._state import Errand
+    from ev_energy.simulator.webhooks._state import PendingAttempt
 
 
-#: How long after a failure the next attempt follows, as Svix does it.
+#: The waits before each retry, as Svix has them.
 RETRY_WAITS: Final = (
     timedelta(seconds=5),
     timedelta(minutes=5),
@@ -31,114 +31,118 @@ RETRY_WAITS: Final = (
 
 
 class Schedule:
-    """A queue of errands for each endpoint, and the one errand that is on its way there."""
+    """A queue of pending attempts for each endpoint, and its attempt in flight, if any."""
 
-    def __init__(self, endpoint_ids: Iterable[str] = (), errands: Iterable[Errand] = ()) -> None:
-        #: Heaps of (due, order, errand).
-        self._queues: dict[str, list[tuple[datetime, int, Errand]]] = {}
-        self._flying: dict[str, Errand] = {}
-        #: How many errands each message has that are not over.
-        self._open: Counter[str] = Counter()
+    def __init__(
+        self, endpoint_ids: Iterable[str] = (), pending_attempts: Iterable[PendingAttempt] = ()
+    ) -> None:
+        #: Heaps of (due, order, pending attempt).
+        self._queues: dict[str, list[tuple[datetime, int, PendingAttempt]]] = {}
+        self._in_flight: dict[str, PendingAttempt] = {}
+        #: The number of pending attempts of each message.
+        self._pending_counts: Counter[str] = Counter()
         for endpoint_id in endpoint_ids:
             self.open(endpoint_id)
-        for errand in errands:
-            self.put(errand)
+        for pending in pending_attempts:
+            self.enqueue(pending)
 
     def open(self, endpoint_id: str) -> None:
-        """Start a queue for an endpoint."""
+        """Add the queue of an endpoint."""
         self._queues[endpoint_id] = []
 
     def close(self, endpoint_id: str) -> list[str]:
-        """End the queue of an endpoint; return the messages that were in it."""
-        errands = [errand for _, _, errand in self._queues.pop(endpoint_id)]
-        for errand in errands:
-            self._over(errand)
-        return [errand.message_id for errand in errands]
+        """Remove the queue of an endpoint; return the ids of the messages in it."""
+        pending_attempts = [pending for _, _, pending in self._queues.pop(endpoint_id)]
+        for pending in pending_attempts:
+            self._forget(pending)
+        return [pending.message_id for pending in pending_attempts]
 
-    def put(self, errand: Errand) -> None:
-        """Add an errand to the queue of its endpoint."""
-        self._open[errand.message_id] += 1
-        heapq.heappush(self._queues[errand.endpoint_id], (errand.due, errand.order, errand))
+    def enqueue(self, pending: PendingAttempt) -> None:
+        """Add an attempt to the queue of its endpoint."""
+        self._pending_counts[pending.message_id] += 1
+        heapq.heappush(self._queues[pending.endpoint_id], (pending.due, pending.order, pending))
 
-    def take(self, endpoint_id: str, now: datetime) -> Errand | None:
-        """Return what goes to an endpoint next, if it is due, and note that it is on its way."""
+    def start_next(self, endpoint_id: str, now: datetime) -> PendingAttempt | None:
+        """Return the next attempt of an endpoint if it is due, and mark it as in flight."""
         queue = self._queues.get(endpoint_id)
         if not queue or queue[0][0] > now:
             return None
-        errand = self._flying[endpoint_id] = heapq.heappop(queue)[2]
-        return errand
+        pending = self._in_flight[endpoint_id] = heapq.heappop(queue)[2]
+        return pending
 
-    def is_flying(self, errand: Errand) -> bool:
-        """Return whether this very errand is on its way."""
-        return self._flying.get(errand.endpoint_id) is errand
+    def is_in_flight(self, pending: PendingAttempt) -> bool:
+        """Return whether this attempt is in flight."""
+        return self._in_flight.get(pending.endpoint_id) is pending
 
-    def landed(self, errand: Errand, follow_up: Errand | None) -> None:
-        """Note that an errand is over, and what comes of it."""
-        del self._flying[errand.endpoint_id]
-        self._over(errand)
+    def finish(self, pending: PendingAttempt, follow_up: PendingAttempt | None) -> None:
+        """End an attempt in flight, and enqueue the one that follows."""
+        del self._in_flight[pending.endpoint_id]
+        self._forget(pending)
         if follow_up is not None:
-            self.put(follow_up)
+            self.enqueue(follow_up)
 
-    def bring_back(self) -> list[str]:
-        """Queue again what is on its way: nobody will know what became of it.
+    def requeue(self) -> list[str]:
+        """Enqueue the attempts in flight again, since their results are lost.
 
-        Returns the messages that was about.
+        Returns the ids of their messages.
         """
-        flying, self._flying = self._flying, {}
-        for errand in flying.values():
-            self._over(errand)
-            if errand.endpoint_id in self._queues:
-                self.put(errand)
-        return [errand.message_id for errand in flying.values()]
+        in_flight, self._in_flight = self._in_flight, {}
+        for pending in in_flight.values():
+            self._forget(pending)
+            if pending.endpoint_id in self._queues:
+                self.enqueue(pending)
+        return [pending.message_id for pending in in_flight.values()]
 
-    def errands(self) -> list[Errand]:
-        """Return everything that is to be sent, what is on its way included."""
-        queued = [errand for queue in self._queues.values() for _, _, errand in queue]
-        queued += [e for e in self._flying.values() if e.endpoint_id in self._queues]
-        return sorted(queued, key=lambda errand: (errand.due, errand.order))
+    def pending_attempts(self) -> list[PendingAttempt]:
+        """Return all pending attempts, those in flight included."""
+        queued = [pending for queue in self._queues.values() for _, _, pending in queue]
+        queued += [e for e in self._in_flight.values() if e.endpoint_id in self._queues]
+        return sorted(queued, key=lambda pending: (pending.due, pending.order))
 
     def next_due(self, after: datetime | None = None) -> datetime | None:
-        """Return when an endpoint has something to be sent, None if none has.
+        """Return when the next attempt of an endpoint is due, None if no endpoint has one.
 
-        ``after`` leaves those out for which that is so by then.
+        Only attempts that are due later than ``after`` count.
         """
         heads = (queue[0][0] for queue in self._queues.values() if queue)
         return min((due for due in heads if after is None or due > after), default=None)
 
     def endpoints_due(self, now: datetime) -> list[str]:
-        """Return the endpoints that something should be sent to now."""
+        """Return the ids of the endpoints whose next attempt is due."""
         return [name for name, queue in self._queues.items() if queue and queue[0][0] <= now]
 
     def count_due(self, now: datetime) -> int:
-        """Return how many errands are due and wait to be taken."""
+        """Return the number of attempts that are due and not in flight."""
         return sum(due <= now for queue in self._queues.values() for due, _, _ in queue)
 
     @property
-    def flying(self) -> bool:
-        """Whether anything is on its way."""
-        return bool(self._flying)
+    def in_flight(self) -> bool:
+        """Whether an attempt is in flight."""
+        return bool(self._in_flight)
 
-    def has(self, message_id: str) -> bool:
-        """Return whether a message is still to be sent somewhere."""
-        return message_id in self._open
+    def has_pending(self, message_id: str) -> bool:
+        """Return whether a message has pending attempts."""
+        return message_id in self._pending_counts
 
-    def _over(self, errand: Errand) -> None:
-        self._open[errand.message_id] -= 1
-        if not self._open[errand.message_id]:
-            del self._open[errand.message_id]
+    def _forget(self, pending: PendingAttempt) -> None:
+        self._pending_counts[pending.message_id] -= 1
+        if not self._pending_counts[pending.message_id]:
+            del self._pending_counts[pending.message_id]
 
 
-def follow_up_of(errand: Errand, now: datetime, *, good: bool) -> Errand | None:
-    """Return what is to be done after an attempt."""
-    if good:
-        if Trick.DUPLICATE in errand.tricks:
-            return attrs.evolve(errand, tricks=frozenset[Trick](), once=True)
+def next_attempt(
+    pending: PendingAttempt, now: datetime, *, succeeded: bool
+) -> PendingAttempt | None:
+    """Return the attempt that follows this one, or None."""
+    if succeeded:
+        if DeliveryFault.DUPLICATE in pending.faults:
+            return attrs.evolve(pending, faults=frozenset[DeliveryFault](), no_retry=True)
         return None
-    if errand.once or errand.attempt > len(RETRY_WAITS):
+    if pending.no_retry or pending.attempt > len(RETRY_WAITS):
         return None
     return attrs.evolve(
-        errand,
-        due=now + RETRY_WAITS[errand.attempt - 1],
-        attempt=errand.attempt + 1,
-        tricks=errand.tricks & {Trick.DUPLICATE},
+        pending,
+        due=now + RETRY_WAITS[pending.attempt - 1],
+        attempt=pending.attempt + 1,
+        faults=pending.faults & {DeliveryFault.DUPLICATE},
     )

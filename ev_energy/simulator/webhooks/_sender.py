@@ -1,4 +1,4 @@
-"""Webhooks as Svix delivers them: signed, and retried in the world's time."""
+"""Deliveries as Svix makes them: signed, and retried in simulated time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import hdrs
 
 from ev_energy.simulator.webhooks._outbox import Outbox
 from ev_energy.simulator.webhooks._signing import make_secret, sign
-from ev_energy.simulator.webhooks._state import Trick
+from ev_energy.simulator.webhooks._state import DeliveryFault
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.clock._clock import Clock
     from ev_energy.simulator.clock._service_time import TimeSource
-    from ev_energy.simulator.webhooks._state import Endpoint, Errand, Message
+    from ev_energy.simulator.webhooks._state import Endpoint, Message, PendingAttempt
 
 
-#: Receivers refuse what is more than five minutes old.
+#: Receivers refuse timestamps that are more than five minutes old.
 _STALE_SECONDS: Final = 600
 _WRONG_SECRET: Final = make_secret(b"not the one that was agreed")
 
@@ -32,10 +32,10 @@ _WRONG_SECRET: Final = make_secret(b"not the one that was agreed")
 class Webhooks(Outbox):
     """Sends messages to endpoints while it runs: ``async with webhooks``.
 
-    What is published before that waits. Each endpoint is served on its own, one message after the
-    other; ``timeout`` is how many real seconds it has to answer. ``timestamps`` says which time
-    the deliveries are signed with: ``"real"`` is that of this machine, which receivers compare it
-    with, and ``"world"`` that of the simulated clock. Retries are signed anew.
+    Messages that are published earlier wait. Each endpoint receives one message after the other
+    and has ``timeout`` real seconds to reply. ``timestamps`` is the time that deliveries are
+    signed with: ``"real"``, which receivers compare with their own clock, or ``"world"``, the
+    time of the simulated clock. Retries are signed anew.
     """
 
     def __init__(
@@ -54,22 +54,22 @@ class Webhooks(Outbox):
         self._served: set[str] = set()
 
     async def start(self) -> None:
-        """Begin to send, in the running event loop."""
+        """Start sending, in the running event loop."""
         if self._running is not None:
-            raise RuntimeError("The webhooks are running already")
+            raise RuntimeError("The webhooks are already running")
         self._running = asyncio.create_task(self._run(), name="ev-energy-simulator webhooks")
-        # Whoever waits for what will never come is to hear of it.
+        # Wakes `settled`, which then raises instead of waiting forever.
         self._running.add_done_callback(lambda _: self._changed.notify())
 
     async def close(self) -> None:
-        """Send no more; what was on its way will be sent again after another start."""
+        """Stop sending; attempts in flight are made again after the next start."""
         running, self._running = self._running, None
         if running is None:
             return
         running.cancel()
         await asyncio.wait([running])
         if not running.cancelled():
-            running.result()  # it broke down before: here is why
+            running.result()  # raise the error that ended it
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -84,31 +84,31 @@ class Webhooks(Outbox):
         await self.close()
 
     async def settled(self) -> None:
-        """Return once everything that is due by now was sent and answered, or failed.
+        """Return once all attempts that are due have been made.
 
         Messages that are held for reordering are not due. Any event loop may wait for this.
         """
-        with self._changed.listen() as rung:
+        with self._changed.listen() as changed:
             while True:
-                rung.clear()
+                changed.clear()
                 if not self._busy():
                     return
                 running = self._running
                 if running is None:
-                    raise RuntimeError("The webhooks are not running: nothing will be sent")
+                    raise RuntimeError("The webhooks are not running; start the simulator first")
                 if running.done():
-                    raise RuntimeError("The webhooks broke down") from running.exception()
-                await rung.wait()
+                    raise RuntimeError("The webhooks have failed") from running.exception()
+                await changed.wait()
 
     def _busy(self) -> bool:
         with self._lock:
             now = self._clock.now()
             due = self._schedule.endpoints_due(now)
-            return self._more_to_come or self._schedule.flying or bool(due)
+            return self._expects_more or self._schedule.in_flight or bool(due)
 
     async def _run(self) -> None:
-        # Nothing is reused: a connection that was closed meanwhile would count as a failure.
-        # Neither proxies nor cookies: an endpoint is all that is contacted.
+        # No connection is reused: one that the endpoint has closed would count as a failure.
+        # No proxies and no cookies: only the endpoint is contacted.
         session = aiohttp.ClientSession(
             timeout=self._timeout,
             connector=aiohttp.TCPConnector(force_close=True),
@@ -116,10 +116,10 @@ class Webhooks(Outbox):
             headers={hdrs.USER_AGENT: "ev-energy-simulator"},
         )
         try:
-            with self._changed.listen() as rung:
+            with self._changed.listen() as changed:
                 async with session, asyncio.TaskGroup() as group:
                     while True:
-                        rung.clear()
+                        changed.clear()
                         now = self._clock.now()
                         with self._lock:
                             due = set(self._schedule.endpoints_due(now))
@@ -127,44 +127,48 @@ class Webhooks(Outbox):
                         for endpoint_id in due - self._served:
                             self._served.add(endpoint_id)
                             group.create_task(self._serve(session, endpoint_id))
-                        await self._wait(rung, next_due)
+                        await self._wait(changed, next_due)
         finally:
             self._served.clear()
             with self._lock:
-                for message_id in self._schedule.bring_back():
-                    self._settle(message_id)
+                for message_id in self._schedule.requeue():
+                    self._retire_if_done(message_id)
 
-    async def _wait(self, rung: asyncio.Event, until: datetime | None) -> None:
-        """Return when it rings, or at this time at the latest."""
+    async def _wait(self, changed: asyncio.Event, until: datetime | None) -> None:
+        """Wait for a change, or until this instant."""
         if until is None:
-            await rung.wait()
+            await changed.wait()
             return
-        alarm = asyncio.create_task(self._clock.wait_until(until))
-        alarm.add_done_callback(lambda _: rung.set())
+        timer = asyncio.create_task(self._clock.wait_until(until))
+        timer.add_done_callback(lambda _: changed.set())
         try:
-            await rung.wait()
+            await changed.wait()
         finally:
-            alarm.cancel()
-            await asyncio.wait([alarm])
+            timer.cancel()
+            await asyncio.wait([timer])
 
     async def _serve(self, session: aiohttp.ClientSession, endpoint_id: str) -> None:
-        """Send an endpoint all that is due, one after the other."""
+        """Make the due attempts of an endpoint, one after the other."""
         while True:
-            with self._lock:  # nobody may add something between the last look and the end
-                taken = self._take(endpoint_id)
+            with self._lock:  # no attempt may be added between this check and the end
+                taken = self._start_next(endpoint_id)
                 if taken is None:
                     self._served.discard(endpoint_id)
                     return
             status, error = await self._attempt(session, *taken)
-            self._landed(taken[0], status, error)
+            self._finish(taken[0], status, error)
 
     async def _attempt(
-        self, session: aiohttp.ClientSession, errand: Errand, endpoint: Endpoint, message: Message
+        self,
+        session: aiohttp.ClientSession,
+        pending: PendingAttempt,
+        endpoint: Endpoint,
+        message: Message,
     ) -> tuple[int | None, str | None]:
         now, body = self._clock.now(), message.body.encode()
-        stale = Trick.STALE_TIMESTAMP in errand.tricks
+        stale = DeliveryFault.STALE_TIMESTAMP in pending.faults
         timestamp = int(self._signing_time()) - (_STALE_SECONDS if stale else 0)
-        corrupt = Trick.CORRUPT_SIGNATURE in errand.tricks
+        corrupt = DeliveryFault.CORRUPT_SIGNATURE in pending.faults
         secrets = [_WRONG_SECRET] if corrupt else endpoint.secrets(now)
         headers = {
             hdrs.CONTENT_TYPE: "application/json",
@@ -179,6 +183,10 @@ class Webhooks(Outbox):
             ) as response:
                 return response.status, None
         except TimeoutError:
-            return None, f"no answer within {self._timeout.total:g} s"
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # the last: impossible hosts
+            return None, f"no reply within {self._timeout.total:g} s"
+        except (
+            aiohttp.ClientError,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError for impossible hosts
             return None, f"{type(error).__name__}: {error}"

@@ -12,18 +12,18 @@ _PREFIX: Final = "whsec_"
 
 
 def make_secret(key: bytes) -> str:
-    """Return the text that a key goes by."""
+    """Return a key as a secret."""
     return _PREFIX + base64.b64encode(key).decode()
 
 
 def key_of(secret: str) -> bytes:
-    """Return the key that a secret means, with its prefix or without; else `ValueError`."""
+    """Return the key of a secret with or without prefix; `ValueError` if it is malformed."""
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error as error:
-        raise ValueError(f"A secret is {_PREFIX} and Base64: {error}") from None
+        raise ValueError(f"The secret must be {_PREFIX} and Base64: {error}") from None
     if not key:
-        raise ValueError("An empty secret keeps nothing secret")
+        raise ValueError("The secret must not be empty")
     return key
 
 

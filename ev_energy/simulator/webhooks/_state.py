@@ -1,4 +1,4 @@
-"""What webhooks consist of, and how it is written down."""
+"""The values of webhooks, and their form in the state file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ev_energy.simulator._seeded_random import ID_LETTERS
 from ev_energy.simulator.clock._instants import read_instant, write_instant
 from ev_energy.simulator.webhooks._signing import key_of
 
-#: It tells when the endpoint was registered.
+#: The first letters encode when the endpoint was registered.
 _ENDPOINT_ID: Final = re.compile(f"ep_[0-7][{ID_LETTERS}]{{25}}", re.ASCII)
-#: The first attempt, and one after each wait between retries.
-_MOST_ATTEMPTS: Final = 8
+#: The first attempt, and one after each of the waits.
+_MAX_ATTEMPTS: Final = 8
 
 
-class Trick(enum.StrEnum):
-    """What can be done to a message on purpose."""
+class DeliveryFault(enum.StrEnum):
+    """A fault of the delivery of a message."""
 
     DROP = "drop"
     DUPLICATE = "duplicate"
@@ -32,20 +32,20 @@ class Trick(enum.StrEnum):
 
 
 class Outcome(enum.StrEnum):
-    """What became of an attempt."""
+    """The result of an attempt."""
 
     DELIVERED = "delivered"
     RETRYING = "retrying"
-    """It failed, and there will be another."""
+    """It failed; another attempt follows."""
     FAILED = "failed"
-    """It failed, and it was the last one."""
+    """It failed and was the last attempt."""
     DROPPED = "dropped"
-    """It was not even made, on purpose."""
+    """It was not made because of a fault."""
 
 
 @attrs.frozen
 class RetiredSecret:
-    """A secret that was replaced but still signs for a while."""
+    """A replaced secret that still signs for a while."""
 
     secret: str = attrs.field(repr=False)
     until: datetime
@@ -58,24 +58,24 @@ class Endpoint:
     id: str
     url: str
     events: tuple[str, ...] | None
-    """The types of event it wants; None for all of them."""
+    """The event types it subscribes to; None for all."""
     secret: str = attrs.field(repr=False)
     retired: tuple[RetiredSecret, ...] = ()
     application: str | None = None
-    """The client id of the application whose portal shows it; None for all of them."""
+    """The client id of the application whose portal shows it; None for all portals."""
 
-    def wants(self, event_type: str) -> bool:
-        """Return whether events of this type go here."""
+    def subscribes_to(self, event_type: str) -> bool:
+        """Return whether the endpoint receives events of this type."""
         return self.events is None or event_type in self.events
 
     def secrets(self, now: datetime) -> list[str]:
-        """Return all that sign a delivery now, the newest first."""
+        """Return the secrets that sign a delivery now, the newest first."""
         return [self.secret, *(old.secret for old in self.retired if now < old.until)]
 
 
 @attrs.frozen
 class Message:
-    """An event as it is sent, each time the same bytes."""
+    """An event as it is sent; every attempt has the same body."""
 
     id: str
     event_type: str
@@ -84,32 +84,32 @@ class Message:
 
 @attrs.frozen
 class Held:
-    """A message that waits for others which are to go before it."""
+    """A message that is held until later messages have been sent."""
 
     message_id: str
     due: datetime
-    tricks: frozenset[Trick]
+    faults: frozenset[DeliveryFault]
 
 
 @attrs.frozen(kw_only=True)
-class Errand:
-    """A message on its way to an endpoint: the attempt that is to be made next."""
+class PendingAttempt:
+    """The next attempt to deliver a message to an endpoint."""
 
     message_id: str
     endpoint_id: str
     due: datetime
     order: int
-    """What is due at the same time goes in this order."""
+    """The order of attempts that are due at the same instant."""
     attempt: int = 1
-    tricks: frozenset[Trick] = frozenset()
-    """What is still to be done to it."""
-    once: bool = False
-    """Whether it is a repetition, which is not tried again if it fails."""
+    faults: frozenset[DeliveryFault] = frozenset()
+    """The faults that still apply to it."""
+    no_retry: bool = False
+    """Whether it is a replay or a duplicate, which is not retried."""
 
 
 @attrs.frozen(kw_only=True)
 class Delivery:
-    """An attempt that was made."""
+    """A past attempt."""
 
     message_id: str
     event_type: str
@@ -117,25 +117,25 @@ class Delivery:
     attempt: int
     at: datetime
     status: int | None
-    """What the endpoint answered; None if it did not."""
+    """The status of the reply; None without a reply."""
     error: str | None
-    """Why there was no answer."""
+    """The reason why there was no reply."""
     outcome: Outcome
 
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
-    """Everything there is to know, as it was at one moment."""
+    """The whole state at one moment."""
 
     made: int
-    """How many things were given a name so far: names follow from their number."""
+    """The number of ids given so far; each id follows from its number."""
     endpoints: list[Endpoint]
     messages: list[Message]
     finished: list[str]
-    errands: list[Errand]
+    pending_attempts: list[PendingAttempt]
     held: list[Held]
     deliveries: list[Delivery]
-    tricks: dict[Trick, int]
+    faults: dict[DeliveryFault, int]
     delay: timedelta
 
 
@@ -145,9 +145,9 @@ def _converter() -> Converter:
     converter.register_structure_hook(datetime, lambda text, _: read_instant(text))
     converter.register_unstructure_hook(timedelta, lambda span: span / timedelta(seconds=1))
     converter.register_structure_hook(timedelta, lambda number, _: timedelta(seconds=number))
-    # A set has no order of its own, and the same state is to be the same text.
+    # A set has no order, but equal states must be equal texts.
     converter.register_unstructure_hook_func(
-        lambda kind: kind == frozenset[Trick], lambda tricks: sorted(map(str, tricks))
+        lambda kind: kind == frozenset[DeliveryFault], lambda faults: sorted(map(str, faults))
     )
     return converter
 
@@ -162,27 +162,27 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def load(dumped: dict[str, Any]) -> Snapshot:
-    """Return the snapshot that was dumped; `ValueError` if its parts do not fit together."""
-    # cattrs makes a text of whatever stands where one is due, so that is looked at before.
+    """Return the snapshot of a dump; `ValueError` if its parts are inconsistent."""
+    # cattrs converts any value to text where a text is due, so types are checked first.
     msgspec.convert(dumped, _Dumped, strict=True)
     snapshot = _JSON.structure(dumped, Snapshot)
     endpoints = {endpoint.id for endpoint in snapshot.endpoints}
     for endpoint in snapshot.endpoints:
         if not _ENDPOINT_ID.fullmatch(endpoint.id):
-            raise ValueError(f"{endpoint.id!r} is no id of an endpoint")
+            raise ValueError(f"{endpoint.id!r} is not the id of an endpoint")
         for secret in (endpoint.secret, *(old.secret for old in endpoint.retired)):
             key_of(secret)
     messages = {message.id for message in snapshot.messages}
-    named = {errand.message_id for errand in snapshot.errands}
+    named = {pending.message_id for pending in snapshot.pending_attempts}
     named |= {held.message_id for held in snapshot.held} | {*snapshot.finished}
     if missing := named - messages:
-        raise ValueError(f"there is no message {min(missing)!r}")
-    if missing := {errand.endpoint_id for errand in snapshot.errands} - endpoints:
-        raise ValueError(f"there is no endpoint {min(missing)!r}")
-    if any(not 1 <= errand.attempt <= _MOST_ATTEMPTS for errand in snapshot.errands):
-        raise ValueError("an errand has a number of attempts that none has")
-    if any(times < 0 for times in snapshot.tricks.values()) or snapshot.delay < timedelta():
-        raise ValueError("less than nothing was ordered")
+        raise ValueError(f"message {min(missing)!r} does not exist")
+    if missing := {pending.endpoint_id for pending in snapshot.pending_attempts} - endpoints:
+        raise ValueError(f"endpoint {min(missing)!r} does not exist")
+    if any(not 1 <= pending.attempt <= _MAX_ATTEMPTS for pending in snapshot.pending_attempts):
+        raise ValueError(f"an attempt must be from 1 to {_MAX_ATTEMPTS}")
+    if any(times < 0 for times in snapshot.faults.values()) or snapshot.delay < timedelta():
+        raise ValueError("counts of faults and the delay must be 0 or more")
     return snapshot
 
 
@@ -195,14 +195,14 @@ class _DumpedEndpoint(TypedDict):
     application: str | None
 
 
-class _DumpedErrand(TypedDict):
+class _DumpedPendingAttempt(TypedDict):
     message_id: str
     endpoint_id: str
     due: str
     order: int
     attempt: int
-    tricks: list[str]
-    once: bool
+    faults: list[str]
+    no_retry: bool
 
 
 class _DumpedDelivery(TypedDict):
@@ -219,7 +219,7 @@ class _DumpedDelivery(TypedDict):
 class _DumpedHeld(TypedDict):
     message_id: str
     due: str
-    tricks: list[str]
+    faults: list[str]
 
 
 class _Dumped(TypedDict):
@@ -227,8 +227,8 @@ class _Dumped(TypedDict):
     endpoints: list[_DumpedEndpoint]
     messages: list[dict[str, str]]
     finished: list[str]
-    errands: list[_DumpedErrand]
+    pending_attempts: list[_DumpedPendingAttempt]
     held: list[_DumpedHeld]
     deliveries: list[_DumpedDelivery]
-    tricks: dict[str, int]
+    faults: dict[str, int]
     delay: float

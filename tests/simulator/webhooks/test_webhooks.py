@@ -137,7 +137,7 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0)
 
 
-def test_the_signature_is_the_one_of_the_public_test_vector() -> None:
+def test_signature_equals_the_public_test_vector() -> None:
     body = b'{"test": 2432232314}'
     for secret in ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"):
         assert sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body) == (
@@ -145,7 +145,7 @@ def test_the_signature_is_the_one_of_the_public_test_vector() -> None:
         )
 
 
-async def test_an_event_arrives_signed_dated_and_as_the_sdk_reads_it(
+async def test_event_arrives_signed_dated_and_readable_for_the_sdk(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
     endpoint = webhooks.add(receiver.url + "hooks")
@@ -172,7 +172,7 @@ def added(clock: Clock, seed: int, *, fixed: bool) -> Endpoint:
     return Webhooks(clock, random, Secrets(random, fixed=fixed)).add("http://localhost/")
 
 
-def test_secrets_and_ids_look_like_those_of_svix(clock: Clock) -> None:
+def test_secrets_and_ids_have_the_form_of_svix(clock: Clock) -> None:
     one, other = added(clock, 7, fixed=False), added(clock, 7, fixed=False)
     assert one.id.startswith("ep_")
     assert one.secret.startswith("whsec_")
@@ -186,7 +186,7 @@ def test_fixed_secrets_follow_from_the_seed(clock: Clock) -> None:
     assert added(clock, 7, fixed=True).secret != added(clock, 8, fixed=True).secret
 
 
-def test_no_secret_stands_in_what_is_printed(clock: Clock) -> None:
+def test_secrets_are_not_in_reprs(clock: Clock) -> None:
     webhooks = Webhooks(clock, SeededRandom(1))
     endpoint = webhooks.add("http://localhost/")
     assert endpoint.secret not in repr(webhooks.rotate_secret(endpoint.id)) + repr(endpoint)
@@ -206,12 +206,12 @@ def test_no_secret_stands_in_what_is_printed(clock: Clock) -> None:
         lambda w: [w.add("http://localhost/") for _ in range(1000)],
     ],
 )
-def test_what_makes_no_sense_is_refused(clock: Clock, wrong: Any) -> None:
+def test_invalid_arguments_are_refused(clock: Clock, wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         wrong(Webhooks(clock, SeededRandom(1)))
 
 
-async def test_an_endpoint_gets_the_types_it_wants_since_it_was_added_until_it_is_removed(
+async def test_endpoint_receives_its_event_types_from_registration_to_removal(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
     publish(webhooks)  # to nobody
@@ -232,7 +232,7 @@ async def test_an_endpoint_gets_the_types_it_wants_since_it_was_added_until_it_i
 
 
 @pytest.mark.parametrize("status", [200, 204, 299])
-async def test_any_success_is_success(webhooks: Webhooks, receiver: Receiver, status: int) -> None:
+async def test_every_2xx_is_a_success(webhooks: Webhooks, receiver: Receiver, status: int) -> None:
     webhooks.add(receiver.url)
     receiver.answers.append(status)
     publish(webhooks)
@@ -242,7 +242,7 @@ async def test_any_success_is_success(webhooks: Webhooks, receiver: Receiver, st
 
 
 @pytest.mark.parametrize("status", [302, 307, 400, 410, 429, 500])
-async def test_anything_else_is_a_failure_and_redirects_are_not_followed(
+async def test_other_statuses_are_failures_and_redirects_are_not_followed(
     webhooks: Webhooks, receiver: Receiver, status: int
 ) -> None:
     webhooks.add(receiver.url)
@@ -257,7 +257,7 @@ async def test_anything_else_is_a_failure_and_redirects_are_not_followed(
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/", f"http://{'x' * 70}.localhost/", "http://localhost:99999/"]
 )
-async def test_who_cannot_be_reached_is_tried_again_and_the_log_says_why(
+async def test_unreachable_endpoint_is_retried_and_the_log_has_the_reason(
     webhooks: Webhooks, url: str
 ) -> None:
     try:
@@ -272,20 +272,20 @@ async def test_who_cannot_be_reached_is_tried_again_and_the_log_says_why(
     assert delivery.outcome is Outcome.RETRYING
 
 
-async def test_who_does_not_answer_in_time_is_tried_again(clock: Clock, receiver: Receiver) -> None:
+async def test_endpoint_that_times_out_is_retried(clock: Clock, receiver: Receiver) -> None:
     receiver.open.clear()
     async with Webhooks(clock, SeededRandom(1), timeout=0.05) as webhooks:
         webhooks.add(receiver.url)
         publish(webhooks)
         await settle(webhooks)
-        assert webhooks.deliveries[0].error == "no answer within 0.05 s"
+        assert webhooks.deliveries[0].error == "no reply within 0.05 s"
         receiver.open.set()
         clock.advance(seconds=5)
         await settle(webhooks)
         assert webhooks.deliveries[-1].outcome is Outcome.DELIVERED
 
 
-async def test_a_message_is_tried_eight_times_on_svixs_schedule_and_then_given_up(
+async def test_message_is_attempted_eight_times_on_the_schedule_of_svix(
     webhooks: Webhooks, receiver: Receiver, clock: Clock
 ) -> None:
     endpoint = webhooks.add(receiver.url)
@@ -313,7 +313,7 @@ async def test_a_message_is_tried_eight_times_on_svixs_schedule_and_then_given_u
     assert len(receiver.arrivals) == 8
 
 
-async def test_a_running_clock_brings_the_retries_by_itself(receiver: Receiver) -> None:
+async def test_running_clock_makes_the_retries(receiver: Receiver) -> None:
     clock = Clock(NOON, speed=3600)
     async with Webhooks(clock, SeededRandom(1)) as webhooks:
         webhooks.add(receiver.url)
@@ -335,7 +335,7 @@ async def test_messages_arrive_in_the_order_they_were_published(
     assert [arrival.number for arrival in receiver.arrivals] == list(range(20))
 
 
-async def test_what_happens_later_is_sent_later(
+async def test_later_events_are_sent_later(
     webhooks: Webhooks, receiver: Receiver, clock: Clock
 ) -> None:
     webhooks.add(receiver.url)
@@ -353,9 +353,7 @@ async def test_what_happens_later_is_sent_later(
     ]
 
 
-async def test_a_slow_endpoint_does_not_hold_up_the_others(
-    webhooks: Webhooks, clock: Clock
-) -> None:
+async def test_slow_endpoint_does_not_delay_the_others(webhooks: Webhooks, clock: Clock) -> None:
     async with receiving(clock) as slow, receiving(clock) as quick:
         slow.open.clear()
         webhooks.add(slow.url)
@@ -374,7 +372,7 @@ async def test_a_slow_endpoint_does_not_hold_up_the_others(
         assert [a.number for a in quick.arrivals] == [0, 1, 2, 0]
 
 
-async def test_waiting_for_an_answer_costs_nothing(
+async def test_waiting_for_a_reply_takes_no_cpu_time(
     webhooks: Webhooks, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     webhooks.add(receiver.url)
@@ -445,7 +443,7 @@ async def test_held_messages_are_sent_in_reverse(webhooks: Webhooks, receiver: R
     assert [arrival.number for arrival in receiver.arrivals] == [2, 1, 0, 3, 4]
 
 
-async def test_held_messages_go_when_the_order_is_taken_back(
+async def test_held_messages_are_sent_when_reordering_is_cancelled(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
     webhooks.add(receiver.url)
@@ -458,7 +456,7 @@ async def test_held_messages_go_when_the_order_is_taken_back(
     assert [arrival.number for arrival in receiver.arrivals] == [1, 0, 2]
 
 
-async def test_a_delay_holds_for_what_is_published_while_it_lasts(
+async def test_delay_applies_to_messages_published_while_it_is_set(
     webhooks: Webhooks, receiver: Receiver, clock: Clock
 ) -> None:
     webhooks.add(receiver.url)
@@ -474,7 +472,7 @@ async def test_a_delay_holds_for_what_is_published_while_it_lasts(
     assert receiver.arrivals[1].timestamp == (NOON + timedelta(minutes=10)).timestamp()
 
 
-async def test_dropped_messages_never_come_but_are_known_and_can_be_replayed(
+async def test_dropped_messages_are_not_sent_but_can_be_replayed(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
     publish(webhooks)
@@ -491,7 +489,7 @@ async def test_dropped_messages_never_come_but_are_known_and_can_be_replayed(
     assert [arrival.number for arrival in receiver.arrivals] == [2, 1]
 
 
-async def test_a_wrong_signature_or_an_old_date_is_put_right_by_the_next_attempt(
+async def test_wrong_signature_or_old_timestamp_is_corrected_by_the_next_attempt(
     webhooks: Webhooks, receiver: Receiver, clock: Clock
 ) -> None:
     endpoint = webhooks.add(receiver.url)
@@ -515,7 +513,7 @@ async def test_a_wrong_signature_or_an_old_date_is_put_right_by_the_next_attempt
     assert stale.is_signed_with(endpoint.secret)  # it is old, not forged
 
 
-async def test_a_replay_has_the_same_id_and_body_and_a_new_date(
+async def test_replay_has_the_same_id_and_body_and_a_new_timestamp(
     webhooks: Webhooks, clock: Clock
 ) -> None:
     async with receiving(clock) as one, receiving(clock) as other:
@@ -544,7 +542,7 @@ async def test_a_replay_has_the_same_id_and_body_and_a_new_date(
                 webhooks.replay(*wrong)
 
 
-async def test_what_is_published_before_the_start_is_sent_then(
+async def test_messages_published_before_the_start_are_sent_after_it(
     clock: Clock, receiver: Receiver
 ) -> None:
     webhooks = Webhooks(clock, SeededRandom(1))
@@ -554,14 +552,14 @@ async def test_what_is_published_before_the_start_is_sent_then(
     with pytest.raises(RuntimeError, match="not running"):
         await webhooks.settled()
     async with webhooks:
-        with pytest.raises(RuntimeError, match="running already"):
+        with pytest.raises(RuntimeError, match="already running"):
             await webhooks.start()
         await settle(webhooks)
     assert len(receiver.arrivals) == 1
     await webhooks.close()  # once more does no harm
 
 
-async def test_what_was_on_its_way_when_it_was_closed_is_sent_after_another_start(
+async def test_attempt_in_flight_at_the_close_is_made_again_after_the_next_start(
     clock: Clock, receiver: Receiver
 ) -> None:
     webhooks = Webhooks(clock, SeededRandom(1))
@@ -595,7 +593,7 @@ async def test_other_threads_may_publish_jump_and_wait(
     assert [d.outcome for d in webhooks.deliveries] == [Outcome.RETRYING, Outcome.DELIVERED]
 
 
-async def test_threads_that_publish_at_once_lose_nothing(
+async def test_concurrent_publishing_threads_lose_no_message(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
     webhooks.add(receiver.url)
@@ -609,7 +607,7 @@ async def test_threads_that_publish_at_once_lose_nothing(
     assert len({arrival.id for arrival in receiver.arrivals}) == 80
 
 
-async def test_a_jump_callback_may_publish(
+async def test_jump_callback_may_publish(
     webhooks: Webhooks, receiver: Receiver, clock: Clock
 ) -> None:
     webhooks.add(receiver.url)
@@ -619,10 +617,10 @@ async def test_a_jump_callback_may_publish(
     assert receiver.arrivals[0].at == NOON + timedelta(hours=6)
 
 
-async def test_logs_and_old_messages_do_not_grow_for_ever(
+async def test_deliveries_and_finished_messages_are_bounded(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ev_energy.simulator.webhooks._outbox._FINISHED_KEPT", 5)
+    monkeypatch.setattr("ev_energy.simulator.webhooks._outbox._MAX_FINISHED", 5)
     webhooks = Webhooks(clock, SeededRandom(1))
     for _ in range(20):
         publish(webhooks)
@@ -638,9 +636,7 @@ async def test_logs_and_old_messages_do_not_grow_for_ever(
     assert len(dumped["messages"]) == 25  # the 20 that are still to be sent, too
 
 
-async def test_a_dump_while_a_delivery_is_on_its_way_loses_nothing(
-    clock: Clock, receiver: Receiver
-) -> None:
+async def test_dump_during_a_delivery_loses_no_message(clock: Clock, receiver: Receiver) -> None:
     async with Webhooks(clock, SeededRandom(1)) as first:
         first.add(receiver.url)
         receiver.open.clear()
@@ -659,7 +655,7 @@ async def test_a_dump_while_a_delivery_is_on_its_way_loses_nothing(
     assert publish(other) not in {arrival.id for arrival in receiver.arrivals}
 
 
-async def test_a_state_loaded_while_it_runs_takes_the_place_of_the_old_one(
+async def test_state_loaded_while_running_replaces_the_old_one(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
     webhooks.add(receiver.url)
@@ -677,7 +673,7 @@ async def test_a_state_loaded_while_it_runs_takes_the_place_of_the_old_one(
     assert [d.outcome for d in webhooks.deliveries] == [Outcome.DELIVERED]
 
 
-async def test_tricks_survive_a_dump(clock: Clock, receiver: Receiver) -> None:
+async def test_delivery_faults_survive_a_dump(clock: Clock, receiver: Receiver) -> None:
     first = Webhooks(clock, SeededRandom(1))
     first.add(receiver.url)
     first.delay(timedelta(minutes=1))
@@ -737,7 +733,7 @@ async def play(steps: list[tuple[str, int]], clock: Clock) -> Played:
 
 @given(st.lists(STEPS, min_size=1, max_size=25))
 @settings(max_examples=40, deadline=None)
-async def test_each_message_is_delivered_or_given_up_after_eight_attempts_in_time(
+async def test_each_message_is_delivered_or_fails_after_eight_attempts_in_time(
     steps: list[tuple[str, int]],
 ) -> None:
     played = await play(steps, Clock(NOON, speed=0))

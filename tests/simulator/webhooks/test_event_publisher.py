@@ -81,7 +81,7 @@ def now(api: Any) -> str:
     return api.simulator.clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-async def test_all_that_happens_in_a_jump_of_days_is_told_once_and_in_order(
+async def test_events_of_a_jump_of_days_are_published_once_and_in_order(
     api: Any, receiver: Receiver
 ) -> None:
     began = now(api)
@@ -94,7 +94,7 @@ async def test_all_that_happens_in_a_jump_of_days_is_told_once_and_in_order(
     assert len(set(receiver.names)) == len(receiver.names)
 
 
-async def test_many_small_jumps_tell_what_one_large_one_does(
+async def test_many_small_jumps_publish_the_events_of_one_large_jump(
     start: Any, receiver: Receiver
 ) -> None:
     async def told(steps: int) -> list[tuple[str, str, str]]:
@@ -109,7 +109,7 @@ async def test_many_small_jumps_tell_what_one_large_one_does(
     assert await told(1) == await told(97)
 
 
-async def test_a_message_holds_what_the_api_shows_at_that_instant(
+async def test_message_has_the_sub_session_as_the_api_shows_it_at_that_instant(
     api: Any, receiver: Receiver
 ) -> None:
     simulator = api.simulator
@@ -129,7 +129,7 @@ async def test_a_message_holds_what_the_api_shows_at_that_instant(
     assert seen == {CREATED, ENDED}
 
 
-async def test_the_clients_own_code_takes_the_messages(api: Any, receiver: Receiver) -> None:
+async def test_messages_are_valid_for_the_client(api: Any, receiver: Receiver) -> None:
     api.simulator.webhooks.add(receiver.url)
     api.simulator.clock.advance(hours=6)
     await api.simulator.webhooks.settled()
@@ -141,7 +141,7 @@ async def test_the_clients_own_code_takes_the_messages(api: Any, receiver: Recei
         assert event.data.id == json.loads(body)["data"]["id"]
 
 
-async def test_a_boost_is_told_at_once(api: Any, receiver: Receiver) -> None:
+async def test_boost_is_published_at_once(api: Any, receiver: Receiver) -> None:
     session = await ongoing(api)
     api.simulator.clock.advance(minutes=1)
     api.simulator.webhooks.add(receiver.url)
@@ -160,7 +160,7 @@ async def test_a_boost_is_told_at_once(api: Any, receiver: Receiver) -> None:
     assert receiver.names[2:] == await happened(api, began)
 
 
-async def test_what_happened_before_there_was_anybody_to_tell_is_not_told(
+async def test_events_before_the_first_endpoint_are_not_published(
     api: Any, receiver: Receiver
 ) -> None:
     api.simulator.clock.advance(days=1)
@@ -182,7 +182,7 @@ async def test_what_happened_before_there_was_anybody_to_tell_is_not_told(
     assert names[before:] == await happened(api, resumed)
 
 
-async def test_a_clock_that_runs_tells_as_it_goes(start: Any, receiver: Receiver) -> None:
+async def test_running_clock_publishes_events_as_it_goes(start: Any, receiver: Receiver) -> None:
     clock = Clock(speed=0)
     api = await start(rate_limit=None, clock=clock, vehicles=200)
     began = now(api)
@@ -197,7 +197,7 @@ async def test_a_clock_that_runs_tells_as_it_goes(start: Any, receiver: Receiver
 
 
 @pytest.mark.shows_secrets("files", reason="the state of a simulator has its tokens in it")
-async def test_a_file_that_was_resumed_tells_the_rest_once(
+async def test_resumed_state_file_publishes_the_remaining_events_once(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     file, clock = tmp_path / "state.json", Clock(speed=0)
@@ -222,7 +222,7 @@ async def test_a_file_that_was_resumed_tells_the_rest_once(
     assert told + rest == receiver.names
 
 
-async def test_a_jump_of_another_thread_tells_before_it_returns(receiver: Receiver) -> None:
+async def test_jump_of_another_thread_publishes_before_it_returns(receiver: Receiver) -> None:
     with Simulator.in_thread(rate_limit=None, clock=Clock(speed=0)) as simulator:
         simulator.webhooks.add(receiver.url)
         simulator.clock.advance(hours=8)
@@ -230,7 +230,7 @@ async def test_a_jump_of_another_thread_tells_before_it_returns(receiver: Receiv
         assert receiver.arrived
 
 
-async def test_it_is_over_when_the_simulator_is(receiver: Receiver) -> None:
+async def test_publisher_ends_with_the_simulator(receiver: Receiver) -> None:
     clock = Clock(speed=0)
     simulator = Simulator(clock=clock)
     async with simulator:
