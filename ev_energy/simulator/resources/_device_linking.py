@@ -1,4 +1,4 @@
-"""What drivers can connect in a browser, and what comes of it."""
+"""Devices that users connect on the onboarding pages, and the rows that result."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _MODELS: Final = {
     "vehicles": "vehicle_models",
     "inverters": "inverter_models",
 }
-_CARS: Final = 2
+_CARS_PER_ACCOUNT: Final = 2
 
 
 class WorldConnector:
-    """Connects what belongs to people of a world."""
+    """Connects the devices of the users of a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def makes(self, kind: str) -> Sequence[Option]:
-        """Return all makes to choose from."""
+        """Return the makes to choose from."""
         rows = self._world.tables[_MAKES[kind]]
         return [_option(row) for row in rows if row.get("_connected", True)]
 
@@ -46,7 +46,7 @@ class WorldConnector:
         return [_option(row) for row in self._models(kind, make_id)]
 
     def make(self, kind: str, about: Mapping[str, str]) -> Option | None:
-        """Return the make in question, None if any of the ids is unknown."""
+        """Return the make that ids select, or None if an id is unknown or the makes differ."""
         world, found = self._world, list[str]()
         steps = {"trim_id": "vehicle_trims", "model_id": _MODELS[kind], "make_id": _MAKES[kind]}
         for name, folder in steps.items():
@@ -64,7 +64,7 @@ class WorldConnector:
         return None if make is None else _option(make)
 
     def account(self, kind: str, user_id: str, about: Mapping[str, str]) -> MakerAccount:
-        """Return what the user's account at that make holds and has not connected yet."""
+        """Return the devices in the user's account at a make that are not connected yet."""
         make = self.make(kind, about)
         if make is None:
             return MakerAccount(())
@@ -75,7 +75,7 @@ class WorldConnector:
     def connect(
         self, kind: str, user_id: str, about: Mapping[str, str], devices: Sequence[str]
     ) -> Sequence[str]:
-        """Connect devices of the account, or the one with a serial number."""
+        """Connect devices of an account, or EVSEs by serial number, and return their ids."""
         make = self.make(kind, about)
         if make is None:
             raise ConnectError("This make is not known.")
@@ -83,7 +83,9 @@ class WorldConnector:
             return [self._connect_evse(user_id, about, make, serial) for serial in devices]
         offered = {option.id for option in self.account(kind, user_id, about).devices}
         if not offered.issuperset(devices):
-            raise ConnectError("This account does not hold that, or no longer.")
+            raise ConnectError(
+                "This account does not have this device, or it is connected already."
+            )
         connect = self._connect_vehicle if kind == "vehicles" else self._connect_inverter
         connected = [connect(user_id, device) for device in devices]
         account = _account(kind, user_id, make.id)
@@ -91,13 +93,13 @@ class WorldConnector:
         return connected
 
     def owner(self, kind: str, device_id: str) -> str | None:
-        """Return the id of the user whose device this is, None if there is no such device."""
+        """Return the id of a device's user, or None if there is no such device."""
         row = self._world.tables[kind].get(device_id)
         user: Link | None = None if row is None else row["user"]
         return None if user is None else user.key
 
     def reconnect(self, kind: str, device_id: str) -> None:
-        """Give back its connection to a device that lost it; others stay as they are."""
+        """Reconnect a disconnected device; connected ones stay unchanged."""
         row = self._world.tables[kind].get(device_id)
         if row is not None and row.get("integrated") == "INACTIVE":
             self._world.record_change(row, "car_back")
@@ -114,7 +116,7 @@ class WorldConnector:
         return known
 
     def _owned(self, kind: str, user_id: str, make: Option) -> list[Option]:
-        """Return what an account holds: the same whenever it is looked into."""
+        """Return the devices in an account, which are the same at each call."""
         models = self._models(kind, make.id)
         if kind == "inverters":
             return [Option(row["id"], row["name"]) for row in models[:1]]
@@ -125,7 +127,10 @@ class WorldConnector:
         ]  # fmt: skip
         if not trims:
             return []
-        picked = [world.random.pick(trims, "account", user_id, make.id, n) for n in range(_CARS)]
+        picked = [
+            world.random.pick(trims, "account", user_id, make.id, n)
+            for n in range(_CARS_PER_ACCOUNT)
+        ]
         return [Option(f"{trim['id']}-{n}", trim["_full_name"]) for n, trim in enumerate(picked)]
 
     def _connect_evse(

@@ -1,4 +1,4 @@
-"""Pages of what holds for half an hour each: nothing but the page is ever made."""
+"""Pages of lists with one entry for each half hour; only the entries of a page are computed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def half_hours_page(call: Call, known: range, entry: Callable[[int], Row]) -> Reply:
-    """Return a numbered page, newest first, of half-hours that are counted from 1970.
+    """Return a numbered page of entries, newest first, for the half hours in *known*.
 
-    The bounds of ``started_at`` in the query are both included.
+    Half hours are counted from 1970. The query may limit ``started_at``, both bounds included.
     """
     first, last = known.start, known.stop - 1
     if "started_at__gte" in call.query:

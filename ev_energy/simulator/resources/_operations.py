@@ -1,4 +1,4 @@
-"""Every operation of the simulator, by method and path."""
+"""All operations of the simulator, by method and path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Things that come to homes time and again, one home after the other: a table without a list."""
+"""Tables of rows that homes get periodically, such as notifications, computed by arithmetic."""
 
 from __future__ import annotations
 
@@ -22,66 +22,66 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class PeriodicNumbering:
-    """Which home has thing number n: each round goes through the homes that have any, in order."""
+    """The home and the round of row *n*: each round has a row for some homes, in order."""
 
     homes: int
-    some: int
-    """How many of the homes have any; the first one does."""
+    homes_with_rows: int
+    """The number of homes that get rows; the first home is one of them."""
     rounds: int
-    began: datetime
-    length: timedelta
-    """Of a round."""
+    start: datetime
+    round_length: timedelta
 
     @property
     def count(self) -> int:
-        """How many things there are."""
-        return self.some * self.rounds
+        """The number of rows."""
+        return self.homes_with_rows * self.rounds
 
     def home_of(self, number: int) -> tuple[int, int]:
-        """Return whose number n is, and of which round."""
-        which, place = divmod(number, self.some)
-        return place * self.homes // self.some, which
+        """Return the home and the round of a row."""
+        round_number, index = divmod(number, self.homes_with_rows)
+        return index * self.homes // self.homes_with_rows, round_number
 
     def of_home(self, home: int) -> range:
-        """Return the numbers of a home's things."""
-        place = -(-home * self.some // self.homes)
-        mine = place < self.some and place * self.homes // self.some == home
-        return range(place, self.count, self.some) if mine else range(0)
+        """Return the numbers of the rows of a home."""
+        index = -(-home * self.homes_with_rows // self.homes)
+        if index < self.homes_with_rows and index * self.homes // self.homes_with_rows == home:
+            return range(index, self.count, self.homes_with_rows)
+        return range(0)
 
 
 def periodic_table(
     world: World,
     folder: str,
     prefix: str,
-    rounds: PeriodicNumbering,
+    numbering: PeriodicNumbering,
     make: Callable[[int, int, int, datetime], Row],
     *,
     view: Callable[[Row, Viewer], Row],
-    is_nobodys: Callable[[int], bool] = lambda _number: False,
+    is_unowned: Callable[[int], bool] = lambda _number: False,
 ) -> Table:
-    """Open a table of such things.
+    """Add a table of periodic rows.
 
-    ``make`` takes the home, the round, the thing's number, and since when it is there.
+    *make* returns a row from its home, its round, its number and its time of creation.
     """
-    step = rounds.length / rounds.some
+    step = numbering.round_length / numbering.homes_with_rows
 
     def made_at(number: int) -> datetime:
-        part = world.random.between(1, 999_983, folder, number) / 1_000_000
-        return rounds.began + (number + part) * step
+        fraction = world.random.between(1, 999_983, folder, number) / 1_000_000
+        return numbering.start + (number + fraction) * step
 
     @functools.lru_cache(8192)
     def key(number: int) -> str:
         return world.random.uid(prefix, made_at(number), number)
 
     def row(number: int) -> Row:
-        home, which = rounds.home_of(number)
-        user = None if is_nobodys(number) else Link("users", world.user_id(home))
-        return {"user": user, **make(home, which, number, made_at(number))}
+        home, round_number = numbering.home_of(number)
+        user = None if is_unowned(number) else Link("users", world.user_id(home))
+        return {"user": user, **make(home, round_number, number, made_at(number))}
 
-    def of_owner(user_id: str) -> list[int]:
+    def numbers_of_user(user_id: str) -> list[int]:
         home = world.home_of_user(user_id)
-        numbers = range(0) if home is None else rounds.of_home(home)
-        return [number for number in numbers if not is_nobodys(number)]
+        numbers = range(0) if home is None else numbering.of_home(home)
+        return [number for number in numbers if not is_unowned(number)]
 
-    made = GeneratedRows(rounds.count, key, row, of_owner)
-    return world.table(folder, prefix, made, view=view, owned_by=user_id_of)
+    generated = GeneratedRows(numbering.count, key, row, numbers_of_user)
+    return world.table(folder, prefix, generated, view=view, owned_by=user_id_of)

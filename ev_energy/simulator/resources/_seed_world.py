@@ -1,4 +1,4 @@
-"""The world as it is when the simulator starts."""
+"""The world at the start of the simulator."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from ev_energy.simulator.clock._clock import Clock
 
 
-#: What opens collections, in an order in which each finds what it builds upon.
-_PARTS: tuple[Callable[[World], None], ...] = (
+#: The functions that add collections, in the order of their dependencies.
+_COLLECTIONS: tuple[Callable[[World], None], ...] = (
     add_suppliers,
     add_feeds,
     add_timezones,
@@ -68,9 +68,9 @@ _PARTS: tuple[Callable[[World], None], ...] = (
 
 
 def build_world(seed: int, vehicles: int, clock: Clock) -> World:
-    """Return a world that is the same for the same arguments."""
+    """Return a world, which is the same for the same arguments."""
     world = World(seed, vehicles, clock)
-    for add in _PARTS:
+    for add in _COLLECTIONS:
         add(world)
     world.solar_share = functools.partial(solar_share, world)
     return world

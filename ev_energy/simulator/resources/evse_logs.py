@@ -1,6 +1,7 @@
-"""What charge points report, what they are told, and what fails; and what clamps measure.
+"""The logs of EVSEs (status, commands, errors, OCPP messages) and of CT clamps.
 
-Every entry follows from the charging at its bay, so that logs, sessions and meters agree.
+All entries are computed from the charging at the site of the EVSE, so that logs, sessions and
+meters agree.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ _OCPP_EVERY: Final = timedelta(minutes=4)
 _CLAMP_EVERY: Final = timedelta(minutes=10)
 _MILLIAMPS: Final = 32_000
 _VOLTS: Final = 230
-#: One command in so many fails.
-_FAILS: Final = 12
+#: One command in this many fails.
+_COMMANDS_PER_ERROR: Final = 12
 _ERRORS: Final = (
     (504, "TIMEOUT", "Timeout", "The charge point did not answer in time."),
     (401, "AUTH", "Unauthorized", "The maker's API no longer accepts the driver's account."),
@@ -60,16 +61,16 @@ _ERRORS: Final = (
 
 
 def add_evse_logs(world: World) -> None:
-    """Make the logs of charge points and clamps known."""
-    makers: dict[str, Callable[[World, Row], TimeSeries]] = {
+    """Add the logs of EVSEs and CT clamps."""
+    logs: dict[str, Callable[[World, Row], TimeSeries]] = {
         "evses/status_logs": _status,
         "evses/command_logs": _commands,
         "evses/error_logs": _errors,
         "evses/ocpp_logs": _ocpp,
         "ct_clamps/logs": _clamp,
     }
-    for path, maker in makers.items():
-        world.logs[path] = functools.partial(maker, world)
+    for path, log in logs.items():
+        world.logs[path] = functools.partial(log, world)
 
 
 def _site(world: World, evse: Row) -> ChargingSite:
@@ -85,27 +86,29 @@ def _status(world: World, evse: Row) -> TimeSeries:
         late = world.random.between(200, 4000, evse["id"], "late", micros(at))
         logged_at = write_instant(at + timedelta(milliseconds=late))
         product = product_of(world, evse)
-        told = _told(world, evse, product, state, at)
-        return {"logged_at": logged_at, "evse": evse["url"], **told}
+        members = _status_members(world, evse, product, state, at)
+        return {"logged_at": logged_at, "evse": evse["url"], **members}
 
     jitter = timedelta(minutes=9)
     entries = periodic_entries(world.random, _STATUS_EVERY, jitter, make, evse["id"], "status")
     return row_log(world, evse, "status_logs", "sampled_at", _STATUS_EVERY, entries)
 
 
-def _told(world: World, evse: Row, product: Product, state: SiteState, at: datetime) -> Row:
+def _status_members(
+    world: World, evse: Row, product: Product, state: SiteState, at: datetime
+) -> Row:
     random, about = world.random, (evse["id"], micros(at))
-    home = random.between(150, 900, *about, "home")
+    household = random.between(150, 900, *about, "home")
     pilot = "C" if state.charging else "B" if state.plugged_in else "A"
-    known = {
+    measured = {
         "control_pilot_status": pilot,
         "cable_current_rating_milliamps": _MILLIAMPS,
         "signal_strength_rssi_dbm": -random.between(51, 89, *about, "signal"),
-        "inlet_power_watts": state.power_watts + home,
+        "inlet_power_watts": state.power_watts + household,
         "voltage_millivolts": product.volts * 1000 + random.between(-4000, 4000, *about, "volts"),
     }
     mode = Mode.CHARGE if state.charging else Mode.DELAY if state.plugged_in else Mode.IDLE
-    sees_battery = product.bidirectional and state.plugged_in
+    reads_battery = product.bidirectional and state.plugged_in
     return {
         "is_plugged_in": state.plugged_in,
         "is_charging": state.charging,
@@ -114,15 +117,15 @@ def _told(world: World, evse: Row, product: Product, state: SiteState, at: datet
         "meter_reading_watt_hours": state.meter_wh,
         "is_enabled": state.enabled,
         "max_current_rating_milliamps": _MILLIAMPS,
-        "state_of_charge_percentage": state.percent if sees_battery else None,
+        "state_of_charge_percentage": state.percent if reads_battery else None,
         "mode": str(mode),
-        # What a charge point without telemetry cannot know.
-        **(known if product.telemetry else dict.fromkeys(known)),
+        # An EVSE without telemetry does not measure these.
+        **(measured if product.telemetry else dict.fromkeys(measured)),
     }
 
 
 def _sent(world: World, evse: Row, number: int) -> list[tuple[datetime, Row]]:
-    """Return the commands of a day: what each switch of a plan took."""
+    """Return the commands of a day, one for each switch of a plan, oldest first."""
     site, day = _site(world, evse), ORIGIN + number * DAY
     end = day + DAY
     stays = world.charging.episodes(site, now=end, after=day - MAX_SESSION_LENGTH, before=end)
@@ -148,7 +151,7 @@ def _reason(before: PowerSwitch | None, switch: PowerSwitch) -> Reason:
         return Reason.SCHEDULED_CHARGING if switch.on else Reason.STOP_CHARGE
     modes = {mode, before.plan.mode}
     if Charging.BOOST in modes and len(modes) > 1:
-        return Reason.API_TRIGGERED_COMMAND  # somebody wanted a boost, or enough of it
+        return Reason.API_TRIGGERED_COMMAND  # a boost was started or ended
     if len(modes) > 1:
         smart = mode is Charging.SMART
         return Reason.SMART_CHARGE_ENABLED if smart else Reason.SMART_CHARGE_DISABLED
@@ -180,7 +183,7 @@ def _errors(world: World, evse: Row) -> TimeSeries:
         found: list[tuple[datetime, Row]] = []
         for at, command in _sent(world, evse, number):
             about = (evse["id"], "error", micros(at))
-            if random.number(*about) % _FAILS:
+            if random.number(*about) % _COMMANDS_PER_ERROR:
                 continue
             status_code, code, kind, text = random.pick(_ERRORS, *about, "kind")
             failed_at = shortly_after(random, at, timedelta(seconds=2), evse["id"], "error")
@@ -245,7 +248,7 @@ _ACTIONS: Final = (
     *(Action.SET_CHARGING_PROFILE,) * 3,
     *(Action.CHANGE_CONFIGURATION, Action.TRIGGER_MESSAGE, Action.BOOT_NOTIFICATION),
 )
-_FROM_SERVER: Final = frozenset({
+_SERVER_ACTIONS: Final = frozenset({
     *(Action.SET_CHARGING_PROFILE, Action.CHANGE_CONFIGURATION, Action.TRIGGER_MESSAGE)
 })  # fmt: skip
 _FAULTS: Final = (
@@ -255,7 +258,7 @@ _FAULTS: Final = (
 )
 
 
-def _request(  # noqa: PLR0911 - one for each kind of message
+def _request_payload(  # noqa: PLR0911 - one return for each action
     action: Action, at: str, meter: int, *, status: str, limit: int
 ) -> Row:
     match action:
@@ -285,7 +288,7 @@ def _request(  # noqa: PLR0911 - one for each kind of message
             return {}
 
 
-def _answer(action: Action, at: str) -> Row:
+def _response_payload(action: Action, at: str) -> Row:
     match action:
         case Action.HEARTBEAT:
             return {"currentTime": at}
@@ -306,25 +309,25 @@ def ocpp_call(
     status: str,
     limit: int,
 ) -> Row:
-    """Return the members of one call, with its answer if there was one.
+    """Return the members of one OCPP call, with its response if there is one.
 
-    ``status`` is the connector's, ``limit`` how many amperes may flow.
+    *status* is the status of the connector, *limit* its maximum current in amperes.
     """
     action = random.pick(_ACTIONS, *about, "action")
-    from_server = action in _FROM_SERVER
-    answered_at = write_instant(
+    from_server = action in _SERVER_ACTIONS
+    responded_at = write_instant(
         instant + timedelta(milliseconds=random.between(20, 900, *about, "answered"))
     )
     response: Row | None = {
-        "sampled_at": answered_at,
-        "payload": _answer(action, answered_at),
+        "sampled_at": responded_at,
+        "payload": _response_payload(action, responded_at),
         "error_code": str(ErrorCode.NO_ERROR),
         "error_description": None,
     }
     if from_server and random.odds(25, *about, "fault"):
         code, text = random.pick(_FAULTS, *about, "fault")
         response = {
-            "sampled_at": answered_at,
+            "sampled_at": responded_at,
             "payload": {},
             "error_code": str(code),
             "error_description": text,
@@ -335,8 +338,10 @@ def ocpp_call(
     return {
         "direction": str(Direction.SENT if from_server else Direction.RECEIVED),
         "action": str(action),
-        "payload": _request(action, write_instant(instant), meter, status=status, limit=limit),
-        # Charge points number their messages, servers send UUIDs.
+        "payload": _request_payload(
+            action, write_instant(instant), meter, status=status, limit=limit
+        ),
+        # EVSEs number their messages, servers use UUIDs.
         "message_id": random.uuid(*about, "message") if from_server else str(number % 10**6),
         "response": response,
     }

@@ -1,8 +1,9 @@
-"""Users, their homes, and what stands there."""
+"""EVSEs and CT clamps; their logs are in `evse_logs`."""
 
 from __future__ import annotations
 
 import functools
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.models.evse_logs import EVSEOCPPCallResponseErrorCode, EVSEOCPPLogAction
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: Enough to see every make at the first user's home.
-_EVSES_OF_FIRST_USER: Final = 3
+#: The EVSEs of the first home have different makes, and all of them report.
+_EVSES_OF_FIRST_HOME: Final = 3
 _STATES: Final = (
     *(EVSELifecycleState.COMMISSIONED,) * 4,
     EVSELifecycleState.ENROLLED,
@@ -37,8 +38,10 @@ _STATES: Final = (
 
 def _evse(world: World, home: int, slot: int, number: int) -> Row:
     random, kind = world.random, world.homes.template(home)
-    sold = evse_models_sold(world, kind.city.country)
-    model = sold[number] if number < _EVSES_OF_FIRST_USER else random.pick(sold, "model", number)
+    models = available_evse_models(world, kind.city.country)
+    model = (
+        models[number] if number < _EVSES_OF_FIRST_HOME else random.pick(models, "model", number)
+    )
     maker: Maker = model["_maker"]
     state = random.pick(_STATES, "state", number)
     return {
@@ -48,7 +51,7 @@ def _evse(world: World, home: int, slot: int, number: int) -> Row:
         "lock_mode": str(random.pick(tuple(EVSELockMode), "lock", number)),
         "location": coordinates_of(world, home),
         "lifecycle_state": state and str(state),
-        "_reports": number < _EVSES_OF_FIRST_USER or not random.odds(6, "silent", number),
+        "_reports": number < _EVSES_OF_FIRST_HOME or not random.odds(6, "silent", number),
     }  # fmt: skip
 
 
@@ -57,22 +60,22 @@ _SERIAL_STEP: Final = 37
 
 
 def number_of_cpid(cpid: str) -> int | None:
-    """Return the number of the EVSE that may have this serial number."""
+    """Return the number of the EVSE that may have this serial number, or None."""
     digits = cpid.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 12):  # noqa: PLR2004 - as above
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 12):  # noqa: PLR2004 - more digits than EVSEs have
         return None
     number, rest = divmod(int(digits) - _FIRST_SERIAL, _SERIAL_STEP)
     return number if number >= 0 and not rest else None
 
 
 def serial_is_known(world: World, cpid: str) -> bool:
-    """Return whether there is an EVSE with this serial number."""
+    """Return whether an EVSE has this serial number."""
     rows = world.tables["evses"].candidates(number_of_cpid(cpid))
     return any(row["cpid"] == cpid for row in rows)
 
 
 def add_evse(world: World, user_id: str, model: Row, cpid: str, *, reports: bool = False) -> Row:
-    """Add an EVSE to a user's home. One that does not report yet has empty logs."""
+    """Add an EVSE to the home of a user; its logs are empty until it reports."""
     user = world.tables["users"].get(user_id)
     location: Row = (user or {}).get("default_location") or {}
     return world.tables["evses"].add({
@@ -89,22 +92,22 @@ def add_evse(world: World, user_id: str, model: Row, cpid: str, *, reports: bool
     })  # fmt: skip
 
 
-def evse_models_sold(world: World, country: str) -> list[Row]:
-    """Return the models of EVSEs that a driver in a country may have."""
-    place = country if country in EVERYWHERE else "GB"
+def available_evse_models(world: World, country: str) -> list[Row]:
+    """Return the models of EVSEs that are sold in a country and can be connected."""
+    market = country if country in EVERYWHERE else "GB"
 
-    def sold() -> list[Row]:
+    def find_models() -> list[Row]:
         return [
             row
             for row in world.tables["evse_models"]
-            if row["_product"].supported and place in row["_maker"].countries
+            if row["_product"].supported and market in row["_maker"].countries
         ]
 
-    return world.cached(("evse models", place), sold)
+    return world.cached(("evse models", market), find_models)
 
 
 def evse_view(world: World) -> Any:
-    """Return what an EVSE's row has besides: what depends on the time and on its id."""
+    """Return the view of EVSEs, which adds the members that depend on time and id."""
 
     def view(row: Row, _viewer: Viewer) -> Row:
         return row | {
@@ -116,9 +119,8 @@ def evse_view(world: World) -> Any:
 
 
 def clamp_of(world: World, home: int) -> Link | None:
-    """Return the CT clamp at a home."""
-    layout = world.homes.numbering(lambda home: home.ct_clamps)
-    numbers = layout.of_home(home)
+    """Return a link to the CT clamp of a home, or None if it has none."""
+    numbers = world.homes.numbering(lambda home: home.ct_clamps).of_home(home)
     return Link("ct_clamps", world.key_of("ct_clamps", numbers[0])) if numbers else None
 
 
@@ -131,7 +133,7 @@ def _clamp(world: World, home: int, _slot: int, number: int) -> Row:
 
 
 def add_evses(world: World) -> None:
-    """Open the tables of EVSEs and CT clamps."""
+    """Add the tables of EVSEs and CT clamps."""
     world.owned_table(
         "evses", "evse", world.homes.evses, functools.partial(_evse, world), view=evse_view(world)
     )
@@ -145,7 +147,7 @@ def add_evses(world: World) -> None:
 
 
 def _clamp_view(world: World, row: Row, _viewer: Viewer) -> Row:
-    """Return a clamp without its user, and without an EVSE that is gone."""
+    """Return a clamp without its user, and without an EVSE that was deleted."""
     shown = {name: value for name, value in row.items() if name != "user"}
     return shown | {"evse": row["evse"] if world.find(row["evse"]) else None}
 
@@ -161,7 +163,7 @@ _OCPP_FILTERS: Final = {
 
 
 def _listed(call: Call) -> Collection:
-    """Return the EVSEs to look through: a serial number belongs to one of very few."""
+    """Return the EVSEs to filter; only those that may match if the query has a serial number."""
     evses = collection_at(call)
     if "cpid" not in call.query or call.viewer.user_id is not None:
         return evses
@@ -171,8 +173,9 @@ def _listed(call: Call) -> Collection:
 
 def _update(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
-    given = {name: call.body[name] for name in call.body.keys() & {"location"}}
-    changed = call.world.update(row, **given)
+    # Only the location can be changed; other members are ignored.
+    changes = {name: call.body[name] for name in call.body.keys() & {"location"}}
+    changed = call.world.update(row, **changes)
     return Reply(call.serialize(call.world.tables["evses"].view_for(changed, call.viewer)))
 
 
@@ -180,13 +183,13 @@ def _delete(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
     call.world.record_change(row, "point_gone")
     call.world.tables["evses"].remove(row["id"])
-    return Reply(status=204)
+    return Reply(status=HTTPStatus.NO_CONTENT)
 
 
 def _reconnect(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
     about = {"device_id": row["id"], "client_id": call.viewer.client_id or ""}
-    return Reply({"url": reconnect_url(call.root, "evses", about)}, 201)
+    return Reply({"url": reconnect_url(call.root, "evses", about)}, HTTPStatus.CREATED)
 
 
 def _vpp_modes(call: Call) -> Reply:

@@ -1,8 +1,9 @@
-"""Users, their homes, and what stands there."""
+"""Onboarding of EVSEs and vehicles, imports by serial number, and waitlists."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.simulator.clock._instants import read_instant, write_instant
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def add_waitlists(world: World) -> None:
-    """Open the tables of those who wait for their EVSE or vehicle to be supported."""
+    """Add the waitlists for EVSEs and vehicles that are not supported yet."""
     world.table("evse_waitlist", "ewlt")
     world.table("vehicle_waitlist", "vwlt")
 
 
 def check_start(call: Call, kind: str, choices: Mapping[str, str]) -> str:
-    """Return where a browser goes to connect something, or refuse.
+    """Return the URL of the page that connects a device, or raise for invalid parameters.
 
-    ``choices`` are the parameters that name a make, model or trim, and their collections.
+    *choices* are the parameters that select a make, model or trim, with their folders.
     """
     given = call.query
     errors: FieldErrors = {}
@@ -53,8 +54,8 @@ def check_start(call: Call, kind: str, choices: Mapping[str, str]) -> str:
     return onboarding_url(call.root, kind, {name: given[name] for name in names if name in given})
 
 
-def wait(call: Call, kind: str) -> Reply:
-    """Put somebody on the list of those whose EVSE or vehicle is not supported yet."""
+def _join_waitlist(call: Call, kind: str) -> Reply:
+    """Add a user to the waitlist for an EVSE or vehicle."""
     body, world = call.body, call.world
     errors: FieldErrors = {}
     names = (f"{kind}_make_name", f"{kind}_model_name")
@@ -62,9 +63,9 @@ def wait(call: Call, kind: str) -> Reply:
     if model_id is None:
         for name in names:
             if not body.get(name):
-                errors[name] = [f"Needed where there is no {kind}_model_id."]
+                errors[name] = [f"This is required without {kind}_model_id."]
     elif any(body.get(name) is not None for name in names):
-        errors[f"{kind}_model_id"] = ["Either the id of a model or two names, not both."]
+        errors[f"{kind}_model_id"] = ["Give either the id of a model or two names, not both."]
     elif world.tables[f"{kind}_models"].get(model_id) is None:
         errors[f"{kind}_model_id"] = ["No such model."]
     program_id = body.get("program_id")
@@ -73,9 +74,9 @@ def wait(call: Call, kind: str) -> Reply:
     if errors:
         raise invalid(errors)
     entry_id = world.new_id(f"{kind}_waitlist")
-    if not call.query.get("client_id"):  # who names a client is in the sandbox: nothing is kept
+    if not call.query.get("client_id"):  # a call with a client_id is a trial, and stores nothing
         world.tables[f"{kind}_waitlist"].add({"id": entry_id, **body})
-    return Reply({"id": entry_id}, 201)
+    return Reply({"id": entry_id}, HTTPStatus.CREATED)
 
 
 _EVSE_CHOICES: Final = {"make_id": "evse_makes", "model_id": "evse_models"}
@@ -85,22 +86,28 @@ def _onboard_evse(call: Call) -> Reply:
     url = check_start(call, "evses", _EVSE_CHOICES)
     if call.query.get("response_type") == "json":
         return Reply({"url": url})
-    return Reply(status=302, headers={"Location": url})
+    return Reply(status=HTTPStatus.FOUND, headers={"Location": url})
 
 
 def _import(call: Call) -> Reply:
     provider, serial = call.body["provider"], call.body["serial_number"]
     if serial.startswith("UNKNOWN"):
-        raise ProblemError(404, "Not found", f"{provider} has no charge point {serial}.")
+        raise ProblemError(
+            HTTPStatus.NOT_FOUND, "Not found", f"{provider} has no charge point {serial}."
+        )
     if serial_is_known(call.world, serial):
-        raise ProblemError(422, "Already registered", f"{serial} is connected already.")
-    # An application that acts for nobody stands for the first user here.
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "Already registered", f"{serial} is connected already."
+        )
+    # A token without a user imports for the first user.
     user_id = call.viewer.user_id or call.world.user_id(0)
     models = call.world.tables["evse_models"]
-    made = [row for row in models if row["_maker"].provider == provider]
-    model = call.world.random.pick(made, "import", serial)
+    provider_models = [row for row in models if row["_maker"].provider == provider]
+    model = call.world.random.pick(provider_models, "import", serial)
     row = add_evse(call.world, user_id, model, serial)
-    return Reply(call.serialize(call.world.tables["evses"].view_for(row, call.viewer)), 201)
+    return Reply(
+        call.serialize(call.world.tables["evses"].view_for(row, call.viewer)), HTTPStatus.CREATED
+    )
 
 
 _VEHICLE_CHOICES: Final = {
@@ -108,26 +115,30 @@ _VEHICLE_CHOICES: Final = {
     "model_id": "vehicle_models",
     "trim_id": "vehicle_trims",
 }
-_LASTS: Final = timedelta(minutes=15)
-#: What a maker of cars does not accept as code, for those who want to see that.
-_REJECTED: Final = "rejected"
+_REQUEST_LIFETIME: Final = timedelta(minutes=15)
+#: An authorization code that makers reject, for tests of that reply.
+_REJECTED_CODE: Final = "rejected"
 
 
 def _onboard_vehicle(call: Call) -> Reply:
     url = check_start(call, "vehicles", _VEHICLE_CHOICES)
     if call.query.get("response_type") != "json":
-        return Reply(status=302, headers={"Location": url})
+        return Reply(status=HTTPStatus.FOUND, headers={"Location": url})
     about = {name: call.query[name] for name in _VEHICLE_CHOICES if name in call.query}
     make = WorldConnector(call.world).make("vehicles", about)
     row = None if make is None else call.world.tables["vehicle_makes"].get(make.id)
     if make is None or row is None or not row["_connected"]:
-        raise ProblemError(422, "Not supported", "Vehicles of this make cannot be connected.")
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "Not supported",
+            "Vehicles of this make cannot be connected.",
+        )
     requests = call.world.extra_state.setdefault("authorization_requests", {})
     request_id = call.world.secrets.uuid("authorization", len(requests))
     requests[request_id] = {
         "user_id": call.query["user_id"],
         "about": about,
-        "expires_at": write_instant(call.now + _LASTS),
+        "expires_at": write_instant(call.now + _REQUEST_LIFETIME),
         "used": False,
     }
     native = make.name == "BMW"
@@ -146,21 +157,29 @@ def _complete(call: Call) -> Reply:
     if request is None or request["used"]:
         raise not_found()
     if read_instant(request["expires_at"]) <= call.now:
-        raise ProblemError(422, "Too late", "This authorization request has expired.")
-    if call.body["auth_code"] == _REJECTED:
-        raise ProblemError(422, "Rejected", "The maker did not accept the code.")
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "Too late", "This authorization request has expired."
+        )
+    if call.body["auth_code"] == _REJECTED_CODE:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "Rejected", "The maker did not accept the code."
+        )
     connector, user_id = WorldConnector(call.world), request["user_id"]
     account = connector.account("vehicles", user_id, request["about"])
     if not account.devices:
-        raise ProblemError(422, "No vehicles", "The account holds none that is not connected yet.")
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "No vehicles",
+            "The account has no vehicles that are not connected yet.",
+        )
     devices = [device.id for device in account.devices]
     try:
         keys = connector.connect("vehicles", user_id, request["about"], devices)
     except ConnectError as error:
-        raise ProblemError(422, "Not connected", str(error)) from None
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "Not connected", str(error)) from None
     request["used"] = True
     rows = [{"id": key, "url": Link("vehicles", key)} for key in keys]
-    return Reply(call.serialize({"vehicles": rows}), 201)
+    return Reply(call.serialize({"vehicles": rows}), HTTPStatus.CREATED)
 
 
 def _send_link(call: Call) -> Reply:
@@ -170,15 +189,15 @@ def _send_link(call: Call) -> Reply:
         "onboarding_links", []
     )
     sent.append({"email": call.body["email"], "make": call.body["make"]})
-    return Reply(status=204)
+    return Reply(status=HTTPStatus.NO_CONTENT)
 
 
 ROUTES: Final[Routes] = {
     ("GET", "/evse_onboarding"): _onboard_evse,
     ("POST", "/evse_onboarding/import"): _import,
-    ("POST", "/evse_waitlist"): lambda call: wait(call, "evse"),
+    ("POST", "/evse_waitlist"): lambda call: _join_waitlist(call, "evse"),
     ("GET", "/vehicle_onboarding"): _onboard_vehicle,
     ("POST", "/vehicle_onboarding/complete"): _complete,
     ("POST", "/vehicle_onboarding/onboarding_link"): _send_link,
-    ("POST", "/vehicle_waitlist"): lambda call: wait(call, "vehicle"),
+    ("POST", "/vehicle_waitlist"): lambda call: _join_waitlist(call, "vehicle"),
 }

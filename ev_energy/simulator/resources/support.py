@@ -170,7 +170,7 @@ def add_support(world: World) -> None:
         urls = [ApiPath(f"{path}/{message['id']}") for message in _messages_of(world, row)]
         return row | {"messages": urls}
 
-    periodic_table(world, _FOLDER, "tick", rounds, make, view=view, is_nobodys=has_no_user)
+    periodic_table(world, _FOLDER, "tick", rounds, make, view=view, is_unowned=has_no_user)
 
 
 def _ticket_row(world: World, home: int, number: int, created: datetime, *, is_recent: bool) -> Row:

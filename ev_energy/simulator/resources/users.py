@@ -1,9 +1,10 @@
-"""Users, their homes, and what stands there."""
+"""Users and time zones, and the users who can sign in."""
 
 from __future__ import annotations
 
 import functools
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
@@ -40,7 +41,7 @@ _STREETS: Final = ("Orchard", "Mill", "Station", "Harbour", "Chestnut", "Meadow"
 
 
 def add_users(world: World) -> None:
-    """Open the table of users: one for each home."""
+    """Add the table of users: one for each home."""
     homes, random = world.homes, world.random
 
     @functools.lru_cache(8192)
@@ -54,22 +55,22 @@ def add_users(world: World) -> None:
         }
         return row | urls
 
-    def only(user_id: str) -> range:
-        home = made.number(user_id)
+    def numbers_of_user(user_id: str) -> range:
+        home = generated.number(user_id)
         return range(0) if home is None else range(home, home + 1)
 
-    made = GeneratedRows(homes.count, key, functools.partial(_user, world), only)
-    world.table("users", "user", made, view=view, owned_by=lambda row: str(row["id"]))
+    generated = GeneratedRows(homes.count, key, functools.partial(_user, world), numbers_of_user)
+    world.table("users", "user", generated, view=view, owned_by=lambda row: str(row["id"]))
 
 
 def email_of(world: World, home: int) -> str:
-    """Return the address of a home's user; it ends in the home's number."""
+    """Return the e-mail address of a home's user; its local part ends in the home's number."""
     first, last = _names(world, home)
     return f"{first}.{last}.{home}@example.com".lower()
 
 
 def home_of_email(email: str) -> int | None:
-    """Return the number of the home whose user may have this address."""
+    """Return the number of the home whose user may have this e-mail address, or None."""
     number = email.partition("@")[0].rpartition(".")[2]
     return int(number) if number.isascii() and number.isdigit() and len(number) < 12 else None  # noqa: PLR2004 - more than there are homes
 
@@ -83,13 +84,13 @@ def _user(world: World, home: int) -> Row:
     random, city = world.random, world.homes.template(home).city
     joined = world.homes.joined_at(home)
     street = random.pick(_STREETS, "street", home)
-    consented = home == 0 or random.odds(90, "consent", home)
+    has_consented = home == 0 or random.odds(90, "consent", home)
     return {
         "email": email_of(world, home),
         "full_name": " ".join(_names(world, home)),
         "joined_at": write_instant(joined),
         "terms_consent_datetime": write_instant(joined + timedelta(seconds=95))
-        if consented
+        if has_consented
         else None,
         "default_location": {
             "address_1": f"{random.between(1, 180, 'house', home)} {street} Road",
@@ -106,7 +107,7 @@ def _user(world: World, home: int) -> Row:
 
 
 def coordinates_of(world: World, home: int) -> Row:
-    """Return where a home is."""
+    """Return the coordinates of a home."""
     random, city = world.random, world.homes.template(home).city
     return {
         "latitude": round(city.latitude + random.between(-900, 900, "lat", home) / 1e5, 5),
@@ -115,11 +116,11 @@ def coordinates_of(world: World, home: int) -> Row:
 
 
 def tariff_choice(world: World, home: int) -> int:
-    """Return which of its country's tariffs a home has."""
+    """Return the index of a home's tariff among those of its country."""
     return world.random.between(0, 9, "tariff", home)
 
 
-_BY_AREA: Final = {
+_TOWNS_BY_AREA: Final = {
     "Africa": ("Cairo", "Casablanca", "Johannesburg", "Lagos", "Nairobi"),
     "America": (
         *("Anchorage", "Argentina/Buenos_Aires", "Bogota", "Chicago", "Denver", "Halifax"),
@@ -143,11 +144,11 @@ _BY_AREA: Final = {
 
 
 def add_timezones(world: World) -> None:
-    """Fill the table of time zones, by their names."""
-    names = [*(f"{area}/{town}" for area, towns in _BY_AREA.items() for town in towns), "UTC"]
-    began = ANCHOR - timedelta(days=960)
+    """Add the table of time zones."""
+    names = [*(f"{area}/{town}" for area, towns in _TOWNS_BY_AREA.items() for town in towns), "UTC"]
+    start = ANCHOR - timedelta(days=960)
     rows = [
-        {"id": world.random.uid("tzon", began + timedelta(minutes=number), name), "name": name}
+        {"id": world.random.uid("tzon", start + timedelta(minutes=number), name), "name": name}
         for number, name in enumerate(names)
     ]
     world.table("timezones", "tzon", GeneratedRows.from_rows(rows))
@@ -193,7 +194,7 @@ def _address_errors(row: Row, before: Row) -> FieldErrors:
 
 
 def _written(call: Call, before: Row) -> Row:
-    """Return the members that a body sets, all of them or none; others are ignored."""
+    """Return the members that a body sets, or raise if any is invalid; others are ignored."""
     row: Row = {}
     if "email" in call.body:
         row["email"] = call.body["email"]
@@ -207,7 +208,7 @@ def _written(call: Call, before: Row) -> Row:
 
 
 def _listed(call: Call) -> Collection:
-    """Return the users to look through: an address belongs to one of very few."""
+    """Return the users to filter; only those that may match if the query has an e-mail address."""
     users = collection_at(call)
     if "email" not in call.query or call.viewer.user_id is not None:
         return users
@@ -216,7 +217,7 @@ def _listed(call: Call) -> Collection:
 
 
 def _single(call: Call, row: Row) -> Row:
-    """Return the members that only a user asked for alone has."""
+    """Return the members that only the reply for a single user has."""
     location = row.get("default_location")
     if location is None:
         return {}
@@ -235,7 +236,7 @@ def _create(call: Call) -> Reply:
         "terms_consent_datetime": None,
         **_written(call, {}),
     })  # fmt: skip
-    return _shown(call, row, 201)
+    return _shown(call, row, HTTPStatus.CREATED)
 
 
 def _update(call: Call) -> Reply:
@@ -249,39 +250,39 @@ def _update(call: Call) -> Reply:
     return _shown(call, call.world.update(row, **written))
 
 
-def _shown(call: Call, row: Row, status: int = 200) -> Reply:
+def _shown(call: Call, row: Row, status: int = HTTPStatus.OK) -> Reply:
     row = call.world.tables["users"].view_for(row, call.viewer)
     return Reply(call.serialize(row | _single(call, row)), status)
 
 
-_SUGGESTED: Final = 3
+_SUGGESTIONS: Final = 3
 
 
-def _person(row: Row) -> User:
+def _sign_in_user(row: Row) -> User:
     email: str = row.get("email") or f"{row['id']}@example.com"
     return User(row["id"], email, row.get("full_name") or email)
 
 
 class WorldUsers:
-    """Finds users by what they type."""
+    """The users of a world, for the sign-in pages."""
 
     def __init__(self, world: World) -> None:
         self._users = world.tables["users"]
 
     def by_email(self, email: str) -> User | None:
-        """Return who has this e-mail address, however it is capitalised."""
-        people = map(_person, self._users.candidates(home_of_email(email)))
-        return next((who for who in people if who.email.lower() == email.strip().lower()), None)
+        """Return the user with this e-mail address in any capitalisation, or None."""
+        users = map(_sign_in_user, self._users.candidates(home_of_email(email)))
+        return next((user for user in users if user.email.lower() == email.strip().lower()), None)
 
     def by_id(self, user_id: str) -> User | None:
-        """Return the person with this id."""
+        """Return the user with this id, or None."""
         row = self._users.get(user_id)
-        return None if row is None else _person(row)
+        return None if row is None else _sign_in_user(row)
 
     def suggestions(self) -> Sequence[User]:
-        """Return a few people for whoever knows none."""
-        rows = (self._users.by_number(home) for home in range(_SUGGESTED))
-        return [_person(row) for row in rows if row is not None]
+        """Return a few users that the page offers for signing in."""
+        rows = (self._users.by_number(home) for home in range(_SUGGESTIONS))
+        return [_sign_in_user(row) for row in rows if row is not None]
 
 
 ROUTES: Final[Routes] = {

@@ -1,4 +1,4 @@
-"""What vehicles report, what they are told, and what fails."""
+"""The logs of vehicles: status, location, commands and errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
 from ev_energy.models.vehicle_logs import VehicleCommandLogCommand as Command
 from ev_energy.models.vehicles import VehicleStatusLogCurrentType as Current
-from ev_energy.models.vehicles import VehicleStatusLogState as Doing
+from ev_energy.models.vehicles import VehicleStatusLogState as VehicleState
 from ev_energy.simulator.clock._instants import ANCHOR, micros, write_instant
 from ev_energy.simulator.resources.charging_sessions._session_query import MAX_SESSION_LENGTH
 from ev_energy.simulator.world._series import (
@@ -34,50 +34,52 @@ if TYPE_CHECKING:
 
 
 _STATUS_EVERY: Final = timedelta(minutes=20)
-_PLACE_EVERY: Final = timedelta(hours=1)
-_SOON: Final = timedelta(minutes=30)
-_ALMOST: Final = 97
+_LOCATION_EVERY: Final = timedelta(hours=1)
+_NEAR_READY_BY: Final = timedelta(minutes=30)
+_ALMOST_COMPLETE_PERCENT: Final = 97
 _VOLTS: Final = 230
-#: How long before the world's first day connections were lost, in hours.
-_SEVERED_HOURS: Final = (30, 1500)
+#: Hours before the world's first day at which inactive vehicles lost their connection.
+_DISCONNECTED_HOURS: Final = (30, 1500)
 _ERRORS: Final = (
     (429, "RATE_LIMITED", "VehicleAPITooManyRequests", "The maker's API wants fewer calls."),
     (408, "ASLEEP", "VehicleAPITimeout", "The car did not wake up in time."),
     (401, "AUTHENTICATION_ERROR", "VehicleAPIUnauthorized", "The driver withdrew permission."),
 )
-#: One command in so many fails.
-_FAILS: Final = 14
+#: One command in this many fails.
+_COMMANDS_PER_ERROR: Final = 14
 
 
 def add_vehicle_logs(world: World) -> None:
-    """Make the logs of vehicles known."""
-    makers: dict[str, Callable[[World, Row], TimeSeries]] = {
+    """Add the logs of vehicles."""
+    logs: dict[str, Callable[[World, Row], TimeSeries]] = {
         "vehicles/status_logs": _status,
         "vehicles/location_logs": _location,
         "vehicles/command_logs": _commands,
         "vehicles/error_logs": _errors,
     }
-    for path, maker in makers.items():
-        world.logs[path] = functools.partial(maker, world)
+    for path, log in logs.items():
+        world.logs[path] = functools.partial(log, world)
 
 
 def _site(world: World, vehicle: Row) -> ChargingSite | None:
-    """Return where a vehicle charges; None if it tells nothing."""
+    """Return the site of a vehicle, or None if it never reported."""
     return None if vehicle["integrated"] == "UNINTEGRATED" else world.fleet.site_of_row(vehicle)
 
 
-def _severed(world: World, vehicle: Row, site: ChargingSite | None) -> datetime | None:
-    """Return since when a vehicle tells nothing any more, None if it does."""
+def _disconnected_at(world: World, vehicle: Row, site: ChargingSite | None) -> datetime | None:
+    """Return when a vehicle was disconnected, or None if it reports or never did."""
     if site is None or vehicle["integrated"] != "INACTIVE":
         return None
-    gone = [change.at for change in world.fleet.changes(site) if change.kind == "car_gone"]
-    if gone:
-        return gone[-1]
-    hours = world.random.between(*_SEVERED_HOURS, vehicle["id"], "severed")
+    disconnections = [
+        change.at for change in world.fleet.changes(site) if change.kind == "car_gone"
+    ]
+    if disconnections:
+        return disconnections[-1]
+    hours = world.random.between(*_DISCONNECTED_HOURS, vehicle["id"], "severed")
     return ANCHOR - timedelta(hours=hours)
 
 
-def _none(_number: int) -> Sequence[Entry]:
+def _no_entries(_number: int) -> Sequence[Entry]:
     return ()
 
 
@@ -88,24 +90,24 @@ def _status(world: World, vehicle: Row) -> TimeSeries:
         if site is None:
             raise LookupError(vehicle["id"])
         state = world.charging.state(site, at)
-        late = world.random.between(300, 9000, vehicle["id"], "late", micros(at))
+        delay = world.random.between(300, 9000, vehicle["id"], "late", micros(at))
         return {
-            "logged_at": write_instant(at + timedelta(milliseconds=late)),
+            "logged_at": write_instant(at + timedelta(milliseconds=delay)),
             "vehicle": vehicle["url"],
-            **_told(state, at),
+            **_status_members(state, at),
         }
 
-    entries: Callable[[int], Sequence[Entry]] = _none
+    entries: Callable[[int], Sequence[Entry]] = _no_entries
     if site is not None:
         jitter = timedelta(minutes=15)
         entries = periodic_entries(
             world.random, _STATUS_EVERY, jitter, make, vehicle["id"], "status"
         )
-    until = _severed(world, vehicle, site)
+    until = _disconnected_at(world, vehicle, site)
     return row_log(world, vehicle, "status_logs", "sampled_at", _STATUS_EVERY, entries, until=until)
 
 
-def _told(state: SiteState, at: datetime) -> Row:
+def _status_members(state: SiteState, at: datetime) -> Row:
     left = state.seconds_left
     public = state.episode is not None and state.episode.public
     current = Current.DC if public else Current.AC
@@ -124,52 +126,57 @@ def _told(state: SiteState, at: datetime) -> Row:
         "is_complete": state.complete if state.plugged_in else None,
         "odometer_meters": state.odometer_m,
         "data_source": "SIMULATED_TELEMATICS",
-        "state": str(_doing(state, at)),
+        "state": str(_vehicle_state(state, at)),
     }
 
 
-def _doing(state: SiteState, at: datetime) -> Doing:
+def _vehicle_state(state: SiteState, at: datetime) -> VehicleState:
     if not state.plugged_in:
-        return Doing.DRIVING if state.driving else Doing.STATIONARY
+        return VehicleState.DRIVING if state.driving else VehicleState.STATIONARY
     if state.complete:
-        return Doing.PLUGGED_IN_COMPLETE
-    if state.percent is not None and state.percent * 100 >= _ALMOST * state.target_percent:
-        return Doing.PLUGGED_IN_ALMOST_COMPLETE
+        return VehicleState.PLUGGED_IN_COMPLETE
+    if (
+        state.percent is not None
+        and state.percent * 100 >= _ALMOST_COMPLETE_PERCENT * state.target_percent
+    ):
+        return VehicleState.PLUGGED_IN_ALMOST_COMPLETE
     if state.charging:
-        return Doing.PLUGGED_IN_CHARGING
-    if state.ready_by is not None and state.ready_by - at <= _SOON:
-        return Doing.PLUGGED_IN_NEAR_READY_BY_TIME
-    return Doing.PLUGGED_IN_NOT_CHARGING
+        return VehicleState.PLUGGED_IN_CHARGING
+    if state.ready_by is not None and state.ready_by - at <= _NEAR_READY_BY:
+        return VehicleState.PLUGGED_IN_NEAR_READY_BY_TIME
+    return VehicleState.PLUGGED_IN_NOT_CHARGING
 
 
 def _location(world: World, vehicle: Row) -> TimeSeries:
     site = _site(world, vehicle)
 
     def make(at: datetime) -> Row:
-        known = site is not None and not world.random.odds(4, vehicle["id"], "no fix", micros(at))
-        late = world.random.between(300, 9000, vehicle["id"], "place", micros(at))
+        has_fix = site is not None and not world.random.odds(4, vehicle["id"], "no fix", micros(at))
+        delay = world.random.between(300, 9000, vehicle["id"], "place", micros(at))
         return {
-            "logged_at": write_instant(at + timedelta(milliseconds=late)),
+            "logged_at": write_instant(at + timedelta(milliseconds=delay)),
             "vehicle": vehicle["url"],
             "at_home": world.charging.state(site, at).at_home
-            if site is not None and known
+            if site is not None and has_fix
             else None,
         }
 
-    entries: Callable[[int], Sequence[Entry]] = _none
+    entries: Callable[[int], Sequence[Entry]] = _no_entries
     if site is not None:
         jitter = timedelta(minutes=50)
-        entries = periodic_entries(world.random, _PLACE_EVERY, jitter, make, vehicle["id"], "where")
-    until = _severed(world, vehicle, site)
+        entries = periodic_entries(
+            world.random, _LOCATION_EVERY, jitter, make, vehicle["id"], "where"
+        )
+    until = _disconnected_at(world, vehicle, site)
     return row_log(
-        world, vehicle, "location_logs", "sampled_at", _PLACE_EVERY, entries, until=until
+        world, vehicle, "location_logs", "sampled_at", _LOCATION_EVERY, entries, until=until
     )
 
 
 def _sent(
     world: World, vehicle: Row, site: ChargingSite | None, number: int
 ) -> list[tuple[datetime, Row]]:
-    """Return the commands of a day: what each of the changes in the car's charging took."""
+    """Return the commands of a day, one for each switch of charging, oldest first."""
     if site is None:
         return []
     day = ORIGIN + number * DAY
@@ -189,7 +196,7 @@ def _sent(
 
 
 def _switches(episode: Episode) -> Iterator[tuple[datetime, Command]]:
-    """Return when a car was told of its plan, and to begin and to stop charging."""
+    """Yield the commands of an episode: its plan, and the starts and stops of charging."""
     smart = episode.plans[0].mode is Mode.SMART
     yield episode.start, Command.SEND_SCHEDULE if smart else Command.WAKE_UP
     ends = {segment.end_us for segment in episode.segments}
@@ -221,7 +228,7 @@ def _commands(world: World, vehicle: Row) -> TimeSeries:
     def entries(number: int) -> Sequence[Entry]:
         return [*_sent(world, vehicle, site, number)]
 
-    until = _severed(world, vehicle, site)
+    until = _disconnected_at(world, vehicle, site)
     return row_log(world, vehicle, "command_logs", "logged_at", DAY, entries, until=until)
 
 
@@ -232,7 +239,7 @@ def _errors(world: World, vehicle: Row) -> TimeSeries:
         found: list[Entry] = []
         for at, command in _sent(world, vehicle, site, number):
             about = (vehicle["id"], "error", micros(at))
-            if random.number(*about) % _FAILS:
+            if random.number(*about) % _COMMANDS_PER_ERROR:
                 continue
             status, code, kind, text = random.pick(_ERRORS, *about, "kind")
             failed_at = shortly_after(random, at, timedelta(seconds=2), vehicle["id"], "error")
@@ -250,5 +257,5 @@ def _errors(world: World, vehicle: Row) -> TimeSeries:
             found.append((failed_at, row))
         return found
 
-    until = _severed(world, vehicle, site)
+    until = _disconnected_at(world, vehicle, site)
     return row_log(world, vehicle, "error_logs", "logged_at", DAY, entries, until=until)

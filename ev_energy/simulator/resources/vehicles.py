@@ -1,4 +1,4 @@
-"""Users, their homes, and what stands there."""
+"""Vehicles, their connectors and their state of charge; their logs are in `vehicle_logs`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _vehicle(world: World, home: int, slot: int, number: int) -> Row:
     size: int = trim["battery_size_watt_hours"]
     return {
         "trim": Link("vehicle_trims", trim["id"]),
-        "integrated": "ACTIVE" if number < 2 or not random.odds(4, "idle", number) else "INACTIVE",  # noqa: PLR2004 - the first user's
+        "integrated": "ACTIVE" if number < 2 or not random.odds(4, "idle", number) else "INACTIVE",  # noqa: PLR2004 - the first home's
         "battery_size_watt_hours": size,
         "effective_battery_size_watt_hours": size,
         "maximum_charge_limit_percentage": random.pick(_LIMITS, "limit", number),
@@ -50,7 +50,7 @@ def _vehicle(world: World, home: int, slot: int, number: int) -> Row:
 
 
 def add_vehicles(world: World) -> None:
-    """Open the table of vehicles."""
+    """Add the table of vehicles."""
 
     def view(row: Row, _viewer: Viewer) -> Row:
         return row | {
@@ -64,31 +64,31 @@ def add_vehicles(world: World) -> None:
 
 
 def default_connector(world: World, vehicle: Row) -> str | None:
-    """Return the plug that a vehicle's model has."""
+    """Return the connector type of a vehicle's model, or None if it is unknown."""
     trim = world.follow(vehicle["trim"]) or {}
     model = world.follow(trim.get("model")) or {}
     return model.get("default_connector_type")
 
 
 def disconnect(world: World, vehicle: Row) -> Row:
-    """Take away the maker's permission; one that never had it stays as it is."""
+    """Disconnect a vehicle from its maker's API; unconnected vehicles stay unchanged."""
     if vehicle["integrated"] != "ACTIVE":
         return vehicle
     world.record_change(vehicle, "car_gone")
     return world.update(vehicle, integrated="INACTIVE")
 
 
-_LINK_LASTS: Final = timedelta(hours=24)
-#: Batteries are kept to the nearest of so many watt-hours.
-_STEP: Final = 10
+_LINK_LIFETIME: Final = timedelta(hours=24)
+#: The API rounds battery sizes to this many watt-hours.
+_SIZE_STEP: Final = 10
 
 
 def _shown(call: Call, row: Row, status: int = 200) -> Reply:
     return Reply(call.serialize(call.world.tables["vehicles"].view_for(row, call.viewer)), status)
 
 
-def _to_step(watt_hours: int) -> int:
-    return (watt_hours + _STEP // 2) // _STEP * _STEP
+def _rounded(watt_hours: int) -> int:
+    return (watt_hours + _SIZE_STEP // 2) // _SIZE_STEP * _SIZE_STEP
 
 
 def _create(call: Call) -> Reply:
@@ -106,7 +106,7 @@ def _create(call: Call) -> Reply:
     model, user = world.follow(model_link), world.follow(user_link)
     if errors or model is None or user is None:
         raise invalid(errors)
-    size = _to_step(body.get("battery_size_watt_hours", model["default_battery_size_watt_hours"]))
+    size = _rounded(body.get("battery_size_watt_hours", model["default_battery_size_watt_hours"]))
     make = world.follow(model["make"]) or {}
     label = f"{user.get('email', 'A user')}'s {make.get('name')} {model['name']}"
     row = world.tables["vehicles"].add({
@@ -131,9 +131,9 @@ def _update(call: Call) -> Reply:
     row, body = call.row("vehicles", "vehicle_id"), dict(call.body)
     if "battery_size_watt_hours" in body:
         if row["integrated"] != "UNINTEGRATED":
-            wrong = ["Only of a vehicle that is not integrated: others tell it themselves."]
-            raise invalid({"battery_size_watt_hours": wrong})
-        body["battery_size_watt_hours"] = _to_step(body["battery_size_watt_hours"])
+            text = "The size can only be set for vehicles that are not integrated."
+            raise invalid({"battery_size_watt_hours": [text]})
+        body["battery_size_watt_hours"] = _rounded(body["battery_size_watt_hours"])
         body["effective_battery_size_watt_hours"] = body["battery_size_watt_hours"]
     for name, what in _CHANGES.items():
         if name in body and body[name] != row[name]:
@@ -141,7 +141,7 @@ def _update(call: Call) -> Reply:
     return _shown(call, call.world.update(row, **body))
 
 
-#: Changes that the car's charging follows from then on.
+#: The members whose changes affect charging, with the kind of change.
 _CHANGES: Final[Mapping[str, ChangeKind]] = {
     "maximum_charge_limit_percentage": "limit",
     "smart_charging_enabled": "smart",
@@ -152,15 +152,15 @@ def _delete(call: Call) -> Reply:
     row = call.row("vehicles", "vehicle_id")
     call.world.record_change(row, "car_gone")
     call.world.tables["vehicles"].remove(row["id"])
-    left = sum(1 for _ in call.world.rows_of_user(row["user"].key, "vehicles"))
-    return Reply({"remaining_car_count": left})
+    remaining = sum(1 for _ in call.world.rows_of_user(row["user"].key, "vehicles"))
+    return Reply({"remaining_car_count": remaining})
 
 
 def _reconnect(call: Call) -> Reply:
     row = call.row("vehicles", "vehicle_id")
     if row["integrated"] == "UNINTEGRATED":
         raise ProblemError(400, "Not integrated", "This vehicle was never connected to its maker.")
-    expires_at = write_instant(call.now + _LINK_LASTS)
+    expires_at = write_instant(call.now + _LINK_LIFETIME)
     about = {
         "device_id": row["id"],
         "client_id": call.viewer.client_id or "",
@@ -190,7 +190,7 @@ def _setting(call: Call, kind: str) -> tuple[Row, dict[str, Any]]:
     return row, call.world.extra_state.get(kind, {}).get(row["id"], {})
 
 
-def _keep(call: Call, kind: str, changes: dict[str, Any]) -> None:
+def _store_setting(call: Call, kind: str, changes: dict[str, Any]) -> None:
     row, kept = _setting(call, kind)
     if changes:
         changed = {**kept, **changes, "updated_at": write_instant(call.now)}
@@ -216,12 +216,12 @@ def _update_connectors(call: Call) -> Reply:
     adaptors: list[str] = after.get("adaptors", [])
     errors: FieldErrors = {}
     if len(set(adaptors)) < len(adaptors):
-        errors["adaptors"] = ["Each of them once."]
+        errors["adaptors"] = ["An adaptor may be listed only once."]
     elif native in adaptors:
-        errors["adaptors"] = [f"{native} is built in: it needs no adaptor."]
+        errors["adaptors"] = [f"The vehicle has a {native} connector, so it needs no such adaptor."]
     if errors:
         raise invalid(errors)
-    _keep(call, "vehicle_connectors", call.body)
+    _store_setting(call, "vehicle_connectors", call.body)
     return _connectors(call)
 
 
@@ -243,7 +243,7 @@ def _state_of_charge(call: Call) -> Reply:
 
 
 def _update_state_of_charge(call: Call) -> Reply:
-    _keep(call, "state_of_charge", call.body)
+    _store_setting(call, "state_of_charge", call.body)
     return _state_of_charge(call)
 
 

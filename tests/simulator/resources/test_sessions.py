@@ -236,9 +236,7 @@ async def test_a_long_search_goes_on_on_the_next_page(
     asked += "&start__gt=2026-08-15T00:00:00Z"
     whole = await everything(api, asked)
     assert 4 < len(whole) < 100
-    monkeypatch.setattr(
-        "ev_energy.simulator.resources.charging_sessions._sessions._MOST_LOOKED_AT", 40
-    )
+    monkeypatch.setattr("ev_energy.simulator.resources.charging_sessions._sessions._SCAN_LIMIT", 40)
     assert len((await api.get(asked)).body) < 4
     assert await everything(api, asked) == whole
     last: Any = await api.get(f"{asked}&page_before={whole[-1]['id']}")
