@@ -9,6 +9,7 @@ import attrs
 
 from ev_energy.simulator.clock._instants import ANCHOR, read_instant, write_instant
 from ev_energy.simulator.http._routes import ENGLISH
+from ev_energy.simulator.resources.catalogues import country_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,7 +63,7 @@ def location_of(world: World, user_id: str) -> Row:
 
 def language_of(world: World, user_id: str | None, available: Collection[str]) -> str:
     """Return the language of the user's country if it is available, otherwise English."""
-    country = None if user_id is None else location_of(world, user_id).get("country_code")
+    country = None if user_id is None else country_of(world, user_id)
     language = _LANGUAGE_BY_COUNTRY.get(country or "", ENGLISH)
     return language if language in available else ENGLISH
 

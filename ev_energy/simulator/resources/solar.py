@@ -124,22 +124,23 @@ def _model_view(row: Row, viewer: Viewer) -> Row:
 
 
 def _inverter_row(world: World, home: int, _slot: int, number: int) -> Row:
-    sold = available_models(world, INVERTERS, world.homes.template(home).city.country)
-    return {"model": Link(INVERTERS.models, world.random.pick(sold, "inverter", number)["id"])}
+    models = available_models(world, INVERTERS, world.homes.template(home).city.country)
+    model = world.random.pick(models, "inverter", number)
+    return {"model": Link(INVERTERS.models, model["id"])}
 
 
 def _inverter_view(world: World, row: Row, viewer: Viewer) -> Row:
     """Return an inverter with a link to its newest sample, or to onboarding if it has none."""
     if row.get("_reports", True):
-        latest_status_log, onboarding_url = latest_sample_link(world, row, _LOG), None
+        latest_sample, onboarding = latest_sample_link(world, row, _LOG), None
     else:
         owner = attrs.evolve(viewer, user_id=row["user"].key)
-        latest_status_log = None
-        onboarding_url = onboarding_link(owner, _ONBOARDING, {"inverter_id": row["id"]})
+        latest_sample = None
+        onboarding = onboarding_link(owner, _ONBOARDING, {"inverter_id": row["id"]})
     return row | {
         "created_at": row["_made_at"],
-        "latest_status_log": latest_status_log,
-        "onboarding_url": onboarding_url,
+        "latest_status_log": latest_sample,
+        "onboarding_url": onboarding,
     }
 
 
