@@ -1,4 +1,8 @@
-"""The charging of a fleet: every question about it."""
+"""The charging model of a fleet: its states, episodes and events at any time.
+
+The model computes every answer from the seed, the sites and their changes. It stores nothing but
+caches.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,22 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ev_energy.simulator.charging._carbon import Carbon
-from ev_energy.simulator.charging._driving_profile import Habits
-from ev_energy.simulator.charging._energy_accounting import Ledger
-from ev_energy.simulator.charging._fleet_events import Events, Visits
+from ev_energy.simulator.charging._driving_profile import DrivingProfiles
+from ev_energy.simulator.charging._energy_accounting import EnergyAccounting
+from ev_energy.simulator.charging._fleet_events import FleetArrivals, FleetEvents
 from ev_energy.simulator.charging._prices import Prices
-from ev_energy.simulator.charging._session_ids import Ids
-from ev_energy.simulator.charging._sub_sessions import Accountant, Usage
+from ev_energy.simulator.charging._session_ids import SessionIds
+from ev_energy.simulator.charging._sub_sessions import Usage, UsageCalculator
 from ev_energy.simulator.charging._timetable import Timetable
-from ev_energy.simulator.clock._instants import DAY, HOUR, Micros, instant_of, micros, micros_of
+from ev_energy.simulator.clock._instants import (
+    DAY,
+    HOUR,
+    SECOND,
+    Micros,
+    instant_of,
+    micros,
+    micros_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,27 +38,32 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._episodes import Episode
     from ev_energy.simulator.charging._fleet_events import SubSessionEvent
     from ev_energy.simulator.charging._sub_sessions import Solar
-    from ev_energy.simulator.charging._timeline import Book
+    from ev_energy.simulator.charging._timeline import Timeline
+
+
+#: Prefixes of ids.
+_SESSION: Final = "cses"
+_SUB_SESSION: Final = "csub"
 
 
 @attrs.frozen(kw_only=True)
 class SiteState:
-    """What is so at a bay at an instant. What nobody can know is None."""
+    """The state of a site at an instant. None means that no device reports the value."""
 
     plugged_in: bool
     charging: bool
     power_watts: int
     mode: Mode | None
-    """Of the running period."""
+    """The mode of the running period."""
     enabled: bool
-    """Whether the car may draw power, whatever it does."""
+    """Whether the plan lets the car draw power, whether or not it does."""
     stored_wh: int | None
     percent: int | None
     battery_wh: int | None
     target_percent: int
     target_wh: int | None
     complete: bool
-    """Whether the car is plugged in, and as full as it is to become."""
+    """Whether the car is plugged in and has reached its target."""
     smart: bool
     """Whether smart charging is on."""
     meter_wh: int | None
@@ -54,121 +71,62 @@ class SiteState:
     driving: bool
     at_home: bool
     added_wh: int
-    """By the running episode."""
+    """The watt-hours delivered in the running episode."""
     ready_by: datetime | None
-    """Of the running episode."""
+    """The time at which the car must be ready, in the running episode."""
     seconds_left: int | None
-    """Until the car is as full as it is to become, of charging; None if it is not plugged in."""
+    """Seconds of charging to the target; None if the car is not plugged in."""
     episode: Episode | None
-    """The running one, as it is seen then."""
-
-
-def running(
-    ledger: Ledger, timetable: Timetable, book: Book, at: Micros
-) -> tuple[int, Episode | None]:
-    """Return the day of the latest slot, and its episode if that is running."""
-    day = timetable.day_of(book.site, at)
-    episode = ledger.episode(book, day)
-    over = episode is None or episode.end_us is None or episode.end_us <= at
-    return day, None if over else episode
-
-
-def state_of(
-    ledger: Ledger, timetable: Timetable, habits: Habits, book: Book, at: Micros
-) -> SiteState:
-    """Return what is so at a bay at an instant."""
-    day, episode = running(ledger, timetable, book, at)
-    road = habits.road(book.site, day, at)
-    chapter = book.chapter(at)
-    if episode is not None:
-        stored = episode.stored(at)
-        battery = episode.battery_wh
-    else:
-        stored = ledger.net(book, chapter, day, road.base_m) - ledger.trip(book, day, at)
-        battery = chapter.battery_wh
-    limit = book.limit(at)
-    car, still = None if chapter.over else chapter.car, at < chapter.resumes_us
-    watts = 0 if episode is None else episode.power(at)
-    target = limit * battery // 100
-    missing = max(0, target - stored)
-    if episode is not None and episode.public:
-        missing = episode.plans[0].need_wh - episode.energy(at)
-    windows = episode.plan_at(at).windows if episode else ()
-    return SiteState(
-        plugged_in=episode is not None,
-        charging=watts > 0,
-        power_watts=watts,
-        mode=episode.period_at(at).mode if episode else None,
-        enabled=any(begin <= at < end for begin, end in windows),
-        stored_wh=stored if car else None,
-        percent=(200 * stored + battery) // (2 * battery) if car else None,
-        battery_wh=battery if car else None,
-        target_percent=limit,
-        target_wh=target if car else None,
-        complete=episode is not None and missing <= 0,
-        smart=book.smart(at),
-        meter_wh=habits.traits(book.site).meter_wh + ledger.delivered(book, day, at)
-        if chapter.point
-        else None,
-        odometer_m=chapter.odometer_m + ledger.moved(book, chapter, day, at) if car else None,
-        driving=road.driving and not still,
-        at_home=road.at_home or still,
-        added_wh=episode.energy(at) if episode else 0,
-        ready_by=instant_of(episode.ready_us) if episode else None,
-        seconds_left=-(-missing * HOUR // episode.watts) // 1_000_000 if episode else None,
-        episode=episode.seen(at) if episode else None,
-    )
-
-
-_SESSION: Final = "cses"
-_SUB_SESSION: Final = "csub"
-#: Episodes are not further apart than this, in days.
-_APART: Final = 4
+    """The running episode, as seen at that instant."""
 
 
 @attrs.frozen(order=True)
 class EpisodePosition:
-    """A place in the order of all episodes."""
+    """The position of an episode in the order of all episodes of the fleet."""
 
     start_us: Micros
     site_number: int
 
     @classmethod
     def of(cls, episode: Episode) -> EpisodePosition:
-        """Return the place of an episode."""
+        """Return the position of an episode."""
         return cls(episode.start_us, episode.site.number)
 
 
 class ChargingModel:
-    """Answers from the seed, the fleet and its deeds alone. Nothing is stored but for speed."""
+    """The charging of a fleet, computed from the seed, the fleet and its changes alone."""
 
     def __init__(self, fleet: Fleet, random: SeededRandom, *, solar: Solar | None = None) -> None:
         self._fleet = fleet
         self.prices = Prices(random)
         self.carbon = Carbon(random)
         self._timetable = Timetable(fleet, random)
-        self._habits = Habits(random, self._timetable)
-        self._ledger = Ledger(fleet, self._timetable, self._habits, self.prices, self.carbon)
-        self._visits = Visits(fleet, self._timetable, self._habits)
-        self._accountant = Accountant(self.prices, self.carbon, solar)
-        self._events = Events(fleet, self._timetable, self._habits, self._ledger, self._visits)
-        self._ids = Ids(random)
+        self._driving = DrivingProfiles(random, self._timetable)
+        self._accounting = EnergyAccounting(
+            fleet, self._timetable, self._driving, self.prices, self.carbon
+        )
+        self._arrivals = FleetArrivals(fleet, self._timetable, self._driving)
+        self._usage = UsageCalculator(self.prices, self.carbon, solar)
+        self._events = FleetEvents(
+            fleet, self._timetable, self._driving, self._accounting, self._arrivals
+        )
+        self._ids = SessionIds(random)
 
     def episode(self, site: ChargingSite, day: int) -> Episode | None:
-        """Return the episode that begins on a local day, counted from 1970; None if there is none.
+        """Return the episode that starts on a local day, counted from 1970, or None.
 
-        It is told to its end, whatever the time is: see `Episode.seen`.
+        It is complete to its end, whatever the time is now; see `Episode.seen`.
         """
-        return self._ledger.episode(self._ledger.book(site), day)
+        return self._accounting.episode(self._accounting.timeline(site), day)
 
     def episode_at(self, site: ChargingSite, instant: datetime) -> Episode | None:
-        """Return the episode that is running at an instant, as it is seen then."""
+        """Return the episode running at an instant, as seen at that instant."""
         at = micros(instant)
-        episode = running(self._ledger, self._timetable, self._ledger.book(site), at)[1]
+        episode = self._running(self._accounting.timeline(site), at)[1]
         return None if episode is None else episode.seen(at)
 
     def latest_episode(self, site: ChargingSite, now: datetime) -> Episode | None:
-        """Return the last episode that has begun, as it is seen now."""
+        """Return the latest episode that has started, as seen now."""
         return next(self.episodes(site, now=now, newest_first=True), None)
 
     def episodes(
@@ -180,18 +138,19 @@ class ChargingModel:
         before: datetime | None = None,
         newest_first: bool = False,
     ) -> Iterator[Episode]:
-        """Return the episodes of a bay that began after and before two instants."""
-        book, until = self._ledger.book(site), micros(now)
-        low = micros(site.began) - 1 if after is None else micros(after)
+        """Yield the episodes of a site that start between two instants, as seen now."""
+        timeline, until = self._accounting.timeline(site), micros(now)
+        low = micros(site.active_since) - 1 if after is None else micros(after)
         high = until + 1 if before is None else min(micros(before), until + 1)
-        if site.began > now or low >= high:
+        if site.active_since > now or low >= high:
             return
         days = range(
-            self._local_day(site, max(low, micros(site.began))), self._local_day(site, high) + 1
+            self._local_day(site, max(low, micros(site.active_since))),
+            self._local_day(site, high) + 1,
         )
         for day in reversed(days) if newest_first else days:
             if low < self._timetable.slot(site, day).start_us < high:
-                episode = self._ledger.episode(book, day)
+                episode = self._accounting.episode(timeline, day)
                 if episode is not None:
                     yield episode.seen(until)
 
@@ -203,74 +162,122 @@ class ChargingModel:
         before: datetime | EpisodePosition | None = None,
         newest_first: bool = False,
     ) -> Iterator[Episode]:
-        """Return the episodes of all bays that began after and before two places in their order.
+        """Yield the episodes of the fleet that start between two positions, as seen now.
 
-        An item costs the same in any fleet; the first one costs a little for each cohort.
+        Each episode costs the same in a fleet of any size; the first one costs a little for each
+        cohort.
         """
         until = micros(now)
-        low, high = _mark(after, last=True), _mark(before, last=False)
+        low, high = _bound(after, last=True), _bound(before, last=False)
         if newest_first:
             top = until if high is None else min(until, high.start_us)
-            visits = self._visits.before(top + 1)
+            arrivals = self._arrivals.before(top + 1)
         else:
             start = 0 if low is None else low.start_us - 1
-            visits = self._visits.after(start, until if high is None else min(until, high.start_us))
-        for visit in visits:
-            mark = EpisodePosition(visit.start_us, visit.site.number)
-            if low is not None and mark <= low:
+            arrivals = self._arrivals.after(
+                start, until if high is None else min(until, high.start_us)
+            )
+        for arrival in arrivals:
+            position = EpisodePosition(arrival.start_us, arrival.site.number)
+            if low is not None and position <= low:
                 if newest_first:
                     return
                 continue
-            if high is not None and mark >= high:
+            if high is not None and position >= high:
                 if newest_first:
                     continue
                 return
-            episode = self._ledger.episode(self._ledger.book(visit.site), visit.day)
+            episode = self._accounting.episode(self._accounting.timeline(arrival.site), arrival.day)
             if episode is not None:
                 yield episode.seen(until)
 
     def events(self, after: datetime, until: datetime) -> Iterator[SubSessionEvent]:
-        """Return what begins and ends after ``after`` and not after ``until``, in order.
+        """Yield the starts and ends of periods after *after* and not after *until*, in order.
 
-        Costs what is found, and a little for all who boost; it is worked out hour by hour.
+        Costs what it finds, and a little for each possible boost. Computed hour by hour.
         """
         return self._events.between(micros(after), micros(until))
 
     def next_event_after(
         self, instant: datetime, *, within_days: int = 7
     ) -> SubSessionEvent | None:
-        """Return the first of the events after an instant, None if there is none for days."""
+        """Return the first event in the *within_days* days after an instant, or None."""
         return self._events.next(micros(instant), within_days * DAY)
 
     def state(self, site: ChargingSite, instant: datetime) -> SiteState:
-        """Return what is so at a bay at an instant."""
-        book = self._ledger.book(site)
-        return state_of(self._ledger, self._timetable, self._habits, book, micros(instant))
+        """Return the state of a site at an instant."""
+        at, accounting = micros(instant), self._accounting
+        timeline = accounting.timeline(site)
+        day, episode = self._running(timeline, at)
+        baseline, moving = timeline.baseline(at), self._driving.state(site, day, at)
+        if episode is not None:
+            stored, battery = episode.stored(at), episode.battery_wh
+        else:
+            stored = accounting.stored_without_trips(timeline, baseline, day, moving.daily_m)
+            stored -= accounting.trip_deficit(timeline, day, at)
+            battery = baseline.battery_wh
+        limit = timeline.limit(at)
+        target = limit * battery // 100
+        missing = max(0, target - stored)
+        if episode is not None and episode.public:
+            missing = episode.plans[0].need_wh - episode.energy(at)
+        watts = 0 if episode is None else episode.power(at)
+        windows = episode.plan_at(at).windows if episode else ()
+        car = None if baseline.unobserved else baseline.car
+        stands_still = at < baseline.resumes_us
+        meter = odometer = None
+        if baseline.point:
+            meter = self._driving.profile(site).meter_wh
+            meter += accounting.delivered(timeline, day, at)
+        if car:
+            odometer = baseline.odometer_m + accounting.metres_driven(timeline, baseline, day, at)
+        return SiteState(
+            plugged_in=episode is not None,
+            charging=watts > 0,
+            power_watts=watts,
+            mode=episode.period_at(at).mode if episode else None,
+            enabled=any(begin <= at < end for begin, end in windows),
+            stored_wh=stored if car else None,
+            percent=(200 * stored + battery) // (2 * battery) if car else None,
+            battery_wh=battery if car else None,
+            target_percent=limit,
+            target_wh=target if car else None,
+            complete=episode is not None and missing <= 0,
+            smart=timeline.smart(at),
+            meter_wh=meter,
+            odometer_m=odometer,
+            driving=moving.driving and not stands_still,
+            at_home=moving.at_home or stands_still,
+            added_wh=episode.energy(at) if episode else 0,
+            ready_by=instant_of(episode.ready_us) if episode else None,
+            seconds_left=-(-missing * HOUR // episode.watts) // SECOND if episode else None,
+            episode=episode.seen(at) if episode else None,
+        )
 
     def energy_between(self, site: ChargingSite, start: datetime, end: datetime) -> int:
-        """Return the watt-hours charged at a bay; what was charged elsewhere is not counted."""
+        """Return the watt-hours delivered at a site; public charging does not count."""
         return self._delivered(site, micros(end)) - self._delivered(site, micros(start))
 
     def usage(self, episode: Episode, number: int, now: datetime) -> Usage:
-        """Return what a period of an episode delivered by now, and what that cost."""
-        return self._accountant.usage(episode, number, micros(now))
+        """Return the energy and cost of a period of an episode by *now*."""
+        return self._usage.usage(episode, number, micros(now))
 
     def session_id(self, episode: Episode) -> str:
-        """Return the identifier of the session that an episode is."""
+        """Return the session id of an episode."""
         return self._ids.write(_SESSION, episode.start_us, episode.site.number, 0)
 
     def sub_session_id(self, episode: Episode, number: int) -> str:
-        """Return the identifier of the sub-session that a period of an episode is."""
+        """Return the sub-session id of a period of an episode."""
         return self._ids.write(_SUB_SESSION, episode.start_us, episode.site.number, number)
 
     def session(self, key: str, now: datetime) -> Episode | None:
-        """Return the episode of a session as it is seen now, None if there is none."""
-        found = self._named(_SESSION, key, now)
+        """Return the episode with a session id as seen now, or None."""
+        found = self._find(_SESSION, key, now)
         return found[0] if found and found[1] == 0 else None
 
     def sub_session(self, key: str, now: datetime) -> tuple[Episode, int] | None:
-        """Return episode and number of period of a sub-session, None if there is none."""
-        found = self._named(_SUB_SESSION, key, now)
+        """Return the episode and the index of the period with a sub-session id, or None."""
+        found = self._find(_SUB_SESSION, key, now)
         return found if found and found[1] < len(found[0].periods) else None
 
     def position(self, key: str) -> tuple[EpisodePosition, int] | None:
@@ -292,29 +299,41 @@ class ChargingModel:
         return EpisodePosition(start, number), ordinal
 
     def state_changes(self, site: ChargingSite, start: datetime, end: datetime) -> list[datetime]:
-        """Return the instants after ``start`` and until ``end`` at which the state jumps."""
+        """Return the instants after *start* and until *end* at which the state of a site jumps."""
         return self._events.state_changes(site, micros(start), micros(end))
 
-    def _delivered(self, site: ChargingSite, at: Micros) -> int:
-        at = max(at, micros(site.began))
-        return self._ledger.delivered(self._ledger.book(site), self._timetable.day_of(site, at), at)
+    def _running(self, timeline: Timeline, at: Micros) -> tuple[int, Episode | None]:
+        """Return the day of the latest slot, and its episode if it is running."""
+        day = self._timetable.day_of(timeline.site, at)
+        episode = self._accounting.episode(timeline, day)
+        if episode is None or episode.end_us is None or episode.end_us <= at:
+            return day, None
+        return day, episode
 
-    def _named(self, prefix: str, key: str, now: datetime) -> tuple[Episode, int] | None:
-        read = self._ids.read(prefix, key)
-        site = None if read is None else self._fleet.site_by_number(read[1])
-        if read is None or site is None:
+    def _delivered(self, site: ChargingSite, at: Micros) -> int:
+        at = max(at, micros(site.active_since))
+        return self._accounting.delivered(
+            self._accounting.timeline(site), self._timetable.day_of(site, at), at
+        )
+
+    def _find(self, prefix: str, key: str, now: datetime) -> tuple[Episode, int] | None:
+        parts = self._ids.read(prefix, key)
+        if parts is None:
             return None
-        day = self._local_day(site, read[0] * 1000)
-        episode = self.episode(site, day)
-        if episode is None or episode.start_us // 1000 != read[0] or episode.start > now:
+        start_ms, number, ordinal = parts
+        site = self._fleet.site_by_number(number)
+        if site is None:
             return None
-        return episode.seen(micros(now)), read[2]
+        episode = self.episode(site, self._local_day(site, start_ms * 1000))
+        if episode is None or episode.start_us // 1000 != start_ms or episode.start > now:
+            return None
+        return episode.seen(micros(now)), ordinal
 
     def _local_day(self, site: ChargingSite, at: Micros) -> int:
         return (at + micros_of(site.offset)) // DAY
 
 
-def _mark(place: datetime | EpisodePosition | None, *, last: bool) -> EpisodePosition | None:
-    if place is None or isinstance(place, EpisodePosition):
-        return place
-    return EpisodePosition(micros(place), 1 << 62 if last else -1)
+def _bound(given: datetime | EpisodePosition | None, *, last: bool) -> EpisodePosition | None:
+    if given is None or isinstance(given, EpisodePosition):
+        return given
+    return EpisodePosition(micros(given), 1 << 62 if last else -1)

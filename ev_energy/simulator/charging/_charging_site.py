@@ -1,4 +1,4 @@
-"""Where cars charge, and what was done to change how: all that the charging life starts from."""
+"""Charging sites, and the changes that requests make to them: the input of the charging model."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._prices import Tariff
 
 
-#: How full a battery is made where nobody said.
+#: The charge limit in percent where none was set.
 DEFAULT_LIMIT: Final = 80
-#: Nobody may ask for less, and driving is planned so that this much is enough.
-LEAST_LIMIT: Final = 50
+#: The lowest charge limit in percent. Driving profiles are such that it is always enough.
+MIN_LIMIT: Final = 50
 
 
 @attrs.frozen
 class Car:
-    """A vehicle, as far as charging goes."""
+    """The properties of a vehicle that charging depends on."""
 
     number: int
     battery_wh: int
     ac_watts: int
-    """The most it takes from an EVSE or a socket."""
+    """The highest power it accepts from an EVSE or a socket."""
     wh_per_km: int
     telematics: bool
-    """Whether it reports; where it does not, an EVSE must."""
+    """Whether it reports to the API. If not, its charging is known from an EVSE only."""
     limit: int | None = DEFAULT_LIMIT
-    """How full it is to become, of 100."""
+    """The charge limit in percent."""
 
 
 @attrs.frozen
 class ChargePoint:
-    """An EVSE, as far as charging goes."""
+    """The properties of an EVSE that charging depends on."""
 
     number: int
     watts: int
@@ -47,25 +47,28 @@ class ChargePoint:
 
 @attrs.frozen
 class ChargingSite:
-    """A place where a car charges. It never changes: what changes is told by deeds."""
+    """A place where one car charges: at an EVSE, at a socket, or an EVSE without a known car.
+
+    It never changes; what requests change is stored as `Change`.
+    """
 
     number: int
-    """Its own in the whole world."""
+    """Unique in the world."""
     group: int
     rank: int
-    """Its own in the group, from 0 without gaps; who has a greater one did not begin earlier."""
+    """Unique in the group, from 0 without gaps. `active_since` never decreases with the rank."""
     car: Car | None
     point: ChargePoint | None
     offset: timedelta
-    """Its zone's standard offset, in which habits are kept; the same in all of a group."""
+    """The standard offset of its zone, which driving profiles use; the same for the whole group."""
     tariff: Tariff
     feed: Feed
-    began: datetime
-    """Nothing happens before."""
+    active_since: datetime
+    """No episode starts earlier."""
     zone: str = "UTC"
     country: str = ""
     smart: bool = True
-    """Whether smart charging is on, until a deed says otherwise."""
+    """Whether smart charging is on until a change says otherwise."""
 
 
 ChangeKind = Literal[
@@ -83,7 +86,7 @@ ChangeKind = Literal[
 
 @attrs.frozen
 class Change:
-    """What a request did to a bay, and when."""
+    """A change that a request made to a site, and when."""
 
     at: datetime
     kind: ChangeKind
@@ -93,37 +96,37 @@ class Change:
 
 @attrs.frozen
 class Group:
-    """Bays that share an offset. It may grow, and never shrinks."""
+    """Sites that share a standard offset. A group may grow, but never shrinks."""
 
     size: int
     offset: timedelta
 
 
 class Fleet(Protocol):
-    """All bays there are, found by arithmetic."""
+    """All charging sites, computed on request."""
 
     @property
     def groups(self) -> Sequence[Group]:
-        """All groups; more may be added at the end."""
+        """All groups; new ones are added at the end."""
         ...
 
     def site(self, group: int, rank: int) -> ChargingSite:
-        """Return a bay by its place in a group."""
+        """Return a site by its rank in a group."""
         ...
 
     def site_by_number(self, number: int) -> ChargingSite | None:
-        """Return a bay by its number in the world, None if there is none."""
+        """Return a site by its number in the world, or None."""
         ...
 
     def changes(self, site: ChargingSite) -> Sequence[Change]:
-        """Return what was done to a bay, oldest first; nothing is ever taken back."""
+        """Return the changes made to a site, oldest first. Changes are only ever appended."""
         ...
 
     def changed_sites(self) -> Iterable[ChargingSite]:
-        """Return the bays that have deeds."""
+        """Return the sites with changes."""
         ...
 
 
 def limit_of(value: object) -> int:
-    """Return how full a battery is to become, of 100, where ``value`` was asked for."""
-    return max(LEAST_LIMIT, min(100, value)) if isinstance(value, int) else DEFAULT_LIMIT
+    """Return the charge limit in percent that results from a requested *value*."""
+    return max(MIN_LIMIT, min(100, value)) if isinstance(value, int) else DEFAULT_LIMIT

@@ -1,4 +1,4 @@
-"""What electricity costs: tariffs, half-hour by half-hour."""
+"""Electricity prices: tariffs by the half-hour."""
 
 from __future__ import annotations
 
@@ -32,30 +32,31 @@ WEEKDAYS: Final = frozenset(range(5))
 WEEKEND: Final = frozenset({5, 6})
 EVERY_DAY: Final = WEEKDAYS | WEEKEND
 
-#: A wholesale day, in percent of the usual price: cheap by night and at noon, dear at supper.
-_SHAPE: Final = (
+#: Wholesale prices by half-hour in percent of the usual price: low at night and at noon, high in
+#: the evening.
+_WHOLESALE: Final = (
     62, 60, 57, 55, 52, 50, 49, 49, 51, 54, 60, 68, 80, 92, 104, 110,
     108, 102, 96, 90, 84, 80, 76, 74, 73, 74, 77, 82, 90, 104, 120, 140,
     165, 176, 180, 174, 160, 140, 122, 112, 104, 98, 92, 86, 80, 74, 69, 65,
 )  # fmt: skip
-#: Half-hours in which wind or sun may make electricity worth less than nothing.
-_GLUT: Final = frozenset({4, 5, 6, 7, 8, 9, 25, 26, 27, 28})
+#: Half-hours in which wind or sun may make prices negative.
+_SURPLUS: Final = frozenset({4, 5, 6, 7, 8, 9, 25, 26, 27, 28})
 
 
 @attrs.frozen
 class Band:
-    """A part of the day with a price of its own."""
+    """A part of the day with its own price."""
 
     start_minute: int
-    """On the tariff's own clock, at a full or half hour."""
+    """Minutes after midnight in the tariff's zone, at a full or half hour."""
     end_minute: int
-    """May be past midnight: then it is less than the start."""
+    """Less than the start if the band ends after midnight."""
     price: int
     days: frozenset[int] = EVERY_DAY
-    """0 is Monday; what runs past midnight counts to the day it is on."""
+    """Weekdays, 0 is Monday. The part after midnight counts as the next day."""
 
-    def holds(self, minute: int, day: int) -> bool:
-        """Return whether a minute of a weekday is in it."""
+    def includes(self, minute: int, day: int) -> bool:
+        """Whether the band includes a minute of a weekday."""
         if day not in self.days:
             return False
         if self.start_minute < self.end_minute:
@@ -65,31 +66,31 @@ class Band:
 
 @attrs.frozen(cache_hash=True)
 class Tariff:
-    """A price of a kWh at any time. All prices here are in hundredths of a minor unit."""
+    """The price of a kWh at any time. Prices are in hundredths of a minor unit."""
 
     key: str
-    """Names it: of two dynamic ones with different keys, the prices differ."""
+    """The name. Dynamic tariffs with different keys have different prices."""
     price: int
-    """Where no band says otherwise; of a dynamic tariff, the usual one."""
+    """The price outside of all bands; of a dynamic tariff, the usual price."""
     bands: tuple[Band, ...] = ()
-    """The first that holds tells the price."""
+    """The first band that includes a minute sets its price."""
     zone: str = "UTC"
-    """Whose clock the bands go by."""
+    """The time zone of the bands."""
     offset: timedelta = timedelta(0)
-    """The zone's standard offset, for where its rules are not known."""
+    """The zone's standard offset, used where the zone is not in the time zone database."""
     dynamic: bool = False
-    """Whether each half-hour has a price of its own."""
+    """Whether each half-hour has its own price."""
 
 
 @attrs.frozen
 class Price(Span):
-    """A price that holds for a while."""
+    """A price during a span of time."""
 
     price: int
 
 
 class Prices:
-    """Tells what electricity costs on a tariff."""
+    """The prices of tariffs at any time."""
 
     def __init__(self, random: SeededRandom) -> None:
         self._random = random
@@ -97,19 +98,19 @@ class Prices:
         """The prices of the half-hours of a UTC day, counted from 1970."""
 
     def price(self, tariff: Tariff, at: Micros) -> int:
-        """Return what a kWh costs at an instant."""
+        """Return the price of a kWh at an instant."""
         day, rest = divmod(at, DAY)
         return self.day(tariff, day)[rest // HALF_HOUR]
 
     def run(self, tariff: Tariff, first: int, last: int) -> list[int]:
-        """Return the prices of half-hours ``first`` to ``last``, counted from 1970."""
+        """Return the prices of the half-hours *first* to *last*, counted from 1970."""
         days = range(first // SLOTS, last // SLOTS + 1)
         prices = [price for day in days for price in self.day(tariff, day)]
         skip = first - days.start * SLOTS
         return prices[skip : skip + last - first + 1]
 
     def slots(self, tariff: Tariff, start: Micros, end: Micros) -> Iterator[Price]:
-        """Return the prices from ``start`` to ``end``, what is the same in a row as one."""
+        """Yield the prices from *start* to *end*, equal neighbours as one."""
         if start >= end:
             return
         first, last = start // HALF_HOUR, (end - 1) // HALF_HOUR
@@ -120,7 +121,7 @@ class Prices:
             yield Price(max(begin, start), min(number * HALF_HOUR, end), price)
 
     def price_changes(self, tariff: Tariff, start: Micros, end: Micros) -> list[Micros]:
-        """Return the instants after ``start`` and before ``end`` at which the price changes."""
+        """Return the instants after *start* and before *end* at which the price changes."""
         return [slot.start_us for slot in self.slots(tariff, start, end)][1:]
 
     def _day(self, tariff: Tariff, day: int) -> tuple[int, ...]:
@@ -138,19 +139,20 @@ class Prices:
         return tuple(_banded(tariff, *divmod(at // MINUTE, DAY // MINUTE)) for at in local)
 
     def _dynamic(self, tariff: Tariff, day: int, slot: int) -> int:
-        # All of a day from one number: its weather, and a byte for each of three half-hours.
+        # One random number gives the weather of the day, and one byte each the noise of 16
+        # half-hours.
         weather = self._random.number("agile", tariff.key, day)
-        mood = 80 + weather % 41
+        level = 80 + weather % 41
         noise = (self._random.number("agile", tariff.key, day, slot // 16) >> 8 * (slot % 16)) & 255
-        price = tariff.price * _SHAPE[slot] * mood * (896 + noise) // (100 * 100 * 1024)
-        if slot in _GLUT and weather >> 64 & 7 == 0:
+        price = tariff.price * _WHOLESALE[slot] * level * (896 + noise) // (100 * 100 * 1024)
+        if slot in _SURPLUS and weather >> 64 & 7 == 0:
             price -= tariff.price * (40 + noise // 8) // 100
         return price
 
 
 def _banded(tariff: Tariff, day: int, minute: int) -> int:
     for band in tariff.bands:
-        if band.holds(minute, weekday(day)):
+        if band.includes(minute, weekday(day)):
             return band.price
     return tariff.price
 

@@ -1,7 +1,7 @@
-"""Identifiers of sessions and sub-sessions, which say what they are of: nothing is looked up.
+"""Ids of sessions and sub-sessions. They encode what they identify, so no table is needed.
 
-From the left: 48 bits of the episode's start in milliseconds, 32 of the bay, mixed with the time,
-8 of the ordinal, and 40 that only this world can tell.
+From the left: 48 bits of the episode's start in milliseconds, 32 bits of the site's number, masked
+by the time, 8 bits of the ordinal, and a 40-bit checksum keyed by the world's seed.
 """
 
 from __future__ import annotations
@@ -18,44 +18,46 @@ if TYPE_CHECKING:
 
 _VALUES: Final = {letter: value for value, letter in enumerate(ID_LETTERS)}
 _LENGTH: Final = 26
-_FORM: Final = re.compile(f"[{ID_LETTERS}]{{{_LENGTH}}}", re.ASCII)
+_PATTERN: Final = re.compile(f"[{ID_LETTERS}]{{{_LENGTH}}}", re.ASCII)
 _MILLISECOND: Final = 1000
-_CHECK: Final = 40
-_ORDINAL: Final = 8
-_SITE: Final = 32
-_TIME: Final = 48
+_CHECKSUM_BITS: Final = 40
+_ORDINAL_BITS: Final = 8
+_SITE_BITS: Final = 32
+_TIME_BITS: Final = 48
 
 
-class Ids:
-    """Writes and reads the identifiers of one world."""
+class SessionIds:
+    """Writes and reads the ids of one world."""
 
     def __init__(self, random: SeededRandom) -> None:
         self._random = random
 
     def write(self, prefix: str, start: Micros, site: int, ordinal: int) -> str:
-        """Return the identifier of a thing that began with the bay's episode at ``start``."""
+        """Return the id of a session (ordinal 0) or sub-session of the episode at *start*."""
         time = start // _MILLISECOND
-        bits = (((time << _SITE) | site ^ self._mask(time)) << _ORDINAL) | ordinal
-        bits = bits << _CHECK | self._check(prefix, bits)
+        bits = (((time << _SITE_BITS) | site ^ self._mask(time)) << _ORDINAL_BITS) | ordinal
+        bits = bits << _CHECKSUM_BITS | self._checksum(prefix, bits)
         letters = [ID_LETTERS[bits >> shift & 31] for shift in range(5 * _LENGTH - 5, -1, -5)]
         return prefix + "".join(letters)
 
     def read(self, prefix: str, text: str) -> tuple[int, int, int] | None:
-        """Return milliseconds, bay and ordinal, None if this world wrote no such identifier."""
-        if not text.startswith(prefix) or not _FORM.fullmatch(text, len(prefix)):
+        """Return start in ms, site number and ordinal; None if this world wrote no such id."""
+        if not text.startswith(prefix) or not _PATTERN.fullmatch(text, len(prefix)):
             return None
         bits = 0
         for letter in text[len(prefix) :]:
             bits = bits << 5 | _VALUES[letter]
-        bits, check = bits >> _CHECK, bits & (1 << _CHECK) - 1
-        if bits >> (_ORDINAL + _SITE + _TIME) or check != self._check(prefix, bits):
+        bits, checksum = bits >> _CHECKSUM_BITS, bits & (1 << _CHECKSUM_BITS) - 1
+        if bits >> (_ORDINAL_BITS + _SITE_BITS + _TIME_BITS) or checksum != self._checksum(
+            prefix, bits
+        ):
             return None
-        rest, ordinal = bits >> _ORDINAL, bits & (1 << _ORDINAL) - 1
-        time, mixed = rest >> _SITE, rest & (1 << _SITE) - 1
-        return time, mixed ^ self._mask(time), ordinal
+        rest, ordinal = bits >> _ORDINAL_BITS, bits & (1 << _ORDINAL_BITS) - 1
+        time, masked = rest >> _SITE_BITS, rest & (1 << _SITE_BITS) - 1
+        return time, masked ^ self._mask(time), ordinal
 
     def _mask(self, time: int) -> int:
-        return self._random.number("id of a bay", time) & (1 << _SITE) - 1
+        return self._random.number("id of a bay", time) & (1 << _SITE_BITS) - 1
 
-    def _check(self, prefix: str, bits: int) -> int:
-        return self._random.number("id", prefix, bits) & (1 << _CHECK) - 1
+    def _checksum(self, prefix: str, bits: int) -> int:
+        return self._random.number("id", prefix, bits) & (1 << _CHECKSUM_BITS) - 1

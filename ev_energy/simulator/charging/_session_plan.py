@@ -1,4 +1,8 @@
-"""Plan."""
+"""Episodes from their start conditions and changes: plans, power and periods.
+
+An `EpisodeBuilder` gathers the conditions; a `SessionPlanner` goes from change to change, makes a
+plan at each and lets the car charge by it.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,14 @@ from ev_energy.models.charging_assessment import (
 from ev_energy.models.charging_assessment import ChargingSubSessionDebugMetadataStartReason as Start
 from ev_energy.simulator.charging._charging_site import limit_of
 from ev_energy.simulator.charging._episodes import (
-    MOST_PERIODS,
+    MAX_PERIODS,
     WATT_HOUR,
     Episode,
     Period,
     Plan,
     Segment,
 )
-from ev_energy.simulator.charging._timeline import RATE
+from ev_energy.simulator.charging._timeline import METRES_PER_RATE
 from ev_energy.simulator.clock._instants import HALF_HOUR, MINUTE, SECOND, Micros
 
 if TYPE_CHECKING:
@@ -28,14 +32,12 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator.charging._carbon import Carbon, Feed
     from ev_energy.simulator.charging._charging_site import ChangeKind
-    from ev_energy.simulator.charging._driving_profile import Habits
+    from ev_energy.simulator.charging._driving_profile import DrivingProfiles
     from ev_energy.simulator.charging._prices import Prices, Tariff
-    from ev_energy.simulator.charging._timeline import Book, Chapter
+    from ev_energy.simulator.charging._timeline import Baseline, TimedChange, Timeline
     from ev_energy.simulator.charging._timetable import Slot
 
 
-#: When, what, and the value that goes with it.
-Event = tuple[Micros, "ChangeKind", object]
 Windows = list[tuple[Micros, Micros]]
 
 _STARTS: Final = {
@@ -51,13 +53,13 @@ _FINISHES: Final = {
 
 
 @attrs.frozen
-class Terms:
-    """What an episode starts from."""
+class StartConditions:
+    """The conditions under which an episode starts."""
 
     start_us: Micros
     end_us: Micros
     leaves_us: Micros
-    """When it would end, were it not cut short; plans know no better."""
+    """The expected end, which plans go by; a change may end the episode earlier."""
     ready_us: Micros
     watts: int
     battery_wh: int
@@ -69,14 +71,14 @@ class Terms:
     start_reason: Start
     finish_reason: Finish
     need_wh: int | None = None
-    """What is charged, where that has nothing to do with the limit."""
+    """The watt-hours to charge at a public charger; None at home, where the limit decides."""
 
 
 @attrs.define
-class Course:
-    """Goes through an episode, from one event to the next."""
+class SessionPlanner:
+    """Plans one episode, from change to change."""
 
-    terms: Terms
+    conditions: StartConditions
     prices: Prices
     carbon: Carbon
     limit: int = 0
@@ -90,39 +92,39 @@ class Course:
 
     @property
     def mode(self) -> Mode:
-        """What is so now."""
+        """The current mode."""
         if self.boosting:
             return Mode.BOOST
         return Mode.SMART if self.smart else Mode.UNMANAGED_HOME
 
-    def run(self, events: Sequence[Event]) -> None:
-        """Go through an episode at home."""
-        terms = self.terms
-        self.limit, self.smart = terms.limit, terms.smart
-        at, flows = terms.start_us, self._plan(terms.start_us)
-        last: Event = (terms.end_us, "boost_end", None)
-        for then, what, value in (*events, last):
-            if self.boosting and (full := flows[-1][1] if flows else at) < then:
-                self._flow(flows, at, full)
+    def run_home(self, changes: Sequence[TimedChange]) -> None:
+        """Plan an episode at home."""
+        conditions = self.conditions
+        self.limit, self.smart = conditions.limit, conditions.smart
+        at, windows = conditions.start_us, self._plan(conditions.start_us)
+        end: TimedChange = (conditions.end_us, "boost_end", None)
+        for change_at, kind, value in (*changes, end):
+            if self.boosting and (full := windows[-1][1] if windows else at) < change_at:
+                self._charge(windows, at, full)
                 self.boosting = False
-                at, flows = full, self._plan(full)
-            self._flow(flows, at, then)
-            at = then
-            if then < terms.end_us and self._change(what, value):
-                flows = self._plan(then)
+                at, windows = full, self._plan(full)
+            self._charge(windows, at, change_at)
+            at = change_at
+            if at < conditions.end_us and self._apply(kind, value):
+                windows = self._plan(at)
 
     def run_public(self) -> None:
-        """Go through an episode on the go: charge at once."""
-        start, end = self.terms.start_us, self.terms.end_us
-        self.limit = self.terms.limit
-        self._flow(self._at_once(start, Mode.UNMANAGED_OTG), start, end)
+        """Plan an episode at a public charger: charge at once."""
+        start, end = self.conditions.start_us, self.conditions.end_us
+        self.limit = self.conditions.limit
+        self._charge(self._plan_at_once(start, Mode.UNMANAGED_OTG), start, end)
 
     def periods(self) -> tuple[Period, ...]:
-        """Return the stretches of one mode that it came to."""
-        terms = self.terms
-        starts = [terms.start_reason, *(_STARTS[mode] for _, mode in self.modes[1:])]
-        finishes = [*(_FINISHES[mode] for _, mode in self.modes[1:]), terms.finish_reason]
-        ends = [*(at for at, _ in self.modes[1:]), terms.end_us]
+        """Return the periods of the episode, one for each stretch of one mode."""
+        conditions = self.conditions
+        starts = [conditions.start_reason, *(_STARTS[mode] for _, mode in self.modes[1:])]
+        finishes = [*(_FINISHES[mode] for _, mode in self.modes[1:]), conditions.finish_reason]
+        ends = [*(at for at, _ in self.modes[1:]), conditions.end_us]
         return tuple(
             Period(at, end, mode, start, finish)
             for (at, mode), end, start, finish in zip(
@@ -130,23 +132,23 @@ class Course:
             )
         )
 
-    def _change(self, what: ChangeKind, value: object) -> bool:
+    def _apply(self, kind: ChangeKind, value: object) -> bool:
         before = (self.boosting, self.smart, self.limit)
-        if what == "limit":
+        if kind == "limit":
             self.limit = limit_of(value)
-        elif len(self.modes) < MOST_PERIODS - 1:
-            if what == "smart":
+        elif len(self.modes) < MAX_PERIODS - 1:
+            if kind == "smart":
                 self.smart = bool(value)
-            elif what in {"boost_start", "boost_end"}:
-                self.boosting = what == "boost_start"
+            elif kind in {"boost_start", "boost_end"}:
+                self.boosting = kind == "boost_start"
         return before != (self.boosting, self.smart, self.limit)
 
-    def _flow(self, flows: Windows, start: Micros, end: Micros) -> None:
-        for flow in flows:
-            begin, stop = max(flow[0], start), min(flow[1], end)
+    def _charge(self, windows: Windows, start: Micros, end: Micros) -> None:
+        for window in windows:
+            begin, stop = max(window[0], start), min(window[1], end)
             if begin < stop:
-                self.segments.append(Segment(begin, stop, self.terms.watts, self.energy))
-                self.energy += (stop - begin) * self.terms.watts
+                self.segments.append(Segment(begin, stop, self.conditions.watts, self.energy))
+                self.energy += (stop - begin) * self.conditions.watts
 
     def _plan(self, at: Micros) -> Windows:
         mode = self.mode
@@ -156,192 +158,216 @@ class Course:
             self.modes.append((at, mode))
         if self.plans and self.plans[-1].made_us == at:
             self.plans.pop()
-        return self._cheapest(at) if mode is Mode.SMART else self._at_once(at, mode)
+        return self._plan_cheapest(at) if mode is Mode.SMART else self._plan_at_once(at, mode)
 
-    def _missing(self) -> int:
-        return max(0, (self._target() - self.terms.stored_wh) * WATT_HOUR - self.energy)
+    def _missing_energy(self) -> int:
+        return max(0, (self._target() - self.conditions.stored_wh) * WATT_HOUR - self.energy)
 
     def _target(self) -> int:
-        if self.terms.need_wh is not None:
-            return self.terms.stored_wh + self.terms.need_wh
-        return self.limit * self.terms.battery_wh // 100
+        if self.conditions.need_wh is not None:
+            return self.conditions.stored_wh + self.conditions.need_wh
+        return self.limit * self.conditions.battery_wh // 100
 
-    def _at_once(self, at: Micros, mode: Mode) -> Windows:
+    def _plan_at_once(self, at: Micros, mode: Mode) -> Windows:
         if mode is Mode.UNMANAGED_OTG:
             self.modes.append((at, mode))
-        lasts = -(-self._missing() // self.terms.watts)
-        windows = [(at, at + lasts)] if lasts else []
-        self._keep_plan(at, mode, self.terms.leaves_us, windows, lasts, None)
+        charge_us = -(-self._missing_energy() // self.conditions.watts)
+        windows = [(at, at + charge_us)] if charge_us else []
+        self._add_plan(at, mode, self.conditions.leaves_us, windows, charge_us, None)
         return windows
 
-    def _cheapest(self, at: Micros) -> Windows:
-        terms, missing = self.terms, self._missing()
-        deadline = terms.ready_us if at < terms.ready_us else terms.leaves_us
-        lasts = -(-missing // terms.watts)
+    def _plan_cheapest(self, at: Micros) -> Windows:
+        conditions, missing = self.conditions, self._missing_energy()
+        deadline = conditions.ready_us if at < conditions.ready_us else conditions.leaves_us
+        charge_us = -(-missing // conditions.watts)
         first, last = at // HALF_HOUR, (deadline - 1) // HALF_HOUR
-        prices = self.prices.run(terms.tariff, first, last)
-        worth = list(zip(prices, self.carbon.run(terms.feed, first, last), strict=True))
+        prices = self.prices.run(conditions.tariff, first, last)
+        rates = list(zip(prices, self.carbon.run(conditions.feed, first, last), strict=True))
         chosen: list[int] = []
-        left = lasts
+        remaining = charge_us
         threshold = None
-        for number in sorted(range(len(worth)), key=worth.__getitem__):
-            if left <= 0:
+        for number in sorted(range(len(rates)), key=rates.__getitem__):
+            if remaining <= 0:
                 break
             begin = (first + number) * HALF_HOUR
-            left -= min(deadline, begin + HALF_HOUR) - max(at, begin)
+            remaining -= min(deadline, begin + HALF_HOUR) - max(at, begin)
             chosen.append(number)
             threshold = prices[number]
         windows: Windows = []
         for number in sorted(chosen):
             begin = (first + number) * HALF_HOUR
-            _extend(windows, max(at, begin), min(deadline, begin + HALF_HOUR))
-        self._keep_plan(at, Mode.SMART, deadline, windows, lasts, threshold)
-        return _first(windows, lasts)
+            _append_window(windows, max(at, begin), min(deadline, begin + HALF_HOUR))
+        self._add_plan(at, Mode.SMART, deadline, windows, charge_us, threshold)
+        return _truncated(windows, charge_us)
 
-    def _keep_plan(
+    def _add_plan(
         self,
         at: Micros,
         mode: Mode,
         deadline: Micros,
         windows: Windows,
-        lasts: Micros,
+        charge_us: Micros,
         threshold: int | None,
     ) -> None:
-        terms = self.terms
+        conditions = self.conditions
         self.plans.append(
             Plan(
                 made_us=at,
                 mode=mode,
                 deadline_us=deadline,
-                watts=terms.watts,
-                stored_wh=terms.stored_wh + self.energy // WATT_HOUR,
+                watts=conditions.watts,
+                stored_wh=conditions.stored_wh + self.energy // WATT_HOUR,
                 target_wh=self._target(),
                 limit=self.limit,
                 windows=tuple(windows),
-                charge_us=lasts,
+                charge_us=charge_us,
                 threshold=threshold,
             )
         )
 
 
-def _extend(windows: Windows, begin: Micros, end: Micros) -> None:
+def _append_window(windows: Windows, begin: Micros, end: Micros) -> None:
     if windows and windows[-1][1] == begin:
         windows[-1] = (windows[-1][0], end)
     else:
         windows.append((begin, end))
 
 
-def _first(windows: Windows, lasts: Micros) -> Windows:
-    # Who may charge does so until there is nothing left to do.
-    flows: Windows = []
+def _truncated(windows: Windows, charge_us: Micros) -> Windows:
+    # The car stops as soon as it is full, which may be before the end of the last window.
+    used: Windows = []
     for begin, end in windows:
-        if lasts > 0:
-            flows.append((begin, min(end, begin + lasts)))
-            lasts -= end - begin
-    return flows
+        if charge_us > 0:
+            used.append((begin, min(end, begin + charge_us)))
+            charge_us -= end - begin
+    return used
 
 
 _PUBLIC_WATTS: Final = (11_000, 22_000, 50_000, 150_000)
 _REPLUG: Final = 5 * MINUTE
 
 
-class Writer:
-    """Makes episodes out of slots."""
+class EpisodeBuilder:
+    """Builds the episode of a slot."""
 
-    def __init__(self, habits: Habits, prices: Prices, carbon: Carbon) -> None:
-        self._habits = habits
+    def __init__(self, driving: DrivingProfiles, prices: Prices, carbon: Carbon) -> None:
+        self._driving = driving
         self._prices = prices
         self._carbon = carbon
 
-    def home(self, book: Book, chapter: Chapter, slot: Slot, stored: int) -> Episode:
-        """Return an episode at home, which begins with ``stored`` watt-hours in the battery."""
-        site, traits = book.site, self._habits.traits(book.site)
-        cut = book.next(chapter, slot.end_us)
+    def home_episode(
+        self, timeline: Timeline, baseline: Baseline, slot: Slot, stored: int
+    ) -> Episode:
+        """Return an episode at home that starts with *stored* watt-hours in the battery."""
+        site, profile = timeline.site, self._driving.profile(timeline.site)
+        cut = timeline.next_baseline(baseline, slot.end_us)
         finish = Finish.EVSE_DISCONNECT
         if cut is not None:
-            finish = Finish.EVSE_UNPAIR if cut.car == chapter.car else Finish.REMOVE_INTEGRATION
-        terms = Terms(
+            finish = Finish.EVSE_UNPAIR if cut.car == baseline.car else Finish.REMOVE_INTEGRATION
+        conditions = StartConditions(
             start_us=slot.start_us,
             end_us=slot.end_us if cut is None else cut.at_us,
             leaves_us=slot.end_us,
             ready_us=slot.ready_us,
-            watts=traits.watts,
-            battery_wh=chapter.battery_wh,
+            watts=profile.watts,
+            battery_wh=baseline.battery_wh,
             stored_wh=stored,
-            limit=book.limit(slot.start_us),
-            smart=book.smart(slot.start_us),
-            tariff=book.tariff(slot.start_us),
+            limit=timeline.limit(slot.start_us),
+            smart=timeline.smart(slot.start_us),
+            tariff=timeline.tariff(slot.start_us),
             feed=site.feed,
-            start_reason=Start.VEHICLE_LOG_CONNECT if chapter.point is None else Start.EVSE_CONNECT,
+            start_reason=Start.VEHICLE_LOG_CONNECT
+            if baseline.point is None
+            else Start.EVSE_CONNECT,
             finish_reason=finish,
         )
-        course = Course(terms, self._prices, self._carbon)
-        course.run(self._events(book, terms, slot))
-        return self._written(book, chapter, slot, course, public=False)
+        planner = SessionPlanner(conditions, self._prices, self._carbon)
+        planner.run_home(self._changes_during(timeline, conditions, slot))
+        return self._build(timeline, baseline, slot, planner, public=False)
 
-    def _events(self, book: Book, terms: Terms, slot: Slot) -> list[Event]:
-        events = [one for one in book.before(terms.end_us - 1) if one[0] > terms.start_us]
-        boost = self._habits.boost(book.site, slot.day) if terms.smart else None
+    def _changes_during(
+        self, timeline: Timeline, conditions: StartConditions, slot: Slot
+    ) -> list[TimedChange]:
+        changes = [
+            change
+            for change in timeline.changes_until(conditions.end_us - 1)
+            if change[0] > conditions.start_us
+        ]
+        boost = self._driving.habitual_boost(timeline.site, slot.day) if conditions.smart else None
         if boost is not None:
-            begin, end = (terms.start_us + span for span in (boost[0], sum(boost)))
-            habit: list[Event] = [(begin, "boost_start", None), (end, "boost_end", None)]
-            events = sorted(
-                [*events, *(one for one in habit if one[0] < terms.end_us)], key=lambda one: one[0]
-            )
-        return events
+            begin, end = (conditions.start_us + span for span in (boost[0], sum(boost)))
+            habitual: list[TimedChange] = [(begin, "boost_start", None), (end, "boost_end", None)]
+            changes += [change for change in habitual if change[0] < conditions.end_us]
+            changes.sort(key=lambda change: change[0])
+        return changes
 
-    def public(self, book: Book, chapter: Chapter, slot: Slot, net: int) -> Episode:
-        """Return an episode on the go, which makes good for the trip that led to it.
+    def public_episode(
+        self, timeline: Timeline, baseline: Baseline, slot: Slot, stored: int
+    ) -> Episode:
+        """Return an episode at a public charger, which replaces the energy used by the trip to it.
 
-        Without that, the battery would hold ``net`` watt-hours.
+        Without trip and charging, the battery would hold *stored* watt-hours.
         """
-        site, stay = book.site, self._habits.public_stay(book.site, slot.day)
-        need = self._habits.trip(site, slot.day) * chapter.rate // RATE
+        site, stay = timeline.site, self._driving.public_stay(timeline.site, slot.day)
+        need = self._driving.trip_metres(site, slot.day) * baseline.rate // METRES_PER_RATE
         enough = need * WATT_HOUR // (stay - _REPLUG) + 1
         usual = _PUBLIC_WATTS[slot.start_us // SECOND % 3]
-        watts = next((one for one in _PUBLIC_WATTS if one >= max(enough, usual)), enough)
+        watts = next((watts for watts in _PUBLIC_WATTS if watts >= max(enough, usual)), enough)
         end, finish = slot.start_us + stay, Finish.EVSE_DISCONNECT
-        cut = next((c for c in book.chapters if slot.start_us < c.at_us < end and not c.car), None)
+        cut = next(
+            (
+                later
+                for later in timeline.baselines
+                if slot.start_us < later.at_us < end and not later.car
+            ),
+            None,
+        )
         if cut is not None:
             end, finish = cut.at_us, Finish.REMOVE_INTEGRATION
-        terms = Terms(
+        conditions = StartConditions(
             start_us=slot.start_us,
             end_us=end,
             leaves_us=slot.start_us + stay,
             ready_us=slot.start_us + stay,
             watts=watts,
-            battery_wh=chapter.battery_wh,
-            stored_wh=net - need,
-            limit=book.limit(slot.start_us),
+            battery_wh=baseline.battery_wh,
+            stored_wh=stored - need,
+            limit=timeline.limit(slot.start_us),
             smart=False,
-            tariff=book.tariff(slot.start_us),
+            tariff=timeline.tariff(slot.start_us),
             feed=site.feed,
             start_reason=Start.VEHICLE_LOG_CONNECT,
             finish_reason=finish,
             need_wh=need,
         )
-        course = Course(terms, self._prices, self._carbon)
-        course.run_public()
-        return self._written(book, chapter, slot, course, public=True)
+        planner = SessionPlanner(conditions, self._prices, self._carbon)
+        planner.run_public()
+        return self._build(timeline, baseline, slot, planner, public=True)
 
-    def _written(
-        self, book: Book, chapter: Chapter, slot: Slot, course: Course, *, public: bool
+    def _build(
+        self,
+        timeline: Timeline,
+        baseline: Baseline,
+        slot: Slot,
+        planner: SessionPlanner,
+        *,
+        public: bool,
     ) -> Episode:
-        terms = course.terms
+        conditions = planner.conditions
         return Episode(
-            start_us=terms.start_us,
-            end_us=terms.end_us,
-            site=book.site,
+            start_us=conditions.start_us,
+            end_us=conditions.end_us,
+            site=timeline.site,
             day=slot.day,
-            car=chapter.car,
-            point=None if public else chapter.point,
+            car=baseline.car,
+            point=None if public else baseline.point,
             public=public,
-            tariff=terms.tariff,
-            watts=terms.watts,
-            ready_us=terms.ready_us,
-            battery_wh=terms.battery_wh,
-            arrival_wh=terms.stored_wh,
-            periods=course.periods(),
-            segments=tuple(course.segments),
-            plans=tuple(course.plans),
+            tariff=conditions.tariff,
+            watts=conditions.watts,
+            ready_us=conditions.ready_us,
+            battery_wh=conditions.battery_wh,
+            arrival_wh=conditions.stored_wh,
+            periods=planner.periods(),
+            segments=tuple(planner.segments),
+            plans=tuple(planner.plans),
         )

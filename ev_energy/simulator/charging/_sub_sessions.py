@@ -1,4 +1,7 @@
-"""Energy, cost, instructions and assessment of one period of an episode."""
+"""Figures of one period of an episode: energy, cost, instructions, assessment.
+
+The API calls such a period a charging sub-session.
+"""
 
 from __future__ import annotations
 
@@ -25,43 +28,43 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._episodes import Episode, Plan
 
 
-#: Watt-hours times hundredths of a minor unit for a kWh, in a minor unit.
+#: One minor unit, in watt-hours times hundredths of a minor unit per kWh.
 _MINOR_UNIT: Final = 100_000
 _KILO: Final = 1000
 
 
 @attrs.frozen
 class UsageInterval(Span):
-    """What flowed in a half-hour, or in the part of it that a period holds."""
+    """The energy of a half-hour, or of the part of it that belongs to a period."""
 
     slot_us: Micros
-    """When the half-hour begins."""
+    """The start of the half-hour."""
     wh: int
     solar_wh: int
     alt_wh: int
-    """What would have flowed, had it been charged at once."""
+    """The watt-hours that charging at once would have delivered in this half-hour."""
     price: int
-    """Of a kWh from the grid, in hundredths of a minor unit."""
+    """The price of a kWh from the grid, in hundredths of a minor unit."""
     co2: int
-    """Grams a kWh from the grid."""
+    """Grams of CO2 per kWh from the grid."""
 
     @property
     def grid_wh(self) -> int:
-        """What came from the grid."""
+        """The watt-hours from the grid."""
         return self.wh - self.solar_wh
 
     @property
     def price_minor_units(self) -> Decimal:
-        """The price in minor units and fractions of them."""
+        """The price in minor units, with decimals."""
         return Decimal(self.price) / 100
 
 
 @attrs.frozen(kw_only=True)
 class Usage:
-    """What a period delivered, until now if it is not over."""
+    """The energy, cost and carbon of a period by now."""
 
     intervals: tuple[UsageInterval, ...]
-    """All half-hours of it, those without energy among them."""
+    """All half-hours of the period, including those without energy."""
     wh: int
     solar_wh: int
     cost_exact: Decimal
@@ -69,34 +72,34 @@ class Usage:
     cost: int
     co2_grams: int
     savings_cost: int
-    """Against charging at once, in minor units."""
+    """Compared with charging at once, in minor units."""
     savings_co2_grams: int
     charging_us: Micros
-    """How long power flowed."""
+    """How long the car drew power."""
 
     @property
     def grid_wh(self) -> int:
-        """What came from the grid."""
+        """The watt-hours from the grid."""
         return self.wh - self.solar_wh
 
     @property
     def duration_minutes(self) -> int:
-        """How long power flowed, rounded."""
+        """How long the car drew power, in rounded minutes."""
         return (2 * self.charging_us + MINUTE) // (2 * MINUTE)
 
     @property
     def cost_per_kwh(self) -> int | None:
-        """What a kWh cost on average, in minor units; None without any."""
+        """The average price of a kWh in minor units; None without energy."""
         return round(self.cost_exact * _KILO / self.wh) if self.wh else None
 
     @property
     def co2_per_kwh(self) -> int | None:
-        """What a kWh caused on average, in grams; None without any."""
+        """The average grams of CO2 per kWh; None without energy."""
         return round(Decimal(self.co2_grams) * _KILO / self.wh) if self.wh else None
 
 
-class Accountant:
-    """Works out the usage of periods."""
+class UsageCalculator:
+    """Computes the usage of periods."""
 
     def __init__(self, prices: Prices, carbon: Carbon, solar: Solar | None) -> None:
         self._prices = prices
@@ -104,13 +107,13 @@ class Accountant:
         self._solar = solar
 
     def usage(self, episode: Episode, number: int, now: Micros) -> Usage:
-        """Return what a period of an episode delivered by ``now``."""
+        """Return the usage of a period of an episode by *now*."""
         period = episode.periods[number]
         start, end = period.start_us, now if period.end_us is None else min(now, period.end_us)
         first, last = start // HALF_HOUR, max(start, end - 1) // HALF_HOUR
         prices = self._prices.run(episode.tariff, first, last)
         carbon = self._carbon.run(episode.site.feed, first, last)
-        before, begun = divmod(episode.exact_energy(start), WATT_HOUR)
+        before, remainder = divmod(episode.exact_energy(start), WATT_HOUR)
         whole = episode.energy(end) - before
         intervals: list[UsageInterval] = []
         alt_before = 0
@@ -118,7 +121,7 @@ class Accountant:
             slot = (first + index) * HALF_HOUR
             begin, stop = max(start, slot), min(end, slot + HALF_HOUR)
             after = episode.energy(stop)
-            alt = min(whole, (begun + (stop - start) * episode.watts) // WATT_HOUR)
+            alt = min(whole, (remainder + (stop - start) * episode.watts) // WATT_HOUR)
             wh = after - before
             intervals.append(
                 UsageInterval(
@@ -126,36 +129,36 @@ class Accountant:
                     stop,
                     slot,
                     wh,
-                    self._from_roof(episode, begin, stop, wh),
+                    self._from_solar(episode, begin, stop, wh),
                     alt - alt_before,
                     prices[index],
                     carbon[index],
                 )
             )
             before, alt_before = after, alt
-        flowing = sum(
+        charging_us = sum(
             max(0, min(end, segment.end_us or end) - max(start, segment.start_us))
             for segment in episode.segments
         )
-        return _summed(tuple(intervals), whole, flowing)
+        return _total(tuple(intervals), whole, charging_us)
 
-    def _from_roof(self, episode: Episode, begin: Micros, end: Micros, wh: int) -> int:
+    def _from_solar(self, episode: Episode, begin: Micros, end: Micros, wh: int) -> int:
         if self._solar is None or not wh or episode.public:
             return 0
         span = Span(begin, end)
         return min(wh, max(0, self._solar(episode.site, span.start, span.end or span.start)))
 
 
-def _summed(intervals: tuple[UsageInterval, ...], wh: int, charging_us: Micros) -> Usage:
-    cost = sum(one.grid_wh * one.price for one in intervals)
-    grams = sum(one.grid_wh * one.co2 for one in intervals)
-    at_once = sum(one.alt_wh * one.price for one in intervals)
-    at_once_grams = sum(one.alt_wh * one.co2 for one in intervals)
+def _total(intervals: tuple[UsageInterval, ...], wh: int, charging_us: Micros) -> Usage:
+    cost = sum(interval.grid_wh * interval.price for interval in intervals)
+    grams = sum(interval.grid_wh * interval.co2 for interval in intervals)
+    at_once = sum(interval.alt_wh * interval.price for interval in intervals)
+    at_once_grams = sum(interval.alt_wh * interval.co2 for interval in intervals)
     exact = Decimal(cost) / _MINOR_UNIT
     return Usage(
         intervals=intervals,
         wh=wh,
-        solar_wh=sum(one.solar_wh for one in intervals),
+        solar_wh=sum(interval.solar_wh for interval in intervals),
         cost_exact=exact,
         cost=round(exact),
         co2_grams=round(Decimal(grams) / _KILO),
@@ -167,19 +170,19 @@ def _summed(intervals: tuple[UsageInterval, ...], wh: int, charging_us: Micros) 
 
 @attrs.frozen
 class Instruction:
-    """Whether to charge in a half-hour; or, for a boost, from its start on."""
+    """Whether to charge in a half-hour or, for a boost, from that half-hour on."""
 
     start_us: Micros
     lasts_us: Micros | None
-    """None: until something else is said."""
+    """None: until the next instruction."""
     on: bool
     plan: Plan
-    """What it follows from; it was made then."""
+    """The plan that the instruction follows from, made at the same time."""
 
 
 @attrs.frozen
 class PowerSwitch:
-    """Power switched on or off."""
+    """A command that switches power on or off."""
 
     at_us: Micros
     on: bool
@@ -188,34 +191,35 @@ class PowerSwitch:
 
 @attrs.frozen(kw_only=True)
 class Assessment:
-    """How well a period went."""
+    """An assessment of how well a period went."""
 
     delivered_wh: int
     capacity_percent: int
-    """Delivered, of what the battery can hold."""
+    """The energy delivered, in percent of the battery's capacity."""
     delivery_percent: int
-    """Delivered, of what was required."""
+    """The energy delivered, in percent of what was required."""
     average_watts: int
-    """While power flowed."""
+    """The average power while charging."""
     max_watts: int
     lasted_us: Micros
     least_cost: int
-    """The least that the same energy could have cost in the same time, in minor units."""
+    """The lowest possible cost of the same energy in the same time, in minor units."""
     most_cost: int
+    """The highest possible cost, in minor units."""
     savings_percent: int
-    """Savings made, of the most that could have been made."""
+    """The savings, in percent of the highest possible savings."""
 
 
 @attrs.frozen
 class Flag:
-    """Something that looks wrong."""
+    """A sign that something went wrong."""
 
     name: str
     root_cause: str
 
 
 def plans_of(episode: Episode, number: int) -> list[Plan]:
-    """Return the plans that were made for a period, oldest first."""
+    """Return the plans made during a period, oldest first."""
     period = episode.periods[number]
     return [
         plan
@@ -226,7 +230,7 @@ def plans_of(episode: Episode, number: int) -> list[Plan]:
 
 
 def instructions(episode: Episode, number: int) -> Iterator[Instruction]:
-    """Return the instructions of a period, by plan and then by time."""
+    """Yield the instructions of a period, by plan and then by time."""
     for plan in plans_of(episode, number):
         if plan.mode is Mode.BOOST:
             yield Instruction(plan.made_us // HALF_HOUR * HALF_HOUR, None, True, plan)
@@ -237,7 +241,7 @@ def instructions(episode: Episode, number: int) -> Iterator[Instruction]:
 
 
 def power_switches(episode: Episode, now: Micros) -> list[PowerSwitch]:
-    """Return what was switched by now, oldest first."""
+    """Return the power commands of an episode by *now*, oldest first."""
     end = now if episode.end_us is None else min(now, episode.end_us - 1)
     switches: list[PowerSwitch] = []
     for plan, following in zip(episode.plans, (*episode.plans[1:], None), strict=True):
@@ -254,19 +258,19 @@ def power_switches(episode: Episode, now: Micros) -> list[PowerSwitch]:
 
 
 def assess(episode: Episode, number: int, usage: Usage) -> Assessment:
-    """Return how well a period went."""
-    made = plans_of(episode, number) or episode.plans[-1:]
-    required = max(made[0].need_wh, usage.wh) if made else usage.wh
-    if made and made[-1].target_wh < made[0].target_wh:
-        required = usage.wh  # less was wanted after all
+    """Assess a period."""
+    plans = plans_of(episode, number) or episode.plans[-1:]
+    required = max(plans[0].need_wh, usage.wh) if plans else usage.wh
+    if plans and plans[-1].target_wh < plans[0].target_wh:
+        required = usage.wh  # the target was lowered during the period
     period = episode.periods[number]
-    worth = sorted(
-        (one.price, episode.watts * (end - one.start_us) // WATT_HOUR)
-        for one in usage.intervals
-        if (end := one.end_us) is not None
+    offers = sorted(
+        (interval.price, episode.watts * (end - interval.start_us) // WATT_HOUR)
+        for interval in usage.intervals
+        if (end := interval.end_us) is not None
     )
-    least, most = _filled(worth, usage.wh), _filled(worth[::-1], usage.wh)
-    cost = sum(one.wh * one.price for one in usage.intervals)
+    least, most = _cost_of(offers, usage.wh), _cost_of(offers[::-1], usage.wh)
+    cost = sum(interval.wh * interval.price for interval in usage.intervals)
     last = usage.intervals[-1].end_us if period.end_us is None else period.end_us
     return Assessment(
         delivered_wh=usage.wh,
@@ -284,7 +288,7 @@ def assess(episode: Episode, number: int, usage: Usage) -> Assessment:
 
 
 def flags_of(episode: Episode, number: int, usage: Usage) -> tuple[Flag, ...]:
-    """Return what looks wrong about a period."""
+    """Return the flags of a period."""
     if episode.end_us is None or number < len(episode.periods) - 1 or episode.public:
         return ()
     if episode.plans[-1].target_wh <= episode.stored(episode.end_us):
@@ -293,10 +297,10 @@ def flags_of(episode: Episode, number: int, usage: Usage) -> tuple[Flag, ...]:
     return (Flag("ENERGY_UNDER_DELIVERY", cause),)
 
 
-def _filled(worth: list[tuple[int, int]], wh: int) -> int:
+def _cost_of(offers: list[tuple[int, int]], wh: int) -> int:
     total = 0
-    for price, room in worth:
-        taken = min(room, wh)
+    for price, available in offers:
+        taken = min(available, wh)
         total += taken * price
         wh -= taken
     return total

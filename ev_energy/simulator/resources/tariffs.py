@@ -300,7 +300,7 @@ def _price_periods(pricing: Tariff, weekday: int) -> Iterator[tuple[int, int, in
     """Yield price, first half-hour and end half-hour of each period of a day."""
 
     def price_at(slot: int) -> int:
-        matching = (band.price for band in pricing.bands if band.holds(slot * 30, weekday))
+        matching = (band.price for band in pricing.bands if band.includes(slot * 30, weekday))
         return next(matching, pricing.price)
 
     for price, group in groupby(range(SLOTS), key=price_at):

@@ -220,7 +220,7 @@ class WorldFleet:
             offset=ZONE_OFFSETS[group],
             tariff=self._tariff(location["tariff"] and location["tariff"].key),
             feed=carbon_feed(city.country),
-            began=homes.charging_start(home),
+            active_since=homes.charging_start(home),
             zone=city.zone,
             country=city.country,
             smart=row is None or bool(row["smart_charging_enabled"]),
@@ -237,7 +237,7 @@ class WorldFleet:
             offset=timedelta(0),
             tariff=self._tariff(stored["tariff"]),
             feed=carbon_feed(stored["country"]),
-            began=read_instant(stored["began"]),
+            active_since=read_instant(stored["began"]),
             country=stored["country"],
         )
 

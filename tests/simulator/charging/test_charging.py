@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
 from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator._seeded_random import ID_LETTERS, SeededRandom
-from ev_energy.simulator.charging import _energy_accounting as _ledger
+from ev_energy.simulator.charging import _energy_accounting
 from ev_energy.simulator.charging._carbon import Feed
 from ev_energy.simulator.charging._charging_model import ChargingModel, EpisodePosition
 from ev_energy.simulator.charging._charging_site import (
@@ -22,7 +22,7 @@ from ev_energy.simulator.charging._charging_site import (
     ChargingSite,
     Group,
 )
-from ev_energy.simulator.charging._daily_order import Order, curve
+from ev_energy.simulator.charging._daily_order import DailyOrder, curve
 from ev_energy.simulator.charging._prices import Band, Prices, Tariff
 from ev_energy.simulator.charging._sub_sessions import (
     assess,
@@ -80,7 +80,7 @@ class Town:
             offset=OFFSETS[group],
             tariff=TARIFFS[bits // 7 % 3],
             feed=FEEDS[group],
-            began=ANCHOR - timedelta(days=100) + timedelta(days=60) * rank / (rank + 50),
+            active_since=ANCHOR - timedelta(days=100) + timedelta(days=60) * rank / (rank + 50),
             smart=bits // 11 % 5 != 0,
         )
 
@@ -240,7 +240,7 @@ def test_the_short_way_to_a_batterys_level_leads_where_the_long_one_does(
     span = timedelta(days=150)
     short = list(model_of(town).episodes(site, after=ANCHOR, now=ANCHOR + span))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_ledger, "_SETTLES", 1000)
+        patch.setattr(_energy_accounting, "_SETTLING_DAYS", 1000)
         assert short == list(model_of(town).episodes(site, after=ANCHOR, now=ANCHOR + span))
 
 
@@ -293,12 +293,12 @@ def test_the_fleet_lists_what_its_bays_do_in_order_both_ways_and_from_anywhere(s
     )
     assert list(model.fleet_episodes(after=low, now=ANCHOR)) == expected
     assert list(model.fleet_episodes(after=low, now=ANCHOR, newest_first=True)) == expected[::-1]
-    for place in range(0, len(expected), 11):
-        mark = EpisodePosition.of(expected[place])
-        assert list(model.fleet_episodes(after=mark, now=ANCHOR)) == expected[place + 1 :]
+    for index in range(0, len(expected), 11):
+        mark = EpisodePosition.of(expected[index])
+        assert list(model.fleet_episodes(after=mark, now=ANCHOR)) == expected[index + 1 :]
         down = model.fleet_episodes(after=low, before=mark, now=ANCHOR, newest_first=True)
-        assert list(down) == expected[:place][::-1]
-        assert list(model.fleet_episodes(after=low, before=mark, now=ANCHOR)) == expected[:place]
+        assert list(down) == expected[:index][::-1]
+        assert list(model.fleet_episodes(after=low, before=mark, now=ANCHOR)) == expected[:index]
 
 
 def test_the_list_begins_with_the_oldest_and_ends_with_what_is_there_now() -> None:
@@ -453,26 +453,26 @@ def test_ranks_have_places_and_places_have_times_in_order(
     size: int, day: int, data: st.DataObject
 ) -> None:
     points = curve((6.5, 0), (9, 40), (15, 200), (16, 300), (23, 1000))
-    order = Order(SeededRandom(3), ("test",), size, lambda _day: points)
+    order = DailyOrder(SeededRandom(3), ("test",), size, lambda _day: points)
     rank = data.draw(st.integers(0, size - 1))
-    place = order.place(rank, day)
-    assert 0 <= place < size
-    assert order.rank(place, day) == rank
-    assert abs(place - order.place(rank, day + 1)) <= max(1, size * 6 // 100)
+    index = order.index(rank, day)
+    assert 0 <= index < size
+    assert order.rank(index, day) == rank
+    assert abs(index - order.index(rank, day + 1)) <= max(1, size * 6 // 100)
     time = order.time(rank, day)
-    assert time == order.time_of_place(place, day)
+    assert time == order.time_at(index, day)
     assert time % 1_000_000
-    assert order.first_after(time, day) == place + 1
-    assert order.first_after(time - 1, day) == place
-    if place:
-        assert order.time_of_place(place - 1, day) < time
+    assert order.first_after(time, day) == index + 1
+    assert order.first_after(time - 1, day) == index
+    if index:
+        assert order.time_at(index - 1, day) < time
     asked = data.draw(st.integers(-5, 86_400 * 10**6))
     first = order.first_after(asked, day)
-    assert first == size or order.time_of_place(first, day) > asked
-    assert first == 0 or order.time_of_place(first - 1, day) <= asked
+    assert first == size or order.time_at(first, day) > asked
+    assert first == 0 or order.time_at(first - 1, day) <= asked
     noon = day * DAY + asked
-    passed = [(d, p) for d, places in order.before(noon, noon - DAY) for p in places]
-    coming = [(d, p) for d, places in order.after(noon - 1, noon + DAY) for p in places]
+    passed = [(d, p) for d, indexes in order.before(noon, noon - DAY) for p in indexes]
+    coming = [(d, p) for d, indexes in order.after(noon - 1, noon + DAY) for p in indexes]
     assert passed == sorted(passed, reverse=True)
     assert coming == sorted(coming)
     assert not set(passed) & set(coming)

@@ -202,13 +202,13 @@ async def test_what_cannot_match_is_not_looked_for(start: Any, clock: Clock) -> 
     api = await start(rate_limit=None, clock=clock, vehicles=100_000)
     looked_at: list[int] = []
     model = api.simulator._world.charging
-    episode = model._ledger.episode
+    episode = model._accounting.episode
 
-    def counted(book: Any, day: int) -> Any:
+    def counted(timeline: Any, day: int) -> Any:
         looked_at.append(day)
-        return episode(book, day)
+        return episode(timeline, day)
 
-    model._ledger.episode = counted
+    model._accounting.episode = counted
     for asked in (
         "start__gt=2030-01-01T00:00:00Z",
         "start__lt=2020-01-01T00:00:00Z",

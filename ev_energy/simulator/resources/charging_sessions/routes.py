@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
-from ev_energy.simulator.charging._episodes import MOST_PERIODS
+from ev_energy.simulator.charging._episodes import MAX_PERIODS
 from ev_energy.simulator.clock._instants import micros
 from ev_energy.simulator.http._problems import ProblemError, conflict, invalid
 from ev_energy.simulator.http._routes import Reply, detail, listing
@@ -232,7 +232,7 @@ def _boost(call: Call, what: ChangeKind) -> Reply:
     required_mode = Mode.SMART if what == "boost_start" else Mode.BOOST
     if not state.smart:
         raise conflict("Smart charging is turned off.")
-    if not running or state.mode is not required_mode or len(episode.periods) > MOST_PERIODS - 3:
+    if not running or state.mode is not required_mode or len(episode.periods) > MAX_PERIODS - 3:
         raise conflict(f"The session is not in an ongoing {required_mode.lower()} sub-session.")
     if what == "boost_start" and (state.complete or episode.start_us >= micros(call.now)):
         raise conflict("The vehicle needs no more energy.")
