@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import doctest
+
+from ev_energy import simulator
+
+
+def test_worked_example_of_the_package_is_true() -> None:
+    result = doctest.testmod(simulator)
+    assert result.attempted
+    assert not result.failed
