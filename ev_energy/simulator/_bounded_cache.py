@@ -1,4 +1,4 @@
-"""Answers that are kept for a while, and not for ever."""
+"""A cache with a limited number of entries."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ V = TypeVar("V")
 
 
 class BoundedCache(Generic[K, V]):
-    """The last so many answers, by keys that need not be the arguments they depend on."""
+    """The most recently added values, under explicit keys.
+
+    Unlike with `functools.lru_cache`, a key need not be the arguments of a function, and reading
+    an entry does not prolong its life.
+    """
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        self._answers: dict[K, V] = {}
+        self._values: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """Return an answer, None if it is not known any more."""
-        return self._answers.get(key)
+        """Return the value of *key*, or None if it is not cached."""
+        return self._values.get(key)
 
-    def put(self, key: K, answer: V) -> V:
-        """Keep an answer, and forget the oldest one if there are too many."""
-        if len(self._answers) >= self._max_size:
-            self._answers.pop(next(iter(self._answers)), None)
-        self._answers[key] = answer
-        return answer
+    def put(self, key: K, value: V) -> V:
+        """Add *value*, evict the oldest entry if the cache is full, and return *value*."""
+        if len(self._values) >= self._max_size:
+            self._values.pop(next(iter(self._values)), None)
+        self._values[key] = value
+        return value

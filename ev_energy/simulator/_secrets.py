@@ -1,4 +1,4 @@
-"""Secrets: random, or the same for a seed where that was asked for."""
+"""Secrets: random, or derived from the seed on request."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Secrets:
-    """Makes client secrets, tokens, codes, signing secrets and the keys of links.
+    """Creates client secrets, tokens, codes, signing secrets and the keys of links.
 
-    They are random, since a web page that is open in a browser on this machine could work out
-    those that follow from a seed. ``fixed`` ones do follow from it, for recordings and for
+    They are random by default: a web page open in a browser on this machine could compute secrets
+    that follow from a known seed. With *fixed*, they follow from the seed, for recordings and for
     settings that are written down once.
     """
 
@@ -22,14 +22,14 @@ class Secrets:
         self._random = random
         self._fixed = fixed
 
-    def bits(self, *about: object) -> int:
-        """Return 128 bits that are secret; fixed ones belong to ``about``."""
-        return self._random.number(*about) if self._fixed else secrets.randbits(128)
+    def bits(self, *key: object) -> int:
+        """Return 128 secret bits; if fixed, they are derived from the key."""
+        return self._random.number(*key) if self._fixed else secrets.randbits(128)
 
-    def text(self, *about: object) -> str:
+    def text(self, *key: object) -> str:
         """Return 128 secret bits as 32 hexadecimal digits."""
-        return f"{self.bits(*about):032x}"
+        return f"{self.bits(*key):032x}"
 
-    def uuid(self, *about: object) -> str:
+    def uuid(self, *key: object) -> str:
         """Return a secret UUID as text."""
-        return str(uuid.UUID(int=self.bits(*about), version=4))
+        return str(uuid.UUID(int=self.bits(*key), version=4))

@@ -1,4 +1,4 @@
-"""Numbers that look random and are the same for a seed, in whatever order they are asked for."""
+"""Pseudo-random numbers that follow from a seed and a key, in whatever order they are read."""
 
 from __future__ import annotations
 
@@ -19,34 +19,37 @@ ID_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class SeededRandom:
-    """A source of numbers that are named, not drawn: the same name gives the same number."""
+    """A generator without state: the same key always gives the same number.
+
+    Keys decide the ids and the data of a world, so changing one changes worlds.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = str(seed).encode()
 
-    def number(self, *about: object) -> int:
-        """Return 128 bits that belong to ``about``."""
-        name = "/".join(map(str, about)).encode()
-        return int.from_bytes(hashlib.blake2b(name, digest_size=16, key=self._seed).digest(), "big")
+    def number(self, *key: object) -> int:
+        """Return 128 bits derived from the key."""
+        text = "/".join(map(str, key)).encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=16, key=self._seed).digest(), "big")
 
-    def between(self, low: int, high: int, *about: object) -> int:
-        """Return a whole number from ``low`` to ``high``, both included."""
-        return low + self.number(*about) % (high - low + 1)
+    def between(self, low: int, high: int, *key: object) -> int:
+        """Return an integer from *low* to *high*, both included."""
+        return low + self.number(*key) % (high - low + 1)
 
-    def odds(self, percent: int, *about: object) -> bool:
-        """Return true in about ``percent`` of a hundred cases."""
-        return self.number(*about) % 100 < percent
+    def odds(self, percent: int, *key: object) -> bool:
+        """Return True for about *percent* percent of the keys."""
+        return self.number(*key) % 100 < percent
 
-    def pick(self, options: Sequence[T], *about: object) -> T:
-        """Return one of ``options``."""
-        return options[self.number(*about) % len(options)]
+    def pick(self, options: Sequence[T], *key: object) -> T:
+        """Return one of the *options*."""
+        return options[self.number(*key) % len(options)]
 
-    def uid(self, prefix: str, made_at: datetime, *about: object) -> str:
-        """Return an identifier that sorts by when the thing was made."""
-        bits = ((micros(made_at) // 1000) << 80) | (self.number(prefix, *about) >> 48)
+    def uid(self, prefix: str, made_at: datetime, *key: object) -> str:
+        """Return an id that sorts by the time of creation, to the millisecond."""
+        bits = ((micros(made_at) // 1000) << 80) | (self.number(prefix, *key) >> 48)
         letters = (ID_LETTERS[(bits >> shift) & 31] for shift in range(125, -1, -5))
         return prefix + "".join(letters)
 
-    def uuid(self, *about: object) -> str:
-        """Return a UUID as text."""
-        return str(uuid.UUID(int=self.number(*about), version=4))
+    def uuid(self, *key: object) -> str:
+        """Return a UUID (version 4) as text."""
+        return str(uuid.UUID(int=self.number(*key), version=4))

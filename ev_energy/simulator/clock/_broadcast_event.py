@@ -1,4 +1,4 @@
-"""A way to wake coroutines, in whatever event loops they wait, from any thread."""
+"""An event that wakes coroutines in any number of event loops, from any thread."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
 
 
 class BroadcastEvent:
-    """Rings for everybody who listens."""
+    """Sets an `asyncio.Event` of each listener."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._listening: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._listeners: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     @contextmanager
     def listen(self) -> Generator[asyncio.Event]:
-        """Give an event that is set at each ring; clear it before you look at what may change."""
-        rung, loop = asyncio.Event(), asyncio.get_running_loop()
+        """Provide an event that each `notify` sets. Clear it before reading what may change."""
+        event, loop = asyncio.Event(), asyncio.get_running_loop()
         with self._lock:
-            self._listening[rung] = loop
+            self._listeners[event] = loop
         try:
-            yield rung
+            yield event
         finally:
             with self._lock:
-                self._listening.pop(rung, None)
+                self._listeners.pop(event, None)
 
     def notify(self) -> None:
-        """Wake all who listen now."""
+        """Wake all current listeners."""
         with self._lock:
-            listening = list(self._listening.items())
-        for rung, loop in listening:
+            listeners = list(self._listeners.items())
+        for event, loop in listeners:
             try:
-                loop.call_soon_threadsafe(rung.set)
-            except RuntimeError:  # that loop is closed, so nobody listens there any more
+                loop.call_soon_threadsafe(event.set)
+            except RuntimeError:  # the loop was closed, so its listener will not return
                 with self._lock:
-                    self._listening.pop(rung, None)
+                    self._listeners.pop(event, None)

@@ -1,4 +1,4 @@
-"""The clock of the simulated world: it stands still, runs at any speed, or jumps ahead."""
+"""The clock of the simulated world, which stands still, runs at any speed, or jumps ahead."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-#: Identifiers hold the milliseconds since 1970, and none before.
+#: Ids hold milliseconds since 1970, so no earlier instant can be used.
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: A year before the calendar ends, so that adding hours to the time needs no check.
 _LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
-#: All that is announced to webhooks in the time that is jumped over has to be made up.
+#: A jump publishes all webhook events of the time it skips, so its length is limited.
 LONGEST_JUMP: Final = timedelta(days=366)
-#: An hour in a millisecond.
+#: One hour per millisecond.
 GREATEST_SPEED: Final = 3_600_000
-#: The longest time a loop is asked to sleep at once; some cannot count much further.
-_NAP: Final = 3600.0
+#: The longest single sleep; some event loops overflow with much longer timers.
+_LONGEST_SLEEP: Final = 3600.0
 
 
 class Clock:
-    """Tells the world's time. It never goes back, and any thread may read or move it.
+    """The time of the simulated world. It never goes back; any thread may read or move it.
 
-    At a ``speed`` of 0 it stands still, at 1 it keeps pace with ours, at 60 an hour is a minute;
-    3,600,000 is the greatest. A jump spans 366 days at most. The first instant is the first of
-    1970; at the beginning of the year 9999 the clock stops. ``monotonic`` counts the real seconds.
+    At a *speed* of 0 the clock stands still, at 1 it runs in real time, at 60 an hour passes in a
+    minute; the highest speed is 3,600,000. A jump spans at most 366 days. The clock covers the
+    years 1970 to 9998 and stops at the beginning of 9999. *monotonic* returns real seconds.
 
-    A second hand, `service_now`, always runs at the pace of real time, and jumps along. Lifetimes
-    of tokens and the rate limit go by it, since clients measure those with clocks of their own.
+    The clock has a second reading, `service_now`, which runs in real time at any speed and takes
+    part in jumps. Token lifetimes and the rate limit use it, because clients measure them with
+    their own clocks.
     """
 
     def __init__(
@@ -53,38 +54,38 @@ class Clock:
         self._service = self._base
         self._service_at = self._based_at
         self._lock = threading.Lock()
-        self._moved = BroadcastEvent()
-        self._told: dict[object, Callable[[], None]] = {}
+        self._changed = BroadcastEvent()
+        self._callbacks: dict[object, Callable[[], None]] = {}
 
     def __call__(self) -> datetime:
-        """Return what time it is in the world."""
+        """Return the current time of the world."""
         return self.now()
 
     def now(self) -> datetime:
-        """Return what time it is in the world."""
+        """Return the current time of the world."""
         with self._lock:
             return self._read()
 
     def service_now(self) -> datetime:
-        """Return the time by the hand that takes a real second for a second, jumps included."""
+        """Return the time that advances by one second per real second, and by each jump."""
         with self._lock:
             return self._read_service()
 
     @property
     def speed(self) -> float:
-        """How many seconds of the world a real second lasts."""
+        """Seconds of the world per real second."""
         return self._speed
 
     def run(self, speed: float = 1.0) -> None:
-        """Go on from now at another speed."""
+        """Continue from now at another speed."""
         speed = _checked_speed(speed)
         with self._lock:
             at = self._monotonic()
             self._base, self._based_at, self._speed = self._read(at), at, speed
-        self._moved.notify()
+        self._changed.notify()
 
     def stop(self) -> None:
-        """Stand still from now on."""
+        """Stop the clock."""
         self.run(0.0)
 
     def advance(
@@ -96,7 +97,7 @@ class Clock:
         minutes: float = 0,
         seconds: float = 0,
     ) -> datetime:
-        """Jump ahead, by 366 days at most; return the time it is then."""
+        """Jump ahead by at most 366 days. Return the new time."""
         try:
             span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
             span += by or timedelta()
@@ -109,56 +110,57 @@ class Clock:
         return self._jump(lambda now: _later(now, span))
 
     def jump_to(self, instant: datetime) -> datetime:
-        """Jump ahead to an instant, 366 days away at most; return it."""
+        """Jump ahead to an instant at most 366 days away. Return it."""
         instant = _checked_instant(instant)
         return self._jump(lambda _now: instant)
 
     async def wait_until(self, instant: datetime) -> None:
-        """Return once it is ``instant`` or later, however the clock gets there."""
+        """Wait until the clock reaches *instant*, by running or by jumping."""
         _check_zone(instant)
         await self._wait(lambda: ((instant - self._read()).total_seconds(), self._speed))
 
     async def wait_until_service(self, instant: datetime) -> None:
-        """Return once `service_now` is ``instant`` or later."""
+        """Wait until `service_now` reaches *instant*."""
         _check_zone(instant)
         await self._wait(lambda: ((instant - self._read_service()).total_seconds(), 1.0))
 
-    async def _wait(self, left: Callable[[], tuple[float, float]]) -> None:
-        """Return once *left*, which gives the seconds that are missing and their pace, has none."""
+    async def _wait(self, remaining: Callable[[], tuple[float, float]]) -> None:
+        """Wait until *remaining*, a function returning seconds and their speed, returns none."""
         loop = asyncio.get_running_loop()
-        with self._moved.listen() as stirred:  # by a move, or by the timer
+        with self._changed.listen() as changed:  # set by moves of the clock and by the timer
             while True:
-                stirred.clear()
+                changed.clear()
                 with self._lock:
-                    missing, pace = left()
-                if missing <= 0:
+                    seconds, speed = remaining()
+                if seconds <= 0:
                     return
                 timer = None
-                if pace:
-                    timer = loop.call_later(min(missing / pace, _NAP), stirred.set)
+                if speed:
+                    timer = loop.call_later(min(seconds / speed, _LONGEST_SLEEP), changed.set)
                 try:
-                    await stirred.wait()
+                    await changed.wait()
                 finally:
                     if timer is not None:
                         timer.cancel()
 
     def on_jump(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called after each jump, in the jumper's thread.
+        """Call *callback* after each jump, in the thread that jumps.
 
-        Returns a function that ends this.
+        Returns:
+            A function that removes the callback.
         """
         key = object()
         with self._lock:
-            self._told[key] = callback
+            self._callbacks[key] = callback
 
         def remove() -> None:
             with self._lock:
-                self._told.pop(key, None)
+                self._callbacks.pop(key, None)
 
         return remove
 
     def dump(self) -> dict[str, Any]:
-        """Return JSON that `load` goes on from."""
+        """Return the state of the clock as JSON for `load`."""
         with self._lock:
             return {
                 "now": write_instant(self._read()),
@@ -167,14 +169,14 @@ class Clock:
             }
 
     def load(self, dumped: dict[str, Any]) -> None:
-        """Go on as another clock did when it was dumped; the time since then did not pass."""
+        """Continue from a dumped state. The time since the dump is not counted."""
         now, speed = _checked_instant(read_instant(dumped["now"])), _checked_speed(dumped["speed"])
-        # Earlier versions had the one hand only.
+        # State files of earlier versions have no service time.
         service = _checked_instant(read_instant(dumped.get("service_now", dumped["now"])))
         with self._lock:
             self._base, self._based_at, self._speed = now, self._monotonic(), speed
             self._service, self._service_at = service, self._based_at
-        self._moved.notify()
+        self._changed.notify()
 
     def _read(self, at: float | None = None) -> datetime:
         at = self._monotonic() if at is None else at
@@ -189,11 +191,11 @@ class Clock:
             return _LAST
         return self._service + timedelta(seconds=elapsed)
 
-    def _jump(self, aim: Callable[[datetime], datetime]) -> datetime:
+    def _jump(self, target: Callable[[datetime], datetime]) -> datetime:
         with self._lock:
             at = self._monotonic()
             now = self._read(at)
-            then = aim(now)
+            then = target(now)
             if then < now:
                 raise ValueError(f"The clock cannot go back from {now} to {then}")
             if then - now > LONGEST_JUMP:
@@ -201,10 +203,10 @@ class Clock:
             service = min(self._read_service(at), _LAST - (then - now)) + (then - now)
             self._base, self._based_at = then, at
             self._service, self._service_at = service, at
-            told = list(self._told.values())
+            callbacks = list(self._callbacks.values())
         if then > now:
-            self._moved.notify()
-            for callback in told:
+            self._changed.notify()
+            for callback in callbacks:
                 callback()
         return then
 

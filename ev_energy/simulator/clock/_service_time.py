@@ -1,4 +1,4 @@
-"""The time by which the service measures what its clients measure, too."""
+"""The clock for what both the service and its clients measure: lifetimes and rate limits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from ev_energy.simulator.clock._clock import Clock
 
 
-#: Which clock lifetimes and limits go by.
+#: The clock that lifetimes and limits use.
 TimeSource = Literal["real", "world"]
 
 
 def checked_source(name: str, source: str) -> TimeSource:
-    """Return a source of time; `ValueError` names the argument that is none."""
+    """Return *source* if it is valid, or raise a `ValueError` that names the argument."""
     if source == "real":
         return "real"
     if source == "world":
@@ -26,22 +26,22 @@ def checked_source(name: str, source: str) -> TimeSource:
 
 
 class ServiceClock:
-    """What lifetimes of tokens, codes and upload URLs and the hour of the rate limit go by.
+    """The clock of the lifetimes of tokens, codes and upload URLs, and of the rate limit.
 
-    A client counts those with a clock of its own. In ``"real"`` time a second here is a second of
-    that client at any speed of the world, and a jump of the world's clock is a jump here as well.
-    In ``"world"`` time everything goes by the clock of the world. Its methods are what a client
-    takes to measure the same way: ``Client(wall_clock=clock.timestamp,
-    budget=MemoryBudget(clock=clock.monotonic, sleep=clock.sleep))``.
+    A client measures those with its own clock. With ``"real"`` time, a second of this clock is a
+    real second at any speed of the world, and a jump of the world's clock is a jump of this one.
+    With ``"world"`` time, it is the clock of the world. A client can use the same clock:
+    ``Client(wall_clock=clock.timestamp, budget=MemoryBudget(clock=clock.monotonic,
+    sleep=clock.sleep))``.
     """
 
     def __init__(self, clock: Clock, source: TimeSource) -> None:
         self._clock = clock
         self._real = source == "real"
-        self._began = self()
+        self._start = self()
 
     def __call__(self) -> datetime:
-        """Return what time it is."""
+        """Return the current time."""
         return self._clock.service_now() if self._real else self._clock.now()
 
     def timestamp(self) -> float:
@@ -49,14 +49,14 @@ class ServiceClock:
         return self().timestamp()
 
     def monotonic(self) -> float:
-        """Return the seconds since the simulator was made, jumps included."""
-        return (self() - self._began).total_seconds()
+        """Return the seconds since the simulator was created, jumps included."""
+        return (self() - self._start).total_seconds()
 
     def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
-        """Wait for some seconds, or for a jump over them. Any event loop may wait for this.
+        """Wait for some seconds, or for a jump over them, in any event loop.
 
-        The seconds count from the call, and not from the first turn of what awaits its result: a
-        jump in between counts as well.
+        The seconds count from the call of this method, not from the await, so a jump in between
+        counts as well.
         """
         wait = self._clock.wait_until_service if self._real else self._clock.wait_until
         return wait(self() + timedelta(seconds=max(0.0, seconds)))

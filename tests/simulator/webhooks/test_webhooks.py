@@ -362,7 +362,7 @@ async def test_slow_endpoint_does_not_delay_the_others(webhooks: Webhooks, clock
         for number in range(3):
             publish(webhooks, number)
         await until(lambda: len(webhooks.deliveries) == 3 and slow.arrivals)
-        await until(lambda: clock._moved._listening)
+        await until(lambda: clock._changed._listeners)
         clock.advance(seconds=5)  # its retry comes on time as well
         await until(lambda: len(quick.arrivals) == 4)
         assert len(slow.arrivals) == 1

@@ -37,7 +37,7 @@ def standing(start: datetime = NOON) -> Clock:
 
 
 async def until_waiting(clock: Clock, tasks: int = 1) -> None:
-    while len(clock._moved._listening) < tasks:
+    while len(clock._changed._listeners) < tasks:
         await asyncio.sleep(0)
 
 
@@ -230,7 +230,7 @@ async def test_waiting_can_be_cancelled_and_leaves_nothing_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert all(handle.cancelled() for handle in timers)
-    assert not clock._moved._listening
+    assert not clock._changed._listeners
 
 
 async def test_waiting_costs_nothing_while_nothing_happens(real: Real) -> None:
@@ -260,7 +260,7 @@ def test_a_loop_that_was_closed_while_it_waited_does_not_hinder_the_clock() -> N
     waiting.cancel()
     loop.close()
     assert clock.advance(hours=2) == clock()
-    assert not clock._moved._listening
+    assert not clock._changed._listeners
 
 
 def test_each_jump_is_told_in_the_thread_of_the_jumper_until_nobody_cares() -> None:
