@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from ev_energy._contract.facts import METHODS, Facts
+
 Node: TypeAlias = Mapping[str, Any]
-Facts: TypeAlias = dict[str, Any]
 
 #: The headers of most replies. Another set of headers is named by its difference from this one.
 _USUAL_HEADERS: Final = {
@@ -21,7 +22,7 @@ _USUAL_HEADERS: Final = {
     "X-RateLimit-Remaining": "x-ratelimit-remaining",
     "RetryAfter": "retry-after",
 }
-_METHODS: Final = ("get", "post", "put", "patch", "delete")
+_METHODS: Final = tuple(map(str.lower, METHODS))
 _PARTS: Final = frozenset({"items", "additionalProperties", "if", "then", "not"})
 _LISTS: Final = frozenset({"allOf", "anyOf", "oneOf"})
 _MAPS: Final = frozenset({"properties", "dependentSchemas"})
@@ -99,24 +100,24 @@ class Extraction:
             "scopes": sorted({scope for flow in flows for scope in flow["scopes"]}),
             "operations": {
                 f"{method.upper()} {path}": self._operation(item, method, path)
-                for path, item in sorted(whole["paths"].items())
+                for path, item in whole["paths"].items()
                 for method in _METHODS
                 if method in item
             },
             "webhooks": {
                 name: self._operation(item, "post", name)
-                for name, item in sorted(whole["webhooks"].items())
+                for name, item in whole["webhooks"].items()
             },
             "parameters": self._shared("parameters", self._parameter),
             "responses": self._shared("responses", self._response),
             "headers": self._shared("headers", self._header),
-            "header_sets": dict(sorted(self._header_sets.items())),
+            "header_sets": self._header_sets,
             "schemas": self._shared("schemas", self._schema),
         }
 
     def _shared(self, section: str, read: Callable[[Node, str], Any]) -> Facts:
         nodes = self._components[section]
-        return {name: read(node, f"{section} {name}") for name, node in sorted(nodes.items())}
+        return {name: read(node, f"{section} {name}") for name, node in nodes.items()}
 
     def _operation(self, item: Node, method: str, path: str) -> Facts:
         node, where = item[method], f"{method.upper()} {path}"

@@ -11,6 +11,9 @@ import msgspec
 
 FILE: Final = Path(__file__).with_name("api.json")
 
+#: The methods of operations, in the order of the file.
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 Facts: TypeAlias = dict[str, Any]
 
 
@@ -46,13 +49,22 @@ def lookup(facts: Mapping[str, Any], section: str, name: str) -> Any:
     return facts[section][name]
 
 
+def _order(name: str) -> tuple[str, int]:
+    """Return the sort key of an item: of an operation, its path and then its method."""
+    method, _, path = name.partition(" ")
+    return (path, METHODS.index(method)) if method in METHODS else (name, 0)
+
+
 def to_text(facts: Mapping[str, Any]) -> str:
-    """Return *facts* as the file has them: one line for each item of a section."""
+    """Return *facts* as the file has them: one line for each item of a section, in order."""
     lines: list[str] = []
     for name, section in facts.items():
         if isinstance(section, dict):
             items = cast("Facts", section)
-            inner = ",\n".join(f"{json.dumps(n)}: {json.dumps(one)}" for n, one in items.items())
+            inner = ",\n".join(
+                f"{json.dumps(item)}: {json.dumps(items[item])}"
+                for item in sorted(items, key=_order)
+            )
             lines.append(f"{json.dumps(name)}: {{\n{inner}\n}}")
         else:
             lines.append(f"{json.dumps(name)}: {json.dumps(section)}")

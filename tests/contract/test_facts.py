@@ -73,12 +73,38 @@ def test_a_reference_to_nothing_is_named_with_the_remedy() -> None:
         Description(document(broken))
 
 
+def references(node: Any) -> Iterator[str]:
+    """Yield what the ``$ref`` of a document lead to."""
+    if isinstance(node, list):
+        for one in node:
+            yield from references(one)
+    elif isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        for one in node.values():
+            yield from references(one)
+
+
+def test_every_reference_of_the_facts_leads_to_something() -> None:
+    spec = Description(document(FACTS))
+    for reference in sorted(set(references(spec.data))):
+        spec.resolve({"$ref": reference})
+
+
 def test_the_document_made_of_the_facts_states_the_same_facts() -> None:
     found = list(differences(FACTS, Extraction(document(FACTS)).facts()))
     assert [
         one for one in found if not one.endswith(tuple(f"{n} was removed" for n in TOLD_IN_TEXT))
     ] == []
     assert len(found) > 20
+
+
+def test_the_file_has_its_items_in_order_whatever_the_order_of_the_facts() -> None:
+    reverse = {
+        name: dict(reversed(section.items())) if isinstance(section, dict) else section
+        for name, section in FACTS.items()
+    }
+    assert to_text(reverse) == to_text(FACTS)
 
 
 def test_facts_of_an_unknown_operation_say_how_to_add_them() -> None:
