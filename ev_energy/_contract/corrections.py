@@ -62,15 +62,15 @@ class OfParameter(NamedTuple):
             parameters: list[Any] = facts["operations"][key]["parameters"]
             for index, parameter in enumerate(parameters):
                 own = shared[parameter] if isinstance(parameter, str) else parameter
-                if self._is_meant(own):
+                if self._matches(own):
                     parameters[index] = copy.deepcopy(own)
                     yield parameters[index]["schema"]
         if not self.operations:
             lists = (operation.get("parameters", []) for operation in facts["operations"].values())
             own_ones = (one for one in chain(*lists) if not isinstance(one, str))
-            yield from (p["schema"] for p in chain(shared.values(), own_ones) if self._is_meant(p))
+            yield from (p["schema"] for p in chain(shared.values(), own_ones) if self._matches(p))
 
-    def _is_meant(self, parameter: Facts) -> bool:
+    def _matches(self, parameter: Facts) -> bool:
         return (parameter["in"], parameter["name"]) == (self.place, self.name)
 
 

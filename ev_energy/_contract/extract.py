@@ -16,7 +16,7 @@ from ev_energy._contract.facts import METHODS, Facts
 Node: TypeAlias = Mapping[str, Any]
 
 #: The headers of most replies. Another set of headers is named by its difference from this one.
-_USUAL_HEADERS: Final = {
+_STANDARD_HEADERS: Final = {
     "EvEnergy-Version": "version-2",
     "X-RateLimit-Limit": "x-ratelimit-limit",
     "X-RateLimit-Remaining": "x-ratelimit-remaining",
@@ -79,7 +79,12 @@ _SCHEMA: Final = _keywords(
 )
 
 
-class Extraction:
+def extract(description: Node) -> Facts:
+    """Return the facts of *description*, in the form of the file."""
+    return _Extractor(description).facts()
+
+
+class _Extractor:
     """The facts of one description."""
 
     def __init__(self, description: Node) -> None:
@@ -183,9 +188,9 @@ class Extraction:
     def _header_set(self, headers: Facts) -> str | Facts:
         if not all(isinstance(header, str) for header in headers.values()):
             return headers
-        more = {f"{n}: {one}" for n, one in headers.items() if _USUAL_HEADERS.get(n) != one}
-        name = " + ".join(["usual", *sorted(more)])
-        name += "".join(f" - {one}" for one in _USUAL_HEADERS if one not in headers)
+        more = {f"{n}: {one}" for n, one in headers.items() if _STANDARD_HEADERS.get(n) != one}
+        name = " + ".join(["standard", *sorted(more)])
+        name += "".join(f" - {one}" for one in _STANDARD_HEADERS if one not in headers)
         self._header_sets[name] = headers
         return name
 

@@ -11,7 +11,7 @@ import pytest
 
 from ev_energy._contract.compare import differences
 from ev_energy._contract.corrections import OfBody, OfOperation, OfParameter, OfSchema, corrected
-from ev_energy._contract.extract import Extraction, UnknownKeywordError
+from ev_energy._contract.extract import UnknownKeywordError, extract
 from ev_energy._contract.facts import FILE, MissingFactsError, facts, lookup, to_text
 from tests.helpers.spec.description import Description
 from tests.helpers.spec.openapi import TOLD_IN_TEXT, document
@@ -92,7 +92,7 @@ def test_every_reference_of_the_facts_leads_to_something() -> None:
 
 
 def test_the_document_made_of_the_facts_states_the_same_facts() -> None:
-    found = list(differences(FACTS, Extraction(document(FACTS)).facts()))
+    found = list(differences(FACTS, extract(document(FACTS))))
     assert [
         one for one in found if not one.endswith(tuple(f"{n} was removed" for n in TOLD_IN_TEXT))
     ] == []
@@ -128,7 +128,7 @@ def test_an_unknown_keyword_of_a_description_is_no_fact_until_it_is_listed(
     found = document(FACTS)
     place(found)[keyword] = "x"
     with pytest.raises(UnknownKeywordError, match=rf"unknown keywords: {keyword}\. Add"):
-        Extraction(found).facts()
+        extract(found)
 
 
 def test_text_and_examples_of_a_description_are_left_out() -> None:
@@ -137,7 +137,7 @@ def test_text_and_examples_of_a_description_are_left_out() -> None:
     schema |= {"title": "A", "description": "A sentence.", "example": {"id": "x"}, "x-tags": ["A"]}
     schema["properties"]["id"] = {**schema["properties"]["id"], "examples": ["evse1"]}
     found["paths"]["/evses"]["get"] |= {"summary": "A sentence.", "tags": ["EVSEs"]}
-    assert Extraction(found).facts() == Extraction(document(FACTS)).facts()
+    assert extract(found) == extract(document(FACTS))
 
 
 def test_facts_that_only_text_states_are_found_in_it() -> None:
@@ -148,7 +148,7 @@ def test_facts_that_only_text_states_are_found_in_it() -> None:
     )
     operation["responses"]["409"] = {"description": "Clash (problem type name-conflict)."}
     operation["responses"]["200"]["content"]["application/json"]["example"] = "`not-a-problem`"
-    facts_found = Extraction(found).facts()["operations"]["GET /evses"]
+    facts_found = extract(found)["operations"]["GET /evses"]
     assert facts_found["anonymous_limit"] == 7
     assert facts_found["problems"] == ["name-conflict", "no-such-thing"]
 

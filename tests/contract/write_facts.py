@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from ev_energy._contract.compare import differences
-from ev_energy._contract.extract import Extraction
+from ev_energy._contract.extract import extract
 from ev_energy._contract.facts import FILE, facts, to_text
 
 _WHAT_TO_DO: Final = """\
@@ -42,7 +42,7 @@ def main() -> int:
         return 0
     if not chosen.description:
         parser.error("name the description, as an argument or in EV_ENERGY_SPEC")
-    found = Extraction(description(chosen.description)).facts()
+    found = extract(description(chosen.description))
     if not chosen.check:
         FILE.write_text(to_text(found), encoding="utf-8")
         return 0

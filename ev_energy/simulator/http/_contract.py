@@ -38,8 +38,8 @@ _KEYWORDS: Final = _LIMITS.keys() | {
 }  # fmt: skip
 #: Formats that add nothing to the type.
 _IMPLIED_FORMATS: Final = frozenset({"double", "float"})
-#: The common headers in their usual spelling; the description varies.
-_USUAL_HEADERS: Final = {
+#: The standard headers in their usual spelling; the description varies.
+_STANDARD_HEADERS: Final = {
     name.lower(): name
     for name in ("EvEnergy-Version", "X-RateLimit-Limit", "X-RateLimit-Remaining", "RetryAfter")
 }
@@ -253,7 +253,7 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
         declared = response.get("headers", {})
         shared = isinstance(declared, str)
         headers: Facts = lookup(self._facts, "header_sets", declared) if shared else declared
-        names = (_USUAL_HEADERS.get(name.lower(), name) for name in headers)
+        names = (_STANDARD_HEADERS.get(name.lower(), name) for name in headers)
         return ReplyFacts(media=media, headers=tuple(sorted(names)))
 
 
