@@ -268,6 +268,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", ["gzip bomb", "in chunks", "in one chunk", "in chunks of a byte"])
 async def test_memory_for_a_gigabyte_is_bounded_by_the_limit(raw_server, kind: str) -> None:
     start, block = compressed(b'["', b"x" * 2**20, wbits=16 + zlib.MAX_WBITS)

@@ -145,6 +145,7 @@ CASES = {
 }
 
 
+@pytest.mark.matrix("freezer")
 @pytest.mark.parametrize("freezer", FREEZERS)
 @pytest.mark.parametrize("case", CASES)
 def test_package_works_while_time_is_frozen_and_afterwards(case: str, freezer: str) -> None:

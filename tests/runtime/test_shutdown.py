@@ -91,6 +91,7 @@ BLOCKING = {
 }
 
 
+@pytest.mark.matrix("case")
 @pytest.mark.parametrize("order", ["first", "last"])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("case", BLOCKING)
