@@ -190,6 +190,7 @@ async def _use_refresh_tokens(caller: Caller) -> list[Any]:
 
 
 # One example asks a few hundred times, so shrinking one that fails would take for ever.
+@pytest.mark.fuzz
 @settings(max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.lists(st.tuples(st.sampled_from(WRITES), st.integers(0, 10_000)), max_size=12))
 def test_after_any_writes_everything_is_the_same_when_resumed(writes: Any) -> None:
@@ -432,6 +433,7 @@ for number in range(1_000_000):
 """
 
 
+@pytest.mark.crash_injection
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is killed like that there")
 def test_whoever_is_killed_while_saving_leaves_a_file_that_can_be_read(path: Path) -> None:
     chance = random.Random(0)

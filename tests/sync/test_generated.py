@@ -170,6 +170,7 @@ def digests(root: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*.py")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [v for v in ("3.11", "3.12", "3.13", "3.14") if find_python(v)])
 def test_all_python_versions_write_the_same_files(version):
     python = find_python(version)

@@ -231,6 +231,7 @@ def test_what_the_meter_counts_between_two_instants_is_what_flowed_between_them(
     assert model.energy_between(site, start, end) == flowed
 
 
+@pytest.mark.fuzz
 @settings(max_examples=25, deadline=None)
 @given(stories())
 def test_the_short_way_to_a_batterys_level_leads_where_the_long_one_does(
@@ -244,6 +245,7 @@ def test_the_short_way_to_a_batterys_level_leads_where_the_long_one_does(
         assert short == list(model_of(town).episodes(site, after=ANCHOR, now=ANCHOR + span))
 
 
+@pytest.mark.fuzz
 def test_who_is_left_alone_leaves_with_a_battery_as_full_as_it_should_be() -> None:
     town = Town(300)
     model = model_of(town)
@@ -318,6 +320,7 @@ def test_the_list_begins_with_the_oldest_and_ends_with_what_is_there_now() -> No
         assert latest is None or latest.start <= ANCHOR
 
 
+@pytest.mark.fuzz
 @settings(max_examples=40, deadline=None)
 @given(stories(), moments, moments)
 def test_what_was_seen_once_never_changes(
@@ -339,6 +342,7 @@ def test_what_was_seen_once_never_changes(
             )
 
 
+@pytest.mark.fuzz
 @settings(max_examples=50, deadline=None)
 @given(stories(), moments)
 def test_deeds_never_change_the_past(story: tuple[Town, ChargingSite], instant: datetime) -> None:
@@ -413,6 +417,7 @@ def test_identifiers_are_all_different() -> None:
     assert len(set(found)) == len(found) > 200
 
 
+@pytest.mark.fuzz
 @settings(max_examples=25, deadline=None)
 @given(stories(), st.integers(1, 14 * 3600), st.integers(1, 40 * 3600), st.data())
 def test_events_are_what_the_bays_periods_begin_and_end_with(

@@ -166,6 +166,7 @@ def test_nothing_charges_in_two_places_at_once(story: list[tuple[str, int]], see
     play(check, story, seed=seed)
 
 
+@pytest.mark.fuzz
 @unhurried
 @given(stories, seeds)
 def test_meters_and_batteries_gain_what_sub_sessions_deliver(
@@ -211,6 +212,7 @@ def check_battery(logs: list[Any]) -> None:
             assert abs(level - added) <= 1
 
 
+@pytest.mark.fuzz
 @unhurried
 @given(stories, seeds)
 @pytest.mark.parametrize("path", ["/charging_sessions", "/charging_sub_sessions"])
@@ -247,6 +249,7 @@ def test_pages_hold_everything_once_while_the_world_goes_on(
     asyncio.run(run())
 
 
+@pytest.mark.fuzz
 @unhurried
 @given(stories, seeds)
 def test_the_same_seed_and_the_same_deeds_make_the_same_life(
@@ -271,6 +274,7 @@ def test_the_same_seed_and_the_same_deeds_make_the_same_life(
     assert replies[0] == replies[1]
 
 
+@pytest.mark.fuzz
 @settings(parent=unhurried, max_examples=4)
 @given(stories, seeds)
 def test_a_life_goes_on_from_a_state_file_as_if_nothing_had_been(

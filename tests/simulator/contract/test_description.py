@@ -126,6 +126,7 @@ def test_all_linked_resources_conform(spec: Description) -> None:
     assert reports == []
 
 
+@pytest.mark.matrix("key", of=lambda key: key[1].split("/")[1])
 @reads
 def test_every_read_supports_every_expansion(
     bench: Bench, calls: Calls, operation: Described, key: Key, call: Call

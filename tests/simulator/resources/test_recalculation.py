@@ -33,6 +33,7 @@ async def overdone(api: Any) -> dict[str, Any]:
     raise AssertionError("None")
 
 
+@pytest.mark.slow
 async def test_energy_can_be_worked_out_anew_with_and_without_the_cap(api: Any) -> None:
     sub = await overdone(api)
     before = sub["energy_delivered_watt_hours"]

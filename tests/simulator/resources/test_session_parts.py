@@ -79,6 +79,7 @@ async def test_half_hours_add_up_to_the_sub_session(api: Any) -> None:
         assert Decimal(sub["grid_energy_delivered"]) == parts[0]
 
 
+@pytest.mark.slow
 async def test_costs_follow_from_the_tariffs_prices(api: Any) -> None:
     checked = 0
     prices: dict[tuple[str, str], int] = {}

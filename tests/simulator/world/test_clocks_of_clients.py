@@ -240,6 +240,7 @@ def test_an_unknown_source_of_time_is_refused_by_name(name: str) -> None:
         Simulator(**options)
 
 
+@pytest.mark.slow
 async def test_a_long_jump_lets_other_requests_through(start: Any, receiver: Receiver) -> None:
     api = await start(vehicles=60, rate_limit=None, clock=Clock(speed=0))
     api.simulator.webhooks.add(receiver.url)
@@ -255,6 +256,7 @@ async def test_a_long_jump_lets_other_requests_through(start: Any, receiver: Rec
     assert len(api.simulator.webhooks.deliveries) > 0
 
 
+@pytest.mark.slow
 async def test_a_jump_within_the_loop_is_published_to_its_end(
     start: Any, receiver: Receiver
 ) -> None:
