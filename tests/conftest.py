@@ -1,4 +1,4 @@
-"""Servers and clients that the tests share. Everything listens on loopback only."""
+"""Servers and clients for all tests, on loopback only."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from tests.helpers.recording_server import Handler, RecordingServer
 from tests.helpers.support import FakeTime
 
 #: The tiers of tests, and fixtures that tests of several packages use.
-pytest_plugins = ["tests.helpers.tiers", "tests.helpers.raw_server"]
+pytest_plugins = ["tests.helpers.tiers", "tests.helpers.raw_server", "tests.helpers.redis_server"]
 
-# No test is about how fast this machine is. (In CI, hypothesis has a profile that says so.)
+# No test depends on the speed of this machine. In CI, hypothesis loads a profile without deadlines.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 if "CI" not in os.environ:
     hypothesis.settings.load_profile("unhurried")
 
-#: Whatever a simulator answers in any test is compared with the facts of the description.
+#: All replies of simulators in all tests are compared with the facts of the description.
 Simulator._middlewares = (*Simulator._middlewares, MONITOR.middleware)
 
 #: The number of tests that have run in this process.
 _started = itertools.count(1)
 
-# Under a runner that ignores Ctrl-C, the processes that tests start would ignore it too.
+# Child processes inherit that SIGINT is ignored, as some runners do; tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whatever a test does, it must not show a secret."""
+    """Start the search for leaked secrets."""
     secret_leaks.install(config)
 
 
@@ -64,7 +64,7 @@ def pytest_runtest_call() -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None]:
-    """What a failed test left to say, and what was asked while it was taken down."""
+    """Check the replies after a failed test and during teardown."""
     yield
     MONITOR.assert_no_deviations()
 
@@ -88,7 +88,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def client(simulator: Simulator) -> AsyncIterator[Client]:
-    """A client of the simulator, with client credentials and every scope."""
+    """A client of the simulator, with client credentials and all scopes."""
     auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
     async with Client(auth, base_url=simulator.base_url) as opened:
         yield opened
@@ -100,7 +100,7 @@ def time() -> FakeTime:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Where everything is installed, a skipped test is one that nobody ran: a failure."""
+    """Fail if a test was skipped and EV_ENERGY_NO_SKIPS is set, as in CI, which has all tools."""
     skipped = terminalreporter.stats.get("skipped", [])
     if os.environ.get("EV_ENERGY_NO_SKIPS") and skipped:
         for report in skipped:

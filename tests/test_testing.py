@@ -217,7 +217,7 @@ def test_async_client_works_under_anyio(project: Project, words: tuple[str, ...]
     project.run(tests, *words, ini="" if words else STRICT).assert_outcomes(passed=1)
 
 
-def test_unused_plugin_imports_next_to_nothing(project: Project) -> None:
+def test_unused_plugin_imports_almost_nothing(project: Project) -> None:
     tests = """
         import sys
 

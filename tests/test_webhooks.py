@@ -211,7 +211,7 @@ def only_an_event_or_a_webhook_error(body: bytes | str) -> None:
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))
-def test_any_body_is_an_event_or_a_webhook_error(body: bytes | str) -> None:
+def test_arbitrary_body_is_an_event_or_a_webhook_error(body: bytes | str) -> None:
     only_an_event_or_a_webhook_error(body)
 
 
@@ -229,7 +229,7 @@ ANY_JSON = st.recursive(
     st.dictionaries(st.sampled_from(["type", "timestamp", "data", "a"]), ANY_JSON),
     st.dictionaries(st.sampled_from([*SUB_SESSION, "flags", "evse", "labels"]), ANY_JSON),
 )
-def test_any_json_is_an_event_or_a_webhook_error(
+def test_arbitrary_json_is_an_event_or_a_webhook_error(
     type_: str, event: dict[str, Any], data: dict[str, Any]
 ) -> None:
     whole = {"type": type_, "timestamp": "2024-04-17T09:39:46Z"}

@@ -19,7 +19,7 @@ from ev_energy.auth import AuthorizationRequest
 from ev_energy.auth._authorization import code_challenge
 
 BACK = "https://app.example.com/back"
-#: What is neither a control character nor anything else that does not show.
+#: Visible characters.
 SHOWN = st.characters(categories=["L", "N", "P", "S"])
 WORD = st.text(SHOWN, min_size=1, max_size=30)
 
@@ -195,13 +195,13 @@ def test_code_in_a_fragment_is_ignored() -> None:
         request.extract_code(came_back(request).replace("?", "#"))
 
 
-def test_refusal_by_the_user_is_an_error_that_says_so() -> None:
+def test_refusal_by_the_user_is_an_authorization_error() -> None:
     request = app().start_authorization()
     refused = came_back(request, code=None, error="access_denied", error_description="Not today")
     with pytest.raises(errors.AuthorizationError, match=r"access_denied: Not today") as caught:
         request.extract_code(refused)
     assert (caught.value.error, caught.value.description) == ("access_denied", "Not today")
-    with pytest.raises(errors.AuthorizationError):  # an error and a code: it is no success
+    with pytest.raises(errors.AuthorizationError):  # an error beside a code is no success
         request.extract_code(came_back(request, error="server_error"))
 
 
@@ -255,7 +255,7 @@ def test_callback_of_another_server_is_refused(
 
 
 @given(st.text() | st.builds("?{}".format, st.text(st.sampled_from("codestaer=&?#%[]:/\ud800\n"))))
-def test_any_callback_is_a_code_or_an_authorization_error(text: str) -> None:
+def test_arbitrary_callback_is_a_code_or_an_authorization_error(text: str) -> None:
     request = app().start_authorization()
     for callback in (text, f"{text}&state={request.state}", f"?state={request.state}&{text}"):
         try:
@@ -343,7 +343,7 @@ def test_store_key_names_application_account_and_server() -> None:
     keys = [one.key(origin) for one in variants for origin in (here, "https://staging.example")]
     assert len(set(keys)) == 6
     assert len({one.bucket for one in variants}) == 3
-    # With the same consent, whatever the application would like to have next.
+    # The consent of the user is independent of later changes of the application.
     assert attrs.evolve(variants[0], scopes=["evse:read"]).key(here) == keys[0]
 
 

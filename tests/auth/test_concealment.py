@@ -1,4 +1,4 @@
-"""Servers that repeat secrets of a request in their replies: errors must not show them."""
+"""Errors do not show secrets that a server repeats in its replies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 def decoded(shown: str) -> list[str]:
-    """Return what a determined reader would find in the text."""
+    """Return *text* in all decoded forms."""
     found = [shown]
     for begin in range(4):
         for word in shown.replace('"', " ").replace("'", " ").replace("%2B", "+").split():
@@ -68,7 +68,7 @@ def test_secret_is_found_in_any_encoding(
     said = scrub(spell(secret), encodings(secret))
     assert "***" in said
     assert not any(secret in text for text in decoded(said))
-    # In the middle of something that was encoded as a whole, too.
+    # Also inside a longer encoded text.
     raw = f"{before}{secret}{after}".encode()
     whole = base64.b64encode(raw).decode()
     assert "***" in scrub(whole, encodings(secret))
@@ -93,7 +93,7 @@ async def test_secrets_that_a_server_repeats_show_in_no_error_log_or_pickle(
         sent = await request.text()
         told = [text for _, text in parse_qsl(sent) if text in {*secrets, begun.verifier}]
         heard = " ".join([spell(text) for text in (*told, APP_SECRET)])
-        # Word for word as well: Basic is base64, a form is encoded.
+        # The raw secret as well: Basic uses base64, and forms are percent-encoded.
         heard += f" {request.headers.get('Authorization')} {sent}"
         body = {"error": "invalid_request", "error_description": heard}
         shown = request.headers.get("Authorization") or sent
@@ -157,7 +157,7 @@ async def test_json_with_unusual_escapes_shows_no_secret(serve, escaped: dict[st
 
 
 def shown_by(error: Exception) -> list[str]:
-    """Return everything of an error that is printed, logged or sent to a tracker."""
+    """Return everything that a log, a terminal or an error tracker prints of an error."""
     response = getattr(error, "response", None)
     return [
         "".join(traceback.format_exception(error)),

@@ -1,4 +1,4 @@
-"""Replaced tokens: the replies to earlier calls may still repeat them."""
+"""Replaced tokens stay secret, since replies to earlier calls may repeat them."""
 
 from __future__ import annotations
 

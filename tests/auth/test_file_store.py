@@ -51,11 +51,11 @@ def run(*words: object, code: str | None = None) -> str:
     return done.stdout
 
 
-def broken(folder: Path, how: str, deed: str) -> list[dict[str, Any]]:
+def outcomes(folder: Path, mode: str, change: str) -> list[dict[str, Any]]:
     return [
         json.loads(line)
         for line in run(
-            HERE.parent / "helpers" / "crash_injection.py", folder, how, deed
+            HERE.parent / "helpers" / "crash_injection.py", folder, mode, change
         ).splitlines()
     ]
 
@@ -66,39 +66,39 @@ WRITING = ["open", "write", "fsync", "close", "replace", "open", "fsync", "close
 
 
 @pytest.mark.crash_injection
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.parametrize("deed", BEFORE)
-@pytest.mark.parametrize("how", ["die", "half"])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("change", BEFORE)
+@pytest.mark.parametrize("mode", ["crash", "partial"])
 def test_process_that_dies_at_any_system_call_leaves_the_old_or_the_new_token(
-    tmp_path: Path, how: str, deed: str
+    tmp_path: Path, mode: str, change: str
 ) -> None:
-    deaths = broken(tmp_path / "tokens", how, deed)
-    calls, kept = [death["call"] for death in deaths], [death["kept"] for death in deaths]
-    turn = calls.index("replace") + 1
-    # On the disk before it takes its place, and its name there before anybody is told of it.
-    assert calls[turn - 5 : turn + 3] == WRITING
-    assert set(kept[:turn]) == {BEFORE[deed]}
-    assert set(kept[turn:]) == {AFTER[deed]}
-    assert [death["wrong"] for death in deaths if death["wrong"]] == []
+    crashes = outcomes(tmp_path / "tokens", mode, change)
+    calls, kept = [crash["call"] for crash in crashes], [crash["kept"] for crash in crashes]
+    after_replace = calls.index("replace") + 1
+    # The file is on the disk before it replaces the old one, and its name before the call returns.
+    assert calls[after_replace - 5 : after_replace + 3] == WRITING
+    assert set(kept[:after_replace]) == {BEFORE[change]}
+    assert set(kept[after_replace:]) == {AFTER[change]}
+    assert [crash["problems"] for crash in crashes if crash["problems"]] == []
 
 
 @pytest.mark.crash_injection
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc here")
-@pytest.mark.parametrize("deed", BEFORE)
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("change", BEFORE)
 def test_failing_system_call_is_an_error_with_the_path_and_loses_nothing(
-    tmp_path: Path, deed: str
+    tmp_path: Path, change: str
 ) -> None:
-    failures = broken(tmp_path / "tokens", "fail", deed)
-    turn = [failure["call"] for failure in failures].index("replace") + 1
+    failures = outcomes(tmp_path / "tokens", "error", change)
+    after_replace = [failure["call"] for failure in failures].index("replace") + 1
     assert {failure["call"] for failure in failures} >= set(WRITING) | {"flock", "unlink", "mkdir"}
     for number, failure in enumerate(failures):
-        assert not failure["wrong"], failure
-        if failure["seen"] == "TokenStoreError":
-            assert failure["kept"] == (BEFORE if number < turn else AFTER)[deed]
-        else:  # a folder that is there already cannot be made; letting go of a lock goes on
-            assert failure["seen"] == "nothing", failure
+        assert not failure["problems"], failure
+        if failure["outcome"] == "TokenStoreError":
+            assert failure["kept"] == (BEFORE if number < after_replace else AFTER)[change]
+        else:  # an existing folder is no error, and a failure to release a lock is ignored
+            assert failure["outcome"] == "no error", failure
             assert failure["call"] in {"mkdir", "fstat", "unlink", "flock", "close"}
-            assert failure["kept"] == AFTER[deed]
+            assert failure["kept"] == AFTER[change]
 
 
 async def test_file_is_never_accessible_to_other_users(path: Path, monkeypatch) -> None:
@@ -194,11 +194,11 @@ async def test_damaged_token_does_not_affect_others(path: Path, entry: Any) -> N
     assert await store.load("another") == SECOND
     with pytest.raises(TokenStoreError, match="sign in again"):
         await store.load(KEY)
-    await store.save(KEY, FIRST)  # they did
+    await store.save(KEY, FIRST)  # the threads did
     assert await store.load(KEY) == FIRST
 
 
-async def test_an_empty_file_holds_no_tokens(path: Path) -> None:
+async def test_empty_file_holds_no_tokens(path: Path) -> None:
     path.touch(mode=0o600)
     store = FileStore(path)
     assert await store.load(KEY) is None
@@ -311,11 +311,11 @@ def test_threads_with_their_own_loops_exclude_each_other(path: Path) -> None:
 
     async def enter(number: int) -> None:
         nonlocal inside, most
-        for turn in range(5):
+        for after_replace in range(5):
             async with store.lock(KEY):
                 inside += 1
                 most = max(most, inside)
-                await store.save(f"{number}-{turn}", SECOND)
+                await store.save(f"{number}-{after_replace}", SECOND)
                 inside -= 1
 
     threads = [threading.Thread(target=lambda n=n: asyncio.run(enter(n))) for n in range(4)]
@@ -436,7 +436,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forked_child_neither_holds_nor_releases_the_lock_of_its_parent(path: Path) -> None:
     assert run(path, code=FORKING).splitlines() == [
         "the child let go: False",
@@ -445,7 +445,7 @@ def test_forked_child_neither_holds_nor_releases_the_lock_of_its_parent(path: Pa
     ]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 async def test_lock_ends_with_its_holder_although_a_child_survives(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", DYING, path],

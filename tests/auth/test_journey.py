@@ -21,8 +21,8 @@ Consent = Callable[[AuthorizationRequest], Awaitable[str]]
 
 
 @attrs.frozen
-class Twin:
-    """An async or blocking client behind one interface."""
+class EitherClient:
+    """An asynchronous or a blocking client with one interface."""
 
     client: Any
 
@@ -40,18 +40,18 @@ class Twin:
 
 
 @pytest.fixture(params=["async", "blocking"])
-async def twin(request, sim: Simulator) -> AsyncIterator[Callable[..., Twin]]:
-    """Return a function that makes clients with the simulator's clock."""
-    made: list[Twin] = []
+async def make_client(request, sim: Simulator) -> AsyncIterator[Callable[..., EitherClient]]:
+    """Return a function that creates clients with the clock of the simulator."""
+    made: list[EitherClient] = []
 
-    def make(auth: Any, **settings: Any) -> Twin:
+    def make(auth: Any, **settings: Any) -> EitherClient:
         kind = Client if request.param == "async" else ev_energy_sync.Client
         settings = {
             "base_url": sim.base_url,
             "wall_clock": lambda: sim.clock.now().timestamp(),
             **settings,
         }
-        made.append(Twin(kind(auth, **settings)))
+        made.append(EitherClient(kind(auth, **settings)))
         return made[-1]
 
     yield make
@@ -72,10 +72,10 @@ def asked(sim: Simulator) -> list[str]:
 @pytest.mark.parametrize("public", [False, True])
 @pytest.mark.parametrize("method", ["basic", "form"])
 async def test_user_stays_signed_in_until_signing_out(
-    sim: Simulator, register: Register, consent: Consent, twin, *, public: bool, method: str
+    sim: Simulator, register: Register, consent: Consent, make_client, *, public: bool, method: str
 ) -> None:
     app = register(public=public, method=method)
-    user = twin(app)
+    user = make_client(app)
     with pytest.raises(errors.SignInRequiredError) as missing:
         await user.first_evse()
     assert missing.value.account == "me"
@@ -89,7 +89,7 @@ async def test_user_stays_signed_in_until_signing_out(
     assert await user.first_evse() == evse
     assert asked(sim).count("token") == 1
 
-    for day in range(1, 4):  # each refresh token is good for one refresh
+    for day in range(1, 4):  # a refresh token is valid once
         sim.clock.advance(hours=10)
         assert await user.first_evse() == evse
         assert asked(sim).count("token") == 1 + day
@@ -101,11 +101,11 @@ async def test_user_stays_signed_in_until_signing_out(
     assert len(sim.requests) == sent
 
 
-async def test_token_is_renewed_a_minute_before_it_expires_and_no_sooner(
-    sim: Simulator, register: Register, consent: Consent, twin
+async def test_token_is_renewed_a_minute_before_it_expires(
+    sim: Simulator, register: Register, consent: Consent, make_client
 ) -> None:
     app = register()
-    user = twin(app)
+    user = make_client(app)
     request = app.start_authorization(sim.base_url)
     await user.sign_in(request, await consent(request))
     sim.clock.advance(seconds=36000 - 61)
@@ -118,41 +118,41 @@ async def test_token_is_renewed_a_minute_before_it_expires_and_no_sooner(
 
 
 async def test_code_expires_after_a_minute(
-    sim: Simulator, register: Register, consent: Consent, twin
+    sim: Simulator, register: Register, consent: Consent, make_client
 ) -> None:
     app = register()
-    user = twin(app)
+    user = make_client(app)
     request = app.start_authorization(sim.base_url)
     callback = await consent(request)
     sim.clock.advance(seconds=61)
     with pytest.raises(errors.InvalidGrantError):
         await user.sign_in(request, callback)
-    request = app.start_authorization(sim.base_url)  # and nothing is broken by that
+    request = app.start_authorization(sim.base_url)  # without consequences for the session
     await user.sign_in(request, await consent(request))
     assert await user.first_evse()
 
 
 async def test_second_use_of_a_code_is_refused_and_revokes_its_tokens(
-    sim: Simulator, register: Register, consent: Consent, twin
+    sim: Simulator, register: Register, consent: Consent, make_client
 ) -> None:
     app = register()
-    user = twin(app)
+    user = make_client(app)
     request = app.start_authorization(sim.base_url)
     callback = await consent(request)
     await user.sign_in(request, callback)
     with pytest.raises(errors.InvalidGrantError):
         await user.sign_in(request, callback)
-    # The server takes the code for stolen, and its tokens along (RFC 6749 §4.1.2).
+    # The server revokes the tokens of a code that is used twice (RFC 6749 §4.1.2).
     with pytest.raises(errors.SignInRequiredError):
         await user.first_evse()
 
 
 @pytest.mark.parametrize("change", ["verifier"])
 async def test_stolen_code_is_useless(
-    register: Register, consent: Consent, sim: Simulator, twin, change: str
+    register: Register, consent: Consent, sim: Simulator, make_client, change: str
 ) -> None:
     app = register()
-    thief = twin(app)
+    thief = make_client(app)
     request = app.start_authorization(sim.base_url)
     callback = await consent(request)
     other = {
@@ -164,29 +164,29 @@ async def test_stolen_code_is_useless(
 
 
 async def test_code_is_valid_for_its_own_application_only(
-    register: Register, consent: Consent, sim: Simulator, twin
+    register: Register, consent: Consent, sim: Simulator, make_client
 ) -> None:
     app, other = register(), register()
     request = app.start_authorization(sim.base_url)
     callback = await consent(request)
     with pytest.raises(errors.InvalidGrantError):
-        await twin(other).sign_in(attrs.evolve(request, client_id=other.client_id), callback)
+        await make_client(other).sign_in(attrs.evolve(request, client_id=other.client_id), callback)
 
 
 async def test_wrong_secret_is_an_invalid_client_error(
-    register: Register, sim: Simulator, twin
+    register: Register, sim: Simulator, make_client
 ) -> None:
     app = attrs.evolve(register(), client_secret="another-secret")
     request = app.start_authorization(sim.base_url)
     with pytest.raises(errors.InvalidClientError, match="check the client id and secret"):
-        await twin(app).sign_in(request, f"/back?code=a-code&state={request.state}")
+        await make_client(app).sign_in(request, f"/back?code=a-code&state={request.state}")
 
 
 async def test_user_who_refuses_is_not_signed_in(
-    register: Register, sim: Simulator, browser: HtmlBrowser, twin
+    register: Register, sim: Simulator, browser: HtmlBrowser, make_client
 ) -> None:
     app = register()
-    user = twin(app)
+    user = make_client(app)
     request = app.start_authorization(sim.base_url)
     await browser.open(request.url)
     page = await browser.press("Cancel")
@@ -208,10 +208,10 @@ async def test_forbidden_scope_is_an_error_in_the_callback(
 
 
 async def test_token_has_the_requested_scopes(
-    register: Register, sim: Simulator, consent: Consent, twin
+    register: Register, sim: Simulator, consent: Consent, make_client
 ) -> None:
     app = register(scopes=["user:read"])
-    user = twin(app)
+    user = make_client(app)
     request = app.start_authorization(sim.base_url)
     await user.sign_in(request, await consent(request))
     kept = await app.store.load(app.key(str(user.client.base_url.origin())))
@@ -229,12 +229,12 @@ async def test_token_has_the_requested_scopes(
     ],
 )
 async def test_endpoints_without_a_slash_work_except_for_revoking(
-    register: Register, sim: Simulator, consent: Consent, twin, settings: dict[str, Any]
+    register: Register, sim: Simulator, consent: Consent, make_client, settings: dict[str, Any]
 ) -> None:
     origin = sim.page_url.rstrip("/")
     filled = {n: t.format(origin=origin) if isinstance(t, str) else t for n, t in settings.items()}
     app = register(**filled)
-    user = twin(app)
+    user = make_client(app)
     request = app.start_authorization(sim.base_url)
     assert request.url.startswith(f"{origin}/o/authorize?")
     await user.sign_in(request, await consent(request))
@@ -242,20 +242,20 @@ async def test_endpoints_without_a_slash_work_except_for_revoking(
     if "trailing_slash" in settings:
         with pytest.raises(errors.TokenError, match="trailing slash"):
             await user(lambda client: client.sign_out())
-        assert await user.first_evse()  # kept: the revocation was not confirmed
-        again = twin(attrs.evolve(app, revoke_url=f"{origin}/o/revoke_token/"))
+        assert await user.first_evse()  # the token is kept, since the revocation was not confirmed
+        again = make_client(attrs.evolve(app, revoke_url=f"{origin}/o/revoke_token/"))
         await again(lambda client: client.sign_out())
     else:
         await user(lambda client: client.sign_out())
     with pytest.raises(errors.SignInRequiredError):
-        await twin(app).first_evse()
+        await make_client(app).first_evse()
 
 
 async def test_signing_out_affects_all_clients_of_the_store(
-    register: Register, sim: Simulator, consent: Consent, twin
+    register: Register, sim: Simulator, consent: Consent, make_client
 ) -> None:
     app = register()
-    user, other = twin(app), twin(app)
+    user, other = make_client(app), make_client(app)
     request = app.start_authorization(sim.base_url)
     await user.sign_in(request, await consent(request))
     await other.first_evse()
@@ -264,8 +264,8 @@ async def test_signing_out_affects_all_clients_of_the_store(
         await other.first_evse()
 
 
-async def test_application_gets_a_new_token_after_signing_out(sim: Simulator, twin) -> None:
-    app = twin(ClientCredentials(client_id=sim.client_id, client_secret=sim.client_secret))
+async def test_application_gets_a_new_token_after_signing_out(sim: Simulator, make_client) -> None:
+    app = make_client(ClientCredentials(client_id=sim.client_id, client_secret=sim.client_secret))
     await app.first_evse()
     await app(lambda client: client.sign_out())
     await app.first_evse()
@@ -274,10 +274,10 @@ async def test_application_gets_a_new_token_after_signing_out(sim: Simulator, tw
 
 
 async def test_token_revoked_elsewhere_requires_signing_in(
-    register: Register, sim: Simulator, consent: Consent, twin
+    register: Register, sim: Simulator, consent: Consent, make_client
 ) -> None:
     app = register()
-    user = twin(app)
+    user = make_client(app)
     request = app.start_authorization(sim.base_url)
     await user.sign_in(request, await consent(request))
     kept = await app.store.load(app.key(str(user.client.base_url.origin())))
@@ -293,11 +293,11 @@ async def test_token_revoked_elsewhere_requires_signing_in(
 
 
 async def test_users_of_one_store_are_separate(
-    register: Register, sim: Simulator, browser: HtmlBrowser, consent: Consent, twin
+    register: Register, sim: Simulator, browser: HtmlBrowser, consent: Consent, make_client
 ) -> None:
     app = register(account="")
     ada = app.start_authorization(sim.base_url)
-    await twin(app.for_account("ada")).sign_in(ada, await consent(ada))
+    await make_client(app.for_account("ada")).sign_in(ada, await consent(ada))
     bob = app.start_authorization(sim.base_url)
     await browser.open(bob.url)
     await browser.press("Use another account")
@@ -306,40 +306,40 @@ async def test_users_of_one_store_are_separate(
     ]
     await browser.press("Log in", email=people[1], password="any")
     page = await browser.press("Allow")
-    await twin(app.for_account("bob")).sign_in(bob, page.location or "")
-    for account in ("ada", "bob", "ada"):  # each a client of its own
-        await twin(app.for_account(account)).first_evse()
+    await make_client(app.for_account("bob")).sign_in(bob, page.location or "")
+    for account in ("ada", "bob", "ada"):  # each with a client of its own
+        await make_client(app.for_account(account)).first_evse()
     first, second, third = (seen.user_id for seen in sim.requests[-3:])
     assert first == third == sim.user_id
     assert second not in {None, first}
     with pytest.raises(errors.SignInRequiredError, match="eve"):
-        await twin(app.for_account("eve")).first_evse()
+        await make_client(app.for_account("eve")).first_evse()
 
 
 async def test_token_is_sent_to_its_own_server_only(
-    register: Register, sim: Simulator, consent: Consent, twin
+    register: Register, sim: Simulator, consent: Consent, make_client
 ) -> None:
     app = register()
     request = app.start_authorization(sim.base_url)
-    await twin(app).sign_in(request, await consent(request))
+    await make_client(app).sign_in(request, await consent(request))
     async with Simulator() as other:
         with pytest.raises(errors.SignInRequiredError):
-            await twin(app, base_url=other.base_url).first_evse()
+            await make_client(app, base_url=other.base_url).first_evse()
         assert other.requests == []
-    assert await twin(app).first_evse()
+    assert await make_client(app).first_evse()
 
 
 async def test_store_may_be_filled_by_another_program(
-    register: Register, sim: Simulator, twin
+    register: Register, sim: Simulator, make_client
 ) -> None:
     store = MemoryStore()
     app = register(store=store)
     reply = sim.sign_in(client_id=app.client_id)
     token = Token(access_token=reply["access_token"], refresh_token=reply["refresh_token"])
     await store.save(app.key(sim.page_url.rstrip("/")), token)
-    assert await twin(app).first_evse()
+    assert await make_client(app).first_evse()
     sim.expire_tokens()
-    assert await twin(app).first_evse()
+    assert await make_client(app).first_evse()
 
 
 async def test_token_requests_are_well_formed(

@@ -22,8 +22,8 @@ backend = pytest.importorskip("keyring.backend", reason="keyring is not installe
 ROOT = Path(__file__).parents[2]
 
 
-class Ring(backend.KeyringBackend):
-    """A keyring in memory that can be locked, broken, or waiting for its user."""
+class MemoryKeyring(backend.KeyringBackend):
+    """A keyring in memory that can be locked, fail or wait for its user."""
 
     priority = 1
 
@@ -59,9 +59,9 @@ class Ring(backend.KeyringBackend):
 
 
 @pytest.fixture
-def ring() -> Iterator[Ring]:
+def ring() -> Iterator[MemoryKeyring]:
     before = keyring.get_keyring()
-    ring = Ring()
+    ring = MemoryKeyring()
     keyring.set_keyring(ring)
     yield ring
     ring.unlocked.set()
@@ -69,7 +69,7 @@ def ring() -> Iterator[Ring]:
 
 
 @pytest.fixture
-def shared(ring: Ring, tmp_path: Path) -> Shared:
+def shared(ring: MemoryKeyring, tmp_path: Path) -> Shared:
     from ev_energy.keyring import KeyringStore
 
     return lambda: KeyringStore(lock_folder=tmp_path)
@@ -81,14 +81,14 @@ class TestKeyringStore(TokenStoreContract):
         return shared
 
 
-async def test_entries_are_json_under_the_service_name(ring: Ring, shared: Shared) -> None:
+async def test_entries_are_json_under_the_service_name(ring: MemoryKeyring, shared: Shared) -> None:
     await shared().save(KEY, FIRST)
     ((place, text),) = ring.entries.items()
     assert place == ("ev-energy", KEY)
     assert json.loads(text) == FIRST.to_dict()
 
 
-async def test_services_share_neither_tokens_nor_locks(ring: Ring, tmp_path: Path) -> None:
+async def test_services_share_neither_tokens_nor_locks(ring: MemoryKeyring, tmp_path: Path) -> None:
     from ev_energy.keyring import KeyringStore
 
     one, two = (KeyringStore(name, lock_folder=tmp_path) for name in ("one", "two"))
@@ -101,7 +101,7 @@ async def test_services_share_neither_tokens_nor_locks(ring: Ring, tmp_path: Pat
 
 
 async def test_loop_continues_while_the_keyring_asks_for_a_password(
-    ring: Ring, shared: Shared
+    ring: MemoryKeyring, shared: Shared
 ) -> None:
     store = shared()
     await store.save(KEY, FIRST)
@@ -114,7 +114,7 @@ async def test_loop_continues_while_the_keyring_asks_for_a_password(
     assert threading.main_thread() not in ring.threads
 
 
-async def test_cancelled_load_returns_at_once(ring: Ring, shared: Shared) -> None:
+async def test_cancelled_load_returns_at_once(ring: MemoryKeyring, shared: Shared) -> None:
     ring.unlocked.clear()
     loading = asyncio.ensure_future(shared().load(KEY))
     await asyncio.to_thread(ring.asked.wait, 10)
@@ -124,7 +124,7 @@ async def test_cancelled_load_returns_at_once(ring: Ring, shared: Shared) -> Non
 
 
 async def test_cancelled_save_finishes_before_the_lock_is_released(
-    ring: Ring, shared: Shared
+    ring: MemoryKeyring, shared: Shared
 ) -> None:
     store = shared()
     ring.unlocked.clear()
@@ -145,7 +145,7 @@ async def test_cancelled_save_finishes_before_the_lock_is_released(
 
 
 async def test_cancelled_save_is_waited_for_a_limited_time(
-    ring: Ring, shared: Shared, monkeypatch
+    ring: MemoryKeyring, shared: Shared, monkeypatch
 ) -> None:
     from ev_energy import keyring as ours
 
@@ -168,7 +168,7 @@ async def test_cancelled_save_is_waited_for_a_limited_time(
     ],
 )
 async def test_unusable_keyring_is_an_error_with_the_reason(
-    ring: Ring, shared: Shared, error: Exception
+    ring: MemoryKeyring, shared: Shared, error: Exception
 ) -> None:
     await shared().save(KEY, FIRST)
     ring.error = error
@@ -181,7 +181,7 @@ async def test_unusable_keyring_is_an_error_with_the_reason(
 
 @pytest.mark.parametrize("text", ["", "a password", "[]", "5", "{}", '{"access_token": 5}'])
 async def test_foreign_entry_is_an_error_that_does_not_show_it(
-    ring: Ring, shared: Shared, text: str
+    ring: MemoryKeyring, shared: Shared, text: str
 ) -> None:
     ring.entries["ev-energy", KEY] = text
     with pytest.raises(TokenStoreError, match="is not a token") as caught:
@@ -191,7 +191,7 @@ async def test_foreign_entry_is_an_error_that_does_not_show_it(
 
 
 async def test_lock_folder_is_private_and_independent_of_the_environment(
-    ring: Ring, tmp_path: Path, monkeypatch
+    ring: MemoryKeyring, tmp_path: Path, monkeypatch
 ) -> None:
     from ev_energy.keyring import KeyringStore
 
@@ -204,7 +204,9 @@ async def test_lock_folder_is_private_and_independent_of_the_environment(
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
-async def test_lock_folder_that_cannot_be_created_is_an_error(ring: Ring, tmp_path: Path) -> None:
+async def test_lock_folder_that_cannot_be_created_is_an_error(
+    ring: MemoryKeyring, tmp_path: Path
+) -> None:
     from ev_energy.keyring import KeyringStore
 
     (tmp_path / "file").touch()
@@ -242,7 +244,7 @@ asyncio.run(main())
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_missing_library_is_an_error_that_says_what_to_install() -> None:
+def test_missing_library_is_an_error_that_names_the_extra() -> None:
     code = """
 import sys
 sys.modules["keyring"] = None

@@ -1,4 +1,4 @@
-"""docs/auth.md and examples/sign_in.py, run unchanged with a browser."""
+"""The code of docs/auth.md and examples/sign_in.py, run with a browser."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_web_application_example_connects_and_disconnects_users(
             return (await consent(request)).removeprefix("https://app.example.com")
 
         back = await sent_away(ada)
-        stolen = await sent_away(ada)  # an attacker would have another user open this callback
+        stolen = await sent_away(ada)  # an attacker makes another user open this callback
         assert (await bob.get(stolen)).status_code == 400
         assert (await ada.get(back)).status_code == 400  # a second sign-in replaced the first
         back = await sent_away(ada)
@@ -170,6 +170,6 @@ async def test_example_keeps_the_token_for_the_next_run(
 
 
 def leading_to(url: str) -> AuthorizationRequest:
-    """Return a request of which only the URL is known, as in a browser."""
+    """Return a request with a URL only, as a browser knows it."""
     names = ["client_id", "redirect_uri", "issuer", "state", "verifier"]
     return AuthorizationRequest(url=url, **dict.fromkeys(names, "unknown"))

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no su
 
 @attrs.define
 class Race:
-    """The server, the token file and the processes."""
+    """A server, a token file and processes that share it."""
 
     simulator: Simulator
     store: FileStore
@@ -118,7 +118,7 @@ async def test_processes_renew_an_expired_token_once_for_all(race: Race) -> None
     await race.start(4)
     assert await race.calls(race.workers, 20) == [{"ok": 20}] * 4
     assert race.token_requests == 1
-    for renewals in (2, 3):  # refused by the API, before it was due
+    for renewals in (2, 3):  # rejected by the API before its expiry
         race.simulator.expire_tokens()
         assert await race.calls(race.workers, 20) == [{"ok": 20}] * 4
         assert race.token_requests == renewals
@@ -172,7 +172,7 @@ async def test_saved_token_survives_the_death_of_its_process(race: Race) -> None
 @pytest.mark.crash_injection
 @pytest.mark.parametrize("moment", ["before save", "before replace"])
 async def test_unsaved_token_requires_signing_in_again(race: Race, moment: str) -> None:
-    """No client can prevent it: the refresh token is used up, and its successor is lost."""
+    """No client can prevent this: the refresh token was used, and its successor is lost."""
     await race.keep(expired=True)
     await race.start(2)
     first, other = race.workers
@@ -180,7 +180,7 @@ async def test_unsaved_token_requires_signing_in_again(race: Race, moment: str) 
     assert await race.ask(first, "calls 1") == ""
     assert await first.wait() == -signal.SIGKILL
     assert await race.calls([other], 5) == [{"SignInRequiredError": 5}]
-    assert race.token_requests == 2  # the one that was lost; the one that was refused
+    assert race.token_requests == 2  # the request of the lost token and the rejected one
     assert await race.store.load(race.key) is None
     await race.keep(expired=False)
     assert await race.calls([other], 5) == [{"ok": 5}]

@@ -1,4 +1,4 @@
-"""`AuthorizationRequest` restored from text: a forged one must not send the code elsewhere."""
+"""A forged `AuthorizationRequest` that is restored from text does not send the code elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def token(_: web.Request) -> web.Response:
     return web.json_response({"access_token": "a-new-token", "token_type": "Bearer"})
 
 
-def kept(server: RecordingServer, **change: Any) -> AuthorizationRequest:
+def restored(server: RecordingServer, **change: Any) -> AuthorizationRequest:
     """Return a request that was stored, changed and restored."""
     return AuthorizationRequest.from_dict(
         {**APP.start_authorization(server.url).to_dict(), **change}
@@ -38,7 +38,7 @@ async def test_forged_request_is_refused_before_the_code_is_sent(
     serve, name: str, value: str
 ) -> None:
     server = await serve(token)
-    request = kept(server, **{name: value})
+    request = restored(server, **{name: value})
     callback = f"/back?code=a-code&state={request.state}&iss={request.issuer}"
     async with server.client(APP.for_account("ada")) as client:
         with pytest.raises(ValueError, match="this AuthorizationRequest was created for"):
@@ -83,7 +83,7 @@ def test_request_with_unprintable_text_is_refused(name: str, value: Any) -> None
 
 async def test_unchanged_request_signs_in(serve) -> None:
     server = await serve(token)
-    request = kept(server)
+    request = restored(server)
     async with server.client(APP.for_account("ada")) as client:
         await client.sign_in(request, f"/back?code=a-code&state={request.state}")
     [seen] = server.requests

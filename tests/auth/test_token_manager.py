@@ -36,7 +36,7 @@ BACK = "https://app.example/back"
 
 
 class Api:
-    """An API whose refresh tokens are valid once, each for the next one."""
+    """An API whose refresh tokens are valid once; each renewal issues another one."""
 
     def __init__(self) -> None:
         self.number = 1
@@ -82,8 +82,8 @@ def token(number: int, *, ends: float = 900.0) -> Token:
     )
 
 
-class Broken(MemoryStore):
-    """A store that cannot be written while ``works`` is false."""
+class FailingStore(MemoryStore):
+    """A store whose saves fail while ``works`` is false."""
 
     works = False
 
@@ -94,7 +94,7 @@ class Broken(MemoryStore):
 
 
 @attrs.define
-class Place:
+class Setup:
     """A server, a store with an expired token, and clients of both."""
 
     server: RecordingServer
@@ -126,75 +126,75 @@ class Place:
 
 
 @pytest.fixture
-async def place(serve, time: FakeTime) -> Place:
+async def setup(serve, time: FakeTime) -> Setup:
     api = Api()
-    place = Place(await serve(api), api, time, MemoryStore())
-    await place.store.save(place.key, token(1))
-    return place
+    setup = Setup(await serve(api), api, time, MemoryStore())
+    await setup.store.save(setup.key, token(1))
+    return setup
 
 
-async def test_thousand_calls_with_an_expired_token_make_one_token_request(place: Place) -> None:
-    place.api.gate.clear()
-    async with place.client() as client:
+async def test_thousand_calls_with_an_expired_token_make_one_token_request(setup: Setup) -> None:
+    setup.api.gate.clear()
+    async with setup.client() as client:
         calls = [asyncio.ensure_future(client.evses.get("evse01")) for _ in range(1000)]
-        await place.api.asked.wait()
+        await setup.api.asked.wait()
         for call in calls[:100]:
             call.cancel()
-        place.api.gate.set()
+        setup.api.gate.set()
         done = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(one, asyncio.CancelledError) for one in done) == 100
     assert sum(getattr(one, "id", None) == "evse01" for one in done) == 900
-    assert [form["refresh_token"] for form in place.api.forms] == ["refresh-1"]
-    assert await place.kept() == place.as_new(2)
+    assert [form["refresh_token"] for form in setup.api.forms] == ["refresh-1"]
+    assert await setup.kept() == setup.as_new(2)
 
 
 async def test_renewal_is_finished_and_saved_although_every_caller_was_cancelled(
-    place: Place,
+    setup: Setup,
 ) -> None:
-    place.api.gate.clear()
-    async with place.client() as client:
+    setup.api.gate.clear()
+    async with setup.client() as client:
         call = asyncio.ensure_future(client.evses.get("evse01"))
-        await place.api.asked.wait()
+        await setup.api.asked.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        place.api.gate.set()
+        setup.api.gate.set()
         await client.evses.get("evse01")
-    assert len(place.api.forms) == 1
-    assert await place.kept() == place.as_new(2)
+    assert len(setup.api.forms) == 1
+    assert await setup.kept() == setup.as_new(2)
 
 
-async def test_valid_token_is_loaded_from_the_store_without_a_lock(place: Place) -> None:
-    await place.store.save(place.key, place.as_new(1))
-    async with place.client() as client, asyncio.timeout(10), place.store.lock(place.key):
+async def test_valid_token_is_loaded_from_the_store_without_a_lock(setup: Setup) -> None:
+    await setup.store.save(setup.key, setup.as_new(1))
+    async with setup.client() as client, asyncio.timeout(10), setup.store.lock(setup.key):
         await client.evses.get("evse01")
-    assert place.api.forms == []
+    assert setup.api.forms == []
 
 
 async def test_replacement_of_a_rejected_token_is_loaded_from_the_store(
-    place: Place,
+    setup: Setup,
 ) -> None:
-    await place.store.save(place.key, place.as_new(1))
-    async with place.client() as client:
+    await setup.store.save(setup.key, setup.as_new(1))
+    async with setup.client() as client:
         await client.evses.get("evse01")
-        place.api.number = 2
-        await place.store.save(place.key, place.as_new(2))
+        setup.api.number = 2
+        await setup.store.save(setup.key, setup.as_new(2))
         await client.evses.get("evse01")
-        assert place.api.forms == []
-        place.api.refused.add(f"{TOKEN}-2")  # which is the one that is kept
+        assert setup.api.forms == []
+        setup.api.refused.add(f"{TOKEN}-2")  # this token is the one that is kept
         await client.evses.get("evse01")
-    assert [form["refresh_token"] for form in place.api.forms] == ["refresh-2"]
+    assert [form["refresh_token"] for form in setup.api.forms] == ["refresh-2"]
 
 
-async def test_refresh_token_that_is_not_rotated_is_used_again(place: Place) -> None:
+async def test_refresh_token_that_is_not_rotated_is_used_again(setup: Setup) -> None:
     plain = {"access_token": f"{TOKEN}-1", "expires_in": 36000}
-    place.api.replies = [(200, plain), (200, plain)]
-    async with place.client() as client:
+    setup.api.replies = [(200, plain), (200, plain)]
+    async with setup.client() as client:
         await client.evses.get("evse01")
-        place.time.now += 36000
+        setup.time.now += 36000
         await client.evses.get("evse01")
-    assert [form["refresh_token"] for form in place.api.forms] == ["refresh-1", "refresh-1"]
-    assert await place.kept() == place.as_new(1)
+    assert [form["refresh_token"] for form in setup.api.forms] == ["refresh-1", "refresh-1"]
+    assert await setup.kept() == setup.as_new(1)
 
 
 @pytest.mark.parametrize(
@@ -212,87 +212,89 @@ async def test_refresh_token_that_is_not_rotated_is_used_again(place: Place) -> 
     ],
 )
 async def test_refresh_token_survives_all_other_errors(
-    place: Place, status: int, body: object, error: type[Exception]
+    setup: Setup, status: int, body: object, error: type[Exception]
 ) -> None:
-    place.api.replies = [(status, body)] * 3  # token requests have retries of their own
-    async with place.client() as client:
+    setup.api.replies = [(status, body)] * 3  # token requests have retries of their own
+    async with setup.client() as client:
         with pytest.raises(error):
             await client.evses.get("evse01")
-        assert await place.kept() == token(1)
-        place.api.replies.clear()
+        assert await setup.kept() == token(1)
+        setup.api.replies.clear()
         await client.evses.get("evse01")
-    assert {form["refresh_token"] for form in place.api.forms} == {"refresh-1"}
+    assert {form["refresh_token"] for form in setup.api.forms} == {"refresh-1"}
 
 
-async def test_rejected_refresh_token_requires_signing_in_again(place: Place) -> None:
-    place.api.number = 7
-    async with place.client() as client:
+async def test_rejected_refresh_token_requires_signing_in_again(setup: Setup) -> None:
+    setup.api.number = 7
+    async with setup.client() as client:
         for _ in range(3):
             with pytest.raises(errors.SignInRequiredError) as caught:
                 await client.evses.get("evse01")
         assert caught.value.account == "ada"
-        assert await place.kept() is None
-        assert len(place.api.forms) == 1
-        assert len(place.server.requests) == 1
-        await place.store.save(place.key, place.as_new(7))  # they did, in another process
+        assert await setup.kept() is None
+        assert len(setup.api.forms) == 1
+        assert len(setup.server.requests) == 1
+        await setup.store.save(
+            setup.key, setup.as_new(7)
+        )  # in another process, the user signed in again
         await client.evses.get("evse01")
-    assert len(place.api.forms) == 1
+    assert len(setup.api.forms) == 1
 
 
-async def test_newer_token_of_another_process_is_never_deleted(place: Place) -> None:
+async def test_newer_token_of_another_process_is_never_deleted(setup: Setup) -> None:
     """A lock that expires may have been lost, and another process may have renewed the token."""
-    place.api.gate.clear()
-    async with place.client() as client:
+    setup.api.gate.clear()
+    async with setup.client() as client:
         call = asyncio.ensure_future(client.evses.get("evse01"))
-        await place.api.asked.wait()
-        place.api.number = 2
-        await place.store.save(place.key, place.as_new(2))
-        place.api.gate.set()
+        await setup.api.asked.wait()
+        setup.api.number = 2
+        await setup.store.save(setup.key, setup.as_new(2))
+        setup.api.gate.set()
         assert (await call).id == "evse01"
-    assert len(place.api.forms) == 1
-    assert await place.kept() == place.as_new(2)
+    assert len(setup.api.forms) == 1
+    assert await setup.kept() == setup.as_new(2)
 
 
-async def test_unsaved_token_is_used_and_saved_later(place: Place, caplog) -> None:
-    place.store = broken = Broken()
-    broken._tokens = {place.key: token(1)}
-    async with place.client() as client:
+async def test_unsaved_token_is_used_and_saved_later(setup: Setup, caplog) -> None:
+    setup.store = broken = FailingStore()
+    broken._tokens = {setup.key: token(1)}
+    async with setup.client() as client:
         with caplog.at_level(logging.ERROR, "ev_energy"):
             await asyncio.gather(*(client.evses.get("evse01") for _ in range(5)))
         (record,) = caplog.records
         assert "the disk is full" in record.getMessage()
-        assert await place.kept() == token(1)
-        place.time.now += 36000
+        assert await setup.kept() == token(1)
+        setup.time.now += 36000
         broken.works = True
         await client.evses.get("evse01")
-    assert [form["refresh_token"] for form in place.api.forms] == ["refresh-1", "refresh-2"]
-    assert await place.kept() == place.as_new(3)
+    assert [form["refresh_token"] for form in setup.api.forms] == ["refresh-1", "refresh-2"]
+    assert await setup.kept() == setup.as_new(3)
 
 
-async def test_unsaved_token_is_saved_by_closing(place: Place, caplog) -> None:
-    place.store = broken = Broken()
-    broken._tokens = {place.key: token(1)}
-    async with place.client() as client:
+async def test_unsaved_token_is_saved_by_closing(setup: Setup, caplog) -> None:
+    setup.store = broken = FailingStore()
+    broken._tokens = {setup.key: token(1)}
+    async with setup.client() as client:
         await client.evses.get("evse01")
-        assert await place.kept() == token(1)
+        assert await setup.kept() == token(1)
         broken.works = True
-    assert await place.kept() == place.as_new(2)
+    assert await setup.kept() == setup.as_new(2)
 
 
-async def test_unsaved_token_does_not_overwrite_a_newer_one(place: Place, caplog) -> None:
-    place.store = broken = Broken()
-    broken._tokens = {place.key: token(1)}
-    async with place.client() as client:
+async def test_unsaved_token_does_not_overwrite_a_newer_one(setup: Setup, caplog) -> None:
+    setup.store = broken = FailingStore()
+    broken._tokens = {setup.key: token(1)}
+    async with setup.client() as client:
         await client.evses.get("evse01")
-        broken._tokens[place.key] = place.as_new(9)  # the user signed in again, elsewhere
+        broken._tokens[setup.key] = setup.as_new(9)  # in another process, the user signed in again
         broken.works = True
-    assert await place.kept() == place.as_new(9)
+    assert await setup.kept() == setup.as_new(9)
 
 
-async def test_lost_token_is_logged(place: Place, caplog) -> None:
-    place.store = broken = Broken()
-    broken._tokens = {place.key: token(1)}
-    async with place.client() as client:
+async def test_lost_token_is_logged(setup: Setup, caplog) -> None:
+    setup.store = broken = FailingStore()
+    broken._tokens = {setup.key: token(1)}
+    async with setup.client() as client:
         await client.evses.get("evse01")
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "cannot save a new token; it is kept in memory until it can be saved: the disk is full",
@@ -300,40 +302,40 @@ async def test_lost_token_is_logged(place: Place, caplog) -> None:
     ]
 
 
-async def test_sign_in_fails_if_the_token_cannot_be_saved(place: Place) -> None:
-    place.store = Broken()
-    async with place.client() as client:
-        request = place.auth.start_authorization(place.server.url)
+async def test_sign_in_fails_if_the_token_cannot_be_saved(setup: Setup) -> None:
+    setup.store = FailingStore()
+    async with setup.client() as client:
+        request = setup.auth.start_authorization(setup.server.url)
         with pytest.raises(errors.TokenStoreError, match="the disk is full"):
             await client.sign_in(request, f"{BACK}?code=a-code&state={request.state}")
         assert (await client.evses.get("evse01")).id == "evse01"
 
 
-async def test_closing_waits_for_a_running_renewal(place: Place) -> None:
-    place.api.gate.clear()
-    client = place.client()
+async def test_closing_waits_for_a_running_renewal(setup: Setup) -> None:
+    setup.api.gate.clear()
+    client = setup.client()
     call = asyncio.ensure_future(client.evses.get("evse01"))
-    await place.api.asked.wait()
+    await setup.api.asked.wait()
     closing = asyncio.ensure_future(client.close())
     with pytest.raises(errors.ClientClosedError):
         await call
     assert not closing.done()
-    place.api.gate.set()
+    setup.api.gate.set()
     await asyncio.wait_for(closing, 10)
-    assert await place.kept() == place.as_new(2)
+    assert await setup.kept() == setup.as_new(2)
 
 
-async def test_closing_waits_for_a_limited_time(place: Place, monkeypatch) -> None:
+async def test_closing_waits_for_a_limited_time(setup: Setup, monkeypatch) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 0.05)
-    place.api.gate.clear()
-    client = place.client()
+    setup.api.gate.clear()
+    client = setup.client()
     call = asyncio.ensure_future(client.evses.get("evse01"))
-    await place.api.asked.wait()
+    await setup.api.asked.wait()
     await asyncio.wait_for(client.close(), 10)
     with pytest.raises(errors.ClientClosedError):
         await call
-    assert await place.kept() == token(1)
-    async with asyncio.timeout(10), place.store.lock(place.key):
+    assert await setup.kept() == token(1)
+    async with asyncio.timeout(10), setup.store.lock(setup.key):
         pass
 
 
@@ -350,19 +352,19 @@ async def test_closing_does_not_wait_for_client_credentials(serve, monkeypatch) 
         await call
 
 
-async def test_closing_does_not_wait_for_a_lock_held_elsewhere(place: Place, monkeypatch) -> None:
+async def test_closing_does_not_wait_for_a_lock_held_elsewhere(setup: Setup, monkeypatch) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 1000)
-    client = place.client()
-    async with place.store.lock(place.key):
+    client = setup.client()
+    async with setup.store.lock(setup.key):
         call = asyncio.ensure_future(client.evses.get("evse01"))
         await asyncio.sleep(0.01)
         await asyncio.wait_for(client.close(), 10)
         with pytest.raises(errors.ClientClosedError):
             await call
-    assert place.api.forms == []
+    assert setup.api.forms == []
 
 
-async def test_closing_does_not_hang_on_a_hanging_store(place: Place, monkeypatch) -> None:
+async def test_closing_does_not_hang_on_a_hanging_store(setup: Setup, monkeypatch) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 0.05)
     let_go = asyncio.Event()
 
@@ -375,8 +377,8 @@ async def test_closing_does_not_hang_on_a_hanging_store(place: Place, monkeypatc
                     continue
             return None
 
-    place.store = Stubborn()
-    client = place.client()
+    setup.store = Stubborn()
+    client = setup.client()
     call = asyncio.ensure_future(client.evses.get("evse01"))
     await asyncio.sleep(0.01)
     await asyncio.wait_for(client.close(), 10)
@@ -388,7 +390,7 @@ async def test_closing_does_not_hang_on_a_hanging_store(place: Place, monkeypatc
 
 
 async def test_lock_that_is_never_released_costs_a_call_its_deadline_and_no_budget(
-    place: Place,
+    setup: Setup,
 ) -> None:
     ticket = Mock()
 
@@ -396,58 +398,58 @@ async def test_lock_that_is_never_released_costs_a_call_its_deadline_and_no_budg
         def try_acquire(self, *words: Any) -> Any:
             return ticket
 
-    async with place.client(budget=Watched(), deadline=0.1) as client:
-        async with place.store.lock(place.key):
+    async with setup.client(budget=Watched(), deadline=0.1) as client:
+        async with setup.store.lock(setup.key):
             with pytest.raises(errors.DeadlineError, match="no token within"):
                 await client.evses.get("evse01")
-        assert place.server.requests == []
+        assert setup.server.requests == []
         assert ticket.mock_calls == [call.release()]
 
 
 async def test_lock_that_is_never_released_is_an_error_in_the_end(
-    place: Place, monkeypatch
+    setup: Setup, monkeypatch
 ) -> None:
     monkeypatch.setattr(_token_manager, "_LOCK_TIMEOUT", 0.05)
-    async with place.client() as client, place.store.lock(place.key):
+    async with setup.client() as client, setup.store.lock(setup.key):
         for attempt in (client.evses.get("evse01"), client.sign_out()):
             with pytest.raises(errors.TokenStoreError, match="the lock was not released"):
                 await attempt
 
 
-async def test_timeout_of_a_store_is_raised_unchanged(place: Place) -> None:
+async def test_timeout_of_a_store_is_raised_unchanged(setup: Setup) -> None:
     class Slow(MemoryStore):
         @asynccontextmanager
         async def lock(self, key: str) -> AsyncGenerator[None]:
             raise TimeoutError("the store was slow")
             yield
 
-    place.store = Slow()
-    async with place.client() as client:
+    setup.store = Slow()
+    async with setup.client() as client:
         with pytest.raises(TimeoutError, match="the store was slow"):
             await client.evses.get("evse01")
 
 
-async def test_signing_out_waits_for_a_renewal_and_revokes_its_token(place: Place) -> None:
-    place.api.gate.clear()
-    async with place.client() as client:
+async def test_signing_out_waits_for_a_renewal_and_revokes_its_token(setup: Setup) -> None:
+    setup.api.gate.clear()
+    async with setup.client() as client:
         call = asyncio.ensure_future(client.evses.get("evse01"))
-        await place.api.asked.wait()
+        await setup.api.asked.wait()
         leaving = asyncio.ensure_future(client.sign_out())
         await asyncio.sleep(0.01)
-        place.api.gate.set()
+        setup.api.gate.set()
         await call
         await leaving
-        assert await place.kept() is None
+        assert await setup.kept() is None
         with pytest.raises(errors.SignInRequiredError):
             await client.evses.get("evse01")
-    assert [form.get("token") for form in place.api.forms] == [None, "refresh-2"]
+    assert [form.get("token") for form in setup.api.forms] == [None, "refresh-2"]
 
 
-async def test_clients_in_two_loops_share_one_renewal_through_the_store(place: Place) -> None:
+async def test_clients_in_two_loops_share_one_renewal_through_the_store(setup: Setup) -> None:
     done: list[str] = []
 
     async def calls() -> None:
-        async with place.client() as client:
+        async with setup.client() as client:
             for evse in await asyncio.gather(*(client.evses.get("evse01") for _ in range(20))):
                 done.append(str(evse.id))
 
@@ -458,24 +460,24 @@ async def test_clients_in_two_loops_share_one_renewal_through_the_store(place: P
         while any(thread.is_alive() for thread in threads):
             await asyncio.sleep(0.01)
     assert done == ["evse01"] * 60
-    assert len(place.api.forms) == 1
+    assert len(setup.api.forms) == 1
 
 
-async def test_abandoned_renewal_of_a_closed_loop_blocks_no_caller(place: Place) -> None:
-    """As when a program stops its loop in the middle of a call."""
+async def test_abandoned_renewal_of_a_closed_loop_blocks_no_caller(setup: Setup) -> None:
+    """A program may stop its loop during a call."""
 
     class Stuck(MemoryStore):
         loads = 0
 
         async def load(self, key: str) -> Token | None:
             self.loads += 1
-            if self.loads == 2:  # the first one looks before it takes the lock
+            if self.loads == 2:  # the first load precedes the lock
                 await asyncio.Event().wait()
             return await super().load(key)
 
-    place.store = stuck = Stuck()
-    await stuck.save(place.key, token(1))
-    client = place.client()
+    setup.store = stuck = Stuck()
+    await stuck.save(setup.key, token(1))
+    client = setup.client()
 
     def leave_one_behind() -> list[asyncio.Task[Any]]:
         loop = asyncio.new_event_loop()
@@ -484,7 +486,7 @@ async def test_abandoned_renewal_of_a_closed_loop_blocks_no_caller(place: Place)
             loop.run_until_complete(asyncio.sleep(0.001))
         left = [call, *client._caller.state.token_manager._tasks]
         for task in left:
-            task._log_destroy_pending = False  # what asyncio says of it is right
+            task._log_destroy_pending = False  # the report of asyncio is expected
         loop.close()
         return left
 
@@ -495,10 +497,10 @@ async def test_abandoned_renewal_of_a_closed_loop_blocks_no_caller(place: Place)
     assert [task.done() for task in left] == [False, False]
 
 
-async def test_refresh_token_that_the_server_repeats_shows_in_no_error(place: Place) -> None:
+async def test_refresh_token_that_the_server_repeats_shows_in_no_error(setup: Setup) -> None:
     told = "no good: refresh-1 of an-app"
-    place.api.replies = [(400, {"error": "invalid_request", "error_description": told})]
-    async with place.client() as client:
+    setup.api.replies = [(400, {"error": "invalid_request", "error_description": told})]
+    async with setup.client() as client:
         with pytest.raises(errors.InvalidRequestError) as caught:
             await client.evses.get("evse01")
     assert "no good: " in str(caught.value)
@@ -506,37 +508,37 @@ async def test_refresh_token_that_the_server_repeats_shows_in_no_error(place: Pl
 
 
 async def test_closing_at_any_moment_loses_no_token_and_leaves_no_lock(
-    place: Place, tmp_path: Path, monkeypatch
+    setup: Setup, tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setattr(_token_manager, "_CLOSE_TIMEOUT", 60)
-    place.store = store = FileStore(tmp_path / "tokens.json")
+    setup.store = store = FileStore(tmp_path / "tokens.json")
     for steps in itertools.count():
-        await store.save(place.key, token(place.api.number))
-        client = place.client()
+        await store.save(setup.key, token(setup.api.number))
+        client = setup.client()
         call = asyncio.ensure_future(client.evses.get("evse01"))
         for _ in range(steps):
             await asyncio.sleep(0)
         was_done = call.done()
-        await asyncio.wait_for(client.close(), 30)  # less than it has timeout
+        await asyncio.wait_for(client.close(), 30)  # shorter than the timeout
         await asyncio.gather(call, return_exceptions=True)
-        kept = await place.kept()
+        kept = await setup.kept()
         assert kept is not None
-        assert kept.refresh_token == f"refresh-{place.api.number}", f"after {steps} steps"
+        assert kept.refresh_token == f"refresh-{setup.api.number}", f"after {steps} steps"
         assert os.listdir(tmp_path) == ["tokens.json"]  # noqa: PTH208  (no file is waited for here)
         if was_done:
             break
-    assert place.api.number > 2
+    assert setup.api.number > 2
     assert steps > 10
 
 
 async def test_cancelling_a_call_at_any_moment_does_not_affect_others(
-    place: Place, tmp_path: Path
+    setup: Setup, tmp_path: Path
 ) -> None:
-    place.store = store = FileStore(tmp_path / "tokens.json")
+    setup.store = store = FileStore(tmp_path / "tokens.json")
     for steps in itertools.count():
-        number = place.api.number
-        await store.save(place.key, token(number))
-        async with place.client(budget=MemoryBudget()) as client, asyncio.timeout(10):
+        number = setup.api.number
+        await store.save(setup.key, token(number))
+        async with setup.client(budget=MemoryBudget()) as client, asyncio.timeout(10):
             call = asyncio.ensure_future(client.evses.get("evse01"))
             for _ in range(steps):
                 await asyncio.sleep(0)
@@ -544,8 +546,8 @@ async def test_cancelling_a_call_at_any_moment_does_not_affect_others(
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
             assert (await client.evses.get("evse01")).id == "evse01"
-        assert place.api.number == number + 1, f"after {steps} steps"
-        assert await place.kept() == place.as_new(number + 1)
+        assert setup.api.number == number + 1, f"after {steps} steps"
+        assert await setup.kept() == setup.as_new(number + 1)
         if was_done:
             break
     assert steps > 10

@@ -25,7 +25,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-#: Replies that have at least something of a token about them.
+#: Replies with fields of a token.
 REPLY = st.fixed_dictionaries(
     {},
     optional={
@@ -60,7 +60,7 @@ def form_of(request: TokenRequest) -> dict[str, str]:
 
 @example("an:app", "a%41 secret+with:all/of it")
 @given(PRINTED, PRINTED)
-def test_any_id_and_secret_arrive_unchanged(client_id: str, client_secret: str) -> None:
+def test_id_and_secret_arrive_unchanged(client_id: str, client_secret: str) -> None:
     who = {"client_id": client_id, "client_secret": client_secret}
     form = ClientCredentials(**who, method="form").token_request(None)
     assert form_of(form) == {"grant_type": "client_credentials", **who}
@@ -70,7 +70,7 @@ def test_any_id_and_secret_arrive_unchanged(client_id: str, client_secret: str) 
     scheme, _, pair = basic.headers["Authorization"].partition(" ")
     assert scheme == "Basic"
     sent = base64.b64decode(pair, validate=True).decode()
-    for decode in (unquote, unquote_plus):  # servers do either
+    for decode in (unquote, unquote_plus):  # servers differ
         assert [decode(part) for part in sent.split(":")] == [client_id, client_secret]
 
 
@@ -193,7 +193,9 @@ def test_invalid_endpoint_is_refused(name: str, url: str) -> None:
 
 
 @given(st.integers(100, 599), REPLY | JSON, st.floats(0, 1e10))
-def test_any_json_is_a_valid_token_or_a_token_error(status: int, reply: object, now: float) -> None:
+def test_arbitrary_json_is_a_valid_token_or_a_token_error(
+    status: int, reply: object, now: float
+) -> None:
     for code in (status, 200):
         try:
             token = parse_token_response(code, json.dumps(reply).encode(), now)
@@ -209,7 +211,7 @@ def test_any_json_is_a_valid_token_or_a_token_error(status: int, reply: object, 
 
 
 @given(st.binary())
-def test_any_bytes_are_a_token_error(body: bytes) -> None:
+def test_arbitrary_bytes_are_a_token_error(body: bytes) -> None:
     with pytest.raises(errors.TokenError):
         parse_token_response(200, body, 0)
 

@@ -1,6 +1,6 @@
-"""A server with a rolling window, other clients of it, and a client with a `RollingWindow`.
+"""A model of a server with a rolling window, of its clients, and of one with a `RollingWindow`.
 
-Nothing here takes any time: it is a list of what happens when.
+Time is simulated by a list of events.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ev_energy._messages import RateLimit
 from ev_energy.budget._window import RollingWindow
 
 WINDOW = 360.0
-#: What the client keeps to spare, and what it waits before it puts a guess to the test.
+#: The safety margin of the client, and its wait before it tests an assumption.
 SPARE, TEST = WINDOW / 3600, WINDOW / 60
 
 
 @attrs.define
 class Model:
-    """The server."""
+    """A server."""
 
     limit: int
     counts_refused: bool = False
-    """Whether refused requests count too."""
+    """Whether refused requests count as well."""
     says_when: bool = True
     """Whether it sends Retry-After."""
     states: bool = True
@@ -39,7 +39,7 @@ class Model:
         return sum(now - WINDOW < at <= now for at in self.arrived)
 
     def free_at(self, now: float) -> float:
-        """Return when it would accept the next request, if no other arrives before."""
+        """Return when the server accepts the next request if no other arrives before."""
         counting = [at for at in self.arrived if at > now - WINDOW]
         return now if len(counting) < self.limit else sorted(counting)[-self.limit] + WINDOW
 
@@ -65,24 +65,24 @@ class Reply:
 
 @attrs.define(kw_only=True)
 class Run:
-    """A client that has *wanted* requests to send, *width* at a time, as soon as it may."""
+    """A client that sends *wanted* requests as soon as it may, *width* at a time."""
 
     server: Model
     wanted: int
     width: int
     chance: random.Random
     slowest: float = 0.0
-    """Maximum seconds that a request, and a reply, are under way."""
+    """The maximum latency of a request and of a reply, in seconds."""
     lost: float = 0.0
-    """The fraction of requests that is lost; half of them on the way back."""
+    """The fraction of requests without a reply; half of them reach the server."""
     others: list[float] = attrs.field(factory=list)
-    """When other clients send requests."""
+    """The times at which other clients send requests."""
     offset: float = 0.0
-    """How far the client's clock is ahead of the server's."""
+    """Seconds by which the clock of the client is ahead of that of the server."""
     knows: bool = False
     """Whether the client knows the limit before the first reply."""
     check: Callable[[Run, float], None] = lambda _run, _now: None
-    """Called whenever the client has to wait, with the server's time."""
+    """Called with the time of the server whenever the client has to wait."""
 
     window: RollingWindow = attrs.field(init=False)
     sent: int = 0
@@ -99,7 +99,7 @@ class Run:
             self.window.limit = self.server.limit
 
     def to_the_end(self, *, steps: int = 20_000) -> None:
-        """Run until all wanted requests are answered."""
+        """Run until all requests have succeeded."""
         for at in self.others:
             self._plan(at, lambda: self.server.ask(self.now) and None)
         self._plan(0.0, lambda: None)

@@ -1,4 +1,4 @@
-"""The budget of a client: over a socket, with the simulator's rolling limit."""
+"""The budget of a client against the rolling limit of the simulator."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.helpers.support import FakeTime
 LIMIT = 100
 
 
-class World:
-    """A simulator whose time passes when a client sleeps."""
+class Setup:
+    """A simulator whose clock moves when a client sleeps."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
@@ -31,7 +31,7 @@ class World:
         return self.simulator.clock.now().timestamp()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0.05)  # what is under way gets there first
+        await asyncio.sleep(0.05)  # let requests in flight arrive first
         self.simulator.clock.advance(seconds=math.ceil(seconds * 1e6) / 1e6)
 
     async def client(self, **settings: Any) -> Client:
@@ -55,21 +55,21 @@ class World:
 
     @property
     def statuses(self) -> Counter[int | None]:
-        """The statuses of the replies, without those of the token endpoint."""
+        """Return the statuses of the replies, without those of the token endpoint."""
         seen = [r for r in self.simulator.requests if r.path.startswith("/v2")]
         return Counter(request.status for request in seen)
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world() -> AsyncIterator[Setup]:
     async with Simulator(vehicles=1, rate_limit=LIMIT, clock=Clock(speed=0)) as simulator:
-        made = World(simulator)
+        made = Setup(simulator)
         async with made.stack:
             yield made
 
 
 async def work(client: Client, calls: int, width: int = 10) -> None:
-    """Make *calls* calls, some at a time."""
+    """Make *calls* calls, several at a time."""
 
     async def some(count: int) -> None:
         for _ in range(count):
@@ -80,17 +80,17 @@ async def work(client: Client, calls: int, width: int = 10) -> None:
             group.create_task(some(calls // width))
 
 
-async def test_a_thousand_calls_take_ten_hours_and_none_is_refused(world: World) -> None:
+async def test_thousand_calls_take_ten_hours_and_none_is_refused(world: Setup) -> None:
     client = await world.client()
     began = world.clock()
-    await client.timezones.list().first()  # the limit is not the usual one: this reply says so
+    await client.timezones.list().first()  # the reply states the unusual limit
     await work(client, 990)
     assert world.statuses == {200: 991}
-    # A window holds LIMIT, so 991 need nine of them and what the tenth has room for.
+    # A window has room for LIMIT requests, so 991 requests need ten windows.
     assert world.clock() - began < 9 * 3600 / 0.98
 
 
-async def test_clients_that_share_a_budget_are_not_refused(world: World) -> None:
+async def test_clients_that_share_a_budget_are_not_refused(world: Setup) -> None:
     budget = world.budget()
     clients = [await world.client(budget=budget) for _ in range(3)]
     await clients[0].timezones.list().first()
@@ -99,7 +99,7 @@ async def test_clients_that_share_a_budget_are_not_refused(world: World) -> None
 
 
 async def test_clients_with_separate_budgets_are_refused_occasionally_and_succeed(
-    world: World,
+    world: Setup,
 ) -> None:
     clients = [await world.client() for _ in range(2)]
     for client in clients:
@@ -109,7 +109,7 @@ async def test_clients_with_separate_budgets_are_refused_occasionally_and_succee
     assert world.statuses[429] < 40
 
 
-async def test_the_first_reply_tells_what_an_earlier_run_has_used(world: World) -> None:
+async def test_first_reply_shows_the_use_of_an_earlier_run(world: Setup) -> None:
     await work(await world.client(), 90)
     restarted = await world.client()
     assert restarted.rate_limit is None
@@ -117,8 +117,8 @@ async def test_the_first_reply_tells_what_an_earlier_run_has_used(world: World) 
     assert restarted.rate_limit == RateLimit(LIMIT, 9)
 
 
-async def test_a_call_that_would_exceed_its_deadline_is_refused_with_the_time(
-    world: World,
+async def test_call_that_would_exceed_its_deadline_is_refused_with_the_time(
+    world: Setup,
 ) -> None:
     client = await world.client(deadline=120)
     await work(client, LIMIT)
@@ -133,10 +133,10 @@ async def test_a_call_that_would_exceed_its_deadline_is_refused_with_the_time(
     assert error.request.template == "/timezones"
     assert world.statuses == {200: LIMIT}
     world.simulator.clock.advance(seconds=3600)
-    await client.timezones.list().first()  # 1 s: that is in time
+    await client.timezones.list().first()  # 1 s is within the deadline
 
 
-async def test_when_exhausted_raise_never_waits(world: World) -> None:
+async def test_when_exhausted_raise_does_not_wait(world: Setup) -> None:
     client = await world.client()
     await work(client, LIMIT)
     with pytest.raises(errors.BudgetExceeded):
@@ -144,7 +144,7 @@ async def test_when_exhausted_raise_never_waits(world: World) -> None:
     assert world.statuses == {200: LIMIT}
 
 
-async def test_on_wait_is_called_once_per_wait(world: World) -> None:
+async def test_on_wait_is_called_once_per_wait(world: Setup) -> None:
     told: list[Any] = []
     client = await world.client(on_wait=told.append)
     await work(client, LIMIT)
@@ -161,7 +161,7 @@ async def test_on_wait_is_called_once_per_wait(world: World) -> None:
     assert told[1].request is None
 
 
-async def test_views_share_the_allowance_of_the_application(world: World) -> None:
+async def test_views_share_the_allowance_of_the_application(world: Setup) -> None:
     client = await world.client()
     await client.timezones.list().first()
     await client.acting_for(world.simulator.user_id).timezones.list().first()
@@ -195,7 +195,7 @@ async def test_each_user_has_a_separate_allowance(serve) -> None:
 @pytest.mark.parametrize(
     "headers", [{}, {"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1"}]
 )
-async def test_a_server_that_states_no_limit_has_none(serve, time: FakeTime, headers) -> None:
+async def test_server_that_states_no_limit_has_none(serve, time: FakeTime, headers) -> None:
     async def reply(_: web.Request) -> web.Response:
         return web.json_response([], headers=headers)
 
@@ -213,7 +213,7 @@ async def test_a_server_that_states_no_limit_has_none(serve, time: FakeTime, hea
 
 
 class TestReservations:
-    async def test_a_reservation_is_kept_for_the_calls_inside(self, world: World) -> None:
+    async def test_reservation_is_kept_for_the_calls_inside(self, world: Setup) -> None:
         client = await world.client(when_exhausted="raise")
         await client.timezones.list().first()
         async with client.reserve(60) as reserved:
@@ -229,7 +229,7 @@ class TestReservations:
         assert world.statuses == {200: LIMIT}
 
     async def test_unused_requests_are_returned_after_an_error_and_a_cancellation(
-        self, world: World
+        self, world: Setup
     ) -> None:
         client = await world.client()
         await client.timezones.list().first()
@@ -245,7 +245,7 @@ class TestReservations:
         task.uncancel()
         assert client.rate_limit == RateLimit(LIMIT, LIMIT - 1)
 
-    async def test_unused_requests_are_returned_when_the_client_closes(self, world: World) -> None:
+    async def test_unused_requests_are_returned_when_the_client_closes(self, world: Setup) -> None:
         budget = world.budget()
         client, other = await world.client(budget=budget), await world.client(budget=budget)
         await client.timezones.list().first()
@@ -256,7 +256,7 @@ class TestReservations:
             await client.reserve(1).__aenter__()
         assert other.rate_limit == RateLimit(LIMIT, LIMIT - 1)
 
-    async def test_a_reservation_is_entered_once(self, world: World) -> None:
+    async def test_reservation_is_entered_once(self, world: Setup) -> None:
         reservation = (await world.client()).reserve(5)
         assert reservation.remaining == 0
         async with reservation as reserved:
@@ -267,7 +267,7 @@ class TestReservations:
         with pytest.raises(RuntimeError, match="can be entered once"):
             await reservation.__aenter__()
 
-    async def test_a_nested_reservation_is_independent(self, world: World) -> None:
+    async def test_nested_reservation_is_independent(self, world: Setup) -> None:
         client = await world.client(when_exhausted="raise")
         await client.timezones.list().first()
         async with client.reserve(50) as outer, outer.reserve(49) as inner:
@@ -276,7 +276,7 @@ class TestReservations:
             await inner.timezones.list().first()
         assert client.rate_limit == RateLimit(LIMIT, LIMIT - 2)
 
-    async def test_a_reservation_that_exceeds_the_limit_is_an_error(self, world: World) -> None:
+    async def test_reservation_that_exceeds_the_limit_is_an_error(self, world: Setup) -> None:
         client = await world.client()
         await client.timezones.list().first()
         with pytest.raises(ValueError, match=f"count must be {LIMIT} or less, not {LIMIT + 1}"):
@@ -304,9 +304,9 @@ async def test_closing_ends_a_wait_for_capacity(serve, time: FakeTime) -> None:
 
 
 class TestBlocking:
-    def test_the_blocking_client_waits_and_reserves_too(self) -> None:
+    def test_blocking_client_waits_and_reserves(self) -> None:
         with Simulator.in_thread(vehicles=1, rate_limit=20, clock=Clock(speed=0)) as simulator:
-            world = World(simulator)
+            world = Setup(simulator)
             budget = world.budget()
             settings: dict[str, Any] = {
                 "base_url": simulator.base_url,

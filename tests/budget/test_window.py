@@ -25,13 +25,13 @@ RUN = {
 
 @given(**RUN)
 @settings(max_examples=300)
-def test_the_only_client_is_never_refused_and_never_delayed_without_need(
+def test_sole_client_is_neither_refused_nor_delayed_needlessly(
     limit: int, wanted: int, width: int, slowest: float, offset: float, seed: int
 ) -> None:
     server = Model(limit)
 
     def check(run: Run, now: float) -> None:
-        # Held up only while the server's window, wider by how slow the line is, is full.
+        # The client may wait only while the window of the server, widened by the latency, is full.
         recent = sum(at > now - WINDOW - SPARE - 2 * slowest - 1e-6 for at in server.arrived)
         not_there_yet = len(run.under_way)
         assert recent + not_there_yet >= limit
@@ -53,7 +53,7 @@ def test_the_only_client_is_never_refused_and_never_delayed_without_need(
 
 
 def never_much_longer_than_the_server(run: Run, now: float) -> None:
-    if not run.under_way:  # else there will be news
+    if not run.under_way:  # otherwise, a reply follows
         would_be = max(now, run.server.free_at(now))
         slack = TEST + SPARE + 2 * run.slowest + 1 + 1e-6  # Retry-After is in whole seconds
         assert now + run.window.wait(now + run.offset) <= would_be + slack
@@ -69,7 +69,7 @@ def never_much_longer_than_the_server(run: Run, now: float) -> None:
     lost=st.sampled_from([0.0, 0.0, 0.3]),
 )
 @settings(max_examples=400)
-def test_with_foreign_requests_and_losses_all_requests_succeed_without_long_waits(
+def test_requests_succeed_soon_beside_foreign_requests_and_losses(
     limit: int,
     wanted: int,
     width: int,
@@ -84,7 +84,7 @@ def test_with_foreign_requests_and_losses_all_requests_succeed_without_long_wait
     lost: float,
 ) -> None:
     if not states:
-        says_when = True  # of a server that says nothing at all, nothing can be known
+        says_when = True  # the client cannot know the state of a server without any headers
 
     def check(run: Run, now: float) -> None:
         if states and says_when:
@@ -104,10 +104,10 @@ def test_with_foreign_requests_and_losses_all_requests_succeed_without_long_wait
     ).to_the_end()
 
 
-def test_an_outage_does_not_exhaust_the_allowance() -> None:
+def test_outage_does_not_exhaust_the_allowance() -> None:
     window, now = RollingWindow(length=WINDOW), 0.0
     spend(window, now, RateLimit(100, 99))
-    while window.try_acquire(now):  # attempts that nobody answers
+    while window.try_acquire(now):  # attempts without a reply
         now += 0.1
         window.complete(now, now, window.confirmed, None, success=False, retry_after=None)
     assert len(window._unconfirmed) == 99
@@ -119,7 +119,7 @@ def test_an_outage_does_not_exhaust_the_allowance() -> None:
     assert window.available(now) == 98
 
 
-def test_probes_become_rare_where_refused_requests_may_count() -> None:
+def test_probes_become_rare_if_refused_requests_may_count() -> None:
     window, now = RollingWindow(length=WINDOW), 0.0
     spend(window, now, RateLimit(100, 99))
     tests = 0
@@ -133,7 +133,7 @@ def test_probes_become_rare_where_refused_requests_may_count() -> None:
 
 
 @given(st.lists(st.integers(0, 20)), st.lists(st.integers(0, 20)))
-def test_the_nth_of_two_merged_lists_is_that_of_both_sorted(
+def test_nth_of_two_merged_lists_is_that_of_both_sorted(
     first: list[int], second: list[int]
 ) -> None:
     both = sorted(first + second)
@@ -146,14 +146,14 @@ def spend(window: RollingWindow, now: float, stated: RateLimit | None = None) ->
     window.complete(now, now, window.confirmed, stated, success=True, retry_after=None)
 
 
-def test_the_first_reply_states_what_others_used_before() -> None:
+def test_first_reply_states_what_others_used_before() -> None:
     window = RollingWindow(length=WINDOW)
     assert not window.synced
     spend(window, 0.0, RateLimit(100, 30))
     assert (window.synced, window.limit, window.available(0.0)) == (True, 100, 30)
 
 
-def test_the_window_follows_the_server_up_and_down() -> None:
+def test_window_follows_the_server_up_and_down() -> None:
     window = RollingWindow(length=WINDOW)
     spend(window, 0.0, RateLimit(100, 30))
     spend(window, 1.0, RateLimit(100, 80))
@@ -166,14 +166,14 @@ def test_the_window_follows_the_server_up_and_down() -> None:
     assert (window.limit, window.available(4.0)) == (500, 400)
 
 
-def test_a_server_that_states_nothing_has_no_limit() -> None:
+def test_server_without_stated_limits_is_unlimited() -> None:
     window = RollingWindow(length=WINDOW)
     spend(window, 0.0)
     assert window.capacity() is window.available(0.0) is None
     assert window.wait(0.0, 10**6) == 0
 
 
-def test_a_stated_limit_holds_when_a_later_reply_states_none() -> None:
+def test_stated_limit_holds_when_a_later_reply_states_none() -> None:
     window = RollingWindow(length=WINDOW)
     spend(window, 0.0, RateLimit(10, 9))
     spend(window, 0.0)
@@ -189,7 +189,7 @@ def test_a_stated_limit_holds_when_a_later_reply_states_none() -> None:
         (RateLimit(10**11, 0), 0),
     ],
 )
-def test_absurd_statements_are_survived(stated: RateLimit, free: int) -> None:
+def test_excessive_statements_are_tolerated(stated: RateLimit, free: int) -> None:
     window = RollingWindow(length=WINDOW)
     spend(window, 0.0, stated)
     assert window.available(0.0) == free
@@ -198,7 +198,7 @@ def test_absurd_statements_are_survived(stated: RateLimit, free: int) -> None:
     assert window.try_acquire(WINDOW + SPARE + 1), "an hour later at the latest one may try again"
 
 
-def test_no_refusal_blocks_longer_than_a_window() -> None:
+def test_refusal_blocks_for_a_window_at_most() -> None:
     window = RollingWindow(length=WINDOW)
     assert window.try_acquire(0.0)
     window.complete(0.0, 0.0, 0, None, success=False, retry_after=float("inf"))
@@ -217,17 +217,19 @@ def test_one_request_is_available_at_the_end_of_retry_after() -> None:
     assert not window.try_acquire(78.0), "one is free then; of more nothing is known"
 
 
-def test_a_local_limit_holds_whatever_the_server_states() -> None:
+def test_local_limit_holds_independent_of_the_server() -> None:
     window = RollingWindow(3, length=WINDOW)
     for now in range(3):
         spend(window, now, RateLimit(1000, 500))
     assert window.available(2.0) == 0
     assert window.wait(2.0) == pytest.approx(WINDOW + SPARE - 2)
-    assert window.wait(2.0, 5) == pytest.approx(2 * (WINDOW + SPARE) - 1)  # two of the next round
+    assert window.wait(2.0, 5) == pytest.approx(
+        2 * (WINDOW + SPARE) - 1
+    )  # two requests of the next round
     assert window.capacity() == 3
 
 
-def test_a_local_limit_yields_to_a_lower_limit_of_the_server() -> None:
+def test_local_limit_yields_to_a_lower_limit_of_the_server() -> None:
     window = RollingWindow(300, length=WINDOW)
     spend(window, 0.0, RateLimit(1000, 2))
     assert window.available(0.0) == 2
@@ -237,9 +239,7 @@ def test_a_local_limit_yields_to_a_lower_limit_of_the_server() -> None:
 
 
 @given(st.integers(1, 9), st.lists(st.floats(0, WINDOW), max_size=9), st.integers(1, 40))
-def test_the_estimated_wait_of_a_queue_is_exact(
-    limit: int, settled: list[float], count: int
-) -> None:
+def test_estimated_wait_of_a_queue_is_exact(limit: int, settled: list[float], count: int) -> None:
     """Each waiter acquires a request as soon as it is available; replies arrive at once."""
     now = WINDOW
     window = RollingWindow(length=WINDOW)

@@ -1,4 +1,4 @@
-"""Run every snippet and example of the documentation, and check what it says about commands."""
+"""The snippets and examples of the documentation run, and its tables and counts are current."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-#: Pages of tables, which need no code.
+#: Pages without code.
 TABLES = {"families.md", "index.md", "operations.md"}
 
 #: Pages whose code other tests run.
 SPECIAL = {"auth.md", "testing.md", "uploads.md", "redis.md", "proxies.md"}
 
-# The code around the fragments of docs/: it defines the names that a page takes for granted.
+# The code around the snippets of docs/, with the names that the pages use.
 FRAME = """
 import asyncio, datetime
 import ev_energy
@@ -57,7 +57,7 @@ async def page():
 asyncio.run(page())
 """
 
-# The same for docs/uploads.md, whose fragments run against `Storage`.
+# The same for docs/uploads.md, whose snippets run against `Storage`.
 UPLOADS_FRAME = """
 import asyncio
 import ev_energy
@@ -113,7 +113,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 class Storage(BaseHTTPRequestHandler):
-    """An API with uploads only, and the storage that receives the files."""
+    """An API that has only uploads, and the storage for the files."""
 
     files: list[bytes]
     refuses: bool
@@ -171,7 +171,7 @@ def snippet(mark: str) -> str:
     return found
 
 
-def test_the_async_and_the_blocking_snippet_print_the_same(environment: dict[str, str]) -> None:
+def test_async_and_blocking_snippets_print_the_same(environment: dict[str, str]) -> None:
     asynchronous = run(snippet("asyncio.run"), environment)
     blocking = run(snippet("from ev_energy_sync"), environment)
     count = len(re.findall(r"^evse", asynchronous, re.MULTILINE))
@@ -180,7 +180,7 @@ def test_the_async_and_the_blocking_snippet_print_the_same(environment: dict[str
     assert asynchronous == blocking
 
 
-def test_the_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path: Path) -> None:
+def test_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("uvicorn", reason="uvicorn is not installed")
     (tmp_path / "shop.py").write_text(snippet("FastAPI"))
     words = ["-m", "uvicorn", "shop:app", "--port", "0"]
@@ -228,7 +228,7 @@ def framed(frame: str, code: str) -> str:
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if p.name not in SPECIAL], ids=lambda page: page.name
 )
-def test_every_fragment_in_the_docs_runs(page: Path, environment: dict[str, str]) -> None:
+def test_snippets_of_the_docs_run(page: Path, environment: dict[str, str]) -> None:
     fragments = fragments_of(page)
     assert fragments or page.name in TABLES
     run(RUN_ALL, environment, *map(runnable, fragments))
@@ -244,7 +244,7 @@ def runnable(fragment: str) -> str:
     )
 
 
-def test_every_fragment_about_uploads_runs(storage: dict[str, str], tmp_path: Path) -> None:
+def test_snippets_about_uploads_run(storage: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7")
     plain, watched, resumed = fragments_of(ROOT / "docs" / "uploads.md")
     assert run(framed(UPLOADS_FRAME, plain), storage, folder=tmp_path) == "rbtf01\n"
@@ -270,14 +270,14 @@ def test_families_are_listed_once_in_the_readme_and_once_on_their_page() -> None
         assert len(found) == len(set(found)), f"{place} lists a family twice"
 
 
-def test_every_test_in_the_docs_passes(tmp_path: Path) -> None:
+def test_tests_in_the_docs_pass(tmp_path: Path) -> None:
     tests = [snippet("def test_a_day_later"), *fragments_of(ROOT / "docs" / "testing.md")]
     for number, test in enumerate(tests):
         (tmp_path / f"test_{number}.py").write_text(test)
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
     )
-    # The options of this test run must not apply to the inner one.
+    # Options of this run do not apply to the inner one.
     plain = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
     plugin = "ev_energy.testing"
     installed = plugin in {e.value for e in entry_points(group="pytest11")}
@@ -331,13 +331,13 @@ def test_simulator_has_every_operation_of_the_client() -> None:
 
 
 def rows_of(page: str, heading: str) -> list[list[str]]:
-    """The cells of the table whose first heading is this one."""
+    """Return the cells of the table whose first heading is *heading*."""
     text = (ROOT / "docs" / page).read_text()
     (found,) = re.findall(rf"^\| {heading} \|.*\n\|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [[cell.strip() for cell in row.split(" | ")] for row in found.strip().splitlines()]
 
 
-def test_the_table_of_faults_is_that_of_the_registry() -> None:
+def test_table_of_faults_is_current() -> None:
     assert rows_of("simulator.md", "Kind") == [
         [
             f"| `{name}`",
@@ -349,7 +349,7 @@ def test_the_table_of_faults_is_that_of_the_registry() -> None:
     ], "copy the right side of this comparison into the table of docs/simulator.md"
 
 
-def test_the_table_of_admin_endpoints_is_that_of_the_router() -> None:
+def test_table_of_the_admin_endpoints_is_current() -> None:
     assert rows_of("simulator.md", "Request") == [
         [
             f"| `{endpoint.method} {CONTROL}{endpoint.path}`",
@@ -360,7 +360,7 @@ def test_the_table_of_admin_endpoints_is_that_of_the_router() -> None:
     ], "copy the right side of this comparison into the table of docs/simulator.md"
 
 
-def test_the_options_in_the_docs_are_those_of_the_command() -> None:
+def test_options_of_the_command_are_documented() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     simulator.add_arguments(parser)
     text = (ROOT / "docs" / "simulator.md").read_text().partition("| Option |")[2]
@@ -373,7 +373,7 @@ def test_the_options_in_the_docs_are_those_of_the_command() -> None:
     )
 
 
-def test_the_demo_prints_what_the_readme_says_it_prints() -> None:
+def test_readme_shows_the_current_output_of_the_demo() -> None:
     (shown,) = re.findall(r"```text\n(Source: .*?)```", README, re.DOTALL)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
     printed = run("from ev_energy.__main__ import main; main(['demo'])", environment)
@@ -388,7 +388,7 @@ def _portless(text: str) -> str:
     return re.sub(r"the cursor \S+", "the cursor CURSOR", text)
 
 
-def test_the_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
+def test_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
     shown = run((ROOT / "examples/charging_now.py").read_text(), environment)
     assert len(shown.splitlines()) > 5
     evse_id = shown.split()[0]
@@ -399,13 +399,13 @@ def test_the_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
     assert target.with_suffix(".cursor").exists()
 
 
-def test_what_the_readme_links_to_is_there() -> None:
+def test_links_lead_to_existing_files() -> None:
     for text, base in ((README, ROOT), *((page.read_text(), ROOT / "docs") for page in PAGES)):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
             assert (base / target).exists(), f"a link leads to {target}, which does not exist"
 
 
-def test_the_readme_has_the_two_commands_on_a_line_each() -> None:
+def test_readme_has_its_commands_on_one_line_each() -> None:
     commands = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
     assert [command.count("\n") for command in commands] == [0, 0]
     assert commands[0].endswith("python -m ev_energy demo")

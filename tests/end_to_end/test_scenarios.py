@@ -1,4 +1,4 @@
-"""The main job over a socket, against the simulator: one scenario, async and blocking."""
+"""Scenarios of users against the simulator, with the asynchronous and the blocking client."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ev_energy import ClientCredentials, errors
 from ev_energy.models import EVSE, LatLong, LocationWrite
 from ev_energy.simulator import Simulator
 
-# A scenario is written once, against `run`: it awaits what the async client returns, and passes
-# through what the blocking one does.
+# A scenario is written once: `run` awaits the results of the asynchronous client and returns those
+# of the blocking client.
 Run = Callable[[Any], Any]
 
 
@@ -27,8 +27,8 @@ def credentials(simulator: Simulator) -> ClientCredentials:
 
 
 @pytest.fixture(params=["async", "blocking"])
-def world(request: pytest.FixtureRequest) -> Any:
-    """A simulator, a client of either kind, and the way to run its calls."""
+def setup(request: pytest.FixtureRequest) -> Any:
+    """A simulator, an asynchronous or blocking client, and a function to run its calls."""
     with Simulator.in_thread() as simulator:
         if request.param == "blocking":
             with ev_energy_sync.Client(
@@ -49,8 +49,8 @@ def world(request: pytest.FixtureRequest) -> Any:
             runner.run(client.close())
 
 
-def test_from_credentials_to_a_decoded_command_log(world: Any) -> None:
-    _, client, run = world
+def test_command_log_is_fetched_and_decoded(setup: Any) -> None:
+    _, client, run = setup
     evses = run(client.evses.list(expand=["user", "model", "model.make"]).collect(limit=5))
     evse = evses[0]
     assert evse.model.value.make.value.name
@@ -69,8 +69,8 @@ def test_from_credentials_to_a_decoded_command_log(world: Any) -> None:
     assert client.rate_limit.limit == 1000
 
 
-def test_a_log_is_walked_between_two_moments(world: Any) -> None:
-    _, client, run = world
+def test_log_is_listed_between_two_instants(setup: Any) -> None:
+    _, client, run = setup
     evse = run(client.evses.list().first())
     newest = run(client.evses.status_logs(evse).collect(limit=150))
     assert len(newest) == 150
@@ -86,8 +86,8 @@ def test_a_log_is_walked_between_two_moments(world: Any) -> None:
     assert between[0].sampled_at.tzinfo is UTC
 
 
-def test_every_kind_of_log_has_its_entry_and_its_filters(world: Any) -> None:
-    _, client, run = world
+def test_logs_have_entries_and_filters(setup: Any) -> None:
+    _, client, run = setup
     evse = run(client.evses.list().first())
     errors_ = run(client.evses.error_logs(evse).collect())
     assert errors_
@@ -103,8 +103,8 @@ def test_every_kind_of_log_has_its_entry_and_its_filters(world: Any) -> None:
     assert run(client.evses.status_log(evse, status)) == status
 
 
-def test_an_evse_is_looked_at_moved_and_decommissioned(world: Any) -> None:
-    _, client, run = world
+def test_evse_is_read_moved_and_deleted(setup: Any) -> None:
+    _, client, run = setup
     evse = run(client.evses.list(page_size=1).first())
     assert run(client.evses.get(evse.url)) == evse
     assert run(client.evses.list(cpid=evse.cpid).collect()) == [evse]
@@ -121,8 +121,8 @@ def test_an_evse_is_looked_at_moved_and_decommissioned(world: Any) -> None:
         run(client.evses.get(evse))
 
 
-def test_the_catalogue_answers_without_a_token(world: Any) -> None:
-    simulator, client, run = world
+def test_catalogue_is_public(setup: Any) -> None:
+    simulator, client, run = setup
     make = run(client.evse_makes.list().first())
     assert run(client.evse_makes.get(make)) == make
     models = run(client.evse_models.list(make_id=make, expand=["make"]).collect())
@@ -140,16 +140,16 @@ def test_the_catalogue_answers_without_a_token(world: Any) -> None:
     run(anonymous.close())
 
 
-def test_an_evse_is_onboarded_every_way_there_is(world: Any) -> None:
-    simulator, client, run = world
+def test_evse_is_onboarded_in_every_way(setup: Any) -> None:
+    simulator, client, run = setup
     onboarding = client.evse_onboarding
-    who = {"user_id": simulator.user_id, "client_id": simulator.client_id}
-    asked = len(simulator.requests)
-    link = run(onboarding.get(**who, redirect_uri="https://drivers.example.com/done"))
+    ids = {"user_id": simulator.user_id, "client_id": simulator.client_id}
+    before = len(simulator.requests)
+    link = run(onboarding.get(**ids, redirect_uri="https://drivers.example.com/done"))
     assert link.url.startswith(simulator.base_url.removesuffix("/v2"))
-    assert len(simulator.requests) == asked + 1
+    assert len(simulator.requests) == before + 1
     make = run(client.evse_makes.list().first())
-    assert run(onboarding.get_json(**who, make_id=make)).url.startswith("http")
+    assert run(onboarding.get_json(**ids, make_id=make)).url.startswith("http")
     imported = run(onboarding.import_(provider="Wallbox", serial_number="WBX-1", expand=["user"]))
     assert imported.user.value.id
     waiting = run(
@@ -209,41 +209,43 @@ def test_an_evse_is_onboarded_every_way_there_is(world: Any) -> None:
         ),
     ],
 )
-def test_what_cannot_be_right_is_refused_before_anything_is_sent(
-    world: Any, call: Callable[[Any], Any], message: str
+def test_invalid_arguments_are_refused_before_anything_is_sent(
+    setup: Any, call: Callable[[Any], Any], message: str
 ) -> None:
-    simulator, client, run = world
+    simulator, client, run = setup
     with pytest.raises(ValueError, match=message):
         run(call(client))
     assert simulator.requests == []
 
 
-def test_users_are_made_found_changed_and_acted_for(world: Any) -> None:
-    simulator, client, run = world
+def test_users_are_created_found_changed_and_acted_for(setup: Any) -> None:
+    simulator, client, run = setup
     here = LocationWrite(
         address_1="1 High Street", city="London", postal_code="N1 1AA", country_code="GB"
     )
-    made = run(client.users.create(email="New@Example.com", default_location=here))
-    assert made.default_location.city == "London"
-    assert run(client.users.list(email="new@example.com").first()).id == made.id
+    created = run(client.users.create(email="New@Example.com", default_location=here))
+    assert created.default_location.city == "London"
+    assert run(client.users.list(email="new@example.com").first()).id == created.id
     moved = LocationWrite(
         address_1="2 Low Street", city="Leeds", postal_code="LS1 1AA", country_code="GB"
     )
-    assert run(client.users.update(made, default_location=moved)).default_location.city == "Leeds"
+    assert (
+        run(client.users.update(created, default_location=moved)).default_location.city == "Leeds"
+    )
 
     user = run(client.users.get(simulator.user_id, expand=["default_location.tariff.supplier"]))
     tariff = user.default_location.tariff.value
     assert tariff.supplier.value.name
     assert run(client.fetch(user.default_location.tariff)).id == tariff.id
-    mine = run(client.acting_for(user).evses.list().collect())
+    own = run(client.acting_for(user).evses.list().collect())
     everything = run(client.evses.list().collect())
-    assert {evse.user.id for evse in mine} == {user.id}
-    assert 0 < len(mine) < len(everything)
-    assert run(client.evses.get(user.evses[0])).user == mine[0].user
+    assert {evse.user.id for evse in own} == {user.id}
+    assert 0 < len(own) < len(everything)
+    assert run(client.evses.get(user.evses[0])).user == own[0].user
 
 
-def test_clamps_and_their_currents(world: Any) -> None:
-    _, client, run = world
+def test_ct_clamps_have_logs(setup: Any) -> None:
+    _, client, run = setup
     clamp = run(client.ct_clamps.list(expand=["evse"]).first())
     assert clamp.evse.value.ct_clamp.id == clamp.id
     logs = run(client.ct_clamps.logs(clamp, page_size=20, expand=["ct_clamp"]).collect(limit=30))
@@ -255,8 +257,8 @@ def test_clamps_and_their_currents(world: Any) -> None:
     assert run(client.ct_clamps.get(clamp)).calibration_factor == clamp.calibration_factor
 
 
-def test_what_the_token_may_not_do_is_forbidden_and_what_is_wrong_refused(world: Any) -> None:
-    simulator, client, run = world
+def test_missing_scopes_and_wrong_credentials_are_errors(setup: Any) -> None:
+    simulator, client, run = setup
     client_id, secret = simulator.add_application(scopes=["evse:read"])
     auth = ClientCredentials(client_id=client_id, client_secret=secret)
     narrow = type(client)(auth, base_url=simulator.base_url)
@@ -277,15 +279,15 @@ def test_what_the_token_may_not_do_is_forbidden_and_what_is_wrong_refused(world:
         run(client.with_options(api_version="9").evses.list().first())
 
 
-def test_tokens_that_the_server_forgot_are_renewed_unseen(world: Any) -> None:
-    simulator, client, run = world
+def test_rejected_tokens_are_renewed(setup: Any) -> None:
+    simulator, client, run = setup
     first = run(client.evses.list(page_size=1).first())
     simulator.expire_tokens()
     assert run(client.evses.list(page_size=1).first()) == first
 
 
-def test_capture_shows_what_was_sent_without_the_token(world: Any) -> None:
-    _, client, run = world
+def test_capture_shows_requests_without_the_token(setup: Any) -> None:
+    _, client, run = setup
     with client.capture() as calls:
         evse: EVSE = run(client.evses.list(page_size=1).first())
         run(client.with_options(retries=0).evses.update(evse, location=None))
@@ -301,8 +303,8 @@ def test_capture_shows_what_was_sent_without_the_token(world: Any) -> None:
     assert """--data-raw '{"location":null}'""" in line
 
 
-def test_a_closed_client_says_so_in_both_worlds(world: Any) -> None:
-    _, client, run = world
+def test_call_of_a_closed_client_is_an_error(setup: Any) -> None:
+    _, client, run = setup
     run(client.close())
     with pytest.raises(errors.ClientClosedError):
         run(client.evses.get("evse01"))

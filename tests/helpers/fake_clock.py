@@ -21,6 +21,7 @@ class FakeClock:
 
     @property
     def sleeping(self) -> int:
+        """The number of tasks that sleep."""
         return sum(_waits(future) for _, future in self._sleepers)
 
     async def sleep(self, seconds: float) -> None:
@@ -30,15 +31,17 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Move the clock, and run all tasks that this wakes."""
-        over = self.now + seconds
-        await settled()
-        while due := [at for at, future in self._sleepers if at <= over and _waits(future)]:
+        target = self.now + seconds
+        await run_ready_tasks()
+        while due := [
+            due_at for due_at, future in self._sleepers if due_at <= target and _waits(future)
+        ]:
             self.now = max(self.now, min(due))
-            for at, future in self._sleepers:
-                if at <= self.now and _waits(future):
+            for due_at, future in self._sleepers:
+                if due_at <= self.now and _waits(future):
                     future.set_result(None)
-            await settled()
-        self.now = over
+            await run_ready_tasks()
+        self.now = target
         self._sleepers = [entry for entry in self._sleepers if not entry[1].done()]
 
 
@@ -46,56 +49,60 @@ def _waits(future: asyncio.Future[None]) -> bool:
     return not future.done() and not future.get_loop().is_closed()
 
 
-async def settled() -> None:
+async def run_ready_tasks() -> None:
     """Run the ready tasks until none is left."""
     for _ in range(12):
         await asyncio.sleep(0)
 
 
-def budget(clock: FakeClock, limit: int = 3, **settings: Any) -> MemoryBudget:
-    """Return a budget whose limit a reply stated long ago."""
-    made = MemoryBudget(clock=clock, sleep=clock.sleep, window=3600.0, **settings)
-    ticket = made.try_acquire("app", None)
+def budget_with_limit(clock: FakeClock, limit: int = 3, **settings: Any) -> MemoryBudget:
+    """Return a budget whose limit was stated by a reply more than a window ago."""
+    budget = MemoryBudget(clock=clock, sleep=clock.sleep, window=3600.0, **settings)
+    ticket = budget.try_acquire("app", None)
     assert ticket is not None
     ticket.complete(RateLimit(limit, limit - 1), success=True, retry_after=None)
     clock.now += 7200
-    return made
+    return budget
 
 
-def answered(ticket: Ticket, stated: RateLimit | None = None) -> None:
+def complete(ticket: Ticket, stated: RateLimit | None = None) -> None:
+    """Complete *ticket* with a successful reply."""
     ticket.complete(stated, success=True, retry_after=None)
 
 
-def spend(made: MemoryBudget, count: int = 1, reservation: Reservation | None = None) -> None:
-    """Send *count* requests, which are answered at once."""
+def spend(budget: MemoryBudget, count: int = 1, reservation: Reservation | None = None) -> None:
+    """Acquire and complete *count* tickets."""
     for _ in range(count):
-        ticket = made.try_acquire("app", reservation)
+        ticket = budget.try_acquire("app", reservation)
         assert ticket is not None
-        answered(ticket)
+        complete(ticket)
 
 
-class Queue:
-    """Waiting calls by name, and their results in order."""
+class WaitingCalls:
+    """Calls that wait for a budget, by name, with their results."""
 
-    def __init__(self, made: MemoryBudget) -> None:
-        self.made = made
-        self.told: dict[str, list[float]] = {}
+    def __init__(self, budget: MemoryBudget) -> None:
+        self.budget = budget
+        self.waits: dict[str, list[float]] = {}
         self.served: list[str] = []
-        self.got: dict[str, Any] = {}
+        """The names of the served calls in order."""
+        self.results: dict[str, Any] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def ask(self, name: str, count: int | None = None, **settings: Any) -> asyncio.Task[None]:
+    async def start(
+        self, name: str, count: int | None = None, **settings: Any
+    ) -> asyncio.Task[None]:
         """Start a call that waits."""
-        told = self.told.setdefault(name, [])
-        wanted = Acquire("app", on_wait=told.append, **settings)
+        waits = self.waits.setdefault(name, [])
+        acquire = Acquire("app", on_wait=waits.append, **settings)
 
         async def wait() -> None:
             if count is None:
-                self.got[name] = await self.made.acquire(wanted)
+                self.results[name] = await self.budget.acquire(acquire)
             else:
-                self.got[name] = await self.made.reserve(wanted, count)
+                self.results[name] = await self.budget.reserve(acquire, count)
             self.served.append(name)
 
         task = self.tasks[name] = asyncio.create_task(wait())
-        await settled()
+        await run_ready_tasks()
         return task

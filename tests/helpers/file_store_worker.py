@@ -1,6 +1,6 @@
-"""A process with a client whose token is in a file; standard input tells it what to do.
+"""A process with a client whose token is in a file; standard input has its commands.
 
-``python worker.py BASE_URL CLIENT_ID FILE DEADLINE``, then lines: ``calls N`` makes N
+``python file_store_worker.py BASE_URL CLIENT_ID FILE DEADLINE``, then lines: ``calls N`` makes N
 concurrent calls and counts their results; ``die before NAME`` (or ``after``) kills the process at
 the next call of that function; ``hold`` acquires the lock and keeps it.
 """
@@ -30,24 +30,24 @@ def application(client_id: str, store: Any) -> AuthorizationCode:
 SECRET = os.environ.get("CLIENT_SECRET")
 
 
-def killing(name: str) -> None:
-    """Have this process die before *name* is called, or after it."""
-    when, _, what = name.partition(" ")
-    owner: Any = FileStore if what == "save" else os
-    whole = getattr(owner, what)
+def kill_at(name: str) -> None:
+    """Kill this process before or after the call of a function, as in ``before save``."""
+    when, _, function = name.partition(" ")
+    owner: Any = FileStore if function == "save" else os
+    original = getattr(owner, function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if when == "after":
-            whole(*args, **kwargs)
+            original(*args, **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(owner, what, call)
+    setattr(owner, function, call)
 
 
 async def one_call(client: Client) -> str:
     try:
         await client.evses.list(page_size=1).first()
-    except Exception as error:  # noqa: BLE001  (its name is the answer)
+    except Exception as error:  # noqa: BLE001  (its name is the result)
         return type(error).__name__
     return "ok"
 
@@ -63,7 +63,7 @@ async def main() -> None:
                 done = await asyncio.gather(*(one_call(client) for _ in range(int(line[1]))))
                 print(json.dumps(Counter(done)), flush=True)
             elif line[0] == "die":
-                killing(" ".join(line[1:]))
+                kill_at(" ".join(line[1:]))
                 print("ready", flush=True)
             else:
                 held.append(store.lock(auth.key(base_url.removesuffix("/v2"))))

@@ -1,6 +1,6 @@
-"""One of many processes that share a budget in Redis. Its argument is a task in JSON.
+"""A process that shares a budget in Redis; its argument is a task in JSON.
 
-It prints ``ready``, waits for a line, does its task, and prints the result.
+It prints ``ready``, waits for a line, makes its requests and prints the result.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from ev_energy.errors import ApiError
 from ev_energy.redis import RedisBudget
 
 
-async def work(told: dict[str, Any]) -> dict[str, Any]:
-    """Make the requests, some at a time."""
-    auth = ClientCredentials(client_id=told["client_id"], client_secret=told["client_secret"])
-    budget = RedisBudget(told["redis"], prefix=told["prefix"], **told.get("settings", {}))
-    done, failed, left = 0, [], told["requests"]
+async def work(task: dict[str, Any]) -> dict[str, Any]:
+    """Make the requests of *task*, several at a time."""
+    auth = ClientCredentials(client_id=task["client_id"], client_secret=task["client_secret"])
+    budget = RedisBudget(task["redis"], prefix=task["prefix"], **task.get("settings", {}))
+    done, failed, remaining = 0, [], task["requests"]
 
     async def caller() -> None:
-        nonlocal done, left
-        while left > 0:
-            left -= 1
+        nonlocal done, remaining
+        while remaining > 0:
+            remaining -= 1
             try:
-                await client.users.get(told["user"])
+                await client.users.get(task["user"])
                 done += 1
             except ApiError as error:
                 failed.append(error.status)
-            if done <= told.get("slow_at_first", 0):
+            if done <= task.get("slow_at_first", 0):
                 await asyncio.sleep(0.6)
 
-    async with budget, Client(auth, base_url=told["url"], budget=budget, deadline=100) as client:
+    async with budget, Client(auth, base_url=task["url"], budget=budget, deadline=100) as client:
         client.preload("users")
         print("ready", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-        if told.get("aside"):
-            async with client.reserve(told["aside"]):
-                print("aside", flush=True)
-                await asyncio.sleep(60)  # killed meanwhile
-        await asyncio.gather(*(caller() for _ in range(told["callers"])))
+        if task.get("reserve"):
+            async with client.reserve(task["reserve"]):
+                print("reserved", flush=True)
+                await asyncio.sleep(60)  # the test kills this process
+        await asyncio.gather(*(caller() for _ in range(task["callers"])))
     return {"done": done, "failed": failed}
 
 

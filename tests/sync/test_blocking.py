@@ -50,7 +50,7 @@ def test_calls_return_the_results_of_the_async_client(client, server):
     assert str(client.base_url) == server.url
 
 
-def test_a_listing_yields_the_items_of_all_pages_in_order(client):
+def test_listing_yields_the_items_of_all_pages_in_order(client):
     listing = client.evses.list()
     ids = [f"evse{page}{i}" for page in range(3) for i in range(3)]
     assert [evse.id for evse in listing] == ids
@@ -66,7 +66,7 @@ def test_a_listing_yields_the_items_of_all_pages_in_order(client):
     assert [evse.id for evse in listing.collect(limit=4)] == ids[:4]
 
 
-def test_a_listing_resumes_at_a_cursor_in_both_directions(client):
+def test_listing_resumes_at_a_cursor_in_both_directions(client):
     *_, last = client.evses.list().pages()
     resumed = client.evses.list().resume(last.cursor)
     assert [evse.id for evse in resumed] == ["evse20", "evse21", "evse22"]
@@ -74,7 +74,7 @@ def test_a_listing_resumes_at_a_cursor_in_both_directions(client):
     assert [page.items[0].id for page in backward] == ["evse20", "evse10", "evse00"]
 
 
-def test_a_listing_makes_one_call_into_the_loop_per_page(client, monkeypatch):
+def test_listing_makes_one_call_into_the_loop_per_page(client, monkeypatch):
     loop_calls = 0
     call = Portal.call
 
@@ -85,10 +85,10 @@ def test_a_listing_makes_one_call_into_the_loop_per_page(client, monkeypatch):
 
     monkeypatch.setattr(Portal, "call", counting)
     assert len(list(client.evses.list())) == 9
-    assert loop_calls == 4  # three pages, and the end
+    assert loop_calls == 4  # three pages and the end
 
 
-def test_an_iterator_continues_after_an_error_with_the_page_that_failed(client, loop):
+def test_iterator_continues_after_an_error_with_the_page_that_failed(client, loop):
     items = iter(client.evses.list(cpid=f"fails-once-{loop}"))
     found = [next(items) for _ in range(3)]
     with pytest.raises(errors.BadRequestError) as raised:
@@ -107,7 +107,7 @@ def test_errors_are_those_of_the_async_client_and_their_traceback_has_the_call(c
     }
 
 
-def test_an_error_does_not_keep_the_arguments_of_the_call_alive(client):
+def test_error_does_not_keep_the_arguments_of_the_call_alive(client):
     class Argument(str):
         __slots__ = ("__weakref__",)
 
@@ -166,19 +166,19 @@ def test_simultaneous_first_calls_start_one_loop(server, loop):
         assert len(loop_threads()) == 1
 
 
-def test_no_thread_is_started_before_the_first_call(server, loop):
+def test_first_call_starts_the_thread(server, loop):
     with Client("a-token", base_url=server.url) as client:
         _ = client.evses.list(), client.acting_for("user01").users
         assert loop_threads() == []
 
 
-def test_an_unfinished_iteration_leaves_no_task_behind(client):
+def test_unfinished_iteration_leaves_no_task_behind(client):
     for _ in client.evses.list():
         break
     assert client._portal.call(tasks()) == 0
 
 
-def test_a_prefetched_page_of_an_unfinished_iteration_is_harmless(client, server):
+def test_prefetched_page_of_an_unfinished_iteration_is_harmless(client, server):
     listed = server.count("listing")
     for _ in client.evses.list().prefetch():
         break
@@ -284,7 +284,7 @@ def test_calls_during_closing_succeed_or_raise_an_error_of_the_package(server, l
         assert unexpected == []
 
 
-def test_a_garbage_collected_client_stops_its_thread(server, loop):
+def test_garbage_collected_client_stops_its_thread(server, loop):
     client = Client("a-token", base_url=server.url)
     client.evses.get("evse01")
     assert len(loop_threads()) == 1
@@ -312,7 +312,7 @@ def test_simultaneous_calls_of_threads_request_one_token(server, loop):
     assert server.count("token") == requested + 1
 
 
-def test_a_client_is_made_from_the_environment(server):
+def test_client_is_made_from_the_environment(server):
     environ = {"EV_ENERGY_TOKEN": "a-token", "EV_ENERGY_BASE_URL": server.url}
     with Client.from_env(environ, timeout=5) as client:
         assert client.evses.get("evse01").id == "evse01"
@@ -339,7 +339,7 @@ def members(cls: type) -> Iterator[tuple[str, Any]]:
     [(Client, ev_energy.Client), (__import__("ev_energy_sync").Pager, ev_energy.Pager)],
     ids=["Client", "Pager"],
 )
-def test_every_public_member_of_the_async_class_has_a_blocking_one(blocking, aio):
+def test_public_members_of_the_async_class_have_blocking_counterparts(blocking, aio):
     theirs, ours = dict(members(aio)), dict(members(blocking))
     assert ours.keys() == theirs.keys()
     for name, member in theirs.items():
@@ -349,7 +349,7 @@ def test_every_public_member_of_the_async_class_has_a_blocking_one(blocking, aio
         assert inspect.signature(ours[name]).parameters == expected, name
 
 
-def test_the_constructor_takes_what_the_async_one_takes_but_for_the_session():
+def test_constructor_takes_the_arguments_of_the_async_one_except_the_session():
     theirs = dict(inspect.signature(ev_energy.Client).parameters)
     del theirs["session"]
     assert dict(inspect.signature(Client).parameters) == theirs

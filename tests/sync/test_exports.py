@@ -27,7 +27,7 @@ def checked_names(package: object) -> dict[str, str]:
     return names
 
 
-def test_the_blocking_package_exports_the_names_of_the_async_one():
+def test_blocking_package_exports_the_names_of_the_async_one():
     assert_same_names(
         dir(ev_energy_sync),
         dir(ev_energy),
@@ -51,7 +51,7 @@ def test_type_checkers_see_the_same_names_in_both_packages():
     )
 
 
-def test_an_unknown_name_raises_attribute_error():
+def test_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="module 'ev_energy_sync' has no attribute 'Cleint'"):
         _ = ev_energy_sync.Cleint
 
@@ -72,7 +72,7 @@ def test_aiohttp_and_models_are_not_loaded_before_use(statement):
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-def test_a_family_loads_only_its_own_models():
+def test_family_loads_only_its_own_models():
     script = """
 import sys
 from ev_energy_sync import Client

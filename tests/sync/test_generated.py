@@ -38,7 +38,7 @@ def convert(body: str) -> str:
     return blocking_module(source, "ev_energy/resources/things.py")
 
 
-def test_the_generated_files_are_current(capsys):
+def test_generated_files_are_current(capsys):
     assert (main(["--check"]), capsys.readouterr().out) == (0, "")
 
 
@@ -115,7 +115,7 @@ def test_unsupported_members_raise_an_error_with_their_name(body, message):
         convert(body)
 
 
-def test_a_class_with_other_bases_raises_an_error_with_its_name():
+def test_class_with_other_bases_raises_an_error_with_its_name():
     source = '"""T."""\nclass Things(Base):\n    """T."""\n'
     with pytest.raises(UnsupportedSourceError, match="Things must inherit from Resource alone"):
         blocking_module(source, "ev_energy/resources/things.py")

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("gevent")
 
-# A greenlet as server, so that a client that held the only real thread would never be answered.
+# The server is a greenlet, so a client that blocked the only real thread would get no reply.
 HEAD = """
 from gevent import monkey
 {before}monkey.patch_all()
@@ -40,7 +40,7 @@ def run(code: str, before: str = "") -> str:
 
 
 @pytest.mark.parametrize("before", ["", "import ev_energy_sync; ev_energy_sync.Client\n"])
-def test_a_blocking_call_returns_under_gevent(before: str) -> None:
+def test_blocking_call_returns_under_gevent(before: str) -> None:
     found = run(
         """
         from ev_energy_sync import Client
@@ -69,7 +69,7 @@ def test_greenlets_share_a_blocking_client_and_wait_at_the_same_time() -> None:
     assert found == "True True"
 
 
-def test_a_deadline_is_kept_under_gevent() -> None:
+def test_deadline_is_kept_under_gevent() -> None:
     found = run("""
         from ev_energy_sync import Client
         from ev_energy.errors import TransportError
@@ -82,7 +82,7 @@ def test_a_deadline_is_kept_under_gevent() -> None:
     assert found == "TransportError"
 
 
-def test_a_second_client_under_gevent_is_told_to_share_the_first() -> None:
+def test_second_client_under_gevent_is_refused_with_advice() -> None:
     found = run("""
         from ev_energy_sync import Client
         from ev_energy.errors import EvEnergyError

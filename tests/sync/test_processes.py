@@ -167,7 +167,7 @@ def test_parent_and_child_both_work_after_each_of_three_forks(run):
     ],
     ids=["exits", "closes", "deletes it", "calls and exits", "calls and deletes it"],
 )
-def test_the_parent_keeps_its_connection_when_a_child_exits(run, last):
+def test_parent_keeps_its_connection_when_a_child_exits(run, last):
     script = run(f"""
         # A connection that was unregistered from the epoll instance would time out.
         client = client.with_options(timeout=5, retries=0)
@@ -187,7 +187,7 @@ def test_the_parent_keeps_its_connection_when_a_child_exits(run, last):
 
 
 @fork_only
-def test_a_child_of_a_child_works_too(run):
+def test_child_of_a_child_works(run):
     script = run("""
         client.evses.get("warm")
         pid = os.fork()
@@ -230,7 +230,7 @@ def test_forks_during_calls_of_four_threads_are_harmless(run):
 
 
 @fork_only
-def test_a_fork_waits_for_the_import_of_another_thread(run):
+def test_fork_waits_for_the_import_of_another_thread(run):
     script = run("""
         importing = threading.Event()
 
@@ -253,7 +253,7 @@ def test_a_fork_waits_for_the_import_of_another_thread(run):
 
 
 @fork_only
-def test_a_fork_during_a_token_renewal_blocks_neither_process(run, server):
+def test_fork_during_a_token_renewal_blocks_neither_process(run, server):
     requested = server.count("token")
     script = run("""
         auth = ClientCredentials(client_id="id", client_secret="secret", scopes=["slow"])
@@ -276,7 +276,7 @@ def test_a_fork_during_a_token_renewal_blocks_neither_process(run, server):
 
 
 @fork_only
-def test_a_client_closed_before_a_fork_is_closed_in_the_child(run):
+def test_client_closed_before_a_fork_is_closed_in_the_child(run):
     script = run("""
         from ev_energy.errors import ClientClosedError
 
@@ -350,7 +350,7 @@ def test_calls_on_a_crashed_loop_raise_and_the_next_call_starts_another_loop(run
     assert err.count("\nMemoryError\n") == 1  # the error was reported
 
 
-def test_a_thread_that_cannot_be_started_raises_and_the_next_call_retries(run):
+def test_thread_that_cannot_be_started_raises_and_the_next_call_retries(run):
     script = run("""
         start, threading.Thread.start = threading.Thread.start, lambda self: 1 / 0
         try:

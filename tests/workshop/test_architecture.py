@@ -163,7 +163,7 @@ def own(*, package: str = "ev_energy") -> list[Import]:
     ]
 
 
-def test_every_module_is_in_the_order() -> None:
+def test_modules_are_in_the_order() -> None:
     assert_same_names(
         {part(name) for name, _ in files() if name.startswith("ev_energy.")},
         _ranks().keys() | BESIDE.keys(),
@@ -503,7 +503,7 @@ def test_unknown_name_raises_attribute_error(package: str) -> None:
         _ = import_module(package).nonesuch
 
 
-def test_all_models_are_exported() -> None:
+def test_models_are_exported() -> None:
     exports = import_module("ev_energy.models")
     public = {
         node.name: path.stem
@@ -519,7 +519,7 @@ def test_all_models_are_exported() -> None:
         assert getattr(exports, name).__module__ == f"ev_energy.models.{module}"
 
 
-def test_all_expand_types_are_exported() -> None:
+def test_expand_types_are_exported() -> None:
     aliases = {
         ast.unparse(node.target): path.stem
         for path in (ROOT / "ev_energy" / "resources").glob("[!_]*.py")

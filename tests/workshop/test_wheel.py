@@ -1,4 +1,4 @@
-"""The wheel has the packages with their type information, and nothing else of the repository."""
+"""The wheel has both packages with their type information, and no other files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         return set(wheel.namelist())
 
 
-def test_the_wheel_has_all_modules_but_the_generator(contents: set[str]) -> None:
+def test_wheel_has_all_modules_except_the_generator(contents: set[str]) -> None:
     modules = {
         path.relative_to(ROOT).as_posix()
         for package in ("ev_energy", "ev_energy_sync")
@@ -35,11 +35,11 @@ def test_the_wheel_has_all_modules_but_the_generator(contents: set[str]) -> None
     assert {name for name in contents if name.endswith(".py")} == modules - generator
 
 
-def test_the_wheel_marks_both_packages_as_typed(contents: set[str]) -> None:
+def test_wheel_marks_both_packages_as_typed(contents: set[str]) -> None:
     assert {"ev_energy/py.typed", "ev_energy_sync/py.typed"} <= contents
 
 
-def test_the_wheel_has_no_other_top_level_folder(contents: set[str]) -> None:
+def test_wheel_has_no_other_top_level_folder(contents: set[str]) -> None:
     top_level = {name.partition("/")[0] for name in contents}
     assert {name for name in top_level if not name.endswith(".dist-info")} == {
         "ev_energy",
@@ -47,5 +47,5 @@ def test_the_wheel_has_no_other_top_level_folder(contents: set[str]) -> None:
     }
 
 
-def test_the_wheel_has_the_facts_that_the_simulator_reads(contents: set[str]) -> None:
+def test_wheel_has_the_facts_that_the_simulator_reads(contents: set[str]) -> None:
     assert "ev_energy/_contract/api.json" in contents

@@ -25,10 +25,10 @@ WORKER = Path(__file__).parents[2] / "helpers" / "redis_store_worker.py"
 
 
 @pytest.fixture
-async def shared(lasting: Any, prefix: str) -> AsyncIterator[Any]:
+async def shared(shared_redis: Any, prefix: str) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
 
-        def make(url: str = lasting.url, **settings: Any) -> RedisTokenStore:
+        def make(url: str = shared_redis.url, **settings: Any) -> RedisTokenStore:
             store = RedisTokenStore(url, prefix=prefix, **settings)
             stack.push_async_exit(store)
             return store
@@ -42,15 +42,17 @@ class TestRedisTokenStore(TokenStoreContract):
         return shared  # type: ignore[no-any-return]
 
 
-async def test_nothing_is_left_in_redis_but_the_token(shared: Any, prefix: str, wire: Any) -> None:
+async def test_only_the_token_is_left_in_redis(shared: Any, prefix: str, redis_client: Any) -> None:
     store = shared()
     async with store.lock(KEY):
         await store.save(KEY, Token(access_token="t"))
-    assert [name.decode() for name in wire.keys(f"{prefix}*")] == [f"{prefix}:token:{{{KEY}}}"]
+    assert [name.decode() for name in redis_client.keys(f"{prefix}*")] == [
+        f"{prefix}:token:{{{KEY}}}"
+    ]
 
 
-async def test_a_wait_for_a_lock_is_cancelled_whenever_that_comes(shared: Any) -> None:
-    # The library's own waits lose a cancellation at some turns of the loop (Python 3.11).
+async def test_wait_for_a_lock_can_be_cancelled_at_any_moment(shared: Any) -> None:
+    # On Python 3.11, waits of the library lose a cancellation at some turns of the loop.
     async with shared().lock(KEY):
         for turns in range(80):
             store = shared()
@@ -68,7 +70,7 @@ async def test_a_wait_for_a_lock_is_cancelled_whenever_that_comes(shared: Any) -
             assert waiting.cancelled()
 
 
-async def test_a_lock_outlives_its_time_while_its_holder_lives(shared: Any) -> None:
+async def test_lock_is_prolonged_while_its_holder_lives(shared: Any) -> None:
     one, two = shared(lock_seconds=0.3), shared(lock_seconds=0.3)
     async with one.lock(KEY):
         with pytest.raises(TimeoutError):
@@ -78,20 +80,20 @@ async def test_a_lock_outlives_its_time_while_its_holder_lives(shared: Any) -> N
         pass
 
 
-async def steal(wire: Any, prefix: str) -> None:
-    """The lock is over, as if its holder had stood still."""
-    assert wire.delete(f"{prefix}:token:{{{KEY}}}:lock") == 1
+async def steal(redis_client: Any, prefix: str) -> None:
+    """End the lock, as if its holder had been suspended."""
+    assert redis_client.delete(f"{prefix}:token:{{{KEY}}}:lock") == 1
 
 
 OLD, NEW = Token(access_token="old", expires_at=100.0), Token(access_token="new", expires_at=200.0)
 
 
-async def test_who_lost_the_lock_cannot_replace_a_newer_token_nor_forget_it(
-    shared: Any, wire: Any, prefix: str, caplog: pytest.LogCaptureFixture
+async def test_holder_of_a_lost_lock_cannot_replace_or_delete_a_newer_token(
+    shared: Any, redis_client: Any, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, two = shared(), shared()
     async with one.lock(KEY):
-        await steal(wire, prefix)
+        await steal(redis_client, prefix)
         async with two.lock(KEY):
             await two.save(KEY, NEW)
             await one.save(KEY, OLD)
@@ -104,31 +106,31 @@ async def test_who_lost_the_lock_cannot_replace_a_newer_token_nor_forget_it(
 
 
 @pytest.mark.parametrize("kept", [None, OLD])
-async def test_who_lost_the_lock_and_has_the_newer_token_does_not_lose_it(
-    shared: Any, wire: Any, prefix: str, kept: Token | None
+async def test_holder_of_a_lost_lock_can_save_the_newer_token(
+    shared: Any, redis_client: Any, prefix: str, kept: Token | None
 ) -> None:
     one, two = shared(), shared()
     async with one.lock(KEY):
-        await steal(wire, prefix)
+        await steal(redis_client, prefix)
         async with two.lock(KEY):
             await two.save(KEY, kept)
             await one.save(KEY, NEW)
     assert await two.load(KEY) == NEW
 
 
-async def test_what_is_no_token_is_an_error_that_does_not_show_it(
-    shared: Any, wire: Any, prefix: str
+async def test_invalid_token_is_an_error_that_does_not_show_it(
+    shared: Any, redis_client: Any, prefix: str
 ) -> None:
-    wire.set(f"{prefix}:token:{{{KEY}}}", b'{"refresh_token": "s3cret"}')
+    redis_client.set(f"{prefix}:token:{{{KEY}}}", b'{"refresh_token": "s3cret"}')
     with pytest.raises(TokenStoreError) as caught:
         await shared().load(KEY)
     assert "s3cret" not in str(caught.value)
 
 
-async def test_without_redis_every_method_says_so_and_soon(shared: Any, redis: Any) -> None:
+async def test_methods_fail_soon_without_redis(shared: Any, redis: Any) -> None:
     store = shared(redis.url, timeout=0.5)
     redis.kill()
-    began = time.monotonic()
+    started = time.monotonic()
     for what in ("load", "save", "lock"):
         with pytest.raises(TokenStoreError, match="Redis"):
             if what == "load":
@@ -138,13 +140,13 @@ async def test_without_redis_every_method_says_so_and_soon(shared: Any, redis: A
             else:
                 async with store.lock(KEY):
                     pass
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     redis.start()
     await store.save(KEY, OLD)
     assert await store.load(KEY) == OLD
 
 
-async def test_a_lock_under_a_redis_that_dies_ends_without_an_error(
+async def test_lock_ends_without_an_error_if_redis_dies(
     shared: Any, redis: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = shared(redis.url, timeout=0.5)
@@ -153,8 +155,10 @@ async def test_a_lock_under_a_redis_that_dies_ends_without_an_error(
     assert "was not released" in caplog.text
 
 
-async def test_a_client_that_decodes_does_as_well(lasting: Any, prefix: str) -> None:
-    async with Redis.from_url(lasting.url, decode_responses=True) as redis:
+async def test_redis_client_that_decodes_replies_is_accepted(
+    shared_redis: Any, prefix: str
+) -> None:
+    async with Redis.from_url(shared_redis.url, decode_responses=True) as redis:
         store = RedisTokenStore(redis, prefix=prefix)
         async with store.lock(KEY):
             await store.save(KEY, NEW)
@@ -162,11 +166,13 @@ async def test_a_client_that_decodes_does_as_well(lasting: Any, prefix: str) -> 
 
 
 class Race:
-    """The server, which rotates and detects reuse; the store; and the processes."""
+    """A server that rotates refresh tokens and detects reuse, a store, and processes."""
 
-    def __init__(self, simulator: Simulator, auth: AuthorizationCode, told: dict[str, Any]) -> None:
-        self.simulator, self.auth, self.told = simulator, auth, told
-        self.key = auth.key(told["url"].removesuffix("/v2"))
+    def __init__(
+        self, simulator: Simulator, auth: AuthorizationCode, settings: dict[str, Any]
+    ) -> None:
+        self.simulator, self.auth, self.settings = simulator, auth, settings
+        self.key = auth.key(settings["url"].removesuffix("/v2"))
         self.workers: list[asyncio.subprocess.Process] = []
 
     async def keep_expired(self) -> None:
@@ -177,9 +183,9 @@ class Race:
 
     async def start(self, count: int) -> None:
         pipe = asyncio.subprocess.PIPE
-        words = [sys.executable, str(WORKER), json.dumps(self.told)]
+        command = [sys.executable, str(WORKER), json.dumps(self.settings)]
         started = [
-            await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe)
+            await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
             for _ in range(count)
         ]
         self.workers += started
@@ -200,17 +206,17 @@ class Race:
 
 
 @pytest.fixture
-async def race(lasting: Any, prefix: str) -> AsyncIterator[Race]:
+async def race(shared_redis: Any, prefix: str) -> AsyncIterator[Race]:
     async with (
         Simulator(rate_limit=None) as simulator,
-        RedisTokenStore(lasting.url, prefix=prefix) as store,
+        RedisTokenStore(shared_redis.url, prefix=prefix) as store,
     ):
-        told = {
+        settings = {
             "client_id": simulator.client_id,
             "client_secret": simulator.client_secret,
             "url": simulator.base_url,
             "user": simulator.user_id,
-            "redis": lasting.url,
+            "redis": shared_redis.url,
             "prefix": prefix,
         }
         auth = AuthorizationCode(
@@ -219,7 +225,7 @@ async def race(lasting: Any, prefix: str) -> AsyncIterator[Race]:
             redirect_uri="https://app.example/back",
             store=store,
         )
-        race = Race(simulator, auth.for_account("ada"), told)
+        race = Race(simulator, auth.for_account("ada"), settings)
         await race.keep_expired()
         try:
             yield race
@@ -238,7 +244,7 @@ async def test_eight_processes_renew_once_for_all_and_lose_no_rotation(race: Rac
         answers = [await race.answer(worker) for worker in race.workers]
         assert answers == ['{"ok": 10}'] * 8
         assert race.token_requests == renewals
-        race.simulator.expire_tokens()  # refused by the API before it was due
+        race.simulator.expire_tokens()  # rejected by the API before its expiry
 
 
 @pytest.mark.crash_injection
@@ -248,7 +254,7 @@ async def test_killed_holder_does_not_block_the_others(race: Race) -> None:
     race.tell("hold", holder)
     assert await race.answer(holder) == "ready"
     race.tell("calls 5", *others)
-    await asyncio.sleep(1.5)  # longer than a lock lasts whose holder is dead
+    await asyncio.sleep(1.5)  # longer than the lock of a dead holder lasts
     assert race.token_requests == 0
     holder.send_signal(signal.SIGKILL)
     assert [await race.answer(worker) for worker in others] == ['{"ok": 5}'] * 3

@@ -30,10 +30,10 @@ MakeBudget = Callable[..., RedisBudget]
 
 
 @pytest.fixture
-async def make(lasting: Any, prefix: str) -> AsyncIterator[MakeBudget]:
+async def make(shared_redis: Any, prefix: str) -> AsyncIterator[MakeBudget]:
     async with AsyncExitStack() as stack:
 
-        def make(url: str = lasting.url, **settings: Any) -> RedisBudget:
+        def make(url: str = shared_redis.url, **settings: Any) -> RedisBudget:
             made = RedisBudget(url, prefix=prefix, **settings)
             stack.push_async_exit(made)
             return made
@@ -55,7 +55,7 @@ async def test_two_budgets_on_one_redis_share_one_allowance(make: MakeBudget) ->
     tickets = await take(one, 3) + await take(two, 2)
     with pytest.raises(WouldExceedDeadline) as caught:
         await take(one, timeout=0.0)
-    assert caught.value.wait == pytest.approx(3720, abs=5)  # nothing is completed yet
+    assert caught.value.wait == pytest.approx(3720, abs=5)  # no request is completed yet
     complete(*tickets)
     with pytest.raises(WouldExceedDeadline) as caught:
         await take(two, timeout=10.0)
@@ -87,7 +87,7 @@ async def test_outcomes_are_sent_soon_without_further_calls(
     assert caught.value.wait == pytest.approx(3600, abs=5)  # completed: no longer 3,720
 
 
-async def test_a_released_reservation_leaves_nothing_behind(make: MakeBudget) -> None:
+async def test_released_reservation_leaves_nothing_behind(make: MakeBudget) -> None:
     budget = make(limit=4)
     for _ in range(3):
         reservation = await budget.reserve(Acquire("app"), 4)
@@ -105,13 +105,13 @@ async def test_buckets_are_independent(make: MakeBudget) -> None:
 
 async def test_on_wait_is_called_once_and_the_waiter_is_served_then(make: MakeBudget) -> None:
     budget = make(limit=1, window=0.5)
-    told: list[float] = []
+    waits: list[float] = []
     complete(*await take(budget))
-    began = time.monotonic()
-    await take(budget, on_wait=told.append)
-    assert time.monotonic() - began >= 0.4
-    assert len(told) == 1
-    assert 0.3 < told[0] < 0.6
+    started = time.monotonic()
+    await take(budget, on_wait=waits.append)
+    assert time.monotonic() - started >= 0.4
+    assert len(waits) == 1
+    assert 0.3 < waits[0] < 0.6
 
 
 async def test_interactive_calls_overtake_earlier_batch_calls(make: MakeBudget) -> None:
@@ -133,7 +133,7 @@ async def test_interactive_calls_overtake_earlier_batch_calls(make: MakeBudget) 
     await asyncio.gather(*slow)
 
 
-async def test_a_reservation_serves_its_calls_only_and_the_rest_is_returned(
+async def test_reservation_serves_its_calls_only_and_the_rest_is_returned(
     make: MakeBudget,
 ) -> None:
     one, two = make(limit=4), make(limit=4)
@@ -150,14 +150,14 @@ async def test_a_reservation_serves_its_calls_only_and_the_rest_is_returned(
     await take(two, 3, timeout=0.0)
 
 
-async def test_a_reservation_that_exceeds_the_limit_is_refused(make: MakeBudget) -> None:
+async def test_reservation_that_exceeds_the_limit_is_refused(make: MakeBudget) -> None:
     with pytest.raises(ValueError, match="4 or less"):
         await make(limit=4).reserve(Acquire("app"), 5)
     with pytest.raises(ValueError, match="1000 or less"):
         await make().reserve(Acquire("app"), 1001)
 
 
-async def test_a_reservation_is_prolonged_while_its_process_lives(make: MakeBudget) -> None:
+async def test_reservation_is_prolonged_while_its_process_lives(make: MakeBudget) -> None:
     one, two = make(limit=3, heartbeat_ttl=0.3), make(limit=3, heartbeat_ttl=0.3)
     reservation = await one.reserve(Acquire("app"), 3)
     await asyncio.sleep(1.0)
@@ -167,7 +167,7 @@ async def test_a_reservation_is_prolonged_while_its_process_lives(make: MakeBudg
 
 
 @pytest.mark.parametrize("ticks", range(8))
-async def test_a_waiter_cancelled_at_any_moment_holds_no_capacity(
+async def test_waiter_cancelled_at_any_moment_holds_no_capacity(
     make: MakeBudget, ticks: int
 ) -> None:
     budget = make(limit=2)
@@ -188,17 +188,17 @@ async def test_a_waiter_cancelled_at_any_moment_holds_no_capacity(
         await take(budget, 2, timeout=0.0)
 
 
-async def test_a_refusal_holds_back_every_process(make: MakeBudget) -> None:
+async def test_refusal_holds_back_every_process(make: MakeBudget) -> None:
     one, two = make(heartbeat_ttl=0.5), make(heartbeat_ttl=0.5)
     complete(*await take(one), retry_after=0.7)
-    began = time.monotonic()
+    started = time.monotonic()
     await asyncio.sleep(0.2)
     await take(two)
-    assert time.monotonic() - began >= 0.6
+    assert time.monotonic() - started >= 0.6
 
 
 @pytest.mark.parametrize("extra", ["", "?decode_responses=true", "?protocol=3"])
-async def test_any_kind_of_client_works(
+async def test_every_kind_of_redis_client_works(
     make_redis: Callable[..., Any], extra: str, prefix: str
 ) -> None:
     server = make_redis(password="a pass/word")
@@ -211,7 +211,7 @@ async def test_any_kind_of_client_works(
             await redis.aclose()
 
 
-def test_a_given_client_serves_one_loop_and_a_url_serves_all(lasting: Any, prefix: str) -> None:
+def test_given_client_serves_one_loop_and_a_url_serves_all(shared_redis: Any, prefix: str) -> None:
     async def once(budget: RedisBudget) -> int:
         (ticket,) = await take(budget)
         ticket.complete(None, success=False, retry_after=None)
@@ -220,7 +220,7 @@ def test_a_given_client_serves_one_loop_and_a_url_serves_all(lasting: Any, prefi
         assert found is not None
         return found.remaining
 
-    budget = RedisBudget(lasting.url, prefix=prefix, limit=9)
+    budget = RedisBudget(shared_redis.url, prefix=prefix, limit=9)
     assert [asyncio.run(once(budget)) for _ in range(3)] == [8, 7, 6]
     threads: list[int] = []
     both = [
@@ -232,7 +232,7 @@ def test_a_given_client_serves_one_loop_and_a_url_serves_all(lasting: Any, prefi
         thread.join(20)
     assert len(threads) == 2
 
-    client = Redis.from_url(lasting.url)
+    client = Redis.from_url(shared_redis.url)
     budget = RedisBudget(client, prefix=prefix)
 
     async def with_client() -> None:
@@ -273,9 +273,9 @@ asyncio.run(main())
 """
 
 
-def test_a_forked_child_has_its_own_connections_and_name(lasting: Any, prefix: str) -> None:
+def test_forked_child_has_its_own_connections_and_name(shared_redis: Any, prefix: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORKED, lasting.url, prefix],
+        [sys.executable, "-c", FORKED, shared_redis.url, prefix],
         capture_output=True,
         text=True,
         timeout=60,
@@ -284,7 +284,7 @@ def test_a_forked_child_has_its_own_connections_and_name(lasting: Any, prefix: s
     assert (done.stdout.split(), done.stderr) == (["8", "7", "6"], "")
 
 
-async def test_a_client_learns_the_limit_from_replies_and_shows_its_state(
+async def test_client_learns_the_limit_from_replies_and_shows_its_state(
     make: MakeBudget,
 ) -> None:
     async with Simulator(rate_limit=5) as simulator:
@@ -296,7 +296,9 @@ async def test_a_client_learns_the_limit_from_replies_and_shows_its_state(
         ):
             for client in (one, two, one, two):
                 await client.users.get(simulator.user_id)
-            await asyncio.sleep(0.2)  # what became of a request is told with the next, or soon
+            await asyncio.sleep(
+                0.2
+            )  # an outcome is sent with the next request, or shortly afterwards
             await one.users.get(simulator.user_id)
             assert one.rate_limit is not None
             assert one.rate_limit[:2] == (5, 0)
@@ -310,9 +312,9 @@ def simulator_auth(simulator: Simulator) -> Any:
     return ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
 
 
-def test_the_blocking_client_shares_the_budget_too(lasting: Any, prefix: str) -> None:
+def test_blocking_client_shares_the_budget(shared_redis: Any, prefix: str) -> None:
     with Simulator.in_thread(rate_limit=9) as simulator:
-        budget = RedisBudget(lasting.url, prefix=prefix)
+        budget = RedisBudget(shared_redis.url, prefix=prefix)
         auth = simulator_auth(simulator)
         for left in (8, 7):
             client = ev_energy_sync.Client(auth, base_url=simulator.base_url, budget=budget)
@@ -323,7 +325,7 @@ def test_the_blocking_client_shares_the_budget_too(lasting: Any, prefix: str) ->
         gc.collect()
 
 
-# Redis comes and goes.
+# Outages of Redis.
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -334,18 +336,18 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     ]
 
 
-async def test_an_outage_blocks_all_calls_and_is_logged_once(
+async def test_outage_blocks_all_calls_and_is_logged_once(
     make: MakeBudget, redis: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ev_energy")
     budget = make(redis.url, limit=9, heartbeat_ttl=0.5, timeout=0.5)
     complete(*await take(budget))
     redis.kill()
-    began = time.monotonic()
+    started = time.monotonic()
     for _ in range(3):
         with pytest.raises(BudgetUnavailable, match="Redis is unavailable"):
             await take(budget, timeout=0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     waiting = asyncio.ensure_future(take(budget, 5, timeout=30.0))
     await asyncio.sleep(0.5)
     assert not waiting.done()
@@ -361,7 +363,7 @@ async def test_an_outage_blocks_all_calls_and_is_logged_once(
     assert budget.state("app").remaining == 3  # type: ignore[union-attr]
 
 
-async def test_during_an_outage_the_local_fraction_is_used_and_reported_later(
+async def test_local_fraction_is_used_during_an_outage_and_reported_later(
     make: MakeBudget, redis: Any
 ) -> None:
     budget = make(
@@ -399,16 +401,16 @@ async def test_requests_in_flight_when_a_suspended_redis_continues_are_counted(
     assert other.state("app").remaining == 95  # type: ignore[union-attr]
 
 
-async def test_a_redis_that_accepts_and_stays_silent_blocks_no_call(make: MakeBudget) -> None:
+async def test_redis_that_accepts_and_stays_silent_blocks_no_call(make: MakeBudget) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         budget = make(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
-        began = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(BudgetUnavailable, match="Redis is unavailable"):
             await take(budget, timeout=0.0)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - started < 3
 
 
-async def test_a_call_raises_budget_unavailable_and_sends_nothing(
+async def test_call_raises_budget_unavailable_and_sends_nothing(
     make: MakeBudget, simulator: Simulator
 ) -> None:
     with socket.socket() as nobody:
@@ -422,7 +424,7 @@ async def test_a_call_raises_budget_unavailable_and_sends_nothing(
     assert simulator.requests == []
 
 
-async def test_a_suspended_redis_that_continues_is_used_again(make: MakeBudget, redis: Any) -> None:
+async def test_suspended_redis_that_continues_is_used_again(make: MakeBudget, redis: Any) -> None:
     budget = make(redis.url, limit=9, heartbeat_ttl=0.5, timeout=0.3)
     complete(*await take(budget))
     os.kill(redis.process.pid, signal.SIGSTOP)
@@ -460,7 +462,7 @@ async def test_closing_ends_reservations_without_waiters_too(make: MakeBudget) -
 async def test_ten_thousand_waiters_are_cheap(make: MakeBudget) -> None:
     budget = make(limit=1, heartbeat_ttl=0.3)
     complete(*await take(budget))
-    began = time.monotonic()
+    started = time.monotonic()
     waiting = [
         asyncio.ensure_future(budget.acquire(Acquire("app", timeout=7200))) for _ in range(10_000)
     ]
@@ -468,4 +470,4 @@ async def test_ten_thousand_waiters_are_cheap(make: MakeBudget) -> None:
     for task in waiting:
         task.cancel()
     await asyncio.wait(waiting)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - started < 15

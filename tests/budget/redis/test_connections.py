@@ -1,4 +1,4 @@
-"""Connections that became useless: failover, idle connections, full pools, silence."""
+"""Unusable connections: failovers, idle connections, full pools, a silent Redis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = ["url", "client", "client that retries", "client with one connection"]
 
 @asynccontextmanager
 async def redis_for(url: str, kind: str) -> AsyncIterator[Any]:
-    """The client that a user passes as ``redis``."""
+    """Return a client as a user passes it in ``redis=``."""
     if kind == "url":
         yield url
         return
@@ -62,12 +62,12 @@ class Pair:
 
     def __init__(self, make_redis: Callable[..., Any]) -> None:
         soon = ("--repl-diskless-sync-delay", "0")
-        self.primary = make_redis(words=soon)
+        self.primary = make_redis(options=soon)
         of = ("--replicaof", "127.0.0.1", str(self.primary.port))
-        self.replica = make_redis(words=(*soon, *of))
+        self.replica = make_redis(options=(*soon, *of))
 
     def fail_over(self) -> None:
-        """Swap the roles, once the replica has all data."""
+        """Swap the roles when the replica has all data."""
         with BlockingRedis(port=self.primary.port) as primary:
             over = time.monotonic() + 30
             while primary.execute_command("WAIT", 1, 100) < 1:
@@ -89,15 +89,15 @@ def pair(make_redis: Callable[..., Any]) -> Any:
     pair.stop()
 
 
-# A failover.
+# Failovers.
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_failover_costs_no_call(
-    pair: Pair, prefix: str, kind: str, relayed: Any, caplog: pytest.LogCaptureFixture
+async def test_failover_costs_no_call(
+    pair: Pair, prefix: str, kind: str, relay_class: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with AsyncExitStack() as stack:
-        relay = await stack.enter_async_context(relayed(pair.primary.port))
+        relay = await stack.enter_async_context(relay_class(pair.primary.port))
         redis = await stack.enter_async_context(redis_for(relay.url, kind))
         budget = await stack.enter_async_context(RedisBudget(redis, prefix=prefix, limit=9))
         store = await stack.enter_async_context(RedisTokenStore(redis, prefix=prefix))
@@ -118,20 +118,23 @@ async def test_a_failover_costs_no_call(
 
 
 @pytest.mark.slow  # Sentinel looks for replicas every ten seconds
-async def test_a_sentinel_is_asked_again_for_the_primary(
+async def test_sentinel_is_asked_again_for_the_primary(
     pair: Pair, prefix: str, make_redis: Callable[..., Any], tmp_path: Path
 ) -> None:
     settings = tmp_path / "sentinel.conf"
     settings.write_text(f"sentinel monitor ours 127.0.0.1 {pair.primary.port} 1\n")
     own = make_redis(settings=settings)
-    with BlockingRedis(port=pair.primary.port) as primary, BlockingRedis(port=own.port) as wire:
+    with (
+        BlockingRedis(port=pair.primary.port) as primary,
+        BlockingRedis(port=own.port) as redis_client,
+    ):
         sentinel = Sentinel([("127.0.0.1", own.port)])
         redis = sentinel.master_for("ours", retry=Retry(NoBackoff(), 0))
         async with RedisBudget(redis, prefix=prefix, limit=9) as budget:
             await budget.acquire(Acquire("app"))
-            await until(lambda: wire.sentinel_slaves("ours"))
+            await until(lambda: redis_client.sentinel_slaves("ours"))
             await until(lambda: primary.execute_command("WAIT", 1, 100))
-            await until(lambda: begin_failover(wire))
+            await until(lambda: begin_failover(redis_client))
             await until(lambda: primary.role()[0] == b"slave")
             await budget.acquire(Acquire("app", timeout=0.0))
             assert budget.state("app")[:2] == (9, 7)  # type: ignore[index]
@@ -142,7 +145,7 @@ async def test_a_sentinel_is_asked_again_for_the_primary(
 
 
 def begin_failover(sentinel: BlockingRedis) -> bool:
-    """Whether Sentinel agrees to a failover: it must know that the replica is healthy."""
+    """Return whether Sentinel starts a failover, for which it must know a healthy replica."""
     try:
         sentinel.execute_command("SENTINEL", "FAILOVER", "ours")
     except ResponseError:
@@ -156,11 +159,11 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_an_address_that_still_leads_to_the_replica_is_an_outage_that_ends(
-    pair: Pair, prefix: str, relayed: Any
+async def test_address_that_still_leads_to_the_replica_is_an_outage_that_ends(
+    pair: Pair, prefix: str, relay_class: Any
 ) -> None:
     async with (
-        relayed(pair.primary.port) as relay,
+        relay_class(pair.primary.port) as relay,
         RedisBudget(relay.url, prefix=prefix, limit=9, heartbeat_ttl=0.5) as budget,
     ):
         await budget.acquire(Acquire("app"))
@@ -174,7 +177,7 @@ async def test_an_address_that_still_leads_to_the_replica_is_an_outage_that_ends
 
 REFUSALS = [
     "READONLY You can't write against a read only replica.",
-    # As Redis 6 and 5 tell it from inside a script.
+    # The error of a script in Redis 5 and 6.
     "ERR Error running script (call to f_0): @user_script: 9: -READONLY You can't write against",
     "LOADING Redis is loading the dataset in memory",
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
@@ -186,8 +189,8 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_a_server_that_cannot_serve_is_left(refusal: str, scripted: Any) -> None:
-    async with scripted([f"-{refusal}"], ["+OK"]) as server:
+async def test_server_that_cannot_serve_is_left(refusal: str, scripted_redis: Any) -> None:
+    async with scripted_redis([f"-{refusal}"], ["+OK"]) as server:
         store = RedisTokenStore(server.url)
         await store.save(KEY, NEW)
         await store.aclose()
@@ -206,10 +209,10 @@ async def test_a_server_that_cannot_serve_is_left(refusal: str, scripted: Any) -
         "ERR the word READONLY-ness occurs in a message",
     ],
 )
-async def test_a_refusal_that_another_connection_would_get_too_is_not_repeated(
-    refusal: str, scripted: Any
+async def test_refusal_that_another_connection_would_get_too_is_not_repeated(
+    refusal: str, scripted_redis: Any
 ) -> None:
-    async with scripted([f"-{refusal}"], ["+OK"]) as server:
+    async with scripted_redis([f"-{refusal}"], ["+OK"]) as server:
         store = RedisTokenStore(server.url)
         with pytest.raises(TokenStoreError, match="Redis: "):
             await store.save(KEY, NEW)
@@ -217,13 +220,13 @@ async def test_a_refusal_that_another_connection_would_get_too_is_not_repeated(
     assert [len(each) for each in server.commands] == [1]
 
 
-async def test_a_refusal_everywhere_is_an_error_after_two_attempts(scripted: Any) -> None:
-    async with scripted(["-LOADING busy"], ["-LOADING busy"], ["+OK"]) as server:
+async def test_refusal_everywhere_is_an_error_after_two_attempts(scripted_redis: Any) -> None:
+    async with scripted_redis(["-LOADING busy"], ["-LOADING busy"], ["+OK"]) as server:
         store = RedisTokenStore(server.url)
         with pytest.raises(TokenStoreError, match="BusyLoadingError"):
             await store.save(KEY, NEW)
         assert [len(each) for each in server.commands] == [1, 1]
-        await store.save(KEY, NEW)  # over a third connection: the second was given up as well
+        await store.save(KEY, NEW)  # over a third connection: the second failed as well
         await store.aclose()
     assert [len(each) for each in server.commands] == [1, 1, 1]
 
@@ -234,7 +237,7 @@ async def test_a_refusal_everywhere_is_an_error_after_two_attempts(scripted: Any
 @pytest.mark.matrix("how")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["silence", "reset", "close"])
-async def test_a_connection_that_was_cut_costs_no_call(
+async def test_connection_that_was_cut_costs_no_call(
     relay: Any, prefix: str, how: Any, kind: str
 ) -> None:
     async with redis_for(relay.url, kind) as redis:
@@ -265,32 +268,34 @@ async def test_many_idle_connections_that_were_cut_cost_no_call(relay: Any, pref
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_connection_that_redis_closed_costs_no_call(
-    lasting: Any, wire: BlockingRedis, prefix: str, kind: str
+async def test_connection_that_redis_closed_costs_no_call(
+    shared_redis: Any, redis_client: BlockingRedis, prefix: str, kind: str
 ) -> None:
-    async with redis_for(lasting.url, kind) as redis:
+    async with redis_for(shared_redis.url, kind) as redis:
         store = RedisTokenStore(redis, prefix=prefix)
         await store.save(KEY, NEW)
-        wire.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        redis_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         assert await store.load(KEY) == NEW
         await store.aclose()
 
 
-async def test_a_pause_of_redis_is_survived(lasting: Any, wire: BlockingRedis, prefix: str) -> None:
+async def test_pause_of_redis_is_survived(
+    shared_redis: Any, redis_client: BlockingRedis, prefix: str
+) -> None:
     async with (
-        RedisTokenStore(lasting.url, prefix=prefix) as store,
-        RedisBudget(lasting.url, prefix=prefix, limit=9) as budget,
+        RedisTokenStore(shared_redis.url, prefix=prefix) as store,
+        RedisBudget(shared_redis.url, prefix=prefix, limit=9) as budget,
     ):
-        wire.execute_command("CLIENT", "PAUSE", 300)
+        redis_client.execute_command("CLIENT", "PAUSE", 300)
         await store.save(KEY, NEW)
         await budget.acquire(Acquire("app", timeout=0.0))
         assert await store.load(KEY) == NEW
 
 
-# What is repeated is carried out once.
+# Repeated commands are carried out once.
 
 
-async def test_a_request_whose_grant_was_lost_is_counted_once(
+async def test_request_whose_grant_was_lost_is_counted_once(
     relay: Any, budget: RedisBudget
 ) -> None:
     await budget.acquire(Acquire("app"))
@@ -299,7 +304,7 @@ async def test_a_request_whose_grant_was_lost_is_counted_once(
     assert budget.state("app")[:2] == (9, 7)  # type: ignore[index]
 
 
-async def test_a_reservation_whose_grant_was_lost_is_made_once(
+async def test_reservation_whose_grant_was_lost_is_made_once(
     relay: Any, budget: RedisBudget
 ) -> None:
     await budget.acquire(Acquire("app"))
@@ -312,8 +317,8 @@ async def test_a_reservation_whose_grant_was_lost_is_made_once(
     assert budget.state("app")[:3] == (9, 7, 0)  # type: ignore[index]
 
 
-async def test_a_lock_whose_grant_was_lost_is_acquired_at_once_and_released(
-    relay: Any, store: RedisTokenStore, lasting: Any, prefix: str
+async def test_lock_whose_grant_was_lost_is_acquired_at_once_and_released(
+    relay: Any, store: RedisTokenStore, shared_redis: Any, prefix: str
 ) -> None:
     await store.load(KEY)
     relay.treat("swallow replies")
@@ -321,45 +326,49 @@ async def test_a_lock_whose_grant_was_lost_is_acquired_at_once_and_released(
         relay.treat("swallow replies")
         await store.save(KEY, NEW)
         relay.treat("swallow replies")
-    other = RedisTokenStore(lasting.url, prefix=prefix)
+    other = RedisTokenStore(shared_redis.url, prefix=prefix)
     async with other, asyncio.timeout(5), other.lock(KEY):
         assert await other.load(KEY) == NEW
 
 
-async def test_a_token_that_was_saved_by_a_lost_command_is_known_as_saved(
-    relay: Any, store: RedisTokenStore, wire: Any, prefix: str, caplog: pytest.LogCaptureFixture
+async def test_token_that_was_saved_by_a_lost_command_is_known_as_saved(
+    relay: Any,
+    store: RedisTokenStore,
+    redis_client: Any,
+    prefix: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with store.lock(KEY):
         await store.save(KEY, NEW)
         assert (
-            wire.delete(f"{prefix}:token:{{{KEY}}}:lock") == 1
-        )  # it ended between the two attempts
+            redis_client.delete(f"{prefix}:token:{{{KEY}}}:lock") == 1
+        )  # the lock ended between the two attempts
         await store.save(KEY, NEW)
     assert "was lost" not in caplog.text
 
 
-# Redis is gone.
+# A silent Redis.
 
 
-async def test_a_redis_that_is_silent_on_new_connections_too_is_unavailable_soon(
+async def test_redis_that_is_silent_on_new_connections_too_is_unavailable_soon(
     relay: Any, store: RedisTokenStore, budget: RedisBudget
 ) -> None:
     await store.load(KEY)
     await budget.acquire(Acquire("app"))
     relay.is_silent = True
     relay.treat("silence")
-    began = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(TokenStoreError, match=r"no reply within 1 s"):
         await store.load(KEY)
     with pytest.raises(BudgetUnavailable, match="no reply"):
         await budget.acquire(Acquire("app", timeout=0.0))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - started < 20
     relay.is_silent = False
     assert await store.load(KEY) is None
     await asyncio.wait_for(budget.acquire(Acquire("app")), 10)
 
 
-async def test_a_new_connection_that_is_silent_is_not_tried_twice(relay: Any) -> None:
+async def test_new_connection_that_is_silent_is_not_tried_twice(relay: Any) -> None:
     relay.is_silent = True
     async with RedisTokenStore(relay.url, timeout=0.3) as store:
         for attempts in (1, 2):
@@ -369,7 +378,7 @@ async def test_a_new_connection_that_is_silent_is_not_tried_twice(relay: Any) ->
 
 
 @pytest.mark.parametrize("when_exhausted", ["wait", "raise"])
-async def test_a_silent_redis_delays_no_call_beyond_its_deadline(
+async def test_silent_redis_delays_no_call_beyond_its_deadline(
     relay: Any, prefix: str, when_exhausted: Any
 ) -> None:
     relay.is_silent = True
@@ -384,10 +393,10 @@ async def test_a_silent_redis_delays_no_call_beyond_its_deadline(
             when_exhausted=when_exhausted,
         ) as client,
     ):
-        began = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(BudgetUnavailableError):
             await client.regions.list().first()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - started < 10
         relay.is_silent = False
         relay.treat("close")
     assert simulator.requests == []
@@ -397,34 +406,34 @@ async def test_a_silent_redis_delays_no_call_beyond_its_deadline(
 
 
 @pytest.mark.parametrize("connections", [None, 3])
-async def test_a_burst_waits_for_connections(
-    lasting: Any, prefix: str, connections: int | None
+async def test_burst_waits_for_connections(
+    shared_redis: Any, prefix: str, connections: int | None
 ) -> None:
     extra = "" if connections is None else f"?max_connections={connections}"
     async with (
-        RedisTokenStore(lasting.url + extra, prefix=prefix) as store,
-        RedisBudget(lasting.url + extra, prefix=prefix) as budget,
+        RedisTokenStore(shared_redis.url + extra, prefix=prefix) as store,
+        RedisBudget(shared_redis.url + extra, prefix=prefix) as budget,
     ):
         await store.save(KEY, NEW)
         assert await asyncio.gather(*(store.load(KEY) for _ in range(400))) == [NEW] * 400
         await asyncio.gather(*(budget.acquire(Acquire(f"user {n}")) for n in range(400)))
 
 
-async def test_a_burst_waits_for_connections_that_the_caller_uses(
-    lasting: Any, prefix: str
+async def test_burst_waits_for_connections_that_the_caller_uses(
+    shared_redis: Any, prefix: str
 ) -> None:
-    async with Redis.from_url(lasting.url, max_connections=2) as redis:
+    async with Redis.from_url(shared_redis.url, max_connections=2) as redis:
         store = RedisTokenStore(redis, prefix=prefix)
-        mine = [asyncio.ensure_future(redis.blpop(f"{prefix}:none", 0.5)) for _ in "12"]
+        blocked = [asyncio.ensure_future(redis.blpop(f"{prefix}:none", 0.5)) for _ in "12"]
         await asyncio.sleep(0.1)
         assert await store.load(KEY) is None
-        assert await asyncio.gather(*mine) == [None, None]
+        assert await asyncio.gather(*blocked) == [None, None]
 
 
-async def test_a_burst_at_a_silent_redis_fails_soon(relay: Any) -> None:
+async def test_burst_at_a_silent_redis_fails_soon(relay: Any) -> None:
     relay.is_silent = True
     async with RedisTokenStore(f"{relay.url}?max_connections=2", timeout=0.3) as store:
-        began = time.monotonic()
+        started = time.monotonic()
         found = await asyncio.gather(*(store.load(KEY) for _ in range(100)), return_exceptions=True)
         assert {type(each) for each in found} == {TokenStoreError}
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - started < 10

@@ -1,4 +1,4 @@
-"""The code of the page about Redis, run with a real server."""
+"""The code of docs/redis.md, run with a real server."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ asyncio.run(page())
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=["both", "budget"])
-def test_every_code_block_runs(lasting: Any, fragment: str) -> None:
-    code = fragment.replace("redis://localhost:6379/0", lasting.url)
+def test_code_blocks_of_the_page_run(shared_redis: Any, fragment: str) -> None:
+    code = fragment.replace("redis://localhost:6379/0", shared_redis.url)
     assert code != fragment
     body = "".join(f"    {line}\n" for line in code.splitlines())
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""For how long a refusal (429) holds back an allowance: one rule for both budgets."""
+"""The time for which a refusal (429) stops calls is the same for both budgets."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ev_energy.budget import Acquire
 from ev_energy.errors import BudgetExceeded, RateLimitError
 from ev_energy.redis import RedisBudget
 
-HOUR = 3601  # and a second, for clocks that do not run alike
+HOUR = 3601  # plus a second for differing clocks
 
 
 @pytest.fixture(params=["memory", "redis"])
-def make_budgets(request: pytest.FixtureRequest, lasting: Any, prefix: str) -> Any:
-    """The budgets of two clients that share one allowance."""
+def make_budgets(request: pytest.FixtureRequest, shared_redis: Any, prefix: str) -> Any:
+    """Return the budgets of two clients that share a rate limit."""
 
     def make(**settings: Any) -> tuple[Any, Any]:
         if request.param == "memory":
             budget = MemoryBudget(**settings)
             return budget, budget
-        one, two = (RedisBudget(lasting.url, prefix=prefix, **settings) for _ in "12")
+        one, two = (RedisBudget(shared_redis.url, prefix=prefix, **settings) for _ in "12")
         return one, two
 
     return make
@@ -45,7 +45,7 @@ async def close(*budgets: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "told", "wait"),
+    ("headers", "seconds", "wait"),
     [
         ({"Retry-After": "999999999"}, 999999999, HOUR),
         ({"Retry-After": "9" * 400}, 1e9, HOUR),
@@ -63,11 +63,11 @@ async def close(*budgets: Any) -> None:
         ({"Retry-After": "1800.5"}, 1800.5, 1800.5),
     ],
 )
-async def test_an_absurd_retry_after_holds_back_for_an_hour_at_most(
+async def test_excessive_retry_after_holds_back_for_an_hour_at_most(
     serve: Any,
     make_budgets: Callable[..., Any],
     headers: dict[str, str],
-    told: float,
+    seconds: float,
     wait: float,
 ) -> None:
     limits = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "500"}
@@ -76,18 +76,18 @@ async def test_an_absurd_retry_after_holds_back_for_an_hour_at_most(
     async with server.client(budget=first, retries=0) as client:
         with pytest.raises(RateLimitError) as refused:
             await client.evses.get("e")
-        await asyncio.sleep(0.3)  # what came of a request is told soon
+        await asyncio.sleep(0.3)  # an outcome is sent shortly afterwards
         async with server.client(budget=second, deadline=5) as other:
             with pytest.raises(BudgetExceeded) as held_back:
                 await other.evses.get("e")
-    assert refused.value.retry_after == told, "the error says what the server said"
+    assert refused.value.retry_after == seconds, "the error says what the server said"
     assert held_back.value.wait == pytest.approx(wait, abs=2)
     assert len(server.requests) == 1
     await close(first, second)
 
 
 @pytest.mark.parametrize("retry_after", [float("inf"), float("nan"), 1e308, -5.0])
-async def test_an_invalid_retry_after_holds_back_for_a_window_at_most(
+async def test_invalid_retry_after_holds_back_for_a_window_at_most(
     make_budgets: Callable[..., Any], retry_after: float
 ) -> None:
     one, two = make_budgets(window=2.0)
@@ -103,7 +103,7 @@ async def test_an_invalid_retry_after_holds_back_for_a_window_at_most(
     ("limit", "remaining"),
     [("0", "0"), ("0", "5"), ("99999999999", "0"), ("99999999999", "99999999999"), ("5", "900")],
 )
-async def test_no_statement_about_the_allowance_stops_calls_for_longer_than_an_hour(
+async def test_stated_limits_stop_calls_for_an_hour_at_most(
     serve: Any, make_budgets: Callable[..., Any], limit: str, remaining: str
 ) -> None:
     headers = {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining}

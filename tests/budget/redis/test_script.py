@@ -1,4 +1,4 @@
-"""The script in Redis: each rule on its own, and all of them against a model."""
+"""The Lua script: each rule alone, and random sequences against a model."""
 
 from __future__ import annotations
 
@@ -63,21 +63,21 @@ class Talk:
 
 
 @pytest.fixture
-def talk(wire: Redis, prefix: str) -> Any:
-    return lambda me="a", **more: Talk(wire, prefix, me, **more)
+def talk(redis_client: Redis, prefix: str) -> Any:
+    return lambda me="a", **more: Talk(redis_client, prefix, me, **more)
 
 
 def names(*numbers: int) -> list[str]:
     return [f"n{number}" for number in numbers]
 
 
-def test_no_more_requests_are_granted_than_the_limit(talk: Any) -> None:
+def test_granted_requests_do_not_exceed_the_limit(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     assert a.take(*names(1, 2), local_limit=3) == names(1, 2)
     assert b.take(*names(3, 4), local_limit=3) == names(3)
 
 
-def test_a_repeated_call_is_granted_nothing_twice(talk: Any) -> None:
+def test_repeated_call_is_granted_nothing_twice(talk: Any) -> None:
     a = talk()
     a.take(*names(1, 2), local_limit=3)
     assert a.take(*names(9, 1, 2), local_limit=3) == names(9, 1, 2)
@@ -92,7 +92,7 @@ def test_released_requests_are_available_again_and_completed_ones_are_not(talk: 
     assert a.take(*names(3), local_limit=2, released=["n2"]) == names(3)
 
 
-def test_a_completed_request_counts_for_a_window_from_its_reply_and_no_longer(talk: Any) -> None:
+def test_completed_request_counts_for_a_window_from_its_reply_and_no_longer(talk: Any) -> None:
     a = talk()
     a.take(*names(1), local_limit=1)
     answer = a.say(acquire=["n2"], rank=1, local_limit=1, completed=[("n1", 3000.0)])
@@ -100,7 +100,7 @@ def test_a_completed_request_counts_for_a_window_from_its_reply_and_no_longer(ta
     assert a.take("n2", local_limit=1, completed=[("n1", 3601.0)]) == ["n2"]
 
 
-def test_a_request_without_an_outcome_counts_a_little_longer_than_a_window(talk: Any) -> None:
+def test_request_without_an_outcome_counts_a_little_longer_than_a_window(talk: Any) -> None:
     a = talk(window=0.2)
     a.take(*names(1), local_limit=1)
     (wait,) = a.say(acquire=["n2"], rank=1, local_limit=1).waits
@@ -123,7 +123,7 @@ def test_processes_are_served_by_priority_then_by_how_long_they_waited(talk: Any
     assert batch.take("b", local_limit=2, rank=2, released=["e"], waited=9.0) == ["b"]
 
 
-def test_each_waiter_is_told_its_own_wait(talk: Any) -> None:
+def test_waiters_are_told_their_own_waits(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     ages = [(f"n{n}", 3600.0 - 100 * n) for n in range(1, 5)]
     a.take(*names(1, 2, 3, 4), local_limit=4)
@@ -136,7 +136,7 @@ def test_each_waiter_is_told_its_own_wait(talk: Any) -> None:
     ]
 
 
-def test_a_waiter_that_gave_up_or_died_loses_its_place(talk: Any) -> None:
+def test_waiter_that_gave_up_or_died_loses_its_place(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     a.take("n1", local_limit=1)
     assert b.take("b", local_limit=1, waited=9.0, check_interval=0.01, check_tolerance=0.02) == []
@@ -145,21 +145,23 @@ def test_a_waiter_that_gave_up_or_died_loses_its_place(talk: Any) -> None:
     assert a.take("a", local_limit=1) == ["a"]
 
 
-def test_a_reservation_is_held_and_ends_with_its_process(talk: Any) -> None:
+def test_reservation_is_held_and_ends_with_its_process(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     assert a.say(reserve=(7, 3), rank=1, local_limit=4, heartbeat_ttl=0.05).granted == [0]
     assert b.take(*names(1, 2), local_limit=4) == ["n1"]
     time.sleep(0.06)
     assert b.take(*names(2, 3, 4), local_limit=4) == names(2, 3, 4)
     a.reservations[7] = 3
-    assert a.say(local_limit=4).reservations == [(7, 0)]  # it was held for dead, and others had it
+    assert a.say(local_limit=4).reservations == [
+        (7, 0)
+    ]  # it was assumed dead, and others used its capacity
 
 
-def test_a_reservation_cannot_exceed_the_limit(talk: Any) -> None:
+def test_reservation_cannot_exceed_the_limit(talk: Any) -> None:
     assert talk().say(reserve=(1, 5), rank=1, local_limit=4).exceeds_limit
 
 
-def test_a_refusal_blocks_all_processes_until_it_ends(talk: Any) -> None:
+def test_refusal_blocks_all_processes_until_it_ends(talk: Any) -> None:
     a, b = talk("a"), talk("b")
     a.say(blocked_for=0.1)
     answer = b.say(acquire=["n1"], rank=1)
@@ -169,7 +171,7 @@ def test_a_refusal_blocks_all_processes_until_it_ends(talk: Any) -> None:
     assert b.take("n1") == ["n1"]
 
 
-def test_without_a_stated_limit_there_is_none(talk: Any) -> None:
+def test_requests_are_unlimited_without_a_stated_limit(talk: Any) -> None:
     a = talk()
     assert len(a.take(*(f"n{n}" for n in range(1001)))) == 1000
     assert a.say(unlimited=True).limit is None
@@ -188,35 +190,35 @@ def test_foreign_requests_are_added_and_removed_by_stated_limits(talk: Any) -> N
     assert len(a.take(*(f"m{n}" for n in range(90)))) == 79
 
 
-def test_a_request_that_expired_while_a_reply_was_in_flight_is_not_foreign(
+def test_request_that_expired_while_a_reply_was_in_flight_is_not_foreign(
     talk: Any,
 ) -> None:
     a = talk()
     a.take("n1", "n2", local_limit=10)
     a.say(completed=[("n1", 3599.9)], local_limit=10)
-    time.sleep(0.2)  # n1 is over; the server still counted it when it answered n2, 0.5 s ago
+    time.sleep(0.2)  # n1 has expired; the server still counted it 0.5 s ago, when it answered n2
     answer = a.say(completed=[("n2", 0.0)], rate_limit=StatedLimit(10, 8, 0.5), local_limit=10)
     assert answer.remaining == 9
 
 
 @pytest.mark.parametrize("limit", [0, 1, 10**11])
-def test_no_statement_of_a_server_keeps_redis_busy(talk: Any, limit: int) -> None:
-    began = time.monotonic()
+def test_statements_of_a_server_do_not_block_redis(talk: Any, limit: int) -> None:
+    started = time.monotonic()
     answer = talk().say(rate_limit=StatedLimit(limit, 0, 0.1))
     assert answer.remaining == 0
     assert talk().say(rate_limit=StatedLimit(limit, 10**11, 0.1)).limit == max(1, min(limit, 10**6))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - started < 1
 
 
-def test_a_lost_key_is_detected_and_reported_and_nothing_granted_meanwhile(
-    talk: Any, wire: Redis, prefix: str
+def test_lost_key_is_detected_and_blocks_grants_until_reports_arrive(
+    talk: Any, redis_client: Redis, prefix: str
 ) -> None:
     a, b = talk("a"), talk("b")
     for each in (a, b):
         each.reservations = {}
     a.take(*names(1, 2), local_limit=4)
     b.take("n3", local_limit=4)
-    wire.delete(prefix)
+    redis_client.delete(prefix)
     answer = a.say(acquire=["x"], rank=1, local_limit=4, heartbeat_ttl=0.2)
     assert answer.lost
     assert answer.granted == []
@@ -231,13 +233,13 @@ def test_a_lost_key_is_detected_and_reported_and_nothing_granted_meanwhile(
     assert a.take("x", "z", local_limit=4) == ["x"]
 
 
-def test_a_first_start_waits_for_no_reports(talk: Any) -> None:
+def test_first_start_waits_for_no_reports(talk: Any) -> None:
     assert talk().take("n1") == ["n1"]
 
 
-def test_an_unused_key_expires(talk: Any, wire: Redis, prefix: str) -> None:
+def test_unused_key_expires(talk: Any, redis_client: Redis, prefix: str) -> None:
     talk().take("n1")
-    assert 0 < wire.pttl(prefix) < 3 * 3600 * 1000
+    assert 0 < redis_client.pttl(prefix) < 3 * 3600 * 1000
 
 
 class Model:
@@ -249,28 +251,28 @@ class Model:
         self.redis, self.key = redis, key
         self.talks = {me: Talk(redis, key, me) for me in "abc"}
         self.counted: dict[str, str] = {}
-        self.aside = {me: dict[int, int]() for me in "abc"}
+        self.reserved = {me: dict[int, int]() for me in "abc"}
         self.waiting: dict[str, tuple[int, int]] = {}
         self.numbers = itertools.count(1)
 
     @property
     def free(self) -> int:
-        aside = sum(sum(each.values()) for each in self.aside.values())
-        return self.LIMIT - len(self.counted) - aside
+        reserved = sum(sum(each.values()) for each in self.reserved.values())
+        return self.LIMIT - len(self.counted) - reserved
 
     def ahead(self, me: str, rank: int) -> int:
-        """Return how many requests others wait for that are served before."""
+        """Return the number of requests of waiters that are served earlier."""
         return sum(
             want for who, (other, want) in self.waiting.items() if who != me and other <= rank
         )
 
     def say(self, me: str, **more: Any) -> ScriptReply:
         talk = self.talks[me]
-        talk.reservations = self.aside[me]
+        talk.reservations = self.reserved[me]
         answer = talk.say(local_limit=self.LIMIT, **more)
         if answer.lost:
-            mine = [name for name, who in self.counted.items() if who == me]
-            more["in_flight"] = [*more.get("in_flight", []), *mine]
+            own = [name for name, who in self.counted.items() if who == me]
+            more["in_flight"] = [*more.get("in_flight", []), *own]
             again = {**more, "epoch": answer.epoch, "is_report": True}
             answer = talk.say(local_limit=self.LIMIT, **again)
             assert not answer.lost
@@ -299,34 +301,34 @@ class Model:
         assert bool(answer.granted) == can
         self.waiting.pop(me, None)
         if can:
-            self.aside[me][number] = count
+            self.reserved[me][number] = count
         else:
             self.waiting[me] = (rank, count)
         self.check(answer)
 
     def spend(self, me: str) -> None:
-        if self.aside[me]:
-            number, left = self.aside[me].popitem()
+        if self.reserved[me]:
+            number, left = self.reserved[me].popitem()
             if left > 1:
-                self.aside[me][number] = left - 1
+                self.reserved[me][number] = left - 1
             name = f"{me}{next(self.numbers)}"
             self.counted[name] = me
             self.check(self.say(me, in_flight=[name]))
 
     def end_reservations(self, me: str) -> None:
-        self.aside[me].clear()
+        self.reserved[me].clear()
         self.check(self.say(me))
 
     def complete(self, me: str, age: float) -> None:
-        mine = [name for name, who in self.counted.items() if who == me]
-        for name in mine[:1]:
+        own = [name for name, who in self.counted.items() if who == me]
+        for name in own[:1]:
             if age > WINDOW:
                 del self.counted[name]
             self.check(self.say(me, completed=[(name, age)]))
 
     def release(self, me: str) -> None:
-        mine = [name for name, who in self.counted.items() if who == me]
-        for name in mine[:1]:
+        own = [name for name, who in self.counted.items() if who == me]
+        for name in own[:1]:
             del self.counted[name]
             self.check(self.say(me, released=[name, name]))
 
@@ -339,14 +341,14 @@ class Model:
         for me in "abc":
             answer = self.say(me)
         self.check(answer)
-        # The time for reports is over.
+        # The time for reports has ended.
         for member in self.redis.zrange(self.key, 0, -1):
             if member == b"recovering":
                 self.redis.zrem(self.key, member)
 
     def check(self, answer: ScriptReply) -> None:
         assert answer.remaining == self.free
-        assert answer.reserved == sum(sum(each.values()) for each in self.aside.values())
+        assert answer.reserved == sum(sum(each.values()) for each in self.reserved.values())
 
 
 WHO = st.sampled_from("abc")
@@ -368,10 +370,10 @@ STEPS = st.lists(
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_the_count_is_right_after_any_sequence_of_calls(
-    wire: Redis, prefix: str, steps: list[tuple[Any, ...]]
+def test_count_is_right_after_any_sequence_of_calls(
+    redis_client: Redis, prefix: str, steps: list[tuple[Any, ...]]
 ) -> None:
-    wire.delete(prefix)
-    model = Model(wire, prefix)
+    redis_client.delete(prefix)
+    model = Model(redis_client, prefix)
     for name, *words in steps:
         getattr(model, name)(*words)

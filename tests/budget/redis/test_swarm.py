@@ -1,4 +1,4 @@
-"""Sixteen processes with one allowance: no request is refused, hardly any is unused."""
+"""Sixteen processes share a rate limit: no request is refused, and few remain unused."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Worker:
         self.process = process
 
     @classmethod
-    async def start(cls, **told: Any) -> Worker:
+    async def start(cls, **task: Any) -> Worker:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-W", "error", str(WORKER), json.dumps(told)),
+            *("-W", "error", str(WORKER), json.dumps(task)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
@@ -51,9 +51,9 @@ class Worker:
 
 
 @asynccontextmanager
-async def swarm(count: int, **told: Any) -> AsyncIterator[list[Worker]]:
-    """Start *count* workers, and wait until all are ready."""
-    workers = await asyncio.gather(*(Worker.start(**told) for _ in range(count)))
+async def swarm(count: int, **task: Any) -> AsyncIterator[list[Worker]]:
+    """Start *count* workers and wait until they are ready."""
+    workers = await asyncio.gather(*(Worker.start(**task) for _ in range(count)))
     try:
         assert [await worker.line() for worker in workers] == ["ready"] * count
         yield workers
@@ -92,22 +92,22 @@ def used_share(simulator: Simulator, limit: int) -> float:
 
 
 @pytest.mark.timeout(170)
-async def test_five_thousand_requests_of_sixteen_processes_use_the_allowance_and_no_more(
-    lasting: Any, prefix: str
+async def test_five_thousand_requests_of_sixteen_processes_use_exactly_the_allowance(
+    shared_redis: Any, prefix: str
 ) -> None:
     window, limit, count = 18.0, 1000, 16
     async with compressed(limit, window) as simulator:
-        told = about(simulator) | {
-            "redis": lasting.url,
+        task = about(simulator) | {
+            "redis": shared_redis.url,
             "prefix": prefix,
             "requests": 5008 // count,
             "callers": 5,
-            # The first thousand take some seconds, as in an hour they would: all at once, on a
+            # The first thousand requests take some seconds, as in a real hour: all at once, on a
             # busy machine, they would be about how fast it is.
             "slow_at_first": limit // count,
             "settings": {"window": window},
         }
-        async with swarm(count, **told) as workers:
+        async with swarm(count, **task) as workers:
             for worker in workers:
                 worker.go()
             results = [await worker.result() for worker in workers]
@@ -123,20 +123,20 @@ def v2(simulator: Simulator) -> list[int]:
     return [seen.status for seen in simulator.requests if seen.path.startswith("/v2/")]
 
 
-async def test_a_redis_that_restarts_empty_causes_no_refusal(redis: Any, prefix: str) -> None:
+async def test_redis_that_restarts_empty_causes_no_refusal(redis: Any, prefix: str) -> None:
     window, limit, count = 8.0, 320, 8
     async with compressed(limit, window) as simulator:
-        told = about(simulator) | {
+        task = about(simulator) | {
             "redis": redis.url,
             "prefix": prefix,
             "requests": 120,
             "callers": 5,
             "settings": {"window": window, "heartbeat_ttl": 2.0},
         }
-        async with swarm(count, **told) as workers:
+        async with swarm(count, **task) as workers:
             for worker in workers:
                 worker.go()
-            for sent in (200, 400):  # in the middle of the first rush, and when all wait
+            for sent in (200, 400):  # during the first requests, and when all workers wait
                 async with asyncio.timeout(60):
                     while len(v2(simulator)) < sent:
                         await asyncio.sleep(0.01)
@@ -148,25 +148,27 @@ async def test_a_redis_that_restarts_empty_causes_no_refusal(redis: Any, prefix:
         assert v2(simulator) == [200] * 120 * count
 
 
-async def test_the_reservation_of_a_killed_process_ends(lasting: Any, prefix: str) -> None:
+async def test_reservation_of_a_killed_process_ends(shared_redis: Any, prefix: str) -> None:
     window = 60.0
     async with compressed(50, window) as simulator:
-        told = about(simulator) | {
-            "redis": lasting.url,
+        task = about(simulator) | {
+            "redis": shared_redis.url,
             "prefix": prefix,
             "requests": 20,
             "callers": 5,
             "settings": {"heartbeat_ttl": 1.0, "window": window},
         }
-        async with swarm(1, **told, aside=40) as [doomed], swarm(1, **told) as [other]:
-            doomed.go()
-            assert await doomed.line() == "aside"
+        async with swarm(1, **task, reserve=40) as [killed], swarm(1, **task) as [other]:
+            killed.go()
+            assert await killed.line() == "reserved"
             other.go()
             async with asyncio.timeout(20):
                 while len(v2(simulator)) < 10:
                     await asyncio.sleep(0.01)
             await asyncio.sleep(1.5)
-            assert v2(simulator) == [200] * 10  # the other ten wait for as long as it lives
-            doomed.process.kill()
+            assert (
+                v2(simulator) == [200] * 10
+            )  # the other ten requests wait until the reservation ends
+            killed.process.kill()
             async with asyncio.timeout(20):
                 assert await other.result() == {"done": 20, "failed": []}

@@ -1,4 +1,4 @@
-"""The result of every fault of the simulator in every use: data of the tests and of docs/faults.md.
+"""The results of each fault of the simulator in each use, for the tests and docs/faults.md.
 
 An expectation is an error class (or ``ok``), the status that the error holds, if any, and how often
 the request was sent. If there are two, separated by ``|``, the first is for a fault that strikes
@@ -20,7 +20,7 @@ _NO_LINK_THERE: Final = "(the storage's reply has no Link header)"
 
 
 class Row(NamedTuple):
-    """One kind of fault."""
+    """The expected results of one kind of fault."""
 
     read: str
     write: str
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     upload: str
     details: Mapping[str, Any] = {}
     timeout: float = 30.0
-    """For one attempt."""
+    """The timeout of an attempt in seconds."""
     retries: int = 2
 
 
@@ -38,13 +38,13 @@ def _all(expected: str, *, upload: str | None = None, **more: Any) -> Row:
 
 
 def _lost(token_and_read: str, **more: Any) -> Row:
-    """No reply: a write is not sent again."""
+    """Return the row of a fault without a reply: a write is not repeated."""
     read, upload = token_and_read, token_and_read.replace("TransportError", "UploadError")
     return Row(read, "UnconfirmedWriteError 1", read, read, more.pop("upload", upload), **more)
 
 
 def _limit(**more: Any) -> Row:
-    """A reply whose head was read, and whose body was not read on."""
+    """Return the row of a fault whose reply has an oversized body."""
     read, write = "LimitError 200 1", "LimitError 201 1"
     return Row(read, write, read, read, "UploadError 1", **more)
 

@@ -11,7 +11,7 @@ _HEADINGS: Final = {"token": "token request", "walk": "listing"}
 
 
 def table() -> str:
-    """Return the table and its notes, made from the data of the tests."""
+    """Return the table and its notes from the data of the tests."""
     from ev_energy.simulator.faults import kinds
     from tests.end_to_end.fault_matrix.expected import ROWS, USES
 
@@ -46,12 +46,12 @@ def _words(expected: str) -> str:
     return result if attempts == "1" else f"{result}, {attempts} sent"
 
 
-def written(text: str) -> str:
-    """Return *text*, the page, with a current table."""
+def with_table(text: str) -> str:
+    """Return the page *text* with a current table."""
     before, rest = text.split(_BEGIN)
     after = rest.split(_END)[1]
     return f"{before}{_BEGIN}\n{table()}\n{_END}{after}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The five uses of either client, and what there is to see of them afterwards."""
+"""The five uses of a client, asynchronous or blocking, with their requests and effects."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import attrs
 from ev_energy.models import RoutePoint
 from ev_energy.simulator import Simulator
 
-FILE: Final = b"an invoice, as it were" * 100
+FILE: Final = b"an invoice" * 100
 PAGE_SIZE: Final = 4
 HERE: Final = RoutePoint(latitude=51.5, longitude=-0.1, name="here")
 
-#: What a fault is to strike, as the simulator has it, and how many requests it lets pass first.
-STRUCK: Final = {
+#: The operation that a fault affects in each use, and the number of earlier requests without it.
+AFFECTED: Final = {
     "read": ("GET /vehicles/{vehicle_id}", 0),
     "write": ("POST /users/{user_id}/saved_routes", 0),
     "walk": ("GET /vehicles", 1),
@@ -26,40 +26,40 @@ STRUCK: Final = {
 
 
 @attrs.frozen
-class World:
-    """A simulator that serves many cells, and what is in it."""
+class Setup:
+    """A simulator for many tests, with ids of its resources."""
 
     simulator: Simulator
     vehicles: list[str]
-    """The ids of all of them, in the order of their list."""
+    """The ids of all vehicles in the order of the listing."""
     rebate: str
     evidence_type: str
 
 
 @attrs.define
-class Doing:
-    """One use of a client: what it is to do, what was sent, and what came."""
+class Use:
+    """One use of a client, with the requests that it sent and the items that it returned."""
 
-    world: World
-    use: str
+    setup: Setup
+    kind: str
     timeout: float
     name: str
-    """One that nobody else gives to anything."""
+    """A unique name for the route or the file."""
     sent: list[tuple[str, str]] = attrs.field(factory=list)
-    """Method and URL of every attempt, as the client tells of it."""
+    """Method and URL of each attempt, recorded by a hook."""
     items: list[str] = attrs.field(factory=list)
 
     def note(self, event: Any) -> None:
         self.sent.append((event.request.method, str(event.request.url)))
 
-    async def do(self, client: Any) -> None:
-        """Do it. The first thing a client does is to get a token."""
-        sim = self.world.simulator
-        if self.use in {"read", "token"}:
-            vehicle = await done(client.vehicles.get(self.world.vehicles[0]))
+    async def run(self, client: Any) -> None:
+        """Run this use; the first call of a client gets a token."""
+        sim = self.setup.simulator
+        if self.kind in {"read", "token"}:
+            vehicle = await result_of(client.vehicles.get(self.setup.vehicles[0]))
             self.items.append(vehicle.id)
-        elif self.use == "write":
-            route = await done(
+        elif self.kind == "write":
+            route = await result_of(
                 client.users.create_saved_route(
                     sim.user_id,
                     name=self.name,
@@ -69,55 +69,55 @@ class Doing:
                 )
             )
             self.items.append(route.id)
-        elif self.use == "walk":
+        elif self.kind == "walk":
             async for vehicle in each(client.vehicles.list(page_size=PAGE_SIZE)):
                 self.items.append(vehicle.id)
         else:
-            kept = await done(
+            file = await result_of(
                 client.acting_for(sim.user_id).rebates.upload_evidence(
                     FILE,
-                    user_rebate=self.world.rebate,
-                    rebate_evidence_type=self.world.evidence_type,
+                    user_rebate=self.setup.rebate,
+                    rebate_evidence_type=self.setup.evidence_type,
                     file_name=self.name,
                     timeout=self.timeout,
                 )
             )
-            self.items.append(kept.id)
+            self.items.append(file.id)
 
-    async def go_on(self, client: Any, error: Any) -> None:
-        """Do the rest, where the error says how."""
-        if self.use == "walk":
+    async def resume(self, client: Any, error: Any) -> None:
+        """Continue a listing or an upload with the data of *error*."""
+        if self.kind == "walk":
             pager = client.vehicles.list(page_size=PAGE_SIZE).resume(error.cursor)
             async for vehicle in each(pager):
                 self.items.append(vehicle.id)
-        elif self.use == "upload":
-            kept = await done(
-                client.acting_for(self.world.simulator.user_id).rebates.resume_upload(
+        elif self.kind == "upload":
+            file = await result_of(
+                client.acting_for(self.setup.simulator.user_id).rebates.resume_upload(
                     error.upload, FILE
                 )
             )
-            self.items.append(kept.id)
+            self.items.append(file.id)
 
     @property
     def attempts(self) -> int:
-        """How often what is struck was sent; of a walk, its second page."""
-        urls = [url for method, url in self.sent if self._is_it(method, url)]
-        return urls.count(list(dict.fromkeys(urls))[1]) if self.use == "walk" else len(urls)
+        """The number of attempts of the affected request; of a listing, of its second page."""
+        urls = [url for method, url in self.sent if self._is_affected(method, url)]
+        return urls.count(list(dict.fromkeys(urls))[1]) if self.kind == "walk" else len(urls)
 
     @property
     def all_sent(self) -> int:
-        return sum(self._is_it(method, url) for method, url in self.sent)
+        return sum(self._is_affected(method, url) for method, url in self.sent)
 
     @property
-    def all_seen(self) -> int:
-        """The same as `all_sent`, as the server saw it."""
-        return sum(self._is_it(one.method, one.path) for one in self.world.simulator.requests)
+    def all_received(self) -> int:
+        """The same as `all_sent`, counted by the simulator."""
+        return sum(self._is_affected(one.method, one.path) for one in self.setup.simulator.requests)
 
     @property
     def carried_out(self) -> int:
-        """How often what it was for was done: routes in the table, files in the storage."""
-        tables = self.world.simulator._world.tables
-        if self.use == "write":
+        """The number of times that the simulator carried out the write or the upload."""
+        tables = self.setup.simulator._world.tables
+        if self.kind == "write":
             return sum(row["name"] == self.name for row in tables["saved_routes"])
         return sum(
             (row["_upload"] or {}).get("size") == len(FILE)
@@ -125,23 +125,23 @@ class Doing:
             if row["file_name"] == self.name
         )
 
-    def _is_it(self, method: str, url: str) -> bool:
-        if self.use == "token":
+    def _is_affected(self, method: str, url: str) -> bool:
+        if self.kind == "token":
             return url.endswith("/o/token/")
-        if self.use == "upload":
+        if self.kind == "upload":
             return method == "PUT"
-        path = {"read": "/vehicles/", "write": "/saved_routes", "walk": "/vehicles"}[self.use]
-        return method == ("POST" if self.use == "write" else "GET") and path in url
+        path = {"read": "/vehicles/", "write": "/saved_routes", "walk": "/vehicles"}[self.kind]
+        return method == ("POST" if self.kind == "write" else "GET") and path in url
 
-    def tidy(self) -> None:
-        """Make room: a user can keep so many routes and no more."""
-        table = self.world.simulator._world.tables["saved_routes"]
+    def clean_up(self) -> None:
+        """Delete the route, since the number of routes of a user is limited."""
+        table = self.setup.simulator._world.tables["saved_routes"]
         for row in [row for row in table if row["name"] == self.name]:
             table.remove(row["id"])
 
 
-async def done(value: Any) -> Any:
-    """What either client answers."""
+async def result_of(value: Any) -> Any:
+    """Return the result of an asynchronous or a blocking call."""
     return await value if inspect.isawaitable(value) else value
 
 
@@ -155,10 +155,10 @@ async def each(pager: Any) -> AsyncIterator[Any]:
 
 
 def without_a_loop(work: Awaitable[None]) -> None:
-    """Run what never waits, since a blocking client does the waiting."""
+    """Run a coroutine that never suspends, since the blocking client waits for it."""
     step = work.__await__()
     try:
         next(step)
     except StopIteration:
         return
-    raise AssertionError("the blocking client is not to be awaited")
+    raise AssertionError("a call of the blocking client must not be awaited")

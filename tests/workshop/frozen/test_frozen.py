@@ -1,4 +1,4 @@
-"""Nothing that users see changes by accident while the insides are moved."""
+"""Public names, requests and results change only on purpose."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_public_names_change_only_as_intended() -> None:
     )
 
 
-def test_every_operation_has_its_record() -> None:
+def test_operations_are_on_record() -> None:
     record = "run `python -m tests.workshop.frozen.write --names --exchanges` to record"
     assert_same_names(
         {one.call for one in _RECORDED},

@@ -99,7 +99,7 @@ def test_mistakes_are_reported_on_the_marked_lines_only(reported: Report, name: 
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_blocking_file_is_the_async_one_without_await(theme: str) -> None:
+def test_blocking_file_is_the_async_one_without_await(theme: str) -> None:
     text = (HERE / f"{theme}.py").read_text(encoding="utf-8")
     text = re.sub(r"\b(async|await) ", "", text)
     text = text.replace("from ev_energy import (", "from ev_energy_sync import (")
@@ -110,7 +110,7 @@ def test_the_blocking_file_is_the_async_one_without_await(theme: str) -> None:
     assert found == text, f"copy {theme}.py to {theme}_sync.py, without async and await"
 
 
-def test_all_families_are_used_in_accepted_code() -> None:
+def test_families_are_used_in_accepted_code() -> None:
     texts = [(HERE / f"{theme}.py").read_text(encoding="utf-8") for theme in THEMES]
     families = {name for name, value in vars(Client).items() if isinstance(value, Lazy)}
     used = set(re.findall(r"\bclient\.(\w+)\b", "".join(texts)))
@@ -120,7 +120,7 @@ def test_all_families_are_used_in_accepted_code() -> None:
     )
 
 
-def test_all_files_of_this_folder_are_checked() -> None:
+def test_files_of_this_folder_are_checked() -> None:
     assert_same_names(
         {path.name for path in HERE.glob("*.py")},
         {*FILES, "__init__.py", Path(__file__).name},
@@ -130,5 +130,5 @@ def test_all_files_of_this_folder_are_checked() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_all_files_are_valid_python(name: str) -> None:
+def test_files_are_valid_python(name: str) -> None:
     compile((HERE / name).read_text(encoding="utf-8"), name, "exec")

@@ -1,4 +1,4 @@
-"""A private Redis: on a free loopback port, in its own folder, without persistence."""
+"""Private Redis servers on free loopback ports, without persistence, and proxies for them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from redis import Redis
 
 @attrs.define
 class PrivateRedis:
-    """A server that a test may stop, start and starve."""
+    """A Redis server that a test may stop and start."""
 
     folder: Path
     port: int
-    words: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     password: str | None = None
     settings: Path | None = None
-    """A file of settings, which makes it a Sentinel."""
+    """The configuration file of a Sentinel; other servers have none."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -39,10 +39,10 @@ class PrivateRedis:
 
     def start(self) -> None:
         assert self.process is None
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self.words]
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self.options]
         if self.password:
-            words += ["--requirepass", self.password]
-        command = ["redis-server", *words, "--appendonly", "no", "--dir", str(self.folder)]
+            options += ["--requirepass", self.password]
+        command = ["redis-server", *options, "--appendonly", "no", "--dir", str(self.folder)]
         if self.settings is not None:
             port = ["--port", str(self.port), "--bind", "127.0.0.1"]
             command = ["redis-server", str(self.settings), "--sentinel", *port]
@@ -50,17 +50,20 @@ class PrivateRedis:
             command,
             stdout=subprocess.DEVNULL,
         )
-        over = time.monotonic() + 20
+        deadline = time.monotonic() + 20
         while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as wire:
-                wire.sendall(b"PING\r\n")
-                if wire.recv(99):
+            with (
+                suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), 1) as redis_client,
+            ):
+                redis_client.sendall(b"PING\r\n")
+                if redis_client.recv(99):
                     return
-            assert time.monotonic() < over, "redis-server does not answer"
+            assert time.monotonic() < deadline, "redis-server does not answer"
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """Kill the server; its data are lost."""
+        """Kill the server, which loses its data."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -68,9 +71,9 @@ class PrivateRedis:
 
 
 class Relay:
-    """A proxy in front of Redis, which treats connections as firewalls and load balancers do.
+    """A proxy in front of Redis that disturbs connections as firewalls and load balancers do.
 
-    *target* is the port that new connections lead to; those that exist stay where they are.
+    *target* is the port for new connections; existing ones keep theirs.
     """
 
     def __init__(self, target: int) -> None:
@@ -95,7 +98,7 @@ class Relay:
         await self._server.wait_closed()
 
     def treat(self, how: Treatment) -> None:
-        """Treat the connections that exist now in this way."""
+        """Disturb the existing connections in this way."""
         for each in self._connections:
             each.how = how
             if how == "close":
@@ -131,8 +134,10 @@ class _Relayed:
         with suppress(OSError):
             while data := await self.reader.read(65536):
                 if self.how == "reset":
-                    wire = self.writer.get_extra_info("socket")
-                    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    redis_client = self.writer.get_extra_info("socket")
+                    redis_client.setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                    )
                     self.abort()
                 elif self.how != "silence":
                     writer.write(data)
@@ -146,7 +151,7 @@ class _Relayed:
             while data := await reader.read(65536):
                 if self.how == "pass":
                     self.writer.write(data)
-        self.abort()  # as Redis does when it closes the connection
+        self.abort()  # as when Redis closes the connection
 
 
 def free_port() -> int:
@@ -174,21 +179,21 @@ def make_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 
 @pytest.fixture(scope="session")
-def lasting(make_redis: Callable[..., PrivateRedis]) -> PrivateRedis:
-    """One for all tests that leave it running."""
+def shared_redis(make_redis: Callable[..., PrivateRedis]) -> PrivateRedis:
+    """A Redis for all tests that do not stop it."""
     return make_redis()
 
 
 @pytest.fixture(scope="session")
-def wire(lasting: PrivateRedis) -> Iterator[Redis]:
-    """A client of that one."""
-    with Redis(port=lasting.port) as client:
+def redis_client(shared_redis: PrivateRedis) -> Iterator[Redis]:
+    """A client of `shared_redis`."""
+    with Redis(port=shared_redis.port) as client:
         yield client
 
 
 @pytest.fixture
 def redis(make_redis: Callable[..., PrivateRedis]) -> Iterator[PrivateRedis]:
-    """One for a test that stops it."""
+    """A Redis for one test, which may stop it."""
     made = make_redis()
     yield made
     made.kill()
@@ -196,21 +201,21 @@ def redis(make_redis: Callable[..., PrivateRedis]) -> Iterator[PrivateRedis]:
 
 @pytest.fixture
 def prefix() -> str:
-    """Keys of one test."""
+    """A prefix for the keys of one test."""
     return f"test-{secrets.token_hex(4)}"
 
 
 class ScriptedRedis:
-    """A server that answers each connection from a list of its own, line by line.
+    """A server with one list of replies, in lines, for each connection.
 
-    What clients say when they connect is answered as Redis does, and not written down.
+    It answers the commands with which clients connect as Redis does, and does not record them.
     """
 
     def __init__(self, *replies: list[str]) -> None:
         self._replies = list(replies)
         self.url = ""
         self.commands: list[list[list[bytes]]] = []
-        """The commands of each connection that sent some."""
+        """The commands of each connection, apart from connecting."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -224,7 +229,7 @@ class ScriptedRedis:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
-        for task in self._tasks:  # of a connection that the test left open, as one that fails does
+        for task in self._tasks:  # of connections that a failed test left open
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -235,14 +240,14 @@ class ScriptedRedis:
         commands: list[list[bytes]] = []
         try:
             while True:
-                words = await self._read(reader)
-                if words[0] in {b"CLIENT", b"HELLO", b"SELECT"}:
+                options = await self._read(reader)
+                if options[0] in {b"CLIENT", b"HELLO", b"SELECT"}:
                     writer.write(b"+OK\r\n")
                     continue
                 if not commands:
                     self.commands.append(commands)
                     replies = self._replies.pop(0)
-                commands.append(words)
+                commands.append(options)
                 writer.write(f"{replies.pop(0)}\r\n".encode())
         except (asyncio.IncompleteReadError, OSError):
             pass
@@ -251,25 +256,27 @@ class ScriptedRedis:
 
     async def _read(self, reader: asyncio.StreamReader) -> list[bytes]:
         count = int((await reader.readuntil(b"\r\n"))[1:])
-        words: list[bytes] = []
+        options: list[bytes] = []
         for _ in range(count):
             size = int((await reader.readuntil(b"\r\n"))[1:])
-            words.append((await reader.readexactly(size + 2))[:-2])
-        return words
+            options.append((await reader.readexactly(size + 2))[:-2])
+        return options
 
 
 @pytest.fixture
-def scripted() -> type[ScriptedRedis]:
+def scripted_redis() -> type[ScriptedRedis]:
+    """The class of scripted servers."""
     return ScriptedRedis
 
 
 @pytest.fixture
-def relayed() -> type[Relay]:
+def relay_class() -> type[Relay]:
+    """The class of proxies."""
     return Relay
 
 
 @pytest.fixture
-async def relay(lasting: PrivateRedis) -> AsyncIterator[Relay]:
-    """A proxy in front of the Redis that all tests share."""
-    async with Relay(lasting.port) as relay:
+async def relay(shared_redis: PrivateRedis) -> AsyncIterator[Relay]:
+    """A proxy in front of `shared_redis`."""
+    async with Relay(shared_redis.port) as relay:
         yield relay
