@@ -19,6 +19,8 @@ from tests.workshop.frozen.raw_http import RawReply
 TEXT: Final = "(text)"
 #: Headers that differ from run to run or between releases: only that they are there is recorded.
 _NAME_ONLY: Final = {"content-length", "server", "x-padding"}
+#: What of a header is a text for people, or follows from one.
+_VARYING: Final = re.compile(r"(error_description=)[^&]*|(?<=')(sha256-)[^']*")
 #: Headers that are long and differ from reply to reply.
 _DIGEST_ONLY: Final = {"link"}
 _TEXTS_OF_PROBLEMS: Final = frozenset({"title", "detail"})
@@ -31,6 +33,16 @@ _TEXTS_BELOW: Final = (
     ("/__sim/requests", frozenset({"seconds"})),
     ("/__sim/state", frozenset({"error", "version"})),
     ("/__sim", frozenset({"about", "body", "query"})),
+)
+
+#: Members that hold sentences of the world: of them, it is recorded which of a reply are equal.
+_PROSE: Final = frozenset(
+    {
+        *("change_log", "content", "conversation_summary", "description_long"),
+        *("description_short", "detail_page_body", "detail_page_title", "error_description"),
+        *("error_detail", "external_button_label", "message", "message_clean", "requirements"),
+        *("short_text_body", "short_text_title", "subject", "value_description"),
+    }
 )
 
 #: What is recorded of one reply, as JSON.
@@ -66,8 +78,8 @@ def described(reply: RawReply, path: str) -> tuple[Recorded, Any]:
             body = without_texts(body, path, problem=problem)
             recorded["problem" if problem else "json"] = body if problem else json_digests(body)
     elif reply.body:
-        body = reply.body.decode("latin-1")
-        recorded["bytes"] = [len(reply.body), digest(reply.body)]
+        body = re.sub("<Message>.*?</Message>", TEXT, reply.body.decode("latin-1"))
+        recorded["bytes"] = [len(body), digest(body)]
     return recorded, body
 
 
@@ -93,18 +105,15 @@ def _members(body: Any, depth: int) -> Iterator[tuple[str, Any]]:
 
 
 def without_texts(body: Any, path: str, *, problem: bool = False) -> Any:
-    """Return a body with `TEXT` in the place of each sentence for people."""
+    """Return a body without the sentences for people."""
     if problem:
-        names = _TEXTS_OF_PROBLEMS
-    else:
-        names = next(
-            (names for start, names in _TEXTS_BELOW if path.startswith(start)), frozenset()
-        )
-    masked = _masked(body, names, problem=problem)
+        return _Texts(_TEXTS_OF_PROBLEMS, problem=True).left_out(body)
+    names = next((names for start, names in _TEXTS_BELOW if path.startswith(start)), frozenset())
+    masked = _Texts(names).left_out(body)
     # Deliveries to several endpoints end in any order.
     if path.startswith("/__sim/webhooks/deliveries") and isinstance(masked, list):
         return sorted(masked, key=json.dumps)
-    if path == "/__sim/state" and isinstance(masked, dict) and not problem:
+    if path == "/__sim/state" and isinstance(masked, dict):
         masked["webhooks"] = {
             name: sorted(one, key=json.dumps) if isinstance(one, list) else one
             for name, one in masked["webhooks"].items()
@@ -112,19 +121,39 @@ def without_texts(body: Any, path: str, *, problem: bool = False) -> Any:
     return masked
 
 
-def _masked(value: Any, names: frozenset[str], *, problem: bool, inside: str = "") -> Any:
-    if isinstance(value, dict):
-        return {
-            name: _texts_in(one)
-            if name in names
-            or f"{name} of {inside}" in names
-            or (problem and name == "field_errors")
-            else _masked(one, names, problem=problem, inside=name)
-            for name, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_masked(one, names, problem=problem) for one in value]
-    return value
+@attrs.define
+class _Texts:
+    """Leaves the sentences out of a body. Those of the world are told apart by numbers."""
+
+    names: frozenset[str]
+    problem: bool = False
+    _numbers: dict[str, int] = attrs.field(factory=dict)
+
+    def left_out(self, value: Any, inside: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: self._member(name, one, inside) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self.left_out(one) for one in value]
+        return value
+
+    def _member(self, name: str, value: Any, inside: str) -> Any:
+        if name in self.names or f"{name} of {inside}" in self.names:
+            return _texts_in(value)
+        if self.problem:
+            return _texts_in(value) if name == "field_errors" else self.left_out(value, name)
+        if isinstance(value, str) and _is_prose(name, value):
+            return f"(text {self._numbers.setdefault(value, len(self._numbers) + 1)})"
+        return self.left_out(value, name)
+
+
+def _is_prose(name: str, text: str) -> bool:
+    match name:
+        case "description":  # of vehicles it is a name
+            return text.endswith(".")
+        case "value":  # of evidence; most are amounts and numbers
+            return text.count(" ") > 1
+        case _:
+            return name in _PROSE
 
 
 def _texts_in(value: Any) -> Any:
@@ -152,7 +181,7 @@ def _headers(reply: RawReply) -> Iterator[tuple[str, str]]:
         elif known == "set-cookie":
             yield name, re.sub(r"=[^;]*", "=(random)", text, count=1)
         else:
-            yield name, re.sub(r"sha256-[^']*", "sha256-(style)", text)
+            yield name, _VARYING.sub(lambda found: f"{found[1] or found[2]}{TEXT}", text)
     if padding:
         yield "X-Padding", f"{padding} times"
 

@@ -140,34 +140,18 @@ class Reader:
                 body = await self.to.ask("GET /v2/subscriptions")
                 links = [str(row["offering"]) for row in rows_of(body) if row.get("offering")]
                 keys = [link.rpartition("/")[2] for link in links]
-            case "energy_stats_id":
-                keys = []
             case _:
                 keys = await self._listed(collection)
         self._keys[collection] = keys = [*dict.fromkeys(keys)] or ["nothing-there"]
         return keys
 
     async def _listed(self, collection: str) -> list[str]:
-        query = [(n, v) for n, v in self._needed(collection) if n != "expand"]
-        keys: list[str | None] = []
-        bodies = []
-        for more in ({}, self.to.acting_for()):
-            if collection == "/charging_sessions" and not more:
-                ongoing = rows_of(
-                    await self.to.ask("GET /v2/charging_sub_sessions?is_finished=false")
-                )
-                keys += [str(row["charging_session"]).rpartition("/")[2] for row in ongoing[:1]
-                         if row.get("charging_session")]  # fmt: skip
-            if collection == "/charging_sub_sessions" and not more:
-                ongoing = rows_of(
-                    await self.to.ask("GET /v2/charging_sub_sessions?is_finished=false")
-                )
-                keys += [key_of(row) for row in ongoing[:1]]
-            if collection.partition("?")[0] and "{" not in collection:
-                body = await self.to.ask(f"GET {target(collection, query)}", **more)
-                bodies.append(rows_of(body))
-        mine, everything = bodies[1], bodies[0]
-        keys += [key_of(row) for row in [*mine[:1], *everything[:1], *everything[-1:]]]
+        everything, mine = [
+            rows_of(await self.to.ask(f"GET {target(collection)}", **more))
+            for more in ({}, self.to.acting_for())
+        ]
+        running = [row for row in everything if row.get("end", "") is None]  # if it ends at all
+        keys = [key_of(row) for row in [*running[:1], *mine[:1], *everything[:1], *everything[-1:]]]
         return [quote(key, safe=":") for key in keys if key]
 
     def _needed(self, template: str) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from tests.workshop.frozen.simulator_corners import Corners
 from tests.workshop.frozen.simulator_pages import Outside
 from tests.workshop.frozen.simulator_reads import Reader, Recorder, Refused
 from tests.workshop.frozen.simulator_replies import Replay, Track
@@ -31,12 +32,14 @@ _TRACKS: Final[dict[str, tuple[dict[str, Any], str, Callable[[Recorder], Awaitab
     "refusals": (_LARGE, _SUMMER, lambda to: Refused(Reader(to)).send_all()),
     "summer-writes": (_LARGE, _SUMMER, lambda to: Writer(to).write_all()),
     "clock-change-writes": (_SMALL, _DAY_BEFORE, lambda to: Writer(to).write_all()),
+    "corners": (_SMALL, _SUMMER, lambda to: Corners(to).send_all()),
     "oauth": (_SMALL, _SUMMER, lambda to: Outside(to).oauth()),
     "onboarding": (_SMALL, _SUMMER, lambda to: Outside(to).onboarding()),
     "webhooks": (_SMALL, _WINTER, lambda to: Outside(to).webhooks()),
     "admin": (_SMALL, _SUMMER, lambda to: Outside(to).admin()),
     "faults": (_SMALL, _SUMMER, lambda to: Outside(to).faults()),
     "limits": (_SMALL | {"rate_limit": 5}, _SUMMER, lambda to: Outside(to).limits()),
+    "unlimited": (_SMALL | {"rate_limit": None}, _SUMMER, lambda to: Outside(to).limits()),
 }  # fmt: skip
 
 
