@@ -135,8 +135,8 @@ async def test_retry_is_a_sibling_span(serve, time: FakeTime, telemetry: Telemet
     ]
     # The pauses are events of the call, and are measured.
     assert [event.name for event in call.events] == ["ev_energy.wait"] * 2
-    told = [(event.attributes or {})["ev_energy.wait.seconds"] for event in call.events]
-    assert told == pytest.approx(time.slept)
+    waits = [(event.attributes or {})["ev_energy.wait.seconds"] for event in call.events]
+    assert waits == pytest.approx(time.slept)
     [waits] = telemetry.points("ev_energy.wait.duration")
     assert (waits.count, waits.sum) == (2, pytest.approx(sum(time.slept)))
     assert dict(waits.attributes) == {

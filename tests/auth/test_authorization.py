@@ -216,9 +216,9 @@ def test_error_of_the_server_is_shown_in_one_short_line() -> None:
 
 def test_error_shows_no_secret() -> None:
     request = app().start_authorization()
-    heard = f"state={request.state} {request.verifier} code=the-secret-code"
+    description = f"state={request.state} {request.verifier} code=the-secret-code"
     callback = came_back(
-        request, code="the-secret-code", error=heard, error_description=quote(heard)
+        request, code="the-secret-code", error=description, error_description=quote(description)
     )
     with pytest.raises(errors.AuthorizationError) as caught:
         request.extract_code(callback)

@@ -91,11 +91,11 @@ async def test_secrets_that_a_server_repeats_show_in_no_error_log_or_pickle(
 
     async def parrot(request: web.Request) -> web.Response:
         sent = await request.text()
-        told = [text for _, text in parse_qsl(sent) if text in {*secrets, begun.verifier}]
-        heard = " ".join([spell(text) for text in (*told, APP_SECRET)])
+        secret_fields = [text for _, text in parse_qsl(sent) if text in {*secrets, begun.verifier}]
+        repeated = " ".join([spell(text) for text in (*secret_fields, APP_SECRET)])
         # The raw secret as well: Basic uses base64, and forms are percent-encoded.
-        heard += f" {request.headers.get('Authorization')} {sent}"
-        body = {"error": "invalid_request", "error_description": heard}
+        repeated += f" {request.headers.get('Authorization')} {sent}"
+        body = {"error": "invalid_request", "error_description": repeated}
         shown = request.headers.get("Authorization") or sent
         return web.json_response(body, status=status, headers={"X-Heard": shown})
 
@@ -142,10 +142,10 @@ async def test_secrets_that_a_server_repeats_show_in_no_error_log_or_pickle(
 )
 async def test_json_with_unusual_escapes_shows_no_secret(serve, escaped: dict[str, str]) -> None:
     async def parrot(request: web.Request) -> web.Response:
-        heard = json.dumps(dict(parse_qsl(await request.text()))["client_secret"])
+        repeated = json.dumps(dict(parse_qsl(await request.text()))["client_secret"])
         for letter, spelt in escaped.items():
-            heard = heard.replace(letter, spelt)
-        text = f'{{"error": "invalid_client", "error_description": {heard}}}'
+            repeated = repeated.replace(letter, spelt)
+        text = f'{{"error": "invalid_client", "error_description": {repeated}}}'
         return web.Response(status=401, text=text)
 
     server = await serve(parrot)

@@ -152,15 +152,15 @@ async def test_stolen_code_is_useless(
     register: Register, consent: Consent, sim: Simulator, make_client, change: str
 ) -> None:
     app = register()
-    thief = make_client(app)
+    attacker = make_client(app)
     request = app.start_authorization(sim.base_url)
     callback = await consent(request)
     other = {
         "verifier": app.start_authorization().verifier,
-        "redirect_uri": "https://thief.example/",
+        "redirect_uri": "https://attacker.example/",
     }[change]
     with pytest.raises(errors.InvalidGrantError):
-        await thief.sign_in(attrs.evolve(request, **{change: other}), callback)
+        await attacker.sign_in(attrs.evolve(request, **{change: other}), callback)
 
 
 async def test_code_is_valid_for_its_own_application_only(

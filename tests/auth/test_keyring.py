@@ -161,10 +161,10 @@ async def test_cancelled_save_is_waited_for_a_limited_time(
 @pytest.mark.parametrize(
     "error",
     [
-        keyring.errors.KeyringLocked("nobody unlocked it"),
-        keyring.errors.NoKeyringError("nobody unlocked it"),
-        OSError("nobody unlocked it"),
-        RuntimeError("nobody unlocked it"),
+        keyring.errors.KeyringLocked("keyring is locked"),
+        keyring.errors.NoKeyringError("keyring is locked"),
+        OSError("keyring is locked"),
+        RuntimeError("keyring is locked"),
     ],
 )
 async def test_unusable_keyring_is_an_error_with_the_reason(
@@ -173,7 +173,7 @@ async def test_unusable_keyring_is_an_error_with_the_reason(
     await shared().save(KEY, FIRST)
     ring.error = error
     for attempt in (shared().load(KEY), shared().save(KEY, SECOND), shared().save(KEY, None)):
-        with pytest.raises(TokenStoreError, match="nobody unlocked it"):
+        with pytest.raises(TokenStoreError, match="keyring is locked"):
             await attempt
     ring.error = None
     assert await shared().load(KEY) == FIRST

@@ -498,8 +498,8 @@ async def test_abandoned_renewal_of_a_closed_loop_blocks_no_caller(setup: Setup)
 
 
 async def test_refresh_token_that_the_server_repeats_shows_in_no_error(setup: Setup) -> None:
-    told = "no good: refresh-1 of an-app"
-    setup.api.replies = [(400, {"error": "invalid_request", "error_description": told})]
+    description = "no good: refresh-1 of an-app"
+    setup.api.replies = [(400, {"error": "invalid_request", "error_description": description})]
     async with setup.client() as client:
         with pytest.raises(errors.InvalidRequestError) as caught:
             await client.evses.get("evse01")

@@ -106,7 +106,7 @@ class Run:
         for _ in range(steps):
             if self.answered == self.wanted:
                 return
-            assert self._agenda, "nobody will ever do anything again"
+            assert self._agenda, "the agenda is empty"
             self.now, _, what = heapq.heappop(self._agenda)
             what()
             while self.sent < self.wanted and len(self.under_way) < self.width:

@@ -61,7 +61,7 @@ class Setup:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[Setup]:
+async def setup() -> AsyncIterator[Setup]:
     async with Simulator(vehicles=1, rate_limit=LIMIT, clock=Clock(speed=0)) as simulator:
         made = Setup(simulator)
         async with made.stack:
@@ -80,91 +80,91 @@ async def work(client: Client, calls: int, width: int = 10) -> None:
             group.create_task(some(calls // width))
 
 
-async def test_thousand_calls_take_ten_hours_and_none_is_refused(world: Setup) -> None:
-    client = await world.client()
-    began = world.clock()
+async def test_thousand_calls_take_ten_hours_and_none_is_refused(setup: Setup) -> None:
+    client = await setup.client()
+    began = setup.clock()
     await client.timezones.list().first()  # the reply states the unusual limit
     await work(client, 990)
-    assert world.statuses == {200: 991}
+    assert setup.statuses == {200: 991}
     # A window has room for LIMIT requests, so 991 requests need ten windows.
-    assert world.clock() - began < 9 * 3600 / 0.98
+    assert setup.clock() - began < 9 * 3600 / 0.98
 
 
-async def test_clients_that_share_a_budget_are_not_refused(world: Setup) -> None:
-    budget = world.budget()
-    clients = [await world.client(budget=budget) for _ in range(3)]
+async def test_clients_that_share_a_budget_are_not_refused(setup: Setup) -> None:
+    budget = setup.budget()
+    clients = [await setup.client(budget=budget) for _ in range(3)]
     await clients[0].timezones.list().first()
     await asyncio.gather(*(work(client, 100) for client in clients))
-    assert world.statuses == {200: 301}
+    assert setup.statuses == {200: 301}
 
 
 async def test_clients_with_separate_budgets_are_refused_occasionally_and_succeed(
-    world: Setup,
+    setup: Setup,
 ) -> None:
-    clients = [await world.client() for _ in range(2)]
+    clients = [await setup.client() for _ in range(2)]
     for client in clients:
         await client.timezones.list().first()
     await asyncio.gather(*(work(client, 200, 5) for client in clients))
-    assert world.statuses[200] == 402
-    assert world.statuses[429] < 40
+    assert setup.statuses[200] == 402
+    assert setup.statuses[429] < 40
 
 
-async def test_first_reply_shows_the_use_of_an_earlier_run(world: Setup) -> None:
-    await work(await world.client(), 90)
-    restarted = await world.client()
+async def test_first_reply_shows_the_use_of_an_earlier_run(setup: Setup) -> None:
+    await work(await setup.client(), 90)
+    restarted = await setup.client()
     assert restarted.rate_limit is None
     await restarted.timezones.list().first()
     assert restarted.rate_limit == RateLimit(LIMIT, 9)
 
 
 async def test_call_that_would_exceed_its_deadline_is_refused_with_the_time(
-    world: Setup,
+    setup: Setup,
 ) -> None:
-    client = await world.client(deadline=120)
+    client = await setup.client(deadline=120)
     await work(client, LIMIT)
-    began = world.clock()
+    began = setup.clock()
     with pytest.raises(errors.BudgetExceeded) as caught:
         await client.timezones.list().first()
     error = caught.value
-    assert world.clock() == began
+    assert setup.clock() == began
     assert error.wait == pytest.approx(3601)
-    assert error.at.timestamp() == pytest.approx(world.clock() + error.wait)
+    assert error.at.timestamp() == pytest.approx(setup.clock() + error.wait)
     assert error.request is not None
     assert error.request.template == "/timezones"
-    assert world.statuses == {200: LIMIT}
-    world.simulator.clock.advance(seconds=3600)
+    assert setup.statuses == {200: LIMIT}
+    setup.simulator.clock.advance(seconds=3600)
     await client.timezones.list().first()  # 1 s is within the deadline
 
 
-async def test_when_exhausted_raise_does_not_wait(world: Setup) -> None:
-    client = await world.client()
+async def test_when_exhausted_raise_does_not_wait(setup: Setup) -> None:
+    client = await setup.client()
     await work(client, LIMIT)
     with pytest.raises(errors.BudgetExceeded):
         await client.with_options(when_exhausted="raise").timezones.list().first()
-    assert world.statuses == {200: LIMIT}
+    assert setup.statuses == {200: LIMIT}
 
 
-async def test_on_wait_is_called_once_per_wait(world: Setup) -> None:
-    told: list[Any] = []
-    client = await world.client(on_wait=told.append)
+async def test_on_wait_is_called_once_per_wait(setup: Setup) -> None:
+    events: list[Any] = []
+    client = await setup.client(on_wait=events.append)
     await work(client, LIMIT)
     await client.timezones.list().first()
     async with client.reserve(50) as reserved:
         await reserved.timezones.list().first()
     async with client.reserve(LIMIT - 1) as reserved:
         await reserved.timezones.list().first()
-    assert [(event.reason, round(event.seconds)) for event in told] == [
+    assert [(event.reason, round(event.seconds)) for event in events] == [
         ("budget", 3601),
         ("budget", 3601),
     ]
-    assert told[0].request.template == "/timezones"
-    assert told[1].request is None
+    assert events[0].request.template == "/timezones"
+    assert events[1].request is None
 
 
-async def test_views_share_the_allowance_of_the_application(world: Setup) -> None:
-    client = await world.client()
+async def test_views_share_the_allowance_of_the_application(setup: Setup) -> None:
+    client = await setup.client()
     await client.timezones.list().first()
-    await client.acting_for(world.simulator.user_id).timezones.list().first()
+    await client.acting_for(setup.simulator.user_id).timezones.list().first()
     await client.with_options(priority="batch").timezones.list().first()
     assert client.rate_limit == RateLimit(LIMIT, LIMIT - 3)
     assert client.acting_for("user01").rate_limit == client.rate_limit
@@ -180,15 +180,15 @@ async def test_each_user_has_a_separate_allowance(serve) -> None:
     async with (
         server.client("one", budget=budget) as one,
         server.client("two", budget=budget) as two,
-        server.client(None, budget=budget) as nobody,
+        server.client(None, budget=budget) as anonymous,
     ):
         for client in (one, two):
             await client.timezones.list().first()
         assert (one.rate_limit, two.rate_limit) == (RateLimit(10, 7), RateLimit(10, 3))
-        await nobody.evse_makes.list().first()
-        assert nobody.rate_limit == RateLimit(10, 1)
+        await anonymous.evse_makes.list().first()
+        assert anonymous.rate_limit == RateLimit(10, 1)
         with pytest.raises(ValueError, match="needs a client with credentials and a budget"):
-            await nobody.reserve(1).__aenter__()
+            await anonymous.reserve(1).__aenter__()
     assert len(budget._buckets) == 2
 
 
@@ -213,8 +213,8 @@ async def test_server_that_states_no_limit_has_none(serve, time: FakeTime, heade
 
 
 class TestReservations:
-    async def test_reservation_is_kept_for_the_calls_inside(self, world: Setup) -> None:
-        client = await world.client(when_exhausted="raise")
+    async def test_reservation_is_kept_for_the_calls_inside(self, setup: Setup) -> None:
+        client = await setup.client(when_exhausted="raise")
         await client.timezones.list().first()
         async with client.reserve(60) as reserved:
             await work(client, 39, 13)
@@ -222,16 +222,16 @@ class TestReservations:
                 await client.timezones.list().first()
             assert client.rate_limit == RateLimit(LIMIT, 0, 60, 0, pytest.approx(3601))
             await work(reserved, 50)
-            inner = reserved.with_options(priority="batch").acting_for(world.simulator.user_id)
+            inner = reserved.with_options(priority="batch").acting_for(setup.simulator.user_id)
             await work(inner, 5, 5)
         assert client.rate_limit == RateLimit(LIMIT, 5)
         await work(client, 5, 5)
-        assert world.statuses == {200: LIMIT}
+        assert setup.statuses == {200: LIMIT}
 
     async def test_unused_requests_are_returned_after_an_error_and_a_cancellation(
-        self, world: Setup
+        self, setup: Setup
     ) -> None:
-        client = await world.client()
+        client = await setup.client()
         await client.timezones.list().first()
         with pytest.raises(LookupError):
             async with client.reserve(60):
@@ -245,9 +245,9 @@ class TestReservations:
         task.uncancel()
         assert client.rate_limit == RateLimit(LIMIT, LIMIT - 1)
 
-    async def test_unused_requests_are_returned_when_the_client_closes(self, world: Setup) -> None:
-        budget = world.budget()
-        client, other = await world.client(budget=budget), await world.client(budget=budget)
+    async def test_unused_requests_are_returned_when_the_client_closes(self, setup: Setup) -> None:
+        budget = setup.budget()
+        client, other = await setup.client(budget=budget), await setup.client(budget=budget)
         await client.timezones.list().first()
         async with client.reserve(60):
             await client.close()
@@ -256,8 +256,8 @@ class TestReservations:
             await client.reserve(1).__aenter__()
         assert other.rate_limit == RateLimit(LIMIT, LIMIT - 1)
 
-    async def test_reservation_is_entered_once(self, world: Setup) -> None:
-        reservation = (await world.client()).reserve(5)
+    async def test_reservation_is_entered_once(self, setup: Setup) -> None:
+        reservation = (await setup.client()).reserve(5)
         assert reservation.remaining == 0
         async with reservation as reserved:
             assert reservation.remaining == 5
@@ -267,8 +267,8 @@ class TestReservations:
         with pytest.raises(RuntimeError, match="can be entered once"):
             await reservation.__aenter__()
 
-    async def test_nested_reservation_is_independent(self, world: Setup) -> None:
-        client = await world.client(when_exhausted="raise")
+    async def test_nested_reservation_is_independent(self, setup: Setup) -> None:
+        client = await setup.client(when_exhausted="raise")
         await client.timezones.list().first()
         async with client.reserve(50) as outer, outer.reserve(49) as inner:
             with pytest.raises(errors.BudgetExceeded):
@@ -276,8 +276,8 @@ class TestReservations:
             await inner.timezones.list().first()
         assert client.rate_limit == RateLimit(LIMIT, LIMIT - 2)
 
-    async def test_reservation_that_exceeds_the_limit_is_an_error(self, world: Setup) -> None:
-        client = await world.client()
+    async def test_reservation_that_exceeds_the_limit_is_an_error(self, setup: Setup) -> None:
+        client = await setup.client()
         await client.timezones.list().first()
         with pytest.raises(ValueError, match=f"count must be {LIMIT} or less, not {LIMIT + 1}"):
             await client.reserve(LIMIT + 1).__aenter__()
@@ -306,13 +306,13 @@ async def test_closing_ends_a_wait_for_capacity(serve, time: FakeTime) -> None:
 class TestBlocking:
     def test_blocking_client_waits_and_reserves(self) -> None:
         with Simulator.in_thread(vehicles=1, rate_limit=20, clock=Clock(speed=0)) as simulator:
-            world = Setup(simulator)
-            budget = world.budget()
+            setup = Setup(simulator)
+            budget = setup.budget()
             settings: dict[str, Any] = {
                 "base_url": simulator.base_url,
-                "clock": world.clock,
-                "sleep": world.sleep,
-                "wall_clock": world.clock,
+                "clock": setup.clock,
+                "sleep": setup.sleep,
+                "wall_clock": setup.clock,
                 "budget": budget,
             }
             auth = ClientCredentials(
@@ -338,4 +338,4 @@ class TestBlocking:
                     client.close()
                     assert other.rate_limit == RateLimit(20, 19)
                 assert other.rate_limit == RateLimit(20, 19)
-            assert world.statuses == {200: 21}
+            assert setup.statuses == {200: 21}

@@ -63,8 +63,8 @@ async def test_on_wait_is_called_once_with_the_wait_including_the_queue(clock: F
         assert name in queue.served
         complete(queue.results[name])
     await clock.advance(HOUR)
-    told = {name: [round(wait) for wait in waits] for name, waits in queue.waits.items()}
-    assert told == {"1": [3501], "2": [3601], "4": [3601], "5": [7202]}
+    rounded = {name: [round(wait) for wait in waits] for name, waits in queue.waits.items()}
+    assert rounded == {"1": [3501], "2": [3601], "4": [3601], "5": [7202]}
 
 
 async def test_on_wait_is_not_called_without_a_wait(clock: FakeClock) -> None:
@@ -191,7 +191,7 @@ async def test_failing_hook_leaves_the_queue_unchanged(clock: FakeClock) -> None
 
 async def test_state_shows_the_allowance_and_the_queue(clock: FakeClock) -> None:
     budget = budget_with_limit(clock, 5)
-    assert budget.state("nobody") is None
+    assert budget.state("unknown") is None
     spend(budget, 2)
     reservation = await budget.reserve(Acquire("app"), 2)
     assert budget.state("app") == RateLimit(5, 1, 2, 0, 0.0)

@@ -91,7 +91,7 @@ def make_setup(server: TasklessServer, *, limit: int = LIMIT, user: bool = False
     budget = RecordingBudget(limit, window=60, clock=time, sleep=time.sleep)
     given: dict[str, Any] = {"client_id": "an-app", "client_secret": SECRET, "store": store}
     auth = (
-        AuthorizationCode(redirect_uri="https://here.example/back", account="somebody", **given)
+        AuthorizationCode(redirect_uri="https://here.example/back", account="ada", **given)
         if user
         else ClientCredentials(**given)
     )

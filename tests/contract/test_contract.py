@@ -65,7 +65,7 @@ def corrected() -> Description:
     return Description(requests_document())
 
 
-def test_the_operations_are_those_of_the_client_with_their_scopes_and_pages() -> None:
+def test_operations_are_those_of_the_client() -> None:
     assert_same_names(
         map(" ".join, CONTRACT),
         map(" ".join, TABLE),
@@ -82,7 +82,7 @@ def test_the_operations_are_those_of_the_client_with_their_scopes_and_pages() ->
         assert (operation.json is not None) <= (facts.body is not None), key
 
 
-def test_every_kind_of_fact_is_read_for_some_operations_and_not_for_all() -> None:
+def test_kinds_of_facts_apply_to_some_operations_but_not_to_all() -> None:
     kinds: dict[str, Callable[[OperationFacts], bool]] = {
         "public": lambda facts: facts.public,
         "anonymous_limit": lambda facts: facts.anonymous_limit is not None,
@@ -106,13 +106,13 @@ def test_every_kind_of_fact_is_read_for_some_operations_and_not_for_all() -> Non
     }
 
 
-def test_an_operation_without_a_status_for_bad_requests_can_be_asked_nothing_wrong() -> None:
+def test_operation_without_a_refusal_status_has_no_required_parameters() -> None:
     without = {key for key, facts in CONTRACT.items() if facts.refusal_status is None}
     assert without
     assert [key for key in without if CONTRACT[key].required or CONTRACT[key].body] == []
 
 
-def test_a_bad_body_is_refused_with_a_status_that_is_declared() -> None:
+def test_invalid_body_is_refused_with_a_declared_status() -> None:
     assert {(k, f.body_refusal_status) for k, f in CONTRACT.items() if f.body} == {
         (key, 422 if " ".join(key) in IS_422 | {"POST /auth/password_reset"} else 400)
         for key in BODIES
@@ -150,7 +150,7 @@ def test_each_correction_of_requests_is_needed(correction: Correction) -> None:
     assert without != everything(CONTRACT)
 
 
-def test_an_operation_without_facts_is_named_with_the_remedy() -> None:
+def test_operation_without_facts_is_named_with_the_remedy() -> None:
     with pytest.raises(MissingFactsError, match=r"no facts about GET /x\. If .*write_facts\.py"):
         CONTRACT["GET", "/x"]
     assert ("GET", "/x") not in CONTRACT
@@ -172,7 +172,7 @@ def validator(whole: Description, schema: description.Schema) -> Draft202012Vali
 
 @pytest.mark.matrix("key", of=lambda key: key[1].split("/")[1])  # the first of each family
 @body
-def test_a_body_is_accepted_if_and_only_if_its_schema_accepts_it(
+def test_body_is_accepted_if_and_only_if_its_schema_accepts_it(
     corrected: Description, key: tuple[str, str]
 ) -> None:
     schema = corrected.operation(*key).body
@@ -199,7 +199,7 @@ def test_a_body_is_accepted_if_and_only_if_its_schema_accepts_it(
     assert seen >= {(True, True), (False, bool(can_be_wrong))}
 
 
-def test_a_list_of_regions_may_be_no_longer_than_declared() -> None:
+def test_length_of_a_list_of_regions_is_limited_as_declared() -> None:
     ring = [[0.5, 51.5], [0.5, 52.5], [1.5, 52.5], [0.5, 51.5]]
     region = {"name": "x", "geometries": [{"type": "Polygon", "coordinates": [ring]}]}
     facts = CONTRACT["POST", "/region_groups"]
@@ -230,7 +230,7 @@ def as_json(schema: description.Schema, text: str, *, anyhow: bool = False) -> A
 
 @examples(fast=20, slow=60)
 @parameter
-def test_a_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
+def test_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
     corrected: Description, key: tuple[str, str], name: str, examples: int
 ) -> None:
     schema = corrected.resolve(corrected.operation(*key).parameters["query", name].schema)
@@ -259,7 +259,7 @@ def test_a_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
     )
 
 
-def test_the_facts_of_an_operation_say_what_it_replies_with() -> None:
+def test_facts_of_an_operation_include_its_replies() -> None:
     facts: OperationFacts = CONTRACT["GET", "/users"]
     assert facts.statuses[200].media == "application/json"
     assert "Link" in facts.statuses[200].headers

@@ -36,7 +36,7 @@ EXACT = [
     Style(members="all", nulls="no"),
     Style(members="all", nulls="all"),
 ]
-# Made-up replies are large; nobody wants to read them but after a failure.
+# Generated replies are large, and are printed after a failure only.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 some = settings(
     max_examples=5,
@@ -77,7 +77,7 @@ def strictly(data: Any, name: str) -> Any:
 @pytest.mark.matrix("name")
 @models
 @pytest.mark.parametrize("style", EXACT, ids=["some", "required", "all", "nulls"])
-def test_the_fast_and_the_tolerant_pass_make_equal_objects(name: str, style: Style) -> None:
+def test_strict_and_lenient_decoders_give_equal_objects(name: str, style: Style) -> None:
     @some
     @given(replies(name, style))
     def check(data: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def test_the_fast_and_the_tolerant_pass_make_equal_objects(name: str, style: Sty
 
 @one_of_each_module
 @models
-def test_legal_spellings_of_times_and_numbers_are_no_deviation(name: str) -> None:
+def test_valid_spellings_of_times_and_numbers_are_no_deviation(name: str) -> None:
     @some
     @given(replies(name, Style(loose=True)))
     def check(data: dict[str, Any]) -> None:
@@ -111,7 +111,7 @@ def test_legal_spellings_of_times_and_numbers_are_no_deviation(name: str) -> Non
 @pytest.mark.parametrize("zone", ["Z", "", "+00:00", "+05:30", "-08:00"])
 @pytest.mark.parametrize("digits", range(10))
 @pytest.mark.parametrize("digit", "0459")
-def test_a_time_of_any_precision_reads_the_same_either_way(
+def test_time_of_any_precision_is_read_alike_by_both_decoders(
     zone: str, digits: int, digit: str
 ) -> None:
     text = f"2024-12-31T23:59:59{'.' * bool(digits)}{(digit * 9)[:digits]}{zone}"
@@ -126,7 +126,7 @@ def test_a_time_of_any_precision_reads_the_same_either_way(
 
 @one_of_each_module
 @models
-def test_news_of_the_server_reads_the_same_either_way_and_is_told(name: str) -> None:
+def test_unknown_fields_and_enum_values_are_read_alike_and_reported(name: str) -> None:
     @some
     @given(replies(name, Style(news=True)))
     def check(data: dict[str, Any]) -> None:
@@ -134,9 +134,9 @@ def test_news_of_the_server_reads_the_same_either_way_and_is_told(name: str) -> 
         found = decode(json.dumps(data).encode(), cls_of(name), Reporter(drifts.append))
         slow, notes = tolerantly(data, name)
         assert tree(found) == tree(slow)
-        told = {(drift.model, drift.member, drift.kind) for drift in drifts}
-        assert told == {(note.model.__name__, note.member, note.kind) for note in notes}
-        assert {kind for _, _, kind in told} <= {
+        reported = {(drift.model, drift.member, drift.kind) for drift in drifts}
+        assert reported == {(note.model.__name__, note.member, note.kind) for note in notes}
+        assert {kind for _, _, kind in reported} <= {
             DriftKind.UNKNOWN_MEMBER,
             DriftKind.UNKNOWN_ENUM_TEXT,
         }
@@ -147,7 +147,7 @@ def test_news_of_the_server_reads_the_same_either_way_and_is_told(name: str) -> 
 
 @one_of_each_module
 @models
-def test_what_was_read_is_written_and_reads_the_same(name: str) -> None:
+def test_decoded_reply_survives_a_round_trip(name: str) -> None:
     @some
     @given(replies(name, Style(news=True)))
     def check(data: dict[str, Any]) -> None:
@@ -160,7 +160,7 @@ def test_what_was_read_is_written_and_reads_the_same(name: str) -> None:
 
 @one_of_each_module
 @models
-def test_nothing_of_a_faulty_reply_is_lost(name: str) -> None:
+def test_faulty_reply_is_read_without_loss(name: str) -> None:
     @settings(some, max_examples=12)
     @given(replies(name, Style(faults=True, news=True, loose=True)))
     def check(data: dict[str, Any]) -> None:
@@ -175,7 +175,7 @@ def test_nothing_of_a_faulty_reply_is_lost(name: str) -> None:
 
 @one_of_each_module
 @models
-def test_nothing_of_any_json_object_is_lost(name: str) -> None:
+def test_json_object_is_read_without_loss(name: str) -> None:
     keys = st.sampled_from(sorted(fields_of(cls_of(name)))) | TEXTS
 
     @settings(some, max_examples=12)
@@ -189,7 +189,7 @@ def test_nothing_of_any_json_object_is_lost(name: str) -> None:
 
 @one_of_each_module
 @models
-def test_a_bad_item_never_costs_another_item_of_the_page(name: str) -> None:
+def test_bad_item_does_not_affect_other_items_of_the_page(name: str) -> None:
     good = replies(name, Style())
     bad = replies(name, Style(faults=True, news=True))
 
@@ -209,7 +209,7 @@ def test_a_bad_item_never_costs_another_item_of_the_page(name: str) -> None:
 
 
 @pytest.mark.parametrize("odd", ["null", '"https://api.ev.energy/v2/evses/1"', "[]", "1", "true"])
-def test_an_item_that_is_no_object_is_told_with_its_place(odd: str) -> None:
+def test_item_that_is_no_object_is_reported_with_its_path(odd: str) -> None:
     body = f'[{{"id": "1", "url": "u", "cpid": "c"}}, {odd}]'.encode()
     with pytest.raises(DecodeFailure, match="expected an object") as caught:
         decode(body, cls_of("EVSE"), Reporter(), as_list=True)
@@ -217,7 +217,7 @@ def test_an_item_that_is_no_object_is_told_with_its_place(odd: str) -> None:
 
 
 @pytest.mark.parametrize("many_items", [False, True])
-def test_whatever_comes_only_unreadable_is_raised(many_items: bool) -> None:
+def test_decode_raises_only_decode_failures(many_items: bool) -> None:
     @many
     @given(JSON.map(json.dumps).map(str.encode) | st.binary(max_size=40))
     def check(body: bytes) -> None:
@@ -245,7 +245,7 @@ def test_whatever_comes_only_unreadable_is_raised(many_items: bool) -> None:
         b'{"id":1}' + b" x",
     ],
 )
-def test_what_is_no_object_is_unreadable_and_nothing_worse(body: bytes) -> None:
+def test_value_that_is_no_object_is_a_decode_failure(body: bytes) -> None:
     with pytest.raises(DecodeFailure):
         decode(body, cls_of("EVSE"), Reporter())
 
@@ -273,7 +273,7 @@ def test_what_is_no_object_is_unreadable_and_nothing_worse(body: bytes) -> None:
         "1e2",
     ],
 )
-def test_a_value_beyond_all_reason_is_kept_or_unreadable(member: str, value: str) -> None:
+def test_extreme_value_is_kept_or_is_a_decode_failure(member: str, value: str) -> None:
     body = f'{{"{member}": {value}}}'.encode()
     try:
         found = decode(body, cls_of("EVSEStatusLog"), Reporter())
@@ -296,7 +296,7 @@ def lost(data: Mapping[str, Any], found: Model) -> list[str]:
     ]
 
 
-def test_the_comparisons_here_can_fail() -> None:
+def test_comparisons_detect_differences() -> None:
     evse = cls_of("EVSE").from_dict({"id": "1", "url": "u", "cpid": "c", "x": 1})
     assert lost({"id": "1", "x": 1}, evse) == []
     assert lost({"id": "2", "x": 1}, evse) == ["id"]

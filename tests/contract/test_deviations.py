@@ -61,7 +61,7 @@ DEVIATIONS: dict[str, tuple[str, dict[str, Any], set[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("name", DEVIATIONS)
-def test_a_reply_with_a_deviation_is_read_whole_and_reported(name: str) -> None:
+def test_reply_with_a_deviation_is_read_completely_and_reported(name: str) -> None:
     model, reply, deviations = DEVIATIONS[name]
     cls: type[Model] = getattr(ev_energy.models, model)
     drifts: list[Drift] = []

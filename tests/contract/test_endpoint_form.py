@@ -214,14 +214,14 @@ def test_other_forms_raise_an_error_with_the_line(
     assert message in str(raised.value)
 
 
-def test_a_family_without_an_attribute_of_the_client_raises_an_error(package: Package) -> None:
+def test_family_without_an_attribute_of_the_client_raises_an_error(package: Package) -> None:
     with pytest.raises(
         EndpointFormError, match=r"things\.py:8: the class Client declares no attribute for Things"
     ):
         operation_table(package(client="class Client: ..."))
 
 
-def test_an_attribute_of_the_client_without_a_family_raises_an_error(package: Package) -> None:
+def test_attribute_of_the_client_without_a_family_raises_an_error(package: Package) -> None:
     lost = CLIENT + '    lost: Lazy[Lost] = Lazy("things")\n'
     with pytest.raises(EndpointFormError, match=r"_client\.py:3: there is no Lost in things\.py"):
         operation_table(package(client=lost))

@@ -54,14 +54,14 @@ def read(value: Any, cls: type[Model], report: Reporter) -> list[Model]:
     return found if many else [found]
 
 
-def test_there_are_examples_of_replies_of_schemas_and_of_members(vendor: Description) -> None:
+def test_examples_cover_replies_schemas_and_fields(vendor: Description) -> None:
     names = [name for name, _, _ in examples(vendor)]
     assert len(names) == len(set(names))
     assert len(names) >= 25
     assert set(corrections.FAULTY_EXAMPLES) <= set(names)
 
 
-def test_every_example_reads_whole_and_tolerantly(vendor: Description) -> None:
+def test_examples_are_read_completely(vendor: Description) -> None:
     for name, cls, value in examples(vendor):
         drifts: list[Drift] = []
         for data, built in zip(
@@ -75,7 +75,7 @@ def test_every_example_reads_whole_and_tolerantly(vendor: Description) -> None:
         assert bool(drifts) == (name in corrections.FAULTY_EXAMPLES or "made-up" in name), name
 
 
-def test_what_an_example_reads_as_is_written_and_reads_the_same(vendor: Description) -> None:
+def test_examples_survive_a_round_trip(vendor: Description) -> None:
     for name, cls, value in examples(vendor):
         for built in read(value, cls, Reporter()):
             written = built.to_dict()
@@ -84,7 +84,7 @@ def test_what_an_example_reads_as_is_written_and_reads_the_same(vendor: Descript
             assert again.to_dict() == written, name
 
 
-def test_a_strict_client_refuses_just_the_examples_that_are_known_to_be_faulty(
+def test_strict_client_refuses_only_the_known_faulty_examples(
     vendor: Description,
 ) -> None:
     refused = set()
@@ -96,7 +96,7 @@ def test_a_strict_client_refuses_just_the_examples_that_are_known_to_be_faulty(
     assert {name for name in refused if "made-up" not in name} == set(corrections.FAULTY_EXAMPLES)
 
 
-def test_a_faulty_example_tells_what_is_missing_and_where(vendor: Description) -> None:
+def test_faulty_example_is_reported_with_its_path(vendor: Description) -> None:
     ((cls, value),) = [
         (cls, value)
         for name, cls, value in examples(vendor)
@@ -117,7 +117,7 @@ def _error(problem: Problem, **changes: Any) -> errors.ApiError:
     return api_error(request, Response(problem.status, "Reason", {}, body))
 
 
-def test_a_problem_becomes_the_error_of_its_status(vendor: Description) -> None:
+def test_problem_becomes_the_error_of_its_status(vendor: Description) -> None:
     classes = {
         400: errors.BadRequestError,
         401: errors.UnauthorizedError,
@@ -137,7 +137,7 @@ def test_a_problem_becomes_the_error_of_its_status(vendor: Description) -> None:
         assert error.status == problem.status
 
 
-def test_an_error_has_everything_that_its_problem_states(vendor: Description) -> None:
+def test_error_has_all_fields_of_its_problem(vendor: Description) -> None:
     read_by_name = {"type", "status", "title", "detail", "instance", "field_errors"}
     for problem in vendor.different_problems:
         error, example = _error(problem), problem.example
@@ -152,12 +152,12 @@ def test_an_error_has_everything_that_its_problem_states(vendor: Description) ->
             assert text in str(error)
 
 
-def test_the_http_status_counts_and_not_the_one_in_the_body(vendor: Description) -> None:
+def test_http_status_takes_precedence_over_the_one_in_the_body(vendor: Description) -> None:
     for problem in vendor.different_problems:
         assert _error(problem, status=599).status == problem.status, problem.where
 
 
-def test_the_types_of_problems_in_examples_are_those_of_the_facts(vendor: Description) -> None:
+def test_problem_types_of_examples_are_those_of_the_facts(vendor: Description) -> None:
     facts = from_facts()
     for operation in vendor.operations:
         shown = {_error(problem).type for problem in operation.problems}
@@ -166,7 +166,7 @@ def test_the_types_of_problems_in_examples_are_those_of_the_facts(vendor: Descri
         assert shown - placeholders == facts.operation(*operation.key).problem_types, operation.key
 
 
-def test_the_notification_of_a_problem_is_a_model(vendor: Description) -> None:
+def test_notification_of_a_problem_is_a_model(vendor: Description) -> None:
     (example,) = vendor.schemas["RFC9457ProblemDetail"]["examples"]
     error = _error(Problem("", 400, example))
     assert isinstance(error.notification, ev_energy.models.Notification)
@@ -178,6 +178,6 @@ def test_the_notification_of_a_problem_is_a_model(vendor: Description) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_status_of_the_server_is_a_server_error(vendor: Description, status: int) -> None:
+def test_status_5xx_is_a_server_error(vendor: Description, status: int) -> None:
     (example,) = vendor.schemas["RFC9457ProblemDetail"]["examples"]
     assert type(_error(Problem("", status, example))) is errors.ServerError

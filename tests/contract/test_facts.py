@@ -32,7 +32,7 @@ def strings(node: Any, keyword: str = "") -> Iterator[tuple[str, str]]:
             yield from strings(value, name)
 
 
-def test_no_string_of_the_file_is_text_for_people() -> None:
+def test_strings_of_the_file_are_no_prose() -> None:
     operations = set(FACTS["operations"])
     sets = set(FACTS["header_sets"])
     found = list(strings(FACTS))
@@ -49,13 +49,13 @@ def test_no_string_of_the_file_is_text_for_people() -> None:
     assert [t for keyword, t in found if keyword == "enum" and len(t.split()) > 5] == []
 
 
-def test_the_file_is_as_the_script_writes_it() -> None:
+def test_file_is_formatted_as_by_the_script() -> None:
     assert FILE.read_text(encoding="utf-8") == to_text(FACTS), (
         "run `python tests/contract/write_facts.py --format` after editing api.json by hand"
     )
 
 
-def test_a_correction_that_fits_nothing_is_named() -> None:
+def test_correction_without_a_match_is_named() -> None:
     for correction in (
         OfSchema("Nothing/at_all", {}, "a test"),
         OfBody("POST /nothing", "at_all", {}, "a test"),
@@ -66,7 +66,7 @@ def test_a_correction_that_fits_nothing_is_named() -> None:
             corrected(facts(), [correction])
 
 
-def test_a_reference_to_nothing_is_named_with_the_remedy() -> None:
+def test_dangling_reference_is_named_with_the_remedy() -> None:
     broken = facts()
     broken["schemas"]["EVSE"]["allOf"] = ["Nothing"]
     with pytest.raises(MissingFactsError, match=r"no facts about Nothing \(schemas\)\. If"):
@@ -85,13 +85,13 @@ def references(node: Any) -> Iterator[str]:
             yield from references(one)
 
 
-def test_every_reference_of_the_facts_leads_to_something() -> None:
+def test_references_of_the_facts_exist() -> None:
     spec = Description(document(FACTS))
     for reference in sorted(set(references(spec.data))):
         spec.resolve({"$ref": reference})
 
 
-def test_the_document_made_of_the_facts_states_the_same_facts() -> None:
+def test_openapi_document_of_the_facts_has_the_same_facts() -> None:
     found = list(differences(FACTS, extract(document(FACTS))))
     assert [
         one for one in found if not one.endswith(tuple(f"{n} was removed" for n in TOLD_IN_TEXT))
@@ -99,7 +99,7 @@ def test_the_document_made_of_the_facts_states_the_same_facts() -> None:
     assert len(found) > 20
 
 
-def test_the_file_has_its_items_in_order_whatever_the_order_of_the_facts() -> None:
+def test_file_is_sorted_independent_of_the_order_of_the_facts() -> None:
     reverse = {
         name: dict(reversed(section.items())) if isinstance(section, dict) else section
         for name, section in FACTS.items()
@@ -107,7 +107,7 @@ def test_the_file_has_its_items_in_order_whatever_the_order_of_the_facts() -> No
     assert to_text(reverse) == to_text(FACTS)
 
 
-def test_facts_of_an_unknown_operation_say_how_to_add_them() -> None:
+def test_facts_of_an_unknown_operation_explain_how_to_add_them() -> None:
     with pytest.raises(LookupError, match=r"GET /nothing.*write_facts\.py.*by hand"):
         lookup(FACTS, "operations", "GET /nothing")
 
@@ -122,9 +122,7 @@ def test_facts_of_an_unknown_operation_say_how_to_add_them() -> None:
         (lambda found: found["paths"]["/evses"]["get"]["responses"]["200"], "links"),
     ],
 )
-def test_an_unknown_keyword_of_a_description_is_no_fact_until_it_is_listed(
-    place: Any, keyword: str
-) -> None:
+def test_unknown_keyword_of_a_description_must_be_listed(place: Any, keyword: str) -> None:
     found = document(FACTS)
     place(found)[keyword] = "x"
     with pytest.raises(UnknownKeywordError, match=rf"unknown keywords: {keyword}\. Add"):
@@ -140,7 +138,7 @@ def test_text_and_examples_of_a_description_are_left_out() -> None:
     assert extract(found) == extract(document(FACTS))
 
 
-def test_facts_that_only_text_states_are_found_in_it() -> None:
+def test_facts_stated_in_text_only_are_extracted() -> None:
     found = document(FACTS)
     operation = found["paths"]["/evses"]["get"]
     operation["description"] = (
@@ -153,7 +151,7 @@ def test_facts_that_only_text_states_are_found_in_it() -> None:
     assert facts_found["problems"] == ["name-conflict", "no-such-thing"]
 
 
-def test_each_kind_of_difference_is_a_line_that_says_where_it_is() -> None:
+def test_differences_are_listed_with_their_paths() -> None:
     after = copy.deepcopy(FACTS)
     operation = after["operations"]["GET /evses"]
     operation["scopes"] = ["evse:list"]

@@ -52,7 +52,7 @@ def schema_of(operation: Operation, there: Described) -> Any:
 
 
 @with_results
-def test_a_strict_client_reads_every_legal_reply_and_writes_it_again(
+def test_strict_client_reads_and_writes_every_valid_reply(
     spec: Description, server: Sender, client: Client, operation: Operation
 ) -> None:
     there = described(spec, operation)
@@ -68,7 +68,7 @@ def test_a_strict_client_reads_every_legal_reply_and_writes_it_again(
                 assert type(one).from_dict(one.to_dict()) == one
 
 
-def test_a_wrapper_that_holds_nothing_is_read(server: Sender, client: Client) -> None:
+def test_empty_envelope_is_read(server: Sender, client: Client) -> None:
     server.reply = {}
     pages = list(client.carbon_feeds.carbon_intensities("crbf01").pages())
     assert [(page.items, page.envelope) for page in pages] == [([], {})]
@@ -79,7 +79,7 @@ def test_a_wrapper_that_holds_nothing_is_read(server: Sender, client: Client) ->
     server.requests.clear()
 
 
-def test_corrections_of_inside_are_all_of_them(spec: Description) -> None:
+def test_envelope_keys_are_those_of_the_corrections(spec: Description) -> None:
     assert {o.envelope_key for o in TABLE if o.envelope_key} == set(
         corrections.ENVELOPE_KEYS.values()
     )

@@ -38,7 +38,7 @@ few = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-# Made-up replies are large; nobody wants to read them but after a failure.
+# Generated replies are large, and are printed after a failure only.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 
@@ -95,7 +95,7 @@ def assert_read_whole(operation: Operation, reply: Any, answer: Any) -> None:
 @pytest.mark.matrix("operation")
 @operations
 @pytest.mark.parametrize("form", ["required", "all", "nulls"])
-def test_a_reply_that_keeps_to_its_schema_reads_whole_and_strictly(
+def test_valid_reply_is_read_completely_in_strict_mode(
     spec: Description, server: OperationServer, strict: Client, operation: Operation, form: str
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
@@ -112,11 +112,11 @@ def test_a_reply_that_keeps_to_its_schema_reads_whole_and_strictly(
 
 @pytest.mark.matrix("operation", of=lambda operation: operation.call.split(".")[0])
 @operations
-def test_a_reply_with_news_reads_whole_and_the_news_are_told(
+def test_reply_with_unknown_fields_is_read_completely_and_reported(
     spec: Description, server: OperationServer, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
-    arguments, told = made.arguments(made.least()), list[Drift]()
+    arguments, drifts = made.arguments(made.least()), list[Drift]()
 
     @few
     @given(replies(spec, operation, "news"))
@@ -124,15 +124,18 @@ def test_a_reply_with_news_reads_whole_and_the_news_are_told(
         server.reply = reply
         assert_read_whole(operation, reply, call(client, operation, arguments))
 
-    with Client("token", base_url=server.url, on_drift=told.append) as client:
+    with Client("token", base_url=server.url, on_drift=drifts.append) as client:
         check()
-    assert {drift.kind for drift in told} <= {DriftKind.UNKNOWN_MEMBER, DriftKind.UNKNOWN_ENUM_TEXT}
-    assert bool(told) == (operation.model != "Counts")
+    assert {drift.kind for drift in drifts} <= {
+        DriftKind.UNKNOWN_MEMBER,
+        DriftKind.UNKNOWN_ENUM_TEXT,
+    }
+    assert bool(drifts) == (operation.model != "Counts")
 
 
 @pytest.mark.description
 @operations
-def test_the_examples_of_a_reply_read_whole_and_strictly_but_for_those_known_to_be_faulty(
+def test_examples_of_replies_are_read_in_strict_mode_except_the_known_faulty_ones(
     vendor: Description, server: OperationServer, operation: Operation
 ) -> None:
     spec, there = vendor, described(vendor, operation)
@@ -141,8 +144,8 @@ def test_the_examples_of_a_reply_read_whole_and_strictly_but_for_those_known_to_
     success = success_of(there, as_json=operation.call in corrections.SECOND_FORMS)
     for name, reply in success.examples.items():
         where = f"{operation.method} {operation.path} {success.status} {name}"
-        told: list[Drift] = []
+        drifts: list[Drift] = []
         server.reply = reply
-        with Client("token", base_url=server.url, on_drift=told.append) as client:
+        with Client("token", base_url=server.url, on_drift=drifts.append) as client:
             assert_read_whole(operation, reply, call(client, operation, arguments))
-        assert bool(told) == (where in corrections.FAULTY_EXAMPLES), (where, told)
+        assert bool(drifts) == (where in corrections.FAULTY_EXAMPLES), (where, drifts)

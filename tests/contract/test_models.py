@@ -161,7 +161,7 @@ def _listed(hint: Any) -> type[Any] | None:
     return found[0] if found else None
 
 
-def test_a_schema_has_a_model_that_says_the_same(spec: Description, schema_name: str) -> None:
+def test_schema_equals_its_model(spec: Description, schema_name: str) -> None:
     if schema_name in corrections.NO_MODEL:
         assert not hasattr(ev_energy.models, schema_name)
         return
@@ -197,7 +197,7 @@ def _public() -> dict[str, type[Any]]:
     return found
 
 
-def test_a_model_has_a_schema_that_the_operations_lead_to(spec: Description) -> None:
+def test_model_has_a_reachable_schema(spec: Description) -> None:
     without = {
         name
         for name, cls in _public().items()
@@ -206,7 +206,7 @@ def test_a_model_has_a_schema_that_the_operations_lead_to(spec: Description) -> 
     assert without == set(corrections.NO_SCHEMA)
 
 
-def test_an_enum_is_the_one_of_a_schema_or_a_member(spec: Description) -> None:
+def test_enum_equals_that_of_a_schema_or_field(spec: Description) -> None:
     expected = {name for name in spec.components if "enum" in spec.components[name]}
     sent = corrections.NO_MODEL.keys() | corrections.WRITTEN_ONLY.keys()
     for owner in spec.schemas.keys() - sent:
@@ -222,7 +222,7 @@ def test_an_enum_is_the_one_of_a_schema_or_a_member(spec: Description) -> None:
     assert expected - found == {"str"}
 
 
-def test_every_component_schema_is_looked_at(spec: Description) -> None:
+def test_component_schemas_are_all_compared(spec: Description) -> None:
     assert spec.components.keys() <= spec.schemas.keys()
     assert len(spec.schemas) > len(spec.components), "inline schemas are not looked at"
 
@@ -237,14 +237,14 @@ class _Fixes:
 
 
 @pytest.mark.parametrize("table", ["MEMBERS_ADDED", "MEMBER_TYPES", "NULLABLE_TOO", "DEFAULTS"])
-def test_every_correction_of_a_member_is_needed(spec: Description, table: str) -> None:
+def test_corrections_of_fields_are_needed(spec: Description, table: str) -> None:
     for owner, member in getattr(corrections, table):
         cls = getattr(ev_energy.models, owner)
         found = list(differences(spec, owner, cls, _Fixes(table, (owner, member))))
         assert found, f"{owner}.{member} is stale"
 
 
-def test_every_correction_of_a_schema_is_needed(spec: Description) -> None:
+def test_corrections_of_schemas_are_needed(spec: Description) -> None:
     assert set(corrections.NO_MODEL) <= set(spec.components)
     assert set(corrections.WRITTEN_ONLY) <= set(spec.components)
     assert set(corrections.NO_SCHEMA) <= set(_public())
@@ -268,7 +268,7 @@ class _Slips:
     internal_command_uid: uuid.UUID | None = None
 
 
-def test_every_kind_of_slip_is_noticed(spec: Description) -> None:
+def test_mistakes_of_every_kind_are_detected(spec: Description) -> None:
     found = "\n".join(differences(spec, "EVSECommandLog", _Slips))
     for slip in (
         "EVSECommandLog.internal_command_id is missing",
@@ -286,7 +286,7 @@ def test_every_kind_of_slip_is_noticed(spec: Description) -> None:
         assert slip in found
 
 
-def test_every_model_is_frozen_slotted_and_made_of_keywords() -> None:
+def test_models_are_frozen_and_slotted_with_keyword_arguments() -> None:
     models = [cls for cls in _public().values() if issubclass(cls, Model)]
     assert len(models) >= 120
     for cls in models:

@@ -125,7 +125,7 @@ def expected_success(operation: Operation, described: Described, fixes: Any) -> 
     return success._replace(kind="several") if others else success
 
 
-def test_the_table_and_the_description_agree_both_ways(spec: Description) -> None:
+def test_table_and_description_agree(spec: Description) -> None:
     assert_no_problems(
         differences(spec, TABLE),
         "Correct the method; or, if it is right, the facts (tests/contract/write_facts.py) or the "
@@ -133,7 +133,7 @@ def test_the_table_and_the_description_agree_both_ways(spec: Description) -> Non
     )
 
 
-def test_every_operation_of_the_families_has_one_method(spec: Description) -> None:
+def test_operations_have_one_method_each(spec: Description) -> None:
     calls = [o for o in TABLE if o.call not in corrections.SECOND_FORMS]
     assert len(calls) == len(spec.operations), "a method is missing, doubled or not in the API"
 
@@ -167,7 +167,7 @@ def _changes() -> Iterator[tuple[str, Operation, Operation]]:
             yield f"{operation.call} {change}", operation, operation._replace(**change)
 
 
-def test_any_slip_in_any_line_of_the_table_is_noticed(spec: Description) -> None:
+def test_change_of_any_line_of_the_table_is_detected(spec: Description) -> None:
     # Of one line at a time: of the others, the comparison says that they have no method.
     absent = {f"{o.method} {o.path} has no method" for o in TABLE}
     unnoticed = [
@@ -180,7 +180,7 @@ def test_any_slip_in_any_line_of_the_table_is_noticed(spec: Description) -> None
     assert len(list(_changes())) > 10 * len(TABLE)
 
 
-def test_a_method_that_is_missing_or_doubled_is_noticed(spec: Description) -> None:
+def test_missing_or_duplicate_method_is_detected(spec: Description) -> None:
     for operation in TABLE:
         rest = tuple(o for o in TABLE if (o.method, o.path) != (operation.method, operation.path))
         assert f"{operation.method} {operation.path} has no method" in differences(spec, rest)
@@ -200,7 +200,7 @@ class _Fixes:
                 setattr(self, name, kept)
 
 
-def test_every_correction_of_what_is_needed_is_needed(spec: Description) -> None:
+def test_corrections_of_required_members_are_needed(spec: Description) -> None:
     for call, name in corrections.NOT_NEEDED:
         (operation,) = [o for o in TABLE if o.call == call]
         assert name in spec.object(_described(spec, operation).body or {})[1]
@@ -218,7 +218,7 @@ def test_every_correction_of_what_is_needed_is_needed(spec: Description) -> None
         "ENVELOPE_KEYS",
     ],
 )
-def test_every_correction_of_an_operation_is_needed(spec: Description, name: str) -> None:
+def test_corrections_of_operations_are_needed(spec: Description, name: str) -> None:
     for entry in getattr(corrections, name):
         assert list(differences(spec, TABLE, _Fixes(name, entry))), f"{name} {entry} is stale"
 
@@ -228,7 +228,7 @@ def _described(spec: Description, operation: Operation) -> Described:
 
 
 @ids
-def test_an_argument_can_be_left_out_just_where_the_parameter_can(
+def test_argument_is_optional_if_and_only_if_its_parameter_is(
     spec: Description, operation: Operation
 ) -> None:
     described = _described(spec, operation)
@@ -248,7 +248,7 @@ def test_an_argument_can_be_left_out_just_where_the_parameter_can(
 
 
 @ids
-def test_arguments_are_keywords_but_for_the_ids_and_named_as_they_are_sent(
+def test_arguments_except_ids_are_keywords_named_as_they_are_sent(
     operation: Operation,
 ) -> None:
     arguments = [
@@ -265,7 +265,7 @@ def test_arguments_are_keywords_but_for_the_ids_and_named_as_they_are_sent(
 
 
 @ids
-def test_members_of_a_body_default_to_unset_and_parameters_to_none(operation: Operation) -> None:
+def test_body_members_default_to_unset_and_parameters_to_none(operation: Operation) -> None:
     for name, argument in inspect.signature(function_of(operation)).parameters.items():
         if argument.default is not argument.empty:
             expected = {"page_size": 100, "expand": ()}.get(name)
@@ -282,7 +282,7 @@ def _texts(hint: Any) -> list[str]:
 
 
 @ids
-def test_an_argument_lists_the_texts_that_its_parameter_lists(
+def test_literal_of_an_argument_equals_the_enum_of_its_parameter(
     spec: Description, operation: Operation
 ) -> None:
     described = _described(spec, operation)
@@ -302,9 +302,7 @@ def _classes(hint: Any) -> list[type]:
 
 
 @ids
-def test_a_nested_body_has_the_members_of_its_schema(
-    spec: Description, operation: Operation
-) -> None:
+def test_nested_body_has_the_members_of_its_schema(spec: Description, operation: Operation) -> None:
     hints = hints_of(operation)
     for name, schema in writable(spec, _described(spec, operation)).items():
         members = {member for arm, _ in forms_of(schema) for member in spec.object(arm)[0]}
@@ -320,7 +318,7 @@ def test_a_nested_body_has_the_members_of_its_schema(
 
 
 @ids
-def test_the_family_is_the_first_word_of_the_path(operation: Operation) -> None:
+def test_family_is_the_first_word_of_the_path(operation: Operation) -> None:
     first = re.split(r"[/:]", operation.path.strip("/"))[0]
     assert operation.family == (first.replace("-", "_") or "root")
 
@@ -351,12 +349,12 @@ def expected_name(operation: Operation) -> str:
 
 
 @ids
-def test_the_method_is_named_by_verb_and_path(operation: Operation) -> None:
+def test_method_is_named_by_verb_and_path(operation: Operation) -> None:
     assert operation.name.rstrip("_").removesuffix("_json") == expected_name(operation)
 
 
 @ids
-def test_the_docstring_says_whether_the_user_that_the_client_acts_for_matters(
+def test_docstring_mentions_acting_for_if_the_operation_depends_on_it(
     spec: Description, operation: Operation
 ) -> None:
     declared = "EvEnergy-User" in _described(spec, operation).names("header")
@@ -364,7 +362,7 @@ def test_the_docstring_says_whether_the_user_that_the_client_acts_for_matters(
 
 
 @ids
-def test_the_docstring_names_the_problems_that_are_the_operations_own(
+def test_docstring_names_the_problems_specific_to_the_operation(
     spec: Description, operation: Operation
 ) -> None:
     described = _described(spec, operation)
@@ -373,7 +371,7 @@ def test_the_docstring_names_the_problems_that_are_the_operations_own(
 
 
 @ids
-def test_the_docstring_names_the_error_of_a_status_that_few_operations_have(
+def test_docstring_names_the_errors_of_rare_statuses(
     spec: Description, operation: Operation
 ) -> None:
     named = {"409": "ConflictError", "422": "UnprocessableError", "503": "ServerError"}
@@ -381,12 +379,12 @@ def test_the_docstring_names_the_error_of_a_status_that_few_operations_have(
         assert f"`{named[status]}`" in operation.doc, status
 
 
-def test_the_schema_names_at_the_ends_of_references_are_read() -> None:
+def test_names_of_schemas_are_read_from_references() -> None:
     assert ref_name({"$ref": "#/components/schemas/EVSE"}) == "EVSE"
     assert ref_name({}) is None
 
 
-def test_every_scope_is_one_that_the_credentials_can_ask_for(spec: Description) -> None:
+def test_scopes_can_be_requested_by_the_credentials(spec: Description) -> None:
     flows = spec.data["components"]["securitySchemes"]["oauth2"]["flows"]
     known: Mapping[str, str] = flows["clientCredentials"]["scopes"]
     wanted = {scope for o in TABLE if o.scope for scope in o.scope.split()}
@@ -394,7 +392,7 @@ def test_every_scope_is_one_that_the_credentials_can_ask_for(spec: Description) 
 
 
 @ids
-def test_none_is_an_argument_just_where_null_is_legal(
+def test_none_is_accepted_if_and_only_if_null_is_valid(
     spec: Description, operation: Operation
 ) -> None:
     hints = hints_of(operation)

@@ -151,7 +151,7 @@ def _query(there: Described) -> list[tuple[str, Any]]:
 
 @examples(fast=4, slow=20)
 @ids
-def test_a_call_sends_just_what_the_description_says(
+def test_call_sends_exactly_the_described_request(
     spec: Description,
     server: OperationServer,
     client: Client,
@@ -206,7 +206,7 @@ def without_nulls(value: Any) -> Any:
 
 
 @ids
-def test_an_id_may_be_a_url_or_a_link_too(
+def test_id_is_accepted_as_url_or_link(
     spec: Description, server: OperationServer, client: Client, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
@@ -229,7 +229,7 @@ def test_an_id_may_be_a_url_or_a_link_too(
 @pytest.mark.parametrize(
     "operation", [o for o in TABLE if o.expand], ids=[o.call for o in TABLE if o.expand]
 )
-def test_two_links_are_expanded_just_where_the_description_takes_a_list(
+def test_several_links_are_expanded_only_by_operations_that_accept_a_list(
     spec: Description, server: OperationServer, client: Client, operation: Operation
 ) -> None:
     there = described(spec, operation)
@@ -245,7 +245,7 @@ def test_two_links_are_expanded_just_where_the_description_takes_a_list(
         assert server.requests == []
 
 
-def test_a_filter_that_is_described_as_a_url_takes_every_form_of_an_id(
+def test_filter_described_as_a_url_accepts_every_form_of_an_id(
     spec: Description, server: OperationServer, client: Client
 ) -> None:
     asked_for = {
@@ -295,7 +295,7 @@ COLLECTIONS = {
 
 
 @pytest.mark.parametrize(("operation", "name"), list(_links()), ids=lambda v: getattr(v, "call", v))
-def test_a_body_that_wants_a_url_takes_id_link_and_model_too(
+def test_url_in_a_body_is_accepted_as_id_link_or_model(
     spec: Description, server: OperationServer, client: Client, operation: Operation, name: str
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
@@ -314,7 +314,7 @@ def test_a_body_that_wants_a_url_takes_id_link_and_model_too(
 
 
 @ids
-def test_settings_of_the_client_become_headers_where_they_belong(
+def test_settings_of_the_client_become_headers_of_the_operations_that_take_them(
     spec: Description, server: OperationServer, client: Client, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
@@ -331,7 +331,7 @@ def test_settings_of_the_client_become_headers_where_they_belong(
 
 
 @ids
-def test_without_a_token_public_operations_are_called_and_others_are_not(
+def test_public_operations_need_no_token_and_others_do(
     spec: Description, server: OperationServer, operation: Operation
 ) -> None:
     made = Wire(spec, operation, described(spec, operation))
@@ -347,7 +347,7 @@ def test_without_a_token_public_operations_are_called_and_others_are_not(
     assert server.requests == []
 
 
-def test_every_operation_of_the_description_is_among_these(spec: Description) -> None:
+def test_operations_of_the_description_are_all_tested(spec: Description) -> None:
     assert_same_names(
         {f"{o.method} {o.path}" for o in TABLE},
         {" ".join(o.key) for o in spec.operations},
@@ -365,7 +365,7 @@ def test_every_operation_of_the_description_is_among_these(spec: Description) ->
         ([("expand", "everything")], {}),
     ],
 )
-def test_the_validator_can_say_no(spec: Description, query: Any, body: Any) -> None:
+def test_validator_refuses_invalid_requests(spec: Description, query: Any, body: Any) -> None:
     (there,) = [o for o in spec.operations if o.key == ("PATCH", "/vehicles/{vehicle_id}")]
     path = "/v2/vehicles/vhcl01HN2NJ9NMRZBXT1H6FT9N7735"
     right = RecordedRequest("PATCH", path, CIMultiDict(), b"{}")

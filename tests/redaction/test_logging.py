@@ -147,7 +147,7 @@ def test_reprs_of_requests_and_replies_show_no_content() -> None:
     request = Request("POST", url, {"X-Key": SECRET}, b"eve", template="/users")
     shown = "https://api.ev.energy/v2/users?email=***&expand=programs"
     assert repr(request) == f"<Request POST {shown} with 3 bytes>"
-    reply = Response(200, TOKEN, {"x-heard": TOKEN, "content-type": "text/html"}, TOKEN.encode())
+    reply = Response(200, TOKEN, {"x-echo": TOKEN, "content-type": "text/html"}, TOKEN.encode())
     assert repr(reply) == f"<Response 200, text/html, {len(TOKEN)} bytes>"
 
 

@@ -20,7 +20,7 @@ from ev_energy import AuthorizationCode, ClientCredentials, StaticToken, errors
 from ev_energy.auth import FileStore, MemoryStore, Token
 from tests.helpers.support import SECRET, TOKEN
 
-REFRESH, CODE, SIGNATURE = "r3fresh-never-seen/+", "c0de-that-nobody-sees", "s1gned-" + "x" * 40
+REFRESH, CODE, SIGNATURE = "r3fresh-never-seen/+", "c0de-that-is-never-seen", "s1gned-" + "x" * 40
 #: The folder of the tests, whose frames are not checked.
 HERE = str(Path(__file__).parent.parent)
 SECRETS = (TOKEN, SECRET, REFRESH, CODE, SIGNATURE)

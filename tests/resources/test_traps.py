@@ -360,7 +360,7 @@ async def test_unknown_fields_of_energy_by_price_are_kept(serve, alone: bool, od
     one = {**PRICED, "new": [1]}
     body = {"intervals": [{"energy_delivered_by_price": one if alone else [PRICED, one]}]}
     server = await serve(always({**body, "currency": 5} if odd else body))
-    async with server.client(on_drift=lambda told: drift.append(told.member)) as client:
+    async with server.client(on_drift=lambda event: drift.append(event.member)) as client:
         usage = await client.charging_sub_sessions.energy_usage("csub01")
     assert usage.intervals is not None
     found = usage.intervals[0].energy_delivered_by_price

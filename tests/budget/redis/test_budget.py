@@ -413,9 +413,9 @@ async def test_redis_that_accepts_and_stays_silent_blocks_no_call(make: MakeBudg
 async def test_call_raises_budget_unavailable_and_sends_nothing(
     make: MakeBudget, simulator: Simulator
 ) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        budget = make(f"redis://:s3cret-w0rd@127.0.0.1:{nobody.getsockname()[1]}")
+    with socket.socket() as closed_port:
+        closed_port.bind(("127.0.0.1", 0))
+        budget = make(f"redis://:s3cret-w0rd@127.0.0.1:{closed_port.getsockname()[1]}")
         auth = simulator_auth(simulator)
         async with Client(auth, base_url=simulator.base_url, budget=budget, deadline=0.5) as client:
             with pytest.raises(BudgetUnavailableError, match="Redis is unavailable") as caught:

@@ -80,11 +80,11 @@ def about(simulator: Simulator) -> dict[str, Any]:
 
 
 def used_share(simulator: Simulator, limit: int) -> float:
-    """How much of its allowance was used.
+    """Return the share of the rate limit that was used.
 
-    The server frees the place of a request an hour after it came, and the one that takes it is
-    the one *limit* later. Had all been used, there would be an hour between them. It is the mean
-    over all pairs: requests that came, over those that would have been answered meanwhile.
+    The server counts a request for an hour; then the request that is *limit* places later can be
+    sent. With full use, there is exactly one hour between the two, so the share is one hour over
+    the mean of these intervals.
     """
     times = [seen.at for seen in simulator.requests if seen.path.startswith("/v2/")]
     gaps = [after - before for before, after in zip(times, times[limit:], strict=False)]
