@@ -65,18 +65,18 @@ def periodic_table(
     """
     step = numbering.round_length / numbering.homes_with_rows
 
-    def made_at(number: int) -> datetime:
+    def created_at(number: int) -> datetime:
         fraction = world.random.between(1, 999_983, folder, number) / 1_000_000
         return numbering.start + (number + fraction) * step
 
     @functools.lru_cache(8192)
     def key(number: int) -> str:
-        return world.random.uid(prefix, made_at(number), number)
+        return world.random.uid(prefix, created_at(number), number)
 
     def row(number: int) -> Row:
         home, round_number = numbering.home_of(number)
         user = None if is_unowned(number) else Link("users", world.user_id(home))
-        return {"user": user, **make(home, round_number, number, made_at(number))}
+        return {"user": user, **make(home, round_number, number, created_at(number))}
 
     def numbers_of_user(user_id: str) -> list[int]:
         home = world.home_of_user(user_id)

@@ -34,6 +34,32 @@ _STATES: Final = (
     EVSELifecycleState.INSTALLED,
     None,
 )
+_FIRST_SERIAL: Final = 100001
+_SERIAL_STEP: Final = 37
+#: A serial number has at most this many digits.
+_MAX_SERIAL_DIGITS: Final = 11
+_ACTIONS: Final = frozenset(action.value for action in EVSEOCPPLogAction)
+_ERRORS: Final = frozenset(code.value for code in EVSEOCPPCallResponseErrorCode)
+_OCPP_FILTERS: Final = {
+    "action__in": one_of("action", _ACTIONS),
+    "direction": translated("direction", {"SENT": "Sent", "RECEIVED": "Received"}),
+    "error_code": equals("response.error_code"),
+    "error_code__in": one_of("response.error_code", _ERRORS),
+}
+
+
+def add_evses(world: World) -> None:
+    """Add the tables of EVSEs and CT clamps."""
+    world.owned_table(
+        "evses", "evse", world.homes.evses, functools.partial(_evse, world), view=evse_view(world)
+    )
+    world.owned_table(
+        "ct_clamps",
+        "ctcl",
+        lambda home: home.ct_clamps,
+        functools.partial(_clamp, world),
+        view=functools.partial(_clamp_view, world),
+    )
 
 
 def _evse(world: World, home: int, slot: int, number: int) -> Row:
@@ -55,17 +81,59 @@ def _evse(world: World, home: int, slot: int, number: int) -> Row:
     }  # fmt: skip
 
 
-_FIRST_SERIAL: Final = 100001
-_SERIAL_STEP: Final = 37
+def _clamp(world: World, home: int, _slot: int, number: int) -> Row:
+    evse = world.homes.evses.of_home(home)[0]
+    return {
+        "evse": Link("evses", world.key_of("evses", evse)),
+        "calibration_factor": -1 if world.random.odds(15, "backwards", number) else 1,
+    }
+
+
+def clamp_of(world: World, home: int) -> Link | None:
+    """Return a link to the CT clamp of a home, or None if it has none."""
+    numbers = world.homes.numbering(lambda home: home.ct_clamps).of_home(home)
+    return Link("ct_clamps", world.key_of("ct_clamps", numbers[0])) if numbers else None
+
+
+def evse_view(world: World) -> Any:
+    """Return the view of EVSEs, which adds the members that depend on time and id."""
+
+    def view(row: Row, _viewer: Viewer) -> Row:
+        return row | {
+            "latest_status_log": world.latest(row, "status_logs"),
+            "charging_sub_sessions": ApiPath(f"/charging_sub_sessions?evse_id={row['id']}"),
+        }
+
+    return view
+
+
+def _clamp_view(world: World, row: Row, _viewer: Viewer) -> Row:
+    """Return a clamp without its user, and without an EVSE that was deleted."""
+    shown = {name: value for name, value in row.items() if name != "user"}
+    return shown | {"evse": row["evse"] if world.find(row["evse"]) else None}
+
+
+def available_evse_models(world: World, country: str) -> list[Row]:
+    """Return the models of EVSEs that are sold in a country and can be connected."""
+    market = country if country in EVERYWHERE else "GB"
+
+    def find_models() -> list[Row]:
+        return [
+            row
+            for row in world.tables["evse_models"]
+            if row["_product"].supported and market in row["_maker"].countries
+        ]
+
+    return world.cached(("evse models", market), find_models)
 
 
 def number_of_cpid(cpid: str) -> int | None:
     """Return the number of the EVSE that may have this serial number, or None."""
     digits = cpid.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 12):  # noqa: PLR2004 - more digits than EVSEs have
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_SERIAL_DIGITS):
         return None
-    number, rest = divmod(int(digits) - _FIRST_SERIAL, _SERIAL_STEP)
-    return number if number >= 0 and not rest else None
+    number, remainder = divmod(int(digits) - _FIRST_SERIAL, _SERIAL_STEP)
+    return number if number >= 0 and not remainder else None
 
 
 def serial_is_known(world: World, cpid: str) -> bool:
@@ -92,77 +160,7 @@ def add_evse(world: World, user_id: str, model: Row, cpid: str, *, reports: bool
     })  # fmt: skip
 
 
-def available_evse_models(world: World, country: str) -> list[Row]:
-    """Return the models of EVSEs that are sold in a country and can be connected."""
-    market = country if country in EVERYWHERE else "GB"
-
-    def find_models() -> list[Row]:
-        return [
-            row
-            for row in world.tables["evse_models"]
-            if row["_product"].supported and market in row["_maker"].countries
-        ]
-
-    return world.cached(("evse models", market), find_models)
-
-
-def evse_view(world: World) -> Any:
-    """Return the view of EVSEs, which adds the members that depend on time and id."""
-
-    def view(row: Row, _viewer: Viewer) -> Row:
-        return row | {
-            "latest_status_log": world.latest(row, "status_logs"),
-            "charging_sub_sessions": ApiPath(f"/charging_sub_sessions?evse_id={row['id']}"),
-        }
-
-    return view
-
-
-def clamp_of(world: World, home: int) -> Link | None:
-    """Return a link to the CT clamp of a home, or None if it has none."""
-    numbers = world.homes.numbering(lambda home: home.ct_clamps).of_home(home)
-    return Link("ct_clamps", world.key_of("ct_clamps", numbers[0])) if numbers else None
-
-
-def _clamp(world: World, home: int, _slot: int, number: int) -> Row:
-    evse = world.homes.evses.of_home(home)[0]
-    return {
-        "evse": Link("evses", world.key_of("evses", evse)),
-        "calibration_factor": -1 if world.random.odds(15, "backwards", number) else 1,
-    }
-
-
-def add_evses(world: World) -> None:
-    """Add the tables of EVSEs and CT clamps."""
-    world.owned_table(
-        "evses", "evse", world.homes.evses, functools.partial(_evse, world), view=evse_view(world)
-    )
-    world.owned_table(
-        "ct_clamps",
-        "ctcl",
-        lambda home: home.ct_clamps,
-        functools.partial(_clamp, world),
-        view=functools.partial(_clamp_view, world),
-    )
-
-
-def _clamp_view(world: World, row: Row, _viewer: Viewer) -> Row:
-    """Return a clamp without its user, and without an EVSE that was deleted."""
-    shown = {name: value for name, value in row.items() if name != "user"}
-    return shown | {"evse": row["evse"] if world.find(row["evse"]) else None}
-
-
-_ACTIONS: Final = frozenset(action.value for action in EVSEOCPPLogAction)
-_ERRORS: Final = frozenset(code.value for code in EVSEOCPPCallResponseErrorCode)
-_OCPP_FILTERS: Final = {
-    "action__in": one_of("action", _ACTIONS),
-    "direction": translated("direction", {"SENT": "Sent", "RECEIVED": "Received"}),
-    "error_code": equals("response.error_code"),
-    "error_code__in": one_of("response.error_code", _ERRORS),
-}
-
-
-def _listed(call: Call) -> Collection:
+def _candidates(call: Call) -> Collection:
     """Return the EVSEs to filter; only those that may match if the query has a serial number."""
     evses = collection_at(call)
     if "cpid" not in call.query or call.viewer.user_id is not None:
@@ -188,8 +186,8 @@ def _delete(call: Call) -> Reply:
 
 def _reconnect(call: Call) -> Reply:
     row = call.row("evses", "evse_id")
-    about = {"device_id": row["id"], "client_id": call.viewer.client_id or ""}
-    return Reply({"url": reconnect_url(call.root, "evses", about)}, HTTPStatus.CREATED)
+    parameters = {"device_id": row["id"], "client_id": call.viewer.client_id or ""}
+    return Reply({"url": reconnect_url(call.root, "evses", parameters)}, HTTPStatus.CREATED)
 
 
 def _vpp_modes(call: Call) -> Reply:
@@ -223,7 +221,7 @@ def _connectivity(call: Call) -> Reply:
 
 
 ROUTES: Final[Routes] = {
-    ("GET", "/evses"): listing(_listed),
+    ("GET", "/evses"): listing(_candidates),
     ("GET", "/evses/{evse_id}"): detail(),
     ("PATCH", "/evses/{evse_id}"): _update,
     ("DELETE", "/evses/{evse_id}"): _delete,

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
+_EVSE_CHOICES: Final = {"make_id": "evse_makes", "model_id": "evse_models"}
+_VEHICLE_CHOICES: Final = {
+    "make_id": "vehicle_makes",
+    "model_id": "vehicle_models",
+    "trim_id": "vehicle_trims",
+}
+_REQUEST_LIFETIME: Final = timedelta(minutes=15)
+#: An authorization code that makers reject, for tests of that reply.
+_REJECTED_CODE: Final = "rejected"
+
+
 def add_waitlists(world: World) -> None:
     """Add the waitlists for EVSEs and vehicles that are not supported yet."""
     world.table("evse_waitlist", "ewlt")
@@ -54,34 +65,6 @@ def check_start(call: Call, kind: str, choices: Mapping[str, str]) -> str:
     return onboarding_url(call.root, kind, {name: given[name] for name in names if name in given})
 
 
-def _join_waitlist(call: Call, kind: str) -> Reply:
-    """Add a user to the waitlist for an EVSE or vehicle."""
-    body, world = call.body, call.world
-    errors: FieldErrors = {}
-    names = (f"{kind}_make_name", f"{kind}_model_name")
-    model_id = body.get(f"{kind}_model_id")
-    if model_id is None:
-        for name in names:
-            if not body.get(name):
-                errors[name] = [f"This is required without {kind}_model_id."]
-    elif any(body.get(name) is not None for name in names):
-        errors[f"{kind}_model_id"] = ["Give either the id of a model or two names, not both."]
-    elif world.tables[f"{kind}_models"].get(model_id) is None:
-        errors[f"{kind}_model_id"] = ["No such model."]
-    program_id = body.get("program_id")
-    if program_id is not None and world.tables["programs"].get(program_id) is None:
-        errors["program_id"] = ["No such program."]
-    if errors:
-        raise invalid(errors)
-    entry_id = world.new_id(f"{kind}_waitlist")
-    if not call.query.get("client_id"):  # a call with a client_id is a trial, and stores nothing
-        world.tables[f"{kind}_waitlist"].add({"id": entry_id, **body})
-    return Reply({"id": entry_id}, HTTPStatus.CREATED)
-
-
-_EVSE_CHOICES: Final = {"make_id": "evse_makes", "model_id": "evse_models"}
-
-
 def _onboard_evse(call: Call) -> Reply:
     url = check_start(call, "evses", _EVSE_CHOICES)
     if call.query.get("response_type") == "json":
@@ -108,16 +91,6 @@ def _import(call: Call) -> Reply:
     return Reply(
         call.serialize(call.world.tables["evses"].view_for(row, call.viewer)), HTTPStatus.CREATED
     )
-
-
-_VEHICLE_CHOICES: Final = {
-    "make_id": "vehicle_makes",
-    "model_id": "vehicle_models",
-    "trim_id": "vehicle_trims",
-}
-_REQUEST_LIFETIME: Final = timedelta(minutes=15)
-#: An authorization code that makers reject, for tests of that reply.
-_REJECTED_CODE: Final = "rejected"
 
 
 def _onboard_vehicle(call: Call) -> Reply:
@@ -190,6 +163,31 @@ def _send_link(call: Call) -> Reply:
     )
     sent.append({"email": call.body["email"], "make": call.body["make"]})
     return Reply(status=HTTPStatus.NO_CONTENT)
+
+
+def _join_waitlist(call: Call, kind: str) -> Reply:
+    """Add a user to the waitlist for an EVSE or vehicle."""
+    body, world = call.body, call.world
+    errors: FieldErrors = {}
+    names = (f"{kind}_make_name", f"{kind}_model_name")
+    model_id = body.get(f"{kind}_model_id")
+    if model_id is None:
+        for name in names:
+            if not body.get(name):
+                errors[name] = [f"This is required without {kind}_model_id."]
+    elif any(body.get(name) is not None for name in names):
+        errors[f"{kind}_model_id"] = ["Give either the id of a model or two names, not both."]
+    elif world.tables[f"{kind}_models"].get(model_id) is None:
+        errors[f"{kind}_model_id"] = ["No such model."]
+    program_id = body.get("program_id")
+    if program_id is not None and world.tables["programs"].get(program_id) is None:
+        errors["program_id"] = ["No such program."]
+    if errors:
+        raise invalid(errors)
+    entry_id = world.new_id(f"{kind}_waitlist")
+    if not call.query.get("client_id"):  # a call with a client_id is a trial, and stores nothing
+        world.tables[f"{kind}_waitlist"].add({"id": entry_id, **body})
+    return Reply({"id": entry_id}, HTTPStatus.CREATED)
 
 
 ROUTES: Final[Routes] = {

@@ -38,6 +38,37 @@ _LAST_NAMES: Final = (
     *("Ito", "Janssen", "Kaur", "Lindqvist", "Mensah", "Novak", "Okafor", "Petrov"),
 )
 _STREETS: Final = ("Orchard", "Mill", "Station", "Harbour", "Chestnut", "Meadow")
+#: The number of a home has at most this many digits.
+_MAX_HOME_DIGITS: Final = 11
+_TOWNS_BY_AREA: Final = {
+    "Africa": ("Cairo", "Casablanca", "Johannesburg", "Lagos", "Nairobi"),
+    "America": (
+        *("Anchorage", "Argentina/Buenos_Aires", "Bogota", "Chicago", "Denver", "Halifax"),
+        *("Los_Angeles", "Mexico_City", "New_York", "Phoenix", "Santiago", "Sao_Paulo"),
+        *("St_Johns", "Toronto", "Vancouver", "Winnipeg"),
+    ),
+    "Asia": (
+        *("Bangkok", "Dubai", "Hong_Kong", "Jakarta", "Jerusalem", "Kolkata", "Manila", "Seoul"),
+        *("Shanghai", "Singapore", "Taipei", "Tokyo"),
+    ),
+    "Atlantic": ("Azores", "Canary", "Reykjavik"),
+    "Australia": ("Adelaide", "Brisbane", "Darwin", "Hobart", "Melbourne", "Perth", "Sydney"),
+    "Europe": (
+        *("Amsterdam", "Athens", "Berlin", "Brussels", "Bucharest", "Budapest", "Copenhagen"),
+        *("Dublin", "Helsinki", "Istanbul", "Lisbon", "London", "Luxembourg", "Madrid", "Malta"),
+        *("Oslo", "Paris", "Prague", "Riga", "Rome", "Sofia", "Stockholm", "Tallinn", "Vienna"),
+        *("Vilnius", "Warsaw", "Zagreb", "Zurich"),
+    ),
+    "Pacific": ("Auckland", "Honolulu"),
+}
+_ADDRESS_LINES: Final = ("address_1", "address_2", "city", "state", "postal_code")
+_ADDRESS: Final = (*_ADDRESS_LINES, "country_code", "coordinates")
+_REQUIRED: Final = ("address_1", "city", "postal_code", "country_code")
+_LOCATION_LINKS: Final = {"tariff": "tariffs", "evse_site": "evse_sites"}
+#: The members of a location that requests may set.
+_LOCATION: Final = (*_ADDRESS, *_LOCATION_LINKS)
+#: The number of users that the sign-in page offers.
+_SUGGESTIONS: Final = 3
 
 
 def add_users(world: World) -> None:
@@ -61,23 +92,6 @@ def add_users(world: World) -> None:
 
     generated = GeneratedRows(homes.count, key, functools.partial(_user, world), numbers_of_user)
     world.table("users", "user", generated, view=view, owned_by=lambda row: str(row["id"]))
-
-
-def email_of(world: World, home: int) -> str:
-    """Return the e-mail address of a home's user; its local part ends in the home's number."""
-    first, last = _names(world, home)
-    return f"{first}.{last}.{home}@example.com".lower()
-
-
-def home_of_email(email: str) -> int | None:
-    """Return the number of the home whose user may have this e-mail address, or None."""
-    number = email.partition("@")[0].rpartition(".")[2]
-    return int(number) if number.isascii() and number.isdigit() and len(number) < 12 else None  # noqa: PLR2004 - more than there are homes
-
-
-def _names(world: World, home: int) -> tuple[str, str]:
-    random = world.random
-    return random.pick(_FIRST_NAMES, "first", home), random.pick(_LAST_NAMES, "last", home)
 
 
 def _user(world: World, home: int) -> Row:
@@ -106,6 +120,11 @@ def _user(world: World, home: int) -> Row:
     }
 
 
+def _names(world: World, home: int) -> tuple[str, str]:
+    random = world.random
+    return random.pick(_FIRST_NAMES, "first", home), random.pick(_LAST_NAMES, "last", home)
+
+
 def coordinates_of(world: World, home: int) -> Row:
     """Return the coordinates of a home."""
     random, city = world.random, world.homes.template(home).city
@@ -120,27 +139,17 @@ def tariff_choice(world: World, home: int) -> int:
     return world.random.between(0, 9, "tariff", home)
 
 
-_TOWNS_BY_AREA: Final = {
-    "Africa": ("Cairo", "Casablanca", "Johannesburg", "Lagos", "Nairobi"),
-    "America": (
-        *("Anchorage", "Argentina/Buenos_Aires", "Bogota", "Chicago", "Denver", "Halifax"),
-        *("Los_Angeles", "Mexico_City", "New_York", "Phoenix", "Santiago", "Sao_Paulo"),
-        *("St_Johns", "Toronto", "Vancouver", "Winnipeg"),
-    ),
-    "Asia": (
-        *("Bangkok", "Dubai", "Hong_Kong", "Jakarta", "Jerusalem", "Kolkata", "Manila", "Seoul"),
-        *("Shanghai", "Singapore", "Taipei", "Tokyo"),
-    ),
-    "Atlantic": ("Azores", "Canary", "Reykjavik"),
-    "Australia": ("Adelaide", "Brisbane", "Darwin", "Hobart", "Melbourne", "Perth", "Sydney"),
-    "Europe": (
-        *("Amsterdam", "Athens", "Berlin", "Brussels", "Bucharest", "Budapest", "Copenhagen"),
-        *("Dublin", "Helsinki", "Istanbul", "Lisbon", "London", "Luxembourg", "Madrid", "Malta"),
-        *("Oslo", "Paris", "Prague", "Riga", "Rome", "Sofia", "Stockholm", "Tallinn", "Vienna"),
-        *("Vilnius", "Warsaw", "Zagreb", "Zurich"),
-    ),
-    "Pacific": ("Auckland", "Honolulu"),
-}
+def email_of(world: World, home: int) -> str:
+    """Return the e-mail address of a home's user; its local part ends in the home's number."""
+    first, last = _names(world, home)
+    return f"{first}.{last}.{home}@example.com".lower()
+
+
+def home_of_email(email: str) -> int | None:
+    """Return the number of the home whose user may have this e-mail address, or None."""
+    number = email.partition("@")[0].rpartition(".")[2]
+    is_number = number.isascii() and number.isdigit() and len(number) <= _MAX_HOME_DIGITS
+    return int(number) if is_number else None
 
 
 def add_timezones(world: World) -> None:
@@ -154,12 +163,66 @@ def add_timezones(world: World) -> None:
     world.table("timezones", "tzon", GeneratedRows.from_rows(rows))
 
 
-_ADDRESS_LINES: Final = ("address_1", "address_2", "city", "state", "postal_code")
-_ADDRESS: Final = (*_ADDRESS_LINES, "country_code", "coordinates")
-_REQUIRED: Final = ("address_1", "city", "postal_code", "country_code")
-_LOCATION_LINKS: Final = {"tariff": "tariffs", "evse_site": "evse_sites"}
-#: The members of a location that requests may set.
-_LOCATION: Final = (*_ADDRESS, *_LOCATION_LINKS)
+def _candidates(call: Call) -> Collection:
+    """Return the users to filter; only those that may match if the query has an e-mail address."""
+    users = collection_at(call)
+    if "email" not in call.query or call.viewer.user_id is not None:
+        return users
+    table = call.world.tables["users"]
+    return Selection(table, table.candidates(home_of_email(call.query["email"])))
+
+
+def _detail_members(call: Call, row: Row) -> Row:
+    """Return the members that only the reply for a single user has."""
+    location = row.get("default_location")
+    if location is None:
+        return {}
+    grams = carbon_of(call.world).intensity(
+        carbon_feed(location.get("country_code")), micros(call.now)
+    )
+    return {
+        "default_location": {**location, "current_carbon_intensity_grams_per_kilowatt_hour": grams}
+    }
+
+
+def _create(call: Call) -> Reply:
+    row = call.world.tables["users"].add({
+        "id": call.world.new_id("users"),
+        "joined_at": write_instant(call.now),
+        "terms_consent_datetime": None,
+        **_members_to_set(call, {}),
+    })  # fmt: skip
+    return _user_reply(call, row, HTTPStatus.CREATED)
+
+
+def _update(call: Call) -> Reply:
+    row = call.row("users", "user_id")
+    members = _members_to_set(call, row)
+    before: Row = row.get("default_location") or {}
+    after: Row = members.get("default_location") or {}
+    tariff: Link | None = after.get("tariff")
+    if tariff is not None and tariff != before.get("tariff"):
+        call.world.fleet.change_tariff(row["id"], tariff)
+    return _user_reply(call, call.world.update(row, **members))
+
+
+def _user_reply(call: Call, row: Row, status: int = HTTPStatus.OK) -> Reply:
+    row = call.world.tables["users"].view_for(row, call.viewer)
+    return Reply(call.serialize(row | _detail_members(call, row)), status)
+
+
+def _members_to_set(call: Call, before: Row) -> Row:
+    """Return the members that a body sets, or raise if any is invalid; others are ignored."""
+    row: Row = {}
+    if "email" in call.body:
+        row["email"] = call.body["email"]
+    if "default_location" in call.body:
+        old: Row = before.get("default_location") or {}
+        location, errors = _read_location(call.world, call.body["default_location"], old)
+        if errors:
+            raise invalid(errors)
+        row["default_location"] = {**dict.fromkeys(_LOCATION), **old, **location}
+    return row
 
 
 def _read_location(world: World, given: Row, before: Row) -> tuple[Row, FieldErrors]:
@@ -193,71 +256,6 @@ def _address_errors(row: Row, before: Row) -> FieldErrors:
     return {name: [text] for name in cleared}
 
 
-def _written(call: Call, before: Row) -> Row:
-    """Return the members that a body sets, or raise if any is invalid; others are ignored."""
-    row: Row = {}
-    if "email" in call.body:
-        row["email"] = call.body["email"]
-    if "default_location" in call.body:
-        old: Row = before.get("default_location") or {}
-        location, wrong = _read_location(call.world, call.body["default_location"], old)
-        if wrong:
-            raise invalid(wrong)
-        row["default_location"] = {**dict.fromkeys(_LOCATION), **old, **location}
-    return row
-
-
-def _listed(call: Call) -> Collection:
-    """Return the users to filter; only those that may match if the query has an e-mail address."""
-    users = collection_at(call)
-    if "email" not in call.query or call.viewer.user_id is not None:
-        return users
-    table = call.world.tables["users"]
-    return Selection(table, table.candidates(home_of_email(call.query["email"])))
-
-
-def _single(call: Call, row: Row) -> Row:
-    """Return the members that only the reply for a single user has."""
-    location = row.get("default_location")
-    if location is None:
-        return {}
-    grams = carbon_of(call.world).intensity(
-        carbon_feed(location.get("country_code")), micros(call.now)
-    )
-    return {
-        "default_location": {**location, "current_carbon_intensity_grams_per_kilowatt_hour": grams}
-    }
-
-
-def _create(call: Call) -> Reply:
-    row = call.world.tables["users"].add({
-        "id": call.world.new_id("users"),
-        "joined_at": write_instant(call.now),
-        "terms_consent_datetime": None,
-        **_written(call, {}),
-    })  # fmt: skip
-    return _shown(call, row, HTTPStatus.CREATED)
-
-
-def _update(call: Call) -> Reply:
-    row = call.row("users", "user_id")
-    written = _written(call, row)
-    before: Row = row.get("default_location") or {}
-    after: Row = written.get("default_location") or {}
-    tariff: Link | None = after.get("tariff")
-    if tariff is not None and tariff != before.get("tariff"):
-        call.world.fleet.change_tariff(row["id"], tariff)
-    return _shown(call, call.world.update(row, **written))
-
-
-def _shown(call: Call, row: Row, status: int = HTTPStatus.OK) -> Reply:
-    row = call.world.tables["users"].view_for(row, call.viewer)
-    return Reply(call.serialize(row | _single(call, row)), status)
-
-
-_SUGGESTIONS: Final = 3
-
-
 def _sign_in_user(row: Row) -> User:
     email: str = row.get("email") or f"{row['id']}@example.com"
     return User(row["id"], email, row.get("full_name") or email)
@@ -286,8 +284,8 @@ class WorldUsers:
 
 
 ROUTES: Final[Routes] = {
-    ("GET", "/users"): listing(_listed, filters={"email": equals_ignoring_case("email")}),
+    ("GET", "/users"): listing(_candidates, filters={"email": equals_ignoring_case("email")}),
     ("POST", "/users"): _create,
-    ("GET", "/users/{user_id}"): detail(_single),
+    ("GET", "/users/{user_id}"): detail(_detail_members),
     ("PATCH", "/users/{user_id}"): _update,
 }

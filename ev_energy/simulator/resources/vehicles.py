@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy.simulator.clock._instants import write_instant
@@ -23,30 +24,18 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
+#: The vehicles of the first home are connected and charge by plan.
+_VEHICLES_OF_FIRST_HOME: Final = 2
+#: Charge limits in percent.
 _LIMITS: Final = (80, 80, 80, 90, 100, 85)
-
-
-def trim_of(world: World, home: int, number: int) -> Row:
-    """Return the trim of a vehicle."""
-    country = world.homes.template(home).city.country
-    return world.random.pick(available_trims(world, country), "trim", number)
-
-
-def _vehicle(world: World, home: int, slot: int, number: int) -> Row:
-    del slot
-    random, trim = world.random, trim_of(world, home, number)
-    size: int = trim["battery_size_watt_hours"]
-    return {
-        "trim": Link("vehicle_trims", trim["id"]),
-        "integrated": "ACTIVE" if number < 2 or not random.odds(4, "idle", number) else "INACTIVE",  # noqa: PLR2004 - the first home's
-        "battery_size_watt_hours": size,
-        "effective_battery_size_watt_hours": size,
-        "maximum_charge_limit_percentage": random.pick(_LIMITS, "limit", number),
-        "description": trim["_full_name"],
-        "disabled": False,
-        "smart_charging_enabled": number < 2 or not random.odds(12, "unmanaged", number),  # noqa: PLR2004 - as above
-        "vehicle_class": None if random.odds(25, "class", number) else "PASSENGER",
-    }  # fmt: skip
+_LINK_LIFETIME: Final = timedelta(hours=24)
+#: The API rounds battery sizes to this many watt-hours.
+_SIZE_STEP: Final = 10
+#: The members whose changes affect charging, with the kind of change.
+_CHANGES: Final[Mapping[str, ChangeKind]] = {
+    "maximum_charge_limit_percentage": "limit",
+    "smart_charging_enabled": "smart",
+}
 
 
 def add_vehicles(world: World) -> None:
@@ -61,6 +50,30 @@ def add_vehicles(world: World) -> None:
     world.owned_table(
         "vehicles", "vhcl", world.homes.vehicles, functools.partial(_vehicle, world), view=view
     )
+
+
+def _vehicle(world: World, home: int, _slot: int, number: int) -> Row:
+    random, trim = world.random, trim_of(world, home, number)
+    of_first_home = number < _VEHICLES_OF_FIRST_HOME
+    is_active = of_first_home or not random.odds(4, "idle", number)
+    size: int = trim["battery_size_watt_hours"]
+    return {
+        "trim": Link("vehicle_trims", trim["id"]),
+        "integrated": "ACTIVE" if is_active else "INACTIVE",
+        "battery_size_watt_hours": size,
+        "effective_battery_size_watt_hours": size,
+        "maximum_charge_limit_percentage": random.pick(_LIMITS, "limit", number),
+        "description": trim["_full_name"],
+        "disabled": False,
+        "smart_charging_enabled": of_first_home or not random.odds(12, "unmanaged", number),
+        "vehicle_class": None if random.odds(25, "class", number) else "PASSENGER",
+    }  # fmt: skip
+
+
+def trim_of(world: World, home: int, number: int) -> Row:
+    """Return the trim of a vehicle."""
+    country = world.homes.template(home).city.country
+    return world.random.pick(available_trims(world, country), "trim", number)
 
 
 def default_connector(world: World, vehicle: Row) -> str | None:
@@ -78,12 +91,7 @@ def disconnect(world: World, vehicle: Row) -> Row:
     return world.update(vehicle, integrated="INACTIVE")
 
 
-_LINK_LIFETIME: Final = timedelta(hours=24)
-#: The API rounds battery sizes to this many watt-hours.
-_SIZE_STEP: Final = 10
-
-
-def _shown(call: Call, row: Row, status: int = 200) -> Reply:
+def _vehicle_reply(call: Call, row: Row, status: int = HTTPStatus.OK) -> Reply:
     return Reply(call.serialize(call.world.tables["vehicles"].view_for(row, call.viewer)), status)
 
 
@@ -124,7 +132,7 @@ def _create(call: Call) -> Reply:
         "_reports": False,
         "_made_at": write_instant(call.now),
     })  # fmt: skip
-    return _shown(call, row, 201)
+    return _vehicle_reply(call, row, HTTPStatus.CREATED)
 
 
 def _update(call: Call) -> Reply:
@@ -135,17 +143,10 @@ def _update(call: Call) -> Reply:
             raise invalid({"battery_size_watt_hours": [text]})
         body["battery_size_watt_hours"] = _rounded(body["battery_size_watt_hours"])
         body["effective_battery_size_watt_hours"] = body["battery_size_watt_hours"]
-    for name, what in _CHANGES.items():
+    for name, kind in _CHANGES.items():
         if name in body and body[name] != row[name]:
-            call.world.record_change(row, what, body[name])
-    return _shown(call, call.world.update(row, **body))
-
-
-#: The members whose changes affect charging, with the kind of change.
-_CHANGES: Final[Mapping[str, ChangeKind]] = {
-    "maximum_charge_limit_percentage": "limit",
-    "smart_charging_enabled": "smart",
-}
+            call.world.record_change(row, kind, body[name])
+    return _vehicle_reply(call, call.world.update(row, **body))
 
 
 def _delete(call: Call) -> Reply:
@@ -159,19 +160,23 @@ def _delete(call: Call) -> Reply:
 def _reconnect(call: Call) -> Reply:
     row = call.row("vehicles", "vehicle_id")
     if row["integrated"] == "UNINTEGRATED":
-        raise ProblemError(400, "Not integrated", "This vehicle was never connected to its maker.")
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            "Not integrated",
+            "This vehicle was never connected to its maker.",
+        )
     expires_at = write_instant(call.now + _LINK_LIFETIME)
-    about = {
+    parameters = {
         "device_id": row["id"],
         "client_id": call.viewer.client_id or "",
         "expires_at": expires_at,
     }
-    url = reconnect_url(call.root, "vehicles", about)
-    return Reply({"url": url, "expires_at": expires_at}, 201)
+    url = reconnect_url(call.root, "vehicles", parameters)
+    return Reply({"url": url, "expires_at": expires_at}, HTTPStatus.CREATED)
 
 
 def _disconnect(call: Call) -> Reply:
-    return _shown(call, disconnect(call.world, call.row("vehicles", "vehicle_id")))
+    return _vehicle_reply(call, disconnect(call.world, call.row("vehicles", "vehicle_id")))
 
 
 def _vpp_modes(call: Call) -> Reply:
@@ -186,32 +191,33 @@ def _vpp_modes(call: Call) -> Reply:
 
 
 def _setting(call: Call, kind: str) -> tuple[Row, dict[str, Any]]:
+    """Return a vehicle and what requests have set of this kind."""
     row = call.row("vehicles", "vehicle_id")
     return row, call.world.extra_state.get(kind, {}).get(row["id"], {})
 
 
 def _store_setting(call: Call, kind: str, changes: dict[str, Any]) -> None:
-    row, kept = _setting(call, kind)
+    row, setting = _setting(call, kind)
     if changes:
-        changed = {**kept, **changes, "updated_at": write_instant(call.now)}
+        changed = {**setting, **changes, "updated_at": write_instant(call.now)}
         call.world.extra_state.setdefault(kind, {})[row["id"]] = changed
 
 
 def _connectors(call: Call) -> Reply:
-    row, kept = _setting(call, "vehicle_connectors")
-    native = kept.get("native_connector") or default_connector(call.world, row)
+    row, setting = _setting(call, "vehicle_connectors")
+    native = setting.get("native_connector") or default_connector(call.world, row)
     return Reply(call.serialize({
         "url": ApiPath(f"{row['url'].path}/connectors"),
         "vehicle": ApiPath(row["url"].path),
         "native_connector": native,
-        "adaptors": kept.get("adaptors", []),
-        "updated_at": kept.get("updated_at"),
+        "adaptors": setting.get("adaptors", []),
+        "updated_at": setting.get("updated_at"),
     }))  # fmt: skip
 
 
 def _update_connectors(call: Call) -> Reply:
-    row, kept = _setting(call, "vehicle_connectors")
-    after = kept | call.body
+    row, setting = _setting(call, "vehicle_connectors")
+    after = setting | call.body
     native = after.get("native_connector") or default_connector(call.world, row)
     adaptors: list[str] = after.get("adaptors", [])
     errors: FieldErrors = {}
@@ -226,9 +232,9 @@ def _update_connectors(call: Call) -> Reply:
 
 
 def _state_of_charge(call: Call) -> Reply:
-    row, kept = _setting(call, "state_of_charge")
-    percent = kept.get("state_of_charge_percentage")
-    source, updated_at = "MANUAL", kept.get("updated_at")
+    row, setting = _setting(call, "state_of_charge")
+    percent = setting.get("state_of_charge_percentage")
+    source, updated_at = "MANUAL", setting.get("updated_at")
     if percent is None:
         latest = call.world.follow(row["latest_status_log"]) or {}
         percent = latest.get("state_of_charge_percentage")
