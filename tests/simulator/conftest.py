@@ -24,7 +24,7 @@ class Answer:
 
 
 class Api:
-    """Plain requests to a simulator, with a token unless told otherwise."""
+    """Plain requests to a simulator. A token is sent unless ``token`` is None."""
 
     def __init__(self, simulator: Simulator, session: aiohttp.ClientSession) -> None:
         self.simulator = simulator
@@ -40,7 +40,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Answer:
-        """Send a request; a path without a host is below the API's root."""
+        """Send a request; a path without a host is below the API's base URL."""
         sent = dict(headers or {})
         token = self.token if token == "" else token
         if token is not None:
@@ -53,15 +53,17 @@ class Api:
             return Answer(response.status, response.headers.copy(), body, str(response.url))
 
     async def get(self, path: str, **options: Any) -> Answer:
-        """Send a GET."""
+        """Send a GET request."""
         return await self("GET", path, **options)
 
     async def log_in(
         self, client_id: str | None = None, secret: str | None = None, **form: str
     ) -> Answer:
-        """Ask for a token with HTTP Basic and use it from now on."""
-        pair = f"{client_id or self.simulator.client_id}:{secret or self.simulator.client_secret}"
-        basic = "Basic " + base64.b64encode(pair.encode()).decode()
+        """Request a token with HTTP Basic, and send it from now on."""
+        credentials = (
+            f"{client_id or self.simulator.client_id}:{secret or self.simulator.client_secret}"
+        )
+        basic = "Basic " + base64.b64encode(credentials.encode()).decode()
         answer = await self(
             "POST",
             self.simulator.token_url,
@@ -75,7 +77,7 @@ class Api:
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock that only moves when it is told to."""
+    """A clock that stands still until a test moves it."""
     return Clock(speed=0)
 
 
@@ -101,5 +103,5 @@ async def start() -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def api(start: Any) -> Api:
-    """An open simulator without a limit, and a token with all scopes."""
+    """A simulator without a rate limit, and a token with all scopes."""
     return await start(rate_limit=None)

@@ -1,4 +1,4 @@
-"""A damaged or forged state file is a `ValueError`, or a state that works."""
+"""A damaged or forged state file raises a `ValueError`, or loads as a state that works."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ev_energy.simulator import Clock, Simulator
 ADDRESS = {"address_1": "1 High St", "city": "Leeds", "postal_code": "LS1", "country_code": "GB"}
 
 
-async def _lived_in(path: Path) -> None:
+async def _write_used_state(path: Path) -> None:
     """Write the state of a simulator that requests of many kinds have changed."""
     options: Any = {"state": path, "vehicles": 4, "clock": Clock(speed=0)}
     async with Simulator(**options) as simulator, aiohttp.ClientSession() as session:
@@ -56,7 +56,7 @@ async def _token(simulator: Simulator, session: aiohttp.ClientSession) -> dict[s
     return {"Authorization": f"Bearer {token}", "EvEnergy-User": simulator.user_id}
 
 
-async def _resumed(path: Path) -> list[int]:
+async def _statuses_after_resume(path: Path) -> list[int]:
     """Return the statuses of some requests to a simulator that resumes from a file."""
     lists = ("/users", "/vehicles", "/evses", "/charging_sub_sessions", "/webhook_portal")
     statuses: list[int] = []
@@ -73,26 +73,26 @@ async def _resumed(path: Path) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def lived_in() -> dict[str, Any]:
+def used_state() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.json"
-        asyncio.run(_lived_in(path))
+        asyncio.run(_write_used_state(path))
         state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return state
 
 
-def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the ways to everything in a state, without the state itself."""
+def paths_in(value: Any, parent: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all values in a state, without the empty path."""
     members = value.items() if isinstance(value, dict) else enumerate(value)
-    found = []
+    paths = []
     for key, inner in members:
-        found.append((*at, key))
+        paths.append((*parent, key))
         if isinstance(inner, dict | list):
-            found += places(inner, (*at, key))
-    return found
+            paths += paths_in(inner, (*parent, key))
+    return paths
 
 
-WRONG = st.sampled_from(
+WRONG_VALUES = st.sampled_from(
     [
         *(None, True, -1, 0, 1e300, 10**300, "", "x", "\ud800", [], {}, [1], {"a": 1}, [[]]),
         *("9999-99-99T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
@@ -101,51 +101,50 @@ WRONG = st.sampled_from(
 )
 
 
-def spoil(state: dict[str, Any], at: tuple[Any, ...], wrong: Any, *, remove: bool) -> str:
-    spoilt = copy.deepcopy(state)
-    inner: Any = spoilt
-    for key in at[:-1]:
+def corrupt(state: dict[str, Any], path: tuple[Any, ...], value: Any, *, remove: bool) -> str:
+    """Return a state as JSON, with the value at *path* replaced or removed."""
+    corrupted = copy.deepcopy(state)
+    inner: Any = corrupted
+    for key in path[:-1]:
         inner = inner[key]
     if remove:
-        del inner[at[-1]]
+        del inner[path[-1]]
     else:
-        inner[at[-1]] = wrong
-    return json.dumps(spoilt)
+        inner[path[-1]] = value
+    return json.dumps(corrupted)
 
 
-def attempt(text: str | bytes) -> list[int] | None:
-    """Return what came of requests, None where the file was refused."""
+def try_resume(text: str | bytes) -> list[int] | None:
+    """Return the statuses of requests to a simulator with this state; None if it is refused."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.json"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         try:
-            return asyncio.run(_resumed(path))
+            return asyncio.run(_statuses_after_resume(path))
         except ValueError as error:
-            assert str(path) in str(error) or "vehicles" in str(error) or "seed" in str(error)  # noqa: PT017 - the other half is the value
+            assert str(path) in str(error) or "vehicles" in str(error) or "seed" in str(error)  # noqa: PT017 - the function returns if nothing is raised
             return None
 
 
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_spoilt_state_is_refused_or_works(lived_in: dict[str, Any], data: st.DataObject) -> None:
-    section = data.draw(st.sampled_from(sorted(lived_in)))
-    ways = [way for way in places(lived_in) if way[0] == section]
-    text = spoil(
-        lived_in,
-        data.draw(st.sampled_from(ways)),
-        data.draw(WRONG),
+def test_corrupted_state_is_refused_or_works(
+    used_state: dict[str, Any], data: st.DataObject
+) -> None:
+    section = data.draw(st.sampled_from(sorted(used_state)))
+    paths = [path for path in paths_in(used_state) if path[0] == section]
+    text = corrupt(
+        used_state,
+        data.draw(st.sampled_from(paths)),
+        data.draw(WRONG_VALUES),
         remove=data.draw(st.booleans()),
     )
-    statuses = attempt(text)
+    statuses = try_resume(text)
     assert statuses is None or max(statuses) < 500
 
 
-def changed(lived_in: dict[str, Any], *at: Any, to: Any) -> str:
-    return spoil(lived_in, at, to, remove=False)
-
-
 @pytest.mark.parametrize(
-    ("at", "wrong"),
+    ("path", "value"),
     [
         (("oauth", "applications", 0, "scopes", 0), True),
         (("oauth", "applications"), []),
@@ -171,10 +170,10 @@ def changed(lived_in: dict[str, Any], *at: Any, to: Any) -> str:
         (("what",), None),
     ],
 )
-def test_a_state_that_cannot_be_is_refused(
-    lived_in: dict[str, Any], at: tuple[Any, ...], wrong: Any
+def test_invalid_state_is_refused(
+    used_state: dict[str, Any], path: tuple[Any, ...], value: Any
 ) -> None:
-    assert attempt(changed(lived_in, *at, to=wrong)) is None
+    assert try_resume(corrupt(used_state, path, value, remove=False)) is None
 
 
 @pytest.mark.parametrize(
@@ -193,12 +192,12 @@ def test_a_state_that_cannot_be_is_refused(
         b'{"what": "state of the ev.energy simulator", "format": 1}',
     ],
 )
-def test_a_file_that_holds_no_state_is_refused(text: bytes) -> None:
-    assert attempt(text) is None
+def test_file_without_state_is_refused(text: bytes) -> None:
+    assert try_resume(text) is None
 
 
-def test_a_forged_token_lives_no_longer_than_a_new_one(lived_in: dict[str, Any]) -> None:
-    forged = copy.deepcopy(lived_in)
+def test_forged_token_expires_like_a_new_one(used_state: dict[str, Any]) -> None:
+    forged = copy.deepcopy(used_state)
     client_id = forged["oauth"]["applications"][0]["client_id"]
     forged["oauth"]["tokens"]["access"]["forged"] = {
         "client_id": client_id,

@@ -5,7 +5,7 @@ import doctest
 from ev_energy import simulator
 
 
-def test_worked_example_of_the_package_is_true() -> None:
+def test_worked_example_of_the_package_runs() -> None:
     result = doctest.testmod(simulator)
     assert result.attempted
     assert not result.failed

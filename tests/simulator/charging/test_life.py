@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ev_energy.simulator import Clock, Simulator
-from tests.helpers.sessions import at, everything, neighbours
+from tests.helpers.sessions import all_items, page_links, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -174,7 +174,7 @@ def test_meters_and_batteries_gain_what_sub_sessions_deliver(
 ) -> None:
     async def check(api: Caller) -> None:
         for evse in (await api.get("/evses?page_size=3")).body:
-            newest = await everything(api, f"{evse['url']}/status_logs?page_size=100", pages=4)
+            newest = await all_items(api, f"{evse['url']}/status_logs?page_size=100", pages=4)
             check_meter(newest[::-1], (await api.get(evse["charging_sub_sessions"])).body)
         for vehicle in (await api.get("/vehicles?page_size=3")).body:
             newest = (await api.get(f"{vehicle['url']}/status_logs?page_size=100")).body
@@ -229,7 +229,7 @@ def test_pages_hold_everything_once_while_the_world_goes_on(
             for step in range(12):
                 answer = await api.get(url or "")
                 found += [one["id"] for one in answer.body]
-                back, url = neighbours(answer)
+                back, url = page_links(answer)
                 if step < len(story):
                     await act(api, story[step])
             assert found == sorted(set(found), reverse=True)
@@ -239,11 +239,11 @@ def test_pages_hold_everything_once_while_the_world_goes_on(
             while back is not None:
                 answer = await api.get(back)
                 again = answer.body + again
-                back = neighbours(answer)[0]
+                back = page_links(answer)[0]
             ids = [one["id"] for one in again]
             assert ids == sorted(set(ids), reverse=True)
             assert set(ids) >= set(found)
-            newest = await everything(api, f"{path}?page_size=50", pages=4)
+            newest = await all_items(api, f"{path}?page_size=50", pages=4)
             assert ids == [one["id"] for one in newest[: len(ids)]]
 
     asyncio.run(run())
@@ -292,6 +292,6 @@ def test_a_life_goes_on_from_a_state_file_as_if_nothing_had_been(
             assert api.simulator.clock() == now
             root = api.simulator.base_url
             assert str(await told(api)).replace(root, "") == before
-            assert at((await told(api))[0]["start"]) <= now
+            assert parse_time((await told(api))[0]["start"]) <= now
 
     asyncio.run(run())

@@ -27,8 +27,8 @@ async def test_devices_show_their_model_and_latest_sample(api: Any, folder: str)
         plain = (await api.get(row["url"])).body
         log = (await api.get(f"{row['url']}/status_logs?page_size=1")).body
         assert plain["latest_status_log"] == log[0]["url"] == row["latest_status_log"]["url"]
-    mine = (await api.get(f"/{folder}", headers=user_header(api))).body
-    assert [row["id"] for row in mine] == [rows[0]["id"]]
+    own = (await api.get(f"/{folder}", headers=user_header(api))).body
+    assert [row["id"] for row in own] == [rows[0]["id"]]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -61,13 +61,13 @@ async def test_log_pages_stay_stable_while_time_advances(
     second = await api.get(following)
     back = second.headers["Link"].partition(">")[0][1:]
     assert (await api.get(back)).body == first.body
-    whole = (await api.get(f"{url}4")).body  # 74
+    whole = (await api.get(f"{url}4")).body  # page_size=74
     newer = len(whole) - len([row for row in whole if row["url"] <= first.body[0]["url"]])
     assert newer == 8
     assert whole[newer : newer + 14] == first.body + second.body
 
 
-async def test_samples_are_incomplete_sometimes_but_not_for_the_first_user(api: Any) -> None:
+async def test_samples_are_incomplete_sometimes_except_for_the_first_user(api: Any) -> None:
     for folder, member, kinds in (
         ("home_batteries", "charge_rate_watts", {"CHARGING", "DISCHARGING", "IDLE"}),
         ("boundary_meters", "power_watts", {"IMPORTING", "EXPORTING"}),
@@ -101,21 +101,21 @@ async def test_batteries_have_temporary_faults(start: Any) -> None:
     assert (broken["charge_rate_watts"], broken["operation_mode"]) == (0, "IDLE")
 
 
-@pytest.mark.parametrize("thing", ["home_battery", "boundary_meter"])
-async def test_makes_link_to_their_models(api: Any, thing: str) -> None:
-    makes = (await api.get(f"/{thing}_makes")).body
+@pytest.mark.parametrize("kind", ["home_battery", "boundary_meter"])
+async def test_makes_link_to_their_models(api: Any, kind: str) -> None:
+    makes = (await api.get(f"/{kind}_makes")).body
     counted = 0
     for make in makes:
         assert (await api.get(make["url"])).body == make
-        models = (await api.get(f"/{thing}_models?make_id={make['id']}")).body
+        models = (await api.get(f"/{kind}_models?make_id={make['id']}")).body
         counted += len(models)
-        if thing == "home_battery":
+        if kind == "home_battery":
             assert (await api.get(make["models"])).body == models
         for model in models:
             answer = await api.get(f"{model['url']}?expand=make")
             assert answer.body == model | {"make": make}
-    assert counted == len((await api.get(f"/{thing}_models?expand=make")).body) > len(makes)
-    assert (await api.get(f"/{thing}_models?make_id=none")).body == []
+    assert counted == len((await api.get(f"/{kind}_models?expand=make")).body) > len(makes)
+    assert (await api.get(f"/{kind}_models?make_id=none")).body == []
 
 
 @pytest.mark.parametrize(

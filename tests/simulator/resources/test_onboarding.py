@@ -10,12 +10,13 @@ async def makes(api: Any) -> dict[str, dict[str, Any]]:
     return {make["name"]: make for make in (await api.get("/evse_makes")).body}
 
 
-def who(api: Any) -> dict[str, str]:
+def application_and_user(api: Any) -> dict[str, str]:
+    """Return the query parameters that every onboarding request needs."""
     return {"client_id": api.simulator.client_id, "user_id": api.simulator.user_id}
 
 
 async def test_onboarding_redirects_to_a_page_outside_the_api(api: Any) -> None:
-    answer = await api.get("/evse_onboarding", params=who(api), token=None)
+    answer = await api.get("/evse_onboarding", params=application_and_user(api), token=None)
     assert answer.status == 302
     location = answer.headers["Location"]
     assert location.startswith(api.simulator.base_url.removesuffix("/v2") + "/onboarding/")
@@ -24,25 +25,25 @@ async def test_onboarding_redirects_to_a_page_outside_the_api(api: Any) -> None:
         assert api.simulator.user_id in await page.text()
 
 
-async def test_a_browser_needs_no_token_version_or_media_type(api: Any) -> None:
+async def test_onboarding_requires_no_token_version_or_media_type(api: Any) -> None:
     headers = {"Authorization": "Bearer stale", "Accept": "text/html", "EvEnergy-Version": "9"}
-    answer = await api.get("/evse_onboarding", params=who(api), headers=headers)
+    answer = await api.get("/evse_onboarding", params=application_and_user(api), headers=headers)
     assert answer.status == 302
 
 
-async def test_an_app_gets_the_page_as_json_once_the_make_is_chosen(
+async def test_onboarding_returns_json_if_the_make_is_chosen(
     api: Any, makes: dict[str, dict[str, Any]]
 ) -> None:
-    query = who(api) | {"response_type": "json", "make_id": makes["Easee"]["id"]}
+    query = application_and_user(api) | {"response_type": "json", "make_id": makes["Easee"]["id"]}
     answer = await api.get("/evse_onboarding", params=query, token=None)
     assert answer.status == 200
     assert makes["Easee"]["id"] in answer.body["url"]
 
 
 @pytest.mark.parametrize(
-    ("change", "wrong"),
+    ("change", "invalid"),
     [
-        ({"client_id": "nobody"}, "client_id"),
+        ({"client_id": "unknown"}, "client_id"),
         ({"client_id": None}, "client_id"),
         ({"user_id": None}, "user_id"),
         ({"response_type": "json"}, "make_id"),
@@ -53,36 +54,40 @@ async def test_an_app_gets_the_page_as_json_once_the_make_is_chosen(
         ({"redirect_uri": "https://drivers.example.com.evil.example/"}, "redirect_uri"),
     ],
 )
-async def test_onboarding_names_the_parameter_it_does_not_like(
-    api: Any, change: dict[str, str | None], wrong: str
+async def test_onboarding_names_the_invalid_parameter(
+    api: Any, change: dict[str, str | None], invalid: str
 ) -> None:
-    query = {name: text for name, text in (who(api) | change).items() if text is not None}
+    query = {
+        name: text
+        for name, text in (application_and_user(api) | change).items()
+        if text is not None
+    }
     answer = await api.get("/evse_onboarding", params=query, token=None)
     assert answer.status == 400
-    assert list(answer.body["field_errors"]) == [wrong]
+    assert list(answer.body["field_errors"]) == [invalid]
 
 
-async def test_any_page_of_a_registered_host_may_be_returned_to(api: Any) -> None:
-    query = who(api) | {"redirect_uri": "https://drivers.example.com/any?page=1"}
+async def test_onboarding_accepts_any_redirect_to_a_registered_host(api: Any) -> None:
+    query = application_and_user(api) | {"redirect_uri": "https://drivers.example.com/any?page=1"}
     assert (await api.get("/evse_onboarding", params=query, token=None)).status == 302
 
 
 @pytest.mark.parametrize("name", ["user_id", "make_id", "model_id"])
-async def test_onboarding_somebody_or_something_unknown_is_a_404(api: Any, name: str) -> None:
-    query = who(api) | {name: "user" + "0" * 26}
+async def test_onboarding_of_unknown_user_make_or_model_is_a_404(api: Any, name: str) -> None:
+    query = application_and_user(api) | {name: "user" + "0" * 26}
     assert (await api.get("/evse_onboarding", params=query, token=None)).status == 404
 
 
-async def test_the_onboarding_url_of_a_make_works_with_a_user_added(
+async def test_onboarding_url_of_a_make_works_with_a_user_id(
     api: Any, makes: dict[str, dict[str, Any]]
 ) -> None:
-    assert makes["ChargePoint"]["onboarding_url"] is None  # its model must be chosen first
+    assert makes["ChargePoint"]["onboarding_url"] is None  # the model must be chosen first
     url = makes["Wallbox"]["onboarding_url"]
     assert (await api.get(url, token=None)).status == 400
     assert (await api.get(f"{url}&user_id={api.simulator.user_id}", token=None)).status == 302
 
 
-async def test_an_imported_evse_belongs_to_the_user_and_has_no_history(api: Any) -> None:
+async def test_imported_evse_belongs_to_the_user_and_has_no_logs(api: Any) -> None:
     user_id = (await api.get("/users?page_size=3")).body[2]["id"]
     answer = await api(
         "POST",
@@ -100,14 +105,14 @@ async def test_an_imported_evse_belongs_to_the_user_and_has_no_history(api: Any)
     assert [e["id"] for e in (await api.get("/evses?cpid=SHIR777")).body] == [evse["id"]]
 
 
-async def test_every_provider_can_be_imported_from_once_per_serial(api: Any) -> None:
+async def test_serial_number_is_imported_once_per_provider(api: Any) -> None:
     for provider in ("ChargePoint", "EO", "SyncEV", "EnelX", "Easee", "Wallbox", "Zaptec"):
         body = {"provider": provider, "serial_number": f"{provider}-1"}
         answers = [await api("POST", "/evse_onboarding/import", json=body) for _ in range(2)]
         assert [answer.status for answer in answers] == [201, 422]
 
 
-async def test_what_was_deleted_can_be_imported_again(api: Any) -> None:
+async def test_deleted_evse_can_be_imported_again(api: Any) -> None:
     body = {"provider": "EO", "serial_number": "EO-2"}
     first = await api("POST", "/evse_onboarding/import", json=body)
     await api("DELETE", first.body["url"])
@@ -117,7 +122,7 @@ async def test_what_was_deleted_can_be_imported_again(api: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "wrong"),
+    ("body", "status", "invalid"),
     [
         ({"provider": "Pod Point", "serial_number": "1"}, 400, ["provider"]),
         ({"provider": "EO"}, 400, ["serial_number"]),
@@ -126,27 +131,25 @@ async def test_what_was_deleted_can_be_imported_again(api: Any) -> None:
         ({"provider": "EO", "serial_number": "UNKNOWN1"}, 404, []),
     ],
 )
-async def test_an_import_that_cannot_be_is_refused(
-    api: Any, body: dict[str, Any], status: int, wrong: list[str]
+async def test_invalid_import_is_refused(
+    api: Any, body: dict[str, Any], status: int, invalid: list[str]
 ) -> None:
     answer = await api("POST", "/evse_onboarding/import", json=body)
     assert answer.status == status
-    assert list(answer.body.get("field_errors", {})) == wrong
+    assert list(answer.body.get("field_errors", {})) == invalid
 
 
 MANUAL = {"evse_make_name": "Acme", "evse_model_name": "One"}
 
 
 @pytest.mark.parametrize("extra", [MANUAL, MANUAL | {"evse_model_id": None, "program_id": None}])
-async def test_a_driver_can_wait_for_a_charge_point_named_by_hand(
-    api: Any, extra: dict[str, Any]
-) -> None:
+async def test_waitlist_accepts_names_of_make_and_model(api: Any, extra: dict[str, Any]) -> None:
     answer = await api("POST", "/evse_waitlist", json={"email": "a@b.example", **extra}, token=None)
     assert (answer.status, list(answer.body)) == (201, ["id"])
     assert answer.body["id"].startswith("ewlt")
 
 
-async def test_a_driver_can_wait_for_a_model_that_was_picked(api: Any) -> None:
+async def test_waitlist_accepts_the_id_of_a_model(api: Any) -> None:
     model_id = (await api.get("/evse_models?page_size=1")).body[0]["id"]
     body = {"email": "a@b.example", "evse_model_id": model_id}
     first = await api("POST", "/evse_waitlist", json=body, token=None)
@@ -158,7 +161,7 @@ async def test_a_driver_can_wait_for_a_model_that_was_picked(api: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "wrong"),
+    ("body", "invalid"),
     [
         ({"email": "a@b.example"}, ["evse_make_name", "evse_model_name"]),
         ({"email": "a@b.example", "evse_make_name": "Acme"}, ["evse_model_name"]),
@@ -167,13 +170,13 @@ async def test_a_driver_can_wait_for_a_model_that_was_picked(api: Any) -> None:
         (MANUAL | {"email": "a@b.example", "program_id": "prog0"}, ["program_id"]),
     ],
 )
-async def test_a_waiting_list_entry_must_say_who_waits_for_what(
-    api: Any, body: dict[str, Any], wrong: list[str]
+async def test_invalid_waitlist_entry_is_refused(
+    api: Any, body: dict[str, Any], invalid: list[str]
 ) -> None:
     answer = await api("POST", "/evse_waitlist", json=body, token=None)
     assert answer.status == 400
     assert answer.body["type"].endswith("/problems/validation-failed-evse-waitlist/")
-    assert list(answer.body["field_errors"]) == wrong
+    assert list(answer.body["field_errors"]) == invalid
 
 
 @pytest.mark.parametrize(
@@ -187,7 +190,7 @@ async def test_a_waiting_list_entry_must_say_who_waits_for_what(
         ({"country": "US"}, "en-GB", False),
     ],
 )
-async def test_compatibility_goes_by_country_then_language_then_us(
+async def test_compatibility_depends_on_country_then_language_then_us(
     api: Any, query: dict[str, str], languages: str | None, compatible: bool
 ) -> None:
     models = {model["name"]: model["id"] for model in (await api.get("/evse_models")).body}
@@ -223,7 +226,7 @@ async def test_compatibility_goes_by_country_then_language_then_us(
         ),
     ],
 )
-async def test_a_compatibility_check_that_cannot_be_has_a_type_of_its_own(
+async def test_invalid_compatibility_check_has_its_own_problem_type(
     api: Any, query: dict[str, str], status: int, slug: str
 ) -> None:
     answer = await api.get("/evse_compatibility/check", params=query, token=None)

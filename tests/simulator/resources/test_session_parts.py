@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.sessions import at, everything, ongoing, query
+from tests.helpers.sessions import all_items, parse_time, query_string, running_session
 
 if TYPE_CHECKING:
     from ev_energy.simulator import Clock
@@ -22,19 +22,20 @@ async def api(start: Any, clock: Clock) -> Any:
     return await start(rate_limit=None, clock=clock)
 
 
-async def owned(api: Any, asked: str = "", home: int = 0) -> list[dict[str, Any]]:
-    """The newest sub-sessions of a user."""
+async def owned(api: Any, home: int = 0) -> list[dict[str, Any]]:
+    """Return the newest sub-sessions of the user of a home."""
     user = (await api.get(f"/users?page_size={home + 1}")).body[home]["id"]
-    return (await api.get(f"/charging_sub_sessions?user_id={user}&page_size=60{asked}")).body
+    return (await api.get(f"/charging_sub_sessions?user_id={user}&page_size=60")).body
 
 
 async def part(api: Any, sub: dict[str, Any], name: str, **parameters: Any) -> dict[str, Any]:
-    answer = await api.get(f"{sub['url']}/{name}?{query(**parameters)}")
+    """Return a part of a sub-session, such as its energy usage."""
+    answer = await api.get(f"{sub['url']}/{name}?{query_string(**parameters)}")
     assert answer.status == 200, answer.body
     return answer.body
 
 
-async def test_every_part_shows_its_sub_session_in_full_if_asked_to(api: Any) -> None:
+async def test_parts_expand_their_sub_session(api: Any) -> None:
     for sub in (await owned(api))[:4]:
         for name in ("flags", "debug_metadata", "schedules", "schedule_plans", "assessment"):
             shown = await part(api, sub, name)
@@ -43,7 +44,7 @@ async def test_every_part_shows_its_sub_session_in_full_if_asked_to(api: Any) ->
             shown = await part(api, sub, name, expand="charging_sub_session")
             assert shown["charging_sub_session"] == sub
         usage = await part(api, sub, "energy_usage", expand="charging_sub_session")
-        assert usage["charging_sub_session"] == sub["url"]  # declared as nothing but a URL
+        assert usage["charging_sub_session"] == sub["url"]  # its schema allows a URL only
         for log in (await api.get(f"/dispatcher_logs?charging_sub_session_id={sub['id']}")).body:
             assert log["charging_sub_session"] == sub["url"]
         full = f"/dispatcher_logs?charging_sub_session_id={sub['id']}&expand=charging_sub_session"
@@ -55,11 +56,11 @@ async def test_every_part_shows_its_sub_session_in_full_if_asked_to(api: Any) ->
     "name",
     ["energy_usage", "flags", "debug_metadata", "schedules", "schedule_plans", "assessment"],
 )
-async def test_parts_of_nothing_are_a_404(api: Any, name: str) -> None:
+async def test_parts_of_an_unknown_sub_session_are_a_404(api: Any, name: str) -> None:
     assert (await api.get(f"/charging_sub_sessions/csub{'0' * 26}/{name}")).status == 404
 
 
-async def test_half_hours_add_up_to_the_sub_session(api: Any) -> None:
+async def test_energy_of_half_hours_adds_up_to_the_sub_session(api: Any) -> None:
     for sub in [one for home in range(4) for one in await owned(api, home=home)]:
         usage = await part(api, sub, "energy_usage")
         intervals = usage["intervals"]
@@ -67,12 +68,12 @@ async def test_half_hours_add_up_to_the_sub_session(api: Any) -> None:
         total = [one["total_energy_delivered_watt_hours"] for one in intervals]
         assert sum(total) == sub["energy_delivered_watt_hours"]
         assert sum(one["alt_usage_watt_hours"] for one in intervals) == sum(total)
-        starts = [at(one["started_at"]) for one in intervals]
+        starts = [parse_time(one["started_at"]) for one in intervals]
         assert starts == [starts[0] + n * HALF_HOUR for n in range(len(starts))]
         assert all(one.minute in {0, 30} and not one.second for one in starts)
-        assert starts[0] <= at(sub["start"]) < starts[0] + HALF_HOUR
+        assert starts[0] <= parse_time(sub["start"]) < starts[0] + HALF_HOUR
         if sub["end"] is not None:
-            assert starts[-1] < at(sub["end"]) <= starts[-1] + HALF_HOUR
+            assert starts[-1] < parse_time(sub["end"]) <= starts[-1] + HALF_HOUR
         assert {one["interval_seconds"] for one in intervals} == {1800}
         parts = sub["grid_energy_delivered_watt_hours"], sub["solar_energy_delivered_watt_hours"]
         assert sum(parts) == sub["energy_delivered_watt_hours"]
@@ -80,7 +81,7 @@ async def test_half_hours_add_up_to_the_sub_session(api: Any) -> None:
 
 
 @pytest.mark.slow
-async def test_costs_follow_from_the_tariffs_prices(api: Any) -> None:
+async def test_costs_follow_from_the_prices_of_the_tariff(api: Any) -> None:
     checked = 0
     prices: dict[tuple[str, str], int] = {}
     for sub in [one for home in range(6) for one in (await owned(api, home=home))[:12]]:
@@ -114,7 +115,7 @@ async def test_costs_follow_from_the_tariffs_prices(api: Any) -> None:
     assert checked > 50
 
 
-async def test_carbon_follows_from_the_feeds_intensities(api: Any) -> None:
+async def test_carbon_follows_from_the_intensities_of_the_feed(api: Any) -> None:
     checked = 0
     for sub in [one for home in range(5) for one in (await owned(api, home=home))[:6]]:
         intervals = (await part(api, sub, "energy_usage"))["intervals"]
@@ -123,11 +124,11 @@ async def test_carbon_follows_from_the_feeds_intensities(api: Any) -> None:
             f"{sub['carbon_feed']}/carbon_intensities?page_size=100&page_after={after}"
         )
         known = {
-            at(one["started_at"]): one["co2_intensity_grams_per_kilowatt_hour"]
+            parse_time(one["started_at"]): one["co2_intensity_grams_per_kilowatt_hour"]
             for one in page.body["carbon_intensities"]
         }
         grams = sum(
-            known[at(one["started_at"])]
+            known[parse_time(one["started_at"])]
             * one["total_energy_delivered_watt_hours"]
             * one["percentage_import"]
             for one in intervals
@@ -137,8 +138,8 @@ async def test_carbon_follows_from_the_feeds_intensities(api: Any) -> None:
     assert checked > 15
 
 
-async def test_merged_intervals_are_the_times_with_and_without_energy(api: Any) -> None:
-    several = 0
+async def test_merged_intervals_alternate_between_energy_and_none(api: Any) -> None:
+    with_several_prices = 0
     for sub in await owned(api):
         fine = (await part(api, sub, "energy_usage"))["intervals"]
         merged = (await part(api, sub, "energy_usage", merge_consecutive_intervals="true"))[
@@ -150,16 +151,16 @@ async def test_merged_intervals_are_the_times_with_and_without_energy(api: Any) 
         flows = [energy > 0 for energy in energies]
         assert all(one != other for one, other in pairwise(flows))
         for one in merged:
-            told = one.get("energy_delivered_by_price")
+            by_price = one.get("energy_delivered_by_price")
             assert ("energy_delivered_by_price" in one) == (sub["tariff"] is not None)
-            if isinstance(told, list):
-                several += 1
+            if isinstance(by_price, list):
+                with_several_prices += 1
                 assert (
-                    sum(entry["energy_delivered_watt_hours"] for entry in told)
+                    sum(entry["energy_delivered_watt_hours"] for entry in by_price)
                     == (one["total_energy_delivered_watt_hours"])
                 )
-                rates = {Decimal(entry["price"]) for entry in told}
-                assert len(rates) == len(told)
+                rates = {Decimal(entry["price"]) for entry in by_price}
+                assert len(rates) == len(by_price)
                 assert Decimal(one["electricity_cost_sub_unit"]) == sum(rates)
         only = await part(
             api, sub, "energy_usage", merge_consecutive_intervals="true",
@@ -172,40 +173,44 @@ async def test_merged_intervals_are_the_times_with_and_without_energy(api: Any) 
         assert above["intervals"] == [
             one for one in fine if one["total_energy_delivered_watt_hours"] > 2000
         ]
-    assert several
+    assert with_several_prices
 
 
-async def test_instructions_follow_from_plans_and_charging_from_instructions(api: Any) -> None:
-    told: Counter[str] = Counter()
+async def test_schedules_follow_from_plans_and_charging_from_schedules(api: Any) -> None:
+    counts: Counter[str] = Counter()
     for sub in await owned(api):
         plans = (await part(api, sub, "schedule_plans"))["schedule_plans"]
         shown = (await part(api, sub, "schedules"))["schedules"]
-        made = {plan["created_at"]: plan for plan in plans}
-        told[sub["mode"]] += len(shown)
+        plan_by_creation = {plan["created_at"]: plan for plan in plans}
+        counts[sub["mode"]] += len(shown)
         for one in shown:
-            plan = made[one["created_at"]]
+            plan = plan_by_creation[one["created_at"]]
             assert one["current_milliamps"] in {0, plan["power_on_current_milliamps"]}
             assert one["schedule_type"] == sub["mode"]
-            assert at(one["started_at"]).minute in {0, 30}
+            assert parse_time(one["started_at"]).minute in {0, 30}
             assert one["interval_seconds"] == (None if sub["mode"] == "BOOST" else 1800)
             if one["dispatched_at"] is not None:
-                assert at(one["created_at"]) < at(one["dispatched_at"]) <= api.simulator.clock()
+                assert (
+                    parse_time(one["created_at"])
+                    < parse_time(one["dispatched_at"])
+                    <= api.simulator.clock()
+                )
         if sub["mode"] == "SMART":
-            on = {at(one["started_at"]) for one in shown if one["current_milliamps"]}
+            on = {parse_time(one["started_at"]) for one in shown if one["current_milliamps"]}
             usage = (await part(api, sub, "energy_usage"))["intervals"]
             for one in usage:
                 if one["total_energy_delivered_watt_hours"]:
-                    assert at(one["started_at"]) in on
-    assert told["SMART"] > 100
-    assert told["BOOST"]
-    assert not told["UNMANAGED_OTG"]
+                    assert parse_time(one["started_at"]) in on
+    assert counts["SMART"] > 100
+    assert counts["BOOST"]
+    assert not counts["UNMANAGED_OTG"]
 
 
-async def test_a_change_of_plan_replaces_instructions_but_does_not_hide_them(api: Any) -> None:
-    session = await ongoing(api)
+async def test_schedules_of_a_new_plan_replace_those_of_the_old_plan(api: Any) -> None:
+    session = await running_session(api)
     while session["vehicle"] is None:
         api.simulator.clock.advance(minutes=30)
-        session = await ongoing(api)
+        session = await running_session(api)
     api.simulator.clock.advance(minutes=3)
     await api("PATCH", session["vehicle"], json={"maximum_charge_limit_percentage": 100})
     sub = (await api.get(session["sub_sessions"][0])).body
@@ -241,16 +246,16 @@ async def test_a_change_of_plan_replaces_instructions_but_does_not_hide_them(api
         assert [one["id"] for one in shown["schedule_plans"]] == [plan["id"]]
 
 
-async def test_prices_of_a_plan_are_shown_if_asked_for(api: Any) -> None:
+async def test_schedule_plans_expand_their_prices(api: Any) -> None:
     seen = 0
     for sub in (await owned(api))[:12]:
         for plan in (await part(api, sub, "schedule_plans"))["schedule_plans"]:
             assert plan["price_data"] is None
         shown = await part(api, sub, "schedule_plans", expand="price_data")
         for plan in shown["schedule_plans"]:
-            starts = [at(price["started_at"]) for price in plan["price_data"]]
-            assert starts[0] <= at(plan["created_at"]) < starts[0] + HALF_HOUR
-            assert starts[-1] < at(plan["ready_by_time"]) <= starts[-1] + HALF_HOUR
+            starts = [parse_time(price["started_at"]) for price in plan["price_data"]]
+            assert starts[0] <= parse_time(plan["created_at"]) < starts[0] + HALF_HOUR
+            assert starts[-1] < parse_time(plan["ready_by_time"]) <= starts[-1] + HALF_HOUR
             if plan["price_threshold_minor_unit"] is not None:
                 dearest = plan["price_threshold_minor_unit"]
                 cheaper = [p for p in plan["price_data"] if p["price_minor_units"] * 100 <= dearest]
@@ -259,7 +264,7 @@ async def test_prices_of_a_plan_are_shown_if_asked_for(api: Any) -> None:
     assert seen
 
 
-async def test_dispatches_are_in_the_logs_of_devices_unless_they_were_not_sent(api: Any) -> None:
+async def test_dispatches_that_were_sent_are_in_the_command_logs(api: Any) -> None:
     sent, unsent = Counter[str](), 0
     for sub in await owned(api):
         path = f"/dispatcher_logs?charging_sub_session_id={sub['id']}"
@@ -281,28 +286,28 @@ async def test_dispatches_are_in_the_logs_of_devices_unless_they_were_not_sent(a
             assert entry["internal_command_id"] == one["internal_command_id"]
             sent[one["device_type"]] += 1
         if len(logs) > 2:
-            low = f"&{query(logged_at__gte=times[1])}"
+            low = f"&{query_string(logged_at__gte=times[1])}"
             assert [one["logged_at"] for one in (await api.get(path + low)).body] == times[:2]
-            high = f"&{query(logged_at__lte=times[1])}"
+            high = f"&{query_string(logged_at__lte=times[1])}"
             assert [one["logged_at"] for one in (await api.get(path + high)).body] == times[1:]
     assert sent["EVSE"] > 20
     assert sent["VEHICLE"] > 5
     assert unsent
 
 
-async def test_dispatches_of_what_one_does_not_see_are_none(api: Any) -> None:
+async def test_dispatches_of_other_users_are_not_listed(api: Any) -> None:
     assert (await api.get("/dispatcher_logs")).status == 400
     unknown = f"/dispatcher_logs?charging_sub_session_id=csub{'0' * 26}"
     assert ((await api.get(unknown)).status, (await api.get(unknown)).body) == (200, [])
-    theirs = next(one for one in await owned(api, home=1) if one["mode"] == "SMART")
-    path = f"/dispatcher_logs?charging_sub_session_id={theirs['id']}"
+    of_other = next(one for one in await owned(api, home=1) if one["mode"] == "SMART")
+    path = f"/dispatcher_logs?charging_sub_session_id={of_other['id']}"
     assert (await api.get(path)).body
     token = api.simulator.sign_in()["access_token"]
     assert (await api.get(path, token=token)).body == []
 
 
-async def test_only_what_is_over_is_assessed(api: Any) -> None:
-    session = await ongoing(api)
+async def test_assessments_are_of_ended_sub_sessions(api: Any) -> None:
+    session = await running_session(api)
     sub = (await api.get(session["sub_sessions"][0])).body
     shown = await part(api, sub, "assessment")
     assert shown["energy_delivery_percentage"] is None
@@ -314,14 +319,14 @@ async def test_only_what_is_over_is_assessed(api: Any) -> None:
         rated[shown["ratings"]["overall"]] += 1
         if sub["energy_delivered_watt_hours"]:
             assert shown["average_charge_rate_watts"] <= shown["max_charge_rate_watts"]
-        assert at(shown["updated_at"]) > at(sub["end"])
-        lasted = (at(sub["end"]) - at(sub["start"])).total_seconds()
-        assert abs(shown["metrics"]["session_duration"] - lasted) < 1
+        assert parse_time(shown["updated_at"]) > parse_time(sub["end"])
+        duration = (parse_time(sub["end"]) - parse_time(sub["start"])).total_seconds()
+        assert abs(shown["metrics"]["session_duration"] - duration) < 1
     assert len(rated) > 1
 
 
-async def test_reasons_tell_how_modes_follow_each_other(api: Any) -> None:
-    sessions = await everything(api, "/charging_sessions?page_size=100", pages=3)
+async def test_finish_reasons_are_the_start_reasons_of_the_next_sub_session(api: Any) -> None:
+    sessions = await all_items(api, "/charging_sessions?page_size=100", pages=3)
     for session in sessions:
         reasons = [
             (await api.get(f"{url}/debug_metadata")).body for url in session["sub_sessions"][::-1]
@@ -334,11 +339,11 @@ async def test_reasons_tell_how_modes_follow_each_other(api: Any) -> None:
             assert (one["solar_integration_type"] is None) == (session["evse"] is None)
 
 
-async def test_sub_sessions_are_as_varied_as_life(api: Any) -> None:
-    await ongoing(api)  # some time later
+async def test_sub_sessions_cover_all_kinds(api: Any) -> None:
+    await running_session(api)  # advances the clock
     api.simulator.clock.advance(days=1)
     await api.log_in()
-    found = await everything(api, "/charging_sub_sessions?page_size=100", pages=8)
+    found = await all_items(api, "/charging_sub_sessions?page_size=100", pages=8)
     assert {one["mode"] for one in found} == {"SMART", "BOOST", "UNMANAGED_HOME", "UNMANAGED_OTG"}
     assert {one["currency"] for one in found} == {"GBP", "EUR", "USD"}
     assert len({one["co2_intensity_classification"] for one in found}) > 3

@@ -5,28 +5,36 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.sessions import EXPANSIONS, at, everything, neighbours, ongoing, query
+from tests.helpers.sessions import (
+    EXPANSIONS,
+    all_items,
+    page_links,
+    parse_time,
+    query_string,
+    running_session,
+)
 
 if TYPE_CHECKING:
     from ev_energy.simulator import Clock
 
-NOWHERE = "0" * 26
+UNKNOWN = "0" * 26
 DAY = timedelta(days=1)
 
 
 @pytest.fixture
 async def api(start: Any, clock: Clock) -> Any:
-    """A simulator whose clock stands still, so that what is listed twice is the same."""
+    """A simulator whose clock stands still, so that repeated lists are equal."""
     return await start(rate_limit=None, clock=clock)
 
 
 async def first(api: Any, path: str) -> dict[str, Any]:
+    """Return the first item of a list."""
     return (await api.get(path)).body[0]
 
 
-async def test_sessions_are_plug_in_episodes_newest_first(api: Any) -> None:
+async def test_sessions_are_listed_newest_first(api: Any) -> None:
     sessions = (await api.get("/charging_sessions?page_size=100")).body
-    starts = [at(one["start"]) for one in sessions]
+    starts = [parse_time(one["start"]) for one in sessions]
     assert starts == sorted(starts, reverse=True)
     assert [one["id"] for one in sessions] == sorted((s["id"] for s in sessions), reverse=True)
     assert max(starts) <= api.simulator.clock()
@@ -37,10 +45,10 @@ async def test_sessions_are_plug_in_episodes_newest_first(api: Any) -> None:
     assert {one["end"] is None for one in sessions} == {True, False}
 
 
-async def test_a_session_is_found_alone_and_shows_its_things_in_full(api: Any) -> None:
+async def test_session_is_returned_by_id_and_expands(api: Any) -> None:
     for listed in (await api.get("/charging_sessions?page_size=8")).body:
         assert (await api.get(listed["url"])).body == listed
-        shown = (await api.get(f"{listed['url']}?{query(expand=('vehicle', 'evse'))}")).body
+        shown = (await api.get(f"{listed['url']}?{query_string(expand=('vehicle', 'evse'))}")).body
         for name in ("vehicle", "evse"):
             assert (shown[name] and shown[name]["url"]) == listed[name]
         shown = (await api.get(f"{listed['url']}?expand=sub_sessions")).body
@@ -51,43 +59,43 @@ async def test_a_session_is_found_alone_and_shows_its_things_in_full(api: Any) -
         assert shown["sub_sessions"][0]["end"] == listed["end"]
 
 
-async def test_sessions_were_not_recorded_before_july_2026_but_sub_sessions_were(
+async def test_sessions_start_in_july_2026_and_sub_sessions_earlier(
     start: Any, clock: Clock
 ) -> None:
     api = await start(rate_limit=None, clock=clock, vehicles=2)
-    sessions = await everything(api, "/charging_sessions?page_size=100")
+    sessions = await all_items(api, "/charging_sessions?page_size=100")
     july = datetime(2026, 7, 1, tzinfo=UTC)
-    assert july <= at(sessions[-1]["start"]) < july + 5 * DAY
-    subs = await everything(api, "/charging_sub_sessions?page_size=100")
-    assert at(subs[-1]["start"]) < july - 80 * DAY
+    assert july <= parse_time(sessions[-1]["start"]) < july + 5 * DAY
+    subs = await all_items(api, "/charging_sub_sessions?page_size=100")
+    assert parse_time(subs[-1]["start"]) < july - 80 * DAY
     recorded = [url for session in sessions for url in session["sub_sessions"]]
-    assert recorded == [one["url"] for one in subs if at(one["start"]) >= july]
-    old = next(one for one in subs if at(one["start"]) < july)
+    assert recorded == [one["url"] for one in subs if parse_time(one["start"]) >= july]
+    old = next(one for one in subs if parse_time(one["start"]) < july)
     assert (await api.get(old["url"])).status == 200
 
 
 @pytest.mark.parametrize("path", ["/charging_sessions", "/charging_sub_sessions"])
-async def test_pages_lead_forward_and_back_over_the_same_items(api: Any, path: str) -> None:
+async def test_session_pages_are_the_same_in_both_directions(api: Any, path: str) -> None:
     whole = (await api.get(f"{path}?page_size=60")).body
     url, forward = f"{path}?page_size=12", []
     for _ in range(5):
         answer = await api.get(url)
         forward += answer.body
-        back, url = neighbours(answer)
+        previous, url = page_links(answer)
     assert forward == whole
     backward = answer.body
-    while back is not None:
-        answer = await api.get(back)
+    while previous is not None:
+        answer = await api.get(previous)
         backward = answer.body + backward
-        back = neighbours(answer)[0]
+        previous = page_links(answer)[0]
     assert backward == whole
-    assert neighbours(await api.get(f"{path}?page_size=12"))[0] is None
+    assert page_links(await api.get(f"{path}?page_size=12"))[0] is None
 
 
 @pytest.mark.parametrize("path", ["/charging_sessions", "/charging_sub_sessions"])
-async def test_what_is_no_cursor_of_this_list_is_refused(api: Any, path: str) -> None:
+async def test_cursor_of_another_list_is_a_400(api: Any, path: str) -> None:
     other = "csub" if path == "/charging_sessions" else "cses"
-    for cursor in (f"{other}{NOWHERE}", f"cses{NOWHERE}", f"csub{NOWHERE}", "vhcl" + NOWHERE):
+    for cursor in (f"{other}{UNKNOWN}", f"cses{UNKNOWN}", f"csub{UNKNOWN}", "vhcl" + UNKNOWN):
         for name in ("page_after", "page_before"):
             answer = await api.get(f"{path}?{name}={cursor}")
             assert answer.status == 400
@@ -95,18 +103,20 @@ async def test_what_is_no_cursor_of_this_list_is_refused(api: Any, path: str) ->
 
 
 @pytest.mark.parametrize(
-    "path", [f"/charging_sessions/cses{NOWHERE}", f"/charging_sub_sessions/csub{NOWHERE}"]
+    "path", [f"/charging_sessions/cses{UNKNOWN}", f"/charging_sub_sessions/csub{UNKNOWN}"]
 )
-async def test_what_is_not_there_is_a_404(api: Any, path: str) -> None:
+async def test_unknown_session_is_a_404(api: Any, path: str) -> None:
     assert (await api.get(path)).status == 404
 
 
-async def test_sub_sessions_show_everything_in_full_from_the_list(api: Any) -> None:
+async def test_sub_sessions_expand_all_members(api: Any) -> None:
     listed = (await api.get("/charging_sub_sessions?page_size=10")).body
-    full = (await api.get(f"/charging_sub_sessions?page_size=10&{query(expand=EXPANSIONS)}")).body
+    full = (
+        await api.get(f"/charging_sub_sessions?page_size=10&{query_string(expand=EXPANSIONS)}")
+    ).body
     for short, long in zip(listed, full, strict=True):
         assert (await api.get(short["url"])).body == short
-        alone = await api.get(f"{short['url']}?{query(expand=EXPANSIONS)}")
+        alone = await api.get(f"{short['url']}?{query_string(expand=EXPANSIONS)}")
         assert alone.body == long
         for name in ("energy_usage", "schedules", "assessment", "flags", "debug_metadata"):
             assert long[name]["url"] == short[name]
@@ -116,7 +126,7 @@ async def test_sub_sessions_show_everything_in_full_from_the_list(api: Any) -> N
         assert [feed["url"] for feed in long["grid_feeds"]] == short["grid_feeds"]
 
 
-async def test_expanding_takes_the_scopes_of_what_is_expanded(api: Any) -> None:
+async def test_expansion_requires_the_scopes_of_the_expanded_members(api: Any) -> None:
     client_id, secret = api.simulator.add_application(scopes=["charging_session:read"])
     await api.log_in(client_id, secret)
     sub = await first(api, "/charging_sub_sessions?page_size=1")
@@ -130,58 +140,64 @@ async def test_expanding_takes_the_scopes_of_what_is_expanded(api: Any) -> None:
     assert (await api("POST", f"{session['url']}/boost_start")).status == 403
 
 
-async def test_sub_sessions_of_a_vehicle_and_of_an_evse_are_found(api: Any) -> None:
+async def test_sub_sessions_filter_by_vehicle_and_evse(api: Any) -> None:
     user = api.simulator.user_id
-    owned = await everything(api, f"/charging_sub_sessions?user_id={user}&page_size=100")
+    owned = await all_items(api, f"/charging_sub_sessions?user_id={user}&page_size=100")
     for kind in ("vehicle", "evse"):
-        for thing in (await api.get(f"/{kind}s", headers={"EvEnergy-User": user})).body:
-            found = await everything(api, f"{thing['charging_sub_sessions']}&page_size=100")
-            assert found == [one for one in owned if one[kind] == thing["url"]]
+        for device in (await api.get(f"/{kind}s", headers={"EvEnergy-User": user})).body:
+            found = await all_items(api, f"{device['charging_sub_sessions']}&page_size=100")
+            assert found == [one for one in owned if one[kind] == device["url"]]
             assert found
-    everybody = (await api.get("/charging_sub_sessions?page_size=100")).body
-    mine = {one["url"] for one in owned}
-    oldest = everybody[-1]["start"]
-    assert [one for one in everybody if one["url"] in mine] == [
+    everything = (await api.get("/charging_sub_sessions?page_size=100")).body
+    owned_urls = {one["url"] for one in owned}
+    oldest = everything[-1]["start"]
+    assert [one for one in everything if one["url"] in owned_urls] == [
         one for one in owned if one["start"] >= oldest
     ]
-    nobody = f"/charging_sub_sessions?vehicle_id=vhcl{NOWHERE}"
-    assert (await api.get(nobody)).body == []
+    unknown = f"/charging_sub_sessions?vehicle_id=vhcl{UNKNOWN}"
+    assert (await api.get(unknown)).body == []
 
 
-async def test_a_vehicle_and_an_evse_that_never_met_have_nothing_in_common(api: Any) -> None:
+async def test_sub_sessions_filter_by_vehicle_and_evse_together(api: Any) -> None:
     vehicles = (await api.get("/vehicles?page_size=2")).body
     evses = (await api.get("/evses?page_size=2")).body
-    met = await api.get(
+    together = await api.get(
         f"/charging_sub_sessions?vehicle_id={vehicles[0]['id']}&evse_id={evses[0]['id']}"
     )
-    assert met.body
-    for one in met.body:
+    assert together.body
+    for one in together.body:
         assert (one["vehicle"], one["evse"]) == (vehicles[0]["url"], evses[0]["url"])
-    strange = f"vehicle_id={vehicles[0]['id']}&evse_id={evses[1]['id']}"
-    assert (await api.get(f"/charging_sub_sessions?{strange}")).body == []
+    apart = f"vehicle_id={vehicles[0]['id']}&evse_id={evses[1]['id']}"
+    assert (await api.get(f"/charging_sub_sessions?{apart}")).body == []
 
 
 @pytest.mark.parametrize("bound", ["start__gt", "start__lt", "end__gt", "end__lt"])
-async def test_times_bound_the_list(api: Any, bound: str) -> None:
+async def test_sub_sessions_filter_by_time(api: Any, bound: str) -> None:
     user = f"user_id={api.simulator.user_id}&page_size=100"
-    owned = await everything(api, f"/charging_sub_sessions?{user}")
-    member, _, how = bound.partition("__")
+    owned = await all_items(api, f"/charging_sub_sessions?{user}")
+    member, _, comparison = bound.partition("__")
     for limit in [owned[7]["start"], owned[7]["end"], "2026-08-01T12:30:00+05:30"]:
-        found = await everything(api, f"/charging_sub_sessions?{user}&{query(**{bound: limit})}")
-        kept = [
+        found = await all_items(
+            api, f"/charging_sub_sessions?{user}&{query_string(**{bound: limit})}"
+        )
+        expected = [
             one
             for one in owned
             if one[member] is not None
-            and (at(one[member]) > at(limit) if how == "gt" else at(one[member]) < at(limit))
+            and (
+                parse_time(one[member]) > parse_time(limit)
+                if comparison == "gt"
+                else parse_time(one[member]) < parse_time(limit)
+            )
         ]
-        assert found == kept
+        assert found == expected
         assert 0 < len(found) < len(owned)
 
 
-async def test_other_filters_keep_what_they_should(api: Any) -> None:
+async def test_sub_sessions_filter_by_mode_end_and_energy(api: Any) -> None:
     user = f"user_id={api.simulator.user_id}&page_size=100"
-    owned = await everything(api, f"/charging_sub_sessions?{user}")
-    tests: dict[str, Any] = {
+    owned = await all_items(api, f"/charging_sub_sessions?{user}")
+    filters: dict[str, Any] = {
         "mode=BOOST": lambda one: one["mode"] == "BOOST",
         "mode=UNMANAGED_OTG": lambda one: one["mode"] == "UNMANAGED_OTG",
         "mode=MANAGED_OTG": lambda one: one["mode"] == "MANAGED_OTG",
@@ -193,23 +209,23 @@ async def test_other_filters_keep_what_they_should(api: Any) -> None:
         "energy_delivered_watt_hours__lte=0": lambda one: one["energy_delivered_watt_hours"] == 0,
         "energy_delivered_watt_hours__lte=-1": lambda _one: False,
     }
-    for asked, test in tests.items():
-        found = await everything(api, f"/charging_sub_sessions?{user}&{asked}")
-        assert found == [one for one in owned if test(one)], asked
+    for filter_query, matches in filters.items():
+        found = await all_items(api, f"/charging_sub_sessions?{user}&{filter_query}")
+        assert found == [one for one in owned if matches(one)], filter_query
 
 
-async def test_what_cannot_match_is_not_looked_for(start: Any, clock: Clock) -> None:
+async def test_filters_that_cannot_match_read_no_sessions(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock, vehicles=100_000)
-    looked_at: list[int] = []
+    days_read: list[int] = []
     model = api.simulator._world.charging
     episode = model._accounting.episode
 
     def counted(timeline: Any, day: int) -> Any:
-        looked_at.append(day)
+        days_read.append(day)
         return episode(timeline, day)
 
     model._accounting.episode = counted
-    for asked in (
+    for filters in (
         "start__gt=2030-01-01T00:00:00Z",
         "start__lt=2020-01-01T00:00:00Z",
         "end__lt=2020-01-01T00:00:00Z",
@@ -217,76 +233,79 @@ async def test_what_cannot_match_is_not_looked_for(start: Any, clock: Clock) -> 
         "start__lt=2026-08-01T00:00:00Z&start__gt=2026-09-01T00:00:00Z",
         "energy_delivered_watt_hours__gte=1000000000",
         "mode=MANAGED_OTG",
-        f"user_id=user{NOWHERE}",
-        f"vehicle_id=vhcl{NOWHERE}",
-        f"evse_id=evse{NOWHERE}",
+        f"user_id=user{UNKNOWN}",
+        f"vehicle_id=vhcl{UNKNOWN}",
+        f"evse_id=evse{UNKNOWN}",
     ):
-        answer = await api.get(f"/charging_sub_sessions?{asked}")
-        assert (answer.status, answer.body) == (200, []), asked
-        assert neighbours(answer) == [None, None]
-    assert not looked_at
+        answer = await api.get(f"/charging_sub_sessions?{filters}")
+        assert (answer.status, answer.body) == (200, []), filters
+        assert page_links(answer) == [None, None]
+    assert not days_read
     assert len((await api.get("/charging_sub_sessions?page_size=100")).body) == 100
-    assert len(looked_at) < 400
+    assert len(days_read) < 400
 
 
-async def test_a_long_search_goes_on_on_the_next_page(
+async def test_long_search_continues_on_the_next_page(
     api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = "/charging_sub_sessions?page_size=4&energy_delivered_watt_hours__gte=20000"
-    asked += "&start__gt=2026-08-15T00:00:00Z"
-    whole = await everything(api, asked)
+    search = "/charging_sub_sessions?page_size=4&energy_delivered_watt_hours__gte=20000"
+    search += "&start__gt=2026-08-15T00:00:00Z"
+    whole = await all_items(api, search)
     assert 4 < len(whole) < 100
     monkeypatch.setattr("ev_energy.simulator.resources.charging_sessions._sessions._SCAN_LIMIT", 40)
-    assert len((await api.get(asked)).body) < 4
-    assert await everything(api, asked) == whole
-    last: Any = await api.get(f"{asked}&page_before={whole[-1]['id']}")
+    assert len((await api.get(search)).body) < 4
+    assert await all_items(api, search) == whole
+    last: Any = await api.get(f"{search}&page_before={whole[-1]['id']}")
     backward = [*last.body, whole[-1]]
-    while (back := neighbours(last)[0]) is not None:
-        last = await api.get(back)
+    while (previous := page_links(last)[0]) is not None:
+        last = await api.get(previous)
         backward = [*last.body, *backward]
     assert backward == whole
 
 
-async def test_a_user_sees_only_what_is_theirs(api: Any) -> None:
+async def test_user_sees_only_own_sessions(api: Any) -> None:
     users = (await api.get("/users?page_size=3")).body
-    mine, other = users[0]["id"], users[2]["id"]
-    as_mine = {"EvEnergy-User": mine}
-    owned = (await api.get("/charging_sub_sessions", headers=as_mine)).body
-    assert owned == (await api.get(f"/charging_sub_sessions?user_id={mine}")).body
-    assert owned == (await api.get("/charging_sub_sessions?user_id=me", headers=as_mine)).body
-    theirs = await first(api, f"/charging_sub_sessions?user_id={other}")
+    own_id, other_id = users[0]["id"], users[2]["id"]
+    as_user = {"EvEnergy-User": own_id}
+    owned = (await api.get("/charging_sub_sessions", headers=as_user)).body
+    assert owned == (await api.get(f"/charging_sub_sessions?user_id={own_id}")).body
+    assert owned == (await api.get("/charging_sub_sessions?user_id=me", headers=as_user)).body
+    of_other = await first(api, f"/charging_sub_sessions?user_id={other_id}")
     session = next(
         one
-        for one in await everything(api, "/charging_sessions?page_size=100")
-        if theirs["url"] in one["sub_sessions"]
+        for one in await all_items(api, "/charging_sessions?page_size=100")
+        if of_other["url"] in one["sub_sessions"]
     )
-    strange = f"/charging_sub_sessions?user_id={other}"
-    assert (await api.get(strange, headers=as_mine)).body == []
-    assert (await api.get(session["url"], headers=as_mine)).status == 404
-    assert (await api.get(session["url"], headers={"EvEnergy-User": other})).status == 200
+    list_of_other = f"/charging_sub_sessions?user_id={other_id}"
+    assert (await api.get(list_of_other, headers=as_user)).body == []
+    assert (await api.get(session["url"], headers=as_user)).status == 404
+    assert (await api.get(session["url"], headers={"EvEnergy-User": other_id})).status == 200
 
-    token = api.simulator.sign_in(mine)["access_token"]
+    token = api.simulator.sign_in(own_id)["access_token"]
     assert (await api.get("/charging_sub_sessions", token=token)).body == owned
     for path in (
-        theirs["url"], f"{theirs['url']}/energy_usage", f"{theirs['url']}/flags", session["url"]
-    ):  # fmt: skip
+        of_other["url"],
+        f"{of_other['url']}/energy_usage",
+        f"{of_other['url']}/flags",
+        session["url"],
+    ):
         assert (await api.get(path, token=token)).status == 404
         assert (await api.get(path)).status == 200
     assert (await api("POST", f"{session['url']}/boost_start", token=token)).status == 404
     sessions = (await api.get("/charging_sessions", token=token)).body
-    things = set(users[0]["vehicles"]) | set(users[0]["evses"])
-    assert all({one["vehicle"], one["evse"]} & things for one in sessions)
-    assert sessions == (await api.get("/charging_sessions", headers=as_mine)).body
+    devices = set(users[0]["vehicles"]) | set(users[0]["evses"])
+    assert all({one["vehicle"], one["evse"]} & devices for one in sessions)
+    assert sessions == (await api.get("/charging_sessions", headers=as_user)).body
 
 
-async def test_nobody_is_me_for_an_application(api: Any) -> None:
+async def test_application_without_user_cannot_filter_by_me(api: Any) -> None:
     answer = await api.get("/charging_sub_sessions?user_id=me")
     assert answer.status == 400
     assert "user_id" in answer.body["field_errors"]
 
 
-async def test_a_running_sub_session_grows_and_ends_with_the_clock(api: Any) -> None:
-    session = await ongoing(api)
+async def test_running_sub_session_grows_and_ends_with_the_clock(api: Any) -> None:
+    session = await running_session(api)
     url, clock = session["sub_sessions"][0], api.simulator.clock
     energies = []
     for _ in range(30):
@@ -294,31 +313,33 @@ async def test_a_running_sub_session_grows_and_ends_with_the_clock(api: Any) -> 
         energies.append(shown["energy_delivered_watt_hours"])
         if shown["end"] is not None:
             break
-        assert at((await api.get(f"{url}/energy_usage")).body["last_updated_at"]) == clock()
+        assert parse_time((await api.get(f"{url}/energy_usage")).body["last_updated_at"]) == clock()
         clock.advance(hours=1)
     assert shown["end"] is not None
-    assert at(shown["end"]) < clock()
+    assert parse_time(shown["end"]) < clock()
     assert energies == sorted(energies)
     assert energies[-1] > energies[0]
 
 
-async def test_what_is_removed_is_no_longer_linked_to(api: Any) -> None:
-    session = await ongoing(api)
+async def test_session_of_a_deleted_vehicle_links_to_no_vehicle(api: Any) -> None:
+    session = await running_session(api)
     while session["vehicle"] is None or session["evse"] is None:
         api.simulator.clock.advance(minutes=30)
-        session = await ongoing(api)
+        session = await running_session(api)
     assert (await api("DELETE", session["vehicle"])).status in {200, 204}
     after = (await api.get(session["url"])).body
     assert after["vehicle"] is None
-    assert at(after["end"]) == api.simulator.clock()
+    assert parse_time(after["end"]) == api.simulator.clock()
     listed = await api.get(f"/charging_sub_sessions?vehicle_id={session['vehicle'][-30:]}")
     assert listed.body == []
-    assert (await api.get(f"{session['url']}?{query(expand=('vehicle', 'evse'))}")).status == 200
+    assert (
+        await api.get(f"{session['url']}?{query_string(expand=('vehicle', 'evse'))}")
+    ).status == 200
 
 
-async def test_an_undo_of_all_that_was_done_brings_back_the_first_day(api: Any) -> None:
+async def test_sessions_after_a_reset_are_those_of_the_first_day(api: Any) -> None:
     before = (await api.get("/charging_sub_sessions?page_size=50")).body
-    session = await ongoing(api)
+    session = await running_session(api)
     await api("POST", f"{session['url']}/boost_start")
     api.simulator.clock.advance(days=2)
     assert (await api.get("/charging_sub_sessions?page_size=50")).body != before

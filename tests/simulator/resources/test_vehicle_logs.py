@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.sessions import at, everything, query
+from tests.helpers.sessions import all_items, parse_time, query_string
 
 if TYPE_CHECKING:
     from ev_energy.simulator import Clock
@@ -29,19 +29,18 @@ async def api(start: Any, clock: Clock) -> Any:
 
 
 async def vehicles(api: Any, count: int = 1) -> list[dict[str, Any]]:
-    """The first vehicles that are connected."""
+    """Return the first vehicles that are connected."""
     listed = (await api.get("/vehicles?page_size=50")).body
     return [one for one in listed if one["integrated"] == "ACTIVE"][:count]
 
 
 async def entries(api: Any, url: str, pages: int = 6) -> list[dict[str, Any]]:
-    return await everything(api, f"{url}?page_size=100", pages=pages)
+    """Return the newest entries of a log, 100 for each page."""
+    return await all_items(api, f"{url}?page_size=100", pages=pages)
 
 
 @pytest.mark.parametrize("log", LOGS)
-async def test_entries_are_found_cut_by_instants_and_shown_with_their_vehicle(
-    api: Any, log: str
-) -> None:
+async def test_log_entries_are_found_filtered_and_expanded(api: Any, log: str) -> None:
     [vehicle] = await vehicles(api)
     url, member = f"{vehicle['url']}/{log}", LOGS[log]
     whole = (await api.get(f"{url}?page_size=9")).body
@@ -52,18 +51,18 @@ async def test_entries_are_found_cut_by_instants_and_shown_with_their_vehicle(
         assert entry["vehicle"] == vehicle["url"]
         assert entry["url"] == f"{url}/{entry[member]}/"
         assert (await api.get(entry["url"])).body == entry
-        shown = (await api.get(f"{entry['url']}?{query(expand=EXPANSIONS)}")).body
+        shown = (await api.get(f"{entry['url']}?{query_string(expand=EXPANSIONS)}")).body
         assert shown["vehicle"]["trim"]["model"]["make"]["name"]
         assert shown["vehicle"]["user"]["id"] == vehicle["user"][-30:]
-    bounds = query(**{f"{member}__gte": times[6], f"{member}__lte": times[2]})
+    bounds = query_string(**{f"{member}__gte": times[6], f"{member}__lte": times[2]})
     assert (await api.get(f"{url}?{bounds}")).body == whole[2:7]
-    listed = (await api.get(f"{url}?page_size=3&{query(expand=EXPANSIONS)}")).body
+    listed = (await api.get(f"{url}?page_size=3&{query_string(expand=EXPANSIONS)}")).body
     assert {entry["vehicle"]["id"] for entry in listed} == {vehicle["id"]}
     assert (await api.get(f"{url}/2026-10-01T00:00:00Z")).status == 404
     assert (await api.get(f"/vehicles/vhcl{'0' * 26}/{log}")).status == 404
 
 
-async def test_every_car_obeys_the_same_physics(api: Any) -> None:
+async def test_vehicle_statuses_are_physically_possible(api: Any) -> None:
     seen: Counter[str] = Counter()
     for vehicle in await vehicles(api, 10):
         logs = (await entries(api, f"{vehicle['url']}/status_logs", pages=3))[::-1]
@@ -91,7 +90,7 @@ async def test_every_car_obeys_the_same_physics(api: Any) -> None:
     }
 
 
-async def test_a_car_and_its_evse_tell_the_same(api: Any) -> None:
+async def test_vehicle_statuses_agree_with_sub_sessions(api: Any) -> None:
     user = {"EvEnergy-User": api.simulator.user_id}
     [vehicle, _] = (await api.get("/vehicles", headers=user)).body
     subs = (await api.get(f"{vehicle['charging_sub_sessions']}&page_size=100")).body
@@ -108,20 +107,20 @@ async def test_a_car_and_its_evse_tell_the_same(api: Any) -> None:
     assert plugged > 20
 
 
-async def test_cars_are_home_when_they_are_plugged_in_there(api: Any) -> None:
-    told: Counter[bool | None] = Counter()
+async def test_vehicles_are_at_home_during_home_charging(api: Any) -> None:
+    seen: Counter[bool | None] = Counter()
     for vehicle in await vehicles(api, 4):
         subs = (await api.get(f"{vehicle['charging_sub_sessions']}&page_size=100")).body
         for log in await entries(api, f"{vehicle['url']}/location_logs", pages=1):
-            told[log["at_home"]] += 1
+            seen[log["at_home"]] += 1
             when = log["sampled_at"]
             for one in subs:
                 if one["start"] <= when and (one["end"] or "9") > when:
                     assert log["at_home"] in {None, one["mode"] != "UNMANAGED_OTG"}
-    assert set(told) == {True, False, None}
+    assert set(seen) == {True, False, None}
 
 
-async def test_errors_belong_to_commands_and_commands_to_charging(api: Any) -> None:
+async def test_vehicle_errors_follow_their_commands(api: Any) -> None:
     kinds: Counter[str] = Counter()
     errors = 0
     for vehicle in await vehicles(api, 5):
@@ -141,40 +140,40 @@ async def test_errors_belong_to_commands_and_commands_to_charging(api: Any) -> N
     assert errors
 
 
-async def test_the_latest_status_log_is_the_first_of_the_list(api: Any) -> None:
+async def test_latest_status_log_is_the_first_entry(api: Any) -> None:
     for vehicle in (await api.get("/vehicles?page_size=10&expand=latest_status_log")).body:
         listed = (await api.get(f"{vehicle['url']}/status_logs?page_size=1")).body
         assert vehicle["latest_status_log"] == (listed[0] if listed else None)
 
 
-async def test_a_car_that_lost_its_connection_tells_nothing_more(start: Any, clock: Clock) -> None:
+async def test_inactive_vehicle_has_no_recent_logs(start: Any, clock: Clock) -> None:
     api = await start(rate_limit=None, clock=clock, vehicles=100)
     listed = (await api.get("/vehicles?page_size=100&expand=latest_status_log")).body
-    lost = [one for one in listed if one["integrated"] == "INACTIVE"]
-    assert lost
-    for vehicle in lost:
+    inactive = [one for one in listed if one["integrated"] == "INACTIVE"]
+    assert inactive
+    for vehicle in inactive:
         latest = vehicle["latest_status_log"]
-        assert (clock() - at(latest["sampled_at"])).total_seconds() > 86_400
+        assert (clock() - parse_time(latest["sampled_at"])).total_seconds() > 86_400
 
 
-async def test_a_car_that_is_disconnected_tells_nothing_more(api: Any) -> None:
+async def test_disconnected_vehicle_logs_nothing_more(api: Any) -> None:
     clock = api.simulator.clock
     [vehicle] = await vehicles(api)
     before = {log: (await api.get(f"{vehicle['url']}/{log}")).body for log in LOGS}
     answer = await api("POST", f"{vehicle['url']}/disconnect")
     assert answer.body["integrated"] == "INACTIVE"
     clock.advance(hours=9)
-    for log, told in before.items():
-        assert (await api.get(f"{vehicle['url']}/{log}")).body == told
+    for log, past in before.items():
+        assert (await api.get(f"{vehicle['url']}/{log}")).body == past
 
 
-async def test_a_car_that_was_never_connected_has_empty_logs(api: Any) -> None:
+async def test_vehicle_that_was_never_connected_has_empty_logs(api: Any) -> None:
     model = (await api.get("/vehicle_models?page_size=1")).body[0]
-    made = await api(
+    created = await api(
         "POST", "/vehicles", json={"model": model["url"]},
         headers={"EvEnergy-User": api.simulator.user_id},
     )  # fmt: skip
-    assert made.body["latest_status_log"] is None
+    assert created.body["latest_status_log"] is None
     for log in LOGS:
-        answer = await api.get(f"{made.body['url']}/{log}")
+        answer = await api.get(f"{created.body['url']}/{log}")
         assert (answer.status, answer.body) == (200, [])

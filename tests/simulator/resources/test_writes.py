@@ -14,10 +14,11 @@ ADDRESS = {
 
 
 async def first_evse(api: Any) -> str:
+    """Return the URL of the first EVSE."""
     return (await api.get("/evses?page_size=1")).body[0]["url"]
 
 
-async def test_the_location_of_an_evse_is_set_cleared_and_left_alone(api: Any) -> None:
+async def test_evse_location_is_set_kept_and_cleared(api: Any) -> None:
     url = await first_evse(api)
     point = {"latitude": -33.5, "longitude": 151}
     answer = await api("PATCH", url, json={"location": point | {"altitude": 3}})
@@ -27,13 +28,13 @@ async def test_the_location_of_an_evse_is_set_cleared_and_left_alone(api: Any) -
     assert (await api.get(url)).body["location"] is None
 
 
-async def test_read_only_members_of_an_evse_are_ignored(api: Any) -> None:
+async def test_evse_update_ignores_read_only_members(api: Any) -> None:
     url = await first_evse(api)
     before = (await api.get(url)).body
     assert (await api("PATCH", url, json={"cpid": "X", "lock_mode": "LOCKED"})).body == before
 
 
-async def test_an_update_expands_like_a_read(api: Any) -> None:
+async def test_evse_update_expands_like_a_read(api: Any) -> None:
     url = await first_evse(api)
     assert (await api("PATCH", f"{url}?expand=model.make", json={})).body["model"]["make"]["name"]
 
@@ -50,7 +51,9 @@ async def test_an_update_expands_like_a_read(api: Any) -> None:
         {"latitude": 10**400, "longitude": 0},
     ],
 )
-async def test_a_bad_location_changes_nothing_and_is_named(api: Any, location: object) -> None:
+async def test_invalid_evse_location_is_named_and_changes_nothing(
+    api: Any, location: object
+) -> None:
     url = await first_evse(api)
     before = (await api.get(url)).body
     body = json.dumps({"location": location})
@@ -62,18 +65,18 @@ async def test_a_bad_location_changes_nothing_and_is_named(api: Any, location: o
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '"text"'])
-async def test_a_body_that_is_no_object_is_a_400(api: Any, body: str) -> None:
-    json = {"Content-Type": "application/json"}
-    assert (await api("PATCH", await first_evse(api), data=body, headers=json)).status == 400
+async def test_body_that_is_not_an_object_is_a_400(api: Any, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert (await api("PATCH", await first_evse(api), data=body, headers=headers)).status == 400
 
 
-async def test_a_body_of_another_type_is_a_415(api: Any) -> None:
+async def test_body_of_another_media_type_is_a_415(api: Any) -> None:
     headers = {"Content-Type": "text/csv"}
     answer = await api("PATCH", await first_evse(api), data="a,b", headers=headers)
     assert answer.status == 415
 
 
-async def test_a_deleted_evse_is_gone_everywhere(api: Any) -> None:
+async def test_deleted_evse_is_gone_everywhere(api: Any) -> None:
     clamp = (await api.get("/ct_clamps?page_size=1&expand=evse")).body[0]
     evse = clamp["evse"]
     answer = await api("DELETE", evse["url"])
@@ -87,14 +90,14 @@ async def test_a_deleted_evse_is_gone_everywhere(api: Any) -> None:
     assert (await api.get(clamp["url"])).body["evse"] is None
 
 
-async def test_reconnect_answers_a_page_that_a_browser_can_open(api: Any) -> None:
+async def test_evse_reconnect_returns_the_url_of_a_page(api: Any) -> None:
     answer = await api("POST", (await first_evse(api)) + "/reconnect")
     assert (answer.status, list(answer.body)) == (201, ["url"])
     async with api.session.get(answer.body["url"]) as page:
         assert (page.status, page.content_type) == (200, "text/html")
 
 
-async def test_a_user_is_created_with_what_was_sent_and_nothing_else(api: Any) -> None:
+async def test_user_is_created_with_writable_members_only(api: Any) -> None:
     body = {"email": "new@example.com", "default_location": ADDRESS, "id": "mine", "evses": ["x"]}
     answer = await api("POST", "/users", json=body)
     assert answer.status == 201
@@ -107,7 +110,7 @@ async def test_a_user_is_created_with_what_was_sent_and_nothing_else(api: Any) -
     assert len((await api.get("/users", params={"email": "NEW@example.com"})).body) == 1
 
 
-async def test_a_user_may_be_created_with_nothing_at_all(api: Any) -> None:
+async def test_user_is_created_from_an_empty_body(api: Any) -> None:
     answer = await api("POST", "/users", json={})
     assert answer.status == 201
     assert "default_location" not in answer.body
@@ -115,12 +118,12 @@ async def test_a_user_may_be_created_with_nothing_at_all(api: Any) -> None:
     await api.get("/evse_makes", params={"available_for_user_id": answer.body["id"]})
 
 
-async def test_a_user_may_be_created_by_a_form(api: Any) -> None:
+async def test_user_is_created_from_a_form(api: Any) -> None:
     answer = await api("POST", "/users", data={"email": "form@example.com"})
     assert (answer.status, answer.body["email"]) == (201, "form@example.com")
 
 
-async def test_a_user_is_updated_member_by_member(api: Any) -> None:
+async def test_user_update_keeps_other_members(api: Any) -> None:
     url = f"/users/{api.simulator.user_id}"
     before = (await api.get(url)).body
     answer = await api("PATCH", url, json={"default_location": ADDRESS | {"address_2": "Flat 2"}})
@@ -132,7 +135,7 @@ async def test_a_user_is_updated_member_by_member(api: Any) -> None:
     assert (await api("PATCH", url, json={})).body == answer.body
 
 
-async def test_explicit_nulls_clear_an_address_and_keep_the_tariff(api: Any) -> None:
+async def test_address_is_cleared_by_nulls_and_the_tariff_is_kept(api: Any) -> None:
     url = f"/users/{api.simulator.user_id}"
     nulls = dict.fromkeys([*ADDRESS, "address_2", "state", "coordinates"])
     location = (await api("PATCH", url, json={"default_location": nulls})).body["default_location"]
@@ -140,7 +143,7 @@ async def test_explicit_nulls_clear_an_address_and_keep_the_tariff(api: Any) -> 
     assert location["tariff"]
 
 
-async def test_a_tariff_is_set_by_its_url(api: Any) -> None:
+async def test_user_tariff_is_set_by_its_url(api: Any) -> None:
     users = (await api.get("/users?page_size=100")).body
     tariffs = {user["default_location"]["tariff"] for user in users}
     url = users[0]["url"]
@@ -149,12 +152,12 @@ async def test_a_tariff_is_set_by_its_url(api: Any) -> None:
         answer = await api("PATCH", url, json=body)
         assert answer.body["default_location"]["tariff"] == tariff
     assert len(tariffs) > 1
-    bare = {"default_location": {"tariff": next(iter(tariffs)).rpartition("/")[2]}}
-    assert (await api("PATCH", url, json=bare)).status == 400
+    id_only = {"default_location": {"tariff": next(iter(tariffs)).rpartition("/")[2]}}
+    assert (await api("PATCH", url, json=id_only)).status == 400
 
 
 @pytest.mark.parametrize(
-    ("location", "wrong"),
+    ("location", "invalid"),
     [
         ({"city": "Leeds"}, {"address_1", "postal_code", "country_code"}),
         ({"coordinates": {"latitude": 1, "longitude": 2}}, {*ADDRESS}),
@@ -167,24 +170,24 @@ async def test_a_tariff_is_set_by_its_url(api: Any) -> None:
         ({"evse_site": "http://x/v2/evse_sites/site00000000000000000000000000"}, {"evse_site"}),
     ],
 )
-async def test_a_partial_or_wrong_address_is_refused_part_by_part(
-    api: Any, location: dict[str, Any], wrong: set[str]
+async def test_invalid_address_is_refused_with_its_members(
+    api: Any, location: dict[str, Any], invalid: set[str]
 ) -> None:
     url = f"/users/{api.simulator.user_id}"
     before = (await api.get(url)).body
     answer = await api("PATCH", url, json={"email": "x@y.example", "default_location": location})
     assert answer.status == 400
-    assert set(answer.body["field_errors"]["default_location"]) == wrong
+    assert set(answer.body["field_errors"]["default_location"]) == invalid
     assert (await api.get(url)).body == before
 
 
-@pytest.mark.parametrize("email", ["nobody", None, 7, "a@b", "a b@example.com"])
-async def test_a_bad_email_is_refused(api: Any, email: object) -> None:
+@pytest.mark.parametrize("email", ["no-at-sign", None, 7, "a@b", "a b@example.com"])
+async def test_invalid_email_is_refused(api: Any, email: object) -> None:
     answer = await api("POST", "/users", json={"email": email})
     assert (answer.status, list(answer.body["field_errors"])) == (400, ["email"])
 
 
-async def test_writing_takes_the_scope_for_writing(api: Any) -> None:
+async def test_writes_require_the_write_scope(api: Any) -> None:
     url = await first_evse(api)
     await api.log_in(*api.simulator.add_application(scopes=["evse:read", "user:read"]))
     assert (await api("PATCH", url, json={"location": None})).status == 403

@@ -14,7 +14,7 @@ from aiohttp import web
 from ev_energy import webhooks as sdk
 from ev_energy.simulator import Clock, Simulator
 from tests.helpers.recording_server import RecordingServer
-from tests.helpers.sessions import at, everything, ongoing, query
+from tests.helpers.sessions import all_items, parse_time, query_string, running_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,9 +67,9 @@ async def api(start: Any, clock: Clock) -> Any:
 
 async def happened(api: Any, since: str) -> list[tuple[str, str, str]]:
     """What the API shows to have begun and ended after an instant, in order."""
-    later = query(start__gt=(at(since) - timedelta(days=2)).isoformat())
+    later = query_string(start__gt=(parse_time(since) - timedelta(days=2)).isoformat())
     found: list[tuple[str, str, str]] = []
-    for sub in await everything(api, f"/charging_sub_sessions?page_size=100&{later}"):
+    for sub in await all_items(api, f"/charging_sub_sessions?page_size=100&{later}"):
         if sub["start"] > since:
             found.append((sub["start"], CREATED, sub["id"]))
         if sub["end"] is not None and sub["end"] > since:
@@ -121,7 +121,7 @@ async def test_message_has_the_sub_session_as_the_api_shows_it_at_that_instant(
         await simulator.webhooks.settled()
         await api.log_in()
         message = receiver.arrived[-1]
-        assert at(message["timestamp"]) == simulator.clock()
+        assert parse_time(message["timestamp"]) == simulator.clock()
         assert (await api.get(message["data"]["url"])).body == message["data"]
         over = message["data"]["end"] is not None
         assert message["type"] == (ENDED if over else CREATED)
@@ -142,7 +142,7 @@ async def test_messages_are_valid_for_the_client(api: Any, receiver: Receiver) -
 
 
 async def test_boost_is_published_at_once(api: Any, receiver: Receiver) -> None:
-    session = await ongoing(api)
+    session = await running_session(api)
     api.simulator.clock.advance(minutes=1)
     api.simulator.webhooks.add(receiver.url)
     await api("POST", f"{session['url']}/boost_start")

@@ -10,7 +10,7 @@ import pytest
 
 from ev_energy.simulator import Clock
 from ev_energy.simulator.world._series import ORIGIN, avoid_full_second, shortly_after
-from tests.helpers.sessions import at, everything, query
+from tests.helpers.sessions import all_items, parse_time, query_string
 
 LOGS = {
     "status_logs": "sampled_at",
@@ -28,7 +28,8 @@ async def api(start: Any, clock: Clock) -> Any:
 
 
 async def entries(api: Any, url: str, pages: int = 6) -> list[dict[str, Any]]:
-    return await everything(api, f"{url}?page_size=100", pages=pages)
+    """Return the newest entries of a log, 100 for each page."""
+    return await all_items(api, f"{url}?page_size=100", pages=pages)
 
 
 @pytest.fixture
@@ -37,14 +38,14 @@ async def evse(api: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("log", LOGS)
-async def test_an_entry_is_found_however_its_instant_is_spelt(
+async def test_log_entry_is_found_by_equivalent_timestamps(
     api: Any, evse: dict[str, Any], log: str
 ) -> None:
     entry = (await api.get(f"{evse['url']}/{log}?page_size=2")).body[1]
     text = entry[LOGS[log]]
     assert entry["url"] == f"{evse['url']}/{log}/{text}/"
     east = datetime.fromisoformat(text).astimezone(timezone(timedelta(hours=5, minutes=30)))
-    for spelt in (
+    for timestamp in (
         text,
         text.lower(),
         quote(text, safe=""),
@@ -52,14 +53,12 @@ async def test_an_entry_is_found_however_its_instant_is_spelt(
         quote(east.isoformat()),
     ):
         for slash in ("", "/"):
-            answer = await api.get(f"{evse['url']}/{log}/{spelt}{slash}")
+            answer = await api.get(f"{evse['url']}/{log}/{timestamp}{slash}")
             assert (answer.status, answer.body) == (200, entry)
 
 
 @pytest.mark.parametrize("log", LOGS)
-async def test_another_instant_or_no_instant_is_a_404(
-    api: Any, evse: dict[str, Any], log: str
-) -> None:
+async def test_log_entry_at_another_time_is_a_404(api: Any, evse: dict[str, Any], log: str) -> None:
     text = (await api.get(f"{evse['url']}/{log}?page_size=1")).body[0][LOGS[log]]
     whole = text.partition(".")[0]
     for other in (whole + "Z", text[:-1], "latest", "2026-06-01", "9999-12-31T23:59:59-01:00"):
@@ -67,67 +66,73 @@ async def test_another_instant_or_no_instant_is_a_404(
 
 
 @pytest.mark.parametrize("log", LOGS)
-async def test_logs_of_an_unknown_evse_are_a_404(api: Any, log: str) -> None:
-    nowhere = "/evses/evse00000000000000000000000000"
-    assert (await api.get(f"{nowhere}/{log}")).status == 404
-    assert (await api.get(f"{nowhere}/{log}/2026-06-01T00:00:00.000001Z")).status == 404
+async def test_logs_of_unknown_evse_are_a_404(api: Any, log: str) -> None:
+    unknown = "/evses/evse00000000000000000000000000"
+    assert (await api.get(f"{unknown}/{log}")).status == 404
+    assert (await api.get(f"{unknown}/{log}/2026-06-01T00:00:00.000001Z")).status == 404
 
 
 @pytest.mark.parametrize("log", LOGS)
-async def test_entries_are_strictly_newest_first_and_never_on_a_full_second(
+async def test_log_entries_are_newest_first_and_never_on_a_full_second(
     api: Any, evse: dict[str, Any], log: str
 ) -> None:
     times = [entry[LOGS[log]] for entry in await entries(api, f"{evse['url']}/{log}")]
     assert times == sorted(set(times), reverse=True)
     assert not [text for text in times if text.endswith(".000000Z")]
-    assert at(times[0]) <= api.simulator.clock()
+    assert parse_time(times[0]) <= api.simulator.clock()
 
 
 @pytest.mark.parametrize("log", LOGS)
-async def test_a_log_is_cut_by_two_instants_and_shows_its_evse_in_full(
+async def test_log_filters_by_time_and_expands_the_evse(
     api: Any, evse: dict[str, Any], log: str
 ) -> None:
     url, member = f"{evse['url']}/{log}", LOGS[log]
     whole = (await api.get(f"{url}?page_size=20")).body
-    bounds = query(**{f"{member}__gte": whole[12][member], f"{member}__lte": whole[4][member]})
+    bounds = query_string(
+        **{f"{member}__gte": whole[12][member], f"{member}__lte": whole[4][member]}
+    )
     assert (await api.get(f"{url}?{bounds}")).body == whole[4:13]
-    shown = (await api.get(f"{url}?page_size=2&{query(expand=EXPANSIONS)}")).body
+    shown = (await api.get(f"{url}?page_size=2&{query_string(expand=EXPANSIONS)}")).body
     assert {entry["evse"]["id"] for entry in shown} == {evse["id"]}
     assert shown[0]["evse"]["model"]["make"]["name"]
-    assert (await api.get(f"{whole[0]['url']}?{query(expand=EXPANSIONS)}")).body == shown[0]
+    assert (await api.get(f"{whole[0]['url']}?{query_string(expand=EXPANSIONS)}")).body == shown[0]
 
 
 @pytest.mark.parametrize("log", LOGS)
-async def test_logs_go_back_for_months_and_no_further_than_the_evse(api: Any, log: str) -> None:
+async def test_logs_start_months_ago_but_not_before_the_evse(api: Any, log: str) -> None:
     for evse in (await api.get("/evses?page_size=100")).body:
-        early = f"{evse['url']}/{log}?{query(**{LOGS[log] + '__lte': '2026-04-01T00:00:00Z'})}"
+        early = (
+            f"{evse['url']}/{log}?{query_string(**{LOGS[log] + '__lte': '2026-04-01T00:00:00Z'})}"
+        )
         found = (await api.get(early)).body
         assert all(entry[LOGS[log]] > "2026-03" for entry in found)
     assert found or log == "error_logs"
 
 
-def test_an_instant_that_would_fall_on_a_full_second_is_moved() -> None:
+def test_full_seconds_are_avoided() -> None:
     whole = datetime(2026, 6, 1, 12, tzinfo=UTC)
     assert avoid_full_second(whole).microsecond == 1
     other = whole.replace(microsecond=5)
     assert avoid_full_second(other) == other
 
 
-def test_what_follows_shortly_stays_on_its_day() -> None:
-    class Late:
-        def between(self, low: int, high: int, *about: object) -> int:
+def test_time_shortly_after_is_on_the_same_day() -> None:
+    class HighestNumbers:
+        """A random generator that returns the greatest number of each range."""
+
+        def between(self, low: int, high: int, *_key: object) -> int:
             return high
 
-    late: Any = Late()
+    random: Any = HighestNumbers()
     midnight = ORIGIN + timedelta(days=5)
     for before in (1, 1000, 2_000_000, 86_399_000_000):
         begin = midnight - timedelta(microseconds=before)
-        assert shortly_after(late, begin, timedelta(seconds=2)) > begin
+        assert shortly_after(random, begin, timedelta(seconds=2)) > begin
         if before >= 1000:
-            assert shortly_after(late, begin, timedelta(seconds=2)) < midnight
+            assert shortly_after(random, begin, timedelta(seconds=2)) < midnight
 
 
-async def test_every_evse_obeys_the_same_physics(api: Any) -> None:
+async def test_evse_statuses_are_physically_possible(api: Any) -> None:
     seen: Counter[str] = Counter()
     for evse in (await api.get("/evses?page_size=12")).body:
         newest_first = await entries(api, f"{evse['url']}/status_logs", pages=3)
@@ -146,7 +151,7 @@ async def test_every_evse_obeys_the_same_physics(api: Any) -> None:
     assert set(seen) == {"Charge", "Delay", "Idle"}
 
 
-async def test_statuses_agree_with_sub_sessions(api: Any) -> None:
+async def test_evse_statuses_agree_with_sub_sessions(api: Any) -> None:
     checked: Counter[bool] = Counter()
     for evse in (await api.get("/evses?page_size=6")).body:
         logs = (await api.get(f"{evse['url']}/status_logs?page_size=100")).body
@@ -159,7 +164,7 @@ async def test_statuses_agree_with_sub_sessions(api: Any) -> None:
     assert min(checked[True], checked[False]) > 20
 
 
-async def test_commands_switch_the_evse(api: Any) -> None:
+async def test_commands_enable_and_disable_the_evse(api: Any) -> None:
     reasons: Counter[str] = Counter()
     for evse in (await api.get("/evses?page_size=8")).body:
         commands = await entries(api, f"{evse['url']}/command_logs", pages=1)
@@ -168,7 +173,8 @@ async def test_commands_switch_the_evse(api: Any) -> None:
         for log in logs:
             before = [c for c in commands if c["logged_at"] < log["sampled_at"]]
             recent = any(
-                abs((at(c["logged_at"]) - at(log["sampled_at"])).total_seconds()) < 5
+                abs((parse_time(c["logged_at"]) - parse_time(log["sampled_at"])).total_seconds())
+                < 5
                 for c in commands
             )
             if before and log["is_plugged_in"] and not recent:
@@ -177,7 +183,7 @@ async def test_commands_switch_the_evse(api: Any) -> None:
     assert reasons["API_TRIGGERED_COMMAND"]
 
 
-async def test_an_error_belongs_to_a_command_that_was_sent(api: Any, evse: dict[str, Any]) -> None:
+async def test_error_entries_follow_their_commands(api: Any, evse: dict[str, Any]) -> None:
     commands = await entries(api, f"{evse['url']}/command_logs")
     errors = await entries(api, f"{evse['url']}/error_logs", pages=1)
     sent = {entry["internal_command_id"]: entry["logged_at"] for entry in commands}
@@ -186,11 +192,11 @@ async def test_an_error_belongs_to_a_command_that_was_sent(api: Any, evse: dict[
     assert known
     for entry in known:
         assert sent[entry["internal_command_id"]] < entry["sampled_at"]
-    # Only what is older than the commands that were looked at may belong to another one.
+    # The other errors are older than the commands that were read.
     assert errors[: len(known)] == known
 
 
-async def test_ocpp_messages_fit_what_the_evse_does(api: Any) -> None:
+async def test_ocpp_messages_agree_with_the_status_log(api: Any) -> None:
     seen: Counter[str] = Counter()
     for evse in (await api.get("/evses?page_size=3")).body:
         logs = (await api.get(f"{evse['url']}/status_logs?page_size=100")).body
@@ -208,7 +214,7 @@ async def test_ocpp_messages_fit_what_the_evse_does(api: Any) -> None:
     assert {"Charging", "SuspendedEVSE", "Available", "MeterValues"} <= set(seen)
 
 
-async def test_ocpp_messages_are_filtered(api: Any, evse: dict[str, Any]) -> None:
+async def test_ocpp_messages_filter_by_direction_and_action(api: Any, evse: dict[str, Any]) -> None:
     url = f"{evse['url']}/ocpp_logs"
     whole = await entries(api, url, pages=3)
     assert {entry["direction"] for entry in whole} == {"Sent", "Received"}
@@ -220,53 +226,53 @@ async def test_ocpp_messages_are_filtered(api: Any, evse: dict[str, Any]) -> Non
     assert wrong.status == 400
 
 
-async def test_the_latest_status_log_is_the_first_of_the_list(api: Any) -> None:
+async def test_latest_status_log_is_the_first_entry(api: Any) -> None:
     for evse in (await api.get("/evses?page_size=5&expand=latest_status_log")).body:
         listed = (await api.get(f"{evse['url']}/status_logs?page_size=1")).body
         assert evse["latest_status_log"] == (listed[0] if listed else None)
 
 
-async def test_logs_grow_with_the_clock_and_what_was_told_stays(
+async def test_logs_grow_with_the_clock_and_keep_past_entries(
     api: Any, evse: dict[str, Any]
 ) -> None:
     before = {log: (await api.get(f"{evse['url']}/{log}")).body for log in LOGS}
     api.simulator.clock.advance(hours=9)
-    for log, told in before.items():
+    for log, past in before.items():
         after = await entries(api, f"{evse['url']}/{log}", pages=3)
-        assert after[after.index(told[0]) :][: len(told)] == told
-        assert after.index(told[0]) > 0 or log in {"error_logs", "command_logs"}
+        assert after[after.index(past[0]) :][: len(past)] == past
+        assert after.index(past[0]) > 0 or log in {"error_logs", "command_logs"}
 
 
-async def test_a_clamp_sees_both_import_and_export(api: Any) -> None:
+async def test_clamp_measures_import_and_export(api: Any) -> None:
     clamp = (await api.get("/ct_clamps?page_size=1")).body[0]
-    found = await everything(api, f"{clamp['url']}/logs?page_size=100", pages=20)
+    found = await all_items(api, f"{clamp['url']}/logs?page_size=100", pages=20)
     currents = [entry["current_milliamps"] for entry in found]
     assert min(currents) < 0 < max(currents)
     assert {entry["ct_clamp"] for entry in found} == {clamp["url"]}
     assert (await api.get(found[7]["url"])).body == found[7]
     for expand in (("ct_clamp",), ("ct_clamp", "ct_clamp.evse")):
-        shown = (await api.get(f"{found[7]['url']}?{query(expand=expand)}")).body
+        shown = (await api.get(f"{found[7]['url']}?{query_string(expand=expand)}")).body
         assert shown["ct_clamp"]["id"] == clamp["id"]
 
 
-async def test_a_clamp_and_the_meter_of_the_same_home_agree(api: Any) -> None:
-    mine = {"EvEnergy-User": api.simulator.user_id}
-    [meter] = (await api.get("/boundary_meters", headers=mine)).body
-    [evse] = [e for e in (await api.get("/evses", headers=mine)).body if e["ct_clamp"]]
-    metered = await everything(api, f"{meter['url']}/status_logs?page_size=100", pages=4)
-    clamped = await everything(api, f"{evse['ct_clamp']}/logs?page_size=100", pages=4)
+async def test_clamp_agrees_with_the_meter_of_its_home(api: Any) -> None:
+    as_user = {"EvEnergy-User": api.simulator.user_id}
+    [meter] = (await api.get("/boundary_meters", headers=as_user)).body
+    [evse] = [e for e in (await api.get("/evses", headers=as_user)).body if e["ct_clamp"]]
+    metered = await all_items(api, f"{meter['url']}/status_logs?page_size=100", pages=4)
+    clamped = await all_items(api, f"{evse['ct_clamp']}/logs?page_size=100", pages=4)
     quarter = timedelta(minutes=15)
     checked = 0
     for newer, older in pairwise(metered):
-        cell = at(newer["sampled_at"])
-        cell -= timedelta(minutes=cell.minute % 15, seconds=cell.second)
-        cell = cell.replace(microsecond=0)
-        if not at(older["sampled_at"]) < cell:
+        quarter_start = parse_time(newer["sampled_at"])
+        quarter_start -= timedelta(minutes=quarter_start.minute % 15, seconds=quarter_start.second)
+        quarter_start = quarter_start.replace(microsecond=0)
+        if not parse_time(older["sampled_at"]) < quarter_start:
             continue
         during = [
             entry["current_milliamps"]
             for entry in clamped
-            if cell <= at(entry["sampled_at"]) < cell + quarter
+            if quarter_start <= parse_time(entry["sampled_at"]) < quarter_start + quarter
         ]
         for milliamps in during:
             watts = milliamps * 230 / 1000
@@ -275,21 +281,23 @@ async def test_a_clamp_and_the_meter_of_the_same_home_agree(api: Any) -> None:
     assert checked > 100
 
 
-async def test_some_evses_have_not_reported_yet(start: Any) -> None:
+async def test_evses_that_never_reported_have_no_logs(start: Any) -> None:
     api = await start(vehicles=100)
-    silent = [e for e in (await api.get("/evses?page_size=100")).body if not e["latest_status_log"]]
-    assert silent
-    assert (await api.get(f"{silent[0]['url']}/status_logs")).body == []
+    without_logs = [
+        e for e in (await api.get("/evses?page_size=100")).body if not e["latest_status_log"]
+    ]
+    assert without_logs
+    assert (await api.get(f"{without_logs[0]['url']}/status_logs")).body == []
 
 
-async def test_the_same_seed_gives_the_same_world_and_another_seed_another(start: Any) -> None:
+async def test_world_depends_on_the_seed_only(start: Any) -> None:
     async def world(seed: int) -> list[Any]:
         api = await start(seed=seed, rate_limit=None, clock=Clock(speed=0))
         root = api.simulator.base_url
         answers: list[Any] = [api.simulator.client_id, api.simulator.user_id]
         evse_id = (await api.get("/evses")).body[3]["id"]
         paths = ["/users", "/evses", "/ct_clamps", "/evse_firmware_versions"]
-        # The second world is asked for its logs in another order.
+        # The logs of the second world are read in reverse order.
         logs = sorted(LOGS, reverse=bool(len(seen) % 2))
         found = {log: (await api.get(f"/evses/{evse_id}/{log}")).body for log in logs}
         answers += [(await api.get(path)).body for path in paths]
