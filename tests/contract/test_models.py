@@ -73,13 +73,7 @@ def theirs(  # noqa: PLR0911  (one return a form)
     if len(arms) == 1:
         return theirs(spec, owner, name, arms[0], item=item)
     if arms:
-        said = sorted(theirs(spec, owner, name, arm, item=item) for arm in arms)
-        for one, other in (said, said[::-1]):
-            if other == "str":
-                return f"link {one}"
-            if other == "tuple of str":
-                return f"tuple of link {one.removeprefix('tuple of ')}"
-        return f"one of {said}"
+        return _union(sorted(theirs(spec, owner, name, arm, item=item) for arm in arms))
     if "$ref" in schema:
         return str(ref_name(schema))
     types_ = schema.get("type", ())
@@ -93,6 +87,18 @@ def theirs(  # noqa: PLR0911  (one return a form)
         return inline if schema.get("properties") else "JsonObject"
     formats = _FORMATS if kind == "string" else {}
     return formats.get(schema.get("format", ""), _TYPES[kind])
+
+
+def _union(said: list[str]) -> str:
+    """What the alternatives of a schema say together."""
+    for one, other in (said, said[::-1]):
+        if other == "str":
+            return f"link {one}"
+        if other == "tuple of str":
+            return f"tuple of link {one.removeprefix('tuple of ')}"
+        if other == f"tuple of {one}":
+            return f"several {one}"
+    return f"one of {said}"
 
 
 def differences(
@@ -126,7 +132,7 @@ def differences(
         if default is not attrs.NOTHING and default is not None and not standing:
             yield f"{where} defaults to {default!r}; absent must read None"
         none = type(None) in _arms(hint)
-        may = nullable(schema) or (member not in required) or (name, member) in fixes.NULLABLE_TOO
+        may = nullable(schema) or (member not in required)
         if none != may:
             yield f"{where} may {'not ' if none else ''}be None"
         listed = enum_of(schema)
@@ -229,14 +235,14 @@ def test_component_schemas_are_all_compared(spec: Description) -> None:
 
 class _Fixes:
     def __init__(self, table: str, without: Any) -> None:
-        for name in ("MEMBERS_ADDED", "MEMBER_TYPES", "NULLABLE_TOO", "DEFAULTS"):
+        for name in ("MEMBERS_ADDED", "MEMBER_TYPES", "DEFAULTS"):
             kept = dict(getattr(corrections, name))
             if name == table:
                 del kept[without]
             setattr(self, name, kept)
 
 
-@pytest.mark.parametrize("table", ["MEMBERS_ADDED", "MEMBER_TYPES", "NULLABLE_TOO", "DEFAULTS"])
+@pytest.mark.parametrize("table", ["MEMBERS_ADDED", "MEMBER_TYPES", "DEFAULTS"])
 def test_corrections_of_fields_are_needed(spec: Description, table: str) -> None:
     for owner, member in getattr(corrections, table):
         cls = getattr(ev_energy.models, owner)

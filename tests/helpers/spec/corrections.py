@@ -169,11 +169,6 @@ BODY_ENUMS = {
     "EVSEImportRequestProvider": "EVSEImportRequest is a body, whose members are arguments",
 }
 
-#: Required members that may be null, whatever their schema says.
-NULLABLE_TOO = {
-    ("Vehicle", "maximum_charge_limit_percentage"): "its text says when it is null",
-}
-
 #: Members with a default other than None.
 DEFAULTS = {
     ("GeoJsonPolygon", "type"): "the only value there is: nobody has to write it",
@@ -182,7 +177,6 @@ DEFAULTS = {
 
 #: Members that a model has beyond its schema.
 MEMBERS_ADDED = {
-    ("Inverter", "user"): "three examples carry it: list, detail and create",
     ("Location", "current_carbon_intensity_grams_per_kilowatt_hour"): "LocationDetail's",
 }
 
@@ -192,10 +186,6 @@ MEMBER_TYPES = {
     ("SolarForecast", "location"): ("LatLong", "the inline object has the members of LatLong"),
     ("PriceSummary", "price"): ("Money or str", "a decimal number as text, in major units"),
     ("Tariff", "scheduler_tariff"): ("link Tariff", "the inline object is an incomplete Tariff"),
-    ("UsageInterval", "energy_delivered_by_price"): (
-        "several EnergyDeliveredByPrice",
-        "an object by its schema, one a price by its text",
-    ),
     ("EnergyUsage", "charging_sub_session"): (
         "link ChargingSubSession",
         "it can be expanded, though only its URL is described",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from ev_energy._contract.corrections import OF_REPLIES, corrected
 from ev_energy._contract.facts import MissingFactsError, facts, lookup
 from tests.helpers.spec import corrections
 from tests.helpers.spec.openapi import document
@@ -289,8 +290,8 @@ def nullable(schema: Schema) -> bool:
 
 @functools.cache
 def from_facts() -> Description:
-    """The facts that are in the repository, without the description's text and examples."""
-    return Description(document(facts()))
+    """The facts that are in the repository, corrected where replies differ from the description."""
+    return Description(document(corrected(facts(), OF_REPLIES)))
 
 
 @functools.cache

@@ -86,7 +86,7 @@ class Replies:
         self, owner: str, name: str, schema: Schema, depth: int, *, item: bool = False
     ) -> st.SearchStrategy[Any]:
         made = self._right(owner, name, schema, depth, item=item)
-        if nullable(schema) or (owner, name) in corrections.NULLABLE_TOO:
+        if nullable(schema):
             made = {"some": made | st.none(), "all": st.none(), "no": made}[self.style.nulls]
         return made | JSON if self.style.faults else made
 
@@ -120,9 +120,6 @@ class Replies:
         if fixed.startswith("link "):
             linked = fixed.removeprefix("link ")
             return URLS | (self.of(linked, depth - 1) if depth else URLS)
-        if fixed.startswith("several "):
-            one = self.of(fixed.removeprefix("several "), 0)
-            return one | st.lists(one, max_size=2)
         if fixed.startswith("dict of "):
             known = st.sampled_from(["RED", "AMBER", "GREEN", "NOT_APPLICABLE"])
             texts = known | st.just("BRAND_NEW") if self.style.news else known
