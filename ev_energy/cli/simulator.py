@@ -167,11 +167,11 @@ def line(seen: SeenRequest, paint: Callable[[str, str], str]) -> str:
     status = str(seen.status or "---")
     request = f"{printable(seen.method, 20):6} {target}"
     duration = f"{seen.seconds * 1000:.0f} ms"
-    if seen.control:
+    if seen.is_admin:
         return paint(_DIM, f"    {status} {request}  {duration}")
     fault = f"  {paint(_RED, seen.fault)}" if seen.fault else ""
     colour = _COLOURS.get(seen.status // 100, _RED)
-    details = paint(_DIM, f"{duration}  {printable(seen.who)}")
+    details = paint(_DIM, f"{duration}  {printable(seen.sender)}")
     return f"{paint(colour, status)} {request}  {details}{fault}"
 
 
@@ -193,7 +193,7 @@ def welcome(
         "client secret": simulator.client_secret,
         "user id": simulator.user_id,
         "clock": f"{simulator.clock():%Y-%m-%d %H:%M:%S} UTC, {speed_text}",
-        "control API": f"{simulator.control_url}/",
+        "admin API": f"{simulator.admin_url}/",
     }
     if state is not None:
         rows["state"] = f"{state}, {'resumed' if resumed else 'new'}"

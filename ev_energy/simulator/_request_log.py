@@ -1,9 +1,10 @@
-"""What came in, who sent it, and how it was answered."""
+"""The log of requests: what was sent, by which application and user, and the status."""
 
 from __future__ import annotations
 
 import base64
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
@@ -22,55 +23,55 @@ if TYPE_CHECKING:
     from ev_energy.simulator.oauth import AuthorizationServer
 
 
-#: So that a simulator which runs for weeks does not grow for weeks.
-_KEPT: Final = 10_000
-#: Where the simulator itself is watched and steered; nothing of the API is there.
-_CONTROL: Final = "/__sim"
+#: Limits the memory of a simulator that runs for weeks.
+_MAX_REQUESTS: Final = 10_000
+#: The path of the admin endpoints, which are not part of the API.
+_ADMIN: Final = "/__sim"
 
 
 @attrs.frozen(kw_only=True)
 class SeenRequest:
-    """A request as the simulator saw it. Credentials are not kept."""
+    """A request that the simulator has received, without its credentials."""
 
     method: str
     path: str
-    """As it came over the wire, percent signs and all."""
+    """The path as it was sent, still percent-encoded."""
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
-    """All but Authorization; names in capitals or not."""
+    """All headers but Authorization; names are case-insensitive."""
     authorization_scheme: str | None
-    """``Bearer`` or ``Basic``; None if there was no such header."""
+    """The scheme of the Authorization header, such as ``Bearer``; None without the header."""
     status: int
-    """What it was answered with; 0 if it got no reply."""
+    """The status of the reply; 0 without a reply."""
     target: str
-    """Path and query in one, as they came."""
+    """Path and query as they were sent."""
     at: datetime
-    """What time it was in the world."""
+    """The simulated time of the request, in UTC."""
     seconds: float
-    """How many real seconds it took to answer."""
+    """Real seconds from the request to the reply."""
     client_id: str | None
-    """The application that sent it; None if that cannot be told."""
+    """The client id of the application; None if it is unknown."""
     user_id: str | None
-    """Whose token it had; None if it was an application's own, or none."""
+    """The id of the user of the token; None for a token of an application, or no token."""
     fault: str | None
-    """The kind of fault that struck it, if one did."""
-    control: bool
-    """Whether it was for the simulator rather than the API: such requests are only logged."""
+    """The kind of the fault that struck the request; None without a fault."""
+    is_admin: bool
+    """Whether it was for an admin endpoint; these are passed to ``log`` but not kept."""
 
     @property
-    def who(self) -> str:
-        """Return who sent it, as far as that is known."""
+    def sender(self) -> str:
+        """The application and the user as far as they are known, else ``-``."""
         return " ".join(filter(None, [self.client_id, self.user_id])) or "-"
 
     def __str__(self) -> str:
-        """Return a line for a log."""
-        what = f"{self.status or '---'} {self.method:6} {self.target}"
-        struck = f" ({self.fault})" if self.fault else ""
-        return f"{what} {self.seconds * 1000:.0f} ms {self.who}{struck}"
+        """Return a line of a log."""
+        summary = f"{self.status or '---'} {self.method:6} {self.target}"
+        fault = f" ({self.fault})" if self.fault else ""
+        return f"{summary} {self.seconds * 1000:.0f} ms {self.sender}{fault}"
 
 
-class Journal:
-    """Notes requests on their way out."""
+class RequestLog:
+    """Records requests when their replies are sent."""
 
     def __init__(
         self,
@@ -82,14 +83,14 @@ class Journal:
         self._now = now
         self._log = log
         self.requests: list[SeenRequest] = []
-        """What came in for the API, the newest last."""
+        """Requests to the API and for tokens, the newest last."""
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Have a request answered, and note what came of it."""
-        # The token may be gone afterwards.
-        who, began = self._sender(request), time.perf_counter()
-        status = 500
+        """Handle a request and record it."""
+        # The request may revoke its own token.
+        sender, start = self._sender(request), time.perf_counter()
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR
         try:
             response = await handler(request)
             status = response.status
@@ -99,19 +100,19 @@ class Journal:
         else:
             return response
         finally:
-            self._note(request, status, who, time.perf_counter() - began)
+            self._add(request, status, sender, time.perf_counter() - start)
 
-    def _note(
+    def _add(
         self,
         request: web.Request,
         status: int,
-        who: tuple[str | None, str | None],
+        sender: tuple[str | None, str | None],
         seconds: float,
     ) -> None:
         headers = CIMultiDict(request.headers)
         authorization = headers.popall(hdrs.AUTHORIZATION, [])
         path, fault = request.rel_url.raw_path, request.get(STRUCK_BY)
-        seen = SeenRequest(
+        seen_request = SeenRequest(
             method=request.method,
             path=path,
             query=tuple(request.query.items()),
@@ -121,42 +122,36 @@ class Journal:
             target=request.path_qs,
             at=self._now(),
             seconds=seconds,
-            client_id=who[0],
-            user_id=who[1],
+            client_id=sender[0],
+            user_id=sender[1],
             fault=None if fault is None else fault.kind,
-            control=path in {"/", _CONTROL} or path.startswith(f"{_CONTROL}/"),
+            is_admin=path in {"/", _ADMIN} or path.startswith(f"{_ADMIN}/"),
         )
-        if not seen.control:
-            self.requests.append(seen)
-            del self.requests[:-_KEPT]
+        if not seen_request.is_admin:
+            self.requests.append(seen_request)
+            del self.requests[:-_MAX_REQUESTS]
         if self._log is not None:
-            self._log(seen)
+            self._log(seen_request)
 
     def _sender(self, request: web.Request) -> tuple[str | None, str | None]:
-        """Return the application and the user that credentials belong to."""
-        scheme, _, rest = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        """Return the application and the user of the credentials."""
+        scheme, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         match scheme.lower():
             case "bearer":
-                grant = self._auth_server.introspect(rest.strip())
-                return (
-                    (None, None)
-                    if grant is None
-                    else (
-                        grant.application.client_id,
-                        grant.user_id,
-                    )
-                )
+                token_info = self._auth_server.introspect(credentials.strip())
+                if token_info is None:
+                    return None, None
+                return token_info.application.client_id, token_info.user_id
             case "basic":
-                known = _user_of_basic(rest)
-                return (known if known in self._auth_server.applications else None), None
+                client_id = _user_of_basic(credentials)
+                return (client_id if client_id in self._auth_server.applications else None), None
             case _:
                 return None, None
 
 
-def _user_of_basic(encoded: str) -> str:
+def _user_of_basic(credentials: str) -> str:
     try:
-        return unquote_plus(base64.b64decode(encoded.strip(), validate=True).decode()).partition(
-            ":"
-        )[0]
-    except ValueError:  # neither base64 nor, perhaps, text
+        decoded = base64.b64decode(credentials.strip(), validate=True).decode()
+    except ValueError:  # not base64, or not UTF-8
         return ""
+    return unquote_plus(decoded).partition(":")[0]

@@ -1,4 +1,4 @@
-"""The simulator: a world, the API in front of it, and a socket."""
+"""The simulator: the simulated world, the API in front of it, and the server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar
 
 from aiohttp import web
 
-from ev_energy.simulator import _status_page as status
-from ev_energy.simulator import admin as control
-from ev_energy.simulator import oauth, onboarding_pages
-from ev_energy.simulator._request_log import Journal, SeenRequest
+from ev_energy.simulator import _status_page, admin, oauth, onboarding_pages
+from ev_energy.simulator._request_log import RequestLog, SeenRequest
 from ev_energy.simulator._secrets import Secrets
-from ev_energy.simulator._state_file import Keeper, Kept, chosen, read_state, write_state
-from ev_energy.simulator._threads import done_in, entered_in_thread
+from ev_energy.simulator._state_file import (
+    SimulatorState,
+    StateFile,
+    choose,
+    read_state,
+    write_state,
+)
+from ev_energy.simulator._threads import run_in_loop, run_in_thread
 from ev_energy.simulator.admin import HostCheck
 from ev_energy.simulator.clock._clock import Clock
 from ev_energy.simulator.clock._service_time import ServiceClock, checked_source
@@ -48,8 +52,8 @@ __all__ = ["SeenRequest", "Simulator"]
 
 T = TypeVar("T")
 
-#: The largest body that is read.
-_MOST_BYTES: Final = 20 * 2**20
+#: The largest request body.
+_MAX_BODY_BYTES: Final = 20 * 2**20
 
 
 class _Options(TypedDict, total=False):
@@ -67,36 +71,36 @@ class _Options(TypedDict, total=False):
 
 
 class Simulator:
-    """The ev.energy v2 API on a port of this machine, with made-up users, cars and charge points.
+    """The ev.energy v2 API on a port of this machine, with invented users, vehicles and EVSEs.
 
-    Use it as ``async with Simulator() as simulator`` to serve in the running event loop, or as
-    ``with Simulator.in_thread() as simulator`` to serve beside blocking code. The data are the
-    same for the same ``seed`` and ``vehicles``; what requests change lasts as long as the object,
-    or as the file that ``state`` names. Any thread may use what is public here.
+    Use ``async with Simulator() as simulator`` to serve in the running event loop, or
+    ``with Simulator.in_thread() as simulator`` to serve beside blocking code. The same ``seed``
+    and ``vehicles`` give the same data. Changes that requests make last as long as the object, or
+    as the file ``state``. All public methods and attributes are thread-safe.
 
     Args:
-        seed: Which data to make up; 1 unless the state file says otherwise.
-        vehicles: How many vehicles there are; 50 unless the state file says otherwise.
-        port: Where to listen; 0 for a free port.
-        host: The name or address to listen at. With another than a loopback one, whoever can
-            reach this machine can do as they like here.
-        rate_limit: Requests in a rolling hour, by application and user; None for no limit.
-        clock: What time it is in there; it follows the one on the wall if left out.
-        log: Called with every request once it is answered; its text is a line for people.
-        state: A file to go on from if it is there, and to save in, every few seconds and at the
-            end. `ValueError` if it is damaged, or was made with another seed or other vehicles.
+        seed: The seed of the data; by default that of the state file, else 1.
+        vehicles: The number of vehicles; by default that of the state file, else 50.
+        port: The port to listen on; 0 for a free port.
+        host: The name or address to listen on. Unless it is a loopback address, every client
+            that can reach this machine can control the simulator.
+        rate_limit: Requests per rolling hour for each application and user; None for no limit.
+        clock: The clock of the simulated world; by default it follows real time.
+        log: Called with every request after its reply; ``str(request)`` is a line of a log.
+        state: A file to resume from if it exists, and to save to, every few seconds and at the
+            end. `ValueError` if it is damaged, or has another seed or number of vehicles.
         fixed_secrets: Whether client secrets, tokens, codes and the signing secrets of webhooks
-            follow from the seed, so that they are the same in every run. They are random
-            otherwise, and a state file keeps them.
-        service_time: What lifetimes of tokens and codes and the hour of the rate limit go by:
-            ``"real"`` seconds, whatever the speed of the clock, or those of the ``"world"``. In
-            both, a jump of the clock counts.
-        webhook_timestamps: Which time deliveries are signed with: the ``"real"`` one, which
-            receivers compare it with, or that of the ``"world"``.
+            are derived from the seed, and so are the same in every run. Otherwise they are
+            random, and a state file preserves them.
+        service_time: The time of token and code lifetimes and of the rate limit: ``"real"``,
+            independent of the speed of the clock, or ``"world"``. Both include jumps of the
+            clock.
+        webhook_timestamps: The time that deliveries are signed with: ``"real"``, which receivers
+            compare with their own clock, or ``"world"``.
     """
 
     _middlewares: ClassVar[Sequence[Middleware]] = ()
-    """What every reply passes through on its way to the faults; for tests that look at them."""
+    """Middlewares between the API and the faults, for tests that check all replies."""
     _save_every: ClassVar[float] = 5.0
 
     def __init__(
@@ -117,13 +121,13 @@ class Simulator:
         service_time = checked_source("service_time", service_time)
         webhook_timestamps = checked_source("webhook_timestamps", webhook_timestamps)
         path = None if state is None else Path(state)
-        found = None if path is None else read_state(path)
-        self.seed = chosen(found, "seed", seed, 1)
-        """Which data were made up."""
-        self.vehicles = chosen(found, "vehicles", vehicles, 50)
-        """How many vehicles there are before requests connect more."""
+        saved = None if path is None else read_state(path)
+        self.seed = choose(saved, "seed", seed, 1)
+        """The seed of the data."""
+        self.vehicles = choose(saved, "vehicles", vehicles, 50)
+        """The number of vehicles before requests connect more."""
         self.clock = clock or Clock()
-        """What time it is in there; move it as you like."""
+        """The clock of the simulated world, which may be moved."""
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -136,11 +140,11 @@ class Simulator:
         )
         self._browser_sessions = BrowserSessions()
         self.faults = Faults(self._world.random, revoke=self._auth_server.revoke_any)
-        """What is to go wrong."""
+        """The faults of this simulator."""
         self.webhooks = Webhooks(
             self.clock, self._world.random, secrets, timestamps=webhook_timestamps
         )
-        """The endpoints of webhooks, and what became of the deliveries."""
+        """The endpoints of webhooks and their deliveries."""
         self._event_publisher = EventPublisher(
             self._world, self.webhooks, root=lambda: self.base_url
         )
@@ -150,29 +154,29 @@ class Simulator:
         self._dispatcher = Dispatcher(
             self._world, self._auth_server, self._rate_limiter, OPERATIONS
         )
-        self._journal = Journal(self._auth_server, self.clock.now, log)
+        self._request_log = RequestLog(self._auth_server, self.clock.now, log)
         application = self._auth_server.register(
             oauth.ALL_SCOPES, ("https://drivers.example.com/",)
         )
         self.client_id = application.client_id
-        """An application with all scopes, for the client credentials grant."""
+        """The client id of an application with all scopes, for the client credentials grant."""
         self.user_id: str = self._world.user_id(0)
-        """A user with several EVSEs, two cars, solar panels and a home battery."""
+        """The id of a user with several EVSEs, two vehicles, solar panels and a home battery."""
         parts = self._world, self._auth_server, self.webhooks, self._rate_limiter
-        self._kept = Kept(self.seed, self.vehicles, *parts)
-        self._first_day = write_state(self._kept.dump())
-        self._keeper: Keeper | None = None
+        self._state = SimulatorState(self.seed, self.vehicles, *parts)
+        self._initial_state = write_state(self._state.dump())
+        self._state_file: StateFile | None = None
         if path is not None:
-            self._keeper = Keeper(path, self._kept.dump, every=self._save_every)
-        if found is not None:
-            pace = self.clock.speed
-            self._kept.load(found, str(path))
+            self._state_file = StateFile(path, self._state.dump, interval=self._save_every)
+        if saved is not None:
+            speed = self.clock.speed
+            self._state.load(saved, str(path))
             if self.client_id not in self._auth_server.applications:
                 raise ValueError(f"{path}: damaged: its first application is missing")
-            if clock is not None:  # a clock that was passed in has the speed that is wanted
-                self.clock.run(pace)
-            # A reset leads back to the secret that clients were told, not to one of this run.
-            self._first_day = write_state(_with_secret(self._first_day, self.client_secret))
+            if clock is not None:  # a clock that the caller passes keeps its speed
+                self.clock.run(speed)
+            # A reset must keep the secret that clients use, not restore that of this run.
+            self._initial_state = write_state(_with_secret(self._initial_state, self.client_secret))
 
     @property
     def client_secret(self) -> str:
@@ -181,13 +185,13 @@ class Simulator:
 
     @property
     def service_clock(self) -> ServiceClock:
-        """The clock that lifetimes of tokens and the rate limit go by."""
+        """The clock of token lifetimes and of the rate limit."""
         return self._world.service_clock
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """What came in for the API and for tokens, the newest last. Clear it as you like."""
-        return self._journal.requests
+        """Requests to the API and for tokens, the newest last. The list may be cleared."""
+        return self._request_log.requests
 
     @property
     def base_url(self) -> str:
@@ -196,17 +200,17 @@ class Simulator:
 
     @property
     def token_url(self) -> str:
-        """Where tokens are issued."""
+        """The URL of the token endpoint."""
         return f"{self._origin}/o/token/"
 
     @property
     def page_url(self) -> str:
-        """The page that shows a browser how things are."""
+        """The URL of the status page."""
         return f"{self._origin}/"
 
     @property
-    def control_url(self) -> str:
-        """Where other programs steer the simulator, without a slash at the end."""
+    def admin_url(self) -> str:
+        """The URL of the admin endpoints, without a slash at the end."""
         return f"{self._origin}/__sim"
 
     @property
@@ -217,9 +221,9 @@ class Simulator:
         return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{port}"
 
     def curl(self, origin: str | None = None) -> str:
-        """Return lines for a shell that get a token and list EVSEs with it.
+        """Return a shell script that gets a token and lists EVSEs.
 
-        ``origin`` is how the shell's machine reaches this one, if not at `base_url`.
+        ``origin`` replaces the origin of `base_url`, for a shell on another machine.
         """
         origin = origin or self._origin
         return (
@@ -240,11 +244,11 @@ class Simulator:
         onboarding_redirect_url: str | None = None,
         organisation: str | None = DEFAULT_ORGANISATION,
     ) -> tuple[str, str]:
-        """Register one more application; return its client id and secret.
+        """Register an application; return its client id and secret.
 
-        It may ask for all ``scopes`` there are unless told otherwise. A ``public`` one has no
-        secret, and proves itself with PKCE. One without an ``organisation`` has no regions.
-        `ValueError` names what will not do.
+        It may request all scopes by default. A ``public`` application has no secret and uses
+        PKCE. An application without ``organisation`` has no regions. `ValueError` names an
+        invalid argument.
         """
 
         def add() -> tuple[str, str]:
@@ -268,59 +272,61 @@ class Simulator:
         client_id: str | None = None,
         scopes: Iterable[str] | None = None,
     ) -> dict[str, Any]:
-        """Return the tokens of a user who went through login and consent.
+        """Return the tokens of a user, as after login and consent.
 
-        That is what the token endpoint answers: ``access_token``, ``refresh_token`` and more. The
-        user and the application are the first ones unless told otherwise, the scopes all that the
-        application may have. `ValueError` names what is not there.
+        The result is the reply of the token endpoint: ``access_token``, ``refresh_token`` and
+        more. The defaults are the first user, the first application and all its scopes.
+        `ValueError` names a user or application that does not exist.
         """
-        who, what = user_id or self.user_id, client_id or self.client_id
+        user, application = user_id or self.user_id, client_id or self.client_id
 
         def sign_in() -> dict[str, Any]:
-            if self._world.tables["users"].get(who) is None:
-                raise ValueError(f"user_id: there is no {who}")
-            if what not in self._auth_server.applications:
-                raise ValueError(f"client_id: there is no {what}")
-            return self._auth_server.sign_in(what, who, scopes)
+            if self._world.tables["users"].get(user) is None:
+                raise ValueError(f"user_id: {user} does not exist")
+            if application not in self._auth_server.applications:
+                raise ValueError(f"client_id: {application} does not exist")
+            return self._auth_server.sign_in(application, user, scopes)
 
         return self._in_loop(sign_in)
 
     def expire_tokens(self) -> None:
-        """Make every access token issued so far invalid: the next request with one gets 401.
+        """Make all access tokens invalid: the next request with one gets 401.
 
-        Refresh tokens stay good.
+        Refresh tokens stay valid.
         """
         self._in_loop(self._auth_server.expire_tokens)
 
     def revoke_token(self, token: str) -> bool:
-        """Make an access or refresh token invalid; return whether it was one.
+        """Revoke an access or refresh token; return whether it was valid.
 
-        A refresh token takes its access token along.
+        A refresh token is revoked with its access token.
         """
         return self._in_loop(lambda: self._auth_server.revoke_any(token))
 
     def reset(self) -> None:
-        """Make everything as it was on the first day, before any request and any state file.
+        """Restore the initial state, before any request and any state file.
 
-        The clock goes back too; faults, endpoints of webhooks and seen requests are gone.
+        The clock is set back, and faults, endpoints of webhooks and requests are removed.
         """
         self._in_loop(self._reset)
 
     def save(self) -> None:
-        """Write the state file now; `RuntimeError` if there is none."""
-        if self._keeper is None:
-            raise RuntimeError("there is no file to save in: make it with Simulator(state=...)")
-        self._in_loop(self._keeper.save)
+        """Write the state file now; `RuntimeError` without a state file."""
+        if self._state_file is None:
+            raise RuntimeError(
+                "there is no state file: create the simulator with Simulator(state=...)"
+            )
+        self._in_loop(self._state_file.save)
 
     def state(self) -> str:
-        """Return what the state file would hold now. There are tokens and secrets in it."""
-        return self._in_loop(lambda: write_state(self._kept.dump()))
+        """Return the current content of a state file. It contains tokens and secrets."""
+        return self._in_loop(lambda: write_state(self._state.dump()))
 
     async def __aenter__(self) -> Self:
         if self._runner is not None:
-            raise RuntimeError("the simulator is running already")
-        if self._keeper is not None:
-            self._keeper.save()  # whoever cannot is told now, and not when all is lost
+            raise RuntimeError("the simulator is already running")
+        if self._state_file is not None:
+            self._state_file.save()  # fails now if the file cannot be written, not at the end
         runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
@@ -331,8 +337,8 @@ class Simulator:
         self._runner, self._loop = runner, asyncio.get_running_loop()
         await self.webhooks.start()
         self._event_publisher.start()
-        if self._keeper is not None:
-            self._keeper.start(self.clock)
+        if self._state_file is not None:
+            self._state_file.start(self.clock)
         return self
 
     async def __aexit__(
@@ -350,55 +356,55 @@ class Simulator:
             await runner.cleanup()
         finally:
             self._loop = None
-            if self._keeper is not None:
-                await self._keeper.close()
+            if self._state_file is not None:
+                await self._state_file.close()
 
     @classmethod
     @contextmanager
     def in_thread(cls, **options: Unpack[_Options]) -> Generator[Self, None, None]:
-        """Serve on an event loop in a thread of its own until the ``with`` block ends."""
+        """Serve on an event loop in a new thread until the ``with`` block ends."""
         simulator = cls(**options)
-        with entered_in_thread(simulator, "ev-energy-simulator"):
+        with run_in_thread(simulator, "ev-energy-simulator"):
             yield simulator
 
     def _app(self) -> web.Application:
         host_check = HostCheck(self._host)
         app = web.Application(
-            middlewares=[self._journal.middleware, host_check.middleware],
-            client_max_size=_MOST_BYTES,
+            middlewares=[self._request_log.middleware, host_check.middleware],
+            client_max_size=_MAX_BODY_BYTES,
         )
         self.faults.install(app)
         app.middlewares.extend(self._middlewares)
         self._dispatcher.install(app.router, "/v2")
-        directory = WorldUsers(self._world)
-        oauth.install(app, self._auth_server, directory, self._browser_sessions)
+        users = WorldUsers(self._world)
+        oauth.install(app, self._auth_server, users, self._browser_sessions)
         onboarding_pages.install(
             app,
             WorldConnector(self._world),
-            directory,
+            users,
             self._auth_server.applications,
             self._browser_sessions,
             self.clock,
         )
         _evidence_bucket.add_routes(app, self._world)
         self._portal.install(app)
-        control.install(app, self, self._world, self._auth_server)
-        status.install(app, self, self._world, self._browser_sessions)
+        admin.install(app, self, self._world, self._auth_server)
+        _status_page.install(app, self, self._world, self._browser_sessions)
         return app
 
-    def _in_loop(self, work: Callable[[], T]) -> T:
-        return done_in(self._loop, work)
+    def _in_loop(self, function: Callable[[], T]) -> T:
+        return run_in_loop(self._loop, function)
 
     def _reset(self) -> None:
-        self._kept.load(json.loads(self._first_day), "the first day")
+        self._state.load(json.loads(self._initial_state), "the initial state")
         self.faults.clear()
         self.requests.clear()
-        if self._keeper is not None:
-            self._keeper.touch()
+        if self._state_file is not None:
+            self._state_file.mark_changed()
 
 
-def _with_secret(first_day: str, secret: str) -> dict[str, Any]:
-    """Return the state of the first day with this secret of the first application."""
-    state: dict[str, Any] = json.loads(first_day)
+def _with_secret(initial_state: str, secret: str) -> dict[str, Any]:
+    """Return the initial state with this secret of the first application."""
+    state: dict[str, Any] = json.loads(initial_state)
     state["oauth"]["applications"][0]["client_secret"] = secret
     return state

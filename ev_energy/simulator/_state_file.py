@@ -1,6 +1,6 @@
-"""The state file: what requests did, kept for the next run.
+"""The state file: the changes that requests made, for the next run.
 
-Only what changed is in it; all else follows from the seed.
+Everything else follows from the seed.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-#: Far more than any simulator writes; a larger file is none, and would fill the memory.
-_MOST_BYTES: Final = 2**30
-#: Raised when older files cannot be read any more, or mean something else.
+#: Far more than any simulator writes; reading a larger file could exhaust the memory.
+_MAX_BYTES: Final = 2**30
+#: Increase it when the meaning of a file changes.
 FORMAT: Final = 1
 _LOGGER: Final = logging.getLogger("ev_energy.simulator")
-_WHAT: Final = "state of the ev.energy simulator"
+_TITLE: Final = "state of the ev.energy simulator"
 
 
 @attrs.frozen
-class Kept:
-    """All that a state tells of."""
+class SimulatorState:
+    """The parts of a simulator that its state consists of."""
 
     seed: int
     vehicles: int
@@ -55,7 +55,7 @@ class Kept:
     rate_limiter: RateLimiter
 
     def dump(self) -> dict[str, Any]:
-        """Return everything as JSON."""
+        """Return the state as JSON."""
         return {
             "version": __version__,
             "seed": self.seed,
@@ -64,45 +64,45 @@ class Kept:
             "world": self.world.dump(),
             "oauth": self.auth_server.dump(),
             "webhooks": self.webhooks.dump(),
-            "budget": self.rate_limiter.dump(),
+            "rate_limiter": self.rate_limiter.dump(),
         }
 
-    def load(self, state: Mapping[str, Any], where: str) -> None:
-        """Make everything as it was; `ValueError` names where the state is from."""
+    def load(self, state: Mapping[str, Any], source: str) -> None:
+        """Restore a state; `ValueError` names ``source`` if it is damaged."""
         try:
             self.world.clock.load(state["clock"])
             self.world.load(state["world"])
             self.auth_server.load(state["oauth"])
             self.webhooks.load(state["webhooks"])
-            self.rate_limiter.load(state["budget"])
-            self._try_out()
+            self.rate_limiter.load(state["rate_limiter"])
+            self._verify()
         except Exception as error:
-            raise ValueError(f"{where}: damaged: {type(error).__name__}: {error}") from error
+            raise ValueError(f"{source}: damaged: {type(error).__name__}: {error}") from error
 
-    def _try_out(self) -> None:
-        """Use all that was loaded once, so that damage shows now and not in a later request."""
-        try_out(self.world)
+    def _verify(self) -> None:
+        """Use everything that was loaded once, so that damage raises now and not in a request."""
+        verify_world(self.world)
         write_state(self.dump()).encode()
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """Return what a state file holds, None if there is none; `ValueError` says what is wrong."""
+    """Return the state of a file, None if it does not exist; `ValueError` if it is invalid."""
     try:
         size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise ValueError(f"{path}: no state file: it has {size:,} bytes")
+        if size > _MAX_BYTES:
+            raise ValueError(f"{path}: not a state file: it has {size:,} bytes")
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
         state: Any = json.loads(data, parse_constant=_refuse_constant)
-        json.dumps(state, ensure_ascii=False).encode()  # which halves of surrogate pairs are not
+        json.dumps(state, ensure_ascii=False).encode()  # fails for lone surrogates
     except (ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{path}: damaged, or no state file: {error}") from None
-    if not isinstance(state, dict) or cast("dict[str, Any]", state).get("what") != _WHAT:
+        raise ValueError(f"{path}: damaged, or not a state file: {error}") from None
+    if not isinstance(state, dict) or cast("dict[str, Any]", state).get("what") != _TITLE:
         raise ValueError(f"{path}: not a state file of this simulator")
-    found = cast("dict[str, Any]", state)
-    written = found.get("format")
+    saved = cast("dict[str, Any]", state)
+    written = saved.get("format")
     if not isinstance(written, int) or isinstance(written, bool) or written < 1:
         raise ValueError(f"{path}: damaged: its format is {written!r}")
     if written != FORMAT:
@@ -111,103 +111,105 @@ def read_state(path: Path) -> dict[str, Any] | None:
             f"{path}: written by {age} version: its format is {written}, this one reads {FORMAT}"
         )
     for name in ("seed", "vehicles"):
-        if not isinstance(found.get(name), int) or isinstance(found[name], bool):
+        if not isinstance(saved.get(name), int) or isinstance(saved[name], bool):
             raise ValueError(  # noqa: TRY004 - the file is at fault, not a caller
-                f"{path}: damaged: {name} is {found.get(name)!r}"
+                f"{path}: damaged: {name} is {saved.get(name)!r}"
             )
-    return found
+    return saved
 
 
 def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def write_state(state: Mapping[str, Any]) -> str:
-    """Return a state as `read_state` reads it."""
-    return json.dumps({"what": _WHAT, "format": FORMAT, **state}, allow_nan=False)
+    """Return a state as the text that `read_state` reads."""
+    return json.dumps({"what": _TITLE, "format": FORMAT, **state}, allow_nan=False)
 
 
-def chosen(state: Mapping[str, Any] | None, name: str, given: int | None, usual: int) -> int:
-    """Return what holds: what a state was made with, what was given, or what is usual."""
+def choose(state: Mapping[str, Any] | None, name: str, requested: int | None, default: int) -> int:
+    """Return the value of the state, else the requested value, else the default."""
     if state is None:
-        return usual if given is None else given
-    kept: int = state[name]
-    if given not in {None, kept}:
-        raise ValueError(f"{name}: the state file was made with {kept}, so {given} will not do")
-    return kept
+        return default if requested is None else requested
+    stored: int = state[name]
+    if requested not in {None, stored}:
+        raise ValueError(
+            f"{name}: the state file was made with {stored}, so it cannot be {requested}"
+        )
+    return stored
 
 
-class Keeper:
-    """Keeps a file up to date: states in the order they were taken, each whole or not at all."""
+class StateFile:
+    """A file that is replaced atomically by newer and newer states."""
 
-    def __init__(self, path: Path, take: Callable[[], dict[str, Any]], *, every: float) -> None:
+    def __init__(self, path: Path, dump: Callable[[], dict[str, Any]], *, interval: float) -> None:
         self.path = path
-        self._take = take
-        self._every = every
-        self._taken = 0
-        self._written = 0
+        self._dump = dump
+        self._interval = interval
+        self._dump_count = 0
+        self._written_number = 0
         self._lock = threading.Lock()
-        self._seen: str | None = None
-        self._touched = False
+        self._last_state: str | None = None
+        self._is_marked = False
         self._running: tuple[asyncio.Task[None], asyncio.Event, Callable[[], None]] | None = None
 
-    def touch(self) -> None:
-        """Have the next look find a change, whatever it sees. Any thread may say so."""
-        self._touched = True
+    def mark_changed(self) -> None:
+        """Save at the next check, even without a visible change. Thread-safe."""
+        self._is_marked = True
 
     def save(self) -> None:
-        """Write the present state now."""
+        """Write the current state now."""
         self._write(*self._next())
 
     def start(self, clock: Clock) -> None:
-        """Begin to look for changes every few seconds, in the running event loop."""
-        self._changed()  # what there is to begin with is no change
-        ended = asyncio.Event()
-        self._running = asyncio.create_task(self._run(ended)), ended, clock.on_jump(self.touch)
+        """Start to check for changes every few seconds, in the running event loop."""
+        self._changed()  # the initial state is not a change
+        stop = asyncio.Event()
+        self._running = asyncio.create_task(self._run(stop)), stop, clock.on_jump(self.mark_changed)
 
     async def close(self) -> None:
-        """Look no more, and save once again."""
+        """Stop the checks and save the state."""
         running, self._running = self._running, None
         if running is not None:
-            task, ended, remove = running
-            remove()
-            ended.set()
+            task, stop, unsubscribe = running
+            unsubscribe()
+            stop.set()
             await task
         self.save()
 
-    async def _run(self, ended: asyncio.Event) -> None:
-        while not ended.is_set():
+    async def _run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), self._every)
-            if not ended.is_set() and self._changed():
+                await asyncio.wait_for(stop.wait(), self._interval)
+            if not stop.is_set() and self._changed():
                 try:
                     await asyncio.to_thread(self._write, *self._next())
                 except OSError as error:
-                    # There may be room again later; the save at the end is not as patient.
-                    self._touched = True
+                    # The disk may have room later. The save at the end raises instead.
+                    self._is_marked = True
                     _LOGGER.warning("The state was not saved: %s", error)
 
     def _changed(self) -> bool:
-        """Return whether there is more to tell than that time went by."""
-        touched, self._touched = self._touched, False
-        state = self._take()
-        now = json.dumps({**state, "clock": state["clock"]["speed"]})
-        changed, self._seen = touched or now != self._seen, now
+        """Return whether anything but the time has changed."""
+        is_marked, self._is_marked = self._is_marked, False
+        state = self._dump()
+        text = json.dumps({**state, "clock": state["clock"]["speed"]})
+        changed, self._last_state = is_marked or text != self._last_state, text
         return changed
 
     def _next(self) -> tuple[int, bytes]:
-        self._taken += 1
-        return self._taken, write_state(self._take()).encode()
+        self._dump_count += 1
+        return self._dump_count, write_state(self._dump()).encode()
 
     def _write(self, number: int, data: bytes) -> None:
         with self._lock:
-            if number > self._written:  # else a newer one was quicker
+            if number > self._written_number:  # a newer state may have been written first
                 _replace(self.path, data)
-                self._written = number
+                self._written_number = number
 
 
 def _replace(path: Path, data: bytes) -> None:
-    # A temporary file has mode 0600 from its first byte on: there are tokens in it.
+    # A temporary file has mode 0600 from the start, since the state contains tokens.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -223,10 +225,10 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the new name survive a crash of the machine, where folders can be opened."""
+    """Flush the folder, so that the new name survives a crash of the machine."""
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows
+    except OSError:  # folders cannot be opened on Windows
         return
     try:
         os.fsync(handle)
@@ -234,12 +236,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-class _Announced(TypedDict, total=False):
+class _PublishedEvents(TypedDict, total=False):
     until: str
     events: list[str]
 
 
-class _Guest(TypedDict):
+class _ConnectedSite(TypedDict):
     user: str
     began: str
     tariff: str | None
@@ -257,41 +259,41 @@ class _AuthorizationRequest(TypedDict):
     used: bool
 
 
-#: The types of what requests set and no table holds, by kind; of others, all are objects.
+#: The types of `World.extra_state` by kind; values of other kinds are objects.
 _KINDS: Final[dict[str, Any]] = {
     "accounts": dict[str, list[str]],
-    "announced": _Announced,
+    "published_events": _PublishedEvents,
     "authorization_requests": dict[str, _AuthorizationRequest],
     "counters": dict[str, int],
-    "deeds": dict[str, list[tuple[str, ChangeKind, bool | int | str | None]]],
-    "guests": dict[str, list[_Guest]],
+    "changes": dict[str, list[tuple[str, ChangeKind, bool | int | str | None]]],
+    "connected_sites": dict[str, list[_ConnectedSite]],
     "mail": dict[str, list[dict[str, str]]],
     "organisations": dict[str, str | None],
     "solar_capacities": dict[str, list[tuple[int, int]]],
 }
 
 
-def try_out(world: World) -> None:
-    """Use what requests did to a world, as later requests will; raise what comes of damage."""
-    for kind, kept in world.extra_state.items():
-        msgspec.convert(kept, _KINDS.get(kind, dict[str, dict[str, Any]]), strict=True)
-    read_instant(world.extra_state.get("announced", {}).get("until", "2026-10-05T12:00:00Z"))
+def verify_world(world: World) -> None:
+    """Use the changes of a world as later requests will; raise if they are damaged."""
+    for kind, stored in world.extra_state.items():
+        msgspec.convert(stored, _KINDS.get(kind, dict[str, dict[str, Any]]), strict=True)
+    read_instant(world.extra_state.get("published_events", {}).get("until", "2026-10-05T12:00:00Z"))
     for request in world.extra_state.get("authorization_requests", {}).values():
         read_instant(request["expires_at"])
-    _try_charging(world)
+    _verify_charging(world)
     serializer = Serializer(world, "", Viewer())
     for table in world.tables.values():
         for row in table.modified_rows():
-            shown = serializer.row(table.view_for(row, Viewer()), ExpandTree())
-            json.dumps(shown, allow_nan=False)
+            serialized = serializer.row(table.view_for(row, Viewer()), ExpandTree())
+            json.dumps(serialized, allow_nan=False)
             table.owner_id(row)
 
 
-def _try_charging(world: World) -> None:
+def _verify_charging(world: World) -> None:
     now, fleet = world.now, world.fleet
     sites = [*fleet.changed_sites()]
-    guests = world.extra_state.get("guests", {}).get("bays", [])
-    sites += [fleet.site(CONNECTED_GROUP, rank) for rank in range(len(guests))]
+    connected_sites = world.extra_state.get("connected_sites", {}).get("sites", [])
+    sites += [fleet.site(CONNECTED_GROUP, rank) for rank in range(len(connected_sites))]
     for site in sites:
         for change in fleet.changes(site):
             _check_change(change.kind, change.value)
@@ -300,9 +302,9 @@ def _try_charging(world: World) -> None:
             break
 
 
-def _check_change(what: ChangeKind, value: object) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if (what in {"limit", "battery"} and not whole) or (
-        what == "smart" and not isinstance(value, bool)
+def _check_change(kind: ChangeKind, value: object) -> None:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if (kind in {"limit", "battery"} and not is_integer) or (
+        kind == "smart" and not isinstance(value, bool)
     ):
-        raise ValueError(f"{what} was set to {value!r}")
+        raise ValueError(f"{kind} was set to {value!r}")

@@ -288,7 +288,7 @@ def _requests(requests: list[SeenRequest]) -> Markup:
             request.status or "none",
             tag("code", f"{request.method} {request.target}"),
             f"{request.seconds * 1000:.0f} ms",
-            request.who,
+            request.sender,
             request.fault or "",
         )
         for request in requests[: -_MAX_ROWS - 1 : -1]

@@ -1,4 +1,4 @@
-"""Ways between the event loop of a simulator and the threads around it."""
+"""Calls between the event loop of a simulator and other threads."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def done_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], T]) -> T:
-    """Do something in a loop, between two of its tasks, whichever thread asks for it.
+def run_in_loop(loop: asyncio.AbstractEventLoop | None, function: Callable[[], T]) -> T:
+    """Call a function in an event loop from any thread; return its result.
 
-    Without a loop there is nobody to come between.
+    Without a loop, or in the loop itself, the function is called directly.
     """
     try:
-        here = asyncio.get_running_loop()
+        running_loop = asyncio.get_running_loop()
     except RuntimeError:
-        here = None
-    if loop is None or here is loop:
-        return work()
-    done: Future[T] = Future()
+        running_loop = None
+    if loop is None or running_loop is loop:
+        return function()
+    result: Future[T] = Future()
 
     def run() -> None:
         try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
-            done.set_exception(error)
+            result.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
+            result.set_exception(error)
 
     loop.call_soon_threadsafe(run)
-    return done.result()
+    return result.result()
 
 
 @contextmanager
-def entered_in_thread(server: AbstractAsyncContextManager[Any], name: str) -> Generator[None]:
-    """Enter on an event loop in a thread of its own, and leave when the ``with`` block ends."""
+def run_in_thread(server: AbstractAsyncContextManager[Any], name: str) -> Generator[None]:
+    """Run a server on an event loop in a new thread until the ``with`` block ends."""
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     ended: Future[None] = Future()
 
     async def serve() -> None:
         async with server:
-            done = asyncio.Event()
-            started.set_result((asyncio.get_running_loop(), done))
-            await done.wait()
+            stop = asyncio.Event()
+            started.set_result((asyncio.get_running_loop(), stop))
+            await stop.wait()
 
     def run() -> None:
         try:
             asyncio.run(serve())
-        except BaseException as error:  # noqa: BLE001 - raised again where somebody hears it
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
             (ended if started.done() else started).set_exception(error)
         else:
             ended.set_result(None)
@@ -62,12 +62,12 @@ def entered_in_thread(server: AbstractAsyncContextManager[Any], name: str) -> Ge
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     try:
-        loop, done = started.result()
+        loop, stop = started.result()
         try:
             yield
         finally:
             if not ended.done():
-                loop.call_soon_threadsafe(done.set)
+                loop.call_soon_threadsafe(stop.set)
             ended.result()
     finally:
         thread.join()

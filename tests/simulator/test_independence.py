@@ -12,7 +12,7 @@ import ev_energy.simulator
 FOLDER = Path(ev_energy.simulator.__file__).parent
 #: Modules of facts and names. Other modules of the client must not be shared with the simulator,
 #: or a mistake in them would cancel out in tests against it.
-SHARED = (["models"], ["simulator"], ["_operations"], ["_version"])
+SHARED = (["_contract"], ["models"], ["simulator"], ["_operations"], ["_version"])
 MODULES = sorted(FOLDER.rglob("*.py"))
 
 

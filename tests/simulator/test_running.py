@@ -30,7 +30,7 @@ def ask(url: str) -> Any:
         return json.load(response)
 
 
-def test_in_a_thread_it_answers_blocking_code_and_leaves_no_thread() -> None:
+def test_thread_serves_blocking_code_and_ends() -> None:
     before = set(threading.enumerate())
     with Simulator.in_thread(vehicles=3) as simulator:
         assert len(set(threading.enumerate()) - before) == 1
@@ -39,7 +39,7 @@ def test_in_a_thread_it_answers_blocking_code_and_leaves_no_thread() -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_a_thread_ends_when_the_block_raises() -> None:
+def test_thread_ends_when_the_block_raises() -> None:
     before = set(threading.enumerate())
     with pytest.raises(KeyError), Simulator.in_thread():
         raise KeyError
@@ -52,7 +52,7 @@ def test_two_threads_serve_side_by_side() -> None:
         assert ask(f"{one.base_url}/evse_makes") != ask(f"{two.base_url}/evse_makes")
 
 
-def test_a_thread_that_cannot_listen_says_so_and_ends() -> None:
+def test_thread_that_cannot_listen_raises_and_ends() -> None:
     before = set(threading.enumerate())
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -62,7 +62,7 @@ def test_a_thread_that_cannot_listen_says_so_and_ends() -> None:
     assert set(threading.enumerate()) == before
 
 
-async def test_it_closes_its_port_and_can_be_entered_again() -> None:
+async def test_simulator_closes_its_port_and_can_be_entered_again() -> None:
     simulator = Simulator(vehicles=1)
     for _ in range(2):
         async with simulator:
@@ -74,21 +74,19 @@ async def test_it_closes_its_port_and_can_be_entered_again() -> None:
             await asyncio.open_connection("127.0.0.1", port)
 
 
-async def test_a_running_simulator_is_not_entered_twice() -> None:
+async def test_running_simulator_cannot_be_entered_twice() -> None:
     async with Simulator() as simulator:
-        with pytest.raises(RuntimeError, match="running already"):
+        with pytest.raises(RuntimeError, match="already running"):
             await simulator.__aenter__()
 
 
-def test_before_it_runs_it_has_no_url() -> None:
+def test_simulator_has_no_url_before_it_runs() -> None:
     with pytest.raises(RuntimeError, match="not running"):
         _ = Simulator().base_url
 
 
 @pytest.mark.parametrize("vehicles", [1, 2, 3, 40, 250])
-async def test_there_are_as_many_vehicles_as_asked_for_each_with_its_user(
-    start: Any, vehicles: int
-) -> None:
+async def test_number_of_vehicles_is_as_requested(start: Any, vehicles: int) -> None:
     api = await start(vehicles=vehicles, rate_limit=None)
     found, url = [], "/vehicles?page_size=100"
     while url != "about:blank":
@@ -101,12 +99,12 @@ async def test_there_are_as_many_vehicles_as_asked_for_each_with_its_user(
     assert len(first["evses"]) == 3
 
 
-def test_a_world_without_vehicles_is_refused() -> None:
+def test_world_without_vehicles_is_refused() -> None:
     with pytest.raises(ValueError, match="vehicles"):
         Simulator(vehicles=0)
 
 
-def test_the_secret_and_tokens_are_not_shown_by_repr() -> None:
+def test_secret_and_tokens_are_not_in_reprs() -> None:
     simulator = Simulator()
     assert simulator.client_secret not in repr(simulator._auth_server.applications)
     assert simulator.client_secret not in repr(simulator)
@@ -161,7 +159,7 @@ def steer(url: str, body: Any) -> Any:
         return json.load(response)
 
 
-def test_the_command_shows_where_it_serves_logs_requests_and_ends_quietly() -> None:
+def test_command_prints_its_urls_logs_requests_and_ends_quietly() -> None:
     command = Command("--seed", "5", "--vehicles", "4", "--speed", "60")
     screen, base_url = command.screen, command.base_url
     assert "4 vehicles, seed 5" in screen
@@ -171,14 +169,14 @@ def test_the_command_shows_where_it_serves_logs_requests_and_ends_quietly() -> N
         "client secret",
         "user id",
         "status page",
-        "control API",
+        "admin API",
     ):
         assert command.row(name)
     assert re.fullmatch(r"2026-10-05 12:\d\d:\d\d UTC, at 60 times .*", command.row("clock"))
     assert f"curl {base_url}/evse_makes" in screen
     assert "\x1b" not in screen
     assert len(ask(f"{base_url}/evse_makes?page_size=2")) == 2
-    steer(command.row("control API") + "clock", {"speed": 0})
+    steer(command.row("admin API") + "clock", {"speed": 0})
     out, errors = command.end()
     api, control = filter(None, out.splitlines())
     assert re.fullmatch(r"200 GET    /v2/evse_makes\?page_size=2  \d+ ms  -", api)
@@ -187,7 +185,7 @@ def test_the_command_shows_where_it_serves_logs_requests_and_ends_quietly() -> N
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_lines_to_try_work_as_they_stand() -> None:
+def test_printed_curl_commands_work() -> None:
     with Simulator.in_thread() as simulator:
         done = subprocess.run(
             ["sh", "-c", simulator.curl()],
@@ -203,13 +201,13 @@ def test_the_lines_to_try_work_as_they_stand() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.shows_secrets("files", reason="the state of a simulator has its tokens in it")
-def test_the_command_saves_when_it_is_ended_and_goes_on_from_there(
+def test_command_saves_its_state_at_the_end_and_resumes(
     tmp_path: Path, how: signal.Signals
 ) -> None:
     path = tmp_path / "state.json"
     command = Command("--vehicles", "4", "--speed", "0", "--state", str(path))
     assert command.row("state") == f"{path}, new"
-    steer(command.row("control API") + "clock", {"advance": {"hours": 6}})
+    steer(command.row("admin API") + "clock", {"advance": {"hours": 6}})
     out, errors = command.end(how)
     assert out.endswith(f"Saved to {path}.\n")
     assert errors == ""
@@ -226,7 +224,7 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def test_the_command_says_when_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_reports_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -244,7 +242,7 @@ def test_the_command_says_when_its_port_is_taken(capsys: pytest.CaptureFixture[s
         (("--state", "{folder}/foreign.json"), "foreign.json: not a state file"),
     ],
 )
-def test_the_command_says_what_is_wrong_without_a_traceback(
+def test_command_reports_errors_without_a_traceback(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
     (tmp_path / "foreign.json").write_text("{}")
@@ -256,7 +254,7 @@ def test_the_command_says_what_is_wrong_without_a_traceback(
     assert shown.out == ""
 
 
-def test_another_host_than_this_machine_is_warned_of() -> None:
+def test_command_warns_of_a_host_that_is_not_loopback() -> None:
     command = Command("--host", "0.0.0.0", "--vehicles", "1")
     port = command.base_url.split(":")[2].partition("/")[0]
     assert ask(f"http://127.0.0.1:{port}/v2/evse_makes")
@@ -265,12 +263,14 @@ def test_another_host_than_this_machine_is_warned_of() -> None:
 
 
 @pytest.mark.parametrize(("words", "limit"), [((), 1000), (("3",), 3), (("none",), None)])
-def test_the_rate_limit_is_a_number_or_none(words: tuple[str, ...], limit: int | None) -> None:
+def test_rate_limit_option_is_a_number_or_none(words: tuple[str, ...], limit: int | None) -> None:
     assert parsed(*(f"--rate-limit={word}" for word in words)).rate_limit == limit
 
 
 @pytest.mark.parametrize("word", ["-1", "many"])
-def test_another_rate_limit_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_rate_limit_option_is_refused(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         parsed(f"--rate-limit={word}")
     assert "--rate-limit" in capsys.readouterr().err
@@ -290,7 +290,7 @@ class Terminal(io.StringIO):
         (io.StringIO(), {}, False),
     ],
 )
-def test_there_are_colours_on_terminals_of_people_who_like_them(
+def test_colours_are_printed_on_terminals_without_no_color(
     monkeypatch: pytest.MonkeyPatch, out: io.StringIO, environment: Any, coloured: bool
 ) -> None:
     monkeypatch.setattr(sys, "stdout", out)
@@ -300,7 +300,7 @@ def test_there_are_colours_on_terminals_of_people_who_like_them(
     assert ("\x1b" in simulator_command.painter()("31", "text")) is coloured
 
 
-async def test_the_live_log_tells_who_sent_what_and_what_went_wrong(start: Any) -> None:
+async def test_log_has_sender_request_and_fault(start: Any) -> None:
     lines: list[str] = []
 
     def painted(colour: str, text: str) -> str:
@@ -315,7 +315,7 @@ async def test_the_live_log_tells_who_sent_what_and_what_went_wrong(start: Any) 
     api.simulator.faults.add("reset_before", count=1)
     with pytest.raises(aiohttp.ClientError):
         await api("POST", "/users", token=None, json={})
-    await api.get(api.simulator.control_url + "/clock", token=None)
+    await api.get(api.simulator.admin_url + "/clock", token=None)
     lines = [re.sub(r"\d+ ms", "7 ms", line) for line in lines]
     assert lines == [
         f"<33 404> GET    /v2/evses/evse00  <2 7 ms  {client_id}>",
@@ -325,7 +325,7 @@ async def test_the_live_log_tells_who_sent_what_and_what_went_wrong(start: Any) 
     ]
 
 
-async def test_a_request_cannot_steer_the_terminal_of_the_log(start: Any) -> None:
+async def test_log_escapes_control_characters_of_requests(start: Any) -> None:
     lines: list[str] = []
     api = await start(log=lambda seen: lines.append(simulator_command.line(seen, lambda _, t: t)))
     port = int(api.simulator.base_url.split(":")[2].split("/")[0])
@@ -338,7 +338,7 @@ async def test_a_request_cannot_steer_the_terminal_of_the_log(start: Any) -> Non
     assert all(line.isprintable() for line in lines)
 
 
-def test_a_line_of_the_log_can_be_printed_by_anybody() -> None:
+def test_line_of_the_log_is_the_text_of_a_request() -> None:
     seen: list[Any] = []
     with Simulator.in_thread(vehicles=1, log=seen.append) as simulator:
         ask(f"{simulator.base_url}/evse_makes?page_size=1")

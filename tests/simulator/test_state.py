@@ -193,7 +193,7 @@ async def _use_refresh_tokens(caller: Caller) -> list[Any]:
 @pytest.mark.fuzz
 @settings(max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.lists(st.tuples(st.sampled_from(WRITES), st.integers(0, 10_000)), max_size=12))
-def test_after_any_writes_everything_is_the_same_when_resumed(writes: Any) -> None:
+def test_state_after_any_writes_is_the_same_when_resumed(writes: Any) -> None:
     async def round_trip(path: Path) -> None:
         async with aiohttp.ClientSession() as session:
             caller = Caller(session)
@@ -258,7 +258,7 @@ def email_in(path: Path) -> str:
     return str(user["email"])
 
 
-async def test_it_saves_at_the_end_and_goes_on_from_there(path: Path) -> None:
+async def test_state_is_saved_at_the_end_and_resumed(path: Path) -> None:
     async with Simulator(seed=7, vehicles=3, clock=Clock(speed=0), state=path) as simulator:
         simulator.clock.advance(hours=6)
         await rename(simulator, "eve@example.com")
@@ -270,7 +270,7 @@ async def test_it_saves_at_the_end_and_goes_on_from_there(path: Path) -> None:
     assert beside(path) == [path.name]
 
 
-async def test_it_saves_when_the_block_raises(path: Path) -> None:
+async def test_state_is_saved_when_the_block_raises(path: Path) -> None:
     with pytest.raises(KeyError):
         async with Simulator(state=path) as simulator:
             await rename(simulator, "eve@example.com")
@@ -278,7 +278,7 @@ async def test_it_saves_when_the_block_raises(path: Path) -> None:
     assert email_in(path) == "eve@example.com"
 
 
-def test_it_saves_on_demand_from_any_thread(path: Path) -> None:
+def test_save_works_from_any_thread(path: Path) -> None:
     with Simulator.in_thread(state=path) as simulator:
         simulator.clock.advance(hours=1)
         simulator.save()
@@ -287,12 +287,12 @@ def test_it_saves_on_demand_from_any_thread(path: Path) -> None:
         assert json.loads(simulator.state())["world"] == json.loads(path.read_text())["world"]
 
 
-def test_without_a_file_there_is_nothing_to_save_in() -> None:
-    with pytest.raises(RuntimeError, match="no file"):
+def test_save_without_a_file_raises() -> None:
+    with pytest.raises(RuntimeError, match="no state file"):
         Simulator().save()
 
 
-async def test_it_saves_by_itself_when_something_changed_and_only_then(
+async def test_state_is_saved_after_changes_and_only_then(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Simulator, "_save_every", 0.01)
@@ -328,7 +328,7 @@ async def test_it_saves_by_itself_when_something_changed_and_only_then(
     assert len(saved) == 4
 
 
-async def test_a_disk_that_is_full_for_a_while_is_tried_again(
+async def test_save_is_repeated_after_a_full_disk(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Simulator, "_save_every", 0.001)
@@ -353,7 +353,7 @@ async def test_a_disk_that_is_full_for_a_while_is_tried_again(
 
 
 @pytest.mark.parametrize("threaded", [False, True])
-async def test_a_last_save_that_fails_is_heard_of(
+async def test_failed_save_at_the_end_raises(
     path: Path, monkeypatch: pytest.MonkeyPatch, threaded: bool
 ) -> None:
     def fail(_path: Path, _data: bytes) -> None:
@@ -368,7 +368,7 @@ async def test_a_last_save_that_fails_is_heard_of(
                 monkeypatch.setattr(_state, "_replace", fail)
 
 
-async def test_a_file_that_cannot_be_written_is_told_of_at_once(tmp_path: Path) -> None:
+async def test_unwritable_file_raises_at_the_start(tmp_path: Path) -> None:
     simulator = Simulator(state=tmp_path / "gone" / "state.json")
     with pytest.raises(FileNotFoundError, match="gone"):
         await simulator.__aenter__()
@@ -377,7 +377,7 @@ async def test_a_file_that_cannot_be_written_is_told_of_at_once(tmp_path: Path) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no modes there")
-async def test_nobody_else_may_read_it_from_the_first_byte_on(
+async def test_file_is_private_from_the_first_byte(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[int] = []
@@ -398,7 +398,7 @@ async def test_nobody_else_may_read_it_from_the_first_byte_on(
 
 
 @pytest.mark.parametrize("step", ["mkstemp", "fsync", "replace"])
-async def test_a_save_that_breaks_off_anywhere_leaves_the_old_state_whole(
+async def test_interrupted_save_leaves_the_old_state_intact(
     path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     async with Simulator(state=path) as simulator:
@@ -435,7 +435,7 @@ for number in range(1_000_000):
 
 @pytest.mark.crash_injection
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is killed like that there")
-def test_whoever_is_killed_while_saving_leaves_a_file_that_can_be_read(path: Path) -> None:
+def test_process_killed_while_saving_leaves_a_readable_file(path: Path) -> None:
     chance = random.Random(0)
     for _ in range(4):
         with subprocess.Popen(
@@ -452,7 +452,7 @@ def test_whoever_is_killed_while_saving_leaves_a_file_that_can_be_read(path: Pat
 
 
 @pytest.mark.parametrize("given", [{"seed": 2}, {"vehicles": 51}, {"seed": 1, "vehicles": 3}])
-async def test_another_seed_or_fleet_than_the_files_is_refused(
+async def test_other_seed_or_fleet_than_that_of_the_file_is_refused(
     path: Path, given: dict[str, int]
 ) -> None:
     async with Simulator(state=path):
@@ -471,8 +471,8 @@ def changed(path: Path, **members: Any) -> str:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda path: "", "damaged, or no state file"),
-        (lambda path: path.read_text()[:-20], "damaged, or no state file"),
+        (lambda path: "", "damaged, or not a state file"),
+        (lambda path: path.read_text()[:-20], "damaged, or not a state file"),
         (lambda path: "\x80", "not a state file|damaged"),
         (lambda path: "[1]", "not a state file"),
         (lambda path: '{"seed": 1, "vehicles": 50}', "not a state file"),
@@ -486,10 +486,10 @@ def changed(path: Path, **members: Any) -> str:
         (lambda path: changed(path, world={"tables": {"nonesuch": {}}}), "damaged"),
         (lambda path: changed(path, oauth={"applications": [{}]}), "damaged"),
         (lambda path: changed(path, webhooks=[]), "damaged"),
-        (lambda path: changed(path, budget=7), "damaged"),
+        (lambda path: changed(path, rate_limiter=7), "damaged"),
     ],
 )
-async def test_a_file_that_is_no_good_is_refused_with_its_name_and_kept(
+async def test_invalid_file_is_refused_by_name_and_left_unchanged(
     path: Path, spoil: Any, said: str
 ) -> None:
     async with Simulator(state=path):
@@ -502,7 +502,7 @@ async def test_a_file_that_is_no_good_is_refused_with_its_name_and_kept(
     assert bytes_of(path) == kept
 
 
-async def test_whoever_brings_a_clock_decides_how_fast_it_runs(path: Path) -> None:
+async def test_clock_of_the_caller_keeps_its_speed(path: Path) -> None:
     async with Simulator(state=path, clock=Clock(speed=60)) as simulator:
         simulator.clock.advance(days=1)
     assert Simulator(state=path).clock.speed == 60
@@ -511,7 +511,7 @@ async def test_whoever_brings_a_clock_decides_how_fast_it_runs(path: Path) -> No
     assert resumed.clock() > Clock(speed=0).advance(hours=23)
 
 
-async def test_reset_goes_back_to_the_first_day_and_not_to_the_file(path: Path) -> None:
+async def test_reset_restores_the_initial_state_and_not_the_file(path: Path) -> None:
     async with Simulator(state=path, clock=Clock(speed=0)) as simulator:
         await rename(simulator, "eve@example.com")
     async with Simulator(state=path, clock=Clock(speed=0)) as simulator:
@@ -521,7 +521,7 @@ async def test_reset_goes_back_to_the_first_day_and_not_to_the_file(path: Path) 
     assert email_in(path) != "eve@example.com"
 
 
-async def test_what_was_connected_before_a_reset_is_forgotten_in_every_respect(start: Any) -> None:
+async def test_devices_connected_before_a_reset_are_forgotten(start: Any) -> None:
     from ev_energy.simulator.resources.evses import add_evse
 
     api = await start(clock=Clock(speed=0), vehicles=2, rate_limit=None)

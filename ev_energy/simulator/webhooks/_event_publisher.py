@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ev_energy.simulator.world._world import World
 
 
-_PROGRESS: Final = "announced"
+_PROGRESS: Final = "published_events"
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: The longest wait for the next event, since vehicles may be connected meanwhile.
 _MAX_WAIT: Final = timedelta(minutes=15)

@@ -135,7 +135,7 @@ class WorldFleet:
 
     def changes(self, site: ChargingSite) -> Sequence[Change]:
         """Return the changes to a site, oldest first."""
-        stored = self._world.extra_state.get("deeds", {}).get(str(site.number), ())
+        stored = self._world.extra_state.get("changes", {}).get(str(site.number), ())
         return [
             Change(read_instant(at), what, self._tariff(value) if what == "tariff" else value)
             for at, what, value in stored
@@ -150,7 +150,7 @@ class WorldFleet:
 
     def changed_sites(self) -> Iterator[ChargingSite]:
         """Return the sites that requests changed."""
-        numbers = map(int, self._world.extra_state.get("deeds", {}))
+        numbers = map(int, self._world.extra_state.get("changes", {}))
         return filter(None, map(self.site_by_number, numbers))
 
     def record_change(self, row: Row, what: ChangeKind, value: bool | int | None = None) -> None:
@@ -165,7 +165,7 @@ class WorldFleet:
             self._record(site, "tariff", tariff.key)
 
     def _record(self, site: ChargingSite, what: ChangeKind, value: bool | int | str | None) -> None:
-        stored = self._world.extra_state.setdefault("deeds", {}).setdefault(str(site.number), [])
+        stored = self._world.extra_state.setdefault("changes", {}).setdefault(str(site.number), [])
         stored.append([write_instant(self._world.now), what, value])
 
     def add_site(
@@ -194,7 +194,9 @@ class WorldFleet:
         self._connected().append(stored)
 
     def _connected(self) -> list[Row]:
-        sites: list[Row] = self._world.extra_state.setdefault("guests", {}).setdefault("bays", [])
+        sites: list[Row] = self._world.extra_state.setdefault("connected_sites", {}).setdefault(
+            "sites", []
+        )
         return sites
 
     def _site(self, group: int, rank: int) -> ChargingSite:

@@ -230,11 +230,11 @@ class World:
     def dump(self) -> Row:
         """Return the changes that requests made to the world, as JSON."""
         tables = {folder: table.dump() for folder, table in self.tables.items()}
-        return {"tables": tables, "kept": self.extra_state}
+        return {"tables": tables, "extra_state": self.extra_state}
 
     def load(self, state: Row) -> None:
         """Replace the changes to this world by *state*, which `dump` returned."""
         for folder, changes in state["tables"].items():
             self.tables[folder].load(changes)
-        self.extra_state = state["kept"]
+        self.extra_state = state["extra_state"]
         self.fleet, self.charging = self._create_models()  # the others have cached earlier state

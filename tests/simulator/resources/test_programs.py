@@ -274,7 +274,7 @@ async def test_agreement_can_be_accepted_repeatedly(start: Any, clock: Any) -> N
         answer = await api("POST", accept, json={})
         assert (answer.status, answer.body) == (201, None)
         clock.advance(minutes=5)
-    kept = api.simulator._world.dump()["kept"]["accepted_agreements"]
+    kept = api.simulator._world.dump()["extra_state"]["accepted_agreements"]
     assert kept == {user["id"]: {version["id"]: "2026-10-05T12:00:00.000000Z"}}
 
 

@@ -36,7 +36,7 @@ async def statuses(bench: Any, number: int, path: str = "/v2/evses") -> list[int
         ("token", [0, 0, 0, 0, 0, 0, 1]),
     ],
 )
-async def test_a_fault_strikes_the_operations_it_is_for_and_no_others(
+async def test_fault_strikes_its_operations_and_no_others(
     bench: Any, operation: str, struck: list[int]
 ) -> None:
     bench.faults.add("server_error", operation=operation)
@@ -49,19 +49,19 @@ async def test_a_fault_strikes_the_operations_it_is_for_and_no_others(
 
 
 @pytest.mark.parametrize("path", ["/v2/nowhere", "/elsewhere", "/__sim/faults"])
-async def test_what_is_no_operation_is_left_alone(bench: Any, path: str) -> None:
+async def test_requests_outside_of_the_api_are_not_struck(bench: Any, path: str) -> None:
     fault = bench.faults.add("server_error")
     assert (await bench.get(path))[0] != 502
     assert fault.seen == 0
 
 
-async def test_a_fault_strikes_as_often_as_it_was_told_to(bench: Any) -> None:
+async def test_fault_strikes_as_often_as_requested(bench: Any) -> None:
     fault = bench.faults.add("server_error", count=2, after=1)
     assert await statuses(bench, 5) == [200, 502, 502, 200, 200]
     assert (fault.remaining, fault.struck, fault.seen) == (0, 2, 3)
 
 
-async def test_without_a_count_it_strikes_until_it_is_removed(bench: Any) -> None:
+async def test_fault_without_a_count_strikes_until_it_is_removed(bench: Any) -> None:
     fault = bench.faults.add("server_error")
     assert await statuses(bench, 4) == [502] * 4
     bench.faults.remove(fault)
@@ -69,7 +69,7 @@ async def test_without_a_count_it_strikes_until_it_is_removed(bench: Any) -> Non
     assert (fault.remaining, fault.struck) == (None, 4)
 
 
-async def test_the_first_one_wins_and_the_next_follows_when_it_is_used_up(bench: Any) -> None:
+async def test_first_fault_wins_and_the_next_follows_when_it_is_used_up(bench: Any) -> None:
     bench.faults.add("server_error", status=503, count=2)
     other = bench.faults.add("server_error", status=500, count=1)
     assert await statuses(bench, 4) == [503, 503, 500, 200]
@@ -77,7 +77,7 @@ async def test_the_first_one_wins_and_the_next_follows_when_it_is_used_up(bench:
     assert bench.struck == ["server_error"] * 3 + [""]
 
 
-async def test_what_finds_nothing_to_break_does_not_count(bench: Any) -> None:
+async def test_fault_without_effect_does_not_count(bench: Any) -> None:
     fault = bench.faults.add("missing_link", count=1)
     status, _, body = await bench.get("/v2/evses/evse1")
     assert (status, json.loads(body)["id"], fault.remaining) == (200, "evse0", 1)
@@ -86,7 +86,7 @@ async def test_what_finds_nothing_to_break_does_not_count(bench: Any) -> None:
     assert bench.struck == ["", "missing_link", ""]
 
 
-async def test_odds_are_kept_and_are_the_same_for_a_seed(bench: Any) -> None:
+async def test_probability_holds_and_is_the_same_for_a_seed(bench: Any) -> None:
     bench.faults.add("server_error", probability=0.3)
     bench.faults.add("server_error", probability=0, status=500)
     first = await statuses(bench, 200)
@@ -155,13 +155,13 @@ async def test_faults_can_be_listed_found_by_id_and_cleared(bench: Any) -> None:
         ({"kind": "problem", "field_errors": []}, "field_errors: must be an object"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(bench: Any, arguments: Any, message: str) -> None:
+def test_invalid_arguments_are_refused_by_name(bench: Any, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         bench.faults.add_json(arguments)
     assert len(bench.faults) == 0
 
 
-def test_a_fault_can_be_asked_for_and_shown_as_json(bench: Any) -> None:
+def test_fault_can_be_added_and_shown_as_json(bench: Any) -> None:
     fault = bench.faults.add_json(
         {"kind": "rate_limited", "operation": "get /evses", "count": 3, "seconds": 9}
     )
@@ -183,7 +183,7 @@ def test_a_fault_can_be_asked_for_and_shown_as_json(bench: Any) -> None:
     }
 
 
-def test_every_kind_says_what_it_does_and_takes_its_own_defaults(bench: Any) -> None:
+def test_every_kind_is_described_and_accepts_its_defaults(bench: Any) -> None:
     own = set(bench.faults.add("reset_after").as_json())
     told = json.loads(json.dumps(kinds()))
     assert len(told) > 30
@@ -196,7 +196,7 @@ def test_every_kind_says_what_it_does_and_takes_its_own_defaults(bench: Any) -> 
         assert bench.faults.add(name, **defaults).details == defaults
 
 
-def test_all_operations_of_the_simulator_can_be_named() -> None:
+def test_every_operation_of_the_simulator_can_be_matched() -> None:
     from ev_energy.simulator.resources._operations import OPERATIONS
 
     faults = Faults(SeededRandom(1), revoke=print)

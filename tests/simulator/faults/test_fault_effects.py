@@ -31,7 +31,7 @@ def header(head: bytes, name: str) -> str | None:
 
 
 @pytest.mark.parametrize("kind", kinds())
-async def test_a_kind_says_truly_whether_the_request_is_carried_out(bench: Any, kind: str) -> None:
+async def test_handled_says_whether_the_request_is_carried_out(bench: Any, kind: str) -> None:
     bench.faults.add(kind, operation="POST /users", **QUICK.get(kind, {}))
     with suppress(aiohttp.ClientError):  # what clients make of it is looked at elsewhere
         await bench.post(headers={"Authorization": "Bearer secret"})
@@ -50,7 +50,7 @@ async def test_a_kind_says_truly_whether_the_request_is_carried_out(bench: Any, 
         ({"seconds": 90, "as_date": True}, "Retry-After", "Mon, 05 Oct 2026 12:01:30 GMT"),
     ],
 )
-async def test_a_limit_that_is_used_up(
+async def test_rate_limit_that_is_used_up(
     bench: Any, details: dict[str, Any], name: str, text: str
 ) -> None:
     bench.faults.add("rate_limited", **details, limit=7)
@@ -65,13 +65,13 @@ async def test_a_limit_that_is_used_up(
     assert json.loads(body)["type"].endswith("/problems/rate-limit-exceeded/")
 
 
-async def test_a_limit_that_does_not_say_how_long_to_wait(bench: Any) -> None:
+async def test_rate_limit_without_a_time_to_wait(bench: Any) -> None:
     bench.faults.add("rate_limited", header=None)
     _, headers, _ = await bench.get("/v2/evses")
     assert not {"Retry-After", "RetryAfter"} & set(headers)
 
 
-async def test_a_page_of_a_proxy(bench: Any) -> None:
+async def test_error_page_of_a_proxy(bench: Any) -> None:
     bench.faults.add("server_error", status=503, retry_after=5)
     status, headers, body = await bench.get("/v2/evses")
     assert (status, headers["Retry-After"]) == (503, "5")
@@ -82,7 +82,7 @@ async def test_a_page_of_a_proxy(bench: Any) -> None:
     assert b"599" in (await bench.get("/v2/evses"))[2]
 
 
-async def test_a_problem_of_any_status(bench: Any) -> None:
+async def test_problem_of_any_status(bench: Any) -> None:
     bench.faults.add("problem", status=422, slug="invalid-geometry", field_errors={"name": ["No"]})
     status, headers, body = await bench.get("/v2/evses")
     assert (status, headers["Content-Type"].partition(";")[0]) == (422, "application/problem+json")
@@ -92,13 +92,13 @@ async def test_a_problem_of_any_status(bench: Any) -> None:
     assert problem["title"]
 
 
-async def test_a_redirect_to_another_site(bench: Any) -> None:
+async def test_redirect_to_another_site(bench: Any) -> None:
     bench.faults.add("redirect", status=307)
     status, headers, _ = await bench.get("/v2/evses")
     assert (status, headers["Location"]) == (307, "https://elsewhere.example/")
 
 
-async def test_a_token_that_is_revoked_stays_revoked(bench: Any) -> None:
+async def test_revoked_token_stays_revoked(bench: Any) -> None:
     fault = bench.faults.add("token_revoked", count=1)
     assert (await bench.get("/v2/evses"))[0] == 200  # there is no token to revoke
     assert fault.remaining == 1
@@ -110,14 +110,14 @@ async def test_a_token_that_is_revoked_stays_revoked(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
-async def test_a_reset_is_a_reset_and_not_an_end(bench: Any, kind: str) -> None:
+async def test_reset_is_not_the_end_of_a_stream(bench: Any, kind: str) -> None:
     bench.faults.add(kind)
     with pytest.raises(ConnectionResetError):
         await bench.bytes("POST", "/v2/users", {"name": "Ada"})
     assert len(bench.users) == (kind == "reset_after")
 
 
-async def test_a_reset_does_not_wait_for_the_body_of_the_request(bench: Any) -> None:
+async def test_reset_does_not_wait_for_the_body_of_the_request(bench: Any) -> None:
     bench.faults.add("reset_before")
     reader, writer = await bench.connect()
     writer.write(b"POST /v2/users HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n{")
@@ -140,7 +140,7 @@ async def test_other_connections_are_served_while_one_hangs_or_is_reset(bench: A
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.5, len(LIST) // 2), (0, 0), (1, len(LIST) - 1)])
-async def test_a_body_that_ends_too_early(bench: Any, share: float, kept: int) -> None:
+async def test_truncated_body(bench: Any, share: float, kept: int) -> None:
     bench.faults.add("truncated", share=share)
     head, body = await bench.raw()
     assert lines(head)[0] == "HTTP/1.1 200 OK"
@@ -150,7 +150,7 @@ async def test_a_body_that_ends_too_early(bench: Any, share: float, kept: int) -
         await bench.get("/v2/evses")
 
 
-async def test_a_chunk_without_a_size(bench: Any) -> None:
+async def test_chunk_without_a_size(bench: Any) -> None:
     bench.faults.add("bad_chunk")
     head, body = await bench.raw()
     half = len(LIST) // 2
@@ -161,7 +161,7 @@ async def test_a_chunk_without_a_size(bench: Any) -> None:
 
 
 @pytest.mark.parametrize(("pieces", "pauses"), [(4, 4), (None, len(LIST)), (10_000, len(LIST))])
-async def test_a_body_that_arrives_bit_by_bit(bench: Any, pieces: int | None, pauses: int) -> None:
+async def test_slow_body(bench: Any, pieces: int | None, pauses: int) -> None:
     bench.faults.add("slow_drip", seconds=0.04, pieces=pieces)
     reader, writer = await bench.connect()
     for _ in range(2):  # the connection stays good
@@ -173,7 +173,7 @@ async def test_a_body_that_arrives_bit_by_bit(bench: Any, pieces: int | None, pa
     writer.transport.abort()
 
 
-async def test_a_reply_that_is_late_although_everything_was_done_at_once(bench: Any) -> None:
+async def test_late_reply_of_a_request_that_was_handled_at_once(bench: Any) -> None:
     done_by_then: list[int] = []
 
     async def sleep(seconds: float) -> None:
@@ -188,14 +188,14 @@ async def test_a_reply_that_is_late_although_everything_was_done_at_once(bench: 
     assert set(done_by_then) == {1}
 
 
-async def test_a_reply_that_never_comes(bench: Any) -> None:
+async def test_missing_reply(bench: Any) -> None:
     bench.faults.add("hang", seconds=10)
     assert await bench.bytes("GET", "/v2/evses") == b""
     assert sum(bench.slept) == pytest.approx(10)
 
 
 @pytest.mark.parametrize("kind", ["hang", "slow_start", "slow_drip"])
-async def test_nobody_waits_for_a_client_that_has_gone(bench: Any, kind: str) -> None:
+async def test_wait_ends_when_the_client_disconnects(bench: Any, kind: str) -> None:
     bench.faults.add(kind, seconds=86_400)
     _, writer = await bench.connect()
     writer.write(b"GET /v2/evses HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -209,7 +209,7 @@ async def test_nobody_waits_for_a_client_that_has_gone(bench: Any, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", ["hang", "slow_start", "slow_drip", "giant_body"])
-async def test_the_server_stops_at_once_whoever_is_waiting(bench: Any, kind: str) -> None:
+async def test_server_stops_at_once_while_clients_wait(bench: Any, kind: str) -> None:
     bench.faults.add(kind, **({"megabytes": 1000} if kind == "giant_body" else {"seconds": 86_400}))
     _, writer = await bench.connect()
     writer.write(b"GET /v2/evses HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -219,7 +219,7 @@ async def test_the_server_stops_at_once_whoever_is_waiting(bench: Any, kind: str
     await bench.stop()
 
 
-async def test_a_reply_that_comes_twice(bench: Any) -> None:
+async def test_duplicate_reply(bench: Any) -> None:
     bench.faults.add("duplicate_reply")
     both = await bench.bytes("GET", "/v2/evses", close=True)
     half = len(both) // 2
@@ -227,7 +227,7 @@ async def test_a_reply_that_comes_twice(bench: Any) -> None:
     assert both.endswith(LIST)
 
 
-async def test_an_early_hint_before_the_reply(bench: Any) -> None:
+async def test_early_hint_before_the_reply(bench: Any) -> None:
     bench.faults.add("informational")
     head, rest = await bench.raw(close=True)
     assert lines(head)[0] == "HTTP/1.1 103 Early Hints"
@@ -235,7 +235,7 @@ async def test_an_early_hint_before_the_reply(bench: Any) -> None:
     assert (await bench.get("/v2/evses"))[2] == LIST
 
 
-async def test_a_connection_closed_without_a_word(bench: Any) -> None:
+async def test_connection_closed_without_announcement(bench: Any) -> None:
     bench.faults.add("connection_close")
     head, body = await bench.raw()  # which ends, although nobody asked for it
     assert header(head, "Connection") is None
@@ -243,9 +243,7 @@ async def test_a_connection_closed_without_a_word(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in kinds().items() if kind["handled"]])
-async def test_a_refusal_or_a_reply_without_a_body_can_meet_any_fault(
-    bench: Any, kind: str
-) -> None:
+async def test_every_fault_applies_to_refusals_and_empty_replies(bench: Any, kind: str) -> None:
     bench.faults.add(kind, **QUICK.get(kind, {}))
     for method, path in (("DELETE", "/v2/users/user1"), ("GET", "/v2/evses/none")):
         try:

@@ -20,13 +20,13 @@ def header(head: bytes, name: str) -> str | None:
     return found[0] if found else None
 
 
-async def test_a_body_that_is_not_what_it_says(bench: Any) -> None:
+async def test_wrong_content_type(bench: Any) -> None:
     bench.faults.add("wrong_content_type", content_type="text/plain")
     _, headers, body = await bench.get("/v2/evses")
     assert (headers["Content-Type"], body) == ("text/plain", LIST)
 
 
-async def test_a_body_that_is_no_json(bench: Any) -> None:
+async def test_body_that_is_not_json(bench: Any) -> None:
     bench.faults.add("not_json")
     status, headers, body = await bench.get("/v2/evses")
     assert (status, headers["Content-Type"].partition(";")[0]) == (200, "application/json")
@@ -34,13 +34,13 @@ async def test_a_body_that_is_no_json(bench: Any) -> None:
         json.loads(body)
 
 
-async def test_an_object_for_a_list_and_a_list_for_an_object(bench: Any) -> None:
+async def test_object_instead_of_a_list_and_list_instead_of_an_object(bench: Any) -> None:
     bench.faults.add("wrong_shape")
     assert json.loads((await bench.get("/v2/evses"))[2]) == {"results": [EVSE]}
     assert json.loads((await bench.get("/v2/evses/evse1"))[2]) == [EVSE]
 
 
-async def test_no_body_at_all(bench: Any) -> None:
+async def test_empty_body(bench: Any) -> None:
     bench.faults.add("empty_body")
     head, body = await bench.raw(close=True)
     assert lines(head)[0] == "HTTP/1.1 200 OK"
@@ -53,7 +53,7 @@ def following(headers: Any) -> str:
     return str(url[1:].partition(">")[0])
 
 
-async def test_a_page_that_leads_to_itself(bench: Any) -> None:
+async def test_next_link_to_the_same_page(bench: Any) -> None:
     bench.faults.add("link_loop")
     for path in ("/v2/evses?page_size=1", "/v2/evses?page_size=1&page_after=2"):
         _, headers, _ = await bench.get(path)
@@ -61,13 +61,13 @@ async def test_a_page_that_leads_to_itself(bench: Any) -> None:
         assert headers["Link"].startswith('<about:blank>; rel="previous", ')
 
 
-async def test_a_page_that_leads_back_to_the_first(bench: Any) -> None:
+async def test_next_link_to_the_first_page(bench: Any) -> None:
     bench.faults.add("link_loop", to="first")
     _, headers, _ = await bench.get("/v2/evses?page_after=1&page_size=1")
     assert following(headers) == bench.url("/v2/evses?page_size=1")
 
 
-async def test_a_page_that_leads_to_another_site(bench: Any) -> None:
+async def test_next_link_to_another_site(bench: Any) -> None:
     bench.faults.add("foreign_link", origin="https://evil.example:444/ignored")
     _, headers, _ = await bench.get("/v2/evses")
     assert following(headers) == "https://evil.example:444/v2/evses?page_after=0"
@@ -75,19 +75,19 @@ async def test_a_page_that_leads_to_another_site(bench: Any) -> None:
     assert following(headers) == "https://evil.example:444/v2/evses?page_after=2"
 
 
-async def test_a_page_whose_links_cannot_be_read(bench: Any) -> None:
+async def test_malformed_link_header(bench: Any) -> None:
     bench.faults.add("broken_link", link="<<;;")
     assert (await bench.get("/v2/evses"))[1]["Link"] == "<<;;"
 
 
-async def test_a_page_without_links(bench: Any) -> None:
+async def test_missing_link_header(bench: Any) -> None:
     bench.faults.add("missing_link")
     _, headers, body = await bench.get("/v2/evses")
     assert ("Link" in headers, body) == (False, LIST)
 
 
 @pytest.mark.parametrize("announced", [True, False])
-async def test_a_giant_body_is_json_and_is_never_held(bench: Any, announced: bool) -> None:
+async def test_giant_body_is_json_and_is_streamed(bench: Any, announced: bool) -> None:
     size = 40 * 1024 * 1024
     bench.faults.add("giant_body", megabytes=40, announced=announced)
     ends, came = b"", 0
@@ -105,7 +105,7 @@ async def test_a_giant_body_is_json_and_is_never_held(bench: Any, announced: boo
     assert held < size / 4
 
 
-async def test_a_gzip_bomb_is_small_until_it_is_unpacked(bench: Any) -> None:
+async def test_gzip_bomb_is_small_until_it_is_decompressed(bench: Any) -> None:
     bench.faults.add("gzip_bomb", megabytes=30)
     head, packed = await bench.raw(close=True)
     assert header(head, "Content-Encoding") == "gzip"
@@ -115,13 +115,13 @@ async def test_a_gzip_bomb_is_small_until_it_is_unpacked(bench: Any) -> None:
     assert len(packed) < len(unpacked) / 900
 
 
-async def test_a_body_nested_deeper_than_parsers_go(bench: Any) -> None:
+async def test_body_nested_deeper_than_parsers_allow(bench: Any) -> None:
     bench.faults.add("deep_json")
     _, _, body = await bench.get("/v2/evses")
     assert body == b"[" * 100_000 + b"]" * 100_000
 
 
-async def test_headers_too_long_and_too_many(bench: Any) -> None:
+async def test_headers_that_are_too_long_and_too_many(bench: Any) -> None:
     bench.faults.add("huge_header", kilobytes=100, count=1)
     head, body = await bench.raw(close=True)
     assert (len(header(head, "X-Padding") or ""), body) == (100 * 1024, LIST)
@@ -134,12 +134,12 @@ async def test_headers_too_long_and_too_many(bench: Any) -> None:
     ("seconds", "date"),
     [(3600, "Mon, 05 Oct 2026 13:00:00 GMT"), (-0.5, "Mon, 05 Oct 2026 11:59:59 GMT")],
 )
-async def test_a_clock_that_is_wrong(bench: Any, seconds: float, date: str) -> None:
+async def test_date_of_a_wrong_clock(bench: Any, seconds: float, date: str) -> None:
     bench.faults.add("clock_skew", seconds=seconds)
     assert (await bench.get("/v2/evses"))[1]["Date"] == date
 
 
-async def test_members_nobody_has_heard_of(bench: Any) -> None:
+async def test_unknown_members(bench: Any) -> None:
     bench.faults.add("unknown_members")
     (one,) = json.loads((await bench.get("/v2/evses"))[2])
     assert one.items() > EVSE.items()
@@ -148,7 +148,7 @@ async def test_members_nobody_has_heard_of(bench: Any) -> None:
     assert set(json.loads((await bench.get("/v2/evses/evse1"))[2])) == {*EVSE, "brand_new"}
 
 
-async def test_members_that_are_gone(bench: Any) -> None:
+async def test_missing_members(bench: Any) -> None:
     bench.faults.add("missing_members", names=["id", "note", "never_there"])
     assert json.loads((await bench.get("/v2/evses"))[2]) == [{"plug": EVSE["plug"]}]
     bench.faults.clear()
@@ -156,7 +156,7 @@ async def test_members_that_are_gone(bench: Any) -> None:
     assert len(json.loads((await bench.get("/v2/evses/evse1"))[2])) == len(EVSE) - 1
 
 
-async def test_a_text_that_is_new_among_those_of_an_enum(bench: Any) -> None:
+async def test_new_enum_value(bench: Any) -> None:
     bench.faults.add("new_enum_value")
     expected = {**EVSE, "plug": {"mode": "BRAND_NEW"}}  # and neither the id nor the note
     assert json.loads((await bench.get("/v2/evses"))[2]) == [expected]

@@ -22,7 +22,7 @@ class Control:
     async def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         if method == "POST":
             options.setdefault("json", {} if body is None else body)
-        url = self.api.simulator.control_url + path
+        url = self.api.simulator.admin_url + path
         return await self.api(method, url, token=None, **options)
 
     async def get(self, path: str, **options: Any) -> Any:
@@ -49,7 +49,7 @@ async def control(start: Any, clock: Clock) -> Control:
     return Control(await start(clock=clock))
 
 
-async def test_it_lists_every_door_and_each_of_them_opens(control: Control) -> None:
+async def test_index_lists_every_endpoint_and_each_of_them_replies(control: Control) -> None:
     listed = await control.get("/")
     assert await control.get("") == listed
     assert {(endpoint["method"], endpoint["path"]) for endpoint in listed["endpoints"]} == {
@@ -63,7 +63,7 @@ async def test_it_lists_every_door_and_each_of_them_opens(control: Control) -> N
         assert answer.status in {known, 201, 204, 409}, (endpoint, answer.body)
 
 
-async def test_each_member_that_is_listed_is_accepted_and_no_other(control: Control) -> None:
+async def test_each_listed_member_is_accepted_and_no_other(control: Control) -> None:
     for endpoint in (await control.get("/"))["endpoints"]:
         if (
             endpoint["method"] == "POST"
@@ -78,7 +78,7 @@ async def test_each_member_that_is_listed_is_accepted_and_no_other(control: Cont
                 assert "There is only" not in json.dumps(said.body["field_errors"].get(member))
 
 
-async def test_the_clock_advances_jumps_and_runs(control: Control) -> None:
+async def test_clock_advances_jumps_and_runs(control: Control) -> None:
     assert await control.get("/clock") == {"now": "2026-10-05T12:00:00.000000Z", "speed": 0}
     moved = await control.post("/clock", {"advance": {"hours": 6, "minutes": 0.5}})
     assert moved["now"] == "2026-10-05T18:00:30.000000Z"
@@ -107,7 +107,7 @@ async def test_the_clock_advances_jumps_and_runs(control: Control) -> None:
         ({"spede": 1}, "spede"),
     ],
 )
-async def test_a_clock_that_cannot_be_moved_so_says_which_member_is_wrong(
+async def test_invalid_change_of_the_clock_is_refused_by_member(
     control: Control, body: Any, member: str
 ) -> None:
     before = await control.get("/clock")
@@ -115,13 +115,13 @@ async def test_a_clock_that_cannot_be_moved_so_says_which_member_is_wrong(
     assert await control.get("/clock") == before
 
 
-async def test_moving_the_clock_makes_tokens_expire(control: Control) -> None:
+async def test_jump_of_the_clock_makes_tokens_expire(control: Control) -> None:
     assert (await control.api.get("/evses")).status == 200
     await control.post("/clock", {"advance": {"hours": 10}})
     assert (await control.api.get("/evses")).status == 401
 
 
-async def test_faults_are_added_seen_to_strike_and_removed(control: Control) -> None:
+async def test_faults_are_added_counted_and_removed(control: Control) -> None:
     wanted = {"kind": "rate_limited", "operation": "/evses", "count": 1}
     made = await control.post("/faults", wanted, status=201)
     assert made.items() >= (wanted | {"struck": 0, "remaining": 1}).items()
@@ -136,7 +136,7 @@ async def test_faults_are_added_seen_to_strike_and_removed(control: Control) -> 
     assert await control.get("/faults") == []
 
 
-async def test_the_kinds_of_faults_are_those_of_the_registry(control: Control) -> None:
+async def test_kinds_of_faults_are_those_of_the_registry(control: Control) -> None:
     shown = await control.get("/faults/kinds")
     assert shown == json.loads(json.dumps(kinds()))
     assert shown["server_error"]["details"]
@@ -155,14 +155,12 @@ async def test_the_kinds_of_faults_are_those_of_the_registry(control: Control) -
         ({"kind": "server_error", "status": 200}, "status"),
     ],
 )
-async def test_a_fault_that_will_not_do_is_refused_by_its_member(
-    control: Control, body: Any, member: str
-) -> None:
+async def test_invalid_fault_is_refused_by_member(control: Control, body: Any, member: str) -> None:
     assert list(await control.refused("/faults", body)) == [member]
     assert await control.get("/faults") == []
 
 
-async def test_the_control_surface_is_neither_struck_counted_nor_remembered(start: Any) -> None:
+async def test_admin_requests_are_neither_struck_counted_nor_recorded(start: Any) -> None:
     api = await start(rate_limit=2, clock=Clock(speed=0))
     control = Control(api)
     await control.post("/faults", {"kind": "server_error"}, status=201)
@@ -191,7 +189,7 @@ async def receiver() -> Any:
     await runner.cleanup()
 
 
-async def test_webhooks_are_registered_spoilt_replayed_and_forgotten(
+async def test_webhooks_are_registered_given_faults_replayed_and_removed(
     control: Control, receiver: Any
 ) -> None:
     url, came = receiver
@@ -259,13 +257,13 @@ async def test_webhooks_can_be_delayed(control: Control, receiver: Any) -> None:
         ("/reset", {"really": True}, "really"),
     ],
 )
-async def test_what_will_not_do_is_refused_by_its_member(
+async def test_invalid_values_are_refused_by_member(
     control: Control, path: str, body: Any, member: str
 ) -> None:
     assert list(await control.refused(path, body)) == [member]
 
 
-async def test_applications_are_added_with_all_their_traits(control: Control) -> None:
+async def test_applications_are_added_with_all_their_settings(control: Control) -> None:
     wanted = {
         "scopes": ["evse:read"],
         "redirect_uris": ["https://acme.example/back"],
@@ -290,7 +288,7 @@ async def test_applications_are_added_with_all_their_traits(control: Control) ->
     ]
 
 
-async def test_a_user_is_signed_in_without_a_page(control: Control) -> None:
+async def test_user_is_signed_in_without_a_page(control: Control) -> None:
     api = control.api
     tokens = await control.post("/tokens", {"scopes": ["user:read"]}, status=201)
     assert tokens["scope"] == "user:read"
@@ -301,7 +299,7 @@ async def test_a_user_is_signed_in_without_a_page(control: Control) -> None:
     assert (await api.get("/users/me", token=tokens["access_token"])).body["id"] == other
 
 
-async def test_tokens_are_expired_all_at_once_or_revoked_one_by_one(control: Control) -> None:
+async def test_tokens_are_expired_together_or_revoked_one_by_one(control: Control) -> None:
     api = control.api
     tokens = await control.post("/tokens", status=201)
     revoked = {"token": tokens["refresh_token"]}
@@ -313,7 +311,7 @@ async def test_tokens_are_expired_all_at_once_or_revoked_one_by_one(control: Con
     assert (await api.get("/evses")).status == 401
 
 
-async def test_requests_are_listed_with_who_sent_them_and_cleared(control: Control) -> None:
+async def test_requests_are_listed_with_their_senders_and_cleared(control: Control) -> None:
     api = control.api
     await control.post("/faults", {"kind": "rate_limited", "count": 1}, status=201)
     await api.get("/evses?page_size=1", headers={"X-Trace": "7"})
@@ -334,7 +332,7 @@ async def test_requests_are_listed_with_who_sent_them_and_cleared(control: Contr
     assert await control.get("/requests") == []
 
 
-async def test_reset_makes_it_the_first_day_again(control: Control) -> None:
+async def test_reset_restores_the_initial_state(control: Control) -> None:
     api = control.api
     me = f"/users/{api.simulator.user_id}"
     first = (await api.get(me)).body
@@ -355,14 +353,14 @@ async def test_reset_makes_it_the_first_day_again(control: Control) -> None:
     assert (await control.get("/faults"), await control.get("/webhooks/endpoints")) == ([], [])
 
 
-async def test_without_a_state_file_there_is_nothing_to_save_in(control: Control) -> None:
+async def test_save_without_a_state_file_is_a_conflict(control: Control) -> None:
     answer = await control("POST", "/state/save")
     assert answer.status == 409
     assert "state" in answer.body["detail"]
     assert (await control.get("/state"))["seed"] == 1
 
 
-async def test_a_body_that_a_web_page_could_send_unasked_is_refused(control: Control) -> None:
+async def test_body_that_a_page_of_another_site_could_send_is_refused(control: Control) -> None:
     forms = {"application/x-www-form-urlencoded": "a=b", "text/plain": "{}", "": "{}"}
     for kind, text in forms.items():
         for path in ("/reset", "/clock", "/tokens/expire"):
@@ -374,7 +372,7 @@ async def test_a_body_that_a_web_page_could_send_unasked_is_refused(control: Con
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '"a"', "NaN", '{"speed": NaN}', "[" * 100_000])
-async def test_a_body_that_is_no_json_object_is_refused(control: Control, text: str) -> None:
+async def test_body_that_is_not_a_json_object_is_refused(control: Control, text: str) -> None:
     headers = {"Content-Type": "application/json"}
     answer = await control("POST", "/clock", data=text, json=None, headers=headers)
     assert answer.status == 400
@@ -397,7 +395,7 @@ async def test_a_body_that_is_no_json_object_is_refused(control: Control, text: 
         ("", 403),
     ],
 )
-async def test_only_names_of_this_machine_open_the_door_to_pages_of_others(
+async def test_hosts_that_are_not_loopback_are_refused(
     control: Control, host: str, status: int
 ) -> None:
     answer = await control("GET", "/clock", headers={"Host": host})
@@ -407,7 +405,7 @@ async def test_only_names_of_this_machine_open_the_door_to_pages_of_others(
         assert page.status == status
 
 
-async def test_whoever_listens_elsewhere_may_be_called_by_any_name(start: Any) -> None:
+async def test_simulator_on_another_host_accepts_every_host(start: Any) -> None:
     api = await start(host="0.0.0.0")
     answer = await Control(api)("GET", "/clock", headers={"Host": "my-desk.example"})
     assert answer.status == 200
@@ -427,7 +425,9 @@ async def test_other_paths_and_methods_are_refused_as_problems(control: Control)
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-async def test_the_same_can_be_done_from_python_in_any_thread(start: Any, clock: Clock) -> None:
+async def test_methods_of_the_simulator_do_the_same_from_any_thread(
+    start: Any, clock: Clock
+) -> None:
     api = await start(clock=clock)
     simulator = api.simulator
 
@@ -449,7 +449,7 @@ async def test_the_same_can_be_done_from_python_in_any_thread(start: Any, clock:
     assert len(await Control(api).get("/applications")) == 1
 
 
-async def test_a_request_without_a_host_is_refused(control: Control) -> None:
+async def test_request_without_a_host_is_refused(control: Control) -> None:
     port = control.api.simulator._runner.addresses[0][1]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /__sim/clock HTTP/1.0\r\n\r\n")
@@ -458,6 +458,6 @@ async def test_a_request_without_a_host_is_refused(control: Control) -> None:
     await writer.wait_closed()
 
 
-async def test_a_reply_of_the_control_surface_is_never_stored(control: Control) -> None:
+async def test_admin_replies_are_not_cacheable(control: Control) -> None:
     answer = await control("GET", "/applications")
     assert answer.headers["Cache-Control"] == "no-store"

@@ -56,7 +56,7 @@ async def ask(bench: Any, method: str, path: str, body: Any, *, keep: bool) -> N
     requests=st.lists(st.tuples(REQUESTS, st.booleans()), max_size=8),
     together=st.booleans(),
 )
-async def test_no_faults_bring_the_server_down_and_none_outlive_their_removal(
+async def test_faults_neither_stop_the_server_nor_outlive_their_removal(
     bench: Any, faults: list[dict[str, Any]], requests: list[Any], together: bool
 ) -> None:
     asked = [bench.faults.add_json({**fault, **QUICK.get(fault["kind"], {})}) for fault in faults]
