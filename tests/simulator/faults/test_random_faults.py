@@ -67,9 +67,11 @@ async def test_faults_neither_stop_the_server_nor_outlive_their_removal(
         else:
             for call in calls:
                 await call
+    # aiohttp repeats an idempotent request once if a reused connection breaks.
+    most_sent = sum(2 if keep and method != "POST" else 1 for (method, _, _), keep in requests)
     for fault in asked:
         assert 0 <= fault.struck <= min(fault.seen, fault.count or fault.seen)
-        assert fault.seen <= len(requests)
+        assert fault.seen <= most_sent
 
     bench.faults.clear()
     bench.users.clear()
