@@ -58,6 +58,7 @@ def test_check_reports_differing_and_stale_files_and_writes_nothing(copy, capsys
     assert not (resources / "users.py").exists()
 
 
+@pytest.mark.slow
 def test_writing_corrects_differing_files_and_deletes_stale_ones(copy, capsys):
     resources = copy / "ev_energy_sync/resources"
     (resources / "evses.py").write_text("# edited\n")

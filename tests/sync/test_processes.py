@@ -78,6 +78,7 @@ def test_ctrl_c_does_not_affect_the_calls_of_other_threads(run, server):
     server.wait_for("disconnected", disconnected + 1)
 
 
+@pytest.mark.matrix("last")
 @pytest.mark.parametrize(
     "last",
     [
@@ -155,6 +156,7 @@ def test_parent_and_child_both_work_after_each_of_three_forks(run):
     assert script.finish() == (0, "both\n", "")
 
 
+@pytest.mark.matrix("last")
 @fork_only
 @pytest.mark.parametrize(
     "last",
