@@ -18,7 +18,9 @@ from tests.helpers.recording_server import Handler, scripted_replies
 from tests.helpers.secret_leaks import LEAK_SEARCH
 from tests.helpers.support import TOKEN, FakeTime
 
-sdk = pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed")
+sdk = pytest.importorskip(
+    "opentelemetry.sdk", reason="needs opentelemetry-sdk: pip install -e '.[test]'"
+)
 
 from opentelemetry import context, trace  # noqa: E402
 from opentelemetry.sdk.metrics import MeterProvider  # noqa: E402

@@ -212,7 +212,7 @@ ON_ANYIO = """
 
 @pytest.mark.parametrize("words", [(), ("-p", "no:asyncio")], ids=["beside asyncio", "alone"])
 def test_async_client_works_under_anyio(project: Project, words: tuple[str, ...]) -> None:
-    pytest.importorskip("anyio")
+    pytest.importorskip("anyio", reason="needs anyio: pip install -e '.[test]'")
     tests = ON_ANYIO.format(backend="asyncio")
     project.run(tests, *words, ini="" if words else STRICT).assert_outcomes(passed=1)
 

@@ -257,7 +257,7 @@ print("done")
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="forks exist on POSIX only")
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="needs os.fork, which Windows lacks")
 def test_redaction_works_in_a_child_that_was_forked_during_another() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKS],

@@ -82,7 +82,9 @@ def test_code_challenge_is_that_of_rfc_7636() -> None:
 
 
 def test_authlib_builds_the_same_authorization_url() -> None:
-    session = pytest.importorskip("authlib.oauth2.client", reason="authlib is not installed")
+    session = pytest.importorskip(
+        "authlib.oauth2.client", reason="needs authlib: pip install -e '.[test]'"
+    )
     request = app(scopes=["evse:read", "user:read"]).start_authorization()
     other = session.OAuth2Client(
         None, "an-app", scope="evse:read user:read", redirect_uri=BACK, code_challenge_method="S256"

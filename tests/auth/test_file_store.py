@@ -23,7 +23,7 @@ from tests.helpers.token_store_contract import FIRST, KEY, SECOND, Shared, Token
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks and modes are others there")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks and file modes")
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ WRITING = ["open", "write", "fsync", "close", "replace", "open", "fsync", "close
 
 
 @pytest.mark.crash_injection
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 @pytest.mark.parametrize("change", BEFORE)
 @pytest.mark.parametrize("mode", ["crash", "partial"])
 def test_process_that_dies_at_any_system_call_leaves_the_old_or_the_new_token(
@@ -436,7 +436,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 def test_forked_child_neither_holds_nor_releases_the_lock_of_its_parent(path: Path) -> None:
     assert run(path, code=FORKING).splitlines() == [
         "the child let go: False",
@@ -445,7 +445,7 @@ def test_forked_child_neither_holds_nor_releases_the_lock_of_its_parent(path: Pa
     ]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 async def test_lock_ends_with_its_holder_although_a_child_survives(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", DYING, path],

@@ -16,8 +16,8 @@ import pytest
 from ev_energy.errors import TokenStoreError
 from tests.helpers.token_store_contract import FIRST, KEY, SECOND, Shared, TokenStoreContract
 
-keyring = pytest.importorskip("keyring", reason="keyring is not installed")
-backend = pytest.importorskip("keyring.backend", reason="keyring is not installed")
+keyring = pytest.importorskip("keyring", reason="needs keyring: pip install -e '.[test]'")
+backend = pytest.importorskip("keyring.backend", reason="needs keyring: pip install -e '.[test]'")
 
 ROOT = Path(__file__).parents[2]
 

@@ -75,9 +75,9 @@ async def test_script_example_signs_a_user_in(
 async def test_web_application_example_connects_and_disconnects_users(
     environment: dict[str, str], sim: Simulator, consent: Consent, monkeypatch, tmp_path
 ) -> None:
-    httpx = pytest.importorskip("httpx", reason="httpx is not installed")
-    pytest.importorskip("fastapi", reason="fastapi is not installed")
-    pytest.importorskip("itsdangerous", reason="itsdangerous is not installed")
+    httpx = pytest.importorskip("httpx", reason="needs httpx: pip install -e '.[test]'")
+    pytest.importorskip("fastapi", reason="needs fastapi: pip install -e '.[test]'")
+    pytest.importorskip("itsdangerous", reason="needs itsdangerous: pip install -e '.[test]'")
     monkeypatch.chdir(tmp_path)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

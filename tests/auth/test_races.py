@@ -20,7 +20,7 @@ from ev_energy.simulator import Simulator
 
 HERE = Path(__file__).parent
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals there")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
 
 @attrs.define

@@ -76,7 +76,9 @@ def test_id_and_secret_arrive_unchanged(client_id: str, client_secret: str) -> N
 
 @pytest.mark.parametrize("method", ["basic", "form"])
 def test_authlib_sends_the_same_client_authentication(method: str) -> None:
-    auth = pytest.importorskip("authlib.oauth2.auth", reason="authlib is not installed")
+    auth = pytest.importorskip(
+        "authlib.oauth2.auth", reason="needs authlib: pip install -e '.[test]'"
+    )
     name = {"basic": "client_secret_basic", "form": "client_secret_post"}[method]
     theirs = auth.ClientAuth("an-app", "a-secret.with~some-letters", name)
     body = "grant_type=client_credentials"

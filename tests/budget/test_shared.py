@@ -158,7 +158,7 @@ def test_second_run_of_asyncio_continues_the_count() -> None:
     assert state.waiting == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 async def test_forked_child_does_not_wait_for_its_parent() -> None:
     clock = FakeClock()

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there, a pipe breaks in another way")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX pipes")
 @pytest.mark.matrix("unbuffered")
 @pytest.mark.parametrize("unbuffered", [True, False])
 @pytest.mark.parametrize(

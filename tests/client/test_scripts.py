@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_child_process_exits_silently(run):
 @pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
 def test_threads_with_separate_loops_share_a_client(run, loops):
     if loops == "uvloop":
-        pytest.importorskip("uvloop")
+        pytest.importorskip("uvloop", reason="needs uvloop: pip install -e '.[speed]'")
     script = run(f"""
         if {loops == "uvloop"}:
             from uvloop import new_event_loop

@@ -181,7 +181,7 @@ def test_async_and_blocking_snippets_print_the_same(environment: dict[str, str])
 
 
 def test_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path: Path) -> None:
-    pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    pytest.importorskip("uvicorn", reason="needs uvicorn: pip install -e '.[test]'")
     (tmp_path / "shop.py").write_text(snippet("FastAPI"))
     words = ["-m", "uvicorn", "shop:app", "--port", "0"]
     with subprocess.Popen(

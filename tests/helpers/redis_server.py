@@ -163,7 +163,7 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def make_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., PrivateRedis]]:
     if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
+        pytest.skip("needs redis-server: apt-get install redis-server")
     started: list[PrivateRedis] = []
 
     def make(**settings: object) -> PrivateRedis:

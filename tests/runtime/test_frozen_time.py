@@ -11,8 +11,8 @@ import textwrap
 
 import pytest
 
-pytest.importorskip("freezegun")
-pytest.importorskip("time_machine")
+pytest.importorskip("freezegun", reason="needs freezegun: pip install -e '.[test]'")
+pytest.importorskip("time_machine", reason="needs time-machine: pip install -e '.[test]'")
 
 FREEZERS = {
     "freezegun": "import freezegun\nfreeze = lambda: freezegun.freeze_time('2031-02-03 04:05:06')",

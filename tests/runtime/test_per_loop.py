@@ -181,7 +181,7 @@ async def test_failure_to_close_is_raised_and_closes_only_once() -> None:
     assert closed == [resource.value]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 async def test_child_keeps_the_resources_of_its_parent_and_closes_none(
     per_loop: PerLoop[Resource],
 ) -> None:

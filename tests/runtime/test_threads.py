@@ -173,7 +173,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 def test_fork_during_an_import_leaves_no_lock_held_and_prints_nothing() -> None:
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", FORK_BEFORE_IMPORT],
@@ -188,7 +188,7 @@ def test_fork_during_an_import_leaves_no_lock_held_and_prints_nothing() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_first_use_in_twelve_threads_at_once_succeeds(case: str) -> None:
     if case == "forks" and not hasattr(os, "fork"):
-        pytest.skip("needs fork")
+        pytest.skip("needs os.fork, which Windows lacks")
     code = HEAD + textwrap.dedent(CASES[case])
     for seed in range(ROUNDS):
         result = subprocess.run(

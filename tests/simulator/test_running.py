@@ -184,7 +184,7 @@ def test_command_prints_its_urls_logs_requests_and_ends_quietly() -> None:
     assert errors == ""
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl: apt-get install curl")
 def test_printed_curl_commands_work() -> None:
     with Simulator.in_thread() as simulator:
         done = subprocess.run(
@@ -198,7 +198,7 @@ def test_printed_curl_commands_work() -> None:
     assert [evse["model"]["id"][:4] for evse in json.loads(done.stdout)] == ["emod", "emod"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.shows_secrets("files", reason="the state of a simulator has its tokens in it")
 def test_command_saves_its_state_at_the_end_and_resumes(

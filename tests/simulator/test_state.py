@@ -376,7 +376,7 @@ async def test_unwritable_file_raises_at_the_start(tmp_path: Path) -> None:
         _ = simulator.base_url
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no modes there")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file modes")
 async def test_file_is_private_from_the_first_byte(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -434,7 +434,7 @@ for number in range(1_000_000):
 
 
 @pytest.mark.crash_injection
-@pytest.mark.skipif(sys.platform == "win32", reason="nothing is killed like that there")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_process_killed_while_saving_leaves_a_readable_file(path: Path) -> None:
     chance = random.Random(0)
     for _ in range(4):

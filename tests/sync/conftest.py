@@ -83,7 +83,7 @@ def server() -> Iterator[Server]:
 def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of the event loop implementation that portals use."""
     if request.param == "uvloop":
-        pytest.importorskip("uvloop")
+        pytest.importorskip("uvloop", reason="needs uvloop: pip install -e '.[speed]'")
     else:
         monkeypatch.setitem(sys.modules, "uvloop", None)
     _loop_thread.uvloop_class.cache_clear()

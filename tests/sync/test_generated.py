@@ -134,7 +134,7 @@ def test_unsupported_source_is_reported_and_nothing_is_written(copy, capsys):
 def test_generated_files_have_the_layout_of_ruff():
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is None:
-        pytest.skip("needs ruff")
+        pytest.skip("needs ruff: pip install -e '.[lint]'")
     for path in generate():
         for command in (["format", "--check"], ["check"]):
             done = subprocess.run(
@@ -153,7 +153,7 @@ def test_long_signatures_and_calls_have_the_layout_of_ruff():
     text = convert(f'async def get(self, *, {source}) -> str:\n    """G."""\n')
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is None:
-        pytest.skip("needs ruff")
+        pytest.skip("needs ruff: pip install -e '.[lint]'")
     command = [ruff, "format", "--no-cache", "--line-length", "100", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     assert done.stdout == text

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-pytest.importorskip("gevent")
+pytest.importorskip("gevent", reason="needs gevent: pip install -e '.[test]'")
 
 # The server is a greenlet, so a client that blocked the only real thread would get no reply.
 HEAD = """

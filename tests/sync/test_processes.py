@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 
 
 def test_ctrl_c_cancels_the_request_and_the_client_remains_usable(run, server):
@@ -297,7 +297,7 @@ def test_client_closed_before_a_fork_is_closed_in_the_child(run):
 
 def test_multiprocessing_workers_use_a_module_level_client(run):
     if not hasattr(os, "fork"):
-        pytest.skip("needs fork")
+        pytest.skip("needs os.fork, which Windows lacks")
     script = run("""
         import multiprocessing
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The files in the wheel, built from this checkout."""
-    pytest.importorskip("hatchling", reason="needs the build backend, hatchling")
+    pytest.importorskip("hatchling", reason="needs hatchling: pip install -e '.[test]'")
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -83,7 +83,7 @@ class Authority:
     def hashed_folder(self, folder: Path) -> Path:
         """Return *folder* with the certificate of this CA under the name that OpenSSL looks for."""
         if shutil.which("openssl") is None:
-            pytest.skip("the openssl command is not installed")
+            pytest.skip("needs the openssl command: apt-get install openssl")
         (folder / "ca.pem").write_bytes(self.file.read_bytes())
         subprocess.run(["openssl", "rehash", str(folder)], check=True)
         return folder

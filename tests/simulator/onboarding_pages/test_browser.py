@@ -17,7 +17,9 @@ from aiohttp import web
 
 from tests.helpers.html_browser import Site
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="needs selenium: pip install -e '.[test]'"
+)
 waiting = pytest.importorskip("selenium.webdriver.support.wait")
 WebDriverError = pytest.importorskip("selenium.common.exceptions").WebDriverException
 
