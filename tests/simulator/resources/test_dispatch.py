@@ -45,8 +45,8 @@ async def test_coordinators_are_paged_by_their_short_ids(api: Any) -> None:
 
 
 async def test_user_sees_coordinators_of_own_country(api: Any) -> None:
-    acting = {"EvEnergy-User": api.simulator.user_id}
-    rows = (await api.get("/dispatch_coordinators", headers=acting)).body
+    as_user = {"EvEnergy-User": api.simulator.user_id}
+    rows = (await api.get("/dispatch_coordinators", headers=as_user)).body
     assert [row["id"] for row in rows] == ["dc000000", "dc000001"]
     api.token = api.simulator.sign_in(api.simulator.user_id)["access_token"]
     assert (await api.get("/dispatch_coordinators")).body == rows
@@ -71,9 +71,9 @@ async def test_logs_report_the_power_of_the_charging_sites(start: Any, clock: Cl
 
 
 async def test_logs_end_with_the_contract(api: Any) -> None:
-    over = await power(api, "/dispatch_coordinators/dc000005")
-    assert over[0]["logged_at"] < "2026-07-01T00:00:00Z"
-    assert len(over) == 100
+    entries = await power(api, "/dispatch_coordinators/dc000005")
+    assert entries[0]["logged_at"] < "2026-07-01T00:00:00Z"
+    assert len(entries) == 100
 
 
 async def test_event_is_created_with_its_limits(api: Any) -> None:
@@ -91,8 +91,10 @@ async def test_power_is_limited_during_an_event(start: Any, clock: Clock) -> Non
     other = await start(rate_limit=None, clock=Clock(speed=0))
     other.simulator.clock.advance(hours=20)
     await other.log_in()
-    usual = {row["logged_at"]: row["total_charge_rate_watts"] for row in await power(other)}
-    peak = (datetime.fromisoformat(max(usual, key=usual.__getitem__)) - NOON) / timedelta(hours=1)
+    without_event = {row["logged_at"]: row["total_charge_rate_watts"] for row in await power(other)}
+    peak = (
+        datetime.fromisoformat(max(without_event, key=without_event.__getitem__)) - NOON
+    ) / timedelta(hours=1)
 
     api = await start(rate_limit=None, clock=clock)
     low = event(peak - 0.5, import_limit_watts=1000)
@@ -101,17 +103,17 @@ async def test_power_is_limited_during_an_event(start: Any, clock: Clock) -> Non
         assert (await api("POST", f"{PILOT}/dispatch_events", json=body)).status == 201
     clock.advance(hours=20)
     await api.log_in()
-    held = {row["logged_at"]: row["total_charge_rate_watts"] for row in await power(api)}
+    with_event = {row["logged_at"]: row["total_charge_rate_watts"] for row in await power(api)}
 
-    assert held.keys() == usual.keys()
-    for at, watts in held.items():
+    assert with_event.keys() == without_event.keys()
+    for at, watts in with_event.items():
         if low["start_time"] <= at < low["end_time"]:
-            assert watts == min(usual[at], 1000)
+            assert watts == min(without_event[at], 1000)
         elif exact["start_time"] <= at < exact["end_time"]:
             assert watts == 2500
         else:
-            assert watts == usual[at]
-    assert max(usual.values()) > 1000
+            assert watts == without_event[at]
+    assert max(without_event.values()) > 1000
 
 
 async def test_cancelled_event_has_no_effect(start: Any, clock: Clock) -> None:
@@ -136,8 +138,8 @@ async def test_ended_event_cannot_be_cancelled(start: Any, clock: Clock) -> None
     url = (await api("POST", f"{PILOT}/dispatch_events", json=event(1))).body["url"]
     clock.advance(hours=2)
     assert (await api("POST", f"{url}/cancel")).status == 400
-    elsewhere = url.replace("dc000000", "dc000001")
-    assert (await api("POST", f"{elsewhere}/cancel")).status == 404
+    other_url = url.replace("dc000000", "dc000001")
+    assert (await api("POST", f"{other_url}/cancel")).status == 404
     assert (await api("POST", f"{PILOT}/dispatch_events/devt0/cancel")).status == 404
 
 
@@ -181,8 +183,8 @@ async def test_overlapping_events_are_refused(api: Any) -> None:
 
 
 async def test_event_outside_the_contract_is_refused(api: Any) -> None:
-    over = "/dispatch_coordinators/dc000005/dispatch_events"
-    answer = await api("POST", over, json=event(1))
+    ended = "/dispatch_coordinators/dc000005/dispatch_events"
+    answer = await api("POST", ended, json=event(1))
     assert answer.body["field_errors"] == {
         "start_time": ["The event must be within the term of the contract."]
     }

@@ -70,8 +70,8 @@ def test_union_has_closed_rings_and_no_overlaps(
     assert not list(geometry_errors(joined))
     assert all(flat_area([[polygon[0]]]) > 0 for polygon in joined)
     assert all(flat_area([[hole]]) < 0 for polygon in joined for hole in polygon[1:])
-    alone = sum(flat_area([polygon]) for polygon in joined)
-    assert alone == pytest.approx(flat_area(union(joined)))
+    sum_of_areas = sum(flat_area([polygon]) for polygon in joined)
+    assert sum_of_areas == pytest.approx(flat_area(union(joined)))
 
 
 @given(st.lists(random_polygons(), min_size=1, max_size=4), st.randoms())

@@ -93,13 +93,14 @@ async def test_meter_and_battery_logs_agree_with_the_statistics(api: Any) -> Non
     for number, bucket in enumerate(buckets):
         until = YESTERDAY + QUARTER + (number + 1) * 2 * QUARTER
 
-        def told(log: list[dict[str, Any]], name: str, end: datetime = until) -> float:
+        def energy(log: list[dict[str, Any]], name: str, end: datetime = until) -> float:
+            """Return the watt-hours of the two samples before *end*."""
             entries = [row for row in log if end - 2 * QUARTER <= parse(row["sampled_at"]) < end]
             assert len(entries) == 2
             return sum(row[name] for row in entries) / 4
 
-        assert told(meter, "power_watts") == bucket["import_wh"] - bucket["export_wh"]
-        assert told(battery, "charge_rate_watts") == bucket["charge_wh"] - bucket["discharge_wh"]
+        assert energy(meter, "power_watts") == bucket["import_wh"] - bucket["export_wh"]
+        assert energy(battery, "charge_rate_watts") == bucket["charge_wh"] - bucket["discharge_wh"]
 
 
 async def test_state_of_charge_follows_from_the_flows(api: Any) -> None:
@@ -275,8 +276,8 @@ async def test_larger_array_changes_only_future_generation(start: Any, clock: Cl
     other = await start(rate_limit=None, clock=Clock(speed=0))
     other.simulator.clock.advance(hours=37)
     await other.log_in()
-    usual = await stats(other, *days, "P1D")
-    assert changed[1]["generation_wh"] == pytest.approx(2 * usual[1]["generation_wh"], rel=0.03)
+    unchanged = await stats(other, *days, "P1D")
+    assert changed[1]["generation_wh"] == pytest.approx(2 * unchanged[1]["generation_wh"], rel=0.03)
 
 
 async def test_vehicle_commands_do_not_change_past_meter_samples(start: Any, clock: Clock) -> None:
@@ -300,12 +301,13 @@ def world(seed: int, vehicles: int) -> World:
     return build_world(seed, vehicles, Clock(speed=0))
 
 
-def numbers(told: EnergyTotals) -> list[int]:
-    return [*told.flows.values(), told.mean_stored_wh, told.quarters]
+def numbers(totals: EnergyTotals) -> list[int]:
+    """Return all numbers of energy totals, to compare them."""
+    return [*totals.flows.values(), totals.mean_stored_wh, totals.quarters]
 
 
-#: A seed, a home, how many hours before now it begins, and for how many quarters it lasts.
-anywhere = given(
+#: A seed, a home, how many hours ago the span starts, and its number of quarter hours.
+any_span = given(
     st.integers(1, 3),
     st.integers(0, 11),
     st.integers(1, 24 * 400),
@@ -314,23 +316,23 @@ anywhere = given(
 
 
 @settings(deadline=None, max_examples=40)
-@anywhere
+@any_span
 def test_energy_is_conserved(seed: int, home: int, hours: int, span: int) -> None:
     made = world(seed, 100_000 if seed == 3 else 30)
     energy = home_energy(made, made.user_id(home))
     first = energy.current_quarter - hours * QUARTERS_PER_HOUR
     end = min(energy.current_quarter, first + span)
-    told = energy_totals(energy, first, end)
-    assert told.consumption + told.exported + told.charge == (
-        told.generation + told.imported + told.discharge
+    totals = energy_totals(energy, first, end)
+    assert totals.consumption + totals.exported + totals.charge == (
+        totals.generation + totals.imported + totals.discharge
     )
-    assert min(told.flows.values()) >= 0
+    assert min(totals.flows.values()) >= 0
     charged = used = 0
     for week in energy.weeks(first, end):
         part = week.part(first, end)
         charged += sum(week.cars[part])
         used += sum(week.load[part])
-    assert told.consumption == used + charged
+    assert totals.consumption == used + charged
     sites = made.fleet.sites_of_user(made.user_id(home))
     model = sum(
         made.charging.energy_between(site, quarter_start(first), quarter_start(end))
@@ -340,14 +342,14 @@ def test_energy_is_conserved(seed: int, home: int, hours: int, span: int) -> Non
     if energy.battery is not None:
         before = energy_totals(energy, first - 1, first).mean_stored_wh
         after = energy_totals(energy, end - 1, end).mean_stored_wh
-        assert after - before == told.charge - told.discharge
+        assert after - before == totals.charge - totals.discharge
         assert 0 <= after <= energy.battery.capacity_wh
     else:
-        assert told.charge == told.discharge == 0
+        assert totals.charge == totals.discharge == 0
 
 
 @settings(deadline=None, max_examples=25)
-@anywhere
+@any_span
 def test_energy_of_a_span_is_the_sum_of_its_parts(
     seed: int, home: int, hours: int, span: int
 ) -> None:
@@ -362,7 +364,7 @@ def test_energy_of_a_span_is_the_sum_of_its_parts(
 
 
 @settings(deadline=None, max_examples=25)
-@anywhere
+@any_span
 def test_past_energy_does_not_change(seed: int, home: int, hours: int, span: int) -> None:
     early = build_world(seed, 30, Clock(speed=0))
     late = world(seed, 30)
@@ -370,8 +372,8 @@ def test_past_energy_does_not_change(seed: int, home: int, hours: int, span: int
     early.clock = clock
     energy = home_energy(early, early.user_id(home))
     first = energy.current_quarter - span
-    told = energy_totals(energy, first, energy.current_quarter)
-    assert numbers(told) == numbers(
+    totals = energy_totals(energy, first, energy.current_quarter)
+    assert numbers(totals) == numbers(
         energy_totals(home_energy(late, late.user_id(home)), first, energy.current_quarter)
     )
 
@@ -394,7 +396,7 @@ def test_battery_respects_its_power_and_is_full_once_a_week(
 
 
 @settings(deadline=None, max_examples=25)
-@anywhere
+@any_span
 def test_solar_share_of_charging_is_at_most_the_surplus(
     seed: int, home: int, hours: int, span: int
 ) -> None:
@@ -405,8 +407,8 @@ def test_solar_share_of_charging_is_at_most_the_surplus(
     start, end = quarter_start(first), quarter_start(first + span)
     sites = list(made.fleet.sites_of_user(user_id))
     shares = [solar_share(made, site, start, end) for site in sites]
-    told = energy_totals(energy, first, first + span)
-    assert sum(shares) <= told.flows["solar_to_home"]
+    totals = energy_totals(energy, first, first + span)
+    assert sum(shares) <= totals.flows["solar_to_home"]
     for site, share in zip(sites, shares, strict=True):
         assert 0 <= share <= made.charging.energy_between(site, start, end)
 
@@ -415,23 +417,23 @@ def test_homes_depend_on_the_seed_only() -> None:
     one, other = build_world(7, 50, Clock(speed=0)), build_world(7, 50, Clock(speed=0))
     end = quarter_at(ANCHOR)
     homes = [home_energy(made, made.user_id(3)) for made in (one, other)]
-    told = [numbers(energy_totals(home, end - 900, end)) for home in homes]
-    assert told[0] == told[1]
+    results = [numbers(energy_totals(home, end - 900, end)) for home in homes]
+    assert results[0] == results[1]
     different = build_world(8, 50, Clock(speed=0))
     home = home_energy(different, different.user_id(3))
-    assert numbers(energy_totals(home, end - 900, end)) != told[0]
+    assert numbers(energy_totals(home, end - 900, end)) != results[0]
 
 
 def test_only_batteries_of_some_policies_export() -> None:
     made = world(1, 400)
     end = quarter_at(ANCHOR)
-    sold = dict[str, int]()
+    exported = dict[str, int]()
     for number in range(120):
         home = home_energy(made, made.user_id(number))
         if home.battery is not None:
-            told = energy_totals(home, end - QUARTERS_PER_WEEK, end)
+            totals = energy_totals(home, end - QUARTERS_PER_WEEK, end)
             policy = str(home.battery.policy)
-            sold[policy] = sold.get(policy, 0) + told.flows["battery_to_grid"]
-    assert sold.pop("EXPORT_FOCUS") > 10_000
-    assert set(sold.values()) == {0}
-    assert len(sold) == 3
+            exported[policy] = exported.get(policy, 0) + totals.flows["battery_to_grid"]
+    assert exported.pop("EXPORT_FOCUS") > 10_000
+    assert set(exported.values()) == {0}
+    assert len(exported) == 3

@@ -84,10 +84,10 @@ async def test_preferred_vehicle_must_belong_to_the_user(api: Any) -> None:
             api, "route_planner_preferences", {"preferred_vehicle": url}
         )
         assert answer.body["preferred_vehicle"] == url
-    theirs = others_vehicle(vehicles, api.simulator.user_id)
-    for bad in (theirs, f"{own[0][:-3]}000", "https://example.com/cars/1"):
+    foreign = others_vehicle(vehicles, api.simulator.user_id)
+    for invalid in (foreign, f"{own[0][:-3]}000", "https://example.com/cars/1"):
         answer = await patch_preferences(
-            api, "route_planner_preferences", {"preferred_vehicle": bad}
+            api, "route_planner_preferences", {"preferred_vehicle": invalid}
         )
         assert (answer.status, list(answer.body["field_errors"])) == (400, ["preferred_vehicle"])
         assert answer.body["type"].endswith(SLUG.format("route-planner-preferences"))
@@ -136,8 +136,8 @@ async def test_payout_method_is_set_and_cleared(
     for _ in range(2):
         cleared = await api("DELETE", f"{BASE}/payout_method", headers=user_header(api))
         assert (cleared.status, cleared.body) == (204, None)
-    left = (await get_preferences(api, "payout_method")).body
-    assert {left.pop("url")[-14:], *left.values()} == {"/payout_method", None}
+    remaining = (await get_preferences(api, "payout_method")).body
+    assert {remaining.pop("url")[-14:], *remaining.values()} == {"/payout_method", None}
 
 
 async def test_bill_credits_use_the_linked_account(api: Any) -> None:
@@ -235,13 +235,13 @@ async def test_preferences_survive_in_a_state_file(start: Any) -> None:
 
     second.simulator._world.load(json.loads(json.dumps(first.simulator._world.dump())))
     for preference in (*PREFERENCES, "saved_routes"):
-        there, here = [(await get_preferences(api, preference)).body for api in (first, second)]
+        before, after = [(await get_preferences(api, preference)).body for api in (first, second)]
         host = first.simulator.base_url
-        assert json.loads(json.dumps(there).replace(host, second.simulator.base_url)) == here
+        assert json.loads(json.dumps(before).replace(host, second.simulator.base_url)) == after
     for path, member in (
         ("notifications", "read_at"),
         ("support_tickets", "human_verified_category"),
     ):
         key = (notification if path == "notifications" else ticket)["id"]
-        there, here = [(await api.get(f"/{path}/{key}")).body[member] for api in (first, second)]
-        assert there == here
+        before, after = [(await api.get(f"/{path}/{key}")).body[member] for api in (first, second)]
+        assert before == after

@@ -46,12 +46,12 @@ async def test_programs_are_listed_and_returned_by_id(api: Any) -> None:
 
 
 async def test_programs_filter_by_location(api: Any) -> None:
-    here = {"Thames Night Charge", "Quiet Hours", "Grid Friends Pilot"}
-    assert await names(api, f"/programs?coordinates={LONDON}", token=None) == here
-    assert await names(api, "/programs?postal_code=se1%209sg&country_code=GB") == here
+    in_london = {"Thames Night Charge", "Quiet Hours", "Grid Friends Pilot"}
+    assert await names(api, f"/programs?coordinates={LONDON}", token=None) == in_london
+    assert await names(api, "/programs?postal_code=se1%209sg&country_code=GB") == in_london
     assert await names(api, "/programs?coordinates=0,0") == {"Grid Friends Pilot"}
-    there = await names(api, "/programs?postal_code=94612&country_code=US")
-    assert there == {"East Bay Charge Rewards", "Grid Friends Pilot"}
+    in_oakland = await names(api, "/programs?postal_code=94612&country_code=US")
+    assert in_oakland == {"East Bay Charge Rewards", "Grid Friends Pilot"}
     assert "Aire Valley Flex" in await names(api, "/programs?country_code=GB")
     assert "Aire Valley Flex" not in await names(api, "/programs?country_code=DE")
 
@@ -76,13 +76,13 @@ async def test_invalid_location_is_a_400(api: Any, query: str, member: str) -> N
 
 async def test_user_sees_programs_at_own_location(api: Any) -> None:
     (leeds,) = await users(api, "Leeds")
-    here = {"Aire Valley Flex", "Quiet Hours", "Grid Friends Pilot"}
-    assert await names(api, "/programs", headers=user_header(leeds)) == here
-    elsewhere = f"/programs?coordinates={LONDON}"
+    in_leeds = {"Aire Valley Flex", "Quiet Hours", "Grid Friends Pilot"}
+    assert await names(api, "/programs", headers=user_header(leeds)) == in_leeds
+    path = f"/programs?coordinates={LONDON}"
     both = {"Quiet Hours", "Grid Friends Pilot"}
-    assert await names(api, elsewhere, headers=user_header(leeds)) == both
+    assert await names(api, path, headers=user_header(leeds)) == both
     await as_user(api, leeds)
-    assert await names(api, "/programs") == here
+    assert await names(api, "/programs") == in_leeds
 
 
 async def test_user_without_location_sees_all_programs(api: Any) -> None:
@@ -109,8 +109,8 @@ async def eligible(api: Any, name: str, user_id: str) -> dict[str, bool]:
     url = (await program(api, name))["url"]
     rows = (await api.get(f"{url}/tiers", headers=user_header(user_id))).body
     for row in rows:
-        alone = await api.get(row["url"], headers=user_header(user_id))
-        assert alone.body == row
+        single = await api.get(row["url"], headers=user_header(user_id))
+        assert single.body == row
     return {row["short_name"]: row["eligible"] for row in rows}
 
 
@@ -169,8 +169,8 @@ async def test_writes_require_a_user_and_a_program(api: Any, action: str) -> Non
     url = (await program(api, "Quiet Hours"))["url"]
     assert (await api("POST", f"{url}/{action}", json={})).status == 400
     header = user_header(api.simulator.user_id)
-    nowhere = f"/programs/prog01JCK1HPNAANB8WN253G27SFPC/{action}"
-    assert (await api("POST", nowhere, json={}, headers=header)).status == 404
+    unknown = f"/programs/prog01JCK1HPNAANB8WN253G27SFPC/{action}"
+    assert (await api("POST", unknown, json={}, headers=header)).status == 404
     assert (await api("POST", f"{url}/{action}", token=None, json={})).status == 401
 
 
@@ -286,8 +286,8 @@ async def test_acceptance_takes_no_other_members(api: Any) -> None:
     for body in refused:
         assert (await api("POST", f"{version['url']}/accept", json=body)).status == 400
     assert (await api("POST", f"{version['url']}/accept")).status == 400
-    elsewhere = (await program(api, "Quiet Hours"))["url"]
-    path = f"{elsewhere}/participation_agreement_versions/{version['id']}/accept"
+    other_program = (await program(api, "Quiet Hours"))["url"]
+    path = f"{other_program}/participation_agreement_versions/{version['id']}/accept"
     assert (await api("POST", path, json={})).status == 404
 
 
@@ -323,6 +323,6 @@ async def test_programs_and_memberships_depend_on_the_seed(start: Any) -> None:
     assert {row["id"] for row in (await first.get("/programs")).body} == {
         row["id"] for row in (await second.get("/programs")).body
     }
-    everybody = [row["id"] for row in (await first.get("/users?page_size=40")).body]
-    for user_id in everybody[:12]:
+    user_ids = [row["id"] for row in (await first.get("/users?page_size=40")).body]
+    for user_id in user_ids[:12]:
         assert await schemes(first, user_id) == await schemes(second, user_id)

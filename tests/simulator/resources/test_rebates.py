@@ -24,7 +24,7 @@ async def rebate_type(api: Any, title: str = REBATE) -> dict[str, Any]:
 
 
 async def apply(api: Any, title: str = REBATE) -> dict[str, Any]:
-    """The first user's new application."""
+    """Return a new application of the first user."""
     body = {"rebate_type": (await rebate_type(api, title))["url"]}
     header = user_header(api.simulator.user_id)
     answer = await api("POST", "/user_rebates", json=body, headers=header)
@@ -83,19 +83,19 @@ async def test_rebate_types_are_listed_and_expand_evidence(api: Any) -> None:
     known = {row["id"]: row for row in (await api.get("/rebate_evidence_types")).body}
     assert len(known) == 4
     assert all(one == known[one["id"]] for row in expanded for one in row["required_evidence"])
-    alone = (await api.get(f"{rows[0]['url']}?expand=required_evidence")).body
-    assert alone == expanded[0]
+    single = (await api.get(f"{rows[0]['url']}?expand=required_evidence")).body
+    assert single == expanded[0]
 
 
 async def test_rebate_types_are_those_of_the_users_country(api: Any) -> None:
-    for city, there, elsewhere in (
+    for city, available, unavailable in (
         ("London", "Smart meter", "Panel upgrade"),
         ("Oakland", "Panel upgrade", "Smart meter"),
     ):
         api.token = api.simulator.sign_in(await user_in(api, city))["access_token"]
         titles = [row["title"] for row in (await api.get("/rebate_types")).body]
-        assert there in titles
-        assert elsewhere not in titles
+        assert available in titles
+        assert unavailable not in titles
         await api.log_in()
 
 
@@ -121,16 +121,16 @@ async def test_types_are_in_the_requested_language(
 
 async def test_first_user_has_applications_in_every_status(api: Any) -> None:
     header = user_header(api.simulator.user_id)
-    mine = (await api.get("/user_rebates", headers=header)).body
-    assert sorted(row["status"] for row in mine) == [
+    own = (await api.get("/user_rebates", headers=header)).body
+    assert sorted(row["status"] for row in own) == [
         "COMPLETE",
         "NOT_STARTED",
         "PENDING_IN_PROGRESS",
         "PENDING_TYPE_SELECTED",
     ]
-    everybody = (await api.get("/user_rebates")).body
-    assert len(everybody) > len(mine)
-    assert [row for row in everybody if row in mine] == mine
+    applications = (await api.get("/user_rebates")).body
+    assert len(applications) > len(own)
+    assert [row for row in applications if row in own] == own
     files = (await api.get("/rebate_evidence_files", headers=header)).body
     assert len(files) == 2
     for row in files:
@@ -153,52 +153,52 @@ async def test_complete_application_expands_entries_and_files(api: Any) -> None:
 
 async def test_applications_and_files_are_visible_to_their_user_only(api: Any) -> None:
     other = await user_in(api, "Oakland")
-    mine = await apply(api)
-    file = await start_upload(api, mine)
+    application = await apply(api)
+    file = await start_upload(api, application)
     header = user_header(other)
-    for url in (mine["url"], file["url"]):
+    for url in (application["url"], file["url"]):
         assert (await api.get(url, headers=header)).status == 404
-    assert (await api("POST", f"{mine['url']}:submit", headers=header)).status == 404
+    assert (await api("POST", f"{application['url']}:submit", headers=header)).status == 404
     assert (await api("POST", f"{file['url']}:finish_upload", headers=header)).status == 404
-    answer = await api("POST", start_path(mine), json={}, headers=header)
+    answer = await api("POST", start_path(application), json={}, headers=header)
     assert "user_rebate" in answer.body["field_errors"]
     listed = (await api.get("/user_rebates", headers=header)).body
-    assert mine["id"] not in [row["id"] for row in listed]
+    assert application["id"] not in [row["id"] for row in listed]
     api.token = api.simulator.sign_in(other)["access_token"]
     assert (await api.get("/user_rebates")).body == listed
-    assert (await api.get(mine["url"])).status == 404
+    assert (await api.get(application["url"])).status == 404
 
 
 async def test_application_is_filled_in_and_submitted(api: Any) -> None:
-    mine = await apply(api)
-    assert mine["status"] == "PENDING_TYPE_SELECTED"
+    application = await apply(api)
+    assert application["status"] == "PENDING_TYPE_SELECTED"
     header = user_header(api.simulator.user_id)
     listed = (await api.get("/user_rebates", headers=header)).body
-    assert mine in listed
+    assert application in listed
 
-    answer = await api("POST", f"{mine['url']}:submit")
+    answer = await api("POST", f"{application['url']}:submit")
     assert answer.status == 400
-    (proof,) = await evidence(api, mine)
+    (proof,) = await evidence(api, application)
     assert len(answer.body["field_errors"]["required_evidence"][proof["id"]]) == 2
 
-    answer = await fill_in(api, mine, {"id": 1, "value": "AB12CDE"})
+    answer = await fill_in(api, application, {"id": 1, "value": "AB12CDE"})
     assert (answer.status, set(answer.body)) == (200, {"id", "url"})
-    assert await status(api, mine) == "PENDING_IN_PROGRESS"
-    assert (await evidence(api, mine))[0]["evidence_data"][0]["value"] == "AB12CDE"
+    assert await status(api, application) == "PENDING_IN_PROGRESS"
+    assert (await evidence(api, application))[0]["evidence_data"][0]["value"] == "AB12CDE"
 
-    file = await start_upload(api, mine)
+    file = await start_upload(api, application)
     assert (await api("POST", f"{file['url']}:finish_upload")).status == 400
     assert await put(file["presigned_url"]) == 200
-    assert (await api("POST", f"{mine['url']}:submit")).status == 400  # not finished yet
+    assert (await api("POST", f"{application['url']}:submit")).status == 400  # not finished yet
     for _ in range(2):
         answer = await api("POST", f"{file['url']}:finish_upload")
         assert (answer.status, answer.body) == (200, {n: file[n] for n in ("id", "url")})
-    (proof,) = await evidence(api, mine)
+    (proof,) = await evidence(api, application)
     assert proof["file"]["name"] == "scan.pdf"
 
-    answer = await api("POST", f"{mine['url']}:submit")
+    answer = await api("POST", f"{application['url']}:submit")
     assert (answer.status, answer.body) == (200, None)
-    assert await status(api, mine) == "COMPLETE"
+    assert await status(api, application) == "COMPLETE"
 
 
 async def test_submitted_application_cannot_be_changed(api: Any) -> None:
@@ -212,10 +212,10 @@ async def test_submitted_application_cannot_be_changed(api: Any) -> None:
 
 
 async def test_entries_that_are_not_sent_keep_their_value(api: Any) -> None:
-    mine = await apply(api, "Home charger")
-    assert (await fill_in(api, mine, {"id": 1, "value": "99.50"})).status == 200
-    assert (await fill_in(api, mine, {"id": 2.0, "value": "Sparks"})).status == 200
-    values = [one["value"] for one in (await evidence(api, mine))[0]["evidence_data"]]
+    application = await apply(api, "Home charger")
+    assert (await fill_in(api, application, {"id": 1, "value": "99.50"})).status == 200
+    assert (await fill_in(api, application, {"id": 2.0, "value": "Sparks"})).status == 200
+    values = [one["value"] for one in (await evidence(api, application))[0]["evidence_data"]]
     assert values == ["99.50", "Sparks", None]
 
 
@@ -235,28 +235,28 @@ async def test_entries_that_are_not_sent_keep_their_value(api: Any) -> None:
 async def test_invalid_entry_is_named_and_nothing_is_stored(
     api: Any, entry: dict[str, Any], member: str
 ) -> None:
-    mine = await apply(api, "Home charger")
-    answer = await fill_in(api, mine, {"id": 2, "value": "Sparks"}, entry)
+    application = await apply(api, "Home charger")
+    answer = await fill_in(api, application, {"id": 2, "value": "Sparks"}, entry)
     assert answer.status == 400
     assert list(answer.body["field_errors"]["evidence_data"]["1"]) == [member]
-    assert await status(api, mine) == "PENDING_TYPE_SELECTED"
+    assert await status(api, application) == "PENDING_TYPE_SELECTED"
 
 
 async def test_evidence_must_belong_to_the_rebate(api: Any) -> None:
-    mine, other = await apply(api), await rebate_type(api, "Smart meter")
+    application, other = await apply(api), await rebate_type(api, "Smart meter")
     body: dict[str, Any] = {
         "rebate_type": other["url"],
         "evidence_type": other["required_evidence"][0],
         "evidence_data": [],
     }
-    answer = await api("PATCH", mine["url"], json=body)
+    answer = await api("PATCH", application["url"], json=body)
     assert (answer.status, set(answer.body["field_errors"])) == (
         400,
         {"rebate_type", "evidence_type"},
     )
     for name in body:
-        left = {key: value for key, value in body.items() if key != name}
-        answer = await api("PATCH", mine["url"], json=left)
+        incomplete = {key: value for key, value in body.items() if key != name}
+        answer = await api("PATCH", application["url"], json=incomplete)
         assert name in answer.body["field_errors"]
 
 
@@ -271,10 +271,10 @@ async def test_applications_require_a_rebate_of_the_users_country(api: Any) -> N
 
 async def test_second_application_during_review_is_refused(start: Any, clock: Any) -> None:
     api = await start(clock=clock, rate_limit=None)
-    mine = await apply(api, "Smart meter")
-    await fill_in(api, mine, {"id": 1, "value": "SM-1"})
-    assert (await api("POST", f"{mine['url']}:submit")).status == 200
-    body, header = {"rebate_type": mine["rebate_type"]}, user_header(api.simulator.user_id)
+    application = await apply(api, "Smart meter")
+    await fill_in(api, application, {"id": 1, "value": "SM-1"})
+    assert (await api("POST", f"{application['url']}:submit")).status == 200
+    body, header = {"rebate_type": application["rebate_type"]}, user_header(api.simulator.user_id)
     assert (await api("POST", "/user_rebates", json=body, headers=header)).status == 400
     clock.advance(days=3)
     await api.log_in()
@@ -283,20 +283,24 @@ async def test_second_application_during_review_is_refused(start: Any, clock: An
 
 @pytest.mark.parametrize("missing", ["user_rebate", "file_name", "rebate_evidence_type"])
 async def test_upload_requires_a_name_and_an_application(api: Any, missing: str) -> None:
-    mine = await apply(api)
-    (proof,) = await evidence(api, mine)
+    application = await apply(api)
+    (proof,) = await evidence(api, application)
     body = {"file_name": "scan.pdf", "rebate_evidence_type": proof["url"]}
-    path = start_path(mine) if missing != "user_rebate" else start_path(mine).partition("?")[0]
+    path = (
+        start_path(application)
+        if missing != "user_rebate"
+        else start_path(application).partition("?")[0]
+    )
     answer = await api("POST", path, json={n: v for n, v in body.items() if n != missing})
     assert (answer.status, list(answer.body["field_errors"])) == (400, [missing])
-    files = (await api.get(f"/rebate_evidence_files?user_rebate={mine['id']}")).body
+    files = (await api.get(f"/rebate_evidence_files?user_rebate={application['id']}")).body
     assert files == []
 
 
 async def test_files_filter_by_application(api: Any) -> None:
-    mine, other = await apply(api), await apply(api)
-    file = await start_upload(api, mine)
-    listed = (await api.get(f"/rebate_evidence_files?user_rebate={mine['id']}")).body
+    application, other = await apply(api), await apply(api)
+    file = await start_upload(api, application)
+    listed = (await api.get(f"/rebate_evidence_files?user_rebate={application['id']}")).body
     assert [row["id"] for row in listed] == [file["id"]]
     assert (await api.get(f"/rebate_evidence_files?user_rebate={other['id']}")).body == []
     assert listed[0]["file_name"] == "scan.pdf"
@@ -324,15 +328,15 @@ async def test_upload_accepts_only_the_signature(start: Any, clock: Any) -> None
 
 async def test_upload_stores_only_size_and_type(start: Any) -> None:
     api, other = await start(rate_limit=None), await start(rate_limit=None)
-    mine = await apply(api)
-    file = await start_upload(api, mine)
+    application = await apply(api)
+    file = await start_upload(api, application)
     assert await put(file["presigned_url"], b"x" * 300_000) == 200
     await api("POST", f"{file['url']}:finish_upload")
     state = json.dumps(api.simulator._world.dump())
     assert '{"size": 300000, "type": "application/pdf"}' in state
     assert len(state) < 50_000
     other.simulator._world.load(json.loads(state))
-    (proof,) = await evidence(other, {"url": f"/user_rebates/{mine['id']}"})
+    (proof,) = await evidence(other, {"url": f"/user_rebates/{application['id']}"})
     assert proof["file"]["name"] == "scan.pdf"
 
 
@@ -343,9 +347,9 @@ async def test_number_of_applications_does_not_grow_with_the_world(start: Any) -
 
 
 async def test_missing_body_names_all_required_members(api: Any) -> None:
-    mine = await apply(api)
+    application = await apply(api)
     header = user_header(api.simulator.user_id)
-    for method, url in (("POST", "/user_rebates"), ("PATCH", mine["url"])):
+    for method, url in (("POST", "/user_rebates"), ("PATCH", application["url"])):
         answer = await api(method, url, headers=header)
         assert answer.status == 400
         assert "rebate_type" in answer.body["field_errors"]

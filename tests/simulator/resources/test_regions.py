@@ -120,7 +120,7 @@ async def test_created_region_is_listed_and_has_one_multipolygon(api: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("geometry", "why"),
+    ("geometry", "reason"),
     [
         (polygon([[0, 0], [1, 0], [1, 1], [0, 1]]), "must be equal"),
         (polygon([[0, 0], [100, 95], [1, 1], [0, 0]]), "longitude"),
@@ -130,13 +130,13 @@ async def test_created_region_is_listed_and_has_one_multipolygon(api: Any) -> No
     ],
 )
 async def test_invalid_geometry_is_a_422_that_names_the_region(
-    api: Any, geometry: Any, why: str
+    api: Any, geometry: Any, reason: str
 ) -> None:
     answer = await api("POST", "/regions", json=region(geometries=[geometry]))
     assert answer.status == 422
     assert answer.body["type"].endswith("/problems/invalid-geometry/")
     assert answer.body["detail"].startswith("ATOLL: ")
-    assert why in answer.body["detail"]
+    assert reason in answer.body["detail"]
     assert await names(api, "/regions?name=ATOLL") == []
 
 

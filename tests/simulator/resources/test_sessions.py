@@ -116,8 +116,8 @@ async def test_sub_sessions_expand_all_members(api: Any) -> None:
     ).body
     for short, long in zip(listed, full, strict=True):
         assert (await api.get(short["url"])).body == short
-        alone = await api.get(f"{short['url']}?{query_string(expand=EXPANSIONS)}")
-        assert alone.body == long
+        single = await api.get(f"{short['url']}?{query_string(expand=EXPANSIONS)}")
+        assert single.body == long
         for name in ("energy_usage", "schedules", "assessment", "flags", "debug_metadata"):
             assert long[name]["url"] == short[name]
             assert (await api.get(short[name])).body == long[name]

@@ -55,21 +55,23 @@ async def test_supplier_is_returned_with_its_tariffs(api: Any) -> None:
 
 
 async def test_available_tariffs_are_those_sold_at_the_home_of_the_user(api: Any) -> None:
-    here = {"available_for_user_id": api.simulator.user_id, "page_size": "100"}
-    tariffs = (await api.get("/tariffs", params=here)).body
+    params = {"available_for_user_id": api.simulator.user_id, "page_size": "100"}
+    tariffs = (await api.get("/tariffs", params=params)).body
     assert {tariff["currency"] for tariff in tariffs} == {"GBP"}
     assert {tariff["gsp_group"] for tariff in tariffs} == {None, "_C"}
-    suppliers = (await api.get("/suppliers", params=here)).body
+    suppliers = (await api.get("/suppliers", params=params)).body
     assert {tariff["supplier"] for tariff in tariffs} == {one["url"] for one in suppliers}
-    elsewhere = await tariff_named(api, "Daluren")
-    assert (await api.get(elsewhere["url"], params=here)).status == 400  # no pages there
-    del here["page_size"]
-    assert (await api.get(elsewhere["url"], params=here)).status == 404
-    assert (await api.get(tariffs[0]["url"], params=here)).status == 200
-    nobody = {"available_for_user_id": "user01HN2NJ9NMRZBXT1H6FT9N7735"}
+    foreign_tariff = await tariff_named(api, "Daluren")
+    assert (
+        await api.get(foreign_tariff["url"], params=params)
+    ).status == 400  # a tariff has no pages
+    del params["page_size"]
+    assert (await api.get(foreign_tariff["url"], params=params)).status == 404
+    assert (await api.get(tariffs[0]["url"], params=params)).status == 200
+    unknown_user = {"available_for_user_id": "user01HN2NJ9NMRZBXT1H6FT9N7735"}
     for path in ("/tariffs", "/suppliers", tariffs[0]["url"]):
-        answer = await api.get(path, params=nobody)
-        assert (answer.status, list(answer.body["field_errors"])) == (400, [*nobody])
+        answer = await api.get(path, params=unknown_user)
+        assert (answer.status, list(answer.body["field_errors"])) == (400, [*unknown_user])
 
 
 async def test_tariffs_filter_by_gsp_group_and_validity(api: Any) -> None:

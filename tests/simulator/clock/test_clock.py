@@ -17,8 +17,8 @@ NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-class Real:
-    """Real seconds that pass when they are told to."""
+class RealSeconds:
+    """A monotonic clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -28,27 +28,29 @@ class Real:
 
 
 @pytest.fixture
-def real() -> Real:
-    return Real()
+def real() -> RealSeconds:
+    return RealSeconds()
 
 
-def standing(start: datetime = NOON) -> Clock:
+def stopped_clock(start: datetime = NOON) -> Clock:
+    """Return a clock that stands still at *start*."""
     return Clock(start, speed=0)
 
 
 async def until_waiting(clock: Clock, tasks: int = 1) -> None:
+    """Wait until tasks wait for the clock."""
     while len(clock._changed._listeners) < tasks:
         await asyncio.sleep(0)
 
 
-def test_it_starts_at_the_worlds_own_date_and_keeps_pace_with_ours(real: Real) -> None:
+def test_clock_starts_at_the_anchor_and_runs_in_real_time(real: RealSeconds) -> None:
     clock = Clock(monotonic=real)
     real.seconds += 90
     assert clock() == clock.now() == ANCHOR + timedelta(seconds=90)
     assert clock.now().tzinfo is UTC
 
 
-def test_it_runs_faster_stands_still_and_goes_on(real: Real) -> None:
+def test_clock_runs_faster_stops_and_continues(real: RealSeconds) -> None:
     clock = Clock(NOON, monotonic=real)
     clock.run(3600)
     real.seconds += 2
@@ -62,20 +64,20 @@ def test_it_runs_faster_stands_still_and_goes_on(real: Real) -> None:
     assert clock() == NOON + timedelta(hours=2, seconds=1)
 
 
-def test_it_jumps_and_says_where_it_is_then() -> None:
-    clock = standing()
+def test_clock_jumps_and_returns_the_new_time() -> None:
+    clock = stopped_clock()
     assert clock.advance(timedelta(hours=1), days=1, minutes=2, seconds=3) == clock()
     assert clock() == NOON + timedelta(days=1, hours=1, minutes=2, seconds=3)
     assert clock.jump_to(NOON + timedelta(days=2)) == clock() == NOON + timedelta(days=2)
 
 
-def test_an_instant_of_another_zone_is_the_same_instant() -> None:
+def test_clock_converts_times_of_other_zones() -> None:
     clock = Clock(datetime(2026, 10, 5, 14, tzinfo=timezone(timedelta(hours=2))), speed=0)
     assert clock().isoformat() == "2026-10-05T12:00:00+00:00"
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "action",
     [
         lambda c: c.advance(seconds=-1),
         lambda c: c.advance(timedelta(hours=1), hours=-2),
@@ -106,14 +108,14 @@ def test_an_instant_of_another_zone_is_the_same_instant() -> None:
         lambda c: c.load({"now": "2026-11-01T00:00:00Z", "speed": -1}),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_changes_nothing(wrong: Any) -> None:
-    clock = standing()
+def test_invalid_values_are_refused_and_change_nothing(action: Any) -> None:
+    clock = stopped_clock()
     with pytest.raises(ValueError, match=r"\w"):
-        wrong(clock)
+        action(clock)
     assert (clock(), clock.speed) == (NOON, 0)
 
 
-def test_a_clock_that_runs_to_the_end_of_the_calendar_stops_there(real: Real) -> None:
+def test_clock_stops_at_the_end_of_the_calendar(real: RealSeconds) -> None:
     clock = Clock(NOON, speed=3_600_000, monotonic=real)
     real.seconds += 1e100
     assert clock() == END
@@ -124,7 +126,7 @@ def test_a_clock_that_runs_to_the_end_of_the_calendar_stops_there(real: Real) ->
         clock.advance(seconds=1)
 
 
-def test_it_goes_on_where_it_was_dumped_whatever_time_passed_since(real: Real) -> None:
+def test_loaded_clock_continues_at_the_dumped_time(real: RealSeconds) -> None:
     clock = Clock(NOON, speed=60, monotonic=real)
     real.seconds += 60
     dumped = json.loads(json.dumps(clock.dump()))
@@ -144,8 +146,8 @@ MOVES = st.one_of(
 
 
 @given(st.lists(MOVES, max_size=30))
-def test_it_never_goes_back_and_is_where_its_moves_lead(moves: list[tuple[str, float]]) -> None:
-    real = Real()
+def test_clock_never_goes_back_and_adds_up_its_moves(moves: list[tuple[str, float]]) -> None:
+    real = RealSeconds()
     clock = Clock(NOON, speed=1, monotonic=real)
     expected, speed = NOON, 1.0
     for kind, amount in moves:
@@ -161,18 +163,18 @@ def test_it_never_goes_back_and_is_where_its_moves_lead(moves: list[tuple[str, f
                 assert clock.advance(seconds=amount) == clock()
                 expected += timedelta(seconds=amount)
         assert clock() >= before
-        # Floating-point numbers of real seconds tell microseconds, times the speed.
+        # Real seconds are floats, exact to microseconds; the speed multiplies the error.
         assert abs(clock() - expected) <= timedelta(seconds=1e-3 * len(moves))
 
 
-async def test_who_waits_for_the_past_or_the_present_goes_on_at_once() -> None:
-    clock = standing()
+async def test_waiting_for_the_past_or_present_returns_at_once() -> None:
+    clock = stopped_clock()
     await clock.wait_until(NOON)
     await clock.wait_until(NOON - timedelta(days=1))
 
 
-async def test_a_jump_wakes_those_whose_time_has_come_and_no_others() -> None:
-    clock = standing()
+async def test_jump_wakes_waiters_whose_time_has_come() -> None:
+    clock = stopped_clock()
     soon = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
     late = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=3)))
     never = asyncio.create_task(clock.wait_until(datetime.max.replace(tzinfo=UTC)))
@@ -188,15 +190,15 @@ async def test_a_jump_wakes_those_whose_time_has_come_and_no_others() -> None:
     never.cancel()
 
 
-async def test_a_running_clock_wakes_its_waiters_by_itself() -> None:
+async def test_running_clock_wakes_its_waiters() -> None:
     clock = Clock(NOON, speed=360_000)  # an hour is ten milliseconds
     async with asyncio.timeout(5):
         await clock.wait_until(NOON + timedelta(hours=1))
     assert clock() >= NOON + timedelta(hours=1)
 
 
-async def test_a_new_speed_is_taken_up_by_those_who_wait_already() -> None:
-    clock = standing()
+async def test_new_speed_applies_to_waiters() -> None:
+    clock = stopped_clock()
     waiting = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
     await until_waiting(clock)
     clock.run(1)
@@ -207,8 +209,8 @@ async def test_a_new_speed_is_taken_up_by_those_who_wait_already() -> None:
         await waiting
 
 
-async def test_another_thread_may_move_the_clock_that_a_loop_waits_for() -> None:
-    clock = standing()
+async def test_jump_in_another_thread_wakes_waiters() -> None:
+    clock = stopped_clock()
     waiting = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
     await until_waiting(clock)
     mover = threading.Thread(target=lambda: clock.advance(hours=2))
@@ -218,7 +220,7 @@ async def test_another_thread_may_move_the_clock_that_a_loop_waits_for() -> None
     mover.join()
 
 
-async def test_waiting_can_be_cancelled_and_leaves_nothing_behind() -> None:
+async def test_cancelled_wait_leaves_no_timer_or_listener() -> None:
     loop: Any = asyncio.get_running_loop()
     clock = Clock(NOON, speed=1)
     waiting = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
@@ -233,15 +235,15 @@ async def test_waiting_can_be_cancelled_and_leaves_nothing_behind() -> None:
     assert not clock._changed._listeners
 
 
-async def test_waiting_costs_nothing_while_nothing_happens(real: Real) -> None:
+async def test_waiting_does_not_poll_a_stopped_clock(real: RealSeconds) -> None:
     reads = 0
 
-    def counted() -> float:
+    def counting() -> float:
         nonlocal reads
         reads += 1
         return real()
 
-    clock = Clock(NOON, speed=0, monotonic=counted)
+    clock = Clock(NOON, speed=0, monotonic=counting)
     waiting = asyncio.create_task(clock.wait_until(NOON + timedelta(hours=1)))
     await until_waiting(clock)
     await asyncio.sleep(0)
@@ -252,8 +254,8 @@ async def test_waiting_costs_nothing_while_nothing_happens(real: Real) -> None:
     waiting.cancel()
 
 
-def test_a_loop_that_was_closed_while_it_waited_does_not_hinder_the_clock() -> None:
-    clock = standing()
+def test_closed_loop_of_a_waiter_does_not_block_the_clock() -> None:
+    clock = stopped_clock()
     loop = asyncio.new_event_loop()
     waiting = loop.create_task(clock.wait_until(NOON + timedelta(hours=1)))
     loop.run_until_complete(asyncio.sleep(0))
@@ -263,9 +265,9 @@ def test_a_loop_that_was_closed_while_it_waited_does_not_hinder_the_clock() -> N
     assert not clock._changed._listeners
 
 
-def test_each_jump_is_told_in_the_thread_of_the_jumper_until_nobody_cares() -> None:
-    clock, told = standing(), []
-    remove = clock.on_jump(lambda: told.append((clock(), threading.current_thread())))
+def test_jump_callback_runs_in_the_jumping_thread_until_removed() -> None:
+    clock, jumps = stopped_clock(), []
+    remove = clock.on_jump(lambda: jumps.append((clock(), threading.current_thread())))
     clock.advance(hours=1)
     clock.advance()
     clock.run(0)
@@ -275,22 +277,22 @@ def test_each_jump_is_told_in_the_thread_of_the_jumper_until_nobody_cares() -> N
     remove()
     remove()
     clock.advance(hours=1)
-    assert told == [
+    assert jumps == [
         (NOON + timedelta(hours=1), threading.current_thread()),
         (NOON + timedelta(hours=5), mover),
     ]
 
 
-def test_threads_that_move_the_clock_at_once_lose_no_move() -> None:
-    clock = standing()
+def test_concurrent_moves_are_all_counted() -> None:
+    clock = stopped_clock()
     seen: list[list[datetime]] = []
 
     def work() -> None:
-        mine = [clock()]
+        times = [clock()]
         for _ in range(500):
             clock.advance(seconds=1)
-            mine.append(clock())
-        seen.append(mine)
+            times.append(clock())
+        seen.append(times)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -298,4 +300,4 @@ def test_threads_that_move_the_clock_at_once_lose_no_move() -> None:
     for thread in threads:
         thread.join()
     assert clock() == NOON + timedelta(seconds=2000)
-    assert all(mine == sorted(mine) for mine in seen)
+    assert all(times == sorted(times) for times in seen)

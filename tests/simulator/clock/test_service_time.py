@@ -1,4 +1,4 @@
-"""The world's clock, and what clients measure with clocks of their own."""
+"""Service time: times that clients measure with their own clocks, at any speed of the world."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 MINUTES = timedelta(minutes=5)
 
 
-class Real:
-    """The real seconds, as far as a test lets them pass."""
+class RealSeconds:
+    """A monotonic clock that stands still until a test moves it."""
 
     seconds = 0.0
 
     def __call__(self) -> float:
-        """Return them."""
+        """Return the seconds."""
         return self.seconds
 
 
 @pytest.fixture
-def real() -> Real:
-    return Real()
+def real() -> RealSeconds:
+    return RealSeconds()
 
 
 @pytest.mark.parametrize("speed", [0, 1, 60, 3600])
 async def test_retry_after_is_in_real_seconds_at_any_speed(
-    start: Any, real: Real, speed: float
+    start: Any, real: RealSeconds, speed: float
 ) -> None:
     api = await start(rate_limit=1, clock=Clock(speed=speed, monotonic=real))
     assert (await api.get("/evses")).status == 200
@@ -55,17 +55,17 @@ async def test_retry_after_is_in_real_seconds_at_any_speed(
 
 @pytest.mark.parametrize("speed", [0, 1, 60, 3600])
 async def test_expires_in_is_in_real_seconds_at_any_speed(
-    start: Any, real: Real, speed: float
+    start: Any, real: RealSeconds, speed: float
 ) -> None:
     api = await start(clock=Clock(speed=speed, monotonic=real))
-    lasts = (await api.log_in()).body["expires_in"]
-    real.seconds += lasts - 1
+    expires_in = (await api.log_in()).body["expires_in"]
+    real.seconds += expires_in - 1
     assert (await api.get("/evses")).status == 200
     real.seconds += 1
     assert (await api.get("/evses")).status == 401
 
 
-async def test_a_jump_of_the_world_ends_tokens_and_frees_the_limit(start: Any) -> None:
+async def test_jump_of_the_world_ends_tokens_and_resets_the_rate_limit(start: Any) -> None:
     api = await start(rate_limit=1, clock=Clock(speed=0))
     await api.get("/evses")
     api.simulator.clock.advance(minutes=61)
@@ -74,7 +74,7 @@ async def test_a_jump_of_the_world_ends_tokens_and_frees_the_limit(start: Any) -
     assert (await api.get("/evses")).status == 401
 
 
-async def test_service_time_of_the_world_goes_by_its_speed(start: Any, real: Real) -> None:
+async def test_service_time_of_the_world_runs_at_its_speed(start: Any, real: RealSeconds) -> None:
     clock = Clock(speed=60, monotonic=real)
     api = await start(rate_limit=1, clock=clock, service_time="world")
     await api.get("/evses")
@@ -86,8 +86,8 @@ async def test_service_time_of_the_world_goes_by_its_speed(start: Any, real: Rea
 
 
 @pytest.mark.shows_secrets("files", reason="a state file keeps tokens")
-async def test_the_limit_goes_on_where_a_state_file_left_it(
-    start: Any, real: Real, tmp_path: Any
+async def test_rate_limit_continues_from_a_state_file(
+    start: Any, real: RealSeconds, tmp_path: Any
 ) -> None:
     options: Any = {"rate_limit": 1, "state": tmp_path / "state.json", "vehicles": 3}
     api = await start(clock=Clock(speed=60, monotonic=real), **options)
@@ -100,7 +100,7 @@ async def test_the_limit_goes_on_where_a_state_file_left_it(
     assert (await again.get("/evses")).headers["Retry-After"] == "1800"
 
 
-async def test_a_fault_states_a_date_in_real_time(start: Any) -> None:
+async def test_fault_with_a_date_is_in_real_time(start: Any) -> None:
     api = await start(clock=Clock(speed=0))
     api.simulator.clock.advance(days=300)
     api.simulator.faults.add("rate_limited", seconds=90, as_date=True)
@@ -109,8 +109,8 @@ async def test_a_fault_states_a_date_in_real_time(start: Any) -> None:
     assert timedelta(seconds=88) <= until - date <= timedelta(seconds=92)
 
 
-def tied(simulator: Simulator, **options: Any) -> Client:
-    """Return a client that measures as the simulator does."""
+def client_with_service_clock(simulator: Simulator, **options: Any) -> Client:
+    """Return a client that measures time with the service clock of the simulator."""
     clock = simulator.service_clock
     auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
     budget = MemoryBudget(clock=clock.monotonic, sleep=clock.sleep)
@@ -119,10 +119,10 @@ def tied(simulator: Simulator, **options: Any) -> Client:
     )
 
 
-async def test_a_tied_client_renews_its_token_and_its_budget_with_a_jump() -> None:
+async def test_client_with_the_service_clock_renews_token_and_budget_after_a_jump() -> None:
     async with (
         Simulator(vehicles=2, rate_limit=1, clock=Clock(speed=0)) as simulator,
-        tied(simulator) as client,
+        client_with_service_clock(simulator) as client,
     ):
         await client.evses.list().first()
         simulator.clock.advance(hours=12)
@@ -131,10 +131,10 @@ async def test_a_tied_client_renews_its_token_and_its_budget_with_a_jump() -> No
     assert seen == [("/o/token/", 200), ("/v2/evses", 200)] * 2
 
 
-async def test_a_jump_wakes_a_tied_client_that_waits_for_the_limit() -> None:
+async def test_jump_wakes_a_client_with_the_service_clock_that_waits_for_the_limit() -> None:
     async with (
         Simulator(vehicles=2, rate_limit=1, clock=Clock(speed=0)) as simulator,
-        tied(simulator, deadline=4000) as client,
+        client_with_service_clock(simulator, deadline=4000) as client,
     ):
         await client.evses.list().first()
         waiting = asyncio.create_task(client.evses.list().first())
@@ -145,7 +145,7 @@ async def test_a_jump_wakes_a_tied_client_that_waits_for_the_limit() -> None:
             assert await waiting
 
 
-async def test_a_service_clock_can_be_waited_for_and_never_goes_back() -> None:
+async def test_service_clock_sleeps_until_a_jump() -> None:
     simulator = Simulator(vehicles=1, clock=Clock(speed=0))
     clock = simulator.service_clock
     before = clock.monotonic()
@@ -159,7 +159,7 @@ async def test_a_service_clock_can_be_waited_for_and_never_goes_back() -> None:
 
 
 class Receiver:
-    """An endpoint that checks signatures as a library of Svix does."""
+    """An endpoint that checks signatures like the Svix libraries."""
 
     def __init__(self, statuses: list[int]) -> None:
         self.statuses = statuses
@@ -173,35 +173,35 @@ class Receiver:
         key = base64.b64decode(self.secret.removeprefix("whsec_"))
         digest = hmac.new(key, f"{message}.{stamp}.".encode() + body, hashlib.sha256).digest()
         given = request.headers["svix-signature"].split(" ")
-        good = f"v1,{base64.b64encode(digest).decode()}" in given
-        self.stamps.append((message, int(stamp), good))
+        is_valid = f"v1,{base64.b64encode(digest).decode()}" in given
+        self.stamps.append((message, int(stamp), is_valid))
         return web.Response(status=self.statuses.pop(0) if self.statuses else 204)
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    found = Receiver([])
+    receiver = Receiver([])
     app = web.Application()
-    app.router.add_post("/events", found.answer)
+    app.router.add_post("/events", receiver.answer)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/events"
-    yield found
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/events"
+    yield receiver
     await runner.cleanup()
 
 
-async def test_deliveries_are_signed_with_the_time_of_the_receiver(receiver: Receiver) -> None:
+async def test_deliveries_are_signed_with_real_time(receiver: Receiver) -> None:
     async with Simulator(vehicles=30, clock=Clock(speed=0)) as simulator:
         receiver.secret = simulator.webhooks.add(receiver.url).secret
         simulator.clock.advance(hours=12)
         await simulator.webhooks.settled()
     assert receiver.stamps
-    assert all(good for *_, good in receiver.stamps)
+    assert all(is_valid for *_, is_valid in receiver.stamps)
     assert all(abs(stamp - time.time()) < 240 for _, stamp, _ in receiver.stamps)
 
 
-async def test_deliveries_are_signed_with_the_time_of_the_world_on_request(
+async def test_deliveries_are_signed_with_simulated_time_if_so_configured(
     receiver: Receiver,
 ) -> None:
     clock = Clock(speed=0)
@@ -211,10 +211,10 @@ async def test_deliveries_are_signed_with_the_time_of_the_world_on_request(
         await simulator.webhooks.settled()
         now = int(clock().timestamp())
     assert receiver.stamps
-    assert {(stamp, good) for _, stamp, good in receiver.stamps} == {(now, True)}
+    assert {(stamp, is_valid) for _, stamp, is_valid in receiver.stamps} == {(now, True)}
 
 
-async def test_retries_are_signed_anew_in_real_time(
+async def test_retries_are_signed_again_in_real_time(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.statuses = [500, 500]
@@ -234,42 +234,42 @@ async def test_retries_are_signed_anew_in_real_time(
 
 
 @pytest.mark.parametrize("name", ["service_time", "webhook_timestamps"])
-def test_an_unknown_source_of_time_is_refused_by_name(name: str) -> None:
+def test_unknown_source_of_time_is_refused_by_name(name: str) -> None:
     options: Any = {name: "wall"}
     with pytest.raises(ValueError, match=name):
         Simulator(**options)
 
 
 @pytest.mark.slow
-async def test_a_long_jump_lets_other_requests_through(start: Any, receiver: Receiver) -> None:
+async def test_requests_are_served_during_a_long_jump(start: Any, receiver: Receiver) -> None:
     api = await start(vehicles=60, rate_limit=None, clock=Clock(speed=0))
     api.simulator.webhooks.add(receiver.url)
     jump = asyncio.create_task(asyncio.to_thread(api.simulator.clock.advance, days=20))
-    slowest, asked = 0.0, 0
+    slowest, requests = 0.0, 0
     while not jump.done():
-        began = time.perf_counter()
+        started = time.perf_counter()
         await api.get("/", token=None)
-        slowest, asked = max(slowest, time.perf_counter() - began), asked + 1
+        slowest, requests = max(slowest, time.perf_counter() - started), requests + 1
     assert await jump == datetime(2026, 10, 25, 12, tzinfo=UTC)
-    assert asked > 5
+    assert requests > 5
     assert slowest < 2.5
     assert len(api.simulator.webhooks.deliveries) > 0
 
 
 @pytest.mark.slow
-async def test_a_jump_within_the_loop_is_published_to_its_end(
+async def test_jump_in_the_event_loop_publishes_all_messages(
     start: Any, receiver: Receiver
 ) -> None:
     api = await start(vehicles=60, rate_limit=None, clock=Clock(speed=0))
     receiver.secret = api.simulator.webhooks.add(receiver.url).secret
-    api.simulator.clock.advance(days=5)  # far more messages than are made at once
+    api.simulator.clock.advance(days=5)  # more messages than are published in one step
     await api.simulator.webhooks.settled()
-    inside = len(receiver.stamps)
-    assert inside > 400
+    in_loop = len(receiver.stamps)
+    assert in_loop > 400
 
     again = await start(vehicles=60, rate_limit=None, clock=Clock(speed=0))
     receiver.stamps.clear()
     receiver.secret = again.simulator.webhooks.add(receiver.url).secret
     await asyncio.to_thread(again.simulator.clock.advance, days=5)
     await again.simulator.webhooks.settled()
-    assert len({message for message, *_ in receiver.stamps}) == len(receiver.stamps) == inside
+    assert len({message for message, *_ in receiver.stamps}) == len(receiver.stamps) == in_loop

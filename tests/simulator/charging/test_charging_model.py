@@ -48,12 +48,12 @@ OFFSETS = (timedelta(0), timedelta(hours=-8))
 
 @attrs.define
 class Town:
-    """A made-up fleet that counts how often it is asked for a bay."""
+    """A generated fleet that counts how often a site is read."""
 
     size: int
     seed: int = 1
     done: dict[int, tuple[Change, ...]] = attrs.Factory(dict[int, tuple[Change, ...]])
-    asked: int = 0
+    sites_read: int = 0
 
     @property
     def groups(self) -> Sequence[Group]:
@@ -61,7 +61,7 @@ class Town:
         return (Group(self.size - west, OFFSETS[0]), Group(west, OFFSETS[1]))
 
     def site(self, group: int, rank: int) -> ChargingSite:
-        self.asked += 1
+        self.sites_read += 1
         number = 2 * rank + group
         bits = SeededRandom(self.seed).number("town", number)
         car, point = None, None
@@ -94,40 +94,44 @@ class Town:
     def changed_sites(self) -> Iterable[ChargingSite]:
         return [site for number in self.done if (site := self.site_by_number(number)) is not None]
 
-    def everybody(self) -> list[ChargingSite]:
+    def all_sites(self) -> list[ChargingSite]:
+        """Return the sites of all groups."""
         return [
             self.site(g, rank) for g, group in enumerate(self.groups) for rank in range(group.size)
         ]
 
 
 def model_of(town: Town) -> ChargingModel:
+    """Return a charging model of a town, with the seed of the town."""
     return ChargingModel(town, SeededRandom(town.seed))
 
 
-def told(model: ChargingModel, site: ChargingSite, days: float = 12) -> list[Episode]:
-    """The episodes that begin some days before and after the anchor, to their ends."""
+def episodes_around_anchor(
+    model: ChargingModel, site: ChargingSite, days: float = 12
+) -> list[Episode]:
+    """Return the episodes that start at most *days* before or after the anchor, with their ends."""
     first, last = ANCHOR - timedelta(days=days), ANCHOR + timedelta(days=days)
     later = last + timedelta(days=3)
     return list(model.episodes(site, after=first, before=last, now=later))
 
 
-WHATS = (
+KINDS = (
     *("boost_start", "boost_end", "limit", "smart", "battery", "car_gone", "car_back"),
     "point_gone",
 )
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> tuple[Town, ChargingSite]:
-    """A bay and what is done to it, at odd moments or right when something happens there."""
+def histories(draw: st.DrawFn) -> tuple[Town, ChargingSite]:
+    """Draw a site and its changes, at any time or within microseconds of an event of the site."""
     town = Town(40, draw(st.integers(1, 3)))
-    site = draw(st.sampled_from(town.everybody()))
+    site = draw(st.sampled_from(town.all_sites()))
     model = model_of(town)
-    episodes = told(model, site, 9)
-    edges = [at for e in episodes for at in (e.start, e.end) if at is not None]
-    edges += model.state_changes(site, ANCHOR - timedelta(days=5), ANCHOR + timedelta(days=5))
+    episodes = episodes_around_anchor(model, site, 9)
+    event_times = [time for e in episodes for time in (e.start, e.end) if time is not None]
+    event_times += model.state_changes(site, ANCHOR - timedelta(days=5), ANCHOR + timedelta(days=5))
     moments = st.integers(-9 * 86400, 9 * 86400).map(lambda s: ANCHOR + timedelta(seconds=s))
-    near = st.tuples(st.sampled_from(edges or [ANCHOR]), st.integers(-2, 2)).map(
+    near = st.tuples(st.sampled_from(event_times or [ANCHOR]), st.integers(-2, 2)).map(
         lambda pair: pair[0] + timedelta(microseconds=pair[1])
     )
     inside = st.tuples(st.sampled_from(episodes or [None]), st.integers(1, 99)).map(
@@ -145,9 +149,9 @@ def stories(draw: st.DrawFn) -> tuple[Town, ChargingSite]:
         "battery": st.integers(1000, 300_000),
     }
     changes = [
-        Change(at, what, draw(values.get(what, st.none())))
-        for at, what in draw(
-            st.lists(st.tuples(moments | near | inside, st.sampled_from(WHATS)), max_size=7)
+        Change(time, kind, draw(values.get(kind, st.none())))
+        for time, kind in draw(
+            st.lists(st.tuples(moments | near | inside, st.sampled_from(KINDS)), max_size=7)
         )
     ]
     town.done[site.number] = tuple(sorted(changes, key=lambda change: change.at))
@@ -160,13 +164,13 @@ moments = st.integers(-12 * 86400 * 10**6, 14 * 86400 * 10**6).map(
 
 
 @settings(max_examples=60, deadline=None)
-@given(stories())
-def test_intervals_add_up_to_periods_and_those_to_what_battery_and_meter_gain(
-    story: tuple[Town, ChargingSite],
+@given(histories())
+def test_energy_of_intervals_adds_up_to_battery_and_meter(
+    history: tuple[Town, ChargingSite],
 ) -> None:
-    town, site = story
+    town, site = history
     model = model_of(town)
-    for episode in told(model, site):
+    for episode in episodes_around_anchor(model, site):
         now = episode.end
         assert now is not None
         delivered: list[int] = []
@@ -194,13 +198,13 @@ def test_intervals_add_up_to_periods_and_those_to_what_battery_and_meter_gain(
 
 
 @settings(max_examples=60, deadline=None)
-@given(stories(), st.lists(moments, min_size=2, max_size=12))
-def test_batteries_are_never_overfull_and_meters_never_run_backwards(
-    story: tuple[Town, ChargingSite], instants: list[datetime]
+@given(histories(), st.lists(moments, min_size=2, max_size=12))
+def test_batteries_stay_within_bounds_and_meters_never_decrease(
+    history: tuple[Town, ChargingSite], instants: list[datetime]
 ) -> None:
-    town, site = story
+    town, site = history
     model = model_of(town)
-    states = [model.state(site, at) for at in sorted(instants)]
+    states = [model.state(site, time) for time in sorted(instants)]
     for state in states:
         if state.stored_wh is not None and state.battery_wh is not None:
             assert 0 <= state.stored_wh <= state.battery_wh
@@ -211,20 +215,20 @@ def test_batteries_are_never_overfull_and_meters_never_run_backwards(
     for earlier, later in itertools.pairwise(states):
         for name in ("meter_wh", "odometer_m"):
             old, new = getattr(earlier, name), getattr(later, name)
-            if old is not None and new is not None:  # what was cut off may have come back
+            if old is not None and new is not None:  # both devices were present at both times
                 assert new >= old
 
 
 @settings(max_examples=50, deadline=None)
-@given(stories(), moments, moments)
-def test_what_the_meter_counts_between_two_instants_is_what_flowed_between_them(
-    story: tuple[Town, ChargingSite], one: datetime, other: datetime
+@given(histories(), moments, moments)
+def test_meter_counts_the_energy_that_flowed(
+    history: tuple[Town, ChargingSite], one: datetime, other: datetime
 ) -> None:
-    town, site = story
+    town, site = history
     model = model_of(town)
     start, end = sorted((one, other))
     flowed = 0
-    for episode in told(model, site, 20):
+    for episode in episodes_around_anchor(model, site, 20):
         if not episode.public:
             low, high = max(micros(start), episode.start_us), min(micros(end), episode.end_us or 0)
             flowed += episode.energy(high) - episode.energy(low) if low < high else 0
@@ -233,11 +237,11 @@ def test_what_the_meter_counts_between_two_instants_is_what_flowed_between_them(
 
 @pytest.mark.fuzz
 @settings(max_examples=25, deadline=None)
-@given(stories())
-def test_the_short_way_to_a_batterys_level_leads_where_the_long_one_does(
-    story: tuple[Town, ChargingSite],
+@given(histories())
+def test_battery_level_does_not_depend_on_the_days_of_settling(
+    history: tuple[Town, ChargingSite],
 ) -> None:
-    town, site = story
+    town, site = history
     span = timedelta(days=150)
     short = list(model_of(town).episodes(site, after=ANCHOR, now=ANCHOR + span))
     with pytest.MonkeyPatch.context() as patch:
@@ -246,11 +250,11 @@ def test_the_short_way_to_a_batterys_level_leads_where_the_long_one_does(
 
 
 @pytest.mark.fuzz
-def test_who_is_left_alone_leaves_with_a_battery_as_full_as_it_should_be() -> None:
+def test_battery_has_its_target_level_at_departure() -> None:
     town = Town(300)
     model = model_of(town)
-    for site in town.everybody():
-        for episode in told(model, site, 40):
+    for site in town.all_sites():
+        for episode in episodes_around_anchor(model, site, 40):
             if not episode.public:
                 assert episode.end_us is not None
                 plan = episode.plans[-1]
@@ -259,17 +263,17 @@ def test_who_is_left_alone_leaves_with_a_battery_as_full_as_it_should_be() -> No
 
 
 @settings(max_examples=50, deadline=None)
-@given(stories())
-def test_stays_do_not_overlap_and_there_is_one_in_three_days(
-    story: tuple[Town, ChargingSite],
+@given(histories())
+def test_episodes_do_not_overlap_and_are_less_than_four_days_apart(
+    history: tuple[Town, ChargingSite],
 ) -> None:
-    town, site = story
-    episodes = told(model_of(town), site)
+    town, site = history
+    episodes = episodes_around_anchor(model_of(town), site)
     for earlier, later in itertools.pairwise(episodes):
         assert earlier.end is not None
         assert later.start - earlier.end >= timedelta(minutes=30)
-        away = [change for change in town.changes(site) if change.kind == "car_back"]
-        if not any(earlier.start <= change.at <= later.start for change in away):
+        returns = [change for change in town.changes(site) if change.kind == "car_back"]
+        if not any(earlier.start <= change.at <= later.start for change in returns):
             assert later.start - earlier.start < timedelta(days=4)
     for episode in episodes:
         assert episode.start.microsecond
@@ -282,12 +286,12 @@ def test_stays_do_not_overlap_and_there_is_one_in_three_days(
 
 
 @pytest.mark.parametrize("size", [1, 7, 65, 200])
-def test_the_fleet_lists_what_its_bays_do_in_order_both_ways_and_from_anywhere(size: int) -> None:
+def test_fleet_episodes_are_in_order_in_both_directions_from_any_position(size: int) -> None:
     town = Town(size)
     model = model_of(town)
     low = ANCHOR - timedelta(days=3)
     expected = sorted(
-        (e for site in town.everybody() for e in model.episodes(site, after=low, now=ANCHOR)),
+        (e for site in town.all_sites() for e in model.episodes(site, after=low, now=ANCHOR)),
         key=EpisodePosition.of,
     )
     assert [EpisodePosition.of(e) for e in expected] == sorted(
@@ -296,25 +300,27 @@ def test_the_fleet_lists_what_its_bays_do_in_order_both_ways_and_from_anywhere(s
     assert list(model.fleet_episodes(after=low, now=ANCHOR)) == expected
     assert list(model.fleet_episodes(after=low, now=ANCHOR, newest_first=True)) == expected[::-1]
     for index in range(0, len(expected), 11):
-        mark = EpisodePosition.of(expected[index])
-        assert list(model.fleet_episodes(after=mark, now=ANCHOR)) == expected[index + 1 :]
-        down = model.fleet_episodes(after=low, before=mark, now=ANCHOR, newest_first=True)
-        assert list(down) == expected[:index][::-1]
-        assert list(model.fleet_episodes(after=low, before=mark, now=ANCHOR)) == expected[:index]
+        position = EpisodePosition.of(expected[index])
+        assert list(model.fleet_episodes(after=position, now=ANCHOR)) == expected[index + 1 :]
+        backward = model.fleet_episodes(after=low, before=position, now=ANCHOR, newest_first=True)
+        assert list(backward) == expected[:index][::-1]
+        assert (
+            list(model.fleet_episodes(after=low, before=position, now=ANCHOR)) == expected[:index]
+        )
 
 
-def test_the_list_begins_with_the_oldest_and_ends_with_what_is_there_now() -> None:
+def test_fleet_episodes_are_those_of_all_sites() -> None:
     town = Town(30)
     model = model_of(town)
-    everything = [EpisodePosition.of(e) for e in model.fleet_episodes(now=ANCHOR)]
-    each = [
-        EpisodePosition.of(e) for site in town.everybody() for e in model.episodes(site, now=ANCHOR)
+    listed = [EpisodePosition.of(e) for e in model.fleet_episodes(now=ANCHOR)]
+    of_sites = [
+        EpisodePosition.of(e) for site in town.all_sites() for e in model.episodes(site, now=ANCHOR)
     ]
-    assert everything == sorted(each)
-    assert everything[::-1] == [
+    assert listed == sorted(of_sites)
+    assert listed[::-1] == [
         EpisodePosition.of(e) for e in model.fleet_episodes(now=ANCHOR, newest_first=True)
     ]
-    for site in town.everybody():
+    for site in town.all_sites():
         latest = model.latest_episode(site, ANCHOR)
         assert latest == next(model.episodes(site, now=ANCHOR, newest_first=True), None)
         assert latest is None or latest.start <= ANCHOR
@@ -322,31 +328,35 @@ def test_the_list_begins_with_the_oldest_and_ends_with_what_is_there_now() -> No
 
 @pytest.mark.fuzz
 @settings(max_examples=40, deadline=None)
-@given(stories(), moments, moments)
-def test_what_was_seen_once_never_changes(
-    story: tuple[Town, ChargingSite], one: datetime, other: datetime
+@given(histories(), moments, moments)
+def test_past_episodes_do_not_change_with_time(
+    history: tuple[Town, ChargingSite], one: datetime, other: datetime
 ) -> None:
-    town, site = story
+    town, site = history
     model = model_of(town)
     then, now = sorted((one, other))
     later = {e.day: e for e in model.episodes(site, now=now)}
     for episode in model.episodes(site, now=then):
-        grown = later[episode.day]
-        assert grown.seen(micros(then)) == episode
+        later_episode = later[episode.day]
+        assert later_episode.seen(micros(then)) == episode
         for number in range(len(episode.periods)):
-            old, new = model.usage(episode, number, then), model.usage(grown, number, now)
+            old, new = model.usage(episode, number, then), model.usage(later_episode, number, now)
             assert old.wh <= new.wh
             assert old.intervals[:-1] == tuple(
-                attrs.evolve(kept, alt_wh=before.alt_wh)
-                for before, kept in zip(old.intervals[:-1], new.intervals, strict=False)
+                attrs.evolve(new_interval, alt_wh=old_interval.alt_wh)
+                for old_interval, new_interval in zip(
+                    old.intervals[:-1], new.intervals, strict=False
+                )
             )
 
 
 @pytest.mark.fuzz
 @settings(max_examples=50, deadline=None)
-@given(stories(), moments)
-def test_deeds_never_change_the_past(story: tuple[Town, ChargingSite], instant: datetime) -> None:
-    town, site = story
+@given(histories(), moments)
+def test_changes_do_not_affect_the_past(
+    history: tuple[Town, ChargingSite], instant: datetime
+) -> None:
+    town, site = history
     for count in range(len(town.done[site.number])):
         changes = town.done[site.number]
         fewer = attrs.evolve(town, done={site.number: changes[:count]})
@@ -359,26 +369,32 @@ def test_deeds_never_change_the_past(story: tuple[Town, ChargingSite], instant: 
         assert old.state(site, then) == new.state(site, then)
 
 
-def test_the_order_of_questions_does_not_matter_and_the_seed_does() -> None:
+def test_model_depends_on_the_seed_and_not_on_the_order_of_calls() -> None:
     town = Town(50)
     one, other = model_of(town), model_of(Town(50))
-    sites = town.everybody()
-    forwards = [(told(one, site), one.state(site, ANCHOR)) for site in sites]
-    backwards = [(other.state(site, ANCHOR), told(other, site)) for site in reversed(sites)]
+    sites = town.all_sites()
+    forwards = [(episodes_around_anchor(one, site), one.state(site, ANCHOR)) for site in sites]
+    backwards = [
+        (other.state(site, ANCHOR), episodes_around_anchor(other, site)) for site in reversed(sites)
+    ]
     assert forwards == [(episodes, state) for state, episodes in reversed(backwards)]
     third = ChargingModel(town, SeededRandom(2))
-    assert [told(third, site) for site in sites] != [episodes for episodes, _ in forwards]
+    assert [episodes_around_anchor(third, site) for site in sites] != [
+        episodes for episodes, _ in forwards
+    ]
 
 
-def test_a_fleet_that_grows_changes_nothing_for_those_who_are_in_it() -> None:
+def test_fleet_size_does_not_affect_the_episodes_of_a_site() -> None:
     small, large = Town(90), Town(900)
-    for site in small.everybody():
-        assert told(model_of(small), site, 3) == told(model_of(large), site, 3)
+    for site in small.all_sites():
+        assert episodes_around_anchor(model_of(small), site, 3) == episodes_around_anchor(
+            model_of(large), site, 3
+        )
 
 
-def test_an_identifier_leads_back_and_no_other_one_leads_anywhere() -> None:
+def test_session_ids_are_found_and_other_ids_are_not() -> None:
     town = Town(60)
-    model, stranger = model_of(town), ChargingModel(town, SeededRandom(2))
+    model, other_model = model_of(town), ChargingModel(town, SeededRandom(2))
     for episode in model.fleet_episodes(after=ANCHOR - timedelta(days=2), now=ANCHOR):
         session = model.session_id(episode)
         assert len(session) == 30
@@ -390,13 +406,13 @@ def test_an_identifier_leads_back_and_no_other_one_leads_anywhere() -> None:
             key = model.sub_session_id(episode, number)
             assert model.sub_session(key, ANCHOR) == (episode, number)
             assert model.position(key) == (EpisodePosition.of(episode), number)
-            assert stranger.sub_session(key, ANCHOR) is None
+            assert other_model.sub_session(key, ANCHOR) is None
             assert model.session(key, ANCHOR) is None
             assert model.session("cses" + key[4:], ANCHOR) is None
         assert model.sub_session(model.sub_session_id(episode, 200), ANCHOR) is None
-        turned = session[:-1] + ("0" if session[-1] != "0" else "1")
+        altered = session[:-1] + ("0" if session[-1] != "0" else "1")
         for other in (
-            turned,
+            altered,
             session.lower(),
             session[:-1],
             session + "0",
@@ -407,7 +423,7 @@ def test_an_identifier_leads_back_and_no_other_one_leads_anywhere() -> None:
             assert model.session(other, ANCHOR) is None
 
 
-def test_identifiers_are_all_different() -> None:
+def test_session_ids_are_unique() -> None:
     model = model_of(Town(200))
     found = [
         model.sub_session_id(episode, number)
@@ -419,22 +435,22 @@ def test_identifiers_are_all_different() -> None:
 
 @pytest.mark.fuzz
 @settings(max_examples=25, deadline=None)
-@given(stories(), st.integers(1, 14 * 3600), st.integers(1, 40 * 3600), st.data())
-def test_events_are_what_the_bays_periods_begin_and_end_with(
-    story: tuple[Town, ChargingSite], since: int, seconds: int, data: st.DataObject
+@given(histories(), st.integers(1, 14 * 3600), st.integers(1, 40 * 3600), st.data())
+def test_events_are_the_starts_and_ends_of_periods(
+    history: tuple[Town, ChargingSite], since: int, seconds: int, data: st.DataObject
 ) -> None:
-    town, site = story
+    town, site = history
     model = model_of(town)
     middle = data.draw(st.sampled_from([ANCHOR, *(change.at for change in town.done[site.number])]))
     after = middle - timedelta(seconds=since)
     until = after + timedelta(seconds=seconds)
     expected = sorted(
-        (at, site.number, number, what == "ended", what)
-        for site in town.everybody()
-        for episode in told(model, site)
+        (time, site.number, number, kind == "ended", kind)
+        for site in town.all_sites()
+        for episode in episodes_around_anchor(model, site)
         for number, period in enumerate(episode.periods)
-        for at, what in ((period.start, "created"), (period.end, "ended"))
-        if at is not None and after < at <= until
+        for time, kind in ((period.start, "created"), (period.end, "ended"))
+        if time is not None and after < time <= until
     )
     events = list(model.events(after, until))
     found = [(e.at, e.episode.site.number, e.number, e.kind == "ended", e.kind) for e in events]
@@ -444,7 +460,7 @@ def test_events_are_what_the_bays_periods_begin_and_end_with(
     assert following == events[0] if events else following.at > until
 
 
-def test_an_event_shows_its_episode_as_it_was_then() -> None:
+def test_event_shows_its_episode_at_that_time() -> None:
     model = model_of(Town(80))
     for event in model.events(ANCHOR - timedelta(days=1), ANCHOR):
         period = event.episode.periods[event.number]
@@ -454,7 +470,7 @@ def test_an_event_shows_its_episode_as_it_was_then() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from([1, 2, 33, 64, 300, 4096]), st.integers(20_000, 20_400), st.data())
-def test_ranks_have_places_and_places_have_times_in_order(
+def test_daily_order_maps_ranks_to_indexes_and_times(
     size: int, day: int, data: st.DataObject
 ) -> None:
     points = curve((6.5, 0), (9, 40), (15, 200), (16, 300), (23, 1000))
@@ -471,48 +487,48 @@ def test_ranks_have_places_and_places_have_times_in_order(
     assert order.first_after(time - 1, day) == index
     if index:
         assert order.time_at(index - 1, day) < time
-    asked = data.draw(st.integers(-5, 86_400 * 10**6))
-    first = order.first_after(asked, day)
-    assert first == size or order.time_at(first, day) > asked
-    assert first == 0 or order.time_at(first - 1, day) <= asked
-    noon = day * DAY + asked
-    passed = [(d, p) for d, indexes in order.before(noon, noon - DAY) for p in indexes]
-    coming = [(d, p) for d, indexes in order.after(noon - 1, noon + DAY) for p in indexes]
-    assert passed == sorted(passed, reverse=True)
+    time_of_day = data.draw(st.integers(-5, 86_400 * 10**6))
+    first = order.first_after(time_of_day, day)
+    assert first == size or order.time_at(first, day) > time_of_day
+    assert first == 0 or order.time_at(first - 1, day) <= time_of_day
+    now = day * DAY + time_of_day
+    past = [(d, p) for d, indexes in order.before(now, now - DAY) for p in indexes]
+    coming = [(d, p) for d, indexes in order.after(now - 1, now + DAY) for p in indexes]
+    assert past == sorted(past, reverse=True)
     assert coming == sorted(coming)
-    assert not set(passed) & set(coming)
+    assert not set(past) & set(coming)
 
 
-def test_what_is_kept_for_speed_has_a_limit() -> None:
-    kept = BoundedCache[int, str](3)
+def test_bounded_cache_drops_the_oldest_values() -> None:
+    cache = BoundedCache[int, str](3)
     for number in range(10):
-        assert kept.put(number, str(number)) == str(number)
-    assert [kept.get(number) for number in range(10)] == [None] * 7 + ["7", "8", "9"]
+        assert cache.put(number, str(number)) == str(number)
+    assert [cache.get(number) for number in range(10)] == [None] * 7 + ["7", "8", "9"]
 
 
-def test_a_page_takes_no_more_questions_in_a_large_fleet() -> None:
-    asked: dict[tuple[Any, ...], int] = {}
+def test_page_of_a_large_fleet_reads_no_more_sites() -> None:
+    sites_read: dict[tuple[Any, ...], int] = {}
     for size in (1000, 100_000):
         town = Town(size)
         model = model_of(town)
         list(
             itertools.islice(model.fleet_episodes(now=ANCHOR, newest_first=True), 1)
-        )  # the cohorts
+        )  # computes the cohorts, once
         for newest_first in (True, False):
             for after in (None, ANCHOR - timedelta(days=30)):
-                town.asked = 0
+                town.sites_read = 0
                 pages = model.fleet_episodes(now=ANCHOR, after=after, newest_first=newest_first)
                 assert len(list(itertools.islice(pages, 100))) == 100
-                asked[size, newest_first, after] = town.asked
-    for (size, *page), count in asked.items():
+                sites_read[size, newest_first, after] = town.sites_read
+    for (size, *page), count in sites_read.items():
         assert count <= 1200, (size, page)
     town, after = Town(100_000), ANCHOR - timedelta(hours=7)
     model = model_of(town)
     events = len(list(model.events(after, after + timedelta(seconds=20))))
-    assert town.asked < 4000 + 10 * events
+    assert town.sites_read < 4000 + 10 * events
 
 
-def test_smart_charging_takes_the_cheapest_half_hours_there_are() -> None:
+def test_smart_charging_uses_the_cheapest_half_hours() -> None:
     model = model_of(Town(150))
     checked = 0
     for episode in model.fleet_episodes(after=ANCHOR - timedelta(days=4), now=ANCHOR):
@@ -520,7 +536,7 @@ def test_smart_charging_takes_the_cheapest_half_hours_there_are() -> None:
             continue
         plan = episode.plans[0]
         usage = model.usage(episode, 0, ANCHOR)
-        worth = [
+        half_hours = [
             (
                 (one.price, one.co2),
                 any(a < one.end_us and one.start_us < b for a, b in plan.windows),
@@ -528,16 +544,18 @@ def test_smart_charging_takes_the_cheapest_half_hours_there_are() -> None:
             for one in usage.intervals
             if one.end_us is not None and one.start_us < plan.deadline_us
         ]
-        taken = [price for price, used in worth if used]
-        assert all(price >= max(taken) for price, used in worth if not used and taken)
+        used_prices = [price for price, used in half_hours if used]
+        assert all(
+            price >= max(used_prices) for price, used in half_hours if not used and used_prices
+        )
         assert usage.savings_cost >= 0
-        assert plan.threshold == (max(price for price, _ in taken) if taken else None)
+        assert plan.threshold == (max(price for price, _ in used_prices) if used_prices else None)
         checked += 1
     assert checked > 100
 
 
-def first_night(model: ChargingModel, town: Town) -> Episode:
-    """An episode that charges by plan, some time after the car is plugged in."""
+def smart_episode(model: ChargingModel) -> Episode:
+    """Return an episode that charges by plan, at least an hour after the car is plugged in."""
     return next(
         episode
         for episode in model.fleet_episodes(after=ANCHOR, now=ANCHOR + timedelta(days=2))
@@ -550,9 +568,9 @@ def first_night(model: ChargingModel, town: Town) -> Episode:
     )
 
 
-def test_a_boost_charges_at_once_and_then_the_plan_goes_on() -> None:
+def test_boost_charges_at_once_and_the_plan_resumes_afterwards() -> None:
     town = Town(60)
-    episode = first_night(model_of(town), town)
+    episode = smart_episode(model_of(town))
     begin = episode.start + timedelta(minutes=7)
     town.done[episode.site.number] = (
         Change(begin, "boost_start"),
@@ -580,9 +598,9 @@ def test_a_boost_charges_at_once_and_then_the_plan_goes_on() -> None:
     ]
 
 
-def test_a_boost_ends_when_the_battery_is_as_full_as_it_should_be() -> None:
+def test_boost_ends_at_the_target_level_of_the_battery() -> None:
     town = Town(60)
-    episode = first_night(model_of(town), town)
+    episode = smart_episode(model_of(town))
     begin = episode.start + timedelta(seconds=1)
     town.done[episode.site.number] = (Change(begin, "boost_start"),)
     boosted = model_of(town).episode(episode.site, episode.day)
@@ -592,9 +610,9 @@ def test_a_boost_ends_when_the_battery_is_as_full_as_it_should_be() -> None:
     assert boosted.delivered(2, boosted.end_us or 0) == 0
 
 
-def test_smart_charging_that_is_switched_off_charges_at_once_in_a_period_of_its_own() -> None:
+def test_smart_charging_switched_off_starts_an_unmanaged_period() -> None:
     town = Town(60)
-    episode = first_night(model_of(town), town)
+    episode = smart_episode(model_of(town))
     off = episode.start + timedelta(minutes=3)
     town.done[episode.site.number] = (Change(off, "smart", value=False),)
     model = model_of(town)
@@ -607,55 +625,57 @@ def test_smart_charging_that_is_switched_off_charges_at_once_in_a_period_of_its_
     assert following.public or following.periods[0].mode is Mode.UNMANAGED_HOME
 
 
-@pytest.mark.parametrize("what", ["car_gone", "point_gone"])
-def test_what_is_gone_ends_the_episode_and_what_is_left_goes_on(what: Any) -> None:
+@pytest.mark.parametrize("kind", ["car_gone", "point_gone"])
+def test_removed_device_ends_the_episode_and_the_other_device_continues(kind: Any) -> None:
     town = Town(60)
-    episode = first_night(model_of(town), town)
-    gone = episode.start + timedelta(hours=2)
-    town.done[episode.site.number] = (Change(gone, what),)
+    episode = smart_episode(model_of(town))
+    removed_at = episode.start + timedelta(hours=2)
+    town.done[episode.site.number] = (Change(removed_at, kind),)
     model = model_of(town)
     site = episode.site
     assert site.car is not None
     assert site.point is not None
-    cut = model.episode(site, episode.day)
-    assert cut is not None
-    assert cut.end == gone
-    later = list(model.episodes(site, after=gone, now=gone + timedelta(days=20)))
-    if what == "car_gone":
+    shortened = model.episode(site, episode.day)
+    assert shortened is not None
+    assert shortened.end == removed_at
+    later = list(model.episodes(site, after=removed_at, now=removed_at + timedelta(days=20)))
+    if kind == "car_gone":
         assert later
         assert {(one.car, one.point) for one in later} == {(None, site.point)}
     else:
         assert bool(later) == site.car.telematics
-        if later:  # it was not moved in between, and lost nothing
-            before = model.state(site, gone)
+        if later:  # the car has not moved or lost energy in between
+            before = model.state(site, removed_at)
             after = model.state(site, later[0].start - timedelta(microseconds=1))
             assert (before.stored_wh, before.odometer_m) == (after.stored_wh, after.odometer_m)
             assert after.at_home
         assert {(one.car, one.point) for one in later} <= {(site.car, None)}
     town.done[site.number] += (
-        Change(gone + timedelta(days=3), "car_gone"),
-        Change(gone + timedelta(days=3), "point_gone"),
+        Change(removed_at + timedelta(days=3), "car_gone"),
+        Change(removed_at + timedelta(days=3), "point_gone"),
     )
-    over = model_of(town).episodes(
-        site, after=gone + timedelta(days=3), now=gone + timedelta(days=20)
+    after_both = model_of(town).episodes(
+        site, after=removed_at + timedelta(days=3), now=removed_at + timedelta(days=20)
     )
-    assert list(over) == []
+    assert list(after_both) == []
 
 
-def test_before_something_is_gone_nothing_tells_that_it_will_be() -> None:
+def test_removal_does_not_show_before_it_happens() -> None:
     town = Town(60)
-    episode = first_night(model_of(town), town)
-    off, gone = episode.start + timedelta(minutes=3), episode.start + timedelta(minutes=9)
+    episode = smart_episode(model_of(town))
+    off, removed_at = episode.start + timedelta(minutes=3), episode.start + timedelta(minutes=9)
     town.done[episode.site.number] = (Change(off, "smart", value=False),)
-    earlier = model_of(town).episode_at(episode.site, gone - timedelta(microseconds=1))
-    town.done[episode.site.number] += (Change(gone, "car_gone"),)
-    assert model_of(town).episode_at(episode.site, gone - timedelta(microseconds=1)) == earlier
-    assert model_of(town).episode_at(episode.site, gone) is None
+    earlier = model_of(town).episode_at(episode.site, removed_at - timedelta(microseconds=1))
+    town.done[episode.site.number] += (Change(removed_at, "car_gone"),)
+    assert (
+        model_of(town).episode_at(episode.site, removed_at - timedelta(microseconds=1)) == earlier
+    )
+    assert model_of(town).episode_at(episode.site, removed_at) is None
 
 
-def test_a_changed_battery_counts_from_the_next_departure_and_keeps_its_percent() -> None:
+def test_battery_change_takes_effect_at_departure_and_keeps_the_percentage() -> None:
     town = Town(60)
-    episode = first_night(model_of(town), town)
+    episode = smart_episode(model_of(town))
     change = Change(episode.start + timedelta(hours=1), "battery", 30_000)
     town.done[episode.site.number] = (change,)
     model = model_of(town)
@@ -668,26 +688,26 @@ def test_a_changed_battery_counts_from_the_next_departure_and_keeps_its_percent(
     assert before.meter_wh == after.meter_wh
 
 
-def test_commands_are_given_where_power_sets_in_and_where_it_stops() -> None:
+def test_commands_are_at_the_starts_and_ends_of_power() -> None:
     model = model_of(Town(100))
     for episode in model.fleet_episodes(after=ANCHOR - timedelta(days=3), now=ANCHOR):
-        given_ = power_switches(episode, micros(ANCHOR))
-        assert [c.at_us for c in given_] == sorted(c.at_us for c in given_)
-        assert given_[0].at_us == episode.start_us
-        on = {command.at_us for command in given_ if command.on}
-        assert {segment.start_us for segment in episode.segments} <= on
+        commands = power_switches(episode, micros(ANCHOR))
+        assert [c.at_us for c in commands] == sorted(c.at_us for c in commands)
+        assert commands[0].at_us == episode.start_us
+        switched_on = {command.at_us for command in commands if command.on}
+        assert {segment.start_us for segment in episode.segments} <= switched_on
         for number, period in enumerate(episode.periods):
-            orders = list(instructions(episode, number))
+            planned = list(instructions(episode, number))
             if period.mode is Mode.SMART:
-                assert all(one.start_us % HALF_HOUR == 0 for one in orders)
-                assert orders[0].start_us <= period.start_us
+                assert all(one.start_us % HALF_HOUR == 0 for one in planned)
+                assert planned[0].start_us <= period.start_us
             elif period.mode is Mode.BOOST:
-                assert [(one.on, one.lasts_us) for one in orders] == [(True, None)]
+                assert [(one.on, one.lasts_us) for one in planned] == [(True, None)]
             else:
-                assert orders == []
+                assert planned == []
 
 
-def test_assessments_tell_the_least_and_the_most_it_could_have_cost() -> None:
+def test_assessments_bound_the_cost() -> None:
     model = model_of(Town(100))
     for episode in model.fleet_episodes(
         after=ANCHOR - timedelta(days=3), now=ANCHOR - timedelta(days=1)
@@ -701,11 +721,13 @@ def test_assessments_tell_the_least_and_the_most_it_could_have_cost() -> None:
             assert flags_of(episode, number, usage) == ()
 
 
-def test_solar_power_costs_nothing_and_the_rest_comes_from_the_grid() -> None:
+def test_solar_energy_costs_nothing_and_the_rest_comes_from_the_grid() -> None:
     town = Town(60)
     sunny = ChargingModel(town, SeededRandom(1), solar=lambda _site, _start, _end: 100)
     dark = model_of(town)
-    episode = next(e for e in told(dark, town.site(0, 1)) if e.segments and not e.public)
+    episode = next(
+        e for e in episodes_around_anchor(dark, town.site(0, 1)) if e.segments and not e.public
+    )
     end = instant_of(episode.end_us or 0)
     usage, usual = sunny.usage(episode, 0, end), dark.usage(episode, 0, end)
     assert (usage.wh, usual.solar_wh) == (usual.wh, 0)
@@ -714,7 +736,7 @@ def test_solar_power_costs_nothing_and_the_rest_comes_from_the_grid() -> None:
     assert usage.cost_exact < usual.cost_exact
 
 
-def test_a_night_price_follows_the_clocks_on_the_wall() -> None:
+def test_night_price_follows_local_time() -> None:
     prices, night = Prices(SeededRandom(1)), TARIFFS[1]
     for day, starts in ((datetime(2026, 1, 10, tzinfo=UTC), "00:30"), (ANCHOR, "23:30")):
         slots = list(prices.slots(night, micros(day), micros(day + timedelta(days=1))))
@@ -736,7 +758,7 @@ def test_a_night_price_follows_the_clocks_on_the_wall() -> None:
     ]
 
 
-def test_a_tariff_of_an_unknown_zone_goes_by_its_standard_offset() -> None:
+def test_tariff_of_an_unknown_zone_uses_its_standard_offset() -> None:
     tariff = Tariff("x", 20, (Band(0, 60, 10),), "Mars/Olympus", timedelta(hours=2))
     slots = list(Prices(SeededRandom(1)).slots(tariff, 0, 48 * HALF_HOUR))
     assert [(slot.start_us // HALF_HOUR, slot.price) for slot in slots] == [
@@ -746,17 +768,17 @@ def test_a_tariff_of_an_unknown_zone_goes_by_its_standard_offset() -> None:
     ]
 
 
-def test_dynamic_prices_differ_from_day_to_day_and_are_negative_now_and_then() -> None:
+def test_dynamic_prices_differ_between_days_and_are_sometimes_negative() -> None:
     prices, agile = Prices(SeededRandom(1)), TARIFFS[2]
     year = [price for day in range(20_000, 20_365) for price in prices.day(agile, day)]
-    below = sum(price < 0 for price in year)
-    assert 0 < below < len(year) / 20
+    negative = sum(price < 0 for price in year)
+    assert 0 < negative < len(year) / 20
     assert 2000 < sum(year) / len(year) < 2800
     assert max(year) < 8000
     assert prices.day(agile, 20_000) != prices.day(agile, 20_001)
 
 
-def test_carbon_is_low_at_noon_in_summer_and_forecasts_are_nearly_right() -> None:
+def test_carbon_is_low_at_noon_in_summer_and_forecasts_are_close() -> None:
     model = model_of(Town(1))
     for feed in FEEDS:
         year = [grams for day in range(20_454, 20_819) for grams in model.carbon.day(feed, day)]
@@ -771,7 +793,7 @@ def test_carbon_is_low_at_noon_in_summer_and_forecasts_are_nearly_right() -> Non
         )
         assert sunny < dusk
         for slot in range(48):
-            at = micros(ANCHOR) + slot * HALF_HOUR
-            near = model.carbon.forecast(feed, at) / model.carbon.intensity(feed, at)
-            assert 0.9 < near < 1.07
-            assert 1 <= model.carbon.grid_level(feed, at) <= 100
+            time_us = micros(ANCHOR) + slot * HALF_HOUR
+            ratio = model.carbon.forecast(feed, time_us) / model.carbon.intensity(feed, time_us)
+            assert 0.9 < ratio < 1.07
+            assert 1 <= model.carbon.grid_level(feed, time_us) <= 100

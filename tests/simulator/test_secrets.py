@@ -1,4 +1,4 @@
-"""Secrets cannot be worked out from the seed, unless that was asked for."""
+"""Secrets do not follow from the seed, unless ``fixed_secrets`` is set."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def token_request(client_id: str, secret: str) -> dict[str, str]:
+    """Return the form that requests a token for an application."""
     return {
         "grant_type": "client_credentials",
         "client_id": client_id,
@@ -42,13 +43,13 @@ async def secrets_of(simulator: Simulator) -> dict[str, str]:
                 if reply.status == 200:
                     onboarding = (await reply.json())["authorization_request_id"]
                     break
-    driver = simulator.sign_in()
+    user = simulator.sign_in()
     return {
         "client secret": simulator.client_secret,
         "other client secret": simulator.add_application()[1],
         "token": token,
-        "driver's token": driver["access_token"],
-        "refresh token": driver["refresh_token"],
+        "token of a user": user["access_token"],
+        "refresh token": user["refresh_token"],
         "signing secret": simulator.webhooks.add("http://127.0.0.1:9/").secret,
         "portal": portal.rpartition("=")[2],
         "onboarding": onboarding,
@@ -56,11 +57,12 @@ async def secrets_of(simulator: Simulator) -> dict[str, str]:
 
 
 async def secrets_of_run(**options: Any) -> tuple[str, str, dict[str, str]]:
+    """Run a new simulator, and return its client id, its user id and its secrets."""
     async with Simulator(vehicles=4, clock=Clock(speed=0), **options) as simulator:
         return simulator.client_id, simulator.user_id, await secrets_of(simulator)
 
 
-async def test_secrets_differ_from_run_to_run_and_the_data_do_not() -> None:
+async def test_secrets_differ_between_runs_and_the_data_do_not() -> None:
     *ids, one = await secrets_of_run(seed=5)
     *other_ids, other = await secrets_of_run(seed=5)
     assert ids == other_ids
@@ -76,20 +78,20 @@ async def test_fixed_secrets_are_the_same_in_every_run_with_a_seed() -> None:
 
 
 @pytest.mark.shows_secrets("files", reason="a state file keeps tokens")
-async def test_secrets_last_from_run_to_run_in_a_state_file_and_over_a_reset(
+async def test_secrets_survive_in_a_state_file_and_a_reset(
     tmp_path: Path,
 ) -> None:
     options: dict[str, Any] = {"state": tmp_path / "state.json", "clock": Clock(speed=0)}
     async with Simulator(vehicles=4, **options) as first:
-        found = await secrets_of(first)
+        secrets = await secrets_of(first)
     async with Simulator(**options) as second, aiohttp.ClientSession() as session:
-        assert second.client_secret == found["client secret"]
-        assert second.webhooks.endpoints[0].secret == found["signing secret"]
-        headers = {"Authorization": f"Bearer {found['token']}"}
+        assert second.client_secret == secrets["client secret"]
+        assert second.webhooks.endpoints[0].secret == secrets["signing secret"]
+        headers = {"Authorization": f"Bearer {secrets['token']}"}
         async with session.get(f"{second.base_url}/evses", headers=headers) as reply:
             assert reply.status == 200
         second.reset()
-        assert second.client_secret == found["client secret"]
-        form = token_request(second.client_id, found["client secret"])
+        assert second.client_secret == secrets["client secret"]
+        form = token_request(second.client_id, secrets["client secret"])
         async with session.post(second.token_url, data=form) as reply:
             assert reply.status == 200
