@@ -269,7 +269,7 @@ _KINDS: Final[dict[str, Any]] = {
     "connected_sites": dict[str, list[_ConnectedSite]],
     "mail": dict[str, list[dict[str, str]]],
     "organisations": dict[str, str | None],
-    "solar_capacities": dict[str, list[tuple[int, int]]],
+    "solar_capacities": dict[str, list[tuple[str, int]]],
 }
 
 

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from ev_energy import Client
 from ev_energy.simulator import Clock, Simulator
 from ev_energy.simulator import _state_file as _state
 from ev_energy.simulator.resources._operations import OPERATIONS
@@ -268,6 +269,20 @@ async def test_state_is_saved_at_the_end_and_resumed(path: Path) -> None:
     assert (resumed.clock(), resumed.clock.speed) == (ended, 0)
     assert email_in(path) == "eve@example.com"
     assert beside(path) == [path.name]
+
+
+async def test_capacities_of_created_and_changed_solar_arrays_are_resumed(path: Path) -> None:
+    async with Simulator(clock=Clock(speed=0), state=path) as simulator:
+        tokens = simulator.sign_in()
+        async with Client(tokens["access_token"], base_url=simulator.base_url) as client:
+            created = await client.solar_arrays.create(capacity_watts=3_000)
+            simulator.clock.advance(hours=2)
+            await client.solar_arrays.update(created.id, capacity_watts=5_000)
+    async with Simulator(state=path) as resumed:
+        tokens = resumed.sign_in()
+        async with Client(tokens["access_token"], base_url=resumed.base_url) as client:
+            found = await client.solar_arrays.get(created.id)
+        assert found.capacity_watts == 5_000
 
 
 async def test_state_is_saved_when_the_block_raises(path: Path) -> None:

@@ -269,7 +269,8 @@ def _entries(evidence_type: Row) -> dict[int, Row]:
     The API does not say where the ids of entries come from. The simulator counts them from 1, in
     the order of ``evidence_data``.
     """
-    return dict(enumerate(evidence_type["evidence_data"], 1))
+    entries: list[Row] = evidence_type["evidence_data"]
+    return dict(enumerate(entries, 1))
 
 
 def _add_application(world: World, user_id: str, rebate_type: Link) -> Row:
