@@ -54,11 +54,13 @@ class OfParameter(NamedTuple):
     """The operations that it applies to; empty for all operations with the parameter."""
     patch: Patch
     reason: str
+    header_set: str | None = None
+    """It also applies to the operations whose successful replies have this set of headers."""
 
     def nodes(self, facts: Facts) -> Iterator[Facts]:
         """Yield each node to patch; operations that share the parameter get their own."""
         shared: Facts = facts["parameters"]
-        for key in self.operations:
+        for key in sorted({*self.operations, *self._with_header_set(facts)}):
             parameters: list[Any] = facts["operations"][key]["parameters"]
             for index, parameter in enumerate(parameters):
                 own = shared[parameter] if isinstance(parameter, str) else parameter
@@ -69,6 +71,12 @@ class OfParameter(NamedTuple):
             lists = (operation.get("parameters", []) for operation in facts["operations"].values())
             own_ones = (one for one in chain(*lists) if not isinstance(one, str))
             yield from (p["schema"] for p in chain(shared.values(), own_ones) if self._matches(p))
+
+    def _with_header_set(self, facts: Facts) -> Iterator[str]:
+        for key, operation in facts["operations"].items():
+            reply = operation["responses"].get("200", {})
+            if self.header_set and reply.get("headers") == self.header_set:
+                yield key
 
     def _matches(self, parameter: Facts) -> bool:
         return (parameter["in"], parameter["name"]) == (self.place, self.name)
@@ -127,23 +135,12 @@ _GIVEN_BY_ID = "its text: may be null if the model is given by its id"
 _IS_URL = "its text and its example: a URL"
 _TWO_LISTS = "an empty list has both forms, and `oneOf` allows exactly one"
 
-#: Lists whose entries are identified by their time; the text of most of them says so.
-BY_TIME: Final = frozenset(
+#: The headers of lists whose entries are identified by their time.
+_BY_TIME: Final = "standard + Link: link-timestamps"
+_BY_TIME_TOO: Final = frozenset(
     {
-        "GET /boundary_meters/{boundary_meter_id}/status_logs",
         "GET /carbon_feeds/{carbon_feed_id}/carbon_intensities",
         "GET /ct_clamps/{ct_clamp_id}/logs",
-        "GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs",
-        "GET /evses/{evse_id}/command_logs",
-        "GET /evses/{evse_id}/error_logs",
-        "GET /evses/{evse_id}/ocpp_logs",
-        "GET /evses/{evse_id}/status_logs",
-        "GET /home_batteries/{home_battery_id}/status_logs",
-        "GET /solar_forecasts/{solar_forecast_id}/forecast_logs",
-        "GET /vehicles/{vehicle_id}/command_logs",
-        "GET /vehicles/{vehicle_id}/error_logs",
-        "GET /vehicles/{vehicle_id}/location_logs",
-        "GET /vehicles/{vehicle_id}/status_logs",
     }
 )
 _OTHER_IDS: Final = frozenset({"GET /cpms_providers", "GET /dispatch_coordinators"})
@@ -155,9 +152,11 @@ _COUNTRY_CODE: Final = OfSchema(
 )
 
 
-def _cursors(operations: frozenset[str], patch: Patch, reason: str) -> list[Correction]:
+def _cursors(
+    operations: frozenset[str], patch: Patch, reason: str, header_set: str | None = None
+) -> list[Correction]:
     names = ("page_after", "page_before")
-    return [OfParameter("query", name, operations, patch, reason) for name in names]
+    return [OfParameter("query", name, operations, patch, reason, header_set) for name in names]
 
 
 def _either_list(schema: str) -> Patch:
@@ -229,9 +228,10 @@ OF_REQUESTS: Final[tuple[Correction, ...]] = (
         "the provider's schema has both",
     ),
     *_cursors(
-        BY_TIME,
+        _BY_TIME_TOO,
         {"pattern": None, "format": "date-time"},
         "the entries have times and no ids to page by",
+        _BY_TIME,
     ),
     *_cursors(_OTHER_IDS, {"pattern": None}, "their ids do not have the usual form"),
     OfOperation(

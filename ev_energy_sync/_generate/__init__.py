@@ -5,7 +5,7 @@ It reads the async package as source text, without importing it, and writes
 - the blocking twins of the resource modules and the families of the blocking client,
 - the exports of ``ev_energy.models`` and ``ev_energy.expand``,
 - ``ev_energy/_api/resource_paths.py``, which tells `Client.fetch` the path of each model,
-- ``docs/operations.md``.
+- ``docs/operations.md``, and the number of operations in the README and ``docs/simulator.md``.
 
 The generator is part of the repository and of the source distribution, not of the wheel.
 """

@@ -9,7 +9,7 @@ from typing import Final
 from ev_energy._operations import operation_table
 from ev_energy_sync._generate.blocking import blocking_module, families_module
 from ev_energy_sync._generate.exports import expand_exports, models_exports
-from ev_energy_sync._generate.operations_page import operations_page
+from ev_energy_sync._generate.operations_page import operations_page, with_number_of_operations
 from ev_energy_sync._generate.resource_paths import resource_paths_module
 
 ROOT: Final = Path(__file__).parents[2]
@@ -18,6 +18,8 @@ _CLIENT: Final = "ev_energy/_client.py"
 _MODELS: Final = "ev_energy/models"
 _RESOURCES: Final = "ev_energy/resources"
 _BLOCKING_RESOURCES: Final = "ev_energy_sync/resources"
+#: The pages that say how many operations there are.
+_PAGES_WITH_NUMBER: Final = ("README.md", "docs/simulator.md")
 
 
 def generate(root: Path = ROOT) -> dict[str, str]:
@@ -36,6 +38,10 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         "ev_energy/expand.py": from_resources + expand_exports(root / _RESOURCES),
         "ev_energy/_api/resource_paths.py": from_resources + resource_paths_module(operations),
         "docs/operations.md": operations_page(operations, COMMAND),
+        **{
+            page: with_number_of_operations((root / page).read_text("utf-8"), operations)
+            for page in _PAGES_WITH_NUMBER
+        },
     }
 
 

@@ -1,7 +1,8 @@
-"""The page ``docs/operations.md``, written from the operation table."""
+"""The page ``docs/operations.md``, and the number of operations on other pages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -29,6 +30,12 @@ def operations_page(operations: Sequence[Operation], command: str) -> str:
         rows = "".join(map(_row, members))
         parts.append(f"## {family}\n\n| method | operation | scope | |\n|---|---|---|---|\n{rows}")
     return "\n".join(parts)
+
+
+def with_number_of_operations(text: str, operations: Sequence[Operation]) -> str:
+    """Return *text* with the present number of operations wherever it gives one."""
+    number = len({(operation.method, operation.path) for operation in operations})
+    return re.sub(r"\b\d+(?=\s+operations\b)", str(number), text)
 
 
 def _row(operation: Operation) -> str:

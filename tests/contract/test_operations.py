@@ -48,7 +48,11 @@ def differences(
         for what in _differences(spec, operation, described, fixes):
             yield f"{operation.call}: {what}"
     for method, path in sorted(missing):
-        yield f"{method} {path} has no method"
+        yield _without_method(method, path)
+
+
+def _without_method(method: str, path: str) -> str:
+    return f"{method} {path} has no method: add one to ev_energy/resources/<family>.py"
 
 
 def _differences(
@@ -169,12 +173,12 @@ def _changes() -> Iterator[tuple[str, Operation, Operation]]:
 
 def test_change_of_any_line_of_the_table_is_detected(spec: Description) -> None:
     # Of one line at a time: of the others, the comparison says that they have no method.
-    absent = {f"{o.method} {o.path} has no method" for o in TABLE}
+    absent = {_without_method(o.method, o.path) for o in TABLE}
     unnoticed = [
         name
         for name, before, after in _changes()
         if set(differences(spec, (after,)))
-        == absent - {f"{before.method} {before.path} has no method"}
+        == absent - {_without_method(before.method, before.path)}
     ]
     assert unnoticed == []
     assert len(list(_changes())) > 10 * len(TABLE)
@@ -183,7 +187,7 @@ def test_change_of_any_line_of_the_table_is_detected(spec: Description) -> None:
 def test_missing_or_duplicate_method_is_detected(spec: Description) -> None:
     for operation in TABLE:
         rest = tuple(o for o in TABLE if (o.method, o.path) != (operation.method, operation.path))
-        assert f"{operation.method} {operation.path} has no method" in differences(spec, rest)
+        assert _without_method(operation.method, operation.path) in differences(spec, rest)
         twice = (operation, operation._replace(name="again"))
         assert any("already" in what for what in differences(spec, twice))
 

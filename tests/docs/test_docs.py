@@ -316,7 +316,8 @@ def test_counts_in_the_documentation_are_right() -> None:
             for noun, count in counts.items()
             for problem in _wrong_counts(page, noun, count)
         ),
-        "The counts come from the methods of the client and from the faults of the simulator.",
+        "`python -m ev_energy_sync._generate` writes the number of operations of the README and "
+        "docs/simulator.md; correct other numbers by hand.",
     )
     assert f"all {operations} operations" in README
 

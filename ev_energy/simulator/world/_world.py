@@ -193,7 +193,13 @@ class World:
     def series(self, owner: Row, log: str) -> TimeSeries:
         """Return a log of a row."""
         link: Link = owner["url"]
-        return self.logs[f"{link.folder}/{log}"](owner)
+        path = f"{link.folder}/{log}"
+        if path not in self.logs:
+            raise LookupError(
+                f"a route reads the log {path}, which no module adds: add a function that returns "
+                f"its entries to World.logs, as resources/evse_logs.py does for its logs"
+            )
+        return self.logs[path](owner)
 
     def latest(self, owner: Row, log: str) -> Link | None:
         """Return a link to the newest entry of a log, or None if the log is empty."""
