@@ -22,10 +22,12 @@ from tests.helpers.support import FakeTime
 #: The tiers of tests, and fixtures that tests of several packages use.
 pytest_plugins = ["tests.helpers.tiers", "tests.helpers.raw_server", "tests.helpers.redis_server"]
 
-# No test depends on the speed of this machine. In CI, hypothesis loads a profile without deadlines.
-hypothesis.settings.register_profile("unhurried", deadline=None)
-if "CI" not in os.environ:
-    hypothesis.settings.load_profile("unhurried")
+# No test depends on the speed of this machine. Tests that need more examples say so.
+_PROFILE = "ci" if "CI" in os.environ else "default"
+hypothesis.settings.register_profile(
+    "tests", hypothesis.settings.get_profile(_PROFILE), max_examples=30, deadline=None
+)
+hypothesis.settings.load_profile("tests")
 
 #: All replies of simulators in all tests are compared with the facts of the description.
 Simulator._middlewares = (*Simulator._middlewares, MONITOR.middleware)

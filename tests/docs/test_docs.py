@@ -270,6 +270,7 @@ def test_families_are_listed_once_in_the_readme_and_once_on_their_page() -> None
         assert len(found) == len(set(found)), f"{place} lists a family twice"
 
 
+@pytest.mark.slow
 def test_tests_in_the_docs_pass(tmp_path: Path) -> None:
     tests = [snippet("def test_a_day_later"), *fragments_of(ROOT / "docs" / "testing.md")]
     for number, test in enumerate(tests):
@@ -389,6 +390,7 @@ def _portless(text: str) -> str:
     return re.sub(r"the cursor \S+", "the cursor CURSOR", text)
 
 
+@pytest.mark.slow
 def test_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
     shown = run((ROOT / "examples/charging_now.py").read_text(), environment)
     assert len(shown.splitlines()) > 5

@@ -177,6 +177,7 @@ def run(folder: Path, tests: str) -> tuple[int, str]:
         return process.wait(60), shown
 
 
+@pytest.mark.slow
 @pytest.mark.shows_secrets("files", reason="it writes tests that leak")
 def test_each_kind_of_leak_fails_its_test(tmp_path: Path) -> None:
     code, shown = run(tmp_path, LEAKS)
@@ -186,6 +187,7 @@ def test_each_kind_of_leak_fails_its_test(tmp_path: Path) -> None:
     assert (code, written - caught) == (1, set()), shown
 
 
+@pytest.mark.slow
 def test_tests_without_leaks_and_with_permitted_leaks_pass(tmp_path: Path) -> None:
     code, shown = run(tmp_path, NO_LEAKS)
     assert code == 0, shown

@@ -208,6 +208,7 @@ def test_deletion_is_confirmed_despite_the_bytes_after_a_204(after: bytes) -> No
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_pure_python_parser_gives_the_same_results() -> None:
     """aiohttp uses its Python parser if its extension is missing."""
     result = subprocess.run(

@@ -85,6 +85,7 @@ async def test_samples_are_incomplete_sometimes_except_for_the_first_user(api: A
             assert {entry["status"] for entry in log} >= kinds
 
 
+@pytest.mark.slow
 async def test_batteries_have_temporary_faults(start: Any) -> None:
     api = await start(rate_limit=None, vehicles=400)
     rows = (await api.get("/home_batteries?page_size=100&expand=latest_status_log")).body
