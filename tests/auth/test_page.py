@@ -126,6 +126,7 @@ async def test_web_application_example_connects_and_disconnects_users(
         assert (await ada.get("/chargers")).status_code == 403
 
 
+@pytest.mark.slow
 @pytest.mark.shows_secrets("files", reason="the example keeps its token in a file")
 async def test_example_keeps_the_token_for_the_next_run(
     environment: dict[str, str], consent: Consent, tmp_path

@@ -100,6 +100,7 @@ def test_valid_reply_survives_a_round_trip_through_the_strict_decoder(
     assert caplog.records == []
 
 
+@one_of_each_module
 @every_model
 def test_arbitrary_reply_survives_a_round_trip(model: type[Model]) -> None:
     @some

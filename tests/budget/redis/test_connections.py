@@ -259,6 +259,7 @@ async def test_connection_that_was_cut_costs_no_call(
         await store.aclose()
 
 
+@pytest.mark.slow  # waits for timeouts
 async def test_many_idle_connections_that_were_cut_cost_no_call(relay: Any, prefix: str) -> None:
     async with RedisTokenStore(relay.url, prefix=prefix, timeout=3) as store:
         await store.save(KEY, NEW)
@@ -317,6 +318,7 @@ async def test_reservation_whose_grant_was_lost_is_made_once(
     assert budget.state("app")[:3] == (9, 7, 0)  # type: ignore[index]
 
 
+@pytest.mark.slow  # waits for timeouts
 async def test_lock_whose_grant_was_lost_is_acquired_at_once_and_released(
     relay: Any, store: RedisTokenStore, shared_redis: Any, prefix: str
 ) -> None:
@@ -350,6 +352,7 @@ async def test_token_that_was_saved_by_a_lost_command_is_known_as_saved(
 # A silent Redis.
 
 
+@pytest.mark.slow  # waits for timeouts
 async def test_redis_that_is_silent_on_new_connections_too_is_unavailable_soon(
     relay: Any, store: RedisTokenStore, budget: RedisBudget
 ) -> None:

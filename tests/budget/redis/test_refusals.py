@@ -44,6 +44,7 @@ async def close(*budgets: Any) -> None:
             await budget.aclose()
 
 
+@pytest.mark.matrix("make_budgets")
 @pytest.mark.parametrize(
     ("headers", "seconds", "wait"),
     [
@@ -86,6 +87,7 @@ async def test_excessive_retry_after_holds_back_for_an_hour_at_most(
     await close(first, second)
 
 
+@pytest.mark.matrix("make_budgets")
 @pytest.mark.parametrize("retry_after", [float("inf"), float("nan"), 1e308, -5.0])
 async def test_invalid_retry_after_holds_back_for_a_window_at_most(
     make_budgets: Callable[..., Any], retry_after: float
@@ -99,6 +101,7 @@ async def test_invalid_retry_after_holds_back_for_a_window_at_most(
     await close(one, two)
 
 
+@pytest.mark.matrix("make_budgets")
 @pytest.mark.parametrize(
     ("limit", "remaining"),
     [("0", "0"), ("0", "5"), ("99999999999", "0"), ("99999999999", "99999999999"), ("5", "900")],
