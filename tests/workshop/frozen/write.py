@@ -96,6 +96,9 @@ def main() -> None:
     if chosen.names:
         text = "\n".join(public_names.lines())
         (_HERE / "public_names.txt").write_text(f"{text}\n", encoding="utf-8")
+        # The names on record are the present ones now, so no change is pending.
+        none = json.dumps({"renamed": {}, "removed": [], "added": []}, indent=2)
+        (_HERE / "changes.json").write_text(f"{none}\n", encoding="utf-8")
     if chosen.exchanges:
         logging.disable()  # deviations are there on purpose
         made = asyncio.run(_record(description.from_facts()))
