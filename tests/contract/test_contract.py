@@ -161,7 +161,7 @@ CHECKER = FormatChecker(["date", "date-time", "uri", "uuid"])
 
 @CHECKER.checks("email")
 def is_address(value: object) -> bool:
-    """Somebody at a host with a dot; jsonschema is content with an @."""
+    """Return whether an address has a host with a dot; jsonschema only requires an @."""
     return not isinstance(value, str) or bool(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value))
 
 

@@ -171,8 +171,8 @@ BODY_ENUMS = {
 
 #: Members with a default other than None.
 DEFAULTS = {
-    ("GeoJsonPolygon", "type"): "the only value there is: nobody has to write it",
-    ("GeoJsonMultiPolygon", "type"): "the only value there is: nobody has to write it",
+    ("GeoJsonPolygon", "type"): "the only possible value, so callers need not pass it",
+    ("GeoJsonMultiPolygon", "type"): "the only possible value, so callers need not pass it",
 }
 
 #: Members that a model has beyond its schema.
@@ -223,7 +223,7 @@ FAULTY_EXAMPLES = {
     "GET /inverter_models/{inverter_model_id} 200 Example 1": "icon of the make is missing",
     "GET /inverters/{inverter_id} 200 Example 1": "icon of the make is missing",
     "POST /inverters 201 Example 1": "icon of the make is missing",
-    "GET /rebate_types 200 Example 1": "a member is called $ref: a reference that nobody resolved",
+    "GET /rebate_types 200 Example 1": "a member is called $ref: an unresolved reference",
     "GET /user_rebates 200 Example 1": "a member is called $ref",
     "GET /user_rebates/{user_rebate_id} 200 Example 1": "a member is called $ref",
 }

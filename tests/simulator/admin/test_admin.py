@@ -14,7 +14,7 @@ from ev_energy.simulator.faults import kinds
 
 
 class Control:
-    """Somebody who steers the simulator from outside."""
+    """A client of the admin endpoints."""
 
     def __init__(self, api: Any) -> None:
         self.api = api
@@ -173,11 +173,11 @@ async def test_admin_requests_are_neither_struck_counted_nor_recorded(start: Any
 
 @pytest.fixture
 async def receiver() -> Any:
-    """Somebody's server that takes events: its URL, and what came."""
-    came: asyncio.Queue[Any] = asyncio.Queue()
+    """Serve an endpoint of webhooks; give its URL and a queue of deliveries."""
+    deliveries: asyncio.Queue[Any] = asyncio.Queue()
 
     async def take(request: web.Request) -> web.Response:
-        await came.put((request.headers["svix-id"], await request.json()))
+        await deliveries.put((request.headers["svix-id"], await request.json()))
         return web.Response()
 
     app = web.Application()
@@ -185,14 +185,14 @@ async def receiver() -> Any:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/", came
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/", deliveries
     await runner.cleanup()
 
 
 async def test_webhooks_are_registered_given_faults_replayed_and_removed(
     control: Control, receiver: Any
 ) -> None:
-    url, came = receiver
+    url, deliveries = receiver
     made = await control.post("/webhooks/endpoints", {"url": url, "events": ["a"]}, status=201)
     assert made["secret"].startswith("whsec_")
     assert await control.get("/webhooks/endpoints") == [made]
@@ -204,13 +204,13 @@ async def test_webhooks_are_registered_given_faults_replayed_and_removed(
     for number in range(3):
         webhooks.publish("a", {"number": number})
     await webhooks.settled()
-    sent = [came.get_nowait() for _ in range(came.qsize())]
+    sent = [deliveries.get_nowait() for _ in range(deliveries.qsize())]
     assert [body["data"]["number"] for _, body in sent] == [2, 1]
 
     message_id = sent[0][0]
     assert (await control("POST", "/webhooks/replay", {"message_id": message_id})).status == 204
     await webhooks.settled()
-    assert came.get_nowait()[0] == message_id
+    assert deliveries.get_nowait()[0] == message_id
     outcomes = [delivery["outcome"] for delivery in await control.get("/webhooks/deliveries")]
     assert outcomes == ["dropped", "delivered", "delivered", "delivered"]
 
@@ -222,16 +222,16 @@ async def test_webhooks_are_registered_given_faults_replayed_and_removed(
 
 
 async def test_webhooks_can_be_delayed(control: Control, receiver: Any) -> None:
-    url, came = receiver
+    url, deliveries = receiver
     await control.post("/webhooks/endpoints", {"url": url}, status=201)
     await control("POST", "/webhooks/delivery_faults", {"delay_seconds": 90})
     webhooks = control.api.simulator.webhooks
     webhooks.publish("a", {})
     await webhooks.settled()
-    assert came.empty()
+    assert deliveries.empty()
     await control.post("/clock", {"advance": {"seconds": 90}})
     await webhooks.settled()
-    assert came.qsize() == 1
+    assert deliveries.qsize() == 1
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ class Bench:
         return reader, writer
 
     async def stop(self) -> None:
-        """Stop serving; that must not take long, whoever is waiting for what."""
+        """Stop serving at once, even while clients wait."""
         async with asyncio.timeout(5):
             await self.runner.cleanup()
 

@@ -90,18 +90,18 @@ async def test_missing_link_header(bench: Any) -> None:
 async def test_giant_body_is_json_and_is_streamed(bench: Any, announced: bool) -> None:
     size = 40 * 1024 * 1024
     bench.faults.add("giant_body", megabytes=40, announced=announced)
-    ends, came = b"", 0
+    ends, received = b"", 0
     tracemalloc.start()
     try:
         async with bench.session.get(bench.url("/v2/evses")) as reply:
             assert reply.headers.get("Content-Length") == (str(size + 4) if announced else None)
             async for piece in reply.content.iter_any():
-                came += len(piece)
-                ends = ends[:2] + piece if came == len(piece) else ends[:2] + piece[-2:]
+                received += len(piece)
+                ends = ends[:2] + piece if received == len(piece) else ends[:2] + piece[-2:]
         held = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (came, ends[:2], ends[-2:]) == (size + 4, b'["', b'"]')
+    assert (received, ends[:2], ends[-2:]) == (size + 4, b'["', b'"]')
     assert held < size / 4
 
 

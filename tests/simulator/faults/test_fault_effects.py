@@ -237,7 +237,7 @@ async def test_early_hint_before_the_reply(bench: Any) -> None:
 
 async def test_connection_closed_without_announcement(bench: Any) -> None:
     bench.faults.add("connection_close")
-    head, body = await bench.raw()  # which ends, although nobody asked for it
+    head, body = await bench.raw()  # ends although the client did not request that
     assert header(head, "Connection") is None
     assert (header(head, "Content-Length"), body) == (str(len(LIST)), LIST)
 
@@ -247,12 +247,12 @@ async def test_every_fault_applies_to_refusals_and_empty_replies(bench: Any, kin
     bench.faults.add(kind, **QUICK.get(kind, {}))
     for method, path in (("DELETE", "/v2/users/user1"), ("GET", "/v2/evses/none")):
         try:
-            came = await bench.bytes(method, path, close=True)
+            received = await bench.bytes(method, path, close=True)
         except ConnectionResetError:
             assert kind == "reset_after"
         else:
             status = b"HTTP/1.1 204 No Content" if method == "DELETE" else b"HTTP/1.1 404 Not Found"
-            assert status + b"\r\n" in came
+            assert status + b"\r\n" in received
             if method == "DELETE":
-                assert came.endswith(b"\r\n\r\n")
-                assert b"Content-Length" not in came
+                assert received.endswith(b"\r\n\r\n")
+                assert b"Content-Length" not in received

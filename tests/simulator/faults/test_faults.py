@@ -185,9 +185,9 @@ def test_fault_can_be_added_and_shown_as_json(bench: Any) -> None:
 
 def test_every_kind_is_described_and_accepts_its_defaults(bench: Any) -> None:
     own = set(bench.faults.add("reset_after").as_json())
-    told = json.loads(json.dumps(kinds()))
-    assert len(told) > 30
-    for name, kind in told.items():
+    descriptions = json.loads(json.dumps(kinds()))
+    assert len(descriptions) > 30
+    for name, kind in descriptions.items():
         assert kind["about"].endswith(".")
         assert isinstance(kind["handled"], bool)
         assert not own & set(kind["details"])

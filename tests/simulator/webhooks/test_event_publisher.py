@@ -26,7 +26,7 @@ ENDED = "charging_sub_session.ended"
 
 @attrs.define
 class Receiver:
-    """Somebody's web server, on this machine."""
+    """A web server on this machine that records deliveries."""
 
     url: str = ""
     arrived: list[dict[str, Any]] = attrs.Factory(list)
@@ -97,7 +97,7 @@ async def test_events_of_a_jump_of_days_are_published_once_and_in_order(
 async def test_many_small_jumps_publish_the_events_of_one_large_jump(
     start: Any, receiver: Receiver
 ) -> None:
-    async def told(steps: int) -> list[tuple[str, str, str]]:
+    async def published(steps: int) -> list[tuple[str, str, str]]:
         api = await start(rate_limit=None, clock=Clock(speed=0))
         receiver.arrived.clear()
         api.simulator.webhooks.add(receiver.url)
@@ -106,7 +106,7 @@ async def test_many_small_jumps_publish_the_events_of_one_large_jump(
             await api.simulator.webhooks.settled()
         return receiver.names
 
-    assert await told(1) == await told(97)
+    assert await published(1) == await published(97)
 
 
 async def test_message_has_the_sub_session_as_the_api_shows_it_at_that_instant(
@@ -205,21 +205,21 @@ async def test_resumed_state_file_publishes_the_remaining_events_once(
         first.webhooks.add(receiver.url)
         clock.advance(hours=8)
         await first.webhooks.settled()
-    told = receiver.names
-    assert told
+    published = receiver.names
+    assert published
     later = Clock(speed=0)
     async with Simulator(state=file, clock=later) as second:
         assert later() == clock()
         later.advance(hours=8)
         await second.webhooks.settled()
-    rest = receiver.names[len(told) :]
+    rest = receiver.names[len(published) :]
     receiver.arrived.clear()
     whole = Clock(speed=0)
     async with Simulator(clock=whole) as third:
         third.webhooks.add(receiver.url)
         whole.advance(hours=16)
         await third.webhooks.settled()
-    assert told + rest == receiver.names
+    assert published + rest == receiver.names
 
 
 async def test_jump_of_another_thread_publishes_before_it_returns(receiver: Receiver) -> None:

@@ -17,10 +17,10 @@ from ev_energy.simulator.webhooks import Outcome, Portal, Webhooks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-MINE = "simulated-mine"
-THEIRS = "simulated-theirs"
+OWN_APPLICATION = "simulated-mine"
+OTHER_APPLICATION = "simulated-theirs"
 CREATED = "charging_sub_session.created"
-#: Nobody listens there.
+#: A URL without a server.
 NOWHERE = "http://127.0.0.1:1/"
 
 
@@ -63,7 +63,7 @@ class Site:
     webhooks: Webhooks
     clock: Clock
 
-    def link(self, client_id: str = MINE) -> str:
+    def link(self, client_id: str = OWN_APPLICATION) -> str:
         return self.portal.link(client_id, self.origin)
 
 
@@ -97,8 +97,8 @@ async def test_link_opens_the_portal_once_and_the_browser_may_return(
     link = site.link()
     page = await browser.open(link)
     assert page.status == 200
-    assert page.url == f"{site.origin}/webhooks/"  # nobody reads the token over a shoulder
-    assert MINE in page.text
+    assert page.url == f"{site.origin}/webhooks/"  # the token is not in the address bar
+    assert OWN_APPLICATION in page.text
     assert (await browser.open(f"{site.origin}/webhooks/")).status == 200
 
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
@@ -114,7 +114,11 @@ async def test_endpoint_is_added_with_the_ticked_events(site: Site, browser: Bro
     url = "http://localhost:8000/hooks?a=1&b=<2>"
     page = await browser.submit(("do", "add"), ("url", f" {url} "), ("event", CREATED))
     [endpoint] = site.webhooks.endpoints
-    assert (endpoint.url, endpoint.events, endpoint.application) == (url, (CREATED,), MINE)
+    assert (endpoint.url, endpoint.events, endpoint.application) == (
+        url,
+        (CREATED,),
+        OWN_APPLICATION,
+    )
     assert page.status == 200
     assert html.escape(url) in page.text
     assert "<2>" not in page.text
@@ -163,16 +167,16 @@ async def test_deliveries_are_shown_and_can_be_replayed(site: Site, browser: Bro
 async def test_application_neither_sees_nor_changes_endpoints_of_another(
     site: Site, browser: Browser
 ) -> None:
-    theirs = site.webhooks.add(NOWHERE, application=THEIRS)
+    foreign_endpoint = site.webhooks.add(NOWHERE, application=OTHER_APPLICATION)
     message_id = site.webhooks.publish(CREATED, {})
     await site.webhooks.settled()
-    page = await browser.open(site.link(MINE))
-    assert theirs.secret not in page.text
+    page = await browser.open(site.link(OWN_APPLICATION))
+    assert foreign_endpoint.secret not in page.text
     assert message_id not in page.text
     for what in ("remove", "rotate", "replay"):
-        about = (("endpoint", theirs.id), ("message", message_id))
+        about = (("endpoint", foreign_endpoint.id), ("message", message_id))
         assert (await browser.submit(("do", what), *about)).status == 404
-    assert site.webhooks.endpoints == [theirs]
+    assert site.webhooks.endpoints == [foreign_endpoint]
     assert len(site.webhooks.deliveries) == 1
 
 

@@ -65,7 +65,7 @@ class Arrival:
 
 @attrs.define
 class Receiver:
-    """Somebody's web server, on this machine."""
+    """A web server on this machine that records deliveries."""
 
     clock: Clock
     url: str = ""
@@ -86,7 +86,7 @@ class Receiver:
 
 @attrs.frozen
 class Played:
-    """What came of a script."""
+    """The result of a script."""
 
     published: dict[str, datetime]
     """When each message was."""
@@ -214,7 +214,7 @@ def test_invalid_arguments_are_refused(clock: Clock, wrong: Any) -> None:
 async def test_endpoint_receives_its_event_types_from_registration_to_removal(
     webhooks: Webhooks, receiver: Receiver
 ) -> None:
-    publish(webhooks)  # to nobody
+    publish(webhooks)  # without an endpoint
     ended = webhooks.add(receiver.url + "ended", events=[ENDED])
     everything = webhooks.add(receiver.url + "all")
     assert webhooks.endpoints == [ended, everything]
@@ -329,7 +329,7 @@ async def test_messages_arrive_in_the_order_they_were_published(
 ) -> None:
     webhooks.add(receiver.url)
     for number in range(20):
-        # That one happened before the other does not matter: it was told later.
+        # An earlier event may be published later; the order of publishing counts.
         webhooks.publish(CREATED, {"number": number}, at=NOON - timedelta(hours=number))
     await settle(webhooks)
     assert [arrival.number for arrival in receiver.arrivals] == list(range(20))
@@ -477,7 +477,7 @@ async def test_dropped_messages_are_not_sent_but_can_be_replayed(
 ) -> None:
     publish(webhooks)
     webhooks.drop(1)
-    publish(webhooks)  # to nobody: that is no drop
+    publish(webhooks)  # without an endpoint, so it does not count as dropped
     webhooks.add(receiver.url)
     lost = publish(webhooks, 1)
     publish(webhooks, 2)
