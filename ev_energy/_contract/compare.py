@@ -20,7 +20,7 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
 
 
 def _of_objects(before: Mapping[str, Any], after: Mapping[str, Any], where: str) -> Iterator[str]:
-    for name in before.keys() | after.keys():
+    for name in sorted(before.keys() | after.keys()):
         inner = f"{where} > {name}" if where else name
         if name not in after:
             yield f"{inner} was removed"

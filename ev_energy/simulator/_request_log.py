@@ -56,7 +56,7 @@ class SeenRequest:
     fault: str | None
     """The kind of the fault that struck the request; None without a fault."""
     is_admin: bool
-    """Whether it was for an admin endpoint; these are passed to ``log`` but not kept."""
+    """Whether it was for an admin endpoint or the status page; these are logged but not kept."""
 
     @property
     def sender(self) -> str:
@@ -83,7 +83,7 @@ class RequestLog:
         self._now = now
         self._log = log
         self.requests: list[SeenRequest] = []
-        """Requests to the API and for tokens, the newest last."""
+        """All requests but those to admin endpoints and the status page, the newest last."""
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -190,7 +190,10 @@ class Simulator:
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """Requests to the API and for tokens, the newest last. The list may be cleared."""
+        """All requests but those to admin endpoints and the status page, the newest last.
+
+        The list may be cleared.
+        """
         return self._request_log.requests
 
     @property
@@ -306,7 +309,8 @@ class Simulator:
     def reset(self) -> None:
         """Restore the initial state, before any request and any state file.
 
-        The clock is set back, and faults, endpoints of webhooks and requests are removed.
+        The clock is set back, and faults, endpoints of webhooks and requests are removed. The
+        client secret stays.
         """
         self._in_loop(self._reset)
 

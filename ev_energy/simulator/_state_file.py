@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: Far more than any simulator writes; reading a larger file could exhaust the memory.
 _MAX_BYTES: Final = 2**30
 #: Increase it when the meaning of a file changes.
-FORMAT: Final = 1
+FORMAT: Final = 2
 _LOGGER: Final = logging.getLogger("ev_energy.simulator")
 _TITLE: Final = "state of the ev.energy simulator"
 

@@ -338,7 +338,7 @@ def _credentials(simulator: Simulator, origin: str) -> Markup:
                 ("Token URL", tag("code", f"{origin}/o/token/")),
                 ("Client id", tag("code", simulator.client_id)),
                 ("Client secret", tag("code", simulator.client_secret)),
-                ("Control API", tag("a", f"{origin}/__sim/", href="/__sim/")),
+                ("Admin API", tag("a", f"{origin}/__sim/", href="/__sim/")),
             ]
         ),
         tag("div", tag("pre", tag("code", simulator.curl(origin))), class_="scroll"),

@@ -23,7 +23,7 @@ from ev_energy._operations import operation_table
 from ev_energy.cli import simulator
 from ev_energy.simulator import Simulator
 from ev_energy.simulator.admin import ENDPOINTS
-from ev_energy.simulator.admin import ROOT as CONTROL
+from ev_energy.simulator.admin import ROOT as ADMIN_ROOT
 from ev_energy.simulator.faults import kinds
 from ev_energy.simulator.resources._operations import OPERATIONS
 from tests.helpers.names import assert_no_problems, assert_same_names
@@ -354,7 +354,7 @@ def test_table_of_faults_is_current() -> None:
 def test_table_of_the_admin_endpoints_is_current() -> None:
     assert rows_of("simulator.md", "Request") == [
         [
-            f"| `{endpoint.method} {CONTROL}{endpoint.path}`",
+            f"| `{endpoint.method} {ADMIN_ROOT}{endpoint.path}`",
             ", ".join(f"`{name}`" for name in endpoint.body or ()) or "-",
             f"{endpoint.about} |",
         ]

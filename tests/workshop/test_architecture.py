@@ -55,6 +55,31 @@ BESIDE = {
     "testing": {"__init__", "simulator"},
 }
 
+#: The parts of the simulator. Each may import from the lines above its own, and from no other line.
+SIMULATOR_ORDER = (
+    "clock _bounded_cache",
+    "_seeded_random",
+    "_secrets pages",
+    "charging",
+    "world",
+    "oauth",
+    "http",
+    "home_energy onboarding_pages",
+    "resources",
+    "webhooks",
+    "faults",
+    "_request_log _state_file _threads",
+    "admin _status_page",
+    "_simulator",
+    "__init__",
+)
+
+#: The exceptions: imports for type checkers from a part below, with the reason.
+SIMULATOR_UPWARD = {
+    ("admin", "_simulator"): "the endpoints below /__sim/ call the methods of Simulator",
+    ("_status_page", "_simulator"): "the page at / shows the state of a Simulator",
+}
+
 #: Packages that an extra installs, with the parts that may import them.
 EXTRAS = {
     "redis": {"auth", "budget"},
@@ -199,6 +224,38 @@ def test_late_imports_against_the_order_are_known() -> None:
         missing="no function imports this any more; take it out of UPWARD",
         unexpected="a function imports a part below its own; move the code further up in ORDER",
     )
+
+
+def simulator_part(module: str) -> str | None:
+    """Return the part of the simulator that has *module*; None for other modules."""
+    words = module.split(".")
+    if words[:2] != ["ev_energy", "simulator"]:
+        return None
+    return words[2] if words[2:] else "__init__"
+
+
+def test_parts_of_the_simulator_are_in_its_order() -> None:
+    listed = {name for names in SIMULATOR_ORDER for name in names.split()}
+    assert_same_names(
+        {found for name, _ in files() if (found := simulator_part(name))},
+        listed,
+        missing="no such part exists any more; take it out of SIMULATOR_ORDER",
+        unexpected="list the part in SIMULATOR_ORDER, below the parts that it imports",
+    )
+
+
+def test_imports_of_the_simulator_follow_its_order() -> None:
+    ranks = {name: rank for rank, names in enumerate(SIMULATOR_ORDER) for name in names.split()}
+    upward = {
+        (importer, imported): found
+        for found in imports()
+        if (importer := simulator_part(found.importer))
+        and (imported := simulator_part(found.imported))
+        and importer != imported
+        and ranks[imported] >= ranks[importer]
+    }
+    assert {pair: found for pair, found in upward.items() if pair not in SIMULATOR_UPWARD} == {}
+    assert {found.place for found in upward.values()} <= {"checking"}
 
 
 def test_imports_form_no_cycle() -> None:

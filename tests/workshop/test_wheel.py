@@ -47,5 +47,6 @@ def test_wheel_has_no_other_top_level_folder(contents: set[str]) -> None:
     }
 
 
-def test_wheel_has_the_facts_that_the_simulator_reads(contents: set[str]) -> None:
+def test_wheel_has_the_files_that_the_simulator_reads(contents: set[str]) -> None:
     assert "ev_energy/_contract/api.json" in contents
+    assert "ev_energy/simulator/pages/style.css" in contents

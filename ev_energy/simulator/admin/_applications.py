@@ -45,7 +45,7 @@ def _add_application(request: AdminRequest) -> Any:
             else DEFAULT_ORGANISATION,
         )
     except ValueError as error:
-        raise bad_request(error, "redirect_uris", "onboarding_redirect_url", "scopes") from None
+        raise bad_request(error, "redirect_uris", "onboarding_redirect_url") from None
     return _shown(request, request.auth_server.applications[client_id])
 
 
@@ -66,7 +66,7 @@ def _expire_tokens(request: AdminRequest) -> None:
 
 def _revoke_token(request: AdminRequest) -> None:
     if not request.simulator.revoke_token(request.require("token", str)):
-        raise not_found("No such token")
+        raise not_found("No such token exists.")
 
 
 APPLICATIONS: Final = (

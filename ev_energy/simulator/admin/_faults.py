@@ -34,7 +34,7 @@ def _one(request: AdminRequest) -> Fault:
     for fault in request.simulator.faults:
         if fault.id == request.params["fault_id"]:
             return fault
-    raise not_found("No such fault")
+    raise not_found("No such fault exists.")
 
 
 def _show(request: AdminRequest) -> Any:

@@ -64,7 +64,7 @@ HISTORY: Final = (
     AdminEndpoint(
         method="GET",
         path="/requests",
-        about="Requests to the API and for tokens, the newest last.",
+        about="All requests but those to admin endpoints and the status page, the newest last.",
         handler=_requests,
         query={"limit": f"the maximum number of requests; {_DEFAULT_LIMIT} if left out"},
     ),

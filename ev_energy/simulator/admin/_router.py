@@ -122,7 +122,7 @@ def _check_names(what: str, given: Iterable[str], known: Iterable[str] | None) -
     if known is None:
         return
     names = list(known)
-    message = f"Known are {', '.join(names)}." if names else f"The endpoint takes no {what}."
+    message = f"Unknown; known: {', '.join(names)}." if names else f"The endpoint takes no {what}."
     if unknown := [name for name in given if name not in names]:
         raise invalid({name: [message] for name in unknown})
 

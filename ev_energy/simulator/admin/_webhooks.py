@@ -71,14 +71,14 @@ def _remove(request: AdminRequest) -> None:
     try:
         request.simulator.webhooks.remove(request.params["endpoint_id"])
     except KeyError:
-        raise not_found("No such endpoint") from None
+        raise not_found("No such endpoint exists.") from None
 
 
 def _rotate(request: AdminRequest) -> Any:
     try:
         return _endpoint(request.simulator.webhooks.rotate_secret(request.params["endpoint_id"]))
     except KeyError:
-        raise not_found("No such endpoint") from None
+        raise not_found("No such endpoint exists.") from None
 
 
 def _deliveries(request: AdminRequest) -> Any:

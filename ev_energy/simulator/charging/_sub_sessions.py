@@ -15,17 +15,16 @@ from ev_energy.simulator.charging._episodes import WATT_HOUR, Episode
 from ev_energy.simulator.clock._instants import HALF_HOUR, HOUR, MINUTE, Micros, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from ev_energy.simulator.charging._carbon import Carbon
     from ev_energy.simulator.charging._charging_site import ChargingSite
+    from ev_energy.simulator.charging._episodes import Plan
     from ev_energy.simulator.charging._prices import Prices
 
+    #: Returns the watt-hours of a site's charging between two instants that solar panels gave.
     Solar = Callable[[ChargingSite, datetime, datetime], int]
-    from collections.abc import Iterator
-
-    from ev_energy.simulator.charging._episodes import Episode, Plan
 
 
 #: One minor unit, in watt-hours times hundredths of a minor unit per kWh.

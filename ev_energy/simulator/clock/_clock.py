@@ -171,8 +171,7 @@ class Clock:
     def load(self, dumped: dict[str, Any]) -> None:
         """Continue from a dumped state. The time since the dump is not counted."""
         now, speed = _checked_instant(read_instant(dumped["now"])), _checked_speed(dumped["speed"])
-        # State files of earlier versions have no service time.
-        service = _checked_instant(read_instant(dumped.get("service_now", dumped["now"])))
+        service = _checked_instant(read_instant(dumped["service_now"]))
         with self._lock:
             self._base, self._based_at, self._speed = now, self._monotonic(), speed
             self._service, self._service_at = service, self._based_at

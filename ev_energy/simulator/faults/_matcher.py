@@ -43,7 +43,10 @@ def operation_of(request: web.Request, table: Collection[Operation]) -> Operatio
 
 @attrs.frozen
 class Matcher:
-    """A set of operations: a method and a path template, each of which may be ``*``."""
+    """A set of operations: a method and a path template, each of which may be ``*``.
+
+    The template may also be ``token`` or ``upload``, for endpoints outside of the API.
+    """
 
     method: str
     template: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Option(ABC):
+class Detail(ABC):
     """An attrs validator that describes what it accepts."""
 
     about: str
@@ -43,7 +43,7 @@ class Option(ABC):
 
 
 @attrs.frozen
-class Number(Option):
+class Number(Detail):
     """A number within limits."""
 
     minimum: float = 0
@@ -66,7 +66,7 @@ class Number(Option):
 
 
 @attrs.frozen
-class Choice(Option):
+class Choice(Detail):
     """One of several texts."""
 
     options: tuple[str, ...]
@@ -82,7 +82,7 @@ class Choice(Option):
 
 
 @attrs.frozen
-class Flag(Option):
+class Flag(Detail):
     """True or false."""
 
     @property
@@ -96,7 +96,7 @@ class Flag(Option):
 
 
 @attrs.frozen
-class Text(Option):
+class Text(Detail):
     """A text that is valid in a header."""
 
     @property
@@ -130,7 +130,7 @@ class Address(Text):
 
 
 @attrs.frozen
-class Names(Option):
+class Names(Detail):
     """A list of names."""
 
     @property
@@ -146,7 +146,7 @@ class Names(Option):
 
 
 @attrs.frozen
-class Errors(Option):
+class Errors(Detail):
     """Errors by member of the request, as in ``field_errors``."""
 
     @property

@@ -202,7 +202,7 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
             in_path=shapes["path"],
             query=query,
             required=tuple(
-                one["name"] for one, _ in parameters if one["in"] == "query" and "required" in one
+                one["name"] for one, _ in parameters if one["in"] == "query" and one.get("required")
             ),
             expand=self._expand(query),
             paging="page" if "page" in query else "cursor" if "page_after" in query else None,
@@ -260,7 +260,7 @@ class Contract(Mapping[tuple[str, str], OperationFacts]):
 def _user_header(parameters: Iterable[Node]) -> Literal["optional", "required"] | None:
     for parameter in parameters:
         if parameter["name"] == "EvEnergy-User":
-            return "required" if "required_of_applications" in parameter else "optional"
+            return "required" if parameter.get("required_of_applications") else "optional"
     return None
 
 
@@ -316,7 +316,7 @@ def _members(schema: Node) -> Facts:
         members = {
             name: one
             for name, one in schema["properties"].items()
-            if isinstance(one, str) or "readOnly" not in one
+            if isinstance(one, str) or not one.get("readOnly")
         }
         made["properties"] = {name: _shape(one) for name, one in members.items()}
         required = (name for name in required if name in members)

@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): the bodies of all replies with a 4xx status."""
+"""Problem details (RFC 9457): the bodies of error replies."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ def forbidden(scope: str) -> ProblemError:
     return ProblemError(HTTPStatus.FORBIDDEN, "Forbidden", f"The token lacks the scope {scope}.")
 
 
-def not_found(subject: str = "Nothing") -> ProblemError:
-    """Return the 404; *subject* begins its sentence, as in "No such fault"."""
-    return ProblemError(HTTPStatus.NOT_FOUND, "Not found", f"{subject} exists at this URL.")
+def not_found(detail: str = "Nothing exists at this URL.") -> ProblemError:
+    """Return the 404."""
+    return ProblemError(HTTPStatus.NOT_FOUND, "Not found", detail)
 
 
 def method_not_allowed(allowed: str) -> ProblemError:

@@ -34,14 +34,12 @@ class Application:
     """Where drivers are sent after onboarding if the request has no redirect_uri."""
 
     def __attrs_post_init__(self) -> None:
-        uris = [*self.redirect_uris]
+        named = [("redirect_uris", uri) for uri in self.redirect_uris]
         if self.onboarding_redirect_url is not None:
-            uris.append(self.onboarding_redirect_url)
-        for uri in uris:
-            parts = urlsplit(uri)
-            is_encoded = quote(uri, safe=_URL_SAFE) == uri
-            if parts.scheme in _UNSAFE_SCHEMES or "#" in uri or not is_encoded:
-                raise ValueError(f"not a redirect URI: {uri}")
+            named.append(("onboarding_redirect_url", self.onboarding_redirect_url))
+        for name, uri in named:
+            if not _is_redirect_uri(uri):
+                raise ValueError(f"{name}: not a redirect URI: {uri}")
 
     def may_return_to(self, uri: str) -> bool:
         """Return whether onboarding may send drivers to *uri*.
@@ -54,6 +52,14 @@ class Application:
         except ValueError:
             return False
         return origin in [urlsplit(known)[:2] for known in registered]
+
+
+def _is_redirect_uri(uri: str) -> bool:
+    try:
+        scheme = urlsplit(uri).scheme
+    except ValueError:
+        return False
+    return scheme not in _UNSAFE_SCHEMES and "#" not in uri and quote(uri, safe=_URL_SAFE) == uri
 
 
 def redirect_url(uri: str, pairs: Sequence[tuple[str, str]]) -> str:

@@ -72,9 +72,9 @@ class Contract:
 CONTRACTS: Final = (
     Contract("Northern Flexibility", "NFLEX-001", LEEDS, 0, 2, _CONTRACT_START),
     Contract("Thames Balancing", "THAMES-07", LONDON, 1, 2, None,
-                datetime(2028, 1, 1, tzinfo=UTC)),
+             datetime(2028, 1, 1, tzinfo=UTC)),
     Contract("Laagland Netbeheer", "NL-LAAG-2", UTRECHT, 0, 2, _CONTRACT_START,
-                datetime(2027, 7, 1, tzinfo=UTC)),
+             datetime(2027, 7, 1, tzinfo=UTC)),
     Contract("Elbe Regelenergie", "DE-ELBE-1", HAMBURG, 1, 2),
     Contract("Bay Ramp Relief", "CA-RAMP-3", OAKLAND, 0, 1, _CONTRACT_START),
     Contract("Bay Summer Pilot", "CA-PILOT-1", OAKLAND, 0, 1, _CONTRACT_START, _PILOT_END),

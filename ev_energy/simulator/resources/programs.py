@@ -373,7 +373,7 @@ def _join(call: Call) -> Reply:
     program = call.row("programs", "program_id")
     tier = default_tier(call.world, program)
     if tier is None:
-        raise not_found("No default tier")
+        raise not_found("No default tier exists.")
     join_program(call.world, user_id, program, tier)
     return Reply(call.serialize(program), HTTPStatus.CREATED)
 
@@ -383,7 +383,7 @@ def _current_agreement(call: Call) -> Reply:
     versions = call.world.tables[_agreements_folder(program["id"])]
     published = [row for row in versions if row["published"]]
     if not published:
-        raise not_found("No published version")
+        raise not_found("No published version exists.")
     newest = max(published, key=lambda row: row["version_number"])
     return Reply(call.serialize(versions.view_for(newest, call.viewer)))
 

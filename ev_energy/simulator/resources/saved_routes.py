@@ -99,7 +99,7 @@ def _route(call: Call) -> Row:
     user_id = call.row("users", "user_id")["id"]
     row = _table(call).get(call.params["saved_route_id"])
     if row is None or row["user"].key != user_id:
-        raise not_found("No such route")
+        raise not_found("No such route exists.")
     return row
 
 

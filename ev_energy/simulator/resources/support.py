@@ -277,7 +277,7 @@ def _visible_tickets(call: Call) -> Collection:
 def _ticket(call: Call) -> Row:
     row = call.row(_FOLDER, "support_ticket_id")
     if row["user"] is None and not _has_full_access(call):
-        raise not_found("No such ticket")
+        raise not_found("No such ticket exists.")
     return row
 
 
@@ -337,7 +337,7 @@ def _message(call: Call) -> Reply:
     for message in _messages_of(call.world, _ticket(call)):
         if message["id"] == message_id:
             return Reply(call.serialize(message))
-    raise not_found("No such message")
+    raise not_found("No such message exists.")
 
 
 def _categories(_call: Call) -> Reply:

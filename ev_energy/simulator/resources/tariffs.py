@@ -384,7 +384,7 @@ def _detail_members(call: Call, tariff: Row) -> Row:
     """Return the members that a tariff has only when requested by id."""
     location = _requested_location(call)
     if location is not None and not _is_available(tariff, location):
-        raise not_found("No such tariff")
+        raise not_found("No such tariff exists.")
     half_hours = _half_hours_with_price(tariff, call.now)
     prices: object = None
     if "prices" in call.expand:

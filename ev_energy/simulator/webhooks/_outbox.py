@@ -103,7 +103,7 @@ class Outbox:
             self._changed.notify()
 
     def listen(self) -> AbstractContextManager[asyncio.Event]:
-        """Return an event that is set when endpoints or messages may have changed."""
+        """Return a context manager with an event, set when endpoints or messages may change."""
         return self._changed.listen()
 
     def add(
@@ -115,9 +115,8 @@ class Outbox:
         application: str | None = None,
     ) -> Endpoint:
         """Register an endpoint; it receives messages that are published later."""
-        parsed = URL(url)
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise ValueError(f"The URL must be an absolute http or https URL, not {url!r}")
+        if not _is_absolute(url):
+            raise ValueError(f"url: must be an absolute http or https URL, not {url!r}")
         if secret is not None:
             secret = make_secret(key_of(secret))
         with self._lock:
@@ -374,3 +373,11 @@ class Outbox:
         name = ("webhook secret", self._next_number())
         halves = (self._secrets.bits(*name, half).to_bytes(16, "big")[:12] for half in (1, 2))
         return make_secret(b"".join(halves))
+
+
+def _is_absolute(url: str) -> bool:
+    try:
+        parsed = URL(url)
+    except ValueError:
+        return False
+    return parsed.scheme in {"http", "https"} and bool(parsed.host)

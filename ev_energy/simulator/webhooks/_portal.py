@@ -91,10 +91,8 @@ class Portal:
         values = dict(pairs)
         if client_id is None or not self._browser_sessions.accepts(session, values):
             return _refusal()
-        csrf_token, endpoint_id = (
-            self._browser_sessions.csrf_token(session),
-            values.get("endpoint", ""),
-        )
+        csrf_token = self._browser_sessions.csrf_token(session)
+        endpoint_id = values.get("endpoint", "")
         if endpoint_id and all(own.id != endpoint_id for own in self._endpoints_of(client_id)):
             return self._page(
                 client_id,
@@ -124,7 +122,10 @@ class Portal:
                     )
         except ValueError as error:
             return self._page(
-                client_id, csrf_token, url=values.get("url", ""), url_error=str(error)
+                client_id,
+                csrf_token,
+                url=values.get("url", ""),
+                url_error=str(error).replace("url: ", "The URL ", 1),
             )
         except KeyError:
             return self._page(

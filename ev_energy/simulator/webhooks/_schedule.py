@@ -96,7 +96,8 @@ class Schedule:
     def pending_attempts(self) -> list[PendingAttempt]:
         """Return all pending attempts, those in flight included."""
         queued = [pending for queue in self._queues.values() for _, _, pending in queue]
-        queued += [e for e in self._in_flight.values() if e.endpoint_id in self._queues]
+        in_flight = self._in_flight.values()
+        queued += [pending for pending in in_flight if pending.endpoint_id in self._queues]
         return sorted(queued, key=lambda pending: (pending.due, pending.order))
 
     def next_due(self, after: datetime | None = None) -> datetime | None:

@@ -184,9 +184,6 @@ class Webhooks(Outbox):
                 return response.status, None
         except TimeoutError:
             return None, f"no reply within {self._timeout.total:g} s"
-        except (
-            aiohttp.ClientError,
-            OSError,
-            ValueError,
-        ) as error:  # ValueError for impossible hosts
+        # A ValueError means an impossible host.
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             return None, f"{type(error).__name__}: {error}"

@@ -21,9 +21,9 @@ def key_of(secret: str) -> bytes:
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error as error:
-        raise ValueError(f"The secret must be {_PREFIX} and Base64: {error}") from None
+        raise ValueError(f"secret: must be {_PREFIX} and Base64: {error}") from None
     if not key:
-        raise ValueError("The secret must not be empty")
+        raise ValueError("secret: must not be empty")
     return key
 
 

@@ -153,20 +153,20 @@ class WorldFleet:
         numbers = map(int, self._world.extra_state.get("changes", {}))
         return filter(None, map(self.site_by_number, numbers))
 
-    def record_change(self, row: Row, what: ChangeKind, value: bool | int | None = None) -> None:
+    def record_change(self, row: Row, kind: ChangeKind, value: bool | int | None = None) -> None:
         """Record a change to the site of a vehicle or an EVSE; it takes effect now."""
         site = self.site_of_row(row)
         if site is not None:
-            self._record(site, what, value)
+            self._record(site, kind, value)
 
     def change_tariff(self, user_id: str, tariff: Link) -> None:
         """Record that the sites of a user have another tariff from now on."""
         for site in self.sites_of_user(user_id):
             self._record(site, "tariff", tariff.key)
 
-    def _record(self, site: ChargingSite, what: ChangeKind, value: bool | int | str | None) -> None:
+    def _record(self, site: ChargingSite, kind: ChangeKind, value: bool | int | str | None) -> None:
         stored = self._world.extra_state.setdefault("changes", {}).setdefault(str(site.number), [])
-        stored.append([write_instant(self._world.now), what, value])
+        stored.append([write_instant(self._world.now), kind, value])
 
     def add_site(
         self, user_id: str, *, vehicle: Row | None = None, evse: Row | None = None

@@ -184,9 +184,9 @@ class World:
         link: Link = row["url"]
         return self.tables[link.folder].update(link.key, members)
 
-    def record_change(self, row: Row, what: ChangeKind, value: bool | int | None = None) -> None:
+    def record_change(self, row: Row, kind: ChangeKind, value: bool | int | None = None) -> None:
         """Record a change to a vehicle or an EVSE; its charging depends on it from now on."""
-        self.fleet.record_change(row, what, value)
+        self.fleet.record_change(row, kind, value)
         if self.on_change is not None:
             self.on_change()
 

@@ -223,24 +223,24 @@ def _dispatcher_logs(call: Call) -> Reply:
     return Reply(shown)
 
 
-def _boost(call: Call, what: ChangeKind) -> Reply:
+def _boost(call: Call, kind: ChangeKind) -> Reply:
     """Start or end a boost of an ongoing session."""
     world, row = call.world, call.row(FOLDER, "charging_session_id")
     episode: Episode = row["_episode"]
     state = world.charging.state(episode.site, call.now)
     running = episode.end_us is None and state.episode is not None
-    required_mode = Mode.SMART if what == "boost_start" else Mode.BOOST
+    required_mode = Mode.SMART if kind == "boost_start" else Mode.BOOST
     if not state.smart:
         raise conflict("Smart charging is turned off.")
     if not running or state.mode is not required_mode or len(episode.periods) > MAX_PERIODS - 3:
         raise conflict(f"The session is not in an ongoing {required_mode.lower()} sub-session.")
-    if what == "boost_start" and (state.complete or episode.start_us >= micros(call.now)):
+    if kind == "boost_start" and (state.complete or episode.start_us >= micros(call.now)):
         raise conflict("The vehicle needs no more energy.")
     device = _reachable(world, episode)
     if device is None:
         detail = "Neither the vehicle nor the EVSE can be reached now."
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "Device unreachable", detail)
-    world.record_change(device, what)
+    world.record_change(device, kind)
     return Reply(call.serialize(call.row(FOLDER, "charging_session_id")))
 
 
