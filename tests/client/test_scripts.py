@@ -251,7 +251,7 @@ def test_child_process_exits_silently(run):
     assert script.finish() == (0, "0\n", "")
 
 
-@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("loops", ["asyncio", pytest.param("uvloop", marks=pytest.mark.uvloop)])
 def test_threads_with_separate_loops_share_a_client(run, loops):
     if loops == "uvloop":
         pytest.importorskip("uvloop", reason="needs uvloop: pip install -e '.[speed]'")

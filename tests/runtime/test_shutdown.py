@@ -91,9 +91,8 @@ BLOCKING = {
 }
 
 
-@pytest.mark.matrix("case")
 @pytest.mark.parametrize("order", ["first", "last"])
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.uvloop)])
 @pytest.mark.parametrize("case", BLOCKING)
 def test_blocking_call_at_exit_is_answered(case: str, loop: str, order: str, port: int) -> None:
     found = outcome(BLOCKING[case], f"http://localhost:{port}", loop, order=order)

@@ -59,6 +59,7 @@ async def server() -> AsyncIterator[ReplayServer]:
         yield running
 
 
+@pytest.mark.matrix("exchange")
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("client", ["async", "blocking"])
 @pytest.mark.parametrize("exchange", _RECORDED, ids=[one.name for one in _RECORDED])
