@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -21,6 +22,11 @@ from tests.helpers.support import FakeTime
 
 #: The tiers of tests, and fixtures that tests of several packages use.
 pytest_plugins = ["tests.helpers.tiers", "tests.helpers.raw_server", "tests.helpers.redis_server"]
+
+# Tests start hundreds of interpreters. Containers often set PYTHONDONTWRITEBYTECODE, with which
+# each of them would compile the packages again.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parents[1] / ".bytecode")
 
 # No test depends on the speed of this machine. Tests that need more examples say so.
 _PROFILE = "ci" if "CI" in os.environ else "default"
