@@ -27,7 +27,8 @@ if {loop!r} == "asyncio":
 # Since 3.12, Python warns about any fork of a process with a second thread.
 warnings.filterwarnings("ignore", "This process", DeprecationWarning)
 from ev_energy_sync import Client, ClientCredentials
-client = Client("a-token", base_url={url!r})
+# Some scripts send as many requests as they can, and could use up the rate limit of an hour.
+client = Client("a-token", base_url={url!r}, budget=None)
 """
 
 
