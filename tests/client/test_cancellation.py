@@ -292,6 +292,7 @@ async def assert_nothing_left(setup: Setup) -> None:
     assert (state.remaining, state.reserved, state.waiting) == (state.limit, 0, 0)
 
 
+@pytest.mark.matrix("moment")
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_call_cancelled_at_any_wait_leaves_nothing_behind(

@@ -7,9 +7,12 @@ import signal
 
 import pytest
 
+pytestmark = pytest.mark.interpreter
+
 fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "last",
     ["", "sys.exit(0)", "raise KeyboardInterrupt", "await client.close()", "del client, calls"],
@@ -141,6 +144,7 @@ def test_ctrl_c_interrupts_a_program_with_calls_in_flight(run):
     assert script.finish() == (0, "interrupted\n", "")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("blocking", [False, True], ids=["async", "blocking"])
 def test_fatal_signal_ends_the_process(run, number, blocking):
@@ -184,6 +188,7 @@ def test_sigterm_handler_that_cancels_the_task_closes_the_client(run):
     assert script.finish() == (0, "cancelled\n", "")
 
 
+@pytest.mark.matrix
 @fork_only
 @pytest.mark.parametrize(
     "last",
@@ -251,7 +256,7 @@ def test_child_process_exits_silently(run):
     assert script.finish() == (0, "0\n", "")
 
 
-@pytest.mark.parametrize("loops", ["asyncio", pytest.param("uvloop", marks=pytest.mark.uvloop)])
+@pytest.mark.parametrize("loops", ["asyncio", pytest.param("uvloop", marks=pytest.mark.slow)])
 def test_threads_with_separate_loops_share_a_client(run, loops):
     if loops == "uvloop":
         pytest.importorskip("uvloop", reason="needs uvloop: pip install -e '.[speed]'")

@@ -59,6 +59,7 @@ async def measured_outcome(call: Callable[[], Awaitable[Any]]) -> Any:
     return result
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 async def test_page_of_very_many_values_is_an_error(raw_server, body: bytes) -> None:
     server = await raw_server(reply(body), EVSE_REPLY)
@@ -118,6 +119,7 @@ REPEATING = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("document", REPEATING.values(), ids=REPEATING)
 async def test_problem_that_takes_long_to_rewrite_is_the_error_of_its_status(
     raw_server, document: bytes

@@ -14,7 +14,7 @@ import pytest
 
 #: Each of these markers implies the marker ``slow``.
 SLOW: Final = frozenset(
-    {"browser", "crash_injection", "fuzz", "schemathesis", "swarm", "type_checkers", "uvloop"}
+    {"browser", "crash_injection", "fuzz", "schemathesis", "swarm", "type_checkers"}
 )
 
 

@@ -52,6 +52,7 @@ def assert_printable(error: BaseException) -> None:
     assert len(str(error)) <= 2001
 
 
+@pytest.mark.fuzz
 @SLOW
 @given(
     st.fixed_dictionaries(

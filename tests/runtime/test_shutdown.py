@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+pytestmark = pytest.mark.interpreter
+
 BODY = b'{"id": "one", "url": "http://127.0.0.1/v2/evses/one", "cpid": "A"}'
 
 
@@ -92,7 +94,7 @@ BLOCKING = {
 
 
 @pytest.mark.parametrize("order", ["first", "last"])
-@pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.uvloop)])
+@pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", BLOCKING)
 def test_blocking_call_at_exit_is_answered(case: str, loop: str, order: str, port: int) -> None:
     found = outcome(BLOCKING[case], f"http://localhost:{port}", loop, order=order)

@@ -14,6 +14,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.interpreter
+
 #: The number of processes for each case.
 ROUNDS = int(os.environ.get("EV_ENERGY_FUZZ", "2"))
 
@@ -185,6 +187,7 @@ def test_fork_during_an_import_leaves_no_lock_held_and_prints_nothing() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("case", CASES)
 def test_first_use_in_twelve_threads_at_once_succeeds(case: str) -> None:
     if case == "forks" and not hasattr(os, "fork"):

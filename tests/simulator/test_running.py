@@ -198,6 +198,7 @@ def test_printed_curl_commands_work() -> None:
     assert [evse["model"]["id"][:4] for evse in json.loads(done.stdout)] == ["emod", "emod"]
 
 
+@pytest.mark.matrix
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.shows_secrets("files", reason="the state of a simulator has its tokens in it")

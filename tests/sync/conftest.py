@@ -80,7 +80,7 @@ def server() -> Iterator[Server]:
         process.kill()
 
 
-@pytest.fixture(params=["asyncio", pytest.param("uvloop", marks=pytest.mark.uvloop)])
+@pytest.fixture(params=["asyncio", pytest.param("uvloop", marks=pytest.mark.slow)])
 def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of the event loop implementation that portals use."""
     if request.param == "uvloop":

@@ -44,6 +44,7 @@ def test_generated_files_are_current(capsys):
     assert status == 0, capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_check_reports_differing_and_stale_files_and_writes_nothing(copy, capsys):
     resources = copy / "ev_energy_sync/resources"
     (resources / "evses.py").write_text("# edited\n")

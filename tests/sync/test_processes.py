@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.interpreter
+
 fork_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 
 
@@ -78,7 +80,7 @@ def test_ctrl_c_does_not_affect_the_calls_of_other_threads(run, server):
     server.wait_for("disconnected", disconnected + 1)
 
 
-@pytest.mark.matrix("last")
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "last",
     [
@@ -156,7 +158,7 @@ def test_parent_and_child_both_work_after_each_of_three_forks(run):
     assert script.finish() == (0, "both\n", "")
 
 
-@pytest.mark.matrix("last")
+@pytest.mark.matrix
 @fork_only
 @pytest.mark.parametrize(
     "last",

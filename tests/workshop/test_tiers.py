@@ -43,6 +43,7 @@ SLOW = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -163,6 +163,7 @@ moments = st.integers(-12 * 86400 * 10**6, 14 * 86400 * 10**6).map(
 )
 
 
+@pytest.mark.fuzz
 @settings(max_examples=60, deadline=None)
 @given(histories())
 def test_energy_of_intervals_adds_up_to_battery_and_meter(
@@ -262,6 +263,7 @@ def test_battery_has_its_target_level_at_departure() -> None:
                 assert plan.target_wh == plan.limit * episode.battery_wh // 100
 
 
+@pytest.mark.fuzz
 @settings(max_examples=50, deadline=None)
 @given(histories())
 def test_episodes_do_not_overlap_and_are_less_than_four_days_apart(

@@ -171,6 +171,7 @@ async def test_sub_sessions_filter_by_vehicle_and_evse_together(api: Any) -> Non
     assert (await api.get(f"/charging_sub_sessions?{apart}")).body == []
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("bound", ["start__gt", "start__lt", "end__gt", "end__lt"])
 async def test_sub_sessions_filter_by_time(api: Any, bound: str) -> None:
     user = f"user_id={api.simulator.user_id}&page_size=100"

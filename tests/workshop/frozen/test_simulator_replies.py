@@ -23,6 +23,7 @@ _PARAMETERS: Final = [
 _SHOWN: Final = 20
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("track", _PARAMETERS)
 def test_replies_are_those_on_record(track: Track) -> None:
     changed = asyncio.run(simulator_replies.replayed(track))
