@@ -379,7 +379,7 @@ class Simulator:
         )
         self.faults.install(app)
         app.middlewares.extend(self._middlewares)
-        self._dispatcher.install(app.router, "/v2")
+        self._dispatcher.install(app, "/v2")
         users = WorldUsers(self._world)
         oauth.install(app, self._auth_server, users, self._browser_sessions)
         onboarding_pages.install(

@@ -14,7 +14,7 @@ from aiohttp import web
 from ev_energy import Client, errors, webhooks
 from ev_energy.models._json import MAX_OBJECTS
 from tests.helpers.raw_replies import EVSE_REPLY, json_reply, reply
-from tests.helpers.stalls import MAX_STALL, measure_busy_stalls, measure_stalls
+from tests.helpers.stalls import MAX_STALL, measure_stalls
 from tests.helpers.support import TOKEN
 
 MAX_MEMORY = 120 * 2**20
@@ -127,7 +127,7 @@ async def test_problem_that_takes_long_to_rewrite_is_the_error_of_its_status(
     server = await raw_server(reply(document, status="409 Conflict"))
     async with server.client() as client:
         await outcome(client.evses.get("evse01"))  # imports the modules for errors
-        async with measure_busy_stalls() as longest:
+        async with measure_stalls() as longest:
             error = await outcome(client.evses.get("evse01"))
     assert type(error) is errors.ConflictError
     assert TOKEN not in f"{error} {error.detail} {error.body!r}"
@@ -139,7 +139,7 @@ async def test_reports_of_many_unknown_fields_yield_to_the_event_loop(raw_server
     server = await raw_server(reply(b"[" + b",".join([b'{"id":"e",%b}' % members] * 100) + b"]"))
     logging.getLogger("ev_energy.drift").disabled = True
     try:
-        async with server.client() as client, measure_busy_stalls() as longest:
+        async with server.client() as client, measure_stalls() as longest:
             page = await client.evses.list().page()
     finally:
         logging.getLogger("ev_energy.drift").disabled = False
@@ -185,11 +185,11 @@ async def test_token_reply_of_very_many_values_is_no_token(serve, body: bytes, s
 def test_delivery_of_very_many_values_is_no_event(body: bytes, type_: str) -> None:
     delivery = b'{"type":"%b","data":{"a":%b}}' % (type_.encode(), body)
     with pytest.raises(errors.WebhookError) as caught:
-        begin = time.monotonic()
+        begin = time.thread_time()
         try:
             webhooks.read(delivery)
         finally:  # without the time of `pytest.raises`, which searches the error for secrets
-            seconds = time.monotonic() - begin
+            seconds = time.thread_time() - begin
     assert seconds < MAX_STALL
     assert caught.value.body == delivery
 

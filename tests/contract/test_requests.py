@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from multidict import CIMultiDict
 
 from ev_energy import Ref
@@ -102,19 +102,18 @@ def expected_headers(operation: Operation, *, token: bool = True) -> dict[str, s
 
 @cache
 def _validator(spec: Description, key: tuple[str, str], not_needed: frozenset[str]) -> Any:
-    """jsonschema over the body of an operation."""
+    """A validator of the body of an operation."""
     (there,) = [operation for operation in spec.operations if operation.key == key]
     schema = dict(spec.resolve(there.body or {}))
     # Of a body that is the model of the reply, what is read-only is not to be sent.
     schema["required"] = [n for n in schema.get("required", ()) if n not in not_needed]
     whole = {"components": spec.data["components"], **schema}
-    return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return Draft202012Validator(whole, validate_formats=True)
 
 
 def complaints(spec: Description, schema: Any, value: Any) -> list[str]:
-    """What jsonschema says against *value*."""
-    checker = Draft202012Validator.FORMAT_CHECKER
-    validator = Draft202012Validator(spec.resolve(schema), format_checker=checker)
+    """What an independent validator says against *value*."""
+    validator = Draft202012Validator(spec.resolve(schema), validate_formats=True)
     return [error.message for error in validator.iter_errors(value)]
 
 

@@ -157,6 +157,13 @@ UNITS = [b"{}", b"[]", b"0", b'""', b"null", b"1.50", b"NaN", b"[{}]", b'{"a":[]
 NAMES = [b"user", b"model", b"id", b"latest_status_log", b"unknown", b"field_errors", b"error"]
 
 
+class Wide(bytes):
+    """A body of megabytes, of which a failure prints the start only."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes: {bytes(self[:80])!r}...>"
+
+
 @st.composite
 def wide(draw: st.DrawFn) -> bytes:
     """Draw short JSON with many values: a long list or an object with many keys, at any depth."""
@@ -170,7 +177,7 @@ def wide(draw: st.DrawFn) -> bytes:
         body = b'{"id":"e","url":"u","cpid":"c","%b":%b}' % (name, body)
         if draw(st.booleans()):
             body = b"[" + body + b"]"
-    return body
+    return Wide(body)
 
 
 @settings(fuzzed, max_examples=max(12, EXAMPLES // 5))

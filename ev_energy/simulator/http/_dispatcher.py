@@ -96,17 +96,16 @@ class Dispatcher:
             handler = routes.get(key, _without_route)
             self._operations[template][method] = Operation(CONTRACT[key], handler)
 
-    def install(self, router: web.UrlDispatcher, prefix: str) -> None:
+    def install(self, app: web.Application, prefix: str) -> None:
         """Serve all operations, with and without a slash at the end of the path."""
+        app[_DISPATCHER] = self
         # aiohttp takes the first match: literal segments go before parameters.
-        for template in sorted(self._operations, key=lambda path: path.replace("{", "~") + "~"):
-            serve = functools.partial(self._serve, template)
-            path = prefix + template.rstrip("/")
-            router.add_route("*", path, serve)
-            router.add_route("*", f"{path}/", serve)
-        router.add_route("*", prefix + r"/{rest:[\s\S]*}", functools.partial(self._serve, None))
+        templates = sorted(self._operations, key=lambda path: path.replace("{", "~") + "~")
+        for resource in _resources(prefix, tuple(templates)):
+            app.router.register_resource(resource)
 
-    async def _serve(self, template: str | None, request: web.Request) -> web.Response:
+    async def serve(self, template: str | None, request: web.Request) -> web.Response:
+        """Return the reply to a request for a path; None is a path that no operation has."""
         headers = {_VERSION_HEADER: _VERSION}
         limiter = self._rate_limiter
         allowance = limiter.allowance(request.remote or "", "usual")
@@ -224,6 +223,29 @@ class Dispatcher:
             detail = f"{_USER_HEADER}: there is no user {user_id}."
             raise ProblemError(HTTPStatus.BAD_REQUEST, "Unknown user", detail)
         return attrs.evolve(viewer, user_id=user_id)
+
+
+_DISPATCHER: Final = web.AppKey("_DISPATCHER", Dispatcher)
+
+
+@functools.cache
+def _resources(prefix: str, templates: tuple[str, ...]) -> list[web.AbstractResource]:
+    """Return the resources of aiohttp for the templates, which all simulators of a process share.
+
+    To make them takes longer than the rest of the start.
+    """
+    router = web.UrlDispatcher()
+    for template in templates:
+        path = prefix + template.rstrip("/")
+        handler = functools.partial(_serve, template)
+        router.add_route("*", path, handler)
+        router.add_route("*", f"{path}/", handler)
+    router.add_route("*", prefix + r"/{rest:[\s\S]*}", functools.partial(_serve, None))
+    return list(router.resources())
+
+
+async def _serve(template: str | None, request: web.Request) -> web.Response:
+    return await request.app[_DISPATCHER].serve(template, request)
 
 
 def _without_route(call: Call) -> NoReturn:

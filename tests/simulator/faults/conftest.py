@@ -40,7 +40,7 @@ class Bench:
     users: list[Any] = attrs.Factory(list[Any])
     revoked: list[str] = attrs.Factory(list[str])
     slept: list[float] = attrs.Factory(list[float])
-    struck: list[str] = attrs.Factory(list[str])
+    struck: list[str] = attrs.field(factory=list[str], repr=False)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
