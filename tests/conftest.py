@@ -31,7 +31,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
 # No test depends on the speed of this machine. Tests that need more examples say so.
 _PROFILE = "ci" if "CI" in os.environ else "default"
 hypothesis.settings.register_profile(
-    "tests", hypothesis.settings.get_profile(_PROFILE), max_examples=30, deadline=None
+    "tests", hypothesis.settings.get_profile(_PROFILE), max_examples=20, deadline=None
 )
 hypothesis.settings.load_profile("tests")
 

@@ -85,6 +85,7 @@ def test_methods_without_a_result_are_all_tested() -> None:
     )
 
 
+@pytest.mark.matrix("body")
 @every_call
 @pytest.mark.parametrize(
     ("status", "body", "content_type"),
@@ -119,6 +120,7 @@ CONFIRMING = [b"", b"  \r\n", b"{}", b'{"remaining": 0}']
 CONFIRMING_ANYTHING = [b"null", b'\xef\xbb\xbf{"remaining": 1}']
 
 
+@pytest.mark.matrix("call")
 @pytest.mark.parametrize("status", [200, 201, 202, 203])
 @pytest.mark.parametrize(
     ("call", "body"),

@@ -51,6 +51,7 @@ def schema_of(operation: Operation, there: Described) -> Any:
     return reply["content"]["application/json"]["schema"]
 
 
+@pytest.mark.matrix("operation", of=lambda operation: operation.call.split(".")[0])
 @with_results
 def test_strict_client_reads_and_writes_every_valid_reply(
     spec: Description, server: Sender, client: Client, operation: Operation

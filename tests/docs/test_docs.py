@@ -225,6 +225,7 @@ def framed(frame: str, code: str) -> str:
     return frame.format(body=indented, event=json.dumps(EVENT).encode())
 
 
+@pytest.mark.matrix(of=lambda: "the first page")
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if p.name not in SPECIAL], ids=lambda page: page.name
 )

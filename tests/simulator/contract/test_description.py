@@ -58,6 +58,7 @@ NEVER_EXPANDED: dict[tuple[str, str], str] = {
     ("/subscription_offerings/{offering_id}", "offering"): "an offering has no such member",
 }
 
+one_of_each_family = pytest.mark.matrix("key", of=lambda key: key[1].split("/")[1])
 every = pytest.mark.parametrize("key", OPERATIONS, ids=[f"{m} {path}" for m, path in OPERATIONS])
 reads = pytest.mark.parametrize(
     "key",
@@ -126,7 +127,7 @@ def test_all_linked_resources_conform(spec: Description) -> None:
     assert reports == []
 
 
-@pytest.mark.matrix("key", of=lambda key: key[1].split("/")[1])
+@one_of_each_family
 @reads
 def test_every_read_supports_every_expansion(
     bench: Bench, calls: Calls, operation: Described, key: Key, call: Call
@@ -172,6 +173,7 @@ def is_expanded(body: Any, steps: list[str]) -> bool:
     return any(is_expanded(held, steps) for held in body.values() if isinstance(held, list))
 
 
+@one_of_each_family
 @writes
 def test_every_write_succeeds_with_minimal_arguments(calls: Calls, key: Key, call: Call) -> None:
     with benches.bench() as own:
@@ -185,6 +187,7 @@ def test_every_write_succeeds_with_minimal_arguments(calls: Calls, key: Key, cal
     assert answer.is_success is (key not in MORE_THAN_MINIMAL), answer.text
 
 
+@one_of_each_family
 @every
 def test_described_scopes_are_sufficient_and_required(
     bench: Bench, operation: Described, call: Call
