@@ -186,7 +186,7 @@ def test_body_is_accepted_if_and_only_if_its_schema_accepts_it(
     judge = validator(corrected, schema)
     seen: set[tuple[bool, bool]] = set()
 
-    @settings(some, max_examples=60)
+    @settings(some, max_examples=40)
     @given(value=Around(corrected).of(schema))
     def compare(value: Any) -> None:
         assume(not has_leap_second(value))
@@ -235,7 +235,7 @@ def as_json(schema: description.Schema, text: str, *, anyhow: bool = False) -> A
     return text
 
 
-@examples(fast=20, slow=60)
+@examples(fast=12, slow=60)
 @parameter
 def test_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
     corrected: Description, key: tuple[str, str], name: str, examples: int

@@ -74,7 +74,7 @@ def strictly(data: Any, name: str) -> Any:
     return decode(json.dumps(data).encode(), cls_of(name), Reporter(strict=True))
 
 
-@pytest.mark.matrix("name")
+@one_of_each_module
 @models
 @pytest.mark.parametrize("style", EXACT, ids=["some", "required", "all", "nulls"])
 def test_strict_and_lenient_decoders_give_equal_objects(name: str, style: Style) -> None:

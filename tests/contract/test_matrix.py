@@ -30,6 +30,9 @@ FORMS = {
     "news": Style(members="all", news=True),
 }
 answering = [o for o in TABLE if o.kind in {"one", "list"}]
+one_of_each_family = pytest.mark.matrix(
+    "operation", of=lambda operation: operation.call.split(".")[0]
+)
 operations = pytest.mark.parametrize("operation", answering, ids=[o.call for o in answering])
 few = settings(
     max_examples=6,
@@ -92,7 +95,7 @@ def assert_read_whole(operation: Operation, reply: Any, answer: Any) -> None:
             assert again == read
 
 
-@pytest.mark.matrix("operation")
+@one_of_each_family
 @operations
 @pytest.mark.parametrize("form", ["required", "all", "nulls"])
 def test_valid_reply_is_read_completely_in_strict_mode(
@@ -110,7 +113,7 @@ def test_valid_reply_is_read_completely_in_strict_mode(
     check()
 
 
-@pytest.mark.matrix("operation", of=lambda operation: operation.call.split(".")[0])
+@one_of_each_family
 @operations
 def test_reply_with_unknown_fields_is_read_completely_and_reported(
     spec: Description, server: OperationServer, operation: Operation

@@ -72,7 +72,9 @@ class _Index:
         for word in self._WORD.finditer(text):
             start, end = word.span()
             if end - start > self._MAX_WORD_LENGTH:
-                yield from (start + position for position in self._find_each(self._secrets, word[0]))
+                yield from (
+                    start + position for position in self._find_each(self._secrets, word[0])
+                )
                 continue
             for position in range(start, end - MIN_SECRET_LENGTH + 1):
                 for secret in self._by_head.get(text[position : position + MIN_SECRET_LENGTH], ()):

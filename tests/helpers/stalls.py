@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-#: Seconds; generous, since machines differ. Without the limits on replies, a stall takes ten or more.
+#: Seconds; generous, as machines differ. Without the limits on replies, a stall takes ten or more.
 MAX_STALL = 2.0
 
 

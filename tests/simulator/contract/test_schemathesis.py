@@ -41,7 +41,7 @@ Key = tuple[str, str]
 
 pytestmark = pytest.mark.schemathesis
 
-EXAMPLES = int(os.environ.get("EV_ENERGY_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("EV_ENERGY_EXAMPLES", "5"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
