@@ -53,6 +53,8 @@ class Project:
         unused = [f"-pno:{name}" for name in ("cov", "hypothesispytest", "schemathesis", "timeout")]
         return run(
             *("-W", "error", "--strict-markers", "-p", "no:cacheprovider"),
+            # The run around this one has imported the plugins.
+            *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
             *unused,
             *BY_HAND,
             *words,

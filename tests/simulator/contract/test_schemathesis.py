@@ -1,6 +1,6 @@
 """Requests that schemathesis generates from the facts: valid, invalid and boundary ones.
 
-``EV_ENERGY_EXAMPLES`` sets how many of each sort an operation gets.
+``EV_ENERGY_EXAMPLES`` sets how many generated requests of each sort an operation gets.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ Key = tuple[str, str]
 pytestmark = pytest.mark.schemathesis
 
 EXAMPLES = int(os.environ.get("EV_ENERGY_EXAMPLES", "5"))
+#: Boundary requests of each sort; with fewer, those of some operations all fail.
+MAX_EDGES = 16
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -205,4 +207,4 @@ def edges(schema: Any, operation: Any, mode: GenerationMode) -> list[Any]:
         hooks=None,
     )
     cases = list(every)
-    return cases[:: -(-len(cases) // (2 * EXAMPLES)) or 1]
+    return cases[:: -(-len(cases) // MAX_EDGES) or 1]
