@@ -350,6 +350,7 @@ def test_lock_held_in_a_closed_loop_is_free(path: Path, kind: str) -> None:
     del abandoned
 
 
+@pytest.mark.slow
 def test_processes_that_save_concurrently_lose_no_token(path: Path) -> None:
     code = """
 import asyncio, sys

@@ -113,6 +113,7 @@ async def race(tmp_path: Path) -> AsyncIterator[Race]:
             await race.end()
 
 
+@pytest.mark.slow
 async def test_processes_renew_an_expired_token_once_for_all(race: Race) -> None:
     await race.keep(expired=True)
     await race.start(4)

@@ -80,6 +80,7 @@ async def work(client: Client, calls: int, width: int = 10) -> None:
             group.create_task(some(calls // width))
 
 
+@pytest.mark.slow
 async def test_thousand_calls_take_ten_hours_and_none_is_refused(setup: Setup) -> None:
     client = await setup.client()
     began = setup.clock()
@@ -98,6 +99,7 @@ async def test_clients_that_share_a_budget_are_not_refused(setup: Setup) -> None
     assert setup.statuses == {200: 301}
 
 
+@pytest.mark.slow
 async def test_clients_with_separate_budgets_are_refused_occasionally_and_succeed(
     setup: Setup,
 ) -> None:
@@ -192,6 +194,7 @@ async def test_each_user_has_a_separate_allowance(serve) -> None:
     assert len(budget._buckets) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers", [{}, {"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1"}]
 )

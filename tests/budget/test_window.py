@@ -59,6 +59,7 @@ def never_much_longer_than_the_server(run: Run, now: float) -> None:
         assert now + run.window.wait(now + run.offset) <= would_be + slack
 
 
+@pytest.mark.slow
 @given(
     **RUN,
     others=st.lists(st.floats(0, 4 * WINDOW), max_size=60),

@@ -61,6 +61,7 @@ def test_demo_only_reads_from_the_live_api() -> None:
     assert not any("onboarding" in request.path for request in asked)
 
 
+@pytest.mark.slow
 def test_demo_prints_errors_without_a_traceback() -> None:
     with Simulator.in_thread() as simulator:
         done = run(

@@ -65,6 +65,7 @@ def read_all(cls: type[Model], number: str) -> list[Any]:
     return [getattr(one, name) for one in found for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", WITH_PRICES, ids=lambda cls: cls.__name__)
 @settings(max_examples=30, deadline=None)
 @given(ORDINARY)

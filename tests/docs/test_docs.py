@@ -180,6 +180,7 @@ def test_async_and_blocking_snippets_print_the_same(environment: dict[str, str])
     assert asynchronous == blocking
 
 
+@pytest.mark.slow
 def test_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("uvicorn", reason="needs uvicorn: pip install -e '.[test]'")
     (tmp_path / "shop.py").write_text(snippet("FastAPI"))
@@ -245,6 +246,7 @@ def runnable(fragment: str) -> str:
     )
 
 
+@pytest.mark.slow
 def test_snippets_about_uploads_run(storage: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7")
     plain, watched, resumed = fragments_of(ROOT / "docs" / "uploads.md")

@@ -145,6 +145,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.matrix("freezer")
 @pytest.mark.parametrize("freezer", FREEZERS)
 @pytest.mark.parametrize("case", CASES)

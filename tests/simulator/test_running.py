@@ -255,6 +255,7 @@ def test_command_reports_errors_without_a_traceback(
     assert shown.out == ""
 
 
+@pytest.mark.slow
 def test_command_warns_of_a_host_that_is_not_loopback() -> None:
     command = Command("--host", "0.0.0.0", "--vehicles", "1")
     port = command.base_url.split(":")[2].partition("/")[0]

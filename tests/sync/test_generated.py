@@ -39,6 +39,7 @@ def convert(body: str) -> str:
     return blocking_module(source, "ev_energy/resources/things.py")
 
 
+@pytest.mark.slow
 def test_generated_files_are_current(capsys):
     status = main(["--check"])
     assert status == 0, capsys.readouterr().out

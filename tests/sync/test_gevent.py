@@ -39,6 +39,7 @@ def run(code: str, before: str = "") -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["", "import ev_energy_sync; ev_energy_sync.Client\n"])
 def test_blocking_call_returns_under_gevent(before: str) -> None:
     found = run(
@@ -69,6 +70,7 @@ def test_greenlets_share_a_blocking_client_and_wait_at_the_same_time() -> None:
     assert found == "True True"
 
 
+@pytest.mark.slow
 def test_deadline_is_kept_under_gevent() -> None:
     found = run("""
         from ev_energy_sync import Client
@@ -82,6 +84,7 @@ def test_deadline_is_kept_under_gevent() -> None:
     assert found == "TransportError"
 
 
+@pytest.mark.slow
 def test_second_client_under_gevent_is_refused_with_advice() -> None:
     found = run("""
         from ev_energy_sync import Client

@@ -198,6 +198,7 @@ def test_energy_of_intervals_adds_up_to_battery_and_meter(
                 assert after.stored_wh - before.stored_wh == sum(delivered)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(histories(), st.lists(moments, min_size=2, max_size=12))
 def test_batteries_stay_within_bounds_and_meters_never_decrease(
@@ -220,6 +221,7 @@ def test_batteries_stay_within_bounds_and_meters_never_decrease(
                 assert new >= old
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(histories(), moments, moments)
 def test_meter_counts_the_energy_that_flowed(
@@ -287,6 +289,7 @@ def test_episodes_do_not_overlap_and_are_less_than_four_days_apart(
         assert all(a is not b for a, b in itertools.pairwise(modes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 65, 200])
 def test_fleet_episodes_are_in_order_in_both_directions_from_any_position(size: int) -> None:
     town = Town(size)

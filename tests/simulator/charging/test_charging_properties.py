@@ -130,6 +130,7 @@ def check_after(
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @unhurried
 @given(action_lists, seeds)
 def test_sessions_consist_of_sub_sessions_and_those_of_intervals(
@@ -156,6 +157,7 @@ def test_sessions_consist_of_sub_sessions_and_those_of_intervals(
     check_after(check, history, seed=seed)
 
 
+@pytest.mark.slow
 @unhurried
 @given(action_lists, seeds)
 def test_devices_have_one_sub_session_at_a_time(history: list[tuple[str, int]], seed: int) -> None:

@@ -120,6 +120,7 @@ def test_routes_are_the_described_operations(spec: Description) -> None:
     )
 
 
+@pytest.mark.slow
 def test_all_linked_resources_conform(spec: Description) -> None:
     crawler, reports = benches.crawl_once()
     assert len(crawler.found) > 20

@@ -40,6 +40,7 @@ async def follow_previous(api: Any, url: str) -> list[list[str]]:
     return pages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/evses", "/evse_models", "LOG"])
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -60,6 +60,7 @@ async def test_parts_of_an_unknown_sub_session_are_a_404(api: Any, name: str) ->
     assert (await api.get(f"/charging_sub_sessions/csub{'0' * 26}/{name}")).status == 404
 
 
+@pytest.mark.slow
 async def test_energy_of_half_hours_adds_up_to_the_sub_session(api: Any) -> None:
     for sub in [one for home in range(4) for one in await owned(api, home=home)]:
         usage = await part(api, sub, "energy_usage")

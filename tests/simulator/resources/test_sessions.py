@@ -140,6 +140,7 @@ async def test_expansion_requires_the_scopes_of_the_expanded_members(api: Any) -
     assert (await api("POST", f"{session['url']}/boost_start")).status == 403
 
 
+@pytest.mark.slow
 async def test_sub_sessions_filter_by_vehicle_and_evse(api: Any) -> None:
     user = api.simulator.user_id
     owned = await all_items(api, f"/charging_sub_sessions?user_id={user}&page_size=100")
@@ -246,6 +247,7 @@ async def test_filters_that_cannot_match_read_no_sessions(start: Any, clock: Clo
     assert len(days_read) < 400
 
 
+@pytest.mark.slow
 async def test_long_search_continues_on_the_next_page(
     api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

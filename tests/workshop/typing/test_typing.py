@@ -129,6 +129,7 @@ def test_files_of_this_folder_are_checked() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_files_are_valid_python(name: str) -> None:
     compile((HERE / name).read_text(encoding="utf-8"), name, "exec")
