@@ -18,6 +18,10 @@
     │   ├── UnsupportedGrantTypeError  unsupported_grant_type
     │   └── InvalidScopeError          invalid_scope
     ├── WebhookError               the body of a webhook delivery is not a valid event
+    ├── StateError                 a saved state cannot be resumed from
+    ├── StateStoreError            a state store cannot be read or written
+    │   └── StateConflictError         another process has saved a state in the meantime
+    ├── UncommittedBatchError      a stream was continued without committing its last batch
     ├── UploadError                a file was not uploaded; the upload can be resumed
     ├── BudgetExceeded             the rate limit allows no request before the deadline
     ├── BudgetUnavailableError     the backend of a shared budget is unreachable
@@ -88,11 +92,15 @@ __all__ = [
     "RateLimitError",
     "ServerError",
     "SignInRequiredError",
+    "StateConflictError",
+    "StateError",
+    "StateStoreError",
     "TokenError",
     "TokenStoreError",
     "TransportError",
     "UnauthorizedClientError",
     "UnauthorizedError",
+    "UncommittedBatchError",
     "UnconfirmedWriteError",
     "UnprocessableError",
     "UnsupportedGrantTypeError",
@@ -311,6 +319,45 @@ class WebhookError(EvEnergyError):
         self.body, self.path = body, path
 
 
+class StateError(EvEnergyError):
+    """A saved state cannot be resumed from: it is damaged, or of another stream or version."""
+
+
+class StateStoreError(EvEnergyError):
+    """A state store cannot be read, written or locked. Its content was not changed."""
+
+
+class StateConflictError(StateStoreError):
+    """The stored state is not the one that the new state follows. It was not changed.
+
+    Attributes:
+        expected: The revision that the new state follows; None for a first state.
+        stored: The revision of the stored state; None if there is none.
+    """
+
+    def __init__(self, where: str, expected: str | None, stored: str | None) -> None:
+        super().__init__(
+            f"{where} holds {_revision(stored)}, not {_revision(expected)}: another process reads "
+            "the same stream, or this one saved its state elsewhere. Let one process read a "
+            "stream, and begin again from the stored state"
+        )
+        self.expected, self.stored = expected, stored
+
+
+class UncommittedBatchError(EvEnergyError):
+    """A stream was continued without committing its last batch.
+
+    Nothing was lost: the stream still has the batch. Commit it, or begin again from the saved
+    state, which hands it over again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the last batch was not committed: call `await batch.commit()` after its changes are "
+            "stored, or begin again from the saved state to receive them once more"
+        )
+
+
 class UploadError(EvEnergyError):
     """A file was not stored, or the API could not be told that it was.
 
@@ -451,3 +498,7 @@ class ServerError(ApiError):
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _revision(revision: str | None) -> str:
+    return "no state" if revision is None else f"revision {revision}"

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import with_trimmed_traceback
-from ev_energy.auth._file_lock import file_lock
+from ev_energy._runtime.file_lock import file_lock
 from ev_energy.auth._oauth import Token
 from ev_energy.errors import TokenStoreError
 
@@ -90,7 +90,7 @@ class KeyringStore:
         except OSError as error:
             raise TokenStoreError(f"cannot create {self._folder}: {error.strerror}") from error
         name = hashlib.sha256(f"{self._service}\0{key}".encode()).hexdigest()[:16]
-        return file_lock(self._folder / f"{name}.lock")
+        return file_lock(self._folder / f"{name}.lock", TokenStoreError)
 
     async def _run(self, work: Callable[[], T], *, grace: float) -> T:
         """Return the result of *work*, run in a thread: a keyring may wait for a person.

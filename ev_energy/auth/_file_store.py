@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
 import os
-import stat
 import sys
-from collections.abc import Generator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, cast
 
 from ev_energy._redaction.tracebacks import with_trimmed_traceback
-from ev_energy.auth._file_lock import file_lock
+from ev_energy._runtime.private_file import PrivateFile
 from ev_energy.auth._oauth import Token
 from ev_energy.errors import TokenStoreError
 
@@ -24,12 +20,6 @@ _log: Final = logging.getLogger("ev_energy")
 _FORMAT_VERSION: Final = 1
 #: Permission bits of the group and of other users.
 _SHARED_MODE: Final = 0o077
-
-if sys.platform == "win32":
-    _OPEN_FLAGS: Final = os.O_BINARY | os.O_NOINHERIT
-else:
-    # Another user may have put a symbolic link or a named pipe there: neither follow nor wait.
-    _OPEN_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class FileStore:
@@ -46,17 +36,12 @@ class FileStore:
     unchanged. A file that holds anything but tokens is never overwritten.
     """
 
-    # File operations run on the event loop, not in a thread: a few kilobytes once per token
-    # lifetime. So a cancellation cannot separate the steps, no thread writes after the lock was
-    # released, and it works while the interpreter shuts down.
-
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path).expanduser().absolute()
-        self._new_path = self._path.with_name(f"{self._path.name}.new")
+        self._file = PrivateFile(path, TokenStoreError)
         self._has_warned = False
 
     def __repr__(self) -> str:
-        return f"FileStore({str(self._path)!r})"
+        return f"FileStore({str(self._file.path)!r})"
 
     @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
@@ -72,7 +57,7 @@ class FileStore:
     @with_trimmed_traceback
     async def save(self, key: str, token: Token | None) -> None:
         """Replace the token of *key*; None deletes it. It is on disk when this returns."""
-        async with self._lock("lock"):
+        async with self._file.lock("lock"):
             tokens = self._read()
             if token is not None:
                 tokens[key] = token.to_dict()
@@ -82,37 +67,22 @@ class FileStore:
 
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
         """Return the lock of *key*, exclusive among the processes of this machine."""
-        return self._lock(f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.lock")
-
-    def _lock(self, suffix: str) -> AbstractAsyncContextManager[None]:
-        with self._store_errors("lock"):
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        return file_lock(self._path.with_name(f"{self._path.name}.{suffix}"))
+        return self._file.lock(f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.lock")
 
     def _read(self) -> dict[str, Any]:
         """Return the tokens as JSON, by key; empty if there is no file."""
-        with self._store_errors("read"):
-            try:
-                fd = os.open(self._path, os.O_RDONLY | _OPEN_FLAGS)
-            except FileNotFoundError:
-                return {}
-            try:
-                mode = os.fstat(fd).st_mode
-                if not stat.S_ISREG(mode):
-                    raise TokenStoreError(f"{self._path} is not a regular file")
-                with open(fd, "rb", closefd=False) as file:
-                    text = file.read()
-            finally:
-                os.close(fd)
-        if mode & _SHARED_MODE and sys.platform != "win32" and not self._has_warned:
+        content = self._file.read()
+        if content is None:
+            return {}
+        if content.mode & _SHARED_MODE and sys.platform != "win32" and not self._has_warned:
             self._has_warned = True
             _log.warning(
                 "other users can read or write %s (mode %o) and act with its tokens: run chmod 600 "
                 "on it, and revoke the tokens if another user may have read them",
-                self._path,
-                stat.S_IMODE(mode),
+                self._file.path,
+                content.mode,
             )
-        return self._parse(text) if text else {}
+        return self._parse(content.body) if content.body else {}
 
     def _parse(self, text: bytes) -> dict[str, Any]:
         try:
@@ -130,50 +100,11 @@ class FileStore:
         return cast("dict[str, Any]", tokens)
 
     def _write(self, tokens: dict[str, Any]) -> None:
-        text = json.dumps({"version": _FORMAT_VERSION, "tokens": tokens}).encode()
-        with self._store_errors("write"):
-            self._new_path.unlink(missing_ok=True)  # left by a process that died here
-            try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS
-                fd = os.open(self._new_path, flags, 0o600)
-                try:
-                    while text:
-                        text = text[os.write(fd, text) :]
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)
-                self._new_path.replace(self._path)
-            except BaseException:
-                with suppress(OSError):
-                    self._new_path.unlink()
-                raise
-            if sys.platform != "win32":  # Windows cannot open a folder
-                self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        """Sync the folder: without that, the new name of the file may be lost in a crash."""
-        fd = os.open(self._path.parent, os.O_RDONLY | _OPEN_FLAGS)
-        try:
-            os.fsync(fd)
-        except OSError as error:
-            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # unsupported by the file system
-                raise
-        finally:
-            os.close(fd)
+        document = {"version": _FORMAT_VERSION, "tokens": tokens}
+        self._file.replace(json.dumps(document).encode())
 
     def _damaged(self, reason: str) -> TokenStoreError:
         return TokenStoreError(
-            f"{self._path} cannot be parsed: {reason}. It was not changed: move it away or restore "
-            "a backup. Users whose tokens are lost must sign in again"
+            f"{self._file.path} cannot be parsed: {reason}. It was not changed: move it away or "
+            "restore a backup. Users whose tokens are lost must sign in again"
         )
-
-    @contextmanager
-    def _store_errors(self, action: str) -> Generator[None]:
-        """Convert ``OSError`` into a `TokenStoreError` that names the file."""
-        try:
-            yield
-        except OSError as error:
-            reason = error.strerror or str(error)
-            if error.errno == errno.ELOOP:
-                reason = "it is a symbolic link: give the path of the file itself"
-            raise TokenStoreError(f"cannot {action} {self._path}: {reason}") from error

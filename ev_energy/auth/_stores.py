@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol
+from typing import Protocol
 
-from ev_energy._runtime.build_lock import hold_over_forks
+from ev_energy._runtime.locks import FORK_LOCK, poll_until
 from ev_energy.auth._oauth import Token
-
-#: Seconds between two attempts to take a lock; the interval doubles from the first to the second.
-_MIN_POLL_INTERVAL: Final = 0.002
-_MAX_POLL_INTERVAL: Final = 0.1
-
-#: Guards the bookkeeping of locks in this process. A fork waits for it, so that no child inherits
-#: half of a change. Reentrant: the garbage collector may release a lock during a change.
-FORK_LOCK: Final = threading.RLock()
-hold_over_forks(FORK_LOCK)
 
 
 class TokenStore(Protocol):
@@ -95,15 +85,3 @@ class _LockOwner:
     def is_gone(self) -> bool:
         """Whether the lock was inherited from the parent process, or its event loop is closed."""
         return self._process != os.getpid() or self._loop.is_closed()
-
-
-async def poll_until(condition: Callable[[], bool]) -> None:
-    """Return once *condition* returns true; check it at growing intervals.
-
-    For locks whose release notifies nothing. Unlike a thread that blocks on a lock, this leaves
-    nothing behind when it is cancelled.
-    """
-    interval = _MIN_POLL_INTERVAL
-    while not condition():
-        await asyncio.sleep(interval)
-        interval = min(2 * interval, _MAX_POLL_INTERVAL)

@@ -34,9 +34,10 @@ ORDER = (
     "budget",
     "auth",
     "_api",
+    "_changes",
     "resources",
     "_client",
-    "webhooks expand otel keyring redis",
+    "webhooks changes expand otel keyring redis",
     "__init__",
 )
 

@@ -17,8 +17,7 @@ from typing import Final
 
 import attrs
 
-from ev_energy.auth._stores import FORK_LOCK, poll_until
-from ev_energy.errors import TokenStoreError
+from ev_energy._runtime.locks import FORK_LOCK, poll_until
 
 if sys.platform == "win32":
     import msvcrt
@@ -71,17 +70,20 @@ _held: Final[set[_HeldLock]] = set()
 
 
 @asynccontextmanager
-async def file_lock(path: Path) -> AsyncGenerator[None]:
+async def file_lock(path: Path, error_type: type[Exception]) -> AsyncGenerator[None]:
     """Hold an exclusive lock on *path* among all processes. It ends when the process dies.
 
-    `TokenStoreError` if the file cannot be created.
+    An error of *error_type* if the file cannot be created.
     """
     loop = asyncio.get_running_loop()
     lock: _HeldLock | None = None
 
     def try_acquire() -> bool:
         nonlocal lock
-        lock = _acquire(path, loop)
+        try:
+            lock = _acquire(path, loop)
+        except OSError as error:
+            raise error_type(f"cannot lock {path}: {error.strerror or error}") from error
         return lock is not None
 
     try:
@@ -97,19 +99,16 @@ def _acquire(path: Path, loop: asyncio.AbstractEventLoop) -> _HeldLock | None:
     with FORK_LOCK:
         for abandoned in [lock for lock in _held if lock.loop.is_closed()]:
             _release(abandoned)  # its holder will never run again to release it
+        fd = os.open(path, _FLAGS, 0o600)
         try:
-            fd = os.open(path, _FLAGS, 0o600)
-            try:
-                if _try_lock(fd):
-                    lock = _HeldLock(path, fd, loop)
-                    _held.add(lock)
-                    return lock
-            except BaseException:
-                os.close(fd)
-                raise
+            if _try_lock(fd):
+                lock = _HeldLock(path, fd, loop)
+                _held.add(lock)
+                return lock
+        except BaseException:
             os.close(fd)
-        except OSError as error:
-            raise TokenStoreError(f"cannot lock {path}: {error.strerror or error}") from error
+            raise
+        os.close(fd)
     return None
 
 
