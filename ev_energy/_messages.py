@@ -134,13 +134,13 @@ class Response(msgspec.Struct, frozen=True, eq=False):
             text = self.headers.get(name, "").strip()
             if text.isascii() and text.replace(".", "", 1).isdigit():
                 return min(float(text), _MAX_RETRY_AFTER)  # float() may return infinity
-            if (retry_at := _parse_date(text)) is not None:
-                now = _parse_date(self.headers.get("date", "")) or datetime.now(UTC)
+            if (retry_at := parse_date(text)) is not None:
+                now = parse_date(self.headers.get("date", "")) or datetime.now(UTC)
                 return max(0.0, (retry_at - now).total_seconds())
         return None
 
 
-def _parse_date(text: str) -> datetime | None:
+def parse_date(text: str) -> datetime | None:
     """Return an HTTP date; None if *text* is not one. A date without a zone is in UTC."""
     if not text:
         return None

@@ -81,7 +81,7 @@ def _dotted_names(model: type[Model]) -> Iterable[str]:
     for name, field in fields_of(model, expanded=False).items():
         if name in _LEFT_OUT:
             continue
-        inner = [part for part in field.models for part in _dotted_names(part)]
+        inner = [part for model_inside in field.models for part in _dotted_names(model_inside)]
         if inner:
             yield from (f"{name}.{part}" for part in dict.fromkeys(inner))
         else:
@@ -103,8 +103,7 @@ def _plain(value: Any, tree: _Tree) -> Any:  # noqa: PLR0911  (one return for ea
     if isinstance(value, Model):
         return _members(value, tree)
     if isinstance(value, Ref):
-        link = cast("Ref[Any]", value)
-        return link.id
+        return value.id
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):

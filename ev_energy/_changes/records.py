@@ -1,0 +1,158 @@
+"""The comparison of what the API says with what was handed over."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from ev_energy._changes.batch import Change, Created, Ended, Gone, Updated, Via
+from ev_energy._changes.state import Bucket, Remembered, SubSessionState, hour_of
+from ev_energy.models._refs import last_segment
+
+if TYPE_CHECKING:
+    from ev_energy.models.charging import ChargingSubSession
+
+#: What is handed over later than this after its time is late.
+LATE: Final = timedelta(hours=3)
+#: The number of gaps that are kept for `SubSessionStream.status`.
+_MAX_GAPS: Final = 100
+#: The number of sub-sessions to be read by their ids that are kept. Others wait for a deep pass.
+_MAX_DOUBTFUL: Final = 10_000
+
+
+class Records:
+    """What was handed over, and what of it is doubtful."""
+
+    def __init__(self, state: SubSessionState) -> None:
+        self.state = state
+        self._projections = [*map(state.projection_of, range(len(state.projections)))]
+        self.doubtful: dict[str, datetime] = {}
+        """The ids of sub-sessions to be read, and until when to try. Losing one costs time only."""
+        self.tried: set[str] = set()
+        """Those of them that were read once, without an answer."""
+        self.gaps: deque[str] = deque(maxlen=_MAX_GAPS)
+        self.at = state.floor.timestamp()
+        """The server's time of the latest reply, in seconds since 1970."""
+        self.polled = 0
+        """The number of beginnings and ends that polling found first."""
+
+    def take(self, item: ChargingSubSession, via: Via) -> list[Change]:
+        """Compare *item* with what was handed over; note the changes as handed over.
+
+        The caller must hand them over before anything else happens.
+        """
+        id_, key, ended = id_of(item), key_of(item, self.at), item.end is not None
+        known = self.state.seen.get(id_)
+        if known is None:
+            if ended and key <= self.state.floor.timestamp():
+                return []  # sweeps compare these
+            kinds: Sequence[type[Any]] = (Created, Ended) if ended else (Created,)
+        elif known.end is None:
+            kinds = (Ended,) if ended else ()
+        elif not ended and via != "read":
+            # An older copy of a replica, or the end was taken back. Reading it by its id decides.
+            latest = max([self.state.floor, *self.state.through.values()])
+            self.doubt(id_, latest + timedelta(days=2))
+            return []
+        else:
+            kinds = (Updated,) if not ended or not self.is_same(item, known) else ()
+        self._remember(id_, item, key, via, is_news=bool(kinds))
+        if via != "webhook" and Updated not in kinds:
+            self.polled += len(kinds)
+        late = self.at - key > LATE.total_seconds()
+        return [kind(item, via, late) for kind in kinds]
+
+    def gone(self, id_: str, via: Via) -> list[Change]:
+        """Note that the API answers 404 for *id_*. Return the change, if it was ever readable."""
+        known = self.state.seen.get(id_)
+        # What only a webhook has told of may not be readable yet, unless it is old.
+        if known is None or not (known.was_read or known.key <= self.state.floor.timestamp()):
+            return []
+        del self.state.seen[id_]
+        self.resolve(id_)
+        return [Gone(id_, via, self.at - known.key > LATE.total_seconds())]
+
+    def doubt(self, id_: str, until: datetime) -> None:
+        """Have the next pass read *id_*, and try until then."""
+        if id_ in self.doubtful or len(self.doubtful) < _MAX_DOUBTFUL:
+            self.doubtful.setdefault(id_, until)
+
+    def resolve(self, id_: str) -> None:
+        """Read *id_* no more."""
+        self.doubtful.pop(id_, None)
+        self.tried.discard(id_)
+
+    def forget(self, floor: datetime) -> None:
+        """Raise the floor, and move what no pass lists again to the buckets."""
+        state = self.state
+        state.floor = max(state.floor, floor)
+        limit = state.floor.timestamp()
+        for id_, known in list(state.seen.items()):
+            # What was never read must not be forgotten: only a webhook has told of it.
+            if known.end is not None and known.was_read and known.key <= limit:
+                del state.seen[id_]
+                bucket = state.buckets.setdefault(hour_of(known.end), Bucket())
+                bucket.add(id_, known.digest or "", known.projection)
+
+    def forget_buckets(self, horizon: timedelta) -> None:
+        """Drop the buckets that no sweep compares again."""
+        buckets = self.state.buckets
+        oldest = hour_of((self.state.floor - horizon).timestamp())
+        for hour in [hour for hour in buckets if hour < oldest]:
+            del buckets[hour]
+
+    def note_gap(self, text: str) -> None:
+        """Note that something was, or may have been, handed over late or again."""
+        self.gaps.append(f"{datetime.fromtimestamp(self.at, UTC):%Y-%m-%d %H:%M} UTC: {text}")
+
+    def digest(self, item: ChargingSubSession, projection: int = 0) -> str:
+        """Return the digest of *item* with the projection of that index."""
+        return self._projections[projection].digest(item)
+
+    def is_same(self, item: ChargingSubSession, known: Remembered) -> bool:
+        """Return whether *item* is what was handed over."""
+        return known.digest == self.digest(item, known.projection)
+
+    def _remember(
+        self, id_: str, item: ChargingSubSession, key: int, via: Via, *, is_news: bool
+    ) -> None:
+        known = self.state.seen.get(id_)
+        if known is not None:
+            key = max(key, known.key)
+        if is_news and via == "read" and self.at - key > LATE.total_seconds():
+            # It was told late, so there may be more to come, which the lists of its time are not
+            # read for any more: read it again as if it had happened now.
+            key = int(self.at)
+        ended = item.end is not None
+        self.state.seen[id_] = Remembered(
+            end=end_of(item, key) if ended else None,
+            key=key,
+            digest=self.digest(item) if ended else None,
+            was_read=via != "webhook" or (known is not None and known.was_read),
+            listed_in=0 if known is None else known.listed_in,
+        )
+
+
+def id_of(item: ChargingSubSession) -> str:
+    """Return the id of *item*, or an empty text if the reply has none."""
+    id_: Any = item.id
+    return str(id_) if id_ and isinstance(id_, str) else last_segment(str(item.url or ""))
+
+
+def key_of(item: ChargingSubSession, default: float) -> int:
+    """Return the later of start and end, rounded up, in seconds since 1970.
+
+    *default* stands for both if the reply has neither.
+    """
+    times: list[Any] = [item.start, item.end]
+    seconds = [at.timestamp() for at in times if isinstance(at, datetime)]
+    return math.ceil(max(seconds, default=default))
+
+
+def end_of(item: ChargingSubSession, default: int) -> int:
+    """Return the end in seconds since 1970; *default* if the reply's end is not a time."""
+    end: Any = item.end
+    return int(end.timestamp()) if isinstance(end, datetime) else default

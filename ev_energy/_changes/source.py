@@ -1,0 +1,138 @@
+"""What a stream reads: pages of a listing with the server's time, and single resources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import attrs
+
+from ev_energy._api.caller import ApiCaller
+from ev_energy._messages import Page, parse_date
+from ev_energy.errors import CursorError, NotFoundError
+
+if TYPE_CHECKING:
+    from ev_energy._api.paging import Pager
+    from ev_energy._changes.share import RequestShare
+    from ev_energy.models.charging import ChargingSubSession
+
+#: Filters of the listing, by their names in the API.
+Query: TypeAlias = Mapping[str, Any]
+#: How much earlier than this machine's clock the server's time is taken to be, if it does not say.
+_WITHOUT_DATE: Final = timedelta(minutes=5)
+#: Seconds for one call: waiting for the budget delays a pass, and giving up would lose its place.
+_DEADLINE: Final = 7200.0
+
+
+@attrs.frozen
+class ListedPage:
+    """One page of a listing."""
+
+    items: Sequence[ChargingSubSession]
+    at: datetime
+    """The server's time when it made the page; UTC."""
+    next_cursor: str | None
+    """Resumes at the next page; None on the last page, and if the next page has no cursor."""
+    is_last: bool
+
+
+class Source(Protocol):
+    """The listing of sub-sessions, and single ones."""
+
+    def pages(self, query: Query, cursor: str | None, *, urgent: bool) -> AsyncIterator[ListedPage]:
+        """Return the pages of the listing with *query*, from the one of *cursor* on.
+
+        *urgent* is False for requests that may wait for those of interactive calls.
+        """
+        ...
+
+    async def get(self, id_: str, *, urgent: bool) -> ChargingSubSession | None:
+        """Return one sub-session, or None if the API answers 404."""
+        ...
+
+
+class Family(Protocol):
+    """The operations that `ApiSource` calls, of the resource class `ChargingSubSessions`."""
+
+    @property
+    def list(self) -> Callable[..., Pager[ChargingSubSession]]:
+        """List sub-sessions."""
+        ...
+
+    @property
+    def get(self) -> Callable[[str], Coroutine[Any, Any, ChargingSubSession]]:
+        """Retrieve one sub-session."""
+        ...
+
+
+class ApiSource:
+    """The listing of the API, as a client sees it."""
+
+    def __init__(
+        self, caller: ApiCaller, family: Callable[[ApiCaller], Family], share: RequestShare
+    ) -> None:
+        self._share, self._wall_clock = share, caller.state.wall_clock
+        self._families = {
+            urgent: family(
+                attrs.evolve(
+                    caller,
+                    options=attrs.evolve(
+                        caller.options,
+                        priority=caller.options.priority if urgent else "batch",
+                        deadline=max(caller.options.deadline, _DEADLINE),
+                        when_exhausted="wait",
+                    ),
+                )
+            )
+            for urgent in (True, False)
+        }
+        self.has_dates = True
+        """Whether the latest reply had a ``Date`` header."""
+        self.offset = timedelta()
+        """The server's time minus this machine's."""
+
+    def now(self) -> datetime:
+        """Return an estimate of the server's time."""
+        return self._local_time() + self.offset
+
+    async def pages(
+        self, query: Query, cursor: str | None, *, urgent: bool
+    ) -> AsyncIterator[ListedPage]:
+        """Return the pages of the listing with *query*, from the one of *cursor* on."""
+        pager = self._families[urgent].list(**query)
+        pages = (pager if cursor is None else pager.resume(cursor)).pages()
+        while True:
+            await self._share.take()
+            page = await anext(pages, None)
+            if page is None:
+                return
+            at = self._time_of(page)
+            yield ListedPage(page.items, at, _next_cursor(page), page.next_url is None)
+            if page.next_url is None:
+                return
+
+    async def get(self, id_: str, *, urgent: bool) -> ChargingSubSession | None:
+        """Return one sub-session, or None if the API answers 404."""
+        await self._share.take()
+        try:
+            return await self._families[urgent].get(id_)
+        except NotFoundError:
+            return None
+
+    def _time_of(self, page: Page[ChargingSubSession]) -> datetime:
+        date, local = parse_date(page.response.header("date")), self._local_time()
+        self.has_dates = date is not None
+        at = local - _WITHOUT_DATE if date is None else date.astimezone(UTC)
+        self.offset = timedelta() if date is None else at - local
+        return at
+
+    def _local_time(self) -> datetime:
+        return datetime.fromtimestamp(self._wall_clock(), UTC)
+
+
+def _next_cursor(page: Page[Any]) -> str | None:
+    try:
+        return page.next_cursor
+    except CursorError:  # the link has other parameters than the documented ones
+        return None
