@@ -25,6 +25,7 @@ from ev_energy.simulator.admin import HostCheck
 from ev_energy.simulator.clock._clock import Clock
 from ev_energy.simulator.clock._service_time import ServiceClock, checked_source
 from ev_energy.simulator.faults import Faults
+from ev_energy.simulator.http._date import DateHeader
 from ev_energy.simulator.http._dispatcher import Dispatcher
 from ev_energy.simulator.http._rate_limit import RateLimiter
 from ev_energy.simulator.pages import BrowserSessions
@@ -139,7 +140,9 @@ class Simulator:
             self._world.random, self.service_clock, secrets
         )
         self._browser_sessions = BrowserSessions()
-        self.faults = Faults(self._world.random, revoke=self._auth_server.revoke_any)
+        self.faults = Faults(
+            self._world.random, revoke=self._auth_server.revoke_any, now=self.clock.now
+        )
         """The faults of this simulator."""
         self.webhooks = Webhooks(
             self.clock, self._world.random, secrets, timestamps=webhook_timestamps
@@ -374,7 +377,11 @@ class Simulator:
     def _app(self) -> web.Application:
         host_check = HostCheck(self._host)
         app = web.Application(
-            middlewares=[self._request_log.middleware, host_check.middleware],
+            middlewares=[
+                DateHeader(self.clock.now).middleware,
+                self._request_log.middleware,
+                host_check.middleware,
+            ],
             client_max_size=_MAX_BODY_BYTES,
         )
         self.faults.install(app)

@@ -13,7 +13,7 @@ from yarl import URL
 
 from ev_energy.simulator.faults._kind import FaultKind, FaultRequest
 from ev_energy.simulator.faults._options import Address, Choice, Number, Text
-from ev_energy.simulator.faults._reply import http_date
+from ev_energy.simulator.http._date import http_date
 
 if TYPE_CHECKING:
     from aiohttp import web

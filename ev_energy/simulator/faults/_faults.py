@@ -90,7 +90,8 @@ class Faults:
 
     The first fault strikes that matches the operation of a request, is not used up and is drawn
     with its probability; later faults do not see that request. `kinds` lists the kinds of faults.
-    Faults that wait do so in real time, as the timeouts of clients do.
+    Faults that wait do so in real time, as the timeouts of clients do. ``now`` is the time in Date
+    headers.
     """
 
     def __init__(
@@ -100,9 +101,9 @@ class Faults:
         revoke: Callable[[str], object],
         operations: Collection[Operation] = OPERATIONS.keys(),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._tools = FaultTools(random, sleep, wall_clock, revoke)
+        self._tools = FaultTools(random, sleep, now, revoke)
         self._operations = frozenset(
             (method, template.rstrip("/") or "/") for method, template in operations
         )

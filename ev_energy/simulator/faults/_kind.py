@@ -39,7 +39,7 @@ class FaultTools:
     random: SeededRandom
     sleep: Callable[[float], Awaitable[object]]
     now: Callable[[], datetime]
-    """The real time, not that of the world: clients compare headers with their own clock."""
+    """The time in Date headers, to which dates in other headers are relative."""
     revoke: Callable[[str], object]
     connections: set[asyncio.Transport] = attrs.Factory(set[asyncio.Transport])
     """Connections that a `RawResponse` writes to now; a server that stops aborts them."""
@@ -96,7 +96,7 @@ class RawConnection:
 
     @property
     def now(self) -> datetime:
-        """The real time."""
+        """The time in Date headers."""
         return self._tools.now()
 
     async def write(self, data: bytes) -> None:

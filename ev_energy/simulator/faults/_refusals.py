@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from ev_energy.simulator.faults._kind import FaultKind, FaultRequest
 from ev_energy.simulator.faults._options import Address, Choice, Errors, Flag, Number, Text
-from ev_energy.simulator.faults._reply import http_date
+from ev_energy.simulator.http._date import http_date
 from ev_energy.simulator.http._problems import ProblemError, too_many_requests
 
 if TYPE_CHECKING:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
+
+from ev_energy.simulator.http._date import http_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
 #: Statuses without a body (RFC 9110, sections 15.3.5 and 15.4.5).
 _WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-
-
-def http_date(instant: datetime) -> str:
-    """Return an instant of UTC as an HTTP date (RFC 9110, section 5.6.7)."""
-    return format_datetime(instant, usegmt=True)
 
 
 @attrs.frozen

@@ -100,13 +100,14 @@ async def test_rate_limit_continues_from_a_state_file(
     assert (await again.get("/evses")).headers["Retry-After"] == "1800"
 
 
-async def test_fault_with_a_date_is_in_real_time(start: Any) -> None:
+async def test_fault_with_a_date_counts_from_the_date_of_its_reply(start: Any) -> None:
     api = await start(clock=Clock(speed=0))
     api.simulator.clock.advance(days=300)
     api.simulator.faults.add("rate_limited", seconds=90, as_date=True)
     headers = (await api.get("/evses")).headers
     until, date = (parsedate_to_datetime(headers[name]) for name in ("Retry-After", "Date"))
-    assert timedelta(seconds=88) <= until - date <= timedelta(seconds=92)
+    assert date == api.simulator.clock.now()
+    assert until - date == timedelta(seconds=90)
 
 
 def client_with_service_clock(simulator: Simulator, **options: Any) -> Client:

@@ -159,7 +159,7 @@ async def bench(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Bench]:
         revoke=bench.revoked.append,
         operations=OPERATIONS,
         sleep=bench.sleep,
-        wall_clock=lambda: NOW,
+        now=lambda: NOW,
     )
     bench.runner = web.AppRunner(bench.app(), access_log=None, shutdown_timeout=60)
     await bench.runner.setup()

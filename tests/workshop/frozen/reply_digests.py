@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from typing import Any, Final, TypeAlias
@@ -55,9 +55,12 @@ def digest(value: object, length: int = 10) -> str:
     return hashlib.sha256(data).hexdigest()[:length]
 
 
-def described(reply: RawReply, path: str) -> tuple[Recorded, Any]:
-    """Return what is recorded of a reply, and its body without the texts for people."""
-    recorded: Recorded = {"status": reply.status, "headers": dict(_headers(reply))}
+def described(reply: RawReply, path: str, now: datetime) -> tuple[Recorded, Any]:
+    """Return what is recorded of a reply, and its body without the texts for people.
+
+    *now* is the time of the simulator.
+    """
+    recorded: Recorded = {"status": reply.status, "headers": dict(_headers(reply, now))}
     if reply.ending:
         recorded["ending"] = reply.ending
     kind = reply.header("Content-Type").partition(";")[0]
@@ -165,15 +168,15 @@ def _texts_in(value: Any) -> Any:
     return value if value is None else TEXT
 
 
-def _headers(reply: RawReply) -> Iterator[tuple[str, str]]:
+def _headers(reply: RawReply, now: datetime) -> Iterator[tuple[str, str]]:
     padding = 0
     for name, text in sorted(reply.headers, key=lambda pair: (pair[0].lower(), pair[1])):
         known = name.lower()
         if known.startswith("x-padding"):
             padding += 1
         elif known == "date":
-            away = parsedate_to_datetime(text) - datetime.now(UTC)
-            yield name, f"{round(away.total_seconds() / 3600)} h from now"
+            away = parsedate_to_datetime(text) - now.replace(microsecond=0)
+            yield name, f"{away.total_seconds() / 3600:g} h from now"
         elif known in _NAME_ONLY:
             yield name, ""
         elif known in _DIGEST_ONLY:

@@ -220,7 +220,9 @@ class Replay:
                 key, _, value = text.partition(";")[0].partition("=")
                 self._cookies[key] = value
         recorded, self.body = described(
-            attrs.evolve(reply, body=self._without_ports(reply.body)), target
+            attrs.evolve(reply, body=self._without_ports(reply.body)),
+            target,
+            self.simulator.clock.now(),
         )
         self._count(step.get("as", "none").partition("/")[0], recorded["headers"])
         return recorded
