@@ -23,6 +23,14 @@ _COUNTED_FAULTS: Final = {
 }
 
 
+_PROBABILITIES: Final = {
+    "drop": "the probability that a message is never sent; 0 if left out",
+    "duplicate": "the probability that it is sent twice",
+    "reorder": "the probability that it is sent after the next one",
+    "delay": "the probability that it is late",
+}
+
+
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "id": endpoint.id,
@@ -109,6 +117,31 @@ def _add_delivery_faults(request: AdminRequest) -> None:
         getattr(webhooks, name)(times)
 
 
+def _shown_misdelivery(request: AdminRequest) -> Any:
+    misdelivery = request.simulator.webhooks.misdelivery
+    shown: dict[str, Any] = {name: getattr(misdelivery, name) for name in _PROBABILITIES}
+    return shown | {"max_delay_seconds": misdelivery.max_delay.total_seconds()}
+
+
+def _misdeliver(request: AdminRequest) -> Any:
+    options: dict[str, Any] = {
+        name: request.get(name, float) for name in _PROBABILITIES if name in request.body
+    }
+    if wrong := [name for name, probability in options.items() if probability is None]:
+        raise invalid({name: ["Must be a probability from 0 to 1."] for name in wrong})
+    max_delay = request.get("max_delay_seconds", float)
+    try:
+        if max_delay is not None:
+            options["max_delay"] = timedelta(seconds=max_delay)
+        request.simulator.webhooks.misdeliver(**options)
+    except (ValueError, OverflowError) as error:
+        name, _, reason = str(error).partition(": ")
+        if name in _PROBABILITIES:
+            raise invalid({name: [reason]}) from None
+        raise invalid({"max_delay_seconds": [reason or str(error)]}) from None
+    return _shown_misdelivery(request)
+
+
 WEBHOOKS: Final = (
     AdminEndpoint(
         method="GET",
@@ -163,5 +196,21 @@ WEBHOOKS: Final = (
         about="Add faults to later deliveries. 0 cancels a fault.",
         handler=_add_delivery_faults,
         body={**_COUNTED_FAULTS, "delay_seconds": "the delay of all deliveries"},
+    ),
+    AdminEndpoint(
+        method="GET",
+        path="/webhooks/misdelivery",
+        about="The probabilities of the faults that are drawn for each delivery.",
+        handler=_shown_misdelivery,
+    ),
+    AdminEndpoint(
+        method="POST",
+        path="/webhooks/misdelivery",
+        about="Draw faults for each later delivery, by the seed. An empty object ends that.",
+        handler=_misdeliver,
+        body={
+            **_PROBABILITIES,
+            "max_delay_seconds": "the longest delay of a late message; a day if left out",
+        },
     ),
 )

@@ -10,6 +10,15 @@ from ev_energy.simulator.webhooks._portal import Portal
 from ev_energy.simulator.webhooks._schedule import RETRY_WAITS
 from ev_energy.simulator.webhooks._sender import Webhooks
 from ev_energy.simulator.webhooks._signing import sign
-from ev_energy.simulator.webhooks._state import Delivery, Endpoint, Outcome
+from ev_energy.simulator.webhooks._state import Delivery, Endpoint, Misdelivery, Outcome
 
-__all__ = ["RETRY_WAITS", "Delivery", "Endpoint", "Outcome", "Portal", "Webhooks", "sign"]
+__all__ = [
+    "RETRY_WAITS",
+    "Delivery",
+    "Endpoint",
+    "Misdelivery",
+    "Outcome",
+    "Portal",
+    "Webhooks",
+    "sign",
+]

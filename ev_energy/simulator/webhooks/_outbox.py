@@ -16,7 +16,11 @@ from ev_energy.simulator._secrets import Secrets
 from ev_energy.simulator.clock._broadcast_event import BroadcastEvent
 from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.webhooks import _state
-from ev_energy.simulator.webhooks._delivery_faults import DeliveryFaults
+from ev_energy.simulator.webhooks._delivery_faults import (
+    DeliveryFaults,
+    DrawnFaults,
+    checked_misdelivery,
+)
 from ev_energy.simulator.webhooks._schedule import Schedule, next_attempt
 from ev_energy.simulator.webhooks._signing import key_of, make_secret
 from ev_energy.simulator.webhooks._state import (
@@ -25,6 +29,7 @@ from ev_energy.simulator.webhooks._state import (
     Endpoint,
     Held,
     Message,
+    Misdelivery,
     Outcome,
     PendingAttempt,
     RetiredSecret,
@@ -67,7 +72,7 @@ class Outbox:
         #: Messages without pending attempts, the first one to finish in front.
         self._finished: dict[str, None] = {}
         self._schedule = Schedule()
-        self._faults = DeliveryFaults()
+        self._faults = DeliveryFaults(random)
         self._deliveries: deque[Delivery] = deque(maxlen=_MAX_DELIVERIES)
         self._expects_more = False
 
@@ -169,19 +174,10 @@ class Outbox:
             text = json.dumps(body, allow_nan=False, separators=(",", ":"))
             message = Message(self._new_id("msg_"), event_type, text)
             self._messages[message.id] = message
-            # A message without subscribers does not count towards the faults.
-            faults = (
-                self._faults.take_next()
-                if self._subscribers(message)
-                else frozenset[DeliveryFault]()
-            )
-            due = max(at or now, now) + self._faults.delay
-            if DeliveryFault.REORDER in faults:
-                self._send_held(
-                    self._faults.hold(Held(message.id, due, faults - {DeliveryFault.REORDER}))
-                )
-            else:
-                self._send(message, due, faults)
+            counted, drawn = frozenset[DeliveryFault](), DrawnFaults()
+            if self._subscribers(message):  # others do not count towards the faults
+                counted, drawn = self._faults.take_next(), self._faults.draw_next()
+            self._send_or_hold(message, max(at or now, now) + self._faults.delay, counted, drawn)
         self._changed.notify()
         return message.id
 
@@ -227,7 +223,7 @@ class Outbox:
         """
         with self._lock:
             self._faults.set(DeliveryFault.REORDER, messages)
-            self._send_held(self._faults.release())
+            self._send_held(self._faults.release(), self._clock.now())
         self._changed.notify()
 
     def delay(self, by: timedelta) -> None:
@@ -236,6 +232,51 @@ class Outbox:
             raise ValueError(f"The delay must be 0 or more, not {by}")
         with self._lock:
             self._faults.delay = by
+
+    def misdeliver(
+        self,
+        *,
+        drop: float = 0.0,
+        duplicate: float = 0.0,
+        reorder: float = 0.0,
+        delay: float = 0.0,
+        max_delay: timedelta = timedelta(hours=24),
+    ) -> None:
+        """Draw faults for each message that is published from now on, with these probabilities.
+
+        The draws follow from the seed and the number of the message. They replace those of an
+        earlier call, and come on top of the faults that are counted by messages. Without
+        arguments, no faults are drawn, and messages that are held are sent now.
+
+        Args:
+            drop: The probability that a message is never sent.
+            duplicate: The probability that it is sent twice. Unless it is late, the copy follows
+                at once; it is late as often as messages are.
+            reorder: The probability that it is sent after the next message that is not reordered.
+            delay: The probability that it is late.
+            max_delay: The longest delay of a late message.
+
+        Raises:
+            ValueError: A probability is not from 0 to 1, or the delay is negative.
+        """
+        with self._lock:
+            self._faults.misdelivery = checked_misdelivery(
+                drop=drop,
+                duplicate=duplicate,
+                reorder=reorder,
+                delay=delay,
+                max_delay=max_delay,
+                drawn=self._faults.misdelivery.drawn,
+            )
+            if not reorder and not self._faults.holds_next:
+                self._send_held(self._faults.release(), self._clock.now())
+        self._changed.notify()
+
+    @property
+    def misdelivery(self) -> Misdelivery:
+        """The probabilities that `misdeliver` set."""
+        with self._lock:
+            return self._faults.misdelivery
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON for `load`; attempts in flight will be made again."""
@@ -250,6 +291,7 @@ class Outbox:
                     held=self._faults.held,
                     faults=self._faults.remaining,
                     delay=self._faults.delay,
+                    misdelivery=self._faults.misdelivery,
                     deliveries=list(self._deliveries),
                 )
             )
@@ -263,7 +305,13 @@ class Outbox:
             self._messages = {message.id: message for message in snapshot.messages}
             self._finished = dict.fromkeys(snapshot.finished)
             self._schedule = Schedule(self._endpoints, snapshot.pending_attempts)
-            self._faults = DeliveryFaults(snapshot.faults, snapshot.delay, snapshot.held)
+            self._faults = DeliveryFaults(
+                self._random,
+                remaining=snapshot.faults,
+                delay=snapshot.delay,
+                held=snapshot.held,
+                misdelivery=snapshot.misdelivery,
+            )
             self._deliveries = deque(snapshot.deliveries, maxlen=_MAX_DELIVERIES)
             for message_id in [one for one in self._messages if one not in self._finished]:
                 self._retire_if_done(message_id)  # its endpoint may be gone
@@ -298,14 +346,43 @@ class Outbox:
     def _subscribers(self, message: Message) -> list[Endpoint]:
         return [e for e in self._endpoints.values() if e.subscribes_to(message.event_type)]
 
-    def _send_held(self, held: list[Held]) -> None:
-        """Send messages in this order."""
-        due = max((one.due for one in held), default=None)
-        for one in held:
-            self._send(self._messages[one.message_id], due or one.due, one.faults)
+    def _send_or_hold(
+        self,
+        message: Message,
+        due: datetime,
+        counted: frozenset[DeliveryFault],
+        drawn: DrawnFaults,
+    ) -> None:
+        """Send a message with its faults, or hold it, and send those that are held no longer."""
+        faults = (counted | drawn.faults) - {DeliveryFault.REORDER}
+        copy_due: datetime | None = None
+        if DeliveryFault.DUPLICATE in drawn.faults:
+            faults -= {DeliveryFault.DUPLICATE} - counted
+            copy_due = due + drawn.copy_delay
+        one = Held(message.id, due + drawn.delay, faults, copy_due)
+        if DeliveryFault.DROP in faults:
+            self._send(Held(message.id, due, frozenset({DeliveryFault.DROP})))
+        elif DeliveryFault.REORDER not in counted | drawn.faults:
+            self._send(one)
+        else:
+            self._faults.held.append(one)
+            if DeliveryFault.REORDER not in counted:
+                return  # until the next message
+        if not self._faults.holds_next:
+            self._send_held(self._faults.release(), due)
 
-    def _send(self, message: Message, due: datetime, faults: frozenset[DeliveryFault]) -> None:
-        self._enqueue(message, self._subscribers(message), due, faults=faults)
+    def _send_held(self, held: list[Held], not_before: datetime) -> None:
+        """Send messages in this order, and none before another one or before *not_before*."""
+        due = max((not_before, *(one.due for one in held)))
+        for one in held:
+            self._send(attrs.evolve(one, due=due))
+
+    def _send(self, one: Held) -> None:
+        message = self._messages[one.message_id]
+        subscribers = self._subscribers(message)
+        self._enqueue(message, subscribers, one.due, faults=one.faults)
+        if one.copy_due is not None:
+            self._enqueue(message, subscribers, max(one.due, one.copy_due), no_retry=True)
 
     def _enqueue(
         self,

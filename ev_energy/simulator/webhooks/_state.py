@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 import attrs
 import msgspec
@@ -82,6 +82,24 @@ class Message:
     body: str = attrs.field(repr=False)
 
 
+@attrs.frozen(kw_only=True)
+class Misdelivery:
+    """The probabilities of the faults that the seed draws for each message."""
+
+    drop: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    delay: float = 0.0
+    max_delay: timedelta = timedelta(hours=24)
+    drawn: int = 0
+    """The number of messages that faults have been drawn for."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any fault is possible."""
+        return any((self.drop, self.duplicate, self.reorder, self.delay))
+
+
 @attrs.frozen
 class Held:
     """A message that is held until later messages have been sent."""
@@ -89,6 +107,8 @@ class Held:
     message_id: str
     due: datetime
     faults: frozenset[DeliveryFault]
+    copy_due: datetime | None = None
+    """When a copy of it is due; None for no copy."""
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +157,7 @@ class Snapshot:
     deliveries: list[Delivery]
     faults: dict[DeliveryFault, int]
     delay: timedelta
+    misdelivery: Misdelivery = Misdelivery()
 
 
 def _converter() -> Converter:
@@ -158,6 +179,8 @@ _JSON: Final = _converter()
 def dump(snapshot: Snapshot) -> dict[str, Any]:
     """Return a snapshot as JSON."""
     dumped: dict[str, Any] = _JSON.unstructure(snapshot)
+    if snapshot.misdelivery == Misdelivery():
+        del dumped["misdelivery"]
     return dumped
 
 
@@ -183,6 +206,14 @@ def load(dumped: dict[str, Any]) -> Snapshot:
         raise ValueError(f"an attempt must be from 1 to {_MAX_ATTEMPTS}")
     if any(times < 0 for times in snapshot.faults.values()) or snapshot.delay < timedelta():
         raise ValueError("counts of faults and the delay must be 0 or more")
+    misdelivery = snapshot.misdelivery
+    probabilities = (
+        misdelivery.drop, misdelivery.duplicate, misdelivery.reorder, misdelivery.delay,
+    )  # fmt: skip
+    if not all(0 <= probability <= 1 for probability in probabilities):
+        raise ValueError("probabilities of misdelivery must be from 0 to 1")
+    if misdelivery.max_delay < timedelta() or misdelivery.drawn < 0:
+        raise ValueError("the longest delay and the number of drawn faults must be 0 or more")
     return snapshot
 
 
@@ -220,6 +251,16 @@ class _DumpedHeld(TypedDict):
     message_id: str
     due: str
     faults: list[str]
+    copy_due: NotRequired[str | None]
+
+
+class _DumpedMisdelivery(TypedDict):
+    drop: float
+    duplicate: float
+    reorder: float
+    delay: float
+    max_delay: float
+    drawn: int
 
 
 class _Dumped(TypedDict):
@@ -232,3 +273,4 @@ class _Dumped(TypedDict):
     deliveries: list[_DumpedDelivery]
     faults: dict[str, int]
     delay: float
+    misdelivery: NotRequired[_DumpedMisdelivery]
