@@ -62,5 +62,6 @@ only what a request says, in its table or as a change, and never a result.
 
 from ev_energy.simulator._simulator import SeenRequest, Simulator
 from ev_energy.simulator.clock._clock import Clock
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import UnreliableData
 
-__all__ = ["Clock", "SeenRequest", "Simulator"]
+__all__ = ["Clock", "SeenRequest", "Simulator", "UnreliableData"]

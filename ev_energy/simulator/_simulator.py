@@ -33,6 +33,11 @@ from ev_energy.simulator.resources import _evidence_bucket
 from ev_energy.simulator.resources._device_linking import WorldConnector
 from ev_energy.simulator.resources._operations import OPERATIONS
 from ev_energy.simulator.resources._seed_world import build_world
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import (
+    UnreliableData,
+    set_unreliable_data,
+    unreliable_data,
+)
 from ev_energy.simulator.resources.regions import DEFAULT_ORGANISATION, link_organisation
 from ev_energy.simulator.resources.users import WorldUsers
 from ev_energy.simulator.webhooks import Portal, Webhooks
@@ -198,6 +203,22 @@ class Simulator:
         The list may be cleared.
         """
         return self._request_log.requests
+
+    @property
+    def unreliable_data(self) -> UnreliableData:
+        """How unreliable the sub-sessions are that the API shows; reliable by default.
+
+        Setting it has an effect on sub-sessions that start later, or from its ``since`` on.
+        ``UnreliableData()`` makes all of them reliable again, as if nothing had happened.
+        """
+        return self._in_loop(lambda: unreliable_data(self._world)) or UnreliableData()
+
+    @unreliable_data.setter
+    def unreliable_data(self, options: UnreliableData) -> None:
+        """Make data unreliable, or reliable again."""
+        if not isinstance(options, UnreliableData):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"unreliable_data: must be UnreliableData, not {options!r}")
+        self._in_loop(lambda: set_unreliable_data(self._world, options))
 
     @property
     def base_url(self) -> str:

@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict, cast
 
 import attrs
 import msgspec
@@ -22,6 +22,10 @@ from ev_energy._version import __version__
 from ev_energy.simulator.charging._charging_site import ChangeKind
 from ev_energy.simulator.clock._instants import read_instant
 from ev_energy.simulator.http._serialization import ExpandTree, Serializer
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import (
+    UNRELIABLE_DATA,
+    verify_unreliable_data,
+)
 from ev_energy.simulator.world._fleet import CONNECTED_GROUP
 from ev_energy.simulator.world._rows import Viewer
 
@@ -239,6 +243,7 @@ def _sync_folder(folder: Path) -> None:
 class _PublishedEvents(TypedDict, total=False):
     until: str
     events: list[str]
+    put_off: list[tuple[str, str, Literal["created", "ended"], str]]
 
 
 class _ConnectedSite(TypedDict):
@@ -270,6 +275,7 @@ _KINDS: Final[dict[str, Any]] = {
     "mail": dict[str, list[dict[str, str]]],
     "organisations": dict[str, str | None],
     "solar_capacities": dict[str, list[tuple[str, int]]],
+    UNRELIABLE_DATA: dict[str, int | dict[str, float | bool | str | None]],
 }
 
 
@@ -278,6 +284,10 @@ def verify_world(world: World) -> None:
     for kind, stored in world.extra_state.items():
         msgspec.convert(stored, _KINDS.get(kind, dict[str, dict[str, Any]]), strict=True)
     read_instant(world.extra_state.get("published_events", {}).get("until", "2026-10-05T12:00:00Z"))
+    for send_at, shown_at, *_ in world.extra_state.get("published_events", {}).get("put_off", []):
+        read_instant(send_at)
+        read_instant(shown_at)
+    verify_unreliable_data(world)
     for request in world.extra_state.get("authorization_requests", {}).values():
         read_instant(request["expires_at"])
     _verify_charging(world)

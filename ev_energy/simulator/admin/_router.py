@@ -16,6 +16,7 @@ from ev_energy.simulator.admin._clock import CLOCK
 from ev_energy.simulator.admin._endpoint import AdminEndpoint, AdminRequest
 from ev_energy.simulator.admin._faults import FAULTS
 from ev_energy.simulator.admin._history import HISTORY
+from ev_energy.simulator.admin._unreliable_data import UNRELIABLE_DATA
 from ev_energy.simulator.admin._webhooks import WEBHOOKS
 from ev_energy.simulator.http._problems import (
     ProblemError,
@@ -58,6 +59,7 @@ ENDPOINTS: Final = (
     AdminEndpoint(method="GET", path="/", about="All admin endpoints.", handler=_index),
     *CLOCK,
     *FAULTS,
+    *UNRELIABLE_DATA,
     *WEBHOOKS,
     *APPLICATIONS,
     *HISTORY,

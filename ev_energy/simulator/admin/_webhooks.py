@@ -123,7 +123,7 @@ def _shown_misdelivery(request: AdminRequest) -> Any:
     return shown | {"max_delay_seconds": misdelivery.max_delay.total_seconds()}
 
 
-def _misdeliver(request: AdminRequest) -> Any:
+def _misdeliver(request: AdminRequest) -> None:
     options: dict[str, Any] = {
         name: request.get(name, float) for name in _PROBABILITIES if name in request.body
     }
@@ -139,7 +139,6 @@ def _misdeliver(request: AdminRequest) -> Any:
         if name in _PROBABILITIES:
             raise invalid({name: [reason]}) from None
         raise invalid({"max_delay_seconds": [reason or str(error)]}) from None
-    return _shown_misdelivery(request)
 
 
 WEBHOOKS: Final = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from ev_energy.simulator.webhooks._state import DeliveryFault, Misdelivery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from ev_energy.simulator._seeded_random import SeededRandom
     from ev_energy.simulator.webhooks._state import Held
@@ -28,7 +28,7 @@ _DRAWN_FAULTS: Final = {
 
 
 @attrs.frozen
-class DrawnFaults:
+class _DrawnFaults:
     """The faults that were drawn for one message."""
 
     faults: frozenset[DeliveryFault] = frozenset()
@@ -66,8 +66,32 @@ class DeliveryFaults:
             raise ValueError(f"The number of messages must be 0 or more, not {times}")
         self._remaining[fault] = times
 
-    def take_next(self) -> frozenset[DeliveryFault]:
-        """Return the faults of the next message, and count it."""
+    def apply_next(self, message: Held) -> list[Held]:
+        """Apply the faults of the next message to it; return the messages to send, in this order.
+
+        That is none if the message is held, and more than one if others are held no longer.
+        """
+        counted, drawn = self._take_counted(), self._draw()
+        faults = (counted | drawn.faults) - {DeliveryFault.REORDER}
+        copy_due: datetime | None = None
+        if DeliveryFault.DUPLICATE in drawn.faults:
+            faults -= {DeliveryFault.DUPLICATE} - counted
+            copy_due = message.due + drawn.copy_delay
+        to_send: list[Held] = []
+        one = attrs.evolve(message, due=message.due + drawn.delay, faults=faults, copy_due=copy_due)
+        if DeliveryFault.DROP in faults:
+            to_send.append(attrs.evolve(message, faults=frozenset({DeliveryFault.DROP})))
+        elif DeliveryFault.REORDER not in counted | drawn.faults:
+            to_send.append(one)
+        else:
+            self.held.append(one)
+            if DeliveryFault.REORDER not in counted:
+                return []  # until the next message
+        if not self._holds_next:
+            to_send += self.release(message.due)
+        return to_send
+
+    def _take_counted(self) -> frozenset[DeliveryFault]:
         # Other faults have no effect on a message that is never sent.
         applicable = (
             [DeliveryFault.DROP] if self._remaining[DeliveryFault.DROP] else list(DeliveryFault)
@@ -76,25 +100,30 @@ class DeliveryFaults:
         self._remaining.subtract(faults)
         return faults
 
-    def draw_next(self) -> DrawnFaults:
-        """Return the faults that the seed draws for the next message, and count it."""
+    def misdeliver(self, misdelivery: Misdelivery, now: datetime) -> list[Held]:
+        """Draw faults with other probabilities; return the messages that are held no longer."""
+        self.misdelivery = attrs.evolve(misdelivery, drawn=self.misdelivery.drawn)
+        return [] if misdelivery.reorder or self._holds_next else self.release(now)
+
+    def _draw(self) -> _DrawnFaults:
         misdelivery = self.misdelivery
         if not misdelivery.is_active:
-            return DrawnFaults()
-        self.misdelivery = attrs.evolve(misdelivery, drawn=misdelivery.drawn + 1)
+            return _DrawnFaults()
+        self.misdelivery = misdelivery = attrs.evolve(misdelivery, drawn=misdelivery.drawn + 1)
         faults = frozenset(
             fault for name, fault in _DRAWN_FAULTS.items() if self._is_drawn(misdelivery, name)
         )
         if DeliveryFault.DROP in faults:
-            return DrawnFaults(frozenset({DeliveryFault.DROP}))
+            return _DrawnFaults(frozenset({DeliveryFault.DROP}))
         delay = self._drawn_delay(misdelivery)
         if delay:  # it comes late anyway, and must not hold up those that are held with it
             faults -= {DeliveryFault.REORDER}
-        return DrawnFaults(faults, delay, self._drawn_delay(misdelivery, "of the copy"))
+        return _DrawnFaults(faults, delay, self._drawn_delay(misdelivery, "of the copy"))
 
     def _is_drawn(self, misdelivery: Misdelivery, name: str, *key: str) -> bool:
         number = self._random.between(1, _RESOLUTION, "misdelivery", misdelivery.drawn, name, *key)
-        return number <= getattr(misdelivery, name) * _RESOLUTION
+        probability: float = getattr(misdelivery, name)
+        return number <= probability * _RESOLUTION
 
     def _drawn_delay(self, misdelivery: Misdelivery, *key: str) -> timedelta:
         if not self._is_drawn(misdelivery, "delay", *key):
@@ -103,39 +132,15 @@ class DeliveryFaults:
         return misdelivery.max_delay * self._random.between(1, _RESOLUTION, *name) / _RESOLUTION
 
     @property
-    def holds_next(self) -> bool:
-        """Whether the next message will be held, because `set` said so."""
+    def _holds_next(self) -> bool:
         return self._remaining[DeliveryFault.REORDER] > 0
 
-    def release(self) -> list[Held]:
+    def release(self, not_before: datetime) -> list[Held]:
         """Return the held messages in the order to send them, and hold none."""
         held, self.held = self.held, []
-        return held[::-1]
+        due = max((not_before, *(one.due for one in held)))
+        return [attrs.evolve(one, due=due) for one in held[::-1]]
 
     def holds(self, message_id: str) -> bool:
         """Return whether a message is held."""
         return any(held.message_id == message_id for held in self.held)
-
-
-def checked_misdelivery(
-    *, drop: float, duplicate: float, reorder: float, delay: float, max_delay: timedelta, drawn: int
-) -> Misdelivery:
-    """Return the probabilities of misdelivery; `ValueError` names an invalid one."""
-    for name, probability in {
-        "drop": drop,
-        "duplicate": duplicate,
-        "reorder": reorder,
-        "delay": delay,
-    }.items():
-        if not (math.isfinite(probability) and 0 <= probability <= 1):
-            raise ValueError(f"{name}: must be a probability from 0 to 1, not {probability}")
-    if max_delay < timedelta():
-        raise ValueError(f"max_delay: must be 0 or more, not {max_delay}")
-    return Misdelivery(
-        drop=drop,
-        duplicate=duplicate,
-        reorder=reorder,
-        delay=delay,
-        max_delay=max_delay,
-        drawn=drawn,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,8 @@ from ev_energy.simulator._seeded_random import ID_LETTERS
 from ev_energy.simulator.clock._instants import ANCHOR, instant_of, read_instant, write_instant
 from ev_energy.simulator.http._serialization import ExpandTree, Serializer
 from ev_energy.simulator.resources.charging_sessions._rows import sub_session_row
+from ev_energy.simulator.resources.charging_sessions._sessions import all_sub_sessions
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import announcements
 from ev_energy.simulator.world._rows import Viewer
 
 if TYPE_CHECKING:
@@ -18,10 +21,12 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._charging_model import ChargingModel
     from ev_energy.simulator.charging._fleet_events import SubSessionEvent
     from ev_energy.simulator.webhooks import Endpoint, Webhooks
+    from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
 
 
 _PROGRESS: Final = "published_events"
+_PUT_OFF: Final = "put_off"
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: The longest wait for the next event, since vehicles may be connected meanwhile.
 _MAX_WAIT: Final = timedelta(minutes=15)
@@ -139,13 +144,14 @@ class EventPublisher:
         endpoints = self._webhooks.endpoints
         if not endpoints:
             return None
-        progress: dict[str, Any] = self._world.extra_state.setdefault(_PROGRESS, {})
+        progress = self._progress
         until = read_instant(progress.get("until", write_instant(ANCHOR)))
         since = max(until, min(_registered_at(endpoint) for endpoint in endpoints))
         now = min(now, self._world.now)
         end, published = min(now, since + self._span()), 0
         # A change at the last instant of a span may be made after that span was published.
         for event in self._world.charging.events(since - _MICROSECOND, end):
+            published += self._publish_put_off(event.at)
             name = f"{event.kind} {self._sub_session_id(event)}"
             if event.at > until:
                 until = event.at
@@ -153,8 +159,8 @@ class EventPublisher:
             elif name in progress.setdefault("events", []):
                 continue
             progress["events"].append(name)
-            self._publish(event)
-            published += 1
+            published += self._publish_or_announce(event)
+        published += self._publish_put_off(end)
         if end > until:
             progress.update(until=write_instant(end), events=[])
         return published if end < now else None
@@ -171,10 +177,47 @@ class EventPublisher:
     def _sub_session_id(self, event: SubSessionEvent) -> str:
         return self._world.charging.sub_session_id(event.episode, event.number)
 
-    def _publish(self, event: SubSessionEvent) -> None:
-        row = sub_session_row(self._world, event.episode, event.number, event.at)
+    def _publish_or_announce(self, event: SubSessionEvent) -> int:
+        """Publish an event, or put it off if the API shows it later; return what it published."""
+        put_off = announcements(self._world, event)
+        if put_off is None:
+            row = sub_session_row(self._world, event.episode, event.number, event.at)
+            self._publish(event.kind, row, event.at)
+            return 1
+        for one in put_off:
+            instants = write_instant(one.send_at), write_instant(one.shown_at)
+            put_off_event = [*instants, one.kind, self._sub_session_id(event)]
+            heapq.heappush(self._progress.setdefault(_PUT_OFF, []), put_off_event)
+        return 0
+
+    @property
+    def _progress(self) -> dict[str, Any]:
+        return self._world.extra_state.setdefault(_PROGRESS, {})
+
+    @property
+    def _put_off(self) -> list[list[str]]:
+        """The heap of events that were put off.
+
+        Of each: when to send it, when the API shows it, its kind, and the id of the sub-session.
+        """
+        events: list[list[str]] = self._progress.get(_PUT_OFF, [])
+        return events
+
+    def _publish_put_off(self, until: datetime) -> int:
+        """Publish the events that were put off until an instant; return their number."""
+        put_off, published = self._put_off, 0
+        while put_off and put_off[0][0] <= write_instant(until):
+            send_at, shown_at, kind, key = heapq.heappop(put_off)
+            shown = all_sub_sessions(self._world, read_at=read_instant(shown_at))
+            row = shown.get(key)
+            if row is not None and (kind == "created" or row["end"] is not None):
+                self._publish(kind, row, read_instant(send_at))
+                published += 1
+        return published
+
+    def _publish(self, kind: str, row: Row, at: datetime) -> None:
         data = Serializer(self._world, self._root(), Viewer()).row(row, ExpandTree())
-        self._webhooks.publish(f"charging_sub_session.{event.kind}", data, at=event.at)
+        self._webhooks.publish(f"charging_sub_session.{kind}", data, at=at)
 
     async def _follow(self) -> None:
         with self._webhooks.listen() as changed:
@@ -203,7 +246,8 @@ class EventPublisher:
             event = model.next_event_after(now, within_days=1)
             later = now + _MAX_WAIT
             self._next_event = model, later if event is None else min(event.at, later)
-        return self._next_event[1]
+        put_off = [read_instant(one[0]) for one in self._put_off[:1]]
+        return min([self._next_event[1], *put_off])
 
 
 def _registered_at(endpoint: Endpoint) -> datetime:

@@ -16,11 +16,7 @@ from ev_energy.simulator._secrets import Secrets
 from ev_energy.simulator.clock._broadcast_event import BroadcastEvent
 from ev_energy.simulator.clock._instants import write_instant
 from ev_energy.simulator.webhooks import _state
-from ev_energy.simulator.webhooks._delivery_faults import (
-    DeliveryFaults,
-    DrawnFaults,
-    checked_misdelivery,
-)
+from ev_energy.simulator.webhooks._delivery_faults import DeliveryFaults
 from ev_energy.simulator.webhooks._schedule import Schedule, next_attempt
 from ev_energy.simulator.webhooks._signing import key_of, make_secret
 from ev_energy.simulator.webhooks._state import (
@@ -174,10 +170,9 @@ class Outbox:
             text = json.dumps(body, allow_nan=False, separators=(",", ":"))
             message = Message(self._new_id("msg_"), event_type, text)
             self._messages[message.id] = message
-            counted, drawn = frozenset[DeliveryFault](), DrawnFaults()
-            if self._subscribers(message):  # others do not count towards the faults
-                counted, drawn = self._faults.take_next(), self._faults.draw_next()
-            self._send_or_hold(message, max(at or now, now) + self._faults.delay, counted, drawn)
+            one = Held(message.id, max(at or now, now) + self._faults.delay)
+            # A message without subscribers does not count towards the faults.
+            self._send(self._faults.apply_next(one) if self._subscribers(message) else [one])
         self._changed.notify()
         return message.id
 
@@ -223,7 +218,7 @@ class Outbox:
         """
         with self._lock:
             self._faults.set(DeliveryFault.REORDER, messages)
-            self._send_held(self._faults.release(), self._clock.now())
+            self._send(self._faults.release(self._clock.now()))
         self._changed.notify()
 
     def delay(self, by: timedelta) -> None:
@@ -259,17 +254,11 @@ class Outbox:
         Raises:
             ValueError: A probability is not from 0 to 1, or the delay is negative.
         """
+        misdelivery = Misdelivery(
+            drop=drop, duplicate=duplicate, reorder=reorder, delay=delay, max_delay=max_delay
+        )
         with self._lock:
-            self._faults.misdelivery = checked_misdelivery(
-                drop=drop,
-                duplicate=duplicate,
-                reorder=reorder,
-                delay=delay,
-                max_delay=max_delay,
-                drawn=self._faults.misdelivery.drawn,
-            )
-            if not reorder and not self._faults.holds_next:
-                self._send_held(self._faults.release(), self._clock.now())
+            self._send(self._faults.misdeliver(misdelivery, self._clock.now()))
         self._changed.notify()
 
     @property
@@ -346,43 +335,14 @@ class Outbox:
     def _subscribers(self, message: Message) -> list[Endpoint]:
         return [e for e in self._endpoints.values() if e.subscribes_to(message.event_type)]
 
-    def _send_or_hold(
-        self,
-        message: Message,
-        due: datetime,
-        counted: frozenset[DeliveryFault],
-        drawn: DrawnFaults,
-    ) -> None:
-        """Send a message with its faults, or hold it, and send those that are held no longer."""
-        faults = (counted | drawn.faults) - {DeliveryFault.REORDER}
-        copy_due: datetime | None = None
-        if DeliveryFault.DUPLICATE in drawn.faults:
-            faults -= {DeliveryFault.DUPLICATE} - counted
-            copy_due = due + drawn.copy_delay
-        one = Held(message.id, due + drawn.delay, faults, copy_due)
-        if DeliveryFault.DROP in faults:
-            self._send(Held(message.id, due, frozenset({DeliveryFault.DROP})))
-        elif DeliveryFault.REORDER not in counted | drawn.faults:
-            self._send(one)
-        else:
-            self._faults.held.append(one)
-            if DeliveryFault.REORDER not in counted:
-                return  # until the next message
-        if not self._faults.holds_next:
-            self._send_held(self._faults.release(), due)
-
-    def _send_held(self, held: list[Held], not_before: datetime) -> None:
-        """Send messages in this order, and none before another one or before *not_before*."""
-        due = max((not_before, *(one.due for one in held)))
-        for one in held:
-            self._send(attrs.evolve(one, due=due))
-
-    def _send(self, one: Held) -> None:
-        message = self._messages[one.message_id]
-        subscribers = self._subscribers(message)
-        self._enqueue(message, subscribers, one.due, faults=one.faults)
-        if one.copy_due is not None:
-            self._enqueue(message, subscribers, max(one.due, one.copy_due), no_retry=True)
+    def _send(self, messages: list[Held]) -> None:
+        """Send messages in this order."""
+        for one in messages:
+            message = self._messages[one.message_id]
+            subscribers = self._subscribers(message)
+            self._enqueue(message, subscribers, one.due, faults=one.faults)
+            if one.copy_due is not None:
+                self._enqueue(message, subscribers, max(one.due, one.copy_due), no_retry=True)
 
     def _enqueue(
         self,

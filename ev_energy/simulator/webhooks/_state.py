@@ -82,15 +82,25 @@ class Message:
     body: str = attrs.field(repr=False)
 
 
+def _probability(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0 <= value <= 1:  # also for NaN
+        raise ValueError(f"{attribute.name}: must be a probability from 0 to 1, not {value}")
+
+
+def _not_negative(_: object, attribute: attrs.Attribute[timedelta], value: timedelta) -> None:
+    if value < timedelta():
+        raise ValueError(f"{attribute.name}: must be 0 or more, not {value}")
+
+
 @attrs.frozen(kw_only=True)
 class Misdelivery:
     """The probabilities of the faults that the seed draws for each message."""
 
-    drop: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    delay: float = 0.0
-    max_delay: timedelta = timedelta(hours=24)
+    drop: float = attrs.field(default=0.0, validator=_probability)
+    duplicate: float = attrs.field(default=0.0, validator=_probability)
+    reorder: float = attrs.field(default=0.0, validator=_probability)
+    delay: float = attrs.field(default=0.0, validator=_probability)
+    max_delay: timedelta = attrs.field(default=timedelta(hours=24), validator=_not_negative)
     drawn: int = 0
     """The number of messages that faults have been drawn for."""
 
@@ -106,7 +116,7 @@ class Held:
 
     message_id: str
     due: datetime
-    faults: frozenset[DeliveryFault]
+    faults: frozenset[DeliveryFault] = frozenset()
     copy_due: datetime | None = None
     """When a copy of it is due; None for no copy."""
 
@@ -206,14 +216,8 @@ def load(dumped: dict[str, Any]) -> Snapshot:
         raise ValueError(f"an attempt must be from 1 to {_MAX_ATTEMPTS}")
     if any(times < 0 for times in snapshot.faults.values()) or snapshot.delay < timedelta():
         raise ValueError("counts of faults and the delay must be 0 or more")
-    misdelivery = snapshot.misdelivery
-    probabilities = (
-        misdelivery.drop, misdelivery.duplicate, misdelivery.reorder, misdelivery.delay,
-    )  # fmt: skip
-    if not all(0 <= probability <= 1 for probability in probabilities):
-        raise ValueError("probabilities of misdelivery must be from 0 to 1")
-    if misdelivery.max_delay < timedelta() or misdelivery.drawn < 0:
-        raise ValueError("the longest delay and the number of drawn faults must be 0 or more")
+    if snapshot.misdelivery.drawn < 0:
+        raise ValueError("the number of messages with drawn faults must be 0 or more")
     return snapshot
 
 

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ev_energy.simulator.clock._instants import instant_of, micros, write_instant
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import (
+    UNRELIABLE_DATA,
+    correction_of,
+)
 from ev_energy.simulator.world._rows import ApiPath
 
 if TYPE_CHECKING:
@@ -73,6 +77,9 @@ def updated_at(world: World, key: str, episode: Episode, number: int, now: datet
     end = episode.periods[number].end
     if recalculation:
         return str(recalculation["at"])
+    correction = correction_of(world, episode, number, 0, now)
+    if correction is not None:
+        return write_instant(correction[1])
     return write_instant(now if end is None else end)
 
 
@@ -82,8 +89,9 @@ def recalculate(world: World, row: Row, *, capped: bool, keep: bool) -> tuple[in
     The result is stored if *keep* is true.
     """
     key, episode, number = row["id"], row["_episode"], row["_number"]
-    capped_wh = world.charging.usage(episode, number, row["_now"]).wh
-    overage = 0 if capped else overage_of(world, key, episode, number, capped_wh)
+    measured_wh = world.charging.usage(episode, number, row["_now"]).wh
+    capped_wh = measured_wh + _correction(world, episode, number, measured_wh, row["_now"])
+    overage = 0 if capped else overage_of(world, key, episode, number, measured_wh)
     before = delivered(world, episode, number, row["_now"])
     if keep:
         recalculation = {"at": write_instant(world.now), "capped": capped}
@@ -94,22 +102,35 @@ def recalculate(world: World, row: Row, *, capped: bool, keep: bool) -> tuple[in
 def delivered(world: World, episode: Episode, number: int, now: datetime) -> int:
     """Return the watt-hours of a period, without computing its intervals."""
     wh = episode.delivered(number, micros(now))
-    if not world.extra_state.get(_RECALCULATED):
+    if not (world.extra_state.get(_RECALCULATED) or UNRELIABLE_DATA in world.extra_state):
         return wh
     key = world.charging.sub_session_id(episode, number)
-    return wh if is_capped(world, key) else wh + overage_of(world, key, episode, number, wh)
+    return wh + _added_energy(world, key, episode, number, wh, now)
 
 
 def usage_of(world: World, key: str, episode: Episode, number: int, now: datetime) -> Usage:
     """Return the usage of a period, as it was last calculated."""
     usage = world.charging.usage(episode, number, now)
+    added = _added_energy(world, key, episode, number, usage.wh, now)
+    return _with_added_energy(usage, added) if added else usage
+
+
+def _added_energy(
+    world: World, key: str, episode: Episode, number: int, wh: int, now: datetime
+) -> int:
+    """Return the watt-hours that a recalculation and a correction added to *wh*."""
+    correction = _correction(world, episode, number, wh, now)
     if is_capped(world, key):
-        return usage
-    overage = overage_of(world, key, episode, number, usage.wh)
-    return _with_overage(usage, overage) if overage else usage
+        return correction
+    return correction + overage_of(world, key, episode, number, wh)
 
 
-def _with_overage(usage: Usage, wh: int) -> Usage:
+def _correction(world: World, episode: Episode, number: int, wh: int, now: datetime) -> int:
+    correction = correction_of(world, episode, number, wh, now)
+    return 0 if correction is None else correction[0]
+
+
+def _with_added_energy(usage: Usage, wh: int) -> Usage:
     """Add *wh* to the last interval of a usage in which energy was delivered."""
     intervals = list(usage.intervals)
     index = max(index for index, interval in enumerate(intervals) if interval.wh)

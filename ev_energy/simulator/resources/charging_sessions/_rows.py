@@ -15,6 +15,7 @@ from ev_energy.simulator.resources.charging_sessions._energy import (
     tariff_of,
     usage_of,
 )
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import view_of
 from ev_energy.simulator.resources.feeds import carbon_feed_of, grid_feeds_of
 from ev_energy.simulator.resources.program_membership import membership_of
 from ev_energy.simulator.world._fleet import CONNECTED_GROUP
@@ -51,7 +52,11 @@ def session_row(world: World, episode: Episode, now: datetime) -> Row:
     """Return the session of an episode, as known at *now*."""
     key = world.charging.session_id(episode)
     vehicle, evse = device_links(world, episode)
-    numbers = reversed(range(len(episode.periods)))
+    numbers = [
+        number
+        for number in reversed(range(len(episode.periods)))
+        if view_of(world, episode, number, now) is not None
+    ]
     return {
         "id": key,
         "url": Link(FOLDER, key),

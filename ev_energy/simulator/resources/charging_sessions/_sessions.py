@@ -20,6 +20,7 @@ from ev_energy.simulator.resources.charging_sessions._session_query import (
     HISTORY_START,
     SessionQuery,
 )
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +103,7 @@ class Sessions:
         return attrs.evolve(self, query=self.query.at_sites(sites))
 
 
-def _all_periods(_episode: Episode, _number: int) -> bool:
+def _all_periods(_episode: Episode, _number: int, _now: datetime) -> bool:
     return True
 
 
@@ -111,55 +112,70 @@ class SubSessions:
     """The sub-sessions of the episodes that match a query: one for each period."""
 
     query: SessionQuery
-    keep: Callable[[Episode, int], bool] = _all_periods
-    """Return whether a period of an episode, given by its number, is included."""
+    keep: Callable[[Episode, int, datetime], bool] = _all_periods
+    """Return whether a period is included: its episode, its number, and when it is known so."""
+    read_at: datetime | None = None
+    """The instant whose state is shown; None for now."""
 
-    def where(self, keep: Callable[[Episode, int], bool]) -> SubSessions:
+    @property
+    def _now(self) -> datetime:
+        return self.read_at or self.query.world.now
+
+    def where(self, keep: Callable[[Episode, int, datetime], bool]) -> SubSessions:
         """Narrow the collection by a condition."""
         keep_before = self.keep
 
-        def both(episode: Episode, number: int) -> bool:
-            return keep_before(episode, number) and keep(episode, number)
+        def both(episode: Episode, number: int, now: datetime) -> bool:
+            return keep_before(episode, number, now) and keep(episode, number, now)
 
         return attrs.evolve(self, keep=both)
 
-    def _row(self, episode: Episode, number: int, now: datetime) -> Row:
-        return sub_session_row(self.query.world, episode, number, now)
+    def _row(self, episode: Episode, number: int, now: datetime) -> Row | None:
+        """Return a sub-session as it is shown, or None if it is not included."""
+        view = view_of(self.query.world, episode, number, now)
+        if view is None or not self.keep(view.episode, number, view.now):
+            return None
+        return sub_session_row(self.query.world, view.episode, number, view.now)
+
+    def _find(self, key: str) -> Row | None:
+        found = self.query.world.charging.sub_session(key, self._now)
+        if found is None or not self.query.matches(found[0]):
+            return None
+        return self._row(*found, self._now)
 
     def get(self, key: str) -> Row | None:
         """Return the sub-session with this id, or for ``ID/NAME`` that part of it."""
-        world = self.query.world
-        now = world.now
         key, slash, part = key.partition("/")
-        found = world.charging.sub_session(key, now)
-        if found is None or not self.query.matches(found[0]):
-            return None
-        row = self._row(*found, now)
-        return part_of(world, row, part) if slash else row
+        row = self._find(key)
+        return part_of(self.query.world, row, part) if slash and row is not None else row
 
     def after(self, position: SubSessionPosition | None) -> Iterator[Row]:
         """Yield the sub-sessions older than *position*, the newest first."""
-        now = self.query.world.now
+        now = self._now
         # The episode at the position itself may have more sub-sessions.
         before = None if position is None else _shifted(position.mark, 1)
         found = self.query.find(now, after=None, before=before, newest_first=True)
         for scanned, episode in enumerate(found, 1):
             for number in reversed(range(len(episode.periods))):
                 current = SubSessionPosition(EpisodePosition.of(episode), number)
-                if (position is None or current < position) and self.keep(episode, number):
-                    yield self._row(episode, number, now)
+                if position is None or current < position:
+                    row = self._row(episode, number, now)
+                    if row is not None:
+                        yield row
             self._limit_scan(scanned, episode, 0)
 
     def before(self, position: SubSessionPosition | None) -> Iterator[Row]:
         """Yield the sub-sessions newer than *position*, the oldest first."""
-        now = self.query.world.now
+        now = self._now
         after = None if position is None else _shifted(position.mark, -1)
         found = self.query.find(now, after=after, before=None, newest_first=False)
         for scanned, episode in enumerate(found, 1):
             for number in range(len(episode.periods)):
                 current = SubSessionPosition(EpisodePosition.of(episode), number)
-                if (position is None or current > position) and self.keep(episode, number):
-                    yield self._row(episode, number, now)
+                if position is None or current > position:
+                    row = self._row(episode, number, now)
+                    if row is not None:
+                        yield row
             self._limit_scan(scanned, episode, len(episode.periods) - 1)
 
     def _limit_scan(self, scanned: int, episode: Episode, number: int) -> None:
@@ -205,9 +221,9 @@ def all_sessions(world: World) -> Sessions:
     return Sessions(SessionQuery(world=world, since=max(RECORDED_SINCE, HISTORY_START)))
 
 
-def all_sub_sessions(world: World) -> SubSessions:
-    """Return all sub-sessions."""
-    return SubSessions(SessionQuery(world=world))
+def all_sub_sessions(world: World, *, read_at: datetime | None = None) -> SubSessions:
+    """Return all sub-sessions, now or as they were shown at an instant."""
+    return SubSessions(SessionQuery(world=world), read_at=read_at)
 
 
 def add_sessions(world: World) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
 from ev_energy.simulator.charging._episodes import MAX_PERIODS
 from ev_energy.simulator.clock._instants import micros
-from ev_energy.simulator.http._problems import ProblemError, conflict, invalid
-from ev_energy.simulator.http._routes import Reply, detail, listing
+from ev_energy.simulator.http._paging import link_header
+from ev_energy.simulator.http._problems import ProblemError, conflict, invalid, not_found
+from ev_energy.simulator.http._routes import Reply, detail, listing, paged_reply, row_filter
 from ev_energy.simulator.resources.charging_sessions._energy import (
     delivered,
     energy_usage,
@@ -27,17 +30,21 @@ from ev_energy.simulator.resources.charging_sessions._session_query import (
     SessionQuery,
 )
 from ev_energy.simulator.resources.charging_sessions._sessions import all_sub_sessions
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import (
+    read_time,
+    unreliable_data,
+)
 from ev_energy.simulator.world._rows import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from ev_energy.simulator.charging._charging_site import ChangeKind
     from ev_energy.simulator.charging._episodes import Episode
     from ev_energy.simulator.http._routes import Call, Handler, Routes
     from ev_energy.simulator.resources.charging_sessions._sessions import SubSessions
     from ev_energy.simulator.world._rows import Row
-    from ev_energy.simulator.world._tables import Collection
     from ev_energy.simulator.world._world import World
 
 
@@ -91,8 +98,12 @@ def _limit_to_times(call: Call, sub_sessions: SubSessions) -> SubSessions:
         "lt": lambda instant, bound: instant is not None and instant < bound,
     }
     if query.get("is_finished") is False:
-        session_query = session_query.within(since=call.now - MAX_SESSION_LENGTH)
-    sub_sessions = type(sub_sessions)(session_query, sub_sessions.keep)
+        options = unreliable_data(call.world)
+        longest = MAX_SESSION_LENGTH
+        if options is not None:  # ends may be unknown for some time, and reads stale
+            longest += options.longest_delay + options.max_staleness
+        session_query = session_query.within(since=call.now - longest)
+    sub_sessions = attrs.evolve(sub_sessions, query=session_query)
     for what in ("start", "end"):
         for operator, test in tests.items():
             if (bound := query.get(f"{what}__{operator}")) is not None:
@@ -102,40 +113,53 @@ def _limit_to_times(call: Call, sub_sessions: SubSessions) -> SubSessions:
 
 def _compare(
     what: str, test: Callable[[int | None, int], bool], bound: int
-) -> Callable[[Episode, int], bool]:
-    def keep(episode: Episode, number: int) -> bool:
+) -> Callable[[Episode, int, datetime], bool]:
+    def keep(episode: Episode, number: int, _now: datetime) -> bool:
         period = episode.periods[number]
         return test(period.start_us if what == "start" else period.end_us, bound)
 
     return keep
 
 
-def _sub_sessions(call: Call) -> Collection:
+def _sub_sessions(call: Call) -> SubSessions:
     world, query = call.world, call.query
-    everything = all_sub_sessions(world)
-    sub_sessions = type(everything)(_limit_to_devices(call, _limit_to_user(call, everything.query)))
-    sub_sessions = _limit_to_times(call, sub_sessions)
+    everything = all_sub_sessions(world, read_at=read_time(world, call.now))
+    session_query = _limit_to_devices(call, _limit_to_user(call, everything.query))
+    sub_sessions = _limit_to_times(call, attrs.evolve(everything, query=session_query))
     if "is_finished" in query:
         finished: bool = query["is_finished"]
         sub_sessions = sub_sessions.where(
-            lambda e, number: (e.periods[number].end_us is not None) is finished
+            lambda e, number, _now: (e.periods[number].end_us is not None) is finished
         )
     if "mode" in query:
         mode = Mode(query["mode"])
         if mode is Mode.MANAGED_OTG:  # public charging is not managed, so no sub-session matches
-            return type(sub_sessions)(sub_sessions.query.at_sites(()))
-        sub_sessions = sub_sessions.where(lambda e, number: e.periods[number].mode is mode)
+            return _none_of(sub_sessions)
+        sub_sessions = sub_sessions.where(lambda e, number, _now: e.periods[number].mode is mode)
     minimum = query.get("energy_delivered_watt_hours__gte")
     maximum = query.get("energy_delivered_watt_hours__lte")
     if (minimum or 0) > _max_energy(world) or (maximum is not None and maximum < 0):
-        return type(sub_sessions)(sub_sessions.query.at_sites(()))
+        return _none_of(sub_sessions)
     if minimum is not None or maximum is not None:
         low, high = minimum or 0, _max_energy(world) if maximum is None else maximum
-        now = call.now
         sub_sessions = sub_sessions.where(
-            lambda e, number: low <= delivered(world, e, number, now) <= high
+            lambda e, number, now: low <= delivered(world, e, number, now) <= high
         )
     return sub_sessions
+
+
+def _none_of(sub_sessions: SubSessions) -> SubSessions:
+    return attrs.evolve(sub_sessions, query=sub_sessions.query.at_sites(()))
+
+
+def _list(call: Call) -> Reply:
+    predicate, sub_sessions = row_filter(call, _FILTERS), _sub_sessions(call)
+    reply, options = paged_reply(call, sub_sessions, predicate), unreliable_data(call.world)
+    cursor = call.query.get("page_after", call.query.get("page_before"))
+    is_fragile = options is not None and options.fragile_cursors
+    if is_fragile and cursor is not None and sub_sessions.get(cursor) is None:
+        return Reply([], headers={"Link": link_header()})
+    return reply
 
 
 def _max_energy(world: World) -> int:
@@ -156,7 +180,14 @@ _QUERY_PARAMETERS: Final[tuple[str, ...]] = (
 
 
 def _row(call: Call) -> Row:
-    return call.row(SUB_FOLDER, "charging_sub_session_id")
+    """Return the sub-session that the call names, as it is shown; 404 if it is not visible."""
+    is_read = call.facts.method == "GET"
+    read_at = read_time(call.world, call.now) if is_read else None
+    sub_sessions = all_sub_sessions(call.world, read_at=read_at)
+    row = sub_sessions.get(call.params["charging_sub_session_id"])
+    if row is None or not call.can_see(sub_sessions, row):
+        raise not_found()
+    return row
 
 
 def _energy_usage(call: Call) -> Reply:
@@ -262,8 +293,8 @@ ROUTES: Final[Routes] = {
     ("GET", _SESSION): detail(),
     ("POST", f"{_SESSION}/boost_start"): lambda call: _boost(call, "boost_start"),
     ("POST", f"{_SESSION}/boost_end"): lambda call: _boost(call, "boost_end"),
-    ("GET", "/charging_sub_sessions"): listing(_sub_sessions, filters=_FILTERS),
-    ("GET", _SUB_SESSION): detail(),
+    ("GET", "/charging_sub_sessions"): _list,
+    ("GET", _SUB_SESSION): lambda call: Reply(call.serialize(_row(call))),
     ("GET", f"{_SUB_SESSION}/energy_usage"): _energy_usage,
     ("GET", f"{_SUB_SESSION}/flags"): _part(flags),
     ("GET", f"{_SUB_SESSION}/debug_metadata"): _part(debug_metadata),
