@@ -17,7 +17,11 @@
     │   ├── UnauthorizedClientError    unauthorized_client
     │   ├── UnsupportedGrantTypeError  unsupported_grant_type
     │   └── InvalidScopeError          invalid_scope
-    ├── WebhookError               the body of a webhook delivery is not a valid event
+    ├── WebhookError               a delivery of a webhook is not accepted
+    │   ├── SignatureError             it is not signed with one of the secrets
+    │   ├── DeliveryTimestampError     it is signed, but too old or from the future
+    │   └── UnreadableEventError       its body is not a valid event
+    ├── InboxUnavailableError      the store of an inbox is unreachable
     ├── StateError                 a saved state cannot be resumed from
     ├── StateStoreError            a state store cannot be read or written
     │   └── StateConflictError         another process has saved a state in the meantime
@@ -52,7 +56,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 from ev_energy._error_base import EvEnergyError, NotExpandedError
 from ev_energy._redaction.scrub import printable
@@ -76,9 +80,11 @@ __all__ = [
     "CursorError",
     "DeadlineError",
     "DecodeError",
+    "DeliveryTimestampError",
     "EvEnergyError",
     "ForbiddenError",
     "ForeignOriginError",
+    "InboxUnavailableError",
     "InvalidClientError",
     "InvalidGrantError",
     "InvalidRequestError",
@@ -92,6 +98,7 @@ __all__ = [
     "RateLimitError",
     "ServerError",
     "SignInRequiredError",
+    "SignatureError",
     "StateConflictError",
     "StateError",
     "StateStoreError",
@@ -103,6 +110,7 @@ __all__ = [
     "UncommittedBatchError",
     "UnconfirmedWriteError",
     "UnprocessableError",
+    "UnreadableEventError",
     "UnsupportedGrantTypeError",
     "UploadError",
     "WebhookError",
@@ -312,11 +320,56 @@ class PagingError(CallError):
 
 
 class WebhookError(EvEnergyError):
-    """A delivery is not a valid event. ``body`` is its body, ``path`` the place in the JSON."""
+    """A delivery of a webhook is not accepted. ``body`` is its body, as received."""
+
+    def __init__(self, message: str, body: bytes) -> None:
+        super().__init__(message)
+        self.body = body
+
+
+class SignatureError(WebhookError):
+    """A delivery is not signed with one of the secrets: its sender is unknown.
+
+    Attributes:
+        step: The step that failed: ``"headers"`` if one is missing, repeated or malformed, or
+            ``"signature"`` if no signature is that of the body.
+    """
+
+    def __init__(self, message: str, body: bytes, step: Literal["headers", "signature"]) -> None:
+        super().__init__(message, body)
+        self.step: Final = step
+
+
+class DeliveryTimestampError(WebhookError):
+    """A delivery is signed, but was sent too long ago or in the future.
+
+    It is a replay of an old delivery, or one of the two clocks is wrong.
+
+    Attributes:
+        sent_at: When it was sent, by the sender's clock; UTC.
+        received_at: When it was verified, by this machine's clock; UTC.
+    """
+
+    def __init__(
+        self, message: str, body: bytes, *, sent_at: datetime, received_at: datetime
+    ) -> None:
+        super().__init__(message, body)
+        self.sent_at, self.received_at = sent_at, received_at
+
+
+class UnreadableEventError(WebhookError):
+    """The body of a delivery is not a valid event. ``path`` is the place in its JSON.
+
+    The sender should not repeat the delivery: its body will not change.
+    """
 
     def __init__(self, message: str, body: bytes, path: str = "$") -> None:
-        super().__init__(f"{printable(message)} (at {printable(path, _MAX_PATH)})")
-        self.body, self.path = body, path
+        super().__init__(f"{printable(message)} (at {printable(path, _MAX_PATH)})", body)
+        self.path = path
+
+
+class InboxUnavailableError(EvEnergyError):
+    """The store of an inbox is unreachable, so it is unknown whether a delivery was handled."""
 
 
 class StateError(EvEnergyError):

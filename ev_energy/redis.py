@@ -1,4 +1,4 @@
-"""One allowance and one set of tokens for many processes and machines, in Redis 5 or later.
+"""One allowance, set of tokens and inbox for many processes and machines, in Redis 5 or later.
 
 Requires the extra ``redis``: ``pip install ev-energy[redis]``.
 """
@@ -8,5 +8,6 @@ from __future__ import annotations
 from ev_energy._changes.redis_store import RedisStateStore
 from ev_energy.auth._redis_store import RedisTokenStore
 from ev_energy.budget._redis.budget import RedisBudget
+from ev_energy.webhooks._redis_inbox import RedisInboxStore
 
-__all__ = ["RedisBudget", "RedisStateStore", "RedisTokenStore"]
+__all__ = ["RedisBudget", "RedisInboxStore", "RedisStateStore", "RedisTokenStore"]

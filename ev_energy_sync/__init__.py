@@ -1,6 +1,7 @@
 """A blocking client for the ev.energy v2 API: `ev_energy` for code without ``await``.
 
-`Client` and `Pager` are defined here; models, errors and credentials are those of `ev_energy`.
+`Client`, `Pager` and some classes of `webhooks` are defined here; models, errors, credentials and
+everything else are those of `ev_energy`.
 Names are imported when they are first used.
 """
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ev_energy import errors as errors
     from ev_energy import hooks as hooks
     from ev_energy import models as models
-    from ev_energy import webhooks as webhooks
+    from ev_energy_sync import webhooks as webhooks
     from ev_energy_sync._blocking import Pager as Pager
     from ev_energy_sync._client import Client as Client
 
@@ -48,7 +49,7 @@ _EXPORTS = {
 }
 
 if not TYPE_CHECKING:  # type checkers would accept any name
-    __getattr__ = lazy_exports(__name__, _EXPORTS)
+    __getattr__ = lazy_exports(__name__, _EXPORTS, ("webhooks",))
 
 
 def __dir__() -> list[str]:

@@ -321,7 +321,7 @@ def test_delivery_is_repaired(type_: bytes, spelling: str) -> None:
     assert values["zzz"] == "\ufffd"
     assert str(values["grid_energy_delivered"]) in {"0.10", "0.1"}
     assert DriftKind.INVALID_TEXT in {drift.kind for drift in drifts}
-    with pytest.raises(errors.WebhookError):
+    with pytest.raises(errors.UnreadableEventError):
         webhooks.read(body, strict=True)
 
 

@@ -51,7 +51,8 @@ async def page():
         since = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
         saved = []
         load, save, store = lambda: saved[-1] if saved else None, saved.append, list
-        body = {event!r}
+        body, secret = {event!r}, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        headers = ev_energy.webhooks.Webhook(secret).sign(body)
 {body}
 
 asyncio.run(page())

@@ -124,7 +124,7 @@ def test_error_with_text_of_the_server_is_shown_in_one_short_line(
         errors.TokenError.of(400, {"error": text, "error_description": other}),
         errors.TokenStoreError(text),
         errors.TransportError(text, request),
-        errors.WebhookError(text, body, other),
+        errors.UnreadableEventError(text, body, other),
         ConnectionFault(text, sent=True),
     ]
     for error in made:

@@ -37,7 +37,8 @@ ORDER = (
     "_changes",
     "resources",
     "_client",
-    "webhooks changes expand otel keyring redis",
+    "webhooks changes expand otel keyring",
+    "redis",
     "__init__",
 )
 
@@ -83,7 +84,7 @@ SIMULATOR_UPWARD = {
 
 #: Packages that an extra installs, with the parts that may import them.
 EXTRAS = {
-    "redis": {"auth", "budget"},
+    "redis": {"auth", "budget", "webhooks"},
     "keyring": {"keyring"},
     "opentelemetry": {"otel"},
     "uvloop": {"_loop_thread"},

@@ -229,11 +229,11 @@ def events(body: bytes, text: str) -> str:
     assert_type(webhooks.read(text, strict=True), webhooks.Event)
     event = webhooks.read(body)
     match event:
-        case webhooks.ChargingSubSessionCreatedWebhook():
+        case webhooks.ChargingSubSessionCreated():
             assert_type(event, models.ChargingSubSessionCreatedWebhook)
             assert_type(event.data, ChargingSubSession)
             return event.data.id
-        case webhooks.ChargingSubSessionEndedWebhook(data=sub, timestamp=when):
+        case webhooks.ChargingSubSessionEnded(data=sub, timestamp=when):
             assert_type(sub, ChargingSubSession)
             assert_type(when, dt.datetime)
             return sub.id
@@ -254,6 +254,6 @@ def events_by_class(event: webhooks.Event) -> None:
 def events_that_are_none(body: bytes) -> None:
     try:
         webhooks.read(body, on_drift=print)
-    except errors.WebhookError as error:
+    except errors.UnreadableEventError as error:
         assert_type(error.body, bytes)
         assert_type(error.path, str)

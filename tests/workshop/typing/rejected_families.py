@@ -145,7 +145,7 @@ def events(body: bytes) -> ChargingSubSession:
 
 def matching(event: webhooks.Event) -> str:  # expect-error
     match event:  # expect-error
-        case webhooks.ChargingSubSessionCreatedWebhook():
+        case webhooks.ChargingSubSessionCreated():
             return event.type
-        case webhooks.ChargingSubSessionEndedWebhook():
+        case webhooks.ChargingSubSessionEnded():
             return event.type

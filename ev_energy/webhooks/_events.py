@@ -1,7 +1,4 @@
-"""Webhook events.
-
-``read(body)`` parses the body of a delivery. It does not verify the sender.
-"""
+"""The events that the API sends, and how the body of a delivery is read."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from ev_energy._codec.decode import decode, report_repair
 from ev_energy._codec.drift import DriftDetected, Reporter
 from ev_energy._codec.raw_json import DecodeFailure
-from ev_energy.errors import WebhookError
+from ev_energy.errors import UnreadableEventError
 from ev_energy.models import (
     ChargingSubSessionCreatedWebhook,
     ChargingSubSessionEndedWebhook,
@@ -23,19 +20,17 @@ from ev_energy.models._json import MAX_DOCUMENT_BYTES, LimitReached, encode_json
 if TYPE_CHECKING:
     from ev_energy._codec.drift import DriftHook
 
-__all__ = [
-    "ChargingSubSessionCreatedWebhook",
-    "ChargingSubSessionEndedWebhook",
-    "Event",
-    "UnknownEvent",
-    "read",
-]
-
+#: The event ``charging_sub_session.created``; its ``data`` is a `ChargingSubSession`.
+ChargingSubSessionCreated = ChargingSubSessionCreatedWebhook
+#: The event ``charging_sub_session.ended``; its ``data`` is a `ChargingSubSession`.
+ChargingSubSessionEnded = ChargingSubSessionEndedWebhook
 #: Any event. Use ``match`` to distinguish the classes.
-Event: TypeAlias = ChargingSubSessionCreatedWebhook | ChargingSubSessionEndedWebhook | UnknownEvent
-_CLASSES: Final[Mapping[str, type[Model]]] = {
-    "charging_sub_session.created": ChargingSubSessionCreatedWebhook,
-    "charging_sub_session.ended": ChargingSubSessionEndedWebhook,
+Event: TypeAlias = ChargingSubSessionCreated | ChargingSubSessionEnded | UnknownEvent
+
+#: The class of each type of event.
+EVENT_CLASSES: Final[Mapping[str, type[Model]]] = {
+    "charging_sub_session.created": ChargingSubSessionCreated,
+    "charging_sub_session.ended": ChargingSubSessionEnded,
 }
 #: Reports deviations to the log only.
 _log_only: Final = Reporter()
@@ -44,22 +39,26 @@ _log_only: Final = Reporter()
 def read(body: bytes | str, *, strict: bool = False, on_drift: DriftHook | None = None) -> Event:
     """Return the event in the *body* of a delivery: the received bytes, or their text.
 
+    This does not verify the sender: use `Webhook.verify`, unless something else has verified it.
+
     Parsing is as lenient as for replies: an unknown type becomes an `UnknownEvent`, unknown fields
     are kept in ``.extra``, a byte order mark is ignored, and half a surrogate pair becomes U+FFFD.
     Deviations from the models are reported to *on_drift* and the log.
 
     Raises:
-        WebhookError: The body is not a JSON object, is larger than a megabyte or cannot be decoded;
-            or, with *strict*, it deviates from the models.
+        UnreadableEventError: The body is not a JSON object, is larger than a megabyte or cannot be
+            decoded; or, with *strict*, it deviates from the models.
     """
     raw = encode_json_text(body) if isinstance(body, str) else body
     if len(raw) > MAX_DOCUMENT_BYTES:
-        raise WebhookError(f"a delivery must not be larger than {MAX_DOCUMENT_BYTES} bytes", raw)
+        raise UnreadableEventError(
+            f"a delivery must not be larger than {MAX_DOCUMENT_BYTES} bytes", raw
+        )
     document = read_document(raw)
     if document is None:
-        raise WebhookError("a delivery must be a JSON object", raw)
+        raise UnreadableEventError("a delivery must be a JSON object", raw)
     data, repair = document
-    model: type[Any] = _CLASSES.get(str(data.get("type")), UnknownEvent)
+    model: type[Any] = EVENT_CLASSES.get(str(data.get("type")), UnknownEvent)
     report = Reporter(on_drift, strict) if strict or on_drift else _log_only
     try:
         if repair is not None:
@@ -71,6 +70,6 @@ def read(body: bytes | str, *, strict: bool = False, on_drift: DriftHook | None 
         return cast(Event, decode(json, model, report, expanded=False))
     except (DecodeFailure, LimitReached) as error:
         path = error.path if isinstance(error, DecodeFailure) else "$"
-        raise WebhookError(f"not a valid event: {error}", raw, path) from None
+        raise UnreadableEventError(f"not a valid event: {error}", raw, path) from None
     except DriftDetected as error:
-        raise WebhookError(str(error), raw, error.drift.path) from None
+        raise UnreadableEventError(str(error), raw, error.drift.path) from None

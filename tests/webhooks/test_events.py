@@ -37,8 +37,8 @@ SUB_SESSION: dict[str, Any] = {
 CREATED = "charging_sub_session.created"
 ENDED = "charging_sub_session.ended"
 CLASSES = {
-    CREATED: webhooks.ChargingSubSessionCreatedWebhook,
-    ENDED: webhooks.ChargingSubSessionEndedWebhook,
+    CREATED: webhooks.ChargingSubSessionCreated,
+    ENDED: webhooks.ChargingSubSessionEnded,
 }
 
 
@@ -73,8 +73,8 @@ def test_links_are_parsed_expanded_or_not() -> None:
     plain = webhooks.read(delivery(), strict=True)
     vehicle = {"id": "vhcl01", "url": VEHICLE}
     expanded = webhooks.read(delivery(data={**SUB_SESSION, "vehicle": vehicle}))
-    assert isinstance(plain, webhooks.ChargingSubSessionCreatedWebhook)
-    assert isinstance(expanded, webhooks.ChargingSubSessionCreatedWebhook)
+    assert isinstance(plain, webhooks.ChargingSubSessionCreated)
+    assert isinstance(expanded, webhooks.ChargingSubSessionCreated)
     assert plain.data.vehicle is not None
     assert expanded.data.vehicle is not None
     assert (plain.data.vehicle.id, plain.data.vehicle.is_expanded) == ("vhcl01", False)
@@ -109,7 +109,7 @@ def test_unknown_fields_are_kept_and_reported() -> None:
     drift: list[Any] = []
     data = {**SUB_SESSION, "mode": "NEW", "newer": 1, "location": {"floor": 2}}
     event = webhooks.read(delivery(data=data, newest={"a": 1}), on_drift=drift.append)
-    assert isinstance(event, webhooks.ChargingSubSessionCreatedWebhook)
+    assert isinstance(event, webhooks.ChargingSubSessionCreated)
     assert event.extra == {"newest": {"a": 1}}
     assert event.data.extra == {"newer": 1}
     assert event.data.location.extra == {"floor": 2}
@@ -125,7 +125,7 @@ def test_unknown_fields_are_kept_and_reported() -> None:
 def test_deviating_event_is_parsed_leniently() -> None:
     drift: list[Any] = []
     event = webhooks.read(delivery(data={"id": 5}, timestamp="soon"), on_drift=drift.append)
-    assert isinstance(event, webhooks.ChargingSubSessionCreatedWebhook)
+    assert isinstance(event, webhooks.ChargingSubSessionCreated)
     assert (event.timestamp, event.data.id, event.data.url) == ("soon", 5, None)
     kinds = {(one.kind.value, one.path) for one in drift}
     assert {("wrong type", "$.timestamp"), ("wrong type", "$.data.id")} <= kinds
@@ -144,7 +144,7 @@ def test_deviating_event_is_parsed_leniently() -> None:
 )
 def test_deviation_in_strict_mode_is_an_error_with_its_path(body: bytes, path: str) -> None:
     for _ in range(2):
-        with pytest.raises(errors.WebhookError) as caught:
+        with pytest.raises(errors.UnreadableEventError) as caught:
             webhooks.read(body, strict=True)
         assert caught.value.path == path
         assert caught.value.body == body
@@ -174,7 +174,7 @@ def test_deviation_in_strict_mode_is_an_error_with_its_path(body: bytes, path: s
     ],
 )
 def test_invalid_body_is_an_error_with_the_body(body: bytes) -> None:
-    with pytest.raises(errors.WebhookError) as caught:
+    with pytest.raises(errors.UnreadableEventError) as caught:
         webhooks.read(body, strict=True)
     assert caught.value.body == body
     assert caught.value.path.startswith("$")
@@ -183,7 +183,9 @@ def test_invalid_body_is_an_error_with_the_body(body: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["", "nothing", "\ud800", "{\ud800}", "\ufeff"])
 def test_invalid_text_is_an_error(text: str) -> None:
-    with pytest.raises(errors.WebhookError, match="a delivery must be a JSON object") as caught:
+    with pytest.raises(
+        errors.UnreadableEventError, match="a delivery must be a JSON object"
+    ) as caught:
         webhooks.read(text)
     assert isinstance(caught.value.body, bytes)
     assert caught.value.path == "$"
@@ -204,7 +206,7 @@ def only_an_event_or_a_webhook_error(body: bytes | str) -> None:
     for strict in (False, True):
         try:
             event = webhooks.read(body, strict=strict)
-        except errors.WebhookError:
+        except errors.UnreadableEventError:
             continue
         assert isinstance(event, (*CLASSES.values(), webhooks.UnknownEvent))
         assert isinstance(event.to_dict(), dict)
