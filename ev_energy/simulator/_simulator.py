@@ -46,6 +46,7 @@ from ev_energy.simulator.webhooks._event_publisher import EventPublisher
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Generator, Iterable, Sequence
+    from datetime import datetime
     from types import TracebackType
     from typing import Unpack
 
@@ -73,7 +74,7 @@ class _Options(TypedDict, total=False):
     state: str | os.PathLike[str] | None
     fixed_secrets: bool
     service_time: TimeSource
-    webhook_timestamps: TimeSource
+    webhook_timestamps: TimeSource | Callable[[], datetime]
 
 
 class Simulator:
@@ -102,7 +103,8 @@ class Simulator:
             independent of the speed of the clock, or ``"world"``. Both include jumps of the
             clock.
         webhook_timestamps: The time that deliveries are signed with: ``"real"``, which receivers
-            compare with their own clock, or ``"world"``.
+            compare with their own clock, ``"world"``, or for receivers with a clock of their
+            own a function that returns its time.
     """
 
     _middlewares: ClassVar[Sequence[Middleware]] = ()
@@ -122,10 +124,11 @@ class Simulator:
         state: str | os.PathLike[str] | None = None,
         fixed_secrets: bool = False,
         service_time: TimeSource = "real",
-        webhook_timestamps: TimeSource = "real",
+        webhook_timestamps: TimeSource | Callable[[], datetime] = "real",
     ) -> None:
         service_time = checked_source("service_time", service_time)
-        webhook_timestamps = checked_source("webhook_timestamps", webhook_timestamps)
+        if not callable(webhook_timestamps):
+            webhook_timestamps = checked_source("webhook_timestamps", webhook_timestamps)
         path = None if state is None else Path(state)
         saved = None if path is None else read_state(path)
         self.seed = choose(saved, "seed", seed, 1)

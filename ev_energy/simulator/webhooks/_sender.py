@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
@@ -14,7 +15,7 @@ from ev_energy.simulator.webhooks._signing import make_secret, sign
 from ev_energy.simulator.webhooks._state import DeliveryFault
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
     from types import TracebackType
 
     from ev_energy.simulator._secrets import Secrets
@@ -34,8 +35,9 @@ class Webhooks(Outbox):
 
     Messages that are published earlier wait. Each endpoint receives one message after the other
     and has ``timeout`` real seconds to reply. ``timestamps`` is the time that deliveries are
-    signed with: ``"real"``, which receivers compare with their own clock, or ``"world"``, the
-    time of the simulated clock. Retries are signed anew.
+    signed with: ``"real"``, which receivers compare with their own clock, ``"world"``, the time
+    of the simulated clock, or a function that returns the time of the receivers. Retries are
+    signed anew.
     """
 
     def __init__(
@@ -45,10 +47,10 @@ class Webhooks(Outbox):
         secrets: Secrets | None = None,
         *,
         timeout: float = 15.0,
-        timestamps: TimeSource = "world",
+        timestamps: TimeSource | Callable[[], datetime] = "world",
     ) -> None:
         super().__init__(clock, random, secrets)
-        self._signing_time = time.time if timestamps == "real" else lambda: clock.now().timestamp()
+        self._signing_clock = _signing_clock(timestamps, clock)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._running: asyncio.Task[None] | None = None
         self._served: set[str] = set()
@@ -83,10 +85,38 @@ class Webhooks(Outbox):
     ) -> None:
         await self.close()
 
+    def signing_time(self) -> datetime:
+        """Return the time that a delivery would be signed with now.
+
+        A receiver that compares timestamps with this clock accepts all deliveries.
+        """
+        return self._signing_clock()
+
+    def block_until_settled(self) -> None:
+        """Block until all attempts that are due have been made, like `settled`.
+
+        For blocking code beside a simulator in a thread (`Simulator.in_thread`).
+
+        Raises:
+            RuntimeError: An event loop is running in this thread, which this would block, or the
+                simulator is not running.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise RuntimeError("An event loop is running in this thread: use 'await settled()'")
+        running = self._running
+        if running is None:
+            raise RuntimeError("The webhooks are not running; start the simulator first")
+        asyncio.run_coroutine_threadsafe(self.settled(), running.get_loop()).result()
+
     async def settled(self) -> None:
         """Return once all attempts that are due have been made.
 
-        Messages that are held for reordering are not due. Any event loop may wait for this.
+        Messages that are held for reordering are not due. Any event loop may wait for this;
+        blocking code calls `block_until_settled`.
         """
         with self._changed.listen() as changed:
             while True:
@@ -167,7 +197,7 @@ class Webhooks(Outbox):
     ) -> tuple[int | None, str | None]:
         now, body = self._clock.now(), message.body.encode()
         stale = DeliveryFault.STALE_TIMESTAMP in pending.faults
-        timestamp = int(self._signing_time()) - (_STALE_SECONDS if stale else 0)
+        timestamp = int(self.signing_time().timestamp()) - (_STALE_SECONDS if stale else 0)
         corrupt = DeliveryFault.CORRUPT_SIGNATURE in pending.faults
         secrets = [_WRONG_SECRET] if corrupt else endpoint.secrets(now)
         headers = {
@@ -187,3 +217,16 @@ class Webhooks(Outbox):
         # A ValueError means an impossible host.
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return None, f"{type(error).__name__}: {error}"
+
+
+def _signing_clock(
+    timestamps: TimeSource | Callable[[], datetime], clock: Clock
+) -> Callable[[], datetime]:
+    if timestamps == "world":
+        return clock.now
+    if callable(timestamps):
+        if timestamps().utcoffset() is None:
+            raise ValueError("webhook_timestamps: must return datetimes with a time zone")
+        return timestamps
+    real_time = time.time  # even if a test freezes the module's clock later
+    return lambda: datetime.fromtimestamp(real_time(), UTC)

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -213,6 +213,42 @@ async def test_deliveries_are_signed_with_simulated_time_if_so_configured(
         now = int(clock().timestamp())
     assert receiver.stamps
     assert {(stamp, is_valid) for _, stamp, is_valid in receiver.stamps} == {(now, True)}
+
+
+async def test_deliveries_are_signed_with_the_clock_of_the_receiver(receiver: Receiver) -> None:
+    now = datetime(2030, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    async with Simulator(vehicles=1, webhook_timestamps=lambda: now) as simulator:
+        receiver.secret = simulator.webhooks.add(receiver.url).secret
+        for _ in range(2):
+            simulator.webhooks.publish("an.event", {})
+            await simulator.webhooks.settled()
+            now += timedelta(days=1)
+    day = 86_400
+    stamps = [stamp for _, stamp, is_valid in receiver.stamps if is_valid]
+    assert stamps == [
+        int(datetime(2030, 1, 1, 10, tzinfo=UTC).timestamp()) + n * day for n in (0, 1)
+    ]
+
+
+def test_clock_of_the_receiver_must_have_a_time_zone() -> None:
+    with pytest.raises(ValueError, match="^webhook_timestamps: .* time zone"):
+        Simulator(vehicles=1, webhook_timestamps=lambda: datetime(2030, 1, 1))
+
+
+@pytest.mark.parametrize("speed", [0, 3600])
+async def test_receiver_with_a_real_clock_accepts_deliveries_of_any_simulated_time(
+    receiver: Receiver, speed: float
+) -> None:
+    clock = Clock(datetime(1999, 1, 1, tzinfo=UTC), speed=speed)
+    async with Simulator(vehicles=1, clock=clock) as simulator:
+        receiver.secret = simulator.webhooks.add(receiver.url).secret
+        for _ in range(3):
+            simulator.webhooks.publish("an.event", {})
+            clock.advance(days=366)
+        await simulator.webhooks.settled()
+        assert abs(simulator.webhooks.signing_time() - datetime.now(UTC)) < MINUTES
+    assert [is_valid for *_, is_valid in receiver.stamps] == [True] * 3
+    assert all(abs(stamp - time.time()) < 240 for _, stamp, _ in receiver.stamps)
 
 
 async def test_retries_are_signed_again_in_real_time(

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_energy import webhooks as sdk
+from ev_energy.simulator import Simulator
 from ev_energy.simulator._secrets import Secrets
 from ev_energy.simulator._seeded_random import SeededRandom
 from ev_energy.simulator.clock._clock import Clock
@@ -25,7 +26,7 @@ from ev_energy.simulator.webhooks import Delivery, Endpoint, Outcome, Webhooks, 
 from tests.helpers.recording_server import RecordingServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 CREATED = "charging_sub_session.created"
@@ -752,3 +753,29 @@ async def test_each_message_is_delivered_or_fails_after_eight_attempts_in_time(
         received = [a for a in played.arrivals if a.id == message_id]
         assert [a.at for a in received] == [d.at for d in attempts]
         assert len({a.body for a in received}) == 1
+
+
+def test_blocking_code_waits_until_deliveries_are_settled(
+    receiver_in_thread: RecordingServer,
+) -> None:
+    with Simulator.in_thread(vehicles=30, clock=Clock(speed=0)) as simulator:
+        simulator.webhooks.add(f"{receiver_in_thread.origin}/")
+        simulator.clock.advance(hours=12)
+        simulator.webhooks.block_until_settled()
+        assert len(receiver_in_thread.requests) == len(simulator.webhooks.deliveries) > 10
+    with pytest.raises(RuntimeError, match="not running"):
+        simulator.webhooks.block_until_settled()
+
+
+async def test_blocking_in_a_running_event_loop_is_refused(webhooks: Webhooks) -> None:
+    with pytest.raises(RuntimeError, match="await settled"):
+        webhooks.block_until_settled()
+
+
+@pytest.fixture
+def receiver_in_thread() -> Iterator[RecordingServer]:
+    async def accept(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    with RecordingServer(accept).in_thread() as server:
+        yield server
