@@ -23,6 +23,8 @@ _VERBS: Final[Mapping[str, str]] = {
     "_delete": "DELETE",
     "_delete_counting": "DELETE",
 }
+#: What methods return that call several operations again and again, and are none themselves.
+_STREAMS: Final = frozenset({"SubSessionStream"})
 #: The models of the verbs that take no model as an argument.
 _FIXED_MODELS: Final = {"_delete": "None", "_delete_counting": "Counts", "_redirect": "None"}
 #: Stands for the body members of an operation whose caller passes the whole body.
@@ -105,6 +107,7 @@ def operation_table(package: Path = _PACKAGE) -> tuple[Operation, ...]:
             _operation(sources, module, family, cls, function)
             for function in cls.body
             if isinstance(function, Function) and not function.name.startswith("_")
+            if function.returns is None or ast.unparse(function.returns) not in _STREAMS
         ]
     for source in sources.values():
         for name, cls in source.classes.items():

@@ -2,10 +2,32 @@
 
 A stream reads a listing again and again, merges webhooks into it, and hands over each change once.
 Its state is a text, which a store keeps, so that another process can continue the stream.
+``client.charging_sub_sessions.changes()`` returns the stream of charging sub-sessions.
 """
 
 from __future__ import annotations
 
+from ev_energy._changes.batch import Batch, Change, Created, Ended, Gone, Updated, Via
+from ev_energy._changes.queues import EventQueue, MemoryEventQueue, WebhookEvent
+from ev_energy._changes.status import StreamStatus
 from ev_energy._changes.stores import FileStateStore, MemoryStateStore, StateStore, StoredState
+from ev_energy._changes.stream import SubSessionStream
 
-__all__ = ["FileStateStore", "MemoryStateStore", "StateStore", "StoredState"]
+__all__ = [
+    "Batch",
+    "Change",
+    "Created",
+    "Ended",
+    "EventQueue",
+    "FileStateStore",
+    "Gone",
+    "MemoryEventQueue",
+    "MemoryStateStore",
+    "StateStore",
+    "StoredState",
+    "StreamStatus",
+    "SubSessionStream",
+    "Updated",
+    "Via",
+    "WebhookEvent",
+]

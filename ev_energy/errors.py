@@ -22,6 +22,7 @@
     │   ├── DeliveryTimestampError     it is signed, but too old or from the future
     │   └── UnreadableEventError       its body is not a valid event
     ├── InboxUnavailableError      the store of an inbox is unreachable
+    ├── EventQueueError            a queue of webhook events cannot be reached
     ├── StateError                 a saved state cannot be resumed from
     ├── StateStoreError            a state store cannot be read or written
     │   └── StateConflictError         another process has saved a state in the meantime
@@ -82,6 +83,7 @@ __all__ = [
     "DecodeError",
     "DeliveryTimestampError",
     "EvEnergyError",
+    "EventQueueError",
     "ForbiddenError",
     "ForeignOriginError",
     "InboxUnavailableError",
@@ -370,6 +372,10 @@ class UnreadableEventError(WebhookError):
 
 class InboxUnavailableError(EvEnergyError):
     """The store of an inbox is unreachable, so it is unknown whether a delivery was handled."""
+
+
+class EventQueueError(EvEnergyError):
+    """A queue of webhook events cannot be reached. Events may be lost, which costs freshness."""
 
 
 class StateError(EvEnergyError):

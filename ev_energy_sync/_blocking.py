@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ev_energy._api.paging import Pager as AsyncPager
 from ev_energy._messages import Page
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy_sync._loop_thread import Portal
+
+if TYPE_CHECKING:
+    from ev_energy._changes.stream import SubSessionStream as AsyncSubSessionStream
+    from ev_energy_sync.changes import SubSessionStream
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -28,6 +32,11 @@ class Blocking(Generic[A]):
 
     def _pager(self, aio: AsyncPager[T]) -> Pager[T]:
         return Pager(aio, self._portal)
+
+    def _sub_session_stream(self, aio: AsyncSubSessionStream) -> SubSessionStream:
+        from ev_energy_sync.changes import SubSessionStream
+
+        return SubSessionStream(aio, self._portal)
 
 
 class Pager(Blocking[AsyncPager[T]]):

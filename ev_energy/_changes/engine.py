@@ -60,29 +60,39 @@ class Engine:
         sweep_every: timedelta | None = timedelta(days=7),
         horizon: timedelta = timedelta(days=35),
         trust_webhooks: bool = True,
-        requests_per_second: Callable[[], float] = lambda: float("inf"),
+        seconds_for: Callable[[int], float] = lambda requests: 0.0,  # noqa: ARG005
     ) -> None:
         self.state, self.levels = state, tuple(levels)
         self.records = Records(state)
         self.passes = Passes(source, self.records, horizon)
         self.sweep = Sweep(source, self.records, sweep_every, horizon)
         self._trust_webhooks = trust_webhooks
-        self._requests_per_second = requests_per_second
+        self._seconds_for = seconds_for
         self._freshness, self._stretch = levels[0].every, 1.0
         self._webhooks: deque[ChargingSubSession] = deque(maxlen=_MAX_WEBHOOKS)
         self._resting_until: datetime | None = None
         self._has_checked_places = False
         self.webhooks_received = 0
-        self._told_by_webhooks = 0
-        self._polled_before = 0
+        self._told_by_webhooks = self._polled_before = 0
+        self._polled_without_webhooks = 0
+        """The number of beginnings and ends that polling found before the first webhook."""
 
     def offer(self, session: ChargingSubSession) -> None:
         """Take the sub-session of a webhook, at any time and in any thread.
 
         It only waits in a queue here: the state must not name what was not handed over.
         """
+        if not self.webhooks_received:
+            self._polled_without_webhooks = self.records.polled
         self._webhooks.append(session)
         self.webhooks_received += 1
+
+    @property
+    def webhooks_missed(self) -> int:
+        """The number of beginnings and ends that polling found since the first webhook."""
+        if not self.webhooks_received:
+            return 0
+        return self.records.polled - self._polled_without_webhooks
 
     @property
     def has_webhooks(self) -> bool:
@@ -191,6 +201,6 @@ class Engine:
             self._stretch = min(self._stretch * _STRETCH_STEP, _MAX_STRETCH)
         self._polled_before, self._told_by_webhooks = self.records.polled, 0
         tick = self.levels[0]
-        seconds = self.passes.pages_read.get(tick.name, 1) / self._requests_per_second()
+        seconds = self._seconds_for(self.passes.pages_read.get(tick.name, 1))
         every = max(self._freshness * self._stretch, timedelta(seconds=seconds))
         self.levels = (attrs.evolve(tick, every=every), *self.levels[1:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import attrs
@@ -14,13 +14,12 @@ from ev_energy.errors import CursorError, NotFoundError
 
 if TYPE_CHECKING:
     from ev_energy._api.paging import Pager
-    from ev_energy._changes.share import RequestShare
+    from ev_energy._changes.pace import Pace
+    from ev_energy._changes.server_clock import ServerClock
     from ev_energy.models.charging import ChargingSubSession
 
 #: Filters of the listing, by their names in the API.
 Query: TypeAlias = Mapping[str, Any]
-#: How much earlier than this machine's clock the server's time is taken to be, if it does not say.
-_WITHOUT_DATE: Final = timedelta(minutes=5)
 #: Seconds for one call: waiting for the budget delays a pass, and giving up would lose its place.
 _DEADLINE: Final = 7200.0
 
@@ -70,9 +69,13 @@ class ApiSource:
     """The listing of the API, as a client sees it."""
 
     def __init__(
-        self, caller: ApiCaller, family: Callable[[ApiCaller], Family], share: RequestShare
+        self,
+        caller: ApiCaller,
+        family: Callable[[ApiCaller], Family],
+        pace: Pace,
+        clock: ServerClock,
     ) -> None:
-        self._share, self._wall_clock = share, caller.state.wall_clock
+        self._pace, self._clock = pace, clock
         self._families = {
             urgent: family(
                 attrs.evolve(
@@ -87,14 +90,6 @@ class ApiSource:
             )
             for urgent in (True, False)
         }
-        self.has_dates = True
-        """Whether the latest reply had a ``Date`` header."""
-        self.offset = timedelta()
-        """The server's time minus this machine's."""
-
-    def now(self) -> datetime:
-        """Return an estimate of the server's time."""
-        return self._local_time() + self.offset
 
     async def pages(
         self, query: Query, cursor: str | None, *, urgent: bool
@@ -103,32 +98,23 @@ class ApiSource:
         pager = self._families[urgent].list(**query)
         pages = (pager if cursor is None else pager.resume(cursor)).pages()
         while True:
-            await self._share.take()
+            await self._pace.request()
             page = await anext(pages, None)
             if page is None:
                 return
-            at = self._time_of(page)
+            date = parse_date(page.response.header("date"))
+            at = self._clock.read(None if date is None else date.astimezone(UTC))
             yield ListedPage(page.items, at, _next_cursor(page), page.next_url is None)
             if page.next_url is None:
                 return
 
     async def get(self, id_: str, *, urgent: bool) -> ChargingSubSession | None:
         """Return one sub-session, or None if the API answers 404."""
-        await self._share.take()
+        await self._pace.request()
         try:
             return await self._families[urgent].get(id_)
         except NotFoundError:
             return None
-
-    def _time_of(self, page: Page[ChargingSubSession]) -> datetime:
-        date, local = parse_date(page.response.header("date")), self._local_time()
-        self.has_dates = date is not None
-        at = local - _WITHOUT_DATE if date is None else date.astimezone(UTC)
-        self.offset = timedelta() if date is None else at - local
-        return at
-
-    def _local_time(self) -> datetime:
-        return datetime.fromtimestamp(self._wall_clock(), UTC)
 
 
 def _next_cursor(page: Page[Any]) -> str | None:

@@ -1,9 +1,9 @@
 """The blocking twins of the async resource classes.
 
 There is one rule per kind of method: the twin of a coroutine waits for it, the twin of a method
-that returns a `Pager` wraps that, and any other public member is an error. Signatures and
-docstrings are copied from the source text and laid out as ruff would, so that every Python version
-writes the same files and nothing but Python is needed.
+that returns a listing or a stream wraps that, and any other public member is an error. Signatures
+and docstrings are copied from the source text and laid out as ruff would, so that every Python
+version writes the same files and nothing but Python is needed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ev_energy_sync._generate.source_text import (
+    WRAPPED,
     Imports,
     Method,
     UnsupportedSourceError,
@@ -103,7 +104,8 @@ def _public_methods(
     """Yield the public methods of *cls*.
 
     Raises:
-        UnsupportedSourceError: A public member is neither a coroutine nor returns a pager.
+        UnsupportedSourceError: A public member is neither a coroutine nor returns a listing or
+            stream.
     """
     for node in cls.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -118,8 +120,8 @@ def _public_methods(
             annotations = (*ast.walk(node.args), *ast.walk(returns))
             if _ASYNC & {part.id for part in annotations if isinstance(part, ast.Name)}:
                 raise UnsupportedSourceError(f"{name} takes or returns an awaitable")
-            is_pager = isinstance(returns, ast.Subscript) and ast.unparse(returns.value) == "Pager"
-            if is_pager == isinstance(node, ast.AsyncFunctionDef):
+            is_wrapped = ast.unparse(returns).partition("[")[0] in WRAPPED
+            if is_wrapped == isinstance(node, ast.AsyncFunctionDef):
                 raise UnsupportedSourceError(f"{name} is neither a coroutine nor returns a Pager")
             yield node
         elif not isinstance(node, ast.Expr | ast.Pass):
@@ -141,8 +143,8 @@ def _docstring(
 
 def _blocking_method(method: Method) -> str:
     call = ("self._aio." + method.name, method.call_arguments)
-    if method.is_pager:
-        body = nested_call("return self._pager", call)
+    if method.wrapped is not None:
+        body = nested_call(f"return self.{WRAPPED[method.wrapped][1]}", call)
     elif method.returns == "None":
         body = nested_call("self._portal.call", call)
     else:

@@ -12,6 +12,12 @@ from typing import Final
 import attrs
 
 WIDTH: Final = 100
+#: The classes of results that are not awaited, with the modules of their blocking twins, and the
+#: methods of `Blocking` that make these.
+WRAPPED: Final = {
+    "Pager": ("ev_energy_sync._blocking", "_pager"),
+    "SubSessionStream": ("ev_energy_sync.changes", "_sub_session_stream"),
+}
 
 
 class UnsupportedSourceError(Exception):
@@ -32,9 +38,10 @@ class Method:
     """All names in the signature."""
 
     @property
-    def is_pager(self) -> bool:
-        """Whether the method returns a pager; otherwise it is a coroutine."""
-        return self.returns.startswith("Pager[")
+    def wrapped(self) -> str | None:
+        """The class of a result that is not awaited; None if the method is a coroutine."""
+        name = self.returns.partition("[")[0]
+        return name if name in WRAPPED else None
 
     @staticmethod
     def parse(node: ast.FunctionDef | ast.AsyncFunctionDef, source: str, docstring: str) -> Method:
@@ -128,7 +135,7 @@ class Imports:
     """
 
     def __init__(self, tree: ast.Module, module: str) -> None:
-        self._origins = {"Pager": ("ev_energy_sync._blocking", "Pager")}
+        self._origins = {name: (module, name) for name, (module, _) in WRAPPED.items()}
         self._used: dict[str, set[str]] = {}
         self._type_checking_modules: set[str] = set()
         """Modules that the async source imports for type checkers only."""

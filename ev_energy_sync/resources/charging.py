@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ev_energy._unset import UNSET, Unset
@@ -25,8 +25,11 @@ from ev_energy.resources.charging import (
     SchedulePlansExpand,
 )
 from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync.changes import SubSessionStream
 
 if TYPE_CHECKING:
+    from ev_energy._changes.queues import EventQueue
+    from ev_energy._changes.stores import StateStore
     from ev_energy.models.evses import EVSE
     from ev_energy.models.users import User
     from ev_energy.models.vehicles import Vehicle
@@ -147,6 +150,72 @@ class ChargingSubSessions(Blocking[aio.ChargingSubSessions]):
         GET /charging_sub_sessions/{charging_sub_session_id}, scope charging_session:read.
         """
         return self._portal.call(self._aio.get(charging_sub_session_id, expand=expand))
+
+    def changes(
+        self,
+        *,
+        since: datetime,
+        state: str | None = None,
+        store: StateStore | None = None,
+        inbox: EventQueue | None = None,
+        budget: float = 0.5,
+        freshness: timedelta = timedelta(minutes=5),
+        look_back: timedelta = timedelta(hours=30),
+        sweep: timedelta | None = timedelta(days=7),
+        horizon: timedelta = timedelta(days=35),
+        trust_webhooks: bool = True,
+    ) -> SubSessionStream:
+        """Return the changes of sub-sessions, each once: beginnings, ends and later corrections.
+
+        The stream lists sub-sessions again and again, and takes webhooks as hints, which may be
+        lost, late, doubled or out of order. It hands over each change at least once; exactly once
+        to a consumer that stores the changes of a batch and its state in one transaction. Let one
+        process read it for each application and user, and store sub-sessions by their id. Nothing
+        is sent until the stream is iterated. Figures of a sub-session that has not ended change all
+        the time and are no changes; ``list(is_finished=False)`` has them.
+
+        Args:
+            since: Sub-sessions that ended before are not handed over. Ignored if there is a saved
+                state.
+            state: The state to continue from: ``batch.state`` of an earlier stream.
+            store: A store to continue from and to save each committed state in, instead of *state*.
+            inbox: A queue into which other processes put the events of webhooks.
+            budget: The share of the client's requests per hour that the stream may use, more than 0
+                and at most 1.
+            freshness: The time between two readings of the latest sub-sessions: how long the
+                stream takes to notice a change that no webhook told. It takes longer if *budget*
+                demands it, and up to four times as long while webhooks tell everything first.
+            look_back: The longest time between an event and its being readable, as for a device
+                that was offline, that the stream itself allows for. It reads this far back every
+                six hours.
+            sweep: The time between two comparisons of the past with what was handed over, which
+                find what became readable or was corrected later than *look_back* allows. None for
+                no comparisons.
+            horizon: How far back these comparisons go.
+            trust_webhooks: Whether an event that says what a reading would find now is handed over
+                at once. Otherwise, the sub-session is read first, which takes a request for each.
+
+        Raises:
+            ValueError: An argument is out of range, or both *state* and *store* are given.
+            StateError: *state* is not a state, or is of another version, API or user.
+
+        GET /charging_sub_sessions, scope charging_session:read, and for single sub-sessions
+        GET /charging_sub_sessions/{charging_sub_session_id}.
+        """
+        return self._sub_session_stream(
+            self._aio.changes(
+                since=since,
+                state=state,
+                store=store,
+                inbox=inbox,
+                budget=budget,
+                freshness=freshness,
+                look_back=look_back,
+                sweep=sweep,
+                horizon=horizon,
+                trust_webhooks=trust_webhooks,
+            )
+        )
 
     def energy_usage(
         self,

@@ -1,0 +1,165 @@
+"""Blocking streams of changes; the stores, queues and changes are those of `ev_energy.changes`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TypeVar
+
+from ev_energy.changes import Batch as AsyncBatch
+from ev_energy.changes import (
+    Change,
+    Created,
+    Ended,
+    EventQueue,
+    FileStateStore,
+    Gone,
+    MemoryEventQueue,
+    MemoryStateStore,
+    StateStore,
+    StoredState,
+    StreamStatus,
+    Updated,
+    Via,
+    WebhookEvent,
+)
+from ev_energy.changes import SubSessionStream as AsyncStream
+from ev_energy_sync._blocking import Blocking
+
+__all__ = [
+    "Batch",
+    "Change",
+    "Created",
+    "Ended",
+    "EventQueue",
+    "FileStateStore",
+    "Gone",
+    "MemoryEventQueue",
+    "MemoryStateStore",
+    "StateStore",
+    "StoredState",
+    "StreamStatus",
+    "SubSessionStream",
+    "Updated",
+    "Via",
+    "WebhookEvent",
+]
+
+T = TypeVar("T")
+
+
+class Batch(Blocking[AsyncBatch]):
+    """Some changes of sub-sessions, and the state of the stream after them.
+
+    Store both in one transaction, and each change is stored exactly once; or store the changes
+    first, and each is stored at least once. Then commit the batch.
+    """
+
+    __slots__ = ()
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The changes; empty if only the state has changed, as after a pass that found nothing."""
+        return self._aio.changes
+
+    @property
+    def state(self) -> str:
+        """The state of the stream after this batch, to pass to ``changes(state=...)``.
+
+        Read it before the batch is committed. Afterwards, this raises `ValueError` unless it was
+        read before or saved in a store, because the stream may have moved on.
+        """
+        return self._aio.state
+
+    @property
+    def revision(self) -> str:
+        """The revision of the state after this batch, as a `StateStore` counts it."""
+        return self._aio.revision
+
+    @property
+    def previous_revision(self) -> str | None:
+        """The revision of the state that this batch follows; None if there was none."""
+        return self._aio.previous_revision
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the stream waits before it asks for more."""
+        return self._aio.caught_up
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether `commit` has succeeded."""
+        return self._aio.is_committed
+
+    def __iter__(self) -> Iterator[Change]:
+        """Return an iterator over the changes."""
+        return iter(self._aio)
+
+    def __len__(self) -> int:
+        """Return the number of changes."""
+        return len(self._aio)
+
+    def commit(self) -> None:
+        """Save the state in the store, if there is one, and let the stream continue.
+
+        Committing again does nothing.
+
+        Raises:
+            StateConflictError: Another process has saved a state: it reads the same stream.
+            StateStoreError: The state cannot be saved. The batch may be committed again.
+        """
+        self._portal.call(self._aio.commit())
+
+
+class SubSessionStream(Blocking[AsyncStream], Iterator[Change]):
+    """The changes of charging sub-sessions, each once: beginnings, ends, and later corrections.
+
+    Iterate over it for the changes themselves: a batch is committed when the change after its last
+    one is asked for. Or iterate over `batches`, and commit each yourself. The iteration never
+    ends; it waits for changes. It may be left and continued at any time, also after an error or an
+    interrupt: nothing is lost, and what was handed over is not handed over again.
+
+    Connection failures, errors of the server and exhausted rate limits do not raise: the stream
+    logs them, waits, and continues at the same page; `status` shows them. All other errors raise.
+    """
+
+    __slots__ = ()
+
+    def __next__(self) -> Change:
+        """Return the next change; commit the batch of the previous one if it was its last."""
+        return self._portal.call(_next(self._aio))
+
+    def batches(self) -> Iterator[Batch]:
+        """Return an iterator over batches, each of which must be committed before the next.
+
+        A pass without changes gives an empty batch, since the state changes too; so does the
+        beginning, if nothing is due. Asking for the next batch without committing raises
+        `UncommittedBatchError`.
+        """
+        return _Batches(self._aio.batches(), self._portal)
+
+    def offer(self, event: WebhookEvent) -> None:
+        """Take an event of a webhook, from any thread. It is looked at when the stream is iterated.
+
+        Verify its sender before (`ev_energy.webhooks.Webhook.verify`). Events of unknown types are
+        ignored. Losing an event, or offering it twice, late, or out of order, is harmless: webhooks
+        make the stream faster, and polling makes it right.
+
+        Raises:
+            TypeError: *event* is not an event of ``ev_energy.webhooks``.
+        """
+        self._aio.offer(event)
+
+    def status(self) -> StreamStatus:
+        """Return where the stream is. Nothing is sent."""
+        return self._aio.status()
+
+
+class _Batches(Blocking[AsyncIterator[AsyncBatch]], Iterator[Batch]):
+    """An iterator with one call into the loop per batch."""
+
+    def __next__(self) -> Batch:
+        return Batch(self._portal.call(_next(self._aio)), self._portal)
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items)

@@ -1,0 +1,267 @@
+"""Runs an engine against a world that misbehaves, kills it, and compares the result with the truth.
+
+``python -m tests.helpers.changes.driver 20`` runs 20 seeds and prints what it cost and found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+import attrs
+
+from ev_energy._changes.batch import Change, Created, Ended, Gone
+from ev_energy._changes.digest import Projection
+from ev_energy._changes.engine import Engine
+from ev_energy._changes.levels import Level
+from ev_energy._changes.passes import Step
+from ev_energy._changes.state import SubSessionState
+from ev_energy.models import ChargingSubSession
+from tests.helpers.changes.adversary import (
+    EPOCH,
+    HOUR,
+    MINUTE,
+    Adversary,
+    Mailbox,
+    Treatment,
+)
+
+PROJECTION: Final = Projection.of(ChargingSubSession)
+HOST: Final = "api.ev.energy"
+LEVELS: Final = (
+    Level("tick", 2 * MINUTE, 5 * MINUTE),
+    Level("hour", HOUR, 3 * HOUR),
+    Level("deep", 6 * HOUR, 30 * HOUR),
+)
+
+
+class KilledError(Exception):
+    """The process was killed."""
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """How the process that reads the stream lives."""
+
+    commit: Literal["together", "after"] = "together"
+    """Whether hand-over and state are one transaction, or the state is saved after it."""
+    webhooks: bool = True
+    trust_webhooks: bool = True
+    kill: float = 0.05
+    """The probability of being killed at a batch."""
+    levels: Sequence[Level] = LEVELS
+    sweep_every: timedelta | None = timedelta(days=7)
+    on_step: Callable[[Engine, Step], None] = lambda engine, step: None
+
+
+@attrs.define
+class Result:
+    """What a run handed over, compared with the truth."""
+
+    world: Adversary
+    state: SubSessionState
+    truth: dict[str, ChargingSubSession]
+    got: dict[str, ChargingSubSession]
+    missing: list[str]
+    """Ids that were never handed over."""
+    wrong: list[str]
+    """Ids of which an older version was handed over last."""
+    ghosts: list[str]
+    """Ids that were deleted in time for a pass to notice, which was not handed over."""
+    doubles: int
+    """Changes that were handed over again, except by sweeps."""
+    disorder: int
+    """Ends before their beginnings."""
+    kills: int
+    state_size: int
+    """The largest size of the saved state in bytes."""
+    kinds: Counter[tuple[str, str]]
+    delays: list[float]
+    """Seconds between an end's being readable and its hand-over, sorted."""
+    gaps: list[str]
+
+
+class Process:
+    """The process that reads the stream, from one kill to the next."""
+
+    def __init__(self, seed: int, plan: Plan, treatment: Treatment | None = None) -> None:
+        self.rng, self.world, self.plan = (
+            random.Random(seed * 7 + 1),
+            Adversary(seed, treatment),
+            plan,
+        )
+        self.skew = timedelta(seconds=self.rng.uniform(-300, 300))
+        """How far the clock of this machine is wrong."""
+        self.since = EPOCH - self.rng.random() * 24 * HOUR
+        self.saved = SubSessionState.new(self.since, HOST, None, PROJECTION).dump()
+        self.engine: Engine | None = None
+        self.kill = plan.kill
+        self.got: dict[str, ChargingSubSession] = {}
+        self.log: Counter[tuple[str, str, str]] = Counter()
+        self.kinds: Counter[tuple[str, str]] = Counter()
+        self.begun: set[str] = set()
+        self.ends: dict[str, float] = {}
+        self.disorder = self.kills = self.state_size = 0
+        self.gaps: list[str] = []
+        mailbox = Mailbox(self.world, self._offer)
+        if plan.webhooks:
+            self.world.deliver = mailbox.deliver
+
+    def start(self) -> Engine:
+        """Return the engine; begin again from the saved state after a kill."""
+        if self.engine is None:
+            state = SubSessionState.load(self.saved, HOST, None, PROJECTION)
+            self.engine = Engine(
+                self.world,
+                state,
+                self.plan.levels,
+                sweep_every=self.plan.sweep_every,
+                trust_webhooks=self.plan.trust_webhooks,
+            )
+        return self.engine
+
+    async def work(self) -> None:
+        """Do all that is due, or be killed."""
+        engine = self.start()
+        try:
+            while (step := await engine.advance(self.world.now + self.skew)) is not None:
+                if not step.changes and not step.has_moved:
+                    continue
+                self._survive()
+                if self.plan.commit == "together":
+                    self._survive()
+                self.plan.on_step(engine, step)
+                self._receive(step.changes)
+                if self.plan.commit == "after":
+                    self._survive()
+                self.saved = engine.state.dump()
+                self.state_size = max(self.state_size, len(self.saved))
+        except KilledError:
+            self._die()
+
+    def _die(self) -> None:
+        assert self.engine is not None
+        self.kills += 1
+        self.gaps += self.engine.records.gaps
+        self.engine = None
+
+    def _survive(self) -> None:
+        if self.rng.random() < self.kill / 3:
+            raise KilledError
+
+    def _offer(self, session: ChargingSubSession) -> None:
+        if self.engine is not None:  # while the process is dead, webhooks are lost
+            self.engine.offer(session)
+
+    def _receive(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            kind = type(change).__name__
+            self.kinds[kind, change.via] += 1
+            digest = "" if isinstance(change, Gone) else PROJECTION.digest(change.session)
+            if change.via != "sweep":
+                self.log[change.id, kind, digest] += 1
+            self.disorder += isinstance(change, Ended) and change.id not in self.begun
+            if isinstance(change, Created):
+                self.begun.add(change.id)
+            if isinstance(change, Ended) and change.id not in self.ends:
+                shown = self.world.sessions[change.id].end_shown
+                self.ends[change.id] = (self.world.now - shown).total_seconds()
+            if isinstance(change, Gone):
+                self.got.pop(change.id, None)
+            else:
+                self.got[change.id] = change.session
+
+    def result(self) -> Result:
+        """Compare what was handed over with the truth."""
+        world, got, engine = self.world, self.got, self.start()
+        truth = world.truth(self.since)
+        sessions = world.sessions
+        return Result(
+            world=world,
+            state=engine.state,
+            truth=truth,
+            got=got,
+            missing=[id_ for id_ in truth if id_ not in got],
+            wrong=[
+                id_
+                for id_, view in truth.items()
+                if id_ in got and (view.end is not None or got[id_].end is not None)
+                if PROJECTION.digest(got[id_]) != PROJECTION.digest(view)
+            ],
+            ghosts=[
+                id_
+                for id_ in got
+                if sessions[id_].view(world.now) is None
+                and sessions[id_].gone < sessions[id_].end + 30 * HOUR
+            ],
+            doubles=sum(count - 1 for count in self.log.values()),
+            disorder=self.disorder,
+            kills=self.kills,
+            state_size=self.state_size,
+            kinds=self.kinds,
+            delays=sorted(self.ends.values()),
+            gaps=[*self.gaps, *engine.records.gaps],
+        )
+
+
+async def run(seed: int, plan: Plan | None = None, treatment: Treatment | None = None) -> Result:
+    """Read the stream of one world from its beginning to its end."""
+    process = Process(seed, plan or Plan(), treatment)
+    world, rng = process.world, process.rng
+    stop = EPOCH + timedelta(days=world.treatment.days + 14)
+    end = stop + timedelta(days=9)
+    while world.now < end:
+        process.start()
+        world.deliver()
+        if world.now > stop:
+            process.kill = 0.0  # a process that is killed all the time gets nowhere
+        await process.work()
+        pauses = (MINUTE, 2 * MINUTE, 10 * MINUTE, HOUR, 5 * HOUR * rng.random())
+        world.now += rng.choice(pauses)
+        if rng.random() < 0.005:
+            world.now += rng.random() * 60 * HOUR  # an outage
+    return process.result()
+
+
+def summary(results: Sequence[Result]) -> dict[str, Any]:
+    """Return the sums over *results*."""
+    delays = sorted(delay for result in results for delay in result.delays)
+    kinds = sum((result.kinds for result in results), Counter())
+    return {
+        "sub-sessions": sum(len(result.truth) for result in results),
+        "missing": sum(len(result.missing) for result in results),
+        "wrong": sum(len(result.wrong) for result in results),
+        "ghosts": sum(len(result.ghosts) for result in results),
+        "doubles": sum(result.doubles for result in results),
+        "disorder": sum(result.disorder for result in results),
+        "kills": sum(result.kills for result in results),
+        "requests": sum(result.world.requests for result in results),
+        "listings that ended early": sum(result.world.ended_early for result in results),
+        "largest state": max(result.state_size for result in results),
+        "gaps": sum(len(result.gaps) for result in results),
+        "kinds": {" ".join(kind): count for kind, count in sorted(kinds.items())},
+        "end told after, s (p50, p99)": [
+            round(delays[int(len(delays) * part)]) for part in (0.5, 0.99)
+        ],
+    }
+
+
+async def main(runs: int, first: int = 0) -> None:
+    """Run *runs* seeds from *first* on, and print the sums."""
+    results = []
+    for seed in range(first, first + runs):
+        result = await run(seed)
+        results.append(result)
+        if result.missing or result.wrong or result.ghosts:
+            print("seed", seed, result.missing[:3], result.wrong[:3], result.ghosts[:3], flush=True)
+    for name, value in summary(results).items():
+        print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*map(int, sys.argv[1:3])))
