@@ -6,7 +6,7 @@ import bisect
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import attrs
 
@@ -150,9 +150,18 @@ class Adversary:
             for _ in range(rng.choice((1, 1, 1, 4))):  # some have equal times
                 self._add(at)
         self.deliveries.sort()
-        self._by_latest = sorted(self.sessions.values(), key=SubSession.latest)
+        self._by_latest: list[SubSession] = sorted(self.sessions.values(), key=SubSession.latest)
         self.deliver: Callable[[], None] = lambda: None
         """Called while a request is under way."""
+
+    @classmethod
+    def with_sessions(cls, *sessions: SubSession, page_size: int = 100) -> Self:
+        """Return a world with *sessions* only, which sends no webhooks and answers at once."""
+        treatment = Treatment(days=-9, page_size=page_size, order="start", cursor="place", slow=0)
+        world = cls(0, treatment)
+        world.sessions = {session.id: session for session in sessions}
+        world._by_latest = sorted(sessions, key=SubSession.latest)
+        return world
 
     def truth(self, since: datetime) -> dict[str, ChargingSubSession]:
         """Return all that a stream from *since* on must have handed over by now."""

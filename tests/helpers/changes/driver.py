@@ -10,7 +10,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import attrs
@@ -56,7 +56,10 @@ class Plan:
     """The probability of being killed at a batch."""
     levels: Sequence[Level] = LEVELS
     sweep_every: timedelta | None = timedelta(days=7)
-    on_step: Callable[[Engine, Step], None] = lambda engine, step: None
+    settling_days: float = 14
+    """Days after the last sub-session until the kills stop; 9 more follow."""
+    on_step: Callable[[Process, Engine, Step], None] = lambda process, engine, step: None
+    """Called after the hand-over of each step."""
 
 
 @attrs.define
@@ -105,6 +108,8 @@ class Process:
         self.log: Counter[tuple[str, str, str]] = Counter()
         self.kinds: Counter[tuple[str, str]] = Counter()
         self.begun: set[str] = set()
+        self.handed_over: dict[str, str] = {}
+        """The digest of each sub-session that was handed over last."""
         self.ends: dict[str, float] = {}
         self.disorder = self.kills = self.state_size = 0
         self.gaps: list[str] = []
@@ -135,8 +140,8 @@ class Process:
                 self._survive()
                 if self.plan.commit == "together":
                     self._survive()
-                self.plan.on_step(engine, step)
                 self._receive(step.changes)
+                self.plan.on_step(self, engine, step)
                 if self.plan.commit == "after":
                     self._survive()
                 self.saved = engine.state.dump()
@@ -163,6 +168,7 @@ class Process:
             kind = type(change).__name__
             self.kinds[kind, change.via] += 1
             digest = "" if isinstance(change, Gone) else PROJECTION.digest(change.session)
+            self.handed_over[change.id] = digest
             if change.via != "sweep":
                 self.log[change.id, kind, digest] += 1
             self.disorder += isinstance(change, Ended) and change.id not in self.begun
@@ -213,7 +219,7 @@ async def run(seed: int, plan: Plan | None = None, treatment: Treatment | None =
     """Read the stream of one world from its beginning to its end."""
     process = Process(seed, plan or Plan(), treatment)
     world, rng = process.world, process.rng
-    stop = EPOCH + timedelta(days=world.treatment.days + 14)
+    stop = EPOCH + timedelta(days=world.treatment.days + process.plan.settling_days)
     end = stop + timedelta(days=9)
     while world.now < end:
         process.start()
@@ -226,6 +232,40 @@ async def run(seed: int, plan: Plan | None = None, treatment: Treatment | None =
         if rng.random() < 0.005:
             world.now += rng.random() * 60 * HOUR  # an outage
     return process.result()
+
+
+class Reader:
+    """Reads the stream of a world whose time passes evenly, without kills."""
+
+    def __init__(self, world: Adversary, since: datetime = EPOCH, **settings: Any) -> None:
+        self.world, self._settings = world, {"levels": LEVELS, **settings}
+        self.changes: list[Change] = []
+        self.engine = self._engine(SubSessionState.new(since, HOST, None, PROJECTION))
+
+    def restart(self) -> None:
+        """Begin again from the saved state."""
+        text = self.engine.state.dump()
+        self.engine = self._engine(SubSessionState.load(text, HOST, None, PROJECTION))
+
+    async def read_until(self, at: datetime, every: timedelta = 10 * MINUTE) -> list[str]:
+        """Read until *at*; return the changes since the last call, as ``"Ended csub1 poll"``."""
+        before = len(self.changes)
+        while self.world.now < at:
+            self.world.now = min(self.world.now + every, at)
+            await self.read()
+        return [_text(change) for change in self.changes[before:]]
+
+    async def read(self) -> None:
+        """Do all that is due."""
+        while (step := await self.engine.advance(self.world.now)) is not None:
+            self.changes += step.changes
+
+    def _engine(self, state: SubSessionState) -> Engine:
+        return Engine(self.world, state, **self._settings)
+
+
+def _text(change: Change) -> str:
+    return f"{type(change).__name__} {change.id} {change.via}"
 
 
 def summary(results: Sequence[Result]) -> dict[str, Any]:

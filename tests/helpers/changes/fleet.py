@@ -6,8 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -78,18 +77,16 @@ async def running_fleet(
     clock = Clock(speed=0)
 
     @web.middleware
-    async def dated(
+    async def count(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         fleet.requests += request.path.startswith("/v2/charging_sub_sessions")
-        response = await handler(request)
-        response.headers["Date"] = format_datetime(clock.now().astimezone(UTC), usegmt=True)
-        return response
+        return await handler(request)
 
-    class DatedSimulator(Simulator):
-        _middlewares = (*Simulator._middlewares, dated)
+    class CountingSimulator(Simulator):
+        _middlewares = (*Simulator._middlewares, count)
 
-    simulator = DatedSimulator(vehicles=vehicles, seed=seed, clock=clock, rate_limit=rate_limit)
+    simulator = CountingSimulator(vehicles=vehicles, seed=seed, clock=clock, rate_limit=rate_limit)
     async with simulator:
         auth = ClientCredentials(
             client_id=simulator.client_id, client_secret=simulator.client_secret
