@@ -219,6 +219,91 @@ def test_async_client_works_under_anyio(project: Project, words: tuple[str, ...]
     project.run(tests, *words, ini="" if words else STRICT).assert_outcomes(passed=1)
 
 
+RECEIVER = """
+    import datetime, pytest
+    from ev_energy import errors
+    from ev_energy.webhooks import ChargingSubSessionCreated, ChargingSubSessionEnded
+
+    def test_records(ev_energy_webhook_receiver, ev_energy_simulator):
+        receiver, sim = ev_energy_webhook_receiver, ev_energy_simulator
+        assert [(e.id, e.url, e.secret) for e in sim.webhooks.endpoints] == [
+            (receiver.endpoint_id, receiver.url, receiver.secret)
+        ]
+        sim.clock.advance(days=1)
+        sim.webhooks.block_until_settled()
+        assert receiver.deliveries == receiver.block_until(20)
+        assert {type(event) for event in receiver.events} == {
+            ChargingSubSessionCreated, ChargingSubSessionEnded
+        }
+        assert (receiver.failed, receiver.refused) == ([], [])
+
+    def test_fails(ev_energy_webhook_receiver, ev_energy_simulator):
+        receiver, webhooks = ev_energy_webhook_receiver, ev_energy_simulator.webhooks
+        receiver.fail_next(2, status=500)
+        name = webhooks.publish("an.event", {})
+        webhooks.block_until_settled()
+        ev_energy_simulator.clock.advance(seconds=5)
+        webhooks.block_until_settled()
+        assert [one.id for one in receiver.failed] == [name, name]
+        assert receiver.deliveries == []
+        ev_energy_simulator.clock.advance(minutes=5)
+        (delivery,) = receiver.block_until(1)
+        assert delivery.id == name
+        webhooks.block_until_settled()
+        assert [one.status for one in webhooks.deliveries] == [500, 500, 204]
+
+    def test_refuses(ev_energy_webhook_receiver, ev_energy_simulator):
+        receiver, webhooks = ev_energy_webhook_receiver, ev_energy_simulator.webhooks
+        webhooks.corrupt_signature(1)
+        webhooks.publish("an.event", {})
+        webhooks.stale_timestamp(1)
+        webhooks.publish("an.event", {})
+        webhooks.block_until_settled()
+        assert [type(error) for error in receiver.refused] == [
+            errors.SignatureError, errors.DeliveryTimestampError
+        ]
+        assert [one.status for one in webhooks.deliveries] == [400, 400]
+        webhooks.rotate_secret(receiver.endpoint_id)
+        webhooks.publish("an.event", {})
+        receiver.block_until(1)
+
+    def test_waits_no_longer_than_asked(ev_energy_webhook_receiver):
+        with pytest.raises(TimeoutError, match="0 of 1 deliveries"):
+            ev_energy_webhook_receiver.block_until(1, timeout=0)
+        with pytest.raises(ValueError, match="status"):
+            ev_energy_webhook_receiver.fail_next(1, status=204)
+        with pytest.raises(ValueError, match="deliveries"):
+            ev_energy_webhook_receiver.fail_next(-1)
+
+    @pytest.mark.asyncio
+    async def test_async(ev_energy_webhook_receiver, ev_energy_simulator):
+        receiver = ev_energy_webhook_receiver
+        with pytest.raises(TimeoutError, match="advance the clock"):
+            await receiver.wait_for(1, timeout=0)
+        ev_energy_simulator.clock.advance(hours=12)
+        assert len(await receiver.wait_for(5)) >= 5
+        await ev_energy_simulator.webhooks.settled()
+
+    @pytest.mark.ev_energy_simulator(webhook_timestamps="world")
+    def test_simulated_time(ev_energy_webhook_receiver, ev_energy_simulator):
+        ev_energy_simulator.webhooks.publish("an.event", {})
+        (delivery,) = ev_energy_webhook_receiver.block_until(1)
+        assert delivery.sent_at == ev_energy_simulator.clock.now()
+
+    @pytest.mark.ev_energy_simulator(
+        webhook_timestamps=lambda: datetime.datetime(2040, 1, 1, tzinfo=datetime.UTC)
+    )
+    def test_time_of_the_test(ev_energy_webhook_receiver, ev_energy_simulator):
+        ev_energy_simulator.webhooks.publish("an.event", {})
+        (delivery,) = ev_energy_webhook_receiver.block_until(1)
+        assert delivery.sent_at.year == 2040
+"""
+
+
+def test_webhook_receiver_verifies_and_records(project: Project) -> None:
+    project.run(RECEIVER).assert_outcomes(passed=7)
+
+
 def test_unused_plugin_imports_almost_nothing(project: Project) -> None:
     tests = """
         import sys
@@ -239,7 +324,12 @@ def test_pytest_lists_the_fixtures_and_the_marker(project: Project) -> None:
     shown = project.run("", "--markers").stdout.str()
     assert "@pytest.mark.ev_energy_simulator(vehicles=50, seed=1," in shown
     shown = project.run("", "--fixtures").stdout.str()
-    for name in ("ev_energy_simulator", "ev_energy_client", "ev_energy_sync_client"):
+    for name in (
+        "ev_energy_simulator",
+        "ev_energy_client",
+        "ev_energy_sync_client",
+        "ev_energy_webhook_receiver",
+    ):
         assert name in shown
 
 

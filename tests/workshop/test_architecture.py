@@ -54,7 +54,7 @@ BESIDE = {
     # If client and simulator shared logic, tests of one against the other would miss its mistakes.
     "simulator": {"models", "simulator", "_operations", "_version", "_contract"},
     # pytest loads this plugin in every run, so its functions import what they need.
-    "testing": {"__init__", "simulator"},
+    "testing": {"__init__", "errors", "simulator", "webhooks"},
 }
 
 #: The parts of the simulator. Each may import from the lines above its own, and from no other line.

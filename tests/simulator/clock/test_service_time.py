@@ -17,6 +17,7 @@ from aiohttp import web
 from ev_energy import Client, ClientCredentials
 from ev_energy.budget import MemoryBudget
 from ev_energy.simulator import Clock, Simulator
+from ev_energy.webhooks import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -167,9 +168,11 @@ class Receiver:
         self.secret = ""
         self.stamps: list[tuple[str, int, bool]] = []
         self.url = ""
+        self.raw: list[tuple[bytes, Any]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.read()
+        self.raw.append((body, request.headers))
         message, stamp = request.headers["svix-id"], request.headers["svix-timestamp"]
         key = base64.b64decode(self.secret.removeprefix("whsec_"))
         digest = hmac.new(key, f"{message}.{stamp}.".encode() + body, hashlib.sha256).digest()
@@ -248,6 +251,8 @@ async def test_receiver_with_a_real_clock_accepts_deliveries_of_any_simulated_ti
         await simulator.webhooks.settled()
         assert abs(simulator.webhooks.signing_time() - datetime.now(UTC)) < MINUTES
     assert [is_valid for *_, is_valid in receiver.stamps] == [True] * 3
+    webhook = Webhook(receiver.secret)
+    assert [webhook.verify(*delivery).type for delivery in receiver.raw] == ["an.event"] * 3
     assert all(abs(stamp - time.time()) < 240 for _, stamp, _ in receiver.stamps)
 
 
