@@ -17,12 +17,15 @@ _PACKAGE: Final = Path(__file__).parent
 _VERBS: Final[Mapping[str, str]] = {
     "_get": "GET",
     "_list": "GET",
+    "_list_log": "GET",
     "_redirect": "GET",
     "_post": "POST",
     "_patch": "PATCH",
     "_delete": "DELETE",
     "_delete_counting": "DELETE",
 }
+#: What the verbs of listings return.
+_PAGERS: Final = {"_list": "Pager", "_list_log": "LogPager"}
 #: What methods return that call several operations again and again, and are none themselves.
 _STREAMS: Final = frozenset({"SubSessionStream"})
 #: The models of the verbs that take no model as an argument.
@@ -152,13 +155,13 @@ def _operation(
     scope = _scope(source, call, keywords.pop("scope", None))
     body, envelope_key = keywords.pop("json", None), keywords.pop("envelope_key", None)
     model = ast.unparse(model_expr)
-    kind: ReplyKind = "list" if verb == "_list" else "one"
+    kind: ReplyKind = "list" if verb in _PAGERS else "one"
     if model == "None":
         kind = "redirect" if verb == "_redirect" else "none"
     returns = ast.unparse(function.returns) if function.returns else "nothing"
     # A reply that wraps the model may omit it.
     single = model if envelope_key is None else f"{model} | None"
-    expected = f"Pager[{model}]" if kind == "list" else single
+    expected = f"{_PAGERS[verb]}[{model}]" if kind == "list" else single
     if kind != "redirect" and returns != expected:
         _fail(
             source, function, f"{function.name} returns {returns}, but its call returns {expected}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
@@ -12,10 +13,14 @@ from ev_energy._runtime.build_lock import build_lock
 from ev_energy_sync._loop_thread import Portal
 
 if TYPE_CHECKING:
+    from ev_energy._changes.log_pager import LogPager as AsyncLogPager
+    from ev_energy._changes.stores import StateStore
     from ev_energy._changes.stream import SubSessionStream as AsyncSubSessionStream
-    from ev_energy_sync.changes import SubSessionStream
+    from ev_energy.models._base import Model
+    from ev_energy_sync.changes import LogStream, SubSessionStream
 
 A = TypeVar("A")
+M = TypeVar("M", bound="Model")
 T = TypeVar("T")
 
 
@@ -32,6 +37,9 @@ class Blocking(Generic[A]):
 
     def _pager(self, aio: AsyncPager[T]) -> Pager[T]:
         return Pager(aio, self._portal)
+
+    def _log_pager(self, aio: AsyncLogPager[M]) -> LogPager[M]:
+        return LogPager(aio, self._portal)
 
     def _sub_session_stream(self, aio: AsyncSubSessionStream) -> SubSessionStream:
         from ev_energy_sync.changes import SubSessionStream
@@ -86,6 +94,63 @@ class Pager(Blocking[AsyncPager[T]]):
         raises `CursorError`. Only ``page_size`` may differ, and keeps the value it had there.
         """
         return self._pager(self._aio.resume(cursor))
+
+
+class LogPager(Pager[M]):
+    """A listing of a log, newest first, which can be followed in the order of time."""
+
+    __slots__ = ()
+
+    def follow(
+        self,
+        *,
+        since: datetime,
+        state: str | None = None,
+        store: StateStore | None = None,
+        hold: timedelta = timedelta(0),
+        interval: timedelta = timedelta(minutes=15),
+        look_back: timedelta = timedelta(hours=26),
+        budget: float = 0.5,
+    ) -> LogStream[M]:
+        """Return the entries since a time in the order of time, each once, and then new ones.
+
+        Nothing is sent until the stream is iterated. All times are those of the entries and of the
+        server's clock; the clock of this machine only measures intervals.
+
+        Args:
+            since: The time of the earliest entry. Ignored if there is a saved state.
+            state: The state to continue from: ``batch.state`` of an earlier stream of this log.
+            store: A store to continue from and to save each committed state in, instead of
+                *state*. Each log needs its own.
+            hold: How long to wait before an entry is handed over, counted from its time. With 0,
+                entries are handed over at once, and one that the server shows late is flagged as
+                late. With a duration, entries that appear within it are in the strict order of
+                time.
+            interval: The time between two requests for new entries, at least. It is longer if
+                *budget* demands it.
+            look_back: The longest delay between the time of an entry and its appearing in the log.
+                Every six hours the stream reads this far back; entries that appear later than that
+                are missed.
+            budget: The share of the client's requests per hour that this stream may use, more than
+                0 and at most 1. Each stream has its own share.
+
+        Raises:
+            ValueError: An argument is out of range, or the listing has bounds of its own or starts
+                at a cursor.
+            TypeError: An argument has a wrong type.
+        """
+        from ev_energy_sync.changes import LogStream
+
+        aio = cast("AsyncLogPager[M]", self._aio).follow(
+            since=since,
+            state=state,
+            store=store,
+            hold=hold,
+            interval=interval,
+            look_back=look_back,
+            budget=budget,
+        )
+        return LogStream(aio, self._portal)
 
 
 class _Pages(Blocking[AsyncIterator[Page[T]]], Iterator[Page[T]]):

@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager, log_pager
 from ev_energy.models._base import Model
 
 if TYPE_CHECKING:
@@ -57,6 +58,18 @@ class Resource:
         **query: object,
     ) -> Pager[M]:
         return self._caller.pager(model, path, ids, scope, query, envelope_key)
+
+    def _list_log(
+        self,
+        model: type[M],
+        path: str,
+        /,
+        *ids: object,
+        scope: str | None,
+        envelope_key: str | None = None,
+        **query: object,
+    ) -> LogPager[M]:
+        return log_pager(self._caller, model, path, ids, scope, query, envelope_key)
 
     @overload
     def _post(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy.models._refs import Id, Key
@@ -71,12 +72,12 @@ class BoundaryMeters(Resource):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[BoundaryMeterStatusLogExpand] = (),
-    ) -> Pager[BoundaryMeterStatusLog]:
+    ) -> LogPager[BoundaryMeterStatusLog]:
         """List the measurements of a meter.
 
         GET /boundary_meters/{boundary_meter_id}/status_logs, scope boundary_meter:read.
         """
-        return self._list(
+        return self._list_log(
             BoundaryMeterStatusLog,
             "/boundary_meters/{boundary_meter_id}/status_logs",
             boundary_meter_id,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
@@ -436,12 +437,12 @@ class DispatcherLogs(Resource):
         logged_at__gte: datetime | None = None,
         logged_at__lte: datetime | None = None,
         expand: Sequence[ChargingSubSessionPartExpand] = (),
-    ) -> Pager[DispatcherLog]:
+    ) -> LogPager[DispatcherLog]:
         """List the commands of one sub-session, newest first, on a single page.
 
         GET /dispatcher_logs, scope debug:read.
         """
-        return self._list(
+        return self._list_log(
             DispatcherLog,
             "/dispatcher_logs",
             scope="debug:read",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import expand_values
 from ev_energy.models._refs import Id, Key
 from ev_energy.models.evses import CTClamp, CTClampLog
@@ -55,12 +56,12 @@ class CtClamps(Resource):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[CTClampLogExpand] = (),
-    ) -> Pager[CTClampLog]:
+    ) -> LogPager[CTClampLog]:
         """List the current measurements of a clamp.
 
         GET /ct_clamps/{ct_clamp_id}/logs, scope evse:read.
         """
-        return self._list(
+        return self._list_log(
             CTClampLog,
             "/ct_clamps/{ct_clamp_id}/logs",
             ct_clamp_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._codec.text import timestamp
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id, Key
@@ -107,12 +108,12 @@ class DispatchCoordinators(Resource):
         logged_at__gte: datetime | None = None,
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
-    ) -> Pager[DispatchLog]:
+    ) -> LogPager[DispatchLog]:
         """List the power that the coordinator's fleet drew.
 
         GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs, scope dispatch_coordinator:read.
         """  # noqa: E501  (the operation stays on one line)
-        return self._list(
+        return self._list_log(
             DispatchLog,
             "/dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs",
             dispatch_coordinator_id,

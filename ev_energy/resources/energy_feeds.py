@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy.models._refs import Id
 from ev_energy.models.carbon import CarbonFeed, CarbonIntensity
 from ev_energy.models.grid import GridFeed, GridLevel
@@ -37,7 +38,7 @@ class CarbonFeeds(Resource):
         started_at__gte: datetime | None = None,
         started_at__lte: datetime | None = None,
         page_size: int = 100,
-    ) -> Pager[CarbonIntensity]:
+    ) -> LogPager[CarbonIntensity]:
         """List the carbon intensities of a feed, latest start first.
 
         The API wraps each page in an object. Its other members, the URLs ``url`` and
@@ -45,7 +46,7 @@ class CarbonFeeds(Resource):
 
         GET /carbon_feeds/{carbon_feed_id}/carbon_intensities, scope carbon:read.
         """
-        return self._list(
+        return self._list_log(
             CarbonIntensity,
             "/carbon_feeds/{carbon_feed_id}/carbon_intensities",
             carbon_feed_id,
@@ -83,12 +84,12 @@ class GridFeeds(Resource):
         started_at__gte: datetime | None = None,
         started_at__lte: datetime | None = None,
         page_size: int = 100,
-    ) -> Pager[GridLevel]:
+    ) -> LogPager[GridLevel]:
         """List the grid signals of a feed, latest start first.
 
         GET /grid_feeds/{grid_feed_id}/levels, scope grid:read.
         """
-        return self._list(
+        return self._list_log(
             GridLevel,
             "/grid_feeds/{grid_feed_id}/levels",
             grid_feed_id,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import comma_separated, expand_values
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id, Key
@@ -144,12 +145,12 @@ class Evses(Resource):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
-    ) -> Pager[EVSEStatusLog]:
+    ) -> LogPager[EVSEStatusLog]:
         """List the states that an EVSE reported.
 
         GET /evses/{evse_id}/status_logs, scope evse:read.
         """
-        return self._list(
+        return self._list_log(
             EVSEStatusLog,
             "/evses/{evse_id}/status_logs",
             evse_id,
@@ -188,12 +189,12 @@ class Evses(Resource):
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
-    ) -> Pager[EVSECommandLog]:
+    ) -> LogPager[EVSECommandLog]:
         """List the commands sent to an EVSE.
 
         GET /evses/{evse_id}/command_logs, scope debug:read.
         """
-        return self._list(
+        return self._list_log(
             EVSECommandLog,
             "/evses/{evse_id}/command_logs",
             evse_id,
@@ -232,12 +233,12 @@ class Evses(Resource):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
-    ) -> Pager[EVSEAPIErrorLog]:
+    ) -> LogPager[EVSEAPIErrorLog]:
         """List failed attempts to reach an EVSE through its manufacturer's API.
 
         GET /evses/{evse_id}/error_logs, scope debug:read.
         """
-        return self._list(
+        return self._list_log(
             EVSEAPIErrorLog,
             "/evses/{evse_id}/error_logs",
             evse_id,
@@ -281,14 +282,14 @@ class Evses(Resource):
         error_code__in: Sequence[EVSEOCPPCallResponseErrorCode | str] | None = None,
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
-    ) -> Pager[EVSEOCPPLog]:
+    ) -> LogPager[EVSEOCPPLog]:
         """List the OCPP messages between the server and an EVSE.
 
         The filter *direction* is in capitals; the entries have ``Sent`` and ``Received``.
 
         GET /evses/{evse_id}/ocpp_logs, scope debug:read.
         """
-        return self._list(
+        return self._list_log(
             EVSEOCPPLog,
             "/evses/{evse_id}/ocpp_logs",
             evse_id,

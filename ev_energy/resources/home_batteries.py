@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy.models._refs import Id, Key
@@ -74,12 +75,12 @@ class HomeBatteries(Resource):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[HomeBatteryStatusLogExpand] = (),
-    ) -> Pager[HomeBatteryStatusLog]:
+    ) -> LogPager[HomeBatteryStatusLog]:
         """List the states that a home battery reported.
 
         GET /home_batteries/{home_battery_id}/status_logs, scope home_battery:read.
         """
-        return self._list(
+        return self._list_log(
             HomeBatteryStatusLog,
             "/home_batteries/{home_battery_id}/status_logs",
             home_battery_id,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
@@ -146,12 +147,12 @@ class SolarForecasts(Resource):
         started_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[SolarForecastLogExpand] = (),
-    ) -> Pager[SolarForecastLog]:
+    ) -> LogPager[SolarForecastLog]:
         """List the forecasts by period. The filters refer to its start, ``started_at``.
 
         GET /solar_forecasts/{solar_forecast_id}/forecast_logs, scope solar_forecast:read.
         """
-        return self._list(
+        return self._list_log(
             SolarForecastLog,
             "/solar_forecasts/{solar_forecast_id}/forecast_logs",
             solar_forecast_id,

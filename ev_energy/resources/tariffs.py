@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import expand_values
 from ev_energy._codec.text import as_id
 from ev_energy.models._refs import Id
@@ -124,12 +125,12 @@ class Tariffs(Resource):
         started_at__gte: datetime | None = None,
         started_at__lte: datetime | None = None,
         page_size: int = 100,
-    ) -> Pager[Price]:
+    ) -> LogPager[Price]:
         """List the prices of a tariff, latest start first. The token needs both scopes.
 
         GET /tariffs/{tariff_id}/prices, scope tariff:prices:read tariff:read.
         """
-        return self._list(
+        return self._list_log(
             Price,
             "/tariffs/{tariff_id}/prices",
             tariff_id,

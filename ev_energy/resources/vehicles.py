@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import expand_values
 from ev_energy._arguments import require_list
 from ev_energy._codec.encode import as_link
@@ -253,12 +254,12 @@ class Vehicles(Resource):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
-    ) -> Pager[VehicleStatusLog]:
+    ) -> LogPager[VehicleStatusLog]:
         """List the states that a vehicle reported.
 
         GET /vehicles/{vehicle_id}/status_logs, scope vehicle:read.
         """
-        return self._list(
+        return self._list_log(
             VehicleStatusLog,
             "/vehicles/{vehicle_id}/status_logs",
             vehicle_id,
@@ -297,12 +298,12 @@ class Vehicles(Resource):
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
-    ) -> Pager[VehicleAPIErrorLog]:
+    ) -> LogPager[VehicleAPIErrorLog]:
         """List failed attempts to reach a vehicle through its provider's API.
 
         GET /vehicles/{vehicle_id}/error_logs, scope vehicle:read.
         """
-        return self._list(
+        return self._list_log(
             VehicleAPIErrorLog,
             "/vehicles/{vehicle_id}/error_logs",
             vehicle_id,
@@ -341,12 +342,12 @@ class Vehicles(Resource):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
-    ) -> Pager[VehicleLocationLog]:
+    ) -> LogPager[VehicleLocationLog]:
         """List location reports: their times and whether the vehicle was home, not its position.
 
         GET /vehicles/{vehicle_id}/location_logs, scope vehicle:read.
         """
-        return self._list(
+        return self._list_log(
             VehicleLocationLog,
             "/vehicles/{vehicle_id}/location_logs",
             vehicle_id,
@@ -385,12 +386,12 @@ class Vehicles(Resource):
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
-    ) -> Pager[VehicleCommandLog]:
+    ) -> LogPager[VehicleCommandLog]:
         """List the commands sent to a vehicle.
 
         GET /vehicles/{vehicle_id}/command_logs, scope debug:read.
         """
-        return self._list(
+        return self._list_log(
             VehicleCommandLog,
             "/vehicles/{vehicle_id}/command_logs",
             vehicle_id,

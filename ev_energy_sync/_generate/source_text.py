@@ -15,6 +15,7 @@ WIDTH: Final = 100
 #: The classes of results that are not awaited, with the modules of their blocking twins, and the
 #: methods of `Blocking` that make these.
 WRAPPED: Final = {
+    "LogPager": ("ev_energy_sync._blocking", "_log_pager"),
     "Pager": ("ev_energy_sync._blocking", "_pager"),
     "SubSessionStream": ("ev_energy_sync.changes", "_sub_session_stream"),
 }

@@ -1,0 +1,459 @@
+"""Forward reading of a log that the API lists newest first.
+
+A pass lists the log from some time before the previous pass to the present, and hands over what was
+not handed over before (see `ev_energy._changes.levels`). It goes through the time in windows, the
+oldest first: what a window holds is in memory at once, since it arrives newest first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Final, Generic, Self, TypeVar
+
+import attrs
+
+from ev_energy._changes.levels import MARGIN, Level, up_to
+from ev_energy._changes.log_source import LogSource
+from ev_energy._changes.log_state import LogState
+from ev_energy._changes.log_walk import LogWalk
+from ev_energy._changes.pace import Pace
+from ev_energy._changes.server_clock import ServerClock
+from ev_energy._changes.stores import StateStore, revision_of
+from ev_energy.errors import (
+    BudgetExceeded,
+    BudgetUnavailableError,
+    EvEnergyError,
+    RateLimitError,
+    ServerError,
+    TransportError,
+    UncommittedBatchError,
+)
+from ev_energy.models._base import Model
+
+M = TypeVar("M", bound=Model)
+M_co = TypeVar("M_co", bound=Model, covariant=True)
+
+#: The longest window, and the shortest one, for logs with many entries.
+_LONGEST_WINDOW: Final = timedelta(days=1)
+_SHORTEST_WINDOW: Final = timedelta(minutes=1)
+#: The number of pages that a window should have, at most.
+_WINDOW_PAGES: Final = 20
+#: The number of entries in a batch, at most.
+_BATCH_SIZE: Final = 100
+#: How late entries may appear without being missed by the frequent passes.
+_TICK_LAG: Final = timedelta(minutes=10)
+#: The time between two passes that look back.
+_DEEP_EVERY: Final = timedelta(hours=6)
+#: Entries further ahead of the server's clock do not make others late: their clock is wrong, or
+#: they are forecasts.
+_CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+#: Seconds before the first repetition of a failed request. They double up to the interval.
+_FIRST_PAUSE: Final = 15.0
+_MAX_DOUBLINGS: Final = 16
+#: Errors that may pass by themselves, and that the client has already tried again for a while.
+_TRANSIENT: Final = (
+    TransportError,
+    ServerError,
+    RateLimitError,
+    BudgetExceeded,
+    BudgetUnavailableError,
+)
+_log: Final = logging.getLogger("ev_energy")
+
+
+@attrs.frozen
+class LogEntry(Generic[M_co]):
+    """An entry of a log, and whether it is late."""
+
+    item: M_co
+    late: bool
+    """Whether the entry is older than one that was handed over before."""
+
+
+class LogBatch(Generic[M]):
+    """Some entries of a log in the order of time, and the state of the stream after them.
+
+    Store both in one transaction, or the entries first; then commit the batch.
+    """
+
+    def __init__(
+        self,
+        entries: tuple[LogEntry[M], ...],
+        state: str,
+        *,
+        caught_up: bool,
+        commit: Callable[[LogBatch[M]], Awaitable[None]],
+    ) -> None:
+        self.entries = entries
+        """The entries in the order of time, oldest first; empty if a pass found nothing new."""
+        self.state = state
+        """The state of the stream after this batch, to pass to ``follow(state=...)``."""
+        self.revision = revision_of(state)
+        """The revision of the state after this batch, as a `StateStore` counts it."""
+        self.caught_up = caught_up
+        """Whether the pass has ended: the stream waits before it asks for more."""
+        self._commit = commit
+
+    def __iter__(self) -> Iterator[LogEntry[M]]:
+        """Return an iterator over the entries."""
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self.entries)
+
+    def __repr__(self) -> str:
+        return f"<LogBatch of {len(self.entries)} entries{', caught up' * self.caught_up}>"
+
+    async def commit(self) -> None:
+        """Save the state in the store, if there is one, and let the stream continue.
+
+        Committing again does nothing.
+
+        Raises:
+            StateConflictError: Another process has saved a state: it reads the same log.
+            StateStoreError: The state cannot be saved. The batch may be committed again.
+        """
+        await self._commit(self)
+
+
+@attrs.frozen(kw_only=True)
+class LogStatus:
+    """Where a stream is."""
+
+    through: datetime | None
+    """Entries until this time, by the server's clock, were handed over, except of late ones.
+
+    None before the first pass.
+    """
+    remembered: int
+    """The number of entries whose digests the state holds."""
+    requests: int
+    """The number of requests in the last hour."""
+    next_pass: float
+    """Seconds until the next pass; 0 during one."""
+    late: int
+    """The number of late entries that this stream has handed over."""
+    uses_server_clock: bool
+    """Whether the latest reply had a ``Date`` header.
+
+    Without one, the time of a pass is this machine's, less five minutes.
+    """
+    failure: EvEnergyError | None
+    """The error that the stream waits to pass; None if the latest request succeeded."""
+
+
+@attrs.frozen(kw_only=True)
+class FollowOptions:
+    """How a log is followed; see `LogPager.follow`."""
+
+    hold: timedelta
+    interval: timedelta
+    look_back: timedelta
+    state: str | None
+    store: StateStore | None
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Timing:
+    """The clocks of a client, and its pace."""
+
+    clock: Callable[[], float]
+    pause: Callable[[float], Awaitable[None]]
+    server: ServerClock
+    pace: Pace
+
+
+@attrs.define(eq=False)
+class _Pass:
+    """A pass of a level."""
+
+    level: Level
+    low: datetime
+    """Everything before this time has been read."""
+    began: datetime | None = None
+    """When the server made the first page; None before that."""
+    until: datetime | None = None
+    """The latest time that the last request asked for, if entries are held."""
+    requests: int = 0
+
+
+@attrs.define(eq=False)
+class _Window(Generic[M]):
+    """The new entries of a window that was read completely, without those handed over."""
+
+    high: datetime | None
+    """The end of the window; None for the last one of a pass."""
+    entries: deque[tuple[datetime, str, M]]
+
+
+class LogStream(AsyncIterator[M], Generic[M]):
+    """The entries of a log in the order of time, each once.
+
+    Iterate over it for the entries themselves: a batch is committed when the entry after it is
+    asked for. Or iterate over `batches`, which tell late entries, and commit each yourself. The
+    iteration never ends; it waits for new entries. It may be left and continued at any time, also
+    after an error.
+
+    Connection failures, errors of the server and exhausted rate limits do not raise: the stream
+    logs them, waits, and continues where it was; `status` shows them. All other errors raise.
+    """
+
+    def __init__(
+        self, source: LogSource[M], fresh: LogState, options: FollowOptions, timing: Timing
+    ) -> None:
+        self._source, self._fresh, self._options, self._timing = source, fresh, options, timing
+        self._levels = (
+            Level("tick", options.interval, _TICK_LAG),
+            Level("deep", _DEEP_EVERY, max(options.look_back, _TICK_LAG)),
+        )
+        self._state: LogState | None = None
+        self._revision: str | None = None
+        self._started: dict[str, float] = {}
+        """When the latest pass of each level began, by the monotonic clock."""
+        self._pass: _Pass | None = None
+        self._latest_requests = 0
+        """The number of requests of the latest pass."""
+        self._walk: LogWalk[M] | None = None
+        self._window: _Window[M] | None = None
+        self._window_length = _LONGEST_WINDOW
+        self._batch: LogBatch[M] | None = None
+        """The batch that was handed over and not committed."""
+        self._iterated: LogBatch[M] | None = None
+        """The batch whose entries plain iteration hands over."""
+        self._entries = iter(tuple[LogEntry[M], ...]())
+        self._is_running = False
+        self._late = self._failures = 0
+        self._failure: EvEnergyError | None = None
+
+    def __aiter__(self) -> Self:
+        """Return this stream: leaving the iteration and starting it again loses nothing."""
+        return self
+
+    async def __anext__(self) -> M:
+        """Return the next entry; commit the batch of the previous one if it was its last."""
+        while True:
+            for entry in self._entries:
+                return entry.item
+            if self._iterated is not None:
+                await self._iterated.commit()
+                self._iterated = None
+            self._iterated = await self._next_batch()
+            self._entries = iter(self._iterated)
+
+    def batches(self) -> AsyncIterator[LogBatch[M]]:
+        """Return an iterator over batches, each of which must be committed before the next.
+
+        A pass without new entries gives an empty batch, since the state changes too. Asking for the
+        next batch without committing raises `UncommittedBatchError`.
+        """
+        return _Batches(self._next_batch)
+
+    def status(self) -> LogStatus:
+        """Return where the stream is. Nothing is sent."""
+        state = self._state or self._fresh
+        waits = self._pass is None
+        return LogStatus(
+            through=state.through.get(self._levels[0].name),
+            remembered=state.remembered,
+            requests=self._timing.pace.sent,
+            next_pass=max(0.0, self._next_due(state)) if waits else 0.0,
+            late=self._late,
+            uses_server_clock=self._timing.server.is_known,
+            failure=self._failure,
+        )
+
+    async def _next_batch(self) -> LogBatch[M]:
+        if self._batch is not None:
+            raise UncommittedBatchError
+        if self._is_running:
+            raise RuntimeError("another task is waiting for the next entries of this stream")
+        self._is_running = True
+        try:
+            state = self._state = self._state or await self._load()
+            if self._pass is None:
+                self._pass = await self._begin_pass(state)
+            if self._window is None:
+                self._window = await self._read_window(state, self._pass)
+        finally:
+            self._is_running = False
+        return self._hand_over(state, self._pass, self._window)
+
+    async def _load(self) -> LogState:
+        options, text = self._options, self._options.state
+        if options.store is not None:
+            stored = await options.store.load()
+            if stored is not None:
+                text, self._revision = stored.text, stored.revision
+        return self._fresh if text is None else LogState.load(text, self._fresh.listing)
+
+    async def _begin_pass(self, state: LogState) -> _Pass:
+        while (seconds := self._next_due(state)) > 0:
+            await self._timing.pause(seconds)
+        level = next(each for each in reversed(self._levels) if self._due(each, state) <= 0)
+        now = self._timing.clock()
+        for each in up_to(self._levels, level):
+            self._started[each.name] = now
+        return _Pass(level, self._low(level, state))
+
+    def _next_due(self, state: LogState) -> float:
+        return min(self._due(level, state) for level in self._levels)
+
+    def _due(self, level: Level, state: LogState) -> float:
+        """Return the seconds until a pass of *level* is due; negative if it is overdue.
+
+        The frequent passes go by the monotonic clock, since the server's may stand still or jump.
+        The deep ones also go by the server's, which continues while no process reads the log.
+        """
+        through, started = state.through.get(level.name), self._started.get(level.name)
+        is_tick = level is self._levels[0]
+        if through is None or (is_tick and started is None):
+            return 0.0
+        every = level.every.total_seconds()
+        if is_tick:
+            every = max(every, self._timing.pace.seconds_for(self._latest_requests))
+        since_start = 0.0 if started is None else self._timing.clock() - started
+        if is_tick:
+            return every - since_start
+        due = through + level.every + self._options.hold - self._timing.server.now()
+        return min(due.total_seconds(), every - since_start)
+
+    def _low(self, level: Level, state: LogState) -> datetime:
+        through = state.through.get(level.name)
+        return state.floor if through is None else max(through - level.lag, state.floor)
+
+    async def _read_window(self, state: LogState, current: _Pass) -> _Window[M]:
+        """Read the next window of a pass, and return its new entries."""
+        while True:
+            walk = self._walk = self._walk or self._begin_walk(state, current)
+            if walk.pages_read == 0:
+                await self._read_page(walk, current)
+                if self._is_too_long(walk):
+                    self._walk = None
+                    continue
+            while not walk.is_complete:
+                await self._read_page(walk, current)
+            self._walk = None
+            if walk.pages_read <= _WINDOW_PAGES // 2:
+                self._window_length = min(2 * self._window_length, _LONGEST_WINDOW)
+            return _Window(walk.end, self._new_entries(state, current, walk))
+
+    def _begin_walk(self, state: LogState, current: _Pass) -> LogWalk[M]:
+        high = end = self._window_end(current.low)
+        server, hold = self._timing.server, self._options.hold
+        if end is None and hold and server.is_known:  # newer entries are not wanted yet
+            high = current.until = max(server.now() - hold + _CLOCK_TOLERANCE, current.low)
+        deep = current.level is not self._levels[0]
+        return LogWalk(self._source, state.projection, current.low, high, end=end, deep=deep)
+
+    def _window_end(self, low: datetime) -> datetime | None:
+        """Return the end of the window from *low*; None if it is the last one of the pass."""
+        end = low + self._window_length
+        is_last = end + self._window_length >= self._timing.server.now() - self._options.hold
+        return None if is_last else end
+
+    def _is_too_long(self, walk: LogWalk[M]) -> bool:
+        """Return whether the first page of *walk* shows that its window should be shorter.
+
+        The page tells how far apart the entries are, and the server's time.
+        """
+        if walk.span is not None:
+            fitting = max(_WINDOW_PAGES * walk.span, _SHORTEST_WINDOW)
+            if 2 * fitting < self._window_length:
+                self._window_length = fitting
+        end = self._window_end(walk.low)
+        return end is not None and (walk.end is None or end < walk.end) and not walk.is_complete
+
+    async def _read_page(self, walk: LogWalk[M], current: _Pass) -> None:
+        while True:
+            await self._timing.pace.request()
+            current.requests += 1
+            try:
+                page = await walk.read_page()
+            except _TRANSIENT as error:
+                await self._wait_after(error)
+            except EvEnergyError:
+                self._walk = None  # its iterator may be behind the page that could not be read
+                raise
+            else:
+                self._failure, self._failures = None, 0
+                if page is not None:
+                    date = self._timing.server.read(page.date)
+                    current.began = current.began or date
+                return
+
+    async def _wait_after(self, error: EvEnergyError) -> None:
+        self._failure = error
+        longest = max(self._options.interval.total_seconds(), _FIRST_PAUSE)
+        seconds = min(_FIRST_PAUSE * 2 ** min(self._failures, _MAX_DOUBLINGS), longest)
+        self._failures += 1
+        _log.warning("following a log: %s; trying again in %.0f s", error, seconds)
+        await self._timing.pause(seconds)
+
+    def _new_entries(
+        self, state: LogState, current: _Pass, walk: LogWalk[M]
+    ) -> deque[tuple[datetime, str, M]]:
+        until = self._through(current) if self._options.hold else None
+        entries = [
+            (at, digest, entry)
+            for (at, digest), entry in reversed(walk.entries.items())
+            if at >= state.floor and (until is None or at <= until) and not state.has(at, digest)
+        ]
+        return deque(sorted(entries, key=lambda entry: entry[0]))
+
+    def _through(self, current: _Pass) -> datetime:
+        """Return the time until which a pass reads the log completely."""
+        began = current.began or self._timing.server.now()
+        through = began - self._options.hold
+        return through if current.until is None else min(through, current.until)
+
+    def _hand_over(
+        self, state: LogState, current: _Pass, window: _Window[M]
+    ) -> LogBatch[M]:
+        count = min(len(window.entries), _BATCH_SIZE)
+        chunk = [window.entries.popleft() for _ in range(count)]
+        through = self._through(current)
+        present = through + self._options.hold
+        entries: list[LogEntry[M]] = []
+        for at, digest, item in chunk:
+            is_late = state.latest is not None and at < state.latest
+            entries.append(LogEntry(item, late=is_late))
+            self._late += is_late
+            state.add(at, digest)
+            if at <= present + _CLOCK_TOLERANCE:
+                state.latest = at if state.latest is None else max(at, state.latest)
+        is_last = not window.entries and window.high is None
+        if window.entries:
+            current.low = max(current.low, chunk[-1][0])
+        else:
+            self._window = None
+            current.low = window.high or current.low
+        for level in up_to(self._levels, current.level):
+            # Another process continues from here. What it reads again, it recognizes.
+            reached = through if is_last else min(through, current.low + level.lag)
+            state.through[level.name] = max(reached, state.through.get(level.name, reached))
+        if is_last:
+            self._latest_requests, self._pass = current.requests, None
+        state.forget_before(min(self._low(level, state) for level in self._levels) - MARGIN)
+        self._batch = LogBatch(
+            tuple(entries), state.dump(), caught_up=is_last, commit=self._commit
+        )
+        return self._batch
+
+    async def _commit(self, batch: LogBatch[M]) -> None:
+        if batch is not self._batch:
+            return
+        if self._options.store is not None:
+            self._revision = await self._options.store.save(batch.state, self._revision)
+        self._batch = None
+
+
+class _Batches(AsyncIterator[LogBatch[M]], Generic[M]):
+    def __init__(self, next_batch: Callable[[], Awaitable[LogBatch[M]]]) -> None:
+        self._next_batch = next_batch
+
+    async def __anext__(self) -> LogBatch[M]:
+        return await self._next_batch()
