@@ -19,7 +19,7 @@ from ev_energy._changes.levels import MARGIN, Level, up_to
 from ev_energy._changes.log_source import LogSource
 from ev_energy._changes.log_state import LogState
 from ev_energy._changes.log_walk import LogWalk
-from ev_energy._changes.pace import Pace
+from ev_energy._changes.pace import SHORTEST_PAUSE, Pace
 from ev_energy._changes.server_clock import ServerClock
 from ev_energy._changes.stores import StateStore, revision_of
 from ev_energy.errors import (
@@ -36,11 +36,11 @@ from ev_energy.models._base import Model
 M = TypeVar("M", bound=Model)
 M_co = TypeVar("M_co", bound=Model, covariant=True)
 
-#: The longest window, and the shortest one, for logs with many entries.
-_LONGEST_WINDOW: Final = timedelta(days=1)
-_SHORTEST_WINDOW: Final = timedelta(minutes=1)
-#: The number of pages that a window should have, at most.
+#: The number of pages that a window should have, at most. Its length is adjusted to that.
 _WINDOW_PAGES: Final = 20
+_FIRST_WINDOW: Final = timedelta(days=1)
+_LONGEST_WINDOW: Final = timedelta(days=32)
+_SHORTEST_WINDOW: Final = timedelta(minutes=1)
 #: The number of entries in a batch, at most.
 _BATCH_SIZE: Final = 100
 #: How late entries may appear without being missed by the frequent passes.
@@ -219,7 +219,7 @@ class LogStream(AsyncIterator[M], Generic[M]):
         """The number of requests of the latest pass."""
         self._walk: LogWalk[M] | None = None
         self._window: _Window[M] | None = None
-        self._window_length = _LONGEST_WINDOW
+        self._window_length = _FIRST_WINDOW
         self._batch: LogBatch[M] | None = None
         """The batch that was handed over and not committed."""
         self._iterated: LogBatch[M] | None = None
@@ -292,7 +292,7 @@ class LogStream(AsyncIterator[M], Generic[M]):
 
     async def _begin_pass(self, state: LogState) -> _Pass:
         while (seconds := self._next_due(state)) > 0:
-            await self._timing.pause(seconds)
+            await self._timing.pause(max(seconds, SHORTEST_PAUSE))
         level = next(each for each in reversed(self._levels) if self._due(each, state) <= 0)
         now = self._timing.clock()
         for each in up_to(self._levels, level):
@@ -381,6 +381,7 @@ class LogStream(AsyncIterator[M], Generic[M]):
             else:
                 self._failure, self._failures = None, 0
                 if page is not None:
+                    # Of the first page: later ones do not show what appeared in front of them.
                     date = self._timing.server.read(page.date)
                     current.began = current.began or date
                 return
@@ -410,20 +411,18 @@ class LogStream(AsyncIterator[M], Generic[M]):
         through = began - self._options.hold
         return through if current.until is None else min(through, current.until)
 
-    def _hand_over(
-        self, state: LogState, current: _Pass, window: _Window[M]
-    ) -> LogBatch[M]:
+    def _hand_over(self, state: LogState, current: _Pass, window: _Window[M]) -> LogBatch[M]:
         count = min(len(window.entries), _BATCH_SIZE)
         chunk = [window.entries.popleft() for _ in range(count)]
         through = self._through(current)
-        present = through + self._options.hold
+        latest = self._timing.server.now() + _CLOCK_TOLERANCE
         entries: list[LogEntry[M]] = []
         for at, digest, item in chunk:
             is_late = state.latest is not None and at < state.latest
             entries.append(LogEntry(item, late=is_late))
             self._late += is_late
             state.add(at, digest)
-            if at <= present + _CLOCK_TOLERANCE:
+            if at <= latest:
                 state.latest = at if state.latest is None else max(at, state.latest)
         is_last = not window.entries and window.high is None
         if window.entries:
@@ -438,9 +437,7 @@ class LogStream(AsyncIterator[M], Generic[M]):
         if is_last:
             self._latest_requests, self._pass = current.requests, None
         state.forget_before(min(self._low(level, state) for level in self._levels) - MARGIN)
-        self._batch = LogBatch(
-            tuple(entries), state.dump(), caught_up=is_last, commit=self._commit
-        )
+        self._batch = LogBatch(tuple(entries), state.dump(), caught_up=is_last, commit=self._commit)
         return self._batch
 
     async def _commit(self, batch: LogBatch[M]) -> None:

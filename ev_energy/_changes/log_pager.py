@@ -30,7 +30,7 @@ class LogPager(Pager[M]):
     """A listing of a log, newest first, which can be followed in the order of time."""
 
     def __init__(self, pager: Pager[M], log: ListedLog[M]) -> None:
-        self._fetcher = pager._fetcher
+        self._fetcher = pager._fetcher  # noqa: SLF001  (of the base class)
         self._log = log
 
     def follow(
@@ -71,11 +71,11 @@ class LogPager(Pager[M]):
                 at a cursor.
             TypeError: An argument has a wrong type.
         """
+        from ev_energy._changes.digest import Projection
         from ev_energy._changes.follow import FollowOptions, LogStream, Timing
         from ev_energy._changes.log_state import LogState
         from ev_energy._changes.pace import Pace
         from ev_energy._changes.server_clock import ServerClock
-        from ev_energy._changes.digest import Projection
 
         self._require_whole_listing()
         _require_durations({"hold": hold, "look_back": look_back}, allow_zero=True)
@@ -135,7 +135,7 @@ class LogPager(Pager[M]):
 
     def _evolve(self, **changes: Any) -> Pager[M]:
         pager = cast("LogPager[M]", super()._evolve(**changes))
-        pager._log = self._log
+        pager._log = self._log  # noqa: SLF001  (of this class)
         return pager
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from urllib.parse import unquote
 
 import attrs
@@ -74,9 +74,7 @@ class ListedLog(Generic[M]):
     def pager(self, caller: ApiCaller, **bounds: datetime | None) -> Pager[M]:
         """Return the listing between *bounds*."""
         query = {**self.query, **bounds}
-        return caller.pager(
-            self.model, self.path, self.ids, self.scope, query, self.envelope_key
-        )
+        return caller.pager(self.model, self.path, self.ids, self.scope, query, self.envelope_key)
 
     def pages(
         self, low: datetime, high: datetime | None, *, deep: bool

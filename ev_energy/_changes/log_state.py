@@ -36,7 +36,9 @@ class LogState:
     """When the latest complete pass of each level began, in the server's time."""
     latest: datetime | None = None
     """The greatest time of an entry that was handed over, except of those in the future."""
-    _digests: dict[int, set[bytes]] = attrs.field(factory=dict[int, set[bytes]])
+    _digests: dict[int, set[bytes]] = attrs.field(
+        factory=dict[int, set[bytes]], alias="digests"
+    )
     """The digests of the entries that were handed over, by the hour of their time."""
 
     @property
@@ -138,6 +140,4 @@ def _split(joined: str) -> set[bytes]:
     content = base64.b64decode(joined, validate=True)
     if len(content) % _DIGEST_SIZE:
         raise ValueError("a digest is incomplete")
-    return {
-        content[start : start + _DIGEST_SIZE] for start in range(0, len(content), _DIGEST_SIZE)
-    }
+    return {content[start : start + _DIGEST_SIZE] for start in range(0, len(content), _DIGEST_SIZE)}

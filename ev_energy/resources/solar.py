@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ev_energy._api.paging import Pager
-from ev_energy._changes.log_pager import LogPager
 from ev_energy._api.urls import expand_values
+from ev_energy._changes.log_pager import LogPager
 from ev_energy._codec.text import as_id
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id, Key

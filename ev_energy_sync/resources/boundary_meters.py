@@ -19,7 +19,7 @@ from ev_energy.resources.boundary_meters import (
     BoundaryMeterModelExpand,
     BoundaryMeterStatusLogExpand,
 )
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 
 class BoundaryMeters(Blocking[aio.BoundaryMeters]):
@@ -56,12 +56,12 @@ class BoundaryMeters(Blocking[aio.BoundaryMeters]):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[BoundaryMeterStatusLogExpand] = (),
-    ) -> Pager[BoundaryMeterStatusLog]:
+    ) -> LogPager[BoundaryMeterStatusLog]:
         """List the measurements of a meter.
 
         GET /boundary_meters/{boundary_meter_id}/status_logs, scope boundary_meter:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.status_logs(
                 boundary_meter_id,
                 sampled_at__gte=sampled_at__gte,

@@ -24,7 +24,7 @@ from ev_energy.resources.charging import (
     ChargingSubSessionPartExpand,
     SchedulePlansExpand,
 )
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 from ev_energy_sync.changes import SubSessionStream
 
 if TYPE_CHECKING:
@@ -358,12 +358,12 @@ class DispatcherLogs(Blocking[aio.DispatcherLogs]):
         logged_at__gte: datetime | None = None,
         logged_at__lte: datetime | None = None,
         expand: Sequence[ChargingSubSessionPartExpand] = (),
-    ) -> Pager[DispatcherLog]:
+    ) -> LogPager[DispatcherLog]:
         """List the commands of one sub-session, newest first, on a single page.
 
         GET /dispatcher_logs, scope debug:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.list(
                 charging_sub_session_id=charging_sub_session_id,
                 logged_at__gte=logged_at__gte,

@@ -10,7 +10,7 @@ from ev_energy.models._refs import Id, Key
 from ev_energy.models.evses import CTClamp, CTClampLog
 from ev_energy.resources import ct_clamps as aio
 from ev_energy.resources.ct_clamps import CTClampExpand, CTClampLogExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 
 class CtClamps(Blocking[aio.CtClamps]):
@@ -38,12 +38,12 @@ class CtClamps(Blocking[aio.CtClamps]):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[CTClampLogExpand] = (),
-    ) -> Pager[CTClampLog]:
+    ) -> LogPager[CTClampLog]:
         """List the current measurements of a clamp.
 
         GET /ct_clamps/{ct_clamp_id}/logs, scope evse:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.logs(
                 ct_clamp_id,
                 sampled_at__gte=sampled_at__gte,

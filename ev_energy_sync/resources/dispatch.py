@@ -14,7 +14,7 @@ from ev_energy.models.dispatch import (
     DispatchLog,
 )
 from ev_energy.resources import dispatch as aio
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 
 class DispatchCoordinators(Blocking[aio.DispatchCoordinators]):
@@ -93,12 +93,12 @@ class DispatchCoordinators(Blocking[aio.DispatchCoordinators]):
         logged_at__gte: datetime | None = None,
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
-    ) -> Pager[DispatchLog]:
+    ) -> LogPager[DispatchLog]:
         """List the power that the coordinator's fleet drew.
 
         GET /dispatch_coordinators/{dispatch_coordinator_id}/dispatch_logs, scope dispatch_coordinator:read.
         """  # noqa: E501  (the operation stays on one line)
-        return self._pager(
+        return self._log_pager(
             self._aio.dispatch_logs(
                 dispatch_coordinator_id,
                 logged_at__gte=logged_at__gte,

@@ -9,7 +9,7 @@ from ev_energy.models._refs import Id
 from ev_energy.models.carbon import CarbonFeed, CarbonIntensity
 from ev_energy.models.grid import GridFeed, GridLevel
 from ev_energy.resources import energy_feeds as aio
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 
 class CarbonFeeds(Blocking[aio.CarbonFeeds]):
@@ -36,7 +36,7 @@ class CarbonFeeds(Blocking[aio.CarbonFeeds]):
         started_at__gte: datetime | None = None,
         started_at__lte: datetime | None = None,
         page_size: int = 100,
-    ) -> Pager[CarbonIntensity]:
+    ) -> LogPager[CarbonIntensity]:
         """List the carbon intensities of a feed, latest start first.
 
         The API wraps each page in an object. Its other members, the URLs ``url`` and
@@ -44,7 +44,7 @@ class CarbonFeeds(Blocking[aio.CarbonFeeds]):
 
         GET /carbon_feeds/{carbon_feed_id}/carbon_intensities, scope carbon:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.carbon_intensities(
                 carbon_feed_id,
                 started_at__gte=started_at__gte,
@@ -78,12 +78,12 @@ class GridFeeds(Blocking[aio.GridFeeds]):
         started_at__gte: datetime | None = None,
         started_at__lte: datetime | None = None,
         page_size: int = 100,
-    ) -> Pager[GridLevel]:
+    ) -> LogPager[GridLevel]:
         """List the grid signals of a feed, latest start first.
 
         GET /grid_feeds/{grid_feed_id}/levels, scope grid:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.levels(
                 grid_feed_id,
                 started_at__gte=started_at__gte,

@@ -30,7 +30,7 @@ from ev_energy.resources.evses import (
     EVSELogExpand,
     OcppDirection,
 )
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong
@@ -116,12 +116,12 @@ class Evses(Blocking[aio.Evses]):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
-    ) -> Pager[EVSEStatusLog]:
+    ) -> LogPager[EVSEStatusLog]:
         """List the states that an EVSE reported.
 
         GET /evses/{evse_id}/status_logs, scope evse:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.status_logs(
                 evse_id,
                 sampled_at__gte=sampled_at__gte,
@@ -152,12 +152,12 @@ class Evses(Blocking[aio.Evses]):
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
-    ) -> Pager[EVSECommandLog]:
+    ) -> LogPager[EVSECommandLog]:
         """List the commands sent to an EVSE.
 
         GET /evses/{evse_id}/command_logs, scope debug:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.command_logs(
                 evse_id,
                 logged_at__gte=logged_at__gte,
@@ -188,12 +188,12 @@ class Evses(Blocking[aio.Evses]):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
-    ) -> Pager[EVSEAPIErrorLog]:
+    ) -> LogPager[EVSEAPIErrorLog]:
         """List failed attempts to reach an EVSE through its manufacturer's API.
 
         GET /evses/{evse_id}/error_logs, scope debug:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.error_logs(
                 evse_id,
                 sampled_at__gte=sampled_at__gte,
@@ -229,14 +229,14 @@ class Evses(Blocking[aio.Evses]):
         error_code__in: Sequence[EVSEOCPPCallResponseErrorCode | str] | None = None,
         page_size: int = 100,
         expand: Sequence[EVSELogExpand] = (),
-    ) -> Pager[EVSEOCPPLog]:
+    ) -> LogPager[EVSEOCPPLog]:
         """List the OCPP messages between the server and an EVSE.
 
         The filter *direction* is in capitals; the entries have ``Sent`` and ``Received``.
 
         GET /evses/{evse_id}/ocpp_logs, scope debug:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.ocpp_logs(
                 evse_id,
                 sampled_at__gte=sampled_at__gte,

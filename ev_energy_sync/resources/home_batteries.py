@@ -19,7 +19,7 @@ from ev_energy.resources.home_batteries import (
     HomeBatteryModelExpand,
     HomeBatteryStatusLogExpand,
 )
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 
 class HomeBatteries(Blocking[aio.HomeBatteries]):
@@ -59,12 +59,12 @@ class HomeBatteries(Blocking[aio.HomeBatteries]):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[HomeBatteryStatusLogExpand] = (),
-    ) -> Pager[HomeBatteryStatusLog]:
+    ) -> LogPager[HomeBatteryStatusLog]:
         """List the states that a home battery reported.
 
         GET /home_batteries/{home_battery_id}/status_logs, scope home_battery:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.status_logs(
                 home_battery_id,
                 sampled_at__gte=sampled_at__gte,

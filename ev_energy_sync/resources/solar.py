@@ -12,7 +12,7 @@ from ev_energy.models._refs import Id, Key
 from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
 from ev_energy.resources import solar as aio
 from ev_energy.resources.solar import SolarArrayExpand, SolarForecastLogExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.vehicles import Vehicle
@@ -115,12 +115,12 @@ class SolarForecasts(Blocking[aio.SolarForecasts]):
         started_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[SolarForecastLogExpand] = (),
-    ) -> Pager[SolarForecastLog]:
+    ) -> LogPager[SolarForecastLog]:
         """List the forecasts by period. The filters refer to its start, ``started_at``.
 
         GET /solar_forecasts/{solar_forecast_id}/forecast_logs, scope solar_forecast:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.forecast_logs(
                 solar_forecast_id,
                 started_at__gte=started_at__gte,

@@ -11,7 +11,7 @@ from ev_energy.models._refs import Id
 from ev_energy.models.tariffs import Price, Supplier, Tariff, TariffDetail
 from ev_energy.resources import tariffs as aio
 from ev_energy.resources.tariffs import TariffDetailExpand, TariffExpand, TariffOptional
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
@@ -107,12 +107,12 @@ class Tariffs(Blocking[aio.Tariffs]):
         started_at__gte: datetime | None = None,
         started_at__lte: datetime | None = None,
         page_size: int = 100,
-    ) -> Pager[Price]:
+    ) -> LogPager[Price]:
         """List the prices of a tariff, latest start first. The token needs both scopes.
 
         GET /tariffs/{tariff_id}/prices, scope tariff:prices:read tariff:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.prices(
                 tariff_id,
                 started_at__gte=started_at__gte,

@@ -24,7 +24,7 @@ from ev_energy.models.vehicles import (
 )
 from ev_energy.resources import vehicles as aio
 from ev_energy.resources.vehicles import VehicleExpand, VehicleLogExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import Blocking, LogPager, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
@@ -198,12 +198,12 @@ class Vehicles(Blocking[aio.Vehicles]):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
-    ) -> Pager[VehicleStatusLog]:
+    ) -> LogPager[VehicleStatusLog]:
         """List the states that a vehicle reported.
 
         GET /vehicles/{vehicle_id}/status_logs, scope vehicle:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.status_logs(
                 vehicle_id,
                 sampled_at__gte=sampled_at__gte,
@@ -234,12 +234,12 @@ class Vehicles(Blocking[aio.Vehicles]):
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
-    ) -> Pager[VehicleAPIErrorLog]:
+    ) -> LogPager[VehicleAPIErrorLog]:
         """List failed attempts to reach a vehicle through its provider's API.
 
         GET /vehicles/{vehicle_id}/error_logs, scope vehicle:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.error_logs(
                 vehicle_id,
                 logged_at__gte=logged_at__gte,
@@ -270,12 +270,12 @@ class Vehicles(Blocking[aio.Vehicles]):
         sampled_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
-    ) -> Pager[VehicleLocationLog]:
+    ) -> LogPager[VehicleLocationLog]:
         """List location reports: their times and whether the vehicle was home, not its position.
 
         GET /vehicles/{vehicle_id}/location_logs, scope vehicle:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.location_logs(
                 vehicle_id,
                 sampled_at__gte=sampled_at__gte,
@@ -306,12 +306,12 @@ class Vehicles(Blocking[aio.Vehicles]):
         logged_at__lte: datetime | None = None,
         page_size: int = 100,
         expand: Sequence[VehicleLogExpand] = (),
-    ) -> Pager[VehicleCommandLog]:
+    ) -> LogPager[VehicleCommandLog]:
         """List the commands sent to a vehicle.
 
         GET /vehicles/{vehicle_id}/command_logs, scope debug:read.
         """
-        return self._pager(
+        return self._log_pager(
             self._aio.command_logs(
                 vehicle_id,
                 logged_at__gte=logged_at__gte,

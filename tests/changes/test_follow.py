@@ -1,0 +1,224 @@
+"""Logs are followed exactly: nothing is missing or doubled, and what is out of order is flagged.
+
+The processes that follow them die during requests, and between receiving entries and saving the
+state. A log that is wrong on purpose, or a part that is left out, makes these tests fail.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from ev_energy._changes import follow
+from ev_energy._changes.follow import LogStream
+from ev_energy._changes.log_state import LogState
+from ev_energy._changes.log_walk import LogWalk
+from ev_energy._changes.server_clock import ServerClock
+from tests.helpers.changes.log_adversary import HOUR, Follower, World
+from tests.helpers.tiers import examples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from ev_energy._changes.log_source import LogPage
+
+HOLD = 26 * HOUR
+SHORT = World(days=4)
+#: Passes take hours and several windows, while late entries appear.
+SLOW = World(
+    days=2,
+    every=timedelta(minutes=3),
+    late=0.5,
+    lateness=26 * HOUR,
+    page_time=timedelta(seconds=40),
+    page_sizes=[6],
+    killed=0.003,
+)
+
+
+@pytest.fixture(autouse=True)
+def quiet_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Hide the warnings about failed requests, which are part of these runs."""
+    caplog.set_level(logging.ERROR, "ev_energy")
+
+
+async def assert_exact(seeds: int, world: World, *, hold: timedelta = timedelta(0)) -> None:
+    for seed in range(seeds):
+        result = await Follower(seed, world, hold=hold).run()
+        assert result.expected > 100
+        assert result.kills > 0
+        assert not result.missing
+        assert (result.doubles, result.disorder) == (0, 0)
+        if hold or not world.late:
+            assert result.late == 0
+
+
+@examples(fast=1, slow=40)
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(),
+        World(too_late=0.05),
+        World(has_dates=False, skew=timedelta(minutes=4)),
+        World(order="appearance", page_sizes=[100]),
+        SLOW,
+        World(skew=12 * HOUR),
+    ],
+    ids=["late", "too-late", "no-dates", "out-of-order", "slow", "clock-skew"],
+)
+async def test_log_is_followed_exactly(world: World, examples: int) -> None:
+    await assert_exact(examples, world)
+
+
+@examples(fast=1, slow=40)
+async def test_held_log_is_in_strict_order(examples: int) -> None:
+    await assert_exact(examples, World(), hold=HOLD)
+
+
+@examples(fast=1, slow=20)
+async def test_punctual_log_has_no_late_entries(examples: int) -> None:
+    await assert_exact(examples, World(late=0, future=0))
+
+
+@examples(fast=1, slow=20)
+async def test_entries_are_doubled_only_by_a_kill_before_their_state_is_saved(
+    examples: int,
+) -> None:
+    results = [await Follower(seed, World(), transactional=False).run() for seed in range(examples)]
+    assert not any(result.missing for result in results)
+    assert (
+        0
+        < sum(result.doubles for result in results)
+        < 100 * sum(result.kills for result in results)
+    )
+
+
+@pytest.mark.slow
+async def test_dense_log_is_read_in_short_windows() -> None:
+    world = World(days=1, every=timedelta(seconds=10), page_sizes=[100], killed=0.01)
+    await assert_exact(2, world)
+
+
+@pytest.mark.slow
+async def test_state_does_not_grow() -> None:
+    for seed in range(4):
+        short, long = [
+            await Follower(seed, World(days=days, page_sizes=[100])).run() for days in (10, 90)
+        ]
+        assert long.expected > 5 * short.expected
+        assert long.largest_state < 1.5 * short.largest_state
+
+
+# Each of these leaves out a part of the algorithm.
+
+
+def look_back_never(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(follow, "_DEEP_EVERY", timedelta(days=10_000))
+
+
+def end_a_pass_at_its_last_page(patch: pytest.MonkeyPatch) -> None:
+    def through(self: Any, current: object) -> datetime:
+        del current
+        return self._timing.server.now()  # type: ignore[no-any-return]
+
+    patch.setattr(LogStream, "_through", through)
+
+
+def remember_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LogState, "add", lambda *_: None)
+
+
+def forget_too_early(patch: pytest.MonkeyPatch) -> None:
+    forget = LogState.forget_before
+
+    def forget_more(self: LogState, floor: datetime) -> None:
+        own = self.floor
+        forget(self, floor + 25 * HOUR)
+        self.floor = max(own, floor)
+
+    patch.setattr(LogState, "forget_before", forget_more)
+
+
+def read_only_what_is_newer(patch: pytest.MonkeyPatch) -> None:
+    forget = LogState.forget_before
+
+    def forget_more(self: LogState, floor: datetime) -> None:
+        forget(self, max(floor, self.latest or floor))
+
+    patch.setattr(LogState, "forget_before", forget_more)
+
+
+def follow_links(patch: pytest.MonkeyPatch) -> None:
+    def go_on(self: LogWalk[Any], page: LogPage[Any]) -> None:
+        self.is_complete = not page.has_next
+
+    patch.setattr(LogWalk, "_go_on_after", go_on)
+
+
+def step_by_time_always(patch: pytest.MonkeyPatch) -> None:
+    def go_on(self: LogWalk[Any], page: LogPage[Any]) -> None:
+        self.is_complete = not page.has_next
+        if page.has_next:
+            self._list(min(at for at, _ in page.entries) - timedelta(microseconds=1))
+
+    patch.setattr(LogWalk, "_go_on_after", go_on)
+
+
+def hand_over_newest_first(patch: pytest.MonkeyPatch) -> None:
+    def newest_first(entries: list[Any], key: Callable[[Any], Any]) -> list[Any]:
+        return sorted(entries, key=key, reverse=True)
+
+    patch.setattr(follow, "sorted", newest_first, raising=False)
+
+
+def trust_the_local_clock(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ServerClock, "read", lambda self, date: self._local())
+
+
+def hold_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LogStream, "_new_entries", _with_hold(LogStream._new_entries, timedelta(0)))
+
+
+def _with_hold(method: Callable[..., Any], hold: timedelta) -> Callable[..., Any]:
+    def changed(self: Any, *arguments: Any) -> Any:
+        options = self._options
+        self._options = attrs.evolve(options, hold=hold)
+        try:
+            return method(self, *arguments)
+        finally:
+            self._options = options
+
+    return changed
+
+
+BROKEN = [
+    (look_back_never, SHORT, timedelta(0)),
+    (end_a_pass_at_its_last_page, SLOW, timedelta(0)),
+    (remember_nothing, SHORT, timedelta(0)),
+    (forget_too_early, SHORT, timedelta(0)),
+    (read_only_what_is_newer, SHORT, timedelta(0)),
+    (follow_links, attrs.evolve(SHORT, cursors=["time"], page_sizes=[6]), timedelta(0)),
+    (step_by_time_always, attrs.evolve(SHORT, page_sizes=[6]), timedelta(0)),
+    (hand_over_newest_first, attrs.evolve(SHORT, late=0, future=0), timedelta(0)),
+    (trust_the_local_clock, World(skew=12 * HOUR), timedelta(0)),
+    (hold_nothing, SHORT, HOLD),
+]
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "world", "hold"), BROKEN, ids=[each[0].__name__ for each in BROKEN]
+)
+async def test_part_that_is_left_out_is_noticed(
+    leave_out: Callable[[pytest.MonkeyPatch], None],
+    world: World,
+    hold: timedelta,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leave_out(monkeypatch)
+    with pytest.raises(AssertionError):
+        await assert_exact(5, world, hold=hold)
