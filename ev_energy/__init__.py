@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ev_energy import webhooks as webhooks
     from ev_energy._api.capture import CapturedCall as CapturedCall
     from ev_energy._api.paging import Pager as Pager
+    from ev_energy._changes.log_pager import LogPager as LogPager
     from ev_energy._client import Client as Client
     from ev_energy._codec.drift import Drift as Drift
     from ev_energy._codec.drift import DriftKind as DriftKind
@@ -49,6 +50,7 @@ _EXPORTS = {
     "DriftKind": "ev_energy._codec.drift",
     "Id": "ev_energy.models._refs",
     "Key": "ev_energy.models._refs",
+    "LogPager": "ev_energy._changes.log_pager",
     "MemoryBudget": "ev_energy.budget",
     "Page": "ev_energy._messages",
     "Pager": "ev_energy._api.paging",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ev_energy import hooks as hooks
     from ev_energy import models as models
     from ev_energy_sync import webhooks as webhooks
+    from ev_energy_sync._blocking import LogPager as LogPager
     from ev_energy_sync._blocking import Pager as Pager
     from ev_energy_sync._client import Client as Client
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     **dict.fromkeys(dir(ev_energy), "ev_energy"),
     "Client": "ev_energy_sync._client",
+    "LogPager": "ev_energy_sync._blocking",
     "Pager": "ev_energy_sync._blocking",
 }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from ev_energy._changes.follow import LogBatch as AsyncLogBatch
-from ev_energy._changes.follow import LogEntry, LogStatus
 from ev_energy._changes.follow import LogStream as AsyncLogStream
+from ev_energy._changes.log_batch import LogBatch as AsyncLogBatch
+from ev_energy._changes.log_batch import LogEntry, LogStatus
 from ev_energy.models._base import Model
 from ev_energy_sync._blocking import Blocking
 
@@ -20,7 +20,8 @@ M = TypeVar("M", bound=Model)
 class LogBatch(Blocking[AsyncLogBatch[M]]):
     """Some entries of a log in the order of time, and the state of the stream after them.
 
-    Store both in one transaction, or the entries first; then commit the batch.
+    Store both in one transaction, and each entry is stored exactly once; or store the entries
+    first, and each is stored at least once. Then commit the batch.
     """
 
     __slots__ = ()
@@ -42,8 +43,18 @@ class LogBatch(Blocking[AsyncLogBatch[M]]):
 
     @property
     def caught_up(self) -> bool:
-        """Whether the pass has ended: the stream waits before it asks for more."""
+        """Whether the stream waits before it asks for more."""
         return self._aio.caught_up
+
+    @property
+    def previous_revision(self) -> str | None:
+        """The revision of the state that this batch follows; None if there was none."""
+        return self._aio.previous_revision
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether `commit` has succeeded."""
+        return self._aio.is_committed
 
     def __iter__(self) -> Iterator[LogEntry[M]]:
         """Return an iterator over the entries."""

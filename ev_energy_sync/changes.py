@@ -13,6 +13,8 @@ from ev_energy.changes import (
     EventQueue,
     FileStateStore,
     Gone,
+    LogEntry,
+    LogStatus,
     MemoryEventQueue,
     MemoryStateStore,
     StateStore,
@@ -24,6 +26,7 @@ from ev_energy.changes import (
 )
 from ev_energy.changes import SubSessionStream as AsyncStream
 from ev_energy_sync._blocking import Blocking
+from ev_energy_sync._follow import LogBatch, LogStream
 
 __all__ = [
     "Batch",
@@ -33,6 +36,10 @@ __all__ = [
     "EventQueue",
     "FileStateStore",
     "Gone",
+    "LogBatch",
+    "LogEntry",
+    "LogStatus",
+    "LogStream",
     "MemoryEventQueue",
     "MemoryStateStore",
     "StateStore",

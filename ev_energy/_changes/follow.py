@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final, Generic, Self, TypeVar
 
 import attrs
 
 from ev_energy._changes.levels import MARGIN, Level, up_to
+from ev_energy._changes.log_batch import LogBatch, LogEntry, LogStatus
 from ev_energy._changes.log_source import LogSource
 from ev_energy._changes.log_state import LogState
 from ev_energy._changes.log_walk import LogWalk
 from ev_energy._changes.pace import SHORTEST_PAUSE, Pace
 from ev_energy._changes.server_clock import ServerClock
-from ev_energy._changes.stores import StateStore, revision_of
+from ev_energy._changes.stores import StateStore
 from ev_energy.errors import (
     BudgetExceeded,
     BudgetUnavailableError,
@@ -34,7 +35,6 @@ from ev_energy.errors import (
 from ev_energy.models._base import Model
 
 M = TypeVar("M", bound=Model)
-M_co = TypeVar("M_co", bound=Model, covariant=True)
 
 #: The number of pages that a window should have, at most. Its length is adjusted to that.
 _WINDOW_PAGES: Final = 20
@@ -50,9 +50,10 @@ _DEEP_EVERY: Final = timedelta(hours=6)
 #: Entries further ahead of the server's clock do not make others late: their clock is wrong, or
 #: they are forecasts.
 _CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-#: Seconds before the first repetition of a failed request. They double up to the interval.
+#: Seconds before the first repetition of a failed request. They double up to the longest.
 _FIRST_PAUSE: Final = 15.0
-_MAX_DOUBLINGS: Final = 16
+_LONGEST_PAUSE: Final = 900.0
+_MAX_DOUBLINGS: Final = 6
 #: Errors that may pass by themselves, and that the client has already tried again for a while.
 _TRANSIENT: Final = (
     TransportError,
@@ -62,88 +63,6 @@ _TRANSIENT: Final = (
     BudgetUnavailableError,
 )
 _log: Final = logging.getLogger("ev_energy")
-
-
-@attrs.frozen
-class LogEntry(Generic[M_co]):
-    """An entry of a log, and whether it is late."""
-
-    item: M_co
-    late: bool
-    """Whether the entry is older than one that was handed over before."""
-
-
-class LogBatch(Generic[M]):
-    """Some entries of a log in the order of time, and the state of the stream after them.
-
-    Store both in one transaction, or the entries first; then commit the batch.
-    """
-
-    def __init__(
-        self,
-        entries: tuple[LogEntry[M], ...],
-        state: str,
-        *,
-        caught_up: bool,
-        commit: Callable[[LogBatch[M]], Awaitable[None]],
-    ) -> None:
-        self.entries = entries
-        """The entries in the order of time, oldest first; empty if a pass found nothing new."""
-        self.state = state
-        """The state of the stream after this batch, to pass to ``follow(state=...)``."""
-        self.revision = revision_of(state)
-        """The revision of the state after this batch, as a `StateStore` counts it."""
-        self.caught_up = caught_up
-        """Whether the pass has ended: the stream waits before it asks for more."""
-        self._commit = commit
-
-    def __iter__(self) -> Iterator[LogEntry[M]]:
-        """Return an iterator over the entries."""
-        return iter(self.entries)
-
-    def __len__(self) -> int:
-        """Return the number of entries."""
-        return len(self.entries)
-
-    def __repr__(self) -> str:
-        return f"<LogBatch of {len(self.entries)} entries{', caught up' * self.caught_up}>"
-
-    async def commit(self) -> None:
-        """Save the state in the store, if there is one, and let the stream continue.
-
-        Committing again does nothing.
-
-        Raises:
-            StateConflictError: Another process has saved a state: it reads the same log.
-            StateStoreError: The state cannot be saved. The batch may be committed again.
-        """
-        await self._commit(self)
-
-
-@attrs.frozen(kw_only=True)
-class LogStatus:
-    """Where a stream is."""
-
-    through: datetime | None
-    """Entries until this time, by the server's clock, were handed over, except of late ones.
-
-    None before the first pass.
-    """
-    remembered: int
-    """The number of entries whose digests the state holds."""
-    requests: int
-    """The number of requests in the last hour."""
-    next_pass: float
-    """Seconds until the next pass; 0 during one."""
-    late: int
-    """The number of late entries that this stream has handed over."""
-    uses_server_clock: bool
-    """Whether the latest reply had a ``Date`` header.
-
-    Without one, the time of a pass is this machine's, less five minutes.
-    """
-    failure: EvEnergyError | None
-    """The error that the stream waits to pass; None if the latest request succeeded."""
 
 
 @attrs.frozen(kw_only=True)
@@ -227,7 +146,7 @@ class LogStream(AsyncIterator[M], Generic[M]):
         self._entries = iter(tuple[LogEntry[M], ...]())
         self._is_running = False
         self._late = self._failures = 0
-        self._failure: EvEnergyError | None = None
+        self._error: EvEnergyError | None = None
 
     def __aiter__(self) -> Self:
         """Return this stream: leaving the iteration and starting it again loses nothing."""
@@ -254,16 +173,18 @@ class LogStream(AsyncIterator[M], Generic[M]):
 
     def status(self) -> LogStatus:
         """Return where the stream is. Nothing is sent."""
-        state = self._state or self._fresh
-        waits = self._pass is None
+        state, now = self._state or self._fresh, self._timing.server.now()
+        through = state.through.get(self._levels[0].name)
+        seconds = max(self._next_due(state), 0.0)
         return LogStatus(
-            through=state.through.get(self._levels[0].name),
+            through=through,
+            lag=None if through is None else now - through,
             remembered=state.remembered,
             requests=self._timing.pace.sent,
-            next_pass=max(0.0, self._next_due(state)) if waits else 0.0,
+            next_pass=None if self._pass is not None else now + timedelta(seconds=seconds),
             late=self._late,
-            uses_server_clock=self._timing.server.is_known,
-            failure=self._failure,
+            has_server_time=self._timing.server.is_known,
+            error=self._error,
         )
 
     async def _next_batch(self) -> LogBatch[M]:
@@ -379,7 +300,7 @@ class LogStream(AsyncIterator[M], Generic[M]):
                 self._walk = None  # its iterator may be behind the page that could not be read
                 raise
             else:
-                self._failure, self._failures = None, 0
+                self._error, self._failures = None, 0
                 if page is not None:
                     # Of the first page: later ones do not show what appeared in front of them.
                     date = self._timing.server.read(page.date)
@@ -387,11 +308,10 @@ class LogStream(AsyncIterator[M], Generic[M]):
                 return
 
     async def _wait_after(self, error: EvEnergyError) -> None:
-        self._failure = error
-        longest = max(self._options.interval.total_seconds(), _FIRST_PAUSE)
-        seconds = min(_FIRST_PAUSE * 2 ** min(self._failures, _MAX_DOUBLINGS), longest)
+        self._error = error
+        seconds = min(_FIRST_PAUSE * 2 ** min(self._failures, _MAX_DOUBLINGS), _LONGEST_PAUSE)
         self._failures += 1
-        _log.warning("following a log: %s; trying again in %.0f s", error, seconds)
+        _log.warning("the stream of log entries tries again in %g s: %s", seconds, error)
         await self._timing.pause(seconds)
 
     def _new_entries(
@@ -437,13 +357,19 @@ class LogStream(AsyncIterator[M], Generic[M]):
         if is_last:
             self._latest_requests, self._pass = current.requests, None
         state.forget_before(min(self._low(level, state) for level in self._levels) - MARGIN)
-        self._batch = LogBatch(tuple(entries), state.dump(), caught_up=is_last, commit=self._commit)
+        self._batch = LogBatch(
+            tuple(entries),
+            state.dump(),
+            caught_up=is_last,
+            previous_revision=self._revision,
+            commit=self._commit,
+        )
         return self._batch
 
     async def _commit(self, batch: LogBatch[M]) -> None:
-        if batch is not self._batch:
-            return
-        if self._options.store is not None:
+        if self._options.store is None:
+            self._revision = batch.revision
+        else:
             self._revision = await self._options.store.save(batch.state, self._revision)
         self._batch = None
 

@@ -36,9 +36,7 @@ class LogState:
     """When the latest complete pass of each level began, in the server's time."""
     latest: datetime | None = None
     """The greatest time of an entry that was handed over, except of those in the future."""
-    _digests: dict[int, set[bytes]] = attrs.field(
-        factory=dict[int, set[bytes]], alias="digests"
-    )
+    _digests: dict[int, set[bytes]] = attrs.field(factory=dict[int, set[bytes]], alias="digests")
     """The digests of the entries that were handed over, by the hour of their time."""
 
     @property
