@@ -198,7 +198,7 @@ def _with_hold(method: Callable[..., Any], hold: timedelta) -> Callable[..., Any
 
 BROKEN = [
     (look_back_never, SHORT, timedelta(0)),
-    (end_a_pass_at_its_last_page, SLOW, timedelta(0)),
+    pytest.param(end_a_pass_at_its_last_page, SLOW, timedelta(0), marks=pytest.mark.slow),
     (remember_nothing, SHORT, timedelta(0)),
     (forget_too_early, SHORT, timedelta(0)),
     (read_only_what_is_newer, SHORT, timedelta(0)),
@@ -211,7 +211,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(
-    ("leave_out", "world", "hold"), BROKEN, ids=[each[0].__name__ for each in BROKEN]
+    ("leave_out", "world", "hold"), BROKEN, ids=lambda value: getattr(value, "__name__", "")
 )
 async def test_part_that_is_left_out_is_noticed(
     leave_out: Callable[[pytest.MonkeyPatch], None],

@@ -34,7 +34,7 @@ def test_blocking_package_exports_the_names_of_the_async_one():
         missing="export it from ev_energy_sync/__init__.py",
         unexpected="export it from ev_energy/__init__.py too",
     )
-    own = {"Client", "Pager", "webhooks"}
+    own = {"Client", "LogPager", "Pager", "webhooks"}
     for name in dir(ev_energy):
         same = getattr(ev_energy_sync, name) is getattr(ev_energy, name)
         assert same is (name not in own), name

@@ -12,6 +12,7 @@ from ev_energy import (
     Client,
     ClientCredentials,
     Drift,
+    LogPager,
     Page,
     Pager,
     RateLimit,
@@ -22,6 +23,7 @@ from ev_energy import (
     errors,
     models,
 )
+from ev_energy.changes import LogBatch, LogStream
 from ev_energy.errors import ApiError, BadRequestError, RateLimitError, UnconfirmedWriteError
 from ev_energy.expand import EVSEExpand
 from ev_energy.models import EVSE, CTClamp, EVSEModel, EVSEStatusLog, LatLong, LocationWrite, User
@@ -93,8 +95,16 @@ async def listings(client: Client) -> None:
     assert_type(await pager.collect(limit=10), list[EVSE])
     assert_type(pager.resume("cursor").backward(), Pager[EVSE])
     since = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-    assert_type(client.evses.status_logs("evse1", sampled_at__gte=since), Pager[EVSEStatusLog])
+    assert_type(client.evses.status_logs("evse1", sampled_at__gte=since), LogPager[EVSEStatusLog])
     assert_type(client.ct_clamps.list(), Pager[CTClamp])
+    stream = client.evses.status_logs("evse1").follow(since=since)
+    assert_type(stream, LogStream[EVSEStatusLog])
+    async for log in stream:
+        assert_type(log, EVSEStatusLog)
+    async for batch in stream.batches():
+        assert_type(batch, LogBatch[EVSEStatusLog])
+        assert_type([entry.item for entry in batch], list[EVSEStatusLog])
+        await batch.commit()
     client.evses.ocpp_logs(
         "evse1",
         action=models.EVSEOCPPLogAction.HEARTBEAT,

@@ -11,6 +11,7 @@ from typing import assert_type
 from ev_energy_sync import (
     UNSET,
     Client,
+    LogPager,
     Pager,
     Ref,
     models,
@@ -61,7 +62,7 @@ def evse_catalogue(client: Client, user: User) -> None:
 
 def evses_and_sites(client: Client, evse: EVSE, clamp: CTClamp) -> None:
     assert_type(client.evses.reconnect(evse), models.EVSEReconnectionUrl)
-    assert_type(client.ct_clamps.logs(clamp), Pager[models.CTClampLog])
+    assert_type(client.ct_clamps.logs(clamp), LogPager[models.CTClampLog])
     assert_type(client.evse_sites.list(), Pager[models.EVSESite])
     site = client.evse_sites.get("site1")
     assert_type(site.evses, tuple[str, ...])
@@ -146,7 +147,7 @@ def feeds(client: Client, when: dt.datetime) -> None:
     assert_type(client.carbon_feeds.list(), Pager[models.CarbonFeed])
     feed = client.carbon_feeds.get("carb1")
     intensities = client.carbon_feeds.carbon_intensities(feed, started_at__gte=when)
-    assert_type(intensities, Pager[models.CarbonIntensity])
+    assert_type(intensities, LogPager[models.CarbonIntensity])
     assert_type(client.grid_feeds.list(), Pager[models.GridFeed])
     for level in client.grid_feeds.levels("grid1"):
         assert_type(level.started_at, dt.datetime | None)
@@ -161,7 +162,7 @@ def dispatch(client: Client, when: dt.datetime) -> None:
     assert_type(event, models.DispatchEvent)
     answer = family.cancel_dispatch_event("dc000000", event)
     assert_type(answer.status, models.DispatchEventCancelResponseStatus | None)
-    assert_type(family.dispatch_logs("dc000000"), Pager[models.DispatchLog])
+    assert_type(family.dispatch_logs("dc000000"), LogPager[models.DispatchLog])
     log = family.dispatch_log("dc000000", when)
     assert_type(log.dispatch_coordinator, str | None)
 
@@ -181,7 +182,7 @@ def tariffs(client: Client, user: User) -> None:
         assert_type(tariff.prices[0].price_minor_units, int)
     if tariff.daily_prices is not None:
         assert_type(tariff.daily_prices.peak.price, Decimal | str | None)
-    assert_type(client.tariffs.prices(tariff), Pager[Price])
+    assert_type(client.tariffs.prices(tariff), LogPager[Price])
 
 
 def regions(client: Client, outline: GeoJsonPolygon) -> None:

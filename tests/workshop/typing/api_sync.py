@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, assert_never, assert_type
 
+from ev_energy_sync.changes import LogBatch, LogStream
 from ev_energy_sync import (
     UNSET,
     Client,
     ClientCredentials,
     Drift,
+    LogPager,
     Page,
     Pager,
     RateLimit,
@@ -95,8 +97,16 @@ def listings(client: Client) -> None:
     assert_type(pager.collect(limit=10), list[EVSE])
     assert_type(pager.resume("cursor").backward(), Pager[EVSE])
     since = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-    assert_type(client.evses.status_logs("evse1", sampled_at__gte=since), Pager[EVSEStatusLog])
+    assert_type(client.evses.status_logs("evse1", sampled_at__gte=since), LogPager[EVSEStatusLog])
     assert_type(client.ct_clamps.list(), Pager[CTClamp])
+    stream = client.evses.status_logs("evse1").follow(since=since)
+    assert_type(stream, LogStream[EVSEStatusLog])
+    for log in stream:
+        assert_type(log, EVSEStatusLog)
+    for batch in stream.batches():
+        assert_type(batch, LogBatch[EVSEStatusLog])
+        assert_type([entry.item for entry in batch], list[EVSEStatusLog])
+        batch.commit()
     client.evses.ocpp_logs(
         "evse1",
         action=models.EVSEOCPPLogAction.HEARTBEAT,

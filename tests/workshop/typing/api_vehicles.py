@@ -11,6 +11,7 @@ from typing import Any, assert_type
 from ev_energy import (
     UNSET,
     Client,
+    LogPager,
     Page,
     Pager,
     Ref,
@@ -90,13 +91,13 @@ async def plugs_and_charge(client: Client, vehicle: Vehicle, percent: int | Unse
 
 async def logs(client: Client, vehicle: Vehicle, when: dt.datetime) -> None:
     states = client.vehicles.status_logs(vehicle, sampled_at__gte=when, expand=["vehicle.user"])
-    assert_type(states, Pager[VehicleStatusLog])
+    assert_type(states, LogPager[VehicleStatusLog])
     async for state in states:
         assert_type(state.vehicle, Ref[Vehicle] | None)
         assert_type(await client.vehicles.status_log(vehicle, state), VehicleStatusLog)
-    assert_type(client.vehicles.error_logs(vehicle), Pager[models.VehicleAPIErrorLog])
-    assert_type(client.vehicles.location_logs(vehicle), Pager[models.VehicleLocationLog])
-    assert_type(client.vehicles.command_logs(vehicle), Pager[models.VehicleCommandLog])
+    assert_type(client.vehicles.error_logs(vehicle), LogPager[models.VehicleAPIErrorLog])
+    assert_type(client.vehicles.location_logs(vehicle), LogPager[models.VehicleLocationLog])
+    assert_type(client.vehicles.command_logs(vehicle), LogPager[models.VehicleCommandLog])
     command = await client.vehicles.command_log(vehicle, when)
     assert_type(command.internal_command_id, uuid.UUID | None)
     assert_type(await client.vehicles.error_log(vehicle, "now"), models.VehicleAPIErrorLog)
@@ -214,7 +215,7 @@ async def what_is_behind_them(client: Client, sub: ChargingSubSession, when: dt.
         assert_type(plan.price_data, tuple[models.Price, ...] | None)
         await family.schedules(sub, schedule_plan_id=plan)
     sent = client.dispatcher_logs.list(charging_sub_session_id=sub, logged_at__gte=when)
-    assert_type(sent, Pager[models.DispatcherLog])
+    assert_type(sent, LogPager[models.DispatcherLog])
 
 
 async def around_a_page(client: Client) -> None:
