@@ -20,7 +20,7 @@ _DISTRIBUTIONS: Final = ("aiohttp", "attrs", "msgspec", "orjson", "requests", "u
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Compare the SDK with code written by hand.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, 1.5 minutes")
+    parser.add_argument("--quick", action="store_true", help="one round: shows that all run")
     parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")
     parser.add_argument("--peers", action="store_true", help="also measure other clients")
     options = parser.parse_args(arguments)

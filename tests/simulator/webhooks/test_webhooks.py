@@ -163,7 +163,7 @@ async def test_event_arrives_signed_dated_and_readable_for_the_sdk(
     assert arrival.is_signed_with(endpoint.secret)
     assert len(arrival.headers["svix-signature"].split(" ")) == 1
     event = sdk.read(arrival.body)
-    assert isinstance(event, sdk.ChargingSubSessionEndedWebhook)
+    assert isinstance(event, sdk.ChargingSubSessionEnded)
     assert event.timestamp == NOON - timedelta(minutes=3)
     assert event.data.id == "chss01"
 
