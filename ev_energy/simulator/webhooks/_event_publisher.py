@@ -151,7 +151,7 @@ class EventPublisher:
         end, published = min(now, since + self._span()), 0
         # A change at the last instant of a span may be made after that span was published.
         for event in self._world.charging.events(since - _MICROSECOND, end):
-            published += self._publish_put_off(event.at)
+            published += self._publish_put_off(since, event.at)
             name = f"{event.kind} {self._sub_session_id(event)}"
             if event.at > until:
                 until = event.at
@@ -160,7 +160,7 @@ class EventPublisher:
                 continue
             progress["events"].append(name)
             published += self._publish_or_announce(event)
-        published += self._publish_put_off(end)
+        published += self._publish_put_off(since, end)
         if end > until:
             progress.update(until=write_instant(end), events=[])
         return published if end < now else None
@@ -203,11 +203,16 @@ class EventPublisher:
         events: list[list[str]] = self._progress.get(_PUT_OFF, [])
         return events
 
-    def _publish_put_off(self, until: datetime) -> int:
-        """Publish the events that were put off until an instant; return their number."""
+    def _publish_put_off(self, since: datetime, until: datetime) -> int:
+        """Publish the events that were put off until an instant; return their number.
+
+        Those due before *since* are dropped: no endpoint was registered then.
+        """
         put_off, published = self._put_off, 0
         while put_off and put_off[0][0] <= write_instant(until):
             send_at, shown_at, kind, key = heapq.heappop(put_off)
+            if send_at < write_instant(since):
+                continue
             shown = all_sub_sessions(self._world, read_at=read_instant(shown_at))
             row = shown.get(key)
             if row is not None and (kind == "created" or row["end"] is not None):

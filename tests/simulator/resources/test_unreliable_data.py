@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ev_energy.simulator import Clock, Simulator, UnreliableData
 from ev_energy.simulator.clock._instants import ANCHOR
+from ev_energy.simulator.resources.charging_sessions._sessions import all_sub_sessions
+from ev_energy.simulator.resources.charging_sessions._unreliable_data import set_unreliable_data
 from tests.helpers.recording_server import RecordingServer
 from tests.helpers.sessions import all_items, page_links, parse_time, query_string
+from tests.helpers.tiers import examples
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+    from random import Random
 
 HOUR = timedelta(hours=1)
 #: Everything that changes the data, all at once.
@@ -146,6 +152,16 @@ async def test_end_is_told_late_and_backdated(api: Any, truth: Any) -> None:
     }
 
 
+async def test_unfinished_sub_sessions_may_be_days_old(api: Any) -> None:
+    api.simulator.unreliable_data = UnreliableData(late_end=1, max_delay=60 * HOUR)
+    await advance(api, hours=50)
+    shown = await listed(api)
+    unfinished = await listed(api, f"{SINCE}&is_finished=false")
+    assert unfinished.keys() == shown.keys() - ended(shown)
+    oldest = min(parse_time(item["start"]) for item in unfinished.values())
+    assert oldest < api.simulator.clock() - 36 * HOUR
+
+
 async def test_end_is_withdrawn_and_comes_again(api: Any, truth: Any) -> None:
     api.simulator.unreliable_data = UnreliableData(withdrawn_end=1, max_delay=12 * HOUR)
     ends: defaultdict[str, list[str | None]] = defaultdict(list)
@@ -167,13 +183,18 @@ async def test_end_is_withdrawn_and_comes_again(api: Any, truth: Any) -> None:
 
 
 async def test_figures_are_corrected_after_the_end(api: Any, truth: Any) -> None:
+    energy = "energy_delivered_watt_hours"
     api.simulator.unreliable_data = UnreliableData(corrected=1, max_delay=3 * HOUR)
-    await advance(api, truth, hours=26)
+    await advance(api, truth, hours=20)
     shown, true = await listed(api), await listed(truth)
+    early = {key for key in ended(true) if shown[key][energy] == true[key][energy] > 0}
+    await advance(api, truth, hours=6)
+    shown, true = await listed(api), await listed(truth)
+    assert early
+    assert all(shown[key][energy] > true[key][energy] for key in early)
     assert [(key, item["end"]) for key, item in shown.items()] == [
         (key, item["end"]) for key, item in true.items()
     ]
-    energy = "energy_delivered_watt_hours"
     settled = [
         key for key in ended(true)
         if parse_time(true[key]["end"]) < api.simulator.clock() - 3 * HOUR and true[key][energy]
@@ -308,21 +329,26 @@ def outline(messages: list[dict[str, Any]]) -> list[tuple[str, str, str, str | N
     return [(m["timestamp"], m["type"], m["data"]["id"], m["data"]["end"]) for m in messages]
 
 
+@pytest.mark.parametrize(
+    "unreliable",
+    [WILD, UnreliableData(late=1, late_end=0.5, withdrawn_end=0.5, max_delay=18 * HOUR)],
+    ids=["everything", "most are shown after their end"],
+)
 async def test_webhooks_tell_what_is_readable_within_a_minute(
-    start: Any, receiver: Receiver
+    start: Any, receiver: Receiver, unreliable: UnreliableData
 ) -> None:
     options: Any = {"vehicles": 8, "rate_limit": None}
     first = await start(clock=Clock(speed=0), **options)
-    first.simulator.unreliable_data = WILD
+    first.simulator.unreliable_data = unreliable
     first.simulator.webhooks.add(receiver.url)
     await advance(first, hours=30)
     await first.simulator.webhooks.settled()
     messages = list(receiver.messages)
     assert [m["timestamp"] for m in messages] == sorted(m["timestamp"] for m in messages)
-    assert len(messages) > 15
+    assert len(messages) > 10
 
     then = await start(clock=Clock(speed=0), **options)
-    then.simulator.unreliable_data = WILD
+    then.simulator.unreliable_data = unreliable
     then.simulator.webhooks.add(receiver.url)
     early = 0
     for message in messages:
@@ -342,6 +368,20 @@ async def test_webhooks_tell_what_is_readable_within_a_minute(
     then.simulator.clock.jump_to(first.simulator.clock())
     await then.simulator.webhooks.settled()
     assert outline(receiver.messages) == 2 * outline(messages)
+
+
+async def test_publisher_wakes_up_for_put_off_webhooks(start: Any, receiver: Receiver) -> None:
+    api = await start(clock=Clock(speed=0), vehicles=8, rate_limit=None)
+    api.simulator.unreliable_data = UnreliableData(late=1, max_delay=30 * HOUR)
+    api.simulator.webhooks.add(receiver.url)
+    for _ in range(30):
+        api.simulator.clock.advance(minutes=40)
+        await api.simulator.webhooks.settled()
+        progress = api.simulator._world.extra_state["published_events"]
+        due = min((parse_time(event[0]) for event in progress.get("put_off", [])), default=None)
+        next_check = api.simulator._event_publisher._next_check()
+        assert due is None or api.simulator.clock() < next_check <= due
+    assert due is not None
 
 
 @pytest.mark.shows_secrets("files", reason="a state file keeps the secrets of endpoints")
@@ -367,6 +407,94 @@ async def test_put_off_webhooks_survive_a_restart(
     again.simulator.clock.advance(hours=15)
     await again.simulator.webhooks.settled()
     assert outline(receiver.messages) == expected
+
+
+async def test_endpoint_receives_no_put_off_webhooks_from_before_its_registration(
+    start: Any, receiver: Receiver
+) -> None:
+    api = await start(clock=Clock(speed=0), vehicles=8, rate_limit=None)
+    api.simulator.unreliable_data = UnreliableData(late=1, max_delay=12 * HOUR)
+    first = api.simulator.webhooks.add(receiver.url)
+    api.simulator.clock.advance(hours=8)
+    await api.simulator.webhooks.settled()
+    api.simulator.webhooks.remove(first.id)
+    api.simulator.clock.advance(hours=8)
+    registered = api.simulator.clock()
+    receiver.messages.clear()
+    api.simulator.webhooks.add(receiver.url)
+    api.simulator.clock.advance(hours=24)
+    await api.simulator.webhooks.settled()
+    times = [parse_time(message["timestamp"]) for message in receiver.messages]
+    assert len(times) > 5
+    assert min(times) >= registered
+    starts = [parse_time(message["data"]["start"]) for message in receiver.messages]
+    assert min(starts) < registered - HOUR  # put off before, and due after the registration
+
+
+async def test_reset_makes_data_reliable(api: Any) -> None:
+    api.simulator.unreliable_data = WILD
+    api.simulator.reset()
+    assert api.simulator.unreliable_data == UnreliableData()
+
+
+_PROBABILITIES = st.sampled_from([0.0, 0.3, 1.0])
+
+
+@examples(fast=10, slow=300)
+def test_shown_states_agree_with_the_charging(examples: int) -> None:
+    """What is shown at any time is what was, or becomes, true."""
+
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    @given(
+        seed=st.integers(1, 50),
+        options=st.builds(
+            UnreliableData,
+            late=_PROBABILITIES,
+            late_end=_PROBABILITIES,
+            withdrawn_end=_PROBABILITIES,
+            corrected=_PROBABILITIES,
+            deleted=_PROBABILITIES,
+            very_late=st.sampled_from([0.0, 0.5]),
+            max_delay=st.sampled_from([timedelta(), timedelta(minutes=1), 6 * HOUR, 26 * HOUR]),
+            fragile_cursors=st.just(value=True),
+        ),
+        random=st.randoms(use_true_random=False),
+    )
+    def check(seed: int, options: UnreliableData, random: Random) -> None:
+        world = Simulator(seed=seed, vehicles=4, clock=Clock(speed=0))._world
+        horizon = ANCHOR + timedelta(days=2)
+        settled = horizon + options.longest_delay + timedelta(days=1)
+        everything = all_sub_sessions(world, read_at=settled)
+        query = everything.query.within(since=ANCHOR, before=horizon)
+        true = {row["id"]: row for row in attrs.evolve(everything, query=query).after(None)}
+        set_unreliable_data(world, options)
+        for key, truth in true.items():
+            start, end = parse_time(truth["start"]), parse_time(truth["end"])
+            instants = sorted(start + (settled - start) * random.random() for _ in range(12))
+            instants += [settled]
+            shown = [all_sub_sessions(world, read_at=at).get(key) for at in instants]
+            readable = [row is not None for row in shown]
+            assert readable == sorted(readable) or options.deleted
+            for at, row in zip(instants, shown, strict=True):
+                if row is not None:
+                    _check_shown(row, truth, at)
+                    assert row["end"] == truth["end"] or at <= end + options.longest_delay
+            if not options.deleted:
+                assert shown[-1] is not None
+
+    check()
+
+
+def _check_shown(row: dict[str, Any], truth: dict[str, Any], at: datetime) -> None:
+    energy, true_energy = (one["energy_delivered_watt_hours"] for one in (row, truth))
+    assert row["start"] == truth["start"]
+    assert row["end"] is None or truth["start"] <= row["end"] <= truth["end"]
+    assert row["end"] is None or parse_time(row["end"]) <= at
+    assert 0 <= energy <= true_energy * 1.03 + 1
+    if row["end"] == truth["end"]:
+        assert energy >= true_energy
+    else:
+        assert energy <= true_energy
 
 
 async def test_admin_endpoint_sets_and_shows_the_options(api: Any) -> None:

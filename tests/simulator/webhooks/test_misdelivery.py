@@ -158,6 +158,23 @@ async def test_held_message_is_sent_when_reordering_ends(server: RecordingServer
         assert numbers(server) == [2, 1, 0]
 
 
+async def test_late_messages_do_not_delay_those_that_are_held(server: RecordingServer) -> None:
+    async def punctual(**probabilities: Any) -> set[int]:
+        server.requests.clear()
+        async with Webhooks(Clock(NOON, speed=0), SeededRandom(1)) as webhooks:
+            webhooks.add(f"{server.origin}/")
+            webhooks.misdeliver(**probabilities)
+            for number in range(40):
+                webhooks.publish("a.b", {"number": number})
+            webhooks.misdeliver()
+            await settle(webhooks)
+        return set(numbers(server))
+
+    expected = await punctual(delay=0.5)
+    assert 10 < len(expected) < 30
+    assert await punctual(delay=0.5, reorder=0.5) == expected
+
+
 async def test_dump_and_load_continue_the_draws(server: RecordingServer) -> None:
     wild: dict[str, Any] = {"drop": 0.2, "duplicate": 0.2, "reorder": 0.3, "delay": 0.2}
     whole = await delivered(server, **wild)

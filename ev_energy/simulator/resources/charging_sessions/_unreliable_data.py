@@ -89,8 +89,8 @@ class UnreliableData:
     max_delay: timedelta = attrs.field(
         default=timedelta(hours=26), validator=_at_most(_LONGEST_DELAY)
     )
-    """The longest time from the start to its appearance, from the appearance to the deletion, and
-    from the end to the last change of end and figures; at most 36 days."""
+    """The longest time from the start to its appearance and to its deletion, and from the end to
+    the last change of end and figures; at most 36 days."""
     very_late: float = attrs.field(default=0.0, validator=_probability)
     """The probability that `max_delay` is ten times as long for a sub-session."""
     stale_reads: float = attrs.field(default=0.0, validator=_probability)
@@ -293,7 +293,8 @@ class _Fate:
         """When it is deleted; None if it is not."""
         if not self.kinds.happens(4, self.options.deleted):
             return None
-        return self.appears + self.amounts.part(5, self.span)
+        appears = self.appears
+        return appears + self.amounts.part(5, self.start + self.span - appears)
 
     def ends(self, end: Micros) -> _ShownEnds | None:
         """Return when the end is shown, or None if that is regular."""
