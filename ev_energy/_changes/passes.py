@@ -81,7 +81,10 @@ class Passes:
         if walk.query < len(queries):
             return await self._read_page(level, walk, queries[walk.query], is_deep=is_deep)
         if level.name not in self._to_read:
-            self._to_read[level.name] = self._ids_to_read(level, walk, is_deep=is_deep)
+            is_tick = level.name == levels[0].name
+            self._to_read[level.name] = self._ids_to_read(
+                level, walk, is_deep=is_deep, is_tick=is_tick
+            )
         if self._to_read[level.name]:
             return await self._read_one(level, self._to_read[level.name], is_deep=is_deep)
         return self._finish(level, levels, walk, is_deep=is_deep)
@@ -163,7 +166,7 @@ class Passes:
                 return await self._next_page(level, walk, query, is_deep=is_deep)
             raise
 
-    def _ids_to_read(self, level: Level, walk: Walk, *, is_deep: bool) -> list[str]:
+    def _ids_to_read(self, level: Level, walk: Walk, *, is_deep: bool, is_tick: bool) -> list[str]:
         """Return the ids that are doubtful, and those that listings should have had and had not."""
         state, records = self._state, self._records
         if walk.began is not None:
@@ -171,6 +174,8 @@ class Passes:
                 records.resolve(id_)  # a sub-session that never was readable, or old news
         begun_with = self._doubtful.get(level.name, [])
         wanted = [id_ for id_ in begun_with if id_ in records.doubtful][:_MAX_READS]
+        if not is_tick:
+            wanted += records.to_confirm()
         if is_deep:
             low = walk.low.timestamp()
             high = math.inf if walk.high is None else walk.high.timestamp()
@@ -200,7 +205,7 @@ class Passes:
         to_read.pop(0)
         if item is None:
             records.tried.add(id_)
-            return Step(records.gone(id_, "read"))
+            return Step(records.gone(id_, "read"), has_moved=True)
         records.resolve(id_)
         changes = records.take(item, "read")
         if is_deep and (known := self._state.seen.get(id_)) is not None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: What is handed over later than this after its time is late.
 LATE: Final = timedelta(hours=3)
+#: The time between two reads that say that something is gone or open again.
+CONFIRM_AFTER: Final = timedelta(hours=1)
 #: The number of gaps that are kept for `SubSessionStream.status`.
 _MAX_GAPS: Final = 100
 #: The number of sub-sessions to be read by their ids that are kept. Others wait for a deep pass.
@@ -54,11 +56,16 @@ class Records:
             kinds = (Ended,) if ended else ()
         elif not ended and via != "read":
             # An older copy of a replica, or the end was taken back. Reading it by its id decides.
-            latest = max([self.state.floor, *self.state.through.values()])
-            self.doubt(id_, latest + timedelta(days=2))
+            if not known.doubted_since:
+                latest = max([self.state.floor, *self.state.through.values()])
+                self.doubt(id_, latest + timedelta(days=2))
             return []
+        elif not ended:
+            if not self._is_confirmed(known):
+                return []
+            kinds = (Updated,)
         else:
-            kinds = (Updated,) if not ended or not self.is_same(item, known) else ()
+            kinds = () if self.is_same(item, known) else (Updated,)
         self._remember(id_, item, key, via, is_news=bool(kinds))
         if via != "webhook" and Updated not in kinds:
             self.polled += len(kinds)
@@ -68,12 +75,18 @@ class Records:
     def gone(self, id_: str, via: Via) -> list[Change]:
         """Note that the API answers 404 for *id_*. Return the change, if it was ever readable."""
         known = self.state.seen.get(id_)
-        # What only a webhook has told of may not be readable yet, unless it is old.
-        if known is None or not (known.was_read or known.key <= self.state.floor.timestamp()):
+        if known is None or not (known.was_read or self._is_old(known)):
+            return []  # only a webhook has told of it, and it may not be readable yet
+        if not self._is_confirmed(known):
             return []
         del self.state.seen[id_]
         self.resolve(id_)
         return [Gone(id_, via, self.at - known.key > LATE.total_seconds())]
+
+    def to_confirm(self) -> list[str]:
+        """Return the ids of which a read said some time ago that they are gone or open again."""
+        latest = self.at - CONFIRM_AFTER.total_seconds()
+        return [id_ for id_, known in self.state.seen.items() if 0 < known.doubted_since <= latest]
 
     def doubt(self, id_: str, until: datetime) -> None:
         """Have the next pass read *id_*, and try until then."""
@@ -92,7 +105,8 @@ class Records:
         limit = state.floor.timestamp()
         for id_, known in list(state.seen.items()):
             # What was never read must not be forgotten: only a webhook has told of it.
-            if known.end is not None and known.was_read and known.key <= limit:
+            is_settled = known.was_read and not known.doubted_since
+            if known.end is not None and is_settled and known.key <= limit:
                 del state.seen[id_]
                 bucket = state.buckets.setdefault(hour_of(known.end), Bucket())
                 bucket.add(id_, known.digest or "", known.projection)
@@ -115,6 +129,20 @@ class Records:
     def is_same(self, item: ChargingSubSession, known: Remembered) -> bool:
         """Return whether *item* is what was handed over."""
         return known.digest == self.digest(item, known.projection)
+
+    def _is_confirmed(self, known: Remembered) -> bool:
+        """Return whether a second read says the same as one before; note the first one.
+
+        A single one may have been answered by a replica that is not up to date.
+        """
+        if not known.doubted_since:
+            known.doubted_since = int(self.at)
+        return self.at - known.doubted_since >= CONFIRM_AFTER.total_seconds()
+
+    def _is_old(self, known: Remembered) -> bool:
+        """Return whether passes have gone on for longer than anything takes to be readable."""
+        state = self.state
+        return state.floor > state.since and known.key <= state.floor.timestamp()
 
     def _remember(
         self, id_: str, item: ChargingSubSession, key: int, via: Via, *, is_news: bool

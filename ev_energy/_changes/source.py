@@ -91,22 +91,11 @@ class ApiSource:
             for urgent in (True, False)
         }
 
-    async def pages(
-        self, query: Query, cursor: str | None, *, urgent: bool
-    ) -> AsyncIterator[ListedPage]:
+    def pages(self, query: Query, cursor: str | None, *, urgent: bool) -> AsyncIterator[ListedPage]:
         """Return the pages of the listing with *query*, from the one of *cursor* on."""
         pager = self._families[urgent].list(**query)
         pages = (pager if cursor is None else pager.resume(cursor)).pages()
-        while True:
-            await self._pace.request()
-            page = await anext(pages, None)
-            if page is None:
-                return
-            date = parse_date(page.response.header("date"))
-            at = self._clock.read(None if date is None else date.astimezone(UTC))
-            yield ListedPage(page.items, at, _next_cursor(page), page.next_url is None)
-            if page.next_url is None:
-                return
+        return _DatedPages(pages, self._pace, self._clock)
 
     async def get(self, id_: str, *, urgent: bool) -> ChargingSubSession | None:
         """Return one sub-session, or None if the API answers 404."""
@@ -115,6 +104,30 @@ class ApiSource:
             return await self._families[urgent].get(id_)
         except NotFoundError:
             return None
+
+
+class _DatedPages(AsyncIterator[ListedPage]):
+    """Pages with the server's time.
+
+    Not a generator: a stream leaves most listings at their last page, and the event loop would have
+    to close each generator with a task.
+    """
+
+    def __init__(
+        self, pages: AsyncIterator[Page[ChargingSubSession]], pace: Pace, clock: ServerClock
+    ) -> None:
+        self._pages, self._pace, self._clock = pages, pace, clock
+        self._is_over = False
+
+    async def __anext__(self) -> ListedPage:
+        if self._is_over:
+            raise StopAsyncIteration
+        await self._pace.request()
+        page = await anext(self._pages)
+        self._is_over = page.next_url is None
+        date = parse_date(page.response.header("date"))
+        at = self._clock.read(None if date is None else date.astimezone(UTC))
+        return ListedPage(page.items, at, _next_cursor(page), self._is_over)
 
 
 def _next_cursor(page: Page[Any]) -> str | None:

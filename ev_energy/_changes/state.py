@@ -32,6 +32,9 @@ class Remembered(msgspec.Struct, array_like=True):
     """The number of the latest deep pass that listed it."""
     projection: int = 0
     """The index of the projection of the digest in `SubSessionState.projections`."""
+    doubted_since: int = 0
+    """When a read by id first said that it does not exist or is open again, in seconds since 1970;
+    0 if none did since."""
 
 
 class Bucket(msgspec.Struct, array_like=True):

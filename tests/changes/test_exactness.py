@@ -33,8 +33,11 @@ def assert_exact(result: Result, plan: Plan) -> None:
     assert (result.missing, result.wrong, result.ghosts, result.disorder) == ([], [], [], 0)
     assert result.truth
     if plan.commit == "together":
-        # A webhook that is later than the withdrawal of the end it tells is believed.
-        assert result.doubles <= 1
+        taken_back = {id_ for id_, one in result.world.sessions.items() if one.is_taken_back}
+        for id_, kind in result.doubles:
+            # A webhook that is later than the withdrawal of the end it tells is believed, and a
+            # replica may show an earlier version again.
+            assert id_ in taken_back or (result.world.treatment.stale and kind == "Updated")
 
 
 def first_seed(name: str) -> int:
@@ -73,7 +76,7 @@ async def test_nothing_is_handed_over_again_without_kills(examples: int) -> None
         treatment = attrs.evolve(SHORT, odd=0.0)
         result = await run(seed, attrs.evolve(BRIEFLY, kill=0.0, commit="after"), treatment)
         assert_exact(result, BRIEFLY)
-        assert (result.doubles, result.kills) == (0, 0)
+        assert (result.doubles, result.kills) == ([], 0)
 
 
 async def test_webhooks_make_the_stream_faster() -> None:

@@ -79,6 +79,11 @@ class SubSession:
                 start, end = change.get("start", start), change.get("end", end)
         return start, end
 
+    @property
+    def is_taken_back(self) -> bool:
+        """Whether its end is withdrawn once."""
+        return any("end" in change for _, change in self.fixes)
+
     def latest(self) -> datetime:
         """Return the latest time that its start or end ever has."""
         times = [at for _, change in self.fixes for at in change.values()]
@@ -119,6 +124,15 @@ def make_session(id_: str, **fields: Any) -> ChargingSubSession:
     }
     url = f"https://api.ev.energy/v2/charging_sub_sessions/{id_}"
     return ChargingSubSession(id=id_, url=url, **values)
+
+
+def session(id_: str = "csub1", **times: Any) -> SubSession:
+    """Return a sub-session of an hour from `EPOCH` on, readable at once, unless *times* differ."""
+    start = times.pop("start", EPOCH)
+    end = times.pop("end", start + HOUR)
+    shown = times.pop("shown", start)
+    values = {"end_shown": max(end, shown), "rank": 1, **times}
+    return SubSession(id_, start, end, shown, **values)
 
 
 @attrs.frozen(order=True)
@@ -172,34 +186,39 @@ class Adversary:
             if view is not None and max(view.start, view.end or view.start) > since
         }
 
+    def latest_change(self) -> datetime:
+        """Return when the last change of all becomes readable."""
+        sessions = self.sessions.values()
+        times = [session.end_shown for session in sessions]
+        times += [at for session in sessions for at, _ in session.fixes]
+        return max(times, default=self.now)
+
     def event(self, delivery: Delivery) -> ChargingSubSession | None:
         """Return the sub-session in a webhook: as it was when it happened."""
         return self.sessions[delivery.id].view(delivery.happened)
 
-    async def pages(
-        self,
-        query: Mapping[str, Any],
-        cursor: str | None,
-        *,
-        urgent: bool,
+    def pages(
+        self, query: Mapping[str, Any], cursor: str | None, *, urgent: bool
     ) -> AsyncIterator[ListedPage]:
-        """Yield the pages of a listing."""
-        while True:
-            now = self._request()
-            found = self._listed(query, now)
-            if cursor is not None:
-                last = self.sessions[cursor]
-                if self.cursor == "member" and last not in found:
-                    self.ended_early += 1
-                    found = []
-                place = self._place(last)
-                found = [session for session in found if self._place(session) < place]
-            page, is_last = found[: self.page_size], len(found) <= self.page_size
-            cursor = None if is_last else page[-1].id
-            items = [session.view_of(now) for session in page]
-            yield ListedPage(items, self.now.replace(microsecond=0), cursor, is_last)
-            if is_last:
-                return
+        """Return the pages of a listing."""
+        return _Pages(self, query, cursor)
+
+    def page(self, query: Mapping[str, Any], cursor: str | None) -> ListedPage:
+        """Answer a request for one page."""
+        now = self._request()
+        found = self._listed(query, now)
+        if cursor is not None:
+            last = self.sessions[cursor]
+            if self.cursor == "member" and last not in found:
+                self.ended_early += 1
+                found = []
+            place = self._place(last)
+            found = [session for session in found if self._place(session) < place]
+        page, is_last = found[: self.page_size], len(found) <= self.page_size
+        items = [session.view_of(now) for session in page]
+        return ListedPage(
+            items, self.now.replace(microsecond=0), None if is_last else page[-1].id, is_last
+        )
 
     async def get(self, id_: str, *, urgent: bool) -> ChargingSubSession | None:
         """Return one sub-session."""
@@ -281,6 +300,19 @@ class Adversary:
             session.end_shown = min(session.end_shown, latest)
             fixes[:] = [(min(at, session.end + 29 * HOUR), change) for at, change in fixes]
         fixes.sort(key=lambda fix: fix[0])
+
+
+class _Pages(AsyncIterator[ListedPage]):
+    def __init__(self, world: Adversary, query: Mapping[str, Any], cursor: str | None) -> None:
+        self._world, self._query, self._cursor = world, query, cursor
+        self._is_over = False
+
+    async def __anext__(self) -> ListedPage:
+        if self._is_over:
+            raise StopAsyncIteration
+        page = self._world.page(self._query, self._cursor)
+        self._cursor, self._is_over = page.next_cursor, page.is_last
+        return page
 
 
 def _fits(times: tuple[datetime, datetime | None], query: Mapping[str, Any]) -> bool:

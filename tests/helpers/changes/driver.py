@@ -76,8 +76,8 @@ class Result:
     """Ids of which an older version was handed over last."""
     ghosts: list[str]
     """Ids that were deleted in time for a pass to notice, which was not handed over."""
-    doubles: int
-    """Changes that were handed over again, except by sweeps."""
+    doubles: list[tuple[str, str]]
+    """Ids and kinds of changes that were handed over again, except by sweeps."""
     disorder: int
     """Ends before their beginnings."""
     kills: int
@@ -205,7 +205,9 @@ class Process:
                 if sessions[id_].view(world.now) is None
                 and sessions[id_].gone < sessions[id_].end + 30 * HOUR
             ],
-            doubles=sum(count - 1 for count in self.log.values()),
+            doubles=[
+                (id_, kind) for (id_, kind, _), count in self.log.items() for _ in range(count - 1)
+            ],
             disorder=self.disorder,
             kills=self.kills,
             state_size=self.state_size,
@@ -220,7 +222,8 @@ async def run(seed: int, plan: Plan | None = None, treatment: Treatment | None =
     process = Process(seed, plan or Plan(), treatment)
     world, rng = process.world, process.rng
     stop = EPOCH + timedelta(days=world.treatment.days + process.plan.settling_days)
-    end = stop + timedelta(days=9)
+    # The last sweep comes after the last change.
+    end = max(stop, world.latest_change()) + timedelta(days=9)
     while world.now < end:
         process.start()
         world.deliver()
@@ -244,8 +247,12 @@ class Reader:
 
     def restart(self) -> None:
         """Begin again from the saved state."""
+        self.restart_with(PROJECTION)
+
+    def restart_with(self, projection: Projection) -> None:
+        """Begin again from the saved state, as a release with *projection* does."""
         text = self.engine.state.dump()
-        self.engine = self._engine(SubSessionState.load(text, HOST, None, PROJECTION))
+        self.engine = self._engine(SubSessionState.load(text, HOST, None, projection))
 
     async def read_until(self, at: datetime, every: timedelta = 10 * MINUTE) -> list[str]:
         """Read until *at*; return the changes since the last call, as ``"Ended csub1 poll"``."""
@@ -277,7 +284,7 @@ def summary(results: Sequence[Result]) -> dict[str, Any]:
         "missing": sum(len(result.missing) for result in results),
         "wrong": sum(len(result.wrong) for result in results),
         "ghosts": sum(len(result.ghosts) for result in results),
-        "doubles": sum(result.doubles for result in results),
+        "doubles": sum(len(result.doubles) for result in results),
         "disorder": sum(result.disorder for result in results),
         "kills": sum(result.kills for result in results),
         "requests": sum(result.world.requests for result in results),

@@ -20,7 +20,7 @@ from ev_energy.simulator import Clock, Simulator
 STEP = timedelta(seconds=20)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, slots=False)  # tests replace its methods
 class Fleet:
     """A running simulator and what happens in it."""
 

@@ -1,0 +1,195 @@
+"""Histories that a stream of sub-sessions once got wrong, or that decide what a change is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.helpers.changes.adversary import (
+    DAY,
+    EPOCH,
+    HOUR,
+    MINUTE,
+    Adversary,
+    make_session,
+    session,
+)
+from tests.helpers.changes.driver import Reader
+
+
+async def test_webhook_that_arrives_during_a_pass_is_handed_over_before_it_is_in_the_state() -> (
+    None
+):
+    world = Adversary.with_sessions(session("csub1"), session("csub2"), page_size=1)
+    reader = Reader(world)
+    world.now = EPOCH + 10 * MINUTE
+    late_comer = make_session("csub3", start=world.now)
+    world.deliver = lambda: reader.engine.offer(late_comer)
+    step = await reader.engine.advance(world.now)
+    assert step is not None
+    assert "csub3" not in reader.engine.state.seen
+    world.deliver = lambda: None
+    reader.restart()  # killed before the hand-over of the webhook, which is lost
+    world.sessions["csub3"] = session("csub3", start=world.now)
+    world._by_latest.append(world.sessions["csub3"])
+    assert "Created csub3 poll" in await reader.read_until(EPOCH + 30 * MINUTE)
+
+
+async def test_what_only_a_webhook_told_is_not_gone_while_it_is_not_readable() -> None:
+    later = session(shown=EPOCH + 20 * HOUR)
+    world = Adversary.with_sessions(later)
+    reader = Reader(world)
+    await reader.read_until(EPOCH + 5 * MINUTE)
+    reader.engine.offer(later.view_of(world.now))
+    told = await reader.read_until(EPOCH + 2 * DAY)
+    assert told == ["Created csub1 webhook", "Ended csub1 poll"]
+
+
+async def test_what_only_a_webhook_told_and_never_is_readable_is_gone_in_the_end() -> None:
+    world = Adversary.with_sessions(session(shown=EPOCH + 99 * DAY))
+    reader = Reader(world)
+    await reader.read_until(EPOCH + 5 * MINUTE)
+    reader.engine.offer(make_session("csub1", start=EPOCH, end=EPOCH + 4 * MINUTE))
+    told = await reader.read_until(EPOCH + 3 * DAY, every=HOUR)
+    assert told == ["Created csub1 webhook", "Ended csub1 webhook", "Gone csub1 read"]
+
+
+async def test_sweep_finds_what_began_before_the_stream_and_ended_after() -> None:
+    late = session(start=EPOCH - 3 * HOUR, end=EPOCH + 3 * HOUR, shown=EPOCH + 5 * DAY)
+    world = Adversary.with_sessions(late)
+    reader = Reader(world)
+    assert await reader.read_until(EPOCH + 6 * DAY, every=HOUR) == []
+    assert await reader.read_until(EPOCH + 8 * DAY, every=HOUR) == ["Updated csub1 sweep"]
+
+
+async def test_what_only_a_webhook_told_is_not_forgotten_unread() -> None:
+    """The end that a webhook told is corrected before the API can be read."""
+    late = session(
+        shown=EPOCH + 20 * HOUR, fixes=[(EPOCH + 20 * HOUR, {"energy_delivered_watt_hours": 1})]
+    )
+    world = Adversary.with_sessions(late)
+    reader = Reader(world)
+    await reader.read_until(EPOCH + 65 * MINUTE)
+    reader.engine.offer(make_session("csub1", start=EPOCH, end=EPOCH + HOUR))
+    told = await reader.read_until(EPOCH + 4 * DAY)
+    assert told == ["Created csub1 webhook", "Ended csub1 webhook", "Updated csub1 poll"]
+
+
+async def test_stream_that_was_down_for_long_notices_what_was_deleted_in_the_meantime() -> None:
+    world = Adversary.with_sessions(session(gone=EPOCH + 5 * HOUR))
+    reader = Reader(world)
+    told = await reader.read_until(EPOCH + 4 * HOUR)
+    assert told == ["Created csub1 poll", "Ended csub1 poll"]
+    reader.restart()
+    world.now = EPOCH + 9 * DAY
+    assert await reader.read_until(EPOCH + 10 * DAY) == ["Gone csub1 read"]
+
+
+async def test_correction_of_an_end_that_was_told_late_is_noticed() -> None:
+    """The end is readable 39 hours after it happened, and corrected 20 hours after that."""
+    fix = (EPOCH + 60 * HOUR, {"energy_delivered_watt_hours": 1})
+    late = session(end_shown=EPOCH + 40 * HOUR, fixes=[fix])
+    world = Adversary.with_sessions(late)
+    reader = Reader(world, sweep_every=None)
+    told = await reader.read_until(EPOCH + 4 * DAY)
+    assert told == ["Created csub1 poll", "Ended csub1 read", "Updated csub1 read"]
+
+
+async def test_end_that_is_taken_back_is_an_update_and_ends_again() -> None:
+    back = (EPOCH + 2 * HOUR, {"end": None})
+    again = (EPOCH + 6 * HOUR, {"end": EPOCH + 3 * HOUR})
+    world = Adversary.with_sessions(session(fixes=[back, again]))
+    reader = Reader(world)
+    told = await reader.read_until(EPOCH + DAY)
+    assert [text.split()[0] for text in told] == ["Created", "Ended", "Updated", "Ended"]
+
+
+async def test_replica_that_is_behind_for_once_changes_nothing() -> None:
+    """One read answers 404, and one with an end that is not there yet."""
+    world = Adversary.with_sessions(session())
+    reader = Reader(world)
+    await reader.read_until(EPOCH + 3 * HOUR)
+    answers = [None, make_session("csub1", start=EPOCH)]
+    get = world.get
+
+    async def stale(id_: str, *, urgent: bool) -> Any:
+        return answers.pop() if answers else await get(id_, urgent=urgent)
+
+    world.get = stale  # type: ignore[method-assign]
+    for hours in (4, 8):
+        reader.engine.offer(make_session("csub1", start=EPOCH, end=EPOCH + HOUR, cost=7))
+        assert await reader.read_until(EPOCH + hours * HOUR) == []
+    assert answers == []
+
+
+async def test_figures_of_an_open_sub_session_are_no_changes() -> None:
+    world = Adversary.with_sessions(session(end=EPOCH + 20 * HOUR))
+    reader = Reader(world)
+    assert await reader.read_until(EPOCH + 19 * HOUR) == ["Created csub1 poll"]
+
+
+async def test_sub_session_that_goes_on_for_days_is_handed_over_at_its_end() -> None:
+    long = session(start=EPOCH - 20 * DAY, end=EPOCH + 6 * DAY)
+    world = Adversary.with_sessions(long)
+    reader = Reader(world)
+    told = await reader.read_until(EPOCH + 7 * DAY)
+    assert told == ["Created csub1 poll", "Ended csub1 poll"]
+
+
+async def test_sub_sessions_that_ended_before_the_stream_are_not_handed_over() -> None:
+    world = Adversary.with_sessions(session(start=EPOCH - 3 * HOUR, end=EPOCH - HOUR))
+    assert await Reader(world).read_until(EPOCH + 9 * DAY, every=HOUR) == []
+
+
+async def test_equal_times_on_both_sides_of_a_page_are_all_handed_over() -> None:
+    world = Adversary.with_sessions(
+        *(session(f"csub{number}", rank=number) for number in range(7)), page_size=2
+    )
+    told = await Reader(world).read_until(EPOCH + DAY, every=HOUR)
+    assert len(told) == len(set(told)) == 14
+
+
+async def test_doubled_and_disordered_webhooks_change_nothing() -> None:
+    world = Adversary.with_sessions(session())
+    reader = Reader(world)
+    await reader.read_until(EPOCH + 2 * HOUR)
+    before, ended = world.requests, world.sessions["csub1"].view_of(world.now)
+    for _ in range(3):
+        reader.engine.offer(ended)
+        reader.engine.offer(make_session("csub1", start=EPOCH))
+    step = await reader.engine.advance(world.now)
+    assert step is not None
+    assert (step.changes, world.requests) == ([], before)
+    assert not reader.engine.records.doubtful
+
+
+async def test_webhook_with_an_older_version_costs_one_read() -> None:
+    world = Adversary.with_sessions(session())
+    reader = Reader(world)
+    await reader.read_until(EPOCH + 2 * HOUR)
+    reader.engine.offer(make_session("csub1", start=EPOCH, end=EPOCH + HOUR, cost=7))
+    assert list(reader.engine.records.doubtful) == []
+    reads: list[str] = []
+    get = world.get
+
+    async def counting(id_: str, *, urgent: bool) -> Any:
+        reads.append(id_)
+        return await get(id_, urgent=urgent)
+
+    world.get = counting  # type: ignore[method-assign]
+    assert await reader.read_until(EPOCH + 3 * HOUR) == []
+    assert reads == ["csub1"]
+
+
+async def test_listings_that_lie_do_not_spend_the_allowance() -> None:
+    """An outage that shows empty listings deletes nothing, and is reported as a gap."""
+    sessions = [session(f"csub{number}", rank=number) for number in range(60)]
+    world = Adversary.with_sessions(*sessions)
+    reader = Reader(world)
+    await reader.read_until(EPOCH + 6 * HOUR)
+    world._by_latest = []
+    before = world.requests
+    assert await reader.read_until(EPOCH + 13 * HOUR) == []
+    assert "lacked 60 of 60" in reader.engine.records.gaps[0]
+    passes = 7 * 30 * 2 + 50
+    assert world.requests - before < passes + 2 * 20
+    assert len(reader.engine.state.seen) == 60
