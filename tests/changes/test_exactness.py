@@ -77,13 +77,3 @@ async def test_nothing_is_handed_over_again_without_kills(examples: int) -> None
         result = await run(seed, attrs.evolve(BRIEFLY, kill=0.0, commit="after"), treatment)
         assert_exact(result, BRIEFLY)
         assert (result.doubles, result.kills) == ([], 0)
-
-
-async def test_webhooks_make_the_stream_faster() -> None:
-    fast, slow = [
-        await run(700, attrs.evolve(BRIEFLY, webhooks=webhooks, kill=0.0), SHORT)
-        for webhooks in (True, False)
-    ]
-    assert {via for _, via in fast.kinds} >= {"webhook", "poll"}
-    assert "webhook" not in {via for _, via in slow.kinds}
-    assert fast.delays[len(fast.delays) // 2] < slow.delays[len(slow.delays) // 2]
