@@ -1,30 +1,37 @@
-"""Copy an EVSE's status log to a file, page by page, resuming where the last run stopped.
+"""Copy an EVSE's status log to a file, in the order of time; each run appends what is new.
 
-Run it as ``python follow_log.py evse01... log.jsonl``.
+Run it again and again as ``python follow_log.py evse01... log.jsonl 2026-10-01``, with the date of
+the first entry.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+from ev_energy.changes import FileStateStore
 from ev_energy_sync import Client
 
 
-def main(evse_id: str, target: Path) -> None:
-    """Append every entry that was not copied yet. A file beside *target* holds the cursor."""
-    cursor_file = target.with_suffix(".cursor")
+def main(evse_id: str, target: Path, since: datetime) -> None:
+    """Append every entry that was not copied yet. A file beside *target* holds the state.
+
+    If a run dies after it wrote some entries and before it saved the state, the next one writes
+    them again. With a database, store both in one transaction: pass ``batch.state`` to
+    ``follow(state=...)`` instead of a store.
+    """
+    store = FileStateStore(target.with_suffix(".state"))
     with Client.from_env() as client, target.open("a") as out:
-        listing = client.evses.status_logs(evse_id)
-        if cursor_file.exists():
-            listing = listing.resume(cursor_file.read_text())
-        for page in listing.pages():
-            out.writelines(json.dumps(log.to_dict()) + "\n" for log in page.items)
+        log = client.evses.status_logs(evse_id).follow(since=since, store=store)
+        for batch in log.batches():
+            out.writelines(json.dumps(entry.item.to_dict()) + "\n" for entry in batch)
             out.flush()
-            if page.next_cursor is not None:
-                cursor_file.write_text(page.next_cursor)
+            batch.commit()
+            if batch.caught_up:  # without this, the loop waits for new entries
+                break
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3]).replace(tzinfo=UTC))

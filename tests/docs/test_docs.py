@@ -11,6 +11,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -26,6 +27,7 @@ from ev_energy.simulator.admin import ENDPOINTS
 from ev_energy.simulator.admin import ROOT as ADMIN_ROOT
 from ev_energy.simulator.faults import kinds
 from ev_energy.simulator.resources._operations import OPERATIONS
+from ev_energy_sync import Client as BlockingClient
 from tests.helpers.names import assert_no_problems, assert_same_names
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +51,8 @@ async def page():
         evse = await client.evses.list().first()
         evse_id, here = evse.id, LatLong(latitude=51.5, longitude=-0.1)
         since = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        newest = await client.evses.status_logs(evse).first()
+        recently = newest.sampled_at - datetime.timedelta(hours=20)
         saved = []
         load, save, store = lambda: saved[-1] if saved else None, saved.append, list
         body, secret = {event!r}, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -101,16 +105,21 @@ EVENT = {
 }
 
 
+def environment_of(simulator: Simulator) -> dict[str, str]:
+    """Return environment variables as in the README, with *simulator* as the API."""
+    return {
+        **os.environ,
+        "EV_ENERGY_CLIENT_ID": simulator.client_id,
+        "EV_ENERGY_CLIENT_SECRET": simulator.client_secret,
+        "EV_ENERGY_BASE_URL": simulator.base_url,
+    }
+
+
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
     """Environment variables as in the README, with the simulator as the API."""
     with Simulator.in_thread() as simulator:
-        yield {
-            **os.environ,
-            "EV_ENERGY_CLIENT_ID": simulator.client_id,
-            "EV_ENERGY_CLIENT_SECRET": simulator.client_secret,
-            "EV_ENERGY_BASE_URL": simulator.base_url,
-        }
+        yield environment_of(simulator)
 
 
 class Storage(BaseHTTPRequestHandler):
@@ -231,10 +240,10 @@ def framed(frame: str, code: str) -> str:
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if p.name not in SPECIAL], ids=lambda page: page.name
 )
-def test_snippets_of_the_docs_run(page: Path, environment: dict[str, str]) -> None:
+def test_snippets_of_the_docs_run(page: Path, environment: dict[str, str], tmp_path: Path) -> None:
     fragments = fragments_of(page)
     assert fragments or page.name in TABLES
-    run(RUN_ALL, environment, *map(runnable, fragments))
+    run(RUN_ALL, environment, *map(runnable, fragments), folder=tmp_path)
 
 
 def runnable(fragment: str) -> str:
@@ -395,15 +404,48 @@ def _portless(text: str) -> str:
 
 
 @pytest.mark.slow
-def test_examples_run(environment: dict[str, str], tmp_path: Path) -> None:
-    shown = run((ROOT / "examples/charging_now.py").read_text(), environment)
-    assert len(shown.splitlines()) > 5
-    evse_id = shown.split()[0]
+def test_charging_now_judges_by_the_clock_of_the_api() -> None:
+    code = (ROOT / "examples/charging_now.py").read_text()
+    with Simulator.in_thread() as simulator:
+        with BlockingClient.from_env(environment_of(simulator)) as client:
+            total = len(client.evses.list().collect())
+        charging: list[list[str]] = []
+        for hours in (14, 0):  # at noon, and at night
+            lines = run(code, environment_of(simulator)).splitlines()
+            silent = [line for line in lines if line.endswith("has sent no status recently")]
+            charging.append([line for line in lines if " charges at " in line])
+            assert len(lines) == len(silent) + len(charging[-1])
+            assert len(silent) < total / 4
+            simulator.clock.advance(hours=hours)
+    assert charging[0] != charging[1]
+    assert charging[1]
+
+
+@pytest.mark.slow
+def test_follow_log_appends_what_is_new(tmp_path: Path) -> None:
+    code = (ROOT / "examples/follow_log.py").read_text()
     target = tmp_path / "log.jsonl"
-    copy = (ROOT / "examples/follow_log.py").read_text()
-    run(copy, environment, evse_id, str(target))
-    assert len(target.read_text().splitlines()) > 200
-    assert target.with_suffix(".cursor").exists()
+    with Simulator.in_thread() as simulator:
+        environment = environment_of(simulator)
+        with BlockingClient.from_env(environment) as client:
+            evse = client.evses.list().first()
+            assert evse is not None
+            since = simulator.clock.now() - timedelta(days=3)
+            counts = []
+            for hours in (5, 0, 50, 0):
+                run(code, environment, evse.id, str(target), f"{since:%Y-%m-%d}")
+                lines = target.read_text().splitlines()
+                listing = client.evses.status_logs(
+                    evse, sampled_at__gte=since.replace(hour=0, minute=0, second=0, microsecond=0)
+                )
+                expected = [entry.to_dict() for entry in listing]
+                assert [json.loads(line) for line in lines] == expected[::-1]
+                counts.append(len(lines))
+                simulator.clock.advance(hours=hours)
+    assert counts[0] > 200
+    assert counts[1] == counts[0] + 20
+    assert counts[2] == counts[1]
+    assert counts[3] == counts[2] + 200
 
 
 def test_links_lead_to_existing_files() -> None:
