@@ -374,6 +374,7 @@ async def test_publisher_wakes_up_for_put_off_webhooks(start: Any, receiver: Rec
     api = await start(clock=Clock(speed=0), vehicles=8, rate_limit=None)
     api.simulator.unreliable_data = UnreliableData(late=1, max_delay=30 * HOUR)
     api.simulator.webhooks.add(receiver.url)
+    due: datetime | None = None
     for _ in range(30):
         api.simulator.clock.advance(minutes=40)
         await api.simulator.webhooks.settled()
