@@ -333,11 +333,13 @@ class SignatureError(WebhookError):
     """A delivery is not signed with one of the secrets: its sender is unknown.
 
     Attributes:
-        step: The step that failed: ``"headers"`` if one is missing, repeated or malformed, or
-            ``"signature"`` if no signature is that of the body.
+        step: The step that failed: ``"body"`` if it is larger than a megabyte, ``"headers"`` if one
+            is missing, repeated or malformed, or ``"signature"`` if none is that of the body.
     """
 
-    def __init__(self, message: str, body: bytes, step: Literal["headers", "signature"]) -> None:
+    def __init__(
+        self, message: str, body: bytes, step: Literal["body", "headers", "signature"]
+    ) -> None:
         super().__init__(message, body)
         self.step: Final = step
 
@@ -360,14 +362,20 @@ class DeliveryTimestampError(WebhookError):
 
 
 class UnreadableEventError(WebhookError):
-    """The body of a delivery is not a valid event. ``path`` is the place in its JSON.
+    """The body of a delivery is not a valid event.
 
-    The sender should not repeat the delivery: its body will not change.
+    Attributes:
+        path: The place in its JSON.
+        is_deviation: Whether the event was readable, but not exactly that of the models, which is
+            an error with ``strict=True`` only: a newer version of this package may accept it.
+            Otherwise, the sender should not repeat the delivery, whose body will not change.
     """
 
-    def __init__(self, message: str, body: bytes, path: str = "$") -> None:
+    def __init__(
+        self, message: str, body: bytes, path: str = "$", *, is_deviation: bool = False
+    ) -> None:
         super().__init__(f"{printable(message)} (at {printable(path, _MAX_PATH)})", body)
-        self.path = path
+        self.path, self.is_deviation = path, is_deviation
 
 
 class InboxUnavailableError(EvEnergyError):

@@ -14,7 +14,7 @@ from ev_energy.webhooks._events import (
     Event,
     read,
 )
-from ev_energy.webhooks._inbox import Inbox, InboxOutcome, InboxStore, MemoryInboxStore
+from ev_energy.webhooks._inbox import ClaimState, Inbox, InboxOutcome, InboxStore, MemoryInboxStore
 from ev_energy.webhooks._receiver import WebhookReceiver, WebhookResponse
 from ev_energy.webhooks._router import EventRouter
 from ev_energy.webhooks._signature import Delivery, Webhook
@@ -22,6 +22,7 @@ from ev_energy.webhooks._signature import Delivery, Webhook
 __all__ = [
     "ChargingSubSessionCreated",
     "ChargingSubSessionEnded",
+    "ClaimState",
     "Delivery",
     "Event",
     "EventRouter",

@@ -72,4 +72,4 @@ def read(body: bytes | str, *, strict: bool = False, on_drift: DriftHook | None 
         path = error.path if isinstance(error, DecodeFailure) else "$"
         raise UnreadableEventError(f"not a valid event: {error}", raw, path) from None
     except DriftDetected as error:
-        raise UnreadableEventError(str(error), raw, error.drift.path) from None
+        raise UnreadableEventError(str(error), raw, error.drift.path, is_deviation=True) from None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
+from ev_energy._redaction.scrub import printable
 from ev_energy.errors import InboxUnavailableError, UnreadableEventError, WebhookError
 from ev_energy.webhooks._inbox import Inbox, InboxOutcome
 from ev_energy.webhooks._router import EventRouter
-from ev_energy.webhooks._signature import Delivery, Headers, Webhook
+from ev_energy.webhooks._signature import Body, Delivery, Headers, Webhook
 
 _log: Final = logging.getLogger("ev_energy.webhooks")
 
@@ -43,7 +44,8 @@ class WebhookReceiver:
     204     the handler of the event succeeded, now or before
     400     not signed with a secret of this endpoint, too old, or from the future
     400     signed but not a valid event; ``webhook-delivery: abort-message`` ends its repetition
-    500     the handler failed; its error is logged to ``ev_energy.webhooks``
+    500     the handler failed, or the event deviates from its model and the webhook is strict;
+            the error is logged to ``ev_energy.webhooks``
     503     another handler of the same delivery is running, or the inbox is unreachable
     ======  ========================================================================================
 
@@ -54,9 +56,10 @@ class WebhookReceiver:
     """
 
     def __init__(self, webhook: Webhook, router: EventRouter, inbox: Inbox) -> None:
+        check_parts((webhook, Webhook), (router, EventRouter), (inbox, Inbox))
         self._webhook, self._router, self._inbox = webhook, router, inbox
 
-    async def receive(self, body: bytes, headers: Headers) -> WebhookResponse:
+    async def receive(self, body: Body, headers: Headers) -> WebhookResponse:
         """Return what to answer to a request with this body and these headers.
 
         Raises:
@@ -74,11 +77,23 @@ class WebhookReceiver:
         return response_to_outcome(outcome)
 
 
-def verified(webhook: Webhook, body: bytes, headers: Headers) -> Delivery | WebhookResponse:
+def check_parts(*parts: tuple[object, type[Any]]) -> None:
+    """Raise `TypeError` for a part of another class, such as the blocking twin of the right one."""
+    for part, cls in parts:
+        if not isinstance(part, cls):
+            found = f"{type(part).__module__}.{type(part).__qualname__}"
+            raise TypeError(f"expected {cls.__module__}.{cls.__qualname__}, got {found}")
+
+
+def verified(webhook: Webhook, body: Body, headers: Headers) -> Delivery | WebhookResponse:
     """Return a verified delivery, or the answer to one that is refused."""
     try:
         return webhook.receive(body, headers)
     except UnreadableEventError as error:
+        if error.is_deviation:
+            _log.error("an event deviates from its model: %s", error)
+            reason = "the event deviates from its model"
+            return WebhookResponse(HTTPStatus.INTERNAL_SERVER_ERROR, reason=reason)
         _log.warning("a signed delivery is not a valid event: %s", error)
         return WebhookResponse(HTTPStatus.BAD_REQUEST, dict(_ABORT), "not a valid event")
     except WebhookError as error:
@@ -89,7 +104,7 @@ def verified(webhook: Webhook, body: bytes, headers: Headers) -> Delivery | Webh
 def response_to_outcome(outcome: InboxOutcome) -> WebhookResponse:
     """Return the answer to a delivery that was handled or need not be, or is busy."""
     if outcome == "busy":
-        return _unavailable("another handler of this delivery is running")
+        return _unavailable("this delivery is being handled")
     return WebhookResponse(HTTPStatus.NO_CONTENT)
 
 
@@ -98,8 +113,8 @@ def response_to_error(error: Exception, delivery: Delivery) -> WebhookResponse:
     if isinstance(error, InboxUnavailableError):
         _log.warning("the inbox is unreachable: %s", error)
         return _unavailable("the inbox is unreachable")
-    event_type = delivery.event.type
-    _log.error("the handler of %s %s failed", event_type, delivery.id, exc_info=error)
+    event_type, delivery_id = printable(str(delivery.event.type)), printable(delivery.id)
+    _log.error("the handler of %s %s failed", event_type, delivery_id, exc_info=error)
     return WebhookResponse(HTTPStatus.INTERNAL_SERVER_ERROR, reason="the handler failed")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, Self, cast
 from urllib.parse import quote
 
+from ev_energy._redaction.tracebacks import hide_init_arguments, trim_traceback
 from ev_energy._runtime.per_loop import PerLoop
 from ev_energy.budget._redis.connection import ClientFactory, RedisClient, RedisUnavailable
 from ev_energy.budget._redis.script import Script
@@ -13,7 +14,8 @@ from ev_energy.errors import InboxUnavailableError
 from ev_energy.webhooks._inbox import ClaimState
 
 # `Connection` repeats a command whose reply was lost, so each of these scripts may run twice, the
-# second time late. That is safe: owners are never used twice, and a script finds its own effect.
+# second time late. That is safe: owners are never used twice, and a script finds its own effect; at
+# worst, a late claim or renewal leaves a lease that no process holds, which expires.
 # A key holds the owner of the lease; or, once the delivery is done, "done:" and its last owner.
 
 #: KEYS: the delivery. ARGV: its new owner, the milliseconds of the lease.
@@ -25,17 +27,20 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 'new'
 """)
 
-#: KEYS: the delivery. ARGV: its owner, the milliseconds of the lease.
+#: KEYS: the delivery. ARGV: its owner, the milliseconds of the lease. A key that has expired, or
+#: was lost when the server restarted, is set again: no other owner has asked for it.
 _RENEW: Final = Script("""
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
 """)
 
 #: KEYS: the delivery. ARGV: its owner, the milliseconds for which it is remembered.
 _COMPLETE: Final = Script("""
 local holder = redis.call('GET', KEYS[1])
-if holder == 'done:' .. ARGV[1] then return 1 end
-if holder ~= ARGV[1] then return 0 end
+if holder and string.sub(holder, 1, 5) == 'done:' then return 1 end
+if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], 'done:' .. ARGV[1], 'PX', ARGV[2])
 return 1
 """)
@@ -72,6 +77,9 @@ class RedisInboxStore:
             close_with_loop=self._clients.owns_clients,
         )
 
+    def __repr__(self) -> str:
+        return f"RedisInboxStore(prefix={self._prefix!r})"
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -101,14 +109,18 @@ class RedisInboxStore:
         await self._run(_RELEASE, delivery_id, owner)
 
     async def _run(self, script: Script, delivery_id: str, *arguments: str | int) -> Any:
-        key = f"{self._prefix}:inbox:{{{quote(delivery_id, safe='')}}}"
+        key = f"{self._prefix}:inbox:{{{quote(delivery_id, safe='', errors='surrogatepass')}}}"
         connection = self._connections.for_running_loop().value
         reply: Awaitable[Any] = connection.run(script, 1, key, *arguments)
         try:
-            return await reply
+            with trim_traceback():
+                return await reply
         except RedisUnavailable as error:
             raise InboxUnavailableError(f"the inbox in Redis: {error}") from error
 
 
 def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
+
+
+hide_init_arguments(RedisInboxStore)

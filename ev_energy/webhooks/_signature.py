@@ -11,26 +11,34 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 import attrs
 
+from ev_energy._redaction.tracebacks import Secret, hide_init_arguments
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import DeliveryTimestampError, SignatureError
+from ev_energy.models._json import MAX_DOCUMENT_BYTES
 from ev_energy.webhooks._events import Event, read
 
 if TYPE_CHECKING:
     from ev_energy._codec.drift import DriftHook
 
+
+class HasItems(Protocol):
+    """A mapping, or a collection of headers that is none, such as that of `email.message`."""
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Return pairs of a name and a value, or a list of values."""
+        ...
+
+
 #: The headers of a delivery: any mapping from names to values, or pairs of them, as in ASGI.
-Headers: TypeAlias = (
-    Mapping[str, str]
-    | Mapping[str, list[str]]
-    | Iterable[tuple[str, str]]
-    | Iterable[tuple[bytes, bytes]]
-)
+Headers: TypeAlias = HasItems | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
+#: The body of a delivery: the bytes as they were received.
+Body: TypeAlias = bytes | bytearray | memoryview
 
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (public)
 #: Svix sends the first; senders that pay for it, and Standard Webhooks, the second.
@@ -85,20 +93,22 @@ class Webhook:
     ) -> None:
         if not secrets:
             raise ValueError("secrets: pass the signing secret of the endpoint (whsec_...)")
+        if not isinstance(cast(object, tolerance), timedelta):
+            raise TypeError(f"tolerance: expected a timedelta, got {type(tolerance).__name__}")
         if tolerance <= timedelta():
             raise ValueError(f"tolerance must be positive, not {tolerance}")
-        self._keys = [_key_of(secret) for secret in secrets]
+        self._keys = Secret([_key_of(secret) for secret in secrets])
         self._tolerance, self._clock = tolerance, clock or _now
         self._strict, self._on_drift = strict, on_drift
 
     def __repr__(self) -> str:
-        return f"Webhook(<{len(self._keys)} secrets>, tolerance={self._tolerance!r})"
+        return f"Webhook(secrets={len(self._keys.value)}, tolerance={self._tolerance!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Return what rich shows, which would be every attribute."""
         return [("tolerance", self._tolerance)]
 
-    def verify(self, body: bytes, headers: Headers, *, now: datetime | None = None) -> Event:
+    def verify(self, body: Body, headers: Headers, *, now: datetime | None = None) -> Event:
         """Return the event of a delivery, after verifying that the API sent it.
 
         Args:
@@ -112,25 +122,22 @@ class Webhook:
             SignatureError: It is not signed with one of the secrets.
             DeliveryTimestampError: It is signed, but older than the tolerance or in the future.
             UnreadableEventError: It is signed, but not a valid event.
-            TypeError: The body is text or was parsed.
+            TypeError: The body is text or was parsed, or the headers are no headers.
+            ValueError: The current time has no time zone.
         """
         return self.receive(body, headers, now=now).event
 
     unwrap = verify
     """Other SDKs use this name."""
 
-    def receive(self, body: bytes, headers: Headers, *, now: datetime | None = None) -> Delivery:
+    def receive(self, body: Body, headers: Headers, *, now: datetime | None = None) -> Delivery:
         """Return a delivery, with its id, after verifying it; see `verify`."""
         body = _raw(body)
+        if len(body) > MAX_DOCUMENT_BYTES:
+            message = f"a delivery must not be larger than {MAX_DOCUMENT_BYTES} bytes"
+            raise SignatureError(message, body, "body")
         delivery_id, timestamp, signatures = _signed_headers(headers, body)
-        expected = [_signature(key, delivery_id, timestamp, body).encode() for key in self._keys]
-        # All pairs are compared, so that the time taken tells nothing about the secrets.
-        matches = [
-            hmac.compare_digest(signature, candidate.encode(errors="surrogatepass"))
-            for candidate in signatures.split(" ")
-            for signature in expected
-        ]
-        if not any(matches):
+        if not self._is_signed(delivery_id, timestamp, body, signatures):
             raise SignatureError(
                 "the delivery is not signed with a secret of this endpoint: check that the secret "
                 "is this endpoint's, and that the body is unchanged",
@@ -143,7 +150,7 @@ class Webhook:
         return Delivery(delivery_id, sent_at, event, body)
 
     def sign(
-        self, body: bytes, *, delivery_id: str = "msg_test", sent_at: datetime | None = None
+        self, body: Body, *, delivery_id: str = "msg_test", sent_at: datetime | None = None
     ) -> dict[str, str]:
         """Return the headers of a delivery signed with the first secret, for tests of receivers.
 
@@ -156,8 +163,20 @@ class Webhook:
         return {
             "svix-id": delivery_id,
             "svix-timestamp": timestamp,
-            "svix-signature": _signature(self._keys[0], delivery_id, timestamp, _raw(body)),
+            "svix-signature": _signature(self._keys.value[0], delivery_id, timestamp, _raw(body)),
         }
+
+    def _is_signed(self, delivery_id: str, timestamp: str, body: bytes, signatures: str) -> bool:
+        # All pairs are compared, so that the time taken tells nothing about the secrets.
+        matches = [
+            hmac.compare_digest(
+                _signature(key, delivery_id, timestamp, body).encode(),
+                candidate.encode(errors="surrogatepass"),
+            )
+            for key in self._keys.value
+            for candidate in signatures.split(" ")
+        ]
+        return any(matches)
 
     def _check_age(self, sent_at: datetime, now: datetime, body: bytes) -> None:
         age = _aware(now).astimezone(UTC) - sent_at
@@ -169,7 +188,7 @@ class Webhook:
                 "clock",
                 body,
                 sent_at=sent_at,
-                received_at=now,
+                received_at=now.astimezone(UTC),
             )
 
 
@@ -178,6 +197,8 @@ def _now() -> datetime:
 
 
 def _aware(moment: datetime) -> datetime:
+    if not isinstance(cast(object, moment), datetime):
+        raise TypeError(f"the current time must be a datetime, not {type(moment).__name__}")
     if moment.tzinfo is None:
         raise ValueError(f"the time {moment} has no time zone: pass one, such as datetime.UTC")
     return moment
@@ -185,11 +206,12 @@ def _aware(moment: datetime) -> datetime:
 
 def _key_of(secret: str | bytes) -> bytes:
     """Return the key of a signing secret. Errors do not show it."""
-    if isinstance(secret, bytes):
+    if isinstance(secret, bytes) and not secret.startswith(_SECRET_PREFIX.encode()):
         key = secret
-    elif isinstance(cast(object, secret), str):
+    elif isinstance(cast(object, secret), str | bytes):
         try:
-            key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+            text = secret.decode("ascii") if isinstance(secret, bytes) else secret
+            key = base64.b64decode(text.strip().removeprefix(_SECRET_PREFIX), validate=True)
         except (binascii.Error, ValueError):
             raise ValueError(
                 "secrets: a signing secret is whsec_ and Base64, as the webhook portal shows it"
@@ -226,8 +248,14 @@ def _signature(key: bytes, delivery_id: str, timestamp: str, body: bytes) -> str
 def _signed_headers(headers: Headers, body: bytes) -> tuple[str, str, str]:
     """Return the id, the timestamp and the signatures of a delivery."""
     found: dict[str, set[str]] = {}
-    for name, value in _pairs(headers):
-        found.setdefault(name, set()).add(value)
+    try:
+        for name, value in _pairs(headers):
+            found.setdefault(name, set()).add(value)
+    except (TypeError, ValueError):
+        found_type = type(headers).__name__
+        raise TypeError(
+            f"headers: expected a mapping or pairs of names and values, got {found_type}"
+        ) from None
     for prefix in _HEADER_PREFIXES:
         ids, timestamps, signatures = (
             found.get(prefix + name, set[str]()) for name in ("id", "timestamp", "signature")
@@ -239,7 +267,8 @@ def _signed_headers(headers: Headers, body: bytes) -> tuple[str, str, str]:
         (delivery_id,), (timestamp,) = ids, timestamps
         all_signatures = " ".join(sorted(signatures))
         if not 0 < len(delivery_id) <= _MAX_ID or len(all_signatures) > _MAX_SIGNATURES:
-            raise SignatureError(f"{prefix}id or {prefix}signature is too long", body, "headers")
+            message = f"{prefix}id or {prefix}signature is empty or too long"
+            raise SignatureError(message, body, "headers")
         if not _TIMESTAMP.fullmatch(timestamp):
             message = f"{prefix}timestamp is not a number of seconds since 1970"
             raise SignatureError(message, body, "headers")
@@ -259,8 +288,12 @@ def _pairs(headers: Headers) -> Iterable[tuple[str, str]]:
     for name, value in pairs:
         values: list[Any] = cast("list[Any]", value) if isinstance(value, list | tuple) else [value]
         for one in values:
-            yield _text(name).lower(), _text(one).strip()
+            # In WSGI, the names are HTTP_SVIX_ID and so on.
+            yield _text(name).lower().replace("_", "-").removeprefix("http-"), _text(one).strip()
 
 
 def _text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+hide_init_arguments(Webhook)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from ev_energy.errors import InboxUnavailableError
 from ev_energy.redis import RedisInboxStore
-from ev_energy_sync import webhooks
+from ev_energy_sync import Client, webhooks
 from ev_energy_sync.webhooks import ChargingSubSessionEnded, Delivery, EventRouter, Inbox, Webhook
 from tests.webhooks.test_events import CREATED, ENDED, delivery
 from tests.webhooks.test_signature import OTHER, SECRET
@@ -106,3 +107,42 @@ def test_receiver_says_what_to_answer(inbox: Inbox, caplog: pytest.LogCaptureFix
     assert status(content=b"[]", delivery_id="msg_3") == 400
     assert handled == ["msg_1"]
     assert "the handler of charging_sub_session.ended msg_bad failed" in caplog.text
+
+
+async def nothing(*_: Any) -> None:
+    pass
+
+
+def test_async_handlers_are_refused(inbox: Inbox) -> None:
+    with pytest.raises(TypeError, match="fallback: .* is async"):
+        EventRouter(fallback=nothing)  # type: ignore[arg-type]
+    router = EventRouter(fallback=lambda event, _: nothing())  # type: ignore[arg-type,return-value]
+    with pytest.raises(TypeError, match="handler: .* is async"):
+        router.on(ChargingSubSessionEnded)(nothing)  # type: ignore[arg-type]
+    body, webhook = delivery(ENDED), Webhook(SECRET)
+    received = webhook.receive(body, webhook.sign(body))
+    with pytest.raises(TypeError, match="returned coroutine, which a blocking caller does not"):
+        router.dispatch(received.event, received)
+    with pytest.raises(TypeError, match="handler: expected a function that is not async"):
+        inbox.process("msg_1", nothing)
+    with pytest.raises(TypeError, match="returned coroutine"):
+        inbox.process("msg_1", lambda: nothing("later"))
+    assert inbox.process("msg_1", lambda: None) == "handled"
+
+
+def test_closed_inbox_is_unavailable() -> None:
+    inbox = Inbox()
+    with pytest.raises(ZeroDivisionError):
+        inbox.process("msg_1", lambda: (inbox.close(), 1 / 0))
+    with pytest.raises(InboxUnavailableError, match="this inbox is closed"):
+        inbox.process("msg_2", lambda: None)
+
+
+def test_inbox_uses_the_thread_of_a_client() -> None:
+    before = threading.active_count()
+    with Client("a-token", base_url="http://127.0.0.1:9") as client, Inbox(client=client) as inbox:
+        assert inbox.process("msg_1", lambda: None) == "handled"
+        assert threading.active_count() == before + 1
+        inbox.close()
+        assert inbox.process("msg_1", lambda: None) == "duplicate"
+    assert threading.active_count() == before

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -70,13 +72,16 @@ async def test_delivery_is_busy_while_its_handler_runs(store: InboxStore) -> Non
     assert await inbox.process("msg_1", ready()) == "duplicate"
 
 
-@pytest.mark.parametrize("error", [LookupError("no"), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(LookupError("no"), LookupError), (asyncio.CancelledError(), RuntimeError)],
+)
 async def test_delivery_of_a_failed_handler_is_new_again(
-    store: InboxStore, error: BaseException
+    store: InboxStore, error: BaseException, raised: type[Exception]
 ) -> None:
     inbox, work = Inbox(store), ready()
     work.error = error
-    with pytest.raises(type(error)):
+    with pytest.raises(raised):
         await inbox.process("msg_1", work)
     assert await inbox.process("msg_1", ready()) == "handled"
 
@@ -104,6 +109,103 @@ async def test_lease_of_a_holder_that_died_expires(store: InboxStore) -> None:
     assert await store.complete("msg_1", "dead", 60) is False
     await store.release("msg_1", "dead")
     assert await store.claim("msg_1", "third", 5) == "busy"
+
+
+async def test_expired_lease_that_no_other_owner_took_is_still_good(store: InboxStore) -> None:
+    # A handler blocked the event loop for longer than its lease, or Redis restarted empty.
+    assert await store.claim("msg_1", "a", 0.01) == "new"
+    assert await store.claim("msg_2", "a", 5) == "new"
+    await forget_all(store)
+    assert await store.renew("msg_1", "a", 5) is True
+    assert await store.claim("msg_1", "b", 5) == "busy"
+    assert await store.complete("msg_2", "a", 60) is True
+    assert await store.claim("msg_2", "b", 5) == "done"
+    assert await store.complete("msg_2", "c", 60) is True  # it is done, by another owner
+    assert await store.renew("msg_2", "a", 60) is False
+
+
+async def test_handler_that_blocks_the_loop_beyond_its_lease_is_done(store: InboxStore) -> None:
+    inbox = Inbox(store, lease=timedelta(seconds=0.05))
+
+    async def block() -> None:
+        time.sleep(0.15)  # noqa: ASYNC251  (on purpose)
+
+    assert await inbox.process("msg_1", block) == "handled"
+    assert await inbox.process("msg_1", ready()) == "duplicate"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_caller_cancelled_as_the_handler_ends_leaves_no_lease(
+    store: InboxStore, fails: bool
+) -> None:
+    inbox, work = Inbox(store), Work()
+    work.error = LookupError("no") if fails else None
+    task = asyncio.ensure_future(inbox.process("msg_1", work))
+    await work.started.wait()
+    work.may_end.set()
+    for _ in range(20):  # cancelled at a different moment of the end in each turn of the loop
+        task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait({task})
+    while inbox._settling:
+        await asyncio.wait(inbox._settling)
+    outcome = await inbox.process("msg_1", ready())
+    assert outcome == ("duplicate" if work.runs and not work.cancelled and not fails else "handled")
+
+
+async def test_handler_that_succeeds_in_spite_of_cancellation_is_done(store: InboxStore) -> None:
+    inbox, started, may_end = Inbox(store), asyncio.Event(), asyncio.Event()
+
+    async def insist() -> None:
+        started.set()
+        with suppress(asyncio.CancelledError):
+            await may_end.wait()
+
+    task = asyncio.ensure_future(inbox.process("msg_1", insist))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await inbox.process("msg_1", ready()) == "duplicate"
+
+
+async def test_other_error_of_a_store_is_raised(store: InboxStore) -> None:
+    class Broken:
+        async def renew(self, *_: Any) -> bool:
+            raise OSError("disk full")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+    with pytest.raises(OSError, match="disk full"):
+        await Inbox(Broken(), lease=timedelta(seconds=0.05)).process("msg_1", Work())
+
+
+async def test_error_of_the_handler_is_raised_when_its_release_fails(
+    store: InboxStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        async def release(self, *_: Any) -> None:
+            raise OSError("disk full")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+    work = ready()
+    work.error = LookupError("no such customer")
+    with pytest.raises(LookupError, match="no such customer"):
+        await Inbox(Broken()).process("msg_1", work)
+    assert "the lease of msg_1 was not released (disk full)" in caplog.text
+
+
+async def test_anything_but_an_async_function_is_refused(store: InboxStore) -> None:
+    inbox = Inbox(store)
+    for wrong in (None, "work"):
+        with pytest.raises(TypeError, match="handler: expected a function"):
+            await inbox.process("msg_1", wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="returned NoneType, which cannot be awaited"):
+        await inbox.process("msg_1", lambda: None)  # type: ignore[arg-type,return-value]
+    assert await inbox.process("msg_1", ready()) == "handled"
 
 
 async def test_lease_is_renewed_while_the_handler_runs(store: InboxStore) -> None:
@@ -166,8 +268,7 @@ async def test_repeated_commands_have_the_same_result(store: InboxStore) -> None
     assert [await store.claim("msg_1", "a", 5) for _ in "12"] == ["new", "new"]
     assert [await store.renew("msg_1", "a", 5) for _ in "12"] == [True, True]
     assert await store.complete("msg_1", "a", 60) is True
-    if not isinstance(store, MemoryInboxStore):
-        assert await store.complete("msg_1", "a", 60) is True
+    assert await store.complete("msg_1", "a", 60) is True
     assert await store.claim("msg_1", "a", 5) == "done"
     await store.release("msg_1", "a")
     assert await store.claim("msg_1", "b", 5) == "done"
@@ -212,6 +313,32 @@ async def test_memory_is_bounded_by_time() -> None:
     assert len(store) == 101
 
 
+async def test_leases_that_expired_are_forgotten() -> None:
+    clock = Clock()
+    store = MemoryInboxStore(monotonic=clock)
+    for number in range(300):
+        await store.claim(f"msg_{number}", "dead", 5)
+    clock.seconds += 6
+    for number in range(60):
+        await store.claim(f"other_{number}", "a", 5)
+    assert len(store) == 60
+
+
+async def test_delivery_that_is_done_again_is_remembered_from_then_on() -> None:
+    clock = Clock()
+    store = MemoryInboxStore(monotonic=clock)
+    for delivery_id, owner in (("msg_1", "a"), ("msg_2", "a"), ("msg_1", "b")):
+        assert await store.claim(delivery_id, owner, 5) == "new"
+        assert await store.complete(delivery_id, owner, 60) is True
+        clock.seconds += 40
+    clock.seconds += 10
+    assert await store.claim("msg_1", "c", 5) == "done"
+    assert await store.claim("msg_2", "c", 5) == "new"
+    clock.seconds += 60
+    await store.claim("msg_3", "a", 5)
+    assert len(store) == 1
+
+
 async def test_leased_deliveries_are_never_forgotten() -> None:
     store = MemoryInboxStore(max_entries=2)
     for number in range(5):
@@ -251,10 +378,12 @@ async def test_outage_of_redis_is_an_error_and_no_delivery_is_lost(redis: Any) -
     [
         ({"lease": timedelta()}, "lease must be positive"),
         ({"keep": timedelta(seconds=30)}, "keep must be longer than the lease"),
+        ({"lease": 30}, "lease: expected a timedelta, got int"),
+        ({"store": "redis://127.0.0.1"}, "pass RedisInboxStore"),
     ],
 )
 def test_invalid_settings_of_an_inbox_are_refused(settings: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         Inbox(**settings)
 
 

@@ -12,6 +12,7 @@ import attrs
 import pytest
 from aiohttp import web
 
+import ev_energy_sync
 from ev_energy.errors import InboxUnavailableError
 from ev_energy.simulator import Clock, Simulator
 from ev_energy.webhooks import (
@@ -83,12 +84,47 @@ async def test_unreadable_event_ends_its_repetition() -> None:
     assert (response.status, response.headers) == (400, {"webhook-delivery": "abort-message"})
 
 
+async def test_deviation_is_an_error_that_the_sender_repeats(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Application(webhook=Webhook(SECRET, strict=True))
+    response = await app.receive(delivery(ENDED, new_member=1))
+    assert (response.status, response.headers) == (500, {})
+    assert "an event deviates from its model" in caplog.text
+    assert app.handled == []
+
+
+async def test_text_of_the_sender_is_one_printable_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Application()
+    app.error = LookupError("no")
+    response = await app.receive(delivery("x\nERROR forged"), delivery_id="msg\u202e1")
+    assert response.status == 500
+    assert "\nERROR forged" not in caplog.messages[-1]
+    assert "\u202e" not in caplog.messages[-1]
+
+
+def test_parts_of_the_blocking_package_are_refused() -> None:
+    webhook, inbox = Webhook(SECRET), Inbox()
+    router = EventRouter(fallback=Application().handle)
+    blocking: Any = ev_energy_sync.webhooks
+    other = blocking.EventRouter(fallback=print)
+    message = r"expected ev_energy.webhooks._router.EventRouter, got ev_energy_sync.webhooks.Event"
+    with pytest.raises(TypeError, match=message):
+        WebhookReceiver(webhook, other, inbox)
+    with pytest.raises(TypeError, match="expected ev_energy_sync.webhooks.Inbox, got ev_energy"):
+        blocking.WebhookReceiver(webhook, other, inbox)
+    with pytest.raises(TypeError, match="expected ev_energy.webhooks._signature.Webhook"):
+        WebhookReceiver(SECRET, router, inbox)  # type: ignore[arg-type]
+
+
 async def test_unreachable_inbox_is_answered_with_a_503() -> None:
     class Unreachable:
         async def claim(self, *_: Any) -> Any:
             raise InboxUnavailableError("no connection")
 
-    app = Application(inbox=Inbox(Unreachable()))  # type: ignore[arg-type]
+    app = Application(inbox=Inbox(Unreachable()))  # type: ignore[arg-type]  # it has one method
     response = await app.receive(delivery(ENDED))
     assert (response.status, response.headers) == (503, {"Retry-After": "30"})
 

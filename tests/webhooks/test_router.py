@@ -74,7 +74,7 @@ def test_second_handler_of_a_class_is_refused() -> None:
     router, other = (EventRouter(fallback=recorder.handler("x")) for _ in range(2))
     router.on(ChargingSubSessionEnded)(recorder.handler("first"))
     other.on(ChargingSubSessionEnded)(recorder.handler("second"))
-    message = "ChargingSubSessionEndedWebhook has a handler already"
+    message = "ChargingSubSessionEnded.* has a handler already"
     with pytest.raises(ValueError, match=message):
         router.on(ChargingSubSessionEnded)(recorder.handler("second"))
     with pytest.raises(ValueError, match=message):
@@ -85,8 +85,42 @@ async def test_handler_is_refused_after_the_first_event() -> None:
     recorder = Recorder()
     router = EventRouter(fallback=recorder.handler("fallback"))
     await dispatch(router, CREATED)
-    with pytest.raises(RuntimeError, match="has dispatched events already"):
+    with pytest.raises(RuntimeError, match="takes no more handlers: it has dispatched events"):
         router.on(ChargingSubSessionEnded)(recorder.handler("late"))
+
+
+def test_handler_is_refused_after_the_router_was_included() -> None:
+    recorder = Recorder()
+    router, other = (EventRouter(fallback=recorder.handler("x")) for _ in range(2))
+    router.include(other)
+    with pytest.raises(RuntimeError, match="it was included in another router"):
+        other.on(ChargingSubSessionEnded)(recorder.handler("late"))
+
+
+def test_conflicting_router_is_not_included_in_part() -> None:
+    recorder = Recorder()
+    router, other = (EventRouter(fallback=recorder.handler("x")) for _ in range(2))
+    other.on(ChargingSubSessionCreated)(recorder.handler("created"))
+    for one in (router, other):
+        one.on(ChargingSubSessionEnded)(recorder.handler("ended"))
+    with pytest.raises(ValueError, match="has a handler already"):
+        router.include(other)
+    assert router.registered_types == (ChargingSubSessionEnded,)
+
+
+@pytest.mark.parametrize("handler", [None, "bill", 5])
+def test_handler_that_is_no_function_is_refused(handler: Any) -> None:
+    with pytest.raises(TypeError, match="fallback: expected a function, got"):
+        EventRouter(fallback=handler)
+    router = EventRouter(fallback=Recorder().handler("x"))
+    with pytest.raises(TypeError, match="handler: expected a function, got"):
+        router.on(ChargingSubSessionEnded)(handler)
+
+
+async def test_blocking_handler_of_an_async_router_is_named_as_the_error() -> None:
+    router = EventRouter(fallback=cast("Any", lambda event, delivery: None))
+    with pytest.raises(TypeError, match="returned NoneType, which cannot be awaited"):
+        await dispatch(router, CREATED)
 
 
 @pytest.mark.parametrize("cls", [ChargingSubSession, str, None, "charging_sub_session.ended"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -116,8 +117,20 @@ async def test_delivery_of_the_simulator_is_verified(serve: Any) -> None:
         {name: [value] for name, value in HEADERS.items()},
         {name.replace("svix", "webhook"): value for name, value in HEADERS.items()},
         {**HEADERS, "webhook-id": "another", "host": "example.com"},
+        {"HTTP_" + name.upper().replace("-", "_"): value for name, value in HEADERS.items()},
     ],
-    ids=["upper", "title", "multidict", "proxy", "asgi", "pairs", "lists", "webhook", "both"],
+    ids=[
+        "upper",
+        "title",
+        "multidict",
+        "proxy",
+        "asgi",
+        "pairs",
+        "lists",
+        "webhook",
+        "both",
+        "wsgi",
+    ],
 )
 def test_headers_of_any_framework_are_accepted(headers: Any) -> None:
     assert WEBHOOK.receive(BODY, headers).id == "msg_1"
@@ -127,7 +140,7 @@ def test_headers_of_an_email_message_are_accepted() -> None:
     message = Message()  # the class of http.server and urllib
     for name, value in HEADERS.items():
         message[name] = value
-    assert WEBHOOK.receive(BODY, cast("Any", message)).id == "msg_1"
+    assert WEBHOOK.receive(BODY, message).id == "msg_1"
 
 
 def test_each_of_several_secrets_is_accepted() -> None:
@@ -244,9 +257,7 @@ def test_forged_delivery_is_not_called_old() -> None:
         Webhook(OTHER, clock=lambda: NOW + timedelta(days=1)).verify(BODY, HEADERS)
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b"null", b"\xff", b'{"type": 5', b"1" * 2_000_000]
-)
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b"\xff", b'{"type": 5'])
 def test_signed_body_that_is_no_event_is_unreadable(body: bytes) -> None:
     with pytest.raises(errors.UnreadableEventError) as caught:
         WEBHOOK.verify(body, WEBHOOK.sign(body))
@@ -270,7 +281,25 @@ def test_parsed_body_is_a_type_error(body: Any, reason: str) -> None:
 
 def test_body_may_be_any_bytes_like_object() -> None:
     for body in (bytearray(BODY), memoryview(BODY)):
-        assert WEBHOOK.receive(cast("Any", body), HEADERS).body == BODY
+        assert WEBHOOK.receive(body, HEADERS).body == BODY
+
+
+def test_very_large_body_is_refused_before_it_is_hashed() -> None:
+    body = b" " * (2**20 + 1)
+    with pytest.raises(errors.SignatureError, match="must not be larger than 1048576") as caught:
+        WEBHOOK.verify(body, WEBHOOK.sign(body))
+    assert caught.value.step == "body"
+
+
+@pytest.mark.parametrize("headers", [None, ["a: b"], 5, [("a",)], "svix-id"])
+def test_anything_but_headers_is_a_type_error(headers: Any) -> None:
+    with pytest.raises(TypeError, match="headers: expected a mapping or pairs"):
+        WEBHOOK.verify(BODY, headers)
+
+
+@pytest.mark.parametrize("secret", [SECRET.encode(), f" {SECRET}\n", f"{SECRET[6:]}\n"])
+def test_secret_of_a_file_or_in_bytes_is_accepted(secret: Any) -> None:
+    assert Webhook(secret, clock=lambda: NOW).receive(BODY, HEADERS).id == "msg_1"
 
 
 @pytest.mark.parametrize(
@@ -295,8 +324,30 @@ def test_other_invalid_settings_are_refused() -> None:
         Webhook(cast("Any", None))
     with pytest.raises(ValueError, match="tolerance must be positive"):
         Webhook(SECRET, tolerance=timedelta())
+    with pytest.raises(TypeError, match="tolerance: expected a timedelta, got int"):
+        Webhook(SECRET, tolerance=cast("Any", 300))
+    with pytest.raises(TypeError, match="must be a datetime, not float"):
+        Webhook(SECRET, clock=cast("Any", lambda: 1.0)).verify(BODY, HEADERS)
     with pytest.raises(ValueError, match="has no time zone"):
         WEBHOOK.verify(BODY, HEADERS, now=datetime(2026, 11, 29, 12))
+
+
+def test_tracebacks_show_neither_secrets_nor_valid_signatures() -> None:
+    def local_variables(error: BaseException) -> str:
+        frames = traceback.StackSummary.extract(
+            traceback.walk_tb(error.__traceback__), capture_locals=True
+        )
+        return " ".join(str(frame.locals) for frame in frames if "tests" not in frame.filename)
+
+    broken = "whsec_broken!!broken"
+    with pytest.raises(ValueError, match="whsec_ and Base64") as invalid:
+        Webhook(broken)
+    assert broken not in local_variables(invalid.value)
+    with pytest.raises(errors.SignatureError) as forged:
+        WEBHOOK.verify(BODY, {**HEADERS, "svix-signature": "v1,AAAA"})
+    text = local_variables(forged.value)
+    assert HEADERS["svix-signature"][3:] not in text
+    assert repr(KEY) not in text
 
 
 def test_repr_shows_no_secret() -> None:
@@ -316,5 +367,6 @@ def test_strict_webhook_refuses_deviations() -> None:
     assert lenient.verify(body, lenient.sign(body)).type == "charging_sub_session.ended"
     assert found
     strict = Webhook(SECRET, clock=lambda: NOW, strict=True)
-    with pytest.raises(errors.UnreadableEventError):
+    with pytest.raises(errors.UnreadableEventError) as caught:
         strict.verify(body, strict.sign(body))
+    assert caught.value.is_deviation
