@@ -116,7 +116,8 @@ class Passes:
             {"end__gt": walk.low, "start__lt": walk.low + MARGIN},
         ]
         if is_deep and walk.high is None:
-            queries.append({"is_finished": False})  # what began long ago and goes on
+            # What began long ago and goes on. Filters are combined, so it takes few pages.
+            queries.append({"is_finished": False, "start__lt": walk.low + MARGIN})
         return queries
 
     async def _read_page(self, level: Level, walk: Walk, query: Query, *, is_deep: bool) -> Step:

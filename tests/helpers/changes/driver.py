@@ -57,7 +57,9 @@ class Plan:
     levels: Sequence[Level] = LEVELS
     sweep_every: timedelta | None = timedelta(days=7)
     settling_days: float = 14
-    """Days after the last sub-session until the kills stop; 9 more follow."""
+    """Days after the last sub-session until the kills stop."""
+    resting_days: float = 9
+    """Days after the last kill and the last change until the end, for a sweep."""
     on_step: Callable[[Process, Engine, Step], None] = lambda process, engine, step: None
     """Called after the hand-over of each step."""
 
@@ -223,7 +225,7 @@ async def run(seed: int, plan: Plan | None = None, treatment: Treatment | None =
     world, rng = process.world, process.rng
     stop = EPOCH + timedelta(days=world.treatment.days + process.plan.settling_days)
     # The last sweep comes after the last change.
-    end = max(stop, world.latest_change()) + timedelta(days=9)
+    end = max(stop, world.latest_change()) + timedelta(days=process.plan.resting_days)
     while world.now < end:
         process.start()
         world.deliver()

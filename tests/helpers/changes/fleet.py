@@ -16,9 +16,6 @@ from ev_energy import Client, ClientCredentials, webhooks
 from ev_energy.changes import WebhookEvent
 from ev_energy.simulator import Clock, Simulator
 
-#: The time that passes while a client sleeps, before it may be woken.
-STEP = timedelta(seconds=20)
-
 
 @attrs.define(eq=False, slots=False)  # tests replace its methods
 class Fleet:
@@ -34,6 +31,8 @@ class Fleet:
     on_event: Callable[[WebhookEvent], None] | None = None
     """Called with each event that the receiver does not drop."""
     events: int = 0
+    step: timedelta = timedelta(seconds=20)
+    """The time that passes while the client sleeps, before it may be woken."""
 
     def now(self) -> datetime:
         """Return the simulated time."""
@@ -43,7 +42,7 @@ class Fleet:
         """Let time pass in steps, with the deliveries of webhooks after each."""
         end = self.now() + duration
         while (remaining := end - self.now()) > timedelta():
-            self.simulator.clock.advance(min(remaining, STEP))
+            self.simulator.clock.advance(min(remaining, self.step))
             if self.on_event is not None:
                 await self.simulator.webhooks.settled()
             await asyncio.sleep(0)
