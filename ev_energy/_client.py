@@ -474,6 +474,7 @@ class Client:
         """
         preload.load()
         preload.load_models()
+        preload.load_streams()
         known: dict[str, Lazy[Any]] = {
             name: value for name, value in vars(Client).items() if isinstance(value, Lazy)
         }

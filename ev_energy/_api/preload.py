@@ -44,6 +44,13 @@ _DEFERRED: Final = (
     "ev_energy.models.notifications",
 )
 
+#: What ``follow()`` of a log and ``changes()`` of sub-sessions import.
+_STREAMS: Final = (
+    "ev_energy._changes.follow",
+    "ev_energy._changes.log_state",
+    "ev_energy._changes.stream",
+)
+
 
 def is_loaded(*, tls: bool = True) -> bool:
     """Return whether `load` has nothing left to import or read."""
@@ -66,6 +73,13 @@ def load(*, tls: bool = True) -> None:
             import_module(name)
         if tls:
             import_module("ev_energy._http.network").read_certificates()
+
+
+def load_streams() -> None:
+    """Import what streams of changes and of log entries need."""
+    with build_lock:
+        for name in _STREAMS:
+            import_module(name)
 
 
 def load_models() -> None:

@@ -7,7 +7,6 @@ oldest first: what a window holds is in memory at once, since it arrives newest 
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
@@ -20,18 +19,11 @@ from ev_energy._changes.log_batch import LogBatch, LogEntry, LogStatus
 from ev_energy._changes.log_source import LogSource
 from ev_energy._changes.log_state import LogState
 from ev_energy._changes.log_walk import LogWalk
+from ev_energy._changes.outage import TRANSIENT, Outage
 from ev_energy._changes.pace import SHORTEST_PAUSE, Pace
 from ev_energy._changes.server_clock import ServerClock
 from ev_energy._changes.stores import StateStore
-from ev_energy.errors import (
-    BudgetExceeded,
-    BudgetUnavailableError,
-    EvEnergyError,
-    RateLimitError,
-    ServerError,
-    TransportError,
-    UncommittedBatchError,
-)
+from ev_energy.errors import EvEnergyError, UncommittedBatchError
 from ev_energy.models._base import Model
 
 M = TypeVar("M", bound=Model)
@@ -50,19 +42,6 @@ _DEEP_EVERY: Final = timedelta(hours=6)
 #: Entries further ahead of the server's clock do not make others late: their clock is wrong, or
 #: they are forecasts.
 _CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-#: Seconds before the first repetition of a failed request. They double up to the longest.
-_FIRST_PAUSE: Final = 15.0
-_LONGEST_PAUSE: Final = 900.0
-_MAX_DOUBLINGS: Final = 6
-#: Errors that may pass by themselves, and that the client has already tried again for a while.
-_TRANSIENT: Final = (
-    TransportError,
-    ServerError,
-    RateLimitError,
-    BudgetExceeded,
-    BudgetUnavailableError,
-)
-_log: Final = logging.getLogger("ev_energy")
 
 
 @attrs.frozen(kw_only=True)
@@ -145,8 +124,8 @@ class LogStream(AsyncIterator[M], Generic[M]):
         """The batch whose entries plain iteration hands over."""
         self._entries = iter(tuple[LogEntry[M], ...]())
         self._is_running = False
-        self._late = self._failures = 0
-        self._error: EvEnergyError | None = None
+        self._late = 0
+        self._outage = Outage("the stream of log entries", timing.pause)
 
     def __aiter__(self) -> Self:
         """Return this stream: leaving the iteration and starting it again loses nothing."""
@@ -184,7 +163,7 @@ class LogStream(AsyncIterator[M], Generic[M]):
             next_pass=None if self._pass is not None else now + timedelta(seconds=seconds),
             late=self._late,
             has_server_time=self._timing.server.is_known,
-            error=self._error,
+            error=self._outage.error,
         )
 
     async def _next_batch(self) -> LogBatch[M]:
@@ -294,25 +273,18 @@ class LogStream(AsyncIterator[M], Generic[M]):
             current.requests += 1
             try:
                 page = await walk.read_page()
-            except _TRANSIENT as error:
-                await self._wait_after(error)
+            except TRANSIENT as error:
+                await self._outage.wait_after(error)
             except EvEnergyError:
                 self._walk = None  # its iterator may be behind the page that could not be read
                 raise
             else:
-                self._error, self._failures = None, 0
+                self._outage.end()
                 if page is not None:
                     # Of the first page: later ones do not show what appeared in front of them.
                     date = self._timing.server.read(page.date)
                     current.began = current.began or date
                 return
-
-    async def _wait_after(self, error: EvEnergyError) -> None:
-        self._error = error
-        seconds = min(_FIRST_PAUSE * 2 ** min(self._failures, _MAX_DOUBLINGS), _LONGEST_PAUSE)
-        self._failures += 1
-        _log.warning("the stream of log entries tries again in %g s: %s", seconds, error)
-        await self._timing.pause(seconds)
 
     def _new_entries(
         self, state: LogState, current: _Pass, walk: LogWalk[M]

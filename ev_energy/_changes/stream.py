@@ -14,6 +14,7 @@ import attrs
 from ev_energy._changes.batch import Batch, Change
 from ev_energy._changes.digest import Projection
 from ev_energy._changes.engine import Engine, levels_for
+from ev_energy._changes.outage import TRANSIENT, Outage
 from ev_energy._changes.pace import Pace
 from ev_energy._changes.passes import Step
 from ev_energy._changes.queues import EventQueue, checked_event
@@ -23,13 +24,7 @@ from ev_energy._changes.state import SubSessionState
 from ev_energy._changes.status import StreamStatus
 from ev_energy._changes.stores import StateStore
 from ev_energy.errors import (
-    BudgetExceeded,
-    BudgetUnavailableError,
-    EvEnergyError,
     EventQueueError,
-    RateLimitError,
-    ServerError,
-    TransportError,
     UncommittedBatchError,
 )
 from ev_energy.models.charging import ChargingSubSession
@@ -41,18 +36,6 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("ev_energy")
 
-#: Errors that pass by themselves: the stream waits and tries again.
-_TRANSIENT: Final = (
-    TransportError,
-    ServerError,
-    RateLimitError,
-    BudgetExceeded,
-    BudgetUnavailableError,
-)
-#: Seconds before the first repetition after such an error. They double up to the longest.
-_FIRST_PAUSE: Final = 15.0
-_LONGEST_PAUSE: Final = 900.0
-_MAX_DOUBLINGS: Final = 6
 #: Seconds between two looks into an inbox.
 _INBOX_INTERVAL: Final = 5.0
 #: Seconds to wait at least, so that a wrong clock cannot make the stream busy.
@@ -134,8 +117,7 @@ class SubSessionStream(AsyncIterator[Change]):
         self._has_begun = self._is_running = False
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._inbox_read_at = float("-inf")
-        self._failures = 0
-        self._error: EvEnergyError | None = None
+        self._outage = Outage("the stream of sub-sessions", http.pause)
 
     def __repr__(self) -> str:
         return f"<SubSessionStream of {self._host}>"
@@ -204,7 +186,7 @@ class SubSessionStream(AsyncIterator[Change]):
             webhooks_missed=0 if engine is None else engine.webhooks_missed,
             gaps=() if engine is None else tuple(engine.records.gaps),
             has_server_time=self._clock.is_known,
-            error=self._error,
+            error=self._outage.error,
         )
 
     async def _next_batch(self) -> Batch:
@@ -280,18 +262,11 @@ class SubSessionStream(AsyncIterator[Change]):
         while True:
             try:
                 step = await engine.advance(self._clock.now())
-            except _TRANSIENT as error:
-                await self._wait_after(error)
+            except TRANSIENT as error:
+                await self._outage.wait_after(error)
             else:
-                self._failures, self._error = 0, None
+                self._outage.end()
                 return step
-
-    async def _wait_after(self, error: EvEnergyError) -> None:
-        self._error = error
-        pause = min(_FIRST_PAUSE * 2 ** min(self._failures, _MAX_DOUBLINGS), _LONGEST_PAUSE)
-        self._failures += 1
-        _log.warning("the stream of sub-sessions tries again in %g s: %s", pause, error)
-        await self._http.pause(pause)
 
     async def _wait_until_due(self, engine: Engine) -> None:
         """Wait until something is due, or an event arrives."""
