@@ -229,17 +229,13 @@ class LogStream(AsyncIterator[M], Generic[M]):
         """Read the next window of a pass, and return its new entries."""
         while True:
             walk = self._walk = self._walk or self._begin_walk(state, current)
-            if walk.pages_read == 0:
-                await self._read_page(walk, current)
-                if self._is_too_long(walk):
-                    self._walk = None
-                    continue
             while not walk.is_complete:
                 await self._read_page(walk, current)
+                if self._is_too_long(walk):
+                    break
+            else:
+                return self._end_walk(state, current, walk)
             self._walk = None
-            if walk.pages_read <= _WINDOW_PAGES // 2:
-                self._window_length = min(2 * self._window_length, _LONGEST_WINDOW)
-            return _Window(walk.end, self._new_entries(state, current, walk))
 
     def _begin_walk(self, state: LogState, current: _Pass) -> LogWalk[M]:
         high = end = self._window_end(current.low)
@@ -256,16 +252,29 @@ class LogStream(AsyncIterator[M], Generic[M]):
         return None if is_last else end
 
     def _is_too_long(self, walk: LogWalk[M]) -> bool:
-        """Return whether the first page of *walk* shows that its window should be shorter.
+        """Return whether to begin *walk* again with a shorter window.
 
-        The page tells how far apart the entries are, and the server's time.
+        Its first page shows how far apart the entries are, and the server's time. That page may be
+        misleading, so the number of pages is limited too.
         """
-        if walk.span is not None:
-            fitting = max(_WINDOW_PAGES * walk.span, _SHORTEST_WINDOW)
-            if 2 * fitting < self._window_length:
-                self._window_length = fitting
+        fitting = self._window_length
+        if walk.pages_read == 1 and walk.span is not None:
+            fitting = _WINDOW_PAGES * walk.span
+        elif walk.pages_read == 2 * _WINDOW_PAGES:
+            until = walk.end or self._timing.server.now() - self._options.hold
+            fitting = (until - walk.low) / 4
+        elif walk.pages_read > 1:
+            return False
+        if 2 * fitting < self._window_length:
+            self._window_length = max(fitting, _SHORTEST_WINDOW)
         end = self._window_end(walk.low)
         return end is not None and (walk.end is None or end < walk.end) and not walk.is_complete
+
+    def _end_walk(self, state: LogState, current: _Pass, walk: LogWalk[M]) -> _Window[M]:
+        self._walk = None
+        if walk.pages_read <= _WINDOW_PAGES // 2:
+            self._window_length = min(2 * self._window_length, _LONGEST_WINDOW)
+        return _Window(walk.end, self._new_entries(state, current, walk))
 
     async def _read_page(self, walk: LogWalk[M], current: _Pass) -> None:
         while True:

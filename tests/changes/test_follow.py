@@ -7,6 +7,7 @@ state. A log that is wrong on purpose, or a part that is left out, makes these t
 from __future__ import annotations
 
 import logging
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,20 @@ from ev_energy._changes.log_state import LogState
 from ev_energy._changes.log_walk import LogWalk
 from ev_energy._changes.server_clock import ServerClock
 from tests.helpers.changes.log_adversary import HOUR, Follower, World
+from tests.helpers.changes.log_server import LogServer
 from tests.helpers.tiers import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from ev_energy import Client, LogPager
     from ev_energy._changes.log_source import LogPage
+    from ev_energy.models import EVSEStatusLog
+    from tests.helpers.changes.log_adversary import AdverseLog
+    from tests.helpers.recording_server import Handler, RecordingServer
+
+    Serve = Callable[[Handler], Awaitable[RecordingServer]]
 
 HOLD = 26 * HOUR
 SHORT = World(days=4)
@@ -48,6 +56,8 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def assert_exact(seeds: int, world: World, *, hold: timedelta = timedelta(0)) -> None:
+    if seeds == 1:
+        world = attrs.evolve(world, days=min(world.days, SHORT.days))
     for seed in range(seeds):
         result = await Follower(seed, world, hold=hold).run()
         assert result.expected > 100
@@ -99,9 +109,57 @@ async def test_entries_are_doubled_only_by_a_kill_before_their_state_is_saved(
 
 
 @pytest.mark.slow
-async def test_dense_log_is_read_in_short_windows() -> None:
+async def test_dense_log_is_read_in_short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    read_page = LogWalk.read_page
+
+    async def counted(self: LogWalk[Any]) -> LogPage[Any] | None:
+        page = await read_page(self)
+        held.append(len(self.entries))
+        return page
+
+    monkeypatch.setattr(LogWalk, "read_page", counted)
     world = World(days=1, every=timedelta(seconds=10), page_sizes=[100], killed=0.01)
     await assert_exact(2, world)
+    assert max(held) <= 4_000  # 40 pages; a day has 17,000
+
+
+@examples(fast=1, slow=10)
+async def test_log_is_followed_exactly_over_a_socket(serve: Serve, examples: int) -> None:
+    world = SHORT if examples == 1 else World()
+    for seed in range(examples):
+        listing = await _over_a_socket(serve, stack := AsyncExitStack())
+        async with stack:
+            result = await Follower(seed, world, listing=listing).run()
+        assert result.expected > 100
+        assert result.kills > 0
+        assert not result.missing
+        assert (result.doubles, result.disorder) == (0, 0)
+
+
+async def _over_a_socket(
+    serve: Serve, stack: AsyncExitStack
+) -> Callable[[AdverseLog, Follower], LogPager[EVSEStatusLog]]:
+    """Return a function that returns the listing of a client; *stack* closes the client."""
+    server = await serve(lambda request: LogServer.answer(served[0], request))
+    served: list[LogServer] = []
+    clients: list[Client] = []
+
+    def listing(log: AdverseLog, follower: Follower) -> LogPager[EVSEStatusLog]:
+        if not clients:
+            served.append(LogServer(log))
+            client = server.client(
+                clock=follower.clock,
+                sleep=follower.sleep,
+                wall_clock=follower.wall_clock,
+                budget=None,
+                deadline=1e5,
+            )
+            stack.push_async_callback(client.close)
+            clients.append(client)
+        return clients[0].evses.status_logs("e")
+
+    return listing
 
 
 @pytest.mark.slow

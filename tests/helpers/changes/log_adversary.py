@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal
@@ -17,6 +17,7 @@ from typing import Literal
 import attrs
 from yarl import URL
 
+from ev_energy import LogPager
 from ev_energy._changes.digest import Projection
 from ev_energy._changes.follow import FollowOptions, LogStream, Timing
 from ev_energy._changes.log_source import LogPage
@@ -208,8 +209,11 @@ class Follower:
         *,
         hold: timedelta = timedelta(0),
         transactional: bool = True,
+        listing: Callable[[AdverseLog, Follower], LogPager[EVSEStatusLog]] | None = None,
     ) -> None:
         self.log, self.world, self.hold = AdverseLog(seed, world), world, hold
+        self._listing = listing
+        """The listing of a client that reads the log over a socket."""
         self.transactional = transactional
         self.random = draw = random.Random(seed + 99)
         self.since = EPOCH - draw.random() * 60 * HOUR
@@ -249,18 +253,23 @@ class Follower:
     def _dies(self) -> bool:
         return self.random.random() < self.world.killed
 
+    def clock(self) -> float:
+        """Return monotonic seconds."""
+        return (self.log.now - EPOCH).total_seconds()
+
+    def wall_clock(self) -> float:
+        """Return the time of the process, which differs from the server's."""
+        return (self.log.now + self.skew).timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        """Move the clock, sometimes much further than asked."""
+        self.log.now += timedelta(seconds=seconds) * self.random.choice([1, 1, 1, 1, 10])
+
     def _stream(self) -> LogStream[EVSEStatusLog]:
-        log = self.log
-
-        def clock() -> float:
-            return (log.now - EPOCH).total_seconds()
-
-        def wall_clock() -> float:
-            return (log.now + self.skew).timestamp()
-
-        async def pause(seconds: float) -> None:
-            log.now += timedelta(seconds=seconds) * self.random.choice([1, 1, 1, 1, 10])
-
+        if self._listing is not None:
+            return self._listing(self.log, self).follow(
+                since=self.since, state=self.saved, hold=self.hold
+            )
         fresh = LogState(
             listing=_LISTING, projection=Projection.of(EVSEStatusLog), floor=self.since
         )
@@ -272,12 +281,12 @@ class Follower:
             store=None,
         )
         timing = Timing(
-            clock=clock,
-            pause=pause,
-            server=ServerClock(wall_clock),
-            pace=Pace(0.5, lambda: 1000, clock, pause),
+            clock=self.clock,
+            pause=self.sleep,
+            server=ServerClock(self.wall_clock),
+            pace=Pace(0.5, lambda: 1000, self.clock, self.sleep),
         )
-        return LogStream(log, fresh, options, timing)
+        return LogStream(self.log, fresh, options, timing)
 
     def _receive(self, entry: EVSEStatusLog, *, is_late: bool) -> None:
         assert entry.charge_rate_watts is not None
