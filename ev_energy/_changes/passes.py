@@ -23,6 +23,10 @@ _MAX_AGE_OF_PLACE: Final = timedelta(hours=6)
 #: part of all, before the listings are taken to be wrong. So many of them are read nevertheless.
 _MAX_MISSING: Final = 20
 _MAX_MISSING_PART: Final = 0.25
+#: The longest slice of a backfill, and the pages with which the next one is longer or shorter.
+_LONGEST_SLICE: Final = timedelta(days=32)
+_FEW_PAGES: Final = 5
+_MANY_PAGES: Final = 20
 #: The number of sub-sessions that one pass reads by their ids because of webhooks.
 _MAX_READS: Final = 100
 
@@ -50,6 +54,8 @@ class Passes:
         """By level, the ids that its pass still has to read."""
         self._doubtful: dict[str, list[str]] = {}
         """By level, what was doubtful when its pass began."""
+        self._slice = DAY
+        """The length of the next slice of a backfill."""
         self.pages_read: dict[str, int] = {}
         """By level, the number of requests of its latest pass."""
 
@@ -91,8 +97,10 @@ class Passes:
 
     def _begin(self, level: Level, now: datetime, *, is_deep: bool) -> Walk:
         low = self.bound(level)
-        is_behind = is_deep and self.is_behind(level, now)
-        walk = Walk(level=level.name, low=low, high=low + DAY if is_behind else None)
+        high: datetime | None = None
+        if is_deep and self.is_behind(level, now):  # a backfill goes slice by slice
+            high = min(low + self._slice, now - level.lag - DAY)
+        walk = Walk(level=level.name, low=low, high=high)
         self._state.walks[level.name] = walk
         self._state.deep_passes += is_deep
         self._pages.pop(level.name, None)
@@ -218,6 +226,7 @@ class Passes:
         began = walk.began or self.passed(level)
         if walk.high is not None:
             began = walk.high + level.lag
+            self._adapt_slice(self.pages_read.get(level.name, 0))
         for lower in up_to(levels, level):
             state.through[lower.name] = max(began, self.passed(lower))
         if is_deep and walk.high is None and state.swept == state.since:
@@ -231,3 +240,14 @@ class Passes:
             self._pages.pop(lower.name, None)
             self._to_read.pop(lower.name, None)
         return Step(has_moved=True, finished=level)
+
+    def _adapt_slice(self, pages: int) -> None:
+        """Choose the length of the next slice by the *pages* of the last one.
+
+        The state remembers what a slice has, so that must be little; and each slice takes two
+        requests at least.
+        """
+        if pages <= _FEW_PAGES:
+            self._slice = min(2 * self._slice, _LONGEST_SLICE)
+        elif pages > _MANY_PAGES:
+            self._slice = max(self._slice / 2, DAY)

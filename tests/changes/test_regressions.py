@@ -193,3 +193,18 @@ async def test_listings_that_lie_do_not_spend_the_allowance() -> None:
     passes = 7 * 30 * 2 + 50
     assert world.requests - before < passes + 2 * 20
     assert len(reader.engine.state.seen) == 60
+
+
+async def test_backfill_of_a_small_fleet_takes_few_requests() -> None:
+    """The slices of a year with few sub-sessions become longer, and their state stays small."""
+    starts = [EPOCH - number * DAY for number in range(1, 365)]
+    sessions = [session(f"csub{number:03}", start=at) for number, at in enumerate(starts)]
+    world = Adversary.with_sessions(*sessions)
+    reader, largest = Reader(world, EPOCH - 366 * DAY), 0
+    while (step := await reader.engine.advance(world.now)) is not None:
+        reader.changes += step.changes
+        largest = max(largest, len(reader.engine.state.seen))
+    assert len(reader.changes) == 2 * len(sessions)
+    assert world.requests < 60
+    assert largest < 40
+    assert max(reader.engine.state.through.values()) <= world.now

@@ -233,6 +233,15 @@ async def test_other_errors_are_raised_and_leave_the_stream_usable(fleet: Fleet)
     assert [change.id for change in changes] == [one.id for one in expected]
 
 
+async def test_failure_of_the_token_endpoint_does_not_end_the_stream(fleet: Fleet) -> None:
+    fleet.simulator.faults.add("server_error", operation="token", count=4)
+    assert await catch_up(stream_of(fleet))
+    fleet.simulator.expire_tokens()
+    fleet.simulator.faults.add("problem", operation="token", count=1)
+    with pytest.raises(errors.TokenError):
+        await catch_up(stream_of(fleet))
+
+
 async def test_cancelled_iteration_continues(fleet: Fleet) -> None:
     expected = await catch_up(stream_of(fleet))
     stream, changes = stream_of(fleet), []
