@@ -38,6 +38,8 @@ async def expanding(client: Client) -> None:
 async def arguments(client: Client) -> None:
     client.evses.status_logs("evse1", sampled_at__gte="2024-01-01")  # expect-error
     client.evses.list(page_size="50")  # expect-error
+    client.evses.list().follow  # expect-error  # noqa: B018
+    client.evses.status_logs("evse1").follow()  # expect-error
     client.evses.ocpp_logs("evse1", direction="Sent")  # expect-error
     client.evses.ocpp_logs("evse1", action__in=[1])  # expect-error
     await client.evse_onboarding.get(user_id="user1")  # expect-error
