@@ -36,6 +36,7 @@ _DEFERRED: Final = (
     "ev_energy.hooks",
     "ev_energy.auth._authorization",
     "ev_energy._api.capture",
+    "ev_energy._changes.log_pager",
     "ev_energy.resources._constraints",
     "ev_energy.resources._geojson",
     "ev_energy._api.resource_paths",

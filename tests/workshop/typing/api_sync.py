@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, assert_never, assert_type
 
-from ev_energy_sync.changes import LogBatch, LogStream
 from ev_energy_sync import (
     UNSET,
     Client,
@@ -26,6 +25,7 @@ from ev_energy_sync import (
     errors,
     models,
 )
+from ev_energy_sync.changes import LogBatch, LogStream
 from ev_energy.errors import ApiError, BadRequestError, RateLimitError, UnconfirmedWriteError
 from ev_energy.expand import EVSEExpand
 from ev_energy.models import EVSE, CTClamp, EVSEModel, EVSEStatusLog, LatLong, LocationWrite, User
