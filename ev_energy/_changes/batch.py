@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
 from ev_energy._changes.stores import revision_of
+from ev_energy.models._refs import last_segment
 
 if TYPE_CHECKING:
     from ev_energy.models.charging import ChargingSubSession
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 #: How a stream learnt of a change: from a listing, from a webhook, from reading the sub-session by
 #: its id, or from comparing the past with what was handed over.
 Via: TypeAlias = Literal["poll", "webhook", "read", "sweep"]
+
+
+def id_of(item: ChargingSubSession) -> str:
+    """Return the id of *item*, or an empty text if the reply has none."""
+    id_: Any = item.id
+    return str(id_) if id_ and isinstance(id_, str) else last_segment(str(item.url or ""))
 
 
 @attrs.frozen
@@ -29,7 +36,7 @@ class Created:
     @property
     def id(self) -> str:
         """The id of the sub-session."""
-        return self.session.id
+        return id_of(self.session)
 
 
 @attrs.frozen
@@ -44,7 +51,7 @@ class Ended:
     @property
     def id(self) -> str:
         """The id of the sub-session."""
-        return self.session.id
+        return id_of(self.session)
 
 
 @attrs.frozen
@@ -62,7 +69,7 @@ class Updated:
     @property
     def id(self) -> str:
         """The id of the sub-session."""
-        return self.session.id
+        return id_of(self.session)
 
 
 @attrs.frozen

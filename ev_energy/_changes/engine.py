@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ev_energy._changes.batch import Change
+from ev_energy._changes.batch import Change, id_of
 from ev_energy._changes.levels import Level, due_level, next_due
 from ev_energy._changes.passes import Passes, Step
-from ev_energy._changes.records import Records, id_of, key_of
+from ev_energy._changes.records import Records, key_of
 from ev_energy._changes.source import Source
 from ev_energy._changes.state import DAY, SubSessionState
 from ev_energy._changes.sweep import Sweep

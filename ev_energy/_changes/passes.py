@@ -9,9 +9,9 @@ from typing import Final
 
 import attrs
 
-from ev_energy._changes.batch import Change
+from ev_energy._changes.batch import Change, id_of
 from ev_energy._changes.levels import MARGIN, Level, up_to
-from ev_energy._changes.records import Records, id_of
+from ev_energy._changes.records import Records
 from ev_energy._changes.source import ListedPage, Query, Source
 from ev_energy._changes.state import DAY, Walk
 from ev_energy.errors import BadRequestError, CursorError, NotFoundError

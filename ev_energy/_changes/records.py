@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy._changes.batch import Change, Created, Ended, Gone, Updated, Via
+from ev_energy._changes.batch import Change, Created, Ended, Gone, Updated, Via, id_of
 from ev_energy._changes.state import Bucket, Remembered, SubSessionState, hour_of
-from ev_energy.models._refs import last_segment
 
 if TYPE_CHECKING:
     from ev_energy.models.charging import ChargingSubSession
@@ -162,12 +161,6 @@ class Records:
             was_read=via != "webhook" or (known is not None and known.was_read),
             listed_in=0 if known is None else known.listed_in,
         )
-
-
-def id_of(item: ChargingSubSession) -> str:
-    """Return the id of *item*, or an empty text if the reply has none."""
-    id_: Any = item.id
-    return str(id_) if id_ and isinstance(id_, str) else last_segment(str(item.url or ""))
 
 
 def key_of(item: ChargingSubSession, default: float) -> int:

@@ -177,7 +177,8 @@ class SubSessionStream(AsyncIterator[Change]):
         return StreamStatus(
             through=through,
             lag=None if through is None else now - through,
-            open=0 if state is None else sum(one.end is None for one in state.seen.values()),
+            # A list, since another thread may read the stream in the meantime.
+            open=0 if state is None else sum(one.end is None for one in [*state.seen.values()]),
             remembered=0 if state is None else len(state.seen),
             requests=self._pace.sent,
             next_pass=None if engine is None else engine.next_due(),

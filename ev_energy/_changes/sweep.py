@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ev_energy._changes.batch import Change, Updated
+from ev_energy._changes.batch import Change, Updated, id_of
 from ev_energy._changes.levels import MARGIN
 from ev_energy._changes.passes import Step
-from ev_energy._changes.records import Records, end_of, id_of, key_of
+from ev_energy._changes.records import Records, end_of, key_of
 from ev_energy._changes.source import ListedPage, Source
 from ev_energy._changes.state import (
     DAY,

@@ -74,6 +74,9 @@ def test_digest_is_independent_of_the_form_of_the_reply(changes: dict[str, Any])
         {"location": {"name": "Home", "coordinates": {"latitude": 51.6, "longitude": 0}}},
         {"grid_energy_delivered": "9.01"},
         {"cost": "a value of a wrong type"},
+        {"cost": 10**30},
+        {"cost": [1e400, {"nested": ["\ud800", None]}]},
+        {"currency": "\ud800"},
     ],
     ids=repr,
 )

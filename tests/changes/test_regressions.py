@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+import pytest
+
+from ev_energy._changes.source import ListedPage
+from ev_energy.models import ChargingSubSession
 from tests.helpers.changes.adversary import (
     DAY,
     EPOCH,
@@ -208,3 +213,50 @@ async def test_backfill_of_a_small_fleet_takes_few_requests() -> None:
     assert world.requests < 60
     assert largest < 40
     assert max(reader.engine.state.through.values()) <= world.now
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"id": None},
+        {"id": 7},
+        {"id": "", "url": "https://api.ev.energy/v2/charging_sub_sessions/csub9"},
+        {"id": "csub9"},
+        {"id": "csub9", "start": "yesterday", "end": None},
+        {"id": "csub9", "start": None, "end": 7},
+        {"id": "csub9", "start": "2026-10-05T13:00:00Z", "end": "soon", "location": [1]},
+        {"id": "csub9", "start": "0001-01-01T00:00:00Z", "end": "9999-12-31T23:59:59Z"},
+        {"id": "csub9", "start": "2026-10-05T13:00:00Z", "end": {"a": [10**40]}, "cost": 1e400},
+    ],
+    ids=repr,
+)
+async def test_odd_sub_session_does_not_keep_others_from_being_handed_over(odd: Any) -> None:
+    """A sub-session of the wrong shape is handed over if it has an id, and stops nothing."""
+    world = Adversary.with_sessions(session("csub1"), session("csub2", start=EPOCH + HOUR))
+    page, deformed = world.page, ChargingSubSession.from_dict(odd)
+
+    def with_odd_one(query: Any, cursor: Any) -> ListedPage:
+        found = page(query, cursor)
+        return attrs.evolve(found, items=[deformed, *found.items])
+
+    world.page = with_odd_one  # type: ignore[method-assign]
+
+    async def get(id_: str, *, urgent: bool) -> Any:
+        known = world.sessions.get(id_)
+        return deformed if known is None else known.view(world.now)
+
+    world.get = get  # type: ignore[method-assign]
+    reader = Reader(world)
+    reader.engine.offer(deformed)
+    told = await reader.read_until(EPOCH + 3 * DAY, every=HOUR)
+    reader.restart()
+    told += await reader.read_until(EPOCH + 10 * DAY, every=HOUR)
+    others = [text for text in told if "csub9" not in text]
+    assert sorted(text for text in others if "sweep" not in text) == [
+        "Created csub1 poll",
+        "Created csub2 poll",
+        "Ended csub1 poll",
+        "Ended csub2 poll",
+    ]
+    assert ("csub9" in " ".join(told)) == ("csub9" in str(odd))

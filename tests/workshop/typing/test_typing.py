@@ -102,12 +102,7 @@ def test_mistakes_are_reported_on_the_marked_lines_only(reported: Report, name: 
 def test_blocking_file_is_the_async_one_without_await(theme: str) -> None:
     text = (HERE / f"{theme}.py").read_text(encoding="utf-8")
     text = re.sub(r"\b(async|await) ", "", text)
-    text = re.sub(
-        r"^from ev_energy(\.changes)? import",
-        r"from ev_energy_sync\1 import",
-        text,
-        flags=re.MULTILINE,
-    )
+    text = re.sub(r"(?m)^from ev_energy(\.changes)? import", r"from ev_energy_sync\1 import", text)
     text = text.replace("User code", "Blocking user code", 1)
     head = f'run."""\n\n# ruff: noqa: I001  (in the order of {theme}.py)\n'
     text = text.replace('run."""\n', head, 1)
