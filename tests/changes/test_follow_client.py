@@ -15,6 +15,7 @@ from aiohttp import web
 
 import ev_energy_sync
 from ev_energy import Client, ClientCredentials, LogPager, MemoryBudget, errors
+from ev_energy._changes.digest import Projection
 from ev_energy._operations import operation_table
 from ev_energy.changes import FileStateStore, LogStream, MemoryStateStore
 from ev_energy.models import EVSEStatusLog
@@ -161,6 +162,20 @@ async def test_state_continues_a_stream_and_since_is_ignored(
     new = await caught_up(later)
     expected = await listed(client, evse, now - 3 * HOUR, now)
     assert [entry.sampled_at for entry in new] == [entry.sampled_at for entry in expected]
+
+
+async def test_state_of_a_release_with_fewer_fields_is_continued(
+    simulator: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing, since = client.evses.status_logs(await first_evse(client)), simulator.clock.now() - DAY
+    store = MemoryStateStore()
+    fields = Projection.of(EVSEStatusLog).names
+    with monkeypatch.context() as earlier:
+        older = Projection(tuple(name for name in fields if name != "charge_rate_watts"))
+        earlier.setattr(Projection, "of", lambda _model: older)
+        assert len(await caught_up(listing.follow(since=since, store=store))) > 90
+    simulator.clock.advance(hours=1)
+    assert len(await caught_up(listing.follow(since=since, store=store))) == 4
 
 
 async def test_going_on_without_committing_is_refused(simulator: Simulator, client: Client) -> None:
@@ -419,7 +434,10 @@ async def test_waits_between_passes_keep_to_interval_and_budget(log: Log) -> Non
     for expected in (601, 20, 20):
         assert len(await caught_up(stream)) == expected
     assert log.time.slept == pytest.approx([1200.0, 1200.0])
-    assert stream.status().requests == len(log.queries)
+    status = stream.status()
+    assert status.requests == len(log.queries)
+    assert status.next_pass is not None
+    assert (status.next_pass - log.now).total_seconds() == pytest.approx(1200.0)
 
     # A share of 4 requests per hour: the first pass needs 6, and the next one waits for its turn.
     log.time.slept.clear()
