@@ -272,6 +272,7 @@ def left_out(
     return pytest.param(part, world, hold, id=part.__name__, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("leave_out", "world", "hold"),
     [
