@@ -56,7 +56,7 @@ async def test_stream_is_exact(name: str, examples: int) -> None:
             resting_days=BRIEFLY.resting_days,
             sweep_every=BRIEFLY.sweep_every,
         )
-        treatment = attrs.evolve(treatment, days=1, per_day=25)
+        treatment = attrs.evolve(treatment, days=1, per_day=15)
     for seed in range(first_seed(name), first_seed(name) + examples):
         checker = InvariantChecker()
         result = await run(seed, attrs.evolve(plan, on_step=checker), treatment)
