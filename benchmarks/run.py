@@ -13,7 +13,8 @@ from typing import Final
 from harness import Row, Settings, Skip
 
 NAMES: Final = (
-    *("import", "families", "size", "decode", "memory", "http", "blocking", "simulator", "leak"),
+    *("import", "families", "size", "decode", "memory", "http", "blocking", "inbox", "simulator"),
+    "leak",
 )
 _DISTRIBUTIONS: Final = ("aiohttp", "attrs", "msgspec", "orjson", "requests", "uvloop", "httpx")
 
