@@ -13,8 +13,8 @@ from tests.helpers.changes.driver import Plan, Result, run
 from tests.helpers.changes.invariants import InvariantChecker
 from tests.helpers.tiers import examples
 
-#: Two days with everything but what becomes readable after days.
-SHORT = Treatment(days=2, per_day=30, very_late=0.0)
+#: A day with everything but what becomes readable after days.
+SHORT = Treatment(days=1, per_day=30, very_late=0.0)
 BRIEFLY = Plan(settling_days=2, resting_days=5, sweep_every=timedelta(days=1))
 
 WORLDS: dict[str, tuple[Plan, Treatment]] = {

@@ -96,7 +96,7 @@ def differences(
 
 @examples(fast=1, slow=6)
 async def test_stream_is_exact_although_the_simulator_misbehaves(examples: int) -> None:
-    days, vehicles = (1, 8) if examples == 1 else (5, 25)
+    days, vehicles = (1, 5) if examples == 1 else (5, 25)
     for seed in range(examples):
         async with running_fleet(vehicles=vehicles, seed=seed + 1, rate_limit=None) as fleet:
             begin = fleet.now()

@@ -18,7 +18,7 @@ from tests.helpers.changes.invariants import InvariantChecker
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 #: Corrections, late things and kills are frequent, so that few seeds notice a broken piece.
-HARSH = Treatment(days=1.5, per_day=60, page_size=10, late=0.15, very_late=0.1, odd=0.1)
+HARSH = Treatment(days=1.2, per_day=60, page_size=10, late=0.15, very_late=0.1, odd=0.1)
 SEEDS = range(802, 808)
 
 
