@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -108,7 +109,9 @@ def _plain(value: Any, tree: _Tree) -> Any:  # noqa: PLR0911  (one return for ea
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        with suppress(OverflowError):  # beyond the year 1 or 9999 in UTC
+            value = value.astimezone(UTC)
+        return value.isoformat(timespec="microseconds")
     if isinstance(value, date | timedelta):
         return str(value)
     if isinstance(value, Decimal):

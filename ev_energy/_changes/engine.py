@@ -60,18 +60,25 @@ class Engine:
         sweep_every: timedelta | None = timedelta(days=7),
         horizon: timedelta = timedelta(days=35),
         trust_webhooks: bool = True,
+        is_of_one_user: bool = False,
         seconds_for: Callable[[int], float] = lambda requests: 0.0,  # noqa: ARG005
     ) -> None:
         self.state, self.levels = state, tuple(levels)
         self.records = Records(state)
         self.passes = Passes(source, self.records, horizon)
         self.sweep = Sweep(source, self.records, sweep_every, horizon)
-        self._trust_webhooks = trust_webhooks
+        self._trust_webhooks, self._is_of_one_user = trust_webhooks, is_of_one_user
         self._seconds_for = seconds_for
         self._freshness, self._stretch = levels[0].every, 1.0
         self._webhooks: deque[ChargingSubSession] = deque(maxlen=_MAX_WEBHOOKS)
         self._resting_until: datetime | None = None
         self._has_checked_places = False
+        self.is_clock_doubtful = True
+        """Whether the clock may be behind: then nothing would be due for a long time."""
+        self._has_hint = False
+        """Whether a webhook told of a sub-session that the next tick has to look for."""
+        self._is_turn_of_others = False
+        """Whether a tick has finished since the last piece of a deep pass or a sweep."""
         self.webhooks_received = 0
         self._told_by_webhooks = self._polled_before = 0
         self._polled_without_webhooks = 0
@@ -125,11 +132,14 @@ class Engine:
         if self._webhooks:
             return Step(self._take_webhooks(now))
         level = self._due(now)
-        if level is None:
+        if level is None or self._sweeps_first(level):
+            self._is_turn_of_others = False
             return await self.sweep.advance(now) if self.sweep.is_due(now) else None
         before = self.passes.passed(level)
         step = await self.passes.advance(level, self.levels, now)
+        self._is_turn_of_others = step.finished is not None and level.name == self.levels[0].name
         if step.finished is not None:
+            self._has_hint = self.is_clock_doubtful = False
             moved = self.passes.passed(level) - before
             if moved < min(level.every, DAY) and now - self.passes.passed(level) >= level.every:
                 # The clocks differ, and the pass would be due again at once.
@@ -143,19 +153,34 @@ class Engine:
         self._resting_until = None
         state, tick, deepest = self.state, self.levels[0], self.levels[-1]
         level = due_level(self.levels, state.through, now, state.floor)
+        if self.is_clock_doubtful and now < state.through.get(tick.name, now) - _EARLY_TICK:
+            return tick  # the next reply shows the time
         if level is None:
             passed = self.passes.passed(tick)
             return tick if self._needs_early_tick() and now - passed >= _EARLY_TICK else None
         if level.name != deepest.name or self.passes.is_behind(deepest, now):
             return level
-        # A deep pass has many pages: ticks that are due in the meantime go first.
+        # A deep pass has many pages: ticks that are due in the meantime go first, but one piece of
+        # the deep pass is done between two of them. Ticks may be due at any time if requests are
+        # slow.
         is_tick_due = tick.name in state.through and (
-            tick.name in state.walks or now - self.passes.passed(tick) >= tick.every
+            tick.name in state.walks
+            or (now - self.passes.passed(tick) >= tick.every and not self._is_turn_of_others)
         )
         return tick if is_tick_due and deepest.name in state.walks else deepest
 
+    def _sweeps_first(self, level: Level) -> bool:
+        """Return whether a piece of an unfinished sweep is done before the next tick begins."""
+        state, tick = self.state, self.levels[0]
+        return (
+            self._is_turn_of_others
+            and level.name == tick.name
+            and tick.name not in state.walks
+            and state.sweep is not None
+        )
+
     def _needs_early_tick(self) -> bool:
-        return not self.records.doubtful.keys() <= self.records.tried
+        return self._has_hint or not self.records.doubtful.keys() <= self.records.tried
 
     def _take_webhooks(self, now: datetime) -> list[Change]:
         """Compare webhooks with what was handed over, and believe them where that is safe.
@@ -171,6 +196,10 @@ class Engine:
             if not (id_ := id_of(item)):
                 continue
             known, ended = self.state.seen.get(id_), item.end is not None
+            if known is None and self._is_of_one_user:
+                # Webhooks tell of all users of the application; the listing has those of one.
+                self._has_hint = True
+                continue
             if known is not None and known.end is not None:
                 if ended and not self.records.is_same(item, known):
                     # Which of the two is newer? Only the API can say.
@@ -179,7 +208,7 @@ class Engine:
             if known is not None and not ended:
                 continue
             if self._is_believed(item, is_known=known is not None):
-                found = self.records.take(item, "webhook")
+                found = self.records.take_or_note(item, "webhook")
                 self._told_by_webhooks += len(found)
                 changes += found
             else:

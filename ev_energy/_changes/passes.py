@@ -11,10 +11,19 @@ import attrs
 
 from ev_energy._changes.batch import Change, id_of
 from ev_energy._changes.levels import MARGIN, Level, up_to
+from ev_energy._changes.outage import TRANSIENT
 from ev_energy._changes.records import Records
 from ev_energy._changes.source import ListedPage, Query, Source
 from ev_energy._changes.state import DAY, Walk
-from ev_energy.errors import BadRequestError, CursorError, NotFoundError
+from ev_energy._redaction.scrub import printable
+from ev_energy.errors import (
+    ApiError,
+    BadRequestError,
+    CursorError,
+    DecodeError,
+    NotFoundError,
+    UnauthorizedError,
+)
 
 #: A place that is older than this, after a restart, is not resumed: the pass begins again. The row
 #: that its cursor names may have left the listing, which would end there.
@@ -140,14 +149,16 @@ class Passes:
         if page is None:
             return Step(has_moved=True)
         records.at = page.at.timestamp()
-        walk.began = walk.began or page.at  # what becomes readable later may be missed
+        # What becomes readable after the first page was made may be missed. A later page with an
+        # earlier date tells that the clock of the server, or of one of its machines, was wrong.
+        walk.began = page.at if walk.began is None else min(walk.began, page.at)
         walk.read = page.at
         changes: list[Change] = []
         for item in page.items:
             if not (id_ := id_of(item)):
                 records.note_gap("a listed sub-session has neither id nor URL, and was left out")
                 continue
-            changes += records.take(item, "poll")
+            changes += records.take_or_note(item, "poll")
             if is_deep and (known := self._state.seen.get(id_)) is not None:
                 known.listed_in = self._state.deep_passes
         return Step(changes, has_moved=not page.is_last)
@@ -210,13 +221,24 @@ class Passes:
     async def _read_one(self, level: Level, to_read: list[str], *, is_deep: bool) -> Step:
         id_, records = to_read[0], self._records
         self.pages_read[level.name] = self.pages_read.get(level.name, 0) + 1
-        item = await self._source.get(id_, urgent=not is_deep)
+        try:
+            item = await self._source.get(id_, urgent=not is_deep)
+        except (ApiError, DecodeError, ValueError) as error:
+            if isinstance(error, (*TRANSIENT, UnauthorizedError)):
+                raise
+            # One sub-session that cannot be read must not stop the stream for all others.
+            to_read.pop(0)
+            records.tried.add(id_)
+            records.note_gap(f"the sub-session {printable(id_)} cannot be read: {error}")
+            if is_deep and (known := self._state.seen.get(id_)) is not None:
+                known.listed_in = self._state.deep_passes
+            return Step(has_moved=True)
         to_read.pop(0)
         if item is None:
             records.tried.add(id_)
             return Step(records.gone(id_, "read"), has_moved=True)
         records.resolve(id_)
-        changes = records.take(item, "read")
+        changes = records.take_or_note(item, "read")
         if is_deep and (known := self._state.seen.get(id_)) is not None:
             known.listed_in = self._state.deep_passes
         return Step(changes)

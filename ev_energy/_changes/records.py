@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy._changes.batch import Change, Created, Ended, Gone, Updated, Via, id_of
 from ev_energy._changes.state import Bucket, Remembered, SubSessionState, hour_of
+from ev_energy._redaction.scrub import printable
 
 if TYPE_CHECKING:
     from ev_energy.models.charging import ChargingSubSession
+
+_log: Final = logging.getLogger("ev_energy")
 
 #: What is handed over later than this after its time is late.
 LATE: Final = timedelta(hours=3)
@@ -70,6 +74,18 @@ class Records:
             self.polled += len(kinds)
         late = self.at - key > LATE.total_seconds()
         return [kind(item, via, late) for kind in kinds]
+
+    def take_or_note(self, item: ChargingSubSession, via: Via) -> list[Change]:
+        """Do the same as `take`, but note a gap if *item* cannot be compared.
+
+        The others of its page are noted as handed over already, and would be lost with an error.
+        """
+        try:
+            return self.take(item, via)
+        except Exception as error:  # noqa: BLE001  (it is logged, and shown by `status`)
+            _log.exception("the sub-session %s cannot be compared", printable(str(item.id)))
+            self.note_gap(f"a sub-session was left out, since it cannot be compared: {error}")
+            return []
 
     def gone(self, id_: str, via: Via) -> list[Change]:
         """Note that the API answers 404 for *id_*. Return the change, if it was ever readable."""

@@ -7,10 +7,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import attrs
 
+from ev_energy._arguments import describe_type, require_text
 from ev_energy._changes.batch import Batch, Change
 from ev_energy._changes.digest import Projection
 from ev_energy._changes.engine import Engine, levels_for
@@ -58,6 +59,7 @@ class StreamOptions:
     trust_webhooks: bool
 
     def __attrs_post_init__(self) -> None:
+        self._check_types()
         if self.since.utcoffset() is None:
             raise ValueError(
                 f"since={self.since} has no time zone: give it one, such as datetime.UTC"
@@ -76,6 +78,23 @@ class StreamOptions:
             raise ValueError(
                 f"horizon must be look_back ({self.look_back}) or more, not {self.horizon}"
             )
+
+    def _check_types(self) -> None:
+        if not isinstance(cast(object, self.since), datetime):
+            raise TypeError(f"since must be a datetime, not {describe_type(self.since)}")
+        if self.state is not None:
+            require_text("state", self.state)
+        for name in ("freshness", "look_back", "sweep", "horizon"):
+            value: object = getattr(self, name)
+            if not isinstance(value, timedelta) and not (name == "sweep" and value is None):
+                raise TypeError(f"{name} must be a timedelta, not {describe_type(value)}")
+        if isinstance(cast(object, self.budget), bool | str):
+            raise TypeError(f"budget must be a number, not {describe_type(self.budget)}")
+        for name, method in (("store", "load"), ("inbox", "take")):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, type) or not hasattr(value, method)):
+                found = describe_type(value)
+                raise TypeError(f"{name} must be an object with the method {method}(), not {found}")
 
 
 class SubSessionStream(AsyncIterator[Change]):
@@ -149,20 +168,23 @@ class SubSessionStream(AsyncIterator[Change]):
     def offer(self, event: WebhookEvent) -> None:
         """Take an event of a webhook, from any thread. It is looked at when the stream is iterated.
 
-        Verify its sender before (`ev_energy.webhooks.Webhook.verify`). Events of unknown types are
-        ignored. Losing an event, or offering it twice, late, or out of order, is harmless: webhooks
-        make the stream faster, and polling makes it right.
+        Verify its sender before (`ev_energy.webhooks.Webhook.verify`). Events of unknown types, or
+        without a sub-session, are ignored. If the client acts for a user, an event of a new
+        sub-session only makes the stream look for it, since it may be another user's. Losing an
+        event, or offering it twice, late, or out of order, is harmless: webhooks make the stream
+        faster, and polling makes it right.
 
         Raises:
             TypeError: *event* is not an event of ``ev_energy.webhooks``.
         """
         checked = checked_event(event)
-        if isinstance(checked, UnknownEvent):
+        session = _session_of(checked)
+        if session is None:
             return
         if self._engine is None:
-            self._early_webhooks.append(checked.data)
+            self._early_webhooks.append(session)
         else:
-            self._engine.offer(checked.data)
+            self._engine.offer(session)
         waiting = self._waiting
         if waiting is not None:
             loop, arrived = waiting
@@ -255,6 +277,7 @@ class SubSessionStream(AsyncIterator[Change]):
             sweep_every=options.sweep,
             horizon=options.horizon,
             trust_webhooks=options.trust_webhooks,
+            is_of_one_user=bool(self._user),
             seconds_for=self._pace.seconds_for,
         )
 
@@ -272,6 +295,8 @@ class SubSessionStream(AsyncIterator[Change]):
     async def _wait_until_due(self, engine: Engine) -> None:
         """Wait until something is due, or an event arrives."""
         remaining = (engine.next_due() - self._clock.now()).total_seconds()
+        # If a reply had a wrong date, this looks at the clock again in time.
+        remaining = min(remaining, engine.levels[0].every.total_seconds())
         if self._options.inbox is not None:
             remaining = min(remaining, _INBOX_INTERVAL)
         arrived = asyncio.Event()
@@ -286,6 +311,7 @@ class SubSessionStream(AsyncIterator[Change]):
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # an error of the client's own `sleep`
+            engine.is_clock_doubtful = True  # the latest reply may have had a wrong date
         finally:
             self._waiting = None
             for task in tasks:
@@ -305,8 +331,14 @@ class SubSessionStream(AsyncIterator[Change]):
             _log.warning("the stream of sub-sessions continues without its inbox: %s", error)
             return
         for event in events:
-            if not isinstance(checked := checked_event(event), UnknownEvent):
-                engine.offer(checked.data)
+            if (session := _session_of(checked_event(event))) is not None:
+                engine.offer(session)
+
+
+def _session_of(event: WebhookEvent) -> ChargingSubSession | None:
+    """Return the sub-session of an event, or None if it has none."""
+    data: Any = None if isinstance(event, UnknownEvent) else event.data
+    return data if isinstance(data, ChargingSubSession) else None
 
 
 class _Batches(AsyncIterator[Batch]):

@@ -137,7 +137,7 @@ class Sweep:
             return []
         if key_of(item, self._records.at) <= self._state.floor.timestamp():
             return []
-        return self._records.take(item, "sweep")
+        return self._records.take_or_note(item, "sweep")
 
     def _count(
         self, item: ChargingSubSession, found: dict[int, Bucket], begin: datetime, end: datetime

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import attrs
 import pytest
+from yarl import URL
 
+from ev_energy import errors
+from ev_energy._changes.digest import Projection
+from ev_energy._changes.engine import levels_for
 from ev_energy._changes.source import ListedPage
+from ev_energy._messages import Request
 from ev_energy.models import ChargingSubSession
 from tests.helpers.changes.adversary import (
     DAY,
@@ -260,3 +266,91 @@ async def test_odd_sub_session_does_not_keep_others_from_being_handed_over(odd: 
         "Ended csub2 poll",
     ]
     assert ("csub9" in " ".join(told)) == ("csub9" in str(odd))
+
+
+async def test_sub_session_that_cannot_be_compared_loses_no_other_of_its_page(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = Adversary.with_sessions(*[session(f"csub{number}") for number in range(5)])
+    digest = Projection.digest
+
+    def fail(self: Projection, item: ChargingSubSession) -> str:
+        if item.id == "csub2":
+            raise OverflowError("date value out of range")
+        return digest(self, item)
+
+    monkeypatch.setattr(Projection, "digest", fail)
+    reader = Reader(world)
+    told = await reader.read_until(EPOCH + 5 * HOUR)
+    assert {text.split()[1] for text in told} == {"csub0", "csub1", "csub2", "csub3", "csub4"}
+    assert {t.split()[1] for t in told if "Ended" in t} == {"csub0", "csub1", "csub3", "csub4"}
+    assert "cannot be compared: date value out of range" in reader.engine.records.gaps[-1]
+    assert "csub2 cannot be compared" in caplog.text
+
+
+@pytest.mark.parametrize("status", [403, 410, 422])
+async def test_sub_session_that_cannot_be_read_stops_nothing(status: int) -> None:
+    hidden, other = session("csub1", gone=EPOCH + 5 * HOUR), session("csub2", start=EPOCH + DAY)
+    world = Adversary.with_sessions(hidden, other)
+    get = world.get
+
+    async def refuse(id_: str, *, urgent: bool) -> Any:
+        if id_ == "csub1":
+            request = Request("GET", URL("https://api.ev.energy/v2/charging_sub_sessions/csub1"))
+            raise errors.ApiError.__new__(errors.ApiError, f"{status} {request.label}")
+        return await get(id_, urgent=urgent)
+
+    world.get = refuse  # type: ignore[method-assign]
+    reader = Reader(world)
+    told = await reader.read_until(EPOCH + 3 * DAY)
+    assert told[-2:] == ["Created csub2 poll", "Ended csub2 poll"]
+    assert "csub1 cannot be read" in " ".join(reader.engine.records.gaps)
+
+
+async def test_deep_pass_and_sweep_go_on_although_a_tick_is_always_due() -> None:
+    """Requests take so long that a tick is due again when one has finished."""
+    sessions = [session(f"csub{n:02}", start=EPOCH + n * MINUTE) for n in range(40)]
+    late = session("csub99", start=EPOCH + HOUR, shown=EPOCH + 20 * HOUR)
+    world = Adversary.with_sessions(*sessions, late, page_size=3)
+    levels = levels_for(timedelta(seconds=30), timedelta(hours=30))
+    reader = Reader(world, levels=levels)
+    reader.engine.levels = levels
+    while world.now < EPOCH + 40 * HOUR:
+        world.now += timedelta(seconds=40)
+        step = await reader.engine.advance(world.now)
+        reader.changes += () if step is None else step.changes
+    assert world.now - reader.engine.state.through["deep"] < 10 * HOUR
+    assert "csub99" in {change.id for change in reader.changes}
+
+
+async def test_webhooks_of_other_users_are_not_handed_over() -> None:
+    """Webhooks tell of all users of an application, and the listing has those of one."""
+    world = Adversary.with_sessions(session("csub1", start=EPOCH + 9 * MINUTE))
+    reader = Reader(world, is_of_one_user=True)
+    await reader.read_until(EPOCH + 5 * MINUTE, every=MINUTE)
+    world.now = EPOCH + 10 * MINUTE
+    for id_ in ("csub1", "csub2"):
+        reader.engine.offer(make_session(id_, start=EPOCH + 9 * MINUTE))
+    assert await reader.read_until(world.now + 2 * MINUTE, every=MINUTE) == ["Created csub1 poll"]
+
+
+@pytest.mark.parametrize("error", [10 * DAY, -10 * DAY])
+async def test_one_wrong_date_of_the_server_misses_nothing(error: timedelta) -> None:
+    world = Adversary.with_sessions(
+        *[session(f"csub{number}", start=EPOCH + number * HOUR) for number in range(30)]
+    )
+    page, numbers = world.page, iter(range(1000))
+
+    def with_wrong_date(query: Any, cursor: Any) -> ListedPage:
+        found = page(query, cursor)
+        is_first = "end__gt" not in query and cursor is None
+        return attrs.evolve(found, at=found.at + error * (is_first and next(numbers) % 9 == 4))
+
+    world.page = with_wrong_date  # type: ignore[method-assign]
+    reader = Reader(world)
+    told: list[str] = []
+    while world.now < EPOCH + 2 * DAY:
+        told += await reader.read_until(world.now + HOUR)
+        assert max(reader.engine.state.through.values()) <= world.now
+    assert next(numbers) > 100
+    assert {text.split()[1] for text in told} == set(world.sessions)

@@ -424,6 +424,29 @@ async def test_bad_arguments_are_named(fleet: Fleet, settings: Any, message: str
     assert fleet.requests == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"since": "2026-01-01"}, "since must be a datetime, not"),
+        ({"since": None}, "since must be a datetime, not"),
+        ({"state": 12}, "state must be"),
+        ({"freshness": 300}, "freshness must be a timedelta, not"),
+        ({"sweep": False}, "sweep must be a timedelta, not"),
+        ({"budget": True}, "budget must be a number, not"),
+        ({"budget": "half"}, "budget must be a number, not"),
+        ({"store": "sub_sessions.state"}, r"store must be an object with the method load\(\), not"),
+        ({"store": MemoryStateStore}, "store must be an object with the method load"),
+        ({"inbox": []}, "inbox must be an object with the method take"),
+    ],
+)
+async def test_arguments_of_the_wrong_type_are_named(
+    fleet: Fleet, settings: Any, message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        stream_of(fleet, **settings)
+    assert fleet.requests == 0
+
+
 async def test_state_of_another_user_or_api_is_refused(fleet: Fleet) -> None:
     batch = await anext(stream_of(fleet).batches())
     other = fleet.client.acting_for("user01ABC")

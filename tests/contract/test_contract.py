@@ -171,9 +171,10 @@ def validator(whole: Description, schema: description.Schema) -> Draft202012Vali
     )
 
 
-def has_leap_second(value: Any) -> bool:
-    """RFC 3339 permits leap seconds; the simulator refuses them, as Python has no such time."""
-    return ":60" in json.dumps(value)
+def has_time_that_python_has_not(value: Any) -> bool:
+    """RFC 3339 permits leap seconds and the year 0, which the simulator refuses."""
+    text = json.dumps(value)
+    return ":60" in text or "0000-" in text
 
 
 @pytest.mark.matrix("key", of=lambda key: key[1].split("/")[1])  # the first of each family
@@ -189,7 +190,7 @@ def test_body_is_accepted_if_and_only_if_its_schema_accepts_it(
     @settings(some, max_examples=40)
     @given(value=Around(corrected).of(schema))
     def compare(value: Any) -> None:
-        assume(not has_leap_second(value))
+        assume(not has_time_that_python_has_not(value))
         good = judge.is_valid(value)
         errors = validate_body(CONTRACT[key], value)
         assert (errors == {}) == good, errors
@@ -249,7 +250,7 @@ def test_parameter_is_accepted_if_and_only_if_its_schema_accepts_it(
     @settings(some, max_examples=examples)
     @given(st.lists(Around(corrected).of(one).map(texts_of), min_size=1, max_size=1 + many))
     def compare(texts: list[str]) -> None:
-        assume(not has_leap_second(texts))
+        assume(not has_time_that_python_has_not(texts))
         sent = [as_json(one, text, anyhow=name == "page") for text in texts]
         good = judge.is_valid(sent if many else sent[0])
         values, errors = parse_query(CONTRACT[key], [(name, text) for text in texts])
