@@ -58,7 +58,8 @@ class Ended:
 class Updated:
     """A sub-session that had ended, and has other figures now, or another end.
 
-    ``session.end`` is None if the end was taken back. `Ended` follows when it ends again.
+    ``session.end`` is None if the end was taken back. `Ended` follows when it ends again. What a
+    sweep finds comes as an update too, also if it was never handed over before.
     """
 
     session: ChargingSubSession
