@@ -7,6 +7,7 @@ oldest first: what a window holds is in memory at once, since it arrives newest 
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
@@ -188,7 +189,9 @@ class LogStream(AsyncIterator[M], Generic[M]):
             stored = await options.store.load()
             if stored is not None:
                 text, self._revision = stored.text, stored.revision
-        return self._fresh if text is None else LogState.load(text, self._fresh.listing)
+        state = self._fresh if text is None else LogState.load(text, self._fresh.listing)
+        state.writer = secrets.token_hex(4)
+        return state
 
     async def _begin_pass(self, state: LogState) -> _Pass:
         while (seconds := self._next_due(state)) > 0:

@@ -36,6 +36,8 @@ class LogState:
     """When the latest complete pass of each level began, in the server's time."""
     latest: datetime | None = None
     """The greatest time of an entry that was handed over, except of those in the future."""
+    writer: str = ""
+    """A name of the stream that saved it, so that no two streams save equal states."""
     _digests: dict[int, set[bytes]] = attrs.field(factory=dict[int, set[bytes]], alias="digests")
     """The digests of the entries that were handed over, by the hour of their time."""
 
@@ -69,6 +71,7 @@ class LogState:
             "floor": _text(self.floor),
             "through": {name: _text(at) for name, at in self.through.items()},
             "latest": None if self.latest is None else _text(self.latest),
+            "writer": self.writer,
             # Sorted, so that equal states are equal texts.
             "digests": {
                 str(hour): base64.b64encode(b"".join(sorted(digests))).decode()

@@ -121,6 +121,8 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
     walks: dict[str, Walk] = {}
     """The passes that are not finished, by the names of their levels."""
     sweep: SweepPlace | None = None
+    writer: str = ""
+    """A name of the stream that saved it, so that no two streams save equal states."""
     v: int = VERSION
 
     @classmethod

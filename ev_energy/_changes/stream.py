@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -270,6 +271,7 @@ class SubSessionStream(AsyncIterator[Change]):
             state = SubSessionState.new(options.since, self._host, self._user, projection)
         else:
             state = SubSessionState.load(text, self._host, self._user, projection)
+        state.writer = secrets.token_hex(4)
         return Engine(
             self._source,
             state,

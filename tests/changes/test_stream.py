@@ -169,6 +169,16 @@ async def test_second_process_with_the_same_store_is_refused(fleet: Fleet) -> No
         await anext(first)
 
 
+async def test_two_streams_that_read_the_same_conflict(fleet: Fleet) -> None:
+    store = MemoryStateStore()
+    first, second = (stream_of(fleet, store=store).batches() for _ in range(2))
+    mine, theirs = await anext(first), await anext(second)
+    assert [change.id for change in mine] == [change.id for change in theirs]
+    await theirs.commit()
+    with pytest.raises(errors.StateConflictError):
+        await mine.commit()
+
+
 async def test_store_that_fails_once_loses_nothing(fleet: Fleet) -> None:
     class FailingOnce(MemoryStateStore):
         failures = 1
