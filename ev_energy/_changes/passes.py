@@ -63,6 +63,8 @@ class Passes:
         """By level, the ids that its pass still has to read."""
         self._doubtful: dict[str, list[str]] = {}
         """By level, what was doubtful when its pass began."""
+        self._read_again: set[tuple[str, int]] = set()
+        """The level and the number of each listing that its pass reads again from the beginning."""
         self._slice = DAY
         """The length of the next slice of a backfill."""
         self.pages_read: dict[str, int] = {}
@@ -114,6 +116,7 @@ class Passes:
         self._state.deep_passes += is_deep
         self._pages.pop(level.name, None)
         self._to_read.pop(level.name, None)
+        self._read_again = {one for one in self._read_again if one[0] != level.name}
         self.pages_read[level.name] = 0
         # What this pass makes doubtful is read by the next one: a replica may need the time.
         self._doubtful[level.name] = list(self._records.doubtful)
@@ -141,6 +144,11 @@ class Passes:
         page = await self._next_page(level, walk, query, is_deep=is_deep)
         # Nothing is awaited from here to the hand-over: the state names only what is handed over.
         records = self._records
+        if page is not None and self._may_have_ended_early(level, walk, page):
+            self._pages.pop(level.name, None)
+            self._read_again.add((level.name, walk.query))
+            walk.cursor = None
+            return Step(has_moved=True)
         if page is None or page.is_last:
             self._pages.pop(level.name, None)
             walk.query, walk.cursor = walk.query + 1, None
@@ -162,6 +170,15 @@ class Passes:
             if is_deep and (known := self._state.seen.get(id_)) is not None:
                 known.listed_in = self._state.deep_passes
         return Step(changes, has_moved=not page.is_last)
+
+    def _may_have_ended_early(self, level: Level, walk: Walk, page: ListedPage) -> bool:
+        """Return whether a listing is to be read again, because it may have lost its place.
+
+        If the row that a cursor names has left the listing, the API may end it there. Such a page
+        looks like the empty one that may follow a full last page, so it is read again once.
+        """
+        is_again = (level.name, walk.query) in self._read_again
+        return page.is_last and not page.items and walk.cursor is not None and not is_again
 
     async def _next_page(
         self, level: Level, walk: Walk, query: Query, *, is_deep: bool

@@ -354,3 +354,22 @@ async def test_one_wrong_date_of_the_server_misses_nothing(error: timedelta) -> 
         assert max(reader.engine.state.through.values()) <= world.now
     assert next(numbers) > 100
     assert {text.split()[1] for text in told} == set(world.sessions)
+
+
+async def test_listing_that_ends_at_a_lost_cursor_is_read_again() -> None:
+    sessions = [session(f"csub{n:02}", start=EPOCH - n * MINUTE) for n in range(10)]
+    world = Adversary.with_sessions(*sessions, page_size=3)
+    page, lost = world.page, [True]
+
+    def lose_cursor(query: Any, cursor: Any) -> ListedPage:
+        found = page(query, cursor)
+        if cursor is not None and lost:
+            lost.pop()
+            return attrs.evolve(found, items=[], next_cursor=None, is_last=True)
+        return found
+
+    world.page = lose_cursor  # type: ignore[method-assign]
+    reader = Reader(world, since=EPOCH - HOUR, sweep_every=None)
+    await reader.read()
+    assert lost == []
+    assert {change.id for change in reader.changes} == set(world.sessions)
