@@ -160,12 +160,15 @@ class Engine:
             return tick if self._needs_early_tick() and now - passed >= _EARLY_TICK else None
         if level.name != deepest.name or self.passes.is_behind(deepest, now):
             return level
-        # A deep pass has many pages: ticks that are due in the meantime go first, but one piece of
-        # the deep pass is done between two of them. Ticks may be due at any time if requests are
-        # slow.
+        # A deep pass has many pages: ticks that are due in the meantime go first. If requests are
+        # slow, one is always due: so a deep pass that is late gets a turn after each tick.
+        is_late = now - self.passes.passed(deepest) >= 2 * deepest.every
         is_tick_due = tick.name in state.through and (
             tick.name in state.walks
-            or (now - self.passes.passed(tick) >= tick.every and not self._is_turn_of_others)
+            or (
+                now - self.passes.passed(tick) >= tick.every
+                and not (is_late and self._is_turn_of_others)
+            )
         )
         return tick if is_tick_due and deepest.name in state.walks else deepest
 

@@ -45,7 +45,7 @@ def first_seed(name: str) -> int:
     return 100 * sorted(WORLDS).index(name)
 
 
-@examples(fast=1, slow=10)
+@examples(fast=1, slow=2)
 @pytest.mark.parametrize("name", WORLDS)
 async def test_stream_is_exact(name: str, examples: int) -> None:
     plan, treatment = WORLDS[name]
@@ -65,7 +65,7 @@ async def test_stream_is_exact(name: str, examples: int) -> None:
         assert result.kills > 0
 
 
-@examples(fast=1, slow=20)
+@examples(fast=1, slow=4)
 async def test_stream_is_the_same_without_webhooks(examples: int) -> None:
     for seed in range(500, 500 + examples):
         found: list[dict[str, Any]] = []
@@ -77,7 +77,7 @@ async def test_stream_is_the_same_without_webhooks(examples: int) -> None:
         assert found[0] == found[1]
 
 
-@examples(fast=1, slow=5)
+@examples(fast=1, slow=2)
 async def test_nothing_is_handed_over_again_without_kills(examples: int) -> None:
     for seed in range(600, 600 + examples):
         treatment = attrs.evolve(SHORT, odd=0.0)

@@ -94,7 +94,7 @@ def differences(
     }
 
 
-@examples(fast=1, slow=6)
+@examples(fast=1, slow=2)
 async def test_stream_is_exact_although_the_simulator_misbehaves(examples: int) -> None:
     days, vehicles = (1, 5) if examples == 1 else (5, 25)
     for seed in range(examples):
@@ -168,14 +168,14 @@ async def cost(
         }
 
 
-@pytest.mark.slow
+@pytest.mark.measurement
 async def test_polling_every_five_minutes_takes_at_most_750_requests_per_thousand() -> None:
     found = await cost(1000, freshness=5 * MINUTE, webhooks=False)
     assert found["requests per 1,000"] <= 750, found
     assert found["p99"] <= 10 * 60, found
 
 
-@pytest.mark.slow
+@pytest.mark.measurement
 async def test_webhooks_take_at_most_310_requests_per_thousand_and_tell_within_seconds() -> None:
     found = await cost(1000, freshness=15 * MINUTE, webhooks=True)
     assert found["requests per 1,000"] <= 310, found

@@ -90,7 +90,7 @@ async def first_evse(client: Client) -> str:
     return evse.id
 
 
-@examples(fast=1, slow=15)
+@examples(fast=1, slow=4)
 async def test_growing_log_is_followed_through_kills(
     simulator: Simulator, moving: Client, tmp_path: Path, examples: int
 ) -> None:

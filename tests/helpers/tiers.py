@@ -2,7 +2,8 @@
 
 Slow tests take long, or send more data through code that a test of the fast tier covers. They run
 if ``-m`` selects them, if their file is named on the command line, or with ``--all``. Tests with
-the marker ``description`` read a file that users do not have, and run only if ``-m`` selects them.
+the marker ``description`` read a file that users do not have, those with ``measurement`` take
+minutes to measure; both run only if ``-m`` selects them.
 The markers are described in pyproject.toml.
 """
 
@@ -16,6 +17,9 @@ import pytest
 SLOW: Final = frozenset(
     {"browser", "crash_injection", "fuzz", "schemathesis", "swarm", "type_checkers"}
 )
+
+#: Tests with one of these markers run only if ``-m`` selects them.
+ON_REQUEST: Final = frozenset({"description", "measurement"})
 
 
 def examples(*, fast: int, slow: int) -> pytest.MarkDecorator:
@@ -46,7 +50,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if slow:
             item.add_marker("slow")
         asked_for = config.option.all or item.path in named
-        if ((slow or "slow" in marks) and not asked_for) or "description" in marks:
+        is_slow = slow or "slow" in marks
+        if (is_slow and not asked_for) or not ON_REQUEST.isdisjoint(marks):
             deselected.append(item)
         else:
             selected.append(item)
