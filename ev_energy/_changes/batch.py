@@ -25,8 +25,8 @@ def id_of(item: ChargingSubSession) -> str:
 
 
 @attrs.frozen
-class Created:
-    """A sub-session that the stream had not handed over before."""
+class _SessionChange:
+    """A change of a sub-session that exists."""
 
     session: ChargingSubSession
     via: Via
@@ -40,37 +40,22 @@ class Created:
 
 
 @attrs.frozen
-class Ended:
-    """A sub-session that has ended. `Created` came before, possibly in the same batch."""
-
-    session: ChargingSubSession
-    via: Via
-    late: bool = False
-    """Whether it ended more than three hours before: its device was offline, say."""
-
-    @property
-    def id(self) -> str:
-        """The id of the sub-session."""
-        return id_of(self.session)
+class Created(_SessionChange):
+    """A sub-session that the stream had not handed over before."""
 
 
 @attrs.frozen
-class Updated:
+class Ended(_SessionChange):
+    """A sub-session that has ended. `Created` came before, possibly in the same batch."""
+
+
+@attrs.frozen
+class Updated(_SessionChange):
     """A sub-session that had ended, and has other figures now, or another end.
 
     ``session.end`` is None if the end was taken back. `Ended` follows when it ends again. What a
     sweep finds comes as an update too, also if it was never handed over before.
     """
-
-    session: ChargingSubSession
-    via: Via
-    late: bool = False
-    """Whether it ended more than three hours before, as is usual for corrections."""
-
-    @property
-    def id(self) -> str:
-        """The id of the sub-session."""
-        return id_of(self.session)
 
 
 @attrs.frozen
