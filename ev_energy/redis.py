@@ -6,7 +6,7 @@ Requires the extra ``redis``: ``pip install ev-energy[redis]``.
 from __future__ import annotations
 
 from ev_energy._changes.redis_queue import RedisEventQueue
-from ev_energy._changes.redis_store import RedisStateStore
+from ev_energy._changes.redis_store import RedisRowStateStore, RedisStateStore
 from ev_energy.auth._redis_store import RedisTokenStore
 from ev_energy.budget._redis.budget import RedisBudget
 from ev_energy.webhooks._redis_inbox import RedisInboxStore
@@ -15,6 +15,7 @@ __all__ = [
     "RedisBudget",
     "RedisEventQueue",
     "RedisInboxStore",
+    "RedisRowStateStore",
     "RedisStateStore",
     "RedisTokenStore",
 ]

@@ -14,6 +14,7 @@ from ev_energy_sync._loop_thread import Portal
 
 if TYPE_CHECKING:
     from ev_energy._changes.log_pager import LogPager as AsyncLogPager
+    from ev_energy._changes.rows import RowStateStore
     from ev_energy._changes.stores import StateStore
     from ev_energy._changes.stream import SubSessionStream as AsyncSubSessionStream
     from ev_energy.models._base import Model
@@ -106,10 +107,12 @@ class LogPager(Pager[M]):
         *,
         since: datetime,
         state: str | None = None,
-        store: StateStore | None = None,
+        store: StateStore | RowStateStore | None = None,
         hold: timedelta = timedelta(0),
         interval: timedelta = timedelta(minutes=15),
         look_back: timedelta = timedelta(hours=26),
+        sweep: timedelta | None = timedelta(days=7),
+        horizon: timedelta = timedelta(days=35),
         budget: float = 0.5,
     ) -> LogStream[M]:
         """Return the entries since a time in the order of time, each once, and then new ones.
@@ -128,9 +131,12 @@ class LogPager(Pager[M]):
                 time.
             interval: The time between two requests for new entries, at least. It is longer if
                 *budget* demands it.
-            look_back: The longest delay between the time of an entry and its appearing in the log.
-                Every six hours the stream reads this far back; entries that appear later than that
-                are missed.
+            look_back: The longest delay between the time of an entry and its appearing in the log
+                that the stream notices soon: every six hours, it reads this far back.
+            sweep: The time between two passes that read back to *horizon*, for entries that appear
+                later than that. None for no such passes: then the entries are missed.
+            horizon: How far back these passes read. The state remembers the entries since then: 8
+                bytes each.
             budget: The share of the client's requests per hour that this stream may use, more than
                 0 and at most 1. Each stream has its own share.
 
@@ -148,6 +154,8 @@ class LogPager(Pager[M]):
             hold=hold,
             interval=interval,
             look_back=look_back,
+            sweep=sweep,
+            horizon=horizon,
             budget=budget,
         )
         return LogStream(aio, self._portal)

@@ -10,6 +10,7 @@ from ev_energy._changes.log_batch import LogBatch as AsyncLogBatch
 from ev_energy._changes.log_batch import LogEntry, LogStatus
 from ev_energy.models._base import Model
 from ev_energy_sync._blocking import Blocking
+from ev_energy_sync._state_batch import StateBatch, first
 
 if TYPE_CHECKING:
     from ev_energy_sync._loop_thread import Portal
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 
-class LogBatch(Blocking[AsyncLogBatch[M]]):
+class LogBatch(StateBatch[AsyncLogBatch[M], LogEntry[M]]):
     """Some entries of a log in the order of time, and the state of the stream after them.
 
     Store both in one transaction, and each entry is stored exactly once; or store the entries
@@ -30,50 +31,6 @@ class LogBatch(Blocking[AsyncLogBatch[M]]):
     def entries(self) -> tuple[LogEntry[M], ...]:
         """The entries in the order of time, oldest first; empty if a pass found nothing new."""
         return self._aio.entries
-
-    @property
-    def state(self) -> str:
-        """The state of the stream after this batch, to pass to ``follow(state=...)``."""
-        return self._aio.state
-
-    @property
-    def revision(self) -> str:
-        """The revision of the state after this batch, as a `StateStore` counts it."""
-        return self._aio.revision
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether the stream waits before it asks for more."""
-        return self._aio.caught_up
-
-    @property
-    def previous_revision(self) -> str | None:
-        """The revision of the state that this batch follows; None if there was none."""
-        return self._aio.previous_revision
-
-    @property
-    def is_committed(self) -> bool:
-        """Whether `commit` has succeeded."""
-        return self._aio.is_committed
-
-    def __iter__(self) -> Iterator[LogEntry[M]]:
-        """Return an iterator over the entries."""
-        return iter(self._aio)
-
-    def __len__(self) -> int:
-        """Return the number of entries."""
-        return len(self._aio)
-
-    def commit(self) -> None:
-        """Save the state in the store, if there is one, and let the stream continue.
-
-        Committing again does nothing.
-
-        Raises:
-            StateConflictError: Another process has saved a state: it reads the same log.
-            StateStoreError: The state cannot be saved. The batch may be committed again.
-        """
-        self._portal.call(self._aio.commit())
 
 
 class LogStream(Blocking[AsyncLogStream[M]], Iterator[M]):
@@ -121,8 +78,4 @@ class LogStream(Blocking[AsyncLogStream[M]], Iterator[M]):
 
 class _LogBatches(Blocking[AsyncIterator[AsyncLogBatch[M]]], Iterator[LogBatch[M]]):
     def __next__(self) -> LogBatch[M]:
-        return LogBatch(self._portal.call(_first(self._aio)), self._portal)
-
-
-async def _first(batches: AsyncIterator[AsyncLogBatch[M]]) -> AsyncLogBatch[M]:
-    return await anext(batches)
+        return LogBatch(self._portal.call(first(self._aio)), self._portal)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TypeVar
 
 from ev_energy.changes import Batch as AsyncBatch
 from ev_energy.changes import (
@@ -16,8 +15,13 @@ from ev_energy.changes import (
     LogEntry,
     LogStatus,
     MemoryEventQueue,
+    MemoryRowStateStore,
     MemoryStateStore,
+    RowStateStore,
+    SQLiteStateStore,
     StateStore,
+    StateUpdate,
+    StoredRows,
     StoredState,
     StreamStatus,
     Updated,
@@ -27,6 +31,7 @@ from ev_energy.changes import (
 from ev_energy.changes import SubSessionStream as AsyncStream
 from ev_energy_sync._blocking import Blocking
 from ev_energy_sync._follow import LogBatch, LogStream
+from ev_energy_sync._state_batch import StateBatch, first
 
 __all__ = [
     "Batch",
@@ -41,8 +46,13 @@ __all__ = [
     "LogStatus",
     "LogStream",
     "MemoryEventQueue",
+    "MemoryRowStateStore",
     "MemoryStateStore",
+    "RowStateStore",
+    "SQLiteStateStore",
     "StateStore",
+    "StateUpdate",
+    "StoredRows",
     "StoredState",
     "StreamStatus",
     "SubSessionStream",
@@ -51,10 +61,8 @@ __all__ = [
     "WebhookEvent",
 ]
 
-T = TypeVar("T")
 
-
-class Batch(Blocking[AsyncBatch]):
+class Batch(StateBatch[AsyncBatch, Change]):
     """Some changes of sub-sessions, and the state of the stream after them.
 
     Store both in one transaction, and each change is stored exactly once; or store the changes
@@ -67,54 +75,6 @@ class Batch(Blocking[AsyncBatch]):
     def changes(self) -> Sequence[Change]:
         """The changes; empty if only the state has changed, as after a pass that found nothing."""
         return self._aio.changes
-
-    @property
-    def state(self) -> str:
-        """The state of the stream after this batch, to pass to ``changes(state=...)``.
-
-        Read it before the batch is committed. Afterwards, this raises `ValueError` unless it was
-        read before or saved in a store, because the stream may have moved on.
-        """
-        return self._aio.state
-
-    @property
-    def revision(self) -> str:
-        """The revision of the state after this batch, as a `StateStore` counts it."""
-        return self._aio.revision
-
-    @property
-    def previous_revision(self) -> str | None:
-        """The revision of the state that this batch follows; None if there was none."""
-        return self._aio.previous_revision
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether the stream waits before it asks for more."""
-        return self._aio.caught_up
-
-    @property
-    def is_committed(self) -> bool:
-        """Whether `commit` has succeeded."""
-        return self._aio.is_committed
-
-    def __iter__(self) -> Iterator[Change]:
-        """Return an iterator over the changes."""
-        return iter(self._aio)
-
-    def __len__(self) -> int:
-        """Return the number of changes."""
-        return len(self._aio)
-
-    def commit(self) -> None:
-        """Save the state in the store, if there is one, and let the stream continue.
-
-        Committing again does nothing.
-
-        Raises:
-            StateConflictError: Another process has saved a state: it reads the same stream.
-            StateStoreError: The state cannot be saved. The batch may be committed again.
-        """
-        self._portal.call(self._aio.commit())
 
 
 class SubSessionStream(Blocking[AsyncStream], Iterator[Change]):
@@ -133,7 +93,7 @@ class SubSessionStream(Blocking[AsyncStream], Iterator[Change]):
 
     def __next__(self) -> Change:
         """Return the next change; commit the batch of the previous one if it was its last."""
-        return self._portal.call(_next(self._aio))
+        return self._portal.call(first(self._aio))
 
     def batches(self) -> Iterator[Batch]:
         """Return an iterator over batches, each of which must be committed before the next.
@@ -165,8 +125,4 @@ class _Batches(Blocking[AsyncIterator[AsyncBatch]], Iterator[Batch]):
     """An iterator with one call into the loop per batch."""
 
     def __next__(self) -> Batch:
-        return Batch(self._portal.call(_next(self._aio)), self._portal)
-
-
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items)
+        return Batch(self._portal.call(first(self._aio)), self._portal)

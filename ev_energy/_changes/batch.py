@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
-from ev_energy._changes.stores import revision_of
+from ev_energy._changes.saving import StateBatch
 from ev_energy.models._refs import last_segment
 
 if TYPE_CHECKING:
@@ -71,76 +71,17 @@ class Gone:
 Change: TypeAlias = Created | Ended | Updated | Gone
 
 
-class Batch:
+class Batch(StateBatch[Change]):
     """Some changes of sub-sessions, and the state of the stream after them.
 
     Store both in one transaction, and each change is stored exactly once; or store the changes
     first, and each is stored at least once. Then commit the batch.
     """
 
-    def __init__(
-        self,
-        changes: Sequence[Change],
-        *,
-        caught_up: bool,
-        previous_revision: str | None,
-        dump: Callable[[], str],
-        commit: Callable[[Batch], Awaitable[None]],
-    ) -> None:
-        self.changes: Sequence[Change] = tuple(changes)
+    @property
+    def changes(self) -> Sequence[Change]:
         """The changes; empty if only the state has changed, as after a pass that found nothing."""
-        self.caught_up = caught_up
-        """Whether the stream waits before it asks for more."""
-        self.previous_revision = previous_revision
-        """The revision of the state that this batch follows; None if there was none."""
-        self.is_committed = False
-        """Whether `commit` has succeeded."""
-        self._dump, self._commit = dump, commit
-        self._state: str | None = None
-
-    @property
-    def state(self) -> str:
-        """The state of the stream after this batch, to pass to ``changes(state=...)``.
-
-        Read it before the batch is committed. Afterwards, this raises `ValueError` unless it was
-        read before or saved in a store, because the stream may have moved on.
-        """
-        if self._state is None:
-            if self.is_committed:
-                raise ValueError("read the state of a batch before it is committed")
-            self._state = self._dump()
-        return self._state
-
-    @property
-    def revision(self) -> str:
-        """The revision of the state after this batch, as a `StateStore` counts it."""
-        return revision_of(self.state)
-
-    @property
-    def has_state(self) -> bool:
-        """Whether the state was read or saved."""
-        return self._state is not None
-
-    def __iter__(self) -> Iterator[Change]:
-        """Return an iterator over the changes."""
-        return iter(self.changes)
-
-    def __len__(self) -> int:
-        """Return the number of changes."""
-        return len(self.changes)
+        return self._items
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self.changes)} changes{', caught up' * self.caught_up}>"
-
-    async def commit(self) -> None:
-        """Save the state in the store, if there is one, and let the stream continue.
-
-        Committing again does nothing.
-
-        Raises:
-            StateConflictError: Another process has saved a state: it reads the same stream.
-            StateStoreError: The state cannot be saved. The batch may be committed again.
-        """
-        if not self.is_committed:
-            await self._commit(self)
-            self.is_committed = True
+        return f"<Batch of {len(self)} changes{', caught up' * self.caught_up}>"

@@ -22,8 +22,8 @@ from ev_energy._changes.log_state import LogState
 from ev_energy._changes.log_walk import LogWalk
 from ev_energy._changes.outage import TRANSIENT, Outage
 from ev_energy._changes.pace import SHORTEST_PAUSE, Pace
+from ev_energy._changes.saving import AnyStateStore, Saving
 from ev_energy._changes.server_clock import ServerClock
-from ev_energy._changes.stores import StateStore
 from ev_energy.errors import EvEnergyError, UncommittedBatchError
 from ev_energy.models._base import Model
 
@@ -40,6 +40,8 @@ _BATCH_SIZE: Final = 100
 _TICK_LAG: Final = timedelta(minutes=10)
 #: The time between two passes that look back.
 _DEEP_EVERY: Final = timedelta(hours=6)
+#: The name of the level whose passes read up to the horizon.
+_SWEEP: Final = "sweep"
 #: Entries further ahead of the server's clock do not make others late: their clock is wrong, or
 #: they are forecasts.
 _CLOCK_TOLERANCE: Final = timedelta(minutes=5)
@@ -52,8 +54,10 @@ class FollowOptions:
     hold: timedelta
     interval: timedelta
     look_back: timedelta
+    sweep: timedelta | None
+    horizon: timedelta
     state: str | None
-    store: StateStore | None
+    store: AnyStateStore | None
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -89,6 +93,17 @@ class _Window(Generic[M]):
     entries: deque[tuple[datetime, str, M]]
 
 
+def _levels_for(options: FollowOptions) -> tuple[Level, ...]:
+    """Return the levels of a stream, from the most frequent to the deepest."""
+    levels = (
+        Level("tick", options.interval, _TICK_LAG),
+        Level("deep", _DEEP_EVERY, max(options.look_back, _TICK_LAG)),
+    )
+    if options.sweep is None:
+        return levels
+    return (*levels, Level(_SWEEP, options.sweep, max(options.horizon, _TICK_LAG)))
+
+
 class LogStream(AsyncIterator[M], Generic[M]):
     """The entries of a log in the order of time, each once.
 
@@ -105,22 +120,21 @@ class LogStream(AsyncIterator[M], Generic[M]):
         self, source: LogSource[M], fresh: LogState, options: FollowOptions, timing: Timing
     ) -> None:
         self._source, self._fresh, self._options, self._timing = source, fresh, options, timing
-        self._levels = (
-            Level("tick", options.interval, _TICK_LAG),
-            Level("deep", _DEEP_EVERY, max(options.look_back, _TICK_LAG)),
-        )
+        self._levels = _levels_for(options)
         self._state: LogState | None = None
-        self._revision: str | None = None
+        self._saving = Saving(options.store)
         self._started: dict[str, float] = {}
         """When the latest pass of each level began, by the monotonic clock."""
         self._pass: _Pass | None = None
+        self._sweep: _Pass | None = None
+        """A sweep that waits for the end of a shorter pass."""
         self._latest_requests = 0
         """The number of requests of the latest pass."""
         self._walk: LogWalk[M] | None = None
         self._window: _Window[M] | None = None
         self._window_length = _FIRST_WINDOW
         self._batch: LogBatch[M] | None = None
-        """The batch that was handed over and not committed."""
+        """The batch that was handed over last."""
         self._iterated: LogBatch[M] | None = None
         """The batch whose entries plain iteration hands over."""
         self._entries = iter(tuple[LogEntry[M], ...]())
@@ -168,13 +182,17 @@ class LogStream(AsyncIterator[M], Generic[M]):
         )
 
     async def _next_batch(self) -> LogBatch[M]:
-        if self._batch is not None:
+        if self._batch is not None and not self._batch.is_committed:
             raise UncommittedBatchError
         if self._is_running:
             raise RuntimeError("another task is waiting for the next entries of this stream")
         self._is_running = True
         try:
             state = self._state = self._state or await self._load()
+            if self._pass is not None and self._window is None:
+                self._pass = self._shorter_pass(state, self._pass) or self._pass
+            if self._pass is None:
+                self._pass, self._sweep = self._sweep, None
             if self._pass is None:
                 self._pass = await self._begin_pass(state)
             if self._window is None:
@@ -184,12 +202,13 @@ class LogStream(AsyncIterator[M], Generic[M]):
         return self._hand_over(state, self._pass, self._window)
 
     async def _load(self) -> LogState:
-        options, text = self._options, self._options.state
-        if options.store is not None:
-            stored = await options.store.load()
-            if stored is not None:
-                text, self._revision = stored.text, stored.revision
-        state = self._fresh if text is None else LogState.load(text, self._fresh.listing)
+        text, listing = self._options.state, self._fresh.listing
+        state = await self._saving.load(
+            lambda stored: LogState.load(stored, listing),
+            lambda rows: LogState.load_rows(rows, listing),
+        )
+        if state is None:
+            state = self._fresh if text is None else LogState.load(text, listing)
         state.writer = secrets.token_hex(4)
         return state
 
@@ -197,6 +216,26 @@ class LogStream(AsyncIterator[M], Generic[M]):
         while (seconds := self._next_due(state)) > 0:
             await self._timing.pause(max(seconds, SHORTEST_PAUSE))
         level = next(each for each in reversed(self._levels) if self._due(each, state) <= 0)
+        return self._new_pass(level, state)
+
+    def _shorter_pass(self, state: LogState, current: _Pass) -> _Pass | None:
+        """Return a pass that is due between two windows of a sweep.
+
+        A sweep may have thousands of pages, and new entries need not wait for it. Before the first
+        pass is finished they must: it hands over the past in the order of time.
+        """
+        tick, reached = self._levels[0], state.through.get(self._levels[0].name)
+        if current.level.name != _SWEEP or self._walk is not None:
+            return None
+        if reached is None or reached <= current.low + tick.lag:
+            return None
+        due = [each for each in self._levels[:-1] if self._due(each, state) <= 0]
+        if not due:
+            return None
+        self._sweep = current
+        return self._new_pass(due[-1], state)
+
+    def _new_pass(self, level: Level, state: LogState) -> _Pass:
         now = self._timing.clock()
         for each in up_to(self._levels, level):
             self._started[each.name] = now
@@ -294,8 +333,9 @@ class LogStream(AsyncIterator[M], Generic[M]):
                 self._outage.end()
                 if page is not None:
                     # Of the first page: later ones do not show what appeared in front of them.
+                    # But an earlier date on one of them tells that the clock was wrong.
                     date = self._timing.server.read(page.date)
-                    current.began = current.began or date
+                    current.began = min(current.began or date, date)
                 return
 
     def _new_entries(
@@ -335,27 +375,16 @@ class LogStream(AsyncIterator[M], Generic[M]):
             self._window = None
             current.low = window.high or current.low
         for level in up_to(self._levels, current.level):
-            # Another process continues from here. What it reads again, it recognizes.
-            reached = through if is_last else min(through, current.low + level.lag)
+            # Another process continues from here, since the pass stays due. What it reads again, it
+            # recognizes.
+            resumed = min(through - level.every, current.low + level.lag)
+            reached = through if is_last else resumed
             state.through[level.name] = max(reached, state.through.get(level.name, reached))
         if is_last:
             self._latest_requests, self._pass = current.requests, None
         state.forget_before(min(self._low(level, state) for level in self._levels) - MARGIN)
-        self._batch = LogBatch(
-            tuple(entries),
-            state.dump(),
-            caught_up=is_last,
-            previous_revision=self._revision,
-            commit=self._commit,
-        )
+        self._batch = LogBatch(entries, state, self._saving, caught_up=is_last)
         return self._batch
-
-    async def _commit(self, batch: LogBatch[M]) -> None:
-        if self._options.store is None:
-            self._revision = batch.revision
-        else:
-            self._revision = await self._options.store.save(batch.state, self._revision)
-        self._batch = None
 
 
 class _Batches(AsyncIterator[LogBatch[M]], Generic[M]):

@@ -17,6 +17,7 @@ from ev_energy.models._base import Model
 if TYPE_CHECKING:
     from ev_energy._api.caller import ApiCaller
     from ev_energy._changes.follow import LogStream
+    from ev_energy._changes.rows import RowStateStore
     from ev_energy._changes.stores import StateStore
 
 M = TypeVar("M", bound=Model)
@@ -38,10 +39,12 @@ class LogPager(Pager[M]):
         *,
         since: datetime,
         state: str | None = None,
-        store: StateStore | None = None,
+        store: StateStore | RowStateStore | None = None,
         hold: timedelta = timedelta(0),
         interval: timedelta = timedelta(minutes=15),
         look_back: timedelta = timedelta(hours=26),
+        sweep: timedelta | None = timedelta(days=7),
+        horizon: timedelta = timedelta(days=35),
         budget: float = 0.5,
     ) -> LogStream[M]:
         """Return the entries since a time in the order of time, each once, and then new ones.
@@ -60,9 +63,12 @@ class LogPager(Pager[M]):
                 time.
             interval: The time between two requests for new entries, at least. It is longer if
                 *budget* demands it.
-            look_back: The longest delay between the time of an entry and its appearing in the log.
-                Every six hours the stream reads this far back; entries that appear later than that
-                are missed.
+            look_back: The longest delay between the time of an entry and its appearing in the log
+                that the stream notices soon: every six hours, it reads this far back.
+            sweep: The time between two passes that read back to *horizon*, for entries that appear
+                later than that. None for no such passes: then the entries are missed.
+            horizon: How far back these passes read. The state remembers the entries since then: 8
+                bytes each.
             budget: The share of the client's requests per hour that this stream may use, more than
                 0 and at most 1. Each stream has its own share.
 
@@ -75,15 +81,22 @@ class LogPager(Pager[M]):
         from ev_energy._changes.follow import FollowOptions, LogStream, Timing
         from ev_energy._changes.log_state import LogState
         from ev_energy._changes.pace import Pace
+        from ev_energy._changes.saving import require_store
         from ev_energy._changes.server_clock import ServerClock
 
         self._require_whole_listing()
         _require_durations({"hold": hold, "look_back": look_back}, allow_zero=True)
         _require_durations({"interval": interval}, allow_zero=False)
+        if sweep is not None:
+            _require_durations({"sweep": sweep, "horizon": horizon}, allow_zero=False)
+            if horizon < look_back:
+                raise ValueError(f"horizon must be look_back ({look_back}) or more, not {horizon}")
         if state is not None:
             require_text("state", state)
             if store is not None:
                 raise ValueError("pass either state or store, not both")
+        if store is not None:
+            require_store(store)
         if isinstance(budget, bool) or not 0 < budget <= 1:
             raise ValueError(f"budget must be more than 0 and at most 1, not {budget!r}")
         client = self._log.caller.state
@@ -106,7 +119,13 @@ class LogPager(Pager[M]):
             pace=Pace(budget, limit, client.http.clock, client.http.pause),
         )
         options = FollowOptions(
-            hold=hold, interval=interval, look_back=look_back, state=state, store=store
+            hold=hold,
+            interval=interval,
+            look_back=look_back,
+            sweep=sweep,
+            horizon=horizon,
+            state=state,
+            store=store,
         )
         return LogStream(self._log, fresh, options, timing)
 
@@ -124,12 +143,12 @@ class LogPager(Pager[M]):
     def _identity(self) -> str:
         """Return a text that is the same for listings with the same entries.
 
-        It has the path, for error messages, and a digest of the filters and the user, which may be
-        personal data.
+        It has the path, for error messages, and a digest of the host, of the filters, and of the
+        user, which may be personal data.
         """
         listing = self._fetcher.listing
         query = [pair for pair in listing.start.query.items() if pair[0] not in _PRESENTATION]
-        content = json.dumps([sorted(query), listing.user]).encode()
+        content = json.dumps([listing.start.authority, sorted(query), listing.user]).encode()
         digest = hashlib.blake2b(content, digest_size=8).hexdigest()
         return f"{listing.start.path}#{digest}"
 

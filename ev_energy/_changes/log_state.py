@@ -11,6 +11,7 @@ from typing import Any, Final, Self, cast
 import attrs
 
 from ev_energy._changes.digest import Projection
+from ev_energy._changes.rows import Rows, StoredRows, table_of
 from ev_energy._codec.text import timestamp
 from ev_energy.errors import StateError
 
@@ -38,7 +39,7 @@ class LogState:
     """The greatest time of an entry that was handed over, except of those in the future."""
     writer: str = ""
     """A name of the stream that saved it, so that no two streams save equal states."""
-    _digests: dict[int, set[bytes]] = attrs.field(factory=dict[int, set[bytes]], alias="digests")
+    _digests: Rows[int, set[bytes]] = attrs.field(factory=Rows[int, set[bytes]], alias="digests")
     """The digests of the entries that were handed over, by the hour of their time."""
 
     @property
@@ -52,7 +53,10 @@ class LogState:
 
     def add(self, at: datetime, digest: str) -> None:
         """Remember that an entry was handed over."""
-        self._digests.setdefault(_hour(at), set()).add(bytes.fromhex(digest))
+        hour = _hour(at)
+        digests = self._digests.get(hour, set())
+        digests.add(bytes.fromhex(digest))
+        self._digests[hour] = digests
 
     def forget_before(self, floor: datetime) -> None:
         """Raise the floor, and forget entries before the hour of it."""
@@ -63,6 +67,23 @@ class LogState:
 
     def dump(self) -> str:
         """Return the state as a text that `load` reads."""
+        # Sorted, so that equal states are equal texts.
+        digests = {str(hour): self.row(entry) for hour, entry in sorted(self._digests.items())}
+        return self._text(digests)
+
+    def head(self) -> str:
+        """Return the text of all but the digests."""
+        return self._text({})
+
+    def tables(self) -> Mapping[str, Rows[Any, Any]]:
+        """Return the digests, which a `RowStateStore` keeps in rows."""
+        return {"hours": self._digests}
+
+    def row(self, entry: set[bytes]) -> str:
+        """Return the text of the digests of an hour."""
+        return base64.b64encode(b"".join(sorted(entry))).decode()
+
+    def _text(self, digests: Mapping[str, str]) -> str:
         content = {
             "v": _VERSION,
             "kind": _KIND,
@@ -72,13 +93,23 @@ class LogState:
             "through": {name: _text(at) for name, at in self.through.items()},
             "latest": None if self.latest is None else _text(self.latest),
             "writer": self.writer,
-            # Sorted, so that equal states are equal texts.
-            "digests": {
-                str(hour): base64.b64encode(b"".join(sorted(digests))).decode()
-                for hour, digests in sorted(self._digests.items())
-            },
+            "digests": digests,
         }
         return json.dumps(content, separators=(",", ":"))
+
+    @classmethod
+    def load_rows(cls, stored: StoredRows, listing: str) -> Self:
+        """Return the state in *stored*, as `load` does.
+
+        Raises:
+            StateError: As `load`.
+        """
+        head = cls.load(stored.head, listing)
+        try:
+            digests = table_of(stored.rows, "hours", lambda hour, text: (int(hour), _split(text)))
+        except ValueError as error:
+            raise StateError(f"a row of the state is damaged: {error!r:.200}") from None
+        return attrs.evolve(head, digests=digests)
 
     @classmethod
     def load(cls, text: str, listing: str) -> Self:
@@ -118,7 +149,9 @@ class LogState:
             floor=_time(members["floor"]),
             through={str(name): _time(at) for name, at in members["through"].items()},
             latest=None if latest is None else _time(latest),
-            digests={int(hour): _split(joined) for hour, joined in members["digests"].items()},
+            digests=Rows(
+                {int(hour): _split(joined) for hour, joined in members["digests"].items()}
+            ),
         )
 
 

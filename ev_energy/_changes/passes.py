@@ -167,8 +167,8 @@ class Passes:
                 records.note_gap("a listed sub-session has neither id nor URL, and was left out")
                 continue
             changes += records.take_or_note(item, "poll")
-            if is_deep and (known := self._state.seen.get(id_)) is not None:
-                known.listed_in = self._state.deep_passes
+            if is_deep:
+                records.note_listed(id_)
         return Step(changes, has_moved=not page.is_last)
 
     def _may_have_ended_early(self, level: Level, walk: Walk, page: ListedPage) -> bool:
@@ -247,8 +247,8 @@ class Passes:
             to_read.pop(0)
             records.tried.add(id_)
             records.note_gap(f"the sub-session {printable(id_)} cannot be read: {error}")
-            if is_deep and (known := self._state.seen.get(id_)) is not None:
-                known.listed_in = self._state.deep_passes
+            if is_deep:
+                records.note_listed(id_)
             return Step(has_moved=True)
         to_read.pop(0)
         if item is None:
@@ -256,8 +256,8 @@ class Passes:
             return Step(records.gone(id_, "read"), has_moved=True)
         records.resolve(id_)
         changes = records.take_or_note(item, "read")
-        if is_deep and (known := self._state.seen.get(id_)) is not None:
-            known.listed_in = self._state.deep_passes
+        if is_deep:
+            records.note_listed(id_)
         return Step(changes)
 
     def _finish(self, level: Level, levels: Sequence[Level], walk: Walk, *, is_deep: bool) -> Step:

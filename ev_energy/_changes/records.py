@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from ev_energy._changes.batch import Change, Created, Ended, Gone, Updated, Via, id_of
 from ev_energy._changes.state import Bucket, Remembered, SubSessionState, hour_of
 from ev_energy._redaction.scrub import printable
@@ -64,7 +66,7 @@ class Records:
                 self.doubt(id_, latest + timedelta(days=2))
             return []
         elif not ended:
-            if not self._is_confirmed(known):
+            if not self._is_confirmed(id_, known):
                 return []
             kinds = (Updated,)
         else:
@@ -92,7 +94,7 @@ class Records:
         known = self.state.seen.get(id_)
         if known is None or not (known.was_read or self._is_old(known)):
             return []  # only a webhook has told of it, and it may not be readable yet
-        if not self._is_confirmed(known):
+        if not self._is_confirmed(id_, known):
             return []
         del self.state.seen[id_]
         self.resolve(id_)
@@ -113,6 +115,12 @@ class Records:
         self.doubtful.pop(id_, None)
         self.tried.discard(id_)
 
+    def note_listed(self, id_: str) -> None:
+        """Note that the present deep pass has listed or read *id_*."""
+        known, deep_passes = self.state.seen.get(id_), self.state.deep_passes
+        if known is not None and known.listed_in != deep_passes:
+            self.state.seen[id_] = replace(known, listed_in=deep_passes)
+
     def forget(self, floor: datetime) -> None:
         """Raise the floor, and move what no pass lists again to the buckets."""
         state = self.state
@@ -123,8 +131,9 @@ class Records:
             is_settled = known.was_read and not known.doubted_since
             if known.end is not None and is_settled and known.key <= limit:
                 del state.seen[id_]
-                bucket = state.buckets.setdefault(hour_of(known.end), Bucket())
-                bucket.add(id_, known.digest or "", known.projection)
+                hour = hour_of(known.end)
+                bucket = state.buckets.get(hour, Bucket())
+                state.buckets[hour] = bucket.plus(id_, known.digest or "", known.projection)
 
     def forget_buckets(self, horizon: timedelta) -> None:
         """Drop the buckets that no sweep compares again."""
@@ -145,13 +154,14 @@ class Records:
         """Return whether *item* is what was handed over."""
         return known.digest == self.digest(item, known.projection)
 
-    def _is_confirmed(self, known: Remembered) -> bool:
+    def _is_confirmed(self, id_: str, known: Remembered) -> bool:
         """Return whether a second read says the same as one before; note the first one.
 
         A single one may have been answered by a replica that is not up to date.
         """
         if not known.doubted_since:
-            known.doubted_since = int(self.at)
+            self.state.seen[id_] = replace(known, doubted_since=int(self.at))
+            return False
         return self.at - known.doubted_since >= CONFIRM_AFTER.total_seconds()
 
     def _is_old(self, known: Remembered) -> bool:

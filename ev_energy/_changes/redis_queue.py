@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
 from ev_energy._arguments import require_text
 from ev_energy._changes.queues import DEFAULT_SIZE, WebhookEvent, checked_event, checked_size
-from ev_energy._runtime.per_loop import PerLoop
-from ev_energy.budget._redis.connection import (
-    ClientFactory,
-    Connection,
-    RedisClient,
-    RedisUnavailable,
-)
+from ev_energy.budget._redis.connection import RedisClient, RedisUnavailable
 from ev_energy.budget._redis.script import Script
+from ev_energy.budget._redis.store import RedisStore
 from ev_energy.errors import EventQueueError
 from ev_energy.models._json import json_object
 from ev_energy.models.webhook_events import (
@@ -54,7 +49,7 @@ _CLASSES: Final[Mapping[str, type[WebhookEvent]]] = {
 }
 
 
-class RedisEventQueue:
+class RedisEventQueue(RedisStore):
     """A queue of webhook events in Redis, for processes on several machines.
 
     Both methods raise `EventQueueError` while Redis does not answer.
@@ -82,22 +77,7 @@ class RedisEventQueue:
         if not require_text("name", name):
             raise ValueError("name must not be empty")
         self._key, self._size = f"{prefix}:events:{{{quote(name, safe=':@')}}}", checked_size(size)
-        self._clients = ClientFactory(redis, timeout)
-        self._connections = PerLoop(
-            lambda: self._clients.connection(_MAX_BACKOFF),
-            lambda connection: self._clients.close(connection.client),
-            close_with_loop=self._clients.owns_clients,
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections of this event loop. Using the queue again opens new ones."""
-        await self._connections.close_for_running_loop()
+        super().__init__(redis, timeout, max_backoff=_MAX_BACKOFF)
 
     async def put(self, event: WebhookEvent) -> None:
         """Add *event*."""
@@ -117,10 +97,6 @@ class RedisEventQueue:
                 )
             events.append(_CLASSES.get(str(data.get("type")), UnknownEvent).from_dict(data))
         return events
-
-    @property
-    def _connection(self) -> Connection:
-        return self._connections.for_running_loop().value
 
 
 async def _run(action: str, command: Awaitable[Any]) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 
 import msgspec
 
 from ev_energy._changes.digest import Projection, weight
+from ev_energy._changes.rows import Rows, StoredRows, table_of
 from ev_energy.errors import StateError
 
 #: The version of the format. A state of another version is refused, never guessed at.
@@ -17,7 +19,7 @@ _HOUR: Final = 3600
 _SUM_BITS: Final = 48
 
 
-class Remembered(msgspec.Struct, array_like=True):
+class Remembered(msgspec.Struct, array_like=True, frozen=True):
     """What was handed over of one sub-session that a pass can list again."""
 
     end: int | None
@@ -37,7 +39,7 @@ class Remembered(msgspec.Struct, array_like=True):
     0 if none did since."""
 
 
-class Bucket(msgspec.Struct, array_like=True):
+class Bucket(msgspec.Struct, array_like=True, frozen=True):
     """The number and the sum of the weights of the sub-sessions that ended within one hour."""
 
     count: int = 0
@@ -45,14 +47,14 @@ class Bucket(msgspec.Struct, array_like=True):
     projection: int = 0
     """The projection of their digests; `MIXED` if they have several."""
 
-    def add(self, key: str, digest: str, projection: int) -> None:
-        """Add the sub-session *key*."""
-        if not self.count:
-            self.projection = projection
-        elif self.projection != projection:
-            self.projection = MIXED
-        self.count += 1
-        self.sum = (self.sum + weight(key, digest)) % 2**_SUM_BITS
+    def plus(self, key: str, digest: str, projection: int) -> Bucket:
+        """Return a bucket with the sub-session *key* as well."""
+        is_mixed = self.count > 0 and self.projection != projection
+        return Bucket(
+            self.count + 1,
+            (self.sum + weight(key, digest)) % 2**_SUM_BITS,
+            MIXED if is_mixed else projection,
+        )
 
     def matches(self, other: Bucket) -> bool:
         """Return whether both have the same sub-sessions with the same digests."""
@@ -125,6 +127,10 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
     """A name of the stream that saved it, so that no two streams save equal states."""
     v: int = VERSION
 
+    def __post_init__(self) -> None:
+        # Not a type of msgspec; it is encoded as the dictionary that it is.
+        self.seen, self.buckets = Rows(self.seen), Rows(self.buckets)
+
     @classmethod
     def new(cls, since: datetime, host: str, user: str | None, projection: Projection) -> Self:
         """Return the state of a stream that has read nothing."""
@@ -142,6 +148,18 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
         """Return the text of which `load` makes an equal state."""
         return msgspec.json.encode(self).decode()
 
+    def head(self) -> str:
+        """Return the text of all but the tables."""
+        return msgspec.structs.replace(self, seen={}, buckets={}).dump()
+
+    def tables(self) -> Mapping[str, Rows[Any, Any]]:
+        """Return the parts that grow, which a `RowStateStore` keeps in rows."""
+        return {"seen": cast("Any", self.seen), "buckets": cast("Any", self.buckets)}
+
+    def row(self, entry: Remembered | Bucket) -> str:
+        """Return the text of an entry of a table."""
+        return msgspec.json.encode(entry).decode()
+
     @classmethod
     def load(cls, text: str, host: str, user: str | None, projection: Projection) -> Self:
         """Return the state in *text*, with *projection* as that of new digests.
@@ -149,6 +167,13 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
         Raises:
             StateError: *text* is not a state, has another version, or is of another API or user.
         """
+        state = cls._decode(text)
+        state.check(host, user)
+        state.set_projection(projection)
+        return state
+
+    @classmethod
+    def _decode(cls, text: str) -> Self:
         try:
             version = msgspec.json.decode(text, type=_Version).v
         except msgspec.MsgspecError:
@@ -162,16 +187,34 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
                 f"{VERSION}: continue with the release that saved it, or begin a new state"
             )
         try:
-            state = msgspec.json.decode(text, type=cls)
+            return msgspec.json.decode(text, type=cls)
         except msgspec.MsgspecError as error:
             raise StateError(f"the state is damaged: {error}. Restore a backup") from None
-        for name, saved, given in (("API", state.host, host), ("user", state.user, user)):
-            if saved != given:
-                raise StateError(
-                    f"the state belongs to the {name} {saved!r}, and this client has the {name} "
-                    f"{given!r}: use a separate state for each"
-                )
-        state.check()
+
+    @classmethod
+    def load_rows(
+        cls, stored: StoredRows, host: str, user: str | None, projection: Projection
+    ) -> Self:
+        """Return the state in *stored*, as `load` does.
+
+        Raises:
+            StateError: As `load`.
+        """
+        state = cls._decode(stored.head)
+        try:
+            state.seen = table_of(
+                stored.rows,
+                "seen",
+                lambda id_, text: (id_, msgspec.json.decode(text, type=Remembered)),
+            )
+            state.buckets = table_of(
+                stored.rows,
+                "buckets",
+                lambda hour, text: (int(hour), msgspec.json.decode(text, type=Bucket)),
+            )
+        except ValueError as error:  # msgspec's errors are too
+            raise StateError(f"a row of the state is damaged: {error}. Restore a backup") from None
+        state.check(host, user)
         state.set_projection(projection)
         return state
 
@@ -179,8 +222,14 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
         """Return the projection with *index*."""
         return Projection.parse(self.projections[index])
 
-    def check(self) -> None:
-        """Raise `StateError` if a value is of the right type but cannot be used."""
+    def check(self, host: str, user: str | None) -> None:
+        """Raise `StateError` if it is of another API or user, or if a value cannot be used."""
+        for name, saved, given in (("API", self.host, host), ("user", self.user, user)):
+            if saved != given:
+                raise StateError(
+                    f"the state belongs to the {name} {saved!r}, and this client has the {name} "
+                    f"{given!r}: use a separate state for each"
+                )
         times = [self.since, self.floor, self.swept, *self.through.values()]
         for walk in self.walks.values():
             times += [at for at in (walk.low, walk.high, walk.began, walk.read) if at is not None]
@@ -203,10 +252,12 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
         kept = [self.projections[index] for index in sorted(used)]
         projections = list(dict.fromkeys([current, *kept]))
         new_index = {index: projections.index(self.projections[index]) for index in used}
-        for entry in self.seen.values():
-            entry.projection = new_index[entry.projection]
-        for bucket in self.buckets.values():
-            bucket.projection = new_index.get(bucket.projection, MIXED)
+        replace = msgspec.structs.replace
+        for id_, entry in self.seen.items():
+            self.seen[id_] = replace(entry, projection=new_index[entry.projection])
+        for hour, bucket in self.buckets.items():
+            index = new_index.get(bucket.projection, MIXED)
+            self.buckets[hour] = replace(bucket, projection=index)
         self.projections = projections
         self.sweep = None  # its sums are of the former projection; it begins again
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 
@@ -22,6 +22,7 @@ class StoredState:
     """Identifies the state: `StateStore.save` replaces a state only if it has this revision."""
 
 
+@runtime_checkable
 class StateStore(Protocol):
     """A store for the state of one stream. Any class with these two methods can be one."""
 
@@ -48,11 +49,18 @@ def revision_of(text: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+def _revision(stored: StoredState | None) -> str | None:
+    return None if stored is None else stored.revision
+
+
 class MemoryStateStore:
     """A state store in memory, lost when the process ends."""
 
     def __init__(self) -> None:
         self._state: StoredState | None = None
+
+    def __repr__(self) -> str:
+        return "MemoryStateStore()"
 
     async def load(self) -> StoredState | None:
         """Return the stored state, or None if there is none."""
@@ -65,7 +73,7 @@ class MemoryStateStore:
             StateConflictError: The stored state has another revision. It stays unchanged.
         """
         state = StoredState(require_text("text", text), revision_of(text))
-        if needs_saving("this store", state, revision, self._state):
+        if must_write("this store", state.revision, revision, _revision(self._state)):
             self._state = state
         return state.revision
 
@@ -101,7 +109,8 @@ class FileStateStore:
         """
         state = StoredState(require_text("text", text), revision_of(text))
         async with self._file.lock("lock"):
-            if needs_saving(str(self._file.path), state, revision, self._read()):
+            stored = _revision(self._read())
+            if must_write(str(self._file.path), state.revision, revision, stored):
                 self._file.replace(text.encode())
         return state.revision
 
@@ -119,17 +128,14 @@ class FileStateStore:
         return StoredState(text, revision_of(text))
 
 
-def needs_saving(
-    where: str, state: StoredState, expected: str | None, stored: StoredState | None
-) -> bool:
-    """Return whether *state* must be written, or False if it is stored already.
+def must_write(where: str, new: str, expected: str | None, stored: str | None) -> bool:
+    """Return whether the state with the revision *new* must be written, or is stored already.
 
     Raises:
-        StateConflictError: *stored* has another revision than the *expected* one.
+        StateConflictError: The *stored* revision is not the *expected* one.
     """
-    found = None if stored is None else stored.revision
-    if found == state.revision:
+    if stored == new:
         return False
-    if found != expected:
-        raise StateConflictError(where, expected, found)
+    if stored != expected:
+        raise StateConflictError(where, expected, stored)
     return True

@@ -20,11 +20,11 @@ from ev_energy._changes.outage import TRANSIENT, Outage
 from ev_energy._changes.pace import Pace
 from ev_energy._changes.passes import Step
 from ev_energy._changes.queues import EventQueue, checked_event
+from ev_energy._changes.saving import AnyStateStore, Saving, require_store
 from ev_energy._changes.server_clock import ServerClock
 from ev_energy._changes.source import ApiSource, Family
 from ev_energy._changes.state import SubSessionState
 from ev_energy._changes.status import StreamStatus
-from ev_energy._changes.stores import StateStore
 from ev_energy.errors import (
     EventQueueError,
     UncommittedBatchError,
@@ -50,7 +50,7 @@ class StreamOptions:
 
     since: datetime
     state: str | None
-    store: StateStore | None
+    store: AnyStateStore | None
     inbox: EventQueue | None
     budget: float
     freshness: timedelta
@@ -91,11 +91,12 @@ class StreamOptions:
                 raise TypeError(f"{name} must be a timedelta, not {describe_type(value)}")
         if isinstance(cast(object, self.budget), bool | str):
             raise TypeError(f"budget must be a number, not {describe_type(self.budget)}")
-        for name, method in (("store", "load"), ("inbox", "take")):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, type) or not hasattr(value, method)):
-                found = describe_type(value)
-                raise TypeError(f"{name} must be an object with the method {method}(), not {found}")
+        if self.store is not None:
+            require_store(self.store)
+        inbox: object = self.inbox
+        if inbox is not None and (isinstance(inbox, type) or not hasattr(inbox, "take")):
+            found = describe_type(inbox)
+            raise TypeError(f"inbox must be an object with the method take(), not {found}")
 
 
 class SubSessionStream(AsyncIterator[Change]):
@@ -127,9 +128,12 @@ class SubSessionStream(AsyncIterator[Change]):
         self._host, self._user = state.base_url.host or "", caller.options.user
         self._early_webhooks: list[ChargingSubSession] = []
         self._engine: Engine | None = None
-        if options.store is None:
-            self._engine = self._make_engine(options.state)
-        self._revision: str | None = None
+        self._saving = Saving(options.store)
+        if options.state is not None:
+            context = self._host, self._user, self._projection
+            self._engine = self._make_engine(SubSessionState.load(options.state, *context))
+        elif options.store is None:
+            self._engine = self._make_engine(None)
         self._batch: Batch | None = None
         """The batch that was handed over last."""
         self._position = 0
@@ -240,37 +244,30 @@ class SubSessionStream(AsyncIterator[Change]):
         self._position = 0
         self._batch = Batch(
             step.changes,
+            engine.state,
+            self._saving,
             caught_up=engine.is_idle(self._clock.now()),
-            previous_revision=self._revision,
-            dump=engine.state.dump,
-            commit=self._commit,
         )
         return self._batch
 
-    async def _commit(self, batch: Batch) -> None:
-        if self._options.store is not None:
-            self._revision = await self._options.store.save(batch.state, self._revision)
-        elif batch.has_state:
-            self._revision = batch.revision
-
     async def _open(self) -> Engine:
         """Return the engine; load its state from the store the first time."""
-        if self._engine is not None or self._options.store is None:
-            return self._engine or self._make_engine(self._options.state)
-        stored = await self._options.store.load()
-        engine = self._make_engine(None if stored is None else stored.text)
-        self._revision = None if stored is None else stored.revision
-        self._engine = engine
+        if self._engine is not None:
+            return self._engine
+        context = self._host, self._user, self._projection
+        state = await self._saving.load(
+            lambda text: SubSessionState.load(text, *context),
+            lambda rows: SubSessionState.load_rows(rows, *context),
+        )
+        engine = self._engine = self._make_engine(state)
         while self._early_webhooks:
             engine.offer(self._early_webhooks.pop(0))
         return engine
 
-    def _make_engine(self, text: str | None) -> Engine:
-        options, projection = self._options, self._projection
-        if text is None:
-            state = SubSessionState.new(options.since, self._host, self._user, projection)
-        else:
-            state = SubSessionState.load(text, self._host, self._user, projection)
+    def _make_engine(self, state: SubSessionState | None) -> Engine:
+        options = self._options
+        if state is None:
+            state = SubSessionState.new(options.since, self._host, self._user, self._projection)
         state.writer = secrets.token_hex(4)
         return Engine(
             self._source,

@@ -125,10 +125,11 @@ class Sweep:
             f"of the hour from {begin:%Y-%m-%d %H:%M} UTC, {told.count} sub-sessions were handed "
             f"over, and {len(counted)} are there; they are handed over again"
         )
-        bucket = self._state.buckets[hour] = Bucket()
+        bucket = Bucket()
         for item in counted:
-            bucket.add(id_of(item), self._records.digest(item), 0)
+            bucket = bucket.plus(id_of(item), self._records.digest(item), 0)
             changes.append(Updated(item, "sweep", late=True))
+        self._state.buckets[hour] = bucket
         return Step(changes, has_moved=True)
 
     def _take(self, item: ChargingSubSession, begin: datetime, end: datetime) -> list[Change]:
@@ -152,7 +153,7 @@ class Sweep:
         projection = self._state.buckets.get(hour, Bucket()).projection
         index = 0 if projection == MIXED else projection
         digest = self._records.digest(item, index)
-        found.setdefault(hour, Bucket()).add(id_, digest, index)
+        found[hour] = found.get(hour, Bucket()).plus(id_, digest, index)
         return True
 
     def _matches(self, hour: int, found: dict[int, Bucket]) -> bool:

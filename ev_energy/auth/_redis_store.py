@@ -8,20 +8,15 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import quote
 
 from ev_energy._redaction.tracebacks import with_trimmed_traceback
 from ev_energy._runtime.clocks import REAL
-from ev_energy._runtime.per_loop import PerLoop
 from ev_energy.auth._oauth import Token
-from ev_energy.budget._redis.connection import (
-    ClientFactory,
-    Connection,
-    RedisClient,
-    RedisUnavailable,
-)
+from ev_energy.budget._redis.connection import Connection, RedisClient, RedisUnavailable
 from ev_energy.budget._redis.script import Script
+from ev_energy.budget._redis.store import RedisStore
 from ev_energy.errors import TokenStoreError
 from ev_energy.models._json import json_object
 
@@ -87,7 +82,7 @@ return 1
 """)
 
 
-class RedisTokenStore:
+class RedisTokenStore(RedisStore):
     """A token store in Redis, for processes on several machines. Tokens are not encrypted.
 
     All three methods raise `TokenStoreError` while Redis does not answer.
@@ -113,30 +108,15 @@ class RedisTokenStore:
         if not lock_seconds > 0:
             raise ValueError(f"lock_seconds must be more than 0, not {lock_seconds}")
         self._lock_seconds, self._prefix = lock_seconds, prefix
-        self._clients = ClientFactory(redis, timeout)
-        self._connections = PerLoop(
-            lambda: self._clients.connection(lock_seconds / 4),
-            lambda connection: self._clients.close(connection.client),
-            close_with_loop=self._clients.owns_clients,
-        )
+        super().__init__(redis, timeout, max_backoff=lock_seconds / 4)
         self._holders: dict[str, str] = {}
         """By key, the name under which this process holds its lock, or held it until it expired."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections of this event loop. Using the store again opens new ones."""
-        await self._connections.close_for_running_loop()
 
     @with_trimmed_traceback
     async def load(self, key: str) -> Token | None:
         """Return the token of *key*, or None if there is none."""
         name = self._token_key(key)
-        connection = self._connections.for_running_loop().value
+        connection = self._connection
         text = await self._run("load", connection.command("GET", name))
         if text is None:
             return None
@@ -156,7 +136,7 @@ class RedisTokenStore:
 
         A holder that lost the lock does not overwrite a newer token.
         """
-        name, connection = self._token_key(key), self._connections.for_running_loop().value
+        name, connection = self._token_key(key), self._connection
         holder = self._holders.get(key)
         text = "" if token is None else json.dumps(token.to_dict())
         if holder is not None:
@@ -175,7 +155,7 @@ class RedisTokenStore:
     async def lock(self, key: str) -> AsyncGenerator[None]:
         """Hold the lock of *key*, exclusively among all that share this Redis."""
         name = f"{self._token_key(key)}:lock"
-        connection = self._connections.for_running_loop().value
+        connection = self._connection
         milliseconds = max(1, int(self._lock_seconds * 1000))
         holder = f"{secrets.token_hex(12)}:{milliseconds}"
         acquired = uncertain = False

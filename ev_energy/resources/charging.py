@@ -28,6 +28,7 @@ from ev_energy.resources._base import Resource
 
 if TYPE_CHECKING:
     from ev_energy._changes.queues import EventQueue
+    from ev_energy._changes.rows import RowStateStore
     from ev_energy._changes.stores import StateStore
     from ev_energy._changes.stream import SubSessionStream
     from ev_energy.models.evses import EVSE
@@ -211,7 +212,7 @@ class ChargingSubSessions(Resource):
         *,
         since: datetime,
         state: str | None = None,
-        store: StateStore | None = None,
+        store: StateStore | RowStateStore | None = None,
         inbox: EventQueue | None = None,
         budget: float = 0.5,
         freshness: timedelta = timedelta(minutes=5),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 from urllib.parse import quote
 
-from ev_energy._redaction.tracebacks import hide_init_arguments, trim_traceback
-from ev_energy._runtime.per_loop import PerLoop
-from ev_energy.budget._redis.connection import ClientFactory, RedisClient, RedisUnavailable
+from ev_energy._redaction.tracebacks import trim_traceback
+from ev_energy.budget._redis.connection import RedisClient, RedisUnavailable
 from ev_energy.budget._redis.script import Script
+from ev_energy.budget._redis.store import RedisStore
 from ev_energy.errors import InboxUnavailableError
 from ev_energy.webhooks._inbox import ClaimState
 
@@ -52,7 +52,7 @@ return redis.call('DEL', KEYS[1])
 """)
 
 
-class RedisInboxStore:
+class RedisInboxStore(RedisStore):
     """Remembers deliveries in Redis, for receivers in several processes.
 
     Each delivery is one key, which expires. All methods raise `InboxUnavailableError` while Redis
@@ -70,25 +70,10 @@ class RedisInboxStore:
         self, redis: RedisClient | str, *, timeout: float = 2.0, prefix: str = "ev-energy"
     ) -> None:
         self._prefix = prefix
-        self._clients = ClientFactory(redis, timeout)
-        self._connections = PerLoop(
-            lambda: self._clients.connection(timeout),
-            lambda connection: self._clients.close(connection.client),
-            close_with_loop=self._clients.owns_clients,
-        )
+        super().__init__(redis, timeout, max_backoff=timeout)
 
     def __repr__(self) -> str:
         return f"RedisInboxStore(prefix={self._prefix!r})"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections of this event loop. Using the store again opens new ones."""
-        await self._connections.close_for_running_loop()
 
     async def claim(self, delivery_id: str, owner: str, lease: float) -> ClaimState:
         """See `InboxStore.claim`."""
@@ -110,7 +95,7 @@ class RedisInboxStore:
 
     async def _run(self, script: Script, delivery_id: str, *arguments: str | int) -> Any:
         key = f"{self._prefix}:inbox:{{{quote(delivery_id, safe='', errors='surrogatepass')}}}"
-        connection = self._connections.for_running_loop().value
+        connection = self._connection
         reply: Awaitable[Any] = connection.run(script, 1, key, *arguments)
         try:
             with trim_traceback():
@@ -121,6 +106,3 @@ class RedisInboxStore:
 
 def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
-
-
-hide_init_arguments(RedisInboxStore)

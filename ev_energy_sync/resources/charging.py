@@ -29,6 +29,7 @@ from ev_energy_sync.changes import SubSessionStream
 
 if TYPE_CHECKING:
     from ev_energy._changes.queues import EventQueue
+    from ev_energy._changes.rows import RowStateStore
     from ev_energy._changes.stores import StateStore
     from ev_energy.models.evses import EVSE
     from ev_energy.models.users import User
@@ -156,7 +157,7 @@ class ChargingSubSessions(Blocking[aio.ChargingSubSessions]):
         *,
         since: datetime,
         state: str | None = None,
-        store: StateStore | None = None,
+        store: StateStore | RowStateStore | None = None,
         inbox: EventQueue | None = None,
         budget: float = 0.5,
         freshness: timedelta = timedelta(minutes=5),

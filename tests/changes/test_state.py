@@ -97,8 +97,8 @@ async def test_sweep_notices_changes_with_an_earlier_projection() -> None:
 def test_bucket_of_several_projections_matches_no_other() -> None:
     mixed, same = Bucket(), Bucket()
     for projection in (0, 1):
-        mixed.add("csub1", "0", projection)
-        same.add("csub1", "0", 0)
+        mixed = mixed.plus("csub1", "0", projection)
+        same = same.plus("csub1", "0", 0)
     assert (mixed.projection, same.projection) == (-1, 0)
 
 

@@ -444,8 +444,11 @@ async def test_bad_arguments_are_named(fleet: Fleet, settings: Any, message: str
         ({"sweep": False}, "sweep must be a timedelta, not"),
         ({"budget": True}, "budget must be a number, not"),
         ({"budget": "half"}, "budget must be a number, not"),
-        ({"store": "sub_sessions.state"}, r"store must be an object with the method load\(\), not"),
-        ({"store": MemoryStateStore}, "store must be an object with the method load"),
+        (
+            {"store": "sub_sessions.state"},
+            r"store must be an object with the methods load\(\) and save\(\)",
+        ),
+        ({"store": MemoryStateStore}, "store must be an object with the methods load"),
         ({"inbox": []}, "inbox must be an object with the method take"),
     ],
 )

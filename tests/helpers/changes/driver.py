@@ -15,12 +15,15 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from ev_energy._changes.batch import Change, Created, Ended, Gone
+from ev_energy._changes.batch import Batch, Change, Created, Ended, Gone
 from ev_energy._changes.digest import Projection
 from ev_energy._changes.engine import Engine
 from ev_energy._changes.levels import Level
 from ev_energy._changes.passes import Step
+from ev_energy._changes.row_stores import MemoryRowStateStore
+from ev_energy._changes.saving import Saving
 from ev_energy._changes.state import SubSessionState
+from ev_energy._changes.stores import MemoryStateStore
 from ev_energy.models import ChargingSubSession
 from tests.helpers.changes.adversary import (
     EPOCH,
@@ -103,7 +106,9 @@ class Process:
         self.skew = timedelta(seconds=self.rng.uniform(-300, 300))
         """How far the clock of this machine is wrong."""
         self.since = EPOCH - self.rng.random() * 24 * HOUR
-        self.saved = SubSessionState.new(self.since, HOST, None, PROJECTION).dump()
+        # Both kinds of stores must bring back the same state.
+        self.store = MemoryRowStateStore() if seed % 2 else MemoryStateStore()
+        self.saving = Saving(self.store)
         self.engine: Engine | None = None
         self.kill = plan.kill
         self.got: dict[str, ChargingSubSession] = {}
@@ -119,13 +124,17 @@ class Process:
         if plan.webhooks:
             self.world.deliver = mailbox.deliver
 
-    def start(self) -> Engine:
+    async def start(self) -> Engine:
         """Return the engine; begin again from the saved state after a kill."""
         if self.engine is None:
-            state = SubSessionState.load(self.saved, HOST, None, PROJECTION)
+            self.saving = Saving(self.store)
+            state = await self.saving.load(
+                lambda text: SubSessionState.load(text, HOST, None, PROJECTION),
+                lambda rows: SubSessionState.load_rows(rows, HOST, None, PROJECTION),
+            )
             self.engine = Engine(
                 self.world,
-                state,
+                state or SubSessionState.new(self.since, HOST, None, PROJECTION),
                 self.plan.levels,
                 sweep_every=self.plan.sweep_every,
                 trust_webhooks=self.plan.trust_webhooks,
@@ -134,7 +143,7 @@ class Process:
 
     async def work(self) -> None:
         """Do all that is due, or be killed."""
-        engine = self.start()
+        engine = await self.start()
         try:
             while (step := await engine.advance(self.world.now + self.skew)) is not None:
                 if not step.changes and not step.has_moved:
@@ -146,8 +155,9 @@ class Process:
                 self.plan.on_step(self, engine, step)
                 if self.plan.commit == "after":
                     self._survive()
-                self.saved = engine.state.dump()
-                self.state_size = max(self.state_size, len(self.saved))
+                batch = Batch(step.changes, engine.state, self.saving, caught_up=False)
+                self.state_size = max(self.state_size, len(batch.state))
+                await batch.commit()
         except KilledError:
             self._die()
 
@@ -184,9 +194,9 @@ class Process:
             else:
                 self.got[change.id] = change.session
 
-    def result(self) -> Result:
+    async def result(self) -> Result:
         """Compare what was handed over with the truth."""
-        world, got, engine = self.world, self.got, self.start()
+        world, got, engine = self.world, self.got, await self.start()
         truth = world.truth(self.since)
         sessions = world.sessions
         return Result(
@@ -227,7 +237,7 @@ async def run(seed: int, plan: Plan | None = None, treatment: Treatment | None =
     # The last sweep comes after the last change.
     end = max(stop, world.latest_change()) + timedelta(days=process.plan.resting_days)
     while world.now < end:
-        process.start()
+        await process.start()
         world.deliver()
         if world.now > stop:
             process.kill = 0.0  # a process that is killed all the time gets nowhere
@@ -236,7 +246,7 @@ async def run(seed: int, plan: Plan | None = None, treatment: Treatment | None =
         world.now += rng.choice(pauses)
         if rng.random() < 0.005:
             world.now += rng.random() * 60 * HOUR  # an outage
-    return process.result()
+    return await process.result()
 
 
 class Reader:

@@ -23,6 +23,7 @@ from ev_energy._changes.follow import FollowOptions, LogStream, Timing
 from ev_energy._changes.log_source import LogPage
 from ev_energy._changes.log_state import LogState
 from ev_energy._changes.pace import Pace
+from ev_energy._changes.row_stores import MemoryRowStateStore
 from ev_energy._changes.server_clock import ServerClock
 from ev_energy._messages import Request
 from ev_energy.errors import NotSentError
@@ -209,12 +210,15 @@ class Follower:
         *,
         hold: timedelta = timedelta(0),
         transactional: bool = True,
+        sweep: timedelta | None = 7 * DAY,
         listing: Callable[[AdverseLog, Follower], LogPager[EVSEStatusLog]] | None = None,
     ) -> None:
         self.log, self.world, self.hold = AdverseLog(seed, world), world, hold
         self._listing = listing
         """The listing of a client that reads the log over a socket."""
-        self.transactional = transactional
+        self.transactional, self.sweep = transactional, sweep
+        # The state is kept by the consumer, or in a store of rows, which must bring back the same.
+        self.store = MemoryRowStateStore() if seed % 2 else None
         self.random = draw = random.Random(seed + 99)
         self.since = EPOCH - draw.random() * 60 * HOUR
         self.skew = draw.uniform(-1, 1) * world.skew
@@ -226,6 +230,8 @@ class Follower:
     async def run(self) -> Result:
         """Follow the log until days after its end, and compare."""
         end = EPOCH + timedelta(days=self.world.days + 3) + self.hold
+        if self.world.too_late and self.sweep is not None:
+            end += self.sweep + DAY
         while True:
             try:
                 await self._live(end)
@@ -268,7 +274,7 @@ class Follower:
     def _stream(self) -> LogStream[EVSEStatusLog]:
         if self._listing is not None:
             return self._listing(self.log, self).follow(
-                since=self.since, state=self.saved, hold=self.hold
+                since=self.since, state=self.saved, hold=self.hold, sweep=self.sweep
             )
         fresh = LogState(
             listing=_LISTING, projection=Projection.of(EVSEStatusLog), floor=self.since
@@ -277,8 +283,10 @@ class Follower:
             hold=self.hold,
             interval=timedelta(minutes=15),
             look_back=26 * HOUR,
-            state=self.saved,
-            store=None,
+            sweep=self.sweep,
+            horizon=35 * DAY,
+            state=None if self.store else self.saved,
+            store=self.store,
         )
         timing = Timing(
             clock=self.clock,
@@ -302,7 +310,7 @@ class Follower:
         expected = [
             written
             for written in self.log.written
-            if written.at >= self.since and written.kind != "too late"
+            if written.at >= self.since and (self.sweep or written.kind != "too late")
         ]
         return Result(
             expected=len(expected),
