@@ -161,14 +161,10 @@ class Engine:
         if level.name != deepest.name or self.passes.is_behind(deepest, now):
             return level
         # A deep pass has many pages: ticks that are due in the meantime go first. If requests are
-        # slow, one is always due: so a deep pass that is late gets a turn after each tick.
-        is_late = now - self.passes.passed(deepest) >= 2 * deepest.every
+        # slow, one is always due: so the deep pass gets a turn after each tick.
         is_tick_due = tick.name in state.through and (
             tick.name in state.walks
-            or (
-                now - self.passes.passed(tick) >= tick.every
-                and not (is_late and self._is_turn_of_others)
-            )
+            or (now - self.passes.passed(tick) >= tick.every and not self._is_turn_of_others)
         )
         return tick if is_tick_due and deepest.name in state.walks else deepest
 

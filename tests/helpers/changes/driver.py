@@ -117,6 +117,9 @@ class Process:
         self.begun: set[str] = set()
         self.handed_over: dict[str, str] = {}
         """The digest of each sub-session that was handed over last."""
+        self.saved: set[str] = set()
+        """The ids that the state was saved with. What was handed over, and deleted before the state
+        was saved, is known to the consumer only."""
         self.ends: dict[str, float] = {}
         self.disorder = self.kills = self.state_size = 0
         self.gaps: list[str] = []
@@ -158,6 +161,7 @@ class Process:
                 batch = Batch(step.changes, engine.state, self.saving, caught_up=False)
                 self.state_size = max(self.state_size, len(batch.state))
                 await batch.commit()
+                self.saved.update(change.id for change in step.changes)
         except KilledError:
             self._die()
 
@@ -213,7 +217,7 @@ class Process:
             ],
             ghosts=[
                 id_
-                for id_ in got
+                for id_ in self.saved & got.keys()
                 if sessions[id_].view(world.now) is None
                 and sessions[id_].gone < sessions[id_].end + 30 * HOUR
             ],
