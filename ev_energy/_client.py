@@ -247,14 +247,12 @@ class Client:
         with build_lock:  # no fork during these imports
             from ev_energy._api.caller import ApiCaller
             from ev_energy._api.options import CallOptions
-            from ev_energy._api.state import ClientState
+            from ev_energy._api.state import ClientState, make_token_manager
             from ev_energy._codec.drift import Reporter
             from ev_energy._http.context import HttpContext
             from ev_energy._http.retry_policy import RetryPolicy
             from ev_energy._http.transport import AiohttpTransport
             from ev_energy._redaction.redactor import Redactor
-            from ev_energy.auth._token_endpoint import TokenEndpoint
-            from ev_energy.auth._token_manager import TokenManager
             from ev_energy.budget import MemoryBudget
             from ev_energy.hooks import Hooks
             from ev_energy.models._json import limits_of
@@ -298,9 +296,10 @@ class Client:
         )
         tokens = None
         if credentials is not None:
-            endpoint = TokenEndpoint(http, endpoints, report, policy, timeout, deadline)
             origin = str(api_url.origin())
-            tokens = TokenManager(credentials, endpoint.post, wall_clock, origin, redactor)
+            tokens = make_token_manager(
+                credentials, endpoints, http, report, options, origin, wall_clock
+            )
         state = ClientState(
             base_url=api_url,
             endpoints=endpoints,
@@ -310,6 +309,7 @@ class Client:
             budget=MemoryBudget(clock=clock, sleep=sleep) if isinstance(budget, Unset) else budget,
             report=report,
             limits=limits_of(max_items, max_values),
+            allow_insecure=allow_insecure,
             wall_clock=wall_clock,
         )
         self._caller = ApiCaller(state, options)
@@ -341,6 +341,29 @@ class Client:
             user_text = user if isinstance(user, str) and "://" in user else id_text("user", user)
         headers = headers_for_user(self._caller.options.headers, user_text)
         return self._view(user=user_text, headers=headers)
+
+    def with_auth(self, auth: Credentials | str) -> Self:
+        """Return a client with other credentials that shares connections, budget and settings.
+
+        It has the token and the allowance of *auth*, and acts for no user. Applications that sign
+        in many users make one client, and one of these for each user: they cost no connection, and
+        closing one of them closes all.
+        """
+        secret_auth: Secret[Credentials | str | None] = Secret(auth)
+        del auth  # may be a token, and tools print the local variables of this frame
+        credentials = as_credentials(secret_auth)
+        if credentials is None:
+            raise TypeError("auth must be credentials or an access token, not None")
+        options = attrs.evolve(
+            self._caller.options,
+            user=None,
+            headers=headers_for_user(self._caller.options.headers, None),
+            reservation=None,
+        )
+        view = object.__new__(type(self))
+        state = self._caller.state.with_auth(credentials, options)
+        view._caller = attrs.evolve(self._caller, state=state, options=options)
+        return view
 
     def with_options(
         self,
@@ -487,7 +510,7 @@ class Client:
             known[name].load()
 
     async def close(self) -> None:
-        """Close all connections, also for the clients made by `acting_for` and `with_options`."""
+        """Close all connections, also for the clients made by the methods of this one."""
         await self._caller.state.close()
 
     async def __aenter__(self) -> Self:

@@ -138,6 +138,17 @@ class Client(Families):
         """
         return self._wrap(self._aio.acting_for(user), self._portal)
 
+    def with_auth(self, auth: Credentials | str) -> Self:
+        """Return a client with other credentials that shares connections, budget and settings.
+
+        It has the token and the allowance of *auth*, and acts for no user. Applications that sign
+        in many users make one client, and one of these for each user: they cost no connection, and
+        closing one of them closes all.
+        """
+        secret_auth = Secret(auth)
+        del auth  # may be a token, and tools print the local variables of this frame
+        return self._wrap(self._aio.with_auth(secret_auth.value), self._portal)
+
     def with_options(
         self,
         *,
@@ -248,7 +259,7 @@ class Client(Families):
                 family.load()  # pyright: ignore[reportUnknownMemberType]  # a resource of any type
 
     def close(self) -> None:
-        """Close all connections, also for the clients made by `acting_for` and `with_options`."""
+        """Close all connections, also for the clients made by the methods of this one."""
         self._portal.stop()
 
     def __enter__(self) -> Self:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import attrs
 from yarl import URL
 
 from ev_energy._api.options import CallOptions
+from ev_energy._api.settings import resolve_endpoints
 from ev_energy._codec.drift import Reporter
 from ev_energy._http.context import HttpContext
 from ev_energy._http.slash_redirects import SlashRedirects
@@ -50,6 +52,8 @@ class ClientState:
     budget: Budget | None
     report: Reporter
     limits: Limits = DEFAULT_LIMITS
+    allow_insecure: bool = False
+    """Whether ``http://`` is allowed to hosts other than this machine."""
     wall_clock: Callable[[], float] = REAL.now
     slash_redirects: SlashRedirects = attrs.field(factory=SlashRedirects)
     rate_limit_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -58,10 +62,32 @@ class ClientState:
     """The allowance that calls with a token use up; None without credentials."""
     _reservations: dict[int, Reservation] = attrs.field(init=False, factory=dict[int, Reservation])
     """Reservations that were not released yet; closing the client releases them."""
+    _group: WeakSet[ClientState] = attrs.field(factory=WeakSet["ClientState"])
+    """The states that share the connections, this one included; they are closed together."""
 
     def __attrs_post_init__(self) -> None:
+        self._group.add(self)
         if self.auth is not None:  # the live API and a simulator have separate allowances
             self.bucket = f"{self.base_url.host}:{self.base_url.port}:{self.auth.bucket}"
+
+    def with_auth(self, auth: Auth, options: CallOptions) -> ClientState:
+        """Return the state of a client with the credentials *auth*, which shares all else."""
+        endpoints = resolve_endpoints(auth, self.base_url, allow_insecure=self.allow_insecure)
+        redactor = self.http.redactor.extend(auth.secrets)
+        http = attrs.evolve(self.http, redactor=redactor)
+        report = attrs.evolve(self.report, redact=redactor.redact)
+        origin = str(self.base_url.origin())
+        return attrs.evolve(
+            self,
+            endpoints=endpoints,
+            http=http,
+            auth=auth,
+            tokens=make_token_manager(
+                auth, endpoints, http, report, options, origin, self.wall_clock
+            ),
+            report=report,
+            rate_limit_headers={},
+        )
 
     @property
     def token_manager(self) -> TokenManager:
@@ -145,13 +171,37 @@ class ClientState:
         self._reservations.pop(id(reservation), None)
         await reservation.release()
 
+    async def release_all(self) -> None:
+        """Release all reservations of this state."""
+        for reservation in tuple(self._reservations.values()):
+            await self.release(reservation)
+
     async def close(self) -> None:
         """Release everything. Pending waits end at once; requests in flight end with an error."""
         self.http.close_scope.close()
         try:
-            for reservation in tuple(self._reservations.values()):
-                await self.release(reservation)
-            if self.tokens is not None:
-                await self.tokens.close()
+            for state in tuple(self._group):
+                await state.release_all()
+                if state.tokens is not None:
+                    await state.tokens.close()
         finally:  # also if the caller cancels the close
             await self.http.transport.close()
+
+
+def make_token_manager(
+    auth: Auth,
+    endpoints: Mapping[Endpoint, URL],
+    http: HttpContext,
+    report: Reporter,
+    options: CallOptions,
+    origin: str,
+    wall_clock: Callable[[], float],
+) -> TokenManager:
+    """Create the manager of the token that *auth* obtains from the server at *origin*."""
+    from ev_energy.auth._token_endpoint import TokenEndpoint
+    from ev_energy.auth._token_manager import TokenManager
+
+    endpoint = TokenEndpoint(
+        http, endpoints, report, options.retries, options.timeout, options.deadline
+    )
+    return TokenManager(auth, endpoint.post, wall_clock, origin, http.redactor)

@@ -18,6 +18,10 @@ class Redactor:
         self._fixed: Sequence[str] | None = None
         self._tokens: Sequence[str] = ()
 
+    def extend(self, secrets: Callable[[], Iterable[str]]) -> Redactor:
+        """Return a redactor that masks *secrets* besides the fixed ones of this one."""
+        return Redactor(lambda: (*self._fixed_secrets(), *secrets()))
+
     @property
     def secrets(self) -> Sequence[str]:
         """The texts to mask."""

@@ -39,6 +39,7 @@ ORDER = (
     "_client",
     "webhooks changes expand otel keyring",
     "redis",
+    "fastapi",
     "__init__",
 )
 
@@ -86,6 +87,8 @@ SIMULATOR_UPWARD = {
 EXTRAS = {
     "redis": {"auth", "budget", "webhooks"},
     "keyring": {"keyring"},
+    "fastapi": {"fastapi"},
+    "starlette": {"fastapi"},
     "opentelemetry": {"otel"},
     "uvloop": {"_loop_thread"},
     "pytest": {"testing"},

@@ -1,0 +1,45 @@
+"""Dependencies of routes: the clients of the application and of its users."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from ev_energy._client import Client
+from ev_energy.fastapi._app import STATE_KEY, EvEnergy, NotSignedInError
+
+
+# Coroutine functions: FastAPI calls plain functions in another thread, which takes longer.
+async def get_ev_energy(connection: HTTPConnection) -> EvEnergy:
+    """Return the `EvEnergy` whose lifespan the application has."""
+    found = getattr(connection.state, STATE_KEY, None)
+    if not isinstance(found, EvEnergy):
+        raise RuntimeError(  # noqa: TRY004  (the application is wrong, not an argument)
+            "the lifespan of EvEnergy does not run: pass lifespan=ev.lifespan to FastAPI, have a "
+            "lifespan of your own yield its state, and in tests use `with TestClient(app)`"
+        )
+    return found
+
+
+async def get_client(connection: HTTPConnection) -> Client:
+    """Return the client of the application.
+
+    In tests, replace it by ``app.dependency_overrides[get_client] = lambda: client``.
+    """
+    return (await get_ev_energy(connection)).client
+
+
+async def get_user_client(connection: HTTPConnection) -> Client:
+    """Return the client of the user who is signed in; `NotSignedInError` if no user is."""
+    ev = await get_ev_energy(connection)
+    if account := await ev.account_of(connection):
+        return ev.client_for(account)
+    raise NotSignedInError
+
+
+#: The client of the application.
+ClientDep: TypeAlias = Annotated[Client, Depends(get_client)]
+#: The client of the user who is signed in.
+UserClientDep: TypeAlias = Annotated[Client, Depends(get_user_client)]
