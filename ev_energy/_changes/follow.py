@@ -18,7 +18,7 @@ import attrs
 from ev_energy._changes.levels import MARGIN, Level, up_to
 from ev_energy._changes.log_batch import LogBatch, LogEntry, LogStatus
 from ev_energy._changes.log_source import LogSource
-from ev_energy._changes.log_state import LogState
+from ev_energy._changes.log_state import LogPlace, LogState
 from ev_energy._changes.log_walk import LogWalk
 from ev_energy._changes.outage import TRANSIENT, Outage
 from ev_energy._changes.pace import SHORTEST_PAUSE, Pace
@@ -236,6 +236,10 @@ class LogStream(AsyncIterator[M], Generic[M]):
         return self._new_pass(due[-1], state)
 
     def _new_pass(self, level: Level, state: LogState) -> _Pass:
+        place = state.places.get(level.name)
+        if place is not None:
+            # It may have begun long ago, so another pass is due after it: none is noted as started.
+            return _Pass(level, place.low, place.began)
         now = self._timing.clock()
         for each in up_to(self._levels, level):
             self._started[each.name] = now
@@ -374,16 +378,21 @@ class LogStream(AsyncIterator[M], Generic[M]):
         else:
             self._window = None
             current.low = window.high or current.low
-        for level in up_to(self._levels, current.level):
-            # Another process continues from here, since the pass stays due. What it reads again, it
-            # recognizes.
-            resumed = min(through - level.every, current.low + level.lag)
-            reached = through if is_last else resumed
-            state.through[level.name] = max(reached, state.through.get(level.name, reached))
         if is_last:
+            for level in up_to(self._levels, current.level):
+                state.through[level.name] = max(through, state.through.get(level.name, through))
+                state.places.pop(level.name, None)
             self._latest_requests, self._pass = current.requests, None
-        state.forget_before(min(self._low(level, state) for level in self._levels) - MARGIN)
-        self._batch = LogBatch(entries, state, self._saving, caught_up=is_last)
+        else:
+            began = current.began or self._timing.server.now()
+            state.places[current.level.name] = LogPlace(current.low, began)
+        # What a later pass reads again must be remembered.
+        lows = [state.through.get(level.name, through) - level.lag for level in self._levels]
+        lows += [place.low for place in state.places.values()]
+        state.forget_before(min(lows) - MARGIN)
+        self._batch = LogBatch(
+            entries, state, self._saving, caught_up=is_last and self._next_due(state) > 0
+        )
         return self._batch
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from ev_energy._api.paging import Pager
 from ev_energy._arguments import describe_type, require_text
 from ev_energy._changes.log_source import ListedLog
-from ev_energy._codec.text import timestamp
 from ev_energy.models._base import Model
 
 if TYPE_CHECKING:
@@ -83,6 +82,7 @@ class LogPager(Pager[M]):
         from ev_energy._changes.pace import Pace
         from ev_energy._changes.saving import require_store
         from ev_energy._changes.server_clock import ServerClock
+        from ev_energy._changes.times import checked_since
 
         self._require_whole_listing()
         _require_durations({"hold": hold, "look_back": look_back}, allow_zero=True)
@@ -103,7 +103,7 @@ class LogPager(Pager[M]):
         fresh = LogState(
             listing=self._identity(),
             projection=Projection.of(self._log.model),
-            floor=_require_instant("since", since),
+            floor=checked_since(since),
         )
         if state is not None:
             LogState.load(state, fresh.listing)
@@ -180,13 +180,6 @@ def log_pager(
         key=name.removesuffix(_SUFFIX),
     )
     return LogPager(log.pager(caller), log)
-
-
-def _require_instant(name: str, value: object) -> datetime:
-    if not isinstance(value, datetime):
-        raise TypeError(f"{name} must be a datetime, not {describe_type(value)}")
-    timestamp(name, value)  # refuses a datetime without a zone
-    return value.astimezone(UTC)
 
 
 def _require_durations(values: Mapping[str, object], *, allow_zero: bool) -> None:

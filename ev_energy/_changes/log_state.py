@@ -12,6 +12,7 @@ import attrs
 
 from ev_energy._changes.digest import Projection
 from ev_energy._changes.rows import Rows, StoredRows, table_of
+from ev_energy._changes.times import check_seconds, check_times
 from ev_energy._codec.text import timestamp
 from ev_energy.errors import StateError
 
@@ -21,6 +22,16 @@ _KIND: Final = "log"
 _HOUR: Final = 3600
 #: Bytes of a digest; see `Projection.digest`.
 _DIGEST_SIZE: Final = 6
+
+
+@attrs.frozen
+class LogPlace:
+    """How far a pass that is not finished has read."""
+
+    low: datetime
+    """Everything before this time has been read and handed over."""
+    began: datetime
+    """When the server made its first page."""
 
 
 @attrs.define(kw_only=True)
@@ -35,6 +46,8 @@ class LogState:
     """Entries before this time are no longer read: those that were handed over are forgotten."""
     through: dict[str, datetime] = attrs.field(factory=dict[str, datetime])
     """When the latest complete pass of each level began, in the server's time."""
+    places: dict[str, LogPlace] = attrs.field(factory=dict[str, LogPlace])
+    """The passes that are not finished, by the names of their levels."""
     latest: datetime | None = None
     """The greatest time of an entry that was handed over, except of those in the future."""
     writer: str = ""
@@ -91,6 +104,9 @@ class LogState:
             "fields": self.projection.text(),
             "floor": _text(self.floor),
             "through": {name: _text(at) for name, at in self.through.items()},
+            "places": {
+                name: [_text(place.low), _text(place.began)] for name, place in self.places.items()
+            },
             "latest": None if self.latest is None else _text(self.latest),
             "writer": self.writer,
             "digests": digests,
@@ -109,7 +125,9 @@ class LogState:
             digests = table_of(stored.rows, "hours", lambda hour, text: (int(hour), _split(text)))
         except ValueError as error:
             raise StateError(f"a row of the state is damaged: {error!r:.200}") from None
-        return attrs.evolve(head, digests=digests)
+        state = attrs.evolve(head, digests=digests)
+        state.check()
+        return state
 
     @classmethod
     def load(cls, text: str, listing: str) -> Self:
@@ -136,9 +154,17 @@ class LogState:
                 f"follow the log that it was saved for, or give {listing!r:.200} its own state"
             )
         try:
-            return cls._of(members)
+            state = cls._of(members)
         except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise StateError(f"the state is damaged: {error!r:.200}") from None
+        state.check()
+        return state
+
+    def check(self) -> None:
+        """Raise `StateError` if a value is of the right type but cannot be used."""
+        check_times([self.floor, *self.through.values()])
+        check_times(at for place in self.places.values() for at in (place.low, place.began))
+        check_seconds(hour * _HOUR for hour in self._digests)
 
     @classmethod
     def _of(cls, members: Mapping[str, Any]) -> Self:
@@ -148,6 +174,9 @@ class LogState:
             projection=Projection.parse(members["fields"]),
             floor=_time(members["floor"]),
             through={str(name): _time(at) for name, at in members["through"].items()},
+            places={
+                str(name): LogPlace(*map(_time, times)) for name, times in members["places"].items()
+            },
             latest=None if latest is None else _time(latest),
             digests=Rows(
                 {int(hour): _split(joined) for hour, joined in members["digests"].items()}

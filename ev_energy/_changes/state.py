@@ -10,6 +10,7 @@ import msgspec
 
 from ev_energy._changes.digest import Projection, weight
 from ev_energy._changes.rows import Rows, StoredRows, table_of
+from ev_energy._changes.times import check_seconds, check_times
 from ev_energy.errors import StateError
 
 #: The version of the format. A state of another version is refused, never guessed at.
@@ -235,8 +236,10 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
             times += [at for at in (walk.low, walk.high, walk.began, walk.read) if at is not None]
         if self.sweep is not None:
             times.append(self.sweep.day)
-        if any(at.tzinfo is None for at in times):
-            raise StateError("the state is damaged: a time has no time zone. Restore a backup")
+        check_times(times)
+        check_seconds(entry.key for entry in self.seen.values())
+        check_seconds(entry.end for entry in self.seen.values() if entry.end is not None)
+        check_seconds(hour * _HOUR for hour in self.buckets)
         indexes = {entry.projection for entry in self.seen.values()}
         indexes |= {bucket.projection for bucket in self.buckets.values()}
         if not indexes <= {MIXED, *range(len(self.projections))}:

@@ -25,6 +25,7 @@ from ev_energy._changes.server_clock import ServerClock
 from ev_energy._changes.source import ApiSource, Family
 from ev_energy._changes.state import SubSessionState
 from ev_energy._changes.status import StreamStatus
+from ev_energy._changes.times import checked_since
 from ev_energy.errors import (
     EventQueueError,
     UncommittedBatchError,
@@ -48,7 +49,7 @@ _SHORTEST_WAIT: Final = 1.0
 class StreamOptions:
     """How sub-sessions are streamed; see `ChargingSubSessions.changes`."""
 
-    since: datetime
+    since: datetime = attrs.field(converter=checked_since)
     state: str | None
     store: AnyStateStore | None
     inbox: EventQueue | None
@@ -61,10 +62,6 @@ class StreamOptions:
 
     def __attrs_post_init__(self) -> None:
         self._check_types()
-        if self.since.utcoffset() is None:
-            raise ValueError(
-                f"since={self.since} has no time zone: give it one, such as datetime.UTC"
-            )
         if self.state is not None and self.store is not None:
             raise ValueError("pass either state or store: the store has a state of its own")
         if not 0 < self.budget <= 1:
@@ -81,8 +78,6 @@ class StreamOptions:
             )
 
     def _check_types(self) -> None:
-        if not isinstance(cast(object, self.since), datetime):
-            raise TypeError(f"since must be a datetime, not {describe_type(self.since)}")
         if self.state is not None:
             require_text("state", self.state)
         for name in ("freshness", "look_back", "sweep", "horizon"):

@@ -19,7 +19,7 @@ from ev_energy._changes.follow import LogStream
 from ev_energy._changes.log_state import LogState
 from ev_energy._changes.log_walk import LogWalk
 from ev_energy._changes.server_clock import ServerClock
-from tests.helpers.changes.log_adversary import HOUR, Follower, World
+from tests.helpers.changes.log_adversary import DAY, HOUR, Follower, World
 from tests.helpers.changes.log_server import LogServer
 from tests.helpers.tiers import examples
 
@@ -167,9 +167,12 @@ async def _over_a_socket(
 async def test_state_does_not_grow() -> None:
     for seed in range(4):
         short, long = [
-            await Follower(seed, World(days=days, page_sizes=[100])).run() for days in (10, 90)
+            await Follower(
+                seed, World(days=days, page_sizes=[100]), sweep=2 * DAY, horizon=4 * DAY
+            ).run()
+            for days in (20, 60)
         ]
-        assert long.expected > 5 * short.expected
+        assert long.expected > 2 * short.expected
         assert long.largest_state < 1.5 * short.largest_state
 
 
@@ -177,7 +180,16 @@ async def test_state_does_not_grow() -> None:
 
 
 def look_back_never(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(follow, "_DEEP_EVERY", timedelta(days=10_000))
+    _keep_levels(patch, 1)
+
+
+def sweep_never(patch: pytest.MonkeyPatch) -> None:
+    _keep_levels(patch, 2)
+
+
+def _keep_levels(patch: pytest.MonkeyPatch, count: int) -> None:
+    levels_for = follow._levels_for
+    patch.setattr(follow, "_levels_for", lambda options: levels_for(options)[:count])
 
 
 def end_a_pass_at_its_last_page(patch: pytest.MonkeyPatch) -> None:
@@ -197,7 +209,7 @@ def forget_too_early(patch: pytest.MonkeyPatch) -> None:
 
     def forget_more(self: LogState, floor: datetime) -> None:
         own = self.floor
-        forget(self, floor + 25 * HOUR)
+        forget(self, floor + 35 * DAY - HOUR)
         self.floor = max(own, floor)
 
     patch.setattr(LogState, "forget_before", forget_more)
@@ -240,11 +252,15 @@ def trust_the_local_clock(patch: pytest.MonkeyPatch) -> None:
 
 
 def claim_a_pass_at_its_first_batch(patch: pytest.MonkeyPatch) -> None:
-    def smaller(*values: Any) -> Any:
-        is_through = len(values) == 2 and isinstance(values[0], datetime)
-        return values[0] if is_through else min(*values)
+    hand_over = LogStream._hand_over
 
-    patch.setattr(follow, "min", smaller, raising=False)
+    def claim(self: Any, state: LogState, current: Any, window: Any) -> Any:
+        batch = hand_over(self, state, current, window)
+        state.places.clear()
+        state.through.update({level.name: self._through(current) for level in self._levels})
+        return batch
+
+    patch.setattr(LogStream, "_hand_over", claim)
 
 
 def hold_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -277,6 +293,7 @@ def left_out(
     ("leave_out", "world", "hold"),
     [
         left_out(look_back_never, SHORT),
+        left_out(sweep_never, attrs.evolve(SHORT, too_late=0.05)),
         left_out(end_a_pass_at_its_last_page, SLOW, marks=[pytest.mark.slow]),
         left_out(remember_nothing, SHORT),
         left_out(forget_too_early, SHORT),

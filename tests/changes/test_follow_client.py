@@ -275,6 +275,10 @@ def _listed_by_time() -> set[str]:
     [
         ({"since": datetime(2026, 1, 1)}, ValueError, "since is a naive datetime"),
         ({"since": "2026-01-01"}, TypeError, "since must be a datetime, not a str"),
+        ({"since": datetime.max.replace(tzinfo=UTC)}, ValueError, "before the year 9000"),
+        ({"horizon": HOUR}, ValueError, "horizon must be look_back"),
+        ({"sweep": 5}, TypeError, "sweep must be a timedelta"),
+        ({"store": "a file"}, TypeError, "store must be an object with the methods load"),
         ({"hold": -HOUR}, ValueError, "hold must not be negative"),
         ({"hold": 5}, TypeError, "hold must be a timedelta, not an int"),
         ({"interval": timedelta(0)}, ValueError, "interval must be positive"),
@@ -524,6 +528,7 @@ def test_blocking_twin_follows_and_commits(tmp_path: Path) -> None:
         again = client.evses.status_logs(evse).follow(since=since, store=store)
         batches = again.batches()
         batch = next(batches)
+        assert len(batch) == len(batch.entries) > 0
         with pytest.raises(errors.UncommittedBatchError):
             next(batches)
         received = [entry.item for entry in batch]
@@ -534,7 +539,6 @@ def test_blocking_twin_follows_and_commits(tmp_path: Path) -> None:
         # The batch of the last entry was not committed, since no further entry was asked for.
         expected += client.evses.status_logs(evse, sampled_at__gte=now).collect()[::-1]
         assert received == expected[-len(received) :]
-        assert len(batch) == len(batch.entries) > 0
         assert not batch.is_committed
         batch.commit()
         assert batch.is_committed

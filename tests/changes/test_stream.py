@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -415,10 +415,20 @@ async def test_requests_stay_within_the_share() -> None:
         assert stream.status().through is not None
 
 
+async def test_stream_since_ever_has_everything(fleet: Fleet) -> None:
+    stream = stream_of(fleet, since=datetime.min.replace(tzinfo=UTC))
+    async for batch in stream.batches():
+        await batch.commit()
+        if batch.changes:
+            break
+    assert batch.changes
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"since": datetime(2026, 1, 1)}, "since=2026-01-01 00:00:00 has no time zone"),
+        ({"since": datetime(2026, 1, 1)}, "since is a naive datetime"),
+        ({"since": datetime.max.replace(tzinfo=UTC)}, "since must be before the year 9000"),
         ({"state": "{}", "store": MemoryStateStore()}, "pass either state or store"),
         ({"budget": 0}, "budget must be more than 0 and at most 1, not 0"),
         ({"budget": 1.1}, "budget must be more than 0 and at most 1, not 1.1"),

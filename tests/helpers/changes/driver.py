@@ -21,6 +21,7 @@ from ev_energy._changes.engine import Engine
 from ev_energy._changes.levels import Level
 from ev_energy._changes.passes import Step
 from ev_energy._changes.row_stores import MemoryRowStateStore
+from ev_energy._changes.rows import mark_saved
 from ev_energy._changes.saving import Saving
 from ev_energy._changes.state import SubSessionState
 from ev_energy._changes.stores import MemoryStateStore
@@ -282,6 +283,7 @@ class Reader:
         """Do all that is due."""
         while (step := await self.engine.advance(self.world.now)) is not None:
             self.changes += step.changes
+            mark_saved(self.engine.state)
 
     def _engine(self, state: SubSessionState) -> Engine:
         return Engine(self.world, state, **self._settings)

@@ -211,12 +211,13 @@ class Follower:
         hold: timedelta = timedelta(0),
         transactional: bool = True,
         sweep: timedelta | None = 7 * DAY,
+        horizon: timedelta = 35 * DAY,
         listing: Callable[[AdverseLog, Follower], LogPager[EVSEStatusLog]] | None = None,
     ) -> None:
         self.log, self.world, self.hold = AdverseLog(seed, world), world, hold
         self._listing = listing
         """The listing of a client that reads the log over a socket."""
-        self.transactional, self.sweep = transactional, sweep
+        self.transactional, self.sweep, self.horizon = transactional, sweep, horizon
         # The state is kept by the consumer, or in a store of rows, which must bring back the same.
         self.store = MemoryRowStateStore() if seed % 2 else None
         self.random = draw = random.Random(seed + 99)
@@ -284,7 +285,7 @@ class Follower:
             interval=timedelta(minutes=15),
             look_back=26 * HOUR,
             sweep=self.sweep,
-            horizon=35 * DAY,
+            horizon=self.horizon,
             state=None if self.store else self.saved,
             store=self.store,
         )

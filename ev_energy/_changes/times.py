@@ -1,0 +1,50 @@
+"""The times that streams compute with: far enough from the first and last of `datetime`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from ev_energy._arguments import describe_type
+from ev_energy._codec.text import timestamp
+from ev_energy.errors import StateError
+
+#: Nothing of the API is older.
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def checked_since(since: object) -> datetime:
+    """Return the argument *since* in UTC; the year 2000 for anything earlier.
+
+    Raises:
+        TypeError: It is not a datetime.
+        ValueError: It has no time zone, or is after the year 9000.
+    """
+    if not isinstance(since, datetime):
+        raise TypeError(f"since must be a datetime, not {describe_type(since)}")
+    timestamp("since", since)  # refuses a datetime without a zone
+    if since < _EARLIEST:
+        return _EARLIEST
+    if since > _LATEST:
+        raise ValueError(f"since must be before the year {_LATEST.year}, not {since}")
+    return since.astimezone(UTC)
+
+
+def check_times(times: Iterable[datetime]) -> None:
+    """Raise `StateError` if one of the *times* of a saved state cannot be computed with."""
+    for at in times:
+        if at.tzinfo is None:
+            raise StateError("the state is damaged: a time has no time zone. Restore a backup")
+        if not _EARLIEST <= at <= _LATEST:
+            raise StateError(f"the state is damaged: the time {at} is impossible. Restore a backup")
+
+
+def check_seconds(seconds: Iterable[int]) -> None:
+    """Raise `StateError` if one of the *seconds* since 1970 of a saved state is impossible."""
+    for at in seconds:
+        if not 0 <= at <= _LATEST.timestamp():
+            raise StateError(
+                f"the state is damaged: {at} seconds since 1970 are impossible. Restore a backup"
+            )
