@@ -13,7 +13,18 @@ from typing import Final
 from harness import Row, Settings, Skip
 
 NAMES: Final = (
-    *("import", "families", "size", "decode", "memory", "http", "blocking", "inbox", "simulator"),
+    *(
+        "import",
+        "families",
+        "size",
+        "decode",
+        "memory",
+        "http",
+        "blocking",
+        "inbox",
+        "states",
+        "simulator",
+    ),
     "leak",
 )
 _DISTRIBUTIONS: Final = ("aiohttp", "attrs", "msgspec", "orjson", "requests", "uvloop", "httpx")
