@@ -65,6 +65,8 @@ class Operation(NamedTuple):
     expand: tuple[str, ...]
     paginated: bool
     """Whether the operation has pages; it passes ``page_size=None`` if their size is fixed."""
+    followable: bool
+    """Whether it lists a log, which `LogPager.follow` reads in the order of time."""
     module: str
     line: int
     doc: str
@@ -181,6 +183,7 @@ def _operation(
         envelope_key=None if envelope_key is None else str(ast.literal_eval(envelope_key)),
         expand=_expand(sources, source, keywords["expand"]) if "expand" in keywords else (),
         paginated="page_size" in keywords,
+        followable=kind == "list" and _PAGERS[verb] == "LogPager",
         module=module,
         line=function.lineno,
         doc=ast.get_docstring(function) or "",

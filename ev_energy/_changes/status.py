@@ -28,10 +28,11 @@ class StreamStatus:
     webhooks_received: int
     """The number of events that were offered or taken from the inbox by this process."""
     webhooks_missed: int
-    """The number of beginnings and ends that polling found and no webhook had told, since the first
-    webhook was received."""
+    """The number of beginnings and ends that polling found and no webhook had told, since this
+    process received its first webhook."""
     gaps: Sequence[str]
-    """What was handed over late or again because a listing or the past differed; the latest 100."""
+    """What was handed over late or again because a listing or the past differed: the latest 100 that
+    this process has found."""
     has_server_time: bool
     """Whether replies have a ``Date`` header. Without one, this machine's time minus five minutes
     stands for the server's."""
