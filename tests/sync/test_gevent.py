@@ -100,3 +100,28 @@ def test_second_client_under_gevent_is_refused_with_advice() -> None:
         second.close()
     """)
     assert found.split() == ["EvEnergyError", "True", "one"]
+
+
+@pytest.mark.slow
+def test_handlers_of_an_inbox_use_its_client_under_gevent() -> None:
+    found = run("""
+        import time
+        from ev_energy.webhooks import Webhook
+        from ev_energy_sync import Client
+        from ev_energy_sync.webhooks import EventRouter, Inbox, WebhookReceiver
+        handled = []
+        def handle(event, delivery):
+            handled.append(client.evses.get("one").id)
+        webhook = Webhook("whsec_" + "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXoxMjM0NTY=")
+        sent = b'{"type": "vehicle.seen", "timestamp": "2026-11-29T12:00:00Z", "data": {}}'
+        with Client("a-token-12345", base_url=url, timeout=5, deadline=10) as client:
+            receiver = WebhookReceiver(webhook, EventRouter(fallback=handle), Inbox(client=client))
+            def receive(number):
+                headers = webhook.sign(sent, delivery_id=f"msg_{number % 4}")
+                return int(receiver.receive(sent, headers).status)
+            calls = [gevent.spawn(receive, number) for number in range(8)]
+            gevent.joinall(calls)
+            again = receive(0)
+        print(sorted(call.value for call in calls), again, handled)
+    """)
+    assert found == "[204, 204, 204, 204, 503, 503, 503, 503] 204 ['one', 'one', 'one', 'one']"
