@@ -31,6 +31,7 @@ from ev_energy._runtime.in_thread import in_thread
 from ev_energy._servers import parse_base_url
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
+from ev_energy.auth import TokenState
 from ev_energy.errors import ClientClosedError
 
 if TYPE_CHECKING:
@@ -481,6 +482,12 @@ class Client:
     def rate_limit(self) -> RateLimit | None:
         """The allowance as the budget counts it; None until a reply has stated the limit."""
         return self._caller.state.rate_limit
+
+    @property
+    def token_state(self) -> TokenState:
+        """Whether this client holds an access token, and until when. Reading it sends nothing."""
+        tokens = self._caller.state.tokens
+        return TokenState(present=False, expires_in=None) if tokens is None else tokens.state()
 
     @property
     def base_url(self) -> URL:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ev_energy._api.capture import CapturedCall
     from ev_energy._codec.drift import DriftHook
     from ev_energy._messages import RateLimit
-    from ev_energy.auth import AuthorizationRequest
+    from ev_energy.auth import AuthorizationRequest, TokenState
     from ev_energy.budget import Budget, Priority
     from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
     from ev_energy.models import User
@@ -239,6 +239,11 @@ class Client(Families):
     def rate_limit(self) -> RateLimit | None:
         """The allowance as the budget counts it; None until a reply has stated the limit."""
         return self._aio.rate_limit
+
+    @property
+    def token_state(self) -> TokenState:
+        """Whether this client holds an access token, and until when. Reading it sends nothing."""
+        return self._aio.token_state
 
     @property
     def base_url(self) -> URL:

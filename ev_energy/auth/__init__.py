@@ -15,7 +15,7 @@ from ev_energy.auth._credentials import (
     ClientCredentials,
     StaticToken,
 )
-from ev_energy.auth._oauth import Token, TokenRequest
+from ev_energy.auth._oauth import Token, TokenRequest, TokenState
 from ev_energy.auth._stores import MemoryStore, TokenStore
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "StaticToken",
     "Token",
     "TokenRequest",
+    "TokenState",
     "TokenStore",
 ]
 

@@ -102,6 +102,15 @@ class Token:
 hide_init_arguments(Token)
 
 
+class TokenState(NamedTuple):
+    """Whether a client has an access token now, and for how long. It holds no secret."""
+
+    present: bool
+    """Whether the client holds a token that has not expired; the first call obtains one."""
+    expires_in: float | None
+    """Seconds until it expires; None without a token, or if the server did not say."""
+
+
 class TokenRequest(NamedTuple):
     """A request to an endpoint of the authorization server, ready to be posted."""
 

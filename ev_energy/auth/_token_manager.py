@@ -26,6 +26,7 @@ from ev_energy.auth._credentials import (
 from ev_energy.auth._oauth import (
     Token,
     TokenRequest,
+    TokenState,
     parse_revocation_response,
     parse_token_response,
 )
@@ -91,6 +92,16 @@ class TokenManager:
         if self._token is not None and self._now() < self._renew_at:
             return self._token
         return None
+
+    def state(self) -> TokenState:
+        """Return whether there is a token that has not expired, and for how long."""
+        token = self._token
+        if token is None:
+            return TokenState(present=False, expires_in=None)
+        if token.expires_at is None:
+            return TokenState(present=True, expires_in=None)
+        expires_in = token.expires_at - self._now()
+        return TokenState(present=expires_in > 0, expires_in=expires_in if expires_in > 0 else None)
 
     async def get(self, max_wait: float | None = None) -> Token | None:
         """Return a valid token, renewed if necessary; None if that takes over *max_wait* seconds.

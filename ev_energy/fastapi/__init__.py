@@ -14,7 +14,7 @@ Every part can be used without the others. This package needs the extra ``fastap
 
 from __future__ import annotations
 
-from ev_energy.fastapi._app import AccountResolver, EvEnergy, NotSignedInError
+from ev_energy.fastapi._app import AccountResolver, ClientSettings, EvEnergy, NotSignedInError
 from ev_energy.fastapi._dependencies import (
     ClientDep,
     UserClientDep,
@@ -22,14 +22,31 @@ from ev_energy.fastapi._dependencies import (
     get_ev_energy,
     get_user_client,
 )
+from ev_energy.fastapi._health import HasStatus, health_router
+from ev_energy.fastapi._problems import Problem, add_exception_handlers
+from ev_energy.fastapi._webhooks import (
+    DeliveryStore,
+    WebhookRouter,
+    WebhookStatus,
+    webhook_router,
+)
 
 __all__ = [
     "AccountResolver",
     "ClientDep",
+    "ClientSettings",
+    "DeliveryStore",
     "EvEnergy",
+    "HasStatus",
     "NotSignedInError",
+    "Problem",
     "UserClientDep",
+    "WebhookRouter",
+    "WebhookStatus",
+    "add_exception_handlers",
     "get_client",
     "get_ev_energy",
     "get_user_client",
+    "health_router",
+    "webhook_router",
 ]

@@ -7,9 +7,11 @@ import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypedDict, Unpack, cast
 
+from fastapi import FastAPI
 from starlette.requests import HTTPConnection
+from yarl import URL
 
 from ev_energy._api.settings import credentials_from_env, server_from_env
 from ev_energy._arguments import describe_type
@@ -18,6 +20,18 @@ from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.in_thread import in_thread
 from ev_energy.auth import Auth, AuthorizationCode
 from ev_energy.errors import SignInRequiredError
+from ev_energy.fastapi._problems import add_exception_handlers
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    import aiohttp
+
+    from ev_energy._codec.drift import DriftHook
+    from ev_energy._http.retry_policy import RetryPolicy
+    from ev_energy._unset import Unset
+    from ev_energy.budget import Budget, Priority
+    from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
 
 #: Returns your own name for the signed-in user of a request, or None if no user is signed in.
 AccountResolver: TypeAlias = Callable[[HTTPConnection], str | Awaitable[str | None] | None]
@@ -26,6 +40,40 @@ AccountResolver: TypeAlias = Callable[[HTTPConnection], str | Awaitable[str | No
 STATE_KEY: Final = "ev_energy"
 #: Clients of users that are kept, with the tokens they have loaded.
 _MAX_USER_CLIENTS: Final = 1000
+
+
+class ClientSettings(TypedDict, total=False):
+    """The settings of `Client`, which describes them."""
+
+    base_url: str | URL
+    session: aiohttp.ClientSession | None
+    proxy: str | URL | None
+    ssl: SSLContext | None
+    trust_env: bool
+    timeout: float
+    deadline: float
+    retries: int | RetryPolicy
+    budget: Budget | Unset | None
+    priority: Priority
+    when_exhausted: Literal["wait", "raise"]
+    max_pages: int
+    max_body: int
+    max_items: int
+    max_values: int
+    headers: Mapping[str, str] | None
+    api_version: str | None
+    language: str | None
+    strict: bool
+    on_drift: DriftHook | None
+    on_request: RequestHook | None
+    on_response: ResponseHook | None
+    on_retry: RetryHook | None
+    on_wait: WaitHook | None
+    tracer: Tracer | None
+    allow_insecure: bool
+    clock: Callable[[], float] | None
+    sleep: Callable[[float], Awaitable[None]] | None
+    wall_clock: Callable[[], float] | None
 
 
 class NotSignedInError(SignInRequiredError):
@@ -61,7 +109,7 @@ class EvEnergy:
         *,
         sign_in: AuthorizationCode | None = None,
         account: AccountResolver | None = None,
-        **settings: Any,
+        **settings: Unpack[ClientSettings],
     ) -> None:
         if isinstance(auth, Client):
             if settings:
@@ -88,7 +136,7 @@ class EvEnergy:
         *,
         sign_in: AuthorizationCode | None = None,
         account: AccountResolver | None = None,
-        **settings: Any,
+        **settings: Unpack[ClientSettings],
     ) -> Self:
         """Create it from environment variables, those of `Client.from_env`."""
         variables = Secret(os.environ if environ is None else environ)
@@ -97,7 +145,7 @@ class EvEnergy:
             credentials_from_env(variables),
             sign_in=sign_in,
             account=account,
-            **{**server_from_env(variables), **settings},
+            **cast("ClientSettings", {**server_from_env(variables), **settings}),
         )
 
     @asynccontextmanager
@@ -121,6 +169,11 @@ class EvEnergy:
             self._client = await stack.enter_async_context(self._make_client())
             stack.callback(self._forget_clients)
             yield {STATE_KEY: self}
+
+    @staticmethod
+    def add_exception_handlers(app: FastAPI) -> None:
+        """Have *app* answer with problem documents; see `add_exception_handlers`."""
+        add_exception_handlers(app)
 
     @property
     def client(self) -> Client:
