@@ -31,8 +31,8 @@ class StreamStatus:
     """The number of beginnings and ends that polling found and no webhook had told, since this
     process received its first webhook."""
     gaps: Sequence[str]
-    """What was handed over late or again because a listing or the past differed: the latest 100 that
-    this process has found."""
+    """What was handed over late or again because a listing or the past differed: the latest 100
+    that this process has found."""
     has_server_time: bool
     """Whether replies have a ``Date`` header. Without one, this machine's time minus five minutes
     stands for the server's."""
