@@ -14,6 +14,9 @@ Every part can be used without the others. This package needs the extra ``fastap
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ev_energy._lazy_exports import lazy_exports
 from ev_energy.fastapi._app import AccountResolver, ClientSettings, EvEnergy, NotSignedInError
 from ev_energy.fastapi._dependencies import (
     ClientDep,
@@ -24,12 +27,17 @@ from ev_energy.fastapi._dependencies import (
 )
 from ev_energy.fastapi._health import HasStatus, health_router
 from ev_energy.fastapi._problems import Problem, add_exception_handlers
+from ev_energy.fastapi._sign_in import sign_in_router
+from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore
 from ev_energy.fastapi._webhooks import (
     DeliveryStore,
     WebhookRouter,
     WebhookStatus,
     webhook_router,
 )
+
+if TYPE_CHECKING:
+    from ev_energy.fastapi._redis_sign_in_store import RedisSignInStore
 
 __all__ = [
     "AccountResolver",
@@ -38,8 +46,11 @@ __all__ = [
     "DeliveryStore",
     "EvEnergy",
     "HasStatus",
+    "MemorySignInStore",
     "NotSignedInError",
     "Problem",
+    "RedisSignInStore",
+    "SignInStore",
     "UserClientDep",
     "WebhookRouter",
     "WebhookStatus",
@@ -48,5 +59,11 @@ __all__ = [
     "get_ev_energy",
     "get_user_client",
     "health_router",
+    "sign_in_router",
     "webhook_router",
 ]
+
+if not TYPE_CHECKING:  # it needs the extra redis
+    __getattr__ = lazy_exports(
+        __name__, {"RedisSignInStore": "ev_energy.fastapi._redis_sign_in_store"}
+    )
