@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from ev_energy._redaction.scrub import printable
+
+#: What is known about the request of a failed call; see `EvEnergyError.outcome`.
+CallOutcome: TypeAlias = Literal["not_sent", "refused", "unknown"]
 
 #: Maximum length of a message, in characters.
 _MAX_MESSAGE: Final = 2000
@@ -19,6 +22,10 @@ class EvEnergyError(Exception):
 
     #: Set on every error that is raised while paging; resumes the listing at the failed page.
     cursor: str | None = None
+    #: Whether a failed write may have been carried out. ``"not_sent"``: no request reached the API,
+    #: or only such as it had refused before. ``"refused"``: the API answered that it was not.
+    #: ``"unknown"``: nothing tells. None for errors that are about no call. Reads change nothing.
+    outcome: CallOutcome | None = None
 
     def __init__(self, *args: object) -> None:
         super().__init__(

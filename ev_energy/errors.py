@@ -59,7 +59,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
-from ev_energy._error_base import EvEnergyError, NotExpandedError
+from ev_energy._error_base import CallOutcome, EvEnergyError, NotExpandedError
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.show import redact_link
 
@@ -76,6 +76,7 @@ __all__ = [
     "BudgetExceeded",
     "BudgetUnavailableError",
     "CallError",
+    "CallOutcome",
     "ClientClosedError",
     "ConflictError",
     "CursorError",
@@ -119,6 +120,7 @@ __all__ = [
 ]
 
 
+_REDIRECTS: Final = range(300, 400)
 #: Maximum length, in characters, of the parts of a message that a server chooses.
 _MAX_TITLE: Final = 200
 _MAX_DETAIL: Final = 500
@@ -130,6 +132,8 @@ _MAX_FIELD_ERRORS: Final = 10
 class ClientClosedError(EvEnergyError):
     """The client was closed."""
 
+    outcome: CallOutcome | None = "not_sent"
+
     def __init__(self) -> None:
         super().__init__(
             "this client is closed: create a new one, or call it inside its `with` block"
@@ -138,6 +142,8 @@ class ClientClosedError(EvEnergyError):
 
 class ForeignOriginError(EvEnergyError):
     """A link leads to another origin than the API's. It was not followed."""
+
+    outcome: CallOutcome | None = "not_sent"
 
     def __init__(self, url: str, origin: str) -> None:
         super().__init__(
@@ -149,6 +155,8 @@ class ForeignOriginError(EvEnergyError):
 
 class CursorError(EvEnergyError):
     """The cursor is invalid or belongs to another listing."""
+
+    outcome: CallOutcome | None = "not_sent"
 
 
 class AuthorizationError(EvEnergyError):
@@ -170,6 +178,8 @@ class SignInRequiredError(EvEnergyError):
     The cause is an `InvalidGrantError` if there was a token that the server refused to renew.
     """
 
+    outcome: CallOutcome | None = "not_sent"
+
     def __init__(self, account: str) -> None:
         super().__init__(
             f"no token for {account!r}: redirect the user to the url of "
@@ -181,6 +191,8 @@ class SignInRequiredError(EvEnergyError):
 class TokenStoreError(EvEnergyError):
     """A token store cannot be read, written or locked. Its content was not changed."""
 
+    outcome: CallOutcome | None = "not_sent"
+
 
 class TokenError(EvEnergyError):
     """The token endpoint refused the request.
@@ -189,6 +201,8 @@ class TokenError(EvEnergyError):
     its own class, or the HTTP status as text if the reply was not an OAuth error. An exceeded rate
     limit is not an authentication error but a `RateLimitError`, as everywhere.
     """
+
+    outcome: CallOutcome | None = "not_sent"
 
     classes: ClassVar[dict[str, type[TokenError]]] = {}
 
@@ -236,6 +250,8 @@ class InvalidScopeError(TokenError, error="invalid_scope"):
 class CallError(EvEnergyError):
     """A call failed. ``request`` is its request, which holds no token."""
 
+    outcome: CallOutcome | None = "unknown"
+
     def __init__(self, message: str, request: Request) -> None:
         super().__init__(f"{request.label}: {message}")
         self.request = request
@@ -248,6 +264,8 @@ class TransportError(CallError):
 class NotSentError(TransportError):
     """The request provably never reached the server, so it is safe to send it again."""
 
+    outcome: CallOutcome | None = "not_sent"
+
 
 class UnconfirmedWriteError(TransportError):
     """A write was sent but got no reply: it may or may not have been carried out.
@@ -259,6 +277,11 @@ class UnconfirmedWriteError(TransportError):
 class DeadlineError(TransportError):
     """The ``deadline`` of the call leaves no time for another attempt or the wait before it."""
 
+    def __init__(self, message: str, request: Request, *, was_sent: bool) -> None:
+        super().__init__(message, request)
+        # A write is repeated only if the attempts before were not sent, or were refused.
+        self.outcome = "unknown" if was_sent else "not_sent"
+
 
 class BudgetExceeded(EvEnergyError):  # noqa: N818  (the usual name of this condition)
     """The rate limit allows no request before the deadline. Nothing was sent.
@@ -268,6 +291,8 @@ class BudgetExceeded(EvEnergyError):  # noqa: N818  (the usual name of this cond
         wait: Estimated seconds until the request would be allowed.
         at: The time of that, in UTC.
     """
+
+    outcome: CallOutcome | None = "not_sent"
 
     def __init__(self, request: Request | None, wait: float, at: datetime) -> None:
         what = "reserve" if request is None else request.label
@@ -280,6 +305,8 @@ class BudgetExceeded(EvEnergyError):  # noqa: N818  (the usual name of this cond
 
 class BudgetUnavailableError(EvEnergyError):
     """The backend of a budget that processes share is unreachable. Nothing was sent."""
+
+    outcome: CallOutcome | None = "not_sent"
 
 
 class LimitError(CallError):
@@ -436,6 +463,8 @@ class UploadError(EvEnergyError):
         body: The body of the storage's reply.
     """
 
+    outcome: CallOutcome | None = "unknown"
+
     def __init__(
         self,
         message: str,
@@ -458,6 +487,8 @@ class DecodeError(CallError):
         super().__init__(f"{shown} (HTTP {response.status}, at {where})", request)
         self.response, self.status, self.body = response, response.status, response.body
         self.path = path
+        if response.status in _REDIRECTS:
+            self.outcome = "refused"
 
 
 class ApiError(CallError):
@@ -474,6 +505,8 @@ class ApiError(CallError):
         extensions: All other members of the problem document, unchanged.
         response: The reply; ``body`` is its raw body.
     """
+
+    outcome: CallOutcome | None = "refused"
 
     status: int
     classes: ClassVar[dict[int, type[ApiError]]] = {}
@@ -561,6 +594,8 @@ class RateLimitError(ApiError, status=429):
 
 class ServerError(ApiError):
     """5xx: the server failed. The body is often not a problem document."""
+
+    outcome: CallOutcome | None = "unknown"
 
 
 def _text(value: object) -> str:

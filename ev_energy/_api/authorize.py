@@ -14,7 +14,7 @@ from ev_energy._messages import RateLimit, Response
 from ev_energy.auth._oauth import Token
 from ev_energy.auth._token_manager import TokenManager
 from ev_energy.budget import Budget, Ticket
-from ev_energy.errors import ClientClosedError, DeadlineError
+from ev_energy.errors import ClientClosedError, DeadlineError, EvEnergyError
 
 # Numbers: looking up a member of an enum is slow in Python 3.11.
 _BAD_REQUEST: Final[int] = HTTPStatus.BAD_REQUEST.value
@@ -75,9 +75,14 @@ async def _wait_for_budget(
 
 async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManager) -> Token:
     with state.http.close_scope.cancel_on_close():
-        token = await tokens.get(out.deadline - state.http.clock())
+        try:
+            token = await tokens.get(out.deadline - state.http.clock())
+        except EvEnergyError as error:
+            error.outcome = "not_sent"  # of the call, whatever became of the token request
+            raise
     if token is None:
-        raise DeadlineError(f"no token within {out.time_limit:g} s", out.request)
+        was_sent = out.number > 1 and not out.is_write
+        raise DeadlineError(f"no token within {out.time_limit:g} s", out.request, was_sent=was_sent)
     return token
 
 

@@ -313,7 +313,7 @@ class ApiCaller:
                     await asyncio.sleep(0)  # yield to the event loop between the steps
                     if state.http.clock() >= out.deadline:
                         message = f"the reply was not decoded within {out.time_limit:g} s"
-                        raise DeadlineError(message, request)
+                        raise DeadlineError(message, request, was_sent=True)
         except DecodeFailure as error:
             name = name_of(expected.model)
             message = (

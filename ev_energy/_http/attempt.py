@@ -32,7 +32,8 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
     hooks, started = http.hooks, http.clock()
     remaining = out.deadline - started
     if remaining <= 0:
-        raise DeadlineError(f"not done within {out.time_limit:g} s", out.request)
+        was_sent = out.number > 1 and not out.is_write
+        raise DeadlineError(f"not done within {out.time_limit:g} s", out.request, was_sent=was_sent)
     if hooks.on_request is not None:
         hooks.on_request(RequestEvent(out.request, out.number))
     out.was_handed_over = True

@@ -609,7 +609,7 @@ def test_errors_are_exported_and_in_the_tree_of_the_docstring() -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }
     assert_same_names(
-        errors.__all__,
+        set(errors.__all__) - {"CallOutcome"},  # a type alias
         classes,
         missing="add it to __all__ in ev_energy/errors.py",
         unexpected="there is no such class; take it out of __all__ in ev_energy/errors.py",

@@ -176,11 +176,16 @@ class Cell:
             )
 
     def check_effects(self) -> None:
-        use = self.use
+        use, error = self.use, self.error
+        outcome = None if error is None else error.outcome
+        assert (outcome is None) == (error is None)
         if use.kind in {"write", "upload"}:
-            was_done = self.error is None or kinds()[self.kind]["handled"]
+            was_done = error is None or kinds()[self.kind]["handled"]
             assert use.carried_out == was_done, "neither lost nor doubled"
-        elif self.error is None:
+            assert not was_done or outcome in {None, "unknown"}
+        elif use.kind == "token":
+            assert outcome in {None, "not_sent"}
+        if use.kind in {"read", "walk", "token"} and error is None:
             assert use.items == use.setup.vehicles[: None if use.kind == "walk" else 1]
         elif use.kind == "walk":
             assert len(use.items) in {PAGE_SIZE, 2 * PAGE_SIZE}
