@@ -183,6 +183,11 @@ class WebhookReceiver:
         check_parts((webhook, Webhook), (router, EventRouter), (inbox, Inbox))
         self._webhook, self._router, self._inbox = webhook, router, inbox
 
+    @property
+    def inbox(self) -> Inbox:
+        """The inbox that remembers deliveries."""
+        return self._inbox
+
     def receive(self, body: Body, headers: Headers) -> WebhookResponse:
         """Return what to answer to a request with this body and these headers.
 

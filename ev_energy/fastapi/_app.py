@@ -155,7 +155,7 @@ class EvEnergy:
         Pass it as ``FastAPI(lifespan=ev.lifespan)``, or use it in a lifespan of your own::
 
             @asynccontextmanager
-            async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+            async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
                 async with ev.lifespan(app) as state, database() as db:
                     yield {**state, "db": db}
         """

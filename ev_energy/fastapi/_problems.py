@@ -50,7 +50,8 @@ class Problem:
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Headers that belong to the problem, such as ``Retry-After``."""
     extensions: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-    """Further members of the document, such as ``invalid_fields``."""
+    """Further members of the document: ``invalid_fields``, the names of the fields that the API
+    refused; ``outcome``, the `EvEnergyError.outcome` of a write."""
 
     @classmethod
     def of(cls, error: EvEnergyError) -> Problem:
@@ -66,6 +67,8 @@ class Problem:
                 status = HTTPStatus.SERVICE_UNAVAILABLE
         if isinstance(error, errors.ApiError) and (names := _field_names(error)):
             extensions["invalid_fields"] = names
+        if isinstance(error, errors.CallError) and error.request.is_write:
+            extensions["outcome"] = error.outcome
         return attrs.evolve(problem, status=int(status), headers=headers, extensions=extensions)
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ev_energy._changes.queues import EventQueue
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import EventQueueError, InboxUnavailableError
 from ev_energy.models._json import MAX_DOCUMENT_BYTES
-from ev_energy.webhooks import Delivery, Webhook, WebhookReceiver, WebhookResponse
+from ev_energy.webhooks import Delivery, Inbox, Webhook, WebhookReceiver, WebhookResponse
 from ev_energy.webhooks._receiver import response_to_error, verified
 from ev_energy.webhooks._signature import Headers
 
@@ -55,13 +55,23 @@ class WebhookStatus:
 
 
 class WebhookRouter(APIRouter):
-    """The router that `webhook_router` makes. Its lifespan waits for running handlers."""
+    """The router that `webhook_router` makes.
+
+    When the application stops, it waits for running handlers, and closes the connections of the
+    inbox.
+    """
 
     def __init__(
-        self, receive: _Receive, path: str, timeout: float, monotonic: Callable[[], float]
+        self,
+        receive: _Receive,
+        path: str,
+        timeout: float,
+        monotonic: Callable[[], float],
+        inbox: Inbox | None = None,
     ) -> None:
         super().__init__(lifespan=self._lifespan)
         self._receive, self._timeout, self._monotonic = receive, timeout, monotonic
+        self._inbox = inbox
         self._running: dict[asyncio.Task[WebhookResponse], float] = {}
         self._late = 0
         self.add_api_route(
@@ -121,6 +131,8 @@ class WebhookRouter(APIRouter):
             task.cancel()
         if cancelled:  # their deliveries are new again
             await asyncio.wait(cancelled, timeout=_STOP_TIMEOUT)
+        if self._inbox is not None:
+            await self._inbox.aclose()
 
 
 def webhook_router(
@@ -162,7 +174,7 @@ def webhook_router(
     if isinstance(receiver, WebhookReceiver):
         if queue is not None:
             raise TypeError("queue: pass the Webhook instead of a WebhookReceiver")
-        return WebhookRouter(receiver.receive, path, seconds, monotonic)
+        return WebhookRouter(receiver.receive, path, seconds, monotonic, receiver.inbox)
     if not isinstance(cast("object", receiver), Webhook):
         raise TypeError(f"receiver must be a WebhookReceiver, not {describe_type(receiver)}")
     if queue is None:

@@ -75,7 +75,7 @@ CASES: list[tuple[errors.EvEnergyError, int]] = [
     (errors.NotSentError(SECRET, REQUEST), 502),
     (errors.UnconfirmedWriteError(SECRET, REQUEST), 502),
     (errors.UploadError(SECRET, None), 502),
-    (errors.DeadlineError(SECRET, REQUEST), 504),
+    (errors.DeadlineError(SECRET, REQUEST, was_sent=False), 504),
     (errors.BudgetExceeded(REQUEST, 12.3, NOW), 503),
     (errors.BudgetUnavailableError(SECRET), 503),
     (api_error(errors.RateLimitError, 429), 503),
@@ -141,6 +141,14 @@ def test_names_of_refused_fields_are_kept() -> None:
     error = api_error(errors.UnprocessableError, 422)
     assert Problem.of(error).to_dict()["invalid_fields"] == ["name"]
     assert "invalid_fields" not in Problem.of(api_error(errors.NotFoundError, 404)).to_dict()
+
+
+def test_outcome_of_a_write_is_told() -> None:
+    write = Request("POST", REQUEST.url)
+    unknown = Problem.of(errors.UnconfirmedWriteError(SECRET, write)).to_dict()
+    assert unknown["outcome"] == "unknown"
+    assert Problem.of(errors.NotSentError(SECRET, write)).to_dict()["outcome"] == "not_sent"
+    assert "outcome" not in Problem.of(errors.NotSentError(SECRET, REQUEST)).to_dict()
 
 
 def api_app(simulator: Simulator, **settings: Any) -> FastAPI:

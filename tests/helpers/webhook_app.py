@@ -64,7 +64,7 @@ receiver = HoldingReceiver(Webhook(os.environ["SECRET"]), EventRouter(fallback=h
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with inbox, redis:
+    async with redis:
         await redis.sadd(f"{PREFIX}:workers", PID)
         yield
 

@@ -19,8 +19,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 MARK = "# expect-error"
 THEMES = ["api", "api_homes", "api_people", "api_running", "api_vehicles"]
-ACCEPTED = [*(f"{theme}{twin}.py" for theme in THEMES for twin in ("", "_sync")), "own_store.py"]
-REJECTED = ["rejected.py", "rejected_families.py"]
+ACCEPTED = [
+    *(f"{theme}{twin}.py" for theme in THEMES for twin in ("", "_sync")),
+    "own_store.py",
+    "fastapi_app.py",
+]
+REJECTED = ["rejected.py", "rejected_families.py", "rejected_fastapi.py"]
 FILES = [*ACCEPTED, *REJECTED]
 
 #: The lines that a type checker reports, by file.

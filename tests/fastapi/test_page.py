@@ -1,0 +1,119 @@
+"""The programs of docs/fastapi.md and of the README."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ev_energy import Client
+from ev_energy.errors import SignInRequiredError
+from ev_energy.simulator import Simulator
+from ev_energy.webhooks import Webhook
+from tests.docs.test_docs import EVENT
+from tests.helpers.fastapi_apps import open_app
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "fastapi.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture
+def environment(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_redis: Any
+) -> None:
+    """The environment variables that the programs read, and a folder for their files."""
+    variables = {
+        "EV_ENERGY_CLIENT_ID": simulator.client_id,
+        "EV_ENERGY_CLIENT_SECRET": simulator.client_secret,
+        "EV_ENERGY_BASE_URL": simulator.base_url,
+        "WEBHOOK_SECRET": SECRET,
+        "REDIS_URL": shared_redis.url,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(mark: str) -> dict[str, Any]:
+    """Run the program of the page that has *mark* in it, and return its names."""
+    (program,) = (one for one in PROGRAMS if mark in one)
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(compile(program, "docs/fastapi.md", "exec"), names)
+    return names
+
+
+async def test_webhooks_of_the_first_program_are_handled(
+    environment: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = run("from ev_energy.redis import RedisInboxStore")["app"]
+    body = json.dumps(EVENT).encode()
+    headers = Webhook(SECRET).sign(body, delivery_id=f"msg_{secrets.token_hex(4)}")
+    async with open_app(app) as browser:
+        replies = [await browser.post("/webhooks", content=body, headers=headers) for _ in range(2)]
+        chargers = await browser.get("/chargers")
+        health = await browser.get("/health")
+    assert [reply.status_code for reply in replies] == [204, 204]
+    assert capsys.readouterr().out == "bill csub01\n"
+    assert chargers.json()[0].startswith("evse")
+    assert {*health.json()} == {*example_of_health()}
+
+
+def example_of_health() -> dict[str, Any]:
+    (text,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    example: dict[str, Any] = json.loads(text)
+    return example
+
+
+async def test_own_lifespan_and_override_work(environment: None) -> None:
+    names = run("async with ev.lifespan(app) as state")
+    async with names["app"].router.lifespan_context(names["app"]) as state:
+        assert state["greeting"] == "hello"
+        assert state["ev_energy"] is names["ev"]
+    async with open_app(run("dependency_overrides[get_client]")["app"]) as browser:
+        assert (await browser.get("/is-test")).json() is True
+
+
+async def test_own_handler_of_errors_redirects_browsers(environment: None) -> None:
+    app = run("Problem.of(error).response()")["app"]
+
+    @app.get("/mine")
+    async def mine() -> None:
+        raise SignInRequiredError("ada")
+
+    async with open_app(app) as browser:
+        page = await browser.get("/mine", headers={"accept": "text/html"})
+        problem = await browser.get("/mine")
+    assert (page.status_code, page.headers["location"]) == (303, "/sign-in/start")
+    assert (problem.status_code, problem.json()["status"]) == (401, 401)
+
+
+async def test_queue_keeps_a_repeated_delivery_once(environment: None) -> None:
+    names = run("INSERT OR IGNORE")
+    body = json.dumps(EVENT).encode()
+    headers = Webhook(SECRET).sign(body)
+    async with open_app(names["app"]) as browser:
+        for _ in range(2):
+            reply = await browser.post("/webhooks", content=body, headers=headers)
+            assert reply.status_code == 204
+    rows = names["database"].execute("SELECT id, body FROM deliveries").fetchall()
+    names["database"].close()
+    assert rows == [("msg_test", body)]
+
+
+async def test_program_without_the_kit_serves_its_routes(
+    environment: None, simulator: Simulator, client: Client
+) -> None:
+    evse = await client.evses.list().first()
+    assert evse is not None
+    body = json.dumps(EVENT).encode()
+    headers = Webhook(SECRET).sign(body)
+    async with open_app(run("Client.preload")["app"]) as browser:
+        assert (await browser.get(f"/chargers/{evse.id}")).json()["id"] == evse.id
+        assert (await browser.get("/chargers/nonesuch")).status_code == 404
+        assert (await browser.post("/webhooks", content=body, headers=headers)).status_code == 204

@@ -1,0 +1,96 @@
+"""An application of FastAPI that a type checker accepts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, assert_type
+
+from fastapi import APIRouter, FastAPI
+from starlette.requests import HTTPConnection
+
+from ev_energy import AuthorizationCode, Client, ClientCredentials
+from ev_energy.auth import TokenState
+from ev_energy.changes import MemoryEventQueue
+from ev_energy.errors import ClientClosedError
+from ev_energy.fastapi import (
+    ClientDep,
+    ClientSettings,
+    EvEnergy,
+    Problem,
+    UserClientDep,
+    WebhookRouter,
+    add_exception_handlers,
+    get_client,
+    get_user_client,
+    health_router,
+    webhook_router,
+)
+from ev_energy.models import Vehicle
+from ev_energy.webhooks import Delivery, Event, EventRouter, Inbox, Webhook, WebhookReceiver
+
+auth = ClientCredentials(client_id="id", client_secret="secret")
+sign_in = AuthorizationCode(client_id="id", redirect_uri="https://app.example.com/back")
+
+
+def account(connection: HTTPConnection) -> str | None:
+    return connection.headers.get("x-user")
+
+
+async def async_account(connection: HTTPConnection) -> str | None:
+    return connection.headers.get("x-user")
+
+
+settings: ClientSettings = {"timeout": 3.0, "when_exhausted": "raise"}
+ev = EvEnergy(auth, sign_in=sign_in, account=account, **settings)
+EvEnergy(Client("token"), account=async_account)
+EvEnergy.from_env(base_url="staging")
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+    async with ev.lifespan(app) as state:
+        yield {**state, "more": 1}
+
+
+app = FastAPI(lifespan=ev.lifespan)
+other_app = FastAPI(lifespan=lifespan)
+ev.add_exception_handlers(app)
+add_exception_handlers(other_app)
+app.dependency_overrides[get_client] = lambda: ev.client
+app.dependency_overrides[get_user_client] = lambda: ev.client_for("ada")
+
+
+async def handle(event: Event, delivery: Delivery) -> None:
+    print(event.type, delivery.id)
+
+
+async def store(delivery: Delivery) -> int:
+    return len(delivery.body)
+
+
+receiver = WebhookReceiver(Webhook("whsec_"), EventRouter(fallback=handle), Inbox())
+webhooks = assert_type(webhook_router(receiver, timeout=timedelta(seconds=9)), WebhookRouter)
+webhook_router(Webhook("whsec_"), queue=store)
+webhook_router(Webhook("whsec_"), queue=MemoryEventQueue())
+health = assert_type(health_router(webhooks=webhooks, max_lag=timedelta(minutes=5)), APIRouter)
+app.include_router(webhooks, prefix="/webhooks")
+app.include_router(health, prefix="/health")
+
+
+@app.get("/vehicles/{vehicle_id}", response_model=None)
+async def vehicle(vehicle_id: str, client: ClientDep) -> Vehicle:
+    return assert_type(await client.vehicles.get(vehicle_id), Vehicle)
+
+
+@app.get("/mine")
+async def mine(client: UserClientDep) -> list[str]:
+    assert_type(client, Client)
+    return [one.id async for one in client.vehicles.list()]
+
+
+assert_type(ev.client, Client)
+assert_type(ev.client.token_state, TokenState)
+assert_type(ev.client.with_auth("token"), Client)
+assert_type(Problem.of(ClientClosedError()).status, int)
