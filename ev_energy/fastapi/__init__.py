@@ -26,9 +26,11 @@ from ev_energy.fastapi._dependencies import (
     get_user_client,
 )
 from ev_energy.fastapi._health import HasStatus, health_router
+from ev_energy.fastapi._onboarding import UserIdResolver, onboarding_router
 from ev_energy.fastapi._problems import Problem, add_exception_handlers
 from ev_energy.fastapi._sign_in import sign_in_router
 from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore
+from ev_energy.fastapi._wait_until_connected import ConnectedDevices, wait_until_connected
 from ev_energy.fastapi._webhooks import (
     DeliveryStore,
     WebhookRouter,
@@ -43,6 +45,7 @@ __all__ = [
     "AccountResolver",
     "ClientDep",
     "ClientSettings",
+    "ConnectedDevices",
     "DeliveryStore",
     "EvEnergy",
     "HasStatus",
@@ -52,6 +55,7 @@ __all__ = [
     "RedisSignInStore",
     "SignInStore",
     "UserClientDep",
+    "UserIdResolver",
     "WebhookRouter",
     "WebhookStatus",
     "add_exception_handlers",
@@ -59,7 +63,9 @@ __all__ = [
     "get_ev_energy",
     "get_user_client",
     "health_router",
+    "onboarding_router",
     "sign_in_router",
+    "wait_until_connected",
     "webhook_router",
 ]
 

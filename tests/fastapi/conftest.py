@@ -60,6 +60,7 @@ class WebApp:
     async def browser(self) -> HtmlBrowser:
         """Return a new browser."""
         browser: HtmlBrowser = await self.new_browser()
+        browser.session.headers["Accept"] = HTML
         return browser
 
     async def start(self, browser: HtmlBrowser, return_to: str | None = None) -> str:
@@ -87,7 +88,7 @@ class WebApp:
         """Sign out as a form of the application does."""
         async with browser.session.post(
             f"{self.origin}/sign-in/sign-out",
-            headers={"Accept": HTML, "Origin": self.origin, **headers},
+            headers={"Origin": self.origin, **headers},
             allow_redirects=False,
         ) as response:
             return Page(response, await response.text())
@@ -97,13 +98,14 @@ class WebApp:
         return [s.path.strip("/").rpartition("/")[2] for s in self.sim.requests if "/o/" in s.path]
 
 
+#: The header ``Accept`` of a browser that opens a page.
 HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 async def open_page(browser: HtmlBrowser, url: str, return_to: str | None = None) -> Page:
-    """Open a URL as a browser does, which names HTML in ``Accept``."""
+    """Open a URL, which is that of a page or of `/start`."""
     params = {} if return_to is None else {"return_to": return_to}
-    return await browser.open(url, headers={"Accept": HTML}, params=params)
+    return await browser.open(url, params=params)
 
 
 StartApp = Callable[..., Any]

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from ev_energy import ClientCredentials
 from ev_energy.fastapi import EvEnergy, MemorySignInStore, RedisSignInStore, sign_in_router
 from ev_energy.fastapi._browser import digest
-from tests.fastapi.conftest import HTML, StartApp, WebApp, open_page
+from tests.fastapi.conftest import StartApp, WebApp, open_page
 from tests.helpers.html_browser import HtmlBrowser
 from tests.helpers.redis_server import PrivateRedis
 
@@ -277,7 +277,7 @@ async def test_https_ignores_cookies_without_the_host_prefix(start_app: StartApp
     web = await start_app()
     browser = await web.browser()
     callback = await web.consent(browser, await web.start(browser))
-    page = await browser.open(callback, headers={"Accept": HTML, "X-Forwarded-Proto": "https"})
+    page = await browser.open(callback, headers={"X-Forwarded-Proto": "https"})
     assert (page.status, page.heading) == (400, UNKNOWN)
 
 

@@ -1,0 +1,425 @@
+"""The routes with which users connect chargers and vehicles to ev.energy."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Annotated, Any, Final, TypeAlias
+from urllib.parse import quote, urlencode, urlsplit
+
+import attrs
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from ev_energy._arguments import require_text
+from ev_energy._client import Client
+from ev_energy._codec.text import id_text
+from ev_energy._redaction.scrub import printable
+from ev_energy._runtime.clocks import REAL
+from ev_energy.errors import EvEnergyError, TokenStoreError
+from ev_energy.fastapi._app import EvEnergy, NotSignedInError
+from ev_energy.fastapi._browser import BrowserCookie, digest, new_value
+from ev_energy.fastapi._pages import notice, redirect_to, reply_with
+from ev_energy.fastapi._problems import Problem
+from ev_energy.fastapi._return_paths import ReturnPaths
+from ev_energy.fastapi._sign_in import browser_cookie
+from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore
+from ev_energy.fastapi._wait_until_connected import DeviceKind, wait_until_connected
+from ev_energy.models.onboarding import OnboardingLink
+
+_log: Final = logging.getLogger("ev_energy.fastapi")
+
+#: Returns the ev.energy id of the user of a request.
+UserIdResolver: TypeAlias = Callable[[HTTPConnection], str | Awaitable[str]]
+
+#: The parameters with which ev.energy sends the browser back, and the names of the API for ids.
+_UID_PARAMETERS: Final[Mapping[DeviceKind, str]] = {
+    "charger": "evse_uid",
+    "vehicle": "vehicle_uid",
+}
+_ID_PARAMETERS: Final[Mapping[DeviceKind, str]] = {"charger": "evse_id", "vehicle": "vehicle_id"}
+#: How many devices may be connected at once; ev.energy sends one id for each.
+_MAX_DEVICES: Final = 20
+#: Characters of the longest id that is looked up.
+_MAX_ID: Final = 100
+#: Looks at each device during one wait: after 0, 0.5, 1.5, 3.5, 7.5 seconds.
+_LOOKS: Final = 5
+
+_BAD_RETURN_PATH: Final = notice(
+    HTTPStatus.BAD_REQUEST,
+    "return-path-not-allowed",
+    "This link does not work",
+    "The page to return to afterwards (return_to) is not one that this application allows.",
+)
+_BAD_CHOICE: Final = notice(
+    HTTPStatus.BAD_REQUEST,
+    "invalid-argument",
+    "This link does not work",
+    "The make, model or trim in it is not a valid id.",
+)
+_UNKNOWN: Final = notice(
+    HTTPStatus.BAD_REQUEST,
+    "onboarding-unknown",
+    "This link is no longer valid",
+    "It has expired, was completed before, or was opened in another browser. If you connected a "
+    "device, it will appear in this application.",
+)
+_OTHER_USER: Final = notice(
+    HTTPStatus.CONFLICT,
+    "onboarding-of-another-user",
+    "This link belongs to another user",
+    "A different user was signed in to this application when it was opened.",
+)
+_DENIED: Final = notice(
+    HTTPStatus.FORBIDDEN,
+    "not-connected",
+    "Nothing was connected",
+    "Connecting was cancelled, or the maker did not allow it.",
+)
+_NO_DEVICE: Final = notice(
+    HTTPStatus.BAD_GATEWAY,
+    "no-device",
+    "ev.energy did not say what was connected",
+    "If you connected a device, it will appear in this application.",
+)
+
+
+_NOT_YET: Final = attrs.evolve(
+    notice(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "not-connected-yet",
+        "Not connected yet",
+        "ev.energy needs a little longer. Please check again in a moment.",
+    ),
+    headers={"Retry-After": "5"},
+)
+_GIVEN_UP: Final = notice(
+    HTTPStatus.GATEWAY_TIMEOUT,
+    "not-connected",
+    "Still not connected",
+    "ev.energy has not confirmed the connection. If it succeeds later, the device will appear in "
+    "this application; otherwise, connect it again.",
+)
+
+
+_GetLink: TypeAlias = Callable[[Client, str, str], Awaitable[OnboardingLink]]
+_ReturnTo: TypeAlias = Annotated[
+    str | None, Query(description="The path to return to, such as `/chargers`.")
+]
+_Choice: TypeAlias = Annotated[str | None, Query(description="Skips a page of ev.energy.")]
+
+
+class _Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A user who was sent to ev.energy to connect a device."""
+
+    kind: DeviceKind
+    account: str
+    user_id: str
+    return_to: str
+    expires_at: float
+    requests_left: int
+    device_ids: list[str] = []
+
+
+def onboarding_router(
+    ev: EvEnergy,
+    *,
+    store: SignInStore | None = None,
+    return_paths: Sequence[str] = (),
+    after: str = "/",
+    client_id: str | None = None,
+    user_id: UserIdResolver | None = None,
+    origin: str | None = None,
+    expires_after: float = 3600.0,
+    wait: float = 10.0,
+    max_requests: int = 30,
+    clock: Callable[[], float] = REAL.now,
+    monotonic: Callable[[], float] = REAL.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> APIRouter:
+    """Return a router with which users connect their devices to ev.energy in the browser.
+
+    ``GET /charger?return_to=/chargers`` and ``GET /vehicle`` send the browser to ev.energy, with
+    ``make_id``, ``model_id`` or (for vehicles) ``trim_id`` to skip pages there. The browser comes
+    back to ``/return/...``, which waits until the device is connected and then sends it to
+    *return_to*, with the ids as ``evse_id`` or ``vehicle_id`` in the query. If that takes longer
+    than *wait*, or fails, the reply is a small page; or problem JSON, if ``Accept`` does not prefer
+    HTML.
+
+    Args:
+        ev: The application. Its ``account`` names the users; without ``sign_in``, the account is
+            the ev.energy id of the user.
+        store: Where attempts are kept until the browser returns; it may be that of the
+            `sign_in_router`. By default in memory, which suffices for one process.
+        return_paths: Paths to which the browser may return, as for `sign_in_router`.
+        after: Where the browser returns without *return_to*; also allowed as *return_to*.
+        client_id: The OAuth application; by default that of ``ev.sign_in``.
+        user_id: Returns the ev.energy id of the user of a request. By default it is the account;
+            or with ``sign_in``, ``GET /users/me`` tells, which needs the scope user:read.
+        origin: Scheme and host of the application for browsers, such as
+            ``"https://app.example.com"``, which must be registered. By default those of the
+            ``redirect_uri`` of ``sign_in``, or of the request.
+        expires_after: Seconds in which a device must be connected.
+        wait: Seconds to wait for the device before the reply.
+        max_requests: How many requests one attempt may use for waiting, with all its waits.
+        clock: Returns the time in seconds since 1970 (UTC).
+        monotonic: Returns seconds that never go back.
+        sleep: Waits for some seconds.
+
+    Raises:
+        ValueError: If an argument is not valid, or *client_id* is missing.
+    """
+    for name, value in (("expires_after", expires_after), ("wait", wait)):
+        if not value > 0:
+            raise ValueError(f"{name} must be more than 0 seconds, not {value}")
+    if max_requests < 1:
+        raise ValueError(f"max_requests must be 1 or more, not {max_requests}")
+    if client_id is None:
+        if ev.sign_in is None:
+            raise ValueError("client_id is required if ev has no sign_in")
+        client_id = ev.sign_in.client_id
+    routes = _OnboardingRoutes(
+        ev=ev,
+        store=store or MemorySignInStore(),
+        return_paths=ReturnPaths(after, return_paths),
+        after=after,
+        client_id=client_id,
+        user_id=user_id,
+        origin=_checked_origin(origin) or _sign_in_origin(ev),
+        browser=browser_cookie(client_id),
+        expires_after=expires_after,
+        wait=wait,
+        max_requests=max_requests,
+        clock=clock,
+        monotonic=monotonic,
+        sleep=sleep,
+    )
+    router = APIRouter(tags=["onboarding"])
+    add = router.add_api_route
+    documented: dict[str, Any] = {
+        "methods": ["GET"],
+        "response_class": Response,
+        "status_code": HTTPStatus.SEE_OTHER,
+    }
+    add("/charger", routes.start_charger, summary="Connect a charger", **documented)
+    add("/vehicle", routes.start_vehicle, summary="Connect a vehicle", **documented)
+    add("/return/{attempt}", routes.finish, methods=["GET"], include_in_schema=False)
+    return router
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _OnboardingRoutes:
+    ev: EvEnergy
+    store: SignInStore
+    return_paths: ReturnPaths
+    after: str
+    client_id: str
+    user_id: UserIdResolver | None
+    origin: str | None
+    browser: BrowserCookie
+    expires_after: float
+    wait: float
+    max_requests: int
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+
+    async def start_charger(
+        self,
+        request: Request,
+        return_to: _ReturnTo = None,
+        make_id: _Choice = None,
+        model_id: _Choice = None,
+    ) -> Response:
+        """Send the browser to ev.energy to connect a charger."""
+
+        async def link(client: Client, user_id: str, redirect_uri: str) -> OnboardingLink:
+            return await client.evse_onboarding.get(
+                user_id=user_id,
+                client_id=self.client_id,
+                make_id=make_id,
+                model_id=model_id,
+                redirect_uri=redirect_uri,
+            )
+
+        return await self._start(request, "charger", return_to, link)
+
+    async def start_vehicle(
+        self,
+        request: Request,
+        return_to: _ReturnTo = None,
+        make_id: _Choice = None,
+        model_id: _Choice = None,
+        trim_id: _Choice = None,
+    ) -> Response:
+        """Send the browser to ev.energy to connect a vehicle."""
+
+        async def link(client: Client, user_id: str, redirect_uri: str) -> OnboardingLink:
+            return await client.vehicle_onboarding.get(
+                user_id=user_id,
+                client_id=self.client_id,
+                make_id=make_id,
+                model_id=model_id,
+                trim_id=trim_id,
+                redirect_uri=redirect_uri,
+            )
+
+        return await self._start(request, "vehicle", return_to, link)
+
+    async def finish(self, request: Request, attempt: str) -> Response:
+        """Wait until the device is connected, and send the browser back to the application."""
+        browser = self.browser.read(request)
+        try:
+            found = None if browser is None else await self._load(browser, attempt)
+        except TokenStoreError as error:
+            return reply_with(request, Problem.of(error), self._links(attempt))
+        if browser is None or found is None:
+            return reply_with(request, _UNKNOWN, {"Back to the application": self.after})
+        if await self.ev.account_of(request) != found.account:
+            return reply_with(request, _OTHER_USER, {"Back to the application": self.after})
+        query = request.query_params
+        device_ids = _valid_ids(query.getlist(_UID_PARAMETERS[found.kind])) or found.device_ids
+        if not device_ids:
+            problem = _DENIED if "error" in query else _NO_DEVICE
+            return reply_with(request, problem, self._links(None, found))
+        try:
+            return await self._wait(request, browser, attempt, found, device_ids)
+        except EvEnergyError as error:
+            _log.warning("a device was not seen to be connected: %s", printable(error))
+            return reply_with(request, Problem.of(error), self._links(attempt))
+
+    async def _start(
+        self, request: Request, kind: DeviceKind, return_to: str | None, get_link: _GetLink
+    ) -> Response:
+        path = self.return_paths.choose(return_to)
+        if path is None:
+            return reply_with(request, _BAD_RETURN_PATH)
+        attempt, browser = new_value(), self.browser.read(request) or new_value()
+        # In the path: the query is what ev.energy adds to.
+        folder = request.url.path.rpartition("/")[0]
+        origin = self.origin or f"{request.url.scheme}://{request.url.netloc}"
+        links = {"Back to the application": self.after}
+        try:
+            account = await self.ev.account_of(request)
+            if not account:
+                raise NotSignedInError
+            client = self.ev.client_for(account)
+            user_id = await self._user_id(request, client, account)
+            link = await get_link(client, user_id, f"{origin}{folder}/return/{attempt}")
+            started = _Attempt(
+                kind=kind,
+                account=account,
+                user_id=user_id,
+                return_to=path,
+                expires_at=self.clock() + self.expires_after,
+                requests_left=self.max_requests,
+            )
+            await self._save(browser, attempt, started)
+        except EvEnergyError as error:
+            _log.warning("a user was not sent to connect a %s: %s", kind, printable(error))
+            return reply_with(request, Problem.of(error), links)
+        except ValueError:  # an id in the query
+            return reply_with(request, _BAD_CHOICE, links)
+        response = redirect_to(link.url)
+        self.browser.set(request, response, browser, int(self.expires_after))
+        return response
+
+    async def _user_id(self, request: Request, client: Client, account: str) -> str:
+        """Return the ev.energy id of the user."""
+        if self.user_id is not None:
+            user_id = self.user_id(request)
+            return await user_id if inspect.isawaitable(user_id) else user_id
+        if self.ev.sign_in is None:
+            return account
+        return (await client.users.get("me")).id
+
+    async def _wait(
+        self, request: Request, browser: str, attempt: str, found: _Attempt, device_ids: list[str]
+    ) -> Response:
+        """Wait until the devices are connected, and reply.
+
+        Meanwhile the attempt is in the store again, since the user may load the page again. The
+        requests are deducted first, so that the bound holds however often that happens.
+        """
+        requests = min(found.requests_left, _LOOKS * len(device_ids))
+        if requests == 0:
+            return reply_with(request, _GIVEN_UP, self._links(None, found))
+        left = found.requests_left - requests
+        found = msgspec.structs.replace(found, requests_left=left, device_ids=device_ids)
+        await self._save(browser, attempt, found)
+        devices = await wait_until_connected(
+            self.ev.client_for(found.account),
+            found.kind,
+            device_ids,
+            user_id=found.user_id,
+            timeout=self.wait,
+            max_requests=requests,
+            clock=self.monotonic,
+            sleep=self.sleep,
+        )
+        if not devices.is_complete:
+            return reply_with(request, _NOT_YET, self._links(attempt))
+        await self.store.pop(digest(browser), digest(attempt))
+        # The store is not trusted with where to send the browser.
+        path = self.return_paths.choose(found.return_to) or self.after
+        ids = urlencode([(_ID_PARAMETERS[found.kind], device.id) for device in devices.connected])
+        return redirect_to(f"{path}{'&' if '?' in path else '?'}{ids}")
+
+    async def _save(self, browser: str, attempt: str, found: _Attempt) -> None:
+        ttl = found.expires_at - self.clock()
+        text = msgspec.json.encode(found).decode()
+        await self.store.put(digest(browser), digest(attempt), text, ttl=ttl)
+
+    async def _load(self, browser: str, attempt: str) -> _Attempt | None:
+        """Take an attempt of this browser from the store; None if there is none, or it expired."""
+        text = await self.store.pop(digest(browser), digest(attempt))
+        if text is None:
+            return None
+        try:
+            found = msgspec.json.decode(text, type=_Attempt)
+        except msgspec.MsgspecError:  # of another version of this package
+            return None
+        return None if found.expires_at <= self.clock() else found
+
+    def _links(self, attempt: str | None, found: _Attempt | None = None) -> dict[str, str]:
+        """Return links to go on with; those of this router are relative to the page."""
+        links: dict[str, str] = {}
+        if attempt is not None:
+            links["Check again"] = attempt
+        if found is not None:
+            links["Try again"] = f"../{found.kind}?return_to={quote(found.return_to, safe='/')}"
+        return {**links, "Back to the application": self.after}
+
+
+def _valid_ids(texts: Sequence[str]) -> list[str]:
+    """Return the ids among *texts*, which anyone may have written."""
+    ids: list[str] = []
+    for text in texts[:_MAX_DEVICES]:
+        with suppress(ValueError):
+            ids.append(id_text("an id", text[:_MAX_ID]))
+    return list(dict.fromkeys(ids))
+
+
+def _sign_in_origin(ev: EvEnergy) -> str | None:
+    """Return the origin of the redirect URI of ``sign_in``, if browsers can open it."""
+    parts = urlsplit("" if ev.sign_in is None else ev.sign_in.redirect_uri)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else None
+
+
+def _checked_origin(origin: str | None) -> str | None:
+    if origin is None:
+        return None
+    parts = urlsplit(require_text("origin", origin))
+    expected = f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme not in {"http", "https"} or not parts.netloc or origin != expected:
+        raise ValueError(
+            f"origin: {printable(origin, 100)!r} is not scheme and host, such as "
+            "'https://app.example.com'"
+        )
+    return origin
