@@ -20,6 +20,7 @@ from ev_energy.models._base import (
     model_fields,
     resolve,
 )
+from ev_energy.models._enums import OpenEnum
 from ev_energy.models._refs import Ref
 
 
@@ -111,6 +112,11 @@ def union_args(type_: Any) -> tuple[Any, ...]:
 def is_model(type_: Any) -> bool:
     """Return whether *type_* is a model class."""
     return isinstance(type_, type) and issubclass(type_, Model)
+
+
+def is_open_enum(type_: Any) -> bool:
+    """Return whether *type_* is an enum that the server may extend."""
+    return isinstance(type_, type) and issubclass(type_, OpenEnum)
 
 
 def is_decimal(type_: Any) -> bool:

@@ -28,6 +28,7 @@ from ev_energy.fastapi._dependencies import (
 from ev_energy.fastapi._health import HasStatus, health_router
 from ev_energy.fastapi._onboarding import UserIdResolver, onboarding_router
 from ev_energy.fastapi._problems import Problem, add_exception_handlers
+from ev_energy.fastapi._responses import EvEnergyResponse
 from ev_energy.fastapi._sign_in import sign_in_router
 from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore
 from ev_energy.fastapi._wait_until_connected import ConnectedDevices, wait_until_connected
@@ -48,6 +49,7 @@ __all__ = [
     "ConnectedDevices",
     "DeliveryStore",
     "EvEnergy",
+    "EvEnergyResponse",
     "HasStatus",
     "MemorySignInStore",
     "NotSignedInError",

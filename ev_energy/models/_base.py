@@ -34,6 +34,8 @@ ALIAS: Final = "alias"
 COLLECTION: Final = "collection"
 #: The slot of the unknown fields. It is one of `attrs.fields`, so that `attrs.evolve` keeps them.
 EXTRA: Final = "_extra"
+#: Begins the name of the attribute that reads a link as it is stored; see `stored_name`.
+_STORED: Final = "_stored_"
 
 
 def _raise_type_error(*_: object, **__: object) -> Never:
@@ -121,6 +123,7 @@ def _link(owner: type[Any], name: str, target: str) -> property:
     slot = owner.__dict__[name]
     read: Callable[[object], Any] = slot.__get__
     module = owner.__module__
+    setattr(owner, f"{_STORED}{name}", slot)
 
     def ref(raw: Any) -> Any:
         # Anything else is a value of a wrong type that was kept, or a Ref that a caller passed.
@@ -143,6 +146,7 @@ def _one_or_many(owner: type[Any], name: str) -> property:
     """Return a property over the slot *name* that shows a single model as a tuple of one."""
     slot = owner.__dict__[name]
     read: Callable[[object], Any] = slot.__get__
+    setattr(owner, f"{_STORED}{name}", slot)
 
     def get(self: object) -> Any:
         raw = read(self)
@@ -269,6 +273,13 @@ class Model:
         """
         return cast(Self, _codec().from_dict(data, cls))
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return the schema of the model; pydantic asks for it."""
+        from ev_energy._pydantic import model_schema  # not everybody has pydantic
+
+        return model_schema(cls)
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
@@ -309,12 +320,30 @@ class Model:
                 object.__setattr__(self, name, value)
 
 
+class PlainValue:
+    """The base of attrs classes that are not models: values that requests contain, and links."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return the schema of the class; pydantic asks for it."""
+        from ev_energy._pydantic import plain_value_schema
+
+        return plain_value_schema(cls)
+
+
 @built_once
 def _codec() -> Any:
     """Import the codec when it is first used: it stands above the models."""
     from ev_energy._codec import decode
 
     return decode
+
+
+def stored_name(cls: type[Any], name: str) -> str:
+    """Return the attribute that reads the field *name* as it is stored: a link is no `Ref` yet."""
+    return f"{_STORED}{name}" if isinstance(getattr(cls, name, None), property) else name
 
 
 def model_fields(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:

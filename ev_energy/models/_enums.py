@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from contextvars import ContextVar
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ev_energy._redaction.scrub import printable
 
@@ -51,6 +51,13 @@ class OpenEnum(enum.StrEnum):
     def __deepcopy__(self, memo: object) -> Self:
         """Return the value itself, which is immutable."""
         return self
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return the schema of the enum; pydantic asks for it."""
+        from ev_energy._pydantic import open_enum_schema
+
+        return open_enum_schema(cls)
 
     @property
     def known(self) -> bool:

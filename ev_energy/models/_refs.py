@@ -60,6 +60,13 @@ class Ref(Generic[T_co]):
             raise NotExpandedError(self.url, self._into.__name__)
         return resource
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return the schema of a link; pydantic asks for it."""
+        from ev_energy._pydantic import link_schema
+
+        return link_schema(source)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ref):
             return NotImplemented

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import attrs
 
+from ev_energy.models._base import PlainValue
+
 
 @attrs.frozen
-class OnboardingLink:
+class OnboardingLink(PlainValue):
     """The page where a user connects a device. `str` of it is the URL.
 
     The URL is for the user's browser; the SDK never opens it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ev_energy._unset import UNSET, Unset
-from ev_energy.models._base import Model, model
+from ev_energy.models._base import Model, PlainValue, model
 from ev_energy.models._enums import OpenEnum
 from ev_energy.models._types import Instant
 
@@ -55,7 +55,7 @@ class UserNotificationPreferences(Model):
 
 
 @attrs.frozen(kw_only=True)
-class NotificationGroupsWrite:
+class NotificationGroupsWrite(PlainValue):
     """Groups of notifications to switch on or off; groups that are omitted are not changed.
 
     `UserNotificationPreferencesGroups` explains the groups.

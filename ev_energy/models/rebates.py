@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from ev_energy.models._base import Model, model
+from ev_energy.models._base import Model, PlainValue, model
 from ev_energy.models._enums import OpenEnum
 from ev_energy.models._refs import Ref
 
@@ -133,7 +133,7 @@ class RebateEvidenceUpload(Model):
 
 
 @attrs.frozen(kw_only=True)
-class EvidenceDataWrite:
+class EvidenceDataWrite(PlainValue):
     """The value that a user entered into one field of a form."""
 
     id: int

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import attrs
 
 from ev_energy._unset import UNSET, Unset
-from ev_energy.models._base import Model, model
+from ev_energy.models._base import Model, PlainValue, model
 from ev_energy.models._enums import OpenEnum
 from ev_energy.models._types import Instant
 
@@ -155,7 +155,7 @@ class RegionGroupValidationResult(Model):
 
 
 @attrs.frozen(kw_only=True)
-class RegionGroupEntry:
+class RegionGroupEntry(PlainValue):
     """A region to be created together with its group."""
 
     name: str

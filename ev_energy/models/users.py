@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ev_energy._unset import UNSET, Unset
-from ev_energy.models._base import Model, link_to, model
+from ev_energy.models._base import Model, PlainValue, link_to, model
 from ev_energy.models._refs import Id, Ref
 from ev_energy.models._types import Instant
 
@@ -59,7 +59,7 @@ class User(Model):
 
 
 @attrs.frozen(kw_only=True)
-class LocationWrite:
+class LocationWrite(PlainValue):
     """A location to be set on a user.
 
     Fields that are omitted are not changed; ``None`` clears a field. If any part of the address or

@@ -30,6 +30,7 @@ ORDER = (
     "models",
     "hooks errors",
     "_codec",
+    "_pydantic",
     "_http",
     "budget",
     "auth",
@@ -44,7 +45,10 @@ ORDER = (
 )
 
 #: The exceptions: imports inside functions from a part below, with the reason.
-UPWARD = {("models", "_codec"): "`Model.to_dict` and `from_dict` call the codec"}
+UPWARD = {
+    ("models", "_codec"): "`Model.to_dict` and `from_dict` call the codec",
+    ("models", "_pydantic"): "pydantic asks the classes for their schemas",
+}
 
 #: The parts beside the client, with the parts that each may import.
 BESIDE = {
@@ -88,6 +92,7 @@ EXTRAS = {
     "redis": {"auth", "budget", "webhooks"},
     "keyring": {"keyring"},
     "fastapi": {"fastapi"},
+    "pydantic_core": {"_pydantic"},
     "starlette": {"fastapi"},
     "opentelemetry": {"otel"},
     "uvloop": {"_loop_thread"},
