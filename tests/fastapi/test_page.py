@@ -7,7 +7,9 @@ import re
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from ev_energy import Client
@@ -16,6 +18,7 @@ from ev_energy.simulator import Simulator
 from ev_energy.webhooks import Webhook
 from tests.docs.test_docs import EVENT
 from tests.helpers.fastapi_apps import open_app
+from tests.helpers.html_browser import open_browser
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "fastapi.md").read_text(encoding="utf-8")
@@ -77,6 +80,48 @@ async def test_own_lifespan_and_override_work(environment: None) -> None:
         assert state["ev_energy"] is names["ev"]
     async with open_app(run("dependency_overrides[get_client]")["app"]) as browser:
         assert (await browser.get("/is-test")).json() is True
+
+
+async def test_user_signs_in_to_the_program(
+    environment: None, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callback = "https://app.example.com/sign-in/callback"
+    client_id, client_secret = simulator.add_application(redirect_uris=[callback])
+    monkeypatch.setenv("EV_ENERGY_CLIENT_ID", client_id)
+    monkeypatch.setenv("EV_ENERGY_CLIENT_SECRET", client_secret)
+    app = run("sign_in_router(ev, store=RedisSignInStore")["app"]
+    async with open_app(app) as browser, open_browser() as at_the_simulator:
+        browser.base_url = httpx.URL("https://app.example.com")
+        start = await browser.get("/sign-in/start?return_to=/chargers")
+        page = await at_the_simulator.open(start.headers["location"])
+        (email, *_) = (text for name, text in page.forms[1].fields if name == "email")
+        await at_the_simulator.press("Log in", email=email, password="any")
+        page = await at_the_simulator.press("Allow")
+        assert page.location is not None
+        back = await browser.get(page.location)
+        assert back.headers["location"] == "/chargers"
+        assert (await browser.get("/chargers")).json()[0].startswith("evse")
+        origin = {"origin": "https://app.example.com"}
+        assert (await browser.post("/sign-in/sign-out", headers=origin)).status_code == 303
+        assert (await browser.get("/chargers")).status_code == 401
+
+
+async def test_charger_is_connected_to_the_program(
+    environment: None, simulator: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client_id, secret = simulator.add_application(redirect_uris=["https://app.example.com/"])
+    monkeypatch.setenv("EV_ENERGY_CLIENT_ID", client_id)
+    monkeypatch.setenv("EV_ENERGY_CLIENT_SECRET", secret)
+    monkeypatch.setenv("EV_ENERGY_USER_ID", simulator.user_id)
+    app = run("onboarding = onboarding_router")["app"]
+    async with open_app(app) as browser:
+        browser.base_url = httpx.URL("https://app.example.com")
+        start = await browser.get("/connect/charger?return_to=/chargers")
+        assert simulator.user_id in start.headers["location"]
+        query = parse_qs(urlsplit(start.headers["location"]).query)
+        evse = await anext(e async for e in client.acting_for(simulator.user_id).evses.list())
+        back = await browser.get(f"{query['redirect_uri'][0]}?evse_uid={evse.id}")
+    assert back.headers["location"] == f"/chargers?evse_id={evse.id}"
 
 
 async def test_own_handler_of_errors_redirects_browsers(environment: None) -> None:

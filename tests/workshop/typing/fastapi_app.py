@@ -17,14 +17,21 @@ from ev_energy.errors import ClientClosedError
 from ev_energy.fastapi import (
     ClientDep,
     ClientSettings,
+    ConnectedDevices,
     EvEnergy,
+    MemorySignInStore,
     Problem,
+    RedisSignInStore,
+    SignInStore,
     UserClientDep,
     WebhookRouter,
     add_exception_handlers,
     get_client,
     get_user_client,
     health_router,
+    onboarding_router,
+    sign_in_router,
+    wait_until_connected,
     webhook_router,
 )
 from ev_energy.models import Vehicle
@@ -77,6 +84,49 @@ webhook_router(Webhook("whsec_"), queue=MemoryEventQueue())
 health = assert_type(health_router(webhooks=webhooks, max_lag=timedelta(minutes=5)), APIRouter)
 app.include_router(webhooks, prefix="/webhooks")
 app.include_router(health, prefix="/health")
+
+
+class OwnSignInStore:
+    """A store of pending sign-ins by the protocol alone."""
+
+    async def put(self, browser: str, key: str, pending: str, *, ttl: float) -> None:
+        print(browser, key, pending, ttl)
+
+    async def pop(self, browser: str, key: str) -> str | None:
+        return f"{browser}:{key}"
+
+
+def ev_energy_user(connection: HTTPConnection) -> str:
+    return connection.headers["x-user"]
+
+
+stores: list[SignInStore] = [
+    OwnSignInStore(),
+    MemorySignInStore(per_browser=3),
+    RedisSignInStore("redis://127.0.0.1:6379", max_browsers=5),
+]
+sign_in_routes = assert_type(
+    sign_in_router(
+        ev,
+        store=stores[0],
+        return_paths=["/mine"],
+        after="/mine",
+        session_lifetime=None,
+        expires_after=timedelta(minutes=5),
+    ),
+    APIRouter,
+)
+app.include_router(sign_in_routes, prefix="/sign-in")
+app.include_router(
+    onboarding_router(ev, store=stores[1], user_id=ev_energy_user, wait=timedelta(seconds=5)),
+    prefix="/connect",
+)
+
+
+@app.get("/connected")
+async def connected(evse_id: str, client: UserClientDep) -> bool:
+    devices = await wait_until_connected(client, "charger", [evse_id], max_requests=3)
+    return assert_type(devices, ConnectedDevices).is_complete
 
 
 @app.get("/vehicles/{vehicle_id}", response_model=None)
