@@ -79,6 +79,7 @@ def test_other_text_is_not_masked() -> None:
     assert scrub(text, [*encodings(APP_SECRET), ""]) == text
 
 
+@pytest.mark.matrix("spell")
 @pytest.mark.parametrize(
     ("method", "status"), [("basic", 400), ("form", 401), ("basic", 500), ("form", 429)]
 )

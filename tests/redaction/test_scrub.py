@@ -137,6 +137,7 @@ def test_secret_is_found_under_javascript_escapes(secret: str) -> None:
     assert scrub(f"you sent {units}.", encodings(secret)) == "you sent ***."
 
 
+@pytest.mark.matrix("write")
 @settings(max_examples=15)
 @example('"0000000')
 @example("0¡¡¡¡¡¡¡")
