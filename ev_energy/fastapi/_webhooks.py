@@ -100,6 +100,11 @@ class WebhookRouter(APIRouter):
             async with asyncio.timeout(self._timeout):
                 body = await _read_body(request)
         except TimeoutError:
+            _log.warning(
+                "the body of a webhook did not arrive within %g s: if this happens to all, look "
+                "for a middleware that reads the body and does not pass it on",
+                self._timeout,
+            )
             return Response(status_code=HTTPStatus.REQUEST_TIMEOUT, headers=_CLOSE)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)

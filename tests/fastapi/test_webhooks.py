@@ -145,7 +145,7 @@ async def test_large_body_is_refused_over_a_socket(handled: Handled) -> None:
     assert reply.startswith(b"HTTP/1.1 413 ")
 
 
-async def test_slow_body_is_given_up(handled: Handled) -> None:
+async def test_slow_body_is_given_up(handled: Handled, caplog: pytest.LogCaptureFixture) -> None:
     router = webhook_router(receiver_of(handled), timeout=timedelta(seconds=0.05))
     async with serve_app(app_of(router)) as url:
         host, port = url.removeprefix("http://").split(":")
@@ -155,6 +155,7 @@ async def test_slow_body_is_given_up(handled: Handled) -> None:
         writer.close()
     assert reply.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in reply.lower()
+    assert "did not arrive within 0.05 s" in caplog.text
 
 
 async def test_sender_that_hangs_up_does_no_harm(handled: Handled) -> None:
@@ -226,8 +227,8 @@ async def test_handler_that_fails_is_repeated(handled: Handled) -> None:
 async def test_application_waits_for_handlers_when_it_stops(handled: Handled) -> None:
     router = webhook_router(receiver_of(handled), timeout=timedelta(seconds=0.05))
     handled.gate.clear()
-    async with open_app(app_of(router)) as browser:
-        reply = await browser.post("/webhooks", content=BODY, headers=signed())
+    async with serve_app(app_of(router)) as url, httpx.AsyncClient() as browser:
+        reply = await browser.post(f"{url}/webhooks", content=BODY, headers=signed())
         asyncio.get_running_loop().call_later(0.05, handled.gate.set)
     assert (reply.status_code, handled.ids) == (503, ["one"])
 
