@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from datetime import timedelta
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -48,13 +47,13 @@ class BrowserCookie:
         return value if _VALUE.fullmatch(value) else None
 
     def set(
-        self, request: HTTPConnection, response: Response, value: str, lifetime: timedelta | None
+        self, request: HTTPConnection, response: Response, value: str, max_age: int | None
     ) -> None:
-        """Have the browser keep *value* for *lifetime*, or until it is closed."""
+        """Have the browser keep *value* for *max_age* seconds, or until it is closed."""
         response.set_cookie(
             self.name(request),
             value,
-            max_age=None if lifetime is None else int(lifetime.total_seconds()),
+            max_age=max_age,
             path="/",
             secure=is_secure(request),
             httponly=True,
@@ -63,7 +62,7 @@ class BrowserCookie:
 
     def delete(self, request: HTTPConnection, response: Response) -> None:
         """Have the browser delete the cookie."""
-        self.set(request, response, "", timedelta())
+        self.set(request, response, "", 0)
 
 
 def new_value() -> str:
@@ -74,13 +73,6 @@ def new_value() -> str:
 def digest(value: str) -> str:
     """Return a digest of a random value, which does not reveal it."""
     return hashlib.sha256(value.encode(errors="backslashreplace")).hexdigest()[:_DIGEST_LENGTH]
-
-
-def check_positive(**durations: timedelta) -> None:
-    """Raise ``ValueError`` that names the first argument which is not a positive duration."""
-    for name, duration in durations.items():
-        if duration <= timedelta():
-            raise ValueError(f"{name} must be positive, not {duration}")
 
 
 def is_secure(connection: HTTPConnection) -> bool:

@@ -27,7 +27,6 @@ BODIES = st.recursive(
 )
 
 
-@pytest.mark.fuzz
 @pytest.mark.parametrize(
     "write",
     [
@@ -59,7 +58,6 @@ QUERY = st.sampled_from(
 )
 
 
-@pytest.mark.fuzz
 @pytest.mark.parametrize(
     "path",
     ["/evses", "/users", "/evse_models", "/evses/{evse}/ocpp_logs", "/evse_onboarding"],
