@@ -38,14 +38,17 @@ def rows(settings: Settings) -> Iterator[Row]:
         _compile(url)
         costs: dict[str, Ratio] = {}
         pending = list(families().values())
+        if settings.quick:
+            pending = pending[:_GROUP_SIZE]
         while pending:
             group, pending = pending[:_GROUP_SIZE], pending[_GROUP_SIZE:]
             costs |= _measure(url, group, 1 if settings.quick else 5)
             for family in group:
                 yield _row(costs, family)
-        slowest = [name for what in _BASES for name in _by_cost(costs, what)[-_REMEASURED:]]
-        again = {name.split()[1] for name in slowest}
-        costs = _measure(url, (families()[name] for name in again), settings.rounds(15))
+        if not settings.quick:
+            slowest = [name for what in _BASES for name in _by_cost(costs, what)[-_REMEASURED:]]
+            again = {name.split()[1] for name in slowest}
+            costs = _measure(url, (families()[name] for name in again), 15)
     for what, label, target in (
         ("import", "the slowest family: import", None),
         ("reply", "the slowest family: first decoded reply", Target(1.15)),

@@ -72,9 +72,12 @@ AsyncCase = Callable[[], Awaitable[object]]
 
 
 def rounds(cases: Mapping[str, Case], count: int) -> Samples:
-    """Run every case once per round, in a different order each time, after an unmeasured round."""
+    """Run every case once per round, in a different order each time, after an unmeasured round.
+
+    A single round shows only that the cases run, so nothing precedes it.
+    """
     samples: dict[str, list[Sample]] = {name: [] for name in cases}
-    for number in range(-1, count):
+    for number in range(_first(count), count):
         for name in _order(cases, number):
             gc.collect()
             cpu, wall = time.process_time(), time.perf_counter()
@@ -87,7 +90,7 @@ def rounds(cases: Mapping[str, Case], count: int) -> Samples:
 async def async_rounds(cases: Mapping[str, AsyncCase], count: int) -> Samples:
     """Do the same as `rounds`, on the running event loop."""
     samples: dict[str, list[Sample]] = {name: [] for name in cases}
-    for number in range(-1, count):
+    for number in range(_first(count), count):
         for name in _order(cases, number):
             gc.collect()
             cpu, wall = time.process_time(), time.perf_counter()
@@ -95,6 +98,11 @@ async def async_rounds(cases: Mapping[str, AsyncCase], count: int) -> Samples:
             if number >= 0:
                 samples[name].append(_since(cpu, wall))
     return samples
+
+
+def _first(count: int) -> int:
+    """Return the number of the first of *count* rounds; that of the unmeasured round is -1."""
+    return -1 if count > 1 else 0
 
 
 def _order(cases: Mapping[str, object], number: int) -> list[str]:
@@ -182,7 +190,7 @@ def fresh(
     """
     codes = {"empty": "pass", **codes}
     samples: dict[str, list[Sample]] = {name: [] for name in codes}
-    for number in range(0 if warm else -1, count):
+    for number in range(0 if warm else _first(count), count):
         costs = {name: run_code(codes[name], path=path)[0] for name in _order(codes, number)}
         if number >= 0:  # the first round compiles
             for name, cpu in costs.items():

@@ -23,7 +23,6 @@ NAMES: Final = (
         "blocking",
         "inbox",
         "states",
-        "fastapi",
         "simulator",
     ),
     "leak",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from datetime import timedelta
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -47,13 +48,13 @@ class BrowserCookie:
         return value if _VALUE.fullmatch(value) else None
 
     def set(
-        self, request: HTTPConnection, response: Response, value: str, max_age: int | None
+        self, request: HTTPConnection, response: Response, value: str, lifetime: timedelta | None
     ) -> None:
-        """Have the browser keep *value* for *max_age* seconds, or until it is closed."""
+        """Have the browser keep *value* for *lifetime*, or until it is closed."""
         response.set_cookie(
             self.name(request),
             value,
-            max_age=max_age,
+            max_age=None if lifetime is None else int(lifetime.total_seconds()),
             path="/",
             secure=is_secure(request),
             httponly=True,
@@ -62,7 +63,7 @@ class BrowserCookie:
 
     def delete(self, request: HTTPConnection, response: Response) -> None:
         """Have the browser delete the cookie."""
-        self.set(request, response, "", 0)
+        self.set(request, response, "", timedelta())
 
 
 def new_value() -> str:
@@ -73,6 +74,13 @@ def new_value() -> str:
 def digest(value: str) -> str:
     """Return a digest of a random value, which does not reveal it."""
     return hashlib.sha256(value.encode(errors="backslashreplace")).hexdigest()[:_DIGEST_LENGTH]
+
+
+def check_positive(**durations: timedelta) -> None:
+    """Raise ``ValueError`` that names the first argument which is not a positive duration."""
+    for name, duration in durations.items():
+        if duration <= timedelta():
+            raise ValueError(f"{name} must be positive, not {duration}")
 
 
 def is_secure(connection: HTTPConnection) -> bool:

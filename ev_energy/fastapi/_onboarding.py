@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
@@ -24,12 +25,12 @@ from ev_energy._redaction.scrub import printable
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import EvEnergyError, TokenStoreError
 from ev_energy.fastapi._app import EvEnergy, NotSignedInError
-from ev_energy.fastapi._browser import BrowserCookie, digest, new_value
+from ev_energy.fastapi._browser import BrowserCookie, check_positive, digest, new_value
 from ev_energy.fastapi._pages import notice, redirect_to, reply_with
 from ev_energy.fastapi._problems import Problem
 from ev_energy.fastapi._return_paths import ReturnPaths
 from ev_energy.fastapi._sign_in import browser_cookie
-from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore
+from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, closing
 from ev_energy.fastapi._wait_until_connected import DeviceKind, wait_until_connected
 from ev_energy.models.onboarding import OnboardingLink
 
@@ -136,8 +137,8 @@ def onboarding_router(
     client_id: str | None = None,
     user_id: UserIdResolver | None = None,
     origin: str | None = None,
-    expires_after: float = 3600.0,
-    wait: float = 10.0,
+    expires_after: timedelta = timedelta(hours=1),
+    wait: timedelta = timedelta(seconds=10),
     max_requests: int = 30,
     clock: Callable[[], float] = REAL.now,
     monotonic: Callable[[], float] = REAL.monotonic,
@@ -165,8 +166,8 @@ def onboarding_router(
         origin: Scheme and host of the application for browsers, such as
             ``"https://app.example.com"``, which must be registered. By default those of the
             ``redirect_uri`` of ``sign_in``, or of the request.
-        expires_after: Seconds in which a device must be connected.
-        wait: Seconds to wait for the device before the reply.
+        expires_after: The time in which a device must be connected.
+        wait: The time to wait for the device before the reply.
         max_requests: How many requests one attempt may use for waiting, with all its waits.
         clock: Returns the time in seconds since 1970 (UTC).
         monotonic: Returns seconds that never go back.
@@ -175,9 +176,7 @@ def onboarding_router(
     Raises:
         ValueError: If an argument is not valid, or *client_id* is missing.
     """
-    for name, value in (("expires_after", expires_after), ("wait", wait)):
-        if not value > 0:
-            raise ValueError(f"{name} must be more than 0 seconds, not {value}")
+    check_positive(expires_after=expires_after, wait=wait)
     if max_requests < 1:
         raise ValueError(f"max_requests must be 1 or more, not {max_requests}")
     if client_id is None:
@@ -200,7 +199,7 @@ def onboarding_router(
         monotonic=monotonic,
         sleep=sleep,
     )
-    router = APIRouter(tags=["onboarding"])
+    router = APIRouter(tags=["onboarding"], lifespan=closing(routes.store))
     add = router.add_api_route
     documented: dict[str, Any] = {
         "methods": ["GET"],
@@ -223,8 +222,8 @@ class _OnboardingRoutes:
     user_id: UserIdResolver | None
     origin: str | None
     browser: BrowserCookie
-    expires_after: float
-    wait: float
+    expires_after: timedelta
+    wait: timedelta
     max_requests: int
     clock: Callable[[], float]
     monotonic: Callable[[], float]
@@ -317,7 +316,7 @@ class _OnboardingRoutes:
                 account=account,
                 user_id=user_id,
                 return_to=path,
-                expires_at=self.clock() + self.expires_after,
+                expires_at=self.clock() + self.expires_after.total_seconds(),
                 requests_left=self.max_requests,
             )
             await self._save(browser, attempt, started)
@@ -327,7 +326,7 @@ class _OnboardingRoutes:
         except ValueError:  # an id in the query
             return reply_with(request, _BAD_CHOICE, links)
         response = redirect_to(link.url)
-        self.browser.set(request, response, browser, int(self.expires_after))
+        self.browser.set(request, response, browser, self.expires_after)
         return response
 
     async def _user_id(self, request: Request, client: Client, account: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Self, cast
 from urllib.parse import quote
@@ -26,15 +27,21 @@ from ev_energy.errors import (
     TokenStoreError,
 )
 from ev_energy.fastapi._app import EvEnergy
-from ev_energy.fastapi._browser import BrowserCookie, digest, is_same_origin, is_secure, new_value
+from ev_energy.fastapi._browser import (
+    BrowserCookie,
+    check_positive,
+    digest,
+    is_same_origin,
+    is_secure,
+    new_value,
+)
 from ev_energy.fastapi._pages import TIMED_OUT, notice, redirect_to, reply_with
 from ev_energy.fastapi._problems import Problem
 from ev_energy.fastapi._return_paths import ReturnPaths, local_path
-from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore
+from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, closing
 from ev_energy.models._json import json_object
 
 _log: Final = logging.getLogger("ev_energy.fastapi")
-_MONTH: Final = 30 * 24 * 3600
 #: Characters of the longest ``state`` that is looked up; our own have 43.
 _MAX_STATE: Final = 200
 
@@ -104,9 +111,9 @@ def sign_in_router(
     return_paths: Sequence[str] = (),
     after: str = "/",
     after_sign_out: str = "/",
-    session_seconds: int | None = _MONTH,
-    expires_after: float = 600.0,
-    timeout: float = 20.0,
+    session_lifetime: timedelta | None = timedelta(days=30),
+    expires_after: timedelta = timedelta(minutes=10),
+    timeout: timedelta = timedelta(seconds=20),
     clock: Callable[[], float] = REAL.now,
 ) -> APIRouter:
     """Return a router with which users sign in to ev.energy and sign out.
@@ -125,15 +132,16 @@ def sign_in_router(
     Args:
         ev: The application, with ``sign_in``.
         store: Where sign-ins are kept until the browser returns. By default in memory, which
-            suffices for one process; several need a `RedisSignInStore`.
+            suffices for one process; several need a `RedisSignInStore`. Its connections are closed
+            when the application stops.
         return_paths: Paths to which the browser may return, such as ``"/chargers"``; with
             ``"/chargers/*"``, all paths below it. Any other *return_to* is refused.
         after: Where the browser returns without *return_to*; also allowed as *return_to*.
         after_sign_out: Where the browser is sent after signing out.
-        session_seconds: How long the browser keeps the cookie of a user, in seconds; None for until
-            it is closed.
-        expires_after: Seconds in which a sign-in must be completed.
-        timeout: Seconds for obtaining the token from ev.energy, or for revoking it.
+        session_lifetime: How long the browser keeps the cookie of a user; None for until it is
+            closed.
+        expires_after: The time in which a sign-in must be completed.
+        timeout: The time for obtaining the token from ev.energy, or for revoking it.
         clock: Returns the time in seconds since 1970 (UTC).
 
     Raises:
@@ -141,9 +149,9 @@ def sign_in_router(
     """
     if ev.sign_in is None:
         raise ValueError("ev has no sign_in: pass sign_in=AuthorizationCode(...) to EvEnergy")
-    for name, seconds in (("expires_after", expires_after), ("timeout", timeout)):
-        if not seconds > 0:
-            raise ValueError(f"{name} must be more than 0 seconds, not {seconds}")
+    if session_lifetime is not None:
+        check_positive(session_lifetime=session_lifetime)
+    check_positive(expires_after=expires_after, timeout=timeout)
     session = BrowserCookie("session", ev.sign_in.client_id)
     if ev.account is None:
         ev.account = SessionAccount(session)
@@ -157,12 +165,12 @@ def sign_in_router(
         browser=browser_cookie(ev.sign_in.client_id),
         session=session,
         names_users=isinstance(ev.account, SessionAccount),
-        session_seconds=session_seconds,
+        session_lifetime=session_lifetime,
         expires_after=expires_after,
         timeout=timeout,
         clock=clock,
     )
-    router = APIRouter(tags=["sign-in"])
+    router = APIRouter(tags=["sign-in"], lifespan=closing(routes.store))
     add = router.add_api_route
     documented: dict[str, Any] = {"response_class": Response, "status_code": HTTPStatus.SEE_OTHER}
     add("/start", routes.start, methods=["GET"], summary="Sign in to ev.energy", **documented)
@@ -244,9 +252,9 @@ class _SignInRoutes:
     session: BrowserCookie
     names_users: bool
     """Whether the cookie of a sign-in names the user, not the application."""
-    session_seconds: int | None
-    expires_after: float
-    timeout: float
+    session_lifetime: timedelta | None
+    expires_after: timedelta
+    timeout: timedelta
     clock: Callable[[], float]
 
     async def start(
@@ -269,7 +277,8 @@ class _SignInRoutes:
         authorization = self.credentials.start_authorization(
             base_url, allow_insecure=base_url.scheme == "http"
         )
-        pending = _Pending(authorization, path, account, self.clock() + self.expires_after)
+        ttl = self.expires_after.total_seconds()
+        pending = _Pending(authorization, path, account, self.clock() + ttl)
         # Tabs share the cookie, so that each of them can complete its own sign-in.
         browser = self.browser.read(request) or new_value()
         try:
@@ -277,12 +286,12 @@ class _SignInRoutes:
                 digest(browser),
                 digest(authorization.state),
                 pending.to_text(),
-                ttl=self.expires_after,
+                ttl=ttl,
             )
         except TokenStoreError as error:
             return reply_with(request, Problem.of(error))
         response = redirect_to(authorization.url)
-        self.browser.set(request, response, browser, int(self.expires_after))
+        self.browser.set(request, response, browser, self.expires_after)
         return response
 
     async def callback(self, request: Request) -> Response:
@@ -304,7 +313,7 @@ class _SignInRoutes:
             if account != pending.account:
                 return self._reply(request, _OTHER_USER, pending)
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(self.timeout.total_seconds()):
                 client = self.ev.client_for(account)
                 await client.sign_in(pending.request, f"?{request.url.query}")
         except TimeoutError:
@@ -315,7 +324,7 @@ class _SignInRoutes:
         response = redirect_to(self.return_paths.choose(pending.return_to) or self.after)
         if self.names_users:
             previous = self.session.read(request)
-            self.session.set(request, response, value, self.session_seconds)
+            self.session.set(request, response, value, self.session_lifetime)
             if previous is not None:  # its cookie is replaced: nobody could use its token
                 response.background = BackgroundTask(
                     self._sign_out_quietly, SessionAccount.of(previous)
@@ -330,7 +339,7 @@ class _SignInRoutes:
         response: Response = redirect_to(self.after_sign_out)
         if account:
             try:
-                async with asyncio.timeout(self.timeout):
+                async with asyncio.timeout(self.timeout.total_seconds()):
                     await self.ev.client_for(account).sign_out()
             except TimeoutError:
                 response = self._not_revoked(request, TIMED_OUT)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
 import attrs
@@ -94,6 +95,19 @@ class MemorySignInStore:
         if entries is not None and not entries:
             del self._browsers[browser]
         return None if entry is None or entry.expires_at <= self._clock() else entry.pending
+
+
+def closing(store: SignInStore) -> Callable[[object], AbstractAsyncContextManager[None]]:
+    """Return a lifespan that closes the connections of *store*, if it has any, at the end."""
+
+    @asynccontextmanager
+    async def lifespan(app: object) -> AsyncGenerator[None]:  # noqa: ARG001  (FastAPI passes it)
+        yield
+        close: Callable[[], Awaitable[None]] | None = getattr(store, "aclose", None)
+        if close is not None:
+            await close()
+
+    return lifespan
 
 
 def check_limits(per_browser: int, max_browsers: int) -> None:

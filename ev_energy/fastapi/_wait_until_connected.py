@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 import attrs
@@ -13,6 +14,7 @@ from ev_energy._client import Client
 from ev_energy._codec.text import id_text
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import NotFoundError
+from ev_energy.fastapi._browser import check_positive
 from ev_energy.models import EVSE, Vehicle, VehicleIntegrated
 from ev_energy.models._refs import Id
 
@@ -46,7 +48,7 @@ async def wait_until_connected(
     device_ids: Sequence[Id[EVSE] | Id[Vehicle]],
     *,
     user_id: str | None = None,
-    timeout: float = 10.0,
+    timeout: timedelta = timedelta(seconds=10),
     max_requests: int = 10,
     clock: Callable[[], float] = REAL.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -63,7 +65,7 @@ async def wait_until_connected(
             ``vehicle_uid``). They are not trusted: the API decides whether the user has them.
         user_id: The ev.energy id of the user. A device of another user counts as missing. Pass it
             if *client* may see devices of other users, as with client credentials.
-        timeout: Seconds to wait in all.
+        timeout: The time to wait in all.
         max_requests: The maximum number of calls.
         clock: Returns seconds that never go back.
         sleep: Waits for some seconds.
@@ -80,7 +82,7 @@ async def wait_until_connected(
     pending = list(dict.fromkeys(id_text("an item of device_ids", item) for item in items))
     refused: list[str] = []
     connected: list[EVSE | Vehicle] = []
-    deadline, pause, requests = clock() + timeout, _FIRST_PAUSE, 0
+    deadline, pause, requests = clock() + timeout.total_seconds(), _FIRST_PAUSE, 0
     while pending:
         for device_id in [*pending]:
             remaining = deadline - clock()
@@ -120,10 +122,9 @@ async def _get(
     return vehicle if vehicle.integrated == VehicleIntegrated.ACTIVE else None
 
 
-def _check_limits(kind: str, timeout: float, max_requests: int) -> None:
+def _check_limits(kind: str, timeout: timedelta, max_requests: int) -> None:
     if kind not in ("charger", "vehicle"):
         raise ValueError(f"kind must be 'charger' or 'vehicle', not {kind!r}")
-    if not timeout > 0:
-        raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
+    check_positive(timeout=timeout)
     if max_requests < 1:
         raise ValueError(f"max_requests must be 1 or more, not {max_requests}")

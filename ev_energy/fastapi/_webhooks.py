@@ -32,6 +32,8 @@ _log: Final = logging.getLogger("ev_energy.fastapi")
 
 #: Seconds that handlers get to finish when the application stops.
 _STOP_TIMEOUT: Final = 5.0
+#: Deliveries that are handled at once; more of them have to come again.
+_MAX_RUNNING: Final = 1000
 _CLOSE: Final = {"Connection": "close"}
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     400: {"description": "Not signed, too old, or not an event"},
@@ -108,8 +110,13 @@ class WebhookRouter(APIRouter):
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         if body is None:
             return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
+        return _response(await self._handle(body, request.headers, received))
+
+    async def _handle(self, body: bytes, headers: Headers, received: float) -> WebhookResponse:
+        if len(self._running) >= _MAX_RUNNING:
+            return _unavailable("too many deliveries are being handled")
         # A task of its own: it must finish although the sender hangs up or gets no answer in time.
-        task = asyncio.ensure_future(self._receive(body, request.headers))
+        task = asyncio.ensure_future(self._receive(body, headers))
         self._running[task] = received
         task.add_done_callback(self._forget)
         remaining = self._timeout - (self._monotonic() - received)
@@ -117,10 +124,10 @@ class WebhookRouter(APIRouter):
         if not task.done():
             self._late += 1
             _log.warning("a webhook is answered with 503: its handler needs too long")
-            return _response(_unavailable("the handler has not finished yet"))
+            return _unavailable("the handler has not finished yet")
         if task.cancelled():
-            return _response(_unavailable("the application is stopping"))
-        return _response(task.result())
+            return _unavailable("the application is stopping")
+        return task.result()
 
     def _forget(self, task: asyncio.Task[WebhookResponse]) -> None:
         del self._running[task]

@@ -26,7 +26,7 @@ BACK = "https://app.example.com/back"
 ODD = '/+"odd" é&='
 CODE, REFRESH, APP_SECRET = f"a-code{ODD}", f"a-refresh-token{ODD}", f"{SECRET}{ODD}"
 
-SHOWN = st.characters(codec="utf-8", exclude_categories=["C", "Z"])
+SHOWN = st.characters(exclude_categories=["C", "Z"])
 WORD = st.text(SHOWN, max_size=6)
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -79,6 +79,7 @@ def test_other_text_is_not_masked() -> None:
     assert scrub(text, [*encodings(APP_SECRET), ""]) == text
 
 
+@pytest.mark.matrix("spell")
 @pytest.mark.parametrize(
     ("method", "status"), [("basic", 400), ("form", 401), ("basic", 500), ("form", 429)]
 )

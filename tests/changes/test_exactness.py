@@ -57,15 +57,15 @@ async def test_stream_is_exact(name: str, examples: int) -> None:
             sweep_every=BRIEFLY.sweep_every,
         )
         treatment = attrs.evolve(treatment, days=1, per_day=15)
-    for seed in range(first_seed(name), first_seed(name) + examples):
-        checker = InvariantChecker()
-        result = await run(seed, attrs.evolve(plan, on_step=checker), treatment)
-        assert_exact(result, plan)
-        assert checker.steps > 100
-        assert result.kills > 0
+    seed = first_seed(name) + examples - 1
+    checker = InvariantChecker()
+    result = await run(seed, attrs.evolve(plan, on_step=checker), treatment)
+    assert_exact(result, plan)
+    assert checker.steps > 100
+    assert result.kills > 0
 
 
-@examples(fast=1, slow=4)
+@examples(fast=1, slow=2)
 async def test_stream_is_the_same_without_webhooks(examples: int) -> None:
     for seed in range(500, 500 + examples):
         found: list[dict[str, Any]] = []

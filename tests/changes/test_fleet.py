@@ -16,7 +16,6 @@ from ev_energy.changes import Change, Created, Ended, Gone, SubSessionStream, We
 from ev_energy.models import ChargingSubSession
 from ev_energy.simulator import UnreliableData
 from tests.helpers.changes.fleet import Fleet, receiving_webhooks, running_fleet
-from tests.helpers.tiers import examples
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -94,48 +93,44 @@ def differences(
     }
 
 
-@examples(fast=1, slow=2)
-async def test_stream_is_exact_although_the_simulator_misbehaves(examples: int) -> None:
-    days, vehicles = (1, 5) if examples == 1 else (5, 25)
-    for seed in range(examples):
-        async with running_fleet(vehicles=vehicles, seed=seed + 1, rate_limit=None) as fleet:
-            begin = fleet.now()
-            fleet.step = 10 * MINUTE
-            unreliable = UnreliableData(
-                late=0.1,
-                late_end=0.1,
-                withdrawn_end=0.05,
-                corrected=0.2,
-                deleted=0.02,
-                stale_reads=0.05,
-                fragile_cursors=True,
-                since=begin,
-            )
-            fleet.simulator.unreliable_data = unreliable
-            fleet.simulator.webhooks.misdeliver(
-                drop=0.3, duplicate=0.2, reorder=0.2, delay=0.2, max_delay=24 * HOUR
-            )
-            fleet.loss = 0.1
-            consumer = Consumer(
-                fleet, begin - 20 * HOUR, kill=0.04, freshness=HOUR, sweep=24 * HOUR
-            )
-            fleet.on_event = consumer.offer
-            async with receiving_webhooks(fleet):
-                await consumer.read_until(begin + timedelta(days=days))
-                fleet.on_event = None
-            consumer.kill = 0.0
-            # What was late is readable after 26 hours, and sweeps find it on the next day.
-            fleet.step = HOUR
-            await consumer.read_until(begin + timedelta(days=days + 4))
-            fleet.simulator.unreliable_data = attrs.evolve(unreliable, stale_reads=0.0)
-            await consumer.read_until(fleet.now() + 25 * HOUR)
-            truth = await fleet.truth(consumer.since)
-            # Corrections come up to 26 hours after the end, and are read within six.
-            found = differences(consumer.got, truth, fleet.now() - 36 * HOUR)
-            assert found == {"missing": [], "ghosts": [], "wrong": []}
-            assert consumer.kills > 0
-            assert fleet.events > 0
-            assert {"poll", "webhook"} <= {*consumer.vias}
+@pytest.mark.slow
+async def test_stream_is_exact_although_the_simulator_misbehaves() -> None:
+    async with running_fleet(vehicles=25, seed=1, rate_limit=None) as fleet:
+        begin = fleet.now()
+        fleet.step = 10 * MINUTE
+        unreliable = UnreliableData(
+            late=0.1,
+            late_end=0.1,
+            withdrawn_end=0.05,
+            corrected=0.2,
+            deleted=0.02,
+            stale_reads=0.05,
+            fragile_cursors=True,
+            since=begin,
+        )
+        fleet.simulator.unreliable_data = unreliable
+        fleet.simulator.webhooks.misdeliver(
+            drop=0.3, duplicate=0.2, reorder=0.2, delay=0.2, max_delay=24 * HOUR
+        )
+        fleet.loss = 0.1
+        consumer = Consumer(fleet, begin - 20 * HOUR, kill=0.04, freshness=HOUR, sweep=24 * HOUR)
+        fleet.on_event = consumer.offer
+        async with receiving_webhooks(fleet):
+            await consumer.read_until(begin + timedelta(days=5))
+            fleet.on_event = None
+        consumer.kill = 0.0
+        # What was late is readable after 26 hours, and sweeps find it on the next day.
+        fleet.step = HOUR
+        await consumer.read_until(begin + timedelta(days=9))
+        fleet.simulator.unreliable_data = attrs.evolve(unreliable, stale_reads=0.0)
+        await consumer.read_until(fleet.now() + 25 * HOUR)
+        truth = await fleet.truth(consumer.since)
+        # Corrections come up to 26 hours after the end, and are read within six.
+        found = differences(consumer.got, truth, fleet.now() - 36 * HOUR)
+        assert found == {"missing": [], "ghosts": [], "wrong": []}
+        assert consumer.kills > 0
+        assert fleet.events > 0
+        assert {"poll", "webhook"} <= {*consumer.vias}
 
 
 async def cost(

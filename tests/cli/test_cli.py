@@ -102,6 +102,7 @@ def test_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "demmo" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_operations_are_listed_as_text_and_as_json() -> None:
     listed = run("operations")
     assert (listed.returncode, listed.stderr) == (0, "")

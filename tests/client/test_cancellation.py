@@ -322,6 +322,7 @@ async def test_call_cancelled_at_any_wait_leaves_nothing_behind(
     assert number > 1, "the call did not wait"
 
 
+@pytest.mark.matrix("case", of=lambda case: case.act)
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_call_cancelled_after_any_turn_of_the_loop_leaves_nothing_behind(
     server: TasklessServer, case: Case

@@ -26,6 +26,7 @@ def test_long_names_are_reported_once_and_not_remembered(caplog) -> None:
     assert all(len(str(one)) < 500 and len(repr(one)) < 1000 for one in drifts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [10, 64, 65, 100_000])
 def test_memory_for_reported_names_is_bounded(length: int) -> None:
     logging.getLogger("ev_energy.drift").disabled = True

@@ -21,6 +21,7 @@ from ev_energy._codec.drift import Drift, DriftDetected, DriftKind, Reporter
 from ev_energy._codec.fields import fields_of, is_model, union_args
 from ev_energy.models._base import Model
 from tests.helpers.raw_replies import reply
+from tests.helpers.strategies import shape_of
 
 LONG = "0.1234567890123456789"
 MODULES = [import_module(f"{m.__name__}.{found.name}") for found in iter_modules(m.__path__)]
@@ -173,7 +174,7 @@ JSON = st.recursive(
 ) | st.sampled_from(["NaN", "sNaN", "Infinity"])
 
 
-@pytest.mark.matrix("cls", of=lambda cls: cls.__module__)
+@pytest.mark.matrix("cls", of=lambda cls: sorted(shape_of(cls)))
 @pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
 def test_decoded_models_can_be_compared_and_hashed(cls: type[Model]) -> None:
     names = sorted(fields_of(cls))

@@ -21,6 +21,7 @@ from ev_energy.models._enums import OpenEnum
 from tests.helpers.spec import corrections, description
 from tests.helpers.spec.compare import same, tree
 from tests.helpers.spec.replies import JSON, TEXTS, Replies, Style
+from tests.helpers.strategies import shape_of
 
 FOUND = description.from_facts()
 NAMES = sorted(
@@ -39,7 +40,7 @@ EXACT = [
 # Generated replies are large, and are printed after a failure only.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 some = settings(
-    max_examples=5,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     database=None,
@@ -48,8 +49,8 @@ some = settings(
 )
 many = settings(some, max_examples=300)
 models = pytest.mark.parametrize("name", NAMES)
-#: The fast tier tests the first model of each module.
-one_of_each_module = pytest.mark.matrix("name", of=lambda name: cls_of(name).__module__)
+#: The fast tier tests the first model of each shape.
+one_of_each_shape = pytest.mark.matrix("name", of=lambda name: sorted(shape_of(cls_of(name))))
 
 
 @cache
@@ -74,7 +75,7 @@ def strictly(data: Any, name: str) -> Any:
     return decode(json.dumps(data).encode(), cls_of(name), Reporter(strict=True))
 
 
-@one_of_each_module
+@one_of_each_shape
 @models
 @pytest.mark.parametrize("style", EXACT, ids=["some", "required", "all", "nulls"])
 def test_strict_and_lenient_decoders_give_equal_objects(name: str, style: Style) -> None:
@@ -93,7 +94,7 @@ def test_strict_and_lenient_decoders_give_equal_objects(name: str, style: Style)
     check()
 
 
-@one_of_each_module
+@one_of_each_shape
 @models
 def test_valid_spellings_of_times_and_numbers_are_no_deviation(name: str) -> None:
     @some
@@ -124,7 +125,7 @@ def test_time_of_any_precision_is_read_alike_by_both_decoders(
     assert abs(found.sampled_at - expected) <= dt.timedelta(seconds=1)
 
 
-@one_of_each_module
+@one_of_each_shape
 @models
 def test_unknown_fields_and_enum_values_are_read_alike_and_reported(name: str) -> None:
     @some
@@ -145,7 +146,7 @@ def test_unknown_fields_and_enum_values_are_read_alike_and_reported(name: str) -
     check()
 
 
-@one_of_each_module
+@one_of_each_shape
 @models
 def test_decoded_reply_survives_a_round_trip(name: str) -> None:
     @some
@@ -158,10 +159,10 @@ def test_decoded_reply_survives_a_round_trip(name: str) -> None:
     check()
 
 
-@one_of_each_module
+@one_of_each_shape
 @models
 def test_faulty_reply_is_read_without_loss(name: str) -> None:
-    @settings(some, max_examples=12)
+    @settings(some, max_examples=6)
     @given(replies(name, Style(faults=True, news=True, loose=True)))
     def check(data: dict[str, Any]) -> None:
         body = json.dumps(data).encode()
@@ -173,12 +174,12 @@ def test_faulty_reply_is_read_without_loss(name: str) -> None:
     check()
 
 
-@one_of_each_module
+@one_of_each_shape
 @models
 def test_json_object_is_read_without_loss(name: str) -> None:
     keys = st.sampled_from(sorted(fields_of(cls_of(name)))) | TEXTS
 
-    @settings(some, max_examples=12)
+    @settings(some, max_examples=6)
     @given(st.dictionaries(keys, JSON, max_size=6))
     def check(data: dict[str, Any]) -> None:
         found = decode(json.dumps(data).encode(), cls_of(name), Reporter())
@@ -187,7 +188,7 @@ def test_json_object_is_read_without_loss(name: str) -> None:
     check()
 
 
-@one_of_each_module
+@one_of_each_shape
 @models
 def test_bad_item_does_not_affect_other_items_of_the_page(name: str) -> None:
     good = replies(name, Style())

@@ -13,7 +13,7 @@ from ev_energy._operations import Operation
 from ev_energy.models._base import Model
 from ev_energy_sync import Client
 from tests.helpers.spec import corrections, legal
-from tests.helpers.spec.calls import TABLE, call, described
+from tests.helpers.spec.calls import TABLE, call, described, kind_of_reply
 from tests.helpers.spec.description import Described, Description
 from tests.helpers.spec.operation_server import OperationServer, success_of
 from tests.helpers.spec.wire import Wire
@@ -51,7 +51,7 @@ def schema_of(operation: Operation, there: Described) -> Any:
     return reply["content"]["application/json"]["schema"]
 
 
-@pytest.mark.matrix("operation", of=lambda operation: operation.call.split(".")[0])
+@pytest.mark.matrix("operation", of=kind_of_reply)
 @with_results
 def test_strict_client_reads_and_writes_every_valid_reply(
     spec: Description, server: Sender, client: Client, operation: Operation

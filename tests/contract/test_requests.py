@@ -148,7 +148,7 @@ def _query(there: Described) -> list[tuple[str, Any]]:
     return [(name, p) for (place, name), p in there.parameters.items() if place == "query"]
 
 
-@examples(fast=4, slow=20)
+@examples(fast=3, slow=8)
 @ids
 def test_call_sends_exactly_the_described_request(
     spec: Description,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import attrs
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from ev_energy import AuthorizationCode
@@ -22,23 +20,8 @@ from ev_energy.fastapi import (
     sign_in_router,
 )
 from ev_energy.simulator import Clock, Simulator
+from tests.helpers.fastapi_apps import serve_app
 from tests.helpers.html_browser import HtmlBrowser, Page, open_browser
-
-
-@asynccontextmanager
-async def serve(app: FastAPI, listener: socket.socket, **options: Any) -> AsyncIterator[str]:
-    """Serve *app* with uvicorn in this event loop, and yield its origin."""
-    config = uvicorn.Config(app, log_level="warning", lifespan="on", ws="none", **options)
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started:
-            assert not task.done(), "uvicorn ended before it started"
-            await asyncio.sleep(0.002)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 def new_listener() -> socket.socket:
@@ -160,7 +143,7 @@ async def start_app() -> AsyncIterator[StartApp]:
             if configure is not None:
                 configure(app, ev)
             origin = await stack.enter_async_context(
-                serve(app, listener, **(uvicorn_options or {}))
+                serve_app(app, sockets=[listener], **(uvicorn_options or {}))
             )
             return WebApp(origin, sim, ev, lambda: stack.enter_async_context(open_browser()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,7 +15,8 @@ from fastapi import FastAPI
 from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget
 from ev_energy.fastapi import EvEnergy, MemorySignInStore, RedisSignInStore, onboarding_router
 from ev_energy.simulator import Simulator
-from tests.fastapi.conftest import HTML, StartApp, WebApp, new_listener, open_page, serve
+from tests.fastapi.conftest import HTML, StartApp, WebApp, new_listener, open_page
+from tests.helpers.fastapi_apps import serve_app
 from tests.helpers.html_browser import HtmlBrowser, Page, open_browser
 from tests.helpers.redis_server import PrivateRedis
 
@@ -161,7 +163,7 @@ async def test_cancelling_is_explained(start_onboarding: StartOnboarding) -> Non
 
 
 async def test_attempt_expires(start_onboarding: StartOnboarding) -> None:
-    web, browser = await start_onboarding(options={"expires_after": 600})
+    web, browser = await start_onboarding(options={"expires_after": timedelta(minutes=10)})
     back = await enter_serial(browser, await start_charger(web, browser))
     web.sim.clock.advance(seconds=600)
     page = await open_page(browser, back)
@@ -342,8 +344,10 @@ async def test_application_acts_for_its_users(simulator: Simulator) -> None:
             base_url=simulator.base_url,
         )
         app = FastAPI(lifespan=ev.lifespan)
-        app.include_router(onboarding_router(ev, client_id=client_id, wait=0.01))
-        async with serve(app, listener), open_browser() as browser:
+        app.include_router(
+            onboarding_router(ev, client_id=client_id, wait=timedelta(milliseconds=10))
+        )
+        async with serve_app(app, sockets=[listener]), open_browser() as browser:
             browser.session.headers["Accept"] = HTML
             url = (await open_page(browser, f"{origin}/charger")).location
             assert url is not None
@@ -364,7 +368,8 @@ def test_settings_are_checked() -> None:
     app = AuthorizationCode(client_id="a", client_secret="b", redirect_uri="https://a.example/b")
     ev = EvEnergy(sign_in=app, budget=MemoryBudget())
     bad: list[dict[str, Any]] = [
-        {"after": "x"}, {"return_paths": ["//x"]}, {"expires_after": 0}, {"wait": 0},
+        {"after": "x"}, {"return_paths": ["//x"]}, {"expires_after": timedelta()},
+        {"wait": timedelta()},
         {"max_requests": 0}, {"origin": "https://a.example/"}, {"origin": "a.example"},
         {"origin": "https://a.example?x"}, {"origin": "ftp://a.example"},
     ]  # fmt: skip

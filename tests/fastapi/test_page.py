@@ -7,7 +7,9 @@ import re
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from ev_energy import Client
@@ -16,6 +18,7 @@ from ev_energy.simulator import Simulator
 from ev_energy.webhooks import Webhook
 from tests.docs.test_docs import EVENT
 from tests.helpers.fastapi_apps import open_app
+from tests.helpers.html_browser import open_browser
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "fastapi.md").read_text(encoding="utf-8")
@@ -44,7 +47,7 @@ def run(mark: str) -> dict[str, Any]:
     """Run the program of the page that has *mark* in it, and return its names."""
     (program,) = (one for one in PROGRAMS if mark in one)
     names: dict[str, Any] = {"__name__": "page"}
-    exec(compile(program, "docs/fastapi.md", "exec", dont_inherit=True), names)
+    exec(compile(program, "docs/fastapi.md", "exec"), names)
     return names
 
 
@@ -79,25 +82,46 @@ async def test_own_lifespan_and_override_work(environment: None) -> None:
         assert (await browser.get("/is-test")).json() is True
 
 
-async def test_models_are_responses_and_bodies(environment: None, client: Client) -> None:
-    evse = await client.evses.list().first()
-    assert evse is not None
-    assert evse.user is not None
-    location = {"address_1": "1 High St", "city": "Ely", "postal_code": "CB7", "country_code": "GB"}
-    async with open_app(run("class Charger(BaseModel)")["app"]) as browser:
-        locked = (await browser.get("/chargers", params={"lock_mode": "LOCKED"})).json()
-        every = (await browser.get("/chargers")).json()
-        one = (await browser.get(f"/chargers/{evse.id}")).json()
-        user = (await browser.put(f"/users/{evse.user.id}/location", json=location)).json()
-        wrong = await browser.put(f"/users/{evse.user.id}/location", json={"cty": "Ely"})
-        export = (await browser.get("/export")).json()
-    assert every
-    assert [row for row in every if row["lock_mode"] == "LOCKED"] == locked
-    assert every[0]["model"]["name"]
-    assert one["owner"] == evse.user.url
-    assert user["default_location"]["city"] == "Ely"
-    assert (wrong.status_code, wrong.json()["detail"][0]["loc"]) == (422, ["body", "cty"])
-    assert export[0] == evse.to_dict()
+async def test_user_signs_in_to_the_program(
+    environment: None, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callback = "https://app.example.com/sign-in/callback"
+    client_id, client_secret = simulator.add_application(redirect_uris=[callback])
+    monkeypatch.setenv("EV_ENERGY_CLIENT_ID", client_id)
+    monkeypatch.setenv("EV_ENERGY_CLIENT_SECRET", client_secret)
+    app = run("sign_in_router(ev, store=RedisSignInStore")["app"]
+    async with open_app(app) as browser, open_browser() as at_the_simulator:
+        browser.base_url = httpx.URL("https://app.example.com")
+        start = await browser.get("/sign-in/start?return_to=/chargers")
+        page = await at_the_simulator.open(start.headers["location"])
+        (email, *_) = (text for name, text in page.forms[1].fields if name == "email")
+        await at_the_simulator.press("Log in", email=email, password="any")
+        page = await at_the_simulator.press("Allow")
+        assert page.location is not None
+        back = await browser.get(page.location)
+        assert back.headers["location"] == "/chargers"
+        assert (await browser.get("/chargers")).json()[0].startswith("evse")
+        origin = {"origin": "https://app.example.com"}
+        assert (await browser.post("/sign-in/sign-out", headers=origin)).status_code == 303
+        assert (await browser.get("/chargers")).status_code == 401
+
+
+async def test_charger_is_connected_to_the_program(
+    environment: None, simulator: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client_id, secret = simulator.add_application(redirect_uris=["https://app.example.com/"])
+    monkeypatch.setenv("EV_ENERGY_CLIENT_ID", client_id)
+    monkeypatch.setenv("EV_ENERGY_CLIENT_SECRET", secret)
+    monkeypatch.setenv("EV_ENERGY_USER_ID", simulator.user_id)
+    app = run("onboarding = onboarding_router")["app"]
+    async with open_app(app) as browser:
+        browser.base_url = httpx.URL("https://app.example.com")
+        start = await browser.get("/connect/charger?return_to=/chargers")
+        assert simulator.user_id in start.headers["location"]
+        query = parse_qs(urlsplit(start.headers["location"]).query)
+        evse = await anext(e async for e in client.acting_for(simulator.user_id).evses.list())
+        back = await browser.get(f"{query['redirect_uri'][0]}?evse_uid={evse.id}")
+    assert back.headers["location"] == f"/chargers?evse_id={evse.id}"
 
 
 async def test_own_handler_of_errors_redirects_browsers(environment: None) -> None:

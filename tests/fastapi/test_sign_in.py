@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -157,7 +158,7 @@ async def test_tabs_can_sign_in_at_the_same_time(
 
 
 async def test_sign_in_expires(start_app: StartApp) -> None:
-    web = await start_app(expires_after=600)
+    web = await start_app(expires_after=timedelta(minutes=10))
     browser = await web.browser()
     url = await web.start(browser)
     web.sim.clock.advance(seconds=600)
@@ -259,6 +260,20 @@ async def test_cookies_on_http(start_app: StartApp) -> None:
     flags = found["httponly"], found["samesite"], found["path"], found["domain"], found["secure"]
     assert flags == (True, "lax", "/", "", "")
     assert found["max-age"] == "600"
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "max_age"), [(timedelta(days=1), "86400"), (None, "")], ids=str
+)
+async def test_session_cookie_lasts_as_configured(
+    start_app: StartApp, lifetime: timedelta | None, max_age: str
+) -> None:
+    web = await start_app(session_lifetime=lifetime)
+    browser = await web.browser()
+    callback = await web.consent(browser, await web.start(browser))
+    async with browser.session.get(callback, allow_redirects=False) as response:
+        [found] = [morsel for name, morsel in response.cookies.items() if "session" in name]
+    assert (found["max-age"], found["httponly"], found["samesite"]) == (max_age, True, "lax")
 
 
 @pytest.mark.parametrize("trusted", [False, True])
@@ -393,7 +408,7 @@ async def test_outage_during_the_callback_is_explained(
 
 
 async def test_server_that_hangs_is_not_waited_for(start_app: StartApp) -> None:
-    web = await start_app(timeout=0.05)
+    web = await start_app(timeout=timedelta(milliseconds=50))
     browser = await web.browser()
     callback = await web.consent(browser, await web.start(browser))
     web.sim.faults.add("hang", operation="token")
@@ -502,7 +517,8 @@ async def test_settings_are_checked(start_app: StartApp) -> None:
     bad: list[dict[str, Any]] = [
         {"after": "https://a.example"}, {"after": "//a.example"}, {"after_sign_out": "a"},
         {"return_paths": ["a"]}, {"return_paths": ["*"]}, {"return_paths": ["/a/../*"]},
-        {"expires_after": 0}, {"timeout": -1},
+        {"expires_after": timedelta()}, {"timeout": timedelta(-1)},
+        {"session_lifetime": timedelta()},
     ]  # fmt: skip
     for settings in bad:
         with pytest.raises(ValueError, match=next(iter(settings))):

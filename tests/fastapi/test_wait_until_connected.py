@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -34,13 +35,20 @@ async def test_vehicle_must_be_integrated(
     client: Client, simulator: Simulator, time: FakeWait
 ) -> None:
     [inactive, *_] = [v.id async for v in client.vehicles.list() if v.integrated != "ACTIVE"]
-    found = await wait_until_connected(client, "vehicle", [inactive], timeout=2, **waiting(time))
+    found = await wait_until_connected(
+        client, "vehicle", [inactive], timeout=timedelta(seconds=2), **waiting(time)
+    )
     assert (found.missing, found.connected, time.pauses) == ((inactive,), (), [0.5, 1.0])
 
 
 async def test_time_is_bounded(client: Client, time: FakeWait) -> None:
     found = await wait_until_connected(
-        client, "charger", ["unknown"], timeout=30, max_requests=99, **waiting(time)
+        client,
+        "charger",
+        ["unknown"],
+        timeout=timedelta(seconds=30),
+        max_requests=99,
+        **waiting(time),
     )
     assert time.pauses == [0.5, 1, 2, 4, 5, 5, 5, 5]
     assert (found.missing, found.requests) == (("unknown",), 9)
@@ -61,7 +69,12 @@ async def test_slow_replies_use_up_the_time(client: Client, time: FakeWait) -> N
         return time.now
 
     found = await wait_until_connected(
-        client, "charger", ["a", "b", "c"], timeout=10, clock=clock, sleep=time.sleep
+        client,
+        "charger",
+        ["a", "b", "c"],
+        timeout=timedelta(seconds=10),
+        clock=clock,
+        sleep=time.sleep,
     )
     assert (found.requests, found.missing) == (3, ("a", "b", "c"))
 
@@ -92,7 +105,7 @@ async def test_exhausted_budget_is_an_error_at_once(simulator: Simulator, time: 
     ("change", "error", "message"),
     [
         ({"kind": "battery"}, ValueError, "kind must be 'charger' or 'vehicle', not 'battery'"),
-        ({"timeout": 0}, ValueError, "timeout must be more than 0"),
+        ({"timeout": timedelta()}, ValueError, "timeout must be positive"),
         ({"max_requests": 0}, ValueError, "max_requests must be 1 or more"),
         ({"device_ids": "evse01"}, TypeError, "device_ids"),
         ({"device_ids": ["a/b"]}, ValueError, "an item of device_ids"),

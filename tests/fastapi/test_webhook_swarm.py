@@ -75,9 +75,9 @@ class Swarm:
                 await asyncio.sleep(0.02)
 
     async def kill_one(self) -> None:
-        """Kill a worker that is receiving a delivery, and wait for its successor."""
+        """Kill a worker while it handles a delivery."""
         async with asyncio.timeout(60):
-            while not (busy := [pid for pid in self.members("workers") if self._held(pid)]):
+            while not (busy := [pid for pid in self.members("workers") if self._running(pid)]):
                 await asyncio.sleep(0.001)
         pid = self._luck.choice(sorted(busy))
         os.kill(int(pid), signal.SIGKILL)
@@ -89,8 +89,8 @@ class Swarm:
         self.kills += 1
         self._redis.srem(f"{self._prefix}:workers", pid)
 
-    def _held(self, pid: str) -> int:
-        return int(self._redis.scard(f"{self._prefix}:held:{pid}"))
+    def _running(self, pid: str) -> int:
+        return int(self._redis.scard(f"{self._prefix}:running:{pid}"))
 
     async def send(self, simulator: Simulator, count: int, kills: int) -> None:
         """Send *count* new messages, and kill workers meanwhile."""

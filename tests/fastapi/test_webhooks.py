@@ -196,6 +196,24 @@ async def test_late_handler_goes_on_and_is_found_done(
     assert "its handler needs too long" in caplog.text
 
 
+async def test_handlers_that_hang_are_bounded(
+    handled: Handled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ev_energy.fastapi._webhooks._MAX_RUNNING", 2)
+    router = webhook_router(receiver_of(handled), timeout=timedelta(seconds=0.01))
+    handled.gate.clear()
+    async with open_app(app_of(router)) as browser:
+        replies = [
+            await browser.post("/webhooks", content=BODY, headers=signed(f"msg_{number}"))
+            for number in range(4)
+        ]
+        assert router.status().running == 2
+        handled.gate.set()
+    assert [reply.status_code for reply in replies] == [503] * 4
+    assert sorted(handled.ids) == ["msg_0", "msg_1"]
+    assert replies[3].text == "too many deliveries are being handled"
+
+
 async def test_handler_that_fails_is_repeated(handled: Handled) -> None:
     handled.error = OSError("database")
     async with open_app(app_of(webhook_router(receiver_of(handled)))) as browser:

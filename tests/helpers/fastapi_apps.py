@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,11 +28,13 @@ async def open_app(app: FastAPI, **options: Any) -> AsyncIterator[httpx.AsyncCli
 
 
 @asynccontextmanager
-async def serve_app(app: Any, **options: Any) -> AsyncIterator[str]:
+async def serve_app(
+    app: Any, *, sockets: list[socket.socket] | None = None, **options: Any
+) -> AsyncIterator[str]:
     """Run *app* in uvicorn, in this event loop, and yield its URL."""
     config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", **options)
     server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
+    running = asyncio.create_task(server.serve(sockets))
     while not server.started:
         assert not running.done(), "the server has not started"
         await asyncio.sleep(0.005)

@@ -10,6 +10,7 @@ import decimal
 import json
 import os
 import pickle
+import re
 import types
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Annotated, Any, Union, get_args, get_origin
 
+import attrs
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
@@ -37,6 +39,15 @@ fuzzed = settings(
 
 _exports: list[Any] = [getattr(ev_energy.models, name) for name in dir(ev_energy.models)]
 MODELS: list[type[Model]] = [value for value in _exports if is_model(value) and value is not Model]
+
+_PARTS = frozenset({"Ref", "tuple", "Instant"})
+
+
+def shape_of(model: type[Model]) -> frozenset[str]:
+    """Return which of links, lists and times *model* has; each has its own path in the decoders."""
+    annotations = " ".join(str(attribute.type) for attribute in attrs.fields(model))
+    return _PARTS.intersection(re.findall(r"\w+", annotations))
+
 
 NUMBERS = st.one_of(
     st.integers(-5, 5),

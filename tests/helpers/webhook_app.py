@@ -2,8 +2,8 @@
 
 The environment has ``REDIS_URL``, ``PREFIX`` and ``SECRET``. Keys in Redis, after the prefix:
 ``workers`` has the process ids of workers that have started, ``held:PID`` the deliveries that a
-worker is receiving, ``calls`` the number of handlers that ran for each delivery, and ``effects``
-the deliveries whose handler has had its effect.
+worker is receiving, ``running:PID`` those that it is handling, ``calls`` the number of handlers
+that ran for each delivery, and ``effects`` the deliveries whose handler has had its effect.
 """
 
 from __future__ import annotations
@@ -53,9 +53,14 @@ class HoldingReceiver(WebhookReceiver):
 
 async def handle(event: Event, delivery: Delivery) -> None:
     """Take a moment, and have an effect in Redis."""
-    await redis.hincrby(f"{PREFIX}:calls", delivery.id, 1)
-    await asyncio.sleep(luck.random() / 100)
-    await redis.sadd(f"{PREFIX}:effects", delivery.id)
+    running = f"{PREFIX}:running:{PID}"
+    async with redis.pipeline() as pipeline:
+        pipeline.hincrby(f"{PREFIX}:calls", delivery.id, 1)
+        await pipeline.sadd(running, delivery.id).execute()
+    await asyncio.sleep(luck.random() / 20)
+    async with redis.pipeline() as pipeline:
+        pipeline.sadd(f"{PREFIX}:effects", delivery.id)
+        await pipeline.srem(running, delivery.id).execute()
 
 
 inbox = Inbox(RedisInboxStore(URL, prefix=PREFIX), lease=timedelta(seconds=LEASE))

@@ -33,7 +33,7 @@ JSON = st.recursive(
     max_leaves=20,
 )
 SLOW = settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,

@@ -93,6 +93,7 @@ BLOCKING = {
 }
 
 
+@pytest.mark.matrix("case")
 @pytest.mark.parametrize("order", ["first", "last"])
 @pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", BLOCKING)
@@ -106,6 +107,7 @@ def test_blocking_call_at_exit_is_answered(case: str, loop: str, order: str, por
         assert found == "one"
 
 
+@pytest.mark.matrix("when")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("when", ["before", "at exit"])
 def test_async_call_at_exit_is_answered_or_fails_as_not_sent(

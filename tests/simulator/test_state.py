@@ -192,7 +192,7 @@ async def _use_refresh_tokens(caller: Caller) -> list[Any]:
 
 # One example asks a few hundred times, so shrinking one that fails would take for ever.
 @pytest.mark.fuzz
-@settings(max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=4, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.lists(st.tuples(st.sampled_from(WRITES), st.integers(0, 10_000)), max_size=12))
 def test_state_after_any_writes_is_the_same_when_resumed(writes: Any) -> None:
     async def round_trip(path: Path) -> None:

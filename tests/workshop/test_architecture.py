@@ -162,7 +162,8 @@ def _placed(node: ast.AST, place: str) -> Iterator[tuple[ast.Import | ast.Import
     elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         place = "checking"
     for child in ast.iter_child_nodes(node):
-        yield from _placed(child, place)
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _placed(child, place)
 
 
 def _names(node: ast.Import | ast.ImportFrom, known: set[str]) -> Iterator[tuple[str, str]]:

@@ -135,11 +135,31 @@ EXAMPLE: Final = tuple(_example())
 
 
 class Copy:
-    """A copy of the repository."""
+    """A copy of the repository.
+
+    Tests share it: in a new one, each would compile all packages and tests again.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         shutil.copytree(ROOT, root, ignore=_NOT_COPIED)
+        self._written = self._when_written()
+
+    def _when_written(self) -> dict[Path, tuple[int, int]]:
+        """Return time and size of each file."""
+        files = (Path(folder, name) for folder, _, names in os.walk(self.root) for name in names)
+        caches = {"__pycache__", ".hypothesis"}
+        status = {path: path.stat() for path in files if caches.isdisjoint(path.parts)}
+        return {path: (found.st_mtime_ns, found.st_size) for path, found in status.items()}
+
+    def restore(self) -> None:
+        """Undo all changes of files."""
+        now = self._when_written()
+        for path in now.keys() - self._written.keys():
+            path.unlink()
+        for path, written in self._written.items():
+            if now.get(path) != written:
+                shutil.copy2(ROOT / path.relative_to(self.root), path)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run Python with *command* in the copy, with the packages of the copy."""
@@ -176,16 +196,21 @@ def in_a_copy(test: Callable[..., None]) -> Callable[..., None]:
         pytest.mark.slow,
         # Most of the time goes into starting interpreters; on a busy machine that takes long.
         pytest.mark.timeout(900),
-        pytest.mark.shows_secrets("files", reason="the copy has the tests' made-up secrets"),
     )
     for mark in marks:
         test = mark(test)
     return test
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(tmp_path_factory.mktemp("repository") / "copy")
+
+
 @pytest.fixture
-def copy(tmp_path: Path) -> Copy:
-    return Copy(tmp_path / "copy")
+def copy(shared: Copy) -> Iterator[Copy]:
+    yield shared
+    shared.restore()
 
 
 #: The tests that notice what is missing.

@@ -12,6 +12,12 @@ from tests.helpers.spec.description import Described, Description
 TABLE = operation_table()
 
 
+def kind_of_reply(operation: Operation) -> tuple[object, ...]:
+    """Return what selects the path of a reply through the client, except for its model."""
+    wrapped, expandable = operation.envelope_key is not None, bool(operation.expand)
+    return operation.kind, wrapped, expandable, operation.paginated
+
+
 def described(spec: Description, operation: Operation) -> Described:
     return spec.operation(operation.method, operation.path)
 

@@ -257,7 +257,7 @@ def test_pages_hold_each_item_once_while_time_advances(
 
 
 @pytest.mark.fuzz
-@unhurried
+@settings(parent=unhurried, max_examples=4)
 @given(action_lists, seeds)
 def test_charging_depends_on_the_seed_and_changes_only(
     history: list[tuple[str, int]], seed: int

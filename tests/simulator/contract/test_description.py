@@ -127,6 +127,7 @@ def test_all_linked_resources_conform(spec: Description) -> None:
     assert reports == []
 
 
+@pytest.mark.slow
 @reads
 def test_every_read_supports_every_expansion(
     bench: Bench, calls: Calls, operation: Described, key: Key, call: Call
@@ -212,6 +213,7 @@ def test_missing_or_invalid_token_is_a_401(bench: Bench, operation: Described, c
             assert answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.slow
 @every
 def test_unknown_resource_is_a_404(
     bench: Bench, operation: Described, key: Key, call: Call

@@ -41,7 +41,7 @@ Key = tuple[str, str]
 
 pytestmark = pytest.mark.schemathesis
 
-EXAMPLES = int(os.environ.get("EV_ENERGY_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("EV_ENERGY_EXAMPLES", "2"))
 #: Boundary requests of each sort; with fewer, those of some operations all fail.
 MAX_EDGES = 16
 CHECKS = [

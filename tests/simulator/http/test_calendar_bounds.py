@@ -73,7 +73,7 @@ async def small(start: Any) -> Any:
     return await start(vehicles=6, rate_limit=None)
 
 
-@pytest.mark.matrix("template", of=lambda template: template.split("/")[1])
+@pytest.mark.matrix
 @pytest.mark.parametrize("template", [one for one in TEMPLATES if queries(one)])
 async def test_extreme_instant_in_a_query_gets_a_page_or_a_4xx(small: Any, template: str) -> None:
     path, _ = await path_of(small, template)

@@ -27,6 +27,7 @@ BODIES = st.recursive(
 )
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(
     "write",
     [
@@ -58,6 +59,7 @@ QUERY = st.sampled_from(
 )
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(
     "path",
     ["/evses", "/users", "/evse_models", "/evses/{evse}/ocpp_logs", "/evse_onboarding"],

@@ -25,11 +25,10 @@ async def capped_sub_session(api: Any) -> dict[str, Any]:
     """Return a sub-session whose measured energy exceeds what it can have been, and is capped."""
     for sub in await all_items(api, "/charging_sub_sessions?is_finished=true&page_size=100"):
         flags = (await part(api, sub, "flags"))["flags"]
+        if not any(flag["name"] == "ENERGY_OVER_DELIVERY" for flag in flags):
+            continue
         uncapped = (await part(api, sub, "debug_metadata"))["uncapped_energy_delivered_watt_hours"]
-        if (
-            any(flag["name"] == "ENERGY_OVER_DELIVERY" for flag in flags)
-            and (uncapped or 0) > sub["energy_delivered_watt_hours"]
-        ):
+        if (uncapped or 0) > sub["energy_delivered_watt_hours"]:
             return sub
     raise AssertionError("no sub-session is capped")
 

@@ -441,7 +441,7 @@ async def test_reset_makes_data_reliable(api: Any) -> None:
 _PROBABILITIES = st.sampled_from([0.0, 0.3, 1.0])
 
 
-@examples(fast=10, slow=300)
+@examples(fast=5, slow=100)
 def test_shown_states_agree_with_the_charging(examples: int) -> None:
     """What is shown at any time is what was, or becomes, true."""
 

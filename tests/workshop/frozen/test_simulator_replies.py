@@ -14,17 +14,11 @@ from tests.workshop.frozen.simulator_reads import contract
 from tests.workshop.frozen.simulator_replies import Track
 
 _TRACKS: Final = simulator_replies.recorded()
-#: Those that take long, or send the same requests to another world.
-_SLOW: Final = {"clock-change-reads", "clock-change-writes", "summer-reads", "winter-reads"}
-_PARAMETERS: Final = [
-    pytest.param(track, id=track.name, marks=[pytest.mark.slow] if track.name in _SLOW else [])
-    for track in _TRACKS
-]
 _SHOWN: Final = 20
 
 
-@pytest.mark.matrix
-@pytest.mark.parametrize("track", _PARAMETERS)
+@pytest.mark.slow
+@pytest.mark.parametrize("track", _TRACKS, ids=lambda track: track.name)
 def test_replies_are_those_on_record(track: Track) -> None:
     changed = asyncio.run(simulator_replies.replayed(track))
     shown = "\n".join(changed[:_SHOWN])

@@ -5,31 +5,36 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Annotated, Any, assert_type
+from typing import Any, assert_type
 
-from fastapi import APIRouter, Body, FastAPI
-from pydantic import BaseModel, TypeAdapter
+from fastapi import APIRouter, FastAPI
 from starlette.requests import HTTPConnection
 
-from ev_energy import AuthorizationCode, Client, ClientCredentials, Ref
+from ev_energy import AuthorizationCode, Client, ClientCredentials
 from ev_energy.auth import TokenState
 from ev_energy.changes import MemoryEventQueue
 from ev_energy.errors import ClientClosedError
 from ev_energy.fastapi import (
     ClientDep,
     ClientSettings,
+    ConnectedDevices,
     EvEnergy,
-    EvEnergyResponse,
+    MemorySignInStore,
     Problem,
+    RedisSignInStore,
+    SignInStore,
     UserClientDep,
     WebhookRouter,
     add_exception_handlers,
     get_client,
     get_user_client,
     health_router,
+    onboarding_router,
+    sign_in_router,
+    wait_until_connected,
     webhook_router,
 )
-from ev_energy.models import EVSE, EVSELockMode, LocationWrite, User, Vehicle
+from ev_energy.models import Vehicle
 from ev_energy.webhooks import Delivery, Event, EventRouter, Inbox, Webhook, WebhookReceiver
 
 auth = ClientCredentials(client_id="id", client_secret="secret")
@@ -81,41 +86,52 @@ app.include_router(webhooks, prefix="/webhooks")
 app.include_router(health, prefix="/health")
 
 
-@app.get("/vehicles/{vehicle_id}")
+class OwnSignInStore:
+    """A store of pending sign-ins by the protocol alone."""
+
+    async def put(self, browser: str, key: str, pending: str, *, ttl: float) -> None:
+        print(browser, key, pending, ttl)
+
+    async def pop(self, browser: str, key: str) -> str | None:
+        return f"{browser}:{key}"
+
+
+def ev_energy_user(connection: HTTPConnection) -> str:
+    return connection.headers["x-user"]
+
+
+stores: list[SignInStore] = [
+    OwnSignInStore(),
+    MemorySignInStore(per_browser=3),
+    RedisSignInStore("redis://127.0.0.1:6379", max_browsers=5),
+]
+sign_in_routes = assert_type(
+    sign_in_router(
+        ev,
+        store=stores[0],
+        return_paths=["/mine"],
+        after="/mine",
+        session_lifetime=None,
+        expires_after=timedelta(minutes=5),
+    ),
+    APIRouter,
+)
+app.include_router(sign_in_routes, prefix="/sign-in")
+app.include_router(
+    onboarding_router(ev, store=stores[1], user_id=ev_energy_user, wait=timedelta(seconds=5)),
+    prefix="/connect",
+)
+
+
+@app.get("/connected")
+async def connected(evse_id: str, client: UserClientDep) -> bool:
+    devices = await wait_until_connected(client, "charger", [evse_id], max_requests=3)
+    return assert_type(devices, ConnectedDevices).is_complete
+
+
+@app.get("/vehicles/{vehicle_id}", response_model=None)
 async def vehicle(vehicle_id: str, client: ClientDep) -> Vehicle:
     return assert_type(await client.vehicles.get(vehicle_id), Vehicle)
-
-
-class Charger(BaseModel):
-    """A model of pydantic with members of ours."""
-
-    evse: EVSE
-    owner: Ref[User] | None = None
-    mode: EVSELockMode = EVSELockMode.SMART
-
-
-@app.get("/chargers", response_model_include={"id", "cpid"})
-async def chargers(client: ClientDep, lock_mode: EVSELockMode | None = None) -> list[EVSE]:
-    return [one async for one in client.evses.list() if lock_mode in (None, one.lock_mode)]
-
-
-@app.get("/chargers/{evse_id}")
-async def charger(evse_id: str, client: ClientDep) -> Charger:
-    evse = await client.evses.get(evse_id)
-    return assert_type(Charger(evse=evse, owner=evse.user), Charger)
-
-
-@app.get("/export", response_model=list[EVSE])
-async def export(client: ClientDep) -> EvEnergyResponse:
-    return EvEnergyResponse(await client.evses.list().collect(), status_code=200)
-
-
-@app.put("/location")
-async def move(location: Annotated[LocationWrite, Body()], client: UserClientDep) -> User:
-    return await client.users.update("me", default_location=location)
-
-
-assert_type(TypeAdapter(list[EVSE]).validate_json("[]"), list[EVSE])
 
 
 @app.get("/mine")
