@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -15,94 +13,20 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 
+from tests.helpers.chromium import NEEDS_CHROMIUM, Browser, open_chromium
 from tests.helpers.html_browser import Site
-
-webdriver = pytest.importorskip(
-    "selenium.webdriver", reason="needs selenium: pip install -e '.[test]'"
-)
-waiting = pytest.importorskip("selenium.webdriver.support.wait")
-WebDriverError = pytest.importorskip("selenium.common.exceptions").WebDriverException
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-CHROMIUM = shutil.which("chromium")
-CHROMEDRIVER = shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None or CHROMEDRIVER is None,
-        reason="needs Chromium and its driver: apt-get install chromium chromium-driver",
-    ),
-]
-
-#: No background traffic; no sandbox, since many containers do not allow one.
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"),
-    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-proxy-server", "--hide-scrollbars"),
-)
-SECONDS = 30
-
-
-class Browser:
-    """Chromium, steered as a driver would use it."""
-
-    def __init__(self, chrome: Any, look: str) -> None:
-        self.chrome = chrome
-        self.look = look
-
-    def open(self, url: str) -> None:
-        """Open a URL."""
-        self.chrome.get(url)
-
-    def press(self, text: str) -> None:
-        """Press the button or follow the link with this text."""
-        path = f"//button[contains(., '{text}')] | //a[contains(., '{text}')]"
-        self.chrome.find_element("xpath", path).click()
-
-    def arrives_at(self, heading: str) -> None:
-        """Wait for the page with this heading."""
-        # While one page replaces another, the WebDriver may raise errors about either.
-        wait = waiting.WebDriverWait(self.chrome, SECONDS, ignored_exceptions=[WebDriverError])
-        wait.until(lambda chrome: chrome.find_element("tag name", "h1").text == heading, heading)
-
-    def fill(self, label: str, text: str) -> None:
-        """Type into the field with this label."""
-        path = f"//input[@id = //label[contains(., '{label}')]/@for]"
-        self.chrome.find_element("xpath", path).send_keys(text)
-
-    def screenshot(self, name: str) -> None:
-        """Save a screenshot if EV_ENERGY_SCREENSHOTS is set."""
-        if folder := os.environ.get("EV_ENERGY_SCREENSHOTS"):
-            self.chrome.save_screenshot(str(Path(folder) / f"{self.look}-{name}.png"))
-
-    def console_errors(self) -> list[str]:
-        """Return the messages about failed and blocked loads."""
-        return [entry["message"] for entry in self.chrome.get_log("browser")]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(params=[("light", 390), ("dark", 1100)], ids=lambda look: look[0])
 def browser(request: Any, tmp_path: Path, monkeypatch: Any) -> Iterator[Browser]:
-    monkeypatch.setenv("NO_PROXY", "*")  # the WebDriver is itself reached over HTTP
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    service = webdriver.ChromeService(CHROMEDRIVER)
-    chrome = webdriver.Chrome(options=options, service=service)
-    chrome.implicitly_wait(SECONDS)  # for elements of a page that is still loading
-    look, width = request.param
-    feature = {"name": "prefers-color-scheme", "value": look}
-    size = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": width < 500}
-    try:
-        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        yield Browser(chrome, look)
-    finally:
-        chrome.quit()
+    with open_chromium(tmp_path / "profile", monkeypatch) as browser:
+        browser.resize(*request.param)
+        yield browser
 
 
 class DriverApp(Site):
