@@ -19,7 +19,7 @@ from ev_energy.fastapi._problems import Problem
 
 _STYLE: Final = """
 :root { color-scheme: light dark; }
-body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; }
+body { margin: 0; background: Canvas; color: CanvasText; font: 1rem/1.5 system-ui, sans-serif; }
 main { max-width: 34rem; margin: 12vh auto; padding: 0 1.25rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; }
 a { display: inline-block; padding: .6rem 1rem .6rem 0; }
