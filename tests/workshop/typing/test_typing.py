@@ -26,6 +26,9 @@ ACCEPTED = [
 ]
 REJECTED = ["rejected.py", "rejected_families.py", "rejected_fastapi.py"]
 FILES = [*ACCEPTED, *REJECTED]
+#: Examples that are programs of several modules.
+EXAMPLES = sorted((ROOT / "examples").glob("*/*.py"))
+PATHS = [*map(HERE.joinpath, FILES), *EXAMPLES]
 
 #: The lines that a type checker reports, by file.
 Report = Mapping[str, set[int]]
@@ -35,14 +38,14 @@ Report = Mapping[str, set[int]]
 def mypy() -> Report:
     """Run mypy once over all files, and return the lines that it reports."""
     command = ["mypy", "--config-file", str(ROOT / "pyproject.toml"), "--no-pretty"]
-    output = _run([*command, "--hide-error-context", *map(str, map(HERE.joinpath, FILES))]).stdout
-    reported: dict[str, set[int]] = {name: set() for name in FILES}
+    output = _run([*command, "--hide-error-context", *map(str, PATHS)]).stdout
+    reported: dict[str, set[int]] = {_name(path): set() for path in PATHS}
     for line in output.splitlines():
         if ": error: " in line:
             position = re.match(r"(.+?):(\d+):", line)
             assert position, output
-            reported[Path(position[1]).name].add(int(position[2]))
-    assert f"(checked {len(FILES)} source files)" in output, output
+            reported[_name(ROOT / position[1])].add(int(position[2]))
+    assert f"(checked {len(PATHS)} source files)" in output, output
     return reported
 
 
@@ -50,16 +53,20 @@ def mypy() -> Report:
 def pyright() -> Report:
     """Run pyright once over all files in strict mode, and return the lines that it reports."""
     command = ["pyright", "--outputjson", "--project", str(ROOT / "pyproject.toml")]
-    files = map(str, map(HERE.joinpath, FILES))
-    output = _run([*command, "--pythonpath", sys.executable, *files]).stdout
+    output = _run([*command, "--pythonpath", sys.executable, *map(str, PATHS)]).stdout
     report = json.loads(output)
-    assert report["summary"]["filesAnalyzed"] == len(FILES)
-    reported: dict[str, set[int]] = {name: set() for name in FILES}
+    assert report["summary"]["filesAnalyzed"] == len(PATHS)
+    reported: dict[str, set[int]] = {_name(path): set() for path in PATHS}
     for diagnostic in report["generalDiagnostics"]:
         if diagnostic["severity"] == "error":
             line = diagnostic["range"]["start"]["line"] + 1
-            reported[Path(diagnostic["file"]).name].add(line)
+            reported[_name(Path(diagnostic["file"]))].add(line)
     return reported
+
+
+def _name(path: Path) -> str:
+    """Return the name of a file of this folder, or the path of an example in the repository."""
+    return path.name if path.parent == HERE else path.relative_to(ROOT).as_posix()
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -86,6 +93,14 @@ def test_correct_code_is_accepted(reported: Report, name: str) -> None:
     assert_no_problems(
         (f"{name}:{number}" for number in sorted(reported[name])),
         "A type checker reports these lines of correct code: correct the annotations of the SDK.",
+    )
+
+
+def test_examples_are_accepted(reported: Report) -> None:
+    assert EXAMPLES
+    assert_no_problems(
+        (f"{name}:{line}" for name in map(_name, EXAMPLES) for line in sorted(reported[name])),
+        "A type checker reports these lines of an example that users copy.",
     )
 
 
