@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import math
 import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypedDict, Unpack, cast
 
+import attrs
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 from yarl import URL
@@ -17,9 +20,11 @@ from ev_energy._api.settings import credentials_from_env, server_from_env
 from ev_energy._arguments import describe_type
 from ev_energy._client import Client
 from ev_energy._redaction.tracebacks import Secret
+from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.in_thread import in_thread
-from ev_energy.auth import Auth, AuthorizationCode
-from ev_energy.errors import SignInRequiredError
+from ev_energy._unset import UNSET, Unset
+from ev_energy.auth import Auth, AuthorizationCode, Token
+from ev_energy.errors import SignInRequiredError, TokenStoreError
 from ev_energy.fastapi._problems import add_exception_handlers
 
 if TYPE_CHECKING:
@@ -29,7 +34,6 @@ if TYPE_CHECKING:
 
     from ev_energy._codec.drift import DriftHook
     from ev_energy._http.retry_policy import RetryPolicy
-    from ev_energy._unset import Unset
     from ev_energy.budget import Budget, Priority
     from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
 
@@ -40,6 +44,10 @@ AccountResolver: TypeAlias = Callable[[HTTPConnection], str | Awaitable[str | No
 STATE_KEY: Final = "ev_energy"
 #: Clients of users that are kept, with the tokens they have loaded.
 _MAX_USER_CLIENTS: Final = 1000
+#: Seconds after which the client of a user is compared with the token store.
+_CHECK_INTERVAL: Final = 60.0
+
+_log: Final = logging.getLogger("ev_energy.fastapi")
 
 
 class ClientSettings(TypedDict, total=False):
@@ -84,6 +92,15 @@ class NotSignedInError(SignInRequiredError):
         self.args = ("no user is signed in: send the user to the sign-in page of the application",)
 
 
+@attrs.define(eq=False)
+class _UserClient:
+    """The client of a user, and what the token store had when it was last compared with it."""
+
+    client: Client
+    stored: Token | Unset | None = UNSET
+    checked_at: float = -math.inf
+
+
 class EvEnergy:
     """The ev.energy client of a FastAPI application, opened and closed with the application.
 
@@ -126,8 +143,10 @@ class EvEnergy:
         self._make_client()  # wrong settings are errors here, not when the server starts
         self.sign_in: Final = sign_in
         self.account = account
+        self._is_running = False
         self._client: Client | None = None
-        self._user_clients: OrderedDict[str, Client] = OrderedDict()
+        self._user_clients: OrderedDict[str, _UserClient] = OrderedDict()
+        self._monotonic = settings.get("clock") or REAL.monotonic
 
     @classmethod
     def from_env(
@@ -159,16 +178,19 @@ class EvEnergy:
                 async with ev.lifespan(app) as state, database() as db:
                     yield {**state, "db": db}
         """
-        if self._client is not None:
+        if self._is_running:
             raise RuntimeError(
                 "this EvEnergy is in use by another application: create one for each, or mount "
                 "the applications in one whose lifespan it is"
             )
-        await in_thread(Client.preload)  # no import blocks the loop during a request
-        async with AsyncExitStack() as stack:
-            self._client = await stack.enter_async_context(self._make_client())
-            stack.callback(self._forget_clients)
-            yield {STATE_KEY: self}
+        self._is_running = True
+        try:
+            await in_thread(Client.preload)  # no import blocks the loop during a request
+            async with self._make_client() as self._client:
+                yield {STATE_KEY: self}
+        finally:
+            self._client, self._is_running = None, False
+            self._user_clients.clear()
 
     @staticmethod
     def add_exception_handlers(app: FastAPI) -> None:
@@ -194,14 +216,20 @@ class EvEnergy:
         """
         if self.sign_in is None:
             return self.client.acting_for(account)
-        clients = self._user_clients
-        client = clients.get(account)
-        if client is None:
-            client = clients[account] = self.client.with_auth(self.sign_in.for_account(account))
-            if len(clients) > _MAX_USER_CLIENTS:
-                clients.popitem(last=False)
-        clients.move_to_end(account)
-        return client
+        return self._user_client(self.sign_in, account).client
+
+    async def user_client(self, connection: HTTPConnection) -> Client:
+        """Return the client of the signed-in user of a request; `NotSignedInError` if none is.
+
+        It uses the token that the store has for the user, or had within the last minute: the user
+        may have signed in again in another process, with another account of ev.energy.
+        """
+        account = await self.account_of(connection)
+        if not account:
+            raise NotSignedInError
+        if self.sign_in is not None:
+            await self._drop_if_replaced(self.sign_in.for_account(account))
+        return self.client_for(account)
 
     async def account_of(self, connection: HTTPConnection) -> str | None:
         """Return the account of the signed-in user of a request, or None."""
@@ -213,6 +241,30 @@ class EvEnergy:
         account = self.account(connection)
         return await account if inspect.isawaitable(account) else account
 
-    def _forget_clients(self) -> None:
-        self._client = None
-        self._user_clients.clear()
+    def _user_client(self, sign_in: AuthorizationCode, account: str) -> _UserClient:
+        users = self._user_clients
+        found = users.get(account)
+        if found is None:
+            found = _UserClient(self.client.with_auth(sign_in.for_account(account)))
+            users[account] = found
+            if len(users) > _MAX_USER_CLIENTS:
+                users.popitem(last=False)
+        users.move_to_end(account)
+        return found
+
+    async def _drop_if_replaced(self, sign_in: AuthorizationCode) -> None:
+        """Drop the client of a user if another process has saved another token for the user."""
+        user = self._user_client(sign_in, sign_in.account)
+        now = self._monotonic()
+        if now - user.checked_at < _CHECK_INTERVAL:
+            return
+        previous, user.checked_at = user.stored, now
+        try:
+            user.stored = await sign_in.store.load(sign_in.key(str(self.client.base_url.origin())))
+        except TokenStoreError as error:  # the client may hold a token that is still valid
+            _log.warning("a token was not compared with the token store: %s", error)
+            return
+        if previous not in (UNSET, user.stored) and (
+            self._user_clients.get(sign_in.account) is user
+        ):
+            del self._user_clients[sign_in.account]

@@ -8,7 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from ev_energy._client import Client
-from ev_energy.fastapi._app import STATE_KEY, EvEnergy, NotSignedInError
+from ev_energy.fastapi._app import STATE_KEY, EvEnergy
 
 
 # Coroutine functions: FastAPI calls plain functions in another thread, which takes longer.
@@ -33,10 +33,7 @@ async def get_client(connection: HTTPConnection) -> Client:
 
 async def get_user_client(connection: HTTPConnection) -> Client:
     """Return the client of the user who is signed in; `NotSignedInError` if no user is."""
-    ev = await get_ev_energy(connection)
-    if account := await ev.account_of(connection):
-        return ev.client_for(account)
-    raise NotSignedInError
+    return await (await get_ev_energy(connection)).user_client(connection)
 
 
 #: The client of the application.

@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials
 from ev_energy.auth import MemoryStore, Token
-from ev_energy.errors import ClientClosedError, SignInRequiredError
+from ev_energy.errors import ClientClosedError, SignInRequiredError, TokenStoreError
 from ev_energy.fastapi import (
     ClientDep,
     ClientSettings,
@@ -286,6 +286,52 @@ async def test_revoked_token_gets_401(simulator: Simulator) -> None:
         for _ in range(2):
             assert (await browser.get("/mine", headers=headers)).status_code == 401
         assert (await browser.get("/vehicles")).status_code == 200
+
+
+async def test_user_who_signs_in_again_elsewhere_is_noticed_within_a_minute(
+    simulator: Simulator,
+) -> None:
+    sign_in, now = await sign_in_of(simulator, "ada", "bob"), [100.0]
+    ev = ev_of(simulator, sign_in=sign_in, account=account_of, clock=lambda: now[0])
+    async with open_app(vehicles_app(ev)) as browser:
+
+        async def vehicles(account: str) -> list[str]:
+            return (await browser.get("/mine", headers={"x-account": account})).json()
+
+        of_ada, of_bob = await vehicles("ada"), await vehicles("bob")
+        origin = str(ev.client.base_url.origin())
+        ada, bob = (sign_in.for_account(name).key(origin) for name in ("ada", "bob"))
+        # Another process signs "ada" in again, to what was the account of "bob".
+        await sign_in.store.save(ada, await sign_in.store.load(bob))
+        client = ev.client_for("ada")
+        now[0] += 59
+        assert await vehicles("ada") == of_ada
+        now[0] += 1
+        assert await vehicles("ada") == of_bob
+        assert ev.client_for("ada") is not client
+        client = ev.client_for("bob")
+        now[0] += 60
+        assert await vehicles("bob") == of_bob
+        assert ev.client_for("bob") is client
+
+
+async def test_token_store_that_is_down_costs_no_valid_token(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sign_in, now = await sign_in_of(simulator, "ada"), [100.0]
+    ev = ev_of(simulator, sign_in=sign_in, account=account_of, clock=lambda: now[0])
+
+    async def fail(store: MemoryStore, key: str) -> Token:
+        raise TokenStoreError("the disk is full")
+
+    async with open_app(vehicles_app(ev)) as browser:
+        headers = {"x-account": "ada"}
+        assert (await browser.get("/mine", headers=headers)).status_code == 200
+        monkeypatch.setattr(MemoryStore, "load", fail)
+        now[0] += 60
+        assert (await browser.get("/mine", headers=headers)).status_code == 200
+        assert (await browser.get("/mine", headers={"x-account": "eve"})).status_code == 503
+    assert "the disk is full" in caplog.text
 
 
 async def test_application_acts_for_users_without_sign_in(simulator: Simulator) -> None:
