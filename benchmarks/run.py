@@ -23,6 +23,7 @@ NAMES: Final = (
         "blocking",
         "inbox",
         "states",
+        "fastapi",
         "simulator",
     ),
     "leak",
