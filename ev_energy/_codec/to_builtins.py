@@ -7,6 +7,7 @@ for replies of a server, which are encoded at once.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -39,14 +40,18 @@ class Form(NamedTuple):
 
 
 AS_SENT: Final = Form()
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _TEMPORAL: Final = frozenset({REAL.datetime, REAL.date, REAL.time})
 
 
 def to_builtins(value: Any, form: Form = AS_SENT) -> Any:  # noqa: PLR0911  (one return for each kind)
     """Return *value* with a dictionary in place of each model, and a list in place of a page.
 
-    Models may be in lists, tuples and dictionaries. Scalars stay as they are, unless *form* wants
-    the API's text of points in time.
+    Models may be in lists, tuples, dictionaries, dataclasses and attrs classes. Scalars stay as
+    they are, unless *form* wants the API's text of points in time.
+
+    Raises:
+        TypeError: *value* contains an object of this package that is no model.
     """
     kind = value.__class__
     if kind is list or kind is tuple:
@@ -64,7 +69,26 @@ def to_builtins(value: Any, form: Form = AS_SENT) -> Any:  # noqa: PLR0911  (one
         return {name: to_builtins(one, form) for name, one in members.items()}
     if isinstance(value, list | tuple):  # a subclass
         return [to_builtins(item, form) for item in cast("Sequence[Any]", value)]
+    if kind not in _SCALARS and (names := _record_fields(kind)):
+        return {name: to_builtins(getattr(value, name), form) for name in names}
     return _text(value) if form.text else value
+
+
+@functools.cache
+def _record_fields(kind: type[Any]) -> tuple[str, ...]:
+    """Return the fields of a class that an encoder would write with the models inside of it.
+
+    Of the package's own classes, some hold secrets, such as `auth.Token`.
+    """
+    if attrs.has(kind):
+        names = tuple(field.name for field in attrs.fields(kind))
+    elif dataclasses.is_dataclass(kind):
+        names = tuple(field.name for field in dataclasses.fields(kind))
+    else:
+        names = tuple(getattr(kind, "__struct_fields__", ()))  # of msgspec
+    if names and kind.__module__.partition(".")[0] == "ev_energy":
+        raise TypeError(f"{kind.__name__} is no model and has no JSON; write its members yourself")
+    return names
 
 
 def write(value: Model, model: type[Model], form: Form) -> dict[str, Any]:

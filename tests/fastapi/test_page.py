@@ -47,7 +47,7 @@ def run(mark: str) -> dict[str, Any]:
     """Run the program of the page that has *mark* in it, and return its names."""
     (program,) = (one for one in PROGRAMS if mark in one)
     names: dict[str, Any] = {"__name__": "page"}
-    exec(compile(program, "docs/fastapi.md", "exec"), names)
+    exec(compile(program, "docs/fastapi.md", "exec", dont_inherit=True), names)
     return names
 
 
@@ -122,6 +122,27 @@ async def test_charger_is_connected_to_the_program(
         evse = await anext(e async for e in client.acting_for(simulator.user_id).evses.list())
         back = await browser.get(f"{query['redirect_uri'][0]}?evse_uid={evse.id}")
     assert back.headers["location"] == f"/chargers?evse_id={evse.id}"
+
+
+async def test_models_are_responses_and_bodies(environment: None, client: Client) -> None:
+    evse = await client.evses.list().first()
+    assert evse is not None
+    assert evse.user is not None
+    location = {"address_1": "1 High St", "city": "Ely", "postal_code": "CB7", "country_code": "GB"}
+    async with open_app(run("class Charger(BaseModel)")["app"]) as browser:
+        locked = (await browser.get("/chargers", params={"lock_mode": "LOCKED"})).json()
+        every = (await browser.get("/chargers")).json()
+        one = (await browser.get(f"/chargers/{evse.id}")).json()
+        user = (await browser.put(f"/users/{evse.user.id}/location", json=location)).json()
+        wrong = await browser.put(f"/users/{evse.user.id}/location", json={"cty": "Ely"})
+        export = (await browser.get("/export")).json()
+    assert every
+    assert [row for row in every if row["lock_mode"] == "LOCKED"] == locked
+    assert every[0]["model"]["name"]
+    assert one["owner"] == evse.user.url
+    assert user["default_location"]["city"] == "Ely"
+    assert (wrong.status_code, wrong.json()["detail"][0]["loc"]) == (422, ["body", "cty"])
+    assert export[0] == evse.to_dict()
 
 
 async def test_own_handler_of_errors_redirects_browsers(environment: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from decimal import Decimal
@@ -9,10 +10,13 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+import attrs
+import msgspec
 import pytest
 from fastapi import FastAPI
 
 from ev_energy import Client, ClientCredentials, Ref
+from ev_energy.auth import Token
 from ev_energy.fastapi import EvEnergyResponse
 from ev_energy.models import EVSE, EVSELockMode, LocationWrite, Tariff
 from ev_energy.simulator import Simulator
@@ -57,10 +61,52 @@ def test_response_is_the_json_of_the_api(content: Any, expected: Any) -> None:
     assert written(content) == expected
 
 
-def test_response_refuses_what_is_no_json() -> None:
-    for content in (object(), [object()], {"large": 10**30, "odd": object()}):
-        with pytest.raises(TypeError, match="object"):
-            EvEnergyResponse(content)
+@dataclasses.dataclass
+class Row:
+    """A dataclass of a user."""
+
+    evse: EVSE
+    links: tuple[Ref[EVSE], ...] = ()
+
+
+@attrs.frozen
+class Line:
+    """An attrs class of a user."""
+
+    evse: EVSE
+
+
+class Struct(msgspec.Struct):
+    """A struct of a user."""
+
+    evse: EVSE
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (Row(EVSE.from_dict(SENT), (Ref("u", EVSE),)), {"evse": SENT, "links": ["u"]}),
+        (Line(EVSE.from_dict(SENT)), {"evse": SENT}),
+        ([Struct(EVSE.from_dict(SENT))], [{"evse": SENT}]),
+    ],
+)
+def test_response_finds_models_in_the_classes_of_users(content: Any, expected: Any) -> None:
+    assert written(content) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (object(), "cannot write object as JSON"),
+        ([object()], "cannot write object as JSON"),
+        ({"large": 10**30, "odd": object()}, "cannot write object as JSON"),
+        (Client("token").evses.list(), "cannot write Pager as JSON; await its collect"),
+        ([Token(access_token="s3cret")], "Token is no model and has no JSON"),
+    ],
+)
+def test_response_refuses_what_is_no_json(content: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        EvEnergyResponse(content)
 
 
 async def test_route_sends_a_page_and_its_expanded_resources() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Body, FastAPI
+from pydantic import BaseModel, TypeAdapter
 from starlette.requests import HTTPConnection
 
-from ev_energy import AuthorizationCode, Client, ClientCredentials
+from ev_energy import AuthorizationCode, Client, ClientCredentials, Ref
 from ev_energy.auth import TokenState
 from ev_energy.changes import MemoryEventQueue
 from ev_energy.errors import ClientClosedError
@@ -19,6 +20,7 @@ from ev_energy.fastapi import (
     ClientSettings,
     ConnectedDevices,
     EvEnergy,
+    EvEnergyResponse,
     MemorySignInStore,
     Problem,
     RedisSignInStore,
@@ -34,7 +36,7 @@ from ev_energy.fastapi import (
     wait_until_connected,
     webhook_router,
 )
-from ev_energy.models import Vehicle
+from ev_energy.models import EVSE, EVSELockMode, LocationWrite, User, Vehicle
 from ev_energy.webhooks import Delivery, Event, EventRouter, Inbox, Webhook, WebhookReceiver
 
 auth = ClientCredentials(client_id="id", client_secret="secret")
@@ -129,9 +131,41 @@ async def connected(evse_id: str, client: UserClientDep) -> bool:
     return assert_type(devices, ConnectedDevices).is_complete
 
 
-@app.get("/vehicles/{vehicle_id}", response_model=None)
+@app.get("/vehicles/{vehicle_id}")
 async def vehicle(vehicle_id: str, client: ClientDep) -> Vehicle:
     return assert_type(await client.vehicles.get(vehicle_id), Vehicle)
+
+
+class Charger(BaseModel):
+    """A model of pydantic with members of ours."""
+
+    evse: EVSE
+    owner: Ref[User] | None = None
+    mode: EVSELockMode = EVSELockMode.SMART
+
+
+@app.get("/chargers", response_model_include={"id", "cpid"})
+async def chargers(client: ClientDep, lock_mode: EVSELockMode | None = None) -> list[EVSE]:
+    return [one async for one in client.evses.list() if lock_mode in (None, one.lock_mode)]
+
+
+@app.get("/chargers/{evse_id}")
+async def charger(evse_id: str, client: ClientDep) -> Charger:
+    evse = await client.evses.get(evse_id)
+    return assert_type(Charger(evse=evse, owner=evse.user), Charger)
+
+
+@app.get("/export", response_model=list[EVSE])
+async def export(client: ClientDep) -> EvEnergyResponse:
+    return EvEnergyResponse(await client.evses.list().collect(), status_code=200)
+
+
+@app.put("/location")
+async def move(location: Annotated[LocationWrite, Body()], client: UserClientDep) -> User:
+    return await client.users.update("me", default_location=location)
+
+
+assert_type(TypeAdapter(list[EVSE]).validate_json("[]"), list[EVSE])
 
 
 @app.get("/mine")
