@@ -122,7 +122,7 @@ async def test_state_and_memory_are_flat_over_a_quarter() -> None:
     tracemalloc.start()
     try:
         for day in range(1, 93):
-            await reader.read_until(EPOCH + day * DAY, every=2 * HOUR)
+            await reader.read_until(EPOCH + day * DAY, every=4 * HOUR)
             reader.changes.clear()
             sizes.append(len(reader.engine.state.dump()))
             if day in {45, 92}:
