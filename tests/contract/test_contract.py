@@ -15,7 +15,6 @@ from jsonschema_rs import Draft202012Validator
 
 from ev_energy._contract.corrections import OF_REQUESTS, Correction, OfOperation
 from ev_energy._contract.facts import MissingFactsError
-from ev_energy._operations import operation_table
 from ev_energy.simulator.http._contract import (
     CONTRACT,
     Contract,
@@ -26,12 +25,13 @@ from ev_energy.simulator.http._contract import (
 from ev_energy.simulator.http._validation import clean_body, parse_query, validate_body
 from tests.helpers.names import assert_same_names
 from tests.helpers.spec import description
+from tests.helpers.spec.calls import TABLE
 from tests.helpers.spec.contract_values import Around
 from tests.helpers.spec.description import CURSORS, Description
 from tests.helpers.spec.openapi import requests_document
 from tests.helpers.tiers import examples
 
-TABLE = {(operation.method, operation.path): operation for operation in operation_table()}
+METHODS = {(operation.method, operation.path): operation for operation in TABLE}
 #: The operations that answer a bad body with 422.
 IS_422 = {
     one.operation
@@ -68,11 +68,11 @@ def corrected() -> Description:
 def test_operations_are_those_of_the_client() -> None:
     assert_same_names(
         map(" ".join, CONTRACT),
-        map(" ".join, TABLE),
+        map(" ".join, METHODS),
         missing="run `python tests/contract/write_facts.py DESCRIPTION`",
         unexpected="add a method to ev_energy/resources/ (see CONTRIBUTING.md)",
     )
-    for key, operation in TABLE.items():
+    for key, operation in METHODS.items():
         facts = CONTRACT[key]
         assert facts.public == (operation.scope is None)
         assert set(facts.scopes) == set((operation.scope or "").split())

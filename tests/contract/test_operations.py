@@ -10,10 +10,11 @@ import attrs
 import pytest
 
 from ev_energy._contract.facts import MissingFactsError
-from ev_energy._operations import AS_GIVEN, Operation, operation_table
+from ev_energy._operations import AS_GIVEN, Operation
 from ev_energy._unset import UNSET
 from tests.helpers.names import assert_no_problems
 from tests.helpers.spec import corrections
+from tests.helpers.spec.calls import TABLE
 from tests.helpers.spec.description import (
     CURSORS,
     Described,
@@ -24,7 +25,6 @@ from tests.helpers.spec.description import (
 )
 from tests.helpers.spec.wire import function_of, hints_of
 
-TABLE = operation_table()
 ids = pytest.mark.parametrize("operation", TABLE, ids=[o.call for o in TABLE])
 
 

@@ -13,13 +13,13 @@ from aiohttp import web
 
 import ev_energy_sync
 from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors, models
-from ev_energy._operations import Operation, operation_table
+from ev_energy._operations import Operation
 from ev_energy.auth import Token
 from ev_energy.models import EVSE, GeoJsonPolygon, RegionGroupEntry, RoutePoint
 from tests.helpers.names import assert_same_names
+from tests.helpers.spec.calls import TABLE
 from tests.helpers.support import SECRET, TOKEN
 
-TABLE = operation_table()
 URL_OF_A_TICKET = "https://desk.example/tickets/42"
 RING = ((-0.1, 51.0), (0.1, 51.0), (0.1, 51.2), (-0.1, 51.0))
 SQUARE = GeoJsonPolygon(coordinates=(RING,))

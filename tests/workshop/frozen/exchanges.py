@@ -14,15 +14,15 @@ from aiohttp import web
 
 import ev_energy_sync
 from ev_energy import Client, Pager
-from ev_energy._operations import operation_table
 from ev_energy.models._base import Model
 from tests.helpers.recording_server import RecordedRequest, RecordingServer
+from tests.helpers.spec.calls import TABLE
 from tests.helpers.spec.wire import as_argument, hints_of
 
 FILE: Final = Path(__file__).with_name("exchanges.json")
 TOKEN: Final = "token-of-a-test"
 USER: Final = "user01HN2NJ9NMRZBXT1H6FT9N7735"
-OPERATIONS: Final = {operation.call: operation for operation in operation_table()}
+OPERATIONS: Final = {operation.call: operation for operation in TABLE}
 #: Headers that name the transport or the release, not the operation.
 _OF_THE_TRANSPORT: Final = {"Accept-Encoding", "Content-Length", "Host", "User-Agent"}
 #: What the record has in place of the address of the server.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -408,6 +409,12 @@ def write(tracks: list[Track]) -> None:
     FILE.write_text("{" + ",\n".join(tables) + "}\n", encoding="utf-8")
 
 
+def names() -> list[str]:
+    """Return the names of the recorded tracks."""
+    return [track["name"] for track in json.loads(FILE.read_text(encoding="utf-8"))["tracks"]]
+
+
+@functools.cache
 def recorded() -> list[Track]:
     """Return the tracks of the record."""
     data = json.loads(FILE.read_text(encoding="utf-8"))
@@ -555,7 +562,7 @@ async def _show(track: Track) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("track", choices=[track.name for track in recorded()])
+    parser.add_argument("track", choices=names())
     chosen = parser.parse_args().track
     asyncio.run(_show(next(track for track in recorded() if track.name == chosen)))
 
