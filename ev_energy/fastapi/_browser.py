@@ -89,7 +89,7 @@ def is_secure(connection: HTTPConnection) -> bool:
     Behind a proxy, uvicorn knows from ``X-Forwarded-Proto`` if it trusts the proxy
     (``--forwarded-allow-ips``). The header itself is not read here, since any client may send it.
     """
-    return connection.url.scheme in {"https", "wss"}
+    return connection.scope["scheme"] in {"https", "wss"}
 
 
 def is_same_origin(request: Request) -> bool:

@@ -326,9 +326,7 @@ class _SignInRoutes:
             previous = self.session.read(request)
             self.session.set(request, response, value, self.session_lifetime)
             if previous is not None:  # its cookie is replaced: nobody could use its token
-                response.background = BackgroundTask(
-                    self._sign_out_quietly, SessionAccount.of(previous)
-                )
+                response.background = BackgroundTask(self._revoke, SessionAccount.of(previous))
         return response
 
     async def sign_out(self, request: Request) -> Response:
@@ -337,15 +335,8 @@ class _SignInRoutes:
             return reply_with(request, _FOREIGN)
         account = await self.ev.account_of(request)
         response: Response = redirect_to(self.after_sign_out)
-        if account:
-            try:
-                async with asyncio.timeout(self.timeout.total_seconds()):
-                    await self.ev.client_for(account).sign_out()
-            except TimeoutError:
-                response = self._not_revoked(request, TIMED_OUT)
-            except EvEnergyError as error:
-                _log.warning("the token of %r is not revoked: %s", account, printable(error))
-                response = self._not_revoked(request, Problem.of(error))
+        if account and (problem := await self._revoke(account)) is not None:
+            response = self._not_revoked(request, problem)
         if self.names_users:  # whatever happened: the browser may belong to somebody else next
             self.session.delete(request, response)
         return response
@@ -405,9 +396,16 @@ class _SignInRoutes:
         )
         return reply_with(request, problem, {"Back to the application": self.after_sign_out})
 
-    async def _sign_out_quietly(self, account: str) -> None:
-        """Revoke the token of an earlier sign-in; a failure has no consequence for the user."""
+    async def _revoke(self, account: str) -> Problem | None:
+        """Revoke and delete the token of *account*; return the problem if that failed."""
         try:
-            await self.ev.client_for(account).sign_out()
+            async with asyncio.timeout(self.timeout.total_seconds()):
+                await self.ev.client_for(account).sign_out()
+        except TimeoutError:
+            problem, reason = TIMED_OUT, TIMED_OUT.title
         except EvEnergyError as error:
-            _log.warning("the token of %r is not revoked: %s", account, printable(error))
+            problem, reason = Problem.of(error), printable(error)
+        else:
+            return None
+        _log.warning("the token of %r is not revoked: %s", account, reason)
+        return problem

@@ -1,17 +1,16 @@
-"""An application on uvicorn whose users sign in to a simulator, with browsers."""
+"""Applications on uvicorn whose users sign in to a simulator."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import attrs
 import pytest
 from fastapi import FastAPI
 
 from ev_energy import AuthorizationCode
+from ev_energy.auth import MemoryStore, TokenStore
 from ev_energy.fastapi import (
     EvEnergy,
     SignInStore,
@@ -21,77 +20,8 @@ from ev_energy.fastapi import (
 )
 from ev_energy.simulator import Clock, Simulator
 from tests.helpers.fastapi_apps import serve_app
-from tests.helpers.html_browser import HtmlBrowser, Page, open_browser
-
-
-def new_listener() -> socket.socket:
-    """Return a socket that is bound to a free port."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    return listener
-
-
-@attrs.define
-class WebApp:
-    """A running application whose users sign in to the simulator."""
-
-    origin: str
-    sim: Simulator
-    ev: EvEnergy
-    new_browser: Callable[[], Any]
-
-    async def browser(self) -> HtmlBrowser:
-        """Return a new browser."""
-        browser: HtmlBrowser = await self.new_browser()
-        browser.session.headers["Accept"] = HTML
-        return browser
-
-    async def start(self, browser: HtmlBrowser, return_to: str | None = None) -> str:
-        """Start to sign in, and return the URL at the simulator."""
-        page = await open_page(browser, f"{self.origin}/sign-in/start", return_to=return_to)
-        assert page.location is not None, page.text
-        return page.location
-
-    async def consent(self, browser: HtmlBrowser, url: str, button: str = "Allow") -> str:
-        """Log in and press *button* at the simulator; return the URL of the callback."""
-        page = await browser.open(url)
-        if page.heading == "Log in":
-            email = next(text for name, text in page.forms[1].fields if name == "email")
-            page = await browser.press("Log in", email=email, password="any")
-        page = await browser.press(button)
-        assert page.location is not None, page.text
-        return page.location
-
-    async def sign_in(self, browser: HtmlBrowser, return_to: str | None = None) -> Page:
-        """Sign in, and return the page after it."""
-        url = await self.start(browser, return_to)
-        return await open_page(browser, await self.consent(browser, url))
-
-    async def sign_out(self, browser: HtmlBrowser, **headers: str) -> Page:
-        """Sign out as a form of the application does."""
-        async with browser.session.post(
-            f"{self.origin}/sign-in/sign-out",
-            headers={"Origin": self.origin, **headers},
-            allow_redirects=False,
-        ) as response:
-            return Page(response, await response.text())
-
-    def oauth_requests(self) -> list[str]:
-        """Return the last segment of the paths that the application has requested."""
-        return [s.path.strip("/").rpartition("/")[2] for s in self.sim.requests if "/o/" in s.path]
-
-
-#: The header ``Accept`` of a browser that opens a page.
-HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-
-
-async def open_page(browser: HtmlBrowser, url: str, return_to: str | None = None) -> Page:
-    """Open a URL, which is that of a page or of `/start`."""
-    params = {} if return_to is None else {"return_to": return_to}
-    return await browser.open(url, params=params)
-
-
-StartApp = Callable[..., Any]
+from tests.helpers.html_browser import open_browser
+from tests.helpers.sign_in_app import StartApp, WebApp, new_listener
 
 
 @pytest.fixture
@@ -104,6 +34,7 @@ async def start_app() -> AsyncIterator[StartApp]:
             *,
             account: Callable[[Any], Any] | None = None,
             store: SignInStore | None = None,
+            tokens: TokenStore | None = None,
             configure: Callable[[FastAPI, EvEnergy], None] | None = None,
             uvicorn_options: dict[str, Any] | None = None,
             settings: dict[str, Any] | None = None,
@@ -119,7 +50,10 @@ async def start_app() -> AsyncIterator[StartApp]:
             client_id, secret = sim.add_application(redirect_uris=[callback])
             ev = EvEnergy(
                 sign_in=AuthorizationCode(
-                    client_id=client_id, client_secret=secret, redirect_uri=callback
+                    client_id=client_id,
+                    client_secret=secret,
+                    redirect_uri=callback,
+                    store=tokens or MemoryStore(),
                 ),
                 account=account,
                 base_url=sim.base_url,

@@ -8,33 +8,25 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import attrs
 import pytest
 from fastapi import FastAPI
 
 from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget
 from ev_energy.fastapi import EvEnergy, MemorySignInStore, RedisSignInStore, onboarding_router
 from ev_energy.simulator import Simulator
-from tests.fastapi.conftest import HTML, StartApp, WebApp, new_listener, open_page
 from tests.helpers.fastapi_apps import serve_app
 from tests.helpers.html_browser import HtmlBrowser, Page, open_browser
 from tests.helpers.redis_server import PrivateRedis
+from tests.helpers.sign_in_app import (
+    HTML,
+    FakeWait,
+    StartApp,
+    WebApp,
+    new_listener,
+    open_page,
+)
 
 UNKNOWN = "This link is no longer valid"
-
-
-@attrs.define
-class FakeWait:
-    """A clock that moves only while the application waits."""
-
-    now: float = 0.0
-    pauses: list[float] = attrs.Factory(list)
-    on_sleep: Callable[[], object] = lambda: None
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.pauses.append(seconds)
-        self.on_sleep()
 
 
 StartOnboarding = Callable[..., Any]
@@ -333,7 +325,7 @@ async def test_unreadable_entry_of_a_store_is_an_unknown_attempt(
     assert (await open_page(browser, back)).heading == UNKNOWN
 
 
-async def test_application_acts_for_its_users(simulator: Simulator) -> None:
+async def test_application_acts_for_its_users(simulator: Simulator, time: FakeWait) -> None:
     """With client credentials, the account is the ev.energy id of the user."""
     with new_listener() as listener:
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -344,9 +336,10 @@ async def test_application_acts_for_its_users(simulator: Simulator) -> None:
             base_url=simulator.base_url,
         )
         app = FastAPI(lifespan=ev.lifespan)
-        app.include_router(
-            onboarding_router(ev, client_id=client_id, wait=timedelta(milliseconds=10))
+        router = onboarding_router(
+            ev, client_id=client_id, monotonic=lambda: time.now, sleep=time.sleep
         )
+        app.include_router(router)
         async with serve_app(app, sockets=[listener]), open_browser() as browser:
             browser.session.headers["Accept"] = HTML
             url = (await open_page(browser, f"{origin}/charger")).location

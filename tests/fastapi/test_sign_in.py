@@ -12,11 +12,19 @@ import pytest
 from fastapi import FastAPI
 
 from ev_energy import ClientCredentials
-from ev_energy.fastapi import EvEnergy, MemorySignInStore, RedisSignInStore, sign_in_router
+from ev_energy.fastapi import (
+    EvEnergy,
+    MemorySignInStore,
+    RedisSignInStore,
+    UserClientDep,
+    sign_in_router,
+)
 from ev_energy.fastapi._browser import digest
-from tests.fastapi.conftest import StartApp, WebApp, open_page
+from ev_energy.redis import RedisTokenStore
+from tests.helpers.fastapi_apps import serve_app
 from tests.helpers.html_browser import HtmlBrowser
 from tests.helpers.redis_server import PrivateRedis
+from tests.helpers.sign_in_app import StartApp, WebApp, open_page
 
 UNKNOWN = "This sign-in is no longer valid"
 VALID_BUT_FOR_THE_REQUEST = (
@@ -493,6 +501,37 @@ class TestRedis:
             callback = await web.consent(browser, await web.start(browser))
             assert (await open_page(browser, callback)).status == 200
             assert (await open_page(browser, callback)).heading == UNKNOWN
+
+    async def test_another_process_completes_the_sign_in(
+        self, start_app: StartApp, redis: PrivateRedis, prefix: str
+    ) -> None:
+        async with (
+            RedisSignInStore(redis.url, prefix=prefix) as store,
+            RedisTokenStore(redis.url, prefix=prefix) as tokens,
+        ):
+            first = await start_app(store=store, tokens=tokens)
+            assert first.ev.sign_in is not None
+            ev = EvEnergy(sign_in=first.ev.sign_in, base_url=first.sim.base_url)
+            app = FastAPI(lifespan=ev.lifespan)
+            app.include_router(
+                sign_in_router(ev, store=RedisSignInStore(redis.url, prefix=prefix)),
+                prefix="/sign-in",
+            )
+
+            @app.get("/count")
+            async def count(client: UserClientDep) -> int:
+                return len([evse async for evse in client.evses.list()])
+
+            browser = await first.browser()
+            async with serve_app(app) as origin:
+                page = await open_page(browser, f"{origin}/sign-in/start")
+                assert page.location is not None
+                callback = await first.consent(browser, page.location)
+                assert (await open_page(browser, callback)).status == 200
+                # Cookies are shared by all ports of a host.
+                page = await open_page(browser, f"{origin}/count")
+                assert (page.status, int(page.text) > 0) == (200, True)
+                await first.sign_out(browser)
 
     async def test_outage_is_explained(self, start_app: StartApp, redis: PrivateRedis) -> None:
         async with RedisSignInStore(redis.url) as store:

@@ -10,7 +10,7 @@ import pytest
 from ev_energy import Client, ClientCredentials, MemoryBudget, errors
 from ev_energy.fastapi import wait_until_connected
 from ev_energy.simulator import Simulator
-from tests.fastapi.test_onboarding import FakeWait
+from tests.helpers.sign_in_app import FakeWait
 
 
 @pytest.fixture
