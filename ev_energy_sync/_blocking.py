@@ -123,8 +123,8 @@ class LogPager(Pager[M]):
         Args:
             since: The time of the earliest entry. Ignored if there is a saved state.
             state: The state to continue from: ``batch.state`` of an earlier stream of this log.
-            store: A store to continue from and to save each committed state in, instead of
-                *state*. Each log needs its own.
+            store: A store to continue from and to save each committed state in. If it has a state,
+                *state* is ignored. Each log needs its own.
             hold: How long to wait before an entry is handed over, counted from its time. With 0,
                 entries are handed over at once, and one that the server shows late is flagged as
                 late. With a duration, entries that appear within it are in the strict order of
@@ -135,8 +135,8 @@ class LogPager(Pager[M]):
                 that the stream notices soon: every six hours, it reads this far back.
             sweep: The time between two passes that read back to *horizon*, for entries that appear
                 later than that. None for no such passes: then the entries are missed.
-            horizon: How far back these passes read. The state remembers the entries since then: 8
-                bytes each.
+            horizon: How far back these passes read. The state remembers the entries since then:
+                about 10 bytes of its text each.
             budget: The share of the client's requests per hour that this stream may use, more than
                 0 and at most 1. Each stream has its own share.
 

@@ -23,7 +23,7 @@ class StateBatch(Blocking[B], Generic[B, T]):
         """The whole state of the stream after this batch, as a text to continue from.
 
         Read it before the batch is committed. Afterwards, this raises `ValueError` unless it was
-        read before or saved in a store, because the stream may have moved on.
+        read before or saved in a `StateStore`, because the stream may have moved on.
         """
         return self._aio.state
 
@@ -38,7 +38,7 @@ class StateBatch(Blocking[B], Generic[B, T]):
 
     @property
     def revision(self) -> str:
-        """The revision of the state after this batch, as the store counts it."""
+        """The revision of the state after this batch: a digest of `state`, or that of `update`."""
         return self._aio.revision
 
     @property

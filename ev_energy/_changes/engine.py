@@ -132,7 +132,7 @@ class Engine:
         if self._webhooks:
             return Step(self._take_webhooks(now))
         level = self._due(now)
-        if level is None or self._sweeps_first(level):
+        if level is None or self._sweeps_first(level, now):
             self._is_turn_of_others = False
             return await self.sweep.advance(now) if self.sweep.is_due(now) else None
         before = self.passes.passed(level)
@@ -168,14 +168,14 @@ class Engine:
         )
         return tick if is_tick_due and deepest.name in state.walks else deepest
 
-    def _sweeps_first(self, level: Level) -> bool:
-        """Return whether a piece of an unfinished sweep is done before the next tick begins."""
+    def _sweeps_first(self, level: Level, now: datetime) -> bool:
+        """Return whether a piece of a sweep that is due is done before the next tick begins."""
         state, tick = self.state, self.levels[0]
         return (
             self._is_turn_of_others
             and level.name == tick.name
             and tick.name not in state.walks
-            and state.sweep is not None
+            and self.sweep.is_due(now)
         )
 
     def _needs_early_tick(self) -> bool:

@@ -24,6 +24,7 @@ from ev_energy._changes.outage import TRANSIENT, Outage
 from ev_energy._changes.pace import SHORTEST_PAUSE, Pace
 from ev_energy._changes.saving import AnyStateStore, Saving
 from ev_energy._changes.server_clock import ServerClock
+from ev_energy._changes.stores import revision_of
 from ev_energy.errors import EvEnergyError, UncommittedBatchError
 from ev_energy.models._base import Model
 
@@ -123,13 +124,15 @@ class LogStream(AsyncIterator[M], Generic[M]):
         self._levels = _levels_for(options)
         self._state: LogState | None = None
         self._saving = Saving(options.store)
+        if options.store is None and options.state is not None:
+            self._saving.revision = revision_of(options.state)
         self._started: dict[str, float] = {}
         """When the latest pass of each level began, by the monotonic clock."""
         self._pass: _Pass | None = None
         self._sweep: _Pass | None = None
         """A sweep that waits for the end of a shorter pass."""
         self._latest_requests = 0
-        """The number of requests of the latest pass."""
+        """The number of requests of the latest of the frequent passes."""
         self._walk: LogWalk[M] | None = None
         self._window: _Window[M] | None = None
         self._window_length = _FIRST_WINDOW
@@ -210,6 +213,9 @@ class LogStream(AsyncIterator[M], Generic[M]):
         if state is None:
             state = self._fresh if text is None else LogState.load(text, listing)
         state.writer = secrets.token_hex(4)
+        names = {level.name for level in self._levels}
+        for name in state.places.keys() - names:  # of a stream with other options
+            del state.places[name]
         return state
 
     async def _begin_pass(self, state: LogState) -> _Pass:
@@ -374,7 +380,8 @@ class LogStream(AsyncIterator[M], Generic[M]):
                 state.latest = at if state.latest is None else max(at, state.latest)
         is_last = not window.entries and window.high is None
         if window.entries:
-            current.low = max(current.low, chunk[-1][0])
+            # The last one may be dated far ahead.
+            current.low = max(current.low, min(chunk[-1][0], self._timing.server.now()))
         else:
             self._window = None
             current.low = window.high or current.low
@@ -382,7 +389,9 @@ class LogStream(AsyncIterator[M], Generic[M]):
             for level in up_to(self._levels, current.level):
                 state.through[level.name] = max(through, state.through.get(level.name, through))
                 state.places.pop(level.name, None)
-            self._latest_requests, self._pass = current.requests, None
+            if current.level is self._levels[0]:
+                self._latest_requests = current.requests
+            self._pass = None
         else:
             began = current.began or self._timing.server.now()
             state.places[current.level.name] = LogPlace(current.low, began)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from ev_energy._api.paging import Pager
-from ev_energy._arguments import describe_type, require_text
+from ev_energy._arguments import require_text
 from ev_energy._changes.log_source import ListedLog
 from ev_energy.models._base import Model
 
@@ -54,8 +54,8 @@ class LogPager(Pager[M]):
         Args:
             since: The time of the earliest entry. Ignored if there is a saved state.
             state: The state to continue from: ``batch.state`` of an earlier stream of this log.
-            store: A store to continue from and to save each committed state in, instead of
-                *state*. Each log needs its own.
+            store: A store to continue from and to save each committed state in. If it has a state,
+                *state* is ignored. Each log needs its own.
             hold: How long to wait before an entry is handed over, counted from its time. With 0,
                 entries are handed over at once, and one that the server shows late is flagged as
                 late. With a duration, entries that appear within it are in the strict order of
@@ -66,8 +66,8 @@ class LogPager(Pager[M]):
                 that the stream notices soon: every six hours, it reads this far back.
             sweep: The time between two passes that read back to *horizon*, for entries that appear
                 later than that. None for no such passes: then the entries are missed.
-            horizon: How far back these passes read. The state remembers the entries since then: 8
-                bytes each.
+            horizon: How far back these passes read. The state remembers the entries since then:
+                about 10 bytes of its text each.
             budget: The share of the client's requests per hour that this stream may use, more than
                 0 and at most 1. Each stream has its own share.
 
@@ -79,26 +79,29 @@ class LogPager(Pager[M]):
         from ev_energy._changes.digest import Projection
         from ev_energy._changes.follow import FollowOptions, LogStream, Timing
         from ev_energy._changes.log_state import LogState
-        from ev_energy._changes.pace import Pace
+        from ev_energy._changes.pace import Pace, checked_share
         from ev_energy._changes.saving import require_store
         from ev_energy._changes.server_clock import ServerClock
-        from ev_energy._changes.times import checked_since
+        from ev_energy._changes.times import checked_duration, checked_since
 
         self._require_whole_listing()
-        _require_durations({"hold": hold, "look_back": look_back}, allow_zero=True)
-        _require_durations({"interval": interval}, allow_zero=False)
-        if sweep is not None:
-            _require_durations({"sweep": sweep, "horizon": horizon}, allow_zero=False)
-            if horizon < look_back:
-                raise ValueError(f"horizon must be look_back ({look_back}) or more, not {horizon}")
+        zero, shortest = timedelta(0), timedelta(seconds=1)
+        for name, duration, least in (
+            ("hold", hold, zero),
+            ("look_back", look_back, zero),
+            ("interval", interval, shortest),
+            ("sweep", sweep, shortest),
+            ("horizon", horizon, zero),
+        ):
+            if not (name == "sweep" and duration is None):
+                checked_duration(name, duration, least)
+        if sweep is not None and horizon < look_back:
+            raise ValueError(f"horizon must be look_back ({look_back}) or more, not {horizon}")
         if state is not None:
             require_text("state", state)
-            if store is not None:
-                raise ValueError("pass either state or store, not both")
         if store is not None:
             require_store(store)
-        if isinstance(budget, bool) or not 0 < budget <= 1:
-            raise ValueError(f"budget must be more than 0 and at most 1, not {budget!r}")
+        checked_share(budget)
         client = self._log.caller.state
         fresh = LogState(
             listing=self._identity(),
@@ -180,12 +183,3 @@ def log_pager(
         key=name.removesuffix(_SUFFIX),
     )
     return LogPager(log.pager(caller), log)
-
-
-def _require_durations(values: Mapping[str, object], *, allow_zero: bool) -> None:
-    for name, value in values.items():
-        if not isinstance(value, timedelta):
-            raise TypeError(f"{name} must be a timedelta, not {describe_type(value)}")
-        if value < timedelta(0) or (not allow_zero and not value):
-            limit = "must not be negative" if allow_zero else "must be positive"
-            raise ValueError(f"{name} {limit}, got {value}")

@@ -11,8 +11,8 @@ from typing import Any, Final, Self, cast
 import attrs
 
 from ev_energy._changes.digest import Projection
-from ev_energy._changes.rows import Rows, StoredRows, table_of
-from ev_energy._changes.times import check_seconds, check_times
+from ev_energy._changes.rows import Rows, StoredRows, check_rows, table_of
+from ev_energy._changes.times import check_times
 from ev_energy._codec.text import timestamp
 from ev_energy.errors import StateError
 
@@ -82,11 +82,11 @@ class LogState:
         """Return the state as a text that `load` reads."""
         # Sorted, so that equal states are equal texts.
         digests = {str(hour): self.row(entry) for hour, entry in sorted(self._digests.items())}
-        return self._text(digests)
+        return self._text(digests, None)
 
     def head(self) -> str:
         """Return the text of all but the digests."""
-        return self._text({})
+        return self._text({}, len(self._digests))
 
     def tables(self) -> Mapping[str, Rows[Any, Any]]:
         """Return the digests, which a `RowStateStore` keeps in rows."""
@@ -96,7 +96,7 @@ class LogState:
         """Return the text of the digests of an hour."""
         return base64.b64encode(b"".join(sorted(entry))).decode()
 
-    def _text(self, digests: Mapping[str, str]) -> str:
+    def _text(self, digests: Mapping[str, str], rows: int | None) -> str:
         content = {
             "v": _VERSION,
             "kind": _KIND,
@@ -110,6 +110,7 @@ class LogState:
             "latest": None if self.latest is None else _text(self.latest),
             "writer": self.writer,
             "digests": digests,
+            **({} if rows is None else {"rows": rows}),
         }
         return json.dumps(content, separators=(",", ":"))
 
@@ -120,7 +121,7 @@ class LogState:
         Raises:
             StateError: As `load`.
         """
-        head = cls.load(stored.head, listing)
+        head = cls._decode(stored.head, listing, stored)
         try:
             digests = table_of(stored.rows, "hours", lambda hour, text: (int(hour), _split(text)))
         except ValueError as error:
@@ -136,6 +137,10 @@ class LogState:
         Raises:
             StateError: The text is not a state, or one of another listing or of a later version.
         """
+        return cls._decode(text, listing, None)
+
+    @classmethod
+    def _decode(cls, text: str, listing: str, stored: StoredRows | None) -> Self:
         try:
             content: object = json.loads(text)
         except (ValueError, RecursionError):
@@ -153,6 +158,7 @@ class LogState:
                 f"this state belongs to another listing, {members.get('listing')!r:.200}: "
                 f"follow the log that it was saved for, or give {listing!r:.200} its own state"
             )
+        check_rows(members.get("rows"), stored)
         try:
             state = cls._of(members)
         except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
@@ -164,7 +170,6 @@ class LogState:
         """Raise `StateError` if a value is of the right type but cannot be used."""
         check_times([self.floor, *self.through.values()])
         check_times(at for place in self.places.values() for at in (place.low, place.began))
-        check_seconds(hour * _HOUR for hour in self._digests)
 
     @classmethod
     def _of(cls, members: Mapping[str, Any]) -> Self:
@@ -175,7 +180,8 @@ class LogState:
             floor=_time(members["floor"]),
             through={str(name): _time(at) for name, at in members["through"].items()},
             places={
-                str(name): LogPlace(*map(_time, times)) for name, times in members["places"].items()
+                str(name): LogPlace(*map(_time, times))
+                for name, times in members.get("places", {}).items()
             },
             latest=None if latest is None else _time(latest),
             digests=Rows(

@@ -6,12 +6,28 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from ev_energy._arguments import describe_type
+
 #: Seconds of the rolling window of the API's rate limit.
 _WINDOW: Final = 3600.0
 #: Requests per hour that the API allows, until a reply states the limit.
 _DEFAULT_LIMIT: Final = 1000
 #: Seconds. A clock may not move at all in a shorter pause, which is only what rounding left.
 SHORTEST_PAUSE: Final = 0.001
+
+
+def checked_share(budget: object) -> float:
+    """Return the argument *budget*, a share of more than 0 and at most 1.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is not within the range.
+    """
+    if isinstance(budget, bool) or not isinstance(budget, int | float):
+        raise TypeError(f"budget must be a number, not {describe_type(budget)}")
+    if not 0 < budget <= 1:
+        raise ValueError(f"budget must be more than 0 and at most 1, not {budget}")
+    return float(budget)
 
 
 class Pace:

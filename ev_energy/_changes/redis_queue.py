@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from ev_energy._arguments import require_text
 from ev_energy._changes.queues import DEFAULT_SIZE, WebhookEvent, checked_event, checked_size
+from ev_energy._changes.stores import checked_name
 from ev_energy.budget._redis.connection import RedisClient, RedisUnavailable
 from ev_energy.budget._redis.script import Script
 from ev_energy.budget._redis.store import RedisStore
@@ -74,19 +74,18 @@ class RedisEventQueue(RedisStore):
         timeout: float = 2.0,
         prefix: str = "ev-energy",
     ) -> None:
-        if not require_text("name", name):
-            raise ValueError("name must not be empty")
-        self._key, self._size = f"{prefix}:events:{{{quote(name, safe=':@')}}}", checked_size(size)
+        tag = quote(checked_name(name), safe=":@")
+        self._key, self._size = f"{prefix}:events:{{{tag}}}", checked_size(size)
         super().__init__(redis, timeout, max_backoff=_MAX_BACKOFF)
 
     async def put(self, event: WebhookEvent) -> None:
         """Add *event*."""
         text = msgspec.json.encode(checked_event(event).to_dict())
-        await _run("add to", self._connection.run(_PUT, 1, self._key, text, self._size))
+        await self._run("add to", self._connection.run(_PUT, 1, self._key, text, self._size))
 
     async def take(self) -> list[WebhookEvent]:
         """Remove and return the events, in the order in which they were added; at most 1,000."""
-        texts = await _run("take from", self._connection.run(_TAKE, 1, self._key, _MAX_TAKEN))
+        texts = await self._run("take from", self._connection.run(_TAKE, 1, self._key, _MAX_TAKEN))
         events: list[WebhookEvent] = []
         for text in texts:
             body = text if isinstance(text, bytes) else str(text).encode()
@@ -98,9 +97,10 @@ class RedisEventQueue(RedisStore):
             events.append(_CLASSES.get(str(data.get("type")), UnknownEvent).from_dict(data))
         return events
 
-
-async def _run(action: str, command: Awaitable[Any]) -> Any:
-    try:
-        return await command
-    except RedisUnavailable as error:
-        raise EventQueueError(f"cannot {action} the queue of events: Redis: {error}") from error
+    async def _run(self, action: str, command: Awaitable[Any]) -> Any:
+        try:
+            return await command
+        except RedisUnavailable as error:
+            raise EventQueueError(
+                f"cannot {action} the queue of events in the Redis key {self._key!r}: {error}"
+            ) from error

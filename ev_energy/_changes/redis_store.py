@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ev_energy._arguments import require_text
 from ev_energy._changes.rows import StateUpdate, StoredRows
-from ev_energy._changes.stores import StoredState, revision_of
+from ev_energy._changes.stores import StoredState, checked_name, revision_of
 from ev_energy.budget._redis.connection import RedisClient, RedisUnavailable
 from ev_energy.budget._redis.script import Script
 from ev_energy.budget._redis.store import RedisStore
@@ -45,7 +45,24 @@ return false
 """)
 
 
-class RedisStateStore(RedisStore):
+class _StateStore(RedisStore):
+    """What both stores have in common: one key."""
+
+    _key: str
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(of the key {self._key!r})"
+
+    async def _run(self, action: str, command: Awaitable[Any]) -> Any:
+        try:
+            return await command
+        except RedisUnavailable as error:
+            raise StateStoreError(
+                f"cannot {action} the state in the Redis key {self._key!r}: {error}"
+            ) from error
+
+
+class RedisStateStore(_StateStore):
     """A state store in Redis, for processes on several machines.
 
     Args:
@@ -72,12 +89,9 @@ class RedisStateStore(RedisStore):
         self._key = f"{prefix}:state:{_tag(name)}"
         super().__init__(redis, timeout, max_backoff=_MAX_BACKOFF)
 
-    def __repr__(self) -> str:
-        return f"RedisStateStore(of the key {self._key!r})"
-
     async def load(self) -> StoredState | None:
         """Return the stored state, or None if there is none."""
-        content = await _run("load", self._connection.command("GET", self._key))
+        content = await self._run("load", self._connection.command("GET", self._key))
         if content is None:
             return None
         try:
@@ -94,14 +108,14 @@ class RedisStateStore(RedisStore):
         """
         new = revision_of(require_text("text", text))
         saving = self._connection.run(_SAVE, 1, self._key, revision or "", text, new)
-        stored = await _run("save", saving)
+        stored = await self._run("save", saving)
         if stored is not None:
             found = _decode(stored) or None
             raise StateConflictError(f"the Redis key {self._key!r}", revision, found)
         return new
 
 
-class RedisRowStateStore(RedisStore):
+class RedisRowStateStore(_StateStore):
     """A state store in Redis, for processes on several machines, which saves rows.
 
     A commit sends only what its batch has changed, so it takes the same time for a fleet of any
@@ -130,12 +144,9 @@ class RedisRowStateStore(RedisStore):
         self._key = f"{prefix}:state-rows:{_tag(name)}"
         super().__init__(redis, timeout, max_backoff=_MAX_BACKOFF)
 
-    def __repr__(self) -> str:
-        return f"RedisRowStateStore(of the key {self._key!r})"
-
     async def load_rows(self) -> StoredRows | None:
         """Return the stored state, or None if there is none."""
-        reply = await _run("load", self._connection.command("HGETALL", self._key))
+        reply = await self._run("load", self._connection.command("HGETALL", self._key))
         # RESP2 gives a list of names and texts in turn, RESP3 a mapping.
         items = getattr(reply, "items", None)
         pairs = zip(reply[::2], reply[1::2], strict=True) if items is None else items()
@@ -161,7 +172,8 @@ class RedisRowStateStore(RedisStore):
         expected = update.previous_revision
         arguments = [expected or "", update.revision, update.head, len(written)]
         arguments += [part for row in written for part in row] + deleted
-        stored = await _run("save", self._connection.run(_SAVE_ROWS, 1, self._key, *arguments))
+        saving = self._connection.run(_SAVE_ROWS, 1, self._key, *arguments)
+        stored = await self._run("save", saving)
         if stored is not None:
             found = _decode(stored) or None
             raise StateConflictError(f"the Redis key {self._key!r}", expected, found)
@@ -172,17 +184,8 @@ _NO_STATE: Final = "does not hold a state. It was not changed: give another name
 
 def _tag(name: str) -> str:
     """Return the part of a key that a Redis Cluster places it by."""
-    if not require_text("name", name):
-        raise ValueError("name must not be empty")
-    return f"{{{quote(name, safe=':@')}}}"
+    return f"{{{quote(checked_name(name), safe=':@')}}}"
 
 
 def _decode(reply: object) -> str:
     return reply.decode() if isinstance(reply, bytes) else str(reply)
-
-
-async def _run(action: str, command: Awaitable[Any]) -> Any:
-    try:
-        return await command
-    except RedisUnavailable as error:
-        raise StateStoreError(f"cannot {action} the state: Redis: {error}") from error

@@ -9,6 +9,8 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar, cast, runtime_checka
 
 import attrs
 
+from ev_energy.errors import StateError
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -133,6 +135,22 @@ def mark_saved(state: StateInRows) -> None:
     """Note that all rows of *state* are stored."""
     for table in state.tables().values():
         table.changed.clear()
+
+
+def check_rows(expected: int | None, stored: StoredRows | None) -> None:
+    """Raise `StateError` unless *stored* has the *expected* number of rows.
+
+    None for *stored* stands for a state that was saved as a whole.
+    """
+    if expected is not None and stored is None:
+        raise StateError(
+            "this is the part of a state without its rows: pass the store that has the rows"
+        )
+    found = None if stored is None else len(stored.rows)
+    if found != expected:
+        raise StateError(
+            f"the state is damaged: it has {found} rows, and had {expected}. Restore a backup"
+        )
 
 
 def table_of(

@@ -72,17 +72,15 @@ class Saving:
             raise StateError(f"{error} (it is stored in {store!r})") from error
         return state
 
-    async def save(self, batch: StateBatch[object]) -> None:
-        """Save the state after *batch*."""
+    async def save(self, batch: StateBatch[object]) -> str | None:
+        """Save the state after *batch*, and return its revision."""
         store = self.store
         if store is None:
-            if batch.has_state:
-                self.revision = batch.revision
-        elif isinstance(store, RowStateStore):
+            return batch.revision if batch.has_state else self.revision
+        if isinstance(store, RowStateStore):
             await store.save_rows(batch.update)
-            self.revision = batch.update.revision
-        else:
-            self.revision = await store.save(batch.state, self.revision)
+            return batch.update.revision
+        return await store.save(batch.state, batch.previous_revision)
 
 
 class StateBatch(Generic[T_co]):
@@ -106,7 +104,7 @@ class StateBatch(Generic[T_co]):
         """The whole state of the stream after this batch, as a text to continue from.
 
         Read it before the batch is committed. Afterwards, this raises `ValueError` unless it was
-        read before or saved in a store, because the stream may have moved on.
+        read before or saved in a `StateStore`, because the stream may have moved on.
         """
         if self._text is None:
             self._require_present_state("state")
@@ -130,7 +128,7 @@ class StateBatch(Generic[T_co]):
 
     @property
     def revision(self) -> str:
-        """The revision of the state after this batch, as the store counts it."""
+        """The revision of the state after this batch: a digest of `state`, or that of `update`."""
         return self.update.revision if self._saving.is_in_rows else revision_of(self.state)
 
     @property
@@ -155,8 +153,13 @@ class StateBatch(Generic[T_co]):
             StateConflictError: Another process has saved a state: it reads the same stream.
             StateStoreError: The state cannot be saved. The batch may be committed again.
         """
+        if self.is_committed:
+            return
+        revision = await self._saving.save(self)
+        # A commit that was given up may end after another one of the same batch, and the stream may
+        # have gone on meanwhile.
         if not self.is_committed:
-            await self._saving.save(self)
+            self._saving.revision = revision
             mark_saved(self._live)
             self.is_committed = True
 

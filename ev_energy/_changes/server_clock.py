@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from ev_energy._changes.times import is_possible
+
 #: How far the server's clock is assumed to be behind this machine's if its replies have no date.
 #: Too early a time only lists some entries again; too late a time would leave some out.
 _UNKNOWN_DIFFERENCE: Final = timedelta(minutes=5)
@@ -27,6 +29,8 @@ class ServerClock:
     def read(self, date: datetime | None) -> datetime:
         """Return the time at which the server made a reply, which states *date* if not None."""
         local = self._local()
+        if date is not None and not is_possible(date):
+            date = None
         self.is_known = date is not None
         if date is None:
             self._difference = timedelta()

@@ -9,8 +9,8 @@ from typing import Any, Final, Self, cast
 import msgspec
 
 from ev_energy._changes.digest import Projection, weight
-from ev_energy._changes.rows import Rows, StoredRows, table_of
-from ev_energy._changes.times import check_seconds, check_times
+from ev_energy._changes.rows import Rows, StoredRows, check_rows, table_of
+from ev_energy._changes.times import check_times
 from ev_energy.errors import StateError
 
 #: The version of the format. A state of another version is refused, never guessed at.
@@ -126,6 +126,8 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
     sweep: SweepPlace | None = None
     writer: str = ""
     """A name of the stream that saved it, so that no two streams save equal states."""
+    rows: int | None = None
+    """In the part without rows, the number of rows that belong to it; otherwise None."""
     v: int = VERSION
 
     def __post_init__(self) -> None:
@@ -151,7 +153,8 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
 
     def head(self) -> str:
         """Return the text of all but the tables."""
-        return msgspec.structs.replace(self, seen={}, buckets={}).dump()
+        rows = len(self.seen) + len(self.buckets)
+        return msgspec.structs.replace(self, seen={}, buckets={}, rows=rows).dump()
 
     def tables(self) -> Mapping[str, Rows[Any, Any]]:
         """Return the parts that grow, which a `RowStateStore` keeps in rows."""
@@ -169,6 +172,7 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
             StateError: *text* is not a state, has another version, or is of another API or user.
         """
         state = cls._decode(text)
+        check_rows(state.rows, None)
         state.check(host, user)
         state.set_projection(projection)
         return state
@@ -202,6 +206,8 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
             StateError: As `load`.
         """
         state = cls._decode(stored.head)
+        check_rows(state.rows, stored)
+        state.rows = None
         try:
             state.seen = table_of(
                 stored.rows,
@@ -236,10 +242,13 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
             times += [at for at in (walk.low, walk.high, walk.began, walk.read) if at is not None]
         if self.sweep is not None:
             times.append(self.sweep.day)
+            try:
+                times += map(time_of_hour, self.sweep.differing)
+            except (ValueError, OverflowError, OSError):
+                raise StateError(
+                    "the state is damaged: an hour is impossible. Restore a backup"
+                ) from None
         check_times(times)
-        check_seconds(entry.key for entry in self.seen.values())
-        check_seconds(entry.end for entry in self.seen.values() if entry.end is not None)
-        check_seconds(hour * _HOUR for hour in self.buckets)
         indexes = {entry.projection for entry in self.seen.values()}
         indexes |= {bucket.projection for bucket in self.buckets.values()}
         if not indexes <= {MIXED, *range(len(self.projections))}:

@@ -44,6 +44,18 @@ class StateStore(Protocol):
         ...
 
 
+def checked_name(name: object) -> str:
+    """Return the argument *name* of a store, a text that is not empty."""
+    checked = require_text("name", name)
+    if not checked:
+        raise ValueError("name must not be empty")
+    try:
+        checked.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"name must be valid Unicode, not {checked!r}") from None
+    return checked
+
+
 def revision_of(text: str) -> str:
     """Return the revision of a state: the SHA-1 of its text, which Redis computes too."""
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
 
@@ -17,7 +17,7 @@ from ev_energy._changes.batch import Batch, Change
 from ev_energy._changes.digest import Projection
 from ev_energy._changes.engine import Engine, levels_for
 from ev_energy._changes.outage import TRANSIENT, Outage
-from ev_energy._changes.pace import Pace
+from ev_energy._changes.pace import Pace, checked_share
 from ev_energy._changes.passes import Step
 from ev_energy._changes.queues import EventQueue, checked_event
 from ev_energy._changes.saving import AnyStateStore, Saving, require_store
@@ -25,7 +25,8 @@ from ev_energy._changes.server_clock import ServerClock
 from ev_energy._changes.source import ApiSource, Family
 from ev_energy._changes.state import SubSessionState
 from ev_energy._changes.status import StreamStatus
-from ev_energy._changes.times import checked_since
+from ev_energy._changes.stores import revision_of
+from ev_energy._changes.times import checked_duration, checked_since
 from ev_energy.errors import (
     EventQueueError,
     UncommittedBatchError,
@@ -61,31 +62,19 @@ class StreamOptions:
     trust_webhooks: bool
 
     def __attrs_post_init__(self) -> None:
-        self._check_types()
-        if self.state is not None and self.store is not None:
-            raise ValueError("pass either state or store: the store has a state of its own")
-        if not 0 < self.budget <= 1:
-            raise ValueError(f"budget must be more than 0 and at most 1, not {self.budget}")
+        checked_share(self.budget)
         shortest = {"freshness": timedelta(seconds=1), "look_back": timedelta(hours=1)}
         if self.sweep is not None:
             shortest["sweep"] = timedelta(hours=1)
+        shortest["horizon"] = timedelta(hours=1)
         for name, least in shortest.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
+            checked_duration(name, getattr(self, name), least)
         if self.horizon < self.look_back:
             raise ValueError(
                 f"horizon must be look_back ({self.look_back}) or more, not {self.horizon}"
             )
-
-    def _check_types(self) -> None:
         if self.state is not None:
             require_text("state", self.state)
-        for name in ("freshness", "look_back", "sweep", "horizon"):
-            value: object = getattr(self, name)
-            if not isinstance(value, timedelta) and not (name == "sweep" and value is None):
-                raise TypeError(f"{name} must be a timedelta, not {describe_type(value)}")
-        if isinstance(cast(object, self.budget), bool | str):
-            raise TypeError(f"budget must be a number, not {describe_type(self.budget)}")
         if self.store is not None:
             require_store(self.store)
         inbox: object = self.inbox
@@ -124,11 +113,15 @@ class SubSessionStream(AsyncIterator[Change]):
         self._early_webhooks: list[ChargingSubSession] = []
         self._engine: Engine | None = None
         self._saving = Saving(options.store)
-        if options.state is not None:
-            context = self._host, self._user, self._projection
-            self._engine = self._make_engine(SubSessionState.load(options.state, *context))
-        elif options.store is None:
-            self._engine = self._make_engine(None)
+        context = self._host, self._user, self._projection
+        self._given = (
+            None if options.state is None else SubSessionState.load(options.state, *context)
+        )
+        """The state that the caller has passed."""
+        if options.store is None:
+            self._engine = self._make_engine(self._given)
+            if options.state is not None:
+                self._saving.revision = revision_of(options.state)
         self._batch: Batch | None = None
         """The batch that was handed over last."""
         self._position = 0
@@ -254,7 +247,7 @@ class SubSessionStream(AsyncIterator[Change]):
             lambda text: SubSessionState.load(text, *context),
             lambda rows: SubSessionState.load_rows(rows, *context),
         )
-        engine = self._engine = self._make_engine(state)
+        engine = self._engine = self._make_engine(self._given if state is None else state)
         while self._early_webhooks:
             engine.offer(self._early_webhooks.pop(0))
         return engine

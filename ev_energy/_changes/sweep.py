@@ -60,6 +60,9 @@ class Sweep:
         if place is None:
             first = max(state.since, state.floor - self._horizon)
             place = state.sweep = SweepPlace(start_of_hour(first))
+        # Passes may have gone on while the sweep waited, and have dropped the oldest buckets.
+        oldest = hour_of((state.floor - self._horizon).timestamp())
+        place.differing = [hour for hour in place.differing if hour >= oldest]
         if place.differing:
             return await self._read_hour(place, place.differing[0])
         if place.day < state.floor:
@@ -79,7 +82,8 @@ class Sweep:
             place.cursor = page.next_cursor
             return Step(changes, has_moved=True)
         first = hour_of(place.day.timestamp())
-        hours = range(first, first + _HOURS_OF_DAY)
+        oldest = hour_of((self._state.floor - self._horizon).timestamp())
+        hours = range(max(first, oldest), first + _HOURS_OF_DAY)
         differing = [hour for hour in hours if not self._matches(hour, place.found)]
         self._state.sweep = SweepPlace(place.day + DAY, differing=differing)
         self._pages = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ev_energy._arguments import describe_type
@@ -13,6 +13,9 @@ from ev_energy.errors import StateError
 #: Nothing of the API is older.
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+#: Clocks that were reset show years before 2000.
+_FIRST_YEAR: Final = 1900
+_LONGEST: Final = timedelta(days=3650)
 
 
 def checked_since(since: object) -> datetime:
@@ -32,19 +35,31 @@ def checked_since(since: object) -> datetime:
     return since.astimezone(UTC)
 
 
+def is_possible(at: datetime) -> bool:
+    """Return whether a stream can compute with *at*."""
+    return _FIRST_YEAR <= at.year <= _LATEST.year
+
+
 def check_times(times: Iterable[datetime]) -> None:
     """Raise `StateError` if one of the *times* of a saved state cannot be computed with."""
     for at in times:
         if at.tzinfo is None:
             raise StateError("the state is damaged: a time has no time zone. Restore a backup")
-        if not _EARLIEST <= at <= _LATEST:
+        if not is_possible(at):
             raise StateError(f"the state is damaged: the time {at} is impossible. Restore a backup")
 
 
-def check_seconds(seconds: Iterable[int]) -> None:
-    """Raise `StateError` if one of the *seconds* since 1970 of a saved state is impossible."""
-    for at in seconds:
-        if not 0 <= at <= _LATEST.timestamp():
-            raise StateError(
-                f"the state is damaged: {at} seconds since 1970 are impossible. Restore a backup"
-            )
+def checked_duration(name: str, duration: object, least: timedelta) -> timedelta:
+    """Return the argument *name*, a duration of *least* or more.
+
+    Raises:
+        TypeError: It is not a timedelta.
+        ValueError: It is too short, or longer than ten years.
+    """
+    if not isinstance(duration, timedelta):
+        raise TypeError(f"{name} must be a timedelta, not {describe_type(duration)}")
+    if duration < least:
+        raise ValueError(f"{name} must be {least} or more, not {duration}")
+    if duration > _LONGEST:
+        raise ValueError(f"{name} must be {_LONGEST.days} days or less, not {duration}")
+    return duration

@@ -234,7 +234,8 @@ class ChargingSubSessions(Resource):
             since: Sub-sessions that ended before are not handed over. Ignored if there is a saved
                 state.
             state: The state to continue from: ``batch.state`` of an earlier stream.
-            store: A store to continue from and to save each committed state in, instead of *state*.
+            store: A store to continue from and to save each committed state in. If it has a state,
+                *state* is ignored.
             inbox: A queue into which other processes put the events of webhooks.
             budget: The share of the client's requests per hour that the stream may use, more than 0
                 and at most 1.
@@ -252,7 +253,7 @@ class ChargingSubSessions(Resource):
                 at once. Otherwise, the sub-session is read first, which takes a request for each.
 
         Raises:
-            ValueError: An argument is out of range, or both *state* and *store* are given.
+            ValueError: An argument is out of range.
             StateError: *state* is not a state, or is of another version, API or user.
 
         GET /charging_sub_sessions, scope charging_session:read, and for single sub-sessions

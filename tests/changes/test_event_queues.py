@@ -94,16 +94,16 @@ async def test_redis_queue_with_other_content_is_an_error(
             await queue.take()
         assert await queue.take() == []
         redis_client.set(f"{prefix}:events:{{a%20stream}}", "not a list")
-        with pytest.raises(EventQueueError, match="cannot take from the queue of events: Redis"):
+        with pytest.raises(EventQueueError, match="the queue of events in the Redis key"):
             await queue.take()
 
 
 async def test_redis_queue_without_redis_is_an_error() -> None:
     queue_class = pytest.importorskip("ev_energy.redis").RedisEventQueue
     queue = queue_class("redis://127.0.0.1:9", "a stream", timeout=0.5)
-    with pytest.raises(EventQueueError, match="cannot add to the queue of events: Redis"):
+    with pytest.raises(EventQueueError, match="the queue of events in the Redis key"):
         await queue.put(event(1))
-    with pytest.raises(EventQueueError, match="cannot take from the queue of events: Redis"):
+    with pytest.raises(EventQueueError, match="the queue of events in the Redis key"):
         await queue.take()
     await queue.aclose()
     with pytest.raises(ValueError, match="name must not be empty"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,7 +20,7 @@ from ev_energy._changes.follow import LogStream
 from ev_energy._changes.log_state import LogState
 from ev_energy._changes.log_walk import LogWalk
 from ev_energy._changes.server_clock import ServerClock
-from tests.helpers.changes.log_adversary import DAY, HOUR, Follower, World
+from tests.helpers.changes.log_adversary import DAY, EPOCH, HOUR, Follower, World
 from tests.helpers.changes.log_server import LogServer
 from tests.helpers.tiers import examples
 
@@ -84,6 +85,40 @@ async def assert_exact(seeds: int, world: World, *, hold: timedelta = timedelta(
 )
 async def test_log_is_followed_exactly(world: World, examples: int) -> None:
     await assert_exact(examples, world)
+
+
+async def test_sweep_that_is_switched_off_stops_no_forgetting() -> None:
+    world = attrs.evolve(SHORT, days=12, late=0, future=0, failing=0, killed=0, page_sizes=[20])
+    follower = Follower(2, world, horizon=30 * DAY)
+    batches = follower._stream().batches()
+    async for batch in batches:
+        follower.saved = batch.state
+        for entry in batch:
+            follower._receive(entry.item, is_late=entry.late)
+        await batch.commit()
+        if '"places":{}' not in follower.saved:
+            break  # in the middle of a sweep
+    follower.sweep = None
+    assert not (await follower.run()).missing
+    assert follower.largest_state < 20_000
+    state = LogState.load(follower.saved or "", "a log in memory")
+    assert state.remembered < 400
+
+
+async def test_ticks_do_not_wait_for_the_share_of_a_sweep() -> None:
+    world = World(
+        days=6, late=0, future=0, failing=0, killed=0, page_sizes=[4], page_time=DAY / 1e5
+    )
+    follower = Follower(2, world, sweep=3 * DAY)
+    follower.store, passes = None, set[datetime]()
+    stream = follower._stream()
+    async for batch in stream.batches():
+        await batch.commit()
+        passes.add(stream.status().through or follower.since)
+        if follower.log.now > EPOCH + 6 * DAY:
+            break
+    ticks = sorted(at for at in passes if at > EPOCH + DAY)
+    assert max(later - earlier for earlier, later in pairwise(ticks)) < 4 * HOUR
 
 
 @examples(fast=1, slow=2)

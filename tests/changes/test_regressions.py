@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -12,7 +12,9 @@ from yarl import URL
 from ev_energy import errors
 from ev_energy._changes.digest import Projection
 from ev_energy._changes.engine import levels_for
+from ev_energy._changes.records import Records
 from ev_energy._changes.source import ListedPage
+from ev_energy._changes.state import SubSessionState
 from ev_energy._messages import Request
 from ev_energy.models import ChargingSubSession
 from tests.helpers.changes.adversary import (
@@ -24,7 +26,7 @@ from tests.helpers.changes.adversary import (
     make_session,
     session,
 )
-from tests.helpers.changes.driver import Reader
+from tests.helpers.changes.driver import HOST, PROJECTION, Reader
 
 
 async def test_webhook_that_arrives_during_a_pass_is_handed_over_before_it_is_in_the_state() -> (
@@ -373,3 +375,46 @@ async def test_listing_that_ends_at_a_lost_cursor_is_read_again() -> None:
     await reader.read()
     assert lost == []
     assert {change.id for change in reader.changes} == set(world.sessions)
+
+
+async def test_sweep_that_waited_for_days_hands_no_day_over_again() -> None:
+    """Passes drop the buckets of the first days while a sweep is not finished."""
+    starts = [EPOCH + number * 6 * HOUR for number in range(4 * 50)]
+    sessions = [session(f"csub{number:03}", start=at) for number, at in enumerate(starts)]
+    world = Adversary.with_sessions(*sessions)
+    reader = Reader(world)
+    await reader.read_until(EPOCH + 40 * DAY, every=2 * HOUR)
+    while reader.engine.state.sweep is None:
+        world.now += HOUR
+        while await reader.engine.advance(world.now) and reader.engine.state.sweep is None:
+            pass
+    world.now += 5 * DAY
+    reader.restart()
+    reader.changes.clear()
+    await reader.read_until(world.now + DAY, every=2 * HOUR)
+    assert not [change for change in reader.changes if change.via == "sweep"]
+    assert not reader.engine.records.gaps
+
+
+async def test_sweep_begins_although_requests_take_longer_than_the_time_between_ticks() -> None:
+    world = Adversary.with_sessions(session(), session("csub2", start=EPOCH - DAY))
+    world.treatment = attrs.evolve(world.treatment, slow=400.0)
+    reader = Reader(world, EPOCH - 2 * DAY, levels=levels_for(5 * MINUTE, 30 * HOUR))
+    await reader.read_until(EPOCH + 15 * DAY, every=6 * HOUR)
+    assert reader.engine.state.swept > EPOCH + 5 * DAY
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"start": datetime(1969, 12, 31, 23, tzinfo=UTC), "end": None},
+        {"start": EPOCH, "end": datetime(9999, 12, 31, 23, 59, tzinfo=UTC)},
+        {"start": datetime(1, 1, 1, tzinfo=UTC), "end": EPOCH + HOUR},
+    ],
+)
+def test_state_with_an_impossible_time_of_a_device_can_be_continued(
+    times: dict[str, Any],
+) -> None:
+    state = SubSessionState.new(EPOCH, HOST, None, PROJECTION)
+    assert Records(state).take(make_session("csub1", **times), "poll")
+    assert SubSessionState.load(state.dump(), HOST, None, PROJECTION) == state

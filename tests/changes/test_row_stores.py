@@ -17,6 +17,7 @@ from ev_energy._changes import row_stores
 from ev_energy.changes import (
     Change,
     MemoryRowStateStore,
+    MemoryStateStore,
     RowStateStore,
     SQLiteStateStore,
     StateUpdate,
@@ -139,8 +140,27 @@ async def test_file_that_cannot_be_used_is_named(
     with pytest.raises(StateStoreError, match="locked: database is locked"):
         await SQLiteStateStore(tmp_path / "locked", "stream").save_rows(update_after(None, "1"))
     other.close()
-    with pytest.raises(ValueError, match="name must not be empty"):
-        SQLiteStateStore(tmp_path / "state", "")
+    for name, message in (("", "must not be empty"), ("a\ud800", "must be valid Unicode")):
+        with pytest.raises(ValueError, match=f"name {message}"):
+            SQLiteStateStore(tmp_path / "state", name)
+
+
+async def test_save_waits_for_another_transaction_without_blocking_the_loop(
+    tmp_path: Path,
+) -> None:
+    other = sqlite3.connect(tmp_path / "state", isolation_level=None)
+    other.execute("CREATE TABLE own (a)")
+    other.execute("BEGIN IMMEDIATE")
+    store = SQLiteStateStore(tmp_path / "state", "stream")
+    saving = asyncio.ensure_future(store.save_rows(update_after(None, "1")))
+    assert await store.load_rows() is None  # a reader does not wait for it
+    assert not saving.done()
+    other.execute("COMMIT")
+    await saving
+    other.close()
+    stored = await store.load_rows()
+    assert stored is not None
+    assert stored.head == "1"
 
 
 def _count_up(path: str, rounds: int) -> None:
@@ -180,9 +200,9 @@ async def test_processes_lose_no_update_of_each_other(tmp_path: Path) -> None:
 async def test_redis_that_does_not_answer_is_a_store_error() -> None:
     redis_store = pytest.importorskip("ev_energy.redis").RedisRowStateStore
     store = redis_store("redis://127.0.0.1:9", "stream", timeout=0.5)
-    with pytest.raises(StateStoreError, match="cannot load the state: Redis"):
+    with pytest.raises(StateStoreError, match="cannot load the state in the Redis key"):
         await store.load_rows()
-    with pytest.raises(StateStoreError, match="cannot save the state: Redis"):
+    with pytest.raises(StateStoreError, match="cannot save the state in the Redis key"):
         await store.save_rows(update_after(None, "1"))
     await store.aclose()
     with pytest.raises(ValueError, match="name must not be empty"):
@@ -297,6 +317,80 @@ async def test_log_is_followed_with_rows(fleet: Fleet, store: RowStateStore) -> 
     log = fleet.client.evses.status_logs(evse, sampled_at__gte=since)
     assert found == sorted([entry.sampled_at async for entry in log if entry.sampled_at])
     assert found
+
+
+class SlowStore(MemoryRowStateStore):
+    """Carries an update out at once, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replies: list[asyncio.Future[None]] = []
+
+    async def save_rows(self, update: StateUpdate) -> None:
+        await super().save_rows(update)
+        reply = asyncio.get_running_loop().create_future()
+        self.replies.append(reply)
+        await reply
+
+
+async def test_late_end_of_a_first_commit_forgets_no_change_of_the_next_batch(
+    fleet: Fleet,
+) -> None:
+    store = SlowStore()
+    batches = stream_of(fleet, store).batches()
+    batch = await anext(batches)
+    first = asyncio.ensure_future(batch.commit())
+    second = asyncio.ensure_future(batch.commit())  # the caller gave up waiting for the first
+    await asyncio.sleep(0)
+    store.replies[1].set_result(None)
+    await second
+    following = await anext(batches)
+    while not following.changes:
+        commit = asyncio.ensure_future(following.commit())
+        await asyncio.sleep(0)
+        store.replies[-1].set_result(None)
+        await commit
+        following = await anext(batches)
+    store.replies[0].set_result(None)
+    await first
+    assert {f"seen/{change.id}" for change in following} <= following.update.rows.keys()
+    stored = await store.load_rows()
+    assert stored is not None
+    assert following.update.previous_revision == stored.revision
+
+
+async def test_state_moves_from_a_store_of_texts_to_one_of_rows(
+    fleet: Fleet, store: RowStateStore
+) -> None:
+    texts = MemoryStateStore()
+    changes = fleet.client.charging_sub_sessions.changes
+    since = fleet.now() - 24 * HOUR
+    begun = await catch_up(changes(since=since, store=texts))
+    saved = await texts.load()
+    assert saved is not None
+    assert begun
+    assert not await catch_up(changes(since=since, state=saved.text, store=store))
+    assert not await catch_up(changes(since=since, store=store))
+    # From then on, the state of the store counts.
+    await fleet.advance(12 * HOUR)
+    later = await catch_up(changes(since=since, store=store))
+    assert later
+    assert not await catch_up(changes(since=since, state=saved.text, store=store))
+
+
+async def test_lost_row_and_head_alone_are_refused(fleet: Fleet, tmp_path: Path) -> None:
+    store = SQLiteStateStore(tmp_path / "state.db", "fleet")
+    await catch_up(stream_of(fleet, store))
+    stored = await store.load_rows()
+    assert stored is not None
+    since = fleet.now()
+    with pytest.raises(StateError, match="the part of a state without its rows"):
+        fleet.client.charging_sub_sessions.changes(since=since, state=stored.head)
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("DELETE FROM ev_energy_state_row WHERE key = ?", [min(stored.rows)])
+    connection.close()
+    with pytest.raises(StateError, match=r"it has \d+ rows, and had \d+"):
+        await catch_up(stream_of(fleet, store))
 
 
 def test_other_objects_are_refused(fleet: Fleet) -> None:

@@ -50,8 +50,11 @@ def test_new_state_begins_in_utc() -> None:
         (saved(seen={"csub1": [1, 1, "0", True, 0, 7, 0]}), "a projection is missing"),
         (saved(seen={"csub1": ["x", 1, "0", True]}), "the state is damaged"),
         (saved(floor="0001-01-01T00:00:00Z"), "the time 0001-01-01 00:00:00.* is impossible"),
-        (saved(seen={"csub1": [None, 10**18, None, True]}), "seconds since 1970 are impossible"),
-        (saved(buckets={10**15: [1, 1, 0]}), "seconds since 1970 are impossible"),
+        (saved(rows=1), "the part of a state without its rows"),
+        (
+            saved(sweep={"day": "2026-07-01T00:00:00Z", "differing": [10**15]}),
+            "an hour is impossible",
+        ),
         (saved(unknown=1), "the state is damaged: Object contains unknown field"),
         (saved(host="api-staging.ev.energy"), "belongs to the API 'api-staging.ev.energy'"),
         (saved(user="user01"), "belongs to the user 'user01', and this client has the user None"),

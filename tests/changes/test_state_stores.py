@@ -141,9 +141,9 @@ def test_processes_lose_no_save_of_each_other(tmp_path: Path) -> None:
 async def test_redis_that_does_not_answer_is_a_store_error() -> None:
     redis_store = pytest.importorskip("ev_energy.redis").RedisStateStore
     store = redis_store("redis://127.0.0.1:9", "stream", timeout=0.5)
-    with pytest.raises(StateStoreError, match="cannot load the state: Redis"):
+    with pytest.raises(StateStoreError, match="load the state in the Redis key 'ev-energy:state:{"):
         await store.load()
-    with pytest.raises(StateStoreError, match="cannot save the state: Redis"):
+    with pytest.raises(StateStoreError, match="cannot save the state in the Redis key"):
         await store.save("one", None)
     await store.aclose()
 

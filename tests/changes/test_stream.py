@@ -429,7 +429,8 @@ async def test_stream_since_ever_has_everything(fleet: Fleet) -> None:
     [
         ({"since": datetime(2026, 1, 1)}, "since is a naive datetime"),
         ({"since": datetime.max.replace(tzinfo=UTC)}, "since must be before the year 9000"),
-        ({"state": "{}", "store": MemoryStateStore()}, "pass either state or store"),
+        ({"look_back": timedelta.max}, "look_back must be 3650 days or less"),
+        ({"horizon": timedelta.max}, "horizon must be 3650 days or less"),
         ({"budget": 0}, "budget must be more than 0 and at most 1, not 0"),
         ({"budget": 1.1}, "budget must be more than 0 and at most 1, not 1.1"),
         ({"freshness": timedelta()}, "freshness must be 0:00:01 or more, not 0:00:00"),
@@ -454,6 +455,7 @@ async def test_bad_arguments_are_named(fleet: Fleet, settings: Any, message: str
         ({"sweep": False}, "sweep must be a timedelta, not"),
         ({"budget": True}, "budget must be a number, not"),
         ({"budget": "half"}, "budget must be a number, not"),
+        ({"budget": None}, "budget must be a number, not"),
         (
             {"store": "sub_sessions.state"},
             r"store must be an object with the methods load\(\) and save\(\)",
