@@ -32,7 +32,7 @@ from ev_energy.webhooks import (
 )
 
 #: Seconds until a delivery of a worker that was killed is free again.
-LEASE = 3.0
+LEASE = 5.0
 
 URL, PREFIX = os.environ["REDIS_URL"], os.environ["PREFIX"]
 PID = os.getpid()
