@@ -31,7 +31,7 @@ def as_browsers_see_it(location: str) -> tuple[str, str, str]:
     return parts.scheme, parts.netloc, parts.path
 
 
-@tiers(fast=300, slow=3000)
+@tiers(fast=100, slow=3000)
 def test_return_path_is_on_the_list_or_refused(examples: int) -> None:
     @settings(max_examples=examples)
     @given(ATTACKS | ATTACKS.map(lambda text: f"/garage/{text}"))

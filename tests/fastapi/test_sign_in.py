@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import pytest
@@ -259,6 +260,28 @@ async def test_unreadable_entry_of_a_store_is_an_unknown_sign_in(start_app: Star
         page = await open_page(browser, f"{web.origin}/sign-in/callback?state=x&code=y")
         assert (page.status, page.heading) == (400, UNKNOWN)
         del unreadable[-1]
+
+
+async def test_logs_contain_no_secret(
+    start_app: StartApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    web = await start_app(uvicorn_options={"access_log": False})
+    browser = await web.browser()
+    url = await web.start(browser)
+    callback = await web.consent(browser, url)
+    await open_page(browser, callback)
+    web.sim.faults.add("problem", operation="token", status=400)
+    failing = await web.consent(browser, await web.start(browser))
+    await open_page(browser, failing)
+    secrets = [cookie(browser, "browser"), cookie(browser, "session")]
+    await web.sign_out(browser)
+    for each in (callback, failing):
+        secrets += [value for _, value in parse_qsl(urlsplit(each).query)]
+    assert len(secrets) == 6
+    own = [record.getMessage() for record in caplog.records if "ev_energy" in record.name]
+    assert any("is not revoked" in message for message in own)
+    assert not [secret for secret in secrets if secret in "".join(own)]
 
 
 async def test_cookies_on_http(start_app: StartApp) -> None:
