@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -178,6 +179,17 @@ async def test_second_application_is_refused(simulator: Simulator) -> None:
                 pass
     async with ev.lifespan():
         pass
+
+
+async def test_applications_that_start_at_once_do_not_share(simulator: Simulator) -> None:
+    ev = ev_of(simulator)
+    both = [ev.lifespan(), ev.lifespan()]
+    started = await asyncio.gather(*(one.__aenter__() for one in both), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in started) == ["RuntimeError", "dict"]
+    assert ev.client is not None
+    for one, result in zip(both, started, strict=True):
+        if isinstance(result, dict):
+            await one.__aexit__(None, None, None)
 
 
 async def test_failing_application_closes_its_client(simulator: Simulator) -> None:
