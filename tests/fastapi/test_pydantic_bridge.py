@@ -147,7 +147,13 @@ async def test_include_and_exclude_reach_into_nested_models() -> None:
     async def excluded() -> EVSE:
         return evse()
 
+    @app.get("/list", response_model_include={"__all__": {"id": True, "location": {"altitude"}}})
+    async def listed() -> list[EVSE]:
+        return [evse()]
+
     async with open_app(app) as browser:
+        found = (await browser.get("/list")).json()
+        assert found == [{"id": "evse01", "location": {"altitude": 11}}]
         assert (await browser.get("/in")).json() == {"id": "evse01", "model": {"name": "EVWC"}}
         found = (await browser.get("/out")).json()
         assert found.keys().isdisjoint({"location", "new"})
@@ -601,6 +607,9 @@ def test_json_schema_tells_units_and_the_forms_of_a_link() -> None:
         {"type": "null"},
     ]
     assert properties["sampled_at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
+    row = Row.model_json_schema()
+    assert row["properties"]["evse"] == {"$ref": "#/$defs/EVSE"}
+    assert row["properties"]["link"]["anyOf"] == properties["evse"]["anyOf"]
     latitude = TypeAdapter(LatLong).json_schema()["properties"]["latitude"]
     assert latitude["description"] == "North is positive, -90 to 90."
     assert latitude["type"] == "number"

@@ -144,7 +144,7 @@ class Charger(BaseModel):
     mode: EVSELockMode = EVSELockMode.SMART
 
 
-@app.get("/chargers", response_model_include={"id", "cpid"})
+@app.get("/chargers", response_model_include={"__all__": {"id", "cpid"}})
 async def chargers(client: ClientDep, lock_mode: EVSELockMode | None = None) -> list[EVSE]:
     return [one async for one in client.evses.list() if lock_mode in (None, one.lock_mode)]
 
