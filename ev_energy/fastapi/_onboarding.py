@@ -29,7 +29,6 @@ from ev_energy.fastapi._browser import BrowserCookie, check_positive, digest, ne
 from ev_energy.fastapi._pages import notice, redirect_to, reply_with
 from ev_energy.fastapi._problems import Problem
 from ev_energy.fastapi._return_paths import ReturnPaths
-from ev_energy.fastapi._sign_in import browser_cookie
 from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, closing
 from ev_energy.fastapi._wait_until_connected import DeviceKind, wait_until_connected
 from ev_energy.models.onboarding import OnboardingLink
@@ -191,7 +190,7 @@ def onboarding_router(
         client_id=client_id,
         user_id=user_id,
         origin=_checked_origin(origin) or _sign_in_origin(ev),
-        browser=browser_cookie(client_id),
+        browser=BrowserCookie("onboarding", client_id),
         expires_after=expires_after,
         wait=wait,
         max_requests=max_requests,
@@ -277,21 +276,15 @@ class _OnboardingRoutes:
         try:
             found = None if browser is None else await self._load(browser, attempt)
         except TokenStoreError as error:
-            return reply_with(request, Problem.of(error), self._links(attempt))
+            return self._fail(request, error, self._links(attempt))
         if browser is None or found is None:
             return reply_with(request, _UNKNOWN, {"Back to the application": self.after})
         if await self.ev.account_of(request) != found.account:
             return reply_with(request, _OTHER_USER, {"Back to the application": self.after})
-        query = request.query_params
-        device_ids = _valid_ids(query.getlist(_UID_PARAMETERS[found.kind])) or found.device_ids
-        if not device_ids:
-            problem = _DENIED if "error" in query else _NO_DEVICE
-            return reply_with(request, problem, self._links(None, found))
         try:
-            return await self._wait(request, browser, attempt, found, device_ids)
+            return await self._conclude(request, browser, attempt, found)
         except EvEnergyError as error:
-            _log.warning("a device was not seen to be connected: %s", printable(error))
-            return reply_with(request, Problem.of(error), self._links(attempt))
+            return self._fail(request, error, self._links(attempt))
 
     async def _start(
         self, request: Request, kind: DeviceKind, return_to: str | None, get_link: _GetLink
@@ -321,8 +314,7 @@ class _OnboardingRoutes:
             )
             await self._save(browser, attempt, started)
         except EvEnergyError as error:
-            _log.warning("a user was not sent to connect a %s: %s", kind, printable(error))
-            return reply_with(request, Problem.of(error), links)
+            return self._fail(request, error, links)
         except ValueError:  # an id in the query
             return reply_with(request, _BAD_CHOICE, links)
         response = redirect_to(link.url)
@@ -338,14 +330,20 @@ class _OnboardingRoutes:
             return account
         return (await client.users.get("me")).id
 
-    async def _wait(
-        self, request: Request, browser: str, attempt: str, found: _Attempt, device_ids: list[str]
+    async def _conclude(
+        self, request: Request, browser: str, attempt: str, found: _Attempt
     ) -> Response:
-        """Wait until the devices are connected, and reply.
+        """Wait until the devices in the query are connected, and reply.
 
         Meanwhile the attempt is in the store again, since the user may load the page again. The
         requests are deducted first, so that the bound holds however often that happens.
         """
+        query = request.query_params
+        if "error" in query:
+            return reply_with(request, _DENIED, self._links(None, found))
+        device_ids = _valid_ids(query.getlist(_UID_PARAMETERS[found.kind])) or found.device_ids
+        if not device_ids:
+            return reply_with(request, _NO_DEVICE, self._links(None, found))
         requests = min(found.requests_left, _LOOKS * len(device_ids))
         if requests == 0:
             return reply_with(request, _GIVEN_UP, self._links(None, found))
@@ -386,6 +384,12 @@ class _OnboardingRoutes:
             return None
         return None if found.expires_at <= self.clock() else found
 
+    def _fail(self, request: Request, error: EvEnergyError, links: Mapping[str, str]) -> Response:
+        problem = Problem.of(error)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.warning("connecting a device is interrupted: %s", printable(error))
+        return reply_with(request, problem, links)
+
     def _links(self, attempt: str | None, found: _Attempt | None = None) -> dict[str, str]:
         """Return links to go on with; those of this router are relative to the page."""
         links: dict[str, str] = {}
@@ -401,7 +405,8 @@ def _valid_ids(texts: Sequence[str]) -> list[str]:
     ids: list[str] = []
     for text in texts[:_MAX_DEVICES]:
         with suppress(ValueError):
-            ids.append(id_text("an id", text[:_MAX_ID]))
+            if len(text) <= _MAX_ID:
+                ids.append(id_text("an id", text))
     return list(dict.fromkeys(ids))
 
 

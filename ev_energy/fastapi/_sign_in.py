@@ -162,7 +162,7 @@ def sign_in_router(
         return_paths=ReturnPaths(after, return_paths),
         after=after,
         after_sign_out=local_path("after_sign_out", after_sign_out),
-        browser=browser_cookie(ev.sign_in.client_id),
+        browser=BrowserCookie("sign-in", ev.sign_in.client_id),
         session=session,
         names_users=isinstance(ev.account, SessionAccount),
         session_lifetime=session_lifetime,
@@ -177,11 +177,6 @@ def sign_in_router(
     add("/callback", routes.callback, methods=["GET"], include_in_schema=False)
     add("/sign-out", routes.sign_out, methods=["POST"], summary="Sign out", **documented)
     return router
-
-
-def browser_cookie(client_id: str) -> BrowserCookie:
-    """Return the cookie that a pending sign-in or onboarding is bound to."""
-    return BrowserCookie("browser", client_id)
 
 
 @attrs.frozen

@@ -78,7 +78,8 @@ class MemorySignInStore:
         now = self._clock()
         entries = self._browsers.setdefault(browser, OrderedDict())
         self._browsers.move_to_end(browser)
-        entries.pop(key, None)
+        for other in [k for k, entry in entries.items() if k == key or entry.expires_at <= now]:
+            del entries[other]
         entries[key] = _Entry(pending, now + ttl)
         while len(entries) > self._per_browser:
             entries.popitem(last=False)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from redis import Redis
 
 from ev_energy import errors
 from ev_energy.fastapi import MemorySignInStore, RedisSignInStore, SignInStore
@@ -84,10 +85,15 @@ class TestMemory(StoreContract):
 
     async def test_sign_in_expires(self) -> None:
         time = FakeClock()
-        store = MemorySignInStore(clock=time)
-        await store.put("browser", "key", "text", ttl=60)
+        store = MemorySignInStore(clock=time, per_browser=2)
+        await store.put("browser", "first", "text", ttl=61)
+        await store.put("browser", "expired", "text", ttl=60)
         time.now += 60
-        assert await store.pop("browser", "key") is None
+        await store.put("browser", "last", "text", ttl=60)  # the first need not make room for it
+        assert await store.pop("browser", "first") == "text"
+        await store.put("browser", "expired", "text", ttl=0)
+        assert await store.pop("browser", "expired") is None
+        assert await store.pop("browser", "last") == "text"
 
     async def test_expired_sign_ins_are_forgotten(self) -> None:
         time = FakeClock()
@@ -97,6 +103,18 @@ class TestMemory(StoreContract):
         time.now += 60
         await store.put("browser", "key", "text", ttl=60)
         assert repr(store) == "MemorySignInStore(1 browsers)"
+
+
+def wait_in_redis(client: Redis, seconds: float) -> None:
+    """Return when the clock of Redis has advanced."""
+
+    def now() -> float:
+        whole, microseconds = client.time()
+        return float(whole + microseconds / 1e6)
+
+    end = now() + seconds
+    while now() < end:
+        pass
 
 
 class TestRedis(StoreContract):
@@ -116,17 +134,22 @@ class TestRedis(StoreContract):
         await make_store().put("browser", "key", "text", ttl=60)
         assert await make_store().pop("browser", "key") == "text"
 
-    async def test_sign_in_expires(self, make_store: MakeStore) -> None:
-        store = make_store()
-        await store.put("browser", "key", "text", ttl=-1)  # it has expired a millisecond later
-        async with asyncio.timeout(10):
-            while await store.pop("browser", "key") is not None:
-                await store.put("browser", "key", "text", ttl=-1)
+    async def test_sign_in_expires(self, make_store: MakeStore, redis_client: Redis) -> None:
+        store = make_store(per_browser=2)
+        await store.put("browser", "first", "text", ttl=60)
+        await store.put("browser", "expired", "text", ttl=0.001)
+        wait_in_redis(redis_client, 0.002)
+        await store.put("browser", "last", "text", ttl=60)  # the first need not make room for it
+        assert await store.pop("browser", "first") == "text"
+        await store.put("browser", "expired", "text", ttl=0.001)
+        wait_in_redis(redis_client, 0.002)
+        assert await store.pop("browser", "expired") is None
+        assert await store.pop("browser", "last") == "text"
 
     async def test_expired_sign_ins_are_removed(
         self,
         make_store: MakeStore,
-        redis_client,
+        redis_client: Redis,
         prefix: str,
     ) -> None:
         store, keys = make_store(), [f"{prefix}:{{sign-in}}:{n}" for n in ("pending", "browsers")]
