@@ -135,5 +135,6 @@ async def test_state_and_memory_are_flat_over_a_quarter() -> None:
         tracemalloc.stop()
     # After the horizon of 35 days, the state has all the hours that it ever has.
     assert max(sizes[60:]) < 1.15 * max(sizes[37:60])
-    assert memory[1] < 1.2 * memory[0]
+    # A hundred bytes for each of the 700 sub-sessions of the second half would be more.
+    assert memory[1] < memory[0] + 60_000
     assert max(sizes) < 40_000
