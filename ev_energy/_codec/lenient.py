@@ -19,6 +19,7 @@ import msgspec
 
 from ev_energy._codec.drift import DriftKind
 from ev_energy._codec.fields import fields_of, is_model, union_args
+from ev_energy._codec.text import received_timestamp
 from ev_energy._codec.unknown_fields import check_unknown_count, is_price
 from ev_energy._runtime.build_lock import built_once
 from ev_energy._runtime.clocks import REAL
@@ -104,7 +105,7 @@ def converter() -> cattrs.Converter:
     result = cattrs.Converter(detailed_validation=False)
     result.register_unstructure_hook(Model, _model_to_dict)
     result.register_unstructure_hook(Ref, _ref_to_json)
-    result.register_unstructure_hook(REAL.datetime, _format_datetime)
+    result.register_unstructure_hook(REAL.datetime, received_timestamp)
     for cls in (REAL.date, REAL.time):
         result.register_unstructure_hook(cls, lambda value: value.isoformat())
     for scalar in (decimal.Decimal, uuid.UUID):
@@ -325,7 +326,3 @@ def _to_json(unstructure: Callable[[Any], Any], value: Any) -> Any:
 
 def _ref_to_json(value: Ref[Any]) -> Any:
     return value.url if value.resource is None else _model_to_dict(value.resource)
-
-
-def _format_datetime(value: dt.datetime) -> str:
-    return value.isoformat().replace("+00:00", "Z")

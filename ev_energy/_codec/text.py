@@ -83,3 +83,9 @@ def timestamp(name: str, value: datetime) -> str:
         )
     # Not strftime: its %Y has four digits on some platforms only.
     return f"{in_utc.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def received_timestamp(value: datetime) -> str:
+    """Return a datetime of a reply as the API writes it: a ``Z`` for UTC, other offsets as is."""
+    text = value.isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text

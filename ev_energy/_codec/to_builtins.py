@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeAlias, cast, get_args,
 import attrs
 
 from ev_energy._codec.fields import Field, fields_of, is_open_enum, union_args
+from ev_energy._codec.text import received_timestamp
 from ev_energy._messages import Page
 from ev_energy._runtime.clocks import REAL
 from ev_energy._unset import UNSET
@@ -114,7 +115,7 @@ def plain_value(value: PlainValue, form: Form) -> dict[str, Any]:
 def _text(value: Any) -> Any:
     """Return the API's text of a point in time, a day or a time of day, and other values as is."""
     if isinstance(value, REAL.datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return received_timestamp(value)
     if isinstance(value, REAL.date | REAL.time):
         return value.isoformat()
     return value.value if isinstance(value, Enum) else value

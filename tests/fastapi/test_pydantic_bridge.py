@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import inspect
 import json
+import logging
 import subprocess
 import sys
 from decimal import Decimal
@@ -15,7 +16,7 @@ import httpx
 import pytest
 from fastapi import Body, FastAPI, Query
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ev_energy import Id, Key, Ref
 from ev_energy._pydantic import field_docs
@@ -24,6 +25,7 @@ from ev_energy.models import (
     ChargingSubSession,
     EvidenceDataWrite,
     EVSELockMode,
+    EVSEModel,
     EVSEStatusLog,
     GeoJsonMultiPolygon,
     GeoJsonPolygon,
@@ -319,6 +321,52 @@ def test_python_values_stay_python_values() -> None:
     assert dumped["lock_mode"] is EVSELockMode.SMART
     read = EVSEStatusLog.from_dict({"url": "l", "sampled_at": "2026-01-01T11:11:11.111100Z"})
     assert TypeAdapter(EVSEStatusLog).validate_python({"url": "l", "sampled_at": at}) == read
+
+
+def test_dictionary_may_hold_models_links_and_enums(caplog: pytest.LogCaptureFixture) -> None:
+    model = EVSEModel.from_dict(SENT["model"])
+    values = {
+        **SENT,
+        "model": Ref(model, EVSEModel),
+        "user": Ref(SENT["user"], User),
+        "location": LatLong.from_dict(SENT["location"]),
+        "lock_mode": EVSELockMode.SMART,
+    }
+    with caplog.at_level(logging.WARNING, logger="ev_energy.drift"):
+        caplog.clear()
+        assert TypeAdapter(EVSE).validate_python(values) == evse()
+    assert not [record for record in caplog.records if "wrong type" in record.message]
+
+
+class Seconds(BaseModel):
+    """A user's model that writes points in time as numbers, which pydantic 2.12 can."""
+
+    model_config = ConfigDict(ser_json_temporal="seconds")
+
+    log: EVSEStatusLog
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "2026-01-01T00:00:00Z"),
+        (dt.datetime(2026, 1, 1, 0, 0, 0, 100, tzinfo=dt.UTC), "2026-01-01T00:00:00.000100Z"),
+        (
+            dt.datetime(2026, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30))),
+            "2026-01-01T00:00:00+05:30",
+        ),
+        (
+            dt.datetime(2026, 1, 1, tzinfo=dt.timezone(dt.timedelta(seconds=30))),
+            "2026-01-01T00:00:00+00:00:30",
+        ),
+    ],
+)
+def test_points_in_time_are_the_text_of_the_api_whatever_pydantic_is_told(
+    at: dt.datetime, text: str
+) -> None:
+    log = EVSEStatusLog(url="l", sampled_at=at)
+    written = json.loads(Seconds(log=log).model_dump_json())
+    assert written["log"]["sampled_at"] == log.to_dict()["sampled_at"] == text
 
 
 @pytest.mark.parametrize(
