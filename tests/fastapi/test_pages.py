@@ -35,6 +35,8 @@ def test_page_is_escaped_and_has_no_script() -> None:
     assert "script" not in {tag for tag, _ in reader.tags}
     assert reader.links == LINKS
     assert NOTICE.detail in reader.texts
+    assert reader.texts.count(NOTICE.title) == 2  # of the window and of the page
+    assert "b" not in {tag for tag, _ in reader.tags}
     assert reply.status_code == 400
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert reply.headers["retry-after"] == "7"
