@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import uvicorn
 
@@ -42,7 +42,8 @@ def main() -> None:
             print("Sign in as one of the suggested users; any password will do.")
             print(f"Move the clock of the simulator: {simulator.page_url}", flush=True)
         config = uvicorn.Config(create_app(settings), log_level="warning")
-        uvicorn.Server(config).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has stopped
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from ev_energy.errors import EvEnergyError, SignInRequiredError
-from ev_energy.fastapi import EvEnergy, NotSignedInError
+from ev_energy.fastapi import EvEnergy
 
 from .announcements import announce
 from .fleet import Fleet, Fleets
@@ -60,9 +60,7 @@ def pages_router(ev: EvEnergy, fleets: Fleets, hub: Hub) -> APIRouter:
     async def live(request: Request) -> StreamingResponse:
         """Send the content of the overview whenever it has changed, as server-sent events."""
         account = await ev.account_of(request)
-        if account is None:
-            raise NotSignedInError
-        events = _events(ev, fleets, hub, account)
+        events = _signed_out() if account is None else _events(ev, fleets, hub, account)
         return StreamingResponse(events, media_type="text/event-stream", headers=_STREAMED)
 
     return router
@@ -75,8 +73,8 @@ async def _events(ev: EvEnergy, fleets: Fleets, hub: Hub, account: str) -> Async
         try:
             fleet = await fleets.read(account, ev.client_for(account), newer_than=newer_than)
         except SignInRequiredError:
-            yield _event(render("_signed_out.html"))
-            yield _event("", name="signed-out")  # the page does not connect again
+            async for event in _signed_out():
+                yield event
             return
         except EvEnergyError:
             return  # the page connects again, later each time
@@ -85,6 +83,11 @@ async def _events(ev: EvEnergy, fleets: Fleets, hub: Hub, account: str) -> Async
         await hub.wait_for_change((), since=0, seconds=_SHORTEST_PAUSE)
         changed_at = await hub.wait_for_change(fleet.names, since=fleet.read_at, seconds=_REFRESH)
         newer_than = time.monotonic() - _REFRESH / 2 if changed_at is None else changed_at
+
+
+async def _signed_out() -> AsyncGenerator[str]:
+    yield _event(render("_signed_out.html"))
+    yield _event("", name="signed-out")  # the page does not connect again
 
 
 def _event(data: str, name: str | None = None) -> str:

@@ -27,9 +27,9 @@ async def test_visitor_is_asked_to_sign_in(portal: Portal) -> None:
     assert page.status == 200
     assert page.heading == "Your charging, live"
     assert page.links["Sign in with ev.energy"] == "/sign-in/start"
-    async with browser.session.get(f"{portal.url}/live") as response:
-        assert response.status == 401
-        assert response.content_type == "application/problem+json"
+    async with portal.live(browser) as stream:
+        assert "You have been signed out" in (await stream.next())[1]
+        assert await stream.next() == ("signed-out", "")
 
 
 async def test_overview_shows_what_the_api_has(portal: Portal) -> None:

@@ -39,6 +39,7 @@ async def run(*arguments: str, **variables: str) -> AsyncIterator[asyncio.subpro
         cwd=ROOT,
         env={**environment, **variables},
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         yield process
@@ -48,7 +49,8 @@ async def run(*arguments: str, **variables: str) -> AsyncIterator[asyncio.subpro
         await process.communicate()
 
 
-async def test_portal_stops_at_once_while_a_page_is_open() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_portal_stops_at_once_while_a_page_is_open(number: signal.Signals) -> None:
     async with run("-m", "examples.fleet_portal", "--speed", "0") as process, open_browser() as tab:
         assert process.stdout is not None
         url = (await process.stdout.readline()).decode().split()[-1].rstrip("/")
@@ -56,11 +58,13 @@ async def test_portal_stops_at_once_while_a_page_is_open() -> None:
         async with open_stream(tab, url) as stream:
             await stream.next()
             started = time.monotonic()
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             with pytest.raises(EOFError):  # ended properly, not cut off
                 await stream.next()
-            assert await process.wait() == -signal.SIGTERM
+            assert await process.wait() == (0 if number == signal.SIGINT else -number)
         assert time.monotonic() - started < 2
+        assert process.stderr is not None
+        assert await process.stderr.read() == b""
 
 
 async def test_pages_of_two_workers_are_told_and_end_at_once(redis: PrivateRedis) -> None:
