@@ -118,23 +118,23 @@ def test_entry_takes_few_bytes() -> None:
 
 
 @pytest.mark.slow
-async def test_state_and_memory_are_flat_over_a_quarter() -> None:
-    treatment = Treatment(days=92, per_day=15, page_size=100)
+async def test_state_and_memory_are_flat_after_the_horizon() -> None:
+    treatment = Treatment(days=70, per_day=15, page_size=100)
     world = Adversary(900, treatment)
     reader, sizes, memory = Reader(world, EPOCH), list[int](), list[int]()
     tracemalloc.start()
     try:
-        for day in range(1, 93):
-            await reader.read_until(EPOCH + day * DAY, every=4 * HOUR)
+        for day in range(1, 71):
+            await reader.read_until(EPOCH + day * DAY, every=8 * HOUR)
             reader.changes.clear()
             sizes.append(len(reader.engine.state.dump()))
-            if day in {45, 92}:
+            if day in {50, 70}:
                 gc.collect()
                 memory.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
     # After the horizon of 35 days, the state has all the hours that it ever has.
-    assert max(sizes[60:]) < 1.15 * max(sizes[37:60])
-    # A hundred bytes for each of the 700 sub-sessions of the second half would be more.
-    assert memory[1] < memory[0] + 60_000
+    assert max(sizes[53:]) < 1.15 * max(sizes[37:53])
+    # A hundred bytes for each of the 300 sub-sessions of the last 20 days would be more.
+    assert memory[1] < memory[0] + 25_000
     assert max(sizes) < 40_000
