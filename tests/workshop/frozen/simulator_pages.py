@@ -293,7 +293,7 @@ class Outside:
         await to.take({"do": "state"})
         for endpoint in (await to.ask(f"GET {sim}/endpoints", "none"))[1:]:
             await to.ask(f"DELETE {sim}/endpoints/{endpoint['id']}", "none")
-        await to.take({"advance": {"days": 45}})
+        await to.take({"advance": {"days": 17}})
         await to.take({"do": "deliveries"})
 
     async def _portal(self) -> None:

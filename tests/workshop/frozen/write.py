@@ -91,7 +91,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--names", action="store_true", help="the public names")
     parser.add_argument("--exchanges", action="store_true", help="the exchanges")
-    parser.add_argument("--simulator", action="store_true", help="the replies of the simulator")
+    parser.add_argument(
+        "--simulator",
+        nargs="*",
+        choices=simulator_script.NAMES,
+        metavar="TRACK",
+        help="the replies of the simulator, of all tracks or of these",
+    )
     chosen = parser.parse_args()
     if chosen.names:
         text = "\n".join(public_names.lines())
@@ -104,8 +110,8 @@ def main() -> None:
         made = asyncio.run(_record(description.from_facts()))
         rows = ",\n".join(json.dumps(attrs.asdict(one)) for one in made)
         exchanges.FILE.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
-    if chosen.simulator:
-        simulator_replies.write(asyncio.run(simulator_script.made()))
+    if chosen.simulator is not None:
+        simulator_replies.write(asyncio.run(simulator_script.made(chosen.simulator)))
 
 
 if __name__ == "__main__":
