@@ -77,7 +77,8 @@ def bench(*, rate_limit: int | None = None) -> Iterator[Bench]:
     clock = Clock(speed=0, monotonic=lambda: 0.0)
     with (
         Simulator.in_thread(rate_limit=rate_limit, clock=clock) as simulator,
-        httpx.Client(base_url=simulator.base_url) as client,
+        # Without certificates, which would be read again for each simulator.
+        httpx.Client(base_url=simulator.base_url, verify=False, trust_env=False) as client,
     ):
         yield Bench(simulator, client)
 
