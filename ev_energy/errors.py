@@ -431,9 +431,9 @@ class StateConflictError(StateStoreError):
 
     def __init__(self, where: str, expected: str | None, stored: str | None) -> None:
         super().__init__(
-            f"{where} holds {_revision(stored)}, not {_revision(expected)}: another process reads "
-            "the same stream, or this one saved its state elsewhere. Let one process read a "
-            "stream, and begin again from the stored state"
+            f"{where} holds {_revision(stored)}, and this stream continues from "
+            f"{_revision(expected)}: another process reads the same stream, or this one saved its "
+            "state elsewhere. Let one process read a stream, and begin again from the stored state"
         )
         self.expected, self.stored = expected, stored
 

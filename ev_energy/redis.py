@@ -5,6 +5,11 @@ Requires the extra ``redis``: ``pip install ev-energy[redis]``.
 
 from __future__ import annotations
 
+try:
+    import redis.asyncio  # noqa: F401  (absolute: not this module)
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError("for Redis, pip install 'ev-energy[redis]'") from _missing
+
 from ev_energy._changes.redis_queue import RedisEventQueue
 from ev_energy._changes.redis_store import RedisRowStateStore, RedisStateStore
 from ev_energy.auth._redis_store import RedisTokenStore

@@ -7,6 +7,7 @@ from typing import Literal
 
 import attrs
 
+from ev_energy._arguments import describe_type
 from ev_energy._http.retry_policy import RetryPolicy
 from ev_energy.budget import Priority, Reservation
 
@@ -31,8 +32,11 @@ class CallOptions:
 
     def __attrs_post_init__(self) -> None:
         for name in ("timeout", "deadline"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0 seconds, not {getattr(self, name)}")
+            seconds: object = getattr(self, name)
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+                raise TypeError(f"{name} must be a number, not {describe_type(seconds)}")
+            if not seconds > 0:
+                raise ValueError(f"{name} must be more than 0 seconds, not {seconds}")
         if self.priority not in {"interactive", "batch"}:
             raise ValueError(f"priority must be 'interactive' or 'batch', not {self.priority!r}")
         if self.when_exhausted not in {"wait", "raise"}:

@@ -25,6 +25,7 @@ from ev_energy._changes.pace import SHORTEST_PAUSE, Pace
 from ev_energy._changes.saving import AnyStateStore, Saving
 from ev_energy._changes.server_clock import ServerClock
 from ev_energy._changes.stores import revision_of
+from ev_energy._changes.times import warn_if_ahead
 from ev_energy.errors import EvEnergyError, UncommittedBatchError
 from ev_energy.models._base import Model
 
@@ -144,6 +145,9 @@ class LogStream(AsyncIterator[M], Generic[M]):
         self._is_running = False
         self._late = 0
         self._outage = Outage("the stream of log entries", timing.pause)
+
+    def __repr__(self) -> str:
+        return f"<LogStream of {self._fresh.listing.partition('#')[0]}>"
 
     def __aiter__(self) -> Self:
         """Return this stream: leaving the iteration and starting it again loses nothing."""
@@ -366,6 +370,8 @@ class LogStream(AsyncIterator[M], Generic[M]):
         return through if current.until is None else min(through, current.until)
 
     def _hand_over(self, state: LogState, current: _Pass, window: _Window[M]) -> LogBatch[M]:
+        if self._batch is None and self._timing.server.is_known:
+            warn_if_ahead("the stream of log entries", state.floor, self._timing.server.now())
         count = min(len(window.entries), _BATCH_SIZE)
         chunk = [window.entries.popleft() for _ in range(count)]
         through = self._through(current)

@@ -169,6 +169,12 @@ class Passes:
             changes += records.take_or_note(item, "poll")
             if is_deep:
                 records.note_listed(id_)
+        if walk.high is not None and walk.high > page.at - level.lag:
+            # The slice was planned by a clock that is ahead of the server's, which is known now. It
+            # would count for times that are still to come: begin again.
+            del self._state.walks[level.name]
+            self._pages.pop(level.name, None)
+            return Step(changes, has_moved=True)
         return Step(changes, has_moved=not page.is_last)
 
     def _may_have_ended_early(self, level: Level, walk: Walk, page: ListedPage) -> bool:

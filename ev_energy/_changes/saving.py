@@ -26,6 +26,11 @@ AnyStateStore: TypeAlias = StateStore | RowStateStore
 
 def require_store(store: object) -> None:
     """Raise `TypeError` if *store* is not one of either kind, or is the class of one."""
+    if hasattr(store, "lock") and hasattr(store, "load"):
+        raise TypeError(
+            f"store must be a state store, such as ev_energy.changes.FileStateStore, and "
+            f"{describe_type(store)} is a token store"
+        )
     if isinstance(store, type) or not isinstance(store, StateStore | RowStateStore):
         raise TypeError(
             "store must be an object with the methods load() and save(), or load_rows() and "

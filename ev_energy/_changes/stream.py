@@ -26,7 +26,7 @@ from ev_energy._changes.source import ApiSource, Family
 from ev_energy._changes.state import SubSessionState
 from ev_energy._changes.status import StreamStatus
 from ev_energy._changes.stores import revision_of
-from ev_energy._changes.times import checked_duration, checked_since
+from ev_energy._changes.times import checked_duration, checked_since, warn_if_ahead
 from ev_energy.errors import (
     EventQueueError,
     UncommittedBatchError,
@@ -229,6 +229,8 @@ class SubSessionStream(AsyncIterator[Change]):
 
     def _hand_over(self, engine: Engine, step: Step) -> Batch:
         # Nothing is awaited between the change of the state and this.
+        if self._batch is None and self._clock.is_known:
+            warn_if_ahead("the stream of sub-sessions", engine.state.since, self._clock.now())
         self._position = 0
         self._batch = Batch(
             step.changes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,11 +11,15 @@ from ev_energy._arguments import describe_type
 from ev_energy._codec.text import timestamp
 from ev_energy.errors import StateError
 
+_log: Final = logging.getLogger("ev_energy")
+
 #: Nothing of the API is older.
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 #: Clocks that were reset show years before 2000.
 _FIRST_YEAR: Final = 1900
+#: How far the clocks of this machine and of the server may differ without a warning.
+_TOLERANCE: Final = timedelta(minutes=5)
 _LONGEST: Final = timedelta(days=3650)
 
 
@@ -33,6 +38,18 @@ def checked_since(since: object) -> datetime:
     if since > _LATEST:
         raise ValueError(f"since must be before the year {_LATEST.year}, not {since}")
     return since.astimezone(UTC)
+
+
+def warn_if_ahead(stream: str, since: datetime, now: datetime) -> None:
+    """Log a warning if *since* is later than *now*, the server's time: nothing would be found."""
+    if since > now + _TOLERANCE:
+        _log.warning(
+            "%s begins at %s, and the server's time is %s: nothing before that is handed over. "
+            "Take since from the server's clock (of a simulator: simulator.clock.now())",
+            stream,
+            f"{since:%Y-%m-%d %H:%M:%S} UTC",
+            f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        )
 
 
 def is_possible(at: datetime) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
 import attrs
 from yarl import URL
 
-from ev_energy._arguments import require_list, require_text
+from ev_energy._arguments import describe_type, require_list, require_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import hide_init_arguments, trim_traceback
 from ev_energy._servers import parse_base_url, resolve_endpoint
@@ -99,6 +99,12 @@ class _OAuthApplication:
         for name in self.ENDPOINTS:
             if (url := getattr(self, f"{name}_url")) is not None:
                 require_text(f"{name}_url", url)
+        store: object = self.store
+        if isinstance(store, type) or not hasattr(store, "lock"):
+            raise TypeError(
+                "store must be a token store, such as ev_energy.auth.FileStore(path), not "
+                f"{describe_type(store)}"
+            )
         if self.method not in ("basic", "form"):
             raise ValueError(f"method must be 'basic' or 'form', not {self.method!r}")
 

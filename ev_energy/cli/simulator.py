@@ -15,7 +15,7 @@ from ev_energy.simulator.admin import is_loopback
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ev_energy.simulator import SeenRequest
 
@@ -59,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fixed-secrets",
         action="store_true",
         help="derive client secret and tokens from the seed (default: random)",
+    )
+    parser.add_argument(
+        "--redirect-uri",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="register an application that signs users in, with this redirect URI; may be repeated",
     )
     parser.add_argument(
         "--service-time",
@@ -105,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
                 "of the simulator and control it",
                 file=sys.stderr,
             )
-        asyncio.run(_serve(simulator, state, stopped, resumed=resumed))
+        asyncio.run(_serve(simulator, state, stopped, args.redirect_uri, resumed=resumed))
         if pipe_errors:
             raise pipe_errors[0]
     except KeyboardInterrupt:
@@ -121,14 +128,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(
-    simulator: Simulator, state: Path | None, stopped: asyncio.Event, *, resumed: bool
+    simulator: Simulator,
+    state: Path | None,
+    stopped: asyncio.Event,
+    redirect_uris: Sequence[str],
+    *,
+    resumed: bool,
 ) -> None:
     # Service managers stop a process with SIGTERM, which must save the state as Ctrl-C does.
     # Windows has no such signal.
     if sys.platform != "win32":
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with simulator:
-        print(welcome(simulator, painter(), state, resumed=resumed), flush=True)
+        print(welcome(simulator, painter(), state, resumed=resumed))
+        if redirect_uris:
+            client_id, client_secret = simulator.add_application(redirect_uris=redirect_uris)
+            print("Signs users in, with the redirect URIs that were given:")
+            print(f"  export EV_ENERGY_CLIENT_ID={client_id}")
+            print(f"  export EV_ENERGY_CLIENT_SECRET={client_secret}")
+        sys.stdout.flush()
         await stopped.wait()
 
 

@@ -17,6 +17,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ev_energy._lazy_exports import lazy_exports
+
+try:
+    import fastapi  # noqa: F401  (absolute: not this package)
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError("for FastAPI, pip install 'ev-energy[fastapi]'") from _missing
+
 from ev_energy.fastapi._app import AccountResolver, ClientSettings, EvEnergy, NotSignedInError
 from ev_energy.fastapi._dependencies import (
     ClientDep,

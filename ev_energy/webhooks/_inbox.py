@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final, Literal, Protocol, Self, TypeAlias, cast
 
+from ev_energy._arguments import describe_type
 from ev_energy._redaction.scrub import printable
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import InboxUnavailableError
@@ -90,6 +91,11 @@ class Inbox:
     ) -> None:
         if isinstance(cast(object, store), str):
             raise TypeError("store: expected a store: pass RedisInboxStore(url) for a URL of Redis")
+        if store is not None and (isinstance(store, type) or not hasattr(store, "claim")):
+            raise TypeError(
+                "store must be an inbox store, such as ev_energy.redis.RedisInboxStore(url), not "
+                f"{describe_type(store)}"
+            )
         for name, value in (("lease", lease), ("keep", keep)):
             if not isinstance(cast(object, value), timedelta):
                 raise TypeError(f"{name}: expected a timedelta, got {type(value).__name__}")

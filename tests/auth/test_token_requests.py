@@ -14,8 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors
-from ev_energy.auth import Token, TokenRequest
+from ev_energy.auth import FileStore, Token, TokenRequest
 from ev_energy.auth._oauth import parse_revocation_response, parse_token_response
+from ev_energy.changes import SQLiteStateStore
 from tests.helpers.secret_leaks import LEAK_SEARCH
 
 BACK = "https://app.example.com/back"
@@ -303,3 +304,9 @@ def test_revocation_response_is_a_confirmation_or_a_helpful_error() -> None:
 def test_invalid_stored_token_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be|not a token"):
         Token.from_dict(data)
+
+
+@pytest.mark.parametrize("store", ["tokens.json", FileStore, SQLiteStateStore("states.db", "a")])
+def test_store_of_another_kind_is_refused(store: Any) -> None:
+    with pytest.raises(TypeError, match="store must be a token store, such as ev_energy.auth"):
+        ClientCredentials(client_id="id", client_secret="secret", store=store)

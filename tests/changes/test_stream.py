@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ev_energy import errors
+from ev_energy import Client, ClientCredentials, errors
+from ev_energy.auth import FileStore
 from ev_energy.changes import (
     Change,
     Created,
@@ -71,6 +72,42 @@ async def test_stream_hands_over_what_the_api_has(fleet: Fleet) -> None:
     ended = {change.id for change in changes if isinstance(change, Ended)}
     assert ended == {id_ for id_, one in truth.items() if one.end is not None}
     assert all(change.session == truth[change.id] for change in changes if change.id in ended)
+
+
+@pytest.mark.parametrize("ahead", [48 * HOUR, 60 * 24 * HOUR])
+async def test_clock_that_is_days_ahead_of_the_servers_hides_nothing(
+    fleet: Fleet, ahead: timedelta
+) -> None:
+    since, simulator = fleet.now() - 36 * HOUR, fleet.simulator
+
+    def wall_clock() -> float:
+        return (fleet.now() + ahead).timestamp()
+
+    async with Client(
+        ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret),
+        base_url=simulator.base_url,
+        wall_clock=wall_clock,
+        sleep=fleet.sleep,
+    ) as client:
+        stream = client.charging_sub_sessions.changes(since=since)
+        found = {change.id for change in await catch_up(stream)}
+        through = stream.status().through
+    assert found == {*await fleet.truth(since)}
+    assert through is not None
+    assert through <= fleet.now()
+
+
+async def test_since_in_the_future_of_the_server_is_logged(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    await catch_up(stream_of(fleet, since=fleet.now() + 54 * 24 * HOUR))
+    assert "the stream of sub-sessions begins at 2026-11-28" in caplog.text
+    evse = await fleet.client.evses.list().first()
+    assert evse is not None
+    log = fleet.client.evses.status_logs(evse).follow(since=fleet.now() + HOUR)
+    await anext(log.batches())
+    assert "the stream of log entries begins at" in caplog.text
+    assert repr(log) == f"<LogStream of /v2/evses/{evse.id}/status_logs>"
 
 
 async def test_late_tells_what_happened_hours_before(fleet: Fleet) -> None:
@@ -460,6 +497,7 @@ async def test_bad_arguments_are_named(fleet: Fleet, settings: Any, message: str
             {"store": "sub_sessions.state"},
             r"store must be an object with the methods load\(\) and save\(\)",
         ),
+        ({"store": FileStore("tokens.json")}, "store must be a state store, such as"),
         ({"store": MemoryStateStore}, "store must be an object with the methods load"),
         ({"inbox": []}, "inbox must be an object with the method take"),
     ],

@@ -80,15 +80,20 @@ def test_demo_prints_errors_without_a_traceback() -> None:
 
 def test_simulator_serves_until_it_is_interrupted() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "ev_energy", "simulator", "--port", "0"],
+        [
+            *[sys.executable, "-m", "ev_energy", "simulator", "--port", "0"],
+            *["--redirect-uri", "http://127.0.0.1:1/back"],
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=clean_environment(),
     ) as process:
         assert process.stdout is not None
+        lines = list[str]()
         for line in process.stdout:
-            if "base URL" in line:
+            lines.append(line)
+            if "EV_ENERGY_CLIENT_SECRET" in line and "Signs users in" in lines[-3]:
                 break
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)

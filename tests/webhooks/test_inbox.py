@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ev_energy.auth import FileStore
 from ev_energy.errors import InboxUnavailableError
 from ev_energy.redis import RedisInboxStore
 from ev_energy.webhooks import Inbox, InboxStore, MemoryInboxStore
@@ -380,6 +381,7 @@ async def test_outage_of_redis_is_an_error_and_no_delivery_is_lost(redis: Any) -
         ({"keep": timedelta(seconds=30)}, "keep must be longer than the lease"),
         ({"lease": 30}, "lease: expected a timedelta, got int"),
         ({"store": "redis://127.0.0.1"}, "pass RedisInboxStore"),
+        ({"store": FileStore("tokens.json")}, "store must be an inbox store, such as"),
     ],
 )
 def test_invalid_settings_of_an_inbox_are_refused(settings: Any, message: str) -> None:
