@@ -5,8 +5,10 @@ Requires the extra ``redis``: ``pip install ev-energy[redis]``.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 try:
-    import redis.asyncio  # noqa: F401  (absolute: not this module)
+    import_module("redis.asyncio")
 except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError("for Redis, pip install 'ev-energy[redis]'") from _missing
 

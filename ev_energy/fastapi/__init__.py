@@ -14,12 +14,13 @@ Every part can be used without the others. This package needs the extra ``fastap
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ev_energy._lazy_exports import lazy_exports
 
 try:
-    import fastapi  # noqa: F401  (absolute: not this package)
+    import_module("fastapi")
 except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError("for FastAPI, pip install 'ev-energy[fastapi]'") from _missing
 
