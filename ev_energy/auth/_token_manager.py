@@ -135,6 +135,18 @@ class TokenManager:
             self._rejected = token
         return True
 
+    def is_replaced_by(self, stored: Token | None) -> bool:
+        """Whether *stored*, which the store has now, was saved in place of the token of this one.
+
+        By another process: it renewed the token, or signed the user in again or out.
+        """
+        if self._unsaved is not None:  # the store still has the one before
+            return stored != self._unsaved[0]
+        if self._token is None:  # the next call loads the stored one
+            return False
+        # Not the whole tokens: what a custom store returns may differ in details.
+        return stored is None or stored.access_token != self._token.access_token
+
     async def sign_in(
         self,
         request: AuthorizationRequest,

@@ -22,8 +22,8 @@ from ev_energy._client import Client
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.in_thread import in_thread
-from ev_energy._unset import UNSET, Unset
-from ev_energy.auth import Auth, AuthorizationCode, Token
+from ev_energy._unset import Unset
+from ev_energy.auth import Auth, AuthorizationCode
 from ev_energy.errors import SignInRequiredError, TokenStoreError
 from ev_energy.fastapi._problems import add_exception_handlers
 
@@ -94,11 +94,12 @@ class NotSignedInError(SignInRequiredError):
 
 @attrs.define(eq=False)
 class _UserClient:
-    """The client of a user, and what the token store had when it was last compared with it."""
+    """The client of a user, and when it was last compared with the token store."""
 
     client: Client
-    stored: Token | Unset | None = UNSET
     checked_at: float = -math.inf
+    is_known: bool = False
+    """Whether the token store had a token of the user."""
 
 
 class EvEnergy:
@@ -146,6 +147,7 @@ class EvEnergy:
         self._is_running = False
         self._client: Client | None = None
         self._user_clients: OrderedDict[str, _UserClient] = OrderedDict()
+        self._unknown_user_clients: OrderedDict[str, _UserClient] = OrderedDict()
         self._monotonic = settings.get("clock") or REAL.monotonic
 
     @classmethod
@@ -191,6 +193,7 @@ class EvEnergy:
         finally:
             self._client, self._is_running = None, False
             self._user_clients.clear()
+            self._unknown_user_clients.clear()
 
     @staticmethod
     def add_exception_handlers(app: FastAPI) -> None:
@@ -242,29 +245,46 @@ class EvEnergy:
         return await account if inspect.isawaitable(account) else account
 
     def _user_client(self, sign_in: AuthorizationCode, account: str) -> _UserClient:
-        users = self._user_clients
-        found = users.get(account)
-        if found is None:
-            found = _UserClient(self.client.with_auth(sign_in.for_account(account)))
-            users[account] = found
-            if len(users) > _MAX_USER_CLIENTS:
-                users.popitem(last=False)
-        users.move_to_end(account)
-        return found
+        user = self._forget(account)
+        if user is None:
+            user = _UserClient(self.client.with_auth(sign_in.for_account(account)))
+        self._keep(account, user)
+        return user
+
+    def _keep(self, account: str, user: _UserClient) -> None:
+        """Keep the client of a user as the one that was used last.
+
+        Users without a token have a place of their own: anyone can make up cookies that name such
+        users, and must not evict the clients of the others.
+        """
+        is_known = user.is_known or user.client.token_state.present
+        users = self._user_clients if is_known else self._unknown_user_clients
+        users[account] = user
+        if len(users) > _MAX_USER_CLIENTS:
+            users.popitem(last=False)
+
+    def _forget(self, account: str) -> _UserClient | None:
+        """Remove the client of a user, if there is one, and return it."""
+        known = self._user_clients.pop(account, None)
+        return known or self._unknown_user_clients.pop(account, None)
 
     async def _drop_if_replaced(self, sign_in: AuthorizationCode) -> None:
         """Drop the client of a user if another process has saved another token for the user."""
-        user = self._user_client(sign_in, sign_in.account)
+        account = sign_in.account
+        user = self._user_client(sign_in, account)
         now = self._monotonic()
         if now - user.checked_at < _CHECK_INTERVAL:
             return
-        previous, user.checked_at = user.stored, now
+        user.checked_at = now
         try:
-            user.stored = await sign_in.store.load(sign_in.key(str(self.client.base_url.origin())))
+            stored = await sign_in.store.load(sign_in.key(str(self.client.base_url.origin())))
         except TokenStoreError as error:  # the client may hold a token that is still valid
             _log.warning("a token was not compared with the token store: %s", error)
             return
-        if previous not in (UNSET, user.stored) and (
-            self._user_clients.get(sign_in.account) is user
-        ):
-            del self._user_clients[sign_in.account]
+        user.is_known = stored is not None
+        tokens = user.client._caller.state.token_manager  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        current = self._forget(account)
+        if current is None or current is user:
+            current = None if tokens.is_replaced_by(stored) else user
+        if current is not None:
+            self._keep(account, current)

@@ -327,6 +327,30 @@ async def test_user_who_signs_in_again_elsewhere_is_noticed_within_a_minute(
         assert ev.client_for("bob") is client
 
 
+async def test_strangers_do_not_evict_the_clients_of_users(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ev_energy.fastapi._app._MAX_USER_CLIENTS", 2)
+    ev = ev_of(simulator, sign_in=await sign_in_of(simulator, "ada", "bob"), account=account_of)
+
+    async def client_of(account: str) -> Client:
+        headers = [(b"x-account", account.encode())]
+        return await ev.user_client(HTTPConnection({"type": "http", "headers": headers}))
+
+    async with ev.lifespan():
+        ada = await client_of("ada")
+        bob = ev.client_for("bob")
+        await bob.vehicles.list().first()  # has loaded the token, and was not compared
+        assert ev.client_for("bob") is bob
+        for number in range(3):  # with made-up cookies
+            stranger = await client_of(f"stranger {number}")
+            with pytest.raises(SignInRequiredError):
+                await stranger.vehicles.list().first()
+        assert await client_of("ada") is ada
+        assert await client_of("bob") is bob
+        assert await client_of("stranger 0") is not stranger
+
+
 async def test_token_store_that_is_down_costs_no_valid_token(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -376,7 +400,7 @@ async def test_clients_of_users_share_connections_and_are_bounded(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ev_energy.fastapi._app._MAX_USER_CLIENTS", 2)
-    ev = ev_of(simulator, sign_in=await sign_in_of(simulator, "ada", "bob"))
+    ev = ev_of(simulator, sign_in=await sign_in_of(simulator, "ada", "bob", "carl"))
     made: list[aiohttp.ClientSession] = []
     create = aiohttp.ClientSession.__init__
 
@@ -391,12 +415,15 @@ async def test_clients_of_users_share_connections_and_are_bounded(
         await bob.vehicles.list().first()
         await ev.client.vehicles.list().first()
         assert len(made) == 1
-        ev.client_for("ada")
-        ev.client_for("carl")  # the one used least recently is dropped
+        assert ev.client_for("bob") is bob
+        assert ev.client_for("ada") is ada
+        carl = ev.client_for("carl")
+        await carl.vehicles.list().first()
+        assert ev.client_for("carl") is carl  # the one used least recently is dropped
         assert ev.client_for("ada") is ada
         assert ev.client_for("bob") is not bob
         assert ada.rate_limit != ev.client.rate_limit  # users have their own
-    for client in (ada, bob):  # also one that was dropped
+    for client in (ada, bob, carl):  # also one that was dropped
         with pytest.raises(ClientClosedError):
             await client.vehicles.list().first()
 

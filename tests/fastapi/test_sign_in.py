@@ -9,10 +9,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
+import attrs
 import pytest
 from fastapi import FastAPI
 
-from ev_energy import ClientCredentials
+from ev_energy import Client, ClientCredentials
+from ev_energy.auth import MemoryStore
 from ev_energy.fastapi import (
     EvEnergy,
     MemorySignInStore,
@@ -485,6 +487,37 @@ class TestApplicationWithUsers:
         assert await chargers(web, browser) == 200
         await web.sign_out(browser)
         assert await auth.store.load(auth.key(origin)) is None
+
+    async def test_later_sign_in_in_another_process_is_noticed(self, start_app: StartApp) -> None:
+        """The client that completed the first sign-in has its token without having loaded it."""
+        tokens, now = MemoryStore(), [0.0]
+        web = await start_app(
+            account=lambda _: "ada", tokens=tokens, settings={"clock": lambda: now[0]}
+        )
+        browser = await web.browser()
+        callback = await web.consent(browser, await web.start(browser))
+        async with browser.session.get(callback, allow_redirects=False) as response:
+            assert response.status == 303
+        application = ClientCredentials(
+            client_id=web.sim.client_id, client_secret=web.sim.client_secret
+        )
+        async with Client(application, base_url=web.sim.base_url) as client:
+            first, second = [user.id async for user in client.users.list()][:2]
+        auth = web.ev.sign_in.for_account("ada") if web.ev.sign_in else None
+        assert auth is not None
+        key = auth.key(web.sim.base_url.removesuffix("/v2"))
+        before = await tokens.load(key)
+        assert before is not None
+        web.sim.requests.clear()
+        for user in (second, first):
+            reply = web.sim.sign_in(user, client_id=auth.client_id)
+            after = attrs.evolve(
+                before, access_token=reply["access_token"], refresh_token=reply["refresh_token"]
+            )
+            await tokens.save(key, after)
+            assert await chargers(web, browser) == 200
+            assert web.sim.requests[-1].user_id == user
+            now[0] += 60
 
     async def test_callback_of_another_user_is_refused(self, start_app: StartApp) -> None:
         web = await start_app(account=self.account)
