@@ -39,7 +39,8 @@ FLAGS = (
     *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-proxy-server", "--hide-scrollbars"),
 )
-SECONDS = 30
+#: Longer than the 50 seconds after which an open page of the portal reads again by itself.
+SECONDS = 70
 
 
 class Browser:
