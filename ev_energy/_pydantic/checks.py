@@ -33,6 +33,8 @@ def read_model(model: type[Model]) -> Callable[[Any], Model]:
             return model.from_dict(to_builtins(value, _TEXT))
         except TypeError as error:
             raise PydanticCustomError("model_type", "{error}", {"error": str(error)}) from None
+        except RecursionError:
+            raise PydanticCustomError("model_type", "Input is nested too deeply") from None
 
     return read
 

@@ -8,7 +8,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypedDict, Unpack, cast
 
 import attrs
@@ -24,7 +24,7 @@ from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.in_thread import in_thread
 from ev_energy._unset import Unset
 from ev_energy.auth import Auth, AuthorizationCode
-from ev_energy.errors import SignInRequiredError, TokenStoreError
+from ev_energy.errors import ClientClosedError, SignInRequiredError, TokenStoreError
 from ev_energy.fastapi._problems import add_exception_handlers
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ class ClientSettings(TypedDict, total=False):
     wall_clock: Callable[[], float] | None
 
 
+class ClientNotOpenError(RuntimeError):
+    """The application does not run the lifespan of `EvEnergy`."""
+
+
 class NotSignedInError(SignInRequiredError):
     """No user is signed in to the application, so a request has no `account`, which is empty."""
 
@@ -112,7 +116,8 @@ class EvEnergy:
 
     Args:
         auth: The credentials of the application, an access token, or a `Client`, which the lifespan
-            then closes too. With None, `client` can call public operations only.
+            then closes too, so that there can be no second lifespan. With None, `client` can call
+            public operations only.
         sign_in: The application that users sign in to. `client_for` then uses their tokens;
             without it, `auth` acts for them.
         account: Returns your own name for the user of a request, such as an id, or None if no user
@@ -179,6 +184,12 @@ class EvEnergy:
             async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
                 async with ev.lifespan(app) as state, database() as db:
                     yield {**state, "db": db}
+
+        It may run again after it has ended, unless `EvEnergy` was made of a `Client`, which it has
+        closed then.
+
+        Raises:
+            RuntimeError: It runs already, or the client was closed.
         """
         if self._is_running:
             raise RuntimeError(
@@ -188,12 +199,23 @@ class EvEnergy:
         self._is_running = True
         try:
             await in_thread(Client.preload)  # no import blocks the loop during a request
-            async with self._make_client() as self._client:
+            async with AsyncExitStack() as stack:
+                self._client = await self._open(stack)
                 yield {STATE_KEY: self}
         finally:
             self._client, self._is_running = None, False
             self._user_clients.clear()
             self._unknown_user_clients.clear()
+
+    async def _open(self, stack: AsyncExitStack) -> Client:
+        """Return the client, which *stack* closes."""
+        try:
+            return await stack.enter_async_context(self._make_client())
+        except ClientClosedError:
+            raise RuntimeError(
+                "the client that was passed to EvEnergy is closed, and no lifespan can open it "
+                "again: pass credentials to EvEnergy, which then makes a client for each lifespan"
+            ) from None
 
     @staticmethod
     def add_exception_handlers(app: FastAPI) -> None:
@@ -204,7 +226,7 @@ class EvEnergy:
     def client(self) -> Client:
         """The client of the application; `RuntimeError` outside of `lifespan`."""
         if self._client is None:
-            raise RuntimeError(
+            raise ClientNotOpenError(
                 "the client is open only while the application runs: pass lifespan=ev.lifespan to "
                 "FastAPI, and in tests use `with TestClient(app)`"
             )

@@ -111,4 +111,6 @@ def _origin(url: str) -> _Origin | None:
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
         return None
-    return (parts.scheme, parts.hostname, port) if parts.hostname else None
+    if not parts.hostname or "@" in parts.netloc:  # an origin has no user (RFC 6454 §6.2)
+        return None
+    return parts.scheme, parts.hostname, port

@@ -8,7 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from ev_energy._client import Client
-from ev_energy.fastapi._app import STATE_KEY, EvEnergy
+from ev_energy.fastapi._app import STATE_KEY, ClientNotOpenError, EvEnergy
 
 
 # Coroutine functions: FastAPI calls plain functions in another thread, which takes longer.
@@ -16,7 +16,7 @@ async def get_ev_energy(connection: HTTPConnection) -> EvEnergy:
     """Return the `EvEnergy` whose lifespan the application has."""
     found = getattr(connection.state, STATE_KEY, None)
     if not isinstance(found, EvEnergy):
-        raise RuntimeError(  # noqa: TRY004  (the application is wrong, not an argument)
+        raise ClientNotOpenError(
             "the lifespan of EvEnergy does not run: pass lifespan=ev.lifespan to FastAPI, have a "
             "lifespan of your own yield its state, and in tests use `with TestClient(app)`"
         )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ev_energy._changes.status import StreamStatus
 from ev_energy._client import Client
-from ev_energy.fastapi._dependencies import get_client
+from ev_energy.fastapi._app import ClientNotOpenError
+from ev_energy.fastapi._dependencies import ClientDep
 from ev_energy.fastapi._webhooks import WebhookRouter
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -49,35 +51,15 @@ def health_router(
         streams: Streams of changes by name, to report how far behind they are.
         max_lag: The lag from which the status is 503; None for no limit.
     """
-    router = APIRouter()
 
-    async def health(request: Request) -> Response:
-        problems: list[str] = []
-        report: dict[str, Any] = {}
-        try:
-            client = await get_client(request)
-        except RuntimeError:
-            problems.append("the client is not open")
-        else:
-            report |= _report_client(client)
-        if webhooks is not None:
-            status = webhooks.status()
-            report["webhooks"] = {
-                "running": status.running,
-                "late": status.late,
-                "lag": _seconds(status.lag),
-            }
-            if _is_late(status.lag, max_lag):
-                problems.append("webhooks are handled too slowly")
-        if streams:
-            report["streams"] = {name: _report_stream(s.status()) for name, s in streams.items()}
-            for name, stream in streams.items():
-                if _is_late(stream.status().lag, max_lag):
-                    problems.append(f"the stream {name} is behind")
-        report = {"status": "unavailable" if problems else "ok", "problems": problems, **report}
-        code = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-        return JSONResponse(report, code, {"Cache-Control": "no-store"})
+    def respond(client: Client | None) -> Response:
+        return _respond(client, webhooks, streams or {}, max_lag)
 
+    # A dependency, so that an application can override it, as it can for its own routes.
+    async def health(client: ClientDep) -> Response:
+        return respond(client)
+
+    router = APIRouter(route_class=_route_class(respond))
     router.add_api_route(
         path,
         health,
@@ -89,6 +71,56 @@ def health_router(
         name="ev_energy_health",
     )
     return router
+
+
+def _route_class(respond: Callable[[None], Response]) -> type[APIRoute]:
+    """Return the class of a route that *respond* answers if the client is not open."""
+
+    class HealthRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def handle_or_report(request: Request) -> Response:
+                try:
+                    return await handle(request)
+                except ClientNotOpenError:
+                    return respond(None)
+
+            return handle_or_report
+
+    return HealthRoute
+
+
+def _respond(
+    client: Client | None,
+    webhooks: WebhookRouter | None,
+    streams: Mapping[str, HasStatus],
+    max_lag: timedelta | None,
+) -> Response:
+    """Return the response that reports the state; *client* is None if it is not open."""
+    problems: list[str] = []
+    report: dict[str, Any] = {}
+    if client is None:
+        problems.append("the client is not open")
+    else:
+        report |= _report_client(client)
+    if webhooks is not None:
+        status = webhooks.status()
+        report["webhooks"] = {
+            "running": status.running,
+            "late": status.late,
+            "lag": _seconds(status.lag),
+        }
+        if _is_late(status.lag, max_lag):
+            problems.append("webhooks are handled too slowly")
+    if streams:
+        report["streams"] = {name: _report_stream(s.status()) for name, s in streams.items()}
+        for name, stream in streams.items():
+            if _is_late(stream.status().lag, max_lag):
+                problems.append(f"the stream {name} is behind")
+    report = {"status": "unavailable" if problems else "ok", "problems": problems, **report}
+    code = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+    return JSONResponse(report, code, {"Cache-Control": "no-store"})
 
 
 def _report_client(client: Client) -> dict[str, Any]:

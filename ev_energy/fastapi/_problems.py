@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, cast
 
 import attrs
 from fastapi import FastAPI
@@ -32,7 +34,10 @@ _CHECKS: Final = (
     "ev_energy._codec.encode",
     "ev_energy._codec.text",
 )
-_MAX_DETAIL: Final = 300
+#: Characters of the message of an error in the log.
+_MAX_MESSAGE: Final = 300
+#: The argument that a message of one of those modules names first.
+_ARGUMENT: Final = re.compile(r"(?:an item of )?([a-z_][a-z0-9_]*)")
 #: Characters of the name of a field, and names, that a problem repeats from the API.
 _MAX_FIELD_NAME: Final = 50
 _MAX_FIELDS: Final = 20
@@ -92,28 +97,60 @@ def add_exception_handlers(app: FastAPI) -> None:
     API said. The log ``ev_energy.fastapi`` has the errors of the second kind.
 
     A ``ValueError`` becomes a problem only if an operation of the API raised it because of its
-    arguments; others stay what they are. Handlers that *app* already has are kept.
+    arguments; others stay what they are. The problem names the argument, but not its value, which
+    the application may have chosen; the log has the whole message.
+
+    An `ExceptionGroup` of such errors, as `asyncio.TaskGroup` raises it, gets the problem with the
+    highest status, and no ``outcome``: the group does not know what became of cancelled writes.
+
+    Handlers that *app* already has are kept.
     """
-    for error, handler in ((EvEnergyError, _on_error), (ValueError, _on_value_error)):
-        app.exception_handlers.setdefault(error, handler)
+    for error in (EvEnergyError, ValueError, ExceptionGroup):
+        app.exception_handlers.setdefault(error, _on_error)
 
 
 async def _on_error(connection: HTTPConnection, error: Exception) -> Response:
-    if connection.scope["type"] != "http" or not isinstance(error, EvEnergyError):
-        raise error  # a WebSocket has no response
-    problem = Problem.of(error)
+    single_errors = list(_single_errors(error))
+    problems = [problem for one in single_errors if (problem := _problem_of(one)) is not None]
+    if connection.scope["type"] != "http" or len(problems) < len(single_errors):
+        raise error  # a WebSocket has no response, and other errors are not for this handler
+    for one, problem in zip(single_errors, problems, strict=True):
+        _log_error(one, problem)
+    worst = max(problems, key=lambda problem: problem.status)  # the first one of them
+    if isinstance(error, ExceptionGroup):
+        known = {name: value for name, value in worst.extensions.items() if name != "outcome"}
+        worst = attrs.evolve(worst, extensions=known)
+    return worst.response()
+
+
+def _single_errors(error: Exception) -> Iterator[Exception]:
+    """Return the errors of a group, and of groups inside of it; else *error* itself."""
+    if isinstance(error, ExceptionGroup):
+        for one in cast("ExceptionGroup[Exception]", error).exceptions:
+            yield from _single_errors(one)
+    else:
+        yield error
+
+
+def _problem_of(error: Exception) -> Problem | None:
+    """Return the problem of *error*; None if it has none."""
+    if isinstance(error, EvEnergyError):
+        return Problem.of(error)
+    if isinstance(error, ValueError) and _is_argument_error(error):
+        name = _argument_of(error)
+        detail = f"The value of {name} is not valid." if name else "A value is not valid."
+        return attrs.evolve(_INVALID_ARGUMENT, detail=detail)
+    return None
+
+
+def _log_error(error: Exception, problem: Problem) -> None:
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("a request failed", exc_info=error)
     elif problem.status > HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("a request was answered with %s: %s", problem.status, error)
-    return problem.response()
-
-
-async def _on_value_error(connection: HTTPConnection, error: Exception) -> Response:
-    if connection.scope["type"] != "http" or not _is_argument_error(error):
-        raise error
-    detail = printable(str(error), _MAX_DETAIL)
-    return attrs.evolve(_INVALID_ARGUMENT, detail=detail).response()
+    elif not isinstance(error, EvEnergyError):  # the application may have chosen the value
+        message = printable(str(error), _MAX_MESSAGE)
+        _log.warning("an operation refused an argument, answered with 400: %s", message)
 
 
 def _is_argument_error(error: Exception) -> bool:
@@ -121,11 +158,24 @@ def _is_argument_error(error: Exception) -> bool:
 
     What its hooks raise is not, nor is an operation that needs credentials which there are not.
     """
-    names = [
-        str(frame.f_globals.get("__name__", ""))
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-    ]
-    return names[-1].startswith(_CHECKS) and any(name.startswith(_OPERATIONS) for name in names)
+    modules = [_module(frame) for frame in _frames(error)]
+    return modules[-1].startswith(_CHECKS) and any(one.startswith(_OPERATIONS) for one in modules)
+
+
+def _argument_of(error: Exception) -> str | None:
+    """Return the name of the argument that an operation refused, if the message begins with it."""
+    found = _ARGUMENT.match(str(error))
+    operations = [frame for frame in _frames(error) if _module(frame).startswith(_OPERATIONS)]
+    names = {name for frame in operations for name in frame.f_code.co_varnames}
+    return found[1] if found and found[1] in names else None
+
+
+def _frames(error: Exception) -> list[FrameType]:
+    return [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def _is_timeout(error: BaseException) -> bool:

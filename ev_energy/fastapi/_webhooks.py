@@ -34,6 +34,8 @@ _log: Final = logging.getLogger("ev_energy.fastapi")
 _STOP_TIMEOUT: Final = 5.0
 #: Deliveries that are handled at once; more of them have to come again.
 _MAX_RUNNING: Final = 1000
+#: Digits of the length of the largest body.
+_MAX_DIGITS: Final = len(str(MAX_DOCUMENT_BYTES))
 _CLOSE: Final = {"Connection": "close"}
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     400: {"description": "Not signed, too old, or not an event"},
@@ -76,6 +78,7 @@ class WebhookRouter(APIRouter):
         self._inbox = inbox
         self._running: dict[asyncio.Task[WebhookResponse], float] = {}
         self._late = 0
+        self._needs_lifespan = True
         self.add_api_route(
             path,
             self._endpoint,
@@ -96,6 +99,7 @@ class WebhookRouter(APIRouter):
 
     async def _endpoint(self, request: Request) -> Response:
         received = self._monotonic()
+        self._warn_without_lifespan()
         try:
             async with asyncio.timeout(self._timeout):
                 body = await _read_body(request)
@@ -112,6 +116,16 @@ class WebhookRouter(APIRouter):
             return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
         return _response(await self._handle(body, request.headers, received))
 
+    def _warn_without_lifespan(self) -> None:
+        """Log a warning once if the lifespan of this router has never run."""
+        if self._needs_lifespan:
+            self._needs_lifespan = False
+            _log.warning(
+                "the lifespan of the webhook router does not run, so that handlers are lost when "
+                "the application stops: servers run that of the outermost application only, so "
+                "include the router there, and in tests use `with TestClient(app)`"
+            )
+
     async def _handle(self, body: bytes, headers: Headers, received: float) -> WebhookResponse:
         if len(self._running) >= _MAX_RUNNING:
             return _unavailable("too many deliveries are being handled")
@@ -126,7 +140,7 @@ class WebhookRouter(APIRouter):
             _log.warning("a webhook is answered with 503: its handler needs too long")
             return _unavailable("the handler has not finished yet")
         if task.cancelled():
-            return _unavailable("the application is stopping")
+            return _unavailable("the handler was cancelled")
         return task.result()
 
     def _forget(self, task: asyncio.Task[WebhookResponse]) -> None:
@@ -136,6 +150,7 @@ class WebhookRouter(APIRouter):
 
     @asynccontextmanager
     async def _lifespan(self, app: object) -> AsyncGenerator[None]:  # noqa: ARG002
+        self._needs_lifespan = False
         yield
         if running := set(self._running):
             await asyncio.wait(running, timeout=_STOP_TIMEOUT)
@@ -225,8 +240,9 @@ async def _read_body(request: Request) -> bytes | None:
     A middleware that has read the body and passes it on changes nothing: it is read from the
     request, whichever way that has it.
     """
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_DOCUMENT_BYTES:
+    length = request.headers.get("content-length", "").lstrip("0")
+    # Python refuses to convert thousands of digits.
+    if length.isdecimal() and (len(length) > _MAX_DIGITS or int(length) > MAX_DOCUMENT_BYTES):
         return None
     body = bytearray()
     async for piece in request.stream():

@@ -140,6 +140,16 @@ async def test_client_that_is_passed_is_used_and_closed(simulator: Simulator) ->
         await client.vehicles.list().first()
 
 
+async def test_second_lifespan_of_a_client_that_is_passed_is_refused(simulator: Simulator) -> None:
+    ev = EvEnergy(Client(credentials(simulator), base_url=simulator.base_url))
+    async with ev.lifespan():
+        pass
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="pass credentials to EvEnergy"):
+            async with ev.lifespan():
+                pass
+
+
 async def test_lifespan_inside_another_adds_its_state(simulator: Simulator) -> None:
     ev = ev_of(simulator)
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from ev_energy import Client, ClientCredentials
 from ev_energy.auth import TokenState
 from ev_energy.changes import StreamStatus
-from ev_energy.fastapi import EvEnergy, WebhookRouter, WebhookStatus, health_router
+from ev_energy.fastapi import EvEnergy, WebhookRouter, WebhookStatus, get_client, health_router
 from ev_energy.simulator import Simulator
 from tests.helpers.fastapi_apps import open_app
 
@@ -86,6 +86,15 @@ async def test_health_is_503_without_a_client() -> None:
         reply = await browser.get("/health")
     assert reply.status_code == 503
     assert reply.json() == {"status": "unavailable", "problems": ["the client is not open"]}
+
+
+async def test_health_shows_the_client_that_overrides_the_dependency() -> None:
+    app = health_app(None)
+    app.dependency_overrides[get_client] = lambda: Client("token")
+    async with open_app(app) as browser:
+        reply = await browser.get("/health")
+    assert reply.status_code == 200
+    assert reply.json()["token"] == {"present": True, "expires_in": None}
 
 
 @pytest.mark.parametrize(("lag", "status"), [(None, 200), (10, 200), (31, 503)])

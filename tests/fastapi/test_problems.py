@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -187,8 +188,87 @@ async def test_what_visitors_send_keeps_its_status(simulator: Simulator) -> None
         "type": "urn:ev-energy:problem:invalid-argument",
         "title": "An argument is not valid",
         "status": 400,
-        "detail": "page_size must be 1 to 100, not 1000",
+        "detail": "The value of page_size is not valid.",
     }
+
+
+async def test_refused_value_is_logged_but_not_repeated(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = api_app(simulator)
+
+    @app.get("/own-id")
+    async def own_id(client: ClientDep) -> None:
+        await client.evses.get(f"internal/{SECRET} id")
+
+    @app.get("/own-place")
+    async def own_place(client: ClientDep) -> None:
+        await client.tariffs.list(expand=[SECRET]).first()
+
+    async with open_app(app) as browser:
+        replies = [await browser.get(path) for path in ("/own-id", "/own-place")]
+    assert [reply.status_code for reply in replies] == [400, 400]
+    assert [reply.json()["detail"] for reply in replies] == [
+        "The value of evse_id is not valid.",
+        "The value of expand is not valid.",
+    ]
+    assert not any(SECRET in reply.text for reply in replies)
+    records = [record for record in caplog.records if record.name == "ev_energy.fastapi"]
+    assert [SECRET in record.getMessage() for record in records] == [True, True]
+
+
+def group_app(*errors_of_tasks: Exception) -> FastAPI:
+    app = FastAPI()
+    add_exception_handlers(app)
+
+    async def fail(error: Exception) -> None:
+        raise error
+
+    @app.get("/")
+    async def route() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for error in errors_of_tasks:
+                tasks.create_task(fail(error))
+
+    return app
+
+
+async def test_group_of_errors_has_the_problem_with_the_highest_status(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write = Request("POST", REQUEST.url)
+    nested = ExceptionGroup("inner", [errors.NotSentError(SECRET, write), errors.CursorError("c")])
+    app = group_app(api_error(errors.NotFoundError, 404), nested)
+    async with open_app(app) as browser:
+        reply = await browser.get("/")
+    assert (reply.status_code, reply.json()["type"][22:]) == (502, "unreachable")
+    assert "outcome" not in reply.json()
+    assert SECRET not in reply.text
+    assert len([record for record in caplog.records if record.name == "ev_energy.fastapi"]) == 1
+
+
+async def test_task_group_of_operations_has_a_problem(simulator: Simulator) -> None:
+    app = api_app(simulator)
+
+    @app.get("/both/{user_id}")
+    async def both(user_id: str, client: ClientDep) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(client.vehicles.get(user_id))
+            tasks.create_task(client.evses.get(user_id))
+
+    async with open_app(app) as browser:
+        missing = await browser.get("/both/nonesuch")
+        invalid = await browser.get("/both/%01")
+    assert (missing.status_code, missing.json()["type"][22:]) == (404, "not-found")
+    assert (invalid.status_code, invalid.json()["type"][22:]) == (400, "invalid-argument")
+
+
+async def test_group_with_another_error_stays_an_error() -> None:
+    app = group_app(errors.CursorError("c"), ValueError("own mistake"))
+    async with open_app(app) as browser:
+        with pytest.raises(ExceptionGroup) as raised:
+            await browser.get("/")
+    assert raised.group_contains(ValueError, match="own mistake")
 
 
 async def test_mistakes_of_the_application_stay_errors(simulator: Simulator) -> None:

@@ -723,3 +723,53 @@ def test_prices_are_strings_in_the_document_and_in_the_reply() -> None:
     assert json.loads(adapter.dump_json(one))["price"] == "21.30"
     price = adapter.json_schema()["properties"]["price"]
     assert {"type": "string", "format": "decimal"} in price["anyOf"]
+
+
+@pytest.mark.parametrize("depth", [500, 5000])
+async def test_body_that_is_nested_too_deeply_is_422(depth: int) -> None:
+    app = FastAPI()
+
+    @app.post("/evse")
+    async def evse(evse: Annotated[EVSE, Body()]) -> bool:
+        return True
+
+    @app.post("/link")
+    async def link(link: Annotated[Ref[EVSE], Body()]) -> bool:
+        return True
+
+    content = '{"id": "x", "unknown": %s}' % ("[" * depth + "]" * depth)
+    headers = {"content-type": "application/json"}
+    async with open_app(app) as browser:
+        for path in ("/evse", "/link"):
+            reply = await browser.post(path, content=content, headers=headers)
+            assert reply.status_code == (422 if depth == 500 else 400)
+
+
+class Filter(BaseModel):
+    """Parameters of a query that are links."""
+
+    evse: Ref[EVSE]
+    others: list[Ref[EVSE]] = []
+
+
+async def test_link_in_a_model_of_the_query_takes_ids_and_urls() -> None:
+    app = FastAPI()
+
+    @app.get("/evses")
+    async def evses(wanted: Annotated[Filter, Query()]) -> list[str]:
+        return [wanted.evse.id, *(other.id for other in wanted.others)]
+
+    query = {"evse": f"{ROOT}/evses/evse01", "others": ["evse02", "evse03"]}
+    async with open_app(app) as browser:
+        reply = await browser.get("/evses", params=query)
+    assert reply.json() == ["evse01", "evse02", "evse03"]
+
+
+def test_link_as_a_parameter_is_refused_by_fastapi() -> None:
+    """If FastAPI begins to allow it, the documentation is wrong."""
+    app = FastAPI()
+
+    async def evse(evse: Ref[EVSE]) -> None: ...
+
+    with pytest.raises(AssertionError, match="Path params must be of one of the supported types"):
+        app.get("/evses/{evse}")(evse)

@@ -364,6 +364,7 @@ async def test_sign_out_by_another_site_is_refused(start_app: StartApp) -> None:
     browser = await web.browser()
     await web.sign_in(browser)
     foreign = ["https://attacker.example", "null", "http://127.0.0.1:1", "http://[", ""]
+    foreign.append(web.origin.replace("://", "://user@"))
     for headers in (
         *({"Sec-Fetch-Site": site} for site in ("cross-site", "same-site", "none")),
         *({"Origin": origin} for origin in foreign),

@@ -145,6 +145,46 @@ async def test_large_body_is_refused_over_a_socket(handled: Handled) -> None:
     assert reply.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize(
+    ("length", "status"), [("9" * 5000, 413), ("0" * 5000 + str(len(BODY)), 204)]
+)
+async def test_length_of_thousands_of_digits_is_compared(
+    handled: Handled, length: str, status: int
+) -> None:
+    headers = {**signed(), "content-length": length}
+    async with open_app(app_of(webhook_router(receiver_of(handled)))) as browser:
+        reply = await browser.post("/webhooks", content=BODY, headers=headers)
+    assert reply.status_code == status
+
+
+async def test_handler_that_is_cancelled_is_repeated() -> None:
+    async def cancel_itself(event: Event, delivery: Delivery) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    async with open_app(app_of(webhook_router(receiver_of(cancel_itself)))) as browser:
+        reply = await browser.post("/webhooks", content=BODY, headers=signed())
+    assert (reply.status_code, reply.text) == (503, "the handler was cancelled")
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+async def test_router_without_its_lifespan_logs_a_warning_once(
+    handled: Handled, mounted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = app_of(webhook_router(receiver_of(handled)))
+    if mounted:
+        inner, app = app, FastAPI()
+        app.mount("/inner", inner)
+    path = "/inner/webhooks" if mounted else "/webhooks"
+    async with open_app(app) as browser:
+        for delivery_id in ("one", "two"):
+            await browser.post(path, content=BODY, headers=signed(delivery_id))
+    assert handled.ids == ["one", "two"]
+    assert caplog.text.count("lifespan of the webhook router does not run") == int(mounted)
+
+
 async def test_slow_body_is_given_up(handled: Handled, caplog: pytest.LogCaptureFixture) -> None:
     router = webhook_router(receiver_of(handled), timeout=timedelta(seconds=0.05))
     async with serve_app(app_of(router)) as url:
