@@ -83,7 +83,8 @@ class MemorySignInStore:
         entries[key] = _Entry(pending, now + ttl)
         while len(entries) > self._per_browser:
             entries.popitem(last=False)
-        for oldest in [*self._browsers]:
+        while self._browsers:
+            oldest = next(iter(self._browsers))
             has_expired = all(e.expires_at <= now for e in self._browsers[oldest].values())
             if not has_expired and len(self._browsers) <= self._max_browsers:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -103,6 +104,20 @@ class TestMemory(StoreContract):
         time.now += 60
         await store.put("browser", "key", "text", ttl=60)
         assert repr(store) == "MemorySignInStore(1 browsers)"
+
+    async def test_effort_does_not_grow_with_the_number_of_browsers(self) -> None:
+        """The event loop is blocked meanwhile, and anyone can start a sign-in."""
+        store = MemorySignInStore()
+        for number in range(2000):
+            await store.put(f"browser {number}", "key", "text", ttl=60)
+
+        tracemalloc.start()
+        try:
+            await store.put("browser", "key", "text", ttl=60)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 4000  # bytes; a list of all browsers has 16,000
 
 
 def wait_in_redis(client: Redis, seconds: float) -> None:
