@@ -24,13 +24,14 @@ from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import EvEnergyError, TokenStoreError
+from ev_energy.fastapi import _onboarding_notices as notices
 from ev_energy.fastapi._app import EvEnergy, NotSignedInError
 from ev_energy.fastapi._browser import BrowserCookie, check_positive, digest, new_value
-from ev_energy.fastapi._pages import notice, redirect_to, reply_with
+from ev_energy.fastapi._pages import redirect_to, reply_with
 from ev_energy.fastapi._problems import Problem
 from ev_energy.fastapi._return_paths import ReturnPaths
 from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, closing
-from ev_energy.fastapi._wait_until_connected import DeviceKind, wait_until_connected
+from ev_energy.fastapi._wait_until_connected import DeviceKind, RequestCount, wait_and_count
 from ev_energy.models.onboarding import OnboardingLink
 
 _log: Final = logging.getLogger("ev_energy.fastapi")
@@ -50,62 +51,6 @@ _MAX_DEVICES: Final = 20
 _MAX_ID: Final = 100
 #: Looks at each device during one wait: after 0, 0.5, 1.5, 3.5, 7.5 seconds.
 _LOOKS: Final = 5
-
-_BAD_RETURN_PATH: Final = notice(
-    HTTPStatus.BAD_REQUEST,
-    "return-path-not-allowed",
-    "This link does not work",
-    "The page to return to afterwards (return_to) is not one that this application allows.",
-)
-_BAD_CHOICE: Final = notice(
-    HTTPStatus.BAD_REQUEST,
-    "invalid-argument",
-    "This link does not work",
-    "The make, model or trim in it is not a valid id.",
-)
-_UNKNOWN: Final = notice(
-    HTTPStatus.BAD_REQUEST,
-    "onboarding-unknown",
-    "This link is no longer valid",
-    "It has expired, was completed before, or was opened in another browser. If you connected a "
-    "device, it will appear in this application.",
-)
-_OTHER_USER: Final = notice(
-    HTTPStatus.CONFLICT,
-    "onboarding-of-another-user",
-    "This link belongs to another user",
-    "A different user was signed in to this application when it was opened.",
-)
-_DENIED: Final = notice(
-    HTTPStatus.FORBIDDEN,
-    "not-connected",
-    "Nothing was connected",
-    "Connecting was cancelled, or the maker did not allow it.",
-)
-_NO_DEVICE: Final = notice(
-    HTTPStatus.BAD_GATEWAY,
-    "no-device",
-    "ev.energy did not say what was connected",
-    "If you connected a device, it will appear in this application.",
-)
-
-
-_NOT_YET: Final = attrs.evolve(
-    notice(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "not-connected-yet",
-        "Not connected yet",
-        "ev.energy needs a little longer. Please check again in a moment.",
-    ),
-    headers={"Retry-After": "5"},
-)
-_GIVEN_UP: Final = notice(
-    HTTPStatus.GATEWAY_TIMEOUT,
-    "not-connected",
-    "Still not connected",
-    "ev.energy has not confirmed the connection. If it succeeds later, the device will appear in "
-    "this application; otherwise, connect it again.",
-)
 
 
 _GetLink: TypeAlias = Callable[[Client, str, str], Awaitable[OnboardingLink]]
@@ -272,16 +217,22 @@ class _OnboardingRoutes:
 
     async def finish(self, request: Request, attempt: str) -> Response:
         """Wait until the device is connected, and send the browser back to the application."""
+        # First, since it may fail, and an attempt that is taken from the store must be put back.
+        account = await self.ev.account_of(request)
+        if not account:
+            return reply_with(request, notices.NO_USER, self._links(attempt, request.url.query))
         browser = self.browser.read(request)
         try:
             found = None if browser is None else await self._load(browser, attempt)
         except TokenStoreError as error:
             return self._fail(request, error, self._links(attempt))
         if browser is None or found is None:
-            return reply_with(request, _UNKNOWN, {"Back to the application": self.after})
-        if await self.ev.account_of(request) != found.account:
-            return reply_with(request, _OTHER_USER, {"Back to the application": self.after})
+            return reply_with(request, notices.UNKNOWN, {"Back to the application": self.after})
         try:
+            if account != found.account:
+                await self._save(browser, attempt, found)
+                links = self._links(attempt, request.url.query)
+                return reply_with(request, notices.OTHER_USER, links)
             return await self._conclude(request, browser, attempt, found)
         except EvEnergyError as error:
             return self._fail(request, error, self._links(attempt))
@@ -291,10 +242,10 @@ class _OnboardingRoutes:
     ) -> Response:
         path = self.return_paths.choose(return_to)
         if path is None:
-            return reply_with(request, _BAD_RETURN_PATH)
+            return reply_with(request, notices.BAD_RETURN_PATH)
         attempt, browser = new_value(), self.browser.read(request) or new_value()
         # In the path: the query is what ev.energy adds to.
-        folder = request.url.path.rpartition("/")[0]
+        folder = _path_for_browsers(request).rpartition("/")[0]
         origin = self.origin or f"{request.url.scheme}://{request.url.netloc}"
         links = {"Back to the application": self.after}
         try:
@@ -316,7 +267,7 @@ class _OnboardingRoutes:
         except EvEnergyError as error:
             return self._fail(request, error, links)
         except ValueError:  # an id in the query
-            return reply_with(request, _BAD_CHOICE, links)
+            return reply_with(request, notices.BAD_CHOICE, links)
         response = redirect_to(link.url)
         self.browser.set(request, response, browser, self.expires_after)
         return response
@@ -336,37 +287,52 @@ class _OnboardingRoutes:
         """Wait until the devices in the query are connected, and reply.
 
         Meanwhile the attempt is in the store again, since the user may load the page again. The
-        requests are deducted first, so that the bound holds however often that happens.
+        requests are deducted first, so that the bound holds however often that happens; those that
+        were not sent are added again afterwards.
         """
         query = request.query_params
         if "error" in query:
-            return reply_with(request, _DENIED, self._links(None, found))
+            return reply_with(request, notices.DENIED, self._links_to_start(found))
         device_ids = _valid_ids(query.getlist(_UID_PARAMETERS[found.kind])) or found.device_ids
         if not device_ids:
-            return reply_with(request, _NO_DEVICE, self._links(None, found))
+            return reply_with(request, notices.NO_DEVICE, self._links_to_start(found))
         requests = min(found.requests_left, _LOOKS * len(device_ids))
-        if requests == 0:
-            return reply_with(request, _GIVEN_UP, self._links(None, found))
         left = found.requests_left - requests
         found = msgspec.structs.replace(found, requests_left=left, device_ids=device_ids)
-        await self._save(browser, attempt, found)
-        devices = await wait_until_connected(
-            self.ev.client_for(found.account),
-            found.kind,
-            device_ids,
-            user_id=found.user_id,
-            timeout=self.wait,
-            max_requests=requests,
-            clock=self.monotonic,
-            sleep=self.sleep,
-        )
+        await self._save(browser, attempt, found)  # even if none is left: a wait may return some
+        if requests == 0:
+            return reply_with(request, notices.GIVEN_UP, self._links_to_start(found))
+        count = RequestCount()
+        try:
+            devices = await wait_and_count(
+                count,
+                self.ev.client_for(found.account),
+                found.kind,
+                device_ids,
+                user_id=found.user_id,
+                timeout=self.wait,
+                max_requests=requests,
+                clock=self.monotonic,
+                sleep=self.sleep,
+            )
+        except EvEnergyError:
+            await self._return_requests(browser, attempt, requests - count.sent)
+            raise
         if not devices.is_complete:
-            return reply_with(request, _NOT_YET, self._links(attempt))
+            await self._return_requests(browser, attempt, requests - count.sent)
+            return reply_with(request, notices.NOT_YET, self._links(attempt))
         await self.store.pop(digest(browser), digest(attempt))
         # The store is not trusted with where to send the browser.
         path = self.return_paths.choose(found.return_to) or self.after
         ids = urlencode([(_ID_PARAMETERS[found.kind], device.id) for device in devices.connected])
         return redirect_to(f"{path}{'&' if '?' in path else '?'}{ids}")
+
+    async def _return_requests(self, browser: str, attempt: str, unused: int) -> None:
+        """Add the *unused* requests of a wait to those that the attempt has left."""
+        found = await self._load(browser, attempt) if unused else None
+        if found is not None:  # else it was completed or has expired
+            left = found.requests_left + unused
+            await self._save(browser, attempt, msgspec.structs.replace(found, requests_left=left))
 
     async def _save(self, browser: str, attempt: str, found: _Attempt) -> None:
         ttl = found.expires_at - self.clock()
@@ -390,14 +356,27 @@ class _OnboardingRoutes:
             _log.warning("connecting a device is interrupted: %s", printable(error))
         return reply_with(request, problem, links)
 
-    def _links(self, attempt: str | None, found: _Attempt | None = None) -> dict[str, str]:
-        """Return links to go on with; those of this router are relative to the page."""
-        links: dict[str, str] = {}
-        if attempt is not None:
-            links["Check again"] = attempt
-        if found is not None:
-            links["Try again"] = f"../{found.kind}?return_to={quote(found.return_to, safe='/')}"
-        return {**links, "Back to the application": self.after}
+    def _links(self, attempt: str, query: str = "") -> dict[str, str]:
+        """Return links to load the page again, and to leave."""
+        again = f"./{quote(attempt, safe='')}{'?' if query else ''}{query}"
+        return {"Check again": again, "Back to the application": self.after}
+
+    def _links_to_start(self, found: _Attempt) -> dict[str, str]:
+        """Return links to start again, relative to the page, and to leave."""
+        start = f"../{found.kind}?return_to={quote(found.return_to, safe='/')}"
+        return {"Try again": start, "Back to the application": self.after}
+
+
+def _path_for_browsers(request: Request) -> str:
+    """Return the path of the URL in the browser.
+
+    Behind a proxy that strips a prefix, the path of the request lacks it, and ``root_path`` names
+    it. A mounted application has its own prefix in ``root_path``, but it is in the path as well.
+    """
+    path = request.url.path
+    root: str = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+    root = root.rstrip("/")
+    return path if path.startswith(f"{root}/") else f"{root}{path}"
 
 
 def _valid_ids(texts: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from ev_energy._arguments import require_list
 from ev_energy._client import Client
 from ev_energy._codec.text import id_text
 from ev_energy._runtime.clocks import REAL
-from ev_energy.errors import NotFoundError
+from ev_energy.errors import EvEnergyError, NotFoundError
 from ev_energy.fastapi._browser import check_positive
 from ev_energy.models import EVSE, Vehicle, VehicleIntegrated
 from ev_energy.models._refs import Id
@@ -77,19 +77,57 @@ async def wait_until_connected(
 
     GET /evses/{evse_id}, scope evse:read, or GET /vehicles/{vehicle_id}, scope vehicle:read.
     """
+    return await wait_and_count(
+        RequestCount(),
+        client,
+        kind,
+        device_ids,
+        user_id=user_id,
+        timeout=timeout,
+        max_requests=max_requests,
+        clock=clock,
+        sleep=sleep,
+    )
+
+
+@attrs.define
+class RequestCount:
+    """The requests of a wait, also of one that fails."""
+
+    sent: int = 0
+
+
+async def wait_and_count(
+    count: RequestCount,
+    client: Client,
+    kind: DeviceKind,
+    device_ids: Sequence[Id[EVSE] | Id[Vehicle]],
+    *,
+    user_id: str | None,
+    timeout: timedelta,
+    max_requests: int,
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]],
+) -> ConnectedDevices:
+    """Wait as `wait_until_connected` does, and count the requests that were sent."""
     _check_limits(kind, timeout, max_requests)
     items = require_list("device_ids", device_ids)
     pending = list(dict.fromkeys(id_text("an item of device_ids", item) for item in items))
     refused: list[str] = []
     connected: list[EVSE | Vehicle] = []
-    deadline, pause, requests = clock() + timeout.total_seconds(), _FIRST_PAUSE, 0
+    deadline, pause = clock() + timeout.total_seconds(), _FIRST_PAUSE
     while pending:
         for device_id in [*pending]:
             remaining = deadline - clock()
-            if remaining <= 0 or requests == max_requests:
+            if remaining <= 0 or count.sent == max_requests:
                 break
-            requests += 1
-            device = await _get(client, kind, device_id, remaining)
+            count.sent += 1
+            try:
+                device = await _get(client, kind, device_id, remaining)
+            except EvEnergyError as error:
+                if error.outcome == "not_sent":
+                    count.sent -= 1
+                raise
             if device is None:
                 continue
             pending.remove(device_id)
@@ -97,11 +135,11 @@ async def wait_until_connected(
                 connected.append(device)
             else:
                 refused.append(device_id)
-        if not pending or requests == max_requests or deadline - clock() <= pause:
+        if not pending or count.sent == max_requests or deadline - clock() <= pause:
             break
         await sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
-    return ConnectedDevices(tuple(connected), (*pending, *refused), requests)
+    return ConnectedDevices(tuple(connected), (*pending, *refused), count.sent)
 
 
 def _belongs_to(device: EVSE | Vehicle, user_id: str | None) -> bool:

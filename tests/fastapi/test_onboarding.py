@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget
 from ev_energy.fastapi import EvEnergy, MemorySignInStore, RedisSignInStore, onboarding_router
 from ev_energy.simulator import Simulator
-from tests.helpers.fastapi_apps import serve_app
+from tests.helpers.fastapi_apps import open_app, serve_app
 from tests.helpers.html_browser import HtmlBrowser, Page, open_browser
 from tests.helpers.redis_server import PrivateRedis
 from tests.helpers.sign_in_app import (
@@ -211,6 +211,38 @@ async def test_attempt_belongs_to_its_user(start_onboarding: StartOnboarding) ->
     assert looks(web) == 0
 
 
+@pytest.mark.parametrize(
+    ("user", "status"), [(None, 401), ("bob", 409), (RuntimeError("no database"), 500)]
+)
+async def test_return_without_its_user_does_not_end_the_attempt(
+    start_onboarding: StartOnboarding, user: object, status: int
+) -> None:
+    current: list[Any] = ["ada"]
+
+    def account(_: object) -> str | None:
+        if isinstance(current[0], Exception):
+            raise current[0]
+        return current[0]
+
+    web, browser = await start_onboarding(account=account)
+    back = await enter_serial(browser, await start_charger(web, browser))
+    current[0] = user
+    page = await open_page(browser, back)
+    assert page.status == status
+    assert looks(web) == 0
+    current[0] = "ada"
+    page = await (open_page(browser, back) if status == 500 else browser.follow("Check again"))
+    assert page.url.startswith(f"{web.origin}/?evse_id=")
+
+
+async def test_link_to_check_again_stays_in_the_application(
+    start_onboarding: StartOnboarding,
+) -> None:
+    web, _ = await start_onboarding()
+    page = await open_page(await web.browser(), f"{web.origin}/connect/return/javascript:alert(1)")
+    assert (page.status, page.links["Check again"]) == (401, "./javascript%3Aalert%281%29")
+
+
 async def test_device_that_connects_late_is_waited_for(
     start_onboarding: StartOnboarding, time: FakeWait
 ) -> None:
@@ -291,6 +323,46 @@ async def test_exhausted_budget_is_explained(start_onboarding: StartOnboarding) 
     page = await browser.follow("Check again")  # the budget knows now: nothing is sent
     assert (page.status, looks(web)) == (503, sent)
     web.sim.faults.remove(fault)
+
+
+async def test_requests_that_are_not_sent_do_not_count(start_onboarding: StartOnboarding) -> None:
+    now = [100.0]
+    web, browser = await start_onboarding(
+        options={"max_requests": 3}, settings={"clock": lambda: now[0]}
+    )
+    back = await enter_serial(browser, await start_charger(web, browser))
+    fault = web.sim.faults.add("rate_limited", operation="GET /evses/{evse_id}")
+    for _ in range(4):  # the first one is sent, and refused
+        assert (await open_page(browser, back)).heading == "Too many requests to ev.energy"
+    assert looks(web) == 1
+    web.sim.faults.remove(fault)
+    now[0] += 2
+    web.sim.faults.add("server_error", operation="GET /evses/{evse_id}", count=1)
+    assert (await open_page(browser, back)).status == 502
+    now[0] += 60
+    page = await open_page(browser, back)
+    assert page.url.startswith(f"{web.origin}/?evse_id=")
+    assert looks(web) == 3
+
+
+async def test_reload_during_a_wait_does_not_end_the_attempt(
+    start_onboarding: StartOnboarding, time: FakeWait
+) -> None:
+    """A wait may have all requests of the attempt, and return some."""
+
+    async def sleep(seconds: float) -> None:
+        await time.sleep(10)  # one look, of five that were deducted
+        async with browser.session.get(back, allow_redirects=False) as response:
+            reloads.append(response.status)
+
+    reloads: list[int] = []
+    web, browser = await start_onboarding(options={"max_requests": 5, "sleep": sleep})
+    back = await enter_serial(browser, await start_charger(web, browser))
+    web.sim.faults.add("problem", operation="GET /evses/{evse_id}", status=404, count=1)
+    assert (await open_page(browser, back)).status == 503
+    assert reloads == [504]
+    page = await open_page(browser, back)
+    assert page.url.startswith(f"{web.origin}/?evse_id=")
 
 
 async def test_outage_is_explained(start_onboarding: StartOnboarding) -> None:
@@ -375,6 +447,25 @@ async def test_application_acts_for_its_users(simulator: Simulator, time: FakeWa
             evse = await ev.client.evses.get(connected)
             assert evse.user is not None
             assert evse.user.id == simulator.user_id
+
+
+@pytest.mark.parametrize("is_stripped", [True, False])
+async def test_browser_returns_to_the_path_in_front_of_the_proxy(
+    simulator: Simulator, *, is_stripped: bool
+) -> None:
+    """With ``root_path``, whether the proxy strips the prefix or not."""
+    client_id, secret = simulator.add_application(redirect_uris=["http://app/any"])
+    ev = EvEnergy(
+        ClientCredentials(client_id=client_id, client_secret=secret),
+        account=lambda _: simulator.user_id,
+        base_url=simulator.base_url,
+    )
+    app = FastAPI(lifespan=ev.lifespan)
+    app.include_router(onboarding_router(ev, client_id=client_id), prefix="/connect")
+    async with open_app(app, root_path="/app") as browser:
+        reply = await browser.get(f"{'' if is_stripped else '/app'}/connect/charger")
+    [back] = parse_qs(urlsplit(reply.headers["location"]).query)["redirect_uri"]
+    assert back.startswith("http://app/app/connect/return/")
 
 
 def test_settings_are_checked() -> None:
