@@ -9,6 +9,11 @@ description is made when the JSON schema is (`json_schema`). Values that a reque
 `PlainValue`, are checked by pydantic field by field, so that its errors name the fields.
 """
 
+import functools
+from typing import Any
+
+from pydantic_core import SchemaSerializer
+
 from ev_energy._pydantic.json_schema import (
     link_schema,
     model_schema,
@@ -16,4 +21,16 @@ from ev_energy._pydantic.json_schema import (
     plain_value_schema,
 )
 
-__all__ = ["link_schema", "model_schema", "open_enum_schema", "plain_value_schema"]
+__all__ = [
+    "link_schema",
+    "model_schema",
+    "open_enum_schema",
+    "plain_value_schema",
+    "serializer_of",
+]
+
+
+@functools.cache
+def serializer_of(cls: type[Any]) -> SchemaSerializer:
+    """Return what writes a *cls* that stands in a field of type `Any`."""
+    return SchemaSerializer(cls.__get_pydantic_core_schema__(cls, None))

@@ -23,6 +23,7 @@ import attrs
 from ev_energy._runtime.build_lock import built_once
 from ev_energy._runtime.clocks import real_type
 from ev_energy._unset import UNSET
+from ev_energy.models._pydantic_serializer import PydanticSerializer
 from ev_energy.models._refs import Ref
 
 C = TypeVar("C", bound=type[Any])
@@ -250,6 +251,7 @@ class Model:
     )
     _secret: ClassVar[tuple[str, ...]] = ()
     """Fields that `repr` hides, since they grant access to something."""
+    __pydantic_serializer__ = PydanticSerializer()
 
     @property
     def extra(self) -> Mapping[str, Any]:
@@ -324,6 +326,8 @@ class PlainValue:
     """The base of attrs classes that are not models: values that requests contain, and links."""
 
     __slots__ = ()
+
+    __pydantic_serializer__ = PydanticSerializer()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:

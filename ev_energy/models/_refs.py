@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeAlias, TypeVar
 
 from ev_energy._error_base import NotExpandedError
+from ev_energy.models._pydantic_serializer import PydanticSerializer
 
 if TYPE_CHECKING:
     from ev_energy.models._base import Model
@@ -22,6 +23,8 @@ class Ref(Generic[T_co]):
     """
 
     __slots__ = ("_into", "_raw")
+
+    __pydantic_serializer__ = PydanticSerializer()
 
     def __init__(self, target: str | T_co, into: type[T_co]) -> None:
         self._raw = target

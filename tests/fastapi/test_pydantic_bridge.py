@@ -90,6 +90,7 @@ evse.to_dict(), repr(evse), evse.user
 assert not {"pydantic", "pydantic_core", "ev_energy._pydantic"} & sys.modules.keys()
 sys.modules["pydantic"] = sys.modules["pydantic_core"] = None
 models.LocationWrite(city=None), models.EVSE.from_dict(evse.to_dict())
+assert not hasattr(evse, "__pydantic_serializer__")
 print("done")
 """
     command = [sys.executable, "-W", "error", "-c", code]
@@ -773,3 +774,52 @@ def test_link_as_a_parameter_is_refused_by_fastapi() -> None:
 
     with pytest.raises(AssertionError, match="Path params must be of one of the supported types"):
         app.get("/evses/{evse}")(evse)
+
+
+@pytest.mark.parametrize("model", [EVSE, Vehicle, User, Tariff], ids=lambda model: model.__name__)
+def test_value_of_any_type_is_written_as_one_of_its_own_type(model: type[Model]) -> None:
+    value = model.from_dict({**SENT, "unknown": [1]} if model is EVSE else {"id": "one"})
+    for adapter, written in (
+        (TypeAdapter(Any), value),
+        (TypeAdapter(dict[str, Any]), {"x": [value]}),
+        (TypeAdapter(list[object]), [value]),
+    ):
+        found = json.loads(adapter.dump_json(written, exclude_unset=True))
+        while not (isinstance(found, dict) and "id" in found):
+            (found,) = found.values() if isinstance(found, dict) else found
+        assert model.from_dict(found) == value
+        assert found == json.loads(TypeAdapter(model).dump_json(value, exclude_unset=True))
+
+
+def test_links_and_values_of_requests_are_written_in_a_field_of_any_type() -> None:
+    evse = EVSE.from_dict(SENT)
+    assert evse.model is not None
+    values = [evse.user, evse.model, LocationWrite(tariff=None), evse.lock_mode, Ref("u1", User)]
+    written = json.loads(TypeAdapter(Any).dump_json(values, exclude_unset=True))
+    assert written == [SENT["user"], SENT["model"], {"tariff": None}, SENT["lock_mode"], "u1"]
+
+
+async def test_route_can_return_models_inside_of_a_dictionary() -> None:
+    app = FastAPI()
+
+    @app.get("/", response_model_exclude_none=True, response_model_include={"evse": {"id"}})
+    async def route() -> dict[str, Any]:
+        return {"evse": EVSE.from_dict(SENT), "count": 1}
+
+    async with open_app(app) as browser:
+        assert (await browser.get("/")).json() == {"evse": {"id": SENT["id"]}}
+
+
+def test_serializing_as_any_writes_the_fields_of_a_subclass() -> None:
+    class Labelled(EVSE):
+        @property
+        def label(self) -> str:
+            return "label"
+
+    class Holder(BaseModel):
+        evse: EVSE
+
+    holder = Holder(evse=Labelled.from_dict(SENT))
+    assert json.loads(holder.model_dump_json(serialize_as_any=True, exclude_unset=True)) == {
+        "evse": json.loads(TypeAdapter(EVSE).dump_json(holder.evse, exclude_unset=True))
+    }

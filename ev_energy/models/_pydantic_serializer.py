@@ -1,0 +1,20 @@
+"""The attribute by which pydantic writes a value that stands in a field of type `Any`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PydanticSerializer:
+    """A class attribute whose value is made when pydantic asks for it, by ``hasattr``.
+
+    So the models need no pydantic, and importing them does not import it.
+    """
+
+    def __get__(self, instance: object, owner: type[object]) -> Any:
+        """Return the serializer of *owner*."""
+        try:
+            from ev_energy._pydantic import serializer_of
+        except ModuleNotFoundError as missing:  # tools that list attributes expect this error
+            raise AttributeError("__pydantic_serializer__ needs pydantic") from missing
+        return serializer_of(owner)
