@@ -30,7 +30,7 @@ from ev_energy.fastapi._browser import BrowserCookie, check_positive, digest, ne
 from ev_energy.fastapi._pages import redirect_to, reply_with
 from ev_energy.fastapi._problems import Problem
 from ev_energy.fastapi._return_paths import ReturnPaths
-from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, closing
+from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, TimedStore, closing
 from ev_energy.fastapi._wait_until_connected import DeviceKind, RequestCount, wait_and_count
 from ev_energy.models.onboarding import OnboardingLink
 
@@ -84,6 +84,7 @@ def onboarding_router(
     expires_after: timedelta = timedelta(hours=1),
     wait: timedelta = timedelta(seconds=10),
     max_requests: int = 30,
+    timeout: timedelta = timedelta(seconds=20),
     clock: Callable[[], float] = REAL.now,
     monotonic: Callable[[], float] = REAL.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -113,6 +114,7 @@ def onboarding_router(
         expires_after: The time in which a device must be connected.
         wait: The time to wait for the device before the reply.
         max_requests: How many requests one attempt may use for waiting, with all its waits.
+        timeout: The time for each use of the store.
         clock: Returns the time in seconds since 1970 (UTC).
         monotonic: Returns seconds that never go back.
         sleep: Waits for some seconds.
@@ -120,16 +122,17 @@ def onboarding_router(
     Raises:
         ValueError: If an argument is not valid, or *client_id* is missing.
     """
-    check_positive(expires_after=expires_after, wait=wait)
+    check_positive(expires_after=expires_after, wait=wait, timeout=timeout)
     if max_requests < 1:
         raise ValueError(f"max_requests must be 1 or more, not {max_requests}")
     if client_id is None:
         if ev.sign_in is None:
             raise ValueError("client_id is required if ev has no sign_in")
         client_id = ev.sign_in.client_id
+    store = store or MemorySignInStore()
     routes = _OnboardingRoutes(
         ev=ev,
-        store=store or MemorySignInStore(),
+        store=TimedStore(store, timeout),
         return_paths=ReturnPaths(after, return_paths),
         after=after,
         client_id=client_id,
@@ -143,7 +146,7 @@ def onboarding_router(
         monotonic=monotonic,
         sleep=sleep,
     )
-    router = APIRouter(tags=["onboarding"], lifespan=closing(routes.store))
+    router = APIRouter(tags=["onboarding"], lifespan=closing(store))
     add = router.add_api_route
     documented: dict[str, Any] = {
         "methods": ["GET"],
@@ -159,7 +162,7 @@ def onboarding_router(
 @attrs.frozen(kw_only=True, eq=False)
 class _OnboardingRoutes:
     ev: EvEnergy
-    store: SignInStore
+    store: TimedStore
     return_paths: ReturnPaths
     after: str
     client_id: str

@@ -38,7 +38,7 @@ from ev_energy.fastapi._browser import (
 from ev_energy.fastapi._pages import TIMED_OUT, notice, redirect_to, reply_with
 from ev_energy.fastapi._problems import Problem
 from ev_energy.fastapi._return_paths import ReturnPaths, local_path
-from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, closing
+from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, TimedStore, closing
 from ev_energy.models._json import json_object
 
 _log: Final = logging.getLogger("ev_energy.fastapi")
@@ -141,7 +141,8 @@ def sign_in_router(
         session_lifetime: How long the browser keeps the cookie of a user; None for until it is
             closed.
         expires_after: The time in which a sign-in must be completed.
-        timeout: The time for obtaining the token from ev.energy, or for revoking it.
+        timeout: The time for obtaining the token from ev.energy, for revoking it, and for each use
+            of the store.
         clock: Returns the time in seconds since 1970 (UTC).
 
     Raises:
@@ -155,10 +156,11 @@ def sign_in_router(
     session = BrowserCookie("session", ev.sign_in.client_id)
     if ev.account is None:
         ev.account = SessionAccount(session)
+    store = store or MemorySignInStore()
     routes = _SignInRoutes(
         ev=ev,
         credentials=ev.sign_in,
-        store=store or MemorySignInStore(),
+        store=TimedStore(store, timeout),
         return_paths=ReturnPaths(after, return_paths),
         after=after,
         after_sign_out=local_path("after_sign_out", after_sign_out),
@@ -170,7 +172,7 @@ def sign_in_router(
         timeout=timeout,
         clock=clock,
     )
-    router = APIRouter(tags=["sign-in"], lifespan=closing(routes.store))
+    router = APIRouter(tags=["sign-in"], lifespan=closing(store))
     add = router.add_api_route
     documented: dict[str, Any] = {"response_class": Response, "status_code": HTTPStatus.SEE_OTHER}
     add("/start", routes.start, methods=["GET"], summary="Sign in to ev.energy", **documented)
@@ -239,7 +241,7 @@ class _Pending:
 class _SignInRoutes:
     ev: EvEnergy
     credentials: AuthorizationCode
-    store: SignInStore
+    store: TimedStore
     return_paths: ReturnPaths
     after: str
     after_sign_out: str

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Final, Protocol
 
 import attrs
 
+from ev_energy._arguments import describe_type
 from ev_energy._runtime.clocks import REAL
+from ev_energy.errors import TokenStoreError
 
 #: How many sign-ins of one browser may be pending, in as many tabs.
 PER_BROWSER: Final = 5
@@ -97,6 +101,36 @@ class MemorySignInStore:
         if entries is not None and not entries:
             del self._browsers[browser]
         return None if entry is None or entry.expires_at <= self._clock() else entry.pending
+
+
+@attrs.frozen
+class TimedStore:
+    """A store that fails if it takes too long: a browser waits for it."""
+
+    store: SignInStore
+    timeout: timedelta
+
+    async def put(self, browser: str, key: str, pending: str, *, ttl: float) -> None:
+        """See `SignInStore.put`."""
+        async with self._in_time():
+            await self.store.put(browser, key, pending, ttl=ttl)
+
+    async def pop(self, browser: str, key: str) -> str | None:
+        """See `SignInStore.pop`."""
+        async with self._in_time():
+            return await self.store.pop(browser, key)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncGenerator[None]:
+        seconds = self.timeout.total_seconds()
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise TokenStoreError(
+                f"the pending sign-ins: {describe_type(self.store)} did not answer within "
+                f"{seconds:g} s"
+            ) from error
 
 
 def closing(store: SignInStore) -> Callable[[object], AbstractAsyncContextManager[None]]:

@@ -22,6 +22,7 @@ from tests.helpers.sign_in_app import (
     FakeWait,
     StartApp,
     WebApp,
+    hanging_store,
     new_listener,
     open_page,
 )
@@ -402,6 +403,19 @@ async def test_attempts_are_kept_in_redis(
             assert (page.status, page.heading) == (503, "Temporarily unavailable")
 
 
+@pytest.mark.parametrize("hangs", ["put", "pop"])
+async def test_store_that_hangs_is_not_waited_for(
+    start_onboarding: StartOnboarding, hangs: str
+) -> None:
+    options = {"store": hanging_store(hangs), "timeout": timedelta(milliseconds=50)}
+    web, browser = await start_onboarding(options=options)
+    url = f"{web.origin}/connect/charger"
+    if hangs == "pop":
+        url = await enter_serial(browser, await start_charger(web, browser))
+    page = await open_page(browser, url)
+    assert (page.status, page.heading) == (503, "Temporarily unavailable")
+
+
 async def test_unreadable_entry_of_a_store_is_an_unknown_attempt(
     start_onboarding: StartOnboarding,
 ) -> None:
@@ -473,7 +487,7 @@ def test_settings_are_checked() -> None:
     ev = EvEnergy(sign_in=app, budget=MemoryBudget())
     bad: list[dict[str, Any]] = [
         {"after": "x"}, {"return_paths": ["//x"]}, {"expires_after": timedelta()},
-        {"wait": timedelta()},
+        {"wait": timedelta()}, {"timeout": timedelta()},
         {"max_requests": 0}, {"origin": "https://a.example/"}, {"origin": "a.example"},
         {"origin": "https://a.example?x"}, {"origin": "ftp://a.example"},
     ]  # fmt: skip

@@ -27,7 +27,7 @@ from ev_energy.redis import RedisTokenStore
 from tests.helpers.fastapi_apps import serve_app
 from tests.helpers.html_browser import HtmlBrowser
 from tests.helpers.redis_server import PrivateRedis
-from tests.helpers.sign_in_app import StartApp, WebApp, open_page
+from tests.helpers.sign_in_app import StartApp, WebApp, hanging_store, open_page
 
 UNKNOWN = "This sign-in is no longer valid"
 VALID_BUT_FOR_THE_REQUEST = (
@@ -454,6 +454,20 @@ async def test_server_that_hangs_is_not_waited_for(start_app: StartApp) -> None:
     web.sim.faults.add("hang", operation="token")
     page = await open_page(browser, callback)
     assert (page.status, page.heading) == (504, "ev.energy does not answer")
+
+
+@pytest.mark.parametrize("hangs", ["put", "pop"])
+async def test_store_that_hangs_is_not_waited_for(
+    start_app: StartApp, caplog: pytest.LogCaptureFixture, hangs: str
+) -> None:
+    web = await start_app(store=hanging_store(hangs), timeout=timedelta(milliseconds=50))
+    browser = await web.browser()
+    url = f"{web.origin}/sign-in/start"
+    if hangs == "pop":
+        url = await web.consent(browser, await web.start(browser))
+    page = await open_page(browser, url)
+    assert (page.status, page.heading) == (503, "Temporarily unavailable")
+    assert hangs == "put" or "did not answer within 0.05 s" in caplog.text
 
 
 class TestApplicationWithUsers:

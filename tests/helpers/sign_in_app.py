@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from ev_energy.fastapi import EvEnergy
+from ev_energy.fastapi import EvEnergy, MemorySignInStore
 from ev_energy.simulator import Simulator
 from tests.helpers.html_browser import HtmlBrowser, Page
 
@@ -18,6 +19,23 @@ def new_listener() -> socket.socket:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     return listener
+
+
+def hanging_store(method: str) -> MemorySignInStore:
+    """Return a store of which one method, ``put`` or ``pop``, never returns."""
+
+    class Hanging(MemorySignInStore):
+        async def put(self, browser: str, key: str, pending: str, *, ttl: float) -> None:
+            if method == "put":
+                await asyncio.Event().wait()
+            await super().put(browser, key, pending, ttl=ttl)
+
+        async def pop(self, browser: str, key: str) -> str | None:
+            if method == "pop":
+                await asyncio.Event().wait()
+            return await super().pop(browser, key)
+
+    return Hanging()
 
 
 @attrs.define
