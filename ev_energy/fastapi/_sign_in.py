@@ -322,7 +322,7 @@ class _SignInRoutes:
         if self.names_users:
             previous = self.session.read(request)
             self.session.set(request, response, value, self.session_lifetime)
-            if previous is not None:  # its cookie is replaced: nobody could use its token
+            if previous is not None:  # its cookie is replaced, so its token would be useless
                 response.background = BackgroundTask(self._revoke, SessionAccount.of(previous))
         return response
 
@@ -334,7 +334,7 @@ class _SignInRoutes:
         response: Response = redirect_to(self.after_sign_out)
         if account and (problem := await self._revoke(account)) is not None:
             response = self._not_revoked(request, problem)
-        if self.names_users:  # whatever happened: the browser may belong to somebody else next
+        if self.names_users:  # whatever happened: another user may be next at this browser
             self.session.delete(request, response)
         return response
 

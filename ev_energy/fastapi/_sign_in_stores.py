@@ -25,8 +25,8 @@ class SignInStore(Protocol):
     """Keeps what a sign-in needs when the browser returns. Any class with these methods can be one.
 
     A pending sign-in belongs to one browser and to one random value of its own; both are passed as
-    digests. Whoever can read the store and knows the cookie of a browser could complete its
-    sign-in, so keep it as private as a token store. A method raises `TokenStoreError` if the store
+    digests. With the store and the cookie of a browser, a sign-in could be completed, so keep it as
+    private as a token store. A method raises `TokenStoreError` if the store
     cannot be reached.
     """
 
