@@ -9,6 +9,7 @@ import logging
 import subprocess
 import sys
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
 import attrs
@@ -726,9 +727,9 @@ def test_prices_are_strings_in_the_document_and_in_the_reply() -> None:
     assert {"type": "string", "format": "decimal"} in price["anyOf"]
 
 
-@pytest.mark.parametrize("depth", [500, 5000])
-async def test_body_that_is_nested_too_deeply_is_422(depth: int) -> None:
-    app = FastAPI()
+async def test_body_that_is_nested_too_deeply_is_422() -> None:
+    # What is nested much deeper, FastAPI itself refuses, or fails to repeat in its 422.
+    depth, app = 500, FastAPI()
 
     @app.post("/evse")
     async def evse(evse: Annotated[EVSE, Body()]) -> bool:
@@ -743,7 +744,7 @@ async def test_body_that_is_nested_too_deeply_is_422(depth: int) -> None:
     async with open_app(app) as browser:
         for path in ("/evse", "/link"):
             reply = await browser.post(path, content=content, headers=headers)
-            assert reply.status_code == (422 if depth == 500 else 400)
+            assert reply.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class Filter(BaseModel):
