@@ -1,4 +1,4 @@
-"""What users are told who connect a device, if the browser is not sent on."""
+"""What a user who connects a device is told, if the browser is not sent on."""
 
 from __future__ import annotations
 

@@ -278,7 +278,7 @@ class Model:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Return the schema of the model; pydantic asks for it."""
-        from ev_energy._pydantic import model_schema  # not everybody has pydantic
+        from ev_energy._pydantic import model_schema  # pydantic is optional
 
         return model_schema(cls)
 
