@@ -26,6 +26,9 @@ class EvEnergyError(Exception):
     #: or only such as it had refused before. ``"refused"``: the API answered that it was not.
     #: ``"unknown"``: nothing tells. None for errors that are about no call. Reads change nothing.
     outcome: CallOutcome | None = None
+    #: The id of the reply, to quote when you ask ev.energy about it; see `Response.request_id`.
+    #: None if there was no reply, or if the server sent no id.
+    request_id: str | None = None
 
     def __init__(self, *args: object) -> None:
         super().__init__(

@@ -17,7 +17,7 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from ev_energy._redaction.scrub import printable, scrub, scrub_bytes
-from ev_energy._redaction.show import redact_path, redact_url
+from ev_energy._redaction.show import redact_path, redact_url, request_id
 
 T = TypeVar("T")
 
@@ -74,7 +74,48 @@ _SHOWN_MEDIA_TYPE: Final = re.compile(
 )
 
 
-class Response(msgspec.Struct, frozen=True, eq=False):
+class _StatedByHeaders:
+    """What the headers of a reply state."""
+
+    __slots__ = ()
+    headers: Mapping[str, str]
+
+    @property
+    def request_id(self) -> str | None:
+        """The id to quote when you ask ev.energy about this reply; None if it has none.
+
+        The API's description mentions none. This is the first of the headers ``X-Request-ID``,
+        ``Request-ID``, ``X-Correlation-ID``, ``X-Amzn-RequestId``, ``X-Amz-Cf-Id`` and ``CF-Ray``.
+        """
+        return request_id(self.headers)
+
+    @property
+    def api_version(self) -> str | None:
+        """The version of the API that replied (``EvEnergy-Version``); None if it did not say."""
+        return self.headers.get("evenergy-version")
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The allowance as this reply stated it; None if it did not."""
+        return RateLimit.of(self.headers)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait, from ``Retry-After`` or this API's ``RetryAfter``; never negative.
+
+        None without either header, or if its value is neither a number nor a date.
+        """
+        for name in ("retry-after", "retryafter"):
+            text = self.headers.get(name, "").strip()
+            if text.isascii() and text.replace(".", "", 1).isdigit():
+                return min(float(text), _MAX_RETRY_AFTER)  # float() may return infinity
+            if (retry_at := parse_date(text)) is not None:
+                now = parse_date(self.headers.get("date", "")) or datetime.now(UTC)
+                return max(0.0, (retry_at - now).total_seconds())
+        return None
+
+
+class Response(_StatedByHeaders, msgspec.Struct, frozen=True, eq=False):
     """A reply with its complete body."""
 
     status: int
@@ -82,6 +123,8 @@ class Response(msgspec.Struct, frozen=True, eq=False):
     headers: Mapping[str, str]
     """The headers by name, in any case. For a repeated header, this has the first value."""
     body: bytes
+    elapsed: float = 0.0
+    """Seconds from the start of the attempt until the whole body was read."""
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {self._media_type}, {len(self.body)} bytes>"
@@ -98,7 +141,8 @@ class Response(msgspec.Struct, frozen=True, eq=False):
 
     def __reduce__(self) -> Any:
         # aiohttp's headers are a proxy, which cannot be pickled; errors and pages must be.
-        return Response, (self.status, self.reason, CIMultiDict(self.headers), self.body)
+        headers = CIMultiDict(self.headers)
+        return Response, (self.status, self.reason, headers, self.body, self.elapsed)
 
     def header(self, name: str) -> str:
         """Return the values of a header joined with commas (RFC 9110 §5.3); empty if not sent."""
@@ -122,22 +166,7 @@ class Response(msgspec.Struct, frozen=True, eq=False):
             )
         if headers is self.headers and reason == self.reason and body == self.body:
             return self
-        return Response(self.status, reason, headers, body)
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds to wait, from ``Retry-After`` or this API's ``RetryAfter``; never negative.
-
-        None without either header, or if its value is neither a number nor a date.
-        """
-        for name in ("retry-after", "retryafter"):
-            text = self.headers.get(name, "").strip()
-            if text.isascii() and text.replace(".", "", 1).isdigit():
-                return min(float(text), _MAX_RETRY_AFTER)  # float() may return infinity
-            if (retry_at := parse_date(text)) is not None:
-                now = parse_date(self.headers.get("date", "")) or datetime.now(UTC)
-                return max(0.0, (retry_at - now).total_seconds())
-        return None
+        return Response(self.status, reason, headers, body, self.elapsed)
 
 
 def parse_date(text: str) -> datetime | None:
@@ -269,4 +298,4 @@ class Page(Generic[T]):
     @property
     def rate_limit(self) -> RateLimit | None:
         """The allowance as this reply stated it; None if it did not."""
-        return RateLimit.of(self.response.headers)
+        return self.response.rate_limit

@@ -346,6 +346,8 @@ class PagingError(CallError):
     def __init__(self, message: str, request: Request, page: Page[Any] | None = None) -> None:
         super().__init__(message, request)
         self.page = page
+        if page is not None:
+            self.request_id = page.response.request_id
 
 
 class WebhookError(EvEnergyError):
@@ -484,7 +486,9 @@ class DecodeError(CallError):
 
     def __init__(self, message: str, request: Request, response: Response, path: str = "$") -> None:
         shown, where = printable(message, _MAX_DETAIL), printable(path, _MAX_PATH)
-        super().__init__(f"{shown} (HTTP {response.status}, at {where})", request)
+        self.request_id = response.request_id
+        named = f", request id {self.request_id}" if self.request_id else ""
+        super().__init__(f"{shown} (HTTP {response.status}, at {where}{named})", request)
         self.response, self.status, self.body = response, response.status, response.body
         self.path = path
         if response.status in _REDIRECTS:
@@ -542,7 +546,9 @@ class ApiError(CallError):
         ]
         if (more := len(self.field_errors) - _MAX_FIELD_ERRORS) > 0:
             parts.append(f"and {more} more")
-        super().__init__(" — ".join(filter(None, parts)), request)
+        self.request_id = response.request_id
+        named = f" (request id {self.request_id})" if self.request_id else ""
+        super().__init__(f"{' — '.join(filter(None, parts))}{named}", request)
 
     @property
     def notification(self) -> Notification | None:

@@ -10,7 +10,7 @@ import logging
 from http import HTTPStatus
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
@@ -40,10 +40,10 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
     timeout = min(out.timeout, remaining)
     try:
         if hooks.tracer is None:
-            outcome = await _exchange(http, out, timeout)
+            outcome = await _exchange(http, out, timeout, started)
         else:
             with hooks.tracer.attempt(out.request, out.number) as span:
-                outcome = await _exchange(http, out, timeout)
+                outcome = await _exchange(http, out, timeout, started)
                 span.ended(_redacted(http, out, outcome))
     except BaseException as error:
         out.settle(None)
@@ -64,13 +64,13 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
     return outcome
 
 
-async def _exchange(http: HttpContext, out: Outgoing, timeout: float) -> Outcome:
+async def _exchange(http: HttpContext, out: Outgoing, timeout: float, started: float) -> Outcome:
     request = out.request
     if out.secret_url is not None:
         request = replace(request, url=out.secret_url.value)
     try:
         with trim_traceback():
-            return await http.transport.send(
+            response = await http.transport.send(
                 request,
                 # Not a local variable: tools print those of a traceback.
                 out.headers
@@ -84,7 +84,10 @@ async def _exchange(http: HttpContext, out: Outgoing, timeout: float) -> Outcome
         redacted = ConnectionFault(http.redactor.redact(str(fault)), sent=fault.sent)
         if out.secret_url is None:
             redacted.__cause__ = fault.__cause__
-    return redacted
+        return redacted
+    # The transport has just made it, so it is not changed for anyone who has it.
+    force_setattr(response, "elapsed", http.clock() - started)
+    return response
 
 
 def _redacted(http: HttpContext, out: Outgoing, outcome: Outcome) -> Outcome:
@@ -92,7 +95,7 @@ def _redacted(http: HttpContext, out: Outgoing, outcome: Outcome) -> Outcome:
     if not isinstance(outcome, Response):
         return outcome
     if out.hides_reply:
-        return Response(outcome.status, "", redact_headers(outcome.headers), b"")
+        return Response(outcome.status, "", redact_headers(outcome.headers), b"", outcome.elapsed)
     if outcome.status >= HTTPStatus.BAD_REQUEST:
         return http.redact(outcome)
     # A success may be large, and does not repeat credentials: only the token is searched for.

@@ -59,6 +59,16 @@ _QUERY: Final[Mapping[str, re.Pattern[str]]] = {
     },
 }
 
+#: Response headers that identify a reply, those of the API's own servers before those of proxies.
+_REQUEST_ID_HEADERS: Final = (
+    "x-request-id",
+    "request-id",
+    "x-correlation-id",
+    "x-amzn-requestid",
+    "x-amz-cf-id",
+    "cf-ray",
+)
+
 #: Response headers that help with debugging and hold no personal data.
 _HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     "content-type": _TOKEN,
@@ -67,11 +77,7 @@ _HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     "retryafter": _TOKEN,
     "x-ratelimit-limit": _NUMBER,
     "x-ratelimit-remaining": _NUMBER,
-    "x-request-id": _TOKEN,
-    "x-correlation-id": _TOKEN,
-    "x-amzn-requestid": _TOKEN,
-    "x-amz-cf-id": _TOKEN,
-    "cf-ray": _TOKEN,
+    **dict.fromkeys(_REQUEST_ID_HEADERS, _TOKEN),
     "traceparent": _TOKEN,
 }
 
@@ -122,6 +128,18 @@ def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the allow-listed response headers, by their names in lower case."""
     found = {name: headers.get(name) for name in _HEADERS}
     return {n: v for n, v in found.items() if v is not None and _is_allowed(_HEADERS[n], v)}
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id that identifies a reply to the server's operators; None if there is none.
+
+    It is one line of visible characters: other values of these headers are no ids.
+    """
+    for name in _REQUEST_ID_HEADERS:
+        value = headers.get(name)
+        if value is not None and _is_allowed(_TOKEN, value):
+            return value
+    return None
 
 
 def _is_allowed(pattern: re.Pattern[str] | None, value: str) -> bool:
