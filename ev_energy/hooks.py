@@ -8,13 +8,18 @@ person. Its ``operation`` (``GET /evses/{evse_id}``) does not: use that for coun
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import attrs
 
+from ev_energy._arguments import require_plain_function
 from ev_energy._messages import Request, Response
+
+_log: Final = logging.getLogger("ev_energy")
 
 
 @attrs.frozen(eq=False)
@@ -101,7 +106,7 @@ class Hooks:
 
     An exception that a hook raises ends the call that caused the event and reaches its caller;
     nothing else is affected. If the call is already ending with an exception, that of
-    ``on_response`` is logged instead.
+    ``on_response`` is logged instead. What a hook returns is ignored.
     """
 
     on_request: RequestHook | None = None
@@ -109,3 +114,22 @@ class Hooks:
     on_retry: RetryHook | None = None
     on_wait: WaitHook | None = None
     tracer: Tracer | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("on_request", "on_response", "on_retry", "on_wait"):
+            require_plain_function(name, getattr(self, name))
+
+
+def drop_result(hook: str, result: object) -> None:
+    """Drop what the function passed as *hook* returned; log an error if it is a coroutine.
+
+    A plain function may return one by mistake, such as ``lambda event: send(event)`` with an async
+    ``send``. The call that caused the event is not to blame, so it goes on.
+    """
+    if inspect.iscoroutine(result):
+        result.close()
+        _log.error(
+            "%s returned a coroutine, which is not awaited, so its code does not run: return "
+            "nothing, and start a task with asyncio.create_task()",
+            hook,
+        )

@@ -13,6 +13,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
+from ev_energy._arguments import is_async
 from ev_energy.errors import ClientClosedError, InboxUnavailableError
 from ev_energy.webhooks import (
     ChargingSubSessionCreated,
@@ -36,7 +37,7 @@ from ev_energy.webhooks._receiver import (
     response_to_outcome,
     verified,
 )
-from ev_energy.webhooks._router import HandlerRegistry, is_async
+from ev_energy.webhooks._router import HandlerRegistry
 from ev_energy.webhooks._signature import Body, Headers
 from ev_energy_sync._loop_thread import Portal
 

@@ -10,7 +10,9 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from ev_energy._arguments import require_plain_function
 from ev_energy._redaction.scrub import printable
+from ev_energy.hooks import drop_result
 
 _log: Final = logging.getLogger("ev_energy.drift")
 #: Characters of a name that are redacted before it is shortened, and that are shown.
@@ -86,6 +88,9 @@ class Reporter:
     )
     _located: set[tuple[type, type]] = attrs.field(factory=set[tuple[type, type]])
 
+    def __attrs_post_init__(self) -> None:
+        require_plain_function("on_drift", self.hook)
+
     def __call__(self, drift: Drift) -> None:
         """Report *drift* unless it was reported before; raise `DriftDetected` if strict."""
         if self.strict:
@@ -99,7 +104,8 @@ class Reporter:
         self._reported.add((drift.model, _stored_name(drift.member), drift.kind))
         _log.warning("the API and this SDK differ: %s", drift.shown(self.redact))
         if self.hook is not None:
-            self.hook(drift)
+            result: object = self.hook(drift)
+            drop_result("on_drift", result)
 
     def unknown_members(self, model: type, values: Mapping[str, Any], path: Sequence[str]) -> None:
         """Report members that *model* does not know; cheap where they were reported before."""

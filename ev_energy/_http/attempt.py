@@ -18,7 +18,7 @@ from ev_energy._messages import ConnectionFault, LimitFault, Response
 from ev_energy._redaction.show import redact_headers, redact_query
 from ev_energy._redaction.tracebacks import trim_traceback
 from ev_energy.errors import DeadlineError, LimitError
-from ev_energy.hooks import RequestEvent, ResponseEvent
+from ev_energy.hooks import RequestEvent, ResponseEvent, drop_result
 
 _log: Final = logging.getLogger("ev_energy")
 
@@ -35,7 +35,7 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
         was_sent = out.number > 1 and not out.is_write
         raise DeadlineError(f"not done within {out.time_limit:g} s", out.request, was_sent=was_sent)
     if hooks.on_request is not None:
-        hooks.on_request(RequestEvent(out.request, out.number))
+        drop_result("on_request", hooks.on_request(RequestEvent(out.request, out.number)))
     out.was_handed_over = True
     timeout = min(out.timeout, remaining)
     try:
@@ -57,7 +57,8 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
     if hooks.on_response is not None:
         seconds, shown = http.clock() - started, _redacted(http, out, outcome)
         response, fault = (shown, None) if isinstance(shown, Response) else (None, shown)
-        hooks.on_response(ResponseEvent(out.request, out.number, seconds, response, fault))
+        event = ResponseEvent(out.request, out.number, seconds, response, fault)
+        drop_result("on_response", hooks.on_response(event))
     if out.recording is not None:
         shown = http.redact(outcome) if isinstance(outcome, Response) else outcome
         out.recording.append(shown)
@@ -111,7 +112,8 @@ def _report_exception(
     if http.hooks.on_response is None:
         return
     try:
-        http.hooks.on_response(ResponseEvent(out.request, out.number, seconds, None, error))
+        event = ResponseEvent(out.request, out.number, seconds, None, error)
+        drop_result("on_response", http.hooks.on_response(event))
     except Exception:  # noqa: BLE001  (raised from here, it would replace a cancellation)
         _log.exception("%s: on_response raised while a call was failing", out.request.label)
 

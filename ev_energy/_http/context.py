@@ -13,7 +13,7 @@ from ev_energy._http.close_scope import CloseScope
 from ev_energy._messages import Request, Response, Transport
 from ev_energy._redaction.redactor import Redactor
 from ev_energy._runtime.clocks import REAL
-from ev_energy.hooks import Hooks, WaitEvent
+from ev_energy.hooks import Hooks, WaitEvent, drop_result
 
 _NO_SPAN: Final = nullcontext()
 
@@ -59,7 +59,7 @@ class HttpContext:
             if started is None:
                 started = self.clock()
             if hooks.on_wait is not None:
-                hooks.on_wait(WaitEvent(request, seconds, reason))
+                drop_result("on_wait", hooks.on_wait(WaitEvent(request, seconds, reason)))
 
         try:
             yield on_wait

@@ -18,7 +18,7 @@ from ev_energy.errors import (
     TransportError,
     UnconfirmedWriteError,
 )
-from ev_energy.hooks import RetryEvent
+from ev_energy.hooks import RetryEvent, drop_result
 
 _log: Final = logging.getLogger("ev_energy")
 
@@ -62,7 +62,8 @@ async def _pause(http: HttpContext, out: Outgoing, outcome: Outcome, seconds: fl
     _log.debug("%s: trying again in %.2f s", out.request.label, seconds)
     if http.hooks.on_retry is not None:
         status, fault = (outcome.status, None) if isinstance(outcome, Response) else (None, outcome)
-        http.hooks.on_retry(RetryEvent(out.request, out.number, seconds, status, fault))
+        event = RetryEvent(out.request, out.number, seconds, status, fault)
+        drop_result("on_retry", http.hooks.on_retry(event))
     if seconds <= 0:
         await http.pause(seconds)
         return

@@ -29,6 +29,7 @@ from ev_energy._redaction.scrub import MASK, encodings
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.in_thread import in_thread
 from ev_energy.errors import DeadlineError
+from ev_energy.hooks import drop_result
 from ev_energy.models._json import is_confirmation
 
 _CHUNK_SIZE: Final = 256 * 1024
@@ -112,7 +113,7 @@ class UploadSource:
         """Yield the bytes from the start, read in a thread to keep the event loop free."""
         sent = 0
         if progress is not None:
-            progress(0, self.size)
+            drop_result("progress", progress(0, self.size))
         while sent < self.size:
             in_memory = isinstance(self.file, io.BytesIO)  # does not need a thread
             chunk = self._read(sent) if in_memory else await in_thread(self._read, sent)
@@ -124,7 +125,7 @@ class UploadSource:
             yield chunk
             sent += len(chunk)
             if progress is not None:
-                progress(sent, self.size)
+                drop_result("progress", progress(sent, self.size))
 
     def _read(self, offset: int) -> bytes:
         with self._lock:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from ev_energy._arguments import describe_type, require_text
+from ev_energy._arguments import describe_type, require_plain_function, require_text
 from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret
@@ -181,8 +181,7 @@ def _check_options(content_type: object, progress: object, timeout: object) -> N
         raise ValueError(
             f"content_type must be a media type such as 'application/pdf', not {content_type!r:.80}"
         )
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a function, not {describe_type(progress)}")
+    require_plain_function("progress", progress)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"timeout must be a number of seconds, not {describe_type(timeout)}")
     if not timeout > 0:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Self, TypeVar, get_args
 
+from ev_energy._arguments import is_async
 from ev_energy.webhooks._events import Event
 from ev_energy.webhooks._signature import Delivery
 
@@ -90,12 +91,6 @@ class HandlerRegistry(Generic[R]):
                 f"{argument}: {handler!r} is async, and this router is for blocking handlers: use "
                 "that of ev_energy.webhooks"
             )
-
-
-def is_async(function: object) -> bool:
-    """Return whether calling *function* returns a coroutine, as far as can be told."""
-    methods = vars(type(function))  # an instance may have an async __call__
-    return any(map(inspect.iscoroutinefunction, (function, methods.get("__call__"))))
 
 
 class EventRouter(HandlerRegistry[Awaitable[None]]):

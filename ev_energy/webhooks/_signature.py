@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 import attrs
 
+from ev_energy._arguments import require_plain_function
 from ev_energy._redaction.tracebacks import Secret, hide_init_arguments
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import DeliveryTimestampError, SignatureError
@@ -97,6 +98,7 @@ class Webhook:
             raise TypeError(f"tolerance: expected a timedelta, got {type(tolerance).__name__}")
         if tolerance <= timedelta():
             raise ValueError(f"tolerance must be positive, not {tolerance}")
+        require_plain_function("on_drift", on_drift)
         self._keys = Secret([_key_of(secret) for secret in secrets])
         self._tolerance, self._clock = tolerance, clock or _now
         self._strict, self._on_drift = strict, on_drift
