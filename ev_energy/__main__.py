@@ -1,4 +1,4 @@
-"""The ev.energy SDK on the command line: a demo, a list of operations, and a simulator."""
+"""The ev.energy SDK on the command line."""
 
 from __future__ import annotations
 
@@ -6,43 +6,99 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, TextIO, cast
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TextIO, cast
 
-from ev_energy.cli import demo, operations, simulator
+from ev_energy.cli._exit import ExitCode, UsageError, near_miss, notice, report_error
 
-#: The exit status of a Unix tool that writes to a closed pipe: 128 + SIGPIPE.
-_BROKEN_PIPE: Final = 141
+
+class Command(NamedTuple):
+    """A command, which is a module of ``ev_energy.cli``."""
+
+    name: str
+    summary: str
+    needs_extra: bool = False
+    """Whether it needs the packages of the extra ``cli``, and parses its words itself."""
+
+    def load(self) -> Any:
+        """Import the module: the others are not needed, and take a while to import."""
+        return import_module(f"ev_energy.cli.{self.name}")
+
+
+COMMANDS: Final = (
+    Command("demo", "show what the SDK does, with the embedded simulator or the live API"),
+    Command("operations", "list the operations of the API with their methods and scopes"),
+    Command("simulator", "run the embedded simulator until Ctrl-C"),
+)
+#: The packages that the extra ``cli`` installs.
+_EXTRA: Final = ("cyclopts", "rich")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         try:
-            return _run(arguments)
+            return _run(words)
         finally:
             if sys.stdout is not None:  # as in a process that is started without one
                 sys.stdout.flush()
+    except UsageError as error:
+        report_error(str(error), error.hint)
+        return ExitCode.USAGE
+    except KeyboardInterrupt:
+        notice("interrupted")
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe. The interpreter flushes stdout again at
         # exit, which must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), cast("TextIO", sys.stdout).fileno())
-        return _BROKEN_PIPE
+        return ExitCode.BROKEN_PIPE
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ev_energy", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module, summary in (
-        ("demo", demo, "show what the SDK does, with the embedded simulator or the live API"),
-        ("operations", operations, "list every operation of the API with its method and scope"),
-        ("simulator", simulator, "run the embedded simulator until Ctrl-C"),
-    ):
-        command = commands.add_parser(name, help=summary, description=module.__doc__)
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
+def _run(words: Sequence[str]) -> int:
+    prog = "python -m ev_energy" if Path(sys.argv[0]).name == "__main__.py" else "ev-energy"
+    chosen = next((one for one in COMMANDS if words and one.name == words[0]), None)
+    if chosen is not None and chosen.needs_extra:
+        return _run_with_extra(chosen, prog, words[1:])
+    options = _parser(prog, words, chosen).parse_args(words)
     status: int = options.run(options)
     return status
+
+
+def _run_with_extra(command: Command, prog: str, words: Sequence[str]) -> int:
+    try:
+        module = command.load()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        raise UsageError(
+            f"the command {command.name} needs the package {error.name}",
+            "pip install 'ev-energy[cli]'",
+        ) from None
+    status: int = module.run(prog, words)
+    return status
+
+
+def _parser(prog: str, words: Sequence[str], chosen: Command | None) -> argparse.ArgumentParser:
+    from ev_energy import __version__
+
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
+    parser.add_argument("--version", action="version", version=f"ev-energy {__version__}")
+    names = [command.name for command in COMMANDS]
+    if words and chosen is None and not words[0].startswith("-"):
+        hint = near_miss(words[0], names)
+        parser.error(f"there is no command {words[0]!r}{f': {hint}' if hint else ''}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        module = command.load() if command is chosen else None
+        description = module.__doc__ if module else None
+        subparser = commands.add_parser(command.name, help=command.summary, description=description)
+        if module is not None:
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ UPWARD = {
 
 #: The parts beside the client, with the parts that each may import.
 BESIDE = {
-    "__main__": {"cli", "_operations"},
+    "__main__": {"__init__", "cli"},
     "_contract": {"_contract"},
     "_operations": {"_operations"},
     "cli": {"__init__", "cli", "simulator", "_operations", "_redaction", "errors", "models"},
@@ -89,6 +89,9 @@ SIMULATOR_UPWARD = {
 
 #: Packages that an extra installs, with the parts that may import them.
 EXTRAS = {
+    "cyclopts": {"cli"},
+    "pyarrow": {"cli"},
+    "rich": {"cli"},
     "redis": {"auth", "budget", "webhooks"},
     "keyring": {"keyring"},
     "fastapi": {"fastapi"},
