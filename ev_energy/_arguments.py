@@ -1,4 +1,4 @@
-"""Type checks of arguments that raise before anything is sent, with the argument's name.
+"""Checks of arguments that raise before anything is sent, with the argument's name.
 
 A `str` is a sequence of characters and `bytes` are a sequence of numbers: without these checks, one
 would be sent as a list of letters and the other as a list of numbers.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 SequenceT = TypeVar("SequenceT", bound=Sequence[object])
@@ -17,14 +17,27 @@ SequenceT = TypeVar("SequenceT", bound=Sequence[object])
 BYTES: Final = (bytes, bytearray, memoryview)
 #: Characters of a `str` that a message suggests to wrap in a list.
 _MAX_SUGGESTED_CHARS: Final = 40
+#: Characters of a value that a message repeats.
+_MAX_SHOWN_CHARS: Final = 40
 
 
 def describe_type(value: object) -> str:
-    """Return the type of *value* for a message: ``a list``, ``bytes``, ``None``."""
+    """Return the type of *value* for a message: ``a list``, ``None``, ``the class EVSE``."""
     if value is None or isinstance(value, bytes):
         return "None" if value is None else "bytes"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
     name = type(value).__name__
     return f"{'an' if name.startswith(tuple('aeioAEIO')) else 'a'} {name}"
+
+
+def describe_value(value: object) -> str:
+    """Return a number, a boolean or a short text itself for a message; of others, the type.
+
+    Not for arguments that may be secrets.
+    """
+    shown = repr(value) if isinstance(value, bool | int | float | str) else ""
+    return shown if 0 < len(shown) <= _MAX_SHOWN_CHARS else describe_type(value)
 
 
 def require_text(name: str, value: object) -> str:
@@ -78,3 +91,33 @@ def require_plain_function(name: str, function: object) -> None:
             "and not awaited. A plain function can start a task with asyncio.create_task(), or "
             "pass on what it is called with by queue.put_nowait()"
         )
+
+
+def require_whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
+    """Return *value* if it is an `int` from *low* to *high* inclusive.
+
+    `TypeError` or `ValueError` if it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {describe_value(value)}")
+    if value < low or (high is not None and value > high):
+        allowed = f"{low} or more" if high is None else f"{low} to {high}"
+        raise ValueError(f"{name} must be {allowed}, not {value}")
+    return value
+
+
+def require_seconds(name: str, value: object) -> float:
+    """Return *value*, or raise an error if it is not a positive number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {describe_type(value)}")
+    if not value > 0:
+        raise ValueError(f"{name} must be more than 0 seconds, not {value}")
+    return value
+
+
+def suggest(value: str, known: Iterable[str]) -> str:
+    """Return the end of a message: the name in *known* that is most like *value*, if any is."""
+    import difflib  # rarely needed
+
+    names = difflib.get_close_matches(value, list(known), n=1)
+    return f"; did you mean {names[0]!r}?" if names else ""

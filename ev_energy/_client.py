@@ -15,6 +15,7 @@ from yarl import URL
 from ev_energy._api import preload
 from ev_energy._api.settings import (
     as_credentials,
+    checked_budget,
     client_repr,
     credentials_from_env,
     headers_for_user,
@@ -251,7 +252,7 @@ class Client:
             from ev_energy._api.state import ClientState, make_token_manager
             from ev_energy._codec.drift import Reporter
             from ev_energy._http.context import HttpContext
-            from ev_energy._http.retry_policy import RetryPolicy
+            from ev_energy._http.retry_policy import as_retry_policy
             from ev_energy._http.transport import AiohttpTransport
             from ev_energy._redaction.redactor import Redactor
             from ev_energy.budget import MemoryBudget
@@ -265,7 +266,7 @@ class Client:
         network = make_network(api_url, session, proxy, ssl, trust_env=trust_env)
         clock, sleep = clock or REAL.monotonic, sleep or asyncio.sleep
         wall_clock = wall_clock or REAL.now
-        policy = retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries)
+        policy = as_retry_policy(retries)
         endpoints = resolve_endpoints(credentials, api_url, allow_insecure=allow_insecure)
         redactor = Redactor(
             lambda: (*network.secrets, *(credentials.secrets() if credentials else ()))
@@ -307,7 +308,9 @@ class Client:
             http=http,
             auth=credentials,
             tokens=tokens,
-            budget=MemoryBudget(clock=clock, sleep=sleep) if isinstance(budget, Unset) else budget,
+            budget=MemoryBudget(clock=clock, sleep=sleep)
+            if isinstance(budget, Unset)
+            else checked_budget(budget),
             report=report,
             limits=limits_of(max_items, max_values),
             allow_insecure=allow_insecure,
@@ -384,12 +387,14 @@ class Client:
         Settings that are not given stay the same. *headers* are added to the present ones; None for
         *api_version* or *language* removes that header.
         """
+        from ev_energy._http.retry_policy import as_retry_policy
+
         changes: dict[str, Any] = {
             "timeout": timeout,
             "deadline": deadline,
-            "retries": attrs.evolve(self._caller.options.retries, retries=retries)
-            if isinstance(retries, int)
-            else retries,
+            "retries": retries
+            if isinstance(retries, Unset)
+            else as_retry_policy(retries, self._caller.options.retries),
             "priority": priority,
             "when_exhausted": when_exhausted,
             "max_pages": max_pages,

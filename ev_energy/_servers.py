@@ -8,7 +8,7 @@ from typing import Final
 
 from yarl import URL
 
-from ev_energy._arguments import require_text
+from ev_energy._arguments import require_text, suggest
 
 #: The servers that the API's description lists, by the names that ``base_url`` accepts.
 SERVERS: Final[Mapping[str, str]] = {
@@ -25,11 +25,28 @@ def parse_base_url(base_url: str | URL, *, allow_insecure: bool) -> URL:
     url = URL(SERVERS.get(str(base_url), str(base_url)))
     if not url.absolute or url.scheme not in {"http", "https"}:
         names = ", ".join(map(repr, SERVERS))
-        raise ValueError(f"base_url must be {names} or an absolute URL, not {str(base_url)!r}")
+        hint = suggest(str(base_url), SERVERS)
+        raise ValueError(
+            f"base_url must be {names} or an absolute URL, not {str(base_url)!r}{hint}"
+        )
     if url.query_string or url.fragment or url.user or url.password:
         raise ValueError("base_url must not contain a query, a fragment, a user name or a password")
     _require_secure("base_url", url, allow_insecure=allow_insecure)
+    _require_version_path(url)
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def _require_version_path(url: URL) -> None:
+    """Raise `ValueError` if *url* is on a host of the API, but not its root.
+
+    On another host, such as a gateway's, the API may have any path.
+    """
+    for server in map(URL, SERVERS.values()):
+        root = server.path
+        if root == "/v2" and url.host == server.host and url.path.rstrip("/") != root:
+            raise ValueError(
+                f"base_url {url} is not the root of the API on {url.host}: pass {server}"
+            )
 
 
 def resolve_endpoint(base_url: URL, name: str, endpoint: str, *, allow_insecure: bool) -> URL:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from ev_energy._arguments import describe_type
+from ev_energy._arguments import require_seconds, require_whole_number
 from ev_energy._http.retry_policy import RetryPolicy
 from ev_energy.budget import Priority, Reservation
 
@@ -32,16 +32,11 @@ class CallOptions:
 
     def __attrs_post_init__(self) -> None:
         for name in ("timeout", "deadline"):
-            seconds: object = getattr(self, name)
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-                raise TypeError(f"{name} must be a number, not {describe_type(seconds)}")
-            if not seconds > 0:
-                raise ValueError(f"{name} must be more than 0 seconds, not {seconds}")
+            require_seconds(name, getattr(self, name))
         if self.priority not in {"interactive", "batch"}:
             raise ValueError(f"priority must be 'interactive' or 'batch', not {self.priority!r}")
         if self.when_exhausted not in {"wait", "raise"}:
             raise ValueError(
                 f"when_exhausted must be 'wait' or 'raise', not {self.when_exhausted!r}"
             )
-        if self.max_pages < 1:
-            raise ValueError(f"max_pages must be 1 or more, not {self.max_pages}")
+        require_whole_number("max_pages", self.max_pages, 1)

@@ -14,6 +14,7 @@ from ev_energy._runtime.build_lock import build_lock
 
 #: What a call, an error or closing a client may import, except the modules of resources.
 _DEFERRED: Final = (
+    "difflib",
     "email.utils",
     "html",
     "encodings.idna",

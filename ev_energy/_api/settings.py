@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from ev_energy.budget import Budget
+
 
 def resolve_endpoints(
     auth: Auth | str | None, base_url: URL, *, allow_insecure: bool
@@ -45,7 +47,8 @@ def resolve_endpoints(
     credentials = cast("object", auth)
     if not isinstance(credentials, AuthorizationCode | ClientCredentials):
         raise TypeError(
-            f"auth must be credentials or an access token, not {describe_type(credentials)}"
+            f"auth must be credentials or an access token, not {describe_type(credentials)}: pass "
+            "ClientCredentials(client_id=..., client_secret=...), AuthorizationCode(...) or a str"
         )
     if isinstance(auth, AuthorizationCode) and not auth.account:
         # With a default account, forgetting `for_account` would give all users the same token.
@@ -93,19 +96,22 @@ def merge_headers(
         "User-Agent": f"ev-energy-python/{__version__}",
         **base,
     }
+    # An int is accepted: the API's description declares the version as a number.
+    version = str(api_version) if isinstance(api_version, int) else api_version
     options: tuple[tuple[str, str, object], ...] = (
-        ("api_version", "EvEnergy-Version", api_version),
+        ("api_version", "EvEnergy-Version", version),
         ("language", "Accept-Language", language),
     )
     for argument, name, option in options:
         if option is None:
             _set(headers, name, None)
         elif not isinstance(option, Unset):
-            # An int is accepted: the API's description declares the version as a number.
-            value = str(option) if isinstance(option, int) else option
-            _set(headers, name, _header_value(argument, value))
+            _set(headers, name, _header_value(argument, option))
+    given: object = {} if extra is None else extra
+    if not isinstance(given, Mapping):  # the type only: the values may be secrets
+        raise TypeError(f"headers must map names to values, not {describe_type(given)}")
     # Last, so that a header that is set explicitly replaces the default version.
-    for name, value in (extra or {}).items():
+    for name, value in cast("Mapping[str, str]", given).items():
         if advice := _RESERVED_HEADERS.get(require_text("a name in headers", name).lower()):
             raise ValueError(f"headers must not set {name}: {advice}")
         if not _HEADER_NAME.fullmatch(name):
@@ -146,6 +152,17 @@ def _header_value(name: str, value: object) -> str:
 def as_credentials(auth: Secret[Auth | str | None]) -> Auth | None:
     """Return *auth*; a `str` is an access token."""
     return StaticToken(auth.value) if isinstance(auth.value, str) else auth.value
+
+
+def checked_budget(budget: Budget | None) -> Budget | None:
+    """Return *budget*, or raise `TypeError` if it is no rate limiter."""
+    given: object = budget
+    if given is not None and (isinstance(given, type) or not hasattr(given, "try_acquire")):
+        raise TypeError(
+            "budget must be a MemoryBudget(), an ev_energy.redis.RedisBudget(url) or None, not "
+            f"{describe_type(given)}"
+        )
+    return budget
 
 
 def credentials_from_env(environ: Secret[Mapping[str, str]]) -> Auth:

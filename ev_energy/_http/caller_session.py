@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from ev_energy._arguments import describe_type
 from ev_energy._http.failures import no_auto_retry
 from ev_energy._http.reply import Reply
 from ev_energy._messages import ConnectionFault
@@ -35,7 +36,12 @@ _OVERRIDES: Final[Mapping[str, Any]] = {"raise_for_status": False, "auto_decompr
 
 
 def check(session: aiohttp.ClientSession) -> None:
-    """Raise `ValueError` if *session* has an option that no request can be made with."""
+    """Raise an error if *session* cannot be used, or has an option that breaks every request."""
+    given: object = session
+    if not isinstance(given, aiohttp.ClientSession):
+        raise TypeError(f"session must be an aiohttp.ClientSession, not {describe_type(given)}")
+    if session.closed:
+        raise ValueError("session is closed: pass an open aiohttp.ClientSession")
     for name in _FRAMING:
         if name in session.headers:
             raise ValueError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from typing import Final
 
 import attrs
 
+from ev_energy._arguments import describe_type, describe_value, require_whole_number
 from ev_energy._messages import ConnectionFault, Response
 
 #: Doublings after which the backoff stops growing; without a bound, the power would overflow.
@@ -35,13 +37,30 @@ class RetryPolicy:
     """Response statuses after which a read is retried."""
 
     def __attrs_post_init__(self) -> None:
-        if self.retries < 0:
-            raise ValueError(f"retries must be 0 or more, not {self.retries}")
+        require_whole_number("retries", self.retries, 0)
         for name in ("initial_backoff", "max_backoff"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be 0 or more seconds, not {getattr(self, name)}")
+            seconds: object = getattr(self, name)
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+                raise TypeError(f"{name} must be a number of seconds, not {describe_type(seconds)}")
+            if not 0 <= seconds < math.inf:
+                raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
+        statuses: object = self.statuses
+        if isinstance(statuses, str) or not isinstance(statuses, Collection):
+            raise TypeError(f"statuses must be a set of numbers, not {describe_type(statuses)}")
         if invalid := [status for status in self.statuses if status not in _ERROR_STATUSES]:
             raise ValueError(f"statuses must be error statuses (400 to 599), not {invalid}")
+
+
+def as_retry_policy(retries: int | RetryPolicy, base: RetryPolicy | None = None) -> RetryPolicy:
+    """Return *retries* as a policy; a number changes how often *base* retries."""
+    if isinstance(retries, RetryPolicy):
+        return retries
+    given: object = retries
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise TypeError(
+            f"retries must be a whole number or a RetryPolicy, not {describe_value(given)}"
+        )
+    return attrs.evolve(base or RetryPolicy(), retries=retries)
 
 
 def pause_before_retry(

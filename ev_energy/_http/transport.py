@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from ev_energy._arguments import require_whole_number
 from ev_energy._http.network import DIRECT, Network, Route
 from ev_energy._messages import Body, ConnectionFault, LimitFault, Request, Response
 from ev_energy._runtime.clocks import REAL
@@ -48,9 +49,7 @@ class AiohttpTransport:
         self._middlewares: Sequence[aiohttp.ClientMiddlewareType] = ()
         """The middlewares of requests over a session of its own, once aiohttp is imported."""
         self._used_at = 0.0
-        if max_body < 1:
-            raise ValueError(f"max_body must be 1 byte or more, not {max_body}")
-        self._max_body = max_body
+        self._max_body = require_whole_number("max_body", max_body, 1)
         if session is not None:
             from ev_energy._http import caller_session
 

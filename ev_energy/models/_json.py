@@ -17,6 +17,8 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 import msgspec
 
+from ev_energy._arguments import require_whole_number
+
 T = TypeVar("T")
 #: Work in steps: it yields where the event loop may get a turn, and returns a result.
 Steps: TypeAlias = Generator[None, None, T]
@@ -66,8 +68,7 @@ DEFAULT_LIMITS: Final = Limits()
 def limits_of(max_items: int, max_values: int) -> Limits:
     """Return the limits of a client; `ValueError` if one is less than 1."""
     for name, value in (("max_items", max_items), ("max_values", max_values)):
-        if value < 1:
-            raise ValueError(f"{name} must be 1 or more, not {value}")
+        require_whole_number(name, value, 1)
     return Limits(max_items, max_values)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, get_args
 
 from yarl import URL
 
-from ev_energy._arguments import BYTES, require_text
+from ev_energy._arguments import BYTES, require_text, require_whole_number
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models.common import LatLong
 
@@ -40,14 +40,8 @@ def lat_lng_text(name: str, value: LatLong | str | None) -> str | None:
 
 def in_range(name: str, value: Number, low: int, high: int | None = None) -> Number:
     """Return *value* if it is an `int` from *low* to *high* inclusive; also None and UNSET."""
-    number = cast("object", value)
-    if number is None or number is UNSET:
-        return value
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be a whole number, not {number!r}")
-    if number < low or (high is not None and number > high):
-        allowed = f"{low} or more" if high is None else f"{low} to {high}"
-        raise ValueError(f"{name} must be {allowed}, not {number}")
+    if value is not None and value is not UNSET:
+        require_whole_number(name, value, low, high)
     return value
 
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from ev_energy._arguments import describe_type, require_plain_function, require_text
+from ev_energy._arguments import (
+    describe_type,
+    require_plain_function,
+    require_seconds,
+    require_text,
+)
 from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret
@@ -182,10 +187,7 @@ def _check_options(content_type: object, progress: object, timeout: object) -> N
             f"content_type must be a media type such as 'application/pdf', not {content_type!r:.80}"
         )
     require_plain_function("progress", progress)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"timeout must be a number of seconds, not {describe_type(timeout)}")
-    if not timeout > 0:
-        raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
+    require_seconds("timeout", timeout)
 
 
 def _check_upload(upload: object, storage: str | URL | None) -> None:

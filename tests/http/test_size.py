@@ -226,7 +226,7 @@ async def test_hooks_are_called_for_an_oversized_reply(raw_server) -> None:
 
 @pytest.mark.parametrize("max_body", [0, -1])
 def test_limit_below_one_is_refused(max_body: int) -> None:
-    with pytest.raises(ValueError, match=f"max_body must be 1 byte or more, not {max_body}"):
+    with pytest.raises(ValueError, match=f"max_body must be 1 or more, not {max_body}"):
         Client(max_body=max_body)
 
 

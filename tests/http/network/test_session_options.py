@@ -320,5 +320,5 @@ def test_session_of_another_loop_is_refused(authority: Any) -> None:
         with asyncio.Runner() as second:
             second.run(call(session))
         first.run(session.close())
-    with asyncio.Runner() as closed:
-        closed.run(call(session))
+    with pytest.raises(ValueError, match="session is closed"):
+        Client(TOKEN, session=session)

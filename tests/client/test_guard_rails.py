@@ -1,0 +1,248 @@
+"""Mistakes of new users, and the messages that they get before a request is spent.
+
+Each row is a mistake with the whole message, word for word. A message says what is wrong, with
+which value, and what to do; it never repeats a secret. Rows without `twins` apply to both clients.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+import aiohttp
+import attrs
+import pytest
+
+import ev_energy
+import ev_energy_sync
+from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget, RetryPolicy
+from ev_energy.errors import EvEnergyError
+from tests.helpers.support import SECRET, TOKEN
+
+#: Nothing listens there, so that a request would fail with another error than the expected one.
+NOWHERE: Final = "http://127.0.0.1:9/v2"
+
+Twin = Literal["async", "blocking"]
+BOTH: Final[tuple[Twin, ...]] = ("async", "blocking")
+SDKS: Final[Mapping[Twin, Any]] = {"async": ev_energy, "blocking": ev_energy_sync}
+
+
+@attrs.frozen
+class Mistake:
+    """What a user writes, given a client or its package, and the error that tells them."""
+
+    name: str
+    make: Callable[[Any], object]
+    error: type[Exception]
+    message: str
+    twins: tuple[Twin, ...] = BOTH
+
+
+def rows(mistakes: list[Mistake]) -> Any:
+    """Parametrize a test with *mistakes*, each for its clients."""
+    return pytest.mark.parametrize(
+        ("mistake", "twin"),
+        [
+            pytest.param(mistake, twin, id=f"{mistake.name}-{twin}")
+            for mistake in mistakes
+            for twin in mistake.twins
+        ],
+    )
+
+
+def setting(name: str, value: object, error: type[Exception], message: str) -> Mistake:
+    """Return the mistake of the setting *name* with a wrong *value*."""
+    kept = {"auth": TOKEN} if name != "auth" else {}
+    return Mistake(
+        f"{name}={value if isinstance(value, str | int | None) else type(value).__name__}",
+        lambda sdk: sdk.Client(**kept, **{name: value}),
+        error,
+        message,
+        ("async",) if name == "session" else BOTH,
+    )
+
+
+WANTS_AUTH: Final = "auth must be credentials or an access token, not "
+PASS_AUTH: Final = (
+    ": pass ClientCredentials(client_id=..., client_secret=...), AuthorizationCode(...) or a str"
+)
+WANTS_BUDGET: Final = (
+    "budget must be a MemoryBudget(), an ev_energy.redis.RedisBudget(url) or None, not "
+)
+SERVERS: Final = "'live', 'mock', 'staging' or an absolute URL"
+
+SETTINGS: Final = [
+    setting(
+        "auth", ClientCredentials, TypeError, f"{WANTS_AUTH}the class ClientCredentials{PASS_AUTH}"
+    ),
+    setting("auth", ("my-app", SECRET), TypeError, f"{WANTS_AUTH}a tuple{PASS_AUTH}"),
+    setting("auth", {"client_secret": SECRET}, TypeError, f"{WANTS_AUTH}a dict{PASS_AUTH}"),
+    setting("auth", 5, TypeError, f"{WANTS_AUTH}an int{PASS_AUTH}"),
+    setting(
+        "auth",
+        f"Bearer {TOKEN}",
+        ValueError,
+        "token must be the bare access token: ASCII text without spaces",
+    ),
+    setting(
+        "auth",
+        AuthorizationCode(client_id="my-app", redirect_uri="https://app.example/callback"),
+        ValueError,
+        "AuthorizationCode needs an account: pass auth.for_account('your name for the user')",
+    ),
+    setting("retries", "3", TypeError, "retries must be a whole number or a RetryPolicy, not '3'"),
+    setting(
+        "retries", True, TypeError, "retries must be a whole number or a RetryPolicy, not True"
+    ),
+    setting(
+        "retries", None, TypeError, "retries must be a whole number or a RetryPolicy, not None"
+    ),
+    setting(
+        "retries",
+        RetryPolicy,
+        TypeError,
+        "retries must be a whole number or a RetryPolicy, not the class RetryPolicy",
+    ),
+    setting("retries", -1, ValueError, "retries must be 0 or more, not -1"),
+    setting("timeout", "10", TypeError, "timeout must be a number of seconds, not a str"),
+    setting("timeout", None, TypeError, "timeout must be a number of seconds, not None"),
+    setting(
+        "timeout",
+        aiohttp.ClientTimeout(total=10),
+        TypeError,
+        "timeout must be a number of seconds, not a ClientTimeout",
+    ),
+    setting("timeout", 0, ValueError, "timeout must be more than 0 seconds, not 0"),
+    setting("timeout", -1, ValueError, "timeout must be more than 0 seconds, not -1"),
+    setting(
+        "deadline",
+        timedelta(minutes=2),
+        TypeError,
+        "deadline must be a number of seconds, not a timedelta",
+    ),
+    setting("deadline", None, TypeError, "deadline must be a number of seconds, not None"),
+    setting("budget", MemoryBudget, TypeError, f"{WANTS_BUDGET}the class MemoryBudget"),
+    setting("budget", 1000, TypeError, f"{WANTS_BUDGET}an int"),
+    setting(
+        "session", object(), TypeError, "session must be an aiohttp.ClientSession, not an object"
+    ),
+    setting(
+        "session",
+        aiohttp.ClientSession,
+        TypeError,
+        "session must be an aiohttp.ClientSession, not the class ClientSession",
+    ),
+    setting(
+        "headers", [("X-Trace", "1")], TypeError, "headers must map names to values, not a list"
+    ),
+    setting("headers", {"X-Trace": 1}, TypeError, "headers: X-Trace must be a str, not an int"),
+    setting(
+        "headers",
+        {"Authorization": f"Bearer {TOKEN}"},
+        ValueError,
+        "headers must not set Authorization: use auth= or acting_for()",
+    ),
+    setting("language", 5, TypeError, "language must be a str, not an int"),
+    setting("max_pages", "3", TypeError, "max_pages must be a whole number, not '3'"),
+    setting("max_pages", 0, ValueError, "max_pages must be 1 or more, not 0"),
+    setting("max_body", 1.5, TypeError, "max_body must be a whole number, not 1.5"),
+    setting("max_items", None, TypeError, "max_items must be a whole number, not None"),
+    setting("priority", "low", ValueError, "priority must be 'interactive' or 'batch', not 'low'"),
+    setting("base_url", None, TypeError, "base_url must be a str, not None"),
+    setting(
+        "base_url",
+        "stagging",
+        ValueError,
+        f"base_url must be {SERVERS}, not 'stagging'; did you mean 'staging'?",
+    ),
+    setting(
+        "base_url",
+        "api.ev.energy/v2",
+        ValueError,
+        f"base_url must be {SERVERS}, not 'api.ev.energy/v2'",
+    ),
+    setting(
+        "base_url",
+        "https://api.ev.energy/",
+        ValueError,
+        "base_url https://api.ev.energy/ is not the root of the API on api.ev.energy: pass "
+        "https://api.ev.energy/v2",
+    ),
+    setting(
+        "base_url",
+        "http://gateway.example/v2",
+        ValueError,
+        "base_url http://gateway.example/v2 would send the token unencrypted: use https, or pass "
+        "allow_insecure=True",
+    ),
+]
+
+
+@rows(SETTINGS)
+def test_wrong_setting_is_refused(mistake: Mistake, twin: Twin) -> None:
+    with pytest.raises(mistake.error) as raised:
+        mistake.make(SDKS[twin])
+    assert str(raised.value) == mistake.message
+
+
+CALLS: Final = [
+    Mistake(
+        "with_options-retries",
+        lambda client: client.with_options(retries="3"),
+        TypeError,
+        "retries must be a whole number or a RetryPolicy, not '3'",
+    ),
+    Mistake(
+        "with_options-timeout",
+        lambda client: client.with_options(timeout=None),
+        TypeError,
+        "timeout must be a number of seconds, not None",
+    ),
+    Mistake(
+        "with_auth",
+        lambda client: client.with_auth(("my-app", SECRET)),
+        TypeError,
+        f"{WANTS_AUTH}a tuple{PASS_AUTH}",
+    ),
+]
+
+
+@rows(CALLS)
+async def test_mistake_is_refused_before_a_request(mistake: Mistake, twin: Twin) -> None:
+    client = SDKS[twin].Client(TOKEN, base_url=NOWHERE)
+    try:
+        with pytest.raises(mistake.error) as raised:
+            result = mistake.make(client)
+            if inspect.isawaitable(result):
+                await result
+        assert not isinstance(raised.value, EvEnergyError)
+        assert str(raised.value) == mistake.message
+    finally:
+        closed = client.close()
+        if closed is not None:
+            await closed
+
+
+async def test_closed_session_is_refused() -> None:
+    session = aiohttp.ClientSession()
+    await session.close()
+    with pytest.raises(
+        ValueError, match=r"^session is closed: pass an open aiohttp.ClientSession$"
+    ):
+        ev_energy.Client(TOKEN, session=session)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api.ev.energy/v2/",
+        "https://developers.ev.energy/_mock/another-project",
+        "https://gateway.example/",
+        "https://gateway.example/ev-energy",
+        "http://127.0.0.1:8000",
+    ],
+)
+def test_base_url_of_a_gateway_may_have_any_path(base_url: str) -> None:
+    assert str(ev_energy.Client(base_url=base_url).base_url) == base_url.rstrip("/")
