@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ev_energy._messages import RateLimit as RateLimit
     from ev_energy._messages import Request as Request
     from ev_energy._messages import Response as Response
+    from ev_energy._records.records import record_columns as record_columns
+    from ev_energy._records.records import to_records as to_records
     from ev_energy._servers import SERVERS as SERVERS
     from ev_energy._unset import UNSET as UNSET
     from ev_energy._unset import Unset as Unset
@@ -64,6 +66,8 @@ _EXPORTS = {
     "UNSET": "ev_energy._unset",
     "Unset": "ev_energy._unset",
     "__version__": "ev_energy._version",
+    "record_columns": "ev_energy._records.records",
+    "to_records": "ev_energy._records.records",
 }
 
 _MODULES = ("auth", "budget", "errors", "hooks", "models", "webhooks")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from ev_energy import errors as errors
     from ev_energy import hooks as hooks
     from ev_energy import models as models
+    from ev_energy import record_columns as record_columns
+    from ev_energy import to_records as to_records
     from ev_energy_sync import webhooks as webhooks
     from ev_energy_sync._blocking import LogPager as LogPager
     from ev_energy_sync._blocking import Pager as Pager

@@ -30,7 +30,7 @@ ORDER = (
     "models",
     "hooks errors",
     "_codec",
-    "_pydantic",
+    "_pydantic _records",
     "_http",
     "budget",
     "auth",

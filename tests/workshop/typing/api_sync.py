@@ -24,6 +24,8 @@ from ev_energy_sync import (
     Unset,
     errors,
     models,
+    record_columns,
+    to_records,
 )
 from ev_energy_sync.changes import LogBatch, LogStream
 from ev_energy.errors import ApiError, BadRequestError, RateLimitError, UnconfirmedWriteError
@@ -66,6 +68,10 @@ def one_resource_and_its_links(client: Client) -> None:
         assert_type(evse.location.latitude, float)
     assert_type(evse.extra.get("anything"), Any | None)
     assert_type(evse.to_dict(), dict[str, Any])
+    links: list[EVSEExpand] = ["model"]
+    assert_type(to_records([evse], expand=links), list[dict[str, Any]])
+    assert_type(to_records((evse,), expand=True), list[dict[str, Any]])
+    assert_type(record_columns(EVSE, expand=links), list[str])
     assert_type(EVSE.from_dict({}), EVSE)
 
 

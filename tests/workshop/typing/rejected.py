@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ev_energy
 import ev_energy_sync
-from ev_energy import UNSET, Client, Ref, models
+from ev_energy import UNSET, Client, Ref, models, record_columns, to_records
 from ev_energy.models import EVSE, LatLong, LocationWrite, User
 
 
@@ -33,6 +33,15 @@ async def expanding(client: Client) -> None:
     await client.evses.get("evse1", expand="user")  # expect-error
     fields = ["user"]
     await client.evses.get("evse1", expand=fields)  # expect-error
+
+
+def records(client: Client, evse: EVSE) -> None:
+    to_records(evse)  # expect-error
+    to_records(client.evses.list())  # expect-error
+    to_records([evse.to_dict()])  # expect-error
+    to_records([evse], expand=False)  # expect-error
+    record_columns(evse)  # expect-error
+    record_columns(EVSE, expand=True)  # expect-error
 
 
 async def arguments(client: Client) -> None:
