@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ev_energy._messages import RateLimit as RateLimit
     from ev_energy._messages import Request as Request
     from ev_energy._messages import Response as Response
+    from ev_energy._messages import ResponseInfo as ResponseInfo
     from ev_energy._records.records import record_columns as record_columns
     from ev_energy._records.records import to_records as to_records
     from ev_energy._servers import SERVERS as SERVERS
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ev_energy.models._refs import Id as Id
     from ev_energy.models._refs import Key as Key
     from ev_energy.models._refs import Ref as Ref
+    from ev_energy.models._responses import response_of as response_of
 
     __version__: str
 
@@ -60,6 +62,7 @@ _EXPORTS = {
     "Ref": "ev_energy.models._refs",
     "Request": "ev_energy._messages",
     "Response": "ev_energy._messages",
+    "ResponseInfo": "ev_energy._messages",
     "RetryPolicy": "ev_energy._http.retry_policy",
     "SERVERS": "ev_energy._servers",
     "StaticToken": "ev_energy.auth",
@@ -67,6 +70,7 @@ _EXPORTS = {
     "Unset": "ev_energy._unset",
     "__version__": "ev_energy._version",
     "record_columns": "ev_energy._records.records",
+    "response_of": "ev_energy.models._responses",
     "to_records": "ev_energy._records.records",
 }
 

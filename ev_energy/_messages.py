@@ -80,6 +80,13 @@ class _StatedByHeaders:
     __slots__ = ()
     headers: Mapping[str, str]
 
+    def header(self, name: str) -> str:
+        """Return the values of a header joined with commas (RFC 9110 §5.3); empty if not sent."""
+        headers = self.headers
+        if isinstance(headers, MultiMapping):
+            return ", ".join(headers.getall(name, ()))
+        return headers.get(name, "")
+
     @property
     def request_id(self) -> str | None:
         """The id to quote when you ask ev.energy about this reply; None if it has none.
@@ -144,13 +151,6 @@ class Response(_StatedByHeaders, msgspec.Struct, frozen=True, eq=False):
         headers = CIMultiDict(self.headers)
         return Response, (self.status, self.reason, headers, self.body, self.elapsed)
 
-    def header(self, name: str) -> str:
-        """Return the values of a header joined with commas (RFC 9110 §5.3); empty if not sent."""
-        headers = self.headers
-        if isinstance(headers, MultiMapping):
-            return ", ".join(headers.getall(name, ()))
-        return headers.get(name, "")
-
     def without(self, secrets: Sequence[str]) -> Response:
         """Return this reply with all spellings of *secrets* masked, or itself if it has none.
 
@@ -167,6 +167,37 @@ class Response(_StatedByHeaders, msgspec.Struct, frozen=True, eq=False):
         if headers is self.headers and reason == self.reason and body == self.body:
             return self
         return Response(self.status, reason, headers, body, self.elapsed)
+
+
+class ResponseInfo(_StatedByHeaders, msgspec.Struct, frozen=True, eq=False):
+    """A reply without its body, and the request that it answers without its own."""
+
+    request: Request
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    """The headers by name, in any case. For a repeated header, this has the first value."""
+    elapsed: float
+    """Seconds from the start of the attempt until the whole body was read."""
+
+    @classmethod
+    def of(cls, request: Request, response: Response) -> ResponseInfo:
+        """Return what is known of *response*, which answers *request*."""
+        if request.body is not None:
+            request = msgspec.structs.replace(request, body=None)
+        return cls(request, response.status, response.reason, response.headers, response.elapsed)
+
+    def __repr__(self) -> str:
+        return f"<ResponseInfo {self.status} of {self.request.label}, {self.elapsed:.3f} s>"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what rich shows, which would be every field of a struct."""
+        return [("status", self.status), ("label", self.request.label), ("elapsed", self.elapsed)]
+
+    def __reduce__(self) -> Any:
+        # aiohttp's headers are a proxy, which cannot be pickled.
+        headers = CIMultiDict(self.headers)
+        return ResponseInfo, (self.request, self.status, self.reason, headers, self.elapsed)
 
 
 def parse_date(text: str) -> datetime | None:
@@ -272,6 +303,8 @@ class Page(Generic[T]):
     """The other fields of the reply, if the API wraps the items of the listing in an object."""
     listing: PageListing | None = attrs.field(default=None, repr=False)
     """The listing that the page and its cursors belong to; None for a page that your code made."""
+    info: ResponseInfo | None = attrs.field(default=None, repr=False)
+    """What `response_of` returns for the page; None for a page that your code made."""
 
     @property
     def cursor(self) -> str:

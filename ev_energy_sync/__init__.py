@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ev_energy import Ref as Ref
     from ev_energy import Request as Request
     from ev_energy import Response as Response
+    from ev_energy import ResponseInfo as ResponseInfo
     from ev_energy import RetryPolicy as RetryPolicy
     from ev_energy import StaticToken as StaticToken
     from ev_energy import Unset as Unset
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ev_energy import hooks as hooks
     from ev_energy import models as models
     from ev_energy import record_columns as record_columns
+    from ev_energy import response_of as response_of
     from ev_energy import to_records as to_records
     from ev_energy_sync import webhooks as webhooks
     from ev_energy_sync._blocking import LogPager as LogPager

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, TypeVar, cast, overload
+from typing import Any, Final, NamedTuple, TypeVar, cast, overload
 
 import attrs
 from msgspec.structs import replace
@@ -29,7 +29,7 @@ from ev_energy._http.attempt import attempt
 from ev_energy._http.outgoing import Outgoing
 from ev_energy._http.retry import retry
 from ev_energy._http.slash_redirects import other_slash_form
-from ev_energy._messages import Page, Request, Response
+from ev_energy._messages import Page, Request, Response, ResponseInfo
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.show import redact_link
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
@@ -41,10 +41,12 @@ from ev_energy.errors import (
     PagingError,
 )
 from ev_energy.models._base import Model
-from ev_energy.models._json import LimitReached, is_confirmation
+from ev_energy.models._json import LimitReached, Steps, is_confirmation
+from ev_energy.models._responses import mark
 from ev_energy.models._types import Counts, name_of
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 #: The statuses of a complete success; 203 is one that a proxy modified.
 _SUCCESSES: Final = frozenset(
     {
@@ -60,6 +62,15 @@ _REDIRECTS: Final = frozenset(
 )
 #: The media type of an error (RFC 9457), whatever the status beside it says.
 _PROBLEM: Final = "application/problem+json"
+
+
+class _Decoded(NamedTuple):
+    """The result of a call, and the reply that it is from."""
+
+    result: Any
+    envelope: dict[str, Any]
+    """The other members of the object that the API wraps a list into."""
+    info: ResponseInfo
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -126,8 +137,8 @@ class ApiCaller:
                 raise self._unexpected_success(message, request, response)
             return None
         expected = Expected(model, expanded=bool(query.get("expand")), envelope_key=envelope_key)
-        result, _ = await self._decode(out, response, expected)
-        return cast("M | None", result)
+        decoded = await self._decode(out, response, expected)
+        return cast("M | None", decoded.result)
 
     async def delete_counting(
         self, path: str, ids: tuple[object, ...], scope: str | None
@@ -138,8 +149,8 @@ class ApiCaller:
         if not response.body.strip():
             return {}
         expected = Expected(cast("type[Any]", Counts), expanded=False)
-        counts, _ = await self._decode(out, response, expected)
-        return cast(Counts, counts)
+        decoded = await self._decode(out, response, expected)
+        return cast(Counts, decoded.result)
 
     def pager(
         self,
@@ -197,8 +208,8 @@ class ApiCaller:
         target = build_url(state.base_url, path_from_url(template, named), named.query)
         request = Request("GET", target, self.options.headers, template=template)
         out, response = await self._send(request)
-        resource, _ = await self._decode(out, response, Expected(model, expanded=False))
-        return cast(M, resource)
+        decoded = await self._decode(out, response, Expected(model, expanded=False))
+        return cast(M, decoded.result)
 
     def _request(
         self,
@@ -279,9 +290,14 @@ class ApiCaller:
         """Fetch one page of *listing*, with the links to its neighbours."""
         state = self.state
         out, response = await self._send(request)
-        items, envelope = await self._decode(out, response, expected)
+        decoded = await self._decode(out, response, expected)
         page = Page(
-            items=items, envelope=envelope, url=request.url, response=response, listing=listing
+            items=decoded.result,
+            envelope=decoded.envelope,
+            url=request.url,
+            response=response,
+            listing=listing,
+            info=decoded.info,
         )
         try:
             with trim_traceback():  # the frames inside hold the header
@@ -297,23 +313,13 @@ class ApiCaller:
             previous_url=urls.get("previous") or urls.get("prev"),
         )
 
-    async def _decode(
-        self, out: Outgoing, response: Response, expected: Expected
-    ) -> tuple[Any, dict[str, Any]]:
-        """Decode *response* to what is expected, and to the envelope around it."""
+    async def _decode(self, out: Outgoing, response: Response, expected: Expected) -> _Decoded:
+        """Decode *response* to what is expected, and let its models tell their reply."""
         state, request = self.state, out.request
         steps = decode_in_steps(response.body, expected, state.report, state.limits)
         try:
             with trim_traceback():  # the frames inside hold the body
-                while True:
-                    try:
-                        next(steps)
-                    except StopIteration as done:
-                        return cast("tuple[Any, dict[str, Any]]", done.value)
-                    await asyncio.sleep(0)  # yield to the event loop between the steps
-                    if state.http.clock() >= out.deadline:
-                        message = f"the reply was not decoded within {out.time_limit:g} s"
-                        raise DeadlineError(message, request, was_sent=True)
+                result, envelope = await self._run(steps, out)
         except DecodeFailure as error:
             name = name_of(expected.model)
             message = (
@@ -326,6 +332,25 @@ class ApiCaller:
         except LimitReached as error:
             message = state.http.redactor.redact(str(error))
             raise LimitError(message, request, error.limit, response.status) from None
+        info = ResponseInfo.of(request, response)
+        if expected.as_list:
+            mark(result, info)
+        elif isinstance(result, Model):
+            mark((result,), info)
+        return _Decoded(result, envelope, info)
+
+    async def _run(self, steps: Steps[T], out: Outgoing) -> T:
+        """Run *steps* until the deadline of *out*; the event loop runs between them."""
+        clock = self.state.http.clock
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return cast("T", done.value)
+            await asyncio.sleep(0)
+            if clock() >= out.deadline:
+                message = f"the reply was not decoded within {out.time_limit:g} s"
+                raise DeadlineError(message, out.request, was_sent=True)
 
     def _unexpected(self, request: Request, response: Response) -> DecodeError:
         """Return the error for a reply that is neither a success nor an error response."""

@@ -46,7 +46,7 @@ def _raise_type_error(*_: object, **__: object) -> Never:
 _read_only: Final[Any] = _raise_type_error
 
 
-class _NoExtra(dict[str, Any]):
+class NoExtra(dict[str, Any]):
     """An empty, read-only dictionary that all models without unknown fields share."""
 
     __slots__ = ()
@@ -57,7 +57,7 @@ class _NoExtra(dict[str, Any]):
         return "NO_EXTRA"
 
 
-NO_EXTRA: Final = _NoExtra()
+NO_EXTRA: Final = NoExtra()
 
 
 class _Masked:
@@ -238,6 +238,13 @@ def _checked_extra(extra: Any, instance: attrs.AttrsInstance) -> Mapping[str, An
     return unknown or NO_EXTRA
 
 
+def plain_extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *extra* as it is in a model that does not come from a reply."""
+    if extra.__class__ is dict:
+        return extra
+    return dict(extra) if extra else NO_EXTRA
+
+
 @_attrs_class
 class Model:
     """The base of every model.
@@ -314,6 +321,12 @@ class Model:
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         # Below protocol 2, `object` cannot pickle objects with slots.
         return super().__reduce_ex__(max(int(protocol), 2))
+
+    def __getstate__(self) -> Any:
+        state: Any = super().__getstate__()
+        # A copy does not come from a reply: see `_responses`.
+        state[1][EXTRA] = plain_extra(self._extra)
+        return state
 
     def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
         object.__setattr__(self, EXTRA, NO_EXTRA)  # not in the pickles of earlier versions

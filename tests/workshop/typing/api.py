@@ -18,11 +18,13 @@ from ev_energy import (
     RateLimit,
     Ref,
     Response,
+    ResponseInfo,
     StaticToken,
     Unset,
     errors,
     models,
     record_columns,
+    response_of,
     to_records,
 )
 from ev_energy.changes import LogBatch, LogStream
@@ -211,3 +213,15 @@ async def capturing(client: Client) -> None:
         await client.users.list().first()
     assert_type(calls[0].status, int | None)
     assert_type(str(calls[0]), str)
+
+
+async def replies(client: Client) -> None:
+    found = response_of(await client.evses.get("evse1"))
+    assert_type(found, ResponseInfo | None)
+    assert_type(response_of(await client.evses.list().page()), ResponseInfo | None)
+    if found is not None:
+        assert_type(found.request_id, str | None)
+        assert_type(found.api_version, str | None)
+        assert_type(found.rate_limit, RateLimit | None)
+        assert_type(found.elapsed, float)
+        assert_type(found.request.operation, str)

@@ -90,3 +90,10 @@ def exports() -> None:
     ev_energy_sync.Clint  # expect-error  # noqa: B018
     models.EVES  # expect-error  # noqa: B018
     ev_energy_sync.models.EVES  # expect-error  # noqa: B018
+
+
+async def replies(client: Client) -> None:
+    ev_energy.response_of(client.evses.get("evse1"))  # expect-error
+    ev_energy.response_of(await client.evses.list().collect())  # expect-error
+    ev_energy.response_of(await client.evses.get("evse1")).status  # expect-error  # noqa: B018
+    ev_energy_sync.response_of({})  # expect-error

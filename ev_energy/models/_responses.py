@@ -1,0 +1,91 @@
+"""Which reply a model was decoded from.
+
+The models of a reply share one `_Mark` in the slot of their unknown fields: they do not grow, and a
+page of a hundred models costs one small object. A mark leads to a `ResponseInfo`, which the latest
+replies of the process have. Older marks lead nowhere, so that models that are merely kept do not
+keep the headers of their replies alive.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, cast
+
+from ev_energy._arguments import describe_type
+from ev_energy._messages import Page, ResponseInfo
+from ev_energy.models._base import EXTRA, NO_EXTRA, Model, NoExtra
+
+#: Replies that are remembered; each takes about three kilobytes.
+MAX_REPLIES: Final = 1_000
+
+
+class _Mark(NoExtra):
+    """The empty unknown fields of the models of one reply."""
+
+    __slots__ = ("info",)
+
+    info: ResponseInfo | None
+    """None once the reply is forgotten."""
+
+    def __reduce__(self) -> Any:
+        return dict, ()
+
+
+class _MarkedFields(dict[str, Any]):
+    """The unknown fields of a model, with the mark of its reply."""
+
+    __slots__ = ("mark",)
+
+    mark: _Mark
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
+
+
+# Appending and taking from the other end are atomic, so threads need no lock. Each thread takes at
+# most one mark for one that it has added.
+_recent: Final[deque[_Mark]] = deque()
+_read_extra: Final[Callable[[Model], Mapping[str, Any]]] = operator.attrgetter(EXTRA)
+# The method of the slot: setting an attribute of a frozen class by its name takes longer.
+_set_extra: Final[Callable[[Model, Mapping[str, Any]], None]] = vars(Model)[EXTRA].__set__
+
+
+def mark(models: Iterable[Model], info: ResponseInfo) -> None:
+    """Let `response_of` return *info* for each of *models*, which are new."""
+    found = _Mark()
+    found.info = info
+    _recent.append(found)
+    if len(_recent) > MAX_REPLIES:
+        _recent.popleft().info = None
+    for model in models:
+        extra = _read_extra(model)
+        if extra is NO_EXTRA:
+            _set_extra(model, found)
+        else:
+            fields = _MarkedFields(extra)
+            fields.mark = found
+            _set_extra(model, fields)
+
+
+def response_of(obj: Model | Page[Any]) -> ResponseInfo | None:
+    """Return the reply that a call returned *obj* from, without its body.
+
+    *obj* is the model that a call returned, an item of a listing, or a `Page`. All items of a page
+    have the same reply.
+
+    None for a model that is nested in another one, such as an expanded link; for one that your code
+    made, copied, changed or unpickled; and for one whose reply is forgotten: the last 1,000 replies
+    of the process are remembered, whichever clients they are of. A page keeps its reply.
+
+    Raises:
+        TypeError: *obj* is neither a model nor a page.
+    """
+    if isinstance(obj, Page):
+        return obj.info
+    if not isinstance(cast("object", obj), Model):
+        raise TypeError(f"obj must be a model or a Page, not {describe_type(obj)}")
+    extra = _read_extra(obj)
+    found = extra.mark if isinstance(extra, _MarkedFields) else extra
+    return found.info if isinstance(found, _Mark) else None
