@@ -1,4 +1,4 @@
-"""A tour of the SDK: list EVSEs, follow their links, page through a log, fetch one entry of it.
+"""A tour of the SDK: how the cars of one home charged last night, and the code that finds out.
 
 The demo runs against the embedded simulator. If EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET, or
 EV_ENERGY_TOKEN, are set, it reads from the live API (or EV_ENERGY_BASE_URL) and changes nothing.
@@ -9,16 +9,56 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy import Client, ClientCredentials
+from yarl import URL
+
+from ev_energy import Client, ClientCredentials, Page, Ref
 from ev_energy._redaction.scrub import printable
+from ev_energy.cli import _snippets
+from ev_energy.cli._chart import ASCII, BLOCKS, Bars, axis
+from ev_energy.cli._exit import ExitCode, report_error
+from ev_energy.cli._home import Home, Night, amount, choose_home, minor_unit, night_of
 from ev_energy.cli._table import table
-from ev_energy.errors import EvEnergyError
-from ev_energy.models import EVSE, User
+from ev_energy.cli._terminal import (
+    BOLD,
+    CYAN,
+    GREEN,
+    YELLOW,
+    Painter,
+    encodable,
+    is_terminal,
+    painter,
+    write,
+)
+from ev_energy.errors import BadRequestError, EvEnergyError, ForbiddenError, NotFoundError
+from ev_energy.models import EVSE, ChargingSubSession, User, Vehicle
 
-ROWS = 8
-LOG_PAGES = 3
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ev_energy.simulator import Simulator
+
+#: Enough for a home whose two cars charged last night at prices that change by the half-hour.
+_VEHICLES: Final = 200
+_SIMULATOR: Final = f"python -m ev_energy simulator --vehicles {_VEHICLES}"
+_NEXT_STEPS: Final = """\
+  python -m ev_energy simulator    starts a simulator to develop with
+  python -m ev_energy operations   lists every operation of the API
+  examples/README.md               describes programs to begin with
+
+  With EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET set, the demo shows a
+  home of your own, and only reads."""
+_NAME_WIDTH: Final = 31
+_CAR_HEIGHT: Final = 2
+_PRICE_HEIGHT: Final = 4
+#: The cars of a home that are shown.
+_MAX_CARS: Final = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,96 +71,272 @@ def run(arguments: argparse.Namespace) -> int:
     del arguments
     live = any(os.environ.get(f"EV_ENERGY_{name}") for name in ("CLIENT_ID", "TOKEN"))
     try:
-        asyncio.run(_against_the_api() if live else _against_the_simulator())
+        if live:
+            asyncio.run(_show_api())
+        else:
+            _show_simulator()
     except (EvEnergyError, ValueError) as error:
-        print(f"{type(error).__name__}: {printable(error, 2000)}")
-        return 1
-    return 0
+        report_error(f"{type(error).__name__}: {error}")
+        return ExitCode.FAILED
+    return ExitCode.OK
 
 
-async def _against_the_api() -> None:
+async def _show_api() -> None:
     async with Client.from_env() as client:
-        print(f"Source: {client.base_url}, with your credentials. The demo only reads.")
-        await _read(client)
+        write(f"Source: {client.base_url}, with your credentials. The demo only reads.")
+        tour = _Tour(client)
+        await tour.show()
+        tour.show_rate_limit()
 
 
-async def _against_the_simulator() -> None:
-    from ev_energy.simulator import Simulator
+def _show_simulator() -> None:
+    from ev_energy.simulator import Clock, Simulator
 
-    async with Simulator() as simulator:
-        auth = ClientCredentials(
-            client_id=simulator.client_id, client_secret=simulator.client_secret
+    # It runs in a thread of its own, so that links work while the demo waits for a key. The clock
+    # is stopped, so that each run shows the same.
+    with Simulator.in_thread(vehicles=_VEHICLES, clock=Clock(speed=0)) as simulator:
+        asyncio.run(_show_simulated(simulator))
+        if _is_interactive():
+            simulator.clock.run()
+            try:
+                input("\nPress Enter to stop the demo. ")
+            except (EOFError, KeyboardInterrupt):
+                print()
+
+
+async def _show_simulated(simulator: Simulator) -> None:
+    auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
+    async with Client(auth, base_url=simulator.base_url) as client:
+        write(f"Source: the embedded simulator at {client.base_url}. All data is made up.")
+        tour = _Tour(client)
+        user = await tour.show()
+        if user is not None:
+            await tour.show_link(user, simulator)
+        tour.show_rate_limit()
+        tour.show_next_steps()
+
+
+def _is_interactive() -> bool:
+    return is_terminal() and sys.stdin is not None and sys.stdin.isatty()
+
+
+class _Tour:
+    """Reads from an API, and prints what it finds and the code that reads it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._paint = painter()
+
+    async def show(self) -> Ref[User] | None:
+        """Show one home, and return its user; None if there is nothing to show."""
+        first = await self._first_page()
+        user = first.items[0].user if first.items else None
+        home: Home | None = None
+        with self._section("A home"):
+            home = await self._find_home(_time_of(first) - timedelta(hours=24))
+        user = home.user if home else user
+        if user is None:
+            write("  These credentials have access to no home.")
+            return None
+        charger: Ref[EVSE] | EVSE | None = home.charger if home else None
+        with self._refusals():
+            chargers = await self._show_devices(user)
+            charger = charger or next(iter(chargers), None)
+        if home is not None:
+            with self._section("Last night"):
+                await self._show_night(home)
+        if charger is not None:
+            with self._section("A log"):
+                await self._show_log(charger)
+        return user
+
+    async def _first_page(self) -> Page[Vehicle] | Page[EVSE]:
+        """Return a page with a car or a charger, if there is one."""
+        try:
+            page = await self._client.vehicles.list(page_size=1).page()
+        except ForbiddenError:
+            return await self._client.evses.list(page_size=1).page()
+        return page if page.items else await self._client.evses.list(page_size=1).page()
+
+    async def _find_home(self, since: datetime) -> Home | None:
+        sessions = await _snippets.list_sessions(self._client, since)
+        count = len(sessions)
+        noun = "charging session" if count == 1 else "charging sessions"
+        write(f"  {count} {noun} ended in the last 24 hours.")
+        self._show_code(_snippets.list_sessions)
+        home = choose_home(sessions)
+        if home is None:
+            write("  No car charged at home.")
+        else:
+            write("  The home where the most cars charged, at the lowest price, is that of")
+            write(f"  {printable(home.user.id)}.")
+        return home
+
+    async def _show_devices(self, user: Ref[User]) -> Sequence[EVSE]:
+        cars, chargers = await _snippets.list_devices(self._client, user)
+        self._show_code(_snippets.list_devices)
+        rows = [("car", _name(car), _state(car)) for car in cars]
+        rows += [("charger", _charger_name(charger), charger.cpid) for charger in chargers]
+        write(table(("", "name", "now"), rows))
+        return chargers
+
+    async def _show_night(self, home: Home) -> None:
+        write("  Energy, cost and carbon of each car, and what smart charging saved.")
+        self._show_code(_snippets.add_up)
+        cars = home.cars[:_MAX_CARS]
+        rows = [_totals(_name(car.vehicle), car.sessions) for car in cars]
+        if len({session.currency for session in home.sessions}) == 1:
+            rows.append(_totals("all cars", home.sessions))
+        write(table(("", "  kWh", "     cost", "    saved", "kg CO2"), rows))
+        readings = [
+            [await _snippets.read_usage(self._client, session) for session in car.sessions]
+            for car in cars
+        ]
+        night = night_of(
+            [interval for intervals, *_ in each for interval in intervals] for each in readings
         )
-        async with Client(auth, base_url=simulator.base_url) as client:
-            print(f"Source: the embedded simulator at {client.base_url}. All data is made up.")
-            await _read(client)
-            link = await client.evse_onboarding.get(
-                user_id=simulator.user_id, client_id=simulator.client_id
+        if night is not None:
+            self._show_code(_snippets.read_usage)
+            for line in _chart(home, night, self._paint):
+                write(line)
+
+    async def _show_log(self, charger: Ref[EVSE] | EVSE) -> None:
+        page, cursor, older = await _snippets.read_log(self._client, charger)
+        write(f"  The status log of {printable(charger.id)}, newest first.")
+        self._show_code(_snippets.read_log)
+        entries = [*page.items, *(older.items if older else ())]
+        rates = [entry.charge_rate_watts or 0 for entry in entries]
+        write(
+            f"  {len(entries)} entries on {1 if older is None else 2} pages, with up to "
+            f"{max(rates, default=0) / 1000:.1f} kW."
+        )
+        if cursor is not None:
+            write(f"  To resume later, or in another process, use the cursor {cursor[:16]}...")
+        if page.items:
+            entry = await _snippets.read_entry(self._client, charger, page)
+            self._show_code(_snippets.read_entry)
+            write(f"  The newest entry, fetched by its timestamp {printable(entry.sampled_at)}:")
+            write(
+                f"  plugged in: {_yes_or_no(entry.is_plugged_in)}, "
+                f"charging: {_yes_or_no(entry.is_charging)}."
             )
-            print(f"\nTo connect another EVSE, {simulator.user_id} opens\n  {printable(link)}")
+
+    async def show_link(self, user: Ref[User], simulator: Simulator) -> None:
+        """Show a link on which the user of the home connects a charger."""
+        from ev_energy.cli.simulator import PORT
+
+        with self._section("An onboarding link"):
+            write("  On this page, a driver chooses a make and connects a charger.")
+            link = await _snippets.get_link(self._client, user, simulator.client_id)
+            self._show_code(_snippets.get_link)
+            if _is_interactive():
+                write("  It works now, until you stop the demo:")
+                write(f"  {link}")
+            else:
+                write("  A link works while its simulator runs. For one that lasts, start")
+                write(f"    {_SIMULATOR}")
+                write("  and open")
+                write(f"    {URL(str(link)).with_port(PORT)}")
+
+    def show_next_steps(self) -> None:
+        """Show what to do next."""
+        with self._section("What next"):
+            write(_NEXT_STEPS)
+
+    def show_rate_limit(self) -> None:
+        """Show the remaining requests of the hour."""
+        limit = self._client.rate_limit
+        if limit is not None:
+            write(f"\n{limit.remaining} of {limit.limit} requests per hour remain.")
+
+    def _show_code(self, function: Callable[..., Any]) -> None:
+        code = _snippets.source(function)
+        if code is not None:
+            lines = (f"    {self._paint(CYAN, line)}" for line in code.splitlines())
+            write("\n".join(["", *lines, ""]))
+
+    @contextmanager
+    def _section(self, title: str) -> Generator[None]:
+        write(f"\n{self._paint(BOLD, title)}")
+        with self._refusals():
+            yield
+
+    @contextmanager
+    def _refusals(self) -> Generator[None]:
+        """Print that the API refused a request, as when a scope is missing, and go on."""
+        try:
+            yield
+        except (BadRequestError, ForbiddenError, NotFoundError) as error:
+            write(f"  Not shown: {printable(error, 2000)}")
 
 
-async def _read(client: Client) -> None:
-    evses = await client.evses.list(expand=["model", "model.make"]).collect(limit=ROWS)
-    if not evses:
-        print("\nThese credentials have access to no EVSE.")
-        return
-    print(f"\nEVSEs (the first {len(evses)}), with model and make expanded and the user fetched:")
-    rows = [_row(evse, await _user(client, evse)) for evse in evses]
-    print(table(("EVSE", "charge point", "make and model", "user", "lock mode"), rows))
-    await _read_status_logs(client, evses[0])
-    await _fetch_command_log(client, evses)
-    if client.rate_limit is not None:
-        print(
-            f"\nRate limit: {client.rate_limit.remaining} of {client.rate_limit.limit} requests per"
-            " hour remaining."
-        )
+def _time_of(page: Page[Any]) -> datetime:
+    """Return the time of the server. A simulator has another one than this machine."""
+    try:
+        return parsedate_to_datetime(page.response.header("date"))
+    except (TypeError, ValueError):
+        return datetime.now(UTC)
 
 
-def _row(evse: EVSE, user: User | None) -> Sequence[str]:
-    model = evse.model.value if evse.model else None
-    make = model.make.value.name if model and model.make else "?"
-    user_name = user.email or user.full_name or user.id if user else "-"
-    model_name = f"{make} {model.name if model else '?'}"
-    return (evse.id, evse.cpid, model_name, user_name, str(evse.lock_mode or "-"))
+def _name(car: Vehicle) -> str:
+    return printable(car.description or car.id, _NAME_WIDTH)
 
 
-async def _user(client: Client, evse: EVSE) -> User | None:
-    return await client.fetch(evse.user) if evse.user else None
+def _charger_name(charger: EVSE) -> str:
+    if charger.model is None or not charger.model.is_expanded:
+        return printable(charger.id, _NAME_WIDTH)
+    model = charger.model.value
+    make = f"{model.make.value.name} " if model.make and model.make.is_expanded else ""
+    return printable(f"{make}{model.name or model.id}", _NAME_WIDTH)
 
 
-async def _read_status_logs(client: Client, evse: EVSE) -> None:
-    pages = items = 0
-    cursor = None
-    charging: list[int] = []
-    async for page in client.evses.status_logs(evse, page_size=25).pages():
-        pages, items, cursor = pages + 1, items + len(page.items), page.next_cursor
-        charging += [log.charge_rate_watts or 0 for log in page.items if log.is_charging]
-        if pages == LOG_PAGES:
-            break
-    print(f"\nStatus log of {printable(evse.id)}: {items} entries on {pages} pages, newest first.")
-    print(f"  It was charging in {len(charging)} of them, at up to {max(charging, default=0):,} W.")
-    if cursor:
-        print(f"  To resume later, or in another process, use the cursor {cursor[:24]}...")
+def _state(car: Vehicle) -> str:
+    log = car.latest_status_log
+    if log is None or not log.is_expanded:
+        return "-"
+    percent, state = log.value.state_of_charge_percentage, log.value.state
+    words = [] if percent is None else [f"{percent} %"]
+    if state is not None:
+        words.append(state.lower().replace("_", " "))
+    return ", ".join(words) or "-"
 
 
-async def _fetch_command_log(client: Client, evses: Sequence[EVSE]) -> None:
-    for evse in evses:
-        newest = await client.evses.command_logs(evse, page_size=1).first()
-        if newest is not None and newest.logged_at is not None:
-            break
-    else:
-        print("\nNo command has been sent to any of them yet.")
-        return
-    log = await client.evses.command_log(evse, newest.logged_at, expand=["evse", "evse.model"])
-    evse_id, timestamp = printable(evse.id), printable(newest.logged_at)
-    print(f"\nThe newest command to {evse_id}, fetched by its timestamp {timestamp}:")
-    max_load = log.max_load_target_milliamps
-    rows = (
-        ("reason", str(log.reason or "-")),
-        ("maximum load", "-" if max_load is None else f"{max_load / 1000:g} A"),
-        ("free-vend", str(log.is_enabled_target)),
-        ("command id", str(log.internal_command_id or "-")),
-        ("EVSE", log.evse.value.cpid if log.evse else "-"),
+def _yes_or_no(value: bool | None) -> str:
+    return "unknown" if value is None else "yes" if value else "no"
+
+
+def _totals(name: str, sessions: Sequence[ChargingSubSession]) -> Sequence[str]:
+    kwh, cost, saved, kg_co2 = _snippets.add_up(sessions)
+    currency = sessions[0].currency
+
+    def known(text: str, *values: object) -> str:
+        return "-" if None in values else text
+
+    return (
+        name,
+        f"{kwh:5.1f}",
+        known(f"{amount(cost, currency):>9}", *(each.cost for each in sessions)),
+        known(f"{amount(saved, currency):>9}", *(each.savings_cost for each in sessions)),
+        known(f"{kg_co2:6.1f}", *(each.total_co2_grams for each in sessions)),
     )
-    print(table(("field", "value"), rows))
+
+
+def _chart(home: Home, night: Night, paint: Painter) -> Iterator[str]:
+    """Yield the lines of a chart of the power of each car against the price."""
+    parts = BLOCKS if is_terminal() and encodable(BLOCKS) else ASCII
+    times = [time.astimezone(home.zone) for time in night.times]
+    end = night.end.astimezone(home.zone)
+    yield f"  From {times[0]:%a %d %b %H:%M} to {end:%a %d %b %H:%M}, {home.zone}:"
+    top = max(watts for power in night.power for watts in power) / 1000
+    for car, power in zip(home.cars, night.power, strict=False):
+        yield f"\n  kW into the {_name(car.vehicle)}"
+        bars = Bars([watts / 1000 or None for watts in power], 0, top, _CAR_HEIGHT)
+        yield from bars.lines(parts, lambda _value: CYAN, paint)
+    known = [price for price in night.prices if price is not None]
+    if known:
+        yield f"\n  price of a kWh in {minor_unit(home.currency)}"
+        low, high = min(known), max(known)
+        bars = Bars(night.prices, low, high, _PRICE_HEIGHT, digits=2)
+        cheap = (low + high) / 2
+        yield from bars.lines(parts, lambda price: GREEN if price <= cheap else YELLOW, paint)
+    yield axis([f"{time:%H}" if time.minute == 0 else "" for time in times])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ev_energy._redaction.scrub import printable
+from ev_energy.cli._terminal import BOLD, CYAN, DIM, GREEN, RED, YELLOW, Painter, painter
 from ev_energy.simulator import Clock, Simulator
 from ev_energy.simulator.admin import is_loopback
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator import SeenRequest
 
-_PORT: Final = 8420
+#: The default port.
+PORT: Final = 8420
 _HOST: Final = "127.0.0.1"
 _LIMIT: Final = 1000
 
-_GREEN, _CYAN, _YELLOW, _RED, _DIM, _BOLD = "32", "36", "33", "31", "2", "1"
 #: By the first digit of a status; 0 if there was no reply.
-_COLOURS: Final = {2: _GREEN, 3: _CYAN, 4: _YELLOW}
+_COLOURS: Final = {2: GREEN, 3: CYAN, 4: YELLOW}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         type=int,
-        default=_PORT,
-        help=f"port to listen on; 0 selects a free one (default: {_PORT})",
+        default=PORT,
+        help=f"port to listen on; 0 selects a free one (default: {PORT})",
     )
     parser.add_argument(
         "--host", default=_HOST, help=f"host name or address to listen on (default: {_HOST})"
@@ -157,16 +157,7 @@ def _limit(text: str) -> int | None:
     return number
 
 
-def painter() -> Callable[[str, str], str]:
-    """Return a function that colours a text if stdout is a terminal and NO_COLOR is not set."""
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        return lambda colour, text: f"\x1b[{colour}m{text}\x1b[0m"
-    return lambda _colour, text: text
-
-
-def _log(
-    paint: Callable[[str, str], str], stop: Callable[[BrokenPipeError], None]
-) -> Callable[[SeenRequest], None]:
+def _log(paint: Painter, stop: Callable[[BrokenPipeError], None]) -> Callable[[SeenRequest], None]:
     """Return a function that prints a line per request, and calls *stop* if the pipe is closed."""
 
     def write(seen: SeenRequest) -> None:
@@ -178,7 +169,7 @@ def _log(
     return write
 
 
-def line(seen: SeenRequest, paint: Callable[[str, str], str]) -> str:
+def line(seen: SeenRequest, paint: Painter) -> str:
     """Return the line of the log for a request."""
     # A request must not be able to send control characters to the terminal.
     target = printable(seen.target, 2000)
@@ -186,16 +177,16 @@ def line(seen: SeenRequest, paint: Callable[[str, str], str]) -> str:
     request = f"{printable(seen.method, 20):6} {target}"
     duration = f"{seen.seconds * 1000:.0f} ms"
     if seen.is_admin:
-        return paint(_DIM, f"    {status} {request}  {duration}")
-    fault = f"  {paint(_RED, seen.fault)}" if seen.fault else ""
-    colour = _COLOURS.get(seen.status // 100, _RED)
-    details = paint(_DIM, f"{duration}  {printable(seen.sender)}")
+        return paint(DIM, f"    {status} {request}  {duration}")
+    fault = f"  {paint(RED, seen.fault)}" if seen.fault else ""
+    colour = _COLOURS.get(seen.status // 100, RED)
+    details = paint(DIM, f"{duration}  {printable(seen.sender)}")
     return f"{paint(colour, status)} {request}  {details}{fault}"
 
 
 def welcome(
     simulator: Simulator,
-    paint: Callable[[str, str], str],
+    paint: Painter,
     state: Path | None = None,
     *,
     resumed: bool = False,
@@ -219,7 +210,7 @@ def welcome(
     curl = "\n".join(f"  {text}" for text in simulator.curl().splitlines())
     title = f"Simulated ev.energy v2 API: {simulator.vehicles:,} vehicles, seed {simulator.seed}."
     return f"""\
-{paint(_BOLD, title)} Stop it with Ctrl-C.
+{paint(BOLD, title)} Stop it with Ctrl-C.
 
 {shown}
 

@@ -12,7 +12,6 @@ import pytest
 
 from ev_energy.__main__ import main
 from ev_energy._operations import operation_table
-from ev_energy.simulator import Simulator
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -29,53 +28,6 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env=clean_environment(**environment),
         check=False,
     )
-
-
-def test_demo_runs_against_the_simulator() -> None:
-    done = run("demo")
-    assert (done.returncode, done.stderr) == (0, "")
-    for said in (
-        "Source: the embedded simulator at http://127.0.0.1:",
-        "make and model",
-        "entries on 3 pages, newest first",
-        "fetched by its timestamp 2026-",
-        "opens\n  http://127.0.0.1:",
-    ):
-        assert said in done.stdout
-    assert max(map(len, done.stdout.splitlines())) < 130
-
-
-def test_demo_only_reads_from_the_live_api() -> None:
-    with Simulator.in_thread() as simulator:
-        done = run(
-            "demo",
-            EV_ENERGY_CLIENT_ID=simulator.client_id,
-            EV_ENERGY_CLIENT_SECRET=simulator.client_secret,
-            EV_ENERGY_BASE_URL=simulator.base_url,
-        )
-        asked, base_url = simulator.requests, simulator.base_url
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"Source: {base_url}, with your credentials" in done.stdout
-    assert simulator.client_secret not in done.stdout
-    assert {request.method for request in asked if "/o/token" not in request.path} == {"GET"}
-    assert not any("onboarding" in request.path for request in asked)
-
-
-@pytest.mark.slow
-def test_demo_prints_errors_without_a_traceback() -> None:
-    with Simulator.in_thread() as simulator:
-        done = run(
-            "demo",
-            EV_ENERGY_CLIENT_ID=simulator.client_id,
-            EV_ENERGY_CLIENT_SECRET="not-the-secret",
-            EV_ENERGY_BASE_URL=simulator.base_url,
-        )
-    assert done.returncode == 1
-    assert "InvalidClientError: no token (401 invalid_client" in done.stdout
-    assert "not-the-secret" not in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    incomplete = run("demo", EV_ENERGY_CLIENT_ID="an-app")
-    assert "set EV_ENERGY_CLIENT_SECRET" in incomplete.stdout
 
 
 def test_simulator_serves_until_it_is_interrupted() -> None:

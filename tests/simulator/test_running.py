@@ -19,6 +19,7 @@ import aiohttp
 import pytest
 
 from ev_energy.cli import simulator as simulator_command
+from ev_energy.cli._terminal import painter
 from ev_energy.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ def test_colours_are_printed_on_terminals_without_no_color(
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert ("\x1b" in simulator_command.painter()("31", "text")) is coloured
+    assert ("\x1b" in painter()("31", "text")) is coloured
 
 
 async def test_log_has_sender_request_and_fault(start: Any) -> None:
