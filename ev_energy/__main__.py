@@ -30,6 +30,7 @@ COMMANDS: Final = (
     Command("demo", "show what the SDK does, with the embedded simulator or the live API"),
     Command("operations", "list the operations of the API with their methods and scopes"),
     Command("simulator", "run the embedded simulator until Ctrl-C"),
+    Command("call", "call any operation, such as evses.list", needs_extra=True),
 )
 #: The packages that the extra ``cli`` installs.
 _EXTRA: Final = ("cyclopts", "rich")

@@ -1,0 +1,74 @@
+"""The client of a command, and the end of a command whose call failed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from ev_energy import Client, ClientCredentials
+from ev_energy.cli._exit import ExitCode, UsageError, report_error
+from ev_energy.errors import CallError, EvEnergyError, SignInRequiredError, TokenError
+
+_CREDENTIALS: Final = ("EV_ENERGY_TOKEN", "EV_ENERGY_CLIENT_ID", "EV_ENERGY_CLIENT_SECRET")
+
+
+@asynccontextmanager
+async def open_client(
+    values: Mapping[str, Any], *, public: bool = False, **settings: Any
+) -> AsyncGenerator[Client]:
+    """Open a client with the options in *values* and the credentials of the environment.
+
+    A *public* operation needs no credentials.
+    """
+    user = values.get("acting_for")
+    if values.get("simulator"):
+        if "base_url" in values:
+            raise UsageError("--simulator and --base-url exclude each other")
+        from ev_energy.simulator import Simulator
+
+        async with Simulator() as simulator:
+            auth = ClientCredentials(
+                client_id=simulator.client_id, client_secret=simulator.client_secret
+            )
+            async with Client(auth, base_url=simulator.base_url, **settings) as client:
+                yield client.acting_for(user)
+        return
+    if "base_url" in values:
+        settings["base_url"] = values["base_url"]
+    if public and not any(map(os.environ.get, _CREDENTIALS)):
+        settings.setdefault("base_url", os.environ.get("EV_ENERGY_BASE_URL") or "live")
+        opened = Client(None, **settings)
+    else:
+        try:
+            opened = Client.from_env(**settings)
+        except ValueError as error:
+            raise UsageError(str(error), "--simulator needs no credentials") from None
+    async with opened as client:
+        yield client.acting_for(user)
+
+
+def run(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
+    """Run the coroutine of a command. Errors become one line on stderr and an exit status."""
+    try:
+        return asyncio.run(command)
+    except UsageError:
+        raise
+    except EvEnergyError as error:
+        report_error(f"{type(error).__name__}: {error}", _hint(error))
+        is_unknown_write = (
+            isinstance(error, CallError) and error.request.is_write and error.outcome == "unknown"
+        )
+        return ExitCode.UNKNOWN_OUTCOME if is_unknown_write else ExitCode.FAILED
+    except (TypeError, ValueError) as error:  # an argument that the method refuses
+        raise UsageError(str(error)) from None
+
+
+def _hint(error: EvEnergyError) -> str:
+    if isinstance(error, TokenError | SignInRequiredError):
+        return "check EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET, or EV_ENERGY_TOKEN"
+    if isinstance(error, CallError) and error.request.is_write and error.outcome == "unknown":
+        return "the change may or may not have been made: look before you repeat it"
+    return ""

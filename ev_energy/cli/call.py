@@ -1,0 +1,148 @@
+"""Call any operation of the API: ``call evses.list --expand model --limit 5``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ev_energy.cli import _connection, _output
+from ev_energy.cli._app import parse
+from ev_energy.cli._calls import (
+    arguments_from,
+    description,
+    find_operation,
+    method_of,
+    operation_parameters,
+)
+from ev_energy.cli._exit import ExitCode, UsageError, notice
+from ev_energy.cli._options import DEFAULT_LIMIT, Option, call_options
+from ev_energy.cli._parameters import Parameter
+from ev_energy.models._base import Model
+
+if TYPE_CHECKING:
+    from ev_energy import Client, Page, Pager
+    from ev_energy._operations import Operation
+
+#: The API's largest page.
+_MAX_PAGE: Final = 100
+
+_ANY: Final = (
+    Option(
+        "operation",
+        "OPERATION",
+        "The operation, such as evses.list. After it, --help describes its arguments.",
+        required=True,
+    ),
+)
+
+
+def run(prog: str, words: Sequence[str]) -> int:
+    """Run the command and return its exit status."""
+    if not words or words[0].startswith("-"):
+        values = parse(f"{prog} call", __doc__ or "", _ANY, words)
+        assert values is None, "an operation would be the first word"  # noqa: S101
+        return ExitCode.OK
+    operation = find_operation(words[0])
+    parameters = operation_parameters(operation)
+    options = call_options(operation, parameters)
+    values = parse(f"{prog} call {operation.call}", description(operation), options, words[1:])
+    if values is None:
+        return ExitCode.OK
+    _output.require_utf8()
+    form = _output.format_of(values)
+    if "all" in values and "limit" in values:
+        raise UsageError("--all and --limit exclude each other")
+    if values.get("limit", 1) < 1 and operation.kind == "list":
+        raise UsageError(f"--limit: {values['limit']} is less than 1")
+    return _connection.run(_call(operation, parameters, values, form))
+
+
+async def _call(
+    operation: Operation, parameters: list[Parameter], values: dict[str, Any], form: _output.Format
+) -> ExitCode:
+    ids, named = arguments_from(operation, parameters, values)
+    public = operation.scope is None
+    async with _connection.open_client(values, public=public) as client:
+        method = method_of(client, operation)
+        if operation.kind == "list":
+            if operation.paginated and "page_size" not in named and "all" not in values:
+                named["page_size"] = min(values.get("limit", DEFAULT_LIMIT), _MAX_PAGE)
+            await _print_listing(method(*ids, **named), operation, values, form)
+            return ExitCode.OK
+        if operation.method != "GET":
+            _confirm(client, operation, values)
+        result = await method(*ids, **named)
+        if operation.kind == "redirect":
+            print(result)
+        else:
+            _print_result(result, form, named.get("expand", ()))
+    return ExitCode.OK
+
+
+async def _print_listing(
+    pager: Pager[Any], operation: Operation, values: Mapping[str, Any], form: _output.Format
+) -> None:
+    if "cursor" in values:
+        pager = pager.resume(values["cursor"])
+    limit = None if "all" in values else values.get("limit", DEFAULT_LIMIT)
+    writer = _output.Writer(form, model_of(operation), values.get("expand", ()))
+    count = 0
+    async for page in pager.pages():
+        items = page.items if limit is None else page.items[: limit - count]
+        writer.add(items)
+        count += len(items)
+        if limit is not None and count >= limit:
+            more = page.next_cursor is not None
+            if more or len(items) < len(page.items):
+                writer.close()
+                _say_more(count, page, len(items))
+                return
+            break
+    writer.close()
+    if not count and form == "table":
+        notice("no items")
+
+
+def _say_more(count: int, page: Page[Any], used: int) -> None:
+    """Say that there are more items than *count*, and how to continue."""
+    notice(f"stopped after {count} items, but there are more: --all prints all of them")
+    if used == len(page.items):
+        notice(f"--cursor {page.next_cursor} continues after them")
+    else:
+        notice(f"--cursor {page.cursor} continues with the last {used} of them")
+
+
+def model_of(operation: Operation) -> type[Model] | None:
+    """Return the model of the items of a listing, or of the reply."""
+    from ev_energy import models
+
+    return getattr(models, operation.model or "", None)
+
+
+def _print_result(result: Any, form: _output.Format, expand: Sequence[str]) -> None:
+    if result is None:
+        return
+    if isinstance(result, Model) and form == "csv":
+        writer = _output.Writer(form, type(result), expand)
+        writer.add([result])
+    elif form == "csv":
+        raise UsageError("the reply has no rows, so it cannot be CSV", "use --json")
+    elif form == "table":
+        _output.print_object(result, expand)
+    else:
+        _output.print_json(result)
+
+
+def _confirm(client: Client, operation: Operation, values: Mapping[str, Any]) -> None:
+    """Ask a person at a terminal before a change, unless it is one of an embedded simulator."""
+    if "yes" in values or "simulator" in values or not sys.stdin.isatty():
+        return
+    print(
+        f"{operation.method} {operation.path} on {client.base_url.origin()}: continue? [y/N] ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise UsageError("nothing was sent", "--yes does not ask")
