@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ev_energy import models as models
     from ev_energy import webhooks as webhooks
     from ev_energy._api.capture import CapturedCall as CapturedCall
+    from ev_energy._api.estimate import Estimate as Estimate
     from ev_energy._api.paging import Pager as Pager
+    from ev_energy._api.resolve import Resolve as Resolve
+    from ev_energy._api.resolve import Resolved as Resolved
     from ev_energy._changes.log_pager import LogPager as LogPager
     from ev_energy._client import Client as Client
     from ev_energy._codec.drift import Drift as Drift
@@ -52,6 +55,7 @@ _EXPORTS = {
     "ClientCredentials": "ev_energy.auth",
     "Drift": "ev_energy._codec.drift",
     "DriftKind": "ev_energy._codec.drift",
+    "Estimate": "ev_energy._api.estimate",
     "Id": "ev_energy.models._refs",
     "Key": "ev_energy.models._refs",
     "LogPager": "ev_energy._changes.log_pager",
@@ -61,6 +65,8 @@ _EXPORTS = {
     "RateLimit": "ev_energy._messages",
     "Ref": "ev_energy.models._refs",
     "Request": "ev_energy._messages",
+    "Resolve": "ev_energy._api.resolve",
+    "Resolved": "ev_energy._api.resolve",
     "Response": "ev_energy._messages",
     "ResponseInfo": "ev_energy._messages",
     "RetryPolicy": "ev_energy._http.retry_policy",

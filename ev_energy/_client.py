@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 import attrs
 from yarl import URL
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from ev_energy._api.capture import CapturedCall
+    from ev_energy._api.estimate import Estimate
+    from ev_energy._api.resolve import Resolve, Resolved
     from ev_energy._codec.drift import DriftHook
     from ev_energy._http.retry_policy import RetryPolicy
     from ev_energy._messages import RateLimit
@@ -106,6 +108,7 @@ if TYPE_CHECKING:
     from ev_energy.resources.vehicles import Vehicles
 
 M = TypeVar("M", bound="Model")
+T = TypeVar("T")
 
 
 class Client:
@@ -444,6 +447,139 @@ class Client:
         path, model = RESOURCE_PATHS[name]
         return await self._caller.fetch(ref.url, path, cast("type[M]", getattr(models, model)))
 
+    @overload
+    def resolve(
+        self,
+        items: Iterable[Ref[M] | M | None],
+        into: None = None,
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Resolve[M]: ...
+    @overload
+    def resolve(
+        self,
+        items: Iterable[Id[Model] | None],
+        into: type[M],
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Resolve[M]: ...
+    @overload
+    def resolve(
+        self,
+        items: Iterable[Id[Model] | None],
+        into: None = None,
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Resolve[Model]: ...
+    def resolve(
+        self,
+        items: Iterable[Id[Model] | None],
+        into: type[Model] | None = None,
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Resolve[Any]:
+        """Retrieve the resources that ids, links or URLs name, in few requests.
+
+        The result has a resource, or None, for each of *items* in their order; None stands for one
+        that is gone, and for an item that is None. Each resource is requested once, however often
+        it is named; those that *items* contain already cost nothing. The listing of the family is
+        used as long as it is cheaper than single requests. In the worst case, this takes twice as
+        many requests as the better of the two.
+
+        Resources that a complete listing does not show are requested one by one, since not
+        everything that exists is listed.
+
+        Args:
+            items: Ids, links, URLs or resources, also of several classes. An item of None, such as
+                an empty link, is skipped.
+            into: The class of the resources; required for ids.
+            expand: Links to expand, as in the methods of the family. Resources that were expanded
+                already are requested again if they lack one of these.
+            resume: The ``partial`` result of an error, to continue from.
+
+        Raises:
+            ValueError: An item names no resource with an id of its own, or one of another class; or
+                a value of *expand* does not exist. Nothing is sent then.
+            ForeignOriginError: An item is a link to another server. Nothing is sent then.
+            EvEnergyError: A request failed. ``error.partial`` has what was resolved before.
+        """
+        from ev_energy._api.resolve import Resolve
+
+        link = self._caller.state.require_own_link
+        return Resolve(
+            items,
+            into,
+            expand,
+            resume,
+            family_named=lambda name: getattr(self, name),
+            require_own_link=link,
+        )
+
+    @overload
+    async def gather(
+        self,
+        calls: Iterable[Awaitable[T]] | AsyncIterable[Awaitable[T]],
+        *,
+        limit: int | None = None,
+        return_exceptions: Literal[False] = False,
+    ) -> list[T]: ...
+    @overload
+    async def gather(
+        self,
+        calls: Iterable[Awaitable[T]] | AsyncIterable[Awaitable[T]],
+        *,
+        limit: int | None = None,
+        return_exceptions: bool,
+    ) -> list[T | Exception]: ...
+    async def gather(
+        self, calls: Any, *, limit: int | None = None, return_exceptions: bool = False
+    ) -> Any:
+        """Await many calls, a few at a time, and return their results in order.
+
+        Calls are taken from *calls* when they are about to start, so a generator of 100,000 calls
+        never holds more than *limit* of them. No more than *limit* wait for the rate limit. If one
+        fails, the running ones are cancelled, the others are not started, and the error is raised.
+
+        Args:
+            calls: Awaitables such as ``client.vehicles.get(id)``: a list, a generator, or an
+                asynchronous generator.
+            limit: The number of calls that run at the same time; 16 by default.
+            return_exceptions: Whether to return errors in place of results, and to go on.
+        """
+        from ev_energy._api.gather import gather
+
+        return await gather(calls, limit, return_exceptions=return_exceptions)
+
+    def estimate(
+        self,
+        work: Any,
+        into: type[Model] | None = None,
+        *,
+        expand: Sequence[str] = (),
+        items: int | None = None,
+    ) -> Estimate:
+        """Return how many requests *work* takes, and when the allowance permits them.
+
+        Nothing is sent, and *work* is not used up.
+
+        Args:
+            work: A listing, a call, a number of requests, or what `resolve` takes: a list of ids,
+                links or resources.
+            into: The class of the resources, as in `resolve`.
+            expand: Links to expand, as in `resolve`.
+            items: The number of items of a listing, if you know it. The API does not state it.
+        """
+        from ev_energy._api.estimate import estimate, requests_of
+
+        state, options = self._caller.state, self._caller.options
+        requests = requests_of(work, items, lambda ids: self.resolve(ids, into, expand=expand))
+        reserved = options.reservation.remaining if options.reservation is not None else 0
+        return estimate(*requests, state.rate_limit, reserved, state.wall_clock())
+
     async def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
         """Exchange the authorization code in *callback* for a token, and save it in the store.
 
@@ -509,7 +645,7 @@ class Client:
         """
         preload.load()
         preload.load_models()
-        preload.load_streams()
+        preload.load_seldom_used()
         known: dict[str, Lazy[Any]] = {
             name: value for name, value in vars(Client).items() if isinstance(value, Lazy)
         }

@@ -29,6 +29,9 @@ class EvEnergyError(Exception):
     #: The id of the reply, to quote when you ask ev.energy about it; see `Response.request_id`.
     #: None if there was no reply, or if the server sent no id.
     request_id: str | None = None
+    #: What `Client.resolve` had resolved before the error: an `ev_energy.Resolved`, which
+    #: ``resolve(..., resume=error.partial)`` continues from. None for errors of other methods.
+    partial: Any = None
 
     def __init__(self, *args: object) -> None:
         super().__init__(

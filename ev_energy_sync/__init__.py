@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ev_energy import ClientCredentials as ClientCredentials
     from ev_energy import Drift as Drift
     from ev_energy import DriftKind as DriftKind
+    from ev_energy import Estimate as Estimate
     from ev_energy import Id as Id
     from ev_energy import Key as Key
     from ev_energy import MemoryBudget as MemoryBudget
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ev_energy import RateLimit as RateLimit
     from ev_energy import Ref as Ref
     from ev_energy import Request as Request
+    from ev_energy import Resolve as Resolve
+    from ev_energy import Resolved as Resolved
     from ev_energy import Response as Response
     from ev_energy import ResponseInfo as ResponseInfo
     from ev_energy import RetryPolicy as RetryPolicy

@@ -48,6 +48,12 @@ class Blocking(Generic[A]):
         return SubSessionStream(aio, self._portal)
 
 
+def work_of(work: Any) -> Any:
+    """Return the async object that *work* is the blocking twin of, or else *work* itself."""
+    is_blocking = isinstance(cast("object", work), Blocking)
+    return work._aio if is_blocking else work  # noqa: SLF001  (of this module)
+
+
 class Pager(Blocking[AsyncPager[T]]):
     """A listing. Iterate over it for all items; each page is fetched when it is needed."""
 

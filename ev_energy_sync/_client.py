@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from yarl import URL
 
@@ -14,14 +14,14 @@ from ev_energy._redaction.tracebacks import Secret
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
-from ev_energy_sync._blocking import LazyResource
+from ev_energy_sync._blocking import LazyResource, work_of
 from ev_energy_sync._families import Families
 from ev_energy_sync._loop_thread import Portal
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from ev_energy import RetryPolicy
+    from ev_energy import Estimate, Resolved, RetryPolicy
     from ev_energy._api.capture import CapturedCall
     from ev_energy._codec.drift import DriftHook
     from ev_energy._messages import RateLimit
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ev_energy.models._refs import Id, Ref
 
 M = TypeVar("M", bound="Model")
+T = TypeVar("T")
 
 
 class Client(Families):
@@ -199,6 +200,128 @@ class Client(Families):
         """
         return self._portal.call(self._aio.fetch(ref))
 
+    @overload
+    def resolve(
+        self,
+        items: Iterable[Ref[M] | M | None],
+        into: None = None,
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Resolved[M]: ...
+    @overload
+    def resolve(
+        self,
+        items: Iterable[Id[Model] | None],
+        into: type[M],
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Resolved[M]: ...
+    @overload
+    def resolve(
+        self,
+        items: Iterable[Id[Model] | None],
+        into: None = None,
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Resolved[Model]: ...
+    def resolve(
+        self,
+        items: Iterable[Id[Model] | None],
+        into: type[Model] | None = None,
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Resolved[Any]:
+        """Retrieve the resources that ids, links or URLs name, in few requests.
+
+        The result has a resource, or None, for each of *items* in their order; None stands for one
+        that is gone, and for an item that is None. Each resource is requested once, however often
+        it is named; those that *items* contain already cost nothing. The listing of the family is
+        used as long as it is cheaper than single requests. In the worst case, this takes twice as
+        many requests as the better of the two.
+
+        Resources that a complete listing does not show are requested one by one, since not
+        everything that exists is listed.
+
+        Args:
+            items: Ids, links, URLs or resources, also of several classes. An item of None, such as
+                an empty link, is skipped.
+            into: The class of the resources; required for ids.
+            expand: Links to expand, as in the methods of the family. Resources that were expanded
+                already are requested again if they lack one of these.
+            resume: The ``partial`` result of an error, to continue from.
+
+        Raises:
+            ValueError: An item names no resource with an id of its own, or one of another class; or
+                a value of *expand* does not exist. Nothing is sent then.
+            ForeignOriginError: An item is a link to another server. Nothing is sent then.
+            EvEnergyError: A request failed. ``error.partial`` has what was resolved before.
+        """
+        resolution = self._aio.resolve(items, into, expand=expand, resume=resume)
+        return self._portal.call(_result(resolution))
+
+    @overload
+    def gather(
+        self,
+        calls: Iterable[Callable[[], T]],
+        *,
+        limit: int | None = None,
+        return_exceptions: Literal[False] = False,
+    ) -> list[T]: ...
+    @overload
+    def gather(
+        self,
+        calls: Iterable[Callable[[], T]],
+        *,
+        limit: int | None = None,
+        return_exceptions: bool,
+    ) -> list[T | Exception]: ...
+    def gather(
+        self, calls: Any, *, limit: int | None = None, return_exceptions: bool = False
+    ) -> Any:
+        """Make many calls, a few at a time, and return their results in order.
+
+        Calls are taken from *calls* when they are about to start, so a generator of 100,000 calls
+        never holds more than *limit* of them. No more than *limit* wait for the rate limit. If one
+        fails, the running ones are cancelled, the others are not started, and the error is raised.
+
+        Each of the calls that run at the same time has a thread of its own.
+
+        Args:
+            calls: Functions without arguments that call this client, such as
+                ``partial(client.vehicles.get, id)``: a list or a generator.
+            limit: The number of calls that run at the same time; 16 by default.
+            return_exceptions: Whether to return errors in place of results, and to go on.
+        """
+        from ev_energy_sync._gather import gather
+
+        return gather(calls, self._portal, limit, return_exceptions=return_exceptions)
+
+    def estimate(
+        self,
+        work: Any,
+        into: type[Model] | None = None,
+        *,
+        expand: Sequence[str] = (),
+        items: int | None = None,
+    ) -> Estimate:
+        """Return how many requests *work* takes, and when the allowance permits them.
+
+        Nothing is sent, and *work* is not used up.
+
+        Args:
+            work: A listing, a function that makes one call, a number of requests, or what `resolve`
+                takes: a list of ids, links or resources.
+            into: The class of the resources, as in `resolve`.
+            expand: Links to expand, as in `resolve`.
+            items: The number of items of a listing, if you know it. The API does not state it.
+        """
+        what = 1 if callable(work) else work_of(work)
+        return self._aio.estimate(what, into, expand=expand, items=items)
+
     def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
         """Exchange the authorization code in *callback* for a token, and save it in the store.
 
@@ -298,3 +421,7 @@ class Client(Families):
         client = object.__new__(cls)
         client._aio, client._portal = async_client, portal
         return client
+
+
+async def _result(work: Awaitable[T]) -> T:
+    return await work

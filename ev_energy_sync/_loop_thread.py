@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextvars import ContextVar
 from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -34,6 +35,10 @@ _GRACE_PERIOD: Final = 0.1
 # A waiting thread polls in this interval. Windows does not interrupt the wait for a lock, and on
 # other systems a Ctrl-C that arrives just before the thread starts to wait would go unnoticed.
 _POLL_INTERVAL: Final = 0.1
+
+
+#: The groups that the calls of the current context belong to, which are cancelled together.
+call_groups: Final[ContextVar[tuple[object, ...]]] = ContextVar("call_groups", default=())
 
 
 class Portal:
@@ -64,6 +69,17 @@ class Portal:
             raise
         return loop_thread.run(coro)
 
+    def cancel_calls_of(self, group: object) -> None:
+        """Cancel the calls under way that belong to *group*."""
+        loop_thread = self._loop_thread
+        if loop_thread is not None:
+            loop_thread.cancel_calls_of(group)
+
+    def check_calling_thread(self) -> None:
+        """Raise `RuntimeError` in the loop's own thread, where no call may be made."""
+        if self._loop_thread is not None:
+            self._loop_thread.check_calling_thread()
+
     def check_open(self) -> None:
         """Raise `ClientClosedError` if the portal was stopped."""
         if self._stopped:
@@ -71,8 +87,7 @@ class Portal:
 
     def stop(self) -> None:
         """Run *on_stop*, then stop the loop and its thread. Later calls raise an error."""
-        if self._loop_thread is not None:
-            self._loop_thread.check_calling_thread()
+        self.check_calling_thread()
         with build_lock:
             self._stopped = True
             loop_thread, self._loop_thread = self._loop_thread, None
@@ -158,6 +173,13 @@ class LoopThread:
         finally:
             del call  # an error holds this frame, and with it the call, which holds the error
 
+    def cancel_calls_of(self, group: object) -> None:
+        """Cancel the calls under way that belong to *group*."""
+        for call in tuple(self._calls):
+            if group in call.groups:
+                with contextlib.suppress(ClientClosedError):
+                    self._call_soon(call.cancel)
+
     def request_stop(self) -> None:
         """Tell the loop to run *on_stop* and to stop, without waiting for that."""
         with contextlib.suppress(ClientClosedError):
@@ -229,11 +251,12 @@ class LoopThread:
 class _Call(Generic[T]):
     """One coroutine that runs on the loop while the calling thread waits for it."""
 
-    __slots__ = ("_finished", "_finished_lock", "coro", "loop", "task")
+    __slots__ = ("_finished", "_finished_lock", "coro", "groups", "loop", "task")
 
     def __init__(self, coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
         self.coro, self.loop = coro, loop
         self.task: asyncio.Task[T] | None = None
+        self.groups = call_groups.get()
         self._finished = False
         # Held until the call has finished. With a lock, the way to the loop and back takes a third
         # less time than with a threading.Event or a concurrent.futures.Future.

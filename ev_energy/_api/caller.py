@@ -36,7 +36,6 @@ from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy.errors import (
     DeadlineError,
     DecodeError,
-    ForeignOriginError,
     LimitError,
     PagingError,
 )
@@ -200,11 +199,7 @@ class ApiCaller:
     async def fetch(self, url: str, template: str, model: type[M]) -> M:
         """Return the resource that *url* names, from its canonical path *template* on this API."""
         state = self.state
-        try:
-            named = state.require_own_origin(URL(url, encoded=True))
-        except ValueError:
-            shown = state.http.redactor.redact(url)
-            raise ForeignOriginError(shown, str(state.base_url.origin())) from None
+        named = state.require_own_link(url)
         target = build_url(state.base_url, path_from_url(template, named), named.query)
         request = Request("GET", target, self.options.headers, template=template)
         out, response = await self._send(request)

@@ -125,6 +125,13 @@ class Pager(Generic[T]):
         return pager
 
 
+def page_size_of(pager: Pager[Any]) -> int | None:
+    """Return how many items the pages of a listing have; None if the server decides."""
+    fetcher = pager._fetcher  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this module
+    size = fetcher.start.query.get("page_size")
+    return None if size is None else int(size)
+
+
 class _PageIterator(AsyncIterator[Page[T]], Generic[T]):
     """An iterator over pages.
 

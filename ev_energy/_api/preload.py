@@ -46,8 +46,10 @@ _DEFERRED: Final = (
     "ev_energy.models.notifications",
 )
 
-#: What ``follow()`` of a log and ``changes()`` of sub-sessions import.
-_STREAMS: Final = (
+#: What only some methods import: ``resolve()``, ``gather()`` and ``estimate()`` of the client,
+#: ``follow()`` of a log, and ``changes()`` of sub-sessions.
+_SELDOM_USED: Final = (
+    "ev_energy._api.estimate",
     "ev_energy._changes.follow",
     "ev_energy._changes.log_state",
     "ev_energy._changes.stream",
@@ -77,10 +79,10 @@ def load(*, tls: bool = True) -> None:
             import_module("ev_energy._http.network").read_certificates()
 
 
-def load_streams() -> None:
-    """Import what streams of changes and of log entries need."""
+def load_seldom_used() -> None:
+    """Import what only some methods need."""
     with build_lock:
-        for name in _STREAMS:
+        for name in _SELDOM_USED:
             import_module(name)
 
 

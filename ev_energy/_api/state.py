@@ -117,6 +117,14 @@ class ClientState:
             )
         return url
 
+    def require_own_link(self, link: str) -> URL:
+        """Return the URL *link*, which may come from a reply, if the token may be sent there."""
+        try:
+            return self.require_own_origin(URL(link, encoded=True))
+        except ValueError:
+            shown = self.http.redactor.redact(link)
+            raise ForeignOriginError(shown, str(self.base_url.origin())) from None
+
     def acquire_for(
         self, options: CallOptions, remaining: float, on_wait: Callable[[float], None]
     ) -> Acquire:

@@ -212,6 +212,31 @@ def test_calls_of_a_preloaded_client_import_nothing(url: str) -> None:
     assert run(f"Client.preload()\n{CALLS}", url, *FAMILIES) == ""
 
 
+#: Prints what questions about many resources import.
+FLEET = """
+async def main():
+    from ev_energy.models import EVSE, Region
+    async with Client("a-token-12345", base_url=url, retries=0) as client:
+        seen = set(sys.modules)
+        names = ["one", "missing", "me"]
+        str(client.estimate(names, EVSE)), str(client.estimate(client.evses.list(), items=7))
+        evses = await client.resolve(names, EVSE, expand=["model"])
+        repr(evses), evses[0], evses.missing
+        await client.gather([client.evses.get(name) for name in names], return_exceptions=True)
+        try:
+            await client.resolve(["page", "one"], Region)
+        except Exception as error:
+            repr(error.partial)
+        print(sorted(set(sys.modules) - seen))
+
+asyncio.run(main())
+"""
+
+
+def test_questions_about_many_resources_import_nothing(url: str) -> None:
+    assert run(f"Client.preload()\n{FLEET}", url) == "[]\n"
+
+
 #: Calls a family in a fork for each name that it reads, and prints what the call imported.
 FORKS = """
 import os

@@ -408,6 +408,7 @@ def test_blocking_twin_imports_few_private_modules() -> None:
             ("ev_energy_sync._blocking", "_api", "Pager"),
             ("ev_energy_sync._client", "_api", "CapturedCall"),
             ("ev_energy_sync._client", "_codec", "DriftHook"),
+            ("ev_energy_sync._gather", "_api", "checked_limit"),
             ("ev_energy_sync._loop_thread", "_api", ""),  # imports aiohttp before the loop runs
         },
         missing="the twin does not import it any more; take it out of this test",

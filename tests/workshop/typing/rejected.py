@@ -74,6 +74,12 @@ async def results(client: Client, evse: EVSE) -> None:
     evse.user.id  # expect-error  # noqa: B018
     length: int = (await client.users.get("me")).email  # expect-error
     await client.fetch(evse)  # expect-error
+    await client.resolve([7])  # expect-error
+    await client.resolve(["evse1"], "EVSE")  # expect-error
+    client.resolve([evse]).found  # expect-error  # noqa: B018
+    await client.gather(["evse1"])  # expect-error
+    await client.gather([lambda: evse])  # expect-error
+    client.estimate(client.evses.list(), items="5000")  # expect-error
     email: str = UNSET  # expect-error
     print(length, email)
 

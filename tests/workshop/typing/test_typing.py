@@ -18,9 +18,10 @@ from tests.helpers.names import assert_no_problems, assert_same_names
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 MARK = "# expect-error"
-THEMES = ["api", "api_homes", "api_people", "api_running", "api_vehicles"]
+THEMES = ["api", "api_fleets", "api_homes", "api_people", "api_running", "api_vehicles"]
 ACCEPTED = [
     *(f"{theme}{twin}.py" for theme in THEMES for twin in ("", "_sync")),
+    "gathering.py",
     "own_store.py",
     "fastapi_app.py",
 ]

@@ -1,0 +1,81 @@
+"""The plan of `Client.resolve`: the number of requests is bounded, whatever a listing contains."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ev_energy._api.resolve_plan import PAGE_SIZE, ResolvePlan
+
+
+def requests_of(plan: ResolvePlan, pages: list[list[str]]) -> int:
+    """Carry *plan* out on a listing, and return the number of requests."""
+    count = 0
+    while plan.wants_page:
+        plan.record_page(pages[count], is_last=count + 1 == len(pages))
+        count += 1
+    return count + len(plan.missing)
+
+
+def best_in_hindsight(wanted: set[str], pages: list[list[str]]) -> int:
+    """Return the smallest number of requests for any number of pages, the listing known."""
+    missing, costs = set(wanted), [len(wanted)]
+    for number, page in enumerate(pages, 1):
+        missing -= set(page)
+        costs.append(number + len(missing))
+    return min(costs)
+
+
+#: Pages with the numbers of the wanted resources that each holds.
+PAGES = st.lists(st.integers(0, 6), min_size=1, max_size=60)
+
+
+@settings(max_examples=300)
+@given(PAGES, st.integers(0, 40))
+def test_plan_costs_at_most_twice_the_best_choice(hits: list[int], unlisted: int) -> None:
+    pages = [[f"{page}-{n}" for n in range(count)] for page, count in enumerate(hits)]
+    wanted = {id_ for page in pages for id_ in page} | {f"gone-{n}" for n in range(unlisted)}
+    plan = ResolvePlan(wanted, has_listing=True)
+    at_least, at_most = plan.at_least, plan.at_most
+    spent = requests_of(plan, pages)
+    assert spent <= 2 * best_in_hindsight(wanted, pages)
+    assert at_least <= spent <= at_most
+
+
+@given(PAGES, st.integers(0, 40), st.integers(1, 60))
+def test_bounds_hold_after_each_page(hits: list[int], unlisted: int, steps: int) -> None:
+    pages = [[f"{page}-{n}" for n in range(count)] for page, count in enumerate(hits)]
+    wanted = {id_ for page in pages for id_ in page} | {f"gone-{n}" for n in range(unlisted)}
+    plan = ResolvePlan(wanted, has_listing=True)
+    for number, page in enumerate(pages[:steps]):
+        if not plan.wants_page:
+            break
+        plan.record_page(page, is_last=number + 1 == len(pages))
+    at_least, at_most, rest = plan.at_least, plan.at_most, pages[min(steps, len(pages)) :]
+    if plan.wants_page:
+        assert at_least <= requests_of(plan, rest) <= at_most
+    else:
+        assert at_least == at_most == len(plan.missing)
+
+
+def test_whole_fleet_is_listed() -> None:
+    ids = [str(n) for n in range(5000)]
+    pages = [ids[start : start + PAGE_SIZE] for start in range(0, 5000, PAGE_SIZE)]
+    plan = ResolvePlan(ids, has_listing=True)
+    assert plan.at_least == 50
+    assert requests_of(plan, pages) == 50
+
+
+def test_single_resource_is_got_without_a_listing() -> None:
+    assert not ResolvePlan(["one"], has_listing=True).wants_page
+
+
+def test_few_resources_of_a_large_fleet_cost_less_than_its_listing() -> None:
+    ids = [str(n) for n in range(5000)]
+    pages = [ids[start : start + PAGE_SIZE] for start in range(0, 5000, PAGE_SIZE)]
+    assert requests_of(ResolvePlan(ids[::250], has_listing=True), pages) <= 30  # 20 resources
+
+
+def test_plan_without_a_listing_gets_each() -> None:
+    plan = ResolvePlan(map(str, range(300)), has_listing=False)
+    assert (plan.wants_page, plan.at_least, plan.at_most) == (False, 300, 300)

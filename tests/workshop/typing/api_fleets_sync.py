@@ -1,0 +1,56 @@
+"""Blocking user code for questions about fleets. Type checkers must accept it; it is never run."""
+
+# ruff: noqa: I001  (in the order of api_fleets.py)
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import assert_type
+
+from ev_energy_sync import Client, Estimate, Ref, Resolved, errors
+from ev_energy.models import EVSE, ChargingSubSession, Vehicle
+
+
+def resolving(client: Client, ids: list[str], subs: list[ChargingSubSession]) -> None:
+    resolved = client.resolve(ids, Vehicle, expand=["latest_status_log"])
+    assert_type(resolved, Resolved[Vehicle])
+    assert_type(resolved.found, Mapping[str, Vehicle])
+    assert_type(resolved[0], Vehicle | None)
+    assert_type(resolved[:2], Sequence[Vehicle | None])
+    for id_, vehicle in zip(ids, resolved, strict=True):
+        assert_type(vehicle, Vehicle | None)
+        print(id_, vehicle and vehicle.trim)
+    assert_type(resolved.missing, Sequence[object])
+    assert_type(resolved.requests, int)
+    assert_type(client.resolve(sub.vehicle for sub in subs), Resolved[Vehicle])
+    print(client.resolve(["https://api.ev.energy/v2/evses/evse1", *links(subs)]))
+
+
+def links(subs: list[ChargingSubSession]) -> list[Ref[EVSE] | None]:
+    return [sub.evse for sub in subs]
+
+
+def resolving_links(client: Client, links: list[Ref[EVSE]], evses: list[EVSE]) -> None:
+    assert_type(client.resolve(links), Resolved[EVSE])
+    assert_type(client.resolve(evses, expand=["model"]), Resolved[EVSE])
+    assert_type(client.resolve([*links, "evse1", None], EVSE), Resolved[EVSE])
+
+
+def resuming(client: Client, ids: list[str]) -> None:
+    try:
+        client.resolve(ids, into=Vehicle)
+    except errors.EvEnergyError as error:
+        if error.partial is not None:
+            client.resolve(ids, into=Vehicle, resume=error.partial)
+
+
+def estimating(client: Client, ids: list[str]) -> None:
+    estimate = client.estimate(client.vehicles.list(), items=5000)
+    assert_type(estimate, Estimate)
+    assert_type(estimate.requests, int)
+    assert_type(estimate.at_most, int | None)
+    assert_type(estimate.fits_now, bool)
+    assert_type(estimate.finishes_at, dt.datetime)
+    assert_type(client.estimate(ids, into=Vehicle), Estimate)
+    assert_type(client.estimate(5050).seconds, float)
