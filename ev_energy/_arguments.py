@@ -6,8 +6,6 @@ would be sent as a list of letters and the other as a list of numbers.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
@@ -63,34 +61,6 @@ def require_list(name: str, values: SequenceT) -> SequenceT:
     if isinstance(values, str) and len(values) <= _MAX_SUGGESTED_CHARS:
         raise TypeError(f"{name} must be a list: {name}=[{values!r}]")
     raise TypeError(f"{name} must be a list, not {describe_type(values)}")
-
-
-def is_async(function: object) -> bool:
-    """Return whether *function* is a coroutine function or an async generator function.
-
-    Also one that is bound, in a `functools.partial`, or the ``__call__`` of an object. A plain
-    function that returns a coroutine cannot be told before it is called.
-    """
-    while isinstance(function, functools.partial):
-        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return any(
-        inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
-        for called in (function, getattr(type(function), "__call__", None))  # noqa: B004
-    )
-
-
-def require_plain_function(name: str, function: object) -> None:
-    """Raise `TypeError` if *function* is neither None nor a function that returns at once."""
-    if function is None:
-        return
-    if not callable(function):
-        raise TypeError(f"{name} must be a function, not {describe_type(function)}")
-    if is_async(function):
-        raise TypeError(
-            f"{name} must be a plain function, not an async one: it is called on the event loop "
-            "and not awaited. A plain function can start a task with asyncio.create_task(), or "
-            "pass on what it is called with by queue.put_nowait()"
-        )
 
 
 def require_whole_number(name: str, value: object, low: int, high: int | None = None) -> int:

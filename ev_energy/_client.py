@@ -592,7 +592,9 @@ class Client:
         secret_callback = Secret(callback)
         del callback  # it contains a code, and tools print the local variables of this frame
         endpoint = state.endpoints.get("authorize")
-        await state.token_manager.sign_in(request, secret_callback, endpoint)
+        tokens = state.token_manager
+        with state.http.report_wait("sign_in()", "token", tokens.note_of_wait) as wait:
+            await tokens.sign_in(request, secret_callback, endpoint, wait)
 
     async def sign_out(self) -> None:
         """Revoke the token, and delete it from memory and from the token store.
@@ -600,7 +602,10 @@ class Client:
         With `AuthorizationCode` credentials, later calls raise `SignInRequiredError`; with
         `ClientCredentials`, they request a new token.
         """
-        await self._caller.state.token_manager.sign_out()
+        state = self._caller.state
+        tokens = state.token_manager
+        with state.http.report_wait("sign_out()", "token", tokens.note_of_wait) as wait:
+            await tokens.sign_out(wait)
 
     def reserve(self, count: int) -> ReservationContext[Self]:
         """Reserve *count* requests for ``async with client.reserve(300) as reserved:``.

@@ -8,18 +8,18 @@ person. Its ``operation`` (``GET /evses/{evse_id}``) does not: use that for coun
 
 from __future__ import annotations
 
-import inspect
-import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
-from ev_energy._arguments import require_plain_function
+from ev_energy._callbacks import require_plain_function
 from ev_energy._messages import Request, Response
 
-_log: Final = logging.getLogger("ev_energy")
+#: What a call waits for: the rate limit; the pause before another attempt; or an access token, once
+#: that has taken five seconds, for example because another process holds the lock of the store.
+WaitReason: TypeAlias = Literal["budget", "retry", "token"]
 
 
 @attrs.frozen(eq=False)
@@ -61,13 +61,16 @@ class RetryEvent:
 
 @attrs.frozen(eq=False)
 class WaitEvent:
-    """A call starts to wait before it is sent or sent again."""
+    """A call starts to wait before it is sent or sent again, or has waited for a token."""
 
     request: Request | None
-    """None for a reservation."""
+    """None for a reservation, and for signing in or out."""
     seconds: float
-    """The expected duration of the wait; in `Tracer.waited`, the actual one."""
-    reason: Literal["budget", "retry"]
+    """The expected duration of the wait; in `Tracer.waited`, the actual one.
+
+    For the reason ``"token"``, the duration so far: how long it will take is unknown.
+    """
+    reason: WaitReason
 
 
 class Tracer(Protocol):
@@ -118,18 +121,3 @@ class Hooks:
     def __attrs_post_init__(self) -> None:
         for name in ("on_request", "on_response", "on_retry", "on_wait"):
             require_plain_function(name, getattr(self, name))
-
-
-def drop_result(hook: str, result: object) -> None:
-    """Drop what the function passed as *hook* returned; log an error if it is a coroutine.
-
-    A plain function may return one by mistake, such as ``lambda event: send(event)`` with an async
-    ``send``. The call that caused the event is not to blame, so it goes on.
-    """
-    if inspect.iscoroutine(result):
-        result.close()
-        _log.error(
-            "%s returned a coroutine, which is not awaited, so its code does not run: return "
-            "nothing, and start a task with asyncio.create_task()",
-            hook,
-        )

@@ -72,9 +72,9 @@ class Tracing:
     """A `Tracer` that creates spans and records metrics. Several clients may share one.
 
     Metrics: ``http.client.request.duration`` (seconds per attempt, by operation and outcome),
-    ``ev_energy.wait.duration`` (seconds that calls waited, by reason: ``budget`` or ``retry``), and
-    ``ev_energy.allowance.remaining`` (remaining requests of the rate limit, as last stated by the
-    API).
+    ``ev_energy.wait.duration`` (seconds that calls waited, by reason: ``budget``, ``retry`` or
+    ``token``), and ``ev_energy.allowance.remaining`` (remaining requests of the rate limit, as last
+    stated by the API).
 
     Args:
         tracer_provider: The provider for spans. Default: the global one.

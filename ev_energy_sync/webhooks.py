@@ -13,7 +13,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from ev_energy._arguments import is_async
+from ev_energy._callbacks import is_async
 from ev_energy.errors import ClientClosedError, InboxUnavailableError
 from ev_energy.webhooks import (
     ChargingSubSessionCreated,

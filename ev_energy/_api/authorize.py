@@ -10,6 +10,7 @@ from ev_energy._api.options import CallOptions
 from ev_energy._api.state import ClientState
 from ev_energy._http.attempt import attempt
 from ev_energy._http.outgoing import Outcome, Outgoing
+from ev_energy._http.waits import LONG_WAIT
 from ev_energy._messages import RateLimit, Response
 from ev_energy.auth._oauth import Token
 from ev_energy.auth._token_manager import TokenManager
@@ -74,9 +75,17 @@ async def _wait_for_budget(
 
 
 async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManager) -> Token:
-    with state.http.close_scope.cancel_on_close():
+    http = state.http
+    with (
+        http.report_wait(out.request, "token", tokens.note_of_wait) as wait,
+        http.close_scope.cancel_on_close(),
+    ):
+        remaining = out.deadline - http.clock()
         try:
-            token = await tokens.get(out.deadline - state.http.clock())
+            token = await tokens.get(min(remaining, LONG_WAIT))
+            if token is None and remaining > LONG_WAIT:
+                wait.report_so_far(LONG_WAIT)
+                token = await tokens.get(remaining - LONG_WAIT)
         except EvEnergyError as error:
             error.outcome = "not_sent"  # of the call, whatever became of the token request
             raise

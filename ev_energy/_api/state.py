@@ -16,8 +16,10 @@ from ev_energy._api.settings import resolve_endpoints
 from ev_energy._codec.drift import Reporter
 from ev_energy._http.context import HttpContext
 from ev_energy._http.slash_redirects import SlashRedirects
+from ev_energy._http.waits import WaitNote
 from ev_energy._messages import RateLimit, Request
 from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.log_fields import LogFields
 from ev_energy.auth._credentials import Auth, Endpoint
 from ev_energy.budget import (
     Acquire,
@@ -139,22 +141,38 @@ class ClientState:
         )
 
     @contextmanager
-    def budget_wait(self, request: Request | None) -> Generator[Callable[[float], None]]:
+    def budget_wait(self, request: Request | str) -> Generator[Callable[[float], None]]:
         """Surround a wait for the budget: translate its failures, end it when the client closes.
 
         Yields the function that the budget calls with the expected seconds.
         """
         try:
             with (
-                self.http.report_wait(request, "budget") as on_wait,
+                self.http.report_wait(
+                    request, "budget", self._note_of_budget, self.bucket or ""
+                ) as wait,
                 self.http.close_scope.cancel_on_close(),
             ):
-                yield on_wait
+                yield wait.begin
         except WouldExceedDeadline as error:
             at = datetime.fromtimestamp(self.wall_clock() + error.wait, UTC)
-            raise BudgetExceeded(request, error.wait, at) from None
+            call = None if isinstance(request, str) else request
+            raise BudgetExceeded(call, error.wait, at) from None
         except BudgetUnavailable as error:
             raise BudgetUnavailableError(str(error)) from error
+
+    def _note_of_budget(self) -> WaitNote:
+        """Return what to log about a wait for the budget."""
+        fields: LogFields = {"bucket": self.bucket}
+        known = None if self.budget is None else self.budget.state(self.bucket or "")
+        if known is None:
+            return WaitNote("for the rate limit", "", fields)
+        others = max(known.waiting - 1, 0)
+        fields |= {"limit": known.limit, "remaining": known.remaining, "waiting": others}
+        detail = f"{known.remaining} of {known.limit} requests left"
+        if others:
+            detail += f", {others} other calls wait" if others > 1 else ", 1 other call waits"
+        return WaitNote("for the rate limit", detail, fields)
 
     async def reserve(self, options: CallOptions, count: int) -> Reservation:
         """Reserve *count* requests."""
@@ -164,7 +182,7 @@ class ClientState:
             raise ClientClosedError
         reservation: Reservation | None = None
         try:
-            with self.budget_wait(None) as on_wait:
+            with self.budget_wait("reserve()") as on_wait:
                 acquire = self.acquire_for(options, options.deadline, on_wait)
                 reservation = await self.budget.reserve(acquire, count)
         except BaseException:

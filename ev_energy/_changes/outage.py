@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import (
     BudgetExceeded,
     BudgetUnavailableError,
@@ -44,7 +45,15 @@ class Outage:
         self.error = error
         seconds = min(_FIRST_PAUSE * 2 ** min(self._failures, _MAX_DOUBLINGS), _LONGEST_PAUSE)
         self._failures += 1
-        _log.warning("%s tries again in %g s: %s", self._stream, seconds, error)
+        _log.warning(
+            "%s tries again in %g s: %s",
+            self._stream,
+            seconds,
+            error,
+            extra=log_fields(
+                "stream_retry", stream=self._stream, wait=seconds, error=type(error).__name__
+            ),
+        )
         await self._pause(seconds)
 
     def end(self) -> None:

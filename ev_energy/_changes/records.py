@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from ev_energy._changes.batch import Change, Created, Ended, Gone, Updated, Via, id_of
 from ev_energy._changes.state import Bucket, Remembered, SubSessionState, hour_of
 from ev_energy._redaction.scrub import printable
+from ev_energy._runtime.log_fields import log_fields
 
 if TYPE_CHECKING:
     from ev_energy.models.charging import ChargingSubSession
@@ -85,7 +86,11 @@ class Records:
         try:
             return self.take(item, via)
         except Exception as error:  # noqa: BLE001  (it is logged, and shown by `status`)
-            _log.exception("the sub-session %s cannot be compared", printable(str(item.id)))
+            _log.exception(
+                "the sub-session %s cannot be compared",
+                printable(str(item.id)),
+                extra=log_fields("sub_session_skipped"),
+            )
             self.note_gap(f"a sub-session was left out, since it cannot be compared: {error}")
             return []
 

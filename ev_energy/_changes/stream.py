@@ -27,6 +27,7 @@ from ev_energy._changes.state import SubSessionState
 from ev_energy._changes.status import StreamStatus
 from ev_energy._changes.stores import revision_of
 from ev_energy._changes.times import checked_duration, checked_since, warn_if_ahead
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import (
     EventQueueError,
     UncommittedBatchError,
@@ -317,7 +318,11 @@ class SubSessionStream(AsyncIterator[Change]):
         try:
             events = await inbox.take()
         except EventQueueError as error:  # webhooks only make the stream faster
-            _log.warning("the stream of sub-sessions continues without its inbox: %s", error)
+            _log.warning(
+                "the stream of sub-sessions continues without its inbox: %s",
+                error,
+                extra=log_fields("stream_without_inbox", error=type(error).__name__),
+            )
             return
         for event in events:
             if (session := _session_of(checked_event(event))) is not None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ev_energy._arguments import describe_type
 from ev_energy._codec.text import timestamp
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import StateError
 
 _log: Final = logging.getLogger("ev_energy")
@@ -49,6 +50,7 @@ def warn_if_ahead(stream: str, since: datetime, now: datetime) -> None:
             stream,
             f"{since:%Y-%m-%d %H:%M:%S} UTC",
             f"{now:%Y-%m-%d %H:%M:%S} UTC",
+            extra=log_fields("stream_ahead", stream=stream),
         )
 
 

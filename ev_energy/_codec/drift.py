@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from ev_energy._arguments import require_plain_function
+from ev_energy._callbacks import drop_result, require_plain_function
 from ev_energy._redaction.scrub import printable
-from ev_energy.hooks import drop_result
+from ev_energy._runtime.log_fields import log_fields
 
 _log: Final = logging.getLogger("ev_energy.drift")
 #: Characters of a name that are redacted before it is shortened, and that are shown.
@@ -53,11 +53,14 @@ class Drift:
 
     def shown(self, redact: Callable[[str], str]) -> str:
         """Return one short line about it; *redact* is applied to names that the server chose."""
-        member, path = (
-            printable(redact(text[:_MAX_NAME]), _MAX_SHOWN) for text in (self.member, self.path)
-        )
+        member, path = (shown_name(text, redact) for text in (self.member, self.path))
         name = f"{self.model}.{member}" if member else self.model
         return f"{self.kind.value} {name} at {path}"
+
+
+def shown_name(text: str, redact: Callable[[str], str]) -> str:
+    """Return a name that the server chose as logs and errors show it."""
+    return printable(redact(text[:_MAX_NAME]), _MAX_SHOWN)
 
 
 DriftHook: TypeAlias = Callable[[Drift], None]
@@ -102,7 +105,16 @@ class Reporter:
         if not self._is_new(drift.model, drift.member, drift.kind):
             return
         self._reported.add((drift.model, _stored_name(drift.member), drift.kind))
-        _log.warning("the API and this SDK differ: %s", drift.shown(self.redact))
+        _log.warning(
+            "the API and this SDK differ: %s",
+            drift.shown(self.redact),
+            extra=log_fields(
+                "drift",
+                model=drift.model,
+                member=shown_name(drift.member, self.redact) or None,
+                kind=drift.kind.value,
+            ),
+        )
         if self.hook is not None:
             result: object = self.hook(drift)
             drop_result("on_drift", result)

@@ -12,13 +12,15 @@ from typing import Final
 
 from msgspec.structs import force_setattr, replace
 
+from ev_energy._callbacks import drop_result
 from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
 from ev_energy._messages import ConnectionFault, LimitFault, Response
 from ev_energy._redaction.show import redact_headers, redact_query
 from ev_energy._redaction.tracebacks import trim_traceback
+from ev_energy._runtime.log_fields import LogFields, log_fields
 from ev_energy.errors import DeadlineError, LimitError
-from ev_energy.hooks import RequestEvent, ResponseEvent, drop_result
+from ev_energy.hooks import RequestEvent, ResponseEvent
 
 _log: Final = logging.getLogger("ev_energy")
 
@@ -115,7 +117,13 @@ def _report_exception(
         event = ResponseEvent(out.request, out.number, seconds, None, error)
         drop_result("on_response", http.hooks.on_response(event))
     except Exception:  # noqa: BLE001  (raised from here, it would replace a cancellation)
-        _log.exception("%s: on_response raised while a call was failing", out.request.label)
+        _log.exception(
+            "%s: on_response raised while a call was failing",
+            out.request.label,
+            extra=log_fields(
+                "callback_failed", operation=out.request.operation, callback="on_response"
+            ),
+        )
 
 
 def _log_attempt(
@@ -126,7 +134,23 @@ def _log_attempt(
     query = redact_query(request.url) if request.template else ""
     target = f"{request.label}{f'?{query}' if query else ''}"
     result = http.redactor.redact(_describe(outcome))
-    _log.debug("%s: attempt %d: %s in %.3f s", target, out.number, result, seconds)
+    fields: LogFields = {
+        "operation": request.operation,
+        "attempt": out.number,
+        "elapsed": round(seconds, 6),
+    }
+    if isinstance(outcome, Response):
+        fields["status"] = outcome.status
+    else:
+        fields["error"] = type(outcome.__cause__ or outcome).__name__
+    _log.debug(
+        "%s: attempt %d: %s in %.3f s",
+        target,
+        out.number,
+        result,
+        seconds,
+        extra=log_fields("attempt", fields),
+    )
 
 
 def _describe(outcome: Response | BaseException) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 
 from ev_energy._http.close_scope import CloseScope
+from ev_energy._http.waits import Wait, WaitLog, WaitNote
 from ev_energy._messages import Request, Response, Transport
 from ev_energy._redaction.redactor import Redactor
 from ev_energy._runtime.clocks import REAL
-from ev_energy.hooks import Hooks, WaitEvent, drop_result
+from ev_energy.hooks import Hooks, WaitEvent, WaitReason
 
 _NO_SPAN: Final = nullcontext()
 
@@ -28,6 +29,7 @@ class HttpContext:
     clock: Callable[[], float] = REAL.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     close_scope: CloseScope = attrs.field(factory=CloseScope)
+    wait_log: WaitLog = attrs.field(factory=WaitLog)
 
     def redact(self, response: Response) -> Response:
         """Return *response* without the client's secrets, in case the server repeated one."""
@@ -45,24 +47,23 @@ class HttpContext:
 
     @contextmanager
     def report_wait(
-        self, request: Request | None, reason: Literal["budget", "retry"]
-    ) -> Generator[Callable[[float], None]]:
-        """Report a wait to hooks and tracer.
+        self,
+        request: Request | str,
+        reason: WaitReason,
+        describe: Callable[[], WaitNote],
+        bucket: str = "",
+    ) -> Generator[Wait]:
+        """Report a wait to hooks, tracer and log, once `Wait.begin` is called.
 
-        Yields a function to call with the expected seconds once the wait begins; without that call,
-        nothing is reported.
+        *request* may be the name of something that waits and is no request. Waits of different
+        *bucket* are logged apart; *describe* is called if the wait is logged.
         """
-        hooks, started = self.hooks, None
-
-        def on_wait(seconds: float) -> None:
-            nonlocal started
-            if started is None:
-                started = self.clock()
-            if hooks.on_wait is not None:
-                drop_result("on_wait", hooks.on_wait(WaitEvent(request, seconds, reason)))
-
+        event = WaitEvent(None if isinstance(request, str) else request, 0.0, reason)
+        operation = request if isinstance(request, str) else request.operation
+        wait = Wait(
+            self.hooks, self.clock, self.wait_log, event, operation, (reason, bucket), describe
+        )
         try:
-            yield on_wait
+            yield wait
         finally:
-            if started is not None and hooks.tracer is not None:
-                hooks.tracer.waited(WaitEvent(request, self.clock() - started, reason))
+            wait.end()

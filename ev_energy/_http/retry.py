@@ -8,17 +8,20 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
+from ev_energy._callbacks import drop_result
 from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
 from ev_energy._http.retry_policy import pause_before_retry
+from ev_energy._http.waits import WaitNote
 from ev_energy._messages import Response
+from ev_energy._runtime.log_fields import LogFields, log_fields
 from ev_energy.errors import (
     ClientClosedError,
     NotSentError,
     TransportError,
     UnconfirmedWriteError,
 )
-from ev_energy.hooks import RetryEvent, drop_result
+from ev_energy.hooks import RetryEvent
 
 _log: Final = logging.getLogger("ev_energy")
 
@@ -59,16 +62,33 @@ async def retry(http: HttpContext, out: Outgoing, send_once: SendOnce) -> Respon
 
 async def _pause(http: HttpContext, out: Outgoing, outcome: Outcome, seconds: float) -> None:
     """Report the retry, and wait before it."""
-    _log.debug("%s: trying again in %.2f s", out.request.label, seconds)
+    status, fault = (outcome.status, None) if isinstance(outcome, Response) else (None, outcome)
+    fields: LogFields = {
+        "operation": out.request.operation,
+        "attempt": out.number,
+        "status": status,
+        "error": None if fault is None else type(fault.__cause__ or fault).__name__,
+    }
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug(
+            "%s: trying again in %.2f s",
+            out.request.label,
+            seconds,
+            extra=log_fields("retry", fields, wait=seconds),
+        )
     if http.hooks.on_retry is not None:
-        status, fault = (outcome.status, None) if isinstance(outcome, Response) else (None, outcome)
         event = RetryEvent(out.request, out.number, seconds, status, fault)
         drop_result("on_retry", http.hooks.on_retry(event))
     if seconds <= 0:
         await http.pause(seconds)
         return
-    with http.report_wait(out.request, "retry") as on_wait:
-        on_wait(seconds)
+
+    def note() -> WaitNote:
+        cause = f"was answered with {status}" if fault is None else f"failed: {fields['error']}"
+        return WaitNote(f"before attempt {out.number + 1}", f"the last one {cause}", fields)
+
+    with http.report_wait(out.request, "retry", note) as wait:
+        wait.begin(seconds)
         await http.pause(seconds)
 
 

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, cast
 
 from ev_energy._redaction.tracebacks import with_trimmed_traceback
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy._runtime.private_file import PrivateFile
 from ev_energy.auth._oauth import Token
 from ev_energy.errors import TokenStoreError
@@ -81,6 +82,7 @@ class FileStore:
                 "on it, and revoke the tokens if another user may have read them",
                 self._file.path,
                 content.mode,
+                extra=log_fields("token_store_exposed"),
             )
         return self._parse(content.body) if content.body else {}
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ev_energy._redaction.tracebacks import with_trimmed_traceback
 from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.auth._oauth import Token
 from ev_energy.budget._redis.connection import Connection, RedisClient, RedisUnavailable
 from ev_energy.budget._redis.script import Script
@@ -144,7 +145,8 @@ class RedisTokenStore(RedisStore):
             saving = connection.run(_SAVE, 2, name, f"{name}:lock", holder, text, expiry)
             if not await self._run("save", saving):
                 _log.warning(
-                    "the lock of a token was lost; a newer token of another process is kept"
+                    "the lock of a token was lost; a newer token of another process is kept",
+                    extra=log_fields("token_lock_lost"),
                 )
         elif token is None:
             await self._run("save", connection.command("DEL", name))
@@ -192,6 +194,7 @@ class RedisTokenStore(RedisStore):
                 "the lock of a token was not released (%s); it expires in %g s",
                 error,
                 self._lock_seconds,
+                extra=log_fields("token_lock_not_released", error=type(error).__name__),
             )
 
     async def _extend(

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import attrs
 from yarl import URL
 
+from ev_energy._http.waits import LONG_WAIT, Wait, WaitNote
 from ev_energy._messages import Response
 from ev_energy._redaction.redactor import Redactor
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
+from ev_energy._runtime.log_fields import LogFields, log_fields
 from ev_energy.auth._credentials import (
     Auth,
     AuthorizationCode,
@@ -80,6 +82,8 @@ class TokenManager:
         self._renewal: asyncio.Task[Token] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._uninterruptible_tasks = 0
+        self._waits_for = ""
+        """What the current task waits for, for the log."""
         self._unsaved: tuple[Token | None, Token] | None = None
         """What the store held, and the token that could not be saved in its place."""
         if isinstance(auth, StaticToken):
@@ -126,6 +130,11 @@ class TokenManager:
         finally:
             del renewal  # else its exception would refer to itself, by the frame of its traceback
 
+    def note_of_wait(self) -> WaitNote:
+        """Return what to log about a wait for a token."""
+        fields: LogFields = {"bucket": self._auth.bucket}
+        return WaitNote("for an access token", self._waits_for, fields)
+
     def invalidate(self, token: Token) -> bool:
         """Drop *token*, which the API rejected; return whether another one can be requested."""
         if isinstance(self._auth, StaticToken):
@@ -152,6 +161,7 @@ class TokenManager:
         request: AuthorizationRequest,
         callback: Secret[str | URL],
         endpoint: URL | None,
+        wait: Wait,
     ) -> None:
         """Exchange the authorization code in *callback* for a token and save it.
 
@@ -166,16 +176,16 @@ class TokenManager:
         with trim_traceback():
             token_request = auth.code_request(request, callback.value)
         task = self._start(self._exchange_code(auth, token_request))
-        await _wait_for(task)
+        await _wait_and_report(task, wait)
         _result(task)
 
-    async def sign_out(self) -> None:
+    async def sign_out(self, wait: Wait) -> None:
         """Revoke the token, and delete it here and in the store."""
         auth = self._oauth_credentials(
             "a client with a StaticToken cannot sign out: revoke the token where it was issued"
         )
         task = self._start(self._revoke(auth))
-        await _wait_for(task)
+        await _wait_and_report(task, wait)
         _result(task)
 
     async def close(self) -> None:
@@ -198,7 +208,11 @@ class TokenManager:
             if not await _wait_for(saving, _CLOSE_TIMEOUT):
                 saving.cancel()
             elif error := saving.exception():
-                _log.error("a new token is lost: it could not be saved: %s", printable(error))
+                _log.error(
+                    "a new token is lost: it could not be saved: %s",
+                    printable(error),
+                    extra=log_fields("token_lost", error=type(error).__name__, bucket=auth.bucket),
+                )
 
     def _oauth_credentials(self, error: str) -> OAuthCredentials:
         """Return the credentials; `TypeError` with the text *error* if they are a static token."""
@@ -257,7 +271,8 @@ class TokenManager:
             stored = await self._load(auth)
             if stored is not None:
                 request = auth.revocation_request(stored)
-                reply = await self._post("revoke", request)
+                with self._waiting_for("the revocation endpoint has not replied yet"):
+                    reply = await self._post("revoke", request)
                 with trim_traceback():
                     parse_revocation_response(reply.status, reply.body, request.secrets)
                 self._unsaved = None
@@ -279,6 +294,9 @@ class TokenManager:
                 _log.error(
                     "cannot save a new token; it is kept in memory until it can be saved: %s",
                     printable(error),
+                    extra=log_fields(
+                        "token_not_saved", error=type(error).__name__, bucket=auth.bucket
+                    ),
                 )
             else:
                 self._unsaved = None
@@ -287,7 +305,8 @@ class TokenManager:
     async def _request(self, request: TokenRequest, stored: Token | None) -> Token:
         """Post *request*, and cache its token at once so that this process can use it."""
         requested_at = self._now()
-        reply = await self._post("token", request)
+        with self._waiting_for("the token endpoint has not replied yet"):
+            reply = await self._post("token", request)
         with trim_traceback():
             token = parse_token_response(reply.status, reply.body, requested_at, request.secrets)
         if token.refresh_token is None and stored is not None:  # not rotated (RFC 6749 §6)
@@ -319,8 +338,10 @@ class TokenManager:
         async with AsyncExitStack() as stack:
             timeout = asyncio.timeout(_LOCK_TIMEOUT)
             try:
-                async with timeout:
-                    await stack.enter_async_context(auth.store.lock(self._key))
+                taken = f"the lock of the {type(auth.store).__name__} is taken"
+                with self._waiting_for(taken):
+                    async with timeout:
+                        await stack.enter_async_context(auth.store.lock(self._key))
             except TimeoutError as error:
                 if not timeout.expired():
                     raise
@@ -329,6 +350,15 @@ class TokenManager:
                     "for a process that holds it and is suspended or hangs"
                 ) from error
             yield
+
+    @contextmanager
+    def _waiting_for(self, reason: str) -> Generator[None]:
+        """Note what the task waits for inside the ``with`` statement."""
+        before, self._waits_for = self._waits_for, reason
+        try:
+            yield
+        finally:
+            self._waits_for = before
 
     @contextmanager
     def _uninterruptible(self, auth: OAuthCredentials) -> Generator[None]:
@@ -365,6 +395,13 @@ async def _wait_for(task: asyncio.Task[Any], max_wait: float | None = None) -> b
     """Return whether *task* ends within *max_wait* seconds. It is never cancelled."""
     done, _ = await asyncio.wait([task], timeout=max_wait)
     return bool(done)
+
+
+async def _wait_and_report(task: asyncio.Task[Any], wait: Wait) -> None:
+    """Wait for *task*, and report the wait if it is long."""
+    if not await _wait_for(task, LONG_WAIT):
+        wait.report_so_far(LONG_WAIT)
+        await _wait_for(task)
 
 
 def _result(task: asyncio.Task[T]) -> T:

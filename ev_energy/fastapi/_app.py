@@ -22,6 +22,7 @@ from ev_energy._client import Client
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.in_thread import in_thread
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy._unset import Unset
 from ev_energy.auth import Auth, AuthorizationCode
 from ev_energy.errors import ClientClosedError, SignInRequiredError, TokenStoreError
@@ -301,7 +302,11 @@ class EvEnergy:
         try:
             stored = await sign_in.store.load(sign_in.key(str(self.client.base_url.origin())))
         except TokenStoreError as error:  # the client may hold a token that is still valid
-            _log.warning("a token was not compared with the token store: %s", error)
+            _log.warning(
+                "a token was not compared with the token store: %s",
+                error,
+                extra=log_fields("token_not_compared", error=type(error).__name__),
+            )
             return
         user.is_known = stored is not None
         tokens = user.client._caller.state.token_manager  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

@@ -23,6 +23,7 @@ from ev_energy._client import Client
 from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import EvEnergyError, TokenStoreError
 from ev_energy.fastapi import _onboarding_notices as notices
 from ev_energy.fastapi._app import EvEnergy, NotSignedInError
@@ -356,7 +357,13 @@ class _OnboardingRoutes:
     def _fail(self, request: Request, error: EvEnergyError, links: Mapping[str, str]) -> Response:
         problem = Problem.of(error)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.warning("connecting a device is interrupted: %s", printable(error))
+            _log.warning(
+                "connecting a device is interrupted: %s",
+                printable(error),
+                extra=log_fields(
+                    "connecting_interrupted", status=problem.status, error=type(error).__name__
+                ),
+            )
         return reply_with(request, problem, links)
 
     def _links(self, attempt: str, query: str = "") -> dict[str, str]:

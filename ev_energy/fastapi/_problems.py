@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from ev_energy import errors
 from ev_energy._redaction.scrub import printable
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import EvEnergyError
 
 _log: Final = logging.getLogger("ev_energy.fastapi")
@@ -144,13 +145,16 @@ def _problem_of(error: Exception) -> Problem | None:
 
 
 def _log_error(error: Exception, problem: Problem) -> None:
+    fields = log_fields("request_failed", status=problem.status, error=type(error).__name__)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("a request failed", exc_info=error)
+        _log.error("a request failed", exc_info=error, extra=fields)
     elif problem.status > HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.warning("a request was answered with %s: %s", problem.status, error)
+        _log.warning("a request was answered with %s: %s", problem.status, error, extra=fields)
     elif not isinstance(error, EvEnergyError):  # the application may have chosen the value
         message = printable(str(error), _MAX_MESSAGE)
-        _log.warning("an operation refused an argument, answered with 400: %s", message)
+        _log.warning(
+            "an operation refused an argument, answered with 400: %s", message, extra=fields
+        )
 
 
 def _is_argument_error(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from ev_energy._redaction.scrub import printable
 from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.auth import AuthorizationCode, AuthorizationRequest
 from ev_energy.errors import (
     AuthorizationError,
@@ -296,7 +297,8 @@ class _SignInRoutes:
         if self.credentials.redirect_uri.startswith("https:") and not is_secure(request):
             _log.warning(
                 "the callback of a sign-in came over http, but redirect_uri is https: have uvicorn "
-                "trust the proxy (--forwarded-allow-ips), so that cookies are sent over https only"
+                "trust the proxy (--forwarded-allow-ips), so that cookies are sent over https only",
+                extra=log_fields("sign_in_insecure"),
             )
         try:
             pending = await self._pop(request)
@@ -367,7 +369,13 @@ class _SignInRoutes:
             case _:  # it was started with other settings of the application
                 problem = _UNKNOWN
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, ValueError):
-            _log.warning("a user was not signed in: %s", printable(error))
+            _log.warning(
+                "a user was not signed in: %s",
+                printable(error),
+                extra=log_fields(
+                    "sign_in_failed", status=problem.status, error=type(error).__name__
+                ),
+            )
         return self._reply(request, problem, pending)
 
     def _reply(self, request: Request, problem: Problem, pending: _Pending | None) -> Response:
@@ -404,5 +412,10 @@ class _SignInRoutes:
             problem, reason = Problem.of(error), printable(error)
         else:
             return None
-        _log.warning("the token of %r is not revoked: %s", account, reason)
+        _log.warning(
+            "the token of %r is not revoked: %s",
+            account,
+            reason,
+            extra=log_fields("token_not_revoked", status=problem.status),
+        )
         return problem

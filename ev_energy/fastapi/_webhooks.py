@@ -18,6 +18,7 @@ from starlette.responses import Response
 from ev_energy._arguments import describe_type
 from ev_energy._changes.queues import EventQueue
 from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import EventQueueError, InboxUnavailableError
 from ev_energy.models._json import MAX_DOCUMENT_BYTES
 from ev_energy.webhooks import Delivery, Inbox, Webhook, WebhookReceiver, WebhookResponse
@@ -108,6 +109,7 @@ class WebhookRouter(APIRouter):
                 "the body of a webhook did not arrive within %g s: if this happens to all, look "
                 "for a middleware that reads the body and does not pass it on",
                 self._timeout,
+                extra=log_fields("webhook_body_timeout", wait=self._timeout),
             )
             return Response(status_code=HTTPStatus.REQUEST_TIMEOUT, headers=_CLOSE)
         except ClientDisconnect:
@@ -123,7 +125,8 @@ class WebhookRouter(APIRouter):
             _log.warning(
                 "the lifespan of the webhook router does not run, so that handlers are lost when "
                 "the application stops: servers run that of the outermost application only, so "
-                "include the router there, and in tests use `with TestClient(app)`"
+                "include the router there, and in tests use `with TestClient(app)`",
+                extra=log_fields("webhook_lifespan_missing"),
             )
 
     async def _handle(self, body: bytes, headers: Headers, received: float) -> WebhookResponse:
@@ -137,7 +140,10 @@ class WebhookRouter(APIRouter):
         await asyncio.wait({task}, timeout=max(remaining, 0.0))
         if not task.done():
             self._late += 1
-            _log.warning("a webhook is answered with 503: its handler needs too long")
+            _log.warning(
+                "a webhook is answered with 503: its handler needs too long",
+                extra=log_fields("handler_slow", status=HTTPStatus.SERVICE_UNAVAILABLE.value),
+            )
             return _unavailable("the handler has not finished yet")
         if task.cancelled():
             return _unavailable("the handler was cancelled")
@@ -146,7 +152,11 @@ class WebhookRouter(APIRouter):
     def _forget(self, task: asyncio.Task[WebhookResponse]) -> None:
         del self._running[task]
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("receiving a webhook failed", exc_info=error)
+            _log.error(
+                "receiving a webhook failed",
+                exc_info=error,
+                extra=log_fields("webhook_failed", error=type(error).__name__),
+            )
 
     @asynccontextmanager
     async def _lifespan(self, app: object) -> AsyncGenerator[None]:  # noqa: ARG002
@@ -225,7 +235,11 @@ def _queueing(webhook: Webhook, queue: EventQueue | DeliveryStore) -> _Receive:
         try:
             await store(delivery)
         except (EventQueueError, InboxUnavailableError) as error:
-            _log.warning("a webhook was not queued: %s", error)
+            _log.warning(
+                "a webhook was not queued: %s",
+                error,
+                extra=log_fields("webhook_not_queued", error=type(error).__name__),
+            )
             return _unavailable("the queue is unreachable")
         except Exception as error:  # noqa: BLE001  (it is logged, and the sender repeats)
             return response_to_error(error, delivery)

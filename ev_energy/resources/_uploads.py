@@ -20,6 +20,7 @@ from yarl import URL
 
 from ev_energy._api.options import CallOptions
 from ev_energy._arguments import describe_type
+from ev_energy._callbacks import drop_result
 from ev_energy._http.attempt import attempt
 from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
@@ -29,7 +30,6 @@ from ev_energy._redaction.scrub import MASK, encodings
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.in_thread import in_thread
 from ev_energy.errors import DeadlineError
-from ev_energy.hooks import drop_result
 from ev_energy.models._json import is_confirmation
 
 _CHUNK_SIZE: Final = 256 * 1024

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from ev_energy._arguments import (
-    describe_type,
-    require_plain_function,
-    require_seconds,
-    require_text,
-)
+from ev_energy._arguments import describe_type, require_seconds, require_text
+from ev_energy._callbacks import require_plain_function
 from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret

@@ -22,6 +22,7 @@ from typing import Any, Final, Literal, Protocol, Self, TypeAlias, cast
 from ev_energy._arguments import describe_type
 from ev_energy._redaction.scrub import printable
 from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import InboxUnavailableError
 
 #: What became of a delivery: its handler ran and succeeded, it had been handled before, or another
@@ -206,6 +207,11 @@ class Lease:
                 printable(self._delivery_id),
                 error,
                 self._seconds,
+                extra=log_fields(
+                    "lease_not_released",
+                    delivery=printable(self._delivery_id),
+                    error=type(error).__name__,
+                ),
             )
 
     async def _renew(self, expiry: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from ev_energy._redaction.scrub import printable
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import InboxUnavailableError, UnreadableEventError, WebhookError
 from ev_energy.webhooks._inbox import Inbox, InboxOutcome
 from ev_energy.webhooks._router import EventRouter
@@ -96,13 +97,23 @@ def verified(webhook: Webhook, body: Body, headers: Headers) -> Delivery | Webho
         return webhook.receive(body, headers)
     except UnreadableEventError as error:
         if error.is_deviation:
-            _log.error("an event deviates from its model: %s", error)
+            _log.error(
+                "an event deviates from its model: %s", error, extra=log_fields("delivery_deviates")
+            )
             reason = "the event deviates from its model"
             return WebhookResponse(HTTPStatus.INTERNAL_SERVER_ERROR, reason=reason)
-        _log.warning("a signed delivery is not a valid event: %s", error)
+        _log.warning(
+            "a signed delivery is not a valid event: %s",
+            error,
+            extra=log_fields("delivery_unreadable"),
+        )
         return WebhookResponse(HTTPStatus.BAD_REQUEST, dict(_ABORT), "not a valid event")
     except WebhookError as error:
-        _log.warning("a delivery was refused: %s", error)
+        _log.warning(
+            "a delivery was refused: %s",
+            error,
+            extra=log_fields("delivery_refused", error=type(error).__name__),
+        )
         return WebhookResponse(HTTPStatus.BAD_REQUEST, reason=str(error))
 
 
@@ -116,10 +127,18 @@ def response_to_outcome(outcome: InboxOutcome) -> WebhookResponse:
 def response_to_error(error: Exception, delivery: Delivery) -> WebhookResponse:
     """Log an error of a handler or an inbox, and return the answer to its delivery."""
     if isinstance(error, InboxUnavailableError):
-        _log.warning("the inbox is unreachable: %s", error)
+        _log.warning("the inbox is unreachable: %s", error, extra=log_fields("inbox_unreachable"))
         return _unavailable("the inbox is unreachable")
     event_type, delivery_id = printable(str(delivery.event.type)), printable(delivery.id)
-    _log.error("the handler of %s %s failed", event_type, delivery_id, exc_info=error)
+    _log.error(
+        "the handler of %s %s failed",
+        event_type,
+        delivery_id,
+        exc_info=error,
+        extra=log_fields(
+            "handler_failed", type=event_type, delivery=delivery_id, error=type(error).__name__
+        ),
+    )
     return WebhookResponse(HTTPStatus.INTERNAL_SERVER_ERROR, reason="the handler failed")
 
 

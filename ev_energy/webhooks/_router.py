@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Self, TypeVar, get_args
 
-from ev_energy._arguments import is_async
+from ev_energy._callbacks import is_async
 from ev_energy.webhooks._events import Event
 from ev_energy.webhooks._signature import Delivery
 

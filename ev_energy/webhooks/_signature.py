@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 import attrs
 
-from ev_energy._arguments import require_plain_function
+from ev_energy._callbacks import require_plain_function
 from ev_energy._redaction.tracebacks import Secret, hide_init_arguments
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import DeliveryTimestampError, SignatureError

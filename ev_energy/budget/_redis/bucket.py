@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from bisect import insort
 from collections.abc import Callable
 from typing import Final
@@ -28,8 +27,6 @@ from ev_energy.budget._redis.script import (
     encode,
 )
 from ev_energy.budget._window import DEFAULT_LIMIT
-
-_log: Final = logging.getLogger("ev_energy")
 
 #: Waiters that one call of the script acquires capacity for at most.
 _BATCH_SIZE: Final = 64
@@ -300,7 +297,7 @@ class RedisBucket:
     ) -> ScriptReply:
         reply = await self._send(updates, waiters)
         while reply.lost:
-            _log.warning("Redis lost the record of requests; reporting those of this process")
+            self._connection.lost_data()
             updates.add(self._counted.report())
             reply = await self._send(updates, waiters, report_to=reply.epoch)
         self._epoch, self.last_reply_at = reply.epoch, REAL.monotonic()

@@ -30,6 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ev_energy._redaction.scrub import printable
 from ev_energy._runtime.clocks import REAL
+from ev_energy._runtime.log_fields import log_fields
 from ev_energy.budget._redis.script import Script
 
 _log: Final = logging.getLogger("ev_energy")
@@ -141,7 +142,11 @@ class Connection:
                 # attempt would only double the time until callers learn about it.
                 if not (may_be_stale or error.has_replied):
                     raise
-                _log.debug("Redis: trying again over a new connection: %s", error)
+                _log.debug(
+                    "Redis: trying again over a new connection: %s",
+                    error,
+                    extra=log_fields("redis_retry"),
+                )
             try:
                 return await self._attempt(args)
             except _BadConnection:
@@ -219,7 +224,12 @@ class Connection:
     def failed(self, error: RedisUnavailable, policy: str) -> None:
         """Note that Redis did not reply. Log the beginning of an outage, with the *policy*."""
         if not self.outage:
-            _log.warning("Redis, which keeps the budget, is unavailable (%s): %s", error, policy)
+            _log.warning(
+                "Redis, which keeps the budget, is unavailable (%s): %s",
+                error,
+                policy,
+                extra=log_fields("redis_down"),
+            )
             self._backoff = _INITIAL_BACKOFF
         else:
             self._backoff = min(2 * self._backoff, self._max_backoff)
@@ -232,7 +242,16 @@ class Connection:
         """Note that Redis replied. Log the end of an outage."""
         if self.outage:
             self.outage, self.retry_at = "", float("-inf")
-            _log.info("Redis, which keeps the budget, is available again")
+            _log.info(
+                "Redis, which keeps the budget, is available again", extra=log_fields("redis_up")
+            )
+
+    def lost_data(self) -> None:
+        """Log that Redis lost its data."""
+        _log.warning(
+            "Redis lost the record of requests; reporting those of this process",
+            extra=log_fields("redis_lost_data"),
+        )
 
 
 class ClientFactory:
