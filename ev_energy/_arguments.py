@@ -25,7 +25,11 @@ def describe_type(value: object) -> str:
         return "None" if value is None else "bytes"
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    name = type(value).__name__
+    return with_article(type(value).__name__)
+
+
+def with_article(name: str) -> str:
+    """Return the name of a type with its article: ``a list``, ``an EVSE``."""
     return f"{'an' if name.startswith(tuple('aeioAEIO')) else 'a'} {name}"
 
 

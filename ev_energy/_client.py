@@ -340,12 +340,10 @@ class Client:
         of the user, or the URL if you pass a URL as text: the vendor's documentation is
         inconsistent on which of the two it should be.
         """
-        from ev_energy._codec.text import id_text
+        from ev_energy._codec.text import as_id
 
-        if user is None:
-            user_text = None
-        else:
-            user_text = user if isinstance(user, str) and "://" in user else id_text("user", user)
+        id_: str | None = as_id("user", "User", user)
+        user_text = user if isinstance(user, str) and "://" in user else id_
         headers = headers_for_user(self._caller.options.headers, user_text)
         return self._view(user=user_text, headers=headers)
 

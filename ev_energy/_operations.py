@@ -34,6 +34,7 @@ _FIXED_MODELS: Final = {"_delete": "None", "_delete_counting": "Counts", "_redir
 AS_GIVEN: Final = ("...",)
 _SCOPES: Final[Mapping[str, str | None]] = {"PUBLIC": None, "ANY_SCOPE": ""}
 _LAZY: Final = re.compile(r"(\w+): Lazy\[(\w+)\] = Lazy\('(\w+)'\)")
+_ID: Final = re.compile(r"\b(?:Id|Key)\[([\w |]+)\]")
 _LITERAL: Final = re.compile(r"(\w+): TypeAlias = Literal\[(.*)\]")
 
 ReplyKind = Literal["one", "list", "none", "redirect"]
@@ -57,6 +58,8 @@ class Operation(NamedTuple):
     scope: str | None
     """The OAuth scope that the token needs; empty for any token, None if no token is needed."""
     ids: tuple[str, ...]
+    id_models: tuple[tuple[str, ...], ...]
+    """For each of the ids, the models in its annotation ``Id[...]`` or ``Key[...]``."""
     query: tuple[str, ...]
     json: tuple[str, ...] | None
     """The members of the body, `AS_GIVEN` if the caller passes it whole, or None without a body."""
@@ -178,6 +181,7 @@ def _operation(
         model=None if model == "None" else model,
         scope=scope,
         ids=names,
+        id_models=tuple(_id_models(function, name) for name in names),
         query=tuple(name for name, value in keywords.items() if ast.unparse(value) != "None"),
         json=None if body is None else _members(source, function, body),
         envelope_key=None if envelope_key is None else str(ast.literal_eval(envelope_key)),
@@ -192,6 +196,15 @@ def _operation(
     if " ".join(operation.doc.rpartition("\n\n")[2].split()) != f"{summary}.":
         _fail(source, function, f"the docstring of {operation.call} must end in: {summary}.")
     return operation
+
+
+def _id_models(function: Function, name: str) -> tuple[str, ...]:
+    """Return the models whose id the argument *name* takes: ``Id[A | B]`` is A and B."""
+    for argument in (*function.args.args, *function.args.kwonlyargs):
+        if argument.arg == name and argument.annotation is not None:
+            found = _ID.search(ast.unparse(argument.annotation))
+            return tuple(found[1].split(" | ")) if found else ()
+    return ()
 
 
 def _call(source: _Source, name: str, function: Function) -> tuple[str, ast.Call]:

@@ -97,7 +97,8 @@ def merge_headers(
         **base,
     }
     # An int is accepted: the API's description declares the version as a number.
-    version = str(api_version) if isinstance(api_version, int) else api_version
+    given_version: object = api_version
+    version = str(given_version) if isinstance(given_version, int) else given_version
     options: tuple[tuple[str, str, object], ...] = (
         ("api_version", "EvEnergy-Version", version),
         ("language", "Accept-Language", language),

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from yarl import URL
 
 from ev_energy._arguments import describe_type, require_list, require_text
+from ev_energy._codec.id_check import IdKind, kind_at
 from ev_energy._codec.text import Link, id_text, link_text, timestamp
 from ev_energy._redaction.scrub import printable
 from ev_energy._unset import UNSET
@@ -36,22 +37,25 @@ def fill_path(template: str, ids: Sequence[object]) -> str:
 
     Each id is quoted, so that it stays one segment.
     """
-    names, format_ = _parse(template)
+    names, format_, kinds = _parse(template)
     if len(names) == len(ids) == 1:
-        return format_ % _segment(names[0], ids[0])
-    return format_ % tuple(_segment(name, id_) for name, id_ in zip(names, ids, strict=True))
+        return format_ % _segment(names[0], ids[0], kinds[0])
+    segments = zip(names, ids, kinds, strict=True)
+    return format_ % tuple(_segment(name, id_, kind) for name, id_, kind in segments)
 
 
 @functools.cache
-def _parse(template: str) -> tuple[list[str], str]:
-    """Return the names of the placeholders in *template*, and a format string with ``%s`` there."""
-    return _PLACEHOLDER.findall(template), _PLACEHOLDER.sub("%s", template)
+def _parse(template: str) -> tuple[list[str], str, list[IdKind | None]]:
+    """Return the names of the placeholders in *template*, a format string, and their kinds."""
+    pieces = _PLACEHOLDER.sub("{}", template).split("{}")[:-1]
+    kinds = [kind_at("{}".join([*pieces[:end], ""])) for end in range(1, len(pieces) + 1)]
+    return _PLACEHOLDER.findall(template), _PLACEHOLDER.sub("%s", template), kinds
 
 
-def _segment(name: str, value: object) -> str:
+def _segment(name: str, value: object, kind: IdKind | None) -> str:
     if isinstance(value, str) and value.isalnum() and value.isascii():  # nearly every id
         return value
-    id_ = id_text(name, value)
+    id_ = id_text(name, value, kind)
     # The server does not escape these characters of a timestamp in its own URLs.
     return quote(id_, safe=":+" if _TIMESTAMP.match(id_) else "")
 
@@ -62,7 +66,7 @@ def path_from_url(template: str, url: URL) -> str:
     The path of *url* itself cannot be used: in its links, the API misspells some collections
     (``/evse/…``), omits ``/v2`` from others, and ends some in a slash. The ids are not changed.
     """
-    names, format_ = _parse(template)
+    names, format_, _ = _parse(template)
     expected = template.strip("/").split("/")
     segments = [segment for segment in url.raw_path.split("/") if segment]
     ids = [

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from ev_energy._arguments import describe_type
+from ev_energy._codec.id_check import IdKind, check_id, kind_at, kind_of
 from ev_energy._redaction.scrub import printable
 from ev_energy._unset import UNSET
 from ev_energy.models._refs import Ref, last_segment
@@ -14,9 +17,14 @@ from ev_energy.models._refs import Ref, last_segment
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def id_text(name: str, value: object) -> str:
-    """Return the id in *value*: an id, a link, a model, a URL or (for log entries) a datetime."""
-    if isinstance(value, datetime):
+def id_text(name: str, value: object, kind: IdKind | None = None) -> str:
+    """Return the id in *value*: an id, a link, a model, a URL or (for log entries) a datetime.
+
+    With a *kind*, an error is raised if *value* is certainly something else.
+    """
+    if kind is not None:
+        check_id(name, kind, value)
+    if isinstance(value, datetime) and (kind is None or kind.is_log_entry):
         return timestamp(name, value)
     if isinstance(value, Ref):
         id_ = unquote(value.id)
@@ -27,9 +35,9 @@ def id_text(name: str, value: object) -> str:
     elif isinstance(when := getattr(value, name, None), datetime):
         return timestamp(name, when)  # a log entry without its URL
     else:
-        raise TypeError(
-            f"{name} must be an id, a Ref, a model or a URL, not {type(value).__name__}"
-        )
+        expected = kind or "an id, a Ref, a model or a URL"
+        hint = ": await it first" if isinstance(value, Awaitable) else ""
+        raise TypeError(f"{name} must be {expected}, not {describe_type(value)}{hint}")
     if id_ in {"", ".", ".."} or "/" in id_ or "\\" in id_ or _CONTROL.search(id_):
         raise ValueError(
             f"{name}={printable(id_, 100)!r} is not an id: pass the bare id (such as "
@@ -47,22 +55,24 @@ class Link(NamedTuple):
 
 def link_text(name: str, link: Link, base_url: str) -> str:
     """Return the URL of a link's target; *base_url* completes an id."""
-    target = link.target
+    target, kind = link.target, kind_at(f"{link.collection}/{{}}")
+    if kind is not None:
+        check_id(name, kind, target)
     if isinstance(target, str) and "://" in target:
         return target
     if url := getattr(target, "url", None):  # of a Ref or a model
         return str(url)
-    return f"{base_url}{link.collection}/{id_text(name, target)}"
+    return f"{base_url}{link.collection}/{id_text(name, target, kind)}"
 
 
-def as_id(name: str, value: object) -> Any:
-    """Return the id of *value*, or *value* itself if it is None or UNSET.
+def as_id(name: str, model: str, value: object) -> Any:
+    """Return the id of *value*, a resource of *model*, or *value* itself if it is None or UNSET.
 
     Every argument that the API declares as an id of its own is annotated with ``Id`` and passes
     through here or through `as_link`. Free text is sent unchanged, even if its name ends in
     ``_id``.
     """
-    return value if value is None or value is UNSET else id_text(name, value)
+    return value if value is None or value is UNSET else id_text(name, value, kind_of(model))
 
 
 def timestamp(name: str, value: datetime) -> str:

@@ -155,7 +155,7 @@ class BoundaryMeterModels(Resource):
             BoundaryMeterModel,
             "/boundary_meter_models",
             scope="boundary_meter:read",
-            make_id=as_id("make_id", make_id),
+            make_id=as_id("make_id", "BoundaryMeterMake", make_id),
             page_size=page_size,
             expand=expand_values(BoundaryMeterModelExpand, expand),
         )

@@ -174,9 +174,9 @@ class ChargingSubSessions(Resource):
             ChargingSubSession,
             "/charging_sub_sessions",
             scope="charging_session:read",
-            evse_id=as_id("evse_id", evse_id),
-            vehicle_id=as_id("vehicle_id", vehicle_id),
-            user_id=as_id("user_id", user_id),
+            evse_id=as_id("evse_id", "EVSE", evse_id),
+            vehicle_id=as_id("vehicle_id", "Vehicle", vehicle_id),
+            user_id=as_id("user_id", "User", user_id),
             energy_delivered_watt_hours__gte=energy_delivered_watt_hours__gte,
             energy_delivered_watt_hours__lte=energy_delivered_watt_hours__lte,
             is_finished=is_finished,
@@ -361,7 +361,7 @@ class ChargingSubSessions(Resource):
             scope="chargingsession:read",
             started_at__gte=started_at__gte,
             started_at__lte=started_at__lte,
-            schedule_plan_id=as_id("schedule_plan_id", schedule_plan_id),
+            schedule_plan_id=as_id("schedule_plan_id", "SchedulePlan", schedule_plan_id),
             only_most_recently_created=only_most_recently_created,
             expand=expand_values(ChargingSubSessionPartExpand, expand),
         )
@@ -448,7 +448,9 @@ class DispatcherLogs(Resource):
             DispatcherLog,
             "/dispatcher_logs",
             scope="debug:read",
-            charging_sub_session_id=as_id("charging_sub_session_id", charging_sub_session_id),
+            charging_sub_session_id=as_id(
+                "charging_sub_session_id", "ChargingSubSession", charging_sub_session_id
+            ),
             logged_at__gte=logged_at__gte,
             logged_at__lte=logged_at__lte,
             expand=expand_values(ChargingSubSessionPartExpand, expand),

@@ -39,7 +39,7 @@ class EvseMakes(Resource):
             EVSEMake,
             "/evse_makes",
             scope=PUBLIC,
-            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
+            available_for_user_id=as_id("available_for_user_id", "User", available_for_user_id),
             page_size=page_size,
         )
 
@@ -72,8 +72,8 @@ class EvseModels(Resource):
             EVSEModel,
             "/evse_models",
             scope=PUBLIC,
-            make_id=as_id("make_id", make_id),
-            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
+            make_id=as_id("make_id", "EVSEMake", make_id),
+            available_for_user_id=as_id("available_for_user_id", "User", available_for_user_id),
             page_size=page_size,
             expand=expand_values(EVSEModelExpand, expand),
         )
@@ -147,8 +147,8 @@ class EvseCompatibility(Resource):
             EVSECompatibilityCheckResult,
             "/evse_compatibility/check",
             scope=PUBLIC,
-            evse_model_id=as_id("evse_model_id", evse_model_id),
+            evse_model_id=as_id("evse_model_id", "EVSEModel", evse_model_id),
             country=country,
-            program_id=as_id("program_id", program_id),
+            program_id=as_id("program_id", "Program", program_id),
             client_id=client_id,
         )

@@ -61,10 +61,10 @@ class EvseOnboarding(Resource):
             await self._redirect(
                 "/evse_onboarding",
                 scope=PUBLIC,
-                user_id=as_id("user_id", user_id),
+                user_id=as_id("user_id", "User", user_id),
                 client_id=not_empty("client_id", client_id),
-                make_id=as_id("make_id", make_id),
-                model_id=as_id("model_id", model_id),
+                make_id=as_id("make_id", "EVSEMake", make_id),
+                model_id=as_id("model_id", "EVSEModel", model_id),
                 redirect_uri=absolute_url("redirect_uri", redirect_uri),
             )
         )
@@ -87,10 +87,10 @@ class EvseOnboarding(Resource):
             EVSEOnboardingJsonResponse,
             "/evse_onboarding",
             scope=PUBLIC,
-            user_id=as_id("user_id", user_id),
+            user_id=as_id("user_id", "User", user_id),
             client_id=not_empty("client_id", client_id),
-            make_id=as_id("make_id", make_id),
-            model_id=as_id("model_id", model_id),
+            make_id=as_id("make_id", "EVSEMake", make_id),
+            model_id=as_id("model_id", "EVSEModel", model_id),
             response_type="json",
             redirect_uri=absolute_url("redirect_uri", redirect_uri),
         )
@@ -143,10 +143,10 @@ class EvseWaitlist(Resource):
         """
         body = {
             "email": not_empty("email", email),
-            "evse_model_id": as_id("evse_model_id", evse_model_id),
+            "evse_model_id": as_id("evse_model_id", "EVSEModel", evse_model_id),
             "evse_make_name": evse_make_name,
             "evse_model_name": evse_model_name,
-            "program_id": as_id("program_id", program_id),
+            "program_id": as_id("program_id", "Program", program_id),
         }
         model_id_or_names("evse", body)
         return await self._post(

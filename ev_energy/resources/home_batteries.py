@@ -155,7 +155,7 @@ class HomeBatteryModels(Resource):
             HomeBatteryModel,
             "/home_battery_models",
             scope="home_battery:read",
-            make_id=as_id("make_id", make_id),
+            make_id=as_id("make_id", "HomeBatteryMake", make_id),
             page_size=page_size,
             expand=expand_values(HomeBatteryModelExpand, expand),
         )

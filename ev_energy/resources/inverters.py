@@ -94,7 +94,7 @@ class InverterMakes(Resource):
             InverterMake,
             "/inverter_makes",
             scope="inverter:read",
-            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
+            available_for_user_id=as_id("available_for_user_id", "User", available_for_user_id),
             page_size=page_size,
         )
 
@@ -129,7 +129,7 @@ class InverterModels(Resource):
             InverterModel,
             "/inverter_models",
             scope="inverter:read",
-            make_id=as_id("make_id", make_id),
+            make_id=as_id("make_id", "InverterMake", make_id),
             page_size=page_size,
             expand=expand_values(InverterModelExpand, expand),
         )
@@ -178,9 +178,9 @@ class InverterOnboarding(Resource):
             await self._redirect(
                 "/inverter_onboarding",
                 scope=ANY_SCOPE,
-                user_id=as_id("user_id", user_id),
-                make_id=as_id("make_id", make_id),
-                inverter_id=as_id("inverter_id", inverter_id),
+                user_id=as_id("user_id", "User", user_id),
+                make_id=as_id("make_id", "InverterMake", make_id),
+                inverter_id=as_id("inverter_id", "Inverter", inverter_id),
                 client_id=not_empty("client_id", client_id),
             )
         )

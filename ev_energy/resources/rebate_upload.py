@@ -10,6 +10,7 @@ from yarl import URL
 
 from ev_energy._arguments import describe_type, require_seconds, require_text
 from ev_energy._callbacks import require_plain_function
+from ev_energy._codec.id_check import kind_of
 from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret
@@ -75,8 +76,8 @@ class Rebates(Workflow):
             timeout: Seconds for one attempt to send the file.
         """
         _check_options(content_type, progress, timeout)
-        id_text("user_rebate", user_rebate)
-        id_text("rebate_evidence_type", rebate_evidence_type)
+        id_text("user_rebate", user_rebate, kind_of("UserRebate"))
+        id_text("rebate_evidence_type", rebate_evidence_type, kind_of("RebateEvidenceType"))
         with UploadSource.open(file) as source:
             name = require_text("file_name", file_name or source.name or "")
             if not name:

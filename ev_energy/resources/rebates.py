@@ -217,7 +217,7 @@ class RebateEvidenceFiles(Resource):
             RebateEvidenceFile,
             "/rebate_evidence_files",
             scope=ANY_SCOPE,
-            user_rebate=as_id("user_rebate", user_rebate),
+            user_rebate=as_id("user_rebate", "UserRebate", user_rebate),
             expand=expand_values(RebateEvidenceFileExpand, expand),
         )
 
@@ -265,7 +265,7 @@ class RebateEvidenceFiles(Resource):
                 "file_name": file_name,
                 "rebate_evidence_type": as_link("/rebate_evidence_types", rebate_evidence_type),
             },
-            user_rebate=as_id("user_rebate", user_rebate),
+            user_rebate=as_id("user_rebate", "UserRebate", user_rebate),
         )
 
     async def finish_upload(

@@ -59,7 +59,7 @@ class Regions(Resource):
             scope="region:read",
             name=name,
             name__in=comma_separated("name__in", name__in),
-            region_group_id=as_id("region_group_id", region_group_id),
+            region_group_id=as_id("region_group_id", "RegionGroup", region_group_id),
             type=type,
             contains=lat_lng_text("contains", contains),
             page_size=page_size,

@@ -47,7 +47,7 @@ class SolarArrays(Resource):
             SolarArray,
             "/solar_arrays",
             scope="solar:read",
-            vehicle_id=as_id("vehicle_id", vehicle_id),
+            vehicle_id=as_id("vehicle_id", "Vehicle", vehicle_id),
             page_size=page_size,
             expand=expand_values(SolarArrayExpand, expand),
         )
@@ -83,7 +83,7 @@ class SolarArrays(Resource):
             "/solar_arrays/{solar_array_id}",
             solar_array_id,
             scope="solar:read",
-            vehicle_id=as_id("vehicle_id", vehicle_id),
+            vehicle_id=as_id("vehicle_id", "Vehicle", vehicle_id),
             expand=expand_values(SolarArrayExpand, expand),
         )
 

@@ -39,7 +39,7 @@ class Suppliers(Resource):
             Supplier,
             "/suppliers",
             scope="tariff:read",
-            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
+            available_for_user_id=as_id("available_for_user_id", "User", available_for_user_id),
             page_size=page_size,
         )
 
@@ -86,10 +86,10 @@ class Tariffs(Resource):
             Tariff,
             "/tariffs",
             scope="tariff:read",
-            supplier_id=as_id("supplier_id", supplier_id),
+            supplier_id=as_id("supplier_id", "Supplier", supplier_id),
             valid=valid,
             gsp_group=gsp_group,
-            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
+            available_for_user_id=as_id("available_for_user_id", "User", available_for_user_id),
             include_optional=one_of("include_optional", include_optional, TariffOptional),
             page_size=page_size,
             expand=expand_values(TariffExpand, expand),
@@ -114,7 +114,7 @@ class Tariffs(Resource):
             "/tariffs/{tariff_id}",
             tariff_id,
             scope="tariff:read",
-            available_for_user_id=as_id("available_for_user_id", available_for_user_id),
+            available_for_user_id=as_id("available_for_user_id", "User", available_for_user_id),
             expand=expand_values(TariffDetailExpand, expand),
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from yarl import URL
 
 from ev_energy._arguments import require_text
+from ev_energy._codec.id_check import kind_of
 from ev_energy._codec.text import as_id, id_text
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._refs import Id
@@ -64,11 +65,11 @@ class VehicleOnboarding(Resource):
             await self._redirect(
                 "/vehicle_onboarding",
                 scope=PUBLIC,
-                user_id=as_id("user_id", user_id),
+                user_id=as_id("user_id", "User", user_id),
                 client_id=not_empty("client_id", client_id),
-                make_id=as_id("make_id", make_id),
-                model_id=as_id("model_id", model_id),
-                trim_id=as_id("trim_id", trim_id),
+                make_id=as_id("make_id", "VehicleMake", make_id),
+                model_id=as_id("model_id", "VehicleModel", model_id),
+                trim_id=as_id("trim_id", "VehicleTrim", trim_id),
                 redirect_uri=absolute_url("redirect_uri", redirect_uri),
             )
         )
@@ -94,11 +95,11 @@ class VehicleOnboarding(Resource):
             VehicleOnboardingJsonResponse,
             "/vehicle_onboarding",
             scope=PUBLIC,
-            user_id=as_id("user_id", user_id),
+            user_id=as_id("user_id", "User", user_id),
             client_id=not_empty("client_id", client_id),
-            make_id=as_id("make_id", make_id),
-            model_id=as_id("model_id", model_id),
-            trim_id=as_id("trim_id", trim_id),
+            make_id=as_id("make_id", "VehicleMake", make_id),
+            model_id=as_id("model_id", "VehicleModel", model_id),
+            trim_id=as_id("trim_id", "VehicleTrim", trim_id),
             response_type="json",
             redirect_uri=absolute_url("redirect_uri", redirect_uri),
         )
@@ -146,7 +147,10 @@ class VehicleOnboarding(Resource):
             None,
             "/vehicle_onboarding/onboarding_link",
             scope="vehicle:write",
-            json={"email": not_empty("email", email), "make": id_text("make", make)},
+            json={
+                "email": not_empty("email", email),
+                "make": id_text("make", make, kind_of("VehicleMake")),
+            },
         )
 
 
@@ -174,10 +178,10 @@ class VehicleWaitlist(Resource):
         """
         body = {
             "email": not_empty("email", email),
-            "vehicle_model_id": as_id("vehicle_model_id", vehicle_model_id),
+            "vehicle_model_id": as_id("vehicle_model_id", "VehicleModel", vehicle_model_id),
             "vehicle_make_name": vehicle_make_name,
             "vehicle_model_name": vehicle_model_name,
-            "program_id": as_id("program_id", program_id),
+            "program_id": as_id("program_id", "Program", program_id),
         }
         model_id_or_names("vehicle", body)
         return await self._post(

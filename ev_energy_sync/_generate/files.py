@@ -9,6 +9,7 @@ from typing import Final
 from ev_energy._operations import operation_table
 from ev_energy_sync._generate.blocking import blocking_module, families_module
 from ev_energy_sync._generate.exports import expand_exports, models_exports
+from ev_energy_sync._generate.id_models import id_models_module
 from ev_energy_sync._generate.operations_page import operations_page, with_number_of_operations
 from ev_energy_sync._generate.resource_paths import resource_paths_module
 
@@ -37,6 +38,7 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         f"{_MODELS}/__init__.py": from_models + models_exports(root / _MODELS),
         "ev_energy/expand.py": from_resources + expand_exports(root / _RESOURCES),
         "ev_energy/_api/resource_paths.py": from_resources + resource_paths_module(operations),
+        "ev_energy/_codec/id_models.py": from_resources + id_models_module(operations),
         "docs/operations.md": operations_page(operations, COMMAND),
         **{
             page: with_number_of_operations((root / page).read_text("utf-8"), operations)

@@ -21,7 +21,7 @@ from ev_energy._api.urls import (
     valid_page_size,
 )
 from ev_energy._codec.text import as_id, id_text
-from ev_energy.models import EVSE, EVSECommandLog, EVSELockMode
+from ev_energy.models import EVSE, EVSECommandLog, EVSELockMode, EVSEMake
 
 ROOT = URL("https://api.ev.energy/v2")
 ROOT_TEXT = str(ROOT)
@@ -128,7 +128,9 @@ def test_query_contains_exactly_the_given_values() -> None:
         "number": 5,
         "mode": EVSELockMode.SMART,
         "expand": expand_values(Literal["user", "model.make"], ["user", "model.make"]),
-        "make_id": as_id("make_id", Ref("https://api.ev.energy/v2/evse_makes/emak01", EVSE)),
+        "make_id": as_id(
+            "make_id", "EVSEMake", Ref("https://api.ev.energy/v2/evse_makes/emak01", EVSEMake)
+        ),
         "external_id": "https://desk.example/tickets/42",
     }
     assert query_pairs(query, ROOT_TEXT) == [

@@ -17,8 +17,9 @@ import pytest
 
 import ev_energy
 import ev_energy_sync
-from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget, RetryPolicy
+from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget, Ref, RetryPolicy
 from ev_energy.errors import EvEnergyError
+from ev_energy.models import EVSEStatusLog, LocationWrite, User, Vehicle
 from tests.helpers.support import SECRET, TOKEN
 
 #: Nothing listens there, so that a request would fail with another error than the expected one.
@@ -187,6 +188,94 @@ def test_wrong_setting_is_refused(mistake: Mistake, twin: Twin) -> None:
     assert str(raised.value) == mistake.message
 
 
+USER: Final = User.from_dict({"id": "user01", "url": "https://api.ev.energy/v2/users/user01"})
+ENTRY: Final = EVSEStatusLog.from_dict(
+    {
+        "url": "https://api.ev.energy/v2/evses/evse01/status_logs/2026-01-01T00:00:00Z",
+        "evse": "https://api.ev.energy/v2/evses/evse01",
+    }
+)
+LINK: Final = Ref("https://api.ev.energy/v2/vehicles/vhcl01", Vehicle)
+WANTS_EVSE: Final = "evse_id must be an EVSE, its id, its URL or a Ref to it, not "
+
+IDS: Final = [
+    Mistake("model", lambda c: c.evses.get(USER), TypeError, f"{WANTS_EVSE}a User"),
+    Mistake("ref", lambda c: c.evses.get(LINK), TypeError, f"{WANTS_EVSE}a Ref to a Vehicle"),
+    Mistake(
+        "entry",
+        lambda c: c.evses.get(ENTRY),
+        TypeError,
+        f"{WANTS_EVSE}an EVSEStatusLog: pass its .evse",
+    ),
+    Mistake("none", lambda c: c.evses.get(None), TypeError, f"{WANTS_EVSE}None"),
+    Mistake("number", lambda c: c.evses.get(7), TypeError, f"{WANTS_EVSE}an int"),
+    Mistake("dict", lambda c: c.evses.get({"id": "evse01"}), TypeError, f"{WANTS_EVSE}a dict"),
+    Mistake("listing", lambda c: c.evses.get(c.evses.list()), TypeError, f"{WANTS_EVSE}a Pager"),
+    Mistake(
+        "url",
+        lambda c: c.evses.get(f"{c.base_url}/users/user01"),
+        ValueError,
+        f"evse_id='{NOWHERE}/users/user01' is the URL of a User, not of an EVSE",
+    ),
+    Mistake(
+        "url-of-an-entry",
+        lambda c: c.evses.get(f"{c.base_url}/evses/evse01/status_logs/2026-01-01T00:00:00Z"),
+        ValueError,
+        f"evse_id='{NOWHERE}/evses/evse01/status_logs/2026-01-01T00:00:00Z' is the URL of an "
+        "EVSEStatusLog, not of an EVSE",
+    ),
+    Mistake(
+        "url-of-a-list",
+        lambda c: c.evses.get(f"{c.base_url}/evses/"),
+        ValueError,
+        f"evse_id='{NOWHERE}/evses/' is the URL of a list, not of an EVSE",
+    ),
+    Mistake(
+        "path",
+        lambda c: c.evses.get("evses/evse01"),
+        ValueError,
+        "evse_id='evses/evse01' is not an id: pass the bare id (such as the .id of a model), a "
+        "Ref, a model, or the resource's whole URL",
+    ),
+    Mistake(
+        "entry-of-another-log",
+        lambda c: c.evses.command_log("evse01", ENTRY),
+        TypeError,
+        "logged_at must be an EVSECommandLog, its timestamp, its URL or a Ref to it, not an "
+        "EVSEStatusLog",
+    ),
+    Mistake(
+        "query",
+        lambda c: c.charging_sub_sessions.list(vehicle_id=USER),
+        TypeError,
+        "vehicle_id must be a Vehicle, its id, its URL or a Ref to it, not a User",
+    ),
+    Mistake(
+        "body",
+        lambda c: c.vehicles.create(model=LINK),
+        TypeError,
+        "model must be a VehicleModel, its id, its URL or a Ref to it, not a Ref to a Vehicle",
+    ),
+    Mistake(
+        "member-of-a-body",
+        lambda c: c.users.update("user01", default_location=LocationWrite(tariff=USER)),
+        TypeError,
+        "tariff must be a Tariff, its id, its URL or a Ref to it, not a User",
+    ),
+    Mistake(
+        "acting_for",
+        lambda c: c.acting_for(LINK),
+        TypeError,
+        "user must be a User, its id, its URL or a Ref to it, not a Ref to a Vehicle",
+    ),
+    Mistake(
+        "acting_for-url",
+        lambda c: c.acting_for(LINK.url),
+        ValueError,
+        "user='https://api.ev.energy/v2/vehicles/vhcl01' is the URL of a Vehicle, not of a User",
+    ),
+]
+
 CALLS: Final = [
     Mistake(
         "with_options-retries",
@@ -209,7 +298,7 @@ CALLS: Final = [
 ]
 
 
-@rows(CALLS)
+@rows([*IDS, *CALLS])
 async def test_mistake_is_refused_before_a_request(mistake: Mistake, twin: Twin) -> None:
     client = SDKS[twin].Client(TOKEN, base_url=NOWHERE)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_origin
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 
 from ev_energy import Ref
 from ev_energy._operations import AS_GIVEN, Operation
-from ev_energy.models import EVSE, User
+from ev_energy.models import User
 from ev_energy.models._base import Model
 from ev_energy_sync import Client
 from tests.helpers.names import assert_same_names
@@ -204,6 +204,14 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
+def model_of(hint: Any) -> Any:
+    """Return the model of ``Id[Model]``, which may be one of several types of an argument."""
+    if get_origin(hint) is Ref:
+        [linked] = get_args(hint)
+        return next(iter(get_args(linked)), linked)  # the first one of a union
+    return next((found for arg in get_args(hint) if (found := model_of(arg)) is not None), None)
+
+
 @ids
 def test_id_is_accepted_as_url_or_link(
     spec: Description, server: OperationServer, client: Client, operation: Operation
@@ -217,7 +225,8 @@ def test_id_is_accepted_as_url_or_link(
     urls = {n: f"https://api.ev.energy/v2/things/{quote(i, safe=':')}" for n, i in found.items()}
     fitting = made.arguments({n: v for n, v in legal.items() if n not in found})
     seen = []
-    for form in (urls, {n: Ref(url, EVSE) for n, url in urls.items()}, found):
+    links = {name: Ref(url, model_of(made.hints[name])) for name, url in urls.items()}
+    for form in (urls, links, found):
         call(client, operation, {**fitting, **form})
         request = server.take_request()
         seen.append((request.raw_path, request.query, request.body))
@@ -304,8 +313,9 @@ def test_url_in_a_body_is_accepted_as_id_link_or_model(
     own = f"{server.url}/{collection}/{id_}" if collection else id_
     there = f"https://api.ev.energy/v2/things/{id_}" if collection else id_
     url = "https://api.ev.energy/v2/things/thing0123456789"
-    model = EVSE(id=id_, url=url, cpid="")
-    for form, expected in ((id_, own), (url, there), (Ref(url, EVSE), there), (model, there)):
+    cls = model_of(made.hints[name])
+    model = cls.from_dict({"id": id_, "url": url})
+    for form, expected in ((id_, own), (url, there), (Ref(url, cls), there), (model, there)):
         many = name == "region_groups"
         call(client, operation, {**given, name: [form] if many else form})
         sent = json.loads(server.take_request().body)[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,11 +13,12 @@ import pytest
 from aiohttp import web
 
 import ev_energy_sync
-from ev_energy import AuthorizationCode, Client, ClientCredentials, StaticToken, errors, models
+from ev_energy import AuthorizationCode, Client, ClientCredentials, Ref, StaticToken, errors, models
 from ev_energy._operations import Operation
 from ev_energy.auth import Token
-from ev_energy.models import EVSE, GeoJsonPolygon, RegionGroupEntry, RoutePoint
-from tests.helpers.names import assert_same_names
+from ev_energy.models import EVSE, GeoJsonPolygon, RegionGroupEntry, RoutePoint, User
+from ev_energy.models._base import Model
+from tests.helpers.names import assert_no_problems, assert_same_names
 from tests.helpers.spec.calls import TABLE
 from tests.helpers.support import SECRET, TOKEN
 
@@ -183,6 +185,19 @@ async def test_free_text_is_sent_unchanged_even_if_its_name_ends_in_id(
 
 
 IDS = list(arguments(lambda annotation: bool(re.search(r"\bId\[", annotation))))
+KEYS = list(arguments(lambda annotation: "Key[" in annotation))
+
+
+def model_of(operation: Operation, name: str) -> type[Model]:
+    """Return the model whose id the argument *name* takes."""
+    annotation = str(parameters(operation)[name].annotation)
+    found = re.search(r"\b(?:Id|Key)\[(\w+)", annotation)
+    assert found, annotation
+    return getattr(models, found[1])
+
+
+def resource(model: type[Model], id_: str) -> Model:
+    return model.from_dict({"id": id_, "url": f"https://x/v2/things/{id_}/"})
 
 
 @named(iter([(o, n) for o, n in IDS if n in o.query]))
@@ -192,7 +207,7 @@ async def test_id_in_a_query_is_accepted_in_every_form(
     server = await serve(nothing)
     forms = [
         "some01",
-        EVSE(id="some01", url="https://x/v2/things/some01/", cpid="c"),
+        resource(model_of(operation, name), "some01"),
         "https://x/v2/things/some01/",
     ]
     async with server.client(retries=0) as client:
@@ -212,14 +227,59 @@ async def test_id_in_a_body_is_sent_as_id_or_url_and_never_as_a_model(
     serve, operation: Operation, name: str
 ) -> None:
     server = await serve(nothing)
-    model = EVSE(id="some01", url="https://x/v2/things/some01/", cpid="c")
+    model = resource(model_of(operation, name), "some01")
     async with server.client(retries=0) as client:
         value = [model] if name == "region_groups" else model
         with pytest.raises(errors.EvEnergyError):
             await call(client, operation, name, value)
     [seen] = server.requests
-    assert b"some01" in seen.body
-    assert b"cpid" not in seen.body
+    sent = json.loads(seen.body)[name]
+    assert (sent[0] if name == "region_groups" else sent).strip("/").endswith("some01")
+
+
+URL_OF = {User: "https://x/v2/users/some01", EVSE: "https://x/v2/evses/some01"}
+
+
+def others(model: type[Model]) -> dict[str, object]:
+    """Return what is certainly no id of *model*, in every form, with the end of the message."""
+    other = EVSE if model is User else User
+    shown, url = ("an EVSE" if other is EVSE else "a User"), URL_OF[other]
+    return {
+        f", not {shown}": resource(other, "some01"),
+        f", not a Ref to {shown}": Ref(url, other),
+        f" is the URL of {shown}, not of a": url,
+    }
+
+
+async def test_id_of_another_kind_is_refused_in_every_operation() -> None:
+    accepted: list[str] = []
+    async with Client(TOKEN, base_url="http://127.0.0.1:9/v2", retries=0) as client:
+        for operation, name in [*IDS, *KEYS]:
+            for message, other in others(model_of(operation, name)).items():
+                value = [other] if name == "region_groups" else other
+                try:
+                    await call(client, operation, name, value)
+                except (TypeError, ValueError) as error:
+                    if not str(error).startswith(name) or message not in str(error):
+                        accepted.append(f"{operation.call}({name}=...): {error}")
+                except errors.NotSentError:
+                    accepted.append(f"{operation.call}({name}={other!r})")
+    assert_no_problems(accepted, "These arguments take the id of any resource.")
+
+
+async def test_datetime_is_refused_for_the_id_of_a_resource() -> None:
+    accepted: list[str] = []
+    async with Client(TOKEN, base_url="http://127.0.0.1:9/v2", retries=0) as client:
+        for operation, name in IDS:
+            value: Any = [WHEN] if name == "region_groups" else WHEN
+            try:
+                await call(client, operation, name, value)
+            except TypeError as error:
+                if not str(error).endswith("its URL or a Ref to it, not a datetime"):
+                    accepted.append(f"{operation.call}({name}=...): {error}")
+            except errors.NotSentError:
+                accepted.append(f"{operation.call}({name}=...)")
+    assert_no_problems(accepted, "These arguments take a datetime for an id.")
 
 
 @named(iter([(o, n) for o, n in IDS if n not in o.ids]))

@@ -72,9 +72,13 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 ANNOUNCED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"file_name": b"a.pdf"}, TypeError, "file_name must be a str, not bytes"),
-    ({"user_rebate": None}, TypeError, "user_rebate must be an id"),
+    ({"user_rebate": None}, TypeError, "user_rebate must be a UserRebate, its id"),
     ({"user_rebate": "../users"}, ValueError, "user_rebate='../users' is not an id"),
-    ({"rebate_evidence_type": b"rbet"}, TypeError, "rebate_evidence_type must be an id"),
+    (
+        {"rebate_evidence_type": b"rbet"},
+        TypeError,
+        "rebate_evidence_type must be a RebateEvidenceType, its id",
+    ),
 ]
 
 
