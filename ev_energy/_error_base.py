@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeAlias
 
 from ev_energy._redaction.scrub import printable
@@ -37,6 +38,18 @@ class EvEnergyError(Exception):
         super().__init__(
             *(printable(arg, _MAX_MESSAGE) if isinstance(arg, str) else arg for arg in args)
         )
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        """Yield what rich shows: the message, and what is known about the call."""
+        yield str(self)
+        for name in ("status", "type", "outcome", "request_id"):
+            yield name, getattr(self, name, None), None
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        from ev_energy._html import error_table
+
+        return error_table(self)
 
     def __reduce__(self) -> Any:
         # Subclasses take other arguments than the message, so rebuild without __init__.

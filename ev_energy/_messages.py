@@ -16,6 +16,7 @@ import msgspec
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
+from ev_energy._redaction.brief import counted
 from ev_energy._redaction.scrub import printable, scrub, scrub_bytes
 from ev_energy._redaction.show import redact_path, redact_url, request_id
 
@@ -289,11 +290,15 @@ def _redacted(url: URL | None) -> str:
     return "None" if url is None else redact_url(url, inside=True)
 
 
+def _counted(items: Sequence[Any]) -> str:
+    return f"<{counted(items)}>"
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Page(Generic[T]):
     """One page of a listing."""
 
-    items: Sequence[T]
+    items: Sequence[T] = attrs.field(repr=_counted)
     url: URL = attrs.field(repr=_redacted)
     response: Response = attrs.field(repr=False)
     """The reply that contained the page: status, headers, raw body."""
@@ -322,6 +327,12 @@ class Page(Generic[T]):
         Save it after this page has been processed. Raises `CursorError` as `cursor` does.
         """
         return self._cursor(self.next_url) if self.next_url else None
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        from ev_energy._html import page_table
+
+        return page_table(self)
 
     def _cursor(self, url: URL) -> str:
         if self.listing is None:

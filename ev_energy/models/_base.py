@@ -20,6 +20,7 @@ from typing import (
 
 import attrs
 
+from ev_energy._redaction.brief import MASKED, brief
 from ev_energy._runtime.build_lock import built_once
 from ev_energy._runtime.clocks import real_type
 from ev_energy._unset import UNSET
@@ -35,6 +36,8 @@ ALIAS: Final = "alias"
 COLLECTION: Final = "collection"
 #: The slot of the unknown fields. It is one of `attrs.fields`, so that `attrs.evolve` keeps them.
 EXTRA: Final = "_extra"
+#: The attribute of a class with the names of the fields that are secrets.
+_SECRET: Final = "_secret"
 #: Begins the name of the attribute that reads a link as it is stored; see `stored_name`.
 _STORED: Final = "_stored_"
 
@@ -58,16 +61,6 @@ class NoExtra(dict[str, Any]):
 
 
 NO_EXTRA: Final = NoExtra()
-
-
-class _Masked:
-    """Shown in place of a secret."""
-
-    def __repr__(self) -> str:
-        return "***"
-
-
-_MASKED: Final = _Masked()
 
 
 def aliased(alias: str) -> Any:
@@ -302,17 +295,18 @@ class Model:
             return hash(_hashable(values))
 
     def __repr__(self) -> str:
-        shown = [f"{name}={value!r}" for name, value in self.__rich_repr__()]
+        shown = [f"{name}={value!r}" for name, value in shown_fields(self)]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        """Yield the fields for `repr` and for rich, with secrets masked."""
-        for field in model_fields(type(self)):
-            value = getattr(self, field.name)
-            is_secret = field.name in self._secret and value is not None
-            yield field.name, _MASKED if is_secret else value
-        if self.extra:
-            yield "extra", dict(self.extra)
+        """Yield what rich shows: the fields that are not None, in one line each."""
+        return ((name, brief(one)) for name, one in shown_fields(self) if one is not None)
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        from ev_energy._html import model_table
+
+        return model_table(self)
 
     def __replace__(self, /, **changes: Any) -> Self:
         """Return a copy with *changes*, for `copy.replace`."""
@@ -372,6 +366,16 @@ def model_fields(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
 @functools.cache
 def _model_fields(cls: Any) -> tuple[attrs.Attribute[Any], ...]:
     return tuple(field for field in attrs.fields(cls) if field.name != EXTRA)
+
+
+def shown_fields(model: Model) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of *model* and the unknown ones, with secrets masked."""
+    secrets: tuple[str, ...] = getattr(model, _SECRET)
+    for field in model_fields(type(model)):
+        value = getattr(model, field.name)
+        yield field.name, MASKED if value is not None and field.name in secrets else value
+    if model.extra:
+        yield "extra", dict(model.extra)
 
 
 def _hashable(value: Any) -> Any:

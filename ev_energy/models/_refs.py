@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeAlias, TypeVar
 
 from ev_energy._error_base import NotExpandedError
+from ev_energy._redaction.brief import Verbatim, brief
 from ev_energy.models._pydantic_serializer import PydanticSerializer
 
 if TYPE_CHECKING:
@@ -88,6 +90,12 @@ class Ref(Generic[T_co]):
 
     def __repr__(self) -> str:
         return f"Ref({self._raw!r}, {self._into.__name__})"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        """Yield what rich shows: which resource it is, and whether the reply contains it."""
+        yield brief(self.id or self.url)
+        yield Verbatim(self._into.__name__)
+        yield "is_expanded", self.is_expanded, False
 
 
 #: An argument that names a resource: its id, a link to it, the resource itself or its URL.

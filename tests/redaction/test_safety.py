@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 from aiohttp import web
+from rich.pretty import pretty_repr
 
 from ev_energy import Client, ClientCredentials, Ref, StaticToken, errors
 from ev_energy.models import EVSE, User
@@ -32,7 +33,9 @@ async def echo(request: web.Request) -> web.Response:
 def printed(error: BaseException) -> str:
     """Return everything that a log, a terminal or an error tracker may print of *error*."""
     parts = [str(error), repr(error), repr(vars(error)), repr(error.__cause__)]
-    parts += [repr(pickle.dumps(error))]
+    parts += [repr(pickle.dumps(error)), pretty_repr(error)]
+    if isinstance(error, errors.EvEnergyError):
+        parts.append(error._repr_html_())
     return "\n".join(parts)
 
 

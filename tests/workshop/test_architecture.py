@@ -30,6 +30,7 @@ ORDER = (
     "_messages _servers",
     "models",
     "hooks errors",
+    "_html",
     "_codec",
     "_pydantic _records",
     "_http",
@@ -47,6 +48,9 @@ ORDER = (
 
 #: The exceptions: imports inside functions from a part below, with the reason.
 UPWARD = {
+    ("_error_base", "_html"): "notebooks ask errors for their HTML",
+    ("_messages", "_html"): "notebooks ask pages for their HTML",
+    ("models", "_html"): "notebooks ask models for their HTML",
     ("models", "_codec"): "`Model.to_dict` and `from_dict` call the codec",
     ("models", "_pydantic"): "pydantic asks the classes for their schemas",
 }
