@@ -576,7 +576,13 @@ class Client:
         state, options = self._caller.state, self._caller.options
         requests = requests_of(work, items, lambda ids: self.resolve(ids, into, expand=expand))
         reserved = options.reservation.remaining if options.reservation is not None else 0
-        return estimate(*requests, state.rate_limit, reserved, state.wall_clock())
+        return estimate(
+            *requests,
+            state.rate_limit,
+            reserved,
+            state.wall_clock(),
+            lambda count: state.expected_wait(options, count),
+        )
 
     async def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
         """Exchange the authorization code in *callback* for a token, and save it in the store.

@@ -15,7 +15,7 @@ from ev_energy._messages import RateLimit
 
 #: The allowance of the API, assumed until a reply states one: requests in an hour.
 _ASSUMED: Final = RateLimit(1000, 1000)
-_WINDOW: Final = timedelta(hours=1)
+_HOUR: Final = 3600.0
 
 
 @attrs.frozen(kw_only=True)
@@ -75,28 +75,33 @@ def estimate(
     rate_limit: RateLimit | None,
     reserved: int,
     now: float,
+    expected_wait: Callable[[int], float | None],
 ) -> Estimate:
     """Return the estimate of a job under an allowance; *now* is in seconds since 1970.
 
-    *reserved* are the requests of the job's own reservation. Those that count against the allowance
-    cease to do so within an hour, at times that a budget of several processes does not know.
-    So each full allowance beyond the present one is assumed to take an hour.
+    *reserved* are the requests of the job's own reservation. *expected_wait* returns the seconds
+    until the last of a number of requests may be sent, or None if the budget does not know when the
+    requests that it counted expire, as one that processes share does not. All expire within an
+    hour, so each full allowance beyond the present one then is assumed to take an hour.
     """
     limit, remaining, _, waiting, wait = rate_limit or _ASSUMED
     available = max(0, remaining - waiting) + reserved
-    hours = -(-max(0, requests - available) // max(1, limit))
-    starts_after = timedelta(seconds=0.0 if available or not requests else wait)
-    finishes_after = max(starts_after, hours * _WINDOW)
-    if requests == 1 or not hours:
-        finishes_after = starts_after
+    fits_now = requests <= available
+    starts_after = 0.0 if available or not requests else wait
+    finishes_after = 0.0
+    if not fits_now:
+        exact = expected_wait(requests - reserved)
+        hours = -(-(requests - available) // max(1, limit))
+        at_latest = starts_after if requests == 1 else max(starts_after, hours * _HOUR)
+        finishes_after = at_latest if exact is None else exact
     moment = datetime.fromtimestamp(now, UTC)
     return Estimate(
         requests=requests,
         at_most=at_most,
-        fits_now=requests <= available,
-        starts_at=moment + starts_after,
-        finishes_at=moment + finishes_after,
-        seconds=finishes_after.total_seconds(),
+        fits_now=fits_now,
+        starts_at=moment + timedelta(seconds=starts_after),
+        finishes_at=moment + timedelta(seconds=finishes_after),
+        seconds=finishes_after,
         limit=limit,
         remaining=available,
         is_assumed=rate_limit is None,

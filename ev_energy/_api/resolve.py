@@ -239,7 +239,12 @@ class Resolve(Generic[M_co]):
                     self._cursors[kind.name] = error.cursor
                 raise
             self._requests += 1
-            found = {id_text("id", resource): resource for resource in page.items}
+            # The id of a few resources is not the one in their URL, and links have that one.
+            found = {
+                id_: resource
+                for resource in page.items
+                for id_ in (id_text("id", resource), str(resource.id))
+            }
             wanted = found.keys() & kind.plan.missing.keys()
             self._known |= {Key(kind.name, id_): found[id_] for id_ in wanted}
             kind.plan.record_page(wanted, is_last=page.next_url is None)

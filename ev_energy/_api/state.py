@@ -25,6 +25,7 @@ from ev_energy.budget import (
     Acquire,
     Budget,
     BudgetUnavailable,
+    MemoryBudget,
     Reservation,
     WouldExceedDeadline,
 )
@@ -106,6 +107,12 @@ class ClientState:
             if known is not None:
                 return known
         return RateLimit.of(self.rate_limit_headers)
+
+    def expected_wait(self, options: CallOptions, count: int) -> float | None:
+        """Return the seconds until the last of *count* requests may be sent; None if unknown."""
+        if isinstance(self.budget, MemoryBudget) and self.bucket is not None:
+            return self.budget.expected_wait(self.bucket, count, options.priority)
+        return None
 
     def require_own_origin(self, url: URL) -> URL:
         """Return *url* if the token may be sent there; links in replies may lead anywhere."""

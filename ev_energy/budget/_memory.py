@@ -11,7 +11,13 @@ from weakref import WeakSet
 
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
-from ev_energy.budget._protocol import Acquire, Reservation, Ticket, WouldExceedDeadline
+from ev_energy.budget._protocol import (
+    Acquire,
+    Priority,
+    Reservation,
+    Ticket,
+    WouldExceedDeadline,
+)
 from ev_energy.budget._queue import RANKS, RESERVED, RateLimitBucket, Waiter
 from ev_energy.budget._window import RollingWindow
 
@@ -138,11 +144,11 @@ class MemoryBudget:
     def state(self, bucket: str) -> RateLimit | None:
         """Return the state of an allowance.
 
-        None before a reply has stated the limit, and if there is no limit.
+        Without a limit of this budget, None before a reply has stated one, and if there is none.
         """
         found = self._buckets.get(bucket)
         if found is None:
-            return None
+            return None if self._limit is None else RateLimit(self._limit, self._limit)
         with found.lock:
             window, now = found.window, self.clock()
             limit, available = window.capacity(), window.available(now)
@@ -152,6 +158,20 @@ class MemoryBudget:
                 return None
             wait = found.estimated_wait(now, RANKS["interactive"], 1)
             return RateLimit(limit, available, window.reserved, found.queue.size, wait)
+
+    def expected_wait(
+        self, bucket: str, count: int, priority: Priority = "interactive"
+    ) -> float | None:
+        """Return the seconds until the last of *count* requests may be sent.
+
+        Each is sent as soon as it is available, after the calls that wait already, and no other
+        calls are made. None if `state` is None.
+        """
+        found = self._buckets.get(bucket)
+        if found is None or self.state(bucket) is None:
+            return None
+        with found.lock:
+            return found.estimated_wait(self.clock(), RANKS[priority], count)
 
     def _waiter(
         self,

@@ -110,6 +110,23 @@ async def test_reservation_of_the_client_is_available_to_it(client: Client) -> N
         assert reserved.estimate(399).fits_now
 
 
+async def test_budget_of_one_process_knows_when_its_requests_expire(
+    client: Client, time: FakeTime
+) -> None:
+    for _ in range(4):
+        await client.vehicles.get("vhcl00000")
+    time.now += 3000
+    for _ in range(396):
+        await client.vehicles.get("vhcl00000")
+    assert client.rate_limit is not None
+    assert client.rate_limit.remaining == 0
+    found = client.estimate(4)
+    assert found.seconds == found.finishes_at.timestamp() - NOW == 601  # and a second of doubt
+    assert found.starts_at == found.finishes_at
+    assert client.estimate(5).seconds == 3601
+    assert client.estimate(404).seconds == 3601 + 601
+
+
 @pytest.mark.parametrize(
     ("work", "arguments", "error", "message"),
     [
@@ -149,14 +166,14 @@ async def test_wrong_argument_is_refused(
 def test_times_are_those_of_the_allowance(
     requests: int, rate_limit: RateLimit, reserved: int, starts: float, seconds: float
 ) -> None:
-    found = estimate(requests, requests, rate_limit, reserved, NOW)
+    found = estimate(requests, requests, rate_limit, reserved, NOW, lambda _: None)
     assert found.starts_at.timestamp() == NOW + starts
     assert found.seconds == found.finishes_at.timestamp() - NOW == seconds
     assert found.fits_now == (seconds == 0)
 
 
 def test_text_rounds_up_to_minutes() -> None:
-    text = str(estimate(1, 1, RateLimit(1000, 0, wait=90.0), 0, NOW))
+    text = str(estimate(1, 1, RateLimit(1000, 0, wait=90.0), 0, NOW, lambda _: 90.0))
     assert text == (
         "1 request, sent by 2026-01-01 00:02 UTC at the latest, in 2 min (0 of 1,000 an hour "
         "remaining)"

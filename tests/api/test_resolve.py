@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from ev_energy import Client, MemoryBudget, Ref, Resolved, errors, models
+from ev_energy import Client, ClientCredentials, MemoryBudget, Ref, Resolved, errors, models
 from ev_energy._api.resolve import _DETAILED, _FAMILIES, _KINDS
 from ev_energy.models import EVSE, Region, RegionDetail, Vehicle
+from ev_energy.simulator import Simulator
 from tests.helpers.fleet_server import Fleet, sub_session, vehicle
 from tests.helpers.recording_server import RecordingServer
 
@@ -339,6 +340,32 @@ def test_families_with_resources_of_their_own_have_get_and_list() -> None:
         resources.get("an-id").close()
         if name != "SubscriptionOffering":
             resources.list()  # every argument has a default
+
+
+async def test_links_of_simulated_sub_sessions_are_resolved(simulator: Simulator) -> None:
+    auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
+    async with Client(auth, base_url=simulator.base_url) as client:
+        subs = await client.charging_sub_sessions.list().collect(limit=100)
+        simulator.requests.clear()
+        vehicles = await client.resolve([sub.vehicle for sub in subs], expand=["trim.model"])
+        calls = [seen.path for seen in simulator.requests]
+        one = await client.vehicles.get(vehicles[0] or "", expand=["trim.model"])
+    for sub, found in zip(subs, vehicles, strict=True):
+        assert (sub.vehicle and sub.vehicle.id) == (found and found.id)
+    assert vehicles[0] == one
+    assert calls == ["/v2/vehicles"]
+
+
+async def test_listing_is_matched_by_the_id_and_by_the_url(
+    client: Client, server: RecordingServer, fleet: Fleet
+) -> None:
+    fleet.collections["vehicles"][0:2] = [
+        {"id": "bare", "url": "/vehicles/in-the-url"},
+        {"id": "bare-2", "url": "/vehicles/in-the-url-2"},
+    ]
+    resolved = await client.resolve(["bare", ref(server, "in-the-url-2")], Vehicle)
+    assert [found and found.id for found in resolved] == ["bare", "bare-2"]
+    assert fleet.count == 1
 
 
 @pytest.mark.slow

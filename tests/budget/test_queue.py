@@ -189,6 +189,27 @@ async def test_failing_hook_leaves_the_queue_unchanged(clock: FakeClock) -> None
     assert state.waiting == 0
 
 
+def test_state_of_a_budget_with_a_limit_needs_no_reply() -> None:
+    assert MemoryBudget(50).state("app") == RateLimit(50, 50)
+    assert MemoryBudget().state("app") is None
+    assert MemoryBudget(50).expected_wait("app", 51) is None
+
+
+async def test_expected_wait_is_that_of_the_last_request_after_those_that_wait(
+    clock: FakeClock,
+) -> None:
+    budget = budget_with_limit(clock, 5)
+    spend(budget, 3)
+    await clock.advance(600)
+    assert budget.expected_wait("app", 2) == 0
+    assert budget.expected_wait("app", 3) == 3001
+    assert budget.expected_wait("app", 6) == 3601
+    spend(budget, 2)
+    waiting = await WaitingCalls(budget).start("1", 2)
+    assert budget.expected_wait("app", 2) == 3601
+    waiting.cancel()
+
+
 async def test_state_shows_the_allowance_and_the_queue(clock: FakeClock) -> None:
     budget = budget_with_limit(clock, 5)
     assert budget.state("unknown") is None
