@@ -300,7 +300,9 @@ class ApiCaller:
                 urls = parse_link_header(response.header("link"), base_url)
         except ValueError as error:  # treating it as the last page would lose the others
             message = f"the Link header cannot be read: {error}"
-            page = attrs.evolve(page, response=state.http.redact(response))
+            redacted = state.http.redact(response)
+            info = ResponseInfo.of(request, redacted)
+            page = attrs.evolve(page, response=redacted, info=info)
             raise PagingError(message, request, page) from None
         return attrs.evolve(
             page,
