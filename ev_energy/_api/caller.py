@@ -179,6 +179,7 @@ class ApiCaller:
             listing.user,
             template=path,
             max_pages=self.options.max_pages,
+            item=name_of(model),
         )
 
     async def redirect(self, path: str, scope: str | None, query: Mapping[str, object]) -> str:

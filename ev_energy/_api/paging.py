@@ -12,6 +12,7 @@ from yarl import URL
 
 from ev_energy._api.cursors import Listing
 from ev_energy._messages import Page, Request
+from ev_energy._redaction.show import redact_query
 from ev_energy.errors import CursorError, EvEnergyError, PagingError
 
 T = TypeVar("T")
@@ -26,6 +27,8 @@ class _PageFetcher(Generic[T]):
     listing: Listing
     template: str
     max_pages: int
+    item: str
+    """The name of the class of the items."""
     direction: Literal["next", "previous"] = "next"
     prefetch: bool = False
 
@@ -42,6 +45,15 @@ class _PageFetcher(Generic[T]):
         error = PagingError(message, Request("GET", url, template=self.template), page)
         error.cursor = self.cursor(url)
         return error
+
+    def describe(self) -> str:
+        """Return the request of the first page, what it lists, and how."""
+        label = Request("GET", self.start, template=self.template).label
+        query = redact_query(self.start)
+        is_first = self.start == self.listing.start
+        words = ["from the first page" if is_first else "resumed at a cursor"]
+        words += ["backward"] * (self.direction == "previous") + ["prefetching"] * self.prefetch
+        return f"{label}{f'?{query}' if query else ''}: {self.item}, {', '.join(words)}"
 
     def cursor(self, url: URL) -> str | None:
         """Return the cursor of the page at *url*, or None if it cannot have one."""
@@ -62,8 +74,13 @@ class Pager(Generic[T]):
         *,
         template: str = "",
         max_pages: int = 100_000,
+        item: str = "items",
     ) -> None:
-        self._fetcher = _PageFetcher(fetch, start, Listing(start, user), template, max_pages)
+        listing = Listing(start, user)
+        self._fetcher = _PageFetcher(fetch, start, listing, template, max_pages, item)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._fetcher.describe()}>"
 
     def __aiter__(self) -> AsyncIterator[T]:
         """Return an iterator over all items."""

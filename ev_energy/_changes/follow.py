@@ -25,7 +25,7 @@ from ev_energy._changes.pace import SHORTEST_PAUSE, Pace
 from ev_energy._changes.saving import AnyStateStore, Saving
 from ev_energy._changes.server_clock import ServerClock
 from ev_energy._changes.stores import revision_of
-from ev_energy._changes.times import warn_if_ahead
+from ev_energy._changes.times import describe_progress, warn_if_ahead
 from ev_energy.errors import EvEnergyError, UncommittedBatchError
 from ev_energy.models._base import Model
 
@@ -147,7 +147,13 @@ class LogStream(AsyncIterator[M], Generic[M]):
         self._outage = Outage("the stream of log entries", timing.pause)
 
     def __repr__(self) -> str:
-        return f"<LogStream of {self._fresh.listing.partition('#')[0]}>"
+        path = self._fresh.listing.partition("#")[0]
+        return f"<LogStream of {path}, {describe_progress(self._fresh.floor, self._read_through)}>"
+
+    @property
+    def _read_through(self) -> datetime | None:
+        """The time until which the log was read; None before the first pass has ended."""
+        return (self._state or self._fresh).through.get(self._levels[0].name)
 
     def __aiter__(self) -> Self:
         """Return this stream: leaving the iteration and starting it again loses nothing."""
@@ -175,7 +181,7 @@ class LogStream(AsyncIterator[M], Generic[M]):
     def status(self) -> LogStatus:
         """Return where the stream is. Nothing is sent."""
         state, now = self._state or self._fresh, self._timing.server.now()
-        through = state.through.get(self._levels[0].name)
+        through = self._read_through
         seconds = max(self._next_due(state), 0.0)
         return LogStatus(
             through=through,

@@ -26,7 +26,12 @@ from ev_energy._changes.source import ApiSource, Family
 from ev_energy._changes.state import SubSessionState
 from ev_energy._changes.status import StreamStatus
 from ev_energy._changes.stores import revision_of
-from ev_energy._changes.times import checked_duration, checked_since, warn_if_ahead
+from ev_energy._changes.times import (
+    checked_duration,
+    checked_since,
+    describe_progress,
+    warn_if_ahead,
+)
 from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import (
     EventQueueError,
@@ -133,7 +138,13 @@ class SubSessionStream(AsyncIterator[Change]):
         self._outage = Outage("the stream of sub-sessions", http.pause)
 
     def __repr__(self) -> str:
-        return f"<SubSessionStream of {self._host}>"
+        reached = describe_progress(self._options.since, self._read_through)
+        return f"<SubSessionStream of {self._host}, {reached}>"
+
+    @property
+    def _read_through(self) -> datetime | None:
+        """The time until which the changes were read; None before the first pass has ended."""
+        return None if self._engine is None else self._engine.state.through.get("tick")
 
     def __aiter__(self) -> Self:
         """Return this stream: leaving the iteration and starting it again loses nothing."""
@@ -189,7 +200,7 @@ class SubSessionStream(AsyncIterator[Change]):
         """Return where the stream is. Nothing is sent."""
         engine, now = self._engine, self._clock.now()
         state = None if engine is None else engine.state
-        through = None if state is None or engine is None else state.through.get("tick")
+        through = self._read_through
         return StreamStatus(
             through=through,
             lag=None if through is None else now - through,

@@ -48,10 +48,20 @@ def warn_if_ahead(stream: str, since: datetime, now: datetime) -> None:
             "%s begins at %s, and the server's time is %s: nothing before that is handed over. "
             "Take since from the server's clock (of a simulator: simulator.clock.now())",
             stream,
-            f"{since:%Y-%m-%d %H:%M:%S} UTC",
-            f"{now:%Y-%m-%d %H:%M:%S} UTC",
+            _clock(since),
+            _clock(now),
             extra=log_fields("stream_ahead", stream=stream),
         )
+
+
+def describe_progress(since: datetime, through: datetime | None) -> str:
+    """Return since when a stream hands over what it reads, and through which time it has."""
+    reached = "not yet read" if through is None else f"read through {_clock(through)}"
+    return f"since {_clock(since)}, {reached}"
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def is_possible(at: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
@@ -350,6 +351,27 @@ async def test_page_has_its_reply_and_can_be_pickled_with_it(client: Client) -> 
     assert page.rate_limit.limit == 1000
     assert page.previous_url is None
     assert page.next_url is not None
+
+
+async def test_repr_of_a_listing_tells_what_it_will_request(serve) -> None:
+    server = await serve(Listing())
+    async with server.client() as client:
+        listing = client.evses.list(cpid="eve@x.example", page_size=2, expand=["user", "model"])
+        request = "GET /v2/evses?cpid=***&page_size=2&expand=user&expand=model"
+        assert repr(listing) == f"<Pager {request}: EVSE, from the first page>"
+        cursor = (await listing.page()).next_cursor
+        assert cursor is not None
+        resumed = listing.resume(cursor)
+        query = "cpid=***&expand=user&expand=model&page_after=***&page_size=2"
+        shown = f"GET /v2/evses?{query}: EVSE, resumed at a cursor"
+        assert repr(resumed) == f"<Pager {shown}>"
+        assert repr(resumed.backward().prefetch()) == f"<Pager {shown}, backward, prefetching>"
+        log = client.evses.status_logs("evse1", sampled_at__gte=datetime(2026, 1, 1, tzinfo=UTC))
+        assert repr(log) == (
+            "<LogPager GET /v2/evses/evse1/status_logs?sampled_at__gte=2026-01-01T00:00:00.000000Z"
+            "&page_size=100: EVSEStatusLog, from the first page>"
+        )
+    assert len(server.requests) == 1
 
 
 async def test_pager_can_be_constructed_and_iterated_twice() -> None:

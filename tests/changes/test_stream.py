@@ -107,7 +107,26 @@ async def test_since_in_the_future_of_the_server_is_logged(
     log = fleet.client.evses.status_logs(evse).follow(since=fleet.now() + HOUR)
     await anext(log.batches())
     assert "the stream of log entries begins at" in caplog.text
-    assert repr(log) == f"<LogStream of /v2/evses/{evse.id}/status_logs>"
+
+
+async def test_repr_of_a_stream_tells_how_far_it_has_read(fleet: Fleet) -> None:
+    since = fleet.now() - HOUR
+    shown = f"since {since:%Y-%m-%d %H:%M:%S} UTC"
+    evse = await fleet.client.evses.list().first()
+    assert evse is not None
+    log = fleet.client.evses.status_logs(evse).follow(since=since)
+    listing = f"<LogStream of /v2/evses/{evse.id}/status_logs, {shown}"
+    assert repr(log) == f"{listing}, not yet read>"
+    sessions = stream_of(fleet, since=since)
+    assert repr(sessions) == f"<SubSessionStream of 127.0.0.1, {shown}, not yet read>"
+    async for batch in log.batches():
+        await batch.commit()
+        if batch.caught_up:
+            break
+    through = log.status().through
+    assert repr(log) == f"{listing}, read through {through:%Y-%m-%d %H:%M:%S} UTC>"
+    await catch_up(sessions)
+    assert ", read through 2026-" in repr(sessions)
 
 
 async def test_late_tells_what_happened_hours_before(fleet: Fleet) -> None:

@@ -13,6 +13,7 @@ import traceback
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -220,6 +221,20 @@ def test_capture_records_only_the_calls_of_its_thread(client):
     assert [call.request.url.name for call in calls] == ["evse01", *["evses"] * 3, "in-my-context"]
     assert [call.status for call in calls] == [200] * 5
     assert calls[0].request.headers["EvEnergy-User"] == "user01"
+
+
+def test_repr_of_a_listing_tells_what_it_will_request(server, loop):
+    with Client("a-token", base_url=server.url) as client:
+        shown = "GET /v2/evses?page_size=100: EVSE, from the first page"
+        assert repr(client.evses.list()) == f"<Pager {shown}>"
+        assert repr(client.evses.list().prefetch()) == f"<Pager {shown}, prefetching>"
+        log = client.evses.status_logs("evse01")
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        assert repr(log).startswith("<LogPager GET /v2/evses/evse01/status_logs?page_size=100: ")
+        assert repr(log.follow(since=since)) == (
+            "<LogStream of /v2/evses/evse01/status_logs, since 2026-01-01 00:00:00 UTC, not yet "
+            "read>"
+        )
 
 
 def test_views_share_the_loop_and_closing_one_closes_all(server, loop):
