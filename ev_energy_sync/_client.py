@@ -255,8 +255,9 @@ class Client(Families):
             resume: The ``partial`` result of an error, to continue from.
 
         Raises:
-            ValueError: An item names no resource with an id of its own, or one of another class; or
-                a value of *expand* does not exist. Nothing is sent then.
+            ValueError: An item names no resource with an id of its own, or a value of *expand* does
+                not exist. Nothing is sent then.
+            TypeError: An item is of another class than *into*. Nothing is sent then.
             ForeignOriginError: An item is a link to another server. Nothing is sent then.
             EvEnergyError: A request failed. ``error.partial`` has what was resolved before.
         """

@@ -21,6 +21,7 @@ from ev_energy._api.gather import DEFAULT_LIMIT, gather
 from ev_energy._api.resolve_plan import ResolvePlan
 from ev_energy._api.resource_paths import RESOURCE_PATHS
 from ev_energy._arguments import describe_type, is_list, require_list
+from ev_energy._codec.id_check import kind_at, kind_of_url
 from ev_energy._codec.text import id_text
 from ev_energy._messages import Page
 from ev_energy._redaction.scrub import printable
@@ -39,10 +40,7 @@ _FAMILIES: Final[Mapping[str, str]] = {
 }
 #: The classes that only single requests return; those of a listing have less detail.
 _DETAILED: Final = frozenset(model for name, (_, model) in RESOURCE_PATHS.items() if model != name)
-#: The class of the resources of each family, as its listing returns them.
-_KINDS: Final[Mapping[str, str]] = {
-    family: name for name, family in _FAMILIES.items() if name not in _DETAILED
-}
+_MAX_SHOWN_CHARS: Final = 100
 
 
 class Key(NamedTuple):
@@ -189,7 +187,7 @@ class Resolve(Generic[M_co]):
                 continue
             ids = wanted.setdefault(key.kind, {})
             resource: object = cast("Ref[Model]", item).resource if isinstance(item, Ref) else item
-            if isinstance(resource, Model) and has_expanded(resource, self._expand):
+            if _is_kind(key.kind, resource) and has_expanded(resource, self._expand):
                 self._known.setdefault(key, resource)
             ids[key.id] = None
         self._kinds = [
@@ -291,52 +289,53 @@ class _ArgumentReader:
 
     def __init__(self, into: type[Model] | None, require_own_link: Callable[[str], URL]) -> None:
         self._into, self._require_own_link = into, require_own_link
+        self._own_origins: set[str] = set()
+        """Scheme and authority of the links so far, as they were written."""
 
     def key(self, number: int, item: Any) -> Key | None:
         """Return what identifies the resource of an argument; None if the argument is None."""
         if item is None:
             return None
         name = f"items[{number}]"
-        if isinstance(item, Ref):
-            ref = cast("Ref[Model]", item)
-            kind = ref.into.__name__
-            if not ref.is_expanded:
-                self._require_own_link(ref.url)
-        elif isinstance(item, Model):
-            kind = type(item).__name__
-        elif isinstance(item, str):
-            kind = self._kind_of_text(name, item)
-        else:
-            raise TypeError(
-                f"{name} must be an id, a Ref, a model or a URL, not {describe_type(item)}"
-            )
+        kind = self._named_kind(name, item) if self._into is None else self._into.__name__
         if kind not in _FAMILIES:
             raise ValueError(f"{name}: {_cannot_be_resolved(kind)}")
-        if self._into is not None:
-            expected = self._into.__name__
-            if _FAMILIES[kind] != _FAMILIES[expected]:
-                raise ValueError(f"{name} is of class {kind}, not {expected} (into)")
-            kind = expected
-        return Key(kind, id_text(name, cast("object", item)))
+        id_ = id_text(name, cast("object", item), kind_at(f"/{_FAMILIES[kind]}/{{}}"))
+        if isinstance(item, Ref):
+            ref = cast("Ref[Model]", item)
+            if not ref.is_expanded:
+                self._check_origin(ref.url)
+        elif isinstance(item, str) and "://" in item:
+            self._check_origin(item)
+        return Key(kind, id_)
 
-    def _kind_of_text(self, name: str, text: str) -> str:
-        """Return the name of the class of the resource that an id or a URL names."""
-        shown = printable(redact_link(text) if "://" in text else text, 100)
-        if "://" in text:
-            url = self._require_own_link(text)
-            family = ([part for part in url.raw_path.split("/") if part] or [""])[-2:][0]
-            if family in _KINDS:
-                return _KINDS[family]
-        if self._into is not None:
-            return self._into.__name__
-        if "://" in text:
-            raise ValueError(
-                f"{name}={shown!r} is not the URL of a resource of a family; if it is a resource, "
-                "say of which class: into=models.Vehicle, for example"
-            )
-        raise ValueError(
-            f"{name}={shown!r} is a bare id: say of which class, into=models.Vehicle, for example"
-        )
+    def _check_origin(self, link: str) -> None:
+        origin = "/".join(link.split("/", 3)[:3])
+        if origin not in self._own_origins:  # parsing thousands of URLs would block the event loop
+            self._require_own_link(link)
+            self._own_origins.add(origin)
+
+    def _named_kind(self, name: str, item: Any) -> str:
+        """Return the name of the class of the resource that an argument names."""
+        if isinstance(item, Ref):
+            return cast("Ref[Model]", item).into.__name__
+        if isinstance(item, Model):
+            return type(item).__name__
+        if not isinstance(item, str):
+            kind = describe_type(item)
+            raise TypeError(f"{name} must be an id, a Ref, a model or a URL, not {kind}")
+        if "://" in item:
+            if (found := kind_of_url(item)) is not None:
+                return found.model
+            what = "is a URL that does not tell the class of the resource"
+        else:
+            what = "is a bare id"
+        shown = printable(redact_link(item) if "://" in item else item, _MAX_SHOWN_CHARS)
+        raise ValueError(f"{name}={shown!r} {what}: pass it, such as into=models.Vehicle")
+
+
+def _is_kind(kind: str, resource: object) -> bool:
+    return any(cls.__name__ == kind for cls in type(resource).__mro__)
 
 
 def _require_iterable(items: object) -> None:

@@ -88,7 +88,7 @@ def check_id(name: str, kind: IdKind, value: object) -> None:
         # A model that is not a kind of its own may stand for a resource, with its URL.
         or (
             type(value).__name__ not in _BY_MODEL
-            and _kind_of_url(str(getattr(value, "url", ""))) == kind
+            and kind_of_url(str(getattr(value, "url", ""))) == kind
         )
     ):
         shown = with_article(type(value).__name__)
@@ -113,7 +113,7 @@ def _check_url(name: str, kind: IdKind, url: str) -> None:
     id_ = url.rpartition(kind.collection)[2].rstrip("/") if kind.collection else ""
     if id_ and "/" not in id_:
         return  # nearly every URL
-    found = _kind_of_url(url)
+    found = kind_of_url(url)
     shown = f"{name}={printable(url, _MAX_SHOWN_CHARS)!r}"
     if found is None:
         if _COLLECTIONS.intersection(_segments(url)[-1:]):
@@ -124,7 +124,7 @@ def _check_url(name: str, kind: IdKind, url: str) -> None:
         )
 
 
-def _kind_of_url(url: str) -> IdKind | None:
+def kind_of_url(url: str) -> IdKind | None:
     """Return the kind of the resource at *url*; None for a URL of any other form."""
     match _segments(url):
         case [*_, parent, _, collection, _] if found := _KINDS.get(

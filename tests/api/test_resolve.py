@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from ev_energy import Client, ClientCredentials, MemoryBudget, Ref, Resolved, errors, models
-from ev_energy._api.resolve import _DETAILED, _FAMILIES, _KINDS
+from ev_energy._api.resolve import _DETAILED, _FAMILIES
 from ev_energy.models import EVSE, Region, RegionDetail, Vehicle
 from ev_energy.simulator import Simulator
 from tests.helpers.fleet_server import Fleet, sub_session, vehicle
 from tests.helpers.recording_server import RecordingServer
 
 VEHICLES = [vehicle(n) for n in range(1000)]
+VEHICLE = "must be a Vehicle, its id, its URL or a Ref to it"
 NO_ID = "is not a resource with an id of its own, so it cannot be resolved"
 IDS = [str(item["id"]) for item in VEHICLES]
 
@@ -156,10 +157,11 @@ async def test_classes_with_more_detail_than_their_listing_are_requested_singly(
     assert [type(found) for found in resolved] == [RegionDetail] * 2
     assert fleet.by_path == {"/regions/regn0": 1, "/regions/regn1": 1}
     fleet.requests.clear()
-    assert [type(found) for found in await client.resolve(["regn0", "regn1"], Region)] == [
-        Region
-    ] * 2
+    listed = await client.resolve(["regn0", "regn1"], Region)
+    assert [type(found) for found in listed] == [Region] * 2
     assert fleet.by_path == {"/regions": 1}
+    assert type((await client.resolve([listed[0]], RegionDetail))[0]) is RegionDetail
+    assert (await client.resolve([*resolved], Region))[0] is resolved[0]
 
 
 async def test_nothing_to_resolve_sends_nothing(client: Client, fleet: Fleet) -> None:
@@ -261,15 +263,14 @@ async def test_single_requests_run_a_few_at_a_time(client: Client, fleet: Fleet)
 @pytest.mark.parametrize(
     ("items", "into", "expand", "message"),
     [
-        (["vhcl1"], None, (), "items[0]='vhcl1' is a bare id: say of which class, into=models."),
-        (["{url}/vhcls/v1"], None, (), "items[0]='{url}/vhcls/v1' is not the URL of a resource"),
+        (["vhcl1"], None, (), "items[0]='vhcl1' is a bare id: pass it, such as into=models.Vehi"),
         (
-            ["vhcl1", Ref("{url}/evses/e1", EVSE)],
-            Vehicle,
+            ["{url}/vhcls/v1"],
+            None,
             (),
-            "items[1] is of class EVSE, not Vehicle (into)",
+            "items[0]='{url}/vhcls/v1' is a URL that does not tell the class of the resource: pass",
         ),
-        (["{url}/evses/e1"], Vehicle, (), "items[0] is of class EVSE, not Vehicle (into)"),
+        (["{url}/evses/e1"], Vehicle, (), "items[0]='{url}/evses/e1' is the URL of an EVSE, not"),
         (
             [Ref("{url}/vehicles/v/status_logs/t", models.VehicleStatusLog)],
             None,
@@ -311,7 +312,9 @@ async def test_item_that_names_no_resource_is_refused_before_anything_is_sent(
     [
         ("vhcl1", Vehicle, "items must be a list of ids or links, not a str"),
         (7, Vehicle, "items must be a list of ids or links, not an int"),
-        ([7], Vehicle, "items[0] must be an id, a Ref, a model or a URL, not an int"),
+        ([7], None, "items[0] must be an id, a Ref, a model or a URL, not an int"),
+        ([None, 7], Vehicle, f"items[1] {VEHICLE}, not an int"),
+        (["v", Ref("https://a/v2/x", EVSE)], Vehicle, f"items[1] {VEHICLE}, not a Ref to an EVSE"),
         (["v"], "Vehicle", "into must be a class of models, such as models.Vehicle, not a str"),
     ],
 )
@@ -323,18 +326,27 @@ async def test_argument_of_a_wrong_type_is_refused(
     assert str(caught.value) == message
 
 
-async def test_link_to_another_server_is_refused(client: Client, fleet: Fleet) -> None:
-    for item in ("https://example.com/v2/vehicles/v1", Ref("https://example.com/x", Vehicle)):
+@pytest.mark.parametrize(
+    "origin",
+    ["https://example.com", "{origin}0", "{origin}@example.com", "http://user@{host}", "//{host}"],
+)
+async def test_link_to_another_server_is_refused(
+    client: Client, server: RecordingServer, origin: str
+) -> None:
+    origin = origin.format(origin=server.origin, host=server.origin.partition("://")[2])
+    own = f"{server.url}/vehicles/v1"
+    for item in (f"{origin}/v2/vehicles/v1", Ref(f"{origin}/v2/vehicles/v1", Vehicle)):
+        if isinstance(item, str) and "://" not in item:
+            continue  # not a URL but an id that is not valid
         with pytest.raises(errors.ForeignOriginError):
-            client.resolve([item])
-    assert fleet.count == 0
+            client.resolve([own, Ref(own, Vehicle), item])
+    assert server.requests == []
 
 
 def test_families_with_resources_of_their_own_have_get_and_list() -> None:
     client = Client("a-token")
     assert {"Vehicle", "EVSE", "User", "ChargingSubSession", "Tariff"} <= _FAMILIES.keys()
     assert {"RegionDetail", "TariffDetail"} == _DETAILED
-    assert set(_KINDS.values()) == _FAMILIES.keys() - _DETAILED
     for name, family in _FAMILIES.items():
         resources = getattr(client, family)
         resources.get("an-id").close()

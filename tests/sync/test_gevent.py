@@ -71,6 +71,21 @@ def test_greenlets_share_a_blocking_client_and_wait_at_the_same_time() -> None:
 
 
 @pytest.mark.slow
+def test_gathered_calls_run_at_the_same_time_under_gevent() -> None:
+    found = run("""
+        import time
+        from functools import partial
+        from ev_energy_sync import Client
+        with Client("a-token-12345", base_url=url, timeout=5, deadline=10) as client:
+            client.evses.get("one")
+            start = time.monotonic()
+            evses = client.gather([partial(client.evses.get, "one")] * 12)
+            print(len(evses), time.monotonic() - start < 12 * 0.2)
+    """)
+    assert found == "12 True"
+
+
+@pytest.mark.slow
 def test_deadline_is_kept_under_gevent() -> None:
     found = run("""
         from ev_energy_sync import Client
