@@ -31,6 +31,7 @@ COMMANDS: Final = (
     Command("operations", "list the operations of the API with their methods and scopes"),
     Command("simulator", "run the embedded simulator until Ctrl-C"),
     Command("call", "call any operation, such as evses.list", needs_extra=True),
+    Command("export", "export a listing to a CSV, JSON lines or Parquet file", needs_extra=True),
 )
 #: The packages that the extra ``cli`` installs.
 _EXTRA: Final = ("cyclopts", "rich")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,11 +13,17 @@ from ev_energy.cli._values import read_json
 
 if TYPE_CHECKING:
     from ev_energy import Client
+    from ev_energy.models._base import Model
+
+
+@functools.cache
+def _table() -> tuple[Operation, ...]:
+    return operation_table()
 
 
 def find_operation(call: str, *, listing: bool = False) -> Operation:
     """Return the operation called *call*; for a listing, the name of its family is enough."""
-    table = [one for one in operation_table() if not listing or one.kind == "list"]
+    table = [one for one in _table() if not listing or one.kind == "list"]
     for name in (call, f"{call}.list") if listing else (call,):
         for operation in table:
             if operation.call == name:
@@ -42,6 +49,14 @@ def method_of(client: Client, operation: Operation) -> Callable[..., Any]:
     """Return the method of *operation*, which imports its family."""
     method: Callable[..., Any] = getattr(getattr(client, operation.family), operation.name)
     return method
+
+
+def model_of(operation: Operation) -> type[Model]:
+    """Return the model of the items of a listing, or of the reply."""
+    from ev_energy import models
+
+    model: type[Model] = getattr(models, operation.model or "")
+    return model
 
 
 def operation_parameters(operation: Operation) -> list[Parameter]:

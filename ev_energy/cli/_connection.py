@@ -6,13 +6,35 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy import Client, ClientCredentials
-from ev_energy.cli._exit import ExitCode, UsageError, report_error
+from ev_energy.cli._exit import ExitCode, UsageError, notice, report_error
 from ev_energy.errors import CallError, EvEnergyError, SignInRequiredError, TokenError
 
+if TYPE_CHECKING:
+    from ev_energy.hooks import WaitEvent
+
 _CREDENTIALS: Final = ("EV_ENERGY_TOKEN", "EV_ENERGY_CLIENT_ID", "EV_ENERGY_CLIENT_SECRET")
+
+
+#: Seconds that a page of a whole listing may wait for the rate limit, whose window is an hour.
+PATIENT: Final = 2 * 3600.0
+#: Shorter waits, in seconds, are not worth a line.
+_LONG_WAIT: Final = 5
+
+
+def describe_wait(event: WaitEvent) -> str | None:
+    """Return a line about a wait, or None if it is short."""
+    if event.seconds < _LONG_WAIT:
+        return None
+    reason = "for the rate limit" if event.reason == "budget" else "before another attempt"
+    return f"waiting {event.seconds:.0f} s {reason}"
+
+
+def _report_wait(event: WaitEvent) -> None:
+    if line := describe_wait(event):
+        notice(line)
 
 
 @asynccontextmanager
@@ -24,6 +46,7 @@ async def open_client(
     A *public* operation needs no credentials.
     """
     user = values.get("acting_for")
+    settings.setdefault("on_wait", _report_wait)
     if values.get("simulator"):
         if "base_url" in values:
             raise UsageError("--simulator and --base-url exclude each other")
@@ -57,7 +80,8 @@ def run(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     except UsageError:
         raise
     except EvEnergyError as error:
-        report_error(f"{type(error).__name__}: {error}", _hint(error))
+        notes = getattr(error, "__notes__", [])
+        report_error(f"{type(error).__name__}: {error}", _hint(error) or " ".join(notes))
         is_unknown_write = (
             isinstance(error, CallError) and error.request.is_write and error.outcome == "unknown"
         )

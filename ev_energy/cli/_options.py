@@ -10,6 +10,7 @@ import attrs
 from ev_energy._operations import Operation
 from ev_energy.cli._calls import body_parameters
 from ev_energy.cli._parameters import Parameter
+from ev_energy.cli._time_filters import TimeFilters
 
 #: The groups of options in the help, in this order.
 ARGUMENTS: Final = "Arguments"
@@ -90,6 +91,24 @@ _BODY: Final = Option(
     metavar="JSON",
 )
 _YES: Final = Option("yes", "--yes", "Do not ask before a change.", bool, OUTPUT)
+_FILE: Final = (
+    Option(
+        "to",
+        "--to",
+        "The file, whose name ends in .csv, .jsonl or .parquet.",
+        str,
+        OUTPUT,
+        "FILE",
+        required=True,
+    ),
+    Option(
+        "overwrite",
+        "--overwrite",
+        "Replace FILE, and discard an unfinished export with other arguments.",
+        bool,
+        OUTPUT,
+    ),
+)
 #: What the placeholder of a value says already.
 _PLAIN_FORMS: Final = frozenset({"text", "a whole number", "a number"})
 
@@ -105,6 +124,17 @@ def call_options(operation: Operation, parameters: Sequence[Parameter]) -> list[
     if operation.method != "GET":
         options.append(_YES)
     return [*options, *CONNECTION_OPTIONS]
+
+
+def export_options(parameters: Sequence[Parameter], times: TimeFilters | None) -> list[Option]:
+    """Return the options of ``export`` for one listing."""
+    options = [argument_option(one) for one in parameters]
+    if times is not None:
+        options += [
+            Option("since", "--since", f"The earliest {times.key}, included.", metavar="TIME"),
+            Option("until", "--until", "The end of these times, excluded.", metavar="TIME"),
+        ]
+    return [*options, *_FILE, *CONNECTION_OPTIONS]
 
 
 def argument_option(parameter: Parameter) -> Option:

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from ev_energy import record_columns, to_records
 from ev_energy.cli._exit import UsageError
@@ -16,16 +16,15 @@ from ev_energy.cli._table import table
 from ev_energy.models._base import Model
 
 Format: TypeAlias = Literal["json", "csv", "table"]
-_FORMATS: Final[tuple[Format, ...]] = ("json", "csv", "table")
 
 
 def format_of(values: dict[str, Any]) -> Format:
     """Return the format that the options select, or the default one."""
-    selected: list[Format] = [name for name in _FORMATS if name in values]
+    selected = [name for name in get_args(Format) if name in values]
     if len(selected) > 1:
         raise UsageError(f"--{selected[0]} and --{selected[1]} exclude each other")
-    default: Format = "table" if sys.stdout.isatty() else "json"
-    return next(iter(selected), default)
+    default = "table" if sys.stdout.isatty() else "json"
+    return cast("Format", next(iter(selected), default))
 
 
 def terminal_width() -> int | None:
@@ -36,7 +35,7 @@ def terminal_width() -> int | None:
 class Writer:
     """Writes models as they come, so that a pipe receives each page at once."""
 
-    def __init__(self, form: Format, model: type[Model] | None, expand: Sequence[str]) -> None:
+    def __init__(self, form: Format, model: type[Model], expand: Sequence[str]) -> None:
         self._form, self._model, self._expand = form, model, expand
         self._rows: list[dict[str, Any]] = []
         self._has_head = False
@@ -61,8 +60,6 @@ class Writer:
             print(record_table(self._rows))
 
     def _csv(self, models: Sequence[Any]) -> None:
-        if self._model is None:
-            raise UsageError("the reply has no rows, so it cannot be CSV", "use --json")
         columns = record_columns(self._model, expand=self._expand)
         writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         if not self._has_head:

@@ -13,6 +13,7 @@ from ev_energy.cli._calls import (
     description,
     find_operation,
     method_of,
+    model_of,
     operation_parameters,
 )
 from ev_energy.cli._exit import ExitCode, UsageError, notice
@@ -63,7 +64,8 @@ async def _call(
 ) -> ExitCode:
     ids, named = arguments_from(operation, parameters, values)
     public = operation.scope is None
-    async with _connection.open_client(values, public=public) as client:
+    patience = {"deadline": _connection.PATIENT} if "all" in values else {}
+    async with _connection.open_client(values, public=public, **patience) as client:
         method = method_of(client, operation)
         if operation.kind == "list":
             if operation.paginated and "page_size" not in named and "all" not in values:
@@ -111,13 +113,6 @@ def _say_more(count: int, page: Page[Any], used: int) -> None:
         notice(f"--cursor {page.next_cursor} continues after them")
     else:
         notice(f"--cursor {page.cursor} continues with the last {used} of them")
-
-
-def model_of(operation: Operation) -> type[Model] | None:
-    """Return the model of the items of a listing, or of the reply."""
-    from ev_energy import models
-
-    return getattr(models, operation.model or "", None)
 
 
 def _print_result(result: Any, form: _output.Format, expand: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -294,6 +295,24 @@ def test_write_of_unknown_outcome_has_a_status_of_its_own(
     assert done.err.endswith(hint)
 
 
+def test_wait_for_the_rate_limit_is_reported() -> None:
+    with Simulator.in_thread(rate_limit=1) as limited:
+        environment = clean_environment(**variables(limited))
+        words = ["-m", "ev_energy", "call", "evses.list", "--all", "--page-size", "10"]
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            stdout=subprocess.DEVNULL,
+        )
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        process.kill()
+        process.communicate()
+    assert re.fullmatch(r"waiting 3[56]\d\d s for the rate limit\n", line)
+
+
 def test_wrong_secret_is_not_printed(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EV_ENERGY_CLIENT_SECRET", "not-the-secret-of-anyone")
     done = command("call", "evses.list")
@@ -338,7 +357,7 @@ def test_call_imports_only_the_family_that_is_named() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
-@pytest.mark.matrix("width")
+@pytest.mark.matrix
 @pytest.mark.parametrize("width", [80, 60, 200])
 def test_listing_is_a_table_that_fits_the_terminal(shared_simulator: Simulator, width: int) -> None:
     command = [sys.executable, "-m", "ev_energy", "call", "evses.list", "--limit", "4"]

@@ -58,7 +58,7 @@ def test_operations_are_not_shortened_in_a_pipe(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
-@pytest.mark.matrix("width")
+@pytest.mark.matrix
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_operations_fit_the_terminal(width: int) -> None:
     command = [sys.executable, "-m", "ev_energy", "operations"]

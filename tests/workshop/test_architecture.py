@@ -60,7 +60,16 @@ BESIDE = {
     "__main__": {"__init__", "cli"},
     "_contract": {"_contract"},
     "_operations": {"_operations"},
-    "cli": {"__init__", "cli", "simulator", "_operations", "_redaction", "errors", "models"},
+    "cli": {
+        "__init__",
+        "cli",
+        "simulator",
+        "_operations",
+        "_redaction",
+        "errors",
+        "hooks",
+        "models",
+    },
     # If client and simulator shared logic, tests of one against the other would miss its mistakes.
     "simulator": {"models", "simulator", "_operations", "_version", "_contract"},
     # pytest loads this plugin in every run, so its functions import what they need.
