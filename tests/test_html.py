@@ -16,6 +16,7 @@ from ev_energy.models import (
     EVSE,
     ChargingSubSession,
     ChargingSubSessionAssessmentMetrics,
+    ChargingSubSessionCreatedWebhook,
     EnergyUsage,
     RebateEvidenceUpload,
     Region,
@@ -137,13 +138,31 @@ def test_texts_of_a_server_cannot_contain_markup_or_turn_the_text_around() -> No
     link = EVSE.from_dict({**DATA, "id": SCRIPT, "user": f"{ROOT}/{SCRIPT}", "cpid": RIGHT_TO_LEFT})
     request = Request("GET", URL(ROOT), template="/x")
     error = errors.ApiError(
-        request, Response(400, SCRIPT, {}, b""), detail=SCRIPT, field_errors={SCRIPT: SCRIPT}
+        request,
+        Response(400, SCRIPT, {}, b""),
+        detail=f"{SCRIPT}{RIGHT_TO_LEFT}",
+        field_errors={SCRIPT: SCRIPT},
     )
     for shown in (evse, link, page_of(evse, link), page_of(SCRIPT), error):
         html = shown._repr_html_()
         Reader(html)
         assert RIGHT_TO_LEFT not in html
     assert SCRIPT in Reader(evse._repr_html_()).texts
+
+
+def test_model_inside_a_model_is_cut_at_the_third_level() -> None:
+    place = {"location": {"coordinates": {"latitude": 51.5, "longitude": -0.1}}}
+    event = ChargingSubSessionCreatedWebhook.from_dict({"data": place})
+    shown = (
+        "ChargingSubSession(location=ChargingSubSessionLocation(coordinates=LatLong with 2 fields))"
+    )
+    assert Reader(event._repr_html_()).texts[2] == shown
+
+
+def test_long_texts_are_cut() -> None:
+    request = Request("GET", URL(ROOT), template="/x")
+    error = errors.ApiError(request, Response(400, "Bad", {}, b""), detail="x" * 9999)
+    assert f"{'x' * 2000}…" in Reader(error._repr_html_()).texts
 
 
 def test_secrets_are_masked() -> None:

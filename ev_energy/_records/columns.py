@@ -139,9 +139,11 @@ def _columns_of(
 
 def _spread_ids(value: Any) -> Sequence[Any]:
     """Return the ids of a list of links; any other value as it is."""
-    if value.__class__ is not tuple:
-        return (value,)
-    return ([one.id if one.__class__ is Ref else one for one in value],)
+    return ([_id(one) for one in value],) if value.__class__ is tuple else (_id(value),)
+
+
+def _id(value: Any) -> Any:
+    return value.id if value.__class__ is Ref else value
 
 
 def _spread_link(key: str) -> _Spread:

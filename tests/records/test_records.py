@@ -219,6 +219,18 @@ def test_values_of_a_wrong_type_are_kept() -> None:
     (record,) = to_records([odd], expand=["model"])
     assert (record["user.id"], record["cpid"], record["model.id"]) == (5, '{"a":1}', '["m"]')
     assert record["location.latitude"] is None  # it has no column of its own
+    for sent, shown in (("none", "none"), (5, 5), ({"a": 1}, '{"a":1}')):
+        session = ChargingSession.from_dict({"id": "c", "url": "c", "sub_sessions": sent})
+        assert to_records([session])[0]["sub_sessions"] == shown
+
+
+def test_expanded_log_may_have_no_url() -> None:
+    (record,) = to_records(
+        [EVSE.from_dict({**DATA, "latest_status_log": {"is_charging": True}})],
+        expand=["latest_status_log"],
+    )
+    assert record["latest_status_log.url"] is None
+    assert record["latest_status_log.is_charging"] is True
 
 
 @fuzzed

@@ -98,6 +98,7 @@ def listings(client: Client) -> None:
     for page in pager.prefetch().pages():
         assert_type(page, Page[EVSE])
         assert_type(page.items, Sequence[EVSE])
+        assert_type(to_records(page), list[dict[str, Any]])
         assert_type(page.cursor, str)
         assert_type(page.next_cursor, str | None)
         assert_type(page.response, Response)
