@@ -14,7 +14,7 @@ from ev_energy._redaction.tracebacks import Secret
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
-from ev_energy_sync._blocking import LazyResource, work_of
+from ev_energy_sync._blocking import LazyResource, Pager, work_of
 from ev_energy_sync._families import Families
 from ev_energy_sync._loop_thread import Portal
 
@@ -322,6 +322,126 @@ class Client(Families):
         """
         what = 1 if callable(work) else work_of(work)
         return self._aio.estimate(what, into, expand=expand, items=items)
+
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        ids: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: object = None,
+        model: type[M],
+        paged: Literal[True],
+        envelope_key: str | None = None,
+    ) -> Pager[M]: ...
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        ids: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: object = None,
+        model: None = None,
+        paged: Literal[True],
+        envelope_key: str | None = None,
+    ) -> Pager[dict[str, Any]]: ...
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        ids: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: object = None,
+        model: type[M],
+        paged: Literal[False] = False,
+        envelope_key: str,
+    ) -> M | None: ...
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        ids: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: object = None,
+        model: type[M],
+        paged: Literal[False] = False,
+        envelope_key: None = None,
+    ) -> M: ...
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        ids: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: object = None,
+        model: None = None,
+        paged: Literal[False] = False,
+        envelope_key: None = None,
+    ) -> Any: ...
+    def request(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        ids: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: object = None,
+        model: type[Any] | None = None,
+        paged: bool = False,
+        envelope_key: str | None = None,
+    ) -> Any:
+        """Call an operation that this version of the SDK has no method for.
+
+        The call is made like all others: with the same token, headers, rate limit, retries,
+        deadline, hooks and errors. Only a GET request is retried after it may have been sent.
+
+        Args:
+            method: ``"GET"``, ``"POST"``, ``"PUT"``, ``"PATCH"`` or ``"DELETE"``.
+            path: The path after the base URL, such as ``"/evses/{evse_id}/firmware_logs"``, or a
+                whole URL of the API, such as a link in a reply. A path has no query of its own.
+            ids: For each placeholder in *path* an id, a `Ref`, a model, a URL, or for a log entry
+                a datetime. Each is quoted, so that it stays one segment of the path.
+            query: The query by its names in the API. A list is sent as one parameter for each
+                value, as ``expand`` is; joined with commas if the name ends in ``__in`` or
+                ``__range``. A model or a `Ref` is sent as its id. None and UNSET are left out.
+            json: The body, if it is not None: JSON values, which may contain models, sent as
+                `Model.to_dict` returns them, and `Ref`, sent as URLs. Members that are UNSET are
+                left out.
+            model: The class of the reply, or of the items of a listing. Without it, they are
+                decoded to dictionaries and other JSON values, and a reply without a body to None.
+            paged: Whether the operation is a listing. Then this returns a `Pager`, as all listings
+                do, and sends nothing until that is iterated.
+            envelope_key: The key of the list, if the API wraps it in an object; see
+                `Page.envelope`. Without *paged*, that of the model; a reply without it is None.
+
+        Raises:
+            ValueError: *path* is not a path, or has a segment that is no id, such as ``..``;
+                another argument is invalid.
+            TypeError: An argument has a wrong type.
+            ForeignOriginError: *path* is a URL of another server.
+        """
+        request: Any = self._aio.request
+        result = request(
+            method,
+            path,
+            ids=ids,
+            query=query,
+            json=json,
+            model=model,
+            paged=paged,
+            envelope_key=envelope_key,
+        )
+        return Pager(result, self._portal) if paged else self._portal.call(result)
 
     def sign_in(self, request: AuthorizationRequest, callback: str | URL) -> None:
         """Exchange the authorization code in *callback* for a token, and save it in the store.

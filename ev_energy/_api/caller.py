@@ -20,7 +20,7 @@ from ev_energy._api.options import CallOptions
 from ev_energy._api.paging import Pager
 from ev_energy._api.state import ClientState
 from ev_energy._api.urls import build_url, fill_path, path_from_url, valid_page_size
-from ev_energy._codec.decode import Expected, decode_in_steps
+from ev_energy._codec.decode import JSON, Expected, decode_in_steps
 from ev_energy._codec.drift import DriftDetected
 from ev_energy._codec.encode import encode
 from ev_energy._codec.problems import api_error, report_repair
@@ -139,6 +139,16 @@ class ApiCaller:
         decoded = await self._decode(out, response, expected)
         return cast("M | None", decoded.result)
 
+    async def exchange(self, request: Request, expected: Expected) -> Any:
+        """Send *request* and return what its reply is decoded to.
+
+        None for a reply without a body, if no model is expected.
+        """
+        out, response = await self._send(request)
+        if expected.model is JSON and not response.body.strip():
+            return None
+        return (await self._decode(out, response, expected)).result
+
     async def delete_counting(
         self, path: str, ids: tuple[object, ...], scope: str | None
     ) -> Counts:
@@ -164,12 +174,14 @@ class ApiCaller:
         if query.get("page_size") is not None:
             query = {**query, "page_size": valid_page_size(query["page_size"])}
         first_request = self._request("GET", path, ids, query, None, scope)
-        listing = Listing(first_request.url, self.options.user)
-        expected = Expected(
-            model, as_list=True, expanded=bool(query.get("expand")), envelope_key=envelope_key
-        )
+        expanded = bool(query.get("expand"))
+        return self.pages(first_request, Expected(model, True, expanded, envelope_key))
 
-        async def fetch(url: URL) -> Page[M]:
+    def pages(self, first_request: Request, expected: Expected) -> Pager[Any]:
+        """Return the listing that starts with *first_request*."""
+        listing = Listing(first_request.url, self.options.user)
+
+        async def fetch(url: URL) -> Page[Any]:
             request = replace(first_request, url=self.state.require_own_origin(url))
             return await self._page(request, expected, listing)
 
@@ -177,9 +189,9 @@ class ApiCaller:
             fetch,
             first_request.url,
             listing.user,
-            template=path,
+            template=first_request.template,
             max_pages=self.options.max_pages,
-            item=name_of(model),
+            item=name_of(expected.model),
         )
 
     async def redirect(self, path: str, scope: str | None, query: Mapping[str, object]) -> str:
@@ -203,9 +215,7 @@ class ApiCaller:
         named = state.require_own_link(url)
         target = build_url(state.base_url, path_from_url(template, named), named.query)
         request = Request("GET", target, self.options.headers, template=template)
-        out, response = await self._send(request)
-        decoded = await self._decode(out, response, Expected(model, expanded=False))
-        return cast(M, decoded.result)
+        return cast(M, await self.exchange(request, Expected(model, expanded=False)))
 
     def _request(
         self,
@@ -331,7 +341,7 @@ class ApiCaller:
             message = state.http.redactor.redact(str(error))
             raise LimitError(message, request, error.limit, response.status) from None
         info = ResponseInfo.of(request, response)
-        if expected.as_list:
+        if expected.as_list and expected.model is not JSON:
             mark(result, info)
         elif isinstance(result, Model):
             mark((result,), info)

@@ -30,6 +30,7 @@ _DEFERRED: Final = (
     "ev_energy._http.retry",
     "ev_energy.auth._token_endpoint",
     "ev_energy._api.caller",
+    "ev_energy._api.raw_request",
     "ev_energy._codec.drift",
     "ev_energy._http.retry_policy",
     "ev_energy.auth._token_manager",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import functools
 import re
 from collections.abc import Mapping, Sequence
@@ -44,12 +45,13 @@ def fill_path(template: str, ids: Sequence[object]) -> str:
     return format_ % tuple(_segment(name, id_, kind) for name, id_, kind in segments)
 
 
-@functools.cache
+@functools.lru_cache(1_000)
 def _parse(template: str) -> tuple[list[str], str, list[IdKind | None]]:
     """Return the names of the placeholders in *template*, a format string, and their kinds."""
     pieces = _PLACEHOLDER.sub("{}", template).split("{}")[:-1]
     kinds = [kind_at("{}".join([*pieces[:end], ""])) for end in range(1, len(pieces) + 1)]
-    return _PLACEHOLDER.findall(template), _PLACEHOLDER.sub("%s", template), kinds
+    format_ = _PLACEHOLDER.sub("%s", template.replace("%", "%%"))
+    return _PLACEHOLDER.findall(template), format_, kinds
 
 
 def _segment(name: str, value: object, kind: IdKind | None) -> str:
@@ -96,11 +98,12 @@ def query_pairs(query: Mapping[str, object], base_url: URL) -> list[tuple[str, s
         elif isinstance(value, Link):
             pairs.append((name, link_text(name, value, str(base_url))))
         else:
-            pairs.append((name, _text(name, value)))
+            pairs.append((name, query_text(name, value)))
     return pairs
 
 
-def _text(name: str, value: object) -> str:
+def query_text(name: str, value: object) -> str:
+    """Return one value of the query as it is sent; *name* is the argument that holds it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Enum):
@@ -109,6 +112,8 @@ def _text(name: str, value: object) -> str:
         return timestamp(name, value)
     if isinstance(value, (str, int, float)):
         return str(value)
+    if isinstance(value, decimal.Decimal) and value.is_finite():
+        return format(value, "f")
     raise TypeError(f"{name} is {describe_type(value)}, which cannot be sent in a query")
 
 
@@ -134,7 +139,7 @@ def comma_separated(name: str, values: Sequence[str] | None) -> str | None:
     """Return *values* joined with commas, as ``...__in`` filters take them."""
     if values is None:
         return None
-    texts = [_text(f"an item of {name}", value) for value in require_list(name, values)]
+    texts = [query_text(f"an item of {name}", value) for value in require_list(name, values)]
     if invalid := [text for text in texts if "," in text]:
         raise ValueError(
             f"{name}: {invalid[0]!r} contains a comma, which is the separator of its values"

@@ -74,6 +74,10 @@ _LARGE_ITEM: Final = 4096
 _REPORTS_PER_STEP: Final = 200
 
 
+class JSON:
+    """In place of a model: the values of a reply as they are, without a model."""
+
+
 class Expected(NamedTuple):
     """The model that a reply is decoded to, and its form.
 
@@ -171,6 +175,8 @@ def _decode(
             return [] if expected.as_list else None, envelope
         path = path if wrapped is body else f"{path}.{expected.envelope_key}"
         body = wrapped
+    if expected.model is JSON:
+        return (yield from _decode_values(body, limits, path, as_list=expected.as_list)), envelope
     if in_one_step or not expected.as_list:
         if size.objects > MAX_OBJECTS:
             check_nesting(body)
@@ -315,6 +321,30 @@ def _decode_one_by_one(
         if index % _ITEMS_PER_STEP == _ITEMS_PER_STEP - 1:
             yield
     return found
+
+
+def _decode_values(body: bytes, limits: Limits, path: str, *, as_list: bool) -> Steps[Any]:
+    """Decode *body* without a model; with *as_list*, it must be a list of objects."""
+    if not as_list and body.lstrip()[:1] != b"[":
+        return _decode_value(body, path, MAX_DEPTH)
+    found: list[Any] = []
+    for index, raw in enumerate(_check_item_count(raw_items(body, path), limits)):
+        item, item_path = bytes(raw), f"{path}[{index}]"
+        value = _decode_value(item, item_path, MAX_DEPTH - 1)
+        if as_list and not isinstance(value, dict):
+            raise DecodeFailure(f"expected an object, got {json_type(value)}", item_path)
+        found.append(value)
+        if index % _ITEMS_PER_STEP == _ITEMS_PER_STEP - 1 or len(item) > _LARGE_ITEM:
+            yield
+    return found
+
+
+def _decode_value(body: bytes, path: str, max_depth: int) -> Any:
+    size = count_values(body)
+    _check_resource_size(size, JSON, path)
+    if size.values > MAX_FREE_FORM_VALUES:
+        raise too_many_free_form_values(path)
+    return free_form(body, max_depth)
 
 
 def _decode_leniently(

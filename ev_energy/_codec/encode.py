@@ -18,7 +18,8 @@ import attrs
 from ev_energy._arguments import describe_type, is_list, require_list
 from ev_energy._codec.text import Link, link_text, timestamp
 from ev_energy._unset import UNSET, Unset
-from ev_energy.models._base import COLLECTION, model_fields
+from ev_energy.models._base import COLLECTION, Model, model_fields
+from ev_energy.models._refs import Ref
 
 
 class AsGiven(dict[str, object]):
@@ -56,6 +57,28 @@ def encode(body: Mapping[str, object], base_url: str) -> bytes:
     if isinstance(body, AsGiven):
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
     return json.dumps(_object(body, base_url), separators=(",", ":"), allow_nan=False).encode()
+
+
+def encode_value(value: object, base_url: str) -> bytes:
+    """Return the JSON of *value*, the whole body. Models are sent as they were received."""
+    encodable = _value("json", _plain(value), base_url)
+    return json.dumps(encodable, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _plain(value: Any) -> object:
+    """Return *value* with a JSON object in place of each model, and its URL in place of a link."""
+    if isinstance(value, Model):
+        return value.to_dict()
+    if isinstance(value, Ref):
+        if not value.url:
+            raise ValueError("a Ref without a URL cannot be sent: pass an id or a URL")
+        return value.url
+    if isinstance(value, Mapping):
+        members = cast("Mapping[object, object]", value).items()
+        return {name: _plain(member) for name, member in members}
+    if is_list(value):
+        return [_plain(item) for item in cast("Sequence[object]", value)]
+    return value
 
 
 def _object(members: Mapping[str, object], base_url: str) -> dict[str, Any]:

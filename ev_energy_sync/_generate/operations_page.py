@@ -13,6 +13,7 @@ _INTRODUCTION = """\
 
 This page lists every operation of the API, by [family](families.md), with the method that calls it.
 `python -m ev_energy operations` prints the same table, and with `--json` a JSON array.
+`client.request` calls [operations that are newer](requests.md) than this version.
 
 - *Scope* is the scope that the access token needs. *public* operations need no token; *any* means
   that a token is needed, but no particular scope.

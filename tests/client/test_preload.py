@@ -130,6 +130,10 @@ async def calls(client, report):
     report("a reply that deviates")
     user = await client.fetch(evse.user)
     report("fetch")
+    await client.request("GET", "/evses/{evse_id}", ids={"evse_id": evse}, model=type(evse))
+    await client.request("POST", "/evses/one", json={"evse": evse, "user": evse.user})
+    await client.request("GET", "/evses", query={"since": user.joined_at}, paged=True).first()
+    report("request")
     async with client.reserve(2) as reserved:
         await reserved.evses.get("one")
     report("reserve")

@@ -226,3 +226,20 @@ async def replies(client: Client) -> None:
         assert_type(found.rate_limit, RateLimit | None)
         assert_type(found.elapsed, float)
         assert_type(found.request.operation, str)
+
+
+async def requests(client: Client, evse: EVSE) -> None:
+    assert_type(await client.request("GET", "/evses/evse1"), Any)
+    assert_type(await client.request("POST", "/things", json=[1, {"evse": evse, "b": UNSET}]), Any)
+    assert_type(await client.request("GET", "/evses/evse1", model=EVSE), EVSE)
+    wrapped = await client.request("GET", "/evses/evse1", model=EVSE, envelope_key="evse")
+    assert_type(wrapped, EVSE | None)
+    path, ids = "/evses/{evse_id}", {"evse_id": evse}
+    query = {"expand": ["model"]}
+    assert_type(await client.request("GET", path, ids=ids, query=query, model=EVSE), EVSE)
+    models = client.request("GET", "/evses", query={"page_size": 5}, model=EVSE, paged=True)
+    assert_type(models, Pager[EVSE])
+    pager = client.request("GET", "/evses", paged=True, envelope_key="items")
+    assert_type(pager, Pager[dict[str, Any]])
+    async for item in pager:
+        assert_type(item, dict[str, Any])

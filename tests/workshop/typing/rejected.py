@@ -103,3 +103,18 @@ async def replies(client: Client) -> None:
     ev_energy.response_of(await client.evses.list().collect())  # expect-error
     ev_energy.response_of(await client.evses.get("evse1")).status  # expect-error  # noqa: B018
     ev_energy_sync.response_of({})  # expect-error
+
+
+async def requests(client: Client, blocking: ev_energy_sync.Client) -> None:
+    await client.request("GET")  # expect-error
+    await client.request("GET", "/evses", {"page_size": 1})  # expect-error
+    await client.request("GET", "/evses", model=dict)  # expect-error
+    await client.request("GET", "/evses", paged=True)  # expect-error
+    await client.request("GET", "/evses", query=[("a", 1)])  # expect-error
+    await client.request("GET", "/evses", envelope_key="items")  # expect-error
+    client.request("GET", "/evses", model=EVSE).cpid  # expect-error  # noqa: B018
+    client.request("GET", "/evses")  # expect-error
+    client.request("GET", "/evses", model=EVSE, paged=True).items  # expect-error  # noqa: B018
+    blocking.request("GET", "/evses", model=EVSE).cpidd  # expect-error  # noqa: B018
+    for _ in client.request("GET", "/evses", paged=True):  # expect-error
+        pass

@@ -1,0 +1,203 @@
+"""`Client.request`: calls of operations that this version has no method for.
+
+They take the same way as the calls of all other operations, from `ApiCaller` on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote, unquote
+
+from yarl import URL
+
+from ev_energy._api.urls import (
+    RepeatedValues,
+    build_url,
+    comma_separated,
+    datetime_range,
+    fill_path,
+    query_text,
+)
+from ev_energy._arguments import describe_type, describe_value, is_list, require_text
+from ev_energy._codec.decode import JSON, Expected
+from ev_energy._codec.encode import encode_value
+from ev_energy._codec.text import id_text
+from ev_energy._messages import Request
+from ev_energy._redaction.scrub import printable
+from ev_energy._unset import UNSET
+from ev_energy.errors import ForeignOriginError
+from ev_energy.models._base import Model
+from ev_energy.models._refs import Ref
+
+if TYPE_CHECKING:
+    from ev_energy._api.caller import ApiCaller
+    from ev_energy._api.paging import Pager
+
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_PLACEHOLDER: Final = re.compile(r"{(\w+)}")
+#: Characters that end a path, that some servers take for a slash, or that no URL has.
+_FORBIDDEN: Final = re.compile(r"[?#\\\x00-\x1f\x7f]")
+#: A part of the API's own paths, such as ``status_logs``, and not an id.
+_WORD: Final = re.compile(r"[a-z]+(?:[_-][a-z]+)*|{\w+}")
+_BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def raw_request(
+    caller: ApiCaller,
+    method: str,
+    path: str | URL,
+    *,
+    ids: Mapping[str, object] | None,
+    query: Mapping[str, object] | None,
+    json: object,
+    model: type[Model] | None,
+    paged: bool,
+    envelope_key: str | None,
+) -> Coroutine[Any, Any, Any] | Pager[Any]:
+    """Check the arguments, and return the call or the listing."""
+    method = _checked_method(method)
+    has_body = json is not None and json is not UNSET
+    if method == "GET" and has_body:
+        raise ValueError("a GET request has no body: pass query=, or another method")
+    if isinstance(json, str):
+        raise TypeError("json is the value to send as JSON, such as a dict, and not its text")
+    if paged and method != "GET":
+        raise ValueError(f"paged=True lists with GET requests, not with {method}")
+    if envelope_key is not None and model is None and not paged:
+        raise ValueError("envelope_key needs model= or paged=True: without them, read the key")
+    url, template = _resolve(caller, path, ids or {}, _query_values(query))
+    state, headers, body = caller.state, caller.options.headers, None
+    if has_body:
+        body = encode_value(json, str(state.base_url))
+        headers = {**headers, "Content-Type": "application/json"}
+    request = Request(method, url, headers, body, state.auth is not None, template)
+    expected = Expected(
+        JSON if model is None else _checked_model(model),
+        as_list=paged,
+        expanded="expand" in url.query,
+        envelope_key=envelope_key,
+    )
+    return caller.pages(request, expected) if paged else caller.exchange(request, expected)
+
+
+def _checked_method(method: object) -> str:
+    known = require_text("method", method).upper()
+    if known not in _METHODS:
+        raise ValueError(
+            f"method must be GET, POST, PUT, PATCH or DELETE, not {describe_value(method)}"
+        )
+    return known
+
+
+def _checked_model(model: Any) -> type[Model]:
+    known: Any = model if isinstance(model, type) else None
+    if known is None or not issubclass(known, Model):
+        raise TypeError(f"model must be a model class, such as EVSE, not {describe_type(model)}")
+    return cast("type[Model]", known)
+
+
+def _query_values(query: object) -> dict[str, object]:
+    """Return *query* with lists, models and links in the form in which they are sent."""
+    if query is None:
+        return {}
+    if not isinstance(query, Mapping):
+        raise TypeError(f"query must be a mapping of names to values, not {describe_type(query)}")
+    return {
+        require_text("a name in query", name): _query_value(f"query[{name!r}]", name, value)
+        for name, value in cast("Mapping[Any, object]", query).items()
+    }
+
+
+def _query_value(argument: str, name: str, value: object) -> object:
+    if isinstance(value, Model | Ref):
+        return id_text(argument, cast("object", value))
+    if value is None or value is UNSET:
+        return value
+    if not is_list(value):
+        return query_text(argument, value)
+    if name.endswith("__range"):
+        return datetime_range(argument, cast("Any", value))
+    items = [_query_value(f"an item of {argument}", "", item) for item in cast("Any", value)]
+    if name.endswith("__in"):
+        return comma_separated(argument, cast("Any", items))
+    return RepeatedValues(query_text(f"an item of {argument}", item) for item in items)
+
+
+def _resolve(
+    caller: ApiCaller, path: str | URL, ids: Mapping[str, object], query: Mapping[str, object]
+) -> tuple[URL, str]:
+    """Return the URL of the call, and a template of its path that holds no id."""
+    base_url = caller.state.base_url
+    text = str(path) if isinstance(path, URL) else require_text("path", path)
+    if not text.startswith("/"):
+        return _resolve_url(caller, text, ids, query)
+    _check_segments(text)
+    expected: list[str] = _PLACEHOLDER.findall(text)
+    if set(expected) != set(ids):
+        placeholders = ", ".join(f"{{{name}}}" for name in expected) or "no placeholders"
+        raise ValueError(
+            f"path has {placeholders}, and ids has {', '.join(map(repr, ids)) or 'nothing'}: pass "
+            "an id for each placeholder"
+        )
+    filled = fill_path(text, [ids[name] for name in expected])
+    escaped = quote(_BARE_PERCENT.sub("%25", filled), safe="/%:+,;=@!$&'()*~")
+    return build_url(base_url, escaped, query), _template(text)
+
+
+def _resolve_url(
+    caller: ApiCaller, text: str, ids: Mapping[str, object], query: Mapping[str, object]
+) -> tuple[URL, str]:
+    """Return the URL *text*, which may be a link in a reply, and a template of its path."""
+    state = caller.state
+    if "://" not in text:
+        raise ValueError(
+            f"path must start with '/', such as '/evses', or be a URL, not {printable(text, 100)!r}"
+        )
+    if ids:
+        raise ValueError("ids fill the placeholders of a path, and a URL has none")
+    try:
+        url = state.require_own_origin(URL(text, encoded=True))
+    except ValueError:
+        shown = state.http.redactor.redact(text)
+        raise ForeignOriginError(shown, str(state.base_url.origin())) from None
+    if url.raw_query_string and query:
+        raise ValueError("the URL has a query of its own: pass the path without it, or no query=")
+    if url.raw_fragment:
+        raise ValueError("the URL must not contain a fragment")
+    _check_segments(url.raw_path.removesuffix("/") or "/")  # some links end in a slash
+    if query:
+        url = build_url(url.origin(), url.raw_path, query)
+    return url, _template(url.raw_path.removeprefix(state.base_url.raw_path))
+
+
+def _check_segments(path: str) -> None:
+    """Raise `ValueError` where a server could read *path* as another path."""
+    shown = printable(path, 100)
+    if found := _FORBIDDEN.search(path):
+        hint = ": pass the query as query=" if found[0] == "?" else ""
+        raise ValueError(f"path must not contain {found[0]!r}{hint}")
+    if path == "/":
+        return
+    for segment in path.removeprefix("/").split("/"):
+        decoded = unquote(segment)
+        if not decoded:
+            raise ValueError(f"path {shown!r} has an empty segment: is one of its ids empty?")
+        if decoded in {".", ".."} or "/" in decoded or _FORBIDDEN.search(decoded):
+            raise ValueError(
+                f"path {shown!r} has the segment {printable(segment, 100)!r}, which is no id: pass "
+                "ids with other characters than letters, digits and '_' as ids="
+            )
+
+
+def _template(path: str) -> str:
+    """Return *path* with ``{id}`` in place of each segment that may be an id."""
+    return "/".join(map(_template_segment, path.split("/"))) or "/"
+
+
+def _template_segment(segment: str) -> str:
+    name, colon, action = segment.partition(":")
+    if colon and not _WORD.fullmatch(action):
+        return "{id}"
+    return f"{name if not name or _WORD.fullmatch(name) else '{id}'}{colon}{action}"
