@@ -20,7 +20,7 @@ Painter: TypeAlias = Callable[[str, str], str]
 
 def is_terminal() -> bool:
     """Return whether stdout is a terminal."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def painter() -> Painter:
@@ -33,7 +33,7 @@ def painter() -> Painter:
 def encodable(text: str) -> bool:
     """Return whether stdout can encode *text*, as it cannot in a locale with ASCII only."""
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(_encoding("ascii"))
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -41,5 +41,10 @@ def encodable(text: str) -> bool:
 
 def write(text: str) -> None:
     """Print *text*, with a question mark for each character that stdout cannot encode."""
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = _encoding("utf-8")
     print(text.encode(encoding, "replace").decode(encoding))
+
+
+def _encoding(default: str) -> str:
+    """Return the encoding of stdout, which is None in a process that is started without one."""
+    return getattr(sys.stdout, "encoding", None) or default

@@ -50,6 +50,7 @@ _SIMULATOR: Final = f"python -m ev_energy simulator --vehicles {_VEHICLES}"
 _NEXT_STEPS: Final = """\
   python -m ev_energy simulator    starts a simulator to develop with
   python -m ev_energy operations   lists every operation of the API
+  python -m ev_energy call         calls one of them; needs ev-energy[cli]
   examples/README.md               describes programs to begin with
 
   With EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET set, the demo shows a

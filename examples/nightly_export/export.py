@@ -82,10 +82,11 @@ def export(client: Client, day: datetime, target: Path) -> None:
     part.finish()
 
 
+def main(day: str, target: str) -> None:
+    """Export a day, such as ``2026-10-04``."""
+    with Client.from_env() as client:
+        export(client, datetime.fromisoformat(day).replace(tzinfo=UTC), Path(target))
+
+
 if __name__ == "__main__":
-    with Client.from_env() as of_environment:
-        export(
-            of_environment,
-            datetime.fromisoformat(sys.argv[1]).replace(tzinfo=UTC),
-            Path(sys.argv[2]),
-        )
+    main(sys.argv[1], sys.argv[2])

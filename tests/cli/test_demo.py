@@ -295,6 +295,16 @@ def test_link_works_on_a_terminal_until_the_demo_is_stopped(ending: bytes) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_demo_runs_in_a_process_without_stdout() -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "ev_energy", "demo"]
+    done = subprocess.run(
+        command, stderr=subprocess.PIPE, env=clean_environment(), timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_terminal_without_colours_and_with_ascii_only() -> None:
     with terminal(NO_COLOR="1", PYTHONIOENCODING="ascii", PYTHONUTF8="0") as (process, screen):
