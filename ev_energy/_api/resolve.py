@@ -6,6 +6,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Generator,
     Iterable,
     Mapping,
@@ -62,7 +63,7 @@ class Resolved(Sequence[M_co | None], Generic[M_co]):
         keys: Sequence[Key | None],
         known: Mapping[Key, M_co | None],
         requests: int,
-        cursors: Mapping[str, str],
+        cursors: Mapping[str, str | None],
     ) -> None:
         self._keys, self._known, self._requests, self._cursors = keys, known, requests, cursors
         self._found = {key.id: model for key, model in known.items() if model is not None}
@@ -102,18 +103,22 @@ class Resolved(Sequence[M_co | None], Generic[M_co]):
         """The number of requests that were answered, without repeated attempts."""
         return self._requests
 
-    def _progress(self, expand: Sequence[str]) -> tuple[dict[Key, Any], Mapping[str, str]]:
-        """Return what another call with *expand* need not request again.
+    def _progress(
+        self, keys: Collection[Key | None], expand: Sequence[str]
+    ) -> tuple[dict[Key, Any], Mapping[str, str | None]]:
+        """Return what a call for *keys* and *expand* need not request again.
 
         These are the known resources (None for those that are gone), and for each class whose
-        listing was not read to its end, the cursor of the next page.
+        listing was read, the cursor of the next page; None if no page is wanted any more. The
+        listings are read anew if what was read of them may contain something wanted.
         """
         known: dict[Key, Any] = {
             key: resource
             for key, resource in self._known.items()
             if resource is None or has_expanded(resource, expand)
         }
-        return known, self._cursors
+        is_same_job = len(known) == len(self._known) and set(keys) <= set(self._keys)
+        return known, self._cursors if is_same_job else {}
 
     def _resource(self, key: Key | None) -> M_co | None:
         return None if key is None else self._known.get(key)
@@ -176,9 +181,10 @@ class Resolve(Generic[M_co]):
         self._requests = 0
         self._expand = tuple(require_list("expand", expand))
         self._known: dict[Key, Any] = {}
-        self._cursors: dict[str, str] = {}
+        self._cursors: dict[str, str | None] = {}
+        """The cursors of the next pages of the listings, or None where none is wanted."""
         if resume is not None:
-            known, cursors = resume._progress(self._expand)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this module
+            known, cursors = resume._progress(self._keys, self._expand)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this module
             self._known |= known
             self._cursors |= cursors
         wanted: dict[str, dict[str, None]] = {}
@@ -213,7 +219,9 @@ class Resolve(Generic[M_co]):
     def _kind(self, name: str, family: Any, ids: Iterable[str]) -> _Kind:
         plan = ResolvePlan(
             (id_ for id_ in ids if Key(name, id_) not in self._known),
-            has_listing=hasattr(family, "list") and name not in _DETAILED,
+            has_listing=hasattr(family, "list")
+            and name not in _DETAILED
+            and self._cursors.get(name, ...) is not None,
         )
         return _Kind(name, family, self._expand, self._cursors.get(name), plan)
 
@@ -246,7 +254,7 @@ class Resolve(Generic[M_co]):
             wanted = found.keys() & kind.plan.missing.keys()
             self._known |= {Key(kind.name, id_): found[id_] for id_ in wanted}
             kind.plan.record_page(wanted, is_last=page.next_url is None)
-        self._cursors.pop(kind.name, None)
+        self._cursors[kind.name] = None
 
     async def _get_missing(self, kind: _Kind) -> None:
         """Get what the listing did not show. After an error, no request is started any more.

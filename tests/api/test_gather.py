@@ -130,6 +130,22 @@ async def test_generator_is_closed_after_a_failure(client: Client) -> None:
     assert closed
 
 
+async def test_asynchronous_generator_is_closed_after_a_failure(client: Client) -> None:
+    closed = False
+
+    async def calls() -> AsyncIterator[Awaitable[Any]]:
+        nonlocal closed
+        try:
+            while True:
+                yield client.vehicles.get("gone")
+        finally:
+            closed = True
+
+    with pytest.raises(errors.NotFoundError):
+        await client.gather(calls())
+    assert closed
+
+
 async def test_error_of_a_generator_is_raised(client: Client) -> None:
     def calls() -> Iterator[Awaitable[Any]]:
         yield client.vehicles.get(IDS[0])

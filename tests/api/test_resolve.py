@@ -198,23 +198,36 @@ async def test_single_requests_are_not_repeated_after_an_error(
         await client.resolve(wanted, Vehicle)
     partial = caught.value.partial
     assert len(partial.missing) == partial.requests - 1 == 28  # and one page
+    assert fleet.count < 30 + 16  # no request was started after the failure
     fleet.refuse_from = float("inf")
     fleet.requests.clear()
     resolved = await client.resolve(wanted, Vehicle, resume=partial)
     assert resolved.missing == wanted
-    assert fleet.by_path["/vehicles"] == 1
-    assert fleet.count == 61 - len(partial.missing)
+    assert fleet.by_path["/vehicles"] == 0  # it was read already
+    assert fleet.count == 60 - len(partial.missing)
+
+
+async def test_other_items_than_before_are_looked_for_from_the_first_page(
+    client: Client, fleet: Fleet
+) -> None:
+    fleet.refuse_from = 3
+    with pytest.raises(errors.ServerError) as caught:
+        await client.resolve(IDS[150:], Vehicle)
+    fleet.refuse_from = float("inf")
+    fleet.requests.clear()
+    resolved = await client.resolve(IDS, Vehicle, resume=caught.value.partial)
+    assert len(resolved.found) == 1000
+    assert fleet.by_path == {"/vehicles": 10}
 
 
 async def test_resumed_resources_without_a_new_expansion_are_requested_again(
     client: Client, fleet: Fleet
 ) -> None:
-    before = await client.resolve(["vhcl00001"], Vehicle)
+    before = await client.resolve(IDS, Vehicle)
     fleet.requests.clear()
-    [found] = await client.resolve(["vhcl00001"], Vehicle, expand=["trim"], resume=before)
-    assert found is not None
-    assert found.trim is not None
-    assert found.trim.is_expanded
+    expanded = await client.resolve(IDS, Vehicle, expand=["trim"], resume=before)
+    assert all(found and found.trim and found.trim.is_expanded for found in expanded)
+    assert fleet.by_path == {"/vehicles": 10}
 
 
 async def test_resolve_that_failed_continues_when_it_is_awaited_again(

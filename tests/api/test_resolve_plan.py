@@ -58,6 +58,15 @@ def test_bounds_hold_after_each_page(hits: list[int], unlisted: int, steps: int)
         assert at_least == at_most == len(plan.missing)
 
 
+def test_worst_case_is_as_many_pages_as_resources_none_of_which_they_show() -> None:
+    plan = ResolvePlan(map(str, range(10)), has_listing=True)
+    bounds = [plan.at_most]
+    while plan.wants_page:
+        plan.record_page([], is_last=False)
+        bounds.append(plan.at_most)
+    assert bounds == [20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10]
+
+
 def test_whole_fleet_is_listed() -> None:
     ids = [str(n) for n in range(5000)]
     pages = [ids[start : start + PAGE_SIZE] for start in range(0, 5000, PAGE_SIZE)]

@@ -72,7 +72,7 @@ class Fleet:
             return web.json_response(body, status=status)
         start = int(request.query.get("page_after", 0))
         more = start + PAGE < len(items)
-        following = f"{base}/{family}?page_after={start + PAGE}" if more else "about:blank"
+        following = request.url.update_query(page_after=start + PAGE) if more else "about:blank"
         return web.Response(
             body=json.dumps([_sent(item, base, expand) for item in items[start : start + PAGE]]),
             content_type="application/json",
