@@ -17,6 +17,8 @@ BYTES: Final = (bytes, bytearray, memoryview)
 _MAX_SUGGESTED_CHARS: Final = 40
 #: Characters of a value that a message repeats.
 _MAX_SHOWN_CHARS: Final = 40
+#: How much like a wrong name a suggestion must be, from 0 to 1.
+_MIN_LIKENESS: Final = 0.7
 
 
 def describe_type(value: object) -> str:
@@ -93,5 +95,5 @@ def suggest(value: str, known: Iterable[str]) -> str:
     """Return the end of a message: the name in *known* that is most like *value*, if any is."""
     import difflib  # rarely needed
 
-    names = difflib.get_close_matches(value, list(known), n=1)
+    names = difflib.get_close_matches(value, list(known), n=1, cutoff=_MIN_LIKENESS)
     return f"; did you mean {names[0]!r}?" if names else ""

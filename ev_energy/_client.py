@@ -33,6 +33,7 @@ from ev_energy._api.settings import (
     server_from_env,
 )
 from ev_energy._lazy_exports import Lazy
+from ev_energy._misuse import NotCopied, SuggestsNames
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
@@ -120,7 +121,7 @@ M = TypeVar("M", bound="Model")
 T = TypeVar("T")
 
 
-class Client:
+class Client(NotCopied, SuggestsNames):
     """A client for the ev.energy v2 API. Close it, or use it in an ``async with`` statement.
 
     Args:
@@ -349,10 +350,15 @@ class Client:
         of the user, or the URL if you pass a URL as text: the vendor's documentation is
         inconsistent on which of the two it should be.
         """
+        from ev_energy._codec.id_check import check_id, kind_of
         from ev_energy._codec.text import as_id
 
-        id_: str | None = as_id("user", "User", user)
-        user_text = user if isinstance(user, str) and "://" in user else id_
+        user_text: str | None
+        if isinstance(user, str) and "://" in user:
+            check_id("user", kind_of("User"), user)
+            user_text = user
+        else:
+            user_text = as_id("user", "User", user)
         headers = headers_for_user(self._caller.options.headers, user_text)
         return self._view(user=user_text, headers=headers)
 

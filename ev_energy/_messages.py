@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import attrs
 import msgspec
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
+from ev_energy._misuse import SuggestsNames
 from ev_energy._redaction.brief import counted
 from ev_energy._redaction.scrub import printable, scrub, scrub_bytes
 from ev_energy._redaction.show import redact_path, redact_url, request_id
@@ -295,8 +296,15 @@ def _counted(items: Sequence[Any]) -> str:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Page(Generic[T]):
+class Page(SuggestsNames, Generic[T]):
     """One page of a listing."""
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        "data": "items",
+        "results": "items",
+        "next_page": "next_cursor",
+        "has_more": "next_cursor",
+    }
 
     items: Sequence[T] = attrs.field(repr=_counted)
     url: URL = attrs.field(repr=_redacted)

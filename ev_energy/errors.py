@@ -136,7 +136,8 @@ class ClientClosedError(EvEnergyError):
 
     def __init__(self) -> None:
         super().__init__(
-            "this client is closed: create a new one, or call it inside its `with` block"
+            "this client is closed: create a new one, or call it inside its `with` or `async with` "
+            "block"
         )
 
 

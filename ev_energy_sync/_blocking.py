@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ev_energy._api.paging import Pager as AsyncPager
 from ev_energy._messages import Page
+from ev_energy._misuse import NotCallable, UnlikeList
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy_sync._loop_thread import Portal
 
@@ -54,7 +55,13 @@ def work_of(work: Any) -> Any:
     return work._aio if is_blocking else work  # noqa: SLF001  (of this module)
 
 
-class Pager(Blocking[AsyncPager[T]]):
+class BlockingFamily(NotCallable, Blocking[A]):
+    """The blocking twin of a family of operations."""
+
+    __slots__ = ()
+
+
+class Pager(UnlikeList, Blocking[AsyncPager[T]]):
     """A listing. Iterate over it for all items; each page is fetched when it is needed."""
 
     __slots__ = ()
@@ -62,6 +69,9 @@ class Pager(Blocking[AsyncPager[T]]):
     def __iter__(self) -> Iterator[T]:
         """Return an iterator over all items."""
         return _Items(self.pages())
+
+    # No `__aiter__` and no `__await__` that say what to use: generic code, such as Starlette's,
+    # first asks for these, and would no longer iterate over a blocking listing.
 
     def pages(self) -> Iterator[Page[T]]:
         """Return an iterator over all pages, each with its response headers and a ``cursor``."""

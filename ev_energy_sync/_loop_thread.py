@@ -21,6 +21,7 @@ from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ev_energy._api import preload
+from ev_energy._misuse import NotCopied
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import ClientClosedError, EvEnergyError
@@ -41,7 +42,7 @@ _POLL_INTERVAL: Final = 0.1
 call_groups: Final[ContextVar[tuple[object, ...]]] = ContextVar("call_groups", default=())
 
 
-class Portal:
+class Portal(NotCopied):
     """Runs coroutines on an event loop for threads that wait for the result.
 
     The loop starts with the first call, and again with the first call in a forked child. It stops

@@ -22,9 +22,10 @@ from ev_energy._api.state import ClientState
 from ev_energy._api.urls import build_url, fill_path, path_from_url, valid_page_size
 from ev_energy._codec.decode import JSON, Expected, decode_in_steps
 from ev_energy._codec.drift import DriftDetected
-from ev_energy._codec.encode import encode
+from ev_energy._codec.encode import AsGiven, encode
 from ev_energy._codec.problems import api_error, report_repair
 from ev_energy._codec.raw_json import DecodeFailure
+from ev_energy._codec.text import check_instants
 from ev_energy._http.attempt import attempt
 from ev_energy._http.outgoing import Outgoing
 from ev_energy._http.retry import retry
@@ -233,7 +234,10 @@ class ApiCaller:
                 f"{f' with the scope {scope}' if scope else ''}: make the client with auth="
             )
         headers, content = self.options.headers, None
+        check_instants(query)
         if body is not None:
+            if not isinstance(body, AsGiven):
+                check_instants(body)
             content = encode(body, str(state.base_url))
             headers = {**headers, "Content-Type": "application/json"}
         url = build_url(state.base_url, path, query)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import attrs
 from yarl import URL
 
 from ev_energy._api.cursors import Listing
+from ev_energy._arguments import require_whole_number
 from ev_energy._messages import Page, Request
+from ev_energy._misuse import UnlikeList, refuse
 from ev_energy._redaction.show import redact_query
 from ev_energy.errors import CursorError, EvEnergyError, PagingError
 
@@ -63,7 +65,7 @@ class _PageFetcher(Generic[T]):
             return None
 
 
-class Pager(Generic[T]):
+class Pager(UnlikeList, Generic[T]):
     """A listing. Iterate over it for all items; each page is fetched when it is needed."""
 
     def __init__(
@@ -86,6 +88,15 @@ class Pager(Generic[T]):
         """Return an iterator over all items."""
         return _ItemIterator(self.pages())
 
+    if not TYPE_CHECKING:  # type checkers report these uses because the methods do not exist
+        __iter__ = refuse(
+            "a listing is asynchronous: use `async for`, or `await listing.collect()` for a list"
+        )
+        __await__ = refuse(
+            "a listing is not awaited: use `async for`, `await listing.collect()` for a list, or "
+            "`await listing.page()` for one page"
+        )
+
     def pages(self) -> AsyncIterator[Page[T]]:
         """Return an iterator over all pages, each with its response headers and a ``cursor``."""
         return _PageIterator(self._fetcher)
@@ -105,8 +116,8 @@ class Pager(Generic[T]):
 
     async def collect(self, *, limit: int | None = None) -> list[T]:
         """Return the items as a list, at most *limit* of them."""
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit must not be negative, got {limit}")
+        if limit is not None:
+            require_whole_number("limit", limit, 0)
         items: list[T] = []
         if limit == 0:
             return items

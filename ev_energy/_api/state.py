@@ -13,11 +13,13 @@ from yarl import URL
 
 from ev_energy._api.options import CallOptions
 from ev_energy._api.settings import resolve_endpoints
+from ev_energy._arguments import require_whole_number
 from ev_energy._codec.drift import Reporter
 from ev_energy._http.context import HttpContext
 from ev_energy._http.slash_redirects import SlashRedirects
 from ev_energy._http.waits import WaitNote
 from ev_energy._messages import RateLimit, Request
+from ev_energy._misuse import NotCopied
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.log_fields import LogFields
 from ev_energy.auth._credentials import Auth, Endpoint
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
-class ClientState:
+class ClientState(NotCopied):
     """What a client and its views share: connections, token, budget, and what replies taught."""
 
     base_url: URL
@@ -183,6 +185,7 @@ class ClientState:
 
     async def reserve(self, options: CallOptions, count: int) -> Reservation:
         """Reserve *count* requests."""
+        require_whole_number("count", count, 1)
         if self.budget is None or self.bucket is None:
             raise ValueError("reserve() needs a client with credentials and a budget")
         if self.http.close_scope.closed:

@@ -13,7 +13,13 @@ from urllib.parse import quote, unquote
 
 from yarl import URL
 
-from ev_energy._arguments import describe_type, require_list, require_text
+from ev_energy._arguments import (
+    describe_type,
+    require_list,
+    require_text,
+    require_whole_number,
+    suggest,
+)
 from ev_energy._codec.id_check import IdKind, kind_at
 from ev_energy._codec.text import Link, id_text, link_text, timestamp
 from ev_energy._redaction.scrub import printable
@@ -131,7 +137,8 @@ def expand_values(allowed: Any, values: Sequence[str], *, single: bool = False) 
         )
     for value in expand:
         if require_text("an item of expand", value) not in options:
-            raise ValueError(f"expand: {value!r} is not one of {', '.join(options)}")
+            hint = suggest(value, options)
+            raise ValueError(f"expand: {value!r} is not one of {', '.join(options)}{hint}")
     return expand
 
 
@@ -174,9 +181,7 @@ def _require_datetime(name: str, value: object) -> str:
 
 def valid_page_size(value: object) -> object:
     """Return *value* if the API accepts it as a page size."""
-    if isinstance(value, bool) or value not in PAGE_SIZES:
-        raise ValueError(f"page_size must be {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {value!r}")
-    return value
+    return require_whole_number("page_size", value, PAGE_SIZES[0], PAGE_SIZES[-1])
 
 
 def build_url(base_url: URL, path: str, query: Mapping[str, object]) -> URL:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Awaitable
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections.abc import Coroutine, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from ev_energy._arguments import describe_type
@@ -14,6 +15,9 @@ from ev_energy._redaction.scrub import printable
 from ev_energy._unset import UNSET
 from ev_energy.models._refs import Ref, last_segment
 
+#: The names of arguments that are points in time, and of filters by these.
+_INSTANT: Final = re.compile(r"(?:\w*_at|(?:start|end)(?:_time)?)(?:__[gl]te?)?")
+_MISTAKEN_FOR_INSTANTS: Final = frozenset({str, int, float, date})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -36,7 +40,7 @@ def id_text(name: str, value: object, kind: IdKind | None = None) -> str:
         return timestamp(name, when)  # a log entry without its URL
     else:
         expected = kind or "an id, a Ref, a model or a URL"
-        hint = ": await it first" if isinstance(value, Awaitable) else ""
+        hint = ": await it first" if isinstance(value, Coroutine) else ""
         raise TypeError(f"{name} must be {expected}, not {describe_type(value)}{hint}")
     if id_ in {"", ".", ".."} or "/" in id_ or "\\" in id_ or _CONTROL.search(id_):
         raise ValueError(
@@ -93,6 +97,35 @@ def timestamp(name: str, value: datetime) -> str:
         )
     # Not strftime: its %Y has four digits on some platforms only.
     return f"{in_utc.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def check_instants(members: Mapping[str, object]) -> None:
+    """Raise an error if a query or a body has anything but a time where the API expects one.
+
+    A text with a time zone is accepted, such as one from a reply. Without one, or with a day, only
+    the server would know which time is meant.
+    """
+    for name, value in members.items():
+        if value.__class__ in _MISTAKEN_FOR_INSTANTS and _is_instant(name):
+            _check_instant(name, value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_instant(name: str) -> bool:
+    return _INSTANT.fullmatch(name) is not None
+
+
+def _check_instant(name: str, value: object) -> None:
+    advice = "pass a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=UTC)"
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a datetime, not {describe_type(value)}: {advice}")
+    try:
+        is_aware = datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        is_aware = False
+    if not is_aware:
+        shown = printable(value, 100)
+        raise ValueError(f"{name}={shown!r} is not a time with a time zone: {advice}")
 
 
 def received_timestamp(value: datetime) -> str:

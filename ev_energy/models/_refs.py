@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, SupportsIndex, TypeAlias, TypeVar
 
 from ev_energy._error_base import NotExpandedError
 from ev_energy._redaction.brief import Verbatim, brief
@@ -79,6 +79,21 @@ class Ref(Generic[T_co]):
 
     def __hash__(self) -> int:
         return hash(self._identity)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            message = f"'Ref' object has no attribute {name!r}"
+            if not name.startswith("_") and hasattr(self._into, name):
+                model = self._into.__name__
+                message = (
+                    f"{message}, but its {model} has: read .value.{name}"
+                    if self.is_expanded
+                    else f"{message}, but its {model} has, which the reply does not contain: pass "
+                    f"expand=[...] and read .value.{name}, or get it with client.fetch(ref)"
+                )
+            # With an `obj`, tracebacks of Python would add a suggestion of their own.
+            raise AttributeError(message, name=name)
 
     @property
     def _identity(self) -> str:

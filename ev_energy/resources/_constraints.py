@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 
 from yarl import URL
 
-from ev_energy._arguments import BYTES, require_text, require_whole_number
+from ev_energy._arguments import BYTES, require_text, require_whole_number, suggest
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models.common import LatLong
 
@@ -52,7 +52,8 @@ def one_of(name: str, value: Choice, allowed: Any) -> Choice:
         require_text(name, choice)
     if choice is not None and choice is not UNSET and choice not in get_args(allowed):
         options = ", ".join(map(repr, get_args(allowed)))
-        raise ValueError(f"{name} must be one of {options}, not {value!r}")
+        hint = suggest(choice, get_args(allowed)) if isinstance(choice, str) else ""
+        raise ValueError(f"{name} must be one of {options}, not {value!r}{hint}")
     return value
 
 

@@ -44,14 +44,14 @@ def blocking_module(source: str, path: str) -> str:
             raise UnsupportedSourceError(
                 f"{path}: {node.name} must inherit from Resource alone, not from {bases}"
             )
-        imports.add("ev_energy_sync._blocking", "Blocking")
+        imports.add("ev_energy_sync._blocking", "BlockingFamily")
         methods = [
             Method.parse(method, source, _docstring(method, source))
             for method in _public_methods(node, path)
         ]
         for method in methods:
             imports.use(method.names, f"{path}: {method.name}")
-        head = f"class {node.name}(Blocking[aio.{node.name}]):\n{_docstring(node, source)}"
+        head = f"class {node.name}(BlockingFamily[aio.{node.name}]):\n{_docstring(node, source)}"
         classes.append("\n".join([head, *map(_blocking_method, methods)]))
     parts = [_docstring(tree, source) + "\nfrom __future__ import annotations\n", imports.text()]
     return "\n".join(parts) + "\n\n" + "\n\n".join(classes)

@@ -13,10 +13,10 @@ from ev_energy.models.root import ApiRoot
 from ev_energy.models.timezones import Timezone
 from ev_energy.models.webhooks import WebhookPortalLink
 from ev_energy.resources import account as aio
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 
-class Auth(Blocking[aio.Auth]):
+class Auth(BlockingFamily[aio.Auth]):
     """Passwords of users. Access tokens are managed by the client itself (``auth=``)."""
 
     def password_reset(self, *, email: str) -> PasswordResetResult:
@@ -31,7 +31,7 @@ class Auth(Blocking[aio.Auth]):
         return self._portal.call(self._aio.password_reset(email=email))
 
 
-class Notifications(Blocking[aio.Notifications]):
+class Notifications(BlockingFamily[aio.Notifications]):
     """Messages for users."""
 
     def list(self, *, page_size: int = 100) -> Pager[Notification]:
@@ -63,7 +63,7 @@ class Notifications(Blocking[aio.Notifications]):
         return self._portal.call(self._aio.update(notification_id, read_at=read_at))
 
 
-class WebhookPortal(Blocking[aio.WebhookPortal]):
+class WebhookPortal(BlockingFamily[aio.WebhookPortal]):
     """The web page on which webhooks are set up."""
 
     def get(self) -> WebhookPortalLink:
@@ -74,7 +74,7 @@ class WebhookPortal(Blocking[aio.WebhookPortal]):
         return self._portal.call(self._aio.get())
 
 
-class Root(Blocking[aio.Root]):
+class Root(BlockingFamily[aio.Root]):
     """The root of the API."""
 
     def get(self) -> ApiRoot:
@@ -85,7 +85,7 @@ class Root(Blocking[aio.Root]):
         return self._portal.call(self._aio.get())
 
 
-class Timezones(Blocking[aio.Timezones]):
+class Timezones(BlockingFamily[aio.Timezones]):
     """The time zones that the API supports."""
 
     def list(self, *, page_size: int = 100) -> Pager[Timezone]:

@@ -19,10 +19,10 @@ from ev_energy.resources.boundary_meters import (
     BoundaryMeterModelExpand,
     BoundaryMeterStatusLogExpand,
 )
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 
-class BoundaryMeters(Blocking[aio.BoundaryMeters]):
+class BoundaryMeters(BlockingFamily[aio.BoundaryMeters]):
     """Meters between homes and the grid, and their measurements.
 
     Log entries are listed newest first. An entry is identified by its meter and ``sampled_at``. To
@@ -85,7 +85,7 @@ class BoundaryMeters(Blocking[aio.BoundaryMeters]):
         return self._portal.call(self._aio.status_log(boundary_meter_id, sampled_at, expand=expand))
 
 
-class BoundaryMeterMakes(Blocking[aio.BoundaryMeterMakes]):
+class BoundaryMeterMakes(BlockingFamily[aio.BoundaryMeterMakes]):
     """Manufacturers of boundary meters."""
 
     def list(self, *, page_size: int = 100) -> Pager[BoundaryMeterMake]:
@@ -103,7 +103,7 @@ class BoundaryMeterMakes(Blocking[aio.BoundaryMeterMakes]):
         return self._portal.call(self._aio.get(boundary_meter_make_id))
 
 
-class BoundaryMeterModels(Blocking[aio.BoundaryMeterModels]):
+class BoundaryMeterModels(BlockingFamily[aio.BoundaryMeterModels]):
     """Models of boundary meters."""
 
     def list(

@@ -24,7 +24,7 @@ from ev_energy.resources.charging import (
     ChargingSubSessionPartExpand,
     SchedulePlansExpand,
 )
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 from ev_energy_sync.changes import SubSessionStream
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ev_energy.models.vehicles import Vehicle
 
 
-class ChargingSessions(Blocking[aio.ChargingSessions]):
+class ChargingSessions(BlockingFamily[aio.ChargingSessions]):
     """Plug-in episodes, recorded since July 2026.
 
     `ChargingSubSessions` has the time before that, and the details of each episode.
@@ -89,7 +89,7 @@ class ChargingSessions(Blocking[aio.ChargingSessions]):
         return self._portal.call(self._aio.boost_end(charging_session_id))
 
 
-class ChargingSubSessions(Blocking[aio.ChargingSubSessions]):
+class ChargingSubSessions(BlockingFamily[aio.ChargingSubSessions]):
     """Parts of plug-in episodes in one charging mode, with all details.
 
     They go further back than `ChargingSessions`. Some expanded members need additional scopes:
@@ -350,7 +350,7 @@ class ChargingSubSessions(Blocking[aio.ChargingSubSessions]):
         )
 
 
-class DispatcherLogs(Blocking[aio.DispatcherLogs]):
+class DispatcherLogs(BlockingFamily[aio.DispatcherLogs]):
     """Commands to devices during sub-sessions, including those that were not sent."""
 
     def list(

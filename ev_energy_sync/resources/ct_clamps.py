@@ -10,10 +10,10 @@ from ev_energy.models._refs import Id, Key
 from ev_energy.models.evses import CTClamp, CTClampLog
 from ev_energy.resources import ct_clamps as aio
 from ev_energy.resources.ct_clamps import CTClampExpand, CTClampLogExpand
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 
-class CtClamps(Blocking[aio.CtClamps]):
+class CtClamps(BlockingFamily[aio.CtClamps]):
     """Current transformers around a home's supply cable."""
 
     def list(self, *, page_size: int = 100, expand: Sequence[CTClampExpand] = ()) -> Pager[CTClamp]:

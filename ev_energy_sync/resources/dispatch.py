@@ -14,10 +14,10 @@ from ev_energy.models.dispatch import (
     DispatchLog,
 )
 from ev_energy.resources import dispatch as aio
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 
-class DispatchCoordinators(Blocking[aio.DispatchCoordinators]):
+class DispatchCoordinators(BlockingFamily[aio.DispatchCoordinators]):
     """Coordinators of a fleet's load, their dispatch events, and the power that the fleet drew.
 
     The ids of coordinators have a form of their own, such as ``dc000000``. Events can be created

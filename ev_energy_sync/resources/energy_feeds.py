@@ -9,10 +9,10 @@ from ev_energy.models._refs import Id
 from ev_energy.models.carbon import CarbonFeed, CarbonIntensity
 from ev_energy.models.grid import GridFeed, GridLevel
 from ev_energy.resources import energy_feeds as aio
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 
-class CarbonFeeds(Blocking[aio.CarbonFeeds]):
+class CarbonFeeds(BlockingFamily[aio.CarbonFeeds]):
     """Sources of carbon intensities."""
 
     def list(self, *, page_size: int = 100) -> Pager[CarbonFeed]:
@@ -54,7 +54,7 @@ class CarbonFeeds(Blocking[aio.CarbonFeeds]):
         )
 
 
-class GridFeeds(Blocking[aio.GridFeeds]):
+class GridFeeds(BlockingFamily[aio.GridFeeds]):
     """Sources of grid signals."""
 
     def list(self, *, page_size: int = 100) -> Pager[GridFeed]:

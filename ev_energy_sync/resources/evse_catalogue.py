@@ -14,14 +14,14 @@ from ev_energy.models.evse_onboarding import EVSECompatibilityCheckResult
 from ev_energy.models.evses import EVSEFirmwareVersion, EVSEMake, EVSEModel
 from ev_energy.resources import evse_catalogue as aio
 from ev_energy.resources.evse_catalogue import EVSEModelExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.programs import Program
     from ev_energy.models.users import User
 
 
-class EvseMakes(Blocking[aio.EvseMakes]):
+class EvseMakes(BlockingFamily[aio.EvseMakes]):
     """Manufacturers of EVSEs."""
 
     def list(
@@ -45,7 +45,7 @@ class EvseMakes(Blocking[aio.EvseMakes]):
         return self._portal.call(self._aio.get(evse_make_id))
 
 
-class EvseModels(Blocking[aio.EvseModels]):
+class EvseModels(BlockingFamily[aio.EvseModels]):
     """Models of EVSEs."""
 
     def list(
@@ -81,7 +81,7 @@ class EvseModels(Blocking[aio.EvseModels]):
         return self._portal.call(self._aio.get(evse_model_id, expand=expand))
 
 
-class EvseFirmwareVersions(Blocking[aio.EvseFirmwareVersions]):
+class EvseFirmwareVersions(BlockingFamily[aio.EvseFirmwareVersions]):
     """Firmware releases that are meant for all users."""
 
     def list(self, *, page_size: int = 100) -> Pager[EVSEFirmwareVersion]:
@@ -99,7 +99,7 @@ class EvseFirmwareVersions(Blocking[aio.EvseFirmwareVersions]):
         return self._portal.call(self._aio.get(evse_firmware_version_id))
 
 
-class EvseCompatibility(Blocking[aio.EvseCompatibility]):
+class EvseCompatibility(BlockingFamily[aio.EvseCompatibility]):
     """Whether a model can be used; for people who have no account yet."""
 
     def check(

@@ -19,14 +19,14 @@ from ev_energy.models.evses import EVSE, EVSEMake, EVSEModel
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.resources import evse_onboarding as aio
 from ev_energy.resources.evses import EVSEExpand
-from ev_energy_sync._blocking import Blocking
+from ev_energy_sync._blocking import BlockingFamily
 
 if TYPE_CHECKING:
     from ev_energy.models.programs import Program
     from ev_energy.models.users import User
 
 
-class EvseOnboarding(Blocking[aio.EvseOnboarding]):
+class EvseOnboarding(BlockingFamily[aio.EvseOnboarding]):
     """Ways to connect an EVSE.
 
     The web flow ends by redirecting the user's browser to the redirect URI with ``evse_uid``, the
@@ -108,7 +108,7 @@ class EvseOnboarding(Blocking[aio.EvseOnboarding]):
         )
 
 
-class EvseWaitlist(Blocking[aio.EvseWaitlist]):
+class EvseWaitlist(BlockingFamily[aio.EvseWaitlist]):
     """The waiting list for EVSE models that are not supported yet."""
 
     def create(

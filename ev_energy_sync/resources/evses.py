@@ -30,13 +30,13 @@ from ev_energy.resources.evses import (
     EVSELogExpand,
     OcppDirection,
 )
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong
 
 
-class Evses(Blocking[aio.Evses]):
+class Evses(BlockingFamily[aio.Evses]):
     """Charge points and their logs.
 
     Log entries are listed newest first. An entry is identified by its EVSE and its timestamp. To

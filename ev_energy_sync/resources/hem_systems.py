@@ -9,10 +9,10 @@ from ev_energy.models._refs import Id
 from ev_energy.models.hem_systems import HEMSystem, HEMSystemEnergyStatsResponse, HEMSystemLivePower
 from ev_energy.resources import hem_systems as aio
 from ev_energy.resources.hem_systems import EnergyStatsResolution
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 
-class HemSystems(Blocking[aio.HemSystems]):
+class HemSystems(BlockingFamily[aio.HemSystems]):
     """Homes as one system of boundary meters, batteries and inverters."""
 
     def list(self, *, page_size: int = 100) -> Pager[HEMSystem]:

@@ -19,10 +19,10 @@ from ev_energy.resources.home_batteries import (
     HomeBatteryModelExpand,
     HomeBatteryStatusLogExpand,
 )
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 
-class HomeBatteries(Blocking[aio.HomeBatteries]):
+class HomeBatteries(BlockingFamily[aio.HomeBatteries]):
     """Home batteries and the states that they reported.
 
     There is no method to connect a battery: send the user's browser to the ``onboarding_url`` of
@@ -88,7 +88,7 @@ class HomeBatteries(Blocking[aio.HomeBatteries]):
         return self._portal.call(self._aio.status_log(home_battery_id, sampled_at, expand=expand))
 
 
-class HomeBatteryMakes(Blocking[aio.HomeBatteryMakes]):
+class HomeBatteryMakes(BlockingFamily[aio.HomeBatteryMakes]):
     """Manufacturers of home batteries."""
 
     def list(self, *, page_size: int = 100) -> Pager[HomeBatteryMake]:
@@ -106,7 +106,7 @@ class HomeBatteryMakes(Blocking[aio.HomeBatteryMakes]):
         return self._portal.call(self._aio.get(home_battery_make_id))
 
 
-class HomeBatteryModels(Blocking[aio.HomeBatteryModels]):
+class HomeBatteryModels(BlockingFamily[aio.HomeBatteryModels]):
     """Models of home batteries."""
 
     def list(

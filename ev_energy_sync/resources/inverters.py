@@ -12,13 +12,13 @@ from ev_energy.models.inverters import Inverter, InverterMake, InverterModel
 from ev_energy.models.onboarding import OnboardingLink
 from ev_energy.resources import inverters as aio
 from ev_energy.resources.inverters import InverterExpand, InverterModelExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
 
 
-class Inverters(Blocking[aio.Inverters]):
+class Inverters(BlockingFamily[aio.Inverters]):
     """Inverters of users. Their status logs cannot be listed; expand ``latest_status_log``."""
 
     def create(
@@ -54,7 +54,7 @@ class Inverters(Blocking[aio.Inverters]):
         return self._portal.call(self._aio.get(inverter_id, expand=expand))
 
 
-class InverterMakes(Blocking[aio.InverterMakes]):
+class InverterMakes(BlockingFamily[aio.InverterMakes]):
     """Manufacturers of inverters."""
 
     def list(
@@ -78,7 +78,7 @@ class InverterMakes(Blocking[aio.InverterMakes]):
         return self._portal.call(self._aio.get(inverter_make_id))
 
 
-class InverterModels(Blocking[aio.InverterModels]):
+class InverterModels(BlockingFamily[aio.InverterModels]):
     """Models of inverters."""
 
     def list(
@@ -104,7 +104,7 @@ class InverterModels(Blocking[aio.InverterModels]):
         return self._portal.call(self._aio.get(inverter_model_id, expand=expand))
 
 
-class InverterOnboarding(Blocking[aio.InverterOnboarding]):
+class InverterOnboarding(BlockingFamily[aio.InverterOnboarding]):
     """Connecting an inverter in the user's browser."""
 
     def get(

@@ -16,14 +16,14 @@ from ev_energy.models.programs import (
 )
 from ev_energy.resources import programs as aio
 from ev_energy.resources.programs import ProgramVehicleCompatibilityExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong
     from ev_energy.models.countries import CountryCode
 
 
-class Programs(Blocking[aio.Programs]):
+class Programs(BlockingFamily[aio.Programs]):
     """Programs, with their tiers, participation agreements and supported vehicles."""
 
     def list(
@@ -183,7 +183,7 @@ class Programs(Blocking[aio.Programs]):
         )
 
 
-class IncentiveSchemes(Blocking[aio.IncentiveSchemes]):
+class IncentiveSchemes(BlockingFamily[aio.IncentiveSchemes]):
     """Rules according to which a user earns money."""
 
     def list(self) -> Pager[IncentiveScheme]:

@@ -10,7 +10,7 @@ from yarl import URL
 from ev_energy.models._refs import Id
 from ev_energy.resources import rebate_upload as aio
 from ev_energy.resources._uploads import FileInput, ProgressCallback
-from ev_energy_sync._blocking import Blocking
+from ev_energy_sync._blocking import BlockingFamily
 
 if TYPE_CHECKING:
     from ev_energy.models.rebates import (
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
 
 
-class Rebates(Blocking[aio.Rebates]):
+class Rebates(BlockingFamily[aio.Rebates]):
     """Operations on rebates that take several calls. Each single call is in its own family."""
 
     def upload_evidence(

@@ -18,10 +18,10 @@ from ev_energy.models.rebates import (
 )
 from ev_energy.resources import rebates as aio
 from ev_energy.resources.rebates import RebateEvidenceFileExpand, RebateTypeExpand, UserRebateExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 
-class RebateTypes(Blocking[aio.RebateTypes]):
+class RebateTypes(BlockingFamily[aio.RebateTypes]):
     """Rebates that users can apply for. The vendor marks these operations as internal.
 
     Lists are not paged.
@@ -44,7 +44,7 @@ class RebateTypes(Blocking[aio.RebateTypes]):
         return self._portal.call(self._aio.get(rebate_type_id, expand=expand))
 
 
-class RebateEvidenceTypes(Blocking[aio.RebateEvidenceTypes]):
+class RebateEvidenceTypes(BlockingFamily[aio.RebateEvidenceTypes]):
     """Types of evidence, and the evidence of each type that the user has submitted.
 
     Lists are not paged.
@@ -67,7 +67,7 @@ class RebateEvidenceTypes(Blocking[aio.RebateEvidenceTypes]):
         return self._portal.call(self._aio.get(rebate_evidence_type_id))
 
 
-class UserRebates(Blocking[aio.UserRebates]):
+class UserRebates(BlockingFamily[aio.UserRebates]):
     """Users' applications for rebates. Lists are not paged.
 
     A user's own token gives access to that user's applications; with client credentials, use a
@@ -147,7 +147,7 @@ class UserRebates(Blocking[aio.UserRebates]):
         self._portal.call(self._aio.submit(user_rebate_id))
 
 
-class RebateEvidenceFiles(Blocking[aio.RebateEvidenceFiles]):
+class RebateEvidenceFiles(BlockingFamily[aio.RebateEvidenceFiles]):
     """Evidence files. Lists are not paged.
 
     The user is determined as in `UserRebates`, by the token or `Client.acting_for`.

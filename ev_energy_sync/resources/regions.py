@@ -19,13 +19,13 @@ from ev_energy.models.regions import (
     RegionType,
 )
 from ev_energy.resources import regions as aio
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.common import LatLong
 
 
-class Regions(Blocking[aio.Regions]):
+class Regions(BlockingFamily[aio.Regions]):
     """Areas on the map. Only those that your own organisation created are visible.
 
     Regions can be created, but not changed or deleted.
@@ -103,7 +103,7 @@ class Regions(Blocking[aio.Regions]):
         return self._portal.call(self._aio.get(region_id))
 
 
-class RegionGroups(Blocking[aio.RegionGroups]):
+class RegionGroups(BlockingFamily[aio.RegionGroups]):
     """Groups of regions. Only those that your own organisation created are visible."""
 
     def list(self, *, name: str | None = None, page_size: int = 100) -> Pager[RegionGroup]:

@@ -7,10 +7,10 @@ from ev_energy.models._refs import Id
 from ev_energy.models.cpms import CPMSProvider
 from ev_energy.models.sites import EVSESite
 from ev_energy.resources import sites as aio
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 
-class EvseSites(Blocking[aio.EvseSites]):
+class EvseSites(BlockingFamily[aio.EvseSites]):
     """Places where several people share chargers."""
 
     def list(self) -> Pager[EVSESite]:
@@ -31,7 +31,7 @@ class EvseSites(Blocking[aio.EvseSites]):
         return self._portal.call(self._aio.get(evse_site_id))
 
 
-class CpmsProviders(Blocking[aio.CpmsProviders]):
+class CpmsProviders(BlockingFamily[aio.CpmsProviders]):
     """Charge point management systems that ev.energy is connected to."""
 
     def list(self) -> Pager[CPMSProvider]:

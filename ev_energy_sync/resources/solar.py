@@ -12,13 +12,13 @@ from ev_energy.models._refs import Id, Key
 from ev_energy.models.solar import SolarArray, SolarForecast, SolarForecastLog
 from ev_energy.resources import solar as aio
 from ev_energy.resources.solar import SolarArrayExpand, SolarForecastLogExpand
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.vehicles import Vehicle
 
 
-class SolarArrays(Blocking[aio.SolarArrays]):
+class SolarArrays(BlockingFamily[aio.SolarArrays]):
     """Solar arrays. Their ``forecast`` is for ev.energy's internal users; for others it is None.
 
     With *vehicle_id* the forecast also has the yield in percentage points of that vehicle's
@@ -85,7 +85,7 @@ class SolarArrays(Blocking[aio.SolarArrays]):
         )
 
 
-class SolarForecasts(Blocking[aio.SolarForecasts]):
+class SolarForecasts(BlockingFamily[aio.SolarForecasts]):
     """Forecasts of the solar yield, one per location, with one log entry per period.
 
     Log entries are listed newest first. An entry is identified by its forecast and the start of its

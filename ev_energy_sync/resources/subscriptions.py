@@ -9,10 +9,10 @@ from ev_energy.models._refs import Id
 from ev_energy.models.subscriptions import Subscription, SubscriptionOffering
 from ev_energy.resources import subscriptions as aio
 from ev_energy.resources.subscriptions import SubscriptionExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 
-class Subscriptions(Blocking[aio.Subscriptions]):
+class Subscriptions(BlockingFamily[aio.Subscriptions]):
     """Subscriptions of users."""
 
     def list(
@@ -28,7 +28,7 @@ class Subscriptions(Blocking[aio.Subscriptions]):
         return self._pager(self._aio.list(page_size=page_size, expand=expand))
 
 
-class SubscriptionOfferings(Blocking[aio.SubscriptionOfferings]):
+class SubscriptionOfferings(BlockingFamily[aio.SubscriptionOfferings]):
     """Offerings that can be subscribed to. There is no list; subscriptions have the ids."""
 
     def get(self, offering_id: Id[SubscriptionOffering]) -> SubscriptionOffering:

@@ -28,13 +28,13 @@ from ev_energy.models.support_tickets import (
 )
 from ev_energy.resources import support_tickets as aio
 from ev_energy.resources.support_tickets import SupportTicketExpand, SupportTicketPeriod
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
 
 
-class SupportTickets(Blocking[aio.SupportTickets]):
+class SupportTickets(BlockingFamily[aio.SupportTickets]):
     """Support tickets from a support system. Only their categories can be changed here.
 
     The tickets of all users that you may see are visible. Tickets without a user need a token with
@@ -205,7 +205,7 @@ class SupportTickets(Blocking[aio.SupportTickets]):
         return self._portal.call(self._aio.categories())
 
 
-class SupportTicketStats(Blocking[aio.SupportTicketStats]):
+class SupportTicketStats(BlockingFamily[aio.SupportTicketStats]):
     """Statistics about support tickets. Shares are fractions of 1, even if named percentages.
 
     The case of statuses, priorities and sources may differ from that of tickets: the vendor's

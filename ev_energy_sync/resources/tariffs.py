@@ -11,13 +11,13 @@ from ev_energy.models._refs import Id
 from ev_energy.models.tariffs import Price, Supplier, Tariff, TariffDetail
 from ev_energy.resources import tariffs as aio
 from ev_energy.resources.tariffs import TariffDetailExpand, TariffExpand, TariffOptional
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
 
 
-class Suppliers(Blocking[aio.Suppliers]):
+class Suppliers(BlockingFamily[aio.Suppliers]):
     """Companies that sell electricity."""
 
     def list(
@@ -41,7 +41,7 @@ class Suppliers(Blocking[aio.Suppliers]):
         return self._portal.call(self._aio.get(supplier_id))
 
 
-class Tariffs(Blocking[aio.Tariffs]):
+class Tariffs(BlockingFamily[aio.Tariffs]):
     """Tariffs for electricity, and their prices.
 
     Prices are on two scales: ``daily_prices`` in major units of the currency (such as pounds),

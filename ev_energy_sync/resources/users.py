@@ -20,13 +20,13 @@ from ev_energy.models.saved_routes import RoutePoint, SavedRoute
 from ev_energy.models.users import LocationWrite, User
 from ev_energy.resources import users as aio
 from ev_energy.resources.users import MinChargerPower, UserExpand
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.vehicles import Vehicle
 
 
-class Users(Blocking[aio.Users]):
+class Users(BlockingFamily[aio.Users]):
     """Users, their preferences, payout methods and saved routes.
 
     The id may be ``"me"``, the owner of the token. Updates change only the members that are passed,

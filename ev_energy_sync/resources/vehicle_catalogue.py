@@ -27,14 +27,14 @@ from ev_energy.resources.vehicle_catalogue import (
     VehicleOrdering,
     VehicleTrimExpand,
 )
-from ev_energy_sync._blocking import Blocking, Pager
+from ev_energy_sync._blocking import BlockingFamily, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.programs import Program
     from ev_energy.models.users import User
 
 
-class VehicleMakes(Blocking[aio.VehicleMakes]):
+class VehicleMakes(BlockingFamily[aio.VehicleMakes]):
     """Manufacturers of vehicles.
 
     Calls without a token are limited to 50 per hour and IP address. Lists are in order of creation
@@ -68,7 +68,7 @@ class VehicleMakes(Blocking[aio.VehicleMakes]):
         return self._portal.call(self._aio.get(vehicle_make_id))
 
 
-class VehicleModels(Blocking[aio.VehicleModels]):
+class VehicleModels(BlockingFamily[aio.VehicleModels]):
     """Models of vehicles, and their connectors for DC charging.
 
     Calls for models without a token are limited to 50 per hour and IP address. Lists are in order
@@ -210,7 +210,7 @@ class VehicleModels(Blocking[aio.VehicleModels]):
         )
 
 
-class VehicleTrims(Blocking[aio.VehicleTrims]):
+class VehicleTrims(BlockingFamily[aio.VehicleTrims]):
     """Variants of models. Unlike makes and models, they are not public.
 
     Lists are in order of creation unless *ordering* is ``name`` or, in reverse, ``-name``.
@@ -259,7 +259,7 @@ class VehicleTrims(Blocking[aio.VehicleTrims]):
         return self._portal.call(self._aio.get(vehicle_trim_id, expand=expand))
 
 
-class VehicleCompatibility(Blocking[aio.VehicleCompatibility]):
+class VehicleCompatibility(BlockingFamily[aio.VehicleCompatibility]):
     """Whether a model can be used; for people who have no account yet."""
 
     def check(

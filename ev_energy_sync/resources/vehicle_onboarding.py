@@ -17,7 +17,7 @@ from ev_energy.models.vehicle_onboarding import (
     VehicleWaitlistResponse,
 )
 from ev_energy.resources import vehicle_onboarding as aio
-from ev_energy_sync._blocking import Blocking
+from ev_energy_sync._blocking import BlockingFamily
 
 if TYPE_CHECKING:
     from ev_energy.models.programs import Program
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ev_energy.models.vehicles import VehicleMake, VehicleModel, VehicleTrim
 
 
-class VehicleOnboarding(Blocking[aio.VehicleOnboarding]):
+class VehicleOnboarding(BlockingFamily[aio.VehicleOnboarding]):
     """Ways to connect a vehicle.
 
     The web flow ends by redirecting the user's browser to the redirect URI with one
@@ -136,7 +136,7 @@ class VehicleOnboarding(Blocking[aio.VehicleOnboarding]):
         self._portal.call(self._aio.onboarding_link(email=email, make=make))
 
 
-class VehicleWaitlist(Blocking[aio.VehicleWaitlist]):
+class VehicleWaitlist(BlockingFamily[aio.VehicleWaitlist]):
     """The waiting list for vehicle models that are not supported yet."""
 
     def create(

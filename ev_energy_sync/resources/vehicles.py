@@ -24,13 +24,13 @@ from ev_energy.models.vehicles import (
 )
 from ev_energy.resources import vehicles as aio
 from ev_energy.resources.vehicles import VehicleExpand, VehicleLogExpand
-from ev_energy_sync._blocking import Blocking, LogPager, Pager
+from ev_energy_sync._blocking import BlockingFamily, LogPager, Pager
 
 if TYPE_CHECKING:
     from ev_energy.models.users import User
 
 
-class Vehicles(Blocking[aio.Vehicles]):
+class Vehicles(BlockingFamily[aio.Vehicles]):
     """Electric vehicles and their logs.
 
     Log entries are listed newest first. An entry is identified by its vehicle and a timestamp:

@@ -71,7 +71,7 @@ async def test_needed_pages_are_requested_only(serve) -> None:
         assert len(server.requests) == 3
         assert await client.evses.list().collect(limit=0) == []
         assert len(server.requests) == 3
-        with pytest.raises(ValueError, match="limit must not be negative"):
+        with pytest.raises(ValueError, match="limit must be 0 or more, not -1"):
             await client.evses.list().collect(limit=-1)
 
 

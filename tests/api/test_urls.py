@@ -166,10 +166,16 @@ def test_unknown_expand_value_is_refused_with_the_known_ones() -> None:
         expand_values(allowed, "user")
 
 
-@pytest.mark.parametrize("bad", [0, 101, -1, True, 2.5, "10"])
-def test_page_size_out_of_range_is_refused_by_name(bad: object) -> None:
+@pytest.mark.parametrize("bad", [0, 101, -1])
+def test_page_size_out_of_range_is_refused_by_name(bad: int) -> None:
     with pytest.raises(ValueError, match="page_size must be 1 to 100"):
-        valid_page_size(bad)  # type: ignore[arg-type]  # that is the point
+        valid_page_size(bad)
+
+
+@pytest.mark.parametrize("bad", [True, 2.5, 5.0, "10"])
+def test_page_size_that_is_no_whole_number_is_refused_by_name(bad: object) -> None:
+    with pytest.raises(TypeError, match="page_size must be a whole number, not"):
+        valid_page_size(bad)
 
 
 def test_values_of_an_in_filter_are_joined_and_must_not_contain_a_comma() -> None:

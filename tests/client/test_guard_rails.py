@@ -6,20 +6,25 @@ which value, and what to do; it never repeats a secret. Rows without `twins` app
 
 from __future__ import annotations
 
+import copy
+import gc
 import inspect
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+import pickle
+import traceback
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 import aiohttp
 import attrs
 import pytest
+from yarl import URL
 
 import ev_energy
 import ev_energy_sync
-from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget, Ref, RetryPolicy
-from ev_energy.errors import EvEnergyError
-from ev_energy.models import EVSEStatusLog, LocationWrite, User, Vehicle
+from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget, Ref, Response, RetryPolicy
+from ev_energy.errors import ClientClosedError, EvEnergyError
+from ev_energy.models import EVSEStatusLog, LocationWrite, User, Vehicle, VehicleTrim
 from tests.helpers.support import SECRET, TOKEN
 
 #: Nothing listens there, so that a request would fail with another error than the expected one.
@@ -188,6 +193,25 @@ def test_wrong_setting_is_refused(mistake: Mistake, twin: Twin) -> None:
     assert str(raised.value) == mistake.message
 
 
+async def not_awaited(client: Any) -> None:
+    """Forget the inner ``await``."""
+    evse = client.evses.get("evse01")
+    try:
+        await client.evses.get(evse)
+    finally:
+        evse.close()
+
+
+async def async_with(manager: Any) -> None:
+    async with manager:
+        pass
+
+
+def plain_with(manager: Any) -> None:
+    with manager:
+        pass
+
+
 USER: Final = User.from_dict({"id": "user01", "url": "https://api.ev.energy/v2/users/user01"})
 ENTRY: Final = EVSEStatusLog.from_dict(
     {
@@ -211,6 +235,9 @@ IDS: Final = [
     Mistake("number", lambda c: c.evses.get(7), TypeError, f"{WANTS_EVSE}an int"),
     Mistake("dict", lambda c: c.evses.get({"id": "evse01"}), TypeError, f"{WANTS_EVSE}a dict"),
     Mistake("listing", lambda c: c.evses.get(c.evses.list()), TypeError, f"{WANTS_EVSE}a Pager"),
+    Mistake(
+        "coroutine", not_awaited, TypeError, f"{WANTS_EVSE}a coroutine: await it first", ("async",)
+    ),
     Mistake(
         "url",
         lambda c: c.evses.get(f"{c.base_url}/users/user01"),
@@ -297,8 +324,230 @@ CALLS: Final = [
     ),
 ]
 
+NOT_OPENED: Final = "a listing is not opened or closed: iterate over it"
+NO_INDEX: Final = "a listing has no index: use first(), or collect(limit=...)"
+ASYNC_LISTING: Final = (
+    "a listing is asynchronous: use `async for`, or `await listing.collect()` for a list"
+)
+NO_COPY: Final = (
+    "a client has connections and cannot be copied or pickled: share it among threads and tasks, "
+    "and make one in each process"
+)
 
-@rows([*IDS, *CALLS])
+LISTINGS: Final = [
+    Mistake(
+        "for", lambda c: {evse.id for evse in c.evses.list()}, TypeError, ASYNC_LISTING, ("async",)
+    ),
+    Mistake("list", lambda c: list(c.evses.list()), TypeError, ASYNC_LISTING, ("async",)),
+    Mistake(
+        "await",
+        lambda c: c.evses.list(),
+        TypeError,
+        "a listing is not awaited: use `async for`, `await listing.collect()` for a list, or "
+        "`await listing.page()` for one page",
+        ("async",),
+    ),
+    Mistake(
+        "len",
+        lambda c: len(c.evses.list()),
+        TypeError,
+        "a listing has no length, since the API does not count items: count those of collect()",
+    ),
+    Mistake("index", lambda c: c.evses.list()[0], TypeError, NO_INDEX),
+    Mistake("slice", lambda c: c.evses.status_logs("evse01")[:10], TypeError, NO_INDEX),
+    Mistake(
+        "bool",
+        lambda c: c.evses.list() or [],
+        TypeError,
+        "only a request tells whether a listing has items: compare first() with None",
+    ),
+    Mistake("async-with", lambda c: async_with(c.evses.list()), TypeError, NOT_OPENED),
+    Mistake("with", lambda c: plain_with(c.evses.list()), TypeError, NOT_OPENED),
+    Mistake(
+        "data",
+        lambda c: c.evses.list().data,
+        AttributeError,
+        "'Pager' object has no attribute 'data'; use 'collect'",
+    ),
+    Mistake(
+        "limit",
+        lambda c: c.evses.list().collect(limit="10"),
+        TypeError,
+        "limit must be a whole number, not '10'",
+    ),
+    Mistake(
+        "page_size",
+        lambda c: c.evses.list(page_size=500),
+        ValueError,
+        "page_size must be 1 to 100, not 500",
+    ),
+    Mistake(
+        "page_size-text",
+        lambda c: c.evses.list(page_size="50"),
+        TypeError,
+        "page_size must be a whole number, not '50'",
+    ),
+    Mistake(
+        "expand-text",
+        lambda c: c.evses.list(expand="model"),
+        TypeError,
+        "expand must be a list: expand=['model']",
+    ),
+    Mistake(
+        "expand-typo",
+        lambda c: c.evses.list(expand=["modle"]),
+        ValueError,
+        "expand: 'modle' is not one of user, model, model.make, latest_status_log, ct_clamp; did "
+        "you mean 'model'?",
+    ),
+    Mistake(
+        "choice",
+        lambda c: c.evses.ocpp_logs("evse01", direction="SEND"),
+        ValueError,
+        "direction must be one of 'SENT', 'RECEIVED', not 'SEND'; did you mean 'SENT'?",
+    ),
+]
+
+ADVICE: Final = "pass a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=UTC)"
+
+NOT_DATETIME: Final = "sampled_at__gte must be a datetime, not"
+
+
+def since(value: Any) -> Callable[[Any], object]:
+    return lambda client: client.evses.status_logs("evse01", sampled_at__gte=value)
+
+
+TIMES: Final = [
+    Mistake(
+        "day",
+        since("2026-01-31"),
+        ValueError,
+        f"sampled_at__gte='2026-01-31' is not a time with a time zone: {ADVICE}",
+    ),
+    Mistake(
+        "no-zone",
+        since("2026-01-31T12:00:00"),
+        ValueError,
+        f"sampled_at__gte='2026-01-31T12:00:00' is not a time with a time zone: {ADVICE}",
+    ),
+    Mistake(
+        "word",
+        since("yesterday"),
+        ValueError,
+        f"sampled_at__gte='yesterday' is not a time with a time zone: {ADVICE}",
+    ),
+    Mistake(
+        "date",
+        since(date(2026, 1, 31)),
+        TypeError,
+        f"{NOT_DATETIME} a date: {ADVICE}",
+    ),
+    Mistake(
+        "timestamp",
+        since(1_767_225_600),
+        TypeError,
+        f"{NOT_DATETIME} an int: {ADVICE}",
+    ),
+    Mistake(
+        "naive",
+        since(datetime(2026, 1, 31)),
+        ValueError,
+        "sampled_at__gte is a naive datetime: set its time zone, for example with "
+        ".replace(tzinfo=datetime.UTC)",
+    ),
+    Mistake(
+        "body",
+        lambda c: c.notifications.update("notf01", read_at="2026-01-31"),
+        ValueError,
+        f"read_at='2026-01-31' is not a time with a time zone: {ADVICE}",
+    ),
+]
+
+NAMES: Final = [
+    Mistake(
+        "family",
+        lambda c: c.vehicle,
+        AttributeError,
+        "'Client' object has no attribute 'vehicle'; did you mean 'vehicles'?",
+    ),
+    Mistake(
+        "no-family",
+        lambda c: c.zebras,
+        AttributeError,
+        "'Client' object has no attribute 'zebras'",
+    ),
+    Mistake(
+        "retrieve",
+        lambda c: c.evses.retrieve("evse01"),
+        AttributeError,
+        "'Evses' object has no attribute 'retrieve'; use 'get'",
+    ),
+    Mistake(
+        "method",
+        lambda c: c.evses.status_log_list,
+        AttributeError,
+        "'Evses' object has no attribute 'status_log_list'; did you mean 'status_logs'?",
+    ),
+    Mistake(
+        "call",
+        lambda c: c.evses(),
+        TypeError,
+        "'Evses' object cannot be called: call one of its methods, such as list()",
+    ),
+]
+
+CLIENTS: Final = [
+    Mistake("copy", copy.copy, TypeError, NO_COPY),
+    Mistake("deepcopy", copy.deepcopy, TypeError, NO_COPY),
+    Mistake("pickle", pickle.dumps, TypeError, NO_COPY),
+    Mistake("pickle-view", lambda c: pickle.dumps(c.acting_for("user01")), TypeError, NO_COPY),
+    Mistake("pickle-family", lambda c: pickle.dumps(c.evses), TypeError, NO_COPY),
+    Mistake("deepcopy-family", lambda c: copy.deepcopy(c.evses), TypeError, NO_COPY),
+    Mistake(
+        "with",
+        plain_with,
+        TypeError,
+        "open this client with `async with`, or use ev_energy_sync.Client, whose calls block",
+        ("async",),
+    ),
+    Mistake(
+        "async-with",
+        async_with,
+        TypeError,
+        "open this client with `with`, or use ev_energy.Client, whose calls are awaited",
+        ("blocking",),
+    ),
+    Mistake(
+        "reserve",
+        lambda c: async_with(c.reserve("300")),
+        TypeError,
+        "count must be a whole number, not '300'",
+        ("async",),
+    ),
+    Mistake(
+        "reserve",
+        lambda c: plain_with(c.reserve("300")),
+        TypeError,
+        "count must be a whole number, not '300'",
+        ("blocking",),
+    ),
+    Mistake(
+        "preload",
+        lambda c: c.preload("evse"),
+        ValueError,
+        "there is no family 'evse': pass names of the client's attributes, such as 'evses'",
+    ),
+    Mistake(
+        "fetch",
+        lambda c: c.fetch("evse01"),
+        TypeError,
+        "ref must be a Ref, such as a field of a model, not a str; to get a resource by its id or "
+        "URL, call the method get() of its family",
+    ),
+]
+
+
+@rows([*IDS, *CALLS, *LISTINGS, *TIMES, *NAMES, *CLIENTS])
 async def test_mistake_is_refused_before_a_request(mistake: Mistake, twin: Twin) -> None:
     client = SDKS[twin].Client(TOKEN, base_url=NOWHERE)
     try:
@@ -335,3 +584,94 @@ async def test_closed_session_is_refused() -> None:
 )
 def test_base_url_of_a_gateway_may_have_any_path(base_url: str) -> None:
     assert str(ev_energy.Client(base_url=base_url).base_url) == base_url.rstrip("/")
+
+
+def test_blocking_listing_does_not_look_asynchronous() -> None:
+    with ev_energy_sync.Client(TOKEN, base_url=NOWHERE) as client:
+        listing = client.evses.list()
+        assert not isinstance(listing, AsyncIterable | Awaitable)
+        assert isinstance(listing, Iterable)
+
+
+@pytest.mark.parametrize("twin", BOTH)
+async def test_closed_client_says_where_to_call_it(twin: Twin) -> None:
+    client = SDKS[twin].Client(TOKEN, base_url=NOWHERE)
+    closed = client.close()
+    if closed is not None:
+        await closed
+    with pytest.raises(ClientClosedError) as raised:
+        evse = client.evses.get("evse01")
+        if inspect.isawaitable(evse):
+            await evse
+    assert str(raised.value) == (
+        "this client is closed: create a new one, or call it inside its `with` or `async with` "
+        "block"
+    )
+
+
+TRIM_URL: Final = "https://api.ev.energy/v2/vehicle_trims/trim01"
+NOT_EXPANDED: Final = (
+    "'Ref' object has no attribute 'name', but its VehicleTrim has, which the reply does not "
+    "contain: pass expand=[...] and read .value.name, or get it with client.fetch(ref)"
+)
+
+
+@pytest.mark.parametrize(
+    ("trim", "name", "message"),
+    [
+        (
+            TRIM_URL,
+            "name",
+            NOT_EXPANDED,
+        ),
+        (
+            {"id": "trim01", "url": TRIM_URL},
+            "name",
+            "'Ref' object has no attribute 'name', but its VehicleTrim has: read .value.name",
+        ),
+        (TRIM_URL, "color", "'Ref' object has no attribute 'color'"),
+        (TRIM_URL, "_private", "'Ref' object has no attribute '_private'"),
+    ],
+)
+def test_field_behind_a_link_is_not_read_from_the_link(trim: Any, name: str, message: str) -> None:
+    vehicle = Vehicle.from_dict({"id": "vhcl01", "trim": trim})
+    assert vehicle.trim is not None
+    with pytest.raises(AttributeError) as raised:
+        getattr(vehicle.trim, name)
+    assert str(raised.value) == message
+
+
+def test_link_can_be_copied_pickled_and_asked_for_attributes() -> None:
+    link = Ref(TRIM_URL, VehicleTrim)
+    for copied in (copy.copy(link), copy.deepcopy(link), pickle.loads(pickle.dumps(link))):
+        assert copied == link
+    assert not hasattr(link, "name")
+    assert getattr(link, "name", None) is None
+    assert not hasattr(Ref.__new__(Ref), "name")  # while it is unpickled
+
+
+def test_mistaken_name_is_suggested_once_in_a_traceback() -> None:
+    try:
+        ev_energy.Client().vehicle  # type: ignore[attr-defined]  # noqa: B018
+    except AttributeError as error:
+        shown = "".join(traceback.format_exception(error))
+    assert shown.count("did you mean") + shown.count("Did you mean") == 1
+
+
+def test_names_of_other_sdks_are_suggested_where_the_name_exists() -> None:
+    client = ev_energy.Client()
+    with pytest.raises(AttributeError, match=r"^'Root' object has no attribute 'all'$"):
+        client.root.all  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_page_has_items_instead_of_data() -> None:
+    page = ev_energy.Page(items=[], url=URL(NOWHERE), response=Response(200, "OK", {}, b""))
+    with pytest.raises(AttributeError, match="no attribute 'data'; use 'items'$"):
+        page.data  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_client_that_was_not_made_is_collected_without_an_error() -> None:
+    for sdk in SDKS.values():
+        with pytest.raises(TypeError):
+            sdk.Client(TOKEN, max_body="1")
+    gc.collect()  # an error in a destructor fails the test

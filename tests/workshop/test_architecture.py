@@ -26,6 +26,7 @@ ORDER = (
     "_version _unset _runtime _redaction",
     "_lazy_exports",
     "_arguments _error_base",
+    "_misuse",
     "_callbacks",
     "_messages _servers",
     "models",

@@ -84,6 +84,28 @@ async def results(client: Client, evse: EVSE) -> None:
     print(length, email)
 
 
+async def listings(client: Client, blocking: ev_energy_sync.Client) -> None:
+    listing, other = client.evses.list(), blocking.evses.list()
+    list(listing)  # expect-error
+    len(listing)  # expect-error
+    listing[0]  # expect-error
+    listing.data  # expect-error  # noqa: B018
+    async with listing:  # expect-error
+        pass
+    async for _ in other:  # expect-error
+        pass
+    await other  # expect-error
+    len(other)  # expect-error
+    other[0]  # expect-error
+    with other:  # expect-error
+        pass
+    client.evses()  # expect-error
+    blocking.evses()  # expect-error
+    blocking.vehicle  # expect-error  # noqa: B018
+    client.evses.retrieve("evse1")  # expect-error
+    (await client.vehicles.get("vhcl1")).trim.name  # expect-error  # noqa: B018
+
+
 def exports() -> None:
     from ev_energy import Clint  # expect-error  # noqa: F401
     from ev_energy.auth import StaticTokn  # expect-error  # noqa: F401
