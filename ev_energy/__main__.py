@@ -6,35 +6,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO, cast
+from typing import Final, TextIO, cast
 
+from ev_energy.cli._commands import COMMANDS, Command
 from ev_energy.cli._exit import ExitCode, UsageError, near_miss, notice, report_error
 
-
-class Command(NamedTuple):
-    """A command, which is a module of ``ev_energy.cli``."""
-
-    name: str
-    summary: str
-    needs_extra: bool = False
-    """Whether it needs the packages of the extra ``cli``, and parses its words itself."""
-
-    def load(self) -> Any:
-        """Import the module: the others are not needed, and take a while to import."""
-        return import_module(f"ev_energy.cli.{self.name}")
-
-
-COMMANDS: Final = (
-    Command("demo", "show what the SDK does, with the embedded simulator or the live API"),
-    Command("operations", "list the operations of the API with their methods and scopes"),
-    Command("simulator", "run the embedded simulator until Ctrl-C"),
-    Command("call", "call any operation, such as evses.list", needs_extra=True),
-    Command("export", "export a listing to a CSV, JSON lines or Parquet file", needs_extra=True),
-)
 #: The packages that the extra ``cli`` installs.
 _EXTRA: Final = ("cyclopts", "rich")
+#: The command that the scripts of `completion` call at each tab.
+_COMPLETE: Final = "__complete"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
+    if words[:1] == [_COMPLETE]:
+        from ev_energy.cli._complete import complete
+
+        sys.stdout.writelines(f"{line}\n" for line in complete(COMMANDS, words[1:]))
+        return ExitCode.OK
     prog = "python -m ev_energy" if Path(sys.argv[0]).name == "__main__.py" else "ev-energy"
     chosen = next((one for one in COMMANDS if words and one.name == words[0]), None)
     if chosen is not None and chosen.needs_extra:

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _table() -> tuple[Operation, ...]:
-    return operation_table()
+def operations_of(*, listing: bool = False) -> tuple[Operation, ...]:
+    """Return all operations, or all listings."""
+    return tuple(one for one in operation_table() if not listing or one.kind == "list")
 
 
 def find_operation(call: str, *, listing: bool = False) -> Operation:
     """Return the operation called *call*; for a listing, the name of its family is enough."""
-    table = [one for one in _table() if not listing or one.kind == "list"]
+    table = operations_of(listing=listing)
     for name in (call, f"{call}.list") if listing else (call,):
         for operation in table:
             if operation.call == name:
@@ -33,7 +34,7 @@ def find_operation(call: str, *, listing: bool = False) -> Operation:
     )
 
 
-def _suggestion(call: str, table: list[Operation]) -> str:
+def _suggestion(call: str, table: tuple[Operation, ...]) -> str:
     """Return what may be meant by *call*: a similar operation, or all of the family."""
     family, _, name = call.partition(".")
     of_family = {one.name: one.call for one in table if one.family == family}

@@ -109,6 +109,10 @@ _FILE: Final = (
         OUTPUT,
     ),
 )
+BUDGET_OPTIONS: Final = (
+    Option("json", "--json", "Print a JSON object.", bool, OUTPUT),
+    *CONNECTION_OPTIONS,
+)
 #: What the placeholder of a value says already.
 _PLAIN_FORMS: Final = frozenset({"text", "a whole number", "a number"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +13,7 @@ from ev_energy.cli._connection import describe_wait
 from ev_energy.cli._exit import notice
 
 if TYPE_CHECKING:
-    from ev_energy import RateLimit
+    from ev_energy import Estimate
     from ev_energy.cli._time_filters import TimeFilters
     from ev_energy.hooks import WaitEvent
 
@@ -58,12 +58,13 @@ class Reporter:
         if line := describe_wait(event):
             self._say(line)
 
-    def page(self, items: Sequence[Any], rows: int, rate_limit: RateLimit | None) -> None:
-        """Report a page; *rows* are those of all pages."""
+    def page(self, items: Sequence[Any], rows: int, estimate: Callable[[int], Estimate]) -> None:
+        """Report a page; *rows* are those of all pages, *estimate* is the method of the client."""
         self._pages += 1
         share = self._share(items)
         if self._pages == 1 and share is not None and share < 1:
-            self._say(estimate(math.ceil(1 / share) - 1, rate_limit))
+            # The times of one page tell about how many there are.
+            self._say(f"still needed, about: {estimate(math.ceil(1 / share) - 1)}")
         if self._bar is not None:
             self._bar.update(
                 self._task, description=f"{rows:,} rows", completed=share or 0, total=share and 1
@@ -85,15 +86,3 @@ class Reporter:
             self._bar.console.print(text, highlight=False, markup=False)
         else:
             notice(text)
-
-
-def estimate(requests: int, rate_limit: RateLimit | None) -> str:
-    """Return how many requests are still needed, and how long the rate limit makes them take."""
-    text = f"about {requests:,} more request{'' if requests == 1 else 's'}"
-    if rate_limit is None:
-        return text
-    if requests <= rate_limit.remaining:
-        left = f"{rate_limit.remaining:,} of {rate_limit.limit:,} an hour"
-        return f"{text}; the allowance has {left} left"
-    minutes = math.ceil((requests - rate_limit.remaining) / max(rate_limit.limit, 1) * 60)
-    return f"{text}; about {minutes:,} minutes, since the allowance is {rate_limit.limit:,} an hour"

@@ -140,7 +140,7 @@ async def _read(
         with reporter:
             async for page in pager.prefetch().pages():
                 files.append(rows.encode(page.items), len(page.items), page.next_cursor)
-                reporter.page(page.items, files.progress.rows, client.rate_limit)
+                reporter.page(page.items, files.progress.rows, client.estimate)
     except EvEnergyError as error:
         error.add_note(_how_to_continue(files))
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,8 @@ from typing import Any
 
 import pytest
 
-from ev_energy import RateLimit, record_columns, to_records
+from ev_energy import record_columns, to_records
 from ev_energy.cli._export_files import ExportFiles
-from ev_energy.cli._progress import estimate
 from ev_energy.models import ChargingSubSession
 from ev_energy.simulator import Simulator
 from ev_energy_sync import Client, ClientCredentials
@@ -92,7 +92,12 @@ def test_csv_has_the_records_of_the_listing(
     ]
     assert [datetime.fromisoformat(row["start"]) for row in rows] == [one.start for one in expected]
     pages = -(-len(expected) // 100)
-    last = done.err.splitlines()[-1]
+    first, last = done.err.splitlines()
+    assert re.fullmatch(
+        rf"still needed, about: [{pages - 2}-{pages + 1}] requests?, may be sent now "
+        r"\(.* of 1,000 an hour remaining, which is assumed, .*\)",
+        first,
+    )
     assert last == f"{len(expected):,} rows in {pages} requests: {target}"
     assert_complete(target, expected)
 
@@ -367,17 +372,6 @@ def test_damaged_state_is_refused(command: Command, tmp_path: Path, text: str) -
         2,
         "",
         f"error: {state} is not the state of an export\nhint: delete {state} to begin again\n",
-    )
-
-
-def test_estimate_names_requests_and_time() -> None:
-    full = RateLimit(1000, 900)
-    assert estimate(1, None) == "about 1 more request"
-    assert estimate(900, full) == (
-        "about 900 more requests; the allowance has 900 of 1,000 an hour left"
-    )
-    assert estimate(2400, full) == (
-        "about 2,400 more requests; about 90 minutes, since the allowance is 1,000 an hour"
     )
 
 

@@ -38,7 +38,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 TABLES = {"families.md", "index.md", "operations.md"}
 
 #: Pages whose code other tests run.
-SPECIAL = {"auth.md", "fastapi.md", "testing.md", "uploads.md", "redis.md", "proxies.md"}
+SPECIAL = {"auth.md", "cli.md", "fastapi.md", "testing.md", "uploads.md", "redis.md", "proxies.md"}
 
 # The code around the snippets of docs/, with the names that the pages use.
 FRAME = """
