@@ -16,7 +16,6 @@ from ev_energy._api.urls import (
     RepeatedValues,
     build_url,
     comma_separated,
-    datetime_range,
     fill_path,
     query_text,
 )
@@ -37,8 +36,10 @@ if TYPE_CHECKING:
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _PLACEHOLDER: Final = re.compile(r"{(\w+)}")
-#: Characters that end a path, that some servers take for a slash, or that no URL has.
-_FORBIDDEN: Final = re.compile(r"[?#\\\x00-\x1f\x7f]")
+#: Characters that end a path, and those that no part of a path has, not even escaped: separators,
+#: of which some servers take a backslash for one, and control characters.
+_ENDS: Final = re.compile(r"[?#]")
+_SEPARATORS: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
 #: A part of the API's own paths, such as ``status_logs``, and not an id.
 _WORD: Final = re.compile(r"[a-z]+(?:[_-][a-z]+)*|{\w+}")
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -91,11 +92,11 @@ def _checked_method(method: object) -> str:
     return known
 
 
-def _checked_model(model: Any) -> type[Model]:
-    known: Any = model if isinstance(model, type) else None
+def _checked_model(model: object) -> type[Model]:
+    known = cast("type[object]", model) if isinstance(model, type) else None
     if known is None or not issubclass(known, Model):
         raise TypeError(f"model must be a model class, such as EVSE, not {describe_type(model)}")
-    return cast("type[Model]", known)
+    return known
 
 
 def _query_values(query: object) -> dict[str, object]:
@@ -117,10 +118,8 @@ def _query_value(argument: str, name: str, value: object) -> object:
         return value
     if not is_list(value):
         return query_text(argument, value)
-    if name.endswith("__range"):
-        return datetime_range(argument, cast("Any", value))
     items = [_query_value(f"an item of {argument}", "", item) for item in cast("Any", value)]
-    if name.endswith("__in"):
+    if name.endswith(("__in", "__range")):
         return comma_separated(argument, cast("Any", items))
     return RepeatedValues(query_text(f"an item of {argument}", item) for item in items)
 
@@ -175,7 +174,7 @@ def _resolve_url(
 def _check_segments(path: str) -> None:
     """Raise `ValueError` where a server could read *path* as another path."""
     shown = printable(path, 100)
-    if found := _FORBIDDEN.search(path):
+    if found := _ENDS.search(path):
         hint = ": pass the query as query=" if found[0] == "?" else ""
         raise ValueError(f"path must not contain {found[0]!r}{hint}")
     if path == "/":
@@ -184,7 +183,7 @@ def _check_segments(path: str) -> None:
         decoded = unquote(segment)
         if not decoded:
             raise ValueError(f"path {shown!r} has an empty segment: is one of its ids empty?")
-        if decoded in {".", ".."} or "/" in decoded or _FORBIDDEN.search(decoded):
+        if decoded in {".", ".."} or _SEPARATORS.search(decoded):
             raise ValueError(
                 f"path {shown!r} has the segment {printable(segment, 100)!r}, which is no id: pass "
                 "ids with other characters than letters, digits and '_' as ids="

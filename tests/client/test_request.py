@@ -268,6 +268,7 @@ QUERIES: list[tuple[Mapping[str, Any], str]] = [
         {"start__range": [NOON, NOON]},
         f"?start__range={','.join(['2026-01-01T12:00:00.000000Z'] * 2)}",
     ),
+    ({"price__range": [1, Decimal("2.5")]}, "?price__range=1,2.5"),
     ({"status__in": ["A", "B"]}, "?status__in=A,B"),
     ({"expand": ["user", "model"], "tag": (1, 2)}, "?expand=user&expand=model&tag=1&tag=2"),
     ({"expand": "user"}, "?expand=user"),
@@ -353,6 +354,7 @@ async def test_ids_are_inserted_as_by_methods(serve) -> None:
         ("/things/a b", "/things/a%20b"),
         ("/things/a%20b", "/things/a%20b"),
         ("/things/100%", "/things/100%25"),
+        ("/things/a%3Fb%23c", "/things/a%3Fb%23c"),
         ("/things/é", "/things/%C3%A9"),
         ("/logs/2026-01-01T12:00:00+01:00", "/logs/2026-01-01T12:00:00+01:00"),
         ("/things/...", "/things/..."),
@@ -409,8 +411,8 @@ PATHS: list[tuple[Any, dict[str, Any], str]] = [
     ("", {}, "path must start with '/', such as '/evses', or be a URL, not ''"),
     ("/evses?expand=user", {}, "path must not contain '?': pass the query as query="),
     ("/evses#x", {}, "path must not contain '#'"),
-    ("/evses\\x", {}, "path must not contain '\\\\'"),
-    ("/evses\r\nx: y", {}, "path must not contain '\\r'"),
+    ("/evses\\x", {}, NO_ID.format("/evses\\\\x", "evses\\\\x")),
+    ("/evses\r\nx: y", {}, NO_ID.format(r"/evses\\r\\nx: y", r"evses\\r\\nx: y")),
     ("/evses/", {}, "path '/evses/' has an empty segment: is one of its ids empty?"),
     (
         "//example.com/x",
@@ -424,7 +426,7 @@ PATHS: list[tuple[Any, dict[str, Any], str]] = [
             {},
             NO_ID.format(f"/evses/{segment}/x", segment),
         )
-        for segment in ("..", ".", "%2e%2E", "a%2Fb", "a%5Cb", "a%3Fb", "a%00b")
+        for segment in ("..", ".", "%2e%2E", "a%2Fb", "a%5Cb", "a%00b")
     ),
     (
         "/evses/{evse_id}",
