@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, TypeVar, cast, overload
+from typing import Any, Final, TypeVar, cast, overload
 
 import attrs
 from msgspec.structs import replace
@@ -62,15 +62,6 @@ _REDIRECTS: Final = frozenset(
 )
 #: The media type of an error (RFC 9457), whatever the status beside it says.
 _PROBLEM: Final = "application/problem+json"
-
-
-class _Decoded(NamedTuple):
-    """The result of a call, and the reply that it is from."""
-
-    result: Any
-    envelope: dict[str, Any]
-    """The other members of the object that the API wraps a list into."""
-    info: ResponseInfo
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -137,8 +128,8 @@ class ApiCaller:
                 raise self._unexpected_success(message, request, response)
             return None
         expected = Expected(model, expanded=bool(query.get("expand")), envelope_key=envelope_key)
-        decoded = await self._decode(out, response, expected)
-        return cast("M | None", decoded.result)
+        result, _, _ = await self._decode(out, response, expected)
+        return cast("M | None", result)
 
     async def exchange(self, request: Request, expected: Expected) -> Any:
         """Send *request* and return what its reply is decoded to.
@@ -148,7 +139,8 @@ class ApiCaller:
         out, response = await self._send(request)
         if expected.model is JSON and not response.body.strip():
             return None
-        return (await self._decode(out, response, expected)).result
+        result, _, _ = await self._decode(out, response, expected)
+        return result
 
     async def delete_counting(
         self, path: str, ids: tuple[object, ...], scope: str | None
@@ -159,8 +151,8 @@ class ApiCaller:
         if not response.body.strip():
             return {}
         expected = Expected(cast("type[Any]", Counts), expanded=False)
-        decoded = await self._decode(out, response, expected)
-        return cast(Counts, decoded.result)
+        counts, _, _ = await self._decode(out, response, expected)
+        return cast(Counts, counts)
 
     def pager(
         self,
@@ -300,14 +292,14 @@ class ApiCaller:
         """Fetch one page of *listing*, with the links to its neighbours."""
         state = self.state
         out, response = await self._send(request)
-        decoded = await self._decode(out, response, expected)
+        items, envelope, info = await self._decode(out, response, expected)
         page = Page(
-            items=decoded.result,
-            envelope=decoded.envelope,
+            items=items,
+            envelope=envelope,
             url=request.url,
             response=response,
             listing=listing,
-            info=decoded.info,
+            info=info,
         )
         try:
             with trim_traceback():  # the frames inside hold the header
@@ -325,8 +317,14 @@ class ApiCaller:
             previous_url=urls.get("previous") or urls.get("prev"),
         )
 
-    async def _decode(self, out: Outgoing, response: Response, expected: Expected) -> _Decoded:
-        """Decode *response* to what is expected, and let its models tell their reply."""
+    async def _decode(
+        self, out: Outgoing, response: Response, expected: Expected
+    ) -> tuple[Any, dict[str, Any], ResponseInfo]:
+        """Decode *response* to what is expected, and let its models tell their reply.
+
+        Return the result, the other members of the object that the API wraps a list into, and what
+        the models tell.
+        """
         state, request = self.state, out.request
         steps = decode_in_steps(response.body, expected, state.report, state.limits)
         try:
@@ -349,7 +347,7 @@ class ApiCaller:
             mark(result, info)
         elif isinstance(result, Model):
             mark((result,), info)
-        return _Decoded(result, envelope, info)
+        return result, envelope, info
 
     async def _run(self, steps: Steps[T], out: Outgoing) -> T:
         """Run *steps* until the deadline of *out*; the event loop runs between them."""
