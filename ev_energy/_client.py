@@ -23,6 +23,7 @@ from yarl import URL
 from ev_energy._api import preload
 from ev_energy._api.settings import (
     as_credentials,
+    as_own_credentials,
     checked_budget,
     client_repr,
     credentials_from_env,
@@ -41,7 +42,7 @@ from ev_energy._runtime.in_thread import in_thread
 from ev_energy._servers import parse_base_url
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
-from ev_energy.auth import TokenState
+from ev_energy.auth import SecretProvider, TokenState
 from ev_energy.errors import ClientClosedError
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ class Client(NotCopied, SuggestsNames):
     """A client for the ev.energy v2 API. Close it, or use it in an ``async with`` statement.
 
     Args:
-        auth: Credentials, or an access token as a `str`. With None, only public operations can be
-            called.
+        auth: Credentials, or an access token as a `str`, or a function that returns one for each
+            attempt (see `StaticToken`). With None, only public operations can be called.
         base_url: ``"live"``, ``"mock"``, ``"staging"``, or the URL that paths are appended to.
         session: Your own `aiohttp.ClientSession`. The client uses its connections, does not send
             its cookies and credentials, and leaves it open when the client is closed.
@@ -227,7 +228,7 @@ class Client(NotCopied, SuggestsNames):
 
     def __init__(
         self,
-        auth: Credentials | str | None = None,
+        auth: Credentials | str | SecretProvider | None = None,
         *,
         base_url: str | URL = "live",
         session: aiohttp.ClientSession | None = None,
@@ -362,18 +363,17 @@ class Client(NotCopied, SuggestsNames):
         headers = headers_for_user(self._caller.options.headers, user_text)
         return self._view(user=user_text, headers=headers)
 
-    def with_auth(self, auth: Credentials | str) -> Self:
+    def with_auth(self, auth: Credentials | str | SecretProvider) -> Self:
         """Return a client with other credentials that shares connections, budget and settings.
 
         It has the token and the allowance of *auth*, and acts for no user. Applications that sign
         in many users make one client, and one of these for each user: they cost no connection, and
-        closing one of them closes all.
+        closing one of them closes all. A function that returns tokens needs an account:
+        ``StaticToken(function, account="...")``.
         """
-        secret_auth: Secret[Credentials | str | None] = Secret(auth)
+        secret_auth: Secret[Credentials | str | SecretProvider | None] = Secret(auth)
         del auth  # may be a token, and tools print the local variables of this frame
-        credentials = as_credentials(secret_auth)
-        if credentials is None:
-            raise TypeError("auth must be credentials or an access token, not None")
+        credentials = as_own_credentials(secret_auth)
         options = attrs.evolve(
             self._caller.options,
             user=None,

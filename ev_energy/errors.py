@@ -10,6 +10,7 @@
     ├── AuthorizationError         signing in failed: the callback has no valid code
     ├── SignInRequiredError        the user must sign in (again)
     ├── TokenStoreError            a token store cannot be read, written or locked
+    ├── CredentialUnavailableError a function that returns a secret failed
     ├── TokenError                 the token endpoint refused the request (RFC 6749)
     │   ├── InvalidRequestError        invalid_request
     │   ├── InvalidClientError         invalid_client
@@ -79,6 +80,7 @@ __all__ = [
     "CallOutcome",
     "ClientClosedError",
     "ConflictError",
+    "CredentialUnavailableError",
     "CursorError",
     "DeadlineError",
     "DecodeError",
@@ -191,6 +193,15 @@ class SignInRequiredError(EvEnergyError):
 
 class TokenStoreError(EvEnergyError):
     """A token store cannot be read, written or locked. Its content was not changed."""
+
+    outcome: CallOutcome | None = "not_sent"
+
+
+class CredentialUnavailableError(EvEnergyError):
+    """A function that was passed as ``client_secret`` or ``token`` raised an error, or is too slow.
+
+    The cause is what the function raised. The next call calls the function again.
+    """
 
     outcome: CallOutcome | None = "not_sent"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ev_energy._api.capture import CapturedCall
     from ev_energy._codec.drift import DriftHook
     from ev_energy._messages import RateLimit
-    from ev_energy.auth import AuthorizationRequest, TokenState
+    from ev_energy.auth import AuthorizationRequest, SecretProvider, TokenState
     from ev_energy.budget import Budget, Priority
     from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
     from ev_energy.models import User
@@ -50,7 +50,7 @@ class Client(NotCopied, SuggestsNames, Families):
 
     def __init__(
         self,
-        auth: Credentials | str | None = None,
+        auth: Credentials | str | SecretProvider | None = None,
         *,
         base_url: str | URL = "live",
         proxy: str | URL | None = None,
@@ -140,12 +140,13 @@ class Client(NotCopied, SuggestsNames, Families):
         """
         return self._wrap(self._aio.acting_for(user), self._portal)
 
-    def with_auth(self, auth: Credentials | str) -> Self:
+    def with_auth(self, auth: Credentials | str | SecretProvider) -> Self:
         """Return a client with other credentials that shares connections, budget and settings.
 
         It has the token and the allowance of *auth*, and acts for no user. Applications that sign
         in many users make one client, and one of these for each user: they cost no connection, and
-        closing one of them closes all.
+        closing one of them closes all. A function that returns tokens needs an account:
+        ``StaticToken(function, account="...")``.
         """
         secret_auth = Secret(auth)
         del auth  # may be a token, and tools print the local variables of this frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -32,6 +33,7 @@ async def authorized(
     same attempt.
     """
     budget, bucket = state.budget, state.bucket
+    replacement: Token | None = None
     while True:
         if state.http.close_scope.closed:
             raise ClientClosedError
@@ -45,18 +47,27 @@ async def authorized(
             out.settle = partial(_complete, ticket)
         out.was_handed_over = False
         try:
-            token = tokens.cached()
+            token = replacement or tokens.cached()
             if token is None:
-                token = await _wait_for_token(state, out, tokens)
+                token = await _wait_for_token(state, out, tokens, tokens.get)
             out.access_token = token.access_token
             outcome = await attempt(state.http, out)
         finally:
             if ticket is not None and not out.was_handed_over:
                 ticket.release()
-        is_rejected = isinstance(outcome, Response) and outcome.status == _UNAUTHORIZED
-        if out.was_renewed or not is_rejected or not tokens.invalidate(token):
+        if not _is_rejected(out, outcome) or not tokens.invalidate(token):
             return outcome
         out.was_renewed = True
+        replacement = await _ask_again(state, out, tokens, token)
+        if replacement is token:
+            return outcome
+
+
+def _is_rejected(out: Outgoing, outcome: Outcome) -> bool:
+    """Return whether the API rejected the token of a call, for the first time."""
+    if out.was_renewed or not isinstance(outcome, Response):
+        return False
+    return outcome.status == _UNAUTHORIZED
 
 
 async def _wait_for_budget(
@@ -74,7 +85,26 @@ async def _wait_for_budget(
     return ticket
 
 
-async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManager) -> Token:
+async def _ask_again(
+    state: ClientState, out: Outgoing, tokens: TokenManager, rejected: Token
+) -> Token | None:
+    """Return the token to repeat a call with if a function returns tokens, else None.
+
+    That is *rejected* itself if the function still returns it.
+    """
+    if not tokens.asks_each_time:
+        return None
+    get = partial(tokens.replacement_of, rejected)
+    token = await _wait_for_token(state, out, tokens, get)
+    return rejected if token.access_token == rejected.access_token else token
+
+
+async def _wait_for_token(
+    state: ClientState,
+    out: Outgoing,
+    tokens: TokenManager,
+    get: Callable[[float], Awaitable[Token | None]],
+) -> Token:
     http = state.http
     with (
         http.report_wait(out.request, "token", tokens.note_of_wait) as wait,
@@ -82,10 +112,10 @@ async def _wait_for_token(state: ClientState, out: Outgoing, tokens: TokenManage
     ):
         remaining = out.deadline - http.clock()
         try:
-            token = await tokens.get(min(remaining, LONG_WAIT))
+            token = await get(min(remaining, LONG_WAIT))
             if token is None and remaining > LONG_WAIT:
                 wait.report_so_far(LONG_WAIT)
-                token = await tokens.get(remaining - LONG_WAIT)
+                token = await get(remaining - LONG_WAIT)
         except EvEnergyError as error:
             error.outcome = "not_sent"  # of the call, whatever became of the token request
             raise

@@ -15,7 +15,7 @@ from ev_energy._servers import resolve_endpoint
 from ev_energy._unset import Unset
 from ev_energy._version import __version__
 from ev_energy.auth import Auth, AuthorizationCode, ClientCredentials, StaticToken
-from ev_energy.auth._credentials import Endpoint
+from ev_energy.auth._credentials import Endpoint, SecretProvider, is_provider
 
 #: Headers that the client sets itself, and what to use instead of *headers*.
 _RESERVED_HEADERS: Final[Mapping[str, str]] = {
@@ -150,9 +150,31 @@ def _header_value(name: str, value: object) -> str:
     return text
 
 
-def as_credentials(auth: Secret[Auth | str | None]) -> Auth | None:
-    """Return *auth*; a `str` is an access token."""
-    return StaticToken(auth.value) if isinstance(auth.value, str) else auth.value
+def as_credentials(auth: Secret[Auth | str | SecretProvider | None]) -> Auth | None:
+    """Return *auth*; a `str` is an access token, and a function returns one."""
+    if isinstance(auth.value, StaticToken | ClientCredentials | AuthorizationCode | None):
+        return auth.value
+    if isinstance(auth.value, str) or is_provider(auth.value):
+        return StaticToken(auth.value)
+    return cast("Auth", auth.value)  # of a wrong type, which `resolve_endpoints` refuses
+
+
+def as_own_credentials(auth: Secret[Auth | str | SecretProvider | None]) -> Auth:
+    """Return *auth* for one of several clients that share a budget."""
+    credentials = as_credentials(auth)
+    if credentials is None:
+        raise TypeError("auth must be credentials or an access token, not None")
+    if (
+        isinstance(credentials, StaticToken)
+        and not isinstance(credentials.token, str)
+        and not credentials.account
+    ):
+        # Without a name, the tokens of all functions would share one rate limit.
+        raise ValueError(
+            "a function that returns tokens needs an account: pass StaticToken(function, "
+            "account='your name for the user')"
+        )
+    return credentials
 
 
 def checked_budget(budget: Budget | None) -> Budget | None:

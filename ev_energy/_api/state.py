@@ -240,4 +240,4 @@ def make_token_manager(
     endpoint = TokenEndpoint(
         http, endpoints, report, options.retries, options.timeout, options.deadline
     )
-    return TokenManager(auth, endpoint.post, wall_clock, origin, http.redactor)
+    return TokenManager(auth, endpoint.post, wall_clock, origin, http.redactor, options.deadline)

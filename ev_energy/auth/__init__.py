@@ -13,6 +13,7 @@ from ev_energy.auth._credentials import (
     Auth,
     AuthorizationCode,
     ClientCredentials,
+    SecretProvider,
     StaticToken,
 )
 from ev_energy.auth._oauth import Token, TokenRequest, TokenState
@@ -29,6 +30,7 @@ __all__ = [
     "ClientCredentials",
     "FileStore",
     "MemoryStore",
+    "SecretProvider",
     "StaticToken",
     "Token",
     "TokenRequest",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias, TypeGuard, TypeVar
 
 import attrs
 from yarl import URL
 
 from ev_energy._arguments import describe_type, require_list, require_text
 from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.tracebacks import hide_init_arguments, trim_traceback
+from ev_energy._redaction.tracebacks import Secret, hide_init_arguments, trim_traceback
 from ev_energy._servers import parse_base_url, resolve_endpoint
 from ev_energy.auth._oauth import (
     ClientAuthMethod,
@@ -30,6 +30,9 @@ from ev_energy.errors import SignInRequiredError
 if TYPE_CHECKING:
     from ev_energy.auth._authorization import AuthorizationRequest
 
+#: A function that returns a secret, called whenever the secret is needed. A coroutine function runs
+#: on the event loop of the client, any other function in a thread.
+SecretProvider: TypeAlias = Callable[[], str | Awaitable[str]]
 Endpoint: TypeAlias = Literal["authorize", "token", "revoke"]
 #: Default paths of the endpoints, below ``/o`` on the API's host.
 _PATHS: Final[Mapping[Endpoint, str]] = {
@@ -41,26 +44,39 @@ _PATHS: Final[Mapping[Endpoint, str]] = {
 
 @attrs.frozen(eq=False, init=False)
 class StaticToken:
-    """An access token that is issued and renewed elsewhere. The client never renews it."""
+    """An access token that is issued and renewed elsewhere. The client never renews it.
 
-    token: str = attrs.field(repr=False)
+    Args:
+        token: The token, or a function that returns it. The function is called before each attempt
+            of a call, and once more if the API rejects the token that it returned.
+        account: Your own name for what the token stands for: its application or user. The tokens
+            that one account has in the course of time share a rate limit, and so do those of
+            clients and processes that share a budget. By default, each token has a rate limit of
+            its own, and all functions have one.
+    """
 
-    def __init__(self, token: str) -> None:
+    token: str | SecretProvider = attrs.field(repr=False)
+    account: str = attrs.field(default="", repr=False)
+
+    def __init__(self, token: str | SecretProvider, *, account: str = "") -> None:
         object.__setattr__(self, "token", token)
+        object.__setattr__(self, "account", require_text("account", account))
         del token  # tools print the local variables of a frame that raises
         with trim_traceback():
-            is_valid = is_visible_ascii(require_text("token", self.token))
+            is_valid = is_provider(self.token) or is_access_token("token", self.token)
         if not is_valid:
             raise ValueError("token must be the bare access token: ASCII text without spaces")
 
     @functools.cached_property
     def bucket(self) -> str:
         """The name of the rate-limit bucket that the token uses. Not a secret."""
-        return f"token:{_digest(self.token)}"
+        if self.account:
+            return f"account:{_digest(self.account)}"
+        return f"token:{_digest(self.token)}" if isinstance(self.token, str) else "token"
 
     def secrets(self) -> list[str]:
         """Return the texts to keep out of logs and errors."""
-        return encodings_of(self.token)
+        return encodings_of(self.token) if isinstance(self.token, str) else []
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -70,7 +86,8 @@ class _OAuthApplication:
     ENDPOINTS: ClassVar[tuple[Endpoint, ...]] = ("token", "revoke")
 
     client_id: str
-    client_secret: str | None = attrs.field(default=None, repr=False)
+    client_secret: str | SecretProvider | None = attrs.field(default=None, repr=False)
+    """The secret, or a function that returns it, which is called for each token request."""
     scopes: Sequence[str] = ()
     """The scopes to request. Empty: all that the application may have."""
     token_url: str | None = None
@@ -87,7 +104,7 @@ class _OAuthApplication:
     def __attrs_post_init__(self) -> None:
         for name in ("client_id", "client_secret"):
             value = getattr(self, name)
-            if name == "client_secret" and value is None:
+            if name == "client_secret" and (value is None or is_provider(value)):
                 continue
             if not is_printable(require_text(name, value)) or value != value.strip():
                 raise ValueError(
@@ -131,11 +148,14 @@ class _OAuthApplication:
     @functools.cached_property
     def _secrets(self) -> list[str]:
         secret = self.client_secret
-        if secret is None:
+        if not isinstance(secret, str):
             return []
         return encodings_of(secret, basic_credentials(self.client_id, secret))
 
     def _build_request(self, form: Mapping[str, str | None]) -> TokenRequest:
+        # No local variable for the secret: tools print those of a frame that raises.
+        if not isinstance(self.client_secret, str | None):
+            raise TypeError("client_secret is a function, which only a client calls")
         request = build_token_request(
             form,
             client_id=self.client_id,
@@ -246,8 +266,8 @@ class AuthorizationCode(_OAuthApplication):
             issuer=self.issuer,
         )
 
-    def code_request(self, request: AuthorizationRequest, callback: str | URL) -> TokenRequest:
-        """Build the request that exchanges the code in *callback* for the first token."""
+    def check_callback(self, request: AuthorizationRequest, callback: str | URL) -> None:
+        """Raise an error if *callback* has no code, or *request* is not of these credentials."""
         # A request restored from text may hold any values: compare them with these credentials.
         for name in ("client_id", "redirect_uri"):
             theirs, ours = getattr(request, name), getattr(self, name)
@@ -256,6 +276,11 @@ class AuthorizationCode(_OAuthApplication):
                     f"this AuthorizationRequest was created for {name} "
                     f"{printable(theirs, 100)!r}, not {ours!r}"
                 )
+        request.extract_code(callback)
+
+    def code_request(self, request: AuthorizationRequest, callback: str | URL) -> TokenRequest:
+        """Build the request that exchanges the code in *callback* for the first token."""
+        self.check_callback(request, callback)
         return self._build_request(
             {
                 "grant_type": "authorization_code",
@@ -277,8 +302,26 @@ class AuthorizationCode(_OAuthApplication):
 #: The credentials that a client accepts, besides a bare token.
 Auth: TypeAlias = StaticToken | ClientCredentials | AuthorizationCode
 
+ApplicationT = TypeVar("ApplicationT", bound=_OAuthApplication)
+
 hide_init_arguments(ClientCredentials)
 hide_init_arguments(AuthorizationCode)
+
+
+def with_client_secret(auth: ApplicationT, secret: Secret[str]) -> ApplicationT:
+    """Return *auth* with *secret* in place of the function that returned it."""
+    with trim_traceback():
+        return attrs.evolve(auth, client_secret=secret.value)
+
+
+def is_access_token(name: str, value: object) -> bool:
+    """Return whether *value* can be sent as an access token; `TypeError` if it is not a `str`."""
+    return is_visible_ascii(require_text(name, value))
+
+
+def is_provider(value: object) -> TypeGuard[SecretProvider]:
+    """Return whether *value* is a function that returns a secret."""
+    return callable(value) and not isinstance(value, type)
 
 
 def _digest(text: str) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final, Protocol
 
 from ev_energy._runtime.locks import FORK_LOCK, poll_until
 from ev_energy.auth._oauth import Token
+from ev_energy.errors import TokenStoreError
+
+#: Seconds after which the holder of a store's lock is considered stuck. A renewal takes no longer
+#: than the deadline of a call.
+_LOCK_TIMEOUT: Final = 300.0
 
 
 class TokenStore(Protocol):
@@ -34,6 +39,24 @@ class TokenStore(Protocol):
         holder dies.
         """
         ...
+
+
+@asynccontextmanager
+async def hold_lock(store: TokenStore, key: str) -> AsyncGenerator[None]:
+    """Hold the lock of *key*; `TokenStoreError` if it stays taken for too long."""
+    async with AsyncExitStack() as stack:
+        timeout = asyncio.timeout(_LOCK_TIMEOUT)
+        try:
+            async with timeout:
+                await stack.enter_async_context(store.lock(key))
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            raise TokenStoreError(
+                f"{store!r}: the lock was not released within {_LOCK_TIMEOUT:.0f} s; look "
+                "for a process that holds it and is suspended or hangs"
+            ) from error
+        yield
 
 
 class MemoryStore:

@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import attrs
 from yarl import URL
 
-from ev_energy._http.waits import LONG_WAIT, Wait, WaitNote
+from ev_energy._http.waits import Wait, WaitNote
 from ev_energy._messages import Response
 from ev_energy._redaction.redactor import Redactor
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy._runtime.log_fields import LogFields, log_fields
 from ev_energy.auth._credentials import (
+    ApplicationT,
     Auth,
     AuthorizationCode,
     ClientCredentials,
     Endpoint,
+    SecretProvider,
     StaticToken,
+    is_access_token,
+    with_client_secret,
 )
 from ev_energy.auth._oauth import (
     Token,
@@ -32,11 +36,12 @@ from ev_energy.auth._oauth import (
     parse_revocation_response,
     parse_token_response,
 )
+from ev_energy.auth._secret_provider import ask
+from ev_energy.auth._stores import hold_lock
+from ev_energy.auth._tasks import result_of, wait_and_report, wait_for
 from ev_energy.errors import (
-    ClientClosedError,
     InvalidGrantError,
     SignInRequiredError,
-    TokenStoreError,
 )
 
 if TYPE_CHECKING:
@@ -46,11 +51,10 @@ _log: Final = logging.getLogger("ev_energy")
 
 #: Seconds that `TokenManager.close` waits for a token request whose result cannot be had twice.
 _CLOSE_TIMEOUT: Final = 5.0
-#: Seconds after which the holder of a store's lock is considered stuck. A renewal takes no longer
-#: than the deadline of a call.
-_LOCK_TIMEOUT: Final = 300.0
 #: The number of earlier tokens that are still kept out of logs and errors.
 _PREVIOUS_TOKENS: Final = 3
+#: The number of client secrets of a function that are kept out of logs and errors.
+_PREVIOUS_SECRETS: Final = 3
 
 T = TypeVar("T")
 OAuthCredentials: TypeAlias = ClientCredentials | AuthorizationCode
@@ -70,11 +74,13 @@ class TokenManager:
         wall_clock: Callable[[], float],
         origin: str,
         redactor: Redactor,
+        time_limit: float,
     ) -> None:
         self._auth, self._post, self._now = auth, post, wall_clock
-        self._redactor = redactor
+        self._redactor, self._time_limit = redactor, time_limit
         self._token: Token | None = None
-        self._renew_at = float("inf")
+        self._renew_at = float("-inf")
+        """When the token is no longer used; never used without asking if a function returns it."""
         self._previous: deque[Token] = deque(maxlen=_PREVIOUS_TOKENS)
         self._key = ""
         self._rejected: Token | None = None
@@ -86,10 +92,18 @@ class TokenManager:
         """What the current task waits for, for the log."""
         self._unsaved: tuple[Token | None, Token] | None = None
         """What the store held, and the token that could not be saved in its place."""
-        if isinstance(auth, StaticToken):
+        self._client_secrets: deque[list[str]] = deque(maxlen=_PREVIOUS_SECRETS)
+        """What a function returned as the client secret, in all encodings."""
+        self._rejections = 0
+        """How many tokens of a function the API rejected."""
+        self._provider: SecretProvider | None = None
+        """The function that returns the token for each attempt."""
+        if not isinstance(auth, StaticToken):
+            self._key = auth.key(origin)
+        elif isinstance(auth.token, str):
             self._set_token(Token(access_token=auth.token))
         else:
-            self._key = auth.key(origin)
+            self._provider = auth.token
 
     def cached(self) -> Token | None:
         """Return the cached token, or None if there is none or it is about to expire."""
@@ -114,7 +128,6 @@ class TokenManager:
         """
         if token := self.cached():
             return token
-        auth = self._oauth_credentials("a static token cannot be renewed")
         renewal = self._renewal
         # A renewal on another loop (before a fork, or in an earlier asyncio.run) never ends here.
         if (
@@ -122,11 +135,11 @@ class TokenManager:
             or renewal.done()
             or renewal.get_loop() is not asyncio.get_running_loop()
         ):
-            renewal = self._renewal = self._start(self._renew(auth))
-        if not await _wait_for(renewal, max_wait):
+            renewal = self._renewal = self._start(self._obtain())
+        if not await wait_for(renewal, max_wait):
             return None
         try:
-            return _result(renewal)
+            return result_of(renewal)
         finally:
             del renewal  # else its exception would refer to itself, by the frame of its traceback
 
@@ -138,11 +151,27 @@ class TokenManager:
     def invalidate(self, token: Token) -> bool:
         """Drop *token*, which the API rejected; return whether another one can be requested."""
         if isinstance(self._auth, StaticToken):
-            return False
+            self._rejections += 1
+            return self._provider is not None
         if self._token is not None and self._token.access_token == token.access_token:
             self._set_token(None)
             self._rejected = token
         return True
+
+    @property
+    def asks_each_time(self) -> bool:
+        """Whether a function returns the token of each attempt."""
+        return self._provider is not None
+
+    async def replacement_of(self, token: Token, max_wait: float) -> Token | None:
+        """Return what a function returns now that the API has rejected *token*; None as in `get`.
+
+        That may be the same token. Of calls with the same rejected token, one asks for all.
+        """
+        newer = self._token
+        if newer is not None and newer.access_token != token.access_token:
+            return newer
+        return await self.get(max_wait)
 
     def is_replaced_by(self, stored: Token | None) -> bool:
         """Whether *stored*, which the store has now, was saved in place of the token of this one.
@@ -174,10 +203,10 @@ class TokenManager:
         if endpoint is not None:
             request.check_endpoint(endpoint, auth.issuer)
         with trim_traceback():
-            token_request = auth.code_request(request, callback.value)
-        task = self._start(self._exchange_code(auth, token_request))
-        await _wait_and_report(task, wait)
-        _result(task)
+            auth.check_callback(request, callback.value)
+        task = self._start(self._exchange_code(auth, request, callback))
+        await wait_and_report(task, wait)
+        result_of(task)
 
     async def sign_out(self, wait: Wait) -> None:
         """Revoke the token, and delete it here and in the store."""
@@ -185,8 +214,8 @@ class TokenManager:
             "a client with a StaticToken cannot sign out: revoke the token where it was issued"
         )
         task = self._start(self._revoke(auth))
-        await _wait_and_report(task, wait)
-        _result(task)
+        await wait_and_report(task, wait)
+        result_of(task)
 
     async def close(self) -> None:
         """Cancel the tasks of this loop.
@@ -205,7 +234,7 @@ class TokenManager:
         if self._unsaved is not None:
             auth = self._oauth_credentials("a static token is never saved")
             saving = self._start(self._retry_save(auth))
-            if not await _wait_for(saving, _CLOSE_TIMEOUT):
+            if not await wait_for(saving, _CLOSE_TIMEOUT):
                 saving.cancel()
             elif error := saving.exception():
                 _log.error(
@@ -234,6 +263,44 @@ class TokenManager:
         if not task.cancelled():
             task.exception()  # mark it as retrieved, in case no caller waits any more
 
+    async def _obtain(self) -> Token:
+        """Return a new token: that of a function, of the store, or of the token endpoint."""
+        if self._provider is not None:
+            return await self._ask_for_token(self._provider)
+        return await self._renew(self._oauth_credentials("a static token cannot be renewed"))
+
+    async def _ask_for_token(self, provider: SecretProvider) -> Token:
+        while True:
+            rejections = self._rejections
+            with self._waiting_for("the function passed as token has not returned yet"):
+                answer = await ask("token", provider, self._time_limit)
+            if self._token is None or self._token.access_token != answer.value:
+                break
+            if rejections == self._rejections:
+                return self._token
+            # The API rejected this token after the function was called, so call it again.
+        with trim_traceback():
+            if not is_access_token("token", answer.value):
+                raise ValueError(
+                    "the function passed as token must return the bare access token: ASCII text "
+                    "without spaces or line breaks"
+                )
+            token = Token(access_token=answer.value)
+        self._set_token(token)
+        return token
+
+    async def _with_client_secret(self, auth: ApplicationT) -> ApplicationT:
+        """Return *auth* with a client secret that is no function."""
+        if auth.client_secret is None or isinstance(auth.client_secret, str):
+            return auth
+        with self._waiting_for("the function passed as client_secret has not returned yet"):
+            secret = await ask("client_secret", auth.client_secret, self._time_limit)
+        auth = with_client_secret(auth, secret)
+        if auth.secrets() not in self._client_secrets:
+            self._client_secrets.append(auth.secrets())
+            self._mask_secrets()
+        return auth
+
     async def _renew(self, auth: OAuthCredentials) -> Token:
         # The store may have a valid token (new client, renewal by another process): no lock then.
         stored = await self._load(auth)
@@ -259,10 +326,15 @@ class TokenManager:
             self._set_token(stored)
             return stored
 
-    async def _exchange_code(self, auth: AuthorizationCode, request: TokenRequest) -> None:
+    async def _exchange_code(
+        self, auth: AuthorizationCode, request: AuthorizationRequest, callback: Secret[str | URL]
+    ) -> None:
         async with self._store_lock(auth):
+            resolved = await self._with_client_secret(auth)
+            with trim_traceback():
+                token_request = resolved.code_request(request, callback.value)
             with self._uninterruptible(auth):
-                token = await self._request(request, None)
+                token = await self._request(token_request, None)
                 self._unsaved = None
                 await auth.store.save(self._key, token)
 
@@ -270,7 +342,7 @@ class TokenManager:
         async with self._store_lock(auth):
             stored = await self._load(auth)
             if stored is not None:
-                request = auth.revocation_request(stored)
+                request = (await self._with_client_secret(auth)).revocation_request(stored)
                 with self._waiting_for("the revocation endpoint has not replied yet"):
                     reply = await self._post("revoke", request)
                 with trim_traceback():
@@ -285,8 +357,9 @@ class TokenManager:
         A token that cannot be saved is returned all the same: `_load` prefers it to the stored one,
         and `close` tries again to save it.
         """
+        resolved = await self._with_client_secret(auth)
         with self._uninterruptible(auth):
-            token = await self._request(auth.token_request(stored), stored)
+            token = await self._request(resolved.token_request(stored), stored)
             self._unsaved = stored, token
             try:
                 await auth.store.save(self._key, token)
@@ -334,21 +407,10 @@ class TokenManager:
 
     @asynccontextmanager
     async def _store_lock(self, auth: OAuthCredentials) -> AsyncGenerator[None]:
-        """Hold the lock of the store; `TokenStoreError` if it stays taken for too long."""
+        """Hold the lock of the store."""
         async with AsyncExitStack() as stack:
-            timeout = asyncio.timeout(_LOCK_TIMEOUT)
-            try:
-                taken = f"the lock of the {type(auth.store).__name__} is taken"
-                with self._waiting_for(taken):
-                    async with timeout:
-                        await stack.enter_async_context(auth.store.lock(self._key))
-            except TimeoutError as error:
-                if not timeout.expired():
-                    raise
-                raise TokenStoreError(
-                    f"{auth.store!r}: the lock was not released within {_LOCK_TIMEOUT:.0f} s; look "
-                    "for a process that holds it and is suspended or hangs"
-                ) from error
+            with self._waiting_for(f"the lock of the {type(auth.store).__name__} is taken"):
+                await stack.enter_async_context(hold_lock(auth.store, self._key))
             yield
 
     @contextmanager
@@ -386,28 +448,12 @@ class TokenManager:
         if self._token is not None and self._token != token:
             self._previous.append(self._token)
         self._token = token
-        self._renew_at = float("inf") if token is None else token.renew_at
-        known = [*self._previous, *([] if token is None else [token])]
-        self._redactor.set_tokens(dict.fromkeys(text for one in known for text in one.secrets()))
+        if self._provider is None:
+            self._renew_at = float("inf") if token is None else token.renew_at
+        self._mask_secrets()
 
-
-async def _wait_for(task: asyncio.Task[Any], max_wait: float | None = None) -> bool:
-    """Return whether *task* ends within *max_wait* seconds. It is never cancelled."""
-    done, _ = await asyncio.wait([task], timeout=max_wait)
-    return bool(done)
-
-
-async def _wait_and_report(task: asyncio.Task[Any], wait: Wait) -> None:
-    """Wait for *task*, and report the wait if it is long."""
-    if not await _wait_for(task, LONG_WAIT):
-        wait.report_so_far(LONG_WAIT)
-        await _wait_for(task)
-
-
-def _result(task: asyncio.Task[T]) -> T:
-    if task.cancelled():
-        raise ClientClosedError  # only `close` cancels these tasks
-    try:
-        return task.result()
-    finally:
-        del task  # else its exception would refer to itself, by the frame of its traceback
+    def _mask_secrets(self) -> None:
+        """Keep the tokens, and the client secrets that a function returned, out of all output."""
+        known = [*self._previous, *([] if self._token is None else [self._token])]
+        secrets = [*(token.secrets() for token in known), *self._client_secrets]
+        self._redactor.set_tokens(dict.fromkeys(text for texts in secrets for text in texts))

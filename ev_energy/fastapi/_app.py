@@ -24,7 +24,7 @@ from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.in_thread import in_thread
 from ev_energy._runtime.log_fields import log_fields
 from ev_energy._unset import Unset
-from ev_energy.auth import Auth, AuthorizationCode
+from ev_energy.auth import Auth, AuthorizationCode, SecretProvider
 from ev_energy.errors import ClientClosedError, SignInRequiredError, TokenStoreError
 from ev_energy.fastapi._problems import add_exception_handlers
 
@@ -116,9 +116,9 @@ class EvEnergy:
         app = FastAPI(lifespan=ev.lifespan)
 
     Args:
-        auth: The credentials of the application, an access token, or a `Client`, which the lifespan
-            then closes too, so that there can be no second lifespan. With None, `client` can call
-            public operations only.
+        auth: The credentials of the application, an access token, a function that returns one, or a
+            `Client`, which the lifespan then closes too, so that there can be no second lifespan.
+            With None, `client` can call public operations only.
         sign_in: The application that users sign in to. `client_for` then uses their tokens;
             without it, `auth` acts for them.
         account: Returns your own name for the user of a request, such as an id, or None if no user
@@ -129,7 +129,7 @@ class EvEnergy:
 
     def __init__(
         self,
-        auth: Client | Auth | str | None = None,
+        auth: Client | Auth | str | SecretProvider | None = None,
         *,
         sign_in: AuthorizationCode | None = None,
         account: AccountResolver | None = None,

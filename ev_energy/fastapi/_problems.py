@@ -309,6 +309,7 @@ _PROBLEMS: Final[Mapping[type[Any], Problem]] = {
     errors.BudgetExceeded: _RATE_LIMIT,
     errors.BudgetUnavailableError: _UNAVAILABLE,
     errors.TokenStoreError: _UNAVAILABLE,
+    errors.CredentialUnavailableError: _UNAVAILABLE,
     errors.InboxUnavailableError: _UNAVAILABLE,
     errors.EventQueueError: _UNAVAILABLE,
     errors.StateStoreError: _UNAVAILABLE,

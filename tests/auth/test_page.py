@@ -19,7 +19,7 @@ from ev_energy.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
 BACK = "https://app.example.com/back"
-AS_APPLICATION, SCRIPT, WEB = re.findall(
+AS_APPLICATION, SCRIPT, WEB, ROTATED_SECRET, ROTATED_TOKEN = re.findall(
     r"```python\n(.*?)```", (ROOT / "docs" / "auth.md").read_text(), re.DOTALL
 )
 
@@ -53,6 +53,31 @@ def test_application_example_runs(environment: dict[str, str]) -> None:
     assert environment["EV_ENERGY_CLIENT_ID"] in repr(names["client"])
 
 
+async def test_examples_of_secrets_that_rotate_run(
+    environment: dict[str, str], sim: Simulator, tmp_path, capsys
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(environment["EV_ENERGY_CLIENT_SECRET"] + "\n")
+    code = copied(ROTATED_SECRET, environment).replace("/run/secrets/ev-energy", str(file))
+    await run_as_page(code.replace("Client(app)", f'Client(app, base_url="{sim.base_url}")'))
+    file.unlink()
+
+    class Tokens:
+        async def current(self, name: str) -> str:
+            assert name == "ev-energy"
+            return sim.sign_in()["access_token"]
+
+    code = ROTATED_TOKEN.replace('="reports")', f'="reports"), base_url="{sim.base_url}"')
+    await run_as_page(code, tokens=Tokens())
+    assert re.fullmatch(r"(evse\w+\n){2}", capsys.readouterr().out)
+
+
+async def run_as_page(code: str, **names: Any) -> None:
+    """Run *code*, which may await, with *names*."""
+    exec(f"async def page():\n{textwrap.indent(code, '    ')}", names)
+    await names["page"]()
+
+
 @pytest.mark.shows_secrets("output", reason="the URL to sign in at has the state in it")
 async def test_script_example_signs_a_user_in(
     environment: dict[str, str], sim: Simulator, consent: Consent, monkeypatch, capsys, tmp_path
@@ -62,9 +87,7 @@ async def test_script_example_signs_a_user_in(
         'Client(app.for_account("me"))', f'Client(app.for_account("me"), base_url="{sim.base_url}")'
     )
     code = code.replace("input(", "await asked(request, ")
-    names: dict[str, Any] = {"asked": lambda request, _: consent(request)}
-    exec(f"async def page():\n{textwrap.indent(code, '    ')}", names)
-    await names["page"]()
+    await run_as_page(code, asked=lambda request, _: consent(request))
     url, evse_id = capsys.readouterr().out.splitlines()
     assert url.startswith(f"Sign in at {sim.page_url}o/authorize/?")
     assert evse_id.startswith("evse")

@@ -25,6 +25,7 @@ from ev_energy.auth import (
     MemoryStore,
     Token,
     TokenStore,
+    _stores,
     _token_manager,
 )
 from ev_energy.budget import MemoryBudget
@@ -409,7 +410,7 @@ async def test_lock_that_is_never_released_costs_a_call_its_deadline_and_no_budg
 async def test_lock_that_is_never_released_is_an_error_in_the_end(
     setup: Setup, monkeypatch
 ) -> None:
-    monkeypatch.setattr(_token_manager, "_LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(_stores, "_LOCK_TIMEOUT", 0.05)
     async with setup.client() as client, setup.store.lock(setup.key):
         for attempt in (client.evses.get("evse01"), client.sign_out()):
             with pytest.raises(errors.TokenStoreError, match="the lock was not released"):

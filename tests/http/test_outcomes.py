@@ -24,6 +24,7 @@ OUTCOMES: Final = {
     "CursorError": "not_sent",
     "SignInRequiredError": "not_sent",
     "TokenStoreError": "not_sent",
+    "CredentialUnavailableError": "not_sent",
     "TokenError": "not_sent",
     "BudgetExceeded": "not_sent",
     "BudgetUnavailableError": "not_sent",

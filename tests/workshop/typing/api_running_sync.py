@@ -16,10 +16,17 @@ from ev_energy_sync import (
     Request,
     Response,
     RetryPolicy,
+    StaticToken,
     errors,
 )
-from ev_energy.auth import AuthorizationRequest, FileStore, MemoryStore, TokenStore
-from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent
+from ev_energy.auth import (
+    AuthorizationRequest,
+    FileStore,
+    MemoryStore,
+    SecretProvider,
+    TokenStore,
+)
+from ev_energy.hooks import RequestEvent, ResponseEvent, RetryEvent, WaitEvent, WaitReason
 from ev_energy.redis import RedisBudget, RedisTokenStore
 
 
@@ -39,6 +46,29 @@ def signing_in(callback: str) -> None:
             assert_type(error.account, str)
         client.sign_out()
     ClientCredentials(client_id="id", client_secret="secret", store=stores[-1], method="form")
+
+
+def rotating_secrets() -> None:
+    def access_token() -> str:
+        return "token"
+
+    def client_secret() -> str:
+        return "secret"
+
+    provider: SecretProvider = access_token
+    app = ClientCredentials(client_id="id", client_secret=client_secret)
+    users = AuthorizationCode(
+        client_id="id", client_secret=provider, redirect_uri="https://example.com/back"
+    )
+    with Client(app) as client:
+        client.with_auth(users.for_account("user 7"))
+        client.with_auth(StaticToken(access_token, account="user 7"))
+        try:
+            client.users.get("me")
+        except errors.CredentialUnavailableError as error:
+            assert_type(error.outcome, errors.CallOutcome | None)
+    Client(access_token)
+    Client(client_secret)
 
 
 def sharing_the_allowance() -> None:
@@ -77,6 +107,7 @@ def observing() -> Client:
 
     def log_wait(event: WaitEvent) -> None:
         pauses.append(event.seconds)
+        assert_type(event.reason, WaitReason)
 
     policy = RetryPolicy(retries=5, max_backoff=30)
     return Client(

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import ev_energy
 import ev_energy_sync
-from ev_energy import UNSET, Client, Ref, models, record_columns, to_records
+from ev_energy import (
+    UNSET,
+    Client,
+    ClientCredentials,
+    Ref,
+    StaticToken,
+    models,
+    record_columns,
+    to_records,
+)
 from ev_energy.models import EVSE, LatLong, LocationWrite, User
 
 
@@ -61,6 +70,10 @@ async def arguments(client: Client) -> None:
     LatLong(latitude=51.5)  # expect-error
     LocationWrite(address1="1 The Hill")  # expect-error
     Client("token", retries="2")  # expect-error
+    Client(lambda: 3)  # expect-error
+    Client(lambda name: name)  # expect-error
+    StaticToken(lambda: b"token")  # expect-error
+    ClientCredentials(client_id="id", client_secret=lambda: None)  # expect-error
 
 
 async def results(client: Client, evse: EVSE) -> None:
