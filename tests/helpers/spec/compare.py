@@ -7,16 +7,14 @@ import decimal
 import uuid
 from typing import Any
 
-import attrs
-
-from ev_energy.models._base import Model
+from ev_energy.models._base import Model, model_fields
 from ev_energy.models._refs import Ref
 
 
 def tree(value: Any) -> Any:
     """Everything in *value*, for comparing: links compare by their place alone."""
     if isinstance(value, Model):
-        fields = {f.name: tree(getattr(value, f.name)) for f in attrs.fields(type(value))}
+        fields = {f.name: tree(getattr(value, f.name)) for f in model_fields(type(value))}
         return type(value).__name__, fields, dict(value.extra)
     if isinstance(value, Ref):
         return "Ref", value.into.__name__, tree(value.resource or value.url)
