@@ -767,7 +767,10 @@ class Client(NotCopied, SuggestsNames):
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The allowance as the budget counts it; None until a reply has stated the limit."""
+        """The allowance as the budget counts it.
+
+        None until a reply has stated the limit, unless the budget has one of its own.
+        """
         return self._caller.state.rate_limit
 
     @property

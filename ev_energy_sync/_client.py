@@ -483,7 +483,10 @@ class Client(NotCopied, SuggestsNames, Families):
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The allowance as the budget counts it; None until a reply has stated the limit."""
+        """The allowance as the budget counts it.
+
+        None until a reply has stated the limit, unless the budget has one of its own.
+        """
         return self._aio.rate_limit
 
     @property

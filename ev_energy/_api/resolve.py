@@ -14,7 +14,7 @@ from collections.abc import (
 )
 from contextlib import suppress
 from itertools import takewhile
-from typing import Any, Final, Generic, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast, overload
 
 from yarl import URL
 
@@ -212,6 +212,13 @@ class Resolve(Generic[M_co]):
     def at_most(self) -> int:
         """The number of requests in the worst case."""
         return sum(kind.plan.at_most for kind in self._kinds)
+
+    if not TYPE_CHECKING:  # a type checker reports a missing `await` because these do not exist
+
+        def __len__(self, *_: object) -> int:
+            raise TypeError("nothing is resolved yet: write `await client.resolve(...)`")
+
+        __iter__ = __getitem__ = __len__
 
     def __repr__(self) -> str:
         return f"<Resolve {len(self._items)} items, not sent>"

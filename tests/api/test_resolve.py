@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -243,6 +243,12 @@ async def test_resolve_that_failed_continues_when_it_is_awaited_again(
     assert fleet.by_path == {"/vehicles": 11}
     assert len((await resolution).found) == 1000
     assert fleet.by_path == {"/vehicles": 11}
+
+
+@pytest.mark.parametrize("use", [list, len, bool, lambda it: it[0]])
+async def test_missing_await_is_named(client: Client, use: Callable[[Any], object]) -> None:
+    with pytest.raises(TypeError, match=r"^nothing is resolved yet: write `await client\.resolve"):
+        use(client.resolve(IDS, Vehicle))
 
 
 async def test_exhausted_budget_stops_and_leaves_the_rest_pending(

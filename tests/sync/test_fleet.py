@@ -154,6 +154,37 @@ def test_first_failure_cancels_the_rest(client: Client, fleet: SlowFleet) -> Non
     assert client.vehicles.get("vhcl00001").id == "vhcl00001"
 
 
+def test_generator_is_closed_after_a_failure(client: Client) -> None:
+    closed = False
+
+    def calls() -> Iterator[Callable[[], Any]]:
+        nonlocal closed
+        try:
+            while True:
+                yield partial(client.vehicles.get, "gone")
+        finally:
+            closed = True
+
+    generator = calls()
+    with pytest.raises(errors.NotFoundError):
+        client.gather(generator)
+    assert closed
+
+
+def test_no_call_is_started_after_a_failure(client: Client) -> None:
+    def gone() -> None:
+        wait_until(lambda: len(call_threads()) == 2)
+        client.vehicles.get("gone")
+
+    def outlive_the_failure() -> None:
+        wait_until(lambda: len(call_threads()) == 1)
+
+    started = []
+    with pytest.raises(errors.NotFoundError):
+        client.gather([gone, outlive_the_failure, lambda: started.append("one more")], limit=2)
+    assert started == []
+
+
 def test_calls_of_other_threads_are_not_cancelled(client: Client, fleet: SlowFleet) -> None:
     outcomes: list[Exception] = []
 
@@ -166,8 +197,14 @@ def test_calls_of_other_threads_are_not_cancelled(client: Client, fleet: SlowFle
     other = threading.Thread(target=gather_in_thread)
     other.start()
     wait_until(lambda: fleet.stalled == 1)
+
+    def gone() -> None:
+        wait_until(lambda: fleet.stalled == 2)
+        client.vehicles.get("gone")
+
     with pytest.raises(errors.NotFoundError):
-        client.gather([partial(client.vehicles.get, "gone")])
+        client.gather([partial(client.vehicles.get, "slow"), gone])
+    wait_until(lambda: fleet.disconnected == 1)
     assert (fleet.stalled, outcomes) == (1, [])
     client.close()
     other.join(10)
@@ -191,8 +228,10 @@ def test_gathering_inside_a_gathered_call_is_cancelled_with_it(
         client.vehicles.get("gone")
 
     inner = partial(client.gather, [partial(client.vehicles.get, "slow")])
+    start = time.monotonic()
     with pytest.raises(errors.NotFoundError):
         client.gather([inner, gone])
+    assert time.monotonic() - start < 20  # and not the timeout of the inner call
     assert call_threads() == []
     wait_until(lambda: fleet.stalled == 0)
 
