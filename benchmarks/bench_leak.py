@@ -34,6 +34,8 @@ QUICK: Final = 6_000
 SAMPLES: Final = 12
 #: The first samples, during which the process still warms up.
 WARM: Final = 3
+#: Requests before the first sample, in which the latest thousand replies are remembered.
+FILL: Final = 1_500
 #: Tolerances: bytes that Python has allocated, resident bytes of the process, open files.
 TRACED: Final = 128 * 1024
 RESIDENT: Final = 4 * 1024 * 1024
@@ -203,7 +205,7 @@ async def measure(url: str, count: int, *, leak: bool) -> list[Sample]:
     try:
         async with asyncio.timeout(MAX_SECONDS):
             for number in range(1, SAMPLES + 1):
-                while calls.made < count * number // SAMPLES:
+                while calls.made < FILL + count * number // SAMPLES:
                     await calls.round()
                 samples.append(await calls.sample())
     finally:
