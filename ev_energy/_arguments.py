@@ -7,6 +7,7 @@ would be sent as a list of letters and the other as a list of numbers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Final, TypeVar
 
 SequenceT = TypeVar("SequenceT", bound=Sequence[object])
@@ -88,6 +89,16 @@ def require_seconds(name: str, value: object) -> float:
         raise TypeError(f"{name} must be a number of seconds, not {describe_type(value)}")
     if not value > 0:
         raise ValueError(f"{name} must be more than 0 seconds, not {value}")
+    return value
+
+
+def require_duration(name: str, value: object) -> timedelta:
+    """Return *value*, or raise an error if it is not a positive `timedelta`."""
+    if not isinstance(value, timedelta):
+        advice = f": timedelta(seconds={value})" if type(value) in {int, float} else ""
+        raise TypeError(f"{name} must be a timedelta, not {describe_type(value)}{advice}")
+    if value <= timedelta():
+        raise ValueError(f"{name} must be positive, not {value}")
     return value
 
 

@@ -45,6 +45,9 @@ class PrivateFile:
     # works while the interpreter shuts down.
 
     def __init__(self, path: str | os.PathLike[str], error_type: type[Exception]) -> None:
+        given: object = path
+        if not isinstance(given, str | os.PathLike):
+            raise TypeError(f"path must be a str or a Path, not {type(given).__name__}")
         self.path: Final = Path(path).expanduser().absolute()
         self._new_path = self.path.with_name(f"{self.path.name}.new")
         self._error_type = error_type
@@ -67,6 +70,8 @@ class PrivateFile:
                 return None
             try:
                 mode = os.fstat(fd).st_mode
+                if stat.S_ISDIR(mode):
+                    raise self._error_type(f"{self.path} is a folder: pass the path of a file")
                 if not stat.S_ISREG(mode):
                     raise self._error_type(f"{self.path} is not a regular file")
                 with open(fd, "rb", closefd=False) as file:
@@ -113,6 +118,11 @@ class PrivateFile:
             yield
         except OSError as error:
             reason = error.strerror or str(error)
+            folder = self.path.parent
             if error.errno == errno.ELOOP:
                 reason = "it is a symbolic link: give the path of the file itself"
+            elif error.errno == errno.ENOENT and not folder.parent.exists():
+                reason = f"the folder {folder} does not exist: create it"
+            elif folder.exists() and not folder.is_dir():
+                reason = f"{folder} is a file, and no folder"
             raise self._error_type(f"cannot {action} {self.path}: {reason}") from error

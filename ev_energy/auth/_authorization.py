@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlencode
 import attrs
 from yarl import URL
 
+from ev_energy._arguments import describe_type
 from ev_energy._redaction.scrub import printable, scrub
 from ev_energy.auth._oauth import encodings_of, is_printable
 from ev_energy.errors import AuthorizationError
@@ -69,8 +70,9 @@ class AuthorizationRequest:
         to this request. Only the query is read: behind a proxy, an application sees another host
         and path than the browser.
         """
-        if isinstance(callback, bytes | bytearray):  # str() would add a b and quotes
-            raise TypeError("callback must be a URL as text, not bytes")
+        given: object = callback
+        if given is None or isinstance(given, bytes | bytearray):  # str() would write something
+            raise TypeError(f"callback must be a URL as text, not {describe_type(given)}")
         # Not parsed as a URL, so that no callback can raise anything but AuthorizationError.
         query = str(callback).strip().partition("#")[0].partition("?")[2]
         parameters = parse_qs(query, keep_blank_values=True)
@@ -116,6 +118,16 @@ class AuthorizationRequest:
 
     def _is_issuer(self, issuer: str) -> bool:
         return issuer == self.issuer or issuer.startswith(f"{self.issuer.rstrip('/')}/")
+
+
+def require_request(request: object) -> None:
+    """Raise `TypeError` if *request* is no `AuthorizationRequest`. It may hold secrets."""
+    if not isinstance(request, AuthorizationRequest):
+        advice = ": restore a saved one with AuthorizationRequest.from_dict()"
+        raise TypeError(
+            "request must be the AuthorizationRequest that start_authorization() returned, not "
+            f"{describe_type(request)}{advice if isinstance(request, Mapping) else ''}"
+        )
 
 
 def build_authorization_request(

@@ -197,9 +197,12 @@ class TokenManager:
         *endpoint* is the authorize endpoint of the client; ``ValueError`` if *request* was created
         for another one, or for other credentials.
         """
+        from ev_energy.auth._authorization import require_request
+
         auth = self._auth
         if not isinstance(auth, AuthorizationCode):
             raise TypeError("sign_in() needs a client with AuthorizationCode credentials")
+        require_request(request)
         if endpoint is not None:
             request.check_endpoint(endpoint, auth.issuer)
         with trim_traceback():

@@ -85,6 +85,14 @@ class ClientSettings(TypedDict, total=False):
     wall_clock: Callable[[], float] | None
 
 
+def require_app(ev: EvEnergy) -> EvEnergy:
+    """Return *ev*, or raise `TypeError` if it is another object, such as a client."""
+    given: object = ev
+    if not isinstance(given, EvEnergy):
+        raise TypeError(f"ev must be an EvEnergy, not {describe_type(given)}")
+    return ev
+
+
 class ClientNotOpenError(RuntimeError):
     """The application does not run the lifespan of `EvEnergy`."""
 
@@ -147,6 +155,8 @@ class EvEnergy:
         del auth  # may be a token, and tools print the local variables of this frame
         if sign_in is not None and not isinstance(sign_in, AuthorizationCode):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"sign_in must be AuthorizationCode, not {describe_type(sign_in)}")
+        if account is not None and not callable(account):
+            raise TypeError(f"account must be a function, not {describe_type(account)}")
         self._make_client()  # wrong settings are errors here, not when the server starts
         self.sign_in: Final = sign_in
         self.account = account

@@ -13,6 +13,8 @@ import attrs
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from ev_energy._arguments import require_duration
+
 #: What the value of a cookie looks like: that of `secrets.token_urlsafe(32)`.
 _VALUE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 #: Characters of a digest in hexadecimal; 128 bits.
@@ -77,10 +79,9 @@ def digest(value: str) -> str:
 
 
 def check_positive(**durations: timedelta) -> None:
-    """Raise ``ValueError`` that names the first argument which is not a positive duration."""
+    """Raise an error that names the first argument which is not a positive duration."""
     for name, duration in durations.items():
-        if duration <= timedelta():
-            raise ValueError(f"{name} must be positive, not {duration}")
+        require_duration(name, duration)
 
 
 def is_secure(connection: HTTPConnection) -> bool:

@@ -18,7 +18,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from ev_energy._arguments import require_text
+from ev_energy._arguments import require_text, require_whole_number
 from ev_energy._client import Client
 from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
@@ -26,12 +26,12 @@ from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import EvEnergyError, TokenStoreError
 from ev_energy.fastapi import _onboarding_notices as notices
-from ev_energy.fastapi._app import EvEnergy, NotSignedInError
+from ev_energy.fastapi._app import EvEnergy, NotSignedInError, require_app
 from ev_energy.fastapi._browser import BrowserCookie, check_positive, digest, new_value
 from ev_energy.fastapi._pages import redirect_to, reply_with
 from ev_energy.fastapi._problems import Problem
 from ev_energy.fastapi._return_paths import ReturnPaths
-from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, TimedStore, closing
+from ev_energy.fastapi._sign_in_stores import SignInStore, TimedStore, closing, sign_in_store
 from ev_energy.fastapi._wait_until_connected import DeviceKind, RequestCount, wait_and_count
 from ev_energy.models.onboarding import OnboardingLink
 
@@ -123,14 +123,14 @@ def onboarding_router(
     Raises:
         ValueError: If an argument is not valid, or *client_id* is missing.
     """
+    require_app(ev)
     check_positive(expires_after=expires_after, wait=wait, timeout=timeout)
-    if max_requests < 1:
-        raise ValueError(f"max_requests must be 1 or more, not {max_requests}")
+    require_whole_number("max_requests", max_requests, 1)
     if client_id is None:
         if ev.sign_in is None:
             raise ValueError("client_id is required if ev has no sign_in")
         client_id = ev.sign_in.client_id
-    store = store or MemorySignInStore()
+    store = sign_in_store(store)
     routes = _OnboardingRoutes(
         ev=ev,
         store=TimedStore(store, timeout),

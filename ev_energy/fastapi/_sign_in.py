@@ -27,7 +27,7 @@ from ev_energy.errors import (
     InvalidGrantError,
     TokenStoreError,
 )
-from ev_energy.fastapi._app import EvEnergy
+from ev_energy.fastapi._app import EvEnergy, require_app
 from ev_energy.fastapi._browser import (
     BrowserCookie,
     check_positive,
@@ -39,7 +39,7 @@ from ev_energy.fastapi._browser import (
 from ev_energy.fastapi._pages import TIMED_OUT, notice, redirect_to, reply_with
 from ev_energy.fastapi._problems import Problem
 from ev_energy.fastapi._return_paths import ReturnPaths, local_path
-from ev_energy.fastapi._sign_in_stores import MemorySignInStore, SignInStore, TimedStore, closing
+from ev_energy.fastapi._sign_in_stores import SignInStore, TimedStore, closing, sign_in_store
 from ev_energy.models._json import json_object
 
 _log: Final = logging.getLogger("ev_energy.fastapi")
@@ -149,7 +149,7 @@ def sign_in_router(
     Raises:
         ValueError: If ``ev`` has no ``sign_in``, or a path is not one of the application.
     """
-    if ev.sign_in is None:
+    if require_app(ev).sign_in is None:
         raise ValueError("ev has no sign_in: pass sign_in=AuthorizationCode(...) to EvEnergy")
     if session_lifetime is not None:
         check_positive(session_lifetime=session_lifetime)
@@ -157,7 +157,7 @@ def sign_in_router(
     session = BrowserCookie("session", ev.sign_in.client_id)
     if ev.account is None:
         ev.account = SessionAccount(session)
-    store = store or MemorySignInStore()
+    store = sign_in_store(store)
     routes = _SignInRoutes(
         ev=ev,
         credentials=ev.sign_in,

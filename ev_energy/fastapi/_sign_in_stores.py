@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import attrs
 
@@ -131,6 +131,17 @@ class TimedStore:
                 f"the pending sign-ins: {describe_type(self.store)} did not answer within "
                 f"{seconds:g} s"
             ) from error
+
+
+def sign_in_store(store: SignInStore | None) -> SignInStore:
+    """Return *store*, or a new one in memory; `TypeError` if it is no store."""
+    given: object = MemorySignInStore() if store is None else store
+    if isinstance(given, type) or not (hasattr(given, "put") and hasattr(given, "pop")):
+        raise TypeError(
+            "store must be a store of sign-ins, such as ev_energy.redis.RedisSignInStore(url), not "
+            f"{describe_type(given)}"
+        )
+    return cast("SignInStore", given)
 
 
 def closing(store: SignInStore) -> Callable[[object], AbstractAsyncContextManager[None]]:

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from ev_energy._arguments import describe_type
+from ev_energy._arguments import describe_type, require_duration
 from ev_energy._changes.queues import EventQueue
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.log_fields import log_fields
@@ -205,9 +205,7 @@ def webhook_router(
         TypeError: There is a queue besides a receiver, or only a `Webhook`.
         ValueError: The timeout is not positive.
     """
-    if timeout <= timedelta():
-        raise ValueError(f"timeout must be positive, not {timeout}")
-    seconds = timeout.total_seconds()
+    seconds = require_duration("timeout", timeout).total_seconds()
     if isinstance(receiver, WebhookReceiver):
         if queue is not None:
             raise TypeError("queue: pass the Webhook instead of a WebhookReceiver")
@@ -216,6 +214,10 @@ def webhook_router(
         raise TypeError(f"receiver must be a WebhookReceiver, not {describe_type(receiver)}")
     if queue is None:
         raise TypeError("receiver: pass a WebhookReceiver, or a queue besides the Webhook")
+    if not callable(queue) and not hasattr(cast("object", queue), "put"):
+        raise TypeError(
+            f"queue must be an EventQueue or a coroutine function, not {describe_type(queue)}"
+        )
     return WebhookRouter(_queueing(receiver, queue), path, seconds, monotonic)
 
 

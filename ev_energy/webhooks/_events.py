@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from ev_energy._arguments import describe_type
 from ev_energy._codec.decode import decode, report_repair
 from ev_energy._codec.drift import DriftDetected, Reporter
 from ev_energy._codec.raw_json import DecodeFailure
@@ -46,9 +47,16 @@ def read(body: bytes | str, *, strict: bool = False, on_drift: DriftHook | None 
     Deviations from the models are reported to *on_drift* and the log.
 
     Raises:
+        TypeError: The body was parsed already, or is None.
         UnreadableEventError: The body is not a JSON object, is larger than a megabyte or cannot be
             decoded; or, with *strict*, it deviates from the models.
     """
+    given: object = body
+    if not isinstance(given, bytes | bytearray | memoryview | str):
+        raise TypeError(
+            f"body must be the body of the request, not {describe_type(given)}: for one that was "
+            "parsed already, use UnknownEvent.from_dict() or the from_dict() of its event"
+        )
     raw = encode_json_text(body) if isinstance(body, str) else body
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise UnreadableEventError(

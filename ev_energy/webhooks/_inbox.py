@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final, Literal, Protocol, Self, TypeAlias, cast
 
-from ev_energy._arguments import describe_type
+from ev_energy._arguments import describe_type, require_duration
 from ev_energy._redaction.scrub import printable
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.log_fields import log_fields
@@ -97,11 +97,8 @@ class Inbox:
                 "store must be an inbox store, such as ev_energy.redis.RedisInboxStore(url), not "
                 f"{describe_type(store)}"
             )
-        for name, value in (("lease", lease), ("keep", keep)):
-            if not isinstance(cast(object, value), timedelta):
-                raise TypeError(f"{name}: expected a timedelta, got {type(value).__name__}")
-        if lease <= timedelta():
-            raise ValueError(f"lease must be positive, not {lease}")
+        require_duration("lease", lease)
+        require_duration("keep", keep)
         if keep <= lease:
             raise ValueError(f"keep must be longer than the lease of {lease}, not {keep}")
         self._store: InboxStore = MemoryInboxStore() if store is None else store

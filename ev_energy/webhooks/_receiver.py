@@ -87,8 +87,12 @@ def check_parts(*parts: tuple[object, type[Any]]) -> None:
     """Raise `TypeError` for a part of another class, such as the blocking twin of the right one."""
     for part, cls in parts:
         if not isinstance(part, cls):
-            found = f"{type(part).__module__}.{type(part).__qualname__}"
-            raise TypeError(f"expected {cls.__module__}.{cls.__qualname__}, got {found}")
+            raise TypeError(f"expected {_public_name(cls)}, got {_public_name(type(part))}")
+
+
+def _public_name(cls: type[object]) -> str:
+    """Return the name of *cls* in the package that exports it, which tells the twins apart."""
+    return f"{cls.__module__.partition('._')[0]}.{cls.__qualname__}".removeprefix("builtins.")
 
 
 def verified(webhook: Webhook, body: Body, headers: Headers) -> Delivery | WebhookResponse:

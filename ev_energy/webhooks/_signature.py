@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 import attrs
 
+from ev_energy._arguments import require_duration
 from ev_energy._callbacks import require_plain_function
 from ev_energy._redaction.tracebacks import Secret, hide_init_arguments
 from ev_energy._runtime.clocks import REAL
@@ -94,10 +95,7 @@ class Webhook:
     ) -> None:
         if not secrets:
             raise ValueError("secrets: pass the signing secret of the endpoint (whsec_...)")
-        if not isinstance(cast(object, tolerance), timedelta):
-            raise TypeError(f"tolerance: expected a timedelta, got {type(tolerance).__name__}")
-        if tolerance <= timedelta():
-            raise ValueError(f"tolerance must be positive, not {tolerance}")
+        require_duration("tolerance", tolerance)
         require_plain_function("on_drift", on_drift)
         self._keys = Secret([_key_of(secret) for secret in secrets])
         self._tolerance, self._clock = tolerance, clock or _now

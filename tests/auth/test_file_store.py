@@ -236,7 +236,9 @@ async def test_fifo_or_folder_is_refused_without_waiting(path: Path) -> None:
     os.mkfifo(path, 0o600)
     with pytest.raises(TokenStoreError, match="is not a regular file"):
         await FileStore(path).load(KEY)
-    with pytest.raises(TokenStoreError, match="is not a regular file"):
+    with pytest.raises(
+        TokenStoreError, match=f"^{path.parent} is a folder: pass the path of a file$"
+    ):
         await FileStore(path.parent).load(KEY)
 
 
@@ -244,9 +246,9 @@ async def test_only_the_last_missing_folder_is_created(tmp_path: Path) -> None:
     await FileStore(tmp_path / "one" / "tokens.json").save(KEY, FIRST)
     missing = FileStore(tmp_path / "two" / "three" / "tokens.json")
     assert await missing.load(KEY) is None
-    with pytest.raises(TokenStoreError, match="No such file or directory"):
+    with pytest.raises(TokenStoreError, match="the folder .*/two/three does not exist: create it"):
         await missing.save(KEY, FIRST)
-    with pytest.raises(TokenStoreError, match="No such file or directory"):
+    with pytest.raises(TokenStoreError, match="the folder .*/two/three does not exist: create it"):
         async with missing.lock(KEY):
             pass
     assert not (tmp_path / "two").exists()

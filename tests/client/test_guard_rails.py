@@ -6,6 +6,7 @@ which value, and what to do; it never repeats a secret. Rows without `twins` app
 
 from __future__ import annotations
 
+import base64
 import copy
 import gc
 import inspect
@@ -13,6 +14,7 @@ import pickle
 import traceback
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import aiohttp
@@ -23,8 +25,11 @@ from yarl import URL
 import ev_energy
 import ev_energy_sync
 from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget, Ref, Response, RetryPolicy
-from ev_energy.errors import ClientClosedError, EvEnergyError
+from ev_energy.auth import FileStore, Token
+from ev_energy.errors import ClientClosedError, EvEnergyError, TokenStoreError
+from ev_energy.fastapi import EvEnergy, onboarding_router, sign_in_router, webhook_router
 from ev_energy.models import EVSEStatusLog, LocationWrite, User, Vehicle, VehicleTrim
+from ev_energy.webhooks import Webhook
 from tests.helpers.support import SECRET, TOKEN
 
 #: Nothing listens there, so that a request would fail with another error than the expected one.
@@ -591,6 +596,196 @@ def test_blocking_listing_does_not_look_asynchronous() -> None:
         listing = client.evses.list()
         assert not isinstance(listing, AsyncIterable | Awaitable)
         assert isinstance(listing, Iterable)
+
+
+APP: Final = AuthorizationCode(client_id="my-app", redirect_uri="https://app.example/callback")
+STARTED: Final = APP.start_authorization(NOWHERE)
+WANTS_REQUEST: Final = (
+    "request must be the AuthorizationRequest that start_authorization() returned, not "
+)
+
+SIGN_INS: Final = [
+    Mistake("none", lambda c: c.sign_in(None, "/?code=1"), TypeError, f"{WANTS_REQUEST}None"),
+    Mistake(
+        "url", lambda c: c.sign_in(STARTED.url, "/?code=1"), TypeError, f"{WANTS_REQUEST}a str"
+    ),
+    Mistake(
+        "dict",
+        lambda c: c.sign_in(STARTED.to_dict(), "/?code=1"),
+        TypeError,
+        f"{WANTS_REQUEST}a dict: restore a saved one with AuthorizationRequest.from_dict()",
+    ),
+    Mistake(
+        "no-callback",
+        lambda c: c.sign_in(STARTED, None),
+        TypeError,
+        "callback must be a URL as text, not None",
+    ),
+]
+
+
+@rows(SIGN_INS)
+async def test_mistake_in_signing_in_is_refused(mistake: Mistake, twin: Twin) -> None:
+    client = SDKS[twin].Client(APP.for_account("ada"), base_url=NOWHERE)
+    try:
+        with pytest.raises(mistake.error) as raised:
+            await mistake.make(client)  # type: ignore[misc]  # of the blocking client, it raises
+        assert str(raised.value) == mistake.message
+    finally:
+        closed = client.close()
+        if closed is not None:
+            await closed
+
+
+KEY: Final = base64.b64encode(bytes(24)).decode()
+WEBHOOK: Final = Webhook(f"whsec_{KEY}")
+PARSED: Final[Any] = {"type": "charging_sub_session.ended"}
+BODY: Final = "body must be the body of the request, not "
+FROM_DICT: Final = (
+    ": for one that was parsed already, use UnknownEvent.from_dict() or the from_dict() of its "
+    "event"
+)
+
+
+def wrong(
+    name: str, make: Callable[[Any], object], error: type[Exception], message: str
+) -> Mistake:
+    return Mistake(name, make, error, message)
+
+
+ENTRY_POINTS: Final = [
+    wrong(
+        "read-dict", lambda sdk: sdk.webhooks.read(PARSED), TypeError, f"{BODY}a dict{FROM_DICT}"
+    ),
+    wrong("read-none", lambda sdk: sdk.webhooks.read(None), TypeError, f"{BODY}None{FROM_DICT}"),
+    wrong(
+        "secret",
+        lambda sdk: sdk.webhooks.Webhook(None),
+        TypeError,
+        "secrets: expected a str or bytes, got NoneType",
+    ),
+    wrong(
+        "secret-of-an-api",
+        lambda sdk: sdk.webhooks.Webhook(SECRET),
+        ValueError,
+        "secrets: a signing secret is whsec_ and Base64, as the webhook portal shows it",
+    ),
+    wrong(
+        "tolerance",
+        lambda sdk: sdk.webhooks.Webhook(f"whsec_{KEY}", tolerance=300),
+        TypeError,
+        "tolerance must be a timedelta, not an int: timedelta(seconds=300)",
+    ),
+    wrong(
+        "lease",
+        lambda sdk: sdk.webhooks.Inbox(lease=30),
+        TypeError,
+        "lease must be a timedelta, not an int: timedelta(seconds=30)",
+    ),
+    wrong(
+        "inbox",
+        lambda sdk: sdk.webhooks.Inbox(5),
+        TypeError,
+        "store must be an inbox store, such as ev_energy.redis.RedisInboxStore(url), not an int",
+    ),
+    wrong(
+        "receiver",
+        lambda sdk: sdk.webhooks.WebhookReceiver("whsec_", None, None),
+        TypeError,
+        "expected ev_energy.webhooks.Webhook, got str",
+    ),
+    wrong(
+        "file", lambda _: FileStore(None), TypeError, "path must be a str or a Path, not NoneType"
+    ),  # type: ignore[arg-type]
+    wrong(
+        "store",
+        lambda _: ClientCredentials(client_id="a", client_secret=SECRET, store="tokens.json"),  # type: ignore[arg-type]
+        TypeError,
+        "store must be a token store, such as ev_energy.auth.FileStore(path), not a str",
+    ),
+    wrong(
+        "no-secret",
+        lambda _: ClientCredentials(client_id="a"),
+        ValueError,
+        "client_secret is required: it is what this grant authenticates with",
+    ),
+]
+
+
+@rows(ENTRY_POINTS)
+def test_wrong_argument_of_a_constructor_is_refused(mistake: Mistake, twin: Twin) -> None:
+    with pytest.raises(mistake.error) as raised:
+        mistake.make(SDKS[twin])
+    assert str(raised.value) == mistake.message
+
+
+EV: Final = EvEnergy(ClientCredentials(client_id="a", client_secret=SECRET), sign_in=APP)
+WANTS_SIGN_INS: Final = (
+    "store must be a store of sign-ins, such as ev_energy.redis.RedisSignInStore(url), not "
+)
+FASTAPI: Final[list[tuple[Callable[..., object], dict[str, Any], str]]] = [
+    (EvEnergy, {"auth": ClientCredentials}, f"{WANTS_AUTH}the class ClientCredentials{PASS_AUTH}"),
+    (EvEnergy, {"retries": "3"}, "retries must be a whole number or a RetryPolicy, not '3'"),
+    (EvEnergy, {"account": "ada"}, "account must be a function, not a str"),
+    (EvEnergy, {"sign_in": None, "account": 5}, "account must be a function, not an int"),
+    (sign_in_router, {"ev": APP}, "ev must be an EvEnergy, not an AuthorizationCode"),
+    (sign_in_router, {"ev": EvEnergy}, "ev must be an EvEnergy, not the class EvEnergy"),
+    (
+        sign_in_router,
+        {"ev": EV, "timeout": 20},
+        "timeout must be a timedelta, not an int: timedelta(seconds=20)",
+    ),
+    (sign_in_router, {"ev": EV, "store": "redis://localhost"}, f"{WANTS_SIGN_INS}a str"),
+    (onboarding_router, {"ev": None}, "ev must be an EvEnergy, not None"),
+    (onboarding_router, {"ev": EV, "wait": "10"}, "wait must be a timedelta, not a str"),
+    (onboarding_router, {"ev": EV, "store": FileStore}, f"{WANTS_SIGN_INS}the class FileStore"),
+    (
+        onboarding_router,
+        {"ev": EV, "max_requests": "3"},
+        "max_requests must be a whole number, not '3'",
+    ),
+    (webhook_router, {"receiver": f"whsec_{KEY}"}, "receiver must be a WebhookReceiver, not a str"),
+    (
+        webhook_router,
+        {"receiver": WEBHOOK, "queue": 5},
+        "queue must be an EventQueue or a coroutine function, not an int",
+    ),
+    (
+        webhook_router,
+        {"receiver": WEBHOOK, "queue": print, "timeout": 12},
+        "timeout must be a timedelta, not an int: timedelta(seconds=12)",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "message"), FASTAPI, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_wrong_argument_of_the_fastapi_kit_is_refused(
+    make: Callable[..., object], arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError) as raised:
+        make(**arguments)
+    assert str(raised.value) == message
+
+
+async def test_token_store_names_the_folder_that_is_missing(tmp_path: Path) -> None:
+    token = Token(access_token=TOKEN)
+    path = tmp_path / "missing" / "too" / "tokens.json"
+    with pytest.raises(TokenStoreError) as raised:
+        await FileStore(path).save("key", token)
+    assert str(raised.value) == (
+        f"cannot lock {path}: the folder {path.parent} does not exist: create it"
+    )
+    with pytest.raises(TokenStoreError) as raised:
+        await FileStore(tmp_path).save("key", token)
+    assert str(raised.value) == f"{tmp_path} is a folder: pass the path of a file"
+    (tmp_path / "file").touch()
+    with pytest.raises(TokenStoreError) as raised:
+        await FileStore(tmp_path / "file" / "tokens.json").save("key", token)
+    assert str(raised.value) == (
+        f"cannot lock {tmp_path}/file/tokens.json: {tmp_path}/file is a file, and no folder"
+    )
 
 
 @pytest.mark.parametrize("twin", BOTH)

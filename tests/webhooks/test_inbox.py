@@ -379,7 +379,7 @@ async def test_outage_of_redis_is_an_error_and_no_delivery_is_lost(redis: Any) -
     [
         ({"lease": timedelta()}, "lease must be positive"),
         ({"keep": timedelta(seconds=30)}, "keep must be longer than the lease"),
-        ({"lease": 30}, "lease: expected a timedelta, got int"),
+        ({"lease": 30}, "lease must be a timedelta, not an int"),
         ({"store": "redis://127.0.0.1"}, "pass RedisInboxStore"),
         ({"store": FileStore("tokens.json")}, "store must be an inbox store, such as"),
     ],

@@ -110,12 +110,12 @@ def test_parts_of_the_blocking_package_are_refused() -> None:
     router = EventRouter(fallback=Application().handle)
     blocking: Any = ev_energy_sync.webhooks
     other = blocking.EventRouter(fallback=print)
-    message = r"expected ev_energy.webhooks._router.EventRouter, got ev_energy_sync.webhooks.Event"
+    message = r"expected ev_energy.webhooks.EventRouter, got ev_energy_sync.webhooks.Event"
     with pytest.raises(TypeError, match=message):
         WebhookReceiver(webhook, other, inbox)
     with pytest.raises(TypeError, match="expected ev_energy_sync.webhooks.Inbox, got ev_energy"):
         blocking.WebhookReceiver(webhook, other, inbox)
-    with pytest.raises(TypeError, match="expected ev_energy.webhooks._signature.Webhook"):
+    with pytest.raises(TypeError, match="expected ev_energy.webhooks.Webhook"):
         WebhookReceiver(SECRET, router, inbox)  # type: ignore[arg-type]
 
 
