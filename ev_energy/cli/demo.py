@@ -207,10 +207,9 @@ class _Tour:
         self._show_code(_snippets.read_log)
         entries = [*page.items, *(older.items if older else ())]
         rates = [entry.charge_rate_watts or 0 for entry in entries]
-        write(
-            f"  {len(entries)} entries on {1 if older is None else 2} pages, with up to "
-            f"{max(rates, default=0) / 1000:.1f} kW."
-        )
+        pages = "1 page" if older is None else "2 pages"
+        top = max(rates, default=0) / 1000
+        write(f"  {len(entries)} entries on {pages}, with up to {top:.1f} kW.")
         if cursor is not None:
             write(f"  To resume later, or in another process, use the cursor {cursor[:16]}...")
         if page.items:
@@ -274,9 +273,10 @@ class _Tour:
 def _time_of(page: Page[Any]) -> datetime:
     """Return the time of the server. A simulator has another one than this machine."""
     try:
-        return parsedate_to_datetime(page.response.header("date"))
+        date = parsedate_to_datetime(page.response.header("date"))
     except (TypeError, ValueError):
         return datetime.now(UTC)
+    return date.replace(tzinfo=UTC)  # HTTP has no other time zone (RFC 9110, 5.6.7)
 
 
 def _name(car: Vehicle) -> str:
