@@ -365,11 +365,67 @@ async def test_call_is_repeated_if_a_rejected_token_has_changed(serve, vault: Va
     assert caught.value.detail == "Bearer *** is not ***"
 
 
+async def test_late_rejection_of_an_earlier_token_asks_no_more(serve, vault: Vault) -> None:
+    is_sent, is_newer_known = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        is_stale = request.headers["Authorization"].endswith("-1")
+        if request.path.endswith("slow") and is_stale:
+            is_sent.set()
+            await is_newer_known.wait()
+        return web.json_response(EVSE, status=401 if is_stale else 200)
+
+    server: RecordingServer = await serve(answer)
+    async with server.client(vault.get_token) as client:
+        slow = asyncio.ensure_future(client.evses.get("slow"))
+        await is_sent.wait()
+        vault.rotate()
+        await client.evses.get("evse01")
+        is_newer_known.set()
+        await slow
+    assert vault.asked == 2
+
+
+async def test_answer_from_before_a_rejection_is_not_taken_for_a_new_one(
+    serve, vault: Vault
+) -> None:
+    """The second call asks before the token of the first one is rejected, and is answered after."""
+    is_asked, goes_on, is_rejected = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    asked = 0
+
+    async def provide() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            is_asked.set()
+            await goes_on.wait()
+        return f"{TOKEN}-0" if asked <= 2 else vault.token
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.headers["Authorization"] != f"Bearer {vault.token}":
+            await is_asked.wait()
+            is_rejected.set()
+            return web.json_response({}, status=401)
+        return web.json_response(EVSE)
+
+    server: RecordingServer = await serve(answer)
+    async with server.client(provide) as client:
+        first = asyncio.ensure_future(client.evses.get("evse01"))
+        while not server.requests:
+            await asyncio.sleep(0.001)
+        second = asyncio.ensure_future(client.evses.get("evse02"))
+        await is_rejected.wait()
+        await asyncio.sleep(0.02)  # the first call waits for the answer too
+        goes_on.set()
+        await asyncio.gather(first, second)
+    assert asked == 3
+
+
 async def test_secrets_are_masked_and_so_are_those_before(
     serve, vault: Vault, caplog: pytest.LogCaptureFixture
 ) -> None:
     server: RecordingServer = await serve(vault.serve_token_endpoint)
-    versions = [1, 2, 2]
+    versions = [1, 2, 4]  # no token was ever issued for the last one
 
     def provide() -> str:
         return f"{SECRET}-{versions.pop(0)}"
@@ -384,7 +440,7 @@ async def test_secrets_are_masked_and_so_are_those_before(
         assert caught.value.description == "Basic *** is not ***"
         assert SECRET not in shown(caught.value)
         redact = client._caller.state.http.redactor.redact
-        for secret in (f"{SECRET}-1", f"{SECRET}-2"):
+        for secret in (f"{SECRET}-1", f"{SECRET}-2", f"{SECRET}-4"):
             for text in (secret, basic_credentials("an-app", secret)):
                 assert redact(f"the server says {text}") == "the server says ***"
         assert SECRET not in repr([client, vars(caught.value)]) + caplog.text

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 import ev_energy_sync
-from ev_energy import AuthorizationCode, MemoryBudget
+from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget
 from ev_energy.auth import FileStore, MemoryStore, TokenStore
 from ev_energy.hooks import WaitEvent
 from tests.helpers.fake_clock import FakeClock, run_ready_tasks
@@ -327,3 +327,31 @@ async def test_waits_are_not_described_if_the_log_does_not_want_them(
         call.cancel()
         assert client._caller.state.http.wait_log._records == {}
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", ["client_secret", "token"])
+async def test_wait_for_a_slow_function_names_it(
+    serve, jump: Jump, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def provide() -> str:
+        await goes_on.wait()
+        return TOKEN
+
+    async def answer(request: web.Request) -> web.Response:
+        is_token = request.path.startswith("/o/")
+        return web.json_response({"access_token": TOKEN} if is_token else EVSE)
+
+    app = ClientCredentials(client_id="an-app", client_secret=provide)
+    server: RecordingServer = await serve(answer)
+    async with server.client(app if name == "client_secret" else provide) as client:
+        call = asyncio.ensure_future(client.evses.get("evse01"))
+        await jump(6)
+        goes_on.set()
+        await call
+    [line] = waits(caplog)
+    assert line == (
+        f"{GET}: waiting for an access token for 5 s so far (the function passed as {name} has "
+        "not returned yet)"
+    )

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from redis.asyncio import Redis
 
 from ev_energy.auth import AuthorizationCode, Token
 from ev_energy.errors import TokenStoreError
 from ev_energy.redis import RedisTokenStore
 from ev_energy.simulator import Simulator
+from tests.helpers.recording_server import RecordingServer
 from tests.helpers.token_store_contract import KEY, Shared, TokenStoreContract
 
 WORKER = Path(__file__).parents[2] / "helpers" / "redis_store_worker.py"
@@ -49,6 +51,30 @@ async def test_only_the_token_is_left_in_redis(shared: Any, prefix: str, redis_c
     assert [name.decode() for name in redis_client.keys(f"{prefix}*")] == [
         f"{prefix}:token:{{{KEY}}}"
     ]
+
+
+async def test_wait_for_a_lock_is_logged(
+    shared: Any, serve: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ev_energy._api.authorize.LONG_WAIT", 0.05)
+    is_logged = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        is_token = request.path.startswith("/o/")
+        return web.json_response({"access_token": "t"} if is_token else {"id": "evse01"})
+
+    server: RecordingServer = await serve(answer)
+    app = server.credentials(store=shared())
+    async with server.client(app, on_wait=lambda _: is_logged.set()) as client:
+        async with shared().lock(app.key(server.origin)), asyncio.timeout(10):
+            call = asyncio.ensure_future(client.evses.get("evse01"))
+            await is_logged.wait()
+        await call
+    [line] = [r.getMessage() for r in caplog.records if getattr(r, "ev_event", "") == "wait"]
+    assert line == (
+        "GET /evses/{evse_id}: waiting for an access token for 5 s so far "
+        "(the lock of the RedisTokenStore is taken)"
+    )
 
 
 async def test_wait_for_a_lock_can_be_cancelled_at_any_moment(shared: Any) -> None:
