@@ -86,6 +86,11 @@ def run(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
             isinstance(error, CallError) and error.request.is_write and error.outcome == "unknown"
         )
         return ExitCode.UNKNOWN_OUTCOME if is_unknown_write else ExitCode.FAILED
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # of a file: those of connections are errors of the SDK
+        report_error(str(error))
+        return ExitCode.FAILED
     except (TypeError, ValueError) as error:  # an argument that the method refuses
         raise UsageError(str(error)) from None
 

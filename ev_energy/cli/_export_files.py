@@ -57,13 +57,12 @@ class ExportFiles:
         it is unfinished; *overwrite* replaces both. An unfinished export with the same arguments is
         continued in any case.
         """
-        saved = self._load(overwrite=overwrite)
-        finished = saved is not None and saved.complete
-        if self.target.exists() and not overwrite and not finished:
-            raise UsageError(f"{self.target} exists", "--overwrite replaces it")
         if not self.target.parent.is_dir():
             raise UsageError(f"there is no folder {self.target.parent}")
+        self._require_free_target(self._load(overwrite=overwrite), overwrite=overwrite)
         self._rows = self._lock()
+        saved = self._load(overwrite=overwrite)  # again, as nothing changes it from now on
+        self._require_free_target(saved, overwrite=overwrite)
         if saved is None:
             self._rows.truncate(0)
             self._write(header)
@@ -113,13 +112,15 @@ class ExportFiles:
 
     def finish(self, result: Path) -> None:
         """Move *result*, which has all rows, to the target, and remove the other files."""
-        self.close()  # Windows cannot rename a file that is open
+        if sys.platform == "win32":  # which cannot rename a file that is open
+            self.close()
         if not self.moved:
             result.replace(self.target)
             self._sync_folder()
         # The state is last: without it, a rows file that is left over is not looked at.
         for path in (self.rows_path, self._state_path):
             path.unlink(missing_ok=True)
+        self.close()
 
     def close(self) -> None:
         """Close the rows file, which releases the lock."""
@@ -169,6 +170,11 @@ class ExportFiles:
             "repeat that command to finish it, or begin again with --overwrite",
         )
 
+    def _require_free_target(self, saved: Progress | None, *, overwrite: bool) -> None:
+        finished = saved is not None and saved.complete
+        if self.target.exists() and not overwrite and not finished:
+            raise UsageError(f"{self.target} exists", "--overwrite replaces it")
+
     def _lock(self) -> BinaryIO:
         file = self.rows_path.open("ab+")
         if sys.platform != "win32":
@@ -176,9 +182,13 @@ class ExportFiles:
 
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                # An export that ends right now has renamed or removed the file that this locked.
+                is_current = os.path.samestat(os.fstat(file.fileno()), self.rows_path.stat())
+            except (BlockingIOError, FileNotFoundError):
+                is_current = False
+            if not is_current:
                 file.close()
-                raise UsageError(f"another export writes to {self.target}") from None
+                raise UsageError(f"another export writes to {self.target}")
         return file
 
     def _sync_folder(self) -> None:

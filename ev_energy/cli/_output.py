@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -61,11 +62,15 @@ class Writer:
 
     def _csv(self, models: Sequence[Any]) -> None:
         columns = record_columns(self._model, expand=self._expand)
-        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
         if not self._has_head:
             writer.writeheader()
             self._has_head = True
         writer.writerows(map(csv_values, to_records(models, expand=self._expand)))
+        rows = text.getvalue()
+        # A text of the server must not be able to control the terminal.
+        sys.stdout.write(_escaped(rows) if sys.stdout.isatty() else rows)
 
 
 def csv_values(record: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ev_energy._redaction.scrub import printable
 from ev_energy.cli import _connection, _output
 from ev_energy.cli._app import parse
 from ev_energy.cli._calls import (
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: The API's largest page.
 _MAX_PAGE: Final = 100
+
+#: Characters of a URL that is printed.
+_MAX_URL: Final = 10_000
 
 _ANY: Final = (
     Option(
@@ -56,6 +60,8 @@ def run(prog: str, words: Sequence[str]) -> int:
         raise UsageError("--all and --limit exclude each other")
     if values.get("limit", 1) < 1 and operation.kind == "list":
         raise UsageError(f"--limit: {values['limit']} is less than 1")
+    if form == "csv" and (operation.kind == "redirect" or operation.model in {None, "Counts"}):
+        raise UsageError(f"the reply of {operation.call} has no rows for --csv", "use --json")
     return _connection.run(_call(operation, parameters, values, form))
 
 
@@ -76,7 +82,7 @@ async def _call(
             _confirm(client, operation, values)
         result = await method(*ids, **named)
         if operation.kind == "redirect":
-            print(result)
+            print(printable(result, _MAX_URL))
         else:
             _print_result(result, form, named.get("expand", ()))
     return ExitCode.OK
@@ -98,7 +104,7 @@ async def _print_listing(
             more = page.next_cursor is not None
             if more or len(items) < len(page.items):
                 writer.close()
-                _say_more(count, page, len(items))
+                _say_more(operation, count, page, len(items))
                 return
             break
     writer.close()
@@ -106,9 +112,12 @@ async def _print_listing(
         notice("no items")
 
 
-def _say_more(count: int, page: Page[Any], used: int) -> None:
+def _say_more(operation: Operation, count: int, page: Page[Any], used: int) -> None:
     """Say that there are more items than *count*, and how to continue."""
-    notice(f"stopped after {count} items, but there are more: --all prints all of them")
+    items = f"{count} item{'' if count == 1 else 's'}"
+    notice(f"stopped after {items}, but there are more: --all prints all of them")
+    if not operation.paginated:
+        return
     if used == len(page.items):
         notice(f"--cursor {page.next_cursor} continues after them")
     else:
@@ -121,8 +130,6 @@ def _print_result(result: Any, form: _output.Format, expand: Sequence[str]) -> N
     if isinstance(result, Model) and form == "csv":
         writer = _output.Writer(form, type(result), expand)
         writer.add([result])
-    elif form == "csv":
-        raise UsageError("the reply has no rows, so it cannot be CSV", "use --json")
     elif form == "table":
         _output.print_object(result, expand)
     else:

@@ -18,6 +18,7 @@ import pytest
         (["operations"], False),
         (["operations", "--json"], False),
         (["demo"], True),
+        (["call", "timezones.list", "--all", "--simulator"], False),
         (["--help"], False),
         (["simulator", "--port", "0"], False),
     ],

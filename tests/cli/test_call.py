@@ -70,6 +70,12 @@ def test_limit_within_a_page_says_what_the_cursor_repeats(
     assert [json.loads(line)["id"] for line in done.out.splitlines()] == [e.id for e in evses[5:]]
 
 
+def test_listing_without_pages_has_no_cursor(command: Command) -> None:
+    done = command("call", "evse_sites.list", "--limit", "1")
+    said = "stopped after 1 item, but there are more: --all prints all of them\n"
+    assert (done.status, done.out.count("\n"), done.err) == (0, 1, said)
+
+
 def test_csv_has_the_columns_of_records(command: Command, evses: list[EVSE]) -> None:
     done = command("call", "evses.list", "--expand=model", "--limit", "2", "--csv")
     rows = list(csv.DictReader(io.StringIO(done.out)))
@@ -260,6 +266,11 @@ def test_nothing_is_printed_for_an_empty_reply(command: Command) -> None:
         ),
         (["evses.get", "e", "--json-body", "{}"], None, ""),
         (
+            ["evses.delete", "e", "--csv"],
+            "the reply of evses.delete has no rows for --csv",
+            "use --json",
+        ),
+        (
             ["auth.password_reset"],
             "--email is missing",
             "auth.password_reset --help lists the options",
@@ -402,3 +413,14 @@ def test_commands_without_the_extra_say_what_to_install() -> None:
     missing = "error: the command call needs the package cyclopts\n"
     hint = "hint: pip install 'ev-energy[cli]'\n"
     assert endings == [(2, "", missing + hint), (0, "1 operation\n", "")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+@pytest.mark.parametrize("words", [["evses.list", "--help"], ["evses.list", "--limit=1", "--csv"]])
+def test_no_color_is_respected(shared_simulator: Simulator, words: list[str]) -> None:
+    command = [sys.executable, "-m", "ev_energy", "call", *words]
+    environment = clean_environment(**variables(shared_simulator))
+    plain = run_in_terminal(command, {**environment, "NO_COLOR": "1"})
+    assert plain.status == 0
+    assert not re.search(r"\x1b\[[\d;]*[34]\d", plain.output)

@@ -18,13 +18,17 @@ from typing import Any
 import pytest
 
 from ev_energy import record_columns, to_records
+from ev_energy.cli._calls import operation_parameters, operations_of
 from ev_energy.cli._export_files import ExportFiles
+from ev_energy.cli._time_filters import TimeFilters
 from ev_energy.models import ChargingSubSession
 from ev_energy.simulator import Simulator
 from ev_energy_sync import Client, ClientCredentials
 from tests.cli.conftest import Printed, variables
 from tests.cli.test_cli import clean_environment
 from tests.helpers.terminal import run_in_terminal
+
+pytest.importorskip("cyclopts", reason="needs cyclopts: pip install -e '.[test]'")
 
 Command = Callable[..., Printed]
 
@@ -359,6 +363,25 @@ def test_two_exports_do_not_write_to_one_file(command: Command, tmp_path: Path) 
 def test_wrong_words_are_refused(command: Command, words: list[str], error: str) -> None:
     done = command("export", *words)
     assert (done.status, done.err.splitlines()[0]) == (2, f"error: {error}")
+
+
+def test_error_of_a_file_is_one_line(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "week.csv.part").mkdir()
+    done = command(*WORDS, "--to", str(tmp_path / "week.csv"))
+    assert (done.status, done.out) == (1, "")
+    assert done.err == f"error: [Errno 21] Is a directory: '{tmp_path}/week.csv.part'\n"
+
+
+def test_bounds_of_time_are_arguments_of_their_listing() -> None:
+    bounded = set()
+    for operation in operations_of(listing=True):
+        parameters = operation_parameters(operation)
+        if times := TimeFilters.of(parameters):
+            bounded.add(operation.call)
+            names = {one.name for one in parameters}
+            assert times.arguments(SINCE, UNTIL).keys() <= names, operation.call
+        assert times is not None or not operation.followable
+    assert {"charging_sub_sessions.list", "vehicles.status_logs", "tariffs.prices"} <= bounded
 
 
 @pytest.mark.parametrize(
