@@ -242,8 +242,8 @@ class Client(NotCopied, SuggestsNames, Families):
         The result has a resource, or None, for each of *items* in their order; None stands for one
         that is gone, and for an item that is None. Each resource is requested once, however often
         it is named; those that *items* contain already cost nothing. The listing of the family is
-        used as long as it is cheaper than single requests. In the worst case, this takes twice as
-        many requests as the better of the two.
+        used as long as it seems cheaper than single requests. In the worst case, this takes twice
+        as many requests as the better of the two, and three.
 
         Resources that a complete listing does not show are requested one by one, since not
         everything that exists is listed.
