@@ -388,7 +388,6 @@ def test_options_of_the_command_are_documented() -> None:
     )
 
 
-@pytest.mark.xfail(reason="the README shows the output of the demo before it showed a home")
 def test_readme_shows_the_current_output_of_the_demo() -> None:
     (shown,) = re.findall(r"```text\n(Source: .*?)```", README, re.DOTALL)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
