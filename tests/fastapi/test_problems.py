@@ -81,6 +81,7 @@ CASES: list[tuple[errors.EvEnergyError, int]] = [
     (errors.BudgetUnavailableError(SECRET), 503),
     (api_error(errors.RateLimitError, 429), 503),
     (errors.TokenStoreError(SECRET), 503),
+    (errors.CredentialUnavailableError(SECRET), 503),
     (errors.InboxUnavailableError(SECRET), 503),
     (errors.EventQueueError(SECRET), 503),
     (errors.StateStoreError(SECRET), 503),
