@@ -62,6 +62,8 @@ def _candidates(commands: Sequence[Command], typed: list[str], current: str) -> 
         from ev_energy.cli._options import BUDGET_OPTIONS
 
         yield from _of_options(BUDGET_OPTIONS, rest, current)
+    elif name == "completion":
+        yield from ((shell, "") for shell in command.load().SCRIPTS if not rest)
     else:
         yield from _of_parser(command.load(), rest)
 
@@ -134,6 +136,4 @@ def _of_parser(module: Any, typed: list[str]) -> Iterable[Candidate]:
         yield from ((one, "") for one in dict.fromkeys(o.family for o in operations_of()))
         return
     text = parser.format_usage()
-    for found in re.finditer(r"\{([\w,]+)\}", text):
-        yield from ((one, "") for one in found[1].split(","))
     yield from ((option, "") for option in dict.fromkeys(re.findall(r"--[\w-]+", text)))

@@ -63,13 +63,14 @@ class ExportFiles:
         self._rows = self._lock()
         saved = self._load(overwrite=overwrite)  # again, as nothing changes it from now on
         self._require_free_target(saved, overwrite=overwrite)
-        if saved is None:
+        size = self._rows.seek(0, os.SEEK_END)
+        moved = saved is not None and saved.complete and size < saved.size and self.target.exists()
+        if saved is None or (moved and overwrite):
             self._rows.truncate(0)
             self._write(header)
             self.save(Progress(size=len(header)))
             return False
-        size = self._rows.seek(0, os.SEEK_END)
-        self.moved = saved.complete and size < saved.size and self.target.exists()
+        self.moved = moved
         if size < saved.size and not self.moved:
             raise UsageError(
                 f"{self.rows_path} has {size} bytes, but {self._state_path.name} counts "

@@ -306,6 +306,7 @@ def test_write_of_unknown_outcome_has_a_status_of_its_own(
     assert done.err.endswith(hint)
 
 
+@pytest.mark.slow
 def test_wait_for_the_rate_limit_is_reported() -> None:
     with Simulator.in_thread(rate_limit=1) as limited:
         environment = clean_environment(**variables(limited))
@@ -353,6 +354,7 @@ def test_every_operation_has_options_without_collisions() -> None:
         assert ("--json-body" in names) == bool(operation.json)
 
 
+@pytest.mark.slow
 def test_call_imports_only_the_family_that_is_named() -> None:
     code = (
         "import sys\nfrom ev_energy.__main__ import main\n"

@@ -59,6 +59,8 @@ def test_options_are_completed() -> None:
     assert candidates("operations", "--f") == ["--family"]
     assert candidates("operations", "--family", "evse_m") == ["evse_makes", "evse_models"]
     assert candidates("completion", "") == ["bash", "zsh", "fish"]
+    assert candidates("completion", "bash", "") == []
+    assert candidates("simulator", "r") == []
     assert candidates("simulator", "--fix") == ["--fixed-secrets"]
 
 

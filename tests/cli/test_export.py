@@ -257,6 +257,31 @@ def test_export_survives_a_crash_between_any_two_changes_of_its_files(
         assert_complete(Path(again[-1]), expected)
 
 
+def test_export_that_only_left_its_state_is_not_taken_for_an_unfinished_one(
+    command: Command,
+    shared_simulator: Simulator,
+    expected: list[ChargingSubSession],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "week.csv"
+    words = (*WORDS, "--to", str(target))
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    for more, pages in (((), 0), (("--overwrite",), -(-len(expected) // 100))):
+        target.unlink(missing_ok=True)
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(Path, "unlink", kill)
+            command(*words)
+        shared_simulator.requests.clear()
+        assert command(*words, *more).status == 0
+        assert_complete(target, expected)
+        paths = [one.path for one in shared_simulator.requests]
+        assert paths.count("/v2/charging_sub_sessions") == pages
+
+
 def test_failed_call_says_how_to_continue(
     command: Command,
     shared_simulator: Simulator,
