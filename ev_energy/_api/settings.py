@@ -108,7 +108,7 @@ def merge_headers(
             _set(headers, name, None)
         elif not isinstance(option, Unset):
             _set(headers, name, _header_value(argument, option))
-    given: object = {} if extra is None else extra
+    given = cast("object", {} if extra is None else extra)
     if not isinstance(given, Mapping):  # the type only: the values may be secrets
         raise TypeError(f"headers must map names to values, not {describe_type(given)}")
     # Last, so that a header that is set explicitly replaces the default version.

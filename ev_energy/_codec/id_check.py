@@ -8,7 +8,7 @@ links, the API misspells some collections.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from ev_energy._arguments import with_article
 from ev_energy._codec.id_models import ID_MODELS
@@ -80,7 +80,7 @@ def check_id(name: str, kind: IdKind, value: object) -> None:
             _check_url(name, kind, value)
         return
     if isinstance(value, Ref):
-        linked: type[object] = value.into  # pyright: ignore[reportUnknownMemberType]  # of any model
+        linked: type[object] = cast("Ref[Model]", value).into
         if not _is_accepted(kind, linked):
             raise TypeError(f"{name} must be {kind}, not a Ref to {with_article(linked.__name__)}")
     elif isinstance(value, Model) and not (

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 
@@ -37,7 +37,7 @@ _OVERRIDES: Final[Mapping[str, Any]] = {"raise_for_status": False, "auto_decompr
 
 def check(session: aiohttp.ClientSession) -> None:
     """Raise an error if *session* cannot be used, or has an option that breaks every request."""
-    given: object = session
+    given = cast("object", session)
     if not isinstance(given, aiohttp.ClientSession):
         raise TypeError(f"session must be an aiohttp.ClientSession, not {describe_type(given)}")
     if session.closed:

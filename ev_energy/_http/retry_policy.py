@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -44,7 +44,7 @@ class RetryPolicy:
                 raise TypeError(f"{name} must be a number of seconds, not {describe_type(seconds)}")
             if not 0 <= seconds < math.inf:
                 raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
-        statuses: object = self.statuses
+        statuses = cast("object", self.statuses)
         if isinstance(statuses, str) or not isinstance(statuses, Collection):
             raise TypeError(f"statuses must be a set of numbers, not {describe_type(statuses)}")
         if invalid := [status for status in self.statuses if status not in _ERROR_STATUSES]:
@@ -55,7 +55,7 @@ def as_retry_policy(retries: int | RetryPolicy, base: RetryPolicy | None = None)
     """Return *retries* as a policy; a number changes how often *base* retries."""
     if isinstance(retries, RetryPolicy):
         return retries
-    given: object = retries
+    given = cast("object", retries)
     if isinstance(given, bool) or not isinstance(given, int):
         raise TypeError(
             f"retries must be a whole number or a RetryPolicy, not {describe_value(given)}"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -45,7 +45,7 @@ class PrivateFile:
     # works while the interpreter shuts down.
 
     def __init__(self, path: str | os.PathLike[str], error_type: type[Exception]) -> None:
-        given: object = path
+        given = cast("object", path)
         if not isinstance(given, str | os.PathLike):
             raise TypeError(f"path must be a str or a Path, not {type(given).__name__}")
         self.path: Final = Path(path).expanduser().absolute()

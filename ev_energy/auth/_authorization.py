@@ -6,7 +6,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 from urllib.parse import parse_qs, quote, urlencode
 
 import attrs
@@ -70,7 +70,7 @@ class AuthorizationRequest:
         to this request. Only the query is read: behind a proxy, an application sees another host
         and path than the browser.
         """
-        given: object = callback
+        given = cast("object", callback)
         if given is None or isinstance(given, bytes | bytearray):  # str() would write something
             raise TypeError(f"callback must be a URL as text, not {describe_type(given)}")
         # Not parsed as a URL, so that no callback can raise anything but AuthorizationError.

@@ -87,7 +87,7 @@ class ClientSettings(TypedDict, total=False):
 
 def require_app(ev: EvEnergy) -> EvEnergy:
     """Return *ev*, or raise `TypeError` if it is another object, such as a client."""
-    given: object = ev
+    given = cast("object", ev)
     if not isinstance(given, EvEnergy):
         raise TypeError(f"ev must be an EvEnergy, not {describe_type(given)}")
     return ev

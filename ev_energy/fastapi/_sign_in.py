@@ -149,23 +149,24 @@ def sign_in_router(
     Raises:
         ValueError: If ``ev`` has no ``sign_in``, or a path is not one of the application.
     """
-    if require_app(ev).sign_in is None:
+    credentials = require_app(ev).sign_in
+    if credentials is None:
         raise ValueError("ev has no sign_in: pass sign_in=AuthorizationCode(...) to EvEnergy")
     if session_lifetime is not None:
         check_positive(session_lifetime=session_lifetime)
     check_positive(expires_after=expires_after, timeout=timeout)
-    session = BrowserCookie("session", ev.sign_in.client_id)
+    session = BrowserCookie("session", credentials.client_id)
     if ev.account is None:
         ev.account = SessionAccount(session)
     store = sign_in_store(store)
     routes = _SignInRoutes(
         ev=ev,
-        credentials=ev.sign_in,
+        credentials=credentials,
         store=TimedStore(store, timeout),
         return_paths=ReturnPaths(after, return_paths),
         after=after,
         after_sign_out=local_path("after_sign_out", after_sign_out),
-        browser=BrowserCookie("sign-in", ev.sign_in.client_id),
+        browser=BrowserCookie("sign-in", credentials.client_id),
         session=session,
         names_users=isinstance(ev.account, SessionAccount),
         session_lifetime=session_lifetime,

@@ -40,8 +40,9 @@ def lat_lng_text(name: str, value: LatLong | str | None) -> str | None:
 
 def in_range(name: str, value: Number, low: int, high: int | None = None) -> Number:
     """Return *value* if it is an `int` from *low* to *high* inclusive; also None and UNSET."""
-    if value is not None and value is not UNSET:
-        require_whole_number(name, value, low, high)
+    number: object = value
+    if number is not None and number is not UNSET:
+        require_whole_number(name, number, low, high)
     return value
 
 

@@ -51,7 +51,7 @@ def read(body: bytes | str, *, strict: bool = False, on_drift: DriftHook | None 
         UnreadableEventError: The body is not a JSON object, is larger than a megabyte or cannot be
             decoded; or, with *strict*, it deviates from the models.
     """
-    given: object = body
+    given = cast("object", body)
     if not isinstance(given, bytes | bytearray | memoryview | str):
         raise TypeError(
             f"body must be the body of the request, not {describe_type(given)}: for one that was "
