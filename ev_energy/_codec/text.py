@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from ev_energy._arguments import describe_type
@@ -40,8 +40,9 @@ def id_text(name: str, value: object, kind: IdKind | None = None) -> str:
         return timestamp(name, when)  # a log entry without its URL
     else:
         expected = kind or "an id, a Ref, a model or a URL"
-        hint = ": await it first" if isinstance(cast("object", value), Coroutine) else ""
-        raise TypeError(f"{name} must be {expected}, not {describe_type(value)}{hint}")
+        found = describe_type(value)
+        hint = ": await it first" if isinstance(value, Coroutine) else ""
+        raise TypeError(f"{name} must be {expected}, not {found}{hint}")
     if id_ in {"", ".", ".."} or "/" in id_ or "\\" in id_ or _CONTROL.search(id_):
         raise ValueError(
             f"{name}={printable(id_, 100)!r} is not an id: pass the bare id (such as "
