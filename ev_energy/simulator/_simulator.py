@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Middleware
 
+    from ev_energy.auth import Token
     from ev_energy.simulator.clock._service_time import TimeSource
 
 
@@ -301,13 +303,34 @@ class Simulator:
         *,
         client_id: str | None = None,
         scopes: Iterable[str] | None = None,
-    ) -> dict[str, Any]:
-        """Return the tokens of a user, as after login and consent.
+    ) -> Token:
+        """Return the token of a user, as after login and consent.
 
-        The result is the reply of the token endpoint: ``access_token``, ``refresh_token`` and
-        more. The defaults are the first user, the first application and all its scopes.
+        Pass its ``access_token`` to a `Client`, or save it in a token store under
+        ``auth.key(origin)``. The defaults are the first user, the first application and all its
+        scopes. ``expires_at`` is by the clock of this machine, as a client would have it.
         `ValueError` names a user or application that does not exist.
         """
+        from ev_energy.auth import Token
+
+        reply = self.token_reply(user_id, client_id=client_id, scopes=scopes)
+        lifetime = float(reply["expires_in"])
+        return Token(
+            access_token=reply["access_token"],
+            refresh_token=reply["refresh_token"],
+            expires_at=time.time() + lifetime,
+            lifetime=lifetime,
+            scope=reply["scope"],
+        )
+
+    def token_reply(
+        self,
+        user_id: str | None = None,
+        *,
+        client_id: str | None = None,
+        scopes: Iterable[str] | None = None,
+    ) -> dict[str, Any]:
+        """Return the reply of the token endpoint after login and consent; see `sign_in`."""
         user, application = user_id or self.user_id, client_id or self.client_id
 
         def sign_in() -> dict[str, Any]:

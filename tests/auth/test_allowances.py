@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 from ev_energy import AuthorizationCode, Client, ClientCredentials, MemoryBudget, errors
-from ev_energy.auth import MemoryStore, Token
+from ev_energy.auth import MemoryStore
 from ev_energy.simulator import Clock, Simulator
 
 BACK = "https://app.example.com/back"
@@ -28,8 +28,7 @@ async def test_application_and_each_user_have_separate_rate_limits() -> None:
             clients = [application]
             for number, person in enumerate(people):
                 auth = users.for_account(f"user {number}")
-                reply = sim.sign_in(person.id, client_id=client_id)
-                token = Token(access_token=reply["access_token"])
+                token = sim.sign_in(person.id, client_id=client_id)
                 await store.save(auth.key(sim.page_url.rstrip("/")), token)
                 clients.append(await stack.enter_async_context(Client(auth, **settings)))
             left = [LIMIT - 1, LIMIT, LIMIT]

@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+import attrs
+
 from ev_energy.auth import AuthorizationCode, FileStore, Token
 from ev_energy.simulator import Simulator
 from ev_energy_sync import Client
@@ -29,12 +31,7 @@ def test_blocking_clients_in_threads_share_a_file_and_renew_once(tmp_path: Path)
                     for one in (client, other):
                         found.append(str(one.evses.list(page_size=1).first().id))
 
-            expired = Token(
-                access_token=given["access_token"],
-                refresh_token=given["refresh_token"],
-                expires_at=time.time() - 1,
-                lifetime=36000,
-            )
+            expired = attrs.evolve(given, expires_at=time.time() - 1)
             keep(auth, simulator, expired)
             threads = [threading.Thread(target=call) for _ in range(8)]
             for thread in threads:

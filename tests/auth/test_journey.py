@@ -12,7 +12,7 @@ import pytest
 
 import ev_energy_sync
 from ev_energy import AuthorizationCode, Client, ClientCredentials, errors
-from ev_energy.auth import AuthorizationRequest, MemoryStore, Token
+from ev_energy.auth import AuthorizationRequest, MemoryStore
 from ev_energy.simulator import SeenRequest, Simulator
 from tests.helpers.html_browser import HtmlBrowser
 
@@ -334,8 +334,7 @@ async def test_store_may_be_filled_by_another_program(
 ) -> None:
     store = MemoryStore()
     app = register(store=store)
-    reply = sim.sign_in(client_id=app.client_id)
-    token = Token(access_token=reply["access_token"], refresh_token=reply["refresh_token"])
+    token = sim.sign_in(client_id=app.client_id)
     await store.save(app.key(sim.page_url.rstrip("/")), token)
     assert await make_client(app).first_evse()
     sim.expire_tokens()

@@ -65,7 +65,7 @@ async def test_examples_of_secrets_that_rotate_run(
     class Tokens:
         async def current(self, name: str) -> str:
             assert name == "ev-energy"
-            return sim.sign_in()["access_token"]
+            return sim.sign_in().access_token
 
     code = ROTATED_TOKEN.replace('="reports")', f'="reports"), base_url="{sim.base_url}"')
     await run_as_page(code, tokens=Tokens())

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import pytest
 
-from ev_energy.auth import FileStore, Token
+from ev_energy.auth import FileStore
 from ev_energy.simulator import Simulator
 
 HERE = Path(__file__).parent
@@ -37,13 +37,7 @@ class Race:
         """Save the token of a user who has just signed in."""
         token = self.simulator.sign_in()
         ends = real_time.time() + (-1 if expired else 36000)
-        kept = Token(
-            access_token=token["access_token"],
-            refresh_token=token["refresh_token"],
-            expires_at=ends,
-            lifetime=36000,
-        )
-        await self.store.save(self.key, kept)
+        await self.store.save(self.key, attrs.evolve(token, expires_at=ends))
 
     async def start(self, count: int, *, deadline: float = 60) -> None:
         words = [self.simulator.base_url, self.simulator.client_id, self.path, deadline]

@@ -78,7 +78,7 @@ def live(
 
 def as_user(monkeypatch: pytest.MonkeyPatch, simulator: Simulator, user_id: str) -> None:
     """Take a simulator for the live API, with the access token of a user."""
-    monkeypatch.setenv("EV_ENERGY_TOKEN", simulator.sign_in(user_id)["access_token"])
+    monkeypatch.setenv("EV_ENERGY_TOKEN", simulator.sign_in(user_id).access_token)
     monkeypatch.setenv("EV_ENERGY_BASE_URL", simulator.base_url)
     monkeypatch.delenv("EV_ENERGY_CLIENT_ID", raising=False)
     monkeypatch.delenv("EV_ENERGY_CLIENT_SECRET", raising=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aiohttp
+import attrs
 import pytest
 
 import ev_energy_sync
@@ -13,7 +14,7 @@ from ev_energy.simulator import Simulator
 
 
 def token_of(simulator: Simulator) -> str:
-    return simulator.sign_in()["access_token"]
+    return simulator.sign_in().access_token
 
 
 async def test_credentials_differ_and_all_else_is_shared(
@@ -82,8 +83,8 @@ async def test_closing_saves_the_token_of_another(simulator: Simulator, client: 
         store=store,
     )
     key = auth.key(str(client.base_url.origin()))
-    reply = simulator.sign_in(client_id=client_id)
-    old = Token(access_token="old", refresh_token=reply["refresh_token"], expires_at=1.0)
+    token = simulator.sign_in(client_id=client_id)
+    old = attrs.evolve(token, access_token="old", expires_at=1.0)
     await store.save(key, old)
     object.__setattr__(store, "save", save_or_fail)
     user = client.with_auth(auth)

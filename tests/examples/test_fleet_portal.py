@@ -36,7 +36,7 @@ async def test_overview_shows_what_the_api_has(portal: Portal) -> None:
     browser = await portal.signed_in()
     page, text = browser.page, browser.page.text
     assert page.heading == "Overview"
-    token = portal.sim.sign_in()["access_token"]
+    token = portal.sim.sign_in().access_token
     week = portal.sim.clock.now() - timedelta(days=6)
     midnight = week.replace(hour=0) - timedelta(hours=1)  # in London, where it is summer
     async with Client(token, base_url=portal.sim.base_url) as client:

@@ -54,8 +54,7 @@ async def sign_in_of(simulator: Simulator, *accounts: str) -> AuthorizationCode:
         users = [user.id async for user in client.users.list()]
         origin = str(client.base_url.origin())
     for account, user in zip(accounts, users, strict=False):
-        reply = simulator.sign_in(user, client_id=client_id)
-        token = Token(access_token=reply["access_token"], refresh_token=reply["refresh_token"])
+        token = simulator.sign_in(user, client_id=client_id)
         await store.save(sign_in.for_account(account).key(origin), token)
     return sign_in
 

@@ -292,7 +292,7 @@ def _collect_secrets() -> None:
     _before(
         auth.FileStore,
         "__init__",
-        lambda self, path, *a, **k: LEAK_SEARCH.stores.add(Path(path or ".").absolute()),
+        lambda self, path, *a, **k: path and LEAK_SEARCH.stores.add(Path(path).absolute()),
     )
 
 

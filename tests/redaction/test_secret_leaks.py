@@ -94,7 +94,7 @@ def test_errors_with_a_code():
 
 async def test_errors_with_an_issued_token():
     async with Simulator() as simulator:
-        token = simulator.sign_in()["refresh_token"]
+        token = simulator.sign_in().refresh_token
         with pytest.raises(ValueError):
             raise ValueError(token)
 

@@ -314,7 +314,7 @@ async def test_log_has_sender_request_and_fault(start: Any) -> None:
     lines.clear()
     await api.get("/evses/evse00")
     tokens = api.simulator.sign_in()
-    await api.get("/users/me", token=tokens["access_token"])
+    await api.get("/users/me", token=tokens.access_token)
     api.simulator.faults.add("reset_before", count=1)
     with pytest.raises(aiohttp.ClientError):
         await api("POST", "/users", token=None, json={})

@@ -138,8 +138,8 @@ async def _sign_in(caller: Caller, number: int) -> Any:
     users = (await caller.send("GET", "/v2/users?page_size=100"))[2]
     user = users[number % len(users)]["id"]
     tokens = caller.simulator.sign_in(user, scopes=["user:read", "evse:read"])
-    caller.tokens.append(tokens["access_token"])
-    caller.refresh.append(tokens["refresh_token"])
+    caller.tokens.append(tokens.access_token)
+    caller.refresh.append(tokens.refresh_token)
     return (200,)
 
 
@@ -274,13 +274,13 @@ async def test_state_is_saved_at_the_end_and_resumed(path: Path) -> None:
 async def test_capacities_of_created_and_changed_solar_arrays_are_resumed(path: Path) -> None:
     async with Simulator(clock=Clock(speed=0), state=path) as simulator:
         tokens = simulator.sign_in()
-        async with Client(tokens["access_token"], base_url=simulator.base_url) as client:
+        async with Client(tokens.access_token, base_url=simulator.base_url) as client:
             created = await client.solar_arrays.create(capacity_watts=3_000)
             simulator.clock.advance(hours=2)
             await client.solar_arrays.update(created.id, capacity_watts=5_000)
     async with Simulator(state=path) as resumed:
         tokens = resumed.sign_in()
-        async with Client(tokens["access_token"], base_url=resumed.base_url) as client:
+        async with Client(tokens.access_token, base_url=resumed.base_url) as client:
             found = await client.solar_arrays.get(created.id)
         assert found.capacity_watts == 5_000
 

@@ -51,7 +51,7 @@ def _add_application(request: AdminRequest) -> Any:
 
 def _sign_in(request: AdminRequest) -> Any:
     try:
-        return request.simulator.sign_in(
+        return request.simulator.token_reply(
             request.get("user_id", str),
             client_id=request.get("client_id", str),
             scopes=request.get("scopes", list[str]),

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from aiohttp import web
 from redis.asyncio import Redis
@@ -203,9 +204,7 @@ class Race:
 
     async def keep_expired(self) -> None:
         token = self.simulator.sign_in()
-        access, refresh = token["access_token"], token["refresh_token"]
-        expired = Token(access_token=access, refresh_token=refresh, expires_at=1.0, lifetime=36000)
-        await self.auth.store.save(self.key, expired)
+        await self.auth.store.save(self.key, attrs.evolve(token, expires_at=1.0))
 
     async def start(self, count: int) -> None:
         pipe = asyncio.subprocess.PIPE

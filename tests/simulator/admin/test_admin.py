@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from ev_energy.auth import Token
 from ev_energy.simulator import Clock
 from ev_energy.simulator.admin import ENDPOINTS
 from ev_energy.simulator.faults import kinds
@@ -438,10 +440,12 @@ async def test_methods_of_the_simulator_do_the_same_from_any_thread(
     def steer() -> None:
         client_id, secret = simulator.add_application(scopes=["evse:read"], name="Acme")
         assert secret
-        tokens = simulator.sign_in(client_id=client_id)
-        assert tokens["scope"] == "evse:read"
-        assert simulator.revoke_token(tokens["access_token"])
-        assert not simulator.revoke_token(tokens["access_token"])
+        token = simulator.sign_in(client_id=client_id)
+        assert isinstance(token, Token)
+        assert token.scope == "evse:read"
+        assert token.expires_at == pytest.approx(time.time() + 36_000, abs=60)
+        assert simulator.revoke_token(token.access_token)
+        assert not simulator.revoke_token(token.access_token)
         with pytest.raises(ValueError, match="user_id"):
             simulator.sign_in("user00")
         simulator.expire_tokens()

@@ -48,7 +48,7 @@ async def test_user_sees_coordinators_of_own_country(api: Any) -> None:
     as_user = {"EvEnergy-User": api.simulator.user_id}
     rows = (await api.get("/dispatch_coordinators", headers=as_user)).body
     assert [row["id"] for row in rows] == ["dc000000", "dc000001"]
-    api.token = api.simulator.sign_in(api.simulator.user_id)["access_token"]
+    api.token = api.simulator.sign_in(api.simulator.user_id).access_token
     assert (await api.get("/dispatch_coordinators")).body == rows
     for path in ("", "/dispatch_logs"):
         assert (await api.get(f"/dispatch_coordinators/dc000004{path}")).status == 404

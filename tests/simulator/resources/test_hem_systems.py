@@ -249,7 +249,7 @@ async def test_energies_of_missing_devices_are_null(api: Any) -> None:
 
 async def test_statistics_of_other_homes_are_a_404(api: Any) -> None:
     other = (await api.get("/hem_systems")).body[1]
-    api.token = api.simulator.sign_in(api.simulator.user_id)["access_token"]
+    api.token = api.simulator.sign_in(api.simulator.user_id).access_token
     assert len((await api.get("/hem_systems")).body) == 1
     for path in (
         "",

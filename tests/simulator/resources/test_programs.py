@@ -11,7 +11,7 @@ LONDON = "51.5045,-0.0865"
 async def as_user(api: Any, user_id: str | None = None) -> dict[str, Any]:
     """Let the api act with a user's own token from now on."""
     user_id = user_id or api.simulator.user_id
-    api.token = api.simulator.sign_in(user_id)["access_token"]
+    api.token = api.simulator.sign_in(user_id).access_token
     return (await api.get("/users/me")).body
 
 

@@ -92,7 +92,7 @@ async def test_rebate_types_are_those_of_the_users_country(api: Any) -> None:
         ("London", "Smart meter", "Panel upgrade"),
         ("Oakland", "Panel upgrade", "Smart meter"),
     ):
-        api.token = api.simulator.sign_in(await user_in(api, city))["access_token"]
+        api.token = api.simulator.sign_in(await user_in(api, city)).access_token
         titles = [row["title"] for row in (await api.get("/rebate_types")).body]
         assert available in titles
         assert unavailable not in titles
@@ -164,7 +164,7 @@ async def test_applications_and_files_are_visible_to_their_user_only(api: Any) -
     assert "user_rebate" in answer.body["field_errors"]
     listed = (await api.get("/user_rebates", headers=header)).body
     assert application["id"] not in [row["id"] for row in listed]
-    api.token = api.simulator.sign_in(other)["access_token"]
+    api.token = api.simulator.sign_in(other).access_token
     assert (await api.get("/user_rebates")).body == listed
     assert (await api.get(application["url"])).status == 404
 

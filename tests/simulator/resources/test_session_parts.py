@@ -303,7 +303,7 @@ async def test_dispatches_of_other_users_are_not_listed(api: Any) -> None:
     of_other = next(one for one in await owned(api, home=1) if one["mode"] == "SMART")
     path = f"/dispatcher_logs?charging_sub_session_id={of_other['id']}"
     assert (await api.get(path)).body
-    token = api.simulator.sign_in()["access_token"]
+    token = api.simulator.sign_in().access_token
     assert (await api.get(path, token=token)).body == []
 
 

@@ -284,7 +284,7 @@ async def test_user_sees_only_own_sessions(api: Any) -> None:
     assert (await api.get(session["url"], headers=as_user)).status == 404
     assert (await api.get(session["url"], headers={"EvEnergy-User": other_id})).status == 200
 
-    token = api.simulator.sign_in(own_id)["access_token"]
+    token = api.simulator.sign_in(own_id).access_token
     assert (await api.get("/charging_sub_sessions", token=token)).body == owned
     for path in (
         of_other["url"],

@@ -32,7 +32,7 @@ async def test_site_shows_whether_the_user_is_connected(api: Any) -> None:
     assert told[:3] == [("CHARGEPOINT", True), ("SWTCH", False), (None, None)]
     one = (await api.get(rows[0]["url"], headers=first)).body
     assert one["user_connected"] is True
-    api.token = api.simulator.sign_in()["access_token"]
+    api.token = api.simulator.sign_in().access_token
     assert (await api.get("/evse_sites")).body == rows
 
 

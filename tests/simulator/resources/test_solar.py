@@ -29,7 +29,7 @@ def user_header(user_id: str) -> dict[str, str]:
 
 def sign_in(api: Any, user_id: str | None = None) -> None:
     """Let the api act with a user's own token from now on."""
-    api.token = api.simulator.sign_in(user_id or api.simulator.user_id)["access_token"]
+    api.token = api.simulator.sign_in(user_id or api.simulator.user_id).access_token
 
 
 async def first(api: Any, folder: str) -> dict[str, Any]:

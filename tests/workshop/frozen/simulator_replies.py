@@ -136,11 +136,11 @@ class Replay:
         self.tokens["app"] = json.loads(reply.body)["access_token"]
         self.sign_in("user", None)
         narrow = simulator.sign_in(client_id=self.clients["narrow"])
-        self.tokens["narrow"] = narrow["access_token"]
+        self.tokens["narrow"] = narrow.access_token
 
     def sign_in(self, name: str, user_id: str | None) -> None:
         """Remember a new token of a user by a name."""
-        self.tokens[name] = self.simulator.sign_in(user_id)["access_token"]
+        self.tokens[name] = self.simulator.sign_in(user_id).access_token
 
     async def take(self, step: Step) -> Recorded:
         """Take one step, and return what is recorded of its outcome."""
