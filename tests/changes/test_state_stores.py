@@ -97,7 +97,7 @@ async def test_file_is_private_and_the_only_one(tmp_path: Path) -> None:
 
 async def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    with pytest.raises(StateStoreError, match=f"{tmp_path}/state is not a regular file"):
+    with pytest.raises(StateStoreError, match=f"{tmp_path}/state is a folder"):
         await FileStateStore(tmp_path / "state").load()
     with pytest.raises(StateStoreError, match="cannot lock"):
         await FileStateStore(tmp_path / "a" / "b" / "state").save("one", None)
