@@ -42,7 +42,7 @@ from ev_energy.errors import (
 )
 from ev_energy.models._base import Model
 from ev_energy.models._json import LimitReached, Steps, is_confirmation
-from ev_energy.models._responses import mark
+from ev_energy.models._responses import mark, replace_info
 from ev_energy.models._types import Counts, name_of
 
 M = TypeVar("M", bound=Model)
@@ -309,6 +309,7 @@ class ApiCaller:
             message = f"the Link header cannot be read: {error}"
             redacted = state.http.redact(response)
             info = ResponseInfo.of(request, redacted)
+            replace_info(items, info)
             page = attrs.evolve(page, response=redacted, info=info)
             raise PagingError(message, request, page) from None
         return attrs.evolve(

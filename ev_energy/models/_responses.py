@@ -69,6 +69,14 @@ def mark(models: Iterable[Model], info: ResponseInfo) -> None:
             _set_extra(model, fields)
 
 
+def replace_info(models: Iterable[object], info: ResponseInfo) -> None:
+    """Let `response_of` return *info* for each of *models* that tells its reply."""
+    for model in models:
+        found = _mark_of(model) if isinstance(model, Model) else None
+        if found is not None and found.info is not None:
+            found.info = info
+
+
 def response_of(obj: Model | Page[Any]) -> ResponseInfo | None:
     """Return the reply that a call returned *obj* from, without its body.
 
@@ -86,6 +94,11 @@ def response_of(obj: Model | Page[Any]) -> ResponseInfo | None:
         return obj.info
     if not isinstance(cast("object", obj), Model):
         raise TypeError(f"obj must be a model or a Page, not {describe_type(obj)}")
-    extra = _read_extra(obj)
+    found = _mark_of(obj)
+    return None if found is None else found.info
+
+
+def _mark_of(model: Model) -> _Mark | None:
+    extra = _read_extra(model)
     found = extra.mark if isinstance(extra, _MarkedFields) else extra
-    return found.info if isinstance(found, _Mark) else None
+    return found if isinstance(found, _Mark) else None

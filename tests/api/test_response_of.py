@@ -19,6 +19,7 @@ import ev_energy_sync
 from ev_energy import Page, Response, errors, response_of
 from ev_energy.models import EVSE, EVSEModel, Model
 from tests.helpers.recording_server import RecordingServer
+from tests.helpers.support import TOKEN
 
 ROOT = "https://api.ev.energy/v2"
 PLAIN = {"id": "evse01", "url": f"{ROOT}/evses/evse01", "cpid": "SHIR1"}
@@ -216,6 +217,38 @@ async def test_only_the_latest_thousand_replies_are_remembered() -> None:
         assert response_of(second) is not None
     assert response_of(page) is not None
     assert response_of(page).request_id == "/evses?page_size=100"
+
+
+async def echo_token(request: web.Request) -> web.Response:
+    """Answer with a page whose Link header cannot be read, and repeat the token."""
+    headers = {"Link": "?", "X-Echo": request.headers["Authorization"]}
+    return web.json_response([PLAIN, EXTENDED], headers=headers)
+
+
+def assert_redacted(page: Page[Any]) -> None:
+    assert len(page.items) == 2
+    for one in (page, *page.items):
+        found = response_of(one)
+        assert found is not None
+        assert found.headers["x-echo"] == "Bearer ***"
+        assert found.request.label == "GET /v2/evses"
+
+
+async def test_items_of_an_unreadable_page_tell_the_redacted_response(serve) -> None:
+    server = await serve(echo_token)
+    async with server.client(TOKEN) as client:
+        with pytest.raises(errors.PagingError) as caught:
+            await client.evses.list().page()
+    assert_redacted(caught.value.page)
+
+
+def test_items_of_an_unreadable_page_tell_the_redacted_response_of_blocking_calls() -> None:
+    server = RecordingServer(echo_token)
+    with server.in_thread(), ev_energy_sync.Client(TOKEN, base_url=server.url) as client:
+        listing = client.evses.list()
+        with pytest.raises(errors.PagingError) as caught:
+            listing.page()
+    assert_redacted(caught.value.page)
 
 
 async def test_response_info_shows_no_filter_and_can_be_pickled(serve) -> None:
