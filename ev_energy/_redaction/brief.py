@@ -13,7 +13,6 @@ MAX_TEXT: Final = 200
 _MAX_KEY: Final = 40
 #: Items of a list, and keys of a map, that are shown.
 MAX_ITEMS: Final = 10
-_SCALARS: Final = (str, int, float, type(None))
 
 
 class Verbatim:
@@ -28,6 +27,7 @@ class Verbatim:
         return self._text
 
 
+_SCALARS: Final = (str, int, float, type(None), Verbatim)
 #: Shown in place of a secret.
 MASKED: Final = Verbatim(MASK)
 

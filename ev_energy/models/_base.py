@@ -21,6 +21,7 @@ from typing import (
 import attrs
 
 from ev_energy._redaction.brief import MASKED, brief
+from ev_energy._redaction.signed_urls import mask_signed_urls
 from ev_energy._runtime.build_lock import built_once
 from ev_energy._runtime.clocks import real_type
 from ev_energy._unset import UNSET
@@ -250,7 +251,7 @@ class Model:
         default=NO_EXTRA, converter=attrs.Converter(_checked_extra, takes_self=True)
     )
     _secret: ClassVar[tuple[str, ...]] = ()
-    """Fields that `repr` hides, since they grant access to something."""
+    """Fields that `repr` and records hide, since they grant access to something."""
     __pydantic_serializer__ = PydanticSerializer()
 
     @property
@@ -368,14 +369,19 @@ def _model_fields(cls: Any) -> tuple[attrs.Attribute[Any], ...]:
     return tuple(field for field in attrs.fields(cls) if field.name != EXTRA)
 
 
+def secrets_of(cls: type[Any]) -> tuple[str, ...]:
+    """Return the names of the fields of *cls* that grant access to something."""
+    return cast("tuple[str, ...]", getattr(cls, _SECRET))
+
+
 def shown_fields(model: Model) -> Iterator[tuple[str, Any]]:
     """Yield the fields of *model* and the unknown ones, with secrets masked."""
-    secrets: tuple[str, ...] = getattr(model, _SECRET)
+    secrets = secrets_of(type(model))
     for field in model_fields(type(model)):
         value = getattr(model, field.name)
         yield field.name, MASKED if value is not None and field.name in secrets else value
     if model.extra:
-        yield "extra", dict(model.extra)
+        yield "extra", mask_signed_urls(dict(model.extra), MASKED)
 
 
 def _hashable(value: Any) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
 from yarl import URL
 
 from ev_energy import Client, errors
@@ -170,6 +171,48 @@ def test_repr_of_a_model_masks_urls_that_are_credentials() -> None:
     assert upload.to_dict()["presigned_url"].endswith(SIGNATURE)
     assert repr(WebhookPortalLink(url="https://x.example")) == "WebhookPortalLink(url=***)"
     assert repr(WebhookPortalLink()) == "WebhookPortalLink(url=None)"
+
+
+SIGNED = [
+    f"https://b.example/f?X-Amz-Algorithm=a&X-Amz-Signature={SIGNATURE}",
+    f"https://b.example/f?GoogleAccessId=a&Expires=5&Signature={SIGNATURE}",
+    f"https://b.example/f?sv=2026&sig={SIGNATURE}",
+    f"https://b.example/f?x-goog-signature={SIGNATURE}",
+    f"https://b.example/f#access_token={SIGNATURE}",
+    f"https://b.example/login#key={SIGNATURE}",
+    f"https://b.example/f?api_key={SIGNATURE}",
+    f"ftp://eve:{SIGNATURE}@b.example/f",
+]
+
+
+@pytest.mark.parametrize("url", SIGNED)
+def test_unknown_fields_with_a_signed_url_are_masked(url: str) -> None:
+    extra = {"upload-url": url, "page": 5, "files": [{"url": url}, "x"]}
+    upload = RebateEvidenceUpload(id="rbtf01", extra=extra)
+    assert repr(upload).endswith(
+        ", extra={'upload-url': ***, 'page': 5, 'files': [{'url': ***}, 'x']})"
+    )
+    for shown in (pretty_repr(upload), upload._repr_html_()):
+        assert SIGNATURE not in shown
+    flat = RebateEvidenceUpload(id="rbtf01", extra={"upload-url": url})
+    assert pretty_repr(flat) == "RebateEvidenceUpload(id='rbtf01', extra={'upload-url': ***})"
+    assert "{&#x27;upload-url&#x27;: ***}" in flat._repr_html_()
+    assert upload.extra == extra == {name: upload.to_dict()[name] for name in extra}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://api.ev.energy/v2/evses?page_size=5&sampled_at__gte=2026-01-01T00:00:00Z",
+        "https://b.example:8443/design?keyboard=1&page_key=5#eve@x.example",
+        "signature=5, which is no URL",
+        5,
+        None,
+    ],
+)
+def test_other_unknown_fields_are_shown(value: object) -> None:
+    upload = RebateEvidenceUpload(id="rbtf01", extra={"a": [value]})
+    assert repr(upload).endswith(f", extra={{'a': [{value!r}]}})")
 
 
 def test_only_allow_listed_well_formed_headers_are_shown() -> None:
