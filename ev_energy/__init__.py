@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ev_energy._messages import Response as Response
     from ev_energy._messages import ResponseInfo as ResponseInfo
     from ev_energy._records.records import record_columns as record_columns
+    from ev_energy._records.records import record_types as record_types
     from ev_energy._records.records import to_records as to_records
     from ev_energy._servers import SERVERS as SERVERS
     from ev_energy._unset import UNSET as UNSET
@@ -76,6 +77,7 @@ _EXPORTS = {
     "Unset": "ev_energy._unset",
     "__version__": "ev_energy._version",
     "record_columns": "ev_energy._records.records",
+    "record_types": "ev_energy._records.records",
     "response_of": "ev_energy.models._responses",
     "to_records": "ev_energy._records.records",
 }

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ev_energy import hooks as hooks
     from ev_energy import models as models
     from ev_energy import record_columns as record_columns
+    from ev_energy import record_types as record_types
     from ev_energy import response_of as response_of
     from ev_energy import to_records as to_records
     from ev_energy_sync import webhooks as webhooks

@@ -19,9 +19,19 @@ import attrs
 from ev_energy._codec.fields import Field, fields_of, is_open_enum, union_args
 from ev_energy._codec.text import received_timestamp
 from ev_energy._messages import Page
+from ev_energy._redaction.scrub import MASK
+from ev_energy._redaction.signed_urls import mask_signed_urls
 from ev_energy._runtime.clocks import REAL
 from ev_energy._unset import UNSET
-from ev_energy.models._base import COLLECTION, EXTRA, Model, PlainValue, SingleItem, stored_name
+from ev_energy.models._base import (
+    COLLECTION,
+    EXTRA,
+    Model,
+    PlainValue,
+    SingleItem,
+    secrets_of,
+    stored_name,
+)
 from ev_energy.models._refs import Ref
 
 _Convert: TypeAlias = Callable[[Any], Any]
@@ -38,6 +48,8 @@ class Form(NamedTuple):
     """Whether to write null at all."""
     defaults: bool = True
     """Whether to write a field that has its default value."""
+    masked: bool = False
+    """Whether to mask what grants access to something, as `repr` does."""
 
 
 AS_SENT: Final = Form()
@@ -124,6 +136,22 @@ def _text(value: Any) -> Any:
 @functools.cache
 def _writer(model: Any, form: Form) -> Callable[[Any], dict[str, Any]]:
     """Return the function that writes the members of *model*."""
+    write_members = _plain_writer(model, form)
+    if not form.masked:
+        return write_members
+    secrets = secrets_of(model)
+
+    def write_masked(value: Any) -> dict[str, Any]:
+        members = write_members(value)
+        masked = {name: MASK for name in secrets if members.get(name) is not None}
+        unknown = {name: members[name] for name in value.extra if name in members}
+        masked |= mask_signed_urls(unknown, MASK)
+        return members | masked
+
+    return write_masked
+
+
+def _plain_writer(model: Any, form: Form) -> Callable[[Any], dict[str, Any]]:
     fields = fields_of(model).values()
     names = [field.name for field in fields]
     # One call in C for all fields. With two names or more, an attrgetter returns a tuple.

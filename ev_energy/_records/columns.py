@@ -5,16 +5,19 @@ So all parts of an export have the same columns, whatever the API sends in each 
 
 from __future__ import annotations
 
+import decimal
 import functools
 import operator
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias, cast, get_origin
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias, cast, get_args, get_origin
+from urllib.parse import unquote
 
 from ev_energy._arguments import describe_type, require_list, require_text
 from ev_energy._codec.fields import Field, fields_of, is_model, union_args
 from ev_energy._records.units import with_unit
-from ev_energy._redaction.scrub import printable
-from ev_energy.models._base import Model
+from ev_energy._redaction.scrub import MASK, printable
+from ev_energy._runtime.clocks import REAL
+from ev_energy.models._base import Model, secrets_of
 from ev_energy.models._refs import Ref
 
 #: Values of several columns, made from the value of one field.
@@ -22,12 +25,19 @@ _Spread: TypeAlias = Callable[[Any], Sequence[Any]]
 
 #: Most programs have less than a dozen combinations of a class and *expand*.
 _PLANS: Final = 256
+#: The types of columns; those of all others are text.
+_TYPES: Final = frozenset(
+    {bool, int, float, decimal.Decimal, REAL.datetime, REAL.date, REAL.time, str}
+)
+#: What the API expands inside the items of a list, which is one column.
+_EXPANDED_IN_ITEMS: Final[Mapping[str, Sequence[str]]] = {"SchedulePlans": ("price_data",)}
 
 
 class Plan(NamedTuple):
     """How a model becomes the values of a record."""
 
-    columns: tuple[str, ...]
+    columns: Mapping[str, type[Any]]
+    """The type of each column, by its name."""
     values: Callable[[Any], list[Any]]
     """Returns the values of an object of the class, in the order of the columns."""
 
@@ -67,17 +77,43 @@ def expanded_paths(model: type[Any], models: Sequence[Any]) -> set[str]:
 
 
 def _require_path(model: type[Any], path: str) -> None:
-    name, _, rest = path.partition(".")
-    field = fields_of(model).get(name)
-    target = None if field is None else _single_model(field)
-    if field is None or (rest and target is None):
-        links = [f.name for f in fields_of(model).values() if f.models]
-        raise ValueError(
-            f"expand: {printable(path, 100)!r} is no link of {model.__name__}, which has "
-            f"{', '.join(links) or 'none'}"
-        )
-    if rest and target is not None:
-        _require_path(target, rest)
+    """Raise `ValueError` unless *path* leads to a link, through links to single resources."""
+    links = links_of(cast("Any", model))
+    for link, target in links.items():
+        if path == link:
+            return
+        if target is not None and path.startswith(f"{link}."):
+            _require_path(target, path.removeprefix(f"{link}."))
+            return
+    raise ValueError(
+        f"expand: {printable(path, 100)!r} is no link of {model.__name__}, which has "
+        f"{', '.join(links) or 'none'}"
+    )
+
+
+@functools.cache
+def links_of(model: Any) -> Mapping[str, Any]:
+    """Return the links of *model* and of its parts by their paths, with the models they lead to.
+
+    None in place of the model if it is a list of links.
+    """
+    found: dict[str, Any] = {}
+    for name, field in fields_of(model).items():
+        target = _single_model(field)
+        if _is_link(field):
+            found[name] = target
+        elif target is not None:
+            inner = links_of(target).items()
+            found |= {f"{name}.{path}": linked for path, linked in inner}
+    return found | dict.fromkeys(_EXPANDED_IN_ITEMS.get(model.__name__, ()))
+
+
+def _is_link(field: Field) -> bool:
+    """Return whether *field* is a link or a list of links; else its models are parts."""
+    alternatives = union_args(field.type)
+    items = [one for kind in alternatives if get_origin(kind) is tuple for one in get_args(kind)]
+    texts = [*alternatives, *(one for item in items for one in union_args(item))]
+    return bool(field.models) and str in texts
 
 
 def _single_model(field: Field) -> Any:
@@ -98,11 +134,11 @@ def _inside(paths: Collection[str], name: str) -> frozenset[str]:
 def _plan(model: Any, paths: frozenset[str], skipped: str = "") -> Plan:
     """Return the plan of *model* without the field *skipped*."""
     names = [name for name in fields_of(model) if name != skipped]
-    columns: list[str] = []
+    columns: dict[str, type[Any]] = {}
     spreads: list[tuple[int, _Spread]] = []
     for index, name in enumerate(names):
         found, spread = _columns_of(model, fields_of(model)[name], paths)
-        columns += found
+        columns |= found
         if spread is not None:
             spreads.insert(0, (index, spread))  # the last first, so that no index changes
     # An attrgetter of one name returns the value itself, of two or more a tuple.
@@ -114,27 +150,44 @@ def _plan(model: Any, paths: frozenset[str], skipped: str = "") -> Plan:
             row[index : index + 1] = spread(row[index])
         return row
 
-    return Plan(tuple(columns), values)
+    return Plan(columns, values)
 
 
 def _columns_of(
     model: type[Any], field: Field, paths: frozenset[str]
-) -> tuple[list[str], _Spread | None]:
+) -> tuple[dict[str, type[Any]], _Spread | None]:
     """Return the columns of *field*, and how to make their values unless there is only its own."""
     name, target, inside = field.name, _single_model(field), _inside(paths, field.name)
     if target is None:
+        column = {with_unit(model, name): _type_of(field)}
+        if name in secrets_of(model):
+            return column, _spread_secret
         is_list_of_ids = field.models and name not in paths
-        return [with_unit(model, name)], _spread_ids if is_list_of_ids else None
-    if str not in union_args(field.type):  # it is part of the resource and no link
+        return column, _spread_ids if is_list_of_ids else None
+    if not _is_link(field):
         plan = _plan(target, inside)
-        return [f"{name}.{column}" for column in plan.columns], _spread_part(target, plan)
+        return _prefixed(name, plan.columns), _spread_part(target, plan)
     # Logs and parts of a resource have no id, but a URL.
     key = "id" if "id" in fields_of(target) else "url"
     if name not in paths and not inside:
-        return [f"{name}.{key}"], _spread_link(key)
+        return {f"{name}.{key}": str}, _spread_link(key)
     plan = _plan(target, inside, key)
-    columns = [f"{name}.{key}", *(f"{name}.{column}" for column in plan.columns)]
-    return columns, _spread_expanded(key, plan)
+    return {f"{name}.{key}": str, **_prefixed(name, plan.columns)}, _spread_expanded(key, plan)
+
+
+def _prefixed(name: str, columns: Mapping[str, type[Any]]) -> dict[str, type[Any]]:
+    return {f"{name}.{column}": kind for column, kind in columns.items()}
+
+
+def _type_of(field: Field) -> type[Any]:
+    """Return the type of the only column of *field*: text if its values are of several types."""
+    kinds = [one for one in union_args(field.type) if one is not type(None)]
+    kind = get_args(kinds[0])[0] if get_origin(kinds[0]) is Annotated else kinds[0]
+    return kind if len(kinds) == 1 and kind in _TYPES else str
+
+
+def _spread_secret(value: Any) -> Sequence[Any]:
+    return (None if value is None else MASK,)
 
 
 def _spread_ids(value: Any) -> Sequence[Any]:
@@ -143,11 +196,12 @@ def _spread_ids(value: Any) -> Sequence[Any]:
 
 
 def _id(value: Any) -> Any:
-    return value.id if value.__class__ is Ref else value
+    """Return the id that a link leads to, as the resource itself has it; others as they are."""
+    return unquote(value.id) if value.__class__ is Ref else value
 
 
 def _spread_link(key: str) -> _Spread:
-    read = operator.attrgetter(key)
+    read = _id if key == "id" else operator.attrgetter(key)
     return lambda value: (read(value) or None if value.__class__ is Ref else value,)
 
 

@@ -22,7 +22,7 @@ from ev_energy.models._enums import OpenEnum
 #: The types of values that stay as they are.
 _KEPT: Final = frozenset({str, int, float, bool, type(None), decimal.Decimal, REAL.date, REAL.time})
 _SCALARS: Final[Any] = tuple(_KEPT)
-_JSON: Final = Form(text=True)
+_JSON: Final = Form(text=True, masked=True)
 
 
 def to_records(
@@ -37,7 +37,7 @@ def to_records(
 
     Each value is None, a bool, int, float, `~decimal.Decimal` or str, a date or time, or a datetime
     in UTC. Enums and UUIDs are text; lists, maps and free-form objects are JSON text. Fields in
-    ``extra`` are left out.
+    ``extra`` are left out, and URLs that grant access are ``***``.
 
     Args:
         models: Models of one class, such as a list, a `Page`, or the listing of a blocking client.
@@ -84,6 +84,21 @@ def record_columns(model: type[Model], *, expand: Sequence[str] = ()) -> list[st
     """
     require_model_class("model", model)
     return list(plan_for(model, expand).columns)
+
+
+def record_types(model: type[Model], *, expand: Sequence[str] = ()) -> dict[str, type[Any]]:
+    """Return the type of each column of the records of *model*, for the schema of a table.
+
+    The types are bool, int, float, `~decimal.Decimal`, datetime (in UTC), date, time and str, which
+    is also that of columns with values of several types. Every column may be None. As the client
+    is lenient, a value may be of another type if the API deviates from its description.
+
+    Raises:
+        TypeError: *model* is not the class of a model, or *expand* is not a list.
+        ValueError: The class does not have a link that *expand* names.
+    """
+    require_model_class("model", model)
+    return dict(plan_for(model, expand).columns)
 
 
 def _items_of(models: Any) -> list[Model]:

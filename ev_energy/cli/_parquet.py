@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
-
-import attrs
+from typing import Any, Final
 
 from ev_energy.cli._exit import UsageError
-from ev_energy.cli._types import arms
-from ev_energy.models._base import Model
-from ev_energy.models._refs import Ref
 
 #: Rows of a row group: few enough for the memory, many enough to compress well.
 _ROW_GROUP: Final = 20_000
@@ -31,29 +26,6 @@ def require_pyarrow() -> None:
         raise UsageError(
             "a .parquet file needs the package pyarrow", "pip install 'ev-energy[parquet]'"
         ) from None
-
-
-def column_types(model: type[Model], columns: Sequence[str]) -> dict[str, type]:
-    """Return the type of each column: bool, int, float, Decimal, datetime, date, time or str."""
-    return {column: _leaf(model, column.split(".")) for column in columns}
-
-
-def _leaf(model: Any, path: Sequence[str]) -> type:
-    hints = get_type_hints(model)
-    # A column has the name of its field, or that name and a unit.
-    names = [name for name in hints if path[0] == name or path[0].startswith(f"{name}_")]
-    kind = _inner(hints[max(names, key=len)])
-    if len(path) > 1:
-        target = get_args(kind)[0] if get_origin(kind) is Ref else kind
-        return _leaf(target, path[1:]) if attrs.has(target) else str
-    known = (bool, int, float, Decimal, datetime, date, time)
-    return kind if kind in known else str
-
-
-def _inner(kind: Any) -> Any:
-    found = arms(kind)
-    inner = found[0] if len(found) == 1 else str
-    return get_args(inner)[0] if get_origin(inner) is Annotated else inner
 
 
 def write_parquet(

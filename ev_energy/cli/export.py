@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ev_energy import record_columns, to_records
+from ev_energy import record_types, to_records
 from ev_energy.cli import _connection, _parquet
 from ev_energy.cli._app import parse
 from ev_energy.cli._calls import (
@@ -158,8 +158,7 @@ def _finish(files: ExportFiles, rows: _Rows) -> None:
     result, progress = files.rows_path, files.progress
     if files.target.suffix == ".parquet" and not files.moved:
         result = files.target.with_name(f"{files.target.name}.new")
-        types = _parquet.column_types(rows.model, rows.columns)
-        misfits = _parquet.write_parquet(result, types, rows.decode(files.rows_path))
+        misfits = _parquet.write_parquet(result, rows.types, rows.decode(files.rows_path))
         if misfits:
             notice(f"{misfits} values did not fit their column and are null")
     files.finish(result)
@@ -175,7 +174,8 @@ class _Rows:
 
     def __init__(self, model: type[Model], expand: Sequence[str], suffix: str) -> None:
         self.model, self._expand = model, expand
-        self.columns = record_columns(model, expand=expand)
+        self.types = record_types(model, expand=expand)
+        self.columns = [*self.types]
         self._is_csv = suffix == ".csv"
         #: Another version of the SDK may know other columns.
         self.digest = hashlib.sha256(repr(self.columns).encode()).hexdigest()[:16]

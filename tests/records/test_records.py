@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 import ev_energy
 import ev_energy_sync
-from ev_energy import Client, Page, record_columns, to_records
-from ev_energy._codec.fields import fields_of, is_model
+from ev_energy import Client, Page, record_columns, record_types, to_records
+from ev_energy._operations import operation_table
+from ev_energy._records.columns import links_of
+from ev_energy.expand import ChargingSubSessionExpand
 from ev_energy.models import (
     EVSE,
     ChargingSession,
@@ -25,15 +27,18 @@ from ev_energy.models import (
     EnergyUsage,
     EVSECommandLog,
     EVSEOCPPLog,
+    RebateEvidenceUpload,
+    RebateType,
     Tariff,
     TariffDetail,
+    Times,
     UsageInterval,
     User,
     Vehicle,
     VehicleStatusLog,
+    WebhookPortalLink,
 )
 from ev_energy.models._base import Model
-from ev_energy.resources import charging
 from ev_energy.simulator import Simulator
 from tests.helpers.strategies import MODELS, fuzzed, replies
 
@@ -51,7 +56,7 @@ DATA: dict[str, Any] = {
     "location": {"latitude": 51.5, "longitude": -0.1},
     "new": {"a": [1]},
 }
-LINKS = "model, user, latest_status_log, ct_clamp, location"
+LINKS = "model, user, latest_status_log, ct_clamp"
 ONE_CLASS = "to_records() takes models of one class:"
 COLUMNS = [
     "id",
@@ -224,6 +229,88 @@ def test_values_of_a_wrong_type_are_kept() -> None:
         assert to_records([session])[0]["sub_sessions"] == shown
 
 
+def test_ids_of_links_are_decoded() -> None:
+    """They are equal to the ids of the resources, so that tables can be joined."""
+    user = {"id": "u x", "url": f"{ROOT}/users/u%20x"}
+    for sent in (user, user["url"]):
+        (record,) = to_records([EVSE.from_dict({**DATA, "user": sent})])
+        assert record["user.id"] == to_records([User.from_dict(user)])[0]["id"] == "u x"
+    session = ChargingSession.from_dict(
+        {"id": "c", "url": "c", "sub_sessions": [f"{ROOT}/s/a%20b"]}
+    )
+    assert to_records([session])[0]["sub_sessions"] == '["a b"]'
+
+
+def test_part_of_a_wrong_type_has_empty_columns() -> None:
+    odd = EVSE.from_dict({**DATA, "location": "POINT(1 2)"})
+    (record,) = to_records([odd])
+    assert (record["location.latitude"], record["location.longitude"]) == (None, None)
+    assert odd.to_dict()["location"] == "POINT(1 2)"
+
+
+def test_urls_that_grant_access_are_masked() -> None:
+    upload = RebateEvidenceUpload(id="f", presigned_url="https://storage.example/?key=s3cret")
+    assert to_records([upload]) == [{"id": "f", "url": None, "presigned_url": "***"}]
+    assert to_records([WebhookPortalLink(url="https://x.example/s3cret")]) == [{"url": "***"}]
+    assert to_records([WebhookPortalLink()]) == [{"url": None}]
+    evidence = {
+        "title": "Invoice",
+        "description": None,
+        "upload_required": True,
+        "evidence_data": [],
+        "file": {"name": "a", "url": "https://x.example/s3cret"},
+        "scan": "https://x.example/?X-Amz-Signature=s3cret",
+        "page": "https://x.example/?page=5",
+    }
+    rebate = RebateType.from_dict({"id": "r", "url": "r", "required_evidence": [evidence]})
+    for expand in ([], ["required_evidence"]):
+        (record,) = to_records([rebate], expand=expand)
+        assert "s3cret" not in str(record)
+    assert json.loads(record["required_evidence"]) == [
+        {**evidence, "file": {"name": "a", "url": "***"}, "scan": "***"}
+    ]
+    assert to_records([RebateType.from_dict(rebate.to_dict())], expand=expand) == [record]
+
+
+def test_types_of_columns_follow_from_the_model() -> None:
+    types = record_types(EVSE, expand=["model", "latest_status_log"])
+    assert list(types) == record_columns(EVSE, expand=["model", "latest_status_log"])
+    found = {name: types[name] for name in ("id", "user.id", "location.latitude", "lock_mode")}
+    assert found == {"id": str, "user.id": str, "location.latitude": float, "lock_mode": str}
+    assert types["latest_status_log.charge_rate_watts"] is int
+    assert types["latest_status_log.sampled_at"] is datetime
+    assert types["latest_status_log.is_charging"] is bool
+    assert record_types(Tariff)["valid_from"] is date
+    assert record_types(EVSECommandLog)["internal_command_id"] is str
+    assert record_types(ChargingSubSession)["grid_energy_delivered"] is Decimal
+    assert record_types(Times) == {"start": str, "end": str}  # a time, or what the API sent
+    record_types(EVSE)["id"] = int
+    assert record_types(EVSE)["id"] is str
+
+
+@pytest.mark.slow
+def test_polars_makes_a_table_of_records() -> None:
+    polars: Any = pytest.importorskip("polars", reason="needs polars: pip install -e '.[test]'")
+    bare = {name: DATA[name] for name in ("id", "url", "cpid")}
+    whole = {**DATA, "latest_status_log": {**STATUS, "sampled_at": "2026-01-01T00:00:00Z"}}
+    evses = [*(EVSE.from_dict(bare) for _ in range(150)), EVSE.from_dict(whole)]
+    records = to_records(evses, expand=["latest_status_log"])
+    frame = polars.DataFrame(records, infer_schema_length=None)
+    assert frame.columns == record_columns(EVSE, expand=["latest_status_log"])
+    assert frame.to_dicts() == records
+    with pytest.raises(polars.exceptions.PolarsError):
+        polars.DataFrame(records)
+
+
+async def test_values_are_of_the_types_of_their_columns(client: Client) -> None:
+    links: list[ChargingSubSessionExpand] = ["vehicle", "energy_usage"]
+    sessions = await client.charging_sub_sessions.list(expand=links).collect(limit=100)
+    types = record_types(ChargingSubSession, expand=links)
+    for record in to_records(sessions, expand=links):
+        for name, value in record.items():
+            assert value is None or type(value) is types[name], name
+
+
 def test_expanded_log_may_have_no_url() -> None:
     (record,) = to_records(
         [EVSE.from_dict({**DATA, "latest_status_log": {"is_charging": True}})],
@@ -238,7 +325,7 @@ def test_expanded_log_may_have_no_url() -> None:
 @given(st.data(), st.sampled_from(MODELS))
 def test_any_reply_becomes_a_flat_record(data: st.DataObject, model: type[Model]) -> None:
     one = model.from_dict(data.draw(replies(model)))
-    links = [name for name, field in fields_of(model).items() if field.models]
+    links = [*links_of(model)]
     expand = data.draw(st.lists(st.sampled_from(links), max_size=2)) if links else []
     for found in (to_records([one], expand=expand), to_records([one], expand=True)):
         for value in found[0].values():
@@ -251,22 +338,25 @@ def test_any_reply_becomes_a_flat_record(data: st.DataObject, model: type[Model]
 
 @pytest.mark.parametrize("model", MODELS)
 def test_columns_of_a_model_are_distinct(model: type[Model]) -> None:
-    links = [name for name, field in fields_of(model).items() if any(map(is_model, field.models))]
-    for expand in ([], links):
+    for expand in ([], [*links_of(model)]):
         columns = record_columns(model, expand=expand)
         assert len(set(columns)) == len(columns) > 0
 
 
-def test_values_of_expand_in_the_api_are_accepted() -> None:
-    """The list that was passed to a request can be passed on, even with a field that is no link."""
-    for alias, model in (
-        (charging.ChargingSubSessionExpand, ChargingSubSession),
-        (charging.ChargingSessionExpand, ChargingSession),
-    ):
-        assert record_columns(model, expand=[*get_args(alias)])
-    assert record_columns(TariffDetail, expand=["prices", "daily_prices"]) == record_columns(
-        TariffDetail
-    )
+EXPANDING = {(one.model, one.expand) for one in operation_table() if one.expand}
+
+
+@pytest.mark.parametrize(("name", "values"), sorted(EXPANDING))
+def test_values_of_expand_in_the_api_are_accepted(name: str, values: tuple[str, ...]) -> None:
+    """The list that was passed to a request can be passed on."""
+    model = getattr(ev_energy.models, name)
+    for expand in (values, *([value] for value in values)):
+        assert set(record_columns(model)) <= set(record_columns(model, expand=expand))
+
+
+def test_every_type_of_expand_belongs_to_an_operation() -> None:
+    aliases = {get_args(getattr(ev_energy.expand, name)) for name in ev_energy.expand.__all__}
+    assert {values for _, values in EXPANDING} == aliases
 
 
 def test_records_survive_csv() -> None:
@@ -301,6 +391,7 @@ async def test_pages_of_an_export_have_the_same_columns(client: Client) -> None:
 def test_blocking_listing_is_an_iterable_of_models() -> None:
     assert ev_energy_sync.to_records is to_records
     assert ev_energy_sync.record_columns is record_columns
+    assert ev_energy_sync.record_types is record_types
     with Simulator.in_thread() as simulator:
         auth = ev_energy.ClientCredentials(
             client_id=simulator.client_id, client_secret=simulator.client_secret
@@ -348,6 +439,10 @@ async def test_asynchronous_listing_is_refused() -> None:
             ValueError,
             f"expand: 'modle' is no link of EVSE, which has {LINKS}",
         ),
+        (["lock_mode"], ValueError, f"expand: 'lock_mode' is no link of EVSE, which has {LINKS}"),
+        (["location"], ValueError, f"expand: 'location' is no link of EVSE, which has {LINKS}"),
+        (["model."], ValueError, "expand: '' is no link of EVSEModel, which has make"),
+        (["model.id"], ValueError, "expand: 'id' is no link of EVSEModel, which has make"),
         (["model.make.user"], ValueError, "expand: 'user' is no link of EVSEMake, which has none"),
         ("model", TypeError, "expand must be a list: expand=['model']"),
         ([5], TypeError, "an item of expand must be a str, not an int"),
@@ -367,3 +462,5 @@ def test_wrong_expand_is_refused(expand: Any, error: type[Exception], message: s
 def test_columns_are_those_of_a_class(model: Any) -> None:
     with pytest.raises(TypeError, match=r"^model must be a class of ev_energy\.models, such as"):
         record_columns(model)
+    with pytest.raises(TypeError, match=r"^model must be a class of ev_energy\.models, such as"):
+        record_types(model)

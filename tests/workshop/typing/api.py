@@ -24,6 +24,7 @@ from ev_energy import (
     errors,
     models,
     record_columns,
+    record_types,
     response_of,
     to_records,
 )
@@ -72,6 +73,7 @@ async def one_resource_and_its_links(client: Client) -> None:
     assert_type(to_records([evse], expand=links), list[dict[str, Any]])
     assert_type(to_records((evse,), expand=True), list[dict[str, Any]])
     assert_type(record_columns(EVSE, expand=links), list[str])
+    assert_type(record_types(EVSE, expand=links), dict[str, type[Any]])
     assert_type(EVSE.from_dict({}), EVSE)
 
 

@@ -12,6 +12,7 @@ from ev_energy import (
     StaticToken,
     models,
     record_columns,
+    record_types,
     to_records,
 )
 from ev_energy.models import EVSE, LatLong, LocationWrite, User
@@ -51,6 +52,7 @@ def records(client: Client, evse: EVSE) -> None:
     to_records([evse], expand=False)  # expect-error
     record_columns(evse)  # expect-error
     record_columns(EVSE, expand=True)  # expect-error
+    record_types(evse)  # expect-error
 
 
 async def arguments(client: Client) -> None:
