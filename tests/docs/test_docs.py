@@ -183,11 +183,17 @@ def snippet(mark: str) -> str:
 
 def test_async_and_blocking_snippets_print_the_same(environment: dict[str, str]) -> None:
     asynchronous = run(snippet("asyncio.run"), environment)
-    blocking = run(snippet("from ev_energy_sync"), environment)
+    blocking = run(snippet("\n    for evse in client"), environment)
     count = len(re.findall(r"^evse", asynchronous, re.MULTILINE))
     assert len(asynchronous.splitlines()) == count > 1
     assert re.match(r"evse\w{26} .+ \d+ W\n", asynchronous)
     assert asynchronous == blocking
+
+
+def test_snippet_of_records_prints_rows(environment: dict[str, str]) -> None:
+    lines = run(snippet("to_records"), environment).splitlines()
+    assert len(lines) > 1
+    assert all(re.fullmatch(r"evse\w{26} .+ -?[\d.]+", line) for line in lines)
 
 
 @pytest.mark.slow
