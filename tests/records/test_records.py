@@ -290,7 +290,7 @@ def test_types_of_columns_follow_from_the_model() -> None:
 
 @pytest.mark.slow
 def test_polars_makes_a_table_of_records() -> None:
-    polars: Any = pytest.importorskip("polars", reason="needs polars: pip install -e '.[test]'")
+    polars: Any = pytest.importorskip("polars", reason="needs polars: pip install polars")
     bare = {name: DATA[name] for name in ("id", "url", "cpid")}
     whole = {**DATA, "latest_status_log": {**STATUS, "sampled_at": "2026-01-01T00:00:00Z"}}
     evses = [*(EVSE.from_dict(bare) for _ in range(150)), EVSE.from_dict(whole)]
