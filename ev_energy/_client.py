@@ -665,6 +665,19 @@ class Client(NotCopied, SuggestsNames):
         paged: Literal[False] = False,
         envelope_key: None = None,
     ) -> Coroutine[Any, Any, Any]: ...
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        ids: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: object = None,
+        model: type[M] | None = None,
+        paged: bool,
+        envelope_key: str | None = None,
+    ) -> Coroutine[Any, Any, Any] | Pager[Any]: ...
     def request(
         self,
         method: str,
@@ -694,8 +707,9 @@ class Client(NotCopied, SuggestsNames):
             json: The body, if it is not None: JSON values, which may contain models, sent as
                 `Model.to_dict` returns them, and `Ref`, sent as URLs. Members that are UNSET are
                 left out.
-            model: The class of the reply, or of the items of a listing. Without it, they are
-                decoded to dictionaries and other JSON values, and a reply without a body to None.
+            model: The class of the reply, or of the items of a listing: a model of the SDK, or one
+                of your own that `ev_energy.models.model` decorates. Without it, they are decoded to
+                dictionaries and other JSON values, and a reply without a body to None.
             paged: Whether the operation is a listing. Then this returns a `Pager`, as all listings
                 do, and sends nothing until that is iterated.
             envelope_key: The key of the list, if the API wraps it in an object; see

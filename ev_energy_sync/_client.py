@@ -390,6 +390,19 @@ class Client(NotCopied, SuggestsNames, Families):
         paged: Literal[False] = False,
         envelope_key: None = None,
     ) -> Any: ...
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str | URL,
+        *,
+        ids: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: object = None,
+        model: type[M] | None = None,
+        paged: bool,
+        envelope_key: str | None = None,
+    ) -> Any | Pager[Any]: ...
     def request(
         self,
         method: str,

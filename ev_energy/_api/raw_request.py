@@ -22,6 +22,7 @@ from ev_energy._api.urls import (
 from ev_energy._arguments import describe_type, describe_value, is_list, require_text
 from ev_energy._codec.decode import JSON, Expected
 from ev_energy._codec.encode import encode_value
+from ev_energy._codec.model_check import require_model
 from ev_energy._codec.text import id_text
 from ev_energy._messages import Request
 from ev_energy._redaction.scrub import printable
@@ -74,12 +75,11 @@ def raw_request(
         body = encode_value(json, str(state.base_url))
         headers = {**headers, "Content-Type": "application/json"}
     request = Request(method, url, headers, body, state.auth is not None, template)
-    expected = Expected(
-        JSON if model is None else _checked_model(model),
-        as_list=paged,
-        expanded="expand" in url.query,
-        envelope_key=envelope_key,
+    expanded = "expand" in url.query
+    into = (
+        JSON if model is None else require_model("model", model, as_list=paged, expanded=expanded)
     )
+    expected = Expected(into, paged, expanded, envelope_key)
     return caller.pages(request, expected) if paged else caller.exchange(request, expected)
 
 
@@ -89,13 +89,6 @@ def _checked_method(method: object) -> str:
         raise ValueError(
             f"method must be GET, POST, PUT, PATCH or DELETE, not {describe_value(method)}"
         )
-    return known
-
-
-def _checked_model(model: object) -> type[Model]:
-    known = cast("type[object]", model) if isinstance(model, type) else None
-    if known is None or not issubclass(known, Model):
-        raise TypeError(f"model must be a model class, such as EVSE, not {describe_type(model)}")
     return known
 
 

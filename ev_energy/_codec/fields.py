@@ -6,11 +6,12 @@ import decimal
 import functools
 import operator
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
 import attrs
 
+from ev_energy._runtime.clocks import REAL
 from ev_energy.models._base import (
     ALIAS,
     LINK,
@@ -22,6 +23,7 @@ from ev_energy.models._base import (
 )
 from ev_energy.models._enums import OpenEnum
 from ev_energy.models._refs import Ref
+from ev_energy.models._types import Instant
 
 
 class Field(NamedTuple):
@@ -59,9 +61,7 @@ def _fields_of(model: Any, expanded: bool) -> dict[str, Field]:
     for attribute in model_fields(model):
         # Not the attribute's type: `attrs.resolve_types` replaces it.
         module, annotation = _declaration(model, attribute.name)
-        annotation = LINK.sub(r"\1 | str" if expanded else "str", annotation)
-        annotation = ONE_OR_MANY.sub(r"\1 | tuple[\1, ...]", annotation)
-        type_ = resolve(module, annotation)
+        type_ = _json_type(annotation, module, expanded=expanded)
         found[attribute.name] = Field(
             attribute.name,
             type_,
@@ -74,13 +74,51 @@ def _fields_of(model: Any, expanded: bool) -> dict[str, Field]:
     return found
 
 
-def _declaration(model: type[Any], name: str) -> tuple[str, str]:
+def _declaration(model: type[Any], name: str) -> tuple[str, Any]:
     """Return the module that declares the field *name*, and its annotation there."""
-    classes = ((c.__module__, vars(c).get("__annotations__", {})) for c in model.__mro__)
+    classes = ((c.__module__, own_annotations(c)) for c in model.__mro__)
     module, annotations = next(pair for pair in classes if name in pair[1])
     if isinstance(annotations, Annotations):
-        return module, annotations.text(name)
-    return module, str(annotations[name])
+        return module, annotations.declared(name)
+    return module, annotations[name]
+
+
+def own_annotations(cls: type[Any]) -> Mapping[str, Any]:
+    """Return the annotations in the body of *cls*."""
+    return cast("Mapping[str, Any]", getattr(cls, "__annotations__", {}))
+
+
+def _json_type(annotation: Any, module: str, *, expanded: bool) -> Any:
+    """Return the type of a field in the JSON: for a link a URL and, if *expanded*, the model."""
+    if isinstance(annotation, str):
+        text = LINK.sub(r"\1 | str" if expanded else "str", annotation)
+        text = ONE_OR_MANY.sub(r"\1 | tuple[\1, ...]", text)
+        return _aware(resolve(module, text))
+    return _aware(_without_refs(annotation, expanded=expanded))
+
+
+def _without_refs(type_: Any, *, expanded: bool) -> Any:
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin is Ref:
+        return arguments[0] | str if expanded else str
+    return _rebuilt(type_, lambda argument: _without_refs(argument, expanded=expanded))
+
+
+def _aware(type_: Any) -> Any:
+    """Return *type_* with `Instant` for datetimes, as the API's are."""
+    return Instant if type_ is REAL.datetime else _rebuilt(type_, _aware)
+
+
+def _rebuilt(type_: Any, change: Callable[[Any], Any]) -> Any:
+    """Return the union or generic *type_* with each of its arguments as *change* returns it."""
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin not in {types.UnionType, Union, tuple, list, dict}:
+        return type_
+    changed = tuple(map(change, arguments))
+    if changed == arguments:
+        return type_
+    # Through Any: checkers reject types that are made at run time.
+    return cast(Any, Union if origin is types.UnionType else origin)[changed]
 
 
 def _models_in(type_: Any) -> list[type[Model]]:

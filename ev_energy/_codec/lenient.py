@@ -139,7 +139,7 @@ def _scalar(position: _Position, value: Any, cls: Any) -> Any:
         if not member.known:
             position.add_issue(DriftKind.UNKNOWN_ENUM_TEXT, member.value)
         return member
-    return _SCALARS[cls](value)
+    return SCALARS[cls](value)
 
 
 def _model(position: _Position, data: Any, cls: type[Model]) -> Steps[Model]:
@@ -155,11 +155,10 @@ def _model(position: _Position, data: Any, cls: type[Model]) -> Steps[Model]:
                 values[name] = yield from _field(
                     position, data[key], field.type, nullable=field.nullable
                 )
-        else:
-            values[name] = field.default
-            if field.required:
-                with position.inside("", (cls, name)):
-                    position.add_issue(DriftKind.MISSING_MEMBER, None, name)
+        elif field.required:
+            values[name] = None
+            with position.inside("", (cls, name)):
+                position.add_issue(DriftKind.MISSING_MEMBER, None, name)
     aliases = {field.alias for field in fields.values() if data.get(field.name) is None}
     unknown = {
         name: _plain_json(value)
@@ -282,7 +281,8 @@ def _decimal(value: Any) -> decimal.Decimal:
     return found
 
 
-_SCALARS: dict[type[Any], Callable[[Any], Any]] = {
+#: The scalars that fields may have, and what converts a JSON value to each.
+SCALARS: Final[Mapping[type[Any], Callable[[Any], Any]]] = {
     str: lambda value: _exactly(str, value),
     bool: lambda value: _exactly(bool, value),
     int: _int,

@@ -9,6 +9,7 @@ from ev_energy._lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from ev_energy.models._base import Model as Model
+    from ev_energy.models._base import model as model
     from ev_energy.models._enums import OpenEnum as OpenEnum
     from ev_energy.models._refs import Ref as Ref
     from ev_energy.models.auth import PasswordResetResult as PasswordResetResult
@@ -487,6 +488,7 @@ _EXPORTS = {
     "Model": "ev_energy.models._base",
     "OpenEnum": "ev_energy.models._enums",
     "Ref": "ev_energy.models._refs",
+    "model": "ev_energy.models._base",
     **{
         name: f"ev_energy.models.{family}"
         for family, names in _NAMES.items()

@@ -16,6 +16,8 @@ from typing import (
     TypeVar,
     cast,
     dataclass_transform,
+    get_args,
+    get_origin,
 )
 
 import attrs
@@ -28,7 +30,7 @@ from ev_energy._unset import UNSET
 from ev_energy.models._pydantic_serializer import PydanticSerializer
 from ev_energy.models._refs import Ref
 
-C = TypeVar("C", bound=type[Any])
+C = TypeVar("C", bound="type[Model]")
 LINK: Final = re.compile(r"Ref\[(\w+)\]")
 ONE_OR_MANY: Final = re.compile(r"OneOrMany\[(\w+)\]")
 #: Metadata of a field: another name of it in replies.
@@ -93,18 +95,26 @@ _attrs_class: Final = functools.partial(
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(aliased,))
 def model(cls: C) -> C:
-    """Make *cls* a frozen, slotted, keyword-only attrs class whose links are properties.
+    """Make *cls*, a subclass of `Model`, a model with the fields that it declares.
 
-    A link is stored as the API sent it (a URL, or the expanded resource) and becomes a `Ref` when
-    it is read. So msgspec can build the whole graph natively, and links that are not read cost
-    nothing.
+    It becomes a frozen, slotted, keyword-only attrs class. Fields may be annotated with
+    ``str``, ``int``, ``float``, ``bool``, `datetime.datetime`, `datetime.date`, `datetime.time`,
+    `decimal.Decimal`, `uuid.UUID`, `OpenEnum`, ``Any``, another model, a ``Ref`` to one, and
+    lists, tuples and dictionaries of these; with ``| None`` and a default, they may be missing.
+
+    Raises:
+        TypeError: *cls* is not a subclass of `Model`.
     """
+    # A link is stored as the API sent it (a URL, or the expanded resource) and becomes a `Ref`
+    # when it is read. So msgspec can build the whole graph natively, and links that are not read
+    # cost nothing.
+    if not issubclass(cls, Model):
+        raise TypeError(f"@model needs a subclass of Model: class {cls.__name__}(Model)")
     attrs_class: C = _attrs_class(cls)
     for name, annotation in cls.__annotations__.items():
-        if found := LINK.search(annotation):
-            # By name, since the class of the target may be defined later.
-            setattr(attrs_class, name, _link(attrs_class, name, found[1]))
-        elif ONE_OR_MANY.search(annotation):
+        if target := _linked(annotation):
+            setattr(attrs_class, name, _link(attrs_class, name, target))
+        elif isinstance(annotation, str) and ONE_OR_MANY.search(annotation):
             setattr(attrs_class, name, _one_or_many(attrs_class, name))
     attrs_class.__annotations__ = Annotations(cls.__annotations__, cls.__module__)
     init = attrs_class.__init__
@@ -113,8 +123,22 @@ def model(cls: C) -> C:
     return attrs_class
 
 
-def _link(owner: type[Any], name: str, target: str) -> property:
-    """Return a property over the slot *name* that shows the stored link as a `Ref`."""
+def _linked(annotation: Any) -> str | type[Model] | None:
+    """Return the model that an annotation links to, or its name; None if it is not of a link."""
+    if isinstance(annotation, str):
+        found = LINK.search(annotation)
+        return None if found is None else found[1]
+    if get_origin(annotation) is Ref:
+        return cast("type[Model]", get_args(annotation)[0])
+    targets = map(_linked, get_args(annotation))
+    return next((target for target in targets if target is not None), None)
+
+
+def _link(owner: type[Any], name: str, target: str | type[Model]) -> property:
+    """Return a property over the slot *name* that shows the stored link as a `Ref`.
+
+    *target* may be a name, since the class may be defined later.
+    """
     slot = owner.__dict__[name]
     read: Callable[[object], Any] = slot.__get__
     module = owner.__module__
@@ -122,7 +146,9 @@ def _link(owner: type[Any], name: str, target: str) -> property:
 
     def ref(raw: Any) -> Any:
         # Anything else is a value of a wrong type that was kept, or a Ref that a caller passed.
-        return Ref(raw, _class_named(module, target)) if isinstance(raw, str | Model) else raw
+        if not isinstance(raw, str | Model):
+            return raw
+        return Ref(raw, _class_named(module, target) if isinstance(target, str) else target)
 
     def get(self: object) -> Any:
         raw = read(self)
@@ -164,7 +190,7 @@ class Names(dict[str, Any]):
 
     def __init__(self, module: str) -> None:
         super().__init__()
-        self._module = sys.modules[module]
+        self._module = sys.modules.get(module)
 
     def __missing__(self, name: str) -> Any:
         try:
@@ -181,22 +207,23 @@ class Names(dict[str, Any]):
 
 
 class Annotations(dict[str, Any]):
-    """The annotations of a model, which are stored as text and resolved when they are read.
+    """The annotations of a model, of which those that are text are resolved when they are read.
 
     `typing.get_type_hints` looks names up in the module of the model, which imports the models of
     other families for type checkers only (see `Names`); so the values must be types already.
     """
 
-    def __init__(self, texts: Mapping[str, str], module: str) -> None:
-        super().__init__(texts)
+    def __init__(self, declared: Mapping[str, Any], module: str) -> None:
+        super().__init__(declared)
         self._module = module
 
-    def text(self, name: str) -> str:
-        """Return the annotation of *name* as it is written."""
-        return cast(str, super().__getitem__(name))
+    def declared(self, name: str) -> Any:
+        """Return the annotation of *name* as it is written: text, or a type."""
+        return super().__getitem__(name)
 
     def __getitem__(self, name: str) -> Any:
-        return resolve(self._module, self.text(name))
+        annotation = self.declared(name)
+        return resolve(self._module, annotation) if isinstance(annotation, str) else annotation
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the type of *name*."""

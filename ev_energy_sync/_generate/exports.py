@@ -11,7 +11,12 @@ from typing import Final
 from ev_energy_sync._generate.source_text import WIDTH, from_import, sort_key
 
 #: The building blocks of models, exported beside the models, and the modules that define them.
-_BASE_NAMES: Final = {"Model": "models._base", "OpenEnum": "models._enums", "Ref": "models._refs"}
+_BASE_NAMES: Final = {
+    "Model": "models._base",
+    "model": "models._base",
+    "OpenEnum": "models._enums",
+    "Ref": "models._refs",
+}
 
 
 def models_exports(folder: Path) -> str:

@@ -132,6 +132,7 @@ LONG = {
     "ev_energy/models/__init__.py": "generated, one line a model",
     "ev_energy/models/countries.py": "one line a country",
     "ev_energy/_client.py": "two lines a family, one an option",
+    "ev_energy_sync/_client.py": "the same for the blocking client, with its overloads",
     "ev_energy/simulator/http/_validation.py": "one schema validator",
     "ev_energy/simulator/resources/programs.py": "one family",
     "ev_energy/simulator/resources/rebates.py": "one family",

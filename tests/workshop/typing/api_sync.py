@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, assert_never, assert_type
 
@@ -33,7 +33,18 @@ from ev_energy_sync import (
 from ev_energy_sync.changes import LogBatch, LogStream
 from ev_energy.errors import ApiError, BadRequestError, RateLimitError, UnconfirmedWriteError
 from ev_energy.expand import EVSEExpand
-from ev_energy.models import EVSE, CTClamp, EVSEModel, EVSEStatusLog, LatLong, LocationWrite, User
+from ev_energy.models import (
+    EVSE,
+    CTClamp,
+    EVSEModel,
+    EVSEStatusLog,
+    LatLong,
+    LocationWrite,
+    Model,
+    OpenEnum,
+    User,
+    model,
+)
 from ev_energy.models.onboarding import OnboardingLink
 
 
@@ -247,3 +258,33 @@ def requests(client: Client, evse: EVSE) -> None:
     assert_type(pager, Pager[dict[str, Any]])
     for item in pager:
         assert_type(item, dict[str, Any])
+
+
+class State(OpenEnum):
+    ON = "ON"
+
+
+@model
+class ModeChange(Model):
+    sampled_at: dt.datetime
+    state: State | None = None
+    evse: Ref[EVSE] | None = None
+    previous: tuple[ModeChange, ...] = ()
+
+
+def own_models(client: Client) -> None:
+    change = client.request("GET", "/mode_changes/x", model=ModeChange)
+    assert_type(change, ModeChange)
+    assert_type(change.sampled_at, dt.datetime)
+    assert_type(change.evse, Ref[EVSE] | None)
+    assert_type(change.extra, Mapping[str, Any])
+    made = ModeChange(sampled_at=change.sampled_at, state=State.ON, previous=(change,))
+    assert_type(made.previous, tuple[ModeChange, ...])
+    for item in client.request("GET", "/mode_changes", model=ModeChange, paged=True):
+        assert_type(item, ModeChange)
+
+
+def maybe_paged(client: Client, paged: bool) -> None:
+    found = client.request("GET", "/evses", model=EVSE, paged=paged)
+    if isinstance(found, Pager):
+        found.pages()

@@ -15,7 +15,7 @@ from ev_energy import (
     record_types,
     to_records,
 )
-from ev_energy.models import EVSE, LatLong, LocationWrite, User
+from ev_energy.models import EVSE, LatLong, LocationWrite, Model, User, model
 
 
 async def names(client: Client, evse: EVSE) -> None:
@@ -142,6 +142,11 @@ async def replies(client: Client) -> None:
     ev_energy_sync.response_of({})  # expect-error
 
 
+@model
+class ModeChange(Model):
+    mode: str
+
+
 async def requests(client: Client, blocking: ev_energy_sync.Client) -> None:
     await client.request("GET")  # expect-error
     await client.request("GET", "/evses", {"page_size": 1})  # expect-error
@@ -153,5 +158,10 @@ async def requests(client: Client, blocking: ev_energy_sync.Client) -> None:
     client.request("GET", "/evses")  # expect-error
     client.request("GET", "/evses", model=EVSE, paged=True).items  # expect-error  # noqa: B018
     blocking.request("GET", "/evses", model=EVSE).cpidd  # expect-error  # noqa: B018
+    (await client.request("GET", "/changes/x", model=ModeChange)).mod  # expect-error  # noqa: B018
+    model(int)  # expect-error
+    ModeChange()  # expect-error
+    ModeChange(mode=1)  # expect-error
+    ModeChange(mode="x").mode = "y"  # expect-error
     for _ in client.request("GET", "/evses", paged=True):  # expect-error
         pass
