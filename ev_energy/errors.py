@@ -198,9 +198,10 @@ class TokenStoreError(EvEnergyError):
 
 
 class CredentialUnavailableError(EvEnergyError):
-    """A function that was passed as ``client_secret`` or ``token`` raised an error, or is too slow.
+    """A function that was passed as ``client_secret`` or ``token`` returned no secret.
 
-    The cause is what the function raised. The next call calls the function again.
+    It raised an error, which is the cause; it is too slow; or what it returned is no secret. The
+    next call calls the function again.
     """
 
     outcome: CallOutcome | None = "not_sent"

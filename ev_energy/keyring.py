@@ -7,15 +7,15 @@ import hashlib
 import json
 import os
 import sys
-import threading
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import with_trimmed_traceback
 from ev_energy._runtime.file_lock import file_lock
+from ev_energy._runtime.in_thread import in_daemon_thread
 from ev_energy.auth._oauth import Token
 from ev_energy.errors import TokenStoreError
 
@@ -97,7 +97,7 @@ class KeyringStore:
 
         When the caller is cancelled the work continues, and is waited for *grace* seconds more.
         """
-        future = _run_in_thread(work)
+        future = in_daemon_thread(work, "ev_energy keyring")
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError:
@@ -113,36 +113,6 @@ class KeyringStore:
         raise TokenStoreError(
             f"the keyring cannot be used: {type(error).__name__}: {printable(error)}"
         ) from error
-
-
-def _run_in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Run *work* in a daemon thread. A pool would delay exit while an unlock dialog is open."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def resolve(result: Any, error: BaseException | None) -> None:
-        if future.cancelled():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-            future.exception()  # mark it as retrieved, in case the caller was cancelled
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = work()
-        except BaseException as raised:  # noqa: BLE001  (raised again where the future is awaited)
-            error = raised
-        with suppress(RuntimeError):  # the loop was closed
-            loop.call_soon_threadsafe(resolve, result, error)
-
-    try:
-        threading.Thread(target=run, name="ev_energy keyring", daemon=True).start()
-    except RuntimeError:  # Python 3.12.1 starts no thread during shutdown
-        run()
-    return future
 
 
 def _state_folder() -> Path:

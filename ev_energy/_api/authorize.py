@@ -16,7 +16,12 @@ from ev_energy._messages import RateLimit, Response
 from ev_energy.auth._oauth import Token
 from ev_energy.auth._token_manager import TokenManager
 from ev_energy.budget import Budget, Ticket
-from ev_energy.errors import ClientClosedError, DeadlineError, EvEnergyError
+from ev_energy.errors import (
+    ClientClosedError,
+    CredentialUnavailableError,
+    DeadlineError,
+    EvEnergyError,
+)
 
 # Numbers: looking up a member of an enum is slow in Python 3.11.
 _BAD_REQUEST: Final[int] = HTTPStatus.BAD_REQUEST.value
@@ -120,6 +125,12 @@ async def _wait_for_token(
             error.outcome = "not_sent"  # of the call, whatever became of the token request
             raise
     if token is None:
+        function = tokens.function
+        if function is not None and function.is_awaited:
+            raise CredentialUnavailableError(
+                f"the function passed as {function.argument} did not return before the deadline "
+                f"of the call ({out.time_limit:g} s)"
+            )
         was_sent = out.number > 1 and not out.is_write
         raise DeadlineError(f"no token within {out.time_limit:g} s", out.request, was_sent=was_sent)
     return token

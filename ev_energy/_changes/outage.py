@@ -10,6 +10,7 @@ from ev_energy._runtime.log_fields import log_fields
 from ev_energy.errors import (
     BudgetExceeded,
     BudgetUnavailableError,
+    CredentialUnavailableError,
     EvEnergyError,
     RateLimitError,
     ServerError,
@@ -25,6 +26,7 @@ TRANSIENT: Final = (
     RateLimitError,
     BudgetExceeded,
     BudgetUnavailableError,
+    CredentialUnavailableError,
 )
 #: Seconds before the first repetition after such an error. They double up to the longest.
 _FIRST_PAUSE: Final = 15.0

@@ -22,8 +22,8 @@ T = TypeVar("T")
 #: Packages whose frames are removed, besides the standard library. All other frames belong to the
 #: user (middlewares, hooks, token stores) and are kept.
 _REMOVED: Final = frozenset(
-    {"ev_energy", "ev_energy_sync", "aiohttp", "aiohappyeyeballs", "async_timeout", "keyring"}
-    | {"multidict", "propcache", "redis", "uvloop", "yarl"}
+    {"ev_energy", "ev_energy_sync", "aiohttp", "aiohappyeyeballs", "async_timeout", "attr"}
+    | {"keyring", "multidict", "propcache", "redis", "uvloop", "yarl"}
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias, TypeGuard, TypeVar
 
 import attrs
@@ -21,7 +22,7 @@ from ev_energy.auth._oauth import (
     basic_credentials,
     build_token_request,
     encodings_of,
-    is_printable,
+    is_client_secret,
     is_visible_ascii,
 )
 from ev_energy.auth._stores import MemoryStore, TokenStore
@@ -63,7 +64,9 @@ class StaticToken:
         object.__setattr__(self, "account", require_text("account", account))
         del token  # tools print the local variables of a frame that raises
         with trim_traceback():
-            is_valid = is_provider(self.token) or is_access_token("token", self.token)
+            is_valid = is_provider(self.token) or is_visible_ascii(
+                require_text("token", self.token)
+            )
         if not is_valid:
             raise ValueError("token must be the bare access token: ASCII text without spaces")
 
@@ -106,7 +109,7 @@ class _OAuthApplication:
             value = getattr(self, name)
             if name == "client_secret" and (value is None or is_provider(value)):
                 continue
-            if not is_printable(require_text(name, value)) or value != value.strip():
+            if not is_client_secret(require_text(name, value)):
                 raise ValueError(
                     f"{name} must be non-empty text without line breaks or surrounding spaces"
                 )
@@ -310,13 +313,10 @@ hide_init_arguments(AuthorizationCode)
 
 def with_client_secret(auth: ApplicationT, secret: Secret[str]) -> ApplicationT:
     """Return *auth* with *secret* in place of the function that returned it."""
-    with trim_traceback():
-        return attrs.evolve(auth, client_secret=secret.value)
-
-
-def is_access_token(name: str, value: object) -> bool:
-    """Return whether *value* can be sent as an access token; `TypeError` if it is not a `str`."""
-    return is_visible_ascii(require_text(name, value))
+    # Not `attrs.evolve`, in whose frame the secret would be a local variable.
+    resolved = copy(auth)
+    object.__setattr__(resolved, "client_secret", secret.value)
+    return resolved
 
 
 def is_provider(value: object) -> TypeGuard[SecretProvider]:

@@ -215,6 +215,11 @@ def is_visible_ascii(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and is_printable(value) and " " not in value
 
 
+def is_client_secret(value: str) -> bool:
+    """Whether *value* is text that an authorization server may have issued as a client secret."""
+    return is_printable(value) and value == value.strip()
+
+
 def is_printable(value: object) -> bool:
     """Whether *value* is non-empty text of printable characters, which UTF-8 can encode."""
     return isinstance(value, str) and value != "" and value.isprintable()

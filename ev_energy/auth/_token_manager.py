@@ -24,9 +24,7 @@ from ev_energy.auth._credentials import (
     AuthorizationCode,
     ClientCredentials,
     Endpoint,
-    SecretProvider,
     StaticToken,
-    is_access_token,
     with_client_secret,
 )
 from ev_energy.auth._oauth import (
@@ -36,7 +34,7 @@ from ev_energy.auth._oauth import (
     parse_revocation_response,
     parse_token_response,
 )
-from ev_energy.auth._secret_provider import ask
+from ev_energy.auth._secret_provider import SecretFunction
 from ev_energy.auth._stores import hold_lock
 from ev_energy.auth._tasks import result_of, wait_and_report, wait_for
 from ev_energy.errors import (
@@ -77,7 +75,7 @@ class TokenManager:
         time_limit: float,
     ) -> None:
         self._auth, self._post, self._now = auth, post, wall_clock
-        self._redactor, self._time_limit = redactor, time_limit
+        self._redactor = redactor
         self._token: Token | None = None
         self._renew_at = float("-inf")
         """When the token is no longer used; never used without asking if a function returns it."""
@@ -96,14 +94,14 @@ class TokenManager:
         """What a function returned as the client secret, in all encodings."""
         self._rejections = 0
         """How many tokens of a function the API rejected."""
-        self._provider: SecretProvider | None = None
-        """The function that returns the token for each attempt."""
+        self.function = SecretFunction.of(auth, time_limit)
+        """The function that returns the client secret, or the token of each attempt; or None."""
+        self.asks_each_time = self.function is not None and isinstance(auth, StaticToken)
+        """Whether a function returns the token of each attempt."""
         if not isinstance(auth, StaticToken):
             self._key = auth.key(origin)
         elif isinstance(auth.token, str):
             self._set_token(Token(access_token=auth.token))
-        else:
-            self._provider = auth.token
 
     def cached(self) -> Token | None:
         """Return the cached token, or None if there is none or it is about to expire."""
@@ -152,16 +150,11 @@ class TokenManager:
         """Drop *token*, which the API rejected; return whether another one can be requested."""
         if isinstance(self._auth, StaticToken):
             self._rejections += 1
-            return self._provider is not None
+            return self.asks_each_time
         if self._token is not None and self._token.access_token == token.access_token:
             self._set_token(None)
             self._rejected = token
         return True
-
-    @property
-    def asks_each_time(self) -> bool:
-        """Whether a function returns the token of each attempt."""
-        return self._provider is not None
 
     async def replacement_of(self, token: Token, max_wait: float) -> Token | None:
         """Return what a function returns now that the API has rejected *token*; None as in `get`.
@@ -268,37 +261,33 @@ class TokenManager:
 
     async def _obtain(self) -> Token:
         """Return a new token: that of a function, of the store, or of the token endpoint."""
-        if self._provider is not None:
-            return await self._ask_for_token(self._provider)
+        if self.function is not None and self.asks_each_time:
+            return await self._ask_for_token(self.function)
         return await self._renew(self._oauth_credentials("a static token cannot be renewed"))
 
-    async def _ask_for_token(self, provider: SecretProvider) -> Token:
+    async def _ask_for_token(self, function: SecretFunction) -> Token:
         while True:
             rejections = self._rejections
-            with self._waiting_for("the function passed as token has not returned yet"):
-                answer = await ask("token", provider, self._time_limit)
+            answer = await self._ask(function)
             if self._token is None or self._token.access_token != answer.value:
                 break
             if rejections == self._rejections:
                 return self._token
             # The API rejected this token after the function was called, so call it again.
         with trim_traceback():
-            if not is_access_token("token", answer.value):
-                raise ValueError(
-                    "the function passed as token must return the bare access token: ASCII text "
-                    "without spaces or line breaks"
-                )
             token = Token(access_token=answer.value)
         self._set_token(token)
         return token
 
+    async def _ask(self, function: SecretFunction) -> Secret[str]:
+        with self._waiting_for(f"the function passed as {function.argument} has not returned yet"):
+            return await function.ask()
+
     async def _with_client_secret(self, auth: ApplicationT) -> ApplicationT:
         """Return *auth* with a client secret that is no function."""
-        if auth.client_secret is None or isinstance(auth.client_secret, str):
+        if self.function is None:
             return auth
-        with self._waiting_for("the function passed as client_secret has not returned yet"):
-            secret = await ask("client_secret", auth.client_secret, self._time_limit)
-        auth = with_client_secret(auth, secret)
+        auth = with_client_secret(auth, await self._ask(self.function))
         if auth.secrets() not in self._client_secrets:
             self._client_secrets.append(auth.secrets())
             self._mask_secrets()
@@ -451,7 +440,7 @@ class TokenManager:
         if self._token is not None and self._token != token:
             self._previous.append(self._token)
         self._token = token
-        if self._provider is None:
+        if not self.asks_each_time:
             self._renew_at = float("inf") if token is None else token.renew_at
         self._mask_secrets()
 

@@ -8,6 +8,8 @@ import pickle
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import attrs
@@ -120,8 +122,8 @@ def credentials(provider: Any, **settings: Any) -> ClientCredentials:
 def shown(error: BaseException) -> str:
     """Return *error* with the local variables of its frames, as error trackers show it."""
     lines = traceback.TracebackException.from_exception(error, capture_locals=True).format()
-    ours = [line for line in lines if "/ev_energy" in line]
-    return f"{error!r} {vars(error)} {''.join(ours)}"
+    own_frames = [line for line in lines if __file__ not in line]
+    return f"{error!r} {vars(error)} {''.join(own_frames)}"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,23 +240,24 @@ async def test_value_of_a_wrong_type_is_an_error_that_does_not_show_it(
 
     for name, auth in {"client_secret": credentials(give), "token": give}.items():
         async with server.client(auth) as client:
-            with pytest.raises(TypeError) as caught:
-                await client.evses.get("evse01")
+            with pytest.raises(errors.CredentialUnavailableError) as caught:
+                await client.evses.delete("evse01")
         assert str(caught.value) == (
             f"the function passed as {name} must return a str, not {described}"
         )
+        assert caught.value.outcome == "not_sent"
         assert SECRET not in shown(caught.value)
     assert server.requests == []
 
 
-@pytest.mark.parametrize("returned", ["", f"{SECRET}\n", f" {SECRET}"])
+@pytest.mark.parametrize("returned", ["", "\n", f"{SECRET}\n\n", f"{SECRET}\nx", f" {SECRET}"])
 async def test_value_that_cannot_be_sent_is_an_error_that_does_not_show_it(
     serve, returned: str
 ) -> None:
     server: RecordingServer = await serve(Vault().serve_api)
     messages = {
-        "client_secret": "client_secret must be non-empty text without line breaks or "
-        "surrounding spaces",
+        "client_secret": "the function passed as client_secret must return non-empty text without "
+        "line breaks or surrounding spaces",
         "token": "the function passed as token must return the bare access token: ASCII text "
         "without spaces or line breaks",
     }
@@ -264,10 +267,22 @@ async def test_value_that_cannot_be_sent_is_an_error_that_does_not_show_it(
 
     for name, auth in {"client_secret": credentials(give), "token": give}.items():
         async with server.client(auth) as client:
-            with pytest.raises(ValueError, match=f"^{messages[name]}$") as caught:
+            with pytest.raises(
+                errors.CredentialUnavailableError, match=f"^{messages[name]}$"
+            ) as caught:
                 await client.evses.get("evse01")
         assert SECRET not in shown(caught.value)
     assert server.requests == []
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+async def test_final_line_break_of_a_file_is_removed(serve, vault: Vault, line_break: str) -> None:
+    server: RecordingServer = await serve(vault.serve_token_endpoint)
+    async with server.client(credentials(lambda: f"{vault.secret}{line_break}")) as client:
+        await client.evses.get("evse01")
+    server = await serve(vault.serve_api)
+    async with server.client(lambda: f"{vault.token}{line_break}") as client:
+        await client.evses.get("evse01")
 
 
 async def test_slow_function_is_bounded_by_the_deadline(serve) -> None:
@@ -278,11 +293,16 @@ async def test_slow_function_is_bounded_by_the_deadline(serve) -> None:
     server: RecordingServer = await serve(Vault().serve_api)
     for auth in (never, credentials(never)):
         async with server.client(auth, deadline=0.05) as client:
-            with pytest.raises(errors.DeadlineError, match=r"no token within 0\.05 s"):
+            with pytest.raises(errors.CredentialUnavailableError) as caught:
                 await client.evses.get("evse01")
+        name = "token" if auth is never else "client_secret"
+        assert str(caught.value) == (
+            f"the function passed as {name} did not return before the deadline of the call (0.05 s)"
+        )
         async with server.client(auth, deadline=0.05) as client:
             with pytest.raises(
-                errors.CredentialUnavailableError, match=r"did not return within 0\.05 s$"
+                errors.CredentialUnavailableError,
+                match=r"did not return within 0\.05 s, the deadline of the client$",
             ):
                 await client.with_options(deadline=5).evses.get("evse01")
     assert server.requests == []
@@ -301,6 +321,68 @@ async def test_function_that_blocks_does_not_block_the_event_loop(serve, vault: 
         await asyncio.sleep(0)
         goes_on.set()
         await call
+
+
+async def test_function_that_hangs_takes_no_thread_of_the_application(serve, vault: Vault) -> None:
+    goes_on, threads = threading.Event(), list[threading.Thread]()
+
+    def hang() -> str:
+        threads.append(threading.current_thread())
+        assert goes_on.wait(5)
+        return vault.get_token()
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    server: RecordingServer = await serve(vault.serve_api)
+    async with server.client(hang, deadline=0.02) as client:
+        for _ in range(3):
+            with pytest.raises(errors.CredentialUnavailableError, match="did not return"):
+                await client.evses.get("evse01")
+            await asyncio.sleep(0.01)  # the limit of the function, which is just as long
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(int)
+        # The end of the process does not wait for it, and there is only one.
+        assert [thread.daemon for thread in threads] == [True]
+        patient = client.with_options(deadline=5)
+        call = asyncio.ensure_future(patient.evses.get("evse01"))
+        await asyncio.sleep(0)
+        goes_on.set()
+        await call
+        assert vault.asked == 1  # the call waited for the function that was still running
+        await patient.evses.get("evse01")
+    assert vault.asked == 2
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("name", ["client_secret", "token"])
+async def test_function_runs_in_the_context_that_the_client_was_made_in(
+    serve, vault: Vault, name: str, is_async: bool
+) -> None:
+    tenant = ContextVar[str]("tenant")
+    seen: list[str] = []
+
+    def look() -> str:
+        seen.append(tenant.get())
+        return vault.token if name == "token" else vault.secret
+
+    async def look_async() -> str:
+        return look()
+
+    provider = look_async if is_async else look
+    answer = vault.serve_api if name == "token" else vault.serve_token_endpoint
+    server: RecordingServer = await serve(answer)
+
+    def client() -> Client:
+        return server.client(provider if name == "token" else credentials(provider))
+
+    async with client() as early:
+        tenant.set("north")
+        with pytest.raises(errors.CredentialUnavailableError) as caught:
+            await early.evses.get("evse01")
+    assert isinstance(caught.value.__cause__, LookupError)
+    async with client() as late:
+        tenant.set("south")
+        await late.evses.get("evse01")
+    assert seen == ["north"]
 
 
 async def test_concurrent_calls_ask_once(serve, vault: Vault) -> None:
@@ -511,6 +593,21 @@ def test_blocking_client_takes_both_kinds_of_functions(vault: Vault) -> None:
                 with pytest.raises(errors.CredentialUnavailableError):
                     client.evses.get("evse01")
     assert vault.asked == 8
+
+
+def test_blocking_client_refuses_what_is_no_secret_without_showing_it(vault: Vault) -> None:
+    tenant = ContextVar[str]("tenant")
+    with RecordingServer(vault.serve_token_endpoint).in_thread() as server:
+        for provider in (tenant.get, lambda: f"{SECRET}\n\n", lambda: [SECRET]):
+            with ev_energy_sync.Client(credentials(provider), base_url=server.url) as client:
+                tenant.set(vault.secret)  # too late: the function belongs to the client
+                with pytest.raises(errors.CredentialUnavailableError) as caught:
+                    client.evses.get("evse01")
+            assert SECRET not in shown(caught.value)
+        with ev_energy_sync.Client(
+            credentials(lambda: f"{vault.secret}\n"), base_url=server.url
+        ) as client:
+            client.evses.get("evse01")
 
 
 async def test_application_of_the_fastapi_kit_takes_a_function(serve, vault: Vault) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -14,7 +15,7 @@ import pytest
 from aiohttp import web
 
 import ev_energy_sync
-from ev_energy import Client, ClientCredentials, LogPager, MemoryBudget, errors
+from ev_energy import Client, ClientCredentials, LogPager, MemoryBudget, StaticToken, errors
 from ev_energy._changes.digest import Projection
 from ev_energy._operations import operation_table
 from ev_energy.changes import FileStateStore, LogStream, MemoryStateStore
@@ -553,3 +554,29 @@ def test_blocking_twin_follows_and_commits(tmp_path: Path) -> None:
         assert batch.state == (tmp_path / "state.json").read_text()
         with pytest.raises(ValueError, match="hold must be 0:00:00 or more"):
             client.evses.status_logs(evse).follow(since=since, hold=-HOUR)
+
+
+async def test_failures_of_a_secret_function_do_not_end_a_stream(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcomes: list[str | Exception] = [ConnectionError("the secret manager restarts"), "", TOKEN]
+
+    def token() -> str:
+        outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    log.client = log.client.with_auth(StaticToken(token, account="reports"))
+    with caplog.at_level(logging.WARNING, "ev_energy"):
+        async with asyncio.timeout(20):
+            await anext(log.follow())
+    reasons = [
+        "in 15 s: the function passed as token raised ConnectionError, the cause of this error",
+        (
+            "in 30 s: the function passed as token must return the bare access token: ASCII text "
+            "without spaces or line breaks"
+        ),
+    ]
+    lines = [line for line in caplog.messages if "tries again" in line]
+    assert lines == [f"the stream of log entries tries again {reason}" for reason in reasons]
