@@ -124,8 +124,8 @@ class ApiCaller:
         out, response = await self._send(request)
         if model is None:
             if not is_confirmation(response.body):
-                message = f"expected no result, got {self._media_type(response)}"
-                raise self._unexpected_success(message, request, response)
+                message = f"expected no result, got {self._media_type(out, response)}"
+                raise self._unexpected_success(message, out, response)
             return None
         expected = Expected(model, expanded=bool(query.get("expand")), envelope_key=envelope_key)
         result, _, _ = await self._decode(out, response, expected)
@@ -196,10 +196,10 @@ class ApiCaller:
         if scope is None:
             public_headers = {"User-Agent": request.headers["User-Agent"]}
             request = replace(request, headers=public_headers, authorised=False)
-        _, response = await self._send(request, redirects=True)
+        out, response = await self._send(request, redirects=True)
         location = response.headers.get("location")
         if response.status not in _REDIRECTS or not location:
-            raise self._decode_error("expected a redirect with a Location", request, response)
+            raise self._decode_error("expected a redirect with a Location", out, response)
         return location
 
     async def fetch(self, url: str, template: str, model: type[M]) -> M:
@@ -278,8 +278,8 @@ class ApiCaller:
             return out, response
         if response.status >= HTTPStatus.BAD_REQUEST:
             report_repair(state.report, "ProblemDetail", response.body)
-            raise api_error(request, state.http.redact(response))
-        raise self._unexpected(request, response)
+            raise api_error(request, state.http.redact(out, response))
+        raise self._unexpected(out, response)
 
     def _should_follow(self, out: Outgoing, response: Response) -> bool:
         """Return whether to repeat *out* where *response* redirects to: the other slash form.
@@ -297,7 +297,7 @@ class ApiCaller:
             items=items,
             envelope=envelope,
             url=request.url,
-            response=response,
+            response=_shown(out, response),
             listing=listing,
             info=info,
         )
@@ -307,7 +307,7 @@ class ApiCaller:
                 urls = parse_link_header(response.header("link"), base_url)
         except ValueError as error:  # treating it as the last page would lose the others
             message = f"the Link header cannot be read: {error}"
-            redacted = state.http.redact(response)
+            redacted = state.http.redact(out, response)
             info = ResponseInfo.of(request, redacted)
             replace_info(items, info)
             page = attrs.evolve(page, response=redacted, info=info)
@@ -335,15 +335,15 @@ class ApiCaller:
             name = name_of(expected.model)
             message = (
                 f"expected {f'a list of {name}' if expected.as_list else name}: {error} "
-                f"({self._media_type(response)})"
+                f"({self._media_type(out, response)})"
             )
-            raise self._unexpected_success(message, request, response, error.path) from None
+            raise self._unexpected_success(message, out, response, error.path) from None
         except DriftDetected as error:
-            raise self._decode_error(str(error), request, response, error.drift.path) from None
+            raise self._decode_error(str(error), out, response, error.drift.path) from None
         except LimitReached as error:
-            message = state.http.redactor.redact(str(error))
+            message = state.http.redactor_of(out).redact(str(error))
             raise LimitError(message, request, error.limit, response.status) from None
-        info = ResponseInfo.of(request, response)
+        info = ResponseInfo.of(request, _shown(out, response))
         if expected.as_list and expected.model is not JSON:
             mark(result, info)
         elif isinstance(result, Model):
@@ -363,35 +363,48 @@ class ApiCaller:
                 message = f"the reply was not decoded within {out.time_limit:g} s"
                 raise DeadlineError(message, out.request, was_sent=True)
 
-    def _unexpected(self, request: Request, response: Response) -> DecodeError:
+    def _unexpected(self, out: Outgoing, response: Response) -> DecodeError:
         """Return the error for a reply that is neither a success nor an error response."""
         if response.status < HTTPStatus.OK:
-            return self._decode_error("expected an answer", request, response)
+            return self._decode_error("expected an answer", out, response)
         if _is_redirect(response):
             # Not a local variable: it may repeat the token, and tools print those of a traceback.
-            message = Secret(_describe_redirect(request, response))
-            return self._decode_error(message.value, request, response)
-        text = f"no operation answers {response.status} with {self._media_type(response)}"
-        return self._unexpected_success(text, request, response)
+            message = Secret(_describe_redirect(out.request, response))
+            return self._decode_error(message.value, out, response)
+        text = f"no operation answers {response.status} with {self._media_type(out, response)}"
+        return self._unexpected_success(text, out, response)
 
     def _unexpected_success(
-        self, message: str, request: Request, response: Response, path: str = "$"
+        self, message: str, out: Outgoing, response: Response, path: str = "$"
     ) -> DecodeError:
         """Return the error for a success that cannot be the operation's."""
-        if request.is_write:
+        if out.request.is_write:
             message += "; it may or may not have been carried out"
-        return self._decode_error(message, request, response, path)
+        return self._decode_error(message, out, response, path)
 
     def _decode_error(
-        self, message: str, request: Request, response: Response, path: str = "$"
+        self, message: str, out: Outgoing, response: Response, path: str = "$"
     ) -> DecodeError:
         http = self.state.http
-        redact = http.redactor.redact
-        return DecodeError(redact(message), request, http.redact(response), redact(path))
+        redact = http.redactor_of(out).redact
+        return DecodeError(redact(message), out.request, http.redact(out, response), redact(path))
 
-    def _media_type(self, response: Response) -> str:
+    def _media_type(self, out: Outgoing, response: Response) -> str:
         media_type = response.headers.get("content-type", "no content type")
-        return printable(self.state.http.redactor.redact(media_type))
+        return printable(self.state.http.redactor_of(out).redact(media_type))
+
+
+def _shown(out: Outgoing, response: Response) -> Response:
+    """Return a successful *response* to *out* as models and pages tell it.
+
+    Its body is theirs in any case, so the token is only searched for if the rest repeats it.
+    """
+    if out.access_token is None:
+        return response
+    # No local variables for these: tools print those of a traceback.
+    if out.access_token not in "\n".join((response.reason, *response.headers.values())):
+        return response
+    return response.without([out.access_token])
 
 
 def _describe_redirect(request: Request, response: Response) -> str:

@@ -93,7 +93,7 @@ class ListedLog(Generic[M]):
             message = f"an entry of the log has no {self.key}, so it has no place in the order"
             path = f"$[{times.index(None)}].{self.key}"
             request = Request("GET", page.url, template=self.path)
-            response = self.caller.state.http.redact(page.response)
+            response = page.response.without(self.caller.state.http.redactor.secrets)
             raise DecodeError(message, request, response, path)
         entries = [(at, entry) for at, entry in zip(times, page.items, strict=True) if at]
         date = parse_date(page.response.header("date"))

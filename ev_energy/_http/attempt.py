@@ -62,7 +62,7 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
         event = ResponseEvent(out.request, out.number, seconds, response, fault)
         drop_result("on_response", hooks.on_response(event))
     if out.recording is not None:
-        shown = http.redact(outcome) if isinstance(outcome, Response) else outcome
+        shown = http.redact(out, outcome) if isinstance(outcome, Response) else outcome
         out.recording.append(shown)
     return outcome
 
@@ -84,7 +84,7 @@ async def _exchange(http: HttpContext, out: Outgoing, timeout: float, started: f
             )
     except ConnectionFault as fault:
         # Its message may quote the server, and its cause may name the presigned URL.
-        redacted = ConnectionFault(http.redactor.redact(str(fault)), sent=fault.sent)
+        redacted = ConnectionFault(http.redactor_of(out).redact(str(fault)), sent=fault.sent)
         if out.secret_url is None:
             redacted.__cause__ = fault.__cause__
         return redacted
@@ -100,7 +100,7 @@ def _redacted(http: HttpContext, out: Outgoing, outcome: Outcome) -> Outcome:
     if out.hides_reply:
         return Response(outcome.status, "", redact_headers(outcome.headers), b"", outcome.elapsed)
     if outcome.status >= HTTPStatus.BAD_REQUEST:
-        return http.redact(outcome)
+        return http.redact(out, outcome)
     # A success may be large, and does not repeat credentials: only the token is searched for.
     return outcome if out.access_token is None else outcome.without([out.access_token])
 
@@ -133,7 +133,7 @@ def _log_attempt(
     request = out.request
     query = redact_query(request.url) if request.template else ""
     target = f"{request.label}{f'?{query}' if query else ''}"
-    result = http.redactor.redact(_describe(outcome))
+    result = http.redactor_of(out).redact(_describe(outcome))
     fields: LogFields = {
         "operation": request.operation,
         "attempt": out.number,

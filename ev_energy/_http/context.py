@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from ev_energy._http.close_scope import CloseScope
+from ev_energy._http.outgoing import Outgoing
 from ev_energy._http.waits import Wait, WaitLog, WaitNote
 from ev_energy._messages import Request, Response, Transport
 from ev_energy._redaction.redactor import Redactor
@@ -31,9 +32,13 @@ class HttpContext:
     close_scope: CloseScope = attrs.field(factory=CloseScope)
     wait_log: WaitLog = attrs.field(factory=WaitLog)
 
-    def redact(self, response: Response) -> Response:
-        """Return *response* without the client's secrets, in case the server repeated one."""
-        return response.without(self.redactor.secrets)
+    def redactor_of(self, out: Outgoing) -> Redactor:
+        """Return what masks the client's secrets and the token that *out* was sent with."""
+        return self.redactor.including(out.access_token)
+
+    def redact(self, out: Outgoing, response: Response) -> Response:
+        """Return *response* to *out* without secrets, in case the server repeated one."""
+        return response.without(self.redactor_of(out).secrets)
 
     def call_span(self, request: Request) -> AbstractContextManager[object, None]:
         """Return the tracer's span of a whole call, attempts and pauses included."""

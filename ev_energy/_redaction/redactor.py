@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ev_energy._redaction.scrub import MIN_LENGTH, scrub
+from ev_energy._redaction.scrub import MIN_LENGTH, encodings, scrub
 
 
 class Redactor:
@@ -32,6 +32,15 @@ class Redactor:
         if fixed is None:
             fixed = self._fixed = _long_enough(self._fixed_secrets())
         return (*fixed, *self._tokens)
+
+    def including(self, token: str | None) -> Redactor:
+        """Return a redactor that masks *token* too; this one if it knows it, or if it is None.
+
+        A function may return another token for each call: of these, only the latest are known.
+        """
+        if token is None or token in self.secrets:
+            return self
+        return Redactor(lambda: (*self.secrets, *encodings(token)))
 
     def set_tokens(self, tokens: Iterable[str]) -> None:
         """Replace the tokens that are masked besides the fixed secrets."""

@@ -55,7 +55,7 @@ class TokenEndpoint:
             response = await retry(self.http, out, functools.partial(attempt, self.http))
         report_repair(self.report, "Token", response.body)
         if response.status != HTTPStatus.OK:  # RFC 6749 §5.1, RFC 7009 §2.2
-            response = self.http.redact(response).without(token_request.secrets)
+            response = self.http.redact(out, response).without(token_request.secrets)
         if (
             response.status == HTTPStatus.TOO_MANY_REQUESTS
             or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -185,7 +185,7 @@ async def put_file(
         if errors:  # aiohttp reports an exception of the body as a connection error
             raise errors[0]
         if isinstance(outcome, Response):
-            outcome = reply = _without_signature(http.redact(outcome), target.value)
+            outcome = reply = _without_signature(http.redact(out, outcome), target.value)
         return outcome
 
     with http.call_span(out.request):

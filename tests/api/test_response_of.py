@@ -296,3 +296,22 @@ def test_blocking_calls_tell_their_responses() -> None:
     assert ev_energy_sync.response_of is response_of
     assert request_id(evse) == "/evses/evse01"
     assert request_id(page) == request_id(item) == "/evses?page_size=100"
+
+
+async def test_header_that_repeats_the_token_is_masked(serve) -> None:
+    async def repeat(request: web.Request) -> web.Response:
+        given = request.headers["Authorization"]
+        is_last = "page_after" in request.query
+        link = f"<{request.url.with_query(page_after=TOKEN)}>; rel=next"
+        headers = {"X-Request-ID": TOKEN, "X-Debug": given, **({} if is_last else {"Link": link})}
+        return web.json_response([PLAIN] if request.path.endswith("s") else PLAIN, headers=headers)
+
+    server: RecordingServer = await serve(repeat)
+    async with server.client() as client:
+        pages = [page async for page in client.evses.list().pages()]
+        found = [response_of(await client.evses.get("evse01")), response_of(pages[0])]
+    assert len(pages) == 2  # the link to the second page is followed as it is
+    for reply in (*found, pages[0].response, pages[1].response):
+        assert reply is not None
+        assert (reply.request_id, reply.headers["x-debug"]) == ("***", "Bearer ***")
+        assert TOKEN.encode() not in pickle.dumps(reply)
