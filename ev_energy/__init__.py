@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ev_energy._api.estimate import Estimate as Estimate
     from ev_energy._api.paging import Pager as Pager
     from ev_energy._api.resolve import Resolve as Resolve
-    from ev_energy._api.resolve import Resolved as Resolved
+    from ev_energy._api.resolved import Resolved as Resolved
     from ev_energy._changes.log_pager import LogPager as LogPager
     from ev_energy._client import Client as Client
     from ev_energy._codec.drift import Drift as Drift
@@ -67,7 +67,7 @@ _EXPORTS = {
     "Ref": "ev_energy.models._refs",
     "Request": "ev_energy._messages",
     "Resolve": "ev_energy._api.resolve",
-    "Resolved": "ev_energy._api.resolve",
+    "Resolved": "ev_energy._api.resolved",
     "Response": "ev_energy._messages",
     "ResponseInfo": "ev_energy._messages",
     "RetryPolicy": "ev_energy._http.retry_policy",

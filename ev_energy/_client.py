@@ -8,6 +8,7 @@ from collections.abc import (
     AsyncIterable,
     Awaitable,
     Callable,
+    Collection,
     Coroutine,
     Iterable,
     Mapping,
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
     from ev_energy._api.capture import CapturedCall
     from ev_energy._api.estimate import Estimate
     from ev_energy._api.paging import Pager
-    from ev_energy._api.resolve import Resolve, Resolved
+    from ev_energy._api.resolve import Resolve
+    from ev_energy._api.resolved import Resolved
     from ev_energy._codec.drift import DriftHook
     from ev_energy._http.retry_policy import RetryPolicy
     from ev_energy._messages import RateLimit
@@ -468,6 +470,8 @@ class Client(NotCopied, SuggestsNames):
         *,
         expand: Sequence[str] = (),
         resume: Resolved[Any] | None = None,
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> Resolve[M]: ...
     @overload
     def resolve(
@@ -477,6 +481,8 @@ class Client(NotCopied, SuggestsNames):
         *,
         expand: Sequence[str] = (),
         resume: Resolved[Any] | None = None,
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> Resolve[M]: ...
     @overload
     def resolve(
@@ -486,6 +492,8 @@ class Client(NotCopied, SuggestsNames):
         *,
         expand: Sequence[str] = (),
         resume: Resolved[Any] | None = None,
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> Resolve[Model]: ...
     def resolve(
         self,
@@ -494,6 +502,8 @@ class Client(NotCopied, SuggestsNames):
         *,
         expand: Sequence[str] = (),
         resume: Resolved[Any] | None = None,
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> Resolve[Any]:
         """Retrieve the resources that ids, links or URLs name, in few requests.
 
@@ -501,10 +511,13 @@ class Client(NotCopied, SuggestsNames):
         that is gone, and for an item that is None. Each resource is requested once, however often
         it is named; those that *items* contain already cost nothing. The listing of the family is
         used as long as it seems cheaper than single requests. In the worst case, this takes twice
-        as many requests as the better of the two, and three.
+        as many requests as the better of the two, and three, also if it is resumed.
 
         Resources that a complete listing does not show are requested one by one, since not
-        everything that exists is listed.
+        everything that exists is listed. So are all others if a page of it cannot be decoded.
+
+        The resources have the class *into*, or that of their links. ``RegionDetail`` and
+        ``TariffDetail`` take a request for each, and so does an *expand* that only these have.
 
         Args:
             items: Ids, links, URLs or resources, also of several classes. An item of None, such as
@@ -513,24 +526,41 @@ class Client(NotCopied, SuggestsNames):
             expand: Links to expand, as in the methods of the family. Resources that were expanded
                 already are requested again if they lack one of these.
             resume: The ``partial`` result of an error, to continue from.
+            refresh: Whether to request the resources that *items* contain, too.
+            return_exceptions: Whether to go on after an error about a single resource, such as a
+                403, and to return it in ``errors`` of the result. Errors that concern every
+                request, such as `BudgetExceeded`, are raised in any case.
 
         Raises:
-            ValueError: An item names no resource with an id of its own, or a value of *expand* does
-                not exist. Nothing is sent then.
+            ValueError: An item names no resource with an id of its own, a value of *expand* does
+                not exist, or *resume* is of another user. Nothing is sent then.
             TypeError: An item is of another class than *into*. Nothing is sent then.
-            ForeignOriginError: An item is a link to another server. Nothing is sent then.
-            EvEnergyError: A request failed. ``error.partial`` has what was resolved before.
+            ForeignOriginError: An item is of another server. Nothing is sent then.
+            EvEnergyError: A request failed. ``error.partial`` has what was resolved before, and the
+                errors about single resources.
         """
-        from ev_energy._api.resolve import Resolve
+        from ev_energy._api.resolve import Resolve, ResolveContext
+        from ev_energy._api.resolved import View
 
-        link = self._caller.state.require_own_link
+        state = self._caller.state
+
+        def family_named(name: str) -> Any:
+            return getattr(self, name)
+
+        context = ResolveContext(
+            family_named=family_named,
+            require_own_link=state.require_own_link,
+            view=View(str(state.base_url), self._caller.options.user),
+            permits=self._permits,
+        )
         return Resolve(
             items,
             into,
             expand,
             resume,
-            family_named=lambda name: getattr(self, name),
-            require_own_link=link,
+            context,
+            refresh=refresh,
+            return_exceptions=return_exceptions,
         )
 
     @overload
@@ -548,32 +578,53 @@ class Client(NotCopied, SuggestsNames):
         *,
         limit: int | None = None,
         return_exceptions: bool,
-    ) -> list[T | Exception]: ...
+    ) -> list[T | BaseException]: ...
     async def gather(
         self, calls: Any, *, limit: int | None = None, return_exceptions: bool = False
     ) -> Any:
         """Await many calls, a few at a time, and return their results in order.
 
         Calls are taken from *calls* when they are about to start, so a generator of 100,000 calls
-        never holds more than *limit* of them. No more than *limit* wait for the rate limit. If one
-        fails, the running ones are cancelled, the others are not started, and the error is raised.
+        never holds more than *limit* of them. No more run than the rate limit permits; if it is
+        used up, one call waits for it. If one fails, the running ones are cancelled, the others are
+        not started, and the error is raised. Its ``gathered`` has the results before.
 
         Args:
             calls: Awaitables such as ``client.vehicles.get(id)``: a list, a generator, or an
                 asynchronous generator.
             limit: The number of calls that run at the same time; 16 by default.
-            return_exceptions: Whether to return errors in place of results, and to go on.
+            return_exceptions: Whether to return errors in place of results, and to go on. Those
+                that all further calls would raise, too, are raised in any case: `BudgetExceeded`,
+                `BudgetUnavailableError` and `ClientClosedError`.
         """
         from ev_energy._api.gather import gather
 
-        return await gather(calls, limit, return_exceptions=return_exceptions)
+        return await gather(calls, limit, self._permits, return_exceptions=return_exceptions)
 
+    def _permits(self) -> float:
+        """Return how many calls may start now without waiting for the rate limit."""
+        return self._caller.state.permits(self._caller.options)
+
+    @overload
+    def estimate(self, work: int | Resolve[Any]) -> Estimate: ...
+    @overload
+    def estimate(self, work: Pager[Any], *, items: int | None = None) -> Estimate: ...
+    @overload
     def estimate(
         self,
-        work: Any,
+        work: Collection[Id[Model] | None],
         into: type[Model] | None = None,
         *,
         expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Estimate: ...
+    def estimate(
+        self,
+        work: int | Pager[Any] | Resolve[Any] | Collection[Id[Model] | None],
+        into: type[Model] | None = None,
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
         items: int | None = None,
     ) -> Estimate:
         """Return how many requests *work* takes, and when the allowance permits them.
@@ -581,24 +632,31 @@ class Client(NotCopied, SuggestsNames):
         Nothing is sent, and *work* is not used up.
 
         Args:
-            work: A listing, a call, a number of requests, or what `resolve` takes: a list of ids,
-                links or resources.
+            work: A number of requests, a listing, what `resolve` takes: a list of ids, links or
+                resources; or a `resolve` that was not awaited yet.
             into: The class of the resources, as in `resolve`.
             expand: Links to expand, as in `resolve`.
-            items: The number of items of a listing, if you know it. The API does not state it.
-        """
-        from ev_energy._api.estimate import estimate, requests_of
+            resume: The partial result to continue from, as in `resolve`.
+            items: The number of items that a listing will return, from the page where it starts, if
+                you know it. The API does not state it.
 
-        state, options = self._caller.state, self._caller.options
-        requests = requests_of(work, items, lambda ids: self.resolve(ids, into, expand=expand))
-        reserved = options.reservation.remaining if options.reservation is not None else 0
-        return estimate(
-            *requests,
-            state.rate_limit,
-            reserved,
-            state.wall_clock(),
-            lambda count: state.expected_wait(options, count),
+        Raises:
+            TypeError: *work* is something else, such as a call, or an argument is not for it.
+            ValueError: A number is negative, or the last request could be sent after the year 9999.
+        """
+        from ev_energy._api.estimate import allowance_of, estimate, requests_of
+
+        least, at_most = requests_of(
+            work,
+            into,
+            expand,
+            resume,
+            items,
+            lambda ids: self.resolve(ids, into, expand=expand, resume=resume),
         )
+        state = self._caller.state
+        allowance = allowance_of(state, self._caller.options)
+        return estimate(least, at_most, allowance, state.wall_clock())
 
     @overload
     def request(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from ev_energy._redaction.scrub import printable
+
+if TYPE_CHECKING:
+    from ev_energy._api.resolved import Resolved
 
 #: What is known about the request of a failed call; see `EvEnergyError.outcome`.
 CallOutcome: TypeAlias = Literal["not_sent", "refused", "unknown"]
@@ -30,9 +33,12 @@ class EvEnergyError(Exception):
     #: The id of the reply, to quote when you ask ev.energy about it; see `Response.request_id`.
     #: None if there was no reply, or if the server sent no id.
     request_id: str | None = None
-    #: What `Client.resolve` had resolved before the error: an `ev_energy.Resolved`, which
-    #: ``resolve(..., resume=error.partial)`` continues from. None for errors of other methods.
-    partial: Any = None
+    #: What `Client.resolve` had resolved before the error; ``resolve(..., resume=error.partial)``
+    #: continues from it. None for errors of other methods.
+    partial: Resolved[Any] | None = None
+    #: What the calls of `Client.gather` had returned before the error, by their positions. None for
+    #: errors of other methods.
+    gathered: Mapping[int, Any] | None = None
 
     def __init__(self, *args: object) -> None:
         super().__init__(
@@ -53,13 +59,13 @@ class EvEnergyError(Exception):
 
     def __reduce__(self) -> Any:
         # Subclasses take other arguments than the message, so rebuild without __init__.
-        return _rebuild, (type(self), self.args, self.__dict__)
+        # The state is set afterwards: `partial` may contain this error.
+        return _rebuild, (type(self), self.args), self.__dict__ or None
 
 
-def _rebuild(cls: type[EvEnergyError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+def _rebuild(cls: type[EvEnergyError], args: tuple[Any, ...]) -> Any:
     error = cls.__new__(cls, *args)
     error.args = args
-    error.__dict__.update(state)
     return error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
@@ -210,6 +210,8 @@ class Client(NotCopied, SuggestsNames, Families):
         *,
         expand: Sequence[str] = (),
         resume: Resolved[Any] | None = None,
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> Resolved[M]: ...
     @overload
     def resolve(
@@ -219,6 +221,8 @@ class Client(NotCopied, SuggestsNames, Families):
         *,
         expand: Sequence[str] = (),
         resume: Resolved[Any] | None = None,
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> Resolved[M]: ...
     @overload
     def resolve(
@@ -228,6 +232,8 @@ class Client(NotCopied, SuggestsNames, Families):
         *,
         expand: Sequence[str] = (),
         resume: Resolved[Any] | None = None,
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> Resolved[Model]: ...
     def resolve(
         self,
@@ -236,6 +242,8 @@ class Client(NotCopied, SuggestsNames, Families):
         *,
         expand: Sequence[str] = (),
         resume: Resolved[Any] | None = None,
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> Resolved[Any]:
         """Retrieve the resources that ids, links or URLs name, in few requests.
 
@@ -243,10 +251,13 @@ class Client(NotCopied, SuggestsNames, Families):
         that is gone, and for an item that is None. Each resource is requested once, however often
         it is named; those that *items* contain already cost nothing. The listing of the family is
         used as long as it seems cheaper than single requests. In the worst case, this takes twice
-        as many requests as the better of the two, and three.
+        as many requests as the better of the two, and three, also if it is resumed.
 
         Resources that a complete listing does not show are requested one by one, since not
-        everything that exists is listed.
+        everything that exists is listed. So are all others if a page of it cannot be decoded.
+
+        The resources have the class *into*, or that of their links. ``RegionDetail`` and
+        ``TariffDetail`` take a request for each, and so does an *expand* that only these have.
 
         Args:
             items: Ids, links, URLs or resources, also of several classes. An item of None, such as
@@ -255,16 +266,29 @@ class Client(NotCopied, SuggestsNames, Families):
             expand: Links to expand, as in the methods of the family. Resources that were expanded
                 already are requested again if they lack one of these.
             resume: The ``partial`` result of an error, to continue from.
+            refresh: Whether to request the resources that *items* contain, too.
+            return_exceptions: Whether to go on after an error about a single resource, such as a
+                403, and to return it in ``errors`` of the result. Errors that concern every
+                request, such as `BudgetExceeded`, are raised in any case.
 
         Raises:
-            ValueError: An item names no resource with an id of its own, or a value of *expand* does
-                not exist. Nothing is sent then.
+            ValueError: An item names no resource with an id of its own, a value of *expand* does
+                not exist, or *resume* is of another user. Nothing is sent then.
             TypeError: An item is of another class than *into*. Nothing is sent then.
-            ForeignOriginError: An item is a link to another server. Nothing is sent then.
-            EvEnergyError: A request failed. ``error.partial`` has what was resolved before.
+            ForeignOriginError: An item is of another server. Nothing is sent then.
+            EvEnergyError: A request failed. ``error.partial`` has what was resolved before, and the
+                errors about single resources.
         """
-        resolution = self._aio.resolve(items, into, expand=expand, resume=resume)
-        return self._portal.call(_result(resolution))
+        return self._portal.call(
+            self._aio.resolve(
+                items,
+                into,
+                expand=expand,
+                resume=resume,
+                refresh=refresh,
+                return_exceptions=return_exceptions,
+            )
+        )
 
     @overload
     def gather(
@@ -288,8 +312,9 @@ class Client(NotCopied, SuggestsNames, Families):
         """Make many calls, a few at a time, and return their results in order.
 
         Calls are taken from *calls* when they are about to start, so a generator of 100,000 calls
-        never holds more than *limit* of them. No more than *limit* wait for the rate limit. If one
-        fails, the running ones are cancelled, the others are not started, and the error is raised.
+        never holds more than *limit* of them. No more run than the rate limit permits; if it is
+        used up, one call waits for it. If one fails, the running ones are cancelled, the others are
+        not started, and the error is raised. Its ``gathered`` has the results before.
 
         Each of the calls that run at the same time has a thread of its own.
 
@@ -297,18 +322,35 @@ class Client(NotCopied, SuggestsNames, Families):
             calls: Functions without arguments that call this client, such as
                 ``partial(client.vehicles.get, id)``: a list or a generator.
             limit: The number of calls that run at the same time; 16 by default.
-            return_exceptions: Whether to return errors in place of results, and to go on.
+            return_exceptions: Whether to return errors in place of results, and to go on. Those
+                that all further calls would raise, too, are raised in any case: `BudgetExceeded`,
+                `BudgetUnavailableError` and `ClientClosedError`.
         """
         from ev_energy_sync._gather import gather
 
-        return gather(calls, self._portal, limit, return_exceptions=return_exceptions)
+        permits = self._aio._permits  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return gather(calls, self._portal, limit, permits, return_exceptions=return_exceptions)
 
+    @overload
+    def estimate(self, work: int) -> Estimate: ...
+    @overload
+    def estimate(self, work: Pager[Any], *, items: int | None = None) -> Estimate: ...
+    @overload
     def estimate(
         self,
-        work: Any,
+        work: Collection[Id[Model] | None],
         into: type[Model] | None = None,
         *,
         expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
+    ) -> Estimate: ...
+    def estimate(
+        self,
+        work: int | Pager[Any] | Collection[Id[Model] | None],
+        into: type[Model] | None = None,
+        *,
+        expand: Sequence[str] = (),
+        resume: Resolved[Any] | None = None,
         items: int | None = None,
     ) -> Estimate:
         """Return how many requests *work* takes, and when the allowance permits them.
@@ -316,14 +358,20 @@ class Client(NotCopied, SuggestsNames, Families):
         Nothing is sent, and *work* is not used up.
 
         Args:
-            work: A listing, a function that makes one call, a number of requests, or what `resolve`
-                takes: a list of ids, links or resources.
+            work: A number of requests, a listing, or what `resolve` takes: a list of ids, links or
+                resources.
             into: The class of the resources, as in `resolve`.
             expand: Links to expand, as in `resolve`.
-            items: The number of items of a listing, if you know it. The API does not state it.
+            resume: The partial result to continue from, as in `resolve`.
+            items: The number of items that a listing will return, from the page where it starts, if
+                you know it. The API does not state it.
+
+        Raises:
+            TypeError: *work* is something else, such as a function, or an argument is not for it.
+            ValueError: A number is negative, or the last request could be sent after the year 9999.
         """
-        what = 1 if callable(work) else work_of(work)
-        return self._aio.estimate(what, into, expand=expand, items=items)
+        estimate: Callable[..., Estimate] = self._aio.estimate
+        return estimate(work_of(work), into, expand=expand, resume=resume, items=items)
 
     @overload
     def request(
@@ -560,7 +608,3 @@ class Client(NotCopied, SuggestsNames, Families):
         client = object.__new__(cls)
         client._aio, client._portal = async_client, portal
         return client
-
-
-async def _result(work: Awaitable[T]) -> T:
-    return await work

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from functools import partial
+from itertools import chain, islice
 from operator import length_hint
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ev_energy._arguments import describe_type
+from ev_energy.errors import (
+    BudgetExceeded,
+    BudgetUnavailableError,
+    ClientClosedError,
+    EvEnergyError,
+)
 
 T = TypeVar("T")
 
 #: Calls at the same time, unless the caller says otherwise. The client has 100 connections; these
 #: leave most of them to other calls, and an allowance of 1000 an hour is used up in seconds.
 DEFAULT_LIMIT: Final = 16
+#: Errors that every further call would raise, too.
+FINAL_ERRORS: Final = (BudgetExceeded, BudgetUnavailableError, ClientClosedError)
+#: Calls in an iterator of unknown length that are closed at most. Their number may be infinite.
+_MAX_DISCARDED: Final = 10_000
 
 
 def checked_limit(limit: int | None) -> int:
@@ -30,63 +42,94 @@ def checked_limit(limit: int | None) -> int:
 async def gather(
     calls: Iterable[Awaitable[T]] | AsyncIterable[Awaitable[T]],
     limit: int | None,
+    permits: Callable[[], float],
     *,
     return_exceptions: bool = False,
-) -> list[T | Exception]:
-    """Return the results of *calls* in their order, of which at most *limit* run at a time."""
-    gathering = _Gathering(calls, checked_limit(limit), return_exceptions=return_exceptions)
+) -> list[T | BaseException]:
+    """Return the results of *calls* in their order, of which at most *limit* run at a time.
+
+    No more run than *permits* returns, but at least one. So one waits for the rate limit, rather
+    than many, the last of which would wait too long.
+    """
+    iterator = _iterator(calls)
+    try:
+        limit = checked_limit(limit)
+    except (TypeError, ValueError):
+        await _discard_rest(iterator)
+        raise
+    gathering = _Gathering[T](iterator, limit, permits, return_exceptions=return_exceptions)
     return await gathering.run()
 
 
 class _Gathering(Generic[T]):
-    """Some workers that await the calls of one iterator."""
+    """The tasks of the calls of one iterator, and the task that takes calls from it."""
 
     def __init__(
-        self,
-        calls: Iterable[Awaitable[T]] | AsyncIterable[Awaitable[T]],
-        limit: int,
-        *,
-        return_exceptions: bool,
+        self, calls: Any, limit: int, permits: Callable[[], float], *, return_exceptions: bool
     ) -> None:
-        self._limit, self._return_exceptions = limit, return_exceptions
+        self._calls: Any = calls
         self._is_async = isinstance(calls, AsyncIterable)
-        self._calls = _iterator(calls)
-        self._next_call = asyncio.Lock()
-        """Held while the iterator is advanced, which an async one allows one task at a time."""
-        self._results: dict[int, T | Exception] = {}
+        self._limit, self._permits = limit, permits
+        self._return_exceptions = return_exceptions
+        self._running: dict[int, asyncio.Future[T]] = {}
+        self._results: dict[int, T | BaseException] = {}
         self._started = 0
+        self._error: BaseException | None = None
+        """The error to raise. No call is started after it."""
+        self._is_cancelling = False
+        """Whether the calls under way end with that."""
+        self._slot_freed = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    async def run(self) -> list[T | Exception]:
-        count = min(self._limit, length_hint(self._calls, self._limit))
-        workers = [asyncio.ensure_future(self._work()) for _ in range(count)]
+    async def run(self) -> list[T | BaseException]:
+        feeder = asyncio.ensure_future(self._feed())
+        feeder.add_done_callback(lambda _: self._changed.set())
         try:
-            if workers:
-                await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-            failed = [w for w in workers if w.done() and not w.cancelled() and w.exception()]
+            while not self._is_finished(feeder):
+                self._changed.clear()
+                await self._changed.wait()
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-            await self._discard_rest()
-        for worker in (*failed, *workers):
-            worker.result()
-        return [self._results[number] for number in range(self._started)]
-
-    async def _work(self) -> None:
-        while True:
-            async with self._next_call:
-                try:
-                    call = await self._advance()
-                except StopAsyncIteration:
-                    return
-                number, self._started = self._started, self._started + 1
+            self._is_cancelling = True
             try:
-                self._results[number] = await call
-            except Exception as error:
-                if not self._return_exceptions:
-                    raise
-                self._results[number] = error
-            del call
+                await _cancel_all([feeder, *self._running.values()])
+            finally:
+                calls, self._calls = self._calls, None
+                await _discard_rest(calls)
+        error, self._error = self._error, None
+        try:
+            if error is None:
+                feeder.result()
+                return [self._results[number] for number in range(self._started)]
+            if isinstance(error, EvEnergyError):
+                error.gathered = dict(sorted(self._results.items()))
+            raise error
+        finally:
+            del error, feeder  # an error holds this frame
+
+    def _is_finished(self, feeder: asyncio.Future[None]) -> bool:
+        if self._is_cancelling or (feeder.done() and (feeder.cancelled() or feeder.exception())):
+            return True
+        return not self._running and (feeder.done() or self._error is not None)
+
+    async def _feed(self) -> None:
+        """Take calls from the iterator when they may start."""
+        while self._error is None:
+            while len(self._running) >= max(1, min(self._limit, self._permits())):
+                self._slot_freed.clear()
+                await self._slot_freed.wait()
+            if self._error is not None:
+                return
+            try:
+                call = await self._advance()
+            except StopAsyncIteration:
+                return
+            if self._error is not None:  # an asynchronous iterator may take long
+                discard(call)
+                return
+            number, self._started = self._started, self._started + 1
+            task = self._running[number] = asyncio.ensure_future(call)
+            task.add_done_callback(partial(self._on_done, number))
+            del call, task
 
     async def _advance(self) -> Awaitable[T]:
         if self._is_async:
@@ -103,19 +146,53 @@ class _Gathering(Generic[T]):
             )
         return cast("Awaitable[T]", call)
 
-    async def _discard_rest(self) -> None:
-        """Close the calls that were made but not started, so that Python does not warn of them.
+    def _on_done(self, number: int, task: asyncio.Future[T]) -> None:
+        del self._running[number]
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            self._results[number] = task.result()
+        elif not self._is_cancelling:
+            is_returned = isinstance(error, Exception | asyncio.CancelledError)
+            if not (self._return_exceptions and is_returned):
+                self._error, self._is_cancelling = self._error or error, True
+            elif isinstance(error, FINAL_ERRORS):
+                self._error = self._error or error
+            else:
+                self._results[number] = error
+        self._slot_freed.set()
+        self._changed.set()
 
-        A generator makes them on demand, so there are none; the calls of a list exist already.
-        """
-        if self._is_async:
-            if (close := getattr(self._calls, "aclose", None)) is not None:
-                await close()
-        elif (close := getattr(self._calls, "close", None)) is not None:
-            close()
-        else:
-            for _ in range(length_hint(self._calls)):
-                discard(next(self._calls, None))
+
+async def _cancel_all(tasks: list[asyncio.Future[Any]]) -> None:
+    """Cancel *tasks* and wait until they have ended, even if this task is cancelled again."""
+    for task in tasks:
+        task.cancel()
+    interruption: asyncio.CancelledError | None = None
+    while pending := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            interruption = error
+    await asyncio.sleep(0)  # the callbacks of the last one
+    if interruption is not None:
+        raise interruption
+
+
+async def _discard_rest(calls: Any) -> None:
+    """Close the calls that were made but not started, so that Python does not warn of them.
+
+    A generator makes them on demand, so there are none; the calls of a list exist already.
+    """
+    if (end := getattr(calls, "aclose", None)) is not None:
+        await end()
+    elif (close := getattr(calls, "close", None)) is not None:
+        close()
+    elif not isinstance(calls, AsyncIterable):
+        is_view = isinstance(calls, chain | islice)  # of lists, which they do not tell the size of
+        for _ in range(_MAX_DISCARDED if is_view else length_hint(calls)):
+            if (call := next(calls, None)) is None:
+                return
+            discard(call)
 
 
 def _iterator(calls: Any) -> Any:

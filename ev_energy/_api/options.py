@@ -30,6 +30,11 @@ class CallOptions:
     """The reservation that calls use up first."""
     max_pages: int = 100_000
 
+    @property
+    def reserved(self) -> int:
+        """The number of requests that the reservation still covers."""
+        return 0 if self.reservation is None else self.reservation.remaining
+
     def __attrs_post_init__(self) -> None:
         for name in ("timeout", "deadline"):
             require_seconds(name, getattr(self, name))

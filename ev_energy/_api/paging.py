@@ -153,11 +153,14 @@ class Pager(UnlikeList, Generic[T]):
         return pager
 
 
-def page_size_of(pager: Pager[Any]) -> int | None:
-    """Return how many items the pages of a listing have; None if the server decides."""
+def page_limits_of(pager: Pager[Any]) -> tuple[int | None, int]:
+    """Return how many items the pages of a listing have, and how many pages may be read.
+
+    The number of items is None if the server decides.
+    """
     fetcher = pager._fetcher  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this module
     size = fetcher.start.query.get("page_size")
-    return None if size is None else int(size)
+    return None if size is None else int(size), fetcher.max_pages
 
 
 class _PageIterator(AsyncIterator[Page[T]], Generic[T]):

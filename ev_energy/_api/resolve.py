@@ -2,154 +2,99 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
+    Coroutine,
     Generator,
     Iterable,
-    Mapping,
     Sequence,
 )
 from contextlib import suppress
+from http import HTTPStatus
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from yarl import URL
 
 from ev_energy._api.gather import DEFAULT_LIMIT, gather
-from ev_energy._api.resolve_plan import ResolvePlan
-from ev_energy._api.resource_paths import RESOURCE_PATHS
-from ev_energy._arguments import describe_type, is_list, require_list
-from ev_energy._codec.id_check import kind_at, kind_of_url
-from ev_energy._codec.text import id_text
-from ev_energy._messages import Page
-from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.show import redact_link
-from ev_energy.errors import CursorError, EvEnergyError, NotFoundError
+from ev_energy._api.paging import page_limits_of
+from ev_energy._api.resolve_arguments import (
+    DETAILED,
+    FAMILIES,
+    ArgumentReader,
+    can_list,
+    is_of_class,
+    listed_ids,
+    require_iterable,
+    without_detail,
+)
+from ev_energy._api.resolve_plan import Progress, ResolvePlan
+from ev_energy._api.resolved import Key, ListingPosition, Resolved, View, has_expanded
+from ev_energy._arguments import describe_type, require_list
+from ev_energy._messages import Page, Response
+from ev_energy.errors import (
+    ApiError,
+    CursorError,
+    DecodeError,
+    EvEnergyError,
+    LimitError,
+    NotFoundError,
+    PagingError,
+)
 from ev_energy.models._base import Model
 from ev_energy.models._refs import Ref
 
 M_co = TypeVar("M_co", bound=Model, covariant=True)
 
-#: The families whose path is ``/family/{id}``, by the class of their resources.
-_FAMILIES: Final[Mapping[str, str]] = {
-    name: path.split("/")[1]
-    for name, (path, _) in RESOURCE_PATHS.items()
-    if path.count("/") == 2 and path.endswith("}")  # noqa: PLR2004  (the family and the id)
-}
-#: The classes that only single requests return; those of a listing have less detail.
-_DETAILED: Final = frozenset(model for name, (_, model) in RESOURCE_PATHS.items() if model != name)
-_MAX_SHOWN_CHARS: Final = 100
+#: Statuses that say nothing about the resource that was requested.
+_GENERAL: Final = frozenset(
+    {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+)
 
 
-class Key(NamedTuple):
-    """What identifies a resource: the name of its class, and its id."""
+class ResolveContext(NamedTuple):
+    """What resolving needs of the client."""
 
-    kind: str
-    id: str
-
-
-class Resolved(Sequence[M_co | None], Generic[M_co]):
-    """What `Client.resolve` found: for each of its arguments, in their order, a resource or None.
-
-    None stands for a resource that is gone, and for an argument that was None.
-    """
-
-    def __init__(
-        self,
-        items: Sequence[object],
-        keys: Sequence[Key | None],
-        known: Mapping[Key, M_co | None],
-        requests: int,
-        cursors: Mapping[str, str | None],
-    ) -> None:
-        self._keys, self._known, self._requests, self._cursors = keys, known, requests, cursors
-        self._found = {key.id: model for key, model in known.items() if model is not None}
-        named = [(item, key) for item, key in zip(items, keys, strict=True) if key is not None]
-        self._missing = [item for item, key in named if key in known and known[key] is None]
-        self._pending = [item for item, key in named if key not in known]
-
-    @overload
-    def __getitem__(self, index: int) -> M_co | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[M_co | None]: ...
-    def __getitem__(self, index: int | slice) -> M_co | Sequence[M_co | None] | None:
-        if isinstance(index, slice):
-            return [self._resource(key) for key in self._keys[index]]
-        return self._resource(self._keys[index])
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @property
-    def found(self) -> Mapping[str, M_co]:
-        """The resources that exist, by their ids."""
-        return self._found
-
-    @property
-    def missing(self) -> Sequence[object]:
-        """The arguments whose resource is gone: the API answered 404."""
-        return self._missing
-
-    @property
-    def pending(self) -> Sequence[object]:
-        """The arguments that an error kept from being resolved; empty without an error."""
-        return self._pending
-
-    @property
-    def requests(self) -> int:
-        """The number of requests that were answered, without repeated attempts."""
-        return self._requests
-
-    def _progress(
-        self, keys: Collection[Key | None], expand: Sequence[str]
-    ) -> tuple[dict[Key, Any], Mapping[str, str | None]]:
-        """Return what a call for *keys* and *expand* need not request again.
-
-        These are the known resources (None for those that are gone), and for each class whose
-        listing was read, the cursor of the next page; None if no page is wanted any more. The
-        listings are read anew if what was read of them may contain something wanted.
-        """
-        known: dict[Key, Any] = {
-            key: resource
-            for key, resource in self._known.items()
-            if resource is None or has_expanded(resource, expand)
-        }
-        is_same_job = len(known) == len(self._known) and set(keys) <= set(self._keys)
-        return known, self._cursors if is_same_job else {}
-
-    def _resource(self, key: Key | None) -> M_co | None:
-        return None if key is None else self._known.get(key)
-
-    def __repr__(self) -> str:
-        pending = f", {len(self._pending)} pending" if self._pending else ""
-        return (
-            f"<Resolved {len(self)} items: {len(self._found)} found, {len(self._missing)} missing"
-            f"{pending}, {self._requests} requests>"
-        )
+    family_named: Callable[[str], Any]
+    require_own_link: Callable[[str], URL]
+    view: View
+    permits: Callable[[], float]
+    """Returns how many calls the allowance permits now."""
 
 
 class _Kind:
     """The resources of one class that are wanted, and the family whose methods request them."""
 
     def __init__(
-        self, name: str, family: Any, expand: Sequence[str], cursor: str | None, plan: ResolvePlan
+        self,
+        name: str,
+        family: Any,
+        wanted: Iterable[str],
+        expand: Sequence[str],
+        position: ListingPosition,
     ) -> None:
-        self.name, self.plan = name, plan
-        self._family = family
+        self.name, self._family = name, family
         self._expand: dict[str, Any] = {"expand": expand} if expand else {}
-        if expand and "expand" not in (family.get.__kwdefaults__ or {}):
-            raise ValueError(f"expand: {name} has no links that can be expanded")
         self.pages: AsyncIterator[Page[Any]] | None = None
         """The pages of the listing; after an error, it continues with the page that failed."""
-        listing = getattr(family, "list", None)
-        if listing is not None:
-            pager = listing(**self._expand)  # checks `expand`, and that there are credentials
-            with suppress(CursorError):  # of another user or another `expand`: start again
-                pager = pager if cursor is None else pager.resume(cursor)
+        has_listing = name not in DETAILED.values() and can_list(family, expand)
+        page_size, max_pages = None, 0
+        if has_listing:
+            pager = family.list(**self._expand)  # checks that there are credentials
+            page_size, max_pages = page_limits_of(pager)
+            with suppress(CursorError):  # of another `expand`: start again
+                pager = pager if position.cursor is None else pager.resume(position.cursor)
             self.pages = pager.pages()
+        self.plan = ResolvePlan(
+            wanted,
+            has_listing=has_listing,
+            page_size=page_size,
+            max_pages=max_pages,
+            progress=position.progress,
+        )
 
     def get(self, id_: str) -> Awaitable[Any]:
         """Return the call that gets one resource."""
@@ -157,10 +102,10 @@ class _Kind:
         return call
 
 
-class Resolve(Generic[M_co]):
+class Resolve(Coroutine[Any, Any, Resolved[M_co]], Generic[M_co]):
     """The resources to resolve. Await it for the `Resolved`; until then, nothing is sent.
 
-    After an error, it may be awaited again: it continues with what is still pending.
+    It may be awaited again: after an error, it continues with what is still pending.
     """
 
     def __init__(
@@ -169,39 +114,69 @@ class Resolve(Generic[M_co]):
         into: type[Model] | None,
         expand: Sequence[str],
         resume: Resolved[Any] | None,
+        context: ResolveContext,
         *,
-        family_named: Callable[[str], Any],
-        require_own_link: Callable[[str], URL],
+        refresh: bool = False,
+        return_exceptions: bool = False,
     ) -> None:
-        _require_iterable(items)
-        _require_class(into)
-        self._items = list(items)
-        reader = _ArgumentReader(into, require_own_link)
+        require_iterable(items)
+        self._items, self._expand = list(items), tuple(require_list("expand", expand))
+        self._context, self._return_exceptions = context, return_exceptions
+        family_named = context.family_named
+        reader = ArgumentReader(into, self._expand, family_named, context.require_own_link)
         self._keys = [reader.key(number, item) for number, item in enumerate(self._items)]
         self._requests = 0
-        self._expand = tuple(require_list("expand", expand))
         self._known: dict[Key, Any] = {}
-        self._cursors: dict[str, str | None] = {}
-        """The cursors of the next pages of the listings, or None where none is wanted."""
+        self._failed: dict[Key, EvEnergyError] = {}
+        self._listings: dict[str, ListingPosition] = {}
+        self._running = asyncio.Lock()
+        self._coroutine: Coroutine[Any, Any, Resolved[M_co]] | None = None
+        """The run that `send` advances, for a task of this object itself."""
         if resume is not None:
-            known, cursors = resume._progress(self._keys, self._expand)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this module
-            self._known |= known
-            self._cursors |= cursors
+            self._continue_from(resume)
         wanted: dict[str, dict[str, None]] = {}
         for item, key in zip(self._items, self._keys, strict=True):
             if key is None:
                 continue
-            ids = wanted.setdefault(key.kind, {})
+            wanted.setdefault(key.kind, {})[key.id] = None
             resource: object = cast("Ref[Model]", item).resource if isinstance(item, Ref) else item
-            if _is_kind(key.kind, resource) and has_expanded(resource, self._expand):
-                self._known.setdefault(key, resource)
-            ids[key.id] = None
+            if (
+                not refresh
+                and key not in self._known
+                and is_of_class(key.kind, resource)
+                and has_expanded(resource, self._expand)
+            ):
+                self._known[key] = without_detail(key.kind, resource)
         self._kinds = [
-            self._kind(name, family_named(_FAMILIES[name]), ids) for name, ids in wanted.items()
+            _Kind(
+                name,
+                family_named(FAMILIES[name]),
+                [id_ for id_ in ids if Key(name, id_) not in self._known],
+                self._expand,
+                self._listings.get(name, ListingPosition(None, Progress())),
+            )
+            for name, ids in wanted.items()
         ]
 
     def __await__(self) -> Generator[Any, Any, Resolved[M_co]]:
         return self._run().__await__()
+
+    def send(self, value: Any) -> Any:
+        """Advance the call, as the task of a coroutine does."""
+        if self._coroutine is None:
+            self._coroutine = self._run()
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raise an error inside the call, as the task of a coroutine does."""
+        if self._coroutine is None:
+            self._coroutine = self._run()
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """End the call, if a task has started it."""
+        if self._coroutine is not None:
+            self._coroutine.close()
 
     @property
     def at_least(self) -> int:
@@ -223,45 +198,50 @@ class Resolve(Generic[M_co]):
     def __repr__(self) -> str:
         return f"<Resolve {len(self._items)} items, not sent>"
 
-    def _kind(self, name: str, family: Any, ids: Iterable[str]) -> _Kind:
-        plan = ResolvePlan(
-            (id_ for id_ in ids if Key(name, id_) not in self._known),
-            has_listing=hasattr(family, "list")
-            and name not in _DETAILED
-            and self._cursors.get(name, ...) is not None,
-        )
-        return _Kind(name, family, self._expand, self._cursors.get(name), plan)
+    def _continue_from(self, resume: object) -> None:
+        if not isinstance(resume, Resolved):
+            raise TypeError(
+                f"resume must be the partial result of an error, not {describe_type(resume)}"
+            )
+        known, listings = resume._progress(self._keys, self._expand, self._context.view)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this package
+        self._known |= known
+        self._listings |= listings
 
     async def _run(self) -> Resolved[M_co]:
-        try:
-            for kind in self._kinds:
-                await self._list(kind)
-                await self._get_missing(kind)
-        except EvEnergyError as error:
-            error.partial = self._resolved()
-            raise
-        return self._resolved()
+        async with self._running:  # a second task finds everything done
+            try:
+                for kind in self._kinds:
+                    await self._list(kind)
+                    await self._get_missing(kind)
+            except EvEnergyError as error:
+                error.partial = self._resolved()
+                raise
+            return self._resolved()
 
     async def _list(self, kind: _Kind) -> None:
         """Read the listing as long as the plan wants pages."""
-        while kind.plan.wants_page and kind.pages is not None:
+        plan = kind.plan
+        while plan.wants_page and kind.pages is not None:
             try:
                 page = await anext(kind.pages)
             except EvEnergyError as error:
-                if error.cursor is not None:
-                    self._cursors[kind.name] = error.cursor
-                raise
+                self._requests += _was_answered(error)
+                self._listings[kind.name] = ListingPosition(error.cursor, plan.progress)
+                if not (_is_unreadable(error) or (self._return_exceptions and _is_of_one(error))):
+                    raise
+                if isinstance(error, PagingError) and error.page is not None:
+                    self._record(kind, error.page, is_last=True)
+                break
             self._requests += 1
-            # The id of a few resources is not the one in their URL, and links have that one.
-            found = {
-                id_: resource
-                for resource in page.items
-                for id_ in (id_text("id", resource), str(resource.id))
-            }
-            wanted = found.keys() & kind.plan.missing.keys()
-            self._known |= {Key(kind.name, id_): found[id_] for id_ in wanted}
-            kind.plan.record_page(wanted, is_last=page.next_url is None)
-        self._cursors[kind.name] = None
+            self._record(kind, page, is_last=page.next_url is None)
+        plan.end_listing()
+        self._listings[kind.name] = ListingPosition(None, plan.progress)
+
+    def _record(self, kind: _Kind, page: Page[Any], *, is_last: bool) -> None:
+        found = {id_: resource for resource in page.items for id_ in listed_ids(resource)}
+        wanted = found.keys() & kind.plan.missing.keys()
+        self._known |= {Key(kind.name, id_): found[id_] for id_ in wanted}
+        kind.plan.record_page(wanted, is_last=is_last)
 
     async def _get_missing(self, kind: _Kind) -> None:
         """Get what the listing did not show. After an error, no request is started any more.
@@ -271,19 +251,25 @@ class Resolve(Generic[M_co]):
         failures: list[EvEnergyError] = []
 
         async def get(id_: str) -> None:
+            key = Key(kind.name, id_)
+            resource = None
             try:
                 resource = await kind.get(id_)
-            except NotFoundError:
-                resource = None
+                self._requests += 1
             except EvEnergyError as error:
-                failures.append(error)
-                return
-            self._requests += 1
-            self._known[Key(kind.name, id_)] = resource
+                self._requests += _was_answered(error)
+                if not _is_gone(error):
+                    if is_of_one := _is_of_one(error):
+                        self._failed[key] = error
+                    if not (is_of_one and self._return_exceptions):
+                        failures.append(error)
+                    return
+            self._failed.pop(key, None)
+            self._known[key] = resource and without_detail(kind.name, resource)
             del kind.plan.missing[id_]
 
         missing = takewhile(lambda _: not failures, tuple(kind.plan.missing))
-        await gather((get(id_) for id_ in missing), DEFAULT_LIMIT)
+        await gather((get(id_) for id_ in missing), DEFAULT_LIMIT, self._context.permits)
         if failures:
             raise failures[0]
 
@@ -294,101 +280,38 @@ class Resolve(Generic[M_co]):
             self._items,
             self._keys,
             cast("dict[Key, M_co | None]", known),
+            dict(self._failed),
             self._requests,
-            dict(self._cursors),
+            dict(self._listings),
+            self._context.view,
         )
 
 
-class _ArgumentReader:
-    """Reads the arguments of `Client.resolve`."""
-
-    def __init__(self, into: type[Model] | None, require_own_link: Callable[[str], URL]) -> None:
-        self._into, self._require_own_link = into, require_own_link
-        self._own_origins: set[str] = set()
-        """Scheme and authority of the links so far, as they were written."""
-
-    def key(self, number: int, item: Any) -> Key | None:
-        """Return what identifies the resource of an argument; None if the argument is None."""
-        if item is None:
-            return None
-        name = f"items[{number}]"
-        kind = self._named_kind(name, item) if self._into is None else self._into.__name__
-        if kind not in _FAMILIES:
-            raise ValueError(f"{name}: {_cannot_be_resolved(kind)}")
-        id_ = id_text(name, cast("object", item), kind_at(f"/{_FAMILIES[kind]}/{{}}"))
-        if isinstance(item, Ref):
-            ref = cast("Ref[Model]", item)
-            if not ref.is_expanded:
-                self._check_origin(ref.url)
-        elif isinstance(item, str) and "://" in item:
-            self._check_origin(item)
-        return Key(kind, id_)
-
-    def _check_origin(self, link: str) -> None:
-        origin = "/".join(link.split("/", 3)[:3])
-        if origin not in self._own_origins:  # parsing thousands of URLs would block the event loop
-            self._require_own_link(link)
-            self._own_origins.add(origin)
-
-    def _named_kind(self, name: str, item: Any) -> str:
-        """Return the name of the class of the resource that an argument names."""
-        if isinstance(item, Ref):
-            return cast("Ref[Model]", item).into.__name__
-        if isinstance(item, Model):
-            return type(item).__name__
-        if not isinstance(item, str):
-            kind = describe_type(item)
-            raise TypeError(f"{name} must be an id, a Ref, a model or a URL, not {kind}")
-        if "://" in item:
-            if (found := kind_of_url(item)) is not None:
-                return found.model
-            what = "is a URL that does not tell the class of the resource"
-        else:
-            what = "is a bare id"
-        shown = printable(redact_link(item) if "://" in item else item, _MAX_SHOWN_CHARS)
-        raise ValueError(f"{name}={shown!r} {what}: pass it, such as into=models.Vehicle")
+def _is_json(response: Response) -> bool:
+    """Return whether the API sent *response*, rather than a proxy or captive portal its page."""
+    return "json" in response.header("content-type").lower()
 
 
-def _is_kind(kind: str, resource: object) -> bool:
-    return any(cls.__name__ == kind for cls in type(resource).__mro__)
+def _is_gone(error: EvEnergyError) -> bool:
+    return isinstance(error, NotFoundError) and _is_json(error.response)
 
 
-def _require_iterable(items: object) -> None:
-    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        raise TypeError(f"items must be a list of ids or links, not {describe_type(items)}")
+def _is_of_one(error: EvEnergyError) -> bool:
+    """Return whether *error* is about what was requested, so that other requests may succeed."""
+    if isinstance(error, ApiError):
+        is_general = error.status in _GENERAL or error.status > HTTPStatus.INTERNAL_SERVER_ERROR
+        return _is_json(error.response) and not is_general
+    return _is_unreadable(error)
 
 
-def _require_class(into: object) -> None:
-    kind = describe_type(into)
-    if into is None:
-        return
-    if not isinstance(into, type) or not issubclass(into, Model):
-        raise TypeError(f"into must be a class of models, such as models.Vehicle, not {kind}")
-    if into.__name__ not in _FAMILIES:
-        raise ValueError(f"into={into.__name__}: {_cannot_be_resolved(into.__name__)}")
-
-
-def _cannot_be_resolved(kind: str) -> str:
-    advice = (
-        "fetch each with client.fetch(ref), or request its parent with expand="
-        if kind in RESOURCE_PATHS
-        else "request its parent with expand=, or call a method that returns it"
+def _is_unreadable(error: EvEnergyError) -> bool:
+    """Return whether the API answered with a reply that cannot be read, or cannot be continued."""
+    if isinstance(error, DecodeError):
+        return _is_json(error.response)
+    return isinstance(error, PagingError) or (
+        isinstance(error, LimitError) and error.status is not None
     )
-    return f"{kind} is not a resource with an id of its own, so it cannot be resolved: {advice}"
 
 
-def has_expanded(resource: object, paths: Iterable[str]) -> bool:
-    """Return whether *resource* contains all that *paths* of links, such as ``trim.model``, name.
-
-    A link that is None leads nowhere, so it is as complete as it can be.
-    """
-    return all(_contains(resource, path.split(".")) for path in paths)
-
-
-def _contains(value: object, names: Sequence[str]) -> bool:
-    if is_list(value):
-        return all(_contains(item, names) for item in cast("Sequence[object]", value))
-    if isinstance(value, Ref):
-        ref = cast("Ref[Model]", value)
-        return ref.is_expanded and _contains(ref.resource, names)
-    return not names or value is None or _contains(getattr(value, names[0], None), names[1:])
+def _was_answered(error: EvEnergyError) -> bool:
+    return isinstance(error, ApiError) or _is_unreadable(error) or isinstance(error, DecodeError)

@@ -27,7 +27,6 @@ from ev_energy.budget import (
     Acquire,
     Budget,
     BudgetUnavailable,
-    MemoryBudget,
     Reservation,
     WouldExceedDeadline,
 )
@@ -110,11 +109,13 @@ class ClientState(NotCopied):
                 return known
         return RateLimit.of(self.rate_limit_headers)
 
-    def expected_wait(self, options: CallOptions, count: int) -> float | None:
-        """Return the seconds until the last of *count* requests may be sent; None if unknown."""
-        if isinstance(self.budget, MemoryBudget) and self.bucket is not None:
-            return self.budget.expected_wait(self.bucket, count, options.priority)
-        return None
+    def permits(self, options: CallOptions) -> float:
+        """Return how many calls may start now without waiting for the rate limit.
+
+        Infinity if nothing is known of a limit.
+        """
+        known = self.rate_limit
+        return float("inf") if known is None else known.remaining + options.reserved
 
     def require_own_origin(self, url: URL) -> URL:
         """Return *url* if the token may be sent there; links in replies may lead anywhere."""

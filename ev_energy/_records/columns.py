@@ -197,7 +197,7 @@ def _spread_ids(value: Any) -> Sequence[Any]:
 
 def _id(value: Any) -> Any:
     """Return the id that a link leads to, as the resource itself has it; others as they are."""
-    return unquote(value.id) if value.__class__ is Ref else value
+    return unquote(value.id) or None if value.__class__ is Ref else value
 
 
 def _spread_link(key: str) -> _Spread:

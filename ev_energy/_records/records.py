@@ -116,7 +116,11 @@ def _items_of(models: Any) -> list[Model]:
     items: list[Any] = [*found]
     for number, item in enumerate(items):
         if not isinstance(item, Model):
-            raise TypeError(f"to_records() takes models: item {number} is {describe_type(item)}")
+            is_gone = item is None and hasattr(found, "found")
+            hint = ": pass resolved.found.values()" if is_gone else ""
+            raise TypeError(
+                f"to_records() takes models: item {number} is {describe_type(item)}{hint}"
+            )
     return items
 
 

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from weakref import WeakSet
 
+import attrs
+
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
 from ev_energy.budget._protocol import (
@@ -23,6 +25,20 @@ from ev_energy.budget._window import RollingWindow
 
 #: Buckets kept before unused ones are purged.
 _PURGE_THRESHOLD: Final = 256
+
+
+@attrs.frozen
+class Forecast:
+    """What a caller may send under an allowance in memory."""
+
+    limit: int | None
+    """The maximum number of requests in a window; None if there is no limit."""
+    available: int | None
+    """The number of requests that may be sent now, apart from reserved ones."""
+    is_stated: bool
+    """Whether a reply has stated the limit, or that the server has none."""
+    wait: Callable[[int], float]
+    """Returns the seconds until the last of a number of requests may be sent."""
 
 
 class MemoryBudget:
@@ -141,6 +157,11 @@ class MemoryBudget:
             raise
         return MemoryReservation(bucket, count)
 
+    @property
+    def window(self) -> float:
+        """Seconds that a request counts for."""
+        return self._window
+
     def state(self, bucket: str) -> RateLimit | None:
         """Return the state of an allowance.
 
@@ -159,19 +180,31 @@ class MemoryBudget:
             wait = found.estimated_wait(now, RANKS["interactive"], 1)
             return RateLimit(limit, available, window.reserved, found.queue.size, wait)
 
-    def expected_wait(
-        self, bucket: str, count: int, priority: Priority = "interactive"
-    ) -> float | None:
-        """Return the seconds until the last of *count* requests may be sent.
+    def forecast(
+        self, bucket: str, priority: Priority = "interactive", reserved: int = 0
+    ) -> Forecast:
+        """Return what a caller may send now and later, if no other calls are made.
 
-        Each is sent as soon as it is available, after the calls that wait already, and no other
-        calls are made. None if `state` is None.
+        It is served after the calls that wait already, except for *reserved* requests, which a
+        reservation of its own covers.
         """
-        found = self._buckets.get(bucket)
-        if found is None or self.state(bucket) is None:
-            return None
+        found = self._buckets.get(bucket) or self._new_bucket(self._new_window())
+        rank = RANKS[priority]
+
+        def wait(count: int) -> float:
+            with found.lock:
+                now = self.clock()
+                covered = found.estimated_wait(now, RESERVED, 1) if reserved else 0.0
+                own = count - reserved
+                return max(covered, found.estimated_wait(now, rank, own)) if own > 0 else covered
+
         with found.lock:
-            return found.estimated_wait(self.clock(), RANKS[priority], count)
+            window = found.window
+            available = window.available(self.clock())
+            if available is not None:
+                available = max(0, available - found.queue.requested_before(rank))
+            is_stated = window.synced or window.confirmed > 0
+            return Forecast(window.capacity(), available, is_stated, wait)
 
     def _waiter(
         self,
@@ -195,9 +228,11 @@ class MemoryBudget:
             if bucket is None:
                 if len(self._buckets) >= self._purge_threshold:
                     self._purge_idle_buckets()
-                window = RollingWindow(self._limit, length=self._window)
-                bucket = self._buckets[name] = self._new_bucket(window)
+                bucket = self._buckets[name] = self._new_bucket(self._new_window())
             return bucket
+
+    def _new_window(self) -> RollingWindow:
+        return RollingWindow(self._limit, length=self._window)
 
     def _new_bucket(self, window: RollingWindow) -> RateLimitBucket:
         return RateLimitBucket(window, self.clock, self.sleep)
@@ -218,7 +253,7 @@ class MemoryBudget:
         """
         now, self._lock = self.clock(), threading.Lock()
         for name, bucket in self._buckets.items():
-            window, blank = bucket.window, RollingWindow(self._limit, length=self._window)
+            window, blank = bucket.window, self._new_window()
             window.disown_in_flight(now)
             self._buckets[name] = self._new_bucket(window)
             # Copies of the parent's tickets and reservations must not change the new bucket.

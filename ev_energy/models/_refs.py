@@ -39,8 +39,11 @@ class Ref(Generic[T_co]):
 
     @property
     def id(self) -> str:
-        """The id at the end of the URL (of a log entry: its timestamp, as the server wrote it)."""
-        return last_segment(self.url) or str(getattr(self._raw, "id", ""))
+        """The id at the end of the URL (of a log entry: its timestamp, as the server wrote it).
+
+        Empty for an expanded resource without a URL and an id.
+        """
+        return last_segment(self.url) or str(getattr(self._raw, "id", None) or "")
 
     @property
     def into(self) -> type[T_co]:

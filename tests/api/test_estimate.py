@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiohttp import web
 
 from ev_energy import Client, MemoryBudget
-from ev_energy._api.estimate import estimate
-from ev_energy._messages import RateLimit
-from ev_energy.models import Region, RegionDetail, Vehicle
+from ev_energy._api.estimate import Allowance, estimate, latest_wait
+from ev_energy.models import EVSESite, Region, RegionDetail, Vehicle
+from ev_energy.redis import RedisBudget
 from tests.helpers.fleet_server import Fleet, vehicle
 from tests.helpers.recording_server import RecordingServer
 from tests.helpers.support import FakeTime
@@ -49,9 +52,9 @@ async def test_allowance_is_assumed_before_the_first_reply(
     assert (found.requests, found.at_most) == (5050, 5050)
     assert (found.limit, found.remaining, found.is_assumed) == (1000, 1000, True)
     assert not found.fits_now
-    assert found.seconds == 5 * 3600
+    assert found.seconds == 5 * 3601  # and a second of doubt for each hour
     assert str(found) == (
-        "5,050 requests, sent by 2026-01-01 05:00 UTC at the latest, in 5 h 0 min (1,000 of 1,000 "
+        "5,050 requests, sent by 2026-01-01 05:01 UTC at the latest, in 5 h 1 min (1,000 of 1,000 "
         "an hour remaining, which is assumed, since no reply has stated it)"
     )
     assert fleet.count == 0
@@ -95,13 +98,6 @@ async def test_resolve_has_bounds_that_hold(client: Client, fleet: Fleet) -> Non
     assert words(client.estimate([])) == "0 requests, may be sent now"
 
 
-async def test_call_counts_once_and_can_still_be_awaited(client: Client, fleet: Fleet) -> None:
-    call = client.vehicles.get("vhcl00000")
-    assert client.estimate(call).requests == 1
-    assert fleet.count == 0
-    assert (await call).id == "vhcl00000"
-
-
 async def test_reservation_of_the_client_is_available_to_it(client: Client) -> None:
     await client.vehicles.get("vhcl00000")
     async with client.reserve(390) as reserved:
@@ -132,7 +128,27 @@ async def test_budget_of_one_process_knows_when_its_requests_expire(
     [
         (-1, {}, ValueError, "the number of requests must not be negative, got -1"),
         (iter(["v"]), {}, TypeError, "an estimate would use up an iterator: pass a list"),
-        (3.5, {}, TypeError, "pass a number of requests, a listing, a call or a list of ids or"),
+        (
+            3.5,
+            {},
+            TypeError,
+            "pass a number of requests, a listing or a list of ids or links to es",
+        ),
+        (True, {}, TypeError, "pass a number of requests, .* not a bool"),
+        (Vehicle, {}, TypeError, "pass a number of requests, .* not the class Vehicle"),
+        (10**12, {}, ValueError, "1,000,000,000,000 requests would end after the year 9999"),
+        (
+            5,
+            {"into": Vehicle},
+            TypeError,
+            r"into= is an argument of resolve\(\): pass it with a list",
+        ),
+        (
+            5,
+            {"expand": ["trim"]},
+            TypeError,
+            r"expand= is an argument of resolve\(\): pass it with",
+        ),
         (5, {"items": 3}, TypeError, "items= is the number of items of a listing: pass it with"),
         (["v"], {}, ValueError, r"items\[0\]='v' is a bare id"),
         (["v"], {"into": Vehicle, "expand": ["x"]}, ValueError, "expand: 'x' is not one of"),
@@ -143,38 +159,150 @@ async def test_wrong_argument_is_refused(
 ) -> None:
     with pytest.raises(error, match=f"^{message}"):
         client.estimate(work, **arguments)
-    with pytest.raises(ValueError, match="^items must not be negative, got -1"):
-        client.estimate(client.vehicles.list(), items=-1)
 
 
 @pytest.mark.parametrize(
-    ("requests", "rate_limit", "reserved", "starts", "seconds"),
+    ("arguments", "error", "message"),
     [
-        (10, RateLimit(1000, 10), 0, 0, 0),
-        (11, RateLimit(1000, 10), 0, 0, 3600),
-        (10, RateLimit(1000, 10, waiting=4), 0, 0, 3600),
-        (10, RateLimit(1000, 5), 5, 0, 0),
-        (1, RateLimit(1000, 0, wait=90.0), 0, 90, 90),
-        (2, RateLimit(1000, 0, wait=90.0), 0, 90, 3600),
-        (1000, RateLimit(1000, 0, wait=90.0), 0, 90, 3600),
-        (1001, RateLimit(1000, 0, wait=90.0), 0, 90, 7200),
-        (0, RateLimit(1000, 0, wait=90.0), 0, 0, 0),
-        (5, RateLimit(0, 0, wait=7000.0), 0, 7000, 5 * 3600),
-        (1, RateLimit(1000, 0, waiting=3, wait=5000.0), 0, 5000, 5000),
+        ({"items": -1}, ValueError, "items must be 0 or more, not -1"),
+        ({"items": 5000.0}, TypeError, "items must be a whole number, not 5000.0"),
+        ({"items": "5000"}, TypeError, "items must be a whole number, not '5000'"),
+        ({"items": True}, TypeError, "items must be a whole number, not True"),
+        ({"into": Vehicle}, TypeError, r"into= is an argument of resolve\(\): pass it with a list"),
+        ({"expand": ["x"]}, TypeError, r"expand= is an argument of resolve\(\): pass it with a li"),
+    ],
+)
+async def test_wrong_argument_for_a_listing_is_refused(
+    client: Client, arguments: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=f"^{message}"):
+        client.estimate(client.vehicles.list(), **arguments)
+
+
+async def test_call_is_refused_since_its_requests_are_unknown(client: Client) -> None:
+    for call in (client.vehicles.list().collect(), client.gather([]), client.vehicles.get("v")):
+        with pytest.raises(TypeError, match="not a coroutine: pass the number of calls, since how"):
+            client.estimate(call)  # type: ignore[call-overload]
+        call.close()
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "available", "wait", "seconds"),
+    [
+        (10, 1000, 10, 0, 0),
+        (11, 1000, 10, 0, 3600),
+        (10, 1000, 6, 0, 3600),
+        (1, 1000, 0, 90, 90),
+        (2, 1000, 0, 90, 3600),
+        (1000, 1000, 0, 90, 3600),
+        (1001, 1000, 0, 90, 7200),
+        (5, 0, 0, 7000, 5 * 3600),
+        (1, 1000, 0, 5000, 5000),
+        (1, 1000, 0, 0, 3600),
     ],
 )
 def test_times_are_those_of_the_allowance(
-    requests: int, rate_limit: RateLimit, reserved: int, starts: float, seconds: float
+    count: int, limit: int, available: int, wait: float, seconds: float
 ) -> None:
-    found = estimate(requests, requests, rate_limit, reserved, NOW, lambda _: None)
-    assert found.starts_at.timestamp() == NOW + starts
-    assert found.seconds == found.finishes_at.timestamp() - NOW == seconds
-    assert found.fits_now == (seconds == 0)
+    assert latest_wait(count, limit, available, wait, 3600.0) == seconds
 
 
 def test_text_rounds_up_to_minutes() -> None:
-    text = str(estimate(1, 1, RateLimit(1000, 0, wait=90.0), 0, NOW, lambda _: 90.0))
-    assert text == (
+    allowance = Allowance(limit=1000, available=0, wait=lambda _: 90.0)
+    assert str(estimate(1, 1, allowance, NOW)) == (
         "1 request, sent by 2026-01-01 00:02 UTC at the latest, in 2 min (0 of 1,000 an hour "
         "remaining)"
     )
+
+
+async def test_estimate_of_a_resumed_resolve(client: Client, fleet: Fleet) -> None:
+    partial = await client.resolve(IDS[:3], Vehicle)
+    assert client.estimate(IDS[:4], Vehicle, resume=partial).requests == 1
+    assert client.estimate(IDS[:3], Vehicle, resume=partial).requests == 0
+
+
+async def test_listing_is_not_read_beyond_max_pages(client: Client) -> None:
+    few = client.with_options(max_pages=10)
+    assert few.estimate(few.vehicles.list(), items=5000).requests == 10
+
+
+async def test_resources_in_a_listing_without_pages_take_a_request_at_least(
+    client: Client,
+) -> None:
+    found = client.estimate([f"site{n}" for n in range(500)], EVSESite)
+    assert (found.requests, found.at_most) == (1, 1000)
+
+
+async def test_reservation_that_waits_is_served_first(client: Client) -> None:
+    await client.vehicles.get("vhcl00000")
+    batch = client.with_options(priority="batch", deadline=4000)
+    async with client.reserve(100), asyncio.TaskGroup() as group:
+        waiting = group.create_task(batch.reserve(350).__aenter__())
+        await asyncio.sleep(0)
+        assert client.estimate(10).fits_now  # it is more urgent
+        found = batch.estimate(10)
+        assert not found.fits_now
+        assert (found.remaining, found.seconds) == (0, 3601)
+        waiting.cancel()
+
+
+@pytest.mark.parametrize("count", [201, 400])
+async def test_window_of_the_budget_counts(
+    serve: Callable[[Any], Awaitable[RecordingServer]], fleet: Fleet, count: int
+) -> None:
+    server = await serve(fleet)
+    async with server.client(budget=MemoryBudget(200, window=60)) as client:
+        found = client.estimate(count)
+    assert found.seconds == pytest.approx(60, abs=0.1)
+    assert (found.limit, found.window, found.remaining) == (200, 60, 200)
+    assert found.is_assumed
+    assert "(200 of 200 in 60 s remaining, which is assumed, since no reply" in str(found)
+
+
+async def test_shared_budget_states_its_own_limit(
+    serve: Callable[[Any], Awaitable[RecordingServer]], fleet: Fleet
+) -> None:
+    server = await serve(fleet)
+    budget = RedisBudget("redis://127.0.0.1:1", limit=20, window=60)
+    async with server.client(budget=budget) as client:
+        found = client.estimate(21)
+    assert (found.limit, found.remaining, found.seconds) == (20, 20, 60)
+
+
+async def test_server_without_a_limit_permits_everything(
+    serve: Callable[[Any], Awaitable[RecordingServer]], fleet: Fleet
+) -> None:
+    server = await serve(fleet)
+    async with server.client() as client:
+        await client.vehicles.get("vhcl00000")
+        found = client.estimate(5050)
+    assert (found.limit, found.remaining, found.is_assumed) == (None, None, False)
+    assert str(found) == "5,050 requests, may be sent now (no limit)"
+
+
+async def test_allowance_that_is_used_up_without_a_budget(
+    serve: Callable[[Any], Awaitable[RecordingServer]],
+) -> None:
+    headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "0"}
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"id": "v"}, headers=headers)
+
+    server = await serve(answer)
+    async with server.client(budget=None, wall_clock=lambda: NOW) as client:
+        await client.vehicles.get("v")
+        found = client.estimate(5)
+    assert not found.fits_now
+    assert (found.starts_at, found.finishes_at) == (found.finishes_at, found.starts_at)
+    assert found.seconds == 3600
+    assert not found.is_assumed
+
+
+async def test_end_is_never_before_the_start(client: Client, time: FakeTime) -> None:
+    for _ in range(400):
+        await client.vehicles.get("vhcl00000")
+    ticking = itertools.count(1)
+    budget = cast("MemoryBudget", client._caller.state.budget)
+    budget.clock = lambda: time.now + next(ticking) * 1e-6
+    found = client.estimate(1)
+    assert found.starts_at <= found.finishes_at

@@ -9,9 +9,19 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from ev_energy import Client, ClientCredentials, MemoryBudget, Ref, Resolved, errors, models
-from ev_energy._api.resolve import _DETAILED, _FAMILIES
+from ev_energy import (
+    Client,
+    ClientCredentials,
+    MemoryBudget,
+    Ref,
+    Resolved,
+    errors,
+    models,
+    to_records,
+)
+from ev_energy._api.resolve_arguments import DETAILED, FAMILIES
 from ev_energy.models import EVSE, Region, RegionDetail, Vehicle
 from ev_energy.simulator import Simulator
 from tests.helpers.fleet_server import Fleet, sub_session, vehicle
@@ -43,7 +53,7 @@ async def client(server: RecordingServer) -> AsyncIterator[Client]:
 
 
 def ref(server: RecordingServer, id_: str, into: Any = Vehicle) -> Ref[Any]:
-    return Ref(f"{server.url}/{_FAMILIES[into.__name__]}/{id_}", into)
+    return Ref(f"{server.url}/{FAMILIES[into.__name__]}/{id_}", into)
 
 
 async def test_fleet_is_resolved_from_its_listing_in_order(client: Client, fleet: Fleet) -> None:
@@ -161,7 +171,7 @@ async def test_classes_with_more_detail_than_their_listing_are_requested_singly(
     assert [type(found) for found in listed] == [Region] * 2
     assert fleet.by_path == {"/regions": 1}
     assert type((await client.resolve([listed[0]], RegionDetail))[0]) is RegionDetail
-    assert (await client.resolve([*resolved], Region))[0] is resolved[0]
+    assert type((await client.resolve([*resolved], Region))[0]) is Region
 
 
 async def test_nothing_to_resolve_sends_nothing(client: Client, fleet: Fleet) -> None:
@@ -178,9 +188,9 @@ async def test_error_has_what_was_resolved_and_another_call_continues(
         await client.resolve(IDS, Vehicle)
     partial = caught.value.partial
     assert isinstance(partial, Resolved)
-    assert (len(partial.found), len(partial.pending), partial.requests) == (300, 700, 3)
+    assert (len(partial.found), len(partial.pending), partial.requests) == (300, 700, 4)
     assert partial.pending[0] == "vhcl00300"
-    assert repr(partial) == ("<Resolved 1000 items: 300 found, 0 missing, 700 pending, 3 requests>")
+    assert repr(partial) == ("<Resolved 1000 items: 300 found, 0 missing, 700 pending, 4 requests>")
     fleet.refuse_from = float("inf")
     fleet.requests.clear()
     resolved = await client.resolve(IDS, Vehicle, resume=pickle.loads(pickle.dumps(partial)))
@@ -197,7 +207,9 @@ async def test_single_requests_are_not_repeated_after_an_error(
     with pytest.raises(errors.ServerError) as caught:
         await client.resolve(wanted, Vehicle)
     partial = caught.value.partial
-    assert len(partial.missing) == partial.requests - 1 == 28  # and one page
+    assert partial is not None
+    assert len(partial.missing) == 28
+    assert partial.requests == fleet.count  # and one page, and those that failed
     assert fleet.count < 30 + 16  # no request was started after the failure
     fleet.refuse_from = float("inf")
     fleet.requests.clear()
@@ -258,7 +270,9 @@ async def test_exhausted_budget_stops_and_leaves_the_rest_pending(
         with pytest.raises(errors.BudgetExceeded) as caught:
             await client.resolve(IDS, Vehicle)
     assert fleet.count == 4
-    assert (len(caught.value.partial.found), caught.value.partial.requests) == (400, 4)
+    partial = caught.value.partial
+    assert partial is not None
+    assert (len(partial.found), partial.requests, partial.errors) == (400, 4, {})
 
 
 async def test_single_requests_run_a_few_at_a_time(client: Client, fleet: Fleet) -> None:
@@ -364,9 +378,9 @@ async def test_link_to_another_server_is_refused(
 
 def test_families_with_resources_of_their_own_have_get_and_list() -> None:
     client = Client("a-token")
-    assert {"Vehicle", "EVSE", "User", "ChargingSubSession", "Tariff"} <= _FAMILIES.keys()
-    assert {"RegionDetail", "TariffDetail"} == _DETAILED
-    for name, family in _FAMILIES.items():
+    assert {"Vehicle", "EVSE", "User", "ChargingSubSession", "Tariff"} <= FAMILIES.keys()
+    assert DETAILED == {"Region": "RegionDetail", "Tariff": "TariffDetail"}
+    for name, family in FAMILIES.items():
         resources = getattr(client, family)
         resources.get("an-id").close()
         if name != "SubscriptionOffering":
@@ -397,6 +411,247 @@ async def test_listing_is_matched_by_the_id_and_by_the_url(
     resolved = await client.resolve(["bare", ref(server, "in-the-url-2")], Vehicle)
     assert [found and found.id for found in resolved] == ["bare", "bare-2"]
     assert fleet.count == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": None, "url": None},
+        {"id": 7, "url": "/"},
+        {"id": "", "url": "https://api.ev.energy"},
+        {"id": "a/b", "url": ""},
+    ],
+)
+async def test_listed_resource_without_an_id_of_use_is_skipped(
+    client: Client, fleet: Fleet, row: dict[str, Any]
+) -> None:
+    fleet.collections["vehicles"][3] = row
+    fleet.unlisted = [vehicle(3)]
+    resolved = await client.resolve(IDS, Vehicle)
+    assert [found and found.id for found in resolved] == IDS
+    assert fleet.by_path == {"/vehicles": 10, "/vehicles/vhcl00003": 1}
+
+
+PROBLEM = {"title": "Forbidden", "status": 403}
+PROXY_PAGE = web.Response(text="<h1>Not here</h1>", status=404, content_type="text/html")
+
+
+async def test_error_about_one_resource_names_it(client: Client, fleet: Fleet) -> None:
+    fleet.replies["/vehicles/secret"] = web.json_response(PROBLEM, status=403)
+    with pytest.raises(errors.ForbiddenError) as caught:
+        await client.resolve([*IDS[:3], "secret"], Vehicle)
+    partial = caught.value.partial
+    assert partial is not None
+    assert partial.errors == {"secret": caught.value}
+    assert partial.pending == ["secret"]
+    assert len(partial.found) == 3
+    assert partial.requests == fleet.count
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert copy.partial.errors["secret"] is copy
+
+
+async def test_errors_about_single_resources_are_returned_on_request(
+    client: Client, fleet: Fleet
+) -> None:
+    for n, status in enumerate((403, 400, 500)):
+        fleet.replies[f"/vehicles/bad{n}"] = web.json_response(PROBLEM, status=status)
+    fleet.replies["/vehicles/bad3"] = web.json_response([None])
+    bad = [f"bad{n}" for n in range(4)]
+    resolved = await client.resolve([*bad, *IDS, "gone"], Vehicle, return_exceptions=True)
+    assert [type(error) for error in resolved.errors.values()] == [
+        errors.ForbiddenError,
+        errors.BadRequestError,
+        errors.ServerError,
+        errors.DecodeError,
+    ]
+    assert [*resolved.errors] == resolved.pending == bad
+    assert (len(resolved.found), resolved.missing) == (1000, ["gone"])
+    assert resolved.requests == fleet.count
+    fleet.replies.clear()
+    fleet.requests.clear()
+    fleet.unlisted = [{**vehicle(0), "id": id_} for id_ in bad]
+    again = await client.resolve([*bad, *IDS, "gone"], Vehicle, resume=resolved)
+    assert (again.pending, again.errors, again.missing) == ([], {}, ["gone"])
+    assert fleet.count == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, errors.UnauthorizedError), (503, errors.ServerError), (404, errors.NotFoundError)],
+)
+async def test_errors_about_every_request_are_raised_in_any_case(
+    client: Client, fleet: Fleet, status: int, error: type[Exception]
+) -> None:
+    reply = PROXY_PAGE if status == 404 else web.json_response({"title": "No"}, status=status)
+    fleet.replies["/vehicles/vhcl00001"] = reply
+    with pytest.raises(error) as caught:
+        await client.resolve(IDS[1:2], Vehicle, return_exceptions=True)
+    assert isinstance(caught.value, errors.ApiError)
+    assert caught.value.partial is not None
+    assert (caught.value.partial.missing, caught.value.partial.pending) == ([], IDS[1:2])
+
+
+async def test_page_that_cannot_be_decoded_is_replaced_by_single_requests(
+    client: Client, fleet: Fleet
+) -> None:
+    fleet.replies["/vehicles?page_size=100&page_after=100"] = web.json_response([None])
+    resolved = await client.resolve(IDS[:120], Vehicle)
+    assert len(resolved.found) == 120
+    assert resolved.requests == fleet.count == 2 + 20
+
+
+async def test_page_that_fails_for_good_is_replaced_on_request(
+    client: Client, fleet: Fleet
+) -> None:
+    page = "/vehicles?page_size=100&page_after=100"
+    fleet.replies[page] = web.json_response({"title": "Broken"}, status=500)
+    with pytest.raises(errors.ServerError) as caught:
+        await client.resolve(IDS[:120], Vehicle)
+    resolved = await client.resolve(
+        IDS[:120], Vehicle, resume=caught.value.partial, return_exceptions=True
+    )
+    assert len(resolved.found) == 120
+    assert fleet.by_path["/vehicles"] == 3
+
+
+async def test_single_requests_follow_the_last_page_that_max_pages_allows(
+    client: Client, fleet: Fleet
+) -> None:
+    few_pages = client.with_options(max_pages=2)
+    assert few_pages.estimate(IDS[:230], Vehicle).requests == 32
+    resolved = await few_pages.resolve(IDS[:230], Vehicle)
+    assert len(resolved.found) == 230
+    assert fleet.by_path["/vehicles"] == 2
+    assert fleet.count == 32
+
+
+async def test_bound_holds_for_a_resolve_that_is_resumed(client: Client, fleet: Fleet) -> None:
+    wanted = [f"vhcl{n:05}" for n in range(5000, 5030)]
+    fleet.collections["vehicles"] = [vehicle(n) for n in range(100_000, 120_000)]
+    partial = None
+    while True:
+        fleet.refuse_from = fleet.count + 8
+        try:
+            resolved = await client.resolve(wanted, Vehicle, resume=partial)
+        except errors.ServerError as error:
+            fleet.requests.pop()  # that failed
+            partial = pickle.loads(pickle.dumps(error.partial))
+        else:
+            break
+    assert resolved.missing == wanted
+    assert fleet.by_path["/vehicles"] == 30
+
+
+async def test_result_of_another_user_or_api_is_not_continued(
+    client: Client, server: RecordingServer, fleet: Fleet
+) -> None:
+    partial = await client.acting_for("user1").resolve(IDS[:2], Vehicle)
+    async with Client("a-token", base_url=f"{server.origin}/v3") as other:
+        for another in (client, client.acting_for("user2"), other):
+            with pytest.raises(ValueError, match=r"^resume: this result is of another user \(acti"):
+                another.resolve(IDS, Vehicle, resume=partial)
+    fleet.requests.clear()
+    await client.acting_for("user1").resolve(IDS[:2], Vehicle, resume=partial)
+    assert fleet.count == 0
+
+
+async def test_tariffs_with_an_expansion_of_details_are_requested_singly(
+    client: Client, fleet: Fleet
+) -> None:
+    fleet.collections["tariffs"] = [
+        {"id": f"t{n}", "url": f"/tariffs/t{n}", "prices": f"/tariffs/t{n}/prices"}
+        for n in range(3)
+    ]
+    for into in (models.Tariff, models.TariffDetail):
+        fleet.requests.clear()
+        assert client.estimate(["t0", "t1"], into, expand=["prices"]).requests == 2
+        found = await client.resolve(["t0", "t1"], into, expand=["prices"])
+        assert [type(one) for one in found] == [models.TariffDetail] * 2
+        assert fleet.requests == [f"/tariffs/t{n}?expand=prices" for n in range(2)]
+    plain = await client.resolve(["t0"], models.TariffDetail)
+    fleet.requests.clear()
+    await client.resolve([*plain], expand=["prices"])  # it has only the link
+    assert fleet.count == 1
+    with pytest.raises(ValueError, match="^expand: 'price' is not one of supplier, scheduler_tari"):
+        client.resolve(["t0"], models.TariffDetail, expand=["price"])
+
+
+async def test_class_does_not_depend_on_the_number_of_resources(
+    client: Client, server: RecordingServer, fleet: Fleet
+) -> None:
+    fleet.unlisted = [{"id": "regn9", "url": "/regions/regn9"}]
+    [one] = await client.resolve(["regn0"], Region)
+    several = await client.resolve(["regn0", "regn1", "regn9", "gone"], Region)
+    assert [type(found) for found in (one, *several)] == [Region] * 4 + [type(None)]
+    assert several[0] == one
+    records = to_records(several.found.values())
+    assert [record["id"] for record in records] == ["regn0", "regn1", "regn9"]
+    with pytest.raises(TypeError, match=r"item 3 is None: pass resolved\.found\.values\(\)"):
+        to_records(several)  # type: ignore[arg-type]
+
+
+async def test_found_has_the_resources_of_all_classes_in_the_order_of_the_items(
+    client: Client, server: RecordingServer, fleet: Fleet
+) -> None:
+    fleet.collections["evses"][0] = {"id": "vhcl00000", "url": "/evses/vhcl00000"}
+    items = [ref(server, "vhcl00000"), ref(server, "evse2", EVSE), ref(server, "vhcl00000", EVSE)]
+    resolved = await client.resolve(items)
+    assert {key: type(found) for key, found in resolved.found.items()} == {
+        "Vehicle/vhcl00000": Vehicle,
+        "evse2": EVSE,
+        "EVSE/vhcl00000": EVSE,
+    }
+    assert [*resolved.found] == ["Vehicle/vhcl00000", "evse2", "EVSE/vhcl00000"]
+
+
+async def test_models_in_hand_are_refreshed_on_request(client: Client, fleet: Fleet) -> None:
+    [known] = await client.resolve(IDS[:1], Vehicle)
+    assert known is not None
+    fleet.requests.clear()
+    [fresh, linked] = await client.resolve([known, Ref(known, Vehicle)], refresh=True)
+    assert fresh is linked is not known
+    assert fleet.count == 1
+
+
+async def test_resource_of_another_server_is_refused(client: Client, fleet: Fleet) -> None:
+    foreign = Vehicle.from_dict({"id": "v", "url": "https://example.com/v2/vehicles/v"})
+    for item in (foreign, Ref(foreign, Vehicle)):
+        with pytest.raises(errors.ForeignOriginError):
+            client.resolve([item])
+    without_url = Vehicle.from_dict({"id": "v"})
+    assert [*await client.resolve([without_url])] == [without_url]
+    assert fleet.count == 0
+
+
+async def test_resolve_runs_as_a_task(client: Client, fleet: Fleet) -> None:
+    task = asyncio.create_task(client.resolve(IDS, Vehicle))
+    assert len((await task).found) == 1000
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(client.resolve([id_], Vehicle)) for id_ in IDS[:3]]
+    assert [one.result()[0] for one in tasks] == (await task)[:3]
+    never_started = client.resolve(IDS, Vehicle)
+    never_started.close()
+    stuck = asyncio.create_task(client.resolve(IDS, Vehicle))
+    await asyncio.sleep(0)
+    stuck.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stuck
+
+
+async def test_resolve_that_two_tasks_await_is_sent_once(client: Client, fleet: Fleet) -> None:
+    resolution = client.resolve([*IDS[:150], "gone"], Vehicle)
+
+    async def result() -> Resolved[Vehicle]:
+        return await resolution
+
+    one, two = await asyncio.gather(result(), result())
+    assert (len(one), one.missing, two.missing) == (151, ["gone"], ["gone"])
+    assert fleet.count == 3
+
+
+async def test_resume_of_something_else_is_refused(client: Client) -> None:
+    with pytest.raises(TypeError, match="^resume must be the partial result of an error, not a st"):
+        client.resolve(IDS, Vehicle, resume="x")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

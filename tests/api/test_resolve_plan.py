@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_energy._api.resolve_plan import PAGE_SIZE, SLACK, ResolvePlan
+from ev_energy._api.resolve_plan import PAGE_SIZE, SLACK, Progress, ResolvePlan
 
 
 def requests_of(plan: ResolvePlan, pages: list[list[str]]) -> int:
@@ -104,3 +104,37 @@ def test_few_resources_of_a_large_fleet_cost_less_than_its_listing() -> None:
 def test_plan_without_a_listing_gets_each() -> None:
     plan = ResolvePlan(map(str, range(300)), has_listing=False)
     assert (plan.wants_page, plan.at_least, plan.at_most) == (False, 300, 300)
+
+
+@settings(max_examples=300)
+@given(PAGES, st.integers(0, 40), st.lists(st.integers(0, 20), max_size=5), st.integers(1, 30))
+def test_bound_holds_for_plans_that_continue_one_another(
+    hits: list[int], unlisted: int, steps: list[int], max_pages: int
+) -> None:
+    pages = [[f"{page}-{n}" for n in range(count)] for page, count in enumerate(hits)]
+    wanted = {id_ for page in pages for id_ in page} | {f"gone-{n}" for n in range(unlisted)}
+    missing, progress, spent = wanted, Progress(), 0
+    for step in (*steps, None):
+        plan = ResolvePlan(missing, has_listing=True, max_pages=max_pages, progress=progress)
+        at_least, at_most, before = plan.at_least, plan.at_most, spent
+        while plan.wants_page and (step is None or spent - before < step):
+            plan.record_page(pages[spent], is_last=spent + 1 == len(pages))
+            spent += 1
+        missing, progress = {*plan.missing}, plan.progress
+        if step is None or not plan.wants_page:
+            break
+    assert spent <= max_pages
+    assert at_least <= spent - before + len(missing) <= at_most
+    assert spent + len(missing) <= 2 * best_in_hindsight(wanted, pages[:max_pages]) + SLACK
+
+
+def test_listing_that_ended_is_not_read_again() -> None:
+    plan = ResolvePlan(map(str, range(30)), has_listing=True)
+    plan.record_page([], is_last=False)
+    plan.end_listing()
+    resumed = ResolvePlan(map(str, range(9)), has_listing=True, progress=plan.progress)
+    assert (resumed.wants_page, resumed.at_most) == (False, 9)
+
+
+def test_listing_without_pages_may_take_one_request() -> None:
+    assert ResolvePlan(map(str, range(300)), has_listing=True, page_size=None).at_least == 1

@@ -192,21 +192,39 @@ async def test_failing_hook_leaves_the_queue_unchanged(clock: FakeClock) -> None
 def test_state_of_a_budget_with_a_limit_needs_no_reply() -> None:
     assert MemoryBudget(50).state("app") == RateLimit(50, 50)
     assert MemoryBudget().state("app") is None
-    assert MemoryBudget(50).expected_wait("app", 51) is None
 
 
-async def test_expected_wait_is_that_of_the_last_request_after_those_that_wait(
+async def test_forecast_before_the_first_reply(clock: FakeClock) -> None:
+    for budget, limit in ((MemoryBudget(50, window=60, clock=clock), 50), (MemoryBudget(), 1000)):
+        forecast = budget.forecast("app")
+        assert (forecast.limit, forecast.available, forecast.is_stated) == (limit, limit, False)
+        assert forecast.wait(limit) == 0
+        assert forecast.wait(limit + 1) == pytest.approx(budget.window, rel=0.001)
+
+
+async def test_forecast_is_that_of_the_last_request_after_those_that_wait(
     clock: FakeClock,
 ) -> None:
     budget = budget_with_limit(clock, 5)
     spend(budget, 3)
     await clock.advance(600)
-    assert budget.expected_wait("app", 2) == 0
-    assert budget.expected_wait("app", 3) == 3001
-    assert budget.expected_wait("app", 6) == 3601
+    forecast = budget.forecast("app")
+    assert (forecast.limit, forecast.available, forecast.is_stated) == (5, 2, True)
+    assert forecast.wait(2) == 0
+    assert forecast.wait(3) == 3001
+    assert forecast.wait(6) == 3601
+    reservation = asyncio.ensure_future(budget.reserve(Acquire("app"), 4))
+    await run_ready_tasks()
+    assert budget.forecast("app").available == 0  # the reservation waits for the two
+    assert budget.forecast("app").wait(1) == 3001
+    reservation.cancel()
+    held = await budget.reserve(Acquire("app"), 2)
+    forecast = budget.forecast("app", reserved=held.remaining)
+    assert (forecast.available, forecast.wait(2), forecast.wait(3)) == (0, 0, 3001)
+    await held.release()
     spend(budget, 2)
     waiting = await WaitingCalls(budget).start("1", 2)
-    assert budget.expected_wait("app", 2) == 3601
+    assert budget.forecast("app").wait(2) == 3601
     waiting.cancel()
 
 

@@ -44,6 +44,8 @@ class Fleet:
     """The path of each request, with its query."""
     refuse_from: float = float("inf")
     """The number of the first request that is answered with 500."""
+    replies: dict[str, web.Response] = attrs.field(factory=dict[str, web.Response])
+    """Replies to use instead, by the path of the request, with or without its query."""
 
     @property
     def count(self) -> int:
@@ -59,6 +61,11 @@ class Fleet:
         self.requests.append(request.path_qs.removeprefix("/v2"))
         if self.count >= self.refuse_from:
             return web.json_response({"title": "Broken"}, status=500)
+        for path in (self.requests[-1], self.requests[-1].partition("?")[0]):
+            if (reply := self.replies.get(path)) is not None:
+                return web.Response(
+                    body=reply.body, status=reply.status, content_type=reply.content_type
+                )
         base = f"{request.url.origin()}/v2"
         path = request.path.removeprefix("/v2")
         expand = request.query.getall("expand", [])

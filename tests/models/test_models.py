@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from ev_energy import UNSET, Ref
+from ev_energy import UNSET, Ref, to_records
 from ev_energy.errors import NotExpandedError
 from ev_energy.models import (
     EVSE,
@@ -82,6 +82,14 @@ def test_model_can_be_constructed_directly() -> None:
         EVSE(id="evse01", url="u")  # type: ignore[call-arg]  # that is the point
     with pytest.raises(TypeError, match="unexpected keyword argument 'cpidd'"):
         EVSE(id="evse01", url="u", cpid="c", cpidd="d")  # type: ignore[call-arg]  # as above
+
+
+def test_expanded_link_without_an_id_has_an_empty_one() -> None:
+    evse = EVSE.from_dict({"id": "evse01", "user": {"email": "x@example.com"}})
+    assert evse.user is not None
+    assert (evse.user.id, evse.user.url) == ("", "")
+    [record] = to_records([evse])
+    assert record["user.id"] is None
 
 
 def test_link_has_the_same_attributes_expanded_or_not() -> None:

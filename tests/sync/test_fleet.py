@@ -53,6 +53,7 @@ def fleet(running: RecordingServer) -> SlowFleet:
     assert isinstance(running.handler, SlowFleet)
     running.handler.requests.clear()
     running.handler.disconnected = 0
+    running.handler.replies.clear()
     return running.handler
 
 
@@ -89,6 +90,44 @@ def test_resolve_continues_after_an_error(client: Client, fleet: SlowFleet) -> N
     fleet.refuse_from = float("inf")
     resolved = client.resolve(IDS, Vehicle, resume=caught.value.partial)
     assert (len(resolved.found), resolved.requests) == (200, 1)
+
+
+def test_errors_about_single_resources_are_returned_on_request(
+    client: Client, fleet: SlowFleet
+) -> None:
+    fleet.replies["/vehicles/secret"] = web.json_response({"title": "Forbidden"}, status=403)
+    with pytest.raises(errors.ForbiddenError) as caught:
+        client.resolve(["secret"], Vehicle)
+    assert caught.value.partial is not None
+    assert caught.value.partial.errors == {"secret": caught.value}
+    resolved = client.resolve([*IDS, "secret"], Vehicle, return_exceptions=True)
+    assert [type(error) for error in resolved.errors.values()] == [errors.ForbiddenError]
+    assert (len(resolved.found), resolved.pending) == (200, ["secret"])
+
+
+def test_models_in_hand_are_refreshed_on_request(client: Client, fleet: SlowFleet) -> None:
+    [known] = client.resolve(IDS[:1], Vehicle)
+    assert known is not None
+    assert client.resolve([known])[0] is known
+    assert client.resolve([known], refresh=True)[0] is not known
+    assert fleet.count == 2
+
+
+def test_listed_resource_without_an_id_is_skipped(client: Client, fleet: SlowFleet) -> None:
+    row, fleet.collections["vehicles"][3] = fleet.collections["vehicles"][3], {"id": None}
+    fleet.unlisted = [row]
+    try:
+        assert [found and found.id for found in client.resolve(IDS, Vehicle)] == IDS
+    finally:
+        fleet.collections["vehicles"][3], fleet.unlisted = row, []
+
+
+def test_result_of_another_user_is_not_continued(client: Client) -> None:
+    partial = client.acting_for("user1").resolve(IDS[:2], Vehicle)
+    with pytest.raises(ValueError, match=r"^resume: this result is of another user \(acting_for"):
+        client.resolve(IDS, Vehicle, resume=partial)
+    with pytest.raises(TypeError, match="^resume must be the partial result of an error, not a st"):
+        client.resolve(IDS, Vehicle, resume="x")  # type: ignore[arg-type]
 
 
 def test_calls_run_a_few_at_a_time_and_return_in_order(client: Client, fleet: SlowFleet) -> None:
@@ -260,6 +299,61 @@ def test_exhausted_budget_stops_the_calls(running: RecordingServer, fleet: SlowF
     assert fleet.count <= 20
 
 
+@pytest.mark.parametrize("limit", [1, 4])
+def test_exhausted_budget_ends_calls_whose_errors_are_returned(
+    running: RecordingServer, fleet: SlowFleet, limit: int
+) -> None:
+    made = 0
+
+    def calls(client: Client) -> Iterator[Callable[[], Vehicle]]:
+        nonlocal made
+        for id_ in [*IDS[:7], "gone", *IDS]:
+            made += 1
+            yield partial(client.vehicles.get, id_)
+
+    budget = MemoryBudget(20)
+    with (
+        Client(TOKEN, base_url=running.url, budget=budget, when_exhausted="raise") as client,
+        pytest.raises(errors.BudgetExceeded) as caught,
+    ):
+        client.gather(calls(client), limit=limit, return_exceptions=True)
+    gathered = caught.value.gathered
+    assert gathered is not None
+    assert [*gathered] == [*range(20)]
+    assert isinstance(gathered[7], errors.NotFoundError)
+    assert (gathered[8].id, made) == (IDS[0], 21)
+
+
+def test_one_call_waits_for_a_budget_that_is_used_up(running: RecordingServer) -> None:
+    budget, waits = MemoryBudget(10), []
+    with Client(
+        TOKEN, base_url=running.url, budget=budget, deadline=7200, on_wait=waits.append
+    ) as client:
+        calls = (partial(client.vehicles.get, id_) for id_ in IDS)
+
+        def gather() -> None:
+            with pytest.raises(errors.ClientClosedError):
+                client.gather(calls)
+
+        thread = threading.Thread(target=gather)
+        thread.start()
+        wait_until(lambda: len(waits) > 0)
+        assert client.rate_limit is not None
+        assert client.rate_limit.waiting == 1
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(waits) == 1
+
+
+def test_error_has_the_results_before_it(client: Client) -> None:
+    calls = [partial(client.vehicles.get, id_) for id_ in [*IDS[:2], "gone", *IDS]]
+    with pytest.raises(errors.NotFoundError) as caught:
+        client.gather(calls, limit=1)
+    gathered = caught.value.gathered
+    assert gathered is not None
+    assert {number: one.id for number, one in gathered.items()} == {0: IDS[0], 1: IDS[1]}
+
+
 def test_calls_are_captured(client: Client) -> None:
     with client.capture() as captured:
         client.gather(partial(client.vehicles.get, id_) for id_ in IDS[:3])
@@ -302,8 +396,26 @@ def test_gathering_on_the_loop_of_the_client_is_refused(running: RecordingServer
 
 def test_estimate_sends_nothing(client: Client, fleet: SlowFleet) -> None:
     assert client.estimate(client.vehicles.list(), items=5000).requests == 50
-    assert client.estimate(partial(client.vehicles.get, "vhcl00001")).requests == 1
     found = client.estimate(IDS, Vehicle, expand=["trim"])
     assert (found.requests, found.at_most) == (2, 400)
     assert client.estimate(5050).requests == 5050
     assert fleet.count == 0
+
+
+def test_estimate_of_a_resumed_resolve(client: Client) -> None:
+    partial = client.resolve(IDS[:3], Vehicle)
+    assert client.estimate(IDS[:4], Vehicle, resume=partial).requests == 1
+
+
+def test_function_is_refused_since_its_requests_are_unknown(client: Client) -> None:
+    for work, kind in (
+        (partial(client.resolve, IDS, Vehicle), "a partial"),
+        (client.vehicles.list, "a method"),
+        (Vehicle, "the class Vehicle"),
+    ):
+        with pytest.raises(TypeError, match=f"not {kind}: pass the number of calls, since how"):
+            client.estimate(work)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="^items must be a whole number, not True"):
+        client.estimate(client.vehicles.list(), items=True)
+    with pytest.raises(TypeError, match=r"^into= is an argument of resolve\(\)"):
+        client.estimate(5, Vehicle)  # type: ignore[call-overload]

@@ -56,6 +56,9 @@ UPWARD = {
     ("models", "_pydantic"): "pydantic asks the classes for their schemas",
 }
 
+#: The exceptions: imports for type checkers from a part below, with the reason.
+ANNOTATED = {("_error_base", "_api"): "`error.partial` is the result of a method of the client"}
+
 #: The parts beside the client, with the parts that each may import.
 BESIDE = {
     "__main__": {"__init__", "cli"},
@@ -246,7 +249,15 @@ def against_the_order() -> list[Import]:
 
 def test_imports_follow_the_order() -> None:
     assert_no_problems(
-        (found for found in against_the_order() if found.place != "function"),
+        (
+            found
+            for found in against_the_order()
+            if found.place != "function"
+            and not (
+                found.place == "checking"
+                and (part(found.importer), part(found.imported)) in ANNOTATED
+            )
+        ),
         "These imports go against ORDER: move the code that is needed to a part further up in it.",
     )
 
@@ -442,6 +453,7 @@ def test_blocking_twin_imports_few_private_modules() -> None:
             ("ev_energy_sync._blocking", "_api", "Pager"),
             ("ev_energy_sync._client", "_api", "CapturedCall"),
             ("ev_energy_sync._client", "_codec", "DriftHook"),
+            ("ev_energy_sync._gather", "_api", "FINAL_ERRORS"),
             ("ev_energy_sync._gather", "_api", "checked_limit"),
             ("ev_energy_sync._loop_thread", "_api", ""),  # imports aiohttp before the loop runs
         },

@@ -82,6 +82,11 @@ class RedisBucket:
         """Number of waiting callers."""
         return len(self._waiters) + len(self._covered)
 
+    @property
+    def queued(self) -> int:
+        """Number of requests that they wait for."""
+        return sum(waiter.count for waiter in (*self._waiters, *self._covered))
+
     def state(self) -> RateLimit | None:
         """Return the state that Redis replied last; None before a reply, or without a limit."""
         state, stated = self._last_state, self._updates.rate_limit
@@ -373,11 +378,9 @@ class RedisBucket:
                 if waiter.wait is None and waiter not in waiters:
                     waiter.set_wait(waits[-1], now)
         self._waiters = [waiter for waiter in self._waiters if not waiter.future.done()]
-        if not self._waiters:
+        if not self._waiters or not waits:  # callers arrived meanwhile, or did not fit in the batch
             return 0.0
         settings = self._settings
-        if not waits:  # callers arrived in the meantime, or did not fit into the batch
-            return 0.0
         # Not earlier than after a part of the window that is too short to matter.
         return min(max(waits[0], settings.window / 5000), settings.heartbeat_ttl / 3)
 

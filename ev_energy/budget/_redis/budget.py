@@ -127,16 +127,32 @@ class RedisBudget:
             raise ValueError(f"count must be {limit} or less, not {count}")
         return await self._bucket(params.bucket).reserve(params, count)
 
+    @property
+    def window(self) -> float:
+        """Seconds that a request counts for."""
+        return self._settings.window
+
     def state(self, bucket: str) -> RateLimit | None:
         """Return the state of an allowance as of the last reply of Redis.
 
-        `waiting` counts the callers of this process. None before a reply, and without a limit.
+        `waiting` counts the callers of this process. Before a reply, this is the limit of this
+        budget, if it has one, else None; also None if there is no limit.
         """
         found = [s.buckets[bucket] for s in self._loop_states.all() if bucket in s.buckets]
-        if not found:
-            return None
-        state = max(found, key=lambda each: each.last_reply_at).state()
+        latest = max(found, key=lambda each: each.last_reply_at, default=None)
+        if latest is None or latest.last_reply_at < 0:
+            limit = self._settings.limit
+            return None if limit is None else RateLimit(limit, limit)
+        state = latest.state()
         return state and state._replace(waiting=sum(each.waiting for each in found))
+
+    def queued(self, bucket: str) -> int:
+        """Return how many requests the callers of this process wait for.
+
+        More than `RateLimit.waiting` if some of them wait for reservations.
+        """
+        found = (s.buckets[bucket] for s in self._loop_states.all() if bucket in s.buckets)
+        return sum(each.queued for each in found)
 
     def _bucket(self, name: str) -> RedisBucket:
         state = self._loop_states.for_running_loop().value

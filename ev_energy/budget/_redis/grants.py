@@ -40,6 +40,11 @@ class RedisWaiter:
     wait: float | None = None
     """The minimum seconds until it is served, as last heard."""
 
+    @property
+    def count(self) -> int:
+        """The number of requests that it waits for."""
+        return 1 if self.reservation is None else self.reservation.remaining
+
     def __lt__(self, other: RedisWaiter) -> bool:
         return self.order < other.order
 

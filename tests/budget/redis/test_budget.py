@@ -150,6 +150,19 @@ async def test_reservation_serves_its_calls_only_and_the_rest_is_returned(
     await take(two, 3, timeout=0.0)
 
 
+async def test_waiting_reservation_counts_with_all_its_requests(make: MakeBudget) -> None:
+    budget = make(limit=10)
+    assert budget.state("app") == (10, 10, 0, 0, 0.0)
+    await take(budget, 5)
+    waiting = asyncio.ensure_future(budget.reserve(Acquire("app"), 8))
+    while not budget.queued("app"):
+        await asyncio.sleep(0)
+    assert budget.queued("app") == 8
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert budget.queued("app") == 0
+
+
 async def test_reservation_that_exceeds_the_limit_is_refused(make: MakeBudget) -> None:
     with pytest.raises(ValueError, match="4 or less"):
         await make(limit=4).reserve(Acquire("app"), 5)

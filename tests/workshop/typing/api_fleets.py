@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import assert_type
+from typing import Any, assert_type
 
 from ev_energy import Client, Estimate, Ref, Resolved, errors
 from ev_energy.models import EVSE, ChargingSubSession, Vehicle
@@ -20,6 +20,7 @@ async def resolving(client: Client, ids: list[str], subs: list[ChargingSubSessio
         assert_type(vehicle, Vehicle | None)
         print(id_, vehicle and vehicle.trim)
     assert_type(resolved.missing, Sequence[object])
+    assert_type(resolved.errors, Mapping[str, errors.EvEnergyError])
     assert_type(resolved.requests, int)
     assert_type(await client.resolve(sub.vehicle for sub in subs), Resolved[Vehicle])
     print(await client.resolve(["https://api.ev.energy/v2/evses/evse1", *links(subs)]))
@@ -33,13 +34,16 @@ async def resolving_links(client: Client, links: list[Ref[EVSE]], evses: list[EV
     assert_type(await client.resolve(links), Resolved[EVSE])
     assert_type(await client.resolve(evses, expand=["model"]), Resolved[EVSE])
     assert_type(await client.resolve([*links, "evse1", None], EVSE), Resolved[EVSE])
+    print(await client.resolve(evses, refresh=True, return_exceptions=True))
 
 
 async def resuming(client: Client, ids: list[str]) -> None:
     try:
         await client.resolve(ids, into=Vehicle)
     except errors.EvEnergyError as error:
+        assert_type(error.partial, Resolved[Any] | None)
         if error.partial is not None:
+            print(client.estimate(ids, into=Vehicle, resume=error.partial))
             await client.resolve(ids, into=Vehicle, resume=error.partial)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from functools import partial
 from typing import assert_type
@@ -15,7 +16,7 @@ async def awaiting(client: Client, ids: list[str]) -> None:
     found = await client.gather(client.vehicles.get(id_) for id_ in ids)
     assert_type(found, list[Vehicle])
     several = await client.gather([client.vehicles.get(ids[0])], limit=3, return_exceptions=True)
-    assert_type(several, list[Vehicle | Exception])
+    assert_type(several, list[Vehicle | BaseException])
     assert_type(await client.gather(calls(client)), list[VehicleStateOfCharge])
 
 
@@ -26,8 +27,11 @@ async def calls(client: Client) -> AsyncIterator[Awaitable[VehicleStateOfCharge]
 
 async def unsent(client: Client, evses: list[EVSE]) -> None:
     resolution: Resolve[EVSE] = client.resolve(evses)
-    print(client.estimate(resolution), client.estimate(client.evses.get("evse1")))
+    print(client.estimate(resolution))
     assert_type(await resolution, Resolved[EVSE])
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(client.resolve(evses))
+    assert_type(task.result(), Resolved[EVSE])
 
 
 def blocking(client: ev_energy_sync.Client, ids: list[str]) -> None:

@@ -165,3 +165,14 @@ async def requests(client: Client, blocking: ev_energy_sync.Client) -> None:
     ModeChange(mode="x").mode = "y"  # expect-error
     for _ in client.request("GET", "/evses", paged=True):  # expect-error
         pass
+
+
+async def estimating(client: Client, blocking: ev_energy_sync.Client) -> None:
+    client.estimate(client.evses.get("evse1"))  # expect-error
+    client.estimate(client.evses.list().collect())  # expect-error
+    client.estimate(EVSE)  # expect-error
+    client.estimate(5, EVSE)  # expect-error
+    client.estimate(client.evses.list(), EVSE)  # expect-error
+    client.estimate(["evse1"], EVSE, items=3)  # expect-error
+    blocking.estimate(blocking.evses.list)  # expect-error
+    blocking.estimate(lambda: blocking.evses.get("evse1"))  # expect-error
