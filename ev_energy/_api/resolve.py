@@ -125,13 +125,14 @@ class Resolve(Coroutine[Any, Any, Resolved[M_co]], Generic[M_co]):
         family_named = context.family_named
         reader = ArgumentReader(into, self._expand, family_named, context.require_own_link)
         self._keys = [reader.key(number, item) for number, item in enumerate(self._items)]
+        self.__qualname__ = "Client.resolve"  # which asyncio shows of tasks
         self._requests = 0
         self._known: dict[Key, Any] = {}
         self._failed: dict[Key, EvEnergyError] = {}
         self._listings: dict[str, ListingPosition] = {}
         self._running = asyncio.Lock()
-        self._coroutine: Coroutine[Any, Any, Resolved[M_co]] | None = None
-        """The run that `send` advances, for a task of this object itself."""
+        self._runs: dict[asyncio.Task[Any] | None, Coroutine[Any, Any, Resolved[M_co]]] = {}
+        """The runs of the tasks that were made of this object itself."""
         if resume is not None:
             self._continue_from(resume)
         wanted: dict[str, dict[str, None]] = {}
@@ -162,21 +163,26 @@ class Resolve(Coroutine[Any, Any, Resolved[M_co]], Generic[M_co]):
         return self._run().__await__()
 
     def send(self, value: Any) -> Any:
-        """Advance the call, as the task of a coroutine does."""
-        if self._coroutine is None:
-            self._coroutine = self._run()
-        return self._coroutine.send(value)
+        """Advance the run of the current task, as a coroutine does."""
+        return self._advance(lambda run: run.send(value))
 
     def throw(self, *error: Any) -> Any:
-        """Raise an error inside the call, as the task of a coroutine does."""
-        if self._coroutine is None:
-            self._coroutine = self._run()
-        return self._coroutine.throw(*error)
+        """Raise an error in the run of the current task, as a coroutine does."""
+        return self._advance(lambda run: run.throw(*error))
 
     def close(self) -> None:
-        """End the call, if a task has started it."""
-        if self._coroutine is not None:
-            self._coroutine.close()
+        """End the runs that tasks have started."""
+        for run in self._runs.values():
+            run.close()
+
+    def _advance(self, step: Callable[[Coroutine[Any, Any, Resolved[M_co]]], Any]) -> Any:
+        task = asyncio.current_task()
+        run = self._runs.get(task) or self._runs.setdefault(task, self._run())
+        try:
+            return step(run)
+        except BaseException:  # also StopIteration, with the result
+            del self._runs[task]
+            raise
 
     @property
     def at_least(self) -> int:

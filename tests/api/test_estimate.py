@@ -226,6 +226,16 @@ async def test_listing_is_not_read_beyond_max_pages(client: Client) -> None:
     assert few.estimate(few.vehicles.list(), items=5000).requests == 10
 
 
+async def test_items_of_a_resumed_listing_are_those_that_it_returns(
+    client: Client, fleet: Fleet
+) -> None:
+    fleet.collections["vehicles"] = [vehicle(n) for n in range(300)]
+    page = await client.vehicles.list(page_size=30).page()
+    assert page.next_cursor is not None
+    rest = client.vehicles.list().resume(page.next_cursor)
+    assert client.estimate(rest, items=270).requests == 9
+
+
 async def test_resources_in_a_listing_without_pages_take_a_request_at_least(
     client: Client,
 ) -> None:

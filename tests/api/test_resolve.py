@@ -649,6 +649,19 @@ async def test_resolve_that_two_tasks_await_is_sent_once(client: Client, fleet: 
     assert fleet.count == 3
 
 
+async def test_several_tasks_may_be_made_of_one_resolve(client: Client, fleet: Fleet) -> None:
+    resolution = client.resolve([*IDS[:150], "gone"], Vehicle)
+    tasks = [asyncio.create_task(resolution) for _ in range(3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(done[0], asyncio.CancelledError)
+    assert [len(one) for one in done[1:] if isinstance(one, Resolved)] == [151, 151]
+    assert len(await asyncio.create_task(resolution)) == 151
+    assert fleet.by_path["/vehicles/gone"] == 1
+    assert "Client.resolve()" in repr(tasks[1])
+
+
 async def test_resume_of_something_else_is_refused(client: Client) -> None:
     with pytest.raises(TypeError, match="^resume must be the partial result of an error, not a st"):
         client.resolve(IDS, Vehicle, resume="x")  # type: ignore[arg-type]

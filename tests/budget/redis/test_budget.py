@@ -163,6 +163,19 @@ async def test_waiting_reservation_counts_with_all_its_requests(make: MakeBudget
     assert budget.queued("app") == 0
 
 
+async def test_estimate_counts_the_requests_of_a_waiting_reservation(make: MakeBudget) -> None:
+    budget = make(limit=10)
+    async with Client("a-token", budget=budget, deadline=5000) as client, client.reserve(5):
+        assert client.estimate(5).fits_now
+        waiting = asyncio.ensure_future(client.reserve(8).__aenter__())
+        while client.rate_limit is None or not client.rate_limit.waiting:
+            await asyncio.sleep(0)
+        found = client.estimate(1)
+        assert (found.fits_now, found.remaining, found.limit) == (False, 0, 10)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
 async def test_reservation_that_exceeds_the_limit_is_refused(make: MakeBudget) -> None:
     with pytest.raises(ValueError, match="4 or less"):
         await make(limit=4).reserve(Acquire("app"), 5)
