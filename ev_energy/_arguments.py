@@ -52,6 +52,19 @@ def require_text(name: str, value: object) -> str:
     return value
 
 
+def require_encodable(name: str, text: str) -> str:
+    """Return *text*, or raise `ValueError` if UTF-8 cannot hold it."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = text[error.start]
+            raise ValueError(
+                f"{name} contains {half!a}, half of a surrogate pair, which cannot be sent"
+            ) from None
+    return text
+
+
 def is_list(value: object) -> bool:
     """Return whether *value* is a list, or another sequence except `str` and bytes."""
     return isinstance(value, Sequence) and not isinstance(value, (str, *BYTES))

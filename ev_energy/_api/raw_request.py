@@ -6,12 +6,13 @@ They take the same way as the calls of all other operations, from `ApiCaller` on
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, unquote
 
 from yarl import URL
 
+from ev_energy._api.path_words import PATH_WORDS
 from ev_energy._api.urls import (
     RepeatedValues,
     build_url,
@@ -19,7 +20,13 @@ from ev_energy._api.urls import (
     fill_path,
     query_text,
 )
-from ev_energy._arguments import describe_type, describe_value, is_list, require_text
+from ev_energy._arguments import (
+    describe_type,
+    describe_value,
+    is_list,
+    require_encodable,
+    require_text,
+)
 from ev_energy._codec.decode import JSON, Expected
 from ev_energy._codec.encode import encode_value
 from ev_energy._codec.model_check import require_model
@@ -37,11 +44,13 @@ if TYPE_CHECKING:
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _PLACEHOLDER: Final = re.compile(r"{(\w+)}")
+_BRACES: Final = re.compile(r"{[^{}/]*}?|}")
 #: Characters that end a path, and those that no part of a path has, not even escaped: separators,
-#: of which some servers take a backslash for one, and control characters.
+#: of which some servers take a backslash for one, and what no URL can hold.
 _ENDS: Final = re.compile(r"[?#]")
-_SEPARATORS: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
-#: A part of the API's own paths, such as ``status_logs``, and not an id.
+_UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_SEPARATORS: Final = re.compile(rf"[/\\]|{_UNSENDABLE.pattern}")
+#: Looks like a part of the API's own paths, such as ``status_logs``, or is a placeholder.
 _WORD: Final = re.compile(r"[a-z]+(?:[_-][a-z]+)*|{\w+}")
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -67,9 +76,11 @@ def raw_request(
         raise TypeError("json is the value to send as JSON, such as a dict, and not its text")
     if paged and method != "GET":
         raise ValueError(f"paged=True lists with GET requests, not with {method}")
+    if envelope_key is not None and not require_text("envelope_key", envelope_key):
+        raise ValueError("envelope_key must not be empty")
     if envelope_key is not None and model is None and not paged:
         raise ValueError("envelope_key needs model= or paged=True: without them, read the key")
-    url, template = _resolve(caller, path, ids or {}, _query_values(query))
+    url, template = _resolve(caller, path, {} if ids is None else ids, _query_values(query))
     state, headers, body = caller.state, caller.options.headers, None
     if has_body:
         body = encode_value(json, str(state.base_url))
@@ -98,44 +109,73 @@ def _query_values(query: object) -> dict[str, object]:
         return {}
     if not isinstance(query, Mapping):
         raise TypeError(f"query must be a mapping of names to values, not {describe_type(query)}")
-    return {
-        require_text("a name in query", name): _query_value(f"query[{name!r}]", name, value)
-        for name, value in cast("Mapping[Any, object]", query).items()
-    }
+    members = cast("Mapping[Any, object]", query).items()
+    return {_checked_name(name): _query_value(name, value) for name, value in members}
 
 
-def _query_value(argument: str, name: str, value: object) -> object:
-    if isinstance(value, Model | Ref):
-        return id_text(argument, cast("object", value))
+def _checked_name(name: object) -> str:
+    text = require_text("a name in query", name)
+    if not text:
+        raise ValueError("a name in query must not be empty")
+    return require_encodable("a name in query", text)
+
+
+def _query_value(name: str, value: object) -> object:
+    argument = f"query[{name!r}]"
     if value is None or value is UNSET:
         return value
     if not is_list(value):
-        return query_text(argument, value)
-    items = [_query_value(f"an item of {argument}", "", item) for item in cast("Any", value)]
-    if name.endswith(("__in", "__range")):
-        return comma_separated(argument, cast("Any", items))
-    return RepeatedValues(query_text(f"an item of {argument}", item) for item in items)
+        return _query_text(argument, value)
+    values = cast("Sequence[object]", value)
+    items = [_query_text(f"an item of {argument}", item) for item in values]
+    if items and not name.endswith(("__in", "__range")):
+        return RepeatedValues(items)
+    # An empty list of links to expand filters nothing, and is not expected to.
+    return None if name == "expand" and not items else comma_separated(argument, items)
+
+
+def _query_text(argument: str, value: object) -> str:
+    if isinstance(value, Model | Ref):
+        return id_text(argument, cast("object", value))
+    return query_text(argument, value)
 
 
 def _resolve(
-    caller: ApiCaller, path: str | URL, ids: Mapping[str, object], query: Mapping[str, object]
+    caller: ApiCaller, path: str | URL, ids: object, query: Mapping[str, object]
 ) -> tuple[URL, str]:
     """Return the URL of the call, and a template of its path that holds no id."""
     base_url = caller.state.base_url
     text = str(path) if isinstance(path, URL) else require_text("path", path)
+    if not isinstance(ids, Mapping):
+        raise TypeError(f"ids must be a mapping of placeholders to ids, not {describe_type(ids)}")
+    by_name = cast("Mapping[str, object]", ids)
     if not text.startswith("/"):
-        return _resolve_url(caller, text, ids, query)
+        return _resolve_url(caller, text, by_name, query)
     _check_segments(text)
-    expected: list[str] = _PLACEHOLDER.findall(text)
-    if set(expected) != set(ids):
-        placeholders = ", ".join(f"{{{name}}}" for name in expected) or "no placeholders"
+    _check_base_path(text, base_url)
+    names: list[str] = _PLACEHOLDER.findall(text)
+    if found := _BRACES.search(_PLACEHOLDER.sub("", text)):
         raise ValueError(
-            f"path has {placeholders}, and ids has {', '.join(map(repr, ids)) or 'nothing'}: pass "
-            "an id for each placeholder"
+            f"path has {found[0]!r}, which is no placeholder: these have names of letters, digits "
+            "and '_', such as {evse_id}"
         )
-    filled = fill_path(text, [ids[name] for name in expected])
-    escaped = quote(_BARE_PERCENT.sub("%25", filled), safe="/%:+,;=@!$&'()*~")
-    return build_url(base_url, escaped, query), _template(text)
+    if set(names) != set(by_name):
+        placeholders = ", ".join(f"{{{name}}}" for name in names) or "no placeholders"
+        raise ValueError(
+            f"path has {placeholders}, and ids has {', '.join(map(repr, by_name)) or 'nothing'}: "
+            "pass an id for each placeholder"
+        )
+    filled = fill_path(text, [by_name[name] for name in names])
+    return build_url(base_url, _escaped(filled, safe="/"), query), _template(text)
+
+
+def _check_base_path(path: str, base_url: URL) -> None:
+    base_path = base_url.raw_path.rstrip("/")
+    if base_path and f"{path}/".startswith(f"{base_path}/"):
+        raise ValueError(
+            f"path {printable(path, 100)!r} repeats {base_path!r}, in which the base URL ends: "
+            f"pass {printable(path.removeprefix(base_path) or '/', 100)!r}"
+        )
 
 
 def _resolve_url(
@@ -149,11 +189,18 @@ def _resolve_url(
         )
     if ids:
         raise ValueError("ids fill the placeholders of a path, and a URL has none")
+    if "{" in text:
+        raise ValueError("a URL has no placeholders: pass the path after the base URL, and ids=")
+    if found := _UNSENDABLE.search(text):
+        raise ValueError(f"the URL must not contain {found[0]!a}")
+    base_path = state.base_url.raw_path.rstrip("/")
     try:
-        url = state.require_own_origin(URL(text, encoded=True))
+        url = state.require_own_origin(URL(_escaped(text, safe="/?#[]"), encoded=True))
     except ValueError:
+        url = None
+    if url is None or not f"{url.raw_path}/".startswith(f"{base_path}/"):
         shown = state.http.redactor.redact(text)
-        raise ForeignOriginError(shown, str(state.base_url.origin())) from None
+        raise ForeignOriginError(shown, str(state.base_url)) from None
     if url.raw_query_string and query:
         raise ValueError("the URL has a query of its own: pass the path without it, or no query=")
     if url.raw_fragment:
@@ -161,7 +208,12 @@ def _resolve_url(
     _check_segments(url.raw_path.removesuffix("/") or "/")  # some links end in a slash
     if query:
         url = build_url(url.origin(), url.raw_path, query)
-    return url, _template(url.raw_path.removeprefix(state.base_url.raw_path))
+    return url, _template(url.raw_path.removeprefix(base_path))
+
+
+def _escaped(text: str, *, safe: str) -> str:
+    """Return *text* with all characters escaped that a URL cannot hold, and no others."""
+    return quote(_BARE_PERCENT.sub("%25", text), safe=f"%:+,;=@!$&'()*~{safe}")
 
 
 def _check_segments(path: str) -> None:
@@ -175,7 +227,10 @@ def _check_segments(path: str) -> None:
     for segment in path.removeprefix("/").split("/"):
         decoded = unquote(segment)
         if not decoded:
-            raise ValueError(f"path {shown!r} has an empty segment: is one of its ids empty?")
+            ends_in_slash = path.endswith("/") and "//" not in path
+            problem = "ends in a slash" if ends_in_slash else "has an empty segment"
+            hint = ": leave it out, or is an id empty?" if ends_in_slash else ": is an id empty?"
+            raise ValueError(f"path {shown!r} {problem}{hint}")
         if decoded in {".", ".."} or _SEPARATORS.search(decoded):
             raise ValueError(
                 f"path {shown!r} has the segment {printable(segment, 100)!r}, which is no id: pass "
@@ -184,12 +239,22 @@ def _check_segments(path: str) -> None:
 
 
 def _template(path: str) -> str:
-    """Return *path* with ``{id}`` in place of each segment that may be an id."""
-    return "/".join(map(_template_segment, path.split("/"))) or "/"
+    """Return *path* with ``{id}`` in place of each segment that may be an id.
+
+    Without placeholders, ids are part of the path, and an id may be any word, such as a name; so
+    only the collection in the first segment and the words of known paths are shown.
+    """
+    is_word = _WORD.fullmatch if "{" in path else PATH_WORDS.__contains__
+    first, *others = path.strip("/").split("/")
+    shown = [_template_segment(first, _WORD.fullmatch, is_word)]
+    shown += [_template_segment(segment, is_word, is_word) for segment in others]
+    return f"/{'/'.join(shown)}"
 
 
-def _template_segment(segment: str) -> str:
+def _template_segment(
+    segment: str, is_name: Callable[[str], object], is_action: Callable[[str], object]
+) -> str:
     name, colon, action = segment.partition(":")
-    if colon and not _WORD.fullmatch(action):
+    if colon and not is_action(action):
         return "{id}"
-    return f"{name if not name or _WORD.fullmatch(name) else '{id}'}{colon}{action}"
+    return f"{name if not name or is_name(name) else '{id}'}{colon}{action}"

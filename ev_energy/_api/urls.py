@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import functools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ from yarl import URL
 
 from ev_energy._arguments import (
     describe_type,
+    require_encodable,
     require_list,
     require_text,
     require_whole_number,
@@ -112,11 +114,17 @@ def query_text(name: str, value: object) -> str:
     """Return one value of the query as it is sent; *name* is the argument that holds it."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if value is UNSET:
+        raise TypeError(f"{name} is UNSET, which cannot be sent in a query")
     if isinstance(value, Enum):
-        return str(value.value)
+        value = value.value
+    if isinstance(value, str):
+        return require_encodable(name, value)
     if isinstance(value, datetime):
         return timestamp(name, value)
-    if isinstance(value, (str, int, float)):
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, not {value}")
+    if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, decimal.Decimal) and value.is_finite():
         return format(value, "f")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -11,13 +12,15 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from ev_energy._callbacks import drop_result, require_plain_function
-from ev_energy._redaction.scrub import printable
+from ev_energy._redaction.scrub import MASK, printable
 from ev_energy._runtime.log_fields import log_fields
 
 _log: Final = logging.getLogger("ev_energy.drift")
 #: Characters of a name that are redacted before it is shortened, and that are shown.
 _MAX_NAME: Final = 5000
 _MAX_SHOWN: Final = 150
+#: Looks like the name of a field of the API.
+_FIELD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 #: Characters of a name that are stored as they are; of a longer name, a digest is stored.
 _MAX_STORED_NAME: Final = 64
 #: Deviations that are remembered: a server that invents names must not fill the memory.
@@ -61,6 +64,17 @@ class Drift:
 def shown_name(text: str, redact: Callable[[str], str]) -> str:
     """Return a name that the server chose as logs and errors show it."""
     return printable(redact(text[:_MAX_NAME]), _MAX_SHOWN)
+
+
+def _logged_member(name: str, redact: Callable[[str], str]) -> str | None:
+    """Return the name of a field for a field of a log record, which has no personal data.
+
+    The server chose the name: it may send an object whose keys are e-mail addresses.
+    """
+    if not name:
+        return None
+    shown = redact(name) if len(name) <= _MAX_SHOWN else MASK
+    return shown if _FIELD_NAME.fullmatch(shown) else MASK
 
 
 DriftHook: TypeAlias = Callable[[Drift], None]
@@ -111,7 +125,7 @@ class Reporter:
             extra=log_fields(
                 "drift",
                 model=drift.model,
-                member=shown_name(drift.member, self.redact) or None,
+                member=_logged_member(drift.member, self.redact),
                 kind=drift.kind.value,
             ),
         )

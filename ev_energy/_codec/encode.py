@@ -11,15 +11,17 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import attrs
 
-from ev_energy._arguments import describe_type, is_list, require_list
+from ev_energy._arguments import describe_type, is_list, require_encodable, require_list
 from ev_energy._codec.text import Link, link_text, timestamp
 from ev_energy._unset import UNSET, Unset
 from ev_energy.models._base import COLLECTION, Model, model_fields
 from ev_energy.models._refs import Ref
+
+_ENDLESS: Final = "nests too deeply, or contains itself"
 
 
 class AsGiven(dict[str, object]):
@@ -30,6 +32,8 @@ def as_given(name: str, body: Mapping[str, object]) -> AsGiven:
     """Return a body of any shape to be sent unchanged; *name* is the argument that holds it."""
     try:
         text = json.dumps(body, allow_nan=False)
+    except RecursionError:
+        raise ValueError(f"{name} {_ENDLESS}") from None
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name} must be a JSON object: {error}") from None
     if not text.startswith("{"):
@@ -61,8 +65,11 @@ def encode(body: Mapping[str, object], base_url: str) -> bytes:
 
 def encode_value(value: object, base_url: str) -> bytes:
     """Return the JSON of *value*, the whole body. Models are sent as they were received."""
-    encodable = _value("json", _plain(value), base_url)
-    return json.dumps(encodable, separators=(",", ":"), allow_nan=False).encode()
+    try:
+        encodable = _value("json", _plain(value), base_url)
+        return json.dumps(encodable, separators=(",", ":"), allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError(f"json {_ENDLESS}") from None
 
 
 def _plain(value: Any) -> object:
@@ -95,9 +102,11 @@ def _value(name: str, value: object, base_url: str) -> Any:  # noqa: C901, PLR09
     if isinstance(value, Link):
         return None if value.target is None else link_text(name, value, base_url)
     if isinstance(value, Enum):
-        return value.value
+        if value is UNSET:  # in a list, where leaving it out would move the others
+            raise TypeError(f"an item of {name} is UNSET, which cannot be sent as JSON")
+        value = value.value
     if isinstance(value, str):
-        return value
+        return require_encodable(name, value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{name} must be a finite number, not {value}")

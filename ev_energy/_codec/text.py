@@ -18,7 +18,8 @@ from ev_energy.models._refs import Ref, last_segment
 #: The names of arguments that are points in time, and of filters by these.
 _INSTANT: Final = re.compile(r"(?:\w*_at|(?:start|end)(?:_time)?)(?:__[gl]te?)?")
 _MISTAKEN_FOR_INSTANTS: Final = frozenset({str, int, float, date})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: Control characters, and halves of surrogate pairs, which UTF-8 cannot hold.
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def id_text(name: str, value: object, kind: IdKind | None = None) -> str:
@@ -43,7 +44,7 @@ def id_text(name: str, value: object, kind: IdKind | None = None) -> str:
         found = describe_type(value)
         hint = ": await it first" if isinstance(value, Coroutine) else ""
         raise TypeError(f"{name} must be {expected}, not {found}{hint}")
-    if id_ in {"", ".", ".."} or "/" in id_ or "\\" in id_ or _CONTROL.search(id_):
+    if id_ in {"", ".", ".."} or "/" in id_ or "\\" in id_ or _UNSENDABLE.search(id_):
         raise ValueError(
             f"{name}={printable(id_, 100)!r} is not an id: pass the bare id (such as "
             "the .id of a model), a Ref, a model, or the resource's whole URL"

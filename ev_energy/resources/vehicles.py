@@ -462,6 +462,6 @@ def _checked_adaptors(
         return adaptors
     if len(set(require_list("adaptors", adaptors))) < len(adaptors):
         raise ValueError("adaptors must not hold a connector twice")
-    if native in adaptors:
+    if not isinstance(native, Unset) and native in adaptors:
         raise ValueError(f"adaptors must not hold the native_connector, {native}")
     return adaptors

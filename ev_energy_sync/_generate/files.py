@@ -11,6 +11,7 @@ from ev_energy_sync._generate.blocking import blocking_module, families_module
 from ev_energy_sync._generate.exports import expand_exports, models_exports
 from ev_energy_sync._generate.id_models import id_models_module
 from ev_energy_sync._generate.operations_page import operations_page, with_number_of_operations
+from ev_energy_sync._generate.path_words import path_words_module
 from ev_energy_sync._generate.resource_paths import resource_paths_module
 
 ROOT: Final = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         f"{_MODELS}/__init__.py": from_models + models_exports(root / _MODELS),
         "ev_energy/expand.py": from_resources + expand_exports(root / _RESOURCES),
         "ev_energy/_api/resource_paths.py": from_resources + resource_paths_module(operations),
+        "ev_energy/_api/path_words.py": from_resources + path_words_module(operations),
         "ev_energy/_codec/id_models.py": from_resources + id_models_module(operations),
         "docs/operations.md": operations_page(operations, COMMAND),
         **{

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
 import gc
 import inspect
 import pickle
@@ -308,6 +309,8 @@ IDS: Final = [
     ),
 ]
 
+DEEP: Final[dict[str, Any]] = functools.reduce(lambda inner, _: {"a": inner}, range(3_000), {})
+
 CALLS: Final = [
     Mistake(
         "with_options-retries",
@@ -326,6 +329,36 @@ CALLS: Final = [
         lambda client: client.with_auth(("my-app", SECRET)),
         TypeError,
         f"{WANTS_AUTH}a tuple{PASS_AUTH}",
+    ),
+    Mistake(
+        "unset-in-a-filter",
+        lambda client: client.support_tickets.list(status__in=["Open", ev_energy.UNSET]),
+        TypeError,
+        "an item of status__in is UNSET, which cannot be sent in a query",
+    ),
+    Mistake(
+        "unset-in-a-list",
+        lambda client: client.vehicles.update_connectors("vhcl01", adaptors=[ev_energy.UNSET]),
+        TypeError,
+        "an item of adaptors is UNSET, which cannot be sent as JSON",
+    ),
+    Mistake(
+        "half-of-a-pair-in-a-filter",
+        lambda client: client.users.list(email="\ud83d"),
+        ValueError,
+        "email contains '\\ud83d', half of a surrogate pair, which cannot be sent",
+    ),
+    Mistake(
+        "half-of-a-pair-in-a-body",
+        lambda client: client.users.create(email="a\udd0b"),
+        ValueError,
+        "email contains '\\udd0b', half of a surrogate pair, which cannot be sent",
+    ),
+    Mistake(
+        "deep-details",
+        lambda client: client.programs.user_verification("prog01", details=DEEP),
+        ValueError,
+        "details nests too deeply, or contains itself",
     ),
 ]
 

@@ -257,7 +257,7 @@ async def test_broken_text_is_repaired_and_reported(serve) -> None:
 
 QUERIES: list[tuple[Mapping[str, Any], str]] = [
     ({}, ""),
-    ({"a": None, "b": UNSET, "c": []}, ""),
+    ({"a": None, "b": UNSET, "expand": []}, ""),
     (
         {"a": 1, "b": 2.5, "c": "d e&f", "g": True, "h": False},
         "?a=1&b=2.5&c=d+e%26f&g=true&h=false",
@@ -370,7 +370,7 @@ async def test_url_of_the_api_is_called_as_it_is(serve) -> None:
         for path, query in (
             ("/v2/evses/evse01", ""),
             ("/v2/users/me/", ""),
-            ("/x", "?page_after=a%2Bb"),
+            ("/v2/x", "?page_after=a%2Bb"),
         ):
             for url in (
                 f"{server.origin}{path}{query}",
@@ -378,6 +378,9 @@ async def test_url_of_the_api_is_called_as_it_is(serve) -> None:
             ):
                 await client.request("GET", url)
                 assert server.take_request().target == f"{path}{query}"
+        for given, escaped in (("é%zz", "%C3%A9%25zz"), ("a b?x=1 y|é", "a%20b?x=1%20y%7C%C3%A9")):
+            await client.request("GET", f"{server.url}/{given}")
+            assert server.take_request().target == f"/v2/{escaped}"
         await client.request("GET", f"{server.url}/evses", query={"expand": ["user"]})
         assert server.take_request().target == "/v2/evses?expand=user"
 
@@ -390,6 +393,13 @@ async def test_url_of_the_api_is_called_as_it_is(serve) -> None:
         "{origin}@example.com/v2/evses",
         "ftp://127.0.0.1/x",
         "http://[/x",
+        "http://",
+        "{origin}",
+        "{origin}/",
+        "{origin}/o/token/",
+        "{origin}/evses",
+        "{origin}/v2beta/evses",
+        "{origin}\\@example.com/v2",
     ],
 )
 async def test_nothing_is_sent_to_another_server(serve, url) -> None:
@@ -406,6 +416,10 @@ NO_ID = (
     "path '{}' has the segment '{}', which is no id: pass ids with other characters than letters, "
     "digits and '_' as ids="
 )
+NO_PLACEHOLDER = (
+    "path has '{}', which is no placeholder: these have names of letters, digits and '_', such as "
+    "{{evse_id}}"
+)
 PATHS: list[tuple[Any, dict[str, Any], str]] = [
     ("evses", {}, "path must start with '/', such as '/evses', or be a URL, not 'evses'"),
     ("", {}, "path must start with '/', such as '/evses', or be a URL, not ''"),
@@ -413,13 +427,27 @@ PATHS: list[tuple[Any, dict[str, Any], str]] = [
     ("/evses#x", {}, "path must not contain '#'"),
     ("/evses\\x", {}, NO_ID.format("/evses\\\\x", "evses\\\\x")),
     ("/evses\r\nx: y", {}, NO_ID.format(r"/evses\\r\\nx: y", r"evses\\r\\nx: y")),
-    ("/evses/", {}, "path '/evses/' has an empty segment: is one of its ids empty?"),
-    (
-        "//example.com/x",
-        {},
-        "path '//example.com/x' has an empty segment: is one of its ids empty?",
+    ("/evses/\ud800", {}, NO_ID.format(r"/evses/\\ud800", r"\\ud800")),
+    ("/evses/", {}, "path '/evses/' ends in a slash: leave it out, or is an id empty?"),
+    ("/evses//", {}, "path '/evses//' has an empty segment: is an id empty?"),
+    ("//example.com/x", {}, "path '//example.com/x' has an empty segment: is an id empty?"),
+    ("/evses//logs", {}, "path '/evses//logs' has an empty segment: is an id empty?"),
+    ("/v2", {}, "path '/v2' repeats '/v2', in which the base URL ends: pass '/'"),
+    ("/v2/evses", {}, "path '/v2/evses' repeats '/v2', in which the base URL ends: pass '/evses'"),
+    *(
+        (
+            path,
+            {"ids": {"evse_id": "x"}},
+            NO_PLACEHOLDER.format(braces),
+        )
+        for path, braces in (
+            ("/evses/{}", "{}"),
+            ("/evses/{}/x/{evse_id}", "{}"),
+            ("/evses/{evse-id}", "{evse-id}"),
+            ("/evses/{evse_id", "{evse_id"),
+            ("/evses/{evse_id}}", "}"),
+        )
     ),
-    ("/evses//logs", {}, "path '/evses//logs' has an empty segment: is one of its ids empty?"),
     *(
         (
             f"/evses/{segment}/x",
@@ -455,6 +483,15 @@ PATHS: list[tuple[Any, dict[str, Any], str]] = [
     ),
     (f"{ROOT}/evses#x", {}, "the URL must not contain a fragment"),
     (
+        f"{ROOT}/evses/{{evse_id}}",
+        {},
+        "a URL has no placeholders: pass the path after the base URL, and ids=",
+    ),
+    *(
+        (f"{ROOT}/evses?a={bad}", {}, f"the URL must not contain {bad!a}")
+        for bad in ("\r", "\n", "\0", "\x7f", "\ud800")
+    ),
+    (
         f"{ROOT}/evses/../o/token",
         {},
         NO_ID.format("/v2/evses/../o/token", ".."),
@@ -468,6 +505,18 @@ def test_path_that_may_lead_elsewhere_is_refused(path, arguments, message) -> No
         Client(TOKEN).request("GET", path, **arguments)
 
 
+def nested(depth: int) -> object:
+    """Return a dictionary that contains *depth* others."""
+    value: object = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+ENDLESS_LIST: list[Any] = []
+ENDLESS_LIST.append(ENDLESS_LIST)
+EMPTY_LIST = "query['{}']: an empty list would not filter anything; omit the filter, or pass values"
+HALF = "half of a surrogate pair, which cannot be sent"
 ZONE = "set its time zone, for example with .replace(tzinfo=datetime.UTC)"
 ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
@@ -535,6 +584,72 @@ ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
         f"query['a'] is a naive datetime: {ZONE}",
     ),
     ({"query": {1: 2}}, TypeError, "a name in query must be a str, not an int"),
+    ({"query": {"": 2}}, ValueError, "a name in query must not be empty"),
+    ({"query": {"\ud800": 2}}, ValueError, f"a name in query contains '\\ud800', {HALF}"),
+    ({"query": {"a": "b\ud800"}}, ValueError, f"query['a'] contains '\\ud800', {HALF}"),
+    (
+        {"query": {"a": float("nan")}},
+        ValueError,
+        "query['a'] must be a finite number, not nan",
+    ),
+    (
+        {"query": {"a__in": ["b", UNSET]}},
+        TypeError,
+        "an item of query['a__in'] is UNSET, which cannot be sent in a query",
+    ),
+    (
+        {"query": {"a": [UNSET]}},
+        TypeError,
+        "an item of query['a'] is UNSET, which cannot be sent in a query",
+    ),
+    *(
+        (
+            {"query": {"a": [nested]}},
+            TypeError,
+            "an item of query['a'] is a list, which cannot be sent in a query",
+        )
+        for nested in ([], ENDLESS_LIST)
+    ),
+    *(
+        (
+            {"query": {name: []}},
+            ValueError,
+            EMPTY_LIST.format(name),
+        )
+        for name in ("status", "status__in")
+    ),
+    ({"ids": ["evse_id"]}, TypeError, "ids must be a mapping of placeholders to ids, not a list"),
+    ({"ids": "a"}, TypeError, "ids must be a mapping of placeholders to ids, not a str"),
+    ({"ids": 5}, TypeError, "ids must be a mapping of placeholders to ids, not an int"),
+    (
+        {"path": "/evses/{evse_id}", "ids": {"evse_id": "a\ud800"}},
+        ValueError,
+        (
+            "evse_id='a\\\\ud800' is not an id: pass the bare id (such as the .id of a model), a "
+            "Ref, a model, or the resource's whole URL"
+        ),
+    ),
+    ({"model": EVSE, "envelope_key": 3}, TypeError, "envelope_key must be a str, not an int"),
+    ({"model": EVSE, "envelope_key": ""}, ValueError, "envelope_key must not be empty"),
+    (
+        {"method": "POST", "json": {"a": [1, UNSET]}},
+        TypeError,
+        "an item of a is UNSET, which cannot be sent as JSON",
+    ),
+    (
+        {"method": "POST", "json": [UNSET]},
+        TypeError,
+        "an item of json is UNSET, which cannot be sent as JSON",
+    ),
+    ({"method": "POST", "json": {"a": "\udfff"}}, ValueError, f"a contains '\\udfff', {HALF}"),
+    *(
+        (
+            {"method": "POST", "json": endless},
+            ValueError,
+            "json nests too deeply, or contains itself",
+        )
+        for endless in (ENDLESS_LIST, {"a": ENDLESS_LIST}, nested(3_000))
+    ),
 ]
 
 
@@ -584,16 +699,20 @@ async def test_client_without_credentials_sends_no_token(serve) -> None:
     [
         ("/", {}, "GET /"),
         ("/evses", {}, "GET /evses"),
-        ("/evses/evse01ABC/firmware_logs", {}, "GET /evses/{id}/firmware_logs"),
+        ("/firmware_updates", {}, "GET /firmware_updates"),
+        ("/evses/evse01ABC/status_logs", {}, "GET /evses/{id}/status_logs"),
+        ("/evses/evse01ABC/firmware_logs", {}, "GET /evses/{id}/{id}"),
+        ("/users/john/evses", {}, "GET /users/{id}/evses"),
+        ("/users/john-smith", {}, "GET /users/{id}"),
+        ("/user_rebates/x:john", {}, "GET /user_rebates/{id}"),
+        ("/evses/{evse_id}/firmware_logs", {"evse_id": "e1"}, "GET /evses/{evse_id}/firmware_logs"),
         ("/users/a@example.com", {}, "GET /users/{id}"),
         ("/logs/2026-01-01T12:00:00Z", {}, "GET /logs/{id}"),
         ("/support-ticket-stats/top-categories", {}, "GET /support-ticket-stats/top-categories"),
         ("/user_rebates/rbtu01:submit", {}, "GET /user_rebates/{id}:submit"),
         ("/evses/{evse_id}/x/EUROPE", {"evse_id": "e1"}, "GET /evses/{evse_id}/x/{id}"),
-        ("{url}/evses/evse01/x", {}, "GET /evses/{id}/x"),
+        ("{url}/evses/evse01/logs/", {}, "GET /evses/{id}/logs"),
         ("{url}", {}, "GET /"),
-        ("{origin}/", {}, "GET /"),
-        ("{origin}/x/evse01", {}, "GET /x/{id}"),
     ],
 )
 async def test_operation_names_no_id(serve, path, ids, operation) -> None:
@@ -650,5 +769,16 @@ def test_blocking_client_makes_requests_too() -> None:
         server.handler = sends(b"", status=204)
         assert client.request("PATCH", "/things/x", json={"a": UNSET, "b": 1}) is None
         assert server.requests[-1].body == b'{"b":1}'
-        with pytest.raises(ValueError, match="has an empty segment"):
-            client.request("GET", "/evses/")
+        for path, message in (
+            ("/evses/", "ends in a slash"),
+            ("/v2/evses", "repeats '/v2'"),
+            ("/evses/{}", "is no placeholder"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                client.request("GET", path)
+        with pytest.raises(ValueError, match="json nests too deeply"):
+            client.request("POST", "/things", json=ENDLESS_LIST)
+        with pytest.raises(TypeError, match="an item of query"):
+            client.request("GET", "/things", query={"a": [UNSET]})
+        with pytest.raises(errors.ForeignOriginError, match="is not under"):
+            client.request("GET", f"{server.origin}/o/token/")

@@ -94,6 +94,17 @@ async def test_path_shows_in_the_message_and_not_in_the_fields(serve, handler: J
     assert "evse01" in handler.records[0]["message"]
 
 
+async def test_key_that_the_server_chose_shows_only_if_it_is_a_name(
+    serve, handler: JsonHandler
+) -> None:
+    keys = ["eve@example.com", "+44 20 7946 0000", "New-Field_2", TOKEN, "x" * 200]
+    server: RecordingServer = await serve(scripted_replies({**EVSE, **dict.fromkeys(keys, 1)}))
+    async with server.client() as client:
+        await client.evses.get("evse01")
+    found = [fields["ev_member"] for fields in handler.fields if fields["ev_event"] == "drift"]
+    assert found == ["***", "***", "New-Field_2", "***", "***"]
+
+
 async def test_records_of_webhooks_have_fields(handler: JsonHandler) -> None:
     from ev_energy.webhooks import EventRouter, Inbox, MemoryInboxStore
 
