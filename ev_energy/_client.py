@@ -550,7 +550,7 @@ class Client(NotCopied, SuggestsNames):
         context = ResolveContext(
             family_named=family_named,
             require_own_link=state.require_own_link,
-            view=View(str(state.base_url), self._caller.options.user),
+            view=View(str(state.base_url), state.application, self._caller.options.user),
             permits=self._permits,
         )
         return Resolve(

@@ -27,6 +27,8 @@ class View(NamedTuple):
     """Whose resources a client sees."""
 
     base_url: str
+    application: str
+    """The application, and the account that signed in to it; empty for a token that may change."""
     user: str | None
     """The user that the client acts for."""
 
@@ -116,8 +118,8 @@ class Resolved(Sequence[M_co | None], Generic[M_co]):
         """
         if view != self._view:
             raise ValueError(
-                "resume: this result is of another user (acting_for) or of another API than this "
-                "client's"
+                "resume: this result is of another user (acting_for, account), another application "
+                "or another API than this client's"
             )
         known: dict[Key, Any] = {
             key: resource

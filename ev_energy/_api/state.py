@@ -101,6 +101,12 @@ class ClientState(NotCopied):
         return self.tokens
 
     @property
+    def application(self) -> str:
+        """The name of the application and account; empty for a token, which may be renewed."""
+        name = "" if self.auth is None else self.auth.bucket
+        return "" if name.startswith("token") else name
+
+    @property
     def rate_limit(self) -> RateLimit | None:
         """The allowance as the budget knows it, else as the API last stated it."""
         if self.budget is not None and self.bucket is not None:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from ev_energy import (
+    AuthorizationCode,
     Client,
     ClientCredentials,
     MemoryBudget,
@@ -553,6 +554,20 @@ async def test_result_of_another_user_or_api_is_not_continued(
     fleet.requests.clear()
     await client.acting_for("user1").resolve(IDS[:2], Vehicle, resume=partial)
     assert fleet.count == 0
+
+
+async def test_result_of_another_account_is_not_continued(server: RecordingServer) -> None:
+    application = AuthorizationCode(
+        client_id="an-app", client_secret="s", redirect_uri="https://example.com/callback"
+    )
+    one, two = (server.client(application.for_account(name)) for name in ("one", "two"))
+    async with one, two, server.client("a-token") as before, server.client("renewed") as renewed:
+        partial = await one.resolve([None], Vehicle)
+        assert len(await one.resolve([None], Vehicle, resume=partial)) == 1
+        with pytest.raises(ValueError, match="^resume: this result is of another user"):
+            two.resolve([None], Vehicle, resume=partial)
+        partial = await before.resolve([None], Vehicle)
+        assert len(await renewed.resolve([None], Vehicle, resume=partial)) == 1
 
 
 async def test_tariffs_with_an_expansion_of_details_are_requested_singly(

@@ -124,7 +124,7 @@ def test_listed_resource_without_an_id_is_skipped(client: Client, fleet: SlowFle
 
 def test_result_of_another_user_is_not_continued(client: Client) -> None:
     partial = client.acting_for("user1").resolve(IDS[:2], Vehicle)
-    with pytest.raises(ValueError, match=r"^resume: this result is of another user \(acting_for"):
+    with pytest.raises(ValueError, match=r"^resume: this result is of another user \(acting_for, "):
         client.resolve(IDS, Vehicle, resume=partial)
     with pytest.raises(TypeError, match="^resume must be the partial result of an error, not a st"):
         client.resolve(IDS, Vehicle, resume="x")  # type: ignore[arg-type]
