@@ -22,7 +22,7 @@ from ev_energy._messages import RateLimit, Request
 from ev_energy._misuse import NotCopied
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.log_fields import LogFields
-from ev_energy.auth._credentials import Auth, Endpoint
+from ev_energy.auth._credentials import Auth, Endpoint, bucket_at
 from ev_energy.budget import (
     Acquire,
     Budget,
@@ -72,7 +72,7 @@ class ClientState(NotCopied):
     def __attrs_post_init__(self) -> None:
         self._group.add(self)
         if self.auth is not None:  # the live API and a simulator have separate allowances
-            self.bucket = f"{self.base_url.host}:{self.base_url.port}:{self.auth.bucket}"
+            self.bucket = bucket_at(self.base_url, self.auth)
 
     def with_auth(self, auth: Auth, options: CallOptions) -> ClientState:
         """Return the state of a client with the credentials *auth*, which shares all else."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
@@ -19,8 +20,10 @@ _log: Final = logging.getLogger("ev_energy")
 LONG_WAIT: Final = 5.0
 #: Seconds after a record of a wait in which others of the same kind are only counted.
 _LOG_INTERVAL: Final = 60.0
-#: Kinds of waits that are remembered before those of the past are forgotten.
-_MAX_KINDS: Final = 256
+#: A wait that is more than this many times as long as the last one in the log is logged as well.
+_MUCH_LONGER: Final = 2
+#: Kinds of waits that are remembered; the least recent one is forgotten for a new one.
+_MAX_KINDS: Final = 1000
 
 #: The reason of a wait; and for the rate limit, the bucket.
 WaitKind: TypeAlias = tuple[WaitReason, str]
@@ -38,39 +41,56 @@ class WaitNote(NamedTuple):
 
 @attrs.define(eq=False)
 class _Record:
-    """The last record of one kind of wait, and the waits since then that have none."""
+    """The last record of one kind of wait, and the waits since then."""
 
-    logged_at: float
+    logged_at: float = 0.0
+    seconds: float = 0.0
+    """How long the wait of the record was expected to be."""
     unlogged: int = 0
+    """How many waits began since then without a record."""
+    waiting: int = 0
+    """How many waits have not ended, logged or not."""
 
 
 class WaitLog:
-    """Logs the long waits of a client: at most one record per kind of wait and minute.
+    """Decides which of the long waits of a client are logged.
 
     An exhausted rate limit makes all calls of a program wait, a thousand at once perhaps. One
     record tells as much as a thousand; the next one says how many calls it stands for.
     """
 
     def __init__(self) -> None:
-        self._records: dict[WaitKind, _Record] = {}
+        self._records: OrderedDict[WaitKind, _Record] = OrderedDict()
 
-    def count(self, kind: WaitKind, now: float) -> int | None:
-        """Count a wait of this *kind*.
+    def begin(self, kind: WaitKind, seconds: float, now: float) -> int | None:
+        """Count a wait of this *kind* that is expected to take *seconds*.
 
         Return how many were not logged since the last record if there should be one now, else None.
         """
         last = self._records.get(kind)
-        if last is not None and now - last.logged_at < _LOG_INTERVAL:
+        if last is None:
+            if len(self._records) >= _MAX_KINDS:
+                self._records.popitem(last=False)
+            last = self._records[kind] = _Record()
+        self._records.move_to_end(kind)
+        is_known = (
+            last.waiting > 0
+            and now - last.logged_at < _LOG_INTERVAL
+            and seconds <= _MUCH_LONGER * last.seconds
+        )
+        last.waiting += 1
+        if is_known:
             last.unlogged += 1
             return None
-        if len(self._records) >= _MAX_KINDS:
-            self._records = {
-                kind: each
-                for kind, each in self._records.items()
-                if now - each.logged_at < _LOG_INTERVAL
-            }
-        self._records[kind] = _Record(now)
-        return 0 if last is None else last.unlogged
+        unlogged, last.unlogged = last.unlogged, 0
+        last.logged_at, last.seconds = now, seconds
+        return unlogged
+
+    def end(self, kind: WaitKind) -> None:
+        """Note that a wait of this *kind* has ended."""
+        last = self._records.get(kind)
+        if last is not None and last.waiting > 0:  # else it was forgotten since it began
+            last.waiting -= 1
 
 
 class Wait:
@@ -94,6 +114,7 @@ class Wait:
         self._describe = describe
         self._started: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._is_counted = False
 
     def begin(self, seconds: float) -> None:
         """Report that the wait begins, and that it is expected to take *seconds*."""
@@ -118,6 +139,8 @@ class Wait:
         """Report the end of the wait if it has begun."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._is_counted:
+            self._log.end(self._kind)
         if self._started is not None and self._hooks.tracer is not None:
             seconds = self._clock() - self._started
             self._hooks.tracer.waited(attrs.evolve(self._event, seconds=seconds))
@@ -133,8 +156,10 @@ class Wait:
         self._write("", f" for {seconds:.0f} s so far", seconds)
 
     def _write(self, expected: str, so_far: str, seconds: float) -> None:
-        now = self._clock()
-        unlogged = self._log.count(self._kind, now)
+        if self._is_counted:  # once, however often the estimate changes
+            return
+        self._is_counted = True
+        unlogged = self._log.begin(self._kind, seconds, self._clock())
         if unlogged is None:
             return
         purpose, detail, details = self._describe()
@@ -152,8 +177,12 @@ class Wait:
             purpose,
             so_far,
             f" ({detail})" if detail else "",
-            f"; since the last such record, {unlogged} other calls began to wait"
+            f"; since the last such record, {_count_of_others(unlogged)} began to wait"
             if unlogged
             else "",
             extra=log_fields("wait", fields),
         )
+
+
+def _count_of_others(count: int) -> str:
+    return "1 other call" if count == 1 else f"{count} other calls"

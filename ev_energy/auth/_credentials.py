@@ -319,6 +319,11 @@ def with_client_secret(auth: ApplicationT, secret: Secret[str]) -> ApplicationT:
     return resolved
 
 
+def bucket_at(base_url: URL, auth: Auth) -> str:
+    """Return the name of the rate limit of *auth* at the server of *base_url*. Not a secret."""
+    return f"{base_url.host}:{base_url.port}:{auth.bucket}"
+
+
 def is_provider(value: object) -> TypeGuard[SecretProvider]:
     """Return whether *value* is a function that returns a secret."""
     return callable(value) and not isinstance(value, type)

@@ -25,6 +25,7 @@ from ev_energy.auth._credentials import (
     ClientCredentials,
     Endpoint,
     StaticToken,
+    bucket_at,
     with_client_secret,
 )
 from ev_energy.auth._oauth import (
@@ -81,6 +82,7 @@ class TokenManager:
         """When the token is no longer used; never used without asking if a function returns it."""
         self._previous: deque[Token] = deque(maxlen=_PREVIOUS_TOKENS)
         self._key = ""
+        self._bucket = bucket_at(URL(origin), auth)
         self._rejected: Token | None = None
         """The last token that the API rejected before its expiry."""
         self._renewal: asyncio.Task[Token] | None = None
@@ -143,7 +145,7 @@ class TokenManager:
 
     def note_of_wait(self) -> WaitNote:
         """Return what to log about a wait for a token."""
-        fields: LogFields = {"bucket": self._auth.bucket}
+        fields: LogFields = {"bucket": self._bucket}
         return WaitNote("for an access token", self._waits_for, fields)
 
     def invalidate(self, token: Token) -> bool:
@@ -236,7 +238,7 @@ class TokenManager:
                 _log.error(
                     "a new token is lost: it could not be saved: %s",
                     printable(error),
-                    extra=log_fields("token_lost", error=type(error).__name__, bucket=auth.bucket),
+                    extra=log_fields("token_lost", error=type(error).__name__, bucket=self._bucket),
                 )
 
     def _oauth_credentials(self, error: str) -> OAuthCredentials:
@@ -360,7 +362,7 @@ class TokenManager:
                     "cannot save a new token; it is kept in memory until it can be saved: %s",
                     printable(error),
                     extra=log_fields(
-                        "token_not_saved", error=type(error).__name__, bucket=auth.bucket
+                        "token_not_saved", error=type(error).__name__, bucket=self._bucket
                     ),
                 )
             else:

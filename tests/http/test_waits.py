@@ -7,6 +7,7 @@ import logging
 import time as real_time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from aiohttp import web
 
 import ev_energy_sync
 from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget
+from ev_energy._http.waits import WaitKind, WaitLog
 from ev_energy.auth import FileStore, MemoryStore, TokenStore
 from ev_energy.hooks import WaitEvent
 from tests.helpers.fake_clock import FakeClock, run_ready_tasks
@@ -99,7 +101,7 @@ async def test_wait_for_the_rate_limit_is_logged(
     }
 
 
-async def test_many_waiting_calls_are_logged_once_a_minute(
+async def test_many_waiting_calls_are_logged_seldom(
     serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock, server = FakeClock(), await serve(limited(2))
@@ -110,9 +112,15 @@ async def test_many_waiting_calls_are_logged_once_a_minute(
         await clock.advance(59)
         calls += [asyncio.ensure_future(client.evses.get("evse01"))]
         await clock.advance(1)
-        assert waits(caplog) == [
+        # Each record is of a wait more than twice as long as that in the one before.
+        records = [record for record in caplog.records if hasattr(record, "ev_wait")]
+        seconds = [record.ev_wait for record in records]
+        assert waits(caplog)[0] == (
             f"{GET}: waiting about 3601 s for the rate limit (0 of 2 requests left)"
-        ]
+        )
+        assert len(seconds) == 6
+        assert all(second > 2 * first for first, second in pairwise(seconds))
+        counted = sum(1 + getattr(record, "ev_unlogged", 0) for record in records)
         caplog.clear()
         calls += [asyncio.ensure_future(client.users.list().first()) for _ in range(2)]
         await run_ready_tasks()
@@ -120,12 +128,59 @@ async def test_many_waiting_calls_are_logged_once_a_minute(
         assert line.startswith("GET /users: waiting about ")
         assert line.endswith(
             " s for the rate limit (0 of 2 requests left, 201 other calls wait); since the last "
-            "such record, 200 other calls began to wait"
+            f"such record, {201 - counted} other calls began to wait"
         )
-        assert next(iter(caplog.records)).ev_unlogged == 200
+        assert next(iter(caplog.records)).ev_unlogged == 201 - counted
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_waits_one_after_another_have_a_record_each(
+    serve, time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    pauses = (6, 110, 6)
+    replies = [step for pause in pauses for step in ((503, {"Retry-After": str(pause)}), 200)]
+    server = await serve(scripted_replies(EVSE, *replies))
+    async with server.client(clock=time, sleep=time.sleep, budget=None) as client:
+        for _ in pauses:
+            await client.evses.get("evse01")
+    assert [line.split(" s ")[0] for line in waits(caplog)] == [
+        f"{GET}: waiting about {pause}" for pause in pauses
+    ]
+
+
+async def test_much_longer_wait_is_logged_although_another_one_goes_on(
+    serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, pauses = FakeClock(), (6, 12, 110, 50)
+    replies = [(503, {"Retry-After": str(pause)}) for pause in pauses]
+    server = await serve(scripted_replies(EVSE, *replies))
+    async with server.client(clock=clock, sleep=clock.sleep, budget=None) as client:
+        calls: list[asyncio.Future[Any]] = []
+        for number in range(len(pauses)):
+            calls.append(asyncio.ensure_future(client.evses.get("evse01")))
+            while len(server.requests) <= number:
+                await asyncio.sleep(0.001)
+            await run_ready_tasks()
+        await clock.advance(120)
+        await asyncio.gather(*calls)
+    why = "before attempt 2 (the last one was answered with 503)"
+    assert waits(caplog) == [
+        f"{GET}: waiting about 6 s {why}",
+        f"{GET}: waiting about 110 s {why}; since the last such record, 1 other call began to wait",
+    ]
+
+
+def test_only_the_latest_rate_limits_are_remembered() -> None:
+    log = WaitLog()
+    kinds: list[WaitKind] = [("budget", str(number)) for number in range(3000)]
+    assert [log.begin(kind, 10.0, 0.0) for kind in kinds] == [0] * 3000
+    assert [log.begin(kind, 10.0, 1.0) for kind in kinds[-1000:]] == [None] * 1000
+    assert log.begin(kinds[0], 10.0, 1.0) == 0
+    for kind in (*kinds, *kinds):
+        log.end(kind)
+    assert len(log._records) == 1000
 
 
 async def test_each_rate_limit_has_a_record(serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -231,7 +286,7 @@ async def test_wait_for_the_lock_of_a_store_is_reported(
     ]
     [record] = [r for r in caplog.records if r.levelno == logging.INFO]
     assert (record.ev_reason, record.ev_wait) == ("token", pytest.approx(5, abs=0.1))
-    assert record.ev_bucket == "application:an-app"
+    assert record.ev_bucket == f"127.0.0.1:{server.port}:application:an-app"
     assert [(e.request and e.request.operation, e.reason, e.seconds) for e in events] == [
         (GET, "token", 5.0)
     ] * 3
