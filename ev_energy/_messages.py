@@ -94,7 +94,8 @@ class _StatedByHeaders:
         """The id to quote when you ask ev.energy about this reply; None if it has none.
 
         The API's description mentions none. This is the first of the headers ``X-Request-ID``,
-        ``Request-ID``, ``X-Correlation-ID``, ``X-Amzn-RequestId``, ``X-Amz-Cf-Id`` and ``CF-Ray``.
+        ``Request-ID``, ``X-Correlation-ID``, ``X-Amzn-RequestId``, ``X-Amz-Request-Id`` (of the
+        storage of uploads), ``X-Amz-Cf-Id`` and ``CF-Ray``.
         """
         return request_id(self.headers)
 
@@ -254,11 +255,16 @@ class ConnectionFault(Exception):  # noqa: N818  (translated into the public Tra
 
 
 class LimitFault(Exception):  # noqa: N818  (translated into the public LimitError)
-    """A reply that was abandoned because it exceeded *limit*, with its *status* if it had one."""
+    """A reply that was abandoned because it exceeded *limit*.
 
-    def __init__(self, message: str, *, limit: str, status: int | None) -> None:
+    It has the *status* and the request id of the reply, if these were read before.
+    """
+
+    def __init__(
+        self, message: str, *, limit: str, status: int | None, request_id: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.limit, self.status = limit, status
+        self.limit, self.status, self.request_id = limit, status, request_id
 
 
 #: The body of a request, complete or streamed.

@@ -476,6 +476,7 @@ class UploadError(EvEnergyError):
         upload: The upload that was started.
         status: The status of the storage's reply; None if there was none.
         body: The body of the storage's reply.
+        request_id: The id of the reply that failed, be it the storage's or the API's.
     """
 
     outcome: CallOutcome | None = "unknown"
@@ -486,9 +487,11 @@ class UploadError(EvEnergyError):
         upload: RebateEvidenceUpload,
         status: int | None = None,
         body: bytes = b"",
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.upload, self.status, self.body = upload, status, body
+        self.request_id = request_id
 
 
 class DecodeError(CallError):

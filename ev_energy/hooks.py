@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
-from ev_energy._callbacks import require_plain_function
+from ev_energy._callbacks import plain_function
 from ev_energy._messages import Request, Response
 
 #: What a call waits for: the rate limit; the pause before another attempt; or an access token, once
@@ -120,4 +120,4 @@ class Hooks:
 
     def __attrs_post_init__(self) -> None:
         for name in ("on_request", "on_response", "on_retry", "on_wait"):
-            require_plain_function(name, getattr(self, name))
+            object.__setattr__(self, name, plain_function(name, getattr(self, name)))

@@ -77,8 +77,20 @@ def test_plain_hooks_are_accepted() -> None:
     class WithCall:
         def __call__(self, event: object) -> None: ...
 
-    for hook in (print, WithCall(), [].append, functools.partial(print, end=""), WithCall):
+    for hook in (print, WithCall(), [].append, functools.partial(print, end="")):
         Client(TOKEN, **dict.fromkeys(HOOKS, hook))
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_class_is_refused_as_a_hook(name: str) -> None:
+    """Calling it would make an object, which nothing uses."""
+    message = (
+        rf"^{name} must be a function, not the class Plain: pass an object of it, or one of its "
+        r"methods$"
+    )
+    for client in (Client, ev_energy_sync.Client):
+        with pytest.raises(TypeError, match=message):
+            client(TOKEN, **{name: Plain})
 
 
 async def test_other_callbacks_are_checked() -> None:
@@ -102,8 +114,11 @@ async def test_coroutine_that_a_plain_hook_returns_is_logged(
     hooks = dict.fromkeys(HOOKS, lambda event: Plain().method(event))
     async with server.client(clock=time, sleep=time.sleep, **hooks) as client:
         evse = await client.evses.get("evse01")  # the call is not disturbed
+        for _ in range(3):
+            await client.with_auth(f"{TOKEN}-2").evses.get("evse01")
     assert evse.id == "evse01"
     said = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
+    assert len(said) == len(HOOKS)  # one each, however often the hook is called
     assert {line.partition(" ")[0] for line in said} == set(HOOKS)
     assert said[0] == (
         "on_request returned a coroutine, which is not awaited, so its code does not run: return "

@@ -342,7 +342,9 @@ class ApiCaller:
             raise self._decode_error(str(error), out, response, error.drift.path) from None
         except LimitReached as error:
             message = state.http.redactor_of(out).redact(str(error))
-            raise LimitError(message, request, error.limit, response.status) from None
+            limit_error = LimitError(message, request, error.limit, response.status)
+            limit_error.request_id = _shown(out, response).request_id
+            raise limit_error from None
         info = ResponseInfo.of(request, _shown(out, response))
         if expected.as_list and expected.model is not JSON:
             mark(result, info)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from ev_energy._callbacks import drop_result, require_plain_function
+from ev_energy._callbacks import plain_function
 from ev_energy._redaction.scrub import MASK, printable
 from ev_energy._runtime.log_fields import log_fields
 
@@ -106,7 +106,7 @@ class Reporter:
     _located: set[tuple[type, type]] = attrs.field(factory=set[tuple[type, type]])
 
     def __attrs_post_init__(self) -> None:
-        require_plain_function("on_drift", self.hook)
+        self.hook = plain_function("on_drift", self.hook)
 
     def __call__(self, drift: Drift) -> None:
         """Report *drift* unless it was reported before; raise `DriftDetected` if strict."""
@@ -130,8 +130,7 @@ class Reporter:
             ),
         )
         if self.hook is not None:
-            result: object = self.hook(drift)
-            drop_result("on_drift", result)
+            self.hook(drift)
 
     def unknown_members(self, model: type, values: Mapping[str, Any], path: Sequence[str]) -> None:
         """Report members that *model* does not know; cheap where they were reported before."""

@@ -12,7 +12,6 @@ from typing import Final
 
 from msgspec.structs import force_setattr, replace
 
-from ev_energy._callbacks import drop_result
 from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
 from ev_energy._messages import ConnectionFault, LimitFault, Response
@@ -37,7 +36,7 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
         was_sent = out.number > 1 and not out.is_write
         raise DeadlineError(f"not done within {out.time_limit:g} s", out.request, was_sent=was_sent)
     if hooks.on_request is not None:
-        drop_result("on_request", hooks.on_request(RequestEvent(out.request, out.number)))
+        hooks.on_request(RequestEvent(out.request, out.number))
     out.was_handed_over = True
     timeout = min(out.timeout, remaining)
     try:
@@ -51,7 +50,10 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
         out.settle(None)
         _report_exception(http, out, error, http.clock() - started)
         if isinstance(error, LimitFault):
-            raise LimitError(str(error), out.request, error.limit, error.status) from error
+            limit_error = LimitError(str(error), out.request, error.limit, error.status)
+            if error.request_id is not None:
+                limit_error.request_id = http.redactor_of(out).redact(error.request_id)
+            raise limit_error from error
         raise
     out.settle(outcome)
     if _log.isEnabledFor(logging.DEBUG):
@@ -59,8 +61,7 @@ async def attempt(http: HttpContext, out: Outgoing) -> Outcome:
     if hooks.on_response is not None:
         seconds, shown = http.clock() - started, _redacted(http, out, outcome)
         response, fault = (shown, None) if isinstance(shown, Response) else (None, shown)
-        event = ResponseEvent(out.request, out.number, seconds, response, fault)
-        drop_result("on_response", hooks.on_response(event))
+        hooks.on_response(ResponseEvent(out.request, out.number, seconds, response, fault))
     if out.recording is not None:
         shown = http.redact(out, outcome) if isinstance(outcome, Response) else outcome
         out.recording.append(shown)
@@ -114,8 +115,7 @@ def _report_exception(
     if http.hooks.on_response is None:
         return
     try:
-        event = ResponseEvent(out.request, out.number, seconds, None, error)
-        drop_result("on_response", http.hooks.on_response(event))
+        http.hooks.on_response(ResponseEvent(out.request, out.number, seconds, None, error))
     except Exception:  # noqa: BLE001  (raised from here, it would replace a cancellation)
         _log.exception(
             "%s: on_response raised while a call was failing",

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
-from ev_energy._callbacks import drop_result
 from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
 from ev_energy._http.retry_policy import pause_before_retry
@@ -77,8 +76,7 @@ async def _pause(http: HttpContext, out: Outgoing, outcome: Outcome, seconds: fl
             extra=log_fields("retry", fields, wait=seconds),
         )
     if http.hooks.on_retry is not None:
-        event = RetryEvent(out.request, out.number, seconds, status, fault)
-        drop_result("on_retry", http.hooks.on_retry(event))
+        http.hooks.on_retry(RetryEvent(out.request, out.number, seconds, status, fault))
     if seconds <= 0:
         await http.pause(seconds)
         return

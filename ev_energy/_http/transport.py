@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ev_energy._arguments import require_whole_number
 from ev_energy._http.network import DIRECT, Network, Route
 from ev_energy._messages import Body, ConnectionFault, LimitFault, Request, Response
+from ev_energy._redaction.show import request_id
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.per_loop import AlreadyClosed, LoopResource, PerLoop
 from ev_energy.models._json import MAX_DOCUMENT_BYTES
@@ -230,4 +231,6 @@ async def _in_pieces(reply: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 def _too_large(reply: aiohttp.ClientResponse, max_bytes: int) -> LimitFault:
     message = f"the body has more than {max_bytes} bytes (max_body)"
-    return LimitFault(message, limit="max_body", status=reply.status)
+    return LimitFault(
+        message, limit="max_body", status=reply.status, request_id=request_id(reply.headers)
+    )

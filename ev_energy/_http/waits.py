@@ -10,7 +10,6 @@ from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 
-from ev_energy._callbacks import drop_result
 from ev_energy._runtime.log_fields import LogFields, log_fields
 from ev_energy.hooks import Hooks, WaitEvent, WaitReason
 
@@ -147,8 +146,7 @@ class Wait:
 
     def _call_hook(self, seconds: float) -> None:
         if self._hooks.on_wait is not None:
-            event = attrs.evolve(self._event, seconds=seconds)
-            drop_result("on_wait", self._hooks.on_wait(event))
+            self._hooks.on_wait(attrs.evolve(self._event, seconds=seconds))
 
     def _write_so_far(self) -> None:
         started = self._clock() if self._started is None else self._started

@@ -65,6 +65,7 @@ _REQUEST_ID_HEADERS: Final = (
     "request-id",
     "x-correlation-id",
     "x-amzn-requestid",
+    "x-amz-request-id",
     "x-amz-cf-id",
     "cf-ray",
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, cast
 from urllib.parse import quote, urlencode
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from ev_energy._arguments import require_text
+from ev_energy._messages import Response
 from ev_energy._redaction.scrub import encodings, printable, scrub
 from ev_energy._redaction.tracebacks import Secret, hide_init_arguments, trim_traceback
 from ev_energy.errors import TokenError
@@ -208,6 +210,17 @@ def parse_revocation_response(status: int, body: bytes, secrets: Sequence[str] =
         hint = "the revocation endpoint does not accept POST: does its URL lack a trailing slash?"
         raise TokenError(status, str(status), hint)
     raise _token_error(status, json_object(body) or {}, secrets)
+
+
+@contextmanager
+def name_reply(reply: Response, request: TokenRequest) -> Generator[None]:
+    """Add the id of *reply* to a `TokenError` that is raised while it is parsed."""
+    try:
+        yield
+    except TokenError as error:
+        if reply.request_id is not None:
+            error.request_id = scrub(reply.request_id, request.secrets)
+        raise
 
 
 def is_visible_ascii(value: object) -> bool:

@@ -32,6 +32,7 @@ from ev_energy.auth._oauth import (
     Token,
     TokenRequest,
     TokenState,
+    name_reply,
     parse_revocation_response,
     parse_token_response,
 )
@@ -339,7 +340,7 @@ class TokenManager:
                 request = (await self._with_client_secret(auth)).revocation_request(stored)
                 with self._waiting_for("the revocation endpoint has not replied yet"):
                     reply = await self._post("revoke", request)
-                with trim_traceback():
+                with trim_traceback(), name_reply(reply, request):
                     parse_revocation_response(reply.status, reply.body, request.secrets)
                 self._unsaved = None
                 await auth.store.save(self._key, None)
@@ -374,7 +375,7 @@ class TokenManager:
         requested_at = self._now()
         with self._waiting_for("the token endpoint has not replied yet"):
             reply = await self._post("token", request)
-        with trim_traceback():
+        with trim_traceback(), name_reply(reply, request):
             token = parse_token_response(reply.status, reply.body, requested_at, request.secrets)
         if token.refresh_token is None and stored is not None:  # not rotated (RFC 6749 §6)
             token = attrs.evolve(token, refresh_token=stored.refresh_token)

@@ -20,7 +20,7 @@ from yarl import URL
 
 from ev_energy._api.options import CallOptions
 from ev_energy._arguments import describe_type
-from ev_energy._callbacks import drop_result
+from ev_energy._callbacks import plain_function
 from ev_energy._http.attempt import attempt
 from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
@@ -113,7 +113,7 @@ class UploadSource:
         """Yield the bytes from the start, read in a thread to keep the event loop free."""
         sent = 0
         if progress is not None:
-            drop_result("progress", progress(0, self.size))
+            progress(0, self.size)
         while sent < self.size:
             in_memory = isinstance(self.file, io.BytesIO)  # does not need a thread
             chunk = self._read(sent) if in_memory else await in_thread(self._read, sent)
@@ -125,7 +125,7 @@ class UploadSource:
             yield chunk
             sent += len(chunk)
             if progress is not None:
-                drop_result("progress", progress(sent, self.size))
+                progress(sent, self.size)
 
     def _read(self, offset: int) -> bytes:
         with self._lock:
@@ -161,6 +161,7 @@ async def put_file(
     headers = {"Content-Length": str(source.size), "User-Agent": options.headers["User-Agent"]}
     if content_type is not None:
         headers["Content-Type"] = content_type
+    progress = plain_function("progress", progress)
     target = Secret(URL(url.value, encoded=True))
     visible_url = target.value.origin() / MASK
     out = Outgoing(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from yarl import URL
 
 from ev_energy._arguments import describe_type, require_seconds, require_text
-from ev_energy._callbacks import require_plain_function
+from ev_energy._callbacks import plain_function
 from ev_energy._codec.id_check import kind_of
 from ev_energy._codec.text import id_text
 from ev_energy._redaction.scrub import printable
@@ -153,29 +153,34 @@ class Rebates(Workflow):
         except (TransportError, LimitError) as error:
             reason = error.__cause__ or error  # the cause's message does not contain the URL
             message = f"the file did not arrive at the storage: {reason}"
-            raise UploadError(message, upload) from reason
+            raise UploadError(message, upload, request_id=error.request_id) from reason
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             raise UploadError(
                 f"the storage answered {response.status} {printable(response.reason, 100)}",
                 upload,
                 response.status,
                 response.body,
+                response.request_id,
             )
         if not is_storage_reply(response):
             message = (
                 f"the reply ({response.status}) is not from a storage service: a proxy or a "
                 "captive portal may have sent it"
             )
-            raise UploadError(message, upload, response.status, response.body)
+            raise UploadError(message, upload, response.status, response.body, response.request_id)
         try:
             return await RebateEvidenceFiles(self._caller).finish_upload(id_or_url)
         except EvEnergyError as error:
             raise UploadError(
-                f"the file arrived, but the upload could not be finished: {error}", upload
+                f"the file arrived, but the upload could not be finished: {error}",
+                upload,
+                request_id=error.request_id,
             ) from error
 
 
-def _check_options(content_type: object, progress: object, timeout: object) -> None:
+def _check_options(
+    content_type: object, progress: ProgressCallback | None, timeout: object
+) -> None:
     """Validate these arguments before the upload is started, so that none is started in vain."""
     if content_type is not None and not _MEDIA_TYPE.fullmatch(
         require_text("content_type", content_type)
@@ -183,7 +188,7 @@ def _check_options(content_type: object, progress: object, timeout: object) -> N
         raise ValueError(
             f"content_type must be a media type such as 'application/pdf', not {content_type!r:.80}"
         )
-    require_plain_function("progress", progress)
+    plain_function("progress", progress)
     require_seconds("timeout", timeout)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 import attrs
 
 from ev_energy._arguments import require_duration
-from ev_energy._callbacks import require_plain_function
+from ev_energy._callbacks import plain_function
 from ev_energy._redaction.tracebacks import Secret, hide_init_arguments
 from ev_energy._runtime.clocks import REAL
 from ev_energy.errors import DeliveryTimestampError, SignatureError
@@ -96,10 +96,9 @@ class Webhook:
         if not secrets:
             raise ValueError("secrets: pass the signing secret of the endpoint (whsec_...)")
         require_duration("tolerance", tolerance)
-        require_plain_function("on_drift", on_drift)
         self._keys = Secret([_key_of(secret) for secret in secrets])
         self._tolerance, self._clock = tolerance, clock or _now
-        self._strict, self._on_drift = strict, on_drift
+        self._strict, self._on_drift = strict, plain_function("on_drift", on_drift)
 
     def __repr__(self) -> str:
         return f"Webhook(secrets={len(self._keys.value)}, tolerance={self._tolerance!r})"
