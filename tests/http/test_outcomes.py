@@ -45,12 +45,30 @@ def test_class_has_the_outcome_of_the_table(cls: type[errors.EvEnergyError]) -> 
     assert cls.outcome == OUTCOMES[nearest]
 
 
-def test_page_names_each_class_of_the_table() -> None:
-    rows = re.findall(r"^\| `\"(\w+)\"` \| (.*) \|", PAGE.read_text(), re.MULTILINE)
-    named = {name: outcome for outcome, text in rows for name in re.findall(r"`(\w+)`", text)}
-    for name, outcome in OUTCOMES.items():
-        if name not in {"EvEnergyError", "CallError"}:
-            assert named[name] == outcome
+def test_page_has_the_outcome_of_each_class() -> None:
+    rows = re.findall(r"^\| `\"?(\w+)\"?` \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
+    by_outcome = {
+        name: set(re.findall(r"`(\w+)`", text))
+        for name, text in rows
+        if name in {"not_sent", "refused", "unknown", "None"}
+    }
+    named = set[str]().union(*by_outcome.values())
+    assert len(by_outcome) == 4
+    assert named <= set(errors.__all__), "the page names classes that do not exist"
+    for cls in _CLASSES:
+        if cls in {errors.EvEnergyError, errors.CallError}:
+            continue
+        nearest = next((base.__name__ for base in cls.__mro__ if base.__name__ in named), "")
+        assert nearest in by_outcome[str(cls.outcome)], (
+            f"add {cls.__name__} to the row {cls.outcome} of docs/errors.md"
+        )
+
+
+def test_page_has_the_class_of_each_status() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
+    assert {int(status): name for status, name in rows} == {
+        status: cls.__name__ for status, cls in errors.ApiError.classes.items()
+    }
 
 
 async def write(client: Client, user: str) -> errors.EvEnergyError:
