@@ -43,7 +43,8 @@ def parse(
 ) -> dict[str, Any] | None:
     """Return the values of *options* that *words* set, or None after printing the help.
 
-    `UsageError` says in one line what is wrong with *words*.
+    ``-`` may be a value: it stands for stdin. `UsageError` says in one line what is wrong with
+    *words*.
     """
 
     def command(*values: Any, **named: Any) -> dict[str, Any]:
@@ -66,12 +67,27 @@ def parse(
     )
     try:
         function, bound, _ = app.parse_args(
-            [_normal(word) for word in words], print_error=False, exit_on_error=False, verbose=False
+            _join_dashes(list(map(_normal, words)), options),
+            print_error=False,
+            exit_on_error=False,
+            verbose=False,
         )
     except CycloptsError as error:
         raise UsageError(" ".join(str(error).split()), f"{name} --help lists the options") from None
     result: dict[str, Any] | None = function(*bound.args, **bound.kwargs)  # the help returns None
     return result
+
+
+def _join_dashes(words: Sequence[str], options: Sequence[Option]) -> list[str]:
+    """Return *words* with ``--option=-`` for ``--option -``, which cyclopts takes for no value."""
+    with_value = {option.name for option in options if option.type is not bool}
+    joined: list[str] = []
+    for word in words:
+        if word == "-" and joined and joined[-1] in with_value:
+            joined[-1] += "=-"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _normal(word: str) -> str:

@@ -37,14 +37,27 @@ def _report_wait(event: WaitEvent) -> None:
         notice(line)
 
 
+def make_client(values: Mapping[str, Any], *, public: bool = False, **settings: Any) -> Client:
+    """Return a client with the options in *values* and the credentials of the environment.
+
+    A *public* operation needs no credentials.
+    """
+    if "base_url" in values:
+        settings["base_url"] = values["base_url"]
+    if public and not any(map(os.environ.get, _CREDENTIALS)):
+        settings.setdefault("base_url", os.environ.get("EV_ENERGY_BASE_URL") or "live")
+        return Client(None, **settings)
+    try:
+        return Client.from_env(**settings)
+    except ValueError as error:
+        raise UsageError(str(error), "--simulator needs no credentials") from None
+
+
 @asynccontextmanager
 async def open_client(
     values: Mapping[str, Any], *, public: bool = False, **settings: Any
 ) -> AsyncGenerator[Client]:
-    """Open a client with the options in *values* and the credentials of the environment.
-
-    A *public* operation needs no credentials.
-    """
+    """Open the client that `make_client` returns, or one of an embedded simulator."""
     user = values.get("acting_for")
     settings.setdefault("on_wait", _report_wait)
     if values.get("simulator"):
@@ -59,17 +72,7 @@ async def open_client(
             async with Client(auth, base_url=simulator.base_url, **settings) as client:
                 yield client.acting_for(user)
         return
-    if "base_url" in values:
-        settings["base_url"] = values["base_url"]
-    if public and not any(map(os.environ.get, _CREDENTIALS)):
-        settings.setdefault("base_url", os.environ.get("EV_ENERGY_BASE_URL") or "live")
-        opened = Client(None, **settings)
-    else:
-        try:
-            opened = Client.from_env(**settings)
-        except ValueError as error:
-            raise UsageError(str(error), "--simulator needs no credentials") from None
-    async with opened as client:
+    async with make_client(values, public=public, **settings) as client:
         yield client.acting_for(user)
 
 
@@ -81,7 +84,9 @@ def run(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
         raise
     except EvEnergyError as error:
         notes = getattr(error, "__notes__", [])
-        report_error(f"{type(error).__name__}: {error}", _hint(error) or " ".join(notes))
+        report_error(f"{type(error).__name__}: {error}", _hint(error))
+        for note in notes:
+            notice(f"hint: {note}")
         is_unknown_write = (
             isinstance(error, CallError) and error.request.is_write and error.outcome == "unknown"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -19,11 +20,11 @@ from ev_energy.cli._calls import (
 )
 from ev_energy.cli._exit import ExitCode, UsageError, notice
 from ev_energy.cli._options import DEFAULT_LIMIT, Option, call_options
-from ev_energy.cli._parameters import Parameter
+from ev_energy.errors import EvEnergyError
 from ev_energy.models._base import Model
 
 if TYPE_CHECKING:
-    from ev_energy import Client, Page, Pager
+    from ev_energy import Page, Pager
     from ev_energy._operations import Operation
 
 #: The API's largest page.
@@ -62,13 +63,20 @@ def run(prog: str, words: Sequence[str]) -> int:
         raise UsageError(f"--limit: {values['limit']} is less than 1")
     if form == "csv" and (operation.kind == "redirect" or operation.model in {None, "Counts"}):
         raise UsageError(f"the reply of {operation.call} has no rows for --csv", "use --json")
-    return _connection.run(_call(operation, parameters, values, form))
+    ids, named = arguments_from(operation, parameters, values)
+    if operation.method != "GET":
+        # Before the event loop runs, which would keep Ctrl-C from ending the question.
+        _confirm(operation, values)
+    return _connection.run(_call(operation, ids, named, values, form))
 
 
 async def _call(
-    operation: Operation, parameters: list[Parameter], values: dict[str, Any], form: _output.Format
+    operation: Operation,
+    ids: list[Any],
+    named: dict[str, Any],
+    values: dict[str, Any],
+    form: _output.Format,
 ) -> ExitCode:
-    ids, named = arguments_from(operation, parameters, values)
     public = operation.scope is None
     patience = {"deadline": _connection.PATIENT} if "all" in values else {}
     async with _connection.open_client(values, public=public, **patience) as client:
@@ -78,8 +86,6 @@ async def _call(
                 named["page_size"] = min(values.get("limit", DEFAULT_LIMIT), _MAX_PAGE)
             await _print_listing(method(*ids, **named), operation, values, form)
             return ExitCode.OK
-        if operation.method != "GET":
-            _confirm(client, operation, values)
         result = await method(*ids, **named)
         if operation.kind == "redirect":
             print(printable(result, _MAX_URL))
@@ -96,26 +102,45 @@ async def _print_listing(
     limit = None if "all" in values else values.get("limit", DEFAULT_LIMIT)
     writer = _output.Writer(form, model_of(operation), values.get("expand", ()))
     count = 0
-    async for page in pager.pages():
-        items = page.items if limit is None else page.items[: limit - count]
-        writer.add(items)
-        count += len(items)
-        if limit is not None and count >= limit:
-            more = page.next_cursor is not None
-            if more or len(items) < len(page.items):
-                writer.close()
-                _say_more(operation, count, page, len(items))
-                return
-            break
+    cursor: str | None = values.get("cursor")
+    try:
+        async for page in pager.pages():
+            items = page.items if limit is None else page.items[: limit - count]
+            writer.add(items)
+            count += len(items)
+            cursor = page.next_cursor
+            if limit is not None and count >= limit:
+                if cursor is not None or len(items) < len(page.items):
+                    writer.close()
+                    _say_more(operation, count, page, len(items))
+                    return
+                break
+    except EvEnergyError as error:
+        if count:
+            writer.close()
+            error.add_note(_how_to_continue(cursor, count))
+        raise
+    except asyncio.CancelledError:  # Ctrl-C
+        if count:
+            writer.close()
+            notice(_how_to_continue(cursor, count))
+        raise
     writer.close()
     if not count and form == "table":
         notice("no items")
 
 
+def _how_to_continue(cursor: str | None, count: int) -> str:
+    return f"--cursor {cursor} continues after the {_items(count)} that were printed"
+
+
+def _items(count: int) -> str:
+    return f"{count:,} item{'' if count == 1 else 's'}"
+
+
 def _say_more(operation: Operation, count: int, page: Page[Any], used: int) -> None:
     """Say that there are more items than *count*, and how to continue."""
-    items = f"{count} item{'' if count == 1 else 's'}"
-    notice(f"stopped after {items}, but there are more: --all prints all of them")
+    notice(f"stopped after {_items(count)}, but there are more: --all prints all of them")
     if not operation.paginated:
         return
     if used == len(page.items):
@@ -136,15 +161,21 @@ def _print_result(result: Any, form: _output.Format, expand: Sequence[str]) -> N
         _output.print_json(result)
 
 
-def _confirm(client: Client, operation: Operation, values: Mapping[str, Any]) -> None:
+def _confirm(operation: Operation, values: Mapping[str, Any]) -> None:
     """Ask a person at a terminal before a change, unless it is one of an embedded simulator."""
     if "yes" in values or "simulator" in values or not sys.stdin.isatty():
         return
+    server = _connection.make_client(values, public=operation.scope is None).base_url.origin()
     print(
-        f"{operation.method} {operation.path} on {client.base_url.origin()}: continue? [y/N] ",
+        f"{operation.method} {operation.path} on {server}: continue? [y/N] ",
         end="",
         file=sys.stderr,
         flush=True,
     )
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)  # what follows is not part of the question
+        raise
+    if answer.strip().lower() not in {"y", "yes"}:
         raise UsageError("nothing was sent", "--yes does not ask")

@@ -65,6 +65,11 @@ def run(prog: str, words: Sequence[str]) -> int:
     values = parse(name, description(operation), export_options(parameters, times), words[1:])
     if values is None:
         return ExitCode.OK
+    if values["to"] == "-":
+        raise UsageError(
+            "--to: an export needs a file, as only a file can be continued",
+            f"{prog} call {operation.call} --all --csv prints a listing to stdout",
+        )
     target = Path(values["to"])
     if target.suffix not in _FORMATS:
         raise UsageError(f"--to: {target.name} must end in {', '.join(_FORMATS)}")

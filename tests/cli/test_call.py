@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,6 +166,63 @@ def test_body_is_made_of_options_and_of_json(
     vehicle_id = json.loads(sub.out)["id"]
     done = command("call", "vehicles.update", vehicle_id, "--smart-charging-enabled=false")
     assert json.loads(done.out)["smart_charging_enabled"] is False
+
+
+@pytest.mark.parametrize("option", ["--json-body", "--location"])
+def test_dash_is_stdin(
+    command: Command, evses: list[EVSE], monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    place = {"latitude": 52.5, "longitude": 13.25}
+    body = {"location": place} if option == "--json-body" else place
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(body)))
+    assert command("call", "evses.update", evses[0].id, "--location", "null").status == 0
+    done = command("call", "evses.update", evses[0].id, option, "-")
+    assert json.loads(done.out)["location"] == place
+
+
+def test_listing_that_fails_says_how_to_continue(
+    command: Command, evses: list[EVSE], shared_simulator: Simulator
+) -> None:
+    fault = shared_simulator.faults.add("problem", status=403, operation="GET /evses", after=2)
+    done = command("call", "evses.list", "--all", "--page-size", "5", "--table")
+    shared_simulator.faults.remove(fault)
+    assert (done.status, len(done.out.splitlines())) == (1, 2 + 10)
+    error, hint = done.err.splitlines()
+    assert error.startswith("error: ForbiddenError: GET /v2/evses: 403 ")
+    cursor, _, rest = hint.removeprefix("hint: --cursor ").partition(" ")
+    assert rest == "continues after the 10 items that were printed"
+    done = command("call", "evses.list", "--all", "--page-size", "5", "--cursor", cursor)
+    assert [json.loads(line)["id"] for line in done.out.splitlines()] == [
+        one.id for one in evses[10:]
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_interrupted_listing_says_how_to_continue(
+    command: Command, evses: list[EVSE], shared_simulator: Simulator
+) -> None:
+    fault = shared_simulator.faults.add("hang", after=2, operation="GET /evses", seconds=60)
+    words = ["call", "evses.list", "--all", "--page-size", "5"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ev_energy", *words],
+        env=clean_environment(**variables(shared_simulator)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(10):
+            process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    shared_simulator.faults.remove(fault)
+    assert process.returncode == 130
+    found = re.fullmatch(
+        r"--cursor (\S+) continues after the 10 items that were printed\ninterrupted\n", err
+    )
+    assert found, err
+    done = command(*words, "--cursor", found[1])
+    assert json.loads(done.out.splitlines()[0])["id"] == evses[10].id
 
 
 def test_nothing_is_printed_for_an_empty_reply(command: Command) -> None:
@@ -400,6 +458,20 @@ def test_change_is_confirmed_on_a_terminal(shared_simulator: Simulator) -> None:
         assert (f"{question}: continue? [y/N] " in ended.output) == (not more)
         sent = [one for one in shared_simulator.requests if one.method == "PATCH"]
         assert len(sent) == (status == 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+def test_ctrl_c_ends_the_question_at_once(shared_simulator: Simulator) -> None:
+    shared_simulator.requests.clear()
+    ended = run_in_terminal(
+        [sys.executable, "-m", "ev_energy", "call", "evses.delete", "evse01nope"],
+        clean_environment(**variables(shared_simulator)),
+        interrupt_at="continue? [y/N] ",
+        timeout=15,
+    )
+    assert ended.status == 130
+    assert ended.output.endswith("continue? [y/N] \ninterrupted\n")
+    assert not shared_simulator.requests
 
 
 def test_commands_without_the_extra_say_what_to_install() -> None:

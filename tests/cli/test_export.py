@@ -376,6 +376,10 @@ def test_two_exports_do_not_write_to_one_file(command: Command, tmp_path: Path) 
             "--to: x.xls must end in .csv, .jsonl, .parquet",
         ),
         (["charging_sub_sessions", "--to", "/nonesuch/x.csv"], "there is no folder /nonesuch"),
+        (
+            ["vehicles", "--to", "-"],
+            "--to: an export needs a file, as only a file can be continued",
+        ),
         (["charging_sub_session", "--to", "x.csv"], "there is no listing 'charging_sub_session'"),
         (["evses.get", "--to", "x.csv"], "there is no listing 'evses.get'"),
         (["vehicles", "--since", "2026-10-01", "--to", "x.csv"], "Unknown option: --since."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -29,10 +30,15 @@ def run_in_terminal(
     *,
     width: int = 80,
     typed: str = "",
+    interrupt_at: str = "",
     timeout: float = 60,
 ) -> Ended:
-    """Run *command* in a terminal of *width* columns, in which *typed* is typed at the start."""
+    """Run *command* in a terminal of *width* columns, in which *typed* is typed at the start.
+
+    SIGINT is sent once the program has printed *interrupt_at*.
+    """
     ours, theirs = pty.openpty()
+    process: subprocess.Popen[bytes] | None = None
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
         kept = {k: v for k, v in environment.items() if k not in {"COLUMNS", "LINES"}}
@@ -57,7 +63,15 @@ def run_in_terminal(
             if not chunk:
                 break
             chunks.append(chunk)
+            if interrupt_at and interrupt_at.encode() in b"".join(chunks):
+                process.send_signal(signal.SIGINT)
+                interrupt_at = ""
         status = process.wait(timeout)
+    except BaseException:
+        if process is not None:
+            process.kill()
+            process.wait()
+        raise
     finally:
         os.close(ours)
     return Ended(status, b"".join(chunks).decode().replace("\r\n", "\n"))
