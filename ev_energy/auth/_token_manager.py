@@ -40,6 +40,7 @@ from ev_energy.auth._secret_provider import SecretFunction
 from ev_energy.auth._stores import hold_lock
 from ev_energy.auth._tasks import result_of, wait_and_report, wait_for
 from ev_energy.errors import (
+    CredentialUnavailableError,
     InvalidGrantError,
     SignInRequiredError,
 )
@@ -129,20 +130,23 @@ class TokenManager:
         """
         if token := self.cached():
             return token
-        renewal = self._renewal
+        loop, renewal = asyncio.get_running_loop(), self._renewal
+        began_at, is_joined = loop.time(), True
         # A renewal on another loop (before a fork, or in an earlier asyncio.run) never ends here.
-        if (
-            renewal is None
-            or renewal.done()
-            or renewal.get_loop() is not asyncio.get_running_loop()
-        ):
-            renewal = self._renewal = self._start(self._obtain())
+        if renewal is None or renewal.done() or renewal.get_loop() is not loop:
+            renewal, is_joined = self._start(self._obtain()), False
+            self._renewal = renewal
         if not await wait_for(renewal, max_wait):
             return None
         try:
             return result_of(renewal)
+        except CredentialUnavailableError as error:
+            # The time limit of a function that was called before this caller came.
+            if not is_joined or not isinstance(error.__cause__, TimeoutError):
+                raise
         finally:
             del renewal  # else its exception would refer to itself, by the frame of its traceback
+        return await self.get(None if max_wait is None else max_wait - (loop.time() - began_at))
 
     def note_of_wait(self) -> WaitNote:
         """Return what to log about a wait for a token."""

@@ -323,6 +323,28 @@ async def test_function_that_blocks_does_not_block_the_event_loop(serve, vault: 
         await call
 
 
+async def test_call_that_joins_a_hanging_function_late_has_its_whole_deadline(
+    serve, vault: Vault
+) -> None:
+    is_called = asyncio.Event()
+
+    async def hang_once() -> str:
+        vault.asked += 1
+        if vault.asked == 1:
+            is_called.set()
+            await asyncio.Event().wait()
+        return vault.token
+
+    server: RecordingServer = await serve(vault.serve_api)
+    async with server.client(hang_once, deadline=0.05) as client:
+        first = asyncio.ensure_future(client.evses.get("evse01"))
+        await is_called.wait()
+        await client.with_options(deadline=5).evses.get("evse02")
+        with pytest.raises(errors.CredentialUnavailableError, match="did not return"):
+            await first
+    assert vault.asked == 2
+
+
 async def test_function_that_hangs_takes_no_thread_of_the_application(serve, vault: Vault) -> None:
     goes_on, threads = threading.Event(), list[threading.Thread]()
 
