@@ -332,11 +332,7 @@ class ApiCaller:
             with trim_traceback():  # the frames inside hold the body
                 result, envelope = await self._run(steps, out)
         except DecodeFailure as error:
-            name = name_of(expected.model)
-            message = (
-                f"expected {f'a list of {name}' if expected.as_list else name}: {error} "
-                f"({self._media_type(out, response)})"
-            )
+            message = f"{_describe(expected)}{error} ({self._media_type(out, response)})"
             raise self._unexpected_success(message, out, response, error.path) from None
         except DriftDetected as error:
             raise self._decode_error(str(error), out, response, error.drift.path) from None
@@ -407,6 +403,14 @@ def _shown(out: Outgoing, response: Response) -> Response:
     if out.access_token not in "\n".join((response.reason, *response.headers.values())):
         return response
     return response.without([out.access_token])
+
+
+def _describe(expected: Expected) -> str:
+    """Return the start of the message about a reply that cannot be decoded to *expected*."""
+    if expected.model is JSON:
+        return ""
+    name = name_of(expected.model)
+    return f"expected {f'a list of {name}' if expected.as_list else name}: "
 
 
 def _describe_redirect(request: Request, response: Response) -> str:

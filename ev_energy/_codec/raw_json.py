@@ -47,7 +47,7 @@ def failure_of(error: Exception) -> DecodeFailure:
     """Return the failure that one of `JSON_ERRORS` stands for."""
     if isinstance(error, RecursionError):
         return DecodeFailure(TOO_DEEP)
-    return NotJsonFailure(f"not JSON: {error}")
+    return NotJsonFailure(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}")
 
 
 def raw_items(body: bytes, path: str) -> list[Any]:

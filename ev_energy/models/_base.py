@@ -66,6 +66,22 @@ class NoExtra(dict[str, Any]):
 NO_EXTRA: Final = NoExtra()
 
 
+class ReplyFields(dict[str, Any]):
+    """The unknown fields of a model that a call returned, with the mark of its reply.
+
+    Users get them as a plain dictionary, since some libraries accept no subclass.
+    """
+
+    __slots__ = ("mark", "plain")
+
+    def __init__(self, plain: Mapping[str, Any], mark: NoExtra) -> None:
+        super().__init__(plain)
+        self.plain, self.mark = plain, mark
+
+    def __reduce__(self) -> Any:
+        return dict, (self.plain,)
+
+
 def aliased(alias: str) -> Any:
     """Return a field, None by default, that the API also sends under the name *alias*."""
     return attrs.field(default=None, metadata={ALIAS: alias})
@@ -253,17 +269,15 @@ def _checked_extra(extra: Any, instance: attrs.AttrsInstance) -> Mapping[str, An
     name = type(instance).__name__
     if not isinstance(extra, Mapping):
         raise TypeError(f"{name}() expects a mapping as extra, not {type(extra).__name__}")
-    unknown = dict(cast("Mapping[str, Any]", extra))
+    unknown = dict(_plain(cast("Mapping[str, Any]", extra)))
     if known := [field.name for field in model_fields(type(instance)) if field.name in unknown]:
         raise TypeError(f"{name}() has {', '.join(known)}, which extra must not contain")
     return unknown or NO_EXTRA
 
 
-def plain_extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return *extra* as it is in a model that does not come from a reply."""
-    if extra.__class__ is dict:
-        return extra
-    return dict(extra) if extra else NO_EXTRA
+def _plain(extra: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *extra* without the mark of a reply."""
+    return extra.plain if isinstance(extra, ReplyFields) else extra
 
 
 @_attrs_class
@@ -284,7 +298,7 @@ class Model:
     @property
     def extra(self) -> Mapping[str, Any]:
         """Fields of the reply that this version of the SDK does not know, as JSON values."""
-        return self._extra
+        return _plain(self._extra)
 
     def to_dict(self) -> dict[str, Any]:
         """Return this model as a JSON object, of which `from_dict` makes an equal model.
@@ -347,7 +361,7 @@ class Model:
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
         # A copy does not come from a reply: see `_responses`.
-        state[1][EXTRA] = plain_extra(self._extra)
+        state[1][EXTRA] = self.extra or NO_EXTRA
         return state
 
     def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:

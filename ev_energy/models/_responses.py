@@ -3,7 +3,8 @@
 The models of a reply share one `_Mark` in the slot of their unknown fields: they do not grow, and a
 page of a hundred models costs one small object. A mark leads to a `ResponseInfo`, which the latest
 replies of the process have. Older marks lead nowhere, so that models that are merely kept do not
-keep the headers of their replies alive.
+keep the headers of their replies alive. Closing a client forgets nothing, since its results are
+used afterwards.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from typing import Any, Final, cast
 
 from ev_energy._arguments import describe_type
 from ev_energy._messages import Page, ResponseInfo
-from ev_energy.models._base import EXTRA, NO_EXTRA, Model, NoExtra
+from ev_energy.models._base import EXTRA, NO_EXTRA, Model, NoExtra, ReplyFields
 
 #: Replies that are remembered; each takes about three kilobytes.
 MAX_REPLIES: Final = 1_000
+#: Characters in the headers of a reply with which it counts as large, and such replies that are
+#: remembered: headers may have a hundred kilobytes and more.
+_LARGE: Final = 5_000
+MAX_LARGE_REPLIES: Final = 10
 
 
 class _Mark(NoExtra):
@@ -33,20 +38,10 @@ class _Mark(NoExtra):
         return dict, ()
 
 
-class _MarkedFields(dict[str, Any]):
-    """The unknown fields of a model, with the mark of its reply."""
-
-    __slots__ = ("mark",)
-
-    mark: _Mark
-
-    def __reduce__(self) -> Any:
-        return dict, (dict(self),)
-
-
 # Appending and taking from the other end are atomic, so threads need no lock. Each thread takes at
 # most one mark for one that it has added.
 _recent: Final[deque[_Mark]] = deque()
+_recent_large: Final[deque[_Mark]] = deque()
 _read_extra: Final[Callable[[Model], Mapping[str, Any]]] = operator.attrgetter(EXTRA)
 # The method of the slot: setting an attribute of a frozen class by its name takes longer.
 _set_extra: Final[Callable[[Model, Mapping[str, Any]], None]] = vars(Model)[EXTRA].__set__
@@ -56,17 +51,17 @@ def mark(models: Iterable[Model], info: ResponseInfo) -> None:
     """Let `response_of` return *info* for each of *models*, which are new."""
     found = _Mark()
     found.info = info
-    _recent.append(found)
-    if len(_recent) > MAX_REPLIES:
-        _recent.popleft().info = None
+    is_large = sum(map(len, info.headers.values())) >= _LARGE
+    recent, limit = (_recent_large, MAX_LARGE_REPLIES) if is_large else (_recent, MAX_REPLIES)
+    recent.append(found)
+    if len(recent) > limit:
+        recent.popleft().info = None
     for model in models:
         extra = _read_extra(model)
         if extra is NO_EXTRA:
             _set_extra(model, found)
         else:
-            fields = _MarkedFields(extra)
-            fields.mark = found
-            _set_extra(model, fields)
+            _set_extra(model, ReplyFields(extra, found))
 
 
 def replace_info(models: Iterable[object], info: ResponseInfo) -> None:
@@ -85,7 +80,8 @@ def response_of(obj: Model | Page[Any]) -> ResponseInfo | None:
 
     None for a model that is nested in another one, such as an expanded link; for one that your code
     made, copied, changed or unpickled; and for one whose reply is forgotten: the last 1,000 replies
-    of the process are remembered, whichever clients they are of. A page keeps its reply.
+    of the process are remembered, whichever clients they are of and also once these are closed; of
+    replies with more than 5,000 characters in their headers, the last 10. A page keeps its reply.
 
     Raises:
         TypeError: *obj* is neither a model nor a page.
@@ -100,5 +96,5 @@ def response_of(obj: Model | Page[Any]) -> ResponseInfo | None:
 
 def _mark_of(model: Model) -> _Mark | None:
     extra = _read_extra(model)
-    found = extra.mark if isinstance(extra, _MarkedFields) else extra
+    found = extra.mark if isinstance(extra, ReplyFields) else extra
     return found if isinstance(found, _Mark) else None

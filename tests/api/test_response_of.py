@@ -192,12 +192,26 @@ async def test_unknown_fields_of_a_reply_stay_plain(serve) -> None:
         read_only["new"] = 1
     assert plain.extra == {}
     assert extended.extra == {"new": {"a": [1]}}
+    assert type(extended.extra) is dict  # yaml.safe_dump refuses subclasses
     for extra in (plain.extra, extended.extra):
         for same in (copy.copy(extra), copy.deepcopy(extra), pickle.loads(pickle.dumps(extra))):
             assert type(same) is dict
             assert same == extra
     # Programs with an earlier version of the package can read pickles of this one.
     assert b"_responses" not in pickle.dumps([plain, extended, plain.extra, extended.extra])
+
+
+async def test_few_replies_with_large_headers_are_remembered() -> None:
+    async def answer_at_length(_: web.Request) -> web.Response:
+        return web.json_response(PLAIN, headers={"X-A": "a" * 3000, "X-B": "b" * 3000})
+
+    server = RecordingServer(answer)
+    async with server, server.client(budget=None) as client:
+        small = await client.evses.get("evse01")
+        server.handler = answer_at_length
+        large = [await client.evses.get("evse01") for _ in range(12)]
+    assert response_of(small) is not None
+    assert [response_of(evse) is None for evse in large] == [True] * 2 + [False] * 10
 
 
 @pytest.mark.slow
