@@ -16,6 +16,10 @@ SERVERS: Final[Mapping[str, str]] = {
     "mock": "https://developers.ev.energy/_mock/ev.energy-api-v2",
     "staging": "https://api-staging.ev.energy/v2",
 }
+#: The vendor's domain.
+_DOMAIN: Final = "ev.energy"
+#: Begins the paths of the mock servers, each of which is the root of an API.
+_MOCK_PATH: Final = "/_mock/"
 
 
 def parse_base_url(base_url: str | URL, *, allow_insecure: bool) -> URL:
@@ -32,21 +36,24 @@ def parse_base_url(base_url: str | URL, *, allow_insecure: bool) -> URL:
     if url.query_string or url.fragment or url.user or url.password:
         raise ValueError("base_url must not contain a query, a fragment, a user name or a password")
     _require_secure("base_url", url, allow_insecure=allow_insecure)
-    _require_version_path(url)
+    _require_root(url)
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
 
 
-def _require_version_path(url: URL) -> None:
-    """Raise `ValueError` if *url* is on a host of the API, but not its root.
+def _require_root(url: URL) -> None:
+    """Raise `ValueError` if *url* is on a host of the vendor, but not the root of an API.
 
     On another host, such as a gateway's, the API may have any path.
     """
-    for server in map(URL, SERVERS.values()):
-        root = server.path
-        if root == "/v2" and url.host == server.host and url.path.rstrip("/") != root:
-            raise ValueError(
-                f"base_url {url} is not the root of the API on {url.host}: pass {server}"
-            )
+    host, path = url.host or "", url.path.rstrip("/")
+    if host != _DOMAIN and not host.endswith(f".{_DOMAIN}"):
+        return
+    server = next((server for server in SERVERS.values() if URL(server).host == host), None)
+    is_root = path.startswith(_MOCK_PATH) if server == SERVERS["mock"] else path == "/v2"
+    if not is_root:
+        raise ValueError(
+            f"base_url {url} is not the root of the API on {host}: pass {server or SERVERS['live']}"
+        )
 
 
 def resolve_endpoint(base_url: URL, name: str, endpoint: str, *, allow_insecure: bool) -> URL:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
 from ev_energy._codec.drift import Drift, DriftKind, Reporter
 from ev_energy._messages import Request, Response
+from ev_energy._servers import SERVERS
 from ev_energy.errors import ApiError, ServerError
 from ev_energy.models._json import find_repair, json_object
 
@@ -21,8 +21,14 @@ def api_error(request: Request, response: Response) -> ApiError:
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         cls = ServerError
     problem = json_object(response.body) or {}
+    is_document = bool(problem)
     title = _text(problem.pop("title", ""))
-    detail = _text(problem.pop("detail", "")) or _first_line(response.body, problem)
+    detail = _text(problem.pop("detail", ""))
+    if not is_document:
+        parts = [_first_line(response.body)]
+        if response.status == HTTPStatus.NOT_FOUND:
+            parts.append(_base_url_hint(request))
+        detail = "; ".join(filter(None, parts))
     instance = _text(problem.pop("instance", None))
     problem_type = _text(problem.pop("type", "")).rstrip("/")
     field_errors = problem.pop("field_errors", None)
@@ -50,9 +56,12 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _first_line(body: bytes, problem: Mapping[str, Any]) -> str:
+def _first_line(body: bytes) -> str:
     """Return the start of a body that is not a problem document."""
-    if problem or not body:
-        return ""
     lines = body[:_SHOWN_BYTES].decode(errors="replace").strip().splitlines()
     return f"not a problem document: {lines[0]!r}" if lines else ""
+
+
+def _base_url_hint(request: Request) -> str:
+    """Return what to check if a server has no such path, since the API answers with a document."""
+    return f"is base_url the root of the API on {request.url.origin()}, as in {SERVERS['live']}?"

@@ -18,6 +18,7 @@ from ev_energy.models._refs import Ref, last_segment
 #: The names of arguments that are points in time, and of filters by these.
 _INSTANT: Final = re.compile(r"(?:\w*_at|(?:start|end)(?:_time)?)(?:__[gl]te?)?")
 _MISTAKEN_FOR_INSTANTS: Final = frozenset({str, int, float, date})
+_ADVICE: Final = "pass a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=UTC)"
 #: Control characters, and halves of surrogate pairs, which UTF-8 cannot hold.
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -35,6 +36,8 @@ def id_text(name: str, value: object, kind: IdKind | None = None) -> str:
         id_ = unquote(value.id)
     elif isinstance(value, str):
         id_ = unquote(last_segment(value)) if "://" in value else str(value)
+        if id_ == value and kind is not None and kind.is_log_entry:
+            _check_key(name, id_)
     elif isinstance(url := getattr(value, "url", None) or getattr(value, "id", None), str):
         id_ = unquote(last_segment(url))
     elif isinstance(when := getattr(value, name, None), datetime):
@@ -118,16 +121,32 @@ def _is_instant(name: str) -> bool:
 
 
 def _check_instant(name: str, value: object) -> None:
-    advice = "pass a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=UTC)"
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a datetime, not {describe_type(value)}: {advice}")
+        raise TypeError(f"{name} must be a datetime, not {describe_type(value)}: {_ADVICE}")
+    time = _parse_time(value)
+    if time is None or time.tzinfo is None:
+        raise _without_zone(name, value)
+
+
+def _check_key(name: str, value: str) -> None:
+    """Raise `ValueError` if *value*, the key of a log entry, is a time without a zone.
+
+    Keys of the API always have one. A text that is no time is left to the server.
+    """
+    time = _parse_time(value)
+    if time is not None and time.tzinfo is None:
+        raise _without_zone(name, value)
+
+
+def _parse_time(text: str) -> datetime | None:
     try:
-        is_aware = datetime.fromisoformat(value).tzinfo is not None
+        return datetime.fromisoformat(text)
     except ValueError:
-        is_aware = False
-    if not is_aware:
-        shown = printable(value, 100)
-        raise ValueError(f"{name}={shown!r} is not a time with a time zone: {advice}")
+        return None
+
+
+def _without_zone(name: str, text: str) -> ValueError:
+    return ValueError(f"{name}={printable(text, 100)!r} is not a time with a time zone: {_ADVICE}")
 
 
 def received_timestamp(value: datetime) -> str:

@@ -6,6 +6,7 @@ which value, and what to do; it never repeats a secret. Rows without `twins` app
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import functools
@@ -21,13 +22,14 @@ from typing import Any, Final, Literal
 import aiohttp
 import attrs
 import pytest
+from aiohttp import web
 from yarl import URL
 
 import ev_energy
 import ev_energy_sync
 from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget, Ref, Response, RetryPolicy
 from ev_energy.auth import FileStore, Token
-from ev_energy.errors import ClientClosedError, EvEnergyError, TokenStoreError
+from ev_energy.errors import ClientClosedError, EvEnergyError, NotFoundError, TokenStoreError
 from ev_energy.fastapi import EvEnergy, onboarding_router, sign_in_router, webhook_router
 from ev_energy.models import EVSEStatusLog, LocationWrite, User, Vehicle, VehicleTrim
 from ev_energy.webhooks import Webhook
@@ -180,6 +182,20 @@ SETTINGS: Final = [
         "https://api.ev.energy/",
         ValueError,
         "base_url https://api.ev.energy/ is not the root of the API on api.ev.energy: pass "
+        "https://api.ev.energy/v2",
+    ),
+    setting(
+        "base_url",
+        "https://developers.ev.energy",
+        ValueError,
+        "base_url https://developers.ev.energy is not the root of the API on developers.ev.energy: "
+        "pass https://developers.ev.energy/_mock/ev.energy-api-v2",
+    ),
+    setting(
+        "base_url",
+        "https://www.ev.energy/v1",
+        ValueError,
+        "base_url https://www.ev.energy/v1 is not the root of the API on www.ev.energy: pass "
         "https://api.ev.energy/v2",
     ),
     setting(
@@ -494,6 +510,18 @@ TIMES: Final = [
         ".replace(tzinfo=datetime.UTC)",
     ),
     Mistake(
+        "key-without-zone",
+        lambda c: c.vehicles.status_log("vhcl01", "2026-01-01T10:00:00"),
+        ValueError,
+        f"sampled_at='2026-01-01T10:00:00' is not a time with a time zone: {ADVICE}",
+    ),
+    Mistake(
+        "key-of-a-day",
+        lambda c: c.evses.command_log("evse01", "2026-01-01"),
+        ValueError,
+        f"logged_at='2026-01-01' is not a time with a time zone: {ADVICE}",
+    ),
+    Mistake(
         "body",
         lambda c: c.notifications.update("notf01", read_at="2026-01-31"),
         ValueError,
@@ -615,6 +643,8 @@ async def test_closed_session_is_refused() -> None:
     [
         "https://api.ev.energy/v2/",
         "https://developers.ev.energy/_mock/another-project",
+        "https://api-eu.ev.energy/v2",
+        "https://notev.energy/v1",
         "https://gateway.example/",
         "https://gateway.example/ev-energy",
         "http://127.0.0.1:8000",
@@ -622,6 +652,39 @@ async def test_closed_session_is_refused() -> None:
 )
 def test_base_url_of_a_gateway_may_have_any_path(base_url: str) -> None:
     assert str(ev_energy.Client(base_url=base_url).base_url) == base_url.rstrip("/")
+
+
+@pytest.mark.parametrize("twin", BOTH)
+@pytest.mark.parametrize(
+    ("path", "body", "shown"),
+    [
+        ("", b"404: Not Found", "not a problem document: '404: Not Found'; "),
+        ("/v1", b"", ""),
+        ("/v2", b'{"title": "Not Found"}', None),
+    ],
+)
+async def test_reply_of_a_wrong_base_url_says_what_to_check(
+    path: str, body: bytes, shown: str | None, twin: Twin, serve: Any
+) -> None:
+    async def not_found(_: web.Request) -> web.Response:
+        return web.Response(status=404, body=body)
+
+    server = await serve(not_found)
+    client = SDKS[twin].Client(TOKEN, base_url=f"{server.origin}{path}")
+    with pytest.raises(NotFoundError) as raised:
+        if twin == "async":
+            await client.evses.get("evse01")
+        else:
+            await asyncio.to_thread(client.evses.get, "evse01")
+    hint = (
+        f" — {shown}is base_url the root of the API on {server.origin}, as in "
+        "https://api.ev.energy/v2?"
+    )
+    closed = client.close()
+    if closed is not None:
+        await closed
+    expected = f"GET {path}/evses/evse01: 404 Not Found{'' if shown is None else hint}"
+    assert str(raised.value) == expected
 
 
 def test_blocking_listing_does_not_look_asynchronous() -> None:
