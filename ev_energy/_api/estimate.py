@@ -122,7 +122,7 @@ class Estimate:
                 f"sent by {minute:%Y-%m-%d %H:%M} UTC at the latest, in {_duration(self.seconds)}"
             )
         if self.limit is None or self.remaining is None:
-            return f"{count}, {when} (no limit)"
+            return f"{count}, {when} (the API states no limit)"
         period = "an hour" if self.window == _HOUR else f"in {self.window:g} s"
         allowance = f"{self.remaining:,} of {self.limit:,} {period} remaining"
         assumed = ", which is assumed, since no reply has stated it" if self.is_assumed else ""

@@ -287,7 +287,7 @@ async def test_server_without_a_limit_permits_everything(
         await client.vehicles.get("vhcl00000")
         found = client.estimate(5050)
     assert (found.limit, found.remaining, found.is_assumed) == (None, None, False)
-    assert str(found) == "5,050 requests, may be sent now (no limit)"
+    assert str(found) == "5,050 requests, may be sent now (the API states no limit)"
 
 
 async def test_allowance_that_is_used_up_without_a_budget(
