@@ -74,9 +74,9 @@ class ReplyFields(dict[str, Any]):
 
     __slots__ = ("mark", "plain")
 
-    def __init__(self, plain: Mapping[str, Any], mark: NoExtra) -> None:
-        super().__init__(plain)
-        self.plain, self.mark = plain, mark
+    # Not arguments: an `__init__` in Python would take longer than all else.
+    plain: Mapping[str, Any]
+    mark: NoExtra
 
     def __reduce__(self) -> Any:
         return dict, (self.plain,)

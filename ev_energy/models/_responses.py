@@ -61,7 +61,9 @@ def mark(models: Iterable[Model], info: ResponseInfo) -> None:
         if extra is NO_EXTRA:
             _set_extra(model, found)
         else:
-            _set_extra(model, ReplyFields(extra, found))
+            fields = ReplyFields(extra)
+            fields.plain, fields.mark = extra, found
+            _set_extra(model, fields)
 
 
 def replace_info(models: Iterable[object], info: ResponseInfo) -> None:
