@@ -6,8 +6,8 @@ the first entry.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,4 +34,9 @@ def main(evse_id: str, target: Path, since: datetime) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3]).replace(tzinfo=UTC))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("evse_id")
+    parser.add_argument("target", type=Path, help="the file to append to")
+    parser.add_argument("since", type=datetime.fromisoformat, help="a day, such as 2026-10-01")
+    arguments = parser.parse_args()
+    main(arguments.evse_id, arguments.target, arguments.since.replace(tzinfo=UTC))

@@ -6,9 +6,9 @@ EV_ENERGY_REDIRECT_URI set. The argument is the file that stores the token.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
-import sys
 
 from ev_energy import AuthorizationCode, Client
 from ev_energy.auth import FileStore
@@ -49,4 +49,6 @@ async def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", help="the file that stores the token")
+    asyncio.run(main(parser.parse_args().path))

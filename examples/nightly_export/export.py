@@ -10,10 +10,10 @@ The file appears when it is complete.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,4 +89,8 @@ def main(day: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("day", help="the day to export, such as 2026-10-04")
+    parser.add_argument("target", help="the CSV file to write")
+    arguments = parser.parse_args()
+    main(arguments.day, arguments.target)

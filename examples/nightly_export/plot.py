@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -42,6 +42,10 @@ def plot(frame: pd.DataFrame, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    sessions = read(Path(sys.argv[1]))
-    plot(sessions, Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path, help="the CSV file that export.py wrote")
+    parser.add_argument("target", type=Path, help="the image to write")
+    arguments = parser.parse_args()
+    sessions = read(arguments.source)
+    plot(sessions, arguments.target)
     print(sessions.groupby("currency")[["kwh", "cost", "total_co2_grams"]].sum())

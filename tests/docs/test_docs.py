@@ -427,6 +427,23 @@ def test_charging_now_judges_by_the_clock_of_the_api() -> None:
     assert charging[1]
 
 
+@pytest.mark.parametrize(
+    ("example", "usage"),
+    [
+        ("follow_log.py", "[-h] evse_id target since"),
+        ("sign_in.py", "[-h] path"),
+        ("nightly_export/export.py", "[-h] day target"),
+    ],
+)
+def test_example_without_arguments_prints_its_usage(example: str, usage: str) -> None:
+    path = ROOT / "examples" / example
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"usage: {path.name} {usage}\n")
+
+
 @pytest.mark.slow
 def test_follow_log_appends_what_is_new(tmp_path: Path) -> None:
     code = (ROOT / "examples/follow_log.py").read_text()
