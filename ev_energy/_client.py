@@ -777,7 +777,7 @@ class Client(NotCopied, SuggestsNames):
             ValueError: *path* is not a path, or has a segment that is no id, such as ``..``;
                 another argument is invalid.
             TypeError: An argument has a wrong type.
-            ForeignOriginError: *path* is a URL of another server.
+            ForeignOriginError: *path* is a URL outside the client's base URL.
         """
         from ev_energy._api.raw_request import raw_request
 
