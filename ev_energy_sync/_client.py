@@ -480,8 +480,9 @@ class Client(NotCopied, SuggestsNames, Families):
             json: The body, if it is not None: JSON values, which may contain models, sent as
                 `Model.to_dict` returns them, and `Ref`, sent as URLs. Members that are UNSET are
                 left out.
-            model: The class of the reply, or of the items of a listing. Without it, they are
-                decoded to dictionaries and other JSON values, and a reply without a body to None.
+            model: The class of the reply, or of the items of a listing: a model of the SDK, or one
+                of your own that `ev_energy.models.model` decorates. Without it, they are decoded to
+                dictionaries and other JSON values, and a reply without a body to None.
             paged: Whether the operation is a listing. Then this returns a `Pager`, as all listings
                 do, and sends nothing until that is iterated.
             envelope_key: The key of the list, if the API wraps it in an object; see
@@ -491,7 +492,7 @@ class Client(NotCopied, SuggestsNames, Families):
             ValueError: *path* is not a path, or has a segment that is no id, such as ``..``;
                 another argument is invalid.
             TypeError: An argument has a wrong type.
-            ForeignOriginError: *path* is a URL of another server.
+            ForeignOriginError: *path* is a URL outside the client's base URL.
         """
         request: Any = self._aio.request
         result = request(
