@@ -35,7 +35,7 @@ from ev_energy._api.settings import (
     server_from_env,
 )
 from ev_energy._lazy_exports import Lazy
-from ev_energy._misuse import NotCopied, SuggestsNames
+from ev_energy._misuse import NotCopied, UnlikeHttpClient
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
@@ -124,7 +124,7 @@ M = TypeVar("M", bound="Model")
 T = TypeVar("T")
 
 
-class Client(NotCopied, SuggestsNames):
+class Client(NotCopied, UnlikeHttpClient):
     """A client for the ev.energy v2 API. Close it, or use it in an ``async with`` statement.
 
     Args:

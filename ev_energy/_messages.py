@@ -9,14 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+)
 
 import attrs
 import msgspec
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from ev_energy._misuse import SuggestsNames
+from ev_energy._misuse import SuggestsNames, refuse
 from ev_energy._redaction.brief import counted
 from ev_energy._redaction.scrub import printable, scrub, scrub_bytes
 from ev_energy._redaction.show import redact_path, redact_url, request_id
@@ -324,6 +334,9 @@ class Page(SuggestsNames, Generic[T]):
     """The listing that the page and its cursors belong to; None for a page that your code made."""
     info: ResponseInfo | None = attrs.field(default=None, repr=False)
     """What `response_of` returns for the page; None for a page that your code made."""
+
+    if not TYPE_CHECKING:  # also what iteration falls back to
+        __getitem__ = refuse("a page is not a list: use its .items")
 
     @property
     def cursor(self) -> str:

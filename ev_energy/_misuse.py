@@ -66,6 +66,17 @@ class NotCallable(SuggestsNames):
             )
 
 
+class UnlikeHttpClient(SuggestsNames):
+    """A client of one API: its families have methods, and it has one for all other requests."""
+
+    __slots__ = ()
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("get", "post", "put", "patch", "delete", "stream", "send"), "request"),
+        "aclose": "close",
+    }
+
+
 class NotCopied:
     """An object that cannot be copied or pickled, since it has open connections."""
 
@@ -101,3 +112,7 @@ class UnlikeList(SuggestsNames):
         )
         __enter__ = __aenter__ = refuse("a listing is not opened or closed: iterate over it")
         __exit__ = __aexit__ = refuse("a listing is not opened or closed")
+        __getstate__ = refuse(
+            "a listing cannot be copied or pickled: make it again elsewhere, and resume it there "
+            "at the cursor of a page"
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from yarl import URL
 
 from ev_energy import _client as aio
-from ev_energy._misuse import NotCopied, SuggestsNames
+from ev_energy._misuse import NotCopied, UnlikeHttpClient
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._unset import UNSET, Unset
 from ev_energy.auth import Auth as Credentials
@@ -37,7 +37,7 @@ M = TypeVar("M", bound="Model")
 T = TypeVar("T")
 
 
-class Client(NotCopied, SuggestsNames, Families):
+class Client(NotCopied, UnlikeHttpClient, Families):
     """A blocking client for the ev.energy v2 API. Close it, or use it in a ``with`` statement.
 
     Any thread may call it, even a thread that runs an event loop, such as a notebook's; that loop

@@ -98,7 +98,7 @@ class ArgumentReader:
         else:
             what = "is a bare id"
         shown = printable(redact_link(item) if "://" in item else item, _MAX_SHOWN_CHARS)
-        raise ValueError(f"{name}={shown!r} {what}: pass it, such as into=models.Vehicle")
+        raise ValueError(f"{name}={shown!r} {what}: pass its class, such as into=models.Vehicle")
 
     def _class_to_request(self, kind: str) -> str:
         """Return *kind*, or its class with more detail if only that has the links to expand."""

@@ -14,7 +14,7 @@ from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy._servers import resolve_endpoint
 from ev_energy._unset import Unset
 from ev_energy._version import __version__
-from ev_energy.auth import Auth, AuthorizationCode, ClientCredentials, StaticToken
+from ev_energy.auth import Auth, AuthorizationCode, ClientCredentials, StaticToken, Token
 from ev_energy.auth._credentials import Endpoint, SecretProvider, is_provider
 
 #: Headers that the client sets itself, and what to use instead of *headers*.
@@ -46,9 +46,14 @@ def resolve_endpoints(
         return {}
     credentials = cast("object", auth)
     if not isinstance(credentials, AuthorizationCode | ClientCredentials):
+        advice = (
+            "ClientCredentials(client_id=..., client_secret=...), AuthorizationCode(...) or a str"
+        )
+        if isinstance(credentials, Token):
+            advice = "its access_token"
         raise TypeError(
             f"auth must be credentials or an access token, not {describe_type(credentials)}: pass "
-            "ClientCredentials(client_id=..., client_secret=...), AuthorizationCode(...) or a str"
+            f"{advice}"
         )
     if isinstance(auth, AuthorizationCode) and not auth.account:
         # With a default account, forgetting `for_account` would give all users the same token.

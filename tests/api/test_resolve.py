@@ -297,7 +297,12 @@ async def test_single_requests_run_a_few_at_a_time(client: Client, fleet: Fleet)
 @pytest.mark.parametrize(
     ("items", "into", "expand", "message"),
     [
-        (["vhcl1"], None, (), "items[0]='vhcl1' is a bare id: pass it, such as into=models.Vehi"),
+        (
+            ["vhcl1"],
+            None,
+            (),
+            "items[0]='vhcl1' is a bare id: pass its class, such as into=models.Vehi",
+        ),
         (
             ["{url}/vhcls/v1"],
             None,

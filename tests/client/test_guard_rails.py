@@ -93,6 +93,12 @@ SETTINGS: Final = [
     ),
     setting("auth", ("my-app", SECRET), TypeError, f"{WANTS_AUTH}a tuple{PASS_AUTH}"),
     setting("auth", {"client_secret": SECRET}, TypeError, f"{WANTS_AUTH}a dict{PASS_AUTH}"),
+    setting(
+        "auth",
+        Token(access_token=TOKEN),
+        TypeError,
+        f"{WANTS_AUTH}a Token: pass its access_token",
+    ),
     setting("auth", 5, TypeError, f"{WANTS_AUTH}an int{PASS_AUTH}"),
     setting(
         "auth",
@@ -388,6 +394,15 @@ NO_COPY: Final = (
     "and make one in each process"
 )
 
+NO_PICKLE: Final = (
+    "a listing cannot be copied or pickled: make it again elsewhere, and resume it there at the "
+    "cursor of a page"
+)
+NO_LIST: Final = "a page is not a list: use its .items"
+PAGE: Final[Any] = ev_energy.Page(
+    items=[USER], url=URL(NOWHERE), response=Response(200, "OK", {}, b"")
+)
+
 LISTINGS: Final = [
     Mistake(
         "for", lambda c: {evse.id for evse in c.evses.list()}, TypeError, ASYNC_LISTING, ("async",)
@@ -417,6 +432,11 @@ LISTINGS: Final = [
     ),
     Mistake("async-with", lambda c: async_with(c.evses.list()), TypeError, NOT_OPENED),
     Mistake("with", lambda c: plain_with(c.evses.list()), TypeError, NOT_OPENED),
+    Mistake("pickle-listing", lambda c: pickle.dumps(c.evses.list()), TypeError, NO_PICKLE),
+    Mistake("copy-listing", lambda c: copy.copy(c.evses.list()), TypeError, NO_PICKLE),
+    Mistake("page-index", lambda _: PAGE[0], TypeError, NO_LIST),
+    Mistake("page-for", lambda _: [*PAGE], TypeError, NO_LIST),
+    Mistake("page-in", lambda _: USER in PAGE, TypeError, NO_LIST),
     Mistake(
         "data",
         lambda c: c.evses.list().data,
@@ -541,6 +561,18 @@ NAMES: Final = [
         lambda c: c.zebras,
         AttributeError,
         "'Client' object has no attribute 'zebras'",
+    ),
+    Mistake(
+        "verb",
+        lambda c: c.get("/evses"),
+        AttributeError,
+        "'Client' object has no attribute 'get'; use 'request'",
+    ),
+    Mistake(
+        "aclose",
+        lambda c: c.aclose(),
+        AttributeError,
+        "'Client' object has no attribute 'aclose'; use 'close'",
     ),
     Mistake(
         "retrieve",
