@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,10 +83,7 @@ def run(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     except UsageError:
         raise
     except EvEnergyError as error:
-        notes = getattr(error, "__notes__", [])
-        report_error(f"{type(error).__name__}: {error}", _hint(error))
-        for note in notes:
-            notice(f"hint: {note}")
+        report_error(f"{type(error).__name__}: {error}", _hint(error), *_notes(error))
         is_unknown_write = (
             isinstance(error, CallError) and error.request.is_write and error.outcome == "unknown"
         )
@@ -94,10 +91,16 @@ def run(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     except BrokenPipeError:
         raise
     except OSError as error:  # of a file: those of connections are errors of the SDK
-        report_error(str(error))
+        where = f"{error.filename}: " if error.filename else ""
+        report_error(f"{where}{error.strerror or error}", *_notes(error))
         return ExitCode.FAILED
     except (TypeError, ValueError) as error:  # an argument that the method refuses
         raise UsageError(str(error)) from None
+
+
+def _notes(error: BaseException) -> Sequence[str]:
+    """Return the hints that a command has added to *error*."""
+    return getattr(error, "__notes__", ())
 
 
 def _hint(error: EvEnergyError) -> str:

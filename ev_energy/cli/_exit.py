@@ -35,10 +35,10 @@ def notice(text: str) -> None:
     print(printable(text, _MAX_MESSAGE), file=sys.stderr)
 
 
-def report_error(message: str, hint: str = "") -> None:
-    """Print an error on stderr, and a hint if there is one."""
+def report_error(message: str, *hints: str) -> None:
+    """Print an error on stderr, and a line for each hint that is not empty."""
     notice(f"error: {message}")
-    if hint:
+    for hint in filter(None, hints):
         notice(f"hint: {hint}")
 
 

@@ -142,8 +142,12 @@ class ExportFiles:
 
     def _write(self, rows: bytes) -> None:
         file = cast("BinaryIO", self._rows)
-        file.write(rows)
-        file.flush()
+        try:
+            file.write(rows)
+            file.flush()
+        except OSError as error:  # such as a full disk
+            error.filename = error.filename or str(self.rows_path)
+            raise
         os.fsync(file.fileno())  # the state must never count rows that the disk does not have
 
     def _load(self, *, overwrite: bool) -> Progress | None:

@@ -9,14 +9,17 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from ev_energy import record_columns, to_records
 from ev_energy.cli._exit import UsageError
-from ev_energy.cli._table import table
-from ev_energy.models._base import Model
+from ev_energy.cli._table import details, table
+from ev_energy.models._base import Model, secrets_of
 
 Format: TypeAlias = Literal["json", "csv", "table"]
+
+#: Characters of a cell in a pipe, where no line is too long.
+_WHOLE: Final = 100_000
 
 
 def format_of(values: dict[str, Any]) -> Format:
@@ -50,7 +53,7 @@ class Writer:
             case "csv":
                 self._csv(models)
             case _:
-                self._rows += to_records(models, expand=self._expand)
+                self._rows += _clear_records(models, self._expand)
         sys.stdout.flush()
 
     def close(self) -> None:
@@ -102,7 +105,19 @@ def record_table(records: Sequence[dict[str, Any]]) -> str:
     names = [name for name in records[0] if any(one[name] not in {None, ""} for one in records)]
     names.sort(key=_rank)
     rows = [[_text(record[name]) for name in names] for record in records]
-    return table(names, rows, terminal_width())
+    width = terminal_width()
+    return table(names, rows, width) if width else table(names, rows, max_cell=_WHOLE)
+
+
+def _clear_records(models: Sequence[Model], expand: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the records of *models* with what grants access to something, as in JSON.
+
+    A table is read by the person that asked for it; a file, which may be passed on, is masked.
+    """
+    records = to_records(models, expand=expand)
+    for model, record in zip(models, records, strict=True):
+        record |= {name: getattr(model, name) for name in secrets_of(type(model))}
+    return records
 
 
 def _rank(name: str) -> int:
@@ -115,9 +130,9 @@ def print_object(model: Any, expand: Sequence[str]) -> None:
     if not isinstance(model, Model):
         print_json(model)
         return
-    (record,) = to_records([model], expand=expand)
+    (record,) = _clear_records([model], expand)
     rows = [(name, _text(value)) for name, value in record.items() if value is not None]
-    print(table(("field", "value"), rows, terminal_width()))
+    print(details(rows, terminal_width()))
 
 
 def _text(value: Any) -> str:

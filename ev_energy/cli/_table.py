@@ -10,6 +10,8 @@ from ev_energy._redaction.scrub import printable
 
 #: Characters per cell. Texts of a server may have any length.
 _MAX_WIDTH: Final = 100
+#: Characters of a value that is shown whole.
+_MAX_VALUE: Final = 100_000
 #: A column that has less space than this is left out, unless its texts are shorter.
 _MIN_WIDTH: Final = 8
 #: The share of the width that the first column may take.
@@ -41,6 +43,19 @@ def table(
         ).rstrip()
         for line in lines
     )
+
+
+def details(rows: Sequence[tuple[str, str]], width: int | None = None) -> str:
+    """Return names and values as a table. A long value is whole, on one line.
+
+    A terminal of *width* columns wraps it, but copies it as one line.
+    """
+    shown = [("field", "value"), *((name, printable(text, _MAX_VALUE)) for name, text in rows)]
+    names, values = (max(map(display_width, column)) for column in zip(*shown, strict=True))
+    rule = min(values, max((width or _MAX_WIDTH) - names - 2 * _GAP, 1))
+    shown.insert(1, ("-" * names, "-" * rule))
+    gap = " " * _GAP
+    return "\n".join(f"{gap}{_cell(name, names)}{gap}{value}".rstrip() for name, value in shown)
 
 
 def _fitted(widths: Sequence[int], available: int) -> list[int]:

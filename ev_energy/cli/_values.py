@@ -29,7 +29,8 @@ def read_json(label: str, text: str) -> Any:
         elif text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{label}: cannot read {text[1:] or 'stdin'}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{label}: cannot read {text[1:] or 'stdin'}: {reason}") from None
     try:
         return json.loads(text, parse_float=Decimal)
     except ValueError as error:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ev_energy import RateLimit
 from ev_energy.cli import _connection
 from ev_energy.cli._app import parse
 from ev_energy.cli._exit import ExitCode, report_error
 from ev_energy.cli._options import BUDGET_OPTIONS
+from ev_energy.errors import RateLimitError
 
 
 def run(prog: str, words: Sequence[str]) -> int:
@@ -22,16 +25,32 @@ def run(prog: str, words: Sequence[str]) -> int:
 
 
 async def _show(values: dict[str, Any]) -> ExitCode:
-    # The smallest listing that any token may read.
+    next_at: datetime | None = None
     async with _connection.open_client(values) as client:
-        page = await client.timezones.list(page_size=1).page()
-    allowance = page.rate_limit
+        try:
+            # The smallest listing that any token may read.
+            page = await client.timezones.list(page_size=1).page()
+        except RateLimitError as error:
+            allowance = RateLimit.of(error.response.headers)
+            next_at = datetime.now(UTC) + timedelta(seconds=error.retry_after or 0)
+            if allowance is None:
+                raise
+        else:
+            allowance = page.rate_limit
     if allowance is None:
         report_error("the reply did not state the allowance")
         return ExitCode.FAILED
     limit, remaining = allowance.limit, allowance.remaining
     if "json" in values:
-        print(json.dumps({"limit": limit, "remaining": remaining, "used": limit - remaining}))
+        counts: dict[str, Any] = {"limit": limit, "remaining": remaining, "used": limit - remaining}
+        if next_at is not None:
+            counts["next_at"] = next_at.isoformat(timespec="seconds")
+        print(json.dumps(counts))
+    elif next_at is not None:
+        print(
+            f"{remaining:,} of {limit:,} requests an hour are left: the next one is allowed at "
+            f"{next_at:%Y-%m-%d %H:%M:%S} UTC."
+        )
     else:
         used = f"{limit - remaining:,} {'was' if limit - remaining == 1 else 'were'} used"
         print(f"{remaining:,} of {limit:,} requests an hour are left: {used} in the last hour.")

@@ -20,7 +20,7 @@ from ev_energy.cli._calls import (
 )
 from ev_energy.cli._exit import ExitCode, UsageError, notice
 from ev_energy.cli._options import DEFAULT_LIMIT, Option, call_options
-from ev_energy.errors import EvEnergyError
+from ev_energy.errors import CursorError, EvEnergyError
 from ev_energy.models._base import Model
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ async def _print_listing(
     pager: Pager[Any], operation: Operation, values: Mapping[str, Any], form: _output.Format
 ) -> None:
     if "cursor" in values:
-        pager = pager.resume(values["cursor"])
+        pager = _resumed(pager, values["cursor"])
     limit = None if "all" in values else values.get("limit", DEFAULT_LIMIT)
     writer = _output.Writer(form, model_of(operation), values.get("expand", ()))
     count = 0
@@ -128,6 +128,17 @@ async def _print_listing(
     writer.close()
     if not count and form == "table":
         notice("no items")
+
+
+def _resumed(pager: Pager[Any], cursor: str) -> Pager[Any]:
+    try:
+        return pager.resume(cursor)
+    except CursorError as error:
+        # The rest of the message names attributes of Python.
+        reason = str(error).partition("; ")[0]
+        raise UsageError(
+            f"--cursor: {reason}", "a cursor continues the command that printed it"
+        ) from None
 
 
 def _how_to_continue(cursor: str | None, count: int) -> str:

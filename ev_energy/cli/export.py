@@ -87,9 +87,13 @@ def _arguments(
     """Return the positional and keyword arguments of the method, with the bounds of time."""
     ids, named = arguments_from(operation, parameters, values)
     if times is not None:
-        for name, value in times.arguments(
-            _bound(values, "since"), _bound(values, "until")
-        ).items():
+        since, until = _bound(values, "since"), _bound(values, "until")
+        if since is not None and until is not None and since >= until:
+            raise UsageError(
+                f"--until: {values['until']} is not after --since {values['since']}",
+                "--since is the earlier time",
+            )
+        for name, value in times.arguments(since, until).items():
             if name in named:
                 option = name.replace("__", "-").replace("_", "-")
                 raise UsageError(f"--{option} is set by --since or --until")
@@ -147,6 +151,9 @@ async def _read(
                 files.append(rows.encode(page.items), len(page.items), page.next_cursor)
                 reporter.page(page.items, files.progress.rows, client.estimate)
     except EvEnergyError as error:
+        error.add_note(_how_to_continue(files))
+        raise
+    except OSError as error:  # of the files
         error.add_note(_how_to_continue(files))
         raise
     except asyncio.CancelledError:  # Ctrl-C

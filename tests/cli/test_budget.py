@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,24 @@ def test_allowance_is_what_the_server_counts(command: Command) -> None:
     assert command("call", "evses.list", "--limit", "1").status == 0
     done = command("budget", "--json")
     assert json.loads(done.out) == {"limit": 1000, "remaining": 997, "used": 3}
+
+
+def test_exhausted_allowance_is_no_error(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Simulator.in_thread(rate_limit=1) as limited:
+        for name, value in variables(limited).items():
+            monkeypatch.setenv(name, value)
+        command("budget")
+        done, as_json = command("budget"), command("budget", "--json")
+    found = re.fullmatch(
+        r"0 of 1 requests an hour are left: the next one is allowed at (.*) UTC\.\n", done.out
+    )
+    assert (done.status, done.err) == (0, "")
+    assert found
+    counts = json.loads(as_json.out)
+    next_at = datetime.fromisoformat(counts.pop("next_at"))
+    assert counts == {"limit": 1, "remaining": 0, "used": 1}
+    for time in (next_at, datetime.fromisoformat(f"{found[1]}+00:00")):
+        assert timedelta(minutes=59) < time - datetime.now(UTC) <= timedelta(hours=1)
 
 
 def test_allowance_of_a_server_that_states_none(

@@ -380,6 +380,10 @@ def test_two_exports_do_not_write_to_one_file(command: Command, tmp_path: Path) 
             ["vehicles", "--to", "-"],
             "--to: an export needs a file, as only a file can be continued",
         ),
+        (
+            ["charging_sub_sessions", "--since=2026-10-02", "--until=2026-10-01", "--to=x.csv"],
+            "--until: 2026-10-01 is not after --since 2026-10-02",
+        ),
         (["charging_sub_session", "--to", "x.csv"], "there is no listing 'charging_sub_session'"),
         (["evses.get", "--to", "x.csv"], "there is no listing 'evses.get'"),
         (["vehicles", "--since", "2026-10-01", "--to", "x.csv"], "Unknown option: --since."),
@@ -398,7 +402,33 @@ def test_error_of_a_file_is_one_line(command: Command, tmp_path: Path) -> None:
     (tmp_path / "week.csv.part").mkdir()
     done = command(*WORDS, "--to", str(tmp_path / "week.csv"))
     assert (done.status, done.out) == (1, "")
-    assert done.err == f"error: [Errno 21] Is a directory: '{tmp_path}/week.csv.part'\n"
+    assert done.err == f"error: {tmp_path}/week.csv.part: Is a directory\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_full_disk_says_how_to_continue(
+    command: Command,
+    shared_simulator: Simulator,
+    expected: list[ChargingSubSession],
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "week.csv"
+    done = subprocess.run(
+        [
+            *("sh", "-c", 'ulimit -f 100; exec "$@"', "sh", sys.executable, "-m", "ev_energy"),
+            *(*WORDS, "--page-size", "50", "--to", str(target)),
+        ],
+        env=clean_environment(**variables(shared_simulator)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    error, hint = done.stderr.splitlines()[-2:]
+    assert error == f"error: {target}.part: File too large"
+    assert re.fullmatch(rf"hint: \d+ rows are in {target}\.part; the same command continues", hint)
+    assert command(*WORDS, "--page-size", "50", "--to", str(target)).status == 0
+    assert_complete(target, expected)
 
 
 def test_bounds_of_time_are_arguments_of_their_listing() -> None:
