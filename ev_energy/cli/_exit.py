@@ -35,6 +35,11 @@ def notice(text: str) -> None:
     print(printable(text, _MAX_MESSAGE), file=sys.stderr)
 
 
+def count_of(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 row``, ``1,000 rows``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def report_error(message: str, *hints: str) -> None:
     """Print an error on stderr, and a line for each hint that is not empty."""
     notice(f"error: {message}")

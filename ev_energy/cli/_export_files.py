@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, cast
@@ -33,6 +34,8 @@ class Progress:
     """The bytes of the rows file that count."""
     rows: int = 0
     pages: int = 0
+    newest: str | None = None
+    """The time of the first item, from which the share that has been read is estimated."""
     complete: bool = False
     """Whether all rows are in the rows file."""
 
@@ -40,11 +43,13 @@ class Progress:
 class ExportFiles:
     """The files of an export to *target*. Use it in a ``with`` statement, which locks them."""
 
-    def __init__(self, target: Path, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, target: Path, arguments: Mapping[str, Any], command: str = "") -> None:
         self.target = target
         self.rows_path = target.with_name(f"{target.name}.part")
         self._state_path = target.with_name(f"{target.name}.state")
         self._arguments = json.loads(json.dumps(arguments))
+        self._command = command
+        """What was typed, for the message to a command with other arguments."""
         self.progress = Progress()
         self.moved = False
         """Whether an earlier export ended right after it had moved its rows to the target."""
@@ -82,8 +87,14 @@ class ExportFiles:
         self.progress = saved
         return True
 
-    def append(self, rows: bytes, count: int, cursor: str | None) -> None:
-        """Add a page of *count* rows, after which the listing continues at *cursor*."""
+    def append(
+        self, rows: bytes, count: int, cursor: str | None, newest: datetime | None = None
+    ) -> None:
+        """Add a page of *count* rows, after which the listing continues at *cursor*.
+
+        *newest* is the time of its first item.
+        """
+        time = newest.isoformat() if newest is not None else None
         self._write(rows)
         self.save(
             Progress(
@@ -91,6 +102,7 @@ class ExportFiles:
                 size=self.progress.size + len(rows),
                 rows=self.progress.rows + count,
                 pages=self.progress.pages + 1,
+                newest=self.progress.newest or time,
                 complete=cursor is None,
             )
         )
@@ -99,6 +111,7 @@ class ExportFiles:
         """Replace the state file."""
         state = {
             "version": _VERSION,
+            "command": self._command,
             "arguments": self._arguments,
             "progress": attrs.asdict(progress),
         }
@@ -122,6 +135,17 @@ class ExportFiles:
         for path in (self.rows_path, self._state_path):
             path.unlink(missing_ok=True)
         self.close()
+
+    def discard_if_empty(self) -> bool:
+        """Remove the files if they have no rows. Return whether they had none."""
+        if self.progress.rows:
+            return False
+        if sys.platform == "win32":  # which cannot remove a file that is open
+            self.close()
+        for path in (self.rows_path, self._state_path):
+            path.unlink(missing_ok=True)
+        self.close()
+        return True
 
     def close(self) -> None:
         """Close the rows file, which releases the lock."""
@@ -167,13 +191,23 @@ class ExportFiles:
             ) from None
         if version == _VERSION and arguments == self._arguments:
             return progress
-        if overwrite:
+        if overwrite or not (progress.rows or progress.complete):
             return None
+        difference, hint = self._difference(arguments, state.get("command"))
         raise UsageError(
-            f"{self._state_path} is of an unfinished export with "
-            f"{_difference(arguments, self._arguments)}",
-            "repeat that command to finish it, or begin again with --overwrite",
+            f"{self._state_path} is of an unfinished export with {difference}; --overwrite begins "
+            "again",
+            hint,
         )
+
+    def _difference(self, saved: Any, command: object) -> tuple[str, str]:
+        """Return what differs from the arguments of an unfinished export, and how to finish it."""
+        if isinstance(command, str) and command and command != self._command:
+            return "other arguments", f"to finish it: {command}"
+        server = saved.get("base_url") if isinstance(saved, dict) else None
+        if isinstance(server, str) and server != self._arguments.get("base_url"):
+            return f"the server {server}", f"--base-url {server} finishes it"
+        return "the columns of another version", ""
 
     def _require_free_target(self, saved: Progress | None, *, overwrite: bool) -> None:
         finished = saved is not None and saved.complete
@@ -204,14 +238,3 @@ class ExportFiles:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-
-
-def _difference(saved: Any, wanted: Mapping[str, Any]) -> str:
-    """Return the first argument that differs, as it was saved."""
-    if not isinstance(saved, dict):
-        return "other arguments"
-    arguments = cast("dict[str, Any]", saved)
-    for name in {**arguments, **wanted}:
-        if arguments.get(name) != wanted.get(name):
-            return f"{name} {arguments.get(name)!r} instead of {wanted.get(name)!r}"
-    return "an earlier version"

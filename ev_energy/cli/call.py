@@ -18,7 +18,7 @@ from ev_energy.cli._calls import (
     model_of,
     operation_parameters,
 )
-from ev_energy.cli._exit import ExitCode, UsageError, notice
+from ev_energy.cli._exit import ExitCode, UsageError, count_of, notice
 from ev_energy.cli._options import DEFAULT_LIMIT, Option, call_options
 from ev_energy.errors import CursorError, EvEnergyError
 from ev_energy.models._base import Model
@@ -142,16 +142,12 @@ def _resumed(pager: Pager[Any], cursor: str) -> Pager[Any]:
 
 
 def _how_to_continue(cursor: str | None, count: int) -> str:
-    return f"--cursor {cursor} continues after the {_items(count)} that were printed"
-
-
-def _items(count: int) -> str:
-    return f"{count:,} item{'' if count == 1 else 's'}"
+    return f"--cursor {cursor} continues after {count_of(count, 'item')}"
 
 
 def _say_more(operation: Operation, count: int, page: Page[Any], used: int) -> None:
     """Say that there are more items than *count*, and how to continue."""
-    notice(f"stopped after {_items(count)}, but there are more: --all prints all of them")
+    notice(f"stopped after {count_of(count, 'item')}, but there are more: --all prints all of them")
     if not operation.paginated:
         return
     if used == len(page.items):
@@ -177,13 +173,9 @@ def _confirm(operation: Operation, values: Mapping[str, Any]) -> None:
     if "yes" in values or "simulator" in values or not sys.stdin.isatty():
         return
     server = _connection.make_client(values, public=operation.scope is None).base_url.origin()
-    print(
-        f"{operation.method} {operation.path} on {server}: continue? [y/N] ",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
+    question = f"{operation.method} {operation.path} on {server}: continue? [y/N] "
     try:
+        print(question, end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         print(file=sys.stderr)  # what follows is not part of the question

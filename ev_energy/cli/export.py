@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from ev_energy.cli._calls import (
     model_of,
     operation_parameters,
 )
-from ev_energy.cli._exit import ExitCode, UsageError, notice
+from ev_energy.cli._exit import ExitCode, UsageError, count_of, notice
 from ev_energy.cli._export_files import ExportFiles
 from ev_energy.cli._options import Option, export_options
 from ev_energy.cli._output import csv_values
@@ -75,7 +76,8 @@ def run(prog: str, words: Sequence[str]) -> int:
         raise UsageError(f"--to: {target.name} must end in {', '.join(_FORMATS)}")
     if target.suffix == ".parquet":
         _parquet.require_pyarrow()
-    return _connection.run(_export(operation, parameters, times, values, target))
+    command = shlex.join([*prog.split(), "export", *words])
+    return _connection.run(_export(operation, parameters, times, values, command))
 
 
 def _arguments(
@@ -110,8 +112,9 @@ async def _export(
     parameters: list[Parameter],
     times: TimeFilters | None,
     values: dict[str, Any],
-    target: Path,
+    command: str,
 ) -> ExitCode:
+    target = Path(values["to"])
     ids, named = _arguments(operation, parameters, times, values)
     rows = _Rows(model_of(operation), named.get("expand", ()), target.suffix)
     reporter = Reporter(times, _bound(values, "since"))
@@ -128,9 +131,9 @@ async def _export(
             "format": target.suffix,
             "columns": rows.digest,
         }
-        with ExportFiles(target, arguments) as files:
+        with ExportFiles(target, arguments, command) as files:
             if files.open(overwrite="overwrite" in values, header=rows.header):
-                notice(f"continuing after {files.progress.rows:,} rows")
+                notice(f"continuing after {count_of(files.progress.rows, 'row')}")
             if not files.progress.complete:
                 await _read(
                     client, method_of(client, operation)(*ids, **named), files, rows, reporter
@@ -148,21 +151,24 @@ async def _read(
     try:
         with reporter:
             async for page in pager.prefetch().pages():
-                files.append(rows.encode(page.items), len(page.items), page.next_cursor)
-                reporter.page(page.items, files.progress.rows, client.estimate)
-    except EvEnergyError as error:
-        error.add_note(_how_to_continue(files))
-        raise
-    except OSError as error:  # of the files
-        error.add_note(_how_to_continue(files))
+                encoded = rows.encode(page.items)
+                newest = reporter.time_of_first(page.items)
+                files.append(encoded, len(page.items), page.next_cursor, newest)
+                reporter.page(page.items, files.progress, client.estimate)
+    except (EvEnergyError, OSError) as error:
+        if not files.discard_if_empty():
+            error.add_note(_how_to_continue(files))
         raise
     except asyncio.CancelledError:  # Ctrl-C
-        notice(_how_to_continue(files))
+        if not files.discard_if_empty():
+            notice(_how_to_continue(files))
         raise
 
 
 def _how_to_continue(files: ExportFiles) -> str:
-    return f"{files.progress.rows:,} rows are in {files.rows_path}; the same command continues"
+    count = files.progress.rows
+    verb = "is" if count == 1 else "are"
+    return f"{count_of(count, 'row')} {verb} in {files.rows_path}; the same command continues"
 
 
 def _finish(files: ExportFiles, rows: _Rows) -> None:
@@ -174,7 +180,8 @@ def _finish(files: ExportFiles, rows: _Rows) -> None:
         if misfits:
             notice(f"{misfits} values did not fit their column and are null")
     files.finish(result)
-    notice(f"{progress.rows:,} rows in {progress.pages:,} requests: {files.target}")
+    rows_read = count_of(progress.rows, "row")
+    notice(f"{rows_read} in {count_of(progress.pages, 'request')}: {files.target}")
 
 
 def _as_json(value: Any) -> Any:

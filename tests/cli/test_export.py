@@ -349,8 +349,8 @@ def test_unfinished_export_is_not_mixed_with_another(
         2,
         "",
         (
-            f"error: {target}.state is of an unfinished export with is_finished None instead of "
-            "True\nhint: repeat that command to finish it, or begin again with --overwrite\n"
+            f"error: {target}.state is of an unfinished export with other arguments; --overwrite "
+            f"begins again\nhint: to finish it: ev-energy {' '.join(WORDS)} --to {target}\n"
         ),
     )
     assert command(*WORDS, *other, "--overwrite").status == 0
@@ -361,6 +361,68 @@ def test_unfinished_export_is_not_mixed_with_another(
     assert done == (2, "", f"error: {target} exists\nhint: --overwrite replaces it\n")
     assert command(*WORDS, "--to", str(target), "--overwrite").status == 0
     assert_complete(target, expected)
+
+
+def test_unfinished_export_from_another_server_names_it(
+    command: Command, shared_simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "week.csv"
+    fault = shared_simulator.faults.add(
+        "problem", status=403, operation="GET /charging_sub_sessions", after=1
+    )
+    assert command(*WORDS, "--to", str(target)).status == 1
+    shared_simulator.faults.remove(fault)
+    monkeypatch.setenv("EV_ENERGY_BASE_URL", "mock")
+    server = shared_simulator.base_url
+    assert command(*WORDS, "--to", str(target)) == (
+        2,
+        "",
+        (
+            f"error: {target}.state is of an unfinished export with the server {server}; "
+            f"--overwrite begins again\nhint: --base-url {server} finishes it\n"
+        ),
+    )
+
+
+def test_export_that_fails_at_its_first_page_leaves_no_files(
+    command: Command, client: Client, tmp_path: Path
+) -> None:
+    target = tmp_path / "log.jsonl"
+    words = ("--since", "2026-10-04", "--to", str(target))
+    done = command("export", "vehicles.status_logs", "nope", *words)
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert list(tmp_path.iterdir()) == []
+    vehicle = client.vehicles.list().first()
+    assert vehicle is not None
+    assert command("export", "vehicles.status_logs", vehicle.id, *words).status == 0
+
+
+def test_killed_export_without_rows_does_not_block_another(
+    command: Command, expected: list[ChargingSubSession], tmp_path: Path
+) -> None:
+    target = tmp_path / "week.csv"
+    with ExportFiles(target, {"typed": "wrong"}) as files:
+        files.open(overwrite=False)
+    assert (tmp_path / "week.csv.state").exists()
+    assert command(*WORDS, "--to", str(target)).status == 0
+    assert_complete(target, expected)
+
+
+def test_estimate_is_near_the_truth_also_when_it_continues(
+    command: Command, shared_simulator: Simulator, tmp_path: Path
+) -> None:
+    target = tmp_path / "month.jsonl"
+    words = ("export", "charging_sub_sessions", "--since=2026-09-05", "--page-size", "25")
+    fault = shared_simulator.faults.add(
+        "problem", status=403, operation="GET /charging_sub_sessions", after=10
+    )
+    begun = command(*words, "--to", str(target))
+    shared_simulator.faults.remove(fault)
+    continued = command(*words, "--to", str(target))
+    total = int(re.findall(r"rows in (\d+) requests", continued.err)[0])
+    [first], [second] = (re.findall(r"about: (\d+) req", one.err) for one in (begun, continued))
+    assert int(first) == pytest.approx(total, rel=0.2)
+    assert int(second) == pytest.approx(total - 11, rel=0.1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks")
