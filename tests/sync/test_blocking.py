@@ -349,6 +349,12 @@ def members(cls: type) -> Iterator[tuple[str, Any]]:
             yield name, inspect.getattr_static(cls, name)
 
 
+def parameters(method: Any) -> dict[str, str]:
+    """Return the parameters as text. A blocking `resolve` sends at once, so it has no `Resolve`."""
+    found = inspect.signature(method).parameters
+    return {name: str(each).replace("Resolve[Any] | ", "") for name, each in found.items()}
+
+
 @pytest.mark.parametrize(
     ("blocking", "aio"),
     [(Client, ev_energy.Client), (__import__("ev_energy_sync").Pager, ev_energy.Pager)],
@@ -360,8 +366,7 @@ def test_public_members_of_the_async_class_have_blocking_counterparts(blocking, 
     for name, member in theirs.items():
         if not inspect.isfunction(member):
             continue
-        expected = inspect.signature(member).parameters
-        assert inspect.signature(ours[name]).parameters == expected, name
+        assert parameters(ours[name]) == parameters(member), name
 
 
 def test_constructor_takes_the_arguments_of_the_async_one_except_the_session():
