@@ -119,6 +119,7 @@ class Ref(Generic[T_co]):
 #: An argument that names a resource: its id, a link to it, the resource itself or its URL.
 Id: TypeAlias = str | T | Ref[T]
 #: An argument that names a log entry by its timestamp; all but a datetime keep its exact text.
+#: A text that is a time without a zone is refused.
 Key: TypeAlias = datetime | str | T | Ref[T]
 
 
