@@ -81,7 +81,7 @@ def _parser(prog: str, words: Sequence[str], chosen: Command | None) -> argparse
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         module = command.load() if command is chosen else None
-        description = module.__doc__ if module else None
+        description = module.__doc__.replace("`", "") if module else None
         subparser = commands.add_parser(command.name, help=command.summary, description=description)
         if module is not None:
             module.add_arguments(subparser)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
@@ -15,6 +16,17 @@ _GROUPS: Final = {
     name: Group(name, sort_key=number)
     for number, name in enumerate((ARGUMENTS, OUTPUT, CONNECTION))
 }
+#: Messages of cyclopts, and what they mean for a command line.
+_MESSAGES: Final = (
+    (r"^Unused Tokens: \['(.*?)'.*\]\.$", r"there is no place for the argument '\1'"),
+    (r"^Parameter (--\S+) requires an argument\.$", r"\1 needs a value"),
+    (r"^Parameter (\S+) requires an argument\.$", r"\1 is missing"),
+    (r"^Parameter (\S+) specified multiple times\.$", r"\1 is given more than once"),
+    (
+        r'^Invalid value for (\S+): unable to convert "(.*)" into int\.$',
+        r"\1: '\2' is not a whole number",
+    ),
+)
 _HELP: Final = Group("Help", sort_key=len(_GROUPS))
 
 
@@ -58,7 +70,7 @@ def parse(
     command.__annotations__ = {one.name: one.annotation for one in parameters}
     app = App(
         name=name,
-        help=description,
+        help=description.replace("`", ""),
         help_format="plaintext",
         version_flags=(),
         default_command=command,
@@ -73,9 +85,18 @@ def parse(
             verbose=False,
         )
     except CycloptsError as error:
-        raise UsageError(" ".join(str(error).split()), f"{name} --help lists the options") from None
+        raise UsageError(
+            _plain(" ".join(str(error).split())), f"{name} --help lists the options"
+        ) from None
     result: dict[str, Any] | None = function(*bound.args, **bound.kwargs)  # the help returns None
     return result
+
+
+def _plain(message: str) -> str:
+    """Return a message of cyclopts in the words of the other messages."""
+    for pattern, replacement in _MESSAGES:
+        message = re.sub(pattern, replacement, message)
+    return message
 
 
 def _join_dashes(words: Sequence[str], options: Sequence[Option]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ev_energy._operations import AS_GIVEN, Operation, operation_table
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 def operations_of(*, listing: bool = False) -> tuple[Operation, ...]:
     """Return all operations, or all listings."""
     return tuple(one for one in operation_table() if not listing or one.kind == "list")
+
+
+def named_by(words: Sequence[str]) -> Operation | None:
+    """Return the operation of words such as ``evses list`` or ``GET /evses``."""
+    first, second, *_ = *words, "", ""
+    for operation in operation_table():
+        path = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(operation.path))
+        is_path = operation.method == first.upper() and re.fullmatch(f"(?:/v2)?{path}/?", second)
+        if is_path or (operation.family, operation.name) == (first, second):
+            return operation
+    return None
 
 
 def find_operation(call: str, *, listing: bool = False) -> Operation:
@@ -40,7 +52,7 @@ def _suggestion(call: str, table: tuple[Operation, ...]) -> str:
     of_family = {one.name: one.call for one in table if one.family == family}
     if not of_family:
         similar = near_miss(call, [one.call for one in table])
-        return similar or "the command operations lists all operations"
+        return similar or "ev-energy operations lists all operations"
     similar = near_miss(name, list(of_family))
     listed = f"{family} has {', '.join(of_family.values())}"
     return similar.replace("did you mean ", f"did you mean {family}.") or listed
@@ -94,7 +106,8 @@ def arguments_from(
     for parameter in parameters:
         if parameter.required and not parameter.positional and parameter.name not in named:
             raise UsageError(
-                f"{parameter.label} is missing", f"{operation.call} --help lists the options"
+                f"{parameter.label} is missing",
+                f"ev-energy call {operation.call} --help lists the options",
             )
     return ids, named
 

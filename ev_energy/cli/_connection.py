@@ -6,11 +6,19 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy import Client, ClientCredentials
 from ev_energy.cli._exit import ExitCode, UsageError, notice, report_error
-from ev_energy.errors import CallError, EvEnergyError, SignInRequiredError, TokenError
+from ev_energy.errors import (
+    CallError,
+    EvEnergyError,
+    NotSentError,
+    RateLimitError,
+    SignInRequiredError,
+    TokenError,
+)
 
 if TYPE_CHECKING:
     from ev_energy.hooks import WaitEvent
@@ -50,7 +58,12 @@ def make_client(values: Mapping[str, Any], *, public: bool = False, **settings: 
     try:
         return Client.from_env(**settings)
     except ValueError as error:
-        raise UsageError(str(error), "--simulator needs no credentials") from None
+        message = str(error)
+        if message.startswith("base_url"):
+            name = "--base-url" if "base_url" in values else "EV_ENERGY_BASE_URL"
+            message = message.replace("base_url", name, 1)
+            raise UsageError(message, "--simulator is a server to try calls on") from None
+        raise UsageError(message, "--simulator needs no credentials") from None
 
 
 @asynccontextmanager
@@ -104,6 +117,13 @@ def _notes(error: BaseException) -> Sequence[str]:
 
 
 def _hint(error: EvEnergyError) -> str:
+    if isinstance(error, RateLimitError):
+        at = datetime.now(UTC) + timedelta(seconds=error.retry_after or 0)
+        return (
+            f"the rate limit is used up; it allows the next request at {at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if isinstance(error, NotSentError):
+        return "is the server running, and is the base URL right?"
     if isinstance(error, TokenError | SignInRequiredError):
         return "check EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET, or EV_ENERGY_TOKEN"
     if isinstance(error, CallError) and error.request.is_write and error.outcome == "unknown":

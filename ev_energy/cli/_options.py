@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -146,7 +147,10 @@ def argument_option(parameter: Parameter) -> Option:
     form = "" if parameter.form in _PLAIN_FORMS else parameter.form
     if parameter.repeated:
         form = f"{form}; may be repeated" if form else "may be repeated"
-    sentences = [parameter.doc.replace("`", "").replace("*", ""), form[:1].upper() + form[1:]]
+    doc = parameter.doc.replace("`", "").replace("*", "")
+    if parameter.nullable:
+        doc = re.sub(r"\bNone\b", "null", doc)
+    sentences = [doc, form[:1].upper() + form[1:]]
     return Option(
         parameter.name,
         parameter.name if parameter.positional else parameter.option,

@@ -16,6 +16,7 @@ from ev_energy.cli._calls import (
     find_operation,
     method_of,
     model_of,
+    named_by,
     operation_parameters,
 )
 from ev_energy.cli._exit import ExitCode, UsageError, count_of, notice
@@ -49,6 +50,11 @@ def run(prog: str, words: Sequence[str]) -> int:
         values = parse(f"{prog} call", __doc__ or "", _ANY, words)
         assert values is None, "an operation would be the first word"  # noqa: S101
         return ExitCode.OK
+    if meant := named_by(words):
+        raise UsageError(
+            f"{words[0]} {words[1]} is called {meant.call}",
+            f"{prog} call {meant.call} --help describes it",
+        )
     operation = find_operation(words[0])
     parameters = operation_parameters(operation)
     options = call_options(operation, parameters)

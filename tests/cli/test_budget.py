@@ -85,7 +85,7 @@ def test_commands_of_the_page_run(
     assert len(lines) > 10
     vehicle_id = json.loads(command("call", "vehicles.list", "--limit=1").out)["id"]
     for line in lines:
-        words = shlex.split(line.replace("vehicle01...", vehicle_id))[1:]
+        words = shlex.split(line.replace("vhcl01...", vehicle_id))[1:]
         done = command(*words)
         assert done.status == 0, f"{line}: {done.err}"
         assert done.out or "export" in words

@@ -273,7 +273,7 @@ def test_nothing_is_printed_for_an_empty_reply(command: Command) -> None:
         ),
         (
             ["evses.get"],
-            "Parameter EVSE_ID requires an argument.",
+            "EVSE_ID is missing",
             "ev-energy call evses.get --help lists the options",
         ),
         (
@@ -305,6 +305,46 @@ def test_nothing_is_printed_for_an_empty_reply(command: Command) -> None:
             ["charging_sub_sessions.list", "--start-gt", "today"],
             "--start-gt: 'today' is not a time",
             "write 2026-11-01T06:30:00Z, or 2026-11-01 for midnight in UTC",
+        ),
+        (
+            ["evses.list", "extra"],
+            "there is no place for the argument 'extra'",
+            "ev-energy call evses.list --help lists the options",
+        ),
+        (
+            ["evses.list", "--limit"],
+            "--limit needs a value",
+            "ev-energy call evses.list --help lists the options",
+        ),
+        (
+            ["evses.list", "--limit", "x"],
+            "--limit: 'x' is not a whole number",
+            "ev-energy call evses.list --help lists the options",
+        ),
+        (
+            ["evses.list", "--page-size", "1", "--page-size", "2"],
+            "--page-size is given more than once",
+            "ev-energy call evses.list --help lists the options",
+        ),
+        (
+            ["evses.list", "--expand", "user,model"],
+            "--expand takes one value at a time",
+            "repeat it: --expand user --expand model",
+        ),
+        (
+            ["evses", "list"],
+            "evses list is called evses.list",
+            "ev-energy call evses.list --help describes it",
+        ),
+        (
+            ["GET", "/evses/evse01"],
+            "GET /evses/evse01 is called evses.get",
+            "ev-energy call evses.get --help describes it",
+        ),
+        (
+            ["evses.list", "--base-url", "sandbox"],
+            ("--base-url must be 'live', 'mock', 'staging' or an absolute URL, not 'sandbox'"),
+            "--simulator is a server to try calls on",
         ),
         (["evses.list", "--page-size", "many"], "--page-size: 'many' is not a whole number", ""),
         (["evses.list", "--page-size", "101"], "page_size must be 1 to 100, not 101", ""),
@@ -362,7 +402,7 @@ def test_nothing_is_printed_for_an_empty_reply(command: Command) -> None:
         (
             ["auth.password_reset"],
             "--email is missing",
-            "auth.password_reset --help lists the options",
+            "ev-energy call auth.password_reset --help lists the options",
         ),
     ],
 )
@@ -432,6 +472,36 @@ def test_help_describes_the_operation_and_its_options(command: Command) -> None:
     assert "Args:" not in text
     assert "OPERATION" in command("call", "--help").out
     assert command("call").out == ""
+
+
+def test_help_has_no_words_of_python(command: Command) -> None:
+    text = " ".join(command("call", "vehicles.update", "--help").out.replace("│", " ").split())
+    assert "None clears it" not in text
+    assert "null clears it" in text
+    for words in (("call", "--help"), ("export", "--help")):
+        assert "`" not in command(*words).out
+
+
+def test_server_that_is_down_is_named_as_a_wrong_base_url(command: Command) -> None:
+    done = command("call", "evses.list", "--base-url", "http://127.0.0.1:1/v2")
+    assert done.status == 1
+    assert done.err.endswith("\nhint: is the server running, and is the base URL right?\n")
+
+
+def test_exhausted_allowance_says_when_it_allows_more(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Simulator.in_thread(rate_limit=1) as limited:
+        for name, value in variables(limited).items():
+            monkeypatch.setenv(name, value)
+        command("budget")
+        done = command("call", "evses.list")
+    assert done.status == 1
+    assert re.search(
+        r"\nhint: the rate limit is used up; it allows the next request at "
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n$",
+        done.err,
+    )
 
 
 def test_every_operation_has_options_without_collisions() -> None:
