@@ -36,6 +36,7 @@ _AT_HOME: Final = frozenset(
 )
 #: Currencies without a minor unit.
 _WHOLE: Final = frozenset({"JPY", "KRW", "ISK"})
+_MINOR_UNITS: Final = {"GBP": "pence", **dict.fromkeys(("EUR", "USD", "CAD", "AUD"), "cents")}
 
 
 @attrs.frozen
@@ -121,8 +122,10 @@ def amount(minor_units: float, currency: str) -> str:
 
 
 def minor_unit(currency: str) -> str:
-    """Return the unit that prices are in, such as ``GBP/100``."""
-    return currency if currency in _WHOLE else f"{currency}/100"
+    """Return the unit that prices are in, such as ``pence``."""
+    if currency in _WHOLE:
+        return currency
+    return _MINOR_UNITS.get(currency, f"hundredths of {currency}")
 
 
 @attrs.frozen

@@ -58,7 +58,7 @@ async def list_devices(client: Client, user: Id[User]) -> tuple[Sequence[Vehicle
 def add_up(sessions: Sequence[ChargingSubSession]) -> tuple[float, int, int, float]:
     """Return the sums of the kWh, the cost, the savings and the kilograms of CO2."""
     kwh = sum(each.energy_delivered_watt_hours for each in sessions) / 1000
-    cost = sum(each.cost or 0 for each in sessions)  # in pence or cents
+    cost = sum(each.cost or 0 for each in sessions)  # presumably pence or cents
     saved = sum(each.savings_cost or 0 for each in sessions)
     kg_co2 = sum(each.total_co2_grams or 0 for each in sessions) / 1000
     return kwh, cost, saved, kg_co2

@@ -51,7 +51,8 @@ _NEXT_STEPS: Final = """\
   python -m ev_energy simulator    starts a simulator to develop with
   python -m ev_energy operations   lists every operation of the API
   python -m ev_energy call         calls one of them; needs ev-energy[cli]
-  examples/README.md               describes programs to begin with
+  examples/README.md               describes programs to begin with"""
+_LIVE: Final = """
 
   With EV_ENERGY_CLIENT_ID and EV_ENERGY_CLIENT_SECRET set, the demo shows a
   home of your own, and only reads."""
@@ -77,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _show_simulator()
     except (EvEnergyError, ValueError) as error:
-        report_error(f"{type(error).__name__}: {error}")
+        hint = "without EV_ENERGY_* in the environment, the demo uses the simulator" if live else ""
+        report_error(f"{type(error).__name__}: {error}", hint)
         return ExitCode.FAILED
     return ExitCode.OK
 
@@ -88,6 +90,7 @@ async def _show_api() -> None:
         tour = _Tour(client)
         await tour.show()
         tour.show_rate_limit()
+        tour.show_next_steps(_NEXT_STEPS)
 
 
 def _show_simulator() -> None:
@@ -108,13 +111,13 @@ def _show_simulator() -> None:
 async def _show_simulated(simulator: Simulator) -> None:
     auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
     async with Client(auth, base_url=simulator.base_url) as client:
-        write(f"Source: the embedded simulator at {client.base_url}. All data is made up.")
+        write(f"Source: the embedded simulator, {client.base_url}. All data is made up.")
         tour = _Tour(client)
         user = await tour.show()
         if user is not None:
             await tour.show_link(user, simulator)
         tour.show_rate_limit()
-        tour.show_next_steps()
+        tour.show_next_steps(_NEXT_STEPS + _LIVE)
 
 
 def _is_interactive() -> bool:
@@ -238,10 +241,10 @@ class _Tour:
                 write("  and open")
                 write(f"    {URL(str(link)).with_port(PORT)}")
 
-    def show_next_steps(self) -> None:
+    def show_next_steps(self, steps: str) -> None:
         """Show what to do next."""
         with self._section("What next"):
-            write(_NEXT_STEPS)
+            write(steps)
 
     def show_rate_limit(self) -> None:
         """Show the remaining requests of the hour."""

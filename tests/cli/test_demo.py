@@ -93,6 +93,7 @@ def test_output_in_a_pipe_is_plain_and_fits_80_columns(output: str) -> None:
     assert output.isascii()
     assert "\x1b" not in output
     lines = output.splitlines()
+    assert len(lines[0]) <= 80
     assert [line for line in lines if len(line) > 80 and "http://" not in line] == []
     assert [line for line in lines if line and not line.startswith(" ")] == [
         lines[0],
@@ -115,7 +116,7 @@ def test_night_of_the_demo_has_two_cars_and_prices_that_differ(output: str) -> N
     *each, total = [list(map(Decimal, values)) for _, *values in cars]
     assert [sum(column) for column in zip(*each, strict=True)] == total
     assert total[1] < 0 < total[2]  # it was paid for charging
-    chart = output.partition("price of a kWh in GBP/100\n")[2]
+    chart = output.partition("price of a kWh in pence\n")[2]
     assert chart.splitlines()[0].split("|")[0].strip() == "34.04"
     assert chart.splitlines()[3].split("|")[0].strip() == "-3.45"
 
@@ -204,6 +205,9 @@ def test_demo_only_reads_from_the_live_api(
     assert (status, err) == (0, "")
     assert out.startswith(f"Source: {world.base_url}, with your credentials. The demo only reads.")
     assert "all cars" in out
+    _, _, steps = out.partition("\nWhat next\n")
+    assert "python -m ev_energy operations" in steps
+    assert "With EV_ENERGY_CLIENT_ID" not in steps
     assert world.client_secret not in out
     assert {request.method for request in requests if "/o/token" not in request.path} == {"GET"}
     assert not any("onboarding" in request.path for request in requests)
@@ -269,6 +273,8 @@ def test_demo_prints_errors_without_a_traceback(
     status, out, err = demo()
     assert status == 1
     assert err.startswith("error: InvalidClientError: no token (401 invalid_client")
+    hint = "hint: without EV_ENERGY_* in the environment, the demo uses the simulator\n"
+    assert err.endswith(hint)
     assert "not-the-secret" not in out + err
     assert "Traceback" not in out + err
     monkeypatch.delenv("EV_ENERGY_CLIENT_SECRET")
@@ -441,7 +447,12 @@ def test_bars_rise_with_their_values_and_have_colours() -> None:
 
 @pytest.mark.parametrize(
     ("minor_units", "currency", "text", "unit"),
-    [(-34, "GBP", "-0.34 GBP", "GBP/100"), (310, "JPY", "310 JPY", "JPY")],
+    [
+        (-34, "GBP", "-0.34 GBP", "pence"),
+        (-34, "EUR", "-0.34 EUR", "cents"),
+        (-34, "CHF", "-0.34 CHF", "hundredths of CHF"),
+        (310, "JPY", "310 JPY", "JPY"),
+    ],
 )
 def test_amounts_are_shown_in_major_units(
     minor_units: int, currency: str, text: str, unit: str
