@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,12 @@ def _run(words: Sequence[str]) -> int:
     chosen = next((one for one in COMMANDS if words and one.name == words[0]), None)
     if chosen is not None and chosen.needs_extra:
         return _run_with_extra(chosen, prog, words[1:])
-    options = _parser(prog, words, chosen).parse_args(words)
+    options, unknown = _parser(prog, words, chosen).parse_known_args(words)
+    if unknown:
+        known = re.findall(r"--[\w-]+", options.parser.format_help())
+        raise UsageError(
+            f"there is no option or place for {unknown[0]!r}", near_miss(unknown[0], known)
+        )
     status: int = options.run(options)
     return status
 
@@ -85,7 +91,7 @@ def _parser(prog: str, words: Sequence[str], chosen: Command | None) -> argparse
         subparser = commands.add_parser(command.name, help=command.summary, description=description)
         if module is not None:
             module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+            subparser.set_defaults(run=module.run, parser=subparser)
     return parser
 
 

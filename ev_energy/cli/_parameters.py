@@ -17,6 +17,7 @@ from typing import Any, get_args, get_origin
 import attrs
 
 from ev_energy import Unset
+from ev_energy.cli._exit import UsageError
 from ev_energy.cli._types import arms, choices, item_type, nullable, resolve
 from ev_energy.cli._values import from_json, from_text
 
@@ -84,8 +85,17 @@ class Parameter:
             return None
         item = item_type(self.type)
         if item is not None:
+            for text in texts:
+                self._require_one_value(text)
             return [from_text(self.label, text, item) for text in texts]
         return from_text(self.label, texts[-1], self.type)
+
+    def _require_one_value(self, text: str) -> None:
+        """Raise `UsageError` if *text* is a list of known values."""
+        values = text.split(",")
+        if len(values) > 1 and set(values) <= {*self.choices}:
+            repeated = " ".join(f"{self.option} {value}" for value in values)
+            raise UsageError(f"{self.option} takes one value at a time", f"repeat it: {repeated}")
 
     def from_json(self, value: Any) -> Any:
         """Convert a member of a JSON body. `UsageError` names the member."""

@@ -78,10 +78,6 @@ def from_text(label: str, text: str, kind: Any) -> Any:
 
 def one_of(label: str, text: str, known: Sequence[str], allowed: Sequence[Any]) -> Any:
     """Return the value of one of the types *allowed* whose text is *text*."""
-    parts = text.split(",")
-    if len(parts) > 1 and set(parts) <= {*known}:
-        repeated = " ".join(f"{label} {part}" for part in parts)
-        raise UsageError(f"{label} takes one value at a time", f"repeat it: {repeated}")
     if text not in known:
         raise UsageError(
             f"{label}: {text[:_MAX_SHOWN]!r} is not one of {', '.join(known)}",

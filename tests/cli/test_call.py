@@ -332,6 +332,14 @@ def test_nothing_is_printed_for_an_empty_reply(command: Command) -> None:
             "repeat it: --expand user --expand model",
         ),
         (
+            ["charging_sub_sessions.list", "--mode", "SMART,BOOST"],
+            (
+                "--mode: 'SMART,BOOST' is not one of SMART, BOOST, UNMANAGED_HOME, "
+                "UNMANAGED_OTG, MANAGED_OTG"
+            ),
+            "did you mean SMART?",
+        ),
+        (
             ["evses", "list"],
             "evses list is called evses.list",
             "ev-energy call evses.list --help describes it",

@@ -59,6 +59,12 @@ def test_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "demmo" in capsys.readouterr().err
 
 
+def test_unknown_option_is_refused_with_a_similar_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["operations", "--famly", "evses"]) == 2
+    said = "error: there is no option or place for '--famly'\nhint: did you mean --family?\n"
+    assert capsys.readouterr() == ("", said)
+
+
 @pytest.mark.slow
 def test_operations_are_listed_as_text_and_as_json() -> None:
     listed = run("operations")
