@@ -204,7 +204,8 @@ class ExportFiles:
         """Return what differs from the arguments of an unfinished export, and how to finish it."""
         if isinstance(command, str) and command and command != self._command:
             return "other arguments", f"to finish it: {command}"
-        server = saved.get("base_url") if isinstance(saved, dict) else None
+        arguments = cast("dict[str, Any]", saved) if isinstance(saved, dict) else {}
+        server = arguments.get("base_url")
         if isinstance(server, str) and server != self._arguments.get("base_url"):
             return f"the server {server}", f"--base-url {server} finishes it"
         return "the columns of another version", ""
