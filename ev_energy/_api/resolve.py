@@ -201,6 +201,9 @@ class Resolve(Coroutine[Any, Any, Resolved[M_co]], Generic[M_co]):
 
         __iter__ = __getitem__ = __len__
 
+        def __bool__(self) -> bool:
+            return True  # since Python 3.12, asyncio asks a coroutine that it shows
+
     def __repr__(self) -> str:
         return f"<Resolve {len(self._items)} items, not sent>"
 
