@@ -89,7 +89,7 @@ async def _exchange(http: HttpContext, out: Outgoing, timeout: float, started: f
         if out.secret_url is None:
             redacted.__cause__ = fault.__cause__
         return redacted
-    # The transport has just made it, so it is not changed for anyone who has it.
+    # The transport has just made it, so no other code holds it yet.
     force_setattr(response, "elapsed", http.clock() - started)
     return response
 
