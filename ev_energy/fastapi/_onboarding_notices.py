@@ -1,4 +1,4 @@
-"""What a user who connects a device is told, if the browser is not sent on."""
+"""The text that the user sees after connecting a device, if the browser is not redirected."""
 
 from __future__ import annotations
 
