@@ -55,6 +55,39 @@ class Row(NamedTuple):
     target: Target | None = None
     note: str = ""
 
+    @property
+    def verdict(self) -> str:
+        if self.target is None or self.median is None:
+            return ""
+        return "met" if self.target.met(self.median) else "MISSED"
+
+
+class Chart(NamedTuple):
+    """Measurements over a growing size, drawn as lines; all values of *x* are positive."""
+
+    name: str
+    """The name of its file, without a suffix."""
+    title: str
+    x: str
+    y: str
+    series: Mapping[str, list[tuple[float, float]]]
+
+    def positions(self) -> list[float]:
+        return sorted({x for points in self.series.values() for x, _ in points})
+
+    def table(self) -> Iterator[list[str]]:
+        """Yield a header and one list of cells per position."""
+        yield [f"{self.y} by {self.x}", *self.series]
+        for position in self.positions():
+            values = [dict(points).get(position) for points in self.series.values()]
+            yield [f"{position:,g}", *("" if v is None else f"{v:,.4g}" for v in values)]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of a table for the terminal."""
+        yield self.title
+        for first, *cells in self.table():
+            yield f"  {first:<34}" + "".join(f"{cell:>18}" for cell in cells)
+
 
 class Settings(NamedTuple):
     """The options of a run."""
