@@ -3,17 +3,18 @@
 Decoding a reply takes up to three passes. Each runs only where the one before it cannot vouch for
 the result, so that a reply that matches the models costs two passes in C and no Python per value::
 
-    bytes ──► strict pass ──► key guard ──────────────────────────────► models
-              msgspec builds  msgspec looks    every key is known
-              the models      for unknown keys
-                  │               │
-                  │               └─► restoring ──────────────────────► models with `.extra`
-                  │                   unknown fields are read again
-                  │                   and put into `.extra`
-                  │
-                  └─► lenient pass ───────────────────────────────────► models, and drift
-                      a value has another type, or a field is missing:  for each deviation
-                      item by item, in Python
+    bytes ──► key guard ──────► strict pass ──────────────────────────► models
+              msgspec looks     msgspec builds  every key is known
+              for unknown keys  the models
+                                    │
+                                    ├─► restoring ────────────────────► models with `.extra`
+                                    │   unknown fields are read again
+                                    │   and put into `.extra`
+                                    │
+                                    └─► lenient pass ─────────────────► models, and drift
+                                        a value has another type, or    for each deviation
+                                        a field is missing: item by
+                                        item, in Python
 
 - The **strict pass** fails as a whole where one value deviates. It says nothing of keys that the
   models do not know, hence the key guard: msgspec structs of the same names that refuse others.

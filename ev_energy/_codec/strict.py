@@ -20,7 +20,7 @@ import msgspec
 
 from ev_energy._codec.fields import fields_of, is_decimal, is_model, union_args
 from ev_energy._codec.msgspec_types import msgspec_type
-from ev_energy._codec.raw_json import failure_of
+from ev_energy._codec.raw_json import JSON_ERRORS, failure_of
 from ev_energy._runtime.build_lock import built_once
 from ev_energy.models._base import Model
 from ev_energy.models._enums import OpenEnum, unknown_values
@@ -68,6 +68,18 @@ def decode_strictly(decode: Callable[[bytes], Any], body: bytes) -> tuple[Any, l
         raise failure_of(error) from None
     finally:
         unknown_values.reset(token)
+
+
+def has_known_keys(check_keys: Callable[[bytes], object], body: bytes) -> bool:
+    """Return whether the key guard accepts *body*.
+
+    It refuses an unknown key, a key that is not valid text, and what is not JSON.
+    """
+    try:
+        check_keys(body)
+    except JSON_ERRORS:
+        return False
+    return True
 
 
 def convert_strictly(data: dict[str, Any], model: type[Any]) -> tuple[Any, list[OpenEnum]]:
