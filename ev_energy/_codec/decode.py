@@ -44,12 +44,14 @@ from ev_energy._runtime.build_lock import built_once
 from ev_energy.models._base import Model
 from ev_energy.models._json import (
     DEFAULT_LIMITS,
+    LARGE_PAGE,
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
     MAX_FREE_FORM_VALUES,
     MAX_LENIENT_VALUES,
     MAX_OBJECTS,
     MIN_COUNTED_LIMIT,
+    PAGE_STEP,
     SMALL_BODY,
     LimitReached,
     Limits,
@@ -181,13 +183,15 @@ def _decode(
         body = wrapped
     if expected.model is JSON:
         return (yield from _decode_values(body, limits, path, as_list=expected.as_list)), envelope
-    if in_one_step or not expected.as_list:
+    if not expected.as_list or (in_one_step and len(body) <= LARGE_PAGE):
         if size.objects > MAX_OBJECTS:
             check_nesting(body)
         _check_resource_size(size, expected.model, path)
         built = yield from _decode_whole(body, expected, report, limits, path)
     else:
-        built = yield from _decode_in_groups(body, expected, report, limits, path)
+        built = yield from _decode_in_groups(
+            body, expected, report, limits, path, is_counted=not in_one_step
+        )
     return built, envelope
 
 
@@ -253,9 +257,20 @@ def _decode_whole(
 
 
 def _decode_in_groups(
-    body: bytes, expected: Expected, report: Reporter, limits: Limits, path: str
+    body: bytes,
+    expected: Expected,
+    report: Reporter,
+    limits: Limits,
+    path: str,
+    *,
+    is_counted: bool,
 ) -> Steps[list[Any]]:
-    """Decode the items of a large list, a few of them in each step."""
+    """Decode the items of a large list, a few of them in each step.
+
+    *is_counted* is False for a list whose samples showed that it has no more objects than fit in
+    one step.
+    """
+    step_bytes = SMALL_BODY if is_counted else PAGE_STEP
     items = _check_item_count(raw_items(body, path), limits)
     yield
     built: list[Any] = []
@@ -266,9 +281,9 @@ def _decode_in_groups(
         for item in items[first:]:
             group.append(bytes(item))
             size += len(group[-1])
-            if size >= SMALL_BODY:
+            if size >= step_bytes:
                 break
-        if size > SMALL_BODY:
+        if is_counted and size > SMALL_BODY:
             for index, item in enumerate(group, first):
                 if len(item) > MAX_OBJECTS:
                     _check_resource_size(count_values(item), expected.model, f"{path}[{index}]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import resource
 import time
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ev_energy import Client, errors, webhooks
+from ev_energy import Client, errors, models, webhooks
+from ev_energy._codec.decode import Expected, decode_in_steps
+from ev_energy._codec.drift import Drift, Reporter
 from ev_energy.models._json import MAX_OBJECTS
 from tests.helpers.raw_replies import EVSE_REPLY, json_reply, reply
 from tests.helpers.stalls import MAX_STALL, measure_stalls
@@ -280,6 +283,31 @@ async def test_large_list_is_read_like_a_small_one(raw_server) -> None:
         repeated = (await measured_outcome(client.evses.list().page)).items
     assert list(repeated) == list(once) * 20
     assert repeated[-1].id == 5
+
+
+@pytest.mark.parametrize("expanded", [False, True])
+def test_page_of_a_megabyte_is_decoded_in_steps_like_a_small_one(expanded: bool) -> None:
+    items: list[dict[str, object]] = [
+        {"id": str(n), "url": "u" * 10_000, "cpid": "c"} for n in range(100)
+    ]
+    items[70]["cpid"] = 5
+    items[90]["brand_new"] = 1
+    expected = Expected(models.EVSE, as_list=True, expanded=expanded)
+    drifts: list[Drift] = []
+    steps = decode_in_steps(json.dumps(items).encode(), expected, Reporter(hook=drifts.append))
+    turns = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            built, _ = done.value
+            break
+        turns += 1
+    assert turns >= 15
+    assert [item.id for item in built] == [str(n) for n in range(100)]
+    assert built[70].cpid == 5
+    assert dict(built[90].extra) == {"brand_new": 1}
+    assert [drift.path for drift in drifts] == ["$[70].cpid", "$[90].brand_new"]
 
 
 async def test_decoding_ends_with_the_deadline(raw_server) -> None:
