@@ -83,6 +83,8 @@ class Relay:
         self._connections: list[_Relayed] = []
         self._server: asyncio.Server | None = None
         self.is_silent = False
+        self.delay = 0.0
+        """Seconds that replies take longer, over the connections that are made from now on."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -107,7 +109,7 @@ class Relay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        made = _Relayed(task, reader, writer)
+        made = _Relayed(task, reader, writer, delay=self.delay)
         if self.is_silent:
             made.how = "silence"
         self._connections.append(made)
@@ -124,6 +126,7 @@ class _Relayed:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     how: Treatment = "pass"
+    delay: float = 0.0
 
     def abort(self) -> None:
         self.writer.transport.abort()
@@ -150,6 +153,7 @@ class _Relayed:
         with suppress(OSError):
             while data := await reader.read(65536):
                 if self.how == "pass":
+                    await asyncio.sleep(self.delay)
                     self.writer.write(data)
         self.abort()  # as when Redis closes the connection
 

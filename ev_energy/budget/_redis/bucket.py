@@ -12,6 +12,7 @@ from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
 from ev_energy.budget._protocol import Acquire, BudgetUnavailable, WouldExceedDeadline
 from ev_energy.budget._queue import RANKS
+from ev_energy.budget._redis.batches import gathering_seconds, next_batch
 from ev_energy.budget._redis.connection import Connection, RedisUnavailable
 from ev_energy.budget._redis.grants import (
     RedisReservation,
@@ -28,8 +29,6 @@ from ev_energy.budget._redis.script import (
 )
 from ev_energy.budget._window import DEFAULT_LIMIT
 
-#: Waiters that one call of the script acquires capacity for at most.
-_BATCH_SIZE: Final = 64
 #: Seconds that an update may wait for others, to travel to Redis together.
 _UPDATE_DELAY: Final = 0.1
 #: Released requests that are remembered while Redis is unavailable. Others count for their hour.
@@ -64,6 +63,8 @@ class RedisBucket:
         self._epoch = ""
         self.last_reply_at = float("-inf")
         """When Redis last replied."""
+        self._gathering = 0.0
+        """Seconds for which the next call waits for more callers, as the last one suggests."""
         self._task: asyncio.Task[None] | None = None
         self._wakeup = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -238,6 +239,8 @@ class RedisBucket:
         """Call the script until no caller waits and no update is pending."""
         try:
             while True:
+                if self._gathering and (self._waiters or self._covered):
+                    await asyncio.sleep(self._gathering)
                 self._wakeup.clear()
                 pause = await self._exchange()
                 if not (self._waiters or self._covered or self._flush_waiters):
@@ -279,7 +282,8 @@ class RedisBucket:
                 return self._continue_without_redis()
             covered, self._covered = self._covered, []
             updates, self._updates = self._updates, PendingUpdates()
-            waiters = self._next_batch()
+            waiters = next_batch(self._waiters)
+            started = REAL.monotonic()
             try:
                 reply = await self._call_script(updates, waiters)
             except BaseException as error:
@@ -291,6 +295,8 @@ class RedisBucket:
                 connection.failed(error, self._settings.outage_policy)
                 return self._continue_without_redis()
             connection.succeeded()
+            served = len(covered) + len(reply.granted)
+            self._gathering = gathering_seconds(served, self.last_reply_at - started)
             for waiter in covered:
                 waiter.resolve()
             return self._apply(reply, waiters)
@@ -332,17 +338,6 @@ class RedisBucket:
             return decode(reply)
         except ValueError as error:
             raise RedisUnavailable("its reply cannot be decoded") from error
-
-    def _next_batch(self) -> list[RedisWaiter]:
-        """Return the waiters to serve next: for tickets, of one rank; or one for a reservation."""
-        batch: list[RedisWaiter] = []
-        for waiter in self._waiters[:_BATCH_SIZE]:
-            if waiter.order[0] != self._waiters[0].order[0] or (waiter.reservation and batch):
-                break
-            batch.append(waiter)
-            if waiter.reservation:
-                break
-        return batch
 
     def _apply(self, reply: ScriptReply, waiters: list[RedisWaiter]) -> float:
         """Apply *reply*; return the seconds until the next call."""

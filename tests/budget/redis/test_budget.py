@@ -485,6 +485,66 @@ async def test_closing_ends_reservations_without_waiters_too(make: MakeBudget) -
     assert len(await take(two, 4, timeout=0.0)) == 4
 
 
+def script_calls(redis_client: Any) -> int:
+    """Return how many scripts the server has run."""
+    stats = redis_client.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+
+
+async def test_callers_of_one_moment_share_one_round_trip(
+    make: MakeBudget, redis_client: Any
+) -> None:
+    budget = make(limit=1000)
+    complete(*await take(budget))
+    before = script_calls(redis_client)
+    await take(budget, 256)
+    assert script_calls(redis_client) == before + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_reserved", [False, True], ids=["tickets", "a reservation"])
+async def test_callers_that_return_soon_after_the_first_share_its_round_trip(
+    make: MakeBudget, redis_client: Any, relay: Any, is_reserved: bool
+) -> None:
+    relay.delay = 0.2
+    budget = make(relay.url, limit=1000)
+    reservation = await budget.reserve(Acquire("app"), 20) if is_reserved else None
+    tickets = await take(budget, 10, reservation=reservation)
+    before = script_calls(redis_client)
+    waiting: list[asyncio.Future[Any]] = []
+    for ticket in tickets:
+        complete(ticket)
+        waiting.append(
+            asyncio.ensure_future(budget.acquire(Acquire("app", reservation=reservation)))
+        )
+        for _ in range(3):
+            await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert script_calls(redis_client) == before + 1
+
+
+async def test_batches_of_two_processes_never_exceed_the_limit(make: MakeBudget) -> None:
+    one, two = make(limit=300), make(limit=300)
+    waiting = [
+        asyncio.ensure_future(budget.acquire(Acquire("app", timeout=0.0)))
+        for _ in range(250)
+        for budget in (one, two)
+    ]
+    await asyncio.sleep(0)
+    for task in waiting[::10]:
+        task.cancel()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    granted = [each for each in results if not isinstance(each, BaseException)]
+    assert len(granted) <= 300
+    for ticket in granted:
+        ticket.release()
+    await asyncio.gather(one.aclose(), two.aclose())  # sends what cancelled callers were granted
+    tickets = await take(one, 300, timeout=0.0)
+    with pytest.raises(WouldExceedDeadline):
+        await take(two, timeout=0.0)
+    complete(*tickets)
+
+
 async def test_ten_thousand_waiters_are_cheap(make: MakeBudget) -> None:
     budget = make(limit=1, heartbeat_ttl=0.3)
     complete(*await take(budget))
