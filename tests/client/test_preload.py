@@ -298,14 +298,36 @@ def test_calls_of_a_preloaded_family_import_nothing(
     assert forks.stdout.readline() == "[]\n"
 
 
-def test_calls_of_an_opened_client_import_families_only(url: str) -> None:
-    """Opening imports everything except families, which the first use imports."""
+#: Imported with the first family, or with the first reply that deviates from the models.
+LATE = (
+    "ev_energy.models",
+    "ev_energy.resources",
+    "ev_energy._codec.lenient",
+    "cattrs",
+    "dataclasses",
+)
+
+
+def test_calls_of_an_opened_client_import_families_and_the_lenient_pass_only(url: str) -> None:
     found = run(CALLS, url)
     late = {name for line in found.splitlines() for name in line.partition(": ")[2].split(", ")}
     opening = next(line for line in found.splitlines() if line.startswith("opening a client"))
     late -= set(opening.partition(": ")[2].split(", "))
     creating = next(line for line in found.splitlines() if line.startswith("creating a client"))
     late -= set(creating.partition(": ")[2].split(", "))
-    assert {
-        name for name in late if not name.startswith(("ev_energy.models", "ev_energy.resources"))
-    } == set()
+    assert {name for name in late if not name.startswith(LATE)} == set()
+
+
+#: Prints what opening a client has imported needlessly.
+OPENING = """
+async def main():
+    async with Client("a-token-12345", base_url=url):
+        client_modules = sys.modules.copy()
+    print([name for name in ("cattrs", "ev_energy.models.regions") if name in client_modules])
+
+asyncio.run(main())
+"""
+
+
+def test_opening_a_client_imports_neither_cattrs_nor_models_of_families(url: str) -> None:
+    assert run(OPENING, url) == "[]\n"
