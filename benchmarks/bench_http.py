@@ -49,7 +49,7 @@ async def _rows(settings: Settings) -> list[Row]:
         url = stack.enter_context(server())
         contenders = {
             name: await stack.enter_async_context(factory(url))
-            for name, factory in _factories(settings).items()
+            for name, factory in factories(settings).items()
         }
         others = [name for name in contenders if name not in {"raw", "ours"}]
 
@@ -118,7 +118,7 @@ async def _paging(contenders: dict[str, Contender], what: str, settings: Setting
     return await async_rounds(cases, settings.rounds(3 if settings.peers else 9))
 
 
-def _factories(settings: Settings) -> dict[str, Any]:
+def factories(settings: Settings) -> dict[str, Any]:
     found: dict[str, Any] = {"raw": _raw, "ours": _ours}
     if settings.peers and peers.installed("httpx"):
         found["httpx"] = _httpx

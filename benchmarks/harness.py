@@ -173,9 +173,12 @@ def ratio(samples: Samples, name: str, base: str) -> Ratio:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """Yield the base URL of a server in a separate process, on a separate core if possible."""
-    command = [sys.executable, str(HERE / "server.py")]
+def server(items: int = 20_000) -> Iterator[str]:
+    """Yield the base URL of a server in another process, on another core if possible.
+
+    Its listings have *items* items.
+    """
+    command = [sys.executable, str(HERE / "server.py"), str(items)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout

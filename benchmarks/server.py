@@ -1,8 +1,9 @@
 """Serve prebuilt bytes with bare asyncio, in a separate process.
 
-``python server.py`` prints its port and serves until its standard input is closed. It answers
-``/o/token/``, one EVSE, lists of EVSEs and of sub-sessions in 200 pages of 100 items (``expand=``
-selects the shape), the command logs of an EVSE in one page, and one operation of each family.
+``python server.py ITEMS`` prints its port and serves until its standard input is closed. It
+answers ``/o/token/``, one EVSE, lists of that many EVSEs and sub-sessions in pages of 100
+(``expand=`` selects the shape), the command logs of an EVSE in one page, and one operation of each
+family.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ _AFTER: Final = re.compile(rb"page_after=(\d+)")
 _TOKEN: Final = b'{"access_token":"benchmark","token_type":"Bearer","expires_in":3600}'
 _LISTS: Final = {b"/v2/evses", b"/v2/charging_sub_sessions"}
 _SEEDS: Final = range(3, 7)
-_LAST: Final = data.ITEMS // data.PAGE - 1
 
 
 class Replies:
     """All replies, including headers, made on first use."""
 
-    def __init__(self) -> None:
+    def __init__(self, items: int = data.ITEMS) -> None:
         self.port = 0
+        self._last = items // data.PAGE - 1
         self._evse = {e: data.body(data.evses(1, expanded=e)[0]) for e in (False, True)}
         self._logs = data.body(data.command_logs())
         self._ready: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
@@ -63,7 +64,7 @@ class Replies:
         kept = [p for p in query.decode().split("&") if p and not p.startswith("page_after")]
         root = f"http://127.0.0.1:{self.port}{path.decode()}?{''.join(f'{p}&' for p in kept)}"
         found = [f'<{root}page_after={number - 1}>; rel="previous"'] if number else []
-        if number < _LAST:
+        if number < self._last:
             found.append(f'<{root}page_after={number + 1}>; rel="next"')
         return f"Link: {', '.join(found)}\r\n"
 
@@ -115,7 +116,7 @@ class Connection(asyncio.Protocol):
 
 
 async def main() -> None:
-    replies = Replies()
+    replies = Replies(int(sys.argv[1]))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(replies), "127.0.0.1", 0)
     replies.port = server.sockets[0].getsockname()[1]

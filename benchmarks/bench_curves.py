@@ -1,0 +1,120 @@
+"""Measure how cost grows: with tasks, pages and items."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import statistics
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Final
+
+import bench_http
+import peers
+from bench_http import IDS
+from harness import Chart, Row, Samples, Settings, async_rounds, server
+
+import ev_energy
+
+_TASKS: Final = (1, 4, 16, 64, 256, 1024)
+_ITEMS: Final = (1_000, 10_000, 100_000, 1_000_000)
+_PAGES: Final = (2, 10, 100, 1000)
+#: Pages whose median cost stands for one page.
+_AROUND: Final = 9
+Points = list[tuple[float, float]]
+
+
+def rows(settings: Settings) -> Iterator[Row | Chart]:
+    peers.need("orjson")
+    with server(2_000_000) as url:
+        yield asyncio.run(_over_tasks(url, settings))
+        yield from asyncio.run(_over_pages(url, settings))
+        yield from asyncio.run(_over_items(url, settings))
+
+
+async def _over_tasks(url: str, settings: Settings) -> Chart:
+    series: dict[str, Points] = {}
+    async with AsyncExitStack() as stack:
+        contenders = {
+            name: await stack.enter_async_context(factory(url))
+            for name, factory in bench_http.factories(settings).items()
+        }
+        for tasks in _TASKS[::3] if settings.quick else _TASKS:
+            cases = {name: _gets(one.get, tasks) for name, one in contenders.items()}
+            samples = await async_rounds(cases, settings.rounds(5))
+            _add_rates(series, tasks, samples, max(len(IDS), tasks))
+    title = "Requests over tasks (one process, one EVSE per request)"
+    return Chart("tasks", title, "concurrent tasks", "requests per CPU second", series)
+
+
+def _gets(get: bench_http.Get, tasks: int) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        ids = itertools.islice(itertools.cycle(IDS), max(len(IDS), tasks))
+
+        async def work() -> None:
+            for id_ in ids:
+                await get(id_)
+
+        await asyncio.gather(*(work() for _ in range(tasks)))
+
+    return run
+
+
+def _add_rates(series: dict[str, Points], x: int, samples: Samples, count: int) -> None:
+    for name, measured in samples.items():
+        cost = statistics.median(sample.cpu for sample in measured)
+        series.setdefault(name, []).append((x, count / cost))
+
+
+async def _over_pages(url: str, settings: Settings) -> list[Row | Chart]:
+    """Measure single pages of one listing: a late page must not cost more than an early one."""
+    last = 100 if settings.quick else _PAGES[-1]
+    costs: list[float] = []
+    async with _client(url) as client:
+        before = time.process_time()
+        async for _ in client.evses.list(expand=("model",)).pages():
+            costs.append(time.process_time() - before)
+            if len(costs) == last + _AROUND:
+                break
+            before = time.process_time()
+    points = [
+        (float(page), statistics.median(costs[page - 1 : page - 1 + _AROUND]) * 1e3)
+        for page in _PAGES
+        if page <= last
+    ]
+    row = Row(f"page {last:,} over page 2", points[-1][1] / points[0][1], note="one listing")
+    title = "Cost of a page over its number in the listing"
+    return [row, Chart("pages", title, "page", "ms of CPU", {"ev-energy": points})]
+
+
+def _client(url: str) -> ev_energy.Client:
+    auth = ev_energy.ClientCredentials(client_id="benchmark", client_secret="benchmark")
+    return ev_energy.Client(auth, base_url=url)
+
+
+async def _over_items(url: str, settings: Settings) -> list[Row | Chart]:
+    """Walk one listing without keeping its items: memory must not grow."""
+    steps = _ITEMS[:2] if settings.quick else _ITEMS
+    points: Points = []
+    count = 0
+    async with _client(url) as client:
+        tracemalloc.start()
+        try:
+            async for _ in client.evses.list():
+                count += 1
+                if count in steps:
+                    points.append((count, tracemalloc.get_traced_memory()[0] / 1e3))
+                    if count == steps[-1]:
+                        break
+        finally:
+            tracemalloc.stop()
+    first, last = points[0], points[-1]
+    row = Row(
+        f"memory after {count:,} items over {steps[0]:,}",
+        last[1] / first[1],
+        note=f"{last[1]:,.0f} kB over {first[1]:,.0f}",
+    )
+    title = "Python's memory while a listing is walked"
+    return [row, Chart("items", title, "items", "kB", {"ev-energy": points})]
