@@ -20,7 +20,7 @@ from ev_energy._api.options import CallOptions
 from ev_energy._api.paging import Pager
 from ev_energy._api.state import ClientState
 from ev_energy._api.urls import build_url, fill_path, path_from_url, valid_page_size
-from ev_energy._codec.decode import JSON, Expected, decode_in_steps
+from ev_energy._codec.decode import JSON, Expected, decode_at_once, decode_in_steps
 from ev_energy._codec.drift import DriftDetected
 from ev_energy._codec.encode import AsGiven, encode
 from ev_energy._codec.problems import api_error, report_repair
@@ -327,10 +327,13 @@ class ApiCaller:
         the models tell.
         """
         state, request = self.state, out.request
-        steps = decode_in_steps(response.body, expected, state.report, state.limits)
+        envelope: dict[str, Any] = {}
         try:
             with trim_traceback():  # the frames inside hold the body
-                result, envelope = await self._run(steps, out)
+                result = decode_at_once(response.body, expected, state.limits)
+                if result is None:
+                    steps = decode_in_steps(response.body, expected, state.report, state.limits)
+                    result, envelope = await self._run(steps, out)
         except DecodeFailure as error:
             message = f"{_describe(expected)}{error} ({self._media_type(out, response)})"
             raise self._unexpected_success(message, out, response, error.path) from None

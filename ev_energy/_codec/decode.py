@@ -130,6 +130,34 @@ def decode(
     return cast("M | list[M]", built)
 
 
+def decode_at_once(body: bytes, expected: Expected, limits: Limits) -> Any:
+    """Return what a small *body* is decoded to if it matches its model; None otherwise.
+
+    Nothing is reported or raised: `decode_in_steps` does that, and decodes everything else. Nearly
+    every single resource matches, and a generator costs more than its decoding.
+    """
+    model, as_list, expanded, envelope_key = expected
+    if (
+        model is JSON
+        or envelope_key is not None
+        or limits.max_values < MIN_COUNTED_LIMIT
+        or len(body) > SMALL_BODY
+    ):
+        return None
+    strict = decoders(model, as_list, expanded)
+    try:
+        built, unknown_values = decode_strictly(strict.decode, body)
+    except DecodeFailure:
+        return None
+    if built is None or unknown_values or not has_known_keys(strict.check_keys, body):
+        return None
+    if as_list and len(built) > limits.max_items:
+        return None
+    if free_form_fields(model, expanded) and exceeds_depth(built, free_form_children):
+        return None
+    return built
+
+
 def decode_in_steps(
     body: bytes,
     expected: Expected,

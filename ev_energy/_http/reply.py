@@ -24,6 +24,9 @@ _MAX_INTERIM_REPLIES: Final = 16
 _SUCCESS: Final = (b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")
 _CONTENT_LENGTH: Final = b"\r\ncontent-length: "
 _TRANSFER_ENCODING: Final = b"\r\ntransfer-encoding"
+_CRLF_CRLF: Final = b"\r\n\r\n"
+#: Digits of a Content-Length that is possible; Python refuses to convert thousands.
+_MAX_DIGITS: Final = 20
 
 
 class Reply(aiohttp.ClientResponse):
@@ -62,12 +65,13 @@ class _OneReplyParser:
 
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
         """Parse *data*: messages, whether the protocol was upgraded, and the bytes after that."""
-        is_first = self._payload is None and not self._is_complete and not self._last_bytes
-        if is_first and _is_one_reply(data):
+        if self._payload is not None:
+            return self._feed_body(data)
+        if not self._is_complete and not self._last_bytes and _is_within_one_reply(data):
             # Nothing follows the reply, so one call of the parser suffices: half the work.
-            messages, is_upgraded, rest = self._parser.feed_data(data)
-            self._note(messages)
-            return messages, is_upgraded, rest
+            result: tuple[Any, bool, bytes] = self._parser.feed_data(data)
+            self._note(result[0])
+            return result
         return self._feed_in_parts(data)
 
     def feed_eof(self) -> Any:
@@ -135,17 +139,22 @@ class _OneReplyParser:
             self._protocol.transport.close()
 
 
-def _is_one_reply(data: bytes) -> bool:
-    """Return whether *data* is one successful reply from its first byte to its last."""
-    end = _HEADERS_END.search(data)
-    if end is None or not data.startswith(_SUCCESS):
+def _is_within_one_reply(data: bytes) -> bool:
+    """Return whether *data* has the headers of a successful reply and nothing behind that reply."""
+    if not data.startswith(_SUCCESS):
         return False
-    headers = data[: end.end()].lower()
+    end = data.find(_CRLF_CRLF)
+    headers = data[:end].lower()
     name = headers.find(_CONTENT_LENGTH)
-    if name < 0 or _TRANSFER_ENCODING in headers:
+    # A bare line feed may end the headers earlier.
+    if end < 0 or name < 0 or _TRANSFER_ENCODING in headers or _HEADERS_END.search(headers):
         return False
     value = name + len(_CONTENT_LENGTH)
-    return headers[value : headers.find(b"\r\n", value)] == b"%d" % (len(data) - end.end())
+    line_end = headers.find(b"\r\n", value)
+    length = headers[value : line_end if line_end >= 0 else end]
+    if not length.isdigit() or len(length) > _MAX_DIGITS:
+        return False
+    return len(data) - end - len(_CRLF_CRLF) <= int(length)  # headers often arrive alone
 
 
 def _announces_body(headers: MultiMapping[str]) -> bool:
