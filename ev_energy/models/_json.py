@@ -44,8 +44,8 @@ _VALUES_PER_OBJECT: Final = 10
 #: Bytes. A body of this size cannot contain so many objects that decoding it takes 50 ms.
 SMALL_BODY: Final = 32_768
 #: Bytes. A larger page is decoded in steps of `PAGE_STEP` bytes: a page of 1.2 MB would keep the
-#: event loop from running for 12 ms, and a step takes 2 ms. Splitting such a page costs no CPU
-#: that can be measured; splitting one of 300 kB, which takes 1 ms, would cost 15 %.
+#: event loop from running for 12 ms, and a step takes 2 ms. Splitting such a page costs up to
+#: 5 % of CPU; splitting one of 300 kB, which takes 1 ms, would cost 15 %.
 LARGE_PAGE: Final = 2**19
 PAGE_STEP: Final = 2**16
 #: Bytes of each sample; there is one sample for each 2**14 bytes of a body.
