@@ -12,7 +12,7 @@ WRITE: Final = "python -m tests.workshop.counts.write"
 #: The details that explain a number, and where their names are found now.
 _DETAILS: Final = {
     "calls": ("functions", "lines"),
-    "C calls": ("functions", "lines"),
+    "C calls": ("callers", "lines"),
     "calls in all packages": ("functions", "lines"),
     "blocks": ("allocations", "places"),
     "bytes": ("allocations", "places"),
@@ -66,7 +66,7 @@ def _causes(name: str, record: Counts, found: Counts) -> Iterator[str]:
     for key in sorted(rises, key=lambda key: -rises[key])[:_MOST]:
         unit = " bytes" if detail == "allocations" else ""
         place = found[places][key]
-        text = "" if detail == "functions" else f" {key.partition(': ')[2]}".rstrip()
+        text = "" if places == "lines" else f" {key.partition(': ')[2]}".rstrip()
         yield f"{place}{text}: {known.get(key, 0)} -> {found[detail][key]}{unit}"
     if len(rises) > _MOST:
         yield f"and {len(rises) - _MOST} more"

@@ -66,12 +66,18 @@ class Calls:
                 name = f"{path} {code.co_qualname}"
                 functions[name] += count
                 lines[name] = f"{path}:{code.co_firstlineno} {code.co_qualname}"
-        c_calls = sum(n for code, n in self._c_calls.items() if _own(code.co_filename))
+        callers = Counter()
+        for code, count in self._c_calls.items():
+            if path := _own(code.co_filename):
+                name = f"{path} {code.co_qualname}"
+                callers[name] += count
+                lines.setdefault(name, f"{path}:{code.co_firstlineno} {code.co_qualname}")
         return {
             "calls": sum(functions.values()),
             "calls in all packages": total,
-            "C calls": c_calls,
+            "C calls": sum(callers.values()),
             "functions": functions,
+            "callers": callers,
             "lines": lines,
         }
 

@@ -117,7 +117,7 @@ def measured(work: str, code: str = "") -> Counts:
 def _one_more_item(one: Counts, hundred: Counts) -> Counts:
     names = ("calls", "calls in all packages", "C calls", "blocks", "bytes", "bytes at the peak")
     found: Counts = {name: round((hundred[name] - one[name]) / _MORE, 1) for name in names}
-    for detail in ("functions", "allocations"):
+    for detail in ("functions", "callers", "allocations"):
         rises = {k: v - one[detail].get(k, 0) for k, v in hundred[detail].items()}
         found[detail] = {k: round(v / _MORE, 1) for k, v in rises.items() if v >= _MORE}
     return found | {"lines": hundred["lines"], "places": hundred["places"]}

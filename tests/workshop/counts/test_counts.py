@@ -45,6 +45,8 @@ def test_an_added_call_is_named() -> None:
     assert "get: calls in all packages rose from " in said
     assert "get: C calls rose from " in said
     assert re.search(r"\n    ev_energy/resources/evses\.py:\d+ Evses\.list: 0 -> 1\n", said), said
+    of_c = said.partition("get: C calls rose from ")[2].partition("get: ")[0]
+    assert re.search(r"\n    ev_energy/\S+:\d+ \S+: \d+ -> \d+\n", of_c), said
 
 
 def test_an_added_import_is_named() -> None:
