@@ -110,9 +110,10 @@ async def _over_items(url: str, settings: Settings) -> list[Row | Chart]:
                         break
         finally:
             tracemalloc.stop()
-    first, last = points[0], points[-1]
+    # The caches of recent URLs and replies have filled up before the last step.
+    first, last = points[-2:]
     row = Row(
-        f"memory after {count:,} items over {steps[0]:,}",
+        f"memory after {count:,} items over {steps[-2]:,}",
         last[1] / first[1],
         note=f"{last[1]:,.0f} kB over {first[1]:,.0f}",
     )

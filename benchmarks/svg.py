@@ -13,7 +13,7 @@ _WIDTH: Final = 720
 _HEIGHT: Final = 380
 _LEFT: Final = 70
 _RIGHT: Final = 180
-_TOP: Final = 40
+_TOP: Final = 56
 _BOTTOM: Final = 50
 _COLORS: Final = ("#d9480f", "#1c7ed6", "#2b8a3e", "#9c36b5", "#b08800", "#868e96", "#0b9d9d")
 _STYLE: Final = """
@@ -30,7 +30,7 @@ def draw(chart: Chart) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
             f"<title>{escape(chart.title)}</title>",
             f"<style>{_STYLE}</style>",
-            f'<text class="title" x="{_LEFT}" y="20">{escape(chart.title)}</text>',
+            f'<text class="title" x="{_LEFT}" y="22">{escape(chart.title)}</text>',
             *_axes(chart),
             *_series(chart),
             "</svg>\n",
@@ -49,7 +49,7 @@ def _axes(chart: Chart) -> Iterator[str]:
         yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{_short(tick)}</text>'
     middle = (_LEFT + right) / 2
     yield f'<text x="{middle}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(chart.x)}</text>'
-    yield f'<text x="{_LEFT}" y="{_TOP - 4}" text-anchor="end">{escape(chart.y)}</text>'
+    yield f'<text x="{_LEFT}" y="{_TOP - 6}">{escape(chart.y)}</text>'
 
 
 def _series(chart: Chart) -> Iterator[str]:

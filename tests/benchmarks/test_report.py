@@ -90,6 +90,8 @@ def test_a_chart_draws_each_series_inside_its_frame(benchmarks: Any, chart: Any)
     *_, width, height = map(float, root.attrib["viewBox"].split())
     assert all(0 <= float(dot.attrib["cx"]) <= width for dot in root.iter(f"{SVG}circle"))
     assert all(0 <= float(dot.attrib["cy"]) <= height for dot in root.iter(f"{SVG}circle"))
+    labels = {one.text: one.attrib for one in root.iter(f"{SVG}text")}
+    assert "text-anchor" not in labels["requests/s"], "a long label would be cut off on the left"
     texts = [one.text for one in root.iter(f"{SVG}text")]
     assert {"One & many tasks", "raw <aiohttp>", "tasks", "requests/s", "1,000"} <= set(texts)
 
