@@ -136,10 +136,10 @@ def decode_at_once(body: bytes, expected: Expected, limits: Limits) -> Any:
     Nothing is reported or raised: `decode_in_steps` does that, and decodes everything else. Nearly
     every single resource matches, and a generator costs more than its decoding.
     """
-    model, as_list, expanded, envelope_key = expected
+    model, as_list, expanded = cast(Any, expected.model), expected.as_list, expected.expanded
     if (
         model is JSON
-        or envelope_key is not None
+        or expected.envelope_key is not None
         or limits.max_values < MIN_COUNTED_LIMIT
         or len(body) > SMALL_BODY
     ):
