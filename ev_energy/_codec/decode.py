@@ -136,7 +136,8 @@ def decode_at_once(body: bytes, expected: Expected, limits: Limits) -> Any:
     Nothing is reported or raised: `decode_in_steps` does that, and decodes everything else. Nearly
     every single resource matches, and a generator costs more than its decoding.
     """
-    model, as_list, expanded = cast(Any, expected.model), expected.as_list, expected.expanded
+    model: Any = expected.model
+    as_list, expanded = expected.as_list, expected.expanded
     if (
         model is JSON
         or expected.envelope_key is not None
