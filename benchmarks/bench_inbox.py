@@ -6,13 +6,10 @@ import asyncio
 import contextlib
 import itertools
 import shutil
-import socket
-import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from harness import Row, Samples, Settings, Skip, async_rounds, ratio
+from harness import Row, Samples, Settings, Skip, async_rounds, ratio, redis_server
 from redis.asyncio import Redis
 
 from ev_energy.redis import RedisInboxStore
@@ -69,7 +66,10 @@ async def _in_memory(count: int) -> Samples:
 
 async def _in_redis(count: int) -> Samples:
     numbers = itertools.count()
-    async with _server() as url, Redis.from_url(url) as redis, RedisInboxStore(url) as store:
+    async with contextlib.AsyncExitStack() as stack:
+        url = f"redis://127.0.0.1:{await stack.enter_async_context(redis_server())}/0"
+        redis = await stack.enter_async_context(Redis.from_url(url))
+        store = await stack.enter_async_context(RedisInboxStore(url))
         inbox = Inbox(store)
 
         async def process(delivery_id: str) -> None:
@@ -84,26 +84,3 @@ async def _in_redis(count: int) -> Samples:
             "commands": lambda: _repeat(commands, numbers),
         }
         return await async_rounds(cases, count)
-
-
-@contextlib.asynccontextmanager
-async def _server() -> AsyncIterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    command += ["--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: ASYNC220  (it returns at once)
-        try:
-            deadline = time.monotonic() + 20
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        raise
-                    await asyncio.sleep(0.01)
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.kill()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
-from harness import Row, Settings, Skip
+from harness import Row, Settings, Skip, redis_server
 
 from ev_energy.budget import Acquire
 from ev_energy.redis import RedisBudget
@@ -46,7 +45,7 @@ def _row(latency: float, processes: int, callers: int, seconds: float) -> Row:
 
 
 async def _measure(latency: float, processes: int, callers: int, seconds: float) -> list[float]:
-    async with _server() as port, _distant(port, latency / 2) as url:
+    async with redis_server() as port, _distant(port, latency / 2) as url:
         workers = [
             await asyncio.create_subprocess_exec(
                 sys.executable, __file__, url, str(callers), str(seconds), stdout=subprocess.PIPE
@@ -105,29 +104,6 @@ async def _distant(port: int, delay: float) -> AsyncIterator[str]:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
     await asyncio.gather(*tasks)
-
-
-@contextlib.asynccontextmanager
-async def _server() -> AsyncIterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    command += ["--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: ASYNC220  (it returns at once)
-        try:
-            deadline = time.monotonic() + 20
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        raise
-                    await asyncio.sleep(0.01)
-            yield port
-        finally:
-            process.kill()
 
 
 if __name__ == "__main__":
