@@ -63,7 +63,7 @@ def rows(settings: Settings) -> Iterator[Row]:
 
     yield ratio(samples, "import ev_energy", "aiohttp").row("import ev_energy", Target(0.35), " ")
     yield ratio(samples, "from ev_energy import Client", "aiohttp").row(
-        "from ev_energy import Client", note="no target"
+        "from ev_energy import Client", Target(0.35), "over aiohttp's"
     )
     for name in codes:
         if name.startswith(("import httpx", "import requests", peers.GENERATOR)):

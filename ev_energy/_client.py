@@ -18,38 +18,22 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
-import attrs
-from yarl import URL
-
 from ev_energy._api import preload
-from ev_energy._api.settings import (
-    as_credentials,
-    as_own_credentials,
-    checked_budget,
-    client_repr,
-    credentials_from_env,
-    headers_for_user,
-    make_network,
-    merge_headers,
-    resolve_endpoints,
-    server_from_env,
-)
 from ev_energy._lazy_exports import Lazy
 from ev_energy._misuse import NotCopied, UnlikeHttpClient
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.in_thread import in_thread
-from ev_energy._servers import parse_base_url
 from ev_energy._unset import UNSET, Unset
-from ev_energy.auth import Auth as Credentials
-from ev_energy.auth import SecretProvider, TokenState
-from ev_energy.errors import ClientClosedError
 
+# All else is imported when a client is made, so that this module, which programs import as they
+# start, costs a third of `import aiohttp`.
 if TYPE_CHECKING:
     from ssl import SSLContext
 
     import aiohttp
+    from yarl import URL
 
     from ev_energy._api.capture import CapturedCall
     from ev_energy._api.estimate import Estimate
@@ -59,7 +43,8 @@ if TYPE_CHECKING:
     from ev_energy._codec.drift import DriftHook
     from ev_energy._http.retry_policy import RetryPolicy
     from ev_energy._messages import RateLimit
-    from ev_energy.auth import AuthorizationRequest
+    from ev_energy.auth import Auth as Credentials
+    from ev_energy.auth import AuthorizationRequest, SecretProvider, TokenState
     from ev_energy.budget import Budget, Priority
     from ev_energy.budget._reservation import ReservationContext
     from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
@@ -265,12 +250,21 @@ class Client(NotCopied, UnlikeHttpClient):
         with build_lock:  # no fork during these imports
             from ev_energy._api.caller import ApiCaller
             from ev_energy._api.options import CallOptions
+            from ev_energy._api.settings import (
+                as_credentials,
+                checked_budget,
+                client_repr,
+                make_network,
+                merge_headers,
+                resolve_endpoints,
+            )
             from ev_energy._api.state import ClientState, make_token_manager
             from ev_energy._codec.drift import Reporter
             from ev_energy._http.context import HttpContext
             from ev_energy._http.retry_policy import as_retry_policy
             from ev_energy._http.transport import AiohttpTransport
             from ev_energy._redaction.redactor import Redactor
+            from ev_energy._servers import parse_base_url
             from ev_energy.budget import MemoryBudget
             from ev_energy.hooks import Hooks
             from ev_energy.models._json import limits_of
@@ -343,6 +337,8 @@ class Client(NotCopied, UnlikeHttpClient):
         """
         variables = Secret(os.environ if environ is None else environ)
         del environ  # tools print the local variables of this frame
+        from ev_energy._api.settings import credentials_from_env, server_from_env
+
         return cls(credentials_from_env(variables), **{**server_from_env(variables), **settings})
 
     def acting_for(self, user: Id[User] | None) -> Self:
@@ -353,6 +349,7 @@ class Client(NotCopied, UnlikeHttpClient):
         of the user, or the URL if you pass a URL as text: the vendor's documentation is
         inconsistent on which of the two it should be.
         """
+        from ev_energy._api.settings import headers_for_user
         from ev_energy._codec.id_check import check_id, kind_of
         from ev_energy._codec.text import as_id
 
@@ -375,16 +372,14 @@ class Client(NotCopied, UnlikeHttpClient):
         """
         secret_auth: Secret[Credentials | str | SecretProvider | None] = Secret(auth)
         del auth  # may be a token, and tools print the local variables of this frame
-        credentials = as_own_credentials(secret_auth)
-        options = attrs.evolve(
-            self._caller.options,
-            user=None,
-            headers=headers_for_user(self._caller.options.headers, None),
-            reservation=None,
-        )
+        from ev_energy._api.settings import as_own_credentials, headers_for_user
+
+        caller = self._caller
+        headers = headers_for_user(caller.options.headers, None)
+        options = caller.options.evolve(user=None, headers=headers, reservation=None)
         view = object.__new__(type(self))
-        state = self._caller.state.with_auth(credentials, options)
-        view._caller = attrs.evolve(self._caller, state=state, options=options)
+        state = caller.state.with_auth(as_own_credentials(secret_auth), options)
+        view._caller = type(caller)(state, options)
         return view
 
     def with_options(
@@ -405,6 +400,7 @@ class Client(NotCopied, UnlikeHttpClient):
         Settings that are not given stay the same. *headers* are added to the present ones; None for
         *api_version* or *language* removes that header.
         """
+        from ev_energy._api.settings import merge_headers
         from ev_energy._http.retry_policy import as_retry_policy
 
         changes: dict[str, Any] = {
@@ -848,6 +844,8 @@ class Client(NotCopied, UnlikeHttpClient):
     @property
     def token_state(self) -> TokenState:
         """Whether this client holds an access token, and until when. Reading it sends nothing."""
+        from ev_energy.auth import TokenState
+
         tokens = self._caller.state.tokens
         return TokenState(present=False, expires_in=None) if tokens is None else tokens.state()
 
@@ -884,6 +882,8 @@ class Client(NotCopied, UnlikeHttpClient):
 
     async def __aenter__(self) -> Self:
         if self._caller.state.http.close_scope.closed:
+            from ev_energy.errors import ClientClosedError
+
             raise ClientClosedError
         tls = self.base_url.scheme == "https"
         if not preload.is_loaded(tls=tls):
@@ -915,11 +915,13 @@ class Client(NotCopied, UnlikeHttpClient):
     def __repr__(self) -> str:
         if not hasattr(self, "_caller"):  # in a traceback of __init__
             return object.__repr__(self)
+        from ev_energy._api.settings import client_repr
+
         state = self._caller.state
         return client_repr(state.base_url, state.auth, self._caller.options.user)
 
     def _view(self, **changes: Any) -> Self:
         view = object.__new__(type(self))
-        options = attrs.evolve(self._caller.options, **changes)
-        view._caller = attrs.evolve(self._caller, options=options)
+        caller = self._caller
+        view._caller = type(caller)(caller.state, caller.options.evolve(**changes))
         return view

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -34,6 +34,10 @@ class CallOptions:
     def reserved(self) -> int:
         """The number of requests that the reservation still covers."""
         return 0 if self.reservation is None else self.reservation.remaining
+
+    def evolve(self, **changes: Any) -> CallOptions:
+        """Return a copy with *changes*."""
+        return attrs.evolve(self, **changes)
 
     def __attrs_post_init__(self) -> None:
         for name in ("timeout", "deadline"):
