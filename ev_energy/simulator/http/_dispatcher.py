@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from ev_energy.simulator.http import _problems as problems
 from ev_energy.simulator.http._body import read_request_body
 from ev_energy.simulator.http._contract import CONTRACT
+from ev_energy.simulator.http._path_index import PathIndex
 from ev_energy.simulator.http._problems import ProblemError, missing_user
 from ev_energy.simulator.http._routes import Call
 from ev_energy.simulator.http._serialization import ExpandTree
@@ -99,10 +100,7 @@ class Dispatcher:
     def install(self, app: web.Application, prefix: str) -> None:
         """Serve all operations, with and without a slash at the end of the path."""
         app[_DISPATCHER] = self
-        # aiohttp takes the first match: literal segments go before parameters.
-        templates = sorted(self._operations, key=lambda path: path.replace("{", "~") + "~")
-        for resource in _resources(prefix, tuple(templates)):
-            app.router.register_resource(resource)
+        app.router.register_resource(_api_paths(prefix, tuple(self._operations)))
 
     async def serve(self, template: str | None, request: web.Request) -> web.Response:
         """Return the reply to a request for a path; None is a path that no operation has."""
@@ -228,20 +226,39 @@ class Dispatcher:
 _DISPATCHER: Final = web.AppKey("_DISPATCHER", Dispatcher)
 
 
-@functools.cache
-def _resources(prefix: str, templates: tuple[str, ...]) -> list[web.AbstractResource]:
-    """Return the resources of aiohttp for the templates, which all simulators of a process share.
+class _ApiPaths(web.PlainResource):
+    """The paths of all operations, and all other paths below the prefix.
 
-    To make them takes longer than the rest of the start.
+    A resource for each operation would take longer to make than all the rest of the simulator, and
+    aiohttp would try up to 30 of them for a request.
     """
-    router = web.UrlDispatcher()
-    for template in templates:
-        path = prefix + template.rstrip("/")
-        handler = functools.partial(_serve, template)
-        router.add_route("*", path, handler)
-        router.add_route("*", f"{path}/", handler)
-    router.add_route("*", prefix + r"/{rest:[\s\S]*}", functools.partial(_serve, None))
-    return list(router.resources())
+
+    def __init__(self, prefix: str, templates: Iterable[str]) -> None:
+        super().__init__(prefix)
+        self._prefix = prefix
+        self._index = PathIndex(templates)
+        self._routes_by_template: dict[str | None, web.AbstractRoute] = {}
+
+    async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo, set[str]]:
+        """Return the route of the request's path; the methods are checked later."""
+        path = request.rel_url.path_safe.removeprefix(self._prefix)
+        template, parameters = self._index.find(path) or (None, {})
+        return web.UrlMappingMatchInfo(parameters, self._route(template)), set()
+
+    def _route(self, template: str | None) -> web.AbstractRoute:
+        route = self._routes_by_template.get(template)
+        if route is None:
+            path = self._prefix + ("/*" if template is None else template.rstrip("/"))
+            handler = functools.partial(_serve, template)
+            route = web.PlainResource(path).add_route("*", handler)
+            self._routes_by_template[template] = route
+        return route
+
+
+@functools.cache
+def _api_paths(prefix: str, templates: tuple[str, ...]) -> _ApiPaths:
+    """Return the paths of an API, which all simulators of a process share."""
+    return _ApiPaths(prefix, templates)
 
 
 async def _serve(template: str | None, request: web.Request) -> web.Response:
