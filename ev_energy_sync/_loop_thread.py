@@ -14,9 +14,10 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -126,6 +127,8 @@ class LoopThread:
         preload.load()  # here rather than on the loop, which the imports would block
         self._on_stop = on_stop
         self._calls: set[_Call[Any]] = set()
+        self._submitted: deque[_Call[Any]] = deque()
+        self._start_is_scheduled = False
         self._inherited_tasks: set[asyncio.Task[Any]] = set()
         self.running = True
         """Whether the loop accepts calls."""
@@ -157,8 +160,11 @@ class LoopThread:
         try:
             # Registered before it is scheduled: a loop that stops abandons the registered calls.
             self._calls.add(call)
-            self._call_soon(call.start)
-            call.wait()
+            self._submit(call)
+            while not call.wait(_POLL_INTERVAL):
+                if call.task is None:
+                    # The loop is busy, or an interrupt hit the thread that was about to wake it.
+                    self._call_soon(self._start_submitted)
         except ClientClosedError:
             coro.close()
             raise
@@ -195,9 +201,24 @@ class LoopThread:
         self.running, self._finished = False, True
         self._inherited_tasks = asyncio.all_tasks(self.loop)
 
+    def _submit(self, call: _Call[Any]) -> None:
+        """Hand *call* to the loop, and wake it unless another thread has just done so.
+
+        If each call wakes it, a GET on asyncio's loop takes 4 to 10 % more CPU time with 16 threads.
+        """
+        self._submitted.append(call)
+        if not self._start_is_scheduled:
+            self._start_is_scheduled = True
+            self._call_soon(self._start_submitted)
+
+    def _start_submitted(self) -> None:
+        self._start_is_scheduled = False  # first, so that later calls schedule this again
+        while self._submitted:
+            self._submitted.popleft().start()
+
     def _result(self, call: _Call[T]) -> T:
         task = call.task
-        if task is None or not task.done() or (task.cancelled() and not self.running):
+        if task is None or not (self.running or (task.done() and not task.cancelled())):
             raise ClientClosedError
         try:
             return task.result()
@@ -252,21 +273,22 @@ class LoopThread:
 class _Call(Generic[T]):
     """One coroutine that runs on the loop while the calling thread waits for it."""
 
-    __slots__ = ("_finished", "_finished_lock", "coro", "groups", "loop", "task")
+    __slots__ = ("_context", "_finished", "_finished_lock", "coro", "groups", "loop", "task")
 
     def __init__(self, coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
         self.coro, self.loop = coro, loop
         self.task: asyncio.Task[T] | None = None
         self.groups = call_groups.get()
+        self._context = copy_context()
         self._finished = False
         # Held until the call has finished. With a lock, the way to the loop and back takes a third
         # less time than with a threading.Event or a concurrent.futures.Future.
         self._finished_lock = threading.Lock()
         self._finished_lock.acquire()
 
-    def wait(self) -> None:
-        while not self._finished_lock.acquire(timeout=_POLL_INTERVAL):
-            pass
+    def wait(self, timeout: float) -> bool:
+        """Wait until the call has finished, and return whether it has."""
+        return self._finished_lock.acquire(timeout=timeout)
 
     def wait_for_unwinding(self) -> None:
         """Wait for the call that an interrupt cancelled.
@@ -277,8 +299,9 @@ class _Call(Generic[T]):
             self._finished_lock.acquire(timeout=_UNWIND_TIMEOUT)
 
     def start(self) -> None:
-        self.task = self.loop.create_task(self.coro)
-        self.task.add_done_callback(self._on_done)
+        if not self._finished:  # otherwise it was cancelled before
+            self.task = self.loop.create_task(self.coro, context=self._context)
+            self.task.add_done_callback(self._finish)
 
     def cancel(self) -> None:
         if self.task is not None:
@@ -291,10 +314,7 @@ class _Call(Generic[T]):
             self.coro.close()
         self._finish()
 
-    def _on_done(self, _: asyncio.Task[T]) -> None:
-        self._finish()
-
-    def _finish(self) -> None:
+    def _finish(self, _: object = None) -> None:
         if not self._finished:
             self._finished = True  # before the release, for `wait_for_unwinding`
             self._finished_lock.release()

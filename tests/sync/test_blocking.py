@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import ev_energy
-from ev_energy_sync import Client, ClientCredentials, Ref, errors, models
+from ev_energy_sync import Client, ClientCredentials, Ref, _loop_thread, errors, models
 from ev_energy_sync._loop_thread import Portal
 
 
@@ -152,6 +152,61 @@ def test_many_threads_share_one_client_and_one_loop_thread(client):
     with ThreadPoolExecutor(8) as pool:
         assert [evse.id for evse in pool.map(client.evses.get, ids)] == ids
     assert len(loop_threads()) == 1
+
+
+def test_calls_submitted_at_the_same_time_wake_the_loop_once(client, monkeypatch):
+    client.evses.get("evse01")
+    loop_thread = client._portal._loop_thread
+    blocked, unblock = threading.Event(), threading.Event()
+
+    async def block() -> None:
+        blocked.set()
+        unblock.wait(10)
+
+    async def double(number: int) -> int:
+        return 2 * number
+
+    wake_ups = []
+    wake = loop_thread.loop.call_soon_threadsafe
+
+    def counting(callback, *args, **options):
+        wake_ups.append(callback)
+        return wake(callback, *args, **options)
+
+    with ThreadPoolExecutor(9) as pool:
+        blocking = pool.submit(client._portal.call, block())
+        assert blocked.wait(10)
+        # A waiting thread wakes the loop again after a while, which is not counted here.
+        monkeypatch.setattr(_loop_thread, "_POLL_INTERVAL", 10)
+        monkeypatch.setitem(vars(loop_thread.loop), "call_soon_threadsafe", counting)
+        calls = [pool.submit(client._portal.call, double(number)) for number in range(8)]
+        assert eventually(lambda: wake_ups and len(loop_thread._submitted) == 8)
+        assert len(wake_ups) == 1
+        unblock.set()
+        assert [call.result() for call in calls] == [0, 2, 4, 6, 8, 10, 12, 14]
+        blocking.result()
+
+
+def test_interrupt_just_before_the_loop_is_woken_leaves_it_usable(client, monkeypatch, caplog):
+    client.evses.get("evse01")
+    loop = client._portal._loop_thread.loop
+    wake = loop.call_soon_threadsafe
+    started = []
+
+    def interrupted(*_: Any) -> None:
+        monkeypatch.setitem(vars(loop), "call_soon_threadsafe", wake)
+        raise KeyboardInterrupt
+
+    async def start(name: str) -> str:
+        started.append(name)
+        return name
+
+    monkeypatch.setitem(vars(loop), "call_soon_threadsafe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        client._portal.call(start("interrupted"))
+    assert client._portal.call(start("next")) == "next"
+    assert started == ["next"]
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_simultaneous_first_calls_start_one_loop(server, loop):
