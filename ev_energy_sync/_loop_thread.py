@@ -204,7 +204,7 @@ class LoopThread:
     def _submit(self, call: _Call[Any]) -> None:
         """Hand *call* to the loop, and wake it unless another thread has just done so.
 
-        If each call wakes it, a GET on asyncio's loop takes 4 to 10 % more CPU time with 16 threads.
+        If each call wakes it, 16 threads take 4 to 10 % more CPU time per GET on asyncio's loop.
         """
         self._submitted.append(call)
         if not self._start_is_scheduled:
