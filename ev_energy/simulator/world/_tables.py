@@ -128,12 +128,17 @@ class Table:
         self._changed: dict[str, Row] = {}
         self._added: dict[str, Row] = {}
         self._removed: set[str] = set()
-        self._by_number = functools.lru_cache(_CACHED_ROWS)(self._make)
+        self.seeded: Callable[[int], Row] = functools.lru_cache(_CACHED_ROWS)(self._make)
+        """Return the generated row with this number, without what requests changed."""
 
     def _make(self, number: int) -> Row:
         key = self.generated.key(number)
-        row = {"id": key, "url": Link(self.folder, key), **self.generated.make(number)}
-        return row | self._changed.get(key, {})
+        return {"id": key, "url": Link(self.folder, key), **self.generated.make(number)}
+
+    def _by_number(self, number: int) -> Row:
+        row = self.seeded(number)
+        changes = self._changed.get(row["id"])
+        return row if changes is None else row | changes
 
     def add(self, row: Row) -> Row:
         """Store a row, and return it with its ``id`` and ``url``."""
@@ -150,7 +155,6 @@ class Table:
         if number is None or key in self._removed:
             raise KeyError(key)
         self._changed[key] = self._changed.get(key, {}) | members
-        self._by_number.cache_clear()
         return self._by_number(number)
 
     def remove(self, key: str) -> None:
@@ -208,6 +212,8 @@ class Table:
             start = self.generated.first_at_or_after(position)
             start += start < self.generated.count and self.generated.key(start) == position
         generated = self._existing(range(start, self.generated.count))
+        if not self._added:
+            return generated
         added = (self._added[key] for key in sorted(self._added) if not key <= (position or ""))
         return heapq.merge(generated, added, key=self.position)
 
@@ -217,6 +223,8 @@ class Table:
             self.generated.count if position is None else self.generated.first_at_or_after(position)
         )
         generated = self._existing(range(end - 1, -1, -1))
+        if not self._added:
+            return generated
         keys = sorted(self._added, reverse=True)
         added = (self._added[key] for key in keys if position is None or key < position)
         return heapq.merge(generated, added, key=self.position, reverse=True)
@@ -287,7 +295,6 @@ class Table:
         if any("id" in members or "url" in members for members in changed.values()):
             raise ValueError(f"the ids and URLs of {self.folder} cannot change")
         self._added, self._changed, self._removed = added, changed, set(removed)
-        self._by_number.cache_clear()
 
 
 class Selection:
