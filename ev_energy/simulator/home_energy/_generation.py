@@ -69,6 +69,7 @@ class Weather:
     def __init__(self, random: SeededRandom) -> None:
         self._random = random
         self._cached_day = functools.lru_cache(2048)(self._day)
+        self._cached_forecasts = functools.lru_cache(256)(self._forecasts)
 
     def day(self, city: City, day: int) -> tuple[int, ...]:
         """Return the actual watts per kilowatt of panels in each quarter hour of a UTC day."""
@@ -78,6 +79,16 @@ class Weather:
         """Return the actual watts per kilowatt of panels in a quarter hour."""
         day, index = divmod(quarter, QUARTERS_PER_DAY)
         return self.day(city, day)[index]
+
+    def forecasts(self, city: City, quarters: range, made_in: int) -> tuple[int, ...]:
+        """Return the forecasts for some quarter hours that were made in quarter hour *made_in*."""
+        return self._cached_forecasts(city, quarters, made_in)
+
+    def _forecasts(self, city: City, quarters: range, made_in: int) -> tuple[int, ...]:
+        return tuple(
+            self.forecast(city, quarter, (quarter - made_in) // QUARTERS_PER_HOUR)
+            for quarter in quarters
+        )
 
     def forecast(self, city: City, quarter: int, hours_ahead: int) -> int:
         """Return the watts per kilowatt that were forecast *hours_ahead* before a quarter hour."""
@@ -130,7 +141,7 @@ def capacity_steps(world: World, array: Row) -> list[CapacityStep]:
     number = world.number_of(array)
     initial = 0
     if number is not None:
-        initial = world.tables["solar_arrays"].generated.make(number)["capacity_watts"]
+        initial = world.tables["solar_arrays"].seeded(number)["capacity_watts"]
     changes = world.extra_state.get("solar_capacities", {}).get(array["id"], ())
     return [
         (0, initial),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.home_energy._battery import Battery
+    from ev_energy.simulator.home_energy._generation import CapacityStep
     from ev_energy.simulator.world._homes import City
     from ev_energy.simulator.world._world import World
 
@@ -96,16 +97,29 @@ class HomeEnergy:
         self.city = city
         self._world = world
         self._number = number
+        self._user_id = user_id
         self._offset = micros_of(ZONE_OFFSETS[city.group])
-        self._sites = list(world.fleet.sites_of_user(user_id))
-        self._arrays = [
-            capacity_steps(world, row) for row in world.rows_of_user(user_id, "solar_arrays")
-        ]
-        numbers = world.homes.numbering(lambda home: home.home_batteries).of_home(number)
-        make_row = world.tables["home_batteries"].generated.make
-        self.battery: Battery | None = make_row(numbers[0])["_battery"] if numbers else None
         self.current_quarter = quarter_at(world.now)
         """The quarter hour that has not ended yet."""
+
+    # Most questions are about nights, and need none of these.
+
+    @functools.cached_property
+    def _sites(self) -> list[ChargingSite]:
+        return list(self._world.fleet.sites_of_user(self._user_id))
+
+    @functools.cached_property
+    def _arrays(self) -> list[list[CapacityStep]]:
+        arrays = self._world.rows_of_user(self._user_id, "solar_arrays")
+        return [capacity_steps(self._world, row) for row in arrays]
+
+    @functools.cached_property
+    def battery(self) -> Battery | None:
+        """The battery of the home, if it has one."""
+        numbering = self._world.homes.numbering(lambda home: home.home_batteries)
+        numbers = numbering.of_home(self._number)
+        row = self._world.tables["home_batteries"].seeded(numbers[0]) if numbers else None
+        return None if row is None else row["_battery"]
 
     @functools.cached_property
     def _state(self) -> tuple[object, ...]:
@@ -127,7 +141,7 @@ class HomeEnergy:
         """Return the solar watt-hours of a quarter hour that the household does not use."""
         day, index = divmod(quarter, QUARTERS_PER_DAY)
         yields = energy_cache(self._world).weather.day(self.city, day)[index : index + 1]
-        if not any(yields):
+        if not any(yields) or not self.has_panels:
             return 0
         solar = sum(generated_wh(steps, quarter, yields)[0] for steps in self._arrays)
         day, index = divmod(quarter + self._offset // QUARTER_HOUR, QUARTERS_PER_DAY)
@@ -337,12 +351,11 @@ def solar_share(world: World, site: ChargingSite, start: datetime, end: datetime
     if world.home_of_user(user_id) is None:
         return 0
     home = home_energy(world, user_id)
-    if not home.has_panels:
-        return 0
     start_us, end_us, share = micros(start), micros(end), 0
     for quarter in range(start_us // QUARTER_HOUR, -(-end_us // QUARTER_HOUR)):
         low, high = max(start_us, quarter * QUARTER_HOUR), min(end_us, (quarter + 1) * QUARTER_HOUR)
-        available = home.surplus(quarter) * (high - low) // (QUARTER_HOUR * home.sites)
+        surplus = home.surplus(quarter)
+        available = surplus and surplus * (high - low) // (QUARTER_HOUR * home.sites)
         if available:
             charged = world.charging.energy_between(site, instant_of(low), instant_of(high))
             share += min(charged, available)

@@ -236,14 +236,11 @@ def _inverter_log(world: World, row: Row) -> TimeSeries:
 def _expected_wh(world: World, user_id: str, capacity_watts: int) -> int:
     """Return the generation that is forecast from now until local midnight, in watt-hours."""
     city, now = _city_of(world, user_id), world.now
-    weather, first = energy_cache(world).weather, quarter_at(now)
-    forecast_quarter = quarter_at(_last_forecast(now))
-    capacity, total = clamp_watts(capacity_watts), 0
-    for quarter in range(first, quarter_at(next_midnight(now, zone_of(city)))):
-        hours_ahead = (quarter - forecast_quarter) // QUARTERS_PER_HOUR
-        watts_per_kilowatt = weather.forecast(city, quarter, hours_ahead)
-        total += capacity * watts_per_kilowatt // (_KILO * QUARTERS_PER_HOUR)
-    return total
+    quarters = range(quarter_at(now), quarter_at(next_midnight(now, zone_of(city))))
+    made_in = quarter_at(_last_forecast(now))
+    forecasts = energy_cache(world).weather.forecasts(city, quarters, made_in)
+    capacity = clamp_watts(capacity_watts)
+    return sum(capacity * watts // (_KILO * QUARTERS_PER_HOUR) for watts in forecasts)
 
 
 def _last_forecast(now: datetime) -> datetime:
