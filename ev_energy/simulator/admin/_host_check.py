@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from http import HTTPStatus
@@ -73,6 +74,7 @@ def _foreign_host(request: web.Request) -> str | None:
     return foreign[0][:100] if foreign else None
 
 
+@functools.lru_cache(256)
 def _is_this_machine(host: str) -> bool:
     found = _HOST.fullmatch(host.strip())
     return found is not None and is_loopback(found["address"] or found["name"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
@@ -28,6 +28,10 @@ class ExpandTree(dict[str, "ExpandTree"]):
         return tree
 
 
+#: Types whose values are JSON already, as most members are.
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
 @attrs.frozen
 class Serializer:
     """Serializes rows for one viewer, with URLs below the root that the caller uses."""
@@ -39,7 +43,7 @@ class Serializer:
     def row(self, row: Row, tree: ExpandTree) -> dict[str, Any]:
         """Return the JSON object of a row; members that begin with an underscore are internal."""
         return {
-            name: self._value(value, tree.get(name))
+            name: value if type(value) in _PLAIN else self._value(value, tree.get(name))
             for name, value in row.items()
             if not name.startswith("_")
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
@@ -90,7 +91,7 @@ class AuthorizationServer:
             return None
         return TokenInfo(
             self.applications[access.client_id],
-            frozenset(access.scope.split()),
+            _scopes(access.scope),
             _EPOCH + timedelta(microseconds=access.ends),
             access.user_id,
         )
@@ -224,6 +225,12 @@ class AuthorizationServer:
                 "invalid_client", "Unknown client_id or wrong secret", HTTPStatus.UNAUTHORIZED
             )
         return application
+
+
+@functools.lru_cache(256)
+def _scopes(text: str) -> frozenset[str]:
+    """Return the scopes in a text, which are looked up for every request."""
+    return frozenset(text.split())
 
 
 def _scope_text(scopes: Iterable[str]) -> str:

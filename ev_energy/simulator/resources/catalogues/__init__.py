@@ -5,6 +5,7 @@ This module has what the catalogues share; each catalogue has a module of its ow
 
 from __future__ import annotations
 
+import functools
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -37,12 +38,18 @@ def onboarding_link(viewer: Viewer, path: str, choice: Mapping[str, str]) -> Api
     if viewer.client_id is None:
         return None
     user = {} if viewer.user_id is None else {"user_id": viewer.user_id}
-    return ApiPath(f"{path}?{urlencode({'client_id': viewer.client_id, **choice, **user})}")
+    return ApiPath(f"{path}?{_query(client_id=viewer.client_id, **choice, **user)}")
 
 
 def filtered_list(folder: str, **query: str) -> ApiPath:
     """Return a link to the rows of a list that match *query*."""
-    return ApiPath(f"/{folder}?{urlencode(query)}")
+    return ApiPath(f"/{folder}?{_query(**query)}")
+
+
+@functools.lru_cache(4096)
+def _query(**parameters: str) -> str:
+    """Return a query; each row of a list that is shown again and again has the same ones."""
+    return urlencode(parameters)
 
 
 def country_of(world: World, user_id: str) -> str | None:
