@@ -6,7 +6,6 @@ are fastest to create.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import (
@@ -30,6 +29,7 @@ from ev_energy._misuse import SuggestsNames, refuse
 from ev_energy._redaction.brief import counted
 from ev_energy._redaction.scrub import printable, scrub, scrub_bytes
 from ev_energy._redaction.show import redact_path, redact_url, request_id
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class Request(msgspec.Struct, frozen=True, eq=False):
 
 
 #: The media types that a repr shows: lower-case letters and few other characters, unlike any token.
-_SHOWN_MEDIA_TYPE: Final = re.compile(
+_SHOWN_MEDIA_TYPE: Final = lazy_pattern(
     r"(?:application|audio|image|multipart|text)/[a-z.+-]{1,40}|no content type"
 )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 from urllib.parse import unquote, unquote_plus
@@ -20,6 +19,7 @@ import attrs
 from yarl import URL
 
 from ev_energy._arguments import require_text
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy.errors import CursorError
 
 _PAGE_PARAMETERS: Final = ("page", "page_after", "page_before")
@@ -30,8 +30,8 @@ _FORMAT: Final = 2
 _MAX_LENGTH: Final = 4096
 #: The characters of a query (RFC 3986 §3.4), except those that end a value. Values are kept as the
 #: server escaped them: a ``+`` that is decoded and sent again would become a space.
-_ESCAPED_VALUE: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$'()*+,:@/?=]|%[0-9A-Fa-f]{2})*")
-_PAGE_SIZE: Final = re.compile(r"[1-9][0-9]?|100")
+_ESCAPED_VALUE: Final = lazy_pattern(r"(?:[A-Za-z0-9\-._~!$'()*+,:@/?=]|%[0-9A-Fa-f]{2})*")
+_PAGE_SIZE: Final = lazy_pattern(r"[1-9][0-9]?|100")
 
 
 @attrs.frozen

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from yarl import URL
 
+from ev_energy._runtime.lazy_pattern import lazy_pattern
+
 # Both the target and a quoted parameter may contain commas and semicolons, so the header cannot be
 # split at those.
-_TARGET: Final = re.compile(r"[\s,]*+<([^<>]*+)>")
-_PARAMETER: Final = re.compile(
+_TARGET: Final = lazy_pattern(r"[\s,]*+<([^<>]*+)>")
+_PARAMETER: Final = lazy_pattern(
     r"""\s*;\s*(?:([^\s=;,"<>]+)\s*(?:=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s;,"]*)))?)?"""
 )
-_END_OF_LINK: Final = re.compile(r"\s*(?:,|\Z)")
+_END_OF_LINK: Final = lazy_pattern(r"\s*(?:,|\Z)")
 _INVALID_URL: Final = "the target of a link is not a URL"
 #: Bounds on the work for one header. A page of this API has two links.
 _MAX_LENGTH: Final = 32_768
 _MAX_LINKS: Final = 100
-_NEXT_LINK: Final = re.compile(r"[ \t,]*+[^ \t,]")
+_NEXT_LINK: Final = lazy_pattern(r"[ \t,]*+[^ \t,]")
 #: Targets that stand for the absence of a page.
 _EMPTY_TARGETS: Final = frozenset({"", "about:blank"})
 

@@ -12,48 +12,46 @@ from typing import Final
 
 from ev_energy._runtime.build_lock import build_lock
 
-#: What a call, an error or closing a client may import, except the modules of resources and the
-#: lenient pass.
+#: What any call, its failure or closing a client may import, except the modules of resources.
 _DEFERRED: Final = (
-    "difflib",
-    "email.utils",
-    "html",
     "encodings.idna",
     "ev_energy._http.transport",
     "ev_energy._http.failures",
     "ev_energy._http.network",
     "ev_energy._http.reply",
-    "ev_energy._http.caller_session",
     "ev_energy._codec.decode",
     "ev_energy._api.state",
     "ev_energy._api.authorize",
     "ev_energy._http.retry",
     "ev_energy.auth._token_endpoint",
     "ev_energy._api.caller",
-    "ev_energy._api.raw_request",
     "ev_energy._codec.drift",
     "ev_energy._http.retry_policy",
     "ev_energy.auth._token_manager",
     "ev_energy.budget",
     "ev_energy.hooks",
-    "ev_energy.auth._authorization",
-    "ev_energy._api.capture",
-    "ev_energy._changes.log_pager",
-    "ev_energy.resources._constraints",
-    "ev_energy._api.resource_paths",
-    "ev_energy.budget._reservation",
-    "ev_energy.models.notifications",
 )
 
-#: What only some methods import: ``resolve()``, ``gather()`` and ``estimate()`` of the client,
-#: ``follow()`` of a log, ``changes()`` of sub-sessions, ``to_dict()`` of models; and, for the
-#: first reply that deviates from the models, the lenient pass. With cattrs it takes some 10 ms.
+#: What only some methods, arguments and replies import; each takes a millisecond or two, or 10 ms
+#: for the lenient pass of a reply that deviates from the models, which needs cattrs.
 _SELDOM_USED: Final = (
+    "difflib",  # mistaken names
+    "email.utils",  # the date of a Retry-After
+    "html",  # a reply that repeats a secret
     "ev_energy._codec.lenient",
+    "ev_energy._http.caller_session",
+    "ev_energy._api.raw_request",
+    "ev_energy._api.capture",
     "ev_energy._api.estimate",
+    "ev_energy._api.resource_paths",
     "ev_energy._changes.follow",
+    "ev_energy._changes.log_pager",
     "ev_energy._changes.log_state",
     "ev_energy._changes.stream",
+    "ev_energy.auth._authorization",
+    "ev_energy.budget._reservation",
+    "ev_energy.models.notifications",  # a conflict (409)
+    "ev_energy.resources._constraints",
 )
 
 
@@ -81,7 +79,7 @@ def load(*, tls: bool = True) -> None:
 
 
 def load_seldom_used() -> None:
-    """Import what only some methods and replies need."""
+    """Import what only some methods, arguments and replies need."""
     with build_lock:
         for name in _SELDOM_USED:
             import_module(name)

@@ -5,7 +5,6 @@ They take the same way as the calls of all other operations, from `ApiCaller` on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, unquote
@@ -33,6 +32,7 @@ from ev_energy._codec.model_check import require_model
 from ev_energy._codec.text import id_text
 from ev_energy._messages import Request
 from ev_energy._redaction.scrub import printable
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy._unset import UNSET
 from ev_energy.errors import ForeignOriginError
 from ev_energy.models._base import Model
@@ -43,16 +43,16 @@ if TYPE_CHECKING:
     from ev_energy._api.paging import Pager
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-_PLACEHOLDER: Final = re.compile(r"{(\w+)}")
-_BRACES: Final = re.compile(r"{[^{}/]*}?|}")
+_PLACEHOLDER: Final = lazy_pattern(r"{(\w+)}")
+_BRACES: Final = lazy_pattern(r"{[^{}/]*}?|}")
 #: Characters that end a path, and those that no part of a path has, not even escaped: separators,
 #: of which some servers take a backslash for one, and what no URL can hold.
-_ENDS: Final = re.compile(r"[?#]")
-_UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_SEPARATORS: Final = re.compile(rf"[/\\]|{_UNSENDABLE.pattern}")
+_ENDS: Final = lazy_pattern(r"[?#]")
+_UNSENDABLE: Final = lazy_pattern(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_SEPARATORS: Final = lazy_pattern(r"[/\\\x00-\x1f\x7f\ud800-\udfff]")
 #: Looks like a part of the API's own paths, such as ``status_logs``, or is a placeholder.
-_WORD: Final = re.compile(r"[a-z]+(?:[_-][a-z]+)*|{\w+}")
-_BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_WORD: Final = lazy_pattern(r"[a-z]+(?:[_-][a-z]+)*|{\w+}")
+_BARE_PERCENT: Final = lazy_pattern(r"%(?![0-9A-Fa-f]{2})")
 
 
 def raw_request(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -11,6 +10,7 @@ from yarl import URL
 from ev_energy._arguments import describe_type, require_text
 from ev_energy._http.network import Network
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy._servers import resolve_endpoint
 from ev_energy._unset import Unset
 from ev_energy._version import __version__
@@ -27,8 +27,8 @@ _RESERVED_HEADERS: Final[Mapping[str, str]] = {
     "host": "use base_url=",
 }
 #: RFC 9110 §5.5 allows no control character except the tab. Lone surrogates cannot be encoded.
-_HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = lazy_pattern(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+_HEADER_NAME: Final = lazy_pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 if TYPE_CHECKING:
     from ssl import SSLContext

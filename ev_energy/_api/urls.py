@@ -5,7 +5,6 @@ from __future__ import annotations
 import decimal
 import functools
 import math
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
@@ -25,11 +24,12 @@ from ev_energy._arguments import (
 from ev_energy._codec.id_check import IdKind, kind_at
 from ev_energy._codec.text import Link, id_text, link_text, timestamp
 from ev_energy._redaction.scrub import printable
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy._unset import UNSET
 
 PAGE_SIZES: Final = range(1, 101)
-_PLACEHOLDER = re.compile(r"{(\w+)}")
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_PLACEHOLDER = lazy_pattern(r"{(\w+)}")
+_TIMESTAMP = lazy_pattern(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
 class RepeatedValues(tuple[str, ...]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -13,6 +12,7 @@ import attrs
 
 from ev_energy._callbacks import plain_function
 from ev_energy._redaction.scrub import MASK, printable
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy._runtime.log_fields import log_fields
 
 _log: Final = logging.getLogger("ev_energy.drift")
@@ -20,7 +20,7 @@ _log: Final = logging.getLogger("ev_energy.drift")
 _MAX_NAME: Final = 5000
 _MAX_SHOWN: Final = 150
 #: Looks like the name of a field of the API.
-_FIELD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_FIELD_NAME: Final = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_-]*")
 #: Characters of a name that are stored as they are; of a longer name, a digest is stored.
 _MAX_STORED_NAME: Final = 64
 #: Deviations that are remembered: a server that invents names must not fill the memory.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
@@ -12,15 +11,16 @@ from urllib.parse import unquote
 from ev_energy._arguments import describe_type
 from ev_energy._codec.id_check import IdKind, check_id, kind_at, kind_of
 from ev_energy._redaction.scrub import printable
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy._unset import UNSET
 from ev_energy.models._refs import Ref, last_segment
 
 #: The names of arguments that are points in time, and of filters by these.
-_INSTANT: Final = re.compile(r"(?:\w*_at|(?:start|end)(?:_time)?)(?:__[gl]te?)?")
+_INSTANT: Final = lazy_pattern(r"(?:\w*_at|(?:start|end)(?:_time)?)(?:__[gl]te?)?")
 _MISTAKEN_FOR_INSTANTS: Final = frozenset({str, int, float, date})
 _ADVICE: Final = "pass a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=UTC)"
 #: Control characters, and halves of surrogate pairs, which UTF-8 cannot hold.
-_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_UNSENDABLE = lazy_pattern(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def id_text(name: str, value: object, kind: IdKind | None = None) -> str:

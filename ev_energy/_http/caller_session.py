@@ -14,6 +14,7 @@ from ev_energy._arguments import describe_type
 from ev_energy._http.failures import no_auto_retry
 from ev_energy._http.reply import Reply
 from ev_energy._messages import ConnectionFault
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy._version import __version__
 
 #: Headers that frame a request. As defaults of a session, they would break every request.
@@ -22,7 +23,7 @@ _FRAMING: Final = (
     *("Connection", "Upgrade", "Expect"),
 )
 #: Headers that change what a request means, or the user it is for. The session's are removed.
-_SEMANTIC: Final = re.compile(
+_SEMANTIC: Final = lazy_pattern(
     "authorization|cookie|accept|accept-encoding|content-.*|range|if-.*|te|evenergy-.*",
     re.IGNORECASE,
 )

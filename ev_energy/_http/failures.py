@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
@@ -12,12 +11,13 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from ev_energy._messages import ConnectionFault, LimitFault
 from ev_energy._redaction.scrub import MASK
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 
 #: Causes of an error that are followed; aiohttp's chains have up to four.
 _MAX_CAUSES: Final = 8
 _CONNECT: Final = aiohttp.BaseConnector.connect.__code__
 #: A URL in a message: its origin without credentials, and the rest.
-_URL: Final = re.compile(r"\b(https?://)(?:[^\s/?#@]*@)?([^\s/?#]+)(?:[/?#]\S*)?")
+_URL: Final = lazy_pattern(r"\b(https?://)(?:[^\s/?#@]*@)?([^\s/?#]+)(?:[/?#]\S*)?")
 
 
 def classify(

@@ -6,7 +6,6 @@ import base64
 import functools
 import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from yarl import URL
 
 from ev_energy._messages import ConnectionFault
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy._servers import is_loopback
 
 if TYPE_CHECKING:
     import ssl
 
-_SEPARATORS: Final = re.compile(r"[\s,]+")
+_SEPARATORS: Final = lazy_pattern(r"[\s,]+")
 _SCHEMES: Final = frozenset({"http", "https"})
 #: Origins whose routes are remembered: the API, its token endpoint, and storages of uploads.
 _MOST_ROUTES: Final = 64

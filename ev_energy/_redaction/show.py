@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from ev_energy._redaction.scrub import MASK, printable
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -19,10 +20,10 @@ _MAX_PATH: Final = 400
 #: Characters of a query value or header that is shown. A longer one is masked.
 _MAX_VALUE: Final = 200
 
-_WORDS: Final = re.compile(r"-?[A-Za-z_]+(?:[,.]-?[A-Za-z_]+)*")
-_NUMBER: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?")
-_TIMES: Final = re.compile(r"[0-9]{4}-[0-9T:.,+Z -]{1,80}")
-_TOKEN: Final = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,127}")
+_WORDS: Final = lazy_pattern(r"-?[A-Za-z_]+(?:[,.]-?[A-Za-z_]+)*")
+_NUMBER: Final = lazy_pattern(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?")
+_TIMES: Final = lazy_pattern(r"[0-9]{4}-[0-9T:.,+Z -]{1,80}")
+_TOKEN: Final = lazy_pattern(r"[\x21-\x7e][\x20-\x7e]{0,127}")
 
 #: Query parameters that select a part of a result and never name a person.
 _QUERY: Final[Mapping[str, re.Pattern[str]]] = {

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
+from ev_energy._runtime.lazy_pattern import lazy_pattern
+
 #: A parameter of a query or fragment that is a signature or a credential, such as
 #: ``X-Amz-Signature``, ``sig`` and ``access_token``; or a password before the host.
-_GRANT: Final = re.compile(
+_GRANT: Final = lazy_pattern(
     r"[?&#;](?:(?:[\w.%-]*[-_.])?(?:signature|sig|token|secret|credential|password)"
     r"|(?:api[-_]?)?key)="
     r"|://[^/?#\s@]*:[^/?#\s@]+@",

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 import msgspec
 
 from ev_energy._arguments import require_whole_number
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 
 T = TypeVar("T")
 #: Work in steps: it yields where the event loop may get a turn, and returns a result.
@@ -225,12 +226,12 @@ _MARKS: Final = (
 )
 # Matches every escape; the group is set only for half of a surrogate pair. The alternatives begin
 # differently, so the time is linear in the length of the text.
-_ESCAPE: Final = re.compile(
+_ESCAPE: Final = lazy_pattern(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-_CONSTANT: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|(-?Infinity|NaN)', re.DOTALL)
+_CONSTANT: Final = lazy_pattern(r'"(?:[^"\\]++|\\.)*+"|(-?Infinity|NaN)', re.DOTALL)
 _MATCHES_PER_STEP: Final = 10_000
 #: Characters of the text that is searched for halves and constants.
 _MAX_SEARCHED: Final = 2**23
@@ -284,7 +285,7 @@ def encode_json_text(text: str) -> bytes:
         return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
-_HALF: Final = re.compile("[\ud800-\udfff]")
+_HALF: Final = lazy_pattern("[\ud800-\udfff]")
 
 
 def find_replacement_character(value: Any) -> tuple[str, str] | None:

@@ -23,7 +23,8 @@ PACKAGES = ("ev_energy", "ev_energy_sync")
 
 #: The parts of the client. Each may import from the lines above its own, and from no other line.
 ORDER = (
-    "_version _unset _runtime _redaction",
+    "_version _unset _runtime",
+    "_redaction",
     "_lazy_exports",
     "_arguments _error_base",
     "_misuse",
