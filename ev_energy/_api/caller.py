@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast, overload
 
 import attrs
+import msgspec
 from msgspec.structs import replace
 from yarl import URL
 
@@ -32,7 +33,7 @@ from ev_energy._http.retry import retry
 from ev_energy._http.slash_redirects import other_slash_form
 from ev_energy._messages import Page, Request, Response, ResponseInfo
 from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.show import redact_link
+from ev_energy._redaction.show import Unshown, redact_link
 from ev_energy._redaction.tracebacks import Secret, trim_traceback
 from ev_energy.errors import (
     DeadlineError,
@@ -64,8 +65,7 @@ _REDIRECTS: Final = frozenset(
 _PROBLEM: Final = "application/problem+json"
 
 
-@attrs.frozen(eq=False, repr=False)
-class ApiCaller:
+class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
     """Makes the calls of one view of a client, with its options."""
 
     state: ClientState

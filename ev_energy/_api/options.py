@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import attrs
+import msgspec
 
 from ev_energy._arguments import require_seconds, require_whole_number
 from ev_energy._http.retry_policy import RetryPolicy
+from ev_energy._redaction.show import Unshown
 from ev_energy.budget import Priority, Reservation
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class CallOptions:
+class CallOptions(Unshown, msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """How calls are made, apart from their arguments."""
 
     timeout: float = 30.0
     """Seconds for one attempt, connecting included."""
     deadline: float = 120.0
     """Seconds for the whole call: waiting for the budget, attempts and the pauses between them."""
-    retries: RetryPolicy = attrs.field(factory=RetryPolicy)
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    retries: RetryPolicy = msgspec.field(default_factory=RetryPolicy)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     user: str | None = None
     """The user that calls are made for (``EvEnergy-User``)."""
     priority: Priority = "interactive"
@@ -37,9 +37,9 @@ class CallOptions:
 
     def evolve(self, **changes: Any) -> CallOptions:
         """Return a copy with *changes*."""
-        return attrs.evolve(self, **changes)
+        return msgspec.structs.replace(self, **changes)
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         for name in ("timeout", "deadline"):
             require_seconds(name, getattr(self, name))
         if self.priority not in {"interactive", "batch"}:

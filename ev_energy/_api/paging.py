@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-import attrs
+import msgspec
 from yarl import URL
 
 from ev_energy._api.cursors import Listing
@@ -20,8 +20,7 @@ from ev_energy.errors import CursorError, EvEnergyError, PagingError
 T = TypeVar("T")
 
 
-@attrs.frozen(eq=False)
-class _PageFetcher(Generic[T]):
+class _PageFetcher(msgspec.Struct, Generic[T], frozen=True, eq=False):
     """Fetches the pages of a listing, and holds the options of an iteration over them."""
 
     fetch: Callable[[URL], Coroutine[Any, Any, Page[T]]]
@@ -149,7 +148,7 @@ class Pager(UnlikeList, Generic[T]):
 
     def _evolve(self, **changes: Any) -> Pager[T]:
         pager = object.__new__(type(self))
-        pager._fetcher = attrs.evolve(self._fetcher, **changes)
+        pager._fetcher = msgspec.structs.replace(self._fetcher, **changes)
         return pager
 
 

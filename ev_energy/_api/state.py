@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-import attrs
+import msgspec
+from msgspec.structs import replace
 from yarl import URL
 
 from ev_energy._api.options import CallOptions
@@ -20,6 +21,7 @@ from ev_energy._http.slash_redirects import SlashRedirects
 from ev_energy._http.waits import WaitNote
 from ev_energy._messages import RateLimit, Request
 from ev_energy._misuse import NotCopied
+from ev_energy._redaction.show import Unshown
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.log_fields import LogFields
 from ev_energy.auth._credentials import Auth, Endpoint, bucket_at
@@ -42,8 +44,7 @@ if TYPE_CHECKING:
     from ev_energy.auth._token_manager import TokenManager
 
 
-@attrs.define(eq=False, repr=False, kw_only=True)
-class ClientState(NotCopied):
+class ClientState(NotCopied, Unshown, msgspec.Struct, kw_only=True, weakref=True, eq=False):
     """What a client and its views share: connections, token, budget, and what replies taught."""
 
     base_url: URL
@@ -59,17 +60,17 @@ class ClientState(NotCopied):
     allow_insecure: bool = False
     """Whether ``http://`` is allowed to hosts other than this machine."""
     wall_clock: Callable[[], float] = REAL.now
-    slash_redirects: SlashRedirects = attrs.field(factory=SlashRedirects)
-    rate_limit_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    slash_redirects: SlashRedirects = msgspec.field(default_factory=SlashRedirects)
+    rate_limit_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """Those of the latest reply that had some; parsed when ``client.rate_limit`` is read."""
-    bucket: str | None = attrs.field(init=False, default=None)
+    bucket: str | None = None
     """The allowance that calls with a token use up; None without credentials."""
-    _reservations: dict[int, Reservation] = attrs.field(init=False, factory=dict[int, Reservation])
+    _reservations: dict[int, Reservation] = msgspec.field(default_factory=dict[int, Reservation])
     """Reservations that were not released yet; closing the client releases them."""
-    _group: WeakSet[ClientState] = attrs.field(factory=WeakSet["ClientState"])
+    _group: WeakSet[ClientState] = msgspec.field(default_factory=WeakSet["ClientState"])
     """The states that share the connections, this one included; they are closed together."""
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         self._group.add(self)
         if self.auth is not None:  # the live API and a simulator have separate allowances
             self.bucket = bucket_at(self.base_url, self.auth)
@@ -78,10 +79,10 @@ class ClientState(NotCopied):
         """Return the state of a client with the credentials *auth*, which shares all else."""
         endpoints = resolve_endpoints(auth, self.base_url, allow_insecure=self.allow_insecure)
         redactor = self.http.redactor.extend(auth.secrets)
-        http = attrs.evolve(self.http, redactor=redactor)
-        report = attrs.evolve(self.report, redact=redactor.redact)
+        http = replace(self.http, redactor=redactor)
+        report = replace(self.report, redact=redactor.redact)
         origin = str(self.base_url.origin())
-        return attrs.evolve(
+        return replace(
             self,
             endpoints=endpoints,
             http=http,
@@ -91,6 +92,7 @@ class ClientState(NotCopied):
             ),
             report=report,
             rate_limit_headers={},
+            _reservations={},
         )
 
     @property

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from urllib.parse import unquote
 
-import attrs
+import msgspec
 
 from ev_energy._messages import Page, Request, parse_date
+from ev_energy._redaction.show import Unshown
 from ev_energy.errors import DecodeError
 from ev_energy.models._base import Model
 from ev_energy.models._refs import last_segment
@@ -22,8 +23,7 @@ M = TypeVar("M", bound=Model)
 M_co = TypeVar("M_co", bound=Model, covariant=True)
 
 
-@attrs.frozen
-class LogPage(Generic[M_co]):
+class LogPage(msgspec.Struct, Generic[M_co], frozen=True):
     """A page of a log."""
 
     entries: Sequence[tuple[datetime, M_co]]
@@ -47,8 +47,7 @@ class LogSource(Protocol[M_co]):
         ...
 
 
-@attrs.frozen(eq=False, repr=False, kw_only=True)
-class ListedLog(Generic[M]):
+class ListedLog(Unshown, msgspec.Struct, Generic[M], frozen=True, kw_only=True, eq=False):
     """A log that an operation of the API lists."""
 
     caller: ApiCaller
@@ -82,8 +81,7 @@ class ListedLog(Generic[M]):
         """Return the pages of the entries from *low* to *high*, both included."""
         caller = self.caller
         if deep:
-            options = attrs.evolve(caller.options, priority="batch")
-            caller = attrs.evolve(caller, options=options)
+            caller = type(caller)(caller.state, caller.options.evolve(priority="batch"))
         pager = self.pager(caller, **{self.low_name: low, self.high_name: high})
         return _Pages(pager.pages(), self._log_page)
 

@@ -78,10 +78,9 @@ class ApiSource:
         self._pace, self._clock = pace, clock
         self._families = {
             urgent: family(
-                attrs.evolve(
-                    caller,
-                    options=attrs.evolve(
-                        caller.options,
+                type(caller)(
+                    caller.state,
+                    caller.options.evolve(
                         priority=caller.options.priority if urgent else "batch",
                         deadline=max(caller.options.deadline, _DEADLINE),
                         when_exhausted="wait",

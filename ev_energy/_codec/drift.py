@@ -9,9 +9,11 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 
 import attrs
+import msgspec
 
 from ev_energy._callbacks import plain_function
 from ev_energy._redaction.scrub import MASK, printable
+from ev_energy._redaction.show import Unshown
 from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy._runtime.log_fields import log_fields
 
@@ -88,8 +90,7 @@ class DriftDetected(Exception):  # noqa: N818  (the caller turns it into the pub
         self.drift = drift
 
 
-@attrs.define(eq=False, repr=False)
-class Reporter:
+class Reporter(Unshown, msgspec.Struct, eq=False):
     """Reports each deviation once per (model, member, kind), to the log and to the hook.
 
     With ``strict`` it raises `DriftDetected` at the first one instead. Its memory is bounded to a
@@ -100,12 +101,12 @@ class Reporter:
     strict: bool = False
     redact: Callable[[str], str] = str
     """Masks the client's secrets in a name before that is logged."""
-    _reported: set[tuple[str, str, DriftKind]] = attrs.field(
-        factory=set[tuple[str, str, DriftKind]]
+    _reported: set[tuple[str, str, DriftKind]] = msgspec.field(
+        default_factory=set[tuple[str, str, DriftKind]]
     )
-    _located: set[tuple[type, type]] = attrs.field(factory=set[tuple[type, type]])
+    _located: set[tuple[type, type]] = msgspec.field(default_factory=set[tuple[type, type]])
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         self.hook = plain_function("on_drift", self.hook)
 
     def __call__(self, drift: Drift) -> None:

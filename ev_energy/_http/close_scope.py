@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import attrs
+import msgspec
 
 from ev_energy.errors import ClientClosedError
 
 
-@attrs.define(eq=False)
-class _Wait:
+class _Wait(msgspec.Struct, eq=False):
     task: asyncio.Task[object]
     is_cancelled: bool = False
     """Whether `CloseScope.close` cancelled the task."""

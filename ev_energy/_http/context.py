@@ -7,21 +7,21 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
-import attrs
+import msgspec
 
 from ev_energy._http.close_scope import CloseScope
 from ev_energy._http.outgoing import Outgoing
 from ev_energy._http.waits import Wait, WaitLog, WaitNote
 from ev_energy._messages import Request, Response, Transport
 from ev_energy._redaction.redactor import Redactor
+from ev_energy._redaction.show import Unshown
 from ev_energy._runtime.clocks import REAL
 from ev_energy.hooks import Hooks, WaitEvent, WaitReason
 
 _NO_SPAN: Final = nullcontext()
 
 
-@attrs.frozen(eq=False, repr=False, kw_only=True)
-class HttpContext:
+class HttpContext(Unshown, msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What `attempt` and `retry` need, whichever server a request is for."""
 
     transport: Transport
@@ -29,8 +29,8 @@ class HttpContext:
     redactor: Redactor
     clock: Callable[[], float] = REAL.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    close_scope: CloseScope = attrs.field(factory=CloseScope)
-    wait_log: WaitLog = attrs.field(factory=WaitLog)
+    close_scope: CloseScope = msgspec.field(default_factory=CloseScope)
+    wait_log: WaitLog = msgspec.field(default_factory=WaitLog)
 
     def redactor_of(self, out: Outgoing) -> Redactor:
         """Return what masks the client's secrets and the token that *out* was sent with."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 import attrs
+import msgspec
 
 from ev_energy._runtime.log_fields import LogFields, log_fields
 from ev_energy.hooks import Hooks, WaitEvent, WaitReason
@@ -38,8 +39,7 @@ class WaitNote(NamedTuple):
     fields: LogFields
 
 
-@attrs.define(eq=False)
-class _Record:
+class _Record(msgspec.Struct, eq=False):
     """The last record of one kind of wait, and the waits since then."""
 
     logged_at: float = 0.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ev_energy._redaction.scrub import MASK, printable
 from ev_energy._runtime.lazy_pattern import lazy_pattern
@@ -82,6 +82,18 @@ _HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     **dict.fromkeys(_REQUEST_ID_HEADERS, _TOKEN),
     "traceparent": _TOKEN,
 }
+
+
+class Unshown:
+    """A base of structs that have secrets inside: neither `repr` nor rich shows their fields."""
+
+    __slots__ = ()
+
+    __repr__ = object.__repr__
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what rich shows, which would be every field of a struct."""
+        return []
 
 
 def redact_query(url: URL, mask: str = MASK) -> str:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from http import HTTPStatus
 
-import attrs
+import msgspec
 from yarl import URL
 
 from ev_energy._codec.drift import Reporter
@@ -17,12 +17,12 @@ from ev_energy._http.outgoing import Outgoing
 from ev_energy._http.retry import retry
 from ev_energy._http.retry_policy import RetryPolicy
 from ev_energy._messages import Request, Response
+from ev_energy._redaction.show import Unshown
 from ev_energy.auth._credentials import Endpoint
 from ev_energy.auth._oauth import TokenRequest
 
 
-@attrs.frozen(eq=False, repr=False)
-class TokenEndpoint:
+class TokenEndpoint(Unshown, msgspec.Struct, frozen=True, eq=False):
     """Posts token and revocation requests (RFC 6749, RFC 7009)."""
 
     http: HttpContext

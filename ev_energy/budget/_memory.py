@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from weakref import WeakSet
 
-import attrs
+import msgspec
 
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
@@ -27,8 +27,7 @@ from ev_energy.budget._window import RollingWindow
 _PURGE_THRESHOLD: Final = 256
 
 
-@attrs.frozen
-class Forecast:
+class Forecast(msgspec.Struct, frozen=True):
     """What a caller may send under an allowance in memory."""
 
     limit: int | None

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-import attrs
+import msgspec
 
 from ev_energy.budget._protocol import Priority, WouldExceedDeadline
 from ev_energy.budget._window import RollingWindow
@@ -28,8 +28,7 @@ RANKS: Final[dict[Priority, int]] = {"interactive": 1, "batch": 2}
 _STALE_ENTRIES: Final = 64
 
 
-@attrs.define(eq=False)
-class Waiter:
+class Waiter(msgspec.Struct, eq=False):
     """One caller in the queue."""
 
     rank: int

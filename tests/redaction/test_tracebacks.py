@@ -367,3 +367,11 @@ def test_invalid_credentials_are_not_shown(construct: Callable[[], Any]) -> None
     with pytest.raises((TypeError, ValueError)) as caught:
         construct()
     assert not leaks(caught.value)
+
+
+def test_what_calls_share_shows_no_header() -> None:
+    client = ev_energy.Client(TOKEN, headers={"X-Key": SECRET})
+    caller = client._caller
+    for value in (caller, caller.options, caller.state, caller.state.http, caller.state.report):
+        assert repr(value).startswith("<ev_energy."), value
+        assert pretty_repr(value) == f"{type(value).__name__}()"
