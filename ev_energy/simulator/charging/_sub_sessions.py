@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from ev_energy.models.charging import ChargingSubSessionMode as Mode
+from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.charging._episodes import WATT_HOUR, Episode
 from ev_energy.simulator.clock._instants import HALF_HOUR, HOUR, MINUTE, Micros, Span
 
@@ -104,9 +105,38 @@ class UsageCalculator:
         self._prices = prices
         self._carbon = carbon
         self._solar = solar
+        self._finished = BoundedCache[tuple[int, int, int], tuple[Episode, Usage]](1024)
 
     def usage(self, episode: Episode, number: int, now: Micros) -> Usage:
         """Return the usage of a period of an episode by *now*."""
+        usage = self._from_grid(episode, number, now)
+        if self._solar is None or episode.public or not usage.wh:
+            return usage
+        solar = [
+            self._solar_share(self._solar, episode.site, interval) for interval in usage.intervals
+        ]
+        if not any(solar):
+            return usage
+        intervals = tuple(
+            attrs.evolve(interval, solar_wh=wh)
+            for interval, wh in zip(usage.intervals, solar, strict=True)
+        )
+        return _total(intervals, usage.wh, usage.charging_us)
+
+    def _from_grid(self, episode: Episode, number: int, now: Micros) -> Usage:
+        """Return the usage of a period as if all its energy came from the grid.
+
+        That of a finished episode never changes; what panels gave depends on the sites of a home.
+        """
+        if episode.end_us is None or episode.end_us > now:
+            return self._computed(episode, number, now)
+        key = (episode.site.number, episode.day, number)
+        found = self._finished.get(key)
+        if found is None or found[0] is not episode:  # it is another one after a change
+            found = self._finished.put(key, (episode, self._computed(episode, number, now)))
+        return found[1]
+
+    def _computed(self, episode: Episode, number: int, now: Micros) -> Usage:
         period = episode.periods[number]
         start, end = period.start_us, now if period.end_us is None else min(now, period.end_us)
         first, last = start // HALF_HOUR, max(start, end - 1) // HALF_HOUR
@@ -128,7 +158,7 @@ class UsageCalculator:
                     stop,
                     slot,
                     wh,
-                    self._from_solar(episode, begin, stop, wh),
+                    0,
                     alt - alt_before,
                     prices[index],
                     carbon[index],
@@ -141,11 +171,12 @@ class UsageCalculator:
         )
         return _total(tuple(intervals), whole, charging_us)
 
-    def _from_solar(self, episode: Episode, begin: Micros, end: Micros, wh: int) -> int:
-        if self._solar is None or not wh or episode.public:
+    @staticmethod
+    def _solar_share(solar: Solar, site: ChargingSite, interval: UsageInterval) -> int:
+        if not interval.wh:
             return 0
-        span = Span(begin, end)
-        return min(wh, max(0, self._solar(episode.site, span.start, span.end or span.start)))
+        given = solar(site, interval.start, interval.end or interval.start)
+        return min(interval.wh, max(0, given))
 
 
 def _total(intervals: tuple[UsageInterval, ...], wh: int, charging_us: Micros) -> Usage:

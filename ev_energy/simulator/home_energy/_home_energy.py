@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.home_energy._battery import Battery
     from ev_energy.simulator.home_energy._generation import CapacityStep
-    from ev_energy.simulator.world._homes import City
     from ev_energy.simulator.world._world import World
 
 
@@ -93,12 +92,11 @@ class Week:
 class HomeEnergy:
     """The energy of a home, as known at the current time of the world."""
 
-    def __init__(self, world: World, number: int, city: City, user_id: str) -> None:
-        self.city = city
+    def __init__(self, world: World, number: int) -> None:
+        self.city = world.homes.template(number).city
         self._world = world
         self._number = number
-        self._user_id = user_id
-        self._offset = micros_of(ZONE_OFFSETS[city.group])
+        self._offset = micros_of(ZONE_OFFSETS[self.city.group])
         self.current_quarter = quarter_at(world.now)
         """The quarter hour that has not ended yet."""
 
@@ -106,11 +104,11 @@ class HomeEnergy:
 
     @functools.cached_property
     def _sites(self) -> list[ChargingSite]:
-        return list(self._world.fleet.sites_of_user(self._user_id))
+        return list(self._world.fleet.sites_of_user(self._world.user_id(self._number)))
 
     @functools.cached_property
     def _arrays(self) -> list[list[CapacityStep]]:
-        arrays = self._world.rows_of_user(self._user_id, "solar_arrays")
+        arrays = self._world.rows_of_user(self._world.user_id(self._number), "solar_arrays")
         return [capacity_steps(self._world, row) for row in arrays]
 
     @functools.cached_property
@@ -339,7 +337,7 @@ def home_energy(world: World, user_id: str) -> HomeEnergy:
     number = world.home_of_user(user_id)
     if number is None:
         raise LookupError(user_id)
-    return HomeEnergy(world, number, world.homes.template(number).city, user_id)
+    return HomeEnergy(world, number)
 
 
 def solar_share(world: World, site: ChargingSite, start: datetime, end: datetime) -> int:
@@ -347,10 +345,10 @@ def solar_share(world: World, site: ChargingSite, start: datetime, end: datetime
 
     The sites of a home have equal shares of the surplus, whether or not the others charge.
     """
-    user_id = world.fleet.user_id(site)
-    if world.home_of_user(user_id) is None:
+    number = world.fleet.home(site)
+    if number is None:
         return 0
-    home = home_energy(world, user_id)
+    home = HomeEnergy(world, number)
     start_us, end_us, share = micros(start), micros(end), 0
     for quarter in range(start_us // QUARTER_HOUR, -(-end_us // QUARTER_HOUR)):
         low, high = max(start_us, quarter * QUARTER_HOUR), min(end_us, (quarter + 1) * QUARTER_HOUR)

@@ -741,6 +741,22 @@ def test_solar_energy_costs_nothing_and_the_rest_comes_from_the_grid() -> None:
     assert usage.cost_exact < usual.cost_exact
 
 
+def test_solar_share_of_a_finished_period_may_change() -> None:
+    town, share = Town(60), [100]
+    model = ChargingModel(town, SeededRandom(1), solar=lambda _site, _start, _end: share[0])
+    episode = next(
+        e for e in episodes_around_anchor(model, town.site(0, 1)) if e.segments and not e.public
+    )
+    end = instant_of(episode.end_us or 0)
+    before = model.usage(episode, 0, end)
+    share[0] = 0  # as if the home had got many more sites
+    after = model.usage(episode, 0, end)
+    assert (before.solar_wh > 0, after.solar_wh, after.wh) == (True, 0, before.wh)
+    assert before.cost_exact < after.cost_exact
+    share[0] = 100
+    assert model.usage(episode, 0, end) == before
+
+
 def test_night_price_follows_local_time() -> None:
     prices, night = Prices(SeededRandom(1)), TARIFFS[1]
     for day, starts in ((datetime(2026, 1, 10, tzinfo=UTC), "00:30"), (ANCHOR, "23:30")):
