@@ -6,7 +6,7 @@ caches.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
@@ -80,8 +80,7 @@ class SiteState:
     """The running episode, as seen at that instant."""
 
 
-@attrs.frozen(order=True)
-class EpisodePosition:
+class EpisodePosition(NamedTuple):
     """The position of an episode in the order of all episodes of the fleet."""
 
     start_us: Micros

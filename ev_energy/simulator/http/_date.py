@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 def http_date(instant: datetime) -> str:
     """Return an instant of UTC as an HTTP date (RFC 9110, section 5.6.7)."""
-    return format_datetime(instant, usegmt=True)
+    return _formatted(instant.replace(microsecond=0))
+
+
+@functools.lru_cache(16)
+def _formatted(second: datetime) -> str:
+    return format_datetime(second, usegmt=True)
 
 
 @attrs.frozen

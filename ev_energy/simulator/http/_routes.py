@@ -183,6 +183,8 @@ def row_filter(call: Call, filters: Mapping[str, Filter | None]) -> RowPredicate
             errors[name] = [str(error)]
     if errors:
         raise invalid(errors)
+    if not predicates:
+        return lambda _row: True
     return lambda row: all(predicate(row) for predicate in predicates)
 
 

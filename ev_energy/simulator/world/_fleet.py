@@ -60,16 +60,18 @@ class WorldFleet:
     def __init__(self, world: World) -> None:
         self._world = world
         self._cached_site = functools.lru_cache(8192)(self._site)
+        self._cached_seeded_site = functools.lru_cache(8192)(self._seeded_site_of)
+        self._seeded_groups = [
+            Group(numbering.total, offset)
+            for numbering, offset in zip(
+                world.homes.charging_sites_by_group, ZONE_OFFSETS, strict=True
+            )
+        ]
 
     @property
     def groups(self) -> Sequence[Group]:
         """One group for each time zone, and the group of the connected sites."""
-        numberings = self._world.homes.charging_sites_by_group
-        seeded = [
-            Group(numbering.total, offset)
-            for numbering, offset in zip(numberings, ZONE_OFFSETS, strict=True)
-        ]
-        return [*seeded, Group(len(self._connected()), timedelta(0))]
+        return [*self._seeded_groups, Group(len(self._connected()), timedelta(0))]
 
     def site(self, group: int, rank: int) -> ChargingSite:
         """Return a site by its rank in a group."""
@@ -96,9 +98,14 @@ class WorldFleet:
                 if stored.get(folder) == row["id"]:
                     return self.site(CONNECTED_GROUP, rank)
             return None
-        numbering = world.homes.vehicles if folder == _VEHICLE else world.homes.evses
+        return self._cached_seeded_site(folder, number)
+
+    def _seeded_site_of(self, folder: str, number: int) -> ChargingSite | None:
+        """Return the site of a generated row; requests never move a row to another site."""
+        homes = self._world.homes
+        numbering = homes.vehicles if folder == _VEHICLE else homes.evses
         home, slot = numbering.home_of(number)
-        return self.site_by_number(world.homes.charging_sites.of_home(home)[slot])
+        return self.site_by_number(homes.charging_sites.of_home(home)[slot])
 
     def vehicle(self, site: ChargingSite) -> Row | None:
         """Return the vehicle of a site, or None if it has none or the vehicle was deleted."""
@@ -122,6 +129,12 @@ class WorldFleet:
         if site.group == CONNECTED_GROUP:
             return str(self._connected()[site.rank]["user"])
         return self._world.user_id(self._world.homes.charging_sites.home_of(site.number)[0])
+
+    def home(self, site: ChargingSite) -> int | None:
+        """Return the number of a site's home, or None if a request created its user."""
+        if site.group == CONNECTED_GROUP:
+            return self._world.home_of_user(self.user_id(site))
+        return self._world.homes.charging_sites.home_of(site.number)[0]
 
     def sites_of_user(self, user_id: str) -> Iterator[ChargingSite]:
         """Yield the sites of a user."""

@@ -181,11 +181,16 @@ def row_log(
     return TimeSeries(
         folder=f"{link.folder}/{link.key}/{log}",
         member=member,
-        start=max(read_instant(owner["_made_at"]), ANCHOR - _RETENTION) if reports else _NEVER,
+        start=_start(owner["_made_at"]) if reports else _NEVER,
         end=world.now if until is None else min(until, world.now),
         chunk=chunk,
         make=make,
     )
+
+
+@functools.lru_cache(8192)
+def _start(known_since: str) -> datetime:
+    return max(read_instant(known_since), ANCHOR - _RETENTION)
 
 
 def periodic_entries(
@@ -199,11 +204,19 @@ def periodic_entries(
     max_delay = jitter // timedelta(microseconds=1)
 
     def entries(number: int) -> Sequence[Entry]:
-        delay = timedelta(microseconds=random.between(1, max_delay, *about, number))
-        instant = avoid_full_second(ORIGIN + number * spacing + delay)
+        instant = _periodic_instant(random, spacing, max_delay, (*about, number), number)
         return [(instant, functools.partial(make, instant))]
 
     return entries
+
+
+# Each list of vehicles or EVSEs shows the newest entry of their logs.
+@functools.lru_cache(8192)
+def _periodic_instant(
+    random: SeededRandom, spacing: timedelta, max_delay: int, key: tuple[object, ...], number: int
+) -> datetime:
+    delay = timedelta(microseconds=random.between(1, max_delay, *key))
+    return avoid_full_second(ORIGIN + number * spacing + delay)
 
 
 def avoid_full_second(instant: datetime) -> datetime:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
+from ev_energy.simulator._bounded_cache import BoundedCache
 from ev_energy.simulator.world._rows import Link, Row, Viewer, from_json, to_json
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Generated rows that a table caches.
 _CACHED_ROWS: Final = 4096
+#: Ids whose number a table caches.
+_CACHED_KEYS: Final = 8192
 
 
 class Collection(Protocol):
@@ -76,6 +79,9 @@ class GeneratedRows:
     make: Callable[[int], Row]
     numbers_of_user: Callable[[str], Iterable[int]] | None = None
     """Return the numbers of the rows of a user; None if the rows do not belong to users."""
+    _numbers: BoundedCache[str, int] = attrs.field(
+        init=False, eq=False, repr=False, factory=lambda: BoundedCache(_CACHED_KEYS)
+    )
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row]) -> GeneratedRows:
@@ -85,8 +91,13 @@ class GeneratedRows:
 
     def number(self, key: str) -> int | None:
         """Return the number of the row with this id, or None if there is none."""
+        number = self._numbers.get(key)
+        if number is not None:
+            return number
         number = self.first_at_or_after(key)
-        return number if number < self.count and self.key(number) == key else None
+        if number == self.count or self.key(number) != key:
+            return None
+        return self._numbers.put(key, number)
 
     def first_at_or_after(self, key: str) -> int:
         """Return the number of the first row whose id is *key* or greater."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
@@ -38,8 +38,7 @@ RECORDED_SINCE: Final = datetime(2026, 7, 1, tzinfo=UTC)
 _SCAN_LIMIT: Final = 10_000
 
 
-@attrs.frozen(order=True)
-class SubSessionPosition:
+class SubSessionPosition(NamedTuple):
     """A position in the order of sub-sessions, the oldest first."""
 
     mark: EpisodePosition
