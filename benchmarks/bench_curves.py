@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import statistics
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-import bench_http
 import peers
-from bench_http import IDS
+from bench_http import gets
+from clients import IDS, connected, sdk
 from harness import HERE, Chart, Row, Samples, Settings, async_rounds, run_code, server
-
-import ev_energy
 
 _TASKS: Final = (1, 4, 16, 64, 256, 1024)
 _ITEMS: Final = (1_000, 10_000, 100_000, 1_000_000)
@@ -37,33 +33,18 @@ def rows(settings: Settings) -> Iterator[Row | Chart]:
 
 async def _over_tasks(url: str, settings: Settings) -> Chart:
     series: dict[str, Points] = {}
-    async with AsyncExitStack() as stack:
-        contenders = {
-            name: await stack.enter_async_context(factory(url))
-            for name, factory in bench_http.factories(settings).items()
-        }
+    async with connected(url, settings) as contenders:
         for tasks in _TASKS[::3] if settings.quick else _TASKS:
-            cases = {name: _gets(one.get, tasks) for name, one in contenders.items()}
+            ids = (IDS * 2)[: max(200 if settings.quick else len(IDS), tasks)]
+            cases = {name: gets(one.get, tasks, ids) for name, one in contenders.items()}
             samples = await async_rounds(cases, settings.rounds(5))
-            _add_rates(series, tasks, samples, max(len(IDS), tasks))
+            add_rates(series, tasks, samples, len(ids))
     title = "Requests over tasks (one process, one EVSE per request)"
     return Chart("tasks", title, "concurrent tasks", "requests per CPU second", series)
 
 
-def _gets(get: bench_http.Get, tasks: int) -> Callable[[], Awaitable[None]]:
-    async def run() -> None:
-        ids = itertools.islice(itertools.cycle(IDS), max(len(IDS), tasks))
-
-        async def work() -> None:
-            for id_ in ids:
-                await get(id_)
-
-        await asyncio.gather(*(work() for _ in range(tasks)))
-
-    return run
-
-
-def _add_rates(series: dict[str, Points], x: int, samples: Samples, count: int) -> None:
+def add_rates(series: dict[str, Points], x: int, samples: Samples, count: int) -> None:
+    """Add to each series how many of *count* operations it makes in a CPU second."""
     for name, measured in samples.items():
         cost = statistics.median(sample.cpu for sample in measured)
         series.setdefault(name, []).append((x, count / cost))
@@ -73,7 +54,7 @@ async def _over_pages(url: str, settings: Settings) -> list[Row | Chart]:
     """Measure single pages of one listing: a late page must not cost more than an early one."""
     last = 100 if settings.quick else _PAGES[-1]
     costs: list[float] = []
-    async with _client(url) as client:
+    async with sdk(url) as client:
         before = time.process_time()
         async for _ in client.evses.list(expand=("model",)).pages():
             costs.append(time.process_time() - before)
@@ -90,17 +71,12 @@ async def _over_pages(url: str, settings: Settings) -> list[Row | Chart]:
     return [row, Chart("pages", title, "page", "ms of CPU", {"ev-energy": points})]
 
 
-def _client(url: str) -> ev_energy.Client:
-    auth = ev_energy.ClientCredentials(client_id="benchmark", client_secret="benchmark")
-    return ev_energy.Client(auth, base_url=url)
-
-
 def _over_items(url: str, settings: Settings) -> list[Row | Chart]:
     """Walk one listing without keeping its items: memory must not grow."""
     steps = _ITEMS[:2] if settings.quick else _ITEMS
     # In a process of its own: caches that other benchmarks have filled would hide a growth.
     code = f"import asyncio, bench_curves; asyncio.run(bench_curves.print_memory({url!r}, {steps}))"
-    sizes = [int(line) / 1e3 for line in run_code(code, path=HERE)[1].split()]
+    sizes = [int(line) / 1e3 for line in run_code(code, path=[HERE])[1].split()]
     # The caches of recent URLs and replies have filled up before the last step.
     *_, first, last = sizes
     row = Row(
@@ -116,7 +92,7 @@ def _over_items(url: str, settings: Settings) -> list[Row | Chart]:
 async def print_memory(url: str, steps: Sequence[int]) -> None:
     """Walk a listing, and print the bytes that Python holds after each of *steps* items."""
     count = 0
-    async with _client(url) as client:
+    async with sdk(url) as client:
         await client.evses.list().first()  # imports everything: that is not growth
         tracemalloc.start()
         async for _ in client.evses.list():

@@ -37,6 +37,10 @@ async def main():
         assert evse.id
 asyncio.run(main())
 """
+_PEERS: Final = {
+    **{name: f"import {name}" for name in ("httpx", "httpx2", "requests")},
+    "pydantic": "from pydantic import BaseModel",
+}
 _MODULES: Final = "import sys; before = len(sys.modules); {code}; print(len(sys.modules) - before)"
 
 
@@ -47,9 +51,8 @@ def rows(settings: Settings) -> Iterator[Row]:
         "from ev_energy import Client": "from ev_energy import Client",
     }
     generated = peers.generated() if settings.peers else None
-    for peer in ("httpx", "requests") if settings.peers else ():
-        if peers.installed(peer):
-            codes[f"import {peer}"] = f"import {peer}"
+    others = {c for peer, c in _PEERS.items() if settings.peers and peers.installed(peer)}
+    codes |= {code: code for code in sorted(others)}
     with server() as url:
         codes["raw reply"] = RAW_REPLY.format(url=url)
         codes["our reply"] = _OUR_REPLY.format(url=url)
@@ -59,14 +62,14 @@ def rows(settings: Settings) -> Iterator[Row]:
                 f"import {package}.client; import {package}.api.evs_es.get_evses_evse_id"
             )
             codes["peer reply"] = _PEER_REPLY.format(url=url, package=package)
-        samples = fresh(codes, settings.rounds(15), generated)
+        samples = fresh(codes, settings.rounds(15), [generated] if generated else ())
 
     yield ratio(samples, "import ev_energy", "aiohttp").row("import ev_energy", Target(0.35), " ")
     yield ratio(samples, "from ev_energy import Client", "aiohttp").row(
         "from ev_energy import Client", Target(0.35), "over aiohttp's"
     )
     for name in codes:
-        if name.startswith(("import httpx", "import requests", peers.GENERATOR)):
+        if name.startswith(peers.GENERATOR) or name in others:
             yield ratio(samples, name, "aiohttp").row(name, note="peer")
     yield ratio(samples, "our reply", "raw reply").row(
         "import, client, first decoded reply", Target(1.15), "over aiohttp's"

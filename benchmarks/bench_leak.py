@@ -30,7 +30,7 @@ import ev_energy_sync
 from ev_energy import Client, ClientCredentials, MemoryBudget, errors
 
 CALLS: Final = 200_000
-QUICK: Final = 6_000
+QUICK: Final = 3_000
 SAMPLES: Final = 12
 #: The first samples, during which the process still warms up.
 WARM: Final = 3
@@ -264,7 +264,7 @@ def rows(settings: Settings) -> Iterator[Row]:
     count = QUICK if settings.quick else CALLS // 10
     # In a process of its own: other benchmarks would have filled this one's caches in part.
     code = f"import bench_leak, json; print(json.dumps(bench_leak.samples_of({count})))"
-    samples = [Sample(*values) for values in json.loads(run_code(code, path=HERE)[1])]
+    samples = [Sample(*values) for values in json.loads(run_code(code, path=[HERE])[1])]
     growth = Growth.of(samples)
     warm, last = samples[WARM], samples[-1]
     note = f"{growth.traced / 1024:+.0f} kB, {growth.files:+.0f} files in {last.calls} calls"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from bench_http import IDS
+from clients import IDS
 from harness import Row, Settings, server
 
 _CONNECTIONS: Final = 8

@@ -16,7 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -65,7 +73,7 @@ class Row(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Measurements over a growing size, drawn as lines; all values of *x* are positive."""
+    """Measurements over a growing size, drawn as lines."""
 
     name: str
     """The name of its file, without a suffix."""
@@ -73,6 +81,8 @@ class Chart(NamedTuple):
     x: str
     y: str
     series: Mapping[str, list[tuple[float, float]]]
+    linear: bool = False
+    """Whether the x axis is linear and begins at zero; otherwise it is logarithmic."""
 
     def positions(self) -> list[float]:
         return sorted({x for points in self.series.values() for x, _ in points})
@@ -88,7 +98,7 @@ class Chart(NamedTuple):
         """Yield the lines of a table for the terminal."""
         yield self.title
         for first, *cells in self.table():
-            yield f"  {first:<34}" + "".join(f"{cell:>18}" for cell in cells)
+            yield f"  {first:<42}" + "".join(f"{cell:>24}" for cell in cells)
 
 
 class Settings(NamedTuple):
@@ -112,38 +122,38 @@ def rounds(cases: Mapping[str, Case], count: int) -> Samples:
     A single round shows only that the cases run, so nothing precedes it.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in cases}
-    for number in range(_first(count), count):
-        for name in _order(cases, number):
-            gc.collect()
-            cpu, wall = time.process_time(), time.perf_counter()
-            cases[name]()
-            if number >= 0:
-                samples[name].append(_since(cpu, wall))
+    for name, measured in schedule(cases, count):
+        cpu, wall = time.process_time(), time.perf_counter()
+        cases[name]()
+        if measured:
+            samples[name].append(_since(cpu, wall))
     return samples
 
 
 async def async_rounds(cases: Mapping[str, AsyncCase], count: int) -> Samples:
     """Do the same as `rounds`, on the running event loop."""
     samples: dict[str, list[Sample]] = {name: [] for name in cases}
-    for number in range(_first(count), count):
-        for name in _order(cases, number):
-            gc.collect()
-            cpu, wall = time.process_time(), time.perf_counter()
-            await cases[name]()
-            if number >= 0:
-                samples[name].append(_since(cpu, wall))
+    for name, measured in schedule(cases, count):
+        cpu, wall = time.process_time(), time.perf_counter()
+        await cases[name]()
+        if measured:
+            samples[name].append(_since(cpu, wall))
     return samples
 
 
-def _first(count: int) -> int:
-    """Return the number of the first of *count* rounds; that of the unmeasured round is -1."""
-    return -1 if count > 1 else 0
+def schedule(
+    names: Iterable[str], count: int, *, unmeasured: bool = True
+) -> Iterator[tuple[str, bool]]:
+    """Yield the case to run next, and whether to measure it, without garbage of the one before.
 
-
-def _order(cases: Mapping[str, object], number: int) -> list[str]:
-    names = list(cases)
-    offset = number % len(names)
-    return names[offset:] + names[:offset]
+    If *unmeasured*, a round that is not measured precedes more than one.
+    """
+    names = list(names)
+    for number in range(-1 if unmeasured and count > 1 else 0, count):
+        offset = number % len(names)
+        for name in names[offset:] + names[:offset]:
+            gc.collect()
+            yield name, number >= 0
 
 
 def _since(cpu: float, wall: float) -> Sample:
@@ -231,8 +241,11 @@ def _on_separate_cores(other: int) -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def run_code(code: str, *, path: Path | None = None) -> tuple[float, str]:
-    """Return the CPU seconds and the output of a new interpreter that runs *code*."""
+def run_code(code: str, *, path: Sequence[Path] = ()) -> tuple[float, str]:
+    """Return the CPU seconds and the output of a new interpreter that runs *code*.
+
+    It finds the modules in the folders of *path*, such as `HERE`.
+    """
     before = _children()
     command = [sys.executable, "-c", code]
     done = subprocess.run(
@@ -244,7 +257,7 @@ def run_code(code: str, *, path: Path | None = None) -> tuple[float, str]:
 
 
 def fresh(
-    codes: Mapping[str, str], count: int, path: Path | None = None, *, warm: bool = False
+    codes: Mapping[str, str], count: int, path: Sequence[Path] = (), *, warm: bool = False
 ) -> Samples:
     """Run rounds of new interpreters, and subtract the cost of an empty one.
 
@@ -252,11 +265,10 @@ def fresh(
     """
     codes = {"empty": "pass", **codes}
     samples: dict[str, list[Sample]] = {name: [] for name in codes}
-    for number in range(0 if warm else _first(count), count):
-        costs = {name: run_code(codes[name], path=path)[0] for name in _order(codes, number)}
-        if number >= 0:  # the first round compiles
-            for name, cpu in costs.items():
-                samples[name].append(Sample(cpu, cpu))
+    for name, measured in schedule(codes, count, unmeasured=not warm):
+        cpu = run_code(codes[name], path=path)[0]
+        if measured:  # the first round compiles
+            samples[name].append(Sample(cpu, cpu))
     empty = statistics.median(sample.cpu for sample in samples.pop("empty"))
     return {
         name: [Sample(s.cpu - empty, s.wall - empty) for s in measured]
@@ -264,12 +276,12 @@ def fresh(
     }
 
 
-def _environment(path: Path | None) -> dict[str, str]:
+def _environment(path: Sequence[Path]) -> dict[str, str]:
     """Return variables for new interpreters, with a separate folder for byte code."""
     variables = {**os.environ, "PYTHONPYCACHEPREFIX": _byte_code_folder()}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     if path:
-        variables["PYTHONPATH"] = str(path)
+        variables["PYTHONPATH"] = os.pathsep.join(map(str, path))
     return variables
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
+import importlib
 import importlib.util
 import json
 import os
@@ -11,10 +13,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from harness import Skip
+from harness import HERE, Row, Settings, Skip
 
 GENERATOR: Final = "openapi-python-client"
 PACKAGE: Final = "generated_peer"
@@ -42,6 +45,34 @@ def skip_reason() -> str | None:
     if not installed("openapi_python_client"):
         return f"{GENERATOR} is not installed"
     return None
+
+
+def load() -> None:
+    """Import the other clients, and exempt them from garbage collection.
+
+    Their thousands of modules would make collections of everything rarer, which flatters the SDK:
+    it makes more objects that Python tracks than a decoder to dictionaries does.
+    """
+    modules = ["httpx", "httpx2", "pydantic", "requests"]
+    if generated():
+        modules += [f"{PACKAGE}.{name}" for name in ("client", "models", "api.evs_es.get_evses")]
+    for name in modules:
+        if installed(name.partition(".")[0]):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+def skipped(settings: Settings) -> Iterator[Row]:
+    """Yield a row with the reason if the generated client is missing."""
+    if settings.peers and (reason := skip_reason()):
+        yield Row(GENERATOR, None, note=f"skipped: {reason}")
+
+
+def search_path(settings: Settings) -> list[Path]:
+    """Return the folders in which new interpreters find these modules and the generated client."""
+    folder = generated() if settings.peers else None
+    return [HERE, folder] if folder else [HERE]
 
 
 @functools.cache

@@ -67,9 +67,13 @@ def _series(chart: Chart) -> Iterator[str]:
 
 
 def _x(chart: Chart, value: float) -> float:
-    """Return where *value* is on the x axis, which is logarithmic."""
-    first, last = (math.log(chart.positions()[end]) for end in (0, -1))
-    part = (math.log(value) - first) / (last - first) if last > first else 0.5
+    """Return where *value* is on the x axis."""
+    first, last = (chart.positions()[end] for end in (0, -1))
+    if chart.linear:
+        first = 0
+    else:
+        value, first, last = map(math.log, (value, first, last))
+    part = (value - first) / (last - first) if last > first else 0.5
     return _LEFT + part * (_WIDTH - _LEFT - _RIGHT)
 
 

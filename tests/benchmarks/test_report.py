@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-NAMES = ("harness", "svg", "report")
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-@pytest.fixture(scope="module")
-def benchmarks() -> Iterator[Any]:
-    """Import modules of the benchmarks, whose names are too general to keep."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in NAMES})
-        for name in NAMES:
-            del sys.modules[name]
 
 
 @pytest.fixture
@@ -104,3 +89,11 @@ def test_a_chart_is_readable_on_dark_pages(benchmarks: Any, chart: Any) -> None:
 def test_a_chart_of_one_point_can_be_drawn(benchmarks: Any, points: list[Any]) -> None:
     chart = benchmarks.harness.Chart("one", "One", "x", "y", {"only": points})
     assert len(list(ET.fromstring(benchmarks.svg.draw(chart)).iter(f"{SVG}circle"))) == 1
+
+
+def test_a_linear_axis_begins_at_zero(benchmarks: Any) -> None:
+    series = {"only": [(0.0, 1.0), (50.0, 1.0), (200.0, 1.0)]}
+    chart = benchmarks.harness.Chart("delay", "Delay", "ms", "calls/s", series, linear=True)
+    (line,) = ET.fromstring(benchmarks.svg.draw(chart)).iter(f"{SVG}polyline")
+    left, quarter, right = (float(one.split(",")[0]) for one in line.attrib["points"].split())
+    assert quarter - left == pytest.approx((right - left) / 4, abs=0.2)
