@@ -7,6 +7,8 @@ import contextlib
 import contextvars
 import gc
 import inspect
+import signal
+import sys
 import threading
 import time
 import traceback
@@ -14,6 +16,7 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +38,15 @@ def eventually(condition: Any) -> bool:
         gc.collect()
         time.sleep(0.01)
     return True
+
+
+def open_events() -> int:
+    """Return the number of open eventfds of this process."""
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed in the meantime
+            count += "eventfd" in str(link.readlink())
+    return count
 
 
 async def tasks() -> int:
@@ -187,6 +199,38 @@ def test_calls_submitted_at_the_same_time_wake_the_loop_once(client, monkeypatch
         blocking.result()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no other platform has eventfd")
+def test_threads_that_wait_use_a_limited_number_of_files(server, loop):
+    before = open_events()
+    with Client("a-token", base_url=server.url) as client, ThreadPoolExecutor(24) as pool:
+        client.evses.get("evse01")
+        of_loop = open_events() - before - 1
+        barrier = asyncio.Barrier(24)
+        assert sorted(pool.map(lambda _: client._portal.call(barrier.wait()), range(24))) == [
+            *range(24)
+        ]
+        assert open_events() - before - of_loop == 16
+        client.evses.get("evse01")
+    gc.collect()
+    assert open_events() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other platform has eventfd")
+def test_calls_succeed_while_the_process_has_too_many_open_files(client):
+    resource = pytest.importorskip("resource")
+    client.evses.get("evse01")
+    barrier = asyncio.Barrier(2)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ThreadPoolExecutor(2) as pool:
+        for soft_limit in (3, limits[0]):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit, limits[1]))
+            try:
+                waiting = pool.map(lambda _: client._portal.call(barrier.wait()), range(2))
+                assert sorted(waiting) == [0, 1]
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 def test_interrupt_just_before_the_loop_is_woken_leaves_it_usable(client, monkeypatch, caplog):
     client.evses.get("evse01")
     loop = client._portal._loop_thread.loop
@@ -207,6 +251,28 @@ def test_interrupt_just_before_the_loop_is_woken_leaves_it_usable(client, monkey
     assert client._portal.call(start("next")) == "next"
     assert started == ["next"]
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal can be sent to a thread")
+def test_late_end_of_an_interrupted_call_does_not_end_the_next_one(client, monkeypatch):
+    main, released = threading.main_thread().ident, asyncio.Event()
+
+    async def ignore_cancellation() -> None:
+        signal.pthread_kill(main, signal.SIGINT)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        await released.wait()
+
+    async def release() -> str:
+        released.set()
+        await asyncio.sleep(0.02)
+        return "released"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_loop_thread, "_UNWIND_TIMEOUT", 0.01)
+        with pytest.raises(KeyboardInterrupt):
+            client._portal.call(ignore_cancellation())
+    assert client._portal.call(release()) == "released"
 
 
 def test_simultaneous_first_calls_start_one_loop(server, loop):
