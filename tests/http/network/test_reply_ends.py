@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.helpers.support import TOKEN
 EVSE = b'{"id":"e","url":"http://127.0.0.1/v2/evses/e","cpid":"A"}'
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 57\r\n\r\n" + EVSE
 assert len(EVSE) == 57
+GZIPPED = gzip.compress(EVSE)
 
 NO_CONTENT = {
     "empty chunk": b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -39,6 +41,10 @@ OK = {
     "line feeds": GOOD + b"\r\n\r\n",
     "html": GOOD + b"<html>\r\n\r\n</html>",
     "nul": GOOD + b"\0\0\0\0",
+    "compressed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    % len(GZIPPED)
+    + GZIPPED
+    + b"more",
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n39\r\n"
     + EVSE
     + b"\r\n0\r\n\r\nmore",
@@ -112,6 +118,21 @@ async def test_complete_reply_is_used_despite_the_bytes_after_it(
         assert (await client.evses.get("e")).cpid == "A"
         assert (await client.evses.update("e", location=None)).cpid == "A"
         assert (await client.evses.get("e")).cpid == "A"
+
+
+async def test_limits_of_the_session_hold_where_a_reply_is_parsed_again(
+    server: PacketServer,
+) -> None:
+    long_header = b"200 OK\r\nX-Long: " + b"x" * 10_000 + b"\r\n"
+    server.replies = [[GOOD.replace(b"200 OK\r\n", long_header) + b"more"]] * 2
+    async with (
+        aiohttp.ClientSession(max_field_size=20_000, max_line_size=20_000) as session,
+        Client(TOKEN, base_url=server.url, retries=0, session=session) as client,
+    ):
+        assert (await client.evses.get("e")).cpid == "A"
+    async with Client(TOKEN, base_url=server.url, retries=0) as client:
+        with pytest.raises(errors.LimitError, match="too long"):
+            await client.evses.get("e")
 
 
 @pytest.mark.parametrize("kind", [*NO_CONTENT, *OK])
