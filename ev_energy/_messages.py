@@ -6,6 +6,7 @@ are fastest to create.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import (
@@ -22,7 +23,7 @@ from typing import (
 
 import attrs
 import msgspec
-from multidict import CIMultiDict, MultiMapping
+from multidict import CIMultiDict, MultiMapping, istr
 from yarl import URL
 
 from ev_energy._misuse import SuggestsNames, refuse
@@ -36,6 +37,8 @@ T = TypeVar("T")
 #: Seconds, about thirty years.
 _MAX_RETRY_AFTER: Final = 1e9
 _MAX_COUNT_DIGITS: Final = 11
+_LIMIT: Final = istr("x-ratelimit-limit")
+_REMAINING: Final = istr("x-ratelimit-remaining")
 
 
 class Request(msgspec.Struct, frozen=True, eq=False):
@@ -235,6 +238,10 @@ def _parse_count(text: str) -> int | None:
     return None
 
 
+#: The limit is the same in nearly every reply.
+_parse_limit: Final = functools.lru_cache(16)(_parse_count)
+
+
 class RateLimit(NamedTuple):
     """An allowance of requests per rolling hour, as the API states it or as a budget counts it."""
 
@@ -251,8 +258,8 @@ class RateLimit(NamedTuple):
     @staticmethod
     def of(headers: Mapping[str, str]) -> RateLimit | None:
         """Parse the headers of a reply; None if they are missing or are not numbers."""
-        limit = _parse_count(headers.get("x-ratelimit-limit", ""))
-        remaining = _parse_count(headers.get("x-ratelimit-remaining", ""))
+        limit = _parse_limit(headers.get(_LIMIT, ""))
+        remaining = _parse_count(headers.get(_REMAINING, ""))
         return None if limit is None or remaining is None else RateLimit(limit, remaining)
 
 

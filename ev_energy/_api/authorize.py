@@ -60,19 +60,13 @@ async def authorized(
         finally:
             if ticket is not None and not out.was_handed_over:
                 ticket.release()
-        if not _is_rejected(out, outcome) or not tokens.invalidate(token):
+        is_rejected = isinstance(outcome, Response) and outcome.status == _UNAUTHORIZED
+        if not is_rejected or out.was_renewed or not tokens.invalidate(token):
             return outcome
         out.was_renewed = True
         replacement = await _ask_again(state, out, tokens, token)
         if replacement is token:
             return outcome
-
-
-def _is_rejected(out: Outgoing, outcome: Outcome) -> bool:
-    """Return whether the API rejected the token of a call, for the first time."""
-    if out.was_renewed or not isinstance(outcome, Response):
-        return False
-    return outcome.status == _UNAUTHORIZED
 
 
 async def _wait_for_budget(

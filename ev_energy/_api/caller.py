@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import functools
+import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast, overload
@@ -20,7 +22,7 @@ from ev_energy._api.link_header import parse_link_header
 from ev_energy._api.options import CallOptions
 from ev_energy._api.paging import Pager
 from ev_energy._api.state import ClientState
-from ev_energy._api.urls import build_url, fill_path, path_from_url, valid_page_size
+from ev_energy._api.urls import NO_QUERY, build_url, fill_path, path_from_url, valid_page_size
 from ev_energy._codec.decode import JSON, Expected, decode_at_once, decode_in_steps
 from ev_energy._codec.drift import DriftDetected
 from ev_energy._codec.encode import AsGiven, encode
@@ -34,7 +36,7 @@ from ev_energy._http.slash_redirects import other_slash_form
 from ev_energy._messages import Page, Request, Response, ResponseInfo
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.show import Unshown, redact_link
-from ev_energy._redaction.tracebacks import Secret, trim_traceback
+from ev_energy._redaction.tracebacks import Secret, trim, trim_traceback
 from ev_energy.errors import (
     DeadlineError,
     DecodeError,
@@ -63,6 +65,9 @@ _REDIRECTS: Final = frozenset(
 )
 #: The media type of an error (RFC 9457), whatever the status beside it says.
 _PROBLEM: Final = "application/problem+json"
+_JSON_TYPE: Final = "application/json"
+#: Returns what was made before: making a named tuple takes longer.
+_expected: Final[Callable[..., Expected]] = functools.lru_cache(1024)(Expected)
 
 
 class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
@@ -127,7 +132,7 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
                 message = f"expected no result, got {self._media_type(out, response)}"
                 raise self._unexpected_success(message, out, response)
             return None
-        expected = Expected(model, expanded=bool(query.get("expand")), envelope_key=envelope_key)
+        expected = _expected(model, False, bool(query.get("expand")), envelope_key)
         result, _, _ = await self._decode(out, response, expected)
         return cast("M | None", result)
 
@@ -226,7 +231,10 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
                 f"{f' with the scope {scope}' if scope else ''}: make the client with auth="
             )
         headers, content = self.options.headers, None
-        check_instants(query)
+        if query == NO_QUERY:  # nothing to check or to send
+            query = {}
+        else:
+            check_instants(query)
         if body is not None:
             if not isinstance(body, AsGiven):
                 check_instants(body)
@@ -272,7 +280,10 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
             state.rate_limit_headers = response.headers
         if response.status in _SUCCESSES:
             content_type = response.headers.get("content-type", "")
-            if content_type.partition(";")[0].strip().lower() != _PROBLEM:
+            if (
+                content_type == _JSON_TYPE
+                or content_type.partition(";")[0].strip().lower() != _PROBLEM
+            ):
                 return out, response
         elif redirects and _is_redirect(response):
             return out, response
@@ -328,12 +339,16 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
         """
         state, request = self.state, out.request
         envelope: dict[str, Any] = {}
+        handled = sys.exception()
         try:
-            with trim_traceback():  # the frames inside hold the body
+            try:
                 result = decode_at_once(response.body, expected, state.limits)
                 if result is None:
                     steps = decode_in_steps(response.body, expected, state.report, state.limits)
                     result, envelope = await self._run(steps, out)
+            except BaseException as error:
+                trim(error, handled)  # the frames inside hold the body
+                raise
         except DecodeFailure as error:
             message = f"{_describe(expected)}{error} ({self._media_type(out, response)})"
             raise self._unexpected_success(message, out, response, error.path) from None

@@ -7,6 +7,7 @@ from WARNING on; ``ev_energy.drift`` has deviations from the models. Neither log
 from __future__ import annotations
 
 import logging
+import sys
 from http import HTTPStatus
 from typing import Final
 
@@ -16,7 +17,7 @@ from ev_energy._http.context import HttpContext
 from ev_energy._http.outgoing import Outcome, Outgoing
 from ev_energy._messages import ConnectionFault, LimitFault, Response
 from ev_energy._redaction.show import redact_headers, redact_query
-from ev_energy._redaction.tracebacks import trim_traceback
+from ev_energy._redaction.tracebacks import trim
 from ev_energy._runtime.log_fields import LogFields, log_fields
 from ev_energy.errors import DeadlineError, LimitError
 from ev_energy.hooks import RequestEvent, ResponseEvent
@@ -72,22 +73,25 @@ async def _exchange(http: HttpContext, out: Outgoing, timeout: float, started: f
     request = out.request
     if out.secret_url is not None:
         request = replace(request, url=out.secret_url.value)
+    handled = sys.exception()
     try:
-        with trim_traceback():
-            response = await http.transport.send(
-                request,
-                # Not a local variable: tools print those of a traceback.
-                out.headers
-                if out.access_token is None
-                else {**out.headers, "Authorization": f"Bearer {out.access_token}"},
-                out.body,
-                timeout,
-            )
-    except ConnectionFault as fault:
+        response = await http.transport.send(
+            request,
+            # Not a local variable: tools print those of a traceback.
+            out.headers
+            if out.access_token is None
+            else {**out.headers, "Authorization": f"Bearer {out.access_token}"},
+            out.body,
+            timeout,
+        )
+    except BaseException as error:
+        trim(error, handled)
+        if not isinstance(error, ConnectionFault):
+            raise
         # Its message may quote the server, and its cause may name the presigned URL.
-        redacted = ConnectionFault(http.redactor_of(out).redact(str(fault)), sent=fault.sent)
+        redacted = ConnectionFault(http.redactor_of(out).redact(str(error)), sent=error.sent)
         if out.secret_url is None:
-            redacted.__cause__ = fault.__cause__
+            redacted.__cause__ = error.__cause__
         return redacted
     # The transport has just made it, so no other code holds it yet.
     force_setattr(response, "elapsed", http.clock() - started)

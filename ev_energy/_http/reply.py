@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohttp
 from multidict import MultiMapping
@@ -36,13 +35,14 @@ class Reply(aiohttp.ClientResponse):
     the reply with them, and a write would be unconfirmed.
     """
 
-    def start(self, connection: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+    async def start(self, connection: Connection) -> Self:
         """Read status and headers."""
         protocol: Any = connection.protocol
         parser = getattr(protocol, "_parser", None)
         if parser is not None:  # a private name, which a later aiohttp may not have
             protocol._parser = _OneReplyParser(parser, protocol, self)  # noqa: SLF001
-        return super().start(connection)
+        await super().start(connection)
+        return self
 
     def new_parser(self, protocol: Any) -> Any:
         """Return a parser like the one that *protocol* has for this reply."""
@@ -79,7 +79,9 @@ class _OneReplyParser:
     )
 
     def __init__(self, parser: Any, protocol: Any, reply: Reply) -> None:
-        self._parser, self._protocol, self._reply = parser, protocol, reply
+        self._parser, self._protocol = parser, protocol
+        self._reply: Reply | None = reply
+        """None once the headers are parsed: the connection keeps its parser after the reply."""
         self._payload: Any = None
         """The body of the awaited reply, once its headers are parsed."""
         self._received = b""
@@ -107,7 +109,7 @@ class _OneReplyParser:
         if len(messages) == 1:
             message, payload = messages[0]
             if message.code >= _OK and message.code not in _WITHOUT_BODY:
-                self._payload, self._received = payload, b""
+                self._payload, self._reply, self._received = payload, None, b""
                 return result
         return self._start_over(received)
 
@@ -117,7 +119,8 @@ class _OneReplyParser:
 
     def _start_over(self, received: bytes) -> tuple[Any, bool, bytes]:
         """Parse *received* in parts, by a new parser."""
-        self._parser = self._reply.new_parser(self._protocol)
+        if self._reply is not None:
+            self._parser, self._reply = self._reply.new_parser(self._protocol), None
         self._protocol._parser = self  # noqa: SLF001
         self._in_parts = True
         self._received = self._last_bytes = b""

@@ -79,8 +79,8 @@ class AiohttpTransport:
             headers, middlewares, options = caller_session.adapt(
                 session, headers, is_inside=bool(request.template)
             )
-        now = _clock()
-        if request.is_write or now - self._used_at > _IDLE:
+        now, is_get = _clock(), request.method == "GET"
+        if now - self._used_at > _IDLE or (not is_get and request.is_write):
             await _yield_to_notice_closed_connections()
         self._used_at = now
         status: int | None = None
@@ -94,7 +94,7 @@ class AiohttpTransport:
                 timeout=_client_timeout(timeout),
                 middlewares=middlewares,
                 # aiohttp would send a Content-Type for any body, even for none.
-                skip_auto_headers=None if request.method == "GET" else _NO_TYPE,
+                skip_auto_headers=None if is_get else _NO_TYPE,
                 **options,
             ) as reply:
                 status = reply.status

@@ -54,18 +54,28 @@ class trim_traceback:  # noqa: N801  (a context manager in the manner of context
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        if error is None:
-            return
-        if error.__traceback__ is not None:
-            error.__traceback__.tb_next = _user_frames(error.__traceback__.tb_next)
-        seen = {id(error), id(self._handled)}
-        pending = [*_origins(error)]
-        while pending:
-            origin = pending.pop()
-            if id(origin) not in seen:
-                seen.add(id(origin))
-                origin.__traceback__ = _user_frames(origin.__traceback__)
-                pending += _origins(origin)
+        if error is not None:
+            trim(error, self._handled)
+
+
+def trim(error: BaseException, handled: BaseException | None) -> None:
+    """Remove the frames below the current one from the traceback of *error*, which it handles.
+
+    `trim_traceback` does this at the end of a block. Code that every call runs does so itself, in
+    an ``except`` clause, which costs nothing unless something is raised. *handled* is what
+    `sys.exception` returned before: what the caller is handling is the context of all that is
+    raised inside.
+    """
+    if error.__traceback__ is not None:
+        error.__traceback__.tb_next = _user_frames(error.__traceback__.tb_next)
+    seen = {id(error), id(handled)}
+    pending = [*_origins(error)]
+    while pending:
+        origin = pending.pop()
+        if id(origin) not in seen:
+            seen.add(id(origin))
+            origin.__traceback__ = _user_frames(origin.__traceback__)
+            pending += _origins(origin)
 
 
 def _origins(error: BaseException) -> Iterator[BaseException]:

@@ -171,7 +171,17 @@ class RollingWindow:
             self._local.append(expires)
         if rate_limit is not None:
             limit, remaining = rate_limit.limit, rate_limit.remaining
-            self._sync(now, acquired_at, sequence + counted, limit, remaining)
+            if (
+                limit == self.limit
+                and self.synced
+                and not self._unconfirmed
+                and self._confirmed
+                and self._confirmed[0] > now
+                and limit - remaining <= len(self._confirmed) + self.in_flight
+            ):  # an ordinary reply, which states what is known already
+                self._last_synced = now
+            else:
+                self._sync(now, acquired_at, sequence + counted, limit, remaining)
         elif refused and self.synced and self.limit is not None:
             self._sync(now, acquired_at, sequence, self.limit, 0)
         elif success and not self.synced:
