@@ -22,6 +22,13 @@ from ev_energy._api.link_header import parse_link_header
 from ev_energy._api.options import CallOptions
 from ev_energy._api.paging import Pager
 from ev_energy._api.state import ClientState
+from ev_energy._api.unexpected import (
+    decode_error,
+    is_redirect,
+    media_type,
+    unexpected,
+    unexpected_success,
+)
 from ev_energy._api.urls import NO_QUERY, build_url, fill_path, path_from_url, valid_page_size
 from ev_energy._codec.decode import JSON, Expected, decode_at_once, decode_in_steps
 from ev_energy._codec.drift import DriftDetected
@@ -32,14 +39,11 @@ from ev_energy._codec.text import check_instants
 from ev_energy._http.attempt import attempt
 from ev_energy._http.outgoing import Outgoing
 from ev_energy._http.retry import retry
-from ev_energy._http.slash_redirects import other_slash_form
 from ev_energy._messages import Page, Request, Response, ResponseInfo
-from ev_energy._redaction.scrub import printable
-from ev_energy._redaction.show import Unshown, redact_link
-from ev_energy._redaction.tracebacks import Secret, trim, trim_traceback
+from ev_energy._redaction.show import Unshown
+from ev_energy._redaction.tracebacks import trim, trim_traceback
 from ev_energy.errors import (
     DeadlineError,
-    DecodeError,
     LimitError,
     PagingError,
 )
@@ -129,8 +133,9 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
         out, response = await self._send(request)
         if model is None:
             if not is_confirmation(response.body):
-                message = f"expected no result, got {self._media_type(out, response)}"
-                raise self._unexpected_success(message, out, response)
+                http = self.state.http
+                message = f"expected no result, got {media_type(http, out, response)}"
+                raise unexpected_success(http, message, out, response)
             return None
         expected = _expected(model, False, bool(query.get("expand")), envelope_key)
         result, _, _ = await self._decode(out, response, expected)
@@ -204,7 +209,9 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
         out, response = await self._send(request, redirects=True)
         location = response.headers.get("location")
         if response.status not in _REDIRECTS or not location:
-            raise self._decode_error("expected a redirect with a Location", out, response)
+            raise decode_error(
+                self.state.http, "expected a redirect with a Location", out, response
+            )
         return location
 
     async def fetch(self, url: str, template: str, model: type[M]) -> M:
@@ -285,12 +292,12 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
                 or content_type.partition(";")[0].strip().lower() != _PROBLEM
             ):
                 return out, response
-        elif redirects and _is_redirect(response):
+        elif redirects and is_redirect(response):
             return out, response
         if response.status >= HTTPStatus.BAD_REQUEST:
             report_repair(state.report, "ProblemDetail", response.body)
             raise api_error(request, state.http.redact(out, response))
-        raise self._unexpected(out, response)
+        raise unexpected(state.http, out, response)
 
     def _should_follow(self, out: Outgoing, response: Response) -> bool:
         """Return whether to repeat *out* where *response* redirects to: the other slash form.
@@ -350,10 +357,10 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
                 trim(error, handled)  # the frames inside hold the body
                 raise
         except DecodeFailure as error:
-            message = f"{_describe(expected)}{error} ({self._media_type(out, response)})"
-            raise self._unexpected_success(message, out, response, error.path) from None
+            message = f"{_describe(expected)}{error} ({media_type(state.http, out, response)})"
+            raise unexpected_success(state.http, message, out, response, error.path) from None
         except DriftDetected as error:
-            raise self._decode_error(str(error), out, response, error.drift.path) from None
+            raise decode_error(state.http, str(error), out, response, error.drift.path) from None
         except LimitReached as error:
             message = state.http.redactor_of(out).redact(str(error))
             limit_error = LimitError(message, request, error.limit, response.status)
@@ -379,36 +386,6 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
                 message = f"the reply was not decoded within {out.time_limit:g} s"
                 raise DeadlineError(message, out.request, was_sent=True)
 
-    def _unexpected(self, out: Outgoing, response: Response) -> DecodeError:
-        """Return the error for a reply that is neither a success nor an error response."""
-        if response.status < HTTPStatus.OK:
-            return self._decode_error("expected an answer", out, response)
-        if _is_redirect(response):
-            # Not a local variable: it may repeat the token, and tools print those of a traceback.
-            message = Secret(_describe_redirect(out.request, response))
-            return self._decode_error(message.value, out, response)
-        text = f"no operation answers {response.status} with {self._media_type(out, response)}"
-        return self._unexpected_success(text, out, response)
-
-    def _unexpected_success(
-        self, message: str, out: Outgoing, response: Response, path: str = "$"
-    ) -> DecodeError:
-        """Return the error for a success that cannot be the operation's."""
-        if out.request.is_write:
-            message += "; it may or may not have been carried out"
-        return self._decode_error(message, out, response, path)
-
-    def _decode_error(
-        self, message: str, out: Outgoing, response: Response, path: str = "$"
-    ) -> DecodeError:
-        http = self.state.http
-        redact = http.redactor_of(out).redact
-        return DecodeError(redact(message), out.request, http.redact(out, response), redact(path))
-
-    def _media_type(self, out: Outgoing, response: Response) -> str:
-        media_type = response.headers.get("content-type", "no content type")
-        return printable(self.state.http.redactor_of(out).redact(media_type))
-
 
 def _shown(out: Outgoing, response: Response) -> Response:
     """Return a successful *response* to *out* as models and pages tell it.
@@ -429,18 +406,3 @@ def _describe(expected: Expected) -> str:
         return ""
     name = name_of(expected.model)
     return f"expected {f'a list of {name}' if expected.as_list else name}: "
-
-
-def _describe_redirect(request: Request, response: Response) -> str:
-    """Return the message about a redirect that is not followed."""
-    target = redact_link(response.headers.get("location", "nowhere"))
-    if request.is_write and other_slash_form(request.url, response) is not None:
-        return (
-            f"not carried out, but redirected to {target}: a write is never repeated "
-            "automatically. Call the method again; this client sends it there from now on"
-        )
-    return f"redirected to {target}, which is not followed"
-
-
-def _is_redirect(response: Response) -> bool:
-    return HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST
