@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
@@ -62,30 +63,29 @@ def cursor_page(
     size: int = query.get("page_size", _DEFAULT_SIZE)
     after = _position(collection, query, "page_after")
     before = None if after is not None else _position(collection, query, "page_before")
-    kept = [(name, text) for name, text in raw_query if name not in _CURSORS]
-    previous = following = _NO_PAGE
-    if after is None and before is not None:
-        rows, stopped_at = _take(_scan(predicate, collection, collection.before(before)), size)
+    scan = functools.partial(_scan, predicate, collection)
+    start, forward, backward = after, collection.after, collection.before
+    if before is not None:
+        start, forward, backward = before, backward, forward
+    remaining = forward(start)
+    rows, ahead = _take(scan(remaining), size)
+    behind = None
+    if rows and ahead is None:
+        try:
+            has_more = next(scan(remaining), None) is not None
+        except ScanLimitError:  # of the rows examined for the page itself
+            has_more = _has_match(scan(forward(collection.position(rows[-1]))))
+        ahead = collection.cursor(rows[-1]) if has_more else None
+    # Nothing precedes a page that begins where the list does.
+    if rows and start is not None and _has_match(scan(backward(collection.position(rows[0])))):
+        behind = collection.cursor(rows[0])
+    if before is not None:
         rows.reverse()
-        if stopped_at is not None:
-            previous = _page_url(url, [*kept, ("page_before", stopped_at)])
-    else:
-        rows, stopped_at = _take(_scan(predicate, collection, collection.after(after)), size)
-        if stopped_at is not None:
-            following = _page_url(url, [*kept, ("page_after", stopped_at)])
-    if (
-        rows
-        and previous == _NO_PAGE
-        and _has_match(predicate, collection, collection.before(collection.position(rows[0])))
-    ):
-        previous = _page_url(url, [*kept, ("page_before", collection.cursor(rows[0]))])
-    if (
-        rows
-        and following == _NO_PAGE
-        and _has_match(predicate, collection, collection.after(collection.position(rows[-1])))
-    ):
-        following = _page_url(url, [*kept, ("page_after", collection.cursor(rows[-1]))])
-    return rows, link_header(previous, following)
+        ahead, behind = behind, ahead
+    kept = [(name, text) for name, text in raw_query if name not in _CURSORS]
+    previous = None if behind is None else _page_url(url, [*kept, ("page_before", behind)])
+    following = None if ahead is None else _page_url(url, [*kept, ("page_after", ahead)])
+    return rows, link_header(previous or _NO_PAGE, following or _NO_PAGE)
 
 
 def numbered_page(
@@ -129,10 +129,10 @@ def _scan(predicate: RowPredicate, collection: Collection, rows: Iterator[Row]) 
             raise ScanLimitError(collection.cursor(row))
 
 
-def _has_match(predicate: RowPredicate, collection: Collection, rows: Iterator[Row]) -> bool:
+def _has_match(scan: Iterator[Row]) -> bool:
     """Return whether any row passes; True, to be safe, if the scan limit is reached."""
     try:
-        return next(_scan(predicate, collection, rows), None) is not None
+        return next(scan, None) is not None
     except ScanLimitError:
         return True
 
