@@ -52,6 +52,8 @@ class DailyOrder:
         self._block = max(1, size * _BLOCK_PERCENT // 100)
         self.rotation: Callable[[int], int] = functools.lru_cache(64)(self._compute_rotation)
         """The number by which slices are rotated within their block on a day."""
+        # The search for an arrival, its start and its slot each ask for the same time.
+        self._time: Callable[[int, int, int], Micros] = functools.lru_cache(256)(self._compute_time)
 
     def index(self, rank: int, day: int) -> int:
         """Return the index of the slice of *rank* on *day*."""
@@ -121,7 +123,7 @@ class DailyOrder:
         start = block * self._block
         return start + (inner + by) % min(self._block, self.size - start)
 
-    def _time(self, index: int, rank: int, day: int) -> Micros:
+    def _compute_time(self, index: int, rank: int, day: int) -> Micros:
         curve = self._curve(day)
         low, high = self._slice_start(index, curve), self._slice_start(index + 1, curve)
         fraction = self._random.number(*self._name, day, rank) >> (128 - _FRACTION_BITS)

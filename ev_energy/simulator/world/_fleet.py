@@ -61,17 +61,21 @@ class WorldFleet:
         self._world = world
         self._cached_site = functools.lru_cache(8192)(self._site)
         self._cached_seeded_site = functools.lru_cache(8192)(self._seeded_site_of)
-        self._seeded_groups = [
+        seeded = [
             Group(numbering.total, offset)
             for numbering, offset in zip(
                 world.homes.charging_sites_by_group, ZONE_OFFSETS, strict=True
             )
         ]
+        self._groups = [*seeded, Group(0, timedelta(0))]
 
     @property
     def groups(self) -> Sequence[Group]:
         """One group for each time zone, and the group of the connected sites."""
-        return [*self._seeded_groups, Group(len(self._connected()), timedelta(0))]
+        connected = len(self._connected())
+        if self._groups[CONNECTED_GROUP].size != connected:
+            self._groups[CONNECTED_GROUP] = Group(connected, timedelta(0))
+        return self._groups
 
     def site(self, group: int, rank: int) -> ChargingSite:
         """Return a site by its rank in a group."""
