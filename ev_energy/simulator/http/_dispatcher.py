@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 import attrs
 from aiohttp import hdrs, web
 
+from ev_energy._contract.facts import MissingFactsError
 from ev_energy.simulator.http import _problems as problems
 from ev_energy.simulator.http._body import read_request_body
 from ev_energy.simulator.http._contract import CONTRACT
@@ -58,8 +59,14 @@ _EXPAND_SCOPES: Final = {
 class Operation:
     """One operation: its facts in the contract and its handler."""
 
-    facts: OperationFacts
+    method: str
+    path: str
     handler: Handler
+
+    @functools.cached_property
+    def facts(self) -> OperationFacts:
+        """Its facts, which are derived when a request needs them."""
+        return CONTRACT[self.method, self.path]
 
     @property
     def is_browser_redirect(self) -> bool:
@@ -92,10 +99,13 @@ class Dispatcher:
         self._auth_server = auth_server
         self._rate_limiter = rate_limiter
         self._operations: defaultdict[str, dict[str, Operation]] = defaultdict(dict)
-        for key in dict.fromkeys((*routes, *CONTRACT)):
+        declared = dict.fromkeys(CONTRACT)
+        for key in dict.fromkeys((*routes, *declared)):
+            if key not in declared:
+                raise MissingFactsError(" ".join(key))
             method, template = key
             handler = routes.get(key, _without_route)
-            self._operations[template][method] = Operation(CONTRACT[key], handler)
+            self._operations[template][method] = Operation(method, template, handler)
 
     def install(self, app: web.Application, prefix: str) -> None:
         """Serve all operations, with and without a slash at the end of the path."""
