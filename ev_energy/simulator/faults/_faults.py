@@ -11,7 +11,6 @@ import attrs
 from aiohttp import web
 
 from ev_energy.simulator.faults._kind import FaultRequest, FaultTools
-from ev_energy.simulator.faults._kinds import KINDS, make
 from ev_energy.simulator.faults._matcher import Matcher, operation_of
 from ev_energy.simulator.faults._options import Number
 from ev_energy.simulator.resources._operations import OPERATIONS
@@ -128,6 +127,9 @@ class Faults:
         **details: Any,
     ) -> Fault:
         """Add a fault for later requests; `ValueError` names an invalid argument."""
+        # Most simulators have no faults, and their kinds take a tenth of the imports.
+        from ev_energy.simulator.faults._kinds import make
+
         effect = make(kind, details)
         matcher = Matcher.parse(operation, self._operations)
         with self._lock:
@@ -143,6 +145,8 @@ class Faults:
             raise ValueError("a fault must be a JSON object")  # noqa: TRY004 - one error
         arguments = cast("dict[str, Any]", wanted).copy()
         if "kind" not in arguments:
+            from ev_energy.simulator.faults._kinds import KINDS
+
             raise ValueError(f"kind: required; one of {', '.join(KINDS)}")
         return self.add(arguments.pop("kind"), **arguments)
 

@@ -57,12 +57,8 @@ KINDS: Final[Mapping[str, type[FaultKind]]] = {
 }
 
 
-def kinds() -> dict[str, dict[str, Any]]:
-    """Return the description and the details of every kind, as JSON."""
-    return {name: _described(kind) for name, kind in KINDS.items()}
-
-
-def _described(kind: type[FaultKind]) -> dict[str, Any]:
+def describe(kind: type[FaultKind]) -> dict[str, Any]:
+    """Return the description and the details of a kind, as JSON."""
     return {
         "about": (inspect.getdoc(kind) or "").partition("\n")[0],
         "handled": kind.handled,

@@ -7,11 +7,11 @@ the only credential: a request with an Authorization header, too, is refused.
 from __future__ import annotations
 
 import hmac
+import html
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
-from xml.sax.saxutils import escape
 
 from aiohttp import hdrs, web
 
@@ -83,7 +83,7 @@ def _has_valid_signature(row: Row, request: web.Request) -> bool:
 
 
 def _error_reply(status: int, code: str, text: str, **headers: str) -> web.Response:
-    body = f"<Error><Code>{code}</Code><Message>{escape(text)}</Message></Error>"
+    body = f"<Error><Code>{code}</Code><Message>{html.escape(text, quote=False)}</Message></Error>"
     return web.Response(
         status=status, text=body, content_type="application/xml", headers=headers or None
     )

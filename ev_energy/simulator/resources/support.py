@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -444,6 +443,8 @@ def _volume(call: Call) -> Reply:
 
 
 def _resolution(call: Call) -> Reply:
+    import statistics  # it loads fractions and more, for this operation alone
+
     tickets = _all_visible(call)
     hours = [
         (read_instant(row["resolved_at"]) - read_instant(row["created_at"])) / _HOUR

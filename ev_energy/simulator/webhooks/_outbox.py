@@ -287,7 +287,10 @@ class Outbox:
 
     def load(self, dumped: dict[str, Any]) -> None:
         """Replace the state by one that `dump` returned."""
-        snapshot = _state.load(dumped)
+        # Only a state file or a reset needs it, and cattrs.
+        from ev_energy.simulator.webhooks._loading import load
+
+        snapshot = load(dumped)
         with self._lock:
             self._made = snapshot.made
             self._endpoints = {endpoint.id: endpoint for endpoint in snapshot.endpoints}
