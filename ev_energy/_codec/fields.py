@@ -7,9 +7,10 @@ import functools
 import operator
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import attrs
+import msgspec
 
 from ev_energy._runtime.clocks import REAL
 from ev_energy.models._base import (
@@ -26,7 +27,7 @@ from ev_energy.models._refs import Ref
 from ev_energy.models._types import Instant
 
 
-class Field(NamedTuple):
+class Field(msgspec.Struct, frozen=True):
     """One field of a model. The type of a link is ``Resource | str``, as it is in the JSON."""
 
     name: str
@@ -41,7 +42,7 @@ class Field(NamedTuple):
     """Another name that the API sends it under."""
 
 
-class FieldNames(NamedTuple):
+class FieldNames(msgspec.Struct, frozen=True):
     """The names of a model's fields: all of them, those that hold models, and the decimals."""
 
     known: frozenset[str]

@@ -8,7 +8,9 @@ links, the API misspells some collections.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
+
+import msgspec
 
 from ev_energy._arguments import with_article
 from ev_energy._codec.id_models import ID_MODELS
@@ -25,7 +27,7 @@ _MISDIRECTED: Final[Mapping[str, str]] = {
 }
 
 
-class IdKind(NamedTuple):
+class IdKind(msgspec.Struct, frozen=True):
     """What an argument names: a resource, or an entry of a log."""
 
     model: str

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from typing import Annotated, Any, Final, NamedTuple, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Final, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
@@ -33,7 +33,7 @@ _Path: TypeAlias = tuple[tuple[type[Model], bool], ...]
 _structs: dict[tuple[object, type[Model]], type[msgspec.Struct]] = {}
 
 
-class Decoders(NamedTuple):
+class Decoders(msgspec.Struct, frozen=True):
     """The strict decoder of a model or a list of it, and its key guard."""
 
     decode: Callable[[bytes], Any]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote
+
+import msgspec
 
 from ev_energy._arguments import describe_type
 from ev_energy._codec.id_check import IdKind, check_id, kind_at, kind_of
@@ -55,7 +57,7 @@ def id_text(name: str, value: object, kind: IdKind | None = None) -> str:
     return id_
 
 
-class Link(NamedTuple):
+class Link(msgspec.Struct, frozen=True):
     """A resource that a request names by its URL. The target is an id, a link, a model or a URL."""
 
     collection: str

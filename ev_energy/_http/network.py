@@ -8,8 +8,9 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from yarl import URL
 
 from ev_energy._messages import ConnectionFault
@@ -25,7 +26,7 @@ _SCHEMES: Final = frozenset({"http", "https"})
 _MOST_ROUTES: Final = 64
 
 
-class Proxy(NamedTuple):
+class Proxy(msgspec.Struct, frozen=True):
     """An HTTP proxy. The credentials in its URL become a header, so that no message shows them."""
 
     url: URL
@@ -35,8 +36,12 @@ class Proxy(NamedTuple):
     def __repr__(self) -> str:
         return f"Proxy({str(self.url)!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what rich shows, which would be every field of a struct."""
+        return [("url", str(self.url))]
 
-class Route(NamedTuple):
+
+class Route(msgspec.Struct, frozen=True):
     """How to reach an origin."""
 
     proxy: Proxy | None

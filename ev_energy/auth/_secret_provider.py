@@ -6,7 +6,9 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+import msgspec
 
 from ev_energy._arguments import describe_type
 from ev_energy._callbacks import is_async
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _Outcome: TypeAlias = Secret[tuple[object, Exception | None]]
 
 
-class SecretKind(NamedTuple):
+class SecretKind(msgspec.Struct, frozen=True):
     """The kind of secret that a function returns."""
 
     argument: str

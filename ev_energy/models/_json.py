@@ -13,7 +13,7 @@ import random
 import re
 from collections.abc import Callable, Generator, Iterable
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -61,7 +61,7 @@ _CHUNK_BYTES: Final = 2**20
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
-class Limits(NamedTuple):
+class Limits(msgspec.Struct, frozen=True):
     """Limits on the size of a reply."""
 
     max_items: int = 10_000
@@ -95,7 +95,7 @@ def run_to_end(steps: Steps[T]) -> T:
             return cast("T", done.value)
 
 
-class Size(NamedTuple):
+class Size(msgspec.Struct, frozen=True):
     """An upper bound of the size of JSON: commas and brackets inside strings count too."""
 
     objects: int
@@ -209,7 +209,7 @@ def _integer(text: str) -> int | float:
 _MAX_DIGITS: Final = 320
 
 
-class Repair(NamedTuple):
+class Repair(msgspec.Struct, frozen=True):
     """JSON that can be decoded, and what was wrong with the original."""
 
     body: bytes
