@@ -227,9 +227,9 @@ class ChargingModel:
         meter = odometer = None
         if baseline.point:
             meter = self._driving.profile(site).meter_wh
-            meter += accounting.delivered(timeline, day, at)
+            meter += accounting.delivered(timeline, day, at, moving.daily_m)
         if car:
-            odometer = baseline.odometer_m + accounting.metres_driven(timeline, baseline, day, at)
+            odometer = baseline.odometer_m + accounting.metres_driven(baseline, moving)
         return SiteState(
             plugged_in=episode is not None,
             charging=watts > 0,
@@ -311,9 +311,9 @@ class ChargingModel:
 
     def _delivered(self, site: ChargingSite, at: Micros) -> int:
         at = max(at, micros(site.active_since))
-        return self._accounting.delivered(
-            self._accounting.timeline(site), self._timetable.day_of(site, at), at
-        )
+        day = self._timetable.day_of(site, at)
+        daily_m = self._driving.state(site, day, at).daily_m
+        return self._accounting.delivered(self._accounting.timeline(site), day, at, daily_m)
 
     def _find(self, prefix: str, key: str, now: datetime) -> tuple[Episode, int] | None:
         parts = self._ids.read(prefix, key)

@@ -23,7 +23,7 @@ from ev_energy.simulator.clock._instants import DAY, Micros, micros, micros_of
 if TYPE_CHECKING:
     from ev_energy.simulator.charging._carbon import Carbon
     from ev_energy.simulator.charging._charging_site import ChangeKind, ChargingSite, Fleet
-    from ev_energy.simulator.charging._driving_profile import DrivingProfiles
+    from ev_energy.simulator.charging._driving_profile import DrivingProfiles, DrivingState
     from ev_energy.simulator.charging._prices import Prices
     from ev_energy.simulator.charging._timeline import TimedChange
     from ev_energy.simulator.charging._timetable import Slot, Timetable
@@ -134,14 +134,20 @@ class EnergyAccounting:
                 return used - episode.energy(at)
         return 0
 
-    def delivered(self, timeline: Timeline, day: int, at: Micros) -> int:
-        """Return the watt-hours delivered at the site by *at*; *day* is that of the latest slot."""
+    def delivered(self, timeline: Timeline, day: int, at: Micros, daily_m: int) -> int:
+        """Return the watt-hours delivered at the site by *at*.
+
+        Args:
+            timeline: The timeline of the site.
+            day: The day of the latest slot.
+            at: The instant.
+            daily_m: The metres of daily drives by then.
+        """
         site, baseline, slot = (
             timeline.site,
             timeline.baseline(at),
             self._timetable.slot(timeline.site, day),
         )
-        daily_m = self._driving.state(site, day, at).daily_m
         home = (
             self._driving.slot_kind(site, day) is SlotKind.HOME and baseline.at_us <= slot.start_us
         )
@@ -151,12 +157,10 @@ class EnergyAccounting:
             stored = self.stored_without_trips(timeline, baseline, day, daily_m)
         return baseline.delivered_wh + stored - baseline.stored_wh + baseline.used_wh(daily_m)
 
-    def metres_driven(self, timeline: Timeline, baseline: Baseline, day: int, at: Micros) -> int:
+    @staticmethod
+    def metres_driven(baseline: Baseline, moving: DrivingState) -> int:
         """Return the metres driven since the start of a baseline."""
-        driving_state = self._driving.state(timeline.site, day, at)
-        return max(0, driving_state.daily_m - baseline.daily_m) + max(
-            0, driving_state.trips_m - baseline.trips_m
-        )
+        return max(0, moving.daily_m - baseline.daily_m) + max(0, moving.trips_m - baseline.trips_m)
 
     def _first_baseline(self, site: ChargingSite) -> Baseline:
         profile, active_since = self._driving.profile(site), micros(site.active_since)
@@ -332,13 +336,13 @@ class EnergyAccounting:
         )
         resumes = max(resumes, last.resumes_us)
         driving_state = self._driving.state(site, self._timetable.day_of(site, resumes), resumes)
-        used = last.used_wh(self._driving.state(site, day, at).daily_m)
+        moving = self._driving.state(site, day, at)
         return attrs.evolve(
             last,
             at_us=at,
             stored_wh=stored,
-            delivered_wh=last.delivered_wh + stored - last.stored_wh + used,
-            odometer_m=last.odometer_m + self.metres_driven(timeline, last, day, at),
+            delivered_wh=last.delivered_wh + stored - last.stored_wh + last.used_wh(moving.daily_m),
+            odometer_m=last.odometer_m + self.metres_driven(last, moving),
             daily_m=driving_state.daily_m,
             trips_m=driving_state.trips_m,
             resumes_us=resumes,
