@@ -76,6 +76,10 @@ class DailyOrder:
         """Return the time of the rank that has the slice *index* on *day*."""
         return self._time(index, self.rank(index, day), day)
 
+    def slice_end(self, index: int, day: int) -> Micros:
+        """Return the end of a slice in microseconds after midnight; its time is earlier."""
+        return self._slice_start(index + 1, self._curve(day))
+
     def first_after(self, time: Micros, day: int) -> int:
         """Return the first index on *day* with a time later than *time*, or `size`."""
         curve = self._curve(day)

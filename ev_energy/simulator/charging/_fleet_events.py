@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+import math
 from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
@@ -18,7 +19,7 @@ from ev_energy.simulator.charging._timetable import AFTERNOON, BOOST_EVERY, same
 from ev_energy.simulator.clock._instants import DAY, HOUR, SECOND, Micros, instant_of, micros
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from ev_energy.simulator.charging._charging_site import ChargingSite, Fleet
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._energy_accounting import EnergyAccounting
     from ev_energy.simulator.charging._episodes import Episode
     from ev_energy.simulator.charging._timetable import Cohort, Timetable
+
+    #: The order of a stream's next item, the number of the stream, the item if it is an arrival,
+    #: and the rest of the stream.
+    _Turn = tuple[Micros, float, int, "Arrival | None", Iterator["Arrival | Micros"]]
 
 
 #: A habitual boost ends within this time after the arrival.
@@ -68,8 +73,7 @@ class FleetArrivals:
 
     def before(self, at: Micros) -> Iterator[Arrival]:
         """Return the arrivals before *at*, newest first."""
-        each = (self._before(cohort, at) for cohort in self._timetable.cohorts())
-        return heapq.merge(*each, key=_key, reverse=True)
+        return _newest_first(self._before(cohort, at) for cohort in self._timetable.cohorts())
 
     def departing(self, after: Micros, until: Micros) -> Iterator[Arrival]:
         """Yield the arrivals of the slots that end after *after*, until *until*, in no order."""
@@ -107,9 +111,12 @@ class FleetArrivals:
         low = max(at, cohort.active_since_us - 1) + cohort.offset_us
         yield from self._arriving(cohort, low, until + cohort.offset_us)
 
-    def _before(self, cohort: Cohort, at: Micros) -> Iterator[Arrival]:
+    def _before(self, cohort: Cohort, at: Micros) -> Iterator[Arrival | Micros]:
+        """Yield arrivals, newest first, and before those of a day an instant that none is after."""
         low, high = cohort.active_since_us + cohort.offset_us, at + cohort.offset_us
         for day, indexes in cohort.arrivals.before(high, low):
+            if indexes:
+                yield cohort.midnight(day) + cohort.arrivals.slice_end(indexes[0], day)
             yield from self._arrivals(cohort, cohort.arrivals, indexes, day, day)
 
     def _arriving(self, cohort: Cohort, low: Micros, high: Micros) -> Iterator[Arrival]:
@@ -159,6 +166,31 @@ class FleetArrivals:
 
 def _key(arrival: Arrival) -> tuple[Micros, int]:
     return arrival.key
+
+
+def _newest_first(streams: Iterable[Iterator[Arrival | Micros]]) -> Iterator[Arrival]:
+    """Merge streams of arrivals, computing none of a stream before its turn may have come.
+
+    In a fleet of 100,000 vehicles, most of the 31 cohorts are small and have no arrival among
+    those of a page.
+    """
+    heap: list[_Turn] = []
+    for number, stream in enumerate(streams):
+        _push_next(heap, number, stream)
+    while heap:
+        _, _, number, arrival, stream = heapq.heappop(heap)
+        if arrival is not None:
+            yield arrival
+        _push_next(heap, number, stream)
+
+
+def _push_next(heap: list[_Turn], number: int, stream: Iterator[Arrival | Micros]) -> None:
+    following = next(stream, None)
+    if isinstance(following, Arrival):
+        turn = (-following.start_us, -following.site.number, number, following, stream)
+        heapq.heappush(heap, turn)
+    elif following is not None:  # this bound comes before an arrival at that very instant
+        heapq.heappush(heap, (-following, -math.inf, number, None, stream))
 
 
 _CHUNK: Final = HOUR
